@@ -1,0 +1,1 @@
+//! BER, PEM, dates and object identifiers: what the `der` crate lacks.

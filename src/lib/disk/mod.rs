@@ -1,0 +1,1 @@
+//! Files, atomic publication, locks and directory walks: the only floor that changes files.

@@ -1,0 +1,8 @@
+//! Relaynet (Awala) as a library: the floors of the relay tools, ground floor first.
+//!
+//! Each floor imports only from floors above it in this list (`tests/layering.rs` holds it to that).
+
+pub mod disk; // files, atomic publication, locks: the only floor that changes files
+pub mod asn1; // BER, PEM, dates and identifiers: what the `der` crate lacks
+pub mod crypto; // RS-018: the primitives; the only floor that names a cryptography crate
+pub mod pki; // RS-002: node ids, identity keys, certificates, paths, trust
