@@ -1,0 +1,564 @@
+//! Walking BER and DER values where they lie (X.690 §8 and §10).
+//!
+//! Nothing is rewritten: an [`Element`] is a view of the received octets, its length definite or
+//! not. Every walk is iterative, so hostile nesting costs neither stack nor more than linear time
+//! for each level that a structure really has.
+
+use std::borrow::Cow;
+
+use der::asn1::ObjectIdentifier;
+
+use super::{Error, tag};
+
+/// How deep indefinite lengths and constructed strings may nest.
+pub const MAX_DEPTH: usize = 32;
+
+/// The bit of an identifier octet that says "constructed" (X.690 §8.1.2.5).
+const CONSTRUCTED: u8 = 0x20;
+
+/// Which encoding rules a walk holds the octets to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rules {
+    /// Indefinite lengths, constructed strings and long length forms are allowed.
+    Ber,
+    /// Only definite lengths in their shortest form.
+    Der,
+}
+
+/// An identifier octet and the length that follows it.
+struct Header {
+    tag: u8,
+    /// Octets of the identifier and the length.
+    len: usize,
+    /// Octets of the content; `None` with an indefinite length.
+    content: Option<usize>,
+}
+
+impl Header {
+    /// Reads the header at the start of `octets`; `Ok(None)` when more octets are needed.
+    fn read(octets: &[u8], rules: Rules) -> Result<Option<Self>, Error> {
+        let (Some(&tag), Some(&first)) = (octets.first(), octets.get(1)) else {
+            return Ok(None);
+        };
+        if tag & 0x1f == 0x1f {
+            return Err(Error::Value("tag"));
+        }
+        if first < 0x80 {
+            return Ok(Some(Self {
+                tag,
+                len: 2,
+                content: Some(usize::from(first)),
+            }));
+        }
+        if first == 0x80 {
+            return match (rules, tag & CONSTRUCTED) {
+                (Rules::Der, _) => Err(Error::Indefinite),
+                (Rules::Ber, 0) => Err(Error::Length),
+                (Rules::Ber, _) => Ok(Some(Self {
+                    tag,
+                    len: 2,
+                    content: None,
+                })),
+            };
+        }
+        let count = usize::from(first & 0x7f);
+        let Some(digits) = octets.get(2..2 + count.min(8)) else {
+            return Ok(None);
+        };
+        // Four octets say up to 4 GiB, far over every limit of RS-001; leading zeros are BER only.
+        let value = digits
+            .iter()
+            .fold(0_u64, |value, &digit| value << 8 | u64::from(digit));
+        if count > 8 || value > u64::from(u32::MAX) {
+            return Err(Error::Length);
+        }
+        if rules == Rules::Der && (value < 0x80 || digits.first() == Some(&0)) {
+            return Err(Error::Length);
+        }
+        let content = usize::try_from(value).map_err(|_| Error::Length)?;
+        Ok(Some(Self {
+            tag,
+            len: 2 + count,
+            content: Some(content),
+        }))
+    }
+}
+
+/// Finds where an outermost value ends while its octets still arrive.
+///
+/// Nested values with a definite length are stepped over whole, so only indefinite lengths count
+/// towards [`MAX_DEPTH`].
+#[derive(Debug, Default)]
+pub struct Framer {
+    position: usize,
+    open: usize,
+}
+
+/// What a [`Framer`] found so far.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// The value ends after so many octets.
+    Ends(usize),
+    /// At least so many octets are needed before anything more can be said.
+    Needs(usize),
+}
+
+impl Framer {
+    /// Goes on in `octets`, which start with the value and have grown since the last call.
+    ///
+    /// # Errors
+    /// When no value can begin like this, it nests too deep, or it would have more than `limit`
+    /// octets.
+    pub fn advance(&mut self, octets: &[u8], limit: usize) -> Result<Framing, Error> {
+        loop {
+            if self.position > limit {
+                return Err(Error::TooLong(limit));
+            }
+            let rest = octets.get(self.position..).unwrap_or_default();
+            if self.open > 0 && rest.starts_with(&[0, 0]) {
+                self.position += 2;
+                self.open -= 1;
+            } else {
+                let Some(header) = Header::read(rest, Rules::Ber)? else {
+                    return Ok(Framing::Needs(self.position.max(octets.len()) + 1));
+                };
+                match header.content {
+                    Some(_) if header.tag == 0 => return Err(Error::Value("tag")),
+                    Some(content) => self.position += header.len + content,
+                    None if self.open == MAX_DEPTH => return Err(Error::TooDeep),
+                    None => {
+                        self.position += header.len;
+                        self.open += 1;
+                    }
+                }
+            }
+            if self.open == 0 {
+                return match self.position {
+                    end if end > limit => Err(Error::TooLong(limit)),
+                    end if end > octets.len() => Ok(Framing::Needs(end)),
+                    end => Ok(Framing::Ends(end)),
+                };
+            }
+        }
+    }
+}
+
+/// A walk over values that follow each other.
+#[derive(Debug, Clone)]
+pub struct Cursor<'a> {
+    rest: &'a [u8],
+    rules: Rules,
+}
+
+impl<'a> Cursor<'a> {
+    /// Walks `octets` as BER.
+    #[must_use]
+    pub fn ber(octets: &'a [u8]) -> Self {
+        Self {
+            rest: octets,
+            rules: Rules::Ber,
+        }
+    }
+
+    /// Walks `octets` as DER.
+    #[must_use]
+    pub fn der(octets: &'a [u8]) -> Self {
+        Self {
+            rest: octets,
+            rules: Rules::Der,
+        }
+    }
+
+    /// The identifier octet of the next value.
+    #[must_use]
+    pub fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    /// The octets not walked yet.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The next value, whatever its tag; `None` at the end.
+    ///
+    /// # Errors
+    /// When the octets there are not a value under these rules.
+    pub fn any(&mut self) -> Result<Option<Element<'a>>, Error> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let header = Header::read(self.rest, self.rules)?.ok_or(Error::Truncated)?;
+        let (content, end) = match header.content {
+            Some(len) => {
+                let end = header.len.checked_add(len).ok_or(Error::Length)?;
+                (self.rest.get(header.len..end).ok_or(Error::Truncated)?, end)
+            }
+            None => match Framer::default().advance(self.rest, self.rest.len())? {
+                Framing::Ends(end) => (&self.rest[header.len..end - 2], end),
+                Framing::Needs(_) => return Err(Error::Truncated),
+            },
+        };
+        let (whole, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        Ok(Some(Element {
+            tag: header.tag,
+            content,
+            whole,
+            rules: self.rules,
+        }))
+    }
+
+    /// The next value, which must have this tag.
+    ///
+    /// # Errors
+    /// When it has another one, is missing or malformed.
+    pub fn take(&mut self, tag: u8) -> Result<Element<'a>, Error> {
+        match self.peek() {
+            Some(found) if found == tag => self.any()?.ok_or(Error::Missing(tag)),
+            Some(found) => Err(Error::Tag {
+                expected: tag,
+                found,
+            }),
+            None => Err(Error::Missing(tag)),
+        }
+    }
+
+    /// The next value if it has this tag.
+    ///
+    /// # Errors
+    /// When it has, and is malformed.
+    pub fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, Error> {
+        if self.peek() == Some(tag) {
+            self.any()
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// The next value, which must be a string with this primitive tag; under BER it may be
+    /// constructed from segments (X.690 §8.7.3), which are joined.
+    ///
+    /// # Errors
+    /// When it has another tag or a malformed segment.
+    pub fn string(&mut self, primitive: u8) -> Result<Cow<'a, [u8]>, Error> {
+        self.string_element(primitive)?.joined()
+    }
+
+    /// Like [`Cursor::string`], without joining the segments.
+    ///
+    /// # Errors
+    /// When the value has another tag or is malformed.
+    pub fn string_element(&mut self, primitive: u8) -> Result<Element<'a>, Error> {
+        let constructed = primitive | CONSTRUCTED;
+        if self.rules == Rules::Ber && self.peek() == Some(constructed) {
+            self.take(constructed)
+        } else {
+            self.take(primitive)
+        }
+    }
+
+    /// Ends the walk.
+    ///
+    /// # Errors
+    /// When values are left.
+    pub fn finish(self) -> Result<(), Error> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Trailing)
+        }
+    }
+}
+
+/// One value as it was received.
+#[derive(Debug, Clone, Copy)]
+pub struct Element<'a> {
+    tag: u8,
+    content: &'a [u8],
+    whole: &'a [u8],
+    rules: Rules,
+}
+
+impl<'a> Element<'a> {
+    /// The only value in `octets`, as DER, with this tag.
+    ///
+    /// # Errors
+    /// When it has another tag, is not DER, or octets follow.
+    pub fn der(octets: &'a [u8], tag: u8) -> Result<Self, Error> {
+        let mut cursor = Cursor::der(octets);
+        let element = cursor.take(tag)?;
+        cursor.finish()?;
+        Ok(element)
+    }
+
+    /// The identifier octet.
+    #[must_use]
+    pub fn tag(&self) -> u8 {
+        self.tag
+    }
+
+    /// The content octets, without the end-of-contents of an indefinite length.
+    #[must_use]
+    pub fn content(&self) -> &'a [u8] {
+        self.content
+    }
+
+    /// Identifier, length and content as received.
+    #[must_use]
+    pub fn whole(&self) -> &'a [u8] {
+        self.whole
+    }
+
+    /// The values inside.
+    #[must_use]
+    pub fn children(&self) -> Cursor<'a> {
+        Cursor {
+            rest: self.content,
+            rules: self.rules,
+        }
+    }
+
+    /// The values inside, held to DER whatever the rules around it.
+    #[must_use]
+    pub fn der_children(&self) -> Cursor<'a> {
+        Cursor::der(self.content)
+    }
+
+    /// Hands each primitive segment of this string to `each`; a primitive string is one segment.
+    ///
+    /// # Errors
+    /// When a segment is not an OCTET STRING or nests too deep.
+    pub fn segments(&self, mut each: impl FnMut(&'a [u8])) -> Result<(), Error> {
+        if self.tag & CONSTRUCTED == 0 {
+            each(self.content);
+            return Ok(());
+        }
+        let mut open = vec![self.children()];
+        while let Some(cursor) = open.last_mut() {
+            match cursor.any()? {
+                None => {
+                    open.pop();
+                }
+                Some(part) if part.tag == tag::OCTET_STRING => each(part.content),
+                Some(part) if part.tag == tag::OCTET_STRING | CONSTRUCTED => {
+                    if open.len() == MAX_DEPTH {
+                        return Err(Error::TooDeep);
+                    }
+                    open.push(part.children());
+                }
+                Some(part) => {
+                    return Err(Error::Tag {
+                        expected: tag::OCTET_STRING,
+                        found: part.tag,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The content of this string, its segments joined if it has several.
+    ///
+    /// # Errors
+    /// As [`Element::segments`].
+    pub fn joined(&self) -> Result<Cow<'a, [u8]>, Error> {
+        if self.tag & CONSTRUCTED == 0 {
+            return Ok(Cow::Borrowed(self.content));
+        }
+        let mut len = 0;
+        self.segments(|segment| len += segment.len())?;
+        let mut octets = Vec::with_capacity(len);
+        self.segments(|segment| octets.extend_from_slice(segment))?;
+        Ok(Cow::Owned(octets))
+    }
+
+    /// The value as an object identifier.
+    ///
+    /// # Errors
+    /// When the tag is another one or the content is malformed.
+    pub fn oid(&self) -> Result<ObjectIdentifier, Error> {
+        self.expect(tag::OID)?;
+        ObjectIdentifier::from_bytes(self.content).map_err(|_| Error::Value("object identifier"))
+    }
+
+    /// The content as a non-negative INTEGER of at most 31 bits, under any tag (for implicit ones).
+    ///
+    /// # Errors
+    /// When it is negative, longer, or not minimal.
+    pub fn small_integer(&self) -> Result<u32, Error> {
+        let minimal = match self.content {
+            [] => false,
+            [0, second, ..] => *second >= 0x80,
+            [first, ..] => *first < 0x80,
+        };
+        if !minimal || self.content.len() > 4 {
+            return Err(Error::Value("integer"));
+        }
+        Ok(self
+            .content
+            .iter()
+            .fold(0, |value, &digit| value << 8 | u32::from(digit)))
+    }
+
+    /// The content of a BIT STRING without unused bits.
+    ///
+    /// # Errors
+    /// When the tag is another one or bits are unused.
+    pub fn bit_string(&self) -> Result<&'a [u8], Error> {
+        self.expect(tag::BIT_STRING)?;
+        match self.content.split_first() {
+            Some((0, octets)) => Ok(octets),
+            _ => Err(Error::Value("bit string")),
+        }
+    }
+
+    /// The value of a DER BOOLEAN.
+    ///
+    /// # Errors
+    /// When the tag is another one or the content is neither `00` nor `FF`.
+    pub fn boolean(&self) -> Result<bool, Error> {
+        self.expect(tag::BOOLEAN)?;
+        match self.content {
+            [0x00] => Ok(false),
+            [0xff] => Ok(true),
+            _ => Err(Error::Value("boolean")),
+        }
+    }
+
+    fn expect(&self, expected: u8) -> Result<(), Error> {
+        if self.tag == expected {
+            Ok(())
+        } else {
+            Err(Error::Tag {
+                expected,
+                found: self.tag,
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_indefinite_length_ends_at_its_own_end_of_contents() {
+        let octets = [
+            0x30, 0x80, 0x24, 0x80, 0x04, 0x02, 0, 0, 0, 0, 0x05, 0x00, 0, 0, 0xff,
+        ];
+        let mut cursor = Cursor::ber(&octets);
+        let outer = cursor.take(tag::SEQUENCE).unwrap();
+        assert_eq!(cursor.rest(), [0xff]);
+        let mut inner = outer.children();
+        assert_eq!(*inner.string(tag::OCTET_STRING).unwrap(), [0, 0]);
+        inner.take(tag::NULL).unwrap();
+        inner.finish().unwrap();
+    }
+
+    #[test]
+    fn der_refuses_what_only_ber_allows() {
+        assert_eq!(
+            Cursor::der(&[0x30, 0x80, 0, 0]).any().unwrap_err(),
+            Error::Indefinite
+        );
+        assert_eq!(
+            Cursor::der(&[0x04, 0x81, 0x01, 0]).any().unwrap_err(),
+            Error::Length
+        );
+        assert!(Cursor::ber(&[0x04, 0x81, 0x01, 0]).any().is_ok());
+        assert!(
+            Cursor::der(&[0x24, 0x02, 0x04, 0x00])
+                .string(tag::OCTET_STRING)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_primitive_value_has_no_indefinite_length() {
+        assert_eq!(
+            Cursor::ber(&[0x04, 0x80, 0, 0]).any().unwrap_err(),
+            Error::Length
+        );
+    }
+
+    #[test]
+    fn nesting_stops_at_the_limit_without_recursion() {
+        for (levels, fine) in [(32, true), (33, false), (10_000, false)] {
+            let mut octets = [0x24, 0x80].repeat(levels);
+            octets.extend([0, 0].repeat(levels));
+            assert_eq!(
+                Cursor::ber(&octets).any().is_ok(),
+                fine,
+                "{levels} indefinite"
+            );
+        }
+        let mut octets = Vec::new();
+        for _ in 0..1000 {
+            octets = super::super::write::tlv(0x24, &octets);
+        }
+        let string = Cursor::ber(&octets).any().unwrap().unwrap();
+        assert_eq!(string.joined().unwrap_err(), Error::TooDeep);
+    }
+
+    #[test]
+    fn four_million_empty_segments_are_an_empty_string() {
+        let mut octets = vec![0x24, 0x80];
+        octets.extend([0x04, 0x00].repeat(4_000_000));
+        octets.extend([0, 0]);
+        let string = Cursor::ber(&octets).string(tag::OCTET_STRING).unwrap();
+        assert!(string.is_empty());
+    }
+
+    #[test]
+    fn huge_lengths_are_refused_before_anything_is_reserved() {
+        let four_gib = [0x30, 0x85, 0x01, 0, 0, 0, 0];
+        assert_eq!(Cursor::ber(&four_gib).any().unwrap_err(), Error::Length);
+        assert_eq!(
+            Framer::default().advance(&four_gib, 100).unwrap_err(),
+            Error::Length
+        );
+        let almost = [0x30, 0x84, 0xff, 0xff, 0xff, 0xff];
+        assert_eq!(Cursor::ber(&almost).any().unwrap_err(), Error::Truncated);
+        assert_eq!(
+            Framer::default().advance(&almost, 100).unwrap_err(),
+            Error::TooLong(100)
+        );
+    }
+
+    #[test]
+    fn framing_resumes_octet_by_octet() {
+        let octets = [0x30, 0x80, 0x30, 0x80, 0x04, 0x01, 0xaa, 0, 0, 0, 0];
+        let mut framer = Framer::default();
+        for end in 0..octets.len() {
+            match framer.advance(&octets[..end], 100).unwrap() {
+                Framing::Needs(more) => assert!(more > end, "{end}"),
+                Framing::Ends(at) => panic!("ended at {at} with {end} octets"),
+            }
+        }
+        assert_eq!(
+            framer.advance(&octets, 100).unwrap(),
+            Framing::Ends(octets.len())
+        );
+    }
+
+    #[test]
+    fn integers_are_minimal_and_not_negative() {
+        let integer = |content: &[u8]| {
+            let octets = super::super::write::tlv(tag::INTEGER, content);
+            Cursor::der(&octets).any().unwrap().unwrap().small_integer()
+        };
+        assert_eq!(integer(&[0x01, 0x2c]), Ok(300));
+        assert_eq!(integer(&[0x00, 0x80]), Ok(128));
+        for bad in [
+            &[][..],
+            &[0x00, 0x7f],
+            &[0x80],
+            &[1, 2, 3, 4, 5],
+            &[0, 0xff, 0xff, 0xff, 0xff],
+        ] {
+            assert!(integer(bad).is_err(), "{bad:?}");
+        }
+    }
+}

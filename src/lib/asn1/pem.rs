@@ -1,0 +1,190 @@
+//! PEM: the textual form of keys, certificates, parameters and armored messages (RFC 7468).
+
+use std::borrow::Cow;
+
+use der::pem::LineEnding;
+use zeroize::Zeroizing;
+
+use super::Error;
+
+/// What every block begins with.
+pub const BEGIN: &[u8] = b"-----BEGIN ";
+/// A SubjectPublicKeyInfo.
+pub const PUBLIC_KEY: &str = "PUBLIC KEY";
+/// A PKCS#8 PrivateKeyInfo.
+pub const PRIVATE_KEY: &str = "PRIVATE KEY";
+/// A certificate; a path is several, leaf first.
+pub const CERTIFICATE: &str = "CERTIFICATE";
+/// What the labels of this network's own objects begin with, as in `RELAYNET PARCEL`.
+pub const RELAYNET: &str = "RELAYNET ";
+
+/// One block, and the text above it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// The text between the block before (or the start) and this one.
+    pub preamble: &'a str,
+    /// The text between `BEGIN` and the dashes.
+    pub label: &'a str,
+    /// The decoded octets.
+    pub contents: Vec<u8>,
+}
+
+/// Whether the octets look like PEM: text with a block in it.
+#[must_use]
+pub fn is_pem(octets: &[u8]) -> bool {
+    octets.starts_with(BEGIN)
+        || (octets
+            .first()
+            .is_some_and(|first| first.is_ascii_graphic() || first.is_ascii_whitespace())
+            && first_line_that_begins(octets).is_some())
+}
+
+fn first_line_that_begins(octets: &[u8]) -> Option<usize> {
+    octets
+        .windows(BEGIN.len())
+        .take(1 << 16)
+        .enumerate()
+        .find(|(at, window)| *window == BEGIN && (*at == 0 || octets[at - 1] == b'\n'))
+        .map(|(at, _)| at)
+}
+
+/// The blocks of a text, in their order; at least one.
+///
+/// # Errors
+/// When a block is malformed, or there is none.
+pub fn blocks(octets: &[u8]) -> Result<Vec<Block<'_>>, Error> {
+    let mut text = std::str::from_utf8(octets).map_err(|_| Error::Value("PEM"))?;
+    let mut blocks = Vec::new();
+    while let Some((preamble, label, body, rest)) = next_block(text)? {
+        let contents = pem::parse(body.as_bytes())
+            .map_err(|_| Error::Value("PEM"))?
+            .into_contents();
+        blocks.push(Block {
+            preamble,
+            label,
+            contents,
+        });
+        text = rest;
+    }
+    if blocks.is_empty() {
+        Err(Error::Value("PEM"))
+    } else {
+        Ok(blocks)
+    }
+}
+
+/// Text before the first block, its label, the block with its boundaries, and what follows it.
+type Split<'a> = (&'a str, &'a str, &'a str, &'a str);
+
+/// Where the first block of a text lies; `None` when there is none.
+fn next_block(text: &str) -> Result<Option<Split<'_>>, Error> {
+    let Some(begin) = first_line_that_begins(text.as_bytes()) else {
+        return Ok(None);
+    };
+    let (preamble, block) = text.split_at(begin);
+    let malformed = Error::Value("PEM");
+    let (label, _) = block[BEGIN.len()..]
+        .split_once("-----")
+        .ok_or(malformed.clone())?;
+    let end = format!("-----END {label}-----");
+    let at = block.find(&end).ok_or(malformed)? + end.len();
+    let (block, rest) = block.split_at(at);
+    Ok(Some((
+        preamble,
+        label,
+        block,
+        rest.trim_start_matches(['\r', '\n']),
+    )))
+}
+
+/// A value as PEM.
+#[must_use]
+pub fn encode(label: &str, contents: &[u8]) -> String {
+    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    pem::encode_config(&pem::Pem::new(label, contents), config)
+}
+
+/// A PKCS#8 key as PEM; the text is wiped when dropped.
+///
+/// # Errors
+/// When it is too long to be a key.
+pub fn encode_private_key(pkcs8: &[u8]) -> Result<Zeroizing<String>, Error> {
+    der::pem::encode_string(PRIVATE_KEY, LineEnding::LF, pkcs8)
+        .map(Zeroizing::new)
+        .map_err(|_| Error::Value("private key"))
+}
+
+/// The PKCS#8 (or SEC 1) octets of a private key file, PEM or DER, and the text above a PEM block.
+///
+/// # Errors
+/// When it is PEM of something else, or encrypted.
+pub fn private_key(octets: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Cow<'_, str>), Error> {
+    if !is_pem(octets) {
+        return Ok((Zeroizing::new(octets.to_vec()), Cow::Borrowed("")));
+    }
+    let text = std::str::from_utf8(octets).map_err(|_| Error::Value("PEM"))?;
+    // OpenSSL writes EC keys with their parameters in a block of their own above the key.
+    let mut rest = text;
+    while let Some((preamble, label, block, after)) = next_block(rest)? {
+        match label {
+            PRIVATE_KEY | "EC PRIVATE KEY" | "RSA PRIVATE KEY" => {
+                let (_, contents) =
+                    der::pem::decode_vec(block.as_bytes()).map_err(|_| Error::Value("PEM"))?;
+                return Ok((Zeroizing::new(contents), Cow::Borrowed(preamble)));
+            }
+            "ENCRYPTED PRIVATE KEY" => return Err(Error::Unsupported("encrypted private key")),
+            _ => rest = after,
+        }
+    }
+    Err(Error::Value("private key"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_blocks_with_text_above_come_in_order() {
+        let text = format!(
+            "Key-Id: 0a\n{}note\n{}",
+            encode("PUBLIC KEY", b"one"),
+            encode("CERTIFICATE", &[9; 100])
+        );
+        assert!(is_pem(text.as_bytes()));
+        let blocks = blocks(text.as_bytes()).unwrap();
+        assert_eq!(blocks.len(), 2);
+        assert_eq!(
+            (blocks[0].preamble, blocks[0].label),
+            ("Key-Id: 0a\n", "PUBLIC KEY")
+        );
+        assert_eq!(blocks[0].contents, b"one");
+        assert_eq!(
+            (blocks[1].label, blocks[1].contents.len()),
+            ("CERTIFICATE", 100)
+        );
+    }
+
+    #[test]
+    fn a_private_key_is_found_below_its_parameters() {
+        let text = format!(
+            "{}{}",
+            encode("EC PARAMETERS", b"p"),
+            *encode_private_key(&[3; 90]).unwrap()
+        );
+        assert_eq!(*private_key(text.as_bytes()).unwrap().0, [3; 90]);
+        assert!(private_key(encode("PUBLIC KEY", b"p").as_bytes()).is_err());
+        assert_eq!(*private_key(b"0der").unwrap().0, b"0der");
+    }
+
+    #[test]
+    fn damaged_blocks_are_refused() {
+        for bad in [
+            "-----BEGIN X-----\nAAAA\n",
+            "-----BEGIN X-----\n!!\n-----END X-----\n",
+            "-----BEGIN ",
+            "text",
+        ] {
+            assert!(blocks(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}
