@@ -1,1 +1,303 @@
 //! Files, atomic publication, locks and directory walks: the only floor that changes files.
+//!
+//! What is read is bounded, what is written appears whole or not at all, and what is reported as done has
+//! been synced. A file that bears its final name is complete; one that is being written is called
+//! `.relay-*.tmp`, and [`publish::sweep`] removes those that a killed run left. Each change of the file
+//! system passes [`fault`], so that tests can stop a program immediately before any of them.
+
+pub mod fault; // every change passes here: traces, kills and failures for the tests
+pub mod files; // reading, appending, directories, removal
+pub mod publish; // files that appear whole, under their final names
+pub mod tree; // what is in a directory
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use publish::{Existing, Manner, Mode, Pending, Published};
+
+/// What a floor function returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What a file is to the program, since `NotFound` alone does not say which file is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// An operand to be read. Symbolic links are followed, FIFOs and devices are read.
+    Input,
+    /// A result, named by the user or the standard output. Symbolic links are followed.
+    Output,
+    /// A key file that the user named outside a node directory. Links are followed, FIFOs are read.
+    Keys,
+    /// A file of a node directory, its keys included. Regular files only, no symbolic links.
+    Node,
+    /// A message of a spool or a medium. Regular files only, no symbolic links.
+    Spool,
+}
+
+impl Role {
+    /// Whether the user named the file, and so may name it through a link or mean a FIFO.
+    const fn named_by_user(self) -> bool {
+        matches!(self, Self::Input | Self::Output | Self::Keys)
+    }
+
+    /// Whether the caller's report names the file anyway.
+    const fn is_operand(self) -> bool {
+        matches!(self, Self::Input | Self::Output)
+    }
+}
+
+/// What was being done when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Doing {
+    /// Opening a file that exists.
+    Open,
+    /// Learning the kind, size or mode of a file.
+    Examine,
+    /// Reading octets.
+    Read,
+    /// Creating a file or a directory.
+    Create,
+    /// Writing or appending octets.
+    Write,
+    /// Waiting until the octets, or a directory's names, are on the disk.
+    Sync,
+    /// Giving a file its final name, or another one.
+    Rename,
+    /// Giving a file a second name.
+    Link,
+    /// Cutting off a torn record.
+    Truncate,
+    /// Removing a file or a directory.
+    Remove,
+    /// Taking a lock.
+    Lock,
+    /// Reading the names in a directory.
+    List,
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Open => "open",
+            Self::Examine => "examine",
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Write => "write",
+            Self::Sync => "sync",
+            Self::Rename => "rename",
+            Self::Link => "link",
+            Self::Truncate => "truncate",
+            Self::Remove => "remove",
+            Self::Lock => "lock",
+            Self::List => "list",
+        })
+    }
+}
+
+/// Why a file could not be read or changed.
+///
+/// The text names the file unless it is an operand ([`Role::Input`], [`Role::Output`]), which the caller's
+/// report begins with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused.
+    #[error("cannot {doing}{}: {}", after(*.role, .path), reason(.cause))]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What it is to the program.
+        role: Role,
+        /// What was being done.
+        doing: Doing,
+        /// The system's answer. It is in the text, and therefore no `source`.
+        cause: io::Error,
+    },
+    /// The file holds more octets than such a file may have.
+    #[error("{}over {limit} octets", before(*.role, .path))]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What it is to the program.
+        role: Role,
+        /// The most that would have been accepted, in octets.
+        limit: usize,
+    },
+    /// A symbolic link, device, FIFO, socket or directory stands where only a regular file may.
+    #[error("{}not a regular file", before(*.role, .path))]
+    NotRegular {
+        /// What stands there.
+        path: PathBuf,
+        /// What it should be to the program.
+        role: Role,
+    },
+    /// A secret file that its group or others may read, write or execute.
+    #[error("{}open to other users (mode {mode:04o})", before(*.role, .path))]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// What it is to the program.
+        role: Role,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The name is taken, and what bears it may not be replaced.
+    #[error("{}already exists", before(*.role, .path))]
+    Exists {
+        /// The name.
+        path: PathBuf,
+        /// What it is to the program.
+        role: Role,
+    },
+}
+
+impl Error {
+    /// Makes an [`Error::Io`] of what the system answered.
+    fn io(path: &Path, role: Role, doing: Doing) -> impl FnOnce(io::Error) -> Self {
+        move |cause| Self::Io {
+            path: path.to_owned(),
+            role,
+            doing,
+            cause,
+        }
+    }
+
+    /// The file or directory; `-` for the standard output.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Io { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::NotRegular { path, .. }
+            | Self::Exposed { path, .. }
+            | Self::Exists { path, .. } => path,
+        }
+    }
+
+    /// What the file is to the program.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        match self {
+            Self::Io { role, .. }
+            | Self::TooLarge { role, .. }
+            | Self::NotRegular { role, .. }
+            | Self::Exposed { role, .. }
+            | Self::Exists { role, .. } => *role,
+        }
+    }
+
+    /// What the operating system was asked for, if it is the one that refused.
+    #[must_use]
+    pub const fn doing(&self) -> Option<Doing> {
+        match self {
+            Self::Io { doing, .. } => Some(*doing),
+            _ => None,
+        }
+    }
+
+    /// The kind of the operating system's answer.
+    #[must_use]
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Io { cause, .. } => Some(cause.kind()),
+            _ => None,
+        }
+    }
+
+    /// The operating system's answer as an errno.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        match self {
+            Self::Io { cause, .. } => cause.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    /// Whether the file is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::NotFound)
+    }
+
+    /// Whether the reader of what was being written has gone.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// The name after a verb, for files that the caller's report does not begin with.
+fn after(role: Role, path: &Path) -> String {
+    if role.is_operand() {
+        String::new()
+    } else {
+        format!(" {}", path.display())
+    }
+}
+
+/// The name before a finding, likewise.
+fn before(role: Role, path: &Path) -> String {
+    if role.is_operand() {
+        String::new()
+    } else {
+        format!("{}: ", path.display())
+    }
+}
+
+/// The system's answer without the errno that Rust adds to it.
+fn reason(cause: &io::Error) -> String {
+    let mut text = cause.to_string();
+    if let Some(end) = text.find(" (os error ") {
+        text.truncate(end);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(role: Role) -> Error {
+        Error::io(Path::new("a/b"), role, Doing::Open)(io::Error::from_raw_os_error(2))
+    }
+
+    #[test]
+    fn operands_are_left_to_the_caller_to_name() {
+        assert_eq!(
+            missing(Role::Input).to_string(),
+            "cannot open: No such file or directory"
+        );
+        assert_eq!(
+            missing(Role::Node).to_string(),
+            "cannot open a/b: No such file or directory"
+        );
+        let exists = |role| {
+            Error::Exists {
+                path: "a/b".into(),
+                role,
+            }
+            .to_string()
+        };
+        assert_eq!(exists(Role::Output), "already exists");
+        assert_eq!(exists(Role::Keys), "a/b: already exists");
+        let exposed = Error::Exposed {
+            path: "k".into(),
+            role: Role::Node,
+            mode: 0o644,
+        };
+        assert_eq!(exposed.to_string(), "k: open to other users (mode 0644)");
+    }
+
+    #[test]
+    fn errors_tell_what_a_status_needs() {
+        let error = missing(Role::Node);
+        assert_eq!(error.path(), Path::new("a/b"));
+        assert_eq!(
+            (error.role(), error.doing()),
+            (Role::Node, Some(Doing::Open))
+        );
+        assert_eq!(error.raw_os_error(), Some(2));
+        assert!(error.is_not_found() && !error.is_broken_pipe());
+    }
+}

@@ -1,0 +1,397 @@
+//! Where tests stop or fail a program: each change of the file system asks here, immediately before it is made.
+//!
+//! Without `debug_assertions` nothing of this is left in a program.
+
+use std::io::{self, IoSlice, Write};
+use std::path::Path;
+
+/// A change that is about to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Op {
+    /// Creates a file.
+    Create,
+    /// Writes octets to a file.
+    Write,
+    /// Appends octets to a file.
+    Append,
+    /// Writes octets to the standard output.
+    Emit,
+    /// Cuts off the end of a file.
+    Truncate,
+    /// Changes the mode of a file or directory.
+    Chmod,
+    /// Syncs a file.
+    Sync,
+    /// Syncs a directory.
+    SyncDir,
+    /// Renames a file; the trace has the old path, then the new one.
+    Rename,
+    /// Links a file; the trace has the old path, then the new one.
+    Link,
+    /// Creates a directory.
+    Mkdir,
+    /// Removes a file or a directory.
+    Remove,
+    /// Creates a lock file.
+    Lock,
+}
+
+impl Op {
+    /// The word in a trace.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Write => "write",
+            Self::Append => "append",
+            Self::Emit => "emit",
+            Self::Truncate => "truncate",
+            Self::Chmod => "chmod",
+            Self::Sync => "sync",
+            Self::SyncDir => "syncdir",
+            Self::Rename => "rename",
+            Self::Link => "link",
+            Self::Mkdir => "mkdir",
+            Self::Remove => "remove",
+            Self::Lock => "lock",
+        }
+    }
+}
+
+/// Plans one fault for the rest of this process. Steps count from 1.
+///
+/// - `trace:FILE` appends a line for each step: its [`Op::name`] and its paths, separated by tabs.
+/// - `kill:N` kills this process, with SIGKILL, immediately before step N.
+/// - `torn:N` writes half of the octets of step N, then kills; where nothing is written it just kills.
+/// - `ENOSPC:N` (or another errno's name) fails step N alone.
+///
+/// # Errors
+///
+/// What is wrong with `spec`, or that this program was built without `debug_assertions`.
+pub fn arm(spec: &str) -> Result<(), String> {
+    #[cfg(debug_assertions)]
+    return armed::arm(spec);
+    #[cfg(not(debug_assertions))]
+    Err(format!("{spec}: this program was built without faults"))
+}
+
+/// Announces one change of `paths` (two for a rename or link: old, new), which the caller makes next.
+#[cfg_attr(not(debug_assertions), allow(clippy::unnecessary_wraps))]
+pub(super) fn step(op: Op, paths: &[&Path]) -> io::Result<()> {
+    #[cfg(debug_assertions)]
+    if armed::step(op, paths)? == armed::Verdict::Tear {
+        armed::die();
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = (op, paths);
+    Ok(())
+}
+
+/// Announces, then writes all `parts` to `out` with as few calls as it takes.
+pub(super) fn write(op: Op, path: &Path, out: &mut impl Write, parts: &[&[u8]]) -> io::Result<()> {
+    #[cfg(debug_assertions)]
+    if armed::step(op, &[path])? == armed::Verdict::Tear {
+        armed::tear(out, parts);
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = (op, path);
+    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let mut rest = &mut slices[..];
+    IoSlice::advance_slices(&mut rest, 0); // drops empty parts, which would look like an output that takes nothing
+    while !rest.is_empty() {
+        match out.write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut rest, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Forgets the plan of this thread's test.
+#[cfg(all(test, debug_assertions))]
+pub(crate) fn disarm() {
+    armed::with_plan(|plan| *plan = None);
+}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::fs::{File, OpenOptions};
+    use std::io::{self, Write};
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::path::Path;
+
+    use rustix::io::Errno;
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::Op;
+
+    pub(super) enum Plan {
+        Trace(File),
+        At { step: u64, seen: u64, act: Act },
+    }
+
+    #[derive(Clone, Copy)]
+    pub(super) enum Act {
+        Kill,
+        Tear,
+        Fail(Errno),
+    }
+
+    #[derive(PartialEq)]
+    pub(super) enum Verdict {
+        Go,
+        Tear,
+    }
+
+    const ERRNOS: [(&str, Errno); 13] = [
+        ("EACCES", Errno::ACCESS),
+        ("EDQUOT", Errno::DQUOT),
+        ("EEXIST", Errno::EXIST),
+        ("EINVAL", Errno::INVAL),
+        ("EIO", Errno::IO),
+        ("EMFILE", Errno::MFILE),
+        ("EMLINK", Errno::MLINK),
+        ("ENOENT", Errno::NOENT),
+        ("ENOSPC", Errno::NOSPC),
+        ("EPERM", Errno::PERM),
+        ("EPIPE", Errno::PIPE),
+        ("EROFS", Errno::ROFS),
+        ("EXDEV", Errno::XDEV),
+    ];
+
+    #[cfg(not(test))]
+    pub(super) fn with_plan<T>(change: impl FnOnce(&mut Option<Plan>) -> T) -> T {
+        static PLAN: std::sync::Mutex<Option<Plan>> = std::sync::Mutex::new(None);
+        change(
+            &mut PLAN
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
+    }
+
+    // Unit tests share a process, so each has a plan of its own.
+    #[cfg(test)]
+    pub(super) fn with_plan<T>(change: impl FnOnce(&mut Option<Plan>) -> T) -> T {
+        thread_local! {
+            static PLAN: std::cell::RefCell<Option<Plan>> = const { std::cell::RefCell::new(None) };
+        }
+        PLAN.with_borrow_mut(change)
+    }
+
+    pub(super) fn arm(spec: &str) -> Result<(), String> {
+        let (what, argument) = spec
+            .split_once(':')
+            .ok_or_else(|| format!("{spec}: not WHAT:ARGUMENT"))?;
+        let plan = if what == "trace" {
+            let file = OpenOptions::new().append(true).create(true).open(argument);
+            Plan::Trace(file.map_err(|error| format!("{argument}: {error}"))?)
+        } else {
+            let act = match what {
+                "kill" => Act::Kill,
+                "torn" => Act::Tear,
+                name => match ERRNOS.iter().find(|(known, _)| *known == name) {
+                    Some((_, errno)) => Act::Fail(*errno),
+                    None => return Err(format!("{name}: not a fault")),
+                },
+            };
+            match argument.parse() {
+                Ok(step) if step > 0 => Plan::At { step, seen: 0, act },
+                _ => return Err(format!("{argument}: not the number of a step")),
+            }
+        };
+        with_plan(|current| *current = Some(plan));
+        Ok(())
+    }
+
+    pub(super) fn step(op: Op, paths: &[&Path]) -> io::Result<Verdict> {
+        with_plan(|plan| match plan {
+            None => Ok(Verdict::Go),
+            Some(Plan::Trace(file)) => {
+                let mut line = op.name().as_bytes().to_vec();
+                for path in paths {
+                    line.push(b'\t');
+                    line.extend_from_slice(path.as_os_str().as_bytes());
+                }
+                line.push(b'\n');
+                file.write_all(&line)?;
+                Ok(Verdict::Go)
+            }
+            Some(Plan::At { step, seen, act }) => {
+                *seen += 1;
+                match act {
+                    _ if seen != step => Ok(Verdict::Go),
+                    Act::Kill => die(),
+                    Act::Tear => Ok(Verdict::Tear),
+                    Act::Fail(errno) => Err((*errno).into()),
+                }
+            }
+        })
+    }
+
+    pub(super) fn tear(out: &mut impl Write, parts: &[&[u8]]) -> ! {
+        let mut left = parts.iter().map(|part| part.len()).sum::<usize>() / 2;
+        for part in parts {
+            let half = &part[..left.min(part.len())];
+            left -= half.len();
+            if out.write_all(half).is_err() {
+                break;
+            }
+        }
+        let _ = out.flush();
+        die()
+    }
+
+    pub(super) fn die() -> ! {
+        let _ = kill_process(getpid(), Signal::KILL);
+        loop {
+            std::thread::park(); // never returns from the signal, but the compiler cannot know
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod tests {
+    use std::fs;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Command;
+
+    use super::*;
+    use crate::disk::publish::{Existing, Manner, TEMPORARY_PREFIX, publish};
+    use crate::disk::{Role, files, tree};
+
+    fn manner() -> Manner<'static> {
+        Manner::output(Existing::Refuse)
+    }
+
+    #[test]
+    fn specs_are_checked() {
+        for spec in [
+            "",
+            "kill",
+            "kill:",
+            "kill:0",
+            "kill:x",
+            "ENOPE:1",
+            "trace:/nonexistent/file",
+        ] {
+            assert!(arm(spec).is_err(), "{spec}");
+        }
+    }
+
+    #[test]
+    fn a_failing_step_is_reported_and_leaves_nothing() {
+        // create, write, sync, rename, syncdir: the last one fails when the file is in its place
+        for (step, left) in [(1, 0), (2, 0), (3, 0), (4, 0), (5, 1)] {
+            let dir = tempfile::tempdir().unwrap();
+            arm(&format!("ENOSPC:{step}")).unwrap();
+            let error = publish(&dir.path().join("f"), &[b"octets"], &manner()).unwrap_err();
+            disarm();
+            assert_eq!(error.io_kind(), Some(io::ErrorKind::StorageFull), "{step}");
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), left, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_trace_names_each_step_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let trace = dir.path().join("trace");
+        arm(&format!("trace:{}", trace.display())).unwrap();
+        publish(&dir.path().join("f"), &[b"octets"], &manner()).unwrap();
+        files::remove(&dir.path().join("f"), Role::Output).unwrap();
+        disarm();
+        let text = fs::read_to_string(trace).unwrap();
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split('\t').collect())
+            .collect();
+        let ops: Vec<&str> = lines.iter().map(|line| line[0]).collect();
+        assert_eq!(
+            ops,
+            [
+                "create", "write", "sync", "rename", "syncdir", "remove", "syncdir"
+            ]
+        );
+        assert_eq!(lines[3][1], lines[0][1]);
+        assert_eq!(lines[3][2], dir.path().join("f").to_str().unwrap());
+    }
+
+    /// Runs `child` in another process under `fault`.
+    fn killed(fault: &str, dir: &Path) {
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "disk::fault::tests::child"])
+            .env("DISK_TEST_FAULT", fault)
+            .env("DISK_TEST_DIR", dir)
+            .stdout(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        assert_eq!(status.signal(), Some(9), "{fault}");
+    }
+
+    #[test]
+    fn child() {
+        if let (Some(dir), Ok(fault)) = (
+            std::env::var_os("DISK_TEST_DIR"),
+            std::env::var("DISK_TEST_FAULT"),
+        ) {
+            let dir = Path::new(&dir);
+            arm(&fault).unwrap();
+            publish(&dir.join("f"), &[b"abc", b"def"], &manner()).unwrap();
+            files::append_record(&dir.join("seen"), Role::Node, b"12345678").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_killed_run_leaves_a_whole_file_or_a_leftover() {
+        for step in 1..=8 {
+            let dir = tempfile::tempdir().unwrap();
+            killed(&format!("kill:{step}"), dir.path());
+            let names: Vec<String> = fs::read_dir(dir.path())
+                .unwrap()
+                .map(|e| e.unwrap().file_name().into_string().unwrap())
+                .collect();
+            let leftovers = names
+                .iter()
+                .filter(|name| name.starts_with(TEMPORARY_PREFIX))
+                .count();
+            assert_eq!(
+                leftovers,
+                usize::from((2..=4).contains(&step)),
+                "{step}: {names:?}"
+            );
+            assert_eq!(
+                fs::read(dir.path().join("f")).ok(),
+                (step > 4).then(|| b"abcdef".to_vec()),
+                "{step}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_torn_write_stops_half_way() {
+        let dir = tempfile::tempdir().unwrap();
+        killed("torn:2", dir.path());
+        let leftover = fs::read_dir(dir.path())
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
+        assert_eq!(fs::read(leftover).unwrap(), b"abc");
+        assert!(
+            tree::entries(dir.path(), Role::Node)
+                .unwrap()
+                .entries
+                .is_empty()
+        );
+
+        let dir = tempfile::tempdir().unwrap();
+        killed("torn:7", dir.path());
+        assert_eq!(fs::read(dir.path().join("seen")).unwrap(), b"1234");
+        files::append_record(&dir.path().join("seen"), Role::Node, b"abcdefgh").unwrap();
+        assert_eq!(fs::read(dir.path().join("seen")).unwrap(), b"abcdefgh");
+    }
+}

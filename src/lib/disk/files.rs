@@ -1,0 +1,688 @@
+//! Files and directories: reading within a limit, appending, creating, removing.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek as _, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use super::fault::{self, Op};
+use super::{Doing, Error, Result, Role, tree};
+
+/// The permission bits that a secret file must not have.
+const OTHERS: u32 = 0o077;
+
+/// Octets of the first read beyond what a file was said to hold.
+const PROBE: usize = 512;
+
+/// The least by which a buffer grows: what a pipe holds, in octets.
+const GROWTH: usize = 65_536;
+
+/// Opens an operand. FIFOs and devices may be operands, directories may not.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Open`].
+pub fn open_input(path: &Path) -> Result<File> {
+    open(path, Role::Input).map(|(file, _)| file)
+}
+
+/// Reads a whole file of at most `limit` octets.
+///
+/// # Errors
+///
+/// [`Error::TooLarge`] when there are more, [`Error::NotRegular`] when the role asks for a regular file,
+/// [`Error::Io`] when it cannot be opened or read.
+pub fn read(path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
+    let (mut file, len) = open(path, role)?;
+    // Files of /proc say 0, and others may grow: the size only saves work.
+    let expected = usize::try_from(len).unwrap_or(usize::MAX);
+    if expected > limit {
+        return Err(too_large(path, role, limit));
+    }
+    fill(&mut file, vec![0; expected], path, role, limit)
+}
+
+/// Reads all that is left of an open input, of at most `limit` octets; `path` is for the report (`-`).
+///
+/// # Errors
+///
+/// [`Error::TooLarge`] when there are more octets, [`Error::Io`] when reading fails.
+pub fn read_from(input: &mut impl Read, path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
+    fill(input, Vec::new(), path, role, limit)
+}
+
+/// Reads a whole secret file of at most `limit` octets, all of which are set aside at once: no copy stays unwiped.
+///
+/// # Errors
+///
+/// [`Error::Exposed`] when the group or others have any access to it, and as [`read`].
+pub fn read_secret(path: &Path, role: Role, limit: usize) -> Result<Zeroizing<Vec<u8>>> {
+    let (mut file, _) = open(path, role)?;
+    let metadata = file
+        .metadata()
+        .map_err(Error::io(path, role, Doing::Examine))?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & OTHERS != 0 {
+        return Err(Error::Exposed {
+            path: path.to_owned(),
+            role,
+            mode,
+        });
+    }
+    let mut octets = Zeroizing::new(vec![0; limit.saturating_add(1)]);
+    let mut filled = 0;
+    while filled < octets.len() {
+        match read_some(&mut file, &mut octets[filled..]).map_err(Error::io(
+            path,
+            role,
+            Doing::Read,
+        ))? {
+            0 => {
+                octets.truncate(filled);
+                return Ok(octets);
+            }
+            read => filled += read,
+        }
+    }
+    Err(too_large(path, role, limit))
+}
+
+/// Whether anything, be it a dangling link, has this name.
+///
+/// # Errors
+///
+/// [`Error::Io`] when that cannot be learned.
+pub fn exists(path: &Path, role: Role) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(Error::io(path, role, Doing::Examine)(error)),
+    }
+}
+
+/// Creates one directory with exactly the permission bits of `mode`, whatever the umask, and syncs its parent.
+///
+/// Gives `false` for a directory that is already there, which stays as it is.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Create`] or [`Doing::Sync`].
+pub fn create_dir(path: &Path, role: Role, mode: u32) -> Result<bool> {
+    let failed = || Error::io(path, role, Doing::Create);
+    if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+        return Ok(false);
+    }
+    fault::step(Op::Mkdir, &[path]).map_err(failed())?;
+    match DirBuilder::new().mode(mode & 0o777).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
+            return Ok(false);
+        }
+        created => created.map_err(failed())?,
+    }
+    set_dir_mode(path, mode).map_err(failed())?;
+    sync_dir(parent(path), role)?;
+    Ok(true)
+}
+
+/// Creates a directory and those above it that are missing, for their owner alone (0700).
+///
+/// # Errors
+///
+/// As [`create_dir`].
+pub fn create_dir_all_private(path: &Path, role: Role) -> Result<bool> {
+    let above = parent(path);
+    if above != path && !fs::metadata(above).is_ok_and(|metadata| metadata.is_dir()) {
+        create_dir_all_private(above, role)?;
+    }
+    create_dir(path, role, 0o700)
+}
+
+/// Removes a file, or a symbolic link itself, and syncs its directory. Gives `false` when there was none.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Remove`] or [`Doing::Sync`].
+pub fn remove(path: &Path, role: Role) -> Result<bool> {
+    let removed = remove_unsynced(path, role)?;
+    if removed {
+        sync_dir(parent(path), role)?;
+    }
+    Ok(removed)
+}
+
+/// Removes a file as [`remove`] does; the caller syncs the directory, once for many.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Remove`].
+pub fn remove_unsynced(path: &Path, role: Role) -> Result<bool> {
+    match fault::step(Op::Remove, &[path]).and_then(|()| fs::remove_file(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed
+            .map(|()| true)
+            .map_err(Error::io(path, role, Doing::Remove)),
+    }
+}
+
+/// Removes a directory of a node with all that is in it, then syncs its parent. Gives `false` when there was none.
+///
+/// Symbolic links in it are removed, not followed. It must not be writable by others meanwhile.
+///
+/// # Errors
+///
+/// [`Error::NotRegular`] when `path` is not itself a directory; [`Error::Io`] while [`Doing::List`],
+/// [`Doing::Remove`] or [`Doing::Sync`], with a part removed.
+pub fn remove_tree(path: &Path, role: Role) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(Error::io(path, role, Doing::Examine)(error)),
+        Ok(metadata) if !metadata.is_dir() => {
+            return Err(Error::NotRegular {
+                path: path.to_owned(),
+                role,
+            });
+        }
+        Ok(_) => {}
+    }
+    remove_content(path, role)?;
+    sync_dir(parent(path), role)?;
+    Ok(true)
+}
+
+fn remove_content(dir: &Path, role: Role) -> Result<()> {
+    let mut found: Vec<(PathBuf, bool)> = Vec::new();
+    tree::each(dir, role, |path, _: OsString, file_type| {
+        found.push((path, file_type.is_dir()));
+        Ok(())
+    })?;
+    found.sort_unstable();
+    for (path, is_dir) in found {
+        if is_dir {
+            remove_content(&path, role)?;
+        } else {
+            remove_unsynced(&path, role)?;
+        }
+    }
+    fault::step(Op::Remove, &[dir])
+        .and_then(|()| fs::remove_dir(dir))
+        .map_err(Error::io(dir, role, Doing::Remove))
+}
+
+/// Waits until the names in a directory are on the disk.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Sync`].
+pub fn sync_dir(dir: &Path, role: Role) -> Result<()> {
+    match fault::step(Op::SyncDir, &[dir]).and_then(|()| File::open(dir)?.sync_all()) {
+        // Some file systems (FUSE, SMB) cannot, and a user may write into a directory that they cannot read: the
+        // file is in its place by now, and to call that a failure would be worse.
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Ok(()),
+        Err(error) if role == Role::Output && error.kind() == io::ErrorKind::PermissionDenied => {
+            Ok(())
+        }
+        synced => synced.map_err(Error::io(dir, role, Doing::Sync)),
+    }
+}
+
+/// Appends one record to a file of records of `N` octets each, created with mode 0600, and syncs it.
+///
+/// What a killed run left of a record is cut off first. The caller holds the lock of the file.
+///
+/// # Errors
+///
+/// [`Error::NotRegular`], or [`Error::Io`] while [`Doing::Open`], [`Doing::Create`], [`Doing::Truncate`],
+/// [`Doing::Write`] or [`Doing::Sync`].
+pub fn append_record<const N: usize>(path: &Path, role: Role, record: &[u8; N]) -> Result<()> {
+    const { assert!(N > 0) };
+    append(path, role, &[record], |_, len| Ok(len - len % N as u64))
+}
+
+/// Appends one line to a text file, created with mode 0600, and syncs it. `line` comes without its newline.
+///
+/// What a killed run left of a line is cut off first. The caller holds the lock of the file.
+///
+/// # Errors
+///
+/// As [`append_record`].
+pub fn append_line(path: &Path, role: Role, line: &[u8]) -> Result<()> {
+    append(path, role, &[line, b"\n"], end_of_last_line)
+}
+
+fn append(
+    path: &Path,
+    role: Role,
+    parts: &[&[u8]],
+    whole: impl FnOnce(&mut File, u64) -> io::Result<u64>,
+) -> Result<()> {
+    let failed = |doing| Error::io(path, role, doing);
+    let mut file = open_appendable(path, role)?;
+    let metadata = file.metadata().map_err(failed(Doing::Examine))?;
+    if !metadata.is_file() {
+        return Err(Error::NotRegular {
+            path: path.to_owned(),
+            role,
+        });
+    }
+    let len = whole(&mut file, metadata.len()).map_err(failed(Doing::Read))?;
+    if len < metadata.len() {
+        fault::step(Op::Truncate, &[path])
+            .and_then(|()| file.set_len(len))
+            .map_err(failed(Doing::Truncate))?;
+    }
+    fault::write(Op::Append, path, &mut file, parts).map_err(failed(Doing::Write))?;
+    fault::step(Op::Sync, &[path])
+        .and_then(|()| file.sync_data())
+        .map_err(failed(Doing::Sync))?;
+    if len == 0 {
+        sync_dir(parent(path), role)?; // also when an earlier run created the file and was killed
+    }
+    Ok(())
+}
+
+fn open_appendable(path: &Path, role: Role) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .append(true)
+        .mode(0o600)
+        .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
+    match options.open(path) {
+        Ok(file) => Ok(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let created = fault::step(Op::Create, &[path]).and_then(|()| {
+                let file = options.create_new(true).open(path)?;
+                set_mode(&file, path, 0o600)?;
+                Ok(file)
+            });
+            created.map_err(Error::io(path, role, Doing::Create))
+        }
+        Err(error) => Err(refused(path, role, error)),
+    }
+}
+
+/// Where the last whole line ends.
+fn end_of_last_line(file: &mut File, len: u64) -> io::Result<u64> {
+    let mut end = len;
+    let mut block = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(4096);
+        block.clear();
+        file.seek(SeekFrom::Start(start))?;
+        file.by_ref().take(end - start).read_to_end(&mut block)?;
+        if let Some(newline) = block.iter().rposition(|octet| *octet == b'\n') {
+            return Ok(start + newline as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+/// The directory that holds a file's name.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(above) if above.as_os_str().is_empty() => Path::new("."),
+        Some(above) => above,
+        None => path,
+    }
+}
+
+/// Gives an open file its exact mode, which the umask may have narrowed.
+pub(super) fn set_mode(file: &File, path: &Path, mode: u32) -> io::Result<()> {
+    if file.metadata()?.permissions().mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    fault::step(Op::Chmod, &[path])?;
+    file.set_permissions(PermissionsExt::from_mode(mode))
+}
+
+fn set_dir_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let nofollow = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags(OFlags::NOFOLLOW | OFlags::DIRECTORY))
+        .open(path);
+    match nofollow {
+        Ok(dir) => set_mode(&dir, path, mode),
+        // The umask took even the owner's right to open it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            fault::step(Op::Chmod, &[path])?;
+            fs::set_permissions(path, PermissionsExt::from_mode(mode))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The flags as [`OpenOptionsExt::custom_flags`](std::os::unix::fs::OpenOptionsExt::custom_flags) takes them.
+pub(super) fn flags(flags: OFlags) -> i32 {
+    flags.bits().cast_signed()
+}
+
+/// Opens a file as its role allows; the size is 0 unless it is a regular file.
+fn open(path: &Path, role: Role) -> Result<(File, u64)> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    if !role.named_by_user() {
+        options.custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK)); // a FIFO would block before it is refused
+    }
+    let file = options
+        .open(path)
+        .map_err(|error| refused(path, role, error))?;
+    let metadata = file
+        .metadata()
+        .map_err(Error::io(path, role, Doing::Examine))?;
+    match (metadata.is_file(), metadata.is_dir(), role.named_by_user()) {
+        (true, ..) => Ok((file, metadata.len())),
+        (_, true, true) => Err(Error::io(path, role, Doing::Open)(Errno::ISDIR.into())),
+        (_, false, true) => Ok((file, 0)),
+        (.., false) => Err(Error::NotRegular {
+            path: path.to_owned(),
+            role,
+        }),
+    }
+}
+
+/// Why a file was not opened: without following links, one is answered with `ELOOP`, a socket with `ENXIO`.
+fn refused(path: &Path, role: Role, error: io::Error) -> Error {
+    match Errno::from_io_error(&error) {
+        Some(Errno::LOOP | Errno::NXIO | Errno::ISDIR) if !role.named_by_user() => {
+            Error::NotRegular {
+                path: path.to_owned(),
+                role,
+            }
+        }
+        _ => Error::io(path, role, Doing::Open)(error),
+    }
+}
+
+fn too_large(path: &Path, role: Role, limit: usize) -> Error {
+    Error::TooLarge {
+        path: path.to_owned(),
+        role,
+        limit,
+    }
+}
+
+/// Reads to the end into `octets`, which is as long as the input is thought to be.
+fn fill(
+    input: &mut impl Read,
+    mut octets: Vec<u8>,
+    path: &Path,
+    role: Role,
+    limit: usize,
+) -> Result<Vec<u8>> {
+    let mut filled = 0;
+    loop {
+        let mut probe = [0; PROBE];
+        let full = filled == octets.len();
+        let space = if full {
+            &mut probe[..]
+        } else {
+            &mut octets[filled..]
+        };
+        let read = read_some(input, space).map_err(Error::io(path, role, Doing::Read))?;
+        if read == 0 {
+            octets.truncate(filled);
+            return Ok(octets);
+        }
+        if read > limit - filled {
+            return Err(too_large(path, role, limit));
+        }
+        if full {
+            let wanted = octets
+                .len()
+                .saturating_mul(2)
+                .max(GROWTH)
+                .min(limit)
+                .max(filled + read);
+            octets.resize(wanted, 0);
+            octets[filled..filled + read].copy_from_slice(&probe[..read]);
+        }
+        filled += read;
+    }
+}
+
+fn read_some(input: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match input.read(space) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+
+    fn mkfifo(path: &Path) {
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(path)
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"12345").unwrap();
+        for limit in [5, 6, usize::MAX] {
+            assert_eq!(read(&path, Role::Input, limit).unwrap(), b"12345");
+        }
+        let error = read(&path, Role::Spool, 4).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { limit: 4, .. }));
+        fs::write(&path, b"").unwrap();
+        assert_eq!(read(&path, Role::Node, 0).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_regular_file_takes_one_allocation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let octets: Vec<u8> = (0..8_388_608_u32).map(|i| i.to_le_bytes()[1]).collect();
+        fs::write(&path, &octets).unwrap();
+        let read = read(&path, Role::Input, 9_437_184).unwrap();
+        assert!(read == octets);
+        assert_eq!(read.capacity(), octets.len());
+    }
+
+    #[test]
+    fn streams_of_unknown_size_are_read_up_to_the_limit() {
+        let octets = vec![7; 300_000];
+        for limit in [300_000, 300_001, 10_000_000] {
+            assert!(
+                read_from(&mut &octets[..], Path::new("-"), Role::Input, limit).unwrap() == octets
+            );
+        }
+        for limit in [0, 1, PROBE, GROWTH, 299_999] {
+            let error =
+                read_from(&mut &octets[..], Path::new("-"), Role::Input, limit).unwrap_err();
+            assert!(matches!(error, Error::TooLarge { .. }), "{limit}");
+        }
+        assert_eq!(read(Path::new("/dev/null"), Role::Input, 9).unwrap(), b"");
+        assert!(matches!(
+            read(Path::new("/dev/zero"), Role::Input, 9999),
+            Err(Error::TooLarge { .. })
+        ));
+        assert!(
+            !read(Path::new("/proc/self/stat"), Role::Input, 65_536)
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_fifo_is_an_input_but_not_a_node_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fifo");
+        mkfifo(&path);
+        assert!(matches!(
+            read(&path, Role::Node, 9),
+            Err(Error::NotRegular { .. })
+        ));
+        std::thread::scope(|scope| {
+            scope.spawn(|| fs::write(&path, b"through").unwrap());
+            assert_eq!(read(&path, Role::Input, 9).unwrap(), b"through");
+        });
+    }
+
+    #[test]
+    fn links_are_followed_for_the_user_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("f"), dir.path().join("l"));
+        fs::write(&file, b"x").unwrap();
+        chmod(&file, 0o600);
+        symlink("f", &link).unwrap();
+        assert_eq!(read(&link, Role::Input, 9).unwrap(), b"x");
+        assert_eq!(*read_secret(&link, Role::Keys, 9).unwrap(), b"x");
+        assert!(matches!(
+            read(&link, Role::Spool, 9),
+            Err(Error::NotRegular { .. })
+        ));
+        assert!(matches!(
+            read_secret(&link, Role::Node, 9),
+            Err(Error::NotRegular { .. })
+        ));
+    }
+
+    #[test]
+    fn directories_and_missing_files_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = read(dir.path(), Role::Input, 9).unwrap_err();
+        assert_eq!(
+            (error.doing(), error.io_kind()),
+            (Some(Doing::Open), Some(io::ErrorKind::IsADirectory))
+        );
+        assert!(matches!(
+            read(dir.path(), Role::Node, 9),
+            Err(Error::NotRegular { .. })
+        ));
+        let error = open_input(&dir.path().join("x")).unwrap_err();
+        assert!(error.is_not_found());
+        assert!(!exists(&dir.path().join("x"), Role::Node).unwrap());
+        assert!(exists(dir.path(), Role::Node).unwrap());
+    }
+
+    #[test]
+    fn a_secret_that_others_can_reach_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        fs::write(&path, b"secret").unwrap();
+        for exposed in [0o640, 0o604, 0o610, 0o602, 0o644] {
+            chmod(&path, exposed);
+            let error = read_secret(&path, Role::Node, 99).unwrap_err();
+            assert!(matches!(error, Error::Exposed { mode, .. } if mode == exposed));
+        }
+        chmod(&path, 0o600);
+        assert_eq!(*read_secret(&path, Role::Node, 6).unwrap(), b"secret");
+        assert!(matches!(
+            read_secret(&path, Role::Node, 5),
+            Err(Error::TooLarge { .. })
+        ));
+    }
+
+    #[test]
+    fn directories_have_the_mode_that_was_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = dir.path().join("in");
+        assert!(create_dir(&shared, Role::Node, 0o3770).unwrap());
+        assert_eq!(mode(&shared), 0o3770);
+        assert!(!create_dir(&shared, Role::Node, 0o700).unwrap());
+        assert_eq!(mode(&shared), 0o3770);
+        assert!(create_dir_all_private(&dir.path().join("a/b/c"), Role::Node).unwrap());
+        assert_eq!(
+            (mode(&dir.path().join("a")), mode(&dir.path().join("a/b/c"))),
+            (0o700, 0o700)
+        );
+        fs::write(dir.path().join("f"), b"").unwrap();
+        let error = create_dir(&dir.path().join("f"), Role::Node, 0o700).unwrap_err();
+        assert_eq!(
+            (error.doing(), error.io_kind()),
+            (Some(Doing::Create), Some(io::ErrorKind::AlreadyExists))
+        );
+    }
+
+    #[test]
+    fn removing_twice_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"").unwrap();
+        assert!(remove(&path, Role::Spool).unwrap());
+        assert!(!remove(&path, Role::Spool).unwrap());
+    }
+
+    #[test]
+    fn a_tree_is_removed_without_following_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("peer");
+        fs::create_dir_all(tree.join("held/deep")).unwrap();
+        fs::create_dir(dir.path().join("kept")).unwrap();
+        fs::write(dir.path().join("kept/f"), b"").unwrap();
+        fs::write(tree.join("held/deep/f"), b"").unwrap();
+        fs::write(tree.join(".relay-x.tmp"), b"").unwrap();
+        symlink("../kept", tree.join("link")).unwrap();
+        symlink("peer", dir.path().join("alias")).unwrap();
+        assert!(matches!(
+            remove_tree(&dir.path().join("alias"), Role::Node),
+            Err(Error::NotRegular { .. })
+        ));
+        assert!(remove_tree(&tree, Role::Node).unwrap());
+        assert!(!tree.exists() && dir.path().join("kept/f").exists());
+        assert!(!remove_tree(&tree, Role::Node).unwrap());
+    }
+
+    #[test]
+    fn records_follow_one_another_and_torn_ones_are_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("seen");
+        append_record(&path, Role::Node, b"1111").unwrap();
+        assert_eq!(mode(&path), 0o600);
+        append_record(&path, Role::Node, b"2222").unwrap();
+        fs::write(&path, b"11112222333").unwrap();
+        append_record(&path, Role::Node, b"4444").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"111122224444");
+        symlink("seen", dir.path().join("link")).unwrap();
+        let error = append_record(&dir.path().join("link"), Role::Node, b"5555").unwrap_err();
+        assert!(matches!(error, Error::NotRegular { .. }));
+    }
+
+    #[test]
+    fn lines_follow_one_another_and_torn_ones_are_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("day");
+        append_line(&path, Role::Spool, b"first").unwrap();
+        let mut torn = fs::read(&path).unwrap();
+        torn.extend_from_slice(&[b'x'; 9000]);
+        fs::write(&path, torn).unwrap();
+        append_line(&path, Role::Spool, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"first\nsecond\n");
+        fs::write(&path, b"only torn").unwrap();
+        append_line(&path, Role::Spool, b"third").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"third\n");
+    }
+}

@@ -1,0 +1,1011 @@
+//! Publication: a file appears under its final name whole and synced, or not at all.
+//!
+//! It is written as `.relay-*.tmp` beside its place (or in a `tmp` directory of the same file system),
+//! synced, renamed, and then the directory is synced. At the instant of the rename it is delivered.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek as _, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::fault::{self, Op};
+use super::files::{flags, parent, remove_unsynced, set_mode, sync_dir};
+use super::{Doing, Error, Result, Role, tree};
+
+/// How the name of a file that is being written begins.
+pub(super) const TEMPORARY_PREFIX: &str = ".relay-";
+
+/// How it ends.
+const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// Links to links that are followed to an output, as many as Linux follows.
+const MAX_LINKS: usize = 40;
+
+/// Octets compared at a time.
+const BLOCK: u64 = 65_536;
+
+/// What becomes of a file that already has the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Existing {
+    /// It stays, and that is [`Error::Exists`].
+    Refuse,
+    /// It is replaced.
+    Replace,
+    /// It stays: [`Published::Same`] if it holds the same octets, else [`Error::Exists`].
+    SameIsSuccess,
+}
+
+/// The permission bits of a published file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Those of the file that it replaces, else 0666 less the umask.
+    User,
+    /// Exactly 0600, whatever the umask.
+    Secret,
+    /// Exactly these.
+    Exact(u32),
+}
+
+/// What publication did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Published {
+    /// The file is in its place, or was written through to a device or FIFO.
+    Written,
+    /// A file with the same octets was already there ([`Existing::SameIsSuccess`]), and is synced.
+    Same,
+}
+
+/// How a file is published.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner<'a> {
+    role: Role,
+    mode: Mode,
+    existing: Existing,
+    temporary_dir: Option<&'a Path>,
+    syncs_dir: bool,
+}
+
+impl<'a> Manner<'a> {
+    /// A result for the user: [`Role::Output`], [`Mode::User`].
+    #[must_use]
+    pub const fn output(existing: Existing) -> Self {
+        Self::stored(Role::Output, existing).mode(Mode::User)
+    }
+
+    /// A file of a node or spool: [`Mode::Secret`] unless told otherwise.
+    #[must_use]
+    pub const fn stored(role: Role, existing: Existing) -> Self {
+        Self {
+            role,
+            mode: Mode::Secret,
+            existing,
+            temporary_dir: None,
+            syncs_dir: true,
+        }
+    }
+
+    /// With these permission bits.
+    #[must_use]
+    pub const fn mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// Written in `dir`, which is on the same file system, instead of beside its place.
+    #[must_use]
+    pub const fn written_in(self, dir: &'a Path) -> Self {
+        Self {
+            temporary_dir: Some(dir),
+            ..self
+        }
+    }
+
+    /// Without syncing the directory of the final name: the caller does it, once for many files.
+    #[must_use]
+    pub const fn dir_unsynced(self) -> Self {
+        Self {
+            syncs_dir: false,
+            ..self
+        }
+    }
+}
+
+/// Publishes a file that holds `parts`, one after the other.
+///
+/// Where `path` is named by the user ([`Role::Output`]), a symbolic link there stays and its target is replaced,
+/// and a device or FIFO is written straight through, whatever `manner` says about existing files.
+///
+/// # Errors
+///
+/// [`Error::Exists`]; [`Error::NotRegular`] for anything but a regular file in the way, in other roles;
+/// [`Error::Io`] while [`Doing::Create`] or [`Doing::Open`] (it cannot be there), [`Doing::Write`],
+/// [`Doing::Sync`], [`Doing::Rename`]. Nothing is left behind then; only after a failure to sync the directory
+/// does the file have its name.
+pub fn publish(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Published> {
+    if manner.existing == Existing::SameIsSuccess
+        && let Some(mut existing) = open_existing(path, manner.role)
+    {
+        let mut content: Box<dyn Read + '_> = Box::new(io::empty());
+        for part in parts {
+            content = Box::new(content.chain(*part));
+        }
+        return same(
+            path,
+            manner.role,
+            &mut existing,
+            &mut content,
+            manner.syncs_dir,
+        );
+    }
+    let mut pending = Pending::create(path, manner)?;
+    pending.write(parts)?;
+    pending.finish()
+}
+
+/// Publishes a secret key: mode 0600, by hard link, which fails if the name is taken.
+///
+/// # Errors
+///
+/// As [`publish`], with [`Doing::Link`] for [`Doing::Rename`].
+pub fn publish_key(path: &Path, role: Role, parts: &[&[u8]]) -> Result<()> {
+    let mut pending = Pending::create(path, &Manner::stored(role, Existing::Refuse))?;
+    pending.placing = Placing::Link;
+    pending.write(parts)?;
+    pending.finish().map(drop)
+}
+
+/// Writes `parts` to the standard output, which the caller has locked, and flushes it.
+///
+/// # Errors
+///
+/// [`Error::Io`] of [`Role::Output`] and path `-`; see [`Error::is_broken_pipe`].
+pub fn emit(stdout: &mut impl Write, parts: &[&[u8]]) -> Result<()> {
+    let path = Path::new("-");
+    fault::write(Op::Emit, path, stdout, parts)
+        .and_then(|()| stdout.flush())
+        .map_err(Error::io(path, Role::Output, Doing::Write))
+}
+
+/// Moves a synced file to another name on the same file system, and syncs first its new directory, then the old one.
+///
+/// # Errors
+///
+/// [`Error::Exists`] as `existing` says; [`Error::Io`] while [`Doing::Rename`] or [`Doing::Sync`].
+pub fn rename(from: &Path, to: &Path, role: Role, existing: Existing) -> Result<Published> {
+    let moved = rename_unsynced(from, to, role, existing)?;
+    sync_dir(parent(to), role)?;
+    if parent(from) != parent(to) {
+        sync_dir(parent(from), role)?;
+    }
+    Ok(moved)
+}
+
+/// Moves a file as [`rename`] does; the caller syncs both directories, the new one first.
+///
+/// # Errors
+///
+/// [`Error::Exists`] as `existing` says; [`Error::Io`] while [`Doing::Rename`].
+pub fn rename_unsynced(
+    from: &Path,
+    to: &Path,
+    role: Role,
+    existing: Existing,
+) -> Result<Published> {
+    match place(from, to, existing == Existing::Replace) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let (true, Some(mut held), Some(mut moved)) = (
+                existing == Existing::SameIsSuccess,
+                open_existing(to, role),
+                open_existing(from, role),
+            ) else {
+                return Err(Error::Exists {
+                    path: to.to_owned(),
+                    role,
+                });
+            };
+            let outcome = same(to, role, &mut held, &mut moved, true)?;
+            remove_unsynced(from, role)?;
+            Ok(outcome)
+        }
+        Err(error) => {
+            let culprit = if fs::symlink_metadata(from).is_ok() {
+                to
+            } else {
+                from
+            };
+            Err(Error::io(culprit, role, Doing::Rename)(error))
+        }
+        Ok(()) => Ok(Published::Written),
+    }
+}
+
+/// Gives a synced file a second name on the same file system, and syncs the directory of that.
+///
+/// # Errors
+///
+/// [`Error::Exists`] if the name is taken; [`Error::Io`] while [`Doing::Link`] or [`Doing::Sync`].
+pub fn link(from: &Path, to: &Path, role: Role) -> Result<()> {
+    match fault::step(Op::Link, &[from, to]).and_then(|()| fs::hard_link(from, to)) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(Error::Exists {
+                path: to.to_owned(),
+                role,
+            });
+        }
+        linked => linked.map_err(Error::io(to, role, Doing::Link))?,
+    }
+    sync_dir(parent(to), role)
+}
+
+/// Removes what killed runs left of their files in `dir`, and gives their number. A missing directory has none.
+///
+/// Without `before`, nobody else may be writing there: the caller holds its lock. With it, only those last
+/// written before that instant go.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::List`] or [`Doing::Remove`].
+pub fn sweep(dir: &Path, role: Role, before: Option<SystemTime>) -> Result<usize> {
+    let mut leftovers = Vec::new();
+    tree::each(dir, role, |path, name, file_type| {
+        let is_old = || match before {
+            None => true,
+            Some(before) => fs::symlink_metadata(&path)
+                .and_then(|it| it.modified())
+                .is_ok_and(|modified| modified < before),
+        };
+        if file_type.is_file() && is_temporary(&name) && is_old() {
+            leftovers.push(path);
+        }
+        Ok(())
+    })?;
+    leftovers.sort_unstable();
+    let mut removed = 0;
+    for leftover in leftovers {
+        removed += usize::from(remove_unsynced(&leftover, role)?);
+    }
+    Ok(removed)
+}
+
+/// Whether a name is one that files have while they are being written.
+pub(super) fn is_temporary(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    name.starts_with(TEMPORARY_PREFIX.as_bytes())
+        && name.ends_with(TEMPORARY_SUFFIX.as_bytes())
+        && name.len() > TEMPORARY_PREFIX.len() + TEMPORARY_SUFFIX.len()
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Placing {
+    Rename,
+    Link,
+}
+
+/// A file being written, which has its final name only after [`Pending::finish`]. Dropped before, nothing is left.
+#[derive(Debug)]
+#[must_use = "the file is removed unless it is finished"]
+pub struct Pending {
+    file: File,
+    /// `None` when it is written straight through to a device or FIFO.
+    temporary: Option<Temporary>,
+    target: PathBuf,
+    role: Role,
+    existing: Existing,
+    placing: Placing,
+    syncs_dir: bool,
+}
+
+impl Pending {
+    /// Begins a file; a name that is taken is refused now if nothing can change that.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`].
+    pub fn create(path: &Path, manner: &Manner<'_>) -> Result<Self> {
+        let Manner { role, existing, .. } = *manner;
+        let failed = || Error::io(path, role, Doing::Create);
+        let place = survey(path, role, existing)?;
+        let (file, temporary, target) = if let Place::Through = place {
+            let mut options = OpenOptions::new();
+            options.write(true).custom_flags(flags(OFlags::NOCTTY));
+            let file = options
+                .open(path)
+                .map_err(Error::io(path, role, Doing::Open))?;
+            (file, None, path.to_owned())
+        } else {
+            let target = if role == Role::Output && existing == Existing::Replace {
+                behind_links(path).map_err(failed())?
+            } else {
+                path.to_owned()
+            };
+            let (bits, exact) = match (manner.mode, place) {
+                (Mode::User, Place::Taken(mode)) | (Mode::Exact(mode), _) => (mode, Some(mode)),
+                (Mode::User, _) => (0o666, None),
+                (Mode::Secret, _) => (0o600, Some(0o600)),
+            };
+            let dir = manner.temporary_dir.unwrap_or_else(|| parent(&target));
+            let (file, temporary) = Temporary::create(dir, bits & 0o777).map_err(failed())?;
+            if let Some(mode) = exact {
+                set_mode(&file, &temporary.path, mode).map_err(failed())?;
+            }
+            (file, Some(temporary), target)
+        };
+        Ok(Self {
+            file,
+            temporary,
+            target,
+            role,
+            existing,
+            placing: Placing::Rename,
+            syncs_dir: manner.syncs_dir,
+        })
+    }
+
+    /// Writes `parts` after what is written so far.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Write`].
+    pub fn write(&mut self, parts: &[&[u8]]) -> Result<()> {
+        let path = self
+            .temporary
+            .as_ref()
+            .map_or(&self.target, |temporary| &temporary.path);
+        fault::write(Op::Write, path, &mut self.file, parts).map_err(Error::io(
+            &self.target,
+            self.role,
+            Doing::Write,
+        ))
+    }
+
+    /// Syncs the file, gives it its name and syncs the directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`].
+    pub fn finish(self) -> Result<Published> {
+        let Self {
+            mut file,
+            temporary,
+            target,
+            role,
+            existing,
+            placing,
+            syncs_dir,
+        } = self;
+        let Some(temporary) = temporary else {
+            return Ok(Published::Written);
+        };
+        fault::step(Op::Sync, &[&temporary.path])
+            .and_then(|()| file.sync_all())
+            .map_err(Error::io(&target, role, Doing::Sync))?;
+        let (placed, doing) = match placing {
+            Placing::Rename => (
+                temporary.rename(&target, existing == Existing::Replace),
+                Doing::Rename,
+            ),
+            Placing::Link => (temporary.link(&target), Doing::Link),
+        };
+        match placed {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if existing == Existing::SameIsSuccess
+                    && let Some(mut held) = open_existing(&target, role)
+                {
+                    file.rewind()
+                        .map_err(Error::io(&target, role, Doing::Read))?;
+                    return same(&target, role, &mut held, &mut file, syncs_dir);
+                }
+                return Err(Error::Exists { path: target, role });
+            }
+            placed => placed.map_err(Error::io(&target, role, doing))?,
+        }
+        if syncs_dir {
+            sync_dir(parent(&target), role)?;
+        }
+        Ok(Published::Written)
+    }
+}
+
+impl Write for Pending {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let path = self
+            .temporary
+            .as_ref()
+            .map_or(&self.target, |temporary| &temporary.path);
+        fault::write(Op::Write, path, &mut self.file, &[octets])?;
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file under a temporary name, removed on drop.
+#[derive(Debug)]
+struct Temporary {
+    path: PathBuf,
+    placed: bool,
+}
+
+impl Temporary {
+    fn create(dir: &Path, mode: u32) -> io::Result<(File, Self)> {
+        let named = tempfile::Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .suffix(TEMPORARY_SUFFIX)
+            .make_in(dir, |path| {
+                fault::step(Op::Create, &[path])?;
+                OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .create_new(true)
+                    .mode(mode)
+                    .open(path)
+            })?;
+        // Removal on drop is ours, because it is a step like any other.
+        let (file, path) = named.keep().map_err(|failed| failed.error)?;
+        Ok((
+            file,
+            Self {
+                path,
+                placed: false,
+            },
+        ))
+    }
+
+    fn rename(mut self, target: &Path, replace: bool) -> io::Result<()> {
+        place(&self.path, target, replace)?;
+        self.placed = true;
+        Ok(())
+    }
+
+    fn link(self, target: &Path) -> io::Result<()> {
+        match fault::step(Op::Link, &[&self.path, target])
+            .and_then(|()| fs::hard_link(&self.path, target))
+        {
+            // FAT and some network file systems have no hard links.
+            Err(error) if is_unsupported(&error) => self.rename(target, false),
+            linked => linked,
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.placed {
+            // Nobody can be told, and what stays is swept.
+            let _ =
+                fault::step(Op::Remove, &[&self.path]).and_then(|()| fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// Renames, and without `replace` fails with `EEXIST` if the new name is taken.
+fn place(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
+    fault::step(Op::Rename, &[from, to])?;
+    if replace {
+        // Of two names of one file rename(2) removes neither, and calls it success.
+        return if is_one_file(from, to) {
+            fs::remove_file(from)
+        } else {
+            fs::rename(from, to)
+        };
+    }
+    #[cfg(target_os = "linux")]
+    match rustix::fs::renameat_with(
+        rustix::fs::CWD,
+        from,
+        rustix::fs::CWD,
+        to,
+        rustix::fs::RenameFlags::NOREPLACE,
+    ) {
+        Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => {}
+        renamed => return renamed.map_err(io::Error::from),
+    }
+    fs::hard_link(from, to)?;
+    fs::remove_file(from)
+}
+
+fn is_one_file(a: &Path, b: &Path) -> bool {
+    let identity = |path| fs::symlink_metadata(path).map(|it| (it.dev(), it.ino()));
+    matches!((identity(a), identity(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK)
+    )
+}
+
+/// What stands where a file is to be published.
+enum Place {
+    Free,
+    /// A regular file with these permission bits.
+    Taken(u32),
+    /// A device or FIFO.
+    Through,
+}
+
+fn survey(path: &Path, role: Role, existing: Existing) -> Result<Place> {
+    let exists = || Error::Exists {
+        path: path.to_owned(),
+        role,
+    };
+    let found = if role == Role::Output {
+        fs::metadata(path)
+    } else {
+        fs::symlink_metadata(path)
+    };
+    match found {
+        Ok(found) if found.is_file() => match existing {
+            Existing::Refuse => Err(exists()),
+            Existing::Replace => Ok(Place::Taken(found.permissions().mode() & 0o777)),
+            Existing::SameIsSuccess => Ok(Place::Free),
+        },
+        Ok(_) if role != Role::Output => Err(Error::NotRegular {
+            path: path.to_owned(),
+            role,
+        }),
+        Ok(found) if found.is_dir() => {
+            Err(Error::io(path, role, Doing::Create)(Errno::ISDIR.into()))
+        }
+        Ok(_) => Ok(Place::Through),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Under -f a dangling link is written behind, as the shell does.
+            if existing != Existing::Replace && fs::symlink_metadata(path).is_ok() {
+                Err(exists())
+            } else {
+                Ok(Place::Free)
+            }
+        }
+        Err(error) => Err(Error::io(path, role, Doing::Create)(error)),
+    }
+}
+
+/// The path that remains when every link at the end of `path` has been followed.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&path) {
+            Ok(target) => path = parent(&path).join(target),
+            Err(_) => return Ok(path), // not a link, or nothing at all
+        }
+    }
+    Err(Errno::LOOP.into())
+}
+
+/// Opens the regular file that has a name already, to compare it.
+fn open_existing(path: &Path, role: Role) -> Option<File> {
+    let mut wanted = OFlags::NONBLOCK;
+    if role != Role::Output {
+        wanted |= OFlags::NOFOLLOW;
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags(wanted))
+        .open(path)
+        .ok()?;
+    file.metadata()
+        .is_ok_and(|metadata| metadata.is_file())
+        .then_some(file)
+}
+
+/// Whether `held`, which has the name already, may stay for `content`.
+fn same(
+    path: &Path,
+    role: Role,
+    held: &mut File,
+    content: &mut impl Read,
+    syncs_dir: bool,
+) -> Result<Published> {
+    if !is_same(held, content).map_err(Error::io(path, role, Doing::Read))? {
+        return Err(Error::Exists {
+            path: path.to_owned(),
+            role,
+        });
+    }
+    // The run that wrote it may have been killed before it could sync.
+    fault::step(Op::Sync, &[path])
+        .and_then(|()| held.sync_all())
+        .map_err(Error::io(path, role, Doing::Sync))?;
+    if syncs_dir {
+        sync_dir(parent(path), role)?;
+    }
+    Ok(Published::Same)
+}
+
+fn is_same(a: &mut impl Read, b: &mut impl Read) -> io::Result<bool> {
+    let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
+    loop {
+        of_a.clear();
+        of_b.clear();
+        a.by_ref().take(BLOCK).read_to_end(&mut of_a)?;
+        b.by_ref().take(BLOCK).read_to_end(&mut of_b)?;
+        if of_a != of_b {
+            return Ok(false);
+        }
+        if of_a.is_empty() {
+            return Ok(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+    use std::process::Command;
+
+    use tempfile::{TempDir, tempdir};
+
+    use super::*;
+    use crate::disk::files;
+
+    const OUTPUT: Manner<'static> = Manner::output(Existing::Refuse);
+    const REPLACE: Manner<'static> = Manner::output(Existing::Replace);
+    const SAME: Manner<'static> = Manner::output(Existing::SameIsSuccess);
+
+    fn names(dir: &TempDir) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn parts_become_one_file() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("f");
+        assert_eq!(
+            publish(&path, &[b"ab", b"", b"cd"], &OUTPUT).unwrap(),
+            Published::Written
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"abcd");
+        assert_eq!(
+            publish(&dir.path().join("empty"), &[], &OUTPUT).unwrap(),
+            Published::Written
+        );
+        assert_eq!(names(&dir), ["empty", "f"]);
+    }
+
+    #[test]
+    fn an_existing_file_is_refused_replaced_or_the_same() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"old").unwrap();
+        let taken = |manner, octets: &[u8]| {
+            assert!(matches!(
+                publish(&path, &[octets], &manner),
+                Err(Error::Exists { .. })
+            ));
+            assert_eq!(fs::read(&path).unwrap(), b"old");
+        };
+        taken(OUTPUT, b"old");
+        taken(SAME, b"new");
+        taken(SAME, b"ol");
+        taken(SAME, b"older");
+        assert_eq!(
+            publish(&path, &[b"o", b"ld"], &SAME).unwrap(),
+            Published::Same
+        );
+        assert_eq!(
+            publish(&path, &[b"new"], &REPLACE).unwrap(),
+            Published::Written
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(&dir), ["f"]);
+    }
+
+    #[test]
+    fn a_name_taken_while_writing_is_noticed() {
+        for (manner, octets, expected) in [
+            (OUTPUT, &b"ours"[..], None),
+            (SAME, b"theirs", None),
+            (SAME, b"ours", Some(Published::Same)),
+        ] {
+            let dir = tempdir().unwrap();
+            let path = dir.path().join("f");
+            let mut pending = Pending::create(&path, &manner).unwrap();
+            pending.write(&[b"ou", b"rs"]).unwrap();
+            fs::write(&path, octets).unwrap();
+            assert_eq!(pending.finish().ok(), expected);
+            assert_eq!(fs::read(&path).unwrap(), octets);
+            assert_eq!(names(&dir), ["f"]);
+        }
+    }
+
+    #[test]
+    fn an_unfinished_file_leaves_nothing() {
+        let dir = tempdir().unwrap();
+        let mut pending = Pending::create(&dir.path().join("f"), &OUTPUT).unwrap();
+        pending.write(&[b"octets"]).unwrap();
+        let during = names(&dir);
+        assert!(
+            during.len() == 1 && is_temporary(during[0].as_ref()),
+            "{during:?}"
+        );
+        drop(pending);
+        assert!(names(&dir).is_empty());
+    }
+
+    #[test]
+    fn a_missing_or_wrong_directory_is_an_uncreatable_output() {
+        let dir = tempdir().unwrap();
+        for path in [dir.path().join("none/f"), dir.path().to_owned()] {
+            for manner in [OUTPUT, REPLACE, SAME] {
+                let error = publish(&path, &[b"x"], &manner).unwrap_err();
+                assert_eq!(
+                    (error.doing(), error.role()),
+                    (Some(Doing::Create), Role::Output)
+                );
+            }
+        }
+        assert!(names(&dir).is_empty());
+    }
+
+    #[test]
+    fn a_link_stays_and_its_target_is_replaced() {
+        let dir = tempdir().unwrap();
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        let (file, link) = (dir.path().join("sub/f"), dir.path().join("l"));
+        symlink("sub/m", &link).unwrap();
+        symlink("f", dir.path().join("sub/m")).unwrap();
+        assert!(matches!(
+            publish(&link, &[b"x"], &OUTPUT),
+            Err(Error::Exists { .. })
+        ));
+        assert!(matches!(
+            publish(&link, &[b"x"], &SAME),
+            Err(Error::Exists { .. })
+        ));
+        for octets in [b"first", b"other"] {
+            publish(&link, &[octets], &REPLACE).unwrap();
+            assert_eq!(fs::read(&file).unwrap(), octets);
+        }
+        assert_eq!(publish(&link, &[b"other"], &SAME).unwrap(), Published::Same);
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new("sub/m"));
+        symlink("loop", dir.path().join("loop")).unwrap();
+        assert!(publish(&dir.path().join("loop"), &[b"x"], &REPLACE).is_err());
+    }
+
+    #[test]
+    fn a_node_never_writes_through_links_or_fifos() {
+        let dir = tempdir().unwrap();
+        symlink("elsewhere", dir.path().join("l")).unwrap();
+        for existing in [Existing::Refuse, Existing::Replace, Existing::SameIsSuccess] {
+            let error = publish(
+                &dir.path().join("l"),
+                &[b"x"],
+                &Manner::stored(Role::Spool, existing),
+            )
+            .unwrap_err();
+            assert!(matches!(error, Error::NotRegular { .. }));
+        }
+        assert_eq!(names(&dir), ["l"]);
+    }
+
+    #[test]
+    fn devices_and_fifos_are_written_through() {
+        for manner in [OUTPUT, REPLACE, SAME] {
+            publish(Path::new("/dev/null"), &[b"x"], &manner).unwrap();
+        }
+        assert!(
+            fs::metadata("/dev/null")
+                .unwrap()
+                .file_type()
+                .is_char_device()
+        );
+        let dir = tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| fs::read(&fifo).unwrap());
+            publish(&fifo, &[b"thr", b"ough"], &OUTPUT).unwrap();
+            assert_eq!(reader.join().unwrap(), b"through");
+        });
+        assert!(fs::metadata(&fifo).unwrap().file_type().is_fifo());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_device_is_a_failure_to_write() {
+        let error = publish(Path::new("/dev/full"), &[b"x"], &OUTPUT).unwrap_err();
+        assert_eq!(
+            (error.doing(), error.io_kind()),
+            (Some(Doing::Write), Some(io::ErrorKind::StorageFull))
+        );
+        assert_eq!(error.to_string(), "cannot write: No space left on device");
+    }
+
+    #[test]
+    fn keys_are_never_replaced() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("identity.key");
+        publish_key(&path, Role::Node, &[b"key"]).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert!(matches!(
+            publish_key(&path, Role::Node, &[b"key"]),
+            Err(Error::Exists { .. })
+        ));
+        let other = dir.path().join("other");
+        let mut pending =
+            Pending::create(&other, &Manner::stored(Role::Keys, Existing::Refuse)).unwrap();
+        pending.placing = Placing::Link;
+        fs::write(&other, b"theirs").unwrap();
+        assert!(matches!(pending.finish(), Err(Error::Exists { .. })));
+        assert_eq!(names(&dir), ["identity.key", "other"]);
+    }
+
+    #[test]
+    fn modes_are_what_was_asked_for_under_any_umask() {
+        for (umask, user) in [(0, 0o666), (0o022, 0o644), (0o777, 0)] {
+            let status = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "disk::publish::tests::umask_child"])
+                .env("DISK_TEST_UMASK", format!("{umask} {user}"))
+                .stdout(std::process::Stdio::null())
+                .status()
+                .unwrap();
+            assert!(status.success(), "{umask:o}");
+        }
+    }
+
+    #[test]
+    fn umask_child() {
+        let Ok(masks) = std::env::var("DISK_TEST_UMASK") else {
+            return;
+        };
+        let (umask, user) = masks.split_once(' ').unwrap();
+        let dir = tempdir().unwrap();
+        rustix::process::umask(umask.parse::<u32>().unwrap().into());
+        let at = |name| dir.path().join(name);
+        publish(&at("user"), &[b"x"], &OUTPUT).unwrap();
+        assert_eq!(mode(&at("user")), user.parse::<u32>().unwrap());
+        let stored = Manner::stored(Role::Node, Existing::Refuse);
+        publish(&at("secret"), &[b"x"], &stored).unwrap();
+        publish(&at("shared"), &[b"x"], &stored.mode(Mode::Exact(0o664))).unwrap();
+        publish_key(&at("key"), Role::Node, &[b"x"]).unwrap();
+        assert_eq!(
+            (mode(&at("secret")), mode(&at("shared")), mode(&at("key"))),
+            (0o600, 0o664, 0o600)
+        );
+        files::create_dir(&at("dir"), Role::Node, 0o3770).unwrap();
+        files::create_dir_all_private(&at("a/b"), Role::Node).unwrap();
+        assert_eq!(
+            (mode(&at("dir")), mode(&at("a")), mode(&at("a/b"))),
+            (0o3770, 0o700, 0o700)
+        );
+        files::append_record(&at("seen"), Role::Node, b"1234").unwrap();
+        assert_eq!(mode(&at("seen")), 0o600);
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_mode() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"private").unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        publish(&path, &[b"new"], &REPLACE).unwrap();
+        assert_eq!(mode(&path), 0o640);
+    }
+
+    #[test]
+    fn a_spool_writes_in_its_own_tmp() {
+        let dir = tempdir().unwrap();
+        let (tmp, queue) = (dir.path().join("tmp"), dir.path().join("in"));
+        fs::create_dir(&tmp).unwrap();
+        fs::create_dir(&queue).unwrap();
+        let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess)
+            .written_in(&tmp)
+            .dir_unsynced();
+        let mut pending = Pending::create(&queue.join("m"), &manner).unwrap();
+        io::copy(&mut &b"message"[..], &mut pending).unwrap();
+        assert_eq!(fs::read_dir(&tmp).unwrap().count(), 1);
+        pending.finish().unwrap();
+        assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0);
+        assert_eq!(fs::read(queue.join("m")).unwrap(), b"message");
+    }
+
+    #[test]
+    fn a_message_moves_between_queues() {
+        let dir = tempdir().unwrap();
+        let at = |name| dir.path().join(name);
+        fs::write(at("a"), b"message").unwrap();
+        assert_eq!(
+            rename(&at("a"), &at("b"), Role::Spool, Existing::Refuse).unwrap(),
+            Published::Written
+        );
+        fs::write(at("a"), b"another").unwrap();
+        for existing in [Existing::Refuse, Existing::SameIsSuccess] {
+            assert!(matches!(
+                rename(&at("a"), &at("b"), Role::Spool, existing),
+                Err(Error::Exists { .. })
+            ));
+        }
+        assert!(matches!(
+            link(&at("a"), &at("b"), Role::Spool),
+            Err(Error::Exists { .. })
+        ));
+        rename(&at("a"), &at("b"), Role::Spool, Existing::Replace).unwrap();
+        fs::write(at("a"), b"another").unwrap();
+        assert_eq!(
+            rename(&at("a"), &at("b"), Role::Spool, Existing::SameIsSuccess).unwrap(),
+            Published::Same
+        );
+        assert_eq!(names(&dir), ["b"]);
+        for existing in [Existing::SameIsSuccess, Existing::Replace] {
+            link(&at("b"), &at("c"), Role::Spool).unwrap();
+            rename(&at("b"), &at("c"), Role::Spool, existing).unwrap();
+            assert_eq!(names(&dir), ["c"]);
+            fs::rename(at("c"), at("b")).unwrap();
+        }
+        fs::remove_file(at("b")).unwrap();
+        assert!(
+            rename(&at("b"), &at("d"), Role::Spool, Existing::Refuse)
+                .unwrap_err()
+                .is_not_found()
+        );
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_told_apart() {
+        let mut out = Vec::new();
+        emit(&mut out, &[b"a", b"b"]).unwrap();
+        assert_eq!(out, b"ab");
+        let (reader, mut writer) = io::pipe().unwrap();
+        drop(reader);
+        let error = emit(&mut writer, &[b"x"]).unwrap_err();
+        assert!(error.is_broken_pipe());
+        assert_eq!(error.path(), Path::new("-"));
+    }
+
+    #[test]
+    fn only_leftovers_are_swept() {
+        let dir = tempdir().unwrap();
+        for name in [
+            ".relay-a1b2c3.tmp",
+            ".relay-.tmp",
+            ".relay-x",
+            ".other.tmp",
+            "relay-x.tmp",
+            ".profile",
+        ] {
+            fs::write(dir.path().join(name), b"").unwrap();
+        }
+        fs::create_dir(dir.path().join(".relay-dir.tmp")).unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH;
+        assert_eq!(sweep(dir.path(), Role::Node, Some(long_ago)).unwrap(), 0);
+        assert_eq!(sweep(dir.path(), Role::Node, None).unwrap(), 1);
+        assert_eq!(
+            names(&dir),
+            [
+                ".other.tmp",
+                ".profile",
+                ".relay-.tmp",
+                ".relay-dir.tmp",
+                ".relay-x",
+                "relay-x.tmp"
+            ]
+        );
+        assert_eq!(
+            sweep(&dir.path().join("none"), Role::Node, None).unwrap(),
+            0
+        );
+    }
+}

@@ -1,0 +1,203 @@
+//! What is in a directory, in one order on every machine.
+
+use std::ffi::OsString;
+use std::fs::{self, FileType};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::publish::is_temporary;
+use super::{Doing, Error, Result, Role};
+
+/// What a directory entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+}
+
+/// A regular file or directory in a listed directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The listed directory joined with the name.
+    pub path: PathBuf,
+    /// The name alone.
+    pub name: OsString,
+    /// Which of the two it is, the entry itself: links are not followed.
+    pub kind: Kind,
+    role: Role,
+}
+
+/// The size and date of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// In octets.
+    pub len: u64,
+    /// When its content last changed.
+    pub modified: SystemTime,
+}
+
+impl Entry {
+    /// The size and date now, or `None` when it has gone since it was listed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it cannot be examined.
+    pub fn stat(&self) -> Result<Option<Stat>> {
+        let stat = fs::symlink_metadata(&self.path).and_then(|metadata| {
+            Ok(Stat {
+                len: metadata.len(),
+                modified: metadata.modified()?,
+            })
+        });
+        match stat {
+            Ok(stat) => Ok(Some(stat)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(&self.path, self.role, Doing::Examine)(error)),
+        }
+    }
+}
+
+/// What a directory holds, by octets of the name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Regular files and directories.
+    pub entries: Vec<Entry>,
+    /// Symbolic links, devices, FIFOs and sockets, which nothing here reads.
+    pub skipped: Vec<PathBuf>,
+    role: Option<Role>,
+}
+
+impl Listing {
+    /// The entries, provided that nothing was skipped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRegular`] names the first that was.
+    pub fn complete(self) -> Result<Vec<Entry>> {
+        match (self.skipped.into_iter().next(), self.role) {
+            (Some(path), Some(role)) => Err(Error::NotRegular { path, role }),
+            _ => Ok(self.entries),
+        }
+    }
+}
+
+/// Lists a directory without what is still being written. A missing directory is an empty one.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the directory cannot be read.
+pub fn entries(dir: &Path, role: Role) -> Result<Listing> {
+    let mut listing = Listing {
+        role: Some(role),
+        ..Listing::default()
+    };
+    each(dir, role, |path, name, file_type| {
+        if is_temporary(&name) {
+            return Ok(());
+        }
+        let kind = if file_type.is_file() {
+            Kind::File
+        } else if file_type.is_dir() {
+            Kind::Dir
+        } else {
+            listing.skipped.push(path);
+            return Ok(());
+        };
+        listing.entries.push(Entry {
+            path,
+            name,
+            kind,
+            role,
+        });
+        Ok(())
+    })?;
+    listing.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    listing.skipped.sort_unstable();
+    Ok(listing)
+}
+
+/// Visits all that is in `dir`, in no order; nothing when it is missing.
+pub(super) fn each(
+    dir: &Path,
+    role: Role,
+    mut visit: impl FnMut(PathBuf, OsString, FileType) -> Result<()>,
+) -> Result<()> {
+    let failed = || Error::io(dir, role, Doing::List);
+    let found = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.map_err(failed())?,
+    };
+    for entry in found {
+        let entry = entry.map_err(failed())?;
+        match entry.file_type() {
+            Ok(file_type) => visit(entry.path(), entry.file_name(), file_type)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // gone meanwhile
+            Err(error) => return Err(failed()(error)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn entries_are_sorted_and_others_set_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b", "a", ".dot", ".relay-x.tmp"] {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        fs::create_dir(dir.path().join("c")).unwrap();
+        symlink("a", dir.path().join("link")).unwrap();
+        let listing = entries(dir.path(), Role::Spool).unwrap();
+        let names: Vec<_> = listing
+            .entries
+            .iter()
+            .map(|e| (e.name.to_str().unwrap(), e.kind))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                (".dot", Kind::File),
+                ("a", Kind::File),
+                ("b", Kind::File),
+                ("c", Kind::Dir)
+            ]
+        );
+        assert_eq!(listing.entries[0].stat().unwrap().unwrap().len, 4);
+        assert_eq!(listing.skipped, [dir.path().join("link")]);
+        assert!(
+            matches!(listing.complete(), Err(Error::NotRegular { path, .. }) if path.ends_with("link"))
+        );
+    }
+
+    #[test]
+    fn a_missing_directory_is_empty_and_a_file_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(
+            entries(&dir.path().join("x"), Role::Node)
+                .unwrap()
+                .complete()
+                .unwrap()
+                .is_empty()
+        );
+        fs::write(dir.path().join("f"), "").unwrap();
+        let error = entries(&dir.path().join("f"), Role::Node).unwrap_err();
+        assert_eq!(error.doing(), Some(Doing::List));
+    }
+
+    #[test]
+    fn an_entry_may_go() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("f"), "").unwrap();
+        let listed = entries(dir.path(), Role::Node).unwrap().complete().unwrap();
+        fs::remove_file(dir.path().join("f")).unwrap();
+        assert_eq!(listed[0].stat().unwrap(), None);
+    }
+}
