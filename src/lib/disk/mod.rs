@@ -7,6 +7,7 @@
 
 pub mod fault; // every change passes here: traces, kills and failures for the tests
 pub mod files; // reading, appending, directories, removal
+pub mod lock; // flock(2), released by the kernel when a run is killed
 pub mod publish; // files that appear whole, under their final names
 pub mod tree; // what is in a directory
 
@@ -14,6 +15,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use lock::Lock;
 pub use publish::{Existing, Manner, Mode, Pending, Published};
 
 /// What a floor function returns.

@@ -892,7 +892,8 @@ mod tests {
             (0o3770, 0o700, 0o700)
         );
         files::append_record(&at("seen"), Role::Node, b"1234").unwrap();
-        assert_eq!(mode(&at("seen")), 0o600);
+        drop(crate::disk::Lock::exclusive(&at("lock")).unwrap());
+        assert_eq!((mode(&at("seen")), mode(&at("lock"))), (0o600, 0o600));
     }
 
     #[test]
