@@ -1,1 +1,64 @@
 //! RS-002: node ids, identity keys, certificates, certification paths and trust.
+
+pub mod node_id;
+pub mod signature;
+pub mod identity_key;
+pub mod certificate;
+pub mod issuance;
+pub mod trust;
+pub mod path;
+
+use jiff::Timestamp;
+
+pub use certificate::Certificate;
+pub use identity_key::{IdentityKey, PublicKey};
+pub use node_id::NodeId;
+pub use trust::{Trust, Window};
+
+use crate::{asn1, crypto};
+
+/// Why a key, a certificate or a path is not acceptable.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A node id is `0` and 64 lower-case hexadecimal digits.
+    #[error("malformed node id")]
+    NodeId,
+    /// A key is malformed or of a kind that identity keys cannot be.
+    #[error("malformed identity key: {0}")]
+    Key(asn1::Error),
+    /// A private key cannot be used.
+    #[error("unusable identity key: {0}")]
+    PrivateKey(#[source] crypto::Error),
+    /// A certificate is malformed.
+    #[error("malformed certificate: {0}")]
+    Certificate(asn1::Error),
+    /// The signature algorithm is not one that RS-018 allows.
+    #[error("unsupported signature algorithm")]
+    SignatureAlgorithm,
+    /// A signature does not match what it signs.
+    #[error("bad signature")]
+    Signature,
+    /// No certification path leads from the certificate to a trusted key.
+    #[error("no certification path to a trusted key")]
+    NoPath,
+    /// A certificate of the path was issued for a time that is over.
+    #[error("certificate of {subject} expired at {at}")]
+    Expired {
+        /// The certificate's subject.
+        subject: NodeId,
+        /// The end of its validity.
+        at: Timestamp,
+    },
+    /// A certificate of the path is not valid yet.
+    #[error("certificate of {subject} is valid only from {at}")]
+    Early {
+        /// The certificate's subject.
+        subject: NodeId,
+        /// The start of its validity.
+        at: Timestamp,
+    },
+    /// No random octets are to be had, or a key could not be made.
+    #[error(transparent)]
+    Crypto(crypto::Error),
+}

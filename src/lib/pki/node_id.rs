@@ -1,0 +1,101 @@
+//! The name of a node: a digest of its identity key (RS-002).
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Error;
+use crate::crypto::hash;
+
+/// A node id: `0`, then SHA-256 of the DER SubjectPublicKeyInfo in lower-case hexadecimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId([u8; 32]);
+
+/// Hexadecimal digits of a fingerprint: half of the id's, which is what people can read aloud.
+const FINGERPRINT_LEN: usize = 32;
+
+impl NodeId {
+    /// Characters of an id.
+    pub const LEN: usize = 65;
+
+    /// The id of the key in these DER octets.
+    #[must_use]
+    pub fn of_spki(spki: &[u8]) -> Self {
+        Self(hash::sha256(spki))
+    }
+
+    /// The digest that the id spells out, which is also the key's identifier in certificates.
+    #[must_use]
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first 32 digits after the leading 0, in eight groups of four, to compare by telephone.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digits = self.to_string();
+        let groups: Vec<&str> = (1..=FINGERPRINT_LEN)
+            .step_by(4)
+            .filter_map(|at| digits.get(at..at + 4))
+            .collect();
+        groups.join(" ")
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("0")?;
+        self.0
+            .iter()
+            .try_for_each(|octet| write!(formatter, "{octet:02x}"))
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let digits = text
+            .strip_prefix('0')
+            .filter(|digits| digits.len() == 64)
+            .ok_or(Error::NodeId)?;
+        let mut id = [0; 32];
+        for (octet, pair) in id.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+            let digit = |at: usize| match pair[at] {
+                digit @ b'0'..=b'9' => Ok(digit - b'0'),
+                digit @ b'a'..=b'f' => Ok(digit - b'a' + 10),
+                _ => Err(Error::NodeId),
+            };
+            *octet = digit(0)? << 4 | digit(1)?;
+        }
+        Ok(Self(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "07676987e02983a0f68e49430747f43995e0fd18961130a3aad88b7e67b4ef549";
+
+    #[test]
+    fn an_id_is_a_zero_and_lower_case_digits() {
+        assert_eq!(ID.parse::<NodeId>().unwrap().to_string(), ID);
+        for bad in [
+            "",
+            "0",
+            &ID[1..],
+            &ID.to_uppercase(),
+            &ID.replacen('0', "1", 1),
+            &format!("{ID}0"),
+            &ID.replace('f', "g"),
+        ] {
+            assert!(bad.parse::<NodeId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_has_eight_groups_of_four() {
+        let id: NodeId = ID.parse().unwrap();
+        assert_eq!(id.fingerprint(), "7676 987e 0298 3a0f 68e4 9430 747f 4399");
+    }
+}

@@ -1,0 +1,144 @@
+//! Finding a certification path (RS-002, RFC 5280 §6).
+//!
+//! Deployed path builders differ; this one requires what keeps the meaning of a path: signatures,
+//! the dates of every certificate, authority on every issuer, identifiers that agree where both
+//! exist, and path lengths on intermediates.
+
+use super::{Certificate, Error, NodeId, Trust, Window};
+
+/// The most certificates a path may have; deployed ones have up to four.
+const MAX_LEN: usize = 8;
+
+/// The most certificates that are looked at; messages carry up to three.
+const MAX_POOL: usize = 64;
+
+/// A certification path that was found.
+#[derive(Debug)]
+pub struct Path<'a> {
+    /// The sender's certificate first, then each one's issuer.
+    pub certificates: Vec<&'a Certificate>,
+    /// The nodes on the path, from the sender to the trusted one.
+    pub nodes: Vec<NodeId>,
+}
+
+/// Finds a path from `leaf` through `pool` to what `trust` has.
+///
+/// # Errors
+/// [`Error::Expired`] or [`Error::Early`] when a path is there but for its dates, otherwise
+/// [`Error::NoPath`].
+pub fn find<'a>(
+    leaf: &'a Certificate,
+    pool: &'a [Certificate],
+    trust: &'a Trust,
+    window: &Window,
+) -> Result<Path<'a>, Error> {
+    let search = |window| Search {
+        pool: &pool[..pool.len().min(MAX_POOL)],
+        trust,
+        window,
+        steps: 0,
+    };
+    if let Some(path) = search(Some(window)).from(leaf) {
+        return Ok(path);
+    }
+    let undated = search(None).from(leaf).ok_or(Error::NoPath)?;
+    let trusted = trust
+        .certificates
+        .iter()
+        .filter(|anchor| Some(&anchor.id()) == undated.nodes.last());
+    undated
+        .certificates
+        .into_iter()
+        .chain(trusted)
+        .try_for_each(|certificate| certificate.check_dates(window))?;
+    Err(Error::NoPath)
+}
+
+/// The most signatures that one search verifies.
+const MAX_STEPS: usize = 256;
+
+struct Search<'a, 'w> {
+    pool: &'a [Certificate],
+    trust: &'a Trust,
+    window: Option<&'w Window>,
+    steps: usize,
+}
+
+impl<'a> Search<'a, '_> {
+    fn from(mut self, leaf: &'a Certificate) -> Option<Path<'a>> {
+        let mut certificates = vec![leaf];
+        let anchor = self.extend(&mut certificates)?;
+        let mut nodes: Vec<NodeId> = certificates
+            .iter()
+            .map(|certificate| certificate.id())
+            .collect();
+        nodes.push(anchor);
+        Some(Path {
+            certificates,
+            nodes,
+        })
+    }
+
+    /// Completes the path that ends with `path.last()`; at most [`MAX_LEN`] calls deep.
+    fn extend(&mut self, path: &mut Vec<&'a Certificate>) -> Option<NodeId> {
+        let child = *path.last()?;
+        if child.has_unknown_critical_extension() || !self.is_valid_now(child) {
+            return None;
+        }
+        for anchor in &self.trust.keys {
+            let named = child
+                .authority_key_id()
+                .is_none_or(|id| id == anchor.id().digest());
+            if named && self.verifies(child, anchor) {
+                return Some(anchor.id());
+            }
+        }
+        for anchor in &self.trust.certificates {
+            if anchor.is_ca()
+                && !anchor.has_unknown_critical_extension()
+                && child.names_as_issuer(anchor)
+                && self.is_valid_now(anchor)
+                && self.verifies(child, anchor.key())
+            {
+                return Some(anchor.id());
+            }
+        }
+        if path.len() == MAX_LEN {
+            return None;
+        }
+        for issuer in self.pool {
+            // Self-issued certificates do not count towards a path length (RFC 5280 §6.1.4 l).
+            let below = path
+                .iter()
+                .skip(1)
+                .filter(|authority| !authority.is_self_issued())
+                .count();
+            let long_enough = issuer
+                .path_len()
+                .is_none_or(|len| usize::try_from(len).is_ok_and(|len| below <= len));
+            if issuer.is_ca()
+                && long_enough
+                && !path.contains(&issuer)
+                && child.names_as_issuer(issuer)
+                && self.verifies(child, issuer.key())
+            {
+                path.push(issuer);
+                if let Some(anchor) = self.extend(path) {
+                    return Some(anchor);
+                }
+                path.pop();
+            }
+        }
+        None
+    }
+
+    fn is_valid_now(&self, certificate: &Certificate) -> bool {
+        self.window
+            .is_none_or(|window| certificate.check_dates(window).is_ok())
+    }
+
+    fn verifies(&mut self, child: &Certificate, key: &super::PublicKey) -> bool {
+        self.steps += 1;
+        self.steps <= MAX_STEPS && child.verify_signature(key).is_ok()
+    }
+}
