@@ -1,0 +1,440 @@
+//! EnvelopedData for one recipient, by key agreement (RFC 5652 §6, RFC 5753, RS-003).
+
+use std::borrow::Cow;
+
+use super::{Error, content_info, malformed};
+use crate::asn1::algorithm::{self, Algorithm};
+use crate::asn1::{self, Buffer, Cursor, Element, oid, spki, tag, write};
+use crate::crypto::hash::Digest;
+use crate::crypto::secret::Secret;
+use crate::crypto::{aes_cbc, aes_gcm, random};
+
+/// The most octets that a session key id may have.
+pub const MAX_KEY_ID_LEN: usize = 64;
+
+/// How the content is encrypted; the size of the AES key is in octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cipher {
+    /// AES-CBC with PKCS#7 padding (RFC 3565): what every deployed reader opens.
+    Cbc {
+        /// 16, 24 or 32.
+        key_len: usize,
+    },
+    /// AES-GCM (RFC 5084), as RS-018 asks; no form of it reaches every deployed reader.
+    Gcm {
+        /// 16, 24 or 32.
+        key_len: usize,
+    },
+}
+
+impl Cipher {
+    /// Octets of the content encryption key.
+    #[must_use]
+    pub fn key_len(self) -> usize {
+        match self {
+            Self::Cbc { key_len } | Self::Gcm { key_len } => key_len,
+        }
+    }
+
+    fn oid(self) -> der::asn1::ObjectIdentifier {
+        match self {
+            Self::Cbc { key_len: 16 } => oid::AES128_CBC,
+            Self::Cbc { key_len: 24 } => oid::AES192_CBC,
+            Self::Cbc { .. } => oid::AES256_CBC,
+            Self::Gcm { key_len: 16 } => oid::AES128_GCM,
+            Self::Gcm { key_len: 24 } => oid::AES192_GCM,
+            Self::Gcm { .. } => oid::AES256_GCM,
+        }
+    }
+
+    fn from_oid(algorithm: der::asn1::ObjectIdentifier) -> Option<Self> {
+        match algorithm {
+            oid::AES128_CBC => Some(Self::Cbc { key_len: 16 }),
+            oid::AES192_CBC => Some(Self::Cbc { key_len: 24 }),
+            oid::AES256_CBC => Some(Self::Cbc { key_len: 32 }),
+            oid::AES128_GCM => Some(Self::Gcm { key_len: 16 }),
+            oid::AES192_GCM => Some(Self::Gcm { key_len: 24 }),
+            oid::AES256_GCM => Some(Self::Gcm { key_len: 32 }),
+            _ => None,
+        }
+    }
+}
+
+/// How the content encryption key reaches the recipient: KeyAgreeRecipientInfo (RFC 5652 §6.2.2).
+#[derive(Debug)]
+pub struct KeyAgreement<'a> {
+    /// The curve of the originator's key.
+    pub curve: der::asn1::ObjectIdentifier,
+    /// The originator's public key: a point, as SEC 1 §2.3.3 encodes it.
+    pub point: Cow<'a, [u8]>,
+    /// User keying material, which makes each message's key another one.
+    pub ukm: Option<Cow<'a, [u8]>>,
+    /// The hash of the key derivation function (ANSI X9.63).
+    pub kdf: Digest,
+    /// The AlgorithmIdentifier of the key wrap as received: it goes into the derivation.
+    pub wrap: &'a [u8],
+    /// Octets of the key that wraps.
+    pub wrap_key_len: usize,
+    /// The id of the recipient's session key.
+    pub recipient_key_id: Cow<'a, [u8]>,
+    /// The wrapped content encryption key.
+    pub wrapped_key: Cow<'a, [u8]>,
+}
+
+/// An EnvelopedData, still encrypted.
+#[derive(Debug)]
+pub struct EnvelopedData<'a> {
+    agreement: KeyAgreement<'a>,
+    originator_key_id: Option<Vec<u8>>,
+    cipher: Cipher,
+    parameters: Parameters,
+    encrypted: Element<'a>,
+}
+
+/// The parameters of the content cipher.
+#[derive(Debug)]
+enum Parameters {
+    Cbc { iv: [u8; 16] },
+    Gcm { nonce: Vec<u8>, tag_len: usize },
+}
+
+impl<'a> EnvelopedData<'a> {
+    /// Reads a ContentInfo with EnvelopedData, in BER or DER.
+    ///
+    /// # Errors
+    /// When it is malformed, uses an algorithm that is not allowed, or is not for exactly one
+    /// recipient named by a session key id.
+    pub fn parse(octets: &'a [u8]) -> Result<Self, Error> {
+        let wrong = malformed("enveloped data");
+        let (content_type, enveloped_data) = content_info::parse(octets).map_err(wrong)?;
+        if content_type != oid::ENVELOPED_DATA {
+            return Err(Error::Unsupported("content type"));
+        }
+        let mut fields = enveloped_data.children();
+        fields.take(tag::INTEGER).map_err(wrong)?;
+        fields.optional(0xa0).map_err(wrong)?;
+        let mut recipients = fields.take(tag::SET).map_err(wrong)?.children();
+        let first = recipients.any().map_err(wrong)?;
+        let mut found = usize::from(first.is_some());
+        while recipients.any().map_err(wrong)?.is_some() {
+            found += 1;
+        }
+        let recipient = match first {
+            Some(first) if found == 1 => first,
+            _ => {
+                return Err(Error::Count {
+                    what: "recipients",
+                    found,
+                });
+            }
+        };
+        if recipient.tag() != 0xa1 {
+            return Err(Error::NotASession);
+        }
+        let agreement = KeyAgreement::parse(&recipient)?;
+        let mut content = fields.take(tag::SEQUENCE).map_err(wrong)?.children();
+        content.take(tag::OID).map_err(wrong)?;
+        let algorithm = content.take(tag::SEQUENCE).map_err(wrong)?;
+        let encrypted = content.string_element(0x80).map_err(wrong)?;
+        content.finish().map_err(wrong)?;
+        let (cipher, parameters) = content_algorithm(&algorithm)?;
+        let originator_key_id = match fields.optional(0xa1).map_err(wrong)? {
+            Some(attributes) => originator_key_id(&attributes).map_err(wrong)?,
+            None => None,
+        };
+        fields.finish().map_err(wrong)?;
+        Ok(Self {
+            agreement,
+            originator_key_id,
+            cipher,
+            parameters,
+            encrypted,
+        })
+    }
+
+    /// How the key reaches the recipient.
+    #[must_use]
+    pub fn agreement(&self) -> &KeyAgreement<'a> {
+        &self.agreement
+    }
+
+    /// The id of the originator's session key; `None` where the attribute is missing, and with it
+    /// the session.
+    #[must_use]
+    pub fn originator_key_id(&self) -> Option<&[u8]> {
+        self.originator_key_id.as_deref()
+    }
+
+    /// How the content is encrypted.
+    #[must_use]
+    pub fn cipher(&self) -> Cipher {
+        self.cipher
+    }
+
+    /// Decrypts the content with its key.
+    ///
+    /// # Errors
+    /// [`Error::Decrypt`], whatever fails.
+    pub fn decrypt(&self, key: &Secret) -> Result<Vec<u8>, Error> {
+        // Joining copies the segments, or the one primitive string, straight to where they are
+        // decrypted in place.
+        let mut octets = self
+            .encrypted
+            .joined()
+            .map_err(|_| Error::Decrypt)?
+            .into_owned();
+        if key.as_bytes().len() != self.cipher.key_len() {
+            return Err(Error::Decrypt);
+        }
+        let len = match &self.parameters {
+            Parameters::Cbc { iv } => aes_cbc::decrypt_in_place(key.as_bytes(), iv, &mut octets),
+            Parameters::Gcm { nonce, tag_len } => {
+                aes_gcm::open_in_place(key.as_bytes(), nonce, &[], *tag_len, &mut octets)
+            }
+        };
+        octets.truncate(len.map_err(|_| Error::Decrypt)?);
+        Ok(octets)
+    }
+}
+
+impl<'a> KeyAgreement<'a> {
+    /// Walks `[1] KeyAgreeRecipientInfo`, of which there is one recipient with an rKeyId.
+    fn parse(element: &Element<'a>) -> Result<Self, Error> {
+        let wrong = malformed("recipient");
+        let mut fields = element.children();
+        fields.take(tag::INTEGER).map_err(wrong)?;
+        let originator = fields.take(0xa0).map_err(wrong)?;
+        let (curve, point) = originator_key(&originator).map_err(wrong)?;
+        let ukm = match fields.optional(0xa1).map_err(wrong)? {
+            Some(explicit) => {
+                let mut explicit = explicit.children();
+                let ukm = explicit.string(tag::OCTET_STRING).map_err(wrong)?;
+                explicit.finish().map_err(wrong)?;
+                Some(ukm)
+            }
+            None => None,
+        };
+        let algorithm =
+            Algorithm::parse(&fields.take(tag::SEQUENCE).map_err(wrong)?).map_err(wrong)?;
+        let mut keys = fields.take(tag::SEQUENCE).map_err(wrong)?.children();
+        fields.finish().map_err(wrong)?;
+        let key = keys.take(tag::SEQUENCE).map_err(wrong)?;
+        keys.finish().map_err(|_| Error::Count {
+            what: "recipients",
+            found: 2,
+        })?;
+        let mut key = key.children();
+        let rid = key.take(0xa0).map_err(|_| Error::NotASession)?;
+        let wrapped_key = key.string(tag::OCTET_STRING).map_err(wrong)?;
+        key.finish().map_err(wrong)?;
+        let recipient_key_id = rid.children().string(tag::OCTET_STRING).map_err(wrong)?;
+        if !(1..=MAX_KEY_ID_LEN).contains(&recipient_key_id.len()) {
+            return Err(wrong(asn1::Error::Value("key id")));
+        }
+
+        let kdf = match algorithm.oid {
+            oid::STD_DH_SHA256 => Digest::Sha256,
+            oid::STD_DH_SHA384 => Digest::Sha384,
+            oid::STD_DH_SHA512 => Digest::Sha512,
+            _ => return Err(Error::Unsupported("key agreement")),
+        };
+        let parameters = algorithm.parameters.ok_or(Error::Unsupported("key wrap"))?;
+        let wrap = Algorithm::parse(&parameters).map_err(wrong)?;
+        let wrap_key_len = match wrap.oid {
+            oid::AES128_WRAP if wrap.is_bare() => 16,
+            oid::AES192_WRAP if wrap.is_bare() => 24,
+            oid::AES256_WRAP if wrap.is_bare() => 32,
+            _ => return Err(Error::Unsupported("key wrap")),
+        };
+        Ok(Self {
+            curve,
+            point,
+            ukm,
+            kdf,
+            wrap: wrap.whole,
+            wrap_key_len,
+            recipient_key_id,
+            wrapped_key,
+        })
+    }
+}
+
+/// `[0] EXPLICIT { [1] OriginatorPublicKey { algorithm, publicKey BIT STRING } }`
+fn originator_key<'a>(
+    explicit: &Element<'a>,
+) -> Result<(der::asn1::ObjectIdentifier, Cow<'a, [u8]>), asn1::Error> {
+    let mut choice = explicit.children();
+    let mut key = choice.take(0xa1)?.children();
+    choice.finish()?;
+    let algorithm = Algorithm::parse(&key.take(tag::SEQUENCE)?)?;
+    let point = key.take(tag::BIT_STRING)?.bit_string()?;
+    key.finish()?;
+    if algorithm.oid != oid::EC_PUBLIC_KEY {
+        return Err(asn1::Error::Unsupported("key type"));
+    }
+    // RFC 5753 lets the curve be left out, but then the key cannot be kept to answer with, and
+    // neither deployed reader accepts it.
+    let curve = algorithm
+        .parameters
+        .ok_or(asn1::Error::Unsupported("curve"))?;
+    Ok((
+        curve.oid().map_err(|_| asn1::Error::Unsupported("curve"))?,
+        Cow::Borrowed(point),
+    ))
+}
+
+/// The cipher of the content and its parameters; GCM's occur in both deployed forms.
+fn content_algorithm(element: &Element<'_>) -> Result<(Cipher, Parameters), Error> {
+    let wrong = malformed("content encryption algorithm");
+    let mut fields = element.children();
+    let kind = fields
+        .take(tag::OID)
+        .and_then(|kind| kind.oid())
+        .map_err(wrong)?;
+    let cipher = Cipher::from_oid(kind).ok_or(Error::Unsupported("content cipher"))?;
+    let parameters = match cipher {
+        Cipher::Cbc { .. } => {
+            let iv = fields.string(tag::OCTET_STRING).map_err(wrong)?;
+            let iv = <[u8; 16]>::try_from(&*iv).map_err(|_| wrong(asn1::Error::Value("iv")))?;
+            Parameters::Cbc { iv }
+        }
+        // GCMParameters ::= SEQUENCE { aes-nonce OCTET STRING, aes-ICVlen INTEGER DEFAULT 12 }
+        Cipher::Gcm { .. } if fields.peek() == Some(tag::SEQUENCE) => {
+            let mut fields = fields.take(tag::SEQUENCE).map_err(wrong)?.children();
+            let nonce = fields
+                .string(tag::OCTET_STRING)
+                .map_err(wrong)?
+                .into_owned();
+            let tag_len = match fields.optional(tag::INTEGER).map_err(wrong)? {
+                Some(len) => len.small_integer().map_err(wrong)?,
+                None => 12,
+            };
+            fields.finish().map_err(wrong)?;
+            let tag_len = usize::try_from(tag_len).map_err(|_| Error::Unsupported("tag length"))?;
+            if !(12..=16).contains(&tag_len) {
+                return Err(Error::Unsupported("tag length"));
+            }
+            Parameters::Gcm { nonce, tag_len }
+        }
+        Cipher::Gcm { .. } => {
+            let nonce = fields
+                .string(tag::OCTET_STRING)
+                .map_err(wrong)?
+                .into_owned();
+            Parameters::Gcm { nonce, tag_len: 16 }
+        }
+    };
+    fields.finish().map_err(wrong)?;
+    Ok((cipher, parameters))
+}
+
+/// The originator's session key id among the unprotected attributes, as OCTET STRING or, as RS-003
+/// words it, INTEGER; either way its content octets are the id.
+fn originator_key_id(attributes: &Element<'_>) -> Result<Option<Vec<u8>>, asn1::Error> {
+    let mut list = attributes.children();
+    let mut found = None;
+    while let Some(attribute) = list.any()? {
+        let mut fields = attribute.children();
+        if fields.take(tag::OID)?.oid()? != oid::ORIGINATOR_KEY_ID {
+            continue;
+        }
+        let mut values: Cursor<'_> = fields.take(tag::SET)?.children();
+        fields.finish()?;
+        let id = if values.peek() == Some(tag::INTEGER) {
+            values.take(tag::INTEGER)?.content().to_vec()
+        } else {
+            values.string(tag::OCTET_STRING)?.into_owned()
+        };
+        values.finish()?;
+        if !(1..=MAX_KEY_ID_LEN).contains(&id.len()) || found.replace(id).is_some() {
+            return Err(asn1::Error::Value("originator key id"));
+        }
+    }
+    Ok(found)
+}
+
+/// Encrypts the content in `buffer` in place, with this key.
+///
+/// # Errors
+/// When there are no random octets.
+pub fn encrypt(buffer: &mut Buffer, cipher: Cipher, key: &Secret) -> Result<(), Error> {
+    let (octets, start) = buffer.parts_mut();
+    let parameters = match cipher {
+        Cipher::Cbc { .. } => {
+            let iv = random::array::<16>().map_err(Error::Crypto)?;
+            aes_cbc::encrypt_in_place(key.as_bytes(), &iv, octets, start).map_err(Error::Crypto)?;
+            write::tlv(tag::OCTET_STRING, &iv)
+        }
+        Cipher::Gcm { .. } => {
+            let nonce = random::array::<12>().map_err(Error::Crypto)?;
+            aes_gcm::seal_in_place(key.as_bytes(), &nonce, &[], octets, start)
+                .map_err(Error::Crypto)?;
+            write::constructed(
+                tag::SEQUENCE,
+                &[
+                    &write::tlv(tag::OCTET_STRING, &nonce),
+                    &[tag::INTEGER, 1, 16],
+                ],
+            )
+        }
+    };
+    buffer.wrap(0x80);
+    buffer.prepend(&algorithm::to_der(&cipher.oid(), &parameters));
+    buffer.prepend(&oid::to_der(&oid::DATA));
+    buffer.wrap(tag::SEQUENCE);
+    Ok(())
+}
+
+/// Puts an EnvelopedData for one recipient, and its ContentInfo, around encrypted content.
+pub fn wrap(buffer: &mut Buffer, agreement: &KeyAgreement<'_>, originator_key_id: &[u8]) {
+    let kdf = match agreement.kdf {
+        Digest::Sha384 => oid::STD_DH_SHA384,
+        Digest::Sha512 => oid::STD_DH_SHA512,
+        Digest::Sha256 => oid::STD_DH_SHA256,
+    };
+    let originator = write::retagged(0xa1, &spki::ec_to_der(&agreement.curve, &agreement.point));
+    let ukm = agreement
+        .ukm
+        .as_deref()
+        .map(|ukm| write::tlv(0xa1, &write::tlv(tag::OCTET_STRING, ukm)));
+    let rid = write::tlv(
+        0xa0,
+        &write::tlv(tag::OCTET_STRING, &agreement.recipient_key_id),
+    );
+    let key = write::constructed(
+        tag::SEQUENCE,
+        &[&rid, &write::tlv(tag::OCTET_STRING, &agreement.wrapped_key)],
+    );
+    let recipient = write::constructed(
+        0xa1,
+        &[
+            &[tag::INTEGER, 1, 3],
+            &write::tlv(0xa0, &originator),
+            ukm.as_deref().unwrap_or_default(),
+            &algorithm::to_der(&kdf, agreement.wrap),
+            &write::tlv(tag::SEQUENCE, &key),
+        ],
+    );
+    let key_id = write::tlv(tag::SET, &write::tlv(tag::OCTET_STRING, originator_key_id));
+    let attribute = write::constructed(
+        tag::SEQUENCE,
+        &[&oid::to_der(&oid::ORIGINATOR_KEY_ID), &key_id],
+    );
+
+    buffer.prepend(&write::tlv(tag::SET, &recipient));
+    buffer.prepend(&[tag::INTEGER, 1, 2]);
+    buffer.append(&write::tlv(0xa1, &attribute));
+    buffer.wrap(tag::SEQUENCE);
+    content_info::wrap(buffer, &oid::ENVELOPED_DATA);
+}
+
+/// The DER AlgorithmIdentifier of the AES key wrap with a key of so many octets (RFC 3565 §2.3.2).
+#[must_use]
+pub fn key_wrap_algorithm(key_len: usize) -> Vec<u8> {
+    let wrap = match key_len {
+        16 => oid::AES128_WRAP,
+        24 => oid::AES192_WRAP,
+        _ => oid::AES256_WRAP,
+    };
+    algorithm::to_der(&wrap, &[])
+}

@@ -1,0 +1,352 @@
+//! SignedData with exactly one signer, whose certificate is attached (RFC 5652 §5).
+
+use std::borrow::Cow;
+
+use super::{Error, content_info, malformed};
+use crate::asn1::algorithm::{self, Algorithm};
+use crate::asn1::{self, Buffer, Cursor, Element, oid, tag, write};
+use crate::crypto::hash::Digest;
+use crate::pki::{self, Certificate, IdentityKey, signature};
+
+/// The most certificates that may be attached; deployed messages have up to three.
+const MAX_CERTIFICATES: usize = 64;
+
+/// A SignedData, its signature not verified yet.
+#[derive(Debug)]
+pub struct SignedData<'a> {
+    content: Option<Cow<'a, [u8]>>,
+    certificates: Vec<Certificate>,
+    signer: usize,
+    signature: Signature,
+}
+
+/// The signature of a SignedData, and what it covers beside the content.
+#[derive(Debug, Clone)]
+pub struct Signature {
+    digest: Digest,
+    /// The `[0]` as received, under its own tag.
+    signed_attributes: Option<Vec<u8>>,
+    /// The value of the messageDigest attribute.
+    message_digest: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Signature {
+    /// Verifies the signature of `signer` over `content`.
+    ///
+    /// # Errors
+    /// [`pki::Error::Signature`] when it does not match.
+    pub fn verify(&self, signer: &Certificate, content: &[u8]) -> Result<(), Error> {
+        let key = signer.key();
+        let Some(attributes) = &self.signed_attributes else {
+            return Ok(key.verify(self.digest, content, &self.value)?);
+        };
+        if self.message_digest != self.digest.of(content).as_ref() {
+            return Err(pki::Error::Signature.into());
+        }
+        // What is signed is the SET OF, although the field has an implicit tag (RFC 5652 §5.4).
+        Ok(key.verify(
+            self.digest,
+            &write::retagged(tag::SET, attributes),
+            &self.value,
+        )?)
+    }
+}
+
+/// The one SignerInfo (RFC 5652 §5.3).
+struct SignerInfo<'a> {
+    issuer: &'a [u8],
+    serial: &'a [u8],
+    signature: Signature,
+}
+
+impl<'a> SignedData<'a> {
+    /// Reads a ContentInfo with SignedData, in BER or DER.
+    ///
+    /// # Errors
+    /// When it is malformed, uses an algorithm that is not allowed, does not have exactly one
+    /// signer, or the signer's certificate is not attached.
+    pub fn parse(octets: &'a [u8]) -> Result<Self, Error> {
+        let wrong = malformed("signed data");
+        let (content_type, signed_data) = content_info::parse(octets).map_err(wrong)?;
+        if content_type != oid::SIGNED_DATA {
+            return Err(Error::Unsupported("content type"));
+        }
+        let mut fields = signed_data.children();
+        let version = fields
+            .take(tag::INTEGER)
+            .and_then(|version| version.small_integer());
+        if !matches!(version.map_err(wrong)?, 1 | 3) {
+            return Err(Error::Unsupported("signed data version"));
+        }
+        fields.take(tag::SET).map_err(wrong)?;
+        let (content_type, content) =
+            encapsulated_content(&fields.take(tag::SEQUENCE).map_err(wrong)?).map_err(wrong)?;
+        let certificates = match fields.optional(0xa0).map_err(wrong)? {
+            Some(set) => certificates(&set)?,
+            None => Vec::new(),
+        };
+        fields.optional(0xa1).map_err(wrong)?;
+        let signers = fields.take(tag::SET).map_err(wrong)?;
+        fields.finish().map_err(wrong)?;
+
+        let signer = SignerInfo::parse(&only(&signers, "signers")?, content_type)?;
+        let position = certificates
+            .iter()
+            .position(|certificate| certificate.is_issued(signer.issuer, signer.serial))
+            .ok_or(Error::NoSignerCertificate)?;
+        Ok(Self {
+            content,
+            certificates,
+            signer: position,
+            signature: signer.signature,
+        })
+    }
+
+    /// The signed content; `None` if the signature is detached.
+    #[must_use]
+    pub fn content(&self) -> Option<&[u8]> {
+        self.content.as_deref()
+    }
+
+    /// Takes the value apart: the content, the signer's certificate, the other certificates and the
+    /// signature.
+    #[must_use]
+    pub fn into_parts(
+        mut self,
+    ) -> (
+        Option<Cow<'a, [u8]>>,
+        Certificate,
+        Vec<Certificate>,
+        Signature,
+    ) {
+        let signer = self.certificates.remove(self.signer);
+        (self.content, signer, self.certificates, self.signature)
+    }
+
+    /// The signer's certificate.
+    #[must_use]
+    pub fn signer(&self) -> &Certificate {
+        &self.certificates[self.signer]
+    }
+
+    /// All attached certificates, in the order received.
+    #[must_use]
+    pub fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
+    /// Verifies the signature over the attached content.
+    ///
+    /// # Errors
+    /// [`Error::NoContent`] when it is detached, [`pki::Error::Signature`] when it does not match.
+    pub fn verify(&self) -> Result<(), Error> {
+        self.verify_detached(self.content().ok_or(Error::NoContent)?)
+    }
+
+    /// Verifies the signature over `content`, given apart.
+    ///
+    /// # Errors
+    /// [`pki::Error::Signature`] when it does not match.
+    pub fn verify_detached(&self, content: &[u8]) -> Result<(), Error> {
+        self.signature.verify(self.signer(), content)
+    }
+}
+
+/// The DER object identifier of the content's type, and the content unless it is detached.
+type Encapsulated<'a> = (&'a [u8], Option<Cow<'a, [u8]>>);
+
+/// `SEQUENCE { eContentType, eContent [0] EXPLICIT OCTET STRING OPTIONAL }`
+fn encapsulated_content<'a>(element: &Element<'a>) -> Result<Encapsulated<'a>, asn1::Error> {
+    let mut fields = element.children();
+    let content_type = fields.take(tag::OID)?;
+    let content = match fields.optional(0xa0)? {
+        Some(explicit) => {
+            let mut explicit = explicit.children();
+            let content = explicit.string(tag::OCTET_STRING)?;
+            explicit.finish()?;
+            Some(content)
+        }
+        None => None,
+    };
+    fields.finish()?;
+    Ok((content_type.whole(), content))
+}
+
+/// The X.509 certificates of a CertificateSet (RFC 5652 §10.2.3), each as received.
+fn certificates(set: &Element<'_>) -> Result<Vec<Certificate>, Error> {
+    let mut certificates: Vec<Certificate> = Vec::new();
+    let mut choices = set.children();
+    while let Some(choice) = choices.any().map_err(malformed("certificates"))? {
+        if certificates.len() == MAX_CERTIFICATES {
+            return Err(Error::Unsupported("number of certificates"));
+        }
+        if choice.tag() == tag::SEQUENCE {
+            let certificate = Certificate::parse(choice.whole())?;
+            if !certificates.contains(&certificate) {
+                certificates.push(certificate);
+            }
+        }
+    }
+    Ok(certificates)
+}
+
+/// The only value in a SET.
+fn only<'a>(set: &Element<'a>, what: &'static str) -> Result<Element<'a>, Error> {
+    let mut values = set.children();
+    let first = values.any().map_err(malformed(what))?;
+    let mut found = usize::from(first.is_some());
+    while values.any().map_err(malformed(what))?.is_some() {
+        found += 1;
+    }
+    match first {
+        Some(first) if found == 1 => Ok(first),
+        _ => Err(Error::Count { what, found }),
+    }
+}
+
+impl<'a> SignerInfo<'a> {
+    fn parse(element: &Element<'a>, content_type: &[u8]) -> Result<Self, Error> {
+        let wrong = malformed("signer");
+        let mut fields = element.children();
+        fields.take(tag::INTEGER).map_err(wrong)?;
+        // Only issuerAndSerialNumber: no deployed reader knows a signer by its key identifier.
+        let sid = fields
+            .take(tag::SEQUENCE)
+            .map_err(|_| Error::NoSignerCertificate)?;
+        let mut sid = sid.children();
+        let issuer = sid.take(tag::SEQUENCE).map_err(wrong)?.whole();
+        let serial = sid.take(tag::INTEGER).map_err(wrong)?.content();
+        let digest = algorithm(&mut fields).map_err(wrong)?;
+        let digest = signature::digest(&digest)?;
+        let signed_attributes = fields.optional(0xa0).map_err(wrong)?;
+        let signature_algorithm = algorithm(&mut fields).map_err(wrong)?;
+        if signature::pss_digest(&signature_algorithm)? != digest {
+            return Err(pki::Error::SignatureAlgorithm.into());
+        }
+        let value = fields
+            .string(tag::OCTET_STRING)
+            .map_err(wrong)?
+            .into_owned();
+        fields.optional(0xa1).map_err(wrong)?;
+        fields.finish().map_err(wrong)?;
+
+        let mut message_digest = Vec::new();
+        if let Some(attributes) = &signed_attributes {
+            // Signed octets stay as received, so they must be DER already.
+            let whole = Element::der(attributes.whole(), 0xa0).map_err(wrong)?;
+            let signed_type = attribute(&whole, &oid::CONTENT_TYPE).map_err(wrong)?;
+            if signed_type != content_type {
+                return Err(Error::Unsupported("content type"));
+            }
+            let digest = attribute(&whole, &oid::MESSAGE_DIGEST).map_err(wrong)?;
+            message_digest = Element::der(digest, tag::OCTET_STRING)
+                .map_err(wrong)?
+                .content()
+                .to_vec();
+        } else if content_type != oid::to_der(&oid::DATA) {
+            return Err(Error::Unsupported("content type"));
+        }
+        Ok(Self {
+            issuer,
+            serial,
+            signature: Signature {
+                digest,
+                signed_attributes: signed_attributes.map(|attributes| attributes.whole().to_vec()),
+                message_digest,
+                value,
+            },
+        })
+    }
+}
+
+fn algorithm<'a>(fields: &mut Cursor<'a>) -> Result<Algorithm<'a>, asn1::Error> {
+    Algorithm::parse(&fields.take(tag::SEQUENCE)?)
+}
+
+/// The single value of the attribute `kind`, which must be there exactly once (RFC 5652 §11).
+fn attribute<'a>(
+    attributes: &Element<'a>,
+    kind: &der::asn1::ObjectIdentifier,
+) -> Result<&'a [u8], asn1::Error> {
+    let mut list = attributes.der_children();
+    let mut found = None;
+    while let Some(attribute) = list.any()? {
+        let mut fields = attribute.children();
+        if fields.take(tag::OID)?.oid()? != *kind {
+            continue;
+        }
+        let mut values = fields.take(tag::SET)?.children();
+        fields.finish()?;
+        let value = values.any()?.ok_or(asn1::Error::Value("attribute"))?;
+        values.finish()?;
+        if found.replace(value.whole()).is_some() {
+            return Err(asn1::Error::Value("attribute"));
+        }
+    }
+    found.ok_or(asn1::Error::Value("attribute"))
+}
+
+/// Signs the content in `buffer` and puts a ContentInfo with SignedData around it.
+///
+/// The first of `certificates` is the signer's; all of them are attached, in this order.
+///
+/// # Errors
+/// When there are no random octets.
+pub fn sign(
+    buffer: &mut Buffer,
+    key: &IdentityKey,
+    certificates: &[&Certificate],
+) -> Result<(), Error> {
+    let signer = certificates.first().ok_or(Error::NoSignerCertificate)?;
+    let digest = Digest::Sha256.of(buffer.as_slice());
+    let data = oid::to_der(&oid::DATA);
+    // In the order that DER gives a SET OF: contentType is the shorter one.
+    let attributes = [
+        signed_attribute(&oid::CONTENT_TYPE, &data),
+        signed_attribute(
+            &oid::MESSAGE_DIGEST,
+            &write::tlv(tag::OCTET_STRING, digest.as_ref()),
+        ),
+    ]
+    .concat();
+    let signature = key.sign(&write::tlv(tag::SET, &attributes))?;
+    let sha256 = algorithm::to_der(&oid::SHA256, &[]);
+    let signer_info = write::constructed(
+        tag::SEQUENCE,
+        &[
+            &[tag::INTEGER, 1, 1],
+            &write::constructed(
+                tag::SEQUENCE,
+                &[signer.issuer(), &write::tlv(tag::INTEGER, signer.serial())],
+            ),
+            &sha256,
+            &write::tlv(0xa0, &attributes),
+            &signature::pss_sha256(),
+            &write::tlv(tag::OCTET_STRING, &signature),
+        ],
+    );
+
+    buffer.wrap(tag::OCTET_STRING);
+    buffer.wrap(0xa0);
+    buffer.prepend(&data);
+    buffer.wrap(tag::SEQUENCE);
+    buffer.prepend(&write::tlv(tag::SET, &sha256));
+    buffer.prepend(&[tag::INTEGER, 1, 1]);
+    let attached: Vec<&[u8]> = certificates
+        .iter()
+        .map(|certificate| certificate.octets())
+        .collect();
+    buffer.append(&write::constructed(0xa0, &attached));
+    buffer.append(&write::tlv(tag::SET, &signer_info));
+    buffer.wrap(tag::SEQUENCE);
+    content_info::wrap(buffer, &oid::SIGNED_DATA);
+    Ok(())
+}
+
+fn signed_attribute(kind: &der::asn1::ObjectIdentifier, value: &[u8]) -> Vec<u8> {
+    write::constructed(
+        tag::SEQUENCE,
+        &[&oid::to_der(kind), &write::tlv(tag::SET, value)],
+    )
+}
