@@ -7,3 +7,4 @@ pub mod asn1; // BER, PEM, dates and identifiers: what the `der` crate lacks
 pub mod crypto; // RS-018: the primitives; the only floor that names a cryptography crate
 pub mod pki; // RS-002: node ids, identity keys, certificates, paths, trust
 pub mod cms; // RFC 5652: SignedData and EnvelopedData
+pub mod session; // RS-003: session keys, agreement, and which key comes next

@@ -1,0 +1,165 @@
+//! Sealing to a session key and opening with one (RS-003, RFC 5753 §3.1).
+
+use std::borrow::Cow;
+
+use super::{Error, KeyId, PrivateSessionKey, PublicSessionKey};
+use crate::asn1::{Buffer, tag, write};
+use crate::cms::EnvelopedData;
+use crate::cms::enveloped_data::{self, Cipher, KeyAgreement};
+use crate::crypto::hash::Digest;
+use crate::crypto::secret::Secret;
+use crate::crypto::{key_wrap, random, x963_kdf};
+
+/// Octets of user keying material; deployed readers cannot do without it.
+const UKM_LEN: usize = 64;
+
+/// A payload that was not opened yet.
+#[derive(Debug)]
+pub struct Sealed<'a> {
+    enveloped: EnvelopedData<'a>,
+    recipient_key_id: KeyId,
+}
+
+/// What a payload held.
+#[derive(Debug)]
+pub struct Opened {
+    /// The decrypted content.
+    pub plaintext: Vec<u8>,
+    /// The key to answer the originator under.
+    pub originator: PublicSessionKey,
+}
+
+impl<'a> Sealed<'a> {
+    /// Reads a payload: a ContentInfo with EnvelopedData, in BER or DER.
+    ///
+    /// # Errors
+    /// [`Error::Payload`] when it is malformed or not sealed to a session key.
+    pub fn parse(payload: &'a [u8]) -> Result<Self, Error> {
+        let enveloped = EnvelopedData::parse(payload).map_err(Error::Payload)?;
+        let recipient_key_id = KeyId::new(&enveloped.agreement().recipient_key_id)?;
+        Ok(Self {
+            enveloped,
+            recipient_key_id,
+        })
+    }
+
+    /// The id of the session key that the payload is sealed to.
+    #[must_use]
+    pub fn recipient_key_id(&self) -> &KeyId {
+        &self.recipient_key_id
+    }
+
+    /// The id of the originator's session key, if the payload names one.
+    #[must_use]
+    pub fn originator_key_id(&self) -> Option<KeyId> {
+        self.enveloped
+            .originator_key_id()
+            .and_then(|id| KeyId::new(id).ok())
+    }
+
+    /// How the content is encrypted.
+    #[must_use]
+    pub fn cipher(&self) -> Cipher {
+        self.enveloped.cipher()
+    }
+
+    /// Decrypts the payload.
+    ///
+    /// # Errors
+    /// [`Error::Undecryptable`], whatever fails.
+    pub fn open(&self, key: &PrivateSessionKey) -> Result<Opened, Error> {
+        let agreement = self.enveloped.agreement();
+        let id = self.originator_key_id().ok_or(Error::Undecryptable)?;
+        let originator = PublicSessionKey::from_point(id, agreement.curve, &agreement.point)
+            .map_err(|_| Error::Undecryptable)?;
+        let shared = key
+            .agree(originator.curve(), originator.point())
+            .map_err(|_| Error::Undecryptable)?;
+        // RFC 5753 leaves entityUInfo out where there is no ukm; the JavaScript implementation
+        // puts an empty one there.
+        let forms = match agreement.ukm.as_deref() {
+            Some(ukm) => vec![Some(ukm)],
+            None => vec![None, Some(&[][..])],
+        };
+        let content_key = forms
+            .into_iter()
+            .find_map(|ukm| {
+                let key = wrapping_key(&shared, agreement, ukm);
+                key_wrap::unwrap(key.as_bytes(), &agreement.wrapped_key).ok()
+            })
+            .ok_or(Error::Undecryptable)?;
+        let plaintext = self
+            .enveloped
+            .decrypt(&content_key)
+            .map_err(|_| Error::Undecryptable)?;
+        Ok(Opened {
+            plaintext,
+            originator,
+        })
+    }
+}
+
+/// Seals the content in `buffer` to `recipient`, with `originator` as the key to answer under.
+///
+/// # Errors
+/// When there are no random octets.
+pub fn seal(
+    buffer: &mut Buffer,
+    cipher: Cipher,
+    recipient: &PublicSessionKey,
+    originator: &PrivateSessionKey,
+) -> Result<(), Error> {
+    // The agreement is with the recipient's curve, so the originator's key must be on it.
+    let shared = originator
+        .agree(recipient.curve(), recipient.point())
+        .map_err(Error::Crypto)?;
+    let ukm = random::array::<UKM_LEN>().map_err(Error::Crypto)?;
+    let content_key = random::secret(cipher.key_len()).map_err(Error::Crypto)?;
+    enveloped_data::encrypt(buffer, cipher, &content_key).map_err(Error::Cms)?;
+
+    let wrap = enveloped_data::key_wrap_algorithm(cipher.key_len());
+    let mut agreement = KeyAgreement {
+        curve: originator.public().curve_oid(),
+        point: Cow::Borrowed(originator.public().point()),
+        ukm: Some(Cow::Borrowed(&ukm)),
+        kdf: Digest::Sha256,
+        wrap: &wrap,
+        wrap_key_len: cipher.key_len(),
+        recipient_key_id: Cow::Borrowed(recipient.id().octets()),
+        wrapped_key: Cow::Borrowed(&[]),
+    };
+    let key = wrapping_key(&shared, &agreement, Some(&ukm));
+    let wrapped = key_wrap::wrap(key.as_bytes(), content_key.as_bytes()).map_err(Error::Crypto)?;
+    agreement.wrapped_key = Cow::Owned(wrapped);
+    enveloped_data::wrap(buffer, &agreement, originator.public().id().octets());
+    Ok(())
+}
+
+/// The key that wraps the content encryption key (RFC 5753 §7.2).
+///
+/// ```text
+/// ECC-CMS-SharedInfo ::= SEQUENCE {
+///   keyInfo AlgorithmIdentifier,
+///   entityUInfo [0] EXPLICIT OCTET STRING OPTIONAL,
+///   suppPubInfo [2] EXPLICIT OCTET STRING }   -- bits of the key, in four octets
+/// ```
+fn wrapping_key(shared: &Secret, agreement: &KeyAgreement<'_>, ukm: Option<&[u8]>) -> Secret {
+    let bits = u32::try_from(agreement.wrap_key_len * 8)
+        .unwrap_or_default()
+        .to_be_bytes();
+    let ukm = ukm.map(|ukm| write::tlv(0xa0, &write::tlv(tag::OCTET_STRING, ukm)));
+    let shared_info = write::constructed(
+        tag::SEQUENCE,
+        &[
+            agreement.wrap,
+            ukm.as_deref().unwrap_or_default(),
+            &write::tlv(0xa2, &write::tlv(tag::OCTET_STRING, &bits)),
+        ],
+    );
+    x963_kdf::derive(
+        agreement.kdf,
+        shared.as_bytes(),
+        &shared_info,
+        agreement.wrap_key_len,
+    )
+}

@@ -1,0 +1,39 @@
+//! RS-003: channel sessions. Each message carries its originator's session key, and is answered
+//! under it.
+
+pub mod session_key;
+pub mod agreement;
+pub mod ratchet;
+
+pub use agreement::{Opened, Sealed};
+pub use session_key::{KeyId, PrivateSessionKey, PublicSessionKey};
+
+use crate::{asn1, cms, crypto};
+
+/// Why a session cannot be held.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A session key is malformed or on a curve that RS-018 does not allow.
+    #[error("malformed session key: {0}")]
+    Key(asn1::Error),
+    /// A private session key cannot be used.
+    #[error("unusable session key: {0}")]
+    PrivateKey(#[source] crypto::Error),
+    /// A session key id is 1 to 64 octets, in hexadecimal digits.
+    #[error("malformed session key id")]
+    KeyId,
+    /// The payload is not a well-formed EnvelopedData for a session key.
+    #[error("malformed payload: {0}")]
+    Payload(#[source] cms::Error),
+    /// Anything from key agreement to the parsed plaintext failed. One text for all of it: the
+    /// difference would be an oracle for whoever can have messages opened.
+    #[error("cannot be decrypted")]
+    Undecryptable,
+    /// A session key could not be made, or the payload not encrypted.
+    #[error(transparent)]
+    Crypto(crypto::Error),
+    /// The payload could not be encrypted.
+    #[error(transparent)]
+    Cms(cms::Error),
+}
