@@ -1,0 +1,97 @@
+//! Internet addresses: the domain names under which gateways and Internet endpoints are found.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Error, limits};
+
+/// A domain name of two labels or more whose last is not a number; IP addresses are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InternetAddress(String);
+
+/// The address that stands for "no Internet gateway anywhere" in a structure that requires one.
+const NOWHERE: &str = "relay.invalid";
+
+impl InternetAddress {
+    /// What a node without any Internet gateway writes where an address is required.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self(NOWHERE.to_owned())
+    }
+
+    /// Whether it stands for "no Internet gateway anywhere".
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        self.0.eq_ignore_ascii_case(NOWHERE)
+    }
+
+    /// The domain name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for InternetAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for InternetAddress {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label
+                    .bytes()
+                    .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+        };
+        let last = text.rsplit('.').next().unwrap_or_default();
+        let valid = text.len() <= limits::MAX_ADDRESS_LEN
+            && text.contains('.')
+            && text.split('.').all(is_label)
+            && last.len() >= 2
+            && last.bytes().any(|octet| octet.is_ascii_alphabetic());
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::Address)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_domain_name_of_two_labels() {
+        for good in ["gateway.alpha.example.org", "a.xn--p1ai", "relay.invalid"] {
+            assert!(good.parse::<InternetAddress>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "localhost",
+            "192.0.2.1",
+            "a..b",
+            "-a.org",
+            "a.org.",
+            "a b.org",
+            "a.org/x",
+            "a.1",
+            "[::1]",
+        ] {
+            assert!(bad.parse::<InternetAddress>().is_err(), "{bad}");
+        }
+        assert!(
+            "Relay.Invalid"
+                .parse::<InternetAddress>()
+                .unwrap()
+                .is_nowhere()
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! RS-001: the Relaynet Abstract Message Format, which parcels, cargo and CCAs have.
+//!
+//! A message is a format signature, then SignedData around five fields, the last of which is the
+//! sealed payload.
+
+pub mod format_signature;
+pub mod limits;
+pub mod address;
+pub mod fields;
+pub mod signed_message;
+pub mod validation;
+
+use jiff::Timestamp;
+
+pub use address::InternetAddress;
+pub use fields::Fields;
+pub use format_signature::Kind;
+pub use signed_message::SignedMessage;
+pub use validation::{Authorization, Authorized, Valid};
+
+use crate::pki::NodeId;
+use crate::{asn1, cms, pki};
+
+/// Why octets are not an acceptable RAMF message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The format signature is missing or of no known kind of message.
+    #[error("not a Relaynet message")]
+    NotRamf,
+    /// The format signature is the one that was in use until 2020.
+    #[error("a message in the former `Relaynet` format, which nobody reads any more")]
+    FormerFormat,
+    /// A kind of message in a version that we do not know.
+    #[error("version {0} of this kind of message is unknown")]
+    Version(u8),
+    /// Another kind of message was expected.
+    #[error("a {found}, not a {expected}")]
+    Kind {
+        /// The kind that was asked for.
+        expected: Kind,
+        /// The kind that is there.
+        found: Kind,
+    },
+    /// A part is over its limit; both are in octets (RS-001 §Format).
+    #[error("{part} has {found} octets, over {limit}")]
+    TooLong {
+        /// Which part.
+        part: &'static str,
+        /// How long it is.
+        found: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// A field is malformed.
+    #[error("malformed {field}: {cause}")]
+    Field {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it.
+        cause: asn1::Error,
+    },
+    /// The time to live is over 180 days, in seconds.
+    #[error("time to live of {0} seconds, over {limit}", limit = limits::MAX_TTL)]
+    Ttl(u32),
+    /// An Internet address is not a domain name of two labels or more.
+    #[error("malformed Internet address")]
+    Address,
+    /// The signed data, a certificate in it, or the signature is not acceptable.
+    #[error(transparent)]
+    Cms(#[from] cms::Error),
+    /// The sender's certificate is not acceptable.
+    #[error(transparent)]
+    Pki(#[from] pki::Error),
+    /// The message's life is over.
+    #[error("expired at {0}")]
+    Expired(Timestamp),
+    /// The message is dated in the future.
+    #[error("dated in the future, at {0}")]
+    Early(Timestamp),
+    /// The message is for somebody else.
+    #[error("addressed to {0}, not to this node")]
+    Recipient(NodeId),
+    /// The sender's certificate was not issued by the recipient.
+    #[error("the recipient has not authorized {sender} to send to it")]
+    Unauthorized {
+        /// Who signed the message.
+        sender: NodeId,
+    },
+}

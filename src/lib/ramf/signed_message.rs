@@ -1,0 +1,141 @@
+//! A whole RAMF message: its octets as received, and what was read from them.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::{Error, Fields, Kind, fields, format_signature, limits};
+use crate::asn1::Buffer;
+use crate::cms;
+use crate::cms::signed_data::{self, Signature, SignedData};
+use crate::pki::{Certificate, IdentityKey, NodeId};
+
+/// A RAMF message whose structure and limits are right; its signature and dates were not looked at.
+#[derive(Debug)]
+pub struct SignedMessage {
+    octets: Vec<u8>,
+    kind: Kind,
+    fields: Fields,
+    content: Content,
+    /// Where the payload lies in the content.
+    payload: Range<usize>,
+    sender: Certificate,
+    attached: Vec<Certificate>,
+    signature: Signature,
+}
+
+/// The signed content: the DER fields.
+#[derive(Debug)]
+enum Content {
+    /// It lies in one piece in the octets received.
+    Received(Range<usize>),
+    /// Its segments had to be joined.
+    Joined(Vec<u8>),
+}
+
+impl SignedMessage {
+    /// Reads a message that is all of `octets`, in BER or DER.
+    ///
+    /// # Errors
+    /// When it is malformed or a part of it is over its limit.
+    pub fn parse(octets: Vec<u8>) -> Result<Self, Error> {
+        fields::check_len("message", octets.len(), limits::MAX_MESSAGE_LEN)?;
+        let kind = Kind::read(&octets)?;
+        let signed = SignedData::parse(&octets[format_signature::LEN..])?;
+        let (content, sender, attached, signature) = signed.into_parts();
+        let content = content.ok_or(cms::Error::NoContent)?;
+        let (fields, payload) = Fields::parse(&content)?;
+        let content = match content {
+            Cow::Borrowed(content) => {
+                let start = content.as_ptr() as usize - octets.as_ptr() as usize;
+                Content::Received(start..start + content.len())
+            }
+            Cow::Owned(content) => Content::Joined(content),
+        };
+        Ok(Self {
+            octets,
+            kind,
+            fields,
+            content,
+            payload,
+            sender,
+            attached,
+            signature,
+        })
+    }
+
+    /// Seals the fields around the payload in `buffer`, signs them, and gives the message's octets.
+    ///
+    /// The first of `certificates` is the sender's.
+    ///
+    /// # Errors
+    /// When a part would be over its limit, or there are no random octets.
+    pub fn sign(
+        mut buffer: Buffer,
+        kind: Kind,
+        fields: &Fields,
+        key: &IdentityKey,
+        certificates: &[&Certificate],
+    ) -> Result<Buffer, Error> {
+        fields.wrap(&mut buffer)?;
+        signed_data::sign(&mut buffer, key, certificates)?;
+        buffer.prepend(&kind.signature());
+        Ok(buffer)
+    }
+
+    /// Verifies the signature with the sender's certificate.
+    ///
+    /// # Errors
+    /// When it does not match.
+    pub fn verify_signature(&self) -> Result<(), Error> {
+        Ok(self.signature.verify(&self.sender, self.content())?)
+    }
+
+    /// What kind of message it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The octets as received.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// The fields but the payload.
+    #[must_use]
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The payload: a ContentInfo with EnvelopedData.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.content()[self.payload.clone()]
+    }
+
+    fn content(&self) -> &[u8] {
+        match &self.content {
+            Content::Received(range) => &self.octets[range.clone()],
+            Content::Joined(content) => content,
+        }
+    }
+
+    /// The certificate of whoever signed the message.
+    #[must_use]
+    pub fn sender_certificate(&self) -> &Certificate {
+        &self.sender
+    }
+
+    /// The node that signed the message.
+    #[must_use]
+    pub fn sender(&self) -> NodeId {
+        self.sender.id()
+    }
+
+    /// The other certificates that are attached, in the order received.
+    #[must_use]
+    pub fn attached(&self) -> &[Certificate] {
+        &self.attached
+    }
+}
