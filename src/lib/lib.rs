@@ -9,3 +9,4 @@ pub mod pki; // RS-002: node ids, identity keys, certificates, paths, trust
 pub mod cms; // RFC 5652: SignedData and EnvelopedData
 pub mod session; // RS-003: session keys, agreement, and which key comes next
 pub mod ramf; // RS-001: the message format, its limits and its validation
+pub mod message; // RS-000: parcels, control messages, parameters, and streams of them

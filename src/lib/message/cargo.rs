@@ -1,0 +1,45 @@
+//! Cargo: sealed messages, from gateway to gateway (RS-000 §Cargo).
+
+use super::Error;
+use crate::ramf::{self, Kind, SignedMessage};
+
+/// Cargo whose structure is right; nothing else about it was looked at.
+#[derive(Debug)]
+pub struct Cargo(SignedMessage);
+
+impl Cargo {
+    /// Reads octets that are all one message.
+    ///
+    /// # Errors
+    /// When they are malformed, over a limit, or another kind of message.
+    pub fn parse(octets: Vec<u8>) -> Result<Self, Error> {
+        Self::try_from(SignedMessage::parse(octets)?)
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn into_message(self) -> SignedMessage {
+        self.0
+    }
+}
+
+impl AsRef<SignedMessage> for Cargo {
+    fn as_ref(&self) -> &SignedMessage {
+        &self.0
+    }
+}
+
+impl TryFrom<SignedMessage> for Cargo {
+    type Error = Error;
+
+    fn try_from(message: SignedMessage) -> Result<Self, Error> {
+        match message.kind() {
+            Kind::Cargo => Ok(Self(message)),
+            found => Err(ramf::Error::Kind {
+                expected: Kind::Cargo,
+                found,
+            }
+            .into()),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A certificate with those of its issuers, in both deployed encodings (RS-002).
+//!
+//! ```text
+//! CertificationPath ::= SEQUENCE {
+//!   leaf                   [0] OCTET STRING or Certificate,
+//!   certificateAuthorities [1] SEQUENCE OF (OCTET STRING or Certificate) }
+//! ```
+//!
+//! JavaScript nodes put each certificate into an OCTET STRING, JVM nodes since 1.67.1 write it
+//! directly under the tag, and neither reads the other's. The first tag tells them apart.
+
+use super::{Error, malformed};
+use crate::asn1::{self, Element, tag, write};
+use crate::pki::Certificate;
+
+/// The most authorities that a path may have.
+const MAX_AUTHORITIES: usize = 16;
+
+/// How certificates are encoded in a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Each in an OCTET STRING: rotations of JavaScript nodes, RS-002.
+    OctetStrings,
+    /// Each directly under its tag: rotations of JVM nodes, and connection parameters of both.
+    Certificates,
+}
+
+/// A certificate and its authorities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificationPath {
+    /// The certificate that the path is about.
+    pub leaf: Certificate,
+    /// Its issuer, then that one's, and so on.
+    pub authorities: Vec<Certificate>,
+}
+
+impl CertificationPath {
+    /// Reads a path whose own tag may have been replaced by an implicit one.
+    ///
+    /// # Errors
+    /// When it, or a certificate in it, is malformed.
+    pub fn parse(element: &Element<'_>) -> Result<(Self, Form), Error> {
+        let wrong = malformed("certification path");
+        let mut fields = element.der_children();
+        let form = if fields.peek() == Some(0x80) {
+            Form::OctetStrings
+        } else {
+            Form::Certificates
+        };
+        let leaf = match form {
+            Form::OctetStrings => Certificate::parse(fields.take(0x80).map_err(wrong)?.content())?,
+            Form::Certificates => {
+                let leaf = fields.take(0xa0).map_err(wrong)?;
+                Certificate::parse(&write::retagged(tag::SEQUENCE, leaf.whole()))?
+            }
+        };
+        let mut list = fields.take(0xa1).map_err(wrong)?.children();
+        let mut authorities = Vec::new();
+        while let Some(authority) = list.any().map_err(wrong)? {
+            if authorities.len() == MAX_AUTHORITIES {
+                return Err(wrong(asn1::Error::Value("number of certificates")));
+            }
+            // JVM 1.67.1 and 1.67.2 mixed the forms, so each entry is taken as it comes.
+            authorities.push(match authority.tag() {
+                tag::OCTET_STRING => Certificate::parse(authority.content())?,
+                _ => Certificate::parse(authority.whole())?,
+            });
+        }
+        Ok((Self { leaf, authorities }, form))
+    }
+
+    /// The path as DER under this tag, its certificates directly under theirs.
+    #[must_use]
+    pub fn to_der(&self, tag: u8) -> Vec<u8> {
+        let leaf = write::retagged(0xa0, self.leaf.octets());
+        let authorities: Vec<&[u8]> = self.authorities.iter().map(Certificate::octets).collect();
+        write::constructed(tag, &[&leaf, &write::constructed(0xa1, &authorities)])
+    }
+
+    /// All certificates, the leaf first.
+    pub fn iter(&self) -> impl Iterator<Item = &Certificate> {
+        std::iter::once(&self.leaf).chain(&self.authorities)
+    }
+}

@@ -1,0 +1,72 @@
+//! RS-000: what travels on the network, and what nodes tell each other to make it travel.
+
+pub mod service_message;
+pub mod parcel;
+pub mod cargo;
+pub mod cca;
+pub mod pca;
+pub mod certification_path;
+pub mod rotation;
+pub mod registration;
+pub mod connection_params;
+pub mod item;
+pub mod stream;
+
+pub use cargo::Cargo;
+pub use cca::Cca;
+pub use certification_path::CertificationPath;
+pub use connection_params::{NodeConnectionParams, PrivateEndpointConnectionParams};
+pub use item::Item;
+pub use parcel::Parcel;
+pub use pca::Pca;
+pub use registration::Registration;
+pub use rotation::Rotation;
+pub use service_message::ServiceMessage;
+
+use crate::{asn1, pki, ramf, session};
+
+/// Why octets are not an acceptable message or set of parameters.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The structure is malformed.
+    #[error("malformed {what}: {cause}")]
+    Malformed {
+        /// Which structure.
+        what: &'static str,
+        /// What is wrong with it.
+        cause: asn1::Error,
+    },
+    /// The octets are none of the objects of this network.
+    #[error("neither a message, a key, a certificate nor parameters of this network")]
+    Unknown,
+    /// The message is not acceptable.
+    #[error(transparent)]
+    Ramf(#[from] ramf::Error),
+    /// A key or certificate is not acceptable.
+    #[error(transparent)]
+    Pki(#[from] pki::Error),
+    /// A session key, or a payload, is not acceptable.
+    #[error(transparent)]
+    Session(#[from] session::Error),
+    /// A message does not end where its value ends, so that nothing after it can be told apart.
+    #[error("neither another message nor the end of the input follows the message")]
+    Framing,
+    /// The input ends inside a message.
+    #[error("cut short")]
+    Truncated,
+    /// A PEM block is malformed, or not of a message.
+    #[error("malformed PEM")]
+    Pem,
+    /// A signature in a registration does not match, or one of its certificates was not issued as it says.
+    #[error("bad signature in the {0}")]
+    Signature(&'static str),
+    /// A media type is not VisibleString of at most 255 characters.
+    #[error("malformed media type")]
+    MediaType,
+}
+
+/// Names the structure that a walk failed in.
+pub(crate) fn malformed(what: &'static str) -> impl Fn(asn1::Error) -> Error + Copy {
+    move |cause| Error::Malformed { what, cause }
+}

@@ -1,0 +1,45 @@
+//! Parcels: sealed service messages, from endpoint to endpoint (RS-000 §Parcel).
+
+use super::Error;
+use crate::ramf::{self, Kind, SignedMessage};
+
+/// A parcel whose structure is right; nothing else about it was looked at.
+#[derive(Debug)]
+pub struct Parcel(SignedMessage);
+
+impl Parcel {
+    /// Reads octets that are all one message.
+    ///
+    /// # Errors
+    /// When they are malformed, over a limit, or another kind of message.
+    pub fn parse(octets: Vec<u8>) -> Result<Self, Error> {
+        Self::try_from(SignedMessage::parse(octets)?)
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn into_message(self) -> SignedMessage {
+        self.0
+    }
+}
+
+impl AsRef<SignedMessage> for Parcel {
+    fn as_ref(&self) -> &SignedMessage {
+        &self.0
+    }
+}
+
+impl TryFrom<SignedMessage> for Parcel {
+    type Error = Error;
+
+    fn try_from(message: SignedMessage) -> Result<Self, Error> {
+        match message.kind() {
+            Kind::Parcel => Ok(Self(message)),
+            found => Err(ramf::Error::Kind {
+                expected: Kind::Parcel,
+                found,
+            }
+            .into()),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Parcel collection acknowledgements: the next gateway has stored a parcel (RS-000 §PCA).
+//!
+//! ```text
+//! ParcelCollectionAck ::= SEQUENCE {
+//!   senderEndpointId [0] VisibleString, recipientEndpointId [1] VisibleString, parcelId [2] VisibleString }
+//! ```
+//!
+//! They are not signed: they count only with the gateway whose cargo held them.
+
+use super::{Error, malformed};
+use crate::asn1::{self, Element, tag, visible_string};
+use crate::pki::NodeId;
+use crate::ramf::{self, Kind, format_signature, limits};
+
+/// An acknowledgement of one parcel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pca {
+    /// Who sent the parcel.
+    pub sender: NodeId,
+    /// Whom the parcel is for.
+    pub recipient: NodeId,
+    /// The parcel's id.
+    pub parcel_id: String,
+}
+
+impl Pca {
+    /// Reads octets that are all one acknowledgement.
+    ///
+    /// # Errors
+    /// When they are malformed or another kind of message.
+    pub fn parse(octets: &[u8]) -> Result<Self, Error> {
+        let wrong = malformed("PCA");
+        let value = control_message(octets, Kind::Pca)?;
+        let mut fields = Element::der(value, tag::SEQUENCE)
+            .map_err(wrong)?
+            .children();
+        let mut text = |tag| {
+            fields
+                .take(tag)
+                .and_then(|field| visible_string::parse(field.content()))
+                .map_err(wrong)
+        };
+        let id = |text: &str| {
+            text.parse()
+                .map_err(|_| wrong(asn1::Error::Value("node id")))
+        };
+        let (sender, recipient, parcel_id) =
+            (id(text(0x80)?)?, id(text(0x81)?)?, text(0x82)?.to_owned());
+        ramf::fields::check_len("parcel id", parcel_id.len(), limits::MAX_ID_LEN)?;
+        Ok(Self {
+            sender,
+            recipient,
+            parcel_id,
+        })
+    }
+}
+
+/// The value after the format signature of a control message of this kind.
+///
+/// # Errors
+/// When the format signature is missing or of another kind.
+pub(super) fn control_message(octets: &[u8], expected: Kind) -> Result<&[u8], Error> {
+    let found = Kind::read(octets)?;
+    if found == expected {
+        Ok(&octets[format_signature::LEN..])
+    } else {
+        Err(ramf::Error::Kind { expected, found }.into())
+    }
+}

@@ -1,0 +1,75 @@
+//! Service messages: what applications send each other, the plaintext of a parcel (RS-000).
+//!
+//! ```text
+//! ServiceMessage ::= SEQUENCE { type [0] VisibleString, content [1] OCTET STRING }
+//! ```
+//!
+//! RS-000 §Service Message describes a binary layout with length prefixes; this is what is deployed.
+
+use std::ops::Range;
+
+use super::{Error, malformed};
+use crate::asn1::{Buffer, Element, tag, visible_string, write};
+
+/// The longest media type that is emitted, in octets.
+const MAX_TYPE_LEN: usize = 1024;
+
+/// A service message in the octets that were decrypted.
+pub struct ServiceMessage {
+    octets: Vec<u8>,
+    media_type: String,
+    content: Range<usize>,
+}
+
+impl ServiceMessage {
+    /// Reads a service message that is all of `octets`.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn parse(octets: Vec<u8>) -> Result<Self, Error> {
+        let wrong = malformed("service message");
+        let element = Element::der(&octets, tag::SEQUENCE).map_err(wrong)?;
+        let mut fields = element.children();
+        let media_type = fields.take(0x80).map_err(wrong)?;
+        let media_type = visible_string::parse(media_type.content())
+            .map_err(wrong)?
+            .to_owned();
+        let content = fields.take(0x81).map_err(wrong)?.content();
+        let start = content.as_ptr() as usize - octets.as_ptr() as usize;
+        let content = start..start + content.len();
+        Ok(Self {
+            octets,
+            media_type,
+            content,
+        })
+    }
+
+    /// The media type, as the sender gave it.
+    #[must_use]
+    pub fn media_type(&self) -> &str {
+        &self.media_type
+    }
+
+    /// The content.
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        &self.octets[self.content.clone()]
+    }
+}
+
+/// Puts a service message of this media type around the content in `buffer`.
+///
+/// # Errors
+/// When the media type cannot be written.
+pub fn wrap(buffer: &mut Buffer, media_type: &str) -> Result<(), Error> {
+    if media_type.is_empty()
+        || media_type.len() > MAX_TYPE_LEN
+        || !visible_string::is_visible(media_type)
+    {
+        return Err(Error::MediaType);
+    }
+    buffer.wrap(0x81);
+    buffer.prepend(&write::tlv(0x80, media_type.as_bytes()));
+    buffer.wrap(tag::SEQUENCE);
+    Ok(())
+}

@@ -1,0 +1,354 @@
+//! A stream of messages is their concatenation, binary or PEM, in any mixture.
+//!
+//! A message begins with its format signature and ends where its outermost value ends. It counts
+//! only if the end of the input, another format signature or a PEM block follows. Reading needs no
+//! more memory than the largest message.
+
+use std::io::{self, Read};
+
+use super::Error;
+use crate::asn1::{self, ber::Framer, ber::Framing, pem};
+use crate::ramf::{self, Kind, format_signature, limits};
+
+/// Octets that tell what follows a message.
+const LOOKAHEAD: usize = pem::BEGIN.len();
+
+/// How much is read at once where the end of a message is not known yet.
+const CHUNK: usize = 64 * 1024;
+
+/// The longest text that may stand above the first PEM block.
+const MAX_PREAMBLE_LEN: usize = CHUNK;
+
+/// The longest PEM block: base64 takes four octets for three, and line ends.
+const MAX_PEM_LEN: usize = limits::MAX_MESSAGE_LEN / 48 * 66 + 1024;
+
+/// Why a message could not be taken from a stream.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// Reading the input failed.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    /// What was read is not a message, or not one that can be told from what follows.
+    #[error(transparent)]
+    Message(#[from] Error),
+}
+
+/// Takes messages from an input one by one.
+pub struct Stream<R> {
+    input: R,
+    buffer: Vec<u8>,
+    /// Where in the buffer the next message starts.
+    start: usize,
+    ended: bool,
+    /// Framing was lost, so nothing that follows can be told apart.
+    lost: bool,
+    /// Whether the last thing taken was PEM, after which line ends may follow.
+    after_pem: bool,
+}
+
+impl<R: Read> Stream<R> {
+    /// A stream that reads from `input`.
+    pub fn new(input: R) -> Self {
+        Self {
+            input,
+            buffer: Vec::new(),
+            start: 0,
+            ended: false,
+            lost: false,
+            after_pem: true,
+        }
+    }
+
+    /// The octets of the next message, of whatever kind; `None` at the end.
+    ///
+    /// A message that cannot be told from what follows ends the stream after its error.
+    ///
+    /// # Errors
+    /// When reading fails, or the octets there are no message.
+    pub fn next_message(&mut self) -> Option<Result<Vec<u8>, StreamError>> {
+        if self.lost {
+            return None;
+        }
+        match self.take() {
+            Ok(message) => message.map(Ok),
+            Err(error) => {
+                self.lost = true;
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// Whether another message may follow.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn has_more(&mut self) -> io::Result<bool> {
+        if self.lost {
+            return Ok(false);
+        }
+        self.skip_line_ends()?;
+        self.fill(1)?;
+        Ok(!self.rest().is_empty())
+    }
+
+    fn take(&mut self) -> Result<Option<Vec<u8>>, StreamError> {
+        self.skip_line_ends()?;
+        self.fill(LOOKAHEAD)?;
+        if self.rest().is_empty() {
+            return Ok(None);
+        }
+        if self.after_pem && !self.rest().starts_with(format_signature::MAGIC) {
+            self.skip_preamble()?;
+        }
+        if self.rest().starts_with(pem::BEGIN) {
+            let message = self.take_pem()?;
+            self.after_pem = true;
+            return Ok(Some(message));
+        }
+        self.after_pem = false;
+        if !self.rest().starts_with(format_signature::MAGIC) {
+            return Err(match Kind::read(self.rest()) {
+                Err(error) => Error::from(error).into(),
+                Ok(_) => Error::Unknown.into(),
+            });
+        }
+        self.take_binary().map(Some)
+    }
+
+    fn take_binary(&mut self) -> Result<Vec<u8>, StreamError> {
+        let mut framer = Framer::default();
+        let limit = limits::MAX_MESSAGE_LEN - format_signature::LEN;
+        let end = loop {
+            let value = self.rest().get(format_signature::LEN..).unwrap_or_default();
+            let framing = framer.advance(value, limit).map_err(|cause| match cause {
+                asn1::Error::TooLong(_) => Error::Ramf(ramf::Error::TooLong {
+                    part: "message",
+                    found: limits::MAX_MESSAGE_LEN + 1,
+                    limit: limits::MAX_MESSAGE_LEN,
+                }),
+                cause => Error::Malformed {
+                    what: "message",
+                    cause,
+                },
+            })?;
+            match framing {
+                Framing::Ends(end) => break format_signature::LEN + end,
+                Framing::Needs(needed) => {
+                    let have = self.rest().len();
+                    let needed = format_signature::LEN + needed;
+                    // Where only the next octet is asked for, the end is not known: read ahead.
+                    let ahead = if needed <= have + LOOKAHEAD {
+                        have + CHUNK.max(have)
+                    } else {
+                        needed
+                    };
+                    self.fill(ahead)?;
+                    if self.rest().len() < needed {
+                        return Err(Error::Truncated.into());
+                    }
+                }
+            }
+        };
+        self.fill(end + LOOKAHEAD)?;
+        let next = &self.rest()[end..];
+        let follows = next.is_empty()
+            || next.starts_with(pem::BEGIN)
+            || next
+                .get(..format_signature::LEN)
+                .is_some_and(|next| Kind::read(next).is_ok());
+        if !follows {
+            return Err(Error::Framing.into());
+        }
+        Ok(self.consume(end))
+    }
+
+    fn take_pem(&mut self) -> Result<Vec<u8>, StreamError> {
+        const END: &[u8] = b"-----END ";
+        let mut searched = 0;
+        let end = loop {
+            let rest = self.rest();
+            let from = searched.min(rest.len());
+            if let Some(at) = find(&rest[from..], END).map(|at| from + at)
+                && let Some(line) = rest[at..].iter().position(|&octet| octet == b'\n')
+            {
+                break at + line + 1;
+            }
+            if self.ended {
+                break rest.len();
+            }
+            if rest.len() > MAX_PEM_LEN {
+                return Err(Error::Pem.into());
+            }
+            searched = rest.len().saturating_sub(END.len() + 128);
+            let have = rest.len();
+            self.fill(have + CHUNK.max(have))?;
+        };
+        let block = self.consume(end);
+        let mut blocks = pem::blocks(&block).map_err(|_| Error::Pem)?;
+        match blocks.pop() {
+            Some(block) if block.label.starts_with(pem::RELAYNET) && blocks.is_empty() => {
+                let value = block
+                    .contents
+                    .get(format_signature::LEN..)
+                    .unwrap_or_default();
+                match Framer::default().advance(value, limits::MAX_MESSAGE_LEN) {
+                    Ok(Framing::Ends(end)) if end != value.len() => Err(Error::Framing.into()),
+                    _ => Ok(block.contents),
+                }
+            }
+            _ => Err(Error::Pem.into()),
+        }
+    }
+
+    /// Steps over text above a PEM block, if there is a block soon.
+    fn skip_preamble(&mut self) -> io::Result<()> {
+        let is_text = self
+            .rest()
+            .iter()
+            .take(LOOKAHEAD)
+            .all(|octet| octet.is_ascii() && *octet != 0);
+        if !is_text || Kind::read(self.rest()).is_ok() {
+            return Ok(());
+        }
+        self.fill(MAX_PREAMBLE_LEN)?;
+        let rest = self.rest();
+        let at = (0..rest.len().min(MAX_PREAMBLE_LEN))
+            .find(|&at| rest[at..].starts_with(pem::BEGIN) && (at == 0 || rest[at - 1] == b'\n'));
+        self.start += at.unwrap_or(0);
+        Ok(())
+    }
+
+    fn skip_line_ends(&mut self) -> io::Result<()> {
+        while self.after_pem {
+            self.fill(1)?;
+            match self.rest().first() {
+                Some(b'\r' | b'\n' | b' ' | b'\t') => self.start += 1,
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// Takes `len` octets off the front, without a copy when they are all there is.
+    fn consume(&mut self, len: usize) -> Vec<u8> {
+        if self.start == 0 && len == self.buffer.len() {
+            return std::mem::take(&mut self.buffer);
+        }
+        let message = self.rest()[..len].to_vec();
+        self.start += len;
+        message
+    }
+
+    /// Reads until `len` octets lie ahead, or the input ends.
+    fn fill(&mut self, len: usize) -> io::Result<()> {
+        let have = self.rest().len();
+        if self.ended || have >= len {
+            return Ok(());
+        }
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        let missing = len - have;
+        self.buffer.reserve_exact(missing);
+        let limit = u64::try_from(missing).unwrap_or(u64::MAX);
+        let read = self
+            .input
+            .by_ref()
+            .take(limit)
+            .read_to_end(&mut self.buffer)?;
+        self.ended = read < missing;
+        Ok(())
+    }
+}
+
+fn find(octets: &[u8], pattern: &[u8]) -> Option<usize> {
+    octets
+        .windows(pattern.len())
+        .position(|window| window == pattern)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asn1::{tag, write};
+
+    fn message(content: &[u8]) -> Vec<u8> {
+        [
+            &Kind::Pca.signature()[..],
+            &write::tlv(tag::OCTET_STRING, content),
+        ]
+        .concat()
+    }
+
+    fn read(octets: &[u8]) -> Vec<Result<Vec<u8>, String>> {
+        let mut stream = Stream::new(octets);
+        std::iter::from_fn(|| {
+            stream
+                .next_message()
+                .map(|next| next.map_err(|error| error.to_string()))
+        })
+        .collect()
+    }
+
+    #[test]
+    fn messages_follow_each_other_in_either_form() {
+        let (one, two) = (message(b"one"), message(&[7; 100_000]));
+        let indefinite = [&Kind::Pca.signature()[..], &[0x24, 0x80, 4, 1, 9, 0, 0]].concat();
+        let pem = pem::encode("RELAYNET PCA", &one);
+        let stream = [
+            &one[..],
+            &two,
+            &indefinite,
+            pem.as_bytes(),
+            b"\n",
+            pem.as_bytes(),
+            &two,
+        ]
+        .concat();
+        let expected: Vec<_> = [&one, &two, &indefinite, &one, &one, &two]
+            .map(|message| Ok(message.clone()))
+            .into();
+        assert_eq!(read(&stream), expected);
+        assert_eq!(
+            read(format!("Subject: mail\n\n{pem}").as_bytes()),
+            [Ok(one)]
+        );
+        assert_eq!(read(b""), []);
+    }
+
+    #[test]
+    fn a_message_counts_only_if_the_stream_goes_on_after_it() {
+        for tail in [&b"x"[..], b"\0", b"\n", b"Awala", b"AwalaP", b"-----BEGI"] {
+            let results = read(&[&message(b"one"), tail].concat());
+            assert_eq!(results.len(), 1, "{tail:?}");
+            assert!(results[0].is_err(), "{tail:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_cut_anywhere_gives_an_error_and_nothing_more() {
+        let one = message(b"one");
+        for len in 1..one.len() {
+            let results = read(&one[..len]);
+            assert!(matches!(&results[..], [Err(_)]), "{len}: {results:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_over_the_limit_are_refused_at_once() {
+        let huge = [
+            &Kind::Parcel.signature()[..],
+            &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
+        ]
+        .concat();
+        assert_eq!(
+            read(&huge),
+            [Err("message has 9437185 octets, over 9437184".to_owned())]
+        );
+    }
+}
