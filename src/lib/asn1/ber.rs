@@ -114,30 +114,30 @@ impl Framer {
             if self.position > limit {
                 return Err(Error::TooLong(limit));
             }
+            if self.position > 0 && self.open == 0 {
+                return Ok(if self.position > octets.len() {
+                    Framing::Needs(self.position)
+                } else {
+                    Framing::Ends(self.position)
+                });
+            }
             let rest = octets.get(self.position..).unwrap_or_default();
             if self.open > 0 && rest.starts_with(&[0, 0]) {
                 self.position += 2;
                 self.open -= 1;
-            } else {
-                let Some(header) = Header::read(rest, Rules::Ber)? else {
-                    return Ok(Framing::Needs(self.position.max(octets.len()) + 1));
-                };
-                match header.content {
-                    Some(_) if header.tag == 0 => return Err(Error::Value("tag")),
-                    Some(content) => self.position += header.len + content,
-                    None if self.open == MAX_DEPTH => return Err(Error::TooDeep),
-                    None => {
-                        self.position += header.len;
-                        self.open += 1;
-                    }
-                }
+                continue;
             }
-            if self.open == 0 {
-                return match self.position {
-                    end if end > limit => Err(Error::TooLong(limit)),
-                    end if end > octets.len() => Ok(Framing::Needs(end)),
-                    end => Ok(Framing::Ends(end)),
-                };
+            let Some(header) = Header::read(rest, Rules::Ber)? else {
+                return Ok(Framing::Needs(self.position.max(octets.len()) + 1));
+            };
+            match header.content {
+                Some(_) if header.tag == 0 => return Err(Error::Value("tag")),
+                Some(content) => self.position += header.len + content,
+                None if self.open == MAX_DEPTH => return Err(Error::TooDeep),
+                None => {
+                    self.position += header.len;
+                    self.open += 1;
+                }
             }
         }
     }
@@ -529,18 +529,22 @@ mod tests {
 
     #[test]
     fn framing_resumes_octet_by_octet() {
-        let octets = [0x30, 0x80, 0x30, 0x80, 0x04, 0x01, 0xaa, 0, 0, 0, 0];
-        let mut framer = Framer::default();
-        for end in 0..octets.len() {
-            match framer.advance(&octets[..end], 100).unwrap() {
-                Framing::Needs(more) => assert!(more > end, "{end}"),
-                Framing::Ends(at) => panic!("ended at {at} with {end} octets"),
+        let definite = [0x30, 0x03, 0x04, 0x01, 0xaa];
+        let indefinite = [0x30, 0x80, 0x30, 0x80, 0x04, 0x01, 0xaa, 0, 0, 0, 0];
+        for octets in [&definite[..], &indefinite] {
+            let mut framer = Framer::default();
+            for end in 0..octets.len() {
+                match framer.advance(&octets[..end], 100).unwrap() {
+                    Framing::Needs(more) => assert!(more > end, "{end}"),
+                    Framing::Ends(at) => panic!("ended at {at} with {end} octets"),
+                }
             }
+            let with_more = [octets, &[0x30, 0x80]].concat();
+            assert_eq!(
+                framer.advance(&with_more, 100).unwrap(),
+                Framing::Ends(octets.len())
+            );
         }
-        assert_eq!(
-            framer.advance(&octets, 100).unwrap(),
-            Framing::Ends(octets.len())
-        );
     }
 
     #[test]
