@@ -6,6 +6,7 @@
 pub mod ber;
 pub mod write;
 pub mod pem;
+pub mod hex;
 pub mod visible_string;
 pub mod date_time;
 pub mod oid;
@@ -13,6 +14,7 @@ pub mod algorithm;
 pub mod spki;
 
 pub use ber::{Cursor, Element};
+pub use hex::Hex;
 pub use write::Buffer;
 
 /// Why octets are not the ASN.1 value that was expected.

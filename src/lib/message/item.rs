@@ -1,7 +1,7 @@
 //! What a stream of messages, and later cargo, consists of.
 
 use super::{Cargo, Cca, Error, Parcel, Pca, Rotation};
-use crate::ramf::{self, Kind};
+use crate::ramf::{self, Kind, SignedMessage};
 
 /// One message of a stream.
 #[derive(Debug)]
@@ -31,6 +31,40 @@ impl Item {
             Kind::Pca => Ok(Self::Pca(Pca::parse(&octets)?)),
             Kind::Rotation => Ok(Self::Rotation(Rotation::parse(&octets)?)),
             Kind::Pdd => Err(ramf::Error::NotRamf.into()),
+        }
+    }
+
+    /// What kind of message it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Parcel(_) => Kind::Parcel,
+            Self::Cargo(_) => Kind::Cargo,
+            Self::Cca(_) => Kind::Cca,
+            Self::Pca(_) => Kind::Pca,
+            Self::Rotation(_) => Kind::Rotation,
+        }
+    }
+
+    /// The RAMF message that it is; `None` for control messages.
+    #[must_use]
+    pub fn message(&self) -> Option<&SignedMessage> {
+        match self {
+            Self::Parcel(parcel) => Some(parcel.as_ref()),
+            Self::Cargo(cargo) => Some(cargo.as_ref()),
+            Self::Cca(cca) => Some(cca.as_ref()),
+            Self::Pca(_) | Self::Rotation(_) => None,
+        }
+    }
+
+    /// Takes the RAMF message that it is; `None` for control messages.
+    #[must_use]
+    pub fn into_message(self) -> Option<SignedMessage> {
+        match self {
+            Self::Parcel(parcel) => Some(parcel.into_message()),
+            Self::Cargo(cargo) => Some(cargo.into_message()),
+            Self::Cca(cca) => Some(cca.into_message()),
+            Self::Pca(_) | Self::Rotation(_) => None,
         }
     }
 }

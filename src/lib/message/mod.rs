@@ -10,6 +10,7 @@ pub mod rotation;
 pub mod registration;
 pub mod connection_params;
 pub mod item;
+pub mod object;
 pub mod stream;
 
 pub use cargo::Cargo;
@@ -17,6 +18,7 @@ pub use cca::Cca;
 pub use certification_path::CertificationPath;
 pub use connection_params::{NodeConnectionParams, PrivateEndpointConnectionParams};
 pub use item::Item;
+pub use object::Object;
 pub use parcel::Parcel;
 pub use pca::Pca;
 pub use registration::Registration;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Error;
+use crate::asn1::{Hex, hex};
 use crate::crypto::hash;
 
 /// A node id: `0`, then SHA-256 of the DER SubjectPublicKeyInfo in lower-case hexadecimal.
@@ -43,10 +44,7 @@ impl NodeId {
 
 impl fmt::Display for NodeId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("0")?;
-        self.0
-            .iter()
-            .try_for_each(|octet| write!(formatter, "{octet:02x}"))
+        write!(formatter, "0{}", Hex(&self.0))
     }
 }
 
@@ -54,20 +52,12 @@ impl FromStr for NodeId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let digits = text
-            .strip_prefix('0')
-            .filter(|digits| digits.len() == 64)
-            .ok_or(Error::NodeId)?;
-        let mut id = [0; 32];
-        for (octet, pair) in id.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-            let digit = |at: usize| match pair[at] {
-                digit @ b'0'..=b'9' => Ok(digit - b'0'),
-                digit @ b'a'..=b'f' => Ok(digit - b'a' + 10),
-                _ => Err(Error::NodeId),
-            };
-            *octet = digit(0)? << 4 | digit(1)?;
+        let digits = text.strip_prefix('0').ok_or(Error::NodeId)?;
+        if digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
+            return Err(Error::NodeId);
         }
-        Ok(Self(id))
+        let octets = hex::parse(digits).and_then(|octets| octets.try_into().ok());
+        octets.map(Self).ok_or(Error::NodeId)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Error;
-use crate::asn1::{self, Element, oid, spki, tag};
+use crate::asn1::{self, Element, Hex, hex, oid, spki, tag};
 use crate::cms::enveloped_data::MAX_KEY_ID_LEN;
 use crate::crypto;
 use crate::crypto::ecdh::{self, Curve};
@@ -37,9 +37,7 @@ impl KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|octet| write!(formatter, "{octet:02x}"))
+        Hex(&self.0).fmt(formatter)
     }
 }
 
@@ -47,23 +45,7 @@ impl FromStr for KeyId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let digits: Option<Vec<u8>> = text
-            .chars()
-            .map(|digit| {
-                digit
-                    .to_digit(16)
-                    .and_then(|digit| u8::try_from(digit).ok())
-            })
-            .collect();
-        let digits = digits
-            .filter(|digits| digits.len().is_multiple_of(2))
-            .ok_or(Error::KeyId)?;
-        Self::new(
-            &digits
-                .chunks_exact(2)
-                .map(|pair| pair[0] << 4 | pair[1])
-                .collect::<Vec<u8>>(),
-        )
+        Self::new(&hex::parse(text).ok_or(Error::KeyId)?)
     }
 }
 

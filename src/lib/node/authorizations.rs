@@ -1,0 +1,206 @@
+//! Delivery authorizations: those that peers gave us, and those that we give.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::certificates::{self, path_file_name, path_to_pem, paths_in};
+use super::directory::{file_date, store};
+use super::{Directory, Error, Keyring, NodeType, sessions};
+use crate::asn1::Hex;
+use crate::message::{CertificationPath, PrivateEndpointConnectionParams};
+use crate::pki::issuance::{self, Role as CertificateRole};
+use crate::pki::{Certificate, NodeId, PublicKey, Window};
+use crate::ramf::{InternetAddress, limits};
+
+/// How long the private half of a key that was handed out is kept: as long as it is sealed to, and
+/// then as long as a message can live.
+const INITIAL_KEPT_FOR: SignedDuration = SignedDuration::from_hours(240 * 24);
+
+/// What a peer gave us.
+#[derive(Debug)]
+pub enum Held {
+    /// A valid authorization: the certificate to sign with, then those to attach.
+    Valid(Vec<Certificate>),
+    /// All have expired; when the last one did.
+    Expired(Timestamp),
+    /// There never was one.
+    None,
+}
+
+/// The authorization from `peer` that lasts longest.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn newest_held(node: &Directory, peer: NodeId, now: Timestamp) -> Result<Held, Error> {
+    let paths = paths_in(&node.peer_dir(peer).join("held"))?;
+    let Some(last) = paths.first() else {
+        return Ok(Held::None);
+    };
+    let last = last.leaf.not_after();
+    let certificates = paths.iter().find_map(|path| to_attach(path, peer, now));
+    Ok(certificates.map_or(Held::Expired(last), Held::Valid))
+}
+
+/// The certificates of a message under this path, the signer's first: only valid ones, each once,
+/// and of roots only the recipient's own, which lets others see that it authorized the sender.
+///
+/// `None` when the signer's or its issuer's is not valid now.
+#[must_use]
+pub fn to_attach(
+    path: &CertificationPath,
+    recipient: NodeId,
+    now: Timestamp,
+) -> Option<Vec<Certificate>> {
+    let window = Window::new(now, SignedDuration::ZERO);
+    let is_valid = |certificate: &Certificate| certificate.check_dates(&window).is_ok();
+    let issuers_valid = path
+        .authorities
+        .iter()
+        .filter(|authority| authority.id() == recipient)
+        .all(is_valid);
+    if !is_valid(&path.leaf) || !issuers_valid {
+        return None;
+    }
+    let mut certificates = vec![path.leaf.clone()];
+    for authority in &path.authorities {
+        let is_root = authority.is_self_issued() && authority.id() != recipient;
+        if is_valid(authority) && !is_root && !certificates.contains(authority) {
+            certificates.push(authority.clone());
+        }
+    }
+    Some(certificates)
+}
+
+/// Stores an authorization that `peer` gave us.
+///
+/// # Errors
+/// When it cannot be stored.
+pub fn store_held(node: &Directory, peer: NodeId, path: &CertificationPath) -> Result<(), Error> {
+    let file = node
+        .peer_dir(peer)
+        .join("held")
+        .join(path_file_name(&path.leaf));
+    store(node.root(), &file, path_to_pem(path).as_bytes())
+}
+
+/// The ends of the authorizations that `peer` gave us, the last first.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn held_until(node: &Directory, peer: NodeId) -> Result<Option<Timestamp>, Error> {
+    let paths = paths_in(&node.peer_dir(peer).join("held"))?;
+    Ok(paths.first().map(|path| path.leaf.not_after()))
+}
+
+/// The end of the last authorization that we gave `peer`.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn given_until(node: &Directory, peer: NodeId) -> Result<Option<Timestamp>, Error> {
+    let paths = paths_in(&node.peer_dir(peer).join("given"))?;
+    Ok(paths.first().map(|path| path.leaf.not_after()))
+}
+
+/// What an authorization is to say.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// When it is given.
+    pub now: Timestamp,
+    /// How long it is to last.
+    pub valid_for: SignedDuration,
+    /// Whether the peer will never be answered, so that its first session key must last as long.
+    pub one_way: bool,
+}
+
+/// What was given.
+#[derive(Debug)]
+pub struct Given {
+    /// What the peer is to import.
+    pub params: PrivateEndpointConnectionParams,
+    /// Whether a gateway has certified this node; otherwise its parcels come by hand, or by
+    /// gateways that peer directly.
+    pub has_gateway: bool,
+}
+
+/// Lets the holder of `key` send to this node: makes a certificate (PDA, or CDA on a gateway) and a
+/// session key bound to that peer, stores both, and gives the parameters that carry them.
+///
+/// # Errors
+/// When they cannot be made or stored.
+pub fn give(node: &Directory, key: &PublicKey, terms: &Terms) -> Result<Given, Error> {
+    let peer = key.id();
+    let is_gateway = node.config().node_type() == NodeType::Gateway;
+    let end = terms.now + terms.valid_for;
+    let certified = if is_gateway {
+        None
+    } else {
+        certificates::newest_from_gateway(node, terms.now)?
+    };
+    let (issuer, gateway) = if let Some((gateway, path)) = certified {
+        (path, Some(gateway))
+    } else {
+        let leaf = certificates::self_issued_until(node, terms.now, end)?;
+        (
+            CertificationPath {
+                leaf,
+                authorities: Vec::new(),
+            },
+            None,
+        )
+    };
+    let gateway_address = match gateway {
+        Some(gateway) => node.peer(gateway)?.and_then(|gateway| gateway.address),
+        None => node.config().address(),
+    };
+    let identity = node.identity()?;
+    let authorization = authorize(&identity, &issuer, key, (terms.now, end))?;
+    let leaf = &authorization.leaf;
+
+    let sealed_for = if terms.one_way {
+        terms.valid_for
+    } else {
+        SignedDuration::ZERO
+    };
+    let longest_life = SignedDuration::from_secs(i64::from(limits::MAX_TTL));
+    let kept_until =
+        (leaf.not_before() + INITIAL_KEPT_FOR).max(terms.now + sealed_for + longest_life);
+    let session_key =
+        sessions::create_initial(node.root(), Some(peer), leaf.not_before(), kept_until)?;
+    let file = format!("{}.{}.pem", file_date(leaf.not_after()), Hex(leaf.serial()));
+    let file = node.peer_dir(peer).join("given").join(file);
+    store(node.root(), &file, path_to_pem(&authorization).as_bytes())?;
+
+    let params = PrivateEndpointConnectionParams {
+        identity: node.public().clone(),
+        gateway_address: gateway_address.unwrap_or_else(InternetAddress::nowhere),
+        authorization,
+        session_key: session_key.public().clone(),
+    };
+    Ok(Given {
+        params,
+        has_gateway: gateway.is_some() || is_gateway || node.config().address().is_some(),
+    })
+}
+
+/// Issues a delivery authorization to `subject` under the path of the recipient, whose key signs it.
+///
+/// # Errors
+/// When it cannot be signed.
+pub fn authorize(
+    identity: &crate::pki::IdentityKey,
+    issuer: &CertificationPath,
+    subject: &PublicKey,
+    (now, end): (Timestamp, Timestamp),
+) -> Result<CertificationPath, Error> {
+    let start = now - issuance::BACKDATED;
+    let leaf = issuance::issue(
+        identity,
+        Some(&issuer.leaf),
+        subject,
+        CertificateRole::DeliveryAuthorization,
+        (start, end.min(start + issuance::MAX_LIFE)),
+    )?;
+    Ok(CertificationPath {
+        leaf,
+        authorities: issuer.iter().cloned().collect(),
+    })
+}

@@ -1,0 +1,202 @@
+//! Certification paths issued to us: `certs/<issuer>/<notAfter>.<hash>.pem`.
+
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::directory::{damaged, file_date, read_text, store};
+use super::{Directory, Error, Keyring, NodeType};
+use crate::asn1::{Hex, pem};
+use crate::disk::{Role, tree};
+use crate::message::CertificationPath;
+use crate::pki::issuance::{self, Role as CertificateRole};
+use crate::pki::{Certificate, IdentityKey, NodeId, Window};
+
+/// How much life our own certificate must have left to be used on; renewing it costs nothing.
+const MIN_LIFE: SignedDuration = SignedDuration::from_hours(24);
+
+/// A path as PEM, its leaf first.
+#[must_use]
+pub fn path_to_pem(path: &CertificationPath) -> String {
+    path.iter()
+        .map(|certificate| pem::encode(pem::CERTIFICATE, certificate.octets()))
+        .collect()
+}
+
+/// Reads a path as PEM, its leaf first, or a single DER certificate.
+///
+/// # Errors
+/// When a certificate is malformed, or there is none.
+pub fn path_from_octets(octets: &[u8]) -> Result<CertificationPath, Error> {
+    let mut certificates = certificates_from_octets(octets)?.into_iter();
+    let leaf = certificates
+        .next()
+        .ok_or(crate::asn1::Error::Value("certificate"))?;
+    Ok(CertificationPath {
+        leaf,
+        authorities: certificates.collect(),
+    })
+}
+
+/// Reads certificates as PEM, or a single DER one.
+///
+/// # Errors
+/// When one is malformed.
+pub fn certificates_from_octets(octets: &[u8]) -> Result<Vec<Certificate>, Error> {
+    if !pem::is_pem(octets) {
+        return Ok(vec![Certificate::parse(octets)?]);
+    }
+    let blocks = pem::blocks(octets)?;
+    let certificates = blocks
+        .iter()
+        .filter(|block| block.label == pem::CERTIFICATE);
+    Ok(certificates
+        .map(|block| Certificate::parse(&block.contents))
+        .collect::<Result<_, _>>()?)
+}
+
+/// The file name of a path: sorted by its end, and its own.
+#[must_use]
+pub(super) fn path_file_name(leaf: &Certificate) -> String {
+    let hash = leaf.sha256();
+    format!("{}.{}.pem", file_date(leaf.not_after()), Hex(&hash[..8]))
+}
+
+/// The paths in a folder, those that end last first.
+///
+/// # Errors
+/// When one cannot be read.
+pub(super) fn paths_in(dir: &std::path::Path) -> Result<Vec<CertificationPath>, Error> {
+    let mut paths = Vec::new();
+    for entry in tree::entries(dir, Role::Node)?
+        .complete()?
+        .into_iter()
+        .rev()
+    {
+        if entry
+            .path
+            .extension()
+            .is_some_and(|extension| extension == "pem")
+            && let Some(text) = read_text(&entry.path)?
+        {
+            paths.push(
+                path_from_octets(text.as_bytes()).map_err(|error| damaged(&entry.path, &error))?,
+            );
+        }
+    }
+    Ok(paths)
+}
+
+fn dir(node: &Directory, issuer: NodeId) -> PathBuf {
+    node.root().join("certs").join(issuer.to_string())
+}
+
+/// The nodes that certified this one, itself left out.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn issuers(node: &Directory) -> Result<Vec<NodeId>, Error> {
+    let entries = tree::entries(&node.root().join("certs"), Role::Node)?.entries;
+    let ids = entries
+        .iter()
+        .filter_map(|entry| entry.name.to_str().and_then(|name| name.parse().ok()));
+    Ok(ids.filter(|issuer| *issuer != node.id()).collect())
+}
+
+/// Stores a path that `issuer` issued to us.
+///
+/// # Errors
+/// When it cannot be stored.
+pub fn store_path(node: &Directory, issuer: NodeId, path: &CertificationPath) -> Result<(), Error> {
+    let file = dir(node, issuer).join(path_file_name(&path.leaf));
+    store(node.root(), &file, path_to_pem(path).as_bytes())
+}
+
+/// The paths that `issuer` issued to us, those that end last first.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn paths_from(node: &Directory, issuer: NodeId) -> Result<Vec<CertificationPath>, Error> {
+    paths_in(&dir(node, issuer))
+}
+
+/// The valid path from a gateway that ends last, and whose it is.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn newest_from_gateway(
+    node: &Directory,
+    now: Timestamp,
+) -> Result<Option<(NodeId, CertificationPath)>, Error> {
+    let window = Window::new(now, SignedDuration::ZERO);
+    let mut newest: Option<(NodeId, CertificationPath)> = None;
+    for issuer in issuers(node)? {
+        let valid = paths_from(node, issuer)?.into_iter().find(|path| {
+            path.iter()
+                .all(|certificate| certificate.check_dates(&window).is_ok())
+        });
+        if let Some(path) = valid
+            && newest
+                .as_ref()
+                .is_none_or(|(_, known)| path.leaf.not_after() > known.leaf.not_after())
+        {
+            newest = Some((issuer, path));
+        }
+    }
+    Ok(newest)
+}
+
+/// Our own certificate, issued by ourselves; a new one where none lasts another day.
+///
+/// # Errors
+/// When it cannot be read, issued or stored.
+pub fn self_issued(node: &Directory, now: Timestamp) -> Result<Certificate, Error> {
+    self_issued_until(node, now, now + MIN_LIFE)
+}
+
+/// Our own certificate, issued by ourselves and valid until `end` at least (180 days at most); a
+/// new one where there is none.
+///
+/// # Errors
+/// When it cannot be read, issued or stored.
+pub fn self_issued_until(
+    node: &Directory,
+    now: Timestamp,
+    end: Timestamp,
+) -> Result<Certificate, Error> {
+    let window = Window::new(now, SignedDuration::ZERO);
+    let end = end.min(now + issuance::MAX_LIFE - issuance::BACKDATED);
+    for path in paths_from(node, node.id())? {
+        if path.leaf.not_after() >= end && path.leaf.check_dates(&window).is_ok() {
+            return Ok(path.leaf);
+        }
+    }
+    let certificate = issue_own(&node.identity()?, node.config().node_type(), now)?;
+    store_path(
+        node,
+        node.id(),
+        &CertificationPath {
+            leaf: certificate.clone(),
+            authorities: Vec::new(),
+        },
+    )?;
+    Ok(certificate)
+}
+
+/// Issues a node's own certificate, with the longest life.
+///
+/// # Errors
+/// When it cannot be signed.
+pub fn issue_own(
+    key: &IdentityKey,
+    node_type: NodeType,
+    now: Timestamp,
+) -> Result<Certificate, Error> {
+    let role = match node_type {
+        NodeType::Endpoint => CertificateRole::Endpoint,
+        NodeType::Gateway => CertificateRole::SelfIssuedGateway,
+    };
+    let start = now - issuance::BACKDATED;
+    let validity = (start, start + issuance::MAX_LIFE);
+    Ok(issuance::issue(key, None, key.public(), role, validity)?)
+}

@@ -1,0 +1,281 @@
+//! A node's settings: `key = value` lines in its `config`.
+
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use jiff::SignedDuration;
+
+use super::Error;
+use crate::ramf::{InternetAddress, limits};
+
+/// Every setting, in the order in which they are written.
+pub const KEYS: [&str; 10] = [
+    "type",
+    "address",
+    "group",
+    "ttl",
+    "clock-drift",
+    "session-grace",
+    "quota",
+    "reserve",
+    "resend-after",
+    "log",
+];
+
+/// The setting that allows another clock; it is kept apart, since only tests have it.
+const CLOCK: &str = "clock";
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NodeType {
+    /// It sends and receives parcels.
+    #[default]
+    Endpoint,
+    /// It carries parcels of others as cargo.
+    Gateway,
+}
+
+impl NodeType {
+    /// `endpoint` or `gateway`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+impl FromStr for NodeType {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "endpoint" => Ok(Self::Endpoint),
+            "gateway" => Ok(Self::Gateway),
+            _ => Err(problem("type", "neither endpoint nor gateway")),
+        }
+    }
+}
+
+/// A node's settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Config {
+    entries: Vec<(String, String)>,
+}
+
+impl Config {
+    /// Reads the text of a `config`.
+    ///
+    /// # Errors
+    /// The line, counted from 1, and what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, (usize, Error)> {
+        let mut config = Self::default();
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (key, value) = line
+                .split_once('=')
+                .ok_or_else(|| (number, problem(line, "not key = value")))?;
+            config
+                .set(key.trim(), value.trim())
+                .map_err(|error| (number, error))?;
+        }
+        Ok(config)
+    }
+
+    /// Sets `key` to `value`, in place of what it was set to.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when the key is unknown or cannot have the value.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        check(key, value)?;
+        self.entries.retain(|(set, _)| set != key);
+        self.entries.push((key.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    /// The text of a `config` with these settings.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text =
+            String::from("# Settings of this node, one `key = value` a line: relay-node(5)\n");
+        for key in KEYS.into_iter().chain([CLOCK]) {
+            if let Some(value) = self.get(key) {
+                // Writing to a String cannot fail.
+                let _ = writeln!(text, "{key} = {value}");
+            }
+        }
+        text
+    }
+
+    /// What `key` is set to, if it is.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.entries
+            .iter()
+            .find(|(set, _)| set == key)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// What the node is; an endpoint unless it says otherwise.
+    #[must_use]
+    pub fn node_type(&self) -> NodeType {
+        self.get("type")
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_default()
+    }
+
+    /// Where the node is on the Internet, if it is.
+    #[must_use]
+    pub fn address(&self) -> Option<InternetAddress> {
+        self.get("address").and_then(|value| value.parse().ok())
+    }
+
+    /// How long messages live by default, if it is set.
+    #[must_use]
+    pub fn ttl(&self) -> Option<SignedDuration> {
+        self.get("ttl").and_then(|value| parse_duration(value).ok())
+    }
+
+    /// How much clocks may differ, if it is set.
+    #[must_use]
+    pub fn clock_drift(&self) -> Option<SignedDuration> {
+        self.get("clock-drift")
+            .and_then(|value| parse_duration(value).ok())
+    }
+
+    /// Whether programs may be given another time than the clock's: only in tests.
+    #[must_use]
+    pub fn allows_test_clock(&self) -> bool {
+        self.get(CLOCK) == Some("test")
+    }
+}
+
+/// Whether `key` may have `value`.
+fn check(key: &str, value: &str) -> Result<(), Error> {
+    let number = |most: u64| match value.parse::<u64>() {
+        Ok(number) if number <= most => Ok(()),
+        _ => Err(problem(key, "not a number in range")),
+    };
+    let duration = |most: SignedDuration| match parse_duration(value) {
+        Ok(duration) if duration <= most => Ok(()),
+        Ok(_) => Err(problem(key, "too long")),
+        Err(error) => Err(problem(key, error)),
+    };
+    match key {
+        "type" => value.parse::<NodeType>().map(drop),
+        "address" => value
+            .parse::<InternetAddress>()
+            .map(drop)
+            .map_err(|_| problem(key, "not a domain name of two labels or more")),
+        "group" if !value.is_empty() && value.bytes().all(|octet| octet.is_ascii_graphic()) => {
+            Ok(())
+        }
+        "group" => Err(problem(key, "not the name of a group")),
+        "ttl" => duration(SignedDuration::from_secs(i64::from(limits::MAX_TTL))),
+        "clock-drift" => duration(SignedDuration::from_hours(7 * 24)),
+        "session-grace" => duration(SignedDuration::from_hours(180 * 24)),
+        "resend-after" => duration(SignedDuration::from_hours(365 * 24)),
+        "quota" | "reserve" => number(u64::MAX),
+        "log" if matches!(value, "stderr" | "syslog") => Ok(()),
+        "log" => Err(problem(key, "neither stderr nor syslog")),
+        CLOCK if matches!(value, "system" | "test") => Ok(()),
+        CLOCK => Err(problem(key, "neither system nor test")),
+        _ => Err(problem(key, "no such setting")),
+    }
+}
+
+fn problem(setting: &str, problem: &str) -> Error {
+    Error::Setting {
+        setting: setting.to_owned(),
+        problem: problem.to_owned(),
+    }
+}
+
+/// A duration such as `90s`, `15m`, `12h` or `30d`; a bare `0` is none at all.
+///
+/// # Errors
+/// When it is not a number and one of these units, or too long to count.
+pub fn parse_duration(text: &str) -> Result<SignedDuration, &'static str> {
+    const MALFORMED: &str = "not a duration such as 90s, 15m, 12h or 30d";
+    if text == "0" {
+        return Ok(SignedDuration::ZERO);
+    }
+    let (number, unit) = text
+        .char_indices()
+        .next_back()
+        .map(|(at, unit)| (&text[..at], unit))
+        .ok_or(MALFORMED)?;
+    if number.is_empty() || !number.bytes().all(|octet| octet.is_ascii_digit()) {
+        return Err(MALFORMED);
+    }
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(MALFORMED),
+    };
+    // A century is longer than anything here lives.
+    let number: i64 = number.parse().map_err(|_| "too long a duration")?;
+    match number.checked_mul(seconds) {
+        Some(seconds) if seconds <= 100 * 366 * 86_400 => Ok(SignedDuration::from_secs(seconds)),
+        _ => Err("too long a duration"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_one_unit() {
+        assert_eq!(parse_duration("90s"), Ok(SignedDuration::from_secs(90)));
+        assert_eq!(parse_duration("30d"), Ok(SignedDuration::from_hours(720)));
+        assert_eq!(parse_duration("0"), Ok(SignedDuration::ZERO));
+        for bad in [
+            "",
+            "d",
+            "1",
+            "1w",
+            "-1d",
+            "1.5h",
+            "1 d",
+            "999999999999999999d",
+            "99999999999999999999d",
+            "1é",
+        ] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_config_is_read_back_as_it_was_written() {
+        let mut config =
+            Config::parse("# comment\n\ntype = gateway\naddress=gw.example.org\n").unwrap();
+        config.set("ttl", "7d").unwrap();
+        assert_eq!(config.node_type(), NodeType::Gateway);
+        let again = Config::parse(&config.to_text()).unwrap();
+        assert_eq!(again.address(), config.address());
+        assert_eq!(again.ttl(), Some(SignedDuration::from_hours(168)));
+    }
+
+    #[test]
+    fn unknown_settings_and_values_name_their_line() {
+        for bad in [
+            "type = courier",
+            "adress = a.example",
+            "address = localhost",
+            "ttl = 181d",
+            "nonsense",
+            "clock = fake",
+        ] {
+            let (line, error) = Config::parse(&format!("# one\n{bad}\n")).unwrap_err();
+            assert_eq!(line, 2, "{bad}");
+            assert!(matches!(error, Error::Setting { .. }), "{bad}");
+        }
+    }
+}

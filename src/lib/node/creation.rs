@@ -1,0 +1,136 @@
+//! Making a node directory.
+//!
+//! Files appear one by one and VERSION last, so a directory without it is one whose making was cut
+//! short: the next run completes it, with the keys that are there.
+
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::certificates;
+use super::directory::{VERSION, damaged, ensure_dir, read_secret, store};
+use super::{Config, Directory, Error, sessions};
+use crate::asn1::pem;
+use crate::disk::{self, Role, files};
+use crate::message::CertificationPath;
+use crate::pki::IdentityKey;
+use crate::session::PrivateSessionKey;
+
+/// How long the private half of a session key that is bound to nobody is kept.
+const UNBOUND_KEPT_FOR: SignedDuration = SignedDuration::from_hours(240 * 24);
+
+/// What a new node is to have.
+pub struct Plan {
+    /// Its settings.
+    pub config: Config,
+    /// Bits of a new identity key.
+    pub rsa_bits: usize,
+    /// An identity key that exists already, as PKCS#8.
+    pub identity: Option<crate::crypto::Secret>,
+    /// A session key that exists already.
+    pub session_key: Option<PrivateSessionKey>,
+    /// When it is made.
+    pub now: Timestamp,
+}
+
+/// Makes the node in `root`, or completes one whose making was cut short.
+///
+/// # Errors
+/// [`Error::NodeExists`] when there is one; otherwise when a key cannot be made or stored.
+pub fn create(root: &Path, plan: Plan) -> Result<Directory, Error> {
+    files::create_dir_all_private(root, Role::Node)?;
+    ensure_dir(root, &root.join("lock"))?;
+    let _lock = disk::Lock::exclusive(&root.join("lock").join("node"))?;
+    if files::exists(&root.join("VERSION"), Role::Node)? {
+        return Err(Error::NodeExists(root.to_owned()));
+    }
+    disk::publish::sweep(root, Role::Node, None)?;
+    let identity = identity_key(root, &plan)?;
+    let public = pem::encode(pem::PUBLIC_KEY, identity.public().spki());
+    store(root, &root.join("identity.pub"), public.as_bytes())?;
+    store(root, &root.join("config"), plan.config.to_text().as_bytes())?;
+
+    let certificates = root.join("certs").join(identity.id().to_string());
+    if certificates::paths_in(&certificates)?.is_empty() {
+        let leaf = certificates::issue_own(&identity, plan.config.node_type(), plan.now)?;
+        let file = certificates.join(certificates::path_file_name(&leaf));
+        let path = CertificationPath {
+            leaf,
+            authorities: Vec::new(),
+        };
+        store(root, &file, certificates::path_to_pem(&path).as_bytes())?;
+    }
+    for dir in ["peers", "seen", "sessions"] {
+        ensure_dir(root, &root.join(dir))?;
+    }
+    let kept_until = plan.now + UNBOUND_KEPT_FOR;
+    let known = sessions::list(root, None)?;
+    match plan.session_key {
+        Some(key) if known.iter().any(|known| known.key.public() == key.public()) => {}
+        Some(key) => {
+            sessions::adopt(root, None, key, plan.now, kept_until)?;
+        }
+        None if known.is_empty() => {
+            sessions::create_initial(root, None, plan.now, kept_until)?;
+        }
+        None => {}
+    }
+    store(
+        root,
+        &root.join("VERSION"),
+        format!("{VERSION}\n").as_bytes(),
+    )?;
+    Directory::open(root)
+}
+
+/// The identity key of the node: the one that is there, the one to adopt, or a new one.
+fn identity_key(root: &Path, plan: &Plan) -> Result<IdentityKey, Error> {
+    let path = root.join("identity.key");
+    if let Some(text) = read_secret(&path)? {
+        let (pkcs8, _) = pem::private_key(&text).map_err(|error| damaged(&path, &error))?;
+        let known = IdentityKey::from_pkcs8(&pkcs8).map_err(|error| damaged(&path, &error))?;
+        if let Some(adopted) = &plan.identity
+            && IdentityKey::from_pkcs8(adopted.as_bytes())?.id() != known.id()
+        {
+            let path = path.clone();
+            return Err(disk::Error::Exists {
+                path,
+                role: Role::Node,
+            }
+            .into());
+        }
+        return Ok(known);
+    }
+    let generated;
+    let pkcs8 = if let Some(adopted) = &plan.identity {
+        adopted
+    } else {
+        generated = IdentityKey::generate(plan.rsa_bits)?;
+        &generated
+    };
+    let key = IdentityKey::from_pkcs8(pkcs8.as_bytes())?;
+    let text = pem::encode_private_key(pkcs8.as_bytes())?;
+    disk::publish::publish_key(&path, Role::Node, &[text.as_bytes()])?;
+    Ok(key)
+}
+
+impl Directory {
+    /// The session key that is bound to nobody and is handed out with connection parameters: the
+    /// newest one, or a new one where that is older than 30 days.
+    ///
+    /// # Errors
+    /// When it cannot be read, made or stored.
+    pub fn unbound_session_key(&self, now: Timestamp) -> Result<PrivateSessionKey, Error> {
+        let newest = sessions::list(self.root(), None)?
+            .into_iter()
+            .max_by_key(sessions::Stored::first);
+        if let Some(newest) = newest
+            && newest.first().is_some_and(|first| {
+                now.duration_since(first) < crate::session::ratchet::INITIAL_HANDED_OUT_FOR
+            })
+        {
+            return Ok(newest.key);
+        }
+        sessions::create_initial(self.root(), None, now, now + UNBOUND_KEPT_FOR)
+    }
+}

@@ -1,0 +1,300 @@
+//! A node directory: plain files that the usual tools can read (relay-node(5)).
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::{Config, Correspondent, Error, Identity, Keyring};
+use super::{authorizations, certificates, sessions};
+use crate::asn1::pem;
+use crate::crypto::ecdh::Curve;
+use crate::disk::{self, Lock, Role, files};
+use crate::pki::{Certificate, IdentityKey, NodeId, PublicKey, Trust, Window};
+use crate::ramf::{Authorized, Valid};
+use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
+
+/// What VERSION says.
+pub const VERSION: &str = "relay-node 1";
+
+/// The longest file of a node that is read whole, in octets.
+const MAX_FILE_LEN: usize = 64 * 1024;
+
+/// The longest private key file, in octets.
+const MAX_KEY_LEN: usize = 16 * 1024;
+
+/// A node directory that exists and is of the layout that we know.
+#[derive(Debug)]
+pub struct Directory {
+    root: PathBuf,
+    config: Config,
+    public: PublicKey,
+}
+
+impl Directory {
+    /// Opens the node in `root`.
+    ///
+    /// # Errors
+    /// When there is none, or its version, config or public key is not right.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let version = match files::read(&root.join("VERSION"), Role::Node, MAX_FILE_LEN) {
+            Ok(version) => version,
+            Err(error) if error.is_not_found() => return Err(Error::NotANode(root.to_owned())),
+            Err(error) => return Err(error.into()),
+        };
+        if version.trim_ascii() != VERSION.as_bytes() {
+            let version = String::from_utf8_lossy(&version).trim().to_owned();
+            return Err(Error::Version {
+                path: root.to_owned(),
+                version,
+            });
+        }
+        let path = root.join("config");
+        let text = read_text(&path)?.unwrap_or_default();
+        let config = Config::parse(&text).map_err(|(line, error)| Error::Config {
+            path,
+            line,
+            problem: error.to_string(),
+        })?;
+        let path = root.join("identity.pub");
+        let octets = files::read(&path, Role::Node, MAX_FILE_LEN)?;
+        let public = public_key_from_pem(&octets).map_err(|error| damaged(&path, &error))?;
+        Ok(Self {
+            root: root.to_owned(),
+            config,
+            public,
+        })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The node's settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The node's public identity key.
+    #[must_use]
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The node's id.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.public.id()
+    }
+
+    /// Lets this run change single peers, while others may too.
+    ///
+    /// # Errors
+    /// When the lock cannot be taken.
+    pub fn lock_shared(&self) -> Result<Lock, Error> {
+        Ok(Lock::shared(&self.lock_file("node")?)?)
+    }
+
+    /// Keeps every other run from changing the node: for what spans peers, such as their names.
+    ///
+    /// # Errors
+    /// When the lock cannot be taken.
+    pub fn lock_exclusive(&self) -> Result<Lock, Error> {
+        Ok(Lock::exclusive(&self.lock_file("node")?)?)
+    }
+
+    fn lock_file(&self, name: &str) -> Result<PathBuf, Error> {
+        let locks = self.root.join("lock");
+        files::create_dir(&locks, Role::Node, 0o700)?;
+        Ok(locks.join(name))
+    }
+}
+
+impl Keyring for Directory {
+    fn node(&self) -> Option<NodeId> {
+        Some(self.id())
+    }
+
+    fn identity(&self) -> Result<IdentityKey, Error> {
+        let path = self.root.join("identity.key");
+        let text = files::read_secret(&path, Role::Node, MAX_KEY_LEN)?;
+        let (pkcs8, _) = pem::private_key(&text).map_err(|error| damaged(&path, &error))?;
+        let key = IdentityKey::from_pkcs8(&pkcs8).map_err(|error| damaged(&path, &error))?;
+        if key.id() == self.id() {
+            Ok(key)
+        } else {
+            Err(Error::Damaged {
+                path,
+                problem: "not the private half of identity.pub".to_owned(),
+            })
+        }
+    }
+
+    fn admit(&self, message: Valid, window: &Window) -> Result<Authorized, Error> {
+        message.check_recipient(self.id())?;
+        if self.config.address().is_some() {
+            return Ok(message.from_anybody());
+        }
+        let (authorized, _) = message.authorize(&Trust::key(self.public.clone()), &[], window)?;
+        Ok(authorized)
+    }
+
+    fn lock_peer(&self, peer: NodeId) -> Result<Vec<Lock>, Error> {
+        let node = self.lock_shared()?;
+        let peer = Lock::exclusive(&self.lock_file(&format!("peer.{peer}"))?)?;
+        Ok(vec![node, peer])
+    }
+
+    fn is_seen(&self, message: &Identity) -> Result<bool, Error> {
+        super::seen::contains(&self.root, message)
+    }
+
+    fn session_keys(&self, peer: NodeId, id: &KeyId) -> Result<Vec<PrivateSessionKey>, Error> {
+        Ok(sessions::find(&self.root, peer, id)?
+            .into_iter()
+            .map(|stored| stored.key)
+            .collect())
+    }
+
+    fn peer_name(&self, peer: NodeId) -> Option<String> {
+        self.peer(peer).ok().flatten().and_then(|peer| peer.name)
+    }
+
+    fn advance_session(
+        &self,
+        sender: &Certificate,
+        key: &PublicSessionKey,
+        used: &KeyId,
+        date: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let peer = sender.id();
+        let is_known = self.peer(peer)?.is_some();
+        let is_authorized = sender.verify_signature(&self.public).is_ok();
+        if is_known || is_authorized {
+            self.pin_identity(sender.key())?;
+            self.offer_session_key(peer, key, date, None)?;
+        } else {
+            super::strangers::store(&self.root, peer, key, date, now)?;
+        }
+        sessions::mark_used(&self.root, peer, used, date)
+    }
+
+    fn remember(&self, message: &Identity) -> Result<(), Error> {
+        super::seen::add(&self.root, message)
+    }
+
+    fn correspondent(&self, peer: &str, now: Timestamp) -> Result<Correspondent, Error> {
+        let peer = self.find_peer(peer)?;
+        let name = peer.label();
+        let session_key = self
+            .session_key_of(peer.id)?
+            .ok_or_else(|| Error::NoSessionKey(name.clone()))?;
+        if let Some(at) = session_key.sealed_until.filter(|until| *until < now) {
+            return Err(Error::SessionKeyExpired { peer: name, at });
+        }
+        let certificates = match authorizations::newest_held(self, peer.id, now)? {
+            authorizations::Held::Valid(path) => path,
+            authorizations::Held::Expired(at) => {
+                return Err(Error::AuthorizationExpired { peer: name, at });
+            }
+            // An Internet endpoint takes messages from anybody, under the sender's own certificate.
+            authorizations::Held::None if peer.address.is_some() => {
+                vec![certificates::self_issued(self, now)?]
+            }
+            authorizations::Held::None => return Err(Error::NotAuthorized(name)),
+        };
+        Ok(Correspondent {
+            id: peer.id,
+            name,
+            address: peer.address,
+            session_key: session_key.key,
+            certificates,
+        })
+    }
+
+    fn originator_key(
+        &self,
+        peer: NodeId,
+        curve: Curve,
+        date: Timestamp,
+    ) -> Result<PrivateSessionKey, Error> {
+        sessions::current(&self.root, peer, curve, date)
+    }
+}
+
+/// The text of a file, `None` if there is none.
+pub(super) fn read_text(path: &Path) -> Result<Option<String>, Error> {
+    match files::read(path, Role::Node, MAX_FILE_LEN) {
+        Ok(octets) => match String::from_utf8(octets) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(Error::Damaged {
+                path: path.to_owned(),
+                problem: "not text".to_owned(),
+            }),
+        },
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The text of a secret file, `None` if there is none.
+pub(super) fn read_secret(path: &Path) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Error> {
+    match files::read_secret(path, Role::Node, MAX_KEY_LEN) {
+        Ok(octets) => Ok(Some(octets)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says that a file of the node is not what it should be.
+pub(super) fn damaged(path: &Path, problem: &impl ToString) -> Error {
+    Error::Damaged {
+        path: path.to_owned(),
+        problem: problem.to_string(),
+    }
+}
+
+/// The identity key in a `PUBLIC KEY` block.
+pub(super) fn public_key_from_pem(octets: &[u8]) -> Result<PublicKey, Error> {
+    let blocks = pem::blocks(octets)?;
+    let block = blocks.iter().find(|block| block.label == pem::PUBLIC_KEY);
+    Ok(PublicKey::parse(
+        &block
+            .ok_or(crate::asn1::Error::Value("public key"))?
+            .contents,
+    )?)
+}
+
+/// Makes the directories down to `dir`, which lies in the node in `root`, each for its owner alone.
+pub(super) fn ensure_dir(root: &Path, dir: &Path) -> Result<(), Error> {
+    let Ok(below) = dir.strip_prefix(root) else {
+        return Ok(());
+    };
+    let mut path = root.to_owned();
+    for part in below.components() {
+        path.push(part);
+        files::create_dir(&path, Role::Node, 0o700)?;
+    }
+    Ok(())
+}
+
+/// Stores a file of the node in place of the one that is there, making its directory.
+pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Error> {
+    if let Some(dir) = path.parent() {
+        ensure_dir(root, dir)?;
+    }
+    let manner = disk::Manner::stored(Role::Node, disk::Existing::Replace);
+    disk::publish::publish(path, &[content], &manner)?;
+    Ok(())
+}
+
+/// An instant as file names have it, so that they sort by it: `20270522T101112Z`.
+pub(super) fn file_date(at: Timestamp) -> String {
+    jiff::tz::Offset::UTC
+        .to_datetime(at)
+        .strftime("%Y%m%dT%H%M%SZ")
+        .to_string()
+}

@@ -1,0 +1,259 @@
+//! Taking in what another node sent: registrations, authorizations, parameters and rotations.
+//!
+//! Import is hostile ground: nothing in an object is believed but what its signatures and our own
+//! keys show, and what is pinned already is not changed unless the user asks for it.
+
+use jiff::Timestamp;
+
+use super::peers::Initial;
+use super::{Directory, Error, authorizations, certificates, strangers};
+use crate::asn1::Hex;
+use crate::crypto::hash;
+use crate::message::Item;
+use crate::message::{
+    CertificationPath, NodeConnectionParams, Object, PrivateEndpointConnectionParams, Registration,
+    Rotation,
+};
+use crate::pki::{NodeId, PublicKey, Window};
+use crate::session::PublicSessionKey;
+use crate::session::ratchet::INITIAL_SEALED_FOR;
+
+/// What the user says about an import.
+#[derive(Debug, Clone)]
+pub struct Options<'a> {
+    /// What to call the peer.
+    pub name: Option<&'a str>,
+    /// Change what is pinned.
+    pub replace: bool,
+    /// SHA-256 that the whole file must have; given, it vouches for a new gateway.
+    pub expected: Option<[u8; 32]>,
+    /// The peer gave its authorization and first session key for as long as they last.
+    pub one_way: bool,
+    /// When it is imported.
+    pub now: Timestamp,
+    /// The instants that certificates must be valid at.
+    pub window: Window,
+}
+
+impl Directory {
+    /// Imports an object, all of `octets`, and gives the peer that it is from. The caller holds
+    /// the node's lock alone.
+    ///
+    /// # Errors
+    /// When it is malformed, not for this node, not signed as it must be, or would change what is
+    /// pinned.
+    pub fn import(&self, octets: &[u8], options: &Options<'_>) -> Result<NodeId, Error> {
+        if let Some(expected) = options.expected {
+            let found = hash::sha256(octets);
+            if found != expected {
+                let found = Hex(&found).to_string();
+                return Err(Error::Expectation { found });
+            }
+        }
+        match Object::parse(octets)? {
+            Object::Registration(registration) => self.import_registration(&registration, options),
+            Object::PrivateEndpointConnectionParams(params) => {
+                self.import_authorization(&params, options)
+            }
+            Object::NodeConnectionParams(params) => self.import_params(&params, options),
+            Object::Message(item) => match *item {
+                Item::Rotation(rotation) => self.import_rotation(&rotation, options),
+                other => Err(Error::NotImportable(other.kind().word())),
+            },
+            other => Err(Error::NotImportable(other.word())),
+        }
+    }
+
+    fn check(&self, peer: &PublicKey, options: &Options<'_>) -> Result<(), Error> {
+        if peer.id() == self.id() {
+            return Err(Error::Import("made by this node itself"));
+        }
+        match options.name {
+            Some(name) => self.check_peer_name(peer.id(), name, options.replace),
+            None => Ok(()),
+        }
+    }
+
+    fn check_subject(&self, path: &CertificationPath, options: &Options<'_>) -> Result<(), Error> {
+        if path.leaf.id() != self.id() {
+            return Err(Error::ForAnotherNode(path.leaf.id()));
+        }
+        path.leaf.check_dates(&options.window)?;
+        Ok(())
+    }
+
+    /// A peer becomes known with its first file, so a run that is killed leaves one that can be
+    /// imported again; the name comes last, since it is what users rely on.
+    fn import_authorization(
+        &self,
+        params: &PrivateEndpointConnectionParams,
+        options: &Options<'_>,
+    ) -> Result<NodeId, Error> {
+        let peer = params.identity.id();
+        let path = &params.authorization;
+        self.check_subject(path, options)?;
+        self.check(&params.identity, options)?;
+        path.leaf.verify_signature(&params.identity)?;
+
+        self.pin_identity(&params.identity)?;
+        authorizations::store_held(self, peer, path)?;
+        let end = path.leaf.not_after();
+        let start = path.leaf.not_before();
+        let sealed_until = if options.one_way {
+            end
+        } else {
+            start + INITIAL_SEALED_FOR
+        };
+        let initial = Initial {
+            sealed_until,
+            is_undated: false,
+        };
+        if options.replace {
+            self.set_session_key(peer, &params.session_key, start, Some(initial))?;
+        } else {
+            self.offer_session_key(peer, &params.session_key, start, Some(initial))?;
+            self.adopt_stranger(peer)?;
+        }
+        self.set_address(peer, &params.gateway_address)?;
+        self.finish(peer, options)
+    }
+
+    fn import_params(
+        &self,
+        params: &NodeConnectionParams,
+        options: &Options<'_>,
+    ) -> Result<NodeId, Error> {
+        let peer = params.identity.id();
+        self.check(&params.identity, options)?;
+        if params.address.is_nowhere() {
+            return Err(Error::Import(
+                "parameters of a node on the Internet without an address there",
+            ));
+        }
+        let stored = self.session_key_of(peer)?;
+        let changes = |stored: &super::peers::StoredSessionKey| stored.key != params.session_key;
+        if stored
+            .as_ref()
+            .is_some_and(|stored| !stored.is_undated && changes(stored))
+            && !options.replace
+        {
+            return Err(Error::Pinned(
+                "the session key here is newer than these parameters may be",
+            ));
+        }
+        let moved = self
+            .peer(peer)?
+            .and_then(|peer| peer.address)
+            .is_some_and(|known| known != params.address);
+        if moved && !options.replace {
+            return Err(Error::Pinned(
+                "the peer is known under another Internet address",
+            ));
+        }
+        self.pin_identity(&params.identity)?;
+        if stored.is_none_or(|stored| changes(&stored)) {
+            let initial = Initial {
+                sealed_until: options.now + INITIAL_SEALED_FOR,
+                is_undated: true,
+            };
+            self.set_session_key(peer, &params.session_key, options.now, Some(initial))?;
+        }
+        self.set_address(peer, &params.address)?;
+        self.adopt_stranger(peer)?;
+        self.finish(peer, options)
+    }
+
+    fn import_registration(
+        &self,
+        registration: &Registration,
+        options: &Options<'_>,
+    ) -> Result<NodeId, Error> {
+        let gateway = registration.gateway.key();
+        let path = CertificationPath {
+            leaf: registration.node.clone(),
+            authorities: vec![registration.gateway.clone()],
+        };
+        self.check_subject(&path, options)?;
+        registration.verify()?;
+        registration.gateway.check_dates(&options.window)?;
+        self.check(gateway, options)?;
+        let others = certificates::issuers(self)?
+            .into_iter()
+            .any(|issuer| issuer != gateway.id());
+        if others && options.expected.is_none() && !options.replace {
+            return Err(Error::Pinned(
+                "this node is registered with another gateway",
+            ));
+        }
+        self.pin_identity(gateway)?;
+        if let Some(key) = &registration.session_key {
+            self.offer_gateway_key(gateway.id(), key, registration.node.not_before(), options)?;
+        }
+        self.set_address(gateway.id(), &registration.gateway_address)?;
+        certificates::store_path(self, gateway.id(), &path)?;
+        self.finish(gateway.id(), options)
+    }
+
+    fn offer_gateway_key(
+        &self,
+        gateway: NodeId,
+        key: &PublicSessionKey,
+        date: Timestamp,
+        options: &Options<'_>,
+    ) -> Result<(), Error> {
+        let initial = Initial {
+            sealed_until: date + INITIAL_SEALED_FOR,
+            is_undated: false,
+        };
+        if options.replace {
+            self.set_session_key(gateway, key, date, Some(initial))
+        } else {
+            self.offer_session_key(gateway, key, date, Some(initial))
+        }
+    }
+
+    /// A rotation by hand counts like one in cargo: with our key in the leaf, a pinned gateway as its
+    /// issuer, and a later end than what is there.
+    fn import_rotation(&self, rotation: &Rotation, options: &Options<'_>) -> Result<NodeId, Error> {
+        let path = &rotation.path;
+        self.check_subject(path, options)?;
+        for issuer in certificates::issuers(self)? {
+            let key = self.identity_of(issuer)?;
+            if path.leaf.verify_signature(&key).is_err() {
+                continue;
+            }
+            let known = certificates::paths_from(self, issuer)?;
+            if known.iter().any(|known| known.leaf == path.leaf) {
+                return self.finish(issuer, options);
+            }
+            if known
+                .iter()
+                .any(|known| known.leaf.not_after() >= path.leaf.not_after())
+            {
+                return Err(Error::Pinned(
+                    "the certificate here lasts as long or longer",
+                ));
+            }
+            certificates::store_path(self, issuer, path)?;
+            return self.finish(issuer, options);
+        }
+        Err(Error::Import(
+            "no gateway that registered this node signed it",
+        ))
+    }
+
+    /// Takes over the session key of a peer that wrote to us before it was known.
+    fn adopt_stranger(&self, peer: NodeId) -> Result<(), Error> {
+        match strangers::newest(self.root(), peer)? {
+            Some((key, date)) => self.offer_session_key(peer, &key, date, None),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(&self, peer: NodeId, options: &Options<'_>) -> Result<NodeId, Error> {
+        if let Some(name) = options.name {
+            self.name_peer(peer, name)?;
+        }
+        Ok(peer)
+    }
+}

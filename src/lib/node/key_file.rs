@@ -1,0 +1,133 @@
+//! Session keys in files: a PEM block with `Name: value` lines above it.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::Error;
+use crate::asn1::pem;
+use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
+
+/// The lines above a PEM block.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(String, String)>);
+
+/// The line with a session key's id.
+const KEY_ID: &str = "Key-Id";
+
+impl Headers {
+    /// Reads the lines above a block; others than `Name: value` are comments.
+    #[must_use]
+    pub fn parse(preamble: &str) -> Self {
+        let pairs = preamble.lines().filter_map(|line| line.split_once(':'));
+        Self(
+            pairs
+                .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+                .collect(),
+        )
+    }
+
+    /// The value of a line, if it is there.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The instant that a line gives, if it is there and one.
+    #[must_use]
+    pub fn date(&self, name: &str) -> Option<Timestamp> {
+        self.get(name).and_then(|value| value.parse().ok())
+    }
+
+    /// Sets a line.
+    pub fn set(&mut self, name: &str, value: &impl ToString) {
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = value.to_string(),
+            None => self.0.push((name.to_owned(), value.to_string())),
+        }
+    }
+
+    /// The session key id, if a line gives one.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn key_id(&self) -> Result<Option<KeyId>, Error> {
+        Ok(self.get(KEY_ID).map(str::parse).transpose()?)
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.0 {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{name}: {value}");
+        }
+        text
+    }
+}
+
+/// A public session key with its headers, as text.
+#[must_use]
+pub fn public_to_text(key: &PublicSessionKey, headers: &Headers) -> String {
+    let mut all = Headers::default();
+    all.set(KEY_ID, key.id());
+    all.0
+        .extend(headers.0.iter().filter(|(name, _)| name != KEY_ID).cloned());
+    all.to_text() + &pem::encode(pem::PUBLIC_KEY, &key.spki())
+}
+
+/// Reads what [`public_to_text`] wrote.
+///
+/// # Errors
+/// When the key or its id is missing or malformed.
+pub fn public_from_text(text: &[u8]) -> Result<(PublicSessionKey, Headers), Error> {
+    let blocks = pem::blocks(text)?;
+    let block = blocks.iter().find(|block| block.label == pem::PUBLIC_KEY);
+    let block = block.ok_or(crate::asn1::Error::Value("public key"))?;
+    let headers = Headers::parse(block.preamble);
+    let id = headers.key_id()?.ok_or(crate::session::Error::KeyId)?;
+    Ok((PublicSessionKey::from_spki(id, &block.contents)?, headers))
+}
+
+/// A private session key with its headers, as text that is wiped when dropped.
+///
+/// # Errors
+/// When the key cannot be encoded.
+pub fn private_to_text(
+    key: &PrivateSessionKey,
+    headers: &Headers,
+) -> Result<Zeroizing<String>, Error> {
+    let mut all = Headers::default();
+    all.set(KEY_ID, key.public().id());
+    all.0
+        .extend(headers.0.iter().filter(|(name, _)| name != KEY_ID).cloned());
+    let block = pem::encode_private_key(key.to_pkcs8()?.as_bytes())?;
+    let lines = all.to_text();
+    let mut text = Zeroizing::new(String::with_capacity(lines.len() + block.len()));
+    text.push_str(&lines);
+    text.push_str(&block);
+    Ok(text)
+}
+
+/// Reads a private session key, PEM or DER. `id` beats the one that a header gives; without either,
+/// the key gets one that stands for any.
+///
+/// # Errors
+/// When the key or its id is malformed.
+pub fn private_from_text(
+    text: &[u8],
+    id: Option<KeyId>,
+) -> Result<(PrivateSessionKey, Headers, bool), Error> {
+    let (pkcs8, preamble) = pem::private_key(text)?;
+    let headers = Headers::parse(&preamble);
+    let named = match id {
+        Some(id) => Some(id),
+        None => headers.key_id()?,
+    };
+    let has_id = named.is_some();
+    let id = named.map_or_else(|| KeyId::new(&[0]), Ok)?;
+    Ok((PrivateSessionKey::from_pkcs8(id, &pkcs8)?, headers, has_id))
+}

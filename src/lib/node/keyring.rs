@@ -1,0 +1,102 @@
+//! What a program that seals or opens needs of a node.
+
+use jiff::Timestamp;
+
+use super::{Error, Identity};
+use crate::crypto::ecdh::Curve;
+use crate::disk::Lock;
+use crate::pki::{Certificate, IdentityKey, NodeId, Window};
+use crate::ramf::{Authorized, InternetAddress, Valid};
+use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
+
+/// A peer that a message can be sealed to.
+#[derive(Debug)]
+pub struct Correspondent {
+    /// The peer's id.
+    pub id: NodeId,
+    /// What to call it in diagnostics.
+    pub name: String,
+    /// Where it, or its gateway, is on the Internet.
+    pub address: Option<InternetAddress>,
+    /// The session key to seal to.
+    pub session_key: PublicSessionKey,
+    /// The certificates to send under: the signer's first, then those that are attached.
+    pub certificates: Vec<Certificate>,
+}
+
+/// The identity, trust, peers and session keys of a node.
+pub trait Keyring {
+    /// The node's id, unless only its session key is known.
+    fn node(&self) -> Option<NodeId>;
+
+    /// The node's identity key.
+    ///
+    /// # Errors
+    /// When it cannot be read, or others can.
+    fn identity(&self) -> Result<IdentityKey, Error>;
+
+    /// Decides whether the node takes a message from its sender.
+    ///
+    /// # Errors
+    /// When the message is not for this node, or its sender is not authorized.
+    fn admit(&self, message: Valid, window: &Window) -> Result<Authorized, Error>;
+
+    /// Keeps other programs from changing what this node knows of a peer, as long as the locks
+    /// live.
+    ///
+    /// # Errors
+    /// When the node cannot be locked.
+    fn lock_peer(&self, peer: NodeId) -> Result<Vec<Lock>, Error>;
+
+    /// Whether a message with this identity was received before.
+    ///
+    /// # Errors
+    /// When the replay memory cannot be read.
+    fn is_seen(&self, message: &Identity) -> Result<bool, Error>;
+
+    /// The session keys under this id that `peer` may have sealed to.
+    ///
+    /// # Errors
+    /// When one cannot be read, or others can read it.
+    fn session_keys(&self, peer: NodeId, id: &KeyId) -> Result<Vec<PrivateSessionKey>, Error>;
+
+    /// What the peer is called here, if it has a name.
+    fn peer_name(&self, peer: NodeId) -> Option<String>;
+
+    /// Remembers what an opened message says of the session: the key to answer under, and which of
+    /// ours it used.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    fn advance_session(
+        &self,
+        sender: &Certificate,
+        key: &PublicSessionKey,
+        used: &KeyId,
+        date: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Error>;
+
+    /// Remembers a message, so that it is not taken again.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    fn remember(&self, message: &Identity) -> Result<(), Error>;
+
+    /// Everything that is needed to seal a message to the peer with this name or id.
+    ///
+    /// # Errors
+    /// When the peer is unknown, has not authorized this node, or no session key is known.
+    fn correspondent(&self, peer: &str, now: Timestamp) -> Result<Correspondent, Error>;
+
+    /// The session key that a message of `date` carries, stored before it is given out.
+    ///
+    /// # Errors
+    /// When it cannot be made or stored.
+    fn originator_key(
+        &self,
+        peer: NodeId,
+        curve: Curve,
+        date: Timestamp,
+    ) -> Result<PrivateSessionKey, Error>;
+}

@@ -1,0 +1,208 @@
+//! A node made of the files that options name: nothing is read or kept beside them.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::key_file::{self, Headers};
+use super::{Correspondent, Error, Identity, Keyring, authorizations};
+use crate::crypto::ecdh::Curve;
+use crate::disk::{self, Lock, Role};
+use crate::message::{CertificationPath, NodeConnectionParams, PrivateEndpointConnectionParams};
+use crate::pki::issuance::{self, Role as CertificateRole};
+use crate::pki::{Certificate, IdentityKey, NodeId, Trust, Window};
+use crate::ramf::{Authorized, Valid};
+use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
+
+/// How to reach the recipient.
+pub enum Params {
+    /// A node with an Internet address, which takes messages from anybody.
+    Internet(NodeConnectionParams),
+    /// A private endpoint, with its authorization.
+    Private(Box<PrivateEndpointConnectionParams>),
+}
+
+/// A function that reads a private session key anew; keys are not copied about.
+pub type ReadSessionKey = Box<dyn Fn() -> Result<PrivateSessionKey, Error>>;
+
+/// Explicit files in place of a node directory.
+#[derive(Default)]
+pub struct Loose {
+    /// Our identity key, as PKCS#8.
+    pub identity: Option<crate::crypto::Secret>,
+    /// Whom messages must be for.
+    pub recipient: Option<NodeId>,
+    /// Whom senders must be authorized by, in the end.
+    pub trust: Trust,
+    /// Certificates that may be needed on the way there.
+    pub chain: Vec<Certificate>,
+    /// Take messages whoever sent them.
+    pub any_sender: bool,
+    /// Our private session key.
+    pub session_key: Option<ReadSessionKey>,
+    /// Whether that key is tried whatever id a message names, since it came without one.
+    pub session_key_has_id: bool,
+    /// How to reach the recipient.
+    pub params: Option<Params>,
+    /// Our own certification path.
+    pub certificate: Option<CertificationPath>,
+    /// Where a new session key is stored.
+    pub save_session_key: Option<PathBuf>,
+}
+
+impl Loose {
+    /// Our own certificate, valid now: the one given, or one that is issued on the spot.
+    fn own_certificates(&self, now: Timestamp) -> Result<Vec<Certificate>, Error> {
+        let identity = self.identity()?;
+        if let Some(path) = &self.certificate {
+            if path.leaf.id() != identity.id() {
+                return Err(Error::ForAnotherNode(path.leaf.id()));
+            }
+            return Ok(path.iter().cloned().collect());
+        }
+        let start = now - issuance::BACKDATED;
+        let validity = (start, start + issuance::MAX_LIFE);
+        Ok(vec![issuance::issue(
+            &identity,
+            None,
+            identity.public(),
+            CertificateRole::Endpoint,
+            validity,
+        )?])
+    }
+
+    /// Makes a session key and stores it where [`Loose::save_session_key`] says; without that it
+    /// cannot be answered under.
+    ///
+    /// # Errors
+    /// When it cannot be made or stored, or a file is there.
+    pub fn new_session_key(&self, curve: Curve) -> Result<PrivateSessionKey, Error> {
+        let key = PrivateSessionKey::generate(curve)?;
+        if let Some(path) = &self.save_session_key {
+            let text = key_file::private_to_text(&key, &Headers::default())?;
+            disk::publish::publish_key(path, Role::Output, &[text.as_bytes()])?;
+        }
+        Ok(key)
+    }
+}
+
+impl Keyring for Loose {
+    fn node(&self) -> Option<NodeId> {
+        self.recipient
+            .or_else(|| self.identity().ok().map(|key| key.id()))
+    }
+
+    fn identity(&self) -> Result<IdentityKey, Error> {
+        let pkcs8 = self
+            .identity
+            .as_ref()
+            .ok_or(Error::Needs("--identity-key"))?;
+        Ok(IdentityKey::from_pkcs8(pkcs8.as_bytes())?)
+    }
+
+    fn admit(&self, message: Valid, window: &Window) -> Result<Authorized, Error> {
+        if let Some(node) = self.node() {
+            message.check_recipient(node)?;
+        }
+        if self.any_sender {
+            return Ok(message.from_anybody());
+        }
+        let (authorized, _) = message.authorize(&self.trust, &self.chain, window)?;
+        Ok(authorized)
+    }
+
+    fn lock_peer(&self, _peer: NodeId) -> Result<Vec<Lock>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn is_seen(&self, _message: &Identity) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    fn session_keys(&self, _peer: NodeId, id: &KeyId) -> Result<Vec<PrivateSessionKey>, Error> {
+        let read = self
+            .session_key
+            .as_ref()
+            .ok_or(Error::Needs("--session-key"))?;
+        let key = read()?;
+        let counts = !self.session_key_has_id || key.public().id() == id;
+        Ok(if counts { vec![key] } else { Vec::new() })
+    }
+
+    fn peer_name(&self, _peer: NodeId) -> Option<String> {
+        None
+    }
+
+    fn advance_session(
+        &self,
+        _sender: &Certificate,
+        _key: &PublicSessionKey,
+        _used: &KeyId,
+        _date: Timestamp,
+        _now: Timestamp,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn remember(&self, _message: &Identity) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn correspondent(&self, _peer: &str, now: Timestamp) -> Result<Correspondent, Error> {
+        match self.params.as_ref().ok_or(Error::Needs("--params"))? {
+            Params::Internet(params) => Ok(Correspondent {
+                id: params.identity.id(),
+                name: params.address.to_string(),
+                address: Some(params.address.clone()),
+                session_key: params.session_key.clone(),
+                certificates: self.own_certificates(now)?,
+            }),
+            Params::Private(params) => {
+                let id = params.identity.id();
+                let path = self.certificate.as_ref().unwrap_or(&params.authorization);
+                let own = self.identity()?.id();
+                if path.leaf.id() != own {
+                    return Err(Error::ForAnotherNode(path.leaf.id()));
+                }
+                path.leaf.verify_signature(&params.identity)?;
+                let name = super::peers::short_id(id);
+                let certificates = authorizations::to_attach(path, id, now);
+                let at = path.leaf.not_after();
+                let certificates = certificates.ok_or_else(|| Error::AuthorizationExpired {
+                    peer: name.clone(),
+                    at,
+                })?;
+                let address =
+                    Some(params.gateway_address.clone()).filter(|address| !address.is_nowhere());
+                Ok(Correspondent {
+                    id,
+                    name,
+                    address,
+                    session_key: params.session_key.clone(),
+                    certificates,
+                })
+            }
+        }
+    }
+
+    fn originator_key(
+        &self,
+        _peer: NodeId,
+        curve: Curve,
+        _date: Timestamp,
+    ) -> Result<PrivateSessionKey, Error> {
+        match &self.session_key {
+            Some(read) => {
+                let key = read()?;
+                if key.public().curve() == curve {
+                    Ok(key)
+                } else {
+                    Err(Error::Import(
+                        "the session key is on another curve than the recipient's",
+                    ))
+                }
+            }
+            None => self.new_session_key(curve),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A node and what it knows: keys, peers, sessions, authorizations, and what it has seen.
+//!
+//! A node is a [`Directory`] of plain files, or, for a program used as a pure filter, the files
+//! that its options name ([`Loose`]). [`Keyring`] is what both can do.
+
+pub mod config;
+pub mod keyring;
+pub mod directory;
+pub mod creation;
+pub mod key_file;
+pub mod peers;
+pub mod sessions;
+pub mod strangers;
+pub mod seen;
+pub mod certificates;
+pub mod authorizations;
+pub mod import;
+pub mod loose;
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+pub use config::{Config, NodeType};
+pub use directory::Directory;
+pub use keyring::{Correspondent, Keyring};
+pub use loose::Loose;
+pub use peers::Peer;
+pub use seen::Identity;
+
+use crate::pki::NodeId;
+use crate::session::KeyId;
+use crate::{asn1, disk, message, pki, ramf, session};
+
+/// Why a node cannot do what was asked of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no node in this directory.
+    #[error("{} is not a node directory", .0.display())]
+    NotANode(PathBuf),
+    /// The directory is a node of a layout that we do not know.
+    #[error("{} is a node directory of another version: {version}", path.display())]
+    Version {
+        /// The directory.
+        path: PathBuf,
+        /// What its VERSION says.
+        version: String,
+    },
+    /// There is a node already where one was to be made.
+    #[error("{} is a node directory already", .0.display())]
+    NodeExists(PathBuf),
+    /// A setting is unknown or has a value that it cannot have.
+    #[error("{setting}: {problem}")]
+    Setting {
+        /// The key of the setting.
+        setting: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The node's config is wrong; where and how.
+    #[error("{}: line {line}: {problem}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file of the node is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A changed clock was given to a program that changes the node.
+    #[error("another time than the clock's is refused, since it would be stored in the node")]
+    TestClock,
+    /// No peer has this name or id.
+    #[error("no peer is known as {0}")]
+    UnknownPeer(String),
+    /// More than one peer has an id that begins like this.
+    #[error("several peers have ids that begin with {0}")]
+    AmbiguousPeer(String),
+    /// A name is not one that a peer can have.
+    #[error("{0} cannot be a peer's name")]
+    PeerName(String),
+    /// Another peer has this name.
+    #[error("the name {name} is taken by {holder}")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Who has it.
+        holder: NodeId,
+    },
+    /// The peer has another name.
+    #[error("this peer is known as {0} already")]
+    NamedAlready(String),
+    /// The peer gave us no authorization.
+    #[error("{0} has not authorized this node to send to it")]
+    NotAuthorized(String),
+    /// Every authorization that the peer gave us has expired, or is about to.
+    #[error("the authorization from {peer} expires at {at}")]
+    AuthorizationExpired {
+        /// The peer.
+        peer: String,
+        /// When the last one ends or ended.
+        at: Timestamp,
+    },
+    /// No session key of the peer is known.
+    #[error("no session key of {0} is known")]
+    NoSessionKey(String),
+    /// The peer's first session key was not answered under, and is too old to be sealed to.
+    #[error("the first session key of {peer} was to be sealed to only until {at}")]
+    SessionKeyExpired {
+        /// The peer.
+        peer: String,
+        /// Until when.
+        at: Timestamp,
+    },
+    /// None of our session keys for the sender has this id. The same for keys that never were, that
+    /// were deleted, and that are for another peer.
+    #[error("sealed to session key {0}, which is not known here")]
+    UnknownSessionKey(KeyId),
+    /// The message was received before.
+    #[error("already received")]
+    Seen,
+    /// The sender was not authorized, and this node opens nothing else.
+    #[error("the sender of the authorization did not issue it, or it is not for this node")]
+    ForeignAuthorization,
+    /// An imported object is for another node.
+    #[error("made for {0}, not for this node")]
+    ForAnotherNode(NodeId),
+    /// A peer that is not what the object needs it to be.
+    #[error("{0}")]
+    Import(&'static str),
+    /// The object would change what is pinned.
+    #[error("{0}")]
+    Pinned(&'static str),
+    /// The SHA-256 of the whole file is not the expected one.
+    #[error("the file's SHA-256 is {found}, not the one expected")]
+    Expectation {
+        /// What it is, in hexadecimal.
+        found: String,
+    },
+    /// The object cannot be imported.
+    #[error("a {0} cannot be imported")]
+    NotImportable(&'static str),
+    /// An explicit file is missing for what was asked.
+    #[error("{0} is needed for this")]
+    Needs(&'static str),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
+    /// A key or certificate is not acceptable.
+    #[error(transparent)]
+    Pki(#[from] pki::Error),
+    /// A session key is not acceptable.
+    #[error(transparent)]
+    Session(#[from] session::Error),
+    /// A message is not acceptable.
+    #[error(transparent)]
+    Ramf(#[from] ramf::Error),
+    /// A structure is not acceptable.
+    #[error(transparent)]
+    Message(#[from] message::Error),
+    /// PEM or DER is malformed.
+    #[error(transparent)]
+    Asn1(#[from] asn1::Error),
+}

@@ -1,0 +1,383 @@
+//! The nodes that this one knows: `peers/<id>/`.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::directory::{damaged, public_key_from_pem, read_text, store};
+use super::key_file::{self, Headers};
+use super::{Directory, Error, sessions};
+use crate::asn1::pem;
+use crate::disk::{Role, files, tree};
+use crate::pki::{NodeId, PublicKey};
+use crate::ramf::InternetAddress;
+use crate::session::PublicSessionKey;
+use crate::session::ratchet::{self, PeerKey};
+
+/// The longest name, in characters.
+const MAX_NAME_LEN: usize = 63;
+
+/// The shortest beginning of an id that stands for it.
+const MIN_PREFIX_LEN: usize = 8;
+
+/// The date of what brought the peer's session key.
+const DATE: &str = "Date";
+/// Until when a peer's first session key is sealed to; a key that a message brought has none.
+const SEALED_UNTIL: &str = "Sealed-Until";
+/// What a session key without a date of its own came with.
+const UNDATED: &str = "Undated";
+
+/// A node that this one knows.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its id.
+    pub id: NodeId,
+    /// What it is called here.
+    pub name: Option<String>,
+    /// Where it, or its gateway, is on the Internet.
+    pub address: Option<InternetAddress>,
+}
+
+impl Peer {
+    /// What to call it in diagnostics: its name, or the beginning of its id.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.name.clone().unwrap_or_else(|| short_id(self.id))
+    }
+}
+
+/// The beginning of an id, enough to tell peers apart and to name one on a command line.
+#[must_use]
+pub fn short_id(id: NodeId) -> String {
+    id.to_string().chars().take(13).collect()
+}
+
+/// A peer's session key as it is stored.
+#[derive(Debug, Clone)]
+pub struct StoredSessionKey {
+    /// The key.
+    pub key: PublicSessionKey,
+    /// The date of what brought it.
+    pub date: Timestamp,
+    /// Until when it is sealed to, unless a message brought it.
+    pub sealed_until: Option<Timestamp>,
+    /// Whether it came with connection parameters, which have no date.
+    pub is_undated: bool,
+}
+
+/// How an initial session key is to be stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Initial {
+    /// Until when it is sealed to.
+    pub sealed_until: Timestamp,
+    /// Whether its date is that of its import.
+    pub is_undated: bool,
+}
+
+/// Whether the text can be a peer's name: it cannot be taken for an id, and is safe everywhere.
+///
+/// # Errors
+/// [`Error::PeerName`] when it cannot.
+pub fn check_name(name: &str) -> Result<(), Error> {
+    let mut octets = name.bytes();
+    let first = octets
+        .next()
+        .is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit());
+    let rest = octets.all(|octet| {
+        octet.is_ascii_lowercase() || octet.is_ascii_digit() || matches!(octet, b'.' | b'_' | b'-')
+    });
+    let is_id = name.len() >= MIN_PREFIX_LEN
+        && name.starts_with('0')
+        && name.bytes().all(|octet| octet.is_ascii_hexdigit());
+    if first && rest && name.len() <= MAX_NAME_LEN && !is_id && name != "any" {
+        Ok(())
+    } else {
+        Err(Error::PeerName(name.to_owned()))
+    }
+}
+
+impl Directory {
+    pub(super) fn peer_dir(&self, id: NodeId) -> PathBuf {
+        self.root().join("peers").join(id.to_string())
+    }
+
+    /// The peer with this id, if it is known.
+    ///
+    /// # Errors
+    /// When what is known cannot be read.
+    pub fn peer(&self, id: NodeId) -> Result<Option<Peer>, Error> {
+        let dir = self.peer_dir(id);
+        if !files::exists(&dir.join("identity.pub"), Role::Node)? {
+            return Ok(None);
+        }
+        let name = read_text(&dir.join("name"))?.map(|name| name.trim().to_owned());
+        let path = dir.join("address");
+        let address = match read_text(&path)? {
+            Some(address) => Some(
+                address
+                    .trim()
+                    .parse()
+                    .map_err(|error| damaged(&path, &error))?,
+            ),
+            None => None,
+        };
+        Ok(Some(Peer {
+            id,
+            name: name.filter(|name| !name.is_empty()),
+            address,
+        }))
+    }
+
+    /// Every peer, by id.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn peers(&self) -> Result<Vec<Peer>, Error> {
+        let mut peers = Vec::new();
+        for entry in tree::entries(&self.root().join("peers"), Role::Node)?.entries {
+            let id = entry.name.to_str().and_then(|name| name.parse().ok());
+            if let Some(id) = id
+                && let Some(peer) = self.peer(id)?
+            {
+                peers.push(peer);
+            }
+        }
+        Ok(peers)
+    }
+
+    /// The peer that a user means: by its exact name, its id, or the beginning of its id.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPeer`] or [`Error::AmbiguousPeer`].
+    pub fn find_peer(&self, text: &str) -> Result<Peer, Error> {
+        let unknown = || Error::UnknownPeer(text.to_owned());
+        if let Ok(id) = text.parse() {
+            return self.peer(id)?.ok_or_else(unknown);
+        }
+        let mut peers = self.peers()?;
+        if let Some(at) = peers
+            .iter()
+            .position(|peer| peer.name.as_deref() == Some(text))
+        {
+            return Ok(peers.swap_remove(at));
+        }
+        if text.len() < MIN_PREFIX_LEN {
+            return Err(unknown());
+        }
+        peers.retain(|peer| peer.id.to_string().starts_with(text));
+        match peers.len() {
+            0 | 1 => peers.pop().ok_or_else(unknown),
+            _ => Err(Error::AmbiguousPeer(text.to_owned())),
+        }
+    }
+
+    /// Checks that the peer may be called `name`. With `replace`, another peer that has the name
+    /// loses it.
+    ///
+    /// # Errors
+    /// When it cannot be a name, or is taken, or the peer has another one.
+    pub fn check_peer_name(&self, id: NodeId, name: &str, replace: bool) -> Result<(), Error> {
+        check_name(name)?;
+        if let Some(known) = self.peer(id)?.and_then(|peer| peer.name)
+            && known != name
+            && !replace
+        {
+            return Err(Error::NamedAlready(known));
+        }
+        match self.holder_of(name)? {
+            Some(holder) if holder != id && !replace => Err(Error::NameTaken {
+                name: name.to_owned(),
+                holder,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn holder_of(&self, name: &str) -> Result<Option<NodeId>, Error> {
+        Ok(self
+            .peers()?
+            .into_iter()
+            .find(|peer| peer.name.as_deref() == Some(name))
+            .map(|peer| peer.id))
+    }
+
+    /// Calls the peer `name`, and takes the name from whoever had it.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn name_peer(&self, id: NodeId, name: &str) -> Result<(), Error> {
+        if let Some(holder) = self.holder_of(name)?.filter(|holder| *holder != id) {
+            files::remove(&self.peer_dir(holder).join("name"), Role::Node)?;
+        }
+        let path = self.peer_dir(id).join("name");
+        if read_text(&path)?.is_some_and(|known| known.trim() == name) {
+            return Ok(());
+        }
+        store(self.root(), &path, format!("{name}\n").as_bytes())
+    }
+
+    /// Stores the identity key of a peer, which makes it known.
+    ///
+    /// # Errors
+    /// When it cannot be stored, or what is stored is another key.
+    pub fn pin_identity(&self, key: &PublicKey) -> Result<(), Error> {
+        let path = self.peer_dir(key.id()).join("identity.pub");
+        if let Some(text) = read_text(&path)? {
+            let known =
+                public_key_from_pem(text.as_bytes()).map_err(|error| damaged(&path, &error))?;
+            if known != *key {
+                return Err(damaged(
+                    &path,
+                    &"not the key that the directory is named for",
+                ));
+            }
+            return Ok(());
+        }
+        store(
+            self.root(),
+            &path,
+            pem::encode(pem::PUBLIC_KEY, key.spki()).as_bytes(),
+        )
+    }
+
+    /// The pinned identity key of a peer.
+    ///
+    /// # Errors
+    /// When it is not known or cannot be read.
+    pub fn identity_of(&self, id: NodeId) -> Result<PublicKey, Error> {
+        let path = self.peer_dir(id).join("identity.pub");
+        let text = read_text(&path)?.ok_or_else(|| Error::UnknownPeer(short_id(id)))?;
+        public_key_from_pem(text.as_bytes()).map_err(|error| damaged(&path, &error))
+    }
+
+    /// Stores where a peer, or its gateway, is.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn set_address(&self, id: NodeId, address: &InternetAddress) -> Result<(), Error> {
+        if address.is_nowhere() {
+            return Ok(());
+        }
+        let path = self.peer_dir(id).join("address");
+        if read_text(&path)?.is_some_and(|known| known.trim() == address.as_str()) {
+            return Ok(());
+        }
+        store(self.root(), &path, format!("{address}\n").as_bytes())
+    }
+
+    /// The session key to seal messages for the peer to.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn session_key_of(&self, id: NodeId) -> Result<Option<StoredSessionKey>, Error> {
+        let path = self.peer_dir(id).join("session.pem");
+        let Some(text) = read_text(&path)? else {
+            return Ok(None);
+        };
+        let (key, headers) =
+            key_file::public_from_text(text.as_bytes()).map_err(|error| damaged(&path, &error))?;
+        Ok(Some(StoredSessionKey {
+            key,
+            date: headers
+                .date(DATE)
+                .ok_or_else(|| damaged(&path, &"no Date"))?,
+            sealed_until: headers.date(SEALED_UNTIL),
+            is_undated: headers.get(UNDATED).is_some(),
+        }))
+    }
+
+    /// Stores the session key of a peer if its date is later than that of the one that is there.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn offer_session_key(
+        &self,
+        id: NodeId,
+        key: &PublicSessionKey,
+        date: Timestamp,
+        initial: Option<Initial>,
+    ) -> Result<(), Error> {
+        let stored = self
+            .session_key_of(id)?
+            .map(|stored| PeerKey { date: stored.date });
+        if ratchet::replaces(stored.as_ref(), date) {
+            self.set_session_key(id, key, date, initial)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Stores the session key of a peer, whatever is there.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn set_session_key(
+        &self,
+        id: NodeId,
+        key: &PublicSessionKey,
+        date: Timestamp,
+        initial: Option<Initial>,
+    ) -> Result<(), Error> {
+        let mut headers = Headers::default();
+        headers.set(DATE, &date);
+        if let Some(initial) = initial {
+            headers.set(SEALED_UNTIL, &initial.sealed_until);
+            if initial.is_undated {
+                headers.set(UNDATED, &"yes");
+            }
+        }
+        let path = self.peer_dir(id).join("session.pem");
+        store(
+            self.root(),
+            &path,
+            key_file::public_to_text(key, &headers).as_bytes(),
+        )
+    }
+
+    /// Forgets a peer: its keys, its name, and the session keys that it may have sealed to.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn forget_peer(&self, id: NodeId) -> Result<(), Error> {
+        sessions::forget(self.root(), id)?;
+        // Without identity.pub the peer is unknown, so a run that is killed can be repeated only
+        // while it is there: the rest goes first.
+        let dir = self.peer_dir(id);
+        for entry in tree::entries(&dir, Role::Node)?.entries {
+            if entry.name != "identity.pub" {
+                match entry.kind {
+                    tree::Kind::Dir => files::remove_tree(&entry.path, Role::Node)?,
+                    tree::Kind::File => files::remove(&entry.path, Role::Node)?,
+                };
+            }
+        }
+        files::remove_tree(&dir, Role::Node)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_and_cannot_be_taken_for_ids() {
+        for good in ["bob", "b", "9", "a.b_c-d", "00", "0ff", "1234567890"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "any",
+            "Bob",
+            ".bob",
+            "-b",
+            "a/b",
+            "a b",
+            "0123456789",
+            &"a".repeat(64),
+            "bé",
+        ] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Our private session keys: `sessions/<peer-id|any>/<key-id>.key`.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::Error;
+use super::directory::{damaged, ensure_dir, read_secret};
+use super::key_file::{self, Headers};
+use crate::crypto::ecdh::Curve;
+use crate::disk::{self, Role, tree};
+use crate::pki::NodeId;
+use crate::session::ratchet::{self, OwnKey};
+use crate::session::{KeyId, PrivateSessionKey};
+
+/// Where keys are that are bound to nobody.
+const ANYBODY: &str = "any";
+
+/// The date of the first message that carried the key, or of what it was handed out with.
+const FIRST: &str = "First-Carried";
+/// The date of the last message that carried it.
+const LAST: &str = "Last-Carried";
+/// The date of the last message that was sealed to it.
+const USED: &str = "Last-Used";
+/// Until when the key is kept, for one that was handed out with an authorization or parameters.
+const KEPT_UNTIL: &str = "Kept-Until";
+
+/// A stored session key with what is known of it.
+pub struct Stored {
+    /// The key.
+    pub key: PrivateSessionKey,
+    path: PathBuf,
+    headers: Headers,
+}
+
+impl Stored {
+    fn read(path: PathBuf) -> Result<Option<Self>, Error> {
+        let Some(text) = read_secret(&path)? else {
+            return Ok(None);
+        };
+        match key_file::private_from_text(&text, None) {
+            Ok((key, headers, true)) => Ok(Some(Self { key, path, headers })),
+            Ok((_, _, false)) => Err(damaged(&path, &"no Key-Id")),
+            Err(error) => Err(damaged(&path, &error)),
+        }
+    }
+
+    /// The date of the first message that carried the key, or of what it was handed out with.
+    #[must_use]
+    pub fn first(&self) -> Option<Timestamp> {
+        self.headers.date(FIRST)
+    }
+
+    fn facts(&self) -> OwnKey {
+        OwnKey {
+            id: self.key.public().id().clone(),
+            first: self.first().unwrap_or(Timestamp::MIN),
+            last: self.headers.date(LAST),
+            used: self.headers.get(USED).is_some(),
+            initial: self.headers.get(KEPT_UNTIL).is_some(),
+        }
+    }
+
+    fn save(&self) -> Result<(), Error> {
+        let text = key_file::private_to_text(&self.key, &self.headers)?;
+        let manner = disk::Manner::stored(Role::Node, disk::Existing::Replace);
+        disk::publish::publish(&self.path, &[text.as_bytes()], &manner)?;
+        Ok(())
+    }
+}
+
+/// Where the keys for this peer (or anybody) are.
+fn dir(root: &Path, peer: Option<NodeId>) -> PathBuf {
+    let name = peer.map_or_else(|| ANYBODY.to_owned(), |peer| peer.to_string());
+    root.join("sessions").join(name)
+}
+
+/// The keys under this id that `peer` may have sealed to: one bound to it, or to nobody.
+///
+/// # Errors
+/// When one cannot be read, or others can read it.
+pub fn find(root: &Path, peer: NodeId, id: &KeyId) -> Result<Vec<Stored>, Error> {
+    let mut found = Vec::new();
+    for dir in [dir(root, Some(peer)), dir(root, None)] {
+        if let Some(stored) = Stored::read(dir.join(format!("{id}.key")))?
+            && stored.key.public().id() == id
+        {
+            found.push(stored);
+        }
+    }
+    Ok(found)
+}
+
+/// All keys for this peer (or for anybody).
+///
+/// # Errors
+/// When one cannot be read, or others can read it.
+pub fn list(root: &Path, peer: Option<NodeId>) -> Result<Vec<Stored>, Error> {
+    let mut keys = Vec::new();
+    for entry in tree::entries(&dir(root, peer), Role::Node)?.complete()? {
+        if entry
+            .path
+            .extension()
+            .is_some_and(|extension| extension == "key")
+            && let Some(stored) = Stored::read(entry.path)?
+        {
+            keys.push(stored);
+        }
+    }
+    Ok(keys)
+}
+
+/// The key that a message of `date` to the peer carries: the current one, or a new one. Either is
+/// on disk with that date before it is given out.
+///
+/// # Errors
+/// When it cannot be read, made or stored.
+pub fn current(
+    root: &Path,
+    peer: NodeId,
+    curve: Curve,
+    date: Timestamp,
+) -> Result<PrivateSessionKey, Error> {
+    let dir = dir(root, Some(peer));
+    ensure_dir(root, &dir)?;
+    disk::publish::sweep(&dir, Role::Node, None)?;
+    let mut stored = list(root, Some(peer))?;
+    stored.retain(|stored| stored.key.public().curve() == curve);
+    let facts: Vec<OwnKey> = stored.iter().map(Stored::facts).collect();
+    if let Some(current) = ratchet::current(&facts, date)
+        && let Some(mut stored) = stored
+            .into_iter()
+            .find(|stored| *stored.key.public().id() == current.id)
+    {
+        if current.last.is_none_or(|last| last < date) {
+            stored.headers.set(LAST, &date);
+            stored.save()?;
+        }
+        return Ok(stored.key);
+    }
+    let mut headers = Headers::default();
+    headers.set(FIRST, &date);
+    headers.set(LAST, &date);
+    create(
+        root,
+        Some(peer),
+        PrivateSessionKey::generate(curve)?,
+        &headers,
+    )
+}
+
+/// Makes a key to be handed out, dated `date` and kept until then.
+///
+/// # Errors
+/// When it cannot be made or stored.
+pub fn create_initial(
+    root: &Path,
+    peer: Option<NodeId>,
+    date: Timestamp,
+    kept_until: Timestamp,
+) -> Result<PrivateSessionKey, Error> {
+    adopt(
+        root,
+        peer,
+        PrivateSessionKey::generate(Curve::P256)?,
+        date,
+        kept_until,
+    )
+}
+
+/// Stores a key that exists already, to be handed out; dated `date` and kept until then.
+///
+/// # Errors
+/// When there is one under its id already, or it cannot be stored.
+pub fn adopt(
+    root: &Path,
+    peer: Option<NodeId>,
+    key: PrivateSessionKey,
+    date: Timestamp,
+    kept_until: Timestamp,
+) -> Result<PrivateSessionKey, Error> {
+    let mut headers = Headers::default();
+    headers.set(FIRST, &date);
+    headers.set(KEPT_UNTIL, &kept_until);
+    create(root, peer, key, &headers)
+}
+
+fn create(
+    root: &Path,
+    peer: Option<NodeId>,
+    key: PrivateSessionKey,
+    headers: &Headers,
+) -> Result<PrivateSessionKey, Error> {
+    let dir = dir(root, peer);
+    ensure_dir(root, &dir)?;
+    let text = key_file::private_to_text(&key, headers)?;
+    let path = dir.join(format!("{}.key", key.public().id()));
+    disk::publish::publish_key(&path, Role::Node, &[text.as_bytes()])?;
+    Ok(key)
+}
+
+/// Notes that a message of `date` was sealed to this key of ours, so that a new one is taken next.
+///
+/// # Errors
+/// When it cannot be stored.
+pub fn mark_used(root: &Path, peer: NodeId, id: &KeyId, date: Timestamp) -> Result<(), Error> {
+    let path = dir(root, Some(peer)).join(format!("{id}.key"));
+    // A key that is bound to nobody may be used by many, so nothing follows from its use.
+    if let Some(mut stored) = Stored::read(path)?
+        && stored.headers.date(USED).is_none_or(|used| used < date)
+    {
+        stored.headers.set(USED, &date);
+        stored.save()?;
+    }
+    Ok(())
+}
+
+/// Deletes every key for this peer.
+///
+/// # Errors
+/// When one cannot be deleted.
+pub fn forget(root: &Path, peer: NodeId) -> Result<(), Error> {
+    disk::files::remove_tree(&dir(root, Some(peer)), Role::Node)?;
+    Ok(())
+}

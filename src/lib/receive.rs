@@ -1,0 +1,155 @@
+//! What happens when a parcel arrives, once and in this order: it is verified, admitted, known not
+//! to be a repetition, and decrypted; its content is stored by the caller; then the sender's session
+//! key is stored; then the parcel is remembered.
+//!
+//! Each step may be repeated. A run that is killed on the way may cost a duplicate, never a loss.
+
+use jiff::Timestamp;
+
+use crate::disk::Lock;
+use crate::message::{Object, Parcel, ServiceMessage};
+use crate::node::import::Options;
+use crate::node::{Directory, Error, Identity, Keyring};
+use crate::pki::Window;
+use crate::ramf::{Authorized, SignedMessage, Valid};
+use crate::session::{self, KeyId, PublicSessionKey, Sealed};
+
+/// The media type under which an endpoint sends an authorization in a parcel.
+pub const AUTHORIZATION_TYPE: &str = "application/vnd+relaycorp.awala.pda-path";
+
+/// How a parcel is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// The instants that dates are held against.
+    pub window: Window,
+    /// When it arrives.
+    pub now: Timestamp,
+    /// Open a parcel that was received before.
+    pub again: bool,
+}
+
+/// A parcel that was opened, and what is left to do about it. While it lives, no other run takes a
+/// parcel from the same sender.
+pub struct Arrival<'a> {
+    keyring: &'a dyn Keyring,
+    parcel: Authorized,
+    content: ServiceMessage,
+    originator: PublicSessionKey,
+    used_key: KeyId,
+    identity: Identity,
+    now: Timestamp,
+    _locks: Vec<Lock>,
+}
+
+/// Opens a parcel that is all of `octets`.
+///
+/// # Errors
+/// When it is malformed, not valid now, not for this node, from somebody who is not authorized,
+/// received before, sealed to a key that is not known, or cannot be decrypted.
+pub fn open<'a>(
+    keyring: &'a dyn Keyring,
+    octets: Vec<u8>,
+    terms: &Terms,
+) -> Result<Arrival<'a>, Error> {
+    let message = Parcel::parse(octets)?.into_message();
+    let valid = Valid::check(message, &terms.window)?;
+    let parcel = keyring.admit(valid, &terms.window)?;
+    let message = parcel.message();
+    let sender = message.sender();
+    let locks = keyring.lock_peer(sender)?;
+    let identity = Identity::of(message);
+    if !terms.again && keyring.is_seen(&identity)? {
+        return Err(Error::Seen);
+    }
+    let sealed = Sealed::parse(message.payload())?;
+    let keys = keyring.session_keys(sender, sealed.recipient_key_id())?;
+    if keys.is_empty() {
+        return Err(Error::UnknownSessionKey(sealed.recipient_key_id().clone()));
+    }
+    let opened = keys
+        .iter()
+        .find_map(|key| sealed.open(key).ok())
+        .ok_or(session::Error::Undecryptable)?;
+    let content =
+        ServiceMessage::parse(opened.plaintext).map_err(|_| session::Error::Undecryptable)?;
+    let used_key = sealed.recipient_key_id().clone();
+    Ok(Arrival {
+        keyring,
+        content,
+        originator: opened.originator,
+        used_key,
+        identity,
+        now: terms.now,
+        _locks: locks,
+        parcel,
+    })
+}
+
+impl Arrival<'_> {
+    /// The parcel.
+    #[must_use]
+    pub fn message(&self) -> &SignedMessage {
+        self.parcel.message()
+    }
+
+    /// What the parcel holds.
+    #[must_use]
+    pub fn content(&self) -> &ServiceMessage {
+        &self.content
+    }
+
+    /// What the sender is called here, if it has a name.
+    #[must_use]
+    pub fn peer_name(&self) -> Option<String> {
+        self.keyring.peer_name(self.message().sender())
+    }
+
+    /// Whether the content is for the node itself: a renewed or reverse authorization.
+    #[must_use]
+    pub fn is_authorization(&self) -> bool {
+        self.content.media_type() == AUTHORIZATION_TYPE
+    }
+
+    /// Finishes what is to be done, once the content is where it belongs: stores the sender's session
+    /// key, then remembers the parcel.
+    ///
+    /// # Errors
+    /// When one cannot be stored; then the parcel can be opened again.
+    pub fn complete(self) -> Result<(), Error> {
+        let message = self.parcel.message();
+        let date = message.fields().date;
+        self.keyring.advance_session(
+            message.sender_certificate(),
+            &self.originator,
+            &self.used_key,
+            date,
+            self.now,
+        )?;
+        self.keyring.remember(&self.identity)
+    }
+
+    /// Imports the authorization that the parcel holds: only from the node that issued it, and only
+    /// if it is for this one.
+    ///
+    /// # Errors
+    /// [`Error::ForeignAuthorization`] when it is somebody else's; otherwise as
+    /// [`Directory::import`].
+    pub fn import_authorization(&self, node: &Directory, window: &Window) -> Result<(), Error> {
+        match Object::parse(self.content.content())? {
+            Object::PrivateEndpointConnectionParams(params)
+                if params.identity.id() == self.message().sender()
+                    && params.authorization.leaf.id() == node.id() => {}
+            _ => return Err(Error::ForeignAuthorization),
+        }
+        let options = Options {
+            name: None,
+            replace: false,
+            expected: None,
+            one_way: false,
+            now: self.now,
+            window: *window,
+        };
+        node.import(self.content.content(), &options)?;
+        Ok(())
+    }
+}
