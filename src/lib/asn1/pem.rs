@@ -17,6 +17,10 @@ pub const PRIVATE_KEY: &str = "PRIVATE KEY";
 pub const CERTIFICATE: &str = "CERTIFICATE";
 /// What the labels of this network's own objects begin with, as in `RELAYNET PARCEL`.
 pub const RELAYNET: &str = "RELAYNET ";
+/// A parcel.
+pub const PARCEL: &str = "RELAYNET PARCEL";
+/// Connection parameters, of a private endpoint or a node on the Internet.
+pub const CONNECTION_PARAMETERS: &str = "RELAYNET CONNECTION PARAMETERS";
 
 /// One block, and the text above it.
 #[derive(Debug, PartialEq, Eq)]

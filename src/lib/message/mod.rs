@@ -63,6 +63,17 @@ pub enum Error {
     /// A signature in a registration does not match, or one of its certificates was not issued as it says.
     #[error("bad signature in the {0}")]
     Signature(&'static str),
+    /// An object of this kind carries nothing that could be verified.
+    #[error("nothing about a {0} can be verified")]
+    NotVerifiable(&'static str),
+    /// An object does not have what is asked for.
+    #[error("a {object} has no {what}")]
+    Lacks {
+        /// What kind of object it is.
+        object: &'static str,
+        /// What it does not have.
+        what: &'static str,
+    },
     /// A media type is not VisibleString of at most 255 characters.
     #[error("malformed media type")]
     MediaType,

@@ -85,6 +85,18 @@ impl Object {
         })
     }
 
+    /// Reads octets as [`Object::parse`] does, and keeps them where they are those of a message.
+    ///
+    /// # Errors
+    /// As [`Object::parse`].
+    pub fn parse_owned(octets: Vec<u8>) -> Result<Self, Error> {
+        if octets.starts_with(format_signature::MAGIC) {
+            Ok(Self::Message(Box::new(Item::parse(octets)?)))
+        } else {
+            Self::parse(&octets)
+        }
+    }
+
     fn from_pem(octets: &[u8]) -> Result<Self, Error> {
         let text = std::str::from_utf8(octets).map_err(|_| Error::Pem)?;
         if text.contains("PRIVATE KEY-----") {

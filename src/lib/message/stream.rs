@@ -78,6 +78,31 @@ impl<R: Read> Stream<R> {
         }
     }
 
+    /// Whether the next thing begins with a format signature.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn begins_with_message(&mut self) -> io::Result<bool> {
+        self.fill(LOOKAHEAD)?;
+        Ok(self.rest().starts_with(format_signature::MAGIC))
+    }
+
+    /// Everything that was not taken yet, up to `limit` octets and one more.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn into_rest(mut self, limit: usize) -> io::Result<Vec<u8>> {
+        self.fill(limit + 1)?;
+        self.buffer.drain(..self.start);
+        Ok(self.buffer)
+    }
+
+    /// Whether something that is no message was met, which ends the stream.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.lost
+    }
+
     /// Whether another message may follow.
     ///
     /// # Errors
@@ -254,7 +279,9 @@ impl<R: Read> Stream<R> {
             self.start = 0;
         }
         let missing = len - have;
-        self.buffer.reserve_exact(missing);
+        // Where more may come than will, the buffer grows with what does.
+        self.buffer
+            .reserve_exact(missing.min(limits::MAX_MESSAGE_LEN));
         let limit = u64::try_from(missing).unwrap_or(u64::MAX);
         let read = self
             .input
@@ -297,7 +324,7 @@ mod tests {
 
     #[test]
     fn messages_follow_each_other_in_either_form() {
-        let (one, two) = (message(b"one"), message(&[7; 100_000]));
+        let (one, two) = (message(b"one"), message(&vec![7; 100_000]));
         let indefinite = [&Kind::Pca.signature()[..], &[0x24, 0x80, 4, 1, 9, 0, 0]].concat();
         let pem = pem::encode("RELAYNET PCA", &one);
         let stream = [

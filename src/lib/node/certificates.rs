@@ -28,7 +28,15 @@ pub fn path_to_pem(path: &CertificationPath) -> String {
 /// # Errors
 /// When a certificate is malformed, or there is none.
 pub fn path_from_octets(octets: &[u8]) -> Result<CertificationPath, Error> {
-    let mut certificates = certificates_from_octets(octets)?.into_iter();
+    path_of(certificates_from_octets(octets)?)
+}
+
+/// The path that these certificates are, the leaf first.
+///
+/// # Errors
+/// When there is none.
+pub fn path_of(certificates: Vec<Certificate>) -> Result<CertificationPath, Error> {
+    let mut certificates = certificates.into_iter();
     let leaf = certificates
         .next()
         .ok_or(crate::asn1::Error::Value("certificate"))?;

@@ -137,8 +137,7 @@ impl Keyring for Directory {
         if self.config.address().is_some() {
             return Ok(message.from_anybody());
         }
-        let (authorized, _) = message.authorize(&Trust::key(self.public.clone()), &[], window)?;
-        Ok(authorized)
+        Ok(message.authorize(&Trust::key(self.public.clone()), &[], window)?)
     }
 
     fn lock_peer(&self, peer: NodeId) -> Result<Vec<Lock>, Error> {

@@ -107,8 +107,7 @@ impl Keyring for Loose {
         if self.any_sender {
             return Ok(message.from_anybody());
         }
-        let (authorized, _) = message.authorize(&self.trust, &self.chain, window)?;
-        Ok(authorized)
+        Ok(message.authorize(&self.trust, &self.chain, window)?)
     }
 
     fn lock_peer(&self, _peer: NodeId) -> Result<Vec<Lock>, Error> {

@@ -70,7 +70,7 @@ impl Valid {
 
     /// What the attached certificates alone say about the sender's authorization.
     #[must_use]
-    pub fn authorization(&self) -> Authorization {
+    pub fn authorization(&self, window: &Window) -> Authorization {
         let sender = self.0.sender_certificate();
         let recipient = self.0.fields().recipient;
         let signed_by = |key: &PublicKey| sender.verify_signature(key).is_ok();
@@ -79,10 +79,9 @@ impl Valid {
             .attached()
             .iter()
             .filter(|issuer| signed_by(issuer.key()));
-        if issuers
-            .clone()
-            .any(|issuer| issuer.id() == recipient && issuer.is_ca())
-        {
+        if issuers.clone().any(|issuer| {
+            issuer.id() == recipient && issuer.is_ca() && issuer.check_dates(window).is_ok()
+        }) {
             Authorization::Shown
         } else if self.0.fields().address.is_none()
             && (issuers.next().is_some() || signed_by(sender.key()))
@@ -100,12 +99,12 @@ impl Valid {
     /// # Errors
     /// [`Error::Unauthorized`] when there is no such path; the dates of a path that is there but
     /// for them.
-    pub fn authorize(
-        self,
+    pub fn authorization_path(
+        &self,
         trust: &Trust,
         chain: &[pki::Certificate],
         window: &Window,
-    ) -> Result<(Authorized, Vec<NodeId>), Error> {
+    ) -> Result<Vec<NodeId>, Error> {
         let sender = self.0.sender_certificate();
         let unauthorized = Error::Unauthorized {
             sender: sender.id(),
@@ -117,10 +116,24 @@ impl Valid {
             Err(dates) => return Err(dates.into()),
         };
         if nodes.get(1) == Some(&self.0.fields().recipient) {
-            Ok((Authorized(self.0), nodes))
+            Ok(nodes)
         } else {
             Err(unauthorized)
         }
+    }
+
+    /// Takes the message as authorized, if [`Valid::authorization_path`] finds that it is.
+    ///
+    /// # Errors
+    /// As [`Valid::authorization_path`].
+    pub fn authorize(
+        self,
+        trust: &Trust,
+        chain: &[pki::Certificate],
+        window: &Window,
+    ) -> Result<Authorized, Error> {
+        self.authorization_path(trust, chain, window)?;
+        Ok(Authorized(self.0))
     }
 
     /// Takes the message as authorized by policy: that of a node with an Internet address, which

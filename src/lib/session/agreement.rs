@@ -57,6 +57,12 @@ impl<'a> Sealed<'a> {
             .and_then(|id| KeyId::new(id).ok())
     }
 
+    /// How the content's key reaches the recipient.
+    #[must_use]
+    pub fn agreement(&self) -> &KeyAgreement<'a> {
+        self.enveloped.agreement()
+    }
+
     /// How the content is encrypted.
     #[must_use]
     pub fn cipher(&self) -> Cipher {

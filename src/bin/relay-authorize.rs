@@ -1,0 +1,240 @@
+//! relay-authorize: lets a peer send to this node.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use jiff::SignedDuration;
+
+use relaynet::asn1::pem;
+use relaynet::cli::args::{self, Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk};
+use relaynet::cli::clock::Now;
+use relaynet::cli::exit::Usage;
+use relaynet::cli::files::{Form, Output};
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, inputs, report};
+use relaynet::crypto::ecdh::Curve;
+use relaynet::message::{CertificationPath, Object, PrivateEndpointConnectionParams};
+use relaynet::node::authorizations::{self, Terms};
+use relaynet::node::config::parse_duration;
+use relaynet::node::{Directory, Loose, certificates, peers};
+use relaynet::pki::{IdentityKey, PublicKey, issuance};
+use relaynet::ramf::InternetAddress;
+
+/// Let a peer send to this node: print connection parameters with an authorization for it
+#[derive(Debug, Parser)]
+#[command(name = "relay-authorize", version)]
+pub(crate) struct Args {
+    /// The peer's public key or another object with it, or the name or id of a known peer
+    #[arg(value_name = "FILE|PEER")]
+    peer: Option<PathBuf>,
+    #[command(flatten)]
+    node: NodeDir,
+    /// How long the authorization lasts
+    #[arg(long, value_name = "DURATION", default_value = "180d", value_parser = parse_duration)]
+    valid: SignedDuration,
+    /// Call the peer NAME
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The peer will never be answered: let its first session key last as long as the authorization
+    #[arg(long)]
+    one_way: bool,
+    #[command(flatten)]
+    output: Output,
+    /// Write DER instead of PEM
+    #[arg(long)]
+    der: bool,
+    #[command(flatten)]
+    now: Now,
+    #[command(flatten)]
+    identity: IdentityKeyFile,
+    /// Our own certificate and its issuers', to authorize under
+    #[arg(long, value_name = "FILE", requires = "identity_key")]
+    certificate: Option<PathBuf>,
+    /// The domain name of our Internet gateway
+    #[arg(long, value_name = "NAME", requires = "identity_key")]
+    address: Option<InternetAddress>,
+    #[command(flatten)]
+    session: SessionKeyFile,
+    /// Store the new session key in FILE
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "identity_key",
+        conflicts_with = "session_key"
+    )]
+    save_session_key: Option<PathBuf>,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(authorize)
+}
+
+fn authorize(args: &Args) -> anyhow::Result<()> {
+    if args.valid > issuance::MAX_LIFE || args.valid <= SignedDuration::ZERO {
+        return Err(Usage("--valid must be over 0 and at most 180d".to_owned()).into());
+    }
+    args.output.check(if args.der {
+        Form::Binary("DER")
+    } else {
+        Form::Text
+    })?;
+    let params = if args.identity.is_given() || args.session.is_given() {
+        authorize_with_files(args)?
+    } else {
+        authorize_in_node(args)?
+    };
+    let der = params.to_der();
+    if args.der {
+        args.output.write(&[&der], Form::Binary("DER"))
+    } else {
+        args.output.write(
+            &[pem::encode(pem::CONNECTION_PARAMETERS, &der).as_bytes()],
+            Form::Text,
+        )
+    }
+}
+
+fn authorize_in_node(args: &Args) -> anyhow::Result<PrivateEndpointConnectionParams> {
+    let node = args.node.open()?;
+    let now = args.now.get(Some(node.config()))?;
+    let _lock = node.lock_exclusive()?;
+    let key = peer_key(args, Some(&node))?;
+    if key.id() == node.id() {
+        return Err(Usage("a node needs no authorization to send to itself".to_owned()).into());
+    }
+    if let Some(name) = &args.name {
+        node.check_peer_name(key.id(), name, false)?;
+    }
+    node.pin_identity(&key)?;
+    let given = authorizations::give(
+        &node,
+        &key,
+        &Terms {
+            now,
+            valid_for: args.valid,
+            one_way: args.one_way,
+        },
+    )?;
+    if let Some(name) = &args.name {
+        node.name_peer(key.id(), name)?;
+    }
+    if !given.has_gateway {
+        report::warn(
+            "no gateway has certified this node: what is sent to it comes by hand, or by gateways that peer directly",
+        );
+    }
+    let label = node
+        .peer(key.id())?
+        .map_or_else(|| peers::short_id(key.id()), |peer| peer.label());
+    let until = given.params.authorization.leaf.not_after();
+    if until < now + args.valid - issuance::BACKDATED {
+        report::warn(&format!(
+            "{label}: the authorization ends at {until}, with our own certificate"
+        ));
+    }
+    report::event(
+        "authorized",
+        &[
+            ("peer", &key.id().to_string()),
+            ("until", &until.to_string()),
+        ],
+    );
+    report::note(&format!("{label}: fingerprint {}", key.id().fingerprint()));
+    Ok(given.params)
+}
+
+/// The same with explicit files: nothing is kept but the session key.
+fn authorize_with_files(args: &Args) -> anyhow::Result<PrivateEndpointConnectionParams> {
+    args.node.refuse("--identity-key")?;
+    if args.name.is_some() {
+        return Err(Usage("--name has no place beside --identity-key".to_owned()).into());
+    }
+    let now = args.now.get(None)?;
+    let key = peer_key(args, None)?;
+    let pkcs8 = args
+        .identity
+        .read()?
+        .ok_or_else(|| Usage("--identity-key is needed".to_owned()))?;
+    let identity = IdentityKey::from_pkcs8(pkcs8.as_bytes())?;
+    let file = args
+        .certificate
+        .as_deref()
+        .ok_or_else(|| Usage("--certificate is needed".to_owned()))?;
+    let issuer: CertificationPath = match args::read_object(file)? {
+        Object::Certificates(certificates) => certificates::path_of(certificates)?,
+        Object::Path(path) => path,
+        other => {
+            return Err(Usage(format!(
+                "{}: certificate needed, not a {}",
+                report::path(file),
+                other.word()
+            ))
+            .into());
+        }
+    };
+    if issuer.leaf.id() != identity.id() {
+        return Err(relaynet::node::Error::ForAnotherNode(issuer.leaf.id()))
+            .with_context(|| report::path(file));
+    }
+    let session_key = match (args.session.read()?, &args.save_session_key) {
+        (Some((key, true)), _) => key,
+        (Some((_, false)), _) => {
+            return Err(
+                Usage("--session-key-id is needed with this session key".to_owned()).into(),
+            );
+        }
+        (None, Some(path)) => {
+            let loose = Loose {
+                save_session_key: Some(path.clone()),
+                ..Loose::default()
+            };
+            loose.new_session_key(Curve::P256)?
+        }
+        (None, None) => {
+            return Err(Usage("--session-key or --save-session-key is needed".to_owned()).into());
+        }
+    };
+    let authorization =
+        authorizations::authorize(&identity, &issuer, &key, (now, now + args.valid))?;
+    report::note(&format!("fingerprint {}", key.id().fingerprint()));
+    Ok(PrivateEndpointConnectionParams {
+        identity: identity.public().clone(),
+        gateway_address: args
+            .address
+            .clone()
+            .unwrap_or_else(InternetAddress::nowhere),
+        authorization,
+        session_key: session_key.public().clone(),
+    })
+}
+
+/// The identity key of the peer: a known one's, or that in a file or on standard input.
+fn peer_key(args: &Args, node: Option<&Directory>) -> anyhow::Result<PublicKey> {
+    let path = args.peer.clone().unwrap_or_else(|| PathBuf::from("-"));
+    if let (Some(node), Some(text)) = (node, path.to_str())
+        && text != "-"
+        && !path.exists()
+    {
+        let peer = node
+            .find_peer(text)
+            .with_context(|| format!("{}: neither a file nor a peer", report::path(&path)))?;
+        return Ok(node.identity_of(peer.id)?);
+    }
+    let octets = inputs::read_whole(&path)?;
+    let name = || report::path(&path);
+    let object = Object::parse(&octets).with_context(name)?;
+    match object.identity_key() {
+        Some(key) => Ok(key.clone()),
+        None => Err(relaynet::node::Error::NotImportable(object.word())).with_context(name),
+    }
+}

@@ -1,0 +1,113 @@
+//! relay-export: prints what others need to reach this node.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use relaynet::asn1::pem;
+use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk};
+use relaynet::cli::clock::Now;
+use relaynet::cli::exit::Usage;
+use relaynet::cli::files::{Form, Output};
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self};
+use relaynet::message::NodeConnectionParams;
+use relaynet::pki::{IdentityKey, PublicKey};
+use relaynet::ramf::InternetAddress;
+
+/// Print what others need to reach this node: its public key, or its connection parameters
+#[derive(Debug, Parser)]
+#[command(name = "relay-export", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    node: NodeDir,
+    #[command(flatten)]
+    output: Output,
+    /// Write DER instead of PEM
+    #[arg(long)]
+    der: bool,
+    #[command(flatten)]
+    identity: IdentityKeyFile,
+    /// The domain name to print with that key
+    #[arg(long, value_name = "NAME", requires_all = ["identity_key", "session_key"])]
+    address: Option<InternetAddress>,
+    #[command(flatten)]
+    session: SessionKeyFile,
+    #[command(flatten)]
+    now: Now,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(export)
+}
+
+fn export(args: &Args) -> anyhow::Result<()> {
+    if args.identity.is_given() || args.session.is_given() {
+        return export_files(args);
+    }
+    let node = args.node.open()?;
+    let Some(address) = node.config().address() else {
+        return write_key(args, node.public());
+    };
+    let now = args.now.get(Some(node.config()))?;
+    let _lock = node.lock_exclusive()?;
+    let session_key = node.unbound_session_key(now)?.public().clone();
+    write_params(
+        args,
+        &NodeConnectionParams {
+            address,
+            identity: node.public().clone(),
+            session_key,
+        },
+    )
+}
+
+/// The same from explicit files.
+fn export_files(args: &Args) -> anyhow::Result<()> {
+    args.node.refuse("--identity-key")?;
+    let pkcs8 = args
+        .identity
+        .read()?
+        .ok_or_else(|| Usage("--identity-key is needed".to_owned()))?;
+    let identity = IdentityKey::from_pkcs8(pkcs8.as_bytes())?.public().clone();
+    match (&args.address, args.session.read()?) {
+        (None, None) => write_key(args, &identity),
+        (Some(address), Some((key, true))) => write_params(
+            args,
+            &NodeConnectionParams {
+                address: address.clone(),
+                identity,
+                session_key: key.public().clone(),
+            },
+        ),
+        (Some(_), _) => {
+            Err(Usage("--session-key-id is needed with this session key".to_owned()).into())
+        }
+        (None, Some(_)) => Err(Usage("--address is needed beside --session-key".to_owned()).into()),
+    }
+}
+
+fn write_key(args: &Args, key: &PublicKey) -> anyhow::Result<()> {
+    write(args, pem::PUBLIC_KEY, key.spki())
+}
+
+fn write_params(args: &Args, params: &NodeConnectionParams) -> anyhow::Result<()> {
+    write(args, pem::CONNECTION_PARAMETERS, &params.to_der())
+}
+
+fn write(args: &Args, label: &str, der: &[u8]) -> anyhow::Result<()> {
+    if args.der {
+        args.output.write(&[der], Form::Binary("DER"))
+    } else {
+        args.output
+            .write(&[pem::encode(label, der).as_bytes()], Form::Text)
+    }
+}

@@ -1,0 +1,107 @@
+//! relay-import: accepts what another node sent, and pins it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+
+use relaynet::asn1::hex;
+use relaynet::cli::args::{Common, NodeDir, Talk};
+use relaynet::cli::clock::Clock;
+use relaynet::cli::exit::{self, Reported, Status, Usage};
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, files, inputs, report};
+use relaynet::node::Directory;
+use relaynet::node::import::Options;
+
+/// Accept a registration, authorization, connection parameters or rotation, and pin it
+#[derive(Debug, Parser)]
+#[command(name = "relay-import", version)]
+pub(crate) struct Args {
+    /// Files to import; - is standard input, as is none
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    node: NodeDir,
+    /// Call the peer NAME
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Accept only a file whose SHA-256 is HEX
+    #[arg(long, value_name = "HEX")]
+    expect: Option<String>,
+    /// Change what is pinned
+    #[arg(long)]
+    replace: bool,
+    /// The peer authorized us with --one-way: its first session key lasts as long as that
+    #[arg(long)]
+    one_way: bool,
+    #[command(flatten)]
+    clock: Clock,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(import)
+}
+
+fn import(args: &Args) -> anyhow::Result<()> {
+    if args.files.len() > 1 && (args.name.is_some() || args.expect.is_some()) {
+        return Err(Usage("--name and --expect are for one FILE".to_owned()).into());
+    }
+    let malformed = || Usage("--expect needs the 64 hexadecimal digits of a SHA-256".to_owned());
+    let expected = args.expect.as_deref().map(|digits| {
+        hex::parse(digits)
+            .and_then(|octets| <[u8; 32]>::try_from(octets).ok())
+            .ok_or_else(malformed)
+    });
+    let node = args.node.open()?;
+    let now = args.clock.now(Some(node.config()))?;
+    let options = Options {
+        name: args.name.as_deref(),
+        replace: args.replace,
+        expected: expected.transpose()?,
+        one_way: args.one_way,
+        now,
+        window: args.clock.window(now, Some(node.config())),
+    };
+    let files = if args.files.is_empty() {
+        vec![PathBuf::from("-")]
+    } else {
+        args.files.clone()
+    };
+    let mut failures = Vec::new();
+    for file in &files {
+        match import_file(&node, file, &options) {
+            Ok(()) => {}
+            Err(error) if exit::status(&error) == Status::BROKEN_PIPE => return Err(error),
+            Err(error) => {
+                report::failure(None, &error);
+                failures.push(exit::status(&error));
+            }
+        }
+    }
+    match failures.first() {
+        None => Ok(()),
+        Some(status) => Err(Reported(*status).into()),
+    }
+}
+
+fn import_file(node: &Directory, file: &Path, options: &Options<'_>) -> anyhow::Result<()> {
+    let octets = inputs::read_whole(file)?;
+    let _lock = node.lock_exclusive()?;
+    let id = node
+        .import(&octets, options)
+        .with_context(|| report::path(file))?;
+    let label = node.peer(id)?.map(|peer| peer.label()).unwrap_or_default();
+    report::event("imported", &[("peer", &id.to_string())]);
+    report::note(&format!("{label}: fingerprint {}", id.fingerprint()));
+    files::print(&id.to_string())
+}

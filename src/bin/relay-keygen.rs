@@ -1,0 +1,114 @@
+//! relay-keygen: makes a node directory.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk};
+use relaynet::cli::clock::Now;
+use relaynet::cli::exit::Usage;
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, files, report};
+use relaynet::node::creation::{self, Plan};
+use relaynet::node::{Config, NodeType};
+
+/// Make a node directory: identity key, self-issued certificate, first session key
+#[derive(Debug, Parser)]
+#[command(name = "relay-keygen", version)]
+pub(crate) struct Args {
+    /// The node directory to make [default: that of -N]
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    node: NodeDir,
+    /// What the node is to be [default: endpoint]
+    #[arg(long = "type", value_name = "TYPE", value_parser = ["endpoint", "gateway"])]
+    node_type: Option<String>,
+    /// The node's domain name on the Internet, if it has one
+    #[arg(long, value_name = "NAME")]
+    address: Option<String>,
+    /// Bits of the new identity key
+    #[arg(long, value_name = "BITS", default_value = "2048", value_parser = ["2048", "3072", "4096"])]
+    rsa: String,
+    #[command(flatten)]
+    identity: IdentityKeyFile,
+    #[command(flatten)]
+    session: SessionKeyFile,
+    /// Write this setting into the config
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    #[command(flatten)]
+    now: Now,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(keygen)
+}
+
+fn keygen(args: &Args) -> anyhow::Result<()> {
+    if args.dir.is_some() && args.node.is_given() {
+        return Err(Usage("DIR and -N name the same thing twice".to_owned()).into());
+    }
+    let dir = match &args.dir {
+        Some(dir) => dir.clone(),
+        None => args.node.path()?,
+    };
+    let config = config(args)?;
+    let now = args.now.get(Some(&config))?;
+    let session_key = match args.session.read()? {
+        Some((_, false)) => {
+            return Err(
+                Usage("--session-key-id is needed with this session key".to_owned()).into(),
+            );
+        }
+        Some((key, true)) => Some(key),
+        None => None,
+    };
+    let rsa_bits = args.rsa.parse()?;
+    let plan = Plan {
+        config,
+        rsa_bits,
+        identity: args.identity.read()?,
+        session_key,
+        now,
+    };
+    let node = creation::create(&dir, plan)?;
+    report::event(
+        "made",
+        &[
+            ("id", &node.id().to_string()),
+            ("dir", &report::path(node.root())),
+        ],
+    );
+    files::print(&node.id().to_string())
+}
+
+/// The settings that the options ask for.
+fn config(args: &Args) -> anyhow::Result<Config> {
+    let mut config = Config::default();
+    config.set(
+        "type",
+        args.node_type
+            .as_deref()
+            .unwrap_or(NodeType::default().word()),
+    )?;
+    if let Some(address) = &args.address {
+        config.set("address", address)?;
+    }
+    for setting in &args.set {
+        let (key, value) = setting
+            .split_once('=')
+            .ok_or_else(|| Usage(format!("{setting}: not KEY=VALUE")))?;
+        config.set(key.trim(), value.trim())?;
+    }
+    Ok(config)
+}

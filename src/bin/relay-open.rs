@@ -1,0 +1,230 @@
+//! relay-open: makes service messages of parcels.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde_json::json;
+
+use relaynet::asn1::Hex;
+use relaynet::cli::args::{
+    Common, IdentityKeyFile, Node, NodeDir, SessionKeyFile, Talk, TrustFiles,
+};
+use relaynet::cli::clock::Clock;
+use relaynet::cli::exit::Usage;
+use relaynet::cli::files::{self, Form, Output};
+use relaynet::cli::inputs::{Inputs, Message, Place};
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, name, report};
+use relaynet::crypto::hash::sha256;
+use relaynet::describe;
+use relaynet::node::Loose;
+use relaynet::receive::{self, Arrival, Terms};
+
+/// Verify parcels, decrypt them and write out their service messages
+#[derive(Debug, Parser)]
+#[command(name = "relay-open", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
+    node: NodeDir,
+    /// Write each content into DIR, under a name of its own
+    #[arg(short, long, value_name = "DIR", conflicts_with_all = ["output", "cat"])]
+    directory: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+    /// In DIR, use the names that senders gave
+    #[arg(long, requires = "directory")]
+    keep_name: bool,
+    /// Open parcels that were received before, too
+    #[arg(long)]
+    again: bool,
+    /// Write the contents of several parcels one after the other
+    #[arg(long)]
+    cat: bool,
+    /// Print a line of facts in JSON for each parcel
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    clock: Clock,
+    #[command(flatten)]
+    identity: IdentityKeyFile,
+    #[command(flatten)]
+    session: SessionKeyFile,
+    #[command(flatten)]
+    trust: TrustFiles,
+    /// Open parcels whoever sent them
+    #[arg(long, conflicts_with = "trust")]
+    any_sender: bool,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(open)
+}
+
+fn open(args: &Args) -> anyhow::Result<()> {
+    if args.json && args.directory.is_none() && args.output.file().is_none() {
+        return Err(Usage(
+            "--json needs -d DIR or -o FILE, since content goes to standard output".to_owned(),
+        )
+        .into());
+    }
+    let node = open_node(args)?;
+    let now = args.clock.now(node.config())?;
+    let terms = Terms {
+        window: args.clock.window(now, node.config()),
+        now,
+        again: args.again,
+    };
+    if args.directory.is_some() {
+        return args
+            .inputs
+            .each(|message| open_one(args, &node, &terms, message));
+    }
+    args.output.check(Form::Content)?;
+    if args.cat {
+        if args.output.file().is_some() {
+            return Err(Usage(
+                "--cat writes to standard output; -d DIR writes a file each".to_owned(),
+            )
+            .into());
+        }
+        return args
+            .inputs
+            .each(|message| open_one(args, &node, &terms, message));
+    }
+    let mut messages = args.inputs.read()?;
+    if args.inputs.are_several() {
+        return Err(several());
+    }
+    if let Some(message) = messages.next_message() {
+        if messages.has_more()? {
+            return Err(several());
+        }
+        let place = message.place.clone();
+        let result = open_one(args, &node, &terms, message);
+        messages.done(&place, result)?;
+    }
+    messages.finish()
+}
+
+fn several() -> anyhow::Error {
+    Usage("more than one parcel: -d DIR writes a file for each, --cat writes them one after the other".to_owned()).into()
+}
+
+fn open_node(args: &Args) -> anyhow::Result<Node> {
+    if !(args.identity.is_given()
+        || args.session.is_given()
+        || args.trust.is_given()
+        || args.any_sender)
+    {
+        if args.trust.has_more() {
+            return Err(Usage(
+                "--chain and --recipient go with --trust or --any-sender".to_owned(),
+            )
+            .into());
+        }
+        return Ok(Node::Directory(args.node.open()?));
+    }
+    args.node
+        .refuse("--identity-key, --session-key, --trust and --any-sender")?;
+    if !args.session.is_given() {
+        return Err(Usage("--session-key is needed".to_owned()).into());
+    }
+    if !args.trust.is_given() && !args.any_sender {
+        return Err(Usage("--trust or --any-sender is needed".to_owned()).into());
+    }
+    let mut loose = Loose {
+        identity: args.identity.read()?,
+        any_sender: args.any_sender,
+        ..Loose::default()
+    };
+    args.session.put_into(&mut loose)?;
+    args.trust.put_into(&mut loose)?;
+    Ok(Node::Loose(Box::new(loose)))
+}
+
+/// The order of effects: what the parcel holds is stored, then the session advances and the parcel is
+/// remembered.
+fn open_one(args: &Args, node: &Node, terms: &Terms, message: Message) -> anyhow::Result<()> {
+    let arrival = receive::open(node.keyring(), message.octets, terms)?;
+    if arrival.is_authorization()
+        && let Some(directory) = node.directory()
+    {
+        arrival.import_authorization(directory, &terms.window)?;
+        let sender = arrival.message().sender().to_string();
+        arrival.complete()?;
+        report::event("imported", &[("peer", &sender)]);
+        return Ok(());
+    }
+    let path = write(args, &arrival)?;
+    let facts = facts(&arrival, &message.place, path.as_ref());
+    let message = arrival.message();
+    let (id, sender) = (message.fields().id.clone(), message.sender().to_string());
+    arrival.complete()?;
+    report::event("opened", &[("id", &id), ("from", &sender)]);
+    if args.json {
+        files::print(&facts.to_string())
+    } else {
+        Ok(())
+    }
+}
+
+/// Writes the content; gives the file that has it.
+fn write(args: &Args, arrival: &Arrival<'_>) -> anyhow::Result<Option<PathBuf>> {
+    let content = arrival.content().content();
+    let Some(dir) = &args.directory else {
+        args.output.write(&[content], Form::Content)?;
+        return Ok(args.output.file().map(PathBuf::from));
+    };
+    let (_, given) = name::split(arrival.content().media_type());
+    if let Some(given) = given
+        .filter(|_| args.keep_name)
+        .and_then(|given| name::safe(&given))
+    {
+        return Ok(Some(files::write_numbered(dir, &given, content)?));
+    }
+    let message = arrival.message();
+    let id = sha256(message.fields().id.as_bytes());
+    let own = format!(
+        "{}.{}.{}.content",
+        message.fields().recipient,
+        message.sender(),
+        Hex(&id)
+    );
+    Ok(Some(files::write_into(
+        dir,
+        &own,
+        &[content],
+        args.output.force(),
+    )?))
+}
+
+fn facts(arrival: &Arrival<'_>, place: &Place, path: Option<&PathBuf>) -> serde_json::Value {
+    let message = arrival.message();
+    let (media_type, given) = name::split(arrival.content().media_type());
+    json!({
+        "v": describe::VERSION,
+        "input": place.input,
+        "index": place.index,
+        "path": path.map(|path| path.to_string_lossy()),
+        "sender": message.sender().to_string(),
+        "peer": arrival.peer_name(),
+        "recipient": message.fields().recipient.to_string(),
+        "type": media_type,
+        "name": given,
+        "id": message.fields().id,
+        "date": message.fields().date.to_string(),
+        "expiry": message.fields().expiry().to_string(),
+        "size": arrival.content().content().len(),
+    })
+}

@@ -1,0 +1,172 @@
+//! relay-peers: lists peers and what was authorized in either direction; renames and forgets them.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use jiff::Timestamp;
+use serde_json::json;
+
+use relaynet::cli::args::{Common, NodeDir, Talk};
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, files, report, table};
+use relaynet::describe;
+use relaynet::node::peers::{StoredSessionKey, short_id};
+use relaynet::node::{Directory, Peer, authorizations};
+use relaynet::ramf::InternetAddress;
+
+/// List peers and what was authorized in either direction
+#[derive(Debug, Parser)]
+#[command(name = "relay-peers", version)]
+pub(crate) struct Args {
+    /// Only this peer: its name, its id, or the beginning of its id
+    #[arg(value_name = "PEER")]
+    peer: Option<String>,
+    #[command(flatten)]
+    node: NodeDir,
+    /// Print a line of JSON for each peer
+    #[arg(long)]
+    json: bool,
+    /// Call PEER by another name
+    #[arg(long, value_name = "NEW", requires = "peer", conflicts_with = "json")]
+    rename: Option<String>,
+    /// Forget PEER, its session keys included
+    #[arg(long, requires = "peer", conflicts_with_all = ["json", "rename"])]
+    forget: bool,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(peers)
+}
+
+fn peers(args: &Args) -> anyhow::Result<()> {
+    let node = args.node.open()?;
+    if let (Some(peer), Some(name)) = (&args.peer, &args.rename) {
+        return rename(&node, peer, name);
+    }
+    if let (Some(peer), true) = (&args.peer, args.forget) {
+        return forget(&node, peer);
+    }
+    let peers = match &args.peer {
+        Some(peer) => vec![node.find_peer(peer)?],
+        None => node.peers()?,
+    };
+    let rows = peers
+        .into_iter()
+        .map(|peer| Row::of(&node, peer))
+        .collect::<anyhow::Result<Vec<Row>>>()?;
+    if args.json {
+        return rows
+            .iter()
+            .try_for_each(|row| files::print(&row.to_json().to_string()));
+    }
+    let head = [
+        "NAME",
+        "ID",
+        "FINGERPRINT",
+        "ADDRESS",
+        "WE MAY SEND UNTIL",
+        "THEY MAY SEND UNTIL",
+        "SESSION KEY OF",
+    ];
+    let columns: Vec<_> = rows
+        .iter()
+        .map(|row| row.to_columns(files::is_terminal()))
+        .collect();
+    table::print(&head, &columns)
+}
+
+fn rename(node: &Directory, peer: &str, name: &str) -> anyhow::Result<()> {
+    let _lock = node.lock_exclusive()?;
+    let peer = node.find_peer(peer)?;
+    if let Some(holder) = node
+        .peers()?
+        .into_iter()
+        .find(|other| other.name.as_deref() == Some(name) && other.id != peer.id)
+    {
+        return Err(relaynet::node::Error::NameTaken {
+            name: name.to_owned(),
+            holder: holder.id,
+        }
+        .into());
+    }
+    node.check_peer_name(peer.id, name, true)?;
+    node.name_peer(peer.id, name)?;
+    report::event("renamed", &[("peer", &peer.id.to_string()), ("name", name)]);
+    Ok(())
+}
+
+fn forget(node: &Directory, peer: &str) -> anyhow::Result<()> {
+    let _lock = node.lock_exclusive()?;
+    let peer = node.find_peer(peer)?;
+    if let Some(until) = authorizations::given_until(node, peer.id)? {
+        report::warn(&format!(
+            "{}: what we gave it authorizes it until {until} all the same",
+            peer.label()
+        ));
+    }
+    node.forget_peer(peer.id)?;
+    report::event("forgotten", &[("peer", &peer.id.to_string())]);
+    Ok(())
+}
+
+/// A peer with what is known of it.
+struct Row {
+    peer: Peer,
+    held_until: Option<Timestamp>,
+    given_until: Option<Timestamp>,
+    session_key: Option<StoredSessionKey>,
+}
+
+impl Row {
+    fn of(node: &Directory, peer: Peer) -> anyhow::Result<Self> {
+        Ok(Self {
+            held_until: authorizations::held_until(node, peer.id)?,
+            given_until: authorizations::given_until(node, peer.id)?,
+            session_key: node.session_key_of(peer.id)?,
+            peer,
+        })
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let key = self.session_key.as_ref();
+        json!({
+            "v": describe::VERSION,
+            "id": self.peer.id.to_string(),
+            "name": self.peer.name,
+            "fingerprint": self.peer.id.fingerprint(),
+            "address": self.peer.address.as_ref().map(InternetAddress::as_str),
+            "we_may_send_until": self.held_until.map(|until| until.to_string()),
+            "they_may_send_until": self.given_until.map(|until| until.to_string()),
+            "session_key": key.map(|key| describe::peer_session_key(&key.key, key.date, key.sealed_until)),
+        })
+    }
+
+    fn to_columns(&self, short: bool) -> Vec<String> {
+        let date = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+        let id = if short {
+            short_id(self.peer.id)
+        } else {
+            self.peer.id.to_string()
+        };
+        vec![
+            self.peer.name.clone().unwrap_or_else(|| "-".to_owned()),
+            id,
+            self.peer.id.fingerprint(),
+            self.peer
+                .address
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), ToString::to_string),
+            date(self.held_until),
+            date(self.given_until),
+            date(self.session_key.as_ref().map(|key| key.date)),
+        ]
+    }
+}

@@ -1,0 +1,337 @@
+//! relay-seal: makes a parcel of a service message.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{ArgAction, Parser, ValueEnum};
+use jiff::SignedDuration;
+
+use relaynet::asn1::{Buffer, Hex, pem};
+use relaynet::cli::args::{self, Common, IdentityKeyFile, Node, NodeDir, SessionKeyFile, Talk};
+use relaynet::cli::clock::Now;
+use relaynet::cli::exit::Usage;
+use relaynet::cli::files::{self, Form, Output};
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, inputs, name, report};
+use relaynet::cms::enveloped_data::Cipher;
+use relaynet::crypto::hash::sha256;
+use relaynet::message::Object;
+use relaynet::node::config::parse_duration;
+use relaynet::node::{Loose, certificates};
+use relaynet::ramf::{Kind, limits};
+use relaynet::send::{self, Draft, Sent};
+
+/// How long parcels live unless something else is said.
+const DEFAULT_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The names of the content ciphers.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CipherName {
+    #[value(name = "aes-128-cbc")]
+    Aes128Cbc,
+    #[value(name = "aes-192-cbc")]
+    Aes192Cbc,
+    #[value(name = "aes-256-cbc")]
+    Aes256Cbc,
+    #[value(name = "aes-128-gcm")]
+    Aes128Gcm,
+    #[value(name = "aes-192-gcm")]
+    Aes192Gcm,
+    #[value(name = "aes-256-gcm")]
+    Aes256Gcm,
+}
+
+impl From<CipherName> for Cipher {
+    fn from(name: CipherName) -> Self {
+        match name {
+            CipherName::Aes128Cbc => Self::Cbc { key_len: 16 },
+            CipherName::Aes192Cbc => Self::Cbc { key_len: 24 },
+            CipherName::Aes256Cbc => Self::Cbc { key_len: 32 },
+            CipherName::Aes128Gcm => Self::Gcm { key_len: 16 },
+            CipherName::Aes192Gcm => Self::Gcm { key_len: 24 },
+            CipherName::Aes256Gcm => Self::Gcm { key_len: 32 },
+        }
+    }
+}
+
+/// Seal content for a peer: service message to parcel
+#[derive(Debug, Parser)]
+#[command(name = "relay-seal", version)]
+pub(crate) struct Args {
+    /// The content; - is standard input, as is none
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    node: NodeDir,
+    /// Seal for this peer: its name, its id, or the beginning of its id
+    #[arg(short, long, value_name = "PEER", action = ArgAction::Append)]
+    to: Vec<String>,
+    /// The media type of the content
+    #[arg(
+        short = 'y',
+        long = "type",
+        value_name = "TYPE",
+        default_value = "application/octet-stream"
+    )]
+    media_type: String,
+    /// How long the parcel lives [default: 30d]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    ttl: Option<SignedDuration>,
+    /// The parcel's id [default: a random UUID]
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Tell the recipient the name of FILE
+    #[arg(long, conflicts_with = "name")]
+    keep_name: bool,
+    /// Tell the recipient this name for a file
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// How the content is encrypted; only aes-128-cbc is opened by every deployed node
+    #[arg(long, value_name = "CIPHER", default_value = "aes-128-cbc")]
+    cipher: CipherName,
+    #[command(flatten)]
+    output: Output,
+    /// Write each parcel into DIR, under a name of its own
+    #[arg(short, long, value_name = "DIR", conflicts_with = "output")]
+    directory: Option<PathBuf>,
+    /// Write PEM instead of binary
+    #[arg(long)]
+    armor: bool,
+    #[command(flatten)]
+    now: Now,
+    #[command(flatten)]
+    identity: IdentityKeyFile,
+    /// Connection parameters of the recipient
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "identity_key",
+        conflicts_with = "to"
+    )]
+    params: Option<PathBuf>,
+    /// The certificate to send under, and its issuers'
+    #[arg(long, value_name = "FILE", requires = "identity_key")]
+    certificate: Option<PathBuf>,
+    #[command(flatten)]
+    session: SessionKeyFile,
+    /// Store the session key to be answered under in FILE
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "params",
+        conflicts_with = "session_key"
+    )]
+    save_session_key: Option<PathBuf>,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(seal)
+}
+
+fn seal(args: &Args) -> anyhow::Result<()> {
+    let node = open_node(args)?;
+    let peers = recipients(args, &node)?;
+    let now = args.now.get(node.config())?;
+    let media_type = media_type(args)?;
+    let draft = Draft {
+        media_type: &media_type,
+        ttl: args
+            .ttl
+            .or_else(|| node.config()?.ttl())
+            .unwrap_or(DEFAULT_TTL),
+        id: args.id.as_deref(),
+        cipher: args.cipher.into(),
+        now,
+    };
+    check_ttl(draft.ttl)?;
+    if args.directory.is_none() {
+        args.output.check(if args.armor {
+            Form::Text
+        } else {
+            Form::Binary("a parcel")
+        })?;
+    }
+    let path = args.file.clone().unwrap_or_else(|| PathBuf::from("-"));
+    let content = inputs::read_content(&path, limits::MAX_EMITTED_PARCEL_LEN)?;
+
+    let mut parcels = Vec::new();
+    let Some((last, others)) = peers.split_last() else {
+        return Err(Usage("-t PEER is needed".to_owned()).into());
+    };
+    for peer in others {
+        let mut copy = Buffer::with_capacity(content.len() + CIPHER_OVERHEAD);
+        copy.append(content.as_slice());
+        parcels.push(seal_for(&node, peer, copy, &draft)?);
+    }
+    parcels.push(seal_for(&node, last, content, &draft)?);
+    write(args, &node, &parcels)
+}
+
+/// Room for the padding or tag of any cipher, and for what follows the content.
+const CIPHER_OVERHEAD: usize = 16 * 1024;
+
+fn open_node(args: &Args) -> anyhow::Result<Node> {
+    let Some(params) = &args.params else {
+        if args.identity.is_given() || args.session.is_given() {
+            return Err(Usage(
+                "--params is needed beside --identity-key and --session-key".to_owned(),
+            )
+            .into());
+        }
+        return Ok(Node::Directory(args.node.open()?));
+    };
+    args.node.refuse("--params")?;
+    let mut loose = Loose {
+        identity: args.identity.read()?,
+        params: Some(args::read_params(params)?),
+        save_session_key: args.save_session_key.clone(),
+        ..Loose::default()
+    };
+    args.session.put_into(&mut loose)?;
+    if args.session.is_given() && !loose.session_key_has_id {
+        return Err(Usage("--session-key-id is needed with this session key".to_owned()).into());
+    }
+    if let Some(file) = &args.certificate {
+        loose.certificate = Some(match args::read_object(file)? {
+            Object::Certificates(certificates) => certificates::path_of(certificates)?,
+            Object::Path(path) => path,
+            other => {
+                return Err(Usage(format!(
+                    "{}: certificate needed, not a {}",
+                    report::path(file),
+                    other.word()
+                ))
+                .into());
+            }
+        });
+    }
+    Ok(Node::Loose(Box::new(loose)))
+}
+
+/// Whom to seal for; with explicit files, the one that the parameters are of.
+fn recipients(args: &Args, node: &Node) -> anyhow::Result<Vec<String>> {
+    match node.directory() {
+        None => Ok(vec![String::new()]),
+        Some(_) if args.to.is_empty() => Err(Usage("-t PEER is needed".to_owned()).into()),
+        Some(directory) => {
+            let mut ids = Vec::new();
+            for peer in &args.to {
+                let id = directory.find_peer(peer)?.id.to_string();
+                if ids.contains(&id) {
+                    return Err(Usage(format!("-t {peer}: the same peer twice")).into());
+                }
+                ids.push(id);
+            }
+            Ok(ids)
+        }
+    }
+}
+
+/// The media type, with the file's name if it is to be told.
+fn media_type(args: &Args) -> anyhow::Result<String> {
+    let told = match (&args.name, &args.file) {
+        (Some(name), _) => Some(name.clone()),
+        (None, Some(file)) if args.keep_name && file.as_os_str() != "-" => file
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned()),
+        _ if args.keep_name => {
+            return Err(Usage("--keep-name needs a FILE; --name gives one".to_owned()).into());
+        }
+        _ => None,
+    };
+    match told {
+        Some(told) => {
+            let safe = name::safe(&told)
+                .ok_or_else(|| Usage(format!("{told:?} cannot be the name of a file")))?;
+            Ok(name::with_name(&args.media_type, &safe))
+        }
+        None => Ok(args.media_type.clone()),
+    }
+}
+
+fn check_ttl(ttl: SignedDuration) -> anyhow::Result<()> {
+    if ttl > SignedDuration::from_secs(i64::from(limits::MAX_TTL)) || ttl <= SignedDuration::ZERO {
+        return Err(Usage("--ttl must be over 0 and at most 180d".to_owned()).into());
+    }
+    Ok(())
+}
+
+fn seal_for(node: &Node, peer: &str, content: Buffer, draft: &Draft<'_>) -> anyhow::Result<Sent> {
+    let sent = send::parcel(node.keyring(), peer, content, draft)?;
+    if let Some(at) = sent.cut_to {
+        report::warn(&format!(
+            "the parcel's life is cut to {at}, when a certificate of its path ends"
+        ));
+    }
+    report::event(
+        "sealed",
+        &[
+            ("id", &sent.fields.id),
+            ("to", &sent.fields.recipient.to_string()),
+            ("expiry", &sent.fields.expiry().to_string()),
+        ],
+    );
+    Ok(sent)
+}
+
+fn write(args: &Args, node: &Node, parcels: &[Sent]) -> anyhow::Result<()> {
+    let armored: Vec<String> = if args.armor {
+        parcels
+            .iter()
+            .map(|sent| pem::encode(pem::PARCEL, sent.parcel.as_slice()))
+            .collect()
+    } else {
+        Vec::new()
+    };
+    let parts: Vec<&[u8]> = if args.armor {
+        armored.iter().map(String::as_bytes).collect()
+    } else {
+        parcels.iter().map(|sent| sent.parcel.as_slice()).collect()
+    };
+    let Some(dir) = &args.directory else {
+        return args.output.write(
+            &parts,
+            if args.armor {
+                Form::Text
+            } else {
+                Form::Binary("a parcel")
+            },
+        );
+    };
+    for (sent, part) in parcels.iter().zip(parts) {
+        write_into(dir, node, sent, part, args.output.force())?;
+    }
+    Ok(())
+}
+
+/// Writes a parcel under the name that its facts give it.
+fn write_into(
+    dir: &Path,
+    node: &Node,
+    sent: &Sent,
+    octets: &[u8],
+    force: bool,
+) -> anyhow::Result<()> {
+    let sender = node
+        .keyring()
+        .node()
+        .map(|id| id.to_string())
+        .unwrap_or_default();
+    let id = sha256(sent.fields.id.as_bytes());
+    let name = format!(
+        "{}.{sender}.{}.{}",
+        sent.fields.recipient,
+        Hex(&id),
+        Kind::Parcel.word()
+    );
+    files::write_into(dir, &name, &[octets], force)?;
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! relay-verify: checks messages as a courier or gateway must, without opening them.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde_json::{Value, json};
+
+use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, Talk, TrustFiles};
+use relaynet::cli::clock::Clock;
+use relaynet::cli::exit::Usage;
+use relaynet::cli::inputs::Objects;
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, files, report};
+use relaynet::describe;
+use relaynet::pki::{IdentityKey, Trust};
+use relaynet::verify::{self, Authorized, Judge};
+
+/// Check messages and certificates as a courier or gateway must, without opening them
+#[derive(Debug, Parser)]
+#[command(name = "relay-verify", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    inputs: Objects,
+    #[command(flatten)]
+    node: NodeDir,
+    #[command(flatten)]
+    trust: TrustFiles,
+    #[command(flatten)]
+    identity: IdentityKeyFile,
+    /// Print a line of JSON for each object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    clock: Clock,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(run)
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    let judge = judge(args)?;
+    args.inputs.each(|object, place| {
+        let verdict = verify::object(object, &judge)?;
+        let label = place.label();
+        if args.json {
+            let mut line =
+                json!({ "v": describe::VERSION, "input": place.input, "index": place.index });
+            if let (Value::Object(line), Value::Object(facts)) = (&mut line, verdict.to_json()) {
+                line.extend(facts);
+            }
+            files::print(&line.to_string())?;
+        } else {
+            files::print(&report::escaped(&format!("{label}: {verdict}")))?;
+        }
+        for warning in &verdict.warnings {
+            report::warn(&format!("{label}: {warning}"));
+        }
+        match verdict.authorized {
+            Authorized::No(error) => Err(error.into()),
+            Authorized::Yes | Authorized::NotShown => Ok(()),
+        }
+    })
+}
+
+/// What is trusted: the files named, else the node, else nothing, as a courier has it.
+fn judge(args: &Args) -> anyhow::Result<Judge> {
+    if args.trust.is_given() || args.identity.is_given() {
+        args.node.refuse("--trust and --identity-key")?;
+        let mut trust = args.trust.trust()?;
+        let mut recipient = args.trust.recipient();
+        if let Some(pkcs8) = args.identity.read()? {
+            let own = IdentityKey::from_pkcs8(pkcs8.as_bytes())?;
+            recipient = recipient.or(Some(own.id()));
+            trust.keys.push(own.public().clone());
+        }
+        let now = args.clock.now(None)?;
+        let window = args.clock.window(now, None);
+        return Ok(Judge {
+            trust,
+            must_be_trusted: true,
+            chain: args.trust.chain()?,
+            recipient,
+            accepts_anybody: None,
+            window,
+            now,
+        });
+    }
+    let node = args.node.open_if_any()?;
+    let config = node.as_ref().map(relaynet::node::Directory::config);
+    // Nothing of the node changes, so any time may be asked about.
+    let now = args.clock.now(None)?;
+    let window = args.clock.window(now, config);
+    let mut trust = Trust::default();
+    let mut accepts_anybody = None;
+    if let Some(node) = &node {
+        trust.keys.push(node.public().clone());
+        for peer in node.peers()? {
+            trust.keys.push(node.identity_of(peer.id)?);
+        }
+        accepts_anybody = node.config().address().map(|_| node.id());
+    }
+    if args.trust.recipient().is_some() && node.is_none() {
+        return Err(Usage("--recipient goes with --trust or a node".to_owned()).into());
+    }
+    Ok(Judge {
+        trust,
+        must_be_trusted: false,
+        chain: args.trust.chain()?,
+        recipient: args.trust.recipient(),
+        accepts_anybody,
+        window,
+        now,
+    })
+}

@@ -1,0 +1,361 @@
+//! Groups of options that several programs have.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::exit::Usage;
+use super::report::{self, Verbosity};
+use crate::asn1::pem;
+use crate::crypto::Secret;
+use crate::disk::{Role, files};
+use crate::message::Object;
+use crate::node::loose::{Params, ReadSessionKey};
+use crate::node::{self, Directory, Keyring, Loose, certificates, key_file};
+use crate::pki::{NodeId, Trust};
+use crate::ramf::limits;
+use crate::session::KeyId;
+
+/// The longest file with keys, certificates or parameters, in octets.
+pub const MAX_PARAMS_LEN: usize = 256 * 1024;
+
+/// Where the node of the user `relay` is, which services run as.
+const SYSTEM_NODE: &str = "/var/lib/relay";
+
+/// What every program's arguments tell.
+pub trait Common {
+    /// How much is to be said.
+    fn verbosity(&self) -> Verbosity;
+}
+
+/// `-q` and `-v`.
+#[derive(Debug, clap::Args)]
+pub struct Talk {
+    /// Report errors only
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Report every change of state
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+impl Talk {
+    /// How much is to be said.
+    #[must_use]
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        }
+    }
+}
+
+/// `-N`.
+#[derive(Debug, clap::Args)]
+pub struct NodeDir {
+    /// The node directory [default: `$RELAY_NODE`, else ~/.relay]
+    #[arg(short = 'N', long, value_name = "DIR")]
+    node: Option<PathBuf>,
+}
+
+impl NodeDir {
+    /// The directory: the option's, the environment's, or the user's own.
+    ///
+    /// # Errors
+    /// When there is nothing to go by.
+    pub fn path(&self) -> anyhow::Result<PathBuf> {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        if let Some(dir) = self
+            .node
+            .clone()
+            .or_else(|| set("RELAY_NODE").map(PathBuf::from))
+        {
+            return Ok(dir);
+        }
+        if set("LOGNAME")
+            .or_else(|| set("USER"))
+            .is_some_and(|user| user == "relay")
+        {
+            return Ok(PathBuf::from(SYSTEM_NODE));
+        }
+        let home =
+            set("HOME").ok_or_else(|| Usage("-N is needed where HOME is not set".to_owned()))?;
+        Ok(Path::new(&home).join(".relay"))
+    }
+
+    /// Whether the option was given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// Opens the node.
+    ///
+    /// # Errors
+    /// When there is none, or it is not right.
+    pub fn open(&self) -> anyhow::Result<Directory> {
+        Ok(Directory::open(&self.path()?)?)
+    }
+
+    /// The node, unless nobody named one and there is none where it would be by itself.
+    ///
+    /// # Errors
+    /// When there is one that is not right, or that was named and is not there.
+    pub fn open_if_any(&self) -> anyhow::Result<Option<Directory>> {
+        let named =
+            self.is_given() || std::env::var_os("RELAY_NODE").is_some_and(|dir| !dir.is_empty());
+        match self.path().and_then(|path| Ok(Directory::open(&path)?)) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(error) if named => Err(error),
+            Err(error) if matches!(error.downcast_ref(), Some(node::Error::NotANode(_))) => {
+                Ok(None)
+            }
+            Err(error) if error.is::<Usage>() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Refuses `-N` beside explicit files, of which nothing is looked up in a node.
+    ///
+    /// # Errors
+    /// A [`Usage`] error.
+    pub fn refuse(&self, beside: &str) -> anyhow::Result<()> {
+        if self.is_given() {
+            return Err(Usage(format!("-N has no place beside {beside}")).into());
+        }
+        Ok(())
+    }
+}
+
+/// `--session-key` and `--session-key-id`.
+#[derive(Debug, clap::Args)]
+pub struct SessionKeyFile {
+    /// Our private session key (PKCS#8, PEM or DER)
+    #[arg(long, value_name = "FILE")]
+    session_key: Option<PathBuf>,
+    /// The id of that key, in hexadecimal
+    #[arg(long, value_name = "HEX", requires = "session_key")]
+    session_key_id: Option<KeyId>,
+}
+
+impl SessionKeyFile {
+    /// Whether a key is given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.session_key.is_some()
+    }
+
+    /// Reads the key; with it, whether it has an id.
+    ///
+    /// # Errors
+    /// When it cannot be read, others can read it, or it is malformed.
+    pub fn read(&self) -> anyhow::Result<Option<(crate::session::PrivateSessionKey, bool)>> {
+        let Some(path) = &self.session_key else {
+            return Ok(None);
+        };
+        let name = || report::path(path);
+        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN).with_context(name)?;
+        let (key, _, has_id) =
+            key_file::private_from_text(&text, self.session_key_id.clone()).with_context(name)?;
+        Ok(Some((key, has_id)))
+    }
+
+    /// Puts the key into a loose node.
+    ///
+    /// # Errors
+    /// As [`SessionKeyFile::read`].
+    pub fn put_into(&self, loose: &mut Loose) -> anyhow::Result<()> {
+        let Some(path) = &self.session_key else {
+            return Ok(());
+        };
+        let name = || report::path(path);
+        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN).with_context(name)?;
+        let id = self.session_key_id.clone();
+        let (_, _, has_id) = key_file::private_from_text(&text, id.clone()).with_context(name)?;
+        loose.session_key_has_id = has_id;
+        let read: ReadSessionKey =
+            Box::new(move || Ok(key_file::private_from_text(&text, id.clone())?.0));
+        loose.session_key = Some(read);
+        Ok(())
+    }
+}
+
+/// `--identity-key`.
+#[derive(Debug, clap::Args)]
+pub struct IdentityKeyFile {
+    /// Our private identity key (PKCS#8, PEM or DER)
+    #[arg(long, value_name = "FILE")]
+    identity_key: Option<PathBuf>,
+}
+
+impl IdentityKeyFile {
+    /// Whether a key is given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.identity_key.is_some()
+    }
+
+    /// Reads the key, as PKCS#8.
+    ///
+    /// # Errors
+    /// When it cannot be read, others can read it, or it is no identity key.
+    pub fn read(&self) -> anyhow::Result<Option<Secret>> {
+        let Some(path) = &self.identity_key else {
+            return Ok(None);
+        };
+        let name = || report::path(path);
+        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN).with_context(name)?;
+        let (pkcs8, _) = pem::private_key(&text).with_context(name)?;
+        crate::pki::IdentityKey::from_pkcs8(&pkcs8).with_context(name)?;
+        Ok(Some(Secret::from(pkcs8)))
+    }
+}
+
+/// `--trust`, `--chain` and `--recipient`.
+#[derive(Debug, clap::Args)]
+pub struct TrustFiles {
+    /// Trust these certificates or public keys, and nothing else
+    #[arg(long, value_name = "FILE")]
+    trust: Vec<PathBuf>,
+    /// Certificates that may be needed to find a path
+    #[arg(long, value_name = "FILE")]
+    chain: Vec<PathBuf>,
+    /// The node id that messages must be for
+    #[arg(long, value_name = "ID")]
+    recipient: Option<NodeId>,
+}
+
+impl TrustFiles {
+    /// Whether anything to trust is given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        !self.trust.is_empty()
+    }
+
+    /// Whom messages must be for.
+    #[must_use]
+    pub fn recipient(&self) -> Option<NodeId> {
+        self.recipient
+    }
+
+    /// Whether a chain or recipient is given, which only explicit files need.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.chain.is_empty() || self.recipient.is_some()
+    }
+
+    /// Reads what is trusted.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or has neither certificates nor keys.
+    pub fn trust(&self) -> anyhow::Result<Trust> {
+        let mut trust = Trust::default();
+        for path in &self.trust {
+            match read_object(path)? {
+                Object::Certificates(certificates) => trust.certificates.extend(certificates),
+                object => {
+                    if let Some(key) = object.identity_key() {
+                        trust.keys.push(key.clone());
+                    } else {
+                        let text = format!(
+                            "{}: a {} cannot be trusted",
+                            report::path(path),
+                            object.word()
+                        );
+                        return Err(Usage(text).into());
+                    }
+                }
+            }
+        }
+        Ok(trust)
+    }
+
+    /// Reads the certificates that may be needed.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or has other things than certificates.
+    pub fn chain(&self) -> anyhow::Result<Vec<crate::pki::Certificate>> {
+        let mut chain = Vec::new();
+        for path in &self.chain {
+            let name = || report::path(path);
+            let octets = files::read(path, Role::Input, MAX_PARAMS_LEN).with_context(name)?;
+            chain.extend(certificates::certificates_from_octets(&octets).with_context(name)?);
+        }
+        Ok(chain)
+    }
+
+    /// Puts all of it into a loose node.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn put_into(&self, loose: &mut Loose) -> anyhow::Result<()> {
+        loose.trust = self.trust()?;
+        loose.chain = self.chain()?;
+        loose.recipient = self.recipient;
+        Ok(())
+    }
+}
+
+/// Reads an object of this network from a file that an option names.
+///
+/// # Errors
+/// When it cannot be read or is none.
+pub fn read_object(path: &Path) -> anyhow::Result<Object> {
+    let name = || report::path(path);
+    let octets = files::read(path, Role::Input, limits::MAX_MESSAGE_LEN).with_context(name)?;
+    Object::parse(&octets).with_context(name)
+}
+
+/// Reads the parameters that an option names.
+///
+/// # Errors
+/// When they cannot be read or are something else.
+pub fn read_params(path: &Path) -> anyhow::Result<Params> {
+    match read_object(path)? {
+        Object::NodeConnectionParams(params) => Ok(Params::Internet(params)),
+        Object::PrivateEndpointConnectionParams(params) => Ok(Params::Private(params)),
+        other => {
+            let text = format!(
+                "{}: connection parameters needed, not a {}",
+                report::path(path),
+                other.word()
+            );
+            Err(Usage(text).into())
+        }
+    }
+}
+
+/// A node directory, or explicit files in its place.
+pub enum Node {
+    /// A node directory.
+    Directory(Directory),
+    /// Explicit files.
+    Loose(Box<Loose>),
+}
+
+impl Node {
+    /// What a program that seals or opens needs of it.
+    #[must_use]
+    pub fn keyring(&self) -> &dyn Keyring {
+        match self {
+            Self::Directory(directory) => directory,
+            Self::Loose(loose) => &**loose,
+        }
+    }
+
+    /// The node directory, if it is one.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Directory> {
+        match self {
+            Self::Directory(directory) => Some(directory),
+            Self::Loose(_) => None,
+        }
+    }
+
+    /// The settings, if it is a directory.
+    #[must_use]
+    pub fn config(&self) -> Option<&crate::node::Config> {
+        self.directory().map(Directory::config)
+    }
+}

@@ -1,0 +1,67 @@
+//! The only place that reads the clock.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::report;
+use crate::node::config::parse_duration;
+use crate::node::{self, Config};
+use crate::pki::Window;
+
+/// How much clocks may differ unless something else is said.
+const DEFAULT_DRIFT: SignedDuration = SignedDuration::from_hours(2);
+
+/// `--now`, for programs that do not judge what others made.
+#[derive(Debug, clap::Args)]
+pub struct Now {
+    /// Take this for the time (RFC 3339) instead of the clock's
+    #[arg(long, value_name = "TIME", env = "RELAY_NOW", hide_env = true)]
+    now: Option<Timestamp>,
+}
+
+/// `--now` and `--clock-drift`, for programs that judge what others made.
+#[derive(Debug, clap::Args)]
+pub struct Clock {
+    #[command(flatten)]
+    now: Now,
+    /// Allow for clocks that differ by this much [default: 2h]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    clock_drift: Option<SignedDuration>,
+}
+
+impl Now {
+    /// The time, for a program that may not change a node, or for a node that allows it.
+    ///
+    /// # Errors
+    /// [`node::Error::TestClock`] when another time than the clock's is given and `changes` is the
+    /// config of a node that does not allow it.
+    pub fn get(&self, changes: Option<&Config>) -> Result<Timestamp, node::Error> {
+        let Some(now) = self.now else {
+            return Ok(Timestamp::now());
+        };
+        if changes.is_some_and(|config| !config.allows_test_clock()) {
+            return Err(node::Error::TestClock);
+        }
+        report::note(&format!("the time is taken to be {now}"));
+        Ok(now)
+    }
+}
+
+impl Clock {
+    /// The time; see [`Now::get`].
+    ///
+    /// # Errors
+    /// As [`Now::get`].
+    pub fn now(&self, changes: Option<&Config>) -> Result<Timestamp, node::Error> {
+        self.now.get(changes)
+    }
+
+    /// The instants that things are judged at: the option beats the config.
+    #[must_use]
+    pub fn window(&self, now: Timestamp, config: Option<&Config>) -> Window {
+        let drift = self
+            .clock_drift
+            .or_else(|| config.and_then(Config::clock_drift))
+            .unwrap_or(DEFAULT_DRIFT);
+        Window::new(now, drift)
+    }
+}

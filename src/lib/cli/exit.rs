@@ -1,0 +1,345 @@
+//! Exit statuses: those of sysexits(3), and three of our own. This is the only place that knows
+//! which error has which.
+
+use std::process::ExitCode;
+
+use crate::disk::{self, Doing, Role};
+use crate::message::stream::StreamError;
+use crate::{asn1, cms, message, node, pki, ramf, session};
+
+/// An exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status(u8);
+
+impl Status {
+    /// Done, all of it.
+    pub const OK: Self = Self(0);
+    /// The command line is wrong.
+    pub const USAGE: Self = Self(64);
+    /// Malformed, over a limit, badly signed, or not to be decrypted.
+    pub const DATA: Self = Self(65);
+    /// A named input is missing, unreadable or empty.
+    pub const NO_INPUT: Self = Self(66);
+    /// A peer, recipient, session key or message id is not known to this node.
+    pub const NO_USER: Self = Self(67);
+    /// A bug in these programs.
+    pub const SOFTWARE: Self = Self(70);
+    /// An output exists or cannot be created, or a key would be replaced.
+    pub const CANT_CREATE: Self = Self(73);
+    /// Reading or writing failed; the disk is full.
+    pub const IO: Self = Self(74);
+    /// Another try may succeed.
+    pub const TEMP_FAIL: Self = Self(75);
+    /// The sender is not authorized by the recipient.
+    pub const NO_PERMISSION: Self = Self(77);
+    /// The node directory is unusable, or keys can be read by others.
+    pub const CONFIG: Self = Self(78);
+    /// The message or a certificate has expired.
+    pub const EXPIRED: Self = Self(80);
+    /// Dated in the future, beyond the allowed clock drift.
+    pub const EARLY: Self = Self(81);
+    /// Already received.
+    pub const SEEN: Self = Self(82);
+    /// Nobody reads what is written any more: what the shell shows of SIGPIPE.
+    pub const BROKEN_PIPE: Self = Self(141);
+
+    /// The number.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self.0
+    }
+
+    /// Whether another try may succeed without anything being changed.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::IO | Self::TEMP_FAIL | Self::EARLY)
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status.0)
+    }
+}
+
+/// A failure that was reported where it happened; only its status is left to give.
+#[derive(Debug, thiserror::Error)]
+#[error("exit status {}", .0.0)]
+pub struct Reported(pub Status);
+
+/// A command line that clap could not find fault with.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// An input that has no octets.
+#[derive(Debug, thiserror::Error)]
+#[error("empty")]
+pub struct Empty;
+
+/// Content that a terminal should not get.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is not written to a terminal")]
+pub struct ForTerminal(pub &'static str);
+
+/// The status that an error ends a program with.
+#[must_use]
+pub fn status(error: &anyhow::Error) -> Status {
+    error.chain().find_map(of_cause).unwrap_or(Status::SOFTWARE)
+}
+
+fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
+    if let Some(Reported(status)) = cause.downcast_ref() {
+        return Some(*status);
+    }
+    if cause.is::<Usage>() || cause.is::<ForTerminal>() {
+        return Some(Status::USAGE);
+    }
+    if cause.is::<Empty>() {
+        return Some(Status::NO_INPUT);
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_disk(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_node(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_message(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_ramf(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_session(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_cms(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_pki(error));
+    }
+    if cause.is::<asn1::Error>() {
+        return Some(Status::DATA);
+    }
+    cause.downcast_ref().map(|error| match error {
+        StreamError::Read(_) => Status::IO,
+        StreamError::Message(error) => of_message(error),
+    })
+}
+
+fn of_disk(error: &disk::Error) -> Status {
+    use std::io::ErrorKind;
+    if error.is_broken_pipe() {
+        return Status::BROKEN_PIPE;
+    }
+    let is_full = matches!(
+        error.io_kind(),
+        Some(
+            ErrorKind::StorageFull
+                | ErrorKind::QuotaExceeded
+                | ErrorKind::FileTooLarge
+                | ErrorKind::OutOfMemory
+        )
+    ) || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+    match (error, error.role()) {
+        (disk::Error::Exists { .. }, _) | (disk::Error::NotRegular { .. }, Role::Output) => {
+            Status::CANT_CREATE
+        }
+        (disk::Error::NotRegular { .. }, Role::Input | Role::Keys) => Status::NO_INPUT,
+        (disk::Error::Exposed { .. } | disk::Error::NotRegular { .. }, _)
+        | (disk::Error::TooLarge { .. }, Role::Node) => Status::CONFIG,
+        (disk::Error::TooLarge { .. }, _) => Status::DATA,
+        _ if is_full => Status::IO,
+        (_, Role::Input | Role::Keys) => match error.doing() {
+            Some(Doing::Read) if error.io_kind() != Some(ErrorKind::IsADirectory) => Status::IO,
+            _ => Status::NO_INPUT,
+        },
+        (_, Role::Output) => match error.doing() {
+            Some(Doing::Write | Doing::Sync) => Status::IO,
+            _ => Status::CANT_CREATE,
+        },
+        (_, Role::Node) => match error.doing() {
+            Some(Doing::Write | Doing::Sync | Doing::Read) => Status::IO,
+            _ => Status::CONFIG,
+        },
+        (_, Role::Spool) => Status::IO,
+    }
+}
+
+fn of_node(error: &node::Error) -> Status {
+    use node::Error as E;
+    match error {
+        E::NotANode(_)
+        | E::Version { .. }
+        | E::Config { .. }
+        | E::Damaged { .. }
+        | E::TestClock => Status::CONFIG,
+        E::Setting { .. } | E::PeerName(_) | E::Needs(_) => Status::USAGE,
+        E::UnknownPeer(_)
+        | E::AmbiguousPeer(_)
+        | E::NoSessionKey(_)
+        | E::UnknownSessionKey(_)
+        | E::ForAnotherNode(_) => Status::NO_USER,
+        E::NodeExists(_) | E::NameTaken { .. } | E::NamedAlready(_) | E::Pinned(_) => {
+            Status::CANT_CREATE
+        }
+        E::NotAuthorized(_) | E::ForeignAuthorization => Status::NO_PERMISSION,
+        E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. } => Status::EXPIRED,
+        E::Seen => Status::SEEN,
+        E::Import(_) | E::Expectation { .. } | E::NotImportable(_) | E::Asn1(_) => Status::DATA,
+        E::Disk(error) => of_disk(error),
+        E::Pki(error) => of_pki(error),
+        E::Session(error) => of_session(error),
+        E::Ramf(error) => of_ramf(error),
+        E::Message(error) => of_message(error),
+    }
+}
+
+fn of_message(error: &message::Error) -> Status {
+    match error {
+        message::Error::Ramf(error) => of_ramf(error),
+        message::Error::Pki(error) => of_pki(error),
+        message::Error::Session(error) => of_session(error),
+        message::Error::MediaType => Status::USAGE,
+        message::Error::Malformed { .. }
+        | message::Error::Unknown
+        | message::Error::Framing
+        | message::Error::Truncated
+        | message::Error::Pem
+        | message::Error::NotVerifiable(_)
+        | message::Error::Lacks { .. }
+        | message::Error::Signature(_) => Status::DATA,
+    }
+}
+
+fn of_ramf(error: &ramf::Error) -> Status {
+    match error {
+        ramf::Error::Cms(error) => of_cms(error),
+        ramf::Error::Pki(error) => of_pki(error),
+        ramf::Error::Expired(_) => Status::EXPIRED,
+        ramf::Error::Early(_) => Status::EARLY,
+        ramf::Error::Recipient(_) => Status::NO_USER,
+        ramf::Error::Unauthorized { .. } => Status::NO_PERMISSION,
+        ramf::Error::NotRamf
+        | ramf::Error::FormerFormat
+        | ramf::Error::Version(_)
+        | ramf::Error::Kind { .. }
+        | ramf::Error::TooLong { .. }
+        | ramf::Error::Field { .. }
+        | ramf::Error::Ttl(_)
+        | ramf::Error::Address => Status::DATA,
+    }
+}
+
+fn of_session(error: &session::Error) -> Status {
+    match error {
+        session::Error::Crypto(_) => Status::SOFTWARE,
+        session::Error::Cms(error) => of_cms(error),
+        session::Error::Key(_)
+        | session::Error::PrivateKey(_)
+        | session::Error::KeyId
+        | session::Error::Payload(_)
+        | session::Error::Undecryptable => Status::DATA,
+    }
+}
+
+fn of_cms(error: &cms::Error) -> Status {
+    match error {
+        cms::Error::Pki(error) => of_pki(error),
+        cms::Error::Crypto(_) => Status::SOFTWARE,
+        cms::Error::Malformed { .. }
+        | cms::Error::Count { .. }
+        | cms::Error::NoSignerCertificate
+        | cms::Error::NoContent
+        | cms::Error::NotASession
+        | cms::Error::Unsupported(_)
+        | cms::Error::Decrypt => Status::DATA,
+    }
+}
+
+fn of_pki(error: &pki::Error) -> Status {
+    match error {
+        pki::Error::NoPath => Status::NO_PERMISSION,
+        pki::Error::Expired { .. } => Status::EXPIRED,
+        pki::Error::Early { .. } => Status::EARLY,
+        pki::Error::Crypto(_) => Status::SOFTWARE,
+        pki::Error::NodeId
+        | pki::Error::Key(_)
+        | pki::Error::PrivateKey(_)
+        | pki::Error::Certificate(_)
+        | pki::Error::SignatureAlgorithm
+        | pki::Error::Signature => Status::DATA,
+    }
+}
+
+/// What the user can do about an error, where there is something.
+#[must_use]
+pub fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(hint_for)
+}
+
+fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    use node::Error as E;
+    if let Some(error) = cause.downcast_ref::<disk::Error>() {
+        return hint_for_disk(error);
+    }
+    if cause.is::<ForTerminal>() {
+        return Some("-o FILE stores it, -o - writes it all the same".to_owned());
+    }
+    let text = match cause.downcast_ref::<E>() {
+        Some(E::Disk(error)) => return hint_for_disk(error),
+        Some(E::Ramf(error) | E::Message(message::Error::Ramf(error))) => {
+            return hint_for_ramf(error);
+        }
+        Some(E::NotANode(_)) => "relay-keygen makes one; -N or RELAY_NODE names another",
+        Some(E::TestClock) => "only a node made with relay-keygen --set clock=test takes it",
+        Some(E::UnknownPeer(_)) => {
+            "relay-peers lists who is known; relay-import and relay-authorize add to it"
+        }
+        Some(E::AmbiguousPeer(_)) => "give more digits, or a name",
+        Some(E::NameTaken { .. }) => {
+            "choose another name, or rename that peer with relay-peers --rename"
+        }
+        Some(E::NamedAlready(_)) => "relay-peers --rename changes it",
+        Some(E::NotAuthorized(_)) => {
+            "send them what relay-export prints, and import what their relay-authorize makes of it"
+        }
+        Some(E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. }) => {
+            "ask them for new connection parameters (relay-authorize), and import those"
+        }
+        Some(E::NoSessionKey(_)) => "import connection parameters of theirs",
+        Some(E::UnknownSessionKey(_)) => {
+            "it was deleted, or is another node's: let the sender import new connection parameters"
+        }
+        Some(E::Seen) => "--again opens it once more, while its session key exists",
+        Some(E::Pinned(_)) => "--replace takes it all the same; first make sure that it is genuine",
+        Some(E::Expectation { .. }) => {
+            "the file was damaged or exchanged on its way: get it again, over an authentic channel"
+        }
+        _ => return cause.downcast_ref::<ramf::Error>().and_then(hint_for_ramf),
+    };
+    Some(text.to_owned())
+}
+
+fn hint_for_ramf(error: &ramf::Error) -> Option<String> {
+    match error {
+        ramf::Error::Expired(_) => {
+            Some("ask the sender for a new one, or check this clock".to_owned())
+        }
+        ramf::Error::Early(_) => Some("check this clock; --clock-drift allows for more".to_owned()),
+        _ => None,
+    }
+}
+
+fn hint_for_disk(error: &disk::Error) -> Option<String> {
+    match error {
+        disk::Error::Exposed { path, .. } => {
+            Some(format!("chmod 600 {}", super::report::path(path)))
+        }
+        disk::Error::Exists {
+            role: Role::Output, ..
+        } => Some("-f replaces it".to_owned()),
+        _ => None,
+    }
+}

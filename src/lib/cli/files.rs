@@ -1,0 +1,188 @@
+//! Where results go: standard output, a file, or a directory.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::exit::ForTerminal;
+use super::report;
+use crate::disk::publish::{self, Existing, Manner, Mode};
+
+/// `-o` and `-f`.
+#[derive(Debug, clap::Args)]
+pub struct Output {
+    /// Write to FILE, which appears only when it is complete
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace FILE if it exists
+    #[arg(short, long)]
+    force: bool,
+}
+
+/// What is written, which decides whether a terminal gets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Text of our own.
+    Text,
+    /// Octets for programs; the word for them.
+    Binary(&'static str),
+    /// Octets from somebody else: text is shown if it is harmless.
+    Content,
+}
+
+impl Output {
+    /// The file, unless it is standard output.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.output
+            .as_deref()
+            .filter(|path| path.as_os_str() != "-")
+    }
+
+    /// Whether results in a directory may replace others.
+    #[must_use]
+    pub fn force(&self) -> bool {
+        self.force
+    }
+
+    /// Writes a result.
+    ///
+    /// # Errors
+    /// When it cannot be written, the file exists and is not to be replaced, or it is not for a
+    /// terminal.
+    pub fn write(&self, parts: &[&[u8]], form: Form) -> anyhow::Result<()> {
+        let Some(file) = self.file() else {
+            if self.output.is_none() && std::io::stdout().is_terminal() {
+                check_for_terminal(parts, form)?;
+            }
+            return write_stdout(parts);
+        };
+        let existing = if self.force {
+            Existing::Replace
+        } else {
+            Existing::Refuse
+        };
+        let published = publish::publish(file, parts, &Manner::output(existing));
+        published.with_context(|| report::path(file))?;
+        Ok(())
+    }
+
+    /// Checks, before anything is done, that the file can be written as far as one can tell.
+    ///
+    /// # Errors
+    /// When it exists and is not to be replaced, or the result is not for a terminal.
+    pub fn check(&self, form: Form) -> anyhow::Result<()> {
+        match self.file() {
+            Some(file) if !self.force => {
+                let is_file = std::fs::symlink_metadata(file).is_ok_and(|meta| meta.is_file());
+                if is_file {
+                    let error = crate::disk::Error::Exists {
+                        path: file.to_owned(),
+                        role: crate::disk::Role::Output,
+                    };
+                    return Err(anyhow::Error::new(error).context(report::path(file)));
+                }
+                Ok(())
+            }
+            None if self.output.is_none()
+                && matches!(form, Form::Binary(_))
+                && std::io::stdout().is_terminal() =>
+            {
+                check_for_terminal(&[], form)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_for_terminal(parts: &[&[u8]], form: Form) -> anyhow::Result<()> {
+    match form {
+        Form::Text => Ok(()),
+        Form::Binary(what) => Err(ForTerminal(what).into()),
+        Form::Content => {
+            let text = String::from_utf8(parts.concat());
+            let harmless = text.is_ok_and(|text| {
+                text.chars().all(|character| {
+                    matches!(character, '\n' | '\t') || !report::is_harmful(character)
+                })
+            });
+            if harmless {
+                Ok(())
+            } else {
+                Err(ForTerminal("content that is not plain text").into())
+            }
+        }
+    }
+}
+
+/// Writes to standard output.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_stdout(parts: &[&[u8]]) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    publish::emit(&mut stdout, parts)?;
+    Ok(())
+}
+
+/// Writes a line to standard output.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print(line: &str) -> anyhow::Result<()> {
+    write_stdout(&[line.as_bytes(), b"\n"])
+}
+
+/// Whether standard output is a terminal.
+#[must_use]
+pub fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// Writes a message into a directory under its own name; an identical file there is success.
+///
+/// # Errors
+/// When it cannot be written, or another file has the name and is not to be replaced.
+pub fn write_into(dir: &Path, name: &str, parts: &[&[u8]], force: bool) -> anyhow::Result<PathBuf> {
+    let path = dir.join(name);
+    let existing = if force {
+        Existing::Replace
+    } else {
+        Existing::SameIsSuccess
+    };
+    let manner = Manner::output(existing).mode(Mode::User);
+    publish::publish(&path, parts, &manner).with_context(|| report::path(&path))?;
+    Ok(path)
+}
+
+/// The most files of one name in a directory.
+const MAX_NUMBERED: usize = 10_000;
+
+/// Writes a file into a directory under the name that somebody else gave it: never over another
+/// file, but under `name~2` and so on. An identical file there is success, so that a run that is
+/// repeated leaves no second one.
+///
+/// # Errors
+/// When it cannot be written, or there are too many files of that name.
+pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<PathBuf> {
+    for count in 1..MAX_NUMBERED {
+        let name = if count == 1 {
+            name.to_owned()
+        } else {
+            super::name::numbered(name, count)
+        };
+        let path = dir.join(name);
+        match publish::publish(&path, &[content], &Manner::output(Existing::SameIsSuccess)) {
+            Ok(_) => return Ok(path),
+            Err(crate::disk::Error::Exists { .. } | crate::disk::Error::NotRegular { .. }) => {}
+            Err(error) => return Err(anyhow::Error::new(error).context(report::path(&path))),
+        }
+    }
+    let path = dir.join(name);
+    let error = crate::disk::Error::Exists {
+        path: path.clone(),
+        role: crate::disk::Role::Output,
+    };
+    Err(anyhow::Error::new(error).context(report::path(&path)))
+}

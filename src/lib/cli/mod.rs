@@ -1,0 +1,100 @@
+//! What the programs share: their command lines, inputs, outputs, reports and exit statuses.
+
+pub mod exit;
+pub mod report;
+pub mod args;
+pub mod clock;
+pub mod files;
+pub mod inputs;
+pub mod name;
+pub mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, error::ErrorKind};
+
+use crate::disk::fault;
+use exit::Status;
+
+/// Parses the command line, runs the program, reports its error and picks its exit status.
+pub fn run<A: Parser + args::Common>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
+    let name = A::command().get_name().to_owned();
+    report::set_program(name);
+    forbid_core_dumps();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        report::error(&format!(
+            "a bug in this program, at {place}; please report it"
+        ));
+    }));
+    let result = std::panic::catch_unwind(|| {
+        if let Ok(spec) = std::env::var("RELAY_FAULT")
+            && cfg!(debug_assertions)
+            && let Err(problem) = fault::arm(&spec)
+        {
+            report::error(&problem);
+            return Status::USAGE;
+        }
+        match A::try_parse() {
+            Ok(args) => {
+                report::set_verbosity(args.verbosity());
+                finish(program(&args))
+            }
+            Err(error) => usage(&error),
+        }
+    });
+    result.unwrap_or(Status::SOFTWARE).into()
+}
+
+fn finish(result: anyhow::Result<()>) -> Status {
+    match result {
+        Ok(()) => Status::OK,
+        Err(error) => {
+            let status = exit::status(&error);
+            if status != Status::BROKEN_PIPE && !error.is::<exit::Reported>() {
+                report::failure(None, &error);
+            }
+            status
+        }
+    }
+}
+
+/// Says what is wrong with a command line, or prints the help that it asks for.
+fn usage(error: &clap::Error) -> Status {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        return match files::write_stdout(&[error.render().to_string().as_bytes()]) {
+            Ok(()) => Status::OK,
+            Err(error) => finish(Err(error)),
+        };
+    }
+    let text = error.render().to_string();
+    // clap explains over several lines; the first paragraph is what is wrong.
+    let lines: Vec<&str> = text
+        .lines()
+        .take_while(|line| !line.trim().is_empty())
+        .map(str::trim)
+        .collect();
+    let text = lines.join(" ");
+    report::error(text.strip_prefix("error: ").unwrap_or(&text));
+    report::hint("--help tells the options");
+    Status::USAGE
+}
+
+/// Keys must not be found in a core dump.
+fn forbid_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    // Where this is not allowed there is nothing that could be done about it.
+    let _ = setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    );
+}

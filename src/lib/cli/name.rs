@@ -1,0 +1,215 @@
+//! File names in media types: how a sender passes one on, and what a receiver makes of it.
+//!
+//! A name travels as the `name` parameter (RFC 2045 §5.1), or as `name*` with percent-encoding where
+//! it is not plain ASCII (RFC 8187 §3.2).
+
+use std::fmt::Write as _;
+
+/// The longest name that is used, in octets.
+const MAX_LEN: usize = 200;
+
+/// Characters that need no encoding in `name*` (RFC 8187 §3.2.1, attr-char).
+fn is_attr_char(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&octet)
+}
+
+/// The media type with a file's name as parameter.
+#[must_use]
+pub fn with_name(media_type: &str, name: &str) -> String {
+    let mut text = format!("{media_type}; name");
+    if name.bytes().all(|octet| matches!(octet, 0x20..=0x7e)) {
+        text.push_str("=\"");
+        for character in name.chars() {
+            if matches!(character, '"' | '\\') {
+                text.push('\\');
+            }
+            text.push(character);
+        }
+        text.push('"');
+    } else {
+        text.push_str("*=UTF-8''");
+        for octet in name.bytes() {
+            // Writing to a String cannot fail.
+            let _ = if is_attr_char(octet) {
+                write!(text, "{}", char::from(octet))
+            } else {
+                write!(text, "%{octet:02X}")
+            };
+        }
+    }
+    text
+}
+
+/// A media type without its name, and the name, as the sender gave them.
+#[must_use]
+pub fn split(media_type: &str) -> (String, Option<String>) {
+    let mut parts = parameters(media_type).into_iter();
+    let mut plain = parts.next().unwrap_or_default().trim().to_owned();
+    let mut name = None;
+    for part in parts {
+        let (key, value) = part.split_once('=').unwrap_or((&part, ""));
+        match key.trim().to_ascii_lowercase().as_str() {
+            "name" if name.is_none() => name = Some(unquoted(value.trim())),
+            "name*" => name = decoded(value.trim()).or(name),
+            "name" => {}
+            _ => {
+                plain.push_str("; ");
+                plain.push_str(part.trim());
+            }
+        }
+    }
+    (plain, name)
+}
+
+/// The type and its parameters, split at semicolons outside of quotes.
+fn parameters(media_type: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let (mut quoted, mut escaped) = (false, false);
+    for character in media_type.chars() {
+        match character {
+            ';' if !quoted => {
+                parts.push(String::new());
+                continue;
+            }
+            '"' if !escaped => quoted = !quoted,
+            _ => {}
+        }
+        escaped = quoted && !escaped && character == '\\';
+        if let Some(part) = parts.last_mut() {
+            part.push(character);
+        }
+    }
+    parts
+}
+
+fn unquoted(value: &str) -> String {
+    let Some(inner) = value
+        .strip_prefix('"')
+        .and_then(|value| value.strip_suffix('"'))
+    else {
+        return value.to_owned();
+    };
+    let mut text = String::new();
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => text.extend(characters.next()),
+            other => text.push(other),
+        }
+    }
+    text
+}
+
+/// The text of `UTF-8''percent-encoded`.
+fn decoded(value: &str) -> Option<String> {
+    let (charset, rest) = value.split_once('\'')?;
+    let (_language, encoded) = rest.split_once('\'')?;
+    if !charset.eq_ignore_ascii_case("utf-8") {
+        return None;
+    }
+    let mut octets = Vec::new();
+    let mut rest = encoded.bytes();
+    while let Some(octet) = rest.next() {
+        if octet == b'%' {
+            let digits = [rest.next()?, rest.next()?];
+            let digits = std::str::from_utf8(&digits).ok()?;
+            octets.extend(crate::asn1::hex::parse(digits)?);
+        } else {
+            octets.push(octet);
+        }
+    }
+    String::from_utf8(octets).ok()
+}
+
+/// The name of a file to write for a sender's name: its last component, without what could harm a
+/// terminal, hide the file or leave its directory; `None` when nothing is left.
+#[must_use]
+pub fn safe(name: &str) -> Option<String> {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let visible: String = last
+        .chars()
+        .filter(|character| !super::report::is_harmful(*character))
+        .collect();
+    let mut safe = visible.trim_start_matches('.').trim().to_owned();
+    if safe.len() > MAX_LEN {
+        safe = shortened(&safe, "", MAX_LEN);
+    }
+    (!safe.is_empty()).then_some(safe)
+}
+
+/// The name for the `count`th file that would have this one: `report~2.pdf`.
+#[must_use]
+pub fn numbered(name: &str, count: usize) -> String {
+    shortened(name, &format!("~{count}"), MAX_LEN)
+}
+
+/// `name` with `mark` before its extension, its stem cut so that all of it fits `limit` octets.
+fn shortened(name: &str, mark: &str, limit: usize) -> String {
+    // An extension longer than this is none.
+    let dot = name
+        .rfind('.')
+        .filter(|&at| at > 0 && name.len() - at <= 20);
+    let (stem, extension) = name.split_at(dot.unwrap_or(name.len()));
+    let mut len = limit
+        .saturating_sub(mark.len() + extension.len())
+        .min(stem.len());
+    while !stem.is_char_boundary(len) {
+        len -= 1;
+    }
+    format!("{}{mark}{extension}", &stem[..len])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_comes_back_as_it_was_given() {
+        for name in [
+            "report.pdf",
+            "a \"b\"; c\\d.txt",
+            "résumé – 2.pdf",
+            "100%",
+            "x;y",
+        ] {
+            let typed = with_name("application/pdf; version=1", name);
+            assert!(typed.is_ascii(), "{typed}");
+            assert_eq!(
+                split(&typed),
+                (
+                    "application/pdf; version=1".to_owned(),
+                    Some(name.to_owned())
+                ),
+                "{typed}"
+            );
+        }
+        assert_eq!(split("text/plain"), ("text/plain".to_owned(), None));
+        assert_eq!(split("text/plain; name*=UTF-8''%zz").1, None);
+    }
+
+    #[test]
+    fn no_name_leaves_its_directory_or_hides() {
+        for (name, expected) in [
+            ("/etc/passwd", Some("passwd")),
+            ("..\\..\\x.exe", Some("x.exe")),
+            (".bashrc", Some("bashrc")),
+            ("...", None),
+            ("a/", None),
+            ("", None),
+            ("a\n\x1b[2Jb", Some("a[2Jb")),
+            ("x\u{202e}fdp.exe", Some("xfdp.exe")),
+        ] {
+            assert_eq!(safe(name).as_deref(), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn long_and_repeated_names_keep_their_extension() {
+        let long = format!("{}.pdf", "é".repeat(300));
+        let safe = safe(&long).unwrap();
+        assert!(safe.len() <= MAX_LEN && safe.ends_with("é.pdf"), "{safe}");
+        assert_eq!(numbered("report.pdf", 2), "report~2.pdf");
+        assert_eq!(numbered("README", 3), "README~3");
+        assert!(numbered(&safe, 2).len() <= MAX_LEN);
+    }
+}

@@ -1,0 +1,157 @@
+//! What programs say on standard error: one line for each thing, `program: input: text`.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::exit;
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Only errors.
+    Quiet,
+    /// Warnings and errors.
+    Normal,
+    /// Every event, too.
+    Verbose,
+}
+
+static PROGRAM: OnceLock<String> = OnceLock::new();
+static VERBOSITY: AtomicU8 = AtomicU8::new(Verbosity::Normal as u8);
+
+/// Names the program that speaks.
+pub(super) fn set_program(name: String) {
+    // A second name in one process would be a bug; the first one stays.
+    let _ = PROGRAM.set(name);
+}
+
+/// Says how much is to be said.
+pub(super) fn set_verbosity(verbosity: Verbosity) {
+    VERBOSITY.store(verbosity as u8, Ordering::Relaxed);
+}
+
+fn says(verbosity: Verbosity) -> bool {
+    VERBOSITY.load(Ordering::Relaxed) >= verbosity as u8
+}
+
+/// Writes one line. What cannot be written to standard error cannot be reported anywhere.
+fn line(text: &str) {
+    let program = PROGRAM.get().map_or("relay", String::as_str);
+    let line = format!("{program}: {}\n", escaped(text));
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// Reports an error.
+pub fn error(text: &str) {
+    line(text);
+}
+
+/// Says what the user can do about the error before.
+pub fn hint(text: &str) {
+    line(&format!("hint: {text}"));
+}
+
+/// Warns of something that does not stop the program.
+pub fn warn(text: &str) {
+    if says(Verbosity::Normal) {
+        line(text);
+    }
+}
+
+/// Says something that a user wants to know but did not ask for.
+pub fn note(text: &str) {
+    warn(text);
+}
+
+/// Reports a change of state: `event=NAME key=value …`.
+pub fn event(name: &str, facts: &[(&str, &str)]) {
+    if says(Verbosity::Verbose) {
+        let mut text = format!("event={name}");
+        for (key, value) in facts {
+            let plain = !value.is_empty()
+                && value
+                    .bytes()
+                    .all(|octet| octet.is_ascii_graphic() && octet != b'"' && octet != b'=');
+            // Writing to a String cannot fail.
+            let _ = if plain {
+                write!(text, " {key}={value}")
+            } else {
+                write!(text, " {key}={value:?}")
+            };
+        }
+        line(&text);
+    }
+}
+
+/// Reports a failure, with its input and a hint.
+pub fn failure(input: Option<&str>, error: &anyhow::Error) {
+    let text = text_of(error);
+    match input {
+        Some(input) => line(&format!("{input}: {text}")),
+        None => line(&text),
+    }
+    if says(Verbosity::Normal)
+        && let Some(text) = exit::hint(error)
+    {
+        hint(&text);
+    }
+}
+
+/// The words of an error and of its causes, without those that say the same.
+#[must_use]
+pub fn text_of(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let words = cause.to_string();
+        if text.is_empty() {
+            text = words;
+        } else if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+    }
+    text
+}
+
+/// A path as text, with what is not printable escaped.
+#[must_use]
+pub fn path(path: &Path) -> String {
+    if path.as_os_str().is_empty() {
+        "''".to_owned()
+    } else {
+        escaped(&path.to_string_lossy())
+    }
+}
+
+/// Text without control characters, and without those that reorder what is around them.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_harmful(character) {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// Whether a character could change how a terminal or a log shows what is around it.
+#[must_use]
+pub fn is_harmful(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_untrusted_reaches_a_terminal_raw() {
+        assert_eq!(escaped("a\x1b[2Jb\n\u{202e}é"), "a\\u{1b}[2Jb\\n\\u{202e}é");
+    }
+}

@@ -1,0 +1,10 @@
+//! Every object of this network as JSON and as text; needs no keys, and judges nothing.
+
+mod facts;
+mod text;
+
+pub use facts::{object, peer_session_key};
+pub use text::to_text;
+
+/// The version of the JSON that describes objects.
+pub const VERSION: u32 = 1;

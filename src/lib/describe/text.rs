@@ -1,0 +1,45 @@
+//! Facts as text: a line for each, indented where one has facts of its own.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+/// The facts as lines of `key: value`, each ended; nothing that an object lacks is shown.
+#[must_use]
+pub fn to_text(facts: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    write_map(&mut text, facts, 0);
+    text
+}
+
+fn write_map(text: &mut String, facts: &Map<String, Value>, depth: usize) {
+    for (key, value) in facts {
+        write_value(text, &key.replace('_', " "), value, depth);
+    }
+}
+
+fn write_value(text: &mut String, key: &str, value: &Value, depth: usize) {
+    let indent = "  ".repeat(depth);
+    // Writing to a String cannot fail.
+    let _ = match value {
+        Value::Null => Ok(()),
+        Value::Object(facts) => {
+            let _ = writeln!(text, "{indent}{key}:");
+            write_map(text, facts, depth + 1);
+            Ok(())
+        }
+        Value::Array(values) => {
+            if values.is_empty() {
+                let _ = writeln!(text, "{indent}{key}: none");
+            }
+            for (number, value) in (1..).zip(values) {
+                write_value(text, &format!("{key} {number}"), value, depth);
+            }
+            Ok(())
+        }
+        Value::Bool(true) => writeln!(text, "{indent}{key}: yes"),
+        Value::Bool(false) => writeln!(text, "{indent}{key}: no"),
+        Value::String(words) => writeln!(text, "{indent}{key}: {words}"),
+        Value::Number(number) => writeln!(text, "{indent}{key}: {number}"),
+    };
+}

@@ -1,0 +1,381 @@
+//! Judging objects without opening them, as couriers and gateways do with what passes.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
+use crate::message::{CertificationPath, Error, Item, Object, Registration};
+use crate::pki::{self, Certificate, NodeId, PublicKey, Trust, Window, issuance, path};
+use crate::ramf::{self, Authorization, Kind, SignedMessage, Valid};
+
+/// What is held against an object.
+#[derive(Debug)]
+pub struct Judge {
+    /// Whose keys a path may end with.
+    pub trust: Trust,
+    /// Whether a path must end there: with trust that was named for the purpose. Otherwise the
+    /// certificates of a message may speak for themselves.
+    pub must_be_trusted: bool,
+    /// Certificates that may be needed on the way.
+    pub chain: Vec<Certificate>,
+    /// Whom messages must be for.
+    pub recipient: Option<NodeId>,
+    /// A node that takes messages from anybody.
+    pub accepts_anybody: Option<NodeId>,
+    /// The instants that dates are held against.
+    pub window: Window,
+    /// The time, for what allows no drift.
+    pub now: Timestamp,
+}
+
+/// Whether what an object claims is authorized.
+#[derive(Debug)]
+pub enum Authorized {
+    /// It is.
+    Yes,
+    /// The object alone, with what is trusted, does not show it.
+    NotShown,
+    /// It is not, and why.
+    No(Error),
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Verdict {
+    kind: &'static str,
+    /// Who made it.
+    pub sender: Option<NodeId>,
+    /// Whom it is for.
+    pub recipient: Option<NodeId>,
+    /// Its message id.
+    pub id: Option<String>,
+    /// When it was made, or is valid from.
+    pub date: Option<Timestamp>,
+    /// When it ends.
+    pub expiry: Option<Timestamp>,
+    /// Whether it is authorized.
+    pub authorized: Authorized,
+    /// The nodes of the path that was found, the sender first.
+    pub path: Vec<NodeId>,
+    /// What is odd, though no reason to refuse it.
+    pub warnings: Vec<String>,
+}
+
+impl Verdict {
+    fn new(kind: &'static str) -> Self {
+        Self {
+            kind,
+            sender: None,
+            recipient: None,
+            id: None,
+            date: None,
+            expiry: None,
+            authorized: Authorized::NotShown,
+            path: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// `yes`, `no` or `not shown`.
+    #[must_use]
+    pub fn authorized_word(&self) -> &'static str {
+        match self.authorized {
+            Authorized::Yes => "yes",
+            Authorized::NotShown => "not shown",
+            Authorized::No(_) => "no",
+        }
+    }
+
+    /// The verdict with stable keys.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let text = |node: &Option<NodeId>| node.map(|node| node.to_string());
+        json!({
+            "kind": self.kind,
+            "sender": text(&self.sender),
+            "recipient": text(&self.recipient),
+            "id": self.id,
+            "date": self.date.map(|at| at.to_string()),
+            "expiry": self.expiry.map(|at| at.to_string()),
+            "authorized": self.authorized_word(),
+            "path": self.path.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "warnings": self.warnings,
+        })
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.kind)?;
+        if let Some(sender) = self.sender {
+            write!(formatter, " from {sender}")?;
+        }
+        if let Some(recipient) = self.recipient {
+            write!(formatter, " to {recipient}")?;
+        }
+        write!(formatter, ": authorized: {}", self.authorized_word())
+    }
+}
+
+/// Judges an object.
+///
+/// # Errors
+/// When it is not what it says it is: badly signed, not valid now, for somebody else, or nothing
+/// that can be verified. That its sender is not authorized is a verdict.
+pub fn object(object: Object, judge: &Judge) -> Result<Verdict, Error> {
+    match object {
+        Object::Message(item) => match *item {
+            Item::Pca(pca) => Ok(Verdict {
+                sender: Some(pca.sender),
+                recipient: Some(pca.recipient),
+                id: Some(pca.parcel_id),
+                // It is not signed: it counts with the cargo that brings it.
+                ..Verdict::new(Kind::Pca.word())
+            }),
+            Item::Rotation(rotation) => rotation_verdict(&rotation.path, judge),
+            item => match item.into_message() {
+                Some(message) => message_verdict(message, judge),
+                None => Err(Error::Unknown),
+            },
+        },
+        Object::Certificates(certificates) => {
+            certificates_verdict("certificate", &certificates, judge)
+        }
+        Object::Path(path) => {
+            let certificates: Vec<Certificate> = path.iter().cloned().collect();
+            certificates_verdict("certification-path", &certificates, judge)
+        }
+        Object::PrivateEndpointConnectionParams(params) => {
+            let path = &params.authorization;
+            path.leaf.verify_signature(&params.identity)?;
+            path.leaf.check_dates(&judge.window)?;
+            Ok(Verdict {
+                authorized: Authorized::Yes,
+                path: vec![path.leaf.id(), params.identity.id()],
+                ..leaf_verdict(
+                    "private-endpoint-connection-parameters",
+                    &path.leaf,
+                    params.identity.id(),
+                )
+            })
+        }
+        Object::Registration(registration) => registration_verdict(&registration, judge),
+        Object::RegistrationRequest(request) => request_verdict(&request, judge),
+        Object::RegistrationAuthorization(authorization) => Ok(Verdict {
+            expiry: Some(authorization.expiry),
+            authorized: check_authorization(&authorization, judge)?,
+            ..Verdict::new("registration-authorization")
+        }),
+        other => Err(Error::NotVerifiable(other.word())),
+    }
+}
+
+fn message_verdict(message: SignedMessage, judge: &Judge) -> Result<Verdict, Error> {
+    let valid = Valid::check(message, &judge.window)?;
+    if let Some(recipient) = judge.recipient {
+        valid.check_recipient(recipient)?;
+    }
+    let message = valid.message();
+    let fields = message.fields();
+    let mut verdict = Verdict {
+        sender: Some(message.sender()),
+        recipient: Some(fields.recipient),
+        id: Some(fields.id.clone()),
+        date: Some(fields.date),
+        expiry: Some(fields.expiry()),
+        ..Verdict::new(message.kind().word())
+    };
+    let certificate = message.sender_certificate();
+    if fields.date < certificate.not_before() || fields.date > certificate.not_after() {
+        verdict
+            .warnings
+            .push("dated outside the validity of its sender's certificate".to_owned());
+    }
+    warn_of_long_life(certificate, &mut verdict.warnings);
+
+    if judge.accepts_anybody == Some(fields.recipient) {
+        verdict.authorized = Authorized::Yes;
+        return Ok(verdict);
+    }
+    let own = valid.authorization(&judge.window);
+    let unauthorized = || ramf::Error::Unauthorized {
+        sender: certificate.id(),
+    };
+    match valid.authorization_path(&judge.trust, &judge.chain, &judge.window) {
+        Ok(nodes) => {
+            verdict.authorized = Authorized::Yes;
+            verdict.path = nodes;
+        }
+        Err(error) if judge.must_be_trusted => match error {
+            error @ ramf::Error::Unauthorized { .. } => {
+                verdict.authorized = Authorized::No(error.into());
+            }
+            dates => return Err(dates.into()),
+        },
+        Err(_) => match own {
+            Authorization::Shown => verdict.authorized = Authorized::Yes,
+            Authorization::Refuted => verdict.authorized = Authorized::No(unauthorized().into()),
+            Authorization::NotShown => {
+                verdict
+                    .warnings
+                    .push("nothing shows that the recipient authorized its sender".to_owned());
+            }
+        },
+    }
+    Ok(verdict)
+}
+
+fn certificates_verdict(
+    kind: &'static str,
+    certificates: &[Certificate],
+    judge: &Judge,
+) -> Result<Verdict, Error> {
+    let (leaf, rest) = certificates.split_first().ok_or(Error::Unknown)?;
+    let pool: Vec<Certificate> = rest.iter().chain(&judge.chain).cloned().collect();
+    let mut verdict = Verdict {
+        sender: Some(leaf.id()),
+        date: Some(leaf.not_before()),
+        expiry: Some(leaf.not_after()),
+        ..Verdict::new(kind)
+    };
+    warn_of_long_life(leaf, &mut verdict.warnings);
+    match path::find(leaf, &pool, &judge.trust, &judge.window) {
+        Ok(path) => {
+            verdict.authorized = Authorized::Yes;
+            verdict.recipient = path.nodes.get(1).copied();
+            verdict.path = path.nodes;
+            Ok(verdict)
+        }
+        Err(error @ pki::Error::NoPath) if judge.must_be_trusted => {
+            verdict.authorized = Authorized::No(error.into());
+            Ok(verdict)
+        }
+        Err(pki::Error::NoPath) => {
+            // Without trust that was named, its own signatures and dates are all there is to check.
+            leaf.check_dates(&judge.window)?;
+            let signer = pool
+                .iter()
+                .chain([leaf])
+                .find(|issuer| leaf.names_as_issuer(issuer));
+            if let Some(signer) = signer {
+                leaf.verify_signature(signer.key())?;
+                verdict.recipient = Some(signer.id());
+            }
+            verdict
+                .warnings
+                .push("nothing that is trusted shows who issued it".to_owned());
+            Ok(verdict)
+        }
+        Err(dates) => Err(dates.into()),
+    }
+}
+
+fn rotation_verdict(path: &CertificationPath, judge: &Judge) -> Result<Verdict, Error> {
+    let issuer = path
+        .authorities
+        .iter()
+        .find(|issuer| path.leaf.names_as_issuer(issuer));
+    let issuer = issuer.ok_or(Error::Signature("rotation"))?;
+    path.leaf
+        .verify_signature(issuer.key())
+        .map_err(|_| Error::Signature("rotation"))?;
+    path.leaf.check_dates(&judge.window)?;
+    let is_trusted = trusts(judge, issuer.key());
+    Ok(Verdict {
+        authorized: authorized_if(is_trusted, judge),
+        path: vec![path.leaf.id(), issuer.id()],
+        ..leaf_verdict(Kind::Rotation.word(), &path.leaf, issuer.id())
+    })
+}
+
+fn registration_verdict(registration: &Registration, judge: &Judge) -> Result<Verdict, Error> {
+    registration.verify()?;
+    registration.node.check_dates(&judge.window)?;
+    registration.gateway.check_dates(&judge.window)?;
+    let gateway = registration.gateway.id();
+    Ok(Verdict {
+        authorized: authorized_if(trusts(judge, registration.gateway.key()), judge),
+        path: vec![registration.node.id(), gateway],
+        ..leaf_verdict("registration", &registration.node, gateway)
+    })
+}
+
+fn request_verdict(request: &RegistrationRequest, judge: &Judge) -> Result<Verdict, Error> {
+    request.verify()?;
+    Ok(Verdict {
+        sender: Some(request.node.id()),
+        expiry: Some(request.authorization.expiry),
+        authorized: check_authorization(&request.authorization, judge)?,
+        ..Verdict::new("registration-request")
+    })
+}
+
+/// Checks a gateway's promise to register a node; clock drift does not count here.
+fn check_authorization(
+    authorization: &RegistrationAuthorization,
+    judge: &Judge,
+) -> Result<Authorized, Error> {
+    if authorization.expiry < judge.now {
+        return Err(ramf::Error::Expired(authorization.expiry).into());
+    }
+    let keys = judge
+        .trust
+        .keys
+        .iter()
+        .chain(judge.trust.certificates.iter().map(Certificate::key));
+    let mut failure = None;
+    for key in keys {
+        match authorization.verify(key) {
+            Ok(()) => return Ok(Authorized::Yes),
+            Err(error) => failure = Some(error),
+        }
+    }
+    match failure {
+        Some(error) if judge.must_be_trusted => Err(error),
+        _ => Ok(Authorized::NotShown),
+    }
+}
+
+fn trusts(judge: &Judge, key: &PublicKey) -> bool {
+    judge.trust.keys.contains(key)
+        || judge
+            .trust
+            .certificates
+            .iter()
+            .any(|anchor| anchor.key() == key)
+}
+
+fn authorized_if(is_trusted: bool, judge: &Judge) -> Authorized {
+    match (is_trusted, judge.must_be_trusted) {
+        (true, _) => Authorized::Yes,
+        (false, true) => Authorized::No(pki::Error::NoPath.into()),
+        (false, false) => Authorized::NotShown,
+    }
+}
+
+fn leaf_verdict(kind: &'static str, leaf: &Certificate, issuer: NodeId) -> Verdict {
+    let mut verdict = Verdict {
+        sender: Some(leaf.id()),
+        recipient: Some(issuer),
+        date: Some(leaf.not_before()),
+        expiry: Some(leaf.not_after()),
+        ..Verdict::new(kind)
+    };
+    warn_of_long_life(leaf, &mut verdict.warnings);
+    verdict
+}
+
+fn warn_of_long_life(certificate: &Certificate, warnings: &mut Vec<String>) {
+    let life = certificate
+        .not_after()
+        .duration_since(certificate.not_before());
+    // Whoever counts the last second in has a life of one second more.
+    if life > issuance::MAX_LIFE + SignedDuration::from_secs(1) {
+        warnings.push(format!(
+            "the certificate of {} lasts over 180 days",
+            certificate.id()
+        ));
+    }
+}
