@@ -54,7 +54,9 @@ same() {
 
 here=$(cd "$(dirname "$0")" && pwd)
 file=${1:-$here/$(basename "$0")}
-[ -f "$file" ] && [ -r "$file" ] || die "$file: not a file that can be read"
+if [ ! -f "$file" ] || [ ! -r "$file" ]; then
+    die "$file: not a file that can be read"
+fi
 
 if [ -z "${RELAY_BIN:-}" ]; then
     echo "Building the programs (some minutes, the first time) …"
