@@ -1,0 +1,196 @@
+//! Runs the examples of the pages and of the README, so that what they show works.
+//!
+//! In a page's `.Bd -literal` blocks under EXAMPLES (in relay.7 also TUTORIAL), a line that starts with `$ `
+//! is a command and `> ` continues it; what else stands there is output. In the README the blocks
+//! fenced with the words `sh run` are commands. All commands of a page are one script, in an empty home.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+#[test]
+fn the_examples_of_every_page_work() {
+    let pages = files("man", "1").into_iter().chain(files("man", "7"));
+    let mut failures = Vec::new();
+    for page in pages {
+        let script = script_of_page(&fs::read_to_string(&page).unwrap());
+        if script.is_empty() {
+            failures.push(format!("{}: has no example to run", page.display()));
+        }
+        failures.extend(failure(&page, &script));
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+#[test]
+fn what_the_readme_shows_works() {
+    let readme = root().join("README.md");
+    let Ok(text) = fs::read_to_string(&readme) else {
+        return;
+    };
+    let script = script_of_readme(&text);
+    assert!(
+        !script.is_empty(),
+        "README.md: has no block fenced as ```sh run"
+    );
+    let failure = failure(&readme, &script);
+    assert!(failure.is_none(), "\n{}", failure.unwrap());
+}
+
+#[test]
+fn example_scripts_are_shell() {
+    for script in files("examples", "sh") {
+        let status = Command::new("sh").arg("-n").arg(&script).status().unwrap();
+        assert!(status.success(), "{}", script.display());
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files of a directory with this extension, sorted; none where the directory is missing.
+fn files(dir: &str, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(dir)).into_iter().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    files
+}
+
+/// What went wrong when the script was run.
+fn failure(source: &Path, script: &str) -> Option<String> {
+    let output = run(script, "-eu");
+    if output.status.success() {
+        return None;
+    }
+    let traced = run(script, "-eux"); // once more, since a trace would end up where examples redirect stderr
+    Some(format!(
+        "{}: {}\n--- script\n{script}--- output\n{}--- trace of another run\n{}",
+        source.display(),
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&traced.stderr),
+    ))
+}
+
+/// Runs a script with the programs just built, without any of this process's surroundings.
+fn run(script: &str, options: &str) -> Output {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut path = programs().into_os_string();
+    path.push(":");
+    path.push(env::var_os("PATH").unwrap());
+    Command::new("sh")
+        .args([options, "-c", script])
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", scratch.path())
+        .env("LC_ALL", "C")
+        .current_dir(scratch.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// Where cargo put the programs: above this test's own `deps`.
+fn programs() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    test.parent().and_then(Path::parent).unwrap().to_owned()
+}
+
+fn script_of_page(page: &str) -> String {
+    let mut script = String::new();
+    let (mut in_section, mut in_block, mut in_command) = (false, false, false);
+    for line in page.lines() {
+        if let Some(title) = line.strip_prefix(".Sh ") {
+            in_section = ["EXAMPLES", "TUTORIAL"].contains(&title.trim());
+        } else if line.starts_with(".Bd ") {
+            in_block = line.contains("-literal");
+        } else if line.starts_with(".Ed") {
+            in_block = false;
+        } else if in_section && in_block {
+            let line = plain(line);
+            let command = match line.strip_prefix("> ").or(line.strip_prefix('>')) {
+                Some(rest) if in_command => Some(rest),
+                _ => line.strip_prefix("$ "),
+            };
+            in_command = command.is_some();
+            if let Some(command) = command {
+                script.push_str(command);
+                script.push('\n');
+            }
+        }
+    }
+    script
+}
+
+/// A line of roff as it is shown.
+fn plain(line: &str) -> String {
+    let shown = [
+        ("\\&", ""),
+        ("\\-", "-"),
+        ("\\(aq", "'"),
+        ("\\(dq", "\""),
+        ("\\(ti", "~"),
+        ("\\(ha", "^"),
+        ("\\(ga", "`"),
+        ("\\e", "\\"),
+    ];
+    shown.iter().fold(line.to_owned(), |line, (roff, text)| {
+        line.replace(roff, text)
+    })
+}
+
+fn script_of_readme(readme: &str) -> String {
+    let mut script = String::new();
+    let mut lines = readme.lines();
+    while let Some(line) = lines.next() {
+        let Some(info) = line.trim_start().strip_prefix("```") else {
+            continue;
+        };
+        let run = info.split_whitespace().eq(["sh", "run"]);
+        for line in lines.by_ref().take_while(|line| line.trim_start() != "```") {
+            if run {
+                script.push_str(line.strip_prefix("$ ").unwrap_or(line));
+                script.push('\n');
+            }
+        }
+    }
+    script
+}
+
+#[test]
+fn commands_are_told_from_output() {
+    let page = ".Sh DESCRIPTION\n.Bd -literal\n$ no\n.Ed\n.Sh EXAMPLES\nText:\n$ no\n.Bd -literal -offset indent\n\
+                $ relay\\-keygen \\e\n> \\-N a\noutput\n> no\n$ cat <<E\n> \n>\n> E\n.Ed\n.Sh SEE ALSO\n";
+    assert_eq!(
+        script_of_page(page),
+        "relay-keygen \\\n-N a\ncat <<E\n\n\nE\n"
+    );
+    let readme = "```sh\nno\n```\n```sh run\n$ a\nb\n```\n```\nno\n```\n";
+    assert_eq!(script_of_readme(readme), "a\nb\n");
+}
+
+#[test]
+fn a_script_that_fails_is_shown() {
+    let failure = failure(
+        Path::new("page"),
+        "echo one; mkdir two\nfalse\necho three\n",
+    )
+    .unwrap();
+    assert!(
+        failure.contains("page: exit status: 1") && failure.contains("one\n--- trace"),
+        "{failure}"
+    );
+    assert!(
+        failure.contains("+ false") && !failure.contains("+ echo three"),
+        "{failure}"
+    );
+    let surroundings = "test \"$HOME\" = \"$PWD\"; test -z \"$(ls -A)\"; test -z \"$(cat)\"\n";
+    assert!(run(surroundings, "-eu").status.success());
+}
