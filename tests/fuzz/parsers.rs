@@ -1,0 +1,238 @@
+//! Each parser, given octets that anybody may have made, and what must hold of whatever it accepts.
+//!
+//! The fuzz targets and `tests/corpus.rs` run these.
+
+#![allow(clippy::unwrap_used)] // a panic is how a finding shows
+
+use relaynet::asn1::ber::{Framer, Framing};
+use relaynet::asn1::{Cursor, Element, pem, tag};
+use relaynet::cms::{EnvelopedData, SignedData};
+use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
+use relaynet::message::stream::Stream;
+use relaynet::message::{
+    Item, NodeConnectionParams, Pca, PrivateEndpointConnectionParams, Registration, Rotation,
+    ServiceMessage,
+};
+use relaynet::pki::{Certificate, PublicKey};
+use relaynet::ramf::{SignedMessage, limits};
+use relaynet::session::agreement::Sealed;
+
+/// A parser with its name.
+pub(crate) type Parser = (&'static str, fn(&[u8]));
+
+/// All of them.
+#[allow(dead_code)] // a fuzz target runs one
+pub(crate) const ALL: [Parser; 10] = [
+    ("ber", ber),
+    ("pem", pem),
+    ("certificate", certificate),
+    ("signed_data", signed_data),
+    ("enveloped_data", enveloped_data),
+    ("signed_message", signed_message),
+    ("service_message", service_message),
+    ("parameters", parameters),
+    ("item", item),
+    ("stream", stream),
+];
+
+pub(crate) fn ber(octets: &[u8]) {
+    // The same end is found whether the octets come at once or piece by piece.
+    let at_once = Framer::default().advance(octets, limits::MAX_MESSAGE_LEN);
+    let mut framer = Framer::default();
+    let mut have = 0;
+    let piecewise = loop {
+        match framer.advance(&octets[..have], limits::MAX_MESSAGE_LEN) {
+            Ok(Framing::Needs(needed)) if have < octets.len() => {
+                assert!(needed > have, "asks for what it has");
+                have = needed.min(octets.len());
+            }
+            other => break other,
+        }
+    };
+    if let Ok(Framing::Ends(end)) = at_once {
+        assert!(end <= octets.len(), "ends outside of the octets");
+        assert_eq!(
+            piecewise,
+            Ok(Framing::Ends(end)),
+            "found another end piece by piece"
+        );
+        let mut cursor = Cursor::ber(octets);
+        let element = cursor.any().unwrap().unwrap();
+        assert_eq!(element.whole().len(), end, "the walk ends elsewhere");
+    }
+    let mut cursor = Cursor::ber(octets);
+    while let Ok(Some(element)) = cursor.any() {
+        let mut len = 0;
+        let segments = element.segments(|segment| len += segment.len());
+        if let Ok(joined) = element.joined() {
+            assert!(
+                segments.is_ok() && joined.len() == len,
+                "joined to another length"
+            );
+        }
+        let _ = (
+            element.oid(),
+            element.small_integer(),
+            element.bit_string(),
+            element.boolean(),
+        );
+    }
+    if let Ok(element) = Element::der(octets, tag::SEQUENCE) {
+        assert_eq!(element.whole(), octets, "octets after the value");
+    }
+}
+
+pub(crate) fn pem(octets: &[u8]) {
+    if let Ok(blocks) = pem::blocks(octets) {
+        assert!(!blocks.is_empty(), "no block is no PEM");
+        for block in blocks {
+            let again = pem::encode(block.label, &block.contents);
+            let again = pem::blocks(again.as_bytes()).unwrap();
+            assert_eq!(
+                again[0].contents, block.contents,
+                "another content when written again"
+            );
+        }
+    }
+    let _ = (pem::is_pem(octets), pem::private_key(octets));
+}
+
+pub(crate) fn certificate(octets: &[u8]) {
+    let _ = PublicKey::parse(octets);
+    if let Ok(certificate) = Certificate::parse(octets) {
+        assert_eq!(certificate.octets(), octets, "octets were changed");
+        let _ = certificate.verify_signature(certificate.key());
+        let _ = (
+            certificate.subject_common_name(),
+            certificate.issuer_common_name(),
+        );
+        let _ = (
+            certificate.path_len(),
+            certificate.is_self_issued(),
+            certificate.id().to_string(),
+        );
+    }
+}
+
+pub(crate) fn signed_data(octets: &[u8]) {
+    if let Ok(signed) = SignedData::parse(octets) {
+        let (content, signer, _, signature) = signed.into_parts();
+        let _ = signature.verify(&signer, content.as_deref().unwrap_or_default());
+    }
+}
+
+pub(crate) fn enveloped_data(octets: &[u8]) {
+    if let Ok(enveloped) = EnvelopedData::parse(octets) {
+        for len in [16, 24, 32] {
+            let _ = enveloped.decrypt(&vec![7; len].into());
+        }
+    }
+    let _ = Sealed::parse(octets).map(|sealed| sealed.originator_key_id());
+}
+
+pub(crate) fn signed_message(octets: &[u8]) {
+    if let Ok(message) = SignedMessage::parse(octets.to_vec()) {
+        assert_eq!(message.octets(), octets, "octets were changed");
+        assert!(
+            message.payload().len() <= limits::MAX_PAYLOAD_LEN,
+            "payload over its limit"
+        );
+        assert!(
+            (1..=limits::MAX_ID_LEN).contains(&message.fields().id.len()),
+            "id out of its limits"
+        );
+        assert!(
+            message.fields().expiry() >= message.fields().date,
+            "expires before its date"
+        );
+        let _ = message.verify_signature();
+        enveloped_data(message.payload());
+    }
+}
+
+pub(crate) fn service_message(octets: &[u8]) {
+    if let Ok(message) = ServiceMessage::parse(octets.to_vec()) {
+        assert!(message.media_type().len() + message.content().len() < octets.len());
+        assert!(
+            message
+                .media_type()
+                .bytes()
+                .all(|octet| (0x20..0x7f).contains(&octet))
+        );
+    }
+}
+
+pub(crate) fn parameters(octets: &[u8]) {
+    if let Ok(parameters) = NodeConnectionParams::parse(octets) {
+        let written = parameters.to_der();
+        let again = NodeConnectionParams::parse(&written).unwrap();
+        assert_eq!(
+            again.to_der(),
+            written,
+            "other parameters when written again"
+        );
+    }
+    if let Ok(parameters) = PrivateEndpointConnectionParams::parse(octets) {
+        let written = parameters.to_der();
+        let again = PrivateEndpointConnectionParams::parse(&written).unwrap();
+        assert_eq!(
+            again.to_der(),
+            written,
+            "other parameters when written again"
+        );
+    }
+    let _ = Registration::parse(octets).map(|registration| registration.verify());
+    let _ = RegistrationRequest::parse(octets).map(|request| request.verify());
+    let _ = RegistrationAuthorization::parse(octets);
+}
+
+pub(crate) fn item(octets: &[u8]) {
+    let _ = Item::parse(octets.to_vec());
+    let _ = Pca::parse(octets);
+    let _ = Rotation::parse(octets);
+}
+
+pub(crate) fn stream(octets: &[u8]) {
+    /// Hands out one octet at a time at first, then ever more.
+    struct Dribble<'a>(&'a [u8], usize);
+    impl std::io::Read for Dribble<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.1 += 1;
+            let len = buffer.len().min(self.0.len()).min(self.1);
+            let (now, later) = self.0.split_at(len);
+            buffer[..len].copy_from_slice(now);
+            self.0 = later;
+            Ok(len)
+        }
+    }
+    let take = |input: &mut dyn std::io::Read| {
+        let mut stream = Stream::new(input);
+        let mut messages = Vec::new();
+        while let Some(next) = stream.next_message() {
+            messages.push(next.map_err(|error| error.to_string()));
+        }
+        messages
+    };
+    let messages = take(&mut &*octets);
+    assert_eq!(
+        take(&mut Dribble(octets, 0)),
+        messages,
+        "other messages from a slow input"
+    );
+    let failed = messages.iter().position(Result::is_err);
+    assert!(
+        failed.is_none_or(|at| at + 1 == messages.len()),
+        "went on after an error"
+    );
+    let good: Vec<Vec<u8>> = messages.into_iter().flatten().collect();
+    assert!(
+        good.iter().map(Vec::len).sum::<usize>() <= octets.len(),
+        "more octets than came in"
+    );
+    // A PEM block is taken whole, whatever is in it.
+    let has_pem = octets.windows(5).any(|window| window == b"-----");
+    if !has_pem {
+        let again: Vec<Vec<u8>> = take(&mut &*good.concat()).into_iter().flatten().collect();
+        assert_eq!(again, good, "other messages when concatenated again");
+    }
+}
