@@ -137,7 +137,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<PrivateEndpointConnectionPar
         .peer(key.id())?
         .map_or_else(|| peers::short_id(key.id()), |peer| peer.label());
     let until = given.params.authorization.leaf.not_after();
-    if until < now + args.valid - issuance::BACKDATED {
+    if until < now + args.valid - certificates::SLACK {
         report::warn(&format!(
             "{label}: the authorization ends at {until}, with our own certificate"
         ));

@@ -36,7 +36,9 @@ impl Now {
     /// config of a node that does not allow it.
     pub fn get(&self, changes: Option<&Config>) -> Result<Timestamp, node::Error> {
         let Some(now) = self.now else {
-            return Ok(Timestamp::now());
+            // Nothing on the wire or on disk is finer than a second.
+            let now = Timestamp::now();
+            return Ok(Timestamp::from_second(now.as_second()).unwrap_or(now));
         };
         if changes.is_some_and(|config| !config.allows_test_clock()) {
             return Err(node::Error::TestClock);

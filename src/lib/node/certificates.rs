@@ -154,16 +154,20 @@ pub fn newest_from_gateway(
     Ok(newest)
 }
 
+/// How much less than what is asked for our own certificate may last before a new one is made;
+/// otherwise every authorization would need one.
+pub const SLACK: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// Our own certificate, issued by ourselves; a new one where none lasts another day.
 ///
 /// # Errors
 /// When it cannot be read, issued or stored.
 pub fn self_issued(node: &Directory, now: Timestamp) -> Result<Certificate, Error> {
-    self_issued_until(node, now, now + MIN_LIFE)
+    self_issued_until(node, now, now + MIN_LIFE + SLACK)
 }
 
-/// Our own certificate, issued by ourselves and valid until `end` at least (180 days at most); a
-/// new one where there is none.
+/// Our own certificate, issued by ourselves and valid until `end` (180 days at most), less
+/// [`SLACK`]; a new one where there is none.
 ///
 /// # Errors
 /// When it cannot be read, issued or stored.
@@ -173,7 +177,7 @@ pub fn self_issued_until(
     end: Timestamp,
 ) -> Result<Certificate, Error> {
     let window = Window::new(now, SignedDuration::ZERO);
-    let end = end.min(now + issuance::MAX_LIFE - issuance::BACKDATED);
+    let end = end.min(now + issuance::MAX_LIFE) - SLACK;
     for path in paths_from(node, node.id())? {
         if path.leaf.not_after() >= end && path.leaf.check_dates(&window).is_ok() {
             return Ok(path.leaf);
