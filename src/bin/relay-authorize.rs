@@ -223,7 +223,7 @@ fn peer_key(args: &Args, node: Option<&Directory>) -> anyhow::Result<PublicKey> 
     let path = args.peer.clone().unwrap_or_else(|| PathBuf::from("-"));
     if let (Some(node), Some(text)) = (node, path.to_str())
         && text != "-"
-        && !path.exists()
+        && !path.metadata().is_ok_and(|meta| !meta.is_dir())
     {
         let peer = node
             .find_peer(text)

@@ -13,7 +13,7 @@ use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::pki::{IdentityKey, Trust};
-use relaynet::verify::{self, Authorized, Judge};
+use relaynet::verify::{self, Authorized, Judge, Stance};
 
 /// Check messages and certificates as a courier or gateway must, without opening them
 #[derive(Debug, Parser)]
@@ -86,7 +86,7 @@ fn judge(args: &Args) -> anyhow::Result<Judge> {
         let window = args.clock.window(now, None);
         return Ok(Judge {
             trust,
-            must_be_trusted: true,
+            stance: Stance::Strict,
             chain: args.trust.chain()?,
             recipient,
             accepts_anybody: None,
@@ -113,7 +113,11 @@ fn judge(args: &Args) -> anyhow::Result<Judge> {
     }
     Ok(Judge {
         trust,
-        must_be_trusted: false,
+        stance: if node.is_some() {
+            Stance::Node
+        } else {
+            Stance::Courier
+        },
         chain: args.trust.chain()?,
         recipient: args.trust.recipient(),
         accepts_anybody,

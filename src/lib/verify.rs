@@ -15,9 +15,8 @@ use crate::ramf::{self, Authorization, Kind, SignedMessage, Valid};
 pub struct Judge {
     /// Whose keys a path may end with.
     pub trust: Trust,
-    /// Whether a path must end there: with trust that was named for the purpose. Otherwise the
-    /// certificates of a message may speak for themselves.
-    pub must_be_trusted: bool,
+    /// What counts besides.
+    pub stance: Stance,
     /// Certificates that may be needed on the way.
     pub chain: Vec<Certificate>,
     /// Whom messages must be for.
@@ -28,6 +27,17 @@ pub struct Judge {
     pub window: Window,
     /// The time, for what allows no drift.
     pub now: Timestamp,
+}
+
+/// As what an object is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stance {
+    /// Only what was named is trusted.
+    Strict,
+    /// As a node: parcels in transit may show their recipient's own certificate.
+    Node,
+    /// As a courier, who trusts nobody: every message may show its recipient's own certificate.
+    Courier,
 }
 
 /// Whether what an object claims is authorized.
@@ -208,16 +218,20 @@ fn message_verdict(message: SignedMessage, judge: &Judge) -> Result<Verdict, Err
             verdict.authorized = Authorized::Yes;
             verdict.path = nodes;
         }
-        Err(error) if judge.must_be_trusted => match error {
+        Err(error) if judge.stance == Stance::Strict => match error {
             error @ ramf::Error::Unauthorized { .. } => {
                 verdict.authorized = Authorized::No(error.into());
             }
             dates => return Err(dates.into()),
         },
         Err(_) => match own {
-            Authorization::Shown => verdict.authorized = Authorized::Yes,
+            Authorization::Shown
+                if judge.stance == Stance::Courier || message.kind() == Kind::Parcel =>
+            {
+                verdict.authorized = Authorized::Yes;
+            }
             Authorization::Refuted => verdict.authorized = Authorized::No(unauthorized().into()),
-            Authorization::NotShown => {
+            Authorization::Shown | Authorization::NotShown => {
                 verdict
                     .warnings
                     .push("nothing shows that the recipient authorized its sender".to_owned());
@@ -248,7 +262,7 @@ fn certificates_verdict(
             verdict.path = path.nodes;
             Ok(verdict)
         }
-        Err(error @ pki::Error::NoPath) if judge.must_be_trusted => {
+        Err(error @ pki::Error::NoPath) if judge.stance == Stance::Strict => {
             verdict.authorized = Authorized::No(error.into());
             Ok(verdict)
         }
@@ -333,7 +347,7 @@ fn check_authorization(
         }
     }
     match failure {
-        Some(error) if judge.must_be_trusted => Err(error),
+        Some(error) if judge.stance == Stance::Strict => Err(error),
         _ => Ok(Authorized::NotShown),
     }
 }
@@ -348,7 +362,7 @@ fn trusts(judge: &Judge, key: &PublicKey) -> bool {
 }
 
 fn authorized_if(is_trusted: bool, judge: &Judge) -> Authorized {
-    match (is_trusted, judge.must_be_trusted) {
+    match (is_trusted, judge.stance == Stance::Strict) {
         (true, _) => Authorized::Yes,
         (false, true) => Authorized::No(pki::Error::NoPath.into()),
         (false, false) => Authorized::NotShown,

@@ -155,7 +155,7 @@ impl SessionKeyFile {
             return Ok(None);
         };
         let name = || report::path(path);
-        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN).with_context(name)?;
+        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN)?;
         let (key, _, has_id) =
             key_file::private_from_text(&text, self.session_key_id.clone()).with_context(name)?;
         Ok(Some((key, has_id)))
@@ -170,7 +170,7 @@ impl SessionKeyFile {
             return Ok(());
         };
         let name = || report::path(path);
-        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN).with_context(name)?;
+        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN)?;
         let id = self.session_key_id.clone();
         let (_, _, has_id) = key_file::private_from_text(&text, id.clone()).with_context(name)?;
         loose.session_key_has_id = has_id;
@@ -205,7 +205,7 @@ impl IdentityKeyFile {
             return Ok(None);
         };
         let name = || report::path(path);
-        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN).with_context(name)?;
+        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN)?;
         let (pkcs8, _) = pem::private_key(&text).with_context(name)?;
         crate::pki::IdentityKey::from_pkcs8(&pkcs8).with_context(name)?;
         Ok(Some(Secret::from(pkcs8)))

@@ -410,6 +410,13 @@ pub fn read_content(path: &Path, limit: usize) -> anyhow::Result<Buffer> {
         .read_to_end(octets)
         .map_err(|cause| read_error(path, cause))
         .with_context(name)?;
-    fields::check_len("content", buffer.len(), limit).with_context(name)?;
+    if buffer.len() > limit {
+        let error = disk::Error::TooLarge {
+            path: path.to_owned(),
+            role: Role::Input,
+            limit,
+        };
+        return Err(anyhow::Error::new(error)).with_context(name);
+    }
     Ok(buffer)
 }
