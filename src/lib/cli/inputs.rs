@@ -1,7 +1,7 @@
 //! What a program reads: streams of messages, objects or content, in the files named or on standard
 //! input.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Cursor, Read, Stdin};
 use std::path::{Path, PathBuf};
 
@@ -119,13 +119,13 @@ impl Inputs {
         };
         let status_lines = match self.status_fd {
             Some(descriptor) => {
-                let path = format!("/dev/fd/{descriptor}");
-                let file = OpenOptions::new().append(true).open(path);
-                Some(file.map_err(|_| {
+                let file = files::open_descriptor(descriptor);
+                let closed = |_| {
                     Usage(format!(
                         "file descriptor {descriptor} is not open for writing"
                     ))
-                })?)
+                };
+                Some(file.map_err(closed)?)
             }
             None => None,
         };

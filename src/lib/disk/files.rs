@@ -31,6 +31,17 @@ pub fn open_input(path: &Path) -> Result<File> {
     open(path, Role::Input).map(|(file, _)| file)
 }
 
+/// Opens a descriptor that this process inherited, to write lines to.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Open`], when it is not open for writing.
+pub fn open_descriptor(descriptor: u32) -> Result<File> {
+    let path = PathBuf::from(format!("/dev/fd/{descriptor}"));
+    let opened = OpenOptions::new().append(true).open(&path);
+    opened.map_err(Error::io(&path, Role::Output, Doing::Open))
+}
+
 /// Reads a whole file of at most `limit` octets.
 ///
 /// # Errors
