@@ -66,7 +66,7 @@ pub fn create(root: &Path, plan: Plan) -> Result<Directory, Error> {
     let kept_until = plan.now + UNBOUND_KEPT_FOR;
     let known = sessions::list(root, None)?;
     match plan.session_key {
-        Some(key) if known.iter().any(|known| known.key.public() == key.public()) => {}
+        Some(key) if known.iter().any(|known| known.id() == key.public().id()) => {}
         Some(key) => {
             sessions::adopt(root, None, key, plan.now, kept_until)?;
         }
@@ -129,7 +129,7 @@ impl Directory {
                 now.duration_since(first) < crate::session::ratchet::INITIAL_HANDED_OUT_FOR
             })
         {
-            return Ok(newest.key);
+            return newest.key();
         }
         sessions::create_initial(self.root(), None, now, now + UNBOUND_KEPT_FOR)
     }

@@ -151,10 +151,10 @@ impl Keyring for Directory {
     }
 
     fn session_keys(&self, peer: NodeId, id: &KeyId) -> Result<Vec<PrivateSessionKey>, Error> {
-        Ok(sessions::find(&self.root, peer, id)?
-            .into_iter()
-            .map(|stored| stored.key)
-            .collect())
+        sessions::find(&self.root, peer, id)?
+            .iter()
+            .map(sessions::Stored::key)
+            .collect()
     }
 
     fn peer_name(&self, peer: NodeId) -> Option<String> {

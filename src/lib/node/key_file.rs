@@ -112,6 +112,30 @@ pub fn private_to_text(
     Ok(text)
 }
 
+/// The lines above the first PEM block of a text.
+#[must_use]
+pub fn headers_of(text: &[u8]) -> Headers {
+    Headers::parse(&String::from_utf8_lossy(&text[..block_start(text)]))
+}
+
+/// The PEM block of a text under other headers.
+#[must_use]
+pub fn with_headers(text: &[u8], headers: &Headers) -> Zeroizing<Vec<u8>> {
+    let block = &text[block_start(text)..];
+    let lines = headers.to_text();
+    let mut changed = Zeroizing::new(Vec::with_capacity(lines.len() + block.len()));
+    changed.extend_from_slice(lines.as_bytes());
+    changed.extend_from_slice(block);
+    changed
+}
+
+/// Where the first PEM block of a text starts; its end, if there is none.
+fn block_start(text: &[u8]) -> usize {
+    text.windows(pem::BEGIN.len())
+        .position(|window| window == pem::BEGIN)
+        .unwrap_or(text.len())
+}
+
 /// Reads a private session key, PEM or DER. `id` beats the one that a header gives; without either,
 /// the key gets one that stands for any.
 ///

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use super::Error;
 use super::directory::{damaged, ensure_dir, read_secret};
@@ -25,12 +26,16 @@ const USED: &str = "Last-Used";
 /// Until when the key is kept, for one that was handed out with an authorization or parameters.
 const KEPT_UNTIL: &str = "Kept-Until";
 
-/// A stored session key with what is known of it.
+/// The curve that the key is on, so that choosing one need not decode them all.
+const CURVE: &str = "Curve";
+
+/// A stored session key with what is known of it; the key itself is decoded only when it is asked
+/// for.
 pub struct Stored {
-    /// The key.
-    pub key: PrivateSessionKey,
+    id: KeyId,
     path: PathBuf,
     headers: Headers,
+    text: Zeroizing<Vec<u8>>,
 }
 
 impl Stored {
@@ -38,11 +43,33 @@ impl Stored {
         let Some(text) = read_secret(&path)? else {
             return Ok(None);
         };
-        match key_file::private_from_text(&text, None) {
-            Ok((key, headers, true)) => Ok(Some(Self { key, path, headers })),
-            Ok((_, _, false)) => Err(damaged(&path, &"no Key-Id")),
+        let headers = key_file::headers_of(&text);
+        match headers.key_id() {
+            Ok(Some(id)) => Ok(Some(Self {
+                id,
+                path,
+                headers,
+                text,
+            })),
+            Ok(None) => Err(damaged(&path, &"no Key-Id")),
             Err(error) => Err(damaged(&path, &error)),
         }
+    }
+
+    /// The key's id.
+    #[must_use]
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// The key.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn key(&self) -> Result<PrivateSessionKey, Error> {
+        let (key, ..) = key_file::private_from_text(&self.text, Some(self.id.clone()))
+            .map_err(|error| damaged(&self.path, &error))?;
+        Ok(key)
     }
 
     /// The date of the first message that carried the key, or of what it was handed out with.
@@ -51,9 +78,13 @@ impl Stored {
         self.headers.date(FIRST)
     }
 
+    fn is_on(&self, curve: Curve) -> bool {
+        self.headers.get(CURVE) == Some(&curve.to_string())
+    }
+
     fn facts(&self) -> OwnKey {
         OwnKey {
-            id: self.key.public().id().clone(),
+            id: self.id.clone(),
             first: self.first().unwrap_or(Timestamp::MIN),
             last: self.headers.date(LAST),
             used: self.headers.get(USED).is_some(),
@@ -61,10 +92,11 @@ impl Stored {
         }
     }
 
+    /// Stores changed headers above the same key.
     fn save(&self) -> Result<(), Error> {
-        let text = key_file::private_to_text(&self.key, &self.headers)?;
+        let text = key_file::with_headers(&self.text, &self.headers);
         let manner = disk::Manner::stored(Role::Node, disk::Existing::Replace);
-        disk::publish::publish(&self.path, &[text.as_bytes()], &manner)?;
+        disk::publish::publish(&self.path, &[&text], &manner)?;
         Ok(())
     }
 }
@@ -83,7 +115,7 @@ pub fn find(root: &Path, peer: NodeId, id: &KeyId) -> Result<Vec<Stored>, Error>
     let mut found = Vec::new();
     for dir in [dir(root, Some(peer)), dir(root, None)] {
         if let Some(stored) = Stored::read(dir.join(format!("{id}.key")))?
-            && stored.key.public().id() == id
+            && stored.id == *id
         {
             found.push(stored);
         }
@@ -125,18 +157,16 @@ pub fn current(
     ensure_dir(root, &dir)?;
     disk::publish::sweep(&dir, Role::Node, None)?;
     let mut stored = list(root, Some(peer))?;
-    stored.retain(|stored| stored.key.public().curve() == curve);
+    stored.retain(|stored| stored.is_on(curve));
     let facts: Vec<OwnKey> = stored.iter().map(Stored::facts).collect();
     if let Some(current) = ratchet::current(&facts, date)
-        && let Some(mut stored) = stored
-            .into_iter()
-            .find(|stored| *stored.key.public().id() == current.id)
+        && let Some(mut stored) = stored.into_iter().find(|stored| stored.id == current.id)
     {
         if current.last.is_none_or(|last| last < date) {
             stored.headers.set(LAST, &date);
             stored.save()?;
         }
-        return Ok(stored.key);
+        return stored.key();
     }
     let mut headers = Headers::default();
     headers.set(FIRST, &date);
@@ -193,7 +223,9 @@ fn create(
 ) -> Result<PrivateSessionKey, Error> {
     let dir = dir(root, peer);
     ensure_dir(root, &dir)?;
-    let text = key_file::private_to_text(&key, headers)?;
+    let mut headers = headers.clone();
+    headers.set(CURVE, &key.public().curve());
+    let text = key_file::private_to_text(&key, &headers)?;
     let path = dir.join(format!("{}.key", key.public().id()));
     disk::publish::publish_key(&path, Role::Node, &[text.as_bytes()])?;
     Ok(key)
