@@ -2,7 +2,7 @@
 //! input.
 
 use std::fs::File;
-use std::io::{Cursor, Read, Stdin};
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -67,22 +67,8 @@ impl Place {
     }
 }
 
-/// What an input can be.
-enum Source {
-    Stdin(Stdin),
-    File(File),
-    Memory(Cursor<Vec<u8>>),
-}
-
-impl Read for Source {
-    fn read(&mut self, octets: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Stdin(stdin) => stdin.read(octets),
-            Self::File(file) => file.read(octets),
-            Self::Memory(memory) => memory.read(octets),
-        }
-    }
-}
+/// An input, whatever it is; boxed, so that each kind reads into memory that was not cleared before.
+type Source = Box<dyn Read>;
 
 /// The messages of all inputs, one by one, and how the program fared with them.
 pub struct Messages {
@@ -315,7 +301,7 @@ enum Opened {
 }
 
 fn open(path: &Path, takes_objects: bool) -> anyhow::Result<Opened> {
-    let source = source(path)?;
+    let (source, _) = source(path)?;
     let mut stream = Stream::new(source);
     if !takes_objects
         || stream
@@ -330,7 +316,7 @@ fn open(path: &Path, takes_objects: bool) -> anyhow::Result<Opened> {
     fields::check_len("object", octets.len(), MAX_OBJECT_LEN)?;
     let is_stream = octets.is_empty() || is_armored_message(&octets);
     Ok(if is_stream {
-        Opened::Stream(Stream::new(Source::Memory(Cursor::new(octets))))
+        Opened::Stream(Stream::new(Box::new(Cursor::new(octets))))
     } else {
         Opened::Object(octets)
     })
@@ -355,12 +341,16 @@ fn is_armored_message(octets: &[u8]) -> bool {
     })
 }
 
-fn source(path: &Path) -> anyhow::Result<Source> {
-    Ok(if path.as_os_str() == "-" {
-        Source::Stdin(std::io::stdin())
-    } else {
-        Source::File(files::open_input(path)?)
-    })
+/// Opens an input; with it, how many octets it seems to have.
+fn source(path: &Path) -> anyhow::Result<(Source, usize)> {
+    if path.as_os_str() == "-" {
+        return Ok((Box::new(std::io::stdin()), 0));
+    }
+    let file = files::open_input(path)?;
+    let len = file
+        .metadata()
+        .map_or(0, |meta| usize::try_from(meta.len()).unwrap_or(usize::MAX));
+    Ok((Box::new(file), len))
 }
 
 fn read_error(path: &Path, cause: std::io::Error) -> disk::Error {
@@ -378,7 +368,7 @@ fn read_error(path: &Path, cause: std::io::Error) -> disk::Error {
 /// When it cannot be read, is empty, or is longer than any object.
 pub fn read_whole(path: &Path) -> anyhow::Result<Vec<u8>> {
     let name = || report::path(path);
-    let mut source = source(path).with_context(name)?;
+    let (mut source, _) = source(path).with_context(name)?;
     let octets =
         files::read_from(&mut source, path, Role::Input, MAX_OBJECT_LEN).with_context(name)?;
     if octets.is_empty() {
@@ -395,13 +385,7 @@ pub fn read_content(path: &Path, limit: usize) -> anyhow::Result<Buffer> {
     /// Room for the octets that follow the content in a parcel.
     const ROOM: usize = 16 * 1024;
     let name = || report::path(path);
-    let source = source(path).with_context(name)?;
-    let expected = match &source {
-        Source::File(file) => file
-            .metadata()
-            .map_or(0, |meta| usize::try_from(meta.len()).unwrap_or(limit)),
-        Source::Stdin(_) | Source::Memory(_) => 0,
-    };
+    let (source, expected) = source(path).with_context(name)?;
     let mut buffer = Buffer::with_capacity(expected.min(limit) + ROOM);
     let (octets, _) = buffer.parts_mut();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
