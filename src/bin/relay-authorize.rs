@@ -8,17 +8,19 @@ use clap::Parser;
 use jiff::SignedDuration;
 
 use relaynet::asn1::pem;
-use relaynet::cli::args::{self, Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk};
+use relaynet::cli::args::{
+    CertificateFile, Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk,
+};
 use relaynet::cli::clock::Now;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::files::{Form, Output};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, inputs, report};
 use relaynet::crypto::ecdh::Curve;
-use relaynet::message::{CertificationPath, Object, PrivateEndpointConnectionParams};
+use relaynet::message::{Object, PrivateEndpointConnectionParams};
 use relaynet::node::authorizations::{self, Terms};
 use relaynet::node::config::parse_duration;
-use relaynet::node::{Directory, Loose, certificates, peers};
+use relaynet::node::{self, Directory, Loose, certificates, peers};
 use relaynet::pki::{IdentityKey, PublicKey, issuance};
 use relaynet::ramf::InternetAddress;
 
@@ -49,9 +51,8 @@ pub(crate) struct Args {
     now: Now,
     #[command(flatten)]
     identity: IdentityKeyFile,
-    /// Our own certificate and its issuers', to authorize under
-    #[arg(long, value_name = "FILE", requires = "identity_key")]
-    certificate: Option<PathBuf>,
+    #[command(flatten)]
+    certificate: CertificateFile,
     /// The domain name of our Internet gateway
     #[arg(long, value_name = "NAME", requires = "identity_key")]
     address: Option<InternetAddress>,
@@ -166,33 +167,15 @@ fn authorize_with_files(args: &Args) -> anyhow::Result<PrivateEndpointConnection
         .read()?
         .ok_or_else(|| Usage("--identity-key is needed".to_owned()))?;
     let identity = IdentityKey::from_pkcs8(pkcs8.as_bytes())?;
-    let file = args
+    let issuer = args
         .certificate
-        .as_deref()
+        .read()?
         .ok_or_else(|| Usage("--certificate is needed".to_owned()))?;
-    let issuer: CertificationPath = match args::read_object(file)? {
-        Object::Certificates(certificates) => certificates::path_of(certificates)?,
-        Object::Path(path) => path,
-        other => {
-            return Err(Usage(format!(
-                "{}: certificate needed, not a {}",
-                report::path(file),
-                other.word()
-            ))
-            .into());
-        }
-    };
     if issuer.leaf.id() != identity.id() {
-        return Err(relaynet::node::Error::ForAnotherNode(issuer.leaf.id()))
-            .with_context(|| report::path(file));
+        return Err(node::Error::ForAnotherNode(issuer.leaf.id()).into());
     }
-    let session_key = match (args.session.read()?, &args.save_session_key) {
-        (Some((key, true)), _) => key,
-        (Some((_, false)), _) => {
-            return Err(
-                Usage("--session-key-id is needed with this session key".to_owned()).into(),
-            );
-        }
+    let session_key = match (args.session.read_with_id()?, &args.save_session_key) {
+        (Some(key), _) => key,
         (None, Some(path)) => {
             let loose = Loose {
                 save_session_key: Some(path.clone()),
@@ -235,6 +218,6 @@ fn peer_key(args: &Args, node: Option<&Directory>) -> anyhow::Result<PublicKey> 
     let object = Object::parse(&octets).with_context(name)?;
     match object.identity_key() {
         Some(key) => Ok(key.clone()),
-        None => Err(relaynet::node::Error::NotImportable(object.word())).with_context(name),
+        None => Err(node::Error::NotImportable(object.word())).with_context(name),
     }
 }

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use relaynet::asn1::pem;
+use relaynet::cli;
 use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk};
 use relaynet::cli::clock::Now;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::files::{Form, Output};
 use relaynet::cli::report::Verbosity;
-use relaynet::cli::{self};
 use relaynet::message::NodeConnectionParams;
 use relaynet::pki::{IdentityKey, PublicKey};
 use relaynet::ramf::InternetAddress;
@@ -78,9 +78,9 @@ fn export_files(args: &Args) -> anyhow::Result<()> {
         .read()?
         .ok_or_else(|| Usage("--identity-key is needed".to_owned()))?;
     let identity = IdentityKey::from_pkcs8(pkcs8.as_bytes())?.public().clone();
-    match (&args.address, args.session.read()?) {
+    match (&args.address, args.session.read_with_id()?) {
         (None, None) => write_key(args, &identity),
-        (Some(address), Some((key, true))) => write_params(
+        (Some(address), Some(key)) => write_params(
             args,
             &NodeConnectionParams {
                 address: address.clone(),
@@ -88,9 +88,7 @@ fn export_files(args: &Args) -> anyhow::Result<()> {
                 session_key: key.public().clone(),
             },
         ),
-        (Some(_), _) => {
-            Err(Usage("--session-key-id is needed with this session key".to_owned()).into())
-        }
+        (Some(_), None) => Err(Usage("--session-key is needed beside --address".to_owned()).into()),
         (None, Some(_)) => Err(Usage("--address is needed beside --session-key".to_owned()).into()),
     }
 }

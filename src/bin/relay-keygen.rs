@@ -64,15 +64,7 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     };
     let config = config(args)?;
     let now = args.now.get(Some(&config))?;
-    let session_key = match args.session.read()? {
-        Some((_, false)) => {
-            return Err(
-                Usage("--session-key-id is needed with this session key".to_owned()).into(),
-            );
-        }
-        Some((key, true)) => Some(key),
-        None => None,
-    };
+    let session_key = args.session.read_with_id()?;
     let rsa_bits = args.rsa.parse()?;
     let plan = Plan {
         config,

@@ -3,56 +3,27 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, Parser};
 use jiff::SignedDuration;
 
 use relaynet::asn1::{Buffer, Hex, pem};
-use relaynet::cli::args::{self, Common, IdentityKeyFile, Node, NodeDir, SessionKeyFile, Talk};
+use relaynet::cli::args::{
+    self, CertificateFile, CipherChoice, Common, IdentityKeyFile, Node, NodeDir, SessionKeyFile,
+    Talk,
+};
 use relaynet::cli::clock::Now;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::files::{self, Form, Output};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, inputs, name, report};
-use relaynet::cms::enveloped_data::Cipher;
 use relaynet::crypto::hash::sha256;
-use relaynet::message::Object;
+use relaynet::node::Loose;
 use relaynet::node::config::parse_duration;
-use relaynet::node::{Loose, certificates};
 use relaynet::ramf::{Kind, limits};
 use relaynet::send::{self, Draft, Sent};
 
 /// How long parcels live unless something else is said.
 const DEFAULT_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-/// The names of the content ciphers.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum CipherName {
-    #[value(name = "aes-128-cbc")]
-    Aes128Cbc,
-    #[value(name = "aes-192-cbc")]
-    Aes192Cbc,
-    #[value(name = "aes-256-cbc")]
-    Aes256Cbc,
-    #[value(name = "aes-128-gcm")]
-    Aes128Gcm,
-    #[value(name = "aes-192-gcm")]
-    Aes192Gcm,
-    #[value(name = "aes-256-gcm")]
-    Aes256Gcm,
-}
-
-impl From<CipherName> for Cipher {
-    fn from(name: CipherName) -> Self {
-        match name {
-            CipherName::Aes128Cbc => Self::Cbc { key_len: 16 },
-            CipherName::Aes192Cbc => Self::Cbc { key_len: 24 },
-            CipherName::Aes256Cbc => Self::Cbc { key_len: 32 },
-            CipherName::Aes128Gcm => Self::Gcm { key_len: 16 },
-            CipherName::Aes192Gcm => Self::Gcm { key_len: 24 },
-            CipherName::Aes256Gcm => Self::Gcm { key_len: 32 },
-        }
-    }
-}
 
 /// Seal content for a peer: service message to parcel
 #[derive(Debug, Parser)]
@@ -86,9 +57,8 @@ pub(crate) struct Args {
     /// Tell the recipient this name for a file
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// How the content is encrypted; only aes-128-cbc is opened by every deployed node
-    #[arg(long, value_name = "CIPHER", default_value = "aes-128-cbc")]
-    cipher: CipherName,
+    #[command(flatten)]
+    cipher: CipherChoice,
     #[command(flatten)]
     output: Output,
     /// Write each parcel into DIR, under a name of its own
@@ -109,9 +79,8 @@ pub(crate) struct Args {
         conflicts_with = "to"
     )]
     params: Option<PathBuf>,
-    /// The certificate to send under, and its issuers'
-    #[arg(long, value_name = "FILE", requires = "identity_key")]
-    certificate: Option<PathBuf>,
+    #[command(flatten)]
+    certificate: CertificateFile,
     #[command(flatten)]
     session: SessionKeyFile,
     /// Store the session key to be answered under in FILE
@@ -148,7 +117,7 @@ fn seal(args: &Args) -> anyhow::Result<()> {
             .or_else(|| node.config()?.ttl())
             .unwrap_or(DEFAULT_TTL),
         id: args.id.as_deref(),
-        cipher: args.cipher.into(),
+        cipher: args.cipher.cipher,
         now,
     };
     check_ttl(draft.ttl)?;
@@ -192,26 +161,13 @@ fn open_node(args: &Args) -> anyhow::Result<Node> {
     let mut loose = Loose {
         identity: args.identity.read()?,
         params: Some(args::read_params(params)?),
+        certificate: args.certificate.read()?,
         save_session_key: args.save_session_key.clone(),
         ..Loose::default()
     };
     args.session.put_into(&mut loose)?;
     if args.session.is_given() && !loose.session_key_has_id {
         return Err(Usage("--session-key-id is needed with this session key".to_owned()).into());
-    }
-    if let Some(file) = &args.certificate {
-        loose.certificate = Some(match args::read_object(file)? {
-            Object::Certificates(certificates) => certificates::path_of(certificates)?,
-            Object::Path(path) => path,
-            other => {
-                return Err(Usage(format!(
-                    "{}: certificate needed, not a {}",
-                    report::path(file),
-                    other.word()
-                ))
-                .into());
-            }
-        });
     }
     Ok(Node::Loose(Box::new(loose)))
 }
@@ -247,14 +203,12 @@ fn media_type(args: &Args) -> anyhow::Result<String> {
         }
         _ => None,
     };
-    match told {
-        Some(told) => {
-            let safe = name::safe(&told)
-                .ok_or_else(|| Usage(format!("{told:?} cannot be the name of a file")))?;
-            Ok(name::with_name(&args.media_type, &safe))
-        }
-        None => Ok(args.media_type.clone()),
-    }
+    let Some(told) = told else {
+        return Ok(args.media_type.clone());
+    };
+    let safe =
+        name::safe(&told).ok_or_else(|| Usage(format!("{told:?} cannot be the name of a file")))?;
+    Ok(name::with_name(&args.media_type, &safe))
 }
 
 fn check_ttl(ttl: SignedDuration) -> anyhow::Result<()> {

@@ -3,18 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::exit::Usage;
 use super::report::{self, Verbosity};
 use crate::asn1::pem;
+use crate::cms::enveloped_data::Cipher;
 use crate::crypto::Secret;
 use crate::disk::{Role, files};
-use crate::message::Object;
+use crate::message::{CertificationPath, Object};
 use crate::node::loose::{Params, ReadSessionKey};
 use crate::node::{self, Directory, Keyring, Loose, certificates, key_file};
 use crate::pki::{NodeId, Trust};
 use crate::ramf::limits;
-use crate::session::KeyId;
+use crate::session::{KeyId, PrivateSessionKey};
 
 /// The longest file with keys, certificates or parameters, in octets.
 pub const MAX_PARAMS_LEN: usize = 256 * 1024;
@@ -146,11 +148,22 @@ impl SessionKeyFile {
         self.session_key.is_some()
     }
 
-    /// Reads the key; with it, whether it has an id.
+    /// Reads the key, which must have an id: a program that tells others of it is asked.
     ///
     /// # Errors
-    /// When it cannot be read, others can read it, or it is malformed.
-    pub fn read(&self) -> anyhow::Result<Option<(crate::session::PrivateSessionKey, bool)>> {
+    /// When it cannot be read, others can read it, it is malformed or has no id.
+    pub fn read_with_id(&self) -> anyhow::Result<Option<PrivateSessionKey>> {
+        match self.read()? {
+            Some((_, false)) => {
+                Err(Usage("--session-key-id is needed with this session key".to_owned()).into())
+            }
+            Some((key, true)) => Ok(Some(key)),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the key; with it, whether it has an id.
+    fn read(&self) -> anyhow::Result<Option<(PrivateSessionKey, bool)>> {
         let Some(path) = &self.session_key else {
             return Ok(None);
         };
@@ -210,6 +223,70 @@ impl IdentityKeyFile {
         crate::pki::IdentityKey::from_pkcs8(&pkcs8).with_context(name)?;
         Ok(Some(Secret::from(pkcs8)))
     }
+}
+
+/// `--certificate`.
+#[derive(Debug, clap::Args)]
+pub struct CertificateFile {
+    /// Our own certificate, and its issuers', to sign under
+    #[arg(long, value_name = "FILE", requires = "identity_key")]
+    certificate: Option<PathBuf>,
+}
+
+impl CertificateFile {
+    /// Reads the path.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is something else.
+    pub fn read(&self) -> anyhow::Result<Option<CertificationPath>> {
+        let Some(path) = &self.certificate else {
+            return Ok(None);
+        };
+        match read_object(path)? {
+            Object::Certificates(certificates) => Ok(Some(certificates::path_of(certificates)?)),
+            Object::Path(path) => Ok(Some(path)),
+            other => {
+                let text = format!(
+                    "{}: certificate needed, not a {}",
+                    report::path(path),
+                    other.word()
+                );
+                Err(Usage(text).into())
+            }
+        }
+    }
+}
+
+/// `--cipher`.
+#[derive(Debug, clap::Args)]
+pub struct CipherChoice {
+    /// How the content is encrypted; only aes-128-cbc is opened by every deployed node
+    #[arg(long, value_name = "CIPHER", default_value = "aes-128-cbc", value_parser = cipher_parser())]
+    pub cipher: Cipher,
+}
+
+/// Reads the name of a content cipher.
+fn cipher_parser() -> impl TypedValueParser<Value = Cipher> {
+    const NAMES: [&str; 6] = [
+        "aes-128-cbc",
+        "aes-192-cbc",
+        "aes-256-cbc",
+        "aes-128-gcm",
+        "aes-192-gcm",
+        "aes-256-gcm",
+    ];
+    PossibleValuesParser::new(NAMES).map(|name| {
+        let key_len = match &name[4..7] {
+            "128" => 16,
+            "192" => 24,
+            _ => 32,
+        };
+        if name.ends_with("cbc") {
+            Cipher::Cbc { key_len }
+        } else {
+            Cipher::Gcm { key_len }
+        }
+    })
 }
 
 /// `--trust`, `--chain` and `--recipient`.
