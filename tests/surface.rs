@@ -46,7 +46,7 @@ programs! {
 /// What each letter means, in every program that has it.
 const LETTERS: [(char, &str); 12] = [
     ('0', "null"),
-    ('d', "dir"),
+    ('d', "directory"),
     ('f', "force"),
     ('h', "help"),
     ('n', "dry-run"),

@@ -1,0 +1,464 @@
+//! What the programs take as whole processes: time and memory, against `/bin/true`, against a C program that
+//! just copies, and against the arithmetic that cannot be avoided.
+//!
+//! `cargo bench --bench whole` measures the programs of the dist profile, which it has cargo build if they are
+//! not there; `RELAY_BENCH_BIN` names another directory of programs, `RELAY_BENCH_RUNS` how often each is run
+//! (41 times by default). Everything lies in memory (/dev/shm), each command has run before it is timed, and
+//! the commands take turns. Parcels are opened with `--again`.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a bench that cannot go on may as well stop
+#![allow(clippy::cast_precision_loss)] // figures are shown, not counted on
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use jiff::{SignedDuration, Timestamp};
+use relaynet::asn1::Buffer;
+use relaynet::crypto::ecdh::{Curve, PrivateKey};
+use relaynet::crypto::{aes_cbc, sha256};
+use relaynet::message::service_message;
+use relaynet::node::{Directory, Keyring};
+use relaynet::ramf::Fields;
+
+#[path = "ber.rs"]
+mod ber;
+#[path = "measure.rs"]
+mod measure;
+
+use measure::Samples;
+
+const SMALL: usize = 1024;
+const LARGE: usize = 8_000_000;
+const MEDIA_TYPE: &str = "application/octet-stream";
+
+fn main() {
+    let shm = Path::new("/dev/shm");
+    let parent = if shm.is_dir() {
+        shm.to_owned()
+    } else {
+        env::temp_dir()
+    };
+    let scratch = tempfile::tempdir_in(parent).unwrap();
+    let bench = Bench {
+        programs: programs(),
+        dir: scratch.path().to_owned(),
+    };
+    bench.prepare();
+    println!("programs: {}", bench.programs.display());
+
+    let mut tasks = tasks();
+    for task in &tasks {
+        bench.run(&task.command); // warm
+    }
+    for _ in 0..measure::number("RELAY_BENCH_RUNS", 41) {
+        for task in &mut tasks {
+            let mut command = bench.command(&task.command);
+            let status = task.samples.time(|| command.status()).unwrap();
+            assert!(status.success(), "{:?}: {status}", task.command);
+        }
+    }
+    let arithmetic = Arithmetic::measure(&bench);
+    arithmetic.print();
+    print_times(&tasks, &arithmetic);
+    print_memory(&tasks, &bench);
+}
+
+/// What is allowed in time.
+#[derive(Clone, Copy)]
+enum Budget {
+    /// Milliseconds over `/bin/true`.
+    OverTrue(f64),
+    /// Milliseconds.
+    Total(f64),
+    Nothing,
+}
+
+/// One command, how long it may take, and the arithmetic in it.
+struct Task {
+    name: &'static str,
+    command: Vec<&'static str>,
+    budget: Budget,
+    /// The command whose time is the floor beside the arithmetic.
+    beside: &'static str,
+    arithmetic: fn(&Arithmetic) -> f64,
+    /// Octets of memory that it may hold at once.
+    memory: Option<f64>,
+    samples: Samples,
+}
+
+#[allow(clippy::too_many_lines)] // a table
+fn tasks() -> Vec<Task> {
+    use Budget::{Nothing, OverTrue, Total};
+    type Floor = fn(&Arithmetic) -> f64;
+    type Row = (
+        &'static str,
+        &'static str,
+        Budget,
+        &'static str,
+        Floor,
+        Option<f64>,
+    );
+
+    let none: Floor = |_| 0.0;
+    let seal: Floor = |it| it.sign + it.agree;
+    let open: Floor = |it| 3.0 * it.verify + it.agree;
+    let seal_large: Floor = |it| it.sign + it.agree + it.encrypt + it.hash;
+    let open_large: Floor = |it| 3.0 * it.verify + it.agree + it.decrypt + it.hash;
+    let verify_large: Floor = |it| 3.0 * it.verify + it.hash;
+    let small = Some(6.0 * 1024.0 * 1024.0);
+    let large = |times: f64| Some(times * LARGE as f64);
+
+    let rows: [Row; 11] = [
+        ("true", "true", Nothing, "true", none, None),
+        (
+            "C copy 8 MB",
+            "copy large out.copy",
+            Nothing,
+            "copy",
+            none,
+            None,
+        ),
+        (
+            "start-up",
+            "relay-seal --version",
+            OverTrue(0.7),
+            "true",
+            none,
+            small,
+        ),
+        (
+            "seal 1 KiB",
+            "relay-seal -N bob -t alice -f -o out.parcel small",
+            OverTrue(2.5),
+            "true",
+            seal,
+            small,
+        ),
+        (
+            "open 1 KiB",
+            "relay-open -N alice --again -f -o out small.parcel",
+            OverTrue(2.0),
+            "true",
+            open,
+            small,
+        ),
+        (
+            "verify 1 KiB",
+            "relay-verify -N alice small.parcel",
+            Nothing,
+            "true",
+            |it| 3.0 * it.verify,
+            small,
+        ),
+        (
+            "seal 8 MB",
+            "relay-seal -N bob -t alice -f -o out.parcel large",
+            Total(30.0),
+            "copy",
+            seal_large,
+            large(2.6),
+        ),
+        (
+            "open 8 MB",
+            "relay-open -N alice --again -f -o out large.parcel",
+            Total(27.0),
+            "copy",
+            open_large,
+            large(2.6),
+        ),
+        (
+            "open 8 MB, BER",
+            "relay-open -N alice --again -f -o out ber.parcel",
+            Total(30.0),
+            "copy",
+            open_large,
+            large(3.6),
+        ),
+        (
+            "verify 8 MB",
+            "relay-verify -N alice large.parcel",
+            Nothing,
+            "true",
+            verify_large,
+            large(2.6),
+        ),
+        (
+            "verify 8 MB, BER",
+            "relay-verify -N alice ber.parcel",
+            Nothing,
+            "true",
+            verify_large,
+            large(3.6),
+        ),
+    ];
+    let task =
+        |(name, command, budget, beside, arithmetic, memory): (_, &'static str, _, _, _, _)| Task {
+            name,
+            command: command.split(' ').collect(),
+            budget,
+            beside,
+            arithmetic,
+            memory,
+            samples: Samples::default(),
+        };
+    rows.into_iter().map(task).collect()
+}
+
+fn print_times(tasks: &[Task], arithmetic: &Arithmetic) {
+    let median = |program: &str| {
+        let task = tasks
+            .iter()
+            .find(|task| task.command[0] == program)
+            .unwrap();
+        task.samples.median()
+    };
+    println!("\ntime, ms            median     min  - true    budget         floor  ratio");
+    for task in tasks {
+        let took = task.samples.median();
+        let over = took - median("true");
+        let (budget, kept) = match task.budget {
+            Budget::OverTrue(limit) => (format!("true+{limit}"), Some(over <= limit)),
+            Budget::Total(limit) => (limit.to_string(), Some(took <= limit)),
+            Budget::Nothing => ("-".to_owned(), None),
+        };
+        let floor = median(task.beside) + (task.arithmetic)(arithmetic);
+        println!(
+            "{:<17} {took:8.2} {:7.2} {over:7.2}  {budget:>8} {:<4} {floor:8.2} {:6.2}",
+            task.name,
+            task.samples.min(),
+            verdict(kept),
+            took / floor,
+        );
+    }
+    println!(
+        "floor: the median of true (of the C copy where 8 MB are written), and the arithmetic above"
+    );
+}
+
+fn print_memory(tasks: &[Task], bench: &Bench) {
+    println!("\npeak memory, MiB    median    budget        / content");
+    for task in tasks {
+        let peak = bench.peak(&task.command);
+        let kept = task.memory.map(|limit| peak <= limit);
+        let budget = task
+            .memory
+            .map_or("-".to_owned(), |limit| format!("{:.1}", limit / MIB));
+        let large = task
+            .name
+            .contains("8 MB")
+            .then(|| format!("{:.2}", peak / LARGE as f64));
+        let ratio = large.unwrap_or_default();
+        println!(
+            "{:<17} {:8.2}  {budget:>8} {:<4} {ratio:>8}",
+            task.name,
+            peak / MIB,
+            verdict(kept)
+        );
+    }
+}
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+fn verdict(kept: Option<bool>) -> &'static str {
+    match kept {
+        Some(true) => "ok",
+        Some(false) => "over",
+        None => "",
+    }
+}
+
+/// What sealing and opening cannot do without, in milliseconds, measured in this process.
+struct Arithmetic {
+    sign: f64,
+    verify: f64,
+    agree: f64,
+    encrypt: f64,
+    decrypt: f64,
+    hash: f64,
+}
+
+impl Arithmetic {
+    fn measure(bench: &Bench) -> Self {
+        let identity = bench.node("bob").identity().unwrap();
+        let signature = identity.sign(b"message").unwrap();
+        let sha256_pss = relaynet::crypto::Digest::Sha256;
+        let [mine, theirs] = [(); 2].map(|()| PrivateKey::generate(Curve::P256).unwrap());
+        let point = theirs.public_point();
+        let mut octets = vec![7; LARGE];
+        octets.reserve(64);
+        let (mut encrypt, mut decrypt) = (Samples::default(), Samples::default());
+        for _ in 0..21 {
+            octets.truncate(LARGE);
+            encrypt
+                .time(|| aes_cbc::encrypt_in_place(&[1; 16], &[2; 16], &mut octets, 0))
+                .unwrap();
+            decrypt
+                .time(|| aes_cbc::decrypt_in_place(&[1; 16], &[2; 16], &mut octets))
+                .unwrap();
+        }
+        Self {
+            sign: Samples::repeat(21, || identity.sign(b"message")).median(),
+            verify: Samples::repeat(21, || {
+                identity.public().verify(sha256_pss, b"message", &signature)
+            })
+            .median(),
+            agree: Samples::repeat(21, || mine.agree(&point)).median(),
+            encrypt: encrypt.median(),
+            decrypt: decrypt.median(),
+            hash: Samples::repeat(21, || sha256(&octets)).median(),
+        }
+    }
+
+    fn print(&self) {
+        println!("\narithmetic, ms      median");
+        for (name, figure) in [
+            ("RSA-2048 sign", self.sign),
+            ("RSA-2048 verify", self.verify),
+            ("P-256 agreement", self.agree),
+            ("AES-128-CBC 8 MB", self.encrypt),
+            ("  back again", self.decrypt),
+            ("SHA-256 8 MB", self.hash),
+        ] {
+            println!("{name:<17} {figure:8.3}");
+        }
+    }
+}
+
+/// The programs, and a directory with two nodes, bob who may send to alice.
+struct Bench {
+    programs: PathBuf,
+    dir: PathBuf,
+}
+
+impl Bench {
+    fn prepare(&self) {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench");
+        for program in ["copy", "peak"] {
+            let mut compiler = Command::new("cc");
+            compiler
+                .args(["-O2", "-o"])
+                .arg(self.dir.join(program))
+                .arg(sources.join(format!("{program}.c")));
+            assert!(
+                compiler.status().unwrap().success(),
+                "cc is needed for {program}.c"
+            );
+        }
+        let octets: Vec<u8> = (0..LARGE).map(|at| (at % 251).to_le_bytes()[0]).collect();
+        fs::write(self.dir.join("large"), &octets).unwrap();
+        fs::write(self.dir.join("small"), &octets[..SMALL]).unwrap();
+        for command in [
+            "relay-keygen -N alice",
+            "relay-keygen -N bob",
+            "relay-export -N bob -o bob.pub",
+            "relay-authorize -q -N alice --name bob -o alice.conn bob.pub",
+            "relay-import -q -N bob --name alice alice.conn",
+            "relay-seal -N bob -t alice -o small.parcel small",
+            "relay-seal -N bob -t alice -o large.parcel large",
+        ] {
+            self.run(&command.split(' ').collect::<Vec<_>>());
+        }
+        fs::write(self.dir.join("ber.parcel"), self.ber_parcel(&octets)).unwrap();
+        self.run(&["relay-open", "-N", "alice", "-o", "out", "ber.parcel"]);
+        assert!(
+            fs::read(self.dir.join("out")).unwrap() == octets,
+            "the BER parcel has another content"
+        );
+    }
+
+    /// A parcel like those that `relay-seal -N bob -t alice` makes, but in BER.
+    fn ber_parcel(&self, content: &[u8]) -> Vec<u8> {
+        let bob = self.node("bob");
+        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+        let alice = bob.correspondent("alice", now).unwrap();
+        let date = (now - SignedDuration::from_mins(5)).max(alice.certificates[0].not_before());
+        let mut buffer = Buffer::with_capacity(content.len() + 1024);
+        buffer.append(content);
+        service_message::wrap(&mut buffer, MEDIA_TYPE).unwrap();
+        let fields = Fields {
+            recipient: alice.id,
+            address: alice.address,
+            id: "in-ber".to_owned(),
+            date,
+            ttl: 86_400,
+        };
+        let parts = ber::Parts {
+            fields: &fields,
+            identity: &bob.identity().unwrap(),
+            certificates: &alice.certificates.iter().collect::<Vec<_>>(),
+            recipient: &alice.session_key,
+            originator: &bob.originator_key(alice.id, Curve::P256, date).unwrap(),
+        };
+        ber::parcel(buffer, &parts)
+    }
+
+    fn node(&self, name: &str) -> Directory {
+        Directory::open(&self.dir.join(name)).unwrap()
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(self.program(words[0]));
+        command
+            .args(&words[1..])
+            .current_dir(&self.dir)
+            .env_clear()
+            .env("HOME", &self.dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        command
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        match name {
+            "true" => PathBuf::from("/bin/true"),
+            "copy" | "peak" => self.dir.join(name),
+            name => self.programs.join(name),
+        }
+    }
+
+    fn run(&self, words: &[&str]) {
+        let status = self.command(words).status().unwrap();
+        assert!(status.success(), "{words:?}: {status}");
+    }
+
+    /// The most memory that a command held at once, in octets; the median of five runs.
+    fn peak(&self, words: &[&str]) -> f64 {
+        let program = self.program(words[0]);
+        let mut peaks: Vec<u32> = (0..5)
+            .map(|_| {
+                let mut command = self.command(&["peak"]);
+                let output = command
+                    .arg(&program)
+                    .args(&words[1..])
+                    .stdout(Stdio::piped())
+                    .output()
+                    .unwrap();
+                assert!(output.status.success(), "{words:?}: {}", output.status);
+                let text = String::from_utf8(output.stdout).unwrap();
+                text.lines().last().unwrap().trim().parse().unwrap() // after what the program itself prints
+            })
+            .collect();
+        peaks.sort_unstable();
+        f64::from(peaks[2]) * 1024.0
+    }
+}
+
+/// The directory of the programs to measure.
+fn programs() -> PathBuf {
+    if let Some(dir) = env::var_os("RELAY_BENCH_BIN") {
+        return fs::canonicalize(dir).unwrap();
+    }
+    // This bench is in target/release/deps.
+    let bench = env::current_exe().unwrap();
+    let dist = bench.ancestors().nth(3).unwrap().join("dist");
+    if !dist.join("relay-seal").exists() {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .args(["build", "--profile", "dist", "--locked", "--bins"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(cargo.status().unwrap().success());
+    }
+    dist
+}
