@@ -1,8 +1,8 @@
 //! Runs the examples of the pages and of the README, so that what they show works.
 //!
-//! In a page's `.Bd -literal` blocks under EXAMPLES (in relay.7 also TUTORIAL), a line that starts with `$ `
-//! is a command and `> ` continues it; what else stands there is output. In the README the blocks
-//! fenced with the words `sh run` are commands. All commands of a page are one script, in an empty home.
+//! In the `.Bd -literal` blocks of a page's EXAMPLES, or of a tutorial, a line that starts with `$ ` is a command
+//! and `> ` continues it; what else stands there is output. In the README the `sh` blocks that begin with one of
+//! these programs are commands. All commands of a page are one script, in an empty home.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -34,7 +34,7 @@ fn what_the_readme_shows_works() {
     let script = script_of_readme(&text);
     assert!(
         !script.is_empty(),
-        "README.md: has no block fenced as ```sh run"
+        "README.md: no block of shell begins with a program"
     );
     let failure = failure(&readme, &script);
     assert!(failure.is_none(), "\n{}", failure.unwrap());
@@ -107,8 +107,9 @@ fn script_of_page(page: &str) -> String {
     let mut script = String::new();
     let (mut in_section, mut in_block, mut in_command) = (false, false, false);
     for line in page.lines() {
-        if let Some(title) = line.strip_prefix(".Sh ") {
-            in_section = ["EXAMPLES", "TUTORIAL"].contains(&title.trim());
+        if let Some(title) = line.strip_prefix(".Sh ").or(line.strip_prefix(".Ss ")) {
+            let title = title.to_lowercase();
+            in_section = title.contains("examples") || title.contains("tutorial");
         } else if line.starts_with(".Bd ") {
             in_block = line.contains("-literal");
         } else if line.starts_with(".Ed") {
@@ -153,12 +154,17 @@ fn script_of_readme(readme: &str) -> String {
         let Some(info) = line.trim_start().strip_prefix("```") else {
             continue;
         };
-        let run = info.split_whitespace().eq(["sh", "run"]);
-        for line in lines.by_ref().take_while(|line| line.trim_start() != "```") {
-            if run {
-                script.push_str(line.strip_prefix("$ ").unwrap_or(line));
-                script.push('\n');
-            }
+        let lines = lines.by_ref().take_while(|line| line.trim_start() != "```");
+        let block: Vec<&str> = lines
+            .map(|line| line.strip_prefix("$ ").unwrap_or(line))
+            .collect();
+        if info == "sh"
+            && block
+                .first()
+                .is_some_and(|first| first.starts_with("relay-"))
+        {
+            script.push_str(&block.join("\n"));
+            script.push('\n');
         }
     }
     script
@@ -167,13 +173,13 @@ fn script_of_readme(readme: &str) -> String {
 #[test]
 fn commands_are_told_from_output() {
     let page = ".Sh DESCRIPTION\n.Bd -literal\n$ no\n.Ed\n.Sh EXAMPLES\nText:\n$ no\n.Bd -literal -offset indent\n\
-                $ relay\\-keygen \\e\n> \\-N a\noutput\n> no\n$ cat <<E\n> \n>\n> E\n.Ed\n.Sh SEE ALSO\n";
+                $ relay\\-keygen \\e\n> \\-N a\noutput\n> no\n$ cat <<E\n> \n>\n> E\n.Ed\n.Ss More\n.Bd -literal\n$ no\n.Ed\n";
     assert_eq!(
         script_of_page(page),
         "relay-keygen \\\n-N a\ncat <<E\n\n\nE\n"
     );
-    let readme = "```sh\nno\n```\n```sh run\n$ a\nb\n```\n```\nno\n```\n";
-    assert_eq!(script_of_readme(readme), "a\nb\n");
+    let readme = "```sh\nno\n```\n```sh\n$ relay-a\nb\n```\n```\nrelay-no\n```\n";
+    assert_eq!(script_of_readme(readme), "relay-a\nb\n");
 }
 
 #[test]

@@ -311,7 +311,12 @@ fn flags(line: &str) -> (Vec<(String, bool)>, bool) {
             "," | "." | "=" | "..." | "(" | ")" | "[" | "]" => {}
             word if OTHER_MACROS.contains(&word) => in_flags = false,
             word if in_flags => {
-                flags.push((format!("-{word}"), false));
+                // `Fl fq` is two letters, `Fl -quiet` is a word.
+                let letters = if word.starts_with('-') { 1 } else { word.len() };
+                let names = word.as_bytes().chunks(word.len() / letters);
+                flags.extend(
+                    names.map(|name| (format!("-{}", String::from_utf8_lossy(name)), false)),
+                );
                 may_take_value = true;
             }
             _ => {}
@@ -323,7 +328,7 @@ fn flags(line: &str) -> (Vec<(String, bool)>, bool) {
 #[test]
 fn a_page_is_read_as_mandoc_shows_it() {
     let page = Page::parse(
-        ".Sh NAME\n.Nm relay-x\n.Sh SYNOPSIS\n.Nm\n.Op Fl f\n.Op Fl N Ar dir\n.Op Fl o Ar file | Fl d Ar dir\n\
+        ".Sh NAME\n.Nm relay-x\n.Sh SYNOPSIS\n.Nm\n.Op Fl fx\n.Op Fl N Ar dir\n.Op Fl o Ar file | Fl d Ar dir\n\
          .Op Fl -valid Ar duration\n.Fl t Ar peer\n.Oo Fl a | b Oc\n.Sh OPTIONS\n.It Fl N , -node Ar dir\n\
          .It Fl N Ar dir , Fl -node Ar dir\n.It Fl f , Fl \\-force\n.It Fl -id\n",
     );
@@ -340,6 +345,7 @@ fn a_page_is_read_as_mandoc_shows_it() {
         .collect();
     let expected = [
         ("-f", false),
+        ("-x", false),
         ("-N", true),
         ("-o", true),
         ("-d", true),

@@ -1,0 +1,16 @@
+complete -c relay-keygen -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
+complete -c relay-keygen -l type -d 'What the node is to be [default: endpoint]' -r -f -a "endpoint\t''
+gateway\t''"
+complete -c relay-keygen -l address -d 'The node\'s domain name on the Internet, if it has one' -r
+complete -c relay-keygen -l rsa -d 'Bits of the new identity key' -r -f -a "2048\t''
+3072\t''
+4096\t''"
+complete -c relay-keygen -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
+complete -c relay-keygen -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
+complete -c relay-keygen -l session-key-id -d 'The id of that key, in hexadecimal' -r
+complete -c relay-keygen -l set -d 'Write this setting into the config' -r
+complete -c relay-keygen -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
+complete -c relay-keygen -s q -l quiet -d 'Report errors only'
+complete -c relay-keygen -s v -l verbose -d 'Report every change of state'
+complete -c relay-keygen -s h -l help -d 'Print help'
+complete -c relay-keygen -s V -l version -d 'Print version'

@@ -1,0 +1,28 @@
+complete -c relay-seal -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
+complete -c relay-seal -s t -l to -d 'Seal for this peer: its name, its id, or the beginning of its id' -r
+complete -c relay-seal -s y -l type -d 'The media type of the content' -r
+complete -c relay-seal -l ttl -d 'How long the parcel lives [default: 30d]' -r
+complete -c relay-seal -l id -d 'The parcel\'s id [default: a random UUID]' -r
+complete -c relay-seal -l name -d 'Tell the recipient this name for a file' -r
+complete -c relay-seal -l cipher -d 'How the content is encrypted; only aes-128-cbc is opened by every deployed node' -r -f -a "aes-128-cbc\t''
+aes-192-cbc\t''
+aes-256-cbc\t''
+aes-128-gcm\t''
+aes-192-gcm\t''
+aes-256-gcm\t''"
+complete -c relay-seal -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
+complete -c relay-seal -s d -l directory -d 'Write each parcel into DIR, under a name of its own' -r -F
+complete -c relay-seal -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
+complete -c relay-seal -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
+complete -c relay-seal -l params -d 'Connection parameters of the recipient' -r -F
+complete -c relay-seal -l certificate -d 'The certificate to send under, and its issuers\'' -r -F
+complete -c relay-seal -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
+complete -c relay-seal -l session-key-id -d 'The id of that key, in hexadecimal' -r
+complete -c relay-seal -l save-session-key -d 'Store the session key to be answered under in FILE' -r -F
+complete -c relay-seal -l keep-name -d 'Tell the recipient the name of FILE'
+complete -c relay-seal -s f -l force -d 'Replace FILE if it exists'
+complete -c relay-seal -l armor -d 'Write PEM instead of binary'
+complete -c relay-seal -s q -l quiet -d 'Report errors only'
+complete -c relay-seal -s v -l verbose -d 'Report every change of state'
+complete -c relay-seal -s h -l help -d 'Print help'
+complete -c relay-seal -s V -l version -d 'Print version'
