@@ -4,7 +4,7 @@ complete -c relay-authorize -l name -d 'Call the peer NAME' -r
 complete -c relay-authorize -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay-authorize -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
 complete -c relay-authorize -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
-complete -c relay-authorize -l certificate -d 'Our own certificate and its issuers\', to authorize under' -r -F
+complete -c relay-authorize -l certificate -d 'Our own certificate, and its issuers\', to sign under' -r -F
 complete -c relay-authorize -l address -d 'The domain name of our Internet gateway' -r
 complete -c relay-authorize -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-authorize -l session-key-id -d 'The id of that key, in hexadecimal' -r

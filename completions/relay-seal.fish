@@ -15,7 +15,7 @@ complete -c relay-seal -s d -l directory -d 'Write each parcel into DIR, under a
 complete -c relay-seal -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
 complete -c relay-seal -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-seal -l params -d 'Connection parameters of the recipient' -r -F
-complete -c relay-seal -l certificate -d 'The certificate to send under, and its issuers\'' -r -F
+complete -c relay-seal -l certificate -d 'Our own certificate, and its issuers\', to sign under' -r -F
 complete -c relay-seal -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-seal -l session-key-id -d 'The id of that key, in hexadecimal' -r
 complete -c relay-seal -l save-session-key -d 'Store the session key to be answered under in FILE' -r -F
