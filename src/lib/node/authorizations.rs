@@ -40,10 +40,11 @@ pub fn newest_held(node: &Directory, peer: NodeId, now: Timestamp) -> Result<Hel
     Ok(certificates.map_or(Held::Expired(last), Held::Valid))
 }
 
-/// The certificates of a message under this path, the signer's first: only valid ones, each once,
-/// and of roots only the recipient's own, which lets others see that it authorized the sender.
+/// The certificates of a message under this path, the signer's first: of each node only one, the
+/// valid one that lasts longest, and of roots only the recipient's own, which lets others see that it
+/// authorized the sender. Deployed readers fail over an expired certificate even beside a good one.
 ///
-/// `None` when the signer's or its issuer's is not valid now.
+/// `None` when the signer's is not valid now, or its issuer's are there but none of them is.
 #[must_use]
 pub fn to_attach(
     path: &CertificationPath,
@@ -51,20 +52,30 @@ pub fn to_attach(
     now: Timestamp,
 ) -> Option<Vec<Certificate>> {
     let window = Window::new(now, SignedDuration::ZERO);
-    let is_valid = |certificate: &Certificate| certificate.check_dates(&window).is_ok();
-    let issuers_valid = path
-        .authorities
-        .iter()
-        .filter(|authority| authority.id() == recipient)
-        .all(is_valid);
-    if !is_valid(&path.leaf) || !issuers_valid {
+    let is_valid = |certificate: &&Certificate| certificate.check_dates(&window).is_ok();
+    if !is_valid(&&path.leaf) {
         return None;
     }
     let mut certificates = vec![path.leaf.clone()];
-    for authority in &path.authorities {
-        let is_root = authority.is_self_issued() && authority.id() != recipient;
-        if is_valid(authority) && !is_root && !certificates.contains(authority) {
-            certificates.push(authority.clone());
+    let mut nodes = vec![path.leaf.id()];
+    for node in path.authorities.iter().map(Certificate::id) {
+        if nodes.contains(&node) {
+            continue;
+        }
+        nodes.push(node);
+        let of_node = path
+            .authorities
+            .iter()
+            .filter(|authority| authority.id() == node);
+        match of_node
+            .filter(is_valid)
+            .max_by_key(|authority| authority.not_after())
+        {
+            Some(authority) if node == recipient || !authority.is_self_issued() => {
+                certificates.push(authority.clone());
+            }
+            None if node == recipient => return None,
+            _ => {}
         }
     }
     Some(certificates)
