@@ -1,0 +1,145 @@
+//! What holds at every instant, however a run ended.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use relaynet::asn1::pem;
+use relaynet::message::{Object, Parcel};
+use relaynet::node::{certificates, key_file};
+use relaynet::pki::{IdentityKey, PublicKey};
+
+use super::scene::{CONTENT, Scene, is_temporary};
+
+/// Checks every file: under a final name only what is whole; and nothing is there that nobody knows.
+/// Gives the temporary files that were left.
+pub(crate) fn check(scene: &Scene) -> Vec<String> {
+    let mut leftovers = Vec::new();
+    for path in scene.files("") {
+        let parts: Vec<&str> = path.split('/').collect();
+        let Some((&name, above)) = parts.split_last() else {
+            continue;
+        };
+        let metadata = fs::symlink_metadata(scene.path(&path)).unwrap();
+        if metadata.is_dir() || matches!(above, ["in" | "tmp", ..]) {
+            continue;
+        }
+        assert!(metadata.is_file(), "{path}: neither file nor directory");
+        if is_temporary(name) {
+            leftovers.push(path);
+            continue;
+        }
+        let octets = fs::read(scene.path(&path)).unwrap();
+        let problem = if let ["out", ..] = above {
+            problem_of_result(&octets)
+        } else {
+            let mode = metadata.permissions().mode() & 0o7777;
+            assert_eq!(mode, 0o600, "{path}");
+            problem_of_node_file(&above[1..], name, &octets)
+        };
+        if let Some(problem) = problem {
+            panic!("{path}: {problem}");
+        }
+    }
+    for node in ["alice", "bob", "carol", "new"] {
+        if scene.path(node).join("VERSION").exists() {
+            check_whole_node(scene, node);
+        }
+    }
+    leftovers
+}
+
+/// A result is whole: the content, a parcel, or parameters.
+fn problem_of_result(octets: &[u8]) -> Option<String> {
+    if octets == CONTENT {
+        return None;
+    }
+    if octets.starts_with(b"Awala") {
+        return Parcel::parse(octets.to_vec())
+            .err()
+            .map(|error| error.to_string());
+    }
+    Object::parse(octets).err().map(|error| error.to_string())
+}
+
+/// A file of a node, `above` being the directories that it is in.
+fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<String> {
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let is_line = || {
+        let text = std::str::from_utf8(octets).ok()?;
+        let line = text.strip_suffix('\n')?;
+        (!line.is_empty() && !line.contains('\n')).then_some(())
+    };
+    match (above, name) {
+        ([], "VERSION") => (octets != b"relay-node 1\n").then(|| "another text".to_owned()),
+        ([], "config") => {
+            let text = String::from_utf8_lossy(octets);
+            (!text.ends_with('\n') || !text.contains("clock = test"))
+                .then(|| "not the whole config".to_owned())
+        }
+        ([], "identity.key") => match pem::private_key(octets) {
+            Err(error) => Some(error.to_string()),
+            Ok((pkcs8, _)) => IdentityKey::from_pkcs8(&pkcs8)
+                .err()
+                .map(|error| error.to_string()),
+        },
+        ([] | ["peers", _], "identity.pub") => problem_of_public_key(octets),
+        (["peers", _], "name" | "address") => is_line().is_none().then(|| "not a line".to_owned()),
+        (["peers", _], "session.pem") => key_file::public_from_text(octets)
+            .err()
+            .map(|error| error.to_string()),
+        (["certs", _] | ["peers", _, "held" | "given"], _) if extension == "pem" => {
+            certificates::path_from_octets(octets)
+                .err()
+                .map(|error| error.to_string())
+        }
+        (["sessions", _], _) if extension == "key" => {
+            match key_file::private_from_text(octets, None) {
+                Err(error) => Some(error.to_string()),
+                Ok((key, _, true)) if key.public().id().to_string() == stem => None,
+                Ok(_) => Some("another key's file".to_owned()),
+            }
+        }
+        (["lock"], _) => (!octets.is_empty()).then(|| "a lock file with content".to_owned()),
+        (["seen"], _) => None, // records are appended; a torn one at the end does not count
+        _ => Some("nobody knows this file".to_owned()),
+    }
+}
+
+fn problem_of_public_key(octets: &[u8]) -> Option<String> {
+    let blocks = match pem::blocks(octets) {
+        Ok(blocks) => blocks,
+        Err(error) => return Some(error.to_string()),
+    };
+    match &blocks[..] {
+        [block] if block.label == pem::PUBLIC_KEY => PublicKey::parse(&block.contents)
+            .err()
+            .map(|error| error.to_string()),
+        _ => Some("not one public key".to_owned()),
+    }
+}
+
+/// A directory with VERSION has all that a node needs.
+fn check_whole_node(scene: &Scene, node: &str) {
+    let files = scene.files(node);
+    let has = |wanted: &dyn Fn(&[&str]) -> bool| {
+        let mut files = files.iter();
+        files.any(|path| wanted(&path.split('/').skip(1).collect::<Vec<_>>()))
+    };
+    for wanted in [
+        "config",
+        "identity.key",
+        "identity.pub",
+        "peers",
+        "seen",
+        "lock",
+    ] {
+        assert!(
+            has(&|path| path == [wanted]),
+            "{node} has VERSION but no {wanted}"
+        );
+    }
+    let own = |path: &[&str]| matches!(path, ["certs", _, file] if !is_temporary(file));
+    assert!(has(&own), "{node} has VERSION but no certificate");
+    let own = |path: &[&str]| matches!(path, ["sessions", "any", file] if !is_temporary(file));
+    assert!(has(&own), "{node} has VERSION but no session key");
+}

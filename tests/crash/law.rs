@@ -1,0 +1,348 @@
+//! The law that every trace keeps, so that a power failure costs no more than a kill:
+//!
+//! - a file is synced after its last write and before it gets its final name;
+//! - the directory of that name is synced before anything relies on it: before octets leave on the
+//!   standard output, before something is published elsewhere, before a message is remembered or a node
+//!   declared complete, before a file is removed, and before the program ends well.
+//!
+//! A node directory is one place, everything outside of it another. Content is thus on disk before the
+//! session key of its sender, that before the memory of the message, and our own session key before the
+//! message that carries it.
+
+use std::collections::BTreeMap;
+
+use super::scene::is_temporary;
+
+/// A line of a trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) op: String,
+    pub(crate) paths: Vec<String>,
+}
+
+impl Step {
+    /// Whether octets are written in this step, so that it can be torn.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self.op.as_str(), "write" | "append" | "emit")
+    }
+
+    /// Whether it is about a file outside of the nodes.
+    pub(crate) fn is_outside(&self) -> bool {
+        self.paths.last().is_some_and(|path| place(path) == OUTSIDE)
+    }
+}
+
+/// What a run has changed and not yet synced.
+#[derive(Debug, Default)]
+struct Unsynced {
+    /// Files with octets that are not synced.
+    files: Vec<String>,
+    /// Directories with names that are not synced, and what was done to them.
+    dirs: BTreeMap<String, String>,
+}
+
+/// The place that is no node.
+const OUTSIDE: &str = "out";
+
+/// The node that a path is in.
+fn place(path: &str) -> &str {
+    match path.split('/').next().unwrap_or_default() {
+        node @ ("alice" | "bob" | "carol" | "new") if path != node => node,
+        _ => OUTSIDE,
+    }
+}
+
+fn parent(path: &str) -> String {
+    path.rsplit_once('/')
+        .map_or_else(String::new, |(above, _)| above.to_owned())
+}
+
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+impl Unsynced {
+    /// Takes a step; says in what way it breaks the law.
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        let path = step.paths.first().map_or("", String::as_str);
+        match (step.op.as_str(), &step.paths[..]) {
+            ("create", _) => {
+                self.files.push(path.to_owned());
+                if !is_temporary(name(path)) {
+                    self.changed(path, "creation of");
+                }
+            }
+            ("write" | "truncate", _) => self.written(path),
+            ("append", _) => {
+                // The file's own name may be as new as its first record.
+                let own = parent(path);
+                let rests = self.rests(|dir| dir != own, |file| file != path);
+                self.written(path);
+                refuse(step, rests)?;
+            }
+            ("emit", _) => refuse(step, self.rests(|_| true, |_| true))?,
+            ("sync", _) => self.files.retain(|file| file != path),
+            ("syncdir", _) => {
+                self.dirs.remove(path);
+            }
+            ("rename" | "link", [from, to]) => {
+                let here = place(to).to_owned();
+                let is_declaration = name(to) == "VERSION";
+                let rests = self.rests(
+                    |dir| is_declaration || place(&format!("{dir}/x")) != here,
+                    |file| file == from || is_declaration || place(file) != here,
+                );
+                self.changed(to, "new name");
+                if !is_temporary(name(from)) {
+                    self.changed(from, "old name");
+                }
+                refuse(step, rests)?;
+            }
+            ("mkdir", _) => self.changed(path, "creation of"),
+            ("remove", _) if is_temporary(name(path)) => {
+                self.files.retain(|file| file != path);
+            }
+            ("remove", _) => {
+                let published = |unsynced: &Self, dir: &str| {
+                    unsynced
+                        .dirs
+                        .get(dir)
+                        .is_some_and(|what| !what.starts_with("removal"))
+                };
+                let rests = self.rests(|dir| published(self, dir), |file| file != path);
+                self.files.retain(|file| file != path);
+                self.dirs.remove(path);
+                self.changed(path, "removal of");
+                refuse(step, rests)?;
+            }
+            // The name of a lock need not survive, and modes are set before what they protect.
+            ("lock" | "chmod", [_]) => {}
+            (op, paths) => return Err(format!("{op} {paths:?}: not a step")),
+        }
+        Ok(())
+    }
+
+    /// Whether a run may say now that it is done.
+    fn end(&self) -> Result<(), String> {
+        match self.rests(|_| true, |_| true) {
+            Some(rest) => Err(format!("the end comes before a sync of {rest}")),
+            None => Ok(()),
+        }
+    }
+
+    fn written(&mut self, path: &str) {
+        if !self.files.iter().any(|file| file == path) {
+            self.files.push(path.to_owned());
+        }
+    }
+
+    fn changed(&mut self, path: &str, what: &str) {
+        self.dirs
+            .insert(parent(path), format!("{what} {}", name(path)));
+    }
+
+    /// Something unsynced among these directories and files.
+    fn rests(&self, dirs: impl Fn(&str) -> bool, files: impl Fn(&str) -> bool) -> Option<String> {
+        let dir = self.dirs.iter().find(|(dir, _)| dirs(dir));
+        let file = self.files.iter().find(|file| files(file));
+        match (dir, file) {
+            (Some((dir, what)), _) => Some(format!("{dir:?} ({what})")),
+            (None, file) => file.cloned(),
+        }
+    }
+}
+
+fn refuse(step: &Step, rests: Option<String>) -> Result<(), String> {
+    match rests {
+        Some(rest) => Err(format!(
+            "{} {:?} comes before a sync of {rest}",
+            step.op, step.paths
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Holds a whole trace of a successful run against the law.
+pub(crate) fn check(steps: &[Step]) -> Result<(), String> {
+    let mut unsynced = Unsynced::default();
+    for step in steps {
+        unsynced.step(step)?;
+    }
+    unsynced.end()
+}
+
+/// Whether the first steps that come to, link or emit something under these beginnings of paths are in
+/// this order; `-` is the standard output.
+pub(crate) fn check_order(steps: &[Step], order: &[&str]) -> Result<(), String> {
+    let mut after = None;
+    for beginning in order {
+        let at = steps.iter().position(|step| {
+            let publishes = matches!(step.op.as_str(), "rename" | "link" | "append" | "emit");
+            publishes
+                && step
+                    .paths
+                    .last()
+                    .is_some_and(|path| path.starts_with(beginning))
+        });
+        let Some(at) = at else {
+            return Err(format!("nothing comes to {beginning}"));
+        };
+        if after.is_some_and(|after| after >= at) {
+            return Err(format!("{beginning} comes before what it relies on"));
+        }
+        after = Some(at);
+    }
+    Ok(())
+}
+
+mod tests {
+    use super::*;
+
+    fn trace(text: &str) -> Vec<Step> {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let step = |line: &str| {
+            let mut words = line.split(' ').map(str::to_owned);
+            Step {
+                op: words.next().unwrap(),
+                paths: words.collect(),
+            }
+        };
+        lines.map(step).collect()
+    }
+
+    const OPEN: &str = "
+        lock alice/lock/peer.x
+        create out/.relay-1.tmp
+        write out/.relay-1.tmp
+        sync out/.relay-1.tmp
+        rename out/.relay-1.tmp out/report
+        syncdir out
+        mkdir alice/peers/x
+        syncdir alice/peers
+        create alice/peers/x/.relay-2.tmp
+        write alice/peers/x/.relay-2.tmp
+        sync alice/peers/x/.relay-2.tmp
+        rename alice/peers/x/.relay-2.tmp alice/peers/x/session.pem
+        syncdir alice/peers/x
+        lock alice/lock/seen
+        create alice/seen/day
+        append alice/seen/day
+        sync alice/seen/day
+        syncdir alice/seen";
+
+    const SEAL: &str = "
+        mkdir bob/sessions/x
+        syncdir bob/sessions
+        create bob/sessions/x/.relay-1.tmp
+        write bob/sessions/x/.relay-1.tmp
+        sync bob/sessions/x/.relay-1.tmp
+        link bob/sessions/x/.relay-1.tmp bob/sessions/x/k.key
+        remove bob/sessions/x/.relay-1.tmp
+        syncdir bob/sessions/x
+        emit -";
+
+    const FORGET: &str = "
+        remove bob/sessions/x/k.key
+        remove bob/sessions/x
+        syncdir bob/sessions
+        remove bob/peers/x/name
+        syncdir bob/peers/x
+        remove bob/peers/x
+        syncdir bob/peers";
+
+    #[test]
+    fn lawful_traces_pass() {
+        for text in [OPEN, SEAL, FORGET, ""] {
+            check(&trace(text)).unwrap();
+        }
+        check_order(
+            &trace(OPEN),
+            &["out/", "alice/peers/x/session.pem", "alice/seen/"],
+        )
+        .unwrap();
+        check_order(&trace(SEAL), &["bob/sessions/", "-"]).unwrap();
+    }
+
+    #[test]
+    fn no_sync_can_be_left_out() {
+        for text in [OPEN, SEAL] {
+            let whole = trace(text);
+            for (at, left_out) in whole.iter().enumerate() {
+                if left_out.op.starts_with("sync") {
+                    let mut steps = whole.clone();
+                    steps.remove(at);
+                    assert!(check(&steps).is_err(), "{left_out:?}");
+                }
+            }
+        }
+        // What was removed together may be synced together.
+        assert!(check(&trace(&FORGET.replace("syncdir bob/sessions", ""))).is_err());
+        assert!(check(&trace(FORGET.trim_end_matches("syncdir bob/peers"))).is_err());
+    }
+
+    #[test]
+    fn no_write_may_follow_the_sync() {
+        let late = SEAL.replace(
+            "sync bob/sessions/x/.relay-1.tmp",
+            "sync bob/sessions/x/.relay-1.tmp\n write bob/sessions/x/.relay-1.tmp",
+        );
+        assert!(check(&trace(&late)).is_err());
+    }
+
+    #[test]
+    fn a_message_may_not_leave_before_its_key() {
+        for early in ["mkdir bob/sessions/x", "syncdir bob/sessions/x"] {
+            let text = SEAL.replace("emit -", "").replace(
+                &format!("{early}\n"),
+                &format!(
+                    "{early}\n emit -\n {}\n",
+                    early.replace("mkdir", "lock").replace("syncdir", "lock")
+                ),
+            );
+            let result = check(&trace(&text));
+            assert_eq!(result.is_err(), early.starts_with("mkdir"), "{early}");
+        }
+        let first = format!("emit -\n{}", SEAL.replace("emit -", ""));
+        assert!(check_order(&trace(&first), &["bob/sessions/", "-"]).is_err());
+        let to_file = SEAL.replace("syncdir bob/sessions/x\n", "").replace(
+            "emit -",
+            "create out/.relay-2.tmp\n write out/.relay-2.tmp\n sync out/.relay-2.tmp\n \
+             rename out/.relay-2.tmp out/p\n syncdir out\n syncdir bob/sessions/x",
+        );
+        assert!(check(&trace(&to_file)).is_err());
+    }
+
+    #[test]
+    fn a_message_may_not_be_remembered_before_its_content() {
+        let (content, rest) = OPEN.split_once("mkdir").unwrap();
+        let reversed = format!("mkdir{rest}\n{content}");
+        let order = ["out/", "alice/peers/x/session.pem", "alice/seen/"];
+        assert!(check_order(&trace(&reversed), &order).is_err());
+        assert!(check_order(&trace(SEAL), &order).is_err());
+    }
+
+    #[test]
+    fn nothing_is_removed_before_its_replacement_is_synced() {
+        let text = "
+            create out/.relay-1.tmp
+            write out/.relay-1.tmp
+            sync out/.relay-1.tmp
+            rename out/.relay-1.tmp out/b
+            remove bob/spool/a
+            syncdir out
+            syncdir bob/spool";
+        assert!(check(&trace(text)).is_err());
+    }
+
+    #[test]
+    fn a_node_is_not_declared_complete_before_it_is() {
+        let text = "
+            mkdir new/sessions
+            create new/.relay-1.tmp
+            write new/.relay-1.tmp
+            sync new/.relay-1.tmp
+            rename new/.relay-1.tmp new/VERSION
+            syncdir new";
+        assert!(check(&trace(text)).is_err());
+    }
+}

@@ -1,0 +1,27 @@
+//! What a crash, a full disk or a broken one leaves, and that the next run makes good for it.
+//!
+//! `RELAY_FAULT=trace:FILE` makes a program list the changes it makes to the file system, `kill:N`
+//! stops it right before the Nth of them, `torn:N` in the middle of it, and `ENOSPC:N` or `EIO:N` fails
+//! that one alone. Each program is stopped and failed at each of its steps; each time the invariants must
+//! hold, and the same command, run again, must lead to where an undisturbed run leads.
+//!
+//! Since a killed process leaves the page cache behind, what a power failure would do cannot be seen that
+//! way: the traces are held against the law of [`law`] instead. `cargo test --test crash -- --nocapture`
+//! shows how many steps each program has.
+
+#![allow(clippy::unwrap_used)] // what fails here fails the test
+
+#[cfg(debug_assertions)] // without them, programs take no faults
+mod calls; // no change of the file system bypasses the traced steps
+#[cfg(debug_assertions)]
+mod invariants; // what holds at every instant
+#[cfg(debug_assertions)]
+mod law; // the order of writes, syncs and names
+#[cfg(debug_assertions)]
+mod parallel; // two runs at once
+#[cfg(debug_assertions)]
+mod programs; // what is run, and what proves that it worked
+#[cfg(debug_assertions)]
+mod scene; // nodes to start from, copies of them, and what a run left
+#[cfg(debug_assertions)]
+mod sweep; // stopping and failing a program at each step

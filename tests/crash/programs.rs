@@ -1,0 +1,603 @@
+//! What is run, what a stopped run may have left of it, and what proves that it worked.
+
+use std::fs;
+
+use relaynet::asn1::pem;
+use relaynet::message::Object;
+
+use super::scene::{
+    ANSWER, CONTENT, FIRST, MONTH, RENEWAL, RENEWED, SECOND, START, Scene, carried_key,
+    is_temporary,
+};
+use super::sweep::{Case, sweep};
+
+/// How many cases there are.
+pub(crate) const CASES: usize = 20;
+
+/// What most cases have in common.
+const CASE: Case = Case {
+    name: "",
+    program: "",
+    args: &[],
+    now: START,
+    nodes: &[],
+    order: &[],
+    spare: 0,
+    left: |_, _| {},
+    next: |_| 0,
+    force: None,
+    proof: |_, _| {},
+};
+
+// relay-keygen
+
+#[test]
+fn keygen() {
+    sweep(&Case {
+        name: "keygen",
+        program: "relay-keygen",
+        args: &["-q", "--set", "clock=test", "new"],
+        order: &["new/identity.key", "new/sessions/any/", "new/VERSION", "-"],
+        next: |scene| if_there(scene, "new/VERSION", 73),
+        proof: |scene, _| {
+            scene.add("alone/bob");
+            let mut args = vec!["-q", "-N", "new", "-o", "tmp/new.conn"];
+            args.push("in/bob.pub");
+            scene.run("relay-authorize", &args, START).expect(0);
+            import(scene, "bob", "tmp/new.conn", START);
+            deliver(scene, "bob", "peer", "new", FIRST);
+        },
+        ..CASE
+    });
+}
+
+// relay-authorize
+
+/// A session key for the peer is on disk before its public half can have left, and so is the note of what
+/// was given.
+fn authorization_left(scene: &Scene, stdout: &[u8]) {
+    let mut given = scene.results();
+    if !stdout.is_empty() {
+        given.push(stdout.to_vec());
+    }
+    for given in given {
+        let notes = scene.files("alice/peers");
+        assert!(notes.iter().any(|path| path.contains("/given/")));
+        let Ok(Object::PrivateEndpointConnectionParams(params)) = Object::parse(&given) else {
+            assert_eq!(given, stdout, "not parameters"); // torn on its way, which its reader sees
+            continue;
+        };
+        let key = params.session_key.id();
+        let path = format!("alice/sessions/{}/{key}.key", scene.world().id("bob"));
+        assert!(scene.path(&path).exists(), "no {path}");
+    }
+}
+
+/// bob imports what alice's runs made, and they write to each other.
+fn authorization_proof(scene: &Scene, printed: &[Vec<u8>]) {
+    let Some(last) = scene.results().pop().or_else(|| printed.last().cloned()) else {
+        panic!("no authorization")
+    };
+    let file = scene.keep("alice.conn", &last);
+    scene.add("alone/bob");
+    import(scene, "bob", &file, START);
+    deliver(scene, "bob", "peer", "alice", FIRST);
+}
+
+#[test]
+fn authorize() {
+    sweep(&Case {
+        name: "authorize -o FILE",
+        program: "relay-authorize",
+        args: &[
+            "-q",
+            "-N",
+            "alice",
+            "--name",
+            "bob",
+            "-o",
+            "out/alice.conn",
+            "in/bob.pub",
+        ],
+        nodes: &["alone/alice"],
+        order: &["alice/sessions/", "out/"],
+        spare: 1,
+        left: authorization_left,
+        next: |scene| if_there(scene, "out/alice.conn", 73),
+        proof: authorization_proof,
+        ..CASE
+    });
+}
+
+#[test]
+fn authorize_to_stdout() {
+    sweep(&Case {
+        name: "authorize, a known peer, to stdout",
+        program: "relay-authorize",
+        args: &["-q", "-N", "alice", "bob"],
+        now: RENEWAL,
+        nodes: &["friends/alice"],
+        order: &["alice/sessions/", "alice/peers/", "-"],
+        spare: 1,
+        left: authorization_left,
+        proof: |scene, printed| {
+            let file = scene.keep("alice.conn", printed.last().unwrap());
+            scene.add("sealed/bob");
+            let args = ["-q", "-N", "bob", &file];
+            scene.run("relay-import", &args, RENEWAL).expect(0);
+            deliver(scene, "bob", "alice", "alice", RENEWED);
+        },
+        ..CASE
+    });
+}
+
+// relay-import
+
+#[test]
+fn import_authorization() {
+    sweep(&Case {
+        name: "import of an authorization",
+        program: "relay-import",
+        args: &["-q", "-N", "bob", "in/alice-for-bob.conn"],
+        nodes: &["alone/bob"],
+        order: &["bob/peers/", "-"],
+        proof: |scene, _| {
+            scene.add("friends/alice");
+            let id = scene.world().id("alice").to_owned();
+            deliver(scene, "bob", &id, "alice", FIRST);
+        },
+        ..CASE
+    });
+}
+
+#[test]
+fn import_authorization_with_name() {
+    sweep(&Case {
+        name: "import of an authorization, --name",
+        program: "relay-import",
+        args: &["-q", "-N", "bob", "--name", "peer", "in/alice-for-bob.conn"],
+        nodes: &["alone/bob"],
+        order: &["bob/peers/", "-"],
+        proof: |scene, _| {
+            scene.add("friends/alice");
+            deliver(scene, "bob", "peer", "alice", FIRST);
+        },
+        ..CASE
+    });
+}
+
+#[test]
+fn import_connection_parameters() {
+    sweep(&Case {
+        name: "import of connection parameters, --name",
+        program: "relay-import",
+        args: &["-q", "-N", "bob", "--name", "peer", "in/carol.pub"],
+        nodes: &["alone/bob"],
+        order: &["bob/peers/", "-"],
+        proof: |scene, _| {
+            scene.add("alone/carol");
+            deliver(scene, "bob", "peer", "carol", FIRST);
+        },
+        ..CASE
+    });
+}
+
+#[test]
+fn import_registration() {
+    sweep(&Case {
+        name: "import of a registration, --name",
+        program: "relay-import",
+        args: &["-q", "-N", "alice", "--name", "gateway", "in/alice.pnr"],
+        nodes: &["alone/alice"],
+        order: &["alice/peers/", "alice/certs/", "-"],
+        proof: |scene, _| {
+            // What it authorizes now is under the gateway.
+            let args = ["-N", "alice", "-o", "tmp/alice.conn", "in/bob.pub"];
+            let outcome = scene.run("relay-authorize", &args, START);
+            outcome.expect(0);
+            assert!(!outcome.stderr.contains("no gateway"), "{}", outcome.stderr);
+            scene.add("alone/bob");
+            import(scene, "bob", "tmp/alice.conn", START);
+            deliver(scene, "bob", "peer", "alice", FIRST);
+        },
+        ..CASE
+    });
+}
+
+// relay-seal
+
+/// A message that left, whole or in part, has its private session key on disk.
+fn seal_left(scene: &Scene, stdout: &[u8]) {
+    let dir = format!("bob/sessions/{}", scene.world().id("alice"));
+    for parcel in scene.results() {
+        let key = carried_key(&parcel);
+        assert!(
+            scene.path(&format!("{dir}/{key}.key")).exists(),
+            "no key {key}"
+        );
+    }
+    if stdout.is_empty() {
+        return;
+    }
+    if relaynet::message::Parcel::parse(stdout.to_vec()).is_ok() {
+        let key = carried_key(stdout);
+        assert!(
+            scene.path(&format!("{dir}/{key}.key")).exists(),
+            "no key {key}"
+        );
+    } else {
+        let names = scene.files(&dir);
+        let is_current = |path: &String| {
+            let text = fs::read_to_string(scene.path(path)).unwrap();
+            !is_temporary(path.rsplit('/').next().unwrap()) && text.contains("Last-Carried: ")
+        };
+        assert!(names.iter().any(is_current), "no key");
+    }
+}
+
+/// What left opens on the other side, whose answer opens here.
+fn seal_proof(scene: &Scene, printed: &[Vec<u8>]) {
+    scene.add("friends/alice");
+    let mut parcels = scene.results();
+    parcels.extend(printed.iter().filter(|octets| is_parcel(octets)).cloned());
+    assert!(!parcels.is_empty(), "no parcel");
+    for parcel in parcels {
+        let file = scene.keep("parcel", &parcel);
+        let opened = scene.run("relay-open", &["-q", "-N", "alice", &file], SECOND);
+        opened.expect(0);
+        assert_eq!(opened.stdout, CONTENT);
+    }
+    deliver(scene, "alice", "bob", "bob", ANSWER);
+}
+
+fn is_parcel(octets: &[u8]) -> bool {
+    relaynet::message::Parcel::parse(octets.to_vec()).is_ok()
+}
+
+const SEAL: Case = Case {
+    program: "relay-seal",
+    nodes: &["friends/bob"],
+    now: FIRST,
+    left: seal_left,
+    proof: seal_proof,
+    ..CASE
+};
+
+#[test]
+fn seal_to_stdout() {
+    sweep(&Case {
+        name: "seal, a new session key, to stdout",
+        args: &["-q", "-N", "bob", "-t", "alice", "in/report.txt"],
+        order: &["bob/sessions/", "-"],
+        ..SEAL
+    });
+}
+
+#[test]
+fn seal_into_a_file() {
+    sweep(&Case {
+        name: "seal, a new session key, -o FILE",
+        args: &[
+            "-q",
+            "-N",
+            "bob",
+            "-t",
+            "alice",
+            "-o",
+            "out/parcel",
+            "in/report.txt",
+        ],
+        order: &["bob/sessions/", "out/"],
+        next: |scene| if_there(scene, "out/parcel", 73),
+        ..SEAL
+    });
+}
+
+#[test]
+fn seal_into_a_directory() {
+    sweep(&Case {
+        name: "seal, a new session key, -d DIR",
+        args: &[
+            "-q",
+            "-N",
+            "bob",
+            "-t",
+            "alice",
+            "-d",
+            "out",
+            "in/report.txt",
+        ],
+        order: &["bob/sessions/", "out/"],
+        spare: 1,
+        ..SEAL
+    });
+}
+
+#[test]
+fn seal_again_to_stdout() {
+    sweep(&Case {
+        name: "seal, the current session key, to stdout",
+        args: &["-q", "-N", "bob", "-t", "alice", "in/report.txt"],
+        now: SECOND,
+        nodes: &["sealed/bob"],
+        order: &["bob/sessions/", "-"],
+        ..SEAL
+    });
+}
+
+#[test]
+fn seal_again_into_a_file() {
+    sweep(&Case {
+        name: "seal, the current session key, -o FILE",
+        args: &[
+            "-q",
+            "-N",
+            "bob",
+            "-t",
+            "alice",
+            "-o",
+            "out/parcel",
+            "in/report.txt",
+        ],
+        now: SECOND,
+        nodes: &["sealed/bob"],
+        order: &["bob/sessions/", "out/"],
+        next: |scene| if_there(scene, "out/parcel", 73),
+        ..SEAL
+    });
+}
+
+// relay-open
+
+/// Whether alice remembers a message.
+fn is_remembered(scene: &Scene) -> bool {
+    let files = scene.files("alice/seen");
+    files
+        .iter()
+        .any(|path| fs::metadata(scene.path(path)).unwrap().len() >= 32)
+}
+
+/// A message is remembered only when its content is complete and its session key is stored.
+fn open_left(scene: &Scene, stdout: &[u8]) {
+    assert!(
+        CONTENT.starts_with(stdout),
+        "something else than the content"
+    );
+    assert!(
+        scene.results().len() <= 1,
+        "{} contents",
+        scene.results().len()
+    );
+    if is_remembered(scene) {
+        let is_complete = stdout == CONTENT || scene.results() == [CONTENT];
+        assert!(is_complete, "remembered without its content");
+        let parcel = fs::read(scene.path("in/first.parcel")).unwrap();
+        let id = scene.world().id("bob");
+        let key = fs::read_to_string(scene.path(&format!("alice/peers/{id}/session.pem"))).unwrap();
+        let carried = format!("Key-Id: {}", carried_key(&parcel));
+        assert!(
+            key.contains(&carried),
+            "remembered without the sender's session key"
+        );
+    }
+}
+
+/// The content is there, once if it is a file; the parcel is remembered; an answer opens at the sender.
+fn open_proof(scene: &Scene, printed: &[Vec<u8>]) {
+    let printed: Vec<_> = printed.iter().filter(|octets| *octets == CONTENT).collect();
+    if printed.is_empty() {
+        assert_eq!(scene.results(), [CONTENT], "not the content once");
+    } else {
+        assert_eq!(
+            scene.results().len(),
+            0,
+            "the content on stdout and in a file"
+        );
+    }
+    let args = ["-q", "-N", "alice", "-d", "tmp", "in/first.parcel"];
+    scene.run("relay-open", &args, SECOND).expect(82);
+    scene.add("sealed/bob");
+    deliver(scene, "alice", "bob", "bob", ANSWER);
+}
+
+const OPEN: Case = Case {
+    program: "relay-open",
+    nodes: &["friends/alice"],
+    now: FIRST,
+    left: open_left,
+    next: |scene| if is_remembered(scene) { 82 } else { 0 },
+    proof: open_proof,
+    ..CASE
+};
+
+#[test]
+fn open_to_stdout() {
+    sweep(&Case {
+        name: "open to stdout",
+        args: &["-q", "-N", "alice", "in/first.parcel"],
+        order: &["-", "alice/peers/", "alice/sessions/", "alice/seen/"],
+        ..OPEN
+    });
+}
+
+#[test]
+fn open_into_a_file() {
+    sweep(&Case {
+        name: "open -o FILE",
+        args: &["-q", "-N", "alice", "-o", "out/report", "in/first.parcel"],
+        order: &["out/", "alice/peers/", "alice/sessions/", "alice/seen/"],
+        next: |scene| if_there(scene, "out/report", 73),
+        force: Some("-f"),
+        ..OPEN
+    });
+}
+
+#[test]
+fn open_into_a_directory() {
+    sweep(&Case {
+        name: "open -d DIR",
+        args: &["-q", "-N", "alice", "-d", "out", "in/first.parcel"],
+        order: &["out/", "alice/peers/", "alice/sessions/", "alice/seen/"],
+        ..OPEN
+    });
+}
+
+#[test]
+fn open_keeping_the_name() {
+    sweep(&Case {
+        name: "open -d DIR --keep-name",
+        args: &[
+            "-q",
+            "-N",
+            "alice",
+            "-d",
+            "out",
+            "--keep-name",
+            "in/first.parcel",
+        ],
+        order: &[
+            "out/report.txt",
+            "alice/peers/",
+            "alice/sessions/",
+            "alice/seen/",
+        ],
+        ..OPEN
+    });
+}
+
+#[test]
+fn open_authorization() {
+    sweep(&Case {
+        name: "open of an authorization",
+        program: "relay-open",
+        args: &["-q", "-N", "bob", "in/renewed.parcel"],
+        now: RENEWAL,
+        nodes: &["sealed/bob"],
+        order: &["bob/peers/", "bob/seen/"],
+        left: |scene, stdout| {
+            assert_eq!(stdout, b"", "an authorization is for the node alone");
+            if !scene.files("bob/seen").is_empty() && is_remembered_by_bob(scene) {
+                let held = scene.files("bob/peers").into_iter();
+                let held = held.filter(|path| path.contains("/held/") && !path.ends_with(".tmp"));
+                assert_eq!(held.count(), 2, "remembered without the authorization");
+            }
+        },
+        next: |scene| if is_remembered_by_bob(scene) { 82 } else { 0 },
+        proof: |scene, _| {
+            let args = ["-q", "-N", "bob", "in/renewed.parcel"];
+            scene.run("relay-open", &args, RENEWED).expect(82);
+            scene.add("renewed/alice");
+            deliver(scene, "bob", "alice", "alice", RENEWED);
+        },
+        ..CASE
+    });
+}
+
+fn is_remembered_by_bob(scene: &Scene) -> bool {
+    let files = scene.files("bob/seen");
+    files
+        .iter()
+        .any(|path| fs::metadata(scene.path(path)).unwrap().len() >= 32)
+}
+
+// relay-peers
+
+#[test]
+fn peers_rename() {
+    sweep(&Case {
+        name: "peers --rename",
+        program: "relay-peers",
+        args: &["-q", "-N", "bob", "alice", "--rename", "alicia"],
+        nodes: &["friends/bob"],
+        next: |scene| {
+            let path = format!("bob/peers/{}/name", scene.world().id("alice"));
+            let name = fs::read_to_string(scene.path(&path)).unwrap();
+            if name == "alicia\n" { 67 } else { 0 }
+        },
+        proof: |scene, _| {
+            scene.add("friends/alice");
+            deliver(scene, "bob", "alicia", "alice", FIRST);
+        },
+        ..CASE
+    });
+}
+
+// relay-export
+
+/// The private half of the session key in parameters that left is on disk.
+fn export_left(scene: &Scene, stdout: &[u8]) {
+    let mut exported = scene.results();
+    if pem::blocks(stdout).is_ok_and(|blocks| !blocks.is_empty()) {
+        exported.push(stdout.to_vec());
+    }
+    for exported in exported {
+        let Ok(Object::NodeConnectionParams(params)) = Object::parse(&exported) else {
+            panic!("not parameters");
+        };
+        let path = format!("carol/sessions/any/{}.key", params.session_key.id());
+        assert!(scene.path(&path).exists(), "no {path}");
+    }
+}
+
+fn export_proof(scene: &Scene, printed: &[Vec<u8>]) {
+    let exported = scene.results().pop().or_else(|| printed.last().cloned());
+    let file = scene.keep("carol.ncp", &exported.unwrap());
+    scene.add("alone/bob");
+    import(scene, "bob", &file, MONTH);
+    deliver(scene, "bob", "peer", "carol", MONTH);
+}
+
+#[test]
+fn export() {
+    sweep(&Case {
+        name: "export -o FILE",
+        program: "relay-export",
+        args: &["-q", "-N", "carol", "-o", "out/carol.ncp"],
+        now: MONTH,
+        nodes: &["alone/carol"],
+        order: &["carol/sessions/any/", "out/"],
+        left: export_left,
+        next: |scene| if_there(scene, "out/carol.ncp", 73),
+        proof: export_proof,
+        ..CASE
+    });
+}
+
+#[test]
+fn export_to_stdout() {
+    sweep(&Case {
+        name: "export to stdout",
+        program: "relay-export",
+        args: &["-q", "-N", "carol"],
+        now: MONTH,
+        nodes: &["alone/carol"],
+        order: &["carol/sessions/any/", "-"],
+        left: export_left,
+        proof: export_proof,
+        ..CASE
+    });
+}
+
+// What shows that nodes work
+
+/// The status when the file is there, else 0.
+fn if_there(scene: &Scene, file: &str, status: i32) -> i32 {
+    if scene.path(file).exists() { status } else { 0 }
+}
+
+/// `node` imports `file`, from what it calls `peer` from now on.
+fn import(scene: &Scene, node: &str, file: &str, now: &str) {
+    let args = ["-q", "-N", node, "--name", "peer", file];
+    scene.run("relay-import", &args, now).expect(0);
+}
+
+/// `from` seals for `to`, which it calls `name`, and `to` opens it.
+fn deliver(scene: &Scene, from: &str, name: &str, to: &str, now: &str) {
+    let args = ["-q", "-N", from, "-t", name, "in/report.txt"];
+    let sealed = scene.run("relay-seal", &args, now);
+    sealed.expect(0);
+    let file = scene.keep("message", &sealed.stdout);
+    let opened = scene.run("relay-open", &["-q", "-N", to, &file], now);
+    opened.expect(0);
+    assert_eq!(opened.stdout, CONTENT);
+}

@@ -1,0 +1,421 @@
+//! Prepared nodes, copies of them to be spoiled, and what is found there afterwards.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, Weak};
+
+use relaynet::asn1::{Hex, pem};
+use relaynet::message::Parcel;
+use relaynet::node::Directory;
+use relaynet::session::Sealed;
+use tempfile::TempDir;
+
+/// The hour at which the nodes are made and authorize each other.
+pub(crate) const START: &str = "2026-12-01T12:00:00Z";
+/// When bob writes first.
+pub(crate) const FIRST: &str = "2026-12-01T13:00:00Z";
+/// When bob writes again.
+pub(crate) const SECOND: &str = "2026-12-01T14:00:00Z";
+/// When the other side answers.
+pub(crate) const ANSWER: &str = "2026-12-01T15:00:00Z";
+/// When alice renews her authorization for bob.
+pub(crate) const RENEWAL: &str = "2026-12-02T00:00:00Z";
+/// An hour after that.
+pub(crate) const RENEWED: &str = "2026-12-02T01:00:00Z";
+/// When the session key that carol hands out is too old.
+pub(crate) const MONTH: &str = "2027-01-01T12:00:00Z";
+
+/// What bob writes.
+pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
+
+/// The media type of authorizations in parcels.
+pub(crate) const AUTHORIZATION_TYPE: &str = "application/vnd+relaycorp.awala.pda-path";
+
+/// The path of a program under test.
+pub(crate) fn program(name: &str) -> &'static str {
+    match name {
+        "relay-keygen" => env!("CARGO_BIN_EXE_relay-keygen"),
+        "relay-export" => env!("CARGO_BIN_EXE_relay-export"),
+        "relay-authorize" => env!("CARGO_BIN_EXE_relay-authorize"),
+        "relay-import" => env!("CARGO_BIN_EXE_relay-import"),
+        "relay-peers" => env!("CARGO_BIN_EXE_relay-peers"),
+        "relay-seal" => env!("CARGO_BIN_EXE_relay-seal"),
+        "relay-open" => env!("CARGO_BIN_EXE_relay-open"),
+        other => panic!("{other}: not a program that is tested here"),
+    }
+}
+
+/// A program's end.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Outcome {
+    #[track_caller]
+    pub(crate) fn expect(&self, code: i32) -> &Self {
+        assert_eq!(self.status.code(), Some(code), "{}", self.stderr);
+        self
+    }
+}
+
+/// A command of one of the programs, in `dir`, which sees nothing of the user's environment.
+pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Command {
+    let mut command = Command::new(program(name));
+    command
+        .args(args)
+        .current_dir(dir)
+        .env_clear()
+        .env("HOME", dir)
+        .env("RELAY_NOW", now)
+        .stdin(Stdio::null());
+    command
+}
+
+/// The nodes that the tests start from. A stage of a node is a directory `STAGE/NAME`.
+///
+/// - `alone`: alice, bob and carol, who has an Internet address, have just been made.
+/// - `friends`: alice and bob authorized each other.
+/// - `sealed`: bob has sealed `in/first.parcel` for alice.
+/// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
+pub(crate) struct World {
+    root: TempDir,
+    ids: BTreeMap<String, String>,
+}
+
+impl World {
+    /// The world that the tests of this process share while one of them needs it.
+    pub(crate) fn get() -> Arc<Self> {
+        static SHARED: Mutex<Weak<World>> = Mutex::new(Weak::new());
+        let mut shared = SHARED
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(world) = shared.upgrade() {
+            return world;
+        }
+        let world = Arc::new(Self::make());
+        *shared = Arc::downgrade(&world);
+        world
+    }
+
+    fn make() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path();
+        let run = |name: &str, args: &[&str], now: &str| {
+            let output = command(path, name, args, now).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{name} {args:?}: {text}");
+        };
+        for dir in ["in", "keys", "alone", "friends", "sealed", "renewed"] {
+            fs::create_dir(path.join(dir)).unwrap();
+        }
+        let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/alpha");
+        let copied = |from: &Path, to: &Path, mode: u32| {
+            fs::write(to, fs::read(from).unwrap()).unwrap();
+            fs::set_permissions(to, PermissionsExt::from_mode(mode)).unwrap();
+        };
+        fs::write(path.join("in/report.txt"), CONTENT).unwrap();
+        copied(
+            &vectors.join("gsc/endpoint-a.pnr"),
+            &path.join("in/alice.pnr"),
+            0o644,
+        );
+        for (name, vector) in [
+            ("alice", "endpoint-a"),
+            ("bob", "endpoint-b"),
+            ("carol", "internet-gateway"),
+        ] {
+            let key = format!("keys/{name}.key");
+            let from = vectors.join("nodes").join(vector).join("identity.key.pem");
+            copied(&from, &path.join(&key), 0o600);
+            let node = format!("alone/{name}");
+            let mut args = vec!["--identity-key", &key, "--set", "clock=test", &node];
+            if name == "carol" {
+                args.extend(["--address", "carol.example.org"]);
+            }
+            run("relay-keygen", &args, START);
+            let file = format!("in/{name}.pub");
+            run("relay-export", &["-N", &node, "-o", &file], START);
+        }
+        for name in ["alice", "bob"] {
+            copy_tree(
+                &path.join("alone").join(name),
+                &path.join("friends").join(name),
+            );
+        }
+        for (by, to) in [("alice", "bob"), ("bob", "alice")] {
+            let (node, other) = (format!("friends/{by}"), format!("friends/{to}"));
+            let (key, file) = (format!("in/{to}.pub"), format!("in/{by}-for-{to}.conn"));
+            let args = ["-q", "-N", &node, "--name", to, "-o", &file, &key];
+            run("relay-authorize", &args, START);
+            run(
+                "relay-import",
+                &["-q", "-N", &other, "--name", by, &file],
+                START,
+            );
+        }
+        copy_tree(&path.join("friends/bob"), &path.join("sealed/bob"));
+        let mut args = vec!["-N", "sealed/bob", "-t", "alice", "--keep-name"];
+        args.extend(["-o", "in/first.parcel", "in/report.txt"]);
+        run("relay-seal", &args, FIRST);
+        copy_tree(&path.join("friends/alice"), &path.join("renewed/alice"));
+        let mut args = vec!["-q", "-N", "renewed/alice", "--der"];
+        args.extend(["-o", "in/renewed.conn", "bob"]);
+        run("relay-authorize", &args, RENEWAL);
+        let mut args = vec!["-N", "renewed/alice", "-t", "bob", "-y", AUTHORIZATION_TYPE];
+        args.extend(["-o", "in/renewed.parcel", "in/renewed.conn"]);
+        run("relay-seal", &args, RENEWAL);
+
+        let ids = ["alice", "bob", "carol"].map(|name| {
+            let node = Directory::open(&path.join("alone").join(name)).unwrap();
+            (node.id().to_string(), name.to_owned())
+        });
+        Self {
+            ids: ids.into(),
+            root,
+        }
+    }
+
+    /// The id of a node.
+    pub(crate) fn id(&self, name: &str) -> &str {
+        let found = self.ids.iter().find(|(_, known)| *known == name);
+        found.map(|(id, _)| id.as_str()).unwrap()
+    }
+
+    /// Copies of these nodes, given as `STAGE/NAME`, and of what there is to read; `out` is empty.
+    pub(crate) fn scene(self: &Arc<Self>, nodes: &[&str]) -> Scene {
+        let root = tempfile::tempdir().unwrap();
+        copy_tree(&self.root.path().join("in"), &root.path().join("in"));
+        fs::create_dir(root.path().join("out")).unwrap();
+        fs::create_dir(root.path().join("tmp")).unwrap();
+        let scene = Scene {
+            root,
+            world: Arc::clone(self),
+        };
+        for node in nodes {
+            scene.add(node);
+        }
+        scene
+    }
+}
+
+/// A directory where one test runs programs.
+///
+/// Nodes are in `NAME`, what is to be read in `in`, results in `out`; what `tmp` holds is the test's own.
+pub(crate) struct Scene {
+    root: TempDir,
+    world: Arc<World>,
+}
+
+impl Scene {
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// Adds a copy of a node.
+    pub(crate) fn add(&self, node: &str) {
+        let (_, name) = node.split_once('/').unwrap();
+        copy_tree(&self.world.root.path().join(node), &self.path(name));
+    }
+
+    /// Runs a program.
+    pub(crate) fn run(&self, name: &str, args: &[&str], now: &str) -> Outcome {
+        Self::finish(command(self.root.path(), name, args, now))
+    }
+
+    /// Runs a program under a fault.
+    pub(crate) fn run_under(&self, fault: &str, name: &str, args: &[&str], now: &str) -> Outcome {
+        let mut command = command(self.root.path(), name, args, now);
+        command.env("RELAY_FAULT", fault);
+        Self::finish(command)
+    }
+
+    /// Runs a program and gives its trace, with paths from here.
+    pub(crate) fn run_traced(
+        &self,
+        name: &str,
+        args: &[&str],
+        now: &str,
+    ) -> (Outcome, Vec<super::law::Step>) {
+        let trace = self.path("tmp/trace");
+        let _ = fs::remove_file(&trace);
+        let outcome = self.run_under(&format!("trace:{}", trace.display()), name, args, now);
+        let text = fs::read_to_string(&trace).unwrap();
+        let steps = text.lines().map(|line| self.step(line)).collect();
+        (outcome, steps)
+    }
+
+    /// The command of a program here, to be run by the caller.
+    pub(crate) fn command(&self, name: &str, args: &[&str], now: &str) -> Command {
+        command(self.root.path(), name, args, now)
+    }
+
+    fn finish(mut command: Command) -> Outcome {
+        let output = command.output().unwrap();
+        Outcome {
+            status: output.status,
+            stdout: output.stdout,
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn step(&self, line: &str) -> super::law::Step {
+        let mut fields = line.split('\t');
+        let op = fields.next().unwrap().to_owned();
+        let paths = fields.map(|path| self.relative(Path::new(path))).collect();
+        super::law::Step { op, paths }
+    }
+
+    /// A path seen from here, without `.`; here itself is the empty path.
+    pub(crate) fn relative(&self, path: &Path) -> String {
+        let path = path.strip_prefix(self.root.path()).unwrap_or(path);
+        let parts = path
+            .components()
+            .filter(|part| *part != std::path::Component::CurDir);
+        let path: PathBuf = parts.collect();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// A path in which what is random is replaced by what it stands for.
+    pub(crate) fn generic(&self, path: &str) -> String {
+        let part = |part: &str| {
+            if is_temporary(part) {
+                return ".relay-<>.tmp".to_owned();
+            }
+            let words: Vec<&str> = part.split('.').map(|word| self.word(word)).collect();
+            words.join(".")
+        };
+        path.split('/').map(part).collect::<Vec<_>>().join("/")
+    }
+
+    fn word<'a>(&'a self, word: &'a str) -> &'a str {
+        let is_hex = word.bytes().all(|octet| octet.is_ascii_hexdigit());
+        match (self.world.ids.get(word), is_hex, word.len()) {
+            (Some(name), ..) => name,
+            (None, true, 65) => "<id>",
+            (None, true, 64) => "<digest>",
+            (None, true, 14..) => "<number>",
+            _ => word,
+        }
+    }
+
+    /// What is there, with what is random replaced: path, mode and content of each file and directory,
+    /// and how many there are that look the same. Temporary files and `in` and `tmp` are left out.
+    pub(crate) fn tree(&self) -> BTreeMap<String, usize> {
+        let mut tree = BTreeMap::new();
+        for path in self.files("") {
+            let name = path.rsplit('/').next().unwrap();
+            let top = path.split('/').next().unwrap();
+            if is_temporary(name) || ["in", "tmp"].contains(&top) {
+                continue;
+            }
+            let full = self.path(&path);
+            let metadata = fs::symlink_metadata(&full).unwrap();
+            let mode = metadata.permissions().mode() & 0o7777;
+            let content = if metadata.is_dir() {
+                "directory".to_owned()
+            } else {
+                self.generic_content(&fs::read(&full).unwrap())
+            };
+            let line = format!("{} {mode:04o} {content}", self.generic(&path));
+            *tree.entry(line).or_default() += 1;
+        }
+        tree
+    }
+
+    /// What a file holds or a program printed, with what is random left out.
+    pub(crate) fn generic_content(&self, octets: &[u8]) -> String {
+        if octets.starts_with(b"Awala") {
+            return match Parcel::parse(octets.to_vec()) {
+                Ok(_) => "parcel".to_owned(),
+                Err(error) => format!("parcel that is none: {error}"),
+            };
+        }
+        let Ok(text) = std::str::from_utf8(octets) else {
+            return Hex(octets).to_string();
+        };
+        if pem::is_pem(octets) {
+            let lines = text.lines().filter(|line| {
+                line.contains("-----") || line.contains(": ") && !line.starts_with("Key-Id: ")
+            });
+            return lines.collect::<Vec<_>>().join("|");
+        }
+        match self.word(text.trim_end()) {
+            word if word == text.trim_end() => format!("{text:?}"),
+            word => word.to_owned(),
+        }
+    }
+
+    /// Every file and directory below `dir`, as paths from here, sorted.
+    pub(crate) fn files(&self, dir: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        walk(&self.path(dir), &mut found);
+        let mut found: Vec<String> = found.iter().map(|path| self.relative(path)).collect();
+        found.sort();
+        found
+    }
+
+    /// The results in `out`, temporary files left out.
+    pub(crate) fn results(&self) -> Vec<Vec<u8>> {
+        let files = self.files("out").into_iter();
+        files
+            .filter(|path| !is_temporary(path.rsplit('/').next().unwrap()))
+            .map(|path| fs::read(self.path(&path)).unwrap())
+            .collect()
+    }
+
+    /// Keeps octets in a file of the test's own.
+    pub(crate) fn keep(&self, name: &str, octets: &[u8]) -> String {
+        let name = format!("tmp/{name}");
+        fs::write(self.path(&name), octets).unwrap();
+        name
+    }
+}
+
+/// Whether a file has the name of one that is being written.
+pub(crate) fn is_temporary(name: &str) -> bool {
+    name.starts_with(".relay-") && name.ends_with(".tmp")
+}
+
+/// The id of the session key that a whole parcel carries.
+pub(crate) fn carried_key(parcel: &[u8]) -> String {
+    let message = Parcel::parse(parcel.to_vec()).unwrap().into_message();
+    let sealed = Sealed::parse(message.payload()).unwrap();
+    sealed.originator_key_id().unwrap().to_string()
+}
+
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if fs::symlink_metadata(&path).unwrap().is_dir() {
+            walk(&path, found);
+        }
+        found.push(path);
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_tree(&path, &target);
+        } else {
+            let mut file = File::create_new(&target).unwrap();
+            std::io::copy(&mut File::open(&path).unwrap(), &mut file).unwrap();
+            file.set_permissions(fs::metadata(&path).unwrap().permissions())
+                .unwrap();
+        }
+    }
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
+}

@@ -1,0 +1,219 @@
+//! Stopping and failing a program at each of its steps.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use super::invariants;
+use super::law::{self, Step};
+use super::scene::{Outcome, Scene, World};
+
+/// A command, what it starts from, and how one sees that it worked.
+pub(crate) struct Case {
+    /// What is done, for the table.
+    pub(crate) name: &'static str,
+    pub(crate) program: &'static str,
+    pub(crate) args: &'static [&'static str],
+    pub(crate) now: &'static str,
+    /// The nodes to start from.
+    pub(crate) nodes: &'static [&'static str],
+    /// Where publications come first, in the order that is asked for.
+    pub(crate) order: &'static [&'static str],
+    /// How many files more than usual a second run may make beside what the first one left: keys and
+    /// authorizations that were perhaps handed out already, or messages that perhaps left.
+    pub(crate) spare: usize,
+    /// Checks what a run left that was stopped or failed, given what it had printed.
+    pub(crate) left: fn(&Scene, &[u8]),
+    /// The status of the next run, given what the one before left.
+    pub(crate) next: fn(&Scene) -> i32,
+    /// What is said to replace a result that is there already.
+    pub(crate) force: Option<&'static str>,
+    /// Proves that the node works, given all that the runs have printed.
+    pub(crate) proof: fn(&Scene, &[Vec<u8>]),
+}
+
+/// What an undisturbed run does.
+struct Undisturbed {
+    steps: Vec<Step>,
+    tree: BTreeMap<String, usize>,
+    stdout: String,
+}
+
+/// Runs a case undisturbed, then with each fault at each step.
+pub(crate) fn sweep(case: &Case) {
+    let world = World::get();
+    let undisturbed = undisturbed(case, &world);
+    let count = undisturbed.steps.len();
+    let mut failures = String::new();
+    let mut points = 0;
+    for fault in ["kill", "torn", "ENOSPC", "EIO"] {
+        for at in 1..=count {
+            // Torn where nothing is written is killed.
+            if fault == "torn" && !undisturbed.steps[at - 1].writes() {
+                continue;
+            }
+            points += 1;
+            let tried = catch_unwind(AssertUnwindSafe(|| {
+                let scene = world.scene(case.nodes);
+                if let "kill" | "torn" = fault {
+                    stop(case, &scene, &undisturbed, fault, at);
+                } else {
+                    fail(case, &scene, &undisturbed, fault, at);
+                }
+            }));
+            if let Err(panic) = tried {
+                let text = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied());
+                let step = &undisturbed.steps[at - 1];
+                let _ = writeln!(
+                    failures,
+                    "{fault}:{at} ({} {:?}): {}",
+                    step.op,
+                    step.paths,
+                    text.unwrap_or("?")
+                );
+            }
+        }
+    }
+    record(case.name, count, points);
+    assert!(failures.is_empty(), "{}:\n{failures}", case.name);
+}
+
+fn undisturbed(case: &Case, world: &Arc<World>) -> Undisturbed {
+    let scene = world.scene(case.nodes);
+    let (outcome, steps) = scene.run_traced(case.program, case.args, case.now);
+    outcome.expect(0);
+    assert_eq!(outcome.stderr, "");
+    assert_eq!(invariants::check(&scene), [""; 0]);
+    law::check(&steps).unwrap();
+    law::check_order(&steps, case.order).unwrap();
+    let undisturbed = Undisturbed {
+        tree: scene.tree(),
+        stdout: scene.generic_content(&outcome.stdout),
+        steps,
+    };
+    (case.left)(&scene, &outcome.stdout);
+    (case.proof)(&scene, &[outcome.stdout]);
+    undisturbed
+}
+
+/// Kills a run at a step, and repeats it.
+fn stop(case: &Case, scene: &Scene, undisturbed: &Undisturbed, fault: &str, at: usize) {
+    let killed = scene.run_under(&format!("{fault}:{at}"), case.program, case.args, case.now);
+    assert_eq!(killed.status.signal(), Some(9), "{}", killed.stderr);
+    invariants::check(scene);
+    (case.left)(scene, &killed.stdout);
+    let printed = repeat(case, scene, undisturbed, killed);
+    (case.proof)(scene, &printed);
+}
+
+/// Fails a run at a step, and repeats it.
+fn fail(case: &Case, scene: &Scene, undisturbed: &Undisturbed, fault: &str, at: usize) {
+    let step = &undisturbed.steps[at - 1];
+    let failed = scene.run_under(&format!("{fault}:{at}"), case.program, case.args, case.now);
+    let leftovers = invariants::check(scene);
+    let is_harmless = step.op == "remove" && step.paths[0].ends_with(".tmp");
+    if failed.status.code() == Some(0) {
+        assert!(is_harmless, "status 0");
+        assert_eq!(failed.stderr, "");
+        assert_eq!(scene.generic_content(&failed.stdout), undisturbed.stdout);
+        compare(&scene.tree(), &undisturbed.tree, 0);
+        (case.proof)(scene, &[failed.stdout]);
+        return;
+    }
+    let may_be = match step.op.as_str() {
+        "create" | "mkdir" if step.is_outside() => &[74, 73][..],
+        _ => &[74],
+    };
+    let code = failed.status.code().unwrap_or(-1);
+    assert!(may_be.contains(&code), "status {code}: {}", failed.stderr);
+    let prefix = format!("{}: ", case.program);
+    let is_one_line = failed.stderr.ends_with('\n') && failed.stderr.lines().count() == 1;
+    assert!(
+        is_one_line && failed.stderr.starts_with(&prefix),
+        "not one line: {:?}",
+        failed.stderr
+    );
+    assert_eq!(leftovers, [""; 0]);
+    (case.left)(scene, &failed.stdout);
+    // What two runs left together is proved to work where the first one was killed; a failed one leaves
+    // no more than that.
+    repeat(case, scene, undisturbed, failed);
+}
+
+/// Runs the command once more after one that was stopped; gives all that was printed.
+fn repeat(case: &Case, scene: &Scene, undisturbed: &Undisturbed, before: Outcome) -> Vec<Vec<u8>> {
+    let expected = (case.next)(scene);
+    let again = scene.run(case.program, case.args, case.now);
+    assert_eq!(
+        again.status.code(),
+        Some(expected),
+        "repeated: {}",
+        again.stderr
+    );
+    invariants::check(scene);
+    if expected == 0 {
+        assert_eq!(
+            again.stderr, "",
+            "what is said when all goes well the second time"
+        );
+        assert_eq!(scene.generic_content(&again.stdout), undisturbed.stdout);
+    }
+    let mut printed = vec![before.stdout, again.stdout];
+    if let (73, Some(force)) = (expected, case.force) {
+        let mut args = case.args.to_vec();
+        args.push(force);
+        let forced = scene.run(case.program, &args, case.now);
+        assert!(
+            matches!(forced.status.code(), Some(0 | 82)),
+            "with {force}: {}",
+            forced.stderr
+        );
+        printed.push(forced.stdout);
+    }
+    compare(&scene.tree(), &undisturbed.tree, case.spare);
+    printed
+}
+
+/// Compares what runs left, `spare` more of what is there anyway being allowed.
+fn compare(found: &BTreeMap<String, usize>, expected: &BTreeMap<String, usize>, spare: usize) {
+    let mut differences = String::new();
+    for (line, count) in expected {
+        let found = found.get(line).copied().unwrap_or(0);
+        if !(*count..=*count + spare).contains(&found) {
+            let _ = writeln!(differences, "  {found} for {count}: {line}");
+        }
+    }
+    for line in found.keys().filter(|line| !expected.contains_key(*line)) {
+        let _ = writeln!(differences, "  not expected: {line}");
+    }
+    assert!(differences.is_empty(), "another tree:\n{differences}");
+}
+
+/// The steps and tried points of each case so far.
+static TABLE: Mutex<Vec<(&str, usize, usize)>> = Mutex::new(Vec::new());
+
+/// Takes note of a case; the last one prints the table.
+fn record(name: &'static str, steps: usize, points: usize) {
+    let mut table = TABLE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    table.push((name, steps, points));
+    if table.len() < super::programs::CASES {
+        return;
+    }
+    table.sort_unstable();
+    let mut text = format!("{:<52} {:>5} {:>6}\n", "program", "kills", "faults");
+    for (name, steps, points) in table.iter() {
+        let _ = writeln!(text, "{name:<52} {steps:>5} {points:>6}");
+    }
+    let (steps, points) = table
+        .iter()
+        .fold((0, 0), |sum, row| (sum.0 + row.1, sum.1 + row.2));
+    let _ = writeln!(text, "{:<52} {steps:>5} {points:>6}", "sum");
+    println!("{text}");
+}
