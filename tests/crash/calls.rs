@@ -1,1 +1,214 @@
+//! No change of the file system bypasses the traced steps: the system calls of a run, as strace(1) sees
+//! them, are its trace.
 
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::law::Step;
+use super::scene::{FIRST, SECOND, Scene, World, program};
+
+/// The calls that change files or their names, or make that last. A kernel that lacks one may.
+const CALLS: &str = "?open,?openat,?openat2,?creat,?write,?writev,?pwrite64,?pwritev,?pwritev2,?sendfile,\
+    ?copy_file_range,?splice,?fsync,?fdatasync,?sync,?syncfs,?sync_file_range,?rename,?renameat,?renameat2,\
+    ?link,?linkat,?symlink,?symlinkat,?unlink,?unlinkat,?mkdir,?mkdirat,?rmdir,?mknod,?mknodat,?truncate,\
+    ?ftruncate,?fallocate,?chmod,?fchmod,?fchmodat,?fchmodat2,?chown,?fchown,?lchown,?fchownat,?utime,\
+    ?utimes,?utimensat,?futimesat,?setxattr,?lsetxattr,?fsetxattr,?removexattr,?io_uring_setup";
+
+/// A call as strace prints it.
+#[derive(Debug)]
+struct Call {
+    name: String,
+    arguments: String,
+    failed: bool,
+}
+
+/// Reads `PID name(arguments) = result`.
+fn parse(line: &str) -> Option<Call> {
+    let line = line.trim_start_matches(|character: char| character.is_ascii_digit());
+    let (name, rest) = line.trim_start().split_once('(')?;
+    let (arguments, result) = rest.rsplit_once(" = ")?;
+    Some(Call {
+        name: name.to_owned(),
+        arguments: arguments.trim_end().trim_end_matches(')').to_owned(),
+        failed: result.trim_start().starts_with('-'),
+    })
+}
+
+/// The paths in quotes. Nothing that the tests make needs escapes.
+fn quoted(arguments: &str) -> Vec<&str> {
+    arguments.split('"').skip(1).step_by(2).collect()
+}
+
+/// The file behind the first descriptor, as `-y` shows it: `3</tmp/x>`.
+fn described(arguments: &str) -> (&str, &str) {
+    let (descriptor, rest) = arguments.split_once('<').unwrap_or((arguments, ""));
+    let (path, _) = rest.split_once('>').unwrap_or((rest, ""));
+    (descriptor, path)
+}
+
+/// The step that a call must have been announced as; `None` where it changes nothing.
+fn step_of(call: &Call, scene: &Scene, trace: &Path) -> Option<Step> {
+    let (descriptor, file) = described(&call.arguments);
+    let file = Path::new(file);
+    let step = |op: &str, paths: &[&str]| {
+        let paths = paths.iter().map(|path| scene.relative(Path::new(path)));
+        Some(Step {
+            op: op.to_owned(),
+            paths: paths.collect(),
+        })
+    };
+    let whole = file.to_str().unwrap();
+    match call.name.as_str() {
+        "open" | "openat" => {
+            let path = *quoted(&call.arguments).first()?;
+            if Path::new(path) == trace {
+                return None;
+            }
+            assert!(!call.arguments.contains("O_TRUNC"), "{call:?}");
+            let changes = call.arguments.contains("O_CREAT") && !call.failed;
+            let is_lock = path.contains("/lock/");
+            changes
+                .then(|| step(if is_lock { "lock" } else { "create" }, &[path]))
+                .flatten()
+        }
+        "write" | "writev" if file == trace || descriptor == "2" => None,
+        "write" | "writev" if descriptor == "1" => step("emit", &["-"]),
+        "write" | "writev" if whole.contains("/seen/") => step("append", &[whole]),
+        "write" | "writev" => step("write", &[whole]),
+        "fsync" | "fdatasync" if file.is_dir() => step("syncdir", &[whole]),
+        "fsync" | "fdatasync" => step("sync", &[whole]),
+        "rename" | "renameat" | "renameat2" => step("rename", &quoted(&call.arguments)),
+        "link" | "linkat" => step("link", &quoted(&call.arguments)),
+        "unlink" | "unlinkat" | "rmdir" => step("remove", &quoted(&call.arguments)),
+        "mkdir" | "mkdirat" => step("mkdir", &quoted(&call.arguments)),
+        "ftruncate" => step("truncate", &[whole]),
+        "fchmod" => step("chmod", &[whole]),
+        other => Some(Step {
+            op: format!("{other}({})", call.arguments),
+            paths: Vec::new(),
+        }),
+    }
+}
+
+/// Why strace cannot be used here, if it cannot.
+fn missing() -> Option<String> {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-y", "-o", "/dev/null", "-e", "trace=?openat", "true"]);
+    match strace.stdin(Stdio::null()).output() {
+        Err(error) => Some(error.to_string()),
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+    }
+}
+
+/// Runs a program under strace and compares what it did with what it announced.
+fn compare(scene: &Scene, name: &str, args: &[&str], now: &str) {
+    let (calls, trace) = (scene.path("tmp/calls"), scene.path("tmp/trace"));
+    let _ = fs::remove_file(&trace);
+    let plain = scene.command(name, args, now);
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-y", "-s", "0", "-e", &format!("trace={CALLS}")])
+        .args(["-e", "signal=none", "-o"])
+        .args([calls.as_os_str(), program(name).as_ref()])
+        .args(plain.get_args())
+        .current_dir(scene.path(""))
+        .env("RELAY_FAULT", format!("trace:{}", trace.display()))
+        .env("RELAY_NOW", now)
+        .stdin(Stdio::null());
+    let output = strace.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+
+    let text = fs::read_to_string(&calls).unwrap();
+    let lines = text.lines().filter(|line| !line.contains("+++"));
+    let called = lines.filter_map(|line| {
+        let call = parse(line).unwrap_or_else(|| panic!("{line}: not a call"));
+        step_of(&call, scene, &trace)
+    });
+    let mut called: Vec<Step> = called.collect();
+    // One announced write may take several calls.
+    called.dedup_by(|next, before| next.writes() && next == before);
+    assert_eq!(called, scene.trace(), "{name} {args:?}");
+    assert!(called.len() > 2, "{called:?}");
+}
+
+#[test]
+fn no_change_bypasses_the_trace() {
+    if let Some(problem) = missing() {
+        eprintln!("strace is not used, so nobody looked for changes outside of `disk`: {problem}");
+        assert!(std::env::var_os("CI").is_none(), "strace is needed in CI");
+        return;
+    }
+    let scene = World::get().scene(&["friends/alice", "friends/bob"]);
+    let seal = [
+        "-N",
+        "bob",
+        "-t",
+        "alice",
+        "-o",
+        "out/parcel",
+        "in/report.txt",
+    ];
+    compare(&scene, "relay-seal", &seal, FIRST);
+    let seal = ["-N", "bob", "-t", "alice", "in/report.txt"];
+    compare(&scene, "relay-seal", &seal, SECOND);
+    let open = ["-N", "alice", "-d", "out", "--keep-name", "out/parcel"];
+    compare(&scene, "relay-open", &open, SECOND);
+    let open = ["-N", "alice", "in/first.parcel"];
+    compare(&scene, "relay-open", &open, SECOND);
+}
+
+#[test]
+fn calls_are_recognised() {
+    let scene = World::get().scene(&[]);
+    let root = scene.path("");
+    let root = root.to_str().unwrap().trim_end_matches('/');
+    let trace = scene.path("tmp/trace");
+    let step = |line: &str| {
+        let call = parse(&line.replace("ROOT", root)).unwrap();
+        step_of(&call, &scene, &trace).map(|step| format!("{} {}", step.op, step.paths.join(" ")))
+    };
+    for (line, expected) in [
+        (
+            "12 openat(AT_FDCWD, \"out/x\", O_RDWR|O_CREAT|O_EXCL|O_CLOEXEC, 0600) = 3<ROOT/out/x>",
+            Some("create out/x"),
+        ),
+        (
+            "12 openat(AT_FDCWD, \"out/x\", O_RDONLY|O_CLOEXEC) = 3<ROOT/out/x>",
+            None,
+        ),
+        (
+            "12 openat(AT_FDCWD, \"out/x\", O_WRONLY|O_CREAT, 0666) = -1 EEXIST (File exists)",
+            None,
+        ),
+        (
+            "12 write(3<ROOT/out/x>, \"\"..., 9) = 9",
+            Some("write out/x"),
+        ),
+        ("12 write(1<pipe:[7]>, \"\"..., 9) = 9", Some("emit -")),
+        ("12 write(2<pipe:[8]>, \"\"..., 9) = 9", None),
+        ("12 write(4<ROOT/tmp/trace>, \"\"..., 9) = 9", None),
+        ("12 fsync(3<ROOT/out>) = 0", Some("syncdir out")),
+        (
+            "12 renameat2(AT_FDCWD, \"out/x\", AT_FDCWD, \"ROOT/out/y\", RENAME_NOREPLACE) = 0",
+            Some("rename out/x out/y"),
+        ),
+        (
+            "12 chmod(\"out/x\", 0600) = 0",
+            Some("chmod(\"out/x\", 0600 "),
+        ),
+    ] {
+        let found = step(line);
+        match expected {
+            Some(expected) => assert!(
+                found.as_deref().is_some_and(|found| {
+                    found.trim_end_matches(')').starts_with(expected.trim_end())
+                }),
+                "{line}: {found:?}"
+            ),
+            None => assert_eq!(found, None, "{line}"),
+        }
+    }
+}

@@ -68,7 +68,7 @@ impl Unsynced {
         match (step.op.as_str(), &step.paths[..]) {
             ("create", _) => {
                 self.files.push(path.to_owned());
-                if !is_temporary(name(path)) {
+                if !is_temporary(path) {
                     self.changed(path, "creation of");
                 }
             }
@@ -93,13 +93,13 @@ impl Unsynced {
                     |file| file == from || is_declaration || place(file) != here,
                 );
                 self.changed(to, "new name");
-                if !is_temporary(name(from)) {
+                if !is_temporary(from) {
                     self.changed(from, "old name");
                 }
                 refuse(step, rests)?;
             }
             ("mkdir", _) => self.changed(path, "creation of"),
-            ("remove", _) if is_temporary(name(path)) => {
+            ("remove", _) if is_temporary(path) => {
                 self.files.retain(|file| file != path);
             }
             ("remove", _) => {

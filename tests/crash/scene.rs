@@ -247,11 +247,14 @@ impl Scene {
         now: &str,
     ) -> (Outcome, Vec<super::law::Step>) {
         let trace = self.path("tmp/trace");
-        let _ = fs::remove_file(&trace);
         let outcome = self.run_under(&format!("trace:{}", trace.display()), name, args, now);
-        let text = fs::read_to_string(&trace).unwrap();
-        let steps = text.lines().map(|line| self.step(line)).collect();
-        (outcome, steps)
+        (outcome, self.trace())
+    }
+
+    /// The trace in `tmp/trace`.
+    pub(crate) fn trace(&self) -> Vec<super::law::Step> {
+        let text = fs::read_to_string(self.path("tmp/trace")).unwrap();
+        text.lines().map(|line| self.step(line)).collect()
     }
 
     /// The command of a program here, to be run by the caller.
@@ -313,9 +316,8 @@ impl Scene {
     pub(crate) fn tree(&self) -> BTreeMap<String, usize> {
         let mut tree = BTreeMap::new();
         for path in self.files("") {
-            let name = path.rsplit('/').next().unwrap();
             let top = path.split('/').next().unwrap();
-            if is_temporary(name) || ["in", "tmp"].contains(&top) {
+            if is_temporary(&path) || ["in", "tmp"].contains(&top) {
                 continue;
             }
             let full = self.path(&path);
@@ -368,7 +370,7 @@ impl Scene {
     pub(crate) fn results(&self) -> Vec<Vec<u8>> {
         let files = self.files("out").into_iter();
         files
-            .filter(|path| !is_temporary(path.rsplit('/').next().unwrap()))
+            .filter(|path| !is_temporary(path))
             .map(|path| fs::read(self.path(&path)).unwrap())
             .collect()
     }
@@ -381,9 +383,11 @@ impl Scene {
     }
 }
 
-/// Whether a file has the name of one that is being written.
-pub(crate) fn is_temporary(name: &str) -> bool {
-    name.starts_with(".relay-") && name.ends_with(".tmp")
+/// Whether the file at a path has the name of one that is being written.
+pub(crate) fn is_temporary(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.strip_prefix(".relay-")
+        .is_some_and(|rest| rest.strip_suffix(".tmp").is_some())
 }
 
 /// The id of the session key that a whole parcel carries.

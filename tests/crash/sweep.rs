@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use super::invariants;
 use super::law::{self, Step};
-use super::scene::{Outcome, Scene, World};
+use super::scene::{Outcome, Scene, World, is_temporary};
 
 /// A command, what it starts from, and how one sees that it worked.
 pub(crate) struct Case {
@@ -116,7 +116,7 @@ fn fail(case: &Case, scene: &Scene, undisturbed: &Undisturbed, fault: &str, at: 
     let step = &undisturbed.steps[at - 1];
     let failed = scene.run_under(&format!("{fault}:{at}"), case.program, case.args, case.now);
     let leftovers = invariants::check(scene);
-    let is_harmless = step.op == "remove" && step.paths[0].ends_with(".tmp");
+    let is_harmless = step.op == "remove" && is_temporary(&step.paths[0]);
     if failed.status.code() == Some(0) {
         assert!(is_harmless, "status 0");
         assert_eq!(failed.stderr, "");
