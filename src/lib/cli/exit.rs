@@ -186,6 +186,7 @@ fn of_node(error: &node::Error) -> Status {
         }
         E::NotAuthorized(_) | E::ForeignAuthorization => Status::NO_PERMISSION,
         E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. } => Status::EXPIRED,
+        E::AuthorizationEarly { .. } => Status::EARLY,
         E::Seen => Status::SEEN,
         E::Import(_) | E::Expectation { .. } | E::NotImportable(_) | E::Asn1(_) => Status::DATA,
         E::Disk(error) => of_disk(error),
@@ -308,6 +309,7 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. }) => {
             "ask them for new connection parameters (relay-authorize), and import those"
         }
+        Some(E::AuthorizationEarly { .. }) => "check this clock",
         Some(E::NoSessionKey(_)) => "import connection parameters of theirs",
         Some(E::UnknownSessionKey(_)) => {
             "it was deleted, or is another node's: let the sender import new connection parameters"

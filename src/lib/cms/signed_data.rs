@@ -82,9 +82,9 @@ impl<'a> SignedData<'a> {
         fields.take(tag::SET).map_err(wrong)?;
         let (content_type, content) =
             encapsulated_content(&fields.take(tag::SEQUENCE).map_err(wrong)?).map_err(wrong)?;
-        let certificates = match fields.optional(0xa0).map_err(wrong)? {
+        let (certificates, unreadable) = match fields.optional(0xa0).map_err(wrong)? {
             Some(set) => certificates(&set)?,
-            None => Vec::new(),
+            None => (Vec::new(), None),
         };
         fields.optional(0xa1).map_err(wrong)?;
         let signers = fields.take(tag::SET).map_err(wrong)?;
@@ -94,7 +94,7 @@ impl<'a> SignedData<'a> {
         let position = certificates
             .iter()
             .position(|certificate| certificate.is_issued(signer.issuer, signer.serial))
-            .ok_or(Error::NoSignerCertificate)?;
+            .ok_or_else(|| unreadable.map_or(Error::NoSignerCertificate, Error::Pki))?;
         Ok(Self {
             content,
             certificates,
@@ -173,22 +173,29 @@ fn encapsulated_content<'a>(element: &Element<'a>) -> Result<Encapsulated<'a>, a
     Ok((content_type.whole(), content))
 }
 
-/// The X.509 certificates of a CertificateSet (RFC 5652 §10.2.3), each as received.
-fn certificates(set: &Element<'_>) -> Result<Vec<Certificate>, Error> {
+/// The X.509 certificates of a CertificateSet (RFC 5652 §10.2.3), each as received, and what is wrong
+/// with the last one that is none of this network's. Deployed readers step over such ones, unless one
+/// is the signer's.
+fn certificates(set: &Element<'_>) -> Result<(Vec<Certificate>, Option<pki::Error>), Error> {
     let mut certificates: Vec<Certificate> = Vec::new();
+    let mut unreadable = None;
     let mut choices = set.children();
+    let mut count = 0;
     while let Some(choice) = choices.any().map_err(malformed("certificates"))? {
-        if certificates.len() == MAX_CERTIFICATES {
+        count += 1;
+        if count > MAX_CERTIFICATES {
             return Err(Error::Unsupported("number of certificates"));
         }
-        if choice.tag() == tag::SEQUENCE {
-            let certificate = Certificate::parse(choice.whole())?;
-            if !certificates.contains(&certificate) {
-                certificates.push(certificate);
+        match Certificate::parse(choice.whole()) {
+            Ok(certificate) => {
+                if !certificates.contains(&certificate) {
+                    certificates.push(certificate);
+                }
             }
+            Err(error) => unreadable = Some(error),
         }
     }
-    Ok(certificates)
+    Ok((certificates, unreadable))
 }
 
 /// The only value in a SET.

@@ -8,7 +8,7 @@ use super::{Directory, Error, Keyring, NodeType, sessions};
 use crate::asn1::Hex;
 use crate::message::{CertificationPath, PrivateEndpointConnectionParams};
 use crate::pki::issuance::{self, Role as CertificateRole};
-use crate::pki::{Certificate, NodeId, PublicKey, Window};
+use crate::pki::{self, Certificate, NodeId, PublicKey, Window};
 use crate::ramf::{InternetAddress, limits};
 
 /// How long the private half of a key that was handed out is kept: as long as it is sealed to, and
@@ -20,8 +20,10 @@ const INITIAL_KEPT_FOR: SignedDuration = SignedDuration::from_hours(240 * 24);
 pub enum Held {
     /// A valid authorization: the certificate to sign with, then those to attach.
     Valid(Vec<Certificate>),
-    /// All have expired; when the last one did.
+    /// None is valid any more; when the last one stopped being so.
     Expired(Timestamp),
+    /// There is one that is not valid yet; from when on it is.
+    Early(Timestamp),
     /// There never was one.
     None,
 }
@@ -31,54 +33,36 @@ pub enum Held {
 /// # Errors
 /// When one cannot be read.
 pub fn newest_held(node: &Directory, peer: NodeId, now: Timestamp) -> Result<Held, Error> {
-    let paths = paths_in(&node.peer_dir(peer).join("held"))?;
-    let Some(last) = paths.first() else {
-        return Ok(Held::None);
-    };
-    let last = last.leaf.not_after();
-    let certificates = paths.iter().find_map(|path| to_attach(path, peer, now));
-    Ok(certificates.map_or(Held::Expired(last), Held::Valid))
+    let mut ended = None;
+    for path in paths_in(&node.peer_dir(peer).join("held"))? {
+        match to_attach(&path, peer, now) {
+            Ok(certificates) => return Ok(Held::Valid(certificates)),
+            Err(pki::Error::Expired { at, .. }) => ended = ended.max(Some(at)),
+            Err(pki::Error::Early { at, .. }) => return Ok(Held::Early(at)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(ended.map_or(Held::None, Held::Expired))
 }
 
-/// The certificates of a message under this path, the signer's first: of each node only one, the
-/// valid one that lasts longest, and of roots only the recipient's own, which lets others see that it
-/// authorized the sender. Deployed readers fail over an expired certificate even beside a good one.
+/// The certificates of a message under this path, the signer's first: then its issuers, of each node
+/// only one, and of roots only the recipient's own, which lets others see that it authorized the
+/// sender. Deployed readers fail over an expired certificate even beside a good one.
 ///
-/// `None` when the signer's is not valid now, or its issuer's are there but none of them is.
-#[must_use]
+/// # Errors
+/// When the signer's certificate is not valid now, or none of one of its issuers is.
 pub fn to_attach(
     path: &CertificationPath,
     recipient: NodeId,
     now: Timestamp,
-) -> Option<Vec<Certificate>> {
+) -> Result<Vec<Certificate>, pki::Error> {
     let window = Window::new(now, SignedDuration::ZERO);
-    let is_valid = |certificate: &&Certificate| certificate.check_dates(&window).is_ok();
-    if !is_valid(&&path.leaf) {
-        return None;
-    }
-    let mut certificates = vec![path.leaf.clone()];
-    let mut nodes = vec![path.leaf.id()];
-    for node in path.authorities.iter().map(Certificate::id) {
-        if nodes.contains(&node) {
-            continue;
-        }
-        nodes.push(node);
-        let of_node = path
-            .authorities
-            .iter()
-            .filter(|authority| authority.id() == node);
-        match of_node
-            .filter(is_valid)
-            .max_by_key(|authority| authority.not_after())
-        {
-            Some(authority) if node == recipient || !authority.is_self_issued() => {
-                certificates.push(authority.clone());
-            }
-            None if node == recipient => return None,
-            _ => {}
-        }
-    }
-    Some(certificates)
+    path.leaf.check_dates(&window)?;
+    let issuers = pki::path::issuers(&path.leaf, &path.authorities, &window)?;
+    let attached = issuers
+        .into_iter()
+        .filter(|issuer| !issuer.is_self_issued() || issuer.id() == recipient);
+    Ok([&path.leaf].into_iter().chain(attached).cloned().collect())
 }
 
 /// Stores an authorization that `peer` gave us.

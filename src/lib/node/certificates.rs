@@ -10,10 +10,14 @@ use crate::asn1::{Hex, pem};
 use crate::disk::{Role, tree};
 use crate::message::CertificationPath;
 use crate::pki::issuance::{self, Role as CertificateRole};
-use crate::pki::{Certificate, IdentityKey, NodeId, Window};
+use crate::pki::{self, Certificate, IdentityKey, NodeId, Window};
 
 /// How much life our own certificate must have left to be used on; renewing it costs nothing.
 const MIN_LIFE: SignedDuration = SignedDuration::from_hours(24);
+
+/// How much less than what is asked for our own certificate may last before a new one is made;
+/// otherwise every authorization would need one.
+pub const SLACK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A path as PEM, its leaf first.
 #[must_use]
@@ -128,7 +132,8 @@ pub fn paths_from(node: &Directory, issuer: NodeId) -> Result<Vec<CertificationP
     paths_in(&dir(node, issuer))
 }
 
-/// The valid path from a gateway that ends last, and whose it is.
+/// The valid path from a gateway that ends last, and whose it is. Its issuers are taken from all that
+/// this gateway ever sent, since a renewal may leave them out.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -139,24 +144,32 @@ pub fn newest_from_gateway(
     let window = Window::new(now, SignedDuration::ZERO);
     let mut newest: Option<(NodeId, CertificationPath)> = None;
     for issuer in issuers(node)? {
-        let valid = paths_from(node, issuer)?.into_iter().find(|path| {
-            path.iter()
-                .all(|certificate| certificate.check_dates(&window).is_ok())
-        });
-        if let Some(path) = valid
-            && newest
+        let paths = paths_from(node, issuer)?;
+        let pool: Vec<Certificate> = paths
+            .iter()
+            .flat_map(|path| path.authorities.clone())
+            .collect();
+        for path in paths {
+            let lasts = newest
                 .as_ref()
-                .is_none_or(|(_, known)| path.leaf.not_after() > known.leaf.not_after())
-        {
-            newest = Some((issuer, path));
+                .is_none_or(|(_, known)| path.leaf.not_after() > known.leaf.not_after());
+            if !lasts || path.leaf.check_dates(&window).is_err() {
+                continue;
+            }
+            if let Ok(authorities) = pki::path::issuers(&path.leaf, &pool, &window) {
+                let authorities = authorities.into_iter().cloned().collect();
+                newest = Some((
+                    issuer,
+                    CertificationPath {
+                        leaf: path.leaf,
+                        authorities,
+                    },
+                ));
+            }
         }
     }
     Ok(newest)
 }
-
-/// How much less than what is asked for our own certificate may last before a new one is made;
-/// otherwise every authorization would need one.
-pub const SLACK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Our own certificate, issued by ourselves; a new one where none lasts another day.
 ///

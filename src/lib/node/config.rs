@@ -167,10 +167,10 @@ fn check(key: &str, value: &str) -> Result<(), Error> {
     };
     match key {
         "type" => value.parse::<NodeType>().map(drop),
-        "address" => value
-            .parse::<InternetAddress>()
-            .map(drop)
-            .map_err(|_| problem(key, "not a domain name of two labels or more")),
+        "address" => match value.parse::<InternetAddress>() {
+            Ok(address) if address.is_portable() => Ok(()),
+            _ => Err(problem(key, "not a domain name of two labels or more")),
+        },
         "group" if !value.is_empty() && value.bytes().all(|octet| octet.is_ascii_graphic()) => {
             Ok(())
         }

@@ -199,6 +199,9 @@ impl Keyring for Directory {
             authorizations::Held::Expired(at) => {
                 return Err(Error::AuthorizationExpired { peer: name, at });
             }
+            authorizations::Held::Early(at) => {
+                return Err(Error::AuthorizationEarly { peer: name, at });
+            }
             // An Internet endpoint takes messages from anybody, under the sender's own certificate.
             authorizations::Held::None if peer.address.is_some() => {
                 vec![certificates::self_issued(self, now)?]

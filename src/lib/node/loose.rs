@@ -165,12 +165,7 @@ impl Keyring for Loose {
                 }
                 path.leaf.verify_signature(&params.identity)?;
                 let name = super::peers::short_id(id);
-                let certificates = authorizations::to_attach(path, id, now);
-                let at = path.leaf.not_after();
-                let certificates = certificates.ok_or_else(|| Error::AuthorizationExpired {
-                    peer: name.clone(),
-                    at,
-                })?;
+                let certificates = authorizations::to_attach(path, id, now)?;
                 let address =
                     Some(params.gateway_address.clone()).filter(|address| !address.is_nowhere());
                 Ok(Correspondent {

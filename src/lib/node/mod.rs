@@ -110,6 +110,14 @@ pub enum Error {
         /// When the last one ends or ended.
         at: Timestamp,
     },
+    /// The authorization that the peer gave us is not valid yet, by this clock.
+    #[error("the authorization from {peer} is valid only from {at}")]
+    AuthorizationEarly {
+        /// The peer.
+        peer: String,
+        /// When it starts.
+        at: Timestamp,
+    },
     /// No session key of the peer is known.
     #[error("no session key of {0} is known")]
     NoSessionKey(String),

@@ -54,6 +54,41 @@ pub fn find<'a>(
     Err(Error::NoPath)
 }
 
+/// The issuers of `leaf` among `pool`, nearest first, as far as they are there: at each step the one
+/// that is valid and lasts longest. They are told by names and key identifiers; no signature is verified.
+///
+/// # Errors
+/// When an issuer is there, but none of its certificates is valid: the dates of one.
+pub fn issuers<'a>(
+    leaf: &Certificate,
+    pool: &'a [Certificate],
+    window: &Window,
+) -> Result<Vec<&'a Certificate>, Error> {
+    let mut issuers: Vec<&Certificate> = Vec::new();
+    while issuers.len() < MAX_LEN {
+        let child = issuers.last().map_or(leaf, |last| *last);
+        if child.is_self_issued() {
+            break;
+        }
+        let named: Vec<&Certificate> = pool
+            .iter()
+            .filter(|issuer| child.names_as_issuer(issuer))
+            .collect();
+        let valid = named
+            .iter()
+            .filter(|issuer| issuer.check_dates(window).is_ok());
+        match (valid.max_by_key(|issuer| issuer.not_after()), named.first()) {
+            (Some(issuer), _) => issuers.push(issuer),
+            (None, Some(invalid)) => {
+                invalid.check_dates(window)?;
+                break;
+            }
+            (None, None) => break,
+        }
+    }
+    Ok(issuers)
+}
+
 /// The most signatures that one search verifies.
 const MAX_STEPS: usize = 256;
 

@@ -25,6 +25,16 @@ impl InternetAddress {
         self.0.eq_ignore_ascii_case(NOWHERE)
     }
 
+    /// Whether every deployed reader takes it for a domain name, as those that we give out must be.
+    #[must_use]
+    pub fn is_portable(&self) -> bool {
+        let last = self.0.rsplit('.').next().unwrap_or_default();
+        !self.0.contains('_')
+            && (last.starts_with("xn--")
+                || ((2..=24).contains(&last.len())
+                    && last.bytes().all(|octet| octet.is_ascii_alphabetic())))
+    }
+
     /// The domain name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -41,20 +51,21 @@ impl fmt::Display for InternetAddress {
 impl FromStr for InternetAddress {
     type Err = Error;
 
+    /// Reads what any deployed reader takes for a domain name.
     fn from_str(text: &str) -> Result<Self, Error> {
+        let name = text.strip_suffix('.').unwrap_or(text);
         let is_label = |label: &str| {
             (1..=63).contains(&label.len())
                 && !label.starts_with('-')
                 && !label.ends_with('-')
                 && label
                     .bytes()
-                    .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+                    .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
         };
-        let last = text.rsplit('.').next().unwrap_or_default();
+        let last = name.rsplit('.').next().unwrap_or_default();
         let valid = text.len() <= limits::MAX_ADDRESS_LEN
-            && text.contains('.')
-            && text.split('.').all(is_label)
-            && last.len() >= 2
+            && name.contains('.')
+            && name.split('.').all(is_label)
             && last.bytes().any(|octet| octet.is_ascii_alphabetic());
         if valid {
             Ok(Self(text.to_owned()))
@@ -71,7 +82,16 @@ mod tests {
     #[test]
     fn an_address_is_a_domain_name_of_two_labels() {
         for good in ["gateway.alpha.example.org", "a.xn--p1ai", "relay.invalid"] {
-            assert!(good.parse::<InternetAddress>().is_ok(), "{good}");
+            assert!(
+                good.parse::<InternetAddress>().unwrap().is_portable(),
+                "{good}"
+            );
+        }
+        for odd in ["a_b.example.org", "a.b", "example.com."] {
+            assert!(
+                !odd.parse::<InternetAddress>().unwrap().is_portable(),
+                "{odd}"
+            );
         }
         for bad in [
             "",
@@ -79,7 +99,6 @@ mod tests {
             "192.0.2.1",
             "a..b",
             "-a.org",
-            "a.org.",
             "a b.org",
             "a.org/x",
             "a.1",
