@@ -161,15 +161,15 @@ fn open_one(args: &Args, node: &Node, terms: &Terms, message: Message) -> anyhow
         && let Some(directory) = node.directory()
     {
         arrival.import_authorization(directory, &terms.window)?;
-        let sender = arrival.message().sender().to_string();
+        let sender = arrival.head().sender.id().to_string();
         arrival.complete()?;
         report::event("imported", &[("peer", &sender)]);
         return Ok(());
     }
     let path = write(args, &arrival)?;
     let facts = facts(&arrival, &message.place, path.as_ref());
-    let message = arrival.message();
-    let (id, sender) = (message.fields().id.clone(), message.sender().to_string());
+    let head = arrival.head();
+    let (id, sender) = (head.fields.id.clone(), head.sender.id().to_string());
     arrival.complete()?;
     report::event("opened", &[("id", &id), ("from", &sender)]);
     if args.json {
@@ -193,12 +193,12 @@ fn write(args: &Args, arrival: &Arrival<'_>) -> anyhow::Result<Option<PathBuf>> 
     {
         return Ok(Some(files::write_numbered(dir, &given, content)?));
     }
-    let message = arrival.message();
-    let id = sha256(message.fields().id.as_bytes());
+    let head = arrival.head();
+    let id = sha256(head.fields.id.as_bytes());
     let own = format!(
         "{}.{}.{}.content",
-        message.fields().recipient,
-        message.sender(),
+        head.fields.recipient,
+        head.sender.id(),
         Hex(&id)
     );
     Ok(Some(files::write_into(
@@ -210,21 +210,21 @@ fn write(args: &Args, arrival: &Arrival<'_>) -> anyhow::Result<Option<PathBuf>> 
 }
 
 fn facts(arrival: &Arrival<'_>, place: &Place, path: Option<&PathBuf>) -> serde_json::Value {
-    let message = arrival.message();
+    let head = arrival.head();
     let (media_type, given) = name::split(arrival.content().media_type());
     json!({
         "v": describe::VERSION,
         "input": place.input,
         "index": place.index,
         "path": path.map(|path| path.to_string_lossy()),
-        "sender": message.sender().to_string(),
+        "sender": head.sender.id().to_string(),
         "peer": arrival.peer_name(),
-        "recipient": message.fields().recipient.to_string(),
+        "recipient": head.fields.recipient.to_string(),
         "type": media_type,
         "name": given,
-        "id": message.fields().id,
-        "date": message.fields().date.to_string(),
-        "expiry": message.fields().expiry().to_string(),
+        "id": head.fields.id,
+        "date": head.fields.date.to_string(),
+        "expiry": head.fields.expiry().to_string(),
         "size": arrival.content().content().len(),
     })
 }

@@ -11,7 +11,7 @@ use crate::message::{Object, Parcel, ServiceMessage};
 use crate::node::import::Options;
 use crate::node::{Directory, Error, Identity, Keyring};
 use crate::pki::Window;
-use crate::ramf::{Authorized, SignedMessage, Valid};
+use crate::ramf::{Head, Valid};
 use crate::session::{self, KeyId, PublicSessionKey, Sealed};
 
 /// The media type under which an endpoint sends an authorization in a parcel.
@@ -32,7 +32,7 @@ pub struct Terms {
 /// parcel from the same sender.
 pub struct Arrival<'a> {
     keyring: &'a dyn Keyring,
-    parcel: Authorized,
+    head: Head,
     content: ServiceMessage,
     originator: PublicSessionKey,
     used_key: KeyId,
@@ -54,42 +54,40 @@ pub fn open<'a>(
     let message = Parcel::parse(octets)?.into_message();
     let valid = Valid::check(message, &terms.window)?;
     let parcel = keyring.admit(valid, &terms.window)?;
-    let message = parcel.message();
-    let sender = message.sender();
+    let sender = parcel.message().sender();
     let locks = keyring.lock_peer(sender)?;
-    let identity = Identity::of(message);
+    let identity = Identity::of(parcel.message());
     if !terms.again && keyring.is_seen(&identity)? {
         return Err(Error::Seen);
     }
-    let sealed = Sealed::parse(message.payload())?;
-    let keys = keyring.session_keys(sender, sealed.recipient_key_id())?;
-    if keys.is_empty() {
-        return Err(Error::UnknownSessionKey(sealed.recipient_key_id().clone()));
-    }
-    let opened = keys
-        .iter()
-        .find_map(|key| sealed.open(key).ok())
-        .ok_or(session::Error::Undecryptable)?;
-    let content =
-        ServiceMessage::parse(opened.plaintext).map_err(|_| session::Error::Undecryptable)?;
+    let sealed = Sealed::parse(parcel.message().payload())?;
     let used_key = sealed.recipient_key_id().clone();
+    let keys = keyring.session_keys(sender, &used_key)?;
+    if keys.is_empty() {
+        return Err(Error::UnknownSessionKey(used_key));
+    }
+    let (head, mut octets, payload) = parcel.into_message().into_payload();
+    let opened = sealed.open_in_place(&keys, &mut octets[payload.clone()])?;
+    let plaintext = payload.start + opened.plaintext.start..payload.start + opened.plaintext.end;
+    let content = ServiceMessage::parse_within(octets, plaintext)
+        .map_err(|_| session::Error::Undecryptable)?;
     Ok(Arrival {
         keyring,
+        head,
         content,
         originator: opened.originator,
         used_key,
         identity,
         now: terms.now,
         _locks: locks,
-        parcel,
     })
 }
 
 impl Arrival<'_> {
-    /// The parcel.
+    /// What the parcel says but its payload.
     #[must_use]
-    pub fn message(&self) -> &SignedMessage {
-        self.parcel.message()
+    pub fn head(&self) -> &Head {
+        &self.head
     }
 
     /// What the parcel holds.
@@ -101,7 +99,7 @@ impl Arrival<'_> {
     /// What the sender is called here, if it has a name.
     #[must_use]
     pub fn peer_name(&self) -> Option<String> {
-        self.keyring.peer_name(self.message().sender())
+        self.keyring.peer_name(self.head.sender.id())
     }
 
     /// Whether the content is for the node itself: a renewed or reverse authorization.
@@ -116,10 +114,9 @@ impl Arrival<'_> {
     /// # Errors
     /// When one cannot be stored; then the parcel can be opened again.
     pub fn complete(self) -> Result<(), Error> {
-        let message = self.parcel.message();
-        let date = message.fields().date;
+        let date = self.head.fields.date;
         self.keyring.advance_session(
-            message.sender_certificate(),
+            &self.head.sender,
             &self.originator,
             &self.used_key,
             date,
@@ -137,7 +134,7 @@ impl Arrival<'_> {
     pub fn import_authorization(&self, node: &Directory, window: &Window) -> Result<(), Error> {
         match Object::parse(self.content.content())? {
             Object::PrivateEndpointConnectionParams(params)
-                if params.identity.id() == self.message().sender()
+                if params.identity.id() == self.head.sender.id()
                     && params.authorization.leaf.id() == node.id() => {}
             _ => return Err(Error::ForeignAuthorization),
         }

@@ -5,6 +5,7 @@
 //! for each level that a structure really has.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use der::asn1::ObjectIdentifier;
 
@@ -272,6 +273,69 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Where a constructed value ends whose segments are being joined.
+enum End {
+    /// There.
+    At(usize),
+    /// At its end-of-contents.
+    Marked,
+}
+
+/// Joins the segments of the string at the start of `octets[value]` to where it starts, and gives
+/// where they then are; a primitive string stays in its place. What was there is overwritten, and
+/// nothing is reserved.
+///
+/// # Errors
+/// When a segment is not an OCTET STRING or nests too deep.
+pub fn join_in_place(octets: &mut [u8], value: Range<usize>) -> Result<Range<usize>, Error> {
+    let start = value.start;
+    let (mut read, mut write) = (start, start);
+    let mut open: Vec<End> = Vec::new();
+    loop {
+        let rest = octets.get(read..value.end).ok_or(Error::Truncated)?;
+        match open.last() {
+            Some(End::At(end)) if read == *end => {
+                open.pop();
+            }
+            Some(End::Marked) if rest.starts_with(&[0, 0]) => {
+                read += 2;
+                open.pop();
+            }
+            _ => {
+                let header = Header::read(rest, Rules::Ber)?.ok_or(Error::Truncated)?;
+                let is_segment = header.tag & !CONSTRUCTED == tag::OCTET_STRING;
+                if !open.is_empty() && !is_segment {
+                    return Err(Error::Tag {
+                        expected: tag::OCTET_STRING,
+                        found: header.tag,
+                    });
+                }
+                read += header.len;
+                let end = header.content.map(|len| read + len);
+                if end.is_some_and(|end| end > value.end) {
+                    return Err(Error::Truncated);
+                }
+                match end {
+                    Some(end) if header.tag & CONSTRUCTED == 0 => {
+                        if open.is_empty() {
+                            return Ok(read..end);
+                        }
+                        octets.copy_within(read..end, write);
+                        write += end - read;
+                        read = end;
+                    }
+                    _ if open.len() == MAX_DEPTH => return Err(Error::TooDeep),
+                    Some(end) => open.push(End::At(end)),
+                    None => open.push(End::Marked),
+                }
+            }
+        }
+        if open.is_empty() {
+            return Ok(start..write);
+        }
+    }
+}
+
 /// One value as it was received.
 #[derive(Debug, Clone, Copy)]
 pub struct Element<'a> {
@@ -500,6 +564,35 @@ mod tests {
         }
         let string = Cursor::ber(&octets).any().unwrap().unwrap();
         assert_eq!(string.joined().unwrap_err(), Error::TooDeep);
+    }
+
+    #[test]
+    fn joining_in_place_gives_what_joining_gives() {
+        let primitive = [0x80, 3, 1, 2, 3];
+        let segmented = [
+            0xa0, 0x80, 4, 2, 1, 2, 4, 0, 0x24, 3, 4, 1, 3, 0x24, 0x80, 4, 1, 4, 0, 0, 0, 0,
+        ];
+        let definite = [0xa0, 7, 4, 1, 9, 4, 2, 8, 7];
+        let empty = [0xa0, 0x80, 0, 0];
+        for octets in [&primitive[..], &segmented, &definite, &empty] {
+            let element = Cursor::ber(octets).any().unwrap().unwrap();
+            let mut buffer = [&[0xee], octets, &[0xee; 4]].concat();
+            let joined =
+                join_in_place(&mut buffer, 1..octets.len() + 1).map(|range| buffer[range].to_vec());
+            assert_eq!(joined.unwrap(), *element.joined().unwrap());
+        }
+        let mut deep = [[0x24, 0x80].repeat(40), [0, 0].repeat(40)].concat();
+        let all = 0..deep.len();
+        assert_eq!(join_in_place(&mut deep, all), Err(Error::TooDeep));
+        for bad in [
+            &[0xa0, 0x80, 2, 1, 1, 0, 0][..],
+            &[0xa0, 0x80, 4, 1, 1],
+            &[0xa0, 5, 4, 9, 1, 2, 3],
+        ] {
+            let mut bad = bad.to_vec();
+            let all = 0..bad.len();
+            assert!(join_in_place(&mut bad, all).is_err(), "{bad:02x?}");
+        }
     }
 
     #[test]

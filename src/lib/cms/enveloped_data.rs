@@ -1,10 +1,10 @@
 //! EnvelopedData for one recipient, by key agreement (RFC 5652 §6, RFC 5753, RS-003).
 
-use std::borrow::Cow;
+use std::ops::Range;
 
 use super::{Error, content_info, malformed};
 use crate::asn1::algorithm::{self, Algorithm};
-use crate::asn1::{self, Buffer, Cursor, Element, oid, spki, tag, write};
+use crate::asn1::{self, Buffer, Cursor, Element, ber, oid, spki, tag, write};
 use crate::crypto::hash::Digest;
 use crate::crypto::secret::Secret;
 use crate::crypto::{aes_cbc, aes_gcm, random};
@@ -62,33 +62,33 @@ impl Cipher {
 
 /// How the content encryption key reaches the recipient: KeyAgreeRecipientInfo (RFC 5652 §6.2.2).
 #[derive(Debug)]
-pub struct KeyAgreement<'a> {
+pub struct KeyAgreement {
     /// The curve of the originator's key.
     pub curve: der::asn1::ObjectIdentifier,
     /// The originator's public key: a point, as SEC 1 §2.3.3 encodes it.
-    pub point: Cow<'a, [u8]>,
+    pub point: Vec<u8>,
     /// User keying material, which makes each message's key another one.
-    pub ukm: Option<Cow<'a, [u8]>>,
+    pub ukm: Option<Vec<u8>>,
     /// The hash of the key derivation function (ANSI X9.63).
     pub kdf: Digest,
     /// The AlgorithmIdentifier of the key wrap as received: it goes into the derivation.
-    pub wrap: &'a [u8],
+    pub wrap: Vec<u8>,
     /// Octets of the key that wraps.
     pub wrap_key_len: usize,
     /// The id of the recipient's session key.
-    pub recipient_key_id: Cow<'a, [u8]>,
+    pub recipient_key_id: Vec<u8>,
     /// The wrapped content encryption key.
-    pub wrapped_key: Cow<'a, [u8]>,
+    pub wrapped_key: Vec<u8>,
 }
 
-/// An EnvelopedData, still encrypted.
+/// What an EnvelopedData says, and where in its octets the encrypted content is.
 #[derive(Debug)]
-pub struct EnvelopedData<'a> {
-    agreement: KeyAgreement<'a>,
+pub struct EnvelopedData {
+    agreement: KeyAgreement,
     originator_key_id: Option<Vec<u8>>,
     cipher: Cipher,
     parameters: Parameters,
-    encrypted: Element<'a>,
+    encrypted: Range<usize>,
 }
 
 /// The parameters of the content cipher.
@@ -98,13 +98,13 @@ enum Parameters {
     Gcm { nonce: Vec<u8>, tag_len: usize },
 }
 
-impl<'a> EnvelopedData<'a> {
+impl EnvelopedData {
     /// Reads a ContentInfo with EnvelopedData, in BER or DER.
     ///
     /// # Errors
     /// When it is malformed, uses an algorithm that is not allowed, or is not for exactly one
     /// recipient named by a session key id.
-    pub fn parse(octets: &'a [u8]) -> Result<Self, Error> {
+    pub fn parse(octets: &[u8]) -> Result<Self, Error> {
         let wrong = malformed("enveloped data");
         let (content_type, enveloped_data) = content_info::parse(octets).map_err(wrong)?;
         if content_type != oid::ENVELOPED_DATA {
@@ -135,7 +135,9 @@ impl<'a> EnvelopedData<'a> {
         let mut content = fields.take(tag::SEQUENCE).map_err(wrong)?.children();
         content.take(tag::OID).map_err(wrong)?;
         let algorithm = content.take(tag::SEQUENCE).map_err(wrong)?;
-        let encrypted = content.string_element(0x80).map_err(wrong)?;
+        let encrypted = content.string_element(0x80).map_err(wrong)?.whole();
+        let start = encrypted.as_ptr() as usize - octets.as_ptr() as usize;
+        let encrypted = start..start + encrypted.len();
         content.finish().map_err(wrong)?;
         let (cipher, parameters) = content_algorithm(&algorithm)?;
         let originator_key_id = match fields.optional(0xa1).map_err(wrong)? {
@@ -154,7 +156,7 @@ impl<'a> EnvelopedData<'a> {
 
     /// How the key reaches the recipient.
     #[must_use]
-    pub fn agreement(&self) -> &KeyAgreement<'a> {
+    pub fn agreement(&self) -> &KeyAgreement {
         &self.agreement
     }
 
@@ -171,35 +173,32 @@ impl<'a> EnvelopedData<'a> {
         self.cipher
     }
 
-    /// Decrypts the content with its key.
+    /// Decrypts the content with its key, in the octets that this was read from, and gives where the
+    /// plaintext is. If it fails, what the octets hold is of no use.
     ///
     /// # Errors
     /// [`Error::Decrypt`], whatever fails.
-    pub fn decrypt(&self, key: &Secret) -> Result<Vec<u8>, Error> {
-        // Joining copies the segments, or the one primitive string, straight to where they are
-        // decrypted in place.
-        let mut octets = self
-            .encrypted
-            .joined()
-            .map_err(|_| Error::Decrypt)?
-            .into_owned();
-        if key.as_bytes().len() != self.cipher.key_len() {
+    pub fn decrypt_in_place(&self, key: &Secret, octets: &mut [u8]) -> Result<Range<usize>, Error> {
+        if key.len() != self.cipher.key_len() {
             return Err(Error::Decrypt);
         }
+        let joined =
+            ber::join_in_place(octets, self.encrypted.clone()).map_err(|_| Error::Decrypt)?;
+        let content = &mut octets[joined.clone()];
         let len = match &self.parameters {
-            Parameters::Cbc { iv } => aes_cbc::decrypt_in_place(key.as_bytes(), iv, &mut octets),
+            Parameters::Cbc { iv } => aes_cbc::decrypt_in_place(key.as_bytes(), iv, content),
             Parameters::Gcm { nonce, tag_len } => {
-                aes_gcm::open_in_place(key.as_bytes(), nonce, &[], *tag_len, &mut octets)
+                aes_gcm::open_in_place(key.as_bytes(), nonce, &[], *tag_len, content)
             }
         };
-        octets.truncate(len.map_err(|_| Error::Decrypt)?);
-        Ok(octets)
+        let len = len.map_err(|_| Error::Decrypt)?;
+        Ok(joined.start..joined.start + len)
     }
 }
 
-impl<'a> KeyAgreement<'a> {
+impl KeyAgreement {
     /// Walks `[1] KeyAgreeRecipientInfo`, of which there is one recipient with an rKeyId.
-    fn parse(element: &Element<'a>) -> Result<Self, Error> {
+    fn parse(element: &Element<'_>) -> Result<Self, Error> {
         let wrong = malformed("recipient");
         let mut fields = element.children();
         fields.take(tag::INTEGER).map_err(wrong)?;
@@ -208,7 +207,10 @@ impl<'a> KeyAgreement<'a> {
         let ukm = match fields.optional(0xa1).map_err(wrong)? {
             Some(explicit) => {
                 let mut explicit = explicit.children();
-                let ukm = explicit.string(tag::OCTET_STRING).map_err(wrong)?;
+                let ukm = explicit
+                    .string(tag::OCTET_STRING)
+                    .map_err(wrong)?
+                    .into_owned();
                 explicit.finish().map_err(wrong)?;
                 Some(ukm)
             }
@@ -225,9 +227,13 @@ impl<'a> KeyAgreement<'a> {
         })?;
         let mut key = key.children();
         let rid = key.take(0xa0).map_err(|_| Error::NotASession)?;
-        let wrapped_key = key.string(tag::OCTET_STRING).map_err(wrong)?;
+        let wrapped_key = key.string(tag::OCTET_STRING).map_err(wrong)?.into_owned();
         key.finish().map_err(wrong)?;
-        let recipient_key_id = rid.children().string(tag::OCTET_STRING).map_err(wrong)?;
+        let recipient_key_id = rid
+            .children()
+            .string(tag::OCTET_STRING)
+            .map_err(wrong)?
+            .into_owned();
         if !(1..=MAX_KEY_ID_LEN).contains(&recipient_key_id.len()) {
             return Err(wrong(asn1::Error::Value("key id")));
         }
@@ -251,7 +257,7 @@ impl<'a> KeyAgreement<'a> {
             point,
             ukm,
             kdf,
-            wrap: wrap.whole,
+            wrap: wrap.whole.to_vec(),
             wrap_key_len,
             recipient_key_id,
             wrapped_key,
@@ -260,9 +266,9 @@ impl<'a> KeyAgreement<'a> {
 }
 
 /// `[0] EXPLICIT { [1] OriginatorPublicKey { algorithm, publicKey BIT STRING } }`
-fn originator_key<'a>(
-    explicit: &Element<'a>,
-) -> Result<(der::asn1::ObjectIdentifier, Cow<'a, [u8]>), asn1::Error> {
+fn originator_key(
+    explicit: &Element<'_>,
+) -> Result<(der::asn1::ObjectIdentifier, Vec<u8>), asn1::Error> {
     let mut choice = explicit.children();
     let mut key = choice.take(0xa1)?.children();
     choice.finish()?;
@@ -279,7 +285,7 @@ fn originator_key<'a>(
         .ok_or(asn1::Error::Unsupported("curve"))?;
     Ok((
         curve.oid().map_err(|_| asn1::Error::Unsupported("curve"))?,
-        Cow::Borrowed(point),
+        point.to_vec(),
     ))
 }
 
@@ -386,7 +392,7 @@ pub fn encrypt(buffer: &mut Buffer, cipher: Cipher, key: &Secret) -> Result<(), 
 }
 
 /// Puts an EnvelopedData for one recipient, and its ContentInfo, around encrypted content.
-pub fn wrap(buffer: &mut Buffer, agreement: &KeyAgreement<'_>, originator_key_id: &[u8]) {
+pub fn wrap(buffer: &mut Buffer, agreement: &KeyAgreement, originator_key_id: &[u8]) {
     let kdf = match agreement.kdf {
         Digest::Sha384 => oid::STD_DH_SHA384,
         Digest::Sha512 => oid::STD_DH_SHA512,
@@ -411,7 +417,7 @@ pub fn wrap(buffer: &mut Buffer, agreement: &KeyAgreement<'_>, originator_key_id
             &[tag::INTEGER, 1, 3],
             &write::tlv(0xa0, &originator),
             ukm.as_deref().unwrap_or_default(),
-            &algorithm::to_der(&kdf, agreement.wrap),
+            &algorithm::to_der(&kdf, &agreement.wrap),
             &write::tlv(tag::SEQUENCE, &key),
         ],
     );

@@ -27,8 +27,17 @@ impl ServiceMessage {
     /// # Errors
     /// When it is malformed.
     pub fn parse(octets: Vec<u8>) -> Result<Self, Error> {
+        let all = 0..octets.len();
+        Self::parse_within(octets, all)
+    }
+
+    /// Reads a service message that is this part of `octets`, and keeps it where it is.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn parse_within(octets: Vec<u8>, part: Range<usize>) -> Result<Self, Error> {
         let wrong = malformed("service message");
-        let element = Element::der(&octets, tag::SEQUENCE).map_err(wrong)?;
+        let element = Element::der(&octets[part], tag::SEQUENCE).map_err(wrong)?;
         let mut fields = element.children();
         let media_type = fields.take(0x80).map_err(wrong)?;
         let media_type = visible_string::parse(media_type.content())

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 pub use address::InternetAddress;
 pub use fields::Fields;
 pub use format_signature::Kind;
-pub use signed_message::SignedMessage;
+pub use signed_message::{Head, SignedMessage};
 pub use validation::{Authorization, Authorized, Valid};
 
 use crate::pki::NodeId;

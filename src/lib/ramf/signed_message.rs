@@ -13,14 +13,24 @@ use crate::pki::{Certificate, IdentityKey, NodeId};
 #[derive(Debug)]
 pub struct SignedMessage {
     octets: Vec<u8>,
-    kind: Kind,
-    fields: Fields,
+    head: Head,
     content: Content,
     /// Where the payload lies in the content.
     payload: Range<usize>,
-    sender: Certificate,
-    attached: Vec<Certificate>,
     signature: Signature,
+}
+
+/// All that a message says but its payload.
+#[derive(Debug)]
+pub struct Head {
+    /// What kind of message it is.
+    pub kind: Kind,
+    /// The fields but the payload.
+    pub fields: Fields,
+    /// The certificate of whoever signed the message.
+    pub sender: Certificate,
+    /// The other certificates that are attached, in the order received.
+    pub attached: Vec<Certificate>,
 }
 
 /// The signed content: the DER fields.
@@ -53,12 +63,14 @@ impl SignedMessage {
         };
         Ok(Self {
             octets,
-            kind,
-            fields,
+            head: Head {
+                kind,
+                fields,
+                sender,
+                attached,
+            },
             content,
             payload,
-            sender,
-            attached,
             signature,
         })
     }
@@ -87,13 +99,13 @@ impl SignedMessage {
     /// # Errors
     /// When it does not match.
     pub fn verify_signature(&self) -> Result<(), Error> {
-        Ok(self.signature.verify(&self.sender, self.content())?)
+        Ok(self.signature.verify(&self.head.sender, self.content())?)
     }
 
     /// What kind of message it is.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.head.kind
     }
 
     /// The octets as received.
@@ -105,7 +117,7 @@ impl SignedMessage {
     /// The fields but the payload.
     #[must_use]
     pub fn fields(&self) -> &Fields {
-        &self.fields
+        &self.head.fields
     }
 
     /// The payload: a ContentInfo with EnvelopedData.
@@ -121,21 +133,36 @@ impl SignedMessage {
         }
     }
 
+    /// Takes the message apart: what it says, and octets with its payload in that part of them, to be
+    /// decrypted in place.
+    #[must_use]
+    pub fn into_payload(self) -> (Head, Vec<u8>, Range<usize>) {
+        let (octets, start) = match self.content {
+            Content::Received(range) => (self.octets, range.start),
+            Content::Joined(content) => (content, 0),
+        };
+        (
+            self.head,
+            octets,
+            start + self.payload.start..start + self.payload.end,
+        )
+    }
+
     /// The certificate of whoever signed the message.
     #[must_use]
     pub fn sender_certificate(&self) -> &Certificate {
-        &self.sender
+        &self.head.sender
     }
 
     /// The node that signed the message.
     #[must_use]
     pub fn sender(&self) -> NodeId {
-        self.sender.id()
+        self.head.sender.id()
     }
 
     /// The other certificates that are attached, in the order received.
     #[must_use]
     pub fn attached(&self) -> &[Certificate] {
-        &self.attached
+        &self.head.attached
     }
 }

@@ -150,4 +150,10 @@ impl Authorized {
     pub fn message(&self) -> &SignedMessage {
         &self.0
     }
+
+    /// Takes the message, to be opened.
+    #[must_use]
+    pub fn into_message(self) -> SignedMessage {
+        self.0
+    }
 }

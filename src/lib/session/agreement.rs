@@ -1,6 +1,6 @@
 //! Sealing to a session key and opening with one (RS-003, RFC 5753 §3.1).
 
-use std::borrow::Cow;
+use std::ops::Range;
 
 use super::{Error, KeyId, PrivateSessionKey, PublicSessionKey};
 use crate::asn1::{Buffer, tag, write};
@@ -13,28 +13,28 @@ use crate::crypto::{key_wrap, random, x963_kdf};
 /// Octets of user keying material; deployed readers cannot do without it.
 const UKM_LEN: usize = 64;
 
-/// A payload that was not opened yet.
+/// What a payload says that was not opened yet.
 #[derive(Debug)]
-pub struct Sealed<'a> {
-    enveloped: EnvelopedData<'a>,
+pub struct Sealed {
+    enveloped: EnvelopedData,
     recipient_key_id: KeyId,
 }
 
-/// What a payload held.
+/// What opening a payload gave.
 #[derive(Debug)]
 pub struct Opened {
-    /// The decrypted content.
-    pub plaintext: Vec<u8>,
+    /// Where the plaintext is, in the octets of the payload.
+    pub plaintext: Range<usize>,
     /// The key to answer the originator under.
     pub originator: PublicSessionKey,
 }
 
-impl<'a> Sealed<'a> {
+impl Sealed {
     /// Reads a payload: a ContentInfo with EnvelopedData, in BER or DER.
     ///
     /// # Errors
     /// [`Error::Payload`] when it is malformed or not sealed to a session key.
-    pub fn parse(payload: &'a [u8]) -> Result<Self, Error> {
+    pub fn parse(payload: &[u8]) -> Result<Self, Error> {
         let enveloped = EnvelopedData::parse(payload).map_err(Error::Payload)?;
         let recipient_key_id = KeyId::new(&enveloped.agreement().recipient_key_id)?;
         Ok(Self {
@@ -59,7 +59,7 @@ impl<'a> Sealed<'a> {
 
     /// How the content's key reaches the recipient.
     #[must_use]
-    pub fn agreement(&self) -> &KeyAgreement<'a> {
+    pub fn agreement(&self) -> &KeyAgreement {
         self.enveloped.agreement()
     }
 
@@ -69,40 +69,52 @@ impl<'a> Sealed<'a> {
         self.enveloped.cipher()
     }
 
-    /// Decrypts the payload.
+    /// Decrypts the payload in its octets, those that this was read from, with the first of these keys
+    /// that fits.
     ///
     /// # Errors
     /// [`Error::Undecryptable`], whatever fails.
-    pub fn open(&self, key: &PrivateSessionKey) -> Result<Opened, Error> {
+    pub fn open_in_place(
+        &self,
+        keys: &[PrivateSessionKey],
+        payload: &mut [u8],
+    ) -> Result<Opened, Error> {
         let agreement = self.enveloped.agreement();
         let id = self.originator_key_id().ok_or(Error::Undecryptable)?;
         let originator = PublicSessionKey::from_point(id, agreement.curve, &agreement.point)
             .map_err(|_| Error::Undecryptable)?;
-        let shared = key
-            .agree(originator.curve(), originator.point())
-            .map_err(|_| Error::Undecryptable)?;
-        // RFC 5753 leaves entityUInfo out where there is no ukm; the JavaScript implementation
-        // puts an empty one there.
-        let forms = match agreement.ukm.as_deref() {
-            Some(ukm) => vec![Some(ukm)],
-            None => vec![None, Some(&[][..])],
-        };
-        let content_key = forms
-            .into_iter()
-            .find_map(|ukm| {
-                let key = wrapping_key(&shared, agreement, ukm);
-                key_wrap::unwrap(key.as_bytes(), &agreement.wrapped_key).ok()
-            })
+        let content_key = keys
+            .iter()
+            .find_map(|key| content_key(agreement, key, &originator))
             .ok_or(Error::Undecryptable)?;
         let plaintext = self
             .enveloped
-            .decrypt(&content_key)
+            .decrypt_in_place(&content_key, payload)
             .map_err(|_| Error::Undecryptable)?;
         Ok(Opened {
             plaintext,
             originator,
         })
     }
+}
+
+/// The content encryption key, if it was wrapped for this key.
+fn content_key(
+    agreement: &KeyAgreement,
+    key: &PrivateSessionKey,
+    originator: &PublicSessionKey,
+) -> Option<Secret> {
+    let shared = key.agree(originator.curve(), originator.point()).ok()?;
+    // RFC 5753 leaves entityUInfo out where there is no ukm; the JavaScript implementation puts an
+    // empty one there.
+    let forms = match agreement.ukm.as_deref() {
+        Some(ukm) => vec![Some(ukm)],
+        None => vec![None, Some(&[][..])],
+    };
+    forms.into_iter().find_map(|ukm| {
+        let key = wrapping_key(&shared, agreement, ukm);
+        key_wrap::unwrap(key.as_bytes(), &agreement.wrapped_key).ok()
+    })
 }
 
 /// Seals the content in `buffer` to `recipient`, with `originator` as the key to answer under.
@@ -126,17 +138,17 @@ pub fn seal(
     let wrap = enveloped_data::key_wrap_algorithm(cipher.key_len());
     let mut agreement = KeyAgreement {
         curve: originator.public().curve_oid(),
-        point: Cow::Borrowed(originator.public().point()),
-        ukm: Some(Cow::Borrowed(&ukm)),
+        point: originator.public().point().to_vec(),
+        ukm: Some(ukm.to_vec()),
         kdf: Digest::Sha256,
-        wrap: &wrap,
+        wrap,
         wrap_key_len: cipher.key_len(),
-        recipient_key_id: Cow::Borrowed(recipient.id().octets()),
-        wrapped_key: Cow::Borrowed(&[]),
+        recipient_key_id: recipient.id().octets().to_vec(),
+        wrapped_key: Vec::new(),
     };
     let key = wrapping_key(&shared, &agreement, Some(&ukm));
     let wrapped = key_wrap::wrap(key.as_bytes(), content_key.as_bytes()).map_err(Error::Crypto)?;
-    agreement.wrapped_key = Cow::Owned(wrapped);
+    agreement.wrapped_key = wrapped;
     enveloped_data::wrap(buffer, &agreement, originator.public().id().octets());
     Ok(())
 }
@@ -149,7 +161,7 @@ pub fn seal(
 ///   entityUInfo [0] EXPLICIT OCTET STRING OPTIONAL,
 ///   suppPubInfo [2] EXPLICIT OCTET STRING }   -- bits of the key, in four octets
 /// ```
-fn wrapping_key(shared: &Secret, agreement: &KeyAgreement<'_>, ukm: Option<&[u8]>) -> Secret {
+fn wrapping_key(shared: &Secret, agreement: &KeyAgreement, ukm: Option<&[u8]>) -> Secret {
     let bits = u32::try_from(agreement.wrap_key_len * 8)
         .unwrap_or_default()
         .to_be_bytes();
@@ -157,7 +169,7 @@ fn wrapping_key(shared: &Secret, agreement: &KeyAgreement<'_>, ukm: Option<&[u8]
     let shared_info = write::constructed(
         tag::SEQUENCE,
         &[
-            agreement.wrap,
+            &agreement.wrap,
             ukm.as_deref().unwrap_or_default(),
             &write::tlv(0xa2, &write::tlv(tag::OCTET_STRING, &bits)),
         ],
