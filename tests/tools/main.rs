@@ -1,0 +1,9 @@
+//! What the programs do, seen from outside: status, standard output, diagnostics and files.
+
+#![allow(clippy::unwrap_used)] // a helper that fails is a test that fails
+
+#[path = "../testenv/mod.rs"]
+mod testenv;
+
+mod hostile;
+mod session;
