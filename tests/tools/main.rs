@@ -6,4 +6,5 @@
 mod testenv;
 
 mod hostile;
+mod open;
 mod session;
