@@ -5,6 +5,9 @@
 #[path = "../testenv/mod.rs"]
 mod testenv;
 
+mod authorize;
+mod export;
 mod hostile;
+mod keygen;
 mod open;
 mod session;
