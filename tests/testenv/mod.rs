@@ -599,6 +599,13 @@ impl Ran {
         self
     }
 
+    /// Standard output does not contain this.
+    #[track_caller]
+    pub(crate) fn says_nothing_of(self, text: &str) -> Self {
+        assert!(!self.text().contains(text), "{}", self.text());
+        self
+    }
+
     /// There are no diagnostics.
     #[track_caller]
     pub(crate) fn quiet(self) -> Self {

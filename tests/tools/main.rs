@@ -8,6 +8,8 @@ mod testenv;
 mod authorize;
 mod export;
 mod hostile;
+mod import;
 mod keygen;
 mod open;
+mod peers;
 mod session;

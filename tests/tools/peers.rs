@@ -1,0 +1,227 @@
+//! relay-peers
+
+use crate::testenv::{Env, fingerprint, id, keys_in};
+
+#[test]
+fn a_node_without_peers_has_an_empty_table() {
+    let env = Env::new();
+    env.make_node("alice", &[]);
+    for options in [&[][..], &["--json"]] {
+        env.relay("peers")
+            .at_any_time()
+            .args(["-N", "alice"])
+            .args(options)
+            .ok()
+            .quiet()
+            .stdout("")
+            .changes(&[]);
+    }
+    env.relay("peers")
+        .at_any_time()
+        .args(["-N", "alice", "bob"])
+        .fails(67, "no peer is known as bob");
+}
+
+#[test]
+fn a_line_for_each_peer() {
+    let env = Env::with_peers();
+    let line = |name: &str, called: &str, session: &str| {
+        let until = "2026-08-28T06:00:00Z";
+        format!(
+            "{called}\t{}\t{}\t-\t{until}\t{until}\t{session}\n",
+            id(name),
+            fingerprint(name)
+        )
+    };
+    let date = "2026-03-01T09:00:00Z";
+    let peers = || env.relay("peers").at_any_time().args(["-N", "alice"]);
+    peers()
+        .ok()
+        .quiet()
+        .changes(&[])
+        .stdout(line("carol", "carol", date) + &line("bob", "bob", date));
+    for peer in ["bob", &id("bob"), &id("bob")[..8]] {
+        peers()
+            .arg(peer)
+            .ok()
+            .quiet()
+            .stdout(line("bob", "bob", date));
+    }
+    for unknown in ["Bob", &id("bob")[..7], &id("mallory"), ""] {
+        peers()
+            .arg(unknown)
+            .fails(67, &format!("no peer is known as {unknown}"));
+    }
+    let parcel = env.parcel("bob", "alice", b"x");
+    env.relay("open").args(["-N", "alice"]).stdin(parcel).ok();
+    peers()
+        .arg("bob")
+        .ok()
+        .stdout(line("bob", "bob", "2026-03-01T11:55:00Z"));
+}
+
+#[test]
+fn json() {
+    let env = Env::with_peers();
+    let ran = env
+        .relay("peers")
+        .at_any_time()
+        .args(["-N", "alice", "--json"])
+        .ok()
+        .quiet()
+        .changes(&[]);
+    let lines = ran.json();
+    assert_eq!(lines.len(), 2);
+    for line in &lines {
+        assert_eq!(
+            keys_in(line),
+            [
+                "v",
+                "id",
+                "name",
+                "fingerprint",
+                "address",
+                "we_may_send_until",
+                "they_may_send_until",
+                "session_key"
+            ]
+        );
+        assert_eq!(
+            keys_in(&line["session_key"]),
+            ["key_id", "curve", "sha256", "date", "sealed_until"]
+        );
+    }
+    let bob = lines.iter().find(|line| line["name"] == "bob").unwrap();
+    assert_eq!(bob["id"], id("bob"));
+    assert_eq!(bob["address"], serde_json::Value::Null);
+    assert_eq!(bob["session_key"]["date"], "2026-03-01T09:00:00Z");
+    assert_eq!(bob["session_key"]["sealed_until"], "2026-04-30T09:00:00Z");
+}
+
+#[test]
+fn rename() {
+    let env = Env::with_peers();
+    let rename = |new: &str, peer: &str| {
+        env.relay("peers")
+            .args(["-N", "alice", "--rename", new, peer])
+    };
+    rename("robert", "bob")
+        .ok()
+        .quiet()
+        .stdout("")
+        .changes(&["*alice/peers/BOB/name"]);
+    rename("robert", "robert").ok().quiet().changes(&[]);
+    rename("bob", &id("bob"))
+        .ok()
+        .quiet()
+        .changes(&["*alice/peers/BOB/name"]);
+    let ran =
+        rename("carol", "bob").fails(73, &format!("the name carol is taken by {}", id("carol")));
+    assert_eq!(ran.hints().len(), 1);
+    rename("x", "nobody").fails(67, "no peer is known as nobody");
+    for bad in [
+        "",
+        "any",
+        "Bob",
+        "b/o",
+        "../x",
+        "0123456789ab",
+        &id("bob"),
+        &"b".repeat(64),
+    ] {
+        rename(bad, "bob").fails(64, &format!("{bad} cannot be a peer's name"));
+    }
+    let ran = rename("\x1b[2J", "bob").run();
+    assert_eq!(ran.status, 64);
+    ran.says(&["\\u{1b}[2J cannot be a peer's name"]);
+    env.relay("peers")
+        .args(["-N", "alice", "--rename", "x"])
+        .fails(64, "the following required arguments");
+}
+
+#[test]
+fn forget() {
+    let env = Env::with_peers();
+    let before = env
+        .relay("peers")
+        .args(["-N", "alice", "carol"])
+        .ok()
+        .stdout;
+    env.write("bob.parcel", env.parcel("bob", "alice", b"x"));
+    let ran = env
+        .relay("peers")
+        .args(["-N", "alice", "--forget", "bob"])
+        .ok()
+        .says(&["bob: what we gave it authorizes it until 2026-08-28T06:00:00Z all the same"])
+        .stdout("");
+    assert!(
+        ran.changed()
+            .iter()
+            .all(|path| path.starts_with('-') && path.contains("/BOB")),
+        "{:?}",
+        ran.changed()
+    );
+    assert!(ran.changed().contains(&"-alice/sessions/BOB".to_owned()));
+    env.relay("peers").args(["-N", "alice"]).ok().stdout(before);
+    env.relay("peers")
+        .args(["-N", "alice", "--forget", "bob"])
+        .fails(67, "no peer is known as bob");
+    env.relay("peers")
+        .args(["-N", "alice", "--forget"])
+        .fails(64, "the following required arguments");
+    env.relay("seal")
+        .args(["-N", "alice", "-t", "bob"])
+        .fails(67, "no peer is known as bob");
+    // Bob is authorized all the same, but what he seals to can no longer be opened.
+    env.relay("open")
+        .args(["-N", "alice", "bob.parcel"])
+        .fails(67, "bob.parcel: sealed to session key ");
+
+    // Authorized anew, and imported with --replace, they correspond again.
+    env.introduce("bob", "alice", &[]);
+    let replaced = env
+        .relay("authorize")
+        .at("2026-03-01T12:01:00Z")
+        .args(["-q", "-N", "alice", &id("bob")])
+        .ok()
+        .stdout;
+    env.relay("import")
+        .args(["-q", "-N", "bob", "--replace"])
+        .stdin(replaced)
+        .ok();
+    let parcel = env.parcel("bob", "alice", b"again");
+    env.relay("open")
+        .args(["-N", "alice"])
+        .stdin(parcel)
+        .ok()
+        .stdout("again");
+}
+
+#[test]
+fn beginnings_of_ids_that_are_too_short_or_of_nobody() {
+    let env = Env::with_peers();
+    // A name beats a beginning.
+    let beginning = id("bob")[..12].to_owned();
+    env.relay("peers")
+        .args(["-N", "alice", "--rename", &beginning, "carol"])
+        .fails(64, &format!("{beginning} cannot be a peer's name"));
+}
+
+#[test]
+fn outputs_that_fail() {
+    let env = Env::with_peers();
+    env.relay("peers")
+        .args(["-N", "alice"])
+        .shell("", ">/dev/full")
+        .fails(74, "cannot write: ");
+    let ran = env
+        .relay("peers")
+        .args(["-N", "alice", "--json"])
+        .without_reader()
+        .run()
+        .quiet();
+    assert_eq!(ran.status, 141);
+    env.relay("peers")
+        .args(["-N", "nowhere"])
+        .fails(78, "nowhere is not a node directory");
+}
