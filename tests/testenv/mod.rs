@@ -63,9 +63,13 @@ fn keys_of(name: &str) -> &'static str {
     NODES.iter().find(|(node, _)| *node == name).unwrap().1
 }
 
-/// Whether permissions do not bind whoever runs the tests.
-pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+/// Whether permissions do not bind whoever runs the tests; then it is said what is not tested.
+pub(crate) fn is_root(untested: &str) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        eprintln!("not tested, since nothing is refused to root: {untested}");
+    }
+    is_root
 }
 
 /// A scratch directory.

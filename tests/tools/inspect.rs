@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use relaynet::asn1::write::tlv;
 use relaynet::asn1::{Buffer, pem};
-use relaynet::message::service_message;
+use relaynet::message::{PrivateEndpointConnectionParams, service_message};
 
 use crate::testenv::{Env, fingerprint, id, interop, json_lines, keys_in};
 
@@ -219,6 +220,36 @@ fn an_unsealed_service_message() {
     );
     assert_eq!(facts["type"], "text/plain");
     assert_eq!(facts["content_size"], 5);
+}
+
+/// What cargo and CCAs hold, unsealed, and a path as one structure.
+#[test]
+fn parts_of_other_objects() {
+    let env = Env::new();
+    let messages = tlv(0x30, &[tlv(0x04, b"one"), tlv(0x04, b"")].concat());
+    let facts = inspect(&env, &messages);
+    assert_eq!(facts["kind"], "cargo-message-set");
+    assert_eq!(facts["messages"][0]["size"], 3);
+    assert_eq!(facts["messages"][1]["size"], 0);
+
+    let certificate =
+        fs::read(interop().join("alpha/certs/cda.a-to-internet-gateway.der")).unwrap();
+    let request = tlv(0x30, &tlv(0x80, &certificate));
+    let facts = inspect(&env, &request);
+    assert_eq!(facts["kind"], "cargo-collection-request");
+    assert_eq!(
+        keys_in(&facts),
+        ["v", "input", "index", "kind", "authorization"]
+    );
+
+    let pecp = fs::read(interop().join("alpha/conn/a-for-c.pecp")).unwrap();
+    let params = PrivateEndpointConnectionParams::parse(&pecp).unwrap();
+    let facts = inspect(&env, &params.authorization.to_der(0x30));
+    assert_eq!(facts["kind"], "certification-path");
+    assert_eq!(
+        keys_in(&facts),
+        ["v", "input", "index", "kind", "leaf", "authorities"]
+    );
 }
 
 #[test]

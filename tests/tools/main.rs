@@ -15,4 +15,5 @@ mod open;
 mod peers;
 mod seal;
 mod session;
+mod state;
 mod verify;

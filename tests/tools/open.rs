@@ -378,7 +378,7 @@ fn inputs_that_cannot_be_read() {
     env.relay("open")
         .args(["-N", "alice", "--cat", "-", "-"])
         .fails(64, "standard input can be read only once");
-    if !is_root() {
+    if !is_root("an input that cannot be read") {
         env.write("secret", "x");
         env.chmod("secret", 0);
         env.relay("open")
@@ -723,7 +723,7 @@ fn outputs_that_cannot_be_created() {
         assert_eq!(ran.status, 73, "{output:?} {}", ran.stderr);
         ran.says_somewhere(said).stdout("").changes(&[]);
     }
-    if !is_root() {
+    if !is_root("a directory that cannot be written") {
         env.chmod("dir", 0o555);
         env.relay("open")
             .args(["-N", "alice", "-o", "dir/out"])
