@@ -156,8 +156,14 @@ impl Pair {
     fn open(&self, message: Valid) -> usize {
         let authorized = message.authorize(&self.alice, &[], &self.window).unwrap();
         let sealed = Sealed::parse(authorized.message().payload()).unwrap();
-        let opened = sealed.open(&self.of_alice).unwrap();
-        ServiceMessage::parse(opened.plaintext)
+        let (_, mut octets, payload) = authorized.into_message().into_payload();
+        let keys = std::slice::from_ref(&self.of_alice);
+        let opened = sealed
+            .open_in_place(keys, &mut octets[payload.clone()])
+            .unwrap();
+        let plaintext =
+            payload.start + opened.plaintext.start..payload.start + opened.plaintext.end;
+        ServiceMessage::parse_within(octets, plaintext)
             .unwrap()
             .content()
             .len()

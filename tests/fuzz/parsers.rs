@@ -124,7 +124,7 @@ pub(crate) fn signed_data(octets: &[u8]) {
 pub(crate) fn enveloped_data(octets: &[u8]) {
     if let Ok(enveloped) = EnvelopedData::parse(octets) {
         for len in [16, 24, 32] {
-            let _ = enveloped.decrypt(&vec![7; len].into());
+            let _ = enveloped.decrypt_in_place(&vec![7; len].into(), &mut octets.to_vec());
         }
     }
     let _ = Sealed::parse(octets).map(|sealed| sealed.originator_key_id());
