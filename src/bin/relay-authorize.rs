@@ -167,13 +167,8 @@ fn authorize_with_files(args: &Args) -> anyhow::Result<PrivateEndpointConnection
         .read()?
         .ok_or_else(|| Usage("--identity-key is needed".to_owned()))?;
     let identity = IdentityKey::from_pkcs8(pkcs8.as_bytes())?;
-    let issuer = args
-        .certificate
-        .read()?
-        .ok_or_else(|| Usage("--certificate is needed".to_owned()))?;
-    if issuer.leaf.id() != identity.id() {
-        return Err(node::Error::ForAnotherNode(issuer.leaf.id()).into());
-    }
+    let issuer = args.certificate.read(&pkcs8)?;
+    let issuer = issuer.ok_or_else(|| Usage("--certificate is needed".to_owned()))?;
     let session_key = match (args.session.read_with_id()?, &args.save_session_key) {
         (Some(key), _) => key,
         (None, Some(path)) => {
@@ -208,10 +203,16 @@ fn peer_key(args: &Args, node: Option<&Directory>) -> anyhow::Result<PublicKey> 
         && text != "-"
         && !path.metadata().is_ok_and(|meta| !meta.is_dir())
     {
-        let peer = node
-            .find_peer(text)
-            .with_context(|| format!("{}: neither a file nor a peer", report::path(&path)))?;
-        return Ok(node.identity_of(peer.id)?);
+        match node.find_peer(text) {
+            Ok(peer) => return Ok(node.identity_of(peer.id)?),
+            // A directory is no peer, but something that cannot be read.
+            Err(node::Error::UnknownPeer(_)) if path.exists() => {}
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!("{}: neither a file nor a peer", report::path(&path))
+                });
+            }
+        }
     }
     let octets = inputs::read_whole(&path)?;
     let name = || report::path(&path);

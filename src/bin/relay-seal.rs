@@ -158,10 +158,14 @@ fn open_node(args: &Args) -> anyhow::Result<Node> {
         return Ok(Node::Directory(args.node.open()?));
     };
     args.node.refuse("--params")?;
+    let identity = args
+        .identity
+        .read()?
+        .ok_or_else(|| Usage("--identity-key is needed".to_owned()))?;
     let mut loose = Loose {
-        identity: args.identity.read()?,
         params: Some(args::read_params(params)?),
-        certificate: args.certificate.read()?,
+        certificate: args.certificate.read(&identity)?,
+        identity: Some(identity),
         save_session_key: args.save_session_key.clone(),
         ..Loose::default()
     };

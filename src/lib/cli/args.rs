@@ -14,7 +14,7 @@ use crate::disk::{Role, files};
 use crate::message::{CertificationPath, Object};
 use crate::node::loose::{Params, ReadSessionKey};
 use crate::node::{self, Directory, Keyring, Loose, certificates, key_file};
-use crate::pki::{NodeId, Trust};
+use crate::pki::{IdentityKey, NodeId, Trust};
 use crate::ramf::limits;
 use crate::session::{KeyId, PrivateSessionKey};
 
@@ -168,7 +168,7 @@ impl SessionKeyFile {
             return Ok(None);
         };
         let name = || report::path(path);
-        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN)?;
+        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN).with_context(name)?;
         let (key, _, has_id) =
             key_file::private_from_text(&text, self.session_key_id.clone()).with_context(name)?;
         Ok(Some((key, has_id)))
@@ -183,7 +183,7 @@ impl SessionKeyFile {
             return Ok(());
         };
         let name = || report::path(path);
-        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN)?;
+        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN).with_context(name)?;
         let id = self.session_key_id.clone();
         let (_, _, has_id) = key_file::private_from_text(&text, id.clone()).with_context(name)?;
         loose.session_key_has_id = has_id;
@@ -218,9 +218,9 @@ impl IdentityKeyFile {
             return Ok(None);
         };
         let name = || report::path(path);
-        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN)?;
+        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN).with_context(name)?;
         let (pkcs8, _) = pem::private_key(&text).with_context(name)?;
-        crate::pki::IdentityKey::from_pkcs8(&pkcs8).with_context(name)?;
+        IdentityKey::from_pkcs8(&pkcs8).with_context(name)?;
         Ok(Some(Secret::from(pkcs8)))
     }
 }
@@ -234,26 +234,36 @@ pub struct CertificateFile {
 }
 
 impl CertificateFile {
-    /// Reads the path.
+    /// Reads the path, which must be one for the holder of this identity key (PKCS#8).
     ///
     /// # Errors
-    /// When it cannot be read, or is something else.
-    pub fn read(&self) -> anyhow::Result<Option<CertificationPath>> {
+    /// When it cannot be read, is something else, or somebody else's.
+    pub fn read(&self, identity: &Secret) -> anyhow::Result<Option<CertificationPath>> {
         let Some(path) = &self.certificate else {
             return Ok(None);
         };
-        match read_object(path)? {
-            Object::Certificates(certificates) => Ok(Some(certificates::path_of(certificates)?)),
-            Object::Path(path) => Ok(Some(path)),
+        let certificates = match read_object(path)? {
+            Object::Certificates(certificates) => certificates::path_of(certificates)?,
+            Object::Path(path) => path,
             other => {
                 let text = format!(
                     "{}: certificate needed, not a {}",
                     report::path(path),
                     other.word()
                 );
-                Err(Usage(text).into())
+                return Err(Usage(text).into());
             }
+        };
+        let (holder, own) = (
+            certificates.leaf.id(),
+            IdentityKey::from_pkcs8(identity.as_bytes())?.id(),
+        );
+        if holder != own {
+            return Err(
+                anyhow::Error::new(node::Error::ForAnotherNode(holder)).context(report::path(path))
+            );
         }
+        Ok(Some(certificates))
     }
 }
 

@@ -37,14 +37,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether the user named the file, and so may name it through a link or mean a FIFO.
+    /// Whether the user named the file, and so may name it through a link or mean a FIFO; reports then
+    /// begin with it.
     const fn named_by_user(self) -> bool {
         matches!(self, Self::Input | Self::Output | Self::Keys)
-    }
-
-    /// Whether the caller's report names the file anyway.
-    const fn is_operand(self) -> bool {
-        matches!(self, Self::Input | Self::Output)
     }
 }
 
@@ -231,7 +227,7 @@ impl Error {
 
 /// The name after a verb, for files that the caller's report does not begin with.
 fn after(role: Role, path: &Path) -> String {
-    if role.is_operand() {
+    if role.named_by_user() {
         String::new()
     } else {
         format!(" {}", path.display())
@@ -240,7 +236,7 @@ fn after(role: Role, path: &Path) -> String {
 
 /// The name before a finding, likewise.
 fn before(role: Role, path: &Path) -> String {
-    if role.is_operand() {
+    if role.named_by_user() {
         String::new()
     } else {
         format!("{}: ", path.display())
@@ -282,7 +278,8 @@ mod tests {
             .to_string()
         };
         assert_eq!(exists(Role::Output), "already exists");
-        assert_eq!(exists(Role::Keys), "a/b: already exists");
+        assert_eq!(exists(Role::Keys), "already exists");
+        assert_eq!(exists(Role::Node), "a/b: already exists");
         let exposed = Error::Exposed {
             path: "k".into(),
             role: Role::Node,

@@ -80,7 +80,12 @@ impl Loose {
         let key = PrivateSessionKey::generate(curve)?;
         if let Some(path) = &self.save_session_key {
             let text = key_file::private_to_text(&key, &Headers::default())?;
-            disk::publish::publish_key(path, Role::Output, &[text.as_bytes()])?;
+            disk::publish::publish_key(path, Role::Output, &[text.as_bytes()]).map_err(
+                |cause| Error::SaveSessionKey {
+                    path: path.clone(),
+                    cause,
+                },
+            )?;
         }
         Ok(key)
     }

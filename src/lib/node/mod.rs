@@ -160,6 +160,14 @@ pub enum Error {
     /// An explicit file is missing for what was asked.
     #[error("{0} is needed for this")]
     Needs(&'static str),
+    /// A new session key could not be stored where the user wants it.
+    #[error("{}: {cause}", path.display())]
+    SaveSessionKey {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: disk::Error,
+    },
     /// A file could not be read or written.
     #[error(transparent)]
     Disk(#[from] disk::Error),
