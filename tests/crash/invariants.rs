@@ -56,9 +56,12 @@ pub(crate) fn check(scene: &Scene) -> Vec<String> {
     leftovers
 }
 
+/// Paths and what was found there.
+type Found = HashSet<(String, Vec<u8>)>;
+
 /// Files that were found whole before: most are the same in every scene, and to parse keys takes long.
-fn known() -> MutexGuard<'static, HashSet<(String, Vec<u8>)>> {
-    static KNOWN: LazyLock<Mutex<HashSet<(String, Vec<u8>)>>> = LazyLock::new(Mutex::default);
+fn known() -> MutexGuard<'static, Found> {
+    static KNOWN: LazyLock<Mutex<Found>> = LazyLock::new(Mutex::default);
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
