@@ -148,16 +148,16 @@ fn the_peer_comes_in_any_object() {
 #[test]
 fn a_known_peer_is_renewed_by_name() {
     let env = Env::with_peers();
+    // The directory bob is no file, so it is not in the way.
     for peer in ["bob".to_owned(), id("bob"), id("bob")[..8].to_owned()] {
-        // The directory bob is in the way, so run beside it.
         let ran = env
             .relay("authorize")
-            .args(["-q", "-N", "../alice", &peer])
-            .shell("mkdir -p elsewhere && cd elsewhere", "")
+            .args(["-q", "-N", "alice", &peer])
             .ok()
             .quiet();
+        let facts = facts(&env, &ran.stdout);
         assert_eq!(
-            facts(&env, &ran.stdout)["authorization"]["leaf"]["subject"],
+            facts["authorization"]["leaf"]["subject"],
             id("bob"),
             "{peer}"
         );
@@ -188,7 +188,9 @@ fn what_holds_no_identity_key() {
     authorize().arg("junk").fails(65, "junk: ");
     authorize().arg("nothing").fails(66, "nothing: empty");
     authorize().fails(66, "-: empty");
-    authorize().arg(".").fails(66, ".: ");
+    authorize()
+        .arg(".")
+        .fails(67, ".: neither a file nor a peer");
     authorize()
         .arg("alice/identity.pub")
         .fails(64, "a node needs no authorization to send to itself");
@@ -393,7 +395,8 @@ fn explicit_files_leave_no_trace() {
         ])
         .args(given.clone())
         .arg(&bob.public)
-        .fails(67, &format!("{certificate}: made for {}", id("alice")));
+        .fails(67, "")
+        .says_somewhere(&format!("made for {}", id("alice")));
     env.relay("authorize")
         .args(["--identity-key", &alice.identity])
         .args(given)
