@@ -116,7 +116,6 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<PrivateEndpointConnectionPar
     if let Some(name) = &args.name {
         node.check_peer_name(key.id(), name, false)?;
     }
-    node.pin_identity(&key)?;
     let given = authorizations::give(
         &node,
         &key,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{ArgAction, Parser};
 use jiff::SignedDuration;
 
@@ -19,7 +20,7 @@ use relaynet::cli::{self, inputs, name, report};
 use relaynet::crypto::hash::sha256;
 use relaynet::node::Loose;
 use relaynet::node::config::parse_duration;
-use relaynet::ramf::{Kind, limits};
+use relaynet::ramf::{Kind, fields, limits};
 use relaynet::send::{self, Draft, Sent};
 
 /// How long parcels live unless something else is said.
@@ -49,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     ttl: Option<SignedDuration>,
     /// The parcel's id [default: a random UUID]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = message_id)]
     id: Option<String>,
     /// Tell the recipient the name of FILE
     #[arg(long, conflicts_with = "name")]
@@ -169,6 +170,7 @@ fn open_node(args: &Args) -> anyhow::Result<Node> {
         save_session_key: args.save_session_key.clone(),
         ..Loose::default()
     };
+    loose.check_params().with_context(|| report::path(params))?;
     args.session.put_into(&mut loose)?;
     if args.session.is_given() && !loose.session_key_has_id {
         return Err(Usage("--session-key-id is needed with this session key".to_owned()).into());
@@ -213,6 +215,11 @@ fn media_type(args: &Args) -> anyhow::Result<String> {
     let safe =
         name::safe(&told).ok_or_else(|| Usage(format!("{told:?} cannot be the name of a file")))?;
     Ok(name::with_name(&args.media_type, &safe))
+}
+
+/// An id that a message can have.
+fn message_id(id: &str) -> Result<String, relaynet::ramf::Error> {
+    fields::check_id(id).map(|()| id.to_owned())
 }
 
 fn check_ttl(ttl: SignedDuration) -> anyhow::Result<()> {

@@ -36,7 +36,8 @@ pub struct Arrival<'a> {
     content: ServiceMessage,
     originator: PublicSessionKey,
     used_key: KeyId,
-    identity: Identity,
+    /// What to remember it by, unless it is remembered.
+    identity: Option<Identity>,
     now: Timestamp,
     _locks: Vec<Lock>,
 }
@@ -57,7 +58,8 @@ pub fn open<'a>(
     let sender = parcel.message().sender();
     let locks = keyring.lock_peer(sender)?;
     let identity = Identity::of(parcel.message());
-    if !terms.again && keyring.is_seen(&identity)? {
+    let was_seen = keyring.is_seen(&identity)?;
+    if was_seen && !terms.again {
         return Err(Error::Seen);
     }
     let sealed = Sealed::parse(parcel.message().payload())?;
@@ -77,7 +79,7 @@ pub fn open<'a>(
         content,
         originator: opened.originator,
         used_key,
-        identity,
+        identity: (!was_seen).then_some(identity),
         now: terms.now,
         _locks: locks,
     })
@@ -122,7 +124,10 @@ impl Arrival<'_> {
             date,
             self.now,
         )?;
-        self.keyring.remember(&self.identity)
+        match &self.identity {
+            Some(identity) => self.keyring.remember(identity),
+            None => Ok(()),
+        }
     }
 
     /// Imports the authorization that the parcel holds: only from the node that issued it, and only

@@ -7,6 +7,7 @@ mod testenv;
 
 mod authorize;
 mod export;
+mod found;
 mod hostile;
 mod import;
 mod inspect;

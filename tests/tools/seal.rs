@@ -781,7 +781,7 @@ fn opening_with_explicit_files_leaves_no_trace() {
         .fails(65, "x.parcel: ");
     env.relay("open")
         .args(["--any-sender", "--session-key", "missing", "x.parcel"])
-        .fails(66, "cannot open missing: No such file or directory");
+        .fails(66, "missing: cannot open: No such file or directory");
     env.relay("open")
         .args(["--any-sender", "--session-key", &alice.identity, "x.parcel"])
         .fails(65, &format!("{}: ", alice.identity));

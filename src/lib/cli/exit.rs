@@ -189,7 +189,9 @@ fn of_node(error: &node::Error) -> Status {
         E::AuthorizationEarly { .. } => Status::EARLY,
         E::Seen => Status::SEEN,
         E::Import(_) | E::Expectation { .. } | E::NotImportable(_) | E::Asn1(_) => Status::DATA,
-        E::Disk(error) | E::SaveSessionKey { cause: error, .. } => of_disk(error),
+        E::Disk(error)
+        | E::SaveSessionKey { cause: error, .. }
+        | E::CannotMake { cause: error, .. } => of_disk(error),
         E::Pki(error) => of_pki(error),
         E::Session(error) => of_session(error),
         E::Ramf(error) => of_ramf(error),

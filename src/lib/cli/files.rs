@@ -176,6 +176,7 @@ pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<
         match publish::publish(&path, &[content], &Manner::output(Existing::SameIsSuccess)) {
             Ok(_) => return Ok(path),
             Err(crate::disk::Error::Exists { .. } | crate::disk::Error::NotRegular { .. }) => {}
+            Err(error) if error.io_kind() == Some(std::io::ErrorKind::IsADirectory) => {}
             Err(error) => return Err(anyhow::Error::new(error).context(report::path(&path))),
         }
     }

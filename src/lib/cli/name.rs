@@ -130,7 +130,8 @@ pub fn safe(name: &str) -> Option<String> {
         .chars()
         .filter(|character| !super::report::is_harmful(*character))
         .collect();
-    let mut safe = visible.trim_start_matches('.').trim().to_owned();
+    let hides = |character: char| character == '.' || character.is_whitespace();
+    let mut safe = visible.trim_start_matches(hides).trim_end().to_owned();
     if safe.len() > MAX_LEN {
         safe = shortened(&safe, "", MAX_LEN);
     }
@@ -193,6 +194,8 @@ mod tests {
             ("/etc/passwd", Some("passwd")),
             ("..\\..\\x.exe", Some("x.exe")),
             (".bashrc", Some("bashrc")),
+            (" .bashrc", Some("bashrc")),
+            (". \u{a0}.bashrc ", Some("bashrc")),
             ("...", None),
             ("a/", None),
             ("", None),

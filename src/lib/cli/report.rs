@@ -100,7 +100,7 @@ pub fn failure(input: Option<&str>, error: &anyhow::Error) {
     }
 }
 
-/// The words of an error and of its causes, without those that say the same.
+/// The words of an error and of its causes, but for a cause that the words before end with.
 #[must_use]
 pub fn text_of(error: &anyhow::Error) -> String {
     let mut text = String::new();
@@ -108,7 +108,7 @@ pub fn text_of(error: &anyhow::Error) -> String {
         let words = cause.to_string();
         if text.is_empty() {
             text = words;
-        } else if !text.contains(&words) {
+        } else if !text.ends_with(&format!(": {words}")) {
             text = format!("{text}: {words}");
         }
     }

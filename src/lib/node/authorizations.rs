@@ -149,6 +149,8 @@ pub fn give(node: &Directory, key: &PublicKey, terms: &Terms) -> Result<Given, E
     let identity = node.identity()?;
     let authorization = authorize(&identity, &issuer, key, (terms.now, end))?;
     let leaf = &authorization.leaf;
+    // Nothing of the peer is stored before everything that can be refused is done.
+    node.pin_identity(key)?;
 
     let sealed_for = if terms.one_way {
         terms.valid_for

@@ -38,7 +38,10 @@ pub struct Plan {
 /// # Errors
 /// [`Error::NodeExists`] when there is one; otherwise when a key cannot be made or stored.
 pub fn create(root: &Path, plan: Plan) -> Result<Directory, Error> {
-    files::create_dir_all_private(root, Role::Node)?;
+    files::create_dir_all_private(root, Role::Output).map_err(|cause| Error::CannotMake {
+        path: root.to_owned(),
+        cause,
+    })?;
     ensure_dir(root, &root.join("lock"))?;
     let _lock = disk::Lock::exclusive(&root.join("lock").join("node"))?;
     if files::exists(&root.join("VERSION"), Role::Node)? {

@@ -159,7 +159,9 @@ impl Directory {
             self.set_session_key(peer, &params.session_key, options.now, Some(initial))?;
         }
         self.set_address(peer, &params.address)?;
-        self.adopt_stranger(peer)?;
+        if !options.replace {
+            self.adopt_stranger(peer)?;
+        }
         self.finish(peer, options)
     }
 

@@ -71,6 +71,24 @@ impl Loose {
         )?])
     }
 
+    /// Checks that what is needed to reach the recipient was made for this node.
+    ///
+    /// # Errors
+    /// [`Error::ForAnotherNode`] when it was made for another.
+    pub fn check_params(&self) -> Result<(), Error> {
+        match &self.params {
+            Some(Params::Private(params)) if self.certificate.is_none() => {
+                let holder = params.authorization.leaf.id();
+                if holder == self.identity()?.id() {
+                    Ok(())
+                } else {
+                    Err(Error::ForAnotherNode(holder))
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Makes a session key and stores it where [`Loose::save_session_key`] says; without that it
     /// cannot be answered under.
     ///

@@ -50,6 +50,14 @@ pub enum Error {
     /// There is a node already where one was to be made.
     #[error("{} is a node directory already", .0.display())]
     NodeExists(PathBuf),
+    /// The directory of a new node cannot be made.
+    #[error("{}: {cause}", path.display())]
+    CannotMake {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        cause: disk::Error,
+    },
     /// A setting is unknown or has a value that it cannot have.
     #[error("{setting}: {problem}")]
     Setting {

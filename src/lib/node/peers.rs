@@ -297,9 +297,10 @@ impl Directory {
         date: Timestamp,
         initial: Option<Initial>,
     ) -> Result<(), Error> {
-        let stored = self
-            .session_key_of(id)?
-            .map(|stored| PeerKey { date: stored.date });
+        let stored = self.session_key_of(id)?;
+        let stored = stored.map(|stored| PeerKey {
+            date: (!stored.is_undated).then_some(stored.date),
+        });
         if ratchet::replaces(stored.as_ref(), date) {
             self.set_session_key(id, key, date, initial)
         } else {

@@ -113,13 +113,7 @@ impl Fields {
     /// When a field or the payload is over what deployed readers accept.
     pub fn wrap(&self, buffer: &mut Buffer) -> Result<(), Error> {
         check_len("payload", buffer.len(), limits::MAX_EMITTED_PAYLOAD_LEN)?;
-        check_len("message id", self.id.len(), limits::MAX_EMITTED_ID_LEN)?;
-        if self.id.is_empty() || !visible_string::is_visible(&self.id) {
-            return Err(Error::Field {
-                field: "message id",
-                cause: asn1::Error::Value("visible string"),
-            });
-        }
+        check_id(&self.id)?;
         if self.ttl > limits::MAX_TTL {
             return Err(Error::Ttl(self.ttl));
         }
@@ -142,6 +136,22 @@ impl Fields {
         buffer.wrap(tag::SEQUENCE);
         Ok(())
     }
+}
+
+/// Checks that a message may be given this id: 1 to 63 characters of printable ASCII.
+///
+/// # Errors
+/// When it is longer, or has other characters or none.
+pub fn check_id(id: &str) -> Result<(), Error> {
+    check_len("message id", id.len(), limits::MAX_EMITTED_ID_LEN)?;
+    if id.is_empty() || !visible_string::is_visible(id) {
+        let cause = asn1::Error::Value("visible string");
+        return Err(Error::Field {
+            field: "message id",
+            cause,
+        });
+    }
+    Ok(())
 }
 
 /// Checks a length in octets against its limit.

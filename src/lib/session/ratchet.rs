@@ -50,15 +50,18 @@ pub fn current(keys: &[OwnKey], date: Timestamp) -> Option<&OwnKey> {
 /// What is known of the key that a peer wants to be answered under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerKey {
-    /// The date of the message, authorization or registration that brought it.
-    pub date: Timestamp,
+    /// The date of the message, authorization or registration that brought it; connection parameters
+    /// have none.
+    pub date: Option<Timestamp>,
 }
 
 /// Whether the key of a message (or authorization) of `date` replaces the one that is stored: the
-/// peer's key with the latest date is the one to seal to.
+/// peer's key with the latest date is the one to seal to, and any date is later than none.
 #[must_use]
 pub fn replaces(stored: Option<&PeerKey>, date: Timestamp) -> bool {
-    stored.is_none_or(|stored| date > stored.date)
+    stored
+        .and_then(|stored| stored.date)
+        .is_none_or(|stored| date > stored)
 }
 
 #[cfg(test)]
@@ -123,8 +126,9 @@ mod tests {
 
     #[test]
     fn only_a_later_date_replaces_the_peers_key() {
-        let stored = PeerKey { date: at(5) };
+        let stored = PeerKey { date: Some(at(5)) };
         assert!(replaces(None, at(-100)));
+        assert!(replaces(Some(&PeerKey { date: None }), at(-100)));
         assert!(replaces(Some(&stored), at(6)));
         assert!(!replaces(Some(&stored), at(5)));
         assert!(!replaces(Some(&stored), at(4)));
