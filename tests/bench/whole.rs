@@ -1,8 +1,8 @@
 //! What the programs take as whole processes: time and memory, against `/bin/true`, against a C program that
 //! just copies, and against the arithmetic that cannot be avoided.
 //!
-//! `cargo bench --bench whole` measures the programs of the dist profile, which it has cargo build if they are
-//! not there; `RELAY_BENCH_BIN` names another directory of programs, `RELAY_BENCH_RUNS` how often each is run
+//! `cargo bench --bench whole` measures the programs of the dist profile, which it has cargo bring up to date
+//! first; `RELAY_BENCH_BIN` names another directory of programs, `RELAY_BENCH_RUNS` how often each is run
 //! (41 times by default). Everything lies in memory (/dev/shm), each command has run before it is timed, and
 //! the commands take turns. Parcels are opened with `--again`.
 
@@ -453,12 +453,10 @@ fn programs() -> PathBuf {
     // This bench is in target/release/deps.
     let bench = env::current_exe().unwrap();
     let dist = bench.ancestors().nth(3).unwrap().join("dist");
-    if !dist.join("relay-seal").exists() {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo
-            .args(["build", "--profile", "dist", "--locked", "--bins"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"));
-        assert!(cargo.status().unwrap().success());
-    }
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["build", "--profile", "dist", "--locked", "--bins"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert!(cargo.status().unwrap().success());
     dist
 }
