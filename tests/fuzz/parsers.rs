@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a finding shows
 
-use relaynet::asn1::ber::{Framer, Framing};
+use std::borrow::Cow;
+
+use relaynet::asn1::ber::{self, Framer, Framing};
 use relaynet::asn1::{Cursor, Element, pem, tag};
 use relaynet::cms::{EnvelopedData, SignedData};
 use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
@@ -68,6 +70,17 @@ pub(crate) fn ber(octets: &[u8]) {
             assert!(
                 segments.is_ok() && joined.len() == len,
                 "joined to another length"
+            );
+        }
+        if element.tag() & !0x20 == tag::OCTET_STRING {
+            let mut copy = element.whole().to_vec();
+            let len = copy.len();
+            let in_place =
+                ber::join_in_place(&mut copy, 0..len).map(|joined| copy[joined].to_vec());
+            assert_eq!(
+                in_place.ok(),
+                element.joined().ok().map(Cow::into_owned),
+                "joined differently in place"
             );
         }
         let _ = (
