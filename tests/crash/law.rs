@@ -34,7 +34,7 @@ impl Step {
 
 /// What a run has changed and not yet synced.
 #[derive(Debug, Default)]
-struct Unsynced {
+pub(crate) struct Unsynced {
     /// Files with octets that are not synced.
     files: Vec<String>,
     /// Directories with names that are not synced, and what was done to them.
@@ -63,7 +63,7 @@ fn name(path: &str) -> &str {
 
 impl Unsynced {
     /// Takes a step; says in what way it breaks the law.
-    fn step(&mut self, step: &Step) -> Result<(), String> {
+    pub(crate) fn step(&mut self, step: &Step) -> Result<(), String> {
         let path = step.paths.first().map_or("", String::as_str);
         match (step.op.as_str(), &step.paths[..]) {
             ("create", _) => {
@@ -101,6 +101,8 @@ impl Unsynced {
             ("mkdir", _) => self.changed(path, "creation of"),
             ("remove", _) if is_temporary(path) => {
                 self.files.retain(|file| file != path);
+                // What a directory lost no longer matters when it is gone itself.
+                self.dirs.remove(path);
             }
             ("remove", _) => {
                 let published = |unsynced: &Self, dir: &str| {
@@ -127,6 +129,22 @@ impl Unsynced {
         match self.rests(|_| true, |_| true) {
             Some(rest) => Err(format!("the end comes before a sync of {rest}")),
             None => Ok(()),
+        }
+    }
+
+    /// Forgets files that are only garbage now that the run which wrote them was killed.
+    pub(crate) fn survive_kill(&mut self) {
+        self.files.retain(|file| !is_temporary(file));
+    }
+
+    /// The same with other words for the paths.
+    pub(crate) fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
+        let dirs = self.dirs.iter();
+        Self {
+            files: self.files.iter().map(|file| rename(file)).collect(),
+            dirs: dirs
+                .map(|(dir, what)| (rename(dir), what.clone()))
+                .collect(),
         }
     }
 
@@ -164,7 +182,11 @@ fn refuse(step: &Step, rests: Option<String>) -> Result<(), String> {
 
 /// Holds a whole trace of a successful run against the law.
 pub(crate) fn check(steps: &[Step]) -> Result<(), String> {
-    let mut unsynced = Unsynced::default();
+    check_after(Unsynced::default(), steps)
+}
+
+/// The same for a run that follows one which left something unsynced.
+pub(crate) fn check_after(mut unsynced: Unsynced, steps: &[Step]) -> Result<(), String> {
     for step in steps {
         unsynced.step(step)?;
     }
@@ -344,5 +366,14 @@ mod tests {
             rename new/.relay-1.tmp new/VERSION
             syncdir new";
         assert!(check(&trace(text)).is_err());
+    }
+
+    #[test]
+    fn what_a_killed_run_left_unsynced_counts() {
+        let mut left = Unsynced::default();
+        left.step(&trace("mkdir bob/sessions/x")[0]).unwrap();
+        left.survive_kill();
+        let (_, rest) = SEAL.split_once("syncdir bob/sessions\n").unwrap();
+        assert!(check_after(left, &trace(rest)).is_err());
     }
 }

@@ -12,7 +12,7 @@ use super::scene::{
 use super::sweep::{Case, sweep};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 20;
+pub(crate) const CASES: usize = 21;
 
 /// What most cases have in common.
 const CASE: Case = Case {
@@ -426,8 +426,6 @@ fn open_into_a_file() {
         name: "open -o FILE",
         args: &["-q", "-N", "alice", "-o", "out/report", "in/first.parcel"],
         order: &["out/", "alice/peers/", "alice/sessions/", "alice/seen/"],
-        next: |scene| if_there(scene, "out/report", 73),
-        force: Some("-f"),
         ..OPEN
     });
 }
@@ -520,6 +518,29 @@ fn peers_rename() {
         },
         ..CASE
     });
+}
+
+#[test]
+fn peers_forget() {
+    sweep(&Case {
+        name: "peers --forget NAME",
+        program: "relay-peers",
+        args: &["-q", "-N", "bob", "alice", "--forget"],
+        nodes: &["sealed/bob"],
+        next: |scene| {
+            let peer = scene.path(&format!("bob/peers/{}", scene.world().id("alice")));
+            if peer.exists() { 0 } else { 67 }
+        },
+        proof: forget_proof,
+        ..CASE
+    });
+}
+
+/// What was forgotten can be imported again, under the name that it had.
+fn forget_proof(scene: &Scene, _: &[Vec<u8>]) {
+    import(scene, "bob", "in/alice-for-bob.conn", START);
+    scene.add("friends/alice");
+    deliver(scene, "bob", "peer", "alice", FIRST);
 }
 
 // relay-export

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use super::invariants;
-use super::law::{self, Step};
+use super::law::{self, Step, Unsynced};
 use super::scene::{Outcome, Scene, World, is_temporary};
 
 /// A command, what it starts from, and how one sees that it worked.
@@ -107,7 +107,7 @@ fn stop(case: &Case, scene: &Scene, undisturbed: &Undisturbed, fault: &str, at: 
     assert_eq!(killed.status.signal(), Some(9), "{}", killed.stderr);
     invariants::check(scene);
     (case.left)(scene, &killed.stdout);
-    let printed = repeat(case, scene, undisturbed, killed);
+    let printed = repeat(case, scene, undisturbed, killed, Some(at));
     (case.proof)(scene, &printed);
 }
 
@@ -140,7 +140,7 @@ fn fail(case: &Case, scene: &Scene, undisturbed: &Undisturbed, fault: &str, at: 
     );
     assert_eq!(leftovers, [""; 0]);
     (case.left)(scene, &failed.stdout);
-    let printed = repeat(case, scene, undisturbed, failed);
+    let printed = repeat(case, scene, undisturbed, failed, None);
     // What is done about one failure is done about the other.
     if fault == "ENOSPC" {
         (case.proof)(scene, &printed);
@@ -148,9 +148,15 @@ fn fail(case: &Case, scene: &Scene, undisturbed: &Undisturbed, fault: &str, at: 
 }
 
 /// Runs the command once more after one that was stopped; gives all that was printed.
-fn repeat(case: &Case, scene: &Scene, undisturbed: &Undisturbed, before: Outcome) -> Vec<Vec<u8>> {
+fn repeat(
+    case: &Case,
+    scene: &Scene,
+    undisturbed: &Undisturbed,
+    before: Outcome,
+    killed_at: Option<usize>,
+) -> Vec<Vec<u8>> {
     let expected = (case.next)(scene);
-    let again = scene.run(case.program, case.args, case.now);
+    let (again, steps) = scene.run_traced(case.program, case.args, case.now);
     assert_eq!(
         again.status.code(),
         Some(expected),
@@ -164,6 +170,9 @@ fn repeat(case: &Case, scene: &Scene, undisturbed: &Undisturbed, before: Outcome
             "what is said when all goes well the second time"
         );
         assert_eq!(scene.generic_content(&again.stdout), undisturbed.stdout);
+        if let Some(at) = killed_at {
+            check_synced(case, scene, &undisturbed.steps[..at - 1], &steps);
+        }
     }
     let mut printed = vec![before.stdout, again.stdout];
     if let (73, Some(force)) = (expected, case.force) {
@@ -179,6 +188,24 @@ fn repeat(case: &Case, scene: &Scene, undisturbed: &Undisturbed, before: Outcome
     }
     compare(&scene.tree(), &undisturbed.tree, case.spare);
     printed
+}
+
+/// Holds the trace of a run against the law, given that what one before it had done was not synced when
+/// it was killed. The content of a message relies on nothing that an earlier run did.
+fn check_synced(case: &Case, scene: &Scene, before: &[Step], steps: &[Step]) {
+    let mut left = Unsynced::default();
+    for step in before {
+        left.step(step).unwrap();
+    }
+    left.survive_kill();
+    let left = left.renamed(|path| scene.generic(path));
+    let generic = |step: &Step| Step {
+        op: step.op.clone(),
+        paths: step.paths.iter().map(|path| scene.generic(path)).collect(),
+    };
+    let relies = |step: &&Step| case.program != "relay-open" || step.op != "emit";
+    let steps: Vec<Step> = steps.iter().filter(relies).map(generic).collect();
+    law::check_after(left, &steps).unwrap();
 }
 
 /// Compares what runs left, `spare` more of what is there anyway being allowed.

@@ -688,7 +688,7 @@ fn outputs_that_exist() {
         .relay("open")
         .args(["-N", "alice", "-o", "out"])
         .stdin(&*parcel)
-        .fails(73, "out: already exists");
+        .fails(73, "-: out: already exists");
     assert_eq!(ran.hints(), ["-f replaces it"]);
     env.chmod("out", 0o640);
     env.relay("open")

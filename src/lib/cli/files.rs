@@ -58,10 +58,11 @@ impl Output {
             }
             return write_stdout(parts);
         };
-        let existing = if self.force {
-            Existing::Replace
-        } else {
-            Existing::Refuse
+        let existing = match form {
+            _ if self.force => Existing::Replace,
+            // A run that was killed before it remembered the parcel is repeated.
+            Form::Content => Existing::SameIsSuccess,
+            Form::Text | Form::Binary(_) => Existing::Refuse,
         };
         let published = publish::publish(file, parts, &Manner::output(existing));
         published.with_context(|| report::path(file))?;
@@ -74,7 +75,7 @@ impl Output {
     /// When it exists and is not to be replaced, or the result is not for a terminal.
     pub fn check(&self, form: Form) -> anyhow::Result<()> {
         match self.file() {
-            Some(file) if !self.force => {
+            Some(file) if !self.force && form != Form::Content => {
                 let is_file = std::fs::symlink_metadata(file).is_ok_and(|meta| meta.is_file());
                 if is_file {
                     let error = crate::disk::Error::Exists {

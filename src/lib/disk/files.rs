@@ -157,7 +157,11 @@ pub fn create_dir_all_private(path: &Path, role: Role) -> Result<bool> {
     if above != path && !fs::metadata(above).is_ok_and(|metadata| metadata.is_dir()) {
         create_dir_all_private(above, role)?;
     }
-    create_dir(path, role, 0o700)
+    let created = create_dir(path, role, 0o700)?;
+    if !created {
+        sync_dir(above, role)?; // a run that was killed may have created it and no more
+    }
+    Ok(created)
 }
 
 /// Removes a file, or a symbolic link itself, and syncs its directory. Gives `false` when there was none.
@@ -197,7 +201,10 @@ pub fn remove_unsynced(path: &Path, role: Role) -> Result<bool> {
 /// [`Doing::Remove`] or [`Doing::Sync`], with a part removed.
 pub fn remove_tree(path: &Path, role: Role) -> Result<bool> {
     match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            sync_dir_if_any(parent(path), role)?; // a killed run may have removed it
+            return Ok(false);
+        }
         Err(error) => return Err(Error::io(path, role, Doing::Examine)(error)),
         Ok(metadata) if !metadata.is_dir() => {
             return Err(Error::NotRegular {
@@ -210,6 +217,38 @@ pub fn remove_tree(path: &Path, role: Role) -> Result<bool> {
     remove_content(path, role)?;
     sync_dir(parent(path), role)?;
     Ok(true)
+}
+
+/// Removes a directory and all in it at one instant: it is renamed first, to a name that [`sweep`] takes for a
+/// leftover. Gives `false` when there was none.
+///
+/// # Errors
+///
+/// As [`remove_tree`], and [`Error::Io`] while [`Doing::Rename`].
+///
+/// [`sweep`]: super::publish::sweep
+pub fn retire_tree(path: &Path, role: Role) -> Result<bool> {
+    let Some(name) = path.file_name() else {
+        return Ok(false);
+    };
+    let hidden = path.with_file_name(super::publish::temporary_name(name));
+    remove_tree(&hidden, role)?;
+    if !exists(path, role)? {
+        return Ok(false);
+    }
+    fault::step(Op::Rename, &[path, &hidden])
+        .and_then(|()| fs::rename(path, &hidden))
+        .map_err(Error::io(path, role, Doing::Rename))?;
+    sync_dir(parent(path), role)?;
+    remove_tree(&hidden, role)
+}
+
+fn sync_dir_if_any(dir: &Path, role: Role) -> Result<()> {
+    if dir.is_dir() {
+        sync_dir(dir, role)
+    } else {
+        Ok(())
+    }
 }
 
 fn remove_content(dir: &Path, role: Role) -> Result<()> {
@@ -294,13 +333,20 @@ fn append(
             .map_err(failed(Doing::Truncate))?;
     }
     fault::write(Op::Append, path, &mut file, parts).map_err(failed(Doing::Write))?;
-    fault::step(Op::Sync, &[path])
+    let synced = fault::step(Op::Sync, &[path])
         .and_then(|()| file.sync_data())
-        .map_err(failed(Doing::Sync))?;
-    if len == 0 {
-        sync_dir(parent(path), role)?; // also when an earlier run created the file and was killed
+        .map_err(failed(Doing::Sync))
+        .and_then(|()| {
+            if len == 0 {
+                sync_dir(parent(path), role)?; // also when an earlier run created the file and was killed
+            }
+            Ok(())
+        });
+    if synced.is_err() {
+        // What may not last must not be found by the next run either; that this fails, too, changes nothing.
+        let _ = fault::step(Op::Truncate, &[path]).and_then(|()| file.set_len(len));
     }
-    Ok(())
+    synced
 }
 
 fn open_appendable(path: &Path, role: Role) -> Result<File> {

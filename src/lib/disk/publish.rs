@@ -3,7 +3,7 @@
 //! It is written as `.relay-*.tmp` beside its place (or in a `tmp` directory of the same file system),
 //! synced, renamed, and then the directory is synced. At the instant of the rename it is delivered.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::fault::{self, Op};
-use super::files::{flags, parent, remove_unsynced, set_mode, sync_dir};
+use super::files::{flags, parent, remove_tree, remove_unsynced, set_mode, sync_dir};
 use super::{Doing, Error, Result, Role, tree};
 
 /// How the name of a file that is being written begins.
@@ -259,17 +259,29 @@ pub fn sweep(dir: &Path, role: Role, before: Option<SystemTime>) -> Result<usize
                 .and_then(|it| it.modified())
                 .is_ok_and(|modified| modified < before),
         };
-        if file_type.is_file() && is_temporary(&name) && is_old() {
-            leftovers.push(path);
+        if (file_type.is_file() || file_type.is_dir()) && is_temporary(&name) && is_old() {
+            leftovers.push((path, file_type.is_dir()));
         }
         Ok(())
     })?;
     leftovers.sort_unstable();
     let mut removed = 0;
-    for leftover in leftovers {
-        removed += usize::from(remove_unsynced(&leftover, role)?);
+    for (leftover, is_dir) in leftovers {
+        removed += usize::from(if is_dir {
+            remove_tree(&leftover, role)?
+        } else {
+            remove_unsynced(&leftover, role)?
+        });
     }
     Ok(removed)
+}
+
+/// The name under which a directory waits to be removed.
+pub(super) fn temporary_name(name: &OsStr) -> OsString {
+    let mut temporary = OsString::from(TEMPORARY_PREFIX);
+    temporary.push(name);
+    temporary.push(TEMPORARY_SUFFIX);
+    temporary
 }
 
 /// Whether a name is one that files have while they are being written.
@@ -992,14 +1004,13 @@ mod tests {
         fs::create_dir(dir.path().join(".relay-dir.tmp")).unwrap();
         let long_ago = SystemTime::UNIX_EPOCH;
         assert_eq!(sweep(dir.path(), Role::Node, Some(long_ago)).unwrap(), 0);
-        assert_eq!(sweep(dir.path(), Role::Node, None).unwrap(), 1);
+        assert_eq!(sweep(dir.path(), Role::Node, None).unwrap(), 2);
         assert_eq!(
             names(&dir),
             [
                 ".other.tmp",
                 ".profile",
                 ".relay-.tmp",
-                ".relay-dir.tmp",
                 ".relay-x",
                 "relay-x.tmp"
             ]

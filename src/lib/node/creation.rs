@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::certificates;
-use super::directory::{VERSION, damaged, ensure_dir, read_secret, store};
+use super::directory::{VERSION, damaged, ensure_dir, lock_file, read_secret, rely_on, store};
 use super::{Config, Directory, Error, sessions};
 use crate::asn1::pem;
 use crate::disk::{self, Role, files};
@@ -42,8 +42,7 @@ pub fn create(root: &Path, plan: Plan) -> Result<Directory, Error> {
         path: root.to_owned(),
         cause,
     })?;
-    ensure_dir(root, &root.join("lock"))?;
-    let _lock = disk::Lock::exclusive(&root.join("lock").join("node"))?;
+    let _lock = disk::Lock::exclusive(&lock_file(root, "node")?)?;
     if files::exists(&root.join("VERSION"), Role::Node)? {
         return Err(Error::NodeExists(root.to_owned()));
     }
@@ -63,6 +62,8 @@ pub fn create(root: &Path, plan: Plan) -> Result<Directory, Error> {
         };
         store(root, &file, certificates::path_to_pem(&path).as_bytes())?;
     }
+    ensure_dir(root, &certificates)?;
+    files::sync_dir(&certificates, Role::Node)?;
     for dir in ["peers", "seen", "sessions"] {
         ensure_dir(root, &root.join(dir))?;
     }
@@ -78,6 +79,9 @@ pub fn create(root: &Path, plan: Plan) -> Result<Directory, Error> {
         }
         None => {}
     }
+    let unbound = root.join("sessions").join("any");
+    ensure_dir(root, &unbound)?;
+    files::sync_dir(&unbound, Role::Node)?;
     store(
         root,
         &root.join("VERSION"),
@@ -102,6 +106,7 @@ fn identity_key(root: &Path, plan: &Plan) -> Result<IdentityKey, Error> {
             }
             .into());
         }
+        rely_on(&path)?;
         return Ok(known);
     }
     let generated;
@@ -132,7 +137,7 @@ impl Directory {
                 now.duration_since(first) < crate::session::ratchet::INITIAL_HANDED_OUT_FOR
             })
         {
-            return newest.key();
+            return newest.key_to_hand_out();
         }
         sessions::create_initial(self.root(), None, now, now + UNBOUND_KEPT_FOR)
     }

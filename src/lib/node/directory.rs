@@ -8,7 +8,7 @@ use super::{Config, Correspondent, Error, Identity, Keyring};
 use super::{authorizations, certificates, sessions};
 use crate::asn1::pem;
 use crate::crypto::ecdh::Curve;
-use crate::disk::{self, Lock, Role, files};
+use crate::disk::{self, Lock, Role, files, tree};
 use crate::pki::{Certificate, IdentityKey, NodeId, PublicKey, Trust, Window};
 use crate::ramf::{Authorized, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
@@ -102,13 +102,30 @@ impl Directory {
     /// # Errors
     /// When the lock cannot be taken.
     pub fn lock_exclusive(&self) -> Result<Lock, Error> {
-        Ok(Lock::exclusive(&self.lock_file("node")?)?)
+        let lock = Lock::exclusive(&self.lock_file("node")?)?;
+        self.sweep(&self.root)?;
+        for dir in ["certs", "peers", "sessions"] {
+            self.sweep(&self.root.join(dir))?;
+        }
+        Ok(lock)
+    }
+
+    /// Removes what killed runs left in a folder and the folders in it; nobody else is at work.
+    fn sweep(&self, dir: &Path) -> Result<(), Error> {
+        disk::publish::sweep(dir, Role::Node, None)?;
+        if dir == self.root {
+            return Ok(());
+        }
+        for entry in tree::entries(dir, Role::Node)?.entries {
+            if entry.kind == tree::Kind::Dir {
+                self.sweep(&entry.path)?;
+            }
+        }
+        Ok(())
     }
 
     fn lock_file(&self, name: &str) -> Result<PathBuf, Error> {
-        let locks = self.root.join("lock");
-        files::create_dir(&locks, Role::Node, 0o700)?;
-        Ok(locks.join(name))
+        lock_file(&self.root, name)
     }
 }
 
@@ -173,7 +190,9 @@ impl Keyring for Directory {
         let is_known = self.peer(peer)?.is_some();
         let is_authorized = sender.verify_signature(&self.public).is_ok();
         if is_known || is_authorized {
-            self.pin_identity(sender.key())?;
+            if !is_known {
+                self.pin_identity(sender.key())?;
+            }
             self.offer_session_key(peer, key, date, None)?;
         } else {
             super::strangers::store(&self.root, peer, key, date, now)?;
@@ -227,6 +246,13 @@ impl Keyring for Directory {
     }
 }
 
+/// The lock file of this name; locks need not outlast anything, so nothing is synced.
+pub(super) fn lock_file(root: &Path, name: &str) -> Result<PathBuf, Error> {
+    let locks = root.join("lock");
+    files::create_dir(&locks, Role::Node, 0o700)?;
+    Ok(locks.join(name))
+}
+
 /// The text of a file, `None` if there is none.
 pub(super) fn read_text(path: &Path) -> Result<Option<String>, Error> {
     match files::read(path, Role::Node, MAX_FILE_LEN) {
@@ -271,26 +297,43 @@ pub(super) fn public_key_from_pem(octets: &[u8]) -> Result<PublicKey, Error> {
 }
 
 /// Makes the directories down to `dir`, which lies in the node in `root`, each for its owner alone.
+///
+/// Those that are there are synced into theirs: a run that was killed may have made them and no
+/// more. So this is for new files; what is replaced has its directory for certain.
 pub(super) fn ensure_dir(root: &Path, dir: &Path) -> Result<(), Error> {
     let Ok(below) = dir.strip_prefix(root) else {
         return Ok(());
     };
     let mut path = root.to_owned();
     for part in below.components() {
+        let above = path.clone();
         path.push(part);
-        files::create_dir(&path, Role::Node, 0o700)?;
+        if !files::create_dir(&path, Role::Node, 0o700)? {
+            files::sync_dir(&above, Role::Node)?;
+        }
     }
     Ok(())
 }
 
 /// Stores a file of the node in place of the one that is there, making its directory.
 pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Error> {
-    if let Some(dir) = path.parent() {
+    if let Some(dir) = path.parent()
+        && !files::exists(path, Role::Node)?
+    {
         ensure_dir(root, dir)?;
     }
     let manner = disk::Manner::stored(Role::Node, disk::Existing::Replace);
     disk::publish::publish(path, &[content], &manner)?;
     Ok(())
+}
+
+/// Relies on a file that is there: its name is synced, since the run that gave it may have been
+/// killed before it was.
+pub(super) fn rely_on(path: &Path) -> Result<(), Error> {
+    match path.parent() {
+        Some(dir) => Ok(files::sync_dir(dir, Role::Node)?),
+        None => Ok(()),
+    }
 }
 
 /// An instant as file names have it, so that they sort by it: `20270522T101112Z`.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::directory::{damaged, public_key_from_pem, read_text, store};
+use super::directory::{damaged, public_key_from_pem, read_text, rely_on, store};
 use super::key_file::{self, Headers};
 use super::{Directory, Error, sessions};
 use crate::asn1::pem;
@@ -211,7 +211,7 @@ impl Directory {
         }
         let path = self.peer_dir(id).join("name");
         if read_text(&path)?.is_some_and(|known| known.trim() == name) {
-            return Ok(());
+            return rely_on(&path);
         }
         store(self.root(), &path, format!("{name}\n").as_bytes())
     }
@@ -231,7 +231,7 @@ impl Directory {
                     &"not the key that the directory is named for",
                 ));
             }
-            return Ok(());
+            return rely_on(&path);
         }
         store(
             self.root(),
@@ -260,7 +260,7 @@ impl Directory {
         }
         let path = self.peer_dir(id).join("address");
         if read_text(&path)?.is_some_and(|known| known.trim() == address.as_str()) {
-            return Ok(());
+            return rely_on(&path);
         }
         store(self.root(), &path, format!("{address}\n").as_bytes())
     }
@@ -304,7 +304,7 @@ impl Directory {
         if ratchet::replaces(stored.as_ref(), date) {
             self.set_session_key(id, key, date, initial)
         } else {
-            Ok(())
+            rely_on(&self.peer_dir(id).join("session.pem"))
         }
     }
 
@@ -341,18 +341,7 @@ impl Directory {
     /// When a file cannot be removed.
     pub fn forget_peer(&self, id: NodeId) -> Result<(), Error> {
         sessions::forget(self.root(), id)?;
-        // Without identity.pub the peer is unknown, so a run that is killed can be repeated only
-        // while it is there: the rest goes first.
-        let dir = self.peer_dir(id);
-        for entry in tree::entries(&dir, Role::Node)?.entries {
-            if entry.name != "identity.pub" {
-                match entry.kind {
-                    tree::Kind::Dir => files::remove_tree(&entry.path, Role::Node)?,
-                    tree::Kind::File => files::remove(&entry.path, Role::Node)?,
-                };
-            }
-        }
-        files::remove_tree(&dir, Role::Node)?;
+        files::retire_tree(&self.peer_dir(id), Role::Node)?;
         Ok(())
     }
 }

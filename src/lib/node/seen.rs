@@ -9,7 +9,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::Error;
-use super::directory::{damaged, ensure_dir, read_text};
+use super::directory::{damaged, ensure_dir, lock_file, read_text};
 use crate::crypto::hash::{Digest, Hasher};
 use crate::disk::{Lock, Role, files, tree};
 use crate::pki::NodeId;
@@ -105,14 +105,11 @@ pub fn contains(root: &Path, message: &Identity) -> Result<bool, Error> {
 /// When it cannot be stored.
 pub fn add(root: &Path, message: &Identity) -> Result<(), Error> {
     let seen = root.join("seen");
-    ensure_dir(root, &seen)?;
-    let locks = root.join("lock");
-    ensure_dir(root, &locks)?;
-    let _lock = Lock::exclusive(&locks.join("seen"))?;
-    files::append_record(
-        &seen.join(day_name(message.expiry)),
-        Role::Node,
-        &message.record,
-    )?;
+    let day = seen.join(day_name(message.expiry));
+    let _lock = Lock::exclusive(&lock_file(root, "seen")?)?;
+    if !files::exists(&day, Role::Node)? {
+        ensure_dir(root, &seen)?;
+    }
+    files::append_record(&day, Role::Node, &message.record)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::Error;
-use super::directory::{damaged, ensure_dir, read_secret};
+use super::directory::{damaged, ensure_dir, read_secret, rely_on};
 use super::key_file::{self, Headers};
 use crate::crypto::ecdh::Curve;
 use crate::disk::{self, Role, tree};
@@ -70,6 +70,16 @@ impl Stored {
         let (key, ..) = key_file::private_from_text(&self.text, Some(self.id.clone()))
             .map_err(|error| damaged(&self.path, &error))?;
         Ok(key)
+    }
+
+    /// The key, to be handed out: its file is synced into its folder, whatever became of the run that
+    /// made it.
+    ///
+    /// # Errors
+    /// As [`Stored::key`], or when it cannot be synced.
+    pub fn key_to_hand_out(&self) -> Result<PrivateSessionKey, Error> {
+        rely_on(&self.path)?;
+        self.key()
     }
 
     /// The date of the first message that carried the key, or of what it was handed out with.
@@ -153,9 +163,7 @@ pub fn current(
     curve: Curve,
     date: Timestamp,
 ) -> Result<PrivateSessionKey, Error> {
-    let dir = dir(root, Some(peer));
-    ensure_dir(root, &dir)?;
-    disk::publish::sweep(&dir, Role::Node, None)?;
+    disk::publish::sweep(&dir(root, Some(peer)), Role::Node, None)?;
     let mut stored = list(root, Some(peer))?;
     stored.retain(|stored| stored.is_on(curve));
     let facts: Vec<OwnKey> = stored.iter().map(Stored::facts).collect();
@@ -165,6 +173,8 @@ pub fn current(
         if current.last.is_none_or(|last| last < date) {
             stored.headers.set(LAST, &date);
             stored.save()?;
+        } else {
+            rely_on(&stored.path)?;
         }
         return stored.key();
     }
@@ -238,13 +248,15 @@ fn create(
 pub fn mark_used(root: &Path, peer: NodeId, id: &KeyId, date: Timestamp) -> Result<(), Error> {
     let path = dir(root, Some(peer)).join(format!("{id}.key"));
     // A key that is bound to nobody may be used by many, so nothing follows from its use.
-    if let Some(mut stored) = Stored::read(path)?
-        && stored.headers.date(USED).is_none_or(|used| used < date)
-    {
+    let Some(mut stored) = Stored::read(path)? else {
+        return Ok(());
+    };
+    if stored.headers.date(USED).is_none_or(|used| used < date) {
         stored.headers.set(USED, &date);
-        stored.save()?;
+        stored.save()
+    } else {
+        rely_on(&stored.path)
     }
-    Ok(())
 }
 
 /// Deletes every key for this peer.
