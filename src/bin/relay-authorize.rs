@@ -24,6 +24,9 @@ use relaynet::node::{self, Directory, Loose, certificates, peers};
 use relaynet::pki::{IdentityKey, PublicKey, issuance};
 use relaynet::ramf::InternetAddress;
 
+/// The shortest authorization that can be used for a while.
+const USEFUL_VALID: SignedDuration = SignedDuration::from_hours(48);
+
 /// Let a peer send to this node: print connection parameters with an authorization for it
 #[derive(Debug, Parser)]
 #[command(name = "relay-authorize", version)]
@@ -84,6 +87,9 @@ fn authorize(args: &Args) -> anyhow::Result<()> {
     if args.valid > issuance::MAX_LIFE || args.valid <= SignedDuration::ZERO {
         return Err(Usage("--valid must be over 0 and at most 180d".to_owned()).into());
     }
+    if args.valid < USEFUL_VALID {
+        report::warn("senders stop a day before an authorization ends: this one is of little use");
+    }
     args.output.check(if args.der {
         Form::Binary("DER")
     } else {
@@ -130,7 +136,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<PrivateEndpointConnectionPar
     }
     if !given.has_gateway {
         report::warn(
-            "no gateway has certified this node: what is sent to it comes by hand, or by gateways that peer directly",
+            "no gateway knows this node, so parcels for it have to be carried to it by hand",
         );
     }
     let label = node
@@ -218,6 +224,10 @@ fn peer_key(args: &Args, node: Option<&Directory>) -> anyhow::Result<PublicKey> 
     let object = Object::parse(&octets).with_context(name)?;
     match object.identity_key() {
         Some(key) => Ok(key.clone()),
-        None => Err(node::Error::NotImportable(object.word())).with_context(name),
+        None => Err(relaynet::message::Error::Lacks {
+            object: object.word(),
+            what: "identity key",
+        })
+        .with_context(name),
     }
 }

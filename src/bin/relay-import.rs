@@ -97,11 +97,17 @@ fn import(args: &Args) -> anyhow::Result<()> {
 fn import_file(node: &Directory, file: &Path, options: &Options<'_>) -> anyhow::Result<()> {
     let octets = inputs::read_whole(file)?;
     let _lock = node.lock_exclusive()?;
-    let id = node
+    let imported = node
         .import(&octets, options)
         .with_context(|| report::path(file))?;
+    let id = imported.peer;
     let label = node.peer(id)?.map(|peer| peer.label()).unwrap_or_default();
     report::event("imported", &[("peer", &id.to_string())]);
+    if imported.newer_session_key_kept {
+        report::warn(&format!(
+            "{label}: a session key of later date is held and sealed to on; --replace takes this one"
+        ));
+    }
     report::note(&format!("{label}: fingerprint {}", id.fingerprint()));
     files::print(&id.to_string())
 }

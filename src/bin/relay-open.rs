@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: Output,
     /// In DIR, use the names that senders gave
-    #[arg(long, requires = "directory")]
+    #[arg(long, requires = "directory", conflicts_with = "output")]
     keep_name: bool,
     /// Open parcels that were received before, too
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! relay-seal: makes a parcel of a service message.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,6 +21,7 @@ use relaynet::cli::{self, inputs, name, report};
 use relaynet::crypto::hash::sha256;
 use relaynet::node::Loose;
 use relaynet::node::config::parse_duration;
+use relaynet::node::peers::short_id;
 use relaynet::ramf::{Kind, fields, limits};
 use relaynet::send::{self, Draft, Sent};
 
@@ -132,17 +134,37 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     let path = args.file.clone().unwrap_or_else(|| PathBuf::from("-"));
     let content = inputs::read_content(&path, limits::MAX_EMITTED_PARCEL_LEN)?;
 
-    let mut parcels = Vec::new();
     let Some((last, others)) = peers.split_last() else {
         return Err(Usage("-t PEER is needed".to_owned()).into());
+    };
+    // What goes into one output goes there at once or not at all; each file of a directory is whole.
+    let mut parcels = Vec::new();
+    let mut finish = |sent: Sent| {
+        if let Some(dir) = &args.directory {
+            return write_into(args, dir, &node, &sent);
+        }
+        parcels.push(sent);
+        Ok(())
     };
     for peer in others {
         let mut copy = Buffer::with_capacity(content.len() + CIPHER_OVERHEAD);
         copy.append(content.as_slice());
-        parcels.push(seal_for(&node, peer, copy, &draft)?);
+        finish(seal_for(&node, peer, copy, &draft)?)?;
     }
-    parcels.push(seal_for(&node, last, content, &draft)?);
-    write(args, &node, &parcels)
+    finish(seal_for(&node, last, content, &draft)?)?;
+    if args.directory.is_some() {
+        return Ok(());
+    }
+    let form = if args.armor {
+        Form::Text
+    } else {
+        Form::Binary("a parcel")
+    };
+    let octets: Vec<Cow<'_, [u8]>> = parcels.iter().map(|sent| octets(args, sent)).collect();
+    args.output.write(
+        &octets.iter().map(Cow::as_ref).collect::<Vec<&[u8]>>(),
+        form,
+    )
 }
 
 /// Room for the padding or tag of any cipher, and for what follows the content.
@@ -223,8 +245,11 @@ fn message_id(id: &str) -> Result<String, relaynet::ramf::Error> {
 }
 
 fn check_ttl(ttl: SignedDuration) -> anyhow::Result<()> {
-    if ttl > SignedDuration::from_secs(i64::from(limits::MAX_TTL)) || ttl <= SignedDuration::ZERO {
-        return Err(Usage("--ttl must be over 0 and at most 180d".to_owned()).into());
+    let longest = SignedDuration::from_secs(i64::from(limits::MAX_TTL));
+    if ttl > longest || ttl <= limits::PARCEL_BACKDATED {
+        let text =
+            "--ttl must be over 5m, since parcels are dated back by as much, and at most 180d";
+        return Err(Usage(text.to_owned()).into());
     }
     Ok(())
 }
@@ -232,8 +257,9 @@ fn check_ttl(ttl: SignedDuration) -> anyhow::Result<()> {
 fn seal_for(node: &Node, peer: &str, content: Buffer, draft: &Draft<'_>) -> anyhow::Result<Sent> {
     let sent = send::parcel(node.keyring(), peer, content, draft)?;
     if let Some(at) = sent.cut_to {
+        let peer = short_id(sent.fields.recipient);
         report::warn(&format!(
-            "the parcel's life is cut to {at}, when a certificate of its path ends"
+            "the life of the parcel for {peer} is cut to {at}, when a certificate of its path ends"
         ));
     }
     report::event(
@@ -247,44 +273,17 @@ fn seal_for(node: &Node, peer: &str, content: Buffer, draft: &Draft<'_>) -> anyh
     Ok(sent)
 }
 
-fn write(args: &Args, node: &Node, parcels: &[Sent]) -> anyhow::Result<()> {
-    let armored: Vec<String> = if args.armor {
-        parcels
-            .iter()
-            .map(|sent| pem::encode(pem::PARCEL, sent.parcel.as_slice()))
-            .collect()
+/// The octets of a parcel, in the form that is asked for.
+fn octets<'a>(args: &Args, sent: &'a Sent) -> Cow<'a, [u8]> {
+    if args.armor {
+        Cow::Owned(pem::encode(pem::PARCEL, sent.parcel.as_slice()).into_bytes())
     } else {
-        Vec::new()
-    };
-    let parts: Vec<&[u8]> = if args.armor {
-        armored.iter().map(String::as_bytes).collect()
-    } else {
-        parcels.iter().map(|sent| sent.parcel.as_slice()).collect()
-    };
-    let Some(dir) = &args.directory else {
-        return args.output.write(
-            &parts,
-            if args.armor {
-                Form::Text
-            } else {
-                Form::Binary("a parcel")
-            },
-        );
-    };
-    for (sent, part) in parcels.iter().zip(parts) {
-        write_into(dir, node, sent, part, args.output.force())?;
+        Cow::Borrowed(sent.parcel.as_slice())
     }
-    Ok(())
 }
 
 /// Writes a parcel under the name that its facts give it.
-fn write_into(
-    dir: &Path,
-    node: &Node,
-    sent: &Sent,
-    octets: &[u8],
-    force: bool,
-) -> anyhow::Result<()> {
+fn write_into(args: &Args, dir: &Path, node: &Node, sent: &Sent) -> anyhow::Result<()> {
     let sender = node
         .keyring()
         .node()
@@ -297,6 +296,6 @@ fn write_into(
         Hex(&id),
         Kind::Parcel.word()
     );
-    files::write_into(dir, &name, &[octets], force)?;
+    files::write_into(dir, &name, &[&octets(args, sent)], args.output.force())?;
     Ok(())
 }

@@ -55,7 +55,7 @@ fn an_authorization_says_what_it_should() {
     );
     // Without a name it is known by its id.
     ran.says(&[
-        "no gateway has certified this node: ",
+        "no gateway knows this node, so parcels",
         &format!("{}: fingerprint {}", &id("bob")[..13], fingerprint("bob")),
     ])
     .changes(&[
@@ -279,7 +279,7 @@ fn how_long_it_lasts() {
         .at("2026-06-01T12:00:00Z")
         .args(["-N", "alice", "--valid", "170d", &keys.public])
         .ok()
-        .says(&["no gateway has certified this node: ", &id("bob")[..13]]);
+        .says(&["no gateway knows this node, so parcels", &id("bob")[..13]]);
     assert_eq!(
         facts(&env, &ran.stdout)["authorization"]["leaf"]["until"],
         "2026-11-18T12:00:00Z"
@@ -415,7 +415,7 @@ fn the_fingerprint_is_that_of_the_key() {
         .stdin(tampered)
         .ok()
         .says(&[
-            "no gateway has certified this node: ",
+            "no gateway knows this node, so parcels",
             &format!("{}: fingerprint {}", &id("bob")[..13], fingerprint("bob")),
         ]);
     assert_eq!(sha256(&env.read(env.keys("bob").public)), id("bob")[1..]);

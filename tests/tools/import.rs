@@ -144,7 +144,7 @@ fn what_is_no_object_to_import() {
     env.write("cut.der", &der[..der.len() - 1]);
     env.write("longer.der", [&*der, b"\0"].concat());
     let import = |file: &str| env.relay("import").args(["-N", "bob", "--name", "x", file]);
-    import("key").fails(65, "key: a public-key cannot be imported");
+    import("key").fails(65, "key: cannot import a public key");
     import("junk").fails(65, "junk: ");
     import("nothing").fails(66, "nothing: empty");
     import("-").fails(66, "-: empty");

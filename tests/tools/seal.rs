@@ -276,8 +276,8 @@ fn command_lines_that_are_wrong() {
         (&["--name", "..."], "\"...\" cannot be the name of a file"),
         (&["--name", ""], "\"\" cannot be the name of a file"),
         (&["--name", "a/"], "\"a/\" cannot be the name of a file"),
-        (&["--ttl", "0"], "--ttl must be over 0 and at most 180d"),
-        (&["--ttl", "181d"], "--ttl must be over 0 and at most 180d"),
+        (&["--ttl", "0"], "--ttl must be over 5m"),
+        (&["--ttl", "181d"], "--ttl must be over 5m"),
         (
             &["--ttl", "soon"],
             "invalid value 'soon' for '--ttl <DURATION>'",
@@ -471,7 +471,7 @@ fn a_life_is_cut_to_the_paths_end() {
             .args(["-N", "bob", "-t", "alice"])
             .stdin("x")
     };
-    let cut = "the parcel's life is cut to 2026-03-11T12:00:00Z";
+    let cut = "the life of the parcel for 096119e26651d is cut to 2026-03-11T12:00:00Z";
     let ran = seal("2026-03-05T12:00:00Z").ok().says(&[cut]);
     assert_eq!(
         facts(&env, &ran.stdout)[0]["expiry"],
@@ -486,17 +486,17 @@ fn a_life_is_cut_to_the_paths_end() {
     for now in ["2026-03-10T12:00:01Z", "2026-03-11T11:59:59Z"] {
         let ran = seal(now).args(["--ttl", "1h"]).fails(
             80,
-            "the authorization from alice expires at 2026-03-11T12:00:00Z",
+            "the authorization from alice ends at 2026-03-11T12:00:00Z",
         );
         assert_eq!(ran.hints().len(), 1);
     }
     seal("2026-03-11T12:00:01Z").fails(
         80,
-        "the authorization from alice expires at 2026-03-11T12:00:00Z",
+        "the authorization from alice ends at 2026-03-11T12:00:00Z",
     );
     seal("2026-04-11T12:00:00Z").fails(
         80,
-        "the authorization from alice expires at 2026-03-11T12:00:00Z",
+        "the authorization from alice ends at 2026-03-11T12:00:00Z",
     );
 }
 

@@ -32,7 +32,7 @@ fn three_trips_of_the_stick() {
         .args(["-o", "stick/alice.conn", "stick/bob.pub"])
         .ok()
         .says(&[
-            "no gateway has certified this node: ",
+            "no gateway knows this node, so parcels",
             &format!("bob: fingerprint {}", fingerprint("bob")),
         ])
         .stdout("")

@@ -210,6 +210,7 @@ fn of_message(error: &message::Error) -> Status {
         | message::Error::Framing
         | message::Error::Truncated
         | message::Error::Pem
+        | message::Error::NotAMessage(_)
         | message::Error::NotVerifiable(_)
         | message::Error::Lacks { .. }
         | message::Error::Signature(_) => Status::DATA,
@@ -298,8 +299,11 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(E::NotANode(_)) => "relay-keygen makes one; -N or RELAY_NODE names another",
         Some(E::TestClock) => "only a node made with relay-keygen --set clock=test takes it",
         Some(E::UnknownPeer(_)) => {
-            "relay-peers lists who is known; relay-import and relay-authorize add to it"
+            "relay-peers lists who is known; a name, an id, or 8 digits of one will do"
         }
+        Some(E::NotImportable("public-key" | "certificate")) => "relay-authorize takes it",
+        Some(E::NotImportable("parcel")) => "relay-open takes it",
+        Some(E::Pki(error)) => return hint_for_pki(error),
         Some(E::AmbiguousPeer(_)) => "give more digits, or a name",
         Some(E::NameTaken { .. }) => {
             "choose another name, or rename that peer with relay-peers --rename"
@@ -314,14 +318,19 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(E::AuthorizationEarly { .. }) => "check this clock",
         Some(E::NoSessionKey(_)) => "import connection parameters of theirs",
         Some(E::UnknownSessionKey(_)) => {
-            "it was deleted, or is another node's: let the sender import new connection parameters"
+            "it was deleted, or is another node's: let the sender relay-import --replace new connection parameters"
         }
         Some(E::Seen) => "--again opens it once more, while its session key exists",
         Some(E::Pinned(_)) => "--replace takes it all the same; first make sure that it is genuine",
         Some(E::Expectation { .. }) => {
             "the file was damaged or exchanged on its way: get it again, over an authentic channel"
         }
-        _ => return cause.downcast_ref::<ramf::Error>().and_then(hint_for_ramf),
+        _ => {
+            return match cause.downcast_ref::<pki::Error>() {
+                Some(error) => hint_for_pki(error),
+                None => cause.downcast_ref::<ramf::Error>().and_then(hint_for_ramf),
+            };
+        }
     };
     Some(text.to_owned())
 }
@@ -331,7 +340,20 @@ fn hint_for_ramf(error: &ramf::Error) -> Option<String> {
         ramf::Error::Expired(_) => {
             Some("ask the sender for a new one, or check this clock".to_owned())
         }
+        ramf::Error::Pki(error) => hint_for_pki(error),
         ramf::Error::Early(_) => Some("check this clock; --clock-drift allows for more".to_owned()),
+        _ => None,
+    }
+}
+
+fn hint_for_pki(error: &pki::Error) -> Option<String> {
+    match error {
+        pki::Error::Expired { .. } => {
+            Some("a new one is needed, unless this clock is wrong".to_owned())
+        }
+        pki::Error::Early { .. } => {
+            Some("check this clock; --clock-drift allows for more".to_owned())
+        }
         _ => None,
     }
 }

@@ -57,17 +57,20 @@ pub enum Error {
     /// The input ends inside a message.
     #[error("cut short")]
     Truncated,
-    /// A PEM block is malformed, or not of a message.
+    /// A PEM block is malformed.
     #[error("malformed PEM")]
     Pem,
+    /// A PEM block is of something else than a message.
+    #[error("a {0}, not a message")]
+    NotAMessage(String),
     /// A signature in a registration does not match, or one of its certificates was not issued as it says.
     #[error("bad signature in the {0}")]
     Signature(&'static str),
     /// An object of this kind carries nothing that could be verified.
-    #[error("nothing about a {0} can be verified")]
+    #[error("nothing about a {} can be verified", .0.replace('-', " "))]
     NotVerifiable(&'static str),
     /// An object does not have what is asked for.
-    #[error("a {object} has no {what}")]
+    #[error("a {} has no {what}", object.replace('-', " "))]
     Lacks {
         /// What kind of object it is.
         object: &'static str,

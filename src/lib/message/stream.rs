@@ -44,6 +44,8 @@ pub struct Stream<R> {
     lost: bool,
     /// Whether the last thing taken was PEM, after which line ends may follow.
     after_pem: bool,
+    /// Whether anything was taken yet.
+    has_taken: bool,
 }
 
 impl<R: Read> Stream<R> {
@@ -56,6 +58,7 @@ impl<R: Read> Stream<R> {
             ended: false,
             lost: false,
             after_pem: true,
+            has_taken: false,
         }
     }
 
@@ -69,7 +72,9 @@ impl<R: Read> Stream<R> {
         if self.lost {
             return None;
         }
-        match self.take() {
+        let taken = self.take();
+        self.has_taken = true;
+        match taken {
             Ok(message) => message.map(Ok),
             Err(error) => {
                 self.lost = true;
@@ -111,13 +116,13 @@ impl<R: Read> Stream<R> {
         if self.lost {
             return Ok(false);
         }
-        self.skip_line_ends()?;
+        self.skip_to_next()?;
         self.fill(1)?;
         Ok(!self.rest().is_empty())
     }
 
     fn take(&mut self) -> Result<Option<Vec<u8>>, StreamError> {
-        self.skip_line_ends()?;
+        self.skip_to_next()?;
         self.fill(LOOKAHEAD)?;
         if self.rest().is_empty() {
             return Ok(None);
@@ -211,7 +216,10 @@ impl<R: Read> Stream<R> {
         let block = self.consume(end);
         let mut blocks = pem::blocks(&block).map_err(|_| Error::Pem)?;
         match blocks.pop() {
-            Some(block) if block.label.starts_with(pem::RELAYNET) && blocks.is_empty() => {
+            Some(block) if !is_message(block.label) => {
+                Err(Error::NotAMessage(block.label.to_ascii_lowercase()).into())
+            }
+            Some(block) if blocks.is_empty() => {
                 let value = block
                     .contents
                     .get(format_signature::LEN..)
@@ -227,12 +235,7 @@ impl<R: Read> Stream<R> {
 
     /// Steps over text above a PEM block, if there is a block soon.
     fn skip_preamble(&mut self) -> io::Result<()> {
-        let is_text = self
-            .rest()
-            .iter()
-            .take(LOOKAHEAD)
-            .all(|octet| octet.is_ascii() && *octet != 0);
-        if !is_text || Kind::read(self.rest()).is_ok() {
+        if !is_text(self.rest()) || Kind::read(self.rest()).is_ok() {
             return Ok(());
         }
         self.fill(MAX_PREAMBLE_LEN)?;
@@ -240,6 +243,20 @@ impl<R: Read> Stream<R> {
         let at = (0..rest.len().min(MAX_PREAMBLE_LEN))
             .find(|&at| rest[at..].starts_with(pem::BEGIN) && (at == 0 || rest[at - 1] == b'\n'));
         self.start += at.unwrap_or(0);
+        Ok(())
+    }
+
+    /// Steps over what may stand between PEM blocks and after the last: line ends, and any text, as
+    /// mail has it.
+    fn skip_to_next(&mut self) -> io::Result<()> {
+        self.skip_line_ends()?;
+        if self.after_pem && self.has_taken && !self.begins_with_message()? {
+            self.skip_preamble()?;
+            if !self.rest().starts_with(pem::BEGIN) && is_text(self.rest()) {
+                self.start = self.buffer.len();
+                self.ended = true;
+            }
+        }
         Ok(())
     }
 
@@ -293,6 +310,22 @@ impl<R: Read> Stream<R> {
     }
 }
 
+/// Whether what lies ahead looks like text.
+fn is_text(octets: &[u8]) -> bool {
+    octets
+        .iter()
+        .take(MAX_PREAMBLE_LEN)
+        .all(|octet| !matches!(octet, 0..=8 | 14..=31 | 127))
+}
+
+/// Whether a PEM label is that of a message.
+fn is_message(label: &str) -> bool {
+    let kind = label.strip_prefix(pem::RELAYNET);
+    Kind::ALL
+        .into_iter()
+        .any(|known| kind == Some(&known.word().to_ascii_uppercase()))
+}
+
 fn find(octets: &[u8], pattern: &[u8]) -> Option<usize> {
     octets
         .windows(pattern.len())
@@ -343,8 +376,12 @@ mod tests {
         assert_eq!(read(&stream), expected);
         assert_eq!(
             read(format!("Subject: mail\n\n{pem}").as_bytes()),
-            [Ok(one)]
+            [Ok(one.clone())]
         );
+        let mail = format!("Subject: mail\n\n{pem}-- \nBob – ☎ 12\n");
+        assert_eq!(read(mail.as_bytes()), [Ok(one.clone())]);
+        let two_mails = mail.repeat(2);
+        assert_eq!(read(two_mails.as_bytes()), [Ok(one.clone()), Ok(one)]);
         assert_eq!(read(b""), []);
     }
 

@@ -35,6 +35,15 @@ pub struct Options<'a> {
     pub window: Window,
 }
 
+/// What an import did.
+#[derive(Debug, Clone, Copy)]
+pub struct Imported {
+    /// The peer that the object is from.
+    pub peer: NodeId,
+    /// A session key of that peer with a later date was held already, and is sealed to on.
+    pub newer_session_key_kept: bool,
+}
+
 impl Directory {
     /// Imports an object, all of `octets`, and gives the peer that it is from. The caller holds
     /// the node's lock alone.
@@ -42,7 +51,7 @@ impl Directory {
     /// # Errors
     /// When it is malformed, not for this node, not signed as it must be, or would change what is
     /// pinned.
-    pub fn import(&self, octets: &[u8], options: &Options<'_>) -> Result<NodeId, Error> {
+    pub fn import(&self, octets: &[u8], options: &Options<'_>) -> Result<Imported, Error> {
         if let Some(expected) = options.expected {
             let found = hash::sha256(octets);
             if found != expected {
@@ -88,7 +97,7 @@ impl Directory {
         &self,
         params: &PrivateEndpointConnectionParams,
         options: &Options<'_>,
-    ) -> Result<NodeId, Error> {
+    ) -> Result<Imported, Error> {
         let peer = params.identity.id();
         let path = &params.authorization;
         self.check_subject(path, options)?;
@@ -108,21 +117,25 @@ impl Directory {
             sealed_until,
             is_undated: false,
         };
+        let mut offered = true;
         if options.replace {
             self.set_session_key(peer, &params.session_key, start, Some(initial))?;
         } else {
-            self.offer_session_key(peer, &params.session_key, start, Some(initial))?;
+            offered = self.offer_session_key(peer, &params.session_key, start, Some(initial))?;
             self.adopt_stranger(peer)?;
         }
         self.set_address(peer, &params.gateway_address)?;
-        self.finish(peer, options)
+        Ok(Imported {
+            newer_session_key_kept: !offered,
+            ..self.finish(peer, options)?
+        })
     }
 
     fn import_params(
         &self,
         params: &NodeConnectionParams,
         options: &Options<'_>,
-    ) -> Result<NodeId, Error> {
+    ) -> Result<Imported, Error> {
         let peer = params.identity.id();
         self.check(&params.identity, options)?;
         if params.address.is_nowhere() {
@@ -169,7 +182,7 @@ impl Directory {
         &self,
         registration: &Registration,
         options: &Options<'_>,
-    ) -> Result<NodeId, Error> {
+    ) -> Result<Imported, Error> {
         let gateway = registration.gateway.key();
         let path = CertificationPath {
             leaf: registration.node.clone(),
@@ -188,12 +201,17 @@ impl Directory {
             ));
         }
         self.pin_identity(gateway)?;
+        let mut offered = true;
         if let Some(key) = &registration.session_key {
-            self.offer_gateway_key(gateway.id(), key, registration.node.not_before(), options)?;
+            offered =
+                self.offer_gateway_key(gateway.id(), key, registration.node.not_before(), options)?;
         }
         self.set_address(gateway.id(), &registration.gateway_address)?;
         certificates::store_path(self, gateway.id(), &path)?;
-        self.finish(gateway.id(), options)
+        Ok(Imported {
+            newer_session_key_kept: !offered,
+            ..self.finish(gateway.id(), options)?
+        })
     }
 
     fn offer_gateway_key(
@@ -202,13 +220,14 @@ impl Directory {
         key: &PublicSessionKey,
         date: Timestamp,
         options: &Options<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let initial = Initial {
             sealed_until: date + INITIAL_SEALED_FOR,
             is_undated: false,
         };
         if options.replace {
             self.set_session_key(gateway, key, date, Some(initial))
+                .map(|()| true)
         } else {
             self.offer_session_key(gateway, key, date, Some(initial))
         }
@@ -216,7 +235,11 @@ impl Directory {
 
     /// A rotation by hand counts like one in cargo: with our key in the leaf, a pinned gateway as its
     /// issuer, and a later end than what is there.
-    fn import_rotation(&self, rotation: &Rotation, options: &Options<'_>) -> Result<NodeId, Error> {
+    fn import_rotation(
+        &self,
+        rotation: &Rotation,
+        options: &Options<'_>,
+    ) -> Result<Imported, Error> {
         let path = &rotation.path;
         self.check_subject(path, options)?;
         for issuer in certificates::issuers(self)? {
@@ -247,15 +270,18 @@ impl Directory {
     /// Takes over the session key of a peer that wrote to us before it was known.
     fn adopt_stranger(&self, peer: NodeId) -> Result<(), Error> {
         match strangers::newest(self.root(), peer)? {
-            Some((key, date)) => self.offer_session_key(peer, &key, date, None),
+            Some((key, date)) => self.offer_session_key(peer, &key, date, None).map(drop),
             None => Ok(()),
         }
     }
 
-    fn finish(&self, peer: NodeId, options: &Options<'_>) -> Result<NodeId, Error> {
+    fn finish(&self, peer: NodeId, options: &Options<'_>) -> Result<Imported, Error> {
         if let Some(name) = options.name {
             self.name_peer(peer, name)?;
         }
-        Ok(peer)
+        Ok(Imported {
+            peer,
+            newer_session_key_kept: false,
+        })
     }
 }

@@ -111,7 +111,7 @@ pub enum Error {
     #[error("{0} has not authorized this node to send to it")]
     NotAuthorized(String),
     /// Every authorization that the peer gave us has expired, or is about to.
-    #[error("the authorization from {peer} expires at {at}")]
+    #[error("the authorization from {peer} ends at {at}, and a parcel needs a day of it")]
     AuthorizationExpired {
         /// The peer.
         peer: String,
@@ -163,7 +163,7 @@ pub enum Error {
         found: String,
     },
     /// The object cannot be imported.
-    #[error("a {0} cannot be imported")]
+    #[error("cannot import a {}", .0.replace('-', " "))]
     NotImportable(&'static str),
     /// An explicit file is missing for what was asked.
     #[error("{0} is needed for this")]

@@ -286,7 +286,8 @@ impl Directory {
         }))
     }
 
-    /// Stores the session key of a peer if its date is later than that of the one that is there.
+    /// Stores the session key of a peer if its date is later than that of the one that is there; gives
+    /// whether it is the stored one now.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -296,16 +297,18 @@ impl Directory {
         key: &PublicSessionKey,
         date: Timestamp,
         initial: Option<Initial>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let stored = self.session_key_of(id)?;
+        let known = stored.as_ref().map(|stored| stored.key.clone());
         let stored = stored.map(|stored| PeerKey {
             date: (!stored.is_undated).then_some(stored.date),
         });
         if ratchet::replaces(stored.as_ref(), date) {
-            self.set_session_key(id, key, date, initial)
-        } else {
-            rely_on(&self.peer_dir(id).join("session.pem"))
+            self.set_session_key(id, key, date, initial)?;
+            return Ok(true);
         }
+        rely_on(&self.peer_dir(id).join("session.pem"))?;
+        Ok(known.is_some_and(|known| known == *key))
     }
 
     /// Stores the session key of a peer, whatever is there.
