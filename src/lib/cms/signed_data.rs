@@ -357,3 +357,80 @@ fn signed_attribute(kind: &der::asn1::ObjectIdentifier, value: &[u8]) -> Vec<u8>
         &[&oid::to_der(kind), &write::tlv(tag::SET, value)],
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asn1::pem;
+    use crate::pki::issuance::{self, Role};
+
+    fn signed() -> (IdentityKey, Certificate, Vec<u8>) {
+        let text = include_bytes!("../../../tests/interop/alpha/nodes/endpoint-a/identity.key.pem");
+        let key = IdentityKey::from_pkcs8(&pem::private_key(text).unwrap().0).unwrap();
+        let validity = (
+            "2026-01-01T00:00:00Z".parse().unwrap(),
+            "2026-06-01T00:00:00Z".parse().unwrap(),
+        );
+        let certificate =
+            issuance::issue(&key, None, key.public(), Role::Endpoint, validity).unwrap();
+        let mut buffer = Buffer::with_capacity(64);
+        buffer.append(b"content");
+        sign(&mut buffer, &key, &[&certificate]).unwrap();
+        (key, certificate, buffer.as_slice().to_vec())
+    }
+
+    /// The same signed data with other octets for its certificates.
+    fn with_certificates(octets: &[u8], certificates: &[u8]) -> Vec<u8> {
+        let (_, signed_data) = content_info::parse(octets).unwrap();
+        let mut fields = signed_data.children();
+        let mut buffer = Buffer::with_capacity(octets.len());
+        while let Some(field) = fields.any().unwrap() {
+            let attached = write::tlv(0xa0, certificates);
+            buffer.append(if field.tag() == 0xa0 {
+                &attached
+            } else {
+                field.whole()
+            });
+        }
+        buffer.wrap(tag::SEQUENCE);
+        content_info::wrap(&mut buffer, &oid::SIGNED_DATA);
+        buffer.as_slice().to_vec()
+    }
+
+    #[test]
+    fn what_is_signed_verifies() {
+        let (_, certificate, octets) = signed();
+        let parsed = SignedData::parse(&octets).unwrap();
+        assert_eq!(parsed.content(), Some(&b"content"[..]));
+        assert_eq!(*parsed.signer(), certificate);
+        parsed.verify().unwrap();
+        assert!(matches!(
+            parsed.verify_detached(b"other"),
+            Err(Error::Pki(pki::Error::Signature))
+        ));
+    }
+
+    #[test]
+    fn an_attached_certificate_of_another_kind_does_no_harm() {
+        let (_, certificate, octets) = signed();
+        // An X.509 v1 certificate, or one with an elliptic curve key, is as little one of ours.
+        let foreign = write::tlv(tag::SEQUENCE, &write::tlv(tag::INTEGER, &[1]));
+        let octets = with_certificates(
+            &octets,
+            &[&foreign, certificate.octets(), &foreign].concat(),
+        );
+        let parsed = SignedData::parse(&octets).unwrap();
+        assert_eq!(parsed.certificates(), [certificate]);
+        parsed.verify().unwrap();
+        let alone = with_certificates(&octets, &foreign);
+        assert!(matches!(
+            SignedData::parse(&alone),
+            Err(Error::Pki(pki::Error::Certificate(_)))
+        ));
+        let none = with_certificates(&octets, &[]);
+        assert!(matches!(
+            SignedData::parse(&none),
+            Err(Error::NoSignerCertificate)
+        ));
+    }
+}

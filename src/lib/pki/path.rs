@@ -177,3 +177,127 @@ impl<'a> Search<'a, '_> {
         self.steps <= MAX_STEPS && child.verify_signature(key).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::asn1::pem;
+    use crate::pki::issuance::{self, Role};
+    use crate::pki::{IdentityKey, PublicKey};
+
+    fn key(text: &[u8]) -> IdentityKey {
+        IdentityKey::from_pkcs8(&pem::private_key(text).unwrap().0).unwrap()
+    }
+
+    fn at(day: i64) -> Timestamp {
+        "2026-03-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_hours(24 * day)
+    }
+
+    fn window(day: i64) -> Window {
+        Window::new(at(day), SignedDuration::ZERO)
+    }
+
+    /// An endpoint that a gateway certified twice, and its authorization for itself.
+    struct Family {
+        gateway: Certificate,
+        early: Certificate,
+        late: Certificate,
+        leaf: Certificate,
+    }
+
+    fn family() -> Family {
+        let gateway_key = key(include_bytes!(
+            "../../../tests/interop/alpha/nodes/internet-gateway/identity.key.pem"
+        ));
+        let endpoint_key = key(include_bytes!(
+            "../../../tests/interop/alpha/nodes/endpoint-a/identity.key.pem"
+        ));
+        let issue =
+            |key: &IdentityKey, issuer: Option<&Certificate>, subject: &PublicKey, role, days| {
+                issuance::issue(key, issuer, subject, role, (at(0), at(days))).unwrap()
+            };
+        let own = gateway_key.public();
+        let gateway = issue(&gateway_key, None, own, Role::SelfIssuedGateway, 100);
+        let endpoint = endpoint_key.public();
+        let early = issue(&gateway_key, Some(&gateway), endpoint, Role::Gateway, 10);
+        let late = issue(&gateway_key, Some(&gateway), endpoint, Role::Gateway, 50);
+        let leaf = issue(
+            &endpoint_key,
+            Some(&late),
+            own,
+            Role::DeliveryAuthorization,
+            50,
+        );
+        Family {
+            gateway,
+            early,
+            late,
+            leaf,
+        }
+    }
+
+    #[test]
+    fn of_several_certificates_of_an_issuer_the_one_that_lasts_longest_is_taken() {
+        let Family {
+            gateway,
+            early,
+            late,
+            leaf,
+        } = family();
+        let pool = [early.clone(), late.clone(), gateway.clone()];
+        assert_eq!(
+            issuers(&leaf, &pool, &window(1)).unwrap(),
+            [&late, &gateway]
+        );
+        assert_eq!(
+            issuers(&leaf, &pool, &window(20)).unwrap(),
+            [&late, &gateway]
+        );
+        assert_eq!(issuers(&leaf, &pool[..1], &window(1)).unwrap(), [&early]);
+        assert!(matches!(
+            issuers(&leaf, &pool[..1], &window(20)),
+            Err(Error::Expired { .. })
+        ));
+        assert_eq!(issuers(&leaf, &[], &window(1)).unwrap(), [&leaf; 0]);
+    }
+
+    #[test]
+    fn a_path_says_which_date_is_in_its_way() {
+        let Family {
+            gateway,
+            early,
+            late,
+            leaf,
+        } = family();
+        let trust = Trust {
+            keys: Vec::new(),
+            certificates: vec![gateway.clone()],
+        };
+        let nodes = find(&leaf, &[early, late.clone()], &trust, &window(20))
+            .unwrap()
+            .nodes;
+        assert_eq!(nodes, [leaf.id(), late.id(), gateway.id()]);
+        let pool = [late.clone()];
+        assert!(matches!(
+            find(&leaf, &pool, &trust, &window(60)),
+            Err(Error::Expired { .. })
+        ));
+        assert!(matches!(
+            find(&leaf, &pool, &trust, &window(-1)),
+            Err(Error::Early { .. })
+        ));
+        assert!(matches!(
+            find(&leaf, &[], &trust, &window(20)),
+            Err(Error::NoPath)
+        ));
+        // Trust in the sender's own key is none in its issuer's.
+        let own = Trust::key(leaf.key().clone());
+        assert!(matches!(
+            find(&late, &[], &Trust::key(late.key().clone()), &window(20)),
+            Err(Error::NoPath)
+        ));
+        assert!(find(&leaf, &pool, &own, &window(20)).is_ok());
+    }
+}
