@@ -1,28 +1,56 @@
 #!/bin/sh
 # relay-inbox.sh DROP INBOX: opens the parcels in DROP, and puts their content into INBOX.
 #
-# For cron or a timer. A parcel that is opened, or was before, is removed. One that another run may
-# open is left. Any other goes to DROP/refused, and what was wrong with it is on standard error.
+# For cron or a timer. A parcel that is opened, or was before, is removed. One that no other run will
+# open (malformed, not for us, not authorized, expired) goes to DROP/refused, and what was wrong with
+# it is on standard error. One that is dated in the future is left for a later run, silently. An empty
+# file, which somebody may still be writing, is left too, and named on standard error.
+#
+# Any other failure says nothing about the parcel: no relay-open in PATH, INBOX not writable, disk full,
+# node unusable, killed. Then the parcel stays, and the exit status is that of relay-open.
 #
 # A file must appear in DROP whole, under its name: by relay-seal, rsync or mv, not by cp.
 # The node is that of RELAY_NODE or of the user who runs this.
 set -eu
+
+say() {
+    echo "relay-inbox.sh: $*" >&2
+}
 
 [ $# -eq 2 ] || {
     echo "usage: relay-inbox.sh DROP INBOX" >&2
     exit 64
 }
 drop=$1 inbox=$2
-mkdir -p "$drop/refused" "$inbox"
+mkdir -p "$drop/refused" "$inbox" || exit 73
 
+result=0
 for parcel in "$drop"/*.parcel; do
     [ -f "$parcel" ] || continue
     status=0
-    relay-open -q -d "$inbox" --keep-name -- "$parcel" || status=$?
+    said=$(relay-open -q -d "$inbox" --keep-name -- "$parcel" 2>&1) || status=$?
+    [ "$status" -eq 81 ] || [ -z "$said" ] || printf '%s\n' "$said" >&2
     case $status in
-    0 | 82) rm -f "$parcel" ;;          # opened now, or before
-    66 | 74 | 75 | 81) ;;               # gone meanwhile, disk full, locked, too early: next time
-    64 | 70 | 78) exit "$status" ;;     # nothing to do with this parcel
-    *) mv -f "$parcel" "$drop/refused/" ;;
+    0 | 82) # opened now, or before
+        rm -f "$parcel" || exit 73
+        ;;
+    65 | 67 | 77 | 80) # no other run will open it
+        mv -f "$parcel" "$drop/refused/" || exit 73
+        ;;
+    81) ;; # too early
+    66)
+        if [ ! -e "$parcel" ]; then
+            : # gone meanwhile
+        elif [ ! -s "$parcel" ]; then
+            say "$parcel may still be being written, and is left for a later run"
+        else
+            result=66 # not readable by us; the others may be
+        fi
+        ;;
+    *)
+        say "$parcel stays: relay-open ended with status $status"
+        exit "$status"
+        ;;
     esac
 done
+exit "$result"
