@@ -96,7 +96,10 @@ echo
 echo "Second trip: Alice lets Bob send to her."
 run alice relay-authorize --name bob -o ../stick/alice.conn ../stick/bob.pub
 run bob relay-import --name alice ../stick/alice.conn
-echo "(Both now read their eight groups of digits to each other.)"
+echo "(That showed each the digits of the other. Over the telephone each now reads out his own, the"
+echo "fingerprint below, while the other compares.)"
+run alice relay-inspect .relay/identity.pub
+run bob relay-inspect .relay/identity.pub
 
 echo
 echo "Third trip: the parcel."
