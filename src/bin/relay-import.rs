@@ -68,6 +68,7 @@ fn import(args: &Args) -> anyhow::Result<()> {
         name: args.name.as_deref(),
         replace: args.replace,
         expected: expected.transpose()?,
+        vouched: false,
         one_way: args.one_way,
         now,
         window: args.clock.window(now, Some(node.config())),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::disk::Lock;
 use crate::message::{Object, Parcel, ServiceMessage};
 use crate::node::import::Options;
-use crate::node::{Directory, Error, Identity, Keyring};
+use crate::node::{Directory, Error, Identity, Keyring, strangers};
 use crate::pki::Window;
 use crate::ramf::{Head, Valid};
 use crate::session::{self, KeyId, PublicSessionKey, Sealed};
@@ -143,10 +143,24 @@ impl Arrival<'_> {
                     && params.authorization.leaf.id() == node.id() => {}
             _ => return Err(Error::ForeignAuthorization),
         }
+        if node.peer(self.head.sender.id())?.is_none() {
+            if strangers::is_full(node.root(), self.now)? {
+                return Err(Error::Strangers);
+            }
+            let date = self.head.fields.date;
+            strangers::store(
+                node.root(),
+                self.head.sender.id(),
+                &self.originator,
+                date,
+                self.now,
+            )?;
+        }
         let options = Options {
             name: None,
             replace: false,
             expected: None,
+            vouched: true,
             one_way: false,
             now: self.now,
             window: *window,

@@ -209,3 +209,155 @@ fn ids_that_no_message_can_have() {
             .fails(64, "");
     }
 }
+
+/// relay-open -d: a link or FIFO under the name that a result will have is not followed.
+#[test]
+fn what_others_planted_in_a_directory_is_not_followed() {
+    let env = Env::with_peers();
+    env.mkdir("in");
+    env.write("mine", "mine");
+    env.link("../mine", "in/note");
+    let parcel = env.parcel_with("bob", "alice", b"content", &["--name", "note"]);
+    env.relay("open")
+        .args(["-N", "alice", "-d", "in", "--keep-name"])
+        .stdin(&*parcel)
+        .ok()
+        .quiet()
+        .stdout("");
+    assert_eq!(env.names("in"), ["note", "note~2"]);
+    assert_eq!(env.read("in/note~2"), b"content");
+    // Under a name of our own making there is no other one to take.
+    env.mkdir("own");
+    let facts = env
+        .relay("inspect")
+        .arg("--json")
+        .stdin(&*parcel)
+        .ok()
+        .json();
+    let text = |key: &str| facts[0][key].as_str().unwrap().to_owned();
+    let digest = sha256(text("id").as_bytes());
+    let name = format!(
+        "own/{}.{}.{digest}.content",
+        text("recipient"),
+        text("sender")
+    );
+    env.link("../mine", &name);
+    env.relay("open")
+        .args(["-N", "alice", "-d", "own", "-f", "--again"])
+        .stdin(parcel)
+        .fails(73, "");
+    assert_eq!(env.read("mine"), b"mine");
+}
+
+/// A keyless courier makes a registration of an authorization: the same key signed both.
+#[test]
+fn an_authorization_is_no_registration() {
+    use relaynet::asn1::write;
+    use relaynet::message::PrivateEndpointConnectionParams;
+    let env = Env::new();
+    env.make_node("alice", &[]);
+    env.make_node("bob", &[]);
+    let bob = env.keys("bob");
+    let conn = env
+        .relay("authorize")
+        .args(["-q", "-N", "alice", "--der", &bob.public])
+        .ok()
+        .stdout;
+    let path = PrivateEndpointConnectionParams::parse(&conn)
+        .unwrap()
+        .authorization;
+    let registration = write::constructed(
+        0x30,
+        &[
+            &write::tlv(0x80, path.leaf.octets()),
+            &write::tlv(0x81, path.authorities[0].octets()),
+            &write::tlv(0x82, b"evil.example.net"),
+        ],
+    );
+    env.relay("import")
+        .args(["-N", "bob"])
+        .stdin(registration)
+        .fails(65, "-: bad signature in the registration");
+}
+
+/// Where a peer is reached is not signed: whoever carries an authorization could change it.
+#[test]
+fn a_carrier_cannot_move_a_peer() {
+    use relaynet::message::PrivateEndpointConnectionParams;
+    let env = Env::new();
+    env.make_node("alice", &["--address", "alice.example.org"]);
+    env.make_node("bob", &[]);
+    let bob = env.keys("bob");
+    let conn = env
+        .relay("authorize")
+        .args(["-q", "-N", "alice", "--der", &bob.public])
+        .ok()
+        .stdout;
+    let import = || env.relay("import").args(["-q", "-N", "bob"]);
+    import().stdin(&*conn).ok();
+    let mut moved = PrivateEndpointConnectionParams::parse(&conn).unwrap();
+    moved.gateway_address = "evil.example.net".parse().unwrap();
+    import()
+        .stdin(moved.to_der())
+        .fails(73, "-: the peer is known under another Internet address");
+    import().arg("--replace").stdin(moved.to_der()).ok();
+}
+
+/// Certificates are judged in time that grows with their size only.
+#[test]
+fn a_certificate_of_many_parts_is_refused_at_once() {
+    use relaynet::asn1::write;
+    use relaynet::pki::Certificate;
+    let own = self_issued("alice");
+    // One extension after the other, each of its own kind.
+    let extensions: Vec<u8> = (0..40_000_u32)
+        .flat_map(|kind| {
+            let digits = [
+                0x55,
+                0x1d,
+                0x80 | (kind >> 14 & 0x7f) as u8,
+                0x80 | (kind >> 7 & 0x7f) as u8,
+                (kind & 0x7f) as u8,
+            ];
+            write::constructed(0x30, &[&write::tlv(6, &digits), &write::tlv(4, &[5, 0])])
+        })
+        .collect();
+    let mut outer = relaynet::asn1::Cursor::der(own.octets())
+        .take(0x30)
+        .unwrap()
+        .children();
+    let mut fields = outer.take(0x30).unwrap().children();
+    let mut tbs = Vec::new();
+    while let Some(field) = fields.any().unwrap() {
+        if field.tag() == 0xa3 {
+            tbs.extend(write::tlv(0xa3, &write::tlv(0x30, &extensions)));
+        } else {
+            tbs.extend_from_slice(field.whole());
+        }
+    }
+    let forged = write::constructed(0x30, &[&write::tlv(0x30, &tbs), outer.rest()]);
+    let error = Certificate::parse(&forged).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "malformed certificate: malformed number of extensions"
+    );
+}
+
+/// Times from which nothing can be reckoned are refused, not panicked over.
+#[test]
+fn times_at_the_end_of_time() {
+    let env = Env::with_peers();
+    for now in [
+        "9999-12-30T00:00:00Z",
+        "-009999-01-01T00:00:00Z",
+        "yesterday",
+        "",
+    ] {
+        let now = format!("--now={now}");
+        env.relay("seal")
+            .at_any_time()
+            .args(["-N", "bob", "-t", "alice", "-o", "out", &now])
+            .stdin("x")
+            .fails(64, "");
+    }
+}

@@ -50,6 +50,8 @@ pub fn parse_x509(element: &Element<'_>) -> Result<Timestamp, Error> {
             let century: &[u8] = if *first >= b'5' { b"19" } else { b"20" };
             from_digits(&[century, digits].concat()).ok_or(malformed)
         }
+        // RFC 5280 §4.1.2.5: no well-defined end; it is beyond what we can reckon with.
+        (tag::GENERALIZED_TIME, b"99991231235959") => Ok(Timestamp::MAX),
         (tag::GENERALIZED_TIME, _) if digits.len() == 14 => from_digits(digits).ok_or(malformed),
         _ => Err(malformed),
     }

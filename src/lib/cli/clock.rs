@@ -14,7 +14,7 @@ const DEFAULT_DRIFT: SignedDuration = SignedDuration::from_hours(2);
 #[derive(Debug, clap::Args)]
 pub struct Now {
     /// Take this for the time (RFC 3339) instead of the clock's
-    #[arg(long, value_name = "TIME", env = "RELAY_NOW", hide_env = true)]
+    #[arg(long, value_name = "TIME", env = "RELAY_NOW", hide_env = true, value_parser = time)]
     now: Option<Timestamp>,
 }
 
@@ -26,6 +26,20 @@ pub struct Clock {
     /// Allow for clocks that differ by this much [default: 2h]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     clock_drift: Option<SignedDuration>,
+}
+
+/// Reads an instant from 1970 to 8999, which leaves room for what is reckoned from it.
+fn time(text: &str) -> Result<Timestamp, &'static str> {
+    const YEARS: std::ops::RangeInclusive<i16> = 1970..=8999;
+    let time: Timestamp = text
+        .parse()
+        .map_err(|_| "not a time such as 2026-03-01T10:00:00Z")?;
+    let year = jiff::tz::Offset::UTC.to_datetime(time).year();
+    if YEARS.contains(&year) {
+        Ok(time)
+    } else {
+        Err("not a time from 1970 to 8999")
+    }
 }
 
 impl Now {

@@ -143,9 +143,8 @@ fn of_disk(error: &disk::Error) -> Status {
         )
     ) || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
     match (error, error.role()) {
-        (disk::Error::Exists { .. }, _) | (disk::Error::NotRegular { .. }, Role::Output) => {
-            Status::CANT_CREATE
-        }
+        (disk::Error::Exists { .. }, _)
+        | (disk::Error::NotRegular { .. }, Role::Output | Role::Delivery) => Status::CANT_CREATE,
         (disk::Error::NotRegular { .. }, Role::Input | Role::Keys) => Status::NO_INPUT,
         (disk::Error::Exposed { .. } | disk::Error::NotRegular { .. }, _)
         | (disk::Error::TooLarge { .. }, Role::Node) => Status::CONFIG,
@@ -155,7 +154,7 @@ fn of_disk(error: &disk::Error) -> Status {
             Some(Doing::Read) if error.io_kind() != Some(ErrorKind::IsADirectory) => Status::IO,
             _ => Status::NO_INPUT,
         },
-        (_, Role::Output) => match error.doing() {
+        (_, Role::Output | Role::Delivery) => match error.doing() {
             Some(Doing::Write | Doing::Sync) => Status::IO,
             _ => Status::CANT_CREATE,
         },
@@ -187,6 +186,7 @@ fn of_node(error: &node::Error) -> Status {
         E::NotAuthorized(_) | E::ForeignAuthorization => Status::NO_PERMISSION,
         E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. } => Status::EXPIRED,
         E::AuthorizationEarly { .. } => Status::EARLY,
+        E::Strangers => Status::TEMP_FAIL,
         E::Seen => Status::SEEN,
         E::Import(_) | E::Expectation { .. } | E::NotImportable(_) | E::Asn1(_) => Status::DATA,
         E::Disk(error)

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::exit::ForTerminal;
 use super::report;
-use crate::disk::publish::{self, Existing, Manner, Mode};
+use crate::disk::publish::{self, Existing, Manner};
 
 /// `-o` and `-f`.
 #[derive(Debug, clap::Args)]
@@ -152,7 +152,7 @@ pub fn write_into(dir: &Path, name: &str, parts: &[&[u8]], force: bool) -> anyho
     } else {
         Existing::SameIsSuccess
     };
-    let manner = Manner::output(existing).mode(Mode::User);
+    let manner = Manner::delivery(existing);
     publish::publish(&path, parts, &manner).with_context(|| report::path(&path))?;
     Ok(path)
 }
@@ -174,17 +174,20 @@ pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<
             super::name::numbered(name, count)
         };
         let path = dir.join(name);
-        match publish::publish(&path, &[content], &Manner::output(Existing::SameIsSuccess)) {
+        match publish::publish(
+            &path,
+            &[content],
+            &Manner::delivery(Existing::SameIsSuccess),
+        ) {
             Ok(_) => return Ok(path),
             Err(crate::disk::Error::Exists { .. } | crate::disk::Error::NotRegular { .. }) => {}
-            Err(error) if error.io_kind() == Some(std::io::ErrorKind::IsADirectory) => {}
             Err(error) => return Err(anyhow::Error::new(error).context(report::path(&path))),
         }
     }
     let path = dir.join(name);
     let error = crate::disk::Error::Exists {
         path: path.clone(),
-        role: crate::disk::Role::Output,
+        role: crate::disk::Role::Delivery,
     };
     Err(anyhow::Error::new(error).context(report::path(&path)))
 }

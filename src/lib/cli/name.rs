@@ -130,7 +130,7 @@ pub fn safe(name: &str) -> Option<String> {
         .chars()
         .filter(|character| !super::report::is_harmful(*character))
         .collect();
-    let hides = |character: char| character == '.' || character.is_whitespace();
+    let hides = |character: char| matches!(character, '.' | '-') || character.is_whitespace();
     let mut safe = visible.trim_start_matches(hides).trim_end().to_owned();
     if safe.len() > MAX_LEN {
         safe = shortened(&safe, "", MAX_LEN);
@@ -195,6 +195,7 @@ mod tests {
             ("..\\..\\x.exe", Some("x.exe")),
             (".bashrc", Some("bashrc")),
             (" .bashrc", Some("bashrc")),
+            ("-rf", Some("rf")),
             (". \u{a0}.bashrc ", Some("bashrc")),
             ("...", None),
             ("a/", None),

@@ -39,7 +39,38 @@ fn write_value(text: &mut String, key: &str, value: &Value, depth: usize) {
         }
         Value::Bool(true) => writeln!(text, "{indent}{key}: yes"),
         Value::Bool(false) => writeln!(text, "{indent}{key}: no"),
-        Value::String(words) => writeln!(text, "{indent}{key}: {words}"),
+        Value::String(words) => writeln!(text, "{indent}{key}: {}", on_one_line(words)),
         Value::Number(number) => writeln!(text, "{indent}{key}: {number}"),
     };
+}
+
+/// Untrusted words without what would begin a line of its own.
+fn on_one_line(words: &str) -> String {
+    let mut line = String::with_capacity(words.len());
+    for character in words.chars() {
+        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_begins_a_line_of_its_own() {
+        let facts =
+            serde_json::json!({ "common_name": "x\nkind: parcel\u{85}", "none": null, "list": [] });
+        let Value::Object(facts) = facts else {
+            panic!("an object")
+        };
+        assert_eq!(
+            to_text(&facts),
+            "common name: x\\nkind: parcel\\u{85}\nlist: none\n"
+        );
+    }
 }

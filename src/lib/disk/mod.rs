@@ -28,6 +28,9 @@ pub enum Role {
     Input,
     /// A result, named by the user or the standard output. Symbolic links are followed.
     Output,
+    /// A result in a directory that the user named, under a name that somebody else could foresee: links and
+    /// devices there are nobody's wish, and not followed.
+    Delivery,
     /// A key file that the user named outside a node directory. Links are followed, FIFOs are read.
     Keys,
     /// A file of a node directory, its keys included. Regular files only, no symbolic links.
@@ -40,7 +43,10 @@ impl Role {
     /// Whether the user named the file, and so may name it through a link or mean a FIFO; reports then
     /// begin with it.
     const fn named_by_user(self) -> bool {
-        matches!(self, Self::Input | Self::Output | Self::Keys)
+        matches!(
+            self,
+            Self::Input | Self::Output | Self::Delivery | Self::Keys
+        )
     }
 }
 

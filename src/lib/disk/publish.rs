@@ -78,6 +78,12 @@ impl<'a> Manner<'a> {
         Self::stored(Role::Output, existing).mode(Mode::User)
     }
 
+    /// A result in a directory that the user named: [`Role::Delivery`], [`Mode::User`].
+    #[must_use]
+    pub const fn delivery(existing: Existing) -> Self {
+        Self::stored(Role::Delivery, existing).mode(Mode::User)
+    }
+
     /// A file of a node or spool: [`Mode::Secret`] unless told otherwise.
     #[must_use]
     pub const fn stored(role: Role, existing: Existing) -> Self {

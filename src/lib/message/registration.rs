@@ -63,7 +63,9 @@ impl Registration {
     /// # Errors
     /// [`Error::Signature`] when it did not.
     pub fn verify(&self) -> Result<(), Error> {
+        // An authorization to deliver is signed alike, but makes nobody an authority.
         let issued = self.gateway.is_ca()
+            && self.node.is_ca()
             && self.node.names_as_issuer(&self.gateway)
             && self.node.verify_signature(self.gateway.key()).is_ok();
         if issued {

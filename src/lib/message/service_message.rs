@@ -14,6 +14,9 @@ use crate::asn1::{Buffer, Element, tag, visible_string, write};
 /// The longest media type that is emitted, in octets.
 const MAX_TYPE_LEN: usize = 1024;
 
+/// The longest media type that is accepted, in octets.
+const MAX_READ_TYPE_LEN: usize = 64 * 1024;
+
 /// A service message in the octets that were decrypted.
 pub struct ServiceMessage {
     octets: Vec<u8>,
@@ -40,6 +43,9 @@ impl ServiceMessage {
         let element = Element::der(&octets[part], tag::SEQUENCE).map_err(wrong)?;
         let mut fields = element.children();
         let media_type = fields.take(0x80).map_err(wrong)?;
+        if media_type.content().len() > MAX_READ_TYPE_LEN {
+            return Err(wrong(crate::asn1::Error::TooLong(MAX_READ_TYPE_LEN)));
+        }
         let media_type = visible_string::parse(media_type.content())
             .map_err(wrong)?
             .to_owned();

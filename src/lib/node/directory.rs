@@ -159,7 +159,12 @@ impl Keyring for Directory {
 
     fn lock_peer(&self, peer: NodeId) -> Result<Vec<Lock>, Error> {
         let node = self.lock_shared()?;
-        let peer = Lock::exclusive(&self.lock_file(&format!("peer.{peer}"))?)?;
+        // Anybody may write to a node on the Internet, so those that are not known share a lock.
+        let name = match self.peer(peer)? {
+            Some(peer) => format!("peer.{}", peer.id),
+            None => "strangers".to_owned(),
+        };
+        let peer = Lock::exclusive(&self.lock_file(&name)?)?;
         Ok(vec![node, peer])
     }
 
@@ -317,6 +322,9 @@ pub(super) fn ensure_dir(root: &Path, dir: &Path) -> Result<(), Error> {
 
 /// Stores a file of the node in place of the one that is there, making its directory.
 pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Error> {
+    if content.len() > MAX_FILE_LEN {
+        return Err(Error::Import("too large to be kept"));
+    }
     if let Some(dir) = path.parent()
         && !files::exists(path, Role::Node)?
     {

@@ -15,6 +15,7 @@ use crate::message::{
     Rotation,
 };
 use crate::pki::{NodeId, PublicKey, Window};
+use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
 use crate::session::ratchet::INITIAL_SEALED_FOR;
 
@@ -27,6 +28,8 @@ pub struct Options<'a> {
     pub replace: bool,
     /// SHA-256 that the whole file must have; given, it vouches for a new gateway.
     pub expected: Option<[u8; 32]>,
+    /// The object came in a parcel that the peer signed, so that it may say where it is now.
+    pub vouched: bool,
     /// The peer gave its authorization and first session key for as long as they last.
     pub one_way: bool,
     /// When it is imported.
@@ -83,6 +86,24 @@ impl Directory {
         }
     }
 
+    /// Where a peer is reached is pinned like the rest: whoever carries an object could change it.
+    fn check_address(
+        &self,
+        peer: NodeId,
+        address: &InternetAddress,
+        options: &Options<'_>,
+    ) -> Result<(), Error> {
+        let may_move = options.replace || options.vouched || options.expected.is_some();
+        let known = self.peer(peer)?.and_then(|peer| peer.address);
+        let moved = !address.is_nowhere() && known.is_some_and(|known| known != *address);
+        if moved && !may_move {
+            return Err(Error::Pinned(
+                "the peer is known under another Internet address",
+            ));
+        }
+        Ok(())
+    }
+
     fn check_subject(&self, path: &CertificationPath, options: &Options<'_>) -> Result<(), Error> {
         if path.leaf.id() != self.id() {
             return Err(Error::ForAnotherNode(path.leaf.id()));
@@ -103,6 +124,7 @@ impl Directory {
         self.check_subject(path, options)?;
         self.check(&params.identity, options)?;
         path.leaf.verify_signature(&params.identity)?;
+        self.check_address(peer, &params.gateway_address, options)?;
 
         self.pin_identity(&params.identity)?;
         authorizations::store_held(self, peer, path)?;
@@ -154,15 +176,7 @@ impl Directory {
                 "the session key here is newer than these parameters may be",
             ));
         }
-        let moved = self
-            .peer(peer)?
-            .and_then(|peer| peer.address)
-            .is_some_and(|known| known != params.address);
-        if moved && !options.replace {
-            return Err(Error::Pinned(
-                "the peer is known under another Internet address",
-            ));
-        }
+        self.check_address(peer, &params.address, options)?;
         self.pin_identity(&params.identity)?;
         if stored.is_none_or(|stored| changes(&stored)) {
             let initial = Initial {
@@ -192,6 +206,7 @@ impl Directory {
         registration.verify()?;
         registration.gateway.check_dates(&options.window)?;
         self.check(gateway, options)?;
+        self.check_address(gateway.id(), &registration.gateway_address, options)?;
         let others = certificates::issuers(self)?
             .into_iter()
             .any(|issuer| issuer != gateway.id());
@@ -242,6 +257,11 @@ impl Directory {
     ) -> Result<Imported, Error> {
         let path = &rotation.path;
         self.check_subject(path, options)?;
+        if !path.leaf.is_ca() {
+            return Err(Error::Import(
+                "a rotation of something that is no registration",
+            ));
+        }
         for issuer in certificates::issuers(self)? {
             let key = self.identity_of(issuer)?;
             if path.leaf.verify_signature(&key).is_err() {

@@ -49,6 +49,15 @@ pub fn store(
     )
 }
 
+/// Whether as many strangers as are remembered in a day were heard of today already.
+///
+/// # Errors
+/// When today's folder cannot be read.
+pub fn is_full(root: &Path, now: Timestamp) -> Result<bool, Error> {
+    let day = root.join("strangers").join(super::seen::day_name(now));
+    Ok(tree::entries(&day, Role::Node)?.entries.len() >= DAILY_QUOTA)
+}
+
 /// The newest session key that a stranger sent, and the date of the message that brought it.
 ///
 /// # Errors

@@ -12,6 +12,12 @@ use crate::crypto::hash::{self, Digest};
 /// keyCertSign among the bits of keyUsage, in its first octet (RFC 5280 §4.2.1.3).
 const KEY_CERT_SIGN: u8 = 0x04;
 
+/// The most extensions that a certificate may have; deployed ones have three.
+const MAX_EXTENSIONS: usize = 32;
+
+/// The longest Name, in octets; deployed ones have 143.
+const MAX_NAME_LEN: usize = 4096;
+
 /// A certificate, its octets as received.
 #[derive(Debug, Clone)]
 pub struct Certificate {
@@ -26,7 +32,13 @@ pub struct Certificate {
     not_after: Timestamp,
     key: PublicKey,
     extensions: Extensions,
+    /// The names as text, to compare them; read once, since a path search compares many.
+    issuer_text: Option<NameText>,
+    subject_text: Option<NameText>,
 }
+
+/// The attributes of a Name as text; none where one of them is not text.
+type NameText = Vec<(der::asn1::ObjectIdentifier, String)>;
 
 /// What the extensions of a certificate say.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +86,8 @@ impl Certificate {
             not_after: parts.not_after,
             key: PublicKey::parse(parts.spki)?,
             extensions: parts.extensions,
+            issuer_text: name_text(parts.issuer),
+            subject_text: name_text(parts.subject),
             octets: octets.to_vec(),
         })
     }
@@ -177,7 +191,8 @@ impl Certificate {
     /// Whether subject and issuer have the same name.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
-        names_match(self.issuer(), self.subject())
+        self.issuer() == self.subject()
+            || texts_match(self.issuer_text.as_ref(), self.subject_text.as_ref())
     }
 
     /// Whether `issuer` has the name and the key identifier that this certificate gives for its
@@ -188,14 +203,18 @@ impl Certificate {
             (Some(authority), Some(subject)) => authority == subject,
             _ => true,
         };
-        ids_agree && names_match(self.issuer(), issuer.subject())
+        ids_agree
+            && (self.issuer() == issuer.subject()
+                || texts_match(self.issuer_text.as_ref(), issuer.subject_text.as_ref()))
     }
 
     /// Whether this is the certificate with that issuer Name and serial number; names are compared
     /// as text.
     #[must_use]
     pub fn is_issued(&self, issuer: &[u8], serial: &[u8]) -> bool {
-        self.serial() == serial && names_match(self.issuer(), issuer)
+        self.serial() == serial
+            && (self.issuer() == issuer
+                || texts_match(self.issuer_text.as_ref(), name_text(issuer).as_ref()))
     }
 
     /// Verifies that `key` signed this certificate.
@@ -276,6 +295,9 @@ impl<'a> Parts<'a> {
         let (not_before, not_after) = (date()?, date()?);
         validity.finish()?;
         let subject = fields.take(tag::SEQUENCE)?.whole();
+        if issuer.len().max(subject.len()) > MAX_NAME_LEN {
+            return Err(asn1::Error::TooLong(MAX_NAME_LEN));
+        }
         let spki = fields.take(tag::SEQUENCE)?.whole();
         // issuerUniqueID and subjectUniqueID are obsolete and say nothing here.
         fields.optional(0x81)?;
@@ -309,6 +331,9 @@ impl Extensions {
         let mut known = Self::default();
         let mut seen = Vec::new();
         while let Some(extension) = list.any()? {
+            if seen.len() == MAX_EXTENSIONS {
+                return Err(asn1::Error::Value("number of extensions"));
+            }
             let mut fields = extension.children();
             let kind = fields.take(tag::OID)?.oid()?;
             let critical = match fields.optional(tag::BOOLEAN)? {
@@ -379,21 +404,20 @@ fn common_name(name: &[u8]) -> Option<String> {
     found
 }
 
-/// Whether two DER Names are the same: their octets, or the text of all their attributes.
-fn names_match(one: &[u8], other: &[u8]) -> bool {
-    if one == other {
-        return true;
-    }
-    let folded = |name| {
-        let mut attributes = Vec::new();
-        let mut all_text = true;
-        let walk = each_attribute(name, |kind, value| match text(value) {
-            Some(text) => attributes.push((kind, text)),
-            None => all_text = false,
-        });
-        (walk.is_ok() && all_text && !attributes.is_empty()).then_some(attributes)
-    };
-    matches!((folded(one), folded(other)), (Some(one), Some(other)) if one == other)
+/// The attributes of a DER Name as text.
+fn name_text(name: &[u8]) -> Option<NameText> {
+    let mut attributes = Vec::new();
+    let mut all_text = true;
+    let walk = each_attribute(name, |kind, value| match text(value) {
+        Some(text) => attributes.push((kind, text)),
+        None => all_text = false,
+    });
+    (walk.is_ok() && all_text && !attributes.is_empty()).then_some(attributes)
+}
+
+/// Whether two names say the same, in whatever string types.
+fn texts_match(one: Option<&NameText>, other: Option<&NameText>) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if one == other)
 }
 
 /// Walks `RDNSequence ::= SEQUENCE OF SET OF AttributeTypeAndValue` (RFC 5280 §4.1.2.4).

@@ -23,13 +23,9 @@ impl PublicKey {
         let element = Element::der(octets, tag::SEQUENCE).map_err(Error::Key)?;
         match spki::parse(&element).map_err(Error::Key)? {
             spki::Key::Rsa(pkcs1) => {
-                // A key that is no key would otherwise be found out only when it verifies.
-                let mut fields = Element::der(pkcs1, tag::SEQUENCE)
-                    .map_err(Error::Key)?
-                    .children();
-                fields.take(tag::INTEGER).map_err(Error::Key)?;
-                fields.take(tag::INTEGER).map_err(Error::Key)?;
-                fields.finish().map_err(Error::Key)?;
+                // A key that is no key, or a giant, would otherwise be found out only when it verifies.
+                rsa_pss::check_public_key(pkcs1)
+                    .map_err(|_| Error::Key(crate::asn1::Error::Unsupported("key size or form")))?;
                 Ok(Self {
                     spki: octets.to_vec(),
                     pkcs1: pkcs1.to_vec(),
