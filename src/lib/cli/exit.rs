@@ -211,6 +211,7 @@ fn of_message(error: &message::Error) -> Status {
         | message::Error::Truncated
         | message::Error::Pem
         | message::Error::NotAMessage(_)
+        | message::Error::NotReadYet(_)
         | message::Error::NotVerifiable(_)
         | message::Error::Lacks { .. }
         | message::Error::Signature(_) => Status::DATA,

@@ -1,7 +1,7 @@
 //! What a stream of messages, and later cargo, consists of.
 
 use super::{Cargo, Cca, Error, Parcel, Pca, Rotation};
-use crate::ramf::{self, Kind, SignedMessage};
+use crate::ramf::{Kind, SignedMessage};
 
 /// One message of a stream.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Item {
             Kind::Cca => Ok(Self::Cca(Cca::parse(octets)?)),
             Kind::Pca => Ok(Self::Pca(Pca::parse(&octets)?)),
             Kind::Rotation => Ok(Self::Rotation(Rotation::parse(&octets)?)),
-            Kind::Pdd => Err(ramf::Error::NotRamf.into()),
+            Kind::Pdd => Err(Error::NotReadYet(Kind::Pdd)),
         }
     }
 

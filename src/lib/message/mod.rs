@@ -66,6 +66,9 @@ pub enum Error {
     /// A signature in a registration does not match, or one of its certificates was not issued as it says.
     #[error("bad signature in the {0}")]
     Signature(&'static str),
+    /// A kind of message that is specified, but that nobody emits and we do not read yet.
+    #[error("a {0}, which is not read yet")]
+    NotReadYet(ramf::Kind),
     /// An object of this kind carries nothing that could be verified.
     #[error("nothing about a {} can be verified", .0.replace('-', " "))]
     NotVerifiable(&'static str),
