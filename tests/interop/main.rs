@@ -558,3 +558,123 @@ fn a_message_of_another_kind_is_not_opened() {
         assert_eq!(bench.leftovers(), [""; 0], "{}", entry.name);
     }
 }
+
+/// Nodes with the keys of the vectors hold the session that the vectors began.
+#[test]
+fn nodes_of_the_vectors_go_on_with_their_session() {
+    let (_, instants) = entries();
+    let dir = tempfile::tempdir().unwrap();
+    let run = |program: &str, args: &[&str], stdin: &[u8]| {
+        let program = Path::new(env!("CARGO_BIN_EXE_relay-open")).with_file_name(program);
+        let mut command = assert_cmd::Command::new(program);
+        command
+            .current_dir(dir.path())
+            .env_clear()
+            .env("HOME", dir.path());
+        let output = command
+            .env("RELAY_NOW", &instants["alpha"])
+            .args(args)
+            .write_stdin(stdin)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output.stdout
+    };
+    let vector = |name: &str| text(&vectors().join("alpha").join(name));
+    for (node, session_key_id) in [
+        ("endpoint-a", "0593a70a044a16c5"),
+        ("endpoint-c", "8ab8cca67aa13ccd"),
+    ] {
+        for key in ["identity", "session"] {
+            let copy = dir.path().join(format!("{node}.{key}"));
+            fs::copy(vector(&format!("nodes/{node}/{key}.key.pem")), &copy).unwrap();
+            fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let (identity, session) = (format!("{node}.identity"), format!("{node}.session"));
+        let keys = [
+            "--identity-key",
+            &identity,
+            "--session-key",
+            &session,
+            "--session-key-id",
+            session_key_id,
+        ];
+        run(
+            "relay-keygen",
+            &[&keys[..], &["--set", "clock=test", node]].concat(),
+            b"",
+        );
+    }
+    run(
+        "relay-import",
+        &["-N", "endpoint-a", &vector("gsc/endpoint-a.pnr")],
+        b"",
+    );
+    run(
+        "relay-import",
+        &[
+            "-N",
+            "endpoint-c",
+            "--name",
+            "a",
+            &vector("conn/a-for-c.pecp"),
+        ],
+        b"",
+    );
+    let opened = run(
+        "relay-open",
+        &[
+            "-N",
+            "endpoint-c",
+            "--clock-drift",
+            "0s",
+            &vector("parcels/a-to-c-mebibyte.parcel"),
+        ],
+        b"",
+    );
+    assert_eq!(opened.len(), 1_048_576);
+
+    // A's message brought the key to answer under; A's authorization lets C do so.
+    let answer = run("relay-seal", &["-N", "endpoint-c", "-t", "a"], b"answer");
+    let message = relaynet::ramf::SignedMessage::parse(answer.clone()).unwrap();
+    let sealed = relaynet::session::Sealed::parse(message.payload()).unwrap();
+    let brought = relaynet::ramf::SignedMessage::parse(
+        fs::read(vector("parcels/a-to-c-mebibyte.parcel")).unwrap(),
+    );
+    let brought = relaynet::session::Sealed::parse(brought.unwrap().payload()).unwrap();
+    assert_eq!(
+        Some(sealed.recipient_key_id().clone()),
+        brought.originator_key_id()
+    );
+
+    // Before any message the key of the parameters is the one, although they are years old.
+    run("relay-peers", &["-N", "endpoint-c", "--forget", "a"], b"");
+    run(
+        "relay-import",
+        &[
+            "-N",
+            "endpoint-c",
+            "--name",
+            "a",
+            &vector("conn/a-for-c.pecp"),
+        ],
+        b"",
+    );
+    let first = run("relay-seal", &["-N", "endpoint-c", "-t", "a"], b"first");
+    assert_eq!(run("relay-open", &["-N", "endpoint-a"], &first), b"first");
+    // And A's Internet gateway, whose certificate stands behind all of them, can tell.
+    let verdict = run(
+        "relay-verify",
+        &["--trust", &vector("certs/internet-gateway.der")],
+        &first,
+    );
+    assert!(
+        String::from_utf8(verdict)
+            .unwrap()
+            .ends_with("authorized: yes\n")
+    );
+}

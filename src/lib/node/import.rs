@@ -14,7 +14,7 @@ use crate::message::{
     CertificationPath, NodeConnectionParams, Object, PrivateEndpointConnectionParams, Registration,
     Rotation,
 };
-use crate::pki::{NodeId, PublicKey, Window};
+use crate::pki::{NodeId, PublicKey, Window, issuance};
 use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
 use crate::session::ratchet::INITIAL_SEALED_FOR;
@@ -130,10 +130,13 @@ impl Directory {
         authorizations::store_held(self, peer, path)?;
         let end = path.leaf.not_after();
         let start = path.leaf.not_before();
-        let sealed_until = if options.one_way {
-            end
-        } else {
-            start + INITIAL_SEALED_FOR
+        // Whoever gives authorizations for longer than 180 days does not keep session keys by our terms
+        // either; what it handed out is as good as new when it is imported.
+        let is_ours = end.duration_since(start) <= issuance::MAX_LIFE;
+        let sealed_until = match (options.one_way, is_ours) {
+            (true, _) => end,
+            (false, true) => start + INITIAL_SEALED_FOR,
+            (false, false) => options.now + INITIAL_SEALED_FOR,
         };
         let initial = Initial {
             sealed_until,
