@@ -147,7 +147,7 @@ impl Keyring for Loose {
             .as_ref()
             .ok_or(Error::Needs("--session-key"))?;
         let key = read()?;
-        let counts = !self.session_key_has_id || key.public().id() == id;
+        let counts = !self.session_key_has_id || key.id() == id;
         Ok(if counts { vec![key] } else { Vec::new() })
     }
 

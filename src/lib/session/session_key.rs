@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use super::Error;
 use crate::asn1::{self, Element, Hex, hex, oid, spki, tag};
@@ -140,8 +141,10 @@ impl PublicSessionKey {
 
 /// A session key, private half included.
 pub struct PrivateSessionKey {
+    id: KeyId,
     private: ecdh::PrivateKey,
-    public: PublicSessionKey,
+    /// Reckoned only when it is asked for: opening a payload needs no more than the private half.
+    public: OnceLock<PublicSessionKey>,
 }
 
 impl PrivateSessionKey {
@@ -168,12 +171,17 @@ impl PrivateSessionKey {
     }
 
     fn new(id: KeyId, private: ecdh::PrivateKey) -> Self {
-        let public = PublicSessionKey {
+        Self {
             id,
-            curve: private.curve(),
-            point: private.public_point(),
-        };
-        Self { private, public }
+            private,
+            public: OnceLock::new(),
+        }
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> &KeyId {
+        &self.id
     }
 
     /// The DER PKCS#8 PrivateKeyInfo.
@@ -187,12 +195,16 @@ impl PrivateSessionKey {
     /// The public half.
     #[must_use]
     pub fn public(&self) -> &PublicSessionKey {
-        &self.public
+        self.public.get_or_init(|| PublicSessionKey {
+            id: self.id.clone(),
+            curve: self.private.curve(),
+            point: self.private.public_point(),
+        })
     }
 
     /// The secret shared with the holder of the other point: its x-coordinate (SEC 1 §3.3.1).
     pub(super) fn agree(&self, curve: Curve, point: &[u8]) -> Result<Secret, crypto::Error> {
-        if curve == self.public.curve {
+        if curve == self.private.curve() {
             self.private.agree(point)
         } else {
             Err(crypto::Error::Decrypt)
