@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::asn1::{AnyRef, BitString, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Reader, TagMode, TagNumber};
 use p256::NistP256;
 use p256::elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
@@ -62,7 +62,11 @@ impl fmt::Display for Curve {
 }
 
 /// A private key on one of the curves, wiped when dropped.
-pub struct PrivateKey(Key);
+pub struct PrivateKey {
+    key: Key,
+    /// The public point, where it came with the private key and was checked to be its own.
+    point: Option<Vec<u8>>,
+}
 
 enum Key {
     P256(p256::SecretKey),
@@ -73,7 +77,7 @@ enum Key {
 /// Does the same with the key of whichever curve.
 macro_rules! on_curve {
     ($self:expr, $key:ident => $body:expr) => {
-        match &$self.0 {
+        match &$self.key {
             Key::P256($key) => $body,
             Key::P384($key) => $body,
             Key::P521($key) => $body,
@@ -87,11 +91,12 @@ impl PrivateKey {
     /// # Errors
     /// [`Error::Random`].
     pub fn generate(curve: Curve) -> Result<Self, Error> {
-        Ok(Self(match curve {
+        let key = match curve {
             Curve::P256 => Key::P256(random()?),
             Curve::P384 => Key::P384(random()?),
             Curve::P521 => Key::P521(random()?),
-        }))
+        };
+        Ok(Self { key, point: None })
     }
 
     /// Reads a PKCS#8 `PrivateKeyInfo` in DER (RFC 5208 §5, RFC 5958 §2) that holds an `ECPrivateKey`
@@ -107,12 +112,19 @@ impl PrivateKey {
         if info.algorithm.oid != ALGORITHM_OID {
             return Err(Error::KeyAlgorithm { expected: "EC" });
         }
-        Ok(Self(match info.algorithm.parameters_oid() {
+        let key = match info.algorithm.parameters_oid() {
             Ok(oid) if oid == NistP256::OID => Key::P256(from_pkcs8(der)?),
             Ok(oid) if oid == NistP384::OID => Key::P384(from_pkcs8(der)?),
             Ok(oid) if oid == NistP521::OID => Key::P521(from_pkcs8(der)?),
             _ => return Err(Error::Curve),
-        }))
+        };
+        // Reading the key compared it with its public half, which need not be computed once more.
+        let point = sec1_point(info.private_key.as_bytes()).ok().flatten();
+        let mut loaded = Self { key, point: None };
+        loaded.point = point.filter(|point| {
+            point.len() == loaded.curve().point_len() && point.first() == Some(&UNCOMPRESSED)
+        });
+        Ok(loaded)
     }
 
     /// Reads a bare `ECPrivateKey` in DER (SEC 1 §C.4, RFC 5915 §3), as OpenSSL writes under `EC PRIVATE KEY`.
@@ -131,7 +143,7 @@ impl PrivateKey {
             Some(oid) if oid == NistP521::OID => SecretKey::from_sec1_der(der).map(Key::P521),
             _ => return Err(Error::Curve),
         }
-        .map(Self)
+        .map(|key| Self { key, point: None })
         .map_err(|_| Error::KeyInconsistent)
     }
 
@@ -149,7 +161,7 @@ impl PrivateKey {
     /// The curve it is on.
     #[must_use]
     pub const fn curve(&self) -> Curve {
-        match self.0 {
+        match self.key {
             Key::P256(_) => Curve::P256,
             Key::P384(_) => Curve::P384,
             Key::P521(_) => Curve::P521,
@@ -158,9 +170,12 @@ impl PrivateKey {
 
     /// Its public key: an uncompressed point (SEC 1 §2.3.3) of [`Curve::point_len`] octets, `04 ‖ x ‖ y`.
     ///
-    /// That is computed anew, at about the price of an agreement.
+    /// Unless it came with the private key it is computed anew, at about the price of an agreement.
     #[must_use]
     pub fn public_point(&self) -> Vec<u8> {
+        if let Some(point) = &self.point {
+            return point.clone();
+        }
         on_curve!(self, key => key.public_key().to_sec1_point(false).as_bytes().to_vec())
     }
 
@@ -225,6 +240,19 @@ fn sec1_curve(der: &[u8]) -> der::Result<Option<ObjectIdentifier>> {
     })
 }
 
+/// The public key of an `ECPrivateKey`, if it has one.
+fn sec1_point(der: &[u8]) -> der::Result<Option<Vec<u8>>> {
+    AnyRef::from_der(der)?.sequence(|reader| {
+        u8::decode(reader)?;
+        <&OctetStringRef>::decode(reader)?;
+        let _: Option<ObjectIdentifier> =
+            reader.context_specific(TagNumber(0), TagMode::Explicit)?;
+        let point: Option<BitString> = reader.context_specific(TagNumber(1), TagMode::Explicit)?;
+        reader.read_slice(reader.remaining_len())?;
+        Ok(point.and_then(|point| point.as_bytes().map(<[u8]>::to_vec)))
+    })
+}
+
 fn random<C: elliptic_curve::Curve>() -> Result<SecretKey<C>, Error> {
     SecretKey::try_generate_from_rng(&mut getrandom::SysRng).map_err(|_| Error::Random)
 }
@@ -264,6 +292,16 @@ mod tests {
             let der = hex(vector.pkcs8);
             let key = PrivateKey::from_pkcs8_der(&der).unwrap();
             assert_eq!(key.to_pkcs8_der().unwrap().as_bytes(), der);
+        }
+    }
+
+    #[test]
+    fn a_public_key_beside_the_private_one_is_its_own() {
+        for vector in &EC {
+            let mut der = hex(vector.pkcs8);
+            assert!(PrivateKey::from_pkcs8_der(&der).unwrap().point.is_some());
+            *der.last_mut().unwrap() ^= 1;
+            assert_eq!(error(&der), Some(Error::KeyInconsistent));
         }
     }
 
