@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::json;
 
-use relaynet::asn1::Hex;
 use relaynet::cli::args::{
     Common, IdentityKeyFile, Node, NodeDir, SessionKeyFile, Talk, TrustFiles,
 };
@@ -16,7 +15,6 @@ use relaynet::cli::files::{self, Form, Output};
 use relaynet::cli::inputs::{Inputs, Message, Place};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, name, report};
-use relaynet::crypto::hash::sha256;
 use relaynet::describe;
 use relaynet::node::Loose;
 use relaynet::receive::{self, Arrival, Terms};
@@ -194,13 +192,7 @@ fn write(args: &Args, arrival: &Arrival<'_>) -> anyhow::Result<Option<PathBuf>> 
         return Ok(Some(files::write_numbered(dir, &given, content)?));
     }
     let head = arrival.head();
-    let id = sha256(head.fields.id.as_bytes());
-    let own = format!(
-        "{}.{}.{}.content",
-        head.fields.recipient,
-        head.sender.id(),
-        Hex(&id)
-    );
+    let own = head.fields.file_name(head.sender.id(), "content");
     Ok(Some(files::write_into(
         dir,
         &own,

@@ -86,17 +86,7 @@ fn peers(args: &Args) -> anyhow::Result<()> {
 fn rename(node: &Directory, peer: &str, name: &str) -> anyhow::Result<()> {
     let _lock = node.lock_exclusive()?;
     let peer = node.find_peer(peer)?;
-    if let Some(holder) = node
-        .peers()?
-        .into_iter()
-        .find(|other| other.name.as_deref() == Some(name) && other.id != peer.id)
-    {
-        return Err(relaynet::node::Error::NameTaken {
-            name: name.to_owned(),
-            holder: holder.id,
-        }
-        .into());
-    }
+    node.check_name_free(peer.id, name)?;
     node.check_peer_name(peer.id, name, true)?;
     node.name_peer(peer.id, name)?;
     report::event("renamed", &[("peer", &peer.id.to_string()), ("name", name)]);

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{ArgAction, Parser};
 use jiff::SignedDuration;
 
-use relaynet::asn1::{Buffer, Hex, pem};
+use relaynet::asn1::{Buffer, pem};
 use relaynet::cli::args::{
     self, CertificateFile, CipherChoice, Common, IdentityKeyFile, Node, NodeDir, SessionKeyFile,
     Talk,
@@ -18,10 +18,9 @@ use relaynet::cli::exit::Usage;
 use relaynet::cli::files::{self, Form, Output};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, inputs, name, report};
-use relaynet::crypto::hash::sha256;
-use relaynet::node::Loose;
 use relaynet::node::config::parse_duration;
 use relaynet::node::peers::short_id;
+use relaynet::node::{self, Loose};
 use relaynet::ramf::{Kind, fields, limits};
 use relaynet::send::{self, Draft, Sent};
 
@@ -124,12 +123,13 @@ fn seal(args: &Args) -> anyhow::Result<()> {
         now,
     };
     check_ttl(draft.ttl)?;
+    let form = if args.armor {
+        Form::Text
+    } else {
+        Form::Binary("a parcel")
+    };
     if args.directory.is_none() {
-        args.output.check(if args.armor {
-            Form::Text
-        } else {
-            Form::Binary("a parcel")
-        })?;
+        args.output.check(form)?;
     }
     let path = args.file.clone().unwrap_or_else(|| PathBuf::from("-"));
     let content = inputs::read_content(&path, limits::MAX_EMITTED_PARCEL_LEN)?;
@@ -147,7 +147,7 @@ fn seal(args: &Args) -> anyhow::Result<()> {
         Ok(())
     };
     for peer in others {
-        let mut copy = Buffer::with_capacity(content.len() + CIPHER_OVERHEAD);
+        let mut copy = Buffer::with_capacity(content.len());
         copy.append(content.as_slice());
         finish(seal_for(&node, peer, copy, &draft)?)?;
     }
@@ -155,20 +155,12 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     if args.directory.is_some() {
         return Ok(());
     }
-    let form = if args.armor {
-        Form::Text
-    } else {
-        Form::Binary("a parcel")
-    };
     let octets: Vec<Cow<'_, [u8]>> = parcels.iter().map(|sent| octets(args, sent)).collect();
     args.output.write(
         &octets.iter().map(Cow::as_ref).collect::<Vec<&[u8]>>(),
         form,
     )
 }
-
-/// Room for the padding or tag of any cipher, and for what follows the content.
-const CIPHER_OVERHEAD: usize = 16 * 1024;
 
 fn open_node(args: &Args) -> anyhow::Result<Node> {
     let Some(params) = &args.params else {
@@ -283,19 +275,12 @@ fn octets<'a>(args: &Args, sent: &'a Sent) -> Cow<'a, [u8]> {
 }
 
 /// Writes a parcel under the name that its facts give it.
-fn write_into(args: &Args, dir: &Path, node: &Node, sent: &Sent) -> anyhow::Result<()> {
-    let sender = node
+fn write_into(args: &Args, dir: &Path, own: &Node, sent: &Sent) -> anyhow::Result<()> {
+    let sender = own
         .keyring()
         .node()
-        .map(|id| id.to_string())
-        .unwrap_or_default();
-    let id = sha256(sent.fields.id.as_bytes());
-    let name = format!(
-        "{}.{sender}.{}.{}",
-        sent.fields.recipient,
-        Hex(&id),
-        Kind::Parcel.word()
-    );
+        .ok_or(node::Error::Needs("--identity-key"))?;
+    let name = sent.fields.file_name(sender, Kind::Parcel.word());
     files::write_into(dir, &name, &[&octets(args, sent)], args.output.force())?;
     Ok(())
 }

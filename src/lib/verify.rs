@@ -209,7 +209,6 @@ fn message_verdict(message: SignedMessage, judge: &Judge) -> Result<Verdict, Err
         verdict.authorized = Authorized::Yes;
         return Ok(verdict);
     }
-    let own = valid.authorization(&judge.window);
     let unauthorized = || ramf::Error::Unauthorized {
         sender: certificate.id(),
     };
@@ -224,7 +223,7 @@ fn message_verdict(message: SignedMessage, judge: &Judge) -> Result<Verdict, Err
             }
             dates => return Err(dates.into()),
         },
-        Err(_) => match own {
+        Err(_) => match valid.authorization(&judge.window) {
             Authorization::Shown
                 if judge.stance == Stance::Courier || message.kind() == Kind::Parcel =>
             {

@@ -7,6 +7,9 @@
 /// Octets of header that all layers of a parcel need before the content, with certificates to spare.
 const ROOM: usize = 2048;
 
+/// Octets that follow the content in a parcel: padding, certificates, the signature.
+const ROOM_AFTER: usize = 16 * 1024;
+
 /// A value under construction that can grow at both ends.
 #[derive(Debug)]
 pub struct Buffer {
@@ -15,10 +18,11 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// An empty value, with room for headers before it and for `capacity` octets of content.
+    /// An empty value, with room for `capacity` octets of content, and for what layers put before and
+    /// after it.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        let mut octets = Vec::with_capacity(ROOM + capacity);
+        let mut octets = Vec::with_capacity(ROOM + capacity + ROOM_AFTER);
         octets.resize(ROOM, 0);
         Self {
             octets,

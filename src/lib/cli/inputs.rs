@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use super::exit::{self, Empty, Reported, Status, Usage};
 use super::report;
 use crate::asn1::{Buffer, pem};
+use crate::describe;
 use crate::disk::{self, Role, files};
 use crate::message::Object;
 use crate::message::stream::{Stream, StreamError};
@@ -259,7 +260,7 @@ impl Messages {
         use std::io::Write as _;
         if let Some(lines) = &mut self.status_lines {
             let line = serde_json::json!({
-                "v": 1, "input": place.input, "index": place.index, "status": status.code(), "error": error,
+                "v": describe::VERSION, "input": place.input, "index": place.index, "status": status.code(), "error": error,
             });
             // Whoever asked for the lines and does not read them gets the exit status all the same.
             let _ = lines.write_all(format!("{line}\n").as_bytes());
@@ -382,11 +383,9 @@ pub fn read_whole(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be read, or has more than `limit` octets.
 pub fn read_content(path: &Path, limit: usize) -> anyhow::Result<Buffer> {
-    /// Room for the octets that follow the content in a parcel.
-    const ROOM: usize = 16 * 1024;
     let name = || report::path(path);
     let (source, expected) = source(path).with_context(name)?;
-    let mut buffer = Buffer::with_capacity(expected.min(limit) + ROOM);
+    let mut buffer = Buffer::with_capacity(expected.min(limit));
     let (octets, _) = buffer.parts_mut();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     source

@@ -193,8 +193,7 @@ impl Keyring for Directory {
     ) -> Result<(), Error> {
         let peer = sender.id();
         let is_known = self.peer(peer)?.is_some();
-        let is_authorized = sender.verify_signature(&self.public).is_ok();
-        if is_known || is_authorized {
+        if is_known || sender.verify_signature(&self.public).is_ok() {
             if !is_known {
                 self.pin_identity(sender.key())?;
             }

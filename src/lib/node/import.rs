@@ -138,20 +138,14 @@ impl Directory {
             (false, true) => start + INITIAL_SEALED_FOR,
             (false, false) => options.now + INITIAL_SEALED_FOR,
         };
-        let initial = Initial {
-            sealed_until,
-            is_undated: false,
-        };
-        let mut offered = true;
-        if options.replace {
-            self.set_session_key(peer, &params.session_key, start, Some(initial))?;
-        } else {
-            offered = self.offer_session_key(peer, &params.session_key, start, Some(initial))?;
+        let taken =
+            self.take_session_key(peer, &params.session_key, start, sealed_until, options)?;
+        if !options.replace {
             self.adopt_stranger(peer)?;
         }
         self.set_address(peer, &params.gateway_address)?;
         Ok(Imported {
-            newer_session_key_kept: !offered,
+            newer_session_key_kept: !taken,
             ..self.finish(peer, options)?
         })
     }
@@ -219,36 +213,40 @@ impl Directory {
             ));
         }
         self.pin_identity(gateway)?;
-        let mut offered = true;
-        if let Some(key) = &registration.session_key {
-            offered =
-                self.offer_gateway_key(gateway.id(), key, registration.node.not_before(), options)?;
-        }
+        let date = registration.node.not_before();
+        let taken = match &registration.session_key {
+            Some(key) => {
+                let sealed_until = date + INITIAL_SEALED_FOR;
+                self.take_session_key(gateway.id(), key, date, sealed_until, options)?
+            }
+            None => true,
+        };
         self.set_address(gateway.id(), &registration.gateway_address)?;
         certificates::store_path(self, gateway.id(), &path)?;
         Ok(Imported {
-            newer_session_key_kept: !offered,
+            newer_session_key_kept: !taken,
             ..self.finish(gateway.id(), options)?
         })
     }
 
-    fn offer_gateway_key(
+    /// Stores an imported session key that has a date; gives whether it is the one to seal to now.
+    fn take_session_key(
         &self,
-        gateway: NodeId,
+        peer: NodeId,
         key: &PublicSessionKey,
         date: Timestamp,
+        sealed_until: Timestamp,
         options: &Options<'_>,
     ) -> Result<bool, Error> {
-        let initial = Initial {
-            sealed_until: date + INITIAL_SEALED_FOR,
+        let initial = Some(Initial {
+            sealed_until,
             is_undated: false,
-        };
+        });
         if options.replace {
-            self.set_session_key(gateway, key, date, Some(initial))
-                .map(|()| true)
-        } else {
-            self.offer_session_key(gateway, key, date, Some(initial))
+            self.set_session_key(peer, key, date, initial)?;
+            return Ok(true);
         }
+        self.offer_session_key(peer, key, date, initial)
     }
 
     /// A rotation by hand counts like one in cargo: with our key in the leaf, a pinned gateway as its

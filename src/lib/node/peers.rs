@@ -184,8 +184,20 @@ impl Directory {
         {
             return Err(Error::NamedAlready(known));
         }
+        if replace {
+            Ok(())
+        } else {
+            self.check_name_free(id, name)
+        }
+    }
+
+    /// Checks that no other peer is called `name`.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`].
+    pub fn check_name_free(&self, id: NodeId, name: &str) -> Result<(), Error> {
         match self.holder_of(name)? {
-            Some(holder) if holder != id && !replace => Err(Error::NameTaken {
+            Some(holder) if holder != id => Err(Error::NameTaken {
                 name: name.to_owned(),
                 holder,
             }),

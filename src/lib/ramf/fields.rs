@@ -14,7 +14,8 @@ use std::ops::Range;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, InternetAddress, limits};
-use crate::asn1::{self, Buffer, Element, date_time, tag, visible_string, write};
+use crate::asn1::{self, Buffer, Element, Hex, date_time, tag, visible_string, write};
+use crate::crypto::hash;
 use crate::pki::NodeId;
 
 /// The fields of a message but its payload.
@@ -39,6 +40,13 @@ impl Fields {
         self.date
             .checked_add(SignedDuration::from_secs(i64::from(self.ttl)))
             .unwrap_or(Timestamp::MAX)
+    }
+
+    /// The name of a file for the message, or for what it holds: nothing untrusted becomes part of it.
+    #[must_use]
+    pub fn file_name(&self, sender: NodeId, kind: &str) -> String {
+        let id = hash::sha256(self.id.as_bytes());
+        format!("{}.{sender}.{}.{kind}", self.recipient, Hex(&id))
     }
 
     /// Reads the fields, and where the payload lies in `octets`. Fields after the fifth are ignored,
