@@ -82,6 +82,7 @@ impl Unsynced {
             }
             ("emit", _) => refuse(step, self.rests(|_| true, |_| true))?,
             ("sync", _) => self.files.retain(|file| file != path),
+            ("syncfs", _) => self.files.clear(),
             ("syncdir", _) => {
                 self.dirs.remove(path);
             }
@@ -118,7 +119,7 @@ impl Unsynced {
                 refuse(step, rests)?;
             }
             // The name of a lock need not survive, and modes are set before what they protect.
-            ("lock" | "chmod", [_]) => {}
+            ("lock" | "chmod" | "scratch", [_]) => {}
             (op, paths) => return Err(format!("{op} {paths:?}: not a step")),
         }
         Ok(())

@@ -25,6 +25,8 @@ pub enum Op {
     Sync,
     /// Syncs a directory.
     SyncDir,
+    /// Syncs the file system of a directory, with all files that were written there.
+    SyncFs,
     /// Renames a file; the trace has the old path, then the new one.
     Rename,
     /// Links a file; the trace has the old path, then the new one.
@@ -35,6 +37,8 @@ pub enum Op {
     Remove,
     /// Creates a lock file.
     Lock,
+    /// Sets octets aside in a file without a name.
+    Scratch,
 }
 
 impl Op {
@@ -50,11 +54,13 @@ impl Op {
             Self::Chmod => "chmod",
             Self::Sync => "sync",
             Self::SyncDir => "syncdir",
+            Self::SyncFs => "syncfs",
             Self::Rename => "rename",
             Self::Link => "link",
             Self::Mkdir => "mkdir",
             Self::Remove => "remove",
             Self::Lock => "lock",
+            Self::Scratch => "scratch",
         }
     }
 }

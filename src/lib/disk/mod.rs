@@ -9,14 +9,18 @@ pub mod fault; // every change passes here: traces, kills and failures for the t
 pub mod files; // reading, appending, directories, removal
 pub mod lock; // flock(2), released by the kernel when a run is killed
 pub mod publish; // files that appear whole, under their final names
+pub mod batch; // many of them, synced together
 pub mod tree; // what is in a directory
+pub mod scratch; // octets set aside for the length of a run
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use batch::Batch;
 pub use lock::Lock;
 pub use publish::{Existing, Manner, Mode, Pending, Published};
+pub use scratch::Scratch;
 
 /// What a floor function returns.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -111,6 +111,11 @@ impl<'a> Manner<'a> {
         }
     }
 
+    /// What the file is to the program, and what becomes of one that has its name.
+    pub(super) const fn role_and_existing(&self) -> (Role, Existing) {
+        (self.role, self.existing)
+    }
+
     /// Without syncing the directory of the final name: the caller does it, once for many files.
     #[must_use]
     pub const fn dir_unsynced(self) -> Self {
@@ -386,7 +391,34 @@ impl Pending {
     /// # Errors
     ///
     /// As [`publish`].
-    pub fn finish(self) -> Result<Published> {
+    pub fn finish(mut self) -> Result<Published> {
+        self.sync()?;
+        self.place()
+    }
+
+    /// Waits until the file's octets are on the disk; nothing to wait for where it is written through.
+    pub(super) fn sync(&mut self) -> Result<()> {
+        let Some(temporary) = &self.temporary else {
+            return Ok(());
+        };
+        fault::step(Op::Sync, &[&temporary.path])
+            .and_then(|()| self.file.sync_all())
+            .map_err(Error::io(&self.target, self.role, Doing::Sync))
+    }
+
+    /// Waits until all that was written to the file's file system is on the disk.
+    #[cfg(target_os = "linux")]
+    pub(super) fn sync_file_system(&self) -> Result<()> {
+        let Some(temporary) = &self.temporary else {
+            return Ok(());
+        };
+        fault::step(Op::SyncFs, &[parent(&temporary.path)])
+            .and_then(|()| Ok(rustix::fs::syncfs(&self.file)?))
+            .map_err(Error::io(&self.target, self.role, Doing::Sync))
+    }
+
+    /// Gives the synced file its name, and syncs the directory.
+    pub(super) fn place(self) -> Result<Published> {
         let Self {
             mut file,
             temporary,
@@ -399,9 +431,6 @@ impl Pending {
         let Some(temporary) = temporary else {
             return Ok(Published::Written);
         };
-        fault::step(Op::Sync, &[&temporary.path])
-            .and_then(|()| file.sync_all())
-            .map_err(Error::io(&target, role, Doing::Sync))?;
         let (placed, doing) = match placing {
             Placing::Rename => (
                 temporary.rename(&target, existing == Existing::Replace),
@@ -599,7 +628,7 @@ fn behind_links(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Opens the regular file that has a name already, to compare it.
-fn open_existing(path: &Path, role: Role) -> Option<File> {
+pub(super) fn open_existing(path: &Path, role: Role) -> Option<File> {
     let mut wanted = OFlags::NONBLOCK;
     if role != Role::Output {
         wanted |= OFlags::NOFOLLOW;
@@ -615,7 +644,7 @@ fn open_existing(path: &Path, role: Role) -> Option<File> {
 }
 
 /// Whether `held`, which has the name already, may stay for `content`.
-fn same(
+pub(super) fn same(
     path: &Path,
     role: Role,
     held: &mut File,

@@ -119,6 +119,50 @@ pub fn entries(dir: &Path, role: Role) -> Result<Listing> {
     Ok(listing)
 }
 
+/// The files below a directory, by octets of their names, as they are met.
+#[derive(Debug)]
+pub struct Walk {
+    entries: walkdir::IntoIter,
+    role: Role,
+}
+
+/// Walks a directory and those in it, without what is still being written. Links are not followed.
+#[must_use]
+pub fn walk(dir: &Path, role: Role) -> Walk {
+    let entries = walkdir::WalkDir::new(dir).sort_by_file_name().into_iter();
+    Walk { entries, role }
+}
+
+impl Iterator for Walk {
+    type Item = Result<PathBuf>;
+
+    /// The next file; [`Error::NotRegular`] for a link, device, FIFO or socket, [`Error::Io`] for what
+    /// cannot be listed.
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.entries.next()? {
+                Ok(entry) if is_temporary(entry.file_name()) => {
+                    if entry.file_type().is_dir() {
+                        self.entries.skip_current_dir();
+                    }
+                }
+                Ok(entry) if entry.file_type().is_dir() => {}
+                Ok(entry) if entry.file_type().is_file() => return Some(Ok(entry.into_path())),
+                Ok(entry) => {
+                    return Some(Err(Error::NotRegular {
+                        path: entry.into_path(),
+                        role: self.role,
+                    }));
+                }
+                Err(error) => {
+                    let path = error.path().map(Path::to_owned).unwrap_or_default();
+                    return Some(Err(Error::io(&path, self.role, Doing::List)(error.into())));
+                }
+            }
+        }
+    }
+}
+
 /// Visits all that is in `dir`, in no order; nothing when it is missing.
 pub(super) fn each(
     dir: &Path,
@@ -175,6 +219,26 @@ mod tests {
         assert!(
             matches!(listing.complete(), Err(Error::NotRegular { path, .. }) if path.ends_with("link"))
         );
+    }
+
+    #[test]
+    fn a_walk_meets_every_file_below() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("b/c")).unwrap();
+        fs::create_dir(dir.path().join(".relay-gone.tmp")).unwrap();
+        for name in ["z", "b/c/deep", "b/a", ".relay-x.tmp", ".relay-gone.tmp/x"] {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        symlink("z", dir.path().join("b/link")).unwrap();
+        let met: Vec<_> = walk(dir.path(), Role::Input)
+            .map(|met| match met {
+                Ok(path) => path.strip_prefix(dir.path()).unwrap().display().to_string(),
+                Err(error) => error.to_string(),
+            })
+            .collect();
+        assert_eq!(met, ["b/a", "b/c/deep", "not a regular file", "z"]);
+        let missing = walk(&dir.path().join("none"), Role::Input).next().unwrap();
+        assert!(missing.unwrap_err().is_not_found());
     }
 
     #[test]

@@ -1,0 +1,93 @@
+//! Octets set aside for the length of a run, in a file without a name.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use super::fault::{self, Op};
+use super::{Doing, Error, Result, Role};
+
+/// A file without a name, which the system removes with the run.
+#[derive(Debug)]
+pub struct Scratch {
+    dir: PathBuf,
+    /// Made when the first octets come.
+    file: Option<File>,
+    len: u64,
+}
+
+impl Scratch {
+    /// One that will be in `dir`.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            file: None,
+            len: 0,
+        }
+    }
+
+    /// Sets octets aside, and gives where they start.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Create`] or [`Doing::Write`], naming the directory.
+    pub fn append(&mut self, octets: &[u8]) -> Result<u64> {
+        let failed = |doing| Error::io(&self.dir, Role::Spool, doing);
+        if self.file.is_none() {
+            let made = fault::step(Op::Scratch, &[&self.dir])
+                .and_then(|()| tempfile::tempfile_in(&self.dir));
+            self.file = Some(made.map_err(failed(Doing::Create))?);
+        }
+        let start = self.len;
+        if let Some(file) = &self.file {
+            fault::step(Op::Scratch, &[&self.dir])
+                .and_then(|()| file.write_all_at(octets, start))
+                .map_err(failed(Doing::Write))?;
+        }
+        self.len += octets.len() as u64;
+        Ok(start)
+    }
+
+    /// Reads octets back; several readers may at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Read`].
+    pub fn read_at(&self, start: u64, octets: &mut [u8]) -> Result<()> {
+        let read = match &self.file {
+            Some(file) => file.read_exact_at(octets, start),
+            None => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        };
+        read.map_err(Error::io(&self.dir, Role::Spool, Doing::Read))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octets_come_back_and_no_file_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut scratch = Scratch::new(dir.path());
+        assert_eq!(scratch.append(b"one").unwrap(), 0);
+        assert_eq!(scratch.append(b"three").unwrap(), 3);
+        let mut octets = [0; 5];
+        scratch.read_at(3, &mut octets).unwrap();
+        assert_eq!(&octets, b"three");
+        assert!(scratch.read_at(4, &mut octets).is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn nothing_is_made_where_nothing_is_set_aside() {
+        let scratch = Scratch::new(Path::new("/nonexistent"));
+        assert!(scratch.read_at(0, &mut [0]).is_err());
+        let mut scratch = Scratch::new(Path::new("/nonexistent"));
+        assert_eq!(
+            scratch.append(b"x").unwrap_err().doing(),
+            Some(Doing::Create)
+        );
+    }
+}
