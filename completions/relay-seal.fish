@@ -11,14 +11,14 @@ aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay-seal -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay-seal -s d -l directory -d 'Write each parcel into DIR, under a name of its own' -r -F
+complete -c relay-seal -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -F
 complete -c relay-seal -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
 complete -c relay-seal -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
-complete -c relay-seal -l params -d 'Connection parameters of the recipient' -r -F
-complete -c relay-seal -l certificate -d 'Our own certificate, and its issuers\', to sign under' -r -F
+complete -c relay-seal -l params -d 'How to reach the recipient: connection parameters, or for cargo a registration' -r -F
 complete -c relay-seal -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-seal -l session-key-id -d 'The id of that key, in hexadecimal' -r
 complete -c relay-seal -l save-session-key -d 'Store the session key to be answered under in FILE' -r -F
+complete -c relay-seal -l certificate -d 'Our own certificate, and its issuers\', to sign under' -r -F
 complete -c relay-seal -l keep-name -d 'Tell the recipient the name of FILE'
 complete -c relay-seal -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-seal -l armor -d 'Write PEM instead of binary'

@@ -3,25 +3,24 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Parser;
 use jiff::SignedDuration;
 
 use relaynet::asn1::pem;
 use relaynet::cli::args::{
-    CertificateFile, Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk,
+    self, CertificateFile, Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk,
 };
 use relaynet::cli::clock::Now;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::files::{Form, Output};
 use relaynet::cli::report::Verbosity;
-use relaynet::cli::{self, inputs, report};
+use relaynet::cli::{self, report};
 use relaynet::crypto::ecdh::Curve;
-use relaynet::message::{Object, PrivateEndpointConnectionParams};
+use relaynet::message::PrivateEndpointConnectionParams;
 use relaynet::node::authorizations::{self, Terms};
 use relaynet::node::config::parse_duration;
-use relaynet::node::{self, Directory, Loose, certificates, peers};
-use relaynet::pki::{IdentityKey, PublicKey, issuance};
+use relaynet::node::{Loose, certificates, peers};
+use relaynet::pki::{IdentityKey, issuance};
 use relaynet::ramf::InternetAddress;
 
 /// The shortest authorization that can be used for a while.
@@ -115,7 +114,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<PrivateEndpointConnectionPar
     let node = args.node.open()?;
     let now = args.now.get(Some(node.config()))?;
     let _lock = node.lock_exclusive()?;
-    let key = peer_key(args, Some(&node))?;
+    let key = args::peer_key(args.peer.as_deref(), Some(&node))?;
     if key.id() == node.id() {
         return Err(Usage("a node needs no authorization to send to itself".to_owned()).into());
     }
@@ -166,7 +165,7 @@ fn authorize_with_files(args: &Args) -> anyhow::Result<PrivateEndpointConnection
         return Err(Usage("--name has no place beside --identity-key".to_owned()).into());
     }
     let now = args.now.get(None)?;
-    let key = peer_key(args, None)?;
+    let key = args::peer_key(args.peer.as_deref(), None)?;
     let pkcs8 = args
         .identity
         .read()?
@@ -199,35 +198,4 @@ fn authorize_with_files(args: &Args) -> anyhow::Result<PrivateEndpointConnection
         authorization,
         session_key: session_key.public().clone(),
     })
-}
-
-/// The identity key of the peer: a known one's, or that in a file or on standard input.
-fn peer_key(args: &Args, node: Option<&Directory>) -> anyhow::Result<PublicKey> {
-    let path = args.peer.clone().unwrap_or_else(|| PathBuf::from("-"));
-    if let (Some(node), Some(text)) = (node, path.to_str())
-        && text != "-"
-        && !path.metadata().is_ok_and(|meta| !meta.is_dir())
-    {
-        match node.find_peer(text) {
-            Ok(peer) => return Ok(node.identity_of(peer.id)?),
-            // A directory is no peer, but something that cannot be read.
-            Err(node::Error::UnknownPeer(_)) if path.exists() => {}
-            Err(error) => {
-                return Err(error).with_context(|| {
-                    format!("{}: neither a file nor a peer", report::path(&path))
-                });
-            }
-        }
-    }
-    let octets = inputs::read_whole(&path)?;
-    let name = || report::path(&path);
-    let object = Object::parse(&octets).with_context(name)?;
-    match object.identity_key() {
-        Some(key) => Ok(key.clone()),
-        None => Err(relaynet::message::Error::Lacks {
-            object: object.word(),
-            what: "identity key",
-        })
-        .with_context(name),
-    }
 }

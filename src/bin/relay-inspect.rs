@@ -57,12 +57,16 @@ fn main() -> ExitCode {
 
 fn inspect(args: &Args) -> anyhow::Result<()> {
     let mut shown = 0;
-    args.inputs.each(|object, place| {
+    let look = |object: Object| match args.only.fact(&object) {
+        Some(fact) => Ok(Shown::Fact(fact?)),
+        None => Ok(Shown::All(describe::object(&object))),
+    };
+    args.inputs.each(look, |place, seen| {
         shown += 1;
-        if let Some(fact) = args.only.fact(&object) {
-            return files::print(&report::escaped(&fact?));
-        }
-        let facts = describe::object(&object);
+        let facts = match seen {
+            Shown::Fact(fact) => return files::print(&report::escaped(&fact)),
+            Shown::All(facts) => facts,
+        };
         if args.json {
             return files::print(&to_json(facts, place).to_string());
         }
@@ -77,6 +81,14 @@ fn inspect(args: &Args) -> anyhow::Result<()> {
             .collect();
         files::write_stdout(&[heading.as_bytes(), lines.as_bytes()])
     })
+}
+
+/// What is shown of an object.
+enum Shown {
+    /// The one fact that was asked for.
+    Fact(String),
+    /// Every fact.
+    All(serde_json::Map<String, serde_json::Value>),
 }
 
 fn to_json(facts: serde_json::Map<String, serde_json::Value>, place: &Place) -> serde_json::Value {

@@ -6,9 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::json;
 
-use relaynet::cli::args::{
-    Common, IdentityKeyFile, Node, NodeDir, SessionKeyFile, Talk, TrustFiles,
-};
+use relaynet::cli::args::{Common, Node, NodeDir, OpeningFiles, Talk};
 use relaynet::cli::clock::Clock;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::files::{self, Form, Output};
@@ -16,7 +14,7 @@ use relaynet::cli::inputs::{Inputs, Message, Place};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, name, report};
 use relaynet::describe;
-use relaynet::node::Loose;
+use relaynet::message::ServiceMessage;
 use relaynet::receive::{self, Arrival, Terms};
 
 /// Verify parcels, decrypt them and write out their service messages
@@ -47,14 +45,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     clock: Clock,
     #[command(flatten)]
-    identity: IdentityKeyFile,
-    #[command(flatten)]
-    session: SessionKeyFile,
-    #[command(flatten)]
-    trust: TrustFiles,
-    /// Open parcels whoever sent them
-    #[arg(long, conflicts_with = "trust")]
-    any_sender: bool,
+    files: OpeningFiles,
     #[command(flatten)]
     talk: Talk,
 }
@@ -76,7 +67,7 @@ fn open(args: &Args) -> anyhow::Result<()> {
         )
         .into());
     }
-    let node = open_node(args)?;
+    let node = args.files.open(&args.node)?;
     let now = args.clock.now(node.config())?;
     let terms = Terms {
         window: args.clock.window(now, node.config()),
@@ -119,42 +110,10 @@ fn several() -> anyhow::Error {
     Usage("more than one parcel: -d DIR writes a file for each, --cat writes them one after the other".to_owned()).into()
 }
 
-fn open_node(args: &Args) -> anyhow::Result<Node> {
-    if !(args.identity.is_given()
-        || args.session.is_given()
-        || args.trust.is_given()
-        || args.any_sender)
-    {
-        if args.trust.has_more() {
-            return Err(Usage(
-                "--chain and --recipient go with --trust or --any-sender".to_owned(),
-            )
-            .into());
-        }
-        return Ok(Node::Directory(args.node.open()?));
-    }
-    args.node
-        .refuse("--identity-key, --session-key, --trust and --any-sender")?;
-    if !args.session.is_given() {
-        return Err(Usage("--session-key is needed".to_owned()).into());
-    }
-    if !args.trust.is_given() && !args.any_sender {
-        return Err(Usage("--trust or --any-sender is needed".to_owned()).into());
-    }
-    let mut loose = Loose {
-        identity: args.identity.read()?,
-        any_sender: args.any_sender,
-        ..Loose::default()
-    };
-    args.session.put_into(&mut loose)?;
-    args.trust.put_into(&mut loose)?;
-    Ok(Node::Loose(Box::new(loose)))
-}
-
 /// The order of effects: what the parcel holds is stored, then the session advances and the parcel is
 /// remembered.
 fn open_one(args: &Args, node: &Node, terms: &Terms, message: Message) -> anyhow::Result<()> {
-    let arrival = receive::open(node.keyring(), message.octets, terms)?;
+    let arrival = receive::parcel(node.keyring(), message.octets, terms)?;
     if arrival.is_authorization()
         && let Some(directory) = node.directory()
     {
@@ -178,7 +137,7 @@ fn open_one(args: &Args, node: &Node, terms: &Terms, message: Message) -> anyhow
 }
 
 /// Writes the content; gives the file that has it.
-fn write(args: &Args, arrival: &Arrival<'_>) -> anyhow::Result<Option<PathBuf>> {
+fn write(args: &Args, arrival: &Arrival<'_, ServiceMessage>) -> anyhow::Result<Option<PathBuf>> {
     let content = arrival.content().content();
     let Some(dir) = &args.directory else {
         args.output.write(&[content], Form::Content)?;
@@ -201,7 +160,11 @@ fn write(args: &Args, arrival: &Arrival<'_>) -> anyhow::Result<Option<PathBuf>> 
     )?))
 }
 
-fn facts(arrival: &Arrival<'_>, place: &Place, path: Option<&PathBuf>) -> serde_json::Value {
+fn facts(
+    arrival: &Arrival<'_, ServiceMessage>,
+    place: &Place,
+    path: Option<&PathBuf>,
+) -> serde_json::Value {
     let head = arrival.head();
     let (media_type, given) = name::split(arrival.content().media_type());
     json!({

@@ -1,26 +1,24 @@
 //! relay-seal: makes a parcel of a service message.
 
-use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{ArgAction, Parser};
 use jiff::SignedDuration;
 
-use relaynet::asn1::{Buffer, pem};
+use relaynet::asn1::Buffer;
 use relaynet::cli::args::{
-    self, CertificateFile, CipherChoice, Common, IdentityKeyFile, Node, NodeDir, SessionKeyFile,
-    Talk,
+    CertificateFile, CipherChoice, Common, Node, NodeDir, SendingFiles, Talk,
 };
 use relaynet::cli::clock::Now;
 use relaynet::cli::exit::Usage;
-use relaynet::cli::files::{self, Form, Output};
+use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, inputs, name, report};
+use relaynet::node;
 use relaynet::node::config::parse_duration;
 use relaynet::node::peers::short_id;
-use relaynet::node::{self, Loose};
+use relaynet::pki::NodeId;
 use relaynet::ramf::{Kind, fields, limits};
 use relaynet::send::{self, Draft, Sent};
 
@@ -62,37 +60,13 @@ pub(crate) struct Args {
     #[command(flatten)]
     cipher: CipherChoice,
     #[command(flatten)]
-    output: Output,
-    /// Write each parcel into DIR, under a name of its own
-    #[arg(short, long, value_name = "DIR", conflicts_with = "output")]
-    directory: Option<PathBuf>,
-    /// Write PEM instead of binary
-    #[arg(long)]
-    armor: bool,
+    output: MessageOutput,
     #[command(flatten)]
     now: Now,
     #[command(flatten)]
-    identity: IdentityKeyFile,
-    /// Connection parameters of the recipient
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "identity_key",
-        conflicts_with = "to"
-    )]
-    params: Option<PathBuf>,
+    files: SendingFiles,
     #[command(flatten)]
     certificate: CertificateFile,
-    #[command(flatten)]
-    session: SessionKeyFile,
-    /// Store the session key to be answered under in FILE
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "params",
-        conflicts_with = "session_key"
-    )]
-    save_session_key: Option<PathBuf>,
     #[command(flatten)]
     talk: Talk,
 }
@@ -108,7 +82,9 @@ fn main() -> ExitCode {
 }
 
 fn seal(args: &Args) -> anyhow::Result<()> {
-    let node = open_node(args)?;
+    let node = args
+        .files
+        .open(&args.node, Some(&args.certificate), false)?;
     let peers = recipients(args, &node)?;
     let now = args.now.get(node.config())?;
     let media_type = media_type(args)?;
@@ -123,25 +99,24 @@ fn seal(args: &Args) -> anyhow::Result<()> {
         now,
     };
     check_ttl(draft.ttl)?;
-    let form = if args.armor {
-        Form::Text
-    } else {
-        Form::Binary("a parcel")
-    };
-    if args.directory.is_none() {
-        args.output.check(form)?;
-    }
+    args.output.check("a parcel")?;
     let path = args.file.clone().unwrap_or_else(|| PathBuf::from("-"));
     let content = inputs::read_content(&path, limits::MAX_EMITTED_PARCEL_LEN)?;
 
     let Some((last, others)) = peers.split_last() else {
         return Err(Usage("-t PEER is needed".to_owned()).into());
     };
-    // What goes into one output goes there at once or not at all; each file of a directory is whole.
+    let sender = node
+        .keyring()
+        .node()
+        .ok_or(node::Error::Needs("--identity-key"))?;
+    // A file gets its name when all is in it, and each file of a directory is whole; but what goes to
+    // standard output goes there at once or not at all.
+    let mut sink = args.output.open("a parcel")?;
     let mut parcels = Vec::new();
     let mut finish = |sent: Sent| {
-        if let Some(dir) = &args.directory {
-            return write_into(args, dir, &node, &sent);
+        if args.output.leaves_stdout() {
+            return put(&mut sink, sender, &sent);
         }
         parcels.push(sent);
         Ok(())
@@ -152,44 +127,18 @@ fn seal(args: &Args) -> anyhow::Result<()> {
         finish(seal_for(&node, peer, copy, &draft)?)?;
     }
     finish(seal_for(&node, last, content, &draft)?)?;
-    if args.directory.is_some() {
-        return Ok(());
+    for sent in &parcels {
+        put(&mut sink, sender, sent)?;
     }
-    let octets: Vec<Cow<'_, [u8]>> = parcels.iter().map(|sent| octets(args, sent)).collect();
-    args.output.write(
-        &octets.iter().map(Cow::as_ref).collect::<Vec<&[u8]>>(),
-        form,
-    )
+    sink.finish()
 }
 
-fn open_node(args: &Args) -> anyhow::Result<Node> {
-    let Some(params) = &args.params else {
-        if args.identity.is_given() || args.session.is_given() {
-            return Err(Usage(
-                "--params is needed beside --identity-key and --session-key".to_owned(),
-            )
-            .into());
-        }
-        return Ok(Node::Directory(args.node.open()?));
-    };
-    args.node.refuse("--params")?;
-    let identity = args
-        .identity
-        .read()?
-        .ok_or_else(|| Usage("--identity-key is needed".to_owned()))?;
-    let mut loose = Loose {
-        params: Some(args::read_params(params)?),
-        certificate: args.certificate.read(&identity)?,
-        identity: Some(identity),
-        save_session_key: args.save_session_key.clone(),
-        ..Loose::default()
-    };
-    loose.check_params().with_context(|| report::path(params))?;
-    args.session.put_into(&mut loose)?;
-    if args.session.is_given() && !loose.session_key_has_id {
-        return Err(Usage("--session-key-id is needed with this session key".to_owned()).into());
-    }
-    Ok(Node::Loose(Box::new(loose)))
+fn put(sink: &mut Sink, sender: NodeId, sent: &Sent) -> anyhow::Result<()> {
+    let name = sent.fields.file_name(sender, Kind::Parcel.word());
+    sink.put(Kind::Parcel, &name, sent.octets.as_slice())?;
+    // A parcel in a directory does not wait for those to others.
+    sink.settle()?;
+    Ok(())
 }
 
 /// Whom to seal for; with explicit files, the one that the parameters are of.
@@ -263,24 +212,4 @@ fn seal_for(node: &Node, peer: &str, content: Buffer, draft: &Draft<'_>) -> anyh
         ],
     );
     Ok(sent)
-}
-
-/// The octets of a parcel, in the form that is asked for.
-fn octets<'a>(args: &Args, sent: &'a Sent) -> Cow<'a, [u8]> {
-    if args.armor {
-        Cow::Owned(pem::encode(pem::PARCEL, sent.parcel.as_slice()).into_bytes())
-    } else {
-        Cow::Borrowed(sent.parcel.as_slice())
-    }
-}
-
-/// Writes a parcel under the name that its facts give it.
-fn write_into(args: &Args, dir: &Path, own: &Node, sent: &Sent) -> anyhow::Result<()> {
-    let sender = own
-        .keyring()
-        .node()
-        .ok_or(node::Error::Needs("--identity-key"))?;
-    let name = sent.fields.file_name(sender, Kind::Parcel.word());
-    files::write_into(dir, &name, &[&octets(args, sent)], args.output.force())?;
-    Ok(())
 }

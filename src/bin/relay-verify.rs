@@ -48,8 +48,8 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<()> {
     let judge = judge(args)?;
-    args.inputs.each(|object, place| {
-        let verdict = verify::object(object, &judge)?;
+    let verdict = |object| Ok(verify::object(object, &judge)?);
+    args.inputs.each(verdict, |place, verdict| {
         let label = place.label();
         if args.json {
             let mut line =
@@ -94,34 +94,27 @@ fn judge(args: &Args) -> anyhow::Result<Judge> {
             now,
         });
     }
-    let node = args.node.open_if_any()?;
-    let config = node.as_ref().map(relaynet::node::Directory::config);
     // Nothing of the node changes, so any time may be asked about.
     let now = args.clock.now(None)?;
-    let window = args.clock.window(now, config);
-    let mut trust = Trust::default();
-    let mut accepts_anybody = None;
-    if let Some(node) = &node {
-        trust.keys.push(node.public().clone());
-        for peer in node.peers()? {
-            trust.keys.push(node.identity_of(peer.id)?);
+    let chain = args.trust.chain()?;
+    let recipient = args.trust.recipient();
+    let Some(node) = args.node.open_if_any()? else {
+        if recipient.is_some() {
+            return Err(Usage("--recipient goes with --trust or a node".to_owned()).into());
         }
-        accepts_anybody = node.config().address().map(|_| node.id());
-    }
-    if args.trust.recipient().is_some() && node.is_none() {
-        return Err(Usage("--recipient goes with --trust or a node".to_owned()).into());
-    }
+        return Ok(Judge {
+            trust: Trust::default(),
+            stance: Stance::Courier,
+            chain,
+            recipient,
+            accepts_anybody: None,
+            window: args.clock.window(now, None),
+            now,
+        });
+    };
+    let window = args.clock.window(now, Some(node.config()));
     Ok(Judge {
-        trust,
-        stance: if node.is_some() {
-            Stance::Node
-        } else {
-            Stance::Courier
-        },
-        chain: args.trust.chain()?,
-        recipient: args.trust.recipient(),
-        accepts_anybody,
-        window,
-        now,
+        recipient,
+        ..Judge::of_node(&node, chain, window, now)?
     })
 }

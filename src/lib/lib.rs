@@ -11,8 +11,8 @@ pub mod session; // RS-003: session keys, agreement, and which key comes next
 pub mod ramf; // RS-001: the message format, its limits and its validation
 pub mod message; // RS-000: parcels, control messages, parameters, and streams of them
 pub mod node; // a node: its directory, or explicit files; peers, sessions, authorizations, replay memory
+pub mod verify; // judging objects without opening them
 pub mod send; // the order of effects when a message leaves: key, message
 pub mod receive; // the order of effects when one arrives: content, key, memory
-pub mod verify; // judging objects without opening them
 pub mod describe; // every object as text and JSON
 pub mod cli; // what the programs share: arguments, inputs, outputs, reports, exit statuses

@@ -1,45 +1,55 @@
-//! What happens when a parcel arrives, once and in this order: it is verified, admitted, known not
-//! to be a repetition, and decrypted; its content is stored by the caller; then the sender's session
-//! key is stored; then the parcel is remembered.
+//! What happens when a message arrives, once and in this order: it is verified, admitted, known not
+//! to be a repetition, and decrypted; what it holds is stored by the caller; then the sender's session
+//! key is stored; then the message is remembered.
 //!
 //! Each step may be repeated. A run that is killed on the way may cost a duplicate, never a loss.
+
+use std::ops::Range;
 
 use jiff::Timestamp;
 
 use crate::disk::Lock;
-use crate::message::{Object, Parcel, ServiceMessage};
+use crate::message::{
+    self, Cargo, CargoMessageSet, Cca, CollectionRequest, Item, Object, Parcel, ServiceMessage,
+};
 use crate::node::import::Options;
-use crate::node::{Directory, Error, Identity, Keyring, strangers};
-use crate::pki::Window;
-use crate::ramf::{Head, Valid};
+use crate::node::{Correspondent, Directory, Error, Identity, Keyring, strangers};
+use crate::pki::{NodeId, Window};
+use crate::ramf::{Head, Kind, SignedMessage, Valid, fields, limits};
 use crate::session::{self, KeyId, PublicSessionKey, Sealed};
+use crate::verify::{self, Judge};
 
 /// The media type under which an endpoint sends an authorization in a parcel.
 pub const AUTHORIZATION_TYPE: &str = "application/vnd+relaycorp.awala.pda-path";
 
-/// How a parcel is taken.
+/// How a message is taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
     /// The instants that dates are held against.
     pub window: Window,
     /// When it arrives.
     pub now: Timestamp,
-    /// Open a parcel that was received before.
+    /// Open a message that was received before.
     pub again: bool,
 }
 
-/// A parcel that was opened, and what is left to do about it. While it lives, no other run takes a
-/// parcel from the same sender.
-pub struct Arrival<'a> {
+/// A message that was opened, with `T` in it, and what is left to do about it. While it lives, no other
+/// run takes a message from the same sender.
+pub struct Arrival<'a, T> {
+    content: T,
+    due: Due<'a>,
+    _locks: Vec<Lock>,
+}
+
+/// What is left to do about a message whose content is where it belongs.
+pub struct Due<'a> {
     keyring: &'a dyn Keyring,
     head: Head,
-    content: ServiceMessage,
     originator: PublicSessionKey,
     used_key: KeyId,
     /// What to remember it by, unless it is remembered.
     identity: Option<Identity>,
     now: Timestamp,
-    _locks: Vec<Lock>,
 }
 
 /// Opens a parcel that is all of `octets`.
@@ -47,87 +57,163 @@ pub struct Arrival<'a> {
 /// # Errors
 /// When it is malformed, not valid now, not for this node, from somebody who is not authorized,
 /// received before, sealed to a key that is not known, or cannot be decrypted.
-pub fn open<'a>(
+pub fn parcel<'a>(
     keyring: &'a dyn Keyring,
     octets: Vec<u8>,
     terms: &Terms,
-) -> Result<Arrival<'a>, Error> {
-    let message = Parcel::parse(octets)?.into_message();
+) -> Result<Arrival<'a, ServiceMessage>, Error> {
+    let parcel = Parcel::parse(octets)?.into_message();
+    open(keyring, parcel, terms, ServiceMessage::parse_within)
+}
+
+/// Opens cargo that is all of `octets`.
+///
+/// # Errors
+/// As [`parcel`].
+pub fn cargo<'a>(
+    keyring: &'a dyn Keyring,
+    octets: Vec<u8>,
+    terms: &Terms,
+) -> Result<Arrival<'a, CargoMessageSet>, Error> {
+    let cargo = Cargo::parse(octets)?.into_message();
+    open(keyring, cargo, terms, CargoMessageSet::parse_within)
+}
+
+/// Opens a CCA that is all of `octets`, and checks that the authorization in it lets this node send
+/// cargo to whoever made it.
+///
+/// # Errors
+/// As [`parcel`]; and when the authorization is for another node, issued by another one, or not valid
+/// now.
+pub fn cca<'a>(
+    keyring: &'a dyn Keyring,
+    octets: Vec<u8>,
+    terms: &Terms,
+) -> Result<Arrival<'a, CollectionRequest>, Error> {
+    let cca = Cca::parse(octets)?.into_message();
+    let arrival = open(keyring, cca, terms, |octets, part| {
+        CollectionRequest::parse_within(&octets, part)
+    })
+    .map_err(|error| match error {
+        Error::Seen => Error::CcaUsed,
+        other => other,
+    })?;
+    let authorization = &arrival.content.authorization;
+    let issuer = &arrival.due.head.sender;
+    if Some(authorization.id()) != keyring.node()
+        || authorization.verify_signature(issuer.key()).is_err()
+    {
+        return Err(Error::ForeignCarrier);
+    }
+    authorization.check_dates(&terms.window)?;
+    Ok(arrival)
+}
+
+fn open<'a, T>(
+    keyring: &'a dyn Keyring,
+    message: SignedMessage,
+    terms: &Terms,
+    parse: impl Fn(Vec<u8>, Range<usize>) -> Result<T, message::Error>,
+) -> Result<Arrival<'a, T>, Error> {
     let valid = Valid::check(message, &terms.window)?;
-    let parcel = keyring.admit(valid, &terms.window)?;
-    let sender = parcel.message().sender();
+    let message = keyring.admit(valid, &terms.window)?;
+    let sender = message.message().sender();
     let locks = keyring.lock_peer(sender)?;
-    let identity = Identity::of(parcel.message());
+    let identity = Identity::of(message.message());
     let was_seen = keyring.is_seen(&identity)?;
     if was_seen && !terms.again {
         return Err(Error::Seen);
     }
-    let sealed = Sealed::parse(parcel.message().payload())?;
+    let sealed = Sealed::parse(message.message().payload())?;
     let used_key = sealed.recipient_key_id().clone();
     let keys = keyring.session_keys(sender, &used_key)?;
     if keys.is_empty() {
         return Err(Error::UnknownSessionKey(used_key));
     }
-    let (head, mut octets, payload) = parcel.into_message().into_payload();
+    let (head, mut octets, payload) = message.into_message().into_payload();
     let opened = sealed.open_in_place(&keys, &mut octets[payload.clone()])?;
     let plaintext = payload.start + opened.plaintext.start..payload.start + opened.plaintext.end;
-    let content = ServiceMessage::parse_within(octets, plaintext)
-        .map_err(|_| session::Error::Undecryptable)?;
+    let content = parse(octets, plaintext).map_err(|_| session::Error::Undecryptable)?;
     Ok(Arrival {
-        keyring,
-        head,
         content,
-        originator: opened.originator,
-        used_key,
-        identity: (!was_seen).then_some(identity),
-        now: terms.now,
+        due: Due {
+            keyring,
+            head,
+            originator: opened.originator,
+            used_key,
+            identity: (!was_seen).then_some(identity),
+            now: terms.now,
+        },
         _locks: locks,
     })
 }
 
-impl Arrival<'_> {
-    /// What the parcel says but its payload.
+impl<'a, T> Arrival<'a, T> {
+    /// What the message says but its payload.
     #[must_use]
     pub fn head(&self) -> &Head {
-        &self.head
+        &self.due.head
     }
 
-    /// What the parcel holds.
+    /// What the message holds.
     #[must_use]
-    pub fn content(&self) -> &ServiceMessage {
+    pub fn content(&self) -> &T {
         &self.content
     }
 
     /// What the sender is called here, if it has a name.
     #[must_use]
     pub fn peer_name(&self) -> Option<String> {
-        self.keyring.peer_name(self.head.sender.id())
-    }
-
-    /// Whether the content is for the node itself: a renewed or reverse authorization.
-    #[must_use]
-    pub fn is_authorization(&self) -> bool {
-        self.content.media_type() == AUTHORIZATION_TYPE
+        self.due.keyring.peer_name(self.due.head.sender.id())
     }
 
     /// Finishes what is to be done, once the content is where it belongs: stores the sender's session
-    /// key, then remembers the parcel.
+    /// key, then remembers the message.
     ///
     /// # Errors
-    /// When one cannot be stored; then the parcel can be opened again.
+    /// When one cannot be stored; then the message can be opened again.
     pub fn complete(self) -> Result<(), Error> {
-        let date = self.head.fields.date;
+        self.due.complete()
+    }
+
+    /// Lets go of the content and of the sender, and leaves what is to be done for later.
+    #[must_use]
+    pub fn into_due(self) -> Due<'a> {
+        self.due
+    }
+}
+
+impl Due<'_> {
+    /// Does what is left, as [`Arrival::complete`]; messages from the same sender may have been taken
+    /// since.
+    ///
+    /// # Errors
+    /// As [`Arrival::complete`].
+    pub fn complete_later(self) -> Result<(), Error> {
+        let _locks = self.keyring.lock_peer(self.head.sender.id())?;
+        self.complete()
+    }
+
+    fn complete(self) -> Result<(), Error> {
         self.keyring.advance_session(
             &self.head.sender,
             &self.originator,
             &self.used_key,
-            date,
+            self.head.fields.date,
             self.now,
         )?;
         match &self.identity {
             Some(identity) => self.keyring.remember(identity),
             None => Ok(()),
         }
+    }
+}
+
+impl Arrival<'_, ServiceMessage> {
+    /// Whether the content is for the node itself: a renewed or reverse authorization.
+    #[must_use]
+    pub fn is_authorization(&self) -> bool {
+        self.content.media_type() == AUTHORIZATION_TYPE
     }
 
     /// Imports the authorization that the parcel holds: only from the node that issued it, and only
@@ -139,21 +225,21 @@ impl Arrival<'_> {
     pub fn import_authorization(&self, node: &Directory, window: &Window) -> Result<(), Error> {
         match Object::parse(self.content.content())? {
             Object::PrivateEndpointConnectionParams(params)
-                if params.identity.id() == self.head.sender.id()
+                if params.identity.id() == self.due.head.sender.id()
                     && params.authorization.leaf.id() == node.id() => {}
             _ => return Err(Error::ForeignAuthorization),
         }
-        if node.peer(self.head.sender.id())?.is_none() {
-            if strangers::is_full(node.root(), self.now)? {
+        if node.peer(self.due.head.sender.id())?.is_none() {
+            if strangers::is_full(node.root(), self.due.now)? {
                 return Err(Error::Strangers);
             }
-            let date = self.head.fields.date;
+            let date = self.due.head.fields.date;
             strangers::store(
                 node.root(),
-                self.head.sender.id(),
-                &self.originator,
+                self.due.head.sender.id(),
+                &self.due.originator,
                 date,
-                self.now,
+                self.due.now,
             )?;
         }
         let options = Options {
@@ -162,10 +248,93 @@ impl Arrival<'_> {
             expected: None,
             vouched: true,
             one_way: false,
-            now: self.now,
+            now: self.due.now,
             window: *window,
         };
         node.import(self.content.content(), &options)?;
         Ok(())
     }
+}
+
+impl Arrival<'_, CollectionRequest> {
+    /// Everything that is needed to pack the cargo that the CCA asks for. It goes under the
+    /// authorization in it; the certificate of whoever made it lets a courier see that.
+    ///
+    /// # Errors
+    /// When the peer's session key cannot be read.
+    pub fn correspondent(&self) -> Result<Correspondent, Error> {
+        let id = self.due.head.sender.id();
+        Ok(Correspondent {
+            id,
+            name: self
+                .peer_name()
+                .unwrap_or_else(|| crate::node::peers::short_id(id)),
+            address: None,
+            session_key: self.due.keyring.newest_session_key(
+                id,
+                &self.due.originator,
+                self.due.head.fields.date,
+            )?,
+            certificates: vec![
+                self.content.authorization.clone(),
+                self.due.head.sender.clone(),
+            ],
+        })
+    }
+}
+
+/// A message of cargo that may be handed on.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// What kind of message it is.
+    pub kind: Kind,
+    /// Who sent it; of an acknowledgement, who sent the parcel.
+    pub sender: NodeId,
+    /// Whom it is for; of an acknowledgement, whom the parcel is for.
+    pub recipient: NodeId,
+    /// Its id; of an acknowledgement, the parcel's. Rotations have none.
+    pub id: Option<String>,
+    /// When its life ends, if it has an end of its own.
+    pub expiry: Option<Timestamp>,
+    /// The name of a file for it.
+    pub file_name: String,
+}
+
+/// Verifies a message of cargo on its own. Parcels have to be valid and authorized as `judge` sees it;
+/// a rotation has to be signed by the gateway that sent the cargo, for the node that it is for.
+///
+/// # Errors
+/// When it is malformed, of a kind that cargo does not hold, or one of these is not so.
+pub fn item(octets: &[u8], cargo: &Head, judge: &Judge) -> Result<Unpacked, Error> {
+    fields::check_len("message", octets.len(), limits::MAX_ITEM_LEN)?;
+    let item = verify::transport(Item::parse(octets.to_vec())?, judge)?;
+    if let Item::Rotation(rotation) = &item {
+        let leaf = &rotation.path.leaf;
+        if leaf.id() != cargo.fields.recipient {
+            return Err(Error::ForAnotherNode(leaf.id()));
+        }
+        if leaf.verify_signature(cargo.sender.key()).is_err() {
+            return Err(Error::ForeignRotation);
+        }
+    }
+    let file_name = item.file_name(octets);
+    let (sender, recipient, id) = match &item {
+        Item::Pca(pca) => (pca.sender, pca.recipient, Some(pca.parcel_id.clone())),
+        Item::Rotation(rotation) => (cargo.sender.id(), rotation.path.leaf.id(), None),
+        Item::Parcel(_) | Item::Cargo(_) | Item::Cca(_) => match item.message() {
+            Some(message) => {
+                let fields = message.fields();
+                (message.sender(), fields.recipient, Some(fields.id.clone()))
+            }
+            None => return Err(message::Error::Unknown.into()),
+        },
+    };
+    Ok(Unpacked {
+        kind: item.kind(),
+        sender,
+        recipient,
+        id,
+        expiry: item.expiry(),
+        file_name,
+    })
 }

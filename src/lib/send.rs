@@ -6,14 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::asn1::Buffer;
 use crate::cms::enveloped_data::Cipher;
 use crate::crypto::random;
-use crate::message::service_message;
-use crate::node::{Error, Keyring};
-use crate::pki::Certificate;
+use crate::message::{CollectionRequest, message_set, service_message};
+use crate::node::certificates::MIN_LIFE;
+use crate::node::{Correspondent, Error, Keyring};
+use crate::pki::{Certificate, IdentityKey};
 use crate::ramf::{Fields, Kind, SignedMessage, fields, limits};
-use crate::session::agreement;
-
-/// The least life that the certificates of a message must have left.
-const MIN_LIFE: SignedDuration = SignedDuration::from_hours(24);
+use crate::session::{PrivateSessionKey, agreement};
 
 /// What the sender decides about a parcel.
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +28,11 @@ pub struct Draft<'a> {
     pub now: Timestamp,
 }
 
-/// A parcel that may leave.
+/// A message that may leave.
 #[derive(Debug)]
 pub struct Sent {
-    /// The parcel.
-    pub parcel: Buffer,
+    /// The message.
+    pub octets: Buffer,
     /// Its fields.
     pub fields: Fields,
     /// The earlier end that its life was cut to: its certificates do not last longer.
@@ -55,55 +53,159 @@ pub fn parcel(
     fields::check_len("content", buffer.len(), limits::MAX_EMITTED_PARCEL_LEN)?;
     let peer = keyring.correspondent(peer, draft.now)?;
     let _locks = keyring.lock_peer(peer.id)?;
-    let signer = peer
-        .certificates
-        .first()
-        .ok_or_else(|| Error::NotAuthorized(peer.name.clone()))?;
+    service_message::wrap(&mut buffer, draft.media_type)?;
+    let sealer = Sealer::new(keyring, peer, Kind::Parcel, draft.cipher, draft.now)?;
+    let sent = sealer.seal(buffer, draft.id, sealer.date() + draft.ttl)?;
+    fields::check_len("parcel", sent.octets.len(), limits::MAX_EMITTED_PARCEL_LEN)?;
+    Ok(sent)
+}
 
-    let now = whole_seconds(draft.now);
-    let end = peer
-        .certificates
-        .iter()
-        .map(Certificate::not_after)
-        .min()
-        .unwrap_or(now);
-    if end < now + MIN_LIFE {
+/// Makes a CCA: the gateway that certified this node may give couriers cargo for it, for `valid_for`.
+///
+/// # Errors
+/// When that gateway did not certify this node, or a key or certificate cannot be made or stored.
+pub fn cca(
+    keyring: &dyn Keyring,
+    gateway: &str,
+    valid_for: SignedDuration,
+    cipher: Cipher,
+    now: Timestamp,
+) -> Result<Sent, Error> {
+    let gateway = keyring.registrar(gateway, now)?;
+    let _locks = keyring.lock_peer(gateway.id)?;
+    check_life(&gateway, now)?;
+    let authorization = keyring.authorize_carrier(gateway.id, now, valid_for)?;
+    let end = authorization.not_after();
+    let request = CollectionRequest { authorization };
+    let sealer = Sealer::new(keyring, gateway, Kind::Cca, cipher, now)?;
+    sealer.seal(request.to_buffer(), None, end)
+}
+
+/// Puts what makes it a set of messages around those in `buffer`, and makes cargo of it. Its life ends
+/// with that of the last message in it.
+///
+/// # Errors
+/// When there are no random octets, or the cargo would be larger than deployed gateways carry.
+pub fn cargo(sealer: &Sealer, mut buffer: Buffer, expiry: Timestamp) -> Result<Sent, Error> {
+    message_set::wrap(&mut buffer);
+    let longest = sealer.date() + SignedDuration::from_secs(i64::from(limits::MAX_TTL));
+    sealer.seal(buffer, None, expiry.min(longest))
+}
+
+/// What messages to one peer have in common. The session key that they carry is stored when there is
+/// one of these; whoever makes it has locked the peer until then.
+pub struct Sealer {
+    peer: Correspondent,
+    kind: Kind,
+    cipher: Cipher,
+    date: Timestamp,
+    end: Timestamp,
+    identity: IdentityKey,
+    originator: PrivateSessionKey,
+}
+
+impl Sealer {
+    /// Prepares to seal messages of this kind for this peer.
+    ///
+    /// # Errors
+    /// When the certificates to be sent under end too soon, or a key cannot be made, read or stored.
+    pub fn new(
+        keyring: &dyn Keyring,
+        peer: Correspondent,
+        kind: Kind,
+        cipher: Cipher,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let end = check_life(&peer, now)?;
+        let signer = peer
+            .certificates
+            .first()
+            .ok_or_else(|| Error::NotAuthorized(peer.name.clone()))?;
+        let backdated = match kind {
+            Kind::Cargo => limits::CARGO_BACKDATED,
+            Kind::Cca => limits::CCA_BACKDATED,
+            _ => limits::PARCEL_BACKDATED,
+        };
+        let date = (whole_seconds(now) - backdated).max(signer.not_before());
+        let originator = keyring.originator_key(peer.id, peer.session_key.curve(), date)?;
+        let identity = keyring.identity()?;
+        Ok(Self {
+            peer,
+            kind,
+            cipher,
+            date,
+            end,
+            identity,
+            originator,
+        })
+    }
+
+    /// The date that the messages bear.
+    #[must_use]
+    pub fn date(&self) -> Timestamp {
+        self.date
+    }
+
+    /// When the first of the certificates that the messages are sent under ends.
+    #[must_use]
+    pub fn end(&self) -> Timestamp {
+        self.end
+    }
+
+    /// Whom the messages are for.
+    #[must_use]
+    pub fn peer(&self) -> &Correspondent {
+        &self.peer
+    }
+
+    /// Who sends the messages.
+    #[must_use]
+    pub fn sender(&self) -> crate::pki::NodeId {
+        self.identity.id()
+    }
+
+    fn seal(&self, mut buffer: Buffer, id: Option<&str>, expiry: Timestamp) -> Result<Sent, Error> {
+        let lives_until = expiry.min(self.end);
+        let life = lives_until.duration_since(self.date).as_secs();
+        let fields = Fields {
+            recipient: self.peer.id,
+            address: self.peer.address.clone(),
+            id: match id {
+                Some(id) => id.to_owned(),
+                None => uuid4()?,
+            },
+            date: self.date,
+            ttl: u32::try_from(life.max(0)).unwrap_or(limits::MAX_TTL),
+        };
+        agreement::seal(
+            &mut buffer,
+            self.cipher,
+            &self.peer.session_key,
+            &self.originator,
+        )?;
+        let certificates: Vec<&Certificate> = self.peer.certificates.iter().collect();
+        let octets =
+            SignedMessage::sign(buffer, self.kind, &fields, &self.identity, &certificates)?;
+        fields::check_len("message", octets.len(), limits::MAX_EMITTED_MESSAGE_LEN)?;
+        Ok(Sent {
+            octets,
+            fields,
+            cut_to: (lives_until < expiry).then_some(lives_until),
+        })
+    }
+}
+
+/// The end of the certificates to be sent under, which have a day left at least.
+fn check_life(peer: &Correspondent, now: Timestamp) -> Result<Timestamp, Error> {
+    let ends = peer.certificates.iter().map(Certificate::not_after);
+    let end = ends.min().unwrap_or(now);
+    if end < whole_seconds(now) + MIN_LIFE {
         return Err(Error::AuthorizationExpired {
-            peer: peer.name,
+            peer: peer.name.clone(),
             at: end,
         });
     }
-    let date = (now - limits::PARCEL_BACKDATED).max(signer.not_before());
-    let expiry = (date + draft.ttl).min(end);
-    let fields = Fields {
-        recipient: peer.id,
-        address: peer.address,
-        id: match draft.id {
-            Some(id) => id.to_owned(),
-            None => uuid4()?,
-        },
-        date,
-        ttl: u32::try_from(expiry.duration_since(date).as_secs()).unwrap_or(limits::MAX_TTL),
-    };
-
-    service_message::wrap(&mut buffer, draft.media_type)?;
-    let originator = keyring.originator_key(peer.id, peer.session_key.curve(), date)?;
-    agreement::seal(&mut buffer, draft.cipher, &peer.session_key, &originator)?;
-    let certificates: Vec<&Certificate> = peer.certificates.iter().collect();
-    let parcel = SignedMessage::sign(
-        buffer,
-        Kind::Parcel,
-        &fields,
-        &keyring.identity()?,
-        &certificates,
-    )?;
-    fields::check_len("parcel", parcel.len(), limits::MAX_EMITTED_PARCEL_LEN)?;
-    let cut_to = (expiry < date + draft.ttl).then_some(expiry);
-    Ok(Sent {
-        parcel,
-        fields,
-        cut_to,
-    })
+    Ok(end)
 }
 
 /// Dates on the wire have whole seconds.

@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
-use crate::message::{CertificationPath, Error, Item, Object, Registration};
+use crate::message::{Error, Item, Object, Parcel, Registration, Rotation};
+use crate::node::{self, Directory};
 use crate::pki::{self, Certificate, NodeId, PublicKey, Trust, Window, issuance, path};
 use crate::ramf::{self, Authorization, Kind, SignedMessage, Valid};
 
@@ -27,6 +28,33 @@ pub struct Judge {
     pub window: Window,
     /// The time, for what allows no drift.
     pub now: Timestamp,
+}
+
+impl Judge {
+    /// What a node holds against objects that pass it: it trusts its own key and those of its peers.
+    ///
+    /// # Errors
+    /// When what it knows of a peer cannot be read.
+    pub fn of_node(
+        node: &Directory,
+        chain: Vec<Certificate>,
+        window: Window,
+        now: Timestamp,
+    ) -> Result<Self, node::Error> {
+        let mut trust = Trust::key(node.public().clone());
+        for peer in node.peers()? {
+            trust.keys.push(node.identity_of(peer.id)?);
+        }
+        Ok(Self {
+            trust,
+            stance: Stance::Node,
+            chain,
+            recipient: None,
+            accepts_anybody: node.config().address().map(|_| node.id()),
+            window,
+            now,
+        })
+    }
 }
 
 /// As what an object is judged.
@@ -144,7 +172,7 @@ pub fn object(object: Object, judge: &Judge) -> Result<Verdict, Error> {
                 // It is not signed: it counts with the cargo that brings it.
                 ..Verdict::new(Kind::Pca.word())
             }),
-            Item::Rotation(rotation) => rotation_verdict(&rotation.path, judge),
+            Item::Rotation(rotation) => rotation_verdict(&rotation, judge),
             item => match item.into_message() {
                 Some(message) => message_verdict(message, judge),
                 None => Err(Error::Unknown),
@@ -205,39 +233,68 @@ fn message_verdict(message: SignedMessage, judge: &Judge) -> Result<Verdict, Err
     }
     warn_of_long_life(certificate, &mut verdict.warnings);
 
-    if judge.accepts_anybody == Some(fields.recipient) {
-        verdict.authorized = Authorized::Yes;
-        return Ok(verdict);
+    let (authorized, path) = authorization(&valid, judge)?;
+    if matches!(authorized, Authorized::NotShown) {
+        verdict
+            .warnings
+            .push("nothing shows that the recipient authorized its sender".to_owned());
     }
-    let unauthorized = || ramf::Error::Unauthorized {
-        sender: certificate.id(),
-    };
+    verdict.authorized = authorized;
+    verdict.path = path;
+    Ok(verdict)
+}
+
+/// Whether the sender of a message is authorized, and by which path.
+fn authorization(valid: &Valid, judge: &Judge) -> Result<(Authorized, Vec<NodeId>), Error> {
+    let message = valid.message();
+    if judge.accepts_anybody == Some(message.fields().recipient) {
+        return Ok((Authorized::Yes, Vec::new()));
+    }
+    let sender = message.sender();
+    let refused = |error: ramf::Error| Ok((Authorized::No(error.into()), Vec::new()));
     match valid.authorization_path(&judge.trust, &judge.chain, &judge.window) {
-        Ok(nodes) => {
-            verdict.authorized = Authorized::Yes;
-            verdict.path = nodes;
-        }
+        Ok(nodes) => Ok((Authorized::Yes, nodes)),
         Err(error) if judge.stance == Stance::Strict => match error {
-            error @ ramf::Error::Unauthorized { .. } => {
-                verdict.authorized = Authorized::No(error.into());
-            }
-            dates => return Err(dates.into()),
+            error @ ramf::Error::Unauthorized { .. } => refused(error),
+            dates => Err(dates.into()),
         },
-        Err(_) => match valid.authorization(&judge.window) {
+        Err(_) => match valid.authorization(&judge.trust, &judge.window) {
             Authorization::Shown
                 if judge.stance == Stance::Courier || message.kind() == Kind::Parcel =>
             {
-                verdict.authorized = Authorized::Yes;
+                Ok((Authorized::Yes, Vec::new()))
             }
-            Authorization::Refuted => verdict.authorized = Authorized::No(unauthorized().into()),
+            Authorization::Refuted => refused(ramf::Error::Unauthorized { sender }),
             Authorization::Shown | Authorization::NotShown => {
-                verdict
-                    .warnings
-                    .push("nothing shows that the recipient authorized its sender".to_owned());
+                Ok((Authorized::NotShown, Vec::new()))
             }
         },
     }
-    Ok(verdict)
+}
+
+/// Judges a message that is to be carried in cargo, as whoever packs or unpacks it has to: a parcel
+/// must be valid and its sender not refuted, a rotation signed by its issuer. An acknowledgement has
+/// nothing that could be verified: it counts with the cargo that brings it.
+///
+/// # Errors
+/// When one of these is not so, or the message is cargo or a CCA, which nothing carries in cargo.
+pub fn transport(item: Item, judge: &Judge) -> Result<Item, Error> {
+    match item {
+        Item::Parcel(parcel) => {
+            let valid = Valid::check(parcel.into_message(), &judge.window)?;
+            match authorization(&valid, judge)? {
+                (Authorized::No(error), _) => Err(error),
+                _ => Ok(Item::Parcel(Parcel::try_from(valid.into_message())?)),
+            }
+        }
+        Item::Rotation(rotation) => {
+            rotation.verify()?;
+            rotation.path.leaf.check_dates(&judge.window)?;
+            Ok(Item::Rotation(rotation))
+        }
+        Item::Pca(_) => Ok(item),
+        Item::Cargo(_) | Item::Cca(_) => Err(Error::NotInCargo(item.kind())),
+    }
 }
 
 fn certificates_verdict(
@@ -285,15 +342,9 @@ fn certificates_verdict(
     }
 }
 
-fn rotation_verdict(path: &CertificationPath, judge: &Judge) -> Result<Verdict, Error> {
-    let issuer = path
-        .authorities
-        .iter()
-        .find(|issuer| path.leaf.names_as_issuer(issuer));
-    let issuer = issuer.ok_or(Error::Signature("rotation"))?;
-    path.leaf
-        .verify_signature(issuer.key())
-        .map_err(|_| Error::Signature("rotation"))?;
+fn rotation_verdict(rotation: &Rotation, judge: &Judge) -> Result<Verdict, Error> {
+    let issuer = rotation.verify()?;
+    let path = &rotation.path;
     path.leaf.check_dates(&judge.window)?;
     let is_trusted = trusts(judge, issuer.key());
     Ok(Verdict {

@@ -22,6 +22,13 @@ pub const PARCEL: &str = "RELAYNET PARCEL";
 /// Connection parameters, of a private endpoint or a node on the Internet.
 pub const CONNECTION_PARAMETERS: &str = "RELAYNET CONNECTION PARAMETERS";
 
+/// A registration (PNR).
+pub const REGISTRATION: &str = "RELAYNET REGISTRATION";
+/// A gateway's promise to register a node (PNRA).
+pub const REGISTRATION_AUTHORIZATION: &str = "RELAYNET REGISTRATION AUTHORIZATION";
+/// A node's request to be registered (PNRR).
+pub const REGISTRATION_REQUEST: &str = "RELAYNET REGISTRATION REQUEST";
+
 /// One block, and the text above it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Block<'a> {

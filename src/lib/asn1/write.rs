@@ -79,7 +79,8 @@ impl Buffer {
 }
 
 /// Identifier and length octets for `len` octets of content.
-fn header(tag: u8, len: usize) -> Vec<u8> {
+#[must_use]
+pub fn header(tag: u8, len: usize) -> Vec<u8> {
     let digits = len.to_be_bytes();
     let digits = &digits[digits
         .iter()

@@ -4,19 +4,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use jiff::Timestamp;
 
 use super::exit::Usage;
+use super::inputs;
 use super::report::{self, Verbosity};
 use crate::asn1::pem;
 use crate::cms::enveloped_data::Cipher;
 use crate::crypto::Secret;
 use crate::disk::{Role, files};
-use crate::message::{CertificationPath, Object};
+use crate::message::{self, CertificationPath, Object};
 use crate::node::loose::{Params, ReadSessionKey};
 use crate::node::{self, Directory, Keyring, Loose, certificates, key_file};
-use crate::pki::{IdentityKey, NodeId, Trust};
+use crate::pki::{IdentityKey, NodeId, PublicKey, Trust, Window};
 use crate::ramf::limits;
 use crate::session::{KeyId, PrivateSessionKey};
+use crate::verify::{Judge, Stance};
 
 /// The longest file with keys, certificates or parameters, in octets.
 pub const MAX_PARAMS_LEN: usize = 256 * 1024;
@@ -267,6 +270,139 @@ impl CertificateFile {
     }
 }
 
+/// What a program that seals needs where no node directory is read.
+#[derive(Debug, clap::Args)]
+pub struct SendingFiles {
+    #[command(flatten)]
+    pub(crate) identity: IdentityKeyFile,
+    /// How to reach the recipient: connection parameters, or for cargo a registration
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "identity_key",
+        conflicts_with = "to"
+    )]
+    params: Option<PathBuf>,
+    #[command(flatten)]
+    session: SessionKeyFile,
+    /// Store the session key to be answered under in FILE
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "params",
+        conflicts_with = "session_key"
+    )]
+    save_session_key: Option<PathBuf>,
+}
+
+impl SendingFiles {
+    /// The node that the files make up, or the node directory where there are none. Without parameters
+    /// the recipient has to be known in another way (`knows_recipient`).
+    ///
+    /// # Errors
+    /// When a file that is needed is missing, cannot be read, or was made for another node.
+    pub fn open(
+        &self,
+        node: &NodeDir,
+        certificate: Option<&CertificateFile>,
+        knows_recipient: bool,
+    ) -> anyhow::Result<Node> {
+        if !self.identity.is_given() && !self.session.is_given() && self.params.is_none() {
+            return Ok(Node::Directory(node.open()?));
+        }
+        if self.params.is_none() && !knows_recipient {
+            return Err(Usage(
+                "--params is needed beside --identity-key and --session-key".to_owned(),
+            )
+            .into());
+        }
+        node.refuse(match self.params {
+            Some(_) => "--params",
+            None => "--identity-key",
+        })?;
+        let identity = self
+            .identity
+            .read()?
+            .ok_or_else(|| Usage("--identity-key is needed".to_owned()))?;
+        let own = IdentityKey::from_pkcs8(identity.as_bytes())?;
+        let mut loose = Loose {
+            params: match &self.params {
+                Some(params) => Some(read_params(params)?),
+                None => None,
+            },
+            certificate: match certificate {
+                Some(certificate) => certificate.read(&identity)?,
+                None => None,
+            },
+            identity: Some(identity),
+            save_session_key: self.save_session_key.clone(),
+            trust: Trust::key(own.public().clone()),
+            ..Loose::default()
+        };
+        if let Some(params) = &self.params {
+            loose.check_params().with_context(|| report::path(params))?;
+        }
+        self.session.put_into(&mut loose)?;
+        if self.session.is_given() && !loose.session_key_has_id && self.params.is_some() {
+            return Err(
+                Usage("--session-key-id is needed with this session key".to_owned()).into(),
+            );
+        }
+        Ok(Node::Loose(Box::new(loose)))
+    }
+}
+
+/// What a program that opens needs where no node directory is read.
+#[derive(Debug, clap::Args)]
+pub struct OpeningFiles {
+    #[command(flatten)]
+    identity: IdentityKeyFile,
+    #[command(flatten)]
+    session: SessionKeyFile,
+    #[command(flatten)]
+    trust: TrustFiles,
+    /// Open messages whoever sent them
+    #[arg(long, conflicts_with = "trust")]
+    any_sender: bool,
+}
+
+impl OpeningFiles {
+    /// The node that the files make up, or the node directory where there are none.
+    ///
+    /// # Errors
+    /// When a file that is needed is missing or cannot be read.
+    pub fn open(&self, node: &NodeDir) -> anyhow::Result<Node> {
+        if !(self.identity.is_given()
+            || self.session.is_given()
+            || self.trust.is_given()
+            || self.any_sender)
+        {
+            if self.trust.has_more() {
+                return Err(Usage(
+                    "--chain and --recipient go with --trust or --any-sender".to_owned(),
+                )
+                .into());
+            }
+            return Ok(Node::Directory(node.open()?));
+        }
+        node.refuse("--identity-key, --session-key, --trust and --any-sender")?;
+        if !self.session.is_given() {
+            return Err(Usage("--session-key is needed".to_owned()).into());
+        }
+        if !self.trust.is_given() && !self.any_sender {
+            return Err(Usage("--trust or --any-sender is needed".to_owned()).into());
+        }
+        let mut loose = Loose {
+            identity: self.identity.read()?,
+            any_sender: self.any_sender,
+            ..Loose::default()
+        };
+        self.session.put_into(&mut loose)?;
+        self.trust.put_into(&mut loose)?;
+        Ok(Node::Loose(Box::new(loose)))
+    }
+}
+
 /// `--cipher`.
 #[derive(Debug, clap::Args)]
 pub struct CipherChoice {
@@ -402,6 +538,7 @@ pub fn read_params(path: &Path) -> anyhow::Result<Params> {
     match read_object(path)? {
         Object::NodeConnectionParams(params) => Ok(Params::Internet(params)),
         Object::PrivateEndpointConnectionParams(params) => Ok(Params::Private(params)),
+        Object::Registration(registration) => Ok(Params::Registration(registration)),
         other => {
             let text = format!(
                 "{}: connection parameters needed, not a {}",
@@ -410,6 +547,39 @@ pub fn read_params(path: &Path) -> anyhow::Result<Params> {
             );
             Err(Usage(text).into())
         }
+    }
+}
+
+/// The identity key of a peer: a known one's, or that in a file or on standard input.
+///
+/// # Errors
+/// When it is neither a known peer nor an object with such a key.
+pub fn peer_key(peer: Option<&Path>, node: Option<&Directory>) -> anyhow::Result<PublicKey> {
+    let path = peer.unwrap_or(Path::new("-"));
+    if let (Some(node), Some(text)) = (node, path.to_str())
+        && text != "-"
+        && !path.metadata().is_ok_and(|meta| !meta.is_dir())
+    {
+        match node.find_peer(text) {
+            Ok(peer) => return Ok(node.identity_of(peer.id)?),
+            // A directory is no peer, but something that cannot be read.
+            Err(node::Error::UnknownPeer(_)) if path.exists() => {}
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("{}: neither a file nor a peer", report::path(path)));
+            }
+        }
+    }
+    let octets = inputs::read_whole(path)?;
+    let name = || report::path(path);
+    let object = Object::parse(&octets).with_context(name)?;
+    match object.identity_key() {
+        Some(key) => Ok(key.clone()),
+        None => Err(message::Error::Lacks {
+            object: object.word(),
+            what: "identity key",
+        })
+        .with_context(name),
     }
 }
 
@@ -437,6 +607,26 @@ impl Node {
         match self {
             Self::Directory(directory) => Some(directory),
             Self::Loose(_) => None,
+        }
+    }
+
+    /// What is held against messages that pass: as a node knows its peers, or as a courier who trusts
+    /// what the files say.
+    ///
+    /// # Errors
+    /// When what the node knows of a peer cannot be read.
+    pub fn judge(&self, window: Window, now: Timestamp) -> Result<Judge, node::Error> {
+        match self {
+            Self::Directory(directory) => Judge::of_node(directory, Vec::new(), window, now),
+            Self::Loose(loose) => Ok(Judge {
+                trust: loose.trust_anew(),
+                stance: Stance::Courier,
+                chain: loose.chain.clone(),
+                recipient: None,
+                accepts_anybody: None,
+                window,
+                now,
+            }),
         }
     }
 

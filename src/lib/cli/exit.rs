@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
 use crate::{asn1, cms, message, node, pki, ramf, session};
@@ -95,6 +96,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     if cause.is::<Usage>() || cause.is::<ForTerminal>() {
         return Some(Status::USAGE);
     }
+    if cause.is::<Changed>() {
+        return Some(Status::TEMP_FAIL);
+    }
     if cause.is::<Empty>() {
         return Some(Status::NO_INPUT);
     }
@@ -174,20 +178,30 @@ fn of_node(error: &node::Error) -> Status {
         | E::Config { .. }
         | E::Damaged { .. }
         | E::TestClock => Status::CONFIG,
-        E::Setting { .. } | E::PeerName(_) | E::Needs(_) => Status::USAGE,
+        E::Setting { .. } | E::PeerName(_) | E::Needs(_) | E::NotAGateway(_) => Status::USAGE,
         E::UnknownPeer(_)
         | E::AmbiguousPeer(_)
         | E::NoSessionKey(_)
         | E::UnknownSessionKey(_)
-        | E::ForAnotherNode(_) => Status::NO_USER,
+        | E::ForAnotherNode(_)
+        | E::OtherCollector(_) => Status::NO_USER,
         E::NodeExists(_) | E::NameTaken { .. } | E::NamedAlready(_) | E::Pinned(_) => {
             Status::CANT_CREATE
         }
-        E::NotAuthorized(_) | E::ForeignAuthorization => Status::NO_PERMISSION,
-        E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. } => Status::EXPIRED,
+        E::NotAuthorized(_)
+        | E::NotRegistered(_)
+        | E::NotCarrier(_)
+        | E::ForeignAuthorization
+        | E::ForeignCarrier
+        | E::ForeignRotation
+        | E::ForeignPromise => Status::NO_PERMISSION,
+        E::AuthorizationExpired { .. }
+        | E::SessionKeyExpired { .. }
+        | E::RegistrationExpired { .. }
+        | E::PromiseExpired(_) => Status::EXPIRED,
         E::AuthorizationEarly { .. } => Status::EARLY,
         E::Strangers => Status::TEMP_FAIL,
-        E::Seen => Status::SEEN,
+        E::Seen | E::CcaUsed => Status::SEEN,
         E::Import(_) | E::Expectation { .. } | E::NotImportable(_) | E::Asn1(_) => Status::DATA,
         E::Disk(error)
         | E::SaveSessionKey { cause: error, .. }
@@ -212,6 +226,7 @@ fn of_message(error: &message::Error) -> Status {
         | message::Error::Pem
         | message::Error::NotAMessage(_)
         | message::Error::NotReadYet(_)
+        | message::Error::NotInCargo(_)
         | message::Error::NotVerifiable(_)
         | message::Error::Lacks { .. }
         | message::Error::Signature(_) => Status::DATA,
@@ -313,8 +328,18 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(E::NotAuthorized(_)) => {
             "send them what relay-export prints, and import what their relay-authorize makes of it"
         }
+        Some(E::NotRegistered(_)) => {
+            "send it what relay-export prints, and import what its relay-register makes of it"
+        }
+        Some(E::NotCarrier(_)) => {
+            "register with it (relay-register), answer its CCA (--cca), or let it authorize this gateway (relay-authorize)"
+        }
+        Some(E::NotAGateway(_)) => "relay-keygen --type gateway makes a gateway",
         Some(E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. }) => {
             "ask them for new connection parameters (relay-authorize), and import those"
+        }
+        Some(E::RegistrationExpired { .. }) => {
+            "let it register this node anew (relay-register), and import that"
         }
         Some(E::AuthorizationEarly { .. }) => "check this clock",
         Some(E::NoSessionKey(_)) => "import connection parameters of theirs",
@@ -322,6 +347,7 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
             "it was deleted, or is another node's: let the sender relay-import --replace new connection parameters"
         }
         Some(E::Seen) => "--again opens it once more, while its session key exists",
+        Some(E::CcaUsed) => "each is good for one answer: ask the gateway for a new one",
         Some(E::Pinned(_)) => "--replace takes it all the same; first make sure that it is genuine",
         Some(E::Expectation { .. }) => {
             "the file was damaged or exchanged on its way: get it again, over an authentic channel"

@@ -11,8 +11,9 @@ use super::exit::{self, Empty, Reported, Status, Usage};
 use super::report;
 use crate::asn1::{Buffer, pem};
 use crate::describe;
-use crate::disk::{self, Role, files};
+use crate::disk::{self, Role, files, tree};
 use crate::message::Object;
+use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::stream::{Stream, StreamError};
 use crate::ramf::{Kind, fields, limits};
 
@@ -22,12 +23,8 @@ pub struct Inputs {
     /// Files to read; - is standard input, as is none
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Accept an input without a single octet
-    #[arg(long)]
-    allow_empty: bool,
-    /// Write a line of JSON for each message to this file descriptor
-    #[arg(long, value_name = "N")]
-    status_fd: Option<u32>,
+    #[command(flatten)]
+    terms: Terms,
 }
 
 /// Streams whose inputs may also be single objects without a format signature.
@@ -69,40 +66,99 @@ impl Place {
 }
 
 /// An input, whatever it is; boxed, so that each kind reads into memory that was not cleared before.
-type Source = Box<dyn Read>;
+type Source = Box<dyn Read + Send>;
+
+/// Streams whose inputs may also be directories, in which every file is read.
+#[derive(Debug, clap::Args)]
+pub struct Trees {
+    /// Files to read, and directories with files; - is standard input, as is none
+    #[arg(value_name = "FILE|DIR")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+/// What goes with streams.
+#[derive(Debug, clap::Args)]
+pub struct Terms {
+    /// Accept an input without a single octet
+    #[arg(long)]
+    allow_empty: bool,
+    /// Write a line of JSON for each message to this file descriptor
+    #[arg(long, value_name = "N")]
+    status_fd: Option<u32>,
+}
 
 /// The messages of all inputs, one by one, and how the program fared with them.
 pub struct Messages {
+    reader: Reader,
+    outcome: Outcome,
+}
+
+/// What is read, one by one.
+struct Reader {
     pending: std::vec::IntoIter<PathBuf>,
-    current: Option<(String, usize, Stream<Source>)>,
-    /// Whether an input may be a single object.
-    takes_objects: bool,
+    /// The directory that is being walked.
+    walk: Option<tree::Walk>,
+    current: Option<Current>,
+    takes: Takes,
     allow_empty: bool,
+}
+
+/// What an input may be beside a stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Streams,
+    /// A single object.
+    Objects,
+    /// A directory.
+    Trees,
+}
+
+/// The input that is being read.
+struct Current {
+    input: String,
+    /// The file and its length, if it is a regular one.
+    file: Option<(PathBuf, u64)>,
+    taken: usize,
+    stream: Stream<Source>,
+}
+
+/// Something that was read, or was to be.
+struct Taken {
+    place: Place,
+    octets: anyhow::Result<Vec<u8>>,
+    /// The file that holds these octets and no more.
+    file: Option<PathBuf>,
+}
+
+/// How the program fared with the messages.
+struct Outcome {
     status_lines: Option<File>,
     taken: usize,
     failures: Vec<Status>,
 }
 
-impl Inputs {
-    /// Whether more than one input is named.
-    #[must_use]
-    pub fn are_several(&self) -> bool {
-        self.files.len() > 1
-    }
+/// A message that was prepared on some core.
+pub struct Prepared<T> {
+    /// Where it was.
+    pub place: Place,
+    /// The file that holds the message and nothing else.
+    pub file: Option<PathBuf>,
+    /// What was made of it.
+    pub result: T,
+}
 
-    /// Starts to read.
-    ///
-    /// # Errors
-    /// When standard input is named twice, or the descriptor for status lines is not open.
-    pub fn read(&self) -> anyhow::Result<Messages> {
+impl Terms {
+    fn read(&self, files: &[PathBuf], takes: Takes) -> anyhow::Result<Messages> {
         let is_stdin = |path: &&PathBuf| path.as_os_str() == "-";
-        if self.files.iter().filter(is_stdin).count() > 1 {
+        if files.iter().filter(is_stdin).count() > 1 {
             return Err(Usage("standard input can be read only once".to_owned()).into());
         }
-        let files = if self.files.is_empty() {
+        let files = if files.is_empty() {
             vec![PathBuf::from("-")]
         } else {
-            self.files.clone()
+            files.to_vec()
         };
         let status_lines = match self.status_fd {
             Some(descriptor) => {
@@ -117,14 +173,35 @@ impl Inputs {
             None => None,
         };
         Ok(Messages {
-            pending: files.into_iter(),
-            current: None,
-            takes_objects: false,
-            allow_empty: self.allow_empty,
-            status_lines,
-            taken: 0,
-            failures: Vec::new(),
+            reader: Reader {
+                pending: files.into_iter(),
+                walk: None,
+                current: None,
+                takes,
+                allow_empty: self.allow_empty,
+            },
+            outcome: Outcome {
+                status_lines,
+                taken: 0,
+                failures: Vec::new(),
+            },
         })
+    }
+}
+
+impl Inputs {
+    /// Whether more than one input is named.
+    #[must_use]
+    pub fn are_several(&self) -> bool {
+        self.files.len() > 1
+    }
+
+    /// Starts to read.
+    ///
+    /// # Errors
+    /// When standard input is named twice, or the descriptor for status lines is not open.
+    pub fn read(&self) -> anyhow::Result<Messages> {
+        self.terms.read(&self.files, Takes::Streams)
     }
 
     /// Hands every message to `each`. What fails is reported, and the others go on.
@@ -143,25 +220,38 @@ impl Inputs {
 }
 
 impl Objects {
-    /// Hands every object to `each`. What fails is reported, and the others go on.
+    /// Hands every object to `judge`, on all cores, and what it says to `each`, in order. What fails is
+    /// reported, and the others go on.
     ///
     /// # Errors
     /// The status that the failures add up to, or what cannot be gone on from.
-    pub fn each(
+    pub fn each<T: Send>(
         &self,
-        mut each: impl FnMut(Object, &Place) -> anyhow::Result<()>,
+        judge: impl Fn(Object) -> anyhow::Result<T> + Sync,
+        mut each: impl FnMut(&Place, T) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut messages = self.inputs.read()?;
-        messages.takes_objects = true;
-        while let Some(message) = messages.next_message() {
-            let place = message.place;
-            let result = match Object::parse_owned(message.octets) {
-                Ok(object) => each(object, &place),
-                Err(error) => Err(error.into()),
-            };
-            messages.done(&place, result)?;
-        }
+        let mut messages = self.inputs.terms.read(&self.inputs.files, Takes::Objects)?;
+        messages.prepare(
+            |octets| judge(Object::parse_owned(octets)?),
+            |prepared| each(&prepared.place, prepared.result),
+        )?;
         messages.finish()
+    }
+}
+
+impl Trees {
+    /// Whether standard input is read.
+    #[must_use]
+    pub fn has_stdin(&self) -> bool {
+        self.files.is_empty() || self.files.iter().any(|path| path.as_os_str() == "-")
+    }
+
+    /// Starts to read.
+    ///
+    /// # Errors
+    /// When standard input is named twice, or the descriptor for status lines is not open.
+    pub fn read(&self) -> anyhow::Result<Messages> {
+        self.terms.read(&self.files, Takes::Trees)
     }
 }
 
@@ -169,59 +259,50 @@ impl Messages {
     /// The next message; what is none was reported.
     pub fn next_message(&mut self) -> Option<Message> {
         loop {
-            if self.current.is_none() {
-                let path = self.pending.next()?;
-                let place = Place {
-                    input: report::path(&path),
-                    index: 1,
-                    is_only: true,
-                };
-                match open(&path, self.takes_objects) {
-                    Ok(Opened::Stream(stream)) => self.current = Some((place.input, 0, stream)),
-                    Ok(Opened::Object(octets)) => {
-                        self.taken += 1;
-                        return Some(Message { octets, place });
-                    }
-                    Err(error) => {
-                        self.taken += 1;
-                        self.failed(&place, &error);
-                    }
-                }
-                continue;
-            }
-            let (input, index, stream) = self.current.as_mut()?;
-            let next = stream.next_message();
-            let more = stream.has_more();
-            let place = Place {
-                input: input.clone(),
-                index: *index + 1,
-                is_only: *index == 0 && matches!(more, Ok(false)),
-            };
-            match next {
-                Some(Ok(octets)) => {
-                    *index += 1;
-                    self.taken += 1;
-                    return Some(Message { octets, place });
-                }
-                Some(Err(error)) => {
-                    self.taken += 1;
-                    let error = match error {
-                        StreamError::Read(cause) => {
-                            read_error(Path::new(&place.input), cause).into()
-                        }
-                        StreamError::Message(error) => error.into(),
-                    };
-                    self.failed(&place, &error);
-                }
-                None => {
-                    if *index == 0 && !self.allow_empty && place.is_only && !stream.has_failed() {
-                        self.taken += 1;
-                        self.failed(&place, &Empty.into());
-                    }
-                    self.current = None;
-                }
+            let Taken { place, octets, .. } = self.reader.next()?;
+            self.outcome.taken += 1;
+            match octets {
+                Ok(octets) => return Some(Message { octets, place }),
+                Err(error) => self.outcome.failed(&place, &place.label(), &error),
             }
         }
+    }
+
+    /// Hands every message that is left to `prepare`, on all cores, and what that makes of it to `each`, in
+    /// order. What fails is reported, and the others go on.
+    ///
+    /// # Errors
+    /// What cannot be gone on from: nobody reads the output any more.
+    pub fn prepare<T: Send>(
+        &mut self,
+        prepare: impl Fn(Vec<u8>) -> anyhow::Result<T> + Sync,
+        mut each: impl FnMut(Prepared<T>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let Self { reader, outcome } = self;
+        workers::in_order(
+            Bounds::octets(limits::MAX_MESSAGE_LEN),
+            || {
+                let item = reader.next()?;
+                let octets = item.octets.as_ref().map_or(0, Vec::len);
+                Some(Weighed { item, octets })
+            },
+            |taken| {
+                let result = taken.octets.and_then(&prepare);
+                (taken.place, taken.file, result)
+            },
+            |(place, file, result)| {
+                outcome.taken += 1;
+                let label = place.clone();
+                let result = result.and_then(|result| {
+                    each(Prepared {
+                        place,
+                        file,
+                        result,
+                    })
+                });
+                outcome.done(&label, result)
+            },
+        )
     }
 
     /// Whether anything more is to come, from this input or another.
@@ -229,29 +310,194 @@ impl Messages {
     /// # Errors
     /// When reading fails.
     pub fn has_more(&mut self) -> anyhow::Result<bool> {
-        let more = match &mut self.current {
-            Some((input, _, stream)) => stream.has_more().with_context(|| input.clone())?,
+        let more = match &mut self.reader.current {
+            Some(current) => current
+                .stream
+                .has_more()
+                .with_context(|| current.input.clone())?,
             None => false,
         };
-        Ok(more || self.pending.len() > 0)
+        Ok(more || self.reader.pending.len() > 0)
     }
 
     /// Takes note of how a message fared, and reports it if it failed.
     ///
     /// # Errors
-    /// What cannot be gone on from: nobody reads the output any more, or it cannot be written.
+    /// What cannot be gone on from: nobody reads the output any more.
     pub fn done(&mut self, place: &Place, result: anyhow::Result<()>) -> anyhow::Result<()> {
+        self.outcome.done(place, result)
+    }
+
+    /// Takes note of a part of a message that failed, and reports it: `FILE[2]: item 3: …`.
+    ///
+    /// # Errors
+    /// As [`Messages::done`].
+    pub fn part_failed(
+        &mut self,
+        place: &Place,
+        part: usize,
+        error: anyhow::Error,
+    ) -> anyhow::Result<()> {
+        if exit::status(&error) == Status::BROKEN_PIPE {
+            return Err(error);
+        }
+        self.outcome.taken += 1;
+        let label = format!("{}: item {part}", place.label());
+        self.outcome.failed(place, &label, &error);
+        Ok(())
+    }
+
+    /// The status that all failures add up to: of several messages, one that was seen before is no
+    /// failure; 75 when another try may cure every one; else the first that it cannot.
+    ///
+    /// # Errors
+    /// That status, unless it is 0.
+    pub fn finish(self) -> anyhow::Result<()> {
+        self.outcome.finish()
+    }
+}
+
+impl Reader {
+    /// The next message, object, or what stands in the place of one.
+    fn next(&mut self) -> Option<Taken> {
+        loop {
+            if self.current.is_none() {
+                match self.open_next() {
+                    Opening::Began => continue,
+                    Opening::Single(taken) => return Some(taken),
+                    Opening::End => return None,
+                }
+            }
+            let current = self.current.as_mut()?;
+            let next = current.stream.next_message();
+            let more = current.stream.has_more();
+            let place = Place {
+                input: current.input.clone(),
+                index: current.taken + 1,
+                is_only: current.taken == 0 && matches!(more, Ok(false)),
+            };
+            let failed = |error| Taken {
+                place: place.clone(),
+                octets: Err(error),
+                file: None,
+            };
+            match next {
+                Some(Ok(octets)) => {
+                    current.taken += 1;
+                    let file = match &current.file {
+                        Some((file, len)) if place.is_only && *len == octets.len() as u64 => {
+                            Some(file.clone())
+                        }
+                        _ => None,
+                    };
+                    return Some(Taken {
+                        place,
+                        octets: Ok(octets),
+                        file,
+                    });
+                }
+                Some(Err(StreamError::Read(cause))) => {
+                    let error = read_error(Path::new(&place.input), cause);
+                    return Some(failed(error.into()));
+                }
+                Some(Err(StreamError::Message(error))) => return Some(failed(error.into())),
+                None => {
+                    let is_empty = current.taken == 0 && place.is_only;
+                    let empty = is_empty && !self.allow_empty && !current.stream.has_failed();
+                    self.current = None;
+                    if empty {
+                        return Some(failed(Empty.into()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Opens the next input, or the next file of a directory.
+    fn open_next(&mut self) -> Opening {
+        let path = match self.walk.as_mut().map(Iterator::next) {
+            Some(Some(Ok(path))) => path,
+            Some(Some(Err(error @ disk::Error::NotRegular { .. }))) => {
+                let text = format!("{}: {error}", report::path(error.path()));
+                report::warn(&text);
+                return Opening::Began;
+            }
+            Some(Some(Err(error))) => {
+                let path = error.path().to_owned();
+                return Opening::Single(Taken::failed(&path, error.into()));
+            }
+            Some(None) => {
+                self.walk = None;
+                return Opening::Began;
+            }
+            None => {
+                let Some(path) = self.pending.next() else {
+                    return Opening::End;
+                };
+                if self.takes == Takes::Trees && path.is_dir() {
+                    self.walk = Some(tree::walk(&path, Role::Input));
+                    return Opening::Began;
+                }
+                path
+            }
+        };
+        match open(&path, self.takes) {
+            Ok(Opened::Stream(stream, len)) => {
+                self.current = Some(Current {
+                    input: report::path(&path),
+                    file: len.map(|len| (path, len)),
+                    taken: 0,
+                    stream,
+                });
+                Opening::Began
+            }
+            Ok(Opened::Object(octets)) => Opening::Single(Taken {
+                octets: Ok(octets),
+                ..Taken::failed(&path, Empty.into())
+            }),
+            Err(error) => Opening::Single(Taken::failed(&path, error)),
+        }
+    }
+}
+
+/// What opening the next input came to.
+enum Opening {
+    /// Something was begun or passed over; there may be more.
+    Began,
+    /// An input that is one thing by itself, or cannot be read.
+    Single(Taken),
+    /// There are no more inputs.
+    End,
+}
+
+impl Taken {
+    /// An input that cannot be read, whole.
+    fn failed(path: &Path, error: anyhow::Error) -> Self {
+        Self {
+            place: Place {
+                input: report::path(path),
+                index: 1,
+                is_only: true,
+            },
+            octets: Err(error),
+            file: None,
+        }
+    }
+}
+
+impl Outcome {
+    fn done(&mut self, place: &Place, result: anyhow::Result<()>) -> anyhow::Result<()> {
         match result {
             Ok(()) => self.status_line(place, Status::OK, None),
             Err(error) if exit::status(&error) == Status::BROKEN_PIPE => return Err(error),
-            Err(error) => self.failed(place, &error),
+            Err(error) => self.failed(place, &place.label(), &error),
         }
         Ok(())
     }
 
-    fn failed(&mut self, place: &Place, error: &anyhow::Error) {
+    fn failed(&mut self, place: &Place, label: &str, error: &anyhow::Error) {
         let status = exit::status(error);
-        report::failure(Some(&place.label()), error);
+        report::failure(Some(label), error);
         self.status_line(place, status, Some(&report::text_of(error)));
         self.failures.push(status);
     }
@@ -267,12 +513,7 @@ impl Messages {
         }
     }
 
-    /// The status that all failures add up to: of several messages, one that was seen before is no
-    /// failure; 75 when another try may cure every one; else the first that it cannot.
-    ///
-    /// # Errors
-    /// That status, unless it is 0.
-    pub fn finish(self) -> anyhow::Result<()> {
+    fn finish(self) -> anyhow::Result<()> {
         if let ([status], 1) = (&self.failures[..], self.taken) {
             return Err(Reported(*status).into());
         }
@@ -295,21 +536,21 @@ impl Messages {
 
 /// An input, opened.
 enum Opened {
-    /// A stream of messages.
-    Stream(Stream<Source>),
+    /// A stream of messages; its length, if it is a regular file.
+    Stream(Stream<Source>, Option<u64>),
     /// A single object without a format signature.
     Object(Vec<u8>),
 }
 
-fn open(path: &Path, takes_objects: bool) -> anyhow::Result<Opened> {
-    let (source, _) = source(path)?;
+fn open(path: &Path, takes: Takes) -> anyhow::Result<Opened> {
+    let (source, len) = source(path)?;
     let mut stream = Stream::new(source);
-    if !takes_objects
+    if takes != Takes::Objects
         || stream
             .begins_with_message()
             .map_err(|cause| read_error(path, cause))?
     {
-        return Ok(Opened::Stream(stream));
+        return Ok(Opened::Stream(stream, len));
     }
     let octets = stream
         .into_rest(MAX_OBJECT_LEN)
@@ -317,7 +558,7 @@ fn open(path: &Path, takes_objects: bool) -> anyhow::Result<Opened> {
     fields::check_len("object", octets.len(), MAX_OBJECT_LEN)?;
     let is_stream = octets.is_empty() || is_armored_message(&octets);
     Ok(if is_stream {
-        Opened::Stream(Stream::new(Box::new(Cursor::new(octets))))
+        Opened::Stream(Stream::new(Box::new(Cursor::new(octets))), None)
     } else {
         Opened::Object(octets)
     })
@@ -342,15 +583,17 @@ fn is_armored_message(octets: &[u8]) -> bool {
     })
 }
 
-/// Opens an input; with it, how many octets it seems to have.
-fn source(path: &Path) -> anyhow::Result<(Source, usize)> {
+/// Opens an input; with it, how many octets it has, if it is a regular file.
+fn source(path: &Path) -> anyhow::Result<(Source, Option<u64>)> {
     if path.as_os_str() == "-" {
-        return Ok((Box::new(std::io::stdin()), 0));
+        return Ok((Box::new(std::io::stdin()), None));
     }
     let file = files::open_input(path)?;
     let len = file
         .metadata()
-        .map_or(0, |meta| usize::try_from(meta.len()).unwrap_or(usize::MAX));
+        .ok()
+        .filter(std::fs::Metadata::is_file)
+        .map(|meta| meta.len());
     Ok((Box::new(file), len))
 }
 
@@ -378,6 +621,24 @@ pub fn read_whole(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(octets)
 }
 
+/// Reads an input that is one message, in binary or PEM.
+///
+/// # Errors
+/// When it cannot be read, is empty, no message, or more than one.
+pub fn read_message(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let (source, _) = source(path)?;
+    let mut stream = Stream::new(source);
+    let read = |error| match error {
+        StreamError::Read(cause) => anyhow::Error::new(read_error(path, cause)),
+        StreamError::Message(error) => error.into(),
+    };
+    let octets = stream.next_message().ok_or(Empty)?.map_err(read)?;
+    if stream.next_message().transpose().map_err(read)?.is_some() {
+        return Err(Usage("more than one message".to_owned()).into());
+    }
+    Ok(octets)
+}
+
 /// Reads an input that is content to be sealed, straight to where it is encrypted.
 ///
 /// # Errors
@@ -385,7 +646,8 @@ pub fn read_whole(path: &Path) -> anyhow::Result<Vec<u8>> {
 pub fn read_content(path: &Path, limit: usize) -> anyhow::Result<Buffer> {
     let name = || report::path(path);
     let (source, expected) = source(path).with_context(name)?;
-    let mut buffer = Buffer::with_capacity(expected.min(limit));
+    let expected = expected.and_then(|len| usize::try_from(len).ok());
+    let mut buffer = Buffer::with_capacity(expected.unwrap_or(0).min(limit));
     let (octets, _) = buffer.parts_mut();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     source

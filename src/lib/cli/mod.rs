@@ -6,6 +6,8 @@ pub mod args;
 pub mod clock;
 pub mod files;
 pub mod inputs;
+pub mod outputs;
+pub mod aside;
 pub mod name;
 pub mod table;
 

@@ -60,12 +60,12 @@ pub fn object(object: &Object) -> Map<String, Value> {
             "content_sha256": hex(&sha256(message.content())),
         }),
         Object::CargoMessageSet(messages) => json!({
-            "messages": messages.iter().map(|message| json!({
+            "messages": messages.messages().map(|message| json!({
                 "size": message.len(), "sha256": hex(&sha256(message)),
             })).collect::<Vec<_>>(),
         }),
-        Object::CargoCollectionRequest(authorization) => {
-            json!({ "authorization": certificate(authorization) })
+        Object::CargoCollectionRequest(request) => {
+            json!({ "authorization": certificate(&request.authorization) })
         }
     };
     if let Value::Object(own) = own {

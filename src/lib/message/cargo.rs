@@ -1,11 +1,13 @@
 //! Cargo: sealed messages, from gateway to gateway (RS-000 §Cargo).
 
-use super::Error;
-use crate::ramf::{self, Kind, SignedMessage};
+use std::collections::BTreeSet;
+
+use super::{Error, message_set};
+use crate::ramf::{self, Kind, SignedMessage, limits};
 
 /// Cargo whose structure is right; nothing else about it was looked at.
 #[derive(Debug)]
-pub struct Cargo(SignedMessage);
+pub struct Cargo(pub(super) SignedMessage);
 
 impl Cargo {
     /// Reads octets that are all one message.
@@ -41,5 +43,88 @@ impl TryFrom<SignedMessage> for Cargo {
             }
             .into()),
         }
+    }
+}
+
+/// Octets of messages, headers included, that one cargo has room for.
+const ROOM: usize = limits::MAX_EMITTED_PLAINTEXT_LEN - message_set::HEADER_LEN;
+
+/// Distributes messages of these sizes over as few cargoes as it can: the largest first, each into the
+/// cargo that it fills best. Gives the messages of each cargo, by their place in `sizes`, in order.
+///
+/// To find the fewest is NP-hard; this finds them for what occurs, and is never over by more than two
+/// ninths and one (best-fit decreasing).
+/// No size may be over [`limits::MAX_ITEM_LEN`].
+#[must_use]
+pub fn distribute(sizes: &[usize]) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_key(|&at| (std::cmp::Reverse(sizes[at]), at));
+    let mut cargoes: Vec<Vec<usize>> = Vec::new();
+    // Those that have room: how much, and which.
+    let mut open: BTreeSet<(usize, usize)> = BTreeSet::new();
+    for at in order {
+        let needed = message_set::item_len(sizes[at]);
+        let fullest = open.range((needed, 0)..).next().copied();
+        let (room, cargo) = fullest.unwrap_or((ROOM, cargoes.len()));
+        if !open.remove(&(room, cargo)) {
+            cargoes.push(Vec::new());
+        }
+        cargoes[cargo].push(at);
+        if cargoes[cargo].len() < limits::MAX_ITEMS {
+            open.insert((room.saturating_sub(needed), cargo));
+        }
+    }
+    for cargo in &mut cargoes {
+        cargo.sort_unstable();
+    }
+    cargoes.sort_unstable();
+    cargoes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MB: usize = 1_000_000;
+
+    #[test]
+    fn small_messages_fill_up_large_ones() {
+        let sizes = [5 * MB, 5 * MB, 5 * MB, 3 * MB, 3 * MB, 3 * MB];
+        assert_eq!(distribute(&sizes), [vec![0, 3], vec![1, 4], vec![2, 5]]);
+        assert_eq!(distribute(&[]), [[0; 0]; 0]);
+        assert_eq!(distribute(&[0]), [[0]]);
+    }
+
+    #[test]
+    fn the_largest_message_fits_alone_and_with_nothing() {
+        let sizes = [limits::MAX_ITEM_LEN, 0, limits::MAX_ITEM_LEN];
+        assert_eq!(distribute(&sizes), [vec![0], vec![1], vec![2]]);
+    }
+
+    #[test]
+    fn no_cargo_has_more_messages_than_it_may() {
+        let cargoes = distribute(&vec![1; limits::MAX_ITEMS + 1]);
+        let lens: Vec<usize> = cargoes.iter().map(Vec::len).collect();
+        assert_eq!(lens, [limits::MAX_ITEMS, 1]);
+    }
+
+    #[test]
+    fn every_message_is_in_one_cargo_that_it_fits() {
+        let sizes: Vec<usize> = (0..2000_usize)
+            .map(|at| at.wrapping_mul(2_654_435_761) % limits::MAX_ITEM_LEN)
+            .collect();
+        let cargoes = distribute(&sizes);
+        let mut all: Vec<usize> = cargoes.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..sizes.len()).collect::<Vec<_>>());
+        let filled = |cargo: &Vec<usize>| -> usize {
+            cargo
+                .iter()
+                .map(|&at| message_set::item_len(sizes[at]))
+                .sum()
+        };
+        assert!(cargoes.iter().all(|cargo| filled(cargo) <= ROOM));
+        let least = cargoes.iter().map(filled).sum::<usize>().div_ceil(ROOM);
+        assert!(cargoes.len() <= least + least / 50 + 1, "{}", cargoes.len());
     }
 }

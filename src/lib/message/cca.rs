@@ -5,7 +5,7 @@ use crate::ramf::{self, Kind, SignedMessage};
 
 /// A CCA whose structure is right; nothing else about it was looked at.
 #[derive(Debug)]
-pub struct Cca(SignedMessage);
+pub struct Cca(pub(super) SignedMessage);
 
 impl Cca {
     /// Reads octets that are all one message.

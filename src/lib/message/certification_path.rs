@@ -69,12 +69,24 @@ impl CertificationPath {
         Ok((Self { leaf, authorities }, form))
     }
 
-    /// The path as DER under this tag, its certificates directly under theirs.
+    /// The path as DER under this tag.
     #[must_use]
-    pub fn to_der(&self, tag: u8) -> Vec<u8> {
-        let leaf = write::retagged(0xa0, self.leaf.octets());
-        let authorities: Vec<&[u8]> = self.authorities.iter().map(Certificate::octets).collect();
-        write::constructed(tag, &[&leaf, &write::constructed(0xa1, &authorities)])
+    pub fn to_der(&self, tag: u8, form: Form) -> Vec<u8> {
+        let authorities = self.authorities.iter().map(Certificate::octets);
+        let (leaf, authorities) = match form {
+            Form::OctetStrings => (
+                write::tlv(0x80, self.leaf.octets()),
+                authorities
+                    .map(|octets| write::tlv(tag::OCTET_STRING, octets))
+                    .collect::<Vec<_>>()
+                    .concat(),
+            ),
+            Form::Certificates => (
+                write::retagged(0xa0, self.leaf.octets()),
+                authorities.collect::<Vec<_>>().concat(),
+            ),
+        };
+        write::constructed(tag, &[&leaf, &write::tlv(0xa1, &authorities)])
     }
 
     /// All certificates, the leaf first.

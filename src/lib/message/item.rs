@@ -1,6 +1,11 @@
 //! What a stream of messages, and later cargo, consists of.
 
+use jiff::Timestamp;
+
 use super::{Cargo, Cca, Error, Parcel, Pca, Rotation};
+use crate::asn1::Hex;
+use crate::crypto::hash;
+use crate::pki::Certificate;
 use crate::ramf::{Kind, SignedMessage};
 
 /// One message of a stream.
@@ -65,6 +70,50 @@ impl Item {
             Self::Cargo(cargo) => Some(cargo.into_message()),
             Self::Cca(cca) => Some(cca.into_message()),
             Self::Pca(_) | Self::Rotation(_) => None,
+        }
+    }
+
+    /// Takes its octets: as received, but for control messages, which have only one form.
+    #[must_use]
+    pub fn into_octets(self) -> Vec<u8> {
+        match self {
+            Self::Pca(pca) => pca.to_octets(),
+            Self::Rotation(rotation) => rotation.to_octets(),
+            Self::Parcel(Parcel(message))
+            | Self::Cargo(Cargo(message))
+            | Self::Cca(Cca(message)) => message.into_octets(),
+        }
+    }
+
+    /// When its life ends; `None` for control messages, which live as long as what carries them.
+    #[must_use]
+    pub fn expiry(&self) -> Option<Timestamp> {
+        self.message().map(|message| message.fields().expiry())
+    }
+
+    /// The name of a file for it, `octets` being its own: nothing untrusted becomes part of it.
+    #[must_use]
+    pub fn file_name(&self, octets: &[u8]) -> String {
+        match self {
+            Self::Pca(pca) => pca.file_name(),
+            Self::Rotation(rotation) => {
+                let leaf = &rotation.path.leaf;
+                let issuer = rotation
+                    .path
+                    .authorities
+                    .first()
+                    .map_or(leaf.id(), Certificate::id);
+                format!(
+                    "{}.{issuer}.{}.rotation",
+                    leaf.id(),
+                    Hex(&hash::sha256(octets))
+                )
+            }
+            Self::Parcel(Parcel(message))
+            | Self::Cargo(Cargo(message))
+            | Self::Cca(Cca(message)) => message
+                .fields()
+                .file_name(message.sender(), message.kind().word()),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod service_message;
 pub mod parcel;
+pub mod message_set;
 pub mod cargo;
+pub mod collection_request;
 pub mod cca;
 pub mod pca;
 pub mod certification_path;
@@ -16,8 +18,10 @@ pub mod stream;
 pub use cargo::Cargo;
 pub use cca::Cca;
 pub use certification_path::CertificationPath;
+pub use collection_request::CollectionRequest;
 pub use connection_params::{NodeConnectionParams, PrivateEndpointConnectionParams};
 pub use item::Item;
+pub use message_set::CargoMessageSet;
 pub use object::Object;
 pub use parcel::Parcel;
 pub use pca::Pca;
@@ -69,6 +73,9 @@ pub enum Error {
     /// A kind of message that is specified, but that nobody emits and we do not read yet.
     #[error("a {0}, which is not read yet")]
     NotReadYet(ramf::Kind),
+    /// A kind of message that is not carried in cargo.
+    #[error("{0} is not carried in cargo")]
+    NotInCargo(ramf::Kind),
     /// An object of this kind carries nothing that could be verified.
     #[error("nothing about a {} can be verified", .0.replace('-', " "))]
     NotVerifiable(&'static str),

@@ -6,7 +6,7 @@
 use super::certification_path::CertificationPath;
 use super::connection_params::{NodeConnectionParams, PrivateEndpointConnectionParams};
 use super::registration::{Registration, RegistrationAuthorization, RegistrationRequest};
-use super::{Error, Item, ServiceMessage, malformed};
+use super::{CargoMessageSet, CollectionRequest, Error, Item, ServiceMessage, malformed};
 use crate::asn1::{self, Element, pem, spki, tag, visible_string};
 use crate::cms::SignedData;
 use crate::pki::{Certificate, IdentityKey, NodeId, PublicKey};
@@ -58,9 +58,9 @@ pub enum Object {
     /// An unsealed service message.
     ServiceMessage(ServiceMessage),
     /// The unsealed content of cargo: its messages.
-    CargoMessageSet(Vec<Vec<u8>>),
+    CargoMessageSet(CargoMessageSet),
     /// The unsealed content of a CCA: its cargo delivery authorization.
-    CargoCollectionRequest(Box<Certificate>),
+    CargoCollectionRequest(Box<CollectionRequest>),
 }
 
 impl Object {
@@ -172,7 +172,9 @@ impl Object {
             [0x80, 0x81, ..] => Self::from_two_strings(octets, &element),
             [0x80] => Self::from_string(&element),
             [0xa0] => Self::response(&element),
-            [] | [0x04, ..] => Self::cargo_message_set(&element),
+            [] | [0x04, ..] => Ok(Self::CargoMessageSet(CargoMessageSet::parse(
+                octets.to_vec(),
+            )?)),
             _ => Err(Error::Unknown),
         }
     }
@@ -266,8 +268,9 @@ impl Object {
         if content.len() == NONCE_LEN {
             Ok(Self::Challenge(content.to_vec()))
         } else {
-            match Certificate::parse(content) {
-                Ok(certificate) => Ok(Self::CargoCollectionRequest(Box::new(certificate))),
+            let whole = element.whole();
+            match CollectionRequest::parse_within(whole, 0..whole.len()) {
+                Ok(request) => Ok(Self::CargoCollectionRequest(Box::new(request))),
                 Err(_) => Err(Error::Unknown),
             }
         }
@@ -286,21 +289,6 @@ impl Object {
             );
         }
         Ok(Self::Response(signatures))
-    }
-
-    fn cargo_message_set(element: &Element<'_>) -> Result<Self, Error> {
-        let wrong = malformed("cargo message set");
-        let mut list = element.children();
-        let mut messages = Vec::new();
-        while list.peek().is_some() {
-            messages.push(
-                list.take(tag::OCTET_STRING)
-                    .map_err(wrong)?
-                    .content()
-                    .to_vec(),
-            );
-        }
-        Ok(Self::CargoMessageSet(messages))
     }
 
     /// The word for it, in JSON and in diagnostics.
@@ -343,7 +331,7 @@ impl Object {
             Self::Registration(registration) => Some(registration.node.key()),
             Self::RegistrationRequest(request) => Some(&request.node),
             Self::Signature(signer) => Some(signer.key()),
-            Self::CargoCollectionRequest(certificate) => Some(certificate.key()),
+            Self::CargoCollectionRequest(request) => Some(request.authorization.key()),
             Self::SessionKey(..)
             | Self::PrivateSessionKey(..)
             | Self::RegistrationAuthorization(_)

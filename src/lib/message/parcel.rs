@@ -5,7 +5,7 @@ use crate::ramf::{self, Kind, SignedMessage};
 
 /// A parcel whose structure is right; nothing else about it was looked at.
 #[derive(Debug)]
-pub struct Parcel(SignedMessage);
+pub struct Parcel(pub(super) SignedMessage);
 
 impl Parcel {
     /// Reads octets that are all one message.

@@ -8,9 +8,10 @@
 //! They are not signed: they count only with the gateway whose cargo held them.
 
 use super::{Error, malformed};
-use crate::asn1::{self, Element, tag, visible_string};
+use crate::asn1::{self, Element, Hex, tag, visible_string, write};
+use crate::crypto::hash;
 use crate::pki::NodeId;
-use crate::ramf::{self, Kind, format_signature, limits};
+use crate::ramf::{self, Kind, SignedMessage, format_signature, limits};
 
 /// An acknowledgement of one parcel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,38 @@ pub struct Pca {
 }
 
 impl Pca {
+    /// The acknowledgement of a parcel.
+    #[must_use]
+    pub fn of(parcel: &SignedMessage) -> Self {
+        let fields = parcel.fields();
+        Self {
+            sender: parcel.sender(),
+            recipient: fields.recipient,
+            parcel_id: fields.id.clone(),
+        }
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn to_octets(&self) -> Vec<u8> {
+        let fields = write::constructed(
+            tag::SEQUENCE,
+            &[
+                &write::tlv(0x80, self.sender.to_string().as_bytes()),
+                &write::tlv(0x81, self.recipient.to_string().as_bytes()),
+                &write::tlv(0x82, self.parcel_id.as_bytes()),
+            ],
+        );
+        [&Kind::Pca.signature()[..], &fields].concat()
+    }
+
+    /// The name of a file for it: that of its parcel, but for the kind.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let id = hash::sha256(self.parcel_id.as_bytes());
+        format!("{}.{}.{}.pca", self.recipient, self.sender, Hex(&id))
+    }
+
     /// Reads octets that are all one acknowledgement.
     ///
     /// # Errors

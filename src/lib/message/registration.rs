@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::{Error, connection_params, malformed};
 use crate::asn1::{Element, date_time, oid, tag, write};
-use crate::crypto::hash::Digest;
-use crate::pki::{Certificate, PublicKey};
+use crate::crypto::hash::{self, Digest};
+use crate::pki::{Certificate, IdentityKey, PublicKey};
 use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
 
@@ -58,6 +58,24 @@ impl Registration {
         })
     }
 
+    /// The registration as DER.
+    #[must_use]
+    pub fn to_der(&self) -> Vec<u8> {
+        let session_key = self
+            .session_key
+            .as_ref()
+            .map(|key| connection_params::session_key_to_strings(0xa3, key));
+        write::constructed(
+            tag::SEQUENCE,
+            &[
+                &write::tlv(0x80, self.node.octets()),
+                &write::tlv(0x81, self.gateway.octets()),
+                &write::tlv(0x82, self.gateway_address.as_str().as_bytes()),
+                session_key.as_deref().unwrap_or_default(),
+            ],
+        )
+    }
+
     /// Checks that the gateway issued the node's certificate.
     ///
     /// # Errors
@@ -93,6 +111,41 @@ pub struct RegistrationAuthorization {
 }
 
 impl RegistrationAuthorization {
+    /// Promises to register the node with this key until `expiry`, as a gateway with that key.
+    ///
+    /// # Errors
+    /// When there are no random octets.
+    pub fn sign(gateway: &IdentityKey, node: &PublicKey, expiry: Timestamp) -> Result<Self, Error> {
+        let gateway_data = hash::sha256(node.spki()).to_vec();
+        let signed = signed_authorization(date_time::to_ramf(expiry).as_bytes(), &gateway_data);
+        let signature = gateway.sign(&signed)?;
+        Ok(Self {
+            expiry,
+            gateway_data,
+            signed,
+            signature,
+        })
+    }
+
+    /// The authorization as DER.
+    #[must_use]
+    pub fn to_der(&self) -> Vec<u8> {
+        write::constructed(
+            tag::SEQUENCE,
+            &[
+                &write::tlv(0x80, date_time::to_ramf(self.expiry).as_bytes()),
+                &write::tlv(0x81, &self.gateway_data),
+                &write::tlv(0x82, &self.signature),
+            ],
+        )
+    }
+
+    /// Whether the promise is to the node with this key.
+    #[must_use]
+    pub fn is_for(&self, node: &PublicKey) -> bool {
+        self.gateway_data == hash::sha256(node.spki())
+    }
+
     /// Reads an authorization that is all of `octets`.
     ///
     /// # Errors
@@ -106,15 +159,7 @@ impl RegistrationAuthorization {
         let data = fields.take(0x81).map_err(wrong)?;
         let signature = fields.take(0x82).map_err(wrong)?.content().to_vec();
         fields.finish().map_err(wrong)?;
-        // The purpose takes the first tag, which moves the others on by one.
-        let signed = write::constructed(
-            tag::SEQUENCE,
-            &[
-                &write::retagged(0x80, &oid::to_der(&oid::PNRA_SIGNATURE)),
-                &write::retagged(0x81, expiry.whole()),
-                &write::retagged(0x82, data.whole()),
-            ],
-        );
+        let signed = signed_authorization(expiry.content(), data.content());
         let expiry = date_time::parse_ramf(expiry.content()).map_err(wrong)?;
         Ok(Self {
             expiry,
@@ -152,7 +197,59 @@ pub struct RegistrationRequest {
     signature: Vec<u8>,
 }
 
+/// What a gateway signs: the purpose takes the first tag, which moves the others on by one.
+fn signed_authorization(expiry: &[u8], data: &[u8]) -> Vec<u8> {
+    write::constructed(
+        tag::SEQUENCE,
+        &[
+            &write::retagged(0x80, &oid::to_der(&oid::PNRA_SIGNATURE)),
+            &write::tlv(0x81, expiry),
+            &write::tlv(0x82, data),
+        ],
+    )
+}
+
+/// What a node signs: the purpose, then the authorization.
+fn signed_request(authorization: &[u8]) -> Vec<u8> {
+    write::constructed(
+        tag::SEQUENCE,
+        &[
+            &write::retagged(0x80, &oid::to_der(&oid::PNRA_COUNTERSIGNATURE)),
+            &write::tlv(0x81, authorization),
+        ],
+    )
+}
+
 impl RegistrationRequest {
+    /// Asks to be registered as promised in `authorization`, a PNRA as received, as the node with this key.
+    ///
+    /// # Errors
+    /// When the authorization is malformed, or there are no random octets.
+    pub fn sign(node: &IdentityKey, authorization: &[u8]) -> Result<Self, Error> {
+        let signed = signed_request(authorization);
+        let signature = node.sign(&signed)?;
+        Ok(Self {
+            node: node.public().clone(),
+            authorization: RegistrationAuthorization::parse(authorization)?,
+            authorization_octets: authorization.to_vec(),
+            signed,
+            signature,
+        })
+    }
+
+    /// The request as DER.
+    #[must_use]
+    pub fn to_der(&self) -> Vec<u8> {
+        write::constructed(
+            tag::SEQUENCE,
+            &[
+                &write::tlv(0x80, self.node.spki()),
+                &write::tlv(0x81, &self.authorization_octets),
+                &write::tlv(0x82, &self.signature),
+            ],
+        )
+    }
+
     /// Reads a request that is all of `octets`.
     ///
     /// # Errors
@@ -166,13 +263,7 @@ impl RegistrationRequest {
         let pnra = fields.take(0x81).map_err(wrong)?;
         let signature = fields.take(0x82).map_err(wrong)?.content().to_vec();
         fields.finish().map_err(wrong)?;
-        let signed = write::constructed(
-            tag::SEQUENCE,
-            &[
-                &write::retagged(0x80, &oid::to_der(&oid::PNRA_COUNTERSIGNATURE)),
-                pnra.whole(),
-            ],
-        );
+        let signed = signed_request(pnra.content());
         let authorization = RegistrationAuthorization::parse(pnra.content())?;
         Ok(Self {
             node,

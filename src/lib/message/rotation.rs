@@ -3,6 +3,7 @@
 use super::certification_path::{CertificationPath, Form};
 use super::{Error, malformed, pca};
 use crate::asn1::{Element, tag};
+use crate::pki::{self, Certificate};
 use crate::ramf::Kind;
 
 /// A renewed certificate with its issuers.
@@ -24,5 +25,29 @@ impl Rotation {
         let element = Element::der(value, tag::SEQUENCE).map_err(malformed("rotation"))?;
         let (path, form) = CertificationPath::parse(&element)?;
         Ok(Self { path, form })
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn to_octets(&self) -> Vec<u8> {
+        let path = self.path.to_der(tag::SEQUENCE, self.form);
+        [&Kind::Rotation.signature()[..], &path].concat()
+    }
+
+    /// Finds the certificate of the authority that signed the renewed one.
+    ///
+    /// # Errors
+    /// [`Error::Signature`] when it is none of those that came with it.
+    pub fn verify(&self) -> Result<&Certificate, Error> {
+        let leaf = &self.path.leaf;
+        let issuer = self
+            .path
+            .authorities
+            .iter()
+            .find(|issuer| leaf.names_as_issuer(issuer))
+            .ok_or(Error::Signature("rotation"))?;
+        leaf.verify_signature(issuer.key())
+            .map_err(|_: pki::Error| Error::Signature("rotation"))?;
+        Ok(issuer)
     }
 }

@@ -125,22 +125,13 @@ pub fn give(node: &Directory, key: &PublicKey, terms: &Terms) -> Result<Given, E
     let peer = key.id();
     let is_gateway = node.config().node_type() == NodeType::Gateway;
     let end = terms.now + terms.valid_for;
-    let certified = if is_gateway {
-        None
-    } else {
-        certificates::newest_from_gateway(node, terms.now)?
-    };
-    let (issuer, gateway) = if let Some((gateway, path)) = certified {
-        (path, Some(gateway))
-    } else {
+    // Gateways that peer directly need nobody above them.
+    let (issuer, gateway) = if is_gateway {
         let leaf = certificates::self_issued_until(node, terms.now, end)?;
-        (
-            CertificationPath {
-                leaf,
-                authorities: Vec::new(),
-            },
-            None,
-        )
+        let authorities = Vec::new();
+        (CertificationPath { leaf, authorities }, None)
+    } else {
+        certificates::issuing_path(node, terms.now, end)?
     };
     let gateway_address = match gateway {
         Some(gateway) => node.peer(gateway)?.and_then(|gateway| gateway.address),
@@ -152,19 +143,11 @@ pub fn give(node: &Directory, key: &PublicKey, terms: &Terms) -> Result<Given, E
     // Nothing of the peer is stored before everything that can be refused is done.
     node.pin_identity(key)?;
 
-    let sealed_for = if terms.one_way {
-        terms.valid_for
-    } else {
-        SignedDuration::ZERO
-    };
-    let longest_life = SignedDuration::from_secs(i64::from(limits::MAX_TTL));
-    let kept_until =
-        (leaf.not_before() + INITIAL_KEPT_FOR).max(terms.now + sealed_for + longest_life);
+    let sealed_until = if terms.one_way { end } else { terms.now };
+    let kept_until = kept_until(leaf.not_before(), sealed_until);
     let session_key =
         sessions::create_initial(node.root(), Some(peer), leaf.not_before(), kept_until)?;
-    let file = format!("{}.{}.pem", file_date(leaf.not_after()), Hex(leaf.serial()));
-    let file = node.peer_dir(peer).join("given").join(file);
-    store(node.root(), &file, path_to_pem(&authorization).as_bytes())?;
+    store_issued(node, peer, "given", &authorization)?;
 
     let params = PrivateEndpointConnectionParams {
         identity: node.public().clone(),
@@ -176,6 +159,51 @@ pub fn give(node: &Directory, key: &PublicKey, terms: &Terms) -> Result<Given, E
         params,
         has_gateway: gateway.is_some() || is_gateway || node.config().address().is_some(),
     })
+}
+
+/// Lets a gateway that is known here send cargo to this node: makes a certificate (CDA) for `valid_for`
+/// and stores it among what was given.
+///
+/// # Errors
+/// When it cannot be made or stored.
+pub fn give_carrier(
+    node: &Directory,
+    gateway: NodeId,
+    now: Timestamp,
+    valid_for: SignedDuration,
+) -> Result<Certificate, Error> {
+    let key = node.identity_of(gateway)?;
+    let end = now + valid_for;
+    let issuer = CertificationPath {
+        leaf: certificates::self_issued_until(node, now, end)?,
+        authorities: Vec::new(),
+    };
+    let authorization = authorize(&node.identity()?, &issuer, &key, (now, end))?;
+    store_issued(node, gateway, "given", &authorization)?;
+    Ok(authorization.leaf)
+}
+
+/// Stores what was issued to a peer in one of its folders: `<notAfter>.<serial>.pem`.
+///
+/// # Errors
+/// When it cannot be stored.
+pub(super) fn store_issued(
+    node: &Directory,
+    peer: NodeId,
+    folder: &str,
+    path: &CertificationPath,
+) -> Result<(), Error> {
+    let leaf = &path.leaf;
+    let file = format!("{}.{}.pem", file_date(leaf.not_after()), Hex(leaf.serial()));
+    let file = node.peer_dir(peer).join(folder).join(file);
+    store(node.root(), &file, path_to_pem(path).as_bytes())
+}
+
+/// How long the private half of a session key is kept that was handed out with a certificate of this
+/// start, and may be sealed to until then.
+pub(super) fn kept_until(start: Timestamp, sealed_until: Timestamp) -> Timestamp {
+    let longest_life = SignedDuration::from_secs(i64::from(limits::MAX_TTL));
+    (start + INITIAL_KEPT_FOR).max(sealed_until + longest_life)
 }
 
 /// Issues a delivery authorization to `subject` under the path of the recipient, whose key signs it.

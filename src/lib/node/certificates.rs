@@ -12,8 +12,8 @@ use crate::message::CertificationPath;
 use crate::pki::issuance::{self, Role as CertificateRole};
 use crate::pki::{self, Certificate, IdentityKey, NodeId, Window};
 
-/// How much life our own certificate must have left to be used on; renewing it costs nothing.
-const MIN_LIFE: SignedDuration = SignedDuration::from_hours(24);
+/// How much life a certificate must have left to send under; our own is renewed then.
+pub const MIN_LIFE: SignedDuration = SignedDuration::from_hours(24);
 
 /// How much less than what is asked for our own certificate may last before a new one is made;
 /// otherwise every authorization would need one.
@@ -169,6 +169,57 @@ pub fn newest_from_gateway(
         }
     }
     Ok(newest)
+}
+
+/// The certificate of those that `issuer` gave this gateway that ends last, if it lasts another day.
+///
+/// # Errors
+/// When none was given or none lasts, or one cannot be read.
+pub fn registration_with(
+    node: &Directory,
+    issuer: NodeId,
+    label: &str,
+    now: Timestamp,
+) -> Result<Certificate, Error> {
+    let window = Window::new(now, SignedDuration::ZERO);
+    let paths = paths_from(node, issuer)?;
+    let mut ends = None;
+    for path in paths.into_iter().filter(|path| path.leaf.is_ca()) {
+        if path.leaf.check_dates(&window).is_ok() && path.leaf.not_after() >= now + MIN_LIFE {
+            return Ok(path.leaf);
+        }
+        ends = ends.max(Some(path.leaf.not_after()));
+    }
+    Err(match ends {
+        Some(at) => Error::RegistrationExpired {
+            peer: label.to_owned(),
+            at,
+        },
+        None => Error::NotRegistered(label.to_owned()),
+    })
+}
+
+/// What this node certifies others under, and who certified it: the newest path from a gateway, or its
+/// own certificate.
+///
+/// # Errors
+/// When one cannot be read, issued or stored.
+pub fn issuing_path(
+    node: &Directory,
+    now: Timestamp,
+    end: Timestamp,
+) -> Result<(CertificationPath, Option<NodeId>), Error> {
+    // A node on the Internet is the end of every path.
+    if node.config().address().is_none()
+        && let Some((gateway, path)) = newest_from_gateway(node, now)?
+    {
+        return Ok((path, Some(gateway)));
+    }
+    let path = CertificationPath {
+        leaf: self_issued_until(node, now, end)?,
+        authorities: Vec::new(),
+    };
+    Ok((path, None))
 }
 
 /// Our own certificate, issued by ourselves; a new one where none lasts another day.

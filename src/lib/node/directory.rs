@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Config, Correspondent, Error, Identity, Keyring};
+use super::{Config, Correspondent, Error, Identity, Keyring, NodeType, Peer};
 use super::{authorizations, certificates, sessions};
 use crate::asn1::pem;
 use crate::crypto::ecdh::Curve;
 use crate::disk::{self, Lock, Role, files, tree};
 use crate::pki::{Certificate, IdentityKey, NodeId, PublicKey, Trust, Window};
-use crate::ramf::{Authorized, Valid};
+use crate::ramf::{Authorized, Kind, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 
 /// What VERSION says.
@@ -89,6 +89,31 @@ impl Directory {
         self.public.id()
     }
 
+    /// Checks that the node is a gateway.
+    ///
+    /// # Errors
+    /// [`Error::NotAGateway`] when it is not.
+    pub fn check_is_gateway(&self) -> Result<(), Error> {
+        match self.config.node_type() {
+            NodeType::Gateway => Ok(()),
+            NodeType::Endpoint => Err(Error::NotAGateway(self.root.clone())),
+        }
+    }
+
+    /// The session key to seal messages for a peer to.
+    fn sealed_to(&self, peer: &Peer, now: Timestamp) -> Result<PublicSessionKey, Error> {
+        let stored = self
+            .session_key_of(peer.id)?
+            .ok_or_else(|| Error::NoSessionKey(peer.label()))?;
+        match stored.sealed_until.filter(|until| *until < now) {
+            Some(at) => Err(Error::SessionKeyExpired {
+                peer: peer.label(),
+                at,
+            }),
+            None => Ok(stored.key),
+        }
+    }
+
     /// Lets this run change single peers, while others may too.
     ///
     /// # Errors
@@ -151,7 +176,7 @@ impl Keyring for Directory {
 
     fn admit(&self, message: Valid, window: &Window) -> Result<Authorized, Error> {
         message.check_recipient(self.id())?;
-        if self.config.address().is_some() {
+        if self.config.address().is_some() && message.message().kind() == Kind::Parcel {
             return Ok(message.from_anybody());
         }
         Ok(message.authorize(&Trust::key(self.public.clone()), &[], window)?)
@@ -211,12 +236,7 @@ impl Keyring for Directory {
     fn correspondent(&self, peer: &str, now: Timestamp) -> Result<Correspondent, Error> {
         let peer = self.find_peer(peer)?;
         let name = peer.label();
-        let session_key = self
-            .session_key_of(peer.id)?
-            .ok_or_else(|| Error::NoSessionKey(name.clone()))?;
-        if let Some(at) = session_key.sealed_until.filter(|until| *until < now) {
-            return Err(Error::SessionKeyExpired { peer: name, at });
-        }
+        let session_key = self.sealed_to(&peer, now)?;
         let certificates = match authorizations::newest_held(self, peer.id, now)? {
             authorizations::Held::Valid(path) => path,
             authorizations::Held::Expired(at) => {
@@ -235,8 +255,76 @@ impl Keyring for Directory {
             id: peer.id,
             name,
             address: peer.address,
-            session_key: session_key.key,
+            session_key,
             certificates,
+        })
+    }
+
+    fn registrar(&self, gateway: &str, now: Timestamp) -> Result<Correspondent, Error> {
+        self.check_is_gateway()?;
+        let gateway = self.find_peer(gateway)?;
+        let name = gateway.label();
+        let certificate = certificates::registration_with(self, gateway.id, &name, now)?;
+        Ok(Correspondent {
+            id: gateway.id,
+            session_key: self.sealed_to(&gateway, now)?,
+            name,
+            address: gateway.address,
+            certificates: vec![certificate],
+        })
+    }
+
+    fn carrier(&self, gateway: &str, now: Timestamp) -> Result<Correspondent, Error> {
+        let registered = self.registrar(gateway, now);
+        let Err(refusal @ (Error::NotRegistered(_) | Error::RegistrationExpired { .. })) =
+            registered
+        else {
+            return registered;
+        };
+        let gateway = self.find_peer(gateway)?;
+        let name = gateway.label();
+        let certificates = match authorizations::newest_held(self, gateway.id, now)? {
+            authorizations::Held::Valid(path) => path,
+            authorizations::Held::None => {
+                return Err(match refusal {
+                    Error::NotRegistered(name) => Error::NotCarrier(name),
+                    expired => expired,
+                });
+            }
+            authorizations::Held::Expired(at) => {
+                return Err(Error::AuthorizationExpired { peer: name, at });
+            }
+            authorizations::Held::Early(at) => {
+                return Err(Error::AuthorizationEarly { peer: name, at });
+            }
+        };
+        Ok(Correspondent {
+            id: gateway.id,
+            session_key: self.sealed_to(&gateway, now)?,
+            name,
+            address: None,
+            certificates,
+        })
+    }
+
+    fn authorize_carrier(
+        &self,
+        gateway: NodeId,
+        now: Timestamp,
+        valid_for: SignedDuration,
+    ) -> Result<Certificate, Error> {
+        authorizations::give_carrier(self, gateway, now, valid_for)
+    }
+
+    fn newest_session_key(
+        &self,
+        peer: NodeId,
+        sent: &PublicSessionKey,
+        date: Timestamp,
+    ) -> Result<PublicSessionKey, Error> {
+        Ok(match self.session_key_of(peer)? {
+            Some(stored) if !stored.is_undated && stored.date >= date => stored.key,
+            _ => sent.clone(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! What a program that seals or opens needs of a node.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, Identity};
 use crate::crypto::ecdh::Curve;
@@ -88,6 +88,43 @@ pub trait Keyring {
     /// # Errors
     /// When the peer is unknown, has not authorized this node, or no session key is known.
     fn correspondent(&self, peer: &str, now: Timestamp) -> Result<Correspondent, Error>;
+
+    /// Everything that is needed to ask the gateway with this name or id for cargo: it certified this
+    /// node.
+    ///
+    /// # Errors
+    /// When it is unknown or did not, or no session key is known.
+    fn registrar(&self, gateway: &str, now: Timestamp) -> Result<Correspondent, Error>;
+
+    /// Everything that is needed to send cargo to the gateway with this name or id, which certified
+    /// this node or peers with it.
+    ///
+    /// # Errors
+    /// When it is unknown or does neither, or no session key is known.
+    fn carrier(&self, gateway: &str, now: Timestamp) -> Result<Correspondent, Error>;
+
+    /// Lets a gateway that is known here send cargo to this node for `valid_for`.
+    ///
+    /// # Errors
+    /// When the authorization cannot be made or stored.
+    fn authorize_carrier(
+        &self,
+        gateway: NodeId,
+        now: Timestamp,
+        valid_for: SignedDuration,
+    ) -> Result<Certificate, Error>;
+
+    /// The peer's session key of the latest date: the one that it sent in a message of `date`, or the
+    /// one that is known.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    fn newest_session_key(
+        &self,
+        peer: NodeId,
+        sent: &PublicSessionKey,
+        date: Timestamp,
+    ) -> Result<PublicSessionKey, Error>;
 
     /// The session key that a message of `date` carries, stored before it is given out.
     ///

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::key_file::{self, Headers};
 use super::{Correspondent, Error, Identity, Keyring, authorizations};
 use crate::crypto::ecdh::Curve;
 use crate::disk::{self, Lock, Role};
-use crate::message::{CertificationPath, NodeConnectionParams, PrivateEndpointConnectionParams};
+use crate::message::{
+    CertificationPath, NodeConnectionParams, PrivateEndpointConnectionParams, Registration,
+};
 use crate::pki::issuance::{self, Role as CertificateRole};
 use crate::pki::{Certificate, IdentityKey, NodeId, Trust, Window};
 use crate::ramf::{Authorized, Valid};
@@ -20,6 +22,8 @@ pub enum Params {
     Internet(NodeConnectionParams),
     /// A private endpoint, with its authorization.
     Private(Box<PrivateEndpointConnectionParams>),
+    /// A gateway that certified this node.
+    Registration(Box<Registration>),
 }
 
 /// A function that reads a private session key anew; keys are not copied about.
@@ -78,15 +82,46 @@ impl Loose {
     pub fn check_params(&self) -> Result<(), Error> {
         match &self.params {
             Some(Params::Private(params)) if self.certificate.is_none() => {
-                let holder = params.authorization.leaf.id();
-                if holder == self.identity()?.id() {
-                    Ok(())
-                } else {
-                    Err(Error::ForAnotherNode(holder))
-                }
+                self.check_holder(&params.authorization.leaf)
             }
+            Some(Params::Registration(registration)) => self.check_holder(&registration.node),
             _ => Ok(()),
         }
+    }
+
+    /// What is trusted, for another judge.
+    #[must_use]
+    pub fn trust_anew(&self) -> Trust {
+        let mut trust = Trust::certificates(self.trust.certificates.clone());
+        trust.keys.clone_from(&self.trust.keys);
+        trust
+    }
+
+    fn check_holder(&self, certificate: &Certificate) -> Result<(), Error> {
+        if certificate.id() == self.identity()?.id() {
+            Ok(())
+        } else {
+            Err(Error::ForAnotherNode(certificate.id()))
+        }
+    }
+
+    /// The gateway of a registration, whose certificate is sent under.
+    fn registrar_of(registration: &Registration) -> Result<Correspondent, Error> {
+        registration.verify()?;
+        let id = registration.gateway.id();
+        let name = super::peers::short_id(id);
+        let session_key = registration
+            .session_key
+            .clone()
+            .ok_or_else(|| Error::NoSessionKey(name.clone()))?;
+        Ok(Correspondent {
+            id,
+            name,
+            address: Some(registration.gateway_address.clone())
+                .filter(|address| !address.is_nowhere()),
+            session_key,
+            certificates: vec![registration.node.clone()],
+        })
     }
 
     /// Makes a session key and stores it where [`Loose::save_session_key`] says; without that it
@@ -179,13 +214,13 @@ impl Keyring for Loose {
                 session_key: params.session_key.clone(),
                 certificates: self.own_certificates(now)?,
             }),
+            Params::Registration(_) => Err(Error::Import(
+                "a registration tells nothing about a recipient of parcels",
+            )),
             Params::Private(params) => {
                 let id = params.identity.id();
                 let path = self.certificate.as_ref().unwrap_or(&params.authorization);
-                let own = self.identity()?.id();
-                if path.leaf.id() != own {
-                    return Err(Error::ForAnotherNode(path.leaf.id()));
-                }
+                self.check_holder(&path.leaf)?;
                 path.leaf.verify_signature(&params.identity)?;
                 let name = super::peers::short_id(id);
                 let certificates = authorizations::to_attach(path, id, now)?;
@@ -200,6 +235,56 @@ impl Keyring for Loose {
                 })
             }
         }
+    }
+
+    fn registrar(&self, _gateway: &str, _now: Timestamp) -> Result<Correspondent, Error> {
+        match &self.params {
+            Some(Params::Registration(registration)) => Self::registrar_of(registration),
+            _ => Err(Error::Needs("--params with a registration")),
+        }
+    }
+
+    fn carrier(&self, gateway: &str, now: Timestamp) -> Result<Correspondent, Error> {
+        match &self.params {
+            Some(Params::Registration(registration)) => Self::registrar_of(registration),
+            Some(Params::Private(_)) => {
+                let mut gateway = self.correspondent(gateway, now)?;
+                gateway.address = None;
+                Ok(gateway)
+            }
+            _ => Err(Error::Needs(
+                "--params with a registration or an authorization",
+            )),
+        }
+    }
+
+    fn authorize_carrier(
+        &self,
+        _gateway: NodeId,
+        now: Timestamp,
+        valid_for: SignedDuration,
+    ) -> Result<Certificate, Error> {
+        let Some(Params::Registration(registration)) = &self.params else {
+            return Err(Error::Needs("--params with a registration"));
+        };
+        let identity = self.identity()?;
+        let own = super::certificates::issue_own(&identity, super::NodeType::Gateway, now)?;
+        let issuer = CertificationPath {
+            leaf: own,
+            authorities: Vec::new(),
+        };
+        let key = registration.gateway.key();
+        let path = authorizations::authorize(&identity, &issuer, key, (now, now + valid_for))?;
+        Ok(path.leaf)
+    }
+
+    fn newest_session_key(
+        &self,
+        _peer: NodeId,
+        sent: &PublicSessionKey,
+        _date: Timestamp,
+    ) -> Result<PublicSessionKey, Error> {
+        Ok(sent.clone())
     }
 
     fn originator_key(

@@ -14,6 +14,8 @@ pub mod strangers;
 pub mod seen;
 pub mod certificates;
 pub mod authorizations;
+pub mod registrations;
+pub mod endpoints;
 pub mod import;
 pub mod loose;
 
@@ -110,10 +112,27 @@ pub enum Error {
     /// The peer gave us no authorization.
     #[error("{0} has not authorized this node to send to it")]
     NotAuthorized(String),
+    /// Something that only gateways do was asked of an endpoint.
+    #[error("{} is an endpoint, not a gateway", .0.display())]
+    NotAGateway(PathBuf),
+    /// The gateway never certified this node.
+    #[error("{0} has not registered this node")]
+    NotRegistered(String),
+    /// The gateway neither certified this node nor authorized it to send cargo.
+    #[error("{0} has neither registered this node nor authorized it to send cargo")]
+    NotCarrier(String),
     /// Every authorization that the peer gave us has expired, or is about to.
-    #[error("the authorization from {peer} ends at {at}, and a parcel needs a day of it")]
+    #[error("the authorization from {peer} ends at {at}, and a message needs a day of it")]
     AuthorizationExpired {
         /// The peer.
+        peer: String,
+        /// When the last one ends or ended.
+        at: Timestamp,
+    },
+    /// Every certificate that the gateway gave us has expired, or is about to.
+    #[error("the registration with {peer} ends at {at}, and a message needs a day of it")]
+    RegistrationExpired {
+        /// The gateway.
         peer: String,
         /// When the last one ends or ended.
         at: Timestamp,
@@ -147,9 +166,27 @@ pub enum Error {
     /// The message was received before.
     #[error("already received")]
     Seen,
+    /// The CCA was answered before.
+    #[error("this CCA was answered already")]
+    CcaUsed,
     /// The sender was not authorized, and this node opens nothing else.
     #[error("the sender of the authorization did not issue it, or it is not for this node")]
     ForeignAuthorization,
+    /// The authorization in a CCA is for another node, or was not issued by whoever sent the CCA.
+    #[error("the authorization in the CCA is for another node, or not from the CCA's sender")]
+    ForeignCarrier,
+    /// A rotation that was not signed by the gateway whose cargo brought it.
+    #[error("a rotation that the cargo's sender did not sign")]
+    ForeignRotation,
+    /// A promise to register another node.
+    #[error("the authorization is to register another node")]
+    ForeignPromise,
+    /// A CCA is from another gateway than the one that cargo is for.
+    #[error("the CCA is from {0}, not from whom the cargo is for")]
+    OtherCollector(NodeId),
+    /// A promise to register a node, whose time is over.
+    #[error("the authorization to register ended at {0}")]
+    PromiseExpired(Timestamp),
     /// An imported object is for another node.
     #[error("made for {0}, not for this node")]
     ForAnotherNode(NodeId),

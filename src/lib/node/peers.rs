@@ -205,6 +205,20 @@ impl Directory {
         }
     }
 
+    /// Checks that no peer at all is called `name`.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`].
+    pub fn check_name_unused(&self, name: &str) -> Result<(), Error> {
+        match self.holder_of(name)? {
+            Some(holder) => Err(Error::NameTaken {
+                name: name.to_owned(),
+                holder,
+            }),
+            None => Ok(()),
+        }
+    }
+
     fn holder_of(&self, name: &str) -> Result<Option<NodeId>, Error> {
         Ok(self
             .peers()?

@@ -174,7 +174,7 @@ impl<'a> Search<'a, '_> {
 
     fn verifies(&mut self, child: &Certificate, key: &super::PublicKey) -> bool {
         self.steps += 1;
-        self.steps <= MAX_STEPS && child.verify_signature(key).is_ok()
+        self.steps <= MAX_STEPS && self.trust.verifies(child, key)
     }
 }
 
@@ -271,10 +271,7 @@ mod tests {
             late,
             leaf,
         } = family();
-        let trust = Trust {
-            keys: Vec::new(),
-            certificates: vec![gateway.clone()],
-        };
+        let trust = Trust::certificates(vec![gateway.clone()]);
         let nodes = find(&leaf, &[early, late.clone()], &trust, &window(20))
             .unwrap()
             .nodes;

@@ -114,6 +114,12 @@ impl SignedMessage {
         &self.octets
     }
 
+    /// Takes the octets as received.
+    #[must_use]
+    pub fn into_octets(self) -> Vec<u8> {
+        self.octets
+    }
+
     /// The fields but the payload.
     #[must_use]
     pub fn fields(&self) -> &Fields {

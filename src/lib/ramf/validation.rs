@@ -55,6 +55,12 @@ impl Valid {
         &self.0
     }
 
+    /// Takes the message.
+    #[must_use]
+    pub fn into_message(self) -> SignedMessage {
+        self.0
+    }
+
     /// Checks that the message is for this node.
     ///
     /// # Errors
@@ -68,12 +74,13 @@ impl Valid {
         }
     }
 
-    /// What the attached certificates alone say about the sender's authorization.
+    /// What the attached certificates alone say about the sender's authorization; `trust` is asked only
+    /// for signatures that it knows to be good.
     #[must_use]
-    pub fn authorization(&self, window: &Window) -> Authorization {
+    pub fn authorization(&self, trust: &Trust, window: &Window) -> Authorization {
         let sender = self.0.sender_certificate();
         let recipient = self.0.fields().recipient;
-        let signed_by = |key: &PublicKey| sender.verify_signature(key).is_ok();
+        let signed_by = |key: &PublicKey| trust.verifies(sender, key);
         let mut issuers = self
             .0
             .attached()

@@ -4,6 +4,8 @@
 //! only if the end of the input, another format signature or a PEM block follows. Reading needs no
 //! more memory than the largest message.
 
+pub mod workers;
+
 use std::io::{self, Read};
 
 use super::Error;

@@ -1,0 +1,198 @@
+//! Where messages go: a stream on standard output or in a file, or a directory with a file for each.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::files::{self, Form, Output};
+use super::report;
+use crate::asn1::pem;
+use crate::disk::publish::{Existing, Manner};
+use crate::disk::{self, Batch, Doing, Pending, Role};
+use crate::ramf::Kind;
+
+/// `-o`, `-f`, `-d` and `--armor`.
+#[derive(Debug, clap::Args)]
+pub struct MessageOutput {
+    #[command(flatten)]
+    output: Output,
+    /// Write each message into DIR, under a name of its own
+    #[arg(short, long, value_name = "DIR", conflicts_with = "output")]
+    directory: Option<PathBuf>,
+    /// Write PEM instead of binary
+    #[arg(long)]
+    armor: bool,
+}
+
+/// An output that takes messages.
+pub struct Sink {
+    place: Place,
+    armor: bool,
+}
+
+enum Place {
+    Stdout,
+    /// It gets its name when all is written.
+    File(PathBuf, Box<Pending>),
+    Directory {
+        dir: PathBuf,
+        existing: Existing,
+        batch: Batch,
+    },
+}
+
+impl MessageOutput {
+    /// The directory, if it is one.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// Whether standard output is left for something else.
+    #[must_use]
+    pub fn leaves_stdout(&self) -> bool {
+        self.directory.is_some() || self.output.file().is_some()
+    }
+
+    /// Checks, before anything is done, that messages can be written as far as one can tell; `what` is the
+    /// word for them.
+    ///
+    /// # Errors
+    /// When the file exists and is not to be replaced, the directory is none, or messages are not for
+    /// the terminal.
+    pub fn check(&self, what: &'static str) -> anyhow::Result<()> {
+        if let Some(dir) = &self.directory {
+            let failed = |cause| disk::Error::Io {
+                path: dir.clone(),
+                role: Role::Delivery,
+                doing: Doing::Open,
+                cause,
+            };
+            let found = std::fs::metadata(dir).map_err(failed);
+            let found = found.with_context(|| report::path(dir))?;
+            if !found.is_dir() {
+                let error = failed(std::io::ErrorKind::NotADirectory.into());
+                return Err(anyhow::Error::new(error).context(report::path(dir)));
+            }
+            return Ok(());
+        }
+        self.output.check(self.form(what))
+    }
+
+    /// Starts to write.
+    ///
+    /// # Errors
+    /// As [`MessageOutput::check`], or when the file cannot be made.
+    pub fn open(&self, what: &'static str) -> anyhow::Result<Sink> {
+        self.check(what)?;
+        let existing = |otherwise| {
+            if self.output.force() {
+                Existing::Replace
+            } else {
+                otherwise
+            }
+        };
+        let place = match (&self.directory, self.output.file()) {
+            (Some(dir), _) => Place::Directory {
+                dir: dir.clone(),
+                existing: existing(Existing::SameIsSuccess),
+                batch: Batch::default(),
+            },
+            (None, Some(file)) => {
+                let manner = Manner::output(existing(Existing::Refuse));
+                let pending = Pending::create(file, &manner).with_context(|| report::path(file))?;
+                Place::File(file.to_owned(), Box::new(pending))
+            }
+            (None, None) => Place::Stdout,
+        };
+        Ok(Sink {
+            place,
+            armor: self.armor,
+        })
+    }
+
+    fn form(&self, what: &'static str) -> Form {
+        if self.armor {
+            Form::Text
+        } else {
+            Form::Binary(what)
+        }
+    }
+}
+
+impl Sink {
+    /// Takes a message, whose file in a directory has this name; gives the file.
+    ///
+    /// # Errors
+    /// When it cannot be written, or another file has the name and is not to be replaced.
+    pub fn put(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        octets: &[u8],
+    ) -> anyhow::Result<Option<PathBuf>> {
+        let text;
+        let octets = if self.armor {
+            text = pem::encode(&label(kind), octets);
+            text.as_bytes()
+        } else {
+            octets
+        };
+        match &mut self.place {
+            Place::Stdout => {
+                files::write_stdout(&[octets])?;
+                Ok(None)
+            }
+            Place::File(file, pending) => {
+                pending
+                    .write(&[octets])
+                    .with_context(|| report::path(file))?;
+                Ok(Some(file.clone()))
+            }
+            Place::Directory {
+                dir,
+                existing,
+                batch,
+            } => {
+                let path = dir.join(name);
+                batch
+                    .add(&path, &[octets], &Manner::delivery(*existing))
+                    .with_context(|| report::path(&path))?;
+                Ok(Some(path))
+            }
+        }
+    }
+
+    /// Waits until the messages so far are where they belong, and gives whether they are: in a directory
+    /// each has its name then, a file has its own only at the end.
+    ///
+    /// # Errors
+    /// When one cannot be synced or named.
+    pub fn settle(&mut self) -> anyhow::Result<bool> {
+        match &mut self.place {
+            Place::Stdout => Ok(true),
+            Place::File(..) => Ok(false),
+            Place::Directory { dir, batch, .. } => {
+                batch.commit().with_context(|| report::path(dir))?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Waits until all messages are where they belong.
+    ///
+    /// # Errors
+    /// When something cannot be synced or named.
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        self.settle()?;
+        if let Place::File(file, pending) = self.place {
+            pending.finish().with_context(|| report::path(&file))?;
+        }
+        Ok(())
+    }
+}
+
+/// The label of a message's PEM block.
+fn label(kind: Kind) -> String {
+    format!("{}{}", pem::RELAYNET, kind.word().to_ascii_uppercase())
+}

@@ -1,0 +1,78 @@
+//! A gateway's local endpoints: `endpoints/<name>/`, each a node directory that the gateway registered.
+
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::creation::{self, Plan};
+use super::import::Options;
+use super::registrations::{self, Terms};
+use super::{Directory, Error, NodeType, certificates, peers};
+use crate::disk::{Role, files};
+use crate::pki::{Window, issuance};
+
+/// What an endpoint calls the gateway that it belongs to.
+pub const GATEWAY_NAME: &str = "gateway";
+
+/// Where the gateway's local endpoint of this name is, or would be.
+///
+/// # Errors
+/// When it cannot be a name, or the node is no gateway.
+pub fn path_of(gateway: &Directory, name: &str) -> Result<PathBuf, Error> {
+    gateway.check_is_gateway()?;
+    peers::check_name(name)?;
+    Ok(gateway.root().join("endpoints").join(name))
+}
+
+/// Makes a local endpoint and registers it with its gateway, which calls it `name`. Where a run was
+/// killed on the way, the next one completes it.
+///
+/// # Errors
+/// When there is one, the name is taken, or a key or certificate cannot be made or stored.
+pub fn create(
+    gateway: &Directory,
+    name: &str,
+    plan: Plan,
+    now: Timestamp,
+) -> Result<(Directory, bool), Error> {
+    let root = path_of(gateway, name)?;
+    let _lock = gateway.lock_exclusive()?;
+    if !files::exists(&root.join("VERSION"), Role::Node)? {
+        gateway.check_name_unused(name)?;
+    }
+    let endpoint = match creation::create(&root, plan) {
+        Ok(endpoint) => endpoint,
+        Err(Error::NodeExists(root)) => {
+            let endpoint = Directory::open(&root)?;
+            if certificates::issuers(&endpoint)?.contains(&gateway.id())
+                && endpoint
+                    .peer(gateway.id())?
+                    .is_some_and(|peer| peer.name.is_some())
+            {
+                return Err(Error::NodeExists(root));
+            }
+            endpoint
+        }
+        Err(error) => return Err(error),
+    };
+    gateway.check_name_free(endpoint.id(), name)?;
+    let terms = Terms {
+        now,
+        valid_for: issuance::MAX_LIFE,
+        node_type: Some(NodeType::Endpoint),
+    };
+    let given = registrations::give(gateway, endpoint.public(), &terms)?;
+    gateway.name_peer(endpoint.id(), name)?;
+    let options = Options {
+        name: Some(GATEWAY_NAME),
+        replace: false,
+        expected: None,
+        vouched: true,
+        one_way: false,
+        now,
+        window: Window::new(now, SignedDuration::ZERO),
+    };
+    let _own_lock = endpoint.lock_exclusive()?;
+    endpoint.import(&given.registration.to_der(), &options)?;
+    Ok((endpoint, given.has_gateway))
+}
