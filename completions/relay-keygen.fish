@@ -1,6 +1,7 @@
 complete -c relay-keygen -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
 complete -c relay-keygen -l type -d 'What the node is to be [default: endpoint]' -r -f -a "endpoint\t''
 gateway\t''"
+complete -c relay-keygen -l endpoint -d 'Make a local endpoint of the gateway that -N names, registered with it under NAME' -r
 complete -c relay-keygen -l address -d 'The node\'s domain name on the Internet, if it has one' -r
 complete -c relay-keygen -l rsa -d 'Bits of the new identity key' -r -f -a "2048\t''
 3072\t''

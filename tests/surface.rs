@@ -32,14 +32,19 @@ macro_rules! programs {
 }
 
 programs! {
+    relay_ack "relay-ack" "../src/bin/relay-ack.rs"
     relay_authorize "relay-authorize" "../src/bin/relay-authorize.rs"
     relay_export "relay-export" "../src/bin/relay-export.rs"
     relay_import "relay-import" "../src/bin/relay-import.rs"
     relay_inspect "relay-inspect" "../src/bin/relay-inspect.rs"
     relay_keygen "relay-keygen" "../src/bin/relay-keygen.rs"
     relay_open "relay-open" "../src/bin/relay-open.rs"
+    relay_pack_cargo "relay-pack-cargo" "../src/bin/relay-pack-cargo.rs"
     relay_peers "relay-peers" "../src/bin/relay-peers.rs"
+    relay_register "relay-register" "../src/bin/relay-register.rs"
+    relay_request_cargo "relay-request-cargo" "../src/bin/relay-request-cargo.rs"
     relay_seal "relay-seal" "../src/bin/relay-seal.rs"
+    relay_unpack_cargo "relay-unpack-cargo" "../src/bin/relay-unpack-cargo.rs"
     relay_verify "relay-verify" "../src/bin/relay-verify.rs"
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use jiff::Timestamp;
 
 use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk};
 use relaynet::cli::clock::Now;
@@ -11,20 +12,23 @@ use relaynet::cli::exit::Usage;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::node::creation::{self, Plan};
-use relaynet::node::{Config, NodeType};
+use relaynet::node::{Config, Directory, NodeType, endpoints};
 
 /// Make a node directory: identity key, self-issued certificate, first session key
 #[derive(Debug, Parser)]
 #[command(name = "relay-keygen", version)]
 pub(crate) struct Args {
     /// The node directory to make [default: that of -N]
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", conflicts_with = "endpoint")]
     dir: Option<PathBuf>,
     #[command(flatten)]
     node: NodeDir,
     /// What the node is to be [default: endpoint]
     #[arg(long = "type", value_name = "TYPE", value_parser = ["endpoint", "gateway"])]
     node_type: Option<String>,
+    /// Make a local endpoint of the gateway that -N names, registered with it under NAME
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["node_type", "address"])]
+    endpoint: Option<String>,
     /// The node's domain name on the Internet, if it has one
     #[arg(long, value_name = "NAME")]
     address: Option<String>,
@@ -58,12 +62,14 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     if args.dir.is_some() && args.node.is_given() {
         return Err(Usage("DIR and -N name the same thing twice".to_owned()).into());
     }
-    let dir = match &args.dir {
-        Some(dir) => dir.clone(),
-        None => args.node.path()?,
-    };
     let config = config(args)?;
-    let now = args.now.get(Some(&config))?;
+    let gateway = match &args.endpoint {
+        Some(_) => Some(args.node.open()?),
+        None => None,
+    };
+    let now = args
+        .now
+        .get(Some(gateway.as_ref().map_or(&config, Directory::config)))?;
     let session_key = args.session.read_with_id()?;
     let rsa_bits = args.rsa.parse()?;
     let plan = Plan {
@@ -73,7 +79,11 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         session_key,
         now,
     };
-    let node = creation::create(&dir, plan)?;
+    let node = match (&gateway, &args.endpoint, &args.dir) {
+        (Some(gateway), Some(name), _) => make_endpoint(gateway, name, plan, now)?,
+        (_, _, Some(dir)) => creation::create(dir, plan)?,
+        _ => creation::create(&args.node.path()?, plan)?,
+    };
     report::event(
         "made",
         &[
@@ -82,6 +92,21 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         ],
     );
     files::print(&node.id().to_string())
+}
+
+fn make_endpoint(
+    gateway: &Directory,
+    name: &str,
+    plan: Plan,
+    now: Timestamp,
+) -> anyhow::Result<Directory> {
+    let (node, has_gateway) = endpoints::create(gateway, name, plan, now)?;
+    if !has_gateway {
+        report::warn(
+            "no Internet gateway knows this gateway, so the endpoint is reached only through gateways that peer with it",
+        );
+    }
+    Ok(node)
 }
 
 /// The settings that the options ask for.

@@ -1,0 +1,78 @@
+//! relay-ack: acknowledges stored parcels.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use relaynet::cli::args::{Common, Talk};
+use relaynet::cli::inputs::Inputs;
+use relaynet::cli::outputs::MessageOutput;
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, report};
+use relaynet::message::{self, Item, Pca};
+use relaynet::ramf::{self, Kind};
+
+/// Acknowledge stored parcels: parcels to parcel collection acknowledgements
+#[derive(Debug, Parser)]
+#[command(name = "relay-ack", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
+    output: MessageOutput,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(acknowledge)
+}
+
+fn acknowledge(args: &Args) -> anyhow::Result<()> {
+    let mut sink = args.output.open("a PCA")?;
+    let mut messages = args.inputs.read()?;
+    messages.prepare(
+        |octets| Ok(acknowledgement(Item::parse(octets)?)?),
+        |prepared| {
+            let Some(pca) = prepared.result else {
+                return Ok(());
+            };
+            sink.put(Kind::Pca, &pca.file_name(), &pca.to_octets())?;
+            report::event(
+                "acknowledged",
+                &[
+                    ("id", &pca.parcel_id),
+                    ("from", &pca.sender.to_string()),
+                    ("to", &pca.recipient.to_string()),
+                ],
+            );
+            Ok(())
+        },
+    )?;
+    sink.finish()?;
+    messages.finish()
+}
+
+/// The acknowledgement of a parcel, whose signature must be good; its dates do not matter any more once it
+/// is stored. Control messages are not acknowledged.
+fn acknowledgement(item: Item) -> Result<Option<Pca>, message::Error> {
+    match item {
+        Item::Parcel(parcel) => {
+            let message = parcel.into_message();
+            message.verify_signature()?;
+            Ok(Some(Pca::of(&message)))
+        }
+        Item::Pca(_) | Item::Rotation(_) => Ok(None),
+        Item::Cargo(_) | Item::Cca(_) => Err(ramf::Error::Kind {
+            expected: Kind::Parcel,
+            found: item.kind(),
+        }
+        .into()),
+    }
+}

@@ -1,0 +1,243 @@
+//! relay-pack-cargo: packs messages into cargo for a gateway.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use jiff::{SignedDuration, Timestamp};
+
+use relaynet::asn1::Buffer;
+use relaynet::cli::args::{CipherChoice, Common, Node, NodeDir, SendingFiles, Talk};
+use relaynet::cli::aside::{Aside, Looked};
+use relaynet::cli::clock::Clock;
+use relaynet::cli::exit::Usage;
+use relaynet::cli::inputs::{self, Trees};
+use relaynet::cli::outputs::{MessageOutput, Sink};
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, report};
+use relaynet::crypto::hash;
+use relaynet::message::stream::workers::{self, Bounds, Weighed};
+use relaynet::message::{CollectionRequest, Item, cargo};
+use relaynet::node;
+use relaynet::node::peers::short_id;
+use relaynet::ramf::{Kind, fields, limits};
+use relaynet::receive::{self, Arrival, Terms};
+use relaynet::send::{self, Sealer, Sent};
+use relaynet::verify::{self, Judge};
+
+/// How long messages live that have no end of their own, as acknowledgements.
+const CONTROL_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Pack messages into as few cargoes as possible, sealed and signed for a gateway
+#[derive(Debug, Parser)]
+#[command(name = "relay-pack-cargo", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    inputs: Trees,
+    #[command(flatten)]
+    node: NodeDir,
+    /// Pack for this gateway: its name, its id, or the beginning of its id
+    #[arg(short, long, value_name = "GATEWAY")]
+    to: Option<String>,
+    /// Answer this cargo collection authorization, which is used up by it
+    #[arg(long, value_name = "FILE", conflicts_with = "params")]
+    cca: Option<PathBuf>,
+    #[command(flatten)]
+    cipher: CipherChoice,
+    #[command(flatten)]
+    output: MessageOutput,
+    #[command(flatten)]
+    clock: Clock,
+    #[command(flatten)]
+    files: SendingFiles,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(pack)
+}
+
+fn pack(args: &Args) -> anyhow::Result<()> {
+    let node = args.files.open(&args.node, None, args.cca.is_some())?;
+    let now = args.clock.now(node.config())?;
+    let window = args.clock.window(now, node.config());
+    args.output.check("cargo")?;
+    let terms = Terms {
+        window,
+        now,
+        again: false,
+    };
+    let cca = match &args.cca {
+        Some(file) => Some(collection(args, &node, file, &terms)?),
+        None => None,
+    };
+    let peer = match (&cca, &args.to) {
+        (Some(cca), _) => cca.correspondent()?,
+        (None, Some(to)) => node.keyring().carrier(to, now)?,
+        (None, None) if node.directory().is_none() => node.keyring().carrier("", now)?,
+        (None, None) => return Err(Usage("-t GATEWAY or --cca FILE is needed".to_owned()).into()),
+    };
+
+    let judge = node.judge(window, now)?;
+    let mut messages = args.inputs.read()?;
+    let mut aside = Aside::default();
+    messages.prepare(
+        |octets| look(octets, &judge),
+        |prepared| aside.add(&prepared.result, prepared.file),
+    )?;
+    let cargoes = cargo::distribute(&aside.sizes());
+    if cargoes.is_empty() {
+        return messages.finish();
+    }
+
+    let locks = match cca {
+        Some(_) => Vec::new(),
+        None => node.keyring().lock_peer(peer.id)?,
+    };
+    let sealer = Sealer::new(node.keyring(), peer, Kind::Cargo, args.cipher.cipher, now)?;
+    drop(locks);
+    let mut sink = args.output.open("cargo")?;
+    let mut is_cut = false;
+    let mut packed = 0;
+    let sizes = aside.sizes();
+    let mut cargoes = cargoes.into_iter();
+    workers::in_order(
+        Bounds::octets(2 * limits::MAX_EMITTED_MESSAGE_LEN),
+        || {
+            let item = cargoes.next()?;
+            let octets = item.iter().map(|&message| sizes[message]).sum();
+            Some(Weighed { item, octets })
+        },
+        |cargo| load(&cargo, &aside, &sealer, now),
+        |loaded| {
+            for (message, error) in loaded.left {
+                messages.done(&aside.place(message), Err(error))?;
+            }
+            if let Some(sent) = loaded.cargo? {
+                is_cut |= loaded.is_cut;
+                put(&mut sink, &sealer, &sent, loaded.count)?;
+                packed += 1;
+            }
+            anyhow::Ok(())
+        },
+    )?;
+    if is_cut {
+        report::warn(&format!(
+            "some messages outlive their cargo for {}, which ends at {}, with the certificate that it is sent under",
+            short_id(sealer.peer().id),
+            sealer.end()
+        ));
+    }
+    if packed == 0 {
+        return messages.finish();
+    }
+    sink.finish()?;
+    // A CCA is used up once all that answers it is where it belongs.
+    if let Some(cca) = cca {
+        cca.complete()?;
+    }
+    messages.finish()
+}
+
+/// Opens the CCA that is to be answered, which must be from the gateway that is packed for.
+fn collection<'a>(
+    args: &Args,
+    node: &'a Node,
+    file: &Path,
+    terms: &Terms,
+) -> anyhow::Result<Arrival<'a, CollectionRequest>> {
+    let name = || report::path(file);
+    if file.as_os_str() == "-" && args.inputs.has_stdin() {
+        return Err(Usage("standard input can be read only once".to_owned()).into());
+    }
+    let octets = inputs::read_message(file).with_context(name)?;
+    let wanted = match (&args.to, node.directory()) {
+        (Some(to), Some(directory)) => Some(directory.find_peer(to)?.id),
+        _ => None,
+    };
+    let cca = receive::cca(node.keyring(), octets, terms).with_context(name)?;
+    let sender = cca.head().sender.id();
+    if wanted.is_some_and(|wanted| wanted != sender) {
+        return Err(anyhow::Error::new(node::Error::OtherCollector(sender)).context(name()));
+    }
+    Ok(cca)
+}
+
+/// Verifies a message that is to be packed.
+fn look(octets: Vec<u8>, judge: &Judge) -> anyhow::Result<Looked> {
+    fields::check_len("message", octets.len(), limits::MAX_ITEM_LEN)?;
+    let sha256 = hash::sha256(&octets);
+    let item = verify::transport(Item::parse(octets)?, judge)?;
+    let expiry = item.expiry();
+    Ok(Looked {
+        octets: item.into_octets(),
+        sha256,
+        expiry,
+    })
+}
+
+/// A cargo that was loaded.
+struct Loaded {
+    /// None if nothing could be loaded.
+    cargo: Result<Option<Sent>, node::Error>,
+    count: usize,
+    is_cut: bool,
+    /// The messages that could not be read again.
+    left: Vec<(usize, anyhow::Error)>,
+}
+
+/// Loads cargo with these messages and seals it.
+fn load(cargo: &[usize], aside: &Aside, sealer: &Sealer, now: Timestamp) -> Loaded {
+    let room = cargo.iter().map(|&message| aside.room(message)).sum();
+    let mut set = Buffer::with_capacity(room);
+    let mut left = Vec::new();
+    let mut expiry = sealer.date();
+    for &message in cargo {
+        match aside.append_to(&mut set, message) {
+            // A message without an end of its own is content with what the certificates allow.
+            Ok(()) => {
+                let end = aside
+                    .expiry(message)
+                    .unwrap_or_else(|| sealer.end().min(now + CONTROL_LIFE));
+                expiry = expiry.max(end);
+            }
+            Err(error) => left.push((message, error)),
+        }
+    }
+    let count = cargo.len() - left.len();
+    let packed = if count == 0 {
+        Ok(None)
+    } else {
+        send::cargo(sealer, set, expiry).map(Some)
+    };
+    Loaded {
+        is_cut: expiry > sealer.end(),
+        cargo: packed,
+        count,
+        left,
+    }
+}
+
+fn put(sink: &mut Sink, sealer: &Sealer, sent: &Sent, count: usize) -> anyhow::Result<()> {
+    let fields = &sent.fields;
+    let name = fields.file_name(sealer.sender(), Kind::Cargo.word());
+    sink.put(Kind::Cargo, &name, sent.octets.as_slice())?;
+    report::event(
+        "packed",
+        &[
+            ("cargo", &fields.id),
+            ("to", &fields.recipient.to_string()),
+            ("messages", &count.to_string()),
+            ("expiry", &fields.expiry().to_string()),
+        ],
+    );
+    Ok(())
+}

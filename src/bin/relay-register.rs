@@ -1,0 +1,211 @@
+//! relay-register: lets a gateway certify a private node.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use jiff::{SignedDuration, Timestamp};
+
+use relaynet::asn1::pem;
+use relaynet::cli::args::{self, Common, NodeDir, Talk};
+use relaynet::cli::clock::Now;
+use relaynet::cli::exit::Usage;
+use relaynet::cli::files::{Form, Output};
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, inputs, report};
+use relaynet::message::Object;
+use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
+use relaynet::node::certificates::SLACK;
+use relaynet::node::config::parse_duration;
+use relaynet::node::registrations::{self, Terms};
+use relaynet::node::{Directory, Keyring as _, NodeType, peers};
+use relaynet::pki::{PublicKey, issuance};
+
+/// How long a gateway's promise to register a node holds, unless something else is said.
+const PROMISE: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// Certify a private node as its gateway: public key to registration
+#[derive(Debug, Parser)]
+#[command(name = "relay-register", version)]
+pub(crate) struct Args {
+    /// The node's public key or another object with it, or the name or id of a known peer
+    #[arg(value_name = "FILE|PEER")]
+    peer: Option<PathBuf>,
+    #[command(flatten)]
+    node: NodeDir,
+    /// What to register it as [default: gateway on a node with an Internet address, else endpoint]
+    #[arg(long = "type", value_name = "TYPE")]
+    node_type: Option<NodeType>,
+    /// How long the registration lasts, or the promise of one [default: 180d; with --authorize 14d]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    valid: Option<SignedDuration>,
+    /// Call the node NAME
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    step: Step,
+    #[command(flatten)]
+    output: Output,
+    /// Write DER instead of PEM
+    #[arg(long)]
+    der: bool,
+    #[command(flatten)]
+    now: Now,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+/// The steps of a registration that is asked for.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+struct Step {
+    /// Only promise to register the node with this public key
+    #[arg(long, conflicts_with_all = ["node_type", "name"])]
+    authorize: bool,
+    /// As the node: ask to be registered as FILE promises
+    #[arg(long, conflicts_with_all = ["node_type", "name", "valid"])]
+    request: bool,
+    /// Register the node whose request is FILE
+    #[arg(long)]
+    complete: bool,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(register)
+}
+
+fn register(args: &Args) -> anyhow::Result<()> {
+    let node = args.node.open()?;
+    let now = args.now.get(Some(node.config()))?;
+    if args.step.request {
+        let request = request(args, &node)?;
+        return write(args, pem::REGISTRATION_REQUEST, &request.to_der());
+    }
+    node.check_is_gateway()?;
+    if args.step.authorize {
+        let key = args::peer_key(args.peer.as_deref(), Some(&node))?;
+        let expiry = now + args.valid.unwrap_or(PROMISE);
+        let promise = registrations::promise(&node, &key, expiry)?;
+        report::note(&format!("fingerprint {}", key.id().fingerprint()));
+        return write(args, pem::REGISTRATION_AUTHORIZATION, &promise.to_der());
+    }
+    let _lock = node.lock_exclusive()?;
+    let key = if args.step.complete {
+        let path = args.peer.clone().unwrap_or_else(|| PathBuf::from("-"));
+        let name = || report::path(&path);
+        let request = match Object::parse(&inputs::read_whole(&path)?).with_context(name)? {
+            Object::RegistrationRequest(request) => request,
+            other => return Err(not_a("registration request", &path, &other)),
+        };
+        registrations::check_request(&node, &request, now).with_context(name)?;
+        request.node
+    } else {
+        args::peer_key(args.peer.as_deref(), Some(&node))?
+    };
+    let der = certify(args, &node, &key, now)?;
+    write(args, pem::REGISTRATION, &der)
+}
+
+/// Makes the registration and stores what belongs to it.
+fn certify(
+    args: &Args,
+    node: &Directory,
+    key: &PublicKey,
+    now: Timestamp,
+) -> anyhow::Result<Vec<u8>> {
+    if key.id() == node.id() {
+        return Err(Usage("a node cannot register itself".to_owned()).into());
+    }
+    if let Some(name) = &args.name {
+        node.check_peer_name(key.id(), name, false)?;
+    }
+    args.output.check(form(args))?;
+    let valid_for = args.valid.unwrap_or(issuance::MAX_LIFE);
+    let terms = Terms {
+        now,
+        valid_for,
+        node_type: args.node_type,
+    };
+    let given = registrations::give(node, key, &terms)?;
+    if let Some(name) = &args.name {
+        node.name_peer(key.id(), name)?;
+    }
+    if !given.has_gateway {
+        report::warn(
+            "no Internet gateway knows this gateway, so what it registers is reached only through gateways that peer with it",
+        );
+    }
+    let label = node
+        .peer(key.id())?
+        .map_or_else(|| peers::short_id(key.id()), |peer| peer.label());
+    let until = given.registration.node.not_after();
+    if until < now + valid_for.min(issuance::MAX_LIFE) - SLACK {
+        report::warn(&format!(
+            "{label}: the registration ends at {until}, with our own certificate"
+        ));
+    }
+    let id = key.id().to_string();
+    report::event(
+        "registered",
+        &[("peer", &id), ("until", &until.to_string())],
+    );
+    report::note(&format!("{label}: fingerprint {}", key.id().fingerprint()));
+    Ok(given.registration.to_der())
+}
+
+/// Answers a gateway's promise.
+fn request(args: &Args, node: &Directory) -> anyhow::Result<RegistrationRequest> {
+    let path = args.peer.clone().unwrap_or_else(|| PathBuf::from("-"));
+    let name = || report::path(&path);
+    let object = Object::parse(&inputs::read_whole(&path)?).with_context(name)?;
+    let Object::RegistrationAuthorization(authorization) = &object else {
+        return Err(not_a("registration authorization", &path, &object));
+    };
+    warn_of_another_node(node, authorization);
+    Ok(RegistrationRequest::sign(
+        &node.identity()?,
+        &authorization.to_der(),
+    )?)
+}
+
+/// What a gateway wants back is its own business; deployed ones want the digest of the node's key.
+fn warn_of_another_node(node: &Directory, authorization: &RegistrationAuthorization) {
+    if !authorization.is_for(node.public()) {
+        report::warn(
+            "the authorization does not name this node; its gateway may refuse the request",
+        );
+    }
+}
+
+fn not_a(expected: &str, path: &std::path::Path, found: &Object) -> anyhow::Error {
+    let found = found.word().replace('-', " ");
+    Usage(format!(
+        "{}: a {expected} is needed, not a {found}",
+        report::path(path)
+    ))
+    .into()
+}
+
+fn form(args: &Args) -> Form {
+    if args.der {
+        Form::Binary("DER")
+    } else {
+        Form::Text
+    }
+}
+
+fn write(args: &Args, label: &str, der: &[u8]) -> anyhow::Result<()> {
+    if args.der {
+        args.output.write(&[der], form(args))
+    } else {
+        args.output
+            .write(&[pem::encode(label, der).as_bytes()], form(args))
+    }
+}

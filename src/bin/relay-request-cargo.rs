@@ -1,0 +1,95 @@
+//! relay-request-cargo: lets couriers collect our cargo from a gateway.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use jiff::SignedDuration;
+
+use relaynet::cli::args::{CipherChoice, Common, NodeDir, SendingFiles, Talk};
+use relaynet::cli::clock::Now;
+use relaynet::cli::outputs::MessageOutput;
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, report};
+use relaynet::node::config::parse_duration;
+use relaynet::node::peers::short_id;
+use relaynet::ramf::{Kind, limits};
+use relaynet::send;
+
+/// Make a cargo collection authorization: let couriers collect our cargo from a gateway
+#[derive(Debug, Parser)]
+#[command(name = "relay-request-cargo", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    node: NodeDir,
+    /// The gateway to collect from: its name, its id, or the beginning of its id
+    #[arg(
+        short,
+        long,
+        value_name = "GATEWAY",
+        required_unless_present = "params"
+    )]
+    to: Option<String>,
+    /// How long the request holds, and the gateway may send cargo for it
+    #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = parse_duration)]
+    valid: SignedDuration,
+    #[command(flatten)]
+    cipher: CipherChoice,
+    #[command(flatten)]
+    output: MessageOutput,
+    #[command(flatten)]
+    now: Now,
+    #[command(flatten)]
+    files: SendingFiles,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(request)
+}
+
+fn request(args: &Args) -> anyhow::Result<()> {
+    let node = args.files.open(&args.node, None, false)?;
+    let now = args.now.get(node.config())?;
+    let gateway = args.to.as_deref().unwrap_or_default();
+    args.output.check("a CCA")?;
+    let sent = send::cca(node.keyring(), gateway, args.valid, args.cipher.cipher, now)?;
+    let fields = &sent.fields;
+    let to = fields.recipient.to_string();
+    if let Some(at) = sent.cut_to {
+        let peer = short_id(fields.recipient);
+        report::warn(&format!(
+            "the CCA for {peer} ends at {at}, with our registration there"
+        ));
+    }
+    if metadata_len(sent.octets.len()) > limits::MAX_CCA_METADATA_LEN {
+        report::warn(
+            "the CCA is too long for couriers on the Internet, which take it as metadata; it travels on media alone",
+        );
+    }
+    let mut sink = args.output.open("a CCA")?;
+    let sender = node.keyring().identity()?.id();
+    let name = fields.file_name(sender, Kind::Cca.word());
+    sink.put(Kind::Cca, &name, sent.octets.as_slice())?;
+    sink.finish()?;
+    report::event(
+        "requested",
+        &[
+            ("id", &fields.id),
+            ("to", &to),
+            ("expiry", &fields.expiry().to_string()),
+        ],
+    );
+    Ok(())
+}
+
+/// What a CCA takes as metadata: a word, a space, and base64.
+fn metadata_len(cca: usize) -> usize {
+    "Relaynet-CCA ".len() + cca.div_ceil(3) * 4
+}
