@@ -38,9 +38,9 @@ fn acknowledge(args: &Args) -> anyhow::Result<()> {
     let mut sink = args.output.open("a PCA")?;
     let mut messages = args.inputs.read()?;
     messages.prepare(
-        |octets| Ok(acknowledgement(Item::parse(octets)?)?),
-        |prepared| {
-            let Some(pca) = prepared.result else {
+        |octets, _| Ok(acknowledgement(Item::parse(octets)?)?),
+        |_, pca| {
+            let Some(pca) = pca else {
                 return Ok(());
             };
             sink.put(Kind::Pca, &pca.file_name(), &pca.to_octets())?;

@@ -5,29 +5,22 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
-use jiff::{SignedDuration, Timestamp};
 
-use relaynet::asn1::Buffer;
 use relaynet::cli::args::{CipherChoice, Common, Node, NodeDir, SendingFiles, Talk};
-use relaynet::cli::aside::{Aside, Looked};
+use relaynet::cli::aside::Aside;
 use relaynet::cli::clock::Clock;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::inputs::{self, Trees};
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
-use relaynet::crypto::hash;
+use relaynet::message::CollectionRequest;
 use relaynet::message::stream::workers::{self, Bounds, Weighed};
-use relaynet::message::{CollectionRequest, Item, cargo};
 use relaynet::node;
 use relaynet::node::peers::short_id;
-use relaynet::ramf::{Kind, fields, limits};
+use relaynet::ramf::{Kind, limits};
 use relaynet::receive::{self, Arrival, Terms};
-use relaynet::send::{self, Sealer, Sent};
-use relaynet::verify::{self, Judge};
-
-/// How long messages live that have no end of their own, as acknowledgements.
-const CONTROL_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
+use relaynet::send::{Sealer, Sent};
 
 /// Pack messages into as few cargoes as possible, sealed and signed for a gateway
 #[derive(Debug, Parser)]
@@ -89,11 +82,16 @@ fn pack(args: &Args) -> anyhow::Result<()> {
     let judge = node.judge(window, now)?;
     let mut messages = args.inputs.read()?;
     let mut aside = Aside::default();
+    let mut verified = Vec::new();
     messages.prepare(
-        |octets| look(octets, &judge),
-        |prepared| aside.add(&prepared.result, prepared.file),
+        |octets, file| aside.verify(octets, file, &judge),
+        |_, message| {
+            verified.push(message);
+            Ok(())
+        },
     )?;
-    let cargoes = cargo::distribute(&aside.sizes());
+    aside.wait(verified);
+    let cargoes = aside.distribute();
     if cargoes.is_empty() {
         return messages.finish();
     }
@@ -107,23 +105,23 @@ fn pack(args: &Args) -> anyhow::Result<()> {
     let mut sink = args.output.open("cargo")?;
     let mut is_cut = false;
     let mut packed = 0;
-    let sizes = aside.sizes();
     let mut cargoes = cargoes.into_iter();
     workers::in_order(
         Bounds::octets(2 * limits::MAX_EMITTED_MESSAGE_LEN),
         || {
             let item = cargoes.next()?;
-            let octets = item.iter().map(|&message| sizes[message]).sum();
+            let octets = item.1;
             Some(Weighed { item, octets })
         },
-        |cargo| load(&cargo, &aside, &sealer, now),
+        |cargo| aside.load(&cargo, &sealer, now),
         |loaded| {
-            for (message, error) in loaded.left {
-                messages.done(&aside.place(message), Err(error))?;
+            for (place, error) in loaded.left {
+                messages.done(&place, Err(error))?;
             }
             if let Some(sent) = loaded.cargo? {
                 is_cut |= loaded.is_cut;
                 put(&mut sink, &sealer, &sent, loaded.count)?;
+                aside.reuse(sent.octets);
                 packed += 1;
             }
             anyhow::Ok(())
@@ -169,61 +167,6 @@ fn collection<'a>(
         return Err(anyhow::Error::new(node::Error::OtherCollector(sender)).context(name()));
     }
     Ok(cca)
-}
-
-/// Verifies a message that is to be packed.
-fn look(octets: Vec<u8>, judge: &Judge) -> anyhow::Result<Looked> {
-    fields::check_len("message", octets.len(), limits::MAX_ITEM_LEN)?;
-    let sha256 = hash::sha256(&octets);
-    let item = verify::transport(Item::parse(octets)?, judge)?;
-    let expiry = item.expiry();
-    Ok(Looked {
-        octets: item.into_octets(),
-        sha256,
-        expiry,
-    })
-}
-
-/// A cargo that was loaded.
-struct Loaded {
-    /// None if nothing could be loaded.
-    cargo: Result<Option<Sent>, node::Error>,
-    count: usize,
-    is_cut: bool,
-    /// The messages that could not be read again.
-    left: Vec<(usize, anyhow::Error)>,
-}
-
-/// Loads cargo with these messages and seals it.
-fn load(cargo: &[usize], aside: &Aside, sealer: &Sealer, now: Timestamp) -> Loaded {
-    let room = cargo.iter().map(|&message| aside.room(message)).sum();
-    let mut set = Buffer::with_capacity(room);
-    let mut left = Vec::new();
-    let mut expiry = sealer.date();
-    for &message in cargo {
-        match aside.append_to(&mut set, message) {
-            // A message without an end of its own is content with what the certificates allow.
-            Ok(()) => {
-                let end = aside
-                    .expiry(message)
-                    .unwrap_or_else(|| sealer.end().min(now + CONTROL_LIFE));
-                expiry = expiry.max(end);
-            }
-            Err(error) => left.push((message, error)),
-        }
-    }
-    let count = cargo.len() - left.len();
-    let packed = if count == 0 {
-        Ok(None)
-    } else {
-        send::cargo(sealer, set, expiry).map(Some)
-    };
-    Loaded {
-        is_cut: expiry > sealer.end(),
-        cargo: packed,
-        count,
-        left,
-    }
 }
 
 fn put(sink: &mut Sink, sealer: &Sealer, sent: &Sent, count: usize) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! relay-unpack-cargo: takes the messages out of cargo.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -111,6 +112,7 @@ fn unpack_one<'a>(
     let mut number = 0;
     let mut may_pass = false;
     let head = cargo.head();
+    let stager = sink.stager();
     workers::in_order(
         Bounds::octets(limits::MAX_MESSAGE_LEN),
         {
@@ -121,12 +123,21 @@ fn unpack_one<'a>(
                 Some(Weighed { item, octets })
             }
         },
-        |octets| (octets, receive::item(octets, head, judge)),
-        |(octets, unpacked)| {
+        |octets| {
+            let unpacked = receive::item(octets, head, judge)?;
+            let ready = stager.stage(unpacked.kind, &unpacked.file_name, octets)?;
+            anyhow::Ok((unpacked, octets, ready))
+        },
+        |unpacked: anyhow::Result<_>| {
             number += 1;
-            let result = unpacked
-                .map_err(anyhow::Error::from)
-                .and_then(|unpacked| put(args, sink, &place, number, octets, &unpacked));
+            let result = unpacked.and_then(|(unpacked, octets, ready)| {
+                let path = sink.take(ready, octets)?;
+                if args.json {
+                    let facts = facts(&place, number, &unpacked, octets.len(), path);
+                    files::print(&facts.to_string())?;
+                }
+                Ok(())
+            });
             match result {
                 Ok(()) => Ok(()),
                 Err(error) => {
@@ -155,30 +166,24 @@ fn unpack_one<'a>(
     Ok(Some(cargo.into_due()))
 }
 
-fn put(
-    args: &Args,
-    sink: &mut Sink,
+fn facts(
     place: &Place,
     number: usize,
-    octets: &[u8],
     unpacked: &Unpacked,
-) -> anyhow::Result<()> {
-    let path = sink.put(unpacked.kind, &unpacked.file_name, octets)?;
-    if args.json {
-        let line = json!({
-            "v": describe::VERSION,
-            "input": place.input,
-            "index": place.index,
-            "item": number,
-            "path": path.map(|path| path.to_string_lossy().into_owned()),
-            "kind": unpacked.kind.word(),
-            "sender": unpacked.sender.to_string(),
-            "recipient": unpacked.recipient.to_string(),
-            "id": unpacked.id,
-            "expiry": unpacked.expiry.map(|at| at.to_string()),
-            "size": octets.len(),
-        });
-        files::print(&line.to_string())?;
-    }
-    Ok(())
+    len: usize,
+    path: Option<PathBuf>,
+) -> serde_json::Value {
+    json!({
+        "v": describe::VERSION,
+        "input": place.input,
+        "index": place.index,
+        "item": number,
+        "path": path.map(|path| path.to_string_lossy().into_owned()),
+        "kind": unpacked.kind.word(),
+        "sender": unpacked.sender.to_string(),
+        "recipient": unpacked.recipient.to_string(),
+        "id": unpacked.id,
+        "expiry": unpacked.expiry.map(|at| at.to_string()),
+        "size": len,
+    })
 }

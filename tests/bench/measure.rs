@@ -33,6 +33,7 @@ impl Samples {
         sorted.get(sorted.len() / 2).map_or(f64::NAN, millis)
     }
 
+    #[allow(dead_code)] // not every bench shows it
     pub(crate) fn min(&self) -> f64 {
         self.0.iter().min().map_or(f64::NAN, millis)
     }

@@ -1,5 +1,6 @@
-/* peak COMMAND...: runs it and prints the most memory that it held at once, in KiB. A small process has to do this,
-   since a child is charged with what its parent held when it was made. */
+/* peak COMMAND...: runs it and prints the most memory that it held at once, in KiB, and the time that it had of all
+   cores, in microseconds. A small process has to do this, since a child is charged with what its parent held when it
+   was made. */
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -21,6 +22,7 @@ int main(int argc, char **argv)
     }
     if (child < 0 || wait4(child, &status, 0, &usage) < 0)
         return 71;
-    printf("%ld\n", usage.ru_maxrss);
+    printf("\n%ld %ld\n", usage.ru_maxrss,
+           (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000L + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 70;
 }

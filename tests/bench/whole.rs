@@ -26,6 +26,8 @@ use relaynet::ramf::Fields;
 mod ber;
 #[path = "measure.rs"]
 mod measure;
+#[path = "programs.rs"]
+mod programs;
 
 use measure::Samples;
 
@@ -42,7 +44,7 @@ fn main() {
     };
     let scratch = tempfile::tempdir_in(parent).unwrap();
     let bench = Bench {
-        programs: programs(),
+        programs: programs::directory(),
         dir: scratch.path().to_owned(),
     };
     bench.prepare();
@@ -338,18 +340,7 @@ struct Bench {
 
 impl Bench {
     fn prepare(&self) {
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench");
-        for program in ["copy", "peak"] {
-            let mut compiler = Command::new("cc");
-            compiler
-                .args(["-O2", "-o"])
-                .arg(self.dir.join(program))
-                .arg(sources.join(format!("{program}.c")));
-            assert!(
-                compiler.status().unwrap().success(),
-                "cc is needed for {program}.c"
-            );
-        }
+        programs::compile(&["copy", "peak"], &self.dir);
         let octets: Vec<u8> = (0..LARGE).map(|at| (at % 251).to_le_bytes()[0]).collect();
         fs::write(self.dir.join("large"), &octets).unwrap();
         fs::write(self.dir.join("small"), &octets[..SMALL]).unwrap();
@@ -441,26 +432,11 @@ impl Bench {
                     .unwrap();
                 assert!(output.status.success(), "{words:?}: {}", output.status);
                 let text = String::from_utf8(output.stdout).unwrap();
-                text.lines().last().unwrap().trim().parse().unwrap() // after what the program itself prints
+                let last = text.lines().last().unwrap(); // after what the program itself prints
+                last.split(' ').next().unwrap().parse().unwrap()
             })
             .collect();
         peaks.sort_unstable();
         f64::from(peaks[2]) * 1024.0
     }
-}
-
-/// The directory of the programs to measure.
-fn programs() -> PathBuf {
-    if let Some(dir) = env::var_os("RELAY_BENCH_BIN") {
-        return fs::canonicalize(dir).unwrap();
-    }
-    // This bench is in target/release/deps.
-    let bench = env::current_exe().unwrap();
-    let dist = bench.ancestors().nth(3).unwrap().join("dist");
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(["build", "--profile", "dist", "--locked", "--bins"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    assert!(cargo.status().unwrap().success());
-    dist
 }

@@ -2,15 +2,25 @@
 
 use std::fmt;
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// Shows octets as two digits each.
 #[derive(Debug, Clone, Copy)]
 pub struct Hex<'a>(pub &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|octet| write!(formatter, "{octet:02x}"))
+        // Ids and digests are written by the thousand, so not digit by digit.
+        for octets in self.0.chunks(32) {
+            let mut digits = [0; 64];
+            for (pair, octet) in digits.chunks_exact_mut(2).zip(octets) {
+                pair[0] = DIGITS[usize::from(octet >> 4)];
+                pair[1] = DIGITS[usize::from(octet & 15)];
+            }
+            let digits = std::str::from_utf8(&digits[..2 * octets.len()]);
+            formatter.write_str(digits.map_err(|_| fmt::Error)?)?;
+        }
+        Ok(())
     }
 }
 

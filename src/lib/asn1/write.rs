@@ -30,6 +30,13 @@ impl Buffer {
         }
     }
 
+    /// Makes it empty again, with the memory that it has.
+    pub fn reset(&mut self) {
+        self.octets.clear();
+        self.octets.resize(ROOM, 0);
+        self.start = ROOM;
+    }
+
     /// How many octets the value has.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,30 +1,46 @@
 //! Messages that were verified, and wait until it is known which of them travel together.
 //!
-//! A message that fills a file of its own is read again from there, and has to be the same; others are
-//! set aside.
+//! Small ones are set aside in a scratch file, as long as that stays small itself, and so are those of
+//! streams. Any other fills a file of its own: it is read again from there, and has to be the same.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::inputs::Place;
 use super::report;
 use crate::asn1::Buffer;
 use crate::crypto::hash;
 use crate::disk::{Role, Scratch, files};
-use crate::message::message_set;
-use crate::ramf::limits;
+use crate::message::{Item, cargo, message_set};
+use crate::node;
+use crate::ramf::{fields, limits};
+use crate::send::{self, Sealer, Sent};
+use crate::verify::{self, Judge};
+
+/// The longest message that is set aside though it has a file of its own, in octets: to open the file
+/// again takes longer.
+const SMALL: usize = 64 * 1024;
+
+/// How many octets of such messages are set aside.
+const MAX_SMALL: u64 = 64 * 1024 * 1024;
+
+/// How long messages live that have no end of their own, as acknowledgements.
+const CONTROL_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Messages that wait.
 #[derive(Debug)]
 pub struct Aside {
     scratch: Scratch,
     messages: Vec<Waiting>,
+    /// Memory that cargo was sealed in and is free again.
+    spare: Mutex<Vec<Buffer>>,
 }
 
-/// A message that waits.
+/// A message that was verified and waits.
 #[derive(Debug)]
-struct Waiting {
+pub struct Waiting {
     len: usize,
     /// When its life ends; control messages have no end of their own.
     expiry: Option<Timestamp>,
@@ -40,15 +56,16 @@ enum At {
     Scratch(u64),
 }
 
-/// A message that was looked at: what is needed of it to wait.
-#[derive(Debug)]
-pub struct Looked {
-    /// Its octets.
-    pub octets: Vec<u8>,
-    /// The digest of those.
-    pub sha256: [u8; 32],
-    /// When its life ends.
-    pub expiry: Option<Timestamp>,
+/// Cargo that was loaded and sealed.
+pub struct Loaded {
+    /// None if nothing could be loaded.
+    pub cargo: Result<Option<Sent>, node::Error>,
+    /// How many messages are in it.
+    pub count: usize,
+    /// Whether one of them outlives it.
+    pub is_cut: bool,
+    /// The messages that could not be read again, and why.
+    pub left: Vec<(Place, anyhow::Error)>,
 }
 
 /// A file whose message is not the one that was verified.
@@ -62,50 +79,136 @@ impl Default for Aside {
         Self {
             scratch: Scratch::new(&std::env::temp_dir()),
             messages: Vec::new(),
+            spare: Mutex::default(),
         }
     }
 }
 
 impl Aside {
-    /// Lets a message wait, in the file that it fills if there is one.
+    /// Verifies a message that is to be packed, and sets it aside unless it can be read again from
+    /// `file`, which it fills. Several may be verified at once.
     ///
     /// # Errors
-    /// When it cannot be set aside.
-    pub fn add(&mut self, looked: &Looked, file: Option<PathBuf>) -> anyhow::Result<()> {
+    /// When it is malformed, too large, not to be carried in cargo, or cannot be set aside.
+    pub fn verify(
+        &self,
+        octets: Vec<u8>,
+        file: Option<PathBuf>,
+        judge: &Judge,
+    ) -> anyhow::Result<Waiting> {
+        let len = octets.len();
+        fields::check_len("message", len, limits::MAX_ITEM_LEN)?;
+        let item = verify::transport(Item::parse(octets)?, judge)?;
+        let expiry = item.expiry();
+        let octets = item.into_octets();
         let at = match file {
-            Some(file) => At::File(file, looked.sha256),
-            None => At::Scratch(self.scratch.append(&looked.octets)?),
+            Some(file) if len > SMALL || self.scratch.len() > MAX_SMALL => {
+                At::File(file, hash::sha256(&octets))
+            }
+            _ => At::Scratch(self.scratch.append(&octets)?),
         };
-        self.messages.push(Waiting {
-            len: looked.octets.len(),
-            expiry: looked.expiry,
-            at,
-        });
+        Ok(Waiting { len, expiry, at })
+    }
+
+    /// Lets these messages wait.
+    pub fn wait(&mut self, messages: Vec<Waiting>) {
+        self.messages.extend(messages);
+    }
+
+    /// Distributes the messages over as few cargoes as it can: with each the octets that its messages
+    /// have.
+    #[must_use]
+    pub fn distribute(&self) -> Vec<(Vec<usize>, usize)> {
+        let sizes: Vec<usize> = self.messages.iter().map(|message| message.len).collect();
+        let weigh = |cargo: Vec<usize>| {
+            let octets = cargo
+                .iter()
+                .map(|&at| message_set::item_len(sizes[at]))
+                .sum();
+            (cargo, octets)
+        };
+        cargo::distribute(&sizes).into_iter().map(weigh).collect()
+    }
+
+    /// Loads cargo with these messages and seals it.
+    #[must_use]
+    pub fn load(
+        &self,
+        (messages, octets): &(Vec<usize>, usize),
+        sealer: &Sealer,
+        now: Timestamp,
+    ) -> Loaded {
+        let mut set = self
+            .spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
+            .unwrap_or_else(|| Buffer::with_capacity(*octets));
+        let mut left = Vec::new();
+        let mut expiry = sealer.date();
+        for message in messages.iter().map(|&at| &self.messages[at]) {
+            match self.append(&mut set, message) {
+                // A message without an end of its own is content with what the certificates allow.
+                Ok(()) => {
+                    let end = message.expiry;
+                    let end = end.unwrap_or_else(|| sealer.end().min(now + CONTROL_LIFE));
+                    expiry = expiry.max(end);
+                }
+                Err(error) => left.push((message.place(), error)),
+            }
+        }
+        let count = messages.len() - left.len();
+        let cargo = if count == 0 {
+            Ok(None)
+        } else {
+            send::cargo(sealer, set, expiry).map(Some)
+        };
+        Loaded {
+            is_cut: expiry > sealer.end(),
+            cargo,
+            count,
+            left,
+        }
+    }
+
+    /// Takes back the memory of cargo that is where it belongs.
+    pub fn reuse(&self, mut buffer: Buffer) {
+        buffer.reset();
+        let spare = self.spare.lock();
+        spare.unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+
+    /// Puts a message into a set of messages; if it cannot be read, the set stays as it was.
+    fn append(&self, set: &mut Buffer, message: &Waiting) -> anyhow::Result<()> {
+        match &message.at {
+            At::File(path, sha256) => {
+                let octets = files::read(path, Role::Input, limits::MAX_MESSAGE_LEN)?;
+                if octets.len() != message.len || hash::sha256(&octets) != *sha256 {
+                    return Err(Changed.into());
+                }
+                message_set::append_header(set, octets.len());
+                set.append(&octets);
+            }
+            At::Scratch(start) => {
+                let before = set.len();
+                message_set::append_header(set, message.len);
+                let (octets, first) = set.parts_mut();
+                let end = octets.len();
+                octets.resize(end + message.len, 0);
+                if let Err(error) = self.scratch.read_at(*start, &mut octets[end..]) {
+                    octets.truncate(first + before);
+                    return Err(error.into());
+                }
+            }
+        }
         Ok(())
     }
+}
 
-    /// The sizes of all messages, in octets.
-    #[must_use]
-    pub fn sizes(&self) -> Vec<usize> {
-        self.messages.iter().map(|message| message.len).collect()
-    }
-
-    /// How many octets a message takes in a set.
-    #[must_use]
-    pub fn room(&self, message: usize) -> usize {
-        message_set::item_len(self.messages[message].len)
-    }
-
-    /// When the life of a message ends.
-    #[must_use]
-    pub fn expiry(&self, message: usize) -> Option<Timestamp> {
-        self.messages[message].expiry
-    }
-
-    /// Where a message is, for diagnostics.
-    #[must_use]
-    pub fn place(&self, message: usize) -> Place {
-        let input = match &self.messages[message].at {
+impl Waiting {
+    /// Where the message is, for diagnostics.
+    fn place(&self) -> Place {
+        let input = match &self.at {
             At::File(path, _) => report::path(path),
             At::Scratch(_) => "-".to_owned(),
         };
@@ -114,35 +217,5 @@ impl Aside {
             index: 1,
             is_only: true,
         }
-    }
-
-    /// Puts a message into a set of messages.
-    ///
-    /// # Errors
-    /// When it cannot be read again or is another one now; then the set is as before.
-    pub fn append_to(&self, set: &mut Buffer, message: usize) -> anyhow::Result<()> {
-        let waiting = &self.messages[message];
-        match &waiting.at {
-            At::File(path, sha256) => {
-                let octets = files::read(path, Role::Input, limits::MAX_MESSAGE_LEN)?;
-                if octets.len() != waiting.len || hash::sha256(&octets) != *sha256 {
-                    return Err(Changed.into());
-                }
-                message_set::append_header(set, octets.len());
-                set.append(&octets);
-            }
-            At::Scratch(start) => {
-                let before = set.len();
-                message_set::append_header(set, waiting.len);
-                let (octets, first) = set.parts_mut();
-                let end = octets.len();
-                octets.resize(end + waiting.len, 0);
-                if let Err(error) = self.scratch.read_at(*start, &mut octets[end..]) {
-                    octets.truncate(first + before);
-                    return Err(error.into());
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -139,16 +139,6 @@ struct Outcome {
     failures: Vec<Status>,
 }
 
-/// A message that was prepared on some core.
-pub struct Prepared<T> {
-    /// Where it was.
-    pub place: Place,
-    /// The file that holds the message and nothing else.
-    pub file: Option<PathBuf>,
-    /// What was made of it.
-    pub result: T,
-}
-
 impl Terms {
     fn read(&self, files: &[PathBuf], takes: Takes) -> anyhow::Result<Messages> {
         let is_stdin = |path: &&PathBuf| path.as_os_str() == "-";
@@ -231,10 +221,7 @@ impl Objects {
         mut each: impl FnMut(&Place, T) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut messages = self.inputs.terms.read(&self.inputs.files, Takes::Objects)?;
-        messages.prepare(
-            |octets| judge(Object::parse_owned(octets)?),
-            |prepared| each(&prepared.place, prepared.result),
-        )?;
+        messages.prepare(|octets, _| judge(Object::parse_owned(octets)?), &mut each)?;
         messages.finish()
     }
 }
@@ -268,15 +255,16 @@ impl Messages {
         }
     }
 
-    /// Hands every message that is left to `prepare`, on all cores, and what that makes of it to `each`, in
-    /// order. What fails is reported, and the others go on.
+    /// Hands every message that is left to `prepare`, on all cores, with the file that holds it and nothing
+    /// else, if there is one; and what that makes of it to `each`, in order. What fails is reported, and
+    /// the others go on.
     ///
     /// # Errors
     /// What cannot be gone on from: nobody reads the output any more.
     pub fn prepare<T: Send>(
         &mut self,
-        prepare: impl Fn(Vec<u8>) -> anyhow::Result<T> + Sync,
-        mut each: impl FnMut(Prepared<T>) -> anyhow::Result<()>,
+        prepare: impl Fn(Vec<u8>, Option<PathBuf>) -> anyhow::Result<T> + Sync,
+        mut each: impl FnMut(&Place, T) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let Self { reader, outcome } = self;
         workers::in_order(
@@ -287,20 +275,18 @@ impl Messages {
                 Some(Weighed { item, octets })
             },
             |taken| {
-                let result = taken.octets.and_then(&prepare);
-                (taken.place, taken.file, result)
+                let Taken {
+                    place,
+                    octets,
+                    file,
+                } = taken;
+                let result = octets.and_then(|octets| prepare(octets, file));
+                (place, result)
             },
-            |(place, file, result)| {
+            |(place, result)| {
                 outcome.taken += 1;
-                let label = place.clone();
-                let result = result.and_then(|result| {
-                    each(Prepared {
-                        place,
-                        file,
-                        result,
-                    })
-                });
-                outcome.done(&label, result)
+                let result = result.and_then(|result| each(&place, result));
+                outcome.done(&place, result)
             },
         )
     }
@@ -545,6 +531,9 @@ enum Opened {
 fn open(path: &Path, takes: Takes) -> anyhow::Result<Opened> {
     let (source, len) = source(path)?;
     let mut stream = Stream::new(source);
+    if let Some(len) = len {
+        stream.expect(len);
+    }
     if takes != Takes::Objects
         || stream
             .begins_with_message()

@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use super::files::{self, Form, Output};
 use super::report;
 use crate::asn1::pem;
+use crate::disk::batch::{self, Batch, Staged};
 use crate::disk::publish::{Existing, Manner};
-use crate::disk::{self, Batch, Doing, Pending, Role};
+use crate::disk::{self, Doing, Pending, Role};
 use crate::ramf::Kind;
 
 /// `-o`, `-f`, `-d` and `--armor`.
@@ -27,18 +28,32 @@ pub struct MessageOutput {
 /// An output that takes messages.
 pub struct Sink {
     place: Place,
-    armor: bool,
+    stager: Stager,
 }
 
 enum Place {
     Stdout,
     /// It gets its name when all is written.
     File(PathBuf, Box<Pending>),
-    Directory {
-        dir: PathBuf,
-        existing: Existing,
-        batch: Batch,
-    },
+    Directory(PathBuf, Batch),
+}
+
+/// Makes messages ready for an output, on whatever core.
+#[derive(Clone)]
+pub struct Stager {
+    /// The directory, and what becomes of a file that is there.
+    directory: Option<(PathBuf, Existing)>,
+    armor: bool,
+}
+
+/// A message that is ready for its output.
+pub enum Ready {
+    /// As it is.
+    Plain,
+    /// As PEM.
+    Text(String),
+    /// Its file in the directory.
+    File(PathBuf, Staged),
 }
 
 impl MessageOutput {
@@ -93,11 +108,7 @@ impl MessageOutput {
             }
         };
         let place = match (&self.directory, self.output.file()) {
-            (Some(dir), _) => Place::Directory {
-                dir: dir.clone(),
-                existing: existing(Existing::SameIsSuccess),
-                batch: Batch::default(),
-            },
+            (Some(dir), _) => Place::Directory(dir.clone(), Batch::default()),
             (None, Some(file)) => {
                 let manner = Manner::output(existing(Existing::Refuse));
                 let pending = Pending::create(file, &manner).with_context(|| report::path(file))?;
@@ -105,10 +116,12 @@ impl MessageOutput {
             }
             (None, None) => Place::Stdout,
         };
-        Ok(Sink {
-            place,
+        let directory = self.directory.clone();
+        let stager = Stager {
+            directory: directory.map(|dir| (dir, existing(Existing::SameIsSuccess))),
             armor: self.armor,
-        })
+        };
+        Ok(Sink { place, stager })
     }
 
     fn form(&self, what: &'static str) -> Form {
@@ -120,47 +133,72 @@ impl MessageOutput {
     }
 }
 
-impl Sink {
-    /// Takes a message, whose file in a directory has this name; gives the file.
+impl Stager {
+    /// Makes a message ready, whose file in a directory has this name.
     ///
     /// # Errors
-    /// When it cannot be written, or another file has the name and is not to be replaced.
+    /// When its file cannot be written, or another one has the name and is not to be replaced.
+    pub fn stage(&self, kind: Kind, name: &str, octets: &[u8]) -> anyhow::Result<Ready> {
+        let text = self.armor.then(|| pem::encode(&label(kind), octets));
+        let Some((dir, existing)) = &self.directory else {
+            return Ok(text.map_or(Ready::Plain, Ready::Text));
+        };
+        let path = dir.join(name);
+        let octets = text.as_ref().map_or(octets, String::as_bytes);
+        let staged = batch::stage(&path, &[octets], &Manner::delivery(*existing))
+            .with_context(|| report::path(&path))?;
+        Ok(Ready::File(path, staged))
+    }
+}
+
+impl Sink {
+    /// What makes messages ready for this output.
+    #[must_use]
+    pub fn stager(&self) -> Stager {
+        self.stager.clone()
+    }
+
+    /// Takes a message that is ready, whose octets are these; gives its file.
+    ///
+    /// # Errors
+    /// When it cannot be written, or those before it cannot be synced and named.
+    pub fn take(&mut self, ready: Ready, octets: &[u8]) -> anyhow::Result<Option<PathBuf>> {
+        let text;
+        let octets = match ready {
+            Ready::File(path, staged) => {
+                if let Place::Directory(dir, batch) = &mut self.place {
+                    batch.add(staged).with_context(|| report::path(dir))?;
+                }
+                return Ok(Some(path));
+            }
+            Ready::Text(armored) => {
+                text = armored;
+                text.as_bytes()
+            }
+            Ready::Plain => octets,
+        };
+        let Place::File(file, pending) = &mut self.place else {
+            files::write_stdout(&[octets])?;
+            return Ok(None);
+        };
+        pending
+            .write(&[octets])
+            .with_context(|| report::path(file))?;
+        Ok(Some(file.clone()))
+    }
+
+    /// Makes a message ready and takes it.
+    ///
+    /// # Errors
+    /// As [`Stager::stage`] and [`Sink::take`].
     pub fn put(
         &mut self,
         kind: Kind,
         name: &str,
         octets: &[u8],
     ) -> anyhow::Result<Option<PathBuf>> {
-        let text;
-        let octets = if self.armor {
-            text = pem::encode(&label(kind), octets);
-            text.as_bytes()
-        } else {
-            octets
-        };
-        match &mut self.place {
-            Place::Stdout => {
-                files::write_stdout(&[octets])?;
-                Ok(None)
-            }
-            Place::File(file, pending) => {
-                pending
-                    .write(&[octets])
-                    .with_context(|| report::path(file))?;
-                Ok(Some(file.clone()))
-            }
-            Place::Directory {
-                dir,
-                existing,
-                batch,
-            } => {
-                let path = dir.join(name);
-                batch
-                    .add(&path, &[octets], &Manner::delivery(*existing))
-                    .with_context(|| report::path(&path))?;
-                Ok(Some(path))
-            }
-        }
+        let ready = self.stager.stage(kind, name, octets)?;
+        self.take(ready, octets)
     }
 
     /// Waits until the messages so far are where they belong, and gives whether they are: in a directory
@@ -172,7 +210,7 @@ impl Sink {
         match &mut self.place {
             Place::Stdout => Ok(true),
             Place::File(..) => Ok(false),
-            Place::Directory { dir, batch, .. } => {
+            Place::Directory(dir, batch) => {
                 batch.commit().with_context(|| report::path(dir))?;
                 Ok(true)
             }

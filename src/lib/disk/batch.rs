@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::files::{parent, sync_dir};
-use super::publish::{self, Existing, Manner, Pending, Published};
+use super::publish::{self, Existing, Manner, Pending};
 use super::{Error, Result, Role};
 
 /// From how many files on the whole file system is synced instead of each of them.
@@ -27,33 +27,60 @@ pub struct Batch {
     dirs: BTreeMap<PathBuf, Role>,
 }
 
+/// A file that is written and waits for a batch; dropped before, nothing is left.
+#[derive(Debug)]
+#[must_use = "the file is removed unless a batch takes it"]
+pub struct Staged {
+    /// None for one that has its name already, with the same octets.
+    pending: Option<Pending>,
+    dir: PathBuf,
+    role: Role,
+    octets: usize,
+}
+
+/// Writes a file that holds `parts`, for a batch to sync and name; several may be written at once. A file
+/// that has the name is dealt with here.
+///
+/// # Errors
+///
+/// As [`publish::publish`].
+pub fn stage(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Staged> {
+    let (role, existing) = manner.role_and_existing();
+    let mut staged = Staged {
+        pending: None,
+        dir: parent(path).to_owned(),
+        role,
+        octets: parts.iter().map(|part| part.len()).sum(),
+    };
+    if existing == Existing::SameIsSuccess
+        && let Some(mut held) = publish::open_existing(path, role)
+    {
+        publish::same(path, role, &mut held, &mut parts.concat().as_slice(), false)?;
+        return Ok(staged);
+    }
+    let mut pending = Pending::create(path, &manner.dir_unsynced())?;
+    pending.write(parts)?;
+    staged.pending = Some(pending);
+    Ok(staged)
+}
+
 impl Batch {
-    /// Writes a file that holds `parts`, which gets its name when the batch is committed: by
-    /// [`Batch::commit`], or here when much waits. A file that has the name is dealt with at once.
+    /// Takes a file, which gets its name when the batch is committed: by [`Batch::commit`], or here when
+    /// much waits.
     ///
     /// # Errors
     ///
-    /// As [`publish::publish`], also for the files before.
-    pub fn add(&mut self, path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Published> {
-        let (role, existing) = manner.role_and_existing();
-        if existing == Existing::SameIsSuccess
-            && let Some(mut held) = publish::open_existing(path, role)
-        {
-            let mut content = parts.concat();
-            let outcome = publish::same(path, role, &mut held, &mut content.as_slice(), false)?;
-            content.clear();
-            self.dirs.insert(parent(path).to_owned(), role);
-            return Ok(outcome);
+    /// As [`Batch::commit`].
+    pub fn add(&mut self, staged: Staged) -> Result<()> {
+        self.dirs.insert(staged.dir, staged.role);
+        if let Some(pending) = staged.pending {
+            self.pending.push(pending);
+            self.octets += staged.octets;
         }
-        let mut pending = Pending::create(path, &manner.dir_unsynced())?;
-        pending.write(parts)?;
-        self.pending.push(pending);
-        self.octets += parts.iter().map(|part| part.len()).sum::<usize>();
-        self.dirs.insert(parent(path).to_owned(), role);
         if self.pending.len() >= MAX_FILES || self.octets >= MAX_OCTETS {
             self.commit()?;
         }
-        Ok(Published::Written)
+        Ok(())
     }
 
     /// Syncs the files, gives them their names, and syncs the directories of those.
@@ -110,9 +137,8 @@ mod tests {
             let mut batch = Batch::default();
             for at in 0..count {
                 let path = dir.path().join(format!("{at:04}"));
-                batch
-                    .add(&path, &[b"content ", b"of a file"], &manner)
-                    .unwrap();
+                let staged = stage(&path, &[b"content ", b"of a file"], &manner).unwrap();
+                batch.add(staged).unwrap();
             }
             let is_temporary = |name: &String| name.starts_with(".relay-");
             assert!(names(dir.path()).iter().all(is_temporary));
@@ -133,7 +159,7 @@ mod tests {
         let mut batch = Batch::default();
         for at in 0..=MAX_FILES {
             let path = dir.path().join(format!("{at:04}"));
-            batch.add(&path, &[b"x"], &manner).unwrap();
+            batch.add(stage(&path, &[b"x"], &manner).unwrap()).unwrap();
         }
         assert_eq!(batch.pending.len(), 1);
         drop(batch);
@@ -147,11 +173,10 @@ mod tests {
         let path = dir.path().join("a");
         fs::write(&path, "there").unwrap();
         let mut batch = Batch::default();
-        assert_eq!(
-            batch.add(&path, &[b"there"], &manner).unwrap(),
-            Published::Same
-        );
-        let error = batch.add(&path, &[b"other"], &manner).unwrap_err();
+        batch
+            .add(stage(&path, &[b"there"], &manner).unwrap())
+            .unwrap();
+        let error = stage(&path, &[b"other"], &manner).unwrap_err();
         assert!(matches!(error, Error::Exists { .. }));
         batch.commit().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"there");

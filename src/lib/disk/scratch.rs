@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fault::{self, Op};
 use super::{Doing, Error, Result, Role};
@@ -12,8 +14,8 @@ use super::{Doing, Error, Result, Role};
 pub struct Scratch {
     dir: PathBuf,
     /// Made when the first octets come.
-    file: Option<File>,
-    len: u64,
+    file: Mutex<Option<Arc<File>>>,
+    len: AtomicU64,
 }
 
 impl Scratch {
@@ -22,31 +24,47 @@ impl Scratch {
     pub fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
-            file: None,
-            len: 0,
+            file: Mutex::default(),
+            len: AtomicU64::new(0),
         }
     }
 
-    /// Sets octets aside, and gives where they start.
+    /// How many octets were set aside.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether none were.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sets octets aside, and gives where they start; several may be at it at once.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] while [`Doing::Create`] or [`Doing::Write`], naming the directory.
-    pub fn append(&mut self, octets: &[u8]) -> Result<u64> {
-        let failed = |doing| Error::io(&self.dir, Role::Spool, doing);
-        if self.file.is_none() {
-            let made = fault::step(Op::Scratch, &[&self.dir])
-                .and_then(|()| tempfile::tempfile_in(&self.dir));
-            self.file = Some(made.map_err(failed(Doing::Create))?);
-        }
-        let start = self.len;
-        if let Some(file) = &self.file {
-            fault::step(Op::Scratch, &[&self.dir])
-                .and_then(|()| file.write_all_at(octets, start))
-                .map_err(failed(Doing::Write))?;
-        }
-        self.len += octets.len() as u64;
+    pub fn append(&self, octets: &[u8]) -> Result<u64> {
+        let file = self.made()?;
+        let start = self.len.fetch_add(octets.len() as u64, Ordering::Relaxed);
+        fault::step(Op::Scratch, &[&self.dir])
+            .and_then(|()| file.write_all_at(octets, start))
+            .map_err(Error::io(&self.dir, Role::Spool, Doing::Write))?;
         Ok(start)
+    }
+
+    /// The file, made if it is not there yet.
+    fn made(&self) -> Result<Arc<File>> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &*file {
+            return Ok(Arc::clone(file));
+        }
+        let made = fault::step(Op::Scratch, &[&self.dir])
+            .and_then(|()| tempfile::tempfile_in(&self.dir))
+            .map_err(Error::io(&self.dir, Role::Spool, Doing::Create))?;
+        Ok(Arc::clone(file.insert(Arc::new(made))))
     }
 
     /// Reads octets back; several readers may at once.
@@ -55,7 +73,12 @@ impl Scratch {
     ///
     /// [`Error::Io`] while [`Doing::Read`].
     pub fn read_at(&self, start: u64, octets: &mut [u8]) -> Result<()> {
-        let read = match &self.file {
+        let file = self
+            .file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let read = match file {
             Some(file) => file.read_exact_at(octets, start),
             None => Err(std::io::ErrorKind::UnexpectedEof.into()),
         };
@@ -70,7 +93,7 @@ mod tests {
     #[test]
     fn octets_come_back_and_no_file_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let mut scratch = Scratch::new(dir.path());
+        let scratch = Scratch::new(dir.path());
         assert_eq!(scratch.append(b"one").unwrap(), 0);
         assert_eq!(scratch.append(b"three").unwrap(), 3);
         let mut octets = [0; 5];
@@ -84,7 +107,7 @@ mod tests {
     fn nothing_is_made_where_nothing_is_set_aside() {
         let scratch = Scratch::new(Path::new("/nonexistent"));
         assert!(scratch.read_at(0, &mut [0]).is_err());
-        let mut scratch = Scratch::new(Path::new("/nonexistent"));
+        let scratch = Scratch::new(Path::new("/nonexistent"));
         assert_eq!(
             scratch.append(b"x").unwrap_err().doing(),
             Some(Doing::Create)

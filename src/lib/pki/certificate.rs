@@ -32,9 +32,6 @@ pub struct Certificate {
     not_after: Timestamp,
     key: PublicKey,
     extensions: Extensions,
-    /// The names as text, to compare them; read once, since a path search compares many.
-    issuer_text: Option<NameText>,
-    subject_text: Option<NameText>,
 }
 
 /// The attributes of a Name as text; none where one of them is not text.
@@ -86,8 +83,6 @@ impl Certificate {
             not_after: parts.not_after,
             key: PublicKey::parse(parts.spki)?,
             extensions: parts.extensions,
-            issuer_text: name_text(parts.issuer),
-            subject_text: name_text(parts.subject),
             octets: octets.to_vec(),
         })
     }
@@ -191,8 +186,7 @@ impl Certificate {
     /// Whether subject and issuer have the same name.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
-        self.issuer() == self.subject()
-            || texts_match(self.issuer_text.as_ref(), self.subject_text.as_ref())
+        names_match(self.issuer(), self.subject())
     }
 
     /// Whether `issuer` has the name and the key identifier that this certificate gives for its
@@ -203,18 +197,14 @@ impl Certificate {
             (Some(authority), Some(subject)) => authority == subject,
             _ => true,
         };
-        ids_agree
-            && (self.issuer() == issuer.subject()
-                || texts_match(self.issuer_text.as_ref(), issuer.subject_text.as_ref()))
+        ids_agree && names_match(self.issuer(), issuer.subject())
     }
 
     /// Whether this is the certificate with that issuer Name and serial number; names are compared
     /// as text.
     #[must_use]
     pub fn is_issued(&self, issuer: &[u8], serial: &[u8]) -> bool {
-        self.serial() == serial
-            && (self.issuer() == issuer
-                || texts_match(self.issuer_text.as_ref(), name_text(issuer).as_ref()))
+        self.serial() == serial && names_match(self.issuer(), issuer)
     }
 
     /// Verifies that `key` signed this certificate.
@@ -416,8 +406,9 @@ fn name_text(name: &[u8]) -> Option<NameText> {
 }
 
 /// Whether two names say the same, in whatever string types.
-fn texts_match(one: Option<&NameText>, other: Option<&NameText>) -> bool {
-    matches!((one, other), (Some(one), Some(other)) if one == other)
+fn names_match(one: &[u8], other: &[u8]) -> bool {
+    one == other
+        || matches!((name_text(one), name_text(other)), (Some(one), Some(other)) if one == other)
 }
 
 /// Walks `RDNSequence ::= SEQUENCE OF SET OF AttributeTypeAndValue` (RFC 5280 §4.1.2.4).

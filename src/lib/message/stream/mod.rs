@@ -48,6 +48,8 @@ pub struct Stream<R> {
     after_pem: bool,
     /// Whether anything was taken yet.
     has_taken: bool,
+    /// How many octets the input is said to have; 0 where nobody knows.
+    expected: usize,
 }
 
 impl<R: Read> Stream<R> {
@@ -61,7 +63,13 @@ impl<R: Read> Stream<R> {
             lost: false,
             after_pem: true,
             has_taken: false,
+            expected: 0,
         }
+    }
+
+    /// Says how many octets the input has, so that a short one is read at once.
+    pub fn expect(&mut self, len: u64) {
+        self.expected = usize::try_from(len).unwrap_or(usize::MAX);
     }
 
     /// The octets of the next message, of whatever kind; `None` at the end.
@@ -297,7 +305,10 @@ impl<R: Read> Stream<R> {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
-        let missing = len - have;
+        let mut missing = len - have;
+        if self.buffer.is_empty() && self.expected < CHUNK {
+            missing = missing.max(self.expected + 1);
+        }
         // Where more may come than will, the buffer grows with what does.
         self.buffer
             .reserve_exact(missing.min(limits::MAX_MESSAGE_LEN));

@@ -1,0 +1,247 @@
+//! Packing and unpacking many parcels of 1 KiB from files, as whole processes: time beside what verifying one RSA
+//! signature a parcel takes on the cores that there are, how busy those are, and memory beside the largest cargo.
+//!
+//! `cargo bench --bench cargo` measures the programs of the dist profile; `RELAY_BENCH_BIN` names another directory
+//! of programs, `RELAY_BENCH_RUNS` how often each is run (7 times by default), `RELAY_BENCH_PARCELS` how many parcels
+//! there are (10000). Everything lies in memory (/dev/shm).
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a bench that cannot go on may as well stop
+#![allow(clippy::cast_precision_loss)] // figures are shown, not counted on
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use jiff::{SignedDuration, Timestamp};
+use relaynet::asn1::Buffer;
+use relaynet::cms::enveloped_data::Cipher;
+use relaynet::node::{Directory, Keyring};
+use relaynet::ramf::Kind;
+use relaynet::send::{self, Draft};
+
+#[path = "measure.rs"]
+mod measure;
+#[path = "programs.rs"]
+mod programs;
+
+use measure::Samples;
+
+const SENDERS: [&str; 2] = ["anna", "arno"];
+
+fn main() {
+    let shm = Path::new("/dev/shm");
+    let parent = if shm.is_dir() {
+        shm.to_owned()
+    } else {
+        env::temp_dir()
+    };
+    let scratch = tempfile::tempdir_in(parent).unwrap();
+    let parcels = measure::number("RELAY_BENCH_PARCELS", 10_000);
+    let bench = Bench {
+        programs: programs::directory(),
+        dir: scratch.path().to_owned(),
+        parcels,
+    };
+    bench.prepare();
+    let cores = thread::available_parallelism().unwrap().get();
+    let verify = bench.verification();
+    println!("programs: {}", bench.programs.display());
+    println!(
+        "{parcels} parcels of 1 KiB, {cores} cores, an RSA-2048 verification {:.1} us",
+        verify * 1e3
+    );
+    println!("\n                          ms   us each    ratio   cores     MiB   / cargo");
+
+    for (name, command) in [
+        (
+            "pack files to DIR",
+            "relay-pack-cargo -q -N anton -t hub -f -d cargo parcels",
+        ),
+        (
+            "pack a stream",
+            "relay-pack-cargo -q -N anton -t hub -f -d cargo stream",
+        ),
+        (
+            "unpack to stdout",
+            "relay-unpack-cargo -q -N hub --again CARGO",
+        ),
+        (
+            "unpack to DIR",
+            "relay-unpack-cargo -q -N hub --again -d out CARGO",
+        ),
+        ("verify a stream", "relay-verify -N hub stream"),
+        ("acknowledge a stream", "relay-ack stream"),
+    ] {
+        let words = bench.words(command);
+        let (mut wall, mut busy, mut peak) = (Samples::default(), Vec::new(), 0_u32);
+        for _ in 0..=measure::number("RELAY_BENCH_RUNS", 7) {
+            bench.clear();
+            let start = Instant::now();
+            let (memory, cpu) = wall.time(|| bench.run(&words));
+            busy.push(cpu / start.elapsed().as_secs_f64());
+            peak = peak.max(memory);
+        }
+        busy.sort_by(f64::total_cmp);
+        let each = wall.median() * 1e3 / parcels as f64;
+        let cargo = f64::from(peak) * 1024.0 / bench.largest_cargo() as f64;
+        println!(
+            "{name:<20} {:>8.1} {each:>9.1} {:>7.0}% {:>7.2} {:>7.1} {cargo:>9.2}",
+            wall.median(),
+            verify * 1e3 / each * 100.0,
+            busy[busy.len() / 2],
+            f64::from(peak) / 1024.0,
+        );
+    }
+    println!(
+        "\nratio: the time of one verification, over the time that each parcel took; 50 % is the budget, 3.00 that of memory"
+    );
+}
+
+struct Bench {
+    programs: PathBuf,
+    dir: PathBuf,
+    parcels: usize,
+}
+
+impl Bench {
+    fn prepare(&self) {
+        programs::compile(&["peak"], &self.dir);
+        for dir in ["parcels", "cargo", "kept", "out"] {
+            fs::create_dir(self.dir.join(dir)).unwrap();
+        }
+        for command in [
+            "relay-keygen --type gateway --address hub.example.org -N hub",
+            "relay-keygen --type gateway -N anton",
+            "relay-keygen --type gateway -N berta",
+            "relay-export -N anton -o anton.pub",
+            "relay-export -N berta -o berta.pub",
+            "relay-register -q -N hub --name anton -o anton.pnr anton.pub",
+            "relay-register -q -N hub --name berta -o berta.pnr berta.pub",
+            "relay-import -q -N anton --name hub anton.pnr",
+            "relay-import -q -N berta --name hub berta.pnr",
+            "relay-keygen -N anton --endpoint anna",
+            "relay-keygen -N anton --endpoint arno",
+            "relay-keygen -N berta --endpoint bert",
+        ] {
+            self.run(&self.words(command));
+        }
+        for sender in SENDERS {
+            for command in [
+                "relay-export -N anton/endpoints/S -o S.pub",
+                "relay-authorize -q -N berta/endpoints/bert -o S.conn S.pub",
+                "relay-import -q -N anton/endpoints/S --name bert S.conn",
+            ] {
+                self.run(&self.words(&command.replace('S', sender)));
+            }
+        }
+        thread::scope(|scope| {
+            for sender in SENDERS {
+                scope.spawn(|| self.seal_from(sender));
+            }
+        });
+        let mut names: Vec<PathBuf> = fs::read_dir(self.dir.join("parcels"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        names.sort();
+        let stream: Vec<u8> = names
+            .iter()
+            .flat_map(|name| fs::read(name).unwrap())
+            .collect();
+        fs::write(self.dir.join("stream"), stream).unwrap();
+        self.run(&self.words("relay-pack-cargo -q -N anton -t hub -d kept parcels"));
+    }
+
+    fn seal_from(&self, sender: &str) {
+        let node = Directory::open(&self.dir.join("anton/endpoints").join(sender)).unwrap();
+        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+        let draft = Draft {
+            media_type: "application/octet-stream",
+            ttl: SignedDuration::from_hours(24 * 30),
+            id: None,
+            cipher: Cipher::Cbc { key_len: 16 },
+            now,
+        };
+        for _ in 0..self.parcels / SENDERS.len() {
+            let mut buffer = Buffer::with_capacity(1024);
+            buffer.append(&[7; 1024]);
+            let sent = send::parcel(&node, "bert", buffer, &draft).unwrap();
+            let name = sent.fields.file_name(node.id(), Kind::Parcel.word());
+            fs::write(self.dir.join("parcels").join(name), sent.octets.as_slice()).unwrap();
+        }
+    }
+
+    /// Milliseconds for one verification.
+    fn verification(&self) -> f64 {
+        let identity = Directory::open(&self.dir.join("anton"))
+            .unwrap()
+            .identity()
+            .unwrap();
+        let signature = identity.sign(b"message").unwrap();
+        let digest = relaynet::crypto::Digest::Sha256;
+        Samples::repeat(201, || {
+            identity.public().verify(digest, b"message", &signature)
+        })
+        .median()
+    }
+
+    fn clear(&self) {
+        for dir in ["cargo", "out"] {
+            fs::remove_dir_all(self.dir.join(dir)).unwrap();
+            fs::create_dir(self.dir.join(dir)).unwrap();
+        }
+    }
+
+    fn kept(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.dir.join("kept")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    fn largest_cargo(&self) -> u64 {
+        let lens = self
+            .kept()
+            .into_iter()
+            .map(|path| path.metadata().unwrap().len());
+        lens.max().unwrap()
+    }
+
+    /// The words of a command; CARGO stands for all that was packed.
+    fn words(&self, command: &str) -> Vec<String> {
+        command
+            .split(' ')
+            .flat_map(|word| match word {
+                "CARGO" => self
+                    .kept()
+                    .into_iter()
+                    .map(|path| path.to_str().unwrap().to_owned())
+                    .collect(),
+                word => vec![word.to_owned()],
+            })
+            .collect()
+    }
+
+    /// Runs a command; gives the most memory that it held, in KiB, and its time of all cores, in seconds.
+    fn run(&self, words: &[String]) -> (u32, f64) {
+        let output = Command::new(self.dir.join("peak"))
+            .arg(self.programs.join(&words[0]))
+            .args(&words[1..])
+            .current_dir(&self.dir)
+            .env_clear()
+            .env("HOME", &self.dir)
+            .env("TMPDIR", &self.dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{words:?}: {errors}");
+        let from = output.stdout.len().saturating_sub(100);
+        let tail = String::from_utf8_lossy(&output.stdout[from..]).into_owned();
+        let last = tail.lines().last().unwrap();
+        let (memory, cpu) = last.split_once(' ').unwrap();
+        (memory.parse().unwrap(), cpu.parse::<f64>().unwrap() / 1e6)
+    }
+}
