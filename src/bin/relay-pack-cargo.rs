@@ -134,12 +134,9 @@ fn pack(args: &Args) -> anyhow::Result<()> {
             sealer.end()
         ));
     }
-    if packed == 0 {
-        return messages.finish();
-    }
     sink.finish()?;
     // A CCA is used up once all that answers it is where it belongs.
-    if let Some(cca) = cca {
+    if let Some(cca) = cca.filter(|_| packed > 0) {
         cca.complete()?;
     }
     messages.finish()

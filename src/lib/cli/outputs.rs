@@ -29,6 +29,8 @@ pub struct MessageOutput {
 pub struct Sink {
     place: Place,
     stager: Stager,
+    /// Whether anything came of the run; a file is not made of nothing.
+    is_used: bool,
 }
 
 enum Place {
@@ -121,7 +123,11 @@ impl MessageOutput {
             directory: directory.map(|dir| (dir, existing(Existing::SameIsSuccess))),
             armor: self.armor,
         };
-        Ok(Sink { place, stager })
+        Ok(Sink {
+            place,
+            stager,
+            is_used: false,
+        })
     }
 
     fn form(&self, what: &'static str) -> Form {
@@ -163,6 +169,7 @@ impl Sink {
     /// # Errors
     /// When it cannot be written, or those before it cannot be synced and named.
     pub fn take(&mut self, ready: Ready, octets: &[u8]) -> anyhow::Result<Option<PathBuf>> {
+        self.is_used = true;
         let text;
         let octets = match ready {
             Ready::File(path, staged) => {
@@ -201,12 +208,13 @@ impl Sink {
         self.take(ready, octets)
     }
 
-    /// Waits until the messages so far are where they belong, and gives whether they are: in a directory
-    /// each has its name then, a file has its own only at the end.
+    /// Waits until the messages so far, be they none, are where they belong, and gives whether they are: in
+    /// a directory each has its name then, a file has its own only at the end.
     ///
     /// # Errors
     /// When one cannot be synced or named.
     pub fn settle(&mut self) -> anyhow::Result<bool> {
+        self.is_used = true;
         match &mut self.place {
             Place::Stdout => Ok(true),
             Place::File(..) => Ok(false),
@@ -217,11 +225,15 @@ impl Sink {
         }
     }
 
-    /// Waits until all messages are where they belong.
+    /// Waits until all messages are where they belong. Where nothing was taken or settled, there is no file
+    /// either.
     ///
     /// # Errors
     /// When something cannot be synced or named.
     pub fn finish(mut self) -> anyhow::Result<()> {
+        if !self.is_used {
+            return Ok(());
+        }
         self.settle()?;
         if let Place::File(file, pending) = self.place {
             pending.finish().with_context(|| report::path(&file))?;

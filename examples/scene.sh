@@ -1,0 +1,82 @@
+# shellcheck shell=sh
+# scene.sh: what the example scripts share. Sourced, with the script's arguments: FILE.
+#
+# Finds or builds the programs, makes a temporary directory $work with one directory for each of
+# $people and one that stands for a stick, and leaves the path of FILE in $file and its name in $NAME.
+
+die() {
+    echo "$(basename "$0"): $*" >&2
+    exit 1
+}
+
+# The node of a person, where it is not the one in its home.
+node_of() {
+    :
+}
+
+# as WHO COMMAND: shows the command, a line of shell, and runs it as that person, in its directory;
+# the status is in $status.
+as() {
+    echo "$1\$ $2"
+    status=0
+    (cd "$work/$1" && HOME=$work/$1 RELAY_NODE=$(node_of "$1") sh -c "$2") 2>&1 || status=$?
+}
+
+# run WHO COMMAND: it must succeed.
+run() {
+    as "$@"
+    [ "$status" -eq 0 ] || die "that failed with status $status"
+}
+
+# refused STATUS WHO COMMAND: it must fail in exactly this way.
+refused() {
+    expected=$1
+    shift
+    as "$@"
+    [ "$status" -eq "$expected" ] || die "status $status where $expected was expected"
+    echo "(status $status)"
+}
+
+# same FILE FILE: both must hold the same octets.
+same() {
+    cmp "$1" "$2" || die "$2 is not what was sent"
+}
+
+# tamper FILE: a copy with some octets changed.
+tamper() {
+    head -c 300 "$1"
+    printf 'tampered'
+    tail -c +309 "$1"
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+file=${1:-$here/$(basename "$0")}
+if [ ! -f "$file" ] || [ ! -r "$file" ]; then
+    die "$file: not a file that can be read"
+fi
+
+if [ -z "${RELAY_BIN:-}" ]; then
+    echo "Building the programs (some minutes, the first time) …"
+    (cd "$here/.." && cargo build --release --bins) || die "the programs cannot be built"
+    target=${CARGO_TARGET_DIR:-target}
+    case $target in
+    /*) ;;
+    *) target=$here/../$target ;;
+    esac
+    RELAY_BIN=$target/release
+fi
+[ -x "$RELAY_BIN/relay-open" ] || die "$RELAY_BIN has no relay-open; set RELAY_BIN to where the programs are"
+RELAY_BIN=$(cd "$RELAY_BIN" && pwd)
+PATH=$RELAY_BIN:$PATH
+NAME=$(basename "$file")
+export PATH NAME
+unset RELAY_NOW
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/relay-example.XXXXXX") || die "no temporary directory"
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+mkdir "$work/stick"
+for person in ${people:?}; do
+    mkdir "$work/$person"
+done
