@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 mod openssl;
+mod reference;
 
 /// Where the vectors are.
 fn vectors() -> PathBuf {
