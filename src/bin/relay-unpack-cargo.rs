@@ -8,7 +8,7 @@ use serde_json::json;
 
 use relaynet::cli::args::{Common, Node, NodeDir, OpeningFiles, Talk};
 use relaynet::cli::clock::Clock;
-use relaynet::cli::exit::{self, Usage};
+use relaynet::cli::exit::{self, Status, Usage};
 use relaynet::cli::inputs::{Inputs, Message, Messages, Place};
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::report::Verbosity;
@@ -140,6 +140,10 @@ fn unpack_one<'a>(
             });
             match result {
                 Ok(()) => Ok(()),
+                // Where one message cannot be written, no other can.
+                Err(error) if exit::status(&error) == Status::IO => {
+                    Err(error.context(format!("item {number}")))
+                }
                 Err(error) => {
                     may_pass |= exit::status(&error).may_pass();
                     messages.part_failed(&place, number, error)

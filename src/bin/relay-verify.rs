@@ -13,7 +13,7 @@ use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::pki::{IdentityKey, Trust};
-use relaynet::verify::{self, Authorized, Judge, Stance};
+use relaynet::verify::{self, Authorized, Judge, Private, Stance};
 
 /// Check messages and certificates as a courier or gateway must, without opening them
 #[derive(Debug, Parser)]
@@ -90,6 +90,7 @@ fn judge(args: &Args) -> anyhow::Result<Judge> {
             chain: args.trust.chain()?,
             recipient,
             accepts_anybody: None,
+            private: Private::default(),
             window,
             now,
         });
@@ -108,6 +109,7 @@ fn judge(args: &Args) -> anyhow::Result<Judge> {
             chain,
             recipient,
             accepts_anybody: None,
+            private: Private::default(),
             window: args.clock.window(now, None),
             now,
         });

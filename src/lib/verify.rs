@@ -1,5 +1,6 @@
 //! Judging objects without opening them, as couriers and gateways do with what passes.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -7,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use crate::message::{Error, Item, Object, Parcel, Registration, Rotation};
-use crate::node::{self, Directory};
+use crate::node::{self, Directory, Peer, certificates, registrations};
 use crate::pki::{self, Certificate, NodeId, PublicKey, Trust, Window, issuance, path};
-use crate::ramf::{self, Authorization, Kind, SignedMessage, Valid};
+use crate::ramf::{self, Authorization, Fields, InternetAddress, Kind, SignedMessage, Valid};
 
 /// What is held against an object.
 #[derive(Debug)]
@@ -24,10 +25,50 @@ pub struct Judge {
     pub recipient: Option<NodeId>,
     /// A node that takes messages from anybody.
     pub accepts_anybody: Option<NodeId>,
+    /// Whose recipients are known to take messages from nobody whom they did not authorize.
+    pub private: Private,
     /// The instants that dates are held against.
     pub window: Window,
     /// The time, for what allows no drift.
     pub now: Timestamp,
+}
+
+/// How a node knows that a recipient is private, though messages for it bear an Internet address: that of
+/// the gateway which it is behind.
+#[derive(Debug, Default)]
+pub struct Private {
+    /// The addresses of the node itself and of the gateways that certified it.
+    addresses: Vec<InternetAddress>,
+    /// Those gateways, and the node: whatever is for them is not for somebody behind them.
+    gateways: Vec<NodeId>,
+    /// The nodes that this one registered.
+    registered: HashSet<NodeId>,
+}
+
+impl Private {
+    fn of_node(node: &Directory, peers: &[Peer]) -> Result<Self, node::Error> {
+        let mut private = Self {
+            addresses: node.config().address().into_iter().collect(),
+            gateways: certificates::issuers(node)?,
+            registered: HashSet::new(),
+        };
+        for peer in peers {
+            if private.gateways.contains(&peer.id) {
+                private.addresses.extend(peer.address.clone());
+            } else if registrations::is_registered(node, peer.id)? {
+                private.registered.insert(peer.id);
+            }
+        }
+        private.gateways.push(node.id());
+        Ok(private)
+    }
+
+    fn has(&self, fields: &Fields) -> bool {
+        let is_behind = |address| self.addresses.contains(address);
+        self.registered.contains(&fields.recipient)
+            || (fields.address.as_ref().is_some_and(is_behind)
+                && !self.gateways.contains(&fields.recipient))
+    }
 }
 
 impl Judge {
@@ -42,7 +83,8 @@ impl Judge {
         now: Timestamp,
     ) -> Result<Self, node::Error> {
         let mut trust = Trust::key(node.public().clone());
-        for peer in node.peers()? {
+        let peers = node.peers()?;
+        for peer in &peers {
             trust.keys.push(node.identity_of(peer.id)?);
         }
         Ok(Self {
@@ -51,6 +93,7 @@ impl Judge {
             chain,
             recipient: None,
             accepts_anybody: node.config().address().map(|_| node.id()),
+            private: Private::of_node(node, &peers)?,
             window,
             now,
         })
@@ -265,6 +308,9 @@ fn authorization(valid: &Valid, judge: &Judge) -> Result<(Authorized, Vec<NodeId
                 Ok((Authorized::Yes, Vec::new()))
             }
             Authorization::Refuted => refused(ramf::Error::Unauthorized { sender }),
+            Authorization::NotShown if judge.private.has(message.fields()) => {
+                refused(ramf::Error::Unauthorized { sender })
+            }
             Authorization::Shown | Authorization::NotShown => {
                 Ok((Authorized::NotShown, Vec::new()))
             }

@@ -361,6 +361,60 @@ fn parcels_open_as_the_references_say() {
     });
 }
 
+/// Cargo is opened: what comes out are the messages that the reference found, but for what is none.
+#[test]
+fn cargo_is_unpacked_as_the_references_say() {
+    each(&["open-cargo"], |entry, bench| {
+        let dir = bench.dir.path().join("out");
+        fs::create_dir(&dir).unwrap();
+        let key = entry.args["session_key"].as_str().unwrap();
+        let mut args = options(entry, "trusted", "--trust");
+        args.extend([
+            "-d".to_owned(),
+            text(&dir),
+            "--session-key".to_owned(),
+            text(&bench.key(key)),
+        ]);
+        args.extend([
+            "--recipient".to_owned(),
+            entry.args["expect_recipient"].as_str().unwrap().to_owned(),
+        ]);
+        args.push(text(&bench.input(entry)));
+        let output = bench.run("relay-unpack-cargo", &args);
+        let mut found: Vec<String> = fs::read_dir(&dir)
+            .unwrap()
+            .map(|file| fs::read(file.unwrap().path()).unwrap())
+            .map(|octets| relaynet::asn1::Hex(&relaynet::crypto::sha256(&octets)).to_string())
+            .collect();
+        found.sort_unstable();
+        let messages = entry.facts["messages"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let is_message = |message: &&Value| !message["type"].is_null();
+        let mut expected: Vec<String> = messages
+            .iter()
+            .filter(is_message)
+            .map(|message| message["sha256"].as_str().unwrap().to_owned())
+            .collect();
+        expected.sort_unstable();
+        // relay-verify does not see what is wrong with the encrypted part.
+        let is_sound = entry.facts["messages"].is_array() && expected.len() == messages.len();
+        let status = match entry.status {
+            0 if !is_sound => 65,
+            status => status,
+        };
+        compare(&[
+            (
+                "status",
+                &Value::from(output.status.code()),
+                &Value::from(status),
+            ),
+            ("messages", &Value::from(found), &Value::from(expected)),
+        ])
+    });
+}
+
 #[test]
 fn cargo_and_ccas_verify_as_the_references_say() {
     each(&["open-cargo", "open-cca"], |entry, bench| {

@@ -18,9 +18,11 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use relaynet::asn1::{Buffer, pem};
-use relaynet::node::{NodeType, certificates};
+use relaynet::cms::enveloped_data::Cipher;
+use relaynet::node::{Directory, Keyring as _, NodeType, certificates};
 use relaynet::pki::{Certificate, IdentityKey};
 use relaynet::ramf::{Fields, Kind, SignedMessage};
+use relaynet::session::agreement;
 use tempfile::TempDir;
 
 /// When the nodes of the tests were made.
@@ -29,13 +31,17 @@ pub(crate) const MADE: &str = "2026-03-01T09:00:00Z";
 /// What the programs take for the time unless a test says otherwise.
 pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
 
+/// Where the hub is.
+pub(crate) const HUB: &str = "hub.example.org";
+
 /// The nodes, and which of the fixed keys each has.
-pub(crate) const NODES: [(&str, &str); 5] = [
+pub(crate) const NODES: [(&str, &str); 6] = [
     ("alice", "endpoint-a"),
     ("bob", "endpoint-b"),
     ("carol", "endpoint-i"),
     ("gateway", "private-gateway-a"),
     ("mallory", "private-gateway-b"),
+    ("hub", "internet-gateway"),
 ];
 
 /// The folder with the files of other implementations.
@@ -111,6 +117,117 @@ impl Env {
         let env = Self::new();
         copy_tree(made.root(), env.root());
         env
+    }
+
+    /// One with gateways: hub, on the Internet, has registered gateway and mallory; gateway has registered
+    /// the endpoint alice. Bob and alice may send to each other. A directory `stick` is there.
+    pub(crate) fn with_gateways() -> Self {
+        static GATEWAYS: OnceLock<Env> = OnceLock::new();
+        let made = GATEWAYS.get_or_init(|| {
+            let env = Self::new();
+            env.make_node("hub", &["--type", "gateway", "--address", HUB]);
+            for gateway in ["gateway", "mallory"] {
+                env.make_node(gateway, &["--type", "gateway"]);
+                env.register("hub", gateway, &[]);
+            }
+            env.make_node("alice", &[]);
+            env.register("gateway", "alice", &[]);
+            env.make_node("bob", &[]);
+            env.introduce("bob", "alice", &[]);
+            env.introduce("alice", "bob", &[]);
+            for file in ["keys", "home"] {
+                fs::remove_dir_all(env.path(file)).ok();
+            }
+            env.mkdir("stick");
+            env
+        });
+        let env = Self::new();
+        copy_tree(made.root(), env.root());
+        env
+    }
+
+    /// One with the gateways gateway and mallory, which let each other send cargo, with no Internet gateway
+    /// anywhere. Alice and bob may send to each other.
+    pub(crate) fn with_peering() -> Self {
+        let env = Self::new();
+        for gateway in ["gateway", "mallory"] {
+            env.make_node(gateway, &["--type", "gateway"]);
+        }
+        env.introduce("gateway", "mallory", &[]);
+        env.introduce("mallory", "gateway", &[]);
+        for endpoint in ["alice", "bob"] {
+            env.make_node(endpoint, &[]);
+        }
+        env.introduce("bob", "alice", &[]);
+        env.introduce("alice", "bob", &[]);
+        env
+    }
+
+    /// Registers a node with a gateway; `options` are for relay-register.
+    pub(crate) fn register(&self, gateway: &str, node: &str, options: &[&str]) {
+        let public = self.relay("export").args(["-N", node]).ok().stdout;
+        let registration = self
+            .relay("register")
+            .args(["-q", "-N", gateway, "--name", node])
+            .args(options)
+            .stdin(public)
+            .ok()
+            .quiet()
+            .stdout;
+        self.relay("import")
+            .args(["-q", "-N", node, "--name", gateway])
+            .stdin(registration)
+            .ok()
+            .quiet()
+            .stdout(format!("{}\n", id(gateway)));
+    }
+
+    /// Cargo from one gateway to another with these messages.
+    pub(crate) fn cargo(&self, from: &str, to: &str, messages: impl Into<Vec<u8>>) -> Vec<u8> {
+        self.relay("pack-cargo")
+            .args(["-N", from, "-t", to])
+            .stdin(messages)
+            .ok()
+            .quiet()
+            .stdout
+    }
+
+    /// A CCA from one gateway to another.
+    pub(crate) fn cca(&self, from: &str, to: &str) -> Vec<u8> {
+        self.relay("request-cargo")
+            .args(["-N", from, "-t", to])
+            .ok()
+            .quiet()
+            .stdout
+    }
+
+    /// A message of this kind from one gateway to another, as its programs would make it, but with any
+    /// plaintext.
+    pub(crate) fn sealed(&self, from: &str, to: &str, kind: Kind, plaintext: &[u8]) -> Vec<u8> {
+        let node = Directory::open(&self.path(from)).unwrap();
+        let now: jiff::Timestamp = NOW.parse().unwrap();
+        let peer = node.carrier(to, now).unwrap();
+        let date = now - jiff::SignedDuration::from_hours(2);
+        let originator = node.originator_key(peer.id, peer.session_key.curve(), date);
+        let mut buffer = Buffer::with_capacity(plaintext.len());
+        buffer.append(plaintext);
+        agreement::seal(
+            &mut buffer,
+            Cipher::Cbc { key_len: 16 },
+            &peer.session_key,
+            &originator.unwrap(),
+        )
+        .unwrap();
+        let fields = Fields {
+            recipient: peer.id,
+            address: peer.address,
+            id: sha256(plaintext)[..32].to_owned(),
+            date,
+            ttl: 86_400,
+        };
+        let certificates: Vec<&Certificate> = peer.certificates.iter().collect();
+        let sealed = SignedMessage::sign(buffer, kind, &fields, &identity(from), &certificates);
+        sealed.unwrap().as_slice().to_vec()
     }
 
     /// The directory.

@@ -5,6 +5,7 @@
 #[path = "../testenv/mod.rs"]
 mod testenv;
 
+mod ack;
 mod authorize;
 mod export;
 mod found;
@@ -13,8 +14,12 @@ mod import;
 mod inspect;
 mod keygen;
 mod open;
+mod pack_cargo;
 mod peers;
+mod register;
+mod request_cargo;
 mod seal;
 mod session;
 mod state;
+mod unpack_cargo;
 mod verify;

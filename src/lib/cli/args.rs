@@ -19,7 +19,7 @@ use crate::node::{self, Directory, Keyring, Loose, certificates, key_file};
 use crate::pki::{IdentityKey, NodeId, PublicKey, Trust, Window};
 use crate::ramf::limits;
 use crate::session::{KeyId, PrivateSessionKey};
-use crate::verify::{Judge, Stance};
+use crate::verify::{Judge, Private, Stance};
 
 /// The longest file with keys, certificates or parameters, in octets.
 pub const MAX_PARAMS_LEN: usize = 256 * 1024;
@@ -624,6 +624,7 @@ impl Node {
                 chain: loose.chain.clone(),
                 recipient: None,
                 accepts_anybody: None,
+                private: Private::default(),
                 window,
                 now,
             }),

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::authorizations::{kept_until, store_issued};
 use super::{Directory, Error, Keyring, NodeType, certificates, sessions};
+use crate::disk::{Role, files};
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use crate::message::{CertificationPath, Registration};
 use crate::pki::issuance::{self, Role as CertificateRole};
@@ -124,11 +125,11 @@ pub fn check_request(
     Ok(())
 }
 
-/// The end of the last registration that this gateway gave a node.
+/// Whether this gateway ever registered a node.
 ///
 /// # Errors
-/// When one cannot be read.
-pub fn registered_until(node: &Directory, peer: NodeId) -> Result<Option<Timestamp>, Error> {
-    let paths = certificates::paths_in(&node.peer_dir(peer).join("registered"))?;
-    Ok(paths.first().map(|path| path.leaf.not_after()))
+/// When that cannot be learned.
+pub fn is_registered(node: &Directory, peer: NodeId) -> Result<bool, Error> {
+    let folder = node.peer_dir(peer).join("registered");
+    Ok(files::exists(&folder, Role::Node)?)
 }
