@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn acknowledge(args: &Args) -> anyhow::Result<()> {
-    let mut sink = args.output.open("a PCA")?;
+    let mut sink = args.output.open_repeatable("a PCA")?;
     let mut messages = args.inputs.read()?;
     messages.prepare(
         |octets, _| Ok(acknowledgement(Item::parse(octets)?)?),

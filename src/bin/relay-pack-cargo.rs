@@ -134,9 +134,9 @@ fn pack(args: &Args) -> anyhow::Result<()> {
             sealer.end()
         ));
     }
-    sink.finish()?;
+    let is_done = sink.finish()? && packed > 0;
     // A CCA is used up once all that answers it is where it belongs.
-    if let Some(cca) = cca.filter(|_| packed > 0) {
+    if let Some(cca) = cca.filter(|_| is_done) {
         cca.complete()?;
     }
     messages.finish()

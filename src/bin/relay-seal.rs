@@ -130,7 +130,8 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     for sent in &parcels {
         put(&mut sink, sender, sent)?;
     }
-    sink.finish()
+    sink.finish()?;
+    Ok(())
 }
 
 fn put(sink: &mut Sink, sender: NodeId, sent: &Sent) -> anyhow::Result<()> {

@@ -71,7 +71,7 @@ fn unpack(args: &Args) -> anyhow::Result<()> {
         again: args.again,
     };
     let judge = node.judge(terms.window, now)?;
-    let mut sink = args.output.open("cargo's messages")?;
+    let mut sink = args.output.open_repeatable("cargo's messages")?;
     let mut messages = args.inputs.read()?;
     let mut due = Vec::new();
     while let Some(message) = messages.next_message() {
@@ -89,9 +89,10 @@ fn unpack(args: &Args) -> anyhow::Result<()> {
         messages.done(&place, result)?;
     }
     // Cargo is remembered once all that was in it is where it belongs.
-    sink.finish()?;
-    for left in due {
-        left.complete_later()?;
+    if sink.finish()? {
+        for left in due {
+            left.complete_later()?;
+        }
     }
     messages.finish()
 }

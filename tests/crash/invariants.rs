@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use relaynet::asn1::pem;
-use relaynet::message::{Object, Parcel};
+use relaynet::message::stream::Stream;
+use relaynet::message::{Item, Object};
 use relaynet::node::{certificates, key_file};
 use relaynet::pki::{IdentityKey, PublicKey};
 
@@ -41,14 +42,25 @@ pub(crate) fn check(scene: &Scene) -> Vec<String> {
         } else if let ["out", ..] = above {
             problem_of_result(&octets)
         } else {
-            problem_of_node_file(&above[1..], name, &octets)
+            let within = match &above[1..] {
+                ["endpoints", _, within @ ..] | within => within,
+            };
+            problem_of_node_file(within, name, &octets)
         };
         if let Some(problem) = problem {
             panic!("{path}: {problem}");
         }
         known().insert((path, octets));
     }
-    for node in ["alice", "bob", "carol", "new"] {
+    for node in [
+        "alice",
+        "bob",
+        "carol",
+        "hub",
+        "field",
+        "field/endpoints/mail",
+        "new",
+    ] {
         if scene.path(node).join("VERSION").exists() {
             check_whole_node(scene, node);
         }
@@ -65,15 +77,17 @@ fn known() -> MutexGuard<'static, Found> {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A result is whole: the content, a parcel, or parameters.
+/// A result is whole: the content, messages, or parameters.
 fn problem_of_result(octets: &[u8]) -> Option<String> {
     if octets == CONTENT {
         return None;
     }
     if octets.starts_with(b"Awala") {
-        return Parcel::parse(octets.to_vec())
-            .err()
-            .map(|error| error.to_string());
+        let mut stream = Stream::new(octets);
+        return std::iter::from_fn(|| stream.next_message()).find_map(|next| match next {
+            Ok(message) => Item::parse(message).err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        });
     }
     Object::parse(octets).err().map(|error| error.to_string())
 }
@@ -104,7 +118,7 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
         (["peers", _], "session.pem") => key_file::public_from_text(octets)
             .err()
             .map(|error| error.to_string()),
-        (["certs", _] | ["peers", _, "held" | "given"], _) if extension == "pem" => {
+        (["certs", _] | ["peers", _, "held" | "given" | "registered"], _) if extension == "pem" => {
             certificates::path_from_octets(octets)
                 .err()
                 .map(|error| error.to_string())
@@ -140,7 +154,8 @@ fn check_whole_node(scene: &Scene, node: &str) {
     let files = scene.files(node);
     let has = |wanted: &dyn Fn(&[&str]) -> bool| {
         let mut files = files.iter();
-        files.any(|path| wanted(&path.split('/').skip(1).collect::<Vec<_>>()))
+        let depth = node.split('/').count();
+        files.any(|path| wanted(&path.split('/').skip(depth).collect::<Vec<_>>()))
     };
     for wanted in [
         "config",

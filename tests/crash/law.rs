@@ -47,7 +47,7 @@ const OUTSIDE: &str = "out";
 /// The node that a path is in.
 fn place(path: &str) -> &str {
     match path.split('/').next().unwrap_or_default() {
-        node @ ("alice" | "bob" | "carol" | "new") if path != node => node,
+        node @ ("alice" | "bob" | "carol" | "hub" | "field" | "new") if path != node => node,
         _ => OUTSIDE,
     }
 }

@@ -12,7 +12,7 @@ use super::scene::{
 use super::sweep::{Case, sweep};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 21;
+pub(crate) const CASES: usize = 29;
 
 /// What most cases have in common.
 const CASE: Case = Case {
@@ -474,13 +474,19 @@ fn open_authorization() {
         order: &["bob/peers/", "bob/seen/"],
         left: |scene, stdout| {
             assert_eq!(stdout, b"", "an authorization is for the node alone");
-            if !scene.files("bob/seen").is_empty() && is_remembered_by_bob(scene) {
+            if !scene.files("bob/seen").is_empty() && is_remembered_by(scene, "bob") {
                 let held = scene.files("bob/peers").into_iter();
                 let held = held.filter(|path| path.contains("/held/") && !is_temporary(path));
                 assert_eq!(held.count(), 2, "remembered without the authorization");
             }
         },
-        next: |scene| if is_remembered_by_bob(scene) { 82 } else { 0 },
+        next: |scene| {
+            if is_remembered_by(scene, "bob") {
+                82
+            } else {
+                0
+            }
+        },
         proof: |scene, _| {
             let args = ["-q", "-N", "bob", "in/renewed.parcel"];
             scene.run("relay-open", &args, RENEWED).expect(82);
@@ -489,13 +495,6 @@ fn open_authorization() {
         },
         ..CASE
     });
-}
-
-fn is_remembered_by_bob(scene: &Scene) -> bool {
-    let files = scene.files("bob/seen");
-    files
-        .iter()
-        .any(|path| fs::metadata(scene.path(path)).unwrap().len() >= 32)
 }
 
 // relay-peers
@@ -597,6 +596,305 @@ fn export_to_stdout() {
         proof: export_proof,
         ..CASE
     });
+}
+
+// Gateways
+
+/// The private half of the session key in a registration that left is on disk, and so is the note of it.
+fn registration_left(scene: &Scene, _: &[u8]) {
+    for result in scene.results() {
+        let Ok(Object::Registration(registration)) = Object::parse(&result) else {
+            panic!("not a registration");
+        };
+        let field = scene.world().id("field");
+        let key = registration.session_key.unwrap();
+        let path = format!("hub/sessions/{field}/{}.key", key.id());
+        assert!(scene.path(&path).exists(), "no {path}");
+        assert!(
+            !scene
+                .files(&format!("hub/peers/{field}/registered"))
+                .is_empty()
+        );
+    }
+}
+
+#[test]
+fn register() {
+    sweep(&Case {
+        name: "register -o FILE",
+        program: "relay-register",
+        args: &[
+            "-q",
+            "-N",
+            "hub",
+            "--name",
+            "field",
+            "-o",
+            "out/field.pnr",
+            "in/field.pub",
+        ],
+        nodes: &["lone/hub"],
+        order: &["hub/sessions/", "out/"],
+        spare: 1,
+        left: registration_left,
+        next: |scene| if_there(scene, "out/field.pnr", 73),
+        proof: |scene, _| {
+            scene.add("lone/field");
+            import(scene, "field", "out/field.pnr", START);
+            carry(
+                scene,
+                &["-q", "-N", "field", "-t", "peer", "in/first.parcel"],
+                "hub",
+            );
+        },
+        ..CASE
+    });
+}
+
+#[test]
+fn keygen_endpoint() {
+    sweep(&Case {
+        name: "keygen --endpoint NAME",
+        program: "relay-keygen",
+        args: &[
+            "-q",
+            "-N",
+            "field",
+            "--endpoint",
+            "mail",
+            "--set",
+            "clock=test",
+            "--identity-key",
+            "in/mail.key",
+        ],
+        nodes: &["gateways/field"],
+        order: &[
+            "field/endpoints/mail/identity.key",
+            "field/endpoints/mail/VERSION",
+            "field/peers/",
+            "-",
+        ],
+        spare: 1,
+        next: |scene| {
+            let gateway = scene.world().id("field");
+            let named = format!("field/endpoints/mail/peers/{gateway}/name");
+            if_there(scene, &named, 73)
+        },
+        proof: |scene, _| {
+            let mail = "field/endpoints/mail";
+            let args = ["-q", "-N", mail, "-o", "tmp/mail.conn", "in/bob.pub"];
+            scene.run("relay-authorize", &args, START).expect(0);
+            scene.add("alone/bob");
+            import(scene, "bob", "tmp/mail.conn", START);
+            deliver(scene, "bob", "peer", mail, FIRST);
+        },
+        ..CASE
+    });
+}
+
+#[test]
+fn request_cargo() {
+    sweep(&Case {
+        name: "request-cargo -o FILE",
+        program: "relay-request-cargo",
+        args: &["-q", "-N", "field", "-t", "hub", "-o", "out/field.cca"],
+        now: FIRST,
+        nodes: &["gateways/field"],
+        order: &["field/peers/", "field/sessions/", "out/"],
+        spare: 1,
+        next: |scene| if_there(scene, "out/field.cca", 73),
+        proof: |scene, _| {
+            scene.add("gateways/hub");
+            carry(
+                scene,
+                &[
+                    "-q",
+                    "-N",
+                    "hub",
+                    "--cca",
+                    "out/field.cca",
+                    "in/first.parcel",
+                ],
+                "field",
+            );
+        },
+        ..CASE
+    });
+}
+
+#[test]
+fn pack_cargo_into_a_directory() {
+    sweep(&Case {
+        name: "pack-cargo -d DIR",
+        program: "relay-pack-cargo",
+        args: &[
+            "-q",
+            "-N",
+            "field",
+            "-t",
+            "hub",
+            "-d",
+            "out",
+            "in/first.parcel",
+        ],
+        now: FIRST,
+        nodes: &["gateways/field"],
+        order: &["field/sessions/", "out/"],
+        spare: 1,
+        proof: |scene, _| {
+            scene.add("gateways/hub");
+            for cargo in scene.results() {
+                let file = scene.keep("cargo", &cargo);
+                unpack(scene, "hub", &file);
+            }
+        },
+        ..CASE
+    });
+}
+
+#[test]
+fn pack_cargo_in_answer_to_a_cca() {
+    sweep(&Case {
+        name: "pack-cargo --cca FILE -o FILE",
+        program: "relay-pack-cargo",
+        args: &[
+            "-q",
+            "-N",
+            "hub",
+            "--cca",
+            "in/field.cca",
+            "-o",
+            "out/x.cargo",
+            "in/first.parcel",
+        ],
+        now: FIRST,
+        nodes: &["gateways/hub"],
+        order: &["hub/sessions/", "out/", "hub/peers/", "hub/seen/"],
+        left: |scene, _| {
+            if is_remembered_by(scene, "hub") {
+                assert!(
+                    scene.path("out/x.cargo").exists(),
+                    "used up without an answer"
+                );
+            }
+        },
+        next: |scene| if_there(scene, "out/x.cargo", 73),
+        force: Some("-f"),
+        proof: |scene, _| {
+            scene.add("asked/field");
+            unpack(scene, "field", "out/x.cargo");
+            let args = [
+                "-q",
+                "-N",
+                "hub",
+                "--cca",
+                "in/field.cca",
+                "in/first.parcel",
+            ];
+            scene.run("relay-pack-cargo", &args, FIRST).expect(82);
+        },
+        ..CASE
+    });
+}
+
+/// What cargo held is written before the cargo is remembered.
+fn unpack_left(scene: &Scene, _: &[u8]) {
+    if is_remembered_by(scene, "hub") {
+        assert_eq!(
+            scene.results().concat(),
+            first_messages(scene),
+            "remembered before it was unpacked"
+        );
+    }
+}
+
+/// What is in `in/first.cargo`; by name the parcel comes before its acknowledgement.
+fn first_messages(scene: &Scene) -> Vec<u8> {
+    ["in/first.parcel", "in/first.pca"]
+        .map(|name| fs::read(scene.path(name)).unwrap())
+        .concat()
+}
+
+fn unpack_proof(scene: &Scene, _: &[Vec<u8>]) {
+    assert_eq!(scene.results().concat(), first_messages(scene));
+    let args = ["-q", "-N", "hub", "-d", "tmp", "in/first.cargo"];
+    scene.run("relay-unpack-cargo", &args, SECOND).expect(82);
+}
+
+const UNPACK: Case = Case {
+    program: "relay-unpack-cargo",
+    nodes: &["gateways/hub"],
+    now: FIRST,
+    order: &["out/", "hub/peers/", "hub/seen/"],
+    left: unpack_left,
+    next: |scene| {
+        if is_remembered_by(scene, "hub") {
+            82
+        } else {
+            0
+        }
+    },
+    proof: unpack_proof,
+    ..CASE
+};
+
+#[test]
+fn unpack_cargo_into_a_directory() {
+    sweep(&Case {
+        name: "unpack-cargo -d DIR",
+        args: &["-q", "-N", "hub", "-d", "out", "in/first.cargo"],
+        ..UNPACK
+    });
+}
+
+#[test]
+fn unpack_cargo_into_a_file() {
+    sweep(&Case {
+        name: "unpack-cargo -o FILE",
+        args: &["-q", "-N", "hub", "-o", "out/messages", "in/first.cargo"],
+        ..UNPACK
+    });
+}
+
+#[test]
+fn acknowledge() {
+    sweep(&Case {
+        name: "ack -d DIR",
+        program: "relay-ack",
+        args: &["-q", "-d", "out", "in/first.parcel"],
+        now: FIRST,
+        order: &["out/"],
+        proof: |scene, _| {
+            let pca = fs::read(scene.path("in/first.pca")).unwrap();
+            assert_eq!(scene.results(), [pca]);
+        },
+        ..CASE
+    });
+}
+
+fn is_remembered_by(scene: &Scene, node: &str) -> bool {
+    let files = scene.files(&format!("{node}/seen"));
+    files
+        .iter()
+        .any(|path| fs::metadata(scene.path(path)).unwrap().len() >= 32)
+}
+
+/// Packs the first parcel as `args` say, and `to` unpacks it.
+fn carry(scene: &Scene, args: &[&str], to: &str) {
+    let packed = scene.run("relay-pack-cargo", args, FIRST);
+    packed.expect(0);
+    let file = scene.keep("cargo", &packed.stdout);
+    unpack(scene, to, &file);
+}
+
+/// A gateway unpacks the first parcel.
+fn unpack(scene: &Scene, gateway: &str, cargo: &str) {
+    let unpacked = scene.run("relay-unpack-cargo", &["-q", "-N", gateway, cargo], FIRST);
+    unpacked.expect(0);
+    assert_eq!(
+        unpacked.stdout,
+        fs::read(scene.path("in/first.parcel")).unwrap()
+    );
 }
 
 // What shows that nodes work

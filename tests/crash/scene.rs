@@ -44,6 +44,11 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-peers" => env!("CARGO_BIN_EXE_relay-peers"),
         "relay-seal" => env!("CARGO_BIN_EXE_relay-seal"),
         "relay-open" => env!("CARGO_BIN_EXE_relay-open"),
+        "relay-ack" => env!("CARGO_BIN_EXE_relay-ack"),
+        "relay-unpack-cargo" => env!("CARGO_BIN_EXE_relay-unpack-cargo"),
+        "relay-pack-cargo" => env!("CARGO_BIN_EXE_relay-pack-cargo"),
+        "relay-request-cargo" => env!("CARGO_BIN_EXE_relay-request-cargo"),
+        "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
         other => panic!("{other}: not a program that is tested here"),
     }
 }
@@ -82,6 +87,9 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `alone`: alice, bob and carol, who has an Internet address, have just been made.
 /// - `friends`: alice and bob authorized each other.
 /// - `sealed`: bob has sealed `in/first.parcel` for alice.
+/// - `lone`: the gateways hub, who has an Internet address, and field have just been made.
+/// - `gateways`: hub has registered field, who has packed `in/first.cargo` for it.
+/// - `asked`: field has made `in/field.cca`.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -111,7 +119,9 @@ impl World {
             let text = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{name} {args:?}: {text}");
         };
-        for dir in ["in", "keys", "alone", "friends", "sealed", "renewed"] {
+        for dir in [
+            "in", "keys", "alone", "friends", "sealed", "renewed", "lone", "gateways", "asked",
+        ] {
             fs::create_dir(path.join(dir)).unwrap();
         }
         let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/alpha");
@@ -171,12 +181,67 @@ impl World {
         args.extend(["-o", "in/renewed.parcel", "in/renewed.conn"]);
         run("relay-seal", &args, RENEWAL);
 
-        let ids = ["alice", "bob", "carol"].map(|name| {
-            let node = Directory::open(&path.join("alone").join(name)).unwrap();
-            (node.id().to_string(), name.to_owned())
-        });
+        let mail = vectors.join("nodes/endpoint-c/identity.key.pem");
+        copied(&mail, &path.join("in/mail.key"), 0o600);
+        for (name, vector, address) in [
+            (
+                "hub",
+                "private-gateway-c",
+                &["--address", "hub.example.org"][..],
+            ),
+            ("field", "private-gateway-a", &[]),
+        ] {
+            let key = format!("keys/{name}.key");
+            let from = vectors.join("nodes").join(vector).join("identity.key.pem");
+            copied(&from, &path.join(&key), 0o600);
+            let node = format!("lone/{name}");
+            let mut args = vec!["--type", "gateway", "--identity-key", &key];
+            args.extend(["--set", "clock=test"].iter().chain(address));
+            args.push(&node);
+            run("relay-keygen", &args, START);
+            let to = path.join("gateways").join(name);
+            copy_tree(&path.join("lone").join(name), &to);
+        }
+        let export = ["-N", "lone/field", "-o", "in/field.pub"];
+        run("relay-export", &export, START);
+        let mut args = vec!["-q", "-N", "gateways/hub", "--name", "field"];
+        args.extend(["-o", "in/field.pnr", "in/field.pub"]);
+        run("relay-register", &args, START);
+        let args = [
+            "-q",
+            "-N",
+            "gateways/field",
+            "--name",
+            "hub",
+            "in/field.pnr",
+        ];
+        run("relay-import", &args, START);
+        let args = ["-o", "in/first.pca", "in/first.parcel"];
+        run("relay-ack", &args, FIRST);
+        copy_tree(&path.join("gateways/field"), &path.join("asked/field"));
+        let mut args = vec![
+            "-q",
+            "-N",
+            "asked/field",
+            "-t",
+            "hub",
+            "-o",
+            "in/first.cargo",
+        ];
+        args.extend(["in/first.parcel", "in/first.pca"]);
+        run("relay-pack-cargo", &args, FIRST);
+        let args = ["-q", "-N", "asked/field", "-t", "hub", "-o", "in/field.cca"];
+        run("relay-request-cargo", &args, FIRST);
+
+        let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
+        let ids = nodes
+            .chain([("lone", "hub"), ("lone", "field")])
+            .map(|(stage, name)| {
+                let node = Directory::open(&path.join(stage).join(name)).unwrap();
+                (node.id().to_string(), name.to_owned())
+            });
         Self {
-            ids: ids.into(),
+            ids: ids.collect(),
             root,
         }
     }

@@ -333,7 +333,7 @@ fn what_cannot_be_carried_is_left_out_and_the_rest_is_packed() {
 #[test]
 fn a_message_that_fills_cargo_fits_and_a_longer_one_does_not() {
     let env = Env::with_gateways();
-    let len = 8_322_037 - env.parcel("bob", "alice", &[7; 8_000_000]).len() + 8_000_000;
+    let len = 8_322_037 - env.parcel("bob", "alice", &vec![7; 8_000_000]).len() + 8_000_000;
     let parcel = env.parcel("bob", "alice", &vec![7; len / 16 * 16 - 16]);
     assert!(
         (8_322_000..=8_322_037).contains(&parcel.len()),
@@ -441,7 +441,7 @@ fn a_cca_that_is_not_right_is_refused_and_nothing_is_packed() {
     pack(
         "stranger",
         forged(&good, "carol", |cca| {
-            cca.certificates = vec![self_issued("carol")]
+            cca.certificates = vec![self_issued("carol")];
         }),
     )
     .fails(77, "stranger: ");

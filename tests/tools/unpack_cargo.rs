@@ -158,7 +158,7 @@ fn who_may_send_cargo_and_to_whom() {
     unpack("alice", &good).fails(64, "alice is an endpoint, not a gateway");
     // A stranger, even at a gateway that takes parcels from anybody.
     let stranger = forged(&good, "carol", |cargo| {
-        cargo.certificates = vec![self_issued("carol")]
+        cargo.certificates = vec![self_issued("carol")];
     });
     unpack("hub", &stranger).fails(77, "-: ");
     // Under an authorization of somebody else, one that has ended, and one that is not valid yet.
@@ -263,10 +263,10 @@ fn a_bad_message_is_reported_and_the_rest_is_kept() {
     let last = tampered.len() - 5;
     tampered[last] ^= 1;
     let early = forged(&good, "bob", |parcel| {
-        parcel.fields.date = at("2026-03-02T00:00:00Z")
+        parcel.fields.date = at("2026-03-02T00:00:00Z");
     });
     let stranger = forged(&good, "carol", |parcel| {
-        parcel.certificates = vec![self_issued("carol")]
+        parcel.certificates = vec![self_issued("carol")];
     });
     let nested = env.cargo("gateway", "hub", good.clone());
     let long = vec![0; 8_322_039];

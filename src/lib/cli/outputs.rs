@@ -31,13 +31,46 @@ pub struct Sink {
     stager: Stager,
     /// Whether anything came of the run; a file is not made of nothing.
     is_used: bool,
+    /// Whether something could not be written to the file, which then does not get its name.
+    is_broken: bool,
 }
 
 enum Place {
     Stdout,
     /// It gets its name when all is written.
-    File(PathBuf, Box<Pending>),
+    File(OutputFile),
     Directory(PathBuf, Batch),
+}
+
+/// A file that is begun when the first message comes.
+struct OutputFile {
+    path: PathBuf,
+    existing: Existing,
+    pending: Option<Pending>,
+}
+
+impl OutputFile {
+    fn begun(&mut self) -> anyhow::Result<&mut Pending> {
+        let pending = match self.pending.take() {
+            Some(pending) => pending,
+            None => Pending::create(&self.path, &Manner::output(self.existing))
+                .with_context(|| report::path(&self.path))?,
+        };
+        Ok(self.pending.insert(pending))
+    }
+
+    /// Writes octets after those before.
+    fn write(&mut self, octets: &[u8]) -> anyhow::Result<()> {
+        let written = self.begun()?.write(&[octets]);
+        written.with_context(|| report::path(&self.path))
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        self.begun()?;
+        let finished = self.pending.map(Pending::finish).transpose();
+        finished.with_context(|| report::path(&self.path))?;
+        Ok(())
+    }
 }
 
 /// Makes messages ready for an output, on whatever core.
@@ -99,9 +132,25 @@ impl MessageOutput {
     /// Starts to write.
     ///
     /// # Errors
-    /// As [`MessageOutput::check`], or when the file cannot be made.
+    /// As [`MessageOutput::check`].
     pub fn open(&self, what: &'static str) -> anyhow::Result<Sink> {
         self.check(what)?;
+        Ok(self.start(Existing::Refuse))
+    }
+
+    /// Starts to write messages that are the same in every run: a file that a run left which was killed
+    /// before it was done is success for the next one.
+    ///
+    /// # Errors
+    /// When the directory is none or messages are not for the terminal.
+    pub fn open_repeatable(&self, what: &'static str) -> anyhow::Result<Sink> {
+        if self.directory.is_some() || self.output.file().is_none() {
+            self.check(what)?;
+        }
+        Ok(self.start(Existing::SameIsSuccess))
+    }
+
+    fn start(&self, of_file: Existing) -> Sink {
         let existing = |otherwise| {
             if self.output.force() {
                 Existing::Replace
@@ -111,11 +160,11 @@ impl MessageOutput {
         };
         let place = match (&self.directory, self.output.file()) {
             (Some(dir), _) => Place::Directory(dir.clone(), Batch::default()),
-            (None, Some(file)) => {
-                let manner = Manner::output(existing(Existing::Refuse));
-                let pending = Pending::create(file, &manner).with_context(|| report::path(file))?;
-                Place::File(file.to_owned(), Box::new(pending))
-            }
+            (None, Some(file)) => Place::File(OutputFile {
+                path: file.to_owned(),
+                existing: existing(of_file),
+                pending: None,
+            }),
             (None, None) => Place::Stdout,
         };
         let directory = self.directory.clone();
@@ -123,11 +172,12 @@ impl MessageOutput {
             directory: directory.map(|dir| (dir, existing(Existing::SameIsSuccess))),
             armor: self.armor,
         };
-        Ok(Sink {
+        Sink {
             place,
             stager,
             is_used: false,
-        })
+            is_broken: false,
+        }
     }
 
     fn form(&self, what: &'static str) -> Form {
@@ -167,7 +217,7 @@ impl Sink {
     /// Takes a message that is ready, whose octets are these; gives its file.
     ///
     /// # Errors
-    /// When it cannot be written, or those before it cannot be synced and named.
+    /// When it cannot be written, its file not be made, or those before it not be synced and named.
     pub fn take(&mut self, ready: Ready, octets: &[u8]) -> anyhow::Result<Option<PathBuf>> {
         self.is_used = true;
         let text;
@@ -184,14 +234,13 @@ impl Sink {
             }
             Ready::Plain => octets,
         };
-        let Place::File(file, pending) = &mut self.place else {
+        let Place::File(file) = &mut self.place else {
             files::write_stdout(&[octets])?;
             return Ok(None);
         };
-        pending
-            .write(&[octets])
-            .with_context(|| report::path(file))?;
-        Ok(Some(file.clone()))
+        let written = file.write(octets);
+        self.is_broken |= written.is_err();
+        written.map(|()| Some(file.path.clone()))
     }
 
     /// Makes a message ready and takes it.
@@ -225,20 +274,20 @@ impl Sink {
         }
     }
 
-    /// Waits until all messages are where they belong. Where nothing was taken or settled, there is no file
-    /// either.
+    /// Waits until all messages are where they belong, and gives whether they are. Where nothing was taken
+    /// or settled, or something could not be written, there is no file.
     ///
     /// # Errors
     /// When something cannot be synced or named.
-    pub fn finish(mut self) -> anyhow::Result<()> {
-        if !self.is_used {
-            return Ok(());
+    pub fn finish(mut self) -> anyhow::Result<bool> {
+        if !self.is_used || self.is_broken {
+            return Ok(!self.is_broken);
         }
         self.settle()?;
-        if let Place::File(file, pending) = self.place {
-            pending.finish().with_context(|| report::path(&file))?;
+        if let Place::File(file) = self.place {
+            file.finish()?;
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
 use super::creation::{self, Plan};
+use super::directory::ensure_dir;
 use super::import::Options;
 use super::registrations::{self, Terms};
 use super::{Directory, Error, NodeType, certificates, peers};
@@ -40,6 +41,7 @@ pub fn create(
     if !files::exists(&root.join("VERSION"), Role::Node)? {
         gateway.check_name_unused(name)?;
     }
+    ensure_dir(gateway.root(), &root)?;
     let endpoint = match creation::create(&root, plan) {
         Ok(endpoint) => endpoint,
         Err(Error::NodeExists(root)) => {
