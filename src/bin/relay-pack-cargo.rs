@@ -5,22 +5,24 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
+use jiff::Timestamp;
 
 use relaynet::cli::args::{CipherChoice, Common, Node, NodeDir, SendingFiles, Talk};
 use relaynet::cli::aside::Aside;
 use relaynet::cli::clock::Clock;
 use relaynet::cli::exit::Usage;
-use relaynet::cli::inputs::{self, Trees};
+use relaynet::cli::inputs::{self, Messages, Trees};
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::message::CollectionRequest;
 use relaynet::message::stream::workers::{self, Bounds, Weighed};
-use relaynet::node;
 use relaynet::node::peers::short_id;
+use relaynet::node::{self, Correspondent};
 use relaynet::ramf::{Kind, limits};
 use relaynet::receive::{self, Arrival, Terms};
 use relaynet::send::{Sealer, Sent};
+use relaynet::verify::Judge;
 
 /// Pack messages into as few cargoes as possible, sealed and signed for a gateway
 #[derive(Debug, Parser)]
@@ -63,48 +65,112 @@ fn pack(args: &Args) -> anyhow::Result<()> {
     let now = args.clock.now(node.config())?;
     let window = args.clock.window(now, node.config());
     args.output.check("cargo")?;
+    let peer = addressee(args, &node, now)?;
+
+    let judge = node.judge(window, now)?;
+    let mut messages = args.inputs.read()?;
+    let aside = set_aside(&mut messages, &judge)?;
+    let cargoes = aside.distribute();
+    if cargoes.is_empty() {
+        return messages.finish();
+    }
+
+    // Nobody is kept waiting by an open CCA while messages are read.
     let terms = Terms {
         window,
         now,
         again: false,
     };
-    let cca = match &args.cca {
-        Some(file) => Some(collection(args, &node, file, &terms)?),
-        None => None,
+    let (cca, sealer) = match (&args.cca, peer) {
+        (None, Some(peer)) => {
+            let _locks = node.keyring().lock_peer(peer.id)?;
+            (None, sealer(args, &node, peer, now)?)
+        }
+        (file, _) => {
+            let file = file.as_deref().unwrap_or(Path::new("-"));
+            let cca = collection(args, &node, file, &terms)?;
+            let sealer = sealer(args, &node, cca.correspondent()?, now)?;
+            (Some(cca), sealer)
+        }
     };
-    let peer = match (&cca, &args.to) {
-        (Some(cca), _) => cca.correspondent()?,
-        (None, Some(to)) => node.keyring().carrier(to, now)?,
-        (None, None) if node.directory().is_none() => node.keyring().carrier("", now)?,
-        (None, None) => return Err(Usage("-t GATEWAY or --cca FILE is needed".to_owned()).into()),
-    };
+    let is_done = seal(args, &aside, cargoes, &sealer, now, &mut messages)?;
+    // A CCA is used up once all that answers it is where it belongs.
+    if let Some(cca) = cca.filter(|_| is_done) {
+        cca.complete()?;
+    }
+    messages.finish()
+}
 
-    let judge = node.judge(window, now)?;
-    let mut messages = args.inputs.read()?;
+/// Whom the cargo is for, unless the CCA says it. What can be known to be wrong is said before anything is
+/// read.
+fn addressee(args: &Args, node: &Node, now: Timestamp) -> anyhow::Result<Option<Correspondent>> {
+    match (&args.cca, &args.to) {
+        (Some(file), _) if file.as_os_str() == "-" && args.inputs.has_stdin() => {
+            Err(Usage("standard input can be read only once".to_owned()).into())
+        }
+        (Some(_), _) => Ok(None),
+        (None, Some(to)) => Ok(Some(node.keyring().carrier(to, now)?)),
+        (None, None) if node.directory().is_none() => Ok(Some(node.keyring().carrier("", now)?)),
+        (None, None) => Err(Usage("-t GATEWAY or --cca FILE is needed".to_owned()).into()),
+    }
+}
+
+/// Verifies the messages and lets them wait for each other.
+fn set_aside(messages: &mut Messages, judge: &Judge) -> anyhow::Result<Aside> {
     let mut aside = Aside::default();
     let mut verified = Vec::new();
     messages.prepare(
-        |octets, file| aside.verify(octets, file, &judge),
+        |octets, file| aside.verify(octets, file, judge),
         |_, message| {
             verified.push(message);
             Ok(())
         },
     )?;
     aside.wait(verified);
-    let cargoes = aside.distribute();
-    if cargoes.is_empty() {
-        return messages.finish();
-    }
+    Ok(aside)
+}
 
-    let locks = match cca {
-        Some(_) => Vec::new(),
-        None => node.keyring().lock_peer(peer.id)?,
+/// Opens the CCA that is to be answered, which must be from the gateway that is packed for.
+fn collection<'a>(
+    args: &Args,
+    node: &'a Node,
+    file: &Path,
+    terms: &Terms,
+) -> anyhow::Result<Arrival<'a, CollectionRequest>> {
+    let name = || report::path(file);
+    let octets = inputs::read_message(file).with_context(name)?;
+    let wanted = match (&args.to, node.directory()) {
+        (Some(to), Some(directory)) => Some(directory.find_peer(to)?.id),
+        _ => None,
     };
-    let sealer = Sealer::new(node.keyring(), peer, Kind::Cargo, args.cipher.cipher, now)?;
-    drop(locks);
+    let cca = receive::cca(node.keyring(), octets, terms).with_context(name)?;
+    let sender = cca.head().sender.id();
+    if wanted.is_some_and(|wanted| wanted != sender) {
+        return Err(anyhow::Error::new(node::Error::OtherCollector(sender)).context(name()));
+    }
+    Ok(cca)
+}
+
+fn sealer(
+    args: &Args,
+    node: &Node,
+    peer: Correspondent,
+    now: Timestamp,
+) -> Result<Sealer, node::Error> {
+    Sealer::new(node.keyring(), peer, Kind::Cargo, args.cipher.cipher, now)
+}
+
+/// Loads, seals and writes the cargoes; whether they are where they belong.
+fn seal(
+    args: &Args,
+    aside: &Aside,
+    cargoes: Vec<(Vec<usize>, usize)>,
+    sealer: &Sealer,
+    now: Timestamp,
+    messages: &mut Messages,
+) -> anyhow::Result<bool> {
     let mut sink = args.output.open("cargo")?;
-    let mut is_cut = false;
-    let mut packed = 0;
+    let (mut is_cut, mut packed) = (false, 0);
     let mut cargoes = cargoes.into_iter();
     workers::in_order(
         Bounds::octets(2 * limits::MAX_EMITTED_MESSAGE_LEN),
@@ -113,14 +179,14 @@ fn pack(args: &Args) -> anyhow::Result<()> {
             let octets = item.1;
             Some(Weighed { item, octets })
         },
-        |cargo| aside.load(&cargo, &sealer, now),
+        |cargo| aside.load(&cargo, sealer, now),
         |loaded| {
             for (place, error) in loaded.left {
                 messages.done(&place, Err(error))?;
             }
             if let Some(sent) = loaded.cargo? {
                 is_cut |= loaded.is_cut;
-                put(&mut sink, &sealer, &sent, loaded.count)?;
+                put(&mut sink, sealer, &sent, loaded.count)?;
                 aside.reuse(sent.octets);
                 packed += 1;
             }
@@ -134,36 +200,7 @@ fn pack(args: &Args) -> anyhow::Result<()> {
             sealer.end()
         ));
     }
-    let is_done = sink.finish()? && packed > 0;
-    // A CCA is used up once all that answers it is where it belongs.
-    if let Some(cca) = cca.filter(|_| is_done) {
-        cca.complete()?;
-    }
-    messages.finish()
-}
-
-/// Opens the CCA that is to be answered, which must be from the gateway that is packed for.
-fn collection<'a>(
-    args: &Args,
-    node: &'a Node,
-    file: &Path,
-    terms: &Terms,
-) -> anyhow::Result<Arrival<'a, CollectionRequest>> {
-    let name = || report::path(file);
-    if file.as_os_str() == "-" && args.inputs.has_stdin() {
-        return Err(Usage("standard input can be read only once".to_owned()).into());
-    }
-    let octets = inputs::read_message(file).with_context(name)?;
-    let wanted = match (&args.to, node.directory()) {
-        (Some(to), Some(directory)) => Some(directory.find_peer(to)?.id),
-        _ => None,
-    };
-    let cca = receive::cca(node.keyring(), octets, terms).with_context(name)?;
-    let sender = cca.head().sender.id();
-    if wanted.is_some_and(|wanted| wanted != sender) {
-        return Err(anyhow::Error::new(node::Error::OtherCollector(sender)).context(name()));
-    }
-    Ok(cca)
+    Ok(sink.finish()? && packed > 0)
 }
 
 fn put(sink: &mut Sink, sealer: &Sealer, sent: &Sent, count: usize) -> anyhow::Result<()> {

@@ -71,7 +71,7 @@ fn unpack(args: &Args) -> anyhow::Result<()> {
         again: args.again,
     };
     let judge = node.judge(terms.window, now)?;
-    let mut sink = args.output.open_repeatable("cargo's messages")?;
+    let mut sink = args.output.open_repeatable("a stream of messages")?;
     let mut messages = args.inputs.read()?;
     let mut due = Vec::new();
     while let Some(message) = messages.next_message() {
@@ -147,7 +147,7 @@ fn unpack_one<'a>(
                 }
                 Err(error) => {
                     may_pass |= exit::status(&error).may_pass();
-                    messages.part_failed(&place, number, error)
+                    messages.part_failed(&place, Some(number), error)
                 }
             }
         },
@@ -164,7 +164,11 @@ fn unpack_one<'a>(
         // Another try may get what failed, so this one is not the last.
         return Ok(None);
     }
-    if sink.settle()? {
+    let is_settled = sink.settle()?;
+    for refused in sink.take_refused() {
+        messages.part_failed(&place, None, refused)?;
+    }
+    if is_settled {
         cargo.complete()?;
         return Ok(None);
     }

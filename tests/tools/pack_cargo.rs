@@ -391,13 +391,15 @@ fn authorization(issuer: &str, subject: &str, validity: (&str, &str)) -> Certifi
 #[test]
 fn a_cca_that_is_not_right_is_refused_and_nothing_is_packed() {
     let env = Env::with_gateways();
-    env.write("x.parcel", env.parcel("bob", "alice", b"x"));
+    // An acknowledgement has no dates of its own.
+    let parcel = env.parcel("bob", "alice", b"x");
+    env.write("x.pca", env.relay("ack").stdin(parcel).ok().stdout);
     let now = ("2026-02-01T00:00:00Z", "2026-05-01T00:00:00Z");
     let good = env.cca("gateway", "hub");
     let pack = |name: &str, cca: Vec<u8>| {
         env.write(name, cca);
         env.relay("pack-cargo")
-            .args(["-N", "hub", "--cca", name, "x.parcel"])
+            .args(["-N", "hub", "--cca", name, "x.pca"])
     };
     pack(
         "foreign",
@@ -462,13 +464,13 @@ fn a_cca_that_is_not_right_is_refused_and_nothing_is_packed() {
 
     env.write("good", &good);
     env.relay("pack-cargo")
-        .args(["-N", "hub", "-t", "mallory", "--cca", "good", "x.parcel"])
+        .args(["-N", "hub", "-t", "mallory", "--cca", "good", "x.pca"])
         .fails(
             67,
             &format!("good: the CCA is from {}, not from whom", id("gateway")),
         );
     env.relay("pack-cargo")
-        .args(["-N", "mallory", "--cca", "good", "x.parcel"])
+        .args(["-N", "mallory", "--cca", "good", "x.pca"])
         .fails(67, "good: addressed to");
     env.relay("pack-cargo")
         .args(["-N", "hub", "--cca", "-"])
@@ -481,7 +483,7 @@ fn a_cca_that_is_not_right_is_refused_and_nothing_is_packed() {
         .stdout("")
         .changes(&[]);
     env.relay("pack-cargo")
-        .args(["-N", "hub", "--cca", "-", "-d", "stick", "x.parcel"])
+        .args(["-N", "hub", "--cca", "-", "-d", "stick", "x.pca"])
         .stdin(relaynet::asn1::pem::encode("RELAYNET CCA", &good))
         .ok();
     assert_eq!(env.names("stick").len(), 1);
@@ -587,6 +589,7 @@ fn the_ccas_of_the_references_are_answered() {
             env.chmod(format!("{key}.key"), 0o600);
         }
         let pca = env.relay("ack").arg("x.parcel").ok().stdout;
+        env.write("x.pca", &pca);
         let ran = env
             .relay("pack-cargo")
             .at(now)
@@ -619,7 +622,7 @@ fn the_ccas_of_the_references_are_answered() {
             "--cca",
         ])
         .arg(interop().join("alpha/negative/cca-empty-request.cca"))
-        .arg("x.parcel")
+        .arg("x.pca")
         .fails(
             65,
             &format!(

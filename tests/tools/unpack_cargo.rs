@@ -482,3 +482,33 @@ fn sessions_advance_and_old_cargo_still_opens() {
         .quiet()
         .stdout(parcel);
 }
+
+/// Two parcels with the same identity and other octets would have the same file.
+#[test]
+fn of_two_parcels_of_one_identity_the_first_is_kept_and_so_is_the_rest() {
+    let env = Env::with_gateways();
+    let parcel = |content: &[u8]| env.parcel_with("bob", "alice", content, &["--id", "same"]);
+    let (one, two) = (parcel(b"one"), parcel(b"two"));
+    let other = env.parcel("bob", "alice", b"other");
+    let items = [one.clone(), two, other.clone(), one.clone()];
+    env.write("x.cargo", cargo_of(&env, &items));
+    env.mkdir("in");
+    let ran = env
+        .relay("unpack-cargo")
+        .args(["-N", "hub", "-d", "in", "x.cargo"])
+        .run();
+    let ran = ran.says(&["x.cargo: in/"]).says_somewhere("already exists");
+    assert_eq!(ran.status, 73);
+    let mut kept: Vec<Vec<u8>> = env
+        .names("in")
+        .iter()
+        .map(|name| env.read(format!("in/{name}")))
+        .collect();
+    let mut expected = vec![one, other];
+    kept.sort();
+    expected.sort();
+    assert_eq!(kept, expected);
+    env.relay("unpack-cargo")
+        .args(["-N", "hub", "-d", "in", "x.cargo"])
+        .fails(82, "x.cargo: already received");
+}

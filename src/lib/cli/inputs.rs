@@ -314,21 +314,25 @@ impl Messages {
         self.outcome.done(place, result)
     }
 
-    /// Takes note of a part of a message that failed, and reports it: `FILE[2]: item 3: …`.
+    /// Takes note of a part of a message that failed, and reports it: `FILE[2]: item 3: …`, if it is known
+    /// which part it is.
     ///
     /// # Errors
     /// As [`Messages::done`].
     pub fn part_failed(
         &mut self,
         place: &Place,
-        part: usize,
+        part: Option<usize>,
         error: anyhow::Error,
     ) -> anyhow::Result<()> {
         if exit::status(&error) == Status::BROKEN_PIPE {
             return Err(error);
         }
         self.outcome.taken += 1;
-        let label = format!("{}: item {part}", place.label());
+        let mut label = place.label();
+        if let Some(part) = part {
+            label = format!("{label}: item {part}");
+        }
         self.outcome.failed(place, &label, &error);
         Ok(())
     }

@@ -274,6 +274,18 @@ impl Sink {
         }
     }
 
+    /// The messages that were settled but for their names, which others had meanwhile.
+    pub fn take_refused(&mut self) -> Vec<anyhow::Error> {
+        let Place::Directory(_, batch) = &mut self.place else {
+            return Vec::new();
+        };
+        let named = |error: disk::Error| {
+            let path = report::path(error.path());
+            anyhow::Error::new(error).context(path)
+        };
+        batch.take_refused().into_iter().map(named).collect()
+    }
+
     /// Waits until all messages are where they belong, and gives whether they are. Where nothing was taken
     /// or settled, or something could not be written, there is no file.
     ///
@@ -284,6 +296,9 @@ impl Sink {
             return Ok(!self.is_broken);
         }
         self.settle()?;
+        if let Some(refused) = self.take_refused().into_iter().next() {
+            return Err(refused);
+        }
         if let Place::File(file) = self.place {
             file.finish()?;
         }

@@ -25,6 +25,8 @@ pub struct Batch {
     octets: usize,
     /// Directories with names that are not synced.
     dirs: BTreeMap<PathBuf, Role>,
+    /// Names that were taken by something else when a file was to get them.
+    refused: Vec<Error>,
 }
 
 /// A file that is written and waits for a batch; dropped before, nothing is left.
@@ -83,26 +85,36 @@ impl Batch {
         Ok(())
     }
 
-    /// Syncs the files, gives them their names, and syncs the directories of those.
+    /// Syncs the files, gives them their names, and syncs the directories of those. A file whose name is
+    /// taken is left out and remembered as refused; the others get theirs.
     ///
     /// # Errors
     ///
-    /// The first failure; files before it may have their names, those after it are gone.
+    /// [`Error::Io`] while syncing or renaming; files before the failure may have their names, those after
+    /// it are gone.
     pub fn commit(&mut self) -> Result<()> {
         let mut pending = std::mem::take(&mut self.pending);
         let dirs = std::mem::take(&mut self.dirs);
         self.octets = 0;
         sync(&mut pending)?;
-        let mut failure: Option<Error> = None;
         for file in pending {
-            if failure.is_none() {
-                failure = file.place().err();
+            match file.place() {
+                Ok(_) => {}
+                Err(refusal @ (Error::Exists { .. } | Error::NotRegular { .. })) => {
+                    self.refused.push(refusal);
+                }
+                Err(error) => return Err(error),
             }
         }
         for (dir, role) in dirs {
             sync_dir(&dir, role)?;
         }
-        failure.map_or(Ok(()), Err)
+        Ok(())
+    }
+
+    /// The names that were taken, since this was asked last.
+    pub fn take_refused(&mut self) -> Vec<Error> {
+        std::mem::take(&mut self.refused)
     }
 }
 
@@ -164,6 +176,26 @@ mod tests {
         assert_eq!(batch.pending.len(), 1);
         drop(batch);
         assert_eq!(names(dir.path()).len(), MAX_FILES);
+    }
+
+    #[test]
+    fn of_two_files_of_one_name_the_second_is_refused_and_the_rest_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let manner = Manner::delivery(Existing::SameIsSuccess);
+        let mut batch = Batch::default();
+        for (name, content) in [("a", "one"), ("a", "two"), ("b", "three"), ("a", "one")] {
+            let path = dir.path().join(name);
+            batch
+                .add(stage(&path, &[content.as_bytes()], &manner).unwrap())
+                .unwrap();
+        }
+        batch.commit().unwrap();
+        assert_eq!(names(dir.path()), ["a", "b"]);
+        assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"one");
+        assert!(
+            matches!(&batch.take_refused()[..], [Error::Exists { path, .. }] if path.ends_with("a"))
+        );
+        assert!(batch.take_refused().is_empty());
     }
 
     #[test]
