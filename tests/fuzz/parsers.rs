@@ -7,13 +7,13 @@
 use std::borrow::Cow;
 
 use relaynet::asn1::ber::{self, Framer, Framing};
-use relaynet::asn1::{Cursor, Element, pem, tag};
+use relaynet::asn1::{Buffer, Cursor, Element, pem, tag};
 use relaynet::cms::{EnvelopedData, SignedData};
 use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use relaynet::message::stream::Stream;
 use relaynet::message::{
-    Item, NodeConnectionParams, Pca, PrivateEndpointConnectionParams, Registration, Rotation,
-    ServiceMessage,
+    CargoMessageSet, CollectionRequest, Item, NodeConnectionParams, Pca,
+    PrivateEndpointConnectionParams, Registration, Rotation, ServiceMessage, message_set,
 };
 use relaynet::pki::{Certificate, PublicKey};
 use relaynet::ramf::{SignedMessage, limits};
@@ -24,7 +24,7 @@ pub(crate) type Parser = (&'static str, fn(&[u8]));
 
 /// All of them.
 #[allow(dead_code)] // a fuzz target runs one
-pub(crate) const ALL: [Parser; 10] = [
+pub(crate) const ALL: [Parser; 11] = [
     ("ber", ber),
     ("pem", pem),
     ("certificate", certificate),
@@ -32,6 +32,7 @@ pub(crate) const ALL: [Parser; 10] = [
     ("enveloped_data", enveloped_data),
     ("signed_message", signed_message),
     ("service_message", service_message),
+    ("cargo", cargo),
     ("parameters", parameters),
     ("item", item),
     ("stream", stream),
@@ -175,6 +176,30 @@ pub(crate) fn service_message(octets: &[u8]) {
     }
 }
 
+/// What is sealed in cargo and in a CCA.
+pub(crate) fn cargo(octets: &[u8]) {
+    if let Ok(set) = CargoMessageSet::parse(octets.to_vec()) {
+        let messages: Vec<&[u8]> = set.messages().collect();
+        assert_eq!(messages.len(), set.len(), "another number of messages");
+        let sizes: Vec<usize> = messages.iter().map(|message| message.len()).collect();
+        let len: usize = sizes.iter().map(|&size| message_set::item_len(size)).sum();
+        assert!(len < octets.len(), "more octets than came in");
+        let mut again = Buffer::with_capacity(len);
+        for message in &messages {
+            message_set::append_header(&mut again, message.len());
+            again.append(message);
+        }
+        message_set::wrap(&mut again);
+        assert_eq!(again.as_slice(), octets, "another set when written again");
+        if sizes.iter().all(|&size| size <= limits::MAX_ITEM_LEN) {
+            let mut packed = relaynet::message::cargo::distribute(&sizes).concat();
+            packed.sort_unstable();
+            assert!(packed.into_iter().eq(0..sizes.len()), "not each once");
+        }
+    }
+    let _ = CollectionRequest::parse_within(octets, 0..octets.len());
+}
+
 pub(crate) fn parameters(octets: &[u8]) {
     if let Ok(parameters) = NodeConnectionParams::parse(octets) {
         let written = parameters.to_der();
@@ -194,15 +219,36 @@ pub(crate) fn parameters(octets: &[u8]) {
             "other parameters when written again"
         );
     }
-    let _ = Registration::parse(octets).map(|registration| registration.verify());
-    let _ = RegistrationRequest::parse(octets).map(|request| request.verify());
-    let _ = RegistrationAuthorization::parse(octets);
+    if let Ok(registration) = Registration::parse(octets) {
+        let _ = registration.verify();
+        let again = Registration::parse(&registration.to_der()).unwrap();
+        assert_eq!(
+            again, registration,
+            "another registration when written again"
+        );
+    }
+    if let Ok(request) = RegistrationRequest::parse(octets) {
+        let _ = request.verify();
+        let again = RegistrationRequest::parse(&request.to_der()).unwrap();
+        assert_eq!(again, request, "another request when written again");
+    }
+    if let Ok(authorization) = RegistrationAuthorization::parse(octets) {
+        let again = RegistrationAuthorization::parse(&authorization.to_der()).unwrap();
+        assert_eq!(again, authorization, "another promise when written again");
+    }
 }
 
 pub(crate) fn item(octets: &[u8]) {
     let _ = Item::parse(octets.to_vec());
-    let _ = Pca::parse(octets);
-    let _ = Rotation::parse(octets);
+    if let Ok(pca) = Pca::parse(octets) {
+        let again = Pca::parse(&pca.to_octets()).unwrap();
+        assert_eq!(again, pca, "another acknowledgement when written again");
+    }
+    if let Ok(rotation) = Rotation::parse(octets) {
+        let _ = rotation.verify();
+        let again = Rotation::parse(&rotation.to_octets()).unwrap();
+        assert_eq!(again, rotation, "another rotation when written again");
+    }
 }
 
 pub(crate) fn stream(octets: &[u8]) {

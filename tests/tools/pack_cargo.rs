@@ -633,3 +633,59 @@ fn the_ccas_of_the_references_are_answered() {
             ),
         );
 }
+
+/// The JVM library of some months mixed the two encodings of a path; whoever is behind us may know it.
+#[test]
+fn control_messages_are_carried_as_they_came() {
+    use jiff::SignedDuration;
+    use relaynet::asn1::{Element, tag, write};
+    use relaynet::node::Directory;
+    use relaynet::pki::Window;
+    use relaynet::receive::{self, Terms};
+
+    let env = Env::with_gateways();
+    let file = interop().join("jvm/rotation/private-gateway-b.rotation");
+    let rotation = std::fs::read(file).unwrap();
+    let path = Element::der(&rotation[7..], tag::SEQUENCE).unwrap();
+    let mut fields = path.children();
+    let leaf = fields.take(0xa0).unwrap();
+    let mut authorities = fields.take(0xa1).unwrap().children();
+    let mut wrapped = Vec::new();
+    while let Some(authority) = authorities.any().unwrap() {
+        wrapped.extend(write::tlv(tag::OCTET_STRING, authority.whole()));
+    }
+    let mixed = write::constructed(tag::SEQUENCE, &[leaf.whole(), &write::tlv(0xa1, &wrapped)]);
+    let mixed = [&rotation[..7], &mixed].concat();
+    let now = "2026-12-01T00:00:00Z";
+    let gateway = env.keys("gateway");
+    let public = env.relay("export").args(["-N", "gateway"]).ok().stdout;
+    let registration = env
+        .relay("register")
+        .at(now)
+        .args(["-q", "-N", "hub"])
+        .stdin(public)
+        .ok()
+        .stdout;
+    env.write("gateway.pnr", registration);
+    let cargo = env
+        .relay("pack-cargo")
+        .at(now)
+        .args([
+            "--identity-key",
+            &gateway.identity,
+            "--params",
+            "gateway.pnr",
+        ])
+        .stdin(mixed.clone())
+        .ok()
+        .stdout;
+    let node = Directory::open(&env.path("hub")).unwrap();
+    let terms = Terms {
+        window: Window::new(at(now), SignedDuration::ZERO),
+        now: at(now),
+        again: false,
+    };
+    let opened = receive::cargo(&node, cargo, &terms).unwrap();
+    assert_eq!(opened.content().messages().collect::<Vec<_>>(), [&mixed]);
+    assert_ne!(mixed, rotation);
+}

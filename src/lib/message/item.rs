@@ -73,18 +73,6 @@ impl Item {
         }
     }
 
-    /// Takes its octets: as received, but for control messages, which have only one form.
-    #[must_use]
-    pub fn into_octets(self) -> Vec<u8> {
-        match self {
-            Self::Pca(pca) => pca.to_octets(),
-            Self::Rotation(rotation) => rotation.to_octets(),
-            Self::Parcel(Parcel(message))
-            | Self::Cargo(Cargo(message))
-            | Self::Cca(Cca(message)) => message.into_octets(),
-        }
-    }
-
     /// When its life ends; `None` for control messages, which live as long as what carries them.
     #[must_use]
     pub fn expiry(&self) -> Option<Timestamp> {
