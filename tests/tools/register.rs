@@ -392,3 +392,30 @@ fn a_gateway_makes_an_endpoint_of_its_own() {
         .args(["--endpoint", "mail", "--type", "gateway"])
         .fails(64, "");
 }
+
+#[test]
+fn both_sides_list_until_when_a_registration_lasts() {
+    let env = Env::with_gateways();
+    let peer = |node: &str, name: &str| {
+        let peers = env.relay("peers").args(["-N", node, "--json"]).ok().json();
+        peers.into_iter().find(|peer| peer["name"] == name).unwrap()
+    };
+    let end = "2026-08-28T06:00:00Z";
+    assert_eq!(peer("hub", "gateway")["they_may_send_until"], end);
+    assert_eq!(
+        peer("hub", "gateway")["we_may_send_until"],
+        serde_json::Value::Null
+    );
+    assert_eq!(peer("gateway", "hub")["we_may_send_until"], end);
+
+    // A gateway that is forgotten is no gateway of ours any more, and another may take its place.
+    env.relay("peers")
+        .args(["-N", "gateway", "hub", "--forget"])
+        .ok();
+    assert_eq!(env.names("gateway/certs"), [id("gateway")]);
+    env.make_node(
+        "carol",
+        &["--type", "gateway", "--address", "carol.example.org"],
+    );
+    env.register("carol", "gateway", &[]);
+}

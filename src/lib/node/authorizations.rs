@@ -77,22 +77,30 @@ pub fn store_held(node: &Directory, peer: NodeId, path: &CertificationPath) -> R
     store(node.root(), &file, path_to_pem(path).as_bytes())
 }
 
-/// The ends of the authorizations that `peer` gave us, the last first.
+/// The end of the last authorization or registration that `peer` gave us.
 ///
 /// # Errors
 /// When one cannot be read.
 pub fn held_until(node: &Directory, peer: NodeId) -> Result<Option<Timestamp>, Error> {
-    let paths = paths_in(&node.peer_dir(peer).join("held"))?;
-    Ok(paths.first().map(|path| path.leaf.not_after()))
+    let held = paths_in(&node.peer_dir(peer).join("held"))?;
+    let registrations = certificates::paths_from(node, peer)?;
+    Ok(last_end(held).max(last_end(registrations)))
 }
 
-/// The end of the last authorization that we gave `peer`.
+/// The end of the last authorization or registration that we gave `peer`.
 ///
 /// # Errors
 /// When one cannot be read.
 pub fn given_until(node: &Directory, peer: NodeId) -> Result<Option<Timestamp>, Error> {
-    let paths = paths_in(&node.peer_dir(peer).join("given"))?;
-    Ok(paths.first().map(|path| path.leaf.not_after()))
+    let dir = node.peer_dir(peer);
+    let given = paths_in(&dir.join("given"))?;
+    let registrations = paths_in(&dir.join("registered"))?;
+    Ok(last_end(given).max(last_end(registrations)))
+}
+
+fn last_end(paths: Vec<CertificationPath>) -> Option<Timestamp> {
+    let ends = paths.into_iter().map(|path| path.leaf.not_after());
+    ends.max()
 }
 
 /// What an authorization is to say.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::directory::{damaged, file_date, read_text, store};
 use super::{Directory, Error, Keyring, NodeType};
 use crate::asn1::{Hex, pem};
-use crate::disk::{Role, tree};
+use crate::disk::{Role, files, tree};
 use crate::message::CertificationPath;
 use crate::pki::issuance::{self, Role as CertificateRole};
 use crate::pki::{self, Certificate, IdentityKey, NodeId, Window};
@@ -122,6 +122,17 @@ pub fn issuers(node: &Directory) -> Result<Vec<NodeId>, Error> {
 pub fn store_path(node: &Directory, issuer: NodeId, path: &CertificationPath) -> Result<(), Error> {
     let file = dir(node, issuer).join(path_file_name(&path.leaf));
     store(node.root(), &file, path_to_pem(path).as_bytes())
+}
+
+/// Removes all that a gateway issued to us; what we issued ourselves stays.
+///
+/// # Errors
+/// When a file cannot be removed.
+pub(super) fn forget(node: &Directory, issuer: NodeId) -> Result<(), Error> {
+    if issuer != node.id() {
+        files::remove_tree(&dir(node, issuer), Role::Node)?;
+    }
+    Ok(())
 }
 
 /// The paths that `issuer` issued to us, those that end last first.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::directory::{damaged, public_key_from_pem, read_text, rely_on, store};
 use super::key_file::{self, Headers};
-use super::{Directory, Error, sessions};
+use super::{Directory, Error, certificates, sessions};
 use crate::asn1::pem;
 use crate::disk::{Role, files, tree};
 use crate::pki::{NodeId, PublicKey};
@@ -364,12 +364,14 @@ impl Directory {
         )
     }
 
-    /// Forgets a peer: its keys, its name, and the session keys that it may have sealed to.
+    /// Forgets a peer: its keys, its name, the session keys that it may have sealed to, and what it certified
+    /// as our gateway.
     ///
     /// # Errors
     /// When a file cannot be removed.
     pub fn forget_peer(&self, id: NodeId) -> Result<(), Error> {
         sessions::forget(self.root(), id)?;
+        certificates::forget(self, id)?;
         files::retire_tree(&self.peer_dir(id), Role::Node)?;
         Ok(())
     }
