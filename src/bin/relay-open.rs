@@ -119,7 +119,7 @@ fn open_one(args: &Args, node: &Node, terms: &Terms, message: Message) -> anyhow
     {
         arrival.import_authorization(directory, &terms.window)?;
         let sender = arrival.head().sender.id().to_string();
-        arrival.complete()?;
+        drop(arrival.complete()?);
         report::event("imported", &[("peer", &sender)]);
         return Ok(());
     }
@@ -127,7 +127,7 @@ fn open_one(args: &Args, node: &Node, terms: &Terms, message: Message) -> anyhow
     let facts = facts(&arrival, &message.place, path.as_ref());
     let head = arrival.head();
     let (id, sender) = (head.fields.id.clone(), head.sender.id().to_string());
-    arrival.complete()?;
+    drop(arrival.complete()?);
     report::event("opened", &[("id", &id), ("from", &sender)]);
     if args.json {
         files::print(&facts.to_string())

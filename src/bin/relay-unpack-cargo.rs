@@ -168,11 +168,14 @@ fn unpack_one<'a>(
     for refused in sink.take_refused() {
         messages.part_failed(&place, None, refused)?;
     }
-    if is_settled {
-        cargo.complete()?;
-        return Ok(None);
-    }
-    Ok(Some(cargo.into_due()))
+    let (set, due) = if is_settled {
+        (cargo.complete()?, None)
+    } else {
+        let (set, due) = cargo.into_due();
+        (set, Some(due))
+    };
+    messages.reuse(set.into_octets());
+    Ok(due)
 }
 
 fn facts(

@@ -168,18 +168,19 @@ impl<'a, T> Arrival<'a, T> {
     }
 
     /// Finishes what is to be done, once the content is where it belongs: stores the sender's session
-    /// key, then remembers the message.
+    /// key, then remembers the message. Gives the content.
     ///
     /// # Errors
     /// When one cannot be stored; then the message can be opened again.
-    pub fn complete(self) -> Result<(), Error> {
-        self.due.complete()
+    pub fn complete(self) -> Result<T, Error> {
+        self.due.complete()?;
+        Ok(self.content)
     }
 
-    /// Lets go of the content and of the sender, and leaves what is to be done for later.
+    /// Lets go of the sender, and leaves what is to be done for later.
     #[must_use]
-    pub fn into_due(self) -> Due<'a> {
-        self.due
+    pub fn into_due(self) -> (T, Due<'a>) {
+        (self.content, self.due)
     }
 }
 

@@ -16,11 +16,14 @@ use std::thread;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
-use relaynet::asn1::Buffer;
+use relaynet::asn1::{Buffer, tag, write};
 use relaynet::cms::enveloped_data::Cipher;
+use relaynet::crypto::ecdh::Curve;
 use relaynet::node::{Directory, Keyring};
-use relaynet::ramf::Kind;
+use relaynet::pki::Certificate;
+use relaynet::ramf::{Fields, Kind, SignedMessage};
 use relaynet::send::{self, Draft};
+use relaynet::session::agreement;
 
 #[path = "measure.rs"]
 mod measure;
@@ -80,7 +83,7 @@ fn main() {
         for _ in 0..=measure::number("RELAY_BENCH_RUNS", 7) {
             bench.clear();
             let start = Instant::now();
-            let (memory, cpu) = wall.time(|| bench.run(&words));
+            let (memory, cpu) = wall.time(|| bench.run(&words, true));
             busy.push(cpu / start.elapsed().as_secs_f64());
             peak = peak.max(memory);
         }
@@ -94,6 +97,23 @@ fn main() {
             busy[busy.len() / 2],
             f64::from(peak) / 1024.0,
         );
+    }
+    println!("\nhostile cargo                             MiB   / cargo");
+    let item = |len: usize| write::tlv(tag::OCTET_STRING, &vec![7; len]);
+    for (name, items) in [
+        ("a million empty messages", item(0).repeat(1_000_000)),
+        ("100 000 messages of nonsense", item(75).repeat(100_000)),
+        ("one message of 8 MB", item(8_300_000)),
+    ] {
+        fs::write(
+            bench.dir.join("hostile"),
+            bench.sealed(&write::tlv(tag::SEQUENCE, &items)),
+        )
+        .unwrap();
+        let words = bench.words("relay-unpack-cargo -q -N hub hostile");
+        let (peak, _) = bench.run(&words, false);
+        let cargo = f64::from(peak) * 1024.0 / bench.largest_cargo() as f64;
+        println!("{name:<36} {:>8.1} {cargo:>9.2}", f64::from(peak) / 1024.0);
     }
     println!(
         "\nratio: the time of one verification, over the time that each parcel took; 50 % is the budget, 3.00 that of memory"
@@ -126,7 +146,7 @@ impl Bench {
             "relay-keygen -N anton --endpoint arno",
             "relay-keygen -N berta --endpoint bert",
         ] {
-            self.run(&self.words(command));
+            self.run(&self.words(command), true);
         }
         for sender in SENDERS {
             for command in [
@@ -134,7 +154,7 @@ impl Bench {
                 "relay-authorize -q -N berta/endpoints/bert -o S.conn S.pub",
                 "relay-import -q -N anton/endpoints/S --name bert S.conn",
             ] {
-                self.run(&self.words(&command.replace('S', sender)));
+                self.run(&self.words(&command.replace('S', sender)), true);
             }
         }
         thread::scope(|scope| {
@@ -152,7 +172,10 @@ impl Bench {
             .flat_map(|name| fs::read(name).unwrap())
             .collect();
         fs::write(self.dir.join("stream"), stream).unwrap();
-        self.run(&self.words("relay-pack-cargo -q -N anton -t hub -d kept parcels"));
+        self.run(
+            &self.words("relay-pack-cargo -q -N anton -t hub -d kept parcels"),
+            true,
+        );
     }
 
     fn seal_from(&self, sender: &str) {
@@ -172,6 +195,30 @@ impl Bench {
             let name = sent.fields.file_name(node.id(), Kind::Parcel.word());
             fs::write(self.dir.join("parcels").join(name), sent.octets.as_slice()).unwrap();
         }
+    }
+
+    /// Cargo from anton for the hub with this plaintext, which no program would make.
+    fn sealed(&self, plaintext: &[u8]) -> Vec<u8> {
+        let node = Directory::open(&self.dir.join("anton")).unwrap();
+        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+        let peer = node.carrier("hub", now).unwrap();
+        let date = peer.certificates[0].not_before();
+        let key = node.originator_key(peer.id, Curve::P256, date).unwrap();
+        let mut buffer = Buffer::with_capacity(plaintext.len());
+        buffer.append(plaintext);
+        let cipher = Cipher::Cbc { key_len: 16 };
+        agreement::seal(&mut buffer, cipher, &peer.session_key, &key).unwrap();
+        let fields = Fields {
+            recipient: peer.id,
+            address: peer.address,
+            id: "hostile".to_owned(),
+            date,
+            ttl: 864_000,
+        };
+        let certificates: Vec<&Certificate> = peer.certificates.iter().collect();
+        let identity = node.identity().unwrap();
+        let sealed = SignedMessage::sign(buffer, Kind::Cargo, &fields, &identity, &certificates);
+        sealed.unwrap().as_slice().to_vec()
     }
 
     /// Milliseconds for one verification.
@@ -224,7 +271,7 @@ impl Bench {
     }
 
     /// Runs a command; gives the most memory that it held, in KiB, and its time of all cores, in seconds.
-    fn run(&self, words: &[String]) -> (u32, f64) {
+    fn run(&self, words: &[String], succeeds: bool) -> (u32, f64) {
         let output = Command::new(self.dir.join("peak"))
             .arg(self.programs.join(&words[0]))
             .args(&words[1..])
@@ -237,7 +284,7 @@ impl Bench {
             .output()
             .unwrap();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{words:?}: {errors}");
+        assert_eq!(output.status.success(), succeeds, "{words:?}: {errors}");
         let from = output.stdout.len().saturating_sub(100);
         let tail = String::from_utf8_lossy(&output.stdout[from..]).into_owned();
         let last = tail.lines().last().unwrap();

@@ -50,8 +50,8 @@ pub struct Waiting {
 /// Where a message waits.
 #[derive(Debug)]
 enum At {
-    /// In a file of its own, with this digest.
-    File(PathBuf, [u8; 32]),
+    /// In a file of its own, with this digest; boxed, since most are not.
+    File(Box<(PathBuf, [u8; 32])>),
     /// From this octet on in the scratch file.
     Scratch(u64),
 }
@@ -109,16 +109,16 @@ impl Aside {
         let octets = received.or(control).unwrap_or_default();
         let at = match file {
             Some(file) if len > SMALL || self.scratch.len() > MAX_SMALL => {
-                At::File(file, hash::sha256(&octets))
+                At::File(Box::new((file, hash::sha256(&octets))))
             }
             _ => At::Scratch(self.scratch.append(&octets)?),
         };
         Ok(Waiting { len, expiry, at })
     }
 
-    /// Lets these messages wait.
+    /// Lets these messages wait, and no others.
     pub fn wait(&mut self, messages: Vec<Waiting>) {
-        self.messages.extend(messages);
+        self.messages = messages;
     }
 
     /// Distributes the messages over as few cargoes as it can: with each the octets that its messages
@@ -187,7 +187,8 @@ impl Aside {
     /// Puts a message into a set of messages; if it cannot be read, the set stays as it was.
     fn append(&self, set: &mut Buffer, message: &Waiting) -> anyhow::Result<()> {
         match &message.at {
-            At::File(path, sha256) => {
+            At::File(file) => {
+                let (path, sha256) = &**file;
                 let octets = files::read(path, Role::Input, limits::MAX_MESSAGE_LEN)?;
                 if octets.len() != message.len || hash::sha256(&octets) != *sha256 {
                     return Err(Changed.into());
@@ -215,7 +216,7 @@ impl Waiting {
     /// Where the message is, for diagnostics.
     fn place(&self) -> Place {
         let input = match &self.at {
-            At::File(path, _) => report::path(path),
+            At::File(file) => report::path(&file.0),
             At::Scratch(_) => "-".to_owned(),
         };
         Place {

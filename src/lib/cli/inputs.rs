@@ -103,6 +103,8 @@ struct Reader {
     current: Option<Current>,
     takes: Takes,
     allow_empty: bool,
+    /// Memory that a message was in, for the next input.
+    spare: Vec<u8>,
 }
 
 /// What an input may be beside a stream.
@@ -169,6 +171,7 @@ impl Terms {
                 current: None,
                 takes,
                 allow_empty: self.allow_empty,
+                spare: Vec::new(),
             },
             outcome: Outcome {
                 status_lines,
@@ -289,6 +292,11 @@ impl Messages {
                 outcome.done(&place, result)
             },
         )
+    }
+
+    /// Takes back the memory of a message that is done with.
+    pub fn reuse(&mut self, octets: Vec<u8>) {
+        self.reader.spare = octets;
     }
 
     /// Whether anything more is to come, from this input or another.
@@ -431,7 +439,7 @@ impl Reader {
                 path
             }
         };
-        match open(&path, self.takes) {
+        match open(&path, self.takes, std::mem::take(&mut self.spare)) {
             Ok(Opened::Stream(stream, len)) => {
                 self.current = Some(Current {
                     input: report::path(&path),
@@ -532,9 +540,9 @@ enum Opened {
     Object(Vec<u8>),
 }
 
-fn open(path: &Path, takes: Takes) -> anyhow::Result<Opened> {
+fn open(path: &Path, takes: Takes, spare: Vec<u8>) -> anyhow::Result<Opened> {
     let (source, len) = source(path)?;
-    let mut stream = Stream::new(source);
+    let mut stream = Stream::with_buffer(source, spare);
     if let Some(len) = len {
         stream.expect(len);
     }

@@ -668,7 +668,8 @@ pub(super) fn same(
 }
 
 fn is_same(a: &mut impl Read, b: &mut impl Read) -> io::Result<bool> {
-    let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
+    let room = usize::try_from(BLOCK).unwrap_or_default();
+    let (mut of_a, mut of_b) = (Vec::with_capacity(room), Vec::with_capacity(room));
     loop {
         of_a.clear();
         of_b.clear();

@@ -57,6 +57,12 @@ impl CargoMessageSet {
         })
     }
 
+    /// Takes the octets that the set is in, for their memory.
+    #[must_use]
+    pub fn into_octets(self) -> Vec<u8> {
+        self.octets
+    }
+
     /// How many messages there are.
     #[must_use]
     pub fn len(&self) -> usize {

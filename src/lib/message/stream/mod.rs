@@ -55,9 +55,15 @@ pub struct Stream<R> {
 impl<R: Read> Stream<R> {
     /// A stream that reads from `input`.
     pub fn new(input: R) -> Self {
+        Self::with_buffer(input, Vec::new())
+    }
+
+    /// A stream that reads from `input` into memory that was used before.
+    pub fn with_buffer(input: R, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
         Self {
             input,
-            buffer: Vec::new(),
+            buffer,
             start: 0,
             ended: false,
             lost: false,

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// The most items that are under way.
-const MAX_ITEMS: usize = 512;
+const MAX_ITEMS: usize = 256;
 
 /// How many results wait before the reader is woken for them, unless the workers run out of items.
 const WAKE_AT: usize = 64;
