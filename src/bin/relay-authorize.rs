@@ -113,8 +113,9 @@ fn authorize(args: &Args) -> anyhow::Result<()> {
 fn authorize_in_node(args: &Args) -> anyhow::Result<PrivateEndpointConnectionParams> {
     let node = args.node.open()?;
     let now = args.now.get(Some(node.config()))?;
-    let _lock = node.lock_exclusive()?;
     let key = args::peer_key(args.peer.as_deref(), Some(&node))?;
+    // Nobody is kept waiting while the input is read.
+    let _lock = node.lock_exclusive()?;
     if key.id() == node.id() {
         return Err(Usage("a node needs no authorization to send to itself".to_owned()).into());
     }

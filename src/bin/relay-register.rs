@@ -96,7 +96,6 @@ fn register(args: &Args) -> anyhow::Result<()> {
         report::note(&format!("fingerprint {}", key.id().fingerprint()));
         return write(args, pem::REGISTRATION_AUTHORIZATION, &promise.to_der());
     }
-    let _lock = node.lock_exclusive()?;
     let key = if args.step.complete {
         let path = args.peer.clone().unwrap_or_else(|| PathBuf::from("-"));
         let name = || report::path(&path);
@@ -109,6 +108,8 @@ fn register(args: &Args) -> anyhow::Result<()> {
     } else {
         args::peer_key(args.peer.as_deref(), Some(&node))?
     };
+    // Nobody is kept waiting while the input is read.
+    let _lock = node.lock_exclusive()?;
     let der = certify(args, &node, &key, now)?;
     write(args, pem::REGISTRATION, &der)
 }

@@ -361,3 +361,59 @@ fn times_at_the_end_of_time() {
             .fails(64, "");
     }
 }
+
+/// A message of another kind is for another program, which the hint names.
+#[test]
+fn a_message_of_another_kind_says_who_takes_it() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel("bob", "alice", b"x");
+    let cargo = env.cargo("gateway", "hub", parcel.clone());
+    let cca = env.cca("gateway", "hub");
+    for (program, message, hint) in [
+        ("unpack-cargo", &parcel, "relay-open takes it"),
+        ("ack", &cargo, "relay-unpack-cargo takes it"),
+        ("open", &cca, "relay-pack-cargo --cca answers it"),
+    ] {
+        let node = if program == "ack" {
+            vec![]
+        } else {
+            vec!["-N", "hub"]
+        };
+        let ran = env.relay(program).args(node).stdin(message.clone()).run();
+        assert_eq!((ran.status, ran.hints()), (65, vec![hint]), "{program}");
+    }
+}
+
+/// Where there is no room for what has to wait, a file of its own will do, and for others one line is
+/// enough.
+#[test]
+fn messages_wait_in_their_files_where_there_is_no_room() {
+    let env = Env::with_gateways();
+    let parcels: Vec<Vec<u8>> = (0..3_u8)
+        .map(|at| env.parcel("bob", "alice", &[at]))
+        .collect();
+    env.mkdir("queue");
+    for (at, parcel) in parcels.iter().enumerate() {
+        env.write(format!("queue/{at}"), parcel);
+    }
+    let pack = || {
+        env.relay("pack-cargo")
+            .args(["-N", "gateway", "-t", "hub"])
+            .var("TMPDIR", env.path("nowhere"))
+    };
+    let cargo = pack().arg("queue").ok().quiet().stdout;
+    env.relay("unpack-cargo")
+        .args(["-N", "hub"])
+        .stdin(cargo)
+        .ok()
+        .stdout(parcels.concat());
+    let ran = pack()
+        .stdin(parcels.concat())
+        .run()
+        .says(&["cannot create"]);
+    assert_eq!(ran.status, 74, "{}", ran.stderr);
+    assert_eq!(
+        ran.hints(),
+        ["TMPDIR names another place for what has to wait"]
+    );
+}

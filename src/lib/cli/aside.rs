@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::exit::Fatal;
 use super::inputs::Place;
 use super::report;
 use crate::asn1::Buffer;
@@ -107,11 +108,15 @@ impl Aside {
         let expiry = item.expiry();
         let received = item.into_message().map(SignedMessage::into_octets);
         let octets = received.or(control).unwrap_or_default();
+        let in_file = |file| At::File(Box::new((file, hash::sha256(&octets))));
         let at = match file {
-            Some(file) if len > SMALL || self.scratch.len() > MAX_SMALL => {
-                At::File(Box::new((file, hash::sha256(&octets))))
-            }
-            _ => At::Scratch(self.scratch.append(&octets)?),
+            Some(file) if len > SMALL || self.scratch.len() > MAX_SMALL => in_file(file),
+            // Where there is no room to set it aside, its own file will do.
+            file => match (self.scratch.append(&octets), file) {
+                (Ok(start), _) => At::Scratch(start),
+                (Err(_), Some(file)) => in_file(file),
+                (Err(error), None) => return Err(Fatal(error).into()),
+            },
         };
         Ok(Waiting { len, expiry, at })
     }

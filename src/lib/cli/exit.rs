@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
+use crate::ramf::Kind;
 use crate::{asn1, cms, message, node, pki, ramf, session};
 
 /// An exit status.
@@ -68,6 +69,11 @@ impl From<Status> for ExitCode {
 #[error("exit status {}", .0.0)]
 pub struct Reported(pub Status);
 
+/// What no message can do without: the program cannot go on with the others.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Fatal(pub disk::Error);
+
 /// A command line that clap could not find fault with.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -92,6 +98,9 @@ pub fn status(error: &anyhow::Error) -> Status {
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     if let Some(Reported(status)) = cause.downcast_ref() {
         return Some(*status);
+    }
+    if let Some(Fatal(error)) = cause.downcast_ref() {
+        return Some(of_disk(error));
     }
     if cause.is::<Usage>() || cause.is::<ForTerminal>() {
         return Some(Status::USAGE);
@@ -304,6 +313,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<disk::Error>() {
         return hint_for_disk(error);
     }
+    if cause.is::<Fatal>() {
+        return Some("TMPDIR names another place for what has to wait".to_owned());
+    }
     if cause.is::<ForTerminal>() {
         return Some("-o FILE stores it, -o - writes it all the same".to_owned());
     }
@@ -355,7 +367,10 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         _ => {
             return match cause.downcast_ref::<pki::Error>() {
                 Some(error) => hint_for_pki(error),
-                None => cause.downcast_ref::<ramf::Error>().and_then(hint_for_ramf),
+                None => match cause.downcast_ref::<message::Error>() {
+                    Some(message::Error::Ramf(error)) => hint_for_ramf(error),
+                    _ => cause.downcast_ref::<ramf::Error>().and_then(hint_for_ramf),
+                },
             };
         }
     };
@@ -366,6 +381,15 @@ fn hint_for_ramf(error: &ramf::Error) -> Option<String> {
     match error {
         ramf::Error::Expired(_) => {
             Some("ask the sender for a new one, or check this clock".to_owned())
+        }
+        ramf::Error::Kind { found, .. } => {
+            let text = match found {
+                Kind::Parcel => "relay-open takes it",
+                Kind::Cargo => "relay-unpack-cargo takes it",
+                Kind::Cca => "relay-pack-cargo --cca answers it",
+                _ => return None,
+            };
+            Some(text.to_owned())
         }
         ramf::Error::Pki(error) => hint_for_pki(error),
         ramf::Error::Early(_) => Some("check this clock; --clock-drift allows for more".to_owned()),

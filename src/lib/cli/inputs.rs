@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::exit::{self, Empty, Reported, Status, Usage};
+use super::exit::{self, Empty, Fatal, Reported, Status, Usage};
 use super::report;
 use crate::asn1::{Buffer, pem};
 use crate::describe;
@@ -488,6 +488,7 @@ impl Outcome {
         match result {
             Ok(()) => self.status_line(place, Status::OK, None),
             Err(error) if exit::status(&error) == Status::BROKEN_PIPE => return Err(error),
+            Err(error) if error.is::<Fatal>() => return Err(error),
             Err(error) => self.failed(place, &place.label(), &error),
         }
         Ok(())
