@@ -12,14 +12,14 @@ use relaynet::cli::args::{
 };
 use relaynet::cli::clock::Now;
 use relaynet::cli::exit::Usage;
-use relaynet::cli::files::{Form, Output};
+use relaynet::cli::files::ObjectOutput;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::crypto::ecdh::Curve;
 use relaynet::message::PrivateEndpointConnectionParams;
 use relaynet::node::authorizations::{self, Terms};
 use relaynet::node::config::parse_duration;
-use relaynet::node::{Loose, certificates, peers};
+use relaynet::node::{Loose, certificates};
 use relaynet::pki::{IdentityKey, issuance};
 use relaynet::ramf::InternetAddress;
 
@@ -45,10 +45,7 @@ pub(crate) struct Args {
     #[arg(long)]
     one_way: bool,
     #[command(flatten)]
-    output: Output,
-    /// Write DER instead of PEM
-    #[arg(long)]
-    der: bool,
+    output: ObjectOutput,
     #[command(flatten)]
     now: Now,
     #[command(flatten)]
@@ -89,25 +86,14 @@ fn authorize(args: &Args) -> anyhow::Result<()> {
     if args.valid < USEFUL_VALID {
         report::warn("senders stop a day before an authorization ends: this one is of little use");
     }
-    args.output.check(if args.der {
-        Form::Binary("DER")
-    } else {
-        Form::Text
-    })?;
+    args.output.check()?;
     let params = if args.identity.is_given() || args.session.is_given() {
         authorize_with_files(args)?
     } else {
         authorize_in_node(args)?
     };
-    let der = params.to_der();
-    if args.der {
-        args.output.write(&[&der], Form::Binary("DER"))
-    } else {
-        args.output.write(
-            &[pem::encode(pem::CONNECTION_PARAMETERS, &der).as_bytes()],
-            Form::Text,
-        )
-    }
+    args.output
+        .write(pem::CONNECTION_PARAMETERS, &params.to_der())
 }
 
 fn authorize_in_node(args: &Args) -> anyhow::Result<PrivateEndpointConnectionParams> {
@@ -139,9 +125,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<PrivateEndpointConnectionPar
             "no gateway knows this node, so parcels for it have to be carried to it by hand",
         );
     }
-    let label = node
-        .peer(key.id())?
-        .map_or_else(|| peers::short_id(key.id()), |peer| peer.label());
+    let label = node.label_of(key.id())?;
     let until = given.params.authorization.leaf.not_after();
     if until < now + args.valid - certificates::SLACK {
         report::warn(&format!(

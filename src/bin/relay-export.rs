@@ -9,7 +9,7 @@ use relaynet::cli;
 use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk};
 use relaynet::cli::clock::Now;
 use relaynet::cli::exit::Usage;
-use relaynet::cli::files::{Form, Output};
+use relaynet::cli::files::ObjectOutput;
 use relaynet::cli::report::Verbosity;
 use relaynet::message::NodeConnectionParams;
 use relaynet::pki::{IdentityKey, PublicKey};
@@ -22,10 +22,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     node: NodeDir,
     #[command(flatten)]
-    output: Output,
-    /// Write DER instead of PEM
-    #[arg(long)]
-    der: bool,
+    output: ObjectOutput,
     #[command(flatten)]
     identity: IdentityKeyFile,
     /// The domain name to print with that key
@@ -94,18 +91,10 @@ fn export_files(args: &Args) -> anyhow::Result<()> {
 }
 
 fn write_key(args: &Args, key: &PublicKey) -> anyhow::Result<()> {
-    write(args, pem::PUBLIC_KEY, key.spki())
+    args.output.write(pem::PUBLIC_KEY, key.spki())
 }
 
 fn write_params(args: &Args, params: &NodeConnectionParams) -> anyhow::Result<()> {
-    write(args, pem::CONNECTION_PARAMETERS, &params.to_der())
-}
-
-fn write(args: &Args, label: &str, der: &[u8]) -> anyhow::Result<()> {
-    if args.der {
-        args.output.write(&[der], Form::Binary("DER"))
-    } else {
-        args.output
-            .write(&[pem::encode(label, der).as_bytes()], Form::Text)
-    }
+    args.output
+        .write(pem::CONNECTION_PARAMETERS, &params.to_der())
 }

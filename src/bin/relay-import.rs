@@ -102,7 +102,7 @@ fn import_file(node: &Directory, file: &Path, options: &Options<'_>) -> anyhow::
         .import(&octets, options)
         .with_context(|| report::path(file))?;
     let id = imported.peer;
-    let label = node.peer(id)?.map(|peer| peer.label()).unwrap_or_default();
+    let label = node.label_of(id)?;
     report::event("imported", &[("peer", &id.to_string())]);
     if imported.newer_session_key_kept {
         report::warn(&format!(

@@ -11,15 +11,14 @@ use relaynet::asn1::pem;
 use relaynet::cli::args::{self, Common, NodeDir, Talk};
 use relaynet::cli::clock::Now;
 use relaynet::cli::exit::Usage;
-use relaynet::cli::files::{Form, Output};
+use relaynet::cli::files::ObjectOutput;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, inputs, report};
 use relaynet::message::Object;
 use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use relaynet::node::certificates::SLACK;
-use relaynet::node::config::parse_duration;
 use relaynet::node::registrations::{self, Terms};
-use relaynet::node::{Directory, Keyring as _, NodeType, peers};
+use relaynet::node::{Directory, Keyring as _, NodeType};
 use relaynet::pki::{PublicKey, issuance};
 
 /// How long a gateway's promise to register a node holds, unless something else is said.
@@ -38,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long = "type", value_name = "TYPE")]
     node_type: Option<NodeType>,
     /// How long the registration lasts, or the promise of one [default: 180d; with --authorize 14d]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = args::validity)]
     valid: Option<SignedDuration>,
     /// Call the node NAME
     #[arg(long, value_name = "NAME")]
@@ -46,10 +45,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     step: Step,
     #[command(flatten)]
-    output: Output,
-    /// Write DER instead of PEM
-    #[arg(long)]
-    der: bool,
+    output: ObjectOutput,
     #[command(flatten)]
     now: Now,
     #[command(flatten)]
@@ -86,7 +82,9 @@ fn register(args: &Args) -> anyhow::Result<()> {
     let now = args.now.get(Some(node.config()))?;
     if args.step.request {
         let request = request(args, &node)?;
-        return write(args, pem::REGISTRATION_REQUEST, &request.to_der());
+        return args
+            .output
+            .write(pem::REGISTRATION_REQUEST, &request.to_der());
     }
     node.check_is_gateway()?;
     if args.step.authorize {
@@ -94,7 +92,9 @@ fn register(args: &Args) -> anyhow::Result<()> {
         let expiry = now + args.valid.unwrap_or(PROMISE);
         let promise = registrations::promise(&node, &key, expiry)?;
         report::note(&format!("fingerprint {}", key.id().fingerprint()));
-        return write(args, pem::REGISTRATION_AUTHORIZATION, &promise.to_der());
+        return args
+            .output
+            .write(pem::REGISTRATION_AUTHORIZATION, &promise.to_der());
     }
     let key = if args.step.complete {
         let path = args.peer.clone().unwrap_or_else(|| PathBuf::from("-"));
@@ -111,7 +111,7 @@ fn register(args: &Args) -> anyhow::Result<()> {
     // Nobody is kept waiting while the input is read.
     let _lock = node.lock_exclusive()?;
     let der = certify(args, &node, &key, now)?;
-    write(args, pem::REGISTRATION, &der)
+    args.output.write(pem::REGISTRATION, &der)
 }
 
 /// Makes the registration and stores what belongs to it.
@@ -127,7 +127,7 @@ fn certify(
     if let Some(name) = &args.name {
         node.check_peer_name(key.id(), name, false)?;
     }
-    args.output.check(form(args))?;
+    args.output.check()?;
     let valid_for = args.valid.unwrap_or(issuance::MAX_LIFE);
     let terms = Terms {
         now,
@@ -143,9 +143,7 @@ fn certify(
             "no Internet gateway knows this gateway, so what it registers is reached only through gateways that peer with it",
         );
     }
-    let label = node
-        .peer(key.id())?
-        .map_or_else(|| peers::short_id(key.id()), |peer| peer.label());
+    let label = node.label_of(key.id())?;
     let until = given.registration.node.not_after();
     if until < now + valid_for.min(issuance::MAX_LIFE) - SLACK {
         report::warn(&format!(
@@ -192,21 +190,4 @@ fn not_a(expected: &str, path: &std::path::Path, found: &Object) -> anyhow::Erro
         report::path(path)
     ))
     .into()
-}
-
-fn form(args: &Args) -> Form {
-    if args.der {
-        Form::Binary("DER")
-    } else {
-        Form::Text
-    }
-}
-
-fn write(args: &Args, label: &str, der: &[u8]) -> anyhow::Result<()> {
-    if args.der {
-        args.output.write(&[der], form(args))
-    } else {
-        args.output
-            .write(&[pem::encode(label, der).as_bytes()], form(args))
-    }
 }

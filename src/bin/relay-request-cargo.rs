@@ -5,12 +5,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use jiff::SignedDuration;
 
-use relaynet::cli::args::{CipherChoice, Common, NodeDir, SendingFiles, Talk};
+use relaynet::cli::args::{self, CipherChoice, Common, NodeDir, SendingFiles, Talk};
 use relaynet::cli::clock::Now;
 use relaynet::cli::outputs::MessageOutput;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
-use relaynet::node::config::parse_duration;
 use relaynet::node::peers::short_id;
 use relaynet::ramf::{Kind, limits};
 use relaynet::send;
@@ -30,7 +29,7 @@ pub(crate) struct Args {
     )]
     to: Option<String>,
     /// How long the request holds, and the gateway may send cargo for it
-    #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = args::validity)]
     valid: SignedDuration,
     #[command(flatten)]
     cipher: CipherChoice,

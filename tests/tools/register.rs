@@ -174,6 +174,15 @@ fn what_cannot_be_registered_is_refused_and_nothing_is_kept() {
         .args(["-N", "hub"])
         .stdin("nonsense")
         .fails(65, "-: neither a message");
+    for valid in ["0", "181d", "x"] {
+        for program in ["register", "request-cargo"] {
+            let ran = env
+                .relay(program)
+                .args(["-N", "hub", "--valid", valid, "-t", "gateway"])
+                .fails(64, "");
+            assert_eq!(ran.status, 64);
+        }
+    }
     env.write("taken", "x");
     env.relay("register")
         .args(["-N", "hub", "-o", "taken", "alice.pub"])

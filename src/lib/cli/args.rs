@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::exit::Usage;
 use super::inputs;
@@ -14,9 +14,10 @@ use crate::cms::enveloped_data::Cipher;
 use crate::crypto::Secret;
 use crate::disk::{Role, files};
 use crate::message::{self, CertificationPath, Object};
+use crate::node::config::parse_duration;
 use crate::node::loose::{Params, ReadSessionKey};
 use crate::node::{self, Directory, Keyring, Loose, certificates, key_file};
-use crate::pki::{IdentityKey, NodeId, PublicKey, Trust, Window};
+use crate::pki::{IdentityKey, NodeId, PublicKey, Trust, Window, issuance};
 use crate::ramf::limits;
 use crate::session::{KeyId, PrivateSessionKey};
 use crate::verify::{Judge, Private, Stance};
@@ -547,6 +548,19 @@ pub fn read_params(path: &Path) -> anyhow::Result<Params> {
             );
             Err(Usage(text).into())
         }
+    }
+}
+
+/// Reads how long a certificate is to last: at most 180 days.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn validity(text: &str) -> Result<SignedDuration, &'static str> {
+    let valid = parse_duration(text)?;
+    if valid > SignedDuration::ZERO && valid <= issuance::MAX_LIFE {
+        Ok(valid)
+    } else {
+        Err("not over 0 and at most 180d")
     }
 }
 

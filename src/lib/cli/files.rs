@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::exit::ForTerminal;
 use super::report;
+use crate::asn1::pem;
 use crate::disk::publish::{self, Existing, Manner};
 
 /// `-o` and `-f`.
@@ -18,6 +19,49 @@ pub struct Output {
     /// Replace FILE if it exists
     #[arg(short, long)]
     force: bool,
+}
+
+/// `-o`, `-f` and `--der`: where keys, certificates and parameters go.
+#[derive(Debug, clap::Args)]
+pub struct ObjectOutput {
+    #[command(flatten)]
+    output: Output,
+    /// Write DER instead of PEM
+    #[arg(long)]
+    der: bool,
+}
+
+impl ObjectOutput {
+    /// Checks, before anything is done, that an object can be written as far as one can tell.
+    ///
+    /// # Errors
+    /// As [`Output::check`].
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.output.check(self.form())
+    }
+
+    /// Writes an object, whose PEM block has this label.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn write(&self, label: &str, der: &[u8]) -> anyhow::Result<()> {
+        let text;
+        let octets = if self.der {
+            der
+        } else {
+            text = pem::encode(label, der);
+            text.as_bytes()
+        };
+        self.output.write(&[octets], self.form())
+    }
+
+    fn form(&self) -> Form {
+        if self.der {
+            Form::Binary("DER")
+        } else {
+            Form::Text
+        }
+    }
 }
 
 /// What is written, which decides whether a terminal gets it.

@@ -128,6 +128,15 @@ impl Directory {
         }))
     }
 
+    /// What to call a node in diagnostics: as [`Peer::label`], also where it is not known.
+    ///
+    /// # Errors
+    /// When what is known cannot be read.
+    pub fn label_of(&self, id: NodeId) -> Result<String, Error> {
+        let peer = self.peer(id)?;
+        Ok(peer.map_or_else(|| short_id(id), |peer| peer.label()))
+    }
+
     /// Every peer, by id.
     ///
     /// # Errors
