@@ -401,7 +401,8 @@ fn messages_wait_in_their_files_where_there_is_no_room() {
             .args(["-N", "gateway", "-t", "hub"])
             .var("TMPDIR", env.path("nowhere"))
     };
-    let cargo = pack().arg("queue").ok().quiet().stdout;
+    let files = ["queue/0", "queue/1", "queue/2"];
+    let cargo = pack().args(files).ok().quiet().stdout;
     env.relay("unpack-cargo")
         .args(["-N", "hub"])
         .stdin(cargo)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::files::{parent, sync_dir};
-use super::publish::{self, Existing, Manner, Pending};
+use super::publish::{self, Existing, Manner, Pending, Place};
 use super::{Error, Result, Role};
 
 /// From how many files on the whole file system is synced instead of each of them.
@@ -54,13 +54,14 @@ pub fn stage(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Staged
         role,
         octets: parts.iter().map(|part| part.len()).sum(),
     };
-    if existing == Existing::SameIsSuccess
+    let place = publish::survey(path, role, existing)?;
+    if let (Existing::SameIsSuccess, Place::Taken(_)) = (existing, place)
         && let Some(mut held) = publish::open_existing(path, role)
     {
         publish::same(path, role, &mut held, &mut parts.concat().as_slice(), false)?;
         return Ok(staged);
     }
-    let mut pending = Pending::create(path, &manner.dir_unsynced())?;
+    let mut pending = Pending::create_in(place, path, &manner.dir_unsynced().unnamed())?;
     pending.write(parts)?;
     staged.pending = Some(pending);
     Ok(staged)

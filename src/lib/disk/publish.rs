@@ -6,12 +6,15 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek as _, Write};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
 use super::fault::{self, Op};
@@ -69,6 +72,7 @@ pub struct Manner<'a> {
     existing: Existing,
     temporary_dir: Option<&'a Path>,
     syncs_dir: bool,
+    is_unnamed: bool,
 }
 
 impl<'a> Manner<'a> {
@@ -93,6 +97,7 @@ impl<'a> Manner<'a> {
             existing,
             temporary_dir: None,
             syncs_dir: true,
+            is_unnamed: false,
         }
     }
 
@@ -107,6 +112,16 @@ impl<'a> Manner<'a> {
     pub const fn written_in(self, dir: &'a Path) -> Self {
         Self {
             temporary_dir: Some(dir),
+            ..self
+        }
+    }
+
+    /// Without a name until it gets its own, where the file system can: a run that is killed leaves nothing.
+    /// What stands at the name is never replaced then.
+    #[must_use]
+    pub const fn unnamed(self) -> Self {
+        Self {
+            is_unnamed: true,
             ..self
         }
     }
@@ -330,9 +345,13 @@ impl Pending {
     ///
     /// As [`publish`].
     pub fn create(path: &Path, manner: &Manner<'_>) -> Result<Self> {
+        Self::create_in(survey(path, manner.role, manner.existing)?, path, manner)
+    }
+
+    /// Begins a file where the name was looked at.
+    pub(super) fn create_in(place: Place, path: &Path, manner: &Manner<'_>) -> Result<Self> {
         let Manner { role, existing, .. } = *manner;
         let failed = || Error::io(path, role, Doing::Create);
-        let place = survey(path, role, existing)?;
         let (file, temporary, target) = if let Place::Through = place {
             let mut options = OpenOptions::new();
             options.write(true).custom_flags(flags(OFlags::NOCTTY));
@@ -347,12 +366,23 @@ impl Pending {
                 path.to_owned()
             };
             let (bits, exact) = match (manner.mode, place) {
-                (Mode::User, Place::Taken(mode)) | (Mode::Exact(mode), _) => (mode, Some(mode)),
+                (Mode::User, Place::Taken(mode)) if existing == Existing::Replace => {
+                    (mode, Some(mode))
+                }
+                (Mode::Exact(mode), _) => (mode, Some(mode)),
                 (Mode::User, _) => (0o666, None),
                 (Mode::Secret, _) => (0o600, Some(0o600)),
             };
             let dir = manner.temporary_dir.unwrap_or_else(|| parent(&target));
-            let (file, temporary) = Temporary::create(dir, bits & 0o777).map_err(failed())?;
+            let unnamed = if manner.is_unnamed && existing != Existing::Replace {
+                Temporary::unnamed(dir, bits & 0o777).map_err(failed())?
+            } else {
+                None
+            };
+            let (file, temporary) = match unnamed {
+                Some(unnamed) => unnamed,
+                None => Temporary::create(dir, bits & 0o777).map_err(failed())?,
+            };
             if let Some(mode) = exact {
                 set_mode(&file, &temporary.path, mode).map_err(failed())?;
             }
@@ -432,6 +462,9 @@ impl Pending {
             return Ok(Published::Written);
         };
         let (placed, doing) = match placing {
+            Placing::Rename if temporary.is_unnamed => {
+                (temporary.name(&file, &target), Doing::Link)
+            }
             Placing::Rename => (
                 temporary.rename(&target, existing == Existing::Replace),
                 Doing::Rename,
@@ -473,14 +506,62 @@ impl Write for Pending {
     }
 }
 
-/// A file under a temporary name, removed on drop.
+/// A file under a temporary name, removed on drop, or one without any.
 #[derive(Debug)]
 struct Temporary {
+    /// The name; of one without, what traces call it.
     path: PathBuf,
     placed: bool,
+    is_unnamed: bool,
 }
 
+/// Where the system shows the open files of this process, for them to be named.
+const OPEN_FILES: &str = "/proc/self/fd";
+
 impl Temporary {
+    /// A file without a name; `None` where the file system has no such, or it could not be named later.
+    fn unnamed(dir: &Path, mode: u32) -> io::Result<Option<(File, Self)>> {
+        static CAN_BE_NAMED: OnceLock<bool> = OnceLock::new();
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        if cfg!(not(target_os = "linux"))
+            || !CAN_BE_NAMED.get_or_init(|| Path::new(OPEN_FILES).is_dir())
+        {
+            return Ok(None);
+        }
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = dir.join(format!("{TEMPORARY_PREFIX}{count}{TEMPORARY_SUFFIX}"));
+        fault::step(Op::Create, &[&path])?;
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .mode(mode)
+            .custom_flags(flags(OFlags::TMPFILE))
+            .open(dir);
+        match opened {
+            Ok(file) => {
+                let temporary = Self {
+                    path,
+                    placed: true, // there is nothing to remove
+                    is_unnamed: true,
+                };
+                Ok(Some((file, temporary)))
+            }
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Gives a file without a name one that is free.
+    fn name(self, file: &File, target: &Path) -> io::Result<()> {
+        fault::step(Op::Link, &[&self.path, target])?;
+        let open = Path::new(OPEN_FILES).join(file.as_raw_fd().to_string());
+        let cwd = rustix::fs::CWD;
+        rustix::fs::linkat(cwd, &open, cwd, target, AtFlags::SYMLINK_FOLLOW)?;
+        Ok(())
+    }
+
     fn create(dir: &Path, mode: u32) -> io::Result<(File, Self)> {
         let named = tempfile::Builder::new()
             .prefix(TEMPORARY_PREFIX)
@@ -501,6 +582,7 @@ impl Temporary {
             Self {
                 path,
                 placed: false,
+                is_unnamed: false,
             },
         ))
     }
@@ -571,7 +653,8 @@ fn is_unsupported(error: &io::Error) -> bool {
 }
 
 /// What stands where a file is to be published.
-enum Place {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
     Free,
     /// A regular file with these permission bits.
     Taken(u32),
@@ -579,7 +662,7 @@ enum Place {
     Through,
 }
 
-fn survey(path: &Path, role: Role, existing: Existing) -> Result<Place> {
+pub(super) fn survey(path: &Path, role: Role, existing: Existing) -> Result<Place> {
     let exists = || Error::Exists {
         path: path.to_owned(),
         role,
@@ -592,8 +675,9 @@ fn survey(path: &Path, role: Role, existing: Existing) -> Result<Place> {
     match found {
         Ok(found) if found.is_file() => match existing {
             Existing::Refuse => Err(exists()),
-            Existing::Replace => Ok(Place::Taken(found.permissions().mode() & 0o777)),
-            Existing::SameIsSuccess => Ok(Place::Free),
+            Existing::Replace | Existing::SameIsSuccess => {
+                Ok(Place::Taken(found.permissions().mode() & 0o777))
+            }
         },
         Ok(_) if role != Role::Output => Err(Error::NotRegular {
             path: path.to_owned(),
@@ -605,7 +689,10 @@ fn survey(path: &Path, role: Role, existing: Existing) -> Result<Place> {
         Ok(_) => Ok(Place::Through),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Under -f a dangling link is written behind, as the shell does.
-            if existing != Existing::Replace && fs::symlink_metadata(path).is_ok() {
+            if role == Role::Output
+                && existing != Existing::Replace
+                && fs::symlink_metadata(path).is_ok()
+            {
                 Err(exists())
             } else {
                 Ok(Place::Free)
