@@ -272,7 +272,8 @@ fn mentions(tokens: &[Token], module: &[String]) -> Vec<Mention> {
                 inline.push((tokens[at + 1].text.clone(), depth + 1));
                 at += 1;
             }
-            "use" => {
+            // `use<>` says what a type captures.
+            "use" if text_at(at + 1) != Some("<") => {
                 let start = at + 1;
                 while at < tokens.len() && tokens[at].text != ";" {
                     at += 1;

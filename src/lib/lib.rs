@@ -14,5 +14,7 @@ pub mod node; // a node: its directory, or explicit files; peers, sessions, auth
 pub mod verify; // judging objects without opening them
 pub mod send; // the order of effects when a message leaves: key, message
 pub mod receive; // the order of effects when one arrives: content, key, memory
+pub mod spool; // messages that wait: a queue for each place
+pub mod route; // where each message goes next
 pub mod describe; // every object as text and JSON
 pub mod cli; // what the programs share: arguments, inputs, outputs, reports, exit statuses

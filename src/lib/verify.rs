@@ -325,20 +325,31 @@ fn authorization(valid: &Valid, judge: &Judge) -> Result<(Authorized, Vec<NodeId
 /// # Errors
 /// When one of these is not so, or the message is cargo or a CCA, which nothing carries in cargo.
 pub fn transport(item: Item, judge: &Judge) -> Result<Item, Error> {
+    Ok(transit(item, judge)?.0)
+}
+
+/// The same; with the message, whether it shows that its recipient authorized its sender.
+///
+/// # Errors
+/// As [`transport`].
+pub fn transit(item: Item, judge: &Judge) -> Result<(Item, bool), Error> {
     match item {
         Item::Parcel(parcel) => {
             let valid = Valid::check(parcel.into_message(), &judge.window)?;
-            match authorization(&valid, judge)? {
-                (Authorized::No(error), _) => Err(error),
-                _ => Ok(Item::Parcel(Parcel::try_from(valid.into_message())?)),
-            }
+            let is_shown = match authorization(&valid, judge)? {
+                (Authorized::No(error), _) => return Err(error),
+                (Authorized::Yes, _) => true,
+                (Authorized::NotShown, _) => false,
+            };
+            let parcel = Parcel::try_from(valid.into_message())?;
+            Ok((Item::Parcel(parcel), is_shown))
         }
         Item::Rotation(rotation) => {
             rotation.verify()?;
             rotation.path.leaf.check_dates(&judge.window)?;
-            Ok(Item::Rotation(rotation))
+            Ok((Item::Rotation(rotation), false))
         }
-        Item::Pca(_) => Ok(item),
+        Item::Pca(_) => Ok((item, false)),
         Item::Cargo(_) | Item::Cca(_) => Err(Error::NotInCargo(item.kind())),
     }
 }

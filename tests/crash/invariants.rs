@@ -10,6 +10,7 @@ use relaynet::message::stream::Stream;
 use relaynet::message::{Item, Object};
 use relaynet::node::{certificates, key_file};
 use relaynet::pki::{IdentityKey, PublicKey};
+use relaynet::spool::Name;
 
 use super::scene::{CONTENT, Scene, is_temporary};
 
@@ -131,6 +132,18 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
             }
         }
         (["lock"], _) => (!octets.is_empty()).then(|| "a lock file with content".to_owned()),
+        ([], "routes") => None,
+        (["spool", "sent"], _) => None, // lines are appended, likewise
+        (["spool", "failed"], _) if extension == "why" => {
+            let line: Result<serde_json::Value, _> = serde_json::from_slice(octets);
+            line.err().map(|error| error.to_string())
+        }
+        (["spool", "in" | "failed"] | ["spool", "out" | "home" | "control" | "acks", _], _) => {
+            match (name.parse::<Name>(), Item::parse(octets.to_vec())) {
+                (Ok(named), Ok(item)) if named.identity.kind == item.kind() => None,
+                found => Some(format!("not that message: {found:?}")),
+            }
+        }
         (["seen"], _) => None, // records are appended; a torn one at the end does not count
         _ => Some("nobody knows this file".to_owned()),
     }

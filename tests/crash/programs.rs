@@ -12,7 +12,7 @@ use super::scene::{
 use super::sweep::{Case, sweep};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 29;
+pub(crate) const CASES: usize = 33;
 
 /// What most cases have in common.
 const CASE: Case = Case {
@@ -867,6 +867,107 @@ fn acknowledge() {
         proof: |scene, _| {
             let pca = fs::read(scene.path("in/first.pca")).unwrap();
             assert_eq!(scene.results(), [pca]);
+        },
+        ..CASE
+    });
+}
+
+// The spool
+
+/// The messages in a queue of a node's spool.
+fn queue(scene: &Scene, path: &str) -> Vec<Vec<u8>> {
+    let dir = format!("{path}/");
+    let files = scene.files(path);
+    let messages = files
+        .iter()
+        .filter(|file| file.starts_with(&dir) && file.ends_with(".parcel"));
+    messages
+        .map(|file| fs::read(scene.path(file)).unwrap())
+        .collect()
+}
+
+fn first(scene: &Scene) -> Vec<Vec<u8>> {
+    vec![fs::read(scene.path("in/first.parcel")).unwrap()]
+}
+
+/// The first parcel is in the spool, once, in whichever queue.
+fn is_once(scene: &Scene, node: &str) {
+    assert_eq!(queue(scene, &format!("{node}/spool")), first(scene));
+}
+
+#[test]
+fn put() {
+    sweep(&Case {
+        name: "put",
+        program: "relay-put",
+        args: &["-q", "-N", "hub", "in/first.parcel"],
+        now: FIRST,
+        nodes: &["gateways/hub"],
+        order: &["hub/spool/in/", "-"],
+        left: |scene, stdout| {
+            if !stdout.is_empty() {
+                is_once(scene, "hub");
+            }
+        },
+        proof: |scene, _| assert_eq!(queue(scene, "hub/spool/in"), first(scene)),
+        ..CASE
+    });
+}
+
+#[test]
+fn route_to_the_next_hop() {
+    sweep(&Case {
+        name: "route to a next hop",
+        program: "relay-route",
+        args: &["-q", "-N", "hub"],
+        now: FIRST,
+        nodes: &["queued/hub"],
+        order: &["hub/spool/sent/", "hub/spool/out/"],
+        left: |scene, _| is_once(scene, "hub"),
+        proof: |scene, _| {
+            let out = format!("hub/spool/out/{}", scene.world().id("field"));
+            assert_eq!(queue(scene, &out), first(scene));
+        },
+        ..CASE
+    });
+}
+
+#[test]
+fn route_to_nowhere() {
+    sweep(&Case {
+        name: "route, set aside",
+        program: "relay-route",
+        args: &["-q", "-N", "hub"],
+        now: FIRST,
+        nodes: &["stray/hub"],
+        order: &["hub/spool/sent/", "hub/spool/failed/"],
+        left: |scene, _| is_once(scene, "hub"),
+        proof: |scene, _| assert_eq!(queue(scene, "hub/spool/failed"), first(scene)),
+        ..CASE
+    });
+}
+
+#[test]
+fn route_acknowledgements() {
+    sweep(&Case {
+        name: "route, an acknowledgement",
+        program: "relay-route",
+        args: &["-q", "-N", "field"],
+        now: FIRST,
+        nodes: &["acked/field"],
+        order: &["field/spool/sent/"],
+        left: |scene, _| {
+            // It goes only when it is noted why.
+            let noted = scene.files("field/spool/sent").iter().any(|file| {
+                let text = fs::read_to_string(scene.path(file)).unwrap_or_default();
+                text.contains("\"acknowledged\"")
+            });
+            assert!(noted || queue(scene, "field/spool/out") == first(scene));
+        },
+        proof: |scene, _| {
+            assert_eq!(queue(scene, "field/spool"), [[0; 0]; 0]);
+            let control = scene.files("field/spool/control");
+            assert!(!control.iter().any(|file| file.ends_with(".pca")));
         },
         ..CASE
     });

@@ -1,6 +1,6 @@
 //! Prepared nodes, copies of them to be spoiled, and what is found there afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,8 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-unpack-cargo" => env!("CARGO_BIN_EXE_relay-unpack-cargo"),
         "relay-pack-cargo" => env!("CARGO_BIN_EXE_relay-pack-cargo"),
         "relay-request-cargo" => env!("CARGO_BIN_EXE_relay-request-cargo"),
+        "relay-put" => env!("CARGO_BIN_EXE_relay-put"),
+        "relay-route" => env!("CARGO_BIN_EXE_relay-route"),
         "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
         other => panic!("{other}: not a program that is tested here"),
     }
@@ -90,6 +92,9 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `lone`: the gateways hub, who has an Internet address, and field have just been made.
 /// - `gateways`: hub has registered field, who has packed `in/first.cargo` for it.
 /// - `asked`: field has made `in/field.cca`.
+/// - `stray`: hub has `in/first.parcel` in its spool, and no way for it.
+/// - `queued`: the same with a way, to field.
+/// - `acked`: field has it on its way to hub, whose acknowledgement has come.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -121,6 +126,7 @@ impl World {
         };
         for dir in [
             "in", "keys", "alone", "friends", "sealed", "renewed", "lone", "gateways", "asked",
+            "stray", "queued", "acked",
         ] {
             fs::create_dir(path.join(dir)).unwrap();
         }
@@ -232,6 +238,28 @@ impl World {
         run("relay-pack-cargo", &args, FIRST);
         let args = ["-q", "-N", "asked/field", "-t", "hub", "-o", "in/field.cca"];
         run("relay-request-cargo", &args, FIRST);
+
+        copy_tree(&path.join("gateways/hub"), &path.join("stray/hub"));
+        run("relay-put", &["-N", "stray/hub", "in/first.parcel"], FIRST);
+        copy_tree(&path.join("stray/hub"), &path.join("queued/hub"));
+        fs::write(path.join("queued/hub/routes"), "* peer:field\n").unwrap();
+        let mode = PermissionsExt::from_mode(0o600);
+        fs::set_permissions(path.join("queued/hub/routes"), mode).unwrap();
+        copy_tree(&path.join("gateways/field"), &path.join("acked/field"));
+        run(
+            "relay-put",
+            &["-N", "acked/field", "in/first.parcel"],
+            FIRST,
+        );
+        run("relay-route", &["-N", "acked/field"], FIRST);
+        let hub = Directory::open(&path.join("lone/hub")).unwrap().id();
+        let spool = path.join("acked/field/spool");
+        let queued = fs::read_dir(spool.join(format!("out/{hub}"))).unwrap();
+        let parcel = queued.last().unwrap().unwrap().file_name();
+        let control = spool.join(format!("control/{hub}"));
+        fs::create_dir_all(&control).unwrap();
+        let name = parcel.to_str().unwrap().replace(".parcel", ".pca");
+        copied(&path.join("in/first.pca"), &control.join(name), 0o600);
 
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
         let ids = nodes
@@ -390,6 +418,11 @@ impl Scene {
             let mode = metadata.permissions().mode() & 0o7777;
             let content = if metadata.is_dir() {
                 "directory".to_owned()
+            } else if path.contains("/spool/sent/") {
+                // What was noted before a run was killed is noted again.
+                let text = fs::read_to_string(&full).unwrap();
+                let lines: BTreeSet<&str> = text.lines().collect();
+                self.generic_content(format!("{lines:?}").as_bytes())
             } else {
                 self.generic_content(&fs::read(&full).unwrap())
             };

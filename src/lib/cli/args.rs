@@ -6,13 +6,13 @@ use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::{SignedDuration, Timestamp};
 
-use super::exit::Usage;
+use super::exit::{Reported, Status, Usage};
 use super::inputs;
 use super::report::{self, Verbosity};
 use crate::asn1::pem;
 use crate::cms::enveloped_data::Cipher;
 use crate::crypto::Secret;
-use crate::disk::{Role, files};
+use crate::disk::{Lock, Role, files};
 use crate::message::{self, CertificationPath, Object};
 use crate::node::config::parse_duration;
 use crate::node::loose::{Params, ReadSessionKey};
@@ -20,6 +20,7 @@ use crate::node::{self, Directory, Keyring, Loose, certificates, key_file};
 use crate::pki::{IdentityKey, NodeId, PublicKey, Trust, Window, issuance};
 use crate::ramf::limits;
 use crate::session::{KeyId, PrivateSessionKey};
+use crate::spool::{self, Spool};
 use crate::verify::{Judge, Private, Stance};
 
 /// The longest file with keys, certificates or parameters, in octets.
@@ -131,6 +132,40 @@ impl NodeDir {
             return Err(Usage(format!("-N has no place beside {beside}")).into());
         }
         Ok(())
+    }
+}
+
+/// `--wait`, for programs that move what is in the queues.
+#[derive(Debug, clap::Args)]
+pub struct Wait {
+    /// Wait so long for another run that is at work on the queues [default: not at all]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    wait: Option<SignedDuration>,
+}
+
+/// How often a lock is tried.
+const TRY_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
+
+impl Wait {
+    /// Keeps other runs from moving what is in the queues.
+    ///
+    /// # Errors
+    /// [`spool::Error::Locked`] when another one does, all the time.
+    pub fn lock(&self, spool: &Spool) -> anyhow::Result<Lock> {
+        let patience = self.wait.unwrap_or_default().unsigned_abs();
+        let started = std::time::Instant::now();
+        loop {
+            match spool.lock() {
+                Err(spool::Error::Locked) if started.elapsed() < patience => {
+                    std::thread::sleep(TRY_EVERY);
+                }
+                // Cron tries again: whoever wants quiet need not hear of it.
+                Err(spool::Error::Locked) if report::is_quiet() => {
+                    return Err(Reported(Status::TEMP_FAIL).into());
+                }
+                locked => return Ok(locked?),
+            }
+        }
     }
 }
 

@@ -220,14 +220,9 @@ impl Aside {
 impl Waiting {
     /// Where the message is, for diagnostics.
     fn place(&self) -> Place {
-        let input = match &self.at {
+        Place::named(match &self.at {
             At::File(file) => report::path(&file.0),
             At::Scratch(_) => "-".to_owned(),
-        };
-        Place {
-            input,
-            index: 1,
-            is_only: true,
-        }
+        })
     }
 }

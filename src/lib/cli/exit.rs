@@ -7,7 +7,7 @@ use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
 use crate::ramf::Kind;
-use crate::{asn1, cms, message, node, pki, ramf, session};
+use crate::{asn1, cms, message, node, pki, ramf, route, session, spool};
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +118,12 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
         return Some(of_node(error));
     }
     if let Some(error) = cause.downcast_ref() {
+        return Some(of_spool(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_route(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
         return Some(of_message(error));
     }
     if let Some(error) = cause.downcast_ref() {
@@ -222,6 +228,32 @@ fn of_node(error: &node::Error) -> Status {
     }
 }
 
+fn of_spool(error: &spool::Error) -> Status {
+    use spool::Error as E;
+    match error {
+        E::Locked | E::Quota { .. } | E::Reserve { .. } => Status::TEMP_FAIL,
+        E::Control(_) => Status::NO_PERMISSION,
+        E::UnknownMessage(_) => Status::NO_USER,
+        E::NoQueue(_) => Status::USAGE,
+        E::Node(error) => of_node(error),
+        E::Disk(error) => of_disk(error),
+    }
+}
+
+fn of_route(error: &route::Error) -> Status {
+    use route::Error as E;
+    match error {
+        E::Table { .. } => Status::CONFIG,
+        E::NoRoute(_) | E::Back(_) | E::NothingAcknowledged(_) => Status::NO_USER,
+        E::NotShown => Status::NO_PERMISSION,
+        E::Kind(_) => Status::DATA,
+        E::Message(error) => of_message(error),
+        E::Node(error) => of_node(error),
+        E::Spool(error) => of_spool(error),
+        E::Disk(error) => of_disk(error),
+    }
+}
+
 fn of_message(error: &message::Error) -> Status {
     match error {
         message::Error::Ramf(error) => of_ramf(error),
@@ -313,6 +345,12 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<disk::Error>() {
         return hint_for_disk(error);
     }
+    if let Some(error) = cause.downcast_ref::<spool::Error>() {
+        return hint_for_spool(error);
+    }
+    if let Some(error) = cause.downcast_ref::<route::Error>() {
+        return hint_for_route(error);
+    }
     if cause.is::<Fatal>() {
         return Some("TMPDIR names another place for what has to wait".to_owned());
     }
@@ -375,6 +413,35 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         }
     };
     Some(text.to_owned())
+}
+
+fn hint_for_spool(error: &spool::Error) -> Option<String> {
+    use spool::Error as E;
+    let text = match error {
+        E::Locked => "--wait DURATION waits for it",
+        E::Quota { .. } => "the setting quota in the node's config bounds it",
+        E::Reserve { .. } => "the setting reserve in the node's config bounds it",
+        E::Control(_) => "cargo that relay-sync unpacks may bring it",
+        E::NoQueue(_) => "relay-list without one lists them all",
+        E::UnknownMessage(_) => return None,
+        E::Node(error) => return hint_for(error),
+        E::Disk(error) => return hint_for_disk(error),
+    };
+    Some(text.to_owned())
+}
+
+fn hint_for_route(error: &route::Error) -> Option<String> {
+    use route::Error as E;
+    match error {
+        E::NoRoute(_) | E::Back(_) => {
+            Some("a line in the node's routes would say where to: relay-routes(5)".to_owned())
+        }
+        E::Spool(error) => hint_for_spool(error),
+        E::Node(error) => hint_for(error),
+        E::Message(error) => hint_for(error),
+        E::Disk(error) => hint_for_disk(error),
+        E::Table { .. } | E::NotShown | E::Kind(_) | E::NothingAcknowledged(_) => None,
+    }
 }
 
 fn hint_for_ramf(error: &ramf::Error) -> Option<String> {

@@ -1,16 +1,15 @@
 //! What a program reads: streams of messages, objects or content, in the files named or on standard
 //! input.
 
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::exit::{self, Empty, Fatal, Reported, Status, Usage};
+use super::exit::{self, Empty, Status, Usage};
+use super::outcome::Outcome;
 use super::report;
 use crate::asn1::{Buffer, pem};
-use crate::describe;
 use crate::disk::{self, Role, files, tree};
 use crate::message::Object;
 use crate::message::stream::workers::{self, Bounds, Weighed};
@@ -54,6 +53,16 @@ pub struct Place {
 }
 
 impl Place {
+    /// An input that is one thing by itself.
+    #[must_use]
+    pub fn named(input: String) -> Self {
+        Self {
+            input,
+            index: 1,
+            is_only: true,
+        }
+    }
+
     /// The input, with the message's index if there are several: `FILE[2]`.
     #[must_use]
     pub fn label(&self) -> String {
@@ -134,13 +143,6 @@ struct Taken {
     file: Option<PathBuf>,
 }
 
-/// How the program fared with the messages.
-struct Outcome {
-    status_lines: Option<File>,
-    taken: usize,
-    failures: Vec<Status>,
-}
-
 impl Terms {
     fn read(&self, files: &[PathBuf], takes: Takes) -> anyhow::Result<Messages> {
         let is_stdin = |path: &&PathBuf| path.as_os_str() == "-";
@@ -173,11 +175,7 @@ impl Terms {
                 allow_empty: self.allow_empty,
                 spare: Vec::new(),
             },
-            outcome: Outcome {
-                status_lines,
-                taken: 0,
-                failures: Vec::new(),
-            },
+            outcome: Outcome::new(status_lines),
         })
     }
 }
@@ -250,7 +248,7 @@ impl Messages {
     pub fn next_message(&mut self) -> Option<Message> {
         loop {
             let Taken { place, octets, .. } = self.reader.next()?;
-            self.outcome.taken += 1;
+            self.outcome.take();
             match octets {
                 Ok(octets) => return Some(Message { octets, place }),
                 Err(error) => self.outcome.failed(&place, &place.label(), &error),
@@ -268,6 +266,22 @@ impl Messages {
         &mut self,
         prepare: impl Fn(Vec<u8>, Option<PathBuf>) -> anyhow::Result<T> + Sync,
         mut each: impl FnMut(&Place, T) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.prepare_with(prepare, |outcome, place, result| {
+            let result = result.and_then(|result| each(&place, result));
+            outcome.done(&place, result)
+        })
+    }
+
+    /// The same, but `each` is told what could not be prepared, too, and takes note of how each message
+    /// fared when it knows.
+    ///
+    /// # Errors
+    /// As [`Messages::prepare`].
+    pub fn prepare_with<T: Send>(
+        &mut self,
+        prepare: impl Fn(Vec<u8>, Option<PathBuf>) -> anyhow::Result<T> + Sync,
+        mut each: impl FnMut(&mut Outcome, Place, anyhow::Result<T>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let Self { reader, outcome } = self;
         workers::in_order(
@@ -287,9 +301,8 @@ impl Messages {
                 (place, result)
             },
             |(place, result)| {
-                outcome.taken += 1;
-                let result = result.and_then(|result| each(&place, result));
-                outcome.done(&place, result)
+                outcome.take();
+                each(outcome, place, result)
             },
         )
     }
@@ -314,6 +327,11 @@ impl Messages {
         Ok(more || self.reader.pending.len() > 0)
     }
 
+    /// How the program fared so far.
+    pub fn outcome(&mut self) -> &mut Outcome {
+        &mut self.outcome
+    }
+
     /// Takes note of how a message fared, and reports it if it failed.
     ///
     /// # Errors
@@ -336,7 +354,7 @@ impl Messages {
         if exit::status(&error) == Status::BROKEN_PIPE {
             return Err(error);
         }
-        self.outcome.taken += 1;
+        self.outcome.take();
         let mut label = place.label();
         if let Some(part) = part {
             label = format!("{label}: item {part}");
@@ -472,64 +490,10 @@ impl Taken {
     /// An input that cannot be read, whole.
     fn failed(path: &Path, error: anyhow::Error) -> Self {
         Self {
-            place: Place {
-                input: report::path(path),
-                index: 1,
-                is_only: true,
-            },
+            place: Place::named(report::path(path)),
             octets: Err(error),
             file: None,
         }
-    }
-}
-
-impl Outcome {
-    fn done(&mut self, place: &Place, result: anyhow::Result<()>) -> anyhow::Result<()> {
-        match result {
-            Ok(()) => self.status_line(place, Status::OK, None),
-            Err(error) if exit::status(&error) == Status::BROKEN_PIPE => return Err(error),
-            Err(error) if error.is::<Fatal>() => return Err(error),
-            Err(error) => self.failed(place, &place.label(), &error),
-        }
-        Ok(())
-    }
-
-    fn failed(&mut self, place: &Place, label: &str, error: &anyhow::Error) {
-        let status = exit::status(error);
-        report::failure(Some(label), error);
-        self.status_line(place, status, Some(&report::text_of(error)));
-        self.failures.push(status);
-    }
-
-    fn status_line(&mut self, place: &Place, status: Status, error: Option<&str>) {
-        use std::io::Write as _;
-        if let Some(lines) = &mut self.status_lines {
-            let line = serde_json::json!({
-                "v": describe::VERSION, "input": place.input, "index": place.index, "status": status.code(), "error": error,
-            });
-            // Whoever asked for the lines and does not read them gets the exit status all the same.
-            let _ = lines.write_all(format!("{line}\n").as_bytes());
-        }
-    }
-
-    fn finish(self) -> anyhow::Result<()> {
-        if let ([status], 1) = (&self.failures[..], self.taken) {
-            return Err(Reported(*status).into());
-        }
-        let mut failures = self
-            .failures
-            .into_iter()
-            .filter(|status| *status != Status::SEEN)
-            .peekable();
-        if failures.peek().is_none() {
-            return Ok(());
-        }
-        Err(Reported(
-            failures
-                .find(|status| !status.may_pass())
-                .unwrap_or(Status::TEMP_FAIL),
-        )
-        .into())
     }
 }
 

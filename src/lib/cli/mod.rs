@@ -6,6 +6,7 @@ pub mod args;
 pub mod clock;
 pub mod files;
 pub mod inputs;
+pub mod outcome;
 pub mod outputs;
 pub mod aside;
 pub mod name;

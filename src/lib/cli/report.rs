@@ -37,6 +37,12 @@ fn says(verbosity: Verbosity) -> bool {
     VERBOSITY.load(Ordering::Relaxed) >= verbosity as u8
 }
 
+/// Whether only errors are to be said.
+#[must_use]
+pub fn is_quiet() -> bool {
+    !says(Verbosity::Normal)
+}
+
 /// Writes one line. What cannot be written to standard error cannot be reported anywhere.
 fn line(text: &str) {
     let program = PROGRAM.get().map_or("relay", String::as_str);

@@ -113,6 +113,12 @@ impl Batch {
         Ok(())
     }
 
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.dirs.is_empty()
+    }
+
     /// The names that were taken, since this was asked last.
     pub fn take_refused(&mut self) -> Vec<Error> {
         std::mem::take(&mut self.refused)

@@ -123,6 +123,17 @@ pub fn exists(path: &Path, role: Role) -> Result<bool> {
     }
 }
 
+/// How many octets may still be written to the file system of a directory, by whoever runs this.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Examine`].
+pub fn free_space(dir: &Path, role: Role) -> Result<u64> {
+    let found = rustix::fs::statvfs(dir).map_err(io::Error::from);
+    let found = found.map_err(Error::io(dir, role, Doing::Examine))?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 /// Creates one directory with exactly the permission bits of `mode`, whatever the umask, and syncs its parent.
 ///
 /// Gives `false` for a directory that is already there, which stays as it is.

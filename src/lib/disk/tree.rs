@@ -119,6 +119,72 @@ pub fn entries(dir: &Path, role: Role) -> Result<Listing> {
     Ok(listing)
 }
 
+/// What is in one directory, one by one.
+#[derive(Debug)]
+pub struct Stream {
+    dir: PathBuf,
+    role: Role,
+    entries: Option<fs::ReadDir>,
+}
+
+/// What a [`Stream`] meets.
+#[derive(Debug)]
+pub enum Met {
+    /// A regular file or a directory.
+    Entry(Entry),
+    /// A symbolic link, device, FIFO or socket, which nothing here reads.
+    Other(PathBuf),
+}
+
+/// Lists a directory as the file system gives it, without what is still being written, in memory that does
+/// not grow with it. A missing directory is an empty one.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the directory cannot be read.
+pub fn stream(dir: &Path, role: Role) -> Result<Stream> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        found => Some(found.map_err(Error::io(dir, role, Doing::List))?),
+    };
+    Ok(Stream {
+        dir: dir.to_owned(),
+        role,
+        entries,
+    })
+}
+
+impl Iterator for Stream {
+    type Item = Result<Met>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let failed = || Error::io(&self.dir, self.role, Doing::List);
+        loop {
+            let entry = match self.entries.as_mut()?.next()? {
+                Ok(entry) => entry,
+                Err(error) => return Some(Err(failed()(error))),
+            };
+            let name = entry.file_name();
+            if is_temporary(&name) {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                Ok(kind) if kind.is_file() => Kind::File,
+                Ok(kind) if kind.is_dir() => Kind::Dir,
+                Ok(_) => return Some(Ok(Met::Other(entry.path()))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // gone meanwhile
+                Err(error) => return Some(Err(failed()(error))),
+            };
+            return Some(Ok(Met::Entry(Entry {
+                path: entry.path(),
+                name,
+                kind,
+                role: self.role,
+            })));
+        }
+    }
+}
+
 /// The files below a directory, as the file system gives them: to sort them all names would have to be held.
 #[derive(Debug)]
 pub struct Walk {
@@ -219,6 +285,29 @@ mod tests {
         assert!(
             matches!(listing.complete(), Err(Error::NotRegular { path, .. }) if path.ends_with("link"))
         );
+    }
+
+    #[test]
+    fn a_stream_meets_what_a_listing_has() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b", "a", ".relay-x.tmp"] {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        fs::create_dir(dir.path().join("c")).unwrap();
+        symlink("a", dir.path().join("link")).unwrap();
+        let mut entries = Vec::new();
+        let mut others = Vec::new();
+        for met in stream(dir.path(), Role::Spool).unwrap() {
+            match met.unwrap() {
+                Met::Entry(entry) => entries.push(entry),
+                Met::Other(path) => others.push(path),
+            }
+        }
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let listing = super::entries(dir.path(), Role::Spool).unwrap();
+        assert_eq!((entries, others), (listing.entries, listing.skipped));
+        let missing = stream(&dir.path().join("none"), Role::Spool).unwrap();
+        assert_eq!(missing.count(), 0);
     }
 
     #[test]

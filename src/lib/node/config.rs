@@ -147,6 +147,18 @@ impl Config {
             .and_then(|value| parse_duration(value).ok())
     }
 
+    /// How many octets of a peer's messages may wait in a queue, if that is bounded.
+    #[must_use]
+    pub fn quota(&self) -> Option<u64> {
+        self.get("quota").and_then(|value| value.parse().ok())
+    }
+
+    /// How many octets of the disk are to stay free, if it is set.
+    #[must_use]
+    pub fn reserve(&self) -> Option<u64> {
+        self.get("reserve").and_then(|value| value.parse().ok())
+    }
+
     /// Whether programs may be given another time than the clock's: only in tests.
     #[must_use]
     pub fn allows_test_clock(&self) -> bool {

@@ -149,7 +149,11 @@ impl Directory {
         Ok(())
     }
 
-    fn lock_file(&self, name: &str) -> Result<PathBuf, Error> {
+    /// The lock file of this name.
+    ///
+    /// # Errors
+    /// When the folder for locks cannot be made.
+    pub fn lock_file(&self, name: &str) -> Result<PathBuf, Error> {
         lock_file(&self.root, name)
     }
 }

@@ -1,0 +1,193 @@
+//! relay-route: decides where each queued message goes next, and moves it there.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde_json::json;
+
+use relaynet::cli::args::{Common, NodeDir, Talk, Wait};
+use relaynet::cli::clock::Clock;
+use relaynet::cli::inputs::Place as Input;
+use relaynet::cli::outcome::Outcome;
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, files, report};
+use relaynet::describe;
+use relaynet::pki::Window;
+use relaynet::route::control::{self, Applied, Done};
+use relaynet::route::{Hops, Router, run};
+use relaynet::spool::{Place, Spool};
+use relaynet::verify::Judge;
+
+/// Decide where each message in the spool goes next, and move it there
+#[derive(Debug, Parser)]
+#[command(name = "relay-route", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    node: NodeDir,
+    /// Print the decisions and move nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Print decisions in JSON
+    #[arg(long, requires = "dry_run")]
+    json: bool,
+    /// Try again with this message, which was set aside: its name in relay-list failed
+    #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
+    retry: Vec<String>,
+    #[command(flatten)]
+    wait: Wait,
+    #[command(flatten)]
+    clock: Clock,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(route)
+}
+
+fn route(args: &Args) -> anyhow::Result<()> {
+    let spool = Spool::of(args.node.open()?)?;
+    let owner = spool.owner();
+    let changes = (!args.dry_run).then_some(owner.config());
+    let now = args.clock.now(changes)?;
+    let window = args.clock.window(now, Some(owner.config()));
+    let _lock = if args.dry_run {
+        None
+    } else {
+        Some(args.wait.lock(&spool)?)
+    };
+    let mut outcome = Outcome::default();
+    for name in &args.retry {
+        outcome.take();
+        let returned = spool.retry(name).map_err(anyhow::Error::from);
+        outcome.done(&Input::named(name.clone()), returned)?;
+    }
+    if !args.dry_run {
+        apply(&spool, &window, now, &mut outcome)?;
+    }
+    let router = Router {
+        spool: &spool,
+        hops: Hops::of(owner)?,
+        judge: Judge::of_node(owner, Vec::new(), window, now)?,
+        now,
+        is_dry: args.dry_run,
+    };
+    let mut strays = Vec::new();
+    router.run(
+        &mut |routed| {
+            if args.dry_run {
+                return files::print(&decision(&routed, args.json));
+            }
+            tell(routed, &mut outcome)
+        },
+        &mut |path| strays.push(path),
+    )?;
+    for path in strays {
+        report::warn(&format!("{}: not a message", report::path(&path)));
+    }
+    outcome.finish()
+}
+
+/// Applies the control messages that each gateway's cargo brought.
+fn apply(
+    spool: &Spool,
+    window: &Window,
+    now: jiff::Timestamp,
+    outcome: &mut Outcome,
+) -> anyhow::Result<()> {
+    for queue in spool.queues_in("control")? {
+        let Place::Control(gateway) = queue.place() else {
+            continue;
+        };
+        control::apply(spool, gateway, window, now, &mut |applied: Applied| {
+            outcome.take();
+            let from = gateway.to_string();
+            let result = match applied.result {
+                Ok(Done::Acknowledged(pca)) => {
+                    let (by, to) = (pca.sender.to_string(), pca.recipient.to_string());
+                    let facts = [
+                        ("id", pca.parcel_id.as_str()),
+                        ("from", &by),
+                        ("to", &to),
+                        ("by", &from),
+                    ];
+                    report::event("acknowledged", &facts);
+                    Ok(())
+                }
+                Ok(Done::AlreadyAcknowledged) => Ok(()),
+                Ok(Done::Rotated) => {
+                    report::event("rotated", &[("by", &from)]);
+                    Ok(())
+                }
+                Err(error) => Err(error.into()),
+            };
+            outcome.done(&Input::named(report::path(&applied.message.path)), result)
+        })?;
+    }
+    Ok(())
+}
+
+/// Says what became of a message; what was set aside is work done.
+fn tell(routed: run::Outcome, outcome: &mut Outcome) -> anyhow::Result<()> {
+    let identity = &routed.name.identity;
+    let (sender, recipient) = (identity.sender.to_string(), identity.recipient.to_string());
+    outcome.take();
+    let path = report::path(&routed.path);
+    match routed.result {
+        Ok(target) => {
+            let facts = [
+                ("id", routed.id.as_deref().unwrap_or_default()),
+                ("from", &sender),
+                ("to", &recipient),
+                ("next", &target.to_string()),
+            ];
+            report::event("routed", &facts);
+            Ok(())
+        }
+        Err(error) if routed.is_aside => {
+            report::warn(&format!("{path}: set aside: {error}"));
+            Ok(())
+        }
+        Err(error) => outcome.done(&Input::named(path), Err(error.into())),
+    }
+}
+
+/// A decision as a line: the message's name, what is done, and where to or why not.
+fn decision(routed: &run::Outcome, json: bool) -> String {
+    let (what, target) = match &routed.result {
+        Ok(target) => ("move", target.to_string()),
+        Err(error) if routed.is_aside => ("fail", error.to_string()),
+        Err(error) => ("leave", error.to_string()),
+    };
+    let name = routed
+        .path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    if !json {
+        return format!("{name}\t{what}\t{}", report::escaped(&target));
+    }
+    let identity = &routed.name.identity;
+    let target = match &routed.result {
+        Ok(_) => ("target", target),
+        Err(_) => ("error", target),
+    };
+    json!({
+        "v": describe::VERSION,
+        "name": name,
+        "recipient": identity.recipient.to_string(),
+        "sender": identity.sender.to_string(),
+        "id": routed.id,
+        "priority": routed.name.urgency(),
+        "decision": what,
+        "target": (target.0 == "target").then_some(&target.1),
+        "error": (target.0 == "error").then_some(&target.1),
+    })
+    .to_string()
+}

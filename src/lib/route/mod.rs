@@ -1,0 +1,58 @@
+//! Where each message goes next: by the node's table of routes, or without a line in it by what the message
+//! and the node's peers tell (relay-routes(5)).
+
+pub mod table; // the node's `routes`
+pub mod next_hop; // the decision on one message
+pub mod control; // acknowledgements and rotations, applied
+pub mod run; // the messages of a queue, each to its place
+
+use std::path::PathBuf;
+
+use crate::{disk, message, node, spool};
+
+pub use next_hop::{Hops, Target};
+pub use run::{Outcome, Router};
+pub use table::Table;
+
+/// Why a message goes nowhere.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A line of `routes` is wrong.
+    #[error("{}: line {line}: {problem}", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Neither the table nor anything else tells where to.
+    #[error("no route to {0}")]
+    NoRoute(String),
+    /// The only way leads to where the message came from.
+    #[error("the route to {0} leads back to where the message came from")]
+    Back(String),
+    /// It is for a node here, which did not authorize its sender, as far as the message shows.
+    #[error("nothing shows that its recipient, a node here, authorized its sender")]
+    NotShown,
+    /// A message that does not travel by itself.
+    #[error("a {0} is not routed")]
+    Kind(&'static str),
+    /// An acknowledgement for somebody else's message.
+    #[error("nothing waits for {0} that this acknowledges")]
+    NothingAcknowledged(String),
+    /// The message is not acceptable.
+    #[error(transparent)]
+    Message(#[from] message::Error),
+    /// The node cannot be read, or does not take what a message brought.
+    #[error(transparent)]
+    Node(#[from] node::Error),
+    /// The spool cannot be read or changed.
+    #[error(transparent)]
+    Spool(#[from] spool::Error),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
+}

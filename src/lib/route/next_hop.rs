@@ -1,0 +1,125 @@
+//! The decision on one message.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use super::{Error, Table};
+use crate::disk::tree::{self, Kind};
+use crate::disk::{Role, files};
+use crate::node::peers::short_id;
+use crate::node::{Directory, certificates, registrations};
+use crate::pki::NodeId;
+use crate::ramf::SignedMessage;
+use crate::spool::Name;
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// To this node, which is here.
+    Home(NodeId),
+    /// To this next hop.
+    Out(NodeId),
+    /// Into a directory.
+    Directory(PathBuf),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Home(node) => write!(formatter, "home:{node}"),
+            Self::Out(hop) => write!(formatter, "peer:{hop}"),
+            Self::Directory(path) => write!(formatter, "dir:{}", path.display()),
+        }
+    }
+}
+
+/// What a node knows of ways.
+#[derive(Debug)]
+pub struct Hops {
+    /// This node and its local endpoints, and what they are called.
+    home: HashMap<NodeId, String>,
+    /// Gateways that take cargo from this node.
+    gateways: HashSet<NodeId>,
+    /// Those of them that certified this node.
+    registrars: Vec<NodeId>,
+    table: Table,
+}
+
+impl Hops {
+    /// What this node knows.
+    ///
+    /// # Errors
+    /// When its table is wrong, or a file cannot be read.
+    pub fn of(node: &Directory) -> Result<Self, Error> {
+        let mut home = HashMap::from([(node.id(), "this node".to_owned())]);
+        for entry in tree::entries(&node.root().join("endpoints"), Role::Node)?.entries {
+            let is_node =
+                entry.kind == Kind::Dir && files::exists(&entry.path.join("VERSION"), Role::Node)?;
+            if is_node {
+                let name = entry.name.to_string_lossy().into_owned();
+                home.insert(Directory::open(&entry.path)?.id(), name);
+            }
+        }
+        let mut registrars = certificates::issuers(node)?;
+        registrars.retain(|issuer| *issuer != node.id());
+        let mut gateways: HashSet<NodeId> = registrars.iter().copied().collect();
+        for peer in node.peers()? {
+            let held = node
+                .root()
+                .join("peers")
+                .join(peer.id.to_string())
+                .join("held");
+            if files::exists(&held, Role::Node)? || registrations::is_registered(node, peer.id)? {
+                gateways.insert(peer.id);
+            }
+        }
+        Ok(Self {
+            home,
+            gateways,
+            registrars,
+            table: Table::of(node)?,
+        })
+    }
+
+    /// Where a message goes that is in order, and its priority, if the table has one; `is_shown` is whether
+    /// it shows that its recipient authorized its sender.
+    ///
+    /// # Errors
+    /// When there is no way, or only one back, or it is for a node here and does not show that.
+    pub fn decide(
+        &self,
+        message: &SignedMessage,
+        name: &Name,
+        is_shown: bool,
+    ) -> Result<(Target, Option<u8>), Error> {
+        let fields = message.fields();
+        let recipient = fields.recipient;
+        if self.home.contains_key(&recipient) {
+            return if is_shown {
+                Ok((Target::Home(recipient), None))
+            } else {
+                Err(Error::NotShown)
+            };
+        }
+        if let Some(route) = self.table.route(fields) {
+            return match &route.target {
+                Target::Out(hop) if name.is_from(*hop) => Err(Error::Back(short_id(recipient))),
+                target => Ok((target.clone(), route.priority)),
+            };
+        }
+        let of_path = message.attached().iter().map(crate::pki::Certificate::id);
+        let on_the_way = of_path.filter(|id| *id != recipient && self.gateways.contains(id));
+        let registrar = match &self.registrars[..] {
+            [only] => Some(*only),
+            _ => None,
+        };
+        let mut hops = on_the_way.chain(registrar).peekable();
+        if hops.peek().is_none() {
+            return Err(Error::NoRoute(short_id(recipient)));
+        }
+        let hop = hops.find(|hop| !name.is_from(*hop));
+        let hop = hop.ok_or_else(|| Error::Back(short_id(recipient)))?;
+        Ok((Target::Out(hop), None))
+    }
+}

@@ -1,0 +1,334 @@
+//! The messages of a queue, each to its place.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Error, Hops, Target};
+use crate::disk::publish::{self, Existing, Manner};
+use crate::disk::{Role, files};
+use crate::message::stream::workers::{self, Bounds, Weighed};
+use crate::message::{self, Item};
+use crate::ramf::{self, Kind, limits};
+use crate::spool::moves::Moves;
+use crate::spool::queue::{Found, WHY, Waiting};
+use crate::spool::sent::{Event, Line};
+use crate::spool::{self, Name, Place, Spool};
+use crate::verify::{self, Judge};
+use crate::{node, pki};
+
+/// How many messages move with one sync.
+const GROUP: usize = 256;
+
+/// Whoever moves messages to where they go next.
+pub struct Router<'a> {
+    /// The spool, which is locked.
+    pub spool: &'a Spool,
+    /// The ways.
+    pub hops: Hops,
+    /// What is held against messages.
+    pub judge: Judge,
+    /// The time.
+    pub now: Timestamp,
+    /// Whether nothing is to be moved.
+    pub is_dry: bool,
+}
+
+/// What became of a message.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its file, before.
+    pub path: PathBuf,
+    /// Its name.
+    pub name: Name,
+    /// Its message id, if it could be read.
+    pub id: Option<String>,
+    /// Where it went, or why not.
+    pub result: Result<Target, Error>,
+    /// Whether it was set aside, with the reason; what is not authenticated stays where it is.
+    pub is_aside: bool,
+}
+
+/// What was decided on a message.
+struct Decided {
+    message: Waiting,
+    name: Name,
+    id: Option<String>,
+    octets: Vec<u8>,
+    result: Result<Target, Error>,
+}
+
+impl Router<'_> {
+    /// Routes everything in `in`, and tells `each` what became of it.
+    ///
+    /// # Errors
+    /// What cannot be gone on from: the spool cannot be read or changed, or `each` failed.
+    pub fn run<E: From<Error>>(
+        &self,
+        each: &mut dyn FnMut(Outcome) -> Result<(), E>,
+        stray: &mut dyn FnMut(PathBuf),
+    ) -> Result<(), E> {
+        let mut entries = self.spool.queue(Place::In).entries().map_err(Error::from)?;
+        let mut group = Vec::new();
+        let mut failed = None;
+        workers::in_order(
+            Bounds::octets(limits::MAX_MESSAGE_LEN),
+            || {
+                loop {
+                    match entries.next()? {
+                        Ok(Found::Message(item)) => {
+                            let octets = match item.len() {
+                                Ok(Some(len)) => usize::try_from(len).unwrap_or(usize::MAX),
+                                Ok(None) => continue,
+                                Err(error) => {
+                                    failed = Some(error);
+                                    return None;
+                                }
+                            };
+                            return Some(Weighed { item, octets });
+                        }
+                        Ok(Found::Stray(path)) => stray(path),
+                        Err(error) => {
+                            failed = Some(error);
+                            return None;
+                        }
+                    }
+                }
+            },
+            |message| self.decide(message),
+            |decided| {
+                let Some(decided) = decided? else {
+                    return Ok(());
+                };
+                group.push(decided);
+                if group.len() >= GROUP {
+                    self.commit(std::mem::take(&mut group), each)?;
+                }
+                Ok::<(), E>(())
+            },
+        )?;
+        self.commit(group, each)?;
+        match failed {
+            Some(error) => Err(Error::from(error).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Decides on a message; `None` for one that has gone meanwhile.
+    fn decide(&self, message: Waiting) -> Result<Option<Decided>, Error> {
+        let Some(octets) = message.read()? else {
+            return Ok(None);
+        };
+        let mut decided = Decided {
+            name: message.name.clone(),
+            message,
+            id: None,
+            octets: Vec::new(),
+            result: Err(Error::Kind("message")),
+        };
+        decided.result = self.way(octets, &mut decided);
+        Ok(Some(decided))
+    }
+
+    fn way(&self, octets: Vec<u8>, decided: &mut Decided) -> Result<Target, Error> {
+        let item = Item::parse(octets)?;
+        if item.kind() != Kind::Parcel {
+            return Err(Error::Kind(item.kind().word()));
+        }
+        decided.id = item.message().map(|message| message.fields().id.clone());
+        let (item, is_shown) = verify::transit(item, &self.judge)?;
+        let Some(message) = item.message() else {
+            return Err(Error::Kind(item.kind().word()));
+        };
+        // What the file is called is whatever its writer liked; its way and urgency are ours to believe.
+        decided.name = Name {
+            priority: decided.message.name.priority,
+            from: decided.message.name.from,
+            ..Name::of(&item, message.octets(), self.now)
+        };
+        let (target, priority) = self.hops.decide(message, &decided.name, is_shown)?;
+        decided.name.priority = decided.name.priority.or(priority);
+        if let Target::Directory(_) = target {
+            decided.octets = message.octets().to_vec();
+        }
+        Ok(target)
+    }
+
+    /// Moves a group of messages: what happens is noted, then they move.
+    fn commit<E: From<Error>>(
+        &self,
+        group: Vec<Decided>,
+        each: &mut dyn FnMut(Outcome) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.moved(group)?.into_iter().try_for_each(each)
+    }
+
+    fn moved(&self, mut group: Vec<Decided>) -> Result<Vec<Outcome>, Error> {
+        let mut outcomes = Vec::new();
+        if !self.is_dry {
+            for decided in &mut group {
+                if let Ok(Target::Directory(dir)) = &decided.result {
+                    // It is where it goes before it is noted: from there on nobody here answers for it.
+                    if let Err(error) = hand_over(dir, decided) {
+                        decided.result = Err(error);
+                    }
+                }
+            }
+            let lines: Vec<Line> = group.iter().filter_map(|it| self.line(it)).collect();
+            self.spool.note(&lines)?;
+        }
+        let mut moves = Moves::default();
+        for decided in group {
+            let is_aside = decided.result.as_ref().is_err_and(is_settled);
+            if !self.is_dry {
+                self.place(&decided, is_aside, &mut moves)?;
+            }
+            outcomes.push(Outcome {
+                path: decided.message.path,
+                name: decided.name,
+                id: decided.id,
+                result: decided.result,
+                is_aside,
+            });
+        }
+        moves.commit()?;
+        Ok(outcomes)
+    }
+
+    fn line(&self, decided: &Decided) -> Option<Line> {
+        let identity = &decided.name.identity;
+        let (event, to) = match &decided.result {
+            Ok(target @ (Target::Home(_) | Target::Out(_))) => (Event::Queued, target.to_string()),
+            Ok(target @ Target::Directory(_)) => (Event::Acknowledged, target.to_string()),
+            Err(error) if is_settled(error) => {
+                let event = if is_expiry(error) {
+                    Event::Expired
+                } else {
+                    Event::Failed
+                };
+                (event, error.to_string())
+            }
+            Err(_) => return None,
+        };
+        Some(Line {
+            time: self.now,
+            event,
+            recipient: identity.recipient,
+            sender: identity.sender,
+            id: decided.id.clone()?,
+            to: Some(to),
+        })
+    }
+
+    fn place(
+        &self,
+        decided: &Decided,
+        is_aside: bool,
+        moves: &mut Moves,
+    ) -> Result<(), spool::Error> {
+        let from = &decided.message.path;
+        let place = match &decided.result {
+            Ok(Target::Home(node)) => Place::Home(*node),
+            Ok(Target::Out(hop)) => Place::Out(*hop),
+            Ok(Target::Directory(_)) => {
+                moves.commit()?;
+                return moves.remove(from);
+            }
+            Err(error) if is_aside => {
+                self.spool.make(Place::Failed)?;
+                return set_aside(self.spool, decided, error, self.now, moves);
+            }
+            Err(_) => return Ok(()),
+        };
+        let queue = self.spool.make(place)?;
+        moves.rename(from, &queue.path_of(&decided.name))
+    }
+}
+
+/// Sets a message aside, first the reason, then the message.
+fn set_aside(
+    spool: &Spool,
+    decided: &Decided,
+    error: &Error,
+    now: Timestamp,
+    moves: &mut Moves,
+) -> Result<(), spool::Error> {
+    let queue = spool.queue(Place::Failed);
+    let why = queue.dir().join(format!("{}{WHY}", decided.name));
+    let line = json!({
+        "v": 1,
+        "time": now.to_string(),
+        "recipient": decided.name.identity.recipient.to_string(),
+        "sender": decided.name.identity.sender.to_string(),
+        "id": decided.id,
+        "error": error.to_string(),
+    });
+    let manner = Manner::stored(Role::Spool, Existing::Replace);
+    publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
+    moves.rename(&decided.message.path, &queue.path_of(&decided.name))
+}
+
+/// Puts a message into a directory of the user's.
+fn hand_over(dir: &std::path::Path, decided: &Decided) -> Result<(), Error> {
+    let name = Name {
+        priority: None,
+        from: None,
+        ..decided.name.clone()
+    };
+    let manner = Manner::delivery(Existing::SameIsSuccess);
+    publish::publish(&dir.join(name.to_string()), &[&decided.octets], &manner)?;
+    Ok(())
+}
+
+/// Whether a message is genuine, and another try changes nothing.
+fn is_settled(error: &Error) -> bool {
+    match error {
+        Error::NoRoute(_) | Error::Back(_) | Error::NotShown => true,
+        error => is_expiry(error) || is_refusal(error),
+    }
+}
+
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Message(message::Error::Ramf(ramf::Error::Unauthorized { .. }))
+            | Error::Node(node::Error::Ramf(ramf::Error::Unauthorized { .. }))
+    )
+}
+
+fn is_expiry(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Message(
+            message::Error::Ramf(
+                ramf::Error::Expired(_) | ramf::Error::Pki(pki::Error::Expired { .. })
+            ) | message::Error::Pki(pki::Error::Expired { .. })
+        )
+    )
+}
+
+impl Spool {
+    /// Returns a message that was set aside to `in`. The caller holds the lock of the queues.
+    ///
+    /// # Errors
+    /// [`spool::Error::UnknownMessage`] when there is none of this name.
+    pub fn retry(&self, name: &str) -> Result<(), spool::Error> {
+        let unknown = || spool::Error::UnknownMessage(name.to_owned());
+        let parsed: Name = name.parse().map_err(|_| unknown())?;
+        let aside = self.queue(Place::Failed).path_of(&parsed);
+        if !files::exists(&aside, Role::Spool)? {
+            return Err(unknown());
+        }
+        let queue = self.make(Place::In)?;
+        let mut moves = Moves::default();
+        moves.rename(&aside, &queue.path_of(&parsed))?;
+        moves.commit()?;
+        let why = self
+            .queue(Place::Failed)
+            .dir()
+            .join(format!("{parsed}{WHY}"));
+        files::remove(&why, Role::Spool)?;
+        Ok(())
+    }
+}

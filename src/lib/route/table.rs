@@ -1,0 +1,157 @@
+//! The node's table of routes: `PATTERN TARGET [priority=0-9]` lines in its `routes`, the first match wins.
+
+use std::path::PathBuf;
+
+use super::Error;
+use super::next_hop::Target;
+use crate::disk::{Role, files};
+use crate::node::Directory;
+use crate::pki::NodeId;
+use crate::ramf::Fields;
+use crate::spool::name::MAX_PRIORITY;
+
+/// The longest table, in octets.
+const MAX_LEN: usize = 1024 * 1024;
+
+/// The lines of a table.
+#[derive(Debug, Default)]
+pub struct Table {
+    routes: Vec<Route>,
+}
+
+/// A line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    pattern: Pattern,
+    /// Where its messages go.
+    pub target: Target,
+    /// How urgent they are, unless their sender said so.
+    pub priority: Option<u8>,
+}
+
+/// Which messages a line is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Pattern {
+    Any,
+    Recipient(NodeId),
+    /// The Internet address of the recipient, or the end of it.
+    Address {
+        suffix: String,
+        is_whole: bool,
+    },
+}
+
+impl Pattern {
+    fn parse(text: &str, node: &Directory) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        if let Some(address) = text.strip_prefix('@') {
+            let (suffix, is_whole) = match address.strip_prefix('*') {
+                Some(suffix) => (suffix, false),
+                None => (address, true),
+            };
+            let is_domain = |octet: u8| octet.is_ascii_alphanumeric() || b".-_".contains(&octet);
+            if suffix.is_empty() || !suffix.bytes().all(is_domain) {
+                return Err(format!("{text}: neither @DOMAIN nor @*.DOMAIN"));
+            }
+            return Ok(Self::Address {
+                suffix: suffix.to_ascii_lowercase(),
+                is_whole,
+            });
+        }
+        match text.parse() {
+            Ok(id) => Ok(Self::Recipient(id)),
+            Err(_) => match node.find_peer(text) {
+                Ok(peer) => Ok(Self::Recipient(peer.id)),
+                Err(error) => Err(error.to_string()),
+            },
+        }
+    }
+
+    fn has(&self, fields: &Fields) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Recipient(id) => *id == fields.recipient,
+            Self::Address { suffix, is_whole } => {
+                let address = fields.address.as_ref();
+                address.is_some_and(|address| {
+                    let address = address.as_str().to_ascii_lowercase();
+                    if *is_whole {
+                        address == *suffix
+                    } else {
+                        address.ends_with(suffix)
+                    }
+                })
+            }
+        }
+    }
+}
+
+impl Table {
+    /// Reads the table of a node, which is empty where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Table`] names the line that is wrong.
+    pub fn of(node: &Directory) -> Result<Self, Error> {
+        let path = node.root().join("routes");
+        let octets = match files::read(&path, Role::Node, MAX_LEN) {
+            Ok(octets) => octets,
+            Err(error) if error.is_not_found() => return Ok(Self::default()),
+            Err(error) => return Err(error.into()),
+        };
+        let wrong = |line: usize, problem: String| Error::Table {
+            path: path.clone(),
+            line,
+            problem,
+        };
+        let text = String::from_utf8(octets).map_err(|_| wrong(1, "not text".to_owned()))?;
+        let mut routes = Vec::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            routes.push(Route::parse(line, node).map_err(|problem| wrong(number, problem))?);
+        }
+        Ok(Self { routes })
+    }
+
+    /// The first line that is for a message.
+    #[must_use]
+    pub fn route(&self, fields: &Fields) -> Option<&Route> {
+        self.routes.iter().find(|route| route.pattern.has(fields))
+    }
+}
+
+impl Route {
+    fn parse(line: &str, node: &Directory) -> Result<Self, String> {
+        let mut words = line.split_whitespace();
+        let pattern = words.next().unwrap_or_default();
+        let pattern = Pattern::parse(pattern, node)?;
+        let target = words.next().ok_or("PATTERN and TARGET are needed")?;
+        let target = match target.split_once(':') {
+            Some(("peer", peer)) => {
+                Target::Out(node.find_peer(peer).map_err(|error| error.to_string())?.id)
+            }
+            Some(("dir", path)) if path.starts_with('/') => Target::Directory(PathBuf::from(path)),
+            Some(("dir", path)) => return Err(format!("{path}: not a path from the root")),
+            _ => return Err(format!("{target}: neither peer:NAME nor dir:PATH")),
+        };
+        let mut priority = None;
+        for word in words {
+            match word.split_once('=') {
+                Some(("priority", digit)) => {
+                    let digit = digit.parse().ok().filter(|digit| *digit <= MAX_PRIORITY);
+                    priority = Some(digit.ok_or("priority: not a digit")?);
+                }
+                _ => return Err(format!("{word}: no such option")),
+            }
+        }
+        Ok(Self {
+            pattern,
+            target,
+            priority,
+        })
+    }
+}

@@ -1,0 +1,284 @@
+//! The spool: messages that wait, each in a file of its own, in a directory for each place where they wait
+//! (relay-spool(5)).
+//!
+//! A message is delivered to a queue at the instant of a rename or link, and leaves it only when the next
+//! place has it. Names are an index; facts come from the messages.
+
+pub mod name; // what a file's name says of its message
+pub mod queue; // a directory of messages
+pub mod room; // quotas, and the space that is kept free
+pub mod moves; // from queue to queue, many with one sync
+pub mod sent; // what happened to messages: a line for each event
+pub mod state; // what became of one of them
+
+use std::path::{Path, PathBuf};
+
+use crate::disk::{self, Lock, Role, files};
+use crate::node::{self, Directory};
+use crate::pki::NodeId;
+
+pub use name::Name;
+pub use queue::Queue;
+pub use room::Room;
+
+/// Why the spool cannot do what was asked of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Another run is at work.
+    #[error("another run is at work on the queues")]
+    Locked,
+    /// A peer's messages take as much as they may.
+    #[error("over the quota of {limit} octets for {peer}, of which {used} are used")]
+    Quota {
+        /// What to call the peer.
+        peer: String,
+        /// What its messages take in the queue, in octets.
+        used: u64,
+        /// What they may take, in octets.
+        limit: u64,
+    },
+    /// The file system has not more room than is to be kept.
+    #[error("the disk has {free} octets left, of which {reserve} are kept free")]
+    Reserve {
+        /// What is free, in octets.
+        free: u64,
+        /// What is to stay free, in octets.
+        reserve: u64,
+    },
+    /// A message that only the gateway's own cargo can bring.
+    #[error("a {0} counts only in the cargo of the gateway that sends it")]
+    Control(&'static str),
+    /// No message is known by this.
+    #[error("no message is known as {0}")]
+    UnknownMessage(String),
+    /// No queue has this name.
+    #[error("{0} is no queue")]
+    NoQueue(String),
+    /// The node cannot be read.
+    #[error(transparent)]
+    Node(#[from] node::Error),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
+}
+
+/// Where messages wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// Arrived or sent from here, not yet routed.
+    In,
+    /// For this node or a local endpoint.
+    Home(NodeId),
+    /// For a next hop.
+    Out(NodeId),
+    /// Control messages that this gateway's cargo brought.
+    Control(NodeId),
+    /// Acknowledgements for a next hop.
+    Acks(NodeId),
+    /// Requests for cargo by this gateway.
+    Cca(NodeId),
+    /// Set aside.
+    Failed,
+}
+
+impl Place {
+    /// The queue's path in the spool.
+    #[must_use]
+    pub fn path(self) -> PathBuf {
+        let of = |folder: &str, node: NodeId| Path::new(folder).join(node.to_string());
+        match self {
+            Self::In => "in".into(),
+            Self::Failed => "failed".into(),
+            Self::Home(node) => of("home", node),
+            Self::Out(hop) => of("out", hop),
+            Self::Control(gateway) => of("control", gateway),
+            Self::Acks(hop) => of("acks", hop),
+            Self::Cca(gateway) => of("cca", gateway),
+        }
+    }
+}
+
+/// The queue for a node.
+type OfNode = fn(NodeId) -> Place;
+
+/// The folders that have a queue for each node.
+const FOLDERS: [(&str, OfNode); 5] = [
+    ("home", Place::Home),
+    ("out", Place::Out),
+    ("control", Place::Control),
+    ("acks", Place::Acks),
+    ("cca", Place::Cca),
+];
+
+/// The spool of a node, which its local endpoints use, too.
+#[derive(Debug)]
+pub struct Spool {
+    root: PathBuf,
+    owner: Directory,
+}
+
+impl Spool {
+    /// The spool that a node uses: its own, or as a local endpoint its gateway's.
+    ///
+    /// # Errors
+    /// When the gateway's directory is not right.
+    pub fn of(node: Directory) -> Result<Self, Error> {
+        let endpoints = node.root().parent();
+        let gateway = endpoints
+            .filter(|dir| dir.file_name().is_some_and(|name| name == "endpoints"))
+            .and_then(Path::parent);
+        let owner = match gateway {
+            Some(gateway) if files::exists(&gateway.join("VERSION"), Role::Node)? => {
+                Directory::open(gateway)?
+            }
+            _ => node,
+        };
+        let root = owner.root().join("spool");
+        Ok(Self { root, owner })
+    }
+
+    /// The node that the spool belongs to.
+    #[must_use]
+    pub fn owner(&self) -> &Directory {
+        &self.owner
+    }
+
+    /// The spool's directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where files are written before they are in a queue.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// The queue at this place; it need not exist.
+    #[must_use]
+    pub fn queue(&self, place: Place) -> Queue {
+        Queue::new(self.root.join(place.path()), place)
+    }
+
+    /// Makes the queue at this place, for messages to come.
+    ///
+    /// # Errors
+    /// When a directory cannot be made.
+    pub fn make(&self, place: Place) -> Result<Queue, Error> {
+        for dir in [self.root.clone(), self.tmp(), self.root.join(place.path())] {
+            files::create_dir_all_private(&dir, Role::Spool)?;
+        }
+        Ok(self.queue(place))
+    }
+
+    /// All queues that there are, in one order: `in` and `failed`, and those for single nodes.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn queues(&self) -> Result<Vec<Queue>, Error> {
+        let mut queues = vec![self.queue(Place::In)];
+        for (folder, _) in FOLDERS {
+            queues.extend(self.queues_in(folder)?);
+        }
+        queues.push(self.queue(Place::Failed));
+        Ok(queues)
+    }
+
+    /// The queues of this folder, one for each node.
+    ///
+    /// # Errors
+    /// [`Error::NoQueue`] when there is no such folder, or when it cannot be read.
+    pub fn queues_in(&self, folder: &str) -> Result<Vec<Queue>, Error> {
+        let (_, place) = FOLDERS
+            .iter()
+            .find(|(known, _)| *known == folder)
+            .ok_or_else(|| Error::NoQueue(folder.to_owned()))?;
+        let mut queues = Vec::new();
+        for entry in disk::tree::entries(&self.root.join(folder), Role::Spool)?.entries {
+            let node = entry.name.to_str().and_then(|name| name.parse().ok());
+            if let (disk::tree::Kind::Dir, Some(node)) = (entry.kind, node) {
+                queues.push(self.queue(place(node)));
+            }
+        }
+        Ok(queues)
+    }
+
+    /// The queues that a person means: `in`, `failed`, all of a folder (`out`), or one of it (`out/hub`).
+    ///
+    /// # Errors
+    /// [`Error::NoQueue`] when there is none of this name; [`node::Error::UnknownPeer`] when nobody has it.
+    pub fn find_queues(&self, text: &str) -> Result<Vec<Queue>, Error> {
+        match text.split_once('/') {
+            None if text == "in" => Ok(vec![self.queue(Place::In)]),
+            None if text == "failed" => Ok(vec![self.queue(Place::Failed)]),
+            None => self.queues_in(text),
+            Some((folder, node)) => {
+                let known = FOLDERS.iter().find(|(known, _)| *known == folder);
+                let (_, place) = known.ok_or_else(|| Error::NoQueue(text.to_owned()))?;
+                let own = self.owner.id();
+                let id = if node == own.to_string() {
+                    own
+                } else {
+                    self.owner.find_peer(node)?.id
+                };
+                Ok(vec![self.queue(place(id))])
+            }
+        }
+    }
+
+    /// The messages with this id that wait anywhere, but for control messages.
+    ///
+    /// # Errors
+    /// When a queue cannot be read.
+    pub fn find(&self, id: &str) -> Result<Vec<(Queue, queue::Waiting)>, Error> {
+        let digest = crate::crypto::hash::sha256(id.as_bytes());
+        let mut found = Vec::new();
+        for queue in self.queues()? {
+            if matches!(
+                queue.place(),
+                Place::Control(_) | Place::Acks(_) | Place::Cca(_)
+            ) {
+                continue;
+            }
+            for message in queue.messages()? {
+                let message = message?;
+                if message.name.identity.id == digest {
+                    found.push((queue.clone(), message));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Keeps other runs from moving what is in the queues. What an earlier one moved, which may have been
+    /// killed before it could wait for that, lasts from here on.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when another run holds it; or when a directory cannot be synced.
+    pub fn lock(&self) -> Result<Lock, Error> {
+        let path = self.owner.lock_file("queue")?;
+        let lock = Lock::try_exclusive(&path)?.ok_or(Error::Locked)?;
+        self.settle()?;
+        Ok(lock)
+    }
+
+    fn settle(&self) -> Result<(), Error> {
+        let folders = FOLDERS.iter().map(|(folder, _)| *folder);
+        let mut dirs: Vec<PathBuf> = folders
+            .chain([sent::FOLDER])
+            .map(|folder| self.root.join(folder))
+            .collect();
+        dirs.extend(self.queues()?.iter().map(|queue| queue.dir().to_owned()));
+        for dir in [self.owner.root(), &self.root]
+            .into_iter()
+            .chain(dirs.iter().map(PathBuf::as_path))
+        {
+            if files::exists(dir, Role::Spool)? {
+                files::sync_dir(dir, Role::Spool)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+//! What the name of a file in a queue says of its message.
+//!
+//! `<recipient>.<sender>.<sha256 of message id>.<expiry>[.p<priority>][.f<from>].<kind>`
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use crate::asn1::{Hex, hex};
+use crate::crypto::hash;
+use crate::message::Item;
+use crate::pki::NodeId;
+use crate::ramf::{Kind, SignedMessage};
+
+/// How an end of life is written, so that names sort by it: `20270522T101112Z`.
+const EXPIRY: &str = "%Y%m%dT%H%M%SZ";
+
+/// The priority of messages of which nothing else is said.
+pub const DEFAULT_PRIORITY: u8 = 5;
+
+/// The greatest priority: such messages go first.
+pub const MAX_PRIORITY: u8 = 9;
+
+/// The beginning of a hop's id, enough to tell it from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hop([u8; 8]);
+
+impl From<NodeId> for Hop {
+    fn from(node: NodeId) -> Self {
+        let mut hop = [0; 8];
+        hop.copy_from_slice(&node.digest()[..8]);
+        Self(hop)
+    }
+}
+
+/// What a message is the same as others by: those that it may replace, or repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// Whom it is for.
+    pub recipient: NodeId,
+    /// Who sent it.
+    pub sender: NodeId,
+    /// The SHA-256 of its id.
+    pub id: [u8; 32],
+    /// What kind of message it is.
+    pub kind: Kind,
+}
+
+/// The name of a file in a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// Which message it is.
+    pub identity: Identity,
+    /// When its life ends.
+    pub expiry: Timestamp,
+    /// How urgent it is, if that was said: 9 goes first.
+    pub priority: Option<u8>,
+    /// The hop that brought it, if one did.
+    pub from: Option<Hop>,
+}
+
+impl Name {
+    /// The name for a message; control messages live until `expiry`, others as they say.
+    #[must_use]
+    pub fn of(item: &Item, octets: &[u8], expiry: Timestamp) -> Self {
+        let id = |id: &str| hash::sha256(id.as_bytes());
+        let of_message = |message: &SignedMessage| {
+            let fields = message.fields();
+            (fields.recipient, message.sender(), id(&fields.id))
+        };
+        let (recipient, sender, id) = match item {
+            Item::Parcel(parcel) => of_message(parcel.as_ref()),
+            Item::Cargo(cargo) => of_message(cargo.as_ref()),
+            Item::Cca(cca) => of_message(cca.as_ref()),
+            Item::Pca(pca) => (pca.recipient, pca.sender, id(&pca.parcel_id)),
+            Item::Rotation(rotation) => {
+                let leaf = rotation.path.leaf.id();
+                let issuer = rotation.path.authorities.first();
+                let issuer = issuer.map_or(leaf, crate::pki::Certificate::id);
+                (leaf, issuer, hash::sha256(octets))
+            }
+        };
+        Self {
+            identity: Identity {
+                recipient,
+                sender,
+                id,
+                kind: item.kind(),
+            },
+            expiry: item.expiry().unwrap_or(expiry),
+            priority: None,
+            from: None,
+        }
+    }
+
+    /// How urgent the message is.
+    #[must_use]
+    pub fn urgency(&self) -> u8 {
+        self.priority.unwrap_or(DEFAULT_PRIORITY)
+    }
+
+    /// Whether this is the hop that brought the message.
+    #[must_use]
+    pub fn is_from(&self, hop: NodeId) -> bool {
+        self.from == Some(Hop::from(hop))
+    }
+
+    /// Whether the message's life has ended.
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expiry < now
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Identity {
+            recipient,
+            sender,
+            id,
+            kind,
+        } = &self.identity;
+        let expiry = jiff::tz::Offset::UTC.to_datetime(self.expiry);
+        write!(
+            formatter,
+            "{recipient}.{sender}.{}.{}",
+            Hex(id),
+            expiry.strftime(EXPIRY)
+        )?;
+        if let Some(priority) = self.priority {
+            write!(formatter, ".p{priority}")?;
+        }
+        if let Some(from) = &self.from {
+            write!(formatter, ".f{}", Hex(&from.0))?;
+        }
+        write!(formatter, ".{}", kind.word())
+    }
+}
+
+/// A name that no program here gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a message")]
+pub struct NotAName;
+
+impl FromStr for Name {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        let mut parts = text.split('.');
+        let mut next = || parts.next().ok_or(NotAName);
+        let node = |text: &str| text.parse().map_err(|_| NotAName);
+        let (recipient, sender) = (node(next()?)?, node(next()?)?);
+        let id = hex::parse(next()?).and_then(|id| id.try_into().ok());
+        let expiry = DateTime::strptime(EXPIRY, next()?)
+            .and_then(|at| at.to_zoned(TimeZone::UTC))
+            .map_err(|_| NotAName)?
+            .timestamp();
+        let mut name = Self {
+            identity: Identity {
+                recipient,
+                sender,
+                id: id.ok_or(NotAName)?,
+                kind: Kind::Parcel,
+            },
+            expiry,
+            priority: None,
+            from: None,
+        };
+        loop {
+            let part = next()?;
+            if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.word() == part) {
+                name.identity.kind = kind;
+                break;
+            }
+            match part.split_at_checked(1).ok_or(NotAName)? {
+                ("p", priority) => name.priority = Some(priority.parse().map_err(|_| NotAName)?),
+                ("f", hop) => {
+                    let hop = hex::parse(hop).and_then(|hop| hop.try_into().ok());
+                    name.from = Some(Hop(hop.ok_or(NotAName)?));
+                }
+                _ => return Err(NotAName),
+            }
+        }
+        // Each message has one name, and nothing follows it.
+        if name.to_string() == text && name.urgency() <= MAX_PRIORITY {
+            Ok(name)
+        } else {
+            Err(NotAName)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Name {
+        Name {
+            identity: Identity {
+                recipient: NodeId::of_spki(b"recipient"),
+                sender: NodeId::of_spki(b"sender"),
+                id: [7; 32],
+                kind: Kind::Parcel,
+            },
+            expiry: "2027-05-22T10:11:12Z".parse().unwrap(),
+            priority: None,
+            from: None,
+        }
+    }
+
+    #[test]
+    fn names_come_back() {
+        for (priority, from) in [
+            (None, None),
+            (Some(9), None),
+            (None, Some(Hop([1; 8]))),
+            (Some(0), Some(Hop([0xfe; 8]))),
+        ] {
+            let name = Name {
+                priority,
+                from,
+                ..sample()
+            };
+            let text = name.to_string();
+            assert!(text.len() <= 255 - ".why".len(), "{text}");
+            assert_eq!(text.parse(), Ok(name), "{text}");
+        }
+        assert!(sample().to_string().contains(".20270522T101112Z.parcel"));
+    }
+
+    #[test]
+    fn nothing_else_is_a_name() {
+        let good = sample().to_string();
+        let from = |from: &str, to: &str| good.replace(from, to);
+        for bad in [
+            String::new(),
+            "report.parcel".to_owned(),
+            format!("{good}.parcel"),
+            format!("{good}."),
+            from(".parcel", ""),
+            from(".parcel", ".cargoes"),
+            from(".parcel", ".p10.parcel"),
+            from(".parcel", ".p05.parcel"),
+            from(".parcel", ".p5.p5.parcel"),
+            from(".parcel", ".f0101010101010101.p5.parcel"),
+            from(".parcel", ".f01.parcel"),
+            from("20270522T101112Z", "20270532T101112Z"),
+            from("20270522T101112Z", "2027-05-22T10:11:12Z"),
+            good.to_ascii_uppercase(),
+            from("0707", "07"),
+        ] {
+            assert_eq!(bad.parse::<Name>(), Err(NotAName), "{bad}");
+        }
+    }
+}

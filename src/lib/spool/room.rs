@@ -1,0 +1,146 @@
+//! Room for messages: what a peer's may take in a queue, and what the disk keeps free.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::{Error, Queue};
+use crate::disk::{Role, files};
+use crate::node::Config;
+use crate::node::peers::short_id;
+use crate::pki::NodeId;
+
+/// What stays free unless the node's config says otherwise, in octets.
+pub const DEFAULT_RESERVE: u64 = 16 * 1024 * 1024;
+
+/// How many octets are promised before the disk is asked again.
+const ASK_AFTER: u64 = 16 * 1024 * 1024;
+
+/// What there is room for. Several may ask at once.
+#[derive(Debug)]
+pub struct Room {
+    dir: PathBuf,
+    quota: Option<u64>,
+    reserve: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What each peer's messages take in the queue.
+    used: HashMap<NodeId, u64>,
+    /// What the disk had left when it was asked, less what was promised since.
+    free: u64,
+    promised: u64,
+    was_asked: bool,
+}
+
+impl Room {
+    /// The room on the file system of `dir`.
+    #[must_use]
+    pub fn new(dir: &Path, config: &Config) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            quota: config.quota(),
+            reserve: config.reserve().unwrap_or(DEFAULT_RESERVE),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Counts what is in a queue already, each message for the peer that `whose` gives; nothing where there
+    /// is no quota.
+    ///
+    /// # Errors
+    /// When the queue cannot be read.
+    pub fn count(
+        self,
+        queue: &Queue,
+        whose: impl Fn(&super::Name) -> NodeId,
+    ) -> Result<Self, Error> {
+        if self.quota.is_some() {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            for message in queue.messages()? {
+                let message = message?;
+                *state.used.entry(whose(&message.name)).or_default() += message.len()?.unwrap_or(0);
+            }
+            drop(state);
+        }
+        Ok(self)
+    }
+
+    /// Promises room for a message of `len` octets, of those that count for this peer.
+    ///
+    /// # Errors
+    /// [`Error::Quota`] or [`Error::Reserve`] when there is none; [`Error::Disk`] when that cannot be learned.
+    pub fn promise(&self, peer: NodeId, len: usize) -> Result<(), Error> {
+        let len = len as u64;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = state.used.get(&peer).copied().unwrap_or(0);
+        if let Some(limit) = self.quota.filter(|limit| used.saturating_add(len) > *limit) {
+            return Err(Error::Quota {
+                peer: short_id(peer),
+                used,
+                limit,
+            });
+        }
+        let lacks = |free: u64| free < self.reserve.saturating_add(len);
+        if !state.was_asked || state.promised >= ASK_AFTER || lacks(state.free) {
+            state.free = files::free_space(&self.dir, Role::Spool)?;
+            state.promised = 0;
+            state.was_asked = true;
+        }
+        if lacks(state.free) {
+            return Err(Error::Reserve {
+                free: state.free,
+                reserve: self.reserve,
+            });
+        }
+        state.free -= len;
+        state.promised += len;
+        if self.quota.is_some() {
+            state.used.insert(peer, used + len);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(quota: Option<&str>, reserve: &str) -> (tempfile::TempDir, Room) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.set("reserve", reserve).unwrap();
+        if let Some(quota) = quota {
+            config.set("quota", quota).unwrap();
+        }
+        let room = Room::new(dir.path(), &config);
+        (dir, room)
+    }
+
+    #[test]
+    fn a_peer_has_its_quota_and_no_more() {
+        let (_dir, room) = room(Some("100"), "0");
+        let (bob, carol) = (NodeId::of_spki(b"bob"), NodeId::of_spki(b"carol"));
+        room.promise(bob, 60).unwrap();
+        assert!(matches!(
+            room.promise(bob, 41),
+            Err(Error::Quota {
+                used: 60,
+                limit: 100,
+                ..
+            })
+        ));
+        room.promise(bob, 40).unwrap();
+        room.promise(carol, 100).unwrap();
+        assert!(room.promise(carol, 1).is_err());
+    }
+
+    #[test]
+    fn the_reserve_is_kept() {
+        let (_dir, room) = room(None, &u64::MAX.to_string());
+        let refused = room.promise(NodeId::of_spki(b"bob"), 1).unwrap_err();
+        assert!(matches!(refused, Error::Reserve { .. }), "{refused}");
+    }
+}

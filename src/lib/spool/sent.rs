@@ -1,0 +1,159 @@
+//! What became of messages: `sent/<day>`, a line of JSON for each event.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Error, Spool};
+use crate::disk::tree::{self, Kind};
+use crate::disk::{Role, files};
+use crate::pki::NodeId;
+
+/// The folder of the files, in the spool.
+pub(super) const FOLDER: &str = "sent";
+
+/// The version of the lines.
+const VERSION: u32 = 1;
+
+/// The longest file of a day that is read, in octets.
+const MAX_DAY_LEN: usize = 1 << 30;
+
+/// What happened to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// It was put into the queue of a next hop, or of a node here.
+    Queued,
+    /// It was packed into cargo.
+    Packed,
+    /// The next gateway has stored it, or whoever it was handed to.
+    Acknowledged,
+    /// Its life ended before.
+    Expired,
+    /// It was set aside.
+    Failed,
+}
+
+impl Event {
+    const ALL: [Self; 5] = [
+        Self::Queued,
+        Self::Packed,
+        Self::Acknowledged,
+        Self::Expired,
+        Self::Failed,
+    ];
+
+    /// The word in a line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Packed => "packed",
+            Self::Acknowledged => "acknowledged",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
+    }
+}
+
+/// A line: what happened to which message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub event: Event,
+    /// Whom the message is for.
+    pub recipient: NodeId,
+    /// Who sent it.
+    pub sender: NodeId,
+    /// Its message id.
+    pub id: String,
+    /// Where it went, or why it went nowhere.
+    pub to: Option<String>,
+}
+
+impl Line {
+    fn to_json(&self) -> Value {
+        json!({
+            "v": VERSION,
+            "time": self.time.to_string(),
+            "event": self.event.word(),
+            "recipient": self.recipient.to_string(),
+            "sender": self.sender.to_string(),
+            "id": self.id,
+            "to": self.to,
+        })
+    }
+
+    /// Reads a line; `None` for one that no program here wrote.
+    fn parse(line: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(line).ok()?;
+        let text = |key: &str| value.get(key).and_then(Value::as_str);
+        let event = text("event")?;
+        Some(Self {
+            time: text("time")?.parse().ok()?,
+            event: Event::ALL.into_iter().find(|known| known.word() == event)?,
+            recipient: text("recipient")?.parse().ok()?,
+            sender: text("sender")?.parse().ok()?,
+            id: text("id")?.to_owned(),
+            to: text("to").map(str::to_owned),
+        })
+    }
+}
+
+impl Spool {
+    /// Notes what happened, on the day of the first line; it is on disk when this returns. The caller holds
+    /// the lock of the queues.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn note(&self, lines: &[Line]) -> Result<(), Error> {
+        let Some(first) = lines.first() else {
+            return Ok(());
+        };
+        let dir = self.root().join(FOLDER);
+        files::create_dir_all_private(&dir, Role::Spool)?;
+        let day = dir.join(
+            jiff::tz::Offset::UTC
+                .to_datetime(first.time)
+                .date()
+                .to_string(),
+        );
+        let text: Vec<String> = lines
+            .iter()
+            .map(|line| line.to_json().to_string())
+            .collect();
+        files::append_line(&day, Role::Spool, text.join("\n").as_bytes())?;
+        Ok(())
+    }
+
+    /// What was noted of messages with this id, the oldest first.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn noted(&self, id: &str) -> Result<Vec<Line>, Error> {
+        let mut lines = Vec::new();
+        let quoted = Value::from(id).to_string();
+        for day in tree::entries(&self.root().join(FOLDER), Role::Spool)?.entries {
+            if day.kind != Kind::File {
+                continue;
+            }
+            let octets = files::read(&day.path, Role::Spool, MAX_DAY_LEN)?;
+            let text = String::from_utf8_lossy(&octets);
+            let of_message = text.lines().filter(|line| line.contains(&quoted));
+            lines.extend(
+                of_message
+                    .filter_map(Line::parse)
+                    .filter(|line| line.id == id),
+            );
+        }
+        Ok(lines)
+    }
+}

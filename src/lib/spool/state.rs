@@ -1,0 +1,110 @@
+//! What became of a message, by where it waits and what was noted of it.
+
+use jiff::Timestamp;
+
+use super::sent::{Event, Line};
+use super::{Error, Place, Spool};
+use crate::pki::NodeId;
+
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It waits to be routed.
+    In,
+    /// It waits for a next hop, or is with a courier.
+    Out,
+    /// It waits to be delivered here.
+    Home,
+    /// The next gateway has it, or whoever it was handed to.
+    Acknowledged,
+    /// Its life ended before.
+    Expired,
+    /// It was set aside.
+    Failed,
+}
+
+impl State {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+            Self::Home => "home",
+            Self::Acknowledged => "acknowledged",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn of_place(place: Place, has_expired: bool) -> Self {
+        match place {
+            // What arrived in time is delivered at any age.
+            Place::Home(_) => Self::Home,
+            Place::Failed if !has_expired => Self::Failed,
+            _ if has_expired => Self::Expired,
+            Place::In => Self::In,
+            _ => Self::Out,
+        }
+    }
+
+    /// What a message has become that waits nowhere any more: what did not fail was handed on.
+    fn of_last(event: Option<Event>) -> Self {
+        match event {
+            Some(Event::Expired) => Self::Expired,
+            Some(Event::Failed) => Self::Failed,
+            Some(Event::Queued | Event::Packed | Event::Acknowledged) | None => Self::Acknowledged,
+        }
+    }
+}
+
+/// What is known of one message.
+#[derive(Debug)]
+pub struct Story {
+    /// Whom it is for.
+    pub recipient: NodeId,
+    /// Who sent it.
+    pub sender: NodeId,
+    /// How far it has come.
+    pub state: State,
+    /// What happened to it, the oldest first.
+    pub lines: Vec<Line>,
+}
+
+impl Spool {
+    /// What is known of the messages with this id; senders may choose the same.
+    ///
+    /// # Errors
+    /// When a queue, or what was noted, cannot be read.
+    pub fn stories(&self, id: &str, now: Timestamp) -> Result<Vec<Story>, Error> {
+        let mut stories: Vec<Story> = Vec::new();
+        for (queue, message) in self.find(id)? {
+            let identity = &message.name.identity;
+            stories.push(Story {
+                recipient: identity.recipient,
+                sender: identity.sender,
+                state: State::of_place(queue.place(), message.name.has_expired(now)),
+                lines: Vec::new(),
+            });
+        }
+        let waiting = stories.len();
+        for line in self.noted(id)? {
+            let is_of = |story: &&mut Story| {
+                (story.recipient, story.sender) == (line.recipient, line.sender)
+            };
+            match stories.iter_mut().find(is_of) {
+                Some(story) => story.lines.push(line),
+                None => stories.push(Story {
+                    recipient: line.recipient,
+                    sender: line.sender,
+                    state: State::Acknowledged,
+                    lines: vec![line],
+                }),
+            }
+        }
+        for story in &mut stories[waiting..] {
+            story.state = State::of_last(story.lines.last().map(|line| line.event));
+        }
+        Ok(stories)
+    }
+}

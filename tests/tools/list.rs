@@ -1,0 +1,138 @@
+//! relay-list: what waits, in which form, and what became of a message.
+
+use crate::testenv::{Env, id, keys_in};
+
+fn put(env: &Env, message_id: &str) {
+    let parcel = env.parcel_with("bob", "alice", b"x", &["--id", message_id, "--ttl", "10d"]);
+    env.relay("put").args(["-N", "gateway"]).stdin(parcel).ok();
+}
+
+fn list<'a>(env: &'a Env, args: &[&str]) -> crate::testenv::Call<'a> {
+    env.relay("list").args(["-N", "gateway"]).args(args)
+}
+
+#[test]
+fn names_tell_what_waits() {
+    let env = Env::with_gateways();
+    list(&env, &[]).ok().quiet().stdout("");
+    put(&env, "first");
+    let name = env.names("gateway/spool/in").remove(0);
+    let row = [
+        "in",
+        "parcel",
+        &id("alice"),
+        &id("bob"),
+        "2026-03-11T11:55:00Z",
+        "5",
+        &name,
+    ];
+    let line = row.join("\t");
+    list(&env, &["in"]).ok().stdout(format!("{line}\n"));
+    list(&env, &[]).ok().stdout(format!("{line}\n"));
+    list(&env, &["out"]).ok().stdout("");
+    let path = format!("gateway/spool/in/{name}");
+    list(&env, &["-0"]).ok().stdout(format!("{path}\0"));
+    let size = env.read(&path).len();
+    list(&env, &["--long"])
+        .ok()
+        .stdout(format!("{line}\tfirst\t2026-03-01T11:55:00Z\t{size}\n"));
+    let ran = list(&env, &["--long", "--json"]).ok();
+    let facts = &ran.json()[0];
+    let keys = [
+        "v",
+        "queue",
+        "path",
+        "name",
+        "kind",
+        "recipient",
+        "sender",
+        "expiry",
+        "priority",
+        "unverified",
+    ];
+    assert_eq!(keys_in(facts), keys);
+    assert_eq!(facts["unverified"]["id"], "first");
+}
+
+#[test]
+fn queues_are_found_by_the_names_of_peers() {
+    let env = Env::with_gateways();
+    put(&env, "first");
+    env.relay("route").args(["-N", "gateway"]).ok();
+    env.relay("peers").args(["-N", "gateway"]).ok();
+    for queue in ["out", "home"] {
+        let own = list(&env, &[queue]).ok();
+        let place = own.text().split('\t').next().unwrap_or_default().to_owned();
+        if !place.is_empty() {
+            list(&env, &[&place[..queue.len() + 14]])
+                .ok()
+                .stdout(own.stdout);
+        }
+    }
+    list(&env, &["nowhere"]).fails(64, "nowhere is no queue");
+    list(&env, &["tmp/x"]).fails(64, "tmp/x is no queue");
+    list(&env, &["out/nobody"]).fails(67, "no peer is known as nobody");
+}
+
+#[test]
+fn what_no_program_put_there_is_reported_and_left() {
+    let env = Env::with_gateways();
+    put(&env, "first");
+    env.write("gateway/spool/in/README", "x");
+    env.link("/etc/passwd", "gateway/spool/in/link.parcel");
+    env.mkdir("gateway/spool/in/dir");
+    let ran = list(&env, &["in"]).ok().changes(&[]);
+    assert_eq!(ran.text().lines().count(), 1);
+    assert_eq!(ran.diagnostics().len(), 3, "{}", ran.stderr);
+    // A name is no evidence, and what it promises may be missing.
+    let name = env
+        .names("gateway/spool/in")
+        .into_iter()
+        .find(|name| name.starts_with('0'));
+    env.write(format!("gateway/spool/in/{}", name.unwrap()), "junk");
+    let ran = list(&env, &["in", "--long"]).ok();
+    assert!(ran.text().ends_with("\t-\t-\t4\n"), "{}", ran.text());
+}
+
+#[test]
+fn the_state_of_a_message_is_told_at_each_stage() {
+    let env = Env::with_gateways();
+    list(&env, &["--id", "first"]).fails(67, "no message is known as first");
+    put(&env, "first");
+    let told = |env: &Env, now: &str| {
+        let ran = list(env, &["--id", "first"]).at(now).run();
+        let word = ran.text().split('\t').next().unwrap().to_owned();
+        (word, ran.status)
+    };
+    let now = "2026-03-01T12:00:00Z";
+    assert_eq!(told(&env, now), ("in".to_owned(), 75));
+    env.write("gateway/routes", "* peer:hub\n");
+    env.relay("route").args(["-N", "gateway"]).ok();
+    assert_eq!(told(&env, now), ("out".to_owned(), 75));
+    let ran = list(&env, &["--id", "first", "--json"]).run();
+    let story = &ran.json()[0];
+    assert_eq!(
+        keys_in(story),
+        ["v", "id", "recipient", "sender", "state", "events"]
+    );
+    assert_eq!(story["events"][0]["event"], "queued");
+    assert_eq!(story["events"][0]["to"], format!("peer:{}", id("hub")));
+    assert_eq!(
+        told(&env, "2026-03-20T12:00:00Z"),
+        ("expired".to_owned(), 80)
+    );
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let env = Env::with_gateways();
+    for args in [
+        &["--id", "x", "in"][..],
+        &["--id", "x", "--long"],
+        &["-0", "--json"],
+        &["-0", "--long"],
+        &["in", "out"],
+    ] {
+        list(&env, args).fails(64, "");
+    }
+}

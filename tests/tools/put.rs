@@ -1,0 +1,198 @@
+//! relay-put: what is stored, under which name, and what is refused before anything is written.
+
+use relaynet::ramf::Kind;
+
+use crate::testenv::{Env, forged, id, keys_in, self_issued, sha256};
+
+/// Where the parcels of the gateway wait.
+const IN: &str = "gateway/spool/in";
+
+fn line(from: &str, to: &str, message_id: &str) -> String {
+    format!("{}\t{}\t{message_id}\n", id(to), id(from))
+}
+
+#[test]
+fn a_parcel_is_stored_as_it_came_and_a_line_says_so() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel_with("bob", "alice", b"x", &["--id", "first", "--ttl", "10d"]);
+    let put = || {
+        env.relay("put")
+            .args(["-N", "gateway"])
+            .stdin(parcel.clone())
+    };
+    put().ok().quiet().stdout(line("bob", "alice", "first"));
+    let name = format!(
+        "{}.{}.{}.20260311T115500Z.parcel",
+        id("alice"),
+        id("bob"),
+        sha256(b"first")
+    );
+    assert_eq!(env.names(IN), [name.as_str()]);
+    assert_eq!(env.read(format!("{IN}/{name}")), parcel);
+    assert_eq!(env.mode(format!("{IN}/{name}")), 0o600);
+    assert_eq!(env.mode("gateway/spool"), 0o700);
+    assert!(env.names("gateway/spool/tmp").is_empty());
+    // Twice is once.
+    put()
+        .ok()
+        .quiet()
+        .stdout(line("bob", "alice", "first"))
+        .changes(&[]);
+}
+
+#[test]
+fn urgency_is_part_of_the_name() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel("bob", "alice", b"x");
+    env.relay("put")
+        .args(["-N", "gateway", "--priority", "9"])
+        .stdin(parcel.clone())
+        .ok();
+    assert!(env.names(IN)[0].ends_with("Z.p9.parcel"));
+    for wrong in ["10", "-1", "x", ""] {
+        env.relay("put")
+            .args(["-N", "gateway", &format!("--priority={wrong}")])
+            .stdin(parcel.clone())
+            .fails(64, "");
+    }
+}
+
+#[test]
+fn facts_come_as_json() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel_with("bob", "alice", b"x", &["--id", "first"]);
+    let ran = env
+        .relay("put")
+        .args(["-N", "gateway", "--json"])
+        .stdin(parcel.clone())
+        .ok();
+    let facts = &ran.json()[0];
+    let keys = [
+        "v",
+        "path",
+        "kind",
+        "recipient",
+        "sender",
+        "id",
+        "expiry",
+        "priority",
+        "size",
+    ];
+    assert_eq!(keys_in(facts), keys);
+    assert_eq!(facts["recipient"], id("alice"));
+    assert_eq!(facts["size"], parcel.len());
+    assert_eq!(env.read(facts["path"].as_str().unwrap()), parcel);
+}
+
+#[test]
+fn the_bad_ones_are_reported_and_the_rest_is_stored() {
+    let env = Env::with_gateways();
+    env.mkdir("queue");
+    for at in 0..300 {
+        let content = format!("{at}");
+        env.write(
+            format!("queue/{at}"),
+            env.parcel("bob", "alice", content.as_bytes()),
+        );
+    }
+    let mut torn = env.parcel("bob", "alice", b"x");
+    torn.truncate(1000);
+    env.write("queue/torn", &torn);
+    env.write("queue/junk", "junk");
+    let ran = env.relay("put").args(["-N", "gateway", "queue"]).run();
+    assert_eq!(ran.status, 65, "{}", ran.stderr);
+    assert_eq!(ran.diagnostics().len(), 2, "{}", ran.stderr);
+    assert_eq!(ran.text().lines().count(), 300);
+    assert_eq!(env.names(IN).len(), 300);
+}
+
+#[test]
+fn what_is_no_parcel_is_refused() {
+    let env = Env::with_gateways();
+    env.relay("put")
+        .args(["-N", "gateway", "--allow-empty"])
+        .stdin("")
+        .ok();
+    let parcel = env.parcel("bob", "alice", b"x");
+    let pca = env.relay("ack").stdin(parcel.clone()).ok().stdout;
+    let cargo = env.cargo("mallory", "hub", parcel.clone());
+    let put = |octets: Vec<u8>| env.relay("put").args(["-N", "gateway"]).stdin(octets);
+    put(pca).fails(77, "-: a pca counts only in the cargo of the gateway");
+    put(cargo).fails(65, "-: ");
+    put(b"junk".to_vec()).fails(65, "-: ");
+    put(Vec::new()).fails(66, "-: empty");
+}
+
+#[test]
+fn what_is_not_genuine_valid_or_authorized_is_refused() {
+    let env = Env::with_gateways();
+    env.relay("put")
+        .args(["-N", "gateway", "--allow-empty"])
+        .stdin("")
+        .ok();
+    let parcel = env.parcel_with("bob", "alice", b"x", &["--ttl", "2d"]);
+    let put = |octets: Vec<u8>| env.relay("put").args(["-N", "gateway"]).stdin(octets);
+    let mut tampered = parcel.clone();
+    let last = tampered.len() - 1;
+    tampered[last] ^= 1;
+    put(tampered).fails(65, "-: bad signature");
+    let stranger = forged(&parcel, "mallory", |forgery| {
+        forgery.certificates = vec![self_issued("mallory")];
+    });
+    put(stranger).fails(77, "-: ");
+    put(parcel.clone())
+        .at("2026-03-09T12:00:00Z")
+        .fails(80, "-: ");
+    put(parcel).at("2026-03-01T09:00:00Z").fails(81, "-: ");
+}
+
+#[test]
+fn quota_and_reserve_hold_before_anything_is_written() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel("bob", "alice", b"x");
+    let other = env.parcel("bob", "alice", b"y");
+    let config = env.text("gateway/config");
+    let put = |octets: &[u8]| env.relay("put").args(["-N", "gateway"]).stdin(octets);
+    env.write(
+        "gateway/config",
+        format!("{config}quota = {}\n", parcel.len()),
+    );
+    put(&parcel).ok();
+    put(&other).fails(75, "-: over the quota of ");
+    env.write(
+        "gateway/config",
+        format!("{config}reserve = {}\n", u64::MAX),
+    );
+    put(&other).fails(75, "-: the disk has ");
+    env.write("gateway/config", config);
+    put(&other).ok();
+}
+
+#[test]
+fn a_local_endpoint_uses_its_gateways_spool() {
+    let env = Env::with_gateways();
+    env.relay("keygen")
+        .args(["-N", "gateway", "--endpoint", "local"])
+        .ok();
+    let parcel = env.parcel("bob", "alice", b"x");
+    env.relay("put")
+        .args(["-N", "gateway/endpoints/local"])
+        .stdin(parcel)
+        .ok();
+    assert_eq!(env.names(IN).len(), 1);
+    assert!(!env.path("gateway/endpoints/local/spool").exists());
+}
+
+#[test]
+fn a_kind_that_only_looks_like_a_parcel_is_refused() {
+    let env = Env::with_gateways();
+    env.relay("put")
+        .args(["-N", "gateway", "--allow-empty"])
+        .stdin("")
+        .ok();
+    let disguised = forged(&env.parcel("bob", "alice", b"x"), "bob", |forgery| {
+        forgery.kind = Kind::Cca;
+    });
+    let put = env.relay("put").args(["-N", "gateway"]);
+    put.stdin(disguised).fails(65, "-: ");
+}

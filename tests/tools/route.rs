@@ -1,0 +1,410 @@
+//! relay-route: where messages go, what is set aside, and what control messages do.
+
+use relaynet::message::Pca;
+use relaynet::pki::NodeId;
+use relaynet::ramf::Kind;
+use relaynet::spool::Name;
+use relaynet::spool::name::Identity;
+
+use crate::testenv::{Call, Env, forged, id, keys_in, self_issued, sha256};
+
+fn node(name: &str) -> NodeId {
+    id(name).parse().unwrap()
+}
+
+fn put(env: &Env, at: &str, parcel: Vec<u8>) {
+    env.relay("put").args(["-N", at]).stdin(parcel).ok();
+}
+
+fn route<'a>(env: &'a Env, at: &str) -> Call<'a> {
+    env.relay("route").args(["-N", at])
+}
+
+/// The messages in a queue of a node's spool.
+fn queue(env: &Env, at: &str, queue: &str) -> Vec<String> {
+    let dir = format!("{at}/spool/{queue}");
+    if env.path(&dir).exists() {
+        env.names(&dir)
+    } else {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_parcel_goes_to_the_gateway_in_its_path() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel("bob", "alice", b"x");
+    put(&env, "hub", parcel.clone());
+    route(&env, "hub").ok().quiet().stdout("");
+    let out = format!("out/{}", id("gateway"));
+    let names = queue(&env, "hub", &out);
+    assert_eq!(names.len(), 1);
+    assert_eq!(env.read(format!("hub/spool/{out}/{}", names[0])), parcel);
+    assert!(queue(&env, "hub", "in").is_empty());
+    let noted = env.text("hub/spool/sent/2026-03-01");
+    assert_eq!(noted.lines().count(), 1, "{noted}");
+    route(&env, "hub").ok().quiet().changes(&[]);
+}
+
+#[test]
+fn what_has_no_other_way_goes_to_the_only_registrar() {
+    let env = Env::with_gateways();
+    put(&env, "gateway", env.parcel("alice", "bob", b"x"));
+    route(&env, "gateway").ok().quiet();
+    assert_eq!(
+        queue(&env, "gateway", &format!("out/{}", id("hub"))).len(),
+        1
+    );
+}
+
+#[test]
+fn what_is_for_a_node_here_goes_home_if_it_shows_that_it_may() {
+    let env = Env::with_gateways();
+    env.relay("keygen")
+        .args([
+            "-N",
+            "gateway",
+            "--endpoint",
+            "local",
+            "--set",
+            "clock=test",
+        ])
+        .ok();
+    let key = env.relay("export").args(["-N", "bob"]).ok().stdout;
+    let conn = env
+        .relay("authorize")
+        .args(["-q", "-N", "gateway/endpoints/local"])
+        .stdin(key)
+        .ok()
+        .stdout;
+    env.relay("import")
+        .args(["-q", "-N", "bob", "--name", "local"])
+        .stdin(conn)
+        .ok();
+    let parcel = env.parcel_with("bob", "local", b"x", &["--id", "first"]);
+    put(&env, "gateway", parcel);
+    env.write("gateway/routes", "* peer:hub\n"); // which changes nothing
+    let ran = route(&env, "gateway").arg("-n").ok();
+    let fields: Vec<&str> = ran.text().trim_end().split('\t').collect();
+    assert_eq!(fields[1], "move");
+    let local = fields[2].strip_prefix("home:").unwrap().to_owned();
+    route(&env, "gateway").ok().quiet();
+    let home = queue(&env, "gateway", &format!("home/{local}"));
+    assert_eq!(home.len(), 1);
+    env.relay("open")
+        .args(["-N", "gateway/endpoints/local"])
+        .arg(format!("gateway/spool/home/{local}/{}", home[0]))
+        .ok()
+        .stdout("x");
+}
+
+#[test]
+fn the_first_line_for_a_message_decides() {
+    let env = Env::with_gateways();
+    env.mkdir("drop");
+    let parcel = env.parcel("alice", "bob", b"x");
+    let bob = id("bob");
+    for (routes, expected) in [
+        ("* peer:hub", format!("peer:{}", id("hub"))),
+        (&format!("{bob} dir:/DROP\n* peer:hub"), "dir:".to_owned()),
+        (
+            &format!("{} dir:/DROP\n* peer:hub", id("carol")),
+            format!("peer:{}", id("hub")),
+        ),
+        (
+            "@nowhere.example.org dir:/DROP\n* peer:hub",
+            format!("peer:{}", id("hub")),
+        ),
+        (
+            "# nothing\n\n  *   dir:/DROP   priority=9",
+            "dir:".to_owned(),
+        ),
+    ] {
+        let drop = env.path("drop").display().to_string();
+        env.write("gateway/routes", routes.replace("/DROP", &drop));
+        if queue(&env, "gateway", "in").is_empty() {
+            put(&env, "gateway", parcel.clone());
+        }
+        let ran = route(&env, "gateway").arg("-n").ok().changes(&[]);
+        assert!(
+            ran.text().contains(&format!("\tmove\t{expected}")),
+            "{routes}: {}",
+            ran.text()
+        );
+    }
+    route(&env, "gateway").ok().quiet();
+    let dropped = env.names("drop");
+    assert_eq!(dropped.len(), 1);
+    assert_eq!(env.read(format!("drop/{}", dropped[0])), parcel);
+    assert!(queue(&env, "gateway", "in").is_empty());
+}
+
+#[test]
+fn the_table_gives_urgency_unless_the_sender_did() {
+    let env = Env::with_gateways();
+    env.write("gateway/routes", "* peer:hub priority=7\n");
+    put(&env, "gateway", env.parcel("alice", "bob", b"x"));
+    env.relay("put")
+        .args(["-N", "gateway", "--priority", "2"])
+        .stdin(env.parcel("alice", "bob", b"y"))
+        .ok();
+    route(&env, "gateway").ok();
+    let names = queue(&env, "gateway", &format!("out/{}", id("hub")));
+    for end in [".p7.parcel", ".p2.parcel"] {
+        assert!(
+            names.iter().any(|name| name.ends_with(end)),
+            "{end}: {names:?}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_table_stops_everything() {
+    let env = Env::with_gateways();
+    put(&env, "gateway", env.parcel("alice", "bob", b"x"));
+    env.relay("route").args(["-N", "gateway", "-n"]).ok();
+    for (routes, problem) in [
+        ("*", "PATTERN and TARGET are needed"),
+        ("* hub", "hub: neither"),
+        ("* peer:nobody", "no peer is known"),
+        ("nobody peer:hub", "no peer is known"),
+        ("* dir:relative", "relative: not a path"),
+        ("* peer:hub priority=10", "priority: "),
+        ("* peer:hub color=red", "color=red: no such option"),
+        ("@ peer:hub", "@: neither"),
+        ("@a*b peer:hub", "@a*b: neither"),
+    ] {
+        env.write("gateway/routes", format!("# a table\n{routes}\n"));
+        let prefix = format!("gateway/routes: line 2: {problem}");
+        route(&env, "gateway").fails(78, &prefix);
+    }
+}
+
+#[test]
+fn what_has_no_way_is_set_aside_and_may_be_tried_again() {
+    let env = Env::with_peering();
+    let parcel = env.parcel_with("bob", "alice", b"x", &["--id", "first"]);
+    env.write("mallory/routes", "@elsewhere.example.org peer:gateway\n");
+    let stray = forged(&parcel, "bob", |forgery| {
+        forgery.fields.recipient = node("carol");
+        forgery.fields.address = Some("nowhere.example.org".parse().unwrap());
+        forgery.certificates = vec![self_issued("bob")];
+    });
+    put(&env, "mallory", stray.clone());
+    let ran = route(&env, "mallory").run();
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    ran.says_somewhere("set aside: no route to ");
+    let failed = queue(&env, "mallory", "failed");
+    assert_eq!(failed.len(), 2);
+    let why: serde_json::Value =
+        serde_json::from_str(&env.text(format!("mallory/spool/failed/{}.why", failed[0]))).unwrap();
+    assert_eq!(
+        keys_in(&why),
+        ["v", "time", "recipient", "sender", "id", "error"]
+    );
+    assert_eq!(why["recipient"], id("carol"));
+    let listed = env.relay("list").args(["-N", "mallory", "failed"]).ok();
+    assert!(listed.text().contains(&failed[0]));
+    // Once there is a way, it goes.
+    env.write("mallory/routes", "* peer:gateway\n");
+    let ran = route(&env, "mallory").args(["--retry", "nothing"]).run();
+    assert_eq!(ran.status, 67, "{}", ran.stderr);
+    route(&env, "mallory")
+        .args(["--retry", &failed[0]])
+        .ok()
+        .quiet();
+    assert!(queue(&env, "mallory", "failed").is_empty());
+    assert_eq!(
+        queue(&env, "mallory", &format!("out/{}", id("gateway"))).len(),
+        1
+    );
+}
+
+#[test]
+fn nothing_goes_back_to_where_it_came_from() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel("alice", "bob", b"x");
+    put(&env, "gateway", parcel);
+    let name = queue(&env, "gateway", "in").remove(0);
+    let mut brought: Name = name.parse().unwrap();
+    brought.from = Some(node("hub").into());
+    std::fs::rename(
+        env.path(format!("gateway/spool/in/{name}")),
+        env.path(format!("gateway/spool/in/{brought}")),
+    )
+    .unwrap();
+    for routes in ["", "* peer:hub"] {
+        env.write("gateway/routes", routes);
+        let ran = route(&env, "gateway").arg("-n").ok();
+        assert!(
+            ran.text().contains("\tfail\tthe route to "),
+            "{}",
+            ran.text()
+        );
+    }
+}
+
+#[test]
+fn what_has_expired_is_set_aside_and_what_is_early_waits() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel_with("alice", "bob", b"x", &["--ttl", "2d", "--id", "first"]);
+    put(&env, "gateway", parcel);
+    let ran = route(&env, "gateway").at("2026-03-01T08:00:00Z").run();
+    assert_eq!(ran.status, 81, "{}", ran.stderr);
+    assert_eq!(queue(&env, "gateway", "in").len(), 1);
+    let ran = route(&env, "gateway").at("2026-03-09T12:00:00Z").run();
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(queue(&env, "gateway", "failed").len(), 2);
+    let ran = env
+        .relay("list")
+        .args(["-N", "gateway", "--id", "first"])
+        .at("2026-03-09T12:00:00Z")
+        .run();
+    assert_eq!(
+        (ran.status, ran.text().starts_with("expired\t")),
+        (80, true)
+    );
+}
+
+#[test]
+fn junk_is_reported_and_left_where_it_is() {
+    let env = Env::with_gateways();
+    put(&env, "gateway", env.parcel("alice", "bob", b"good"));
+    put(&env, "gateway", env.parcel("alice", "bob", b"bad"));
+    let name = queue(&env, "gateway", "in").remove(0);
+    let mut octets = env.read(format!("gateway/spool/in/{name}"));
+    let last = octets.len() - 1;
+    octets[last] ^= 1;
+    env.write(format!("gateway/spool/in/{name}"), octets);
+    env.write("gateway/spool/in/junk", "junk");
+    let ran = route(&env, "gateway").run();
+    assert_eq!(ran.status, 65, "{}", ran.stderr);
+    assert_eq!(ran.diagnostics().len(), 2, "{}", ran.stderr);
+    assert_eq!(queue(&env, "gateway", "in").len(), 2);
+    assert_eq!(
+        queue(&env, "gateway", &format!("out/{}", id("hub"))).len(),
+        1
+    );
+}
+
+#[test]
+fn a_file_is_called_what_its_message_is() {
+    let env = Env::with_gateways();
+    put(&env, "gateway", env.parcel("alice", "bob", b"x"));
+    let name = queue(&env, "gateway", "in").remove(0);
+    let lie = name.replace(&id("bob"), &id("carol"));
+    std::fs::rename(
+        env.path(format!("gateway/spool/in/{name}")),
+        env.path(format!("gateway/spool/in/{lie}")),
+    )
+    .unwrap();
+    route(&env, "gateway").ok().quiet();
+    assert_eq!(
+        queue(&env, "gateway", &format!("out/{}", id("hub"))),
+        [name]
+    );
+}
+
+/// Puts an acknowledgement where the cargo of a gateway would have brought it.
+fn brought(env: &Env, by: &str, pca: &Pca) {
+    let name = Name {
+        identity: Identity {
+            recipient: pca.recipient,
+            sender: pca.sender,
+            id: relaynet::crypto::hash::sha256(pca.parcel_id.as_bytes()),
+            kind: Kind::Pca,
+        },
+        expiry: "2026-04-01T00:00:00Z".parse().unwrap(),
+        priority: None,
+        from: None,
+    };
+    let dir = format!("gateway/spool/control/{}", id(by));
+    std::fs::create_dir_all(env.path(&dir)).unwrap();
+    env.write(format!("{dir}/{name}"), pca.to_octets());
+}
+
+#[test]
+fn an_acknowledgement_removes_one_parcel_from_one_queue() {
+    let env = Env::with_gateways();
+    for message_id in ["first", "second"] {
+        let parcel = env.parcel_with("alice", "bob", b"x", &["--id", message_id]);
+        put(&env, "gateway", parcel);
+    }
+    route(&env, "gateway").ok();
+    let out = format!("out/{}", id("hub"));
+    let pca = |sender: &str, recipient: &str, parcel_id: &str| Pca {
+        sender: node(sender),
+        recipient: node(recipient),
+        parcel_id: parcel_id.to_owned(),
+    };
+    // From another gateway, of somebody else, or of another id: nothing goes.
+    brought(&env, "mallory", &pca("alice", "bob", "first"));
+    brought(&env, "hub", &pca("carol", "bob", "first"));
+    brought(&env, "hub", &pca("alice", "carol", "first"));
+    brought(&env, "hub", &pca("alice", "bob", "third"));
+    route(&env, "gateway").ok().quiet();
+    assert_eq!(queue(&env, "gateway", &out).len(), 2);
+    for by in ["hub", "mallory"] {
+        assert!(queue(&env, "gateway", &format!("control/{}", id(by))).is_empty());
+    }
+    brought(&env, "hub", &pca("alice", "bob", "first"));
+    route(&env, "gateway").ok().quiet();
+    let left = queue(&env, "gateway", &out);
+    assert_eq!(left.len(), 1);
+    assert!(left[0].contains(&sha256(b"second")));
+    let ran = env
+        .relay("list")
+        .args(["-N", "gateway", "--id", "first"])
+        .ok();
+    assert!(ran.text().starts_with("acknowledged\t"), "{}", ran.text());
+}
+
+#[test]
+fn an_acknowledgement_that_lies_about_its_name_does_nothing() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel_with("alice", "bob", b"x", &["--id", "first"]);
+    put(&env, "gateway", parcel);
+    route(&env, "gateway").ok();
+    let pca = Pca {
+        sender: node("alice"),
+        recipient: node("bob"),
+        parcel_id: "first".to_owned(),
+    };
+    brought(&env, "hub", &pca);
+    let dir = format!("gateway/spool/control/{}", id("hub"));
+    let name = env.names(&dir).remove(0);
+    let other = Pca {
+        parcel_id: "second".to_owned(),
+        ..pca
+    };
+    env.write(format!("{dir}/{name}"), other.to_octets());
+    let ran = route(&env, "gateway").run();
+    assert_eq!(ran.status, 67, "{}", ran.stderr);
+    assert_eq!(
+        queue(&env, "gateway", &format!("out/{}", id("hub"))).len(),
+        1
+    );
+    assert_eq!(env.names(&dir), [name]);
+}
+
+#[test]
+fn two_runs_do_not_get_into_each_others_way() {
+    let env = Env::with_gateways();
+    put(&env, "gateway", env.parcel("alice", "bob", b"x"));
+    let held = relaynet::disk::Lock::exclusive(&env.path("gateway/lock/queue")).unwrap();
+    let blocked = route(&env, "gateway").run();
+    assert_eq!(blocked.status, 75);
+    assert_eq!(blocked.hints(), ["--wait DURATION waits for it"]);
+    let quiet = route(&env, "gateway").arg("-q").run();
+    assert_eq!(
+        (quiet.status, quiet.stderr.contains("another run")),
+        (75, false)
+    );
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| route(&env, "gateway").args(["--wait", "60s"]).ok());
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        drop(held);
+        waiting.join().unwrap();
+    });
+    assert!(queue(&env, "gateway", "in").is_empty());
+}
