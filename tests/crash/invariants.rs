@@ -132,8 +132,6 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
             }
         }
         (["lock"], _) => (!octets.is_empty()).then(|| "a lock file with content".to_owned()),
-        ([], "routes") => None,
-        (["spool", "sent"], _) => None, // lines are appended, likewise
         (["spool", "failed"], _) if extension == "why" => {
             let line: Result<serde_json::Value, _> = serde_json::from_slice(octets);
             line.err().map(|error| error.to_string())
@@ -144,7 +142,8 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
                 found => Some(format!("not that message: {found:?}")),
             }
         }
-        (["seen"], _) => None, // records are appended; a torn one at the end does not count
+        // Records and lines are appended; a torn one at the end does not count.
+        (["seen"] | ["spool", "sent"], _) | ([], "routes") => None,
         _ => Some("nobody knows this file".to_owned()),
     }
 }
