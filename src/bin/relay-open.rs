@@ -12,9 +12,9 @@ use relaynet::cli::exit::Usage;
 use relaynet::cli::files::{self, Form, Output};
 use relaynet::cli::inputs::{Inputs, Message, Place};
 use relaynet::cli::report::Verbosity;
-use relaynet::cli::{self, name, report};
+use relaynet::cli::{self, report};
 use relaynet::describe;
-use relaynet::message::ServiceMessage;
+use relaynet::message::{ServiceMessage, file_name};
 use relaynet::receive::{self, Arrival, Terms};
 
 /// Verify parcels, decrypt them and write out their service messages
@@ -143,10 +143,10 @@ fn write(args: &Args, arrival: &Arrival<'_, ServiceMessage>) -> anyhow::Result<O
         args.output.write(&[content], Form::Content)?;
         return Ok(args.output.file().map(PathBuf::from));
     };
-    let (_, given) = name::split(arrival.content().media_type());
+    let (_, given) = file_name::split(arrival.content().media_type());
     if let Some(given) = given
         .filter(|_| args.keep_name)
-        .and_then(|given| name::safe(&given))
+        .and_then(|given| file_name::safe(&given))
     {
         return Ok(Some(files::write_numbered(dir, &given, content)?));
     }
@@ -166,7 +166,7 @@ fn facts(
     path: Option<&PathBuf>,
 ) -> serde_json::Value {
     let head = arrival.head();
-    let (media_type, given) = name::split(arrival.content().media_type());
+    let (media_type, given) = file_name::split(arrival.content().media_type());
     json!({
         "v": describe::VERSION,
         "input": place.input,

@@ -14,7 +14,8 @@ use relaynet::cli::clock::Now;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::report::Verbosity;
-use relaynet::cli::{self, inputs, name, report};
+use relaynet::cli::{self, inputs, report};
+use relaynet::message::file_name;
 use relaynet::node;
 use relaynet::node::config::parse_duration;
 use relaynet::node::peers::short_id;
@@ -176,9 +177,9 @@ fn media_type(args: &Args) -> anyhow::Result<String> {
     let Some(told) = told else {
         return Ok(args.media_type.clone());
     };
-    let safe =
-        name::safe(&told).ok_or_else(|| Usage(format!("{told:?} cannot be the name of a file")))?;
-    Ok(name::with_name(&args.media_type, &safe))
+    let safe = file_name::safe(&told)
+        .ok_or_else(|| Usage(format!("{told:?} cannot be the name of a file")))?;
+    Ok(file_name::with_name(&args.media_type, &safe))
 }
 
 /// An id that a message can have.

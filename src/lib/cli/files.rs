@@ -9,6 +9,7 @@ use super::exit::ForTerminal;
 use super::report;
 use crate::asn1::pem;
 use crate::disk::publish::{self, Existing, Manner};
+use crate::message::file_name::{self, is_harmful};
 
 /// `-o` and `-f`.
 #[derive(Debug, clap::Args)]
@@ -148,9 +149,8 @@ fn check_for_terminal(parts: &[&[u8]], form: Form) -> anyhow::Result<()> {
         Form::Content => {
             let text = String::from_utf8(parts.concat());
             let harmless = text.is_ok_and(|text| {
-                text.chars().all(|character| {
-                    matches!(character, '\n' | '\t') || !report::is_harmful(character)
-                })
+                text.chars()
+                    .all(|character| matches!(character, '\n' | '\t') || !is_harmful(character))
             });
             if harmless {
                 Ok(())
@@ -215,7 +215,7 @@ pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<
         let name = if count == 1 {
             name.to_owned()
         } else {
-            super::name::numbered(name, count)
+            file_name::numbered(name, count)
         };
         let path = dir.join(name);
         match publish::publish(

@@ -9,7 +9,6 @@ pub mod inputs;
 pub mod outcome;
 pub mod outputs;
 pub mod aside;
-pub mod name;
 pub mod table;
 
 use std::process::ExitCode;

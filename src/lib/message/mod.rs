@@ -1,6 +1,7 @@
 //! RS-000: what travels on the network, and what nodes tell each other to make it travel.
 
 pub mod service_message;
+pub mod file_name;
 pub mod parcel;
 pub mod message_set;
 pub mod cargo;

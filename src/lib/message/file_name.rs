@@ -121,6 +121,13 @@ fn decoded(value: &str) -> Option<String> {
     String::from_utf8(octets).ok()
 }
 
+/// Whether a character could change how a terminal or a log shows what is around it.
+#[must_use]
+pub fn is_harmful(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// The name of a file to write for a sender's name: its last component, without what could harm a
 /// terminal, hide the file or leave its directory; `None` when nothing is left.
 #[must_use]
@@ -128,7 +135,7 @@ pub fn safe(name: &str) -> Option<String> {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let visible: String = last
         .chars()
-        .filter(|character| !super::report::is_harmful(*character))
+        .filter(|character| !is_harmful(*character))
         .collect();
     let hides = |character: char| matches!(character, '.' | '-') || character.is_whitespace();
     let mut safe = visible.trim_start_matches(hides).trim_end().to_owned();
