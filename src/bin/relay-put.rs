@@ -18,6 +18,7 @@ use relaynet::disk::Role;
 use relaynet::disk::batch::{self, Batch, Staged};
 use relaynet::disk::publish::{Existing, Manner};
 use relaynet::message::Item;
+use relaynet::spool::room::Payer;
 use relaynet::spool::{self, Name, Place, Queue, Room, Spool};
 use relaynet::verify::{self, Judge};
 
@@ -59,8 +60,7 @@ fn put(args: &Args) -> anyhow::Result<()> {
     let queue = spool.make(Place::In)?;
     let counter = Counter {
         judge: Judge::of_node(owner, Vec::new(), window, now)?,
-        room: Room::new(spool.root(), owner.config())
-            .count(&queue, |name| name.identity.recipient)?,
+        room: Room::new(spool.root(), owner.config()).count(&spool)?,
         tmp: spool.tmp(),
         queue,
         priority: args.priority,
@@ -105,7 +105,8 @@ impl Counter {
             ..Name::of(&item, message.octets(), message.fields().expiry())
         };
         let octets = message.octets();
-        self.room.promise(name.identity.recipient, octets.len())?;
+        self.room
+            .promise(Payer::of(&name), name.identity.recipient, octets.len())?;
         let path = self.queue.path_of(&name);
         let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess).written_in(&self.tmp);
         let staged = batch::stage(&path, &[octets], &manner)?;

@@ -12,7 +12,7 @@ use relaynet::cli::inputs::Objects;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
-use relaynet::pki::{IdentityKey, Trust};
+use relaynet::pki::IdentityKey;
 use relaynet::verify::{self, Authorized, Judge, Private, Stance};
 
 /// Check messages and certificates as a courier or gateway must, without opening them
@@ -104,14 +104,8 @@ fn judge(args: &Args) -> anyhow::Result<Judge> {
             return Err(Usage("--recipient goes with --trust or a node".to_owned()).into());
         }
         return Ok(Judge {
-            trust: Trust::default(),
-            stance: Stance::Courier,
-            chain,
             recipient,
-            accepts_anybody: None,
-            private: Private::default(),
-            window: args.clock.window(now, None),
-            now,
+            ..Judge::courier(chain, args.clock.window(now, None), now)
         });
     };
     let window = args.clock.window(now, Some(node.config()));

@@ -195,14 +195,28 @@ impl Due<'_> {
         self.complete()
     }
 
-    fn complete(self) -> Result<(), Error> {
+    /// Stores what the message says of the session with its sender.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn advance(&self) -> Result<(), Error> {
         self.keyring.advance_session(
             &self.head.sender,
             &self.originator,
             &self.used_key,
             self.head.fields.date,
             self.now,
-        )?;
+        )
+    }
+
+    /// What to remember the message by, unless it is remembered.
+    #[must_use]
+    pub fn into_identity(self) -> Option<Identity> {
+        self.identity
+    }
+
+    fn complete(self) -> Result<(), Error> {
+        self.advance()?;
         match &self.identity {
             Some(identity) => self.keyring.remember(identity),
             None => Ok(()),

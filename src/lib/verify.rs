@@ -72,6 +72,21 @@ impl Private {
 }
 
 impl Judge {
+    /// What a courier holds against messages, who knows nobody.
+    #[must_use]
+    pub fn courier(chain: Vec<Certificate>, window: Window, now: Timestamp) -> Self {
+        Self {
+            trust: Trust::default(),
+            stance: Stance::Courier,
+            chain,
+            recipient: None,
+            accepts_anybody: None,
+            private: Private::default(),
+            window,
+            now,
+        }
+    }
+
     /// What a node holds against objects that pass it: it trusts its own key and those of its peers.
     ///
     /// # Errors

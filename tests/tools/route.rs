@@ -316,6 +316,7 @@ fn brought(env: &Env, by: &str, pca: &Pca) {
         },
         expiry: "2026-04-01T00:00:00Z".parse().unwrap(),
         priority: None,
+        copies: None,
         from: None,
     };
     let dir = format!("gateway/spool/control/{}", id(by));

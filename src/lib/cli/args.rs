@@ -21,7 +21,7 @@ use crate::pki::{IdentityKey, NodeId, PublicKey, Trust, Window, issuance};
 use crate::ramf::limits;
 use crate::session::{KeyId, PrivateSessionKey};
 use crate::spool::{self, Spool};
-use crate::verify::{Judge, Private, Stance};
+use crate::verify::Judge;
 
 /// The longest file with keys, certificates or parameters, in octets.
 pub const MAX_PARAMS_LEN: usize = 256 * 1024;
@@ -586,6 +586,26 @@ pub fn read_params(path: &Path) -> anyhow::Result<Params> {
     }
 }
 
+/// A number of octets such as `1000`, `500K`, `64M` or `2G`; the units are powers of 1024.
+///
+/// # Errors
+/// When it is not a number, and one of these units or none.
+pub fn size(text: &str) -> Result<u64, &'static str> {
+    const MALFORMED: &str = "not a size such as 1000, 500K, 64M or 2G";
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b'K') => (&text[..text.len() - 1], 10),
+        Some(b'M') => (&text[..text.len() - 1], 20),
+        Some(b'G') => (&text[..text.len() - 1], 30),
+        Some(b'T') => (&text[..text.len() - 1], 40),
+        _ => (text, 0),
+    };
+    if number.is_empty() || !number.bytes().all(|octet| octet.is_ascii_digit()) {
+        return Err(MALFORMED);
+    }
+    let number: u64 = number.parse().map_err(|_| "too large a size")?;
+    number.checked_mul(1 << unit).ok_or("too large a size")
+}
+
 /// Reads how long a certificate is to last: at most 180 days.
 ///
 /// # Errors
@@ -669,13 +689,7 @@ impl Node {
             Self::Directory(directory) => Judge::of_node(directory, Vec::new(), window, now),
             Self::Loose(loose) => Ok(Judge {
                 trust: loose.trust_anew(),
-                stance: Stance::Courier,
-                chain: loose.chain.clone(),
-                recipient: None,
-                accepts_anybody: None,
-                private: Private::default(),
-                window,
-                now,
+                ..Judge::courier(loose.chain.clone(), window, now)
             }),
         }
     }

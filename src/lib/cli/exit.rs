@@ -7,7 +7,7 @@ use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
 use crate::ramf::Kind;
-use crate::{asn1, cms, message, node, pki, ramf, route, session, spool};
+use crate::{asn1, cms, medium, message, node, pki, ramf, route, session, spool};
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ impl Status {
     pub const NO_INPUT: Self = Self(66);
     /// A peer, recipient, session key or message id is not known to this node.
     pub const NO_USER: Self = Self(67);
+    /// The next hop refused, or nothing leads there.
+    pub const UNAVAILABLE: Self = Self(69);
     /// A bug in these programs.
     pub const SOFTWARE: Self = Self(70);
     /// An output exists or cannot be created, or a key would be replaced.
@@ -124,6 +126,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
         return Some(of_route(error));
     }
     if let Some(error) = cause.downcast_ref() {
+        return Some(of_medium(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
         return Some(of_message(error));
     }
     if let Some(error) = cause.downcast_ref() {
@@ -169,6 +174,7 @@ fn of_disk(error: &disk::Error) -> Status {
         | (disk::Error::TooLarge { .. }, Role::Node) => Status::CONFIG,
         (disk::Error::TooLarge { .. }, _) => Status::DATA,
         _ if is_full => Status::IO,
+        (disk::Error::Differs { .. }, _) => Status::IO,
         (_, Role::Input | Role::Keys) => match error.doing() {
             Some(Doing::Read) if error.io_kind() != Some(ErrorKind::IsADirectory) => Status::IO,
             _ => Status::NO_INPUT,
@@ -247,6 +253,21 @@ fn of_route(error: &route::Error) -> Status {
         E::NoRoute(_) | E::Back(_) | E::NothingAcknowledged(_) => Status::NO_USER,
         E::NotShown => Status::NO_PERMISSION,
         E::Kind(_) => Status::DATA,
+        E::Message(error) => of_message(error),
+        E::Node(error) => of_node(error),
+        E::Spool(error) => of_spool(error),
+        E::Disk(error) => of_disk(error),
+    }
+}
+
+fn of_medium(error: &medium::Error) -> Status {
+    use medium::Error as E;
+    match error {
+        E::NotAMedium(_) | E::Version(_) => Status::NO_INPUT,
+        E::SameMedium(_) => Status::USAGE,
+        E::Damaged | E::OtherSender => Status::DATA,
+        E::Loop => Status::UNAVAILABLE,
+        E::Replaces => Status::SEEN,
         E::Message(error) => of_message(error),
         E::Node(error) => of_node(error),
         E::Spool(error) => of_spool(error),
@@ -351,6 +372,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<route::Error>() {
         return hint_for_route(error);
     }
+    if let Some(error) = cause.downcast_ref::<medium::Error>() {
+        return hint_for_medium(error);
+    }
     if cause.is::<Fatal>() {
         return Some("TMPDIR names another place for what has to wait".to_owned());
     }
@@ -441,6 +465,22 @@ fn hint_for_route(error: &route::Error) -> Option<String> {
         E::Message(error) => hint_for(error),
         E::Disk(error) => hint_for_disk(error),
         E::Table { .. } | E::NotShown | E::Kind(_) | E::NothingAcknowledged(_) => None,
+    }
+}
+
+fn hint_for_medium(error: &medium::Error) -> Option<String> {
+    use medium::Error as E;
+    match error {
+        E::NotAMedium(_) => {
+            Some("mount it; --init makes a new one, --if-present does without".to_owned())
+        }
+        E::Damaged => Some("it stays where it is; its sender will send another one".to_owned()),
+        E::Loop => Some("relay-route -n shows where messages go: relay-routes(5)".to_owned()),
+        E::Spool(error) => hint_for_spool(error),
+        E::Node(error) => hint_for(error),
+        E::Message(error) => hint_for(error),
+        E::Disk(error) => hint_for_disk(error),
+        E::Version(_) | E::SameMedium(_) | E::OtherSender | E::Replaces => None,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod inputs;
 pub mod outcome;
 pub mod outputs;
 pub mod aside;
+pub mod exchange;
 pub mod table;
 
 use std::process::ExitCode;

@@ -158,6 +158,66 @@ pub fn create_dir(path: &Path, role: Role, mode: u32) -> Result<bool> {
     Ok(true)
 }
 
+/// Creates one directory with the permission bits that the umask leaves, and syncs its parent: on a medium, whose
+/// file system may know no others.
+///
+/// Gives `false` for a directory that is already there; the directory itself is looked at, not what a link names.
+///
+/// # Errors
+///
+/// [`Error::NotRegular`] when something else has the name; [`Error::Io`] while [`Doing::Create`] or [`Doing::Sync`].
+pub fn create_dir_plain(path: &Path, role: Role) -> Result<bool> {
+    let is_there = || match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => Ok(true),
+        Ok(_) => Err(Error::NotRegular {
+            path: path.to_owned(),
+            role,
+        }),
+        Err(_) => Ok(false),
+    };
+    if is_there()? {
+        return Ok(false);
+    }
+    match fault::step(Op::Mkdir, &[path]).and_then(|()| fs::create_dir(path)) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_there()? => {
+            return Ok(false);
+        }
+        created => created.map_err(Error::io(path, role, Doing::Create))?,
+    }
+    sync_dir(parent(path), role)?;
+    Ok(true)
+}
+
+/// How many octets a regular file has; `None` when it is not there, or something else is.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Examine`].
+pub fn len(path: &Path, role: Role) -> Result<Option<u64>> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(found.is_file().then_some(found.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(path, role, Doing::Examine)(error)),
+    }
+}
+
+/// Whether a directory has this name, itself and not behind a link.
+///
+/// # Errors
+///
+/// [`Error::NotRegular`] when something else has it; [`Error::Io`] while [`Doing::Examine`].
+pub fn is_dir(path: &Path, role: Role) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => Ok(true),
+        Ok(_) => Err(Error::NotRegular {
+            path: path.to_owned(),
+            role,
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io(path, role, Doing::Examine)(error)),
+    }
+}
+
 /// Creates a directory and those above it that are missing, for their owner alone (0700).
 ///
 /// # Errors
@@ -307,8 +367,19 @@ pub fn sync_dir(dir: &Path, role: Role) -> Result<()> {
 /// [`Error::NotRegular`], or [`Error::Io`] while [`Doing::Open`], [`Doing::Create`], [`Doing::Truncate`],
 /// [`Doing::Write`] or [`Doing::Sync`].
 pub fn append_record<const N: usize>(path: &Path, role: Role, record: &[u8; N]) -> Result<()> {
+    append_records(path, role, std::slice::from_ref(record))
+}
+
+/// Appends many records as [`append_record`] does one, with one sync.
+///
+/// # Errors
+///
+/// As [`append_record`].
+pub fn append_records<const N: usize>(path: &Path, role: Role, records: &[[u8; N]]) -> Result<()> {
     const { assert!(N > 0) };
-    append(path, role, &[record], |_, len| Ok(len - len % N as u64))
+    append(path, role, &[records.as_flattened()], |_, len| {
+        Ok(len - len % N as u64)
+    })
 }
 
 /// Appends one line to a text file, created with mode 0600, and syncs it. `line` comes without its newline.

@@ -150,6 +150,14 @@ pub enum Error {
         /// Its permission bits.
         mode: u32,
     },
+    /// The disk does not give back what was written to it.
+    #[error("{}does not read back as it was written", before(*.role, .path))]
+    Differs {
+        /// The file.
+        path: PathBuf,
+        /// What it is to the program.
+        role: Role,
+    },
     /// The name is taken, and what bears it may not be replaced.
     #[error("{}already exists", before(*.role, .path))]
     Exists {
@@ -179,6 +187,7 @@ impl Error {
             | Self::TooLarge { path, .. }
             | Self::NotRegular { path, .. }
             | Self::Exposed { path, .. }
+            | Self::Differs { path, .. }
             | Self::Exists { path, .. } => path,
         }
     }
@@ -191,6 +200,7 @@ impl Error {
             | Self::TooLarge { role, .. }
             | Self::NotRegular { role, .. }
             | Self::Exposed { role, .. }
+            | Self::Differs { role, .. }
             | Self::Exists { role, .. } => *role,
         }
     }

@@ -173,6 +173,20 @@ pub fn publish(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Publ
     pending.finish()
 }
 
+/// Writes a file that holds `parts`, syncs it and reads it back from the disk, as far as the system lets go of
+/// what it remembers; [`Pending::place`] gives it its name.
+///
+/// # Errors
+///
+/// As [`publish`]; [`Error::Differs`] when something else was read; [`Error::Io`] while [`Doing::Read`].
+pub fn prepare(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Pending> {
+    let mut pending = Pending::create(path, manner)?;
+    pending.write(parts)?;
+    pending.sync()?;
+    pending.check(parts)?;
+    Ok(pending)
+}
+
 /// Publishes a secret key: mode 0600, by hard link, which fails if the name is taken.
 ///
 /// # Errors
@@ -436,6 +450,34 @@ impl Pending {
             .map_err(Error::io(&self.target, self.role, Doing::Sync))
     }
 
+    /// Holds what the disk has against what was written.
+    fn check(&mut self, parts: &[&[u8]]) -> Result<()> {
+        let failed = || Error::io(&self.target, self.role, Doing::Read);
+        // Otherwise the system would answer from memory; where it cannot forget, that is all there is to ask.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
+        self.file.rewind().map_err(failed())?;
+        let mut block = vec![0; usize::try_from(BLOCK).unwrap_or_default()];
+        for part in parts {
+            for expected in part.chunks(block.len()) {
+                let found = &mut block[..expected.len()];
+                match self.file.read_exact(found) {
+                    Ok(()) if found == expected => {}
+                    Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                        return Err(failed()(error));
+                    }
+                    _ => {
+                        return Err(Error::Differs {
+                            path: self.target.clone(),
+                            role: self.role,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until all that was written to the file's file system is on the disk.
     #[cfg(target_os = "linux")]
     pub(super) fn sync_file_system(&self) -> Result<()> {
@@ -448,7 +490,11 @@ impl Pending {
     }
 
     /// Gives the synced file its name, and syncs the directory.
-    pub(super) fn place(self) -> Result<Published> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Pending::finish`].
+    pub fn place(self) -> Result<Published> {
         let Self {
             mut file,
             temporary,

@@ -147,6 +147,13 @@ impl Config {
             .and_then(|value| parse_duration(value).ok())
     }
 
+    /// After how long a message goes again onto a medium that still has it, if it is set.
+    #[must_use]
+    pub fn resend_after(&self) -> Option<SignedDuration> {
+        self.get("resend-after")
+            .and_then(|value| parse_duration(value).ok())
+    }
+
     /// How many octets of a peer's messages may wait in a queue, if that is bounded.
     #[must_use]
     pub fn quota(&self) -> Option<u64> {

@@ -9,7 +9,7 @@ use super::directory::ensure_dir;
 use super::import::Options;
 use super::registrations::{self, Terms};
 use super::{Directory, Error, NodeType, certificates, peers};
-use crate::disk::{Role, files};
+use crate::disk::{Role, files, tree};
 use crate::pki::{Window, issuance};
 
 /// What an endpoint calls the gateway that it belongs to.
@@ -23,6 +23,22 @@ pub fn path_of(gateway: &Directory, name: &str) -> Result<PathBuf, Error> {
     gateway.check_is_gateway()?;
     peers::check_name(name)?;
     Ok(gateway.root().join("endpoints").join(name))
+}
+
+/// The gateway's local endpoints, with what they are called.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn all(gateway: &Directory) -> Result<Vec<(String, Directory)>, Error> {
+    let mut endpoints = Vec::new();
+    for entry in tree::entries(&gateway.root().join("endpoints"), Role::Node)?.entries {
+        if entry.kind == tree::Kind::Dir && files::exists(&entry.path.join("VERSION"), Role::Node)?
+        {
+            let name = entry.name.to_string_lossy().into_owned();
+            endpoints.push((name, Directory::open(&entry.path)?));
+        }
+    }
+    Ok(endpoints)
 }
 
 /// Makes a local endpoint and registers it with its gateway, which calls it `name`. Where a run was

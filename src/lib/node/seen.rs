@@ -4,7 +4,8 @@
 //! message expires, after which the memory of it is no longer needed; `seen/floor` has the newest
 //! expiry that was ever purged, below which nothing can be judged any more.
 
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -60,6 +61,35 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// That the message was passed on to a next hop, for the `nth` time, counted from 0, and is not held any more.
+    #[must_use]
+    pub fn passed_on(&self, nth: u8) -> Self {
+        self.about(b"passed on", &[nth])
+    }
+
+    /// That this hop was the first to bring the message.
+    #[must_use]
+    pub fn brought_by(&self, hop: NodeId) -> Self {
+        self.about(b"brought by", hop.digest())
+    }
+
+    /// Something that is known of the message. No kind of message is 0, so this is no message's identity.
+    fn about(&self, what: &[u8], more: &[u8]) -> Self {
+        let mut hasher = Hasher::new(Digest::Sha256);
+        hasher.update(&[0]);
+        hasher.update(&self.record);
+        hasher.update(what);
+        hasher.update(more);
+        let mut record = [0; RECORD_LEN];
+        record.copy_from_slice(hasher.finish().as_bytes());
+        Self {
+            record,
+            expiry: self.expiry,
+        }
+    }
+}
+
 /// The name of the file for what happens on this day: `2027-05-22`.
 pub(super) fn day_name(at: Timestamp) -> String {
     jiff::tz::Offset::UTC.to_datetime(at).date().to_string()
@@ -77,12 +107,7 @@ pub fn contains(root: &Path, message: &Identity) -> Result<bool, Error> {
             continue;
         }
         if entry.name == FLOOR {
-            let text = read_text(&entry.path)?.unwrap_or_default();
-            let floor: Timestamp = text
-                .trim()
-                .parse()
-                .map_err(|_| damaged(&entry.path, &"not an instant"))?;
-            if message.expiry <= floor {
+            if message.expiry <= floor(&entry.path)? {
                 return Ok(true);
             }
         } else {
@@ -97,6 +122,103 @@ pub fn contains(root: &Path, message: &Identity) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+/// The replay memory, read once for many messages.
+#[derive(Debug)]
+pub struct Memory {
+    root: PathBuf,
+    records: HashSet<[u8; RECORD_LEN]>,
+    floor: Option<Timestamp>,
+}
+
+impl Memory {
+    /// What a node remembers now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of(root: &Path) -> Result<Self, Error> {
+        let mut memory = Self {
+            root: root.to_owned(),
+            records: HashSet::new(),
+            floor: None,
+        };
+        for entry in tree::entries(&root.join("seen"), Role::Node)?.complete()? {
+            if entry.kind != tree::Kind::File {
+                continue;
+            }
+            if entry.name == FLOOR {
+                memory.floor = Some(floor(&entry.path)?);
+            } else {
+                let records = files::read(&entry.path, Role::Node, MAX_FILE_LEN)?;
+                memory.records.extend(records.as_chunks().0);
+            }
+        }
+        Ok(memory)
+    }
+
+    /// As [`contains`].
+    #[must_use]
+    pub fn contains(&self, message: &Identity) -> bool {
+        self.floor.is_some_and(|floor| message.expiry <= floor)
+            || self.records.contains(&message.record)
+    }
+
+    /// Whether this was remembered; what can no longer be judged was not.
+    #[must_use]
+    pub fn knows(&self, what: &Identity) -> bool {
+        self.records.contains(&what.record)
+    }
+
+    /// How often the message was passed on; see [`Identity::passed_on`].
+    #[must_use]
+    pub fn times_passed_on(&self, message: &Identity) -> u8 {
+        (0..u8::MAX)
+            .find(|nth| !self.knows(&message.passed_on(*nth)))
+            .unwrap_or(u8::MAX)
+    }
+
+    /// Remembers that these messages were passed on once more.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub fn pass_on(&mut self, messages: &[Identity]) -> Result<(), Error> {
+        let passed: Vec<Identity> = messages
+            .iter()
+            .map(|message| message.passed_on(self.times_passed_on(message)))
+            .collect();
+        self.add_all(&passed)
+    }
+
+    /// Remembers messages; they are on disk when this returns.
+    ///
+    /// # Errors
+    /// When they cannot be stored.
+    pub fn add_all(&mut self, messages: &[Identity]) -> Result<(), Error> {
+        let mut days: BTreeMap<String, Vec<[u8; RECORD_LEN]>> = BTreeMap::new();
+        for message in messages {
+            let day = days.entry(day_name(message.expiry)).or_default();
+            day.push(message.record);
+        }
+        let seen = self.root.join("seen");
+        let _lock = Lock::exclusive(&lock_file(&self.root, "seen")?)?;
+        for (day, records) in days {
+            let day = seen.join(day);
+            if !files::exists(&day, Role::Node)? {
+                ensure_dir(&self.root, &seen)?;
+            }
+            files::append_records(&day, Role::Node, &records)?;
+            self.records.extend(records);
+        }
+        Ok(())
+    }
+}
+
+fn floor(path: &Path) -> Result<Timestamp, Error> {
+    let text = read_text(path)?.unwrap_or_default();
+    text.trim()
+        .parse()
+        .map_err(|_| damaged(path, &"not an instant"))
 }
 
 /// Remembers the message; it is on disk when this returns.

@@ -115,6 +115,8 @@ fn acknowledge(
                         sender: pca.sender,
                         id: pca.parcel_id.clone(),
                         to: Some(gateway.to_string()),
+                        cargo: None,
+                        medium: None,
                     });
                     gone.extend(acked.into_iter().map(|acked| acked.path));
                     Ok(Done::Acknowledged(pca))

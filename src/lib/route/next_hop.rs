@@ -5,10 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::{Error, Table};
-use crate::disk::tree::{self, Kind};
 use crate::disk::{Role, files};
 use crate::node::peers::short_id;
-use crate::node::{Directory, certificates, registrations};
+use crate::node::{Directory, certificates, endpoints, registrations};
 use crate::pki::NodeId;
 use crate::ramf::SignedMessage;
 use crate::spool::Name;
@@ -53,13 +52,8 @@ impl Hops {
     /// When its table is wrong, or a file cannot be read.
     pub fn of(node: &Directory) -> Result<Self, Error> {
         let mut home = HashMap::from([(node.id(), "this node".to_owned())]);
-        for entry in tree::entries(&node.root().join("endpoints"), Role::Node)?.entries {
-            let is_node =
-                entry.kind == Kind::Dir && files::exists(&entry.path.join("VERSION"), Role::Node)?;
-            if is_node {
-                let name = entry.name.to_string_lossy().into_owned();
-                home.insert(Directory::open(&entry.path)?.id(), name);
-            }
+        for (name, endpoint) in endpoints::all(node)? {
+            home.insert(endpoint.id(), name);
         }
         let mut registrars = certificates::issuers(node)?;
         registrars.retain(|issuer| *issuer != node.id());

@@ -218,6 +218,8 @@ impl Router<'_> {
             sender: identity.sender,
             id: decided.id.clone()?,
             to: Some(to),
+            cargo: None,
+            medium: None,
         })
     }
 
@@ -273,6 +275,7 @@ fn set_aside(
 fn hand_over(dir: &std::path::Path, decided: &Decided) -> Result<(), Error> {
     let name = Name {
         priority: None,
+        copies: None,
         from: None,
         ..decided.name.clone()
     };

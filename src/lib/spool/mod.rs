@@ -10,7 +10,9 @@ pub mod room; // quotas, and the space that is kept free
 pub mod moves; // from queue to queue, many with one sync
 pub mod sent; // what happened to messages: a line for each event
 pub mod state; // what became of one of them
+pub mod carried; // what was written onto which medium
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, Lock, Role, files};
@@ -250,6 +252,23 @@ impl Spool {
             }
         }
         Ok(found)
+    }
+
+    /// What stands for each message that is on its way here, or set aside.
+    ///
+    /// # Errors
+    /// When a queue cannot be read.
+    pub fn waiting(&self) -> Result<HashSet<name::Key>, Error> {
+        let mut queues = self.queues_in("out")?;
+        queues.extend(self.queues_in("home")?);
+        queues.extend([Place::In, Place::Failed].map(|place| self.queue(place)));
+        let mut waiting = HashSet::new();
+        for queue in queues {
+            for message in queue.messages()? {
+                waiting.insert(message?.name.identity.key());
+            }
+        }
+        Ok(waiting)
     }
 
     /// Keeps other runs from moving what is in the queues. What an earlier one moved, which may have been

@@ -1,6 +1,6 @@
 //! What the name of a file in a queue says of its message.
 //!
-//! `<recipient>.<sender>.<sha256 of message id>.<expiry>[.p<priority>][.f<from>].<kind>`
+//! `<recipient>.<sender>.<sha256 of message id>.<expiry>[.p<priority>][.c<copies>][.f<from>].<kind>`
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,6 +23,9 @@ pub const DEFAULT_PRIORITY: u8 = 5;
 
 /// The greatest priority: such messages go first.
 pub const MAX_PRIORITY: u8 = 9;
+
+/// The most copies of a message that go out.
+pub const MAX_COPIES: u8 = 9;
 
 /// The beginning of a hop's id, enough to tell it from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +52,26 @@ pub struct Identity {
     pub kind: Kind,
 }
 
+/// The beginning of a digest of an identity, for sets of many.
+pub type Key = [u8; 16];
+
+impl Identity {
+    /// What stands for it in a set.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        let parts = [
+            &[self.kind.octet()][..],
+            self.recipient.digest(),
+            self.sender.digest(),
+            &self.id,
+        ];
+        let digest = hash::sha256(&parts.concat());
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest[..16]);
+        key
+    }
+}
+
 /// The name of a file in a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
@@ -58,6 +81,8 @@ pub struct Name {
     pub expiry: Timestamp,
     /// How urgent it is, if that was said: 9 goes first.
     pub priority: Option<u8>,
+    /// How many copies still go out, where nobody will say that one arrived.
+    pub copies: Option<u8>,
     /// The hop that brought it, if one did.
     pub from: Option<Hop>,
 }
@@ -92,6 +117,7 @@ impl Name {
             },
             expiry: item.expiry().unwrap_or(expiry),
             priority: None,
+            copies: None,
             from: None,
         }
     }
@@ -133,6 +159,9 @@ impl fmt::Display for Name {
         if let Some(priority) = self.priority {
             write!(formatter, ".p{priority}")?;
         }
+        if let Some(copies) = self.copies {
+            write!(formatter, ".c{copies}")?;
+        }
         if let Some(from) = &self.from {
             write!(formatter, ".f{}", Hex(&from.0))?;
         }
@@ -167,6 +196,7 @@ impl FromStr for Name {
             },
             expiry,
             priority: None,
+            copies: None,
             from: None,
         };
         loop {
@@ -177,6 +207,7 @@ impl FromStr for Name {
             }
             match part.split_at_checked(1).ok_or(NotAName)? {
                 ("p", priority) => name.priority = Some(priority.parse().map_err(|_| NotAName)?),
+                ("c", copies) => name.copies = Some(copies.parse().map_err(|_| NotAName)?),
                 ("f", hop) => {
                     let hop = hex::parse(hop).and_then(|hop| hop.try_into().ok());
                     name.from = Some(Hop(hop.ok_or(NotAName)?));
@@ -185,7 +216,10 @@ impl FromStr for Name {
             }
         }
         // Each message has one name, and nothing follows it.
-        if name.to_string() == text && name.urgency() <= MAX_PRIORITY {
+        let copies = name
+            .copies
+            .is_none_or(|copies| (1..=MAX_COPIES).contains(&copies));
+        if name.to_string() == text && name.urgency() <= MAX_PRIORITY && copies {
             Ok(name)
         } else {
             Err(NotAName)
@@ -207,20 +241,22 @@ mod tests {
             },
             expiry: "2027-05-22T10:11:12Z".parse().unwrap(),
             priority: None,
+            copies: None,
             from: None,
         }
     }
 
     #[test]
     fn names_come_back() {
-        for (priority, from) in [
-            (None, None),
-            (Some(9), None),
-            (None, Some(Hop([1; 8]))),
-            (Some(0), Some(Hop([0xfe; 8]))),
+        for (priority, copies, from) in [
+            (None, None, None),
+            (Some(9), None, None),
+            (None, Some(2), Some(Hop([1; 8]))),
+            (Some(0), Some(9), Some(Hop([0xfe; 8]))),
         ] {
             let name = Name {
                 priority,
+                copies,
                 from,
                 ..sample()
             };
@@ -247,6 +283,8 @@ mod tests {
             from(".parcel", ".p5.p5.parcel"),
             from(".parcel", ".f0101010101010101.p5.parcel"),
             from(".parcel", ".f01.parcel"),
+            from(".parcel", ".c0.parcel"),
+            from(".parcel", ".c2.p5.parcel"),
             from("20270522T101112Z", "20270532T101112Z"),
             from("20270522T101112Z", "2027-05-22T10:11:12Z"),
             good.to_ascii_uppercase(),

@@ -1,6 +1,11 @@
 //! A directory of messages.
 
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
 
 use super::{Error, Name, Place};
 use crate::disk::tree::{self, Kind, Met};
@@ -51,6 +56,49 @@ impl Waiting {
             Ok(octets) => Ok(Some(octets)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Where a message stands among those that wait: the most urgent first, of these the one whose life ends first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    urgency: Reverse<u8>,
+    expiry: Timestamp,
+    name: OsString,
+}
+
+/// A message with its rank, for heaps.
+struct Ranked(Rank, Waiting);
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Ranked {}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl Waiting {
+    /// Where it stands among others.
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        Rank {
+            urgency: Reverse(self.name.urgency()),
+            expiry: self.name.expiry,
+            name: self.entry.name.clone(),
         }
     }
 }
@@ -106,6 +154,36 @@ impl Queue {
         Ok(entries.filter_map(move |met| met.map(found).map_err(Error::from).transpose()))
     }
 
+    /// The first `most` messages that `is_wanted`, in the order of their ranks, after the one of rank `after`. The
+    /// queue is read once for each such part, in memory that does not grow with it.
+    ///
+    /// # Errors
+    /// As [`Queue::entries`].
+    pub fn in_order(
+        &self,
+        after: Option<&Rank>,
+        most: usize,
+        mut is_wanted: impl FnMut(&Waiting) -> bool,
+    ) -> Result<Vec<Waiting>, Error> {
+        let mut first: BinaryHeap<Ranked> = BinaryHeap::new();
+        for message in self.messages()? {
+            let message = message?;
+            let rank = message.rank();
+            if after.is_some_and(|after| rank <= *after) || !is_wanted(&message) {
+                continue;
+            }
+            if first.len() < most {
+                first.push(Ranked(rank, message));
+            } else if let Some(mut last) = first.peek_mut()
+                && rank < last.0
+            {
+                *last = Ranked(rank, message);
+            }
+        }
+        let sorted = first.into_sorted_vec().into_iter();
+        Ok(sorted.map(|Ranked(_, message)| message).collect())
+    }
+
     /// The messages in it; what else is there is passed over.
     ///
     /// # Errors
@@ -121,3 +199,61 @@ impl Queue {
 
 /// The end of the name of a file that says why a message was set aside.
 pub const WHY: &str = ".why";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::pki::NodeId;
+    use crate::ramf::Kind;
+    use crate::spool::name::Identity;
+
+    fn queue_of(dir: &Path, count: u8) -> Queue {
+        let queue = Queue::new(dir.to_owned(), Place::In);
+        for at in 0..count {
+            let name = Name {
+                identity: Identity {
+                    recipient: NodeId::of_spki(b"recipient"),
+                    sender: NodeId::of_spki(b"sender"),
+                    id: [at; 32],
+                    kind: Kind::Parcel,
+                },
+                expiry: Timestamp::from_second(2_000_000_000 - i64::from(at / 2)).unwrap(),
+                priority: (at % 3 > 0).then_some(at % 3 * 4),
+                copies: None,
+                from: None,
+            };
+            fs::write(queue.path_of(&name), [at]).unwrap();
+        }
+        queue
+    }
+
+    #[test]
+    fn parts_in_order_are_the_whole_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = queue_of(dir.path(), 40);
+        let whole = queue.in_order(None, 100, |_| true).unwrap();
+        assert_eq!(whole.len(), 40);
+        assert!(whole.windows(2).all(|pair| {
+            let key = |it: &Waiting| (Reverse(it.name.urgency()), it.name.expiry);
+            key(&pair[0]) <= key(&pair[1])
+        }));
+        for most in [1, 7, 39, 40] {
+            let mut parts: Vec<PathBuf> = Vec::new();
+            let mut after = None;
+            loop {
+                let part = queue.in_order(after.as_ref(), most, |_| true).unwrap();
+                let Some(last) = part.last() else {
+                    break;
+                };
+                after = Some(last.rank());
+                parts.extend(part.into_iter().map(|message| message.path));
+            }
+            let paths: Vec<PathBuf> = whole.iter().map(|message| message.path.clone()).collect();
+            assert_eq!(parts, paths, "{most}");
+        }
+        let urgent = |message: &Waiting| message.name.urgency() == 8;
+        assert_eq!(queue.in_order(None, 100, urgent).unwrap().len(), 13);
+    }
+}

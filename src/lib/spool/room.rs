@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Error, Queue};
+use super::name::Hop;
+use super::{Error, Name, Place, Spool};
 use crate::disk::{Role, files};
 use crate::node::Config;
 use crate::node::peers::short_id;
@@ -15,6 +16,26 @@ pub const DEFAULT_RESERVE: u64 = 16 * 1024 * 1024;
 
 /// How many octets are promised before the disk is asked again.
 const ASK_AFTER: u64 = 16 * 1024 * 1024;
+
+/// Against whose quota a message counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Payer {
+    /// Of what is sent from here, that of its recipient.
+    Recipient(NodeId),
+    /// Of what cargo brought, that of the hop whose cargo it was.
+    Hop(Hop),
+}
+
+impl Payer {
+    /// Against whose quota a message counts that waits here.
+    #[must_use]
+    pub fn of(name: &Name) -> Self {
+        match name.from {
+            Some(hop) => Self::Hop(hop),
+            None => Self::Recipient(name.identity.recipient),
+        }
+    }
+}
 
 /// What there is room for. Several may ask at once.
 #[derive(Debug)]
@@ -28,7 +49,7 @@ pub struct Room {
 #[derive(Debug, Default)]
 struct State {
     /// What each peer's messages take in the queue.
-    used: HashMap<NodeId, u64>,
+    used: HashMap<Payer, u64>,
     /// What the disk had left when it was asked, less what was promised since.
     free: u64,
     promised: u64,
@@ -47,35 +68,36 @@ impl Room {
         }
     }
 
-    /// Counts what is in a queue already, each message for the peer that `whose` gives; nothing where there
-    /// is no quota.
+    /// Counts what waits in `in` and `out` already; nothing where there is no quota.
     ///
     /// # Errors
-    /// When the queue cannot be read.
-    pub fn count(
-        self,
-        queue: &Queue,
-        whose: impl Fn(&super::Name) -> NodeId,
-    ) -> Result<Self, Error> {
+    /// When a queue cannot be read.
+    pub fn count(self, spool: &Spool) -> Result<Self, Error> {
         if self.quota.is_some() {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            for message in queue.messages()? {
-                let message = message?;
-                *state.used.entry(whose(&message.name)).or_default() += message.len()?.unwrap_or(0);
+            let mut queues = spool.queues_in("out")?;
+            queues.push(spool.queue(Place::In));
+            for queue in queues {
+                for message in queue.messages()? {
+                    let message = message?;
+                    let payer = Payer::of(&message.name);
+                    *state.used.entry(payer).or_default() += message.len()?.unwrap_or(0);
+                }
             }
             drop(state);
         }
         Ok(self)
     }
 
-    /// Promises room for a message of `len` octets, of those that count for this peer.
+    /// Promises room for a message of `len` octets, of those that count against the quota of `payer`, which is that
+    /// of `peer`.
     ///
     /// # Errors
     /// [`Error::Quota`] or [`Error::Reserve`] when there is none; [`Error::Disk`] when that cannot be learned.
-    pub fn promise(&self, peer: NodeId, len: usize) -> Result<(), Error> {
+    pub fn promise(&self, payer: Payer, peer: NodeId, len: usize) -> Result<(), Error> {
         let len = len as u64;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = state.used.get(&peer).copied().unwrap_or(0);
+        let used = state.used.get(&payer).copied().unwrap_or(0);
         if let Some(limit) = self.quota.filter(|limit| used.saturating_add(len) > *limit) {
             return Err(Error::Quota {
                 peer: short_id(peer),
@@ -98,7 +120,7 @@ impl Room {
         state.free -= len;
         state.promised += len;
         if self.quota.is_some() {
-            state.used.insert(peer, used + len);
+            state.used.insert(payer, used + len);
         }
         Ok(())
     }
@@ -123,24 +145,27 @@ mod tests {
     fn a_peer_has_its_quota_and_no_more() {
         let (_dir, room) = room(Some("100"), "0");
         let (bob, carol) = (NodeId::of_spki(b"bob"), NodeId::of_spki(b"carol"));
-        room.promise(bob, 60).unwrap();
+        let promise = |peer, len| room.promise(Payer::Recipient(peer), peer, len);
+        promise(bob, 60).unwrap();
         assert!(matches!(
-            room.promise(bob, 41),
+            promise(bob, 41),
             Err(Error::Quota {
                 used: 60,
                 limit: 100,
                 ..
             })
         ));
-        room.promise(bob, 40).unwrap();
-        room.promise(carol, 100).unwrap();
-        assert!(room.promise(carol, 1).is_err());
+        promise(bob, 40).unwrap();
+        promise(carol, 100).unwrap();
+        room.promise(Payer::Hop(bob.into()), bob, 100).unwrap();
+        assert!(promise(carol, 1).is_err());
     }
 
     #[test]
     fn the_reserve_is_kept() {
         let (_dir, room) = room(None, &u64::MAX.to_string());
-        let refused = room.promise(NodeId::of_spki(b"bob"), 1).unwrap_err();
+        let bob = NodeId::of_spki(b"bob");
+        let refused = room.promise(Payer::Recipient(bob), bob, 1).unwrap_err();
         assert!(matches!(refused, Error::Reserve { .. }), "{refused}");
     }
 }

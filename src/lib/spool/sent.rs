@@ -77,6 +77,10 @@ pub struct Line {
     pub id: String,
     /// Where it went, or why it went nowhere.
     pub to: Option<String>,
+    /// The id of the cargo that it was packed into.
+    pub cargo: Option<String>,
+    /// The id of the medium that the cargo is on.
+    pub medium: Option<String>,
 }
 
 impl Line {
@@ -89,6 +93,8 @@ impl Line {
             "sender": self.sender.to_string(),
             "id": self.id,
             "to": self.to,
+            "cargo": self.cargo,
+            "medium": self.medium,
         })
     }
 
@@ -104,6 +110,8 @@ impl Line {
             sender: text("sender")?.parse().ok()?,
             id: text("id")?.to_owned(),
             to: text("to").map(str::to_owned),
+            cargo: text("cargo").map(str::to_owned),
+            medium: text("medium").map(str::to_owned),
         })
     }
 }

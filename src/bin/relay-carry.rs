@@ -1,0 +1,73 @@
+//! relay-carry: moves cargo and requests for it from one medium to another, without keys.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use relaynet::cli::args::{Common, Talk};
+use relaynet::cli::clock::Clock;
+use relaynet::cli::exchange::{self, Log};
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, args};
+use relaynet::medium::Courier;
+use relaynet::verify::Judge;
+
+/// Carry cargo and requests for it from one medium to another; needs no node and no keys
+#[derive(Debug, Parser)]
+#[command(name = "relay-carry", version)]
+pub(crate) struct Args {
+    /// The medium that they lie on
+    #[arg(value_name = "FROM")]
+    from: PathBuf,
+    /// The medium that they go to
+    #[arg(value_name = "TO")]
+    to: PathBuf,
+    /// Make TO a medium first, if it is none
+    #[arg(long, conflicts_with = "if_present")]
+    init: bool,
+    /// Do nothing, and succeed, if one of the media is not there
+    #[arg(long)]
+    if_present: bool,
+    /// Let at most SIZE octets of messages lie on TO, as in 500M
+    #[arg(long, value_name = "SIZE", value_parser = args::size)]
+    quota: Option<u64>,
+    /// Take off FROM what has arrived on TO
+    #[arg(long = "move")]
+    moves: bool,
+    #[command(flatten)]
+    clock: Clock,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(carry)
+}
+
+fn carry(args: &Args) -> anyhow::Result<()> {
+    let Some(from) = exchange::open(&args.from, false, args.if_present)? else {
+        return Ok(());
+    };
+    let Some(to) = exchange::open(&args.to, args.init, args.if_present)? else {
+        return Ok(());
+    };
+    let now = args.clock.now(None)?;
+    let courier = Courier {
+        from: &from,
+        to: &to,
+        quota: args.quota,
+        moves: args.moves,
+        judge: Judge::courier(Vec::new(), args.clock.window(now, None), now),
+        now,
+    };
+    let mut log = Log::of(to.id());
+    courier.run(&mut |event| log.tell(event))?;
+    log.finish()
+}

@@ -1,0 +1,73 @@
+//! relay-sync: exchanges this node's messages with a medium.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use relaynet::cli::args::{CipherChoice, Common, NodeDir, Talk, Wait};
+use relaynet::cli::clock::Clock;
+use relaynet::cli::exchange::Log;
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, exchange};
+use relaynet::medium::{Giver, Taker};
+use relaynet::receive::Terms;
+use relaynet::spool::Spool;
+
+/// Exchange messages with a medium: take what is for this node, give what it is to carry
+#[derive(Debug, Parser)]
+#[command(name = "relay-sync", version)]
+pub(crate) struct Args {
+    /// The directory of the medium, such as the mount point of a stick
+    #[arg(value_name = "MEDIUM")]
+    medium: PathBuf,
+    #[command(flatten)]
+    node: NodeDir,
+    /// Make it a medium first, if it is none
+    #[arg(long, conflicts_with = "if_present")]
+    init: bool,
+    /// Do nothing, and succeed, if no medium is there
+    #[arg(long)]
+    if_present: bool,
+    #[command(flatten)]
+    wait: Wait,
+    #[command(flatten)]
+    cipher: CipherChoice,
+    #[command(flatten)]
+    clock: Clock,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(sync)
+}
+
+fn sync(args: &Args) -> anyhow::Result<()> {
+    let Some(medium) = exchange::open(&args.medium, args.init, args.if_present)? else {
+        return Ok(());
+    };
+    let node = args.node.open()?;
+    node.check_is_gateway()?;
+    let spool = Spool::of(node)?;
+    let config = spool.owner().config();
+    let now = args.clock.now(Some(config))?;
+    let terms = Terms {
+        window: args.clock.window(now, Some(config)),
+        now,
+        again: false,
+    };
+    let _lock = args.wait.lock(&spool)?;
+    let mut log = Log::of(medium.id());
+    // What is taken makes room, and what it acknowledges or asks for goes back at once.
+    Taker::new(&spool, &medium, terms)?.run(&mut |event| log.tell(event))?;
+    Giver::new(&spool, &medium, terms, args.cipher.cipher)?.run(&mut |event| log.tell(event))?;
+    medium.tidy(now)?;
+    log.finish()
+}

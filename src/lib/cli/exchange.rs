@@ -1,0 +1,157 @@
+//! What programs say of an exchange with a medium.
+
+use std::path::Path;
+
+use super::inputs::Place;
+use super::outcome::Outcome;
+use super::report;
+use crate::medium::{self, Event, Medium, Why};
+
+/// The medium in a directory, which is made one with `init`; `None` where there is none and that is well.
+///
+/// # Errors
+/// When there is none, or it cannot be made.
+pub fn open(dir: &Path, init: bool, if_present: bool) -> Result<Option<Medium>, medium::Error> {
+    let opened = if init {
+        Medium::init(dir)
+    } else {
+        Medium::open(dir)
+    };
+    match opened {
+        Err(medium::Error::NotAMedium(_)) if if_present => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// Reports what happens, and remembers how it went.
+#[derive(Debug)]
+pub struct Log {
+    medium: String,
+    outcome: Outcome,
+}
+
+impl Log {
+    /// Nothing happened yet on this medium.
+    #[must_use]
+    pub fn of(medium: &str) -> Self {
+        Self {
+            medium: medium.to_owned(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Reports what happened.
+    ///
+    /// # Errors
+    /// What cannot be gone on from.
+    pub fn tell(&mut self, event: Event) -> anyhow::Result<()> {
+        let medium = ("medium", self.medium.as_str());
+        self.outcome.take();
+        match event {
+            Event::Stored { name, id, cargo } => report::event(
+                "stored",
+                &[
+                    ("kind", name.identity.kind.word()),
+                    ("id", id.as_deref().unwrap_or_default()),
+                    ("from", &name.identity.sender.to_string()),
+                    ("to", &name.identity.recipient.to_string()),
+                    ("cargo", &cargo),
+                    medium,
+                ],
+            ),
+            Event::Repeated { name, id } => report::event(
+                "repeated",
+                &[
+                    ("id", id.as_deref().unwrap_or_default()),
+                    ("from", &name.identity.sender.to_string()),
+                    ("to", &name.identity.recipient.to_string()),
+                    medium,
+                ],
+            ),
+            Event::Unpacked { lying, messages } => {
+                let messages = messages.map_or_else(|| "seen".to_owned(), |it| it.to_string());
+                let facts = [("file", lying.to_string()), ("messages", messages)];
+                report::event(
+                    "unpacked",
+                    &[
+                        (facts[0].0, &facts[0].1),
+                        ("from", &lying.sender.to_string()),
+                        (facts[1].0, &facts[1].1),
+                        medium,
+                    ],
+                );
+            }
+            Event::Asked(lying) => {
+                report::event("asked", &[("from", &lying.sender.to_string()), medium])
+            }
+            Event::Packed {
+                cargo,
+                hop,
+                messages,
+                len,
+            } => report::event(
+                "packed",
+                &[
+                    ("cargo", &cargo),
+                    ("to", &hop.to_string()),
+                    ("messages", &messages.to_string()),
+                    ("octets", &len.to_string()),
+                    medium,
+                ],
+            ),
+            Event::Requested { id, gateway } => report::event(
+                "requested",
+                &[("id", &id), ("from", &gateway.to_string()), medium],
+            ),
+            Event::Carried(lying) => report::event(
+                "carried",
+                &[
+                    ("file", &lying.to_string()),
+                    ("octets", &lying.len.to_string()),
+                    medium,
+                ],
+            ),
+            Event::Waiting {
+                hop,
+                messages,
+                octets,
+                why,
+            } => self.waiting(&hop, messages, octets, why),
+            Event::Stray(path) => {
+                report::warn(&format!("{}: not a message", report::path(&path)));
+            }
+            Event::Failed { what, error } => {
+                self.outcome.done(&Place::named(what), Err(error.into()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn waiting(&self, hop: &str, messages: usize, octets: u64, why: Why) {
+        let (count, octets) = (messages.to_string(), octets.to_string());
+        match why {
+            Why::NoRoom => report::warn(&format!(
+                "{hop}: no room for {count} messages ({octets} octets), which wait for another medium"
+            )),
+            // A gateway that asks for its cargo with each trip has not asked yet: that is as it should be.
+            Why::NoWay => report::event(
+                "waiting",
+                &[
+                    ("to", hop),
+                    ("messages", &count),
+                    ("octets", &octets),
+                    ("why", "no CCA"),
+                    ("medium", &self.medium),
+                ],
+            ),
+        }
+    }
+
+    /// The status that all adds up to.
+    ///
+    /// # Errors
+    /// That status, unless it is 0.
+    pub fn finish(self) -> anyhow::Result<()> {
+        self.outcome.finish()
+    }
+}

@@ -1,0 +1,629 @@
+//! From the spool onto a medium: cargo for every next hop that we may send to, and requests for our own.
+//!
+//! The order of effects: cargo is on the medium, read back and without its name; what it holds is recorded; it gets its
+//! name; that is noted; acknowledgements that are in it leave their queue. A message itself waits on until its next hop
+//! says that it has it, unless nobody will. A CCA is used up when all cargo that answers it is on the medium.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Error, Event, Medium, Why};
+use crate::asn1::Buffer;
+use crate::cms::enveloped_data::Cipher;
+use crate::disk::{self, Role, files};
+use crate::message::stream::workers::{self, Bounds, Weighed};
+use crate::message::{CollectionRequest, Item, cargo, message_set};
+use crate::node::seen::Memory;
+use crate::node::{self, Identity, Keyring as _, certificates};
+use crate::pki::NodeId;
+use crate::ramf::{Kind, SignedMessage, limits};
+use crate::receive::{self, Arrival, Terms};
+use crate::send::{self, Sealer};
+use crate::spool::moves::Moves;
+use crate::spool::name::{Key, MAX_PRIORITY};
+use crate::spool::queue::{Rank, Waiting};
+use crate::spool::sent::{Event as SentEvent, Line};
+use crate::spool::{Name, Place, Queue, Spool};
+use crate::verify::{self, Judge};
+
+/// How many messages are chosen at a time.
+const PART: usize = 8192;
+
+/// What a cargo takes on a medium besides its messages, at the most: certificates, and what a file system rounds up.
+const OVERHEAD: u64 = 64 * 1024;
+
+/// After how long a message goes again onto a medium that still has it, unless the node's config says otherwise.
+const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Whoever gives to a medium. The spool is locked.
+pub struct Giver<'a> {
+    spool: &'a Spool,
+    medium: &'a Medium,
+    terms: Terms,
+    judge: Judge,
+    cipher: Cipher,
+    /// What lies on the medium already, by next hop.
+    aboard: HashMap<NodeId, HashSet<Key>>,
+    /// What the medium has room for, in octets.
+    room: u64,
+}
+
+/// A next hop for which something waits.
+struct Hop<'a> {
+    id: NodeId,
+    sealer: Sealer,
+    /// The CCA that the cargo answers, and its file.
+    answered: Option<(Arrival<'a, CollectionRequest>, PathBuf)>,
+    /// Chosen, and not packed yet.
+    chosen: Vec<Chosen>,
+    /// How many cargoes were written.
+    cargoes: usize,
+    left: Left,
+}
+
+/// What finds no room.
+#[derive(Debug, Default, Clone, Copy)]
+struct Left {
+    messages: usize,
+    octets: u64,
+}
+
+impl Left {
+    fn add(&mut self, octets: u64) {
+        self.messages += 1;
+        self.octets += octets;
+    }
+}
+
+/// A message that is to go, and its octets as its file has them.
+struct Chosen {
+    message: Waiting,
+    len: usize,
+}
+
+/// A message that was read and verified.
+struct Loaded {
+    octets: Vec<u8>,
+    id: Option<String>,
+    /// When its life ends, if it has an end of its own.
+    expiry: Option<Timestamp>,
+}
+
+/// A cargo that is being filled.
+struct Hold {
+    set: Buffer,
+    expiry: Timestamp,
+    messages: Vec<(Waiting, Option<String>)>,
+}
+
+impl<'a> Giver<'a> {
+    /// Prepares to give, and learns what lies on the medium already.
+    ///
+    /// # Errors
+    /// When the node, its spool or the medium cannot be read.
+    pub fn new(
+        spool: &'a Spool,
+        medium: &'a Medium,
+        terms: Terms,
+        cipher: Cipher,
+    ) -> Result<Self, Error> {
+        let owner = spool.owner();
+        let mut giver = Self {
+            spool,
+            medium,
+            terms,
+            judge: Judge::of_node(owner, Vec::new(), terms.window, terms.now)?,
+            cipher,
+            aboard: HashMap::new(),
+            room: 0,
+        };
+        giver.look()?;
+        Ok(giver)
+    }
+
+    /// Learns what lies on the medium. What has left it may go again, and so may what has lain there for long; our
+    /// own cargo whose life has ended is taken off.
+    fn look(&mut self) -> Result<(), Error> {
+        let owner = self.spool.owner();
+        let carried = self.spool.carried(self.medium.id())?;
+        let resend_after = owner.config().resend_after().unwrap_or(RESEND_AFTER);
+        for record in carried.records()? {
+            let load = carried.read(&record)?;
+            let lies = self
+                .medium
+                .has(Kind::Cargo, record.hop, owner.id(), &record.cargo)?;
+            match load {
+                Some(load) if lies && !self.terms.window.is_after(load.expiry) => {
+                    if load.date + resend_after > self.terms.now {
+                        let aboard = self.aboard.entry(record.hop).or_default();
+                        aboard.extend(load.messages);
+                    }
+                }
+                Some(_) if lies => {
+                    self.medium
+                        .remove_cargo(record.hop, owner.id(), &record.cargo)?;
+                    carried.forget(&record)?;
+                }
+                _ => carried.forget(&record)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives what waits, and asks for what is ours, and tells `each` what happened.
+    ///
+    /// # Errors
+    /// What cannot be gone on from: the spool or the medium cannot be read or changed, or `each` failed.
+    pub fn run<E: From<Error>>(
+        &mut self,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // A request is small, and without it nothing comes back.
+        self.request(each)?;
+        self.room = self.medium.free_space()?.saturating_sub(4 * OVERHEAD);
+        let mut hops = Vec::new();
+        let mut waiting = 0;
+        for id in self.waiting_hops()? {
+            let (messages, octets) = self.amount(id)?;
+            if messages == 0 {
+                continue;
+            }
+            waiting += octets;
+            match self.hop(id) {
+                Ok(Some(hop)) => hops.push(hop),
+                Ok(None) => each(Event::Waiting {
+                    hop: self.spool.owner().label_of(id).map_err(Error::from)?,
+                    messages,
+                    octets,
+                    why: Why::NoWay,
+                })?,
+                Err(error @ (Error::Disk(_) | Error::Spool(_))) => return Err(error.into()),
+                Err(error) => each(Event::Failed {
+                    what: self.spool.owner().label_of(id).map_err(Error::from)?,
+                    error,
+                })?,
+            }
+        }
+        // Where there is room for all, few cargoes are better than sorted ones.
+        let is_scarce = waiting + OVERHEAD * hops.len() as u64 > self.room;
+        let levels: Vec<Option<u8>> = if is_scarce {
+            (0..=MAX_PRIORITY).rev().map(Some).collect()
+        } else {
+            vec![None]
+        };
+        // Acknowledgements make room elsewhere; they travel with the first messages.
+        for hop in &mut hops {
+            self.give(hop, Place::Acks(hop.id), None, each)?;
+        }
+        for level in levels {
+            for hop in &mut hops {
+                self.give(hop, Place::Out(hop.id), level, each)?;
+            }
+        }
+        for mut hop in hops {
+            self.pack(&mut hop, each)?;
+            if hop.left.messages > 0 {
+                each(Event::Waiting {
+                    hop: hop.sealer.peer().name.clone(),
+                    messages: hop.left.messages,
+                    octets: hop.left.octets,
+                    why: Why::NoRoom,
+                })?;
+            }
+            if let Some((cca, path)) = hop.answered
+                && hop.cargoes > 0
+            {
+                cca.complete().map_err(Error::from)?;
+                files::remove(&path, Role::Spool).map_err(Error::from)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next hops for which there is a queue.
+    fn waiting_hops(&self) -> Result<Vec<NodeId>, Error> {
+        let mut hops = Vec::new();
+        for folder in ["out", "acks"] {
+            for queue in self.spool.queues_in(folder)? {
+                if let Place::Out(hop) | Place::Acks(hop) = queue.place() {
+                    hops.push(hop);
+                }
+            }
+        }
+        hops.sort_unstable();
+        hops.dedup();
+        Ok(hops)
+    }
+
+    /// How much waits for a hop that may go onto this medium.
+    fn amount(&self, hop: NodeId) -> Result<(usize, u64), Error> {
+        let (mut messages, mut octets) = (0, 0);
+        for place in [Place::Acks(hop), Place::Out(hop)] {
+            for message in self.spool.queue(place).messages()? {
+                let message = message?;
+                if self.may_go(hop, &message.name)
+                    && let Some(len) = message.len()?
+                {
+                    messages += 1;
+                    octets += len;
+                }
+            }
+        }
+        Ok((messages, octets))
+    }
+
+    fn may_go(&self, hop: NodeId, name: &Name) -> bool {
+        let is_aboard = |aboard: &HashSet<Key>| aboard.contains(&name.identity.key());
+        !name.has_expired(self.terms.now) && !self.aboard.get(&hop).is_some_and(is_aboard)
+    }
+
+    /// How to send to a hop: it registered this node or peers with it, or it asks; `None` when it does not.
+    fn hop(&self, id: NodeId) -> Result<Option<Hop<'a>>, Error> {
+        let node = self.spool.owner();
+        let of = |sealer, answered| Hop {
+            id,
+            sealer,
+            answered,
+            chosen: Vec::new(),
+            cargoes: 0,
+            left: Left::default(),
+        };
+        let refusal = match node.carrier(&id.to_string(), self.terms.now) {
+            Ok(peer) => {
+                let _locks = node.lock_peer(id)?;
+                let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.terms.now)?;
+                return Ok(Some(of(sealer, None)));
+            }
+            Err(refusal) => refusal,
+        };
+        for held in self.spool.queue(Place::Cca(id)).messages()? {
+            let held = held?;
+            let Some(octets) = held.read()? else {
+                continue;
+            };
+            match receive::cca(node, octets, &self.terms) {
+                Ok(cca) => {
+                    let peer = cca.correspondent()?;
+                    let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.terms.now)?;
+                    return Ok(Some(of(sealer, Some((cca, held.path)))));
+                }
+                Err(node::Error::CcaUsed) => {
+                    files::remove(&held.path, Role::Spool)?;
+                }
+                // What has ended since it came is no reason to complain; the gateway asks again.
+                Err(_) => {}
+            }
+        }
+        match refusal {
+            node::Error::NotCarrier(_) | node::Error::UnknownPeer(_) => Ok(None),
+            refusal => Err(refusal.into()),
+        }
+    }
+
+    /// Gives what waits in a queue for a hop, at all levels of urgency or one.
+    fn give<E: From<Error>>(
+        &mut self,
+        hop: &mut Hop<'a>,
+        place: Place,
+        level: Option<u8>,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let queue = self.spool.queue(place);
+        let mut after: Option<Rank> = None;
+        loop {
+            let is_wanted = |message: &Waiting| {
+                level.is_none_or(|level| message.name.urgency() == level)
+                    && self.may_go(hop.id, &message.name)
+            };
+            let part = queue
+                .in_order(after.as_ref(), PART, is_wanted)
+                .map_err(Error::from)?;
+            let Some(last) = part.last() else {
+                return Ok(());
+            };
+            after = Some(last.rank());
+            self.choose(part, hop)?;
+            if hop.chosen.len() >= PART {
+                self.pack(hop, each)?;
+            }
+        }
+    }
+
+    /// Chooses those that there is room for, in order.
+    fn choose(&mut self, part: Vec<Waiting>, hop: &mut Hop<'a>) -> Result<(), Error> {
+        for message in part {
+            let Some(octets) = message.len()? else {
+                continue;
+            };
+            let len = usize::try_from(octets).unwrap_or(usize::MAX);
+            if len > limits::MAX_ITEM_LEN {
+                // Nothing that came here is so long; whoever put it there finds it in the list.
+                hop.left.add(octets);
+                continue;
+            }
+            let needed = message_set::item_len(len) as u64;
+            if needed + OVERHEAD > self.room {
+                hop.left.add(octets);
+            } else {
+                self.room -= needed;
+                hop.chosen.push(Chosen { message, len });
+            }
+        }
+        Ok(())
+    }
+
+    /// Packs the chosen into as few cargoes as possible, and writes each. They are read and verified on every core.
+    fn pack<E: From<Error>>(
+        &mut self,
+        hop: &mut Hop<'a>,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let chosen = std::mem::take(&mut hop.chosen);
+        let sizes: Vec<usize> = chosen.iter().map(|chosen| chosen.len).collect();
+        let cargoes = cargo::distribute(&sizes);
+        let taken = OVERHEAD * cargoes.len() as u64;
+        self.room = self.room.saturating_sub(taken);
+        let mut chosen: Vec<Option<Chosen>> = chosen.into_iter().map(Some).collect();
+        // The messages in the order of the cargoes, each with whether it is the last of its own.
+        let mut order = cargoes.iter().flat_map(|cargo| {
+            let last = cargo.last().copied();
+            cargo.iter().map(move |&at| (at, Some(at) == last))
+        });
+        let mut hold = self.hold(&hop.sealer);
+        let mut full = None;
+        let giver = &*self;
+        workers::in_order(
+            Bounds::octets(limits::MAX_EMITTED_MESSAGE_LEN),
+            || {
+                let (at, is_last) = order.next()?;
+                let item = chosen[at].take()?;
+                let octets = item.len;
+                Some(Weighed {
+                    item: (item.message, is_last),
+                    octets,
+                })
+            },
+            |(message, is_last)| {
+                let loaded = giver.load(&message);
+                (message, is_last, loaded)
+            },
+            |(message, is_last, loaded)| {
+                match loaded {
+                    Ok(Some(loaded)) => hold.add(message, loaded, giver.terms.now),
+                    Ok(None) => {}
+                    Err(error @ (Error::Disk(_) | Error::Spool(_))) => return Err(error.into()),
+                    Err(error) => each(Event::Failed {
+                        what: message.path.display().to_string(),
+                        error,
+                    })?,
+                }
+                if !is_last || hold.messages.is_empty() {
+                    return Ok(());
+                }
+                let hold = std::mem::replace(&mut hold, giver.hold(&hop.sealer));
+                if full.is_some() {
+                    hop.left_with(&hold);
+                    return Ok(());
+                }
+                match giver.write(hop, hold) {
+                    Ok(event) => each(event),
+                    // More was thought to fit than does.
+                    Err((Error::Disk(error), hold)) if is_full(&error) => {
+                        hop.left_with(&hold);
+                        full = Some(error);
+                        Ok(())
+                    }
+                    Err((error, _)) => Err(error.into()),
+                }
+            },
+        )?;
+        if full.is_some() {
+            self.room = 0;
+        }
+        Ok(())
+    }
+
+    fn hold(&self, sealer: &Sealer) -> Hold {
+        Hold {
+            set: Buffer::with_capacity(0),
+            expiry: sealer.date().max(self.terms.now),
+            messages: Vec::new(),
+        }
+    }
+
+    /// Reads and verifies a message; `None` for one that has gone.
+    fn load(&self, message: &Waiting) -> Result<Option<Loaded>, Error> {
+        let Some(octets) = message.read()? else {
+            return Ok(None);
+        };
+        let kept = (message.name.identity.kind != Kind::Parcel).then(|| octets.clone());
+        let item = verify::transport(Item::parse(octets)?, &self.judge)?;
+        if item.kind() != message.name.identity.kind {
+            return Err(Error::Damaged);
+        }
+        let id = item.message().map(|message| message.fields().id.clone());
+        let expiry = item.expiry();
+        let octets = item.into_message().map(SignedMessage::into_octets);
+        Ok(octets.or(kept).map(|octets| Loaded { octets, id, expiry }))
+    }
+
+    /// Seals a cargo and writes it. What could not be written is given back.
+    fn write(&self, hop: &mut Hop<'a>, mut hold: Hold) -> Result<Event, (Error, Hold)> {
+        let set = std::mem::replace(&mut hold.set, Buffer::with_capacity(0));
+        match self.written(hop, set, &hold) {
+            Ok(event) => Ok(event),
+            Err(error) => Err((error, hold)),
+        }
+    }
+
+    fn written(&self, hop: &mut Hop<'a>, set: Buffer, hold: &Hold) -> Result<Event, Error> {
+        let sent = send::cargo(&hop.sealer, set, hold.expiry)?;
+        let (now, fields) = (self.terms.now, &sent.fields);
+        let octets = sent.octets.as_slice();
+        let ends = (hop.id, hop.sealer.sender());
+        let (pending, sha256) = self.medium.prepare(Kind::Cargo, ends, octets)?;
+        let carried = self.spool.carried(self.medium.id())?;
+        let names = hold.messages.iter().map(|(message, _)| &message.name);
+        carried.note((hop.id, &sha256), (now, fields.expiry()), names)?;
+        pending.place()?;
+        let lines: Vec<Line> = hold
+            .messages
+            .iter()
+            .filter_map(|(message, id)| {
+                Some(Line {
+                    time: now,
+                    event: SentEvent::Packed,
+                    recipient: message.name.identity.recipient,
+                    sender: message.name.identity.sender,
+                    id: id.clone()?,
+                    to: Some(hop.id.to_string()),
+                    cargo: Some(fields.id.clone()),
+                    medium: Some(self.medium.id().to_owned()),
+                })
+            })
+            .collect();
+        self.spool.note(&lines)?;
+        self.release(&self.spool.queue(Place::Out(hop.id)), &hold.messages)?;
+        hop.cargoes += 1;
+        Ok(Event::Packed {
+            cargo: fields.id.clone(),
+            hop: hop.id,
+            messages: hold.messages.len(),
+            len: octets.len(),
+        })
+    }
+
+    /// Lets go of what nobody will acknowledge: acknowledgements, and messages of which enough copies went out.
+    fn release(&self, out: &Queue, messages: &[(Waiting, Option<String>)]) -> Result<(), Error> {
+        let owner = self.spool.owner();
+        let mut memory = None;
+        let mut moves = Moves::default();
+        let mut passed = Vec::new();
+        let mut gone = Vec::new();
+        for (message, id) in messages {
+            let name = &message.name;
+            match (name.identity.kind, name.copies) {
+                (Kind::Parcel, None) => {}
+                (Kind::Parcel, Some(copies)) if copies > 1 => {
+                    let fewer = Name {
+                        copies: Some(copies - 1),
+                        ..name.clone()
+                    };
+                    moves.rename(&message.path, &out.path_of(&fewer))?;
+                }
+                (Kind::Parcel, Some(_)) => {
+                    if memory.is_none() {
+                        memory = Some(Memory::of(owner.root())?);
+                    }
+                    let named = &name.identity;
+                    let id = id.as_deref().unwrap_or_default();
+                    passed.push(Identity::new(
+                        named.kind,
+                        named.recipient,
+                        named.sender,
+                        id,
+                        name.expiry,
+                    ));
+                    gone.push(&message.path);
+                }
+                _ => gone.push(&message.path),
+            }
+        }
+        if let Some(memory) = &mut memory {
+            memory.pass_on(&passed)?;
+        }
+        for path in gone {
+            moves.remove(path)?;
+        }
+        moves.commit()?;
+        Ok(())
+    }
+
+    /// Asks the gateways that registered this one for its cargo, unless the medium has such a request already.
+    fn request<E: From<Error>>(
+        &self,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let node = self.spool.owner();
+        for gateway in certificates::issuers(node).map_err(Error::from)? {
+            let requested = self.request_from(gateway);
+            match requested {
+                Ok(None) => {}
+                Ok(Some(id)) => each(Event::Requested { id, gateway })?,
+                Err(error @ (Error::Disk(_) | Error::Spool(_))) => return Err(error.into()),
+                Err(error) => each(Event::Failed {
+                    what: node.label_of(gateway).map_err(Error::from)?,
+                    error,
+                })?,
+            }
+        }
+        Ok(())
+    }
+
+    fn request_from(&self, gateway: NodeId) -> Result<Option<String>, Error> {
+        let node = self.spool.owner();
+        let mut shelf = self.medium.lying(Kind::Cca, gateway, &mut |_| {})?;
+        let mut ended = BTreeMap::new();
+        while let Some(lying) = shelf.next_message()? {
+            if lying.sender != node.id() {
+                continue;
+            }
+            let item = match lying.read() {
+                Ok(Some(octets)) => Item::parse(octets).ok(),
+                Ok(None) | Err(Error::Damaged) => None,
+                Err(error) => return Err(error),
+            };
+            let message = item.as_ref().and_then(Item::message);
+            match message.map(|message| message.fields().expiry()) {
+                Some(expiry) if expiry > self.terms.now => return Ok(None),
+                _ => ended.insert(lying.path.clone(), lying),
+            };
+        }
+        let sent = send::cca(
+            node,
+            &gateway.to_string(),
+            limits::CCA_LIFE,
+            self.cipher,
+            self.terms.now,
+        )?;
+        let ends = (gateway, node.id());
+        let (pending, _) = self
+            .medium
+            .prepare(Kind::Cca, ends, sent.octets.as_slice())?;
+        pending.place()?;
+        for lying in ended.values() {
+            self.medium.remove(lying)?;
+        }
+        Ok(Some(sent.fields.id))
+    }
+}
+
+impl Hop<'_> {
+    fn left_with(&mut self, hold: &Hold) {
+        for (message, _) in &hold.messages {
+            self.left.add(message.len().ok().flatten().unwrap_or(0));
+        }
+    }
+}
+
+impl Hold {
+    fn add(&mut self, message: Waiting, loaded: Loaded, now: Timestamp) {
+        message_set::append_header(&mut self.set, loaded.octets.len());
+        self.set.append(&loaded.octets);
+        self.expiry = self
+            .expiry
+            .max(loaded.expiry.unwrap_or(message.name.expiry))
+            .max(now);
+        self.messages.push((message, loaded.id));
+    }
+}
+
+fn is_full(error: &disk::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.io_kind(),
+        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    )
+}

@@ -1,0 +1,160 @@
+//! Media: what couriers carry between gateways, a directory on anything that holds files (relay-medium(5)).
+//!
+//! A medium is not trusted: whoever carries it can change all of it. What is taken from it is authenticated, what is
+//! written to it is read back, and nothing outside of it is touched.
+
+pub mod layout; // where things lie on a medium
+pub mod take; // from a medium into the spool
+pub mod give; // from the spool onto a medium
+pub mod courier; // from medium to medium, without keys
+
+use std::path::PathBuf;
+
+use crate::pki::NodeId;
+use crate::spool::Name;
+use crate::{disk, message, node, ramf, spool};
+
+pub use courier::Courier;
+pub use give::Giver;
+
+pub use layout::{Lying, Medium};
+pub use take::Taker;
+
+/// Why something cannot be exchanged with a medium.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No medium is there: nobody made one, or it is not mounted.
+    #[error("{} is not a medium", .0.display())]
+    NotAMedium(PathBuf),
+    /// A medium of a layout that we do not know.
+    #[error("{} is a medium of another version", .0.display())]
+    Version(PathBuf),
+    /// The same medium was named twice.
+    #[error("{} is the same medium", .0.display())]
+    SameMedium(PathBuf),
+    /// A file does not hold what its name says.
+    #[error("damaged: it is not what its name says")]
+    Damaged,
+    /// The sender or recipient in a file's name is not the one in the message.
+    #[error("its name has another sender or recipient")]
+    OtherSender,
+    /// A message that comes round again and again.
+    #[error("it comes back for the fourth time after it was passed on: a loop")]
+    Loop,
+    /// Another message that is to be the same waits here.
+    #[error("another message with the same id waits here")]
+    Replaces,
+    /// The message is not acceptable.
+    #[error(transparent)]
+    Message(#[from] message::Error),
+    /// The node cannot be read or changed, or does not take a message.
+    #[error(transparent)]
+    Node(#[from] node::Error),
+    /// The spool cannot be read or changed.
+    #[error(transparent)]
+    Spool(#[from] spool::Error),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
+}
+
+/// What happened in an exchange.
+#[derive(Debug)]
+pub enum Event {
+    /// A message of cargo is in the spool.
+    Stored {
+        /// What it is.
+        name: Name,
+        /// Its id, if it has one.
+        id: Option<String>,
+        /// The id of the cargo.
+        cargo: String,
+    },
+    /// A message of cargo was here before, and is acknowledged again.
+    Repeated {
+        /// What it is.
+        name: Name,
+        /// Its id, if it has one.
+        id: Option<String>,
+    },
+    /// All that cargo held is where it belongs, and it has left the medium.
+    Unpacked {
+        /// What lay on the medium.
+        lying: Lying,
+        /// How many messages were in it, unless it was unpacked by an earlier run.
+        messages: Option<usize>,
+    },
+    /// A gateway asks for its cargo.
+    Asked(Lying),
+    /// Cargo is on the medium.
+    Packed {
+        /// The id of the cargo.
+        cargo: String,
+        /// Whom it is for.
+        hop: NodeId,
+        /// How many messages are in it.
+        messages: usize,
+        /// Its octets.
+        len: usize,
+    },
+    /// A request for our own cargo is on the medium.
+    Requested {
+        /// The id of the CCA.
+        id: String,
+        /// The gateway that is asked.
+        gateway: NodeId,
+    },
+    /// A message went from one medium to another.
+    Carried(Lying),
+    /// Messages wait on.
+    Waiting {
+        /// Whom they are for, or where they would go.
+        hop: String,
+        /// How many.
+        messages: usize,
+        /// Their octets.
+        octets: u64,
+        /// Why.
+        why: Why,
+    },
+    /// Something on the medium or in a queue that is none of ours.
+    Stray(PathBuf),
+    /// Something could not be done; all else is.
+    Failed {
+        /// What.
+        what: String,
+        /// Why not.
+        error: Error,
+    },
+}
+
+/// Why messages are not on a medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// There is no room.
+    NoRoom,
+    /// Nothing lets us send cargo to their next hop.
+    NoWay,
+}
+
+impl Error {
+    /// Whether another try may succeed though nothing else is changed.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Disk(_) | Self::Spool(_) => true,
+            Self::Node(node::Error::Message(error)) | Self::Message(error) => is_early(error),
+            Self::Node(node::Error::Ramf(ramf::Error::Early(_))) => true,
+            _ => false,
+        }
+    }
+}
+
+fn is_early(error: &message::Error) -> bool {
+    matches!(
+        error,
+        message::Error::Ramf(
+            ramf::Error::Early(_) | ramf::Error::Pki(crate::pki::Error::Early { .. })
+        ) | message::Error::Pki(crate::pki::Error::Early { .. })
+    )
+}

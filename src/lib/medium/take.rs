@@ -1,0 +1,447 @@
+//! From a medium into the spool: cargo for us, and requests for cargo.
+//!
+//! The order of effects: the messages of a cargo are in their queues, then the sender's session key is stored, then the
+//! acknowledgements are queued, then the cargo is remembered, then it leaves the medium. Each step may be repeated.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::{Error, Event, Lying, Medium};
+use crate::crypto::hash;
+use crate::disk::batch::{self, Batch, Staged};
+use crate::disk::publish::{Existing, Manner};
+use crate::disk::{Role, files, publish};
+use crate::message::stream::workers::{self, Bounds, Weighed};
+use crate::message::{CargoMessageSet, Item, Pca};
+use crate::node::seen::Memory;
+use crate::node::{self, Identity, Keyring as _, endpoints};
+use crate::pki::NodeId;
+use crate::ramf::{Head, Kind, limits};
+use crate::receive::{self, Arrival, Terms, Unpacked};
+use crate::spool::name::{Hop, Key};
+use crate::spool::room::Payer;
+use crate::spool::{self, Name, Place, Room, Spool};
+use crate::verify::Judge;
+
+/// How often a message that was passed on and is not held any more is taken again.
+const MAX_AGAIN: u8 = 3;
+
+/// Whoever takes from a medium. The spool is locked.
+pub struct Taker<'a> {
+    spool: &'a Spool,
+    medium: &'a Medium,
+    terms: Terms,
+    judge: Judge,
+    room: Room,
+    /// What passed through here.
+    memory: Memory,
+    /// What was delivered to the nodes here.
+    delivered: HashMap<NodeId, Memory>,
+    /// What waits here; read when the first cargo is met.
+    queued: Option<HashSet<Key>>,
+}
+
+/// A message of cargo that was verified, and what is to be done about it.
+struct Ready {
+    name: Name,
+    id: Option<String>,
+    fate: Fate,
+}
+
+enum Fate {
+    /// It is written and waits for its name; whether it is on its way to somewhere else.
+    New(Staged, bool),
+    /// It is a control message, written likewise.
+    Control(Staged),
+    /// It was here before.
+    Known,
+}
+
+impl<'a> Taker<'a> {
+    /// Prepares to take.
+    ///
+    /// # Errors
+    /// When the node or its spool cannot be read.
+    pub fn new(spool: &'a Spool, medium: &'a Medium, terms: Terms) -> Result<Self, Error> {
+        let owner = spool.owner();
+        let mut delivered = HashMap::from([(owner.id(), Memory::of(owner.root())?)]);
+        for (_, endpoint) in endpoints::all(owner)? {
+            delivered.insert(endpoint.id(), Memory::of(endpoint.root())?);
+        }
+        spool.make(Place::In)?;
+        Ok(Self {
+            spool,
+            medium,
+            terms,
+            judge: Judge::of_node(owner, Vec::new(), terms.window, terms.now)?,
+            room: Room::new(spool.root(), owner.config()).count(spool)?,
+            memory: Memory::of(owner.root())?,
+            delivered,
+            queued: None,
+        })
+    }
+
+    /// Takes what is for us, and tells `each` what happened.
+    ///
+    /// # Errors
+    /// What cannot be gone on from: the spool or the medium cannot be read or changed, or `each` failed.
+    pub fn run<E: From<Error>>(
+        &mut self,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let medium = self.medium;
+        let us = self.spool.owner().id();
+        for kind in [Kind::Cargo, Kind::Cca] {
+            let mut strays = Vec::new();
+            let mut shelf = medium.lying(kind, us, &mut |path| strays.push(path))?;
+            for path in strays {
+                each(Event::Stray(path))?;
+            }
+            while let Some(lying) = shelf.next_message()? {
+                let mut events = Vec::new();
+                let taken = match kind {
+                    Kind::Cargo => self.cargo(&lying, &mut |event| events.push(event)),
+                    _ => self.cca(&lying, &mut |event| events.push(event)),
+                };
+                events.into_iter().try_for_each(&mut *each)?;
+                match taken {
+                    Ok(()) => {}
+                    // Where the disk fails for one, it fails for the others.
+                    Err(error @ (Error::Disk(_) | Error::Spool(spool::Error::Disk(_)))) => {
+                        return Err(error.into());
+                    }
+                    Err(error) => each(Event::Failed {
+                        what: lying.to_string(),
+                        error,
+                    })?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one cargo.
+    fn cargo(&mut self, lying: &Lying, each: &mut dyn FnMut(Event)) -> Result<(), Error> {
+        let Some(octets) = lying.read()? else {
+            return Ok(());
+        };
+        let node = self.spool.owner();
+        let cargo = match receive::cargo(node, octets, &self.terms) {
+            Ok(cargo) => cargo,
+            Err(node::Error::Seen) => return self.leave(lying, None, each),
+            Err(error) => return Err(error.into()),
+        };
+        if cargo.head().sender.id() != lying.sender {
+            return Err(Error::OtherSender);
+        }
+        if self.queued.is_none() {
+            self.queued = Some(self.spool.waiting()?);
+        }
+        let stored = self.items(&cargo, lying, each)?;
+        let messages = cargo.content().len();
+        let (_, due) = cargo.into_due();
+        let hop = lying.sender;
+        {
+            let _locks = node.lock_peer(hop)?;
+            due.advance()?;
+        }
+        self.acknowledge(hop, &stored.parcels)?;
+        let mut known = stored.brought;
+        if stored.is_whole {
+            known.extend(due.into_identity());
+        }
+        self.memory.add_all(&known)?;
+        let queued = self.queued.get_or_insert_default();
+        queued.extend(stored.parcels.iter().map(|(name, _)| name.identity.key()));
+        if stored.is_whole {
+            self.leave(lying, Some(messages), each)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Puts the messages of a cargo into their queues.
+    fn items(
+        &self,
+        cargo: &Arrival<'_, CargoMessageSet>,
+        lying: &Lying,
+        each: &mut dyn FnMut(Event),
+    ) -> Result<Stored, Error> {
+        let head = cargo.head();
+        let hop = lying.sender;
+        self.spool.make(Place::Control(hop))?;
+        let mut stored = Stored {
+            is_whole: true,
+            ..Stored::default()
+        };
+        let mut batch = Batch::default();
+        let mut events = Vec::new();
+        let mut number = 0;
+        workers::in_order(
+            Bounds::octets(limits::MAX_MESSAGE_LEN),
+            {
+                let mut items = cargo.content().messages();
+                move || {
+                    let item = items.next()?;
+                    Some(Weighed {
+                        item,
+                        octets: item.len(),
+                    })
+                }
+            },
+            |octets| self.ready(octets, head, hop),
+            |ready| {
+                number += 1;
+                match ready {
+                    Ok(ready) => stored.add(ready, head, hop, &mut batch, &mut events)?,
+                    Err(error @ (Error::Disk(_) | Error::Spool(spool::Error::Disk(_)))) => {
+                        return Err(error);
+                    }
+                    Err(error) => {
+                        stored.is_whole &= !error.may_pass();
+                        each(Event::Failed {
+                            what: format!("{lying}: item {number}"),
+                            error,
+                        });
+                    }
+                }
+                Ok(())
+            },
+        )?;
+        batch.commit()?;
+        // A parcel that is not here is not acknowledged.
+        for refused in batch.take_refused() {
+            let path = refused.path().to_owned();
+            let is_it = |name: &Name| path.ends_with(name.to_string());
+            stored.parcels.retain(|(name, _)| !is_it(name));
+            events.retain(|event| !matches!(event, Event::Stored { name, .. } if is_it(name)));
+            each(Event::Failed {
+                what: lying.to_string(),
+                error: Error::Replaces,
+            });
+        }
+        events.into_iter().for_each(each);
+        Ok(stored)
+    }
+
+    /// Verifies a message of cargo on its own, and writes it unless it was here before. Several may be at it.
+    fn ready(&self, octets: &[u8], head: &Head, hop: NodeId) -> Result<Ready, Error> {
+        let unpacked = receive::item(octets, head, &self.judge)?;
+        let name = name_of(&unpacked, octets, head, hop);
+        let manner = |tmp| Manner::stored(Role::Spool, Existing::SameIsSuccess).written_in(tmp);
+        let tmp = self.spool.tmp();
+        let id = unpacked.id;
+        if unpacked.kind != Kind::Parcel {
+            let path = self.spool.queue(Place::Control(hop)).path_of(&name);
+            let staged = batch::stage(&path, &[octets], &manner(&tmp))?;
+            let fate = Fate::Control(staged);
+            return Ok(Ready { name, id, fate });
+        }
+        let identity = identity_of(&name, id.as_deref());
+        let fate = if self.is_known(&name, &identity, hop)? {
+            Fate::Known
+        } else {
+            self.room.promise(Payer::of(&name), hop, octets.len())?;
+            let path = self.spool.queue(Place::In).path_of(&name);
+            let is_transit = !self.delivered.contains_key(&name.identity.recipient);
+            Fate::New(batch::stage(&path, &[octets], &manner(&tmp))?, is_transit)
+        };
+        Ok(Ready { name, id, fate })
+    }
+
+    /// Whether a parcel was here before and need not be stored again, but acknowledged.
+    fn is_known(&self, name: &Name, identity: &Identity, hop: NodeId) -> Result<bool, Error> {
+        let waits = self.queued.as_ref();
+        if waits.is_some_and(|queued| queued.contains(&name.identity.key())) {
+            return Ok(true);
+        }
+        if let Some(delivered) = self.delivered.get(&name.identity.recipient) {
+            return Ok(delivered.knows(identity));
+        }
+        match self.memory.times_passed_on(identity) {
+            0 => Ok(false),
+            _ if self.memory.knows(&identity.brought_by(hop)) => Ok(true),
+            times if times > MAX_AGAIN => Err(Error::Loop),
+            _ => Ok(false),
+        }
+    }
+
+    /// Queues the acknowledgements of parcels, for the hop that brought them.
+    fn acknowledge(&self, hop: NodeId, parcels: &[(Name, String)]) -> Result<(), Error> {
+        if parcels.is_empty() {
+            return Ok(());
+        }
+        let queue = self.spool.make(Place::Acks(hop))?;
+        let tmp = self.spool.tmp();
+        let mut batch = Batch::default();
+        for (name, id) in parcels {
+            let pca = Pca {
+                sender: name.identity.sender,
+                recipient: name.identity.recipient,
+                parcel_id: id.clone(),
+            };
+            let octets = pca.to_octets();
+            let name = Name::of(&Item::Pca(pca), &octets, name.expiry);
+            let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess).written_in(&tmp);
+            batch.add(batch::stage(&queue.path_of(&name), &[&octets], &manner)?)?;
+        }
+        batch.commit()?;
+        Ok(())
+    }
+
+    /// Takes cargo off the medium whose messages are where they belong.
+    fn leave(
+        &self,
+        lying: &Lying,
+        messages: Option<usize>,
+        each: &mut dyn FnMut(Event),
+    ) -> Result<(), Error> {
+        // What is on the medium is of no use any more, so that it cannot be changed is no reason to end.
+        let hinted = self
+            .medium
+            .hint(lying.recipient, &lying.sha256, self.terms.now);
+        if let Err(error) = hinted.and_then(|()| self.medium.remove(lying)) {
+            each(Event::Failed {
+                what: lying.to_string(),
+                error,
+            });
+        }
+        each(Event::Unpacked {
+            lying: lying.clone(),
+            messages,
+        });
+        Ok(())
+    }
+
+    /// Takes a request for cargo, unless a later one of the same gateway is here.
+    fn cca(&self, lying: &Lying, each: &mut dyn FnMut(Event)) -> Result<(), Error> {
+        let Some(octets) = lying.read()? else {
+            return Ok(());
+        };
+        let node = self.spool.owner();
+        let date = match receive::cca(node, octets.clone(), &self.terms) {
+            Ok(cca) if cca.head().sender.id() != lying.sender => return Err(Error::OtherSender),
+            Ok(cca) => cca.head().fields.date,
+            Err(node::Error::CcaUsed) => {
+                return self.medium.remove(lying);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let queue = self.spool.make(Place::Cca(lying.sender))?;
+        let name = Name::of(&Item::parse(octets.clone())?, &octets, self.terms.now);
+        let mut older = Vec::new();
+        let mut is_newest = true;
+        for held in queue.messages()? {
+            let held = held?;
+            if held.name.identity == name.identity {
+                continue;
+            }
+            match date_of(&held)? {
+                Some(other) if other > date => is_newest = false,
+                _ => older.push(held.path),
+            }
+        }
+        if is_newest {
+            let tmp = self.spool.tmp();
+            let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess).written_in(&tmp);
+            publish::publish(&queue.path_of(&name), &[&octets], &manner)?;
+            for path in older {
+                files::remove(&path, Role::Spool)?;
+            }
+        }
+        self.medium.remove(lying)?;
+        each(Event::Asked(lying.clone()));
+        Ok(())
+    }
+}
+
+/// What of a cargo is in its queues.
+#[derive(Default)]
+struct Stored {
+    /// Whether there is nothing left that another try may get.
+    is_whole: bool,
+    /// The parcels to be acknowledged, with their ids.
+    parcels: Vec<(Name, String)>,
+    /// What to remember of those in transit.
+    brought: Vec<Identity>,
+}
+
+impl Stored {
+    fn add(
+        &mut self,
+        ready: Ready,
+        head: &Head,
+        hop: NodeId,
+        batch: &mut Batch,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Error> {
+        let Ready { name, id, fate } = ready;
+        if let (Kind::Parcel, Some(id)) = (name.identity.kind, &id) {
+            self.parcels.push((name.clone(), id.clone()));
+        }
+        let staged = match fate {
+            Fate::Known => {
+                events.push(Event::Repeated { name, id });
+                return Ok(());
+            }
+            Fate::New(staged, is_transit) => {
+                if is_transit {
+                    let identity = identity_of(&name, id.as_deref());
+                    self.brought.push(identity.brought_by(hop));
+                }
+                staged
+            }
+            Fate::Control(staged) => staged,
+        };
+        batch.add(staged)?;
+        events.push(Event::Stored {
+            name,
+            id,
+            cargo: head.fields.id.clone(),
+        });
+        Ok(())
+    }
+}
+
+/// The name in a queue of a message that this cargo brought. Control messages wait as long as the cargo lives.
+fn name_of(unpacked: &Unpacked, octets: &[u8], head: &Head, hop: NodeId) -> Name {
+    Name {
+        identity: spool::name::Identity {
+            recipient: unpacked.recipient,
+            sender: unpacked.sender,
+            id: match &unpacked.id {
+                Some(id) => hash::sha256(id.as_bytes()),
+                None => hash::sha256(octets),
+            },
+            kind: unpacked.kind,
+        },
+        expiry: unpacked.expiry.unwrap_or(head.fields.expiry()),
+        priority: None,
+        copies: None,
+        from: (unpacked.kind == Kind::Parcel).then(|| Hop::from(hop)),
+    }
+}
+
+fn identity_of(name: &Name, id: Option<&str>) -> Identity {
+    let named = &name.identity;
+    Identity::new(
+        named.kind,
+        named.recipient,
+        named.sender,
+        id.unwrap_or_default(),
+        name.expiry,
+    )
+}
+
+/// The date of a CCA that waits; `None` for one that cannot be read.
+fn date_of(waiting: &spool::queue::Waiting) -> Result<Option<Timestamp>, Error> {
+    let Some(octets) = waiting.read()? else {
+        return Ok(None);
+    };
+    let item = Item::parse(octets).ok();
+    Ok(item
+        .as_ref()
+        .and_then(Item::message)
+        .map(|message| message.fields().date))
+}

@@ -1,0 +1,186 @@
+//! What was written onto which medium: `carried/<medium>/<next hop>.<sha256 of the cargo>`, the date, the end of the
+//! cargo's life, and then the names of the messages in that cargo, a line each.
+//!
+//! A record is there before its cargo is. It keeps messages from going onto a medium twice.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::name::Key;
+use super::{Error, Name, Spool};
+use crate::asn1::{Hex, hex};
+use crate::disk::publish::{self, Existing, Manner};
+use crate::disk::tree::{self, Kind};
+use crate::disk::{Role, files};
+use crate::pki::NodeId;
+
+/// The folder of the records, in the spool.
+pub(super) const FOLDER: &str = "carried";
+
+/// The longest record that is read, in octets: more than the names of as many messages as cargo has.
+const MAX_LEN: usize = 32 * 1024 * 1024;
+
+/// The cargo that was written for a next hop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The next hop.
+    pub hop: NodeId,
+    /// The SHA-256 of the cargo's octets.
+    pub cargo: [u8; 32],
+    path: PathBuf,
+}
+
+/// What a record says of a cargo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// When it was written.
+    pub date: Timestamp,
+    /// When its life ends.
+    pub expiry: Timestamp,
+    /// What stands for each of its messages.
+    pub messages: Vec<Key>,
+}
+
+/// The records of one medium.
+#[derive(Debug)]
+pub struct Carried {
+    dir: PathBuf,
+}
+
+impl Spool {
+    /// What was written onto the medium with this id, which is a safe name for a directory.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn carried(&self, medium: &str) -> Result<Carried, Error> {
+        let dir = self.root().join(FOLDER).join(medium);
+        files::create_dir_all_private(&dir, Role::Spool)?;
+        Ok(Carried { dir })
+    }
+}
+
+impl Carried {
+    /// The records that there are, in one order. What else is in the folder is passed over.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn records(&self) -> Result<Vec<Record>, Error> {
+        let mut records = Vec::new();
+        for entry in tree::entries(&self.dir, Role::Spool)?.entries {
+            let name = entry.name.to_str().and_then(|name| name.split_once('.'));
+            let Some((hop, cargo)) = name.filter(|_| entry.kind == Kind::File) else {
+                continue;
+            };
+            let cargo = hex::parse(cargo).and_then(|cargo| cargo.try_into().ok());
+            if let (Ok(hop), Some(cargo)) = (hop.parse(), cargo) {
+                records.push(Record {
+                    hop,
+                    cargo,
+                    path: entry.path,
+                });
+            }
+        }
+        Ok(records)
+    }
+
+    /// What a record says; `None` for one that no program here wrote.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self, record: &Record) -> Result<Option<Load>, Error> {
+        let octets = files::read(&record.path, Role::Spool, MAX_LEN)?;
+        let text = String::from_utf8_lossy(&octets);
+        let mut lines = text.lines();
+        let mut date = || lines.next().and_then(|line| line.parse().ok());
+        let (Some(date), Some(expiry)) = (date(), date()) else {
+            return Ok(None);
+        };
+        let names = lines.filter_map(|line| line.parse::<Name>().ok());
+        Ok(Some(Load {
+            date,
+            expiry,
+            messages: names.map(|name| name.identity.key()).collect(),
+        }))
+    }
+
+    /// Records that this cargo, written at `now` and living until `expiry`, has these messages; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn note<'a>(
+        &self,
+        (hop, cargo): (NodeId, &[u8; 32]),
+        (now, expiry): (Timestamp, Timestamp),
+        names: impl Iterator<Item = &'a Name>,
+    ) -> Result<(), Error> {
+        let mut text = format!("{now}\n{expiry}\n");
+        for name in names {
+            text.push_str(&name.to_string());
+            text.push('\n');
+        }
+        let path = self.dir.join(format!("{hop}.{}", Hex(cargo)));
+        let manner = Manner::stored(Role::Spool, Existing::Replace);
+        publish::publish(&path, &[text.as_bytes()], &manner)?;
+        Ok(())
+    }
+
+    /// Removes a record whose cargo has left the medium.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn forget(&self, record: &Record) -> Result<(), Error> {
+        files::remove(&record.path, Role::Spool)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ramf::Kind;
+    use crate::spool::name::Identity;
+
+    #[test]
+    fn records_come_back_and_others_are_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let carried = Carried {
+            dir: dir.path().to_owned(),
+        };
+        let hop = NodeId::of_spki(b"hop");
+        let name = Name {
+            identity: Identity {
+                recipient: NodeId::of_spki(b"recipient"),
+                sender: NodeId::of_spki(b"sender"),
+                id: [7; 32],
+                kind: Kind::Parcel,
+            },
+            expiry: "2027-05-22T10:11:12Z".parse().unwrap(),
+            priority: None,
+            copies: None,
+            from: None,
+        };
+        let now: Timestamp = "2027-05-01T00:00:00Z".parse().unwrap();
+        let dates = (now, name.expiry);
+        carried
+            .note((hop, &[9; 32]), dates, [&name].into_iter())
+            .unwrap();
+        std::fs::write(dir.path().join("x.y"), "").unwrap();
+        let records = carried.records().unwrap();
+        let [record] = &records[..] else {
+            panic!("{records:?}");
+        };
+        assert_eq!((record.hop, record.cargo), (hop, [9; 32]));
+        let read = carried.read(record).unwrap();
+        let expected = Load {
+            date: now,
+            expiry: name.expiry,
+            messages: vec![name.identity.key()],
+        };
+        assert_eq!(read, Some(expected));
+        std::fs::write(&record.path, "torn").unwrap();
+        assert_eq!(carried.read(record).unwrap(), None);
+        carried.forget(record).unwrap();
+        assert_eq!(carried.records().unwrap(), []);
+    }
+}
