@@ -7,7 +7,7 @@ use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
 use crate::ramf::Kind;
-use crate::{asn1, cms, message, node, pki, ramf, route, session, spool};
+use crate::{asn1, cms, command, message, node, pki, ramf, route, session, spool};
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ impl Status {
     pub const NO_INPUT: Self = Self(66);
     /// A peer, recipient, session key or message id is not known to this node.
     pub const NO_USER: Self = Self(67);
+    /// The next hop, or a command that is to take a message, refused or is not there.
+    pub const UNAVAILABLE: Self = Self(69);
     /// A bug in these programs.
     pub const SOFTWARE: Self = Self(70);
     /// An output exists or cannot be created, or a key would be replaced.
@@ -119,6 +121,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_spool(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_command(error));
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_route(error));
@@ -237,6 +242,18 @@ fn of_spool(error: &spool::Error) -> Status {
         E::NoQueue(_) => Status::USAGE,
         E::Node(error) => of_node(error),
         E::Disk(error) => of_disk(error),
+    }
+}
+
+fn of_command(error: &command::Error) -> Status {
+    use std::io::ErrorKind as K;
+    match error {
+        command::Error::NotRun { cause, .. } => match cause.kind() {
+            K::WouldBlock | K::OutOfMemory | K::ExecutableFileBusy => Status::TEMP_FAIL,
+            _ => Status::UNAVAILABLE,
+        },
+        command::Error::Refused { .. } => Status::UNAVAILABLE,
+        command::Error::Postponed { .. } => Status::TEMP_FAIL,
     }
 }
 
