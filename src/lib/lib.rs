@@ -15,6 +15,7 @@ pub mod verify; // judging objects without opening them
 pub mod send; // the order of effects when a message leaves: key, message
 pub mod receive; // the order of effects when one arrives: content, key, memory
 pub mod spool; // messages that wait: a queue for each place
+pub mod command; // a command of the user's, given octets and facts
 pub mod route; // where each message goes next
 pub mod medium; // what couriers carry: cargo on sticks and shares
 pub mod describe; // every object as text and JSON

@@ -7,7 +7,9 @@ use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
 use crate::ramf::Kind;
-use crate::{asn1, cms, medium, message, node, pki, ramf, route, session, spool};
+use crate::{
+    asn1, cms, command, medium, message, node, pki, ramf, route, session, spool,
+};
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,7 @@ impl Status {
     pub const NO_INPUT: Self = Self(66);
     /// A peer, recipient, session key or message id is not known to this node.
     pub const NO_USER: Self = Self(67);
-    /// The next hop refused, or nothing leads there.
+    /// The next hop, or a command that is to take a message, refused or is not there.
     pub const UNAVAILABLE: Self = Self(69);
     /// A bug in these programs.
     pub const SOFTWARE: Self = Self(70);
@@ -121,6 +123,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_spool(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_command(error));
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_route(error));
@@ -246,6 +251,18 @@ fn of_spool(error: &spool::Error) -> Status {
     }
 }
 
+fn of_command(error: &command::Error) -> Status {
+    use std::io::ErrorKind as K;
+    match error {
+        command::Error::NotRun { cause, .. } => match cause.kind() {
+            K::WouldBlock | K::OutOfMemory | K::ExecutableFileBusy => Status::TEMP_FAIL,
+            _ => Status::UNAVAILABLE,
+        },
+        command::Error::Refused { .. } => Status::UNAVAILABLE,
+        command::Error::Postponed { .. } => Status::TEMP_FAIL,
+    }
+}
+
 fn of_route(error: &route::Error) -> Status {
     use route::Error as E;
     match error {
@@ -253,6 +270,7 @@ fn of_route(error: &route::Error) -> Status {
         E::NoRoute(_) | E::Back(_) | E::NothingAcknowledged(_) => Status::NO_USER,
         E::NotShown => Status::NO_PERMISSION,
         E::Kind(_) => Status::DATA,
+        E::Command(error) => of_command(error),
         E::Message(error) => of_message(error),
         E::Node(error) => of_node(error),
         E::Spool(error) => of_spool(error),
@@ -464,7 +482,11 @@ fn hint_for_route(error: &route::Error) -> Option<String> {
         E::Node(error) => hint_for(error),
         E::Message(error) => hint_for(error),
         E::Disk(error) => hint_for_disk(error),
-        E::Table { .. } | E::NotShown | E::Kind(_) | E::NothingAcknowledged(_) => None,
+        E::Table { .. }
+        | E::NotShown
+        | E::Kind(_)
+        | E::Command(_)
+        | E::NothingAcknowledged(_) => None,
     }
 }
 

@@ -264,7 +264,8 @@ fn before(role: Role, path: &Path) -> String {
 }
 
 /// The system's answer without the errno that Rust adds to it.
-fn reason(cause: &io::Error) -> String {
+#[must_use]
+pub fn reason(cause: &io::Error) -> String {
     let mut text = cause.to_string();
     if let Some(end) = text.find(" (os error ") {
         text.truncate(end);

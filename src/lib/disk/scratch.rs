@@ -1,6 +1,7 @@
 //! Octets set aside for the length of a run, in a file without a name.
 
 use std::fs::File;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,6 +87,36 @@ impl Scratch {
     }
 }
 
+/// A file that holds `octets`, to be read from its beginning: in memory where the system has such files, else one
+/// without a name in `dir`.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Create`] or [`Doing::Write`].
+pub fn holding(dir: &Path, octets: &[u8]) -> Result<File> {
+    let mut file = match in_memory() {
+        Some(file) => file,
+        None => fault::step(Op::Scratch, &[dir])
+            .and_then(|()| tempfile::tempfile_in(dir))
+            .map_err(Error::io(dir, Role::Spool, Doing::Create))?,
+    };
+    file.write_all(octets)
+        .and_then(|()| file.rewind())
+        .map_err(Error::io(dir, Role::Spool, Doing::Write))?;
+    Ok(file)
+}
+
+#[cfg(target_os = "linux")]
+fn in_memory() -> Option<File> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    Some(memfd_create("relay", MemfdFlags::CLOEXEC).ok()?.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_memory() -> Option<File> {
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +131,17 @@ mod tests {
         scratch.read_at(3, &mut octets).unwrap();
         assert_eq!(&octets, b"three");
         assert!(scratch.read_at(4, &mut octets).is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_holds_what_it_was_given() {
+        use std::io::Read as _;
+        let dir = tempfile::tempdir().unwrap();
+        let mut octets = Vec::new();
+        let mut file = holding(dir.path(), b"octets").unwrap();
+        file.read_to_end(&mut octets).unwrap();
+        assert_eq!(octets, b"octets");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 

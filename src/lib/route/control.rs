@@ -9,6 +9,7 @@ use super::Error;
 use crate::disk::{Role, files};
 use crate::message::{Item, Object, Pca};
 use crate::node::import::Options;
+use crate::node::seen::{self, Memory};
 use crate::node::peers::short_id;
 use crate::pki::{NodeId, Window};
 use crate::ramf::Kind;
@@ -84,8 +85,8 @@ pub fn apply<E: From<Error>>(
     }
 }
 
-/// Removes what these acknowledge from the queue of the gateway: first it is noted, then the messages go,
-/// then the acknowledgements.
+/// Removes what these acknowledge from the queue of the gateway: first it is noted, and what was in transit is
+/// remembered to have passed, then the messages go, then the acknowledgements.
 fn acknowledge(
     spool: &Spool,
     gateway: NodeId,
@@ -103,7 +104,7 @@ fn acknowledge(
                 .push(message);
         }
     }
-    let (mut lines, mut gone) = (Vec::new(), Vec::new());
+    let (mut lines, mut gone, mut passed) = (Vec::new(), Vec::new(), Vec::new());
     for (identity, message) in acks {
         let result = match read(&message) {
             Ok(pca) => match waiting.remove(&identity) {
@@ -118,6 +119,16 @@ fn acknowledge(
                         cargo: None,
                         medium: None,
                     });
+                    let in_transit = acked.iter().find(|acked| acked.name.from.is_some());
+                    passed.extend(in_transit.map(|acked| {
+                        seen::Identity::new(
+                            Kind::Parcel,
+                            pca.recipient,
+                            pca.sender,
+                            &pca.parcel_id,
+                            acked.name.expiry,
+                        )
+                    }));
                     gone.extend(acked.into_iter().map(|acked| acked.path));
                     Ok(Done::Acknowledged(pca))
                 }
@@ -128,6 +139,9 @@ fn acknowledge(
         applied.push(Applied { message, result });
     }
     spool.note(&lines)?;
+    if !passed.is_empty() {
+        Memory::of(spool.owner().root())?.pass_on(&passed)?;
+    }
     let out = spool.queue(Place::Out(gateway));
     for path in &gone {
         files::remove_unsynced(path, Role::Spool)?;

@@ -8,7 +8,7 @@ pub mod run; // the messages of a queue, each to its place
 
 use std::path::PathBuf;
 
-use crate::{disk, message, node, spool};
+use crate::{command, disk, message, node, spool};
 
 pub use next_hop::{Hops, Target};
 pub use run::{Outcome, Router};
@@ -43,6 +43,9 @@ pub enum Error {
     /// An acknowledgement for somebody else's message.
     #[error("nothing waits for {0} that this acknowledges")]
     NothingAcknowledged(String),
+    /// A command does not take a message.
+    #[error(transparent)]
+    Command(#[from] command::Error),
     /// The message is not acceptable.
     #[error(transparent)]
     Message(#[from] message::Error),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::{Error, Table};
+use crate::command::Command;
 use crate::disk::{Role, files};
 use crate::node::peers::short_id;
 use crate::node::{Directory, certificates, endpoints, registrations};
@@ -21,6 +22,29 @@ pub enum Target {
     Out(NodeId),
     /// Into a directory.
     Directory(PathBuf),
+    /// To a command.
+    Command(Command),
+}
+
+/// What was decided on a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Where it goes.
+    pub target: Target,
+    /// How urgent it is, if the table says so.
+    pub priority: Option<u8>,
+    /// How many copies go out, if nobody will acknowledge one.
+    pub copies: Option<u8>,
+}
+
+impl From<Target> for Decision {
+    fn from(target: Target) -> Self {
+        Self {
+            target,
+            priority: None,
+            copies: None,
+        }
+    }
 }
 
 impl fmt::Display for Target {
@@ -29,6 +53,7 @@ impl fmt::Display for Target {
             Self::Home(node) => write!(formatter, "home:{node}"),
             Self::Out(hop) => write!(formatter, "peer:{hop}"),
             Self::Directory(path) => write!(formatter, "dir:{}", path.display()),
+            Self::Command(command) => write!(formatter, "exec:{command}"),
         }
     }
 }
@@ -76,8 +101,8 @@ impl Hops {
         })
     }
 
-    /// Where a message goes that is in order, and its priority, if the table has one; `is_shown` is whether
-    /// it shows that its recipient authorized its sender.
+    /// Where a message goes that is in order; `is_shown` is whether it shows that its recipient authorized its
+    /// sender.
     ///
     /// # Errors
     /// When there is no way, or only one back, or it is for a node here and does not show that.
@@ -86,12 +111,12 @@ impl Hops {
         message: &SignedMessage,
         name: &Name,
         is_shown: bool,
-    ) -> Result<(Target, Option<u8>), Error> {
+    ) -> Result<Decision, Error> {
         let fields = message.fields();
         let recipient = fields.recipient;
         if self.home.contains_key(&recipient) {
             return if is_shown {
-                Ok((Target::Home(recipient), None))
+                Ok(Target::Home(recipient).into())
             } else {
                 Err(Error::NotShown)
             };
@@ -99,7 +124,11 @@ impl Hops {
         if let Some(route) = self.table.route(fields) {
             return match &route.target {
                 Target::Out(hop) if name.is_from(*hop) => Err(Error::Back(short_id(recipient))),
-                target => Ok((target.clone(), route.priority)),
+                target => Ok(Decision {
+                    target: target.clone(),
+                    priority: route.priority,
+                    copies: route.copies,
+                }),
             };
         }
         let of_path = message.attached().iter().map(crate::pki::Certificate::id);
@@ -114,6 +143,6 @@ impl Hops {
         }
         let hop = hops.find(|hop| !name.is_from(*hop));
         let hop = hop.ok_or_else(|| Error::Back(short_id(recipient)))?;
-        Ok((Target::Out(hop), None))
+        Ok(Target::Out(hop).into())
     }
 }

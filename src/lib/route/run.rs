@@ -6,10 +6,13 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Error, Hops, Target};
+use crate::command::{self, Command, Facts};
 use crate::disk::publish::{self, Existing, Manner};
-use crate::disk::{Role, files};
+use crate::disk::{Role, files, scratch};
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{self, Item};
+use crate::node::Identity;
+use crate::node::seen::Memory;
 use crate::ramf::{self, Kind, limits};
 use crate::spool::moves::Moves;
 use crate::spool::queue::{Found, WHY, Waiting};
@@ -55,8 +58,24 @@ struct Decided {
     message: Waiting,
     name: Name,
     id: Option<String>,
+    /// Of what is handed over here: its date, and itself.
+    date: Timestamp,
     octets: Vec<u8>,
     result: Result<Target, Error>,
+}
+
+impl Decided {
+    fn identity(&self) -> Option<Identity> {
+        let named = &self.name.identity;
+        let id = self.id.as_deref()?;
+        Some(Identity::new(
+            named.kind,
+            named.recipient,
+            named.sender,
+            id,
+            self.name.expiry,
+        ))
+    }
 }
 
 impl Router<'_> {
@@ -124,6 +143,7 @@ impl Router<'_> {
             name: message.name.clone(),
             message,
             id: None,
+            date: self.now,
             octets: Vec::new(),
             result: Err(Error::Kind("message")),
         };
@@ -147,12 +167,14 @@ impl Router<'_> {
             from: decided.message.name.from,
             ..Name::of(&item, message.octets(), self.now)
         };
-        let (target, priority) = self.hops.decide(message, &decided.name, is_shown)?;
-        decided.name.priority = decided.name.priority.or(priority);
-        if let Target::Directory(_) = target {
+        let decision = self.hops.decide(message, &decided.name, is_shown)?;
+        decided.name.priority = decided.name.priority.or(decision.priority);
+        decided.name.copies = decision.copies;
+        if let Target::Directory(_) | Target::Command(_) = decision.target {
+            decided.date = message.fields().date;
             decided.octets = message.octets().to_vec();
         }
-        Ok(target)
+        Ok(decision.target)
     }
 
     /// Moves a group of messages: what happens is noted, then they move.
@@ -167,13 +189,22 @@ impl Router<'_> {
     fn moved(&self, mut group: Vec<Decided>) -> Result<Vec<Outcome>, Error> {
         let mut outcomes = Vec::new();
         if !self.is_dry {
+            let mut passed = Vec::new();
             for decided in &mut group {
-                if let Ok(Target::Directory(dir)) = &decided.result {
-                    // It is where it goes before it is noted: from there on nobody here answers for it.
-                    if let Err(error) = hand_over(dir, decided) {
-                        decided.result = Err(error);
-                    }
+                // It is where it goes before it is noted: from there on nobody here answers for it.
+                let handed = match &decided.result {
+                    Ok(Target::Directory(dir)) => hand_over(dir, decided),
+                    Ok(Target::Command(command)) => self.run_command(command, decided),
+                    _ => continue,
+                };
+                match handed {
+                    Ok(()) if decided.name.from.is_some() => passed.extend(decided.identity()),
+                    Ok(()) => {}
+                    Err(error) => decided.result = Err(error),
                 }
+            }
+            if !passed.is_empty() {
+                Memory::of(self.spool.owner().root())?.pass_on(&passed)?;
             }
             let lines: Vec<Line> = group.iter().filter_map(|it| self.line(it)).collect();
             self.spool.note(&lines)?;
@@ -196,11 +227,34 @@ impl Router<'_> {
         Ok(outcomes)
     }
 
+    /// Hands a message to a command of the user's.
+    fn run_command(&self, command: &Command, decided: &Decided) -> Result<(), Error> {
+        let node = self.spool.owner();
+        let identity = &decided.name.identity;
+        let peer = node.peer(identity.sender)?.and_then(|peer| peer.name);
+        let facts = Facts {
+            node: node.root(),
+            sender: identity.sender,
+            peer: peer.as_deref(),
+            recipient: identity.recipient,
+            id: decided.id.as_deref().unwrap_or_default(),
+            date: decided.date,
+            expiry: decided.name.expiry,
+            media_type: None,
+            name: None,
+            size: decided.octets.len() as u64,
+        };
+        let input = scratch::holding(&self.spool.tmp(), &decided.octets)?;
+        Ok(command.run(&facts, input)?)
+    }
+
     fn line(&self, decided: &Decided) -> Option<Line> {
         let identity = &decided.name.identity;
         let (event, to) = match &decided.result {
             Ok(target @ (Target::Home(_) | Target::Out(_))) => (Event::Queued, target.to_string()),
-            Ok(target @ Target::Directory(_)) => (Event::Acknowledged, target.to_string()),
+            Ok(target @ (Target::Directory(_) | Target::Command(_))) => {
+                (Event::Acknowledged, target.to_string())
+            }
             Err(error) if is_settled(error) => {
                 let event = if is_expiry(error) {
                     Event::Expired
@@ -233,7 +287,7 @@ impl Router<'_> {
         let place = match &decided.result {
             Ok(Target::Home(node)) => Place::Home(*node),
             Ok(Target::Out(hop)) => Place::Out(*hop),
-            Ok(Target::Directory(_)) => {
+            Ok(Target::Directory(_) | Target::Command(_)) => {
                 moves.commit()?;
                 return moves.remove(from);
             }
@@ -287,7 +341,10 @@ fn hand_over(dir: &std::path::Path, decided: &Decided) -> Result<(), Error> {
 /// Whether a message is genuine, and another try changes nothing.
 fn is_settled(error: &Error) -> bool {
     match error {
-        Error::NoRoute(_) | Error::Back(_) | Error::NotShown => true,
+        Error::NoRoute(_)
+        | Error::Back(_)
+        | Error::NotShown
+        | Error::Command(command::Error::Refused { .. }) => true,
         error => is_expiry(error) || is_refusal(error),
     }
 }

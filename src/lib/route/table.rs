@@ -1,14 +1,17 @@
-//! The node's table of routes: `PATTERN TARGET [priority=0-9]` lines in its `routes`, the first match wins.
+//! The node's table of routes: `PATTERN TARGET [priority=0-9] [ack=no] [copies=1-9]` lines in its `routes`, the first
+//! match wins.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::Error;
 use super::next_hop::Target;
+use crate::command::Command;
 use crate::disk::{Role, files};
 use crate::node::Directory;
 use crate::pki::NodeId;
 use crate::ramf::Fields;
-use crate::spool::name::MAX_PRIORITY;
+use crate::spool::name::{MAX_COPIES, MAX_PRIORITY};
 
 /// The longest table, in octets.
 const MAX_LEN: usize = 1024 * 1024;
@@ -27,6 +30,8 @@ pub struct Route {
     pub target: Target,
     /// How urgent they are, unless their sender said so.
     pub priority: Option<u8>,
+    /// How many copies of each go out, if the next hop cannot say that it has one.
+    pub copies: Option<u8>,
 }
 
 /// Which messages a line is for.
@@ -134,24 +139,49 @@ impl Route {
             Some(("peer", peer)) => {
                 Target::Out(node.find_peer(peer).map_err(|error| error.to_string())?.id)
             }
+            Some(("exec", program)) => {
+                // What follows are its arguments, so that no option can be meant.
+                let args: Vec<OsString> = words.map(OsString::from).collect();
+                if program.is_empty() {
+                    return Err("exec: a command is needed".to_owned());
+                }
+                return Ok(Self {
+                    pattern,
+                    target: Target::Command(Command::new(OsStr::new(program), &args)),
+                    priority: None,
+                    copies: None,
+                });
+            }
             Some(("dir", path)) if path.starts_with('/') => Target::Directory(PathBuf::from(path)),
             Some(("dir", path)) => return Err(format!("{path}: not a path from the root")),
-            _ => return Err(format!("{target}: neither peer:NAME nor dir:PATH")),
+            _ => return Err(format!("{target}: neither peer:NAME, dir:PATH nor exec:COMMAND")),
         };
-        let mut priority = None;
+        let (mut priority, mut copies, mut is_acknowledged) = (None, None, true);
         for word in words {
             match word.split_once('=') {
                 Some(("priority", digit)) => {
                     let digit = digit.parse().ok().filter(|digit| *digit <= MAX_PRIORITY);
                     priority = Some(digit.ok_or("priority: not a digit")?);
                 }
+                Some(("ack", "no")) if matches!(target, Target::Out(_)) => is_acknowledged = false,
+                Some(("copies", digit)) => {
+                    let digit = digit.parse().ok();
+                    let digit = digit.filter(|digit| (1..=MAX_COPIES).contains(digit));
+                    copies = Some(digit.ok_or("copies: not a digit from 1")?);
+                }
                 _ => return Err(format!("{word}: no such option")),
             }
         }
+        let copies = match (is_acknowledged, copies) {
+            (true, Some(_)) => return Err("copies: only beside ack=no".to_owned()),
+            (true, None) => None,
+            (false, copies) => Some(copies.unwrap_or(1)),
+        };
         Ok(Self {
             pattern,
             target,
             priority,
+            copies,
         })
     }
 }

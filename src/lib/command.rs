@@ -1,0 +1,199 @@
+//! A command of the user's, to which a message or its content is given: without a shell, with the octets on its
+//! standard input and the facts in its environment. Its exit status decides, as sysexits(3) has it.
+//!
+//! Standard input is a file that holds all of it, and not a pipe: nobody has to read it, and whatever becomes of
+//! the program that runs the command, half of it is never taken for the whole.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::{self, Stdio};
+
+use jiff::Timestamp;
+
+use crate::disk;
+use crate::pki::NodeId;
+
+/// The statuses of sysexits(3) with which a command refuses for good; after any other, another try may succeed.
+const REFUSALS: [i32; 11] = [64, 65, 66, 67, 68, 69, 70, 73, 76, 77, 78];
+
+/// Why a command did not take what it was given.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It cannot be run.
+    #[error("{command}: {}", disk::reason(.cause))]
+    NotRun {
+        /// The command.
+        command: String,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// It refused for good.
+    #[error("{command} refused it with status {status}")]
+    Refused {
+        /// The command.
+        command: String,
+        /// Its exit status.
+        status: i32,
+    },
+    /// It did not take it this time.
+    #[error("{command} did not take it: {end}")]
+    Postponed {
+        /// The command.
+        command: String,
+        /// How it ended: its exit status or a signal.
+        end: process::ExitStatus,
+    },
+}
+
+/// What a command is told, in variables of these names; what there is not is empty.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// `RELAY_NODE`: the directory of the node that runs it.
+    pub node: &'a Path,
+    /// `RELAY_SENDER`: the id of the sender.
+    pub sender: NodeId,
+    /// `RELAY_PEER`: what the sender is called here.
+    pub peer: Option<&'a str>,
+    /// `RELAY_RECIPIENT`: the id of the recipient.
+    pub recipient: NodeId,
+    /// `RELAY_ID`: the message id.
+    pub id: &'a str,
+    /// `RELAY_DATE`: when it was made.
+    pub date: Timestamp,
+    /// `RELAY_EXPIRY`: when its life ends.
+    pub expiry: Timestamp,
+    /// `RELAY_TYPE`: the media type of content.
+    pub media_type: Option<&'a str>,
+    /// `RELAY_NAME`: a name for a file of the content that is safe to use.
+    pub name: Option<&'a str>,
+    /// `RELAY_SIZE`: how much is on standard input, in octets.
+    pub size: u64,
+}
+
+impl Facts<'_> {
+    fn variables(&self) -> [(&'static str, OsString); 10] {
+        let text = |text: Option<&str>| OsString::from(text.unwrap_or_default());
+        [
+            ("RELAY_NODE", self.node.into()),
+            ("RELAY_SENDER", self.sender.to_string().into()),
+            ("RELAY_PEER", text(self.peer)),
+            ("RELAY_RECIPIENT", self.recipient.to_string().into()),
+            ("RELAY_ID", text(Some(self.id))),
+            ("RELAY_DATE", self.date.to_string().into()),
+            ("RELAY_EXPIRY", self.expiry.to_string().into()),
+            ("RELAY_TYPE", text(self.media_type)),
+            ("RELAY_NAME", text(self.name)),
+            ("RELAY_SIZE", self.size.to_string().into()),
+        ]
+    }
+}
+
+/// A program and its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    program: OsString,
+    args: Vec<OsString>,
+}
+
+impl Command {
+    /// The command with these arguments; the program is looked for where the shell would.
+    #[must_use]
+    pub fn new(program: &OsStr, args: &[OsString]) -> Self {
+        Self {
+            program: program.to_owned(),
+            args: args.to_vec(),
+        }
+    }
+
+    /// Runs it with what is in a file on its standard input, and waits for it. Its standard output and standard
+    /// error are ours.
+    ///
+    /// # Errors
+    /// [`Error::NotRun`], [`Error::Refused`] or [`Error::Postponed`].
+    pub fn run(&self, facts: &Facts<'_>, input: File) -> Result<(), Error> {
+        let failed = |cause| Error::NotRun {
+            command: self.to_string(),
+            cause,
+        };
+        let mut child = process::Command::new(&self.program)
+            .args(&self.args)
+            .envs(facts.variables())
+            .stdin(Stdio::from(input))
+            .spawn()
+            .map_err(failed)?;
+        let end = child.wait().map_err(failed)?;
+        match end.code() {
+            Some(0) => Ok(()),
+            Some(status) if REFUSALS.contains(&status) => Err(Error::Refused {
+                command: self.to_string(),
+                status,
+            }),
+            _ => Err(Error::Postponed {
+                command: self.to_string(),
+                end,
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.program.display().fmt(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::scratch;
+
+    fn run(script: &str, octets: &[u8]) -> Result<(), Error> {
+        let dir = tempfile::tempdir().unwrap();
+        let facts = Facts {
+            node: Path::new("/var/lib/relay"),
+            sender: NodeId::of_spki(b"sender"),
+            peer: Some("bob"),
+            recipient: NodeId::of_spki(b"recipient"),
+            id: "$(reboot)",
+            date: "2027-05-22T10:11:12Z".parse().unwrap(),
+            expiry: "2027-06-22T10:11:12Z".parse().unwrap(),
+            media_type: Some("text/plain"),
+            name: None,
+            size: octets.len() as u64,
+        };
+        let shell = Command::new(OsStr::new("sh"), &["-c".into(), script.into()]);
+        shell.run(&facts, scratch::holding(dir.path(), octets).unwrap())
+    }
+
+    #[test]
+    fn octets_and_facts_arrive() {
+        let script = "test \"$(cat)\" = octets && test $RELAY_SIZE = 6 && test $RELAY_PEER = bob \
+                      && test \"$RELAY_ID\" = '$(reboot)' && test -z \"${RELAY_NAME-x}\" \
+                      && test $RELAY_DATE = 2027-05-22T10:11:12Z";
+        run(script, b"octets").unwrap();
+    }
+
+    #[test]
+    fn nobody_has_to_read() {
+        run("exec true", &vec![7; 9_000_000]).unwrap();
+        run("head -c 1 >/dev/null", &vec![7; 9_000_000]).unwrap();
+    }
+
+    #[test]
+    fn the_status_decides() {
+        for status in [65, 67, 77] {
+            let refused = run(&format!("exit {status}"), b"").unwrap_err();
+            assert!(matches!(refused, Error::Refused { status: is, .. } if is == status));
+        }
+        for script in ["exit 1", "exit 75", "exit 71", "exit 82", "kill -9 $$"] {
+            let postponed = run(script, b"").unwrap_err();
+            assert!(matches!(postponed, Error::Postponed { .. }), "{script}");
+        }
+        let missing = Command::new(OsStr::new("/nonexistent/x"), &[]);
+        assert_eq!(missing.to_string(), "/nonexistent/x");
+    }
+}
