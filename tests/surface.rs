@@ -34,6 +34,7 @@ macro_rules! programs {
 programs! {
     relay_ack "relay-ack" "../src/bin/relay-ack.rs"
     relay_authorize "relay-authorize" "../src/bin/relay-authorize.rs"
+    relay_carry "relay-carry" "../src/bin/relay-carry.rs"
     relay_export "relay-export" "../src/bin/relay-export.rs"
     relay_import "relay-import" "../src/bin/relay-import.rs"
     relay_inspect "relay-inspect" "../src/bin/relay-inspect.rs"
@@ -47,6 +48,7 @@ programs! {
     relay_request_cargo "relay-request-cargo" "../src/bin/relay-request-cargo.rs"
     relay_route "relay-route" "../src/bin/relay-route.rs"
     relay_seal "relay-seal" "../src/bin/relay-seal.rs"
+    relay_sync "relay-sync" "../src/bin/relay-sync.rs"
     relay_unpack_cargo "relay-unpack-cargo" "../src/bin/relay-unpack-cargo.rs"
     relay_verify "relay-verify" "../src/bin/relay-verify.rs"
 }

@@ -24,5 +24,6 @@ mod route;
 mod seal;
 mod session;
 mod state;
+mod sync;
 mod unpack_cargo;
 mod verify;

@@ -82,7 +82,7 @@ impl Log {
                 );
             }
             Event::Asked(lying) => {
-                report::event("asked", &[("from", &lying.sender.to_string()), medium])
+                report::event("asked", &[("from", &lying.sender.to_string()), medium]);
             }
             Event::Packed {
                 cargo,

@@ -7,9 +7,7 @@ use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
 use crate::ramf::Kind;
-use crate::{
-    asn1, cms, command, medium, message, node, pki, ramf, route, session, spool,
-};
+use crate::{asn1, cms, command, medium, message, node, pki, ramf, route, session, spool};
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,8 +176,7 @@ fn of_disk(error: &disk::Error) -> Status {
         (disk::Error::Exposed { .. } | disk::Error::NotRegular { .. }, _)
         | (disk::Error::TooLarge { .. }, Role::Node) => Status::CONFIG,
         (disk::Error::TooLarge { .. }, _) => Status::DATA,
-        _ if is_full => Status::IO,
-        (disk::Error::Differs { .. }, _) => Status::IO,
+        _ if is_full || matches!(error, disk::Error::Differs { .. }) => Status::IO,
         (_, Role::Input | Role::Keys) => match error.doing() {
             Some(Doing::Read) if error.io_kind() != Some(ErrorKind::IsADirectory) => Status::IO,
             _ => Status::NO_INPUT,
@@ -482,11 +479,9 @@ fn hint_for_route(error: &route::Error) -> Option<String> {
         E::Node(error) => hint_for(error),
         E::Message(error) => hint_for(error),
         E::Disk(error) => hint_for_disk(error),
-        E::Table { .. }
-        | E::NotShown
-        | E::Kind(_)
-        | E::Command(_)
-        | E::NothingAcknowledged(_) => None,
+        E::Table { .. } | E::NotShown | E::Kind(_) | E::Command(_) | E::NothingAcknowledged(_) => {
+            None
+        }
     }
 }
 

@@ -94,8 +94,8 @@ impl Courier<'_> {
         }
         for medium in [self.from, self.to] {
             for recipient in medium.recipients(Kind::Cargo)? {
-                let mut shelf = medium.lying(Kind::Cargo, recipient, &mut |_| {})?;
-                while let Some(lying) = shelf.next_message()? {
+                let mut pile = medium.lying(Kind::Cargo, recipient, &mut |_| {})?;
+                while let Some(lying) = pile.next_message()? {
                     if medium.has_hint(recipient, &lying.sha256)? {
                         medium.remove(&lying)?;
                     }
@@ -115,8 +115,8 @@ impl Courier<'_> {
         let mut used = 0;
         for kind in [Kind::Cca, Kind::Cargo] {
             for recipient in self.to.recipients(kind)? {
-                let mut shelf = self.to.lying(kind, recipient, &mut |_| {})?;
-                while let Some(lying) = shelf.next_message()? {
+                let mut pile = self.to.lying(kind, recipient, &mut |_| {})?;
+                while let Some(lying) = pile.next_message()? {
                     used += lying.len;
                 }
             }
@@ -133,13 +133,13 @@ impl Courier<'_> {
         each: &mut dyn FnMut(Event) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut strays = Vec::new();
-        let mut shelf = self
+        let mut pile = self
             .from
             .lying(kind, recipient, &mut |path| strays.push(path))?;
         for path in strays {
             each(Event::Stray(path))?;
         }
-        while let Some(lying) = shelf.next_message()? {
+        while let Some(lying) = pile.next_message()? {
             if self.to.has(kind, recipient, lying.sender, &lying.sha256)? {
                 if self.moves {
                     self.from.remove(&lying)?;

@@ -402,20 +402,20 @@ impl<'a> Giver<'a> {
                 if !is_last || hold.messages.is_empty() {
                     return Ok(());
                 }
-                let hold = std::mem::replace(&mut hold, giver.hold(&hop.sealer));
+                let mut hold = std::mem::replace(&mut hold, giver.hold(&hop.sealer));
                 if full.is_some() {
                     hop.left_with(&hold);
                     return Ok(());
                 }
-                match giver.write(hop, hold) {
+                match giver.write(hop, &mut hold) {
                     Ok(event) => each(event),
                     // More was thought to fit than does.
-                    Err((Error::Disk(error), hold)) if is_full(&error) => {
+                    Err(Error::Disk(error)) if is_full(&error) => {
                         hop.left_with(&hold);
                         full = Some(error);
                         Ok(())
                     }
-                    Err((error, _)) => Err(error.into()),
+                    Err(error) => Err(error.into()),
                 }
             },
         )?;
@@ -449,19 +449,12 @@ impl<'a> Giver<'a> {
         Ok(octets.or(kept).map(|octets| Loaded { octets, id, expiry }))
     }
 
-    /// Seals a cargo and writes it. What could not be written is given back.
-    fn write(&self, hop: &mut Hop<'a>, mut hold: Hold) -> Result<Event, (Error, Hold)> {
+    /// Seals a cargo and writes it.
+    fn write(&self, hop: &mut Hop<'a>, hold: &mut Hold) -> Result<Event, Error> {
         let set = std::mem::replace(&mut hold.set, Buffer::with_capacity(0));
-        match self.written(hop, set, &hold) {
-            Ok(event) => Ok(event),
-            Err(error) => Err((error, hold)),
-        }
-    }
-
-    fn written(&self, hop: &mut Hop<'a>, set: Buffer, hold: &Hold) -> Result<Event, Error> {
-        let sent = send::cargo(&hop.sealer, set, hold.expiry)?;
-        let (now, fields) = (self.terms.now, &sent.fields);
-        let octets = sent.octets.as_slice();
+        let cargo = send::cargo(&hop.sealer, set, hold.expiry)?;
+        let (now, fields) = (self.terms.now, &cargo.fields);
+        let octets = cargo.octets.as_slice();
         let ends = (hop.id, hop.sealer.sender());
         let (pending, sha256) = self.medium.prepare(Kind::Cargo, ends, octets)?;
         let carried = self.spool.carried(self.medium.id())?;
@@ -564,9 +557,9 @@ impl<'a> Giver<'a> {
 
     fn request_from(&self, gateway: NodeId) -> Result<Option<String>, Error> {
         let node = self.spool.owner();
-        let mut shelf = self.medium.lying(Kind::Cca, gateway, &mut |_| {})?;
+        let mut pile = self.medium.lying(Kind::Cca, gateway, &mut |_| {})?;
         let mut ended = BTreeMap::new();
-        while let Some(lying) = shelf.next_message()? {
+        while let Some(lying) = pile.next_message()? {
             if lying.sender != node.id() {
                 continue;
             }

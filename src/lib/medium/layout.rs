@@ -177,7 +177,7 @@ impl Medium {
         Ok(files::free_space(&self.top, Role::Spool)?)
     }
 
-    fn shelf(&self, kind: Kind, recipient: NodeId) -> PathBuf {
+    fn pile(&self, kind: Kind, recipient: NodeId) -> PathBuf {
         self.top.join(kind.word()).join(recipient.to_string())
     }
 
@@ -231,8 +231,8 @@ impl Medium {
         kind: Kind,
         recipient: NodeId,
         stray: &mut dyn FnMut(PathBuf),
-    ) -> Result<Shelf<'_>, Error> {
-        let mut shelf = Shelf {
+    ) -> Result<Pile<'_>, Error> {
+        let mut pile = Pile {
             medium: self,
             kind,
             recipient,
@@ -240,8 +240,8 @@ impl Medium {
             part: Vec::new().into_iter(),
             is_over: false,
         };
-        shelf.fill(stray)?;
-        Ok(shelf)
+        pile.fill(stray)?;
+        Ok(pile)
     }
 
     /// Whether a message lies here.
@@ -276,7 +276,7 @@ impl Medium {
         octets: &[u8],
     ) -> Result<(Pending, [u8; 32]), Error> {
         let sha256 = hash::sha256(octets);
-        let dir = self.shelf(kind, recipient);
+        let dir = self.pile(kind, recipient);
         // Not the directories above: where they are missing, the medium is gone.
         files::create_dir_plain(&self.top.join(kind.word()), Role::Spool)?;
         files::create_dir_plain(&dir, Role::Spool)?;
@@ -406,7 +406,7 @@ impl Medium {
 }
 
 /// What lies on a medium for one gateway.
-pub struct Shelf<'a> {
+pub struct Pile<'a> {
     medium: &'a Medium,
     kind: Kind,
     recipient: NodeId,
@@ -415,7 +415,7 @@ pub struct Shelf<'a> {
     is_over: bool,
 }
 
-impl Shelf<'_> {
+impl Pile<'_> {
     /// The next message.
     ///
     /// # Errors

@@ -142,9 +142,10 @@ impl Error {
     /// Whether another try may succeed though nothing else is changed.
     fn may_pass(&self) -> bool {
         match self {
-            Self::Disk(_) | Self::Spool(_) => true,
+            Self::Disk(_)
+            | Self::Spool(_)
+            | Self::Node(node::Error::Ramf(ramf::Error::Early(_))) => true,
             Self::Node(node::Error::Message(error)) | Self::Message(error) => is_early(error),
-            Self::Node(node::Error::Ramf(ramf::Error::Early(_))) => true,
             _ => false,
         }
     }

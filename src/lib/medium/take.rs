@@ -94,11 +94,11 @@ impl<'a> Taker<'a> {
         let us = self.spool.owner().id();
         for kind in [Kind::Cargo, Kind::Cca] {
             let mut strays = Vec::new();
-            let mut shelf = medium.lying(kind, us, &mut |path| strays.push(path))?;
+            let mut pile = medium.lying(kind, us, &mut |path| strays.push(path))?;
             for path in strays {
                 each(Event::Stray(path))?;
             }
-            while let Some(lying) = shelf.next_message()? {
+            while let Some(lying) = pile.next_message()? {
                 let mut events = Vec::new();
                 let taken = match kind {
                     Kind::Cargo => self.cargo(&lying, &mut |event| events.push(event)),
@@ -129,7 +129,10 @@ impl<'a> Taker<'a> {
         let node = self.spool.owner();
         let cargo = match receive::cargo(node, octets, &self.terms) {
             Ok(cargo) => cargo,
-            Err(node::Error::Seen) => return self.leave(lying, None, each),
+            Err(node::Error::Seen) => {
+                self.leave(lying, None, each);
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         };
         if cargo.head().sender.id() != lying.sender {
@@ -155,10 +158,9 @@ impl<'a> Taker<'a> {
         let queued = self.queued.get_or_insert_default();
         queued.extend(stored.parcels.iter().map(|(name, _)| name.identity.key()));
         if stored.is_whole {
-            self.leave(lying, Some(messages), each)
-        } else {
-            Ok(())
+            self.leave(lying, Some(messages), each);
         }
+        Ok(())
     }
 
     /// Puts the messages of a cargo into their queues.
@@ -291,12 +293,7 @@ impl<'a> Taker<'a> {
     }
 
     /// Takes cargo off the medium whose messages are where they belong.
-    fn leave(
-        &self,
-        lying: &Lying,
-        messages: Option<usize>,
-        each: &mut dyn FnMut(Event),
-    ) -> Result<(), Error> {
+    fn leave(&self, lying: &Lying, messages: Option<usize>, each: &mut dyn FnMut(Event)) {
         // What is on the medium is of no use any more, so that it cannot be changed is no reason to end.
         let hinted = self
             .medium
@@ -311,7 +308,6 @@ impl<'a> Taker<'a> {
             lying: lying.clone(),
             messages,
         });
-        Ok(())
     }
 
     /// Takes a request for cargo, unless a later one of the same gateway is here.

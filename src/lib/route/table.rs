@@ -154,7 +154,11 @@ impl Route {
             }
             Some(("dir", path)) if path.starts_with('/') => Target::Directory(PathBuf::from(path)),
             Some(("dir", path)) => return Err(format!("{path}: not a path from the root")),
-            _ => return Err(format!("{target}: neither peer:NAME, dir:PATH nor exec:COMMAND")),
+            _ => {
+                return Err(format!(
+                    "{target}: neither peer:NAME, dir:PATH nor exec:COMMAND"
+                ));
+            }
         };
         let (mut priority, mut copies, mut is_acknowledged) = (None, None, true);
         for word in words {
