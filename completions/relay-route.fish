@@ -1,5 +1,6 @@
 complete -c relay-route -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
 complete -c relay-route -l retry -d 'Try again with this message, which was set aside: its name in relay-list failed' -r
+complete -c relay-route -l reroute -d 'Decide anew on what waits for PEER, after a change of routes' -r
 complete -c relay-route -l wait -d 'Wait so long for another run that is at work on the queues [default: not at all]' -r
 complete -c relay-route -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
 complete -c relay-route -l clock-drift -d 'Allow for clocks that differ by this much [default: 2h]' -r

@@ -33,6 +33,9 @@ pub(crate) struct Args {
     /// Try again with this message, which was set aside: its name in relay-list failed
     #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
     retry: Vec<String>,
+    /// Decide anew on what waits for PEER, after a change of routes
+    #[arg(long, value_name = "PEER", conflicts_with = "dry_run")]
+    reroute: Vec<String>,
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
@@ -68,6 +71,11 @@ fn route(args: &Args) -> anyhow::Result<()> {
         let returned = spool.retry(name).map_err(anyhow::Error::from);
         outcome.done(&Input::named(name.clone()), returned)?;
     }
+    for peer in &args.reroute {
+        outcome.take();
+        let recalled = recall(&spool, peer);
+        outcome.done(&Input::named(peer.clone()), recalled)?;
+    }
     if !args.dry_run {
         apply(&spool, &window, now, &mut outcome)?;
     }
@@ -92,6 +100,17 @@ fn route(args: &Args) -> anyhow::Result<()> {
         report::warn(&format!("{}: not a message", report::path(&path)));
     }
     outcome.finish()
+}
+
+/// Takes back what waits for a peer.
+fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
+    let hop = spool.owner().find_peer(peer)?.id;
+    let count = spool.recall(hop)?.to_string();
+    report::event(
+        "recalled",
+        &[("from", &hop.to_string()), ("messages", &count)],
+    );
+    Ok(())
 }
 
 /// Applies the control messages that each gateway's cargo brought.

@@ -261,11 +261,12 @@ impl<'a> Taker<'a> {
         if let Some(delivered) = self.delivered.get(&name.identity.recipient) {
             return Ok(delivered.knows(identity));
         }
+        // Of what was passed on, the acknowledgement may have been lost, or the routes may be a loop. To take it again
+        // costs a trip; to acknowledge it and not take it would lose it in a loop, until somebody mends that.
         match self.memory.times_passed_on(identity) {
-            0 => Ok(false),
+            0..=MAX_AGAIN => Ok(false),
             _ if self.memory.knows(&identity.brought_by(hop)) => Ok(true),
-            times if times > MAX_AGAIN => Err(Error::Loop),
-            _ => Ok(false),
+            _ => Err(Error::Loop),
         }
     }
 

@@ -85,8 +85,7 @@ pub fn apply<E: From<Error>>(
     }
 }
 
-/// Removes what these acknowledge from the queue of the gateway: first it is noted, and what was in transit is
-/// remembered to have passed, then the messages go, then the acknowledgements.
+/// Removes what these acknowledge from the queue of the gateway: first it is noted and remembered, then the messages go, then the acknowledgements.
 fn acknowledge(
     spool: &Spool,
     gateway: NodeId,
@@ -119,8 +118,7 @@ fn acknowledge(
                         cargo: None,
                         medium: None,
                     });
-                    let in_transit = acked.iter().find(|acked| acked.name.from.is_some());
-                    passed.extend(in_transit.map(|acked| {
+                    passed.extend(acked.first().map(|acked| {
                         seen::Identity::new(
                             Kind::Parcel,
                             pca.recipient,

@@ -13,6 +13,7 @@ use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{self, Item};
 use crate::node::Identity;
 use crate::node::seen::Memory;
+use crate::pki::NodeId;
 use crate::ramf::{self, Kind, limits};
 use crate::spool::moves::Moves;
 use crate::spool::queue::{Found, WHY, Waiting};
@@ -198,8 +199,7 @@ impl Router<'_> {
                     _ => continue,
                 };
                 match handed {
-                    Ok(()) if decided.name.from.is_some() => passed.extend(decided.identity()),
-                    Ok(()) => {}
+                    Ok(()) => passed.extend(decided.identity()),
                     Err(error) => decided.result = Err(error),
                 }
             }
@@ -369,6 +369,27 @@ fn is_expiry(error: &Error) -> bool {
 }
 
 impl Spool {
+    /// Returns what waits for a next hop to `in`, to be decided on anew. The caller holds the lock of the queues.
+    ///
+    /// # Errors
+    /// When a message cannot be moved.
+    pub fn recall(&self, hop: NodeId) -> Result<usize, spool::Error> {
+        let queue = self.make(Place::In)?;
+        let mut moves = Moves::default();
+        let mut count = 0;
+        for message in self.queue(Place::Out(hop)).messages()? {
+            let message = message?;
+            let name = Name {
+                copies: None,
+                ..message.name
+            };
+            moves.rename(&message.path, &queue.path_of(&name))?;
+            count += 1;
+        }
+        moves.commit()?;
+        Ok(count)
+    }
+
     /// Returns a message that was set aside to `in`. The caller holds the lock of the queues.
     ///
     /// # Errors
