@@ -25,5 +25,6 @@ mod seal;
 mod session;
 mod state;
 mod sync;
+mod topology;
 mod unpack_cargo;
 mod verify;

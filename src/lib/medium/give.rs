@@ -25,7 +25,7 @@ use crate::spool::moves::Moves;
 use crate::spool::name::{Key, MAX_PRIORITY};
 use crate::spool::queue::{Rank, Waiting};
 use crate::spool::sent::{Event as SentEvent, Line};
-use crate::spool::{Name, Place, Queue, Spool};
+use crate::spool::{self, Name, Place, Queue, Spool};
 use crate::verify::{self, Judge};
 
 /// How many messages are chosen at a time.
@@ -44,8 +44,8 @@ pub struct Giver<'a> {
     terms: Terms,
     judge: Judge,
     cipher: Cipher,
-    /// What lies on the medium already, by next hop.
-    aboard: HashMap<NodeId, HashSet<Key>>,
+    /// What lies on the medium already or has arrived, by next hop.
+    settled: HashMap<NodeId, HashSet<Key>>,
     /// What the medium has room for, in octets.
     room: u64,
 }
@@ -116,7 +116,7 @@ impl<'a> Giver<'a> {
             terms,
             judge: Judge::of_node(owner, Vec::new(), terms.window, terms.now)?,
             cipher,
-            aboard: HashMap::new(),
+            settled: HashMap::new(),
             room: 0,
         };
         giver.look()?;
@@ -137,8 +137,8 @@ impl<'a> Giver<'a> {
             match load {
                 Some(load) if lies && !self.terms.window.is_after(load.expiry) => {
                     if load.date + resend_after > self.terms.now {
-                        let aboard = self.aboard.entry(record.hop).or_default();
-                        aboard.extend(load.messages);
+                        let settled = self.settled.entry(record.hop).or_default();
+                        settled.extend(load.messages);
                     }
                 }
                 Some(_) if lies => {
@@ -147,6 +147,19 @@ impl<'a> Giver<'a> {
                     carried.forget(&record)?;
                 }
                 _ => carried.forget(&record)?,
+            }
+        }
+        // What a next hop says that it has goes when that is applied, and not once more.
+        for queue in self.spool.queues_in("control")? {
+            let Place::Control(hop) = queue.place() else {
+                continue;
+            };
+            for message in queue.messages()? {
+                let identity = spool::name::Identity {
+                    kind: Kind::Parcel,
+                    ..message?.name.identity
+                };
+                self.settled.entry(hop).or_default().insert(identity.key());
             }
         }
         Ok(())
@@ -255,8 +268,8 @@ impl<'a> Giver<'a> {
     }
 
     fn may_go(&self, hop: NodeId, name: &Name) -> bool {
-        let is_aboard = |aboard: &HashSet<Key>| aboard.contains(&name.identity.key());
-        !name.has_expired(self.terms.now) && !self.aboard.get(&hop).is_some_and(is_aboard)
+        let is_settled = |settled: &HashSet<Key>| settled.contains(&name.identity.key());
+        !name.has_expired(self.terms.now) && !self.settled.get(&hop).is_some_and(is_settled)
     }
 
     /// How to send to a hop: it registered this node or peers with it, or it asks; `None` when it does not.

@@ -50,7 +50,7 @@ struct Ready {
 }
 
 enum Fate {
-    /// It is written and waits for its name; whether it is on its way to somewhere else.
+    /// It is written and waits for its name; whether it is the first time that it passes through here.
     New(Staged, bool),
     /// It is a control message, written likewise.
     Control(Staged),
@@ -246,8 +246,9 @@ impl<'a> Taker<'a> {
         } else {
             self.room.promise(Payer::of(&name), hop, octets.len())?;
             let path = self.spool.queue(Place::In).path_of(&name);
-            let is_transit = !self.delivered.contains_key(&name.identity.recipient);
-            Fate::New(batch::stage(&path, &[octets], &manner(&tmp))?, is_transit)
+            let is_first = !self.delivered.contains_key(&name.identity.recipient)
+                && self.memory.times_passed_on(&identity) == 0;
+            Fate::New(batch::stage(&path, &[octets], &manner(&tmp))?, is_first)
         };
         Ok(Ready { name, id, fate })
     }
@@ -360,7 +361,7 @@ struct Stored {
     is_whole: bool,
     /// The parcels to be acknowledged, with their ids.
     parcels: Vec<(Name, String)>,
-    /// What to remember of those in transit.
+    /// What to remember of those that pass through for the first time.
     brought: Vec<Identity>,
 }
 
@@ -382,8 +383,8 @@ impl Stored {
                 events.push(Event::Repeated { name, id });
                 return Ok(());
             }
-            Fate::New(staged, is_transit) => {
-                if is_transit {
+            Fate::New(staged, is_first) => {
+                if is_first {
                     let identity = identity_of(&name, id.as_deref());
                     self.brought.push(identity.brought_by(hop));
                 }
