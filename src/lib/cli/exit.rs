@@ -7,7 +7,7 @@ use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
 use crate::ramf::Kind;
-use crate::{asn1, cms, message, node, pki, ramf, route, session, spool};
+use crate::{asn1, cms, join, message, node, pki, ramf, route, session, spool};
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +122,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_route(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_join(error));
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_message(error));
@@ -254,6 +257,15 @@ fn of_route(error: &route::Error) -> Status {
     }
 }
 
+fn of_join(error: &join::Error) -> Status {
+    match error {
+        join::Error::Part(error) => of_message(error),
+        join::Error::Disk(error) => of_disk(error),
+        join::Error::Missing(_) => Status::TEMP_FAIL,
+        join::Error::Digest => Status::DATA,
+    }
+}
+
 fn of_message(error: &message::Error) -> Status {
     match error {
         message::Error::Ramf(error) => of_ramf(error),
@@ -270,6 +282,9 @@ fn of_message(error: &message::Error) -> Status {
         | message::Error::NotInCargo(_)
         | message::Error::NotVerifiable(_)
         | message::Error::Lacks { .. }
+        | message::Error::NotAPart
+        | message::Error::PartVersion(_)
+        | message::Error::PartConflict { .. }
         | message::Error::Signature(_) => Status::DATA,
     }
 }
@@ -350,6 +365,14 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if let Some(error) = cause.downcast_ref::<route::Error>() {
         return hint_for_route(error);
+    }
+    match cause.downcast_ref::<join::Error>() {
+        Some(join::Error::Missing(_)) => {
+            let text = "the same command with those beside the others, in any order, joins them";
+            return Some(text.to_owned());
+        }
+        Some(join::Error::Disk(error)) => return hint_for_disk(error),
+        _ => {}
     }
     if cause.is::<Fatal>() {
         return Some("TMPDIR names another place for what has to wait".to_owned());
