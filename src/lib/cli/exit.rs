@@ -84,6 +84,11 @@ pub struct Usage(pub String);
 #[error("empty")]
 pub struct Empty;
 
+/// What was left for another run.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Postponed(pub String);
+
 /// Content that a terminal should not get.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is not written to a terminal")]
@@ -105,7 +110,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     if cause.is::<Usage>() || cause.is::<ForTerminal>() {
         return Some(Status::USAGE);
     }
-    if cause.is::<Changed>() {
+    if cause.is::<Changed>() || cause.is::<Postponed>() {
         return Some(Status::TEMP_FAIL);
     }
     if cause.is::<Empty>() {
