@@ -44,6 +44,7 @@ programs! {
     relay_open "relay-open" "../src/bin/relay-open.rs"
     relay_pack_cargo "relay-pack-cargo" "../src/bin/relay-pack-cargo.rs"
     relay_peers "relay-peers" "../src/bin/relay-peers.rs"
+    relay_purge "relay-purge" "../src/bin/relay-purge.rs"
     relay_put "relay-put" "../src/bin/relay-put.rs"
     relay_register "relay-register" "../src/bin/relay-register.rs"
     relay_request_cargo "relay-request-cargo" "../src/bin/relay-request-cargo.rs"

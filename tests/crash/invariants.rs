@@ -131,17 +131,26 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
                 Ok(_) => Some("another key's file".to_owned()),
             }
         }
+        (["strangers", _], _) => key_file::public_from_text(octets)
+            .err()
+            .map(|error| error.to_string()),
         (["lock"], _) => (!octets.is_empty()).then(|| "a lock file with content".to_owned()),
         (["spool", "failed"], _) if extension == "why" => {
             let line: Result<serde_json::Value, _> = serde_json::from_slice(octets);
             line.err().map(|error| error.to_string())
         }
-        (["spool", "in" | "failed"] | ["spool", "out" | "home" | "control" | "acks", _], _) => {
-            match (name.parse::<Name>(), Item::parse(octets.to_vec())) {
-                (Ok(named), Ok(item)) if named.identity.kind == item.kind() => None,
-                found => Some(format!("not that message: {found:?}")),
-            }
+        (["spool"], "clock") => {
+            let text = String::from_utf8_lossy(octets);
+            (!text.starts_with("accepted = ")).then(|| "tells no time".to_owned())
         }
+        (["spool", "carried", _], _) => is_line().is_none().then(|| "not a record".to_owned()),
+        (
+            ["spool", "in" | "failed"] | ["spool", "out" | "home" | "control" | "acks" | "cca", _],
+            _,
+        ) => match (name.parse::<Name>(), Item::parse(octets.to_vec())) {
+            (Ok(named), Ok(item)) if named.identity.kind == item.kind() => None,
+            found => Some(format!("not that message: {found:?}")),
+        },
         // Records and lines are appended; a torn one at the end does not count.
         (["seen"] | ["spool", "sent"], _) | ([], "routes") => None,
         _ => Some("nobody knows this file".to_owned()),

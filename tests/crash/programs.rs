@@ -6,13 +6,13 @@ use relaynet::asn1::pem;
 use relaynet::message::Object;
 
 use super::scene::{
-    ANSWER, CONTENT, FIRST, MONTH, RENEWAL, RENEWED, SECOND, START, Scene, carried_key,
+    ANSWER, CONTENT, FIRST, LATE, MONTH, RENEWAL, RENEWED, SECOND, START, Scene, carried_key,
     is_temporary,
 };
 use super::sweep::{Case, sweep};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 33;
+pub(crate) const CASES: usize = 34;
 
 /// What most cases have in common.
 const CASE: Case = Case {
@@ -968,6 +968,63 @@ fn route_acknowledgements() {
             assert_eq!(queue(scene, "field/spool"), [[0; 0]; 0]);
             let control = scene.files("field/spool/control");
             assert!(!control.iter().any(|file| file.contains("Z.pca")));
+        },
+        ..CASE
+    });
+}
+
+/// What lives is there, and what went is noted first: the end of a parcel, and how far the memory goes that went.
+fn purge_left(scene: &Scene, _: &[u8]) {
+    let out = format!("field/spool/out/{}", scene.world().id("hub"));
+    let waiting = queue(scene, &out);
+    let long = fs::read(scene.path("in/long.parcel")).unwrap();
+    assert!(waiting.contains(&long), "what lives went");
+    let first = fs::read(scene.path("in/first.parcel")).unwrap();
+    let is_noted = || {
+        let text = fs::read_to_string(scene.path("field/spool/sent/2027-01-10"));
+        text.is_ok_and(|text| text.contains("\"expired\""))
+    };
+    assert!(waiting.contains(&first) || is_noted(), "it went unnoted");
+    if !scene.path("field/seen/2026-12-15").exists() {
+        let floor = fs::read_to_string(scene.path("field/seen/floor")).unwrap();
+        assert_eq!(floor, "2026-12-15T23:59:59Z\n");
+    }
+}
+
+#[test]
+fn purge() {
+    sweep(&Case {
+        name: "purge",
+        program: "relay-purge",
+        args: &["-q", "-N", "field"],
+        now: LATE,
+        nodes: &["worn/field"],
+        order: &["field/spool/clock", "field/spool/sent/", "field/seen/floor"],
+        left: purge_left,
+        proof: |scene, _| {
+            let long = fs::read(scene.path("in/long.parcel")).unwrap();
+            assert_eq!(queue(scene, "field/spool"), [long]);
+            let hub = scene.world().id("hub");
+            let count = |dir: &str| scene.files(&format!("field/{dir}")).len();
+            for (dir, left) in [
+                (&*format!("sessions/{hub}"), 2),
+                (&*format!("peers/{hub}/given"), 1),
+                ("seen", 1),
+                ("strangers", 0),
+                ("spool/failed", 0),
+                ("spool/carried", 1),
+                ("spool/sent", 3),
+            ] {
+                assert_eq!(count(dir), left, "{dir}");
+            }
+            scene.add("worn/hub");
+            let args = ["-q", "-N", "field", "-t", "hub", "-o", "tmp/cca"];
+            scene.run("relay-request-cargo", &args, LATE).expect(0);
+            let mut args = vec!["-q", "-N", "hub", "--cca", "tmp/cca"];
+            args.extend(["-o", "tmp/cargo", "in/long.parcel"]);
+            scene.run("relay-pack-cargo", &args, LATE).expect(0);
+            let args = ["-q", "-N", "field", "tmp/cargo"];
+            scene.run("relay-unpack-cargo", &args, LATE).expect(0);
         },
         ..CASE
     });

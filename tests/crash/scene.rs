@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, Weak};
@@ -27,6 +27,8 @@ pub(crate) const RENEWAL: &str = "2026-12-02T00:00:00Z";
 pub(crate) const RENEWED: &str = "2026-12-02T01:00:00Z";
 /// When the session key that carol hands out is too old.
 pub(crate) const MONTH: &str = "2027-01-01T12:00:00Z";
+/// When much of what was stored before is of no use any more.
+pub(crate) const LATE: &str = "2027-01-10T12:00:00Z";
 
 /// What bob writes.
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
@@ -48,6 +50,7 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-unpack-cargo" => env!("CARGO_BIN_EXE_relay-unpack-cargo"),
         "relay-pack-cargo" => env!("CARGO_BIN_EXE_relay-pack-cargo"),
         "relay-request-cargo" => env!("CARGO_BIN_EXE_relay-request-cargo"),
+        "relay-purge" => env!("CARGO_BIN_EXE_relay-purge"),
         "relay-put" => env!("CARGO_BIN_EXE_relay-put"),
         "relay-route" => env!("CARGO_BIN_EXE_relay-route"),
         "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
@@ -95,6 +98,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `stray`: hub has `in/first.parcel` in its spool, and no way for it.
 /// - `queued`: the same with a way, to field.
 /// - `acked`: field has it on its way to hub, whose acknowledgement has come.
+/// - `worn`: field has been in use for weeks, and has much that is of no use at [`LATE`].
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -126,7 +130,7 @@ impl World {
         };
         for dir in [
             "in", "keys", "alone", "friends", "sealed", "renewed", "lone", "gateways", "asked",
-            "stray", "queued", "acked",
+            "stray", "queued", "acked", "worn",
         ] {
             fs::create_dir(path.join(dir)).unwrap();
         }
@@ -261,6 +265,8 @@ impl World {
         let name = parcel.to_str().unwrap().replace(".parcel", ".pca");
         copied(&path.join("in/first.pca"), &control.join(name), 0o600);
 
+        Self::wear(path, &hub.to_string(), &run);
+
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
         let ids = nodes
             .chain([("lone", "hub"), ("lone", "field")])
@@ -272,6 +278,64 @@ impl World {
             ids: ids.collect(),
             root,
         }
+    }
+
+    /// Makes the stage `worn`.
+    fn wear(path: &Path, hub: &str, run: &dyn Fn(&str, &[&str], &str)) {
+        for (stage, name) in [
+            ("gateways", "field"),
+            ("gateways", "hub"),
+            ("sealed", "bob"),
+        ] {
+            copy_tree(&path.join(stage).join(name), &path.join("worn").join(name));
+        }
+        let field = ["-q", "-N", "worn/field"];
+        let with = |args: &[&'static str]| [&field[..], args].concat();
+        for now in [FIRST, SECOND, ANSWER] {
+            let ask = with(&["-t", "hub", "-f", "-o", "worn/cca"]);
+            run("relay-request-cargo", &ask, now);
+            let mut pack = vec!["-q", "-N", "worn/hub", "--cca", "worn/cca", "-f"];
+            pack.extend(["-o", "worn/cargo", "in/first.parcel"]);
+            run("relay-pack-cargo", &pack, now);
+            let unpack = with(&["-f", "-o", "worn/messages", "worn/cargo"]);
+            run("relay-unpack-cargo", &unpack, now);
+        }
+        run("relay-put", &with(&["in/first.parcel"]), FIRST);
+        run("relay-route", &field, FIRST);
+        let out = path.join("worn/field/spool/out").join(hub);
+        let first = fs::read_dir(&out).unwrap().last().unwrap().unwrap();
+        let failed = path.join("worn/field/spool/failed");
+        private_dir(&failed);
+        let name = first.file_name().into_string().unwrap();
+        private(&failed.join(&name), &fs::read(first.path()).unwrap());
+        private(&failed.join(format!("{name}.why")), b"{}\n");
+        private(
+            &failed.join(format!("{}.why", name.replace(".parcel", ".p9.parcel"))),
+            b"{}\n",
+        );
+        let mut seal = vec!["-q", "-N", "worn/bob", "-t", "alice", "--ttl", "100d"];
+        seal.extend(["-o", "in/long.parcel", "in/report.txt"]);
+        run("relay-seal", &seal, SECOND);
+        run(
+            "relay-put",
+            &with(&["in/long.parcel"]),
+            "2026-12-20T12:00:00Z",
+        );
+        run("relay-route", &field, "2026-12-20T12:00:00Z");
+
+        let medium = path.join("worn/field/spool/carried/5a");
+        private_dir(&medium);
+        let record = format!("{hub}.{}", "5a".repeat(32));
+        private(&medium.join(record), b"2026-05-01T12:00:00Z\n");
+        private(&path.join("worn/field/spool/sent/2026-05-01"), b"");
+        let strangers = path.join("worn/field/strangers/2026-10-01");
+        private_dir(&strangers);
+        let key = fs::read_dir(path.join("friends/alice/peers"))
+            .unwrap()
+            .last()
+            .unwrap();
+        let key = fs::read(key.unwrap().path().join("session.pem")).unwrap();
+        private(&strangers.join(format!("{hub}.pem")), &key);
     }
 
     /// The id of a node.
@@ -512,6 +576,18 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         }
         found.push(path);
     }
+}
+
+/// Makes a directory, and those above it, as nodes have them.
+fn private_dir(path: &Path) {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path).unwrap();
+}
+
+/// Makes a file as nodes have them.
+fn private(path: &Path, octets: &[u8]) {
+    fs::write(path, octets).unwrap();
+    fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
 }
 
 fn copy_tree(from: &Path, to: &Path) {

@@ -17,6 +17,7 @@ mod list;
 mod open;
 mod pack_cargo;
 mod peers;
+mod purge;
 mod put;
 mod register;
 mod request_cargo;

@@ -247,7 +247,11 @@ fn of_node(error: &node::Error) -> Status {
 fn of_spool(error: &spool::Error) -> Status {
     use spool::Error as E;
     match error {
-        E::Locked | E::Quota { .. } | E::Reserve { .. } => Status::TEMP_FAIL,
+        E::Locked
+        | E::Quota { .. }
+        | E::Reserve { .. }
+        | E::ClockBehind { .. }
+        | E::ClockAhead { .. } => Status::TEMP_FAIL,
         E::Control(_) => Status::NO_PERMISSION,
         E::UnknownMessage(_) => Status::NO_USER,
         E::NoQueue(_) => Status::USAGE,
@@ -490,6 +494,16 @@ fn hint_for_spool(error: &spool::Error) -> Option<String> {
         E::Reserve { .. } => "the setting reserve in the node's config bounds it",
         E::Control(_) => "cargo that relay-sync unpacks may bring it",
         E::NoQueue(_) => "relay-list without one lists them all",
+        E::ClockBehind { .. } => "check this clock; --trust-clock purges by it all the same",
+        E::ClockAhead { again, .. } => {
+            let text = match again {
+                Some(again) => format!(
+                    "check this clock; if it is right, a run from {again} on purges, or one with --trust-clock"
+                ),
+                None => "check this clock; --trust-clock purges by it".to_owned(),
+            };
+            return Some(text);
+        }
         E::UnknownMessage(_) => return None,
         E::Node(error) => return hint_for(error),
         E::Disk(error) => return hint_for_disk(error),

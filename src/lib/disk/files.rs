@@ -45,6 +45,15 @@ pub fn open_descriptor(descriptor: u32) -> Result<File> {
     opened.map_err(Error::io(&path, Role::Output, Doing::Open))
 }
 
+/// Opens a file to be read piece by piece.
+///
+/// # Errors
+///
+/// [`Error::NotRegular`] when the role asks for a regular file, [`Error::Io`] while [`Doing::Open`].
+pub fn open_to_read(path: &Path, role: Role) -> Result<File> {
+    open(path, role).map(|(file, _)| file)
+}
+
 /// Reads a whole file of at most `limit` octets.
 ///
 /// # Errors
@@ -407,6 +416,18 @@ pub fn sync_dir(dir: &Path, role: Role) -> Result<()> {
         }
         synced => synced.map_err(Error::io(dir, role, Doing::Sync)),
     }
+}
+
+/// Waits until the octets of a file are on the disk, which the run that wrote them may not have done.
+///
+/// # Errors
+///
+/// [`Error::NotRegular`], or [`Error::Io`] while [`Doing::Open`] or [`Doing::Sync`].
+pub fn sync(path: &Path, role: Role) -> Result<()> {
+    let file = open_to_read(path, role)?;
+    fault::step(Op::Sync, &[path])
+        .and_then(|()| file.sync_all())
+        .map_err(Error::io(path, role, Doing::Sync))
 }
 
 /// Appends one record to a file of records of `N` octets each, created with mode 0600, and syncs it.

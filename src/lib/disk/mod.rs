@@ -179,6 +179,12 @@ impl Error {
         }
     }
 
+    /// What the system answered when an open file was read.
+    #[must_use]
+    pub fn reading(path: &Path, role: Role, cause: io::Error) -> Self {
+        Self::io(path, role, Doing::Read)(cause)
+    }
+
     /// The file or directory; `-` for the standard output.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -282,15 +282,15 @@ pub fn link(from: &Path, to: &Path, role: Role) -> Result<()> {
     sync_dir(parent(to), role)
 }
 
-/// Removes what killed runs left of their files in `dir`, and gives their number. A missing directory has none.
+/// What killed runs left of their files in `dir`, sorted. A missing directory has none.
 ///
 /// Without `before`, nobody else may be writing there: the caller holds its lock. With it, only those last
-/// written before that instant go.
+/// written before that instant count.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::List`] or [`Doing::Remove`].
-pub fn sweep(dir: &Path, role: Role, before: Option<SystemTime>) -> Result<usize> {
+/// [`Error::Io`] while [`Doing::List`].
+pub fn leftovers(dir: &Path, role: Role, before: Option<SystemTime>) -> Result<Vec<Leftover>> {
     let mut leftovers = Vec::new();
     tree::each(dir, role, |path, name, file_type| {
         let is_old = || match before {
@@ -300,18 +300,51 @@ pub fn sweep(dir: &Path, role: Role, before: Option<SystemTime>) -> Result<usize
                 .is_ok_and(|modified| modified < before),
         };
         if (file_type.is_file() || file_type.is_dir()) && is_temporary(&name) && is_old() {
-            leftovers.push((path, file_type.is_dir()));
+            leftovers.push(Leftover {
+                path,
+                is_dir: file_type.is_dir(),
+                role,
+            });
         }
         Ok(())
     })?;
-    leftovers.sort_unstable();
-    let mut removed = 0;
-    for (leftover, is_dir) in leftovers {
-        removed += usize::from(if is_dir {
-            remove_tree(&leftover, role)?
+    leftovers.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    Ok(leftovers)
+}
+
+/// What a killed run left.
+#[derive(Debug)]
+pub struct Leftover {
+    /// The file, or the directory that was to be removed.
+    pub path: PathBuf,
+    is_dir: bool,
+    role: Role,
+}
+
+impl Leftover {
+    /// Removes it, with all that is in it; it need not last. Gives `false` when it has gone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::List`] or [`Doing::Remove`].
+    pub fn remove(&self) -> Result<bool> {
+        if self.is_dir {
+            remove_tree(&self.path, self.role)
         } else {
-            remove_unsynced(&leftover, role)?
-        });
+            remove_unsynced(&self.path, self.role)
+        }
+    }
+}
+
+/// Removes the [`leftovers`] in `dir`, and gives their number.
+///
+/// # Errors
+///
+/// As [`leftovers`] and [`Leftover::remove`].
+pub fn sweep(dir: &Path, role: Role, before: Option<SystemTime>) -> Result<usize> {
+    let mut removed = 0;
+    for leftover in leftovers(dir, role, before)? {
+        removed += usize::from(leftover.remove()?);
     }
     Ok(removed)
 }

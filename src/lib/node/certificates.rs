@@ -233,6 +233,22 @@ pub fn issuing_path(
     Ok((path, None))
 }
 
+/// Since when this node has had a certificate of its own, as far as those tell that are there and whole.
+///
+/// # Errors
+/// When they cannot be listed.
+pub fn own_since(node: &Directory) -> Result<Option<Timestamp>, Error> {
+    let mut since: Option<Timestamp> = None;
+    for entry in tree::entries(&dir(node, node.id()), Role::Node)?.entries {
+        let text = read_text(&entry.path).ok().flatten();
+        if let Some(path) = text.and_then(|text| path_from_octets(text.as_bytes()).ok()) {
+            let start = path.leaf.not_before();
+            since = Some(since.map_or(start, |since| since.min(start)));
+        }
+    }
+    Ok(since)
+}
+
 /// Our own certificate, issued by ourselves; a new one where none lasts another day.
 ///
 /// # Errors

@@ -25,6 +25,9 @@ pub const KEYS: [&str; 10] = [
 /// The setting that allows another clock; it is kept apart, since only tests have it.
 const CLOCK: &str = "clock";
 
+/// The most that clocks may be allowed to differ.
+pub const MAX_DRIFT: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NodeType {
@@ -154,6 +157,13 @@ impl Config {
             .and_then(|value| parse_duration(value).ok())
     }
 
+    /// How long a session key is kept that the peer does not use any more, if it is set.
+    #[must_use]
+    pub fn session_grace(&self) -> Option<SignedDuration> {
+        self.get("session-grace")
+            .and_then(|value| parse_duration(value).ok())
+    }
+
     /// How many octets of a peer's messages may wait in a queue, if that is bounded.
     #[must_use]
     pub fn quota(&self) -> Option<u64> {
@@ -196,7 +206,7 @@ fn check(key: &str, value: &str) -> Result<(), Error> {
         }
         "group" => Err(problem(key, "not the name of a group")),
         "ttl" => duration(SignedDuration::from_secs(i64::from(limits::MAX_TTL))),
-        "clock-drift" => duration(SignedDuration::from_hours(7 * 24)),
+        "clock-drift" => duration(MAX_DRIFT),
         "session-grace" => duration(SignedDuration::from_hours(180 * 24)),
         "resend-after" => duration(SignedDuration::from_hours(365 * 24)),
         "quota" | "reserve" => size(),

@@ -230,7 +230,7 @@ impl Keyring for Directory {
         } else {
             super::strangers::store(&self.root, peer, key, date, now)?;
         }
-        sessions::mark_used(&self.root, peer, used, date)
+        sessions::mark_used(&self.root, peer, used, date, now)
     }
 
     fn remember(&self, message: &Identity) -> Result<(), Error> {

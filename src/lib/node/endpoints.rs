@@ -12,6 +12,9 @@ use super::{Directory, Error, NodeType, certificates, peers};
 use crate::disk::{Role, files, tree};
 use crate::pki::{Window, issuance};
 
+/// The folder of a gateway's local endpoints.
+const FOLDER: &str = "endpoints";
+
 /// What an endpoint calls the gateway that it belongs to.
 pub const GATEWAY_NAME: &str = "gateway";
 
@@ -22,7 +25,7 @@ pub const GATEWAY_NAME: &str = "gateway";
 pub fn path_of(gateway: &Directory, name: &str) -> Result<PathBuf, Error> {
     gateway.check_is_gateway()?;
     peers::check_name(name)?;
-    Ok(gateway.root().join("endpoints").join(name))
+    Ok(gateway.root().join(FOLDER).join(name))
 }
 
 /// The gateway's local endpoints, with what they are called.
@@ -31,7 +34,7 @@ pub fn path_of(gateway: &Directory, name: &str) -> Result<PathBuf, Error> {
 /// When one cannot be read.
 pub fn all(gateway: &Directory) -> Result<Vec<(String, Directory)>, Error> {
     let mut endpoints = Vec::new();
-    for entry in tree::entries(&gateway.root().join("endpoints"), Role::Node)?.entries {
+    for entry in tree::entries(&gateway.root().join(FOLDER), Role::Node)?.entries {
         if entry.kind == tree::Kind::Dir && files::exists(&entry.path.join("VERSION"), Role::Node)?
         {
             let name = entry.name.to_string_lossy().into_owned();

@@ -17,6 +17,7 @@ pub mod authorizations;
 pub mod registrations;
 pub mod endpoints;
 pub mod import;
+pub mod sweep;
 pub mod loose;
 
 use std::path::PathBuf;

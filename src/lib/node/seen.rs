@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::Error;
-use super::directory::{damaged, ensure_dir, lock_file, read_text};
+use super::directory::{damaged, ensure_dir, lock_file, read_text, rely_on, store};
 use crate::crypto::hash::{Digest, Hasher};
 use crate::disk::{Lock, Role, files, tree};
 use crate::pki::NodeId;
@@ -23,7 +23,7 @@ const RECORD_LEN: usize = 32;
 const MAX_FILE_LEN: usize = 1 << 30;
 
 /// The name of the file with the newest expiry ever purged.
-const FLOOR: &str = "floor";
+pub(super) const FLOOR: &str = "floor";
 
 /// What makes two messages the same: their kind, recipient, sender and id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,6 +219,20 @@ fn floor(path: &Path) -> Result<Timestamp, Error> {
     text.trim()
         .parse()
         .map_err(|_| damaged(path, &"not an instant"))
+}
+
+/// Takes all that expired until `newest` for seen from now on, so that the memory of it can be removed. What
+/// was taken for seen before stays so.
+///
+/// # Errors
+/// When that cannot be stored.
+pub fn raise_floor(root: &Path, newest: Timestamp) -> Result<(), Error> {
+    let path = root.join("seen").join(FLOOR);
+    let _lock = Lock::exclusive(&lock_file(root, "seen")?)?;
+    if files::exists(&path, Role::Node)? && floor(&path)? >= newest {
+        return rely_on(&path);
+    }
+    store(root, &path, format!("{newest}\n").as_bytes())
 }
 
 /// Remembers the message; it is on disk when this returns.

@@ -15,12 +15,14 @@ use crate::session::ratchet::{self, OwnKey};
 use crate::session::{KeyId, PrivateSessionKey};
 
 /// Where keys are that are bound to nobody.
-const ANYBODY: &str = "any";
+pub(super) const ANYBODY: &str = "any";
 
 /// The date of the first message that carried the key, or of what it was handed out with.
 const FIRST: &str = "First-Carried";
 /// The date of the last message that carried it.
 const LAST: &str = "Last-Carried";
+/// When the first message that was sealed to it was opened.
+const FIRST_USED: &str = "First-Used";
 /// The date of the last message that was sealed to it.
 const USED: &str = "Last-Used";
 /// Until when the key is kept, for one that was handed out with an authorization or parameters.
@@ -92,13 +94,19 @@ impl Stored {
         self.headers.get(CURVE) == Some(&curve.to_string())
     }
 
+    /// What the choice of a key goes by. A date that is missing is taken for one that keeps the key.
     fn facts(&self) -> OwnKey {
+        let used = self.headers.date(FIRST_USED);
+        let or_ever = |name: &str| {
+            let is_there = self.headers.get(name).is_some();
+            is_there.then(|| self.headers.date(name).unwrap_or(Timestamp::MAX))
+        };
         OwnKey {
             id: self.id.clone(),
             first: self.first().unwrap_or(Timestamp::MIN),
             last: self.headers.date(LAST),
-            used: self.headers.get(USED).is_some(),
-            initial: self.headers.get(KEPT_UNTIL).is_some(),
+            used: used.or_else(|| or_ever(USED)),
+            kept_until: or_ever(KEPT_UNTIL),
         }
     }
 
@@ -241,22 +249,86 @@ fn create(
     Ok(key)
 }
 
-/// Notes that a message of `date` was sealed to this key of ours, so that a new one is taken next.
+/// Notes that a message of `date`, opened now, was sealed to this key of ours, so that a new one is taken next.
 ///
 /// # Errors
 /// When it cannot be stored.
-pub fn mark_used(root: &Path, peer: NodeId, id: &KeyId, date: Timestamp) -> Result<(), Error> {
+pub fn mark_used(
+    root: &Path,
+    peer: NodeId,
+    id: &KeyId,
+    date: Timestamp,
+    now: Timestamp,
+) -> Result<(), Error> {
     let path = dir(root, Some(peer)).join(format!("{id}.key"));
     // A key that is bound to nobody may be used by many, so nothing follows from its use.
     let Some(mut stored) = Stored::read(path)? else {
         return Ok(());
     };
     if stored.headers.date(USED).is_none_or(|used| used < date) {
+        if stored.headers.get(USED).is_none() {
+            stored.headers.set(FIRST_USED, &now);
+        }
         stored.headers.set(USED, &date);
         stored.save()
     } else {
         rely_on(&stored.path)
     }
+}
+
+/// A key that is of no use any more.
+#[derive(Debug)]
+pub struct Spent {
+    /// Its id.
+    pub id: KeyId,
+    /// Its file.
+    pub path: PathBuf,
+    /// Why.
+    pub why: ratchet::Useless,
+}
+
+/// What is in a folder of keys.
+#[derive(Debug, Default)]
+pub struct Sorted {
+    /// Keys that are of no use any more.
+    pub spent: Vec<Spent>,
+    /// Files that are no keys, and why.
+    pub others: Vec<(PathBuf, Error)>,
+}
+
+/// The keys for this peer (or for anybody) that are of no use any more; `keeping` says how long they are
+/// kept.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn spent(
+    root: &Path,
+    peer: Option<NodeId>,
+    keeping: &ratchet::Keeping,
+) -> Result<Sorted, Error> {
+    let mut keys = Vec::new();
+    let mut others = Vec::new();
+    for entry in tree::entries(&dir(root, peer), Role::Node)?.entries {
+        match Stored::read(entry.path.clone()) {
+            Ok(Some(stored)) => keys.push(stored),
+            Ok(None) => {}
+            Err(error) => others.push((entry.path, error)),
+        }
+    }
+    let facts: Vec<OwnKey> = keys.iter().map(Stored::facts).collect();
+    let spent = keys.into_iter().zip(&facts).filter_map(|(key, fact)| {
+        // From the use of a key that is bound to nobody nothing follows.
+        let all = if peer.is_some() { &facts[..] } else { &[] };
+        // One without its date cannot be judged.
+        key.first()?;
+        let why = ratchet::useless(fact, all, keeping)?;
+        let Stored { id, path, .. } = key;
+        Some(Spent { id, path, why })
+    });
+    Ok(Sorted {
+        spent: spent.collect(),
+        others,
+    })
 }
 
 /// Deletes every key for this peer.

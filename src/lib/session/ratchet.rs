@@ -1,4 +1,5 @@
-//! Which of our session keys a message carries, and what an opened message changes (RS-003).
+//! Which of our session keys a message carries, what an opened message changes, and which keys are of no use
+//! any more (RS-003).
 //!
 //! Pure: facts about keys go in, decisions come out; whoever calls stores them.
 
@@ -24,11 +25,18 @@ pub struct OwnKey {
     pub first: Timestamp,
     /// The date of the last message that carried it; `None` before the first.
     pub last: Option<Timestamp>,
-    /// Whether the peer has sealed a message to it that we opened.
-    pub used: bool,
-    /// Whether it was handed out with an authorization or parameters: such a key is for the
-    /// peer's first message and is not put into ours.
-    pub initial: bool,
+    /// When we first opened a message that the peer had sealed to it; `None` before.
+    pub used: Option<Timestamp>,
+    /// Until when it is kept, if it was handed out with an authorization or parameters: such a key is for
+    /// the peer's first message and is not put into ours.
+    pub kept_until: Option<Timestamp>,
+}
+
+impl OwnKey {
+    /// The latest date under which the peer may have come to know it.
+    fn latest(&self) -> Timestamp {
+        self.last.unwrap_or(self.first)
+    }
 }
 
 /// The key that a message of `date` to the peer carries; `None` asks for a new one.
@@ -40,11 +48,62 @@ pub struct OwnKey {
 pub fn current(keys: &[OwnKey], date: Timestamp) -> Option<&OwnKey> {
     let current = keys
         .iter()
-        .filter(|key| !key.initial)
+        .filter(|key| key.kept_until.is_none())
         .max_by_key(|key| (key.first, key.id.clone()))?;
-    let fresh = !current.used && date.duration_since(current.first) < CURRENT_FOR;
+    let fresh = current.used.is_none() && date.duration_since(current.first) < CURRENT_FOR;
     let later = current.last.is_none_or(|last| date > last) && date > current.first;
     if fresh || !later { Some(current) } else { None }
+}
+
+/// How long a message that carries one of our keys may be on its way: as long as any (RS-001 §Format).
+const UNDER_WAY_FOR: SignedDuration = SignedDuration::from_hours(180 * 24);
+
+/// How long our keys for a peer are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping {
+    /// The time.
+    pub now: Timestamp,
+    /// How long a superseded key is kept; without it, until the next completed exchange.
+    pub grace: Option<SignedDuration>,
+    /// Whether the peer may send to us.
+    pub may_send: bool,
+}
+
+/// Why a key is of no use any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Useless {
+    /// The peer has used a later one, since then.
+    Superseded(Timestamp),
+    /// It was kept until then.
+    Over(Timestamp),
+}
+
+/// Whether one of our `keys` for a peer is of no use any more.
+///
+/// When an opened message used a key, those with earlier dates are superseded, since the peer seals to the
+/// one of the latest date that it knows. Others are kept while the peer may send to us and may come to know
+/// them, and initial ones until the end that they were given.
+#[must_use]
+pub fn useless(key: &OwnKey, keys: &[OwnKey], keeping: &Keeping) -> Option<Useless> {
+    let later = keys.iter().filter(|other| other.first > key.latest());
+    let mut uses: Vec<Timestamp> = later.filter_map(|other| other.used).collect();
+    uses.sort_unstable();
+    let superseded = match keeping.grace {
+        Some(grace) => uses
+            .first()
+            .filter(|since| keeping.now.duration_since(**since) > grace),
+        // We sent the key after it, and the peer answered under that.
+        None => uses.get(1),
+    };
+    if let Some(since) = superseded {
+        return Some(Useless::Superseded(*since));
+    }
+    let end = match key.kept_until {
+        Some(until) => until,
+        None if keeping.may_send => return None,
+        None => key.latest().checked_add(UNDER_WAY_FOR).ok()?,
+    };
+    (end < keeping.now).then_some(Useless::Over(end))
 }
 
 /// What is known of the key that a peer wants to be answered under.
@@ -79,8 +138,8 @@ mod tests {
             id: KeyId::new(&[id]).unwrap(),
             first: at(first),
             last: Some(at(last)),
-            used,
-            initial: false,
+            used: used.then(|| at(last)),
+            kept_until: None,
         }
     }
 
@@ -117,11 +176,84 @@ mod tests {
     #[test]
     fn a_key_that_came_with_an_authorization_is_not_put_into_messages() {
         let initial = OwnKey {
-            initial: true,
+            kept_until: Some(at(1000)),
             last: None,
             ..key(1, 0, 0, false)
         };
         assert_eq!(current(&[initial], at(1)), None);
+    }
+
+    const DAY: i64 = 24;
+
+    fn keeping(now: i64, grace: Option<i64>) -> Keeping {
+        Keeping {
+            now: at(now),
+            grace: grace.map(SignedDuration::from_hours),
+            may_send: true,
+        }
+    }
+
+    #[test]
+    fn a_superseded_key_outlives_the_grace_and_no_more() {
+        let keys = [key(1, 0, 5, false), key(2, 6, 8, true), key(3, 9, 9, false)];
+        let of =
+            |at_key: usize, now: i64| useless(&keys[at_key], &keys, &keeping(now, Some(30 * DAY)));
+        assert_eq!(of(0, 8 + 30 * DAY), None);
+        assert_eq!(of(0, 9 + 30 * DAY), Some(Useless::Superseded(at(8))));
+        // The one that was used, and a later one that was not.
+        assert_eq!(of(1, 10_000 * DAY), None);
+        assert_eq!(of(2, 10_000 * DAY), None);
+        let at_once = keeping(9, Some(0));
+        assert!(useless(&keys[0], &keys, &at_once).is_some());
+    }
+
+    #[test]
+    fn without_a_grace_the_next_exchange_has_to_be_complete() {
+        let keeping = keeping(10_000, None);
+        let mut keys = vec![key(1, 0, 5, true), key(2, 6, 8, true), key(3, 9, 9, false)];
+        assert_eq!(useless(&keys[0], &keys, &keeping), None);
+        keys[2].used = Some(at(20));
+        assert_eq!(
+            useless(&keys[0], &keys, &keeping),
+            Some(Useless::Superseded(at(20)))
+        );
+        assert_eq!(useless(&keys[1], &keys, &keeping), None);
+    }
+
+    #[test]
+    fn a_key_that_was_carried_later_is_not_superseded() {
+        // The second was handed out while the first was still put into messages.
+        let keys = [key(1, 0, 10, false), key(2, 6, 6, true)];
+        assert_eq!(useless(&keys[0], &keys, &keeping(10_000, Some(0))), None);
+    }
+
+    #[test]
+    fn what_nobody_may_use_ends_when_nothing_carries_it_any_more() {
+        let keys = [key(1, 0, 5, false)];
+        let of = |now: i64, may_send: bool| {
+            let keeping = Keeping {
+                may_send,
+                ..keeping(now, Some(0))
+            };
+            useless(&keys[0], &keys, &keeping)
+        };
+        assert_eq!(of(1_000 * DAY, true), None);
+        assert_eq!(of(5 + 180 * DAY, false), None);
+        let end = at(5 + 180 * DAY);
+        assert_eq!(of(6 + 180 * DAY, false), Some(Useless::Over(end)));
+    }
+
+    #[test]
+    fn an_initial_key_is_kept_as_long_as_was_said() {
+        let initial = OwnKey {
+            kept_until: Some(at(240 * DAY)),
+            last: None,
+            ..key(1, 0, 0, false)
+        };
+        let keys = [initial];
+        let of = |now: i64| useless(&keys[0], &keys, &keeping(now, Some(0)));
+        assert_eq!(of(240 * DAY), None);
+        assert_eq!(of(240 * DAY + 1), Some(Useless::Over(at(240 * DAY))));
     }
 
     #[test]

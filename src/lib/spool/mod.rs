@@ -11,9 +11,13 @@ pub mod moves; // from queue to queue, many with one sync
 pub mod sent; // what happened to messages: a line for each event
 pub mod state; // what became of one of them
 pub mod carried; // what was written onto which medium
+pub mod clock; // whether the time may be believed
+pub mod sweep; // what time has made useless
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
 
 use crate::disk::{self, Lock, Role, files};
 use crate::node::{self, Directory};
@@ -57,6 +61,27 @@ pub enum Error {
     /// No queue has this name.
     #[error("{0} is no queue")]
     NoQueue(String),
+    /// The clock tells a time at which nothing may be purged, since it lies before what happened here.
+    #[error("the clock tells {now}, and {known} was before")]
+    ClockBehind {
+        /// What the clock tells.
+        now: Timestamp,
+        /// When the spool was purged last, or its node made.
+        known: Timestamp,
+    },
+    /// The clock tells a time at which nothing may be purged yet, since nothing here leads to it.
+    #[error("the clock tells {now}, and {} here", last.map_or_else(
+        || "nothing tells the time".to_owned(),
+        |last| format!("nothing happened since {last}"),
+    ))]
+    ClockAhead {
+        /// What the clock tells.
+        now: Timestamp,
+        /// The newest time that is known, if there is one.
+        last: Option<Timestamp>,
+        /// When it will be believed, if it goes on like this.
+        again: Option<Timestamp>,
+    },
     /// The node cannot be read.
     #[error(transparent)]
     Node(#[from] node::Error),

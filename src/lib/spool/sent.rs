@@ -1,13 +1,14 @@
 //! What became of messages: `sent/<day>`, a line of JSON for each event.
 
 use std::fmt;
+use std::io::{BufRead as _, BufReader, Read as _};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Error, Spool};
 use crate::disk::tree::{self, Kind};
-use crate::disk::{Role, files};
+use crate::disk::{self, Role, files};
 use crate::pki::NodeId;
 
 /// The folder of the files, in the spool.
@@ -18,6 +19,9 @@ const VERSION: u32 = 1;
 
 /// The longest file of a day that is read, in octets.
 const MAX_DAY_LEN: usize = 1 << 30;
+
+/// The longest line that is read, in octets: many times those that programs write here.
+const MAX_LINE_LEN: u64 = 64 * 1024;
 
 /// What happened to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,5 +167,48 @@ impl Spool {
             );
         }
         Ok(lines)
+    }
+
+    /// Gives each line of this event to `relies`, in memory that does not grow with what was noted. Those that it
+    /// relies on are on the disk when this returns, whatever became of the run that noted them.
+    ///
+    /// # Errors
+    /// When it cannot be read, or not be synced.
+    pub fn each_noted(
+        &self,
+        event: Event,
+        relies: &mut dyn FnMut(Line) -> bool,
+    ) -> Result<(), Error> {
+        let word = Value::from(event.word()).to_string();
+        for day in tree::entries(&self.root().join(FOLDER), Role::Spool)?.entries {
+            if day.kind != Kind::File {
+                continue;
+            }
+            let mut lines = BufReader::new(files::open_to_read(&day.path, Role::Spool)?);
+            let mut line = Vec::new();
+            let mut is_relied_on = false;
+            loop {
+                line.clear();
+                let read = lines
+                    .by_ref()
+                    .take(MAX_LINE_LEN)
+                    .read_until(b'\n', &mut line)
+                    .map_err(|error| disk::Error::reading(&day.path, Role::Spool, error))?;
+                if read == 0 {
+                    break;
+                }
+                let text = String::from_utf8_lossy(&line);
+                if text.contains(&word)
+                    && let Some(line) = Line::parse(&text)
+                    && line.event == event
+                {
+                    is_relied_on |= relies(line);
+                }
+            }
+            if is_relied_on {
+                files::sync(&day.path, Role::Spool)?;
+            }
+        }
+        Ok(())
     }
 }

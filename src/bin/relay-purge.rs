@@ -1,0 +1,142 @@
+//! relay-purge: removes what time has made useless.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde_json::json;
+
+use relaynet::cli::args::{Common, NodeDir, Talk, Wait};
+use relaynet::cli::clock::Clock;
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, files, report};
+use relaynet::describe;
+use relaynet::node::sweep::{Found, Terms, Useless};
+use relaynet::node::{Directory, endpoints};
+use relaynet::spool::Spool;
+use relaynet::spool::sweep::Broom;
+
+/// Remove what time has made useless from a node and its spool
+#[derive(Debug, Parser)]
+#[command(name = "relay-purge", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    node: NodeDir,
+    /// Print what would be removed, and remove nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Print it in JSON
+    #[arg(long, requires = "dry_run")]
+    json: bool,
+    /// Purge by this clock though nothing here leads to the time that it tells
+    #[arg(long)]
+    trust_clock: bool,
+    #[command(flatten)]
+    wait: Wait,
+    #[command(flatten)]
+    clock: Clock,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(purge)
+}
+
+fn purge(args: &Args) -> anyhow::Result<()> {
+    let spool = Spool::of(args.node.open()?)?;
+    let owner = spool.owner();
+    let endpoints = endpoints::all(owner)?;
+    // All of them have to allow another time.
+    let mut configs = endpoints.iter().map(|(_, endpoint)| endpoint.config());
+    let strictest = configs.find(|config| !config.allows_test_clock());
+    let changes = (!args.dry_run).then_some(strictest.unwrap_or(owner.config()));
+    let now = args.clock.now(changes)?;
+    let window_of = |node: &Directory| args.clock.window(now, Some(node.config()));
+    let window = window_of(owner);
+    let endpoints: Vec<_> = endpoints
+        .into_iter()
+        .map(|(_, endpoint)| {
+            let window = window_of(&endpoint);
+            (endpoint, window)
+        })
+        .collect();
+    let _lock = if args.dry_run {
+        None
+    } else {
+        Some(args.wait.lock(&spool)?)
+    };
+    let before = spool.accept_time(now, &window, args.trust_clock, args.dry_run)?;
+    let broom = Broom {
+        spool: &spool,
+        endpoints: &endpoints,
+        terms: Terms {
+            now,
+            window,
+            is_dry: args.dry_run,
+            is_unfinished: before.is_unfinished,
+        },
+    };
+    broom.sweep(&mut |found| match found {
+        Found::Useless(useless) if args.dry_run => files::print(&line(&useless, args.json)),
+        Found::Useless(useless) => {
+            tell(&useless);
+            Ok(())
+        }
+        Found::Stray(path, problem) => {
+            report::warn(&format!("{}: stays: {problem}", report::path(&path)));
+            Ok(())
+        }
+    })?;
+    if !args.dry_run {
+        spool.finish()?;
+    }
+    Ok(())
+}
+
+/// Reports that something has gone.
+fn tell(useless: &Useless) {
+    let path = report::path(&useless.path);
+    let mut facts = vec![
+        ("what", useless.what.word()),
+        ("why", useless.why.word()),
+        ("path", &path),
+    ];
+    let parcel = useless.parcel.as_ref();
+    let ends = parcel.map(|it| (it.sender.to_string(), it.recipient.to_string()));
+    if let (Some(parcel), Some((sender, recipient))) = (parcel, &ends) {
+        facts.extend([
+            ("id", parcel.id.as_str()),
+            ("from", sender),
+            ("to", recipient),
+        ]);
+    }
+    report::event("purged", &facts);
+}
+
+/// What would go, as a line: what it is, why, since when, and where it is.
+fn line(useless: &Useless, json: bool) -> String {
+    let since = useless.since.map(|since| since.to_string());
+    let (what, why) = (useless.what.word(), useless.why.word());
+    if !json {
+        let since = since.as_deref().unwrap_or("-");
+        return format!("{what}\t{why}\t{since}\t{}", report::path(&useless.path));
+    }
+    let parcel = useless.parcel.as_ref();
+    json!({
+        "v": describe::VERSION,
+        "what": what,
+        "why": why,
+        "since": since,
+        "path": useless.path.to_string_lossy(),
+        "recipient": parcel.map(|parcel| parcel.recipient.to_string()),
+        "sender": parcel.map(|parcel| parcel.sender.to_string()),
+        "id": parcel.map(|parcel| &parcel.id),
+    })
+    .to_string()
+}

@@ -1,0 +1,391 @@
+//! What time has made useless in the spool and the nodes that use it, and its removal.
+//!
+//! A message goes only when its own life has ended, and what happened to it is noted first. What waits for a node
+//! here is never removed, and keeps what is needed to open it.
+
+use std::collections::HashSet;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::carried;
+use super::queue::{Found as Entry, WHY, Waiting};
+use super::sent::{self, Event, Line};
+use super::{Error, Name, Place, Queue, Spool};
+use crate::disk::tree::{self, Kind, Met};
+use crate::disk::{self, Role, files};
+use crate::message::Item;
+use crate::node::sweep::{Found, ParcelId, SpentKey, Sweeper, Terms, Useless, What, Why};
+use crate::node::{self, Directory};
+use crate::pki::{NodeId, Window};
+use crate::ramf::{self, Kind as MessageKind};
+use crate::session::Sealed;
+
+/// How many messages go with one sync.
+const GROUP: usize = 4096;
+
+/// How long it is kept what happened to messages: the longest life of one, and a month.
+const SENT_KEPT_FOR: SignedDuration = SignedDuration::from_hours(210 * 24);
+
+/// Octets of the first line of a record of that, which is its date.
+const DATE_LEN: u64 = 64;
+
+/// What a spool and its nodes are swept by.
+#[derive(Debug)]
+pub struct Broom<'a> {
+    /// The spool, which is locked unless nothing is removed.
+    pub spool: &'a Spool,
+    /// The local endpoints that use it, and the instants that ends are held against there.
+    pub endpoints: &'a [(Directory, Window)],
+    /// How things are removed, from the spool and the node that it belongs to.
+    pub terms: Terms,
+}
+
+/// A message whose life has ended.
+struct Ended {
+    path: PathBuf,
+    expiry: Timestamp,
+    parcel: Option<ParcelId>,
+}
+
+/// What a message turns out to be whose name tells that its life has ended.
+enum Judged {
+    /// It has.
+    Ended(Ended),
+    /// It stays, and why.
+    Stays(String),
+    /// It is not there any more.
+    Gone,
+}
+
+impl Broom<'_> {
+    /// Removes what is of no use, and tells `each` of it.
+    ///
+    /// # Errors
+    /// When something cannot be read or removed, or `each` fails.
+    pub fn sweep<E>(&self, each: &mut dyn FnMut(Found) -> Result<(), E>) -> Result<(), E>
+    where
+        E: From<Error> + From<node::Error>,
+    {
+        let mut sweeper = Sweeper {
+            terms: self.terms,
+            each,
+        };
+        for queue in self.spool.queues()? {
+            match queue.place() {
+                Place::Home(_) => {}
+                _ => self.messages(&queue, &mut sweeper)?,
+            }
+        }
+        self.reasons(&mut sweeper)?;
+        self.node(self.spool.owner(), &mut sweeper)?;
+        for (endpoint, window) in self.endpoints {
+            let terms = Terms {
+                window: *window,
+                ..self.terms
+            };
+            let each = &mut *sweeper.each;
+            self.node(endpoint, &mut Sweeper { terms, each })?;
+        }
+        let root = self.spool.root();
+        let days = (Role::Spool, Kind::File);
+        sweeper.days(&root.join(sent::FOLDER), days, What::Sent, SENT_KEPT_FOR)?;
+        self.carried(&mut sweeper)?;
+        sweeper.leftovers(root, Role::Spool, true)
+    }
+
+    /// Removes what is of no use in a node, as far as nothing that waits for it needs it.
+    fn node<E>(&self, node: &Directory, sweeper: &mut Sweeper<'_, E>) -> Result<(), E>
+    where
+        E: From<Error> + From<node::Error>,
+    {
+        sweeper.node(node, self.earliest_at_home(node)?)?;
+        let spent = sweeper.spent_keys(node)?;
+        let spent = self.not_named(node, spent)?;
+        sweeper.keys(node, spent)
+    }
+
+    /// Removes the messages of a queue whose life has ended.
+    fn messages<E>(&self, queue: &Queue, sweeper: &mut Sweeper<'_, E>) -> Result<(), E>
+    where
+        E: From<Error> + From<node::Error>,
+    {
+        let mut group = Vec::new();
+        for entry in queue.entries()? {
+            let message = match entry? {
+                Entry::Message(message) => message,
+                Entry::Stray(path) => {
+                    sweeper.stray(path, &"not a message")?;
+                    continue;
+                }
+            };
+            if !self.terms.window.is_after(message.name.expiry) {
+                continue;
+            }
+            match self.judge(&message)? {
+                Judged::Ended(ended) => group.push(ended),
+                Judged::Stays(problem) => sweeper.stray(message.path, &problem)?,
+                Judged::Gone => {}
+            }
+            if group.len() >= GROUP {
+                self.remove(queue, std::mem::take(&mut group), sweeper)?;
+            }
+        }
+        self.remove(queue, group, sweeper)
+    }
+
+    /// Reads a message whose name tells that its life has ended, since a name is no evidence.
+    fn judge(&self, message: &Waiting) -> Result<Judged, Error> {
+        let octets = match message.read() {
+            Ok(Some(octets)) => octets,
+            Ok(None) => return Ok(Judged::Gone),
+            Err(Error::Disk(
+                error @ (disk::Error::TooLarge { .. } | disk::Error::NotRegular { .. }),
+            )) => return Ok(Judged::Stays(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let item = match Item::parse(octets) {
+            Ok(item) => item,
+            Err(error) => return Ok(Judged::Stays(error.to_string())),
+        };
+        // What a control message does not tell itself was known to whoever named its file.
+        let expiry = item.expiry().unwrap_or(message.name.expiry);
+        if !self.terms.window.is_after(expiry) {
+            let problem = format!("lives until {expiry}, which its name does not tell");
+            return Ok(Judged::Stays(problem));
+        }
+        let parcel = match (item.kind(), item.message()) {
+            (MessageKind::Parcel, Some(parcel)) => Some(ParcelId {
+                recipient: parcel.fields().recipient,
+                sender: parcel.sender(),
+                id: parcel.fields().id.clone(),
+            }),
+            _ => None,
+        };
+        Ok(Judged::Ended(Ended {
+            path: message.path.clone(),
+            expiry,
+            parcel,
+        }))
+    }
+
+    /// Notes what becomes of messages of a queue, and removes them.
+    fn remove<E>(
+        &self,
+        queue: &Queue,
+        group: Vec<Ended>,
+        sweeper: &mut Sweeper<'_, E>,
+    ) -> Result<(), E>
+    where
+        E: From<Error> + From<node::Error>,
+    {
+        if !self.terms.is_dry {
+            self.note(&group)?;
+        }
+        let mut useless = Vec::with_capacity(group.len());
+        for ended in group {
+            let reason = match queue.place() {
+                Place::Failed => reason_of(&ended.path)?,
+                _ => None,
+            };
+            useless.push(Useless {
+                what: What::Message,
+                why: Why::Expired,
+                since: Some(ended.expiry),
+                path: ended.path,
+                parcel: ended.parcel,
+            });
+            useless.extend(reason.map(orphan));
+        }
+        // Whoever locked the queues has synced them.
+        if useless.is_empty() {
+            return Ok(());
+        }
+        sweeper.remove(queue.dir(), Role::Spool, useless)
+    }
+
+    /// Notes that the life of parcels ended, of each once.
+    fn note(&self, group: &[Ended]) -> Result<(), Error> {
+        let mut parcels: HashSet<&ParcelId> =
+            group.iter().filter_map(|it| it.parcel.as_ref()).collect();
+        if parcels.is_empty() {
+            return Ok(());
+        }
+        self.spool.each_noted(Event::Expired, &mut |line| {
+            parcels.remove(&ParcelId {
+                recipient: line.recipient,
+                sender: line.sender,
+                id: line.id,
+            })
+        })?;
+        let mut lines = Vec::new();
+        for ended in group {
+            let Some(parcel) = ended.parcel.as_ref().filter(|it| parcels.remove(it)) else {
+                continue;
+            };
+            lines.push(Line {
+                time: self.terms.now,
+                event: Event::Expired,
+                recipient: parcel.recipient,
+                sender: parcel.sender,
+                id: parcel.id.clone(),
+                to: Some(ramf::Error::Expired(ended.expiry).to_string()),
+                cargo: None,
+                medium: None,
+            });
+        }
+        self.spool.note(&lines)
+    }
+
+    /// Removes what tells why a message was set aside that is not there.
+    fn reasons<E>(&self, sweeper: &mut Sweeper<'_, E>) -> Result<(), E>
+    where
+        E: From<Error> + From<node::Error>,
+    {
+        let queue = self.spool.queue(Place::Failed);
+        let mut orphans = Vec::new();
+        for met in tree::stream(queue.dir(), Role::Spool).map_err(Error::from)? {
+            let Met::Entry(entry) = met.map_err(Error::from)? else {
+                continue; // told of with the messages
+            };
+            let name = entry.name.to_str().and_then(|name| name.strip_suffix(WHY));
+            let Some(message) = name.filter(|_| entry.kind == Kind::File) else {
+                continue;
+            };
+            if message.parse::<Name>().is_err() {
+                sweeper.stray(entry.path, &"not named for a message")?;
+            } else if !files::exists(&queue.dir().join(message), Role::Spool)
+                .map_err(Error::from)?
+            {
+                orphans.push(orphan(entry.path));
+            }
+            if orphans.len() >= GROUP {
+                sweeper.remove(queue.dir(), Role::Spool, std::mem::take(&mut orphans))?;
+            }
+        }
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        sweeper.remove(queue.dir(), Role::Spool, orphans)
+    }
+
+    /// When the first message that waits for a node here ends, though it is delivered at any age: until then nothing
+    /// may be taken for seen that is not.
+    fn earliest_at_home(&self, node: &Directory) -> Result<Option<Timestamp>, Error> {
+        let mut earliest: Option<Timestamp> = None;
+        for message in self.spool.queue(Place::Home(node.id())).messages()? {
+            let expiry = message?.name.expiry;
+            earliest = Some(earliest.map_or(expiry, |earliest| earliest.min(expiry)));
+        }
+        Ok(earliest)
+    }
+
+    /// Those of a node's session keys that no message was sealed to which waits for it.
+    fn not_named(&self, node: &Directory, mut keys: Vec<SpentKey>) -> Result<Vec<SpentKey>, Error> {
+        for place in [Place::Home(node.id()), Place::In, Place::Failed] {
+            if keys.is_empty() {
+                break;
+            }
+            for message in self.spool.queue(place).messages()? {
+                let message = message?;
+                let identity = &message.name.identity;
+                let is_of = |key: &SpentKey| key.peer.is_none_or(|peer| peer == identity.sender);
+                if identity.recipient != node.id() || !keys.iter().any(is_of) {
+                    continue;
+                }
+                let Some(octets) = message.read()? else {
+                    continue;
+                };
+                // What cannot be read could not be opened either.
+                let Some(parcel) = Item::parse(octets).ok().and_then(Item::into_message) else {
+                    continue;
+                };
+                if let Ok(sealed) = Sealed::parse(parcel.payload()) {
+                    keys.retain(|key| key.id != *sealed.recipient_key_id() || !is_of(key));
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Removes old records of what was written onto media.
+    fn carried<E>(&self, sweeper: &mut Sweeper<'_, E>) -> Result<(), E>
+    where
+        E: From<Error> + From<node::Error>,
+    {
+        let media = self.spool.root().join(carried::FOLDER);
+        for medium in tree::entries(&media, Role::Spool)
+            .map_err(Error::from)?
+            .entries
+        {
+            if medium.kind != Kind::Dir {
+                sweeper.stray(medium.path, &"not a directory")?;
+                continue;
+            }
+            let mut old = Vec::new();
+            for met in tree::stream(&medium.path, Role::Spool).map_err(Error::from)? {
+                let entry = match met.map_err(Error::from)? {
+                    Met::Entry(entry) => entry,
+                    Met::Other(path) => {
+                        sweeper.stray(path, &"not a regular file")?;
+                        continue;
+                    }
+                };
+                match date_of_record(&entry)? {
+                    None => sweeper.stray(entry.path, &"not a record of cargo")?,
+                    Some(date) if self.terms.is_over(date, SENT_KEPT_FOR) => old.push(Useless {
+                        what: What::Carried,
+                        why: Why::Old,
+                        since: Some(date),
+                        path: entry.path,
+                        parcel: None,
+                    }),
+                    Some(_) => {}
+                }
+            }
+            sweeper.remove(&medium.path, Role::Spool, old)?;
+        }
+        Ok(())
+    }
+}
+
+/// What tells why a message was set aside, if it is there.
+fn reason_of(message: &Path) -> Result<Option<PathBuf>, Error> {
+    let mut reason = message.as_os_str().to_owned();
+    reason.push(WHY);
+    let reason = PathBuf::from(reason);
+    let is_there = files::exists(&reason, Role::Spool)?;
+    Ok(is_there.then_some(reason))
+}
+
+fn orphan(path: PathBuf) -> Useless {
+    Useless {
+        what: What::Reason,
+        why: Why::Orphan,
+        since: None,
+        path,
+        parcel: None,
+    }
+}
+
+/// When the cargo of a record was written: `<next hop>.<sha256>`, and the date in its first line.
+fn date_of_record(entry: &tree::Entry) -> Result<Option<Timestamp>, Error> {
+    let name = entry.name.to_str().and_then(|name| name.split_once('.'));
+    let is_named = name.is_some_and(|(hop, cargo)| {
+        hop.parse::<NodeId>().is_ok()
+            && cargo.len() == 64
+            && crate::asn1::hex::parse(cargo).is_some()
+    });
+    if !is_named || entry.kind != Kind::File {
+        return Ok(None);
+    }
+    let file = files::open_to_read(&entry.path, Role::Spool)?;
+    let mut line = Vec::new();
+    let read = BufReader::new(file)
+        .take(DATE_LEN)
+        .read_until(b'\n', &mut line);
+    read.map_err(|error| disk::Error::reading(&entry.path, Role::Spool, error))?;
+    let date = std::str::from_utf8(line.trim_ascii()).ok();
+    Ok(date.and_then(|date| date.parse().ok()))
+}
