@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use relaynet::cli;
 use relaynet::cli::args::{Common, Talk};
 use relaynet::cli::clock::Clock;
 use relaynet::cli::exchange::{self, Log};
 use relaynet::cli::report::Verbosity;
-use relaynet::cli::{self, args};
 use relaynet::medium::Courier;
+use relaynet::node::config::parse_size;
 use relaynet::verify::Judge;
 
 /// Carry cargo and requests for it from one medium to another; needs no node and no keys
@@ -30,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long)]
     if_present: bool,
     /// Let at most SIZE octets of messages lie on TO, as in 500M
-    #[arg(long, value_name = "SIZE", value_parser = args::size)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     quota: Option<u64>,
     /// Take off FROM what has arrived on TO
     #[arg(long = "move")]

@@ -621,26 +621,6 @@ pub fn read_params(path: &Path) -> anyhow::Result<Params> {
     }
 }
 
-/// A number of octets such as `1000`, `500K`, `64M` or `2G`; the units are powers of 1024.
-///
-/// # Errors
-/// When it is not a number, and one of these units or none.
-pub fn size(text: &str) -> Result<u64, &'static str> {
-    const MALFORMED: &str = "not a size such as 1000, 500K, 64M or 2G";
-    let (number, unit) = match text.as_bytes().last() {
-        Some(b'K') => (&text[..text.len() - 1], 10),
-        Some(b'M') => (&text[..text.len() - 1], 20),
-        Some(b'G') => (&text[..text.len() - 1], 30),
-        Some(b'T') => (&text[..text.len() - 1], 40),
-        _ => (text, 0),
-    };
-    if number.is_empty() || !number.bytes().all(|octet| octet.is_ascii_digit()) {
-        return Err(MALFORMED);
-    }
-    let number: u64 = number.parse().map_err(|_| "too large a size")?;
-    number.checked_mul(1 << unit).ok_or("too large a size")
-}
-
 /// Reads how long a certificate is to last: at most 180 days.
 ///
 /// # Errors
