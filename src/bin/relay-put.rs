@@ -14,10 +14,12 @@ use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
-use relaynet::disk::Role;
 use relaynet::disk::batch::{self, Batch, Staged};
 use relaynet::disk::publish::{Existing, Manner};
+use relaynet::disk::{self, Role};
 use relaynet::message::Item;
+use relaynet::node::Identity;
+use relaynet::spool::precedent::{Precedent, Precedents};
 use relaynet::spool::room::Payer;
 use relaynet::spool::{self, Name, Place, Queue, Room, Spool};
 use relaynet::verify::{self, Judge};
@@ -59,6 +61,7 @@ fn put(args: &Args) -> anyhow::Result<()> {
     let window = args.clock.window(now, Some(owner.config()));
     let queue = spool.make(Place::In)?;
     let counter = Counter {
+        precedents: spool.precedents()?,
         judge: Judge::of_node(owner, Vec::new(), window, now)?,
         room: Room::new(spool.root(), owner.config()).count(&spool)?,
         tmp: spool.tmp(),
@@ -83,17 +86,18 @@ fn put(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Where messages are looked at.
-struct Counter {
+struct Counter<'a> {
     judge: Judge,
+    precedents: Precedents<'a>,
     room: Room,
     tmp: PathBuf,
     queue: Queue,
     priority: Option<u8>,
 }
 
-impl Counter {
+impl Counter<'_> {
     /// Verifies a message, makes sure that there is room, and writes it.
-    fn take(&self, octets: Vec<u8>) -> anyhow::Result<(Staged, Facts)> {
+    fn take(&self, octets: Vec<u8>) -> anyhow::Result<(Option<Staged>, Facts)> {
         let item = Item::parse(octets)?;
         if let Item::Pca(_) | Item::Rotation(_) = item {
             return Err(spool::Error::Control(item.kind().word()).into());
@@ -105,15 +109,36 @@ impl Counter {
             ..Name::of(&item, message.octets(), message.fields().expiry())
         };
         let octets = message.octets();
-        self.room
-            .promise(Payer::of(&name), name.identity.recipient, octets.len())?;
+        let fields = message.fields();
+        let identity = Identity::of(message);
+        let precedent = self.precedents.of(&name, &identity, fields.date, octets)?;
         let path = self.queue.path_of(&name);
-        let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess).written_in(&self.tmp);
-        let staged = batch::stage(&path, &[octets], &manner)?;
+        let is_same = precedent == Precedent::Same;
+        let replaced = match precedent {
+            Precedent::Older(paths) => paths,
+            Precedent::None | Precedent::Same => Vec::new(),
+        };
+        if !is_same {
+            self.room
+                .promise(Payer::of(&name), name.identity.recipient, octets.len())?;
+        }
+        let existing = if replaced.contains(&path) {
+            Existing::Replace
+        } else {
+            Existing::SameIsSuccess
+        };
+        // The same file is synced once more: whoever wrote it may have been killed before that.
+        let staged = if !is_same || disk::files::exists(&path, Role::Spool)? {
+            let manner = Manner::stored(Role::Spool, existing).written_in(&self.tmp);
+            Some(batch::stage(&path, &[octets], &manner)?)
+        } else {
+            None
+        };
         let facts = Facts {
+            replaced: replaced.into_iter().filter(|old| *old != path).collect(),
             path,
             name,
-            id: message.fields().id.clone(),
+            id: fields.id.clone(),
             len: octets.len(),
         };
         Ok((staged, facts))
@@ -130,6 +155,8 @@ struct Shelf {
 /// What is said of a parcel that is in the queue.
 struct Facts {
     path: PathBuf,
+    /// Older ones, which it replaces.
+    replaced: Vec<PathBuf>,
     name: Name,
     id: String,
     len: usize,
@@ -140,10 +167,12 @@ impl Shelf {
         &mut self,
         outcome: &mut Outcome,
         input: Input,
-        (staged, facts): (Staged, Facts),
+        (staged, facts): (Option<Staged>, Facts),
     ) -> anyhow::Result<()> {
         self.waiting.push((input, facts));
-        self.batch.add(staged)?;
+        if let Some(staged) = staged {
+            self.batch.add(staged)?;
+        }
         if self.batch.is_empty() {
             self.say(outcome)?;
         }
@@ -164,6 +193,9 @@ impl Shelf {
             let result = if let Some(at) = taken {
                 Err(refused.swap_remove(at).into())
             } else {
+                for older in &facts.replaced {
+                    disk::files::remove(older, Role::Spool)?;
+                }
                 text.push_str(&facts.line(self.json));
                 Ok(())
             };

@@ -196,3 +196,44 @@ fn a_kind_that_only_looks_like_a_parcel_is_refused() {
     let put = env.relay("put").args(["-N", "gateway"]);
     put.stdin(disguised).fails(65, "-: ");
 }
+
+#[test]
+fn a_later_message_replaces_an_earlier_one_until_that_has_left() {
+    let env = Env::with_gateways();
+    let sealed = |content: &[u8], now: &str, ttl: &str| {
+        let seal = env.relay("seal").at(now).args(["-N", "bob", "-t", "alice"]);
+        let seal = seal.args(["--id", "weather", "--ttl", ttl]);
+        seal.stdin(content).ok().stdout
+    };
+    let first = sealed(b"rain", "2026-03-01T11:00:00Z", "10d");
+    let second = sealed(b"sun", "2026-03-01T11:30:00Z", "10d");
+    let third = sealed(b"snow", "2026-03-01T11:45:00Z", "11d");
+    let put = |parcel: &[u8]| env.relay("put").args(["-N", "gateway"]).stdin(parcel);
+    let waiting = || -> Vec<Vec<u8>> {
+        let names = env.names(IN);
+        names
+            .iter()
+            .map(|name| env.read(format!("{IN}/{name}")))
+            .collect()
+    };
+    put(&first).ok().quiet();
+    put(&second)
+        .ok()
+        .quiet()
+        .stdout(line("bob", "alice", "weather"));
+    assert_eq!(waiting(), [second.clone()]);
+    put(&first).fails(82, "-: a later message with this id");
+    put(&second).ok().quiet().changes(&[]);
+    put(&third).ok().quiet();
+    assert_eq!(waiting(), [third.clone()]);
+
+    // Once it is on a medium, it may have arrived.
+    let route = env.relay("route").args(["-N", "gateway"]);
+    route.ok().quiet();
+    put(&third).ok().quiet().changes(&[]);
+    let fourth = sealed(b"hail", "2026-03-01T11:50:00Z", "12d");
+    let sync = env.relay("sync").args(["-N", "gateway", "--init", "stick"]);
+    sync.ok().quiet();
+    put(&fourth).fails(82, "-: a message with this id");
+    put(&third).ok().quiet().changes(&[]);
+}

@@ -253,6 +253,7 @@ fn of_spool(error: &spool::Error) -> Status {
         | E::ClockBehind { .. }
         | E::ClockAhead { .. } => Status::TEMP_FAIL,
         E::Control(_) => Status::NO_PERMISSION,
+        E::HandedOn | E::Outdated => Status::SEEN,
         E::UnknownMessage(_) => Status::NO_USER,
         E::NoQueue(_) => Status::USAGE,
         E::Node(error) => of_node(error),
@@ -504,7 +505,7 @@ fn hint_for_spool(error: &spool::Error) -> Option<String> {
             };
             return Some(text);
         }
-        E::UnknownMessage(_) => return None,
+        E::UnknownMessage(_) | E::HandedOn | E::Outdated => return None,
         E::Node(error) => return hint_for(error),
         E::Disk(error) => return hint_for_disk(error),
     };

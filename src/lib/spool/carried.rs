@@ -49,6 +49,26 @@ pub struct Carried {
 }
 
 impl Spool {
+    /// Whether a message was written onto any medium that is remembered.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn was_carried(&self, message: Key) -> Result<bool, Error> {
+        for medium in tree::entries(&self.root().join(FOLDER), Role::Spool)?.entries {
+            if medium.kind != Kind::Dir {
+                continue;
+            }
+            let carried = Carried { dir: medium.path };
+            for record in carried.records()? {
+                let load = carried.read(&record)?;
+                if load.is_some_and(|load| load.messages.contains(&message)) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// What was written onto the medium with this id, which is a safe name for a directory.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ pub mod moves; // from queue to queue, many with one sync
 pub mod sent; // what happened to messages: a line for each event
 pub mod state; // what became of one of them
 pub mod carried; // what was written onto which medium
+pub mod precedent; // messages that went before, and that one is the same as
 pub mod clock; // whether the time may be believed
 pub mod sweep; // what time has made useless
 
@@ -55,6 +56,12 @@ pub enum Error {
     /// A message that only the gateway's own cargo can bring.
     #[error("a {0} counts only in the cargo of the gateway that sends it")]
     Control(&'static str),
+    /// Another message with the same id went before, and may have arrived.
+    #[error("a message with this id, to the same recipient, was packed or handed on before")]
+    HandedOn,
+    /// A later message with the same id waits.
+    #[error("a later message with this id, to the same recipient, waits here")]
+    Outdated,
     /// No message is known by this.
     #[error("no message is known as {0}")]
     UnknownMessage(String),

@@ -1,0 +1,138 @@
+//! Messages that went before, and that a new one is the same as: of the same sender, recipient and id.
+//!
+//! A newer message replaces an older one only while that one has never been packed or handed on.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::name::Key;
+use super::{Error, Name, Place, Spool};
+use crate::message::Item;
+use crate::node::Identity;
+use crate::node::seen::Memory;
+
+/// What is known of messages that went before.
+#[derive(Debug)]
+pub struct Precedents<'a> {
+    spool: &'a Spool,
+    waiting: HashSet<Key>,
+    memory: Memory,
+}
+
+/// What a new message is to those before it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Precedent {
+    /// There was none.
+    None,
+    /// It waits here already, octet for octet.
+    Same,
+    /// It replaces these files once it is stored.
+    Older(Vec<PathBuf>),
+}
+
+impl Spool {
+    /// What went before, read once for many messages.
+    ///
+    /// # Errors
+    /// When a queue or the memory cannot be read.
+    pub fn precedents(&self) -> Result<Precedents<'_>, Error> {
+        Ok(Precedents {
+            spool: self,
+            waiting: self.waiting()?,
+            memory: Memory::of(self.owner().root())?,
+        })
+    }
+}
+
+impl Precedents<'_> {
+    /// What a message with this name, identity and date is to those before it.
+    ///
+    /// # Errors
+    /// [`Error::HandedOn`] when one was packed or handed on; [`Error::Outdated`] when a later one waits; or when the
+    /// spool cannot be read.
+    pub fn of(
+        &self,
+        name: &Name,
+        identity: &Identity,
+        date: Timestamp,
+        octets: &[u8],
+    ) -> Result<Precedent, Error> {
+        if self.memory.times_passed_on(identity) > 0 {
+            return Err(Error::HandedOn);
+        }
+        let key = name.identity.key();
+        if !self.waiting.contains(&key) {
+            return Ok(Precedent::None);
+        }
+        let mut older = Vec::new();
+        for place in [Place::In, Place::Failed] {
+            self.add(place, key, date, octets, &mut older)?;
+        }
+        let out = self.spool.queues_in("out")?;
+        for queue in &out {
+            self.add(queue.place(), key, date, octets, &mut older)?;
+        }
+        if older.iter().any(Option::is_none) {
+            return Ok(Precedent::Same);
+        }
+        for home in self.spool.queues_in("home")? {
+            for message in home.messages()? {
+                let message = message?;
+                if message.name.identity.key() == key {
+                    return match message.read()? {
+                        Some(held) if held == octets => Ok(Precedent::Same),
+                        _ => Err(Error::HandedOn),
+                    };
+                }
+            }
+        }
+        if self.spool.was_carried(key)? {
+            return Err(Error::HandedOn);
+        }
+        let older: Vec<PathBuf> = older.into_iter().flatten().collect();
+        Ok(if older.is_empty() {
+            Precedent::None
+        } else {
+            Precedent::Older(older)
+        })
+    }
+
+    /// Adds the files in a queue that are older; none for one that is the same.
+    fn add(
+        &self,
+        place: Place,
+        key: Key,
+        date: Timestamp,
+        octets: &[u8],
+        older: &mut Vec<Option<PathBuf>>,
+    ) -> Result<(), Error> {
+        for message in self.spool.queue(place).messages()? {
+            let message = message?;
+            if message.name.identity.key() != key {
+                continue;
+            }
+            let Some(held) = message.read()? else {
+                continue;
+            };
+            // What was set aside does not keep it from being tried again.
+            if held == octets && place != Place::Failed {
+                older.push(None);
+                continue;
+            }
+            let item = Item::parse(held).ok();
+            let held_date = item
+                .as_ref()
+                .and_then(Item::message)
+                .map(|held| held.fields().date);
+            if held_date.is_some_and(|held| held > date) {
+                return Err(Error::Outdated);
+            }
+            if place != Place::Failed {
+                older.push(Some(message.path));
+            }
+        }
+        Ok(())
+    }
+}
