@@ -221,11 +221,11 @@ fn a_later_message_replaces_an_earlier_one_until_that_has_left() {
         .ok()
         .quiet()
         .stdout(line("bob", "alice", "weather"));
-    assert_eq!(waiting(), [second.clone()]);
+    assert_eq!(waiting(), std::slice::from_ref(&second));
     put(&first).fails(82, "-: a later message with this id");
     put(&second).ok().quiet().changes(&[]);
     put(&third).ok().quiet();
-    assert_eq!(waiting(), [third.clone()]);
+    assert_eq!(waiting(), std::slice::from_ref(&third));
 
     // Once it is on a medium, it may have arrived.
     let route = env.relay("route").args(["-N", "gateway"]);
@@ -236,4 +236,30 @@ fn a_later_message_replaces_an_earlier_one_until_that_has_left() {
     sync.ok().quiet();
     put(&fourth).fails(82, "-: a message with this id");
     put(&third).ok().quiet().changes(&[]);
+}
+
+#[test]
+fn events_go_to_the_systems_log_if_the_node_wants_it() {
+    let env = Env::with_gateways();
+    let log = std::os::unix::net::UnixDatagram::bind(env.path("log")).unwrap();
+    let path = env.path("log").display().to_string();
+    let config = env.text("gateway/config") + &format!("log = syslog:{path}\n");
+    env.write("gateway/config", config);
+    let parcel = env.parcel_with("bob", "alice", b"x", &["--id", "m1"]);
+    let put = |parcel: Vec<u8>| env.relay("put").args(["-N", "gateway"]).stdin(parcel);
+    put(parcel).ok().quiet();
+    let mut octets = [0; 1000];
+    let mut heard = || {
+        let len = log.recv(&mut octets).unwrap();
+        String::from_utf8(octets[..len].to_vec()).unwrap()
+    };
+    while !heard().contains("event=put id=m1") {}
+    put(b"nothing".to_vec()).fails(65, "-: ");
+    while !heard().starts_with("<11>relay-put[") {}
+    // Without the log it works all the same.
+    drop(log);
+    std::fs::remove_file(env.path("log")).unwrap();
+    let parcel = env.parcel("bob", "alice", b"y");
+    let ran = put(parcel).ok();
+    assert!(ran.stderr.contains("/log: "), "{}", ran.stderr);
 }

@@ -102,7 +102,11 @@ impl NodeDir {
     /// # Errors
     /// When there is none, or it is not right.
     pub fn open(&self) -> anyhow::Result<Directory> {
-        Ok(Directory::open(&self.path()?)?)
+        let directory = Directory::open(&self.path()?)?;
+        if let Some(socket) = directory.config().syslog() {
+            report::log_to(socket);
+        }
+        Ok(directory)
     }
 
     /// The node, unless nobody named one and there is none where it would be by itself.

@@ -11,6 +11,7 @@ pub mod parts;
 pub mod outputs;
 pub mod aside;
 pub mod exchange;
+mod syslog;
 pub mod table;
 
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! What programs say on standard error: one line for each thing, `program: input: text`.
+//! What programs say on standard error, and to the system's log if the node's config wants it: one line for each
+//! thing, `program: input: text`.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,6 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::exit;
+use super::syslog::{Severity, Syslog};
 use crate::message::file_name::is_harmful;
 
 /// How much is said.
@@ -21,6 +23,7 @@ pub enum Verbosity {
 }
 
 static PROGRAM: OnceLock<String> = OnceLock::new();
+static SYSLOG: OnceLock<Syslog> = OnceLock::new();
 static VERBOSITY: AtomicU8 = AtomicU8::new(Verbosity::Normal as u8);
 
 /// Names the program that speaks.
@@ -32,6 +35,22 @@ pub(super) fn set_program(name: String) {
 /// Says how much is to be said.
 pub(super) fn set_verbosity(verbosity: Verbosity) {
     VERBOSITY.store(verbosity as u8, Ordering::Relaxed);
+}
+
+/// Sends every event, warning and error to the system's log from here on, too. Where there is none, that is said.
+pub(super) fn log_to(socket: &Path) {
+    let program = PROGRAM.get().map_or("relay", String::as_str);
+    match Syslog::open(socket, program) {
+        // Of two nodes in one run the first decides.
+        Ok(syslog) => drop(SYSLOG.set(syslog)),
+        Err(error) => warn(&format!("{}: {error}", path(socket))),
+    }
+}
+
+fn log(severity: Severity, text: &str) {
+    if let Some(syslog) = SYSLOG.get() {
+        syslog.send(severity, &escaped(text));
+    }
 }
 
 fn says(verbosity: Verbosity) -> bool {
@@ -53,6 +72,7 @@ fn line(text: &str) {
 
 /// Reports an error.
 pub fn error(text: &str) {
+    log(Severity::Error, text);
     line(text);
 }
 
@@ -63,6 +83,7 @@ pub fn hint(text: &str) {
 
 /// Warns of something that does not stop the program.
 pub fn warn(text: &str) {
+    log(Severity::Warning, text);
     if says(Verbosity::Normal) {
         line(text);
     }
@@ -75,7 +96,7 @@ pub fn note(text: &str) {
 
 /// Reports a change of state: `event=NAME key=value …`.
 pub fn event(name: &str, facts: &[(&str, &str)]) {
-    if says(Verbosity::Verbose) {
+    if says(Verbosity::Verbose) || SYSLOG.get().is_some() {
         let mut text = format!("event={name}");
         for (key, value) in facts {
             let plain = !value.is_empty()
@@ -89,7 +110,10 @@ pub fn event(name: &str, facts: &[(&str, &str)]) {
                 write!(text, " {key}={value:?}")
             };
         }
-        line(&text);
+        log(Severity::Info, &text);
+        if says(Verbosity::Verbose) {
+            line(&text);
+        }
     }
 }
 
@@ -97,8 +121,8 @@ pub fn event(name: &str, facts: &[(&str, &str)]) {
 pub fn failure(input: Option<&str>, error: &anyhow::Error) {
     let text = text_of(error);
     match input {
-        Some(input) => line(&format!("{input}: {text}")),
-        None => line(&text),
+        Some(input) => self::error(&format!("{input}: {text}")),
+        None => self::error(&text),
     }
     if says(Verbosity::Normal)
         && let Some(text) = exit::hint(error)

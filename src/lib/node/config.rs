@@ -1,6 +1,7 @@
 //! A node's settings: `key = value` lines in its `config`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::str::FromStr;
 
 use jiff::SignedDuration;
@@ -21,6 +22,9 @@ pub const KEYS: [&str; 10] = [
     "resend-after",
     "log",
 ];
+
+/// Where the system's log listens.
+const SYSLOG: &str = "/dev/log";
 
 /// The setting that allows another clock; it is kept apart, since only tests have it.
 const CLOCK: &str = "clock";
@@ -176,6 +180,12 @@ impl Config {
         self.get("reserve").and_then(|value| parse_size(value).ok())
     }
 
+    /// The socket of the system's log, if events go there.
+    #[must_use]
+    pub fn syslog(&self) -> Option<&Path> {
+        self.get("log").and_then(syslog_socket)
+    }
+
     /// Whether programs may be given another time than the clock's: only in tests.
     #[must_use]
     pub fn allows_test_clock(&self) -> bool {
@@ -210,12 +220,23 @@ fn check(key: &str, value: &str) -> Result<(), Error> {
         "session-grace" => duration(SignedDuration::from_hours(180 * 24)),
         "resend-after" => duration(SignedDuration::from_hours(365 * 24)),
         "quota" | "reserve" => size(),
-        "log" if matches!(value, "stderr" | "syslog") => Ok(()),
-        "log" => Err(problem(key, "neither stderr nor syslog")),
+        "log" if value == "stderr" || syslog_socket(value).is_some() => Ok(()),
+        "log" => Err(problem(key, "neither stderr, syslog nor syslog:PATH")),
         CLOCK if matches!(value, "system" | "test") => Ok(()),
         CLOCK => Err(problem(key, "neither system nor test")),
         _ => Err(problem(key, "no such setting")),
     }
+}
+
+/// The socket that a value of `log` names.
+fn syslog_socket(value: &str) -> Option<&Path> {
+    let path = match value.strip_prefix("syslog")? {
+        "" => SYSLOG,
+        path => path
+            .strip_prefix(':')
+            .filter(|path| path.starts_with('/'))?,
+    };
+    Some(Path::new(path))
 }
 
 fn problem(setting: &str, problem: &str) -> Error {

@@ -1,0 +1,68 @@
+//! The system's log: datagrams to a local socket, `<priority>program[pid]: text` (RFC 3164 §4.1, without what the
+//! receiver knows better).
+
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+
+/// The facility of programs that people and cron start (RFC 5424 §6.2.1).
+const USER: u8 = 1;
+
+/// How grave something is (RFC 5424 §6.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severity {
+    /// Something failed.
+    Error = 3,
+    /// Something is odd.
+    Warning = 4,
+    /// Something happened.
+    Info = 6,
+}
+
+/// An open log.
+#[derive(Debug)]
+pub(super) struct Syslog {
+    socket: UnixDatagram,
+    tag: String,
+}
+
+impl Syslog {
+    /// Opens the log that listens on this socket.
+    ///
+    /// # Errors
+    /// When nobody does.
+    pub(super) fn open(path: &Path, program: &str) -> io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        socket.connect(path)?;
+        Ok(Self {
+            socket,
+            tag: format!("{program}[{}]", std::process::id()),
+        })
+    }
+
+    /// Logs a line. A log that does not listen any more is no reason to stop.
+    pub(super) fn send(&self, severity: Severity, text: &str) {
+        let priority = USER << 3 | severity as u8;
+        let line = format!("<{priority}>{}: {text}", self.tag);
+        let _ = self.socket.send(line.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_arrive_with_their_priority() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        assert!(Syslog::open(&path, "relay-put").is_err());
+        let log = UnixDatagram::bind(&path).unwrap();
+        let syslog = Syslog::open(&path, "relay-put").unwrap();
+        syslog.send(Severity::Info, "event=put");
+        let mut octets = [0; 100];
+        let len = log.recv(&mut octets).unwrap();
+        let expected = format!("<14>relay-put[{}]: event=put", std::process::id());
+        assert_eq!(std::str::from_utf8(&octets[..len]), Ok(expected.as_str()));
+    }
+}
