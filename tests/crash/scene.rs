@@ -31,6 +31,9 @@ pub(crate) const MONTH: &str = "2027-01-01T12:00:00Z";
 /// What bob writes.
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
+/// What its parts belong to.
+pub(crate) const TRANSFER: &str = "000102030405060708090a0b0c0d0e0f";
+
 /// The media type of authorizations in parcels.
 pub(crate) const AUTHORIZATION_TYPE: &str = "application/vnd+relaycorp.awala.pda-path";
 
@@ -48,6 +51,8 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-unpack-cargo" => env!("CARGO_BIN_EXE_relay-unpack-cargo"),
         "relay-pack-cargo" => env!("CARGO_BIN_EXE_relay-pack-cargo"),
         "relay-request-cargo" => env!("CARGO_BIN_EXE_relay-request-cargo"),
+        "relay-split" => env!("CARGO_BIN_EXE_relay-split"),
+        "relay-join" => env!("CARGO_BIN_EXE_relay-join"),
         "relay-put" => env!("CARGO_BIN_EXE_relay-put"),
         "relay-route" => env!("CARGO_BIN_EXE_relay-route"),
         "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
@@ -95,6 +100,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `stray`: hub has `in/first.parcel` in its spool, and no way for it.
 /// - `queued`: the same with a way, to field.
 /// - `acked`: field has it on its way to hub, whose acknowledgement has come.
+/// - `parts`: box has `in/report.txt` in four parts, each in a file, which `in/report.parts` has in a stream.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -125,8 +131,20 @@ impl World {
             assert!(output.status.success(), "{name} {args:?}: {text}");
         };
         for dir in [
-            "in", "keys", "alone", "friends", "sealed", "renewed", "lone", "gateways", "asked",
-            "stray", "queued", "acked",
+            "in",
+            "keys",
+            "alone",
+            "friends",
+            "sealed",
+            "renewed",
+            "lone",
+            "gateways",
+            "asked",
+            "stray",
+            "queued",
+            "acked",
+            "parts",
+            "parts/box",
         ] {
             fs::create_dir(path.join(dir)).unwrap();
         }
@@ -260,6 +278,16 @@ impl World {
         fs::create_dir_all(&control).unwrap();
         let name = parcel.to_str().unwrap().replace(".parcel", ".pca");
         copied(&path.join("in/first.pca"), &control.join(name), 0o600);
+
+        let mut args = vec!["--size", "10", "--transfer", TRANSFER, "--name", "report"];
+        args.extend(["-o", "in/report.parts", "in/report.txt"]);
+        run("relay-split", &args, START);
+        args.splice(6.., ["-d", "parts/box", "in/report.txt"]);
+        run("relay-split", &args, START);
+        for part in fs::read_dir(path.join("parts/box")).unwrap() {
+            let mode = PermissionsExt::from_mode(0o600);
+            fs::set_permissions(part.unwrap().path(), mode).unwrap();
+        }
 
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
         let ids = nodes
