@@ -12,7 +12,7 @@ use super::scene::{
 use super::sweep::{Case, sweep};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 42;
+pub(crate) const CASES: usize = 43;
 
 /// What most cases have in common.
 const CASE: Case = Case {
@@ -343,6 +343,38 @@ fn seal_again_into_a_file() {
         nodes: &["sealed/bob"],
         order: &["bob/sessions/", "out/"],
         next: |scene| if_there(scene, "out/parcel", 73),
+        ..SEAL
+    });
+}
+
+#[test]
+fn seal_parts() {
+    sweep(&Case {
+        name: "seal --parts -d DIR",
+        args: &[
+            "-q",
+            "-N",
+            "bob",
+            "-t",
+            "alice",
+            "--parts",
+            "-d",
+            "out",
+            "in/report.parts",
+        ],
+        order: &["bob/sessions/", "out/"],
+        spare: 4,
+        proof: |scene, _| {
+            scene.add("friends/alice");
+            let parcels = scene.results().concat();
+            let file = scene.keep("parcels", &parcels);
+            let opened = scene.run("relay-open", &["-q", "-N", "alice", &file], SECOND);
+            opened.expect(0);
+            let file = scene.keep("parts", &opened.stdout);
+            let joined = scene.run("relay-join", &["-q", &file], SECOND);
+            joined.expect(0);
+            assert_eq!(joined.stdout, CONTENT);
+        },
         ..SEAL
     });
 }

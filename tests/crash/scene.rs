@@ -31,6 +31,24 @@ pub(crate) const MONTH: &str = "2027-01-01T12:00:00Z";
 /// What bob writes.
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
+/// Where what the tests start from is.
+const DIRS: [&str; 14] = [
+    "in",
+    "keys",
+    "alone",
+    "friends",
+    "sealed",
+    "renewed",
+    "lone",
+    "gateways",
+    "asked",
+    "stray",
+    "queued",
+    "acked",
+    "parts",
+    "parts/box",
+];
+
 /// What its parts belong to.
 pub(crate) const TRANSFER: &str = "000102030405060708090a0b0c0d0e0f";
 
@@ -130,22 +148,7 @@ impl World {
             let text = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{name} {args:?}: {text}");
         };
-        for dir in [
-            "in",
-            "keys",
-            "alone",
-            "friends",
-            "sealed",
-            "renewed",
-            "lone",
-            "gateways",
-            "asked",
-            "stray",
-            "queued",
-            "acked",
-            "parts",
-            "parts/box",
-        ] {
+        for dir in DIRS {
             fs::create_dir(path.join(dir)).unwrap();
         }
         let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/alpha");
@@ -279,16 +282,7 @@ impl World {
         let name = parcel.to_str().unwrap().replace(".parcel", ".pca");
         copied(&path.join("in/first.pca"), &control.join(name), 0o600);
 
-        let mut args = vec!["--size", "10", "--transfer", TRANSFER, "--name", "report"];
-        args.extend(["-o", "in/report.parts", "in/report.txt"]);
-        run("relay-split", &args, START);
-        args.splice(6.., ["-d", "parts/box", "in/report.txt"]);
-        run("relay-split", &args, START);
-        for part in fs::read_dir(path.join("parts/box")).unwrap() {
-            let mode = PermissionsExt::from_mode(0o600);
-            fs::set_permissions(part.unwrap().path(), mode).unwrap();
-        }
-
+        make_parts(path, run);
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
         let ids = nodes
             .chain([("lone", "hub"), ("lone", "field")])
@@ -322,6 +316,19 @@ impl World {
             scene.add(node);
         }
         scene
+    }
+}
+
+/// Makes the stage `parts`, and `in/report.parts`.
+fn make_parts(root: &Path, run: impl Fn(&str, &[&str], &str)) {
+    let mut args = vec!["--size", "10", "--transfer", TRANSFER, "--name", "report"];
+    args.extend(["-o", "in/report.parts", "in/report.txt"]);
+    run("relay-split", &args, START);
+    args.splice(6.., ["-d", "parts/box", "in/report.txt"]);
+    run("relay-split", &args, START);
+    for part in fs::read_dir(root.join("parts/box")).unwrap() {
+        let mode = PermissionsExt::from_mode(0o600);
+        fs::set_permissions(part.unwrap().path(), mode).unwrap();
     }
 }
 
