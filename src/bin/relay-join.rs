@@ -103,11 +103,15 @@ fn join(args: &Args) -> anyhow::Result<()> {
         let text = format!("over {MAX_TRANSFERS} contents: the rest is left for another run");
         outcome.done(&Place::named("-".to_owned()), Err(Postponed(text).into()))?;
     }
-    // What is joined is on the disk by now.
-    let is_done = |read: &&Read| read.transfers.iter().all(|id| joined.contains(id));
-    let done = desk.files.iter().filter(is_done);
-    let done = done.map(|read| (&*read.file.path, read.file.identity));
-    disk::files::remove_same(done, Role::Spool)?;
+    // What is joined is on the disk by now. A run that is killed here is known by the last part to be done, so
+    // that goes after the others.
+    for has_last in [false, true] {
+        let is_done = |read: &&Read| read.transfers.iter().all(|id| joined.contains(id));
+        let done = desk.files.iter().filter(is_done);
+        let done = done.filter(|read| read.has_last == has_last);
+        let done = done.map(|read| (&*read.file.path, read.file.identity));
+        disk::files::remove_same(done, Role::Spool)?;
+    }
     parts.finish()
 }
 
@@ -145,6 +149,8 @@ enum State {
 struct Read {
     file: PartFile,
     transfers: Vec<TransferId>,
+    /// Whether one of them is the last.
+    has_last: bool,
 }
 
 /// Where parts are put together.
@@ -155,6 +161,8 @@ struct Desk<'a> {
     files: Vec<Read>,
     /// What the parts of the file that is being read belong to.
     met: Vec<TransferId>,
+    /// Whether one of those parts is the last of its content.
+    has_last: bool,
     /// Whether there were parts of more contents than are joined: in that file, and in any.
     has_more: bool,
     is_full: bool,
@@ -167,6 +175,7 @@ impl<'a> Desk<'a> {
             transfers: Vec::new(),
             files: Vec::new(),
             met: Vec::new(),
+            has_last: false,
             has_more: false,
             is_full: false,
         }
@@ -174,6 +183,7 @@ impl<'a> Desk<'a> {
 
     fn take(&mut self, part: &Part<'_>) -> anyhow::Result<()> {
         let id = part.header().transfer;
+        self.has_last |= part.header().is_last();
         if self.args.remove && !self.met.contains(&id) {
             self.met.push(id);
         }
@@ -222,10 +232,15 @@ impl<'a> Desk<'a> {
     /// Takes note of the end of an input.
     fn end(&mut self, file: Option<PartFile>) {
         let transfers = std::mem::take(&mut self.met);
+        let has_last = std::mem::take(&mut self.has_last);
         let has_more = std::mem::take(&mut self.has_more);
         self.is_full |= has_more;
         if let (true, false, Some(file)) = (self.args.remove, has_more, file) {
-            self.files.push(Read { file, transfers });
+            self.files.push(Read {
+                file,
+                transfers,
+                has_last,
+            });
         }
     }
 }
@@ -260,13 +275,19 @@ fn cannot_write(args: &Args, error: Error) -> anyhow::Error {
     }
 }
 
-/// Stores content if it is whole; gives its file.
+/// Stores content if it is whole; gives its file. If it is stored already, it does not matter which of its parts
+/// an earlier run has removed.
 fn store(
     args: &Args,
     id: TransferId,
     kept: Option<&str>,
     join: Join,
 ) -> anyhow::Result<Option<PathBuf>> {
+    if !join.ledger().is_complete()
+        && let Some(path) = stored(args, id, kept, &join)?
+    {
+        return Ok(Some(path));
+    }
     let whole = join.verify()?;
     let Some(dir) = &args.directory else {
         let Some(file) = args.output.file() else {
@@ -283,6 +304,32 @@ fn store(
     let path = own_path(dir, id);
     whole.publish().with_context(|| report::path(&path))?;
     Ok(Some(path))
+}
+
+/// The file that has the content already, if one does.
+fn stored(
+    args: &Args,
+    id: TransferId,
+    kept: Option<&str>,
+    join: &Join,
+) -> anyhow::Result<Option<PathBuf>> {
+    let (paths, role) = match (&args.directory, args.output.file()) {
+        (Some(dir), _) => match kept {
+            Some(name) => (files::numbered(dir, name).collect(), Role::Delivery),
+            None => (vec![own_path(dir, id)], Role::Delivery),
+        },
+        (None, Some(file)) => (vec![file.to_owned()], Role::Output),
+        (None, None) => return Ok(None),
+    };
+    for path in paths.into_iter().take_while(|path| path.exists()) {
+        if join
+            .is_at(&path, role)
+            .with_context(|| report::path(&path))?
+        {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 fn facts(transfer: &Transfer) -> serde_json::Value {

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::crypto::hash::{Digest, Hasher};
-use crate::disk::{self, Manner, Pending, Published, Scratch};
+use crate::disk::{self, Held, Manner, Pending, Published, Role, Scratch};
 use crate::message::parts::{Ledger, Missing, Noted};
 use crate::message::{self, Part};
 
@@ -86,20 +86,35 @@ impl Site {
         &self,
         start: u64,
         len: u64,
-        mut each: impl FnMut(&[u8]) -> Result<bool, E>,
+        each: impl FnMut(&[u8]) -> Result<bool, E>,
     ) -> Result<(), E> {
-        let mut block = vec![0; BLOCK.min(usize::try_from(len).unwrap_or(BLOCK))];
-        let (mut at, end) = (start, start + len);
-        while at < end {
-            let len = BLOCK.min(usize::try_from(end - at).unwrap_or(BLOCK));
-            self.read_at(at, &mut block[..len])?;
-            if !each(&block[..len])? {
-                break;
-            }
-            at += len as u64;
-        }
-        Ok(())
+        blocks(
+            |start, octets| self.read_at(start, octets),
+            start,
+            len,
+            each,
+        )
     }
+}
+
+/// Hands `len` octets from `start` on, as `read_at` gives them, to `each`, block by block, until that gives false.
+fn blocks<E: From<disk::Error>>(
+    read_at: impl Fn(u64, &mut [u8]) -> disk::Result<()>,
+    start: u64,
+    len: u64,
+    mut each: impl FnMut(&[u8]) -> Result<bool, E>,
+) -> Result<(), E> {
+    let mut block = vec![0; BLOCK.min(usize::try_from(len).unwrap_or(BLOCK))];
+    let (mut at, end) = (start, start + len);
+    while at < end {
+        let len = BLOCK.min(usize::try_from(end - at).unwrap_or(BLOCK));
+        read_at(at, &mut block[..len])?;
+        if !each(&block[..len])? {
+            break;
+        }
+        at += len as u64;
+    }
+    Ok(())
 }
 
 /// The parts of one transfer, as far as they have come.
@@ -158,6 +173,34 @@ impl Join {
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Whether a file is already what the parts make, which the last part tells, be the others there or not: a run
+    /// that was killed has removed some. The file is synced then.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn is_at(&self, path: &Path, role: Role) -> Result<bool, Error> {
+        let (Some(len), Some(sha256)) = (self.ledger.len(), self.ledger.sha256()) else {
+            return Ok(false);
+        };
+        let Some(held) = Held::open(path, role) else {
+            return Ok(false);
+        };
+        if held.len()? != len {
+            return Ok(false);
+        }
+        let mut hasher = Hasher::new(Digest::Sha256);
+        let read_at = |start, octets: &mut [u8]| held.read_at(start, octets);
+        blocks(read_at, 0, len, |block| {
+            hasher.update(block);
+            Ok::<_, Error>(true)
+        })?;
+        if hasher.finish().as_bytes() != sha256 {
+            return Ok(false);
+        }
+        held.keep()?;
+        Ok(true)
     }
 
     /// Makes sure that every part has come, and that together they are what was cut up.
@@ -407,6 +450,23 @@ mod tests {
             assert_eq!(name, Some(path("b")));
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_result_is_known_by_the_last_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("whole");
+        let parts = cut(b"content", 3);
+        let is_at = |parts: &[Vec<u8>]| {
+            let join = join(parts, Site::aside(dir.path())).unwrap();
+            join.is_at(&path, Role::Output).unwrap()
+        };
+        assert!(!is_at(&parts));
+        for (there, is_there) in [("content", true), ("contenT", false), ("conten", false)] {
+            fs::write(&path, there).unwrap();
+            assert_eq!(is_at(&parts[2..]), is_there, "{there}");
+            assert!(!is_at(&parts[..2]));
+        }
     }
 
     #[test]

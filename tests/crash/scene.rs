@@ -33,6 +33,28 @@ pub(crate) const LATE: &str = "2027-01-10T12:00:00Z";
 /// What bob writes.
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
+/// Where what the tests start from is.
+const DIRS: [&str; 15] = [
+    "in",
+    "keys",
+    "alone",
+    "friends",
+    "sealed",
+    "renewed",
+    "lone",
+    "gateways",
+    "asked",
+    "stray",
+    "queued",
+    "acked",
+    "worn",
+    "parts",
+    "parts/box",
+];
+
+/// What its parts belong to.
+pub(crate) const TRANSFER: &str = "000102030405060708090a0b0c0d0e0f";
+
 /// The media type of authorizations in parcels.
 pub(crate) const AUTHORIZATION_TYPE: &str = "application/vnd+relaycorp.awala.pda-path";
 
@@ -51,6 +73,8 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-pack-cargo" => env!("CARGO_BIN_EXE_relay-pack-cargo"),
         "relay-request-cargo" => env!("CARGO_BIN_EXE_relay-request-cargo"),
         "relay-purge" => env!("CARGO_BIN_EXE_relay-purge"),
+        "relay-split" => env!("CARGO_BIN_EXE_relay-split"),
+        "relay-join" => env!("CARGO_BIN_EXE_relay-join"),
         "relay-put" => env!("CARGO_BIN_EXE_relay-put"),
         "relay-route" => env!("CARGO_BIN_EXE_relay-route"),
         "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
@@ -99,6 +123,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `queued`: the same with a way, to field.
 /// - `acked`: field has it on its way to hub, whose acknowledgement has come.
 /// - `worn`: field has been in use for weeks, and has much that is of no use at [`LATE`].
+/// - `parts`: box has `in/report.txt` in four parts, each in a file, which `in/report.parts` has in a stream.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -128,10 +153,7 @@ impl World {
             let text = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{name} {args:?}: {text}");
         };
-        for dir in [
-            "in", "keys", "alone", "friends", "sealed", "renewed", "lone", "gateways", "asked",
-            "stray", "queued", "acked", "worn",
-        ] {
+        for dir in DIRS {
             fs::create_dir(path.join(dir)).unwrap();
         }
         let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/alpha");
@@ -267,6 +289,7 @@ impl World {
 
         Self::wear(path, &hub.to_string(), &run);
 
+        make_parts(path, run);
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
         let ids = nodes
             .chain([("lone", "hub"), ("lone", "field")])
@@ -358,6 +381,19 @@ impl World {
             scene.add(node);
         }
         scene
+    }
+}
+
+/// Makes the stage `parts`, and `in/report.parts`.
+fn make_parts(root: &Path, run: impl Fn(&str, &[&str], &str)) {
+    let mut args = vec!["--size", "10", "--transfer", TRANSFER, "--name", "report"];
+    args.extend(["-o", "in/report.parts", "in/report.txt"]);
+    run("relay-split", &args, START);
+    args.splice(6.., ["-d", "parts/box", "in/report.txt"]);
+    run("relay-split", &args, START);
+    for part in fs::read_dir(root.join("parts/box")).unwrap() {
+        let mode = PermissionsExt::from_mode(0o600);
+        fs::set_permissions(part.unwrap().path(), mode).unwrap();
     }
 }
 

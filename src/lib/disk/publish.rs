@@ -881,6 +881,58 @@ fn behind_links(path: &Path) -> io::Result<PathBuf> {
     Err(Errno::LOOP.into())
 }
 
+/// A regular file that has a name already, and may be what was to get it.
+#[derive(Debug)]
+pub struct Held {
+    file: File,
+    path: PathBuf,
+    role: Role,
+}
+
+impl Held {
+    /// Opens it; `None` when there is no such file, or it cannot be read.
+    #[must_use]
+    pub fn open(path: &Path, role: Role) -> Option<Self> {
+        Some(Self {
+            file: open_existing(path, role)?,
+            path: path.to_owned(),
+            role,
+        })
+    }
+
+    /// How many octets it has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Examine`].
+    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> Result<u64> {
+        let metadata = self.file.metadata();
+        let failed = Error::io(&self.path, self.role, Doing::Examine);
+        metadata.map(|it| it.len()).map_err(failed)
+    }
+
+    /// Reads octets of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Read`].
+    pub fn read_at(&self, start: u64, octets: &mut [u8]) -> Result<()> {
+        let read = self.file.read_exact_at(octets, start);
+        read.map_err(Error::io(&self.path, self.role, Doing::Read))
+    }
+
+    /// Takes it for what was to get its name: syncs it and its directory, for the run that wrote it may have been
+    /// killed before it could.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Sync`].
+    pub fn keep(self) -> Result<()> {
+        keep(&self.path, self.role, &self.file, true).map(drop)
+    }
+}
+
 /// Opens the regular file that has a name already, to compare it.
 pub(super) fn open_existing(path: &Path, role: Role) -> Option<File> {
     let mut wanted = OFlags::NONBLOCK;
