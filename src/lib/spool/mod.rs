@@ -13,6 +13,7 @@ pub mod state; // what became of one of them
 pub mod carried; // what was written onto which medium
 pub mod clock; // whether the time may be believed
 pub mod sweep; // what time has made useless
+pub mod check; // whether all is as it should be
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
