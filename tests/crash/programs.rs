@@ -6,13 +6,13 @@ use relaynet::asn1::pem;
 use relaynet::message::Object;
 
 use super::scene::{
-    ANSWER, CONTENT, FIRST, LATE, MONTH, RENEWAL, RENEWED, SECOND, START, Scene, TRANSFER,
-    carried_key, is_temporary,
+    ANSWER, CONTENT, FIRST, LATE, MONTH, RENEWAL, RENEWED, RESTORED, SECOND, START, Scene,
+    TRANSFER, carried_key, is_temporary,
 };
 use super::sweep::{Case, sweep};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 44;
+pub(crate) const CASES: usize = 45;
 
 /// What most cases have in common.
 const CASE: Case = Case {
@@ -626,6 +626,33 @@ fn export_to_stdout() {
         order: &["carol/sessions/any/", "-"],
         left: export_left,
         proof: export_proof,
+        ..CASE
+    });
+}
+
+// relay-check
+
+#[test]
+fn check_restored() {
+    sweep(&Case {
+        name: "check --restored",
+        program: "relay-check",
+        args: &["-q", "-N", "bob", "--restored"],
+        now: RESTORED,
+        nodes: &["sealed/bob"],
+        order: &["bob/seen/floor", "bob/sessions/"],
+        proof: |scene, _| {
+            let floor = fs::read_to_string(scene.path("bob/seen/floor")).unwrap();
+            assert_eq!(floor, format!("dated {RESTORED}\n"));
+            let keys = scene.files(&format!("bob/sessions/{}", scene.world().id("alice")));
+            let keys = keys.iter().filter(|path| path.ends_with(".key"));
+            let texts = keys.map(|path| fs::read_to_string(scene.path(path)).unwrap());
+            let texts: Vec<String> = texts.collect();
+            let is_carried = |text: &&String| text.contains("Last-Carried: ");
+            let carried: Vec<_> = texts.iter().filter(is_carried).collect();
+            let retired = format!("Retired: {RESTORED}\n");
+            assert!(carried.len() == 1 && carried[0].contains(&retired));
+        },
         ..CASE
     });
 }

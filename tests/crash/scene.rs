@@ -30,6 +30,9 @@ pub(crate) const MONTH: &str = "2027-01-01T12:00:00Z";
 /// When much of what was stored before is of no use any more.
 pub(crate) const LATE: &str = "2027-01-10T12:00:00Z";
 
+/// Long after everything that was made here, by any clock.
+pub(crate) const RESTORED: &str = "2040-01-01T12:00:00Z";
+
 /// What bob writes.
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
@@ -62,6 +65,7 @@ pub(crate) const AUTHORIZATION_TYPE: &str = "application/vnd+relaycorp.awala.pda
 pub(crate) fn program(name: &str) -> &'static str {
     match name {
         "relay-keygen" => env!("CARGO_BIN_EXE_relay-keygen"),
+        "relay-check" => env!("CARGO_BIN_EXE_relay-check"),
         "relay-export" => env!("CARGO_BIN_EXE_relay-export"),
         "relay-authorize" => env!("CARGO_BIN_EXE_relay-authorize"),
         "relay-import" => env!("CARGO_BIN_EXE_relay-import"),

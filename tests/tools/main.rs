@@ -6,6 +6,7 @@
 mod testenv;
 
 mod ack;
+mod check;
 mod authorize;
 mod export;
 mod found;

@@ -16,6 +16,8 @@ pub struct Status(u8);
 impl Status {
     /// Done, all of it.
     pub const OK: Self = Self(0);
+    /// Something was found.
+    pub const FOUND: Self = Self(1);
     /// The command line is wrong.
     pub const USAGE: Self = Self(64);
     /// Malformed, over a limit, badly signed, or not to be decrypted.

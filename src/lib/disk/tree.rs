@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, FileType};
 use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -30,33 +31,48 @@ pub struct Entry {
     role: Role,
 }
 
-/// The size and date of a file.
+/// What is known of a file or directory besides its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// In octets.
     pub len: u64,
     /// When its content last changed.
     pub modified: SystemTime,
+    /// Its permission bits.
+    pub mode: u32,
+    /// The user whose it is.
+    pub owner: u32,
+}
+
+/// What is known of a file or directory now, itself and not what a link names; `None` when there is none.
+///
+/// # Errors
+///
+/// [`Error::Io`] when it cannot be examined.
+pub fn stat(path: &Path, role: Role) -> Result<Option<Stat>> {
+    let stat = fs::symlink_metadata(path).and_then(|metadata| {
+        Ok(Stat {
+            len: metadata.len(),
+            modified: metadata.modified()?,
+            mode: metadata.permissions().mode() & 0o7777,
+            owner: metadata.uid(),
+        })
+    });
+    match stat {
+        Ok(stat) => Ok(Some(stat)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(path, role, Doing::Examine)(error)),
+    }
 }
 
 impl Entry {
-    /// The size and date now, or `None` when it has gone since it was listed.
+    /// What is known of it now, or `None` when it has gone since it was listed.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] when it cannot be examined.
     pub fn stat(&self) -> Result<Option<Stat>> {
-        let stat = fs::symlink_metadata(&self.path).and_then(|metadata| {
-            Ok(Stat {
-                len: metadata.len(),
-                modified: metadata.modified()?,
-            })
-        });
-        match stat {
-            Ok(stat) => Ok(Some(stat)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io(&self.path, self.role, Doing::Examine)(error)),
-        }
+        stat(&self.path, self.role)
     }
 }
 

@@ -129,7 +129,7 @@ impl Directory {
     pub fn lock_exclusive(&self) -> Result<Lock, Error> {
         let lock = Lock::exclusive(&self.lock_file("node")?)?;
         self.sweep(&self.root)?;
-        for dir in ["certs", "peers", "sessions"] {
+        for dir in ["certs", "peers", "seen", "sessions"] {
             self.sweep(&self.root.join(dir))?;
         }
         Ok(lock)

@@ -1,6 +1,6 @@
 //! A gateway's local endpoints: `endpoints/<name>/`, each a node directory that the gateway registered.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -34,14 +34,28 @@ pub fn path_of(gateway: &Directory, name: &str) -> Result<PathBuf, Error> {
 /// When one cannot be read.
 pub fn all(gateway: &Directory) -> Result<Vec<(String, Directory)>, Error> {
     let mut endpoints = Vec::new();
-    for entry in tree::entries(&gateway.root().join(FOLDER), Role::Node)?.entries {
-        if entry.kind == tree::Kind::Dir && files::exists(&entry.path.join("VERSION"), Role::Node)?
-        {
-            let name = entry.name.to_string_lossy().into_owned();
-            endpoints.push((name, Directory::open(&entry.path)?));
-        }
+    for path in paths(gateway.root())? {
+        let name = path.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        endpoints.push((name, Directory::open(&path)?));
     }
     Ok(endpoints)
+}
+
+/// Where the local endpoints are of the gateway in `root`, whether they can be used or not.
+///
+/// # Errors
+/// When that cannot be learned.
+pub fn paths(root: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut paths = Vec::new();
+    for entry in tree::entries(&root.join(FOLDER), Role::Node)?.entries {
+        // Without a version it is being made.
+        if entry.kind == tree::Kind::Dir && files::exists(&entry.path.join("VERSION"), Role::Node)?
+        {
+            paths.push(entry.path);
+        }
+    }
+    Ok(paths)
 }
 
 /// Makes a local endpoint and registers it with its gateway, which calls it `name`. Where a run was

@@ -18,6 +18,8 @@ pub mod registrations;
 pub mod endpoints;
 pub mod import;
 pub mod sweep;
+pub mod check;
+pub mod restored;
 pub mod loose;
 
 use std::path::PathBuf;

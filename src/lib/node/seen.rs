@@ -2,7 +2,8 @@
 //!
 //! A record is the digest of a message's identity. Its file is named for the day on which the
 //! message expires, after which the memory of it is no longer needed; `seen/floor` has the newest
-//! expiry that was ever purged, below which nothing can be judged any more.
+//! expiry that was ever purged, below which nothing can be judged any more, and after the memory of an old
+//! backup was restored, when that was: what was dated before may have been received since the backup.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub(super) const FLOOR: &str = "floor";
 pub struct Identity {
     record: [u8; RECORD_LEN],
     expiry: Timestamp,
+    /// When the message was made, of one that may have to be judged by that.
+    date: Option<Timestamp>,
 }
 
 impl Identity {
@@ -37,13 +40,17 @@ impl Identity {
     #[must_use]
     pub fn of(message: &SignedMessage) -> Self {
         let fields = message.fields();
-        Self::new(
+        let identity = Self::new(
             message.kind(),
             fields.recipient,
             message.sender(),
             &fields.id,
             fields.expiry(),
-        )
+        );
+        Self {
+            date: Some(fields.date),
+            ..identity
+        }
     }
 
     /// The identity of the message with these facts.
@@ -57,7 +64,11 @@ impl Identity {
         hasher.update(id.as_bytes());
         let mut record = [0; RECORD_LEN];
         record.copy_from_slice(hasher.finish().as_bytes());
-        Self { record, expiry }
+        Self {
+            record,
+            expiry,
+            date: None,
+        }
     }
 }
 
@@ -86,6 +97,7 @@ impl Identity {
         Self {
             record,
             expiry: self.expiry,
+            date: None,
         }
     }
 }
@@ -107,7 +119,7 @@ pub fn contains(root: &Path, message: &Identity) -> Result<bool, Error> {
             continue;
         }
         if entry.name == FLOOR {
-            if message.expiry <= floor(&entry.path)? {
+            if Floor::read(&entry.path)?.covers(message) {
                 return Ok(true);
             }
         } else {
@@ -129,7 +141,7 @@ pub fn contains(root: &Path, message: &Identity) -> Result<bool, Error> {
 pub struct Memory {
     root: PathBuf,
     records: HashSet<[u8; RECORD_LEN]>,
-    floor: Option<Timestamp>,
+    floor: Floor,
 }
 
 impl Memory {
@@ -141,14 +153,14 @@ impl Memory {
         let mut memory = Self {
             root: root.to_owned(),
             records: HashSet::new(),
-            floor: None,
+            floor: Floor::default(),
         };
         for entry in tree::entries(&root.join("seen"), Role::Node)?.complete()? {
             if entry.kind != tree::Kind::File {
                 continue;
             }
             if entry.name == FLOOR {
-                memory.floor = Some(floor(&entry.path)?);
+                memory.floor = Floor::read(&entry.path)?;
             } else {
                 let records = files::read(&entry.path, Role::Node, MAX_FILE_LEN)?;
                 memory.records.extend(records.as_chunks().0);
@@ -160,8 +172,7 @@ impl Memory {
     /// As [`contains`].
     #[must_use]
     pub fn contains(&self, message: &Identity) -> bool {
-        self.floor.is_some_and(|floor| message.expiry <= floor)
-            || self.records.contains(&message.record)
+        self.floor.covers(message) || self.records.contains(&message.record)
     }
 
     /// Whether this was remembered; what can no longer be judged was not.
@@ -214,25 +225,67 @@ impl Memory {
     }
 }
 
-fn floor(path: &Path) -> Result<Timestamp, Error> {
-    let text = read_text(path)?.unwrap_or_default();
-    text.trim()
-        .parse()
-        .map_err(|_| damaged(path, &"not an instant"))
+/// What is taken for seen without a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Floor {
+    /// What expired until then, since the memory of it was purged.
+    pub expiry: Option<Timestamp>,
+    /// What was made until then, since the memory of it may be lost.
+    pub dated: Option<Timestamp>,
 }
 
-/// Takes all that expired until `newest` for seen from now on, so that the memory of it can be removed. What
-/// was taken for seen before stays so.
+/// What stands before the date until which everything is taken for seen.
+const DATED: &str = "dated ";
+
+impl Floor {
+    /// What is taken for seen by a node.
+    ///
+    /// # Errors
+    /// When the file is damaged, or cannot be read.
+    pub fn of(root: &Path) -> Result<Self, Error> {
+        Self::read(&root.join("seen").join(FLOOR))
+    }
+
+    fn read(path: &Path) -> Result<Self, Error> {
+        let mut floor = Self::default();
+        for line in read_text(path)?.unwrap_or_default().lines() {
+            let (place, time) = match line.strip_prefix(DATED) {
+                Some(time) => (&mut floor.dated, time),
+                None => (&mut floor.expiry, line),
+            };
+            *place = Some(time.parse().map_err(|_| damaged(path, &"not an instant"))?);
+        }
+        Ok(floor)
+    }
+
+    fn covers(&self, message: &Identity) -> bool {
+        let is_dated = |date: Timestamp| self.dated.is_some_and(|dated| date <= dated);
+        self.expiry.is_some_and(|floor| message.expiry <= floor)
+            || message.date.is_some_and(is_dated)
+    }
+}
+
+/// Takes all that `floor` covers for seen from now on; what was taken for seen before stays so.
 ///
 /// # Errors
 /// When that cannot be stored.
-pub fn raise_floor(root: &Path, newest: Timestamp) -> Result<(), Error> {
+pub fn raise_floor(root: &Path, floor: Floor) -> Result<(), Error> {
     let path = root.join("seen").join(FLOOR);
     let _lock = Lock::exclusive(&lock_file(root, "seen")?)?;
-    if files::exists(&path, Role::Node)? && floor(&path)? >= newest {
+    let before = Floor::read(&path)?;
+    let after = Floor {
+        expiry: before.expiry.max(floor.expiry),
+        dated: before.dated.max(floor.dated),
+    };
+    if after == before {
         return rely_on(&path);
     }
-    store(root, &path, format!("{newest}\n").as_bytes())
+    let lines = [("", after.expiry), (DATED, after.dated)];
+    let text: String = lines
+        .iter()
+        .filter_map(|(what, time)| time.map(|time| format!("{what}{time}\n")))
+        .collect();
+    store(root, &path, text.as_bytes())
 }
 
 /// Remembers the message; it is on disk when this returns.
@@ -248,4 +301,51 @@ pub fn add(root: &Path, message: &Identity) -> Result<(), Error> {
     }
     files::append_record(&day, Role::Node, &message.record)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_floor_covers_what_expired_and_what_was_made_before() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("seen")).unwrap();
+        let message = |date: &str, expiry: &str| {
+            let node = NodeId::of_spki(b"node");
+            Identity {
+                date: Some(at(date)),
+                ..Identity::new(Kind::Parcel, node, node, "x", at(expiry))
+            }
+        };
+        let early = message("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z");
+        let late = message("2026-03-02T00:00:00Z", "2026-04-02T00:00:00Z");
+        let seen = || {
+            let memory = Memory::of(dir.path()).unwrap();
+            let covered = [&early, &late].map(|it| contains(dir.path(), it).unwrap());
+            assert_eq!(covered, [&early, &late].map(|it| memory.contains(it)));
+            covered
+        };
+        let raise = |expiry: Option<&str>, dated: Option<&str>| {
+            let floor = Floor {
+                expiry: expiry.map(at),
+                dated: dated.map(at),
+            };
+            raise_floor(dir.path(), floor).unwrap();
+        };
+        assert_eq!(seen(), [false, false]);
+        raise(Some("2026-04-01T00:00:00Z"), None);
+        assert_eq!(seen(), [true, false]);
+        // It never sinks.
+        raise(Some("2026-01-01T00:00:00Z"), None);
+        assert_eq!(seen(), [true, false]);
+        raise(None, Some("2026-03-02T00:00:00Z"));
+        assert_eq!(seen(), [true, true]);
+        let text = std::fs::read_to_string(dir.path().join("seen/floor")).unwrap();
+        assert_eq!(text, "2026-04-01T00:00:00Z\ndated 2026-03-02T00:00:00Z\n");
+    }
 }

@@ -9,7 +9,7 @@ use super::Error;
 use super::directory::{damaged, ensure_dir, read_secret, rely_on};
 use super::key_file::{self, Headers};
 use crate::crypto::ecdh::Curve;
-use crate::disk::{self, Role, tree};
+use crate::disk::{self, Role, files, tree};
 use crate::pki::NodeId;
 use crate::session::ratchet::{self, OwnKey};
 use crate::session::{KeyId, PrivateSessionKey};
@@ -25,6 +25,8 @@ const LAST: &str = "Last-Carried";
 const FIRST_USED: &str = "First-Used";
 /// The date of the last message that was sealed to it.
 const USED: &str = "Last-Used";
+/// When it was decided not to put the key into messages any more.
+const RETIRED: &str = "Retired";
 /// Until when the key is kept, for one that was handed out with an authorization or parameters.
 const KEPT_UNTIL: &str = "Kept-Until";
 
@@ -106,6 +108,7 @@ impl Stored {
             first: self.first().unwrap_or(Timestamp::MIN),
             last: self.headers.date(LAST),
             used: used.or_else(|| or_ever(USED)),
+            retired: self.headers.get(RETIRED).is_some(),
             kept_until: or_ever(KEPT_UNTIL),
         }
     }
@@ -274,6 +277,48 @@ pub fn mark_used(
     } else {
         rely_on(&stored.path)
     }
+}
+
+/// Puts none of the keys that there are into messages any more, so that each peer gets a new one with the next.
+/// Gives how many that are. The caller holds the node's lock alone.
+///
+/// # Errors
+/// When a key cannot be read or stored.
+pub fn retire(root: &Path, now: Timestamp) -> Result<usize, Error> {
+    let mut retired = 0;
+    for folder in tree::entries(&root.join("sessions"), Role::Node)?.entries {
+        let Some(peer) = folder.name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        for mut key in list(root, Some(peer))? {
+            if key.headers.get(KEPT_UNTIL).is_some() || key.headers.get(RETIRED).is_some() {
+                continue;
+            }
+            key.headers.set(RETIRED, &now);
+            key.save()?;
+            retired += 1;
+        }
+        files::sync_dir(&folder.path, Role::Node)?;
+    }
+    Ok(retired)
+}
+
+/// Checks that a file holds a private session key that can be used, under the id that it is named for.
+///
+/// # Errors
+/// When it does not, or others can read it.
+pub fn check(path: &Path) -> Result<(), Error> {
+    let Some(stored) = Stored::read(path.to_owned())? else {
+        return Ok(());
+    };
+    let is_named = path.file_stem().and_then(|stem| stem.to_str()) == Some(&stored.id.to_string());
+    if !is_named {
+        return Err(damaged(path, &"not the key that it is named for"));
+    }
+    if stored.first().is_none() {
+        return Err(damaged(path, &"no First-Carried"));
+    }
+    stored.key().map(drop)
 }
 
 /// A key that is of no use any more.

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::certificates::path_from_octets;
 use super::directory::read_text;
+use super::seen::Floor;
 use super::{Config, Directory, Error, NodeType, authorizations, config, seen, sessions};
 use crate::disk::publish::leftovers;
 use crate::disk::tree::{self, Kind, Met};
@@ -346,7 +347,11 @@ impl<E: From<Error>> Sweeper<'_, E> {
         if let Some(newest) = old.iter().filter_map(|day| day.since).max()
             && !terms.is_dry
         {
-            seen::raise_floor(node.root(), newest)?;
+            let floor = Floor {
+                expiry: Some(newest),
+                dated: None,
+            };
+            seen::raise_floor(node.root(), floor)?;
         }
         self.remove(&dir, Role::Node, old)
     }

@@ -9,6 +9,7 @@ use super::next_hop::Target;
 use crate::command::Command;
 use crate::disk::{Role, files};
 use crate::node::Directory;
+use crate::node::check::{Check, Checker, Level};
 use crate::pki::NodeId;
 use crate::ramf::Fields;
 use crate::spool::name::{MAX_COPIES, MAX_PRIORITY};
@@ -99,10 +100,36 @@ impl Table {
     /// # Errors
     /// [`Error::Table`] names the line that is wrong.
     pub fn of(node: &Directory) -> Result<Self, Error> {
+        let (routes, mut problems) = Self::read(node)?;
+        if problems.is_empty() {
+            Ok(Self { routes })
+        } else {
+            Err(problems.swap_remove(0))
+        }
+    }
+
+    /// Tells what is wrong with the table of a node, line by line.
+    pub fn check(node: &Directory, checker: &mut Checker<'_>) {
+        let problems = match Self::read(node) {
+            Ok((_, problems)) => problems,
+            Err(error) => vec![error],
+        };
+        let path = node.root().join("routes");
+        for error in problems {
+            let what = match error {
+                Error::Table { line, problem, .. } => format!("line {line}: {problem}"),
+                error => error.to_string(),
+            };
+            checker.tell(Level::Error, Check::Route, &path, &what, None);
+        }
+    }
+
+    /// The lines of a node's table, and what is wrong with others.
+    fn read(node: &Directory) -> Result<(Vec<Route>, Vec<Error>), Error> {
         let path = node.root().join("routes");
         let octets = match files::read(&path, Role::Node, MAX_LEN) {
             Ok(octets) => octets,
-            Err(error) if error.is_not_found() => return Ok(Self::default()),
+            Err(error) if error.is_not_found() => return Ok((Vec::new(), Vec::new())),
             Err(error) => return Err(error.into()),
         };
         let wrong = |line: usize, problem: String| Error::Table {
@@ -110,16 +137,22 @@ impl Table {
             line,
             problem,
         };
-        let text = String::from_utf8(octets).map_err(|_| wrong(1, "not text".to_owned()))?;
-        let mut routes = Vec::new();
+        let (mut routes, mut problems) = (Vec::new(), Vec::new());
+        let Ok(text) = String::from_utf8(octets) else {
+            problems.push(wrong(1, "not text".to_owned()));
+            return Ok((routes, problems));
+        };
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            routes.push(Route::parse(line, node).map_err(|problem| wrong(number, problem))?);
+            match Route::parse(line, node) {
+                Ok(route) => routes.push(route),
+                Err(problem) => problems.push(wrong(number, problem)),
+            }
         }
-        Ok(Self { routes })
+        Ok((routes, problems))
     }
 
     /// The first line that is for a message.

@@ -27,6 +27,8 @@ pub struct OwnKey {
     pub last: Option<Timestamp>,
     /// When we first opened a message that the peer had sealed to it; `None` before.
     pub used: Option<Timestamp>,
+    /// Whether it is not to be put into messages any more.
+    pub retired: bool,
     /// Until when it is kept, if it was handed out with an authorization or parameters: such a key is for
     /// the peer's first message and is not put into ours.
     pub kept_until: Option<Timestamp>,
@@ -42,7 +44,7 @@ impl OwnKey {
 /// The key that a message of `date` to the peer carries; `None` asks for a new one.
 ///
 /// One key is current: the one first carried last. It is kept until the peer has used it or it is
-/// 24 hours old. A new key is taken only for a message dated later than every message sent under
+/// 24 hours old, or retired. A new key is taken only for a message dated later than every message sent under
 /// the old one, since the peer answers under the key of the latest date.
 #[must_use]
 pub fn current(keys: &[OwnKey], date: Timestamp) -> Option<&OwnKey> {
@@ -50,7 +52,8 @@ pub fn current(keys: &[OwnKey], date: Timestamp) -> Option<&OwnKey> {
         .iter()
         .filter(|key| key.kept_until.is_none())
         .max_by_key(|key| (key.first, key.id.clone()))?;
-    let fresh = current.used.is_none() && date.duration_since(current.first) < CURRENT_FOR;
+    let is_in_use = current.used.is_none() && !current.retired;
+    let fresh = is_in_use && date.duration_since(current.first) < CURRENT_FOR;
     let later = current.last.is_none_or(|last| date > last) && date > current.first;
     if fresh || !later { Some(current) } else { None }
 }
@@ -139,6 +142,7 @@ mod tests {
             first: at(first),
             last: Some(at(last)),
             used: used.then(|| at(last)),
+            retired: false,
             kept_until: None,
         }
     }
@@ -159,6 +163,16 @@ mod tests {
                 .octets(),
             [2]
         );
+    }
+
+    #[test]
+    fn a_retired_key_is_put_into_no_later_message() {
+        let retired = OwnKey {
+            retired: true,
+            ..key(1, 0, 5, false)
+        };
+        assert_eq!(current(std::slice::from_ref(&retired), at(6)), None);
+        assert_eq!(current(&[retired], at(5)).unwrap().id.octets(), [1]);
     }
 
     #[test]

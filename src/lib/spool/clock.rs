@@ -22,7 +22,7 @@ pub(super) const FILE: &str = "clock";
 const MAX_LEN: usize = 4096;
 
 /// How long nothing need have happened here for the time to be believed.
-const QUIET_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+pub(super) const QUIET_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How long a time that nothing leads to must go on before it is believed.
 const DOUBTED_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -234,6 +234,17 @@ impl Spool {
                 let again = after.candidate.map(|since| since + DOUBTED_FOR);
                 Err(Error::ClockAhead { now, last, again })
             }
+        }
+    }
+
+    /// Checks that the time does not lie before what happened here.
+    ///
+    /// # Errors
+    /// [`Error::ClockBehind`] when it does.
+    pub fn check_not_behind(&self, now: Timestamp, window: &Window) -> Result<(), Error> {
+        match self.clock()?.judge(now, window, &self.evidence()?) {
+            Verdict::Behind(known) => Err(Error::ClockBehind { now, known }),
+            Verdict::Believed | Verdict::Ahead(_) => Ok(()),
         }
     }
 

@@ -14,6 +14,7 @@ pub mod carried; // what was written onto which medium
 pub mod precedent; // messages that went before, and that one is the same as
 pub mod clock; // whether the time may be believed
 pub mod sweep; // what time has made useless
+pub mod check; // whether all is as it should be
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,375 @@
+//! Whether a spool is as it should be, and whether what waits there gets on.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::clock::Verdict;
+use super::queue::{WHY, Waiting};
+use super::room::DEFAULT_RESERVE;
+use super::sent::Event;
+use super::{Error, FOLDERS, Name, Place, Queue, Spool, carried, clock, sent};
+use crate::crypto::hash;
+use crate::disk::tree::{self, Kind};
+use crate::disk::{Role, files};
+use crate::node::check::{Check, Checker, Level, Shape};
+use crate::node::peers::short_id;
+use crate::node::sweep::end_of_day;
+use crate::node::{Keyring as _, NodeType, registrations};
+use crate::pki::NodeId;
+
+/// After how long whoever moves messages has not done so.
+const MOVED_AFTER: SignedDuration = SignedDuration::from_hours(24);
+
+/// After how long a message that waits for a next hop, or here, is told of.
+const WAITS_LONG: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How many messages of a queue are looked for among those that were packed.
+const MOST: usize = 1000;
+
+/// Where files are before they are in a queue.
+const TMP: &str = "tmp";
+
+/// Names that files are about to get, while relay-deliver is at work.
+const DELIVERING: &str = "delivering";
+
+/// What waits in a queue.
+#[derive(Default)]
+struct Tally {
+    /// All messages.
+    count: usize,
+    /// Those that have waited too long.
+    late: usize,
+    /// The first of those.
+    oldest: Option<Timestamp>,
+    /// Some of those, and their names.
+    some: Vec<Name>,
+}
+
+impl Spool {
+    /// Looks at the spool, and at what waits there for the nodes here.
+    pub fn check(&self, checker: &mut Checker<'_>, nodes: &[NodeId]) {
+        let has_group = self.owner().config().get("group").is_some();
+        let shapes = |parts: &[&str], kind: Kind| shape(parts, kind, has_group);
+        let modes: &[u32] = if has_group { &[0o710, 0o700] } else { &[0o700] };
+        checker.tree(self.root(), Role::Spool, modes, &shapes);
+        self.check_clock(checker);
+        match self.queues() {
+            Ok(queues) => {
+                for queue in queues {
+                    if let Err(error) = self.check_queue(&queue, checker, nodes) {
+                        tell_of(checker, queue.dir(), &error);
+                    }
+                }
+            }
+            Err(error) => tell_of(checker, self.root(), &error),
+        }
+        if let Err(error) = self.check_room(checker) {
+            tell_of(checker, self.root(), &error);
+        }
+    }
+
+    fn check_clock(&self, checker: &mut Checker<'_>) {
+        // Where nothing ever waited, nothing is purged by the clock.
+        if matches!(files::exists(self.root(), Role::Spool), Ok(false)) {
+            return;
+        }
+        let path = self.root().join(clock::FILE);
+        let (known, evidence) = match (self.clock(), self.evidence()) {
+            (Ok(known), Ok(evidence)) => (known, evidence),
+            (Err(error), _) | (_, Err(error)) => return tell_of(checker, &path, &error),
+        };
+        let now = checker.now;
+        let changed = checker.newest.as_ref().map(|(at, _)| *at);
+        match known.judge(now, &checker.window, &evidence) {
+            // The node itself was looked at.
+            Verdict::Behind(known) if evidence.made != Some(known) => {
+                let error = Error::ClockBehind { now, known };
+                let hint = "check this clock; relay-purge --trust-clock takes it for right";
+                let (level, check) = (Level::Error, Check::Clock);
+                checker.tell(level, check, &path, &error, Some(hint.to_owned()));
+            }
+            Verdict::Ahead(last) if changed.is_none_or(|at| now > at + clock::QUIET_FOR) => {
+                let again = None;
+                let error = Error::ClockAhead { now, last, again };
+                let hint = "check this clock; relay-purge takes it for right after a day";
+                let (level, check) = (Level::Warning, Check::Clock);
+                checker.tell(level, check, &path, &error, Some(hint.to_owned()));
+            }
+            _ => {}
+        }
+        if let Some(day) = evidence.days.last()
+            && checker.window.is_before(*day)
+        {
+            let what = format!("the clock tells {now}, and something was noted at {day} or later");
+            let hint = "check this clock, which is wrong or was it then".to_owned();
+            let path = self.root().join(sent::FOLDER);
+            checker.tell(Level::Error, Check::Clock, &path, &what, Some(hint));
+        }
+    }
+
+    fn check_queue(
+        &self,
+        queue: &Queue,
+        checker: &mut Checker<'_>,
+        nodes: &[NodeId],
+    ) -> Result<(), Error> {
+        let patience = match queue.place() {
+            Place::In | Place::Control(_) => MOVED_AFTER,
+            _ => WAITS_LONG,
+        };
+        let tally = tally(queue, checker.now, patience)?;
+        let mut say = |level: Level, check: Check, what: String, hint: &str| {
+            checker.tell(level, check, queue.dir(), &what, Some(hint.to_owned()));
+        };
+        let warning = Level::Warning;
+        match queue.place() {
+            Place::In | Place::Control(_) => {
+                if let Some(late) = tally.late() {
+                    let hint = "relay-route moves them, or tells why not";
+                    say(warning, Check::Waiting, late, hint);
+                }
+            }
+            Place::Home(node) => {
+                if tally.count > 0 && !nodes.contains(&node) {
+                    let what = format!(
+                        "{} for {}, which is no node here",
+                        messages(tally.count),
+                        short_id(node)
+                    );
+                    say(
+                        warning,
+                        Check::Orphan,
+                        what,
+                        "move them to in, to be routed again",
+                    );
+                }
+                if let Some(late) = tally.late() {
+                    say(
+                        warning,
+                        Check::Waiting,
+                        late,
+                        "relay-deliver hands them over",
+                    );
+                }
+            }
+            Place::Failed if tally.count > 0 => {
+                let what = format!("{} set aside", messages(tally.count));
+                let hint = "NAME.why tells why; relay-route --retry NAME tries again";
+                say(warning, Check::Failed, what, hint);
+            }
+            Place::Out(hop) if tally.count > 0 => {
+                self.check_way(hop, queue, tally.count, checker)?;
+                self.check_packed(queue, &tally, checker)?;
+            }
+            Place::Failed | Place::Out(_) | Place::Acks(_) | Place::Cca(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether cargo can be packed for a next hop.
+    fn check_way(
+        &self,
+        hop: NodeId,
+        queue: &Queue,
+        count: usize,
+        checker: &mut Checker<'_>,
+    ) -> Result<(), Error> {
+        let owner = self.owner();
+        if owner.config().node_type() != NodeType::Gateway {
+            return Ok(());
+        }
+        let Err(refusal) = owner.carrier(&hop.to_string(), checker.now) else {
+            return Ok(());
+        };
+        let requests = self.queue(Place::Cca(hop));
+        let mut is_asked_for = false;
+        for request in requests.messages()? {
+            is_asked_for |= request?.name.expiry > checker.now;
+        }
+        if is_asked_for {
+            return Ok(());
+        }
+        let waits = format!("{} for {}", messages(count), owner.label_of(hop)?);
+        let dir = queue.dir();
+        if registrations::is_registered(owner, hop)? {
+            let what = format!("{waits}, and no request for cargo to answer");
+            let hint = "relay-sync takes one from a medium".to_owned();
+            checker.tell(Level::Warning, Check::Route, dir, &what, Some(hint));
+        } else {
+            let what = format!("{waits}, and no way there: {refusal}");
+            checker.tell(Level::Error, Check::Route, dir, &what, None);
+        }
+        Ok(())
+    }
+
+    /// Whether messages that have waited long were ever packed.
+    fn check_packed(
+        &self,
+        queue: &Queue,
+        tally: &Tally,
+        checker: &mut Checker<'_>,
+    ) -> Result<(), Error> {
+        if tally.late == 0 {
+            return Ok(());
+        }
+        let facts = |name: &Name| {
+            let identity = name.identity;
+            (identity.recipient, identity.sender, identity.id)
+        };
+        let mut unpacked: HashSet<_> = tally.some.iter().map(facts).collect();
+        self.each_noted(Event::Packed, &mut |line| {
+            let id = hash::sha256(line.id.as_bytes());
+            unpacked.remove(&(line.recipient, line.sender, id));
+            false
+        })?;
+        let (looked_at, count) = (tally.some.len(), unpacked.len());
+        if count == 0 {
+            return Ok(());
+        }
+        let more = if tally.late > looked_at {
+            "at least "
+        } else {
+            ""
+        };
+        let what = format!(
+            "{more}{} not packed since {}",
+            messages(count),
+            tally.oldest.map_or_else(String::new, |at| at.to_string())
+        );
+        let hint = "relay-sync packs them onto a medium".to_owned();
+        let (level, check) = (Level::Warning, Check::Waiting);
+        checker.tell(level, check, queue.dir(), &what, Some(hint));
+        Ok(())
+    }
+
+    /// Whether what may wait fills the space that it may take.
+    fn check_room(&self, checker: &mut Checker<'_>) -> Result<(), Error> {
+        let config = self.owner().config();
+        if !files::exists(self.root(), Role::Spool)? {
+            return Ok(());
+        }
+        let free = files::free_space(self.root(), Role::Spool)?;
+        let reserve = config.reserve().unwrap_or(DEFAULT_RESERVE);
+        if free < reserve {
+            let error = Error::Reserve { free, reserve };
+            let hint = "nothing more is stored: make room, or change the setting reserve";
+            let (level, check) = (Level::Error, Check::Room);
+            checker.tell(level, check, self.root(), &error, Some(hint.to_owned()));
+        }
+        let Some(limit) = config.quota() else {
+            return Ok(());
+        };
+        let queue = self.queue(Place::In);
+        let mut used: HashMap<NodeId, u64> = HashMap::new();
+        for message in queue.messages()? {
+            let message = message?;
+            *used.entry(message.name.identity.recipient).or_default() +=
+                message.len()?.unwrap_or(0);
+        }
+        let mut full: Vec<_> = used
+            .into_iter()
+            .filter(|(_, used)| *used >= limit)
+            .collect();
+        full.sort_unstable();
+        for (recipient, used) in full {
+            let peer = self.owner().label_of(recipient)?;
+            let what = format!("{used} octets for {peer}, and {limit} is the quota");
+            let hint = "relay-route moves them on".to_owned();
+            let (level, check) = (Level::Warning, Check::Room);
+            checker.tell(level, check, queue.dir(), &what, Some(hint));
+        }
+        Ok(())
+    }
+}
+
+impl Tally {
+    /// What is said of messages that have waited too long, if there are any.
+    fn late(&self) -> Option<String> {
+        let oldest = self.oldest.filter(|_| self.late > 0)?;
+        Some(format!("{} waiting since {oldest}", messages(self.late)))
+    }
+}
+
+fn messages(count: usize) -> String {
+    match count {
+        1 => "1 message".to_owned(),
+        count => format!("{count} messages"),
+    }
+}
+
+/// Counts what waits in a queue.
+fn tally(queue: &Queue, now: Timestamp, patience: SignedDuration) -> Result<Tally, Error> {
+    let mut tally = Tally::default();
+    for message in queue.messages()? {
+        let message: Waiting = message?;
+        let Some(stat) = tree::stat(&message.path, Role::Spool)? else {
+            continue;
+        };
+        tally.count += 1;
+        let Ok(stored) = Timestamp::try_from(stat.modified) else {
+            continue;
+        };
+        if now.duration_since(stored) > patience {
+            tally.late += 1;
+            let stored = Timestamp::from_second(stored.as_second()).unwrap_or(stored);
+            tally.oldest = Some(tally.oldest.map_or(stored, |oldest| oldest.min(stored)));
+            if tally.some.len() < MOST {
+                tally.some.push(message.name);
+            }
+        }
+    }
+    Ok(tally)
+}
+
+/// Tells of what could not be looked at.
+fn tell_of(checker: &mut Checker<'_>, path: &Path, error: &Error) {
+    match error {
+        Error::Node(error) => checker.damaged(path, error),
+        error => checker.tell(Level::Error, Check::Damaged, path, error, None),
+    }
+}
+
+/// The shape of what lies in a spool.
+fn shape(parts: &[&str], kind: Kind, has_group: bool) -> Option<Shape> {
+    let is_node = |name: &str| name.parse::<NodeId>().is_ok();
+    let is_message = |name: &str| name.parse::<Name>().is_ok();
+    let is_folder = |name: &str| FOLDERS.iter().any(|(folder, _)| *folder == name);
+    if kind == Kind::Dir {
+        let others = [
+            TMP,
+            "in",
+            "failed",
+            sent::FOLDER,
+            carried::FOLDER,
+            DELIVERING,
+        ];
+        let is_ours = match *parts {
+            [name] => is_folder(name) || others.contains(&name),
+            [carried::FOLDER, _] => true,
+            [folder, id] => is_folder(folder) && is_node(id),
+            _ => false,
+        };
+        let shape = match *parts {
+            _ if !has_group => Shape::Dir,
+            ["in" | TMP] | ["home", _] => Shape::Shared,
+            ["home"] => Shape::Gate,
+            _ => Shape::Dir,
+        };
+        return is_ours.then_some(shape);
+    }
+    let is_ours = match *parts {
+        [name] => name == clock::FILE,
+        ["in", name] => is_message(name),
+        ["failed", name] => is_message(name.strip_suffix(WHY).unwrap_or(name)),
+        [sent::FOLDER, day] => end_of_day(day).is_some(),
+        [DELIVERING, id] => is_node(id),
+        [carried::FOLDER, _, record] => record
+            .split_once('.')
+            .is_some_and(|(hop, cargo)| is_node(hop) && cargo.len() == 64),
+        [folder, _, name] => is_folder(folder) && is_message(name),
+        _ => false,
+    };
+    is_ours.then_some(Shape::File)
+}
