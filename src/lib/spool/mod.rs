@@ -12,7 +12,7 @@ pub mod sent; // what happened to messages: a line for each event
 pub mod state; // what became of one of them
 pub mod carried; // what was written onto which medium
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, Lock, Role, files};
@@ -254,18 +254,19 @@ impl Spool {
         Ok(found)
     }
 
-    /// What stands for each message that is on its way here, or set aside.
+    /// What stands for each message that is on its way here, or set aside, and the hop that brought it.
     ///
     /// # Errors
     /// When a queue cannot be read.
-    pub fn waiting(&self) -> Result<HashSet<name::Key>, Error> {
+    pub fn waiting(&self) -> Result<HashMap<name::Key, Option<name::Hop>>, Error> {
         let mut queues = self.queues_in("out")?;
         queues.extend(self.queues_in("home")?);
         queues.extend([Place::In, Place::Failed].map(|place| self.queue(place)));
-        let mut waiting = HashSet::new();
+        let mut waiting = HashMap::new();
         for queue in queues {
             for message in queue.messages()? {
-                waiting.insert(message?.name.identity.key());
+                let name = message?.name;
+                waiting.insert(name.identity.key(), name.from);
             }
         }
         Ok(waiting)
