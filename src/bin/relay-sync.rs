@@ -50,9 +50,6 @@ fn main() -> ExitCode {
 }
 
 fn sync(args: &Args) -> anyhow::Result<()> {
-    let Some(medium) = exchange::open(&args.medium, args.init, args.if_present)? else {
-        return Ok(());
-    };
     let node = args.node.open()?;
     node.check_is_gateway()?;
     let spool = Spool::of(node)?;
@@ -62,6 +59,10 @@ fn sync(args: &Args) -> anyhow::Result<()> {
         window: args.clock.window(now, Some(config)),
         now,
         again: false,
+    };
+    // Where it cannot be used, no medium is made, and where none is, nobody is waited for.
+    let Some(medium) = exchange::open(&args.medium, args.init, args.if_present)? else {
+        return Ok(());
     };
     let _lock = args.wait.lock(&spool)?;
     let mut log = Log::of(medium.id());

@@ -118,7 +118,11 @@ impl Log {
                 why,
             } => self.waiting(&hop, messages, octets, why),
             Event::Stray(path) => {
-                report::warn(&format!("{}: not a message", report::path(&path)));
+                report::warn(&format!("{}: does not belong there", report::path(&path)));
+            }
+            Event::Strays { dir, more } => {
+                let dir = report::path(&dir);
+                report::warn(&format!("{dir}: {more} others do not belong there"));
             }
             Event::Failed { what, error } => {
                 self.outcome.done(&Place::named(what), Err(error.into()))?;

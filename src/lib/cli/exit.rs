@@ -293,15 +293,16 @@ fn of_route(error: &route::Error) -> Status {
 fn of_medium(error: &medium::Error) -> Status {
     use medium::Error as E;
     match error {
-        E::NotAMedium(_) | E::Version(_) => Status::NO_INPUT,
-        E::SameMedium(_) => Status::USAGE,
+        E::NotAMedium(_) | E::Version(_) | E::NotADirectory(_) => Status::NO_INPUT,
+        E::SameMedium(_) | E::NotAPlace(_) => Status::USAGE,
+        E::InTheWay(_) => Status::CANT_CREATE,
         E::Damaged | E::OtherSender => Status::DATA,
         E::Loop => Status::UNAVAILABLE,
         E::Replaces => Status::SEEN,
         E::Message(error) => of_message(error),
         E::Node(error) => of_node(error),
         E::Spool(error) => of_spool(error),
-        E::Disk(error) => of_disk(error),
+        E::Unreadable(error) | E::Disk(error) => of_disk(error),
     }
 }
 
@@ -541,8 +542,14 @@ fn hint_for_medium(error: &medium::Error) -> Option<String> {
         E::Spool(error) => hint_for_spool(error),
         E::Node(error) => hint_for(error),
         E::Message(error) => hint_for(error),
-        E::Disk(error) => hint_for_disk(error),
-        E::Version(_) | E::SameMedium(_) | E::OtherSender | E::Replaces => None,
+        E::Unreadable(error) | E::Disk(error) => hint_for_disk(error),
+        E::InTheWay(_) => {
+            Some("remove it: a medium has neither links nor anything of others".to_owned())
+        }
+        E::NotAPlace(_) => Some("name the directory that the stick is mounted on".to_owned()),
+        E::Version(_) | E::NotADirectory(_) | E::SameMedium(_) | E::OtherSender | E::Replaces => {
+            None
+        }
     }
 }
 

@@ -4,11 +4,10 @@
 
 use jiff::Timestamp;
 
-use super::{Error, Event, Lying, Medium, Why};
-use crate::message::Object;
+use super::{Error, Event, Lying, Medium, Why, is_full};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
-use crate::verify::{self, Authorized, Judge};
+use crate::verify::{Authorized, Judge};
 
 /// What a message takes on a medium besides its octets, at the most: what a file system rounds up.
 const OVERHEAD: u64 = 64 * 1024;
@@ -42,13 +41,19 @@ impl Courier<'_> {
         if self.from.id() == self.to.id() {
             return Err(Error::SameMedium(self.to.dir().to_owned()).into());
         }
-        self.pass_hints()?;
+        self.pass_hints(each)?;
         let mut room = self.room()?;
         let mut wanted = Vec::new();
+        let mut strays = vec![(self.from.dir(), self.from.strays(None)?)];
         for kind in [Kind::Cca, Kind::Cargo] {
-            for recipient in self.from.recipients(kind)? {
+            let (recipients, others) = self.from.recipients(kind)?;
+            strays.push((self.from.dir(), others));
+            for recipient in recipients {
                 self.look(kind, recipient, &mut wanted, each)?;
             }
+        }
+        for (dir, strays) in strays {
+            strays.tell(dir, each)?;
         }
         // Requests are small, and what ends first is of use for the shortest time.
         wanted.sort_unstable_by(|(a, a_end), (b, b_end)| {
@@ -57,19 +62,27 @@ impl Courier<'_> {
         });
         let (mut messages, mut octets) = (0, 0);
         for (lying, _) in wanted {
-            if lying.len + OVERHEAD > room {
+            let mut fits = lying.len + OVERHEAD <= room;
+            if fits {
+                room -= lying.len + OVERHEAD;
+                match self.carry(&lying) {
+                    Ok(true) => {
+                        self.is_there(&lying, each)?;
+                        each(Event::Carried(lying.clone()))?;
+                    }
+                    Ok(false) => {}
+                    // More was thought to fit than does.
+                    Err(Error::Disk(error)) if is_full(&error) => {
+                        fits = false;
+                        room = 0;
+                    }
+                    Err(error @ Error::Disk(_)) => return Err(error.into()),
+                    Err(error) => failed(lying.to_string(), error, each)?,
+                }
+            }
+            if !fits {
                 messages += 1;
                 octets += lying.len;
-                continue;
-            }
-            room -= lying.len + OVERHEAD;
-            match self.carry(&lying) {
-                Ok(()) => each(Event::Carried(lying))?,
-                Err(error @ Error::Disk(_)) => return Err(error.into()),
-                Err(error) => each(Event::Failed {
-                    what: lying.to_string(),
-                    error,
-                })?,
             }
         }
         if messages > 0 {
@@ -83,25 +96,40 @@ impl Courier<'_> {
         Ok(())
     }
 
-    /// Hints go both ways, and what they name is freed.
-    fn pass_hints(&self) -> Result<(), Error> {
+    /// Hints go both ways, and what they name is freed. Neither is needed for what is carried, so that one of both
+    /// cannot be changed is no reason to end.
+    fn pass_hints<E: From<Error>>(
+        &self,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
         for (a, b) in [(self.from, self.to), (self.to, self.from)] {
-            for (gateway, sha256) in a.hints()? {
-                if !b.has_hint(gateway, &sha256)? {
-                    b.hint(gateway, &sha256, self.now)?;
+            let passed = a.hints(self.now)?.iter().try_for_each(|hint| {
+                if b.has_hint(hint.gateway, &hint.sha256)? {
+                    return Ok(());
                 }
+                b.hint(hint)
+            });
+            if let Err(error) = passed {
+                failed(b.dir().display().to_string(), error, each)?;
             }
         }
         for medium in [self.from, self.to] {
-            for recipient in medium.recipients(Kind::Cargo)? {
-                let mut pile = medium.lying(Kind::Cargo, recipient, &mut |_| {})?;
-                while let Some(lying) = pile.next_message()? {
-                    if medium.has_hint(recipient, &lying.sha256)? {
-                        medium.remove(&lying)?;
-                    }
+            if let Err(error) = Self::free(medium).and_then(|()| medium.tidy(self.now)) {
+                failed(medium.dir().display().to_string(), error, each)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what a medium says has arrived.
+    fn free(medium: &Medium) -> Result<(), Error> {
+        for recipient in medium.recipients(Kind::Cargo)?.0 {
+            let mut pile = medium.lying(Kind::Cargo, recipient)?;
+            while let Some(lying) = pile.next_message()? {
+                if medium.has_hint(recipient, &lying.sha256)? {
+                    medium.remove(&lying)?;
                 }
             }
-            medium.tidy(self.now)?;
         }
         Ok(())
     }
@@ -114,8 +142,8 @@ impl Courier<'_> {
         };
         let mut used = 0;
         for kind in [Kind::Cca, Kind::Cargo] {
-            for recipient in self.to.recipients(kind)? {
-                let mut pile = self.to.lying(kind, recipient, &mut |_| {})?;
+            for recipient in self.to.recipients(kind)?.0 {
+                let mut pile = self.to.lying(kind, recipient)?;
                 while let Some(lying) = pile.next_message()? {
                     used += lying.len;
                 }
@@ -132,30 +160,35 @@ impl Courier<'_> {
         wanted: &mut Vec<(Lying, Timestamp)>,
         each: &mut dyn FnMut(Event) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut strays = Vec::new();
-        let mut pile = self
-            .from
-            .lying(kind, recipient, &mut |path| strays.push(path))?;
-        for path in strays {
-            each(Event::Stray(path))?;
-        }
+        let mut pile = self.from.lying(kind, recipient)?;
+        pile.take_strays().tell(self.from.dir(), each)?;
         while let Some(lying) = pile.next_message()? {
-            if self.to.has(kind, recipient, lying.sender, &lying.sha256)? {
-                if self.moves {
-                    self.from.remove(&lying)?;
-                }
+            if self.to.holds(&lying, self.moves)? {
+                self.is_there(&lying, each)?;
                 continue;
             }
             match self.verified(&lying) {
                 Ok(Some(end)) => wanted.push((lying, end)),
                 Ok(None) => {}
-                Err(error) => each(Event::Failed {
-                    what: lying.to_string(),
-                    error,
-                })?,
+                Err(error) => failed(lying.to_string(), error, each)?,
             }
         }
         Ok(())
+    }
+
+    /// Takes off the first medium what is on the other one, where it is to leave that.
+    fn is_there<E: From<Error>>(
+        &self,
+        lying: &Lying,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if !self.moves {
+            return Ok(());
+        }
+        match self.from.remove(lying) {
+            Err(error) => failed(lying.to_string(), error, each),
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Whether a message is worth carrying: what its name says, signed and alive; `None` when it has gone.
@@ -163,30 +196,29 @@ impl Courier<'_> {
         let Some(octets) = lying.read()? else {
             return Ok(None);
         };
-        let object = Object::parse(&octets)?;
-        if object.word() != lying.kind().word() {
-            return Err(Error::Damaged);
-        }
-        let verdict = verify::object(object, &self.judge)?;
+        let verdict = lying.judged(octets, &self.judge)?;
         if let Authorized::No(error) = verdict.authorized {
             return Err(error.into());
-        }
-        if (verdict.sender, verdict.recipient) != (Some(lying.sender), Some(lying.recipient)) {
-            return Err(Error::OtherSender);
         }
         Ok(Some(verdict.expiry.unwrap_or(self.now)))
     }
 
-    fn carry(&self, lying: &Lying) -> Result<(), Error> {
+    /// Carries a message; `false` for one that has gone.
+    fn carry(&self, lying: &Lying) -> Result<bool, Error> {
         let Some(octets) = lying.read()? else {
-            return Ok(());
+            return Ok(false);
         };
         let ends = (lying.recipient, lying.sender);
         let (pending, _) = self.to.prepare(lying.kind(), ends, &octets)?;
         pending.place()?;
-        if self.moves {
-            self.from.remove(lying)?;
-        }
-        Ok(())
+        Ok(true)
     }
+}
+
+fn failed<E>(
+    what: String,
+    error: Error,
+    each: &mut dyn FnMut(Event) -> Result<(), E>,
+) -> Result<(), E> {
+    each(Event::Failed { what, error })
 }

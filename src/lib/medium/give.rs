@@ -4,22 +4,22 @@
 //! name; that is noted; acknowledgements that are in it leave their queue. A message itself waits on until its next hop
 //! says that it has it, unless nobody will. A CCA is used up when all cargo that answers it is on the medium.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, Event, Medium, Why};
+use super::{Error, Event, Lying, Medium, Why, is_full};
 use crate::asn1::Buffer;
 use crate::cms::enveloped_data::Cipher;
-use crate::disk::{self, Role, files};
+use crate::disk::{Role, files};
 use crate::message::stream::workers::{self, Bounds, Weighed};
-use crate::message::{CollectionRequest, Item, cargo, message_set};
+use crate::message::{Item, cargo, message_set};
 use crate::node::seen::Memory;
 use crate::node::{self, Identity, Keyring as _, certificates};
 use crate::pki::NodeId;
 use crate::ramf::{Kind, SignedMessage, limits};
-use crate::receive::{self, Arrival, Terms};
+use crate::receive::{self, Due, Terms};
 use crate::send::{self, Sealer};
 use crate::spool::moves::Moves;
 use crate::spool::name::{Key, MAX_PRIORITY};
@@ -55,12 +55,14 @@ struct Hop<'a> {
     id: NodeId,
     sealer: Sealer,
     /// The CCA that the cargo answers, and its file.
-    answered: Option<(Arrival<'a, CollectionRequest>, PathBuf)>,
+    answered: Option<(Due<'a>, PathBuf)>,
     /// Chosen, and not packed yet.
     chosen: Vec<Chosen>,
     /// How many cargoes were written.
     cargoes: usize,
     left: Left,
+    /// Something is where its cargo should be.
+    is_blocked: bool,
 }
 
 /// What finds no room.
@@ -136,7 +138,8 @@ impl<'a> Giver<'a> {
                 .has(Kind::Cargo, record.hop, owner.id(), &record.cargo)?;
             match load {
                 Some(load) if lies && !self.terms.window.is_after(load.expiry) => {
-                    if load.date + resend_after > self.terms.now {
+                    // A date far ahead is that of a clock that was wrong.
+                    if self.terms.now.duration_since(load.date).abs() < resend_after {
                         let settled = self.settled.entry(record.hop).or_default();
                         settled.extend(load.messages);
                     }
@@ -225,10 +228,10 @@ impl<'a> Giver<'a> {
                     why: Why::NoRoom,
                 })?;
             }
-            if let Some((cca, path)) = hop.answered
+            if let Some((due, path)) = hop.answered
                 && hop.cargoes > 0
             {
-                cca.complete().map_err(Error::from)?;
+                due.complete_later().map_err(Error::from)?;
                 files::remove(&path, Role::Spool).map_err(Error::from)?;
             }
         }
@@ -282,6 +285,7 @@ impl<'a> Giver<'a> {
             chosen: Vec::new(),
             cargoes: 0,
             left: Left::default(),
+            is_blocked: false,
         };
         let refusal = match node.carrier(&id.to_string(), self.terms.now) {
             Ok(peer) => {
@@ -300,7 +304,9 @@ impl<'a> Giver<'a> {
                 Ok(cca) => {
                     let peer = cca.correspondent()?;
                     let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.terms.now)?;
-                    return Ok(Some(of(sealer, Some((cca, held.path)))));
+                    // Nobody else packs while the queues are locked, and others need not wait for a slow medium.
+                    let (_, due) = cca.into_due();
+                    return Ok(Some(of(sealer, Some((due, held.path)))));
                 }
                 Err(node::Error::CcaUsed) => {
                     files::remove(&held.path, Role::Spool)?;
@@ -340,6 +346,9 @@ impl<'a> Giver<'a> {
             self.choose(part, hop)?;
             if hop.chosen.len() >= PART {
                 self.pack(hop, each)?;
+            }
+            if hop.is_blocked {
+                return Ok(());
             }
         }
     }
@@ -385,7 +394,7 @@ impl<'a> Giver<'a> {
             cargo.iter().map(move |&at| (at, Some(at) == last))
         });
         let mut hold = self.hold(&hop.sealer);
-        let mut full = None;
+        let mut is_full_now = false;
         let giver = &*self;
         workers::in_order(
             Bounds::octets(limits::MAX_EMITTED_MESSAGE_LEN),
@@ -416,8 +425,10 @@ impl<'a> Giver<'a> {
                     return Ok(());
                 }
                 let mut hold = std::mem::replace(&mut hold, giver.hold(&hop.sealer));
-                if full.is_some() {
+                if is_full_now {
                     hop.left_with(&hold);
+                }
+                if is_full_now || hop.is_blocked {
                     return Ok(());
                 }
                 match giver.write(hop, &mut hold) {
@@ -425,14 +436,21 @@ impl<'a> Giver<'a> {
                     // More was thought to fit than does.
                     Err(Error::Disk(error)) if is_full(&error) => {
                         hop.left_with(&hold);
-                        full = Some(error);
+                        is_full_now = true;
                         Ok(())
+                    }
+                    Err(error @ Error::InTheWay(_)) => {
+                        hop.is_blocked = true;
+                        each(Event::Failed {
+                            what: hop.sealer.peer().name.clone(),
+                            error,
+                        })
                     }
                     Err(error) => Err(error.into()),
                 }
             },
         )?;
-        if full.is_some() {
+        if is_full_now {
             self.room = 0;
         }
         Ok(())
@@ -558,7 +576,11 @@ impl<'a> Giver<'a> {
             match requested {
                 Ok(None) => {}
                 Ok(Some(id)) => each(Event::Requested { id, gateway })?,
-                Err(error @ (Error::Disk(_) | Error::Spool(_))) => return Err(error.into()),
+                // A full medium may still have to be told of.
+                Err(error @ Error::Disk(_)) if !matches!(&error, Error::Disk(it) if is_full(it)) => {
+                    return Err(error.into());
+                }
+                Err(error @ Error::Spool(_)) => return Err(error.into()),
                 Err(error) => each(Event::Failed {
                     what: node.label_of(gateway).map_err(Error::from)?,
                     error,
@@ -570,22 +592,16 @@ impl<'a> Giver<'a> {
 
     fn request_from(&self, gateway: NodeId) -> Result<Option<String>, Error> {
         let node = self.spool.owner();
-        let mut pile = self.medium.lying(Kind::Cca, gateway, &mut |_| {})?;
-        let mut ended = BTreeMap::new();
+        let mut pile = self.medium.lying(Kind::Cca, gateway)?;
+        let mut ended = Vec::new();
         while let Some(lying) = pile.next_message()? {
             if lying.sender != node.id() {
                 continue;
             }
-            let item = match lying.read() {
-                Ok(Some(octets)) => Item::parse(octets).ok(),
-                Ok(None) | Err(Error::Damaged) => None,
-                Err(error) => return Err(error),
-            };
-            let message = item.as_ref().and_then(Item::message);
-            match message.map(|message| message.fields().expiry()) {
-                Some(expiry) if expiry > self.terms.now => return Ok(None),
-                _ => ended.insert(lying.path.clone(), lying),
-            };
+            if self.is_request_of_ours(&lying) {
+                return Ok(None);
+            }
+            ended.push(lying);
         }
         let sent = send::cca(
             node,
@@ -599,10 +615,19 @@ impl<'a> Giver<'a> {
             .medium
             .prepare(Kind::Cca, ends, sent.octets.as_slice())?;
         pending.place()?;
-        for lying in ended.values() {
+        for lying in &ended {
             self.medium.remove(lying)?;
         }
         Ok(Some(sent.fields.id))
+    }
+
+    /// Whether a CCA that bears our name is one that the gateway will take: whole, alive, and made by us.
+    fn is_request_of_ours(&self, lying: &Lying) -> bool {
+        let Ok(Some(octets)) = lying.read() else {
+            return false;
+        };
+        let verdict = lying.judged(octets, &self.judge);
+        verdict.is_ok_and(|verdict| verdict.expiry.is_some_and(|end| end > self.terms.now))
     }
 }
 
@@ -624,12 +649,4 @@ impl Hold {
             .max(now);
         self.messages.push((message, loaded.id));
     }
-}
-
-fn is_full(error: &disk::Error) -> bool {
-    use std::io::ErrorKind;
-    matches!(
-        error.io_kind(),
-        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-    )
 }

@@ -12,19 +12,22 @@
 
 use std::collections::BinaryHeap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Error;
+use super::{Error, Event};
 use crate::asn1::{Hex, hex};
 use crate::crypto::{hash, random};
 use crate::disk::publish::{self, Existing, Manner, Mode, Pending};
 use crate::disk::tree::{self, Kind as EntryKind, Met};
-use crate::disk::{Role, files};
+use crate::disk::{self, Role, files};
+use crate::message::{Item, Object};
 use crate::pki::{self, NodeId};
 use crate::ramf::{Kind, limits};
+use crate::verify::{self, Judge, Verdict};
 
 /// The directory of all that is ours.
 const TOP: &str = "relaynet";
@@ -35,8 +38,17 @@ const VERSION: &str = "relay-medium 1";
 /// The longest VERSION or ID that is read, in octets.
 const MAX_TEXT_LEN: usize = 64;
 
+/// What every VERSION of a medium begins with.
+const ANY_VERSION: &str = "relay-medium ";
+
 /// How many names are held at a time.
 const PART: usize = 1024;
+
+/// How many hints are looked at: more than cargo arrives in the life of one.
+const MAX_HINTS: usize = 16 * 1024;
+
+/// How many things that do not belong somewhere are named.
+const MAX_STRAYS: usize = 8;
 
 /// After how long a hint that cargo arrived is of no use any more.
 const HINT_LIFE: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -84,12 +96,14 @@ impl Lying {
     /// Its octets, which are those that its name tells; `None` when it has gone.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when they are others; or when the file cannot be read.
+    /// [`Error::Damaged`] when they are others; [`Error::Unreadable`] when the file cannot be read.
     pub fn read(&self) -> Result<Option<Vec<u8>>, Error> {
         let octets = match files::read(&self.path, Role::Spool, limits::MAX_MESSAGE_LEN) {
             Ok(octets) => octets,
             Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(error.into()),
+            // Whatever it became since it was listed.
+            Err(disk::Error::NotRegular { .. }) => return Err(Error::Damaged),
+            Err(error) => return Err(Error::Unreadable(error)),
         };
         if hash::sha256(&octets) == self.sha256 {
             Ok(Some(octets))
@@ -99,23 +113,100 @@ impl Lying {
     }
 }
 
+impl Lying {
+    /// Judges its octets, which have to be what its name says.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::OtherSender`] when they are not; or when they are malformed, badly signed or not
+    /// valid now.
+    pub(super) fn judged(&self, octets: Vec<u8>, judge: &Judge) -> Result<Verdict, Error> {
+        let item = Item::parse(octets)?;
+        if item.kind() != self.kind {
+            return Err(Error::Damaged);
+        }
+        let verdict = verify::object(Object::Message(Box::new(item)), judge)?;
+        if (verdict.sender, verdict.recipient) == (Some(self.sender), Some(self.recipient)) {
+            Ok(verdict)
+        } else {
+            Err(Error::OtherSender)
+        }
+    }
+}
+
+/// What does not belong where it lies: the first, and how many more there are.
+#[derive(Debug, Default)]
+pub struct Strays {
+    /// Some of them.
+    pub first: Vec<PathBuf>,
+    /// How many others there are.
+    pub more: usize,
+}
+
+impl Strays {
+    /// Tells `each` of them; `dir` is where they are.
+    pub(super) fn tell<E>(
+        self,
+        dir: &Path,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for path in self.first {
+            each(Event::Stray(path))?;
+        }
+        if self.more > 0 {
+            each(Event::Strays {
+                dir: dir.to_owned(),
+                more: self.more,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: PathBuf) {
+        if self.first.len() < MAX_STRAYS {
+            self.first.push(path);
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+/// A hint that cargo has arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Hint {
+    /// The gateway that has it.
+    pub gateway: NodeId,
+    /// The SHA-256 of the cargo's octets.
+    pub sha256: [u8; 32],
+    /// When the gateway said so.
+    pub date: Timestamp,
+}
+
 fn file_name(sender: NodeId, sha256: &[u8; 32], kind: Kind) -> String {
     format!("{sender}.{}.{}", Hex(sha256), kind.word())
 }
 
 impl Medium {
-    /// Makes a medium of a directory that exists; one that is a medium stays the one that it is.
+    /// Makes a medium of a directory that exists; one that is a medium stays the one that it is, unless its id was
+    /// damaged: then it gets a new one.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// [`Error::NotADirectory`]; [`Error::NotAPlace`] within a medium or a node; or when it cannot be made.
     pub fn init(dir: &Path) -> Result<Self, Error> {
-        let top = dir.join(TOP);
-        if files::exists(&top.join("VERSION"), Role::Spool)? {
-            return Self::open(dir);
+        match Self::open(dir) {
+            Err(Error::NotAMedium(_)) => {}
+            opened => return opened,
         }
-        files::create_dir_plain(&top, Role::Spool)?;
-        for folder in ["cargo", "cca", "got", "tmp"] {
-            files::create_dir_plain(&top.join(folder), Role::Spool)?;
+        if !dir.is_dir() {
+            return Err(Error::NotADirectory(dir.to_owned()));
+        }
+        let own = files::read(&dir.join("VERSION"), Role::Spool, MAX_TEXT_LEN);
+        if own.is_ok_and(|version| version.starts_with(b"relay-")) {
+            return Err(Error::NotAPlace(dir.to_owned()));
+        }
+        let top = dir.join(TOP);
+        let folders = ["cargo", "cca", "got", "tmp"].map(|folder| top.join(folder));
+        for dir in [&top].into_iter().chain(&folders) {
+            files::create_dir_plain(dir, Role::Spool).map_err(in_the_way)?;
         }
         let id =
             random::array::<16>().map_err(|error| Error::Node(pki::Error::Crypto(error).into()))?;
@@ -125,7 +216,8 @@ impl Medium {
             ("ID", Hex(&id).to_string()),
             ("VERSION", VERSION.to_owned()),
         ] {
-            publish::publish(&top.join(name), &[text.as_bytes(), b"\n"], &manner)?;
+            publish::publish(&top.join(name), &[text.as_bytes(), b"\n"], &manner)
+                .map_err(in_the_way)?;
         }
         Self::open(dir)
     }
@@ -133,20 +225,30 @@ impl Medium {
     /// The medium in a directory.
     ///
     /// # Errors
-    /// [`Error::NotAMedium`] where there is none; [`Error::Version`] for one that we do not know.
+    /// [`Error::NotAMedium`] where there is none, or what is left of one; [`Error::Version`] for one that we do not
+    /// know.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let top = dir.join(TOP);
         let none = || Error::NotAMedium(dir.to_owned());
-        if !files::is_dir(&top, Role::Spool)? {
-            return Err(none());
+        match files::is_dir(&top, Role::Spool) {
+            Ok(true) => {}
+            Ok(false) | Err(disk::Error::NotRegular { .. }) => return Err(none()),
+            Err(error) if error.io_kind() == Some(ErrorKind::NotADirectory) => return Err(none()),
+            Err(error) => return Err(error.into()),
         }
         let text = |name: &str| match files::read(&top.join(name), Role::Spool, MAX_TEXT_LEN) {
             Ok(octets) => Ok(String::from_utf8_lossy(&octets).trim().to_owned()),
+            Err(disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. }) => Err(none()),
             Err(error) if error.is_not_found() => Err(none()),
             Err(error) => Err(error.into()),
         };
-        if text("VERSION")? != VERSION {
-            return Err(Error::Version(dir.to_owned()));
+        let version = text("VERSION")?;
+        if version != VERSION {
+            return Err(if version.starts_with(ANY_VERSION) {
+                Error::Version(dir.to_owned())
+            } else {
+                none()
+            });
         }
         let id = text("ID")?;
         let is_id = id.len() == 32 && hex::parse(&id).is_some() && id == id.to_ascii_lowercase();
@@ -181,57 +283,85 @@ impl Medium {
         self.top.join(kind.word()).join(recipient.to_string())
     }
 
-    /// Whether a directory below the top is there, itself and not behind a link, as each above it.
+    /// A directory below the top if it is there, itself and not behind a link, as each above it.
     fn has_dir(&self, parts: &[&str]) -> Result<Option<PathBuf>, Error> {
         let mut dir = self.top.clone();
-        if !files::is_dir(&dir, Role::Spool)? {
-            return Ok(None);
-        }
-        for part in parts {
-            dir.push(part);
-            if !files::is_dir(&dir, Role::Spool)? {
-                return Ok(None);
+        for part in [None].into_iter().chain(parts.iter().map(Some)) {
+            dir.extend(part);
+            match files::is_dir(&dir, Role::Spool) {
+                Ok(true) => {}
+                Ok(false) | Err(disk::Error::NotRegular { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(Some(dir))
     }
 
-    /// The gateways for which there are messages of this kind.
+    /// What has the name of a directory of the medium, or of one in it for this gateway, and is none.
+    ///
+    /// # Errors
+    /// When that cannot be learned.
+    pub fn strays(&self, gateway: Option<NodeId>) -> Result<Strays, Error> {
+        let mut paths = ["cargo", "cca", "got", "tmp"]
+            .map(|folder| self.top.join(folder))
+            .to_vec();
+        if let Some(gateway) = gateway {
+            paths.extend([Kind::Cargo, Kind::Cca].map(|kind| self.pile(kind, gateway)));
+        }
+        let mut strays = Strays::default();
+        for path in paths {
+            match files::is_dir(&path, Role::Spool) {
+                Ok(_) => {}
+                Err(disk::Error::NotRegular { .. }) => strays.add(path),
+                // What is above it is none, and was told.
+                Err(error) if error.io_kind() == Some(ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(strays)
+    }
+
+    /// The gateways for which there are messages of this kind, and what else is where they should be.
     ///
     /// # Errors
     /// When they cannot be listed.
-    pub fn recipients(&self, kind: Kind) -> Result<Vec<NodeId>, Error> {
+    pub fn recipients(&self, kind: Kind) -> Result<(Vec<NodeId>, Strays), Error> {
         self.gateways_in(kind.word())
     }
 
-    fn gateways_in(&self, folder: &str) -> Result<Vec<NodeId>, Error> {
+    fn gateways_in(&self, folder: &str) -> Result<(Vec<NodeId>, Strays), Error> {
+        let (mut gateways, mut strays) = (Vec::new(), Strays::default());
         let Some(dir) = self.has_dir(&[folder])? else {
-            return Ok(Vec::new());
+            return Ok((gateways, strays));
         };
-        let mut gateways = Vec::new();
         for met in tree::stream(&dir, Role::Spool)? {
-            if let Met::Entry(entry) = met?
-                && entry.kind == EntryKind::Dir
-                && let Some(gateway) = entry.name.to_str().and_then(|name| name.parse().ok())
-            {
-                gateways.push(gateway);
+            let entry = match met? {
+                Met::Entry(entry) => entry,
+                Met::Other(path) => {
+                    strays.add(path);
+                    continue;
+                }
+            };
+            let gateway = entry
+                .name
+                .to_str()
+                .filter(|_| entry.kind == EntryKind::Dir)
+                .and_then(|name| name.parse().ok());
+            match gateway {
+                Some(gateway) => gateways.push(gateway),
+                None => strays.add(entry.path),
             }
         }
         gateways.sort_unstable();
-        Ok(gateways)
+        Ok((gateways, strays))
     }
 
-    /// What lies here for a gateway, in the order of the names, and told to `stray` what else does. Names are held a
-    /// part at a time, so a large directory costs time and no memory.
+    /// What lies here for a gateway, in the order of the names. Names are held a part at a time, so a large directory
+    /// costs time and no memory.
     ///
     /// # Errors
-    /// When the directory cannot be listed, or is none.
-    pub fn lying(
-        &self,
-        kind: Kind,
-        recipient: NodeId,
-        stray: &mut dyn FnMut(PathBuf),
-    ) -> Result<Pile<'_>, Error> {
+    /// When the directory cannot be listed.
+    pub fn lying(&self, kind: Kind, recipient: NodeId) -> Result<Pile<'_>, Error> {
         let mut pile = Pile {
             medium: self,
             kind,
@@ -239,8 +369,11 @@ impl Medium {
             after: None,
             part: Vec::new().into_iter(),
             is_over: false,
+            strays: Strays::default(),
         };
-        pile.fill(stray)?;
+        let mut strays = Strays::default();
+        pile.fill(&mut |path| strays.add(path))?;
+        pile.strays = strays;
         Ok(pile)
     }
 
@@ -259,10 +392,29 @@ impl Medium {
         let Some(dir) = self.has_dir(&[kind.word(), &name])? else {
             return Ok(false);
         };
-        Ok(files::exists(
-            &dir.join(file_name(sender, sha256, kind)),
-            Role::Spool,
-        )?)
+        let path = dir.join(file_name(sender, sha256, kind));
+        Ok(files::len(&path, Role::Spool)?.is_some())
+    }
+
+    /// Whether what lies on another medium lies here as well, whole as far as its length tells, or its octets if
+    /// `is_certain`.
+    ///
+    /// # Errors
+    /// When that cannot be learned.
+    pub fn holds(&self, other: &Lying, is_certain: bool) -> Result<bool, Error> {
+        let Some(dir) = self.has_dir(&[other.kind.word(), &other.recipient.to_string()])? else {
+            return Ok(false);
+        };
+        let path = dir.join(file_name(other.sender, &other.sha256, other.kind));
+        let len = files::len(&path, Role::Spool)?;
+        if len != Some(other.len) || !is_certain {
+            return Ok(len == Some(other.len));
+        }
+        let own = Lying {
+            path,
+            ..other.clone()
+        };
+        Ok(matches!(own.read(), Ok(Some(_))))
     }
 
     /// Writes a message, and reads it back; [`Pending::place`] puts it where it belongs.
@@ -277,17 +429,24 @@ impl Medium {
     ) -> Result<(Pending, [u8; 32]), Error> {
         let sha256 = hash::sha256(octets);
         let dir = self.pile(kind, recipient);
-        // Not the directories above: where they are missing, the medium is gone.
-        files::create_dir_plain(&self.top.join(kind.word()), Role::Spool)?;
-        files::create_dir_plain(&dir, Role::Spool)?;
-        let tmp = self.top.join("tmp");
-        files::create_dir_plain(&tmp, Role::Spool)?;
+        let tmp = self.make_dirs(&self.top.join(kind.word()), &dir)?;
         let path = dir.join(file_name(sender, &sha256, kind));
         // What has the name holds the same octets, or what somebody made of them.
         let manner = Manner::stored(Role::Spool, Existing::Replace)
             .mode(Mode::User)
             .written_in(&tmp);
-        Ok((publish::prepare(&path, &[octets], &manner)?, sha256))
+        let pending = publish::prepare(&path, &[octets], &manner).map_err(in_the_way)?;
+        Ok((pending, sha256))
+    }
+
+    /// Makes a directory, the one that it is in, and the one where files are written, and gives that. Not those above:
+    /// where they are missing, the medium is gone.
+    fn make_dirs(&self, above: &Path, dir: &Path) -> Result<PathBuf, Error> {
+        let tmp = self.top.join("tmp");
+        for dir in [above, dir, &tmp] {
+            files::create_dir_plain(dir, Role::Spool).map_err(in_the_way)?;
+        }
+        Ok(tmp)
     }
 
     /// Removes a message that is where it was going.
@@ -317,22 +476,20 @@ impl Medium {
         Ok(())
     }
 
-    /// Leaves a hint that cargo has arrived, for couriers who have it elsewhere, too.
+    /// Leaves a hint, for couriers who have the cargo elsewhere, too.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn hint(&self, gateway: NodeId, sha256: &[u8; 32], now: Timestamp) -> Result<(), Error> {
+    pub fn hint(&self, hint: &Hint) -> Result<(), Error> {
         let got = self.top.join("got");
-        let dir = got.join(gateway.to_string());
-        files::create_dir_plain(&got, Role::Spool)?;
-        files::create_dir_plain(&dir, Role::Spool)?;
-        let tmp = self.top.join("tmp");
-        files::create_dir_plain(&tmp, Role::Spool)?;
+        let dir = got.join(hint.gateway.to_string());
+        let tmp = self.make_dirs(&got, &dir)?;
         let manner = Manner::stored(Role::Spool, Existing::Replace)
             .mode(Mode::User)
             .written_in(&tmp);
-        let path = dir.join(Hex(sha256).to_string());
-        publish::publish(&path, &[now.to_string().as_bytes(), b"\n"], &manner)?;
+        let path = dir.join(Hex(&hint.sha256).to_string());
+        publish::publish(&path, &[hint.date.to_string().as_bytes(), b"\n"], &manner)
+            .map_err(in_the_way)?;
         Ok(())
     }
 
@@ -350,37 +507,52 @@ impl Medium {
         )?)
     }
 
-    /// The hints that there are.
+    /// The hints that there are, and are of use.
     ///
     /// # Errors
     /// When they cannot be listed.
-    pub fn hints(&self) -> Result<Vec<(NodeId, [u8; 32])>, Error> {
+    pub fn hints(&self, now: Timestamp) -> Result<Vec<Hint>, Error> {
         let mut hints = Vec::new();
-        for (gateway, path) in self.hint_files()? {
-            let name = path.file_name().and_then(|name| name.to_str());
-            let sha256 = name.and_then(hex::parse).and_then(|it| it.try_into().ok());
-            if let Some(sha256) = sha256 {
-                hints.push((gateway, sha256));
-            }
-        }
+        self.each_hint(now, &mut |_, hint| {
+            hints.extend(hint);
+            Ok(hints.len() < MAX_HINTS)
+        })?;
         Ok(hints)
     }
 
-    fn hint_files(&self) -> Result<Vec<(NodeId, PathBuf)>, Error> {
-        let mut found = Vec::new();
-        for gateway in self.gateways_in("got")? {
+    /// Gives `each` the files that have the name of a hint, and what those say that are of use, until it has enough.
+    fn each_hint(
+        &self,
+        now: Timestamp,
+        each: &mut dyn FnMut(&Path, Option<Hint>) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        for gateway in self.gateways_in("got")?.0 {
             let Some(dir) = self.has_dir(&["got", &gateway.to_string()])? else {
                 continue;
             };
             for met in tree::stream(&dir, Role::Spool)? {
-                if let Met::Entry(entry) = met?
-                    && entry.kind == EntryKind::File
-                {
-                    found.push((gateway, entry.path));
+                let Met::Entry(entry) = met? else {
+                    continue;
+                };
+                let name = entry.name.to_str().unwrap_or_default();
+                let sha256: Option<[u8; 32]> = hex::parse(name).and_then(|it| it.try_into().ok());
+                let Some(sha256) = sha256.filter(|sha256| {
+                    entry.kind == EntryKind::File && Hex(sha256).to_string() == name
+                }) else {
+                    continue;
+                };
+                let date = date_of_hint(&entry.path, now);
+                let hint = date.map(|date| Hint {
+                    gateway,
+                    sha256,
+                    date,
+                });
+                if !each(&entry.path, hint)? {
+                    return Ok(());
                 }
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Removes what is of no use any more: old hints, and what killed runs left.
@@ -388,20 +560,33 @@ impl Medium {
     /// # Errors
     /// When it cannot be listed or removed.
     pub fn tidy(&self, now: Timestamp) -> Result<(), Error> {
-        for (_, path) in self.hint_files()? {
-            let Ok(text) = files::read(&path, Role::Spool, MAX_TEXT_LEN) else {
-                continue;
-            };
-            let date = String::from_utf8_lossy(&text).trim().parse::<Timestamp>();
-            if date.is_ok_and(|date| date + HINT_LIFE < now) {
-                files::remove(&path, Role::Spool)?;
+        self.each_hint(now, &mut |path, hint| {
+            if hint.is_none() {
+                files::remove(path, Role::Spool)?;
             }
-        }
+            Ok(true)
+        })?;
         if let Some(tmp) = self.has_dir(&["tmp"])? {
             let before = SystemTime::from(now).checked_sub(LEFTOVER_LIFE);
             publish::sweep(&tmp, Role::Spool, before)?;
         }
         Ok(())
+    }
+}
+
+/// What a hint says, unless it is damaged or too old. One dated ahead of this clock counts as well: either may be
+/// wrong.
+fn date_of_hint(path: &Path, now: Timestamp) -> Option<Timestamp> {
+    let octets = files::read(path, Role::Spool, MAX_TEXT_LEN).ok()?;
+    let date: Timestamp = String::from_utf8_lossy(&octets).trim().parse().ok()?;
+    (date.duration_since(now).abs() <= HINT_LIFE).then_some(date)
+}
+
+/// What stands where something of the medium should be is no error of the disk.
+fn in_the_way(error: disk::Error) -> Error {
+    match error {
+        disk::Error::NotRegular { path, .. } => Error::InTheWay(path),
+        error => error.into(),
     }
 }
 
@@ -413,9 +598,15 @@ pub struct Pile<'a> {
     after: Option<String>,
     part: std::vec::IntoIter<Lying>,
     is_over: bool,
+    strays: Strays,
 }
 
 impl Pile<'_> {
+    /// What else is in the directory.
+    pub fn take_strays(&mut self) -> Strays {
+        std::mem::take(&mut self.strays)
+    }
+
     /// The next message.
     ///
     /// # Errors

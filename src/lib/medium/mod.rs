@@ -17,7 +17,7 @@ use crate::{disk, message, node, ramf, spool};
 pub use courier::Courier;
 pub use give::Giver;
 
-pub use layout::{Lying, Medium};
+pub use layout::{Hint, Lying, Medium, Strays};
 pub use take::Taker;
 
 /// Why something cannot be exchanged with a medium.
@@ -27,12 +27,24 @@ pub enum Error {
     /// No medium is there: nobody made one, or it is not mounted.
     #[error("{} is not a medium", .0.display())]
     NotAMedium(PathBuf),
+    /// There is no directory to make a medium of.
+    #[error("{} is not a directory", .0.display())]
+    NotADirectory(PathBuf),
+    /// A directory that is something else's: a node's, or of another medium.
+    #[error("{} belongs to a node or to another medium", .0.display())]
+    NotAPlace(PathBuf),
     /// A medium of a layout that we do not know.
     #[error("{} is a medium of another version", .0.display())]
     Version(PathBuf),
     /// The same medium was named twice.
     #[error("{} is the same medium", .0.display())]
     SameMedium(PathBuf),
+    /// Something else has the name of a file or directory of the medium.
+    #[error("{} is in the way", .0.display())]
+    InTheWay(PathBuf),
+    /// A file on the medium that cannot be read; others may.
+    #[error(transparent)]
+    Unreadable(disk::Error),
     /// A file does not hold what its name says.
     #[error("damaged: it is not what its name says")]
     Damaged,
@@ -118,8 +130,15 @@ pub enum Event {
         /// Why.
         why: Why,
     },
-    /// Something on the medium or in a queue that is none of ours.
+    /// Something on the medium that does not belong there.
     Stray(PathBuf),
+    /// More such things than are named one by one.
+    Strays {
+        /// The directory that they are in.
+        dir: PathBuf,
+        /// How many.
+        more: usize,
+    },
     /// Something could not be done; all else is.
     Failed {
         /// What.
@@ -143,12 +162,22 @@ impl Error {
     fn may_pass(&self) -> bool {
         match self {
             Self::Disk(_)
+            | Self::Unreadable(_)
             | Self::Spool(_)
             | Self::Node(node::Error::Ramf(ramf::Error::Early(_))) => true,
             Self::Node(node::Error::Message(error)) | Self::Message(error) => is_early(error),
             _ => false,
         }
     }
+}
+
+/// Whether there is no room for what was to be written.
+fn is_full(error: &disk::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.io_kind(),
+        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    )
 }
 
 fn is_early(error: &message::Error) -> bool {

@@ -3,15 +3,16 @@
 //! The order of effects: the messages of a cargo are in their queues, then the sender's session key is stored, then the
 //! acknowledgements are queued, then the cargo is remembered, then it leaves the medium. Each step may be repeated.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{Error, Event, Lying, Medium};
+use super::{Error, Event, Hint, Lying, Medium};
 use crate::crypto::hash;
 use crate::disk::batch::{self, Batch, Staged};
 use crate::disk::publish::{Existing, Manner};
-use crate::disk::{Role, files, publish};
+use crate::disk::{self, Role, files, publish};
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{CargoMessageSet, Item, Pca};
 use crate::node::seen::Memory;
@@ -38,8 +39,8 @@ pub struct Taker<'a> {
     memory: Memory,
     /// What was delivered to the nodes here.
     delivered: HashMap<NodeId, Memory>,
-    /// What waits here; read when the first cargo is met.
-    queued: Option<HashSet<Key>>,
+    /// What waits here, and which hop brought it; read when the first cargo is met.
+    queued: Option<HashMap<Key, Option<Hop>>>,
 }
 
 /// A message of cargo that was verified, and what is to be done about it.
@@ -54,8 +55,8 @@ enum Fate {
     New(Staged, bool),
     /// It is a control message, written likewise.
     Control(Staged),
-    /// It was here before.
-    Known,
+    /// It was here before; whether it is not remembered yet that this hop brought it.
+    Known(bool),
 }
 
 impl<'a> Taker<'a> {
@@ -92,12 +93,10 @@ impl<'a> Taker<'a> {
     ) -> Result<(), E> {
         let medium = self.medium;
         let us = self.spool.owner().id();
+        medium.strays(Some(us))?.tell(medium.dir(), each)?;
         for kind in [Kind::Cargo, Kind::Cca] {
-            let mut strays = Vec::new();
-            let mut pile = medium.lying(kind, us, &mut |path| strays.push(path))?;
-            for path in strays {
-                each(Event::Stray(path))?;
-            }
+            let mut pile = medium.lying(kind, us)?;
+            pile.take_strays().tell(medium.dir(), each)?;
             while let Some(lying) = pile.next_message()? {
                 let mut events = Vec::new();
                 let taken = match kind {
@@ -156,7 +155,9 @@ impl<'a> Taker<'a> {
         }
         self.memory.add_all(&known)?;
         let queued = self.queued.get_or_insert_default();
-        queued.extend(stored.parcels.iter().map(|(name, _)| name.identity.key()));
+        for (name, _) in &stored.parcels {
+            queued.entry(name.identity.key()).or_insert(name.from);
+        }
         if stored.is_whole {
             self.leave(lying, Some(messages), each);
         }
@@ -180,6 +181,8 @@ impl<'a> Taker<'a> {
         let mut batch = Batch::default();
         let mut events = Vec::new();
         let mut number = 0;
+        // Where there is no room for one, there is none for many: that is said once.
+        let mut no_room: Option<(usize, usize, Error)> = None;
         workers::in_order(
             Bounds::octets(limits::MAX_MESSAGE_LEN),
             {
@@ -200,6 +203,10 @@ impl<'a> Taker<'a> {
                     Err(error @ (Error::Disk(_) | Error::Spool(spool::Error::Disk(_)))) => {
                         return Err(error);
                     }
+                    Err(error @ Error::Spool(_)) => {
+                        stored.is_whole = false;
+                        no_room.get_or_insert((number, 0, error)).1 += 1;
+                    }
                     Err(error) => {
                         stored.is_whole &= !error.may_pass();
                         each(Event::Failed {
@@ -211,6 +218,16 @@ impl<'a> Taker<'a> {
                 Ok(())
             },
         )?;
+        if let Some((number, count, error)) = no_room {
+            let others = match count - 1 {
+                0 => String::new(),
+                others => format!(" and {others} others"),
+            };
+            each(Event::Failed {
+                what: format!("{lying}: item {number}{others}"),
+                error,
+            });
+        }
         batch.commit()?;
         // A parcel that is not here is not acknowledged.
         for refused in batch.take_refused() {
@@ -236,19 +253,18 @@ impl<'a> Taker<'a> {
         let id = unpacked.id;
         if unpacked.kind != Kind::Parcel {
             let path = self.spool.queue(Place::Control(hop)).path_of(&name);
-            let staged = batch::stage(&path, &[octets], &manner(&tmp))?;
-            let fate = Fate::Control(staged);
+            let fate = Fate::Control(stage(&path, octets, &manner(&tmp))?);
             return Ok(Ready { name, id, fate });
         }
         let identity = identity_of(&name, id.as_deref());
         let fate = if self.is_known(&name, &identity, hop)? {
-            Fate::Known
+            Fate::Known(self.is_unremembered(&name, &identity, hop))
         } else {
             self.room.promise(Payer::of(&name), hop, octets.len())?;
             let path = self.spool.queue(Place::In).path_of(&name);
             let is_first = !self.delivered.contains_key(&name.identity.recipient)
                 && self.memory.times_passed_on(&identity) == 0;
-            Fate::New(batch::stage(&path, &[octets], &manner(&tmp))?, is_first)
+            Fate::New(stage(&path, octets, &manner(&tmp))?, is_first)
         };
         Ok(Ready { name, id, fate })
     }
@@ -256,7 +272,7 @@ impl<'a> Taker<'a> {
     /// Whether a parcel was here before and need not be stored again, but acknowledged.
     fn is_known(&self, name: &Name, identity: &Identity, hop: NodeId) -> Result<bool, Error> {
         let waits = self.queued.as_ref();
-        if waits.is_some_and(|queued| queued.contains(&name.identity.key())) {
+        if waits.is_some_and(|queued| queued.contains_key(&name.identity.key())) {
             return Ok(true);
         }
         if let Some(delivered) = self.delivered.get(&name.identity.recipient) {
@@ -269,6 +285,16 @@ impl<'a> Taker<'a> {
             _ if self.memory.knows(&identity.brought_by(hop)) => Ok(true),
             _ => Err(Error::Loop),
         }
+    }
+
+    /// Whether a run that was killed stored this parcel from this hop and could not remember that any more.
+    fn is_unremembered(&self, name: &Name, identity: &Identity, hop: NodeId) -> bool {
+        let waits = self.queued.as_ref();
+        let from = waits.and_then(|queued| queued.get(&name.identity.key()));
+        from == Some(&Some(Hop::from(hop)))
+            && !self.delivered.contains_key(&name.identity.recipient)
+            && self.memory.times_passed_on(identity) == 0
+            && !self.memory.knows(&identity.brought_by(hop))
     }
 
     /// Queues the acknowledgements of parcels, for the hop that brought them.
@@ -296,11 +322,15 @@ impl<'a> Taker<'a> {
 
     /// Takes cargo off the medium whose messages are where they belong.
     fn leave(&self, lying: &Lying, messages: Option<usize>, each: &mut dyn FnMut(Event)) {
-        // What is on the medium is of no use any more, so that it cannot be changed is no reason to end.
-        let hinted = self
-            .medium
-            .hint(lying.recipient, &lying.sha256, self.terms.now);
-        if let Err(error) = hinted.and_then(|()| self.medium.remove(lying)) {
+        let hint = Hint {
+            gateway: lying.recipient,
+            sha256: lying.sha256,
+            date: self.terms.now,
+        };
+        // On a full medium there is room for the hint only when the cargo has gone.
+        let hinted = self.medium.hint(&hint);
+        self.remove(lying, each);
+        if let Err(error) = hinted.or_else(|_| self.medium.hint(&hint)) {
             each(Event::Failed {
                 what: lying.to_string(),
                 error,
@@ -310,6 +340,16 @@ impl<'a> Taker<'a> {
             lying: lying.clone(),
             messages,
         });
+    }
+
+    /// Takes off the medium what is of no use there any more, so that it cannot be changed is no reason to end.
+    fn remove(&self, lying: &Lying, each: &mut dyn FnMut(Event)) {
+        if let Err(error) = self.medium.remove(lying) {
+            each(Event::Failed {
+                what: lying.to_string(),
+                error,
+            });
+        }
     }
 
     /// Takes a request for cargo, unless a later one of the same gateway is here.
@@ -322,7 +362,8 @@ impl<'a> Taker<'a> {
             Ok(cca) if cca.head().sender.id() != lying.sender => return Err(Error::OtherSender),
             Ok(cca) => cca.head().fields.date,
             Err(node::Error::CcaUsed) => {
-                return self.medium.remove(lying);
+                self.remove(lying, each);
+                return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
@@ -348,7 +389,7 @@ impl<'a> Taker<'a> {
                 files::remove(&path, Role::Spool)?;
             }
         }
-        self.medium.remove(lying)?;
+        self.remove(lying, each);
         each(Event::Asked(lying.clone()));
         Ok(())
     }
@@ -378,14 +419,17 @@ impl Stored {
         if let (Kind::Parcel, Some(id)) = (name.identity.kind, &id) {
             self.parcels.push((name.clone(), id.clone()));
         }
+        let identity = identity_of(&name, id.as_deref());
         let staged = match fate {
-            Fate::Known => {
+            Fate::Known(is_unremembered) => {
+                if is_unremembered {
+                    self.brought.push(identity.brought_by(hop));
+                }
                 events.push(Event::Repeated { name, id });
                 return Ok(());
             }
             Fate::New(staged, is_first) => {
                 if is_first {
-                    let identity = identity_of(&name, id.as_deref());
                     self.brought.push(identity.brought_by(hop));
                 }
                 staged
@@ -399,6 +443,14 @@ impl Stored {
             cargo: head.fields.id.clone(),
         });
         Ok(())
+    }
+}
+
+/// Writes a message for its queue. Another one that has its name is nothing to end for.
+fn stage(path: &Path, octets: &[u8], manner: &Manner<'_>) -> Result<Staged, Error> {
+    match batch::stage(path, &[octets], manner) {
+        Err(disk::Error::Exists { .. }) => Err(Error::Replaces),
+        staged => Ok(staged?),
     }
 }
 

@@ -16,7 +16,7 @@ pub mod clock; // whether the time may be believed
 pub mod sweep; // what time has made useless
 pub mod check; // whether all is as it should be
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -287,18 +287,19 @@ impl Spool {
         Ok(found)
     }
 
-    /// What stands for each message that is on its way here, or set aside.
+    /// What stands for each message that is on its way here, or set aside, and the hop that brought it.
     ///
     /// # Errors
     /// When a queue cannot be read.
-    pub fn waiting(&self) -> Result<HashSet<name::Key>, Error> {
+    pub fn waiting(&self) -> Result<HashMap<name::Key, Option<name::Hop>>, Error> {
         let mut queues = self.queues_in("out")?;
         queues.extend(self.queues_in("home")?);
         queues.extend([Place::In, Place::Failed].map(|place| self.queue(place)));
-        let mut waiting = HashSet::new();
+        let mut waiting = HashMap::new();
         for queue in queues {
             for message in queue.messages()? {
-                waiting.insert(message?.name.identity.key());
+                let name = message?.name;
+                waiting.insert(name.identity.key(), name.from);
             }
         }
         Ok(waiting)

@@ -40,7 +40,7 @@ impl Spool {
     pub fn precedents(&self) -> Result<Precedents<'_>, Error> {
         Ok(Precedents {
             spool: self,
-            waiting: self.waiting()?,
+            waiting: self.waiting()?.into_keys().collect(),
             memory: Memory::of(self.owner().root())?,
         })
     }
