@@ -4,12 +4,15 @@
 //! message expires, after which the memory of it is no longer needed; `seen/floor` has the newest
 //! expiry that was ever purged, below which nothing can be judged any more.
 
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
 use super::Error;
-use super::directory::{damaged, ensure_dir, lock_file, read_text};
+use super::directory::{damaged, ensure_dir, lock_file, read_text, rely_on};
 use crate::crypto::hash::{Digest, Hasher};
 use crate::disk::{Lock, Role, files, tree};
 use crate::pki::NodeId;
@@ -18,14 +21,11 @@ use crate::ramf::{Kind, SignedMessage};
 /// Octets of a record.
 const RECORD_LEN: usize = 32;
 
-/// The longest file that is read, in octets: 30 million messages of one day.
-const MAX_FILE_LEN: usize = 1 << 30;
-
 /// The name of the file with the newest expiry ever purged.
 const FLOOR: &str = "floor";
 
 /// What makes two messages the same: their kind, recipient, sender and id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
     record: [u8; RECORD_LEN],
     expiry: Timestamp,
@@ -71,32 +71,128 @@ pub(super) fn day_name(at: Timestamp) -> String {
 /// # Errors
 /// When the memory cannot be read.
 pub fn contains(root: &Path, message: &Identity) -> Result<bool, Error> {
-    let seen = root.join("seen");
-    for entry in tree::entries(&seen, Role::Node)?.complete()? {
-        if entry.kind != tree::Kind::File {
-            continue;
-        }
-        if entry.name == FLOOR {
-            let text = read_text(&entry.path)?.unwrap_or_default();
-            let floor: Timestamp = text
-                .trim()
-                .parse()
-                .map_err(|_| damaged(&entry.path, &"not an instant"))?;
-            if message.expiry <= floor {
-                return Ok(true);
-            }
-        } else {
-            let records = files::read(&entry.path, Role::Node, MAX_FILE_LEN)?;
-            // A torn record at the end was never relied upon.
-            if records
-                .chunks_exact(RECORD_LEN)
-                .any(|record| record == message.record)
-            {
-                return Ok(true);
-            }
+    let floor = root.join("seen").join(FLOOR);
+    if let Some(text) = read_text(&floor)? {
+        let floor: Timestamp = text
+            .trim()
+            .parse()
+            .map_err(|_| damaged(&floor, &"not an instant"))?;
+        if message.expiry <= floor {
+            return Ok(true);
         }
     }
-    Ok(false)
+    Ok(find(root, |record| *record == message.record)?.is_some())
+}
+
+/// The file with the first record that `is_it` says is the one.
+fn find(
+    root: &Path,
+    mut is_it: impl FnMut(&[u8; RECORD_LEN]) -> bool,
+) -> Result<Option<PathBuf>, Error> {
+    for entry in tree::entries(&root.join("seen"), Role::Node)?.complete()? {
+        if entry.kind != tree::Kind::File || entry.name == FLOOR {
+            continue;
+        }
+        let mut is_found = false;
+        files::each_record(&entry.path, Role::Node, |record| {
+            is_found = is_it(record);
+            if is_found {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        if is_found {
+            return Ok(Some(entry.path));
+        }
+    }
+    Ok(None)
+}
+
+/// The replay memory as it was read once, for a run that takes many messages and keeps others from taking the
+/// same.
+///
+/// It holds the first eight octets of each record, and looks the rest up on the disk.
+#[derive(Debug)]
+pub struct Memory {
+    root: PathBuf,
+    beginnings: HashSet<u64>,
+    /// Files that are on the disk for certain, as far as records were found in them.
+    synced: Mutex<HashSet<PathBuf>>,
+}
+
+impl Memory {
+    /// What a node remembers now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of(root: &Path) -> Result<Self, Error> {
+        let mut beginnings = HashSet::new();
+        find(root, |record| {
+            beginnings.insert(beginning(record));
+            false
+        })?;
+        Ok(Self {
+            root: root.to_owned(),
+            beginnings,
+            synced: Mutex::default(),
+        })
+    }
+
+    /// Whether the message is remembered, for certain: the run that noted it may have been killed before that was
+    /// synced. What was purged meanwhile does not count: this is for what arrived in time and has waited here
+    /// since, be it longer than anything is remembered.
+    ///
+    /// # Errors
+    /// When the memory cannot be read or synced.
+    pub fn contains(&self, message: &Identity) -> Result<bool, Error> {
+        if !self.beginnings.contains(&beginning(&message.record)) {
+            return Ok(false);
+        }
+        let Some(day) = find(&self.root, |record| *record == message.record)? else {
+            return Ok(false);
+        };
+        // Whoever panicked with the lock held had added nothing or all of a path.
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if !synced.contains(&day) {
+            files::sync_file(&day, Role::Node)?;
+            rely_on(&day)?;
+            synced.insert(day);
+        }
+        Ok(true)
+    }
+
+    /// Remembers messages; they are on disk when this returns.
+    ///
+    /// # Errors
+    /// When they cannot be stored.
+    pub fn add_all(&mut self, messages: &[Identity]) -> Result<(), Error> {
+        let mut days: BTreeMap<String, Vec<[u8; RECORD_LEN]>> = BTreeMap::new();
+        for message in messages {
+            let day = days.entry(day_name(message.expiry)).or_default();
+            day.push(message.record);
+        }
+        if days.is_empty() {
+            return Ok(());
+        }
+        let seen = self.root.join("seen");
+        let _lock = Lock::exclusive(&lock_file(&self.root, "seen")?)?;
+        for (day, records) in days {
+            let day = seen.join(day);
+            if !files::exists(&day, Role::Node)? {
+                ensure_dir(&self.root, &seen)?;
+            }
+            files::append_records(&day, Role::Node, &records)?;
+            self.beginnings.extend(records.iter().map(beginning));
+        }
+        Ok(())
+    }
+}
+
+fn beginning(record: &[u8; RECORD_LEN]) -> u64 {
+    let mut octets = [0; 8];
+    octets.copy_from_slice(&record[..8]);
+    u64::from_be_bytes(octets)
 }
 
 /// Remembers the message; it is on disk when this returns.
