@@ -34,6 +34,7 @@ macro_rules! programs {
 programs! {
     relay_ack "relay-ack" "../src/bin/relay-ack.rs"
     relay_authorize "relay-authorize" "../src/bin/relay-authorize.rs"
+    relay_deliver "relay-deliver" "../src/bin/relay-deliver.rs"
     relay_export "relay-export" "../src/bin/relay-export.rs"
     relay_import "relay-import" "../src/bin/relay-import.rs"
     relay_inspect "relay-inspect" "../src/bin/relay-inspect.rs"

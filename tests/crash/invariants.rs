@@ -14,6 +14,9 @@ use relaynet::spool::Name;
 
 use super::scene::{CONTENT, Scene, is_temporary};
 
+/// [`CONTENT`] in a mail.
+const ENCODED: &[u8] = b"\nYSBmZXcgbGluZXMKdGhhdCBtdXN0IG5vdCBiZSBsb3N0Cg==\n";
+
 /// Checks every file: under a final name only what is whole; and nothing is there that nobody knows.
 /// Gives the temporary files that were left.
 pub(crate) fn check(scene: &Scene) -> Vec<String> {
@@ -83,6 +86,10 @@ fn problem_of_result(octets: &[u8]) -> Option<String> {
     if octets == CONTENT {
         return None;
     }
+    if octets.starts_with(b"X-Relay-Sender: ") {
+        let is_whole = octets.ends_with(ENCODED);
+        return (!is_whole).then(|| "half a mail".to_owned());
+    }
     if octets.starts_with(b"Awala") {
         let mut stream = Stream::new(octets);
         return std::iter::from_fn(|| stream.next_message()).find_map(|next| match next {
@@ -135,6 +142,14 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
         (["spool", "failed"], _) if extension == "why" => {
             let line: Result<serde_json::Value, _> = serde_json::from_slice(octets);
             line.err().map(|error| error.to_string())
+        }
+        (["spool", "delivering"], _) => {
+            let lines = octets.split_inclusive(|octet| *octet == b'\n');
+            let parsed = lines.map(|line| serde_json::from_slice::<serde_json::Value>(line));
+            parsed
+                .filter_map(Result::err)
+                .map(|error| error.to_string())
+                .next()
         }
         (["spool", "in" | "failed"] | ["spool", "out" | "home" | "control" | "acks", _], _) => {
             match (name.parse::<Name>(), Item::parse(octets.to_vec())) {

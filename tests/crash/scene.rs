@@ -51,6 +51,7 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-put" => env!("CARGO_BIN_EXE_relay-put"),
         "relay-route" => env!("CARGO_BIN_EXE_relay-route"),
         "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
+        "relay-deliver" => env!("CARGO_BIN_EXE_relay-deliver"),
         other => panic!("{other}: not a program that is tested here"),
     }
 }
@@ -95,6 +96,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `stray`: hub has `in/first.parcel` in its spool, and no way for it.
 /// - `queued`: the same with a way, to field.
 /// - `acked`: field has it on its way to hub, whose acknowledgement has come.
+/// - `arrived`: `in/first.parcel` waits for alice in her spool, and `in/renewed.parcel` for bob in his.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -126,7 +128,7 @@ impl World {
         };
         for dir in [
             "in", "keys", "alone", "friends", "sealed", "renewed", "lone", "gateways", "asked",
-            "stray", "queued", "acked",
+            "stray", "queued", "acked", "arrived",
         ] {
             fs::create_dir(path.join(dir)).unwrap();
         }
@@ -186,6 +188,16 @@ impl World {
         let mut args = vec!["-N", "renewed/alice", "-t", "bob", "-y", AUTHORIZATION_TYPE];
         args.extend(["-o", "in/renewed.parcel", "in/renewed.conn"]);
         run("relay-seal", &args, RENEWAL);
+
+        for (stage, name, parcel, now) in [
+            ("friends", "alice", "in/first.parcel", FIRST),
+            ("sealed", "bob", "in/renewed.parcel", RENEWAL),
+        ] {
+            let node = format!("arrived/{name}");
+            copy_tree(&path.join(stage).join(name), &path.join(&node));
+            run("relay-put", &["-N", &node, parcel], now);
+            run("relay-route", &["-N", &node], now);
+        }
 
         let mail = vectors.join("nodes/endpoint-c/identity.key.pem");
         copied(&mail, &path.join("in/mail.key"), 0o600);
@@ -468,7 +480,7 @@ impl Scene {
     pub(crate) fn results(&self) -> Vec<Vec<u8>> {
         let files = self.files("out").into_iter();
         files
-            .filter(|path| !is_temporary(path))
+            .filter(|path| !is_temporary(path) && self.path(path).is_file())
             .map(|path| fs::read(self.path(&path)).unwrap())
             .collect()
     }

@@ -7,6 +7,7 @@ mod testenv;
 
 mod ack;
 mod authorize;
+mod deliver;
 mod export;
 mod found;
 mod hostile;

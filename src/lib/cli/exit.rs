@@ -7,7 +7,7 @@ use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
 use crate::ramf::Kind;
-use crate::{asn1, cms, command, message, node, pki, ramf, route, session, spool};
+use crate::{asn1, cms, command, deliver, message, node, pki, ramf, route, session, spool};
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +127,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_route(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_deliver(error));
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_message(error));
@@ -271,6 +274,17 @@ fn of_route(error: &route::Error) -> Status {
     }
 }
 
+fn of_deliver(error: &deliver::Error) -> Status {
+    use deliver::Error as E;
+    match error {
+        E::NotAMaildir(_) => Status::CANT_CREATE,
+        E::Import(error) | E::Node(error) => of_node(error),
+        E::Command(error) => of_command(error),
+        E::Spool(error) => of_spool(error),
+        E::Disk(error) => of_disk(error),
+    }
+}
+
 fn of_message(error: &message::Error) -> Status {
     match error {
         message::Error::Ramf(error) => of_ramf(error),
@@ -368,6 +382,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<route::Error>() {
         return hint_for_route(error);
     }
+    if let Some(error) = cause.downcast_ref::<deliver::Error>() {
+        return hint_for_deliver(error);
+    }
     if cause.is::<Fatal>() {
         return Some("TMPDIR names another place for what has to wait".to_owned());
     }
@@ -458,6 +475,17 @@ fn hint_for_route(error: &route::Error) -> Option<String> {
         E::Message(error) => hint_for(error),
         E::Disk(error) => hint_for_disk(error),
         E::Table { .. } | E::NotShown | E::Kind(_) | E::NothingAcknowledged(_) => None,
+    }
+}
+
+fn hint_for_deliver(error: &deliver::Error) -> Option<String> {
+    use deliver::Error as E;
+    match error {
+        E::NotAMaildir(_) => Some("it has the folders tmp, new and cur".to_owned()),
+        E::Import(error) | E::Node(error) => hint_for(error),
+        E::Spool(error) => hint_for_spool(error),
+        E::Disk(error) => hint_for_disk(error),
+        E::Command(_) => None,
     }
 }
 
