@@ -145,7 +145,7 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
         }
         (["spool", "delivering"], _) => {
             let lines = octets.split_inclusive(|octet| *octet == b'\n');
-            let parsed = lines.map(|line| serde_json::from_slice::<serde_json::Value>(line));
+            let parsed = lines.map(serde_json::from_slice::<serde_json::Value>);
             parsed
                 .filter_map(Result::err)
                 .map(|error| error.to_string())
