@@ -20,6 +20,7 @@ complete -c relay-seal -l session-key-id -d 'The id of that key, in hexadecimal'
 complete -c relay-seal -l save-session-key -d 'Store the session key to be answered under in FILE' -r -F
 complete -c relay-seal -l certificate -d 'Our own certificate, and its issuers\', to sign under' -r -F
 complete -c relay-seal -l keep-name -d 'Tell the recipient the name of FILE'
+complete -c relay-seal -l parts -d 'Make a parcel of each part that relay-split makes'
 complete -c relay-seal -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-seal -l armor -d 'Write PEM instead of binary'
 complete -c relay-seal -s q -l quiet -d 'Report errors only'

@@ -38,6 +38,7 @@ programs! {
     relay_export "relay-export" "../src/bin/relay-export.rs"
     relay_import "relay-import" "../src/bin/relay-import.rs"
     relay_inspect "relay-inspect" "../src/bin/relay-inspect.rs"
+    relay_join "relay-join" "../src/bin/relay-join.rs"
     relay_keygen "relay-keygen" "../src/bin/relay-keygen.rs"
     relay_list "relay-list" "../src/bin/relay-list.rs"
     relay_open "relay-open" "../src/bin/relay-open.rs"
@@ -48,6 +49,7 @@ programs! {
     relay_request_cargo "relay-request-cargo" "../src/bin/relay-request-cargo.rs"
     relay_route "relay-route" "../src/bin/relay-route.rs"
     relay_seal "relay-seal" "../src/bin/relay-seal.rs"
+    relay_split "relay-split" "../src/bin/relay-split.rs"
     relay_unpack_cargo "relay-unpack-cargo" "../src/bin/relay-unpack-cargo.rs"
     relay_verify "relay-verify" "../src/bin/relay-verify.rs"
 }

@@ -14,7 +14,7 @@ use relaynet::cli::inputs::{Inputs, Message, Place};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::describe;
-use relaynet::message::{ServiceMessage, file_name};
+use relaynet::message::{ServiceMessage, file_name, parts};
 use relaynet::receive::{self, Arrival, Terms};
 
 /// Verify parcels, decrypt them and write out their service messages
@@ -77,7 +77,7 @@ fn open(args: &Args) -> anyhow::Result<()> {
     if args.directory.is_some() {
         return args
             .inputs
-            .each(|message| open_one(args, &node, &terms, message));
+            .each(|message| open_one(args, &node, &terms, message, true));
     }
     args.output.check(Form::Content)?;
     if args.cat {
@@ -89,18 +89,20 @@ fn open(args: &Args) -> anyhow::Result<()> {
         }
         return args
             .inputs
-            .each(|message| open_one(args, &node, &terms, message));
+            .each(|message| open_one(args, &node, &terms, message, true));
     }
     let mut messages = args.inputs.read()?;
-    if args.inputs.are_several() {
+    if args.inputs.are_several() && args.output.file().is_some() {
         return Err(several());
     }
-    if let Some(message) = messages.next_message() {
-        if messages.has_more()? {
-            return Err(several());
-        }
+    let mut may_be_alone = !args.inputs.are_several();
+    while let Some(message) = messages.next_message() {
+        let is_alone = std::mem::take(&mut may_be_alone) && !messages.has_more()?;
         let place = message.place.clone();
-        let result = open_one(args, &node, &terms, message);
+        let result = open_one(args, &node, &terms, message, is_alone);
+        if result.as_ref().is_err_and(anyhow::Error::is::<Usage>) {
+            return result;
+        }
         messages.done(&place, result)?;
     }
     messages.finish()
@@ -111,8 +113,14 @@ fn several() -> anyhow::Error {
 }
 
 /// The order of effects: what the parcel holds is stored, then the session advances and the parcel is
-/// remembered.
-fn open_one(args: &Args, node: &Node, terms: &Terms, message: Message) -> anyhow::Result<()> {
+/// remembered. Beside other content only parts are written.
+fn open_one(
+    args: &Args,
+    node: &Node,
+    terms: &Terms,
+    message: Message,
+    stands_alone: bool,
+) -> anyhow::Result<()> {
     let arrival = receive::parcel(node.keyring(), message.octets, terms)?;
     if arrival.is_authorization()
         && let Some(directory) = node.directory()
@@ -122,6 +130,11 @@ fn open_one(args: &Args, node: &Node, terms: &Terms, message: Message) -> anyhow
         drop(arrival.complete()?);
         report::event("imported", &[("peer", &sender)]);
         return Ok(());
+    }
+    // Parts are told apart by relay-join.
+    let is_part = arrival.content().media_type() == parts::MEDIA_TYPE;
+    if !stands_alone && (!is_part || args.output.file().is_some()) {
+        return Err(several());
     }
     let path = write(args, &arrival)?;
     let facts = facts(&arrival, &message.place, path.as_ref());

@@ -1,6 +1,6 @@
 //! relay-seal: makes a parcel of a service message.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser};
@@ -8,20 +8,22 @@ use jiff::SignedDuration;
 
 use relaynet::asn1::Buffer;
 use relaynet::cli::args::{
-    CertificateFile, CipherChoice, Common, Node, NodeDir, SendingFiles, Talk,
+    CertificateFile, CipherChoice, Common, Node, NodeDir, SendingFiles, Talk, ToldName,
 };
 use relaynet::cli::clock::Now;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::outputs::{MessageOutput, Sink};
+use relaynet::cli::parts::{PartFeed, PartJob};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, inputs, report};
-use relaynet::message::file_name;
+use relaynet::message::stream::workers::{self, Bounds};
+use relaynet::message::{file_name, parts};
 use relaynet::node;
 use relaynet::node::config::parse_duration;
 use relaynet::node::peers::short_id;
 use relaynet::pki::NodeId;
 use relaynet::ramf::{Kind, fields, limits};
-use relaynet::send::{self, Draft, Sent};
+use relaynet::send::{self, Draft, Sealer, Sent};
 
 /// How long parcels live unless something else is said.
 const DEFAULT_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -52,12 +54,11 @@ pub(crate) struct Args {
     /// The parcel's id [default: a random UUID]
     #[arg(long, value_name = "ID", value_parser = message_id)]
     id: Option<String>,
-    /// Tell the recipient the name of FILE
-    #[arg(long, conflicts_with = "name")]
-    keep_name: bool,
-    /// Tell the recipient this name for a file
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
+    #[command(flatten)]
+    name: ToldName,
+    /// Make a parcel of each part that relay-split makes
+    #[arg(long, conflicts_with_all = ["media_type", "keep_name", "name"])]
+    parts: bool,
     #[command(flatten)]
     cipher: CipherChoice,
     #[command(flatten)]
@@ -102,6 +103,9 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     check_ttl(draft.ttl)?;
     args.output.check("a parcel")?;
     let path = args.file.clone().unwrap_or_else(|| PathBuf::from("-"));
+    if args.parts {
+        return seal_parts(args, &node, &peers, &path, &draft);
+    }
     let content = inputs::read_content(&path, limits::MAX_EMITTED_PARCEL_LEN)?;
 
     let Some((last, others)) = peers.split_last() else {
@@ -135,6 +139,53 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Seals each part by itself. To read so much again would take long, so each parcel goes out when it is made.
+fn seal_parts(
+    args: &Args,
+    node: &Node,
+    peers: &[String],
+    path: &Path,
+    draft: &Draft<'_>,
+) -> anyhow::Result<()> {
+    let mut feed = PartFeed::open(path, peers.len(), args.id.as_deref())?;
+    let draft = Draft {
+        media_type: parts::MEDIA_TYPE,
+        ..*draft
+    };
+    let sealers: Vec<Sealer> = peers
+        .iter()
+        .map(|peer| send::parcels(node.keyring(), peer, &draft))
+        .collect::<Result<_, _>>()?;
+    let mut sink = args.output.open("a parcel")?;
+    let stager = sink.stager();
+    let spare = feed.spare();
+    let mut warned = vec![false; sealers.len()];
+    workers::in_order(
+        Bounds::octets(2 * parts::MAX_LEN),
+        || feed.next_job(),
+        |job: anyhow::Result<PartJob>| {
+            let PartJob {
+                octets, peer, id, ..
+            } = job?;
+            let id = id.as_deref();
+            let sealer = &sealers[peer];
+            let sent = send::content(sealer, octets, &Draft { id, ..draft })?;
+            let name = sent.fields.file_name(sealer.sender(), Kind::Parcel.word());
+            let ready = stager.stage(Kind::Parcel, &name, sent.octets.as_slice())?;
+            Ok((peer, sent, ready))
+        },
+        |sealed: anyhow::Result<_>| {
+            let (peer, sent, ready) = sealed?;
+            sink.take(ready, sent.octets.as_slice())?;
+            tell(&sent, !std::mem::replace(&mut warned[peer], true));
+            spare.put(sent.octets);
+            anyhow::Ok(())
+        },
+    )?;
+    sink.finish()?;
+    Ok(())
+}
+
 fn put(sink: &mut Sink, sender: NodeId, sent: &Sent) -> anyhow::Result<()> {
     let name = sent.fields.file_name(sender, Kind::Parcel.word());
     sink.put(Kind::Parcel, &name, sent.octets.as_slice())?;
@@ -164,22 +215,10 @@ fn recipients(args: &Args, node: &Node) -> anyhow::Result<Vec<String>> {
 
 /// The media type, with the file's name if it is to be told.
 fn media_type(args: &Args) -> anyhow::Result<String> {
-    let told = match (&args.name, &args.file) {
-        (Some(name), _) => Some(name.clone()),
-        (None, Some(file)) if args.keep_name && file.as_os_str() != "-" => file
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned()),
-        _ if args.keep_name => {
-            return Err(Usage("--keep-name needs a FILE; --name gives one".to_owned()).into());
-        }
-        _ => None,
-    };
-    let Some(told) = told else {
-        return Ok(args.media_type.clone());
-    };
-    let safe = file_name::safe(&told)
-        .ok_or_else(|| Usage(format!("{told:?} cannot be the name of a file")))?;
-    Ok(file_name::with_name(&args.media_type, &safe))
+    Ok(match args.name.of(args.file.as_deref())? {
+        Some(name) => file_name::with_name(&args.media_type, &name),
+        None => args.media_type.clone(),
+    })
 }
 
 /// An id that a message can have.
@@ -199,7 +238,13 @@ fn check_ttl(ttl: SignedDuration) -> anyhow::Result<()> {
 
 fn seal_for(node: &Node, peer: &str, content: Buffer, draft: &Draft<'_>) -> anyhow::Result<Sent> {
     let sent = send::parcel(node.keyring(), peer, content, draft)?;
-    if let Some(at) = sent.cut_to {
+    tell(&sent, true);
+    Ok(sent)
+}
+
+/// Says what was sealed, and warns of a life that was cut.
+fn tell(sent: &Sent, warns: bool) {
+    if let (Some(at), true) = (sent.cut_to, warns) {
         let peer = short_id(sent.fields.recipient);
         report::warn(&format!(
             "the life of the parcel for {peer} is cut to {at}, when a certificate of its path ends"
@@ -213,5 +258,4 @@ fn seal_for(node: &Node, peer: &str, content: Buffer, draft: &Draft<'_>) -> anyh
             ("expiry", &sent.fields.expiry().to_string()),
         ],
     );
-    Ok(sent)
 }

@@ -10,6 +10,7 @@ pub mod cms; // RFC 5652: SignedData and EnvelopedData
 pub mod session; // RS-003: session keys, agreement, and which key comes next
 pub mod ramf; // RS-001: the message format, its limits and its validation
 pub mod message; // RS-000: parcels, control messages, parameters, and streams of them
+pub mod join; // parts of large content become one file again
 pub mod node; // a node: its directory, or explicit files; peers, sessions, authorizations, replay memory
 pub mod verify; // judging objects without opening them
 pub mod send; // the order of effects when a message leaves: key, message

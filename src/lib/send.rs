@@ -47,14 +47,32 @@ pub struct Sent {
 pub fn parcel(
     keyring: &dyn Keyring,
     peer: &str,
-    mut buffer: Buffer,
+    buffer: Buffer,
     draft: &Draft<'_>,
 ) -> Result<Sent, Error> {
     fields::check_len("content", buffer.len(), limits::MAX_EMITTED_PARCEL_LEN)?;
+    let sealer = parcels(keyring, peer, draft)?;
+    content(&sealer, buffer, draft)
+}
+
+/// Prepares to seal several parcels for `peer`, all of which carry one session key of ours.
+///
+/// # Errors
+/// When the peer cannot be sealed to, the media type cannot be written, or a key cannot be made or stored.
+pub fn parcels(keyring: &dyn Keyring, peer: &str, draft: &Draft<'_>) -> Result<Sealer, Error> {
     let peer = keyring.correspondent(peer, draft.now)?;
     let _locks = keyring.lock_peer(peer.id)?;
+    service_message::check_type(draft.media_type)?;
+    Sealer::new(keyring, peer, Kind::Parcel, draft.cipher, draft.now)
+}
+
+/// Seals the content in `buffer` as one of several parcels, which may be sealed at the same time.
+///
+/// # Errors
+/// When the media type cannot be written, there are no random octets, or the parcel would be larger than
+/// deployed gateways carry.
+pub fn content(sealer: &Sealer, mut buffer: Buffer, draft: &Draft<'_>) -> Result<Sent, Error> {
     service_message::wrap(&mut buffer, draft.media_type)?;
-    let sealer = Sealer::new(keyring, peer, Kind::Parcel, draft.cipher, draft.now)?;
     let sent = sealer.seal(buffer, draft.id, sealer.date() + draft.ttl)?;
     fields::check_len("parcel", sent.octets.len(), limits::MAX_EMITTED_PARCEL_LEN)?;
     Ok(sent)

@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use relaynet::asn1::pem;
+use relaynet::message::parts::{self, PartStream};
 use relaynet::message::stream::Stream;
-use relaynet::message::{Item, Object};
+use relaynet::message::{Item, Object, Part};
 use relaynet::node::{certificates, key_file};
 use relaynet::pki::{IdentityKey, PublicKey};
 use relaynet::spool::Name;
@@ -43,7 +44,7 @@ pub(crate) fn check(scene: &Scene) -> Vec<String> {
         let is_known = known().contains(&(path.clone(), octets.clone()));
         let problem = if is_known {
             None
-        } else if let ["out", ..] = above {
+        } else if let ["out" | "box", ..] = above {
             problem_of_result(&octets)
         } else {
             let within = match &above[1..] {
@@ -97,7 +98,27 @@ fn problem_of_result(octets: &[u8]) -> Option<String> {
             Err(error) => Some(error.to_string()),
         });
     }
+    if parts::is_part(octets) {
+        return problem_of_parts(octets);
+    }
     Object::parse(octets).err().map(|error| error.to_string())
+}
+
+/// A stream of parts is whole.
+fn problem_of_parts(octets: &[u8]) -> Option<String> {
+    let mut stream = PartStream::new(octets);
+    let mut part = Vec::new();
+    while let Some(next) = stream.next_part(&mut part) {
+        let problem = match next {
+            Ok(_) => Part::parse(&part).err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if problem.is_some() {
+            return problem;
+        }
+        part.clear();
+    }
+    None
 }
 
 /// A file of a node, `above` being the directories that it is in.

@@ -6,13 +6,13 @@ use relaynet::asn1::pem;
 use relaynet::message::Object;
 
 use super::scene::{
-    ANSWER, CONTENT, FIRST, MONTH, RENEWAL, RENEWED, SECOND, START, Scene, carried_key,
+    ANSWER, CONTENT, FIRST, MONTH, RENEWAL, RENEWED, SECOND, START, Scene, TRANSFER, carried_key,
     is_temporary,
 };
 use super::sweep::{Case, sweep};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 39;
+pub(crate) const CASES: usize = 49;
 
 /// What most cases have in common.
 const CASE: Case = Case {
@@ -344,6 +344,38 @@ fn seal_again_into_a_file() {
         nodes: &["sealed/bob"],
         order: &["bob/sessions/", "out/"],
         next: |scene| if_there(scene, "out/parcel", 73),
+        ..SEAL
+    });
+}
+
+#[test]
+fn seal_parts() {
+    sweep(&Case {
+        name: "seal --parts -d DIR",
+        args: &[
+            "-q",
+            "-N",
+            "bob",
+            "-t",
+            "alice",
+            "--parts",
+            "-d",
+            "out",
+            "in/report.parts",
+        ],
+        order: &["bob/sessions/", "out/"],
+        spare: 4,
+        proof: |scene, _| {
+            scene.add("friends/alice");
+            let parcels = scene.results().concat();
+            let file = scene.keep("parcels", &parcels);
+            let opened = scene.run("relay-open", &["-q", "-N", "alice", &file], SECOND);
+            opened.expect(0);
+            let file = scene.keep("parts", &opened.stdout);
+            let joined = scene.run("relay-join", &["-q", &file], SECOND);
+            joined.expect(0);
+            assert_eq!(joined.stdout, CONTENT);
+        },
         ..SEAL
     });
 }
@@ -870,6 +902,169 @@ fn acknowledge() {
             assert_eq!(scene.results(), [pca]);
         },
         ..CASE
+    });
+}
+
+// relay-split, relay-join
+
+/// What was cut can be joined.
+fn split_proof(scene: &Scene, printed: &[Vec<u8>]) {
+    let parts = match scene.results() {
+        none if none.is_empty() => printed.last().unwrap().clone(),
+        results => results.concat(),
+    };
+    let file = scene.keep("parts", &parts);
+    let joined = scene.run("relay-join", &["-q", &file], START);
+    joined.expect(0);
+    assert_eq!(joined.stdout, CONTENT);
+}
+
+const SPLIT: Case = Case {
+    program: "relay-split",
+    proof: split_proof,
+    ..CASE
+};
+
+#[test]
+fn split_to_stdout() {
+    sweep(&Case {
+        name: "split to stdout",
+        args: &[
+            "-q",
+            "--size",
+            "10",
+            "--transfer",
+            TRANSFER,
+            "in/report.txt",
+        ],
+        order: &["-"],
+        ..SPLIT
+    });
+}
+
+#[test]
+fn split_into_a_file() {
+    sweep(&Case {
+        name: "split -o FILE",
+        args: &[
+            "-q",
+            "--size",
+            "10",
+            "--transfer",
+            TRANSFER,
+            "-o",
+            "out/parts",
+            "in/report.txt",
+        ],
+        order: &["out/"],
+        ..SPLIT
+    });
+}
+
+#[test]
+fn split_into_a_directory() {
+    sweep(&Case {
+        name: "split -d DIR",
+        args: &[
+            "-q",
+            "--size",
+            "10",
+            "--transfer",
+            TRANSFER,
+            "-d",
+            "out",
+            "in/report.txt",
+        ],
+        order: &["out/"],
+        ..SPLIT
+    });
+}
+
+/// Nothing but the whole has a name, and of what was printed nothing is anything else.
+fn join_left(scene: &Scene, stdout: &[u8]) {
+    assert!(CONTENT.starts_with(stdout), "something else");
+    let results = scene.results();
+    assert!(results.iter().all(|result| result == CONTENT));
+    assert!(results.len() <= 1);
+}
+
+const JOIN: Case = Case {
+    program: "relay-join",
+    left: join_left,
+    proof: |scene, _| assert_eq!(scene.results(), [CONTENT]),
+    ..CASE
+};
+
+#[test]
+fn join_to_stdout() {
+    sweep(&Case {
+        name: "join to stdout",
+        args: &["-q", "in/report.parts"],
+        order: &["-"],
+        proof: |_, printed| assert_eq!(printed.last().unwrap(), CONTENT),
+        ..JOIN
+    });
+}
+
+#[test]
+fn join_into_a_file() {
+    sweep(&Case {
+        name: "join -o FILE",
+        args: &["-q", "-o", "out/report", "in/report.parts"],
+        order: &["out/report"],
+        ..JOIN
+    });
+}
+
+#[test]
+fn join_over_a_file() {
+    sweep(&Case {
+        name: "join -f -o FILE",
+        args: &["-q", "-f", "-o", "out/report", "in/report.parts"],
+        order: &["out/report"],
+        ..JOIN
+    });
+}
+
+#[test]
+fn join_into_a_directory() {
+    sweep(&Case {
+        name: "join -d DIR",
+        args: &["-q", "-d", "out", "in/report.parts"],
+        order: &["out/"],
+        ..JOIN
+    });
+}
+
+/// Parts go only when the content is there.
+fn join_and_remove_left(scene: &Scene, stdout: &[u8]) {
+    join_left(scene, stdout);
+    if scene.results().is_empty() {
+        assert_eq!(scene.files("box").len(), 4, "parts were removed too early");
+    }
+}
+
+#[test]
+fn join_and_remove() {
+    sweep(&Case {
+        name: "join --remove -o FILE",
+        args: &["-q", "--remove", "-o", "out/report", "box"],
+        nodes: &["parts/box"],
+        order: &["out/report"],
+        left: join_and_remove_left,
+        ..JOIN
+    });
+}
+
+#[test]
+fn join_and_remove_keeping_the_name() {
+    sweep(&Case {
+        name: "join --remove -d DIR --keep-name",
+        args: &["-q", "--remove", "-d", "out", "--keep-name", "box"],
+        nodes: &["parts/box"],
+        order: &["out/report"],
+        left: join_and_remove_left,
+        ..JOIN
     });
 }
 

@@ -31,6 +31,28 @@ pub(crate) const MONTH: &str = "2027-01-01T12:00:00Z";
 /// What bob writes.
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
+/// Where what the tests start from is.
+const DIRS: [&str; 15] = [
+    "in",
+    "keys",
+    "alone",
+    "friends",
+    "sealed",
+    "renewed",
+    "arrived",
+    "lone",
+    "gateways",
+    "asked",
+    "stray",
+    "queued",
+    "acked",
+    "parts",
+    "parts/box",
+];
+
+/// What its parts belong to.
+pub(crate) const TRANSFER: &str = "000102030405060708090a0b0c0d0e0f";
+
 /// The media type of authorizations in parcels.
 pub(crate) const AUTHORIZATION_TYPE: &str = "application/vnd+relaycorp.awala.pda-path";
 
@@ -48,6 +70,8 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-unpack-cargo" => env!("CARGO_BIN_EXE_relay-unpack-cargo"),
         "relay-pack-cargo" => env!("CARGO_BIN_EXE_relay-pack-cargo"),
         "relay-request-cargo" => env!("CARGO_BIN_EXE_relay-request-cargo"),
+        "relay-split" => env!("CARGO_BIN_EXE_relay-split"),
+        "relay-join" => env!("CARGO_BIN_EXE_relay-join"),
         "relay-put" => env!("CARGO_BIN_EXE_relay-put"),
         "relay-route" => env!("CARGO_BIN_EXE_relay-route"),
         "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
@@ -97,6 +121,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `queued`: the same with a way, to field.
 /// - `acked`: field has it on its way to hub, whose acknowledgement has come.
 /// - `arrived`: `in/first.parcel` waits for alice in her spool, and `in/renewed.parcel` for bob in his.
+/// - `parts`: box has `in/report.txt` in four parts, each in a file, which `in/report.parts` has in a stream.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -126,10 +151,7 @@ impl World {
             let text = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{name} {args:?}: {text}");
         };
-        for dir in [
-            "in", "keys", "alone", "friends", "sealed", "renewed", "lone", "gateways", "asked",
-            "stray", "queued", "acked", "arrived",
-        ] {
+        for dir in DIRS {
             fs::create_dir(path.join(dir)).unwrap();
         }
         let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/alpha");
@@ -273,6 +295,7 @@ impl World {
         let name = parcel.to_str().unwrap().replace(".parcel", ".pca");
         copied(&path.join("in/first.pca"), &control.join(name), 0o600);
 
+        make_parts(path, run);
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
         let ids = nodes
             .chain([("lone", "hub"), ("lone", "field")])
@@ -306,6 +329,19 @@ impl World {
             scene.add(node);
         }
         scene
+    }
+}
+
+/// Makes the stage `parts`, and `in/report.parts`.
+fn make_parts(root: &Path, run: impl Fn(&str, &[&str], &str)) {
+    let mut args = vec!["--size", "10", "--transfer", TRANSFER, "--name", "report"];
+    args.extend(["-o", "in/report.parts", "in/report.txt"]);
+    run("relay-split", &args, START);
+    args.splice(6.., ["-d", "parts/box", "in/report.txt"]);
+    run("relay-split", &args, START);
+    for part in fs::read_dir(root.join("parts/box")).unwrap() {
+        let mode = PermissionsExt::from_mode(0o600);
+        fs::set_permissions(part.unwrap().path(), mode).unwrap();
     }
 }
 

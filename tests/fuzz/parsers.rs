@@ -9,10 +9,12 @@ use std::borrow::Cow;
 use relaynet::asn1::ber::{self, Framer, Framing};
 use relaynet::asn1::{Buffer, Cursor, Element, pem, tag};
 use relaynet::cms::{EnvelopedData, SignedData};
+use relaynet::join::{Join, Site};
+use relaynet::message::parts::{self, Ledger, PartStream};
 use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use relaynet::message::stream::Stream;
 use relaynet::message::{
-    CargoMessageSet, CollectionRequest, Item, NodeConnectionParams, Pca,
+    CargoMessageSet, CollectionRequest, Item, NodeConnectionParams, Part, Pca,
     PrivateEndpointConnectionParams, Registration, Rotation, ServiceMessage, message_set,
 };
 use relaynet::pki::{Certificate, PublicKey};
@@ -24,7 +26,7 @@ pub(crate) type Parser = (&'static str, fn(&[u8]));
 
 /// All of them.
 #[allow(dead_code)] // a fuzz target runs one
-pub(crate) const ALL: [Parser; 11] = [
+pub(crate) const ALL: [Parser; 12] = [
     ("ber", ber),
     ("pem", pem),
     ("certificate", certificate),
@@ -36,6 +38,7 @@ pub(crate) const ALL: [Parser; 11] = [
     ("parameters", parameters),
     ("item", item),
     ("stream", stream),
+    ("parts", parts),
 ];
 
 pub(crate) fn ber(octets: &[u8]) {
@@ -251,19 +254,21 @@ pub(crate) fn item(octets: &[u8]) {
     }
 }
 
-pub(crate) fn stream(octets: &[u8]) {
-    /// Hands out one octet at a time at first, then ever more.
-    struct Dribble<'a>(&'a [u8], usize);
-    impl std::io::Read for Dribble<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-            self.1 += 1;
-            let len = buffer.len().min(self.0.len()).min(self.1);
-            let (now, later) = self.0.split_at(len);
-            buffer[..len].copy_from_slice(now);
-            self.0 = later;
-            Ok(len)
-        }
+/// Hands out one octet at a time at first, then ever more.
+struct Dribble<'a>(&'a [u8], usize);
+
+impl std::io::Read for Dribble<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.1 += 1;
+        let len = buffer.len().min(self.0.len()).min(self.1);
+        let (now, later) = self.0.split_at(len);
+        buffer[..len].copy_from_slice(now);
+        self.0 = later;
+        Ok(len)
     }
+}
+
+pub(crate) fn stream(octets: &[u8]) {
     let take = |input: &mut dyn std::io::Read| {
         let mut stream = Stream::new(input);
         let mut messages = Vec::new();
@@ -293,5 +298,76 @@ pub(crate) fn stream(octets: &[u8]) {
     if !has_pem {
         let again: Vec<Vec<u8>> = take(&mut &*good.concat()).into_iter().flatten().collect();
         assert_eq!(again, good, "other messages when concatenated again");
+    }
+}
+
+pub(crate) fn parts(octets: &[u8]) {
+    if let Ok(part) = Part::parse(octets) {
+        let mut again = Buffer::with_capacity(part.content().len());
+        again.append(part.content());
+        parts::wrap(&mut again, part.header()).unwrap();
+        assert_eq!(again.as_slice(), octets, "another part when written again");
+    }
+    let take = |input: &mut dyn std::io::Read| {
+        let mut stream = PartStream::new(input);
+        let mut parts = Vec::new();
+        let mut buffer = Vec::new();
+        while let Some(next) = stream.next_part(&mut buffer) {
+            let part = std::mem::take(&mut buffer);
+            parts.push(next.map(|_| part).map_err(|error| error.to_string()));
+        }
+        parts
+    };
+    let taken = take(&mut &*octets);
+    assert_eq!(
+        take(&mut Dribble(octets, 0)),
+        taken,
+        "other parts from a slow input"
+    );
+    let failed = taken.iter().position(Result::is_err);
+    assert!(
+        failed.is_none_or(|at| at + 1 == taken.len()),
+        "went on after an error"
+    );
+    let good: Vec<Vec<u8>> = taken.into_iter().flatten().collect();
+    assert!(
+        octets.starts_with(&good.concat()),
+        "other octets than came in"
+    );
+    let mut good = good.iter().filter_map(|part| Part::parse(part).ok());
+    let Some(first) = good.next() else {
+        return;
+    };
+    // What is only said costs nothing: the file has holes, and only what came is read back. Not every file
+    // system takes a file as long as may be said.
+    let Ok(mut join) = Join::begin(&first, Site::aside(&std::env::temp_dir())) else {
+        return;
+    };
+    let mut ledger = Ledger::of(first.header());
+    ledger.note(&first).unwrap();
+    for part in good {
+        let noted = ledger.note(&part).ok();
+        let added = join.add(&part);
+        if added.is_err() {
+            return;
+        }
+        assert_eq!(added.ok(), noted, "joined, but contradicts");
+    }
+    let is_complete = ledger.is_complete();
+    let missing = ledger.missing();
+    assert_eq!(
+        missing.ranges.is_empty(),
+        is_complete,
+        "complete, and something is missing"
+    );
+    if let Ok(whole) = join.verify() {
+        assert!(is_complete, "verified, and something is missing");
+        let mut len = 0;
+        let counted = whole.copy(|block| {
+            len += block.len() as u64;
+            Ok::<_, relaynet::disk::Error>(())
+        });
+        counted.unwrap();
+        assert_eq!(ledger.len(), Some(len), "another length than said");
     }
 }

@@ -790,3 +790,128 @@ fn opening_with_explicit_files_leaves_no_trace() {
         .args(["--any-sender", "--session-key", &alice.session, "x.parcel"])
         .fails(78, &format!("{}: ", alice.session));
 }
+
+/// A stream of three parts of ten octets.
+fn stream_of_parts(env: &Env) -> Vec<u8> {
+    let split = env.relay("split").args(["--size", "10"]);
+    split.stdin([7; 30]).ok().stdout
+}
+
+#[test]
+fn each_part_becomes_a_parcel_under_one_session_key() {
+    let env = Env::with_peers();
+    let stream = stream_of_parts(&env);
+    env.write("parts", &stream);
+    let seal = |options: &[&str]| {
+        let seal = env
+            .relay("seal")
+            .args(["-N", "bob", "-t", "alice", "--parts"]);
+        seal.args(options)
+    };
+    let ran = seal(&["-"])
+        .stdin(stream.clone())
+        .ok()
+        .quiet()
+        .changes(&["+bob/sessions/ALICE/HEX.key"]);
+    let facts = facts(&env, &ran.stdout);
+    assert_eq!(facts.len(), 3);
+    for key in ["originator_key_id", "recipient_key_id"] {
+        assert_eq!(facts[0]["payload"][key], facts[2]["payload"][key]);
+    }
+    assert_ne!(facts[0]["id"], facts[1]["id"]);
+    let opened = env.relay("open").args(["-N", "alice"]).stdin(ran.stdout);
+    opened.ok().quiet().stdout(&stream);
+
+    env.mkdir("out");
+    seal(&["-d", "out", "--id", "x", "parts"])
+        .ok()
+        .quiet()
+        .stdout("")
+        .changes_outside_nodes(&["+out/ALICE.BOB.HEX.parcel"; 3]);
+    assert_eq!(env.names("out").len(), 3);
+    for index in 1..=3 {
+        let digest = sha256(format!("x.{index}").as_bytes());
+        let name = format!("out/{}.{}.{digest}.parcel", id("alice"), id("bob"));
+        let open = env
+            .relay("open")
+            .args(["-N", "alice", "--json", "-o", "o", "-f", &name]);
+        let facts = &open.ok().quiet().json()[0];
+        assert_eq!(facts["type"], "application/vnd.relaynet.part");
+        assert!(facts["name"].is_null());
+    }
+    let text = seal(&["--armor", "parts"]).ok().quiet();
+    assert_eq!(text.text().matches("BEGIN RELAYNET PARCEL").count(), 3);
+    seal(&["-o", "file", "parts"]).ok().quiet();
+    assert_eq!(super::seal::facts(&env, &env.read("file")).len(), 3);
+    seal(&["-o", "file", "parts"]).fails(73, "file: already exists");
+}
+
+#[test]
+fn each_part_becomes_a_parcel_for_every_recipient() {
+    let env = Env::with_peers();
+    let stream = stream_of_parts(&env);
+    let seal = env
+        .relay("seal")
+        .args(["-N", "alice", "-t", "bob", "-t", "carol", "--parts"]);
+    let sealed = seal.stdin(stream.clone()).ok().quiet().stdout;
+    let recipients: Vec<Value> = facts(&env, &sealed)
+        .into_iter()
+        .map(|facts| facts["recipient"].clone())
+        .collect();
+    let (bob, carol) = (Value::from(id("bob")), Value::from(id("carol")));
+    assert_eq!(
+        recipients,
+        [&bob, &carol, &bob, &carol, &bob, &carol].map(Clone::clone)
+    );
+    for node in ["bob", "carol"] {
+        let opened = env
+            .relay("open")
+            .args(["-N", node])
+            .stdin(sealed.clone())
+            .run();
+        assert_eq!(opened.status, 67);
+        assert_eq!(opened.stdout, stream, "{node}");
+    }
+}
+
+#[test]
+fn parts_that_are_none() {
+    let env = Env::with_peers();
+    let stream = stream_of_parts(&env);
+    let seal = |options: &[&str]| {
+        let seal = env
+            .relay("seal")
+            .args(["-N", "bob", "-t", "alice", "--parts"]);
+        seal.args(options)
+    };
+    seal(&[]).stdin("").fails(66, "-: empty");
+    seal(&[])
+        .stdin("junk")
+        .fails(65, "-: not a part of a transfer");
+    seal(&["none"]).fails(66, "none: cannot open");
+    for option in [
+        &["-y", "text/plain"][..],
+        &["--name", "x"],
+        &["--keep-name"],
+    ] {
+        seal(option)
+            .stdin(stream.clone())
+            .fails(64, "the argument '--parts' cannot be used with");
+    }
+    let long = "x".repeat(62);
+    let ran = seal(&["--id", &long]).stdin(stream.clone()).run();
+    assert_eq!(ran.status, 65, "{}", ran.stderr);
+    ran.stdout("").changes_outside_nodes(&[]);
+    for bad in [&b"junk"[..], &stream[..20], b"RelayPart\0\x30\x02\x80\x00"] {
+        let broken = [&stream, bad].concat();
+        for (output, leaves) in [(&[][..], 3), (&["-o", "file"], 0)] {
+            let ran = seal(output).stdin(broken.clone()).run();
+            assert_eq!(ran.status, 65);
+            let said = ran.diagnostics();
+            assert!(said.len() == 1 && said[0].starts_with("-[4]: "), "{said:?}");
+            let parcels = ran.stdout.windows(7).filter(|it| it == b"AwalaP\0");
+            assert_eq!(parcels.count(), leaves);
+            ran.changes_outside_nodes(&[]);
+        }
+    }
+}

@@ -13,7 +13,7 @@ use crate::asn1::pem;
 use crate::cms::enveloped_data::Cipher;
 use crate::crypto::Secret;
 use crate::disk::{Lock, Role, files};
-use crate::message::{self, CertificationPath, Object};
+use crate::message::{self, CertificationPath, Object, file_name};
 use crate::node::config::parse_duration;
 use crate::node::loose::{Params, ReadSessionKey};
 use crate::node::{self, Directory, Keyring, Loose, certificates, key_file};
@@ -444,6 +444,41 @@ impl OpeningFiles {
         self.session.put_into(&mut loose)?;
         self.trust.put_into(&mut loose)?;
         Ok(Node::Loose(Box::new(loose)))
+    }
+}
+
+/// `--keep-name` and `--name`.
+#[derive(Debug, clap::Args)]
+pub struct ToldName {
+    /// Tell the recipient the name of FILE
+    #[arg(long, conflicts_with = "name")]
+    keep_name: bool,
+    /// Tell the recipient this name for a file
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+}
+
+impl ToldName {
+    /// The name that the recipient is told for what this file or standard input holds.
+    ///
+    /// # Errors
+    /// When there is none to keep, or no file can have it.
+    pub fn of(&self, file: Option<&Path>) -> anyhow::Result<Option<String>> {
+        let told = match (&self.name, file) {
+            (Some(name), _) => name.clone(),
+            (None, _) if !self.keep_name => return Ok(None),
+            (None, Some(file)) if file.as_os_str() != "-" => {
+                let name = file.file_name().unwrap_or_default();
+                name.to_string_lossy().into_owned()
+            }
+            _ => {
+                let text = "--keep-name needs a FILE; --name gives one";
+                return Err(Usage(text.to_owned()).into());
+            }
+        };
+        let safe = file_name::safe(&told);
+        let safe = safe.ok_or_else(|| Usage(format!("{told:?} cannot be the name of a file")))?;
+        Ok(Some(safe))
     }
 }
 

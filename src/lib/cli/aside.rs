@@ -78,7 +78,7 @@ impl Default for Aside {
     /// Nothing waits; what will, waits where temporary files are.
     fn default() -> Self {
         Self {
-            scratch: Scratch::new(&std::env::temp_dir()),
+            scratch: Scratch::new(&super::files::scratch_dir()),
             messages: Vec::new(),
             spare: Mutex::default(),
         }

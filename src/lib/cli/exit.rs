@@ -7,7 +7,7 @@ use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
 use crate::ramf::Kind;
-use crate::{asn1, cms, command, deliver, message, node, pki, ramf, route, session, spool};
+use crate::{asn1, cms, command, deliver, join, message, node, pki, ramf, route, session, spool};
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,11 @@ pub struct Usage(pub String);
 #[error("empty")]
 pub struct Empty;
 
+/// What was left for another run.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Postponed(pub String);
+
 /// Content that a terminal should not get.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is not written to a terminal")]
@@ -107,7 +112,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     if cause.is::<Usage>() || cause.is::<ForTerminal>() {
         return Some(Status::USAGE);
     }
-    if cause.is::<Changed>() {
+    if cause.is::<Changed>() || cause.is::<Postponed>() {
         return Some(Status::TEMP_FAIL);
     }
     if cause.is::<Empty>() {
@@ -130,6 +135,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_deliver(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_join(error));
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_message(error));
@@ -285,6 +293,15 @@ fn of_deliver(error: &deliver::Error) -> Status {
     }
 }
 
+fn of_join(error: &join::Error) -> Status {
+    match error {
+        join::Error::Part(error) => of_message(error),
+        join::Error::Disk(error) => of_disk(error),
+        join::Error::Missing(_) => Status::TEMP_FAIL,
+        join::Error::Digest => Status::DATA,
+    }
+}
+
 fn of_message(error: &message::Error) -> Status {
     match error {
         message::Error::Ramf(error) => of_ramf(error),
@@ -301,6 +318,9 @@ fn of_message(error: &message::Error) -> Status {
         | message::Error::NotInCargo(_)
         | message::Error::NotVerifiable(_)
         | message::Error::Lacks { .. }
+        | message::Error::NotAPart
+        | message::Error::PartVersion(_)
+        | message::Error::PartConflict { .. }
         | message::Error::Signature(_) => Status::DATA,
     }
 }
@@ -384,6 +404,14 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if let Some(error) = cause.downcast_ref::<deliver::Error>() {
         return hint_for_deliver(error);
+    }
+    match cause.downcast_ref::<join::Error>() {
+        Some(join::Error::Missing(_)) => {
+            let text = "the same command with those beside the others, in any order, joins them";
+            return Some(text.to_owned());
+        }
+        Some(join::Error::Disk(error)) => return hint_for_disk(error),
+        _ => {}
     }
     if cause.is::<Fatal>() {
         return Some("TMPDIR names another place for what has to wait".to_owned());

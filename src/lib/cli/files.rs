@@ -204,6 +204,20 @@ pub fn write_into(dir: &Path, name: &str, parts: &[&[u8]], force: bool) -> anyho
 /// The most files of one name in a directory.
 const MAX_NUMBERED: usize = 10_000;
 
+/// The names that a file may get which somebody else calls `name`: that one, then `name~2` and so on.
+pub fn numbered(dir: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
+    (1..MAX_NUMBERED).map(move |count| match count {
+        1 => dir.join(name),
+        _ => dir.join(file_name::numbered(name, count)),
+    })
+}
+
+/// Where octets wait that have no place yet.
+#[must_use]
+pub fn scratch_dir() -> PathBuf {
+    std::env::temp_dir()
+}
+
 /// Writes a file into a directory under the name that somebody else gave it: never over another
 /// file, but under `name~2` and so on. An identical file there is success, so that a run that is
 /// repeated leaves no second one.
@@ -211,13 +225,7 @@ const MAX_NUMBERED: usize = 10_000;
 /// # Errors
 /// When it cannot be written, or there are too many files of that name.
 pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<PathBuf> {
-    for count in 1..MAX_NUMBERED {
-        let name = if count == 1 {
-            name.to_owned()
-        } else {
-            file_name::numbered(name, count)
-        };
-        let path = dir.join(name);
+    for path in numbered(dir, name) {
         match publish::publish(
             &path,
             &[content],

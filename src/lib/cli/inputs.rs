@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use super::exit::{self, Empty, Status, Usage};
 use super::outcome::Outcome;
+use super::parts::Parts;
 use super::report;
 use crate::asn1::{Buffer, pem};
 use crate::disk::{self, Role, files, tree};
@@ -75,7 +76,7 @@ impl Place {
 }
 
 /// An input, whatever it is; boxed, so that each kind reads into memory that was not cleared before.
-type Source = Box<dyn Read + Send>;
+pub(super) type Source = Box<dyn Read + Send>;
 
 /// Streams whose inputs may also be directories, in which every file is read.
 #[derive(Debug, clap::Args)]
@@ -106,14 +107,20 @@ pub struct Messages {
 
 /// What is read, one by one.
 struct Reader {
-    pending: std::vec::IntoIter<PathBuf>,
-    /// The directory that is being walked.
-    walk: Option<tree::Walk>,
+    operands: Operands,
     current: Option<Current>,
     takes: Takes,
     allow_empty: bool,
     /// Memory that a message was in, for the next input.
     spare: Vec<u8>,
+}
+
+/// The files that operands name, and those in directories if they may be that.
+pub(super) struct Operands {
+    pending: std::vec::IntoIter<PathBuf>,
+    /// The directory that is being walked.
+    walk: Option<tree::Walk>,
+    has_trees: bool,
 }
 
 /// What an input may be beside a stream.
@@ -145,6 +152,20 @@ struct Taken {
 
 impl Terms {
     fn read(&self, files: &[PathBuf], takes: Takes) -> anyhow::Result<Messages> {
+        let (operands, outcome) = self.start(files, takes == Takes::Trees)?;
+        Ok(Messages {
+            reader: Reader {
+                operands,
+                current: None,
+                takes,
+                allow_empty: self.allow_empty,
+                spare: Vec::new(),
+            },
+            outcome,
+        })
+    }
+
+    fn start(&self, files: &[PathBuf], has_trees: bool) -> anyhow::Result<(Operands, Outcome)> {
         let is_stdin = |path: &&PathBuf| path.as_os_str() == "-";
         if files.iter().filter(is_stdin).count() > 1 {
             return Err(Usage("standard input can be read only once".to_owned()).into());
@@ -166,17 +187,12 @@ impl Terms {
             }
             None => None,
         };
-        Ok(Messages {
-            reader: Reader {
-                pending: files.into_iter(),
-                walk: None,
-                current: None,
-                takes,
-                allow_empty: self.allow_empty,
-                spare: Vec::new(),
-            },
-            outcome: Outcome::new(status_lines),
-        })
+        let operands = Operands {
+            pending: files.into_iter(),
+            walk: None,
+            has_trees,
+        };
+        Ok((operands, Outcome::new(status_lines)))
     }
 }
 
@@ -240,6 +256,15 @@ impl Trees {
     /// When standard input is named twice, or the descriptor for status lines is not open.
     pub fn read(&self) -> anyhow::Result<Messages> {
         self.terms.read(&self.files, Takes::Trees)
+    }
+
+    /// Starts to read parts of large content instead of messages.
+    ///
+    /// # Errors
+    /// As [`Trees::read`].
+    pub fn read_parts(&self) -> anyhow::Result<Parts> {
+        let (operands, outcome) = self.terms.start(&self.files, true)?;
+        Ok(Parts::new(operands, outcome, self.terms.allow_empty))
     }
 }
 
@@ -324,7 +349,7 @@ impl Messages {
                 .with_context(|| current.input.clone())?,
             None => false,
         };
-        Ok(more || self.reader.pending.len() > 0)
+        Ok(more || self.reader.operands.pending.len() > 0)
     }
 
     /// How the program fared so far.
@@ -431,31 +456,10 @@ impl Reader {
 
     /// Opens the next input, or the next file of a directory.
     fn open_next(&mut self) -> Opening {
-        let path = match self.walk.as_mut().map(Iterator::next) {
-            Some(Some(Ok(path))) => path,
-            Some(Some(Err(error @ disk::Error::NotRegular { .. }))) => {
-                let text = format!("{}: {error}", report::path(error.path()));
-                report::warn(&text);
-                return Opening::Began;
-            }
-            Some(Some(Err(error))) => {
-                let path = error.path().to_owned();
-                return Opening::Single(Taken::failed(&path, error.into()));
-            }
-            Some(None) => {
-                self.walk = None;
-                return Opening::Began;
-            }
-            None => {
-                let Some(path) = self.pending.next() else {
-                    return Opening::End;
-                };
-                if self.takes == Takes::Trees && path.is_dir() {
-                    self.walk = Some(tree::walk(&path, Role::Input));
-                    return Opening::Began;
-                }
-                path
-            }
+        let path = match self.operands.next() {
+            None => return Opening::End,
+            Some(Err((path, error))) => return Opening::Single(Taken::failed(&path, error)),
+            Some(Ok(path)) => path,
         };
         match open(&path, self.takes, std::mem::take(&mut self.spare)) {
             Ok(Opened::Stream(stream, len)) => {
@@ -476,9 +480,38 @@ impl Reader {
     }
 }
 
+impl Iterator for Operands {
+    type Item = Result<PathBuf, (PathBuf, anyhow::Error)>;
+
+    /// The next file, or what cannot be listed and why. What is no file in a directory is warned of.
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.walk.as_mut().map(Iterator::next) {
+                Some(Some(Ok(path))) => return Some(Ok(path)),
+                Some(Some(Err(error @ disk::Error::NotRegular { .. }))) => {
+                    let text = format!("{}: {error}", report::path(error.path()));
+                    report::warn(&text);
+                }
+                Some(Some(Err(error))) => {
+                    let path = error.path().to_owned();
+                    return Some(Err((path, error.into())));
+                }
+                Some(None) => self.walk = None,
+                None => {
+                    let path = self.pending.next()?;
+                    if !self.has_trees || !path.is_dir() {
+                        return Some(Ok(path));
+                    }
+                    self.walk = Some(tree::walk(&path, Role::Input));
+                }
+            }
+        }
+    }
+}
+
 /// What opening the next input came to.
 enum Opening {
-    /// Something was begun or passed over; there may be more.
+    /// A stream was begun.
     Began,
     /// An input that is one thing by itself, or cannot be read.
     Single(Taken),
@@ -550,7 +583,7 @@ fn is_armored_message(octets: &[u8]) -> bool {
 }
 
 /// Opens an input; with it, how many octets it has, if it is a regular file.
-fn source(path: &Path) -> anyhow::Result<(Source, Option<u64>)> {
+pub(super) fn source(path: &Path) -> anyhow::Result<(Source, Option<u64>)> {
     if path.as_os_str() == "-" {
         return Ok((Box::new(std::io::stdin()), None));
     }
@@ -563,7 +596,7 @@ fn source(path: &Path) -> anyhow::Result<(Source, Option<u64>)> {
     Ok((Box::new(file), len))
 }
 
-fn read_error(path: &Path, cause: std::io::Error) -> disk::Error {
+pub(super) fn read_error(path: &Path, cause: std::io::Error) -> disk::Error {
     disk::Error::Io {
         path: path.to_owned(),
         role: Role::Input,

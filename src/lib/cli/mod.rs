@@ -7,6 +7,7 @@ pub mod clock;
 pub mod files;
 pub mod inputs;
 pub mod outcome;
+pub mod parts;
 pub mod outputs;
 pub mod aside;
 pub mod table;

@@ -25,6 +25,16 @@ pub struct MessageOutput {
     armor: bool,
 }
 
+/// `-o`, `-f` and `-d`, for parts of large content.
+#[derive(Debug, clap::Args)]
+pub struct PartOutput {
+    #[command(flatten)]
+    output: Output,
+    /// Write each part into DIR, under a name of its own
+    #[arg(short, long, value_name = "DIR", conflicts_with = "output")]
+    directory: Option<PathBuf>,
+}
+
 /// An output that takes messages.
 pub struct Sink {
     place: Place,
@@ -111,22 +121,10 @@ impl MessageOutput {
     /// When the file exists and is not to be replaced, the directory is none, or messages are not for
     /// the terminal.
     pub fn check(&self, what: &'static str) -> anyhow::Result<()> {
-        if let Some(dir) = &self.directory {
-            let failed = |cause| disk::Error::Io {
-                path: dir.clone(),
-                role: Role::Delivery,
-                doing: Doing::Open,
-                cause,
-            };
-            let found = std::fs::metadata(dir).map_err(failed);
-            let found = found.with_context(|| report::path(dir))?;
-            if !found.is_dir() {
-                let error = failed(std::io::ErrorKind::NotADirectory.into());
-                return Err(anyhow::Error::new(error).context(report::path(dir)));
-            }
-            return Ok(());
+        match &self.directory {
+            Some(dir) => check_directory(dir),
+            None => self.output.check(self.form(what)),
         }
-        self.output.check(self.form(what))
     }
 
     /// Starts to write.
@@ -151,33 +149,7 @@ impl MessageOutput {
     }
 
     fn start(&self, of_file: Existing) -> Sink {
-        let existing = |otherwise| {
-            if self.output.force() {
-                Existing::Replace
-            } else {
-                otherwise
-            }
-        };
-        let place = match (&self.directory, self.output.file()) {
-            (Some(dir), _) => Place::Directory(dir.clone(), Batch::default()),
-            (None, Some(file)) => Place::File(OutputFile {
-                path: file.to_owned(),
-                existing: existing(of_file),
-                pending: None,
-            }),
-            (None, None) => Place::Stdout,
-        };
-        let directory = self.directory.clone();
-        let stager = Stager {
-            directory: directory.map(|dir| (dir, existing(Existing::SameIsSuccess))),
-            armor: self.armor,
-        };
-        Sink {
-            place,
-            stager,
-            is_used: false,
-            is_broken: false,
-        }
+        Sink::start(&self.output, self.directory.as_deref(), self.armor, of_file)
     }
 
     fn form(&self, what: &'static str) -> Form {
@@ -189,6 +161,49 @@ impl MessageOutput {
     }
 }
 
+impl PartOutput {
+    /// Starts to write parts. If they are the same in every run, as `is_repeatable` says, a file that a run left
+    /// which was killed before it was done is success for the next one.
+    ///
+    /// # Errors
+    /// When the file exists and is not to be replaced, the directory is none, or parts are not for the
+    /// terminal.
+    pub fn open(&self, is_repeatable: bool) -> anyhow::Result<Sink> {
+        match &self.directory {
+            Some(dir) => check_directory(dir)?,
+            None if is_repeatable && self.output.file().is_some() => {}
+            None => self.output.check(Form::Binary("a stream of parts"))?,
+        }
+        let of_file = if is_repeatable {
+            Existing::SameIsSuccess
+        } else {
+            Existing::Refuse
+        };
+        let directory = self.directory.as_deref();
+        Ok(Sink::start(&self.output, directory, false, of_file))
+    }
+}
+
+/// Makes sure that results can be written into a directory, as far as one can tell.
+///
+/// # Errors
+/// When it is none.
+pub fn check_directory(dir: &Path) -> anyhow::Result<()> {
+    let failed = |cause| disk::Error::Io {
+        path: dir.to_owned(),
+        role: Role::Delivery,
+        doing: Doing::Open,
+        cause,
+    };
+    let found = std::fs::metadata(dir).map_err(failed);
+    let found = found.with_context(|| report::path(dir))?;
+    if !found.is_dir() {
+        let error = failed(std::io::ErrorKind::NotADirectory.into());
+        return Err(anyhow::Error::new(error).context(report::path(dir)));
+    }
+    Ok(())
+}
+
 impl Stager {
     /// Makes a message ready, whose file in a directory has this name.
     ///
@@ -196,6 +211,11 @@ impl Stager {
     /// When its file cannot be written, or another one has the name and is not to be replaced.
     pub fn stage(&self, kind: Kind, name: &str, octets: &[u8]) -> anyhow::Result<Ready> {
         let text = self.armor.then(|| pem::encode(&label(kind), octets));
+        self.stage_as(name, octets, text)
+    }
+
+    /// Makes octets ready, which are written as this text if there is one.
+    fn stage_as(&self, name: &str, octets: &[u8], text: Option<String>) -> anyhow::Result<Ready> {
         let Some((dir, existing)) = &self.directory else {
             return Ok(text.map_or(Ready::Plain, Ready::Text));
         };
@@ -208,6 +228,35 @@ impl Stager {
 }
 
 impl Sink {
+    fn start(output: &Output, dir: Option<&Path>, armor: bool, of_file: Existing) -> Self {
+        let existing = |otherwise| {
+            if output.force() {
+                Existing::Replace
+            } else {
+                otherwise
+            }
+        };
+        let place = match (dir, output.file()) {
+            (Some(dir), _) => Place::Directory(dir.to_owned(), Batch::default()),
+            (None, Some(file)) => Place::File(OutputFile {
+                path: file.to_owned(),
+                existing: existing(of_file),
+                pending: None,
+            }),
+            (None, None) => Place::Stdout,
+        };
+        let stager = Stager {
+            directory: dir.map(|dir| (dir.to_owned(), existing(Existing::SameIsSuccess))),
+            armor,
+        };
+        Self {
+            place,
+            stager,
+            is_used: false,
+            is_broken: false,
+        }
+    }
+
     /// What makes messages ready for this output.
     #[must_use]
     pub fn stager(&self) -> Stager {
@@ -254,6 +303,15 @@ impl Sink {
         octets: &[u8],
     ) -> anyhow::Result<Option<PathBuf>> {
         let ready = self.stager.stage(kind, name, octets)?;
+        self.take(ready, octets)
+    }
+
+    /// Takes a part, whose file in a directory has this name.
+    ///
+    /// # Errors
+    /// As [`Sink::put`].
+    pub fn put_part(&mut self, name: &str, octets: &[u8]) -> anyhow::Result<Option<PathBuf>> {
+        let ready = self.stager.stage_as(name, octets, None)?;
         self.take(ready, octets)
     }
 

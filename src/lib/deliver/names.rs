@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use crate::disk::batch::{Held, Nameless, Staged};
+use crate::disk::batch::{Nameless, Staged, Standing};
 use crate::disk::{self, Role};
 use crate::message::file_name;
 
@@ -46,9 +46,9 @@ impl Names {
             && !self.chosen.contains(&dir.join(name))
         {
             match file.held_at(OsStr::new(name))? {
-                Held::Same => return Ok((name.clone(), file.there())),
-                Held::Nothing => return Ok(self.take(dir, name.clone(), file)),
-                Held::Other => {}
+                Standing::Same => return Ok((name.clone(), file.there())),
+                Standing::Nothing => return Ok(self.take(dir, name.clone(), file)),
+                Standing::Other => {}
             }
         }
         if let Some(given) = &wish.given {
@@ -68,9 +68,9 @@ impl Names {
                 continue;
             }
             match file.held_at(OsStr::new(&name))? {
-                Held::Same => return Ok((name, file.there())),
-                Held::Nothing => return Ok(self.take(dir, name, file)),
-                Held::Other => {}
+                Standing::Same => return Ok((name, file.there())),
+                Standing::Nothing => return Ok(self.take(dir, name, file)),
+                Standing::Other => {}
             }
         }
         Err(Error::Disk(disk::Error::Exists {

@@ -80,7 +80,7 @@ pub struct Nameless {
 
 /// What stands at a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Held {
+pub enum Standing {
     /// Nothing.
     Nothing,
     /// A file of the same octets, which is synced.
@@ -113,7 +113,7 @@ impl Nameless {
     /// # Errors
     ///
     /// When it cannot be examined, or be synced.
-    pub fn held_at(&mut self, name: &OsStr) -> Result<Held> {
+    pub fn held_at(&mut self, name: &OsStr) -> Result<Standing> {
         self.pending.held_at(&self.dir.join(name))
     }
 
@@ -327,17 +327,17 @@ mod tests {
         let manner = Manner::delivery(Existing::SameIsSuccess);
         let mut files = Vec::new();
         for (name, held) in [
-            ("same", Held::Same),
-            ("other", Held::Other),
-            ("dir", Held::Other),
-            ("free", Held::Nothing),
+            ("same", Standing::Same),
+            ("other", Standing::Other),
+            ("dir", Standing::Other),
+            ("free", Standing::Nothing),
         ] {
             let mut file = write(dir.path(), &[b"oct", b"ets"], &manner).unwrap();
             assert_eq!(file.held_at(OsStr::new(name)).unwrap(), held, "{name}");
             match held {
-                Held::Nothing => files.push(file.named(OsStr::new(name))),
-                Held::Same => files.push(file.there()),
-                Held::Other => drop(file),
+                Standing::Nothing => files.push(file.named(OsStr::new(name))),
+                Standing::Same => files.push(file.there()),
+                Standing::Other => drop(file),
             }
         }
         let taken = write(dir.path(), &[b"late"], &manner).unwrap();

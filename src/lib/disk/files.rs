@@ -1,10 +1,13 @@
 //! Files and directories: reading within a limit, appending, creating, removing.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt,
+};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -223,6 +226,54 @@ pub fn remove_unsynced(path: &Path, role: Role) -> Result<bool> {
             .map(|()| true)
             .map_err(Error::io(path, role, Doing::Remove)),
     }
+}
+
+/// Which file it is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// That of an open file, if it is a regular one.
+    #[must_use]
+    pub fn of(file: &File) -> Option<Self> {
+        file.metadata()
+            .ok()
+            .and_then(|metadata| Self::from(&metadata))
+    }
+
+    fn from(metadata: &fs::Metadata) -> Option<Self> {
+        metadata.is_file().then(|| Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+}
+
+/// Removes files, or the symbolic links that lead to them, each provided that it is still this one, and syncs
+/// their directories, each once. Gives how many were removed.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Remove`] or [`Doing::Sync`]; some may be removed then.
+pub fn remove_same<'a>(
+    files: impl IntoIterator<Item = (&'a Path, Identity)>,
+    role: Role,
+) -> Result<usize> {
+    let mut removed = 0;
+    let mut dirs = BTreeSet::new();
+    for (path, identity) in files {
+        let found = fs::metadata(path).ok();
+        let is_same = found.and_then(|found| Identity::from(&found)) == Some(identity);
+        if is_same && remove_unsynced(path, role)? {
+            removed += 1;
+            dirs.insert(parent(path));
+        }
+    }
+    dirs.into_iter().try_for_each(|dir| sync_dir(dir, role))?;
+    Ok(removed)
 }
 
 /// Removes a directory of a node with all that is in it, then syncs its parent. Gives `false` when there was none.
@@ -777,6 +828,23 @@ mod tests {
         fs::write(&path, b"").unwrap();
         assert!(remove(&path, Role::Spool).unwrap());
         assert!(!remove(&path, Role::Spool).unwrap());
+    }
+
+    #[test]
+    fn only_the_file_that_was_read_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("f"), b"one").unwrap();
+        let file = open_input(&at("f")).unwrap();
+        let identity = Identity::of(&file).unwrap();
+        fs::write(at("g"), b"two").unwrap();
+        fs::rename(at("f"), at("h")).unwrap();
+        fs::rename(at("g"), at("f")).unwrap();
+        let paths = [at("f"), at("g"), at("h"), at("h")];
+        let files = paths.iter().map(|path| (&**path, identity));
+        assert_eq!(remove_same(files, Role::Spool).unwrap(), 1);
+        assert!(at("f").exists() && !at("h").exists());
+        assert_eq!(Identity::of(&File::open(dir.path()).unwrap()), None);
     }
 
     #[test]

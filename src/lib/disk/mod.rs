@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use batch::Batch;
 pub use lock::Lock;
-pub use publish::{Existing, Manner, Mode, Pending, Published};
+pub use publish::{Existing, Held, Manner, Mode, Pending, Published};
 pub use scratch::Scratch;
 
 /// What a floor function returns.

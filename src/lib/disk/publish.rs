@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek as _, Write};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt as _, OpenOptionsExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use std::time::SystemTime;
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
-use super::batch::Held;
+use super::batch::Standing;
 use super::fault::{self, Op};
 use super::files::{flags, parent, remove_tree, remove_unsynced, set_mode, sync_dir};
 use super::{Doing, Error, Result, Role, tree};
@@ -411,15 +411,57 @@ impl Pending {
     ///
     /// [`Error::Io`] while [`Doing::Write`].
     pub fn write(&mut self, parts: &[&[u8]]) -> Result<()> {
-        let path = self
-            .temporary
-            .as_ref()
-            .map_or(&self.target, |temporary| &temporary.path);
+        let path = match &self.temporary {
+            Some(temporary) => &temporary.path,
+            None => &self.target,
+        };
         fault::write(Op::Write, path, &mut self.file, parts).map_err(Error::io(
             &self.target,
             self.role,
             Doing::Write,
         ))
+    }
+
+    /// Whether it is written straight through to a device or FIFO, and so only from its beginning to its end.
+    #[must_use]
+    pub fn is_through(&self) -> bool {
+        self.temporary.is_none()
+    }
+
+    /// Writes octets where they belong, `start` octets from the beginning; what lies before them and was not
+    /// written takes no room where the file system has holes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Write`].
+    pub fn write_at(&mut self, start: u64, octets: &[u8]) -> Result<()> {
+        let mut place = At {
+            file: &self.file,
+            at: start,
+        };
+        fault::write(Op::Write, self.shown(), &mut place, &[octets]).map_err(Error::io(
+            &self.target,
+            self.role,
+            Doing::Write,
+        ))
+    }
+
+    /// Reads octets back that were written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Read`].
+    pub fn read_at(&self, start: u64, octets: &mut [u8]) -> Result<()> {
+        let read = self.file.read_exact_at(octets, start);
+        read.map_err(Error::io(&self.target, self.role, Doing::Read))
+    }
+
+    /// What the file is called in traces and is to be found as when the run is killed.
+    fn shown(&self) -> &Path {
+        match &self.temporary {
+            Some(temporary) => &temporary.path,
+            None => &self.target,
+        }
     }
 
     /// Syncs the file, gives it its name and syncs the directory.
@@ -430,6 +472,30 @@ impl Pending {
     pub fn finish(mut self) -> Result<Published> {
         self.sync()?;
         self.place()
+    }
+
+    /// As [`Pending::finish`], but under the first of these names, in its own directory, that nothing else
+    /// has; which one that is is given, too.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`]; [`Error::Exists`] when all are taken.
+    pub fn finish_as(
+        mut self,
+        names: impl IntoIterator<Item = PathBuf>,
+    ) -> Result<(PathBuf, Published)> {
+        self.sync()?;
+        for name in names {
+            self.target.clone_from(&name);
+            match self.try_place() {
+                Err(Error::Exists { .. } | Error::NotRegular { .. }) => {}
+                placed => return Ok((name, placed?)),
+            }
+        }
+        Err(Error::Exists {
+            path: self.target.clone(),
+            role: self.role,
+        })
     }
 
     /// Waits until the file's octets are on the disk; nothing to wait for where it is written through.
@@ -462,23 +528,23 @@ impl Pending {
     }
 
     /// What stands at a name that the file may get; a file of the same octets is synced.
-    pub(super) fn held_at(&mut self, target: &Path) -> Result<Held> {
+    pub(super) fn held_at(&mut self, target: &Path) -> Result<Standing> {
         let role = self.role;
         match survey(target, role, Existing::SameIsSuccess) {
-            Ok(Place::Free) => return Ok(Held::Nothing),
+            Ok(Place::Free) => return Ok(Standing::Nothing),
             Ok(Place::Taken(_)) => {}
-            Ok(Place::Through) | Err(Error::NotRegular { .. }) => return Ok(Held::Other),
+            Ok(Place::Through) | Err(Error::NotRegular { .. }) => return Ok(Standing::Other),
             Err(error) => return Err(error),
         }
         let Some(mut held) = open_existing(target, role) else {
-            return Ok(Held::Other);
+            return Ok(Standing::Other);
         };
         self.file
             .rewind()
             .map_err(Error::io(target, role, Doing::Read))?;
         match same(target, role, &mut held, &mut self.file, false) {
-            Ok(_) => Ok(Held::Same),
-            Err(Error::Exists { .. }) => Ok(Held::Other),
+            Ok(_) => Ok(Standing::Same),
+            Err(Error::Exists { .. }) => Ok(Standing::Other),
             Err(error) => Err(error),
         }
     }
@@ -489,46 +555,68 @@ impl Pending {
     }
 
     /// Gives the synced file its name, and syncs the directory.
-    pub(super) fn place(self) -> Result<Published> {
-        let Self {
-            mut file,
-            temporary,
-            target,
-            role,
-            existing,
-            placing,
-            syncs_dir,
-        } = self;
-        let Some(temporary) = temporary else {
+    pub(super) fn place(mut self) -> Result<Published> {
+        self.try_place()
+    }
+
+    /// As [`Pending::place`]; where the name is taken, another one may be tried.
+    fn try_place(&mut self) -> Result<Published> {
+        let Some(temporary) = &mut self.temporary else {
             return Ok(Published::Written);
         };
-        let (placed, doing) = match placing {
+        let (target, role) = (&*self.target, self.role);
+        let (placed, doing) = match self.placing {
             Placing::Rename if temporary.is_unnamed => {
-                (temporary.name(&file, &target), Doing::Link)
+                (temporary.name(&self.file, target), Doing::Link)
             }
             Placing::Rename => (
-                temporary.rename(&target, existing == Existing::Replace),
+                temporary.rename(target, self.existing == Existing::Replace),
                 Doing::Rename,
             ),
-            Placing::Link => (temporary.link(&target), Doing::Link),
+            Placing::Link => (temporary.link(target), Doing::Link),
         };
         match placed {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if existing == Existing::SameIsSuccess
-                    && let Some(mut held) = open_existing(&target, role)
+                if self.existing == Existing::SameIsSuccess
+                    && let Some(mut held) = open_existing(target, role)
                 {
-                    file.rewind()
-                        .map_err(Error::io(&target, role, Doing::Read))?;
-                    return same(&target, role, &mut held, &mut file, syncs_dir);
+                    let file = &mut self.file;
+                    let same = file.rewind().and_then(|()| is_same(&mut held, file));
+                    if same.map_err(Error::io(target, role, Doing::Read))? {
+                        drop(self.temporary.take());
+                        return keep(target, role, &held, self.syncs_dir);
+                    }
                 }
-                return Err(Error::Exists { path: target, role });
+                return Err(Error::Exists {
+                    path: target.to_owned(),
+                    role,
+                });
             }
-            placed => placed.map_err(Error::io(&target, role, doing))?,
+            placed => placed.map_err(Error::io(target, role, doing))?,
         }
-        if syncs_dir {
-            sync_dir(parent(&target), role)?;
+        drop(self.temporary.take());
+        if self.syncs_dir {
+            sync_dir(parent(target), role)?;
         }
         Ok(Published::Written)
+    }
+}
+
+/// A place in a file, which moves on as it is written to.
+struct At<'a, F> {
+    file: &'a F,
+    at: u64,
+}
+
+impl<F: FileExt> Write for At<'_, F> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let written = self.file.write_at(octets, self.at)?;
+        self.at += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -595,7 +683,7 @@ impl Temporary {
     }
 
     /// Gives a file without a name one that is free.
-    fn name(mut self, file: &File, target: &Path) -> io::Result<()> {
+    fn name(&mut self, file: &File, target: &Path) -> io::Result<()> {
         fault::step(Op::Link, &[&self.path, target])?;
         let open = Path::new(OPEN_FILES).join(file.as_raw_fd().to_string());
         let cwd = rustix::fs::CWD;
@@ -629,13 +717,13 @@ impl Temporary {
         ))
     }
 
-    fn rename(mut self, target: &Path, replace: bool) -> io::Result<()> {
+    fn rename(&mut self, target: &Path, replace: bool) -> io::Result<()> {
         place(&self.path, target, replace)?;
         self.placed = true;
         Ok(())
     }
 
-    fn link(self, target: &Path) -> io::Result<()> {
+    fn link(&mut self, target: &Path) -> io::Result<()> {
         match fault::step(Op::Link, &[&self.path, target])
             .and_then(|()| fs::hard_link(&self.path, target))
         {
@@ -761,6 +849,58 @@ fn behind_links(path: &Path) -> io::Result<PathBuf> {
     Err(Errno::LOOP.into())
 }
 
+/// A regular file that has a name already, and may be what was to get it.
+#[derive(Debug)]
+pub struct Held {
+    file: File,
+    path: PathBuf,
+    role: Role,
+}
+
+impl Held {
+    /// Opens it; `None` when there is no such file, or it cannot be read.
+    #[must_use]
+    pub fn open(path: &Path, role: Role) -> Option<Self> {
+        Some(Self {
+            file: open_existing(path, role)?,
+            path: path.to_owned(),
+            role,
+        })
+    }
+
+    /// How many octets it has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Examine`].
+    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> Result<u64> {
+        let metadata = self.file.metadata();
+        let failed = Error::io(&self.path, self.role, Doing::Examine);
+        metadata.map(|it| it.len()).map_err(failed)
+    }
+
+    /// Reads octets of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Read`].
+    pub fn read_at(&self, start: u64, octets: &mut [u8]) -> Result<()> {
+        let read = self.file.read_exact_at(octets, start);
+        read.map_err(Error::io(&self.path, self.role, Doing::Read))
+    }
+
+    /// Takes it for what was to get its name: syncs it and its directory, for the run that wrote it may have been
+    /// killed before it could.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Sync`].
+    pub fn keep(self) -> Result<()> {
+        keep(&self.path, self.role, &self.file, true).map(drop)
+    }
+}
+
 /// Opens the regular file that has a name already, to compare it.
 pub(super) fn open_existing(path: &Path, role: Role) -> Option<File> {
     let mut wanted = OFlags::NONBLOCK;
@@ -791,6 +931,11 @@ pub(super) fn same(
             role,
         });
     }
+    keep(path, role, held, syncs_dir)
+}
+
+/// Lets `held` stay in its place, which holds what was to come there.
+fn keep(path: &Path, role: Role, held: &File, syncs_dir: bool) -> Result<Published> {
     // The run that wrote it may have been killed before it could sync.
     fault::step(Op::Sync, &[path])
         .and_then(|()| held.sync_all())
@@ -919,6 +1064,59 @@ mod tests {
         );
         drop(pending);
         assert!(names(&dir).is_empty());
+    }
+
+    #[test]
+    fn octets_may_come_in_any_order() {
+        for manner in [OUTPUT, SAME.unnamed()] {
+            let dir = tempdir().unwrap();
+            let path = dir.path().join("f");
+            let mut pending = Pending::create(&path, &manner).unwrap();
+            assert!(!pending.is_through());
+            pending.write_at(70_000, b"end").unwrap();
+            pending.write_at(0, b"begin").unwrap();
+            let mut octets = [1; 6];
+            pending.read_at(69_997, &mut octets).unwrap();
+            assert_eq!(&octets, b"\0\0\0end");
+            let error = pending.read_at(70_000, &mut octets).unwrap_err();
+            assert_eq!(error.doing(), Some(Doing::Read));
+            pending.finish().unwrap();
+            let read = fs::read(&path).unwrap();
+            assert_eq!((read.len(), &read[..6]), (70_003, &b"begin\0"[..]));
+        }
+        let null = Pending::create(Path::new("/dev/null"), &OUTPUT).unwrap();
+        assert!(null.is_through());
+    }
+
+    #[test]
+    fn a_file_takes_the_first_name_that_is_free_or_its_own() {
+        for manner in [
+            SAME,
+            SAME.unnamed(),
+            Manner::delivery(Existing::SameIsSuccess),
+        ] {
+            let dir = tempdir().unwrap();
+            let at = |name: &str| dir.path().join(name);
+            let under = |content: &[u8], names: &[&str]| {
+                let mut pending = Pending::create(&at(names[0]), &manner)?;
+                pending.write(&[content])?;
+                pending.finish_as(names.iter().map(|name| at(name)))
+            };
+            let all = ["a", "b", "c"];
+            for (content, name, published) in [
+                (b"one", "a", Published::Written),
+                (b"two", "b", Published::Written),
+                (b"one", "a", Published::Same),
+                (b"two", "b", Published::Same),
+            ] {
+                assert_eq!(under(content, &all).unwrap(), (at(name), published));
+            }
+            fs::create_dir(at("c")).unwrap();
+            let error = under(b"tri", &all).unwrap_err();
+            assert!(matches!(error, Error::Exists { path, .. } if path == at("c")));
+            assert_eq!(names(&dir), all);
+            assert_eq!(fs::read(at("a")).unwrap(), b"one");
+        }
     }
 
     #[test]

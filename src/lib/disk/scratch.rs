@@ -30,7 +30,7 @@ impl Scratch {
         }
     }
 
-    /// How many octets were set aside.
+    /// How many octets were set aside, up to the last one.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len.load(Ordering::Relaxed)
@@ -54,6 +54,21 @@ impl Scratch {
             .and_then(|()| file.write_all_at(octets, start))
             .map_err(Error::io(&self.dir, Role::Spool, Doing::Write))?;
         Ok(start)
+    }
+
+    /// Sets octets aside where they belong, `start` octets from the beginning.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scratch::append`].
+    pub fn write_at(&self, start: u64, octets: &[u8]) -> Result<()> {
+        let file = self.made()?;
+        fault::step(Op::Scratch, &[&self.dir])
+            .and_then(|()| file.write_all_at(octets, start))
+            .map_err(Error::io(&self.dir, Role::Spool, Doing::Write))?;
+        let end = start.saturating_add(octets.len() as u64);
+        self.len.fetch_max(end, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The file, made if it is not there yet.
@@ -131,6 +146,11 @@ mod tests {
         scratch.read_at(3, &mut octets).unwrap();
         assert_eq!(&octets, b"three");
         assert!(scratch.read_at(4, &mut octets).is_err());
+        scratch.write_at(20, b"there").unwrap();
+        scratch.write_at(5, b"here").unwrap();
+        assert_eq!(scratch.len(), 25);
+        scratch.read_at(4, &mut octets).unwrap();
+        assert_eq!(&octets, b"hhere");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 

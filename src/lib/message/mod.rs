@@ -15,6 +15,7 @@ pub mod connection_params;
 pub mod item;
 pub mod object;
 pub mod stream;
+pub mod parts;
 
 pub use cargo::Cargo;
 pub use cca::Cca;
@@ -25,6 +26,7 @@ pub use item::Item;
 pub use message_set::CargoMessageSet;
 pub use object::Object;
 pub use parcel::Parcel;
+pub use parts::Part;
 pub use pca::Pca;
 pub use registration::Registration;
 pub use rotation::Rotation;
@@ -86,6 +88,20 @@ pub enum Error {
         /// What kind of object it is.
         object: &'static str,
         /// What it does not have.
+        what: &'static str,
+    },
+    /// The octets are not a part of a transfer.
+    #[error("not a part of a transfer")]
+    NotAPart,
+    /// A part in a format that is newer than these programs.
+    #[error("a part in version {0}, which is not read")]
+    PartVersion(u8),
+    /// A part contradicts those of the same transfer that came before it.
+    #[error("part {index} contradicts others of its transfer: another {what}")]
+    PartConflict {
+        /// Which part it is.
+        index: u32,
+        /// What it says otherwise.
         what: &'static str,
     },
     /// A media type is not VisibleString of at most 255 characters.

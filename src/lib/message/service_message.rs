@@ -72,17 +72,25 @@ impl ServiceMessage {
     }
 }
 
+/// Makes sure that a media type can be written.
+///
+/// # Errors
+/// [`Error::MediaType`].
+pub fn check_type(media_type: &str) -> Result<(), Error> {
+    let is_right = (1..=MAX_TYPE_LEN).contains(&media_type.len());
+    if is_right && visible_string::is_visible(media_type) {
+        Ok(())
+    } else {
+        Err(Error::MediaType)
+    }
+}
+
 /// Puts a service message of this media type around the content in `buffer`.
 ///
 /// # Errors
 /// When the media type cannot be written.
 pub fn wrap(buffer: &mut Buffer, media_type: &str) -> Result<(), Error> {
-    if media_type.is_empty()
-        || media_type.len() > MAX_TYPE_LEN
-        || !visible_string::is_visible(media_type)
-    {
-        return Err(Error::MediaType);
-    }
+    check_type(media_type)?;
     buffer.wrap(0x81);
     buffer.prepend(&write::tlv(0x80, media_type.as_bytes()));
     buffer.wrap(tag::SEQUENCE);

@@ -150,13 +150,13 @@ impl Config {
     /// How many octets of a peer's messages may wait in a queue, if that is bounded.
     #[must_use]
     pub fn quota(&self) -> Option<u64> {
-        self.get("quota").and_then(|value| value.parse().ok())
+        self.get("quota").and_then(|value| parse_size(value).ok())
     }
 
     /// How many octets of the disk are to stay free, if it is set.
     #[must_use]
     pub fn reserve(&self) -> Option<u64> {
-        self.get("reserve").and_then(|value| value.parse().ok())
+        self.get("reserve").and_then(|value| parse_size(value).ok())
     }
 
     /// Whether programs may be given another time than the clock's: only in tests.
@@ -168,9 +168,10 @@ impl Config {
 
 /// Whether `key` may have `value`.
 fn check(key: &str, value: &str) -> Result<(), Error> {
-    let number = |most: u64| match value.parse::<u64>() {
-        Ok(number) if number <= most => Ok(()),
-        _ => Err(problem(key, "not a number in range")),
+    let size = || {
+        parse_size(value)
+            .map(drop)
+            .map_err(|error| problem(key, error))
     };
     let duration = |most: SignedDuration| match parse_duration(value) {
         Ok(duration) if duration <= most => Ok(()),
@@ -191,7 +192,7 @@ fn check(key: &str, value: &str) -> Result<(), Error> {
         "clock-drift" => duration(SignedDuration::from_hours(7 * 24)),
         "session-grace" => duration(SignedDuration::from_hours(180 * 24)),
         "resend-after" => duration(SignedDuration::from_hours(365 * 24)),
-        "quota" | "reserve" => number(u64::MAX),
+        "quota" | "reserve" => size(),
         "log" if matches!(value, "stderr" | "syslog") => Ok(()),
         "log" => Err(problem(key, "neither stderr nor syslog")),
         CLOCK if matches!(value, "system" | "test") => Ok(()),
@@ -239,6 +240,27 @@ pub fn parse_duration(text: &str) -> Result<SignedDuration, &'static str> {
     }
 }
 
+/// A number of octets such as `8000`, `64K` (1024 each), `8M` or `2G`.
+///
+/// # Errors
+/// When it is not a number with one of these units at most, or too large to count.
+pub fn parse_size(text: &str) -> Result<u64, &'static str> {
+    const MALFORMED: &str = "not a number of octets such as 8000, 64K, 8M or 2G";
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b'K') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1_u64),
+    };
+    if number.is_empty() || !number.bytes().all(|octet| octet.is_ascii_digit()) {
+        return Err(MALFORMED);
+    }
+    let number: u64 = number.parse().map_err(|_| "too large a number of octets")?;
+    number
+        .checked_mul(unit)
+        .ok_or("too large a number of octets")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,6 +284,34 @@ mod tests {
         ] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn sizes_have_one_unit_at_most() {
+        assert_eq!(parse_size("0"), Ok(0));
+        assert_eq!(parse_size("64K"), Ok(65_536));
+        assert_eq!(parse_size("18446744073709551615"), Ok(u64::MAX));
+        assert_eq!(parse_size("17179869183G"), Ok(u64::MAX - (1 << 30) + 1));
+        for bad in [
+            "",
+            "K",
+            "1k",
+            "1KB",
+            "-1",
+            "+1",
+            "1.5M",
+            "1 M",
+            "1é",
+            "17179869184G",
+            "18446744073709551616",
+        ] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+        let config = Config::parse("quota = 2G\nreserve = 64K\n").unwrap();
+        assert_eq!(
+            (config.quota(), config.reserve()),
+            (Some(1 << 31), Some(65_536))
+        );
     }
 
     #[test]

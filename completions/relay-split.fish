@@ -1,0 +1,13 @@
+complete -c relay-split -l name -d 'Tell the recipient this name for a file' -r
+complete -c relay-split -l size -d 'How many octets of content each part has but the last [default: 8257536]' -r
+complete -c relay-split -l transfer -d 'What the parts belong to, in hexadecimal [default: random]' -r
+complete -c relay-split -l only -d 'Write these parts alone, such as 7, 3-5 or 9-' -r
+complete -c relay-split -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
+complete -c relay-split -s d -l directory -d 'Write each part into DIR, under a name of its own' -r -F
+complete -c relay-split -l keep-name -d 'Tell the recipient the name of FILE'
+complete -c relay-split -s f -l force -d 'Replace FILE if it exists'
+complete -c relay-split -l allow-empty -d 'Accept an input without a single octet'
+complete -c relay-split -s q -l quiet -d 'Report errors only'
+complete -c relay-split -s v -l verbose -d 'Report every change of state'
+complete -c relay-split -s h -l help -d 'Print help'
+complete -c relay-split -s V -l version -d 'Print version'

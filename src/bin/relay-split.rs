@@ -1,0 +1,128 @@
+//! relay-split: cuts content of any size into parts.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{ArgAction, Parser};
+
+use relaynet::asn1::Buffer;
+use relaynet::cli::args::{Common, Talk, ToldName};
+use relaynet::cli::exit::{Empty, Usage};
+use relaynet::cli::outputs::PartOutput;
+use relaynet::cli::parts::Content;
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, report};
+use relaynet::crypto::hash::{Digest, Hasher};
+use relaynet::crypto::random;
+use relaynet::message::parts::{
+    self, Header, MAX_COUNT, MAX_EMITTED_CONTENT_LEN, TransferId, ledger,
+};
+use relaynet::node::config::parse_size;
+
+/// Cut content too large for one parcel into parts
+#[derive(Debug, Parser)]
+#[command(name = "relay-split", version)]
+pub(crate) struct Args {
+    /// The content; - is standard input, as is none
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    name: ToldName,
+    /// How many octets of content each part has but the last [default: 8257536]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    size: Option<u32>,
+    /// What the parts belong to, in hexadecimal [default: random]
+    #[arg(long, value_name = "HEX")]
+    transfer: Option<TransferId>,
+    /// Write these parts alone, such as 7, 3-5 or 9-
+    #[arg(long, value_name = "RANGE", value_parser = ledger::parse_range, action = ArgAction::Append)]
+    only: Vec<(u32, u32)>,
+    #[command(flatten)]
+    output: PartOutput,
+    /// Accept an input without a single octet
+    #[arg(long)]
+    allow_empty: bool,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(split)
+}
+
+fn split(args: &Args) -> anyhow::Result<()> {
+    let size = args.size.unwrap_or(MAX_EMITTED_CONTENT_LEN);
+    let name = args.name.of(args.file.as_deref())?;
+    let transfer = match args.transfer {
+        Some(transfer) => transfer,
+        None => random::array()?.into(),
+    };
+    let path = args.file.as_deref().unwrap_or(Path::new("-"));
+    let mut content = Content::open(path)?;
+    let most = u64::from(size) * u64::from(MAX_COUNT);
+    if content.known_len().is_some_and(|len| len > most) {
+        return Err(too_many(size));
+    }
+    let mut sink = args.output.open(args.transfer.is_some())?;
+    let mut hasher = Hasher::new(Digest::Sha256);
+    let len = usize::try_from(size)?;
+    let mut buffer = Buffer::with_capacity(len);
+    let mut written = 0;
+    for index in 1..=MAX_COUNT {
+        let is_last = content.next_piece(len, &mut buffer)?;
+        // A pipe whose writer has failed is not taken for empty content.
+        if buffer.is_empty() && path.as_os_str() == "-" && !args.allow_empty {
+            return Err(anyhow::Error::new(Empty).context("-"));
+        }
+        hasher.update(buffer.as_slice());
+        let header = Header {
+            transfer,
+            index,
+            size,
+            name: name.clone(),
+            sha256: is_last.then(|| digest(hasher.clone())).transpose()?,
+        };
+        let is_wanted = |(first, last): &(u32, u32)| (*first..=*last).contains(&index);
+        if args.only.is_empty() || args.only.iter().any(is_wanted) {
+            parts::wrap(&mut buffer, &header)?;
+            sink.put_part(&header.file_name(), buffer.as_slice())?;
+            written += 1;
+        }
+        if is_last {
+            if written == 0 {
+                return Err(Usage(format!("--only: the last part is {index}")).into());
+            }
+            sink.finish()?;
+            let (transfer, parts) = (transfer.to_string(), index.to_string());
+            report::event("split", &[("transfer", &transfer), ("parts", &parts)]);
+            return Ok(());
+        }
+        buffer.reset();
+    }
+    Err(too_many(size))
+}
+
+fn digest(hasher: Hasher) -> anyhow::Result<[u8; 32]> {
+    Ok(hasher.finish().as_bytes().try_into()?)
+}
+
+/// The size of parts, which fit a parcel.
+fn size(text: &str) -> Result<u32, String> {
+    match u32::try_from(parse_size(text)?) {
+        Ok(size) if (1..=MAX_EMITTED_CONTENT_LEN).contains(&size) => Ok(size),
+        _ => Err(format!("not over 0 and at most {MAX_EMITTED_CONTENT_LEN}")),
+    }
+}
+
+fn too_many(size: u32) -> anyhow::Error {
+    Usage(format!(
+        "the content makes over {MAX_COUNT} parts of {size} octets: --size says how many each has"
+    ))
+    .into()
+}

@@ -1,0 +1,452 @@
+//! Which parts of a transfer have come, which are missing, and whether they agree with each other.
+
+use std::fmt;
+
+use super::{Header, MAX_COUNT, Part, TransferId};
+use crate::message::Error;
+
+/// Bits in a word of the table of parts.
+const BITS: u32 = u64::BITS;
+
+/// The parts of one transfer that have come. It takes a bit for each part up to the highest index.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    transfer: TransferId,
+    size: u32,
+    name: Option<String>,
+    /// A bit for each part that has come, the first part's first.
+    table: Vec<u64>,
+    count: u32,
+    highest: u32,
+    last: Option<Last>,
+}
+
+/// What the last part has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Last {
+    index: u32,
+    len: u32,
+    sha256: [u8; 32],
+}
+
+/// What a part is to those that came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It has not come before.
+    New,
+    /// It has, as far as one can tell without the content that came with it then.
+    Known,
+}
+
+impl Ledger {
+    /// One for the transfer that this part belongs to; the part itself is not noted.
+    #[must_use]
+    pub fn of(part: &Header) -> Self {
+        Self {
+            transfer: part.transfer,
+            size: part.size,
+            name: part.name.clone(),
+            table: Vec::new(),
+            count: 0,
+            highest: 0,
+            last: None,
+        }
+    }
+
+    /// Notes that a part has come. Of one that has come before it is left to the caller to compare the
+    /// content.
+    ///
+    /// # Errors
+    /// [`Error::PartConflict`] when it contradicts those before; then it is not noted.
+    pub fn note(&mut self, part: &Part<'_>) -> Result<Noted, Error> {
+        let header = part.header();
+        let index = header.index;
+        let conflict = |what| Error::PartConflict { index, what };
+        if header.transfer != self.transfer {
+            return Err(conflict("transfer"));
+        }
+        if header.size != self.size {
+            return Err(conflict("size"));
+        }
+        if header.name != self.name {
+            return Err(conflict("name"));
+        }
+        let last = header.sha256.map(|sha256| Last {
+            index,
+            // No part has more octets than fit.
+            len: u32::try_from(part.content().len()).unwrap_or(u32::MAX),
+            sha256,
+        });
+        match (self.last, last) {
+            (Some(before), Some(last)) if before != last => return Err(conflict("end")),
+            (Some(before), None) if index == before.index => return Err(conflict("end")),
+            (Some(before), None) if index > before.index => return Err(conflict("end")),
+            (None, Some(_)) if index < self.highest || self.has(index) => {
+                return Err(conflict("end"));
+            }
+            _ => {}
+        }
+        if self.has(index) {
+            return Ok(Noted::Known);
+        }
+        let (word, bit) = place(index);
+        if self.table.len() <= word {
+            self.table.resize(word + 1, 0);
+        }
+        self.table[word] |= bit;
+        self.count += 1;
+        self.highest = self.highest.max(index);
+        self.last = self.last.or(last);
+        Ok(Noted::New)
+    }
+
+    /// Whether this part has come.
+    #[must_use]
+    pub fn has(&self, index: u32) -> bool {
+        let (word, bit) = place(index);
+        index > 0 && self.table.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    /// Whether every part has come.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.parts() == Some(self.count)
+    }
+
+    /// What the parts belong to.
+    #[must_use]
+    pub fn transfer(&self) -> TransferId {
+        self.transfer
+    }
+
+    /// What the sender calls the file, as it came.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// How many octets of content every part has but the last.
+    #[must_use]
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// How many parts have come.
+    #[must_use]
+    pub fn received(&self) -> u32 {
+        self.count
+    }
+
+    /// How many parts there are, which the last one tells.
+    #[must_use]
+    pub fn parts(&self) -> Option<u32> {
+        self.last.map(|last| last.index)
+    }
+
+    /// How many octets the whole has, which the last part tells.
+    #[must_use]
+    pub fn len(&self) -> Option<u64> {
+        let last = self.last?;
+        Some(u64::from(last.index - 1) * u64::from(self.size) + u64::from(last.len))
+    }
+
+    /// Whether no part has come.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The SHA-256 of the whole, which the last part tells.
+    #[must_use]
+    pub fn sha256(&self) -> Option<&[u8; 32]> {
+        self.last.as_ref().map(|last| &last.sha256)
+    }
+
+    /// How many octets of content a part has; of the last, once it has come.
+    #[must_use]
+    pub fn len_of(&self, index: u32) -> u32 {
+        match self.last {
+            Some(last) if last.index == index => last.len,
+            _ => self.size,
+        }
+    }
+
+    /// The parts that have not come.
+    #[must_use]
+    pub fn missing(&self) -> Missing {
+        let mut ranges: Vec<(u32, Option<u32>)> = Vec::new();
+        let mut next = 1;
+        while next <= self.highest {
+            let (word, _) = place(next);
+            // Where all parts of a word have come, or none, it is not looked at bit by bit.
+            let whole = (next - 1).is_multiple_of(BITS) && self.highest - next >= BITS;
+            let (len, has) = match self.table[word] {
+                u64::MAX if whole => (BITS, true),
+                0 if whole => (BITS, false),
+                _ => (1, self.has(next)),
+            };
+            if !has {
+                match ranges.last_mut() {
+                    Some((_, Some(end))) if *end + 1 == next => *end = next + len - 1,
+                    _ => ranges.push((next, Some(next + len - 1))),
+                }
+            }
+            next += len;
+        }
+        if self.last.is_none() {
+            ranges.push((self.highest + 1, None));
+        }
+        Missing {
+            transfer: self.transfer,
+            name: self.name.clone(),
+            parts: self.parts(),
+            ranges,
+        }
+    }
+}
+
+/// In which word of the table a part has its bit, and the bit.
+fn place(index: u32) -> (usize, u64) {
+    let at = index.saturating_sub(1);
+    let word = usize::try_from(at / BITS).unwrap_or(usize::MAX);
+    (word, 1 << (at % BITS))
+}
+
+/// Parts that have not come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// What they belong to.
+    pub transfer: TransferId,
+    /// What the sender calls the file, as it came.
+    pub name: Option<String>,
+    /// How many parts there are, if the last one has come.
+    pub parts: Option<u32>,
+    /// The first and last part of each gap, in order; no last one when nobody knows how many follow.
+    pub ranges: Vec<(u32, Option<u32>)>,
+}
+
+/// How many gaps are told in words; a list of more is for programs.
+const TOLD: usize = 50;
+
+impl Missing {
+    /// Each gap, as `7`, `3-5` or `9-`.
+    pub fn ranges(&self) -> impl Iterator<Item = String> {
+        self.ranges.iter().map(|range| match range {
+            (first, Some(last)) if first == last => format!("{first}"),
+            (first, Some(last)) => format!("{first}-{last}"),
+            (first, None) => format!("{first}-"),
+        })
+    }
+}
+
+/// As `parts 3-5, 7 of 9 are missing`.
+impl fmt::Display for Missing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told: Vec<String> = self.ranges().take(TOLD).collect();
+        let is_one = matches!(&self.ranges[..], [(first, Some(last))] if first == last);
+        let (noun, verb) = if is_one {
+            ("part", "is")
+        } else {
+            ("parts", "are")
+        };
+        write!(formatter, "{noun} {}", told.join(", "))?;
+        if self.ranges.len() > TOLD {
+            write!(formatter, " and in {} more gaps", self.ranges.len() - TOLD)?;
+        }
+        if let Some(parts) = self.parts {
+            write!(formatter, " of {parts}")?;
+        }
+        write!(formatter, " {verb} missing")
+    }
+}
+
+/// Parts by their indexes, as [`Missing::ranges`] gives them: `7`, `3-5` or `9-`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse_range(text: &str) -> Result<(u32, u32), &'static str> {
+    let number = |text: &str| match text.parse::<u32>() {
+        Ok(number) if (1..=MAX_COUNT).contains(&number) && !text.starts_with('+') => Ok(number),
+        _ => Err("not parts such as 7, 3-5 or 9-, of which the first is 1"),
+    };
+    let (first, last) = match text.split_once('-') {
+        None => (number(text)?, number(text)?),
+        Some((first, "")) => (number(first)?, MAX_COUNT),
+        Some((first, last)) => (number(first)?, number(last)?),
+    };
+    if first > last {
+        return Err("the last of these parts comes before the first");
+    }
+    Ok((first, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::{header, last, part};
+    use super::*;
+
+    /// Notes parts, given as index, and whether it is the last.
+    fn noted(parts: &[(u32, bool)]) -> Ledger {
+        let mut ledger = Ledger::of(&header(1, 3));
+        for (index, is_last) in parts {
+            note(&mut ledger, *index, *is_last).unwrap();
+        }
+        ledger
+    }
+
+    fn note(ledger: &mut Ledger, index: u32, is_last: bool) -> Result<Noted, Error> {
+        let header = if is_last {
+            last(index, 3)
+        } else {
+            header(index, 3)
+        };
+        ledger.note(&Part::parse(&part(&header, b"abc")).unwrap())
+    }
+
+    #[test]
+    fn gaps_are_told_as_ranges() {
+        let told = |parts: &[(u32, bool)]| noted(parts).missing().to_string();
+        assert_eq!(told(&[(1, false)]), "parts 2- are missing");
+        assert_eq!(told(&[(2, true)]), "part 1 of 2 is missing");
+        assert_eq!(
+            told(&[(9, true), (2, false), (6, false), (7, false)]),
+            "parts 1, 3-5, 8 of 9 are missing"
+        );
+        assert_eq!(
+            told(&[(3, false), (500, false)]),
+            "parts 1-2, 4-499, 501- are missing"
+        );
+        let sieve: Vec<(u32, bool)> = (1..=100).map(|at| (2 * at, at == 100)).collect();
+        let told = told(&sieve);
+        assert!(
+            told.ends_with("97, 99 and in 50 more gaps of 200 are missing"),
+            "{told}"
+        );
+        assert!(noted(&[(2, true), (1, false)]).is_complete());
+    }
+
+    #[test]
+    fn an_index_far_ahead_costs_a_bit_for_each_part() {
+        let ledger = noted(&[(MAX_COUNT, true)]);
+        assert_eq!(ledger.table.len() * 8, 128 * 1024);
+        assert_eq!(ledger.missing().ranges().collect::<Vec<_>>(), ["1-1048575"]);
+        assert_eq!(ledger.len(), Some(3 * u64::from(MAX_COUNT)));
+    }
+
+    #[test]
+    fn parts_that_contradict_each_other_are_refused_and_not_noted() {
+        for (before, contradicting) in [
+            (&[(5, true)][..], (4, true)),
+            (&[(5, true)], (6, true)),
+            (&[(5, true)], (6, false)),
+            (&[(5, true)], (5, false)),
+            (&[(5, false)], (5, true)),
+            (&[(5, false)], (4, true)),
+        ] {
+            let mut ledger = noted(before);
+            let (index, is_last) = contradicting;
+            let error = note(&mut ledger, index, is_last).unwrap_err();
+            assert!(matches!(error, Error::PartConflict { what: "end", .. }));
+            assert_eq!(ledger.received(), 1);
+        }
+        let mut ledger = noted(&[(5, true)]);
+        for (header, content, what) in [
+            (header(1, 4), &b"abcd"[..], "size"),
+            (
+                Header {
+                    name: Some("x".to_owned()),
+                    ..header(1, 3)
+                },
+                b"abc",
+                "name",
+            ),
+            (
+                Header {
+                    transfer: [8; 16].into(),
+                    ..header(1, 3)
+                },
+                b"abc",
+                "transfer",
+            ),
+            (last(5, 3), b"ab", "end"),
+            (
+                Header {
+                    sha256: Some([1; 32]),
+                    ..header(5, 3)
+                },
+                b"abc",
+                "end",
+            ),
+        ] {
+            let octets = part(&header, content);
+            let error = ledger.note(&Part::parse(&octets).unwrap()).unwrap_err();
+            assert!(
+                matches!(error, Error::PartConflict { what: found, .. } if found == what),
+                "{error}"
+            );
+        }
+        assert_eq!(note(&mut ledger, 5, true).unwrap(), Noted::Known);
+    }
+
+    #[test]
+    fn ranges_are_read_as_they_are_told() {
+        for (text, range) in [
+            ("7", (7, 7)),
+            ("3-5", (3, 5)),
+            ("9-", (9, MAX_COUNT)),
+            ("1048576", (MAX_COUNT, MAX_COUNT)),
+        ] {
+            assert_eq!(parse_range(text), Ok(range));
+        }
+        for bad in [
+            "",
+            "-",
+            "0",
+            "0-3",
+            "-3",
+            "5-3",
+            "1-1048577",
+            "1-2-3",
+            "+1",
+            "1,2",
+            " 1",
+            "x",
+        ] {
+            assert!(parse_range(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+        #[test]
+        fn what_came_and_what_is_missing_make_the_whole(
+            count in 1_u32..400,
+            came in proptest::collection::vec(1_u32..400, 0..300),
+            has_last in any::<bool>(),
+        ) {
+            let mut ledger = Ledger::of(&header(1, 3));
+            let mut expected: std::collections::BTreeSet<u32> = (1..=count).collect();
+            for index in came.iter().copied().filter(|index| *index < count) {
+                let is_new = expected.remove(&index);
+                let noted = note(&mut ledger, index, false).unwrap();
+                prop_assert_eq!(noted == Noted::New, is_new);
+            }
+            if has_last {
+                note(&mut ledger, count, true).unwrap();
+                expected.remove(&count);
+            }
+            let end = |range: Option<u32>| range.unwrap_or(count);
+            let missing: Vec<u32> = ledger
+                .missing()
+                .ranges
+                .iter()
+                .flat_map(|(first, last)| *first..=end(*last))
+                .collect();
+            prop_assert!(missing.iter().copied().eq(expected.iter().copied()));
+            prop_assert_eq!(ledger.is_complete(), expected.is_empty());
+        }
+    }
+}
