@@ -36,6 +36,7 @@ programs! {
     relay_authorize "relay-authorize" "../src/bin/relay-authorize.rs"
     relay_carry "relay-carry" "../src/bin/relay-carry.rs"
     relay_check "relay-check" "../src/bin/relay-check.rs"
+    relay_deliver "relay-deliver" "../src/bin/relay-deliver.rs"
     relay_export "relay-export" "../src/bin/relay-export.rs"
     relay_import "relay-import" "../src/bin/relay-import.rs"
     relay_inspect "relay-inspect" "../src/bin/relay-inspect.rs"

@@ -18,6 +18,7 @@ pub mod receive; // the order of effects when one arrives: content, key, memory
 pub mod spool; // messages that wait: a queue for each place
 pub mod command; // a command of the user's, given octets and facts
 pub mod route; // where each message goes next
+pub mod deliver; // what arrived, handed to those whom it is for
 pub mod medium; // what couriers carry: cargo on sticks and shares
 pub mod describe; // every object as text and JSON
 pub mod cli; // what the programs share: arguments, inputs, outputs, reports, exit statuses

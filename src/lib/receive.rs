@@ -4,7 +4,9 @@
 //!
 //! Each step may be repeated. A run that is killed on the way may cost a duplicate, never a loss.
 
-use std::ops::Range;
+pub mod home; // what arrived in time and waited
+
+use std::ops::{Deref, Range};
 
 use jiff::Timestamp;
 
@@ -15,8 +17,8 @@ use crate::message::{
 use crate::node::import::Options;
 use crate::node::{Correspondent, Directory, Error, Identity, Keyring, strangers};
 use crate::pki::{NodeId, Window};
-use crate::ramf::{Head, Kind, SignedMessage, Valid, fields, limits};
-use crate::session::{self, KeyId, PublicSessionKey, Sealed};
+use crate::ramf::{Authorized, Head, Kind, SignedMessage, Valid, fields, limits};
+use crate::session::{self, KeyId, PrivateSessionKey, PublicSessionKey, Sealed};
 use crate::verify::{self, Judge};
 
 /// The media type under which an endpoint sends an authorization in a parcel.
@@ -121,12 +123,28 @@ fn open<'a, T>(
     let locks = keyring.lock_peer(sender)?;
     let identity = Identity::of(message.message());
     let was_seen = keyring.is_seen(&identity)?;
+    let keys = |sender, id: &KeyId| keyring.session_keys(sender, id).map(Box::new);
+    let memory = (identity, was_seen);
+    opened(keyring, message, memory, terms, locks, keys, parse)
+}
+
+/// Opens a message that is admitted; whether it was seen is known.
+fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
+    keyring: &'a dyn Keyring,
+    message: Authorized,
+    (identity, was_seen): (Identity, bool),
+    terms: &Terms,
+    locks: Vec<Lock>,
+    keys: impl Fn(NodeId, &KeyId) -> Result<K, Error>,
+    parse: impl Fn(Vec<u8>, Range<usize>) -> Result<T, message::Error>,
+) -> Result<Arrival<'a, T>, Error> {
+    let sender = message.message().sender();
     if was_seen && !terms.again {
         return Err(Error::Seen);
     }
     let sealed = Sealed::parse(message.message().payload())?;
     let used_key = sealed.recipient_key_id().clone();
-    let keys = keyring.session_keys(sender, &used_key)?;
+    let keys = keys(sender, &used_key)?;
     if keys.is_empty() {
         return Err(Error::UnknownSessionKey(used_key));
     }
@@ -193,6 +211,12 @@ impl Due<'_> {
     pub fn complete_later(self) -> Result<(), Error> {
         let _locks = self.keyring.lock_peer(self.head.sender.id())?;
         self.complete()
+    }
+
+    /// What the message is remembered by, unless it is already.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
     }
 
     /// Stores what the message says of the session with its sender.

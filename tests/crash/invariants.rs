@@ -15,6 +15,9 @@ use relaynet::spool::Name;
 
 use super::scene::{CONTENT, Scene, is_temporary};
 
+/// [`CONTENT`] in a mail.
+const ENCODED: &[u8] = b"\nYSBmZXcgbGluZXMKdGhhdCBtdXN0IG5vdCBiZSBsb3N0Cg==\n";
+
 /// Checks every file: under a final name only what is whole; and nothing is there that nobody knows.
 /// Gives the temporary files that were left.
 pub(crate) fn check(scene: &Scene) -> Vec<String> {
@@ -83,6 +86,10 @@ fn known() -> MutexGuard<'static, Found> {
 fn problem_of_result(octets: &[u8]) -> Option<String> {
     if octets == CONTENT {
         return None;
+    }
+    if octets.starts_with(b"X-Relay-Sender: ") {
+        let is_whole = octets.ends_with(ENCODED);
+        return (!is_whole).then(|| "half a mail".to_owned());
     }
     if octets.starts_with(b"Awala") {
         let mut stream = Stream::new(octets);
@@ -163,6 +170,14 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
         (["spool"], "clock") => {
             let text = String::from_utf8_lossy(octets);
             (!text.starts_with("accepted = ")).then(|| "tells no time".to_owned())
+        }
+        (["spool", "delivering"], _) => {
+            let lines = octets.split_inclusive(|octet| *octet == b'\n');
+            let parsed = lines.map(serde_json::from_slice::<serde_json::Value>);
+            parsed
+                .filter_map(Result::err)
+                .map(|error| error.to_string())
+                .next()
         }
         (["spool", "carried", _], _) => is_line().is_none().then(|| "not a record".to_owned()),
         (

@@ -180,3 +180,49 @@ fn opening_and_sealing_do_not_wait_for_each_other() {
         assert_eq!(opened.expect(0).stdout, CONTENT);
     }
 }
+
+#[test]
+fn twenty_runs_deliver_each_message_once() {
+    for destination in [
+        &["--dir", "out"][..],
+        &["--dir", "out", "--keep-name"],
+        &["--", "/bin/sh", "-c", "/bin/cat >> out/log"],
+    ] {
+        let scene = World::get().scene(&["friends/alice", "friends/bob"]);
+        for at in 0..8 {
+            let file = format!("tmp/{at}");
+            let mut args = vec!["-q", "-N", "bob", "-t", "alice", "--keep-name"];
+            args.extend(["-o", &file, "in/report.txt"]);
+            scene.run("relay-seal", &args, FIRST).expect(0);
+            let args = ["-q", "-N", "alice", &file];
+            scene.run("relay-put", &args, FIRST).expect(0);
+        }
+        scene
+            .run("relay-route", &["-q", "-N", "alice"], FIRST)
+            .expect(0);
+        let runs = (0..20).map(|at| {
+            let mut args = vec!["-q", "-N", "alice"];
+            if at % 2 == 0 {
+                args.extend(["--wait", "60s"]);
+            }
+            args.extend(destination);
+            start(&scene, "relay-deliver", &args, SECOND)
+        });
+        let runs = runs.collect();
+        for (number, (status, _)) in finish(runs).into_iter().enumerate() {
+            let may_be = if number % 2 == 0 { &[0][..] } else { &[0, 75] };
+            assert!(may_be.contains(&status), "{destination:?}: {status}");
+        }
+        assert_eq!(
+            scene.results().concat(),
+            CONTENT.repeat(8),
+            "{destination:?}"
+        );
+        let parcels = scene.files("alice/spool").into_iter();
+        assert_eq!(parcels.filter(|path| path.ends_with(".parcel")).count(), 0);
+        let seen = scene.files("alice/seen").into_iter();
+        let len = |path: String| fs::metadata(scene.path(&path)).unwrap();
+        let records = seen.map(len).filter(fs::Metadata::is_file);
+        assert_eq!(records.map(|file| file.len()).sum::<u64>(), 8 * 32);
+    }
+}

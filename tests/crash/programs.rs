@@ -12,7 +12,7 @@ use super::scene::{
 use super::sweep::{Case, sweep};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 45;
+pub(crate) const CASES: usize = 51;
 
 /// What most cases have in common.
 const CASE: Case = Case {
@@ -21,6 +21,7 @@ const CASE: Case = Case {
     args: &[],
     now: START,
     nodes: &[],
+    dirs: &[],
     order: &[],
     spare: 0,
     left: |_, _| {},
@@ -1249,6 +1250,167 @@ fn purge() {
             scene.run("relay-unpack-cargo", &args, LATE).expect(0);
         },
         ..CASE
+    });
+}
+
+/// A message goes only when it is remembered, and that is only when its content is where it belongs and the
+/// sender's session key is stored.
+fn deliver_left(scene: &Scene, stdout: &[u8]) {
+    let is_there = !queue(scene, "alice/spool/home").is_empty();
+    assert!(
+        is_there || is_remembered(scene),
+        "gone before it was remembered"
+    );
+    open_left(scene, stdout);
+}
+
+/// The content is there, once; nothing waits; an answer opens at the sender.
+fn deliver_proof(scene: &Scene, printed: &[Vec<u8>]) {
+    assert_eq!(queue(scene, "alice/spool"), [[0; 0]; 0]);
+    open_proof(scene, printed);
+}
+
+const DELIVER: Case = Case {
+    program: "relay-deliver",
+    nodes: &["arrived/alice"],
+    now: SECOND,
+    order: &[
+        "out/",
+        "alice/spool/sent/",
+        "alice/peers/",
+        "alice/sessions/",
+        "alice/seen/",
+    ],
+    left: deliver_left,
+    proof: deliver_proof,
+    ..CASE
+};
+
+#[test]
+fn deliver_into_a_directory() {
+    sweep(&Case {
+        name: "deliver --dir DIR",
+        args: &["-q", "-N", "alice", "--dir", "out"],
+        ..DELIVER
+    });
+}
+
+#[test]
+fn deliver_keeping_the_name() {
+    sweep(&Case {
+        name: "deliver --dir DIR --keep-name",
+        args: &["-q", "-N", "alice", "--dir", "out", "--keep-name"],
+        order: &[
+            "alice/spool/delivering/",
+            "out/bob/report.txt",
+            "alice/spool/sent/",
+            "alice/peers/",
+            "alice/sessions/",
+            "alice/seen/",
+        ],
+        ..DELIVER
+    });
+}
+
+#[test]
+fn deliver_into_a_maildir() {
+    sweep(&Case {
+        name: "deliver --maildir DIR",
+        args: &["-q", "-N", "alice", "--maildir", "out"],
+        dirs: &["out/tmp", "out/new", "out/cur"],
+        order: &[
+            "alice/spool/delivering/",
+            "out/new/",
+            "alice/spool/sent/",
+            "alice/peers/",
+            "alice/sessions/",
+            "alice/seen/",
+        ],
+        left: |scene, _| {
+            let is_there = !queue(scene, "alice/spool/home").is_empty();
+            assert!(
+                is_there || is_remembered(scene),
+                "gone before it was remembered"
+            );
+            assert!(!is_remembered(scene) || scene.results().len() == 1);
+        },
+        proof: |scene, _| {
+            assert_eq!(scene.results().len(), 1, "not one mail");
+            assert_eq!(queue(scene, "alice/spool"), [[0; 0]; 0]);
+        },
+        ..DELIVER
+    });
+}
+
+#[test]
+fn deliver_to_a_command() {
+    sweep(&Case {
+        name: "deliver -- COMMAND",
+        args: &[
+            "-q",
+            "-N",
+            "alice",
+            "--",
+            "/bin/sh",
+            "-c",
+            "/bin/cat > out/content",
+        ],
+        order: &[
+            "alice/spool/sent/",
+            "alice/peers/",
+            "alice/sessions/",
+            "alice/seen/",
+        ],
+        ..DELIVER
+    });
+}
+
+#[test]
+fn deliver_to_a_command_that_refuses() {
+    sweep(&Case {
+        name: "deliver, refused by COMMAND",
+        args: &["-q", "-N", "alice", "--", "/bin/sh", "-c", "exit 65"],
+        order: &["alice/spool/sent/", "alice/spool/failed/"],
+        left: |scene, _| is_once(scene, "alice"),
+        proof: |scene, _| {
+            assert_eq!(queue(scene, "alice/spool/failed"), first(scene));
+            let failed = scene.files("alice/spool/failed");
+            let path = failed.iter().find(|path| path.ends_with(".parcel"));
+            let name = path.unwrap().rsplit('/').next().unwrap();
+            let args = ["-q", "-N", "alice", "--retry", name];
+            scene.run("relay-route", &args, SECOND).expect(0);
+            let args = ["-q", "-N", "alice", "--", "/bin/cat"];
+            let delivered = scene.run("relay-deliver", &args, SECOND);
+            assert_eq!(delivered.expect(0).stdout, CONTENT);
+        },
+        ..DELIVER
+    });
+}
+
+#[test]
+fn deliver_an_authorization() {
+    sweep(&Case {
+        name: "deliver an authorization",
+        args: &["-q", "-N", "bob", "--dir", "out"],
+        nodes: &["arrived/bob"],
+        now: RENEWED,
+        order: &["bob/peers/", "bob/spool/sent/", "bob/seen/"],
+        left: |scene, _| {
+            assert_eq!(scene.results().len(), 0, "it is for the node alone");
+            let is_there = !queue(scene, "bob/spool/home").is_empty();
+            assert!(is_there || is_remembered_by(scene, "bob"));
+            if is_remembered_by(scene, "bob") {
+                let held = scene.files("bob/peers").into_iter();
+                let held = held.filter(|path| path.contains("/held/") && !is_temporary(path));
+                assert_eq!(held.count(), 2, "remembered without the authorization");
+            }
+        },
+        proof: |scene, _| {
+            assert_eq!(queue(scene, "bob/spool"), [[0; 0]; 0]);
+            scene.add("renewed/alice");
+            deliver(scene, "bob", "alice", "alice", RENEWED);
+        },
+        ..DELIVER
     });
 }
 

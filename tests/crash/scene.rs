@@ -37,13 +37,14 @@ pub(crate) const RESTORED: &str = "2040-01-01T12:00:00Z";
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
 /// Where what the tests start from is.
-const DIRS: [&str; 15] = [
+const DIRS: [&str; 16] = [
     "in",
     "keys",
     "alone",
     "friends",
     "sealed",
     "renewed",
+    "arrived",
     "lone",
     "gateways",
     "asked",
@@ -82,6 +83,7 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-put" => env!("CARGO_BIN_EXE_relay-put"),
         "relay-route" => env!("CARGO_BIN_EXE_relay-route"),
         "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
+        "relay-deliver" => env!("CARGO_BIN_EXE_relay-deliver"),
         other => panic!("{other}: not a program that is tested here"),
     }
 }
@@ -127,6 +129,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `queued`: the same with a way, to field.
 /// - `acked`: field has it on its way to hub, whose acknowledgement has come.
 /// - `worn`: field has been in use for weeks, and has much that is of no use at [`LATE`].
+/// - `arrived`: `in/first.parcel` waits for alice in her spool, and `in/renewed.parcel` for bob in his.
 /// - `parts`: box has `in/report.txt` in four parts, each in a file, which `in/report.parts` has in a stream.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
@@ -216,6 +219,16 @@ impl World {
         let mut args = vec!["-N", "renewed/alice", "-t", "bob", "-y", AUTHORIZATION_TYPE];
         args.extend(["-o", "in/renewed.parcel", "in/renewed.conn"]);
         run("relay-seal", &args, RENEWAL);
+
+        for (stage, name, parcel, now) in [
+            ("friends", "alice", "in/first.parcel", FIRST),
+            ("sealed", "bob", "in/renewed.parcel", RENEWAL),
+        ] {
+            let node = format!("arrived/{name}");
+            copy_tree(&path.join(stage).join(name), &path.join(&node));
+            run("relay-put", &["-N", &node, parcel], now);
+            run("relay-route", &["-N", &node], now);
+        }
 
         let mail = vectors.join("nodes/endpoint-c/identity.key.pem");
         copied(&mail, &path.join("in/mail.key"), 0o600);
@@ -572,7 +585,7 @@ impl Scene {
     pub(crate) fn results(&self) -> Vec<Vec<u8>> {
         let files = self.files("out").into_iter();
         files
-            .filter(|path| !is_temporary(path))
+            .filter(|path| !is_temporary(path) && self.path(path).is_file())
             .map(|path| fs::read(self.path(&path)).unwrap())
             .collect()
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -19,6 +20,8 @@ pub(crate) struct Case {
     pub(crate) now: &'static str,
     /// The nodes to start from.
     pub(crate) nodes: &'static [&'static str],
+    /// Directories that are there from the beginning.
+    pub(crate) dirs: &'static [&'static str],
     /// Where publications come first, in the order that is asked for.
     pub(crate) order: &'static [&'static str],
     /// How many files more than usual a second run may make beside what the first one left: keys and
@@ -56,7 +59,7 @@ pub(crate) fn sweep(case: &Case) {
             }
             points += 1;
             let tried = catch_unwind(AssertUnwindSafe(|| {
-                let scene = world.scene(case.nodes);
+                let scene = scene(case, &world);
                 if let "kill" | "torn" = fault {
                     stop(case, &scene, &undisturbed, fault, at);
                 } else {
@@ -83,8 +86,16 @@ pub(crate) fn sweep(case: &Case) {
     assert!(failures.is_empty(), "{}:\n{failures}", case.name);
 }
 
-fn undisturbed(case: &Case, world: &Arc<World>) -> Undisturbed {
+fn scene(case: &Case, world: &Arc<World>) -> Scene {
     let scene = world.scene(case.nodes);
+    for dir in case.dirs {
+        fs::create_dir(scene.path(dir)).unwrap();
+    }
+    scene
+}
+
+fn undisturbed(case: &Case, world: &Arc<World>) -> Undisturbed {
+    let scene = scene(case, world);
     let (outcome, steps) = scene.run_traced(case.program, case.args, case.now);
     outcome.expect(0);
     assert_eq!(outcome.stderr, "");

@@ -8,6 +8,7 @@ mod testenv;
 mod ack;
 mod check;
 mod authorize;
+mod deliver;
 mod export;
 mod found;
 mod hostile;

@@ -200,7 +200,7 @@ fn what_has_no_way_is_set_aside_and_may_be_tried_again() {
         serde_json::from_str(&env.text(format!("mallory/spool/failed/{}.why", failed[0]))).unwrap();
     assert_eq!(
         keys_in(&why),
-        ["v", "time", "recipient", "sender", "id", "error"]
+        ["v", "time", "recipient", "sender", "id", "error", "queue"]
     );
     assert_eq!(why["recipient"], id("carol"));
     let listed = env.relay("list").args(["-N", "mallory", "failed"]).ok();

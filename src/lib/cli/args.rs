@@ -156,10 +156,18 @@ impl Wait {
     /// # Errors
     /// [`spool::Error::Locked`] when another one does, all the time.
     pub fn lock(&self, spool: &Spool) -> anyhow::Result<Lock> {
+        self.lock_of(spool, spool.owner())
+    }
+
+    /// Keeps other runs from delivering what waits for a node; see [`Spool::lock_of`].
+    ///
+    /// # Errors
+    /// [`spool::Error::Locked`] when another one does, all the time.
+    pub fn lock_of(&self, spool: &Spool, node: &Directory) -> anyhow::Result<Lock> {
         let patience = self.wait.unwrap_or_default().unsigned_abs();
         let started = std::time::Instant::now();
         loop {
-            match spool.lock() {
+            match spool.lock_of(node) {
                 Err(spool::Error::Locked) if started.elapsed() < patience => {
                     std::thread::sleep(TRY_EVERY);
                 }

@@ -7,7 +7,9 @@ use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
 use crate::ramf::Kind;
-use crate::{asn1, cms, command, join, medium, message, node, pki, ramf, route, session, spool};
+use crate::{
+    asn1, cms, command, deliver, join, medium, message, node, pki, ramf, route, session, spool,
+};
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +139,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_medium(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_deliver(error));
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_join(error));
@@ -306,6 +311,17 @@ fn of_medium(error: &medium::Error) -> Status {
     }
 }
 
+fn of_deliver(error: &deliver::Error) -> Status {
+    use deliver::Error as E;
+    match error {
+        E::NotAMaildir(_) => Status::CANT_CREATE,
+        E::Import(error) | E::Node(error) => of_node(error),
+        E::Command(error) => of_command(error),
+        E::Spool(error) => of_spool(error),
+        E::Disk(error) => of_disk(error),
+    }
+}
+
 fn of_join(error: &join::Error) -> Status {
     match error {
         join::Error::Part(error) => of_message(error),
@@ -417,6 +433,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if let Some(error) = cause.downcast_ref::<medium::Error>() {
         return hint_for_medium(error);
+    }
+    if let Some(error) = cause.downcast_ref::<deliver::Error>() {
+        return hint_for_deliver(error);
     }
     match cause.downcast_ref::<join::Error>() {
         Some(join::Error::Missing(_)) => {
@@ -550,6 +569,17 @@ fn hint_for_medium(error: &medium::Error) -> Option<String> {
         E::Version(_) | E::NotADirectory(_) | E::SameMedium(_) | E::OtherSender | E::Replaces => {
             None
         }
+    }
+}
+
+fn hint_for_deliver(error: &deliver::Error) -> Option<String> {
+    use deliver::Error as E;
+    match error {
+        E::NotAMaildir(_) => Some("it has the folders tmp, new and cur".to_owned()),
+        E::Import(error) | E::Node(error) => hint_for(error),
+        E::Spool(error) => hint_for_spool(error),
+        E::Disk(error) => hint_for_disk(error),
+        E::Command(_) => None,
     }
 }
 

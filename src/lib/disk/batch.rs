@@ -1,6 +1,7 @@
 //! Many files that appear whole, synced together: one wait for the disk serves all of them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::files::{parent, sync_dir};
@@ -67,6 +68,77 @@ pub fn stage(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Staged
     Ok(staged)
 }
 
+/// A file that is written and gets its name later.
+#[derive(Debug)]
+#[must_use = "the file is removed unless a batch takes it"]
+pub struct Nameless {
+    pending: Pending,
+    dir: PathBuf,
+    role: Role,
+    octets: usize,
+}
+
+/// What stands at a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing.
+    Nothing,
+    /// A file of the same octets, which is synced.
+    Same,
+    /// Anything else.
+    Other,
+}
+
+/// Writes a file whose name in `dir` is not known yet. What has its name in the end is never replaced.
+///
+/// # Errors
+///
+/// As [`Pending::create`] and [`Pending::write`].
+pub fn write(dir: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Nameless> {
+    let (role, _) = manner.role_and_existing();
+    let manner = manner.dir_unsynced().unnamed().written_by_default_in(dir);
+    let mut pending = Pending::create_in(Place::Free, dir, &manner)?;
+    pending.write(parts)?;
+    Ok(Nameless {
+        pending,
+        dir: dir.to_owned(),
+        role,
+        octets: parts.iter().map(|part| part.len()).sum(),
+    })
+}
+
+impl Nameless {
+    /// What stands at this name in the file's directory.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be examined, or be synced.
+    pub fn held_at(&mut self, name: &OsStr) -> Result<Standing> {
+        self.pending.held_at(&self.dir.join(name))
+    }
+
+    /// The file, to get this name.
+    pub fn named(mut self, name: &OsStr) -> Staged {
+        self.pending.set_target(self.dir.join(name));
+        Staged {
+            pending: Some(self.pending),
+            dir: self.dir,
+            role: self.role,
+            octets: self.octets,
+        }
+    }
+
+    /// In place of the file, the one of the same octets that has its name already.
+    pub fn there(self) -> Staged {
+        Staged {
+            pending: None,
+            dir: self.dir,
+            role: self.role,
+            octets: 0,
+        }
+    }
+}
+
 impl Batch {
     /// Takes a file, which gets its name when the batch is committed: by [`Batch::commit`], or here when
     /// much waits.
@@ -98,19 +170,7 @@ impl Batch {
         let dirs = std::mem::take(&mut self.dirs);
         self.octets = 0;
         sync(&mut pending)?;
-        for file in pending {
-            match file.place() {
-                Ok(_) => {}
-                Err(refusal @ (Error::Exists { .. } | Error::NotRegular { .. })) => {
-                    self.refused.push(refusal);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        for (dir, role) in dirs {
-            sync_dir(&dir, role)?;
-        }
-        Ok(())
+        place(pending, &dirs, &mut self.refused)
     }
 
     /// Whether nothing waits.
@@ -125,10 +185,63 @@ impl Batch {
     }
 }
 
+/// Syncs the files, lets `ready` note what has to be noted before they have their names, gives them those, and
+/// syncs the directories. Gives the names that were taken.
+///
+/// # Errors
+///
+/// What `ready` gives, with nothing named; otherwise as [`Batch::commit`].
+pub fn name_all<E: From<Error>>(
+    files: Vec<Staged>,
+    ready: impl FnOnce() -> std::result::Result<(), E>,
+) -> std::result::Result<Vec<Error>, E> {
+    let mut dirs = BTreeMap::new();
+    let mut pending = Vec::new();
+    for file in files {
+        dirs.insert(file.dir, file.role);
+        pending.extend(file.pending);
+    }
+    sync(&mut pending)?;
+    ready()?;
+    let mut refused = Vec::new();
+    place(pending, &dirs, &mut refused)?;
+    Ok(refused)
+}
+
+fn place(
+    pending: Vec<Pending>,
+    dirs: &BTreeMap<PathBuf, Role>,
+    refused: &mut Vec<Error>,
+) -> Result<()> {
+    for file in pending {
+        match file.place() {
+            Ok(_) => {}
+            Err(refusal @ (Error::Exists { .. } | Error::NotRegular { .. })) => {
+                refused.push(refusal);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    for (dir, role) in dirs {
+        sync_dir(dir, *role)?;
+    }
+    Ok(())
+}
+
+/// Waits for the octets of the files: for each file system once, where there are many.
 fn sync(pending: &mut [Pending]) -> Result<()> {
     #[cfg(target_os = "linux")]
-    if let (true, Some(first)) = (pending.len() >= MANY, pending.first()) {
-        return first.sync_file_system();
+    if pending.len() >= MANY {
+        let mut systems: BTreeMap<u64, Vec<&mut Pending>> = BTreeMap::new();
+        for file in pending {
+            systems.entry(file.device()?).or_default().push(file);
+        }
+        return systems
+            .into_values()
+            .try_for_each(|mut files| match &files[..] {
+                [first, ..] if files.len() >= MANY => first.sync_file_system(),
+                _ => files.iter_mut().try_for_each(|file| file.sync()),
+            });
     }
     pending.iter_mut().try_for_each(Pending::sync)
 }
@@ -203,6 +316,41 @@ mod tests {
             matches!(&batch.take_refused()[..], [Error::Exists { path, .. }] if path.ends_with("a"))
         );
         assert!(batch.take_refused().is_empty());
+    }
+
+    #[test]
+    fn a_name_may_come_last() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("same"), "octets").unwrap();
+        fs::write(dir.path().join("other"), "else").unwrap();
+        fs::create_dir(dir.path().join("dir")).unwrap();
+        let manner = Manner::delivery(Existing::SameIsSuccess);
+        let mut files = Vec::new();
+        for (name, held) in [
+            ("same", Standing::Same),
+            ("other", Standing::Other),
+            ("dir", Standing::Other),
+            ("free", Standing::Nothing),
+        ] {
+            let mut file = write(dir.path(), &[b"oct", b"ets"], &manner).unwrap();
+            assert_eq!(file.held_at(OsStr::new(name)).unwrap(), held, "{name}");
+            match held {
+                Standing::Nothing => files.push(file.named(OsStr::new(name))),
+                Standing::Same => files.push(file.there()),
+                Standing::Other => drop(file),
+            }
+        }
+        let taken = write(dir.path(), &[b"late"], &manner).unwrap();
+        files.push(taken.named(OsStr::new("other")));
+        let refused = name_all(files, || {
+            assert!(!dir.path().join("free").exists());
+            Ok::<(), Error>(())
+        });
+        assert!(
+            matches!(&refused.unwrap()[..], [Error::Exists { path, .. }] if path.ends_with("other"))
+        );
+        assert_eq!(fs::read(dir.path().join("free")).unwrap(), b"octets");
+        assert_eq!(names(dir.path()), ["dir", "free", "other", "same"]);
     }
 
     #[test]

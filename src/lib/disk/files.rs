@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::ops::ControlFlow;
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt,
 };
@@ -228,6 +229,28 @@ pub fn is_dir(path: &Path, role: Role) -> Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::io(path, role, Doing::Examine)(error)),
     }
+}
+
+/// Creates a directory that the user may use as the umask says; gives `false` when there was one. Its name is
+/// synced in either case: a run that was killed may have created it and no more.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Create`] or [`Doing::Sync`].
+pub fn create_dir_for_user(path: &Path, role: Role) -> Result<bool> {
+    let is_there = || fs::metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    let mut created = false;
+    if !is_there() {
+        match fault::step(Op::Mkdir, &[path]).and_then(|()| fs::create_dir(path)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_there() => {}
+            done => {
+                done.map_err(Error::io(path, role, Doing::Create))?;
+                created = true;
+            }
+        }
+    }
+    sync_dir(parent(path), role)?;
+    Ok(created)
 }
 
 /// Creates a directory and those above it that are missing, for their owner alone (0700).
@@ -521,6 +544,35 @@ fn open_appendable(path: &Path, role: Role) -> Result<File> {
             created.map_err(Error::io(path, role, Doing::Create))
         }
         Err(error) => Err(refused(path, role, error)),
+    }
+}
+
+/// Gives `each` the records of a file that [`append_record`] made, in little memory, until it says that this is
+/// enough. A torn one at the end was never relied upon; a file that is not there has none.
+///
+/// # Errors
+///
+/// [`Error::NotRegular`], or [`Error::Io`] while [`Doing::Open`] or [`Doing::Read`].
+pub fn each_record<const N: usize>(
+    path: &Path,
+    role: Role,
+    mut each: impl FnMut(&[u8; N]) -> ControlFlow<()>,
+) -> Result<()> {
+    const { assert!(N > 0) };
+    let file = match open(path, role) {
+        Ok((file, _)) => file,
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut records = BufReader::with_capacity(GROWTH, file);
+    let mut record = [0; N];
+    loop {
+        match records.read_exact(&mut record) {
+            Ok(()) if each(&record).is_break() => return Ok(()),
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(Error::io(path, role, Doing::Read)(error)),
+        }
     }
 }
 
@@ -894,6 +946,21 @@ mod tests {
         fs::write(&path, b"11112222333").unwrap();
         append_record(&path, Role::Node, b"4444").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"111122224444");
+        append_records(&path, Role::Node, &[*b"5555", *b"6666"]).unwrap();
+        append_records::<4>(&path, Role::Node, &[]).unwrap();
+        fs::write(&path, b"1111222244445555666677").unwrap();
+        let mut records = Vec::new();
+        let take = |record: &[u8; 4]| {
+            records.push(*record);
+            match record {
+                b"6666" => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        };
+        each_record(&path, Role::Node, take).unwrap();
+        assert_eq!(records.as_flattened(), b"11112222444455556666");
+        let missing = dir.path().join("missing");
+        each_record::<4>(&missing, Role::Node, |_| panic!("a record of nothing")).unwrap();
         symlink("seen", dir.path().join("link")).unwrap();
         let error = append_record(&dir.path().join("link"), Role::Node, b"5555").unwrap_err();
         assert!(matches!(error, Error::NotRegular { .. }));

@@ -17,6 +17,7 @@ use std::time::SystemTime;
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
+use super::batch::Standing;
 use super::fault::{self, Op};
 use super::files::{flags, parent, remove_tree, remove_unsynced, set_mode, sync_dir};
 use super::{Doing, Error, Result, Role, tree};
@@ -114,6 +115,11 @@ impl<'a> Manner<'a> {
             temporary_dir: Some(dir),
             ..self
         }
+    }
+
+    /// The same, unless another directory was given for that.
+    pub(super) fn written_by_default_in(self, dir: &'a Path) -> Self {
+        self.written_in(self.temporary_dir.unwrap_or(dir))
     }
 
     /// Without a name until it gets its own, where the file system can: a run that is killed leaves nothing.
@@ -577,6 +583,14 @@ impl Pending {
         Ok(())
     }
 
+    /// The file system that the file is on.
+    #[cfg(target_os = "linux")]
+    pub(super) fn device(&self) -> Result<u64> {
+        let found = self.file.metadata();
+        let found = found.map_err(Error::io(&self.target, self.role, Doing::Examine))?;
+        Ok(found.dev())
+    }
+
     /// Waits until all that was written to the file's file system is on the disk.
     #[cfg(target_os = "linux")]
     pub(super) fn sync_file_system(&self) -> Result<()> {
@@ -586,6 +600,33 @@ impl Pending {
         fault::step(Op::SyncFs, &[parent(&temporary.path)])
             .and_then(|()| Ok(rustix::fs::syncfs(&self.file)?))
             .map_err(Error::io(&self.target, self.role, Doing::Sync))
+    }
+
+    /// What stands at a name that the file may get; a file of the same octets is synced.
+    pub(super) fn held_at(&mut self, target: &Path) -> Result<Standing> {
+        let role = self.role;
+        match survey(target, role, Existing::SameIsSuccess) {
+            Ok(Place::Free) => return Ok(Standing::Nothing),
+            Ok(Place::Taken(_)) => {}
+            Ok(Place::Through) | Err(Error::NotRegular { .. }) => return Ok(Standing::Other),
+            Err(error) => return Err(error),
+        }
+        let Some(mut held) = open_existing(target, role) else {
+            return Ok(Standing::Other);
+        };
+        self.file
+            .rewind()
+            .map_err(Error::io(target, role, Doing::Read))?;
+        match same(target, role, &mut held, &mut self.file, false) {
+            Ok(_) => Ok(Standing::Same),
+            Err(Error::Exists { .. }) => Ok(Standing::Other),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The name that the file gets.
+    pub(super) fn set_target(&mut self, target: PathBuf) {
+        self.target = target;
     }
 
     /// Gives the synced file its name, and syncs the directory.
@@ -708,7 +749,7 @@ impl Temporary {
             Ok(file) => {
                 let temporary = Self {
                     path,
-                    placed: true, // there is nothing to remove
+                    placed: false,
                     is_unnamed: true,
                 };
                 Ok(Some((file, temporary)))
@@ -721,11 +762,12 @@ impl Temporary {
     }
 
     /// Gives a file without a name one that is free.
-    fn name(&self, file: &File, target: &Path) -> io::Result<()> {
+    fn name(&mut self, file: &File, target: &Path) -> io::Result<()> {
         fault::step(Op::Link, &[&self.path, target])?;
         let open = Path::new(OPEN_FILES).join(file.as_raw_fd().to_string());
         let cwd = rustix::fs::CWD;
         rustix::fs::linkat(cwd, &open, cwd, target, AtFlags::SYMLINK_FOLLOW)?;
+        self.placed = true;
         Ok(())
     }
 
@@ -774,9 +816,14 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.placed {
-            // Nobody can be told, and what stays is swept.
-            let _ =
-                fault::step(Op::Remove, &[&self.path]).and_then(|()| fs::remove_file(&self.path));
+            // Nobody can be told, and what stays is swept; one without a name goes by itself.
+            let _ = fault::step(Op::Remove, &[&self.path]).and_then(|()| {
+                if self.is_unnamed {
+                    Ok(())
+                } else {
+                    fs::remove_file(&self.path)
+                }
+            });
         }
     }
 }

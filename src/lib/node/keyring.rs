@@ -25,7 +25,7 @@ pub struct Correspondent {
 }
 
 /// The identity, trust, peers and session keys of a node.
-pub trait Keyring {
+pub trait Keyring: Sync {
     /// The node's id, unless only its session key is known.
     fn node(&self) -> Option<NodeId>;
 

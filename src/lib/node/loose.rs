@@ -27,7 +27,7 @@ pub enum Params {
 }
 
 /// A function that reads a private session key anew; keys are not copied about.
-pub type ReadSessionKey = Box<dyn Fn() -> Result<PrivateSessionKey, Error>>;
+pub type ReadSessionKey = Box<dyn Fn() -> Result<PrivateSessionKey, Error> + Send + Sync>;
 
 /// Explicit files in place of a node directory.
 #[derive(Default)]

@@ -6,7 +6,9 @@
 //! backup was restored, when that was: what was dated before may have been received since the backup.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -20,14 +22,11 @@ use crate::ramf::{Kind, SignedMessage};
 /// Octets of a record.
 const RECORD_LEN: usize = 32;
 
-/// The longest file that is read, in octets: 30 million messages of one day.
-const MAX_FILE_LEN: usize = 1 << 30;
-
 /// The name of the file with the newest expiry ever purged.
 pub(super) const FLOOR: &str = "floor";
 
 /// What makes two messages the same: their kind, recipient, sender and id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
     record: [u8; RECORD_LEN],
     expiry: Timestamp,
@@ -113,35 +112,45 @@ pub(super) fn day_name(at: Timestamp) -> String {
 /// # Errors
 /// When the memory cannot be read.
 pub fn contains(root: &Path, message: &Identity) -> Result<bool, Error> {
-    let seen = root.join("seen");
-    for entry in tree::entries(&seen, Role::Node)?.complete()? {
-        if entry.kind != tree::Kind::File {
-            continue;
-        }
-        if entry.name == FLOOR {
-            if Floor::read(&entry.path)?.covers(message) {
-                return Ok(true);
-            }
-        } else {
-            let records = files::read(&entry.path, Role::Node, MAX_FILE_LEN)?;
-            // A torn record at the end was never relied upon.
-            if records
-                .chunks_exact(RECORD_LEN)
-                .any(|record| record == message.record)
-            {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
+    Ok(Floor::of(root)?.covers(message)
+        || find(root, |record| *record == message.record)?.is_some())
 }
 
-/// The replay memory, read once for many messages.
+/// The file with the first record that `is_it` says is the one.
+fn find(
+    root: &Path,
+    mut is_it: impl FnMut(&[u8; RECORD_LEN]) -> bool,
+) -> Result<Option<PathBuf>, Error> {
+    for entry in tree::entries(&root.join("seen"), Role::Node)?.complete()? {
+        if entry.kind != tree::Kind::File || entry.name == FLOOR {
+            continue;
+        }
+        let mut is_found = false;
+        files::each_record(&entry.path, Role::Node, |record| {
+            is_found = is_it(record);
+            if is_found {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        if is_found {
+            return Ok(Some(entry.path));
+        }
+    }
+    Ok(None)
+}
+
+/// The replay memory as it was read once, for a run that takes many messages and keeps others from taking the
+/// same.
+///
+/// It holds the first eight octets of each record, and looks the rest up on the disk.
 #[derive(Debug)]
 pub struct Memory {
     root: PathBuf,
-    records: HashSet<[u8; RECORD_LEN]>,
-    floor: Floor,
+    beginnings: HashSet<u64>,
+    /// Files that are on the disk for certain, as far as records were found in them.
+    synced: Mutex<HashSet<PathBuf>>,
 }
 
 impl Memory {
@@ -150,35 +159,45 @@ impl Memory {
     /// # Errors
     /// When it cannot be read.
     pub fn of(root: &Path) -> Result<Self, Error> {
-        let mut memory = Self {
+        let mut beginnings = HashSet::new();
+        find(root, |record| {
+            beginnings.insert(beginning(record));
+            false
+        })?;
+        Ok(Self {
             root: root.to_owned(),
-            records: HashSet::new(),
-            floor: Floor::default(),
-        };
-        for entry in tree::entries(&root.join("seen"), Role::Node)?.complete()? {
-            if entry.kind != tree::Kind::File {
-                continue;
-            }
-            if entry.name == FLOOR {
-                memory.floor = Floor::read(&entry.path)?;
-            } else {
-                let records = files::read(&entry.path, Role::Node, MAX_FILE_LEN)?;
-                memory.records.extend(records.as_chunks().0);
-            }
+            beginnings,
+            synced: Mutex::default(),
+        })
+    }
+
+    /// Whether the message is remembered, for certain: the run that noted it may have been killed before that was
+    /// synced. What was purged meanwhile does not count: this is for what arrived in time and has waited here
+    /// since, be it longer than anything is remembered.
+    ///
+    /// # Errors
+    /// When the memory cannot be read or synced.
+    pub fn contains(&self, message: &Identity) -> Result<bool, Error> {
+        if !self.beginnings.contains(&beginning(&message.record)) {
+            return Ok(false);
         }
-        Ok(memory)
+        let Some(day) = find(&self.root, |record| *record == message.record)? else {
+            return Ok(false);
+        };
+        // Whoever panicked with the lock held had added nothing or all of a path.
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if !synced.contains(&day) {
+            files::sync(&day, Role::Node)?;
+            rely_on(&day)?;
+            synced.insert(day);
+        }
+        Ok(true)
     }
 
-    /// As [`contains`].
-    #[must_use]
-    pub fn contains(&self, message: &Identity) -> bool {
-        self.floor.covers(message) || self.records.contains(&message.record)
-    }
-
-    /// Whether this was remembered; what can no longer be judged was not.
+    /// Whether this is remembered, as far as the beginning of its record tells.
     #[must_use]
     pub fn knows(&self, what: &Identity) -> bool {
-        self.records.contains(&what.record)
+        self.beginnings.contains(&beginning(&what.record))
     }
 
     /// How often the message was passed on; see [`Identity::passed_on`].
@@ -211,6 +230,9 @@ impl Memory {
             let day = days.entry(day_name(message.expiry)).or_default();
             day.push(message.record);
         }
+        if days.is_empty() {
+            return Ok(());
+        }
         let seen = self.root.join("seen");
         let _lock = Lock::exclusive(&lock_file(&self.root, "seen")?)?;
         for (day, records) in days {
@@ -219,10 +241,16 @@ impl Memory {
                 ensure_dir(&self.root, &seen)?;
             }
             files::append_records(&day, Role::Node, &records)?;
-            self.records.extend(records);
+            self.beginnings.extend(records.iter().map(beginning));
         }
         Ok(())
     }
+}
+
+fn beginning(record: &[u8; RECORD_LEN]) -> u64 {
+    let mut octets = [0; 8];
+    octets.copy_from_slice(&record[..8]);
+    u64::from_be_bytes(octets)
 }
 
 /// What is taken for seen without a record.
@@ -324,12 +352,7 @@ mod tests {
         };
         let early = message("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z");
         let late = message("2026-03-02T00:00:00Z", "2026-04-02T00:00:00Z");
-        let seen = || {
-            let memory = Memory::of(dir.path()).unwrap();
-            let covered = [&early, &late].map(|it| contains(dir.path(), it).unwrap());
-            assert_eq!(covered, [&early, &late].map(|it| memory.contains(it)));
-            covered
-        };
+        let seen = || [&early, &late].map(|it| contains(dir.path(), it).unwrap());
         let raise = |expiry: Option<&str>, dated: Option<&str>| {
             let floor = Floor {
                 expiry: expiry.map(at),

@@ -25,6 +25,15 @@ impl Window {
         }
     }
 
+    /// The same, and back to `end`: for what was judged in time, before it ended.
+    #[must_use]
+    pub fn back_to(self, end: Timestamp) -> Self {
+        Self {
+            earliest: self.earliest.min(end),
+            ..self
+        }
+    }
+
     /// Whether something that ends at `end` is over, even for the slowest clock allowed.
     #[must_use]
     pub fn is_after(&self, end: Timestamp) -> bool {

@@ -3,20 +3,20 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::{Error, Hops, Target};
 use crate::command::{self, Command, Facts};
 use crate::disk::publish::{self, Existing, Manner};
-use crate::disk::{Role, files, scratch};
+use crate::disk::scratch;
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{self, Item};
 use crate::node::Identity;
 use crate::node::seen::Memory;
 use crate::pki::NodeId;
 use crate::ramf::{self, Kind, limits};
+use crate::spool::aside::Aside;
 use crate::spool::moves::Moves;
-use crate::spool::queue::{Found, WHY, Waiting};
+use crate::spool::queue::{Found, Waiting};
 use crate::spool::sent::{Event, Line};
 use crate::spool::{self, Name, Place, Spool};
 use crate::verify::{self, Judge};
@@ -292,37 +292,20 @@ impl Router<'_> {
                 return moves.remove(from);
             }
             Err(error) if is_aside => {
-                self.spool.make(Place::Failed)?;
-                return set_aside(self.spool, decided, error, self.now, moves);
+                let aside = Aside {
+                    message: &decided.message,
+                    name: &decided.name,
+                    id: decided.id.as_deref(),
+                    why: error.to_string(),
+                    back_to: Place::In,
+                };
+                return self.spool.set_aside(&aside, self.now, moves);
             }
             Err(_) => return Ok(()),
         };
         let queue = self.spool.make(place)?;
         moves.rename(from, &queue.path_of(&decided.name))
     }
-}
-
-/// Sets a message aside, first the reason, then the message.
-fn set_aside(
-    spool: &Spool,
-    decided: &Decided,
-    error: &Error,
-    now: Timestamp,
-    moves: &mut Moves,
-) -> Result<(), spool::Error> {
-    let queue = spool.queue(Place::Failed);
-    let why = queue.dir().join(format!("{}{WHY}", decided.name));
-    let line = json!({
-        "v": 1,
-        "time": now.to_string(),
-        "recipient": decided.name.identity.recipient.to_string(),
-        "sender": decided.name.identity.sender.to_string(),
-        "id": decided.id,
-        "error": error.to_string(),
-    });
-    let manner = Manner::stored(Role::Spool, Existing::Replace);
-    publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
-    moves.rename(&decided.message.path, &queue.path_of(&decided.name))
 }
 
 /// Puts a message into a directory of the user's.
@@ -388,28 +371,5 @@ impl Spool {
         }
         moves.commit()?;
         Ok(count)
-    }
-
-    /// Returns a message that was set aside to `in`. The caller holds the lock of the queues.
-    ///
-    /// # Errors
-    /// [`spool::Error::UnknownMessage`] when there is none of this name.
-    pub fn retry(&self, name: &str) -> Result<(), spool::Error> {
-        let unknown = || spool::Error::UnknownMessage(name.to_owned());
-        let parsed: Name = name.parse().map_err(|_| unknown())?;
-        let aside = self.queue(Place::Failed).path_of(&parsed);
-        if !files::exists(&aside, Role::Spool)? {
-            return Err(unknown());
-        }
-        let queue = self.make(Place::In)?;
-        let mut moves = Moves::default();
-        moves.rename(&aside, &queue.path_of(&parsed))?;
-        moves.commit()?;
-        let why = self
-            .queue(Place::Failed)
-            .dir()
-            .join(format!("{parsed}{WHY}"));
-        files::remove(&why, Role::Spool)?;
-        Ok(())
     }
 }

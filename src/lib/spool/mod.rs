@@ -8,6 +8,7 @@ pub mod name; // what a file's name says of its message
 pub mod queue; // a directory of messages
 pub mod room; // quotas, and the space that is kept free
 pub mod moves; // from queue to queue, many with one sync
+pub mod aside; // messages that are set aside, and why
 pub mod sent; // what happened to messages: a line for each event
 pub mod state; // what became of one of them
 pub mod carried; // what was written onto which medium
@@ -118,6 +119,16 @@ pub enum Place {
 }
 
 impl Place {
+    /// The queue that has this path in the spool, of those that messages return to.
+    #[must_use]
+    pub fn to_return_to(path: &str) -> Option<Self> {
+        match path.split_once('/') {
+            None if path == "in" => Some(Self::In),
+            Some(("home", node)) => Some(Self::Home(node.parse().ok()?)),
+            _ => None,
+        }
+    }
+
     /// The queue's path in the spool.
     #[must_use]
     pub fn path(self) -> PathBuf {
@@ -145,6 +156,9 @@ const FOLDERS: [(&str, OfNode); 5] = [
     ("acks", Place::Acks),
     ("cca", Place::Cca),
 ];
+
+/// The folder for what programs that deliver note for the next run.
+pub const DELIVERING: &str = "delivering";
 
 /// The spool of a node, which its local endpoints use, too.
 #[derive(Debug)]
@@ -311,7 +325,16 @@ impl Spool {
     /// # Errors
     /// [`Error::Locked`] when another run holds it; or when a directory cannot be synced.
     pub fn lock(&self) -> Result<Lock, Error> {
-        let path = self.owner.lock_file("queue")?;
+        self.lock_of(&self.owner)
+    }
+
+    /// Keeps other runs from delivering what waits for this node, and where the spool is its own, from moving
+    /// anything: a local endpoint does not keep its gateway from work. As [`Spool::lock`].
+    ///
+    /// # Errors
+    /// As [`Spool::lock`].
+    pub fn lock_of(&self, node: &Directory) -> Result<Lock, Error> {
+        let path = node.lock_file("queue")?;
         let lock = Lock::try_exclusive(&path)?.ok_or(Error::Locked)?;
         self.settle()?;
         Ok(lock)
@@ -320,7 +343,7 @@ impl Spool {
     fn settle(&self) -> Result<(), Error> {
         let folders = FOLDERS.iter().map(|(folder, _)| *folder);
         let mut dirs: Vec<PathBuf> = folders
-            .chain([sent::FOLDER])
+            .chain([sent::FOLDER, DELIVERING])
             .map(|folder| self.root.join(folder))
             .collect();
         dirs.extend(self.queues()?.iter().map(|queue| queue.dir().to_owned()));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Error, Spool};
 use crate::disk::tree::{self, Kind};
-use crate::disk::{self, Role, files};
+use crate::disk::{self, Lock, Role, files};
 use crate::pki::NodeId;
 
 /// The folder of the files, in the spool.
@@ -121,8 +121,7 @@ impl Line {
 }
 
 impl Spool {
-    /// Notes what happened, on the day of the first line; it is on disk when this returns. The caller holds
-    /// the lock of the queues.
+    /// Notes what happened, on the day of the first line; it is on disk when this returns.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -142,6 +141,8 @@ impl Spool {
             .iter()
             .map(|line| line.to_json().to_string())
             .collect();
+        // Those who deliver for local endpoints do not keep others from routing.
+        let _lock = Lock::exclusive(&self.owner().lock_file(FOLDER)?)?;
         files::append_line(&day, Role::Spool, text.join("\n").as_bytes())?;
         Ok(())
     }

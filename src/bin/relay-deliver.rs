@@ -1,0 +1,236 @@
+//! relay-deliver: hands what arrived to a directory, a Maildir or a command.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{ArgGroup, Parser};
+use serde_json::{Value, json};
+
+use relaynet::cli::args::{Common, NodeDir, Talk, Wait};
+use relaynet::cli::clock::Clock;
+use relaynet::cli::exit::Usage;
+use relaynet::cli::inputs::Place as Input;
+use relaynet::cli::outcome::Outcome;
+use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, files, report};
+use relaynet::command::Command;
+use relaynet::deliver::{self, Content, Delivery, Destination, Done, Error};
+use relaynet::describe;
+use relaynet::disk::Role;
+use relaynet::receive::Terms;
+use relaynet::spool::Spool;
+
+/// Hand what arrived for this node to a directory, a Maildir or a command
+#[derive(Debug, Parser)]
+#[command(
+    name = "relay-deliver",
+    version,
+    override_usage = "relay-deliver [OPTIONS] <--dir DIR|--maildir DIR|-- COMMAND...>",
+    group = ArgGroup::new("destination").required(true)
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    node: NodeDir,
+    /// Deliver only content of this media type; a * at the end stands for anything [default: all]
+    #[arg(short = 'y', long = "type", value_name = "PATTERN")]
+    types: Vec<String>,
+    /// Write each content into DIR, in a folder for its sender
+    #[arg(long, value_name = "DIR", group = "destination")]
+    dir: Option<PathBuf>,
+    /// In DIR, use the names that senders gave
+    #[arg(long, requires = "dir", conflicts_with_all = ["maildir", "command"])]
+    keep_name: bool,
+    /// Write each content into this Maildir, as a mail
+    #[arg(long, value_name = "DIR", group = "destination")]
+    maildir: Option<PathBuf>,
+    /// Run this for each content, which it gets on standard input
+    #[arg(last = true, value_name = "COMMAND", group = "destination")]
+    command: Vec<OsString>,
+    /// Print what would be done, and do nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Print a line of facts in JSON for each content
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    wait: Wait,
+    #[command(flatten)]
+    clock: Clock,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+impl Common for Args {
+    fn verbosity(&self) -> Verbosity {
+        self.talk.verbosity()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(deliver)
+}
+
+fn deliver(args: &Args) -> anyhow::Result<()> {
+    let node = args.node.open()?;
+    let spool = Spool::of(args.node.open()?)?;
+    let now = args.clock.now((!args.dry_run).then_some(node.config()))?;
+    let destination = args.destination()?;
+    destination.check().map_err(labelled)?;
+    let _lock = if args.dry_run {
+        None
+    } else {
+        Some(args.wait.lock_of(&spool, &node)?)
+    };
+    let delivery = Delivery {
+        spool: &spool,
+        node: &node,
+        path: std::path::absolute(node.root()).with_context(|| report::path(node.root()))?,
+        terms: Terms {
+            window: args.clock.window(now, Some(node.config())),
+            now,
+            again: false,
+        },
+        types: args.types.clone(),
+        destination,
+        is_dry: args.dry_run,
+    };
+    let (mut outcome, mut strays) = (Outcome::default(), Vec::new());
+    delivery.run(
+        &mut |delivered| {
+            if args.dry_run {
+                return files::print(&decision(&delivered, args.json));
+            }
+            tell(args, delivered, &mut outcome)
+        },
+        &mut |path| strays.push(path),
+    )?;
+    for path in strays {
+        report::warn(&format!("{}: not a message", report::path(&path)));
+    }
+    outcome.finish()
+}
+
+impl Args {
+    fn destination(&self) -> anyhow::Result<Destination> {
+        Ok(
+            match (&self.dir, &self.maildir, self.command.split_first()) {
+                (Some(dir), ..) => Destination::Directory {
+                    dir: dir.clone(),
+                    keeps_names: self.keep_name,
+                },
+                (_, Some(dir), _) => Destination::Maildir(dir.clone()),
+                (.., Some((program, args))) => Destination::Command(Command::new(program, args)),
+                (None, None, None) => {
+                    return Err(Usage("--dir, --maildir or a command is needed".to_owned()).into());
+                }
+            },
+        )
+    }
+}
+
+/// Says what became of a message; what was set aside is work done.
+fn tell(args: &Args, delivered: deliver::Outcome, outcome: &mut Outcome) -> anyhow::Result<()> {
+    outcome.take();
+    let input = report::path(&delivered.path);
+    let content = delivered.content.as_ref();
+    match &delivered.result {
+        Ok(Done::Delivered(path)) => {
+            event("delivered", content, path.as_deref());
+            if args.json {
+                files::print(&facts(&delivered).to_string())?;
+            }
+        }
+        Ok(Done::Imported) => event("imported", content, None),
+        Ok(Done::Repeated) => report::event("repeated", &[("file", &input)]),
+        Err(error) if delivered.is_aside => {
+            report::warn(&format!("{input}: set aside: {error}"));
+        }
+        Ok(Done::Left) | Err(_) => {}
+    }
+    match delivered.result {
+        Err(error) if error.is_of_destination() => Err(labelled(error)),
+        Err(error) if !delivered.is_aside => {
+            outcome.done(&Input::named(input), Err(labelled(error)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn event(name: &str, content: Option<&Content>, path: Option<&Path>) {
+    let Some(content) = content else { return };
+    let (sender, recipient) = (content.sender.to_string(), content.recipient.to_string());
+    let path = path.map(report::path).unwrap_or_default();
+    let mut facts = vec![
+        ("id", content.id.as_str()),
+        ("from", &sender),
+        ("to", &recipient),
+        ("type", &content.media_type),
+    ];
+    facts.extend((!path.is_empty()).then_some(("path", path.as_str())));
+    report::event(name, &facts);
+}
+
+/// An error about a file that the user named a directory for, with its path.
+fn labelled(error: Error) -> anyhow::Error {
+    match error {
+        Error::Disk(error) if error.role() == Role::Delivery => {
+            let path = report::path(error.path());
+            anyhow::Error::new(error).context(path)
+        }
+        error => error.into(),
+    }
+}
+
+fn facts(delivered: &deliver::Outcome) -> Value {
+    let content = delivered.content.as_ref();
+    let path = match &delivered.result {
+        Ok(Done::Delivered(path)) => path.as_ref(),
+        _ => None,
+    };
+    json!({
+        "v": describe::VERSION,
+        "input": delivered.path.to_string_lossy(),
+        "index": 1,
+        "path": path.map(|path| path.to_string_lossy()),
+        "sender": content.map(|content| content.sender.to_string()),
+        "peer": content.map(|content| &content.peer),
+        "recipient": content.map(|content| content.recipient.to_string()),
+        "type": content.map(|content| &content.media_type),
+        "name": content.map(|content| &content.name),
+        "id": content.map(|content| &content.id),
+        "date": content.map(|content| content.date.to_string()),
+        "expiry": content.map(|content| content.expiry.to_string()),
+        "size": content.map(|content| content.size),
+    })
+}
+
+/// What would be done as a line: the message's name, what, and the content's type or why not.
+fn decision(delivered: &deliver::Outcome, json: bool) -> String {
+    let what = match &delivered.result {
+        Ok(Done::Delivered(_)) => "deliver",
+        Ok(Done::Imported) => "import",
+        Ok(Done::Repeated) => "remove",
+        Err(_) if delivered.is_aside => "fail",
+        Ok(Done::Left) | Err(_) => "leave",
+    };
+    let error = delivered.result.as_ref().err().map(ToString::to_string);
+    if json {
+        let mut facts = facts(delivered);
+        facts["decision"] = what.into();
+        facts["error"] = error.into();
+        return facts.to_string();
+    }
+    let name = delivered
+        .path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let media_type = delivered
+        .content
+        .as_ref()
+        .map(|content| content.media_type.clone());
+    let detail = error.or(media_type).unwrap_or_default();
+    format!("{name}\t{what}\t{}", report::escaped(&detail))
+}

@@ -1,0 +1,209 @@
+//! Content as a mail (RFC 5322, RFC 2045), for a Maildir.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::tz::Offset;
+
+use super::{Content, Error};
+use crate::disk::Role;
+use crate::disk::tree::{self, Kind};
+use crate::message::file_name;
+
+/// The domain of the addresses, which is nobody's (RFC 2606 §2).
+const DOMAIN: &str = "relay.invalid";
+
+/// Octets in a line of base64 (RFC 2045 §6.8).
+const LINE: usize = 76;
+
+/// Octets of text in an encoded word, of which base64 makes 60 (RFC 2047 §2 allows 75 in all).
+const WORD: usize = 45;
+
+/// The longest media type that is put into a header, in octets.
+const MAX_TYPE_LEN: usize = 200;
+
+/// Checks that a directory is a Maildir: it has the three folders.
+///
+/// # Errors
+/// [`Error::NotAMaildir`] when it is none.
+pub fn check(dir: &Path) -> Result<(), Error> {
+    let is_maildir = ["tmp", "new", "cur"]
+        .iter()
+        .all(|folder| dir.join(folder).is_dir());
+    if is_maildir {
+        Ok(())
+    } else {
+        Err(Error::NotAMaildir(dir.to_owned()))
+    }
+}
+
+/// The name of a file for the mail.
+#[must_use]
+pub fn file_name_of(content: &Content) -> String {
+    format!("{}.relay", content.file_name())
+}
+
+/// Whether somebody has seen the mail of this name, and its reader has moved it.
+///
+/// # Errors
+/// When `cur` cannot be listed.
+pub fn is_seen(dir: &Path, name: &str) -> Result<bool, Error> {
+    for entry in tree::entries(&dir.join("cur"), Role::Delivery)?.entries {
+        let found = entry.name.to_string_lossy();
+        let is_it = found
+            .strip_prefix(name)
+            .is_some_and(|flags| flags.is_empty() || flags.starts_with(':'));
+        if entry.kind == Kind::File && is_it {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The mail: one that came as such (`message/rfc822`) with a line above it that says whose it really is, anything
+/// else as the only part of one.
+#[must_use]
+pub fn mail(content: &Content, octets: &[u8]) -> Vec<u8> {
+    let mut head = format!("X-Relay-Sender: {}\n", content.sender);
+    if content.media_type.eq_ignore_ascii_case("message/rfc822") {
+        return [head.as_bytes(), octets].concat();
+    }
+    let date = Offset::UTC
+        .to_datetime(content.date)
+        .strftime("%a, %d %b %Y %H:%M:%S +0000");
+    let name = content.safe_name();
+    let media_type = media_type(content, octets);
+    let subject = name.as_ref().unwrap_or(&media_type);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        head,
+        "Date: {date}\nFrom: {} <{}@{DOMAIN}>\nTo: <{}@{DOMAIN}>\nMessage-ID: <{}@{DOMAIN}>\nSubject: {}\n",
+        content.label(),
+        content.sender,
+        content.recipient,
+        content.file_name(),
+        in_header(subject),
+    );
+    let typed = match &name {
+        Some(name) => file_name::with_name(&media_type, name),
+        None => media_type,
+    };
+    let _ = write!(
+        head,
+        "MIME-Version: 1.0\nContent-Type: {typed}\nContent-Transfer-Encoding: base64\n\n"
+    );
+    let encoded = STANDARD.encode(octets);
+    let mut mail = head.into_bytes();
+    mail.reserve(encoded.len() + encoded.len() / LINE + 1);
+    for line in encoded.as_bytes().chunks(LINE) {
+        mail.extend(line);
+        mail.push(b'\n');
+    }
+    mail
+}
+
+/// A media type that fits into a header: its sender chose it. Text is what its readers take it for, if it says
+/// nothing else.
+fn media_type(content: &Content, octets: &[u8]) -> String {
+    let media_type = &content.media_type;
+    let is_fit = media_type.contains('/')
+        && media_type.len() <= MAX_TYPE_LEN
+        && media_type.bytes().all(|octet| matches!(octet, 0x20..=0x7e));
+    if !is_fit {
+        return "application/octet-stream".to_owned();
+    }
+    let plain = media_type.to_ascii_lowercase();
+    if plain.starts_with("text/") && !plain.contains("charset") && str::from_utf8(octets).is_ok() {
+        return format!("{media_type}; charset=utf-8");
+    }
+    media_type.clone()
+}
+
+/// Text in a header: as it is, or in encoded words (RFC 2047), each on a line.
+fn in_header(text: &str) -> String {
+    if text.bytes().all(|octet| matches!(octet, 0x20..=0x7e)) {
+        return text.to_owned();
+    }
+    let mut words = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let mut len = WORD.min(rest.len());
+        while !rest.is_char_boundary(len) {
+            len -= 1;
+        }
+        let (word, after) = rest.split_at(len);
+        words.push(format!("=?UTF-8?B?{}?=", STANDARD.encode(word)));
+        rest = after;
+    }
+    words.join("\n ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::NodeId;
+
+    fn sample(media_type: &str, name: Option<&str>) -> Content {
+        Content {
+            sender: NodeId::of_spki(b"sender"),
+            peer: Some("bob".to_owned()),
+            recipient: NodeId::of_spki(b"recipient"),
+            id: "x".to_owned(),
+            date: "2027-05-22T10:11:12Z".parse().unwrap(),
+            expiry: "2027-06-22T10:11:12Z".parse().unwrap(),
+            media_type: media_type.to_owned(),
+            name: name.map(str::to_owned),
+            size: 0,
+        }
+    }
+
+    #[test]
+    fn a_sender_cannot_add_headers() {
+        let content = sample("text/plain\nBcc: all", Some("a\nBcc: all"));
+        let mail = String::from_utf8(mail(&content, b"hello")).unwrap();
+        let (head, body) = mail.split_once("\n\n").unwrap();
+        assert_eq!(head.lines().count(), 9, "{head}");
+        let start = format!(
+            "X-Relay-Sender: {}\nDate: Sat, 22 May 2027 10:11:12 +0000\nFrom: bob <",
+            content.sender
+        );
+        assert!(head.starts_with(&start), "{head}");
+        assert!(
+            head.contains("Content-Type: application/octet-stream; name=\"aBcc: all\""),
+            "{head}"
+        );
+        assert_eq!(body, "aGVsbG8=\n");
+    }
+
+    #[test]
+    fn a_mail_stays_one_and_says_whose_it_is() {
+        let content = sample("message/rfc822", None);
+        let mail = String::from_utf8(mail(&content, b"From: eve\n\ny")).unwrap();
+        let expected = format!("X-Relay-Sender: {}\nFrom: eve\n\ny", content.sender);
+        assert_eq!(mail, expected);
+    }
+
+    #[test]
+    fn names_and_texts_that_are_not_ascii_are_encoded() {
+        let name = "résumé – für die Kolleginnen und Kollegen in Ōsaka.txt";
+        let content = sample("text/plain", Some(name));
+        let mail = String::from_utf8(mail(&content, "é".as_bytes())).unwrap();
+        assert!(mail.is_ascii() && mail.lines().all(|line| line.len() < 998));
+        assert!(mail.contains("Content-Type: text/plain; charset=utf-8; name*=UTF-8''r%C3"));
+        let (_, subject) = mail.split_once("\nSubject: ").unwrap();
+        let (subject, _) = subject.split_once("\nMIME").unwrap();
+        let decoded = subject.split("\n ").map(|word| {
+            assert!(word.len() <= 75, "{word}");
+            let encoded = word.strip_prefix("=?UTF-8?B?").unwrap();
+            STANDARD
+                .decode(encoded.strip_suffix("?=").unwrap())
+                .unwrap()
+        });
+        assert_eq!(
+            String::from_utf8(decoded.collect::<Vec<_>>().concat()).unwrap(),
+            name
+        );
+    }
+}

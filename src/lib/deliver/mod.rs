@@ -1,0 +1,44 @@
+//! What arrived, handed to those whom it is for: files in a directory, mails in a Maildir, or a command.
+//!
+//! A directory or Maildir gets each content once: a run that is repeated finds the file that the one before it
+//! left, by a name that follows from the message, or that was noted before it was given. A command gets it at
+//! least once.
+
+pub mod content; // what was opened, and what files of it are called
+pub mod destination; // where it goes
+pub mod maildir; // as a mail
+pub mod names; // names for the files of a group
+pub mod intents; // names that were about to be given when a run was killed
+pub mod run; // everything that waits for a node
+
+use std::path::PathBuf;
+
+use crate::{command, disk, node, spool};
+
+pub use content::Content;
+pub use destination::Destination;
+pub use run::{Delivery, Done, Outcome};
+
+/// Why something is not delivered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no Maildir.
+    #[error("{} is not a Maildir", .0.display())]
+    NotAMaildir(PathBuf),
+    /// The message holds an authorization that cannot be imported.
+    #[error("its authorization cannot be imported: {0}")]
+    Import(node::Error),
+    /// The message cannot be opened.
+    #[error(transparent)]
+    Node(#[from] node::Error),
+    /// The command did not take it.
+    #[error(transparent)]
+    Command(#[from] command::Error),
+    /// The spool cannot be read or changed.
+    #[error(transparent)]
+    Spool(#[from] spool::Error),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
+}

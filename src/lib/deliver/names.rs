@@ -1,0 +1,162 @@
+//! Names for the files of a group, each its own.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use crate::disk::batch::{Nameless, Staged, Standing};
+use crate::disk::{self, Role};
+use crate::message::file_name;
+
+/// The most files of one name in a folder.
+const MAX_NUMBERED: usize = 10_000;
+
+/// What a file is to be called, in this order.
+#[derive(Debug)]
+pub struct Wish {
+    /// The name that a run which was killed was about to give it: a file of the same octets there is this one.
+    pub intended: Option<String>,
+    /// The name that its sender gave it: a file there is another one, whatever it holds.
+    pub given: Option<String>,
+    /// The name that follows from the message: a file of the same octets there is this one.
+    pub own: String,
+}
+
+/// The names that were chosen for a group whose files have none yet.
+#[derive(Debug, Default)]
+pub struct Names {
+    chosen: HashSet<PathBuf>,
+    /// How often each name that senders gave was found to be taken.
+    taken: HashMap<PathBuf, usize>,
+}
+
+impl Names {
+    /// Chooses a name in `dir` for a file that is written there. Nothing is ever replaced.
+    ///
+    /// # Errors
+    /// When there are too many files of that name, or one cannot be examined.
+    pub fn choose(
+        &mut self,
+        dir: &Path,
+        mut file: Nameless,
+        wish: &Wish,
+    ) -> Result<(String, Staged), Error> {
+        if let Some(name) = &wish.intended
+            && !self.chosen.contains(&dir.join(name))
+        {
+            match file.held_at(OsStr::new(name))? {
+                Standing::Same => return Ok((name.clone(), file.there())),
+                Standing::Nothing => return Ok(self.take(dir, name.clone(), file)),
+                Standing::Other => {}
+            }
+        }
+        if let Some(given) = &wish.given {
+            let first = self.taken.get(&dir.join(given)).copied().unwrap_or(0) + 1;
+            for count in first..MAX_NUMBERED {
+                let name = numbered(given, count);
+                let path = dir.join(&name);
+                if !self.chosen.contains(&path) && !disk::files::exists(&path, Role::Delivery)? {
+                    self.taken.insert(dir.join(given), count);
+                    return Ok(self.take(dir, name, file));
+                }
+            }
+        }
+        for count in 1..MAX_NUMBERED {
+            let name = numbered(&wish.own, count);
+            if self.chosen.contains(&dir.join(&name)) {
+                continue;
+            }
+            match file.held_at(OsStr::new(&name))? {
+                Standing::Same => return Ok((name, file.there())),
+                Standing::Nothing => return Ok(self.take(dir, name, file)),
+                Standing::Other => {}
+            }
+        }
+        Err(Error::Disk(disk::Error::Exists {
+            path: dir.join(&wish.own),
+            role: Role::Delivery,
+        }))
+    }
+
+    fn take(&mut self, dir: &Path, name: String, file: Nameless) -> (String, Staged) {
+        self.chosen.insert(dir.join(&name));
+        let staged = file.named(OsStr::new(&name));
+        (name, staged)
+    }
+}
+
+fn numbered(name: &str, count: usize) -> String {
+    if count == 1 {
+        name.to_owned()
+    } else {
+        file_name::numbered(name, count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::disk::batch::{self, Batch};
+    use crate::disk::publish::{Existing, Manner};
+
+    fn wish(intended: Option<&str>, given: Option<&str>) -> Wish {
+        Wish {
+            intended: intended.map(str::to_owned),
+            given: given.map(str::to_owned),
+            own: "own".to_owned(),
+        }
+    }
+
+    /// Names files that hold this, as wished, in one group.
+    fn name(dir: &Path, files: &[(&str, Wish)]) -> Vec<String> {
+        let (mut names, mut batch) = (Names::default(), Batch::default());
+        let given = files.iter().map(|(content, wish)| {
+            let manner = Manner::delivery(Existing::SameIsSuccess);
+            let file = batch::write(dir, &[content.as_bytes()], &manner).unwrap();
+            let (name, staged) = names.choose(dir, file, wish).unwrap();
+            batch.add(staged).unwrap();
+            name
+        });
+        let given = given.collect();
+        batch.commit().unwrap();
+        assert!(batch.take_refused().is_empty());
+        given
+    }
+
+    #[test]
+    fn each_file_that_has_its_senders_name_is_another_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let given = |content| (content, wish(None, Some("a.txt")));
+        let first = name(dir.path(), &[given("one"), given("one"), given("two")]);
+        assert_eq!(first, ["a.txt", "a~2.txt", "a~3.txt"]);
+        assert_eq!(name(dir.path(), &[given("one")]), ["a~4.txt"]);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn what_was_about_to_be_named_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let again = |content| (content, wish(Some("a~2.txt"), Some("a.txt")));
+        name(dir.path(), &[("one", wish(None, Some("a.txt")))]);
+        assert_eq!(name(dir.path(), &[again("one")]), ["a~2.txt"]);
+        assert_eq!(name(dir.path(), &[again("one")]), ["a~2.txt"]);
+        assert_eq!(name(dir.path(), &[again("other")]), ["a~3.txt"]);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_name_that_follows_from_the_message_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = |content| (content, wish(None, None));
+        assert_eq!(
+            name(dir.path(), &[own("one"), own("two")]),
+            ["own", "own~2"]
+        );
+        assert_eq!(name(dir.path(), &[own("two")]), ["own~2"]);
+        assert_eq!(name(dir.path(), &[own("one")]), ["own"]);
+        assert_eq!(name(dir.path(), &[own("three")]), ["own~3"]);
+    }
+}

@@ -1,0 +1,615 @@
+//! Everything that waits for a node, each to its destination.
+//!
+//! The order of effects: the content is where it belongs; that is noted for whoever asks what became of it; the
+//! sender's session key is stored; the message is remembered; its file is removed. Each step may be repeated.
+
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use jiff::SignedDuration;
+
+use super::intents::Intents;
+use super::names::{Names, Wish};
+use super::{Content, Destination, Error, maildir};
+use crate::disk::batch::{self, Nameless, Staged};
+use crate::disk::publish::{Existing, Manner, sweep};
+use crate::disk::{self, Role, files, scratch};
+use crate::message::stream::workers::{self, Bounds, Weighed};
+use crate::message::{Parcel, ServiceMessage};
+use crate::node::{self, Directory, Identity};
+use crate::pki::NodeId;
+use crate::ramf::limits;
+use crate::receive::home::Home;
+use crate::receive::{Due, Terms};
+use crate::spool::aside::Aside;
+use crate::spool::moves::Moves;
+use crate::spool::queue::{Found, Waiting};
+use crate::spool::sent::{Event, Line};
+use crate::spool::{self, Place, Spool};
+use crate::{command, pki, ramf, session};
+
+/// How often the messages of a group are tried that others of it were in the way of.
+const ROUNDS: usize = 3;
+
+/// How old a file has to be that a run was writing when it was killed: none takes so long.
+const ABANDONED: SignedDuration = SignedDuration::from_hours(36);
+
+/// Whoever delivers what waits for a node.
+pub struct Delivery<'a> {
+    /// The spool; the queue of the node in it is locked.
+    pub spool: &'a Spool,
+    /// The node.
+    pub node: &'a Directory,
+    /// The node's directory, from the root, as commands are told.
+    pub path: PathBuf,
+    /// How messages are taken.
+    pub terms: Terms,
+    /// The media types that are delivered; all where there is none.
+    pub types: Vec<String>,
+    /// Where to.
+    pub destination: Destination,
+    /// Whether nothing is to be done.
+    pub is_dry: bool,
+}
+
+/// What became of a message.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its file in the queue.
+    pub path: PathBuf,
+    /// What is known of it, if it could be opened.
+    pub content: Option<Content>,
+    /// What was done, or why nothing was.
+    pub result: Result<Done, Error>,
+    /// Whether it was set aside, with the reason.
+    pub is_aside: bool,
+}
+
+/// What was done about a message.
+#[derive(Debug)]
+pub enum Done {
+    /// It is in this file, or where the command put it.
+    Delivered(Option<PathBuf>),
+    /// It was delivered before.
+    Repeated,
+    /// It was for the node itself: an authorization.
+    Imported,
+    /// It is of another type, and waits for another run.
+    Left,
+}
+
+/// What opening a message came to.
+enum Opened<'a> {
+    Content(Box<(Content, Due<'a>, Ready)>),
+    Repeated,
+    Left(Content),
+    Failed(Error),
+    /// Somebody else took it.
+    Gone,
+}
+
+/// How far content is on its way.
+enum Ready {
+    /// It is written, into this directory, and has no name yet.
+    Written(PathBuf, Nameless),
+    /// It is to be handed over in its turn.
+    Message(ServiceMessage),
+    /// It is a mail already that somebody has seen.
+    There,
+    /// It was imported.
+    Imported,
+    /// Nothing is to be done.
+    Dry,
+}
+
+/// A message of a group, on its way.
+struct Task<'a> {
+    message: Waiting,
+    content: Option<Content>,
+    due: Option<Due<'a>>,
+    result: Result<Done, Error>,
+    fate: Fate,
+}
+
+/// What becomes of the file of a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    Goes,
+    SetAside,
+    /// It stays for now: another one was in its way.
+    Again,
+}
+
+/// What a run knows.
+struct State<'a> {
+    home: Home<'a>,
+    intents: Intents,
+    /// Directories that are there for certain.
+    folders: Mutex<HashSet<PathBuf>>,
+}
+
+impl<'a> Delivery<'a> {
+    /// Delivers everything that waits for the node, and tells `each` what became of it.
+    ///
+    /// # Errors
+    /// What cannot be gone on from: the queue cannot be read or changed, content cannot be stored at all, the
+    /// command cannot be run, or `each` failed.
+    pub fn run<E: From<Error>>(
+        &self,
+        each: &mut dyn FnMut(Outcome) -> Result<(), E>,
+        stray: &mut dyn FnMut(PathBuf),
+    ) -> Result<(), E> {
+        let mut state = self.state()?;
+        let queue = self.spool.queue(Place::Home(self.node.id()));
+        let mut entries = queue.entries().map_err(Error::from)?;
+        loop {
+            let (mut group, failed) = self.group(&mut entries, stray);
+            if group.is_empty() && failed.is_none() {
+                break;
+            }
+            let mut rounds = 0;
+            while !group.is_empty() && rounds < ROUNDS {
+                rounds += 1;
+                let (outcomes, again) = self.deliver(group, rounds == ROUNDS, &mut state)?;
+                outcomes.into_iter().try_for_each(&mut *each)?;
+                group = again;
+            }
+            if let Some(error) = failed {
+                return Err(Error::from(error).into());
+            }
+        }
+        if !self.is_dry {
+            state.intents.finish().map_err(Error::from)?;
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> Result<State<'a>, Error> {
+        let state = State {
+            home: Home::new(self.node, self.terms)?,
+            intents: Intents::of(self.spool, self.node)?,
+            folders: Mutex::default(),
+        };
+        if let (Destination::Maildir(dir), false) = (&self.destination, self.is_dry) {
+            self.sweep(&dir.join("tmp"))?;
+        }
+        Ok(state)
+    }
+
+    /// Removes what runs left of files long ago that they were killed over.
+    fn sweep(&self, dir: &Path) -> Result<(), disk::Error> {
+        let before = self.terms.now.checked_sub(ABANDONED).ok();
+        let before = before.map_or(SystemTime::UNIX_EPOCH, SystemTime::from);
+        sweep(dir, Role::Delivery, Some(before))?;
+        Ok(())
+    }
+
+    /// The next messages, and why there are no more if that is not the end.
+    fn group(
+        &self,
+        entries: &mut impl Iterator<Item = Result<Found, spool::Error>>,
+        stray: &mut dyn FnMut(PathBuf),
+    ) -> (Vec<Waiting>, Option<spool::Error>) {
+        let (most, most_octets) = self.destination.group();
+        let mut group = Vec::new();
+        let mut octets = 0;
+        while group.len() < most && (group.is_empty() || octets < most_octets) {
+            match entries.next() {
+                Some(Ok(Found::Message(message))) => match message.len() {
+                    Ok(Some(len)) => {
+                        octets += len;
+                        group.push(message);
+                    }
+                    Ok(None) => {}
+                    Err(error) => return (group, Some(error)),
+                },
+                Some(Ok(Found::Stray(path))) => stray(path),
+                Some(Err(error)) => return (group, Some(error)),
+                None => break,
+            }
+        }
+        (group, None)
+    }
+
+    /// Delivers a group; gives what became of its messages, and those that are to be tried once more.
+    fn deliver(
+        &self,
+        group: Vec<Waiting>,
+        is_last: bool,
+        state: &mut State<'a>,
+    ) -> Result<(Vec<Outcome>, Vec<Waiting>), Error> {
+        let opened = self.open_all(&group, state)?;
+        let mut tasks = self.hand_over_all(group, opened, state)?;
+        if !self.is_dry {
+            self.settle(&mut tasks, state)?;
+        }
+        let (mut outcomes, mut again) = (Vec::new(), Vec::new());
+        for task in tasks {
+            let is_wrong = is_last && task.result.is_err();
+            if task.fate == Fate::Again && !is_wrong {
+                again.push(task.message);
+                continue;
+            }
+            outcomes.push(Outcome {
+                path: task.message.path,
+                content: task.content,
+                result: task.result,
+                is_aside: task.fate == Fate::SetAside,
+            });
+        }
+        Ok((outcomes, again))
+    }
+
+    /// Opens the messages, on every core, and writes what is in them.
+    fn open_all(&self, group: &[Waiting], state: &State<'a>) -> Result<Vec<Opened<'a>>, Error> {
+        let mut opened = Vec::new();
+        let mut waiting = group.iter();
+        workers::in_order(
+            Bounds::octets(limits::MAX_MESSAGE_LEN),
+            || {
+                let item = waiting.next()?;
+                let len = item.len().ok().flatten().unwrap_or(0);
+                Some(Weighed {
+                    item,
+                    octets: usize::try_from(len).unwrap_or(usize::MAX),
+                })
+            },
+            |message| match self.open(message, state) {
+                Err(Error::Node(node::Error::Seen)) => Opened::Repeated,
+                Err(error) => Opened::Failed(error),
+                Ok(opened) => opened,
+            },
+            |result| {
+                opened.push(result);
+                Ok::<(), Error>(())
+            },
+        )?;
+        Ok(opened)
+    }
+
+    fn open(&self, message: &Waiting, state: &State<'a>) -> Result<Opened<'a>, Error> {
+        let Some(octets) = message.read()? else {
+            return Ok(Opened::Gone);
+        };
+        let arrival = state.home.open(octets)?;
+        let content = Content::of(&arrival);
+        let is_authorization = arrival.is_authorization();
+        if !is_authorization && !content.is_of(&self.types) {
+            return Ok(Opened::Left(content));
+        }
+        if self.is_dry {
+            let (_, due) = arrival.into_due();
+            let ready = if is_authorization {
+                Ready::Imported
+            } else {
+                Ready::Dry
+            };
+            return Ok(Opened::Content(Box::new((content, due, ready))));
+        }
+        if is_authorization {
+            let _lock = self.node.lock_exclusive()?;
+            let imported = arrival.import_authorization(self.node, &self.terms.window);
+            imported.map_err(Error::Import)?;
+            let (_, due) = arrival.into_due();
+            return Ok(Opened::Content(Box::new((content, due, Ready::Imported))));
+        }
+        let octets = arrival.content().content();
+        let written = match &self.destination {
+            Destination::Directory { dir, .. } => {
+                let folder = dir.join(content.folder());
+                self.make(&folder, state)?;
+                let file = batch::write(&folder, &[octets], &manner())?;
+                Some(Ready::Written(folder, file))
+            }
+            Destination::Maildir(dir) => {
+                let intended = state.intents.name_for(message);
+                if intended.map_or(Ok(false), |name| maildir::is_seen(dir, name))? {
+                    Some(Ready::There)
+                } else {
+                    let (new, tmp) = (dir.join("new"), dir.join("tmp"));
+                    let mail = maildir::mail(&content, octets);
+                    let file = batch::write(&new, &[&mail], &manner().written_in(&tmp))?;
+                    Some(Ready::Written(new, file))
+                }
+            }
+            Destination::Command(_) => None,
+        };
+        let (message, due) = arrival.into_due();
+        let ready = written.unwrap_or(Ready::Message(message));
+        Ok(Opened::Content(Box::new((content, due, ready))))
+    }
+
+    /// Makes the folder of a sender, once in a run.
+    fn make(&self, folder: &Path, state: &State<'a>) -> Result<(), Error> {
+        // Whoever panicked with the lock held had added nothing or all of a path.
+        let mut folders = state.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        if !folders.contains(folder) {
+            if !files::create_dir_for_user(folder, Role::Delivery)? {
+                self.sweep(folder)?;
+            }
+            folders.insert(folder.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Hands over what was opened, one after another; files all get their names at once.
+    fn hand_over_all(
+        &self,
+        group: Vec<Waiting>,
+        opened: Vec<Opened<'a>>,
+        state: &mut State<'a>,
+    ) -> Result<Vec<Task<'a>>, Error> {
+        let mut tasks = Vec::new();
+        let mut identities = HashSet::new();
+        let (mut names, mut files) = (Names::default(), Vec::new());
+        for (message, opened) in group.into_iter().zip(opened) {
+            let mut task = Task {
+                message,
+                content: None,
+                due: None,
+                result: Ok(Done::Repeated),
+                fate: Fate::Goes,
+            };
+            match opened {
+                Opened::Gone => continue,
+                Opened::Repeated => {}
+                Opened::Failed(error) => task.fail(error),
+                Opened::Left(content) => {
+                    task.content = Some(content);
+                    task.result = Ok(Done::Left);
+                    task.fate = Fate::Stays;
+                }
+                Opened::Content(opened) => {
+                    let (content, due, ready) = *opened;
+                    let is_first = |identity: &Identity| identities.insert(identity.clone());
+                    if due.identity().is_none_or(is_first) {
+                        match self.hand_over(&task.message, &content, ready, state, &mut names) {
+                            Ok((done, file)) => {
+                                task.result = Ok(done);
+                                task.due = Some(due);
+                                files.extend(file);
+                            }
+                            Err(error) => task.fail(error),
+                        }
+                    } else {
+                        // The same message waits under two names.
+                        task.fate = Fate::Again;
+                    }
+                    task.content = Some(content);
+                }
+            }
+            tasks.push(task);
+        }
+        give_names(files, &mut tasks, &mut state.intents)?;
+        Ok(tasks)
+    }
+
+    fn hand_over(
+        &self,
+        message: &Waiting,
+        content: &Content,
+        ready: Ready,
+        state: &mut State<'a>,
+        names: &mut Names,
+    ) -> Result<(Done, Option<Staged>), Error> {
+        match (ready, &self.destination) {
+            (Ready::Imported, _) => Ok((Done::Imported, None)),
+            (Ready::Written(dir, file), destination) => {
+                let is_mail = matches!(destination, Destination::Maildir(_));
+                let keeps_names = matches!(
+                    destination,
+                    Destination::Directory {
+                        keeps_names: true,
+                        ..
+                    }
+                );
+                let wish = Wish {
+                    intended: state.intents.name_for(message).map(str::to_owned),
+                    given: content.safe_name().filter(|_| keeps_names),
+                    own: if is_mail {
+                        maildir::file_name_of(content)
+                    } else {
+                        content.file_name()
+                    },
+                };
+                let (name, file) = names.choose(&dir, file, &wish)?;
+                if is_mail || wish.given.is_some() {
+                    state.intents.intend(message, &name);
+                }
+                Ok((Done::Delivered(Some(dir.join(name))), Some(file)))
+            }
+            (Ready::Message(message), Destination::Command(command)) => {
+                self.spool.make(Place::Home(self.node.id()))?;
+                let input = scratch::holding(&self.spool.tmp(), message.content())?;
+                let name = content.safe_name();
+                command.run(&content.facts(&self.path, name.as_deref()), input)?;
+                Ok((Done::Delivered(None), None))
+            }
+            (Ready::There | Ready::Dry | Ready::Message(_), _) => Ok((Done::Delivered(None), None)),
+        }
+    }
+
+    /// Finishes what is to be done about a group.
+    fn settle(&self, tasks: &mut [Task<'a>], state: &mut State<'a>) -> Result<(), Error> {
+        let lines: Vec<Line> = tasks.iter().filter_map(|task| self.line(task)).collect();
+        self.spool.note(&lines)?;
+        let (mut numbers, mut dues) = (Vec::new(), Vec::new());
+        for (number, task) in tasks.iter_mut().enumerate() {
+            if let Some(due) = task.due.take() {
+                numbers.push(number);
+                dues.push(due);
+            }
+        }
+        for (number, error) in state.home.complete(&dues)? {
+            let task = &mut tasks[numbers[number]];
+            task.result = Err(error.into());
+            task.fate = Fate::Stays;
+        }
+        let mut moves = Moves::default();
+        for task in tasks {
+            match task.fate {
+                Fate::Stays | Fate::Again => continue,
+                Fate::Goes => moves.remove(&task.message.path)?,
+                Fate::SetAside => self.set_aside(task, &mut moves)?,
+            }
+            state.intents.forget(&task.message);
+        }
+        moves.commit()?;
+        Ok(())
+    }
+
+    /// What is noted of a message for whoever sent it from here.
+    fn line(&self, task: &Task<'_>) -> Option<Line> {
+        let (event, to) = match (&task.result, task.fate) {
+            (Ok(Done::Delivered(_)), _) => (Event::Acknowledged, self.destination.to_string()),
+            (Ok(Done::Imported), _) => (Event::Acknowledged, format!("home:{}", self.node.id())),
+            (Err(error), Fate::SetAside) => (Event::Failed, error.to_string()),
+            _ => return None,
+        };
+        let head = task.head()?;
+        Some(Line {
+            time: self.terms.now,
+            event,
+            recipient: head.recipient,
+            sender: head.sender,
+            id: head.id,
+            to: Some(to),
+            cargo: None,
+            medium: None,
+        })
+    }
+
+    fn set_aside(&self, task: &Task<'_>, moves: &mut Moves) -> Result<(), Error> {
+        let head = task.head();
+        let is_ours = head
+            .as_ref()
+            .is_none_or(|head| head.recipient == self.node.id());
+        let aside = Aside {
+            message: &task.message,
+            name: &task.message.name,
+            id: head.as_ref().map(|head| head.id.as_str()),
+            why: task
+                .result
+                .as_ref()
+                .err()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            back_to: if is_ours {
+                Place::Home(self.node.id())
+            } else {
+                Place::In
+            },
+        };
+        self.spool.set_aside(&aside, self.terms.now, moves)?;
+        Ok(())
+    }
+}
+
+/// Gives the files of a group their names, which are noted before where the files alone would not tell.
+fn give_names(
+    files: Vec<Staged>,
+    tasks: &mut [Task<'_>],
+    intents: &mut Intents,
+) -> Result<(), Error> {
+    let refused = batch::name_all(files, || intents.save().map_err(Error::from))?;
+    for refused in refused {
+        // Somebody else took the name in this instant: there will be another one.
+        let has_it = |task: &&mut Task<'_>| match &task.result {
+            Ok(Done::Delivered(Some(path))) => path == refused.path(),
+            _ => false,
+        };
+        if let Some(task) = tasks.iter_mut().find(has_it) {
+            task.due = None;
+            task.fate = Fate::Again;
+            task.result = Err(refused.into());
+        }
+    }
+    Ok(())
+}
+
+/// How content is written.
+fn manner<'a>() -> Manner<'a> {
+    Manner::delivery(Existing::SameIsSuccess)
+}
+
+/// Whom a message is from and for, and its id.
+struct Head {
+    sender: NodeId,
+    recipient: NodeId,
+    id: String,
+}
+
+impl Task<'_> {
+    fn fail(&mut self, error: Error) {
+        self.fate = if error.is_settled() {
+            Fate::SetAside
+        } else {
+            Fate::Stays
+        };
+        self.result = Err(error);
+    }
+
+    /// Whom the message is from and for, as far as it can be read.
+    fn head(&self) -> Option<Head> {
+        if let Some(content) = &self.content {
+            return Some(Head {
+                sender: content.sender,
+                recipient: content.recipient,
+                id: content.id.clone(),
+            });
+        }
+        let parcel = Parcel::parse(self.message.read().ok()??)
+            .ok()?
+            .into_message();
+        Some(Head {
+            sender: parcel.sender(),
+            recipient: parcel.fields().recipient,
+            id: parcel.fields().id.clone(),
+        })
+    }
+}
+
+impl Error {
+    /// Whether a message is genuine, and another try changes nothing.
+    fn is_settled(&self) -> bool {
+        use node::Error as E;
+        match self {
+            Self::Command(command::Error::Refused { .. })
+            | Self::Node(
+                E::UnknownSessionKey(_)
+                | E::Ramf(ramf::Error::Unauthorized { .. } | ramf::Error::Recipient(_)),
+            ) => true,
+            Self::Node(E::Session(error)) => !matches!(error, session::Error::Crypto(_)),
+            Self::Import(error) => !matches!(
+                error,
+                E::Disk(_)
+                    | E::Damaged { .. }
+                    | E::Strangers
+                    | E::Pki(pki::Error::Early { .. })
+                    | E::Ramf(ramf::Error::Early(_))
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether other content would fare no better: there is no room for it, or nobody to take it.
+    #[must_use]
+    pub fn is_of_destination(&self) -> bool {
+        match self {
+            Self::Command(command::Error::NotRun { .. }) => true,
+            Self::Disk(error) => matches!(
+                error.io_kind(),
+                Some(
+                    ErrorKind::StorageFull
+                        | ErrorKind::QuotaExceeded
+                        | ErrorKind::ReadOnlyFilesystem
+                )
+            ),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Opening what arrived in time and has waited at home since, many messages in one run.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Arrival, Due, Terms, opened};
+use crate::message::{Parcel, ServiceMessage};
+use crate::node::seen::Memory;
+use crate::node::{Directory, Error, Identity, Keyring};
+use crate::pki::{Certificate, NodeId};
+use crate::ramf::Valid;
+use crate::session::{KeyId, PrivateSessionKey};
+
+/// The most session keys that are held in memory.
+const MAX_KEYS: usize = 64;
+
+/// Private keys that may open what was sealed to one id.
+type Found = Arc<Vec<PrivateSessionKey>>;
+
+/// Whoever opens what waits for a node, and keeps others from taking it.
+pub struct Home<'a> {
+    node: &'a Directory,
+    terms: Terms,
+    seen: Memory,
+    /// Keys that were read last, by the sender and the id.
+    keys: Mutex<VecDeque<((NodeId, KeyId), Found)>>,
+}
+
+impl<'a> Home<'a> {
+    /// With what the node remembers now.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn new(node: &'a Directory, terms: Terms) -> Result<Self, Error> {
+        Ok(Self {
+            node,
+            terms,
+            seen: Memory::of(node.root())?,
+            keys: Mutex::default(),
+        })
+    }
+
+    /// Opens a parcel, whatever its age now. Others may take messages from the same sender meanwhile.
+    ///
+    /// # Errors
+    /// As [`super::parcel`], but that it has expired.
+    pub fn open(&self, octets: Vec<u8>) -> Result<Arrival<'a, ServiceMessage>, Error> {
+        let parcel = Parcel::parse(octets)?.into_message();
+        let certificates = parcel.attached().iter();
+        let ends = certificates
+            .chain([parcel.sender_certificate()])
+            .map(Certificate::not_after);
+        let end = ends.fold(parcel.fields().expiry(), Ord::min);
+        let window = self.terms.window.back_to(end);
+        let message = self.node.admit(Valid::check(parcel, &window)?, &window)?;
+        let identity = Identity::of(message.message());
+        let was_seen = self.seen.contains(&identity)?;
+        opened(
+            self.node,
+            message,
+            (identity, was_seen),
+            &self.terms,
+            Vec::new(),
+            |sender, id| self.keys(sender, id),
+            ServiceMessage::parse_within,
+        )
+    }
+
+    fn keys(&self, sender: NodeId, id: &KeyId) -> Result<Found, Error> {
+        // Whoever panicked with the lock held had changed nothing or all of it.
+        let held = || self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |((of, known), _): &&((NodeId, KeyId), Found)| (*of, known) == (sender, id);
+        if let Some((_, keys)) = held().iter().find(is_it) {
+            return Ok(Arc::clone(keys));
+        }
+        let keys = Arc::new(self.node.session_keys(sender, id)?);
+        let mut held = held();
+        if held.len() >= MAX_KEYS {
+            held.pop_front();
+        }
+        held.push_back(((sender, id.clone()), Arc::clone(&keys)));
+        Ok(keys)
+    }
+
+    /// Does what is left about many messages, as [`Due::complete_later`] for each, with one sync of the memory:
+    /// first every session, then the memory. Gives those that failed, by their numbers; the others are done with.
+    ///
+    /// # Errors
+    /// When the memory cannot be stored.
+    pub fn complete(&mut self, dues: &[Due<'_>]) -> Result<Vec<(usize, Error)>, Error> {
+        let mut sessions: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (number, due) in dues.iter().enumerate() {
+            let session = (due.head.sender.id(), &due.used_key);
+            sessions.entry(session).or_default().push(number);
+        }
+        let mut failed = Vec::new();
+        for ((sender, _), numbers) in sessions {
+            let advance = |number: usize| {
+                let _locks = self.node.lock_peer(sender)?;
+                dues[number].advance()
+            };
+            // Of the messages that used one key of ours, the newest says it all.
+            let date_of = |number: &&usize| dues[**number].head.fields.date;
+            let Some(newest) = numbers.iter().max_by_key(date_of).copied() else {
+                continue;
+            };
+            let Err(error) = advance(newest) else {
+                continue;
+            };
+            failed.push((newest, error));
+            for number in numbers.into_iter().filter(|number| *number != newest) {
+                failed.extend(advance(number).err().map(|error| (number, error)));
+            }
+        }
+        let is_done = |number: &usize| !failed.iter().any(|(failed, _)| failed == number);
+        let done = (0..dues.len()).filter(is_done);
+        let identities: Vec<Identity> = done
+            .filter_map(|number| dues[number].identity.clone())
+            .collect();
+        self.seen.add_all(&identities)?;
+        Ok(failed)
+    }
+}

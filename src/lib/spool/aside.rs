@@ -1,0 +1,115 @@
+//! Messages that are set aside in `failed`, each with a file that says why, and from where it came.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::moves::Moves;
+use super::queue::{WHY, Waiting};
+use super::{Error, Name, Place, Spool};
+use crate::disk::publish::{self, Existing, Manner};
+use crate::disk::{Role, files};
+
+/// The longest file that says why, in octets.
+const MAX_LEN: usize = 64 * 1024;
+
+/// A message that is to be set aside.
+#[derive(Debug)]
+pub struct Aside<'a> {
+    /// The message.
+    pub message: &'a Waiting,
+    /// What it is called from now on.
+    pub name: &'a Name,
+    /// Its message id, if it could be read.
+    pub id: Option<&'a str>,
+    /// Why.
+    pub why: String,
+    /// Where it goes when somebody wants it to be tried again.
+    pub back_to: Place,
+}
+
+impl Spool {
+    /// Sets a message aside, first the reason, then the message. The caller holds a lock of its queue.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn set_aside(
+        &self,
+        aside: &Aside<'_>,
+        now: Timestamp,
+        moves: &mut Moves,
+    ) -> Result<(), Error> {
+        let queue = self.make(Place::Failed)?;
+        let identity = &aside.name.identity;
+        let line = json!({
+            "v": 1,
+            "time": now.to_string(),
+            "recipient": identity.recipient.to_string(),
+            "sender": identity.sender.to_string(),
+            "id": aside.id,
+            "error": aside.why,
+            "queue": aside.back_to.path().to_string_lossy(),
+        });
+        let why = queue.dir().join(format!("{}{WHY}", aside.name));
+        let manner = Manner::stored(Role::Spool, Existing::Replace);
+        publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
+        moves.rename(&aside.message.path, &queue.path_of(aside.name))
+    }
+
+    /// Returns a message that was set aside to where it came from. The caller holds the lock of the queues.
+    ///
+    /// # Errors
+    /// [`Error::UnknownMessage`] when there is none of this name.
+    pub fn retry(&self, name: &str) -> Result<(), Error> {
+        let unknown = || Error::UnknownMessage(name.to_owned());
+        let parsed: Name = name.parse().map_err(|_| unknown())?;
+        let failed = self.queue(Place::Failed);
+        let aside = failed.path_of(&parsed);
+        if !files::exists(&aside, Role::Spool)? {
+            return Err(unknown());
+        }
+        let why = failed.dir().join(format!("{parsed}{WHY}"));
+        let place = match files::read(&why, Role::Spool, MAX_LEN) {
+            Ok(line) => came_from(&line),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.into()),
+        };
+        let queue = self.make(place.unwrap_or(Place::In))?;
+        let mut moves = Moves::default();
+        moves.rename(&aside, &queue.path_of(&parsed))?;
+        moves.commit()?;
+        files::remove(&why, Role::Spool)?;
+        Ok(())
+    }
+}
+
+/// Where a message came from, as the file says that tells why it was set aside.
+fn came_from(line: &[u8]) -> Option<Place> {
+    let line: Value = serde_json::from_slice(line).ok()?;
+    Place::to_return_to(line.get("queue")?.as_str()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::NodeId;
+
+    #[test]
+    fn messages_return_to_in_or_home_alone() {
+        let node = NodeId::of_spki(b"node");
+        for place in [Place::In, Place::Home(node)] {
+            let line = json!({"queue": place.path().to_str()}).to_string();
+            assert_eq!(came_from(line.as_bytes()), Some(place));
+        }
+        for line in [
+            "",
+            "{}",
+            r#"{"queue":7}"#,
+            r#"{"queue":"../in"}"#,
+            r#"{"queue":"home/.."}"#,
+            r#"{"queue":"failed"}"#,
+            &json!({"queue": Place::Out(node).path().to_str()}).to_string(),
+        ] {
+            assert_eq!(came_from(line.as_bytes()), None, "{line}");
+        }
+    }
+}

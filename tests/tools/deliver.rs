@@ -1,0 +1,778 @@
+//! relay-deliver: where content goes, how often, and what becomes of messages that cannot go there.
+
+use std::fs;
+
+use relaynet::message::file_name;
+use relaynet::ramf::Kind;
+use relaynet::spool::Name;
+
+use crate::testenv::{Call, Env, forged, id, keys_in, self_issued};
+
+/// Where the parcels for alice wait.
+fn home() -> String {
+    format!("alice/spool/home/{}", id("alice"))
+}
+
+/// Brings parcels to a node.
+fn arrive(env: &Env, at: &str, parcel: impl Into<Vec<u8>>) {
+    env.relay("put").args(["-N", at]).stdin(parcel).ok();
+    env.relay("route").args(["-N", at]).ok().quiet();
+}
+
+/// Peers, of whom bob has sent alice these contents.
+fn arrived(contents: &[&[u8]]) -> Env {
+    let env = Env::with_peers();
+    for (number, content) in contents.iter().enumerate() {
+        let message_id = format!("m{number}");
+        let options = ["--id", &message_id, "-y", "text/plain"];
+        arrive(
+            &env,
+            "alice",
+            env.parcel_with("bob", "alice", content, &options),
+        );
+    }
+    env.mkdir("inbox");
+    env
+}
+
+fn deliver<'a>(env: &'a Env, args: &[&str]) -> Call<'a> {
+    env.relay("deliver").args(["-N", "alice"]).args(args)
+}
+
+/// What is in the files of a directory, in the order of their names.
+fn contents(env: &Env, dir: &str) -> Vec<String> {
+    let names = env.names(dir).into_iter();
+    names
+        .map(|name| env.text(format!("{dir}/{name}")))
+        .collect()
+}
+
+fn waiting(env: &Env) -> usize {
+    env.names(&home()).len()
+}
+
+#[test]
+fn content_is_in_a_directory_once() {
+    let env = arrived(&[b"one", b"two"]);
+    deliver(&env, &["--dir", "inbox"]).ok().quiet().stdout("");
+    let names = env.names("inbox/bob");
+    assert_eq!(names.len(), 2);
+    for name in &names {
+        let (date, hash) = name.split_once('.').unwrap();
+        assert_eq!(date, "20260301T115500Z");
+        assert!(hash.len() == 8 && hash.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    }
+    let mut found = contents(&env, "inbox/bob");
+    found.sort();
+    assert_eq!(found, ["one", "two"]);
+    assert_eq!(waiting(&env), 0);
+    deliver(&env, &["--dir", "inbox"]).ok().quiet().changes(&[]);
+    // Whoever asks is told that it was handed over.
+    let told = env.relay("list").args(["-N", "alice", "--id", "m0"]).ok();
+    assert!(told.text().starts_with("acknowledged\t"), "{}", told.text());
+    assert!(told.text().contains("dir:inbox"), "{}", told.text());
+}
+
+#[test]
+fn a_sender_without_a_name_has_a_folder_by_its_id() {
+    let env = Env::with_peers();
+    fs::remove_file(env.path(format!("alice/peers/{}/name", id("bob")))).unwrap();
+    arrive(&env, "alice", env.parcel("bob", "alice", b"one"));
+    env.mkdir("inbox");
+    deliver(&env, &["--dir", "inbox"]).ok().quiet();
+    assert_eq!(contents(&env, &format!("inbox/{}", id("bob"))), ["one"]);
+}
+
+#[test]
+fn facts_are_those_of_relay_open() {
+    let env = arrived(&[]);
+    env.write("report.txt", "hello");
+    let mut options = vec![
+        "-N",
+        "bob",
+        "-t",
+        "alice",
+        "-y",
+        "text/plain; charset=utf-8",
+    ];
+    options.extend(["--keep-name", "--id", "first", "report.txt"]);
+    let parcel = env.relay("seal").args(options).ok().stdout;
+    arrive(&env, "alice", parcel);
+    let ran = deliver(&env, &["--dir", "inbox", "--keep-name", "--json", "-v"]).ok();
+    let facts = &ran.json()[0];
+    let keys = [
+        "v",
+        "input",
+        "index",
+        "path",
+        "sender",
+        "peer",
+        "recipient",
+        "type",
+        "name",
+        "id",
+        "date",
+        "expiry",
+        "size",
+    ];
+    assert_eq!(keys_in(facts), keys);
+    assert_eq!(facts["path"], "inbox/bob/report.txt");
+    assert_eq!(facts["sender"], id("bob"));
+    assert_eq!(facts["peer"], "bob");
+    assert_eq!(facts["recipient"], id("alice"));
+    assert_eq!(facts["type"], "text/plain; charset=utf-8");
+    assert_eq!(facts["name"], "report.txt");
+    assert_eq!(facts["id"], "first");
+    assert_eq!(facts["size"], 5);
+    assert!(facts["input"].as_str().unwrap().starts_with(&home()));
+    let event = format!(
+        "event=delivered id=first from={} to={} type=\"text/plain; charset=utf-8\" path=inbox/bob/report.txt",
+        id("bob"),
+        id("alice")
+    );
+    ran.says(&[&event]);
+}
+
+/// A parcel from bob whose content bears a name, whatever that is.
+fn named(env: &Env, content: &[u8], name: &str) -> Vec<u8> {
+    let media_type = file_name::with_name("text/plain", name);
+    env.parcel_with("bob", "alice", content, &["-y", &media_type])
+}
+
+#[test]
+fn files_of_one_name_are_all_kept() {
+    let env = arrived(&[]);
+    for content in [&b"same"[..], b"same", b"other"] {
+        arrive(&env, "alice", named(&env, content, "a.txt"));
+    }
+    deliver(&env, &["--dir", "inbox", "--keep-name"])
+        .ok()
+        .quiet();
+    assert_eq!(env.names("inbox/bob"), ["a.txt", "a~2.txt", "a~3.txt"]);
+    // The same once more is another message, which is another file.
+    arrive(&env, "alice", named(&env, b"same", "a.txt"));
+    deliver(&env, &["--dir", "inbox", "--keep-name"])
+        .ok()
+        .quiet();
+    assert_eq!(env.names("inbox/bob").len(), 4);
+    let mut found = contents(&env, "inbox/bob");
+    found.sort();
+    assert_eq!(found, ["other", "same", "same", "same"]);
+    assert!(env.names("alice/spool/delivering").is_empty());
+}
+
+#[test]
+fn no_name_leads_anywhere_else() {
+    let env = arrived(&[]);
+    let long = "x".repeat(400);
+    for (name, expected) in [
+        ("../../escape", Some("escape")),
+        ("/etc/passwd", Some("passwd")),
+        (".bashrc", Some("bashrc")),
+        ("-rf", Some("rf")),
+        ("a\n\u{1b}[2Jb", Some("a[2Jb")),
+        ("..", None),
+        (&long, Some(&long[..200])),
+    ] {
+        arrive(&env, "alice", named(&env, b"x", name));
+        let ran = deliver(&env, &["--dir", "inbox", "--keep-name"])
+            .ok()
+            .quiet();
+        let own = "20260301T115500Z.";
+        let names = env.names("inbox/bob");
+        match expected {
+            Some(expected) => assert_eq!(names, [expected], "{name:?}"),
+            None => assert!(names[0].starts_with(own), "{name:?}: {names:?}"),
+        }
+        let outside = ran.changed().into_iter().filter(|path| {
+            !path.starts_with("+inbox/bob") && !path[1..].starts_with("alice/") && path != "*inbox"
+        });
+        assert_eq!(outside.count(), 0, "{name:?}");
+        fs::remove_dir_all(env.path("inbox/bob")).unwrap();
+    }
+}
+
+#[test]
+fn a_file_of_somebody_else_is_never_replaced() {
+    let env = arrived(&[b"one"]);
+    let ran = deliver(&env, &["--dir", "inbox", "--json"]).ok();
+    let path = ran.json()[0]["path"].as_str().unwrap().to_owned();
+    let again = arrived(&[b"one"]);
+    again.mkdir("inbox/bob");
+    again.write(&path, "somebody else's");
+    deliver(&again, &["--dir", "inbox"]).ok().quiet();
+    let mut found = contents(&again, "inbox/bob");
+    found.sort();
+    assert_eq!(found, ["one", "somebody else's"]);
+}
+
+#[test]
+fn a_run_that_was_killed_leaves_no_second_file() {
+    for options in [
+        &["--dir", "inbox"][..],
+        &["--dir", "inbox", "--keep-name"],
+        &["--maildir", "mail"],
+    ] {
+        let env = arrived(&[]);
+        for folder in ["mail", "mail/tmp", "mail/new", "mail/cur"] {
+            env.mkdir(folder);
+        }
+        arrive(&env, "alice", named(&env, b"x", "a.txt"));
+        let count = || {
+            let folders = ["inbox/bob", "mail/new", "mail/cur"].into_iter();
+            let there = folders.filter(|folder| env.path(folder).exists());
+            there.map(|folder| env.names(folder).len()).sum::<usize>()
+        };
+        // The step at which the memory is written: content is in its place by then.
+        let trace = env.path("trace");
+        let scratch = Env::new();
+        crate::testenv::copy_tree(env.root(), scratch.root());
+        scratch
+            .relay("deliver")
+            .args(["-N", "alice"])
+            .args(options)
+            .var("RELAY_FAULT", format!("trace:{}", trace.display()))
+            .ok();
+        let steps = env.text("trace");
+        let is_memory = |step: &str| step.starts_with("append") && step.contains("alice/seen/");
+        let at = steps.lines().position(is_memory).unwrap() + 1;
+        let failed = deliver(&env, options)
+            .var("RELAY_FAULT", format!("EIO:{at}"))
+            .run();
+        assert_eq!(failed.status, 74, "{}", failed.stderr);
+        assert_eq!((count(), waiting(&env)), (1, 1), "{options:?}");
+        if options[0] == "--maildir" {
+            // Meanwhile a mail reader has seen it.
+            let name = env.names("mail/new").remove(0);
+            let seen = env.path(format!("mail/cur/{name}:2,S"));
+            fs::rename(env.path(format!("mail/new/{name}")), seen).unwrap();
+        }
+        deliver(&env, options).ok().quiet();
+        assert_eq!((count(), waiting(&env)), (1, 0), "{options:?}");
+    }
+}
+
+#[test]
+fn content_becomes_a_mail() {
+    let env = arrived(&[]);
+    env.mkdir("mail");
+    deliver(&env, &["--maildir", "mail"]).fails(73, "mail is not a Maildir");
+    for folder in ["tmp", "new", "cur"] {
+        env.mkdir(&format!("mail/{folder}"));
+    }
+    arrive(&env, "alice", named(&env, b"hello\n", "a.txt"));
+    deliver(&env, &["--maildir", "mail"])
+        .ok()
+        .quiet()
+        .stdout("");
+    let mails = contents(&env, "mail/new");
+    let expected = format!(
+        "X-Relay-Sender: {bob}\nDate: Sun, 01 Mar 2026 11:55:00 +0000\nFrom: bob <{bob}@relay.invalid>\n\
+         To: <{alice}@relay.invalid>\nMessage-ID: <{name}@relay.invalid>\nSubject: a.txt\nMIME-Version: 1.0\n\
+         Content-Type: text/plain; charset=utf-8; name=\"a.txt\"\nContent-Transfer-Encoding: base64\n\naGVsbG8K\n",
+        bob = id("bob"),
+        alice = id("alice"),
+        name = env.names("mail/new")[0].strip_suffix(".relay").unwrap(),
+    );
+    assert_eq!(mails, [expected]);
+    assert!(env.names("mail/tmp").is_empty() && env.names("mail/cur").is_empty());
+    fs::remove_dir_all(env.path("mail/new")).unwrap();
+    env.mkdir("mail/new");
+    let options = ["-y", "message/rfc822"];
+    let mail = b"From: carol@example.org\nSubject: x\n\ny\n";
+    arrive(
+        &env,
+        "alice",
+        env.parcel_with("bob", "alice", mail, &options),
+    );
+    deliver(&env, &["--maildir", "mail"]).ok().quiet();
+    let expected = format!(
+        "X-Relay-Sender: {}\n{}",
+        id("bob"),
+        String::from_utf8_lossy(mail)
+    );
+    assert_eq!(contents(&env, "mail/new"), [expected]);
+}
+
+#[test]
+fn a_command_gets_content_and_facts_and_no_shell() {
+    let env = arrived(&[]);
+    arrive(&env, "alice", named(&env, b"content\n", "../$(reboot)"));
+    let script = "cat; env | grep ^RELAY_ | sort; echo \"$1\"";
+    let args = ["--", "sh", "-c", script, "sh", "$(id)"];
+    let ran = deliver(&env, &args).ok().quiet();
+    let root = env.path("alice").display().to_string();
+    let message_id = ran
+        .text()
+        .lines()
+        .find(|line| line.starts_with("RELAY_ID="))
+        .unwrap();
+    let expected = format!(
+        "content\nRELAY_DATE=2026-03-01T11:55:00Z\nRELAY_EXPIRY=2026-03-31T11:55:00Z\n{message_id}\n\
+         RELAY_NAME=$(reboot)\nRELAY_NODE={root}\nRELAY_NOW=2026-03-01T12:00:00Z\nRELAY_PEER=bob\n\
+         RELAY_RECIPIENT={}\nRELAY_SENDER={}\nRELAY_SIZE=8\nRELAY_TYPE=text/plain\n$(id)\n",
+        id("alice"),
+        id("bob")
+    );
+    assert_eq!(ran.text(), expected);
+    assert_eq!(waiting(&env), 0);
+    deliver(&env, &args).ok().quiet().stdout("").changes(&[]);
+}
+
+#[test]
+fn a_command_need_not_read() {
+    let big = vec![7; 2_000_000];
+    let env = arrived(&[&big]);
+    deliver(&env, &["--", "true"]).ok().quiet().stdout("");
+    assert_eq!(waiting(&env), 0);
+}
+
+#[test]
+fn a_command_that_fails_gets_it_again() {
+    for script in ["exit 75", "exit 74", "exit 1", "exit 124", "kill -9 $$"] {
+        let env = arrived(&[b"one"]);
+        let ran = deliver(&env, &["--", "sh", "-c", script]).run();
+        assert_eq!(ran.status, 75, "{script}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("sh did not take it: "),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(waiting(&env), 1, "{script}");
+        let told = env.relay("list").args(["-N", "alice", "--id", "m0"]).run();
+        assert_eq!((told.status, told.text().starts_with("home\t")), (75, true));
+        deliver(&env, &["--", "cat"]).ok().quiet().stdout("one");
+        assert_eq!(waiting(&env), 0, "{script}");
+    }
+}
+
+#[test]
+fn what_a_command_refuses_is_set_aside_and_comes_back() {
+    for status in [64, 65, 67, 69, 70, 77, 78] {
+        let env = arrived(&[b"one"]);
+        let script = format!("exit {status}");
+        let ran = deliver(&env, &["--", "sh", "-c", &script]).run();
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        let ran = ran.says_somewhere(&format!("set aside: sh refused it with status {status}"));
+        assert!(ran.stdout.is_empty());
+        let failed = env.names("alice/spool/failed");
+        assert_eq!((failed.len(), waiting(&env)), (2, 0));
+        let why: serde_json::Value =
+            serde_json::from_str(&env.text(format!("alice/spool/failed/{}.why", failed[0])))
+                .unwrap();
+        assert_eq!(why["id"], "m0");
+        assert_eq!(why["queue"], format!("home/{}", id("alice")));
+        let told = env.relay("list").args(["-N", "alice", "--id", "m0"]).run();
+        assert_eq!(
+            (told.status, told.text().starts_with("failed\t")),
+            (67, true)
+        );
+        // It comes back to where it was, be it that its life has ended meanwhile.
+        env.relay("route")
+            .args(["-N", "alice", "--retry", &failed[0]])
+            .at("2026-06-01T12:00:00Z")
+            .ok()
+            .quiet();
+        assert!(env.names("alice/spool/failed").is_empty());
+        assert_eq!(waiting(&env), 1);
+        deliver(&env, &["--", "cat"])
+            .at("2026-06-01T12:00:00Z")
+            .ok()
+            .stdout("one");
+        let told = env.relay("list").args(["-N", "alice", "--id", "m0"]).ok();
+        assert!(told.text().starts_with("acknowledged\t"), "{}", told.text());
+    }
+}
+
+#[test]
+fn a_command_that_cannot_be_run_is_an_error_once() {
+    let env = arrived(&[b"one", b"two"]);
+    let ran = deliver(&env, &["--", "/nonexistent/command"]).run();
+    assert_eq!(ran.status, 69, "{}", ran.stderr);
+    let ran = ran.says(&["/nonexistent/command: No such file or directory"]);
+    assert!(ran.stdout.is_empty());
+    assert_eq!(waiting(&env), 2);
+}
+
+#[test]
+fn one_refusal_does_not_stop_the_others() {
+    let env = arrived(&[b"one", b"bad", b"two"]);
+    let script = "content=$(cat); test \"$content\" != bad || exit 1; echo $content";
+    let ran = deliver(&env, &["--", "sh", "-c", script]).run();
+    assert_eq!(ran.status, 75, "{}", ran.stderr);
+    let mut lines: Vec<&str> = ran.text().lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["one", "two"]);
+    assert_eq!(waiting(&env), 1);
+}
+
+#[test]
+fn types_choose_and_the_rest_stays() {
+    let env = arrived(&[]);
+    for (content, media_type) in [
+        ("1", "text/plain"),
+        ("2", "Text/HTML; charset=utf-8"),
+        ("3", "application/pdf"),
+        ("4", "odd"),
+    ] {
+        let options = ["-y", media_type];
+        arrive(
+            &env,
+            "alice",
+            env.parcel_with("bob", "alice", content.as_bytes(), &options),
+        );
+    }
+    let run = |types: &[&str], expected: &str, left: usize| {
+        let ran = deliver(&env, types).args(["--", "cat"]).ok().quiet();
+        let mut found = ran.stdout.clone();
+        found.sort_unstable();
+        assert_eq!(String::from_utf8(found).unwrap(), expected, "{types:?}");
+        assert_eq!(waiting(&env), left, "{types:?}");
+    };
+    run(&["--type", "image/*"], "", 4);
+    run(&["--type", "text/plain", "-y", "application/PDF"], "13", 2);
+    run(&["--type", "text/*"], "2", 1);
+    run(&["--type", "*"], "4", 0);
+}
+
+#[test]
+fn a_local_endpoint_does_not_wait_for_its_gateway() {
+    let env = Env::with_gateways();
+    let local = "gateway/endpoints/local";
+    env.relay("keygen")
+        .args([
+            "-N",
+            "gateway",
+            "--endpoint",
+            "local",
+            "--set",
+            "clock=test",
+        ])
+        .ok();
+    let key = env.relay("export").args(["-N", "bob"]).ok().stdout;
+    let conn = env
+        .relay("authorize")
+        .args(["-q", "-N", local, "--name", "robert"])
+        .stdin(key)
+        .ok()
+        .stdout;
+    env.relay("import")
+        .args(["-q", "-N", "bob", "--name", "local"])
+        .stdin(conn)
+        .ok();
+    arrive(&env, "gateway", env.parcel("bob", "local", b"one"));
+    env.mkdir("inbox");
+    let run = |node: &str| env.relay("deliver").args(["-N", node, "--dir", "inbox"]);
+    // The gateway itself has nothing there.
+    run("gateway").ok().quiet().changes(&[]);
+    let own = relaynet::disk::Lock::exclusive(&env.path(format!("{local}/lock/queue"))).unwrap();
+    let blocked = run(local).run();
+    assert_eq!(blocked.status, 75, "{}", blocked.stderr);
+    assert_eq!(blocked.hints(), ["--wait DURATION waits for it"]);
+    let quiet = run(local).arg("-q").run();
+    assert_eq!((quiet.status, quiet.stderr.as_str()), (75, ""));
+    drop(own);
+    let routing = relaynet::disk::Lock::exclusive(&env.path("gateway/lock/queue")).unwrap();
+    run(local).ok().quiet();
+    drop(routing);
+    assert_eq!(contents(&env, "inbox/robert"), ["one"]);
+    assert!(!env.path(format!("{local}/spool")).exists());
+}
+
+#[test]
+fn what_arrived_in_time_is_delivered_at_any_age() {
+    let env = Env::with_peers();
+    let parcel = env.parcel_with("bob", "alice", b"old", &["--ttl", "2d"]);
+    arrive(&env, "alice", parcel);
+    env.mkdir("inbox");
+    // Its authorization has ended, too, and so has what is remembered of that time.
+    env.write("alice/seen/floor", "2028-01-01T00:00:00Z\n");
+    env.chmod("alice/seen/floor", 0o600);
+    deliver(&env, &["--dir", "inbox"])
+        .at("2029-01-01T00:00:00Z")
+        .ok()
+        .quiet();
+    assert_eq!(contents(&env, "inbox/bob"), ["old"]);
+    assert_eq!(waiting(&env), 0);
+}
+
+#[test]
+fn what_is_dated_in_the_future_waits() {
+    let env = arrived(&[b"one"]);
+    let ran = deliver(&env, &["--dir", "inbox"])
+        .at("2026-03-01T09:30:00Z")
+        .run();
+    assert_eq!(ran.status, 81, "{}", ran.stderr);
+    assert_eq!(waiting(&env), 1);
+}
+
+#[test]
+fn what_is_remembered_is_removed() {
+    let env = arrived(&[b"one"]);
+    let name = env.names(&home()).remove(0);
+    let parcel = env.read(format!("{}/{name}", home()));
+    deliver(&env, &["--dir", "inbox"]).ok();
+    fs::remove_dir_all(env.path("inbox/bob")).unwrap();
+    env.write(format!("{}/{name}", home()), parcel);
+    let ran = deliver(&env, &["--dir", "inbox", "-v"]).ok();
+    assert!(
+        ran.stderr.contains("event=repeated file="),
+        "{}",
+        ran.stderr
+    );
+    assert!(env.names("inbox").is_empty());
+    assert_eq!(waiting(&env), 0);
+}
+
+#[test]
+fn one_message_under_two_names_is_delivered_once() {
+    let env = arrived(&[b"one"]);
+    let name = env.names(&home()).remove(0);
+    let parcel = env.read(format!("{}/{name}", home()));
+    for priority in [1, 9] {
+        let mut other: Name = name.parse().unwrap();
+        other.priority = Some(priority);
+        env.write(format!("{}/{other}", home()), &parcel);
+    }
+    deliver(&env, &["--dir", "inbox"]).ok().quiet();
+    assert_eq!(contents(&env, "inbox/bob"), ["one"]);
+    assert_eq!(waiting(&env), 0);
+}
+
+#[test]
+fn what_is_not_genuine_stays_and_the_rest_is_delivered() {
+    let env = arrived(&[b"one", b"bad", b"two"]);
+    let bad = env.names(&home()).remove(0);
+    let mut octets = env.read(format!("{}/{bad}", home()));
+    let last = octets.len() - 1;
+    octets[last] ^= 1;
+    env.write(format!("{}/{bad}", home()), octets);
+    env.write(format!("{}/junk", home()), "junk");
+    env.link(
+        "/etc/passwd",
+        &format!("{}/{}", home(), bad.replace(".2026", ".2027")),
+    );
+    let ran = deliver(&env, &["--dir", "inbox"]).run();
+    assert_eq!(ran.status, 65, "{}", ran.stderr);
+    assert_eq!(ran.diagnostics().len(), 3, "{}", ran.stderr);
+    assert_eq!(env.names("inbox/bob").len(), 2);
+    assert_eq!(waiting(&env), 3);
+    assert!(!env.path("alice/spool/failed").exists());
+}
+
+#[test]
+fn what_is_genuine_and_cannot_be_opened_is_set_aside() {
+    let env = arrived(&[b"one"]);
+    // A peer that was forgotten takes the keys along that it sealed to.
+    arrive(&env, "alice", env.parcel("carol", "alice", b"two"));
+    env.relay("peers")
+        .args(["-q", "-N", "alice", "bob", "--forget"])
+        .ok();
+    let ran = deliver(&env, &["--dir", "inbox"]).run();
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    ran.says_somewhere("set aside: sealed to session key ");
+    assert_eq!(contents(&env, "inbox/carol"), ["two"]);
+    assert_eq!(env.names("inbox"), ["carol"]);
+    assert_eq!(env.names("alice/spool/failed").len(), 2);
+    assert_eq!(waiting(&env), 0);
+}
+
+#[test]
+fn what_alice_did_not_authorize_is_set_aside() {
+    let env = arrived(&[b"one"]);
+    let name = env.names(&home()).remove(0);
+    let parcel = env.read(format!("{}/{name}", home()));
+    let stranger = forged(&parcel, "mallory", |forgery| {
+        forgery.certificates = vec![self_issued("mallory")];
+    });
+    env.write(format!("{}/{name}", home()), stranger);
+    let ran = deliver(&env, &["--dir", "inbox"]).run();
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(env.names("inbox").is_empty());
+    let failed = env.names("alice/spool/failed");
+    assert_eq!((failed.len(), waiting(&env)), (2, 0));
+    assert!(
+        env.text(format!("alice/spool/failed/{}", failed[1]))
+            .contains("not authorized")
+    );
+}
+
+#[test]
+fn what_is_for_somebody_else_is_set_aside_and_goes_to_be_routed() {
+    let env = arrived(&[b"one"]);
+    let name = env.names(&home()).remove(0);
+    let parcel = env.parcel("alice", "bob", b"for bob");
+    env.write(format!("{}/{name}", home()), parcel);
+    let ran = deliver(&env, &["--dir", "inbox"]).run();
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let failed = env.names("alice/spool/failed");
+    let why = env.text(format!("alice/spool/failed/{}", failed[1]));
+    assert!(why.contains("\"queue\":\"in\""), "{why}");
+}
+
+#[test]
+fn authorizations_are_imported_and_never_handed_over() {
+    let env = Env::with_peers();
+    let conn = env
+        .relay("authorize")
+        .args(["-q", "-N", "bob", "--der", "alice"])
+        .at("2026-03-02T12:00:00Z")
+        .ok()
+        .stdout;
+    let held = format!("alice/peers/{}/held", id("bob"));
+    let before = env.names(&held).len();
+    let of_type = ["-y", relaynet::receive::AUTHORIZATION_TYPE];
+    let parcel = env
+        .relay("seal")
+        .args(["-N", "bob", "-t", "alice"])
+        .args(of_type)
+        .at("2026-03-02T12:00:00Z")
+        .stdin(conn.clone())
+        .ok()
+        .stdout;
+    // Carol has no business to pass on what bob gave.
+    let foreign = env
+        .relay("seal")
+        .args(["-N", "carol", "-t", "alice"])
+        .args(of_type)
+        .at("2026-03-02T12:00:00Z")
+        .stdin(conn)
+        .ok()
+        .stdout;
+    let later = "2026-03-02T12:30:00Z";
+    for parcel in [parcel, foreign] {
+        env.relay("put")
+            .args(["-N", "alice"])
+            .at(later)
+            .stdin(parcel)
+            .ok();
+    }
+    env.relay("route").args(["-N", "alice"]).at(later).ok();
+    let args = ["-v", "--type", "text/plain", "--", "cat"];
+    let ran = deliver(&env, &args).at(later).ok().stdout("");
+    assert!(ran.stderr.contains("event=imported id="), "{}", ran.stderr);
+    ran.says_somewhere("set aside: its authorization cannot be imported: ");
+    assert_eq!(env.names(&held).len(), before + 1);
+    assert_eq!(env.names("alice/spool/failed").len(), 2);
+    assert_eq!(waiting(&env), 0);
+}
+
+#[test]
+fn what_cannot_be_stored_waits() {
+    let env = arrived(&[b"one"]);
+    deliver(&env, &["--dir", "nowhere"]).fails(73, "nowhere: cannot open: No such file");
+    env.write("file", "x");
+    deliver(&env, &["--dir", "file"]).fails(73, "file: cannot open: ");
+    deliver(&env, &["--maildir", "nowhere"]).fails(73, "nowhere: cannot open: ");
+    for step in 1..6 {
+        let ran = deliver(&env, &["--dir", "inbox"])
+            .var("RELAY_FAULT", format!("ENOSPC:{step}"))
+            .run();
+        assert_eq!(ran.status, 74, "{step}: {}", ran.stderr);
+        assert_eq!(ran.diagnostics().len(), 1, "{}", ran.stderr);
+        assert_eq!(waiting(&env), 1, "{step}");
+    }
+    deliver(&env, &["--dir", "inbox"]).ok().quiet();
+    assert_eq!(contents(&env, "inbox/bob"), ["one"]);
+}
+
+#[test]
+fn a_sender_whose_folder_is_in_the_way_keeps_nobody_else_waiting() {
+    let env = arrived(&[b"one"]);
+    arrive(&env, "alice", env.parcel("carol", "alice", b"two"));
+    env.write("inbox/bob", "a file");
+    let ran = deliver(&env, &["--dir", "inbox"]).run();
+    assert_eq!(ran.status, 73, "{}", ran.stderr);
+    assert_eq!(ran.diagnostics().len(), 1, "{}", ran.stderr);
+    assert_eq!(contents(&env, "inbox/carol"), ["two"]);
+    assert_eq!(waiting(&env), 1);
+}
+
+#[test]
+fn a_dry_run_tells_and_changes_nothing() {
+    let env = arrived(&[b"one"]);
+    let name = env.names(&home()).remove(0);
+    for args in [
+        &["--dir", "inbox"][..],
+        &["--dir", "inbox", "--keep-name"],
+        &["--", "false"],
+    ] {
+        let ran = deliver(&env, &["-n"]).args(args).ok().quiet();
+        let ran = ran.stdout(format!("{name}\tdeliver\ttext/plain\n"));
+        ran.changes(&[]);
+    }
+    let left = deliver(&env, &["-n", "-y", "image/*", "--dir", "inbox"]).ok();
+    left.stdout(format!("{name}\tleave\ttext/plain\n"));
+    let ran = deliver(&env, &["-n", "--json", "--dir", "inbox"]).ok();
+    let facts = &ran.json()[0];
+    assert_eq!(
+        (&facts["decision"], &facts["id"]),
+        (&"deliver".into(), &"m0".into())
+    );
+    assert!(facts["error"].is_null() && facts["path"].is_null());
+    env.relay("peers")
+        .args(["-q", "-N", "alice", "bob", "--forget"])
+        .ok();
+    let ran = deliver(&env, &["-n", "--dir", "inbox"]).ok().changes(&[]);
+    assert!(
+        ran.text().contains("\tfail\tsealed to session key "),
+        "{}",
+        ran.text()
+    );
+}
+
+#[test]
+fn there_is_one_destination() {
+    let env = arrived(&[]);
+    for args in [
+        &[][..],
+        &["--dir", "inbox", "--maildir", "mail"],
+        &["--dir", "inbox", "--", "cat"],
+        &["--keep-name", "--maildir", "mail"],
+        &["cat"],
+    ] {
+        deliver(&env, args).fails(64, "");
+    }
+}
+
+#[test]
+fn many_messages_are_delivered_in_groups() {
+    let env = Env::with_peers();
+    env.mkdir("parcels");
+    for number in 0..600 {
+        let content = format!("{number:03}");
+        let parcel = env.parcel("bob", "alice", content.as_bytes());
+        env.write(format!("parcels/{number}"), parcel);
+    }
+    env.relay("put").args(["-N", "alice", "parcels"]).ok();
+    env.relay("route").args(["-N", "alice"]).ok();
+    env.mkdir("inbox");
+    let ran = deliver(&env, &["--dir", "inbox", "--json"]).ok().quiet();
+    assert_eq!(ran.json().len(), 600);
+    let mut found = contents(&env, "inbox/bob");
+    found.sort();
+    let expected: Vec<String> = (0..600).map(|number| format!("{number:03}")).collect();
+    assert_eq!(found, expected);
+    let seen: u64 = env
+        .names("alice/seen")
+        .iter()
+        .map(|day| {
+            fs::metadata(env.path(format!("alice/seen/{day}")))
+                .unwrap()
+                .len()
+        })
+        .sum();
+    assert_eq!((seen, waiting(&env)), (600 * 32, 0));
+}
+
+#[test]
+fn only_parcels_are_at_home() {
+    let env = arrived(&[b"one"]);
+    let name = env.names(&home()).remove(0);
+    let parcel = env.read(format!("{}/{name}", home()));
+    let disguised = forged(&parcel, "bob", |forgery| forgery.kind = Kind::Cargo);
+    env.write(format!("{}/{name}", home()), disguised);
+    let ran = deliver(&env, &["--dir", "inbox"]).run();
+    assert_eq!(ran.status, 65, "{}", ran.stderr);
+    assert_eq!(waiting(&env), 1);
+}
