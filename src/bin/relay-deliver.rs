@@ -19,6 +19,7 @@ use relaynet::command::Command;
 use relaynet::deliver::{self, Content, Delivery, Destination, Done, Error};
 use relaynet::describe;
 use relaynet::disk::Role;
+use relaynet::join;
 use relaynet::receive::Terms;
 use relaynet::spool::Spool;
 
@@ -48,6 +49,9 @@ pub(crate) struct Args {
     /// Run this for each content, which it gets on standard input
     #[arg(last = true, value_name = "COMMAND", group = "destination")]
     command: Vec<OsString>,
+    /// Wait for all parts of content that comes in parts, and put them together
+    #[arg(long)]
+    join: bool,
     /// Print what would be done, and do nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -94,6 +98,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         },
         types: args.types.clone(),
         destination,
+        joins: args.join,
         is_dry: args.dry_run,
     };
     let (mut outcome, mut strays) = (Outcome::default(), Vec::new());
@@ -147,7 +152,7 @@ fn tell(args: &Args, delivered: deliver::Outcome, outcome: &mut Outcome) -> anyh
         Err(error) if delivered.is_aside => {
             report::warn(&format!("{input}: set aside: {error}"));
         }
-        Ok(Done::Left) | Err(_) => {}
+        Ok(Done::Left | Done::Part) | Err(_) => {}
     }
     match delivered.result {
         Err(error) if error.is_of_destination() => Err(labelled(error)),
@@ -175,6 +180,8 @@ fn event(name: &str, content: Option<&Content>, path: Option<&Path>) {
 /// An error about a file that the user named a directory for, with its path.
 fn labelled(error: Error) -> anyhow::Error {
     match error {
+        Error::Parts { cause, .. } if cause.is_of_destination() => labelled(*cause),
+        Error::Join(join::Error::Disk(error)) => labelled(Error::Disk(error)),
         Error::Disk(error) if error.role() == Role::Delivery => {
             let path = report::path(error.path());
             anyhow::Error::new(error).context(path)
@@ -203,6 +210,7 @@ fn facts(delivered: &deliver::Outcome) -> Value {
         "date": content.map(|content| content.date.to_string()),
         "expiry": content.map(|content| content.expiry.to_string()),
         "size": content.map(|content| content.size),
+        "transfer": content.and_then(|content| content.transfer).map(|transfer| transfer.to_string()),
     })
 }
 
@@ -212,6 +220,7 @@ fn decision(delivered: &deliver::Outcome, json: bool) -> String {
         Ok(Done::Delivered(_)) => "deliver",
         Ok(Done::Imported) => "import",
         Ok(Done::Repeated) => "remove",
+        Ok(Done::Part) => "join",
         Err(_) if delivered.is_aside => "fail",
         Ok(Done::Left) | Err(_) => "leave",
     };

@@ -4,6 +4,7 @@
 //! It takes the memory of a block, and of one bit for each part. Dropped before it is published, nothing of it
 //! is left.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::crypto::hash::{Digest, Hasher};
@@ -291,6 +292,28 @@ impl Whole {
     ) -> Result<(), E> {
         self.site
             .blocks(0, self.len, |block| each(block).map(|()| true))
+    }
+
+    /// Waits until the file's octets are on the disk; what was put together aside need not last.
+    ///
+    /// # Errors
+    /// As [`Pending::finish`].
+    pub fn sync(&mut self) -> disk::Result<()> {
+        match &mut self.site.0 {
+            Kind::File(file) => file.sync(),
+            Kind::Through(..) | Kind::Aside(_) => Ok(()),
+        }
+    }
+
+    /// What was put together aside, to be read from its beginning; `None` where it has a file of its own.
+    ///
+    /// # Errors
+    /// As [`Scratch::into_file`].
+    pub fn into_file(self) -> disk::Result<Option<File>> {
+        match self.site.0 {
+            Kind::Aside(scratch) => scratch.into_file().map(Some),
+            Kind::File(_) | Kind::Through(..) => Ok(None),
+        }
     }
 
     /// Syncs the file and gives it its name; what was put together aside stays without one.

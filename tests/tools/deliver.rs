@@ -3,6 +3,7 @@
 use std::fs;
 
 use relaynet::message::file_name;
+use relaynet::message::stream::Stream;
 use relaynet::ramf::Kind;
 use relaynet::spool::Name;
 
@@ -114,8 +115,10 @@ fn facts_are_those_of_relay_open() {
         "date",
         "expiry",
         "size",
+        "transfer",
     ];
     assert_eq!(keys_in(facts), keys);
+    assert!(facts["transfer"].is_null());
     assert_eq!(facts["path"], "inbox/bob/report.txt");
     assert_eq!(facts["sender"], id("bob"));
     assert_eq!(facts["peer"], "bob");
@@ -739,7 +742,7 @@ fn there_is_one_destination() {
 fn many_messages_are_delivered_in_groups() {
     let env = Env::with_peers();
     env.mkdir("parcels");
-    for number in 0..600 {
+    for number in 0..300 {
         let content = format!("{number:03}");
         let parcel = env.parcel("bob", "alice", content.as_bytes());
         env.write(format!("parcels/{number}"), parcel);
@@ -748,10 +751,10 @@ fn many_messages_are_delivered_in_groups() {
     env.relay("route").args(["-N", "alice"]).ok();
     env.mkdir("inbox");
     let ran = deliver(&env, &["--dir", "inbox", "--json"]).ok().quiet();
-    assert_eq!(ran.json().len(), 600);
+    assert_eq!(ran.json().len(), 300);
     let mut found = contents(&env, "inbox/bob");
     found.sort();
-    let expected: Vec<String> = (0..600).map(|number| format!("{number:03}")).collect();
+    let expected: Vec<String> = (0..300).map(|number| format!("{number:03}")).collect();
     assert_eq!(found, expected);
     let seen: u64 = env
         .names("alice/seen")
@@ -762,7 +765,7 @@ fn many_messages_are_delivered_in_groups() {
                 .len()
         })
         .sum();
-    assert_eq!((seen, waiting(&env)), (600 * 32, 0));
+    assert_eq!((seen, waiting(&env)), (300 * 32, 0));
 }
 
 #[test]
@@ -775,4 +778,205 @@ fn only_parcels_are_at_home() {
     let ran = deliver(&env, &["--dir", "inbox"]).run();
     assert_eq!(ran.status, 65, "{}", ran.stderr);
     assert_eq!(waiting(&env), 1);
+}
+
+/// What parts belong to.
+const TRANSFER: &str = "000102030405060708090a0b0c0d0e0f";
+
+/// Parcels from a peer with the parts, of ten octets each, of this content, in their order; their ids begin like
+/// `id`.
+fn parts(env: &Env, from: &str, content: &str, transfer: &str, id: &str) -> Vec<Vec<u8>> {
+    env.write("whole.txt", content);
+    let stream = env
+        .relay("split")
+        .args(["--size", "10", "--keep-name", "--transfer", transfer])
+        .arg("whole.txt")
+        .ok()
+        .stdout;
+    fs::remove_file(env.path("whole.txt")).unwrap();
+    let stream = env
+        .relay("seal")
+        .args(["-N", from, "-t", "alice", "--parts", "--id", id])
+        .stdin(stream)
+        .ok()
+        .stdout;
+    let mut messages = Stream::new(&stream[..]);
+    std::iter::from_fn(|| messages.next_message())
+        .map(Result::unwrap)
+        .collect()
+}
+
+#[test]
+fn parts_are_delivered_as_they_are_unless_they_are_to_be_joined() {
+    let env = arrived(&[]);
+    for parcel in parts(&env, "bob", "twenty-three octets ...", TRANSFER, "x") {
+        arrive(&env, "alice", parcel);
+    }
+    deliver(&env, &["--dir", "inbox"]).ok().quiet();
+    assert_eq!(env.names("inbox/bob").len(), 3);
+    let all = env.names("inbox/bob").into_iter();
+    let stream: Vec<Vec<u8>> = all
+        .map(|name| env.read(format!("inbox/bob/{name}")))
+        .collect();
+    let joined = env.relay("join").stdin(stream.concat()).ok();
+    assert_eq!(joined.text(), "twenty-three octets ...");
+}
+
+#[test]
+fn parts_wait_until_all_are_there() {
+    for (options, expected) in [
+        (&["--dir", "inbox"][..], "20260301T115500Z."),
+        (&["--dir", "inbox", "--keep-name"], "whole.txt"),
+    ] {
+        let env = arrived(&[b"another"]);
+        let parcels = parts(&env, "bob", "twenty-three octets ...", TRANSFER, "x");
+        // Somebody else's parts of the same transfer are none of these.
+        let foreign = parts(&env, "carol", "twenty-three octets ...", TRANSFER, "x");
+        arrive(&env, "alice", foreign[0].clone());
+        let mut left = 1;
+        for parcel in [&parcels[2], &parcels[0]] {
+            arrive(&env, "alice", parcel.clone());
+            left += 1;
+            let args = [options, &["--join"]].concat();
+            deliver(&env, &args).ok().quiet().stdout("");
+            assert_eq!(waiting(&env), left);
+            assert_eq!(contents(&env, "inbox/bob"), ["another"]);
+        }
+        let told = deliver(&env, &["-n", "--join", "--dir", "inbox"]).ok();
+        assert!(
+            told.text()
+                .lines()
+                .all(|line| line.contains("\tjoin\tapplication/vnd.relaynet.part"))
+        );
+        arrive(&env, "alice", parcels[1].clone());
+        let args = [options, &["--join", "--json", "-v"]].concat();
+        let ran = deliver(&env, &args).ok();
+        assert_eq!(waiting(&env), 1);
+        let facts = &ran.json()[0];
+        assert_eq!(
+            (&facts["transfer"], &facts["id"]),
+            (&TRANSFER.into(), &TRANSFER.into())
+        );
+        assert_eq!(facts["name"], "whole.txt");
+        assert_eq!(facts["size"], 23);
+        assert_eq!(facts["type"], "application/octet-stream");
+        let path = facts["path"].as_str().unwrap();
+        assert!(path.starts_with(&format!("inbox/bob/{expected}")), "{path}");
+        assert_eq!(env.text(path), "twenty-three octets ...");
+        assert!(
+            ran.stderr
+                .contains(&format!("event=delivered id={TRANSFER} "))
+        );
+        assert_eq!(env.names("inbox/bob").len(), 2);
+        // What comes once more is known, in whatever parcel.
+        arrive(
+            &env,
+            "alice",
+            parts(&env, "bob", "twenty-three octets ...", TRANSFER, "y").remove(1),
+        );
+        let args = [options, &["--join", "-v"]].concat();
+        let again = deliver(&env, &args).ok().stdout("");
+        assert!(again.stderr.contains("event=repeated"), "{}", again.stderr);
+        assert_eq!((waiting(&env), env.names("inbox/bob").len()), (1, 2));
+    }
+}
+
+#[test]
+fn joined_content_goes_to_a_command_or_becomes_a_mail() {
+    let env = arrived(&[]);
+    for folder in ["mail", "mail/tmp", "mail/new", "mail/cur"] {
+        env.mkdir(folder);
+    }
+    let content = "0123456789".repeat(30) + "end";
+    for parcel in parts(&env, "bob", &content, TRANSFER, "x")
+        .into_iter()
+        .rev()
+    {
+        arrive(&env, "alice", parcel);
+    }
+    let script = "echo $RELAY_ID $RELAY_SIZE $RELAY_NAME $RELAY_TYPE $RELAY_PEER; cat; exit $0";
+    let command = |status| ["--join", "--", "sh", "-c", script, status];
+    let facts = format!("{TRANSFER} 303 whole.txt application/octet-stream bob\n{content}");
+    let ran = deliver(&env, &command("1")).run();
+    assert_eq!(ran.status, 75, "{}", ran.stderr);
+    ran.says_somewhere(&format!("31 parts of {TRANSFER}: sh did not take it"))
+        .stdout(&facts);
+    assert_eq!(waiting(&env), 31);
+    // What is refused is set aside with all of its parts, and comes back with them.
+    let ran = deliver(&env, &command("65")).run();
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(ran.diagnostics().len(), 1, "{}", ran.stderr);
+    assert_eq!(waiting(&env), 0);
+    let failed = env.names("alice/spool/failed");
+    assert_eq!(failed.len(), 62);
+    for name in failed.iter().filter(|name| name.ends_with(".parcel")) {
+        env.relay("route")
+            .args(["-N", "alice", "--retry", name])
+            .ok();
+    }
+    let missing = deliver(&env, &["--join", "--", "/nonexistent/command"]).run();
+    assert_eq!(missing.status, 69, "{}", missing.stderr);
+    deliver(&env, &["--join", "--maildir", "mail"]).ok().quiet();
+    let mail = contents(&env, "mail/new").remove(0);
+    let (head, body) = mail.split_once("\n\n").unwrap();
+    assert!(head.contains("Subject: whole.txt\n"), "{head}");
+    assert!(body.ends_with("NDU2Nzg5ZW5k\n"), "{body}");
+    assert_eq!((waiting(&env), env.names("mail/new").len()), (0, 1));
+}
+
+#[test]
+fn parts_that_make_nothing_are_set_aside() {
+    let env = arrived(&[]);
+    let good = parts(&env, "bob", "twenty-three octets ...", TRANSFER, "x");
+    let other = parts(&env, "bob", "twenty-three octets !!!", TRANSFER, "y");
+    for parcel in [&good[0], &good[1], &other[2], &good[2]] {
+        arrive(&env, "alice", parcel.clone());
+    }
+    let ran = deliver(&env, &["--join", "--dir", "inbox"]).run();
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    ran.says_somewhere(&format!("set aside: 4 parts of {TRANSFER}: "));
+    assert_eq!(env.names("alice/spool/failed").len(), 8);
+    assert_eq!(waiting(&env), 0);
+    assert!(!env.path("inbox/bob").exists() || env.names("inbox/bob").is_empty());
+
+    let env = arrived(&[]);
+    let options = ["-y", "application/vnd.relaynet.part"];
+    arrive(
+        &env,
+        "alice",
+        env.parcel_with("bob", "alice", b"none", &options),
+    );
+    let ran = deliver(&env, &["--join", "--dir", "inbox"]).run();
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    ran.says_somewhere("set aside: not a part: ");
+}
+
+#[test]
+fn joined_files_are_all_kept_and_never_replaced() {
+    let env = arrived(&[]);
+    let transfers = ["00", "01", "02"].map(|last| format!("{}{last}", &TRANSFER[..30]));
+    for transfer in &transfers {
+        for parcel in parts(
+            &env,
+            "bob",
+            "the same content each time",
+            transfer,
+            transfer,
+        ) {
+            arrive(&env, "alice", parcel);
+        }
+    }
+    deliver(&env, &["--join", "--dir", "inbox", "--keep-name"])
+        .ok()
+        .quiet();
+    assert_eq!(
+        env.names("inbox/bob"),
+        ["whole.txt", "whole~2.txt", "whole~3.txt"]
+    );
+    assert_eq!(
+        contents(&env, "inbox/bob"),
+        ["the same content each time"; 3]
+    );
+    assert_eq!(waiting(&env), 0);
+    assert!(env.names("alice/spool/delivering").is_empty());
 }

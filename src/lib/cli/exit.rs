@@ -316,6 +316,9 @@ fn of_deliver(error: &deliver::Error) -> Status {
     match error {
         E::NotAMaildir(_) => Status::CANT_CREATE,
         E::Import(error) | E::Node(error) => of_node(error),
+        E::Part(error) => of_message(error),
+        E::Parts { cause, .. } => of_deliver(cause),
+        E::Join(error) => of_join(error),
         E::Command(error) => of_command(error),
         E::Spool(error) => of_spool(error),
         E::Disk(error) => of_disk(error),
@@ -578,8 +581,9 @@ fn hint_for_deliver(error: &deliver::Error) -> Option<String> {
         E::NotAMaildir(_) => Some("it has the folders tmp, new and cur".to_owned()),
         E::Import(error) | E::Node(error) => hint_for(error),
         E::Spool(error) => hint_for_spool(error),
-        E::Disk(error) => hint_for_disk(error),
-        E::Command(_) => None,
+        E::Disk(error) | E::Join(join::Error::Disk(error)) => hint_for_disk(error),
+        E::Parts { cause, .. } => hint_for_deliver(cause),
+        E::Part(_) | E::Join(_) | E::Command(_) => None,
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::tz::Offset;
 use crate::asn1::Hex;
 use crate::command::Facts;
 use crate::crypto::hash;
+use crate::message::parts::{self, TransferId};
 use crate::message::{ServiceMessage, file_name};
 use crate::node::peers::{check_name, short_id};
 use crate::pki::NodeId;
@@ -36,7 +37,9 @@ pub struct Content {
     /// The name that its sender gave it, as it travelled.
     pub name: Option<String>,
     /// Octets of it.
-    pub size: usize,
+    pub size: u64,
+    /// What its parts belonged to, if it came in parts; then this is its id, too.
+    pub transfer: Option<TransferId>,
 }
 
 impl Content {
@@ -54,7 +57,8 @@ impl Content {
             expiry: head.fields.expiry(),
             media_type,
             name,
-            size: arrival.content().content().len(),
+            size: arrival.content().content().len() as u64,
+            transfer: None,
         }
     }
 
@@ -85,7 +89,7 @@ impl Content {
             expiry: self.expiry,
             media_type: Some(&self.media_type),
             name: safe_name,
-            size: self.size as u64,
+            size: self.size,
         }
     }
 
@@ -104,6 +108,12 @@ impl Content {
         let identity = format!("{}.{}.{}", self.recipient, self.sender, self.id);
         let digest = Hex(&hash::sha256(identity.as_bytes())).to_string();
         format!("{date}.{}", &digest[..DIGITS])
+    }
+
+    /// Whether it is a part of something larger.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.media_type.eq_ignore_ascii_case(parts::MEDIA_TYPE)
     }
 
     /// Whether its media type is one of these: `text/plain`, `text/*`, or `*`; all are where there is none.
@@ -140,6 +150,7 @@ mod tests {
             media_type: media_type.to_owned(),
             name: None,
             size: 0,
+            transfer: None,
         }
     }
 

@@ -1,8 +1,8 @@
 //! Names that files are about to get: noted before they are given where the next run could not tell otherwise
 //! that a file is that of a message which still waits.
 //!
-//! `spool/delivering/<node>` has a line of JSON for each such message; it is there only while a run is at work, or
-//! after one that was killed.
+//! `spool/delivering/<node>` has a line of JSON for each such message, or content that came in parts; it is there
+//! only while a run is at work, or after one that was killed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use crate::disk::publish::{self, Existing, Manner};
 use crate::disk::{Role, files};
 use crate::node::Directory;
-use crate::spool::queue::Waiting;
-use crate::spool::{self, DELIVERING, Place, Spool};
+use crate::spool::{self, DELIVERING, Name, Place, Spool};
 
 /// The longest file, in octets: far more than the messages of a group need.
 const MAX_LEN: usize = 4 * 1024 * 1024;
 
-/// Names that files are about to get, by the names of their messages in the queue.
+/// Names that files are about to get, each by a key: that of a message is its name in the queue, that of content
+/// which came in parts its sender and transfer.
 #[derive(Debug)]
 pub struct Intents {
     path: PathBuf,
@@ -54,38 +54,44 @@ impl Intents {
                 continue;
             };
             let text = |key: &str| line.get(key).and_then(Value::as_str);
-            let (Some(message), Some(name)) = (text("message"), text("name")) else {
+            let (Some(key), Some(name)) = (text("key"), text("name")) else {
                 continue;
             };
+            let waits = match key.parse::<Name>() {
+                Ok(message) => files::exists(&home.path_of(&message), Role::Spool)?,
+                Err(_) => true,
+            };
             // It becomes part of a path, whoever wrote it.
-            let is_name = |name: &str| !name.is_empty() && !name.contains('/');
-            if is_name(message)
-                && is_name(name)
-                && files::exists(&home.dir().join(message), Role::Spool)?
-            {
-                intents.names.insert(message.to_owned(), name.to_owned());
+            if waits && !name.is_empty() && !name.contains('/') {
+                intents.names.insert(key.to_owned(), name.to_owned());
             }
         }
         Ok(intents)
     }
 
-    /// The name that the file of a message was about to get.
+    /// The name that a file was about to get.
     #[must_use]
-    pub fn name_for(&self, message: &Waiting) -> Option<&str> {
-        self.names
-            .get(&message.name.to_string())
-            .map(String::as_str)
+    pub fn name_for(&self, key: &str) -> Option<&str> {
+        self.names.get(key).map(String::as_str)
     }
 
-    /// Notes the name that the file of a message is about to get.
-    pub fn intend(&mut self, message: &Waiting, name: &str) {
-        let before = self.names.insert(message.name.to_string(), name.to_owned());
+    /// Notes the name that a file is about to get.
+    pub fn intend(&mut self, key: &str, name: &str) {
+        let before = self.names.insert(key.to_owned(), name.to_owned());
         self.is_changed |= before.as_deref() != Some(name);
     }
 
-    /// Forgets about a message that is done with.
-    pub fn forget(&mut self, message: &Waiting) {
-        self.is_changed |= self.names.remove(&message.name.to_string()).is_some();
+    /// Forgets about what is done with.
+    pub fn forget(&mut self, key: &str) {
+        self.is_changed |= self.names.remove(key).is_some();
+    }
+
+    /// Forgets about all content that came in parts, but for this.
+    pub fn retain_transfers(&mut self, is_left: impl Fn(&str) -> bool) {
+        let before = self.names.len();
+        self.names
+            .retain(|key, _| key.parse::<Name>().is_ok() || is_left(key));
+        self.is_changed |= self.names.len() != before;
     }
 
     /// Waits until all that was noted is on the disk.
@@ -99,8 +105,8 @@ impl Intents {
         if let Some(folder) = self.path.parent() {
             files::create_dir_all_private(folder, Role::Spool)?;
         }
-        let lines = self.names.iter().map(|(message, name)| {
-            let line = json!({"v": 1, "message": message, "name": name});
+        let lines = self.names.iter().map(|(key, name)| {
+            let line = json!({"v": 1, "key": key, "name": name});
             format!("{line}\n")
         });
         let text: String = lines.collect();
@@ -110,7 +116,7 @@ impl Intents {
         Ok(())
     }
 
-    /// Removes the file, unless messages still wait that it tells of.
+    /// Removes the file, unless something still waits that it tells of.
     ///
     /// # Errors
     /// When it cannot be removed or stored.

@@ -18,6 +18,9 @@ const DOMAIN: &str = "relay.invalid";
 /// Octets in a line of base64 (RFC 2045 §6.8).
 const LINE: usize = 76;
 
+/// Octets of content in such a line.
+const IN_LINE: usize = LINE / 4 * 3;
+
 /// Octets of text in an encoded word, of which base64 makes 60 (RFC 2047 §2 allows 75 in all).
 const WORD: usize = 45;
 
@@ -66,16 +69,30 @@ pub fn is_seen(dir: &Path, name: &str) -> Result<bool, Error> {
 /// else as the only part of one.
 #[must_use]
 pub fn mail(content: &Content, octets: &[u8]) -> Vec<u8> {
-    let mut head = format!("X-Relay-Sender: {}\n", content.sender);
     if content.media_type.eq_ignore_ascii_case("message/rfc822") {
-        return [head.as_bytes(), octets].concat();
+        return [sender(content).as_bytes(), octets].concat();
     }
+    let mut mail = head(content, &media_type(content, octets)).into_bytes();
+    let mut lines = Lines::default();
+    mail.extend(lines.of(octets));
+    mail.extend(lines.end());
+    mail
+}
+
+/// The line that says who sent a mail, whatever else stands in it.
+fn sender(content: &Content) -> String {
+    format!("X-Relay-Sender: {}\n", content.sender)
+}
+
+/// What stands before the content of this type.
+#[must_use]
+pub fn head(content: &Content, media_type: &str) -> String {
+    let mut head = sender(content);
     let date = Offset::UTC
         .to_datetime(content.date)
         .strftime("%a, %d %b %Y %H:%M:%S +0000");
     let name = content.safe_name();
-    let media_type = media_type(content, octets);
-    let subject = name.as_ref().unwrap_or(&media_type);
+    let subject = name.as_deref().unwrap_or(media_type);
     // Writing to a String cannot fail.
     let _ = write!(
         head,
@@ -87,21 +104,65 @@ pub fn mail(content: &Content, octets: &[u8]) -> Vec<u8> {
         in_header(subject),
     );
     let typed = match &name {
-        Some(name) => file_name::with_name(&media_type, name),
-        None => media_type,
+        Some(name) => file_name::with_name(media_type, name),
+        None => media_type.to_owned(),
     };
     let _ = write!(
         head,
         "MIME-Version: 1.0\nContent-Type: {typed}\nContent-Transfer-Encoding: base64\n\n"
     );
-    let encoded = STANDARD.encode(octets);
-    let mut mail = head.into_bytes();
-    mail.reserve(encoded.len() + encoded.len() / LINE + 1);
-    for line in encoded.as_bytes().chunks(LINE) {
-        mail.extend(line);
-        mail.push(b'\n');
+    head
+}
+
+/// Makes lines of base64 of octets that come block by block.
+#[derive(Debug, Default)]
+pub struct Lines {
+    /// Octets that make no whole line yet.
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// The lines that these octets complete.
+    #[must_use]
+    pub fn of(&mut self, mut octets: &[u8]) -> Vec<u8> {
+        let mut lines = Vec::with_capacity(octets.len() / IN_LINE * (LINE + 1) + LINE + 1);
+        if !self.rest.is_empty() {
+            let (more, after) = octets.split_at((IN_LINE - self.rest.len()).min(octets.len()));
+            self.rest.extend(more);
+            octets = after;
+            if self.rest.len() < IN_LINE {
+                return lines;
+            }
+            line(&self.rest, &mut lines);
+        }
+        let whole = octets.len() - octets.len() % IN_LINE;
+        for octets in octets[..whole].chunks(IN_LINE) {
+            line(octets, &mut lines);
+        }
+        self.rest.clear();
+        self.rest.extend(&octets[whole..]);
+        lines
     }
-    mail
+
+    /// The last line, unless it is empty.
+    #[must_use]
+    pub fn end(self) -> Vec<u8> {
+        let mut lines = Vec::new();
+        if !self.rest.is_empty() {
+            line(&self.rest, &mut lines);
+        }
+        lines
+    }
+}
+
+fn line(octets: &[u8], lines: &mut Vec<u8>) {
+    let mut text = [b'\n'; LINE + 1];
+    // A line of octets has room in a line of base64.
+    let len = STANDARD
+        .encode_slice(octets, &mut text[..LINE])
+        .unwrap_or(0);
+    text[len] = b'\n';
+    lines.extend(&text[..=len]);
 }
 
 /// A media type that fits into a header: its sender chose it. Text is what its readers take it for, if it says
@@ -156,6 +217,7 @@ mod tests {
             media_type: media_type.to_owned(),
             name: name.map(str::to_owned),
             size: 0,
+            transfer: None,
         }
     }
 
@@ -175,6 +237,26 @@ mod tests {
             "{head}"
         );
         assert_eq!(body, "aGVsbG8=\n");
+    }
+
+    #[test]
+    fn lines_are_the_same_however_octets_come() {
+        let octets: Vec<u8> = (0..1000_u32).map(|at| at.to_le_bytes()[0]).collect();
+        let encoded = STANDARD.encode(&octets).into_bytes();
+        let expected: Vec<u8> = encoded
+            .chunks(LINE)
+            .flat_map(|line| [line, b"\n"].concat())
+            .collect();
+        for size in [1, 20, 56, 57, 58, 114, 1000] {
+            let mut lines = Lines::default();
+            let mut found: Vec<u8> = octets
+                .chunks(size)
+                .flat_map(|block| lines.of(block))
+                .collect();
+            found.extend(lines.end());
+            assert_eq!(found, expected, "{size}");
+        }
+        assert!(Lines::default().end().is_empty());
     }
 
     #[test]

@@ -9,11 +9,14 @@ pub mod destination; // where it goes
 pub mod maildir; // as a mail
 pub mod names; // names for the files of a group
 pub mod intents; // names that were about to be given when a run was killed
+pub mod parts; // content that comes in parts
+mod join; // its parts put together, and handed over
 pub mod run; // everything that waits for a node
 
 use std::path::PathBuf;
 
-use crate::{command, disk, node, spool};
+use crate::message::parts::TransferId;
+use crate::{command, disk, message, node, spool};
 
 pub use content::Content;
 pub use destination::Destination;
@@ -32,6 +35,22 @@ pub enum Error {
     /// The message cannot be opened.
     #[error(transparent)]
     Node(#[from] node::Error),
+    /// A message says that it holds a part, and does not.
+    #[error("not a part: {0}")]
+    Part(message::Error),
+    /// Parts do not become what they were made of.
+    #[error(transparent)]
+    Join(#[from] crate::join::Error),
+    /// Content that came in parts cannot be handed over.
+    #[error("{count} parts of {transfer}: {cause}")]
+    Parts {
+        /// How many parcels there are with parts of it.
+        count: usize,
+        /// What they belong to.
+        transfer: TransferId,
+        /// Why not.
+        cause: Box<Self>,
+    },
     /// The command did not take it.
     #[error(transparent)]
     Command(#[from] command::Error),

@@ -10,7 +10,7 @@ use crate::disk::{self, Role};
 use crate::message::file_name;
 
 /// The most files of one name in a folder.
-const MAX_NUMBERED: usize = 10_000;
+pub(super) const MAX_NUMBERED: usize = 10_000;
 
 /// What a file is to be called, in this order.
 #[derive(Debug)]
@@ -86,7 +86,8 @@ impl Names {
     }
 }
 
-fn numbered(name: &str, count: usize) -> String {
+/// The `count`th name like this one.
+pub(super) fn numbered(name: &str, count: usize) -> String {
     if count == 1 {
         name.to_owned()
     } else {

@@ -3,22 +3,23 @@
 //! The order of effects: the content is where it belongs; that is noted for whoever asks what became of it; the
 //! sender's session key is stored; the message is remembered; its file is removed. Each step may be repeated.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use jiff::SignedDuration;
 
 use super::intents::Intents;
 use super::names::{Names, Wish};
+use super::parts::Transfers;
 use super::{Content, Destination, Error, maildir};
 use crate::disk::batch::{self, Nameless, Staged};
 use crate::disk::publish::{Existing, Manner, sweep};
 use crate::disk::{self, Role, files, scratch};
 use crate::message::stream::workers::{self, Bounds, Weighed};
-use crate::message::{Parcel, ServiceMessage};
+use crate::message::{Parcel, Part, ServiceMessage};
 use crate::node::{self, Directory, Identity};
 use crate::pki::NodeId;
 use crate::ramf::limits;
@@ -29,7 +30,7 @@ use crate::spool::moves::Moves;
 use crate::spool::queue::{Found, Waiting};
 use crate::spool::sent::{Event, Line};
 use crate::spool::{self, Place, Spool};
-use crate::{command, pki, ramf, session};
+use crate::{command, join, pki, ramf, session};
 
 /// How often the messages of a group are tried that others of it were in the way of.
 const ROUNDS: usize = 3;
@@ -51,6 +52,8 @@ pub struct Delivery<'a> {
     pub types: Vec<String>,
     /// Where to.
     pub destination: Destination,
+    /// Whether content that comes in parts waits for all of them and is put together.
+    pub joins: bool,
     /// Whether nothing is to be done.
     pub is_dry: bool,
 }
@@ -79,6 +82,8 @@ pub enum Done {
     Imported,
     /// It is of another type, and waits for another run.
     Left,
+    /// It is a part, and waits for the others.
+    Part,
 }
 
 /// What opening a message came to.
@@ -86,6 +91,7 @@ enum Opened<'a> {
     Content(Box<(Content, Due<'a>, Ready)>),
     Repeated,
     Left(Content),
+    Part(Content),
     Failed(Error),
     /// Somebody else took it.
     Gone,
@@ -101,6 +107,8 @@ enum Ready {
     There,
     /// It was imported.
     Imported,
+    /// It is a part of what was put together before.
+    Repeated,
     /// Nothing is to be done.
     Dry,
 }
@@ -125,11 +133,26 @@ enum Fate {
 }
 
 /// What a run knows.
-struct State<'a> {
-    home: Home<'a>,
-    intents: Intents,
+pub(super) struct State<'a> {
+    pub(super) home: Home<'a>,
+    pub(super) intents: Intents,
     /// Directories that are there for certain.
     folders: Mutex<HashSet<PathBuf>>,
+    transfers: Mutex<Transfers>,
+}
+
+impl State<'_> {
+    /// What is known of contents that come in parts.
+    pub(super) fn transfers(&self) -> MutexGuard<'_, Transfers> {
+        locked(&self.transfers)
+    }
+
+    /// Forgets what was intended for contents in parts, but for these and those whose parts wait.
+    pub(super) fn retain_intents(&mut self, failed: &BTreeSet<String>) {
+        let transfers = locked(&self.transfers);
+        self.intents
+            .retain_transfers(|key| failed.contains(key) || transfers.has(key));
+    }
 }
 
 impl<'a> Delivery<'a> {
@@ -162,9 +185,13 @@ impl<'a> Delivery<'a> {
                 return Err(Error::from(error).into());
             }
         }
-        if !self.is_dry {
-            state.intents.finish().map_err(Error::from)?;
+        if self.is_dry {
+            return Ok(());
         }
+        if self.joins {
+            self.join_all(&mut state, each)?;
+        }
+        state.intents.finish().map_err(Error::from)?;
         Ok(())
     }
 
@@ -173,6 +200,7 @@ impl<'a> Delivery<'a> {
             home: Home::new(self.node, self.terms)?,
             intents: Intents::of(self.spool, self.node)?,
             folders: Mutex::default(),
+            transfers: Mutex::default(),
         };
         if let (Destination::Maildir(dir), false) = (&self.destination, self.is_dry) {
             self.sweep(&dir.join("tmp"))?;
@@ -281,6 +309,16 @@ impl<'a> Delivery<'a> {
         if !is_authorization && !content.is_of(&self.types) {
             return Ok(Opened::Left(content));
         }
+        if self.joins && content.is_part() {
+            let part = Part::parse(arrival.content().content()).map_err(Error::Part)?;
+            let transfer = part.header().transfer;
+            if !state.home.is_joined(content.sender, transfer)? {
+                locked(&state.transfers).note(content.sender, &part);
+                return Ok(Opened::Part(content));
+            }
+            let (_, due) = arrival.into_due();
+            return Ok(Opened::Content(Box::new((content, due, Ready::Repeated))));
+        }
         if self.is_dry {
             let (_, due) = arrival.into_due();
             let ready = if is_authorization {
@@ -306,7 +344,7 @@ impl<'a> Delivery<'a> {
                 Some(Ready::Written(folder, file))
             }
             Destination::Maildir(dir) => {
-                let intended = state.intents.name_for(message);
+                let intended = state.intents.name_for(&message.name.to_string());
                 if intended.map_or(Ok(false), |name| maildir::is_seen(dir, name))? {
                     Some(Ready::There)
                 } else {
@@ -324,9 +362,8 @@ impl<'a> Delivery<'a> {
     }
 
     /// Makes the folder of a sender, once in a run.
-    fn make(&self, folder: &Path, state: &State<'a>) -> Result<(), Error> {
-        // Whoever panicked with the lock held had added nothing or all of a path.
-        let mut folders = state.folders.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn make(&self, folder: &Path, state: &State<'a>) -> Result<(), Error> {
+        let mut folders = locked(&state.folders);
         if !folders.contains(folder) {
             if !files::create_dir_for_user(folder, Role::Delivery)? {
                 self.sweep(folder)?;
@@ -361,6 +398,11 @@ impl<'a> Delivery<'a> {
                 Opened::Left(content) => {
                     task.content = Some(content);
                     task.result = Ok(Done::Left);
+                    task.fate = Fate::Stays;
+                }
+                Opened::Part(content) => {
+                    task.content = Some(content);
+                    task.result = Ok(Done::Part);
                     task.fate = Fate::Stays;
                 }
                 Opened::Content(opened) => {
@@ -398,6 +440,7 @@ impl<'a> Delivery<'a> {
     ) -> Result<(Done, Option<Staged>), Error> {
         match (ready, &self.destination) {
             (Ready::Imported, _) => Ok((Done::Imported, None)),
+            (Ready::Repeated, _) => Ok((Done::Repeated, None)),
             (Ready::Written(dir, file), destination) => {
                 let is_mail = matches!(destination, Destination::Maildir(_));
                 let keeps_names = matches!(
@@ -408,7 +451,10 @@ impl<'a> Delivery<'a> {
                     }
                 );
                 let wish = Wish {
-                    intended: state.intents.name_for(message).map(str::to_owned),
+                    intended: state
+                        .intents
+                        .name_for(&message.name.to_string())
+                        .map(str::to_owned),
                     given: content.safe_name().filter(|_| keeps_names),
                     own: if is_mail {
                         maildir::file_name_of(content)
@@ -418,7 +464,7 @@ impl<'a> Delivery<'a> {
                 };
                 let (name, file) = names.choose(&dir, file, &wish)?;
                 if is_mail || wish.given.is_some() {
-                    state.intents.intend(message, &name);
+                    state.intents.intend(&message.name.to_string(), &name);
                 }
                 Ok((Done::Delivered(Some(dir.join(name))), Some(file)))
             }
@@ -456,7 +502,7 @@ impl<'a> Delivery<'a> {
                 Fate::Goes => moves.remove(&task.message.path)?,
                 Fate::SetAside => self.set_aside(task, &mut moves)?,
             }
-            state.intents.forget(&task.message);
+            state.intents.forget(&task.message.name.to_string());
         }
         moves.commit()?;
         Ok(())
@@ -489,7 +535,7 @@ impl<'a> Delivery<'a> {
             .as_ref()
             .is_none_or(|head| head.recipient == self.node.id());
         let aside = Aside {
-            message: &task.message,
+            path: &task.message.path,
             name: &task.message.name,
             id: head.as_ref().map(|head| head.id.as_str()),
             why: task
@@ -531,8 +577,13 @@ fn give_names(
     Ok(())
 }
 
+/// What a lock guards. Whoever panicked with it held had changed nothing or all of it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// How content is written.
-fn manner<'a>() -> Manner<'a> {
+pub(super) fn manner<'a>() -> Manner<'a> {
     Manner::delivery(Existing::SameIsSuccess)
 }
 
@@ -575,10 +626,12 @@ impl Task<'_> {
 
 impl Error {
     /// Whether a message is genuine, and another try changes nothing.
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         use node::Error as E;
         match self {
             Self::Command(command::Error::Refused { .. })
+            | Self::Part(_)
+            | Self::Join(join::Error::Part(_) | join::Error::Digest)
             | Self::Node(
                 E::UnknownSessionKey(_)
                 | E::Ramf(ramf::Error::Unauthorized { .. } | ramf::Error::Recipient(_)),
@@ -601,7 +654,8 @@ impl Error {
     pub fn is_of_destination(&self) -> bool {
         match self {
             Self::Command(command::Error::NotRun { .. }) => true,
-            Self::Disk(error) => matches!(
+            Self::Parts { cause, .. } => cause.is_of_destination(),
+            Self::Disk(error) | Self::Join(join::Error::Disk(error)) => matches!(
                 error.io_kind(),
                 Some(
                     ErrorKind::StorageFull

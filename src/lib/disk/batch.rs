@@ -108,6 +108,16 @@ pub fn write(dir: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Nameles
 }
 
 impl Nameless {
+    /// Writes `parts` after what is written so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pending::write`].
+    pub fn write(&mut self, parts: &[&[u8]]) -> Result<()> {
+        self.octets += parts.iter().map(|part| part.len()).sum::<usize>();
+        self.pending.write(parts)
+    }
+
     /// What stands at this name in the file's directory.
     ///
     /// # Errors

@@ -546,7 +546,11 @@ impl Pending {
     }
 
     /// Waits until the file's octets are on the disk; nothing to wait for where it is written through.
-    pub(super) fn sync(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Sync`].
+    pub fn sync(&mut self) -> Result<()> {
         let Some(temporary) = &self.temporary else {
             return Ok(());
         };

@@ -71,6 +71,18 @@ impl Scratch {
         Ok(())
     }
 
+    /// The file, to be read from its beginning by somebody else.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Create`] or [`Doing::Open`].
+    pub fn into_file(self) -> Result<File> {
+        // It was only ever read and written at places, so that it stands at its beginning.
+        let file = self.made()?;
+        file.try_clone()
+            .map_err(Error::io(&self.dir, Role::Spool, Doing::Open))
+    }
+
     /// The file, made if it is not there yet.
     fn made(&self) -> Result<Arc<File>> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -151,6 +163,9 @@ mod tests {
         assert_eq!(scratch.len(), 25);
         scratch.read_at(4, &mut octets).unwrap();
         assert_eq!(&octets, b"hhere");
+        let mut whole = Vec::new();
+        std::io::Read::read_to_end(&mut scratch.into_file().unwrap(), &mut whole).unwrap();
+        assert_eq!((whole.len(), &whole[..4]), (25, &b"onet"[..]));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 

@@ -16,11 +16,15 @@ use super::Error;
 use super::directory::{damaged, ensure_dir, lock_file, read_text, rely_on, store};
 use crate::crypto::hash::{Digest, Hasher};
 use crate::disk::{Lock, Role, files, tree};
+use crate::message::parts::TransferId;
 use crate::pki::NodeId;
 use crate::ramf::{Kind, SignedMessage};
 
 /// Octets of a record.
 const RECORD_LEN: usize = 32;
+
+/// What stands for the kind of content that comes in parts, which is no kind of message.
+const TRANSFER: u8 = 0xff;
 
 /// The name of the file with the newest expiry ever purged.
 pub(super) const FLOOR: &str = "floor";
@@ -55,9 +59,25 @@ impl Identity {
     /// The identity of the message with these facts.
     #[must_use]
     pub fn new(kind: Kind, recipient: NodeId, sender: NodeId, id: &str, expiry: Timestamp) -> Self {
+        Self::of_thing(kind.octet(), recipient, sender, id, expiry)
+    }
+
+    /// The identity of content that comes in parts.
+    #[must_use]
+    pub fn of_transfer(
+        recipient: NodeId,
+        sender: NodeId,
+        transfer: TransferId,
+        expiry: Timestamp,
+    ) -> Self {
+        let transfer = transfer.to_string();
+        Self::of_thing(TRANSFER, recipient, sender, &transfer, expiry)
+    }
+
+    fn of_thing(kind: u8, recipient: NodeId, sender: NodeId, id: &str, expiry: Timestamp) -> Self {
         // Every part but the last has a fixed length, so no two identities hash the same octets.
         let mut hasher = Hasher::new(Digest::Sha256);
-        hasher.update(&[kind.octet()]);
+        hasher.update(&[kind]);
         hasher.update(recipient.digest());
         hasher.update(sender.digest());
         hasher.update(id.as_bytes());

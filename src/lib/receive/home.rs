@@ -1,10 +1,12 @@
 //! Opening what arrived in time and has waited at home since, many messages in one run.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
+
 use super::{Arrival, Due, Terms, opened};
+use crate::message::parts::TransferId;
 use crate::message::{Parcel, ServiceMessage};
 use crate::node::seen::Memory;
 use crate::node::{Directory, Error, Identity, Keyring};
@@ -17,6 +19,28 @@ const MAX_KEYS: usize = 64;
 
 /// Private keys that may open what was sealed to one id.
 type Found = Arc<Vec<PrivateSessionKey>>;
+
+/// What is left to do about the parts of one content that is where it belongs, in little memory for each.
+#[derive(Default)]
+pub struct Joined<'a> {
+    /// Of the parts that used one key of ours, the newest.
+    newest: BTreeMap<KeyId, Due<'a>>,
+    identities: Vec<Identity>,
+    expiry: Option<Timestamp>,
+}
+
+impl<'a> Joined<'a> {
+    /// Takes what is left to do about one of the parts.
+    pub fn add(&mut self, mut due: Due<'a>) {
+        self.expiry = self.expiry.max(Some(due.head.fields.expiry()));
+        self.identities.extend(due.identity.take());
+        let date = |due: &Due<'_>| due.head.fields.date;
+        let known = self.newest.get(&due.used_key);
+        if known.is_none_or(|known| date(known) < date(&due)) {
+            self.newest.insert(due.used_key.clone(), due);
+        }
+    }
+}
 
 /// Whoever opens what waits for a node, and keeps others from taking it.
 pub struct Home<'a> {
@@ -81,6 +105,40 @@ impl<'a> Home<'a> {
         }
         held.push_back(((sender, id.clone()), Arc::clone(&keys)));
         Ok(keys)
+    }
+
+    /// Whether content that comes in parts was joined before, for certain.
+    ///
+    /// # Errors
+    /// When that cannot be learned.
+    pub fn is_joined(&self, sender: NodeId, transfer: TransferId) -> Result<bool, Error> {
+        let (id, any) = (self.node.id(), self.terms.now);
+        let transfer = Identity::of_transfer(id, sender, transfer, any);
+        self.seen.contains(&transfer)
+    }
+
+    /// Does what is left about content that came in parts: first every session, then it is remembered that it was
+    /// joined, then its parts. Whatever of these is missing when a run is killed, parts that are left are known
+    /// by the content.
+    ///
+    /// # Errors
+    /// When a session or the memory cannot be stored.
+    pub fn complete_joined(
+        &mut self,
+        joined: &Joined<'_>,
+        transfer: TransferId,
+    ) -> Result<(), Error> {
+        for due in joined.newest.values() {
+            let _locks = self.node.lock_peer(due.head.sender.id())?;
+            due.advance()?;
+        }
+        if let Some(due) = joined.newest.values().next() {
+            let (id, sender) = (self.node.id(), due.head.sender.id());
+            let expiry = joined.expiry.unwrap_or(self.terms.now);
+            let transfer = Identity::of_transfer(id, sender, transfer, expiry);
+            self.seen.add_all(&[transfer])?;
+        }
+        self.seen.add_all(&joined.identities)
     }
 
     /// Does what is left about many messages, as [`Due::complete_later`] for each, with one sync of the memory:

@@ -293,7 +293,7 @@ impl Router<'_> {
             }
             Err(error) if is_aside => {
                 let aside = Aside {
-                    message: &decided.message,
+                    path: &decided.message.path,
                     name: &decided.name,
                     id: decided.id.as_deref(),
                     why: error.to_string(),

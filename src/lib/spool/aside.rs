@@ -1,10 +1,12 @@
 //! Messages that are set aside in `failed`, each with a file that says why, and from where it came.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::moves::Moves;
-use super::queue::{WHY, Waiting};
+use super::queue::WHY;
 use super::{Error, Name, Place, Spool};
 use crate::disk::publish::{self, Existing, Manner};
 use crate::disk::{Role, files};
@@ -15,8 +17,8 @@ const MAX_LEN: usize = 64 * 1024;
 /// A message that is to be set aside.
 #[derive(Debug)]
 pub struct Aside<'a> {
-    /// The message.
-    pub message: &'a Waiting,
+    /// Its file.
+    pub path: &'a Path,
     /// What it is called from now on.
     pub name: &'a Name,
     /// Its message id, if it could be read.
@@ -52,7 +54,7 @@ impl Spool {
         let why = queue.dir().join(format!("{}{WHY}", aside.name));
         let manner = Manner::stored(Role::Spool, Existing::Replace);
         publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
-        moves.rename(&aside.message.path, &queue.path_of(aside.name))
+        moves.rename(aside.path, &queue.path_of(aside.name))
     }
 
     /// Returns a message that was set aside to where it came from. The caller holds the lock of the queues.

@@ -1,0 +1,356 @@
+//! Content that came in parts, handed over when all of them are there.
+//!
+//! Nothing of a part is remembered or removed before the content is where it belongs. Then first the content is
+//! remembered as a whole: whatever parts of it are left when a run is killed, or come once more, are known by it.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::intents::Intents;
+use super::names::{MAX_NUMBERED, Names, Wish, numbered};
+use super::parts::{Desk, Key, Parcel};
+use super::run::{Delivery, Done, Outcome, State, manner};
+use super::{Content, Destination, Error, maildir};
+use crate::disk::batch;
+use crate::disk::{self, Role, files};
+use crate::join::{self, Join, Site, Whole};
+use crate::message::stream::workers::{self, Bounds, Weighed};
+use crate::message::{Part, ServiceMessage};
+use crate::pki::NodeId;
+use crate::ramf::limits;
+use crate::receive::Due;
+use crate::spool::aside::Aside;
+use crate::spool::moves::Moves;
+use crate::spool::queue::Waiting;
+use crate::spool::sent::{Event, Line};
+use crate::spool::{self, Place};
+
+/// How many lines are noted at once.
+const NOTED_AT_ONCE: usize = 1000;
+
+impl<'a> Delivery<'a> {
+    /// Puts together and hands over all content whose parts are there.
+    pub(super) fn join_all<E: From<Error>>(
+        &self,
+        state: &mut State<'a>,
+        each: &mut dyn FnMut(Outcome) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut failed = BTreeSet::new();
+        loop {
+            let settled = state.transfers().take_settled();
+            if settled.is_empty() {
+                break;
+            }
+            let desks = settled.into_iter();
+            let mut desks: BTreeMap<Key, Desk<'a>> =
+                desks.map(|(key, known)| (key, Desk::new(known))).collect();
+            self.gather(&mut desks, state)?;
+            for (key, desk) in desks {
+                let Some(outcome) = self.finish(key, desk, state)? else {
+                    continue;
+                };
+                if outcome.result.is_err() && !outcome.is_aside {
+                    failed.insert(key.to_string());
+                }
+                each(outcome)?;
+            }
+        }
+        state.retain_intents(&failed);
+        Ok(())
+    }
+
+    /// Takes the parts out of the parcels that wait.
+    fn gather(&self, desks: &mut BTreeMap<Key, Desk<'a>>, state: &State<'a>) -> Result<(), Error> {
+        let senders: HashSet<NodeId> = desks.keys().map(|key| key.sender).collect();
+        let mut messages = self.spool.queue(Place::Home(self.node.id())).messages()?;
+        let mut failed = None;
+        let mut next = || -> Result<Option<Weighed<Waiting>>, spool::Error> {
+            for message in messages.by_ref() {
+                let item = message?;
+                if !senders.contains(&item.name.identity.sender) {
+                    continue;
+                }
+                if let Some(len) = item.len()? {
+                    let octets = usize::try_from(len).unwrap_or(usize::MAX);
+                    return Ok(Some(Weighed { item, octets }));
+                }
+            }
+            Ok(None)
+        };
+        workers::in_order(
+            Bounds::octets(limits::MAX_MESSAGE_LEN),
+            || {
+                next().unwrap_or_else(|error| {
+                    failed = Some(error);
+                    None
+                })
+            },
+            |message| {
+                let opened = self.open_part(&message, state);
+                (message, opened)
+            },
+            |(message, opened)| {
+                let Some((content, held, due)) = opened else {
+                    return Ok(());
+                };
+                let Ok(part) = Part::parse(held.content()) else {
+                    return Ok(());
+                };
+                let (sender, transfer) = (content.sender, part.header().transfer);
+                if let Some(desk) = desks.get_mut(&Key { sender, transfer }) {
+                    let site = |whole: &Content| self.site(whole, state);
+                    desk.take(&part, (&message, content, due), site);
+                }
+                Ok::<(), Error>(())
+            },
+        )?;
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Opens a parcel that may hold a part. What is wrong with it was said before.
+    fn open_part(
+        &self,
+        message: &Waiting,
+        state: &State<'a>,
+    ) -> Option<(Content, ServiceMessage, Due<'a>)> {
+        let octets = message.read().ok()??;
+        let arrival = state.home.open(octets).ok()?;
+        let content = Content::of(&arrival);
+        if !content.is_part() || !content.is_of(&self.types) {
+            return None;
+        }
+        let (held, due) = arrival.into_due();
+        Some((content, held, due))
+    }
+
+    /// Where content is put together.
+    fn site(&self, whole: &Content, state: &State<'a>) -> Result<Site, Error> {
+        if let Destination::Directory { dir, .. } = &self.destination {
+            let folder = dir.join(whole.folder());
+            self.make(&folder, state)?;
+            let path = folder.join(whole.file_name());
+            return Ok(Site::file(&path, &manner().unnamed(), &folder)?);
+        }
+        self.spool.make(Place::Home(self.node.id()))?;
+        Ok(Site::aside(&self.spool.tmp()))
+    }
+
+    /// Hands over content that is put together, and finishes what is to be done about its parts. `None` when some
+    /// of them have gone meanwhile.
+    fn finish(
+        &self,
+        key: Key,
+        desk: Desk<'a>,
+        state: &mut State<'a>,
+    ) -> Result<Option<Outcome>, Error> {
+        let Some(mut content) = desk.content else {
+            return Ok(None);
+        };
+        let handed = match desk.join {
+            Ok(Some(join)) => self.hand_over_whole(key, join, &mut content, state),
+            Ok(None) => return Ok(None),
+            Err(error) => Err(error),
+        };
+        let (mut is_aside, parcels) = (false, &desk.parcels);
+        let result = match handed {
+            Err(Error::Join(join::Error::Missing(_))) => return Ok(None),
+            Ok(path) => {
+                self.note_all(
+                    key,
+                    parcels,
+                    Event::Acknowledged,
+                    &self.destination.to_string(),
+                )?;
+                let completed = state.home.complete_joined(&desk.due, key.transfer);
+                match completed {
+                    Ok(()) => {
+                        let mut moves = Moves::default();
+                        let queue = self.spool.queue(Place::Home(self.node.id()));
+                        for parcel in parcels {
+                            moves.remove(&queue.path_of(&parcel.name))?;
+                        }
+                        moves.commit()?;
+                        state.intents.forget(&key.to_string());
+                        Ok(Done::Delivered(path))
+                    }
+                    Err(error) => Err(Error::Node(error)),
+                }
+            }
+            Err(error) => {
+                is_aside = error.is_settled();
+                Err(error)
+            }
+        };
+        let result = result.map_err(|cause| Error::Parts {
+            count: parcels.len(),
+            transfer: key.transfer,
+            cause: Box::new(cause),
+        });
+        if let (Err(error), true) = (&result, is_aside) {
+            let why = error.to_string();
+            self.note_all(key, parcels, Event::Failed, &why)?;
+            self.set_all_aside(parcels, &why)?;
+            state.intents.forget(&key.to_string());
+        }
+        Ok(Some(Outcome {
+            path: desk.path,
+            content: Some(content),
+            result,
+            is_aside,
+        }))
+    }
+
+    fn hand_over_whole(
+        &self,
+        key: Key,
+        join: Join,
+        content: &mut Content,
+        state: &mut State<'a>,
+    ) -> Result<Option<PathBuf>, Error> {
+        content.size = join.ledger().len().unwrap_or_default();
+        match &self.destination {
+            Destination::Directory { dir, keeps_names } => {
+                let folder = dir.join(content.folder());
+                let intended = state.intents.name_for(&key.to_string()).map(str::to_owned);
+                let given = content.safe_name().filter(|_| *keeps_names);
+                let own = content.file_name();
+                let (name, is_there) = choose(&folder, &join, [intended, given.clone()], &own)?;
+                let mut whole = join.verify()?;
+                let path = folder.join(&name);
+                if !is_there {
+                    if given.is_some() {
+                        whole.sync()?;
+                        state.intents.intend(&key.to_string(), &name);
+                        state.intents.save()?;
+                    }
+                    whole.publish_as([path.clone()])?;
+                }
+                Ok(Some(path))
+            }
+            Destination::Maildir(dir) => {
+                let whole = join.verify()?;
+                let key = key.to_string();
+                let intended = state.intents.name_for(&key);
+                if intended.map_or(Ok(false), |name| maildir::is_seen(dir, name))? {
+                    return Ok(None);
+                }
+                mail(&key, dir, &whole, content, &mut state.intents).map(Some)
+            }
+            Destination::Command(command) => {
+                let Some(input) = join.verify()?.into_file()? else {
+                    return Ok(None);
+                };
+                let name = content.safe_name();
+                command.run(&content.facts(&self.path, name.as_deref()), input)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn note_all(
+        &self,
+        key: Key,
+        parcels: &[Parcel],
+        event: Event,
+        to: &str,
+    ) -> Result<(), spool::Error> {
+        for some in parcels.chunks(NOTED_AT_ONCE) {
+            let lines = some.iter().map(|parcel| Line {
+                time: self.terms.now,
+                event,
+                recipient: self.node.id(),
+                sender: key.sender,
+                id: parcel.id.clone(),
+                to: Some(to.to_owned()),
+            });
+            self.spool.note(&lines.collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
+    fn set_all_aside(&self, parcels: &[Parcel], why: &str) -> Result<(), spool::Error> {
+        let home = Place::Home(self.node.id());
+        let queue = self.spool.queue(home);
+        let mut moves = Moves::default();
+        for parcel in parcels {
+            let aside = Aside {
+                path: &queue.path_of(&parcel.name),
+                name: &parcel.name,
+                id: Some(&parcel.id),
+                why: why.to_owned(),
+                back_to: home,
+            };
+            self.spool.set_aside(&aside, self.terms.now, &mut moves)?;
+        }
+        moves.commit()
+    }
+}
+
+/// Writes content as a mail into a Maildir.
+fn mail(
+    key: &str,
+    dir: &Path,
+    whole: &Whole,
+    content: &Content,
+    intents: &mut Intents,
+) -> Result<PathBuf, Error> {
+    let (new, tmp) = (dir.join("new"), dir.join("tmp"));
+    let head = maildir::head(content, &content.media_type);
+    let mut file = batch::write(&new, &[head.as_bytes()], &manner().written_in(&tmp))?;
+    let mut lines = maildir::Lines::default();
+    whole.copy(|block| file.write(&[&lines.of(block)]))?;
+    file.write(&[&lines.end()])?;
+    let wish = Wish {
+        intended: intents.name_for(key).map(str::to_owned),
+        given: None,
+        own: maildir::file_name_of(content),
+    };
+    let (name, staged) = Names::default().choose(&new, file, &wish)?;
+    intents.intend(key, &name);
+    let refused = batch::name_all(vec![staged], || intents.save().map_err(Error::from))?;
+    match refused.into_iter().next() {
+        Some(refused) => Err(refused.into()),
+        None => Ok(new.join(name)),
+    }
+}
+
+/// Chooses a name in a folder for what parts make, and gives whether a file of that name is it already: that of a
+/// run which was killed, or by the name that follows from the parts.
+fn choose(
+    folder: &Path,
+    join: &Join,
+    [intended, given]: [Option<String>; 2],
+    own: &str,
+) -> Result<(String, bool), Error> {
+    let is_free = |name: &str| Ok::<_, Error>(!files::exists(&folder.join(name), Role::Delivery)?);
+    let is_it = |name: &str| join.is_at(&folder.join(name), Role::Delivery);
+    if let Some(name) = intended {
+        if is_free(&name)? {
+            return Ok((name, false));
+        }
+        if is_it(&name)? {
+            return Ok((name, true));
+        }
+    }
+    let given = given
+        .iter()
+        .flat_map(|given| (1..MAX_NUMBERED).map(|count| numbered(given, count)));
+    for name in given {
+        if is_free(&name)? {
+            return Ok((name, false));
+        }
+    }
+    for count in 1..MAX_NUMBERED {
+        let name = numbered(own, count);
+        if is_free(&name)? {
+            return Ok((name, false));
+        }
+        if is_it(&name)? {
+            return Ok((name, true));
+        }
+    }
+    Err(Error::Disk(disk::Error::Exists {
+        path: folder.join(own),
+        role: Role::Delivery,
+    }))
+}
