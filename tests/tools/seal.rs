@@ -435,10 +435,12 @@ fn content_that_is_too_large() {
         env.relay("seal")
             .args(["-N", "bob", "-t", "alice", "-o", "out", file])
     };
-    seal("large").fails(65, "large: over 8322037 octets");
+    let hint = "relay-split cuts it into parts, which --parts seals";
+    let ran = seal("large").fails(65, "large: over 8322037 octets");
+    assert_eq!(ran.hints(), [hint]);
     // The parcel around it is larger than what is carried.
     let ran = seal("almost").run();
-    assert_eq!(ran.status, 65, "{}", ran.stderr);
+    assert_eq!((ran.status, ran.hints()), (65, vec![hint]));
     ran.says(&["parcel has "])
         .stdout("")
         .changes_outside_nodes(&[]);

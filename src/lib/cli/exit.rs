@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
-use crate::ramf::Kind;
+use crate::ramf::{Kind, limits};
 use crate::{
     asn1, cms, command, deliver, join, medium, message, node, pki, ramf, route, session, spool,
 };
@@ -601,6 +601,11 @@ fn hint_for_ramf(error: &ramf::Error) -> Option<String> {
             };
             Some(text.to_owned())
         }
+        ramf::Error::TooLong {
+            part: "content" | "parcel",
+            limit: limits::MAX_EMITTED_PARCEL_LEN,
+            ..
+        } => Some(SPLIT.to_owned()),
         ramf::Error::Pki(error) => hint_for_pki(error),
         ramf::Error::Early(_) => Some("check this clock; --clock-drift allows for more".to_owned()),
         _ => None,
@@ -619,6 +624,9 @@ fn hint_for_pki(error: &pki::Error) -> Option<String> {
     }
 }
 
+/// What helps content that is too large for one parcel.
+const SPLIT: &str = "relay-split cuts it into parts, which --parts seals";
+
 fn hint_for_disk(error: &disk::Error) -> Option<String> {
     match error {
         disk::Error::Exposed { path, .. } => {
@@ -627,6 +635,11 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
         disk::Error::Exists {
             role: Role::Output, ..
         } => Some("-f replaces it".to_owned()),
+        disk::Error::TooLarge {
+            role: Role::Input,
+            limit: limits::MAX_EMITTED_PARCEL_LEN,
+            ..
+        } => Some(SPLIT.to_owned()),
         _ => None,
     }
 }

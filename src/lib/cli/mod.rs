@@ -26,6 +26,7 @@ pub fn run<A: Parser + args::Common>(program: fn(&A) -> anyhow::Result<()>) -> E
     let name = A::command().get_name().to_owned();
     report::set_program(name);
     forbid_core_dumps();
+    widen_pipes();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
             .location()
@@ -102,4 +103,19 @@ fn forbid_core_dumps() {
             maximum: Some(0),
         },
     );
+}
+
+/// How many octets a pipe takes before its writer has to wait, if the system lets it.
+#[cfg(target_os = "linux")]
+const PIPE_LEN: usize = 1 << 20;
+
+/// Lets programs at both ends of a pipe work for longer before one waits for the other: a message is larger than
+/// what a pipe takes by itself.
+fn widen_pipes() {
+    #[cfg(target_os = "linux")]
+    {
+        // Where it is no pipe, or one may not be longer, nothing changes.
+        let _ = rustix::pipe::fcntl_setpipe_size(std::io::stdin(), PIPE_LEN);
+        let _ = rustix::pipe::fcntl_setpipe_size(std::io::stdout(), PIPE_LEN);
+    }
 }

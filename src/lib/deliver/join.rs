@@ -262,6 +262,8 @@ impl<'a> Delivery<'a> {
                 sender: key.sender,
                 id: parcel.id.clone(),
                 to: Some(to.to_owned()),
+                cargo: None,
+                medium: None,
             });
             self.spool.note(&lines.collect::<Vec<_>>())?;
         }

@@ -31,6 +31,9 @@ const TEMPORARY_SUFFIX: &str = ".tmp";
 /// Links to links that are followed to an output, as many as Linux follows.
 const MAX_LINKS: usize = 40;
 
+/// From so many octets on that are written at once, the disk begins with them early.
+const MUCH: usize = 1 << 20;
+
 /// Octets compared at a time.
 const BLOCK: u64 = 65_536;
 
@@ -462,11 +465,13 @@ impl Pending {
             Some(temporary) => &temporary.path,
             None => &self.target,
         };
-        fault::write(Op::Write, path, &mut self.file, parts).map_err(Error::io(
-            &self.target,
-            self.role,
-            Doing::Write,
-        ))
+        let written = fault::write(Op::Write, path, &mut self.file, parts);
+        written.map_err(Error::io(&self.target, self.role, Doing::Write))?;
+        let len = parts.iter().map(|part| part.len()).sum();
+        if let (true, Ok(end)) = (len >= MUCH, self.file.stream_position()) {
+            start_writeback(&self.file, end.saturating_sub(len as u64), len);
+        }
+        Ok(())
     }
 
     /// Whether it is written straight through to a device or FIFO, and so only from its beginning to its end.
@@ -486,11 +491,12 @@ impl Pending {
             file: &self.file,
             at: start,
         };
-        fault::write(Op::Write, self.shown(), &mut place, &[octets]).map_err(Error::io(
-            &self.target,
-            self.role,
-            Doing::Write,
-        ))
+        let written = fault::write(Op::Write, self.shown(), &mut place, &[octets]);
+        written.map_err(Error::io(&self.target, self.role, Doing::Write))?;
+        if octets.len() >= MUCH {
+            start_writeback(&self.file, start, octets.len());
+        }
+        Ok(())
     }
 
     /// Reads octets back that were written.
@@ -683,6 +689,21 @@ impl Pending {
         }
         Ok(Published::Written)
     }
+}
+
+/// Lets the disk begin with octets that were written, so that there is less to wait for when the file is synced.
+fn start_writeback(file: &File, start: u64, len: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::num::NonZero;
+
+        use rustix::fs::{Advice, fadvise};
+        let len = u64::try_from(len).ok().and_then(NonZero::new);
+        // Linux writes what is asked to be forgotten, and keeps it until that is done. It is only advice.
+        let _ = fadvise(file, start, len, Advice::DontNeed);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, start, len);
 }
 
 /// A place in a file, which moves on as it is written to.

@@ -56,6 +56,9 @@ const HINT_LIFE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// After how long what a killed run left is removed.
 const LEFTOVER_LIFE: Duration = Duration::from_secs(36 * 3600);
 
+/// Takes a file and the hint in it; whether more are wanted.
+type EachHint<'a> = dyn FnMut(&Path, Option<Hint>) -> Result<bool, Error> + 'a;
+
 /// A medium that is there.
 #[derive(Debug)]
 pub struct Medium {
@@ -521,11 +524,7 @@ impl Medium {
     }
 
     /// Gives `each` the files that have the name of a hint, and what those say that are of use, until it has enough.
-    fn each_hint(
-        &self,
-        now: Timestamp,
-        each: &mut dyn FnMut(&Path, Option<Hint>) -> Result<bool, Error>,
-    ) -> Result<(), Error> {
+    fn each_hint(&self, now: Timestamp, each: &mut EachHint<'_>) -> Result<(), Error> {
         for gateway in self.gateways_in("got")?.0 {
             let Some(dir) = self.has_dir(&["got", &gateway.to_string()])? else {
                 continue;
