@@ -32,7 +32,7 @@ pub(crate) const MONTH: &str = "2027-01-01T12:00:00Z";
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
 /// Where what the tests start from is.
-const DIRS: [&str; 15] = [
+const DIRS: [&str; 17] = [
     "in",
     "keys",
     "alone",
@@ -48,6 +48,8 @@ const DIRS: [&str; 15] = [
     "acked",
     "parts",
     "parts/box",
+    "parted",
+    "parted/box",
 ];
 
 /// What its parts belong to.
@@ -122,6 +124,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `acked`: field has it on its way to hub, whose acknowledgement has come.
 /// - `arrived`: `in/first.parcel` waits for alice in her spool, and `in/renewed.parcel` for bob in his.
 /// - `parts`: box has `in/report.txt` in four parts, each in a file, which `in/report.parts` has in a stream.
+/// - `parted`: bob has sealed these parts, and the parcels wait for alice in her spool.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -296,6 +299,7 @@ impl World {
         copied(&path.join("in/first.pca"), &control.join(name), 0o600);
 
         make_parts(path, run);
+        make_parted(path, run);
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
         let ids = nodes
             .chain([("lone", "hub"), ("lone", "field")])
@@ -330,6 +334,19 @@ impl World {
         }
         scene
     }
+}
+
+/// Makes the stage `parted`.
+fn make_parted(root: &Path, run: impl Fn(&str, &[&str], &str)) {
+    for name in ["alice", "bob"] {
+        let (from, to) = (format!("friends/{name}"), format!("parted/{name}"));
+        copy_tree(&root.join(from), &root.join(to));
+    }
+    let mut args = vec!["-q", "-N", "parted/bob", "-t", "alice", "--parts"];
+    args.extend(["-d", "parted/box", "in/report.parts"]);
+    run("relay-seal", &args, FIRST);
+    run("relay-put", &["-N", "parted/alice", "parted/box"], FIRST);
+    run("relay-route", &["-N", "parted/alice"], FIRST);
 }
 
 /// Makes the stage `parts`, and `in/report.parts`.
