@@ -137,7 +137,9 @@ impl Args {
 
 /// Says what became of a message; what was set aside is work done.
 fn tell(args: &Args, delivered: deliver::Outcome, outcome: &mut Outcome) -> anyhow::Result<()> {
-    outcome.take();
+    if !matches!(delivered.result, Ok(Done::Part)) {
+        outcome.take(); // parts count as what they make
+    }
     let input = report::path(&delivered.path);
     let content = delivered.content.as_ref();
     match &delivered.result {

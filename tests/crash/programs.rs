@@ -12,7 +12,7 @@ use super::scene::{
 use super::sweep::{Case, sweep};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 51;
+pub(crate) const CASES: usize = 54;
 
 /// What most cases have in common.
 const CASE: Case = Case {
@@ -1384,6 +1384,83 @@ fn deliver_to_a_command_that_refuses() {
             assert_eq!(delivered.expect(0).stdout, CONTENT);
         },
         ..DELIVER
+    });
+}
+
+/// Parts go only when what they make is remembered, and that only when it is where it belongs.
+fn parts_left(scene: &Scene, _: &[u8]) {
+    let waiting = queue(scene, "alice/spool/home").len();
+    assert!(
+        waiting == 4 || is_remembered(scene),
+        "gone before remembered"
+    );
+    let is_there = scene.results() == [CONTENT];
+    assert!(is_there || !is_remembered(scene), "remembered too early");
+    assert!(is_there || scene.results().is_empty());
+}
+
+/// The content is there, once; nothing waits; an answer opens at the sender.
+fn parts_proof(scene: &Scene, _: &[Vec<u8>]) {
+    assert_eq!(queue(scene, "alice/spool"), [[0; 0]; 0]);
+    assert_eq!(scene.results(), [CONTENT], "not the content once");
+    scene.add("parted/bob");
+    deliver(scene, "alice", "bob", "bob", ANSWER);
+}
+
+const JOIN_PARTS: Case = Case {
+    nodes: &["parted/alice"],
+    left: parts_left,
+    proof: parts_proof,
+    ..DELIVER
+};
+
+#[test]
+fn deliver_parts_into_a_directory() {
+    sweep(&Case {
+        name: "deliver --join --dir DIR",
+        args: &["-q", "-N", "alice", "--join", "--dir", "out"],
+        ..JOIN_PARTS
+    });
+}
+
+#[test]
+fn deliver_parts_keeping_the_name() {
+    sweep(&Case {
+        name: "deliver --join --dir DIR --keep-name",
+        args: &["-q", "-N", "alice", "--join", "--dir", "out", "--keep-name"],
+        order: &[
+            "alice/spool/delivering/",
+            "out/bob/",
+            "alice/spool/sent/",
+            "alice/peers/",
+            "alice/sessions/",
+            "alice/seen/",
+        ],
+        ..JOIN_PARTS
+    });
+}
+
+#[test]
+fn deliver_parts_to_a_command() {
+    sweep(&Case {
+        name: "deliver --join -- COMMAND",
+        args: &[
+            "-q",
+            "-N",
+            "alice",
+            "--join",
+            "--",
+            "/bin/sh",
+            "-c",
+            "/bin/cat > out/content",
+        ],
+        order: &[
+            "alice/spool/sent/",
+            "alice/peers/",
+            "alice/sessions/",
+            "alice/seen/",
+        ],
+        ..JOIN_PARTS
     });
 }
 

@@ -37,7 +37,7 @@ pub(crate) const RESTORED: &str = "2040-01-01T12:00:00Z";
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
 /// Where what the tests start from is.
-const DIRS: [&str; 16] = [
+const DIRS: [&str; 18] = [
     "in",
     "keys",
     "alone",
@@ -54,6 +54,8 @@ const DIRS: [&str; 16] = [
     "worn",
     "parts",
     "parts/box",
+    "parted",
+    "parted/box",
 ];
 
 /// What its parts belong to.
@@ -131,6 +133,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `worn`: field has been in use for weeks, and has much that is of no use at [`LATE`].
 /// - `arrived`: `in/first.parcel` waits for alice in her spool, and `in/renewed.parcel` for bob in his.
 /// - `parts`: box has `in/report.txt` in four parts, each in a file, which `in/report.parts` has in a stream.
+/// - `parted`: bob has sealed these parts, and the parcels wait for alice in her spool.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -307,6 +310,7 @@ impl World {
         Self::wear(path, &hub.to_string(), &run);
 
         make_parts(path, run);
+        make_parted(path, run);
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
         let ids = nodes
             .chain([("lone", "hub"), ("lone", "field")])
@@ -399,6 +403,19 @@ impl World {
         }
         scene
     }
+}
+
+/// Makes the stage `parted`.
+fn make_parted(root: &Path, run: impl Fn(&str, &[&str], &str)) {
+    for name in ["alice", "bob"] {
+        let (from, to) = (format!("friends/{name}"), format!("parted/{name}"));
+        copy_tree(&root.join(from), &root.join(to));
+    }
+    let mut args = vec!["-q", "-N", "parted/bob", "-t", "alice", "--parts"];
+    args.extend(["-d", "parted/box", "in/report.parts"]);
+    run("relay-seal", &args, FIRST);
+    run("relay-put", &["-N", "parted/alice", "parted/box"], FIRST);
+    run("relay-route", &["-N", "parted/alice"], FIRST);
 }
 
 /// Makes the stage `parts`, and `in/report.parts`.
