@@ -24,5 +24,6 @@ mod route;
 mod seal;
 mod session;
 mod state;
+mod trust;
 mod unpack_cargo;
 mod verify;

@@ -175,6 +175,12 @@ pub enum Error {
     /// The authorization in a CCA is for another node, or was not issued by whoever sent the CCA.
     #[error("the authorization in the CCA is for another node, or not from the CCA's sender")]
     ForeignCarrier,
+    /// Cargo or a CCA from a node that this one certified, but does not know any more.
+    #[error("{0} is certified by this gateway, but not known here (any more)")]
+    UnknownCarrier(NodeId),
+    /// Cargo or a CCA under the certificate of an endpoint.
+    #[error("{0} is registered here as an endpoint, and only gateways send cargo")]
+    EndpointCarrier(NodeId),
     /// A rotation that was not signed by the gateway whose cargo brought it.
     #[error("a rotation that the cargo's sender did not sign")]
     ForeignRotation,

@@ -101,15 +101,26 @@ impl Directory {
         self.root().join("peers").join(id.to_string())
     }
 
+    /// Whether the peer with this id is known.
+    ///
+    /// # Errors
+    /// When that cannot be learned.
+    pub fn knows(&self, id: NodeId) -> Result<bool, Error> {
+        Ok(files::exists(
+            &self.peer_dir(id).join("identity.pub"),
+            Role::Node,
+        )?)
+    }
+
     /// The peer with this id, if it is known.
     ///
     /// # Errors
     /// When what is known cannot be read.
     pub fn peer(&self, id: NodeId) -> Result<Option<Peer>, Error> {
-        let dir = self.peer_dir(id);
-        if !files::exists(&dir.join("identity.pub"), Role::Node)? {
+        if !self.knows(id)? {
             return Ok(None);
         }
+        let dir = self.peer_dir(id);
         let name = read_text(&dir.join("name"))?.map(|name| name.trim().to_owned());
         let path = dir.join("address");
         let address = match read_text(&path)? {

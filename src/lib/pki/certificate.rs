@@ -165,6 +165,13 @@ impl Certificate {
         self.extensions.path_len
     }
 
+    /// Whether this is what a gateway gives an endpoint, and an endpoint itself: that of an authority which
+    /// no other may stand below. A gateway has one of path length 1 or 2, and who may deliver is none.
+    #[must_use]
+    pub fn is_endpoint(&self) -> bool {
+        self.is_ca() && self.path_len() == Some(0)
+    }
+
     /// The subject key identifier, if there is one.
     #[must_use]
     pub fn subject_key_id(&self) -> Option<&[u8]> {
