@@ -104,10 +104,8 @@ fn import_file(node: &Directory, file: &Path, options: &Options<'_>) -> anyhow::
     let id = imported.peer;
     let label = node.label_of(id)?;
     report::event("imported", &[("peer", &id.to_string())]);
-    if imported.newer_session_key_kept {
-        report::warn(&format!(
-            "{label}: a session key of later date is held and sealed to on; --replace takes this one"
-        ));
+    for remark in &imported.remarks {
+        report::warn(&format!("{label}: {remark}"));
     }
     report::note(&format!("{label}: fingerprint {}", id.fingerprint()));
     files::print(&id.to_string())

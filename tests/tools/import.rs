@@ -315,7 +315,10 @@ fn renewed_authorizations() {
         .arg("--replace")
         .ok()
         .quiet()
-        .changes(&["*bob/peers/ALICE/session.pem"]);
+        .changes(&[
+            "*bob/peers/ALICE/session.pem",
+            "-bob/peers/ALICE/held/20260410T120000Z.HEX.pem",
+        ]);
     assert_eq!(session(), first);
 }
 

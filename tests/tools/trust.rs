@@ -2,7 +2,280 @@
 
 use std::fs;
 
-use crate::testenv::{Env, HUB, forged, id, self_issued};
+use relaynet::message::certification_path::Form;
+use relaynet::message::{CertificationPath, Object, PrivateEndpointConnectionParams, Rotation};
+use relaynet::node::{Directory, certificates};
+use relaynet::pki::issuance::{self, Role};
+use relaynet::pki::{Certificate, IdentityKey};
+
+use crate::testenv::{Env, HUB, forged, id, identity, self_issued};
+
+/// The path that one node issued to another.
+fn path_from(env: &Env, node: &str, issuer: &str) -> CertificationPath {
+    let node = Directory::open(&env.path(node)).unwrap();
+    let mut paths = certificates::paths_from(&node, id(issuer).parse().unwrap()).unwrap();
+    paths.remove(0)
+}
+
+/// A certificate of `subject`, until that day of 2026, by whoever has the key, under the name of `issuer`.
+fn issue(
+    key: &IdentityKey,
+    issuer: &Certificate,
+    subject: &str,
+    role: Role,
+    until: &str,
+) -> Certificate {
+    let end = format!("2026-{until}T00:00:00Z").parse().unwrap();
+    let validity = ("2026-03-01T10:00:00Z".parse().unwrap(), end);
+    issuance::issue(
+        key,
+        Some(issuer),
+        identity(subject).public(),
+        role,
+        validity,
+    )
+    .unwrap()
+}
+
+fn rotation(leaf: &Certificate, authorities: &[&Certificate]) -> Vec<u8> {
+    let path = CertificationPath {
+        leaf: leaf.clone(),
+        authorities: authorities.iter().copied().cloned().collect(),
+    };
+    let form = Form::OctetStrings;
+    Rotation { path, form }.to_octets()
+}
+
+fn params(octets: &[u8]) -> PrivateEndpointConnectionParams {
+    match Object::parse(octets).unwrap() {
+        Object::PrivateEndpointConnectionParams(params) => *params,
+        other => panic!("{}", other.word()),
+    }
+}
+
+/// Hub, on the Internet, has registered gateway; that alice, for a month; and alice lets bob send to her.
+fn world() -> Env {
+    let env = Env::new();
+    env.make_node("hub", &["--type", "gateway", "--address", HUB]);
+    env.make_node("gateway", &["--type", "gateway"]);
+    env.register("hub", "gateway", &[]);
+    env.make_node("alice", &[]);
+    env.register("gateway", "alice", &["--valid", "30d"]);
+    env.make_node("bob", &[]);
+    env.introduce("bob", "alice", &[]);
+    env
+}
+
+/// What alice, behind gateway, behind hub, and Carol's forgery of it are: a renewed certificate, and the
+/// gateway's with Carol's signature under the hub's name.
+struct Renewal {
+    leaf: Certificate,
+    gateway: Certificate,
+    forged: Certificate,
+}
+
+impl Renewal {
+    fn of(env: &Env) -> Self {
+        let gateway = path_from(env, "gateway", "hub").leaf;
+        let hub = path_from(env, "hub", "hub").leaf;
+        Self {
+            leaf: issue(
+                &identity("gateway"),
+                &gateway,
+                "alice",
+                Role::Endpoint,
+                "08-28",
+            ),
+            forged: issue(&identity("carol"), &hub, "gateway", Role::Gateway, "08-29"),
+            gateway,
+        }
+    }
+}
+
+/// Whether whoever trusts only the hub believes what alice gives bob now.
+fn is_believed(env: &Env) -> bool {
+    let conn = env
+        .relay("authorize")
+        .args(["-q", "-N", "alice", "--der", "bob/identity.pub"])
+        .ok()
+        .stdout;
+    let path = params(&conn).authorization;
+    let pem: String = certificates::path_to_pem(&path);
+    let ran = env
+        .relay("verify")
+        .args(["--trust", "hub/identity.pub"])
+        .stdin(pem)
+        .run();
+    assert!(ran.status == 0 || ran.status == 77, "{}", ran.stderr);
+    ran.status == 0
+}
+
+/// What a rotation brings besides our certificate is not signed with it: a forged certificate of the gateway
+/// was stored, stuck, and went along with everything that this node gave.
+#[test]
+fn a_rotation_brings_no_forged_authority() {
+    let env = world();
+    let Renewal {
+        leaf,
+        gateway,
+        forged,
+    } = Renewal::of(&env);
+    env.write("forged", rotation(&leaf, &[&forged]));
+    env.write("genuine", rotation(&leaf, &[&gateway]));
+    let import = |file: &str| env.relay("import").args(["-N", "alice", file]);
+    let refused = "forged: another certificate of the gateway than before, and nothing known here";
+    import("forged").fails(73, refused);
+    assert!(is_believed(&env));
+
+    // Whoever knows the hub's key can tell.
+    let ncp = env.relay("export").args(["-q", "-N", "hub"]).ok().stdout;
+    env.write("hub.ncp", ncp);
+    import("hub.ncp").arg("-q").ok();
+    let refused = format!(
+        "forged: the certificate of {} is not signed by whom it names",
+        id("gateway")
+    );
+    import("forged").fails(65, &refused);
+    import("forged").arg("--replace").fails(65, &refused);
+    // And that the renewed one of the gateway is genuine.
+    let key = identity("hub");
+    let hub = path_from(&env, "hub", "hub").leaf;
+    let renewed = issue(&key, &hub, "gateway", Role::Gateway, "08-28");
+    env.write("renewed", rotation(&leaf, &[&renewed, &hub]));
+    import("renewed").arg("-q").ok().quiet();
+    assert!(is_believed(&env));
+    import("genuine").ok().says(&[
+        "gateway: this was imported before, and the certificates of its issuers were others",
+        "gateway: fingerprint",
+    ]);
+}
+
+/// Who insists gets the forgery; then what is genuine did not help any more, nor did --replace.
+#[test]
+fn what_was_forged_is_repaired() {
+    let env = world();
+    let Renewal {
+        leaf,
+        gateway,
+        forged,
+    } = Renewal::of(&env);
+    env.write("forged", rotation(&leaf, &[&forged]));
+    env.write("genuine", rotation(&leaf, &[&gateway]));
+    let import = |file: &str| env.relay("import").args(["-q", "-N", "alice", file]);
+    let poison = || {
+        import("forged").arg("--replace").ok();
+        assert!(!is_believed(&env));
+    };
+    poison();
+    import("genuine").ok();
+    assert!(!is_believed(&env));
+    import("genuine").arg("--replace").ok();
+    assert!(is_believed(&env));
+
+    // A registration does, too: what was stored from the gateway goes.
+    poison();
+    let registration = env
+        .relay("register")
+        .args(["-q", "-N", "gateway", "alice/identity.pub"])
+        .ok()
+        .stdout;
+    env.write("alice.pnr", registration);
+    import("alice.pnr").arg("--replace").ok();
+    assert!(is_believed(&env));
+    assert_eq!(
+        env.names(&format!("alice/certs/{}", id("gateway"))).len(),
+        1
+    );
+
+    // And so does the hub's key, once it is known.
+    poison();
+    let ncp = env.relay("export").args(["-q", "-N", "hub"]).ok().stdout;
+    env.write("hub.ncp", ncp);
+    import("hub.ncp").ok();
+    import("genuine").ok();
+    assert!(is_believed(&env));
+}
+
+/// The same registration with another certificate of the gateway took the place of the one held.
+#[test]
+fn a_registration_that_is_known_changes_nothing() {
+    let env = world();
+    let Renewal { forged, .. } = Renewal::of(&env);
+    let registration = env
+        .relay("register")
+        .args(["-q", "-N", "gateway", "--der", "alice/identity.pub"])
+        .ok()
+        .stdout;
+    let import = |octets: &[u8]| env.relay("import").args(["-N", "alice"]).stdin(octets);
+    import(&registration).ok();
+    let Object::Registration(mut registration) = Object::parse(&registration).unwrap() else {
+        panic!("a registration")
+    };
+    registration.gateway = forged;
+    import(&registration.to_der())
+        .ok()
+        .says(&[
+            "gateway: this was imported before, and the certificates of its issuers were others",
+            "gateway: fingerprint",
+        ])
+        .changes(&[]);
+    assert!(is_believed(&env));
+}
+
+/// The same authorization with other authorities took the place of the one held.
+#[test]
+fn an_authorization_keeps_the_authorities_that_it_came_with() {
+    let env = world();
+    let Renewal {
+        forged, gateway, ..
+    } = Renewal::of(&env);
+    let conn = env
+        .relay("authorize")
+        .at("2026-03-01T12:01:00Z")
+        .args(["-q", "-N", "alice", "--der", "bob/identity.pub"])
+        .ok()
+        .stdout;
+    let import = |octets: &[u8]| env.relay("import").args(["-N", "bob"]).stdin(octets);
+    import(&conn).ok();
+    let good = params(&conn);
+    let with = |authorities: &[&Certificate]| {
+        let mut params = good.clone();
+        params.authorization.authorities = authorities.iter().copied().cloned().collect();
+        params.to_der()
+    };
+    // Carol certifies alice, and herself.
+    let carol = identity("carol");
+    let own = self_issued("carol");
+    let alice = issue(&carol, &own, "alice", Role::Endpoint, "08-28");
+    let tower = with(&[&alice, &own]);
+    import(&tower)
+        .ok()
+        .says(&[
+            "alice: this was imported before, and the certificates of its issuers were others",
+            "alice: fingerprint",
+        ])
+        .changes(&[]);
+    let of_alice = &good.authorization.authorities[0];
+    import(&with(&[of_alice, &forged])).ok().changes(&[]);
+    import(&with(&[])).ok().changes(&[]);
+    import(&tower).arg("--replace").ok();
+    let parcel = env.parcel("bob", "alice", b"x");
+    let attached = relaynet::ramf::SignedMessage::parse(parcel).unwrap();
+    assert_eq!(attached.attached()[0], alice);
+    import(&conn).arg("--replace").ok();
+
+    // What the path itself shows to be forged is refused, whether it is known or not.
+    let alice = issue(&carol, &gateway, "alice", Role::Endpoint, "08-28");
+    import(&with(&[&alice, &gateway])).fails(
+        65,
+        &format!(
+            "-: the certificate of {} is not signed by whom",
+            id("alice")
+        ),
+    );
+    let other = issue(&carol, &gateway, "carol", Role::Endpoint, "08-28");
+    import(&with(&[&other, &gateway])).ok();
+}
 
 /// Cargo from anybody was `authorized: yes` at a gateway on the Internet, which takes parcels from anybody.
 #[test]

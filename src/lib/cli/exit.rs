@@ -371,7 +371,8 @@ fn of_pki(error: &pki::Error) -> Status {
         | pki::Error::PrivateKey(_)
         | pki::Error::Certificate(_)
         | pki::Error::SignatureAlgorithm
-        | pki::Error::Signature => Status::DATA,
+        | pki::Error::Signature
+        | pki::Error::Issuer(_) => Status::DATA,
     }
 }
 

@@ -14,7 +14,8 @@ use crate::message::{
     CertificationPath, NodeConnectionParams, Object, PrivateEndpointConnectionParams, Registration,
     Rotation,
 };
-use crate::pki::{NodeId, PublicKey, Window, issuance};
+use crate::pki::path::Issuers;
+use crate::pki::{Certificate, NodeId, PublicKey, Window, issuance};
 use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
 use crate::session::ratchet::INITIAL_SEALED_FOR;
@@ -38,13 +39,42 @@ pub struct Options<'a> {
     pub window: Window,
 }
 
+impl Options<'_> {
+    /// Whether somebody vouches for all of the object, what nothing signs included.
+    fn are_certain(&self) -> bool {
+        self.replace || self.vouched || self.expected.is_some()
+    }
+}
+
 /// What an import did.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Imported {
     /// The peer that the object is from.
     pub peer: NodeId,
-    /// A session key of that peer with a later date was held already, and is sealed to on.
-    pub newer_session_key_kept: bool,
+    /// What the user should know of it.
+    pub remarks: Vec<Remark>,
+}
+
+/// What a user should know of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Remark {
+    /// A session key of the peer with a later date was held already.
+    #[error("a session key of later date is held and sealed to on; --replace takes this one")]
+    NewerSessionKeyKept,
+    /// The same certificate was held already, with others of its issuers.
+    #[error(
+        "this was imported before, and the certificates of its issuers were others; those are kept, \
+         --replace takes these"
+    )]
+    OtherIssuersKept,
+}
+
+/// Which authorities a path is kept with.
+struct Admitted {
+    /// The path to store; none where what is stored stays.
+    path: Option<CertificationPath>,
+    /// What is to be said of it.
+    remark: Option<Remark>,
 }
 
 impl Directory {
@@ -93,10 +123,9 @@ impl Directory {
         address: &InternetAddress,
         options: &Options<'_>,
     ) -> Result<(), Error> {
-        let may_move = options.replace || options.vouched || options.expected.is_some();
         let known = self.peer(peer)?.and_then(|peer| peer.address);
         let moved = !address.is_nowhere() && known.is_some_and(|known| known != *address);
-        if moved && !may_move {
+        if moved && !options.are_certain() {
             return Err(Error::Pinned(
                 "the peer is known under another Internet address",
             ));
@@ -109,6 +138,93 @@ impl Directory {
             return Err(Error::ForAnotherNode(path.leaf.id()));
         }
         path.leaf.check_dates(&options.window)?;
+        Ok(())
+    }
+
+    /// Checks what came with the leaf of a path, whose own signature is known to be good: nothing signs that
+    /// but the authorities one another. Of `held`, the paths of the same issuer, one may have that leaf:
+    /// what it was stored with first stays, unless the issuer itself sent the rest.
+    fn admit_path(
+        &self,
+        path: &CertificationPath,
+        held: &[CertificationPath],
+        options: &Options<'_>,
+    ) -> Result<Admitted, Error> {
+        let checked = |path: &CertificationPath| -> Result<CertificationPath, Error> {
+            let issuers = Issuers {
+                own: &path.authorities,
+                pool: &[],
+                known: &self.issuer_keys(&path.authorities)?,
+            };
+            let authorities = issuers.checked(&path.leaf, &options.window)?;
+            Ok(CertificationPath {
+                leaf: path.leaf.clone(),
+                authorities: authorities.into_iter().cloned().collect(),
+            })
+        };
+        let path = checked(path)?;
+        let known = held.iter().find(|held| held.leaf == path.leaf);
+        // What was stored without being checked, or lacks what came now, is repaired.
+        let good = known.and_then(|known| checked(known).ok());
+        let lacks =
+            |good: &CertificationPath| good.authorities.is_empty() && !path.authorities.is_empty();
+        Ok(
+            match good.filter(|good| !options.are_certain() && !lacks(good)) {
+                Some(kept) => Admitted {
+                    remark: (kept.authorities != path.authorities)
+                        .then_some(Remark::OtherIssuersKept),
+                    path: None,
+                },
+                None => Admitted {
+                    path: Some(path),
+                    remark: None,
+                },
+            },
+        )
+    }
+
+    /// The same for what a gateway issued to this node. Another certificate of the gateway than those that
+    /// are held goes along with whatever this node issues from then on, so somebody has to vouch for it.
+    fn admit_issued(
+        &self,
+        issuer: NodeId,
+        path: &CertificationPath,
+        options: &Options<'_>,
+    ) -> Result<Admitted, Error> {
+        let held = certificates::paths_from(self, issuer)?;
+        let admitted = self.admit_path(path, &held, options)?;
+        let held: Vec<_> = held.iter().flat_map(|held| &held.authorities).collect();
+        if let Some(path) = &admitted.path
+            && !held.is_empty()
+            && !options.are_certain()
+        {
+            let issuers = Issuers {
+                known: &self.issuer_keys(&path.authorities)?,
+                ..Issuers::default()
+            };
+            let mut authorities = path.authorities.iter();
+            if !authorities.all(|authority| held.contains(&authority) || issuers.show(authority)) {
+                return Err(Error::Pinned(
+                    "another certificate of the gateway than before, and nothing known here shows who issued it",
+                ));
+            }
+        }
+        Ok(admitted)
+    }
+
+    fn store_issued(
+        &self,
+        issuer: NodeId,
+        leaf: &Certificate,
+        admitted: &Admitted,
+        options: &Options<'_>,
+    ) -> Result<(), Error> {
+        if let Some(path) = &admitted.path {
+            certificates::store_path(self, issuer, path)?;
+        }
+        if options.replace {
+            certificates::keep_only(self, issuer, leaf)?;
+        }
         Ok(())
     }
 
@@ -125,9 +241,16 @@ impl Directory {
         self.check(&params.identity, options)?;
         path.leaf.verify_signature(&params.identity)?;
         self.check_address(peer, &params.gateway_address, options)?;
+        let held = authorizations::held(self, peer)?;
+        let admitted = self.admit_path(path, &held, options)?;
 
         self.pin_identity(&params.identity)?;
-        authorizations::store_held(self, peer, path)?;
+        if let Some(path) = &admitted.path {
+            authorizations::store_held(self, peer, path)?;
+        }
+        if options.replace {
+            authorizations::keep_only(self, peer, &path.leaf)?;
+        }
         let end = path.leaf.not_after();
         let start = path.leaf.not_before();
         // Whoever gives authorizations for longer than 180 days does not keep session keys by our terms
@@ -144,10 +267,8 @@ impl Directory {
             self.adopt_stranger(peer)?;
         }
         self.set_address(peer, &params.gateway_address)?;
-        Ok(Imported {
-            newer_session_key_kept: !taken,
-            ..self.finish(peer, options)?
-        })
+        let kept = (!taken).then_some(Remark::NewerSessionKeyKept);
+        self.finish(peer, admitted.remark.into_iter().chain(kept), options)
     }
 
     fn import_params(
@@ -186,7 +307,7 @@ impl Directory {
         if !options.replace {
             self.adopt_stranger(peer)?;
         }
-        self.finish(peer, options)
+        self.finish(peer, None, options)
     }
 
     fn import_registration(
@@ -212,6 +333,7 @@ impl Directory {
                 "this node is registered with another gateway",
             ));
         }
+        let admitted = self.admit_issued(gateway.id(), &path, options)?;
         self.pin_identity(gateway)?;
         let date = registration.node.not_before();
         let taken = match &registration.session_key {
@@ -222,11 +344,13 @@ impl Directory {
             None => true,
         };
         self.set_address(gateway.id(), &registration.gateway_address)?;
-        certificates::store_path(self, gateway.id(), &path)?;
-        Ok(Imported {
-            newer_session_key_kept: !taken,
-            ..self.finish(gateway.id(), options)?
-        })
+        self.store_issued(gateway.id(), &path.leaf, &admitted, options)?;
+        let kept = (!taken).then_some(Remark::NewerSessionKeyKept);
+        self.finish(
+            gateway.id(),
+            admitted.remark.into_iter().chain(kept),
+            options,
+        )
     }
 
     /// Stores an imported session key that has a date; gives whether it is the one to seal to now.
@@ -269,19 +393,18 @@ impl Directory {
                 continue;
             }
             let known = certificates::paths_from(self, issuer)?;
-            if known.iter().any(|known| known.leaf == path.leaf) {
-                return self.finish(issuer, options);
-            }
-            if known
+            let is_known = known.iter().any(|known| known.leaf == path.leaf);
+            let lasts_longer = known
                 .iter()
-                .any(|known| known.leaf.not_after() >= path.leaf.not_after())
-            {
+                .all(|known| known.leaf.not_after() < path.leaf.not_after());
+            if !is_known && !lasts_longer && !options.replace {
                 return Err(Error::Pinned(
                     "the certificate here lasts as long or longer",
                 ));
             }
-            certificates::store_path(self, issuer, path)?;
-            return self.finish(issuer, options);
+            let admitted = self.admit_issued(issuer, path, options)?;
+            self.store_issued(issuer, &path.leaf, &admitted, options)?;
+            return self.finish(issuer, admitted.remark, options);
         }
         Err(Error::Import(
             "no gateway that registered this node signed it",
@@ -296,13 +419,18 @@ impl Directory {
         }
     }
 
-    fn finish(&self, peer: NodeId, options: &Options<'_>) -> Result<Imported, Error> {
+    fn finish(
+        &self,
+        peer: NodeId,
+        remarks: impl IntoIterator<Item = Remark>,
+        options: &Options<'_>,
+    ) -> Result<Imported, Error> {
         if let Some(name) = options.name {
             self.name_peer(peer, name)?;
         }
         Ok(Imported {
             peer,
-            newer_session_key_kept: false,
+            remarks: remarks.into_iter().collect(),
         })
     }
 }

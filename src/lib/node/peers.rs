@@ -1,5 +1,6 @@
 //! The nodes that this one knows: `peers/<id>/`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use super::key_file::{self, Headers};
 use super::{Directory, Error, certificates, sessions};
 use crate::asn1::pem;
 use crate::disk::{Role, files, tree};
-use crate::pki::{NodeId, PublicKey};
+use crate::pki::{Certificate, NodeId, PublicKey};
 use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
 use crate::session::ratchet::{self, PeerKey};
@@ -294,6 +295,28 @@ impl Directory {
         let path = self.peer_dir(id).join("identity.pub");
         let text = read_text(&path)?.ok_or_else(|| Error::UnknownPeer(short_id(id)))?;
         public_key_from_pem(text.as_bytes()).map_err(|error| damaged(&path, &error))
+    }
+
+    /// Of the nodes that these certificates name as their issuers, the keys that are known here for
+    /// certain: our own and those of peers.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub(super) fn issuer_keys(
+        &self,
+        certificates: &[Certificate],
+    ) -> Result<Vec<PublicKey>, Error> {
+        let named = certificates.iter().flat_map(Certificate::issuer_ids);
+        let named: BTreeSet<NodeId> = named.collect();
+        let mut keys = Vec::new();
+        for id in named {
+            if id == self.id() {
+                keys.push(self.public().clone());
+            } else if self.knows(id)? {
+                keys.push(self.identity_of(id)?);
+            }
+        }
+        Ok(keys)
     }
 
     /// Stores where a peer, or its gateway, is.

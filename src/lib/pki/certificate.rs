@@ -207,6 +207,21 @@ impl Certificate {
         ids_agree && names_match(self.issuer(), issuer.subject())
     }
 
+    /// The nodes that this certificate names as its issuer, by the identifier of their key and by their
+    /// name: normally one.
+    #[must_use]
+    pub fn issuer_ids(&self) -> Vec<NodeId> {
+        let by_key = self
+            .authority_key_id()
+            .and_then(|id| id.try_into().ok())
+            .map(NodeId::of_digest);
+        let by_name = self
+            .issuer_common_name()
+            .and_then(|name| name.parse().ok())
+            .filter(|id| Some(*id) != by_key);
+        by_key.into_iter().chain(by_name).collect()
+    }
+
     /// Whether this is the certificate with that issuer Name and serial number; names are compared
     /// as text.
     #[must_use]

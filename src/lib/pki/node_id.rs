@@ -24,6 +24,12 @@ impl NodeId {
         Self(hash::sha256(spki))
     }
 
+    /// The id that spells out this digest of a key.
+    #[must_use]
+    pub fn of_digest(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// The digest that the id spells out, which is also the key's identifier in certificates.
     #[must_use]
     pub fn digest(&self) -> &[u8; 32] {
