@@ -8,7 +8,7 @@ use relaynet::node::{Directory, certificates};
 use relaynet::pki::issuance::{self, Role};
 use relaynet::pki::{Certificate, IdentityKey};
 
-use crate::testenv::{Env, HUB, forged, id, identity, self_issued};
+use crate::testenv::{Env, HUB, fingerprint, forged, id, identity, interop, self_issued, sha256};
 
 /// The path that one node issued to another.
 fn path_from(env: &Env, node: &str, issuer: &str) -> CertificationPath {
@@ -147,6 +147,7 @@ fn a_rotation_brings_no_forged_authority() {
     import("genuine").ok().says(&[
         "gateway: this was imported before, and the certificates of its issuers were others",
         "gateway: fingerprint",
+        "gateway: rotation as a whole",
     ]);
 }
 
@@ -217,6 +218,7 @@ fn a_registration_that_is_known_changes_nothing() {
         .says(&[
             "gateway: this was imported before, and the certificates of its issuers were others",
             "gateway: fingerprint",
+            "gateway: registration as a whole",
         ])
         .changes(&[]);
     assert!(is_believed(&env));
@@ -253,6 +255,7 @@ fn an_authorization_keeps_the_authorities_that_it_came_with() {
         .says(&[
             "alice: this was imported before, and the certificates of its issuers were others",
             "alice: fingerprint",
+            "alice: authorization as a whole",
         ])
         .changes(&[]);
     let of_alice = &good.authorization.authorities[0];
@@ -275,6 +278,241 @@ fn an_authorization_keeps_the_authorities_that_it_came_with() {
     );
     let other = issue(&carol, &gateway, "carol", Role::Endpoint, "08-28");
     import(&with(&[&other, &gateway])).ok();
+}
+
+/// The digits of the whole that relay-inspect shows of an object.
+fn digits(env: &Env, octets: &[u8]) -> String {
+    let shown = env.relay("inspect").arg("--json").stdin(octets).ok().json();
+    shown[0]["digits"].as_str().unwrap().to_owned()
+}
+
+/// A PECP with the session key of somebody else has the same fingerprint, and a genuine authorization.
+#[test]
+fn a_swapped_session_key_is_seen_in_the_digits_of_the_whole() {
+    let env = Env::new();
+    env.make_node("alice", &[]);
+    env.make_node("bob", &[]);
+    env.write(
+        "bob.pub",
+        env.relay("export").args(["-N", "bob"]).ok().stdout,
+    );
+    let made = env
+        .relay("authorize")
+        .args([
+            "-N",
+            "alice",
+            "--name",
+            "bob",
+            "-o",
+            "alice.conn",
+            "bob.pub",
+        ])
+        .ok();
+    let digest = params(&env.read("alice.conn"));
+    let digest = sha256(&digest.to_der());
+    let groups: Vec<&str> = (0..8).map(|at| &digest[4 * at..4 * at + 4]).collect();
+    let whole = format!("authorization as a whole {}", groups.join(" "));
+    made.says(&[
+        "no gateway knows this node",
+        &format!("bob: fingerprint {}", fingerprint("bob")),
+        &format!("bob: {whole}"),
+    ]);
+    assert_eq!(digits(&env, &env.read("alice.conn")), groups.join(" "));
+
+    let import = |file: &str| {
+        env.relay("import")
+            .args(["-N", "bob", "--name", "alice", file])
+    };
+    let seen = format!("alice: fingerprint {}", fingerprint("alice"));
+    let mut swapped = params(&env.read("alice.conn"));
+    swapped.session_key = fresh_session_key();
+    env.write("swapped.conn", swapped.to_der());
+    import("alice.conn")
+        .ok()
+        .says(&[&seen, &format!("alice: {whole}")]);
+    let swapped = digits(&env, &swapped.to_der());
+    assert_ne!(swapped, groups.join(" "));
+    import("swapped.conn")
+        .arg("--replace")
+        .ok()
+        .says(&[&seen, &format!("alice: authorization as a whole {swapped}")]);
+
+    // Armor, and what is around it, make no difference to the digits, nor to --expect.
+    let pem = env.text("alice.conn");
+    let mail = format!("Dear Bob,\r\n\r\n{}", pem.replace('\n', "\r\n"));
+    env.write("mail", &mail);
+    env.write("alice.der", params(pem.as_bytes()).to_der());
+    for file in ["mail", "alice.der", "alice.conn"] {
+        import(file)
+            .args(["--replace", "--expect", &digest])
+            .ok()
+            .says(&[&seen, &format!("alice: {whole}")]);
+    }
+    import("mail")
+        .args(["--expect", &sha256(mail.as_bytes())])
+        .ok();
+    let ran = import("swapped.conn")
+        .args(["--expect", &digest])
+        .fails(65, "swapped.conn: the file's SHA-256 is ");
+    assert_eq!(ran.hints().len(), 1);
+    let other = sha256(b"another");
+    import("mail").args(["--expect", &other]).fails(
+        65,
+        &format!(
+            "mail: the file's SHA-256 is {}, that of the object in it {digest}, not the one expected",
+            sha256(mail.as_bytes())
+        ),
+    );
+    // What is read aloud is not all of it.
+    import("mail")
+        .args(["--expect", &digest[..32]])
+        .fails(64, "--expect needs the 64 hexadecimal digits");
+}
+
+fn fresh_session_key() -> relaynet::session::PublicSessionKey {
+    let key = relaynet::session::PrivateSessionKey::generate(relaynet::crypto::ecdh::Curve::P256);
+    key.unwrap().public().clone()
+}
+
+/// Registrations and connection parameters, too, have a session key that nothing signs.
+#[test]
+fn whoever_hands_out_a_session_key_shows_the_digits_of_the_whole() {
+    let env = Env::new();
+    env.make_node("hub", &["--type", "gateway", "--address", HUB]);
+    env.make_node("gateway", &["--type", "gateway"]);
+    let export = || env.relay("export").args(["-N", "hub", "-o", "hub.ncp"]);
+    let ran = export().ok();
+    let ncp = digits(&env, &env.read("hub.ncp"));
+    let said = format!("connection parameters as a whole {ncp}");
+    ran.says(&[&said]);
+    export().fails(73, "hub.ncp: already exists");
+    export().args(["-f", "-q"]).ok().quiet();
+    env.relay("export").args(["-N", "gateway"]).ok().quiet();
+    env.relay("import")
+        .args(["-N", "gateway", "--name", "hub", "hub.ncp"])
+        .ok()
+        .says(&["hub: fingerprint", &format!("hub: {said}")]);
+
+    let ran = env
+        .relay("register")
+        .args(["-N", "hub", "-o", "x.pnr", "gateway/identity.pub"])
+        .ok();
+    let pnr = digits(&env, &env.read("x.pnr"));
+    let said = format!("registration as a whole {pnr}");
+    let label = &id("gateway")[..13];
+    ran.says(&[
+        &format!("{label}: fingerprint"),
+        &format!("{label}: {said}"),
+    ]);
+    env.relay("import")
+        .args(["-N", "gateway", "x.pnr"])
+        .ok()
+        .says(&[
+            "hub: it vouches for this node from now on",
+            "hub: fingerprint",
+            &format!("hub: {said}"),
+        ]);
+}
+
+/// The digits are those of what the other implementations wrote.
+#[test]
+fn the_digits_of_what_others_made_are_those_of_its_octets() {
+    let env = Env::new();
+    for file in [
+        "alpha/conn/internet-gateway.ncp",
+        "alpha/conn/a-for-c.pecp",
+        "alpha/gsc/private-gateway-a.pnr",
+        "alpha/gsc/endpoint-a.pnr",
+        "alpha/rotation/private-gateway-a.rotation",
+        "alpha/variants/rotation-implicit-certificates.rotation",
+        "jvm/conn/internet-gateway.ncp",
+        "jvm/conn/b-for-a.pecp",
+        "jvm/gsc/a.pnr",
+        "jvm/rotation/private-gateway-b.rotation",
+    ] {
+        let octets = fs::read(interop().join(file)).unwrap();
+        let shown = env.relay("inspect").arg("--json").stdin(&*octets).ok();
+        assert_eq!(shown.json()[0]["sha256"], sha256(&octets), "{file}");
+    }
+}
+
+/// Parameters have no date, so those of today replace those of yesterday; the session key went with them,
+/// without a word.
+#[test]
+fn another_session_key_of_an_internet_node_is_told() {
+    let env = Env::new();
+    env.make_node("alice", &[]);
+    env.make_node("bob", &["--address", "bob.example.org"]);
+    let ncp = env.relay("export").args(["-q", "-N", "bob"]).ok().stdout;
+    let Object::NodeConnectionParams(mut params) = Object::parse(&ncp).unwrap() else {
+        panic!("connection parameters")
+    };
+    params.session_key = fresh_session_key();
+    env.write("swapped", params.to_der());
+    let import = |octets: &[u8]| {
+        env.relay("import")
+            .args(["-N", "alice", "--name", "bob"])
+            .stdin(octets)
+    };
+    let (fingerprint, whole) = ("bob: fingerprint", "bob: connection parameters as a whole");
+    let warning = "bob: another session key than before is taken; --expect makes sure";
+    import(&ncp).ok().says(&[fingerprint, whole]);
+    import(&ncp).ok().says(&[fingerprint, whole]);
+    import(&env.read("swapped"))
+        .ok()
+        .says(&[warning, fingerprint, whole])
+        .changes(&["*alice/peers/BOB/session.pem"]);
+    import(&ncp)
+        .arg("--replace")
+        .ok()
+        .says(&[warning, fingerprint, whole]);
+    import(&env.read("swapped"))
+        .args(["--expect", &sha256(&env.read("swapped"))])
+        .ok()
+        .says(&[fingerprint, whole]);
+}
+
+/// A registration where an authorization was expected was taken as if it were one.
+#[test]
+fn what_is_imported_is_named() {
+    let env = Env::with_gateways();
+    let registration = env
+        .relay("register")
+        .args([
+            "-q",
+            "-N",
+            "mallory",
+            "--type",
+            "endpoint",
+            "bob/identity.pub",
+        ])
+        .ok()
+        .stdout;
+    env.write("mal.conn", registration);
+    let import = |file: &str| env.relay("import").args(["-v", "-N", "bob", file]);
+    let event = |kind: &str, peer: &str| format!("event=imported kind={kind} peer={}", id(peer));
+    let imported = event("registration", "mallory");
+    import("mal.conn").args(["--name", "mallory"]).ok().says(&[
+        &imported,
+        "mallory: it vouches for this node from now on, as a gateway of this node",
+        "mallory: fingerprint",
+        "mallory: registration as a whole",
+    ]);
+    import("mal.conn").ok().says(&[
+        &imported,
+        "mallory: fingerprint",
+        "mallory: registration as a whole",
+    ]);
+    let conn = env
+        .relay("authorize")
+        .args(["-q", "-N", "alice", "-o", "alice.conn", "bob/identity.pub"])
+        .ok();
+    assert_eq!(conn.status, 0);
+    import("alice.conn").arg("--replace").ok().says(&[
+        &event("authorization", "alice"),
+        "alice: fingerprint",
+        "alice: authorization as a whole",
+    ]);
 }
 
 /// Cargo from anybody was `authorized: yes` at a gateway on the Internet, which takes parcels from anybody.

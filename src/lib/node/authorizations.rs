@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::certificates::{self, path_file_name, path_to_pem, paths_in};
-use super::directory::{file_date, store};
+use super::directory::{file_date, rely_on, store};
 use super::{Directory, Error, Keyring, NodeType, sessions};
 use crate::asn1::Hex;
 use crate::message::{CertificationPath, PrivateEndpointConnectionParams};
@@ -80,6 +80,19 @@ pub fn store_held(node: &Directory, peer: NodeId, path: &CertificationPath) -> R
         .join("held")
         .join(path_file_name(&path.leaf));
     store(node.root(), &file, path_to_pem(path).as_bytes())
+}
+
+/// Relies on an authorization that is stored already.
+///
+/// # Errors
+/// When its folder cannot be synced.
+pub(super) fn rely_on_held(
+    node: &Directory,
+    peer: NodeId,
+    leaf: &Certificate,
+) -> Result<(), Error> {
+    let held = node.peer_dir(peer).join("held");
+    rely_on(&held.join(path_file_name(leaf)))
 }
 
 /// The authorizations that `peer` gave us, those that end last first.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::directory::{damaged, file_date, read_text, store};
+use super::directory::{damaged, file_date, read_text, rely_on, store};
 use super::{Directory, Error, Keyring, NodeType};
 use crate::asn1::{Hex, pem};
 use crate::disk::{Role, files, tree};
@@ -123,6 +123,18 @@ pub fn issuers(node: &Directory) -> Result<Vec<NodeId>, Error> {
 pub fn store_path(node: &Directory, issuer: NodeId, path: &CertificationPath) -> Result<(), Error> {
     let file = dir(node, issuer).join(path_file_name(&path.leaf));
     store(node.root(), &file, path_to_pem(path).as_bytes())
+}
+
+/// Relies on a path that is stored already.
+///
+/// # Errors
+/// When its folder cannot be synced.
+pub(super) fn rely_on_path(
+    node: &Directory,
+    issuer: NodeId,
+    leaf: &Certificate,
+) -> Result<(), Error> {
+    rely_on(&dir(node, issuer).join(path_file_name(leaf)))
 }
 
 /// Removes every path that `issuer` issued to us but the one with this leaf.

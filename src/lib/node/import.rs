@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use super::peers::Initial;
 use super::{Directory, Error, authorizations, certificates, strangers};
-use crate::asn1::Hex;
 use crate::crypto::hash;
 use crate::message::Item;
 use crate::message::{
@@ -27,7 +26,7 @@ pub struct Options<'a> {
     pub name: Option<&'a str>,
     /// Change what is pinned.
     pub replace: bool,
-    /// SHA-256 that the whole file must have; given, it vouches for a new gateway.
+    /// SHA-256 that the whole file must have, or the object in it in its binary form; given, it vouches for a new gateway.
     pub expected: Option<[u8; 32]>,
     /// The object came in a parcel that the peer signed, so that it may say where it is now.
     pub vouched: bool,
@@ -41,8 +40,13 @@ pub struct Options<'a> {
 
 impl Options<'_> {
     /// Whether somebody vouches for all of the object, what nothing signs included.
-    fn are_certain(&self) -> bool {
-        self.replace || self.vouched || self.expected.is_some()
+    fn is_vouched(&self) -> bool {
+        self.vouched || self.expected.is_some()
+    }
+
+    /// Whether it may change what is pinned.
+    fn may_change(&self) -> bool {
+        self.replace || self.is_vouched()
     }
 }
 
@@ -51,8 +55,18 @@ impl Options<'_> {
 pub struct Imported {
     /// The peer that the object is from.
     pub peer: NodeId,
+    /// What the object is, in a word of this network.
+    pub kind: &'static str,
+    /// SHA-256 of the whole object in its binary form.
+    pub digest: [u8; 32],
     /// What the user should know of it.
     pub remarks: Vec<Remark>,
+}
+
+/// From whom something was taken, and what is to be said of it.
+struct Taken {
+    peer: NodeId,
+    remarks: Vec<Remark>,
 }
 
 /// What a user should know of an import.
@@ -61,6 +75,12 @@ pub enum Remark {
     /// A session key of the peer with a later date was held already.
     #[error("a session key of later date is held and sealed to on; --replace takes this one")]
     NewerSessionKeyKept,
+    /// Parameters without a date brought another session key than those before.
+    #[error("another session key than before is taken; --expect makes sure")]
+    OtherSessionKeyTaken,
+    /// A gateway certified this node for the first time.
+    #[error("it vouches for this node from now on, as a gateway of this node")]
+    NewGateway,
     /// The same certificate was held already, with others of its issuers.
     #[error(
         "this was imported before, and the certificates of its issuers were others; those are kept, \
@@ -85,25 +105,44 @@ impl Directory {
     /// When it is malformed, not for this node, not signed as it must be, or would change what is
     /// pinned.
     pub fn import(&self, octets: &[u8], options: &Options<'_>) -> Result<Imported, Error> {
+        let object = Object::parse(octets);
         if let Some(expected) = options.expected {
-            let found = hash::sha256(octets);
-            if found != expected {
-                let found = Hex(&found).to_string();
-                return Err(Error::Expectation { found });
+            let file = hash::sha256(octets);
+            let object = object.as_ref().ok().and_then(Object::digest);
+            if expected != file && Some(expected) != object {
+                return Err(Error::Expectation { file, object });
             }
         }
-        match Object::parse(octets)? {
-            Object::Registration(registration) => self.import_registration(&registration, options),
+        let object = object?;
+        let not_importable = Error::NotImportable(object.word());
+        let Some(digest) = object.digest() else {
+            return Err(not_importable);
+        };
+        let (kind, taken) = match object {
+            Object::Registration(registration) => (
+                "registration",
+                self.import_registration(&registration, options),
+            ),
             Object::PrivateEndpointConnectionParams(params) => {
-                self.import_authorization(&params, options)
+                ("authorization", self.import_authorization(&params, options))
             }
-            Object::NodeConnectionParams(params) => self.import_params(&params, options),
+            Object::NodeConnectionParams(params) => (
+                "connection-parameters",
+                self.import_params(&params, options),
+            ),
             Object::Message(item) => match *item {
-                Item::Rotation(rotation) => self.import_rotation(&rotation, options),
-                other => Err(Error::NotImportable(other.kind().word())),
+                Item::Rotation(rotation) => ("rotation", self.import_rotation(&rotation, options)),
+                _ => return Err(not_importable),
             },
-            other => Err(Error::NotImportable(other.word())),
-        }
+            _ => return Err(not_importable),
+        };
+        let Taken { peer, remarks } = taken?;
+        Ok(Imported {
+            peer,
+            kind,
+            digest,
+            remarks,
+        })
     }
 
     fn check(&self, peer: &PublicKey, options: &Options<'_>) -> Result<(), Error> {
@@ -125,7 +164,7 @@ impl Directory {
     ) -> Result<(), Error> {
         let known = self.peer(peer)?.and_then(|peer| peer.address);
         let moved = !address.is_nowhere() && known.is_some_and(|known| known != *address);
-        if moved && !options.are_certain() {
+        if moved && !options.may_change() {
             return Err(Error::Pinned(
                 "the peer is known under another Internet address",
             ));
@@ -169,7 +208,7 @@ impl Directory {
         let lacks =
             |good: &CertificationPath| good.authorities.is_empty() && !path.authorities.is_empty();
         Ok(
-            match good.filter(|good| !options.are_certain() && !lacks(good)) {
+            match good.filter(|good| !options.may_change() && !lacks(good)) {
                 Some(kept) => Admitted {
                     remark: (kept.authorities != path.authorities)
                         .then_some(Remark::OtherIssuersKept),
@@ -196,7 +235,7 @@ impl Directory {
         let held: Vec<_> = held.iter().flat_map(|held| &held.authorities).collect();
         if let Some(path) = &admitted.path
             && !held.is_empty()
-            && !options.are_certain()
+            && !options.may_change()
         {
             let issuers = Issuers {
                 known: &self.issuer_keys(&path.authorities)?,
@@ -219,8 +258,9 @@ impl Directory {
         admitted: &Admitted,
         options: &Options<'_>,
     ) -> Result<(), Error> {
-        if let Some(path) = &admitted.path {
-            certificates::store_path(self, issuer, path)?;
+        match &admitted.path {
+            Some(path) => certificates::store_path(self, issuer, path)?,
+            None => certificates::rely_on_path(self, issuer, leaf)?,
         }
         if options.replace {
             certificates::keep_only(self, issuer, leaf)?;
@@ -234,7 +274,7 @@ impl Directory {
         &self,
         params: &PrivateEndpointConnectionParams,
         options: &Options<'_>,
-    ) -> Result<Imported, Error> {
+    ) -> Result<Taken, Error> {
         let peer = params.identity.id();
         let path = &params.authorization;
         self.check_subject(path, options)?;
@@ -245,8 +285,9 @@ impl Directory {
         let admitted = self.admit_path(path, &held, options)?;
 
         self.pin_identity(&params.identity)?;
-        if let Some(path) = &admitted.path {
-            authorizations::store_held(self, peer, path)?;
+        match &admitted.path {
+            Some(path) => authorizations::store_held(self, peer, path)?,
+            None => authorizations::rely_on_held(self, peer, &path.leaf)?,
         }
         if options.replace {
             authorizations::keep_only(self, peer, &path.leaf)?;
@@ -275,7 +316,7 @@ impl Directory {
         &self,
         params: &NodeConnectionParams,
         options: &Options<'_>,
-    ) -> Result<Imported, Error> {
+    ) -> Result<Taken, Error> {
         let peer = params.identity.id();
         self.check(&params.identity, options)?;
         if params.address.is_nowhere() {
@@ -296,6 +337,7 @@ impl Directory {
         }
         self.check_address(peer, &params.address, options)?;
         self.pin_identity(&params.identity)?;
+        let other = stored.as_ref().is_some_and(changes) && !options.is_vouched();
         if stored.is_none_or(|stored| changes(&stored)) {
             let initial = Initial {
                 sealed_until: options.now + INITIAL_SEALED_FOR,
@@ -307,14 +349,15 @@ impl Directory {
         if !options.replace {
             self.adopt_stranger(peer)?;
         }
-        self.finish(peer, None, options)
+        let remark = other.then_some(Remark::OtherSessionKeyTaken);
+        self.finish(peer, remark, options)
     }
 
     fn import_registration(
         &self,
         registration: &Registration,
         options: &Options<'_>,
-    ) -> Result<Imported, Error> {
+    ) -> Result<Taken, Error> {
         let gateway = registration.gateway.key();
         let path = CertificationPath {
             leaf: registration.node.clone(),
@@ -325,9 +368,8 @@ impl Directory {
         registration.gateway.check_dates(&options.window)?;
         self.check(gateway, options)?;
         self.check_address(gateway.id(), &registration.gateway_address, options)?;
-        let others = certificates::issuers(self)?
-            .into_iter()
-            .any(|issuer| issuer != gateway.id());
+        let issuers = certificates::issuers(self)?;
+        let others = issuers.iter().any(|issuer| *issuer != gateway.id());
         if others && options.expected.is_none() && !options.replace {
             return Err(Error::Pinned(
                 "this node is registered with another gateway",
@@ -346,11 +388,10 @@ impl Directory {
         self.set_address(gateway.id(), &registration.gateway_address)?;
         self.store_issued(gateway.id(), &path.leaf, &admitted, options)?;
         let kept = (!taken).then_some(Remark::NewerSessionKeyKept);
-        self.finish(
-            gateway.id(),
-            admitted.remark.into_iter().chain(kept),
-            options,
-        )
+        let is_new = !issuers.contains(&gateway.id());
+        let new = is_new.then_some(Remark::NewGateway);
+        let remarks = new.into_iter().chain(admitted.remark).chain(kept);
+        self.finish(gateway.id(), remarks, options)
     }
 
     /// Stores an imported session key that has a date; gives whether it is the one to seal to now.
@@ -375,11 +416,7 @@ impl Directory {
 
     /// A rotation by hand counts like one in cargo: with our key in the leaf, a pinned gateway as its
     /// issuer, and a later end than what is there.
-    fn import_rotation(
-        &self,
-        rotation: &Rotation,
-        options: &Options<'_>,
-    ) -> Result<Imported, Error> {
+    fn import_rotation(&self, rotation: &Rotation, options: &Options<'_>) -> Result<Taken, Error> {
         let path = &rotation.path;
         self.check_subject(path, options)?;
         if !path.leaf.is_ca() {
@@ -424,11 +461,11 @@ impl Directory {
         peer: NodeId,
         remarks: impl IntoIterator<Item = Remark>,
         options: &Options<'_>,
-    ) -> Result<Imported, Error> {
+    ) -> Result<Taken, Error> {
         if let Some(name) = options.name {
             self.name_peer(peer, name)?;
         }
-        Ok(Imported {
+        Ok(Taken {
             peer,
             remarks: remarks.into_iter().collect(),
         })

@@ -30,6 +30,7 @@ pub use loose::Loose;
 pub use peers::Peer;
 pub use seen::Identity;
 
+use crate::asn1::Hex;
 use crate::pki::NodeId;
 use crate::session::KeyId;
 use crate::{asn1, disk, message, pki, ramf, session};
@@ -202,11 +203,13 @@ pub enum Error {
     /// The object would change what is pinned.
     #[error("{0}")]
     Pinned(&'static str),
-    /// The SHA-256 of the whole file is not the expected one.
-    #[error("the file's SHA-256 is {found}, not the one expected")]
+    /// Neither the SHA-256 of the whole file nor that of the object in it is the expected one.
+    #[error("the file's SHA-256 is {}, not the one expected", expectation(*.file, *.object))]
     Expectation {
-        /// What it is, in hexadecimal.
-        found: String,
+        /// That of the file.
+        file: [u8; 32],
+        /// That of the object, unless it cannot be read.
+        object: Option<[u8; 32]>,
     },
     /// The object cannot be imported.
     #[error("cannot import a {}", .0.replace('-', " "))]
@@ -240,4 +243,12 @@ pub enum Error {
     /// PEM or DER is malformed.
     #[error(transparent)]
     Asn1(#[from] asn1::Error),
+}
+
+/// The digests that were found in place of the expected one.
+fn expectation(file: [u8; 32], object: Option<[u8; 32]>) -> String {
+    match object.filter(|object| *object != file) {
+        Some(object) => format!("{}, that of the object in it {}", Hex(&file), Hex(&object)),
+        None => Hex(&file).to_string(),
+    }
 }
