@@ -16,6 +16,7 @@ use relaynet::cli::files::ObjectOutput;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::crypto::ecdh::Curve;
+use relaynet::crypto::hash;
 use relaynet::message::PrivateEndpointConnectionParams;
 use relaynet::node::authorizations::{self, Terms};
 use relaynet::node::config::parse_duration;
@@ -87,16 +88,19 @@ fn authorize(args: &Args) -> anyhow::Result<()> {
         report::warn("senders stop a day before an authorization ends: this one is of little use");
     }
     args.output.check()?;
-    let params = if args.identity.is_given() || args.session.is_given() {
-        authorize_with_files(args)?
+    let (params, label) = if args.identity.is_given() || args.session.is_given() {
+        (authorize_with_files(args)?, None)
     } else {
-        authorize_in_node(args)?
+        let (params, label) = authorize_in_node(args)?;
+        (params, Some(label))
     };
-    args.output
-        .write(pem::CONNECTION_PARAMETERS, &params.to_der())
+    let (params, peer) = (params.to_der(), label.as_deref());
+    report::whole(peer, "authorization", &hash::sha256(&params));
+    args.output.write(pem::CONNECTION_PARAMETERS, &params)
 }
 
-fn authorize_in_node(args: &Args) -> anyhow::Result<PrivateEndpointConnectionParams> {
+/// Issues the authorization and stores what belongs to it; gives what the peer is called, too.
+fn authorize_in_node(args: &Args) -> anyhow::Result<(PrivateEndpointConnectionParams, String)> {
     let node = args.node.open()?;
     let now = args.now.get(Some(node.config()))?;
     let key = args::peer_key(args.peer.as_deref(), Some(&node))?;
@@ -140,7 +144,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<PrivateEndpointConnectionPar
         ],
     );
     report::note(&format!("{label}: fingerprint {}", key.id().fingerprint()));
-    Ok(given.params)
+    Ok((given.params, label))
 }
 
 /// The same with explicit files: nothing is kept but the session key.

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use relaynet::asn1::pem;
-use relaynet::cli;
 use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk};
 use relaynet::cli::clock::Now;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::files::ObjectOutput;
 use relaynet::cli::report::Verbosity;
+use relaynet::cli::{self, report};
+use relaynet::crypto::hash;
 use relaynet::message::NodeConnectionParams;
 use relaynet::pki::{IdentityKey, PublicKey};
 use relaynet::ramf::InternetAddress;
@@ -95,6 +96,8 @@ fn write_key(args: &Args, key: &PublicKey) -> anyhow::Result<()> {
 }
 
 fn write_params(args: &Args, params: &NodeConnectionParams) -> anyhow::Result<()> {
-    args.output
-        .write(pem::CONNECTION_PARAMETERS, &params.to_der())
+    let params = params.to_der();
+    args.output.write(pem::CONNECTION_PARAMETERS, &params)?;
+    report::whole(None, "connection parameters", &hash::sha256(&params));
+    Ok(())
 }

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// Call the peer NAME
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Accept only a file whose SHA-256 is HEX
+    /// Accept only a file whose SHA-256 is HEX, or that of the object in it
     #[arg(long, value_name = "HEX")]
     expect: Option<String>,
     /// Change what is pinned
@@ -103,12 +103,15 @@ fn import_file(node: &Directory, file: &Path, options: &Options<'_>) -> anyhow::
         .with_context(|| report::path(file))?;
     let id = imported.peer;
     let label = node.label_of(id)?;
-    report::event("imported", &[("peer", &id.to_string())]);
-    if imported.newer_session_key_kept {
-        report::warn(&format!(
-            "{label}: a session key of later date is held and sealed to on; --replace takes this one"
-        ));
+    report::event(
+        "imported",
+        &[("kind", imported.kind), ("peer", &id.to_string())],
+    );
+    for remark in &imported.remarks {
+        report::warn(&format!("{label}: {remark}"));
     }
     report::note(&format!("{label}: fingerprint {}", id.fingerprint()));
+    let kind = imported.kind.replace('-', " ");
+    report::whole(Some(&label), &kind, &imported.digest);
     files::print(&id.to_string())
 }

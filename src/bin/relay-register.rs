@@ -14,6 +14,7 @@ use relaynet::cli::exit::Usage;
 use relaynet::cli::files::ObjectOutput;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, inputs, report};
+use relaynet::crypto::hash;
 use relaynet::message::Object;
 use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use relaynet::node::certificates::SLACK;
@@ -156,7 +157,9 @@ fn certify(
         &[("peer", &id), ("until", &until.to_string())],
     );
     report::note(&format!("{label}: fingerprint {}", key.id().fingerprint()));
-    Ok(given.registration.to_der())
+    let registration = given.registration.to_der();
+    report::whole(Some(&label), "registration", &hash::sha256(&registration));
+    Ok(registration)
 }
 
 /// Answers a gateway's promise.

@@ -120,7 +120,7 @@ fn open<'a, T>(
     let valid = Valid::check(message, &terms.window)?;
     let message = keyring.admit(valid, &terms.window)?;
     let sender = message.message().sender();
-    let locks = keyring.lock_peer(sender)?;
+    let locks = keyring.lock_sender(message.message().sender_certificate())?;
     let identity = Identity::of(message.message());
     let was_seen = keyring.is_seen(&identity)?;
     let keys = |sender, id: &KeyId| keyring.session_keys(sender, id).map(Box::new);
@@ -209,7 +209,7 @@ impl Due<'_> {
     /// # Errors
     /// As [`Arrival::complete`].
     pub fn complete_later(self) -> Result<(), Error> {
-        let _locks = self.keyring.lock_peer(self.head.sender.id())?;
+        let _locks = self.keyring.lock_sender(&self.head.sender)?;
         self.complete()
     }
 

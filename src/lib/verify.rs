@@ -23,7 +23,7 @@ pub struct Judge {
     pub chain: Vec<Certificate>,
     /// Whom messages must be for.
     pub recipient: Option<NodeId>,
-    /// A node that takes messages from anybody.
+    /// A node that takes parcels from anybody.
     pub accepts_anybody: Option<NodeId>,
     /// Whose recipients are known to take messages from nobody whom they did not authorize.
     pub private: Private,
@@ -33,10 +33,14 @@ pub struct Judge {
     pub now: Timestamp,
 }
 
-/// How a node knows that a recipient is private, though messages for it bear an Internet address: that of
-/// the gateway which it is behind.
+/// What a node knows of itself and of those behind it: that a recipient is private, though messages for
+/// it bear an Internet address, that of the gateway which it is behind; and whose cargo it takes.
 #[derive(Debug, Default)]
 pub struct Private {
+    /// The node itself.
+    own: Option<NodeId>,
+    /// Those that it knows.
+    peers: HashSet<NodeId>,
     /// The addresses of the node itself and of the gateways that certified it.
     addresses: Vec<InternetAddress>,
     /// Those gateways, and the node: whatever is for them is not for somebody behind them.
@@ -48,6 +52,8 @@ pub struct Private {
 impl Private {
     fn of_node(node: &Directory, peers: &[Peer]) -> Result<Self, node::Error> {
         let mut private = Self {
+            own: Some(node.id()),
+            peers: peers.iter().map(|peer| peer.id).collect(),
             addresses: node.config().address().into_iter().collect(),
             gateways: certificates::issuers(node)?,
             registered: HashSet::new(),
@@ -68,6 +74,15 @@ impl Private {
         self.registered.contains(&fields.recipient)
             || (fields.address.as_ref().is_some_and(is_behind)
                 && !self.gateways.contains(&fields.recipient))
+    }
+
+    /// Whether the message is for the node itself, which takes cargo and CCAs neither from those that it
+    /// does not know nor from endpoints, though it certified them.
+    fn bars(&self, message: &SignedMessage) -> bool {
+        let sender = message.sender_certificate();
+        self.own == Some(message.fields().recipient)
+            && message.kind() != Kind::Parcel
+            && (sender.is_endpoint() || !self.peers.contains(&sender.id()))
     }
 }
 
@@ -305,17 +320,22 @@ fn message_verdict(message: SignedMessage, judge: &Judge) -> Result<Verdict, Err
 /// Whether the sender of a message is authorized, and by which path.
 fn authorization(valid: &Valid, judge: &Judge) -> Result<(Authorized, Vec<NodeId>), Error> {
     let message = valid.message();
-    if judge.accepts_anybody == Some(message.fields().recipient) {
+    let recipient = message.fields().recipient;
+    if message.kind() == Kind::Parcel && judge.accepts_anybody == Some(recipient) {
         return Ok((Authorized::Yes, Vec::new()));
     }
     let sender = message.sender();
     let refused = |error: ramf::Error| Ok((Authorized::No(error.into()), Vec::new()));
     match valid.authorization_path(&judge.trust, &judge.chain, &judge.window) {
+        Ok(_) if judge.private.bars(message) => refused(ramf::Error::Unauthorized { sender }),
         Ok(nodes) => Ok((Authorized::Yes, nodes)),
-        Err(error) if judge.stance == Stance::Strict => match error {
-            error @ ramf::Error::Unauthorized { .. } => refused(error),
-            dates => Err(dates.into()),
-        },
+        // What is for the node itself it can tell for certain.
+        Err(error) if judge.stance == Stance::Strict || judge.private.own == Some(recipient) => {
+            match error {
+                error @ ramf::Error::Unauthorized { .. } => refused(error),
+                dates => Err(dates.into()),
+            }
+        }
         Err(_) => match valid.authorization(&judge.trust, &judge.window) {
             Authorization::Shown
                 if judge.stance == Stance::Courier || message.kind() == Kind::Parcel =>

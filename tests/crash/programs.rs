@@ -167,6 +167,32 @@ fn import_authorization_with_name() {
     });
 }
 
+/// What the peer gave before goes only when what replaces it is there for certain.
+#[test]
+fn import_authorization_in_place_of_another() {
+    sweep(&Case {
+        name: "import of an authorization, --replace",
+        program: "relay-import",
+        args: &["-q", "-N", "bob", "--replace", "in/renewed.conn"],
+        now: RENEWAL,
+        nodes: &["sealed/bob"],
+        order: &["bob/peers/", "-"],
+        left: |scene, _| {
+            let held = scene.files("bob/peers").into_iter();
+            let held = held.filter(|path| path.contains("/held/") && !is_temporary(path));
+            assert!(matches!(held.count(), 1 | 2));
+        },
+        proof: |scene, _| {
+            let held = scene.files("bob/peers").into_iter();
+            let held = held.filter(|path| path.contains("/held/") && !is_temporary(path));
+            assert_eq!(held.count(), 1);
+            scene.add("renewed/alice");
+            deliver(scene, "bob", "alice", "alice", RENEWED);
+        },
+        ..CASE
+    });
+}
+
 #[test]
 fn import_connection_parameters() {
     sweep(&Case {

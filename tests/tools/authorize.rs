@@ -57,6 +57,7 @@ fn an_authorization_says_what_it_should() {
     ran.says(&[
         "no gateway knows this node, so parcels",
         &format!("{}: fingerprint {}", &id("bob")[..13], fingerprint("bob")),
+        &format!("{}: authorization as a whole", &id("bob")[..13]),
     ])
     .changes(&[
         "+alice/peers/BOB",
@@ -279,7 +280,11 @@ fn how_long_it_lasts() {
         .at("2026-06-01T12:00:00Z")
         .args(["-N", "alice", "--valid", "170d", &keys.public])
         .ok()
-        .says(&["no gateway knows this node, so parcels", &id("bob")[..13]]);
+        .says(&[
+            "no gateway knows this node, so parcels",
+            &id("bob")[..13],
+            &id("bob")[..13],
+        ]);
     assert_eq!(
         facts(&env, &ran.stdout)["authorization"]["leaf"]["until"],
         "2026-11-18T12:00:00Z"
@@ -346,7 +351,10 @@ fn explicit_files_leave_no_trace() {
             &bob.public,
         ])
         .ok()
-        .says(&[&format!("fingerprint {}", fingerprint("bob"))])
+        .says(&[
+            &format!("fingerprint {}", fingerprint("bob")),
+            "authorization as a whole",
+        ])
         .changes(&[]);
     let params = facts(&env, &ran.stdout);
     assert_eq!(params["gateway_address"], "gateway.example.org");
@@ -417,6 +425,7 @@ fn the_fingerprint_is_that_of_the_key() {
         .says(&[
             "no gateway knows this node, so parcels",
             &format!("{}: fingerprint {}", &id("bob")[..13], fingerprint("bob")),
+            &format!("{}: authorization as a whole", &id("bob")[..13]),
         ]);
     assert_eq!(sha256(&env.read(env.keys("bob").public)), id("bob")[1..]);
 }

@@ -50,7 +50,10 @@ fn an_internet_node_gives_its_parameters() {
     let env = Env::new();
     env.make_node("alice", &["--address", "alice.example.org"]);
     let export = |now: &str| env.relay("export").at(now).args(["-N", "alice"]);
-    let first = export("2026-03-01T12:00:00Z").ok().quiet().changes(&[]);
+    let first = export("2026-03-01T12:00:00Z")
+        .ok()
+        .says(&["connection parameters as a whole "])
+        .changes(&[]);
     let (begin, end) = pem_of("RELAYNET CONNECTION PARAMETERS");
     assert!(first.text().starts_with(&begin) && first.text().ends_with(&end));
     let facts = |octets: &[u8]| {
@@ -74,7 +77,7 @@ fn an_internet_node_gives_its_parameters() {
     let der = export("2026-03-31T08:00:00Z")
         .arg("--der")
         .ok()
-        .quiet()
+        .says(&["connection parameters as a whole "])
         .stdout;
     assert_eq!(
         facts(&der)["session_key"],
@@ -83,11 +86,14 @@ fn an_internet_node_gives_its_parameters() {
     );
     let later = export("2026-03-31T10:00:00Z")
         .ok()
-        .quiet()
+        .says(&["connection parameters as a whole "])
         .changes(&["+alice/sessions/any/HEX.key"]);
     let facts_2 = facts(&later.stdout);
     assert_ne!(facts_2["session_key"], facts_1["session_key"]);
-    let same = export("2026-03-31T11:00:00Z").ok().quiet().changes(&[]);
+    let same = export("2026-03-31T11:00:00Z")
+        .ok()
+        .says(&["connection parameters as a whole "])
+        .changes(&[]);
     assert_eq!(same.stdout, later.stdout);
 }
 
@@ -117,7 +123,7 @@ fn explicit_files_give_the_same() {
             &keys.session_id,
         ])
         .ok()
-        .quiet()
+        .says(&["connection parameters as a whole "])
         .changes(&[])
         .stdout;
     let other = Env::new();

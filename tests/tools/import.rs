@@ -48,15 +48,16 @@ fn the_same_file_twice_changes_nothing() {
         env.relay("import")
             .args(["-N", "bob", "--name", "alice", "alice.conn"])
     };
-    let said = format!("alice: fingerprint {}", fingerprint("alice"));
+    let shown = format!("alice: fingerprint {}", fingerprint("alice"));
+    let said = [&*shown, "alice: authorization as a whole "];
     let id = format!("{}\n", id("alice"));
-    import().ok().says(&[&said]).stdout(&id).changes(&IMPORTED);
-    import().ok().says(&[&said]).stdout(&id).changes(&[]);
+    import().ok().says(&said).stdout(&id).changes(&IMPORTED);
+    import().ok().says(&said).stdout(&id).changes(&[]);
     import().arg("-q").ok().quiet().stdout(&id).changes(&[]);
     import()
         .arg("--replace")
         .ok()
-        .says(&[&said])
+        .says(&said)
         .stdout(&id)
         .changes(&[]);
 }
@@ -113,7 +114,7 @@ fn an_expected_digest() {
     };
     let ran = import(&wrong).fails(
         65,
-        &format!("alice.conn: the file's SHA-256 is {digest}, not the one expected"),
+        &format!("alice.conn: the file's SHA-256 is {digest}, that of the object in it "),
     );
     assert_eq!(ran.hints().len(), 1);
     for bad in ["", "00", "xyz", &digest[1..], &format!("{digest}00")] {
@@ -237,7 +238,7 @@ fn names() {
     import("alice", "carol.conn")
         .arg("--replace")
         .ok()
-        .says(&["alice: fingerprint "]);
+        .says(&["alice: fingerprint ", "alice: authorization as a whole "]);
     env.relay("peers")
         .args(["-N", "bob", "alice"])
         .ok()
@@ -268,9 +269,11 @@ fn the_bad_ones_are_named_and_the_others_imported() {
     assert_eq!(ran.status, 66);
     ran.says(&[
         &format!("{}: fingerprint ", &id("alice")[..13]),
+        &format!("{}: authorization as a whole ", &id("alice")[..13]),
         "missing: ",
         "junk: ",
         &format!("{}: fingerprint ", &id("carol")[..13]),
+        &format!("{}: authorization as a whole ", &id("carol")[..13]),
     ])
     .stdout(format!("{}\n{}\n", id("alice"), id("carol")));
 }
@@ -315,7 +318,10 @@ fn renewed_authorizations() {
         .arg("--replace")
         .ok()
         .quiet()
-        .changes(&["*bob/peers/ALICE/session.pem"]);
+        .changes(&[
+            "*bob/peers/ALICE/session.pem",
+            "-bob/peers/ALICE/held/20260410T120000Z.HEX.pem",
+        ]);
     assert_eq!(session(), first);
 }
 
@@ -333,7 +339,10 @@ fn parameters_of_an_internet_node() {
     };
     import("bob.ncp")
         .ok()
-        .says(&[&format!("bob: fingerprint {}", fingerprint("bob"))])
+        .says(&[
+            &format!("bob: fingerprint {}", fingerprint("bob")),
+            "bob: connection parameters as a whole ",
+        ])
         .stdout(format!("{}\n", id("bob")))
         .changes(&[
             "+alice/peers/BOB",

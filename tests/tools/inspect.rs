@@ -39,6 +39,16 @@ const MESSAGE: [&str; 14] = [
     "attached",
 ];
 
+/// What is shown of an authorization.
+const PECP: [&str; 6] = [
+    "node",
+    "gateway_address",
+    "authorization",
+    "session_key",
+    "sha256",
+    "digits",
+];
+
 /// A file of another implementation, what it is, and the keys that are told of it.
 #[test]
 fn every_kind_is_recognised() {
@@ -52,7 +62,7 @@ fn every_kind_is_recognised() {
         (
             "alpha/rotation/private-gateway-a.rotation",
             "rotation",
-            &["form", "path"],
+            &["form", "path", "sha256", "digits"],
         ),
         (
             "alpha/certs/endpoint-a.der",
@@ -82,12 +92,12 @@ fn every_kind_is_recognised() {
         (
             "alpha/conn/internet-gateway.ncp",
             "connection-parameters",
-            &["node", "address", "session_key"],
+            &["node", "address", "session_key", "sha256", "digits"],
         ),
         (
             "alpha/conn/a-for-c.pecp",
             "private-endpoint-connection-parameters",
-            &["node", "gateway_address", "authorization", "session_key"],
+            &PECP,
         ),
         (
             "alpha/gsc/private-gateway-a.pnr",
@@ -97,6 +107,8 @@ fn every_kind_is_recognised() {
                 "gateway_certificate",
                 "gateway_address",
                 "session_key",
+                "sha256",
+                "digits",
             ],
         ),
         (

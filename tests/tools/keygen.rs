@@ -398,7 +398,7 @@ fn settings_become_the_config() {
             "clock = test",
         ]
     );
-    env.relay("export").args(["-N", "node"]).ok().quiet();
+    env.relay("export").args(["-q", "-N", "node"]).ok().quiet();
 }
 
 #[test]

@@ -31,5 +31,6 @@ mod split;
 mod state;
 mod sync;
 mod topology;
+mod trust;
 mod unpack_cargo;
 mod verify;

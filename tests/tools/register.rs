@@ -40,7 +40,10 @@ fn an_internet_gateway_registers_a_gateway() {
             "gateway.pub",
         ])
         .ok()
-        .says(&[&format!("gateway: fingerprint {}", fingerprint("gateway"))])
+        .says(&[
+            &format!("gateway: fingerprint {}", fingerprint("gateway")),
+            "gateway: registration as a whole ",
+        ])
         .stdout("")
         .changes(&[
             "+hub/peers/GATEWAY",
@@ -73,7 +76,11 @@ fn an_internet_gateway_registers_a_gateway() {
     env.relay("import")
         .args(["-N", "gateway", "--name", "hub", "x.pnr"])
         .ok()
-        .says(&[&format!("hub: fingerprint {}", fingerprint("hub"))])
+        .says(&[
+            "hub: it vouches for this node from now on",
+            &format!("hub: fingerprint {}", fingerprint("hub")),
+            "hub: registration as a whole ",
+        ])
         .changes(&[
             "+gateway/certs/HUB",
             "+gateway/certs/HUB/20260828T060000Z.HEX.pem",
@@ -93,7 +100,11 @@ fn a_private_gateway_registers_an_endpoint_under_its_newest_certificate() {
         .relay("register")
         .args(["-N", "gateway", "--der", "alice.pub"])
         .ok()
-        .says(&[warning, &format!("{}: fingerprint", &id("alice")[..13])]);
+        .says(&[
+            warning,
+            &format!("{}: fingerprint", &id("alice")[..13]),
+            &format!("{}: registration as a whole ", &id("alice")[..13]),
+        ]);
     let own = registration(&own.stdout);
     assert!(own.gateway.is_self_issued() && own.gateway_address.is_nowhere());
 
@@ -102,7 +113,7 @@ fn a_private_gateway_registers_an_endpoint_under_its_newest_certificate() {
         .relay("register")
         .args(["-N", "gateway", "--der", "alice.pub"])
         .ok()
-        .says(&["0", "0"])
+        .says(&["0", "0", "0"])
         .says_somewhere("the registration ends at 2026-03-31T12:00:00Z, with our own certificate");
     let made = registration(&ran.stdout);
     made.verify().unwrap();
@@ -232,13 +243,17 @@ fn a_registration_in_three_steps() {
         .args(["-N", "hub", "--complete", "--name", "gateway"])
         .stdin(request)
         .ok()
-        .says(&["gateway: fingerprint"])
+        .says(&["gateway: fingerprint", "gateway: registration as a whole "])
         .stdout;
     env.relay("import")
         .args(["-N", "gateway", "--name", "hub"])
         .stdin(made)
         .ok()
-        .says(&["hub: fingerprint"]);
+        .says(&[
+            "hub: it vouches for this node from now on",
+            "hub: fingerprint",
+            "hub: registration as a whole ",
+        ]);
 }
 
 #[test]

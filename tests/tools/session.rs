@@ -34,6 +34,7 @@ fn three_trips_of_the_stick() {
         .says(&[
             "no gateway knows this node, so parcels",
             &format!("bob: fingerprint {}", fingerprint("bob")),
+            "bob: authorization as a whole ",
         ])
         .stdout("")
         .changes(&[
@@ -52,7 +53,10 @@ fn three_trips_of_the_stick() {
     env.relay("import")
         .args(["-N", "bob", "--name", "alice", "stick/alice.conn"])
         .ok()
-        .says(&[&format!("alice: fingerprint {}", fingerprint("alice"))])
+        .says(&[
+            &format!("alice: fingerprint {}", fingerprint("alice")),
+            "alice: authorization as a whole ",
+        ])
         .stdout(format!("{}\n", id("alice")))
         .changes(&[
             "+bob/peers/ALICE",

@@ -224,7 +224,7 @@ fn an_authorization_under_a_gateways_certificate() {
         .at(AT)
         .args(["-N", "node", "--name", "bob", &bob.public])
         .ok()
-        .says(&["bob: fingerprint "]);
+        .says(&["bob: fingerprint ", "bob: authorization as a whole "]);
     let facts = env
         .relay("inspect")
         .arg("--json")
@@ -260,7 +260,7 @@ fn a_gateway_authorizes_another() {
         .relay("authorize")
         .args(["-N", "gateway", "--name", "bob", &bob.public])
         .ok()
-        .says(&["bob: fingerprint "]);
+        .says(&["bob: fingerprint ", "bob: authorization as a whole "]);
     let facts = env
         .relay("inspect")
         .arg("--json")

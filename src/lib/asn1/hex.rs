@@ -24,6 +24,20 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
+/// Hexadecimal digits that people read aloud: half of a SHA-256.
+const READ_ALOUD: usize = 32;
+
+/// The first 32 digits of a digest in eight groups of four, to compare by telephone.
+#[must_use]
+pub fn groups(digest: &[u8]) -> String {
+    let digits = Hex(digest).to_string();
+    let groups: Vec<&str> = (0..READ_ALOUD)
+        .step_by(4)
+        .filter_map(|at| digits.get(at..at + 4))
+        .collect();
+    groups.join(" ")
+}
+
 /// The octets that digits in either case spell; `None` if something else is among them or their
 /// number is odd.
 #[must_use]

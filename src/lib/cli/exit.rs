@@ -231,6 +231,8 @@ fn of_node(error: &node::Error) -> Status {
         | E::NotCarrier(_)
         | E::ForeignAuthorization
         | E::ForeignCarrier
+        | E::UnknownCarrier(_)
+        | E::EndpointCarrier(_)
         | E::ForeignRotation
         | E::ForeignPromise => Status::NO_PERMISSION,
         E::AuthorizationExpired { .. }
@@ -413,7 +415,8 @@ fn of_pki(error: &pki::Error) -> Status {
         | pki::Error::PrivateKey(_)
         | pki::Error::Certificate(_)
         | pki::Error::SignatureAlgorithm
-        | pki::Error::Signature => Status::DATA,
+        | pki::Error::Signature
+        | pki::Error::Issuer(_) => Status::DATA,
     }
 }
 
@@ -481,6 +484,8 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(E::NotCarrier(_)) => {
             "register with it (relay-register), answer its CCA (--cca), or let it authorize this gateway (relay-authorize)"
         }
+        Some(E::UnknownCarrier(_)) => "relay-register or relay-authorize makes it known again",
+        Some(E::EndpointCarrier(_)) => "relay-register --type gateway registers it as a gateway",
         Some(E::NotAGateway(_)) => "relay-keygen --type gateway makes a gateway",
         Some(E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. }) => {
             "ask them for new connection parameters (relay-authorize), and import those"

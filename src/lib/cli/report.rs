@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::exit;
 use super::syslog::{Severity, Syslog};
+use crate::asn1::hex;
 use crate::message::file_name::is_harmful;
 
 /// How much is said.
@@ -92,6 +93,16 @@ pub fn warn(text: &str) {
 /// Says something that a user wants to know but did not ask for.
 pub fn note(text: &str) {
     warn(text);
+}
+
+/// Shows the digits that vouch for all of an object with this SHA-256, where a fingerprint vouches for an
+/// identity key alone; `peer` is whom it is about.
+pub fn whole(peer: Option<&str>, object: &str, digest: &[u8; 32]) {
+    let digits = hex::groups(digest);
+    match peer {
+        Some(peer) => note(&format!("{peer}: {object} as a whole {digits}")),
+        None => note(&format!("{object} as a whole {digits}")),
+    }
 }
 
 /// Reports a change of state: `event=NAME key=value …`.

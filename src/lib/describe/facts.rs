@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::asn1::Hex;
+use crate::asn1::hex::groups;
 use crate::cms::enveloped_data::Cipher;
 use crate::crypto::hash::{Digest, sha256};
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
@@ -70,6 +71,10 @@ pub fn object(object: &Object) -> Map<String, Value> {
     };
     if let Value::Object(own) = own {
         facts.extend(own);
+    }
+    if let Some(digest) = object.digest() {
+        facts.insert("sha256".to_owned(), json!(hex(&digest)));
+        facts.insert("digits".to_owned(), json!(groups(&digest)));
     }
     facts
 }

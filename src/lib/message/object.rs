@@ -9,6 +9,7 @@ use super::registration::{Registration, RegistrationAuthorization, RegistrationR
 use super::{CargoMessageSet, CollectionRequest, Error, Item, ServiceMessage, malformed};
 use crate::asn1::{self, Element, pem, spki, tag, visible_string};
 use crate::cms::SignedData;
+use crate::crypto::hash;
 use crate::pki::{Certificate, IdentityKey, NodeId, PublicKey};
 use crate::ramf::{InternetAddress, SignedMessage, format_signature};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
@@ -314,6 +315,23 @@ impl Object {
             Self::CargoMessageSet(_) => "cargo-message-set",
             Self::CargoCollectionRequest(_) => "cargo-collection-request",
         }
+    }
+
+    /// SHA-256 of the whole object in its binary form, whatever armor it came in: of what relay-import
+    /// takes, since signatures cover only a part of it. `None` for other objects.
+    #[must_use]
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        let octets = match self {
+            Self::NodeConnectionParams(params) => params.to_der(),
+            Self::PrivateEndpointConnectionParams(params) => params.to_der(),
+            Self::Registration(registration) => registration.to_der(),
+            Self::Message(item) => match &**item {
+                Item::Rotation(rotation) => rotation.to_octets(),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(hash::sha256(&octets))
     }
 
     /// The identity key of the node behind the object: whose it is, or who made it.

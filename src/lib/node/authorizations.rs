@@ -3,11 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::certificates::{self, path_file_name, path_to_pem, paths_in};
-use super::directory::{file_date, store};
+use super::directory::{file_date, rely_on, store};
 use super::{Directory, Error, Keyring, NodeType, sessions};
 use crate::asn1::Hex;
 use crate::message::{CertificationPath, PrivateEndpointConnectionParams};
 use crate::pki::issuance::{self, Role as CertificateRole};
+use crate::pki::path::Issuers;
 use crate::pki::{self, Certificate, NodeId, PublicKey, Window};
 use crate::ramf::{InternetAddress, limits};
 
@@ -58,8 +59,12 @@ pub fn to_attach(
 ) -> Result<Vec<Certificate>, pki::Error> {
     let window = Window::new(now, SignedDuration::ZERO);
     path.leaf.check_dates(&window)?;
-    let issuers = pki::path::issuers(&path.leaf, &path.authorities, &window)?;
+    let issuers = Issuers {
+        own: &path.authorities,
+        ..Issuers::default()
+    };
     let attached = issuers
+        .of(&path.leaf, &window)?
         .into_iter()
         .filter(|issuer| !issuer.is_self_issued() || issuer.id() == recipient);
     Ok([&path.leaf].into_iter().chain(attached).cloned().collect())
@@ -75,6 +80,35 @@ pub fn store_held(node: &Directory, peer: NodeId, path: &CertificationPath) -> R
         .join("held")
         .join(path_file_name(&path.leaf));
     store(node.root(), &file, path_to_pem(path).as_bytes())
+}
+
+/// Relies on an authorization that is stored already.
+///
+/// # Errors
+/// When its folder cannot be synced.
+pub(super) fn rely_on_held(
+    node: &Directory,
+    peer: NodeId,
+    leaf: &Certificate,
+) -> Result<(), Error> {
+    let held = node.peer_dir(peer).join("held");
+    rely_on(&held.join(path_file_name(leaf)))
+}
+
+/// The authorizations that `peer` gave us, those that end last first.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn held(node: &Directory, peer: NodeId) -> Result<Vec<CertificationPath>, Error> {
+    paths_in(&node.peer_dir(peer).join("held"))
+}
+
+/// Removes every authorization that `peer` gave us but the one with this leaf.
+///
+/// # Errors
+/// When a file cannot be removed.
+pub fn keep_only(node: &Directory, peer: NodeId, leaf: &Certificate) -> Result<(), Error> {
+    certificates::remove_others(&node.peer_dir(peer).join("held"), leaf)
 }
 
 /// The end of the last authorization or registration that `peer` gave us.

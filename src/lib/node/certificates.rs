@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::directory::{damaged, file_date, read_text, store};
+use super::directory::{damaged, file_date, read_text, rely_on, store};
 use super::{Directory, Error, Keyring, NodeType};
 use crate::asn1::{Hex, pem};
 use crate::disk::{Role, files, tree};
 use crate::message::CertificationPath;
 use crate::pki::issuance::{self, Role as CertificateRole};
-use crate::pki::{self, Certificate, IdentityKey, NodeId, Window};
+use crate::pki::path::Issuers;
+use crate::pki::{Certificate, IdentityKey, NodeId, Window};
 
 /// How much life a certificate must have left to send under; our own is renewed then.
 pub const MIN_LIFE: SignedDuration = SignedDuration::from_hours(24);
@@ -124,6 +125,41 @@ pub fn store_path(node: &Directory, issuer: NodeId, path: &CertificationPath) ->
     store(node.root(), &file, path_to_pem(path).as_bytes())
 }
 
+/// Relies on a path that is stored already.
+///
+/// # Errors
+/// When its folder cannot be synced.
+pub(super) fn rely_on_path(
+    node: &Directory,
+    issuer: NodeId,
+    leaf: &Certificate,
+) -> Result<(), Error> {
+    rely_on(&dir(node, issuer).join(path_file_name(leaf)))
+}
+
+/// Removes every path that `issuer` issued to us but the one with this leaf.
+///
+/// # Errors
+/// When a file cannot be removed.
+pub(super) fn keep_only(node: &Directory, issuer: NodeId, leaf: &Certificate) -> Result<(), Error> {
+    remove_others(&dir(node, issuer), leaf)
+}
+
+/// Removes every path in a folder but the one with this leaf.
+pub(super) fn remove_others(dir: &std::path::Path, leaf: &Certificate) -> Result<(), Error> {
+    let kept = path_file_name(leaf);
+    for entry in tree::entries(dir, Role::Node)?.complete()? {
+        let is_path = entry
+            .path
+            .extension()
+            .is_some_and(|extension| extension == "pem");
+        if is_path && entry.name.to_str() != Some(&kept) {
+            files::remove_unsynced(&entry.path, Role::Node)?;
+        }
+    }
+    Ok(files::sync_dir(dir, Role::Node)?)
+}
+
 /// Removes all that a gateway issued to us; what we issued ourselves stays.
 ///
 /// # Errors
@@ -143,8 +179,8 @@ pub fn paths_from(node: &Directory, issuer: NodeId) -> Result<Vec<CertificationP
     paths_in(&dir(node, issuer))
 }
 
-/// The valid path from a gateway that ends last, and whose it is. Its issuers are taken from all that
-/// this gateway ever sent, since a renewal may leave them out.
+/// The valid path from a gateway that ends last, and whose it is. Issuers that it lacks are taken from all
+/// that this gateway ever sent, since a renewal may leave them out.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -160,6 +196,7 @@ pub fn newest_from_gateway(
             .iter()
             .flat_map(|path| path.authorities.clone())
             .collect();
+        let known = node.issuer_keys(&pool)?;
         for path in paths {
             let lasts = newest
                 .as_ref()
@@ -167,7 +204,12 @@ pub fn newest_from_gateway(
             if !lasts || path.leaf.check_dates(&window).is_err() {
                 continue;
             }
-            if let Ok(authorities) = pki::path::issuers(&path.leaf, &pool, &window) {
+            let issuers = Issuers {
+                own: &path.authorities,
+                pool: &pool,
+                known: &known,
+            };
+            if let Ok(authorities) = issuers.of(&path.leaf, &window) {
                 let authorities = authorities.into_iter().cloned().collect();
                 newest = Some((
                     issuer,

@@ -100,6 +100,18 @@ impl Directory {
         }
     }
 
+    /// Checks that whoever this node certified so may send it cargo and CCAs: endpoints may not, nor may
+    /// those that were forgotten.
+    fn check_carrier(&self, sender: &Certificate) -> Result<(), Error> {
+        if !self.knows(sender.id())? {
+            return Err(Error::UnknownCarrier(sender.id()));
+        }
+        if sender.is_endpoint() {
+            return Err(Error::EndpointCarrier(sender.id()));
+        }
+        Ok(())
+    }
+
     /// The session key to seal messages for a peer to.
     fn sealed_to(&self, peer: &Peer, now: Timestamp) -> Result<PublicSessionKey, Error> {
         let stored = self
@@ -120,6 +132,25 @@ impl Directory {
     /// When the lock cannot be taken.
     pub fn lock_shared(&self) -> Result<Lock, Error> {
         Ok(Lock::shared(&self.lock_file("node")?)?)
+    }
+
+    /// The node's lock, shared, then that of a peer.
+    fn lock_node_and(
+        &self,
+        peer: NodeId,
+        sender: Option<&Certificate>,
+    ) -> Result<Vec<Lock>, Error> {
+        let node = self.lock_shared()?;
+        let is_ours = |sender: &Certificate| sender.verify_signature(&self.public).is_ok();
+        // Anybody may write to a node on the Internet, so those that are not known share a lock. Whoever
+        // this node certified has one of its own, so that it is the same before it is known and after.
+        let name = if self.knows(peer)? || sender.is_some_and(is_ours) {
+            format!("peer.{peer}")
+        } else {
+            "strangers".to_owned()
+        };
+        let peer = Lock::exclusive(&self.lock_file(&name)?)?;
+        Ok(vec![node, peer])
     }
 
     /// Keeps every other run from changing the node: for what spans peers, such as their names.
@@ -180,21 +211,23 @@ impl Keyring for Directory {
 
     fn admit(&self, message: Valid, window: &Window) -> Result<Authorized, Error> {
         message.check_recipient(self.id())?;
-        if self.config.address().is_some() && message.message().kind() == Kind::Parcel {
+        let is_parcel = message.message().kind() == Kind::Parcel;
+        if self.config.address().is_some() && is_parcel {
             return Ok(message.from_anybody());
         }
-        Ok(message.authorize(&Trust::key(self.public.clone()), &[], window)?)
+        let message = message.authorize(&Trust::key(self.public.clone()), &[], window)?;
+        if !is_parcel {
+            self.check_carrier(message.message().sender_certificate())?;
+        }
+        Ok(message)
     }
 
     fn lock_peer(&self, peer: NodeId) -> Result<Vec<Lock>, Error> {
-        let node = self.lock_shared()?;
-        // Anybody may write to a node on the Internet, so those that are not known share a lock.
-        let name = match self.peer(peer)? {
-            Some(peer) => format!("peer.{}", peer.id),
-            None => "strangers".to_owned(),
-        };
-        let peer = Lock::exclusive(&self.lock_file(&name)?)?;
-        Ok(vec![node, peer])
+        self.lock_node_and(peer, None)
+    }
+
+    fn lock_sender(&self, sender: &Certificate) -> Result<Vec<Lock>, Error> {
+        self.lock_node_and(sender.id(), Some(sender))
     }
 
     fn is_seen(&self, message: &Identity) -> Result<bool, Error> {
@@ -221,11 +254,8 @@ impl Keyring for Directory {
         now: Timestamp,
     ) -> Result<(), Error> {
         let peer = sender.id();
-        let is_known = self.peer(peer)?.is_some();
-        if is_known || sender.verify_signature(&self.public).is_ok() {
-            if !is_known {
-                self.pin_identity(sender.key())?;
-            }
+        // Whoever was forgotten does not come back by a message of its own.
+        if self.knows(peer)? {
             self.offer_session_key(peer, key, date, None)?;
         } else {
             super::strangers::store(&self.root, peer, key, date, now)?;

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 use super::peers::Initial;
 use super::{Directory, Error, authorizations, certificates, strangers};
-use crate::asn1::Hex;
 use crate::crypto::hash;
 use crate::message::Item;
 use crate::message::{
     CertificationPath, NodeConnectionParams, Object, PrivateEndpointConnectionParams, Registration,
     Rotation,
 };
-use crate::pki::{NodeId, PublicKey, Window, issuance};
+use crate::pki::path::Issuers;
+use crate::pki::{Certificate, NodeId, PublicKey, Window, issuance};
 use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
 use crate::session::ratchet::INITIAL_SEALED_FOR;
@@ -26,7 +26,7 @@ pub struct Options<'a> {
     pub name: Option<&'a str>,
     /// Change what is pinned.
     pub replace: bool,
-    /// SHA-256 that the whole file must have; given, it vouches for a new gateway.
+    /// SHA-256 that the whole file must have, or the object in it in its binary form; given, it vouches for a new gateway.
     pub expected: Option<[u8; 32]>,
     /// The object came in a parcel that the peer signed, so that it may say where it is now.
     pub vouched: bool,
@@ -38,13 +38,63 @@ pub struct Options<'a> {
     pub window: Window,
 }
 
+impl Options<'_> {
+    /// Whether somebody vouches for all of the object, what nothing signs included.
+    fn is_vouched(&self) -> bool {
+        self.vouched || self.expected.is_some()
+    }
+
+    /// Whether it may change what is pinned.
+    fn may_change(&self) -> bool {
+        self.replace || self.is_vouched()
+    }
+}
+
 /// What an import did.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Imported {
     /// The peer that the object is from.
     pub peer: NodeId,
-    /// A session key of that peer with a later date was held already, and is sealed to on.
-    pub newer_session_key_kept: bool,
+    /// What the object is, in a word of this network.
+    pub kind: &'static str,
+    /// SHA-256 of the whole object in its binary form.
+    pub digest: [u8; 32],
+    /// What the user should know of it.
+    pub remarks: Vec<Remark>,
+}
+
+/// From whom something was taken, and what is to be said of it.
+struct Taken {
+    peer: NodeId,
+    remarks: Vec<Remark>,
+}
+
+/// What a user should know of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Remark {
+    /// A session key of the peer with a later date was held already.
+    #[error("a session key of later date is held and sealed to on; --replace takes this one")]
+    NewerSessionKeyKept,
+    /// Parameters without a date brought another session key than those before.
+    #[error("another session key than before is taken; --expect makes sure")]
+    OtherSessionKeyTaken,
+    /// A gateway certified this node for the first time.
+    #[error("it vouches for this node from now on, as a gateway of this node")]
+    NewGateway,
+    /// The same certificate was held already, with others of its issuers.
+    #[error(
+        "this was imported before, and the certificates of its issuers were others; those are kept, \
+         --replace takes these"
+    )]
+    OtherIssuersKept,
+}
+
+/// Which authorities a path is kept with.
+struct Admitted {
+    /// The path to store; none where what is stored stays.
+    path: Option<CertificationPath>,
+    /// What is to be said of it.
+    remark: Option<Remark>,
 }
 
 impl Directory {
@@ -55,25 +105,44 @@ impl Directory {
     /// When it is malformed, not for this node, not signed as it must be, or would change what is
     /// pinned.
     pub fn import(&self, octets: &[u8], options: &Options<'_>) -> Result<Imported, Error> {
+        let object = Object::parse(octets);
         if let Some(expected) = options.expected {
-            let found = hash::sha256(octets);
-            if found != expected {
-                let found = Hex(&found).to_string();
-                return Err(Error::Expectation { found });
+            let file = hash::sha256(octets);
+            let object = object.as_ref().ok().and_then(Object::digest);
+            if expected != file && Some(expected) != object {
+                return Err(Error::Expectation { file, object });
             }
         }
-        match Object::parse(octets)? {
-            Object::Registration(registration) => self.import_registration(&registration, options),
+        let object = object?;
+        let not_importable = Error::NotImportable(object.word());
+        let Some(digest) = object.digest() else {
+            return Err(not_importable);
+        };
+        let (kind, taken) = match object {
+            Object::Registration(registration) => (
+                "registration",
+                self.import_registration(&registration, options),
+            ),
             Object::PrivateEndpointConnectionParams(params) => {
-                self.import_authorization(&params, options)
+                ("authorization", self.import_authorization(&params, options))
             }
-            Object::NodeConnectionParams(params) => self.import_params(&params, options),
+            Object::NodeConnectionParams(params) => (
+                "connection-parameters",
+                self.import_params(&params, options),
+            ),
             Object::Message(item) => match *item {
-                Item::Rotation(rotation) => self.import_rotation(&rotation, options),
-                other => Err(Error::NotImportable(other.kind().word())),
+                Item::Rotation(rotation) => ("rotation", self.import_rotation(&rotation, options)),
+                _ => return Err(not_importable),
             },
-            other => Err(Error::NotImportable(other.word())),
-        }
+            _ => return Err(not_importable),
+        };
+        let Taken { peer, remarks } = taken?;
+        Ok(Imported {
+            peer,
+            kind,
+            digest,
+            remarks,
+        })
     }
 
     fn check(&self, peer: &PublicKey, options: &Options<'_>) -> Result<(), Error> {
@@ -93,10 +162,9 @@ impl Directory {
         address: &InternetAddress,
         options: &Options<'_>,
     ) -> Result<(), Error> {
-        let may_move = options.replace || options.vouched || options.expected.is_some();
         let known = self.peer(peer)?.and_then(|peer| peer.address);
         let moved = !address.is_nowhere() && known.is_some_and(|known| known != *address);
-        if moved && !may_move {
+        if moved && !options.may_change() {
             return Err(Error::Pinned(
                 "the peer is known under another Internet address",
             ));
@@ -112,22 +180,118 @@ impl Directory {
         Ok(())
     }
 
+    /// Checks what came with the leaf of a path, whose own signature is known to be good: nothing signs that
+    /// but the authorities one another. Of `held`, the paths of the same issuer, one may have that leaf:
+    /// what it was stored with first stays, unless the issuer itself sent the rest.
+    fn admit_path(
+        &self,
+        path: &CertificationPath,
+        held: &[CertificationPath],
+        options: &Options<'_>,
+    ) -> Result<Admitted, Error> {
+        let checked = |path: &CertificationPath| -> Result<CertificationPath, Error> {
+            let issuers = Issuers {
+                own: &path.authorities,
+                pool: &[],
+                known: &self.issuer_keys(&path.authorities)?,
+            };
+            let authorities = issuers.checked(&path.leaf, &options.window)?;
+            Ok(CertificationPath {
+                leaf: path.leaf.clone(),
+                authorities: authorities.into_iter().cloned().collect(),
+            })
+        };
+        let path = checked(path)?;
+        let known = held.iter().find(|held| held.leaf == path.leaf);
+        // What was stored without being checked, or lacks what came now, is repaired.
+        let good = known.and_then(|known| checked(known).ok());
+        let lacks =
+            |good: &CertificationPath| good.authorities.is_empty() && !path.authorities.is_empty();
+        Ok(
+            match good.filter(|good| !options.may_change() && !lacks(good)) {
+                Some(kept) => Admitted {
+                    remark: (kept.authorities != path.authorities)
+                        .then_some(Remark::OtherIssuersKept),
+                    path: None,
+                },
+                None => Admitted {
+                    path: Some(path),
+                    remark: None,
+                },
+            },
+        )
+    }
+
+    /// The same for what a gateway issued to this node. Another certificate of the gateway than those that
+    /// are held goes along with whatever this node issues from then on, so somebody has to vouch for it.
+    fn admit_issued(
+        &self,
+        issuer: NodeId,
+        path: &CertificationPath,
+        options: &Options<'_>,
+    ) -> Result<Admitted, Error> {
+        let held = certificates::paths_from(self, issuer)?;
+        let admitted = self.admit_path(path, &held, options)?;
+        let held: Vec<_> = held.iter().flat_map(|held| &held.authorities).collect();
+        if let Some(path) = &admitted.path
+            && !held.is_empty()
+            && !options.may_change()
+        {
+            let issuers = Issuers {
+                known: &self.issuer_keys(&path.authorities)?,
+                ..Issuers::default()
+            };
+            let mut authorities = path.authorities.iter();
+            if !authorities.all(|authority| held.contains(&authority) || issuers.show(authority)) {
+                return Err(Error::Pinned(
+                    "another certificate of the gateway than before, and nothing known here shows who issued it",
+                ));
+            }
+        }
+        Ok(admitted)
+    }
+
+    fn store_issued(
+        &self,
+        issuer: NodeId,
+        leaf: &Certificate,
+        admitted: &Admitted,
+        options: &Options<'_>,
+    ) -> Result<(), Error> {
+        match &admitted.path {
+            Some(path) => certificates::store_path(self, issuer, path)?,
+            None => certificates::rely_on_path(self, issuer, leaf)?,
+        }
+        if options.replace {
+            certificates::keep_only(self, issuer, leaf)?;
+        }
+        Ok(())
+    }
+
     /// A peer becomes known with its first file, so a run that is killed leaves one that can be
     /// imported again; the name comes last, since it is what users rely on.
     fn import_authorization(
         &self,
         params: &PrivateEndpointConnectionParams,
         options: &Options<'_>,
-    ) -> Result<Imported, Error> {
+    ) -> Result<Taken, Error> {
         let peer = params.identity.id();
         let path = &params.authorization;
         self.check_subject(path, options)?;
         self.check(&params.identity, options)?;
         path.leaf.verify_signature(&params.identity)?;
         self.check_address(peer, &params.gateway_address, options)?;
+        let held = authorizations::held(self, peer)?;
+        let admitted = self.admit_path(path, &held, options)?;
 
         self.pin_identity(&params.identity)?;
-        authorizations::store_held(self, peer, path)?;
+        match &admitted.path {
+            Some(path) => authorizations::store_held(self, peer, path)?,
+            None => authorizations::rely_on_held(self, peer, &path.leaf)?,
+        }
+        if options.replace {
+            authorizations::keep_only(self, peer, &path.leaf)?;
+        }
         let end = path.leaf.not_after();
         let start = path.leaf.not_before();
         // Whoever gives authorizations for longer than 180 days does not keep session keys by our terms
@@ -144,17 +308,15 @@ impl Directory {
             self.adopt_stranger(peer)?;
         }
         self.set_address(peer, &params.gateway_address)?;
-        Ok(Imported {
-            newer_session_key_kept: !taken,
-            ..self.finish(peer, options)?
-        })
+        let kept = (!taken).then_some(Remark::NewerSessionKeyKept);
+        self.finish(peer, admitted.remark.into_iter().chain(kept), options)
     }
 
     fn import_params(
         &self,
         params: &NodeConnectionParams,
         options: &Options<'_>,
-    ) -> Result<Imported, Error> {
+    ) -> Result<Taken, Error> {
         let peer = params.identity.id();
         self.check(&params.identity, options)?;
         if params.address.is_nowhere() {
@@ -175,6 +337,7 @@ impl Directory {
         }
         self.check_address(peer, &params.address, options)?;
         self.pin_identity(&params.identity)?;
+        let other = stored.as_ref().is_some_and(changes) && !options.is_vouched();
         if stored.is_none_or(|stored| changes(&stored)) {
             let initial = Initial {
                 sealed_until: options.now + INITIAL_SEALED_FOR,
@@ -186,14 +349,15 @@ impl Directory {
         if !options.replace {
             self.adopt_stranger(peer)?;
         }
-        self.finish(peer, options)
+        let remark = other.then_some(Remark::OtherSessionKeyTaken);
+        self.finish(peer, remark, options)
     }
 
     fn import_registration(
         &self,
         registration: &Registration,
         options: &Options<'_>,
-    ) -> Result<Imported, Error> {
+    ) -> Result<Taken, Error> {
         let gateway = registration.gateway.key();
         let path = CertificationPath {
             leaf: registration.node.clone(),
@@ -204,14 +368,14 @@ impl Directory {
         registration.gateway.check_dates(&options.window)?;
         self.check(gateway, options)?;
         self.check_address(gateway.id(), &registration.gateway_address, options)?;
-        let others = certificates::issuers(self)?
-            .into_iter()
-            .any(|issuer| issuer != gateway.id());
+        let issuers = certificates::issuers(self)?;
+        let others = issuers.iter().any(|issuer| *issuer != gateway.id());
         if others && options.expected.is_none() && !options.replace {
             return Err(Error::Pinned(
                 "this node is registered with another gateway",
             ));
         }
+        let admitted = self.admit_issued(gateway.id(), &path, options)?;
         self.pin_identity(gateway)?;
         let date = registration.node.not_before();
         let taken = match &registration.session_key {
@@ -222,11 +386,12 @@ impl Directory {
             None => true,
         };
         self.set_address(gateway.id(), &registration.gateway_address)?;
-        certificates::store_path(self, gateway.id(), &path)?;
-        Ok(Imported {
-            newer_session_key_kept: !taken,
-            ..self.finish(gateway.id(), options)?
-        })
+        self.store_issued(gateway.id(), &path.leaf, &admitted, options)?;
+        let kept = (!taken).then_some(Remark::NewerSessionKeyKept);
+        let is_new = !issuers.contains(&gateway.id());
+        let new = is_new.then_some(Remark::NewGateway);
+        let remarks = new.into_iter().chain(admitted.remark).chain(kept);
+        self.finish(gateway.id(), remarks, options)
     }
 
     /// Stores an imported session key that has a date; gives whether it is the one to seal to now.
@@ -251,11 +416,7 @@ impl Directory {
 
     /// A rotation by hand counts like one in cargo: with our key in the leaf, a pinned gateway as its
     /// issuer, and a later end than what is there.
-    fn import_rotation(
-        &self,
-        rotation: &Rotation,
-        options: &Options<'_>,
-    ) -> Result<Imported, Error> {
+    fn import_rotation(&self, rotation: &Rotation, options: &Options<'_>) -> Result<Taken, Error> {
         let path = &rotation.path;
         self.check_subject(path, options)?;
         if !path.leaf.is_ca() {
@@ -269,19 +430,18 @@ impl Directory {
                 continue;
             }
             let known = certificates::paths_from(self, issuer)?;
-            if known.iter().any(|known| known.leaf == path.leaf) {
-                return self.finish(issuer, options);
-            }
-            if known
+            let is_known = known.iter().any(|known| known.leaf == path.leaf);
+            let lasts_longer = known
                 .iter()
-                .any(|known| known.leaf.not_after() >= path.leaf.not_after())
-            {
+                .all(|known| known.leaf.not_after() < path.leaf.not_after());
+            if !is_known && !lasts_longer && !options.replace {
                 return Err(Error::Pinned(
                     "the certificate here lasts as long or longer",
                 ));
             }
-            certificates::store_path(self, issuer, path)?;
-            return self.finish(issuer, options);
+            let admitted = self.admit_issued(issuer, path, options)?;
+            self.store_issued(issuer, &path.leaf, &admitted, options)?;
+            return self.finish(issuer, admitted.remark, options);
         }
         Err(Error::Import(
             "no gateway that registered this node signed it",
@@ -296,13 +456,18 @@ impl Directory {
         }
     }
 
-    fn finish(&self, peer: NodeId, options: &Options<'_>) -> Result<Imported, Error> {
+    fn finish(
+        &self,
+        peer: NodeId,
+        remarks: impl IntoIterator<Item = Remark>,
+        options: &Options<'_>,
+    ) -> Result<Taken, Error> {
         if let Some(name) = options.name {
             self.name_peer(peer, name)?;
         }
-        Ok(Imported {
+        Ok(Taken {
             peer,
-            newer_session_key_kept: false,
+            remarks: remarks.into_iter().collect(),
         })
     }
 }

@@ -48,6 +48,14 @@ pub trait Keyring: Sync {
     /// When the node cannot be locked.
     fn lock_peer(&self, peer: NodeId) -> Result<Vec<Lock>, Error>;
 
+    /// The same for the sender of a message, whether it is known or not.
+    ///
+    /// # Errors
+    /// As [`Keyring::lock_peer`].
+    fn lock_sender(&self, sender: &Certificate) -> Result<Vec<Lock>, Error> {
+        self.lock_peer(sender.id())
+    }
+
     /// Whether a message with this identity was received before.
     ///
     /// # Errors

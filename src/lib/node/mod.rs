@@ -33,6 +33,7 @@ pub use loose::Loose;
 pub use peers::Peer;
 pub use seen::Identity;
 
+use crate::asn1::Hex;
 use crate::pki::NodeId;
 use crate::session::KeyId;
 use crate::{asn1, disk, message, pki, ramf, session};
@@ -178,6 +179,12 @@ pub enum Error {
     /// The authorization in a CCA is for another node, or was not issued by whoever sent the CCA.
     #[error("the authorization in the CCA is for another node, or not from the CCA's sender")]
     ForeignCarrier,
+    /// Cargo or a CCA from a node that this one certified, but does not know any more.
+    #[error("{0} is certified by this gateway, but not known here (any more)")]
+    UnknownCarrier(NodeId),
+    /// Cargo or a CCA under the certificate of an endpoint.
+    #[error("{0} is registered here as an endpoint, and only gateways send cargo")]
+    EndpointCarrier(NodeId),
     /// A rotation that was not signed by the gateway whose cargo brought it.
     #[error("a rotation that the cargo's sender did not sign")]
     ForeignRotation,
@@ -199,11 +206,13 @@ pub enum Error {
     /// The object would change what is pinned.
     #[error("{0}")]
     Pinned(&'static str),
-    /// The SHA-256 of the whole file is not the expected one.
-    #[error("the file's SHA-256 is {found}, not the one expected")]
+    /// Neither the SHA-256 of the whole file nor that of the object in it is the expected one.
+    #[error("the file's SHA-256 is {}, not the one expected", expectation(*.file, *.object))]
     Expectation {
-        /// What it is, in hexadecimal.
-        found: String,
+        /// That of the file.
+        file: [u8; 32],
+        /// That of the object, unless it cannot be read.
+        object: Option<[u8; 32]>,
     },
     /// The object cannot be imported.
     #[error("cannot import a {}", .0.replace('-', " "))]
@@ -237,4 +246,12 @@ pub enum Error {
     /// PEM or DER is malformed.
     #[error(transparent)]
     Asn1(#[from] asn1::Error),
+}
+
+/// The digests that were found in place of the expected one.
+fn expectation(file: [u8; 32], object: Option<[u8; 32]>) -> String {
+    match object.filter(|object| *object != file) {
+        Some(object) => format!("{}, that of the object in it {}", Hex(&file), Hex(&object)),
+        None => Hex(&file).to_string(),
+    }
 }

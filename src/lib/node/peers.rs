@@ -1,5 +1,6 @@
 //! The nodes that this one knows: `peers/<id>/`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use super::key_file::{self, Headers};
 use super::{Directory, Error, certificates, sessions};
 use crate::asn1::pem;
 use crate::disk::{Role, files, tree};
-use crate::pki::{NodeId, PublicKey};
+use crate::pki::{Certificate, NodeId, PublicKey};
 use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
 use crate::session::ratchet::{self, PeerKey};
@@ -101,15 +102,26 @@ impl Directory {
         self.root().join("peers").join(id.to_string())
     }
 
+    /// Whether the peer with this id is known.
+    ///
+    /// # Errors
+    /// When that cannot be learned.
+    pub fn knows(&self, id: NodeId) -> Result<bool, Error> {
+        Ok(files::exists(
+            &self.peer_dir(id).join("identity.pub"),
+            Role::Node,
+        )?)
+    }
+
     /// The peer with this id, if it is known.
     ///
     /// # Errors
     /// When what is known cannot be read.
     pub fn peer(&self, id: NodeId) -> Result<Option<Peer>, Error> {
-        let dir = self.peer_dir(id);
-        if !files::exists(&dir.join("identity.pub"), Role::Node)? {
+        if !self.knows(id)? {
             return Ok(None);
         }
+        let dir = self.peer_dir(id);
         let name = read_text(&dir.join("name"))?.map(|name| name.trim().to_owned());
         let path = dir.join("address");
         let address = match read_text(&path)? {
@@ -283,6 +295,28 @@ impl Directory {
         let path = self.peer_dir(id).join("identity.pub");
         let text = read_text(&path)?.ok_or_else(|| Error::UnknownPeer(short_id(id)))?;
         public_key_from_pem(text.as_bytes()).map_err(|error| damaged(&path, &error))
+    }
+
+    /// Of the nodes that these certificates name as their issuers, the keys that are known here for
+    /// certain: our own and those of peers.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub(super) fn issuer_keys(
+        &self,
+        certificates: &[Certificate],
+    ) -> Result<Vec<PublicKey>, Error> {
+        let named = certificates.iter().flat_map(Certificate::issuer_ids);
+        let named: BTreeSet<NodeId> = named.collect();
+        let mut keys = Vec::new();
+        for id in named {
+            if id == self.id() {
+                keys.push(self.public().clone());
+            } else if self.knows(id)? {
+                keys.push(self.identity_of(id)?);
+            }
+        }
+        Ok(keys)
     }
 
     /// Stores where a peer, or its gateway, is.

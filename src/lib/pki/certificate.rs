@@ -165,6 +165,13 @@ impl Certificate {
         self.extensions.path_len
     }
 
+    /// Whether this is what a gateway gives an endpoint, and an endpoint itself: that of an authority which
+    /// no other may stand below. A gateway has one of path length 1 or 2, and who may deliver is none.
+    #[must_use]
+    pub fn is_endpoint(&self) -> bool {
+        self.is_ca() && self.path_len() == Some(0)
+    }
+
     /// The subject key identifier, if there is one.
     #[must_use]
     pub fn subject_key_id(&self) -> Option<&[u8]> {
@@ -198,6 +205,21 @@ impl Certificate {
             _ => true,
         };
         ids_agree && names_match(self.issuer(), issuer.subject())
+    }
+
+    /// The nodes that this certificate names as its issuer, by the identifier of their key and by their
+    /// name: normally one.
+    #[must_use]
+    pub fn issuer_ids(&self) -> Vec<NodeId> {
+        let by_key = self
+            .authority_key_id()
+            .and_then(|id| id.try_into().ok())
+            .map(NodeId::of_digest);
+        let by_name = self
+            .issuer_common_name()
+            .and_then(|name| name.parse().ok())
+            .filter(|id| Some(*id) != by_key);
+        by_key.into_iter().chain(by_name).collect()
     }
 
     /// Whether this is the certificate with that issuer Name and serial number; names are compared

@@ -39,6 +39,9 @@ pub enum Error {
     /// A signature does not match what it signs.
     #[error("bad signature")]
     Signature,
+    /// An authority's certificate is not signed by whom it names as its issuer.
+    #[error("the certificate of {0} is not signed by whom it names as its issuer")]
+    Issuer(NodeId),
     /// No certification path leads from the certificate to a trusted key.
     #[error("no certification path to a trusted key")]
     NoPath,

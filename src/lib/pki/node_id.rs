@@ -11,9 +11,6 @@ use crate::crypto::hash;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId([u8; 32]);
 
-/// Hexadecimal digits of a fingerprint: half of the id's, which is what people can read aloud.
-const FINGERPRINT_LEN: usize = 32;
-
 impl NodeId {
     /// Characters of an id.
     pub const LEN: usize = 65;
@@ -22,6 +19,12 @@ impl NodeId {
     #[must_use]
     pub fn of_spki(spki: &[u8]) -> Self {
         Self(hash::sha256(spki))
+    }
+
+    /// The id that spells out this digest of a key.
+    #[must_use]
+    pub fn of_digest(digest: [u8; 32]) -> Self {
+        Self(digest)
     }
 
     /// The digest that the id spells out, which is also the key's identifier in certificates.
@@ -33,12 +36,7 @@ impl NodeId {
     /// The first 32 digits after the leading 0, in eight groups of four, to compare by telephone.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let digits = self.to_string();
-        let groups: Vec<&str> = (1..=FINGERPRINT_LEN)
-            .step_by(4)
-            .filter_map(|at| digits.get(at..at + 4))
-            .collect();
-        groups.join(" ")
+        hex::groups(&self.0)
     }
 }
 

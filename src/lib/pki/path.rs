@@ -4,7 +4,7 @@
 //! the dates of every certificate, authority on every issuer, identifiers that agree where both
 //! exist, and path lengths on intermediates.
 
-use super::{Certificate, Error, NodeId, Trust, Window};
+use super::{Certificate, Error, NodeId, PublicKey, Trust, Window};
 
 /// The most certificates a path may have; deployed ones have up to four.
 const MAX_LEN: usize = 8;
@@ -54,39 +54,159 @@ pub fn find<'a>(
     Err(Error::NoPath)
 }
 
-/// The issuers of `leaf` among `pool`, nearest first, as far as they are there: at each step the one
-/// that is valid and lasts longest. They are told by names and key identifiers; no signature is verified.
-///
-/// # Errors
-/// When an issuer is there, but none of its certificates is valid: the dates of one.
-pub fn issuers<'a>(
+/// Where the issuers of a certificate are looked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Issuers<'a> {
+    /// What came with the certificate: it goes before the rest.
+    pub own: &'a [Certificate],
+    /// What else may be of use.
+    pub pool: &'a [Certificate],
+    /// Keys of nodes that are known for certain: a certificate that names one of them as its issuer must
+    /// be signed with it.
+    pub known: &'a [PublicKey],
+}
+
+/// What the signature of an authority's own certificate is worth, with what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// It is not by whom it names as its issuer.
+    Bad,
+    /// Nothing that is known for certain can tell.
+    Open,
+    /// It is good: by a known node, or self-issued.
+    Good,
+}
+
+impl<'a> Issuers<'a> {
+    /// The issuers of `leaf`, nearest first, as far as they are there: at each step one that is valid and
+    /// whose key signed the one before; rather one whose own signature is good than one of which nothing
+    /// tells, and then the one that lasts longest.
+    ///
+    /// # Errors
+    /// When an issuer is there, but none of its certificates is valid: the dates of one.
+    pub fn of(&self, leaf: &Certificate, window: &Window) -> Result<Vec<&'a Certificate>, Error> {
+        chain(leaf, |child| {
+            let mut dates = Ok(());
+            for tier in [self.own, self.pool] {
+                let of_child = self.of_child(child, tier);
+                let (valid, invalid): (Vec<_>, Vec<_>) = of_child
+                    .into_iter()
+                    .filter(|(_, standing)| *standing != Standing::Bad)
+                    .partition(|(issuer, _)| issuer.check_dates(window).is_ok());
+                if let Some(best) = best(valid, window) {
+                    return Ok(Some(best));
+                }
+                if let (Ok(()), Some((issuer, _))) = (&dates, invalid.first()) {
+                    dates = issuer.check_dates(window);
+                }
+            }
+            dates.map(|()| None)
+        })
+    }
+
+    /// The same of what came with `leaf` alone, whatever the dates: what of a path may be kept. Those that
+    /// are valid go first.
+    ///
+    /// # Errors
+    /// [`Error::Issuer`] when an authority is named as the issuer of another certificate and did not sign
+    /// it.
+    pub fn checked(
+        &self,
+        leaf: &Certificate,
+        window: &Window,
+    ) -> Result<Vec<&'a Certificate>, Error> {
+        chain(leaf, |child| {
+            let of_child = self.of_child(child, self.own);
+            let is_named = self.own.iter().any(|issuer| child.names_as_issuer(issuer));
+            let good = of_child
+                .iter()
+                .filter(|(_, standing)| *standing != Standing::Bad)
+                .copied()
+                .collect();
+            match (best(good, window), of_child.first()) {
+                (Some(best), _) => Ok(Some(best)),
+                (None, Some((forged, _))) => Err(Error::Issuer(forged.id())),
+                (None, None) if is_named => Err(Error::Issuer(child.id())),
+                (None, None) => Ok(None),
+            }
+        })
+    }
+
+    /// Whether what is known for certain shows who issued this authority: one of the known nodes did, or
+    /// it did so itself.
+    #[must_use]
+    pub fn show(&self, authority: &Certificate) -> bool {
+        self.standing(authority) == Standing::Good
+    }
+
+    /// Those that signed `child`, and what their own certificates are worth.
+    fn of_child(
+        &self,
+        child: &Certificate,
+        tier: &'a [Certificate],
+    ) -> Vec<(&'a Certificate, Standing)> {
+        tier.iter()
+            .filter(|issuer| child.names_as_issuer(issuer))
+            .filter(|issuer| child.verify_signature(issuer.key()).is_ok())
+            .map(|issuer| (issuer, self.standing(issuer)))
+            .collect()
+    }
+
+    fn standing(&self, authority: &Certificate) -> Standing {
+        let named = authority.issuer_ids();
+        let known = self.known.iter().filter(|key| named.contains(&key.id()));
+        let known: Vec<&PublicKey> = known.collect();
+        let is_certain = !known.is_empty() || authority.is_self_issued();
+        let keys = if !known.is_empty() {
+            known
+        } else if is_certain {
+            vec![authority.key()]
+        } else {
+            let there = self.own.iter().chain(self.pool);
+            let issuers = there.filter(|issuer| authority.names_as_issuer(issuer));
+            issuers.map(Certificate::key).collect()
+        };
+        let mut signers = keys
+            .iter()
+            .filter(|key| authority.verify_signature(key).is_ok());
+        match (keys.is_empty(), signers.next()) {
+            (false, None) => Standing::Bad,
+            (false, Some(_)) if is_certain => Standing::Good,
+            // Whoever made up an authority can make up another one above it.
+            _ => Standing::Open,
+        }
+    }
+}
+
+/// The certificates that lead up from `leaf`, as far as `issuer_of` finds them.
+fn chain<'a>(
     leaf: &Certificate,
-    pool: &'a [Certificate],
-    window: &Window,
+    issuer_of: impl Fn(&Certificate) -> Result<Option<&'a Certificate>, Error>,
 ) -> Result<Vec<&'a Certificate>, Error> {
-    let mut issuers: Vec<&Certificate> = Vec::new();
-    while issuers.len() < MAX_LEN {
-        let child = issuers.last().map_or(leaf, |last| *last);
+    let mut chain: Vec<&Certificate> = Vec::new();
+    while chain.len() < MAX_LEN {
+        let child = chain.last().map_or(leaf, |last| *last);
         if child.is_self_issued() {
             break;
         }
-        let named: Vec<&Certificate> = pool
-            .iter()
-            .filter(|issuer| child.names_as_issuer(issuer))
-            .collect();
-        let valid = named
-            .iter()
-            .filter(|issuer| issuer.check_dates(window).is_ok());
-        match (valid.max_by_key(|issuer| issuer.not_after()), named.first()) {
-            (Some(issuer), _) => issuers.push(issuer),
-            (None, Some(invalid)) => {
-                invalid.check_dates(window)?;
-                break;
-            }
-            (None, None) => break,
+        match issuer_of(child)? {
+            Some(issuer) if !chain.contains(&issuer) => chain.push(issuer),
+            _ => break,
         }
     }
-    Ok(issuers)
+    Ok(chain)
+}
+
+/// Of several certificates of an issuer the one to take.
+fn best<'a>(issuers: Vec<(&'a Certificate, Standing)>, window: &Window) -> Option<&'a Certificate> {
+    let rank = |(issuer, standing): &(&Certificate, Standing)| {
+        let is_valid = issuer.check_dates(window).is_ok();
+        (is_valid, *standing, issuer.not_after())
+    };
+    issuers
+        .into_iter()
+        .max_by_key(rank)
+        .map(|(issuer, _)| issuer)
 }
 
 /// The most signatures that one search verifies.
@@ -172,7 +292,7 @@ impl<'a> Search<'a, '_> {
             .is_none_or(|window| certificate.check_dates(window).is_ok())
     }
 
-    fn verifies(&mut self, child: &Certificate, key: &super::PublicKey) -> bool {
+    fn verifies(&mut self, child: &Certificate, key: &PublicKey) -> bool {
         self.steps += 1;
         self.steps <= MAX_STEPS && self.trust.verifies(child, key)
     }
@@ -247,20 +367,90 @@ mod tests {
             leaf,
         } = family();
         let pool = [early.clone(), late.clone(), gateway.clone()];
-        assert_eq!(
-            issuers(&leaf, &pool, &window(1)).unwrap(),
-            [&late, &gateway]
-        );
-        assert_eq!(
-            issuers(&leaf, &pool, &window(20)).unwrap(),
-            [&late, &gateway]
-        );
-        assert_eq!(issuers(&leaf, &pool[..1], &window(1)).unwrap(), [&early]);
+        let issuers = |pool: &[Certificate], day| {
+            let issuers = Issuers {
+                pool,
+                ..Issuers::default()
+            };
+            let found = issuers.of(&leaf, &window(day));
+            found.map(|found| found.into_iter().cloned().collect::<Vec<_>>())
+        };
+        for day in [1, 20] {
+            let found = issuers(&pool, day).unwrap();
+            assert_eq!(found, [late.clone(), gateway.clone()]);
+        }
+        assert_eq!(issuers(&pool[..1], 1).unwrap(), pool[..1]);
         assert!(matches!(
-            issuers(&leaf, &pool[..1], &window(20)),
+            issuers(&pool[..1], 20),
             Err(Error::Expired { .. })
         ));
-        assert_eq!(issuers(&leaf, &[], &window(1)).unwrap(), [&leaf; 0]);
+        assert_eq!(issuers(&[], 1).unwrap(), []);
+    }
+
+    /// Eve certifies the endpoint under the gateway's name, and lets that last longer.
+    #[test]
+    fn who_signed_decides_and_not_the_names() {
+        let Family {
+            gateway,
+            late,
+            leaf,
+            ..
+        } = family();
+        let eve = key(include_bytes!(
+            "../../../tests/interop/alpha/nodes/stranger/identity.key.pem"
+        ));
+        let validity = (at(0), at(90));
+        let forged =
+            issuance::issue(&eve, Some(&gateway), late.key(), Role::Gateway, validity).unwrap();
+        let root = issuance::issue(&eve, None, eve.public(), Role::SelfIssuedGateway, validity);
+        let root = root.unwrap();
+        let above = issuance::issue(&eve, Some(&root), late.key(), Role::Gateway, validity);
+        let above = above.unwrap();
+        let known = [gateway.key().clone()];
+        let own = |own| Issuers {
+            own,
+            pool: &[],
+            known: &[],
+        };
+        let day = window(1);
+
+        // The gateway's own certificate shows that it did not sign the forgery; so does its key.
+        let pool = [forged.clone(), late.clone(), gateway.clone()];
+        assert_eq!(own(&pool).of(&leaf, &day).unwrap(), [&late, &gateway]);
+        assert_eq!(own(&pool).checked(&leaf, &day).unwrap(), [&late, &gateway]);
+        let alone = [forged.clone()];
+        let with_key = Issuers {
+            known: &known,
+            ..own(&alone)
+        };
+        assert_eq!(with_key.of(&leaf, &day).unwrap(), [&leaf; 0]);
+        assert!(matches!(
+            with_key.checked(&leaf, &day),
+            Err(Error::Issuer(id)) if id == late.id()
+        ));
+        let pair = [forged.clone(), gateway.clone()];
+        assert!(own(&pair).checked(&leaf, &day).is_err());
+        // Without them nothing can tell, and what came along goes first.
+        assert_eq!(own(&alone).checked(&leaf, &day).unwrap(), [&forged]);
+        assert!(!own(&alone).show(&forged));
+        let both = Issuers {
+            own: std::slice::from_ref(&late),
+            pool: &alone,
+            known: &[],
+        };
+        assert_eq!(both.of(&leaf, &day).unwrap(), [&late]);
+        assert!(with_key.show(&late) && own(&[]).show(&gateway));
+        // What Eve put above her forgery shows nothing.
+        let tower = [above.clone(), root.clone()];
+        assert_eq!(own(&tower).checked(&leaf, &day).unwrap(), [&above, &root]);
+        assert!(!own(&tower).show(&above));
+        // Whoever is named as an issuer has to have signed.
+        let other = issuance::issue(&eve, Some(&late), eve.public(), Role::Endpoint, validity);
+        let other = other.unwrap();
+        assert!(matches!(
+            own(std::slice::from_ref(&late)).checked(&other, &day),
+            Err(Error::Issuer(id)) if id == eve.public().id()
+        ));
     }
 
     #[test]
