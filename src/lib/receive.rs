@@ -119,7 +119,6 @@ fn open<'a, T>(
 ) -> Result<Arrival<'a, T>, Error> {
     let valid = Valid::check(message, &terms.window)?;
     let message = keyring.admit(valid, &terms.window)?;
-    let sender = message.message().sender();
     let locks = keyring.lock_sender(message.message().sender_certificate())?;
     let identity = Identity::of(message.message());
     let was_seen = keyring.is_seen(&identity)?;
