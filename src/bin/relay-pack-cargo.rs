@@ -89,7 +89,8 @@ fn pack(args: &Args) -> anyhow::Result<()> {
         (file, _) => {
             let file = file.as_deref().unwrap_or(Path::new("-"));
             let cca = collection(args, &node, file, &terms)?;
-            let sealer = sealer(args, &node, cca.correspondent()?, now)?;
+            let peer = cca.correspondent().with_context(|| report::path(file))?;
+            let sealer = sealer(args, &node, peer, now)?;
             (Some(cca), sealer)
         }
     };

@@ -430,7 +430,7 @@ fn a_cca_that_is_not_right_is_refused_and_nothing_is_packed() {
     )
     .fails(
         80,
-        "the authorization from gateway ends at 2026-03-02T11:00:00Z",
+        "short: the CCA from gateway ends at 2026-03-02T11:00:00Z, and cargo needs a day of it",
     );
     let later = ("2026-03-02T00:00:00Z", "2026-05-01T00:00:00Z");
     pack(
@@ -632,6 +632,62 @@ fn the_ccas_of_the_references_are_answered() {
                     .display()
             ),
         );
+}
+
+#[test]
+fn a_clock_that_is_behind_is_what_is_wrong() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel("bob", "alice", b"x");
+    let pca = env.relay("ack").stdin(parcel).ok().stdout;
+    for program in ["pack-cargo", "request-cargo"] {
+        let ran = env
+            .relay(program)
+            .at("1970-01-01T00:00:00Z")
+            .args(["-N", "gateway", "-t", "hub"])
+            .stdin(pca.clone())
+            .fails(
+                81,
+                "the registration with hub is valid only from 2026-03-01T09:00:00Z",
+            );
+        assert_eq!(ran.hints(), ["check this clock"]);
+    }
+}
+
+#[test]
+fn what_is_too_old_says_who_can_renew_it() {
+    let env = Env::with_gateways();
+    let pca = env
+        .relay("ack")
+        .stdin(env.parcel("bob", "alice", b"x"))
+        .ok()
+        .stdout;
+    env.write("x.cca", env.cca("gateway", "hub"));
+    let ran = env
+        .relay("pack-cargo")
+        .at("2026-03-14T12:00:01Z")
+        .args(["-N", "hub", "--cca", "x.cca"])
+        .stdin(pca.clone())
+        .fails(
+            80,
+            "x.cca: the CCA from gateway ends at 2026-03-15T12:00:00Z",
+        );
+    assert_eq!(
+        ran.hints(),
+        ["ask the gateway for a new one (relay-request-cargo)"]
+    );
+    let ran = env
+        .relay("pack-cargo")
+        .at("2026-05-05T00:00:00Z")
+        .args(["-N", "gateway", "-t", "hub"])
+        .stdin(pca)
+        .fails(
+            80,
+            "the first session key of hub was to be sealed to only until",
+        );
+    assert_eq!(
+        ran.hints(),
+        ["let it register this node anew (relay-register), and import that"]
+    );
 }
 
 /// The JVM library of some months mixed the two encodings of a path; whoever is behind us may know it.

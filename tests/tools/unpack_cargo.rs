@@ -512,3 +512,33 @@ fn of_two_parcels_of_one_identity_the_first_is_kept_and_so_is_the_rest() {
         .args(["-N", "hub", "-d", "in", "x.cargo"])
         .fails(82, "x.cargo: already received");
 }
+
+/// The same parcel with another date.
+fn dated(parcel: &[u8], date: &str) -> Vec<u8> {
+    forged(parcel, "bob", |parcel| parcel.fields.date = at(date))
+}
+
+/// It was tried again until the cargo was gone.
+#[test]
+fn an_item_that_is_dated_after_the_end_of_its_cargo_is_bad_for_ever() {
+    let env = Env::with_gateways();
+    let good = env.parcel("bob", "alice", b"good");
+    // The cargo lives to 10:00 on the second.
+    for (date, first, second) in [
+        ("2026-03-02T09:00:00Z", 75, 75),
+        ("2026-03-02T10:00:01Z", 65, 82),
+        ("2027-01-01T00:00:00Z", 65, 82),
+    ] {
+        let items = [good.clone(), dated(&good, date)];
+        env.write("x.cargo", cargo_of(&env, &items));
+        let unpack = || {
+            env.relay("unpack-cargo")
+                .args(["-N", "hub", "x.cargo"])
+                .run()
+        };
+        let ran = unpack();
+        assert_eq!(ran.status, first, "{date}: {}", ran.stderr);
+        ran.says(&["x.cargo: item 2: dated "]);
+        assert_eq!(unpack().status, second, "{date}");
+    }
+}

@@ -224,11 +224,17 @@ fn of_node(error: &node::Error) -> Status {
         E::AuthorizationExpired { .. }
         | E::SessionKeyExpired { .. }
         | E::RegistrationExpired { .. }
+        | E::RegistrationKeyExpired { .. }
+        | E::CcaEnds { .. }
         | E::PromiseExpired(_) => Status::EXPIRED,
-        E::AuthorizationEarly { .. } => Status::EARLY,
+        E::AuthorizationEarly { .. } | E::RegistrationEarly { .. } => Status::EARLY,
         E::Strangers => Status::TEMP_FAIL,
         E::Seen | E::CcaUsed => Status::SEEN,
-        E::Import(_) | E::Expectation { .. } | E::NotImportable(_) | E::Asn1(_) => Status::DATA,
+        E::Import(_)
+        | E::Expectation { .. }
+        | E::NotImportable(_)
+        | E::AfterCargo(_)
+        | E::Asn1(_) => Status::DATA,
         E::Disk(error)
         | E::SaveSessionKey { cause: error, .. }
         | E::CannotMake { cause: error, .. } => of_disk(error),
@@ -430,10 +436,11 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. }) => {
             "ask them for new connection parameters (relay-authorize), and import those"
         }
-        Some(E::RegistrationExpired { .. }) => {
+        Some(E::RegistrationExpired { .. } | E::RegistrationKeyExpired { .. }) => {
             "let it register this node anew (relay-register), and import that"
         }
-        Some(E::AuthorizationEarly { .. }) => "check this clock",
+        Some(E::AuthorizationEarly { .. } | E::RegistrationEarly { .. }) => "check this clock",
+        Some(E::CcaEnds { .. }) => "ask the gateway for a new one (relay-request-cargo)",
         Some(E::NoSessionKey(_)) => "import connection parameters of theirs",
         Some(E::UnknownSessionKey(_)) => {
             "it was deleted, or is another node's: let the sender relay-import --replace new connection parameters"
