@@ -88,6 +88,11 @@ pub struct Usage(pub String);
 #[error("empty")]
 pub struct Empty;
 
+/// A request to be registered where a public key is enough.
+#[derive(Debug, thiserror::Error)]
+#[error("a registration request, which nobody has checked")]
+pub struct Unchecked;
+
 /// Content that a terminal should not get.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is not written to a terminal")]
@@ -106,7 +111,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     if let Some(Fatal(error)) = cause.downcast_ref() {
         return Some(of_disk(error));
     }
-    if cause.is::<Usage>() || cause.is::<ForTerminal>() {
+    if cause.is::<Usage>() || cause.is::<ForTerminal>() || cause.is::<Unchecked>() {
         return Some(Status::USAGE);
     }
     if cause.is::<Changed>() {
@@ -398,6 +403,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if let Some(error) = cause.downcast_ref::<medium::Error>() {
         return hint_for_medium(error);
+    }
+    if cause.is::<Unchecked>() {
+        return Some("relay-register --complete checks and registers it".to_owned());
     }
     if cause.is::<Fatal>() {
         return Some("TMPDIR names another place for what has to wait".to_owned());

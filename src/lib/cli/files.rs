@@ -36,9 +36,15 @@ impl ObjectOutput {
     /// Checks, before anything is done, that an object can be written as far as one can tell.
     ///
     /// # Errors
-    /// As [`Output::check`].
+    /// As [`Output::check`], and when a file cannot be begun.
     pub fn check(&self) -> anyhow::Result<()> {
-        self.output.check(self.form())
+        self.output.check(self.form())?;
+        // What is kept of an object that was made is not taken back.
+        if let Some(file) = self.output.file() {
+            let existing = self.output.existing(self.form());
+            publish::check(file, &Manner::output(existing)).with_context(|| report::path(file))?;
+        }
+        Ok(())
     }
 
     /// Writes an object, whose PEM block has this label.
@@ -103,15 +109,19 @@ impl Output {
             }
             return write_stdout(parts);
         };
-        let existing = match form {
+        let published = publish::publish(file, parts, &Manner::output(self.existing(form)));
+        published.with_context(|| report::path(file))?;
+        Ok(())
+    }
+
+    /// What becomes of a file that is there.
+    fn existing(&self, form: Form) -> Existing {
+        match form {
             _ if self.force => Existing::Replace,
             // A run that was killed before it remembered the parcel is repeated.
             Form::Content => Existing::SameIsSuccess,
             Form::Text | Form::Binary(_) => Existing::Refuse,
-        };
-        let published = publish::publish(file, parts, &Manner::output(existing));
-        published.with_context(|| report::path(file))?;
-        Ok(())
+        }
     }
 
     /// Checks, before anything is done, that the file can be written as far as one can tell.
