@@ -9,6 +9,7 @@ use serde_json::json;
 
 use relaynet::cli::args::{Common, NodeDir, Talk};
 use relaynet::cli::clock::Clock;
+use relaynet::cli::exit::Fatal;
 use relaynet::cli::inputs::{Place as Input, Trees};
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;
@@ -18,6 +19,7 @@ use relaynet::disk::Role;
 use relaynet::disk::batch::{self, Batch, Staged};
 use relaynet::disk::publish::{Existing, Manner};
 use relaynet::message::Item;
+use relaynet::ramf::{self, Kind};
 use relaynet::spool::room::Payer;
 use relaynet::spool::{self, Name, Place, Queue, Room, Spool};
 use relaynet::verify::{self, Judge};
@@ -71,14 +73,16 @@ fn put(args: &Args) -> anyhow::Result<()> {
         waiting: Vec::new(),
         json: args.json,
     };
-    messages.prepare_with(
+    let read = messages.prepare_with(
         |octets, _| counter.take(octets),
         |outcome, input, parcel| match parcel {
             Ok(parcel) => shelf.add(outcome, input, parcel),
             Err(error) => outcome.done(&input, Err(error)),
         },
-    )?;
-    shelf.commit(messages.outcome())?;
+    );
+    // What was written before something failed is stored all the same.
+    let stored = shelf.commit(messages.outcome());
+    read.and(stored)?;
     messages.finish()
 }
 
@@ -95,8 +99,15 @@ impl Counter {
     /// Verifies a message, makes sure that there is room, and writes it.
     fn take(&self, octets: Vec<u8>) -> anyhow::Result<(Staged, Facts)> {
         let item = Item::parse(octets)?;
-        if let Item::Pca(_) | Item::Rotation(_) = item {
-            return Err(spool::Error::Control(item.kind().word()).into());
+        match item {
+            Item::Parcel(_) => {}
+            Item::Pca(_) | Item::Rotation(_) => {
+                return Err(spool::Error::Control(item.kind().word()).into());
+            }
+            Item::Cargo(_) | Item::Cca(_) => {
+                let (expected, found) = (Kind::Parcel, item.kind());
+                return Err(ramf::Error::Kind { expected, found }.into());
+            }
         }
         let item = verify::transport(item, &self.judge)?;
         let message = item.message().context("only parcels are put")?;
@@ -109,7 +120,7 @@ impl Counter {
             .promise(Payer::of(&name), name.identity.recipient, octets.len())?;
         let path = self.queue.path_of(&name);
         let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess).written_in(&self.tmp);
-        let staged = batch::stage(&path, &[octets], &manner)?;
+        let staged = batch::stage(&path, &[octets], &manner).map_err(Fatal::output)?;
         let facts = Facts {
             path,
             name,
@@ -143,7 +154,7 @@ impl Shelf {
         (staged, facts): (Staged, Facts),
     ) -> anyhow::Result<()> {
         self.waiting.push((input, facts));
-        self.batch.add(staged)?;
+        self.batch.add(staged).map_err(Fatal::output)?;
         if self.batch.is_empty() {
             self.say(outcome)?;
         }
@@ -152,7 +163,13 @@ impl Shelf {
 
     /// Waits until all parcels are in the queue, and says so.
     fn commit(&mut self, outcome: &mut Outcome) -> anyhow::Result<()> {
-        self.batch.commit()?;
+        let committed = self.batch.commit().map_err(Fatal::output);
+        if let Err(error) = committed {
+            for (input, _) in self.waiting.drain(..) {
+                outcome.tell(&input, &Err(&error));
+            }
+            return Err(error);
+        }
         self.say(outcome)
     }
 

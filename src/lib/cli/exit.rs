@@ -7,9 +7,7 @@ use super::aside::Changed;
 use crate::disk::{self, Doing, Role};
 use crate::message::stream::StreamError;
 use crate::ramf::Kind;
-use crate::{
-    asn1, cms, command, medium, message, node, pki, ramf, route, session, spool,
-};
+use crate::{asn1, cms, command, medium, message, node, pki, ramf, route, session, spool};
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +73,25 @@ pub struct Reported(pub Status);
 
 /// What no message can do without: the program cannot go on with the others.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct Fatal(pub disk::Error);
+pub enum Fatal {
+    /// Messages cannot be set aside until it is known which of them travel together.
+    #[error(transparent)]
+    Aside(disk::Error),
+    /// What fails in writing one message fails in writing the others.
+    #[error(transparent)]
+    Output(disk::Error),
+}
+
+impl Fatal {
+    /// What an output fails with. A name that is taken there is of one message alone.
+    #[must_use]
+    pub fn output(error: disk::Error) -> anyhow::Error {
+        match error {
+            disk::Error::Exists { .. } | disk::Error::NotRegular { .. } => error.into(),
+            error => Self::Output(error).into(),
+        }
+    }
+}
 
 /// A command line that clap could not find fault with.
 #[derive(Debug, thiserror::Error)]
@@ -88,10 +103,20 @@ pub struct Usage(pub String);
 #[error("empty")]
 pub struct Empty;
 
+/// A directory in which there is nothing to read.
+#[derive(Debug, thiserror::Error)]
+#[error("no file in it")]
+pub struct NoFile;
+
 /// A request to be registered where a public key is enough.
 #[derive(Debug, thiserror::Error)]
 #[error("a registration request, which nobody has checked")]
 pub struct Unchecked;
+
+/// An input that was not done with, since another run may get more of it.
+#[derive(Debug, thiserror::Error)]
+#[error("left for another run")]
+pub struct Again;
 
 /// Content that a terminal should not get.
 #[derive(Debug, thiserror::Error)]
@@ -108,16 +133,16 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     if let Some(Reported(status)) = cause.downcast_ref() {
         return Some(*status);
     }
-    if let Some(Fatal(error)) = cause.downcast_ref() {
+    if let Some(Fatal::Aside(error) | Fatal::Output(error)) = cause.downcast_ref() {
         return Some(of_disk(error));
     }
     if cause.is::<Usage>() || cause.is::<ForTerminal>() || cause.is::<Unchecked>() {
         return Some(Status::USAGE);
     }
-    if cause.is::<Changed>() {
+    if cause.is::<Changed>() || cause.is::<Again>() {
         return Some(Status::TEMP_FAIL);
     }
-    if cause.is::<Empty>() {
+    if cause.is::<Empty>() || cause.is::<NoFile>() {
         return Some(Status::NO_INPUT);
     }
     if let Some(error) = cause.downcast_ref() {
@@ -404,11 +429,15 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<medium::Error>() {
         return hint_for_medium(error);
     }
+    match cause.downcast_ref() {
+        Some(Fatal::Aside(_)) => {
+            return Some("TMPDIR names another place for what has to wait".to_owned());
+        }
+        Some(Fatal::Output(error)) => return hint_for_disk(error),
+        None => {}
+    }
     if cause.is::<Unchecked>() {
         return Some("relay-register --complete checks and registers it".to_owned());
-    }
-    if cause.is::<Fatal>() {
-        return Some("TMPDIR names another place for what has to wait".to_owned());
     }
     if cause.is::<ForTerminal>() {
         return Some("-o FILE stores it, -o - writes it all the same".to_owned());
@@ -497,11 +526,9 @@ fn hint_for_route(error: &route::Error) -> Option<String> {
         E::Node(error) => hint_for(error),
         E::Message(error) => hint_for(error),
         E::Disk(error) => hint_for_disk(error),
-        E::Table { .. }
-        | E::NotShown
-        | E::Kind(_)
-        | E::Command(_)
-        | E::NothingAcknowledged(_) => None,
+        E::Table { .. } | E::NotShown | E::Kind(_) | E::Command(_) | E::NothingAcknowledged(_) => {
+            None
+        }
     }
 }
 
@@ -561,6 +588,13 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
         disk::Error::Exists {
             role: Role::Output, ..
         } => Some("-f replaces it".to_owned()),
+        disk::Error::Io {
+            role: Role::Input,
+            cause,
+            ..
+        } if cause.kind() == std::io::ErrorKind::IsADirectory => {
+            Some("name the files in it".to_owned())
+        }
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::exit::{self, Empty, Status, Usage};
+use super::exit::{Empty, NoFile, Usage};
 use super::outcome::Outcome;
 use super::report;
 use crate::asn1::{Buffer, pem};
@@ -107,13 +107,20 @@ pub struct Messages {
 /// What is read, one by one.
 struct Reader {
     pending: std::vec::IntoIter<PathBuf>,
-    /// The directory that is being walked.
-    walk: Option<tree::Walk>,
+    walk: Option<Walk>,
     current: Option<Current>,
     takes: Takes,
     allow_empty: bool,
     /// Memory that a message was in, for the next input.
     spare: Vec<u8>,
+}
+
+/// A directory that is being walked.
+struct Walk {
+    dir: PathBuf,
+    files: tree::Walk,
+    /// Whether there was anything to read, or to report.
+    is_used: bool,
 }
 
 /// What an input may be beside a stream.
@@ -340,29 +347,6 @@ impl Messages {
         self.outcome.done(place, result)
     }
 
-    /// Takes note of a part of a message that failed, and reports it: `FILE[2]: item 3: …`, if it is known
-    /// which part it is.
-    ///
-    /// # Errors
-    /// As [`Messages::done`].
-    pub fn part_failed(
-        &mut self,
-        place: &Place,
-        part: Option<usize>,
-        error: anyhow::Error,
-    ) -> anyhow::Result<()> {
-        if exit::status(&error) == Status::BROKEN_PIPE {
-            return Err(error);
-        }
-        self.outcome.take();
-        let mut label = place.label();
-        if let Some(part) = part {
-            label = format!("{label}: item {part}");
-        }
-        self.outcome.failed(place, &label, &error);
-        Ok(())
-    }
-
     /// The status that all failures add up to: of several messages, one that was seen before is no
     /// failure; 75 when another try may cure every one; else the first that it cannot.
     ///
@@ -431,7 +415,7 @@ impl Reader {
 
     /// Opens the next input, or the next file of a directory.
     fn open_next(&mut self) -> Opening {
-        let path = match self.walk.as_mut().map(Iterator::next) {
+        let path = match self.walk.as_mut().map(Walk::next) {
             Some(Some(Ok(path))) => path,
             Some(Some(Err(error @ disk::Error::NotRegular { .. }))) => {
                 let text = format!("{}: {error}", report::path(error.path()));
@@ -443,15 +427,24 @@ impl Reader {
                 return Opening::Single(Taken::failed(&path, error.into()));
             }
             Some(None) => {
-                self.walk = None;
-                return Opening::Began;
+                // A queue that is not mounted is not one in which all is done.
+                return match self.walk.take() {
+                    Some(walk) if !walk.is_used && !self.allow_empty => {
+                        Opening::Single(Taken::failed(&walk.dir, NoFile.into()))
+                    }
+                    _ => Opening::Began,
+                };
             }
             None => {
                 let Some(path) = self.pending.next() else {
                     return Opening::End;
                 };
                 if self.takes == Takes::Trees && path.is_dir() {
-                    self.walk = Some(tree::walk(&path, Role::Input));
+                    self.walk = Some(Walk {
+                        files: tree::walk(&path, Role::Input),
+                        dir: path,
+                        is_used: false,
+                    });
                     return Opening::Began;
                 }
                 path
@@ -473,6 +466,14 @@ impl Reader {
             }),
             Err(error) => Opening::Single(Taken::failed(&path, error)),
         }
+    }
+}
+
+impl Walk {
+    fn next(&mut self) -> Option<disk::Result<PathBuf>> {
+        let next = self.files.next();
+        self.is_used |= !matches!(next, None | Some(Err(disk::Error::NotRegular { .. })));
+        next
     }
 }
 
