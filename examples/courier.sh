@@ -43,7 +43,7 @@ run anna 'relay-import --name bert ../stick/bert.conn'
 
 echo
 echo "The first trip: Anna's gateway packs her parcel for the hub. Both gateways ask for their own cargo."
-run anna 'relay-seal -t bert --name "$NAME" -d ../field/out report'
+run anna 'relay-seal -t bert --name="$NAME" -d ../field/out report'
 run field 'relay-pack-cargo -t hub -o ../stick/field.cargo out'
 run field 'relay-request-cargo -t hub -o ../stick/field.cca'
 run village 'relay-request-cargo -t hub -o ../stick/village.cca'

@@ -33,7 +33,7 @@ run bob 'relay-inspect .relay/identity.pub'
 
 echo
 echo "Third trip: the parcel."
-run bob 'relay-seal -t alice --name "$NAME" -o ../stick/report.parcel report'
+run bob 'relay-seal -t alice --name="$NAME" -o ../stick/report.parcel report'
 run alice 'relay-open -d inbox --keep-name ../stick/report.parcel'
 run alice 'ls inbox'
 for received in "$work"/alice/inbox/*; do

@@ -44,7 +44,7 @@ run anna 'relay-import --name bert ../stick/bert.conn'
 
 echo
 echo "The boat goes out: a parcel, packed for the harbour."
-run anna 'relay-seal -t bert --name "$NAME" -o ../island/1.parcel report'
+run anna 'relay-seal -t bert --name="$NAME" -o ../island/1.parcel report'
 run island 'relay-pack-cargo -t harbour -o ../stick/1.cargo 1.parcel'
 run harbour 'relay-unpack-cargo -d in ../stick/1.cargo'
 run bert 'relay-open -d inbox --keep-name ../harbour/in/*.parcel'

@@ -51,6 +51,9 @@ tamper() {
 
 here=$(cd "$(dirname "$0")" && pwd)
 file=${1:-$here/$(basename "$0")}
+case $file in
+-*) file=./$file ;; # no option of cp, cmp and basename
+esac
 if [ ! -f "$file" ] || [ ! -r "$file" ]; then
     die "$file: not a file that can be read"
 fi

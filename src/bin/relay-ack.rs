@@ -6,7 +6,7 @@ use clap::Parser;
 
 use relaynet::cli::args::{Common, Talk};
 use relaynet::cli::inputs::Inputs;
-use relaynet::cli::outputs::MessageOutput;
+use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::message::{self, Item, Pca};
@@ -37,26 +37,40 @@ fn main() -> ExitCode {
 fn acknowledge(args: &Args) -> anyhow::Result<()> {
     let mut sink = args.output.open_repeatable("a PCA")?;
     let mut messages = args.inputs.read()?;
-    messages.prepare(
+    let read = messages.prepare_with(
         |octets, _| Ok(acknowledgement(Item::parse(octets)?)?),
-        |_, pca| {
-            let Some(pca) = pca else {
-                return Ok(());
-            };
-            sink.put(Kind::Pca, &pca.file_name(), &pca.to_octets())?;
-            report::event(
-                "acknowledged",
-                &[
-                    ("id", &pca.parcel_id),
-                    ("from", &pca.sender.to_string()),
-                    ("to", &pca.recipient.to_string()),
-                ],
-            );
+        |outcome, place, pca| {
+            match pca.and_then(|pca| put(&mut sink, pca)) {
+                Ok(()) => outcome.hold(&place),
+                Err(error) => outcome.done(&place, Err(error))?,
+            }
+            if sink.is_settled() {
+                outcome.settle(&Ok(()));
+            }
             Ok(())
         },
-    )?;
-    sink.finish()?;
+    );
+    let written = read.and_then(|()| sink.finish());
+    messages.outcome().settle(&written);
+    written?;
     messages.finish()
+}
+
+/// Writes an acknowledgement, if there is one.
+fn put(sink: &mut Sink, pca: Option<Pca>) -> anyhow::Result<()> {
+    let Some(pca) = pca else {
+        return Ok(());
+    };
+    sink.put(Kind::Pca, &pca.file_name(), &pca.to_octets())?;
+    report::event(
+        "acknowledged",
+        &[
+            ("id", &pca.parcel_id),
+            ("from", &pca.sender.to_string()),
+            ("to", &pca.recipient.to_string()),
+        ],
+    );
+    Ok(())
 }
 
 /// The acknowledgement of a parcel, whose signature must be good; its dates do not matter any more once it

@@ -269,7 +269,7 @@ fn own_path(dir: &Path, id: TransferId) -> PathBuf {
 
 fn cannot_write(args: &Args, error: Error) -> anyhow::Error {
     match (error, args.directory.as_deref().or(args.output.file())) {
-        (Error::Disk(error), None) => Fatal(error).into(),
+        (Error::Disk(error), None) => Fatal::Aside(error).into(),
         (error, Some(path)) => anyhow::Error::new(error).context(report::path(path)),
         (error, None) => error.into(),
     }

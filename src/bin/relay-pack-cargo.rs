@@ -1,5 +1,6 @@
 //! relay-pack-cargo: packs messages into cargo for a gateway.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,7 +18,6 @@ use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::message::CollectionRequest;
 use relaynet::message::stream::workers::{self, Bounds, Weighed};
-use relaynet::node::peers::short_id;
 use relaynet::node::{self, Correspondent};
 use relaynet::ramf::{Kind, limits};
 use relaynet::receive::{self, Arrival, Terms};
@@ -69,36 +69,60 @@ fn pack(args: &Args) -> anyhow::Result<()> {
 
     let judge = node.judge(window, now)?;
     let mut messages = args.inputs.read()?;
-    let aside = set_aside(&mut messages, &judge)?;
-    let cargoes = aside.distribute();
-    if cargoes.is_empty() {
-        return messages.finish();
-    }
+    let mut aside = Aside::default();
+    let mut left = BTreeSet::new();
+    let packed = set_aside(&mut aside, &mut messages, &judge).and_then(|()| {
+        // Nobody is kept waiting by an open CCA while messages are read.
+        let terms = Terms {
+            window,
+            now,
+            again: false,
+        };
+        answer(args, &node, peer, &terms, &aside, &mut left, &mut messages)
+    });
+    // None of the messages is in cargo before all cargo is where it belongs.
+    aside.tell(messages.outcome(), &left, &packed);
+    packed?;
+    messages.finish()
+}
 
-    // Nobody is kept waiting by an open CCA while messages are read.
-    let terms = Terms {
-        window,
-        now,
-        again: false,
-    };
-    let (cca, sealer) = match (&args.cca, peer) {
-        (None, Some(peer)) => {
-            let _locks = node.keyring().lock_peer(peer.id)?;
-            (None, sealer(args, &node, peer, now)?)
-        }
+/// Packs what waits, under the CCA if there is one. That is looked at even where nothing waits.
+fn answer(
+    args: &Args,
+    node: &Node,
+    peer: Option<Correspondent>,
+    terms: &Terms,
+    aside: &Aside,
+    left: &mut BTreeSet<usize>,
+    messages: &mut Messages,
+) -> anyhow::Result<()> {
+    let (cca, peer) = match (&args.cca, peer) {
+        (None, Some(peer)) => (None, peer),
         (file, _) => {
             let file = file.as_deref().unwrap_or(Path::new("-"));
-            let cca = collection(args, &node, file, &terms)?;
-            let sealer = sealer(args, &node, cca.correspondent()?, now)?;
-            (Some(cca), sealer)
+            let cca = collection(args, node, file, terms)?;
+            let peer = cca.correspondent().with_context(|| report::path(file))?;
+            (Some(cca), peer)
         }
     };
-    let is_done = seal(args, &aside, cargoes, &sealer, now, &mut messages)?;
+    let cargoes = aside.distribute();
+    if cargoes.is_empty() {
+        return Ok(());
+    }
+    let sealer = {
+        // An open CCA keeps others from its sender.
+        let _locks = match &cca {
+            Some(_) => Vec::new(),
+            None => node.keyring().lock_peer(peer.id)?,
+        };
+        sealer(args, node, peer, terms.now)?
+    };
+    let packed = seal(args, aside, cargoes, &sealer, terms.now, left, messages)?;
     // A CCA is used up once all that answers it is where it belongs.
-    if let Some(cca) = cca.filter(|_| is_done) {
+    if let Some(cca) = cca.filter(|_| packed > 0) {
         cca.complete()?;
     }
-    messages.finish()
+    Ok(())
 }
 
 /// Whom the cargo is for, unless the CCA says it. What can be known to be wrong is said before anything is
@@ -116,18 +140,24 @@ fn addressee(args: &Args, node: &Node, now: Timestamp) -> anyhow::Result<Option<
 }
 
 /// Verifies the messages and lets them wait for each other.
-fn set_aside(messages: &mut Messages, judge: &Judge) -> anyhow::Result<Aside> {
-    let mut aside = Aside::default();
+fn set_aside(aside: &mut Aside, messages: &mut Messages, judge: &Judge) -> anyhow::Result<()> {
     let mut verified = Vec::new();
-    messages.prepare(
+    let read = messages.prepare_with(
         |octets, file| aside.verify(octets, file, judge),
-        |_, message| {
-            verified.push(message);
-            Ok(())
+        |outcome, place, message| match message {
+            Ok(message) if outcome.is_told() => {
+                verified.push(message.read_at(place));
+                Ok(())
+            }
+            Ok(message) => {
+                verified.push(message);
+                Ok(())
+            }
+            Err(error) => outcome.done(&place, Err(error)),
         },
-    )?;
+    );
     aside.wait(verified);
-    Ok(aside)
+    read
 }
 
 /// Opens the CCA that is to be answered, which must be from the gateway that is packed for.
@@ -160,15 +190,16 @@ fn sealer(
     Sealer::new(node.keyring(), peer, Kind::Cargo, args.cipher.cipher, now)
 }
 
-/// Loads, seals and writes the cargoes; whether they are where they belong.
+/// Loads, seals and writes the cargoes; how many are where they belong. What is `left` is in none.
 fn seal(
     args: &Args,
     aside: &Aside,
     cargoes: Vec<(Vec<usize>, usize)>,
     sealer: &Sealer,
     now: Timestamp,
+    left: &mut BTreeSet<usize>,
     messages: &mut Messages,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<usize> {
     let mut sink = args.output.open("cargo")?;
     let (mut is_cut, mut packed) = (false, 0);
     let mut cargoes = cargoes.into_iter();
@@ -181,8 +212,9 @@ fn seal(
         },
         |cargo| aside.load(&cargo, sealer, now),
         |loaded| {
-            for (place, error) in loaded.left {
-                messages.done(&place, Err(error))?;
+            for (at, error) in loaded.left {
+                left.insert(at);
+                messages.done(&aside.place(at), Err(error))?;
             }
             if let Some(sent) = loaded.cargo? {
                 is_cut |= loaded.is_cut;
@@ -193,14 +225,13 @@ fn seal(
             anyhow::Ok(())
         },
     )?;
+    sink.finish()?;
     if is_cut {
-        report::warn(&format!(
-            "some messages outlive their cargo for {}, which ends at {}, with the certificate that it is sent under",
-            short_id(sealer.peer().id),
-            sealer.end()
-        ));
+        // With a CCA that is so by itself: it ends before most messages do.
+        let end = sealer.end().to_string();
+        report::event("cut", &[("to", &sealer.peer().name), ("until", &end)]);
     }
-    Ok(sink.finish()? && packed > 0)
+    Ok(packed)
 }
 
 fn put(sink: &mut Sink, sealer: &Sealer, sent: &Sent, count: usize) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use relaynet::cli::args::{Common, NodeDir, Talk};
 use relaynet::cli::clock::Clock;
+use relaynet::cli::exit::Fatal;
 use relaynet::cli::inputs::{Place as Input, Trees};
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;
@@ -19,6 +20,7 @@ use relaynet::disk::publish::{Existing, Manner};
 use relaynet::disk::{self, Role};
 use relaynet::message::Item;
 use relaynet::node::Identity;
+use relaynet::ramf::{self, Kind};
 use relaynet::spool::precedent::{Precedent, Precedents};
 use relaynet::spool::room::Payer;
 use relaynet::spool::{self, Name, Place, Queue, Room, Spool};
@@ -74,14 +76,16 @@ fn put(args: &Args) -> anyhow::Result<()> {
         waiting: Vec::new(),
         json: args.json,
     };
-    messages.prepare_with(
+    let read = messages.prepare_with(
         |octets, _| counter.take(octets),
         |outcome, input, parcel| match parcel {
             Ok(parcel) => shelf.add(outcome, input, parcel),
             Err(error) => outcome.done(&input, Err(error)),
         },
-    )?;
-    shelf.commit(messages.outcome())?;
+    );
+    // What was written before something failed is stored all the same.
+    let stored = shelf.commit(messages.outcome());
+    read.and(stored)?;
     messages.finish()
 }
 
@@ -99,8 +103,15 @@ impl Counter<'_> {
     /// Verifies a message, makes sure that there is room, and writes it.
     fn take(&self, octets: Vec<u8>) -> anyhow::Result<(Option<Staged>, Facts)> {
         let item = Item::parse(octets)?;
-        if let Item::Pca(_) | Item::Rotation(_) = item {
-            return Err(spool::Error::Control(item.kind().word()).into());
+        match item {
+            Item::Parcel(_) => {}
+            Item::Pca(_) | Item::Rotation(_) => {
+                return Err(spool::Error::Control(item.kind().word()).into());
+            }
+            Item::Cargo(_) | Item::Cca(_) => {
+                let (expected, found) = (Kind::Parcel, item.kind());
+                return Err(ramf::Error::Kind { expected, found }.into());
+            }
         }
         let item = verify::transport(item, &self.judge)?;
         let message = item.message().context("only parcels are put")?;
@@ -130,7 +141,7 @@ impl Counter<'_> {
         // The same file is synced once more: whoever wrote it may have been killed before that.
         let staged = if !is_same || disk::files::exists(&path, Role::Spool)? {
             let manner = Manner::stored(Role::Spool, existing).written_in(&self.tmp);
-            Some(batch::stage(&path, &[octets], &manner)?)
+            Some(batch::stage(&path, &[octets], &manner).map_err(Fatal::output)?)
         } else {
             None
         };
@@ -171,7 +182,7 @@ impl Shelf {
     ) -> anyhow::Result<()> {
         self.waiting.push((input, facts));
         if let Some(staged) = staged {
-            self.batch.add(staged)?;
+            self.batch.add(staged).map_err(Fatal::output)?;
         }
         if self.batch.is_empty() {
             self.say(outcome)?;
@@ -181,7 +192,13 @@ impl Shelf {
 
     /// Waits until all parcels are in the queue, and says so.
     fn commit(&mut self, outcome: &mut Outcome) -> anyhow::Result<()> {
-        self.batch.commit()?;
+        let committed = self.batch.commit().map_err(Fatal::output);
+        if let Err(error) = committed {
+            for (input, _) in self.waiting.drain(..) {
+                outcome.tell(&input, &Err(&error));
+            }
+            return Err(error);
+        }
         self.say(outcome)
     }
 

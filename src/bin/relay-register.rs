@@ -19,7 +19,7 @@ use relaynet::message::Object;
 use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use relaynet::node::certificates::SLACK;
 use relaynet::node::registrations::{self, Terms};
-use relaynet::node::{Directory, Keyring as _, NodeType};
+use relaynet::node::{self, Directory, Keyring as _, NodeType};
 use relaynet::pki::{PublicKey, issuance};
 
 /// How long a gateway's promise to register a node holds, unless something else is said.
@@ -82,7 +82,7 @@ fn register(args: &Args) -> anyhow::Result<()> {
     let node = args.node.open()?;
     let now = args.now.get(Some(node.config()))?;
     if args.step.request {
-        let request = request(args, &node)?;
+        let request = request(args, &node, now)?;
         return args
             .output
             .write(pem::REGISTRATION_REQUEST, &request.to_der());
@@ -163,13 +163,17 @@ fn certify(
 }
 
 /// Answers a gateway's promise.
-fn request(args: &Args, node: &Directory) -> anyhow::Result<RegistrationRequest> {
+fn request(args: &Args, node: &Directory, now: Timestamp) -> anyhow::Result<RegistrationRequest> {
     let path = args.peer.clone().unwrap_or_else(|| PathBuf::from("-"));
     let name = || report::path(&path);
     let object = Object::parse(&inputs::read_whole(&path)?).with_context(name)?;
     let Object::RegistrationAuthorization(authorization) = &object else {
         return Err(not_a("registration authorization", &path, &object));
     };
+    if authorization.expiry < now {
+        let over = node::Error::PromiseExpired(authorization.expiry);
+        return Err(anyhow::Error::new(over).context(name()));
+    }
     warn_of_another_node(node, authorization);
     Ok(RegistrationRequest::sign(
         &node.identity()?,

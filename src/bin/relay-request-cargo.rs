@@ -10,6 +10,7 @@ use relaynet::cli::clock::Now;
 use relaynet::cli::outputs::MessageOutput;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
+use relaynet::node::certificates::MIN_LIFE;
 use relaynet::node::peers::short_id;
 use relaynet::ramf::{Kind, limits};
 use relaynet::send;
@@ -62,9 +63,21 @@ fn request(args: &Args) -> anyhow::Result<()> {
     let fields = &sent.fields;
     let to = fields.recipient.to_string();
     if let Some(at) = sent.cut_to {
-        let peer = short_id(fields.recipient);
+        let name = node.keyring().peer_name(fields.recipient);
+        let peer = name.unwrap_or_else(|| short_id(fields.recipient));
         report::warn(&format!(
             "the CCA for {peer} ends at {at}, with our registration there"
+        ));
+    }
+    let left = fields.expiry().duration_since(now);
+    if left < 2 * MIN_LIFE {
+        let use_of_it = if left < MIN_LIFE {
+            "never answered"
+        } else {
+            "of little use"
+        };
+        report::warn(&format!(
+            "gateways stop answering a CCA a day before it ends: this one is {use_of_it}"
         ));
     }
     if metadata_len(sent.octets.len()) > limits::MAX_CCA_METADATA_LEN {

@@ -1,6 +1,6 @@
 //! relay-unpack-cargo: takes the messages out of cargo.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,13 +8,15 @@ use serde_json::json;
 
 use relaynet::cli::args::{Common, Node, NodeDir, OpeningFiles, Talk};
 use relaynet::cli::clock::Clock;
-use relaynet::cli::exit::{self, Status, Usage};
+use relaynet::cli::exit::{self, Again, Fatal, Usage};
 use relaynet::cli::inputs::{Inputs, Message, Messages, Place};
+use relaynet::cli::outcome::Parts;
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::message::stream::workers::{self, Bounds, Weighed};
+use relaynet::node;
 use relaynet::ramf::limits;
 use relaynet::receive::{self, Due, Terms, Unpacked};
 use relaynet::verify::Judge;
@@ -70,112 +72,169 @@ fn unpack(args: &Args) -> anyhow::Result<()> {
         now,
         again: args.again,
     };
-    let judge = node.judge(terms.window, now)?;
-    let mut sink = args.output.open_repeatable("a stream of messages")?;
-    let mut messages = args.inputs.read()?;
-    let mut due = Vec::new();
-    while let Some(message) = messages.next_message() {
-        let place = message.place.clone();
-        let result = unpack_one(
-            args,
-            &node,
-            &terms,
-            &judge,
-            message,
-            &mut sink,
-            &mut messages,
-        );
-        let result = result.map(|left| due.extend(left));
-        messages.done(&place, result)?;
-    }
+    let sink = args.output.open_repeatable("a stream of messages")?;
+    let mut run = Run {
+        args,
+        node: &node,
+        terms,
+        judge: node.judge(terms.window, now)?,
+        sink: sink.keeping_all(),
+        messages: args.inputs.read()?,
+        due: Vec::new(),
+    };
     // Cargo is remembered once all that was in it is where it belongs.
-    if sink.finish()? {
-        for left in due {
-            left.complete_later()?;
+    let read = run.unpack();
+    let written = read.and_then(|()| run.sink.finish());
+    let mut messages = run.messages;
+    for (place, due) in run.due {
+        match &written {
+            Ok(()) => messages.done(&place, due.complete_later().map_err(Into::into))?,
+            Err(error) => messages.outcome().tell(&place, &Err(error)),
         }
     }
+    written?;
     messages.finish()
 }
 
-/// Writes out what one cargo holds. What is left to do about it is given back where its messages are
-/// not where they belong before all are.
-fn unpack_one<'a>(
-    args: &Args,
+/// What unpacking takes.
+struct Run<'a> {
+    args: &'a Args,
     node: &'a Node,
-    terms: &Terms,
-    judge: &Judge,
-    message: Message,
-    sink: &mut Sink,
-    messages: &mut Messages,
-) -> anyhow::Result<Option<Due<'a>>> {
-    let place = message.place;
-    let cargo = receive::cargo(node.keyring(), message.octets, terms)?;
-    let mut number = 0;
-    let mut may_pass = false;
-    let head = cargo.head();
-    let stager = sink.stager();
-    workers::in_order(
-        Bounds::octets(limits::MAX_MESSAGE_LEN),
-        {
-            let mut items = cargo.content().messages();
-            move || {
-                let item = items.next()?;
-                let octets = item.len();
-                Some(Weighed { item, octets })
+    terms: Terms,
+    judge: Judge,
+    sink: Sink,
+    messages: Messages,
+    /// Cargo whose messages are where they belong only when all are.
+    due: Vec<(Place, Due<'a>)>,
+}
+
+impl Run<'_> {
+    fn unpack(&mut self) -> anyhow::Result<()> {
+        while let Some(message) = self.messages.next_message() {
+            let place = message.place.clone();
+            match self.unpack_one(message) {
+                Ok(Fate::Done) => self.messages.done(&place, Ok(()))?,
+                Ok(Fate::Left) => {
+                    let error = Again.into();
+                    self.messages.outcome().tell(&place, &Err(&error));
+                }
+                Ok(Fate::Held) => {}
+                Err(error) => self.messages.done(&place, Err(error))?,
             }
-        },
-        |octets| {
-            let unpacked = receive::item(octets, head, judge)?;
-            let ready = stager.stage(unpacked.kind, &unpacked.file_name, octets)?;
-            anyhow::Ok((unpacked, octets, ready))
-        },
-        |unpacked: anyhow::Result<_>| {
-            number += 1;
-            let result = unpacked.and_then(|(unpacked, octets, ready)| {
-                let path = sink.take(ready, octets)?;
-                if args.json {
+        }
+        Ok(())
+    }
+
+    /// Writes out what one cargo holds.
+    fn unpack_one(&mut self, message: Message) -> anyhow::Result<Fate> {
+        let place = message.place;
+        let cargo = receive::cargo(self.node.keyring(), message.octets, &self.terms)?;
+        if self.due.iter().any(|(_, due)| cargo.repeats(due)) {
+            return Err(node::Error::Seen.into());
+        }
+        let (sink, messages) = (&mut self.sink, &mut self.messages);
+        let mut parts = Parts::of(&place);
+        let mut number = 0;
+        let mut may_pass = false;
+        let head = cargo.head();
+        let stager = sink.stager();
+        workers::in_order(
+            Bounds::octets(limits::MAX_MESSAGE_LEN),
+            {
+                let mut items = cargo.content().messages();
+                move || {
+                    let item = items.next()?;
+                    let octets = item.len();
+                    Some(Weighed { item, octets })
+                }
+            },
+            |octets| {
+                let unpacked = receive::item(octets, head, &self.judge)?;
+                let ready = stager.stage(unpacked.kind, &unpacked.file_name, octets);
+                Ok((unpacked, octets, ready))
+            },
+            |item: Result<_, node::Error>| {
+                number += 1;
+                let (unpacked, octets, ready) = match item {
+                    Ok(item) => item,
+                    Err(error) => {
+                        let error = anyhow::Error::new(error);
+                        may_pass |= exit::status(&error).may_pass();
+                        parts.failed(messages.outcome(), number, &error);
+                        return Ok(());
+                    }
+                };
+                // Where a message is not written, the cargo is not unpacked.
+                let path = ready.and_then(|ready| sink.take(ready, octets));
+                let path = path.map_err(|error| {
+                    if error.is::<Fatal>() {
+                        error
+                    } else {
+                        error.context(format!("item {number}"))
+                    }
+                })?;
+                say_where(self.args, &unpacked, path.as_deref(), number, &mut parts);
+                if self.args.json {
                     let facts = facts(&place, number, &unpacked, octets.len(), path);
                     files::print(&facts.to_string())?;
                 }
-                Ok(())
-            });
-            match result {
-                Ok(()) => Ok(()),
-                // Where one message cannot be written, no other can.
-                Err(error) if exit::status(&error) == Status::IO => {
-                    Err(error.context(format!("item {number}")))
-                }
-                Err(error) => {
-                    may_pass |= exit::status(&error).may_pass();
-                    messages.part_failed(&place, Some(number), error)
-                }
-            }
-        },
-    )?;
-    report::event(
-        "unpacked",
-        &[
-            ("cargo", &head.fields.id),
-            ("from", &head.sender.id().to_string()),
-            ("messages", &number.to_string()),
-        ],
-    );
-    if may_pass {
-        // Another try may get what failed, so this one is not the last.
-        return Ok(None);
+                anyhow::Ok(())
+            },
+        )?;
+        parts.finish("have another name");
+        report::event(
+            "unpacked",
+            &[
+                ("cargo", &head.fields.id),
+                ("from", &head.sender.id().to_string()),
+                ("messages", &number.to_string()),
+            ],
+        );
+        let is_settled = sink.settle()?;
+        if let Some(refused) = sink.take_refused().into_iter().next() {
+            return Err(refused);
+        }
+        if may_pass {
+            // Another try may get what failed, so this one is not the last.
+            return Ok(Fate::Left);
+        }
+        let (set, fate) = if is_settled {
+            (cargo.complete()?, Fate::Done)
+        } else {
+            let (set, due) = cargo.into_due();
+            self.due.push((place, due));
+            (set, Fate::Held)
+        };
+        messages.reuse(set.into_octets());
+        Ok(fate)
     }
-    let is_settled = sink.settle()?;
-    for refused in sink.take_refused() {
-        messages.part_failed(&place, None, refused)?;
+}
+
+/// What becomes of one cargo.
+enum Fate {
+    /// All that was in it is where it belongs, and it is remembered.
+    Done,
+    /// It is not remembered: another run may get more of it.
+    Left,
+    /// It is remembered when the output is complete.
+    Held,
+}
+
+/// Warns where a message is that does not have its own name.
+fn say_where(
+    args: &Args,
+    unpacked: &Unpacked,
+    path: Option<&Path>,
+    number: usize,
+    parts: &mut Parts,
+) {
+    if let (Some(dir), Some(path)) = (args.output.directory(), path)
+        && !path.ends_with(&unpacked.file_name)
+    {
+        let own = report::path(&dir.join(&unpacked.file_name));
+        let path = report::path(path);
+        parts.warn(number, &format!("{own} is something else; it is {path}"));
     }
-    let (set, due) = if is_settled {
-        (cargo.complete()?, None)
-    } else {
-        let (set, due) = cargo.into_due();
-        (set, Some(due))
-    };
-    messages.reuse(set.into_octets());
-    Ok(due)
 }
 
 fn facts(

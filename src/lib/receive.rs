@@ -14,10 +14,11 @@ use crate::disk::Lock;
 use crate::message::{
     self, Cargo, CargoMessageSet, Cca, CollectionRequest, Item, Object, Parcel, ServiceMessage,
 };
+use crate::node::certificates::MIN_LIFE;
 use crate::node::import::Options;
 use crate::node::{Correspondent, Directory, Error, Identity, Keyring, strangers};
-use crate::pki::{NodeId, Window};
-use crate::ramf::{Authorized, Head, Kind, SignedMessage, Valid, fields, limits};
+use crate::pki::{self, Certificate, NodeId, Window};
+use crate::ramf::{self, Authorized, Head, Kind, SignedMessage, Valid, fields, limits};
 use crate::session::{self, KeyId, PrivateSessionKey, PublicSessionKey, Sealed};
 use crate::verify::{self, Judge};
 
@@ -194,6 +195,12 @@ impl<'a, T> Arrival<'a, T> {
         Ok(self.content)
     }
 
+    /// Whether this is the message that `other` is about, and neither is remembered.
+    #[must_use]
+    pub fn repeats(&self, other: &Due<'_>) -> bool {
+        self.due.identity.is_some() && self.due.identity == other.identity
+    }
+
     /// Lets go of the sender, and leaves what is to be done for later.
     #[must_use]
     pub fn into_due(self) -> (T, Due<'a>) {
@@ -299,14 +306,22 @@ impl Arrival<'_, CollectionRequest> {
     /// authorization in it; the certificate of whoever made it lets a courier see that.
     ///
     /// # Errors
-    /// When the peer's session key cannot be read.
+    /// [`Error::CcaEnds`] when less than a day is left of the authorization; when the peer's session key
+    /// cannot be read.
     pub fn correspondent(&self) -> Result<Correspondent, Error> {
         let id = self.due.head.sender.id();
+        let name = self
+            .peer_name()
+            .unwrap_or_else(|| crate::node::peers::short_id(id));
+        let ends = [&self.content.authorization, &self.due.head.sender].map(Certificate::not_after);
+        if let Some(at) = ends.into_iter().min()
+            && at < self.due.now + MIN_LIFE
+        {
+            return Err(Error::CcaEnds { peer: name, at });
+        }
         Ok(Correspondent {
             id,
-            name: self
-                .peer_name()
-                .unwrap_or_else(|| crate::node::peers::short_id(id)),
+            name,
             address: None,
             session_key: self.due.keyring.newest_session_key(
                 id,
@@ -318,6 +333,17 @@ impl Arrival<'_, CollectionRequest> {
                 self.due.head.sender.clone(),
             ],
         })
+    }
+}
+
+/// From when on a message will be valid that is not valid yet.
+fn begins(error: &message::Error) -> Option<Timestamp> {
+    match error {
+        message::Error::Ramf(
+            ramf::Error::Early(at) | ramf::Error::Pki(pki::Error::Early { at, .. }),
+        )
+        | message::Error::Pki(pki::Error::Early { at, .. }) => Some(*at),
+        _ => None,
     }
 }
 
@@ -342,10 +368,18 @@ pub struct Unpacked {
 /// a rotation has to be signed by the gateway that sent the cargo, for the node that it is for.
 ///
 /// # Errors
-/// When it is malformed, of a kind that cargo does not hold, or one of these is not so.
+/// When it is malformed, of a kind that cargo does not hold, or one of these is not so. What is dated in the
+/// future may be valid later, unless the cargo is over by then ([`Error::AfterCargo`]).
 pub fn item(octets: &[u8], cargo: &Head, judge: &Judge) -> Result<Unpacked, Error> {
     fields::check_len("message", octets.len(), limits::MAX_ITEM_LEN)?;
-    let item = verify::transport(Item::parse(octets.to_vec())?, judge)?;
+    let end = cargo.fields.expiry();
+    let item =
+        verify::transport(Item::parse(octets.to_vec())?, judge).map_err(|error| {
+            match begins(&error) {
+                Some(at) if at > end => Error::AfterCargo(at),
+                _ => error.into(),
+            }
+        })?;
     if let Item::Rotation(rotation) = &item {
         let leaf = &rotation.path.leaf;
         if leaf.id() != cargo.fields.recipient {

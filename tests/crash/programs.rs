@@ -9,13 +9,13 @@ use super::scene::{
     ANSWER, CONTENT, FIRST, LATE, MONTH, RENEWAL, RENEWED, RESTORED, SECOND, START, Scene,
     TRANSFER, carried_key, is_temporary,
 };
-use super::sweep::{Case, sweep};
+use super::sweep::{Case, sweep, sweep_errnos};
 
 /// How many cases there are.
 pub(crate) const CASES: usize = 54;
 
 /// What most cases have in common.
-const CASE: Case = Case {
+const CASE: Case<'static> = Case {
     name: "",
     program: "",
     args: &[],
@@ -281,7 +281,7 @@ fn is_parcel(octets: &[u8]) -> bool {
     relaynet::message::Parcel::parse(octets.to_vec()).is_ok()
 }
 
-const SEAL: Case = Case {
+const SEAL: Case<'static> = Case {
     program: "relay-seal",
     nodes: &["friends/bob"],
     now: FIRST,
@@ -459,7 +459,7 @@ fn open_proof(scene: &Scene, printed: &[Vec<u8>]) {
     deliver(scene, "alice", "bob", "bob", ANSWER);
 }
 
-const OPEN: Case = Case {
+const OPEN: Case<'static> = Case {
     program: "relay-open",
     nodes: &["friends/alice"],
     now: FIRST,
@@ -907,7 +907,7 @@ fn unpack_proof(scene: &Scene, _: &[Vec<u8>]) {
     scene.run("relay-unpack-cargo", &args, SECOND).expect(82);
 }
 
-const UNPACK: Case = Case {
+const UNPACK: Case<'static> = Case {
     program: "relay-unpack-cargo",
     nodes: &["gateways/hub"],
     now: FIRST,
@@ -940,6 +940,33 @@ fn unpack_cargo_into_a_file() {
         args: &["-q", "-N", "hub", "-o", "out/messages", "in/first.cargo"],
         ..UNPACK
     });
+}
+
+/// A cargo whose messages could not be written was remembered, and the next run said that it had been unpacked.
+#[test]
+fn unpack_cargo_whatever_the_system_answers() {
+    for output in [["-d", "out"], ["-o", "out/messages"]] {
+        let args = ["-q", "-N", "hub", output[0], output[1], "in/first.cargo"];
+        sweep_errnos(&Case {
+            args: &args,
+            ..UNPACK
+        });
+    }
+}
+
+#[test]
+fn open_whatever_the_system_answers() {
+    for options in [
+        &["-d", "out"][..],
+        &["-d", "out", "--keep-name"],
+        &["-o", "out/x"],
+    ] {
+        let args = [&["-q", "-N", "alice"], options, &["in/first.parcel"]].concat();
+        sweep_errnos(&Case {
+            args: &args,
+            ..OPEN
+        });
+    }
 }
 
 #[test]

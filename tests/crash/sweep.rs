@@ -12,11 +12,11 @@ use super::law::{self, Step, Unsynced};
 use super::scene::{Outcome, Scene, World, is_temporary};
 
 /// A command, what it starts from, and how one sees that it worked.
-pub(crate) struct Case {
+pub(crate) struct Case<'a> {
     /// What is done, for the table.
     pub(crate) name: &'static str,
     pub(crate) program: &'static str,
-    pub(crate) args: &'static [&'static str],
+    pub(crate) args: &'a [&'a str],
     pub(crate) now: &'static str,
     /// The nodes to start from.
     pub(crate) nodes: &'static [&'static str],
@@ -45,7 +45,7 @@ struct Undisturbed {
 }
 
 /// Runs a case undisturbed, then with each fault at each step.
-pub(crate) fn sweep(case: &Case) {
+pub(crate) fn sweep(case: &Case<'_>) {
     let world = World::get();
     let undisturbed = undisturbed(case, &world);
     let count = undisturbed.steps.len();
@@ -86,7 +86,7 @@ pub(crate) fn sweep(case: &Case) {
     assert!(failures.is_empty(), "{}:\n{failures}", case.name);
 }
 
-fn scene(case: &Case, world: &Arc<World>) -> Scene {
+fn scene(case: &Case<'_>, world: &Arc<World>) -> Scene {
     let scene = world.scene(case.nodes);
     for dir in case.dirs {
         fs::create_dir(scene.path(dir)).unwrap();
@@ -94,7 +94,7 @@ fn scene(case: &Case, world: &Arc<World>) -> Scene {
     scene
 }
 
-fn undisturbed(case: &Case, world: &Arc<World>) -> Undisturbed {
+fn undisturbed(case: &Case<'_>, world: &Arc<World>) -> Undisturbed {
     let scene = scene(case, world);
     let (outcome, steps) = scene.run_traced(case.program, case.args, case.now);
     outcome.expect(0);
@@ -113,7 +113,7 @@ fn undisturbed(case: &Case, world: &Arc<World>) -> Undisturbed {
 }
 
 /// Kills a run at a step, and repeats it.
-fn stop(case: &Case, scene: &Scene, undisturbed: &Undisturbed, fault: &str, at: usize) {
+fn stop(case: &Case<'_>, scene: &Scene, undisturbed: &Undisturbed, fault: &str, at: usize) {
     let killed = scene.run_under(&format!("{fault}:{at}"), case.program, case.args, case.now);
     assert_eq!(killed.status.signal(), Some(9), "{}", killed.stderr);
     invariants::check(scene);
@@ -123,7 +123,7 @@ fn stop(case: &Case, scene: &Scene, undisturbed: &Undisturbed, fault: &str, at: 
 }
 
 /// Fails a run at a step, and repeats it.
-fn fail(case: &Case, scene: &Scene, undisturbed: &Undisturbed, fault: &str, at: usize) {
+fn fail(case: &Case<'_>, scene: &Scene, undisturbed: &Undisturbed, fault: &str, at: usize) {
     let step = &undisturbed.steps[at - 1];
     let failed = scene.run_under(&format!("{fault}:{at}"), case.program, case.args, case.now);
     let leftovers = invariants::check(scene);
@@ -164,7 +164,7 @@ fn fail(case: &Case, scene: &Scene, undisturbed: &Undisturbed, fault: &str, at: 
 
 /// Runs the command once more after one that was stopped; gives all that was printed.
 fn repeat(
-    case: &Case,
+    case: &Case<'_>,
     scene: &Scene,
     undisturbed: &Undisturbed,
     before: Outcome,
@@ -207,7 +207,7 @@ fn repeat(
 
 /// Holds the trace of a run against the law, given that what one before it had done was not synced when
 /// it was killed. The content of a message relies on nothing that an earlier run did.
-fn check_synced(case: &Case, scene: &Scene, before: &[Step], steps: &[Step]) {
+fn check_synced(case: &Case<'_>, scene: &Scene, before: &[Step], steps: &[Step]) {
     let mut left = Unsynced::default();
     // A part that comes back after its content is known not to be needed.
     let counts = |step: &&Step| case.program != "relay-join" || step.op != "remove";
@@ -228,6 +228,47 @@ fn check_synced(case: &Case, scene: &Scene, before: &[Step], steps: &[Step]) {
     };
     let steps: Vec<Step> = steps.iter().filter(relies).map(generic).collect();
     law::check_after(left, &steps).unwrap();
+}
+
+/// What the system may answer beside [`sweep`]'s, when a directory is not writable, not there or on another file
+/// system, or a limit is reached.
+const ERRNOS: [&str; 8] = [
+    "EACCES", "EDQUOT", "EEXIST", "EMFILE", "ENOENT", "EPERM", "EROFS", "EXDEV",
+];
+
+/// Fails a run in each other way at each step. Whatever it says of that, the next run leaves all that there was
+/// to get, and it is remembered only then.
+pub(crate) fn sweep_errnos(case: &Case<'_>) {
+    let world = World::get();
+    let count = undisturbed(case, &world).steps.len();
+    let mut failures = String::new();
+    for errno in ERRNOS {
+        for at in 1..=count {
+            let tried = catch_unwind(AssertUnwindSafe(|| {
+                let scene = world.scene(case.nodes);
+                let fault = format!("{errno}:{at}");
+                let failed = scene.run_under(&fault, case.program, case.args, case.now);
+                invariants::check(&scene);
+                (case.left)(&scene, &failed.stdout);
+                let again = scene.run(case.program, case.args, case.now);
+                if failed.status.success() {
+                    // What could not be looked at under one name was written under another.
+                    assert_eq!(again.status.code(), Some(82), "{}", again.stderr);
+                } else {
+                    assert_eq!(failed.stderr.lines().count(), 1, "{}", failed.stderr);
+                }
+                (case.proof)(&scene, &[failed.stdout, again.stdout]);
+            }));
+            if let Err(panic) = tried {
+                let text = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied());
+                let _ = writeln!(failures, "{errno}:{at}: {}", text.unwrap_or("?"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}:\n{failures}", case.name);
 }
 
 /// Compares what runs left, `spare` more of what is there anyway being allowed.

@@ -2,7 +2,7 @@
 
 use relaynet::asn1::pem;
 
-use crate::testenv::{Env, id, sha256};
+use crate::testenv::{Env, id, json_lines, sha256};
 
 /// Octets as wire-format has them: a format signature, then three strings in a sequence.
 fn expected(sender: &str, recipient: &str, parcel: &str) -> Vec<u8> {
@@ -117,4 +117,76 @@ fn no_file_is_made_of_nothing() {
         .args(["-d", "nowhere"])
         .stdin("junk")
         .fails(73, "nowhere: ");
+}
+
+#[test]
+fn a_directory_is_no_stream_of_parcels() {
+    let env = Env::with_peers();
+    env.mkdir("queue");
+    let ran = env
+        .relay("ack")
+        .arg("queue")
+        .fails(66, "queue: cannot open: Is a directory");
+    assert_eq!(ran.hints(), ["name the files in it"]);
+}
+
+/// A script that removes what has status 0 would have lost it.
+#[test]
+#[cfg(debug_assertions)] // without them, programs take no faults
+fn a_status_is_told_when_the_acknowledgement_is_where_it_belongs() {
+    let env = Env::with_peers();
+    let parcels = [b"one", b"two"].map(|content| env.parcel("bob", "alice", content));
+    env.write("x", parcels.concat());
+    env.mkdir("in");
+    for options in [["-o", "out"], ["-d", "in"]] {
+        for step in 1.. {
+            let ran = env
+                .relay("ack")
+                .args(["--status-fd", "3", "x"])
+                .args(options)
+                .shell("", "3>status")
+                .var("RELAY_FAULT", format!("EIO:{step}"))
+                .run();
+            let told: Vec<_> = json_lines(&env.text("status"))
+                .iter()
+                .map(|line| line["status"].as_u64().unwrap())
+                .collect();
+            if ran.status == 0 {
+                assert_eq!(told, [0, 0]);
+                break;
+            }
+            assert_eq!(ran.status, 74, "{}", ran.stderr);
+            assert!(told.iter().all(|status| *status == 74), "{step}: {told:?}");
+            assert_eq!(ran.diagnostics().len(), 1, "{}", ran.stderr);
+        }
+    }
+}
+
+/// Whoever else writes to the descriptor wrote over the lines.
+#[test]
+fn status_lines_stay_where_others_write_too() {
+    let env = Env::with_peers();
+    env.write("x", env.parcel("bob", "alice", b"x"));
+    env.relay("ack")
+        .args(["-o", "out", "--status-fd", "3", "x"])
+        .shell(
+            "exec 3>status; echo before >&3; \"$0\" \"$@\" || exit; echo after >&3; exit 0",
+            "",
+        )
+        .ok();
+    let text = env.text("status");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines.len(), lines[0], lines[2]), (3, "before", "after"));
+    assert_eq!(json_lines(lines[1])[0]["status"], 0);
+    // One that is only read from is no place for them.
+    env.relay("ack")
+        .args(["--status-fd", "3", "x"])
+        .shell("", "3<x")
+        .fails(64, "file descriptor 3 is not open for writing");
+    // A socket or pipe has no name to be opened by.
+    let ran = env
+        .relay("ack")
+        .args(["-f", "-o", "out", "--status-fd", "1", "x"])
+        .ok();
+    assert_eq!(ran.json()[0]["status"], 0);
 }

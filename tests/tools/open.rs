@@ -747,7 +747,7 @@ fn outputs_that_fail_leave_the_parcel_to_be_opened() {
         .args(["-N", "alice"])
         .stdin(&*parcel)
         .shell("", ">/dev/full")
-        .fails(74, "-: cannot write: No space left on device");
+        .fails(74, "cannot write: No space left on device");
     assert!(ran.hints().is_empty());
     env.relay("open")
         .args(["-N", "alice", "-o", "/dev/full"])

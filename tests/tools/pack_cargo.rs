@@ -6,7 +6,7 @@ use relaynet::pki::issuance::{self, Role};
 use relaynet::pki::{Certificate, IdentityKey};
 use relaynet::ramf::{Kind, SignedMessage};
 
-use crate::testenv::{Env, HUB, forged, id, identity, interop, self_issued};
+use crate::testenv::{Env, HUB, forged, id, identity, interop, json_lines, self_issued};
 
 fn parsed(cargo: Vec<u8>) -> SignedMessage {
     Cargo::parse(cargo).unwrap().into_message()
@@ -165,10 +165,20 @@ fn cargo_ends_with_its_certificate_and_says_what_it_cuts() {
         .args(["-N", "hub", "-t", "gateway", "--cca", "x.cca"])
         .stdin(parcel)
         .ok()
-        .says(&["some messages outlive their cargo for"])
-        .says_somewhere("which ends at 2026-03-15T12:00:00Z");
+        .quiet();
     let cargo = parsed(ran.stdout);
     assert_eq!(cargo.fields().expiry(), at("2026-03-15T12:00:00Z"));
+
+    // That is so with each CCA, so only who wants to know everything is told.
+    env.write("v.cca", env.cca("gateway", "hub"));
+    env.relay("pack-cargo")
+        .args(["-v", "-N", "hub", "--cca", "v.cca"])
+        .stdin(env.parcel_with("bob", "alice", b"x", &["--ttl", "60d"]))
+        .ok()
+        .says(&[
+            "event=packed",
+            "event=cut to=gateway until=2026-03-15T12:00:00Z",
+        ]);
 
     // An acknowledgement has no end of its own, and asks for none.
     env.write("y.cca", env.cca("gateway", "hub"));
@@ -430,7 +440,7 @@ fn a_cca_that_is_not_right_is_refused_and_nothing_is_packed() {
     )
     .fails(
         80,
-        "the authorization from gateway ends at 2026-03-02T11:00:00Z",
+        "short: the CCA from gateway ends at 2026-03-02T11:00:00Z, and cargo needs a day of it",
     );
     let later = ("2026-03-02T00:00:00Z", "2026-05-01T00:00:00Z");
     pack(
@@ -454,6 +464,15 @@ fn a_cca_that_is_not_right_is_refused_and_nothing_is_packed() {
     .fails(65, "cargo: a cargo, not a CCA");
     pack("two", [&good[..], &good].concat()).fails(64, "two: more than one message");
     pack("none", Vec::new()).fails(66, "none: empty");
+    // It is looked at even where there is nothing to pack.
+    let nothing = |cca: &str| {
+        env.relay("pack-cargo")
+            .args(["-N", "hub", "--cca", cca, "--allow-empty"])
+    };
+    nothing("nowhere").fails(66, "nowhere: ");
+    nothing("none").fails(66, "none: empty");
+    nothing("junk").fails(65, "junk: cannot be decrypted");
+    nothing("short").fails(80, "short: the CCA from gateway ends at");
     pack("late", good.clone())
         .at("2026-03-15T14:00:01Z")
         .fails(80, "late: expired at 2026-03-15T12:00:00Z");
@@ -632,6 +651,212 @@ fn the_ccas_of_the_references_are_answered() {
                     .display()
             ),
         );
+}
+
+/// A script that removes what has status 0 would have lost all of it.
+#[test]
+fn a_status_is_told_when_the_cargo_is_where_it_belongs() {
+    let env = Env::with_gateways();
+    let parcels = [b"one", b"two"].map(|content| env.parcel("bob", "alice", content));
+    env.mkdir("queue");
+    env.write("queue/both", parcels.concat());
+    env.write("queue/junk", "junk");
+    let pack = |options: &[&str]| {
+        env.relay("pack-cargo")
+            .args(["-N", "hub", "--cca", "x.cca", "--status-fd", "3", "queue"])
+            .args(options)
+            .shell("", "3>status")
+    };
+    let told = || {
+        let mut told: Vec<String> = json_lines(&env.text("status"))
+            .iter()
+            .map(|line| {
+                format!(
+                    "{} {} {}",
+                    line["input"].as_str().unwrap(),
+                    line["index"],
+                    line["status"]
+                )
+            })
+            .collect();
+        told.sort();
+        told
+    };
+    let all = |status: u8| {
+        let both = [1, 2].map(|at| format!("queue/both {at} {status}"));
+        [&both[..], &["queue/junk 1 65".to_owned()]].concat()
+    };
+    env.write("x.cca", env.cca("gateway", "hub"));
+    for (options, status) in [
+        (&["-o", "/dev/full"][..], 74),
+        (&["-o", "/proc/nosuch/x"], 73),
+        (&["-t", "mallory"], 67),
+    ] {
+        let ran = pack(options).run();
+        assert_eq!(ran.status, i32::from(status), "{}", ran.stderr);
+        assert_eq!(told(), all(status), "{options:?}");
+    }
+    assert_eq!(pack(&["-o", "out"]).run().status, 65);
+    assert_eq!(told(), all(0));
+    let ran = pack(&["-o", "another"]).run();
+    assert_eq!(ran.status, 82, "{}", ran.stderr);
+    assert_eq!(told(), all(82));
+}
+
+/// It hung, with locks held.
+#[test]
+fn a_file_that_is_something_else_when_it_is_packed_is_left_for_another_run() {
+    use std::io::Write as _;
+    use std::process::Command;
+
+    let env = Env::with_gateways();
+    let small = env.parcel("bob", "alice", b"small");
+    let large = env.parcel("bob", "alice", &vec![7; 100_000]);
+    let make = |name: &str, what: &str| {
+        let path = env.path(name);
+        let _ = std::fs::remove_file(&path);
+        match what {
+            "fifo" => {
+                let made = Command::new("mkfifo").arg(&path).status().unwrap();
+                assert!(made.success());
+            }
+            "directory" => std::fs::create_dir(&path).unwrap(),
+            "device" => env.link("/dev/zero", name),
+            "nothing" => {}
+            "other" => env.write(name, &small),
+            _ => env.link("dangling", name),
+        }
+    };
+    for what in ["fifo", "directory", "device", "nothing", "other", "link"] {
+        let _ = std::fs::remove_dir(env.path("large"));
+        let _ = std::fs::remove_file(env.path("large"));
+        env.write("large", &large);
+        env.write("small", &small);
+        let cca = env.cca("gateway", "hub");
+        make("x.cca", "fifo");
+        let ran = std::thread::scope(|scope| {
+            let ran = scope.spawn(|| {
+                env.relay("pack-cargo")
+                    .args([
+                        "-N", "hub", "--cca", "x.cca", "-o", "out", "-f", "large", "small",
+                    ])
+                    .run()
+            });
+            // The CCA is opened when all messages are read.
+            let mut fifo = std::fs::OpenOptions::new()
+                .write(true)
+                .open(env.path("x.cca"))
+                .unwrap();
+            make("large", what);
+            fifo.write_all(&cca).unwrap();
+            drop(fifo);
+            ran.join().unwrap()
+        });
+        assert_eq!(ran.status, 75, "{what}: {}", ran.stderr);
+        ran.says(&["large: changed while it was being packed"]);
+        env.relay("unpack-cargo")
+            .args(["-N", "gateway", "out"])
+            .ok()
+            .stdout(&small);
+    }
+}
+
+/// A queue that was not mounted looked like one in which all was done.
+#[test]
+fn a_directory_with_nothing_in_it_is_empty_input() {
+    let env = Env::with_gateways();
+    env.mkdir("queue");
+    env.mkdir("queue/deep");
+    let pack = |options: &[&str]| {
+        env.relay("pack-cargo")
+            .args(["-N", "gateway", "-t", "hub"])
+            .args(options)
+    };
+    pack(&["queue"]).fails(66, "queue: no file in it");
+    pack(&["--allow-empty", "queue"]).ok().quiet().stdout("");
+    env.link("nowhere", "queue/link");
+    let ran = pack(&["queue"]).run();
+    assert_eq!(ran.status, 66);
+    ran.says(&["queue/link: not a regular file", "queue: no file in it"])
+        .stdout("");
+    env.write("queue/deep/.relay-x.tmp", "half written");
+    assert_eq!(pack(&["queue"]).run().status, 66);
+    // One of several: the rest is packed.
+    env.write("x", env.parcel("bob", "alice", b"x"));
+    let ran = pack(&["-o", "out", "queue", "x"]).run();
+    assert_eq!(ran.status, 66);
+    assert!(env.path("out").exists());
+    env.write("queue/deep/x", env.parcel("bob", "alice", b"x"));
+    pack(&["queue"]).ok();
+}
+
+#[test]
+fn an_operand_may_be_a_link_to_a_directory() {
+    let env = Env::with_gateways();
+    env.mkdir("queue");
+    env.write("queue/x", env.parcel("bob", "alice", b"x"));
+    env.link("queue", "link");
+    env.link("link", "queue/back");
+    env.relay("pack-cargo")
+        .args(["-N", "gateway", "-t", "hub", "link"])
+        .ok()
+        .says(&["link/back: not a regular file"]);
+}
+
+#[test]
+fn a_clock_that_is_behind_is_what_is_wrong() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel("bob", "alice", b"x");
+    let pca = env.relay("ack").stdin(parcel).ok().stdout;
+    for program in ["pack-cargo", "request-cargo"] {
+        let ran = env
+            .relay(program)
+            .at("1970-01-01T00:00:00Z")
+            .args(["-N", "gateway", "-t", "hub"])
+            .stdin(pca.clone())
+            .fails(
+                81,
+                "the registration with hub is valid only from 2026-03-01T09:00:00Z",
+            );
+        assert_eq!(ran.hints(), ["check this clock"]);
+    }
+}
+
+#[test]
+fn what_is_too_old_says_who_can_renew_it() {
+    let env = Env::with_gateways();
+    let pca = env
+        .relay("ack")
+        .stdin(env.parcel("bob", "alice", b"x"))
+        .ok()
+        .stdout;
+    env.write("x.cca", env.cca("gateway", "hub"));
+    let ran = env
+        .relay("pack-cargo")
+        .at("2026-03-14T12:00:01Z")
+        .args(["-N", "hub", "--cca", "x.cca"])
+        .stdin(pca.clone())
+        .fails(
+            80,
+            "x.cca: the CCA from gateway ends at 2026-03-15T12:00:00Z",
+        );
+    assert_eq!(
+        ran.hints(),
+        ["ask the gateway for a new one (relay-request-cargo)"]
+    );
+    let ran = env
+        .relay("pack-cargo")
+        .at("2026-05-05T00:00:00Z")
+        .args(["-N", "gateway", "-t", "hub"])
+        .stdin(pca)
+        .fails(
+            80,
+            "the first session key of hub was to be sealed to only until",
+        );
+    assert_eq!(
+        ran.hints(),
+        ["let it register this node anew (relay-register), and import that"]
+    );
 }
 
 /// The JVM library of some months mixed the two encodings of a path; whoever is behind us may know it.

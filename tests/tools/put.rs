@@ -2,7 +2,7 @@
 
 use relaynet::ramf::Kind;
 
-use crate::testenv::{Env, forged, id, keys_in, self_issued, sha256};
+use crate::testenv::{Env, forged, id, json_lines, keys_in, self_issued, sha256};
 
 /// Where the parcels of the gateway wait.
 const IN: &str = "gateway/spool/in";
@@ -118,7 +118,8 @@ fn what_is_no_parcel_is_refused() {
     let cargo = env.cargo("mallory", "hub", parcel.clone());
     let put = |octets: Vec<u8>| env.relay("put").args(["-N", "gateway"]).stdin(octets);
     put(pca).fails(77, "-: a pca counts only in the cargo of the gateway");
-    put(cargo).fails(65, "-: ");
+    let ran = put(cargo).fails(65, "-: a cargo, not a parcel");
+    assert_eq!(ran.hints(), ["relay-unpack-cargo takes it"]);
     put(b"junk".to_vec()).fails(65, "-: ");
     put(Vec::new()).fails(66, "-: empty");
 }
@@ -262,4 +263,45 @@ fn events_go_to_the_systems_log_if_the_node_wants_it() {
     let parcel = env.parcel("bob", "alice", b"y");
     let ran = put(parcel).ok();
     assert!(ran.stderr.contains("/log: "), "{}", ran.stderr);
+}
+
+#[test]
+fn a_directory_with_nothing_in_it_is_empty_input() {
+    let env = Env::with_gateways();
+    env.mkdir("queue");
+    let put = |options: &[&str]| {
+        env.relay("put")
+            .args(["-N", "gateway", "queue"])
+            .args(options)
+    };
+    put(&["--allow-empty"]).ok().quiet();
+    put(&[]).fails(66, "queue: no file in it");
+}
+
+#[test]
+#[cfg(debug_assertions)] // without them, programs take no faults
+fn what_the_spool_fails_with_is_said_once() {
+    let env = Env::with_gateways();
+    let parcels: Vec<u8> = (0..20_u8)
+        .flat_map(|at| env.parcel("bob", "alice", &[at]))
+        .collect();
+    env.relay("put")
+        .args(["-N", "gateway", "--allow-empty"])
+        .stdin("")
+        .ok();
+    let ran = env
+        .relay("put")
+        .args(["-N", "gateway", "--status-fd", "3"])
+        .stdin(parcels)
+        .shell("", "3>status")
+        .var("RELAY_FAULT", "EROFS:4")
+        .run();
+    assert_eq!(ran.status, 74, "{}", ran.stderr);
+    assert_eq!(ran.diagnostics().len(), 1, "{}", ran.stderr);
+    // What was written before is stored, and said to be.
+    let stored = env.names(IN).len();
+    assert_eq!(ran.text().lines().count(), stored);
+    let told = json_lines(&env.text("status"));
+    let is_ok = |line: &&serde_json::Value| line["status"] == 0;
+    assert_eq!(told.iter().filter(is_ok).count(), stored);
 }

@@ -443,3 +443,67 @@ fn both_sides_list_until_when_a_registration_lasts() {
     );
     env.register("carol", "gateway", &[]);
 }
+
+#[test]
+fn a_request_is_not_registered_unchecked() {
+    let env = world();
+    let (_, request) = three_steps(&env);
+    env.write("x.pnrr", request);
+    for (program, node) in [("register", "hub"), ("authorize", "alice")] {
+        let ran = env.relay(program).args(["-N", node, "x.pnrr"]).fails(
+            64,
+            "x.pnrr: a registration request, which nobody has checked",
+        );
+        assert_eq!(
+            ran.hints(),
+            ["relay-register --complete checks and registers it"]
+        );
+    }
+    env.relay("register")
+        .args(["-q", "-N", "hub", "--complete", "x.pnrr"])
+        .ok();
+}
+
+#[test]
+fn a_promise_that_is_over_is_not_answered() {
+    let env = world();
+    let (promise, _) = three_steps(&env);
+    env.write("x.pnra", promise);
+    let ask = |now: &str| {
+        env.relay("register")
+            .at(now)
+            .args(["-N", "gateway", "--request", "x.pnra"])
+    };
+    ask("2026-03-15T12:00:00Z").ok();
+    ask("2026-03-15T12:00:01Z").fails(
+        80,
+        "x.pnra: the authorization to register ended at 2026-03-15T12:00:00Z",
+    );
+}
+
+/// The peer had its name, and there was no file.
+#[test]
+fn an_output_that_cannot_be_made_leaves_no_peer_behind() {
+    let env = world();
+    for (program, node) in [("register", "hub"), ("authorize", "alice")] {
+        for output in ["/proc/x", "nowhere/x", "/dev"] {
+            let ran = env
+                .relay(program)
+                .args(["-N", node, "--name", "x", "-o", output, "gateway.pub"])
+                .fails(73, &format!("{output}: "));
+            assert_eq!(ran.status, 73);
+        }
+        env.relay(program)
+            .args([
+                "-q",
+                "-N",
+                node,
+                "--name",
+                "x",
+                "-o",
+                "/dev/null",
+                "gateway.pub",
+            ])
+            .ok();
+    }
+}

@@ -142,3 +142,27 @@ fn explicit_files_leave_no_trace() {
         .args(["--identity-key", &other.identity, "--params", "mallory.pnr"])
         .fails(67, "mallory.pnr: made for");
 }
+
+#[test]
+fn a_cca_that_ends_too_soon_is_warned_of() {
+    let env = Env::with_gateways();
+    let ask = |valid: &str| {
+        env.relay("request-cargo")
+            .args(["-N", "gateway", "-t", "hub", "--valid", valid])
+    };
+    let never = "gateways stop answering a CCA a day before it ends: this one is never answered";
+    let little = "gateways stop answering a CCA a day before it ends: this one is of little use";
+    ask("1h").ok().says(&[never]);
+    ask("86399s").ok().says(&[never]);
+    ask("24h").ok().says(&[little]);
+    ask("47h").ok().says(&[little]);
+    ask("48h").ok().quiet();
+    // So does the registration.
+    env.register("hub", "gateway", &["--valid", "30h"]);
+    std::fs::remove_dir_all(env.path("gateway/certs")).unwrap();
+    env.register("hub", "gateway", &["--valid", "30h"]);
+    ask("14d").ok().says(&[
+        "the CCA for hub ends at 2026-03-02T18:00:00Z, with our registration there",
+        little,
+    ]);
+}

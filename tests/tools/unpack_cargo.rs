@@ -8,7 +8,9 @@ use relaynet::pki::Certificate;
 use relaynet::pki::issuance::{self, Role};
 use relaynet::ramf::{Kind, SignedMessage};
 
-use crate::testenv::{Env, forged, id, identity, keys_in, self_issued, sha256};
+use crate::testenv::{
+    Call, Env, copy_tree, forged, id, identity, is_root, json_lines, keys_in, self_issued, sha256,
+};
 
 /// A set of messages, as cargo holds it.
 fn set(messages: &[Vec<u8>]) -> Vec<u8> {
@@ -399,23 +401,40 @@ fn a_file_that_is_in_the_way_loses_no_message() {
         env.cargo("gateway", "hub", [&one[..], &two].concat()),
     );
     env.mkdir("in");
-    let name = format!(
-        "in/{}.{}.{}.parcel",
-        id("alice"),
-        id("bob"),
-        sha256(b"first")
-    );
+    let stem = format!("{}.{}.{}", id("alice"), id("bob"), sha256(b"first"));
+    let name = format!("in/{stem}.parcel");
     env.write(&name, "something else");
     let unpack = |options: &[&str]| {
         env.relay("unpack-cargo")
-            .args(["-N", "hub", "-d", "in", "x.cargo"])
+            .args(["-N", "hub", "-d", "in", "--json", "x.cargo"])
             .args(options)
     };
-    let ran = unpack(&[]).run();
-    assert_eq!(ran.says(&["x.cargo: item 1: in/"]).status, 73);
+    // It is left, and the message has a name that nothing else can have.
+    let ran = unpack(&[])
+        .ok()
+        .says(&[&format!("x.cargo: item 1: {name} is something else")]);
     assert_eq!(env.text(&name), "something else");
-    assert_eq!(env.names("in").len(), 2);
-    unpack(&["--again", "-f"]).ok();
+    assert_eq!(env.names("in").len(), 3);
+    let beside = format!("in/{stem}.{}.parcel", &sha256(&one)[..32]);
+    assert_eq!(env.read(&beside), one);
+    assert_eq!(ran.json()[0]["path"], beside);
+    unpack(&[]).fails(82, "x.cargo: already received");
+    // In a run that is repeated the message lands on itself; with -f it has its own name.
+    unpack(&["--again"]).ok().changes(&[]);
+    unpack(&["--again", "-f"]).ok().quiet();
+    assert_eq!(env.read(&name), one);
+
+    // Where even that name is taken, the cargo is one for another run.
+    env.write("y.cargo", env.cargo("gateway", "hub", &*one));
+    env.write(&name, "something else");
+    env.write(&beside, "something else");
+    let unpack = || {
+        env.relay("unpack-cargo")
+            .args(["-N", "hub", "-d", "in", "y.cargo"])
+    };
+    unpack().fails(73, &format!("y.cargo: item 1: {beside}: already exists"));
+    std::fs::remove_file(env.path(&name)).unwrap();
+    unpack().ok().quiet();
     assert_eq!(env.read(&name), one);
 }
 
@@ -485,30 +504,270 @@ fn sessions_advance_and_old_cargo_still_opens() {
 
 /// Two parcels with the same identity and other octets would have the same file.
 #[test]
-fn of_two_parcels_of_one_identity_the_first_is_kept_and_so_is_the_rest() {
+fn of_two_parcels_of_one_identity_both_are_kept_and_so_is_the_rest() {
     let env = Env::with_gateways();
     let parcel = |content: &[u8]| env.parcel_with("bob", "alice", content, &["--id", "same"]);
-    let (one, two) = (parcel(b"one"), parcel(b"two"));
+    let (one, two, three) = (parcel(b"one"), parcel(b"two"), parcel(b"three"));
     let other = env.parcel("bob", "alice", b"other");
-    let items = [one.clone(), two, other.clone(), one.clone()];
+    let items = [one, two.clone(), other, two, three];
     env.write("x.cargo", cargo_of(&env, &items));
+    let unpack = || {
+        env.relay("unpack-cargo")
+            .args(["-N", "hub", "-d", "in", "x.cargo"])
+    };
+    for _ in 0..2 {
+        env.mkdir("in");
+        let is_else = |item: u8| format!("x.cargo: item {item}: in/{}.", id("alice"));
+        let said = [2, 4, 5].map(is_else);
+        let said: Vec<&str> = said.iter().map(String::as_str).collect();
+        unpack().args(["--again"]).ok().says(&said);
+        let mut kept: Vec<Vec<u8>> = env
+            .names("in")
+            .iter()
+            .map(|name| env.read(format!("in/{name}")))
+            .collect();
+        let mut expected = items.to_vec();
+        expected.remove(3);
+        kept.sort();
+        expected.sort();
+        assert_eq!(kept, expected);
+        std::fs::remove_dir_all(env.path("in")).unwrap();
+    }
     env.mkdir("in");
-    let ran = env
-        .relay("unpack-cargo")
-        .args(["-N", "hub", "-d", "in", "x.cargo"])
-        .run();
-    let ran = ran.says(&["x.cargo: in/"]).says_somewhere("already exists");
-    assert_eq!(ran.status, 73);
+    unpack().fails(82, "x.cargo: already received");
+}
+
+/// Runs with this fault where a file is created in `in`: that is said, once, and nothing changes.
+#[cfg(debug_assertions)]
+fn fails_to_create<'a>(call: impl Fn() -> Call<'a>, errno: &str, status: i32) {
+    for step in 1..20 {
+        let ran = call().var("RELAY_FAULT", format!("{errno}:{step}")).run();
+        assert_ne!(ran.status, 0, "{errno}:{step}");
+        if ran.stderr.contains("in/") && ran.stderr.contains(": cannot create: ") {
+            assert_eq!(ran.status, status, "{}", ran.stderr);
+            ran.says(&["in/"]).stdout("").changes(&[]);
+            return;
+        }
+        ran.changes(&[]);
+    }
+    panic!("no file was created");
+}
+
+/// Nothing was written where this happened, and the next run said that all had been.
+#[test]
+#[cfg(debug_assertions)] // without them, programs take no faults
+fn cargo_for_a_directory_that_cannot_be_written_is_for_another_run() {
+    let env = Env::with_gateways();
+    let parcels = [b"one", b"two"].map(|content| env.parcel("bob", "alice", content));
+    env.write("x.cargo", env.cargo("gateway", "hub", parcels.concat()));
+    env.mkdir("in");
+    let unpack = || {
+        env.relay("unpack-cargo")
+            .args(["-N", "hub", "-d", "in", "x.cargo"])
+    };
+    for (errno, status) in [("EACCES", 73), ("EROFS", 73), ("EMFILE", 73), ("EIO", 74)] {
+        fails_to_create(unpack, errno, status);
+    }
+    if !is_root("a directory without permission to write") {
+        env.chmod("in", 0o555);
+        unpack().fails(73, "in/");
+        env.chmod("in", 0o755);
+    }
+    unpack().ok().quiet();
     let mut kept: Vec<Vec<u8>> = env
         .names("in")
         .iter()
         .map(|name| env.read(format!("in/{name}")))
         .collect();
-    let mut expected = vec![one, other];
+    let mut expected = parcels.to_vec();
     kept.sort();
     expected.sort();
     assert_eq!(kept, expected);
+}
+
+#[test]
+#[cfg(debug_assertions)] // without them, programs take no faults
+fn what_an_output_fails_with_is_said_once() {
+    let env = Env::with_gateways();
+    let parcels: Vec<u8> = (0..40_u8)
+        .flat_map(|at| env.parcel("bob", "alice", &[at]))
+        .collect();
+    env.write("x.parcels", &parcels);
+    env.write("x.cargo", env.cargo("gateway", "hub", &*parcels));
+    env.mkdir("in");
+    for (program, input) in [("unpack-cargo", "x.cargo"), ("ack", "x.parcels")] {
+        let run = |options: &[&str], redirection: &str| {
+            let node = (program == "unpack-cargo").then_some(["-N", "hub"]);
+            env.relay(program)
+                .args(node.into_iter().flatten())
+                .args(options)
+                .arg(input)
+                .shell("", redirection)
+        };
+        run(&["-o", "/proc/nosuch/x"], "").fails(73, "/proc/nosuch/x: cannot create");
+        run(&["-o", "nosuch/x"], "").fails(73, "nosuch/x: cannot create");
+        run(&["-o", "/dev/full"], "").fails(74, "/dev/full: cannot write");
+        run(&[], ">/dev/full").fails(74, "cannot write");
+        fails_to_create(|| run(&["-d", "in"], ""), "EACCES", 73);
+    }
     env.relay("unpack-cargo")
-        .args(["-N", "hub", "-d", "in", "x.cargo"])
-        .fails(82, "x.cargo: already received");
+        .args(["-N", "hub", "-o", "out", "x.cargo"])
+        .ok()
+        .quiet();
+    assert_eq!(env.read("out"), parcels);
+}
+
+#[test]
+fn the_first_of_many_bad_messages_are_said_and_the_others_counted() {
+    let env = Env::with_gateways();
+    let good = env.parcel("bob", "alice", b"good");
+    let mut items = vec![b"junk".to_vec(); 2000];
+    items.push(good.clone());
+    env.write("x.cargo", cargo_of(&env, &items));
+    let ran = env
+        .relay("unpack-cargo")
+        .args(["-N", "hub", "--status-fd", "3", "x.cargo"])
+        .shell("", "3>status")
+        .run();
+    assert_eq!((ran.status, &ran.stdout), (65, &good));
+    let said = ran.diagnostics();
+    assert_eq!(said.len(), 21, "{}", ran.stderr);
+    assert!(said[19].starts_with("x.cargo: item 20: "), "{said:#?}");
+    assert_eq!(said[20], "x.cargo: 1980 more messages in it are bad");
+    assert_eq!(statuses(&env).len(), 2001);
+    // As many as are said are not counted.
+    env.write("y.cargo", cargo_of(&env, &items[1980..]));
+    let ran = env
+        .relay("unpack-cargo")
+        .args(["-N", "hub", "y.cargo"])
+        .run();
+    assert_eq!(ran.diagnostics().len(), 20, "{}", ran.stderr);
+}
+
+/// What was written to `status`: the input, its index and the status.
+fn statuses(env: &Env) -> Vec<String> {
+    let lines = json_lines(&env.text("status")).into_iter();
+    lines
+        .map(|line| {
+            let input = line["input"].as_str().unwrap();
+            format!("{input} {} {}", line["index"], line["status"])
+        })
+        .collect()
+}
+
+/// A script that removes what has status 0 would have lost it.
+#[test]
+#[cfg(debug_assertions)] // without them, programs take no faults
+fn a_status_is_told_when_it_is_so() {
+    let env = Env::with_gateways();
+    let parcels = [b"one", b"two"].map(|content| env.parcel("bob", "alice", content));
+    let cargoes = parcels
+        .clone()
+        .map(|parcel| env.cargo("gateway", "hub", parcel));
+    env.write("x", cargoes.concat());
+    env.mkdir("kept");
+    copy_tree(&env.path("hub"), &env.path("kept"));
+    for options in [["-o", "out"], ["-d", "in"]] {
+        let mut step = 1;
+        loop {
+            for dir in ["hub", "in"] {
+                std::fs::remove_dir_all(env.path(dir)).ok();
+                env.mkdir(dir);
+            }
+            std::fs::remove_file(env.path("out")).ok();
+            copy_tree(&env.path("kept"), &env.path("hub"));
+            let fault = format!("EIO:{step}");
+            let ran = env
+                .relay("unpack-cargo")
+                .args(["-N", "hub", "--status-fd", "3", "x"])
+                .args(options)
+                .shell("", "3>status")
+                .var("RELAY_FAULT", &fault)
+                .run();
+            let told = statuses(&env);
+            let mut kept = std::fs::read(env.path("out")).unwrap_or_default();
+            for name in env.names("in") {
+                kept.extend(env.read(format!("in/{name}")));
+            }
+            for (at, parcel) in parcels.iter().enumerate() {
+                let is_kept = kept.windows(parcel.len()).any(|part| part == parcel);
+                let is_told = told.contains(&format!("x {} 0", at + 1));
+                assert!(is_kept || !is_told, "{options:?} {fault}: {told:?}");
+            }
+            if ran.status == 0 {
+                assert_eq!(told, ["x 1 0", "x 2 0"]);
+                break;
+            }
+            assert!([74, 75].contains(&ran.status), "{fault}: {}", ran.stderr);
+            // What the run did not get to has no line; of what it did, one tells why not.
+            assert!(
+                told.iter().any(|line| line.ends_with(" 74")),
+                "{fault}: {told:?}"
+            );
+            step += 1;
+        }
+        assert!(step > 5, "{options:?}: {step}");
+    }
+}
+
+#[test]
+fn cargo_that_is_left_for_another_run_is_not_told_to_be_done() {
+    let env = Env::with_gateways();
+    let good = env.parcel("bob", "alice", b"good");
+    let early = dated(&good, "2026-03-02T00:00:00Z");
+    for (item, expected) in [
+        (early, ["x 1 81", "x 1 75"]),
+        (b"junk".to_vec(), ["x 1 65", "x 1 0"]),
+    ] {
+        env.write("x", cargo_of(&env, &[good.clone(), item]));
+        env.relay("unpack-cargo")
+            .args(["-N", "hub", "--status-fd", "3", "x"])
+            .shell("", "3>status")
+            .run();
+        assert_eq!(statuses(&env), expected);
+    }
+}
+
+/// The same parcel with another date.
+fn dated(parcel: &[u8], date: &str) -> Vec<u8> {
+    forged(parcel, "bob", |parcel| parcel.fields.date = at(date))
+}
+
+/// It was tried again until the cargo was gone.
+#[test]
+fn an_item_that_is_dated_after_the_end_of_its_cargo_is_bad_for_ever() {
+    let env = Env::with_gateways();
+    let good = env.parcel("bob", "alice", b"good");
+    // The cargo lives to 10:00 on the second.
+    for (date, first, second) in [
+        ("2026-03-02T09:00:00Z", 75, 75),
+        ("2026-03-02T10:00:01Z", 65, 82),
+        ("2027-01-01T00:00:00Z", 65, 82),
+    ] {
+        let items = [good.clone(), dated(&good, date)];
+        env.write("x.cargo", cargo_of(&env, &items));
+        let unpack = || {
+            env.relay("unpack-cargo")
+                .args(["-N", "hub", "x.cargo"])
+                .run()
+        };
+        let ran = unpack();
+        assert_eq!(ran.status, first, "{date}: {}", ran.stderr);
+        ran.says(&["x.cargo: item 2: dated "]);
+        assert_eq!(unpack().status, second, "{date}");
+    }
+}
+
+#[test]
+fn the_same_cargo_twice_in_one_run_comes_out_once() {
+    let env = Env::with_gateways();
+    let parcels = [b"one", b"two"].map(|content| env.parcel("bob", "alice", content));
+    for (at, parcel) in parcels.iter().enumerate() {
+        env.write(format!("{at}"), env.cargo("gateway", "hub", parcel.clone()));
+    }
+    env.relay("unpack-cargo")
+        .args(["-N", "hub", "-o", "out", "0", "1", "0"])
+        .ok()
+        .says(&["0: already received"]);
+    assert_eq!(env.read("out"), parcels.concat());
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::{SignedDuration, Timestamp};
 
-use super::exit::{Reported, Status, Usage};
+use super::exit::{Reported, Status, Unchecked, Usage};
 use super::inputs;
 use super::report::{self, Verbosity};
 use crate::asn1::pem;
@@ -649,7 +649,8 @@ pub fn validity(text: &str) -> Result<SignedDuration, &'static str> {
 /// The identity key of a peer: a known one's, or that in a file or on standard input.
 ///
 /// # Errors
-/// When it is neither a known peer nor an object with such a key.
+/// When it is neither a known peer nor an object with such a key, or a request to be registered, of which
+/// nobody knows yet whether its key is its sender's.
 pub fn peer_key(peer: Option<&Path>, node: Option<&Directory>) -> anyhow::Result<PublicKey> {
     let path = peer.unwrap_or(Path::new("-"));
     if let (Some(node), Some(text)) = (node, path.to_str())
@@ -669,6 +670,9 @@ pub fn peer_key(peer: Option<&Path>, node: Option<&Directory>) -> anyhow::Result
     let octets = inputs::read_whole(path)?;
     let name = || report::path(path);
     let object = Object::parse(&octets).with_context(name)?;
+    if let Object::RegistrationRequest(_) = object {
+        return Err(anyhow::Error::new(Unchecked)).with_context(name);
+    }
     match object.identity_key() {
         Some(key) => Ok(key.clone()),
         None => Err(message::Error::Lacks {

@@ -3,17 +3,20 @@
 //! Small ones are set aside in a scratch file, as long as that stays small itself, and so are those of
 //! streams. Any other fills a file of its own: it is read again from there, and has to be the same.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use rustix::io::Errno;
 
 use super::exit::Fatal;
 use super::inputs::Place;
+use super::outcome::Outcome;
 use super::report;
 use crate::asn1::Buffer;
 use crate::crypto::hash;
-use crate::disk::{Role, Scratch, files};
+use crate::disk::{self, Role, Scratch, files};
 use crate::message::{Item, cargo, message_set};
 use crate::node;
 use crate::ramf::{Kind, SignedMessage, fields, limits};
@@ -46,6 +49,8 @@ pub struct Waiting {
     /// When its life ends; control messages have no end of their own.
     expiry: Option<Timestamp>,
     at: At,
+    /// Where it was read, if that is asked for.
+    place: Option<Box<Place>>,
 }
 
 /// Where a message waits.
@@ -65,8 +70,8 @@ pub struct Loaded {
     pub count: usize,
     /// Whether one of them outlives it.
     pub is_cut: bool,
-    /// The messages that could not be read again, and why.
-    pub left: Vec<(Place, anyhow::Error)>,
+    /// The messages that could not be read again, by number, and why.
+    pub left: Vec<(usize, anyhow::Error)>,
 }
 
 /// A file whose message is not the one that was verified.
@@ -115,10 +120,15 @@ impl Aside {
             file => match (self.scratch.append(&octets), file) {
                 (Ok(start), _) => At::Scratch(start),
                 (Err(_), Some(file)) => in_file(file),
-                (Err(error), None) => return Err(Fatal(error).into()),
+                (Err(error), None) => return Err(Fatal::Aside(error).into()),
             },
         };
-        Ok(Waiting { len, expiry, at })
+        Ok(Waiting {
+            len,
+            expiry,
+            at,
+            place: None,
+        })
     }
 
     /// Lets these messages wait, and no others.
@@ -157,7 +167,7 @@ impl Aside {
             .unwrap_or_else(|| Buffer::with_capacity(*octets));
         let mut left = Vec::new();
         let mut expiry = sealer.date();
-        for message in messages.iter().map(|&at| &self.messages[at]) {
+        for (at, message) in messages.iter().map(|&at| (at, &self.messages[at])) {
             match self.append(&mut set, message) {
                 // A message without an end of its own is content with what the certificates allow.
                 Ok(()) => {
@@ -165,7 +175,7 @@ impl Aside {
                     let end = end.unwrap_or_else(|| sealer.end().min(now + CONTROL_LIFE));
                     expiry = expiry.max(end);
                 }
-                Err(error) => left.push((message.place(), error)),
+                Err(error) => left.push((at, error)),
             }
         }
         let count = messages.len() - left.len();
@@ -182,6 +192,21 @@ impl Aside {
         }
     }
 
+    /// Where the message with this number was, for diagnostics.
+    #[must_use]
+    pub fn place(&self, at: usize) -> Place {
+        self.messages[at].place()
+    }
+
+    /// Tells how every message fared but for these, if anybody is told.
+    pub fn tell(&self, outcome: &mut Outcome, but: &BTreeSet<usize>, result: &anyhow::Result<()>) {
+        for (at, message) in self.messages.iter().enumerate() {
+            if let Some(place) = message.place.as_ref().filter(|_| !but.contains(&at)) {
+                outcome.tell(place, &result.as_ref().copied());
+            }
+        }
+    }
+
     /// Takes back the memory of cargo that is where it belongs.
     pub fn reuse(&self, mut buffer: Buffer) {
         buffer.reset();
@@ -194,7 +219,7 @@ impl Aside {
         match &message.at {
             At::File(file) => {
                 let (path, sha256) = &**file;
-                let octets = files::read(path, Role::Input, limits::MAX_MESSAGE_LEN)?;
+                let octets = read_again(path)?;
                 if octets.len() != message.len || hash::sha256(&octets) != *sha256 {
                     return Err(Changed.into());
                 }
@@ -218,11 +243,33 @@ impl Aside {
 }
 
 impl Waiting {
+    /// The same, with where it was read.
+    #[must_use]
+    pub fn read_at(mut self, place: Place) -> Self {
+        self.place = Some(Box::new(place));
+        self
+    }
+
     /// Where the message is, for diagnostics.
     fn place(&self) -> Place {
-        Place::named(match &self.at {
-            At::File(file) => report::path(&file.0),
-            At::Scratch(_) => "-".to_owned(),
-        })
+        match (&self.place, &self.at) {
+            (Some(place), _) => (**place).clone(),
+            (None, At::File(file)) => Place::named(report::path(&file.0)),
+            (None, At::Scratch(_)) => Place::named("-".to_owned()),
+        }
     }
+}
+
+/// Reads a file once more. Whatever else stands there now, if anything, may be what it was when all is tried
+/// again.
+fn read_again(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let read = files::read_again(path, Role::Input, limits::MAX_MESSAGE_LEN);
+    read.map_err(|error| match error {
+        disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. } => Changed.into(),
+        // A socket is not opened, a link may lead to itself.
+        error => match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::NOENT | Errno::NXIO | Errno::LOOP) => Changed.into(),
+            _ => error.into(),
+        },
+    })
 }

@@ -77,8 +77,25 @@ pub struct Reported(pub Status);
 
 /// What no message can do without: the program cannot go on with the others.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct Fatal(pub disk::Error);
+pub enum Fatal {
+    /// Messages cannot be set aside until it is known which of them travel together.
+    #[error(transparent)]
+    Aside(disk::Error),
+    /// What fails in writing one message fails in writing the others.
+    #[error(transparent)]
+    Output(disk::Error),
+}
+
+impl Fatal {
+    /// What an output fails with. A name that is taken there is of one message alone.
+    #[must_use]
+    pub fn output(error: disk::Error) -> anyhow::Error {
+        match error {
+            disk::Error::Exists { .. } | disk::Error::NotRegular { .. } => error.into(),
+            error => Self::Output(error).into(),
+        }
+    }
+}
 
 /// A command line that clap could not find fault with.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +111,20 @@ pub struct Empty;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Postponed(pub String);
+/// A directory in which there is nothing to read.
+#[derive(Debug, thiserror::Error)]
+#[error("no file in it")]
+pub struct NoFile;
+
+/// A request to be registered where a public key is enough.
+#[derive(Debug, thiserror::Error)]
+#[error("a registration request, which nobody has checked")]
+pub struct Unchecked;
+
+/// An input that was not done with, since another run may get more of it.
+#[derive(Debug, thiserror::Error)]
+#[error("left for another run")]
+pub struct Again;
 
 /// Content that a terminal should not get.
 #[derive(Debug, thiserror::Error)]
@@ -110,16 +141,16 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     if let Some(Reported(status)) = cause.downcast_ref() {
         return Some(*status);
     }
-    if let Some(Fatal(error)) = cause.downcast_ref() {
+    if let Some(Fatal::Aside(error) | Fatal::Output(error)) = cause.downcast_ref() {
         return Some(of_disk(error));
     }
-    if cause.is::<Usage>() || cause.is::<ForTerminal>() {
+    if cause.is::<Usage>() || cause.is::<ForTerminal>() || cause.is::<Unchecked>() {
         return Some(Status::USAGE);
     }
-    if cause.is::<Changed>() || cause.is::<Postponed>() {
+    if cause.is::<Changed>() || cause.is::<Postponed>() || cause.is::<Again>() {
         return Some(Status::TEMP_FAIL);
     }
-    if cause.is::<Empty>() {
+    if cause.is::<Empty>() || cause.is::<NoFile>() {
         return Some(Status::NO_INPUT);
     }
     if let Some(error) = cause.downcast_ref() {
@@ -238,11 +269,17 @@ fn of_node(error: &node::Error) -> Status {
         E::AuthorizationExpired { .. }
         | E::SessionKeyExpired { .. }
         | E::RegistrationExpired { .. }
+        | E::RegistrationKeyExpired { .. }
+        | E::CcaEnds { .. }
         | E::PromiseExpired(_) => Status::EXPIRED,
-        E::AuthorizationEarly { .. } => Status::EARLY,
+        E::AuthorizationEarly { .. } | E::RegistrationEarly { .. } => Status::EARLY,
         E::Strangers => Status::TEMP_FAIL,
         E::Seen | E::CcaUsed => Status::SEEN,
-        E::Import(_) | E::Expectation { .. } | E::NotImportable(_) | E::Asn1(_) => Status::DATA,
+        E::Import(_)
+        | E::Expectation { .. }
+        | E::NotImportable(_)
+        | E::AfterCargo(_)
+        | E::Asn1(_) => Status::DATA,
         E::Disk(error)
         | E::SaveSessionKey { cause: error, .. }
         | E::CannotMake { cause: error, .. } => of_disk(error),
@@ -451,8 +488,15 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(join::Error::Disk(error)) => return hint_for_disk(error),
         _ => {}
     }
-    if cause.is::<Fatal>() {
-        return Some("TMPDIR names another place for what has to wait".to_owned());
+    match cause.downcast_ref() {
+        Some(Fatal::Aside(_)) => {
+            return Some("TMPDIR names another place for what has to wait".to_owned());
+        }
+        Some(Fatal::Output(error)) => return hint_for_disk(error),
+        None => {}
+    }
+    if cause.is::<Unchecked>() {
+        return Some("relay-register --complete checks and registers it".to_owned());
     }
     if cause.is::<ForTerminal>() {
         return Some("-o FILE stores it, -o - writes it all the same".to_owned());
@@ -490,10 +534,11 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. }) => {
             "ask them for new connection parameters (relay-authorize), and import those"
         }
-        Some(E::RegistrationExpired { .. }) => {
+        Some(E::RegistrationExpired { .. } | E::RegistrationKeyExpired { .. }) => {
             "let it register this node anew (relay-register), and import that"
         }
-        Some(E::AuthorizationEarly { .. }) => "check this clock",
+        Some(E::AuthorizationEarly { .. } | E::RegistrationEarly { .. }) => "check this clock",
+        Some(E::CcaEnds { .. }) => "ask the gateway for a new one (relay-request-cargo)",
         Some(E::NoSessionKey(_)) => "import connection parameters of theirs",
         Some(E::UnknownSessionKey(_)) => {
             "it was deleted, or is another node's: let the sender relay-import --replace new connection parameters"
@@ -645,6 +690,13 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
             limit: limits::MAX_EMITTED_PARCEL_LEN,
             ..
         } => Some(SPLIT.to_owned()),
+        disk::Error::Io {
+            role: Role::Input,
+            cause,
+            ..
+        } if cause.kind() == std::io::ErrorKind::IsADirectory => {
+            Some("name the files in it".to_owned())
+        }
         _ => None,
     }
 }

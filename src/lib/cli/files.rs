@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::exit::ForTerminal;
+use super::exit::{Fatal, ForTerminal};
 use super::report;
 use crate::asn1::pem;
 use crate::disk::publish::{self, Existing, Manner};
@@ -36,9 +36,15 @@ impl ObjectOutput {
     /// Checks, before anything is done, that an object can be written as far as one can tell.
     ///
     /// # Errors
-    /// As [`Output::check`].
+    /// As [`Output::check`], and when a file cannot be begun.
     pub fn check(&self) -> anyhow::Result<()> {
-        self.output.check(self.form())
+        self.output.check(self.form())?;
+        // What is kept of an object that was made is not taken back.
+        if let Some(file) = self.output.file() {
+            let existing = self.output.existing(self.form());
+            publish::check(file, &Manner::output(existing)).with_context(|| report::path(file))?;
+        }
+        Ok(())
     }
 
     /// Writes an object, whose PEM block has this label.
@@ -103,15 +109,19 @@ impl Output {
             }
             return write_stdout(parts);
         };
-        let existing = match form {
+        let published = publish::publish(file, parts, &Manner::output(self.existing(form)));
+        published.with_context(|| report::path(file))?;
+        Ok(())
+    }
+
+    /// What becomes of a file that is there.
+    fn existing(&self, form: Form) -> Existing {
+        match form {
             _ if self.force => Existing::Replace,
             // A run that was killed before it remembered the parcel is repeated.
             Form::Content => Existing::SameIsSuccess,
             Form::Text | Form::Binary(_) => Existing::Refuse,
-        };
-        let published = publish::publish(file, parts, &Manner::output(existing));
-        published.with_context(|| report::path(file))?;
-        Ok(())
+        }
     }
 
     /// Checks, before anything is done, that the file can be written as far as one can tell.
@@ -164,11 +174,10 @@ fn check_for_terminal(parts: &[&[u8]], form: Form) -> anyhow::Result<()> {
 /// Writes to standard output.
 ///
 /// # Errors
-/// When it cannot be written.
+/// [`Fatal`] when it cannot be written.
 pub fn write_stdout(parts: &[&[u8]]) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    publish::emit(&mut stdout, parts)?;
-    Ok(())
+    publish::emit(&mut stdout, parts).map_err(Fatal::output)
 }
 
 /// Writes a line to standard output.
@@ -188,7 +197,7 @@ pub fn is_terminal() -> bool {
 /// Writes a message into a directory under its own name; an identical file there is success.
 ///
 /// # Errors
-/// When it cannot be written, or another file has the name and is not to be replaced.
+/// [`Fatal`] when it cannot be written; when another file has the name and is not to be replaced.
 pub fn write_into(dir: &Path, name: &str, parts: &[&[u8]], force: bool) -> anyhow::Result<PathBuf> {
     let path = dir.join(name);
     let existing = if force {
@@ -197,7 +206,8 @@ pub fn write_into(dir: &Path, name: &str, parts: &[&[u8]], force: bool) -> anyho
         Existing::SameIsSuccess
     };
     let manner = Manner::delivery(existing);
-    publish::publish(&path, parts, &manner).with_context(|| report::path(&path))?;
+    let published = publish::publish(&path, parts, &manner).map_err(Fatal::output);
+    published.with_context(|| report::path(&path))?;
     Ok(path)
 }
 
@@ -223,7 +233,7 @@ pub fn scratch_dir() -> PathBuf {
 /// repeated leaves no second one.
 ///
 /// # Errors
-/// When it cannot be written, or there are too many files of that name.
+/// [`Fatal`] when it cannot be written; when there are too many files of that name.
 pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<PathBuf> {
     for path in numbered(dir, name) {
         match publish::publish(
@@ -233,7 +243,7 @@ pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<
         ) {
             Ok(_) => return Ok(path),
             Err(crate::disk::Error::Exists { .. } | crate::disk::Error::NotRegular { .. }) => {}
-            Err(error) => return Err(anyhow::Error::new(error).context(report::path(&path))),
+            Err(error) => return Err(Fatal::output(error).context(report::path(&path))),
         }
     }
     let path = dir.join(name);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::exit::{self, Empty, Status, Usage};
+use super::exit::{Empty, NoFile, Usage};
 use super::outcome::Outcome;
 use super::parts::Parts;
 use super::report;
@@ -119,8 +119,17 @@ struct Reader {
 pub(super) struct Operands {
     pending: std::vec::IntoIter<PathBuf>,
     /// The directory that is being walked.
-    walk: Option<tree::Walk>,
+    walk: Option<Walk>,
     has_trees: bool,
+    allow_empty: bool,
+}
+
+/// A directory that is being walked.
+struct Walk {
+    dir: PathBuf,
+    files: tree::Walk,
+    /// Whether there was anything to read, or to report.
+    is_used: bool,
 }
 
 /// What an input may be beside a stream.
@@ -191,6 +200,7 @@ impl Terms {
             pending: files.into_iter(),
             walk: None,
             has_trees,
+            allow_empty: self.allow_empty,
         };
         Ok((operands, Outcome::new(status_lines)))
     }
@@ -365,29 +375,6 @@ impl Messages {
         self.outcome.done(place, result)
     }
 
-    /// Takes note of a part of a message that failed, and reports it: `FILE[2]: item 3: …`, if it is known
-    /// which part it is.
-    ///
-    /// # Errors
-    /// As [`Messages::done`].
-    pub fn part_failed(
-        &mut self,
-        place: &Place,
-        part: Option<usize>,
-        error: anyhow::Error,
-    ) -> anyhow::Result<()> {
-        if exit::status(&error) == Status::BROKEN_PIPE {
-            return Err(error);
-        }
-        self.outcome.take();
-        let mut label = place.label();
-        if let Some(part) = part {
-            label = format!("{label}: item {part}");
-        }
-        self.outcome.failed(place, &label, &error);
-        Ok(())
-    }
-
     /// The status that all failures add up to: of several messages, one that was seen before is no
     /// failure; 75 when another try may cure every one; else the first that it cannot.
     ///
@@ -486,7 +473,7 @@ impl Iterator for Operands {
     /// The next file, or what cannot be listed and why. What is no file in a directory is warned of.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.walk.as_mut().map(Iterator::next) {
+            match self.walk.as_mut().map(Walk::next) {
                 Some(Some(Ok(path))) => return Some(Ok(path)),
                 Some(Some(Err(error @ disk::Error::NotRegular { .. }))) => {
                     let text = format!("{}: {error}", report::path(error.path()));
@@ -496,16 +483,34 @@ impl Iterator for Operands {
                     let path = error.path().to_owned();
                     return Some(Err((path, error.into())));
                 }
-                Some(None) => self.walk = None,
+                // A queue that is not mounted is not one in which all is done.
+                Some(None) => match self.walk.take() {
+                    Some(walk) if !walk.is_used && !self.allow_empty => {
+                        return Some(Err((walk.dir, NoFile.into())));
+                    }
+                    _ => {}
+                },
                 None => {
                     let path = self.pending.next()?;
                     if !self.has_trees || !path.is_dir() {
                         return Some(Ok(path));
                     }
-                    self.walk = Some(tree::walk(&path, Role::Input));
+                    self.walk = Some(Walk {
+                        files: tree::walk(&path, Role::Input),
+                        dir: path,
+                        is_used: false,
+                    });
                 }
             }
         }
+    }
+}
+
+impl Walk {
+    fn next(&mut self) -> Option<disk::Result<PathBuf>> {
+        let next = self.files.next();
+        self.is_used |= !matches!(next, None | Some(Err(disk::Error::NotRegular { .. })));
+        next
     }
 }
 

@@ -7,12 +7,17 @@ use super::inputs::Place;
 use super::report;
 use crate::describe;
 
+/// How many failures of the parts of one thing are reported; the others are counted.
+const SAID: usize = 20;
+
 /// How a program fared so far.
 #[derive(Debug, Default)]
 pub struct Outcome {
     status_lines: Option<File>,
     taken: usize,
     failures: Vec<Status>,
+    /// What is done but for that of which it is known only later; empty where nobody is told.
+    held: Vec<Place>,
 }
 
 impl Outcome {
@@ -30,26 +35,65 @@ impl Outcome {
         self.taken += 1;
     }
 
+    /// Whether anybody is told how each thing fared.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.status_lines.is_some()
+    }
+
     /// Takes note of how one thing fared, and reports it if it failed.
     ///
     /// # Errors
-    /// What cannot be gone on from: nobody reads the output any more.
+    /// What cannot be gone on from: nobody reads the output any more, or it fails for everything.
     pub fn done(&mut self, place: &Place, result: anyhow::Result<()>) -> anyhow::Result<()> {
+        let Err(error) = result else {
+            self.status_line(place, Status::OK, None);
+            return Ok(());
+        };
+        if exit::status(&error) == Status::BROKEN_PIPE || error.is::<Fatal>() {
+            self.tell(place, &Err(&error));
+            return Err(error);
+        }
+        self.failed(place, &place.label(), &error);
+        Ok(())
+    }
+
+    /// Takes note of a thing that is done as soon as the output is: [`Outcome::settle`] says how that ended.
+    pub fn hold(&mut self, place: &Place) {
+        if self.is_told() {
+            self.held.push(place.clone());
+        }
+    }
+
+    /// Tells of all that was held how it fared. An error is not reported here: it ends the program.
+    pub fn settle(&mut self, result: &anyhow::Result<()>) {
+        for place in std::mem::take(&mut self.held) {
+            self.tell(&place, &result.as_ref().copied());
+        }
+    }
+
+    /// Tells how one thing fared, and no more.
+    pub fn tell(&mut self, place: &Place, result: &Result<(), &anyhow::Error>) {
         match result {
             Ok(()) => self.status_line(place, Status::OK, None),
-            Err(error) if exit::status(&error) == Status::BROKEN_PIPE => return Err(error),
-            Err(error) if error.is::<Fatal>() => return Err(error),
-            Err(error) => self.failed(place, &place.label(), &error),
+            Err(error) if self.is_told() => {
+                let text = report::text_of(error);
+                self.status_line(place, exit::status(error), Some(&text));
+            }
+            Err(_) => {}
         }
-        Ok(())
     }
 
     /// Reports what failed, under this label.
     pub fn failed(&mut self, place: &Place, label: &str, error: &anyhow::Error) {
-        let status = exit::status(error);
         report::failure(Some(label), error);
-        self.status_line(place, status, Some(&report::text_of(error)));
-        self.failures.push(status);
+        self.note(place, error);
+    }
+
+    /// Takes note of what failed.
+    fn note(&mut self, place: &Place, error: &anyhow::Error) {
+        self.tell(place, &Err(error));
+        self.failures.push(exit::status(error));
     }
 
     fn status_line(&mut self, place: &Place, status: Status, error: Option<&str>) {
@@ -86,5 +130,59 @@ impl Outcome {
                 .unwrap_or(Status::TEMP_FAIL),
         )
         .into())
+    }
+}
+
+/// What is said of the parts of one thing, of which there may be very many.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    place: &'a Place,
+    bad: usize,
+    odd: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// Nothing was said yet.
+    #[must_use]
+    pub fn of(place: &'a Place) -> Self {
+        Self {
+            place,
+            bad: 0,
+            odd: 0,
+        }
+    }
+
+    /// Takes note of a part that failed, and reports it: `FILE[2]: item 3: …`.
+    pub fn failed(&mut self, outcome: &mut Outcome, part: usize, error: &anyhow::Error) {
+        outcome.take();
+        if self.bad < SAID {
+            report::failure(Some(&self.label(part)), error);
+        }
+        self.bad += 1;
+        outcome.note(self.place, error);
+    }
+
+    /// Warns of something about a part.
+    pub fn warn(&mut self, part: usize, text: &str) {
+        if self.odd < SAID {
+            report::warn(&format!("{}: {text}", self.label(part)));
+        }
+        self.odd += 1;
+    }
+
+    /// Says how many more there were; `are` is what there was to warn of.
+    pub fn finish(self, are: &str) {
+        let label = self.place.label();
+        let more = |count: usize| count.checked_sub(SAID).filter(|more| *more > 0);
+        if let Some(more) = more(self.odd) {
+            report::warn(&format!("{label}: {more} more messages in it {are}"));
+        }
+        if let Some(more) = more(self.bad) {
+            report::error(&format!("{label}: {more} more messages in it are bad"));
+        }
+    }
+
+    fn label(&self, part: usize) -> String {
+        format!("{}: item {part}", self.place.label())
     }
 }

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::exit::Fatal;
 use super::files::{self, Form, Output};
 use super::report;
-use crate::asn1::pem;
+use crate::asn1::{Hex, pem};
+use crate::crypto::hash;
 use crate::disk::batch::{self, Batch, Staged};
 use crate::disk::publish::{Existing, Manner};
 use crate::disk::{self, Doing, Pending, Role};
@@ -41,8 +43,6 @@ pub struct Sink {
     stager: Stager,
     /// Whether anything came of the run; a file is not made of nothing.
     is_used: bool,
-    /// Whether something could not be written to the file, which then does not get its name.
-    is_broken: bool,
 }
 
 enum Place {
@@ -64,7 +64,7 @@ impl OutputFile {
         let pending = match self.pending.take() {
             Some(pending) => pending,
             None => Pending::create(&self.path, &Manner::output(self.existing))
-                .with_context(|| report::path(&self.path))?,
+                .map_err(failed(&self.path))?,
         };
         Ok(self.pending.insert(pending))
     }
@@ -72,15 +72,20 @@ impl OutputFile {
     /// Writes octets after those before.
     fn write(&mut self, octets: &[u8]) -> anyhow::Result<()> {
         let written = self.begun()?.write(&[octets]);
-        written.with_context(|| report::path(&self.path))
+        written.map_err(failed(&self.path))
     }
 
     fn finish(mut self) -> anyhow::Result<()> {
         self.begun()?;
         let finished = self.pending.map(Pending::finish).transpose();
-        finished.with_context(|| report::path(&self.path))?;
+        finished.map_err(failed(&self.path))?;
         Ok(())
     }
+}
+
+/// What writing a file fails with that all messages are for.
+fn failed(path: &Path) -> impl FnOnce(disk::Error) -> anyhow::Error {
+    move |error| anyhow::Error::new(Fatal::Output(error)).context(report::path(path))
 }
 
 /// Makes messages ready for an output, on whatever core.
@@ -89,6 +94,8 @@ pub struct Stager {
     /// The directory, and what becomes of a file that is there.
     directory: Option<(PathBuf, Existing)>,
     armor: bool,
+    /// Whether a message gets another name where its own is taken.
+    keeps_all: bool,
 }
 
 /// A message that is ready for its output.
@@ -98,7 +105,18 @@ pub enum Ready {
     /// As PEM.
     Text(String),
     /// Its file in the directory.
-    File(PathBuf, Staged),
+    File(Filed),
+}
+
+/// A message whose file is written and waits for its name.
+pub struct Filed {
+    /// None for a part.
+    kind: Option<Kind>,
+    /// The name that it should have.
+    name: String,
+    /// The file that it gets.
+    path: PathBuf,
+    staged: Staged,
 }
 
 impl MessageOutput {
@@ -205,25 +223,53 @@ pub fn check_directory(dir: &Path) -> anyhow::Result<()> {
 }
 
 impl Stager {
+    fn replaces(&self) -> bool {
+        matches!(self.directory, Some((_, Existing::Replace)))
+    }
+
     /// Makes a message ready, whose file in a directory has this name.
     ///
     /// # Errors
-    /// When its file cannot be written, or another one has the name and is not to be replaced.
+    /// [`Fatal`] when its file cannot be written; when another one has the name and is not to be replaced.
     pub fn stage(&self, kind: Kind, name: &str, octets: &[u8]) -> anyhow::Result<Ready> {
-        let text = self.armor.then(|| pem::encode(&label(kind), octets));
-        self.stage_as(name, octets, text)
+        self.stage_as(Some(kind), name, octets)
     }
 
-    /// Makes octets ready, which are written as this text if there is one.
-    fn stage_as(&self, name: &str, octets: &[u8], text: Option<String>) -> anyhow::Result<Ready> {
+    /// Makes octets ready, which are a message of this kind, or a part.
+    fn stage_as(&self, kind: Option<Kind>, name: &str, octets: &[u8]) -> anyhow::Result<Ready> {
+        let armored = kind.filter(|_| self.armor);
+        let text = armored.map(|kind| pem::encode(&label(kind), octets));
         let Some((dir, existing)) = &self.directory else {
             return Ok(text.map_or(Ready::Plain, Ready::Text));
         };
-        let path = dir.join(name);
-        let octets = text.as_ref().map_or(octets, String::as_bytes);
-        let staged = batch::stage(&path, &[octets], &Manner::delivery(*existing))
-            .with_context(|| report::path(&path))?;
-        Ok(Ready::File(path, staged))
+        let written = text.as_ref().map_or(octets, String::as_bytes);
+        let manner = Manner::delivery(*existing);
+        let mut path = dir.join(name);
+        let mut staged = batch::stage(&path, &[written], &manner);
+        let is_taken = matches!(
+            staged,
+            Err(disk::Error::Exists { .. } | disk::Error::NotRegular { .. })
+        );
+        if is_taken && self.keeps_all {
+            path = dir.join(other_name(name, octets));
+            staged = batch::stage(&path, &[written], &manner);
+        }
+        let staged = staged.map_err(|error| Fatal::output(error).context(report::path(&path)))?;
+        Ok(Ready::File(Filed {
+            kind,
+            name: name.to_owned(),
+            path,
+            staged,
+        }))
+    }
+}
+
+/// The name of a message where its own is taken: no other message can have it.
+fn other_name(name: &str, octets: &[u8]) -> String {
+    let digest = Hex(&hash::sha256(octets)[..16]).to_string();
+    match name.rsplit_once('.') {
+        Some((stem, kind)) => format!("{stem}.{digest}.{kind}"),
+        None => format!("{name}.{digest}"),
     }
 }
 
@@ -248,13 +294,20 @@ impl Sink {
         let stager = Stager {
             directory: dir.map(|dir| (dir.to_owned(), existing(Existing::SameIsSuccess))),
             armor,
+            keeps_all: false,
         };
         Self {
             place,
             stager,
             is_used: false,
-            is_broken: false,
         }
+    }
+
+    /// In a directory, no message is left out since something else has its name: then it gets another one.
+    #[must_use]
+    pub fn keeping_all(mut self) -> Self {
+        self.stager.keeps_all = true;
+        self
     }
 
     /// What makes messages ready for this output.
@@ -266,17 +319,12 @@ impl Sink {
     /// Takes a message that is ready, whose octets are these; gives its file.
     ///
     /// # Errors
-    /// When it cannot be written, its file not be made, or those before it not be synced and named.
+    /// [`Fatal`] when it cannot be written, its file not be made, or those before it not be synced and named.
     pub fn take(&mut self, ready: Ready, octets: &[u8]) -> anyhow::Result<Option<PathBuf>> {
         self.is_used = true;
         let text;
         let octets = match ready {
-            Ready::File(path, staged) => {
-                if let Place::Directory(dir, batch) = &mut self.place {
-                    batch.add(staged).with_context(|| report::path(dir))?;
-                }
-                return Ok(Some(path));
-            }
+            Ready::File(filed) => return self.file(filed, octets).map(Some),
             Ready::Text(armored) => {
                 text = armored;
                 text.as_bytes()
@@ -287,9 +335,29 @@ impl Sink {
             files::write_stdout(&[octets])?;
             return Ok(None);
         };
-        let written = file.write(octets);
-        self.is_broken |= written.is_err();
-        written.map(|()| Some(file.path.clone()))
+        file.write(octets)?;
+        Ok(Some(file.path.clone()))
+    }
+
+    fn file(&mut self, filed: Filed, octets: &[u8]) -> anyhow::Result<PathBuf> {
+        let Place::Directory(dir, batch) = &mut self.place else {
+            return Ok(filed.path);
+        };
+        let not_synced = |error| Fatal::output(error).context(report::path(dir));
+        let mut filed = filed;
+        // The name was free when this was written, but others of this run came before it.
+        let is_held = batch.holds(&filed.path);
+        let is_taken = is_held || filed.staged.is_new() && filed.path.symlink_metadata().is_ok();
+        if is_taken && !self.stager.replaces() {
+            if is_held {
+                batch.commit().map_err(not_synced)?;
+            }
+            if let Ready::File(again) = self.stager.stage_as(filed.kind, &filed.name, octets)? {
+                filed = again;
+            }
+        }
+        batch.add(filed.staged).map_err(not_synced)?;
+        Ok(filed.path)
     }
 
     /// Makes a message ready and takes it.
@@ -311,7 +379,7 @@ impl Sink {
     /// # Errors
     /// As [`Sink::put`].
     pub fn put_part(&mut self, name: &str, octets: &[u8]) -> anyhow::Result<Option<PathBuf>> {
-        let ready = self.stager.stage_as(name, octets, None)?;
+        let ready = self.stager.stage_as(None, name, octets)?;
         self.take(ready, octets)
     }
 
@@ -319,16 +387,27 @@ impl Sink {
     /// a directory each has its name then, a file has its own only at the end.
     ///
     /// # Errors
-    /// When one cannot be synced or named.
+    /// [`Fatal`] when one cannot be synced or named.
     pub fn settle(&mut self) -> anyhow::Result<bool> {
         self.is_used = true;
         match &mut self.place {
             Place::Stdout => Ok(true),
             Place::File(..) => Ok(false),
             Place::Directory(dir, batch) => {
-                batch.commit().with_context(|| report::path(dir))?;
+                let committed = batch.commit().map_err(Fatal::output);
+                committed.with_context(|| report::path(dir))?;
                 Ok(true)
             }
+        }
+    }
+
+    /// Whether every message so far is where it belongs.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        match &self.place {
+            Place::Stdout => true,
+            Place::File(..) => false,
+            Place::Directory(_, batch) => batch.is_empty() && !batch.has_refused(),
         }
     }
 
@@ -344,14 +423,13 @@ impl Sink {
         batch.take_refused().into_iter().map(named).collect()
     }
 
-    /// Waits until all messages are where they belong, and gives whether they are. Where nothing was taken
-    /// or settled, or something could not be written, there is no file.
+    /// Waits until all messages are where they belong. Where nothing was taken or settled there is no file.
     ///
     /// # Errors
     /// When something cannot be synced or named.
-    pub fn finish(mut self) -> anyhow::Result<bool> {
-        if !self.is_used || self.is_broken {
-            return Ok(!self.is_broken);
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        if !self.is_used {
+            return Ok(());
         }
         self.settle()?;
         if let Some(refused) = self.take_refused().into_iter().next() {
@@ -360,7 +438,7 @@ impl Sink {
         if let Place::File(file) = self.place {
             file.finish()?;
         }
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -41,6 +41,14 @@ pub struct Staged {
     octets: usize,
 }
 
+impl Staged {
+    /// Whether it has no name yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.pending.is_some()
+    }
+}
+
 /// Writes a file that holds `parts`, for a batch to sync and name; several may be written at once. A file
 /// that has the name is dealt with here.
 ///
@@ -183,6 +191,19 @@ impl Batch {
         place(pending, &dirs, &mut self.refused)
     }
 
+    /// Whether a file waits that is to have this name.
+    #[must_use]
+    pub fn holds(&self, path: &Path) -> bool {
+        let name = path.as_os_str();
+        self.pending.iter().any(|file| file.target() == name)
+    }
+
+    /// Whether a name was taken, since [`Batch::take_refused`] was asked last.
+    #[must_use]
+    pub fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -281,7 +302,9 @@ mod tests {
                 let path = dir.path().join(format!("{at:04}"));
                 let staged = stage(&path, &[b"content ", b"of a file"], &manner).unwrap();
                 batch.add(staged).unwrap();
+                assert!(batch.holds(&path));
             }
+            assert!(!batch.holds(&dir.path().join("x")));
             let is_temporary = |name: &String| name.starts_with(".relay-");
             assert!(names(dir.path()).iter().all(is_temporary));
             batch.commit().unwrap();
@@ -320,6 +343,7 @@ mod tests {
                 .unwrap();
         }
         batch.commit().unwrap();
+        assert!(batch.has_refused());
         assert_eq!(names(dir.path()), ["a", "b"]);
         assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"one");
         assert!(

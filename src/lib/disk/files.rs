@@ -35,15 +35,37 @@ pub fn open_input(path: &Path) -> Result<File> {
     open(path, Role::Input).map(|(file, _)| file)
 }
 
-/// Opens a descriptor that this process inherited, to write lines to.
+/// Takes a descriptor that this process inherited, to write lines to: the same one where the system can, so that
+/// whoever else writes to it writes after them. Where it cannot, they go to the end of the file.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] while [`Doing::Open`], when it is not open for writing.
 pub fn open_descriptor(descriptor: u32) -> Result<File> {
     let path = PathBuf::from(format!("/dev/fd/{descriptor}"));
+    let failed = || Error::io(&path, Role::Output, Doing::Open);
+    #[cfg(target_os = "linux")]
+    match duplicate(descriptor) {
+        // An old system, or one that lets nobody ask for the files of a process.
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {}
+        duplicated => return duplicated.map_err(|error| failed()(error.into())),
+    }
     let opened = OpenOptions::new().append(true).open(&path);
-    opened.map_err(Error::io(&path, Role::Output, Doing::Open))
+    opened.map_err(failed())
+}
+
+/// Another descriptor for what this one of ours is for: `dup` wants proof that it is open, which a number is not, but
+/// a process may ask for a file of any process.
+#[cfg(target_os = "linux")]
+fn duplicate(descriptor: u32) -> std::result::Result<File, Errno> {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    let descriptor = i32::try_from(descriptor).map_err(|_| Errno::BADF)?;
+    let this = pidfd_open(getpid(), PidfdFlags::empty())?;
+    let copy = pidfd_getfd(this, descriptor, PidfdGetfdFlags::empty())?;
+    if rustix::fs::fcntl_getfl(&copy)? & OFlags::RWMODE == OFlags::RDONLY {
+        return Err(Errno::BADF);
+    }
+    Ok(File::from(copy))
 }
 
 /// Opens a file to be read piece by piece.
@@ -65,6 +87,36 @@ pub fn read(path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
     let (mut file, len) = open(path, role)?;
     // Files of /proc say 0, and others may grow: the size only saves work.
     let expected = usize::try_from(len).unwrap_or(usize::MAX);
+    if expected > limit {
+        return Err(too_large(path, role, limit));
+    }
+    fill(&mut file, vec![0; expected], path, role, limit)
+}
+
+/// Reads a whole regular file again, of at most `limit` octets: something else that has its name meanwhile is not
+/// waited for, be it a FIFO.
+///
+/// # Errors
+///
+/// As [`read`], and [`Error::NotRegular`] in every role.
+pub fn read_again(path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY));
+    let mut file = options
+        .open(path)
+        .map_err(Error::io(path, role, Doing::Open))?;
+    let metadata = file
+        .metadata()
+        .map_err(Error::io(path, role, Doing::Examine))?;
+    if !metadata.is_file() {
+        return Err(Error::NotRegular {
+            path: path.to_owned(),
+            role,
+        });
+    }
+    let expected = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
     if expected > limit {
         return Err(too_large(path, role, limit));
     }
@@ -979,5 +1031,29 @@ mod tests {
         fs::write(&path, b"only torn").unwrap();
         append_line(&path, Role::Spool, b"third").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"third\n");
+    }
+
+    #[test]
+    fn what_is_read_again_is_a_file_or_nothing_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link, fifo) = (
+            dir.path().join("f"),
+            dir.path().join("l"),
+            dir.path().join("p"),
+        );
+        fs::write(&file, b"octets").unwrap();
+        symlink("f", &link).unwrap();
+        mkfifo(&fifo);
+        for path in [&file, &link] {
+            assert_eq!(read_again(path, Role::Input, 6).unwrap(), b"octets");
+        }
+        let long = read_again(&file, Role::Input, 5).unwrap_err();
+        assert!(matches!(long, Error::TooLarge { .. }));
+        for path in [&fifo, dir.path(), Path::new("/dev/zero")] {
+            let error = read_again(path, Role::Input, 6).unwrap_err();
+            assert!(matches!(error, Error::NotRegular { .. }), "{error}");
+        }
+        let missing = read_again(&dir.path().join("x"), Role::Input, 6);
+        assert!(missing.unwrap_err().is_not_found());
     }
 }

@@ -196,6 +196,19 @@ pub fn prepare(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Pend
     Ok(pending)
 }
 
+/// Makes sure, as far as one can tell, that a file could be published now: one is begun, and given up.
+///
+/// # Errors
+///
+/// As [`publish`], but for what happens after [`Doing::Create`].
+pub fn check(path: &Path, manner: &Manner<'_>) -> Result<()> {
+    match survey(path, manner.role, manner.existing)? {
+        // To open a FIFO for nothing would end its reader.
+        Place::Through => Ok(()),
+        place => Pending::create_in(place, path, manner).map(drop),
+    }
+}
+
 /// Publishes a secret key: mode 0600, by hard link, which fails if the name is taken.
 ///
 /// # Errors
@@ -515,6 +528,11 @@ impl Pending {
             Some(temporary) => &temporary.path,
             None => &self.target,
         }
+    }
+
+    /// The name that it is to have.
+    pub(super) fn target(&self) -> &OsStr {
+        self.target.as_os_str()
     }
 
     /// Syncs the file, gives it its name and syncs the directory.
@@ -1221,6 +1239,24 @@ mod tests {
             assert_eq!(names(&dir), all);
             assert_eq!(fs::read(at("a")).unwrap(), b"one");
         }
+    }
+
+    #[test]
+    fn what_could_be_published_leaves_nothing() {
+        let dir = tempdir().unwrap();
+        let at = |name| dir.path().join(name);
+        fs::write(at("taken"), b"old").unwrap();
+        for manner in [OUTPUT, REPLACE, SAME] {
+            check(&at("f"), &manner).unwrap();
+            check(Path::new("/dev/null"), &manner).unwrap();
+            let error = check(&at("none/f"), &manner).unwrap_err();
+            assert_eq!(error.doing(), Some(Doing::Create));
+        }
+        check(&at("taken"), &REPLACE).unwrap();
+        let refused = check(&at("taken"), &OUTPUT);
+        assert!(matches!(refused, Err(Error::Exists { .. })));
+        assert_eq!(names(&dir), ["taken"]);
+        assert_eq!(fs::read(at("taken")).unwrap(), b"old");
     }
 
     #[test]

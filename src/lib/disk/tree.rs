@@ -7,6 +7,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::io::Errno;
+
 use super::publish::is_temporary;
 use super::{Doing, Error, Result, Role};
 
@@ -208,7 +210,8 @@ pub struct Walk {
     role: Role,
 }
 
-/// Walks a directory and those in it, without what is still being written. Links are not followed.
+/// Walks a directory and those in it, without what is still being written. Links are not followed, but for one that
+/// is `dir` itself.
 #[must_use]
 pub fn walk(dir: &Path, role: Role) -> Walk {
     let entries = walkdir::WalkDir::new(dir).into_iter();
@@ -223,6 +226,8 @@ impl Iterator for Walk {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.entries.next()? {
+                // Whoever names it means what it is a link to.
+                Ok(entry) if entry.depth() == 0 && entry.path().is_dir() => {}
                 Ok(entry) if is_temporary(entry.file_name()) => {
                     if entry.file_type().is_dir() {
                         self.entries.skip_current_dir();
@@ -238,7 +243,10 @@ impl Iterator for Walk {
                 }
                 Err(error) => {
                     let path = error.path().map(Path::to_owned).unwrap_or_default();
-                    return Some(Err(Error::io(&path, self.role, Doing::List)(error.into())));
+                    // Its own text would name the path again.
+                    let cause = error.into_io_error();
+                    let cause = cause.unwrap_or_else(|| Errno::LOOP.into());
+                    return Some(Err(Error::io(&path, self.role, Doing::List)(cause)));
                 }
             }
         }
@@ -344,7 +352,27 @@ mod tests {
         met.sort_unstable();
         assert_eq!(met, ["b/a", "b/c/deep", "not a regular file", "z"]);
         let missing = walk(&dir.path().join("none"), Role::Input).next().unwrap();
-        assert!(missing.unwrap_err().is_not_found());
+        let missing = missing.unwrap_err();
+        assert!(missing.is_not_found());
+        assert_eq!(
+            missing.to_string(),
+            "cannot list: No such file or directory"
+        );
+    }
+
+    #[test]
+    fn a_walk_begins_behind_a_link_and_follows_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("queue")).unwrap();
+        fs::write(dir.path().join("queue/x"), "x").unwrap();
+        symlink(dir.path(), dir.path().join("queue/back")).unwrap();
+        let link = dir.path().join(".relay-link.tmp"); // whoever names it means it
+        symlink("queue", &link).unwrap();
+        let (files, others): (Vec<_>, Vec<_>) =
+            walk(&link, Role::Input).partition(std::result::Result::is_ok);
+        let files: Vec<_> = files.into_iter().map(std::result::Result::unwrap).collect();
+        assert_eq!(files, [link.join("x")]);
+        assert_eq!(others.len(), 1);
     }
 
     #[test]

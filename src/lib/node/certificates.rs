@@ -11,7 +11,7 @@ use crate::disk::{Role, files, tree};
 use crate::message::CertificationPath;
 use crate::pki::issuance::{self, Role as CertificateRole};
 use crate::pki::path::Issuers;
-use crate::pki::{Certificate, IdentityKey, NodeId, Window};
+use crate::pki::{self, Certificate, IdentityKey, NodeId, Window};
 
 /// How much life a certificate must have left to send under; our own is renewed then.
 pub const MIN_LIFE: SignedDuration = SignedDuration::from_hours(24);
@@ -227,7 +227,7 @@ pub fn newest_from_gateway(
 /// The certificate of those that `issuer` gave this gateway that ends last, if it lasts another day.
 ///
 /// # Errors
-/// When none was given or none lasts, or one cannot be read.
+/// When none was given, none lasts or has begun by this clock, or one cannot be read.
 pub fn registration_with(
     node: &Directory,
     issuer: NodeId,
@@ -236,19 +236,23 @@ pub fn registration_with(
 ) -> Result<Certificate, Error> {
     let window = Window::new(now, SignedDuration::ZERO);
     let paths = paths_from(node, issuer)?;
-    let mut ends = None;
+    let (mut ends, mut begins): (Option<Timestamp>, Option<Timestamp>) = (None, None);
     for path in paths.into_iter().filter(|path| path.leaf.is_ca()) {
-        if path.leaf.check_dates(&window).is_ok() && path.leaf.not_after() >= now + MIN_LIFE {
-            return Ok(path.leaf);
+        let leaf = path.leaf;
+        match leaf.check_dates(&window) {
+            Ok(()) if leaf.not_after() >= now + MIN_LIFE => return Ok(leaf),
+            Err(pki::Error::Early { .. }) => {
+                let first = begins.map_or(leaf.not_before(), |at| at.min(leaf.not_before()));
+                begins = Some(first);
+            }
+            _ => ends = ends.max(Some(leaf.not_after())),
         }
-        ends = ends.max(Some(path.leaf.not_after()));
     }
-    Err(match ends {
-        Some(at) => Error::RegistrationExpired {
-            peer: label.to_owned(),
-            at,
-        },
-        None => Error::NotRegistered(label.to_owned()),
+    let peer = label.to_owned();
+    Err(match (begins, ends) {
+        (Some(at), _) => Error::RegistrationEarly { peer, at },
+        (None, Some(at)) => Error::RegistrationExpired { peer, at },
+        (None, None) => Error::NotRegistered(peer),
     })
 }
 

@@ -301,7 +301,10 @@ impl Keyring for Directory {
         let certificate = certificates::registration_with(self, gateway.id, &name, now)?;
         Ok(Correspondent {
             id: gateway.id,
-            session_key: self.sealed_to(&gateway, now)?,
+            session_key: self.sealed_to(&gateway, now).map_err(|error| match error {
+                Error::SessionKeyExpired { peer, at } => Error::RegistrationKeyExpired { peer, at },
+                other => other,
+            })?,
             name,
             address: gateway.address,
             certificates: vec![certificate],

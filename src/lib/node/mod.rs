@@ -149,6 +149,22 @@ pub enum Error {
         /// When it starts.
         at: Timestamp,
     },
+    /// The certificate that the gateway gave us is not valid yet, by this clock.
+    #[error("the registration with {peer} is valid only from {at}")]
+    RegistrationEarly {
+        /// The gateway.
+        peer: String,
+        /// When it starts.
+        at: Timestamp,
+    },
+    /// The authorization in a CCA is about to expire.
+    #[error("the CCA from {peer} ends at {at}, and cargo needs a day of it")]
+    CcaEnds {
+        /// The gateway that asks.
+        peer: String,
+        /// When its authorization ends.
+        at: Timestamp,
+    },
     /// No session key of the peer is known.
     #[error("no session key of {0} is known")]
     NoSessionKey(String),
@@ -156,6 +172,14 @@ pub enum Error {
     #[error("the first session key of {peer} was to be sealed to only until {at}")]
     SessionKeyExpired {
         /// The peer.
+        peer: String,
+        /// Until when.
+        at: Timestamp,
+    },
+    /// The same of the gateway that registered this node.
+    #[error("the first session key of {peer} was to be sealed to only until {at}")]
+    RegistrationKeyExpired {
+        /// The gateway.
         peer: String,
         /// Until when.
         at: Timestamp,
@@ -188,6 +212,9 @@ pub enum Error {
     /// A rotation that was not signed by the gateway whose cargo brought it.
     #[error("a rotation that the cargo's sender did not sign")]
     ForeignRotation,
+    /// A message of cargo that is dated after the end of the cargo: it will not be valid before that is over.
+    #[error("dated {0}, after the end of its cargo")]
+    AfterCargo(Timestamp),
     /// A promise to register another node.
     #[error("the authorization is to register another node")]
     ForeignPromise,
