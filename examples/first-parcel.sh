@@ -26,9 +26,8 @@ echo
 echo "Second trip: Alice lets Bob send to her."
 run alice 'relay-authorize --name bob -o ../stick/alice.conn ../stick/bob.pub'
 run bob 'relay-import --name alice ../stick/alice.conn'
-echo "(That showed each the digits of the other. Over the telephone each now reads out his own, the"
-echo "fingerprint below, while the other compares.)"
-run alice 'relay-inspect .relay/identity.pub'
+echo "(Over the telephone Bob reads out his fingerprint, below, and Alice compares it with what came on the"
+echo "first trip. Then both compare the digits of the authorization as a whole, which came on the second.)"
 run bob 'relay-inspect .relay/identity.pub'
 
 echo
