@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use crate::crypto::hash::{Digest, Hasher};
 use crate::disk::{self, Held, Manner, Pending, Published, Role, Scratch};
@@ -14,6 +15,9 @@ use crate::message::{self, Part};
 
 /// Octets that are read back at a time.
 const BLOCK: usize = 256 * 1024;
+
+/// From so many octets on, content is hashed while it is written.
+const MUCH: usize = 1 << 20;
 
 /// Why parts do not become what they were made of.
 #[derive(Debug, thiserror::Error)]
@@ -159,14 +163,23 @@ impl Join {
             }
             return Ok(noted);
         }
-        if !part.content().is_empty() {
-            self.site.write_at(start, part.content())?;
+        let content = part.content();
+        if header.index != self.hashed + 1 {
+            self.site.write_at(start, content)?;
+            return Ok(noted);
         }
-        if header.index == self.hashed + 1 {
-            self.hasher.update(part.content());
-            self.hashed += 1;
-            self.hash_on()?;
-        }
+        // The disk does not wait for the hash, nor the hash for the disk.
+        thread::scope(|scope| {
+            let hasher = &mut self.hasher;
+            if content.len() < MUCH {
+                hasher.update(content);
+            } else {
+                scope.spawn(move || hasher.update(content));
+            }
+            self.site.write_at(start, content)
+        })?;
+        self.hashed += 1;
+        self.hash_on()?;
         Ok(noted)
     }
 
