@@ -163,9 +163,7 @@ impl World {
             let text = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{name} {args:?}: {text}");
         };
-        for dir in DIRS {
-            fs::create_dir(path.join(dir)).unwrap();
-        }
+        make_dirs(path);
         let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/alpha");
         let copied = |from: &Path, to: &Path, mode: u32| {
             fs::write(to, fs::read(from).unwrap()).unwrap();
@@ -416,6 +414,12 @@ fn make_parted(root: &Path, run: impl Fn(&str, &[&str], &str)) {
     run("relay-seal", &args, FIRST);
     run("relay-put", &["-N", "parted/alice", "parted/box"], FIRST);
     run("relay-route", &["-N", "parted/alice"], FIRST);
+}
+
+fn make_dirs(path: &Path) {
+    for dir in DIRS {
+        fs::create_dir(path.join(dir)).unwrap();
+    }
 }
 
 /// Makes the stage `parts`, and `in/report.parts`.
