@@ -5,11 +5,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use relaynet::asn1::pem;
+use relaynet::asn1::{Hex, hex, pem};
+use relaynet::crypto::hash::sha256;
 use relaynet::message::stream::Stream;
 use relaynet::message::{Item, Object};
 use relaynet::node::{certificates, key_file};
-use relaynet::pki::{IdentityKey, PublicKey};
+use relaynet::pki::{IdentityKey, NodeId, PublicKey};
 use relaynet::spool::Name;
 
 use super::scene::{CONTENT, Scene, is_temporary};
@@ -32,7 +33,8 @@ pub(crate) fn check(scene: &Scene) -> Vec<String> {
             leftovers.push(path);
             continue;
         }
-        if !matches!(above, ["out", ..]) {
+        let is_medium = matches!(above, ["stick" | "blue", "relaynet", ..]);
+        if !is_medium && !matches!(above, ["out", ..]) {
             let mode = metadata.permissions().mode() & 0o7777;
             assert_eq!(mode, 0o600, "{path}");
         }
@@ -42,6 +44,8 @@ pub(crate) fn check(scene: &Scene) -> Vec<String> {
             None
         } else if let ["out", ..] = above {
             problem_of_result(&octets)
+        } else if is_medium {
+            problem_of_medium_file(&above[2..], name, &octets)
         } else {
             let within = match &above[1..] {
                 ["endpoints", _, within @ ..] | within => within,
@@ -136,16 +140,55 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
             let line: Result<serde_json::Value, _> = serde_json::from_slice(octets);
             line.err().map(|error| error.to_string())
         }
-        (["spool", "in" | "failed"] | ["spool", "out" | "home" | "control" | "acks", _], _) => {
-            match (name.parse::<Name>(), Item::parse(octets.to_vec())) {
-                (Ok(named), Ok(item)) if named.identity.kind == item.kind() => None,
-                found => Some(format!("not that message: {found:?}")),
-            }
+        (
+            ["spool", "in" | "failed"] | ["spool", "out" | "home" | "control" | "acks" | "cca", _],
+            _,
+        ) => match (name.parse::<Name>(), Item::parse(octets.to_vec())) {
+            (Ok(named), Ok(item)) if named.identity.kind == item.kind() => None,
+            found => Some(format!("not that message: {found:?}")),
+        },
+        (["spool", "carried", medium], _) => {
+            let text = String::from_utf8_lossy(octets);
+            let mut lines = text.lines();
+            let dates = lines
+                .by_ref()
+                .take(2)
+                .filter(|line| line.parse::<jiff::Timestamp>().is_ok())
+                .count();
+            let is_whole = hex::parse(medium).is_some_and(|id| id.len() == 16)
+                && dates == 2
+                && text.ends_with('\n')
+                && lines.all(|line| line.parse::<Name>().is_ok());
+            (!is_whole).then(|| format!("not a record: {text}"))
         }
         // Records and lines are appended; a torn one at the end does not count.
         (["seen"] | ["spool", "sent"], _) | ([], "routes") => None,
         _ => Some("nobody knows this file".to_owned()),
     }
+}
+
+/// A file of a medium, `above` being the directories that it is in.
+fn problem_of_medium_file(above: &[&str], name: &str, octets: &[u8]) -> Option<String> {
+    let is_id = |text: &str| text.parse::<NodeId>().is_ok();
+    let is_whole = match above {
+        [] if name == "VERSION" => octets == b"relay-medium 1\n",
+        [] if name == "ID" => octets
+            .strip_suffix(b"\n")
+            .and_then(|id| hex::parse(std::str::from_utf8(id).ok()?))
+            .is_some_and(|id| id.len() == 16),
+        [kind @ ("cargo" | "cca"), recipient] => {
+            let parts: Vec<&str> = name.split('.').collect();
+            let sha256 = Hex(&sha256(octets)).to_string();
+            is_id(recipient)
+                && matches!(&parts[..], [from, sha, end] if is_id(from) && *sha == sha256 && end == kind)
+        }
+        ["got", gateway] => {
+            let date = String::from_utf8_lossy(octets);
+            is_id(gateway) && date.trim_end().parse::<jiff::Timestamp>().is_ok()
+        }
+        _ => false,
+    };
+    (!is_whole).then(|| "not what belongs on a medium".to_owned())
 }
 
 fn problem_of_public_key(octets: &[u8]) -> Option<String> {

@@ -12,16 +12,18 @@ use super::scene::{
 use super::sweep::{Case, sweep};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 33;
+pub(crate) const CASES: usize = 33 + super::media::CASES;
 
 /// What most cases have in common.
-const CASE: Case = Case {
+pub(crate) const CASE: Case = Case {
     name: "",
     program: "",
     args: &[],
     now: START,
     nodes: &[],
     order: &[],
+    faults: &["kill", "torn", "ENOSPC", "EIO"],
+    unfinished: &[],
     spare: 0,
     left: |_, _| {},
     next: |_| 0,

@@ -8,7 +8,9 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 
 use relaynet::asn1::{Hex, pem};
-use relaynet::message::Parcel;
+use relaynet::crypto::hash::sha256;
+use relaynet::message::certification_path::Form;
+use relaynet::message::{CertificationPath, Object, Parcel, Rotation};
 use relaynet::node::Directory;
 use relaynet::session::Sealed;
 use tempfile::TempDir;
@@ -50,6 +52,8 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-request-cargo" => env!("CARGO_BIN_EXE_relay-request-cargo"),
         "relay-put" => env!("CARGO_BIN_EXE_relay-put"),
         "relay-route" => env!("CARGO_BIN_EXE_relay-route"),
+        "relay-sync" => env!("CARGO_BIN_EXE_relay-sync"),
+        "relay-carry" => env!("CARGO_BIN_EXE_relay-carry"),
         "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
         other => panic!("{other}: not a program that is tested here"),
     }
@@ -95,6 +99,11 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `stray`: hub has `in/first.parcel` in its spool, and no way for it.
 /// - `queued`: the same with a way, to field.
 /// - `acked`: field has it on its way to hub, whose acknowledgement has come.
+/// - `blank`: the media stick and blue have just been made; stick in `empty` is a directory, and none.
+/// - `given`: on stick is what field has for hub: `in/first.cargo`, and `in/field.cca`.
+/// - `laden`: on stick is what hub has for field, in answer to that: both parcels, an acknowledgement and a rotation.
+/// - `both`: stick has all of that; blue has a hint that field got its cargo.
+/// - `outgoing`: field has both parcels for hub, and asks for no acknowledgement of the second, but for two copies.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -126,7 +135,7 @@ impl World {
         };
         for dir in [
             "in", "keys", "alone", "friends", "sealed", "renewed", "lone", "gateways", "asked",
-            "stray", "queued", "acked",
+            "stray", "queued", "acked", "blank", "empty", "given", "laden", "both", "outgoing",
         ] {
             fs::create_dir(path.join(dir)).unwrap();
         }
@@ -261,6 +270,8 @@ impl World {
         let name = parcel.to_str().unwrap().replace(".parcel", ".pca");
         copied(&path.join("in/first.pca"), &control.join(name), 0o600);
 
+        make_media(path, &run);
+
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
         let ids = nodes
             .chain([("lone", "hub"), ("lone", "field")])
@@ -295,6 +306,87 @@ impl World {
         }
         scene
     }
+}
+
+/// Makes what has to do with media.
+fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
+    let id = |node: &str| Directory::open(&path.join(node)).unwrap().id().to_string();
+    let (hub, field) = (id("lone/hub"), id("lone/field"));
+    fs::create_dir(path.join("empty/stick")).unwrap();
+    for medium in ["blank/stick", "blank/blue"] {
+        fs::create_dir(path.join(medium)).unwrap();
+        // There is nothing that this one could give.
+        run("relay-sync", &["-N", "lone/hub", "--init", medium], START);
+    }
+    for stage in ["given", "laden", "both"] {
+        copy_tree(&path.join("blank/stick"), &path.join(stage).join("stick"));
+    }
+    copy_tree(&path.join("blank/blue"), &path.join("both/blue"));
+    let lay = |medium: &str, (to, from): (&str, &str), file: &str| {
+        let octets = fs::read(path.join("in").join(file)).unwrap();
+        let (_, kind) = file.split_once('.').unwrap();
+        let sha256 = Hex(&sha256(&octets)).to_string();
+        let dir = path.join(medium).join("relaynet").join(kind).join(to);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(format!("{from}.{sha256}.{kind}")), octets).unwrap();
+        sha256
+    };
+
+    // What field has for hub.
+    for medium in ["given/stick", "both/stick"] {
+        lay(medium, (&hub, &field), "first.cargo");
+        lay(medium, (&hub, &field), "field.cca");
+    }
+
+    // What hub has for field: a new certificate among others.
+    let mut args = vec!["-N", "sealed/bob", "-t", "alice", "-y", "text/plain"];
+    args.extend(["-o", "in/second.parcel", "in/report.txt"]);
+    run("relay-seal", &args, FIRST);
+    copy_tree(&path.join("gateways/hub"), &path.join("laden/hub"));
+    let args = [
+        "-q",
+        "-N",
+        "laden/hub",
+        "-o",
+        "in/again.pnr",
+        "in/field.pub",
+    ];
+    run("relay-register", &args, FIRST);
+    let Object::Registration(again) =
+        Object::parse(&fs::read(path.join("in/again.pnr")).unwrap()).unwrap()
+    else {
+        panic!("not a registration");
+    };
+    let rotation = Rotation {
+        path: CertificationPath {
+            leaf: again.node,
+            authorities: vec![again.gateway],
+        },
+        form: Form::OctetStrings,
+    };
+    fs::write(path.join("in/field.rotation"), rotation.to_octets()).unwrap();
+    let mut args = vec!["-q", "-N", "laden/hub", "--cca", "in/field.cca", "-o"];
+    args.extend(["in/answer.cargo", "in/first.parcel", "in/second.parcel"]);
+    args.extend(["in/first.pca", "in/field.rotation"]);
+    run("relay-pack-cargo", &args, FIRST);
+    lay("laden/stick", (&field, &hub), "answer.cargo");
+    let sha256 = lay("both/stick", (&field, &hub), "answer.cargo");
+    let got = path.join("both/blue/relaynet/got").join(&field);
+    fs::create_dir(&got).unwrap();
+    fs::write(got.join(sha256), format!("{FIRST}\n")).unwrap();
+
+    // What field has, and has not given yet.
+    let node = path.join("outgoing/field");
+    copy_tree(&path.join("gateways/field"), &node);
+    for (parcel, route) in [
+        ("in/first.parcel", "* peer:hub\n"),
+        ("in/second.parcel", "* peer:hub ack=no copies=2\n"),
+    ] {
+        fs::write(node.join("routes"), route).unwrap();
+        run("relay-put", &["-N", "outgoing/field", parcel], FIRST);
+        run("relay-route", &["-N", "outgoing/field"], FIRST);
+    }
+    fs::remove_file(node.join("routes")).unwrap();
 }
 
 /// A directory where one test runs programs.
@@ -419,9 +511,9 @@ impl Scene {
             let content = if metadata.is_dir() {
                 "directory".to_owned()
             } else if path.contains("/spool/sent/") {
-                // What was noted before a run was killed is noted again.
+                // What was noted before a run was killed is noted again; cargo and media have random ids.
                 let text = fs::read_to_string(&full).unwrap();
-                let lines: BTreeSet<&str> = text.lines().collect();
+                let lines: BTreeSet<String> = text.lines().map(without_ids).collect();
                 self.generic_content(format!("{lines:?}").as_bytes())
             } else {
                 self.generic_content(&fs::read(&full).unwrap())
@@ -479,6 +571,18 @@ impl Scene {
         fs::write(self.path(&name), octets).unwrap();
         name
     }
+}
+
+/// A line of `sent` without the ids of cargo and medium.
+fn without_ids(line: &str) -> String {
+    let Ok(serde_json::Value::Object(mut line)) = serde_json::from_str(line) else {
+        return line.to_owned();
+    };
+    for key in ["cargo", "medium"] {
+        line.entry(key)
+            .and_modify(|id| *id = serde_json::Value::Bool(id.is_string()));
+    }
+    serde_json::Value::Object(line).to_string()
 }
 
 /// A directory in memory if there is such a place, since thousands of runs sync what they write.

@@ -358,6 +358,17 @@ pub fn sync_dir(dir: &Path, role: Role) -> Result<()> {
     }
 }
 
+/// Waits until the octets of a file are on the disk that perhaps another run wrote.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Sync`].
+pub fn sync(path: &Path, role: Role) -> Result<()> {
+    fault::step(Op::Sync, &[path])
+        .and_then(|()| File::open(path)?.sync_all())
+        .map_err(Error::io(path, role, Doing::Sync))
+}
+
 /// Appends one record to a file of records of `N` octets each, created with mode 0600, and syncs it.
 ///
 /// What a killed run left of a record is cut off first. The caller holds the lock of the file.
