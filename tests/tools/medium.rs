@@ -24,8 +24,7 @@ fn mkfifo(path: &Path) {
     assert!(made.success());
 }
 
-/// A world in which mallory has put four cargoes and a CCA for the hub onto the stick, and cargo of another
-/// gateway's lies there, too. `outside` has what links on the stick may name: the same.
+/// A world in which mallory has put four cargoes and a CCA for the hub onto the stick. `outside` has what links on the stick may name: the same.
 fn laden() -> Env {
     let env = Env::with_gateways();
     sync(&env, "hub", "stick").arg("--init").ok().quiet();
@@ -35,12 +34,6 @@ fn laden() -> Env {
         env.relay("route").args(["-N", "mallory"]).ok().quiet();
         sync(&env, "mallory", "stick").ok().quiet();
     }
-    let others = format!("stick/relaynet/cargo/{}", id("alice"));
-    env.mkdir(&others);
-    env.write(
-        format!("{others}/{}.{}.cargo", id("bob"), "0".repeat(64)),
-        "nobody's here",
-    );
     env.mkdir("outside");
     copy_tree(&env.path("stick"), &env.path("outside"));
     assert_eq!(cargo(&env).len(), 4);
@@ -405,7 +398,7 @@ fn junk_in_a_directory_is_passed_over_and_told_in_few_words() {
     assert_eq!(lines[8], "stick: 19992 others do not belong there");
     env.mkdir("other");
     let ran = env.relay("carry").args(["--init", "stick", "other"]).ok();
-    assert_eq!(ran.diagnostics().len(), 10); // the directory of alice has something as well
+    assert_eq!(ran.diagnostics().len(), 9);
 }
 
 #[test]
@@ -612,7 +605,9 @@ fn a_full_stick_has_what_is_urgent_and_the_rest_waits_for_the_next_trip() {
     while taken < 20 {
         trips += 1;
         assert!(trips < 6, "{taken} after {trips} trips");
+        // What has arrived is acknowledged, and does not go again before it leaves the queue.
         let ran = sync(&env, "mallory", "stick").ok();
+        env.relay("route").args(["-N", "mallory"]).ok().quiet();
         assert!(ran.stderr.len() < 4000, "{}", ran.stderr);
         let before = taken;
         sync(&env, "hub", "stick").ok().quiet();
@@ -633,13 +628,7 @@ fn a_full_stick_has_what_is_urgent_and_the_rest_waits_for_the_next_trip() {
         } else {
             ran.quiet();
         }
-        assert_eq!(
-            sent(&env).len(),
-            if trips == 1 { 20 } else { sent(&env).len() }
-        );
-        // What has arrived is acknowledged, and leaves.
-        sync(&env, "mallory", "stick").run();
-        env.relay("route").args(["-N", "mallory"]).ok().quiet();
+        assert!(sent(&env).len() >= left);
     }
     assert!(trips > 1);
 }

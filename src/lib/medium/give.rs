@@ -16,17 +16,17 @@ use crate::disk::{Role, files};
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{Item, cargo, message_set};
 use crate::node::seen::{self, Memory};
-use crate::node::{self, Identity, Keyring as _, certificates};
+use crate::node::{self, Keyring as _, certificates};
 use crate::pki::NodeId;
 use crate::ramf::{Kind, SignedMessage, limits};
 use crate::receive::{self, Due, Terms};
 use crate::send::{self, Sealer};
 use crate::spool::carried::{Carried, Load, Record};
 use crate::spool::moves::Moves;
-use crate::spool::name::{Key, MAX_PRIORITY};
+use crate::spool::name::{Identity, Key, MAX_PRIORITY};
 use crate::spool::queue::{Rank, Waiting};
 use crate::spool::sent::{Event as SentEvent, Line};
-use crate::spool::{self, Name, Place, Queue, Spool};
+use crate::spool::{Name, Place, Queue, Spool};
 use crate::verify::{self, Judge};
 
 /// How many messages are chosen at a time.
@@ -47,7 +47,7 @@ pub struct Giver<'a> {
     cipher: Cipher,
     /// What was given to this medium.
     carried: Carried,
-    /// What lies on the medium already or has arrived, by next hop.
+    /// What lies on the medium already, or has arrived, by next hop.
     aboard: HashMap<NodeId, HashSet<Key>>,
     /// What a run that was killed gave, by next hop.
     unsettled: HashMap<NodeId, Unsettled>,
@@ -148,7 +148,30 @@ impl<'a> Giver<'a> {
             room: 0,
         };
         giver.look()?;
+        giver.skip_acknowledged()?;
         Ok(giver)
+    }
+
+    /// What a next hop says it has need not go to it again, though relay-route has not removed it yet: this very
+    /// medium may have brought the news.
+    fn skip_acknowledged(&mut self) -> Result<(), Error> {
+        for queue in self.spool.queues_in("control")? {
+            let Place::Control(hop) = queue.place() else {
+                continue;
+            };
+            let acknowledged = self.aboard.entry(hop).or_default();
+            for message in queue.messages()? {
+                let identity = message?.name.identity;
+                if identity.kind == Kind::Pca {
+                    let parcel = Identity {
+                        kind: Kind::Parcel,
+                        ..identity
+                    };
+                    acknowledged.insert(parcel.key());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Learns what lies on the medium. What has left it may go again, and so may what has lain there for long; our
@@ -183,19 +206,6 @@ impl<'a> Giver<'a> {
                 let unsettled = self.unsettled.entry(record.hop).or_default();
                 unsettled.records.push(record);
                 unsettled.answered = unsettled.answered.take().or(cca);
-            }
-        }
-        // What a next hop says that it has goes when that is applied, and not once more.
-        for queue in self.spool.queues_in("control")? {
-            let Place::Control(hop) = queue.place() else {
-                continue;
-            };
-            for message in queue.messages()? {
-                let identity = spool::name::Identity {
-                    kind: Kind::Parcel,
-                    ..message?.name.identity
-                };
-                self.aboard.entry(hop).or_default().insert(identity.key());
             }
         }
         Ok(())
@@ -640,7 +650,7 @@ impl<'a> Giver<'a> {
                     }
                     let named = &name.identity;
                     let id = id.as_deref().unwrap_or_default();
-                    passed.push(Identity::new(
+                    passed.push(node::Identity::new(
                         named.kind,
                         named.recipient,
                         named.sender,

@@ -214,6 +214,11 @@ impl Medium {
                 files::sync_dir(made.parent().unwrap_or(dir), Role::Spool)?;
             }
         }
+        for file in ["ID", "VERSION"].map(|file| top.join(file)) {
+            if files::exists(&file, Role::Spool)? && files::len(&file, Role::Spool)?.is_none() {
+                return Err(Error::InTheWay(file));
+            }
+        }
         let id =
             random::array::<16>().map_err(|error| Error::Node(pki::Error::Crypto(error).into()))?;
         let manner = Manner::stored(Role::Spool, Existing::Replace).mode(Mode::User);

@@ -216,7 +216,7 @@ mod tests {
         let noted = carried
             .note((hop, &[9; 32]), dates, [&name].into_iter())
             .unwrap();
-        assert_eq!(carried.records().unwrap(), [noted.clone()]);
+        assert_eq!(carried.records().unwrap(), std::slice::from_ref(&noted));
         assert!(!noted.is_settled);
         carried.settle(&[noted]).unwrap();
         std::fs::write(dir.path().join("x.y"), "").unwrap();
