@@ -87,15 +87,15 @@ fn of_two_media_one_may_be_lost_and_found_again() {
     route(&env, "hub");
     assert_eq!(queue(&env, "gateway", "in").len(), 2);
     assert_eq!(out(&env, "hub", "gateway"), [""; 0]);
-    // Red is found: mallory brought those first, so that they are acknowledged once more, and that is all.
+    // Red is found: what the hub has passed on it takes once more, since that may have been lost, and acknowledges.
     let ran = sync(&env, "hub", "red").arg("-v").ok();
     assert_eq!(
         (said(&ran, "repeated"), said(&ran, "stored")),
-        (2, 0),
+        (0, 2),
         "{}",
         ran.stderr
     );
-    assert_eq!(queue(&env, "hub", "in"), [""; 0]);
+    assert_eq!(queue(&env, "hub", "in").len(), 2);
     sync(&env, "mallory", "red").ok().quiet();
     route(&env, "mallory");
     assert_eq!(
@@ -329,10 +329,10 @@ fn a_request_is_made_when_the_medium_has_none_that_holds() {
     let genuine = env.read(format!("{dir}/{name}"));
     let forgeries = [
         forged(&genuine, "gateway", |it| {
-            it.certificates = vec![self_issued("gateway")]
+            it.certificates = vec![self_issued("gateway")];
         }),
         forged(&genuine, "mallory", |it| {
-            it.fields.recipient = id("gateway").parse().unwrap()
+            it.fields.recipient = id("gateway").parse().unwrap();
         }),
         genuine[..genuine.len() - 1].to_vec(),
         relaynet::asn1::pem::encode("RELAYNET CCA", &genuine).into_bytes(),
@@ -594,15 +594,15 @@ fn what_is_over_a_quota_or_the_reserve_stays_and_is_taken_later() {
         assert_eq!(lying(&env, "red", "cargo", "hub").len(), 1);
     }
     // They go on, so that there is room again; they do not come twice.
-    route(&env, "hub");
-    sync(&env, "gateway", "red").ok().quiet();
-    sync(&env, "hub", "red").run();
-    sync(&env, "gateway", "red").ok().quiet();
-    sync(&env, "hub", "red").run();
+    for _ in 0..3 {
+        route(&env, "hub");
+        sync(&env, "gateway", "red").ok().quiet();
+        sync(&env, "hub", "red").run();
+    }
     route(&env, "hub");
     sync(&env, "hub", "red").ok().quiet();
     assert_eq!(lying(&env, "red", "cargo", "hub"), [""; 0]);
-    assert_eq!(queue(&env, "hub", "in").len(), 1);
+    assert_eq!(out(&env, "hub", "gateway").len(), 1);
     for node in ["mallory", "hub", "mallory"] {
         sync(&env, node, "red").ok().quiet();
     }

@@ -163,6 +163,15 @@ impl<'a> Taker<'a> {
         if stored.is_whole {
             let cargo: Vec<Identity> = due.into_identity().into_iter().collect();
             self.memory.add_all(&cargo).map_err(unstored)?;
+        } else {
+            // The next run looks at this cargo once more, and is not to take these again when they have gone on.
+            let taken = stored
+                .parcels
+                .iter()
+                .map(|(name, id)| identity_of(name, Some(id)).taken_from(&lying.sha256))
+                .filter(|taken| !self.memory.knows(taken));
+            let taken: Vec<Identity> = taken.collect();
+            self.memory.add_all(&taken).map_err(unstored)?;
         }
         let queued = self.queued.get_or_insert_default();
         for (name, _) in &stored.parcels {
@@ -205,7 +214,7 @@ impl<'a> Taker<'a> {
                     })
                 }
             },
-            |octets| self.ready(octets, head, hop),
+            |octets| self.ready(octets, head, lying),
             |ready| {
                 number += 1;
                 match ready {
@@ -255,7 +264,8 @@ impl<'a> Taker<'a> {
     }
 
     /// Verifies a message of cargo on its own, and writes it unless it was here before. Several may be at it.
-    fn ready(&self, octets: &[u8], head: &Head, hop: NodeId) -> Result<Ready, Error> {
+    fn ready(&self, octets: &[u8], head: &Head, lying: &Lying) -> Result<Ready, Error> {
+        let hop = lying.sender;
         let unpacked = receive::item(octets, head, &self.judge)?;
         let name = name_of(&unpacked, octets, head, hop);
         let manner = |tmp| Manner::stored(Role::Spool, Existing::SameIsSuccess).written_in(tmp);
@@ -267,7 +277,7 @@ impl<'a> Taker<'a> {
             return Ok(Ready { name, id, fate });
         }
         let identity = identity_of(&name, id.as_deref());
-        let fate = if self.is_known(&name, &identity, hop)? {
+        let fate = if self.is_known(&name, &identity, lying)? {
             Fate::Known(self.is_unremembered(&name, &identity, hop))
         } else {
             self.room.promise(Payer::of(&name), hop, octets.len())?;
@@ -280,7 +290,7 @@ impl<'a> Taker<'a> {
     }
 
     /// Whether a parcel was here before and need not be stored again, but acknowledged.
-    fn is_known(&self, name: &Name, identity: &Identity, hop: NodeId) -> Result<bool, Error> {
+    fn is_known(&self, name: &Name, identity: &Identity, lying: &Lying) -> Result<bool, Error> {
         let waits = self.queued.as_ref();
         if waits.is_some_and(|queued| queued.contains_key(&name.identity.key())) {
             return Ok(true);
@@ -288,11 +298,14 @@ impl<'a> Taker<'a> {
         if let Some(delivered) = self.delivered.get(&name.identity.recipient) {
             return Ok(delivered.knows(identity));
         }
+        if self.memory.knows(&identity.taken_from(&lying.sha256)) {
+            return Ok(true);
+        }
         // Of what was passed on, the acknowledgement may have been lost, or the routes may be a loop. To take it again
         // costs a trip; to acknowledge it and not take it would lose it in a loop, until somebody mends that.
         match self.memory.times_passed_on(identity) {
             0..=MAX_AGAIN => Ok(false),
-            _ if self.memory.knows(&identity.brought_by(hop)) => Ok(true),
+            _ if self.memory.knows(&identity.brought_by(lying.sender)) => Ok(true),
             _ => Err(Error::Loop),
         }
     }

@@ -104,6 +104,12 @@ impl Identity {
         self.about(b"brought by", hop.digest())
     }
 
+    /// That the message was taken out of the cargo with this SHA-256, which has more that could not be taken yet.
+    #[must_use]
+    pub fn taken_from(&self, cargo: &[u8; 32]) -> Self {
+        self.about(b"taken from", cargo)
+    }
+
     /// Something that is known of the message. No kind of message is 0, so this is no message's identity.
     fn about(&self, what: &[u8], more: &[u8]) -> Self {
         let mut hasher = Hasher::new(Digest::Sha256);
