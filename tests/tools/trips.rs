@@ -329,10 +329,10 @@ fn a_request_is_made_when_the_medium_has_none_that_holds() {
     let genuine = env.read(format!("{dir}/{name}"));
     let forgeries = [
         forged(&genuine, "gateway", |it| {
-            it.certificates = vec![self_issued("gateway")]
+            it.certificates = vec![self_issued("gateway")];
         }),
         forged(&genuine, "mallory", |it| {
-            it.fields.recipient = id("gateway").parse().unwrap()
+            it.fields.recipient = id("gateway").parse().unwrap();
         }),
         genuine[..genuine.len() - 1].to_vec(),
         relaynet::asn1::pem::encode("RELAYNET CCA", &genuine).into_bytes(),

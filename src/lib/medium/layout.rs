@@ -13,6 +13,7 @@
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::io::ErrorKind;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -180,6 +181,9 @@ pub struct Hint {
     /// When the gateway said so.
     pub date: Timestamp,
 }
+
+/// What becomes of a file that has the name of a hint.
+type EachHint<'a> = dyn FnMut(&Path, Option<Hint>) -> Result<ControlFlow<()>, Error> + 'a;
 
 fn file_name(sender: NodeId, sha256: &[u8; 32], kind: Kind) -> String {
     format!("{sender}.{}.{}", Hex(sha256), kind.word())
@@ -525,17 +529,17 @@ impl Medium {
         let mut hints = Vec::new();
         self.each_hint(now, &mut |_, hint| {
             hints.extend(hint);
-            Ok(hints.len() < MAX_HINTS)
+            Ok(if hints.len() < MAX_HINTS {
+                Continue(())
+            } else {
+                Break(())
+            })
         })?;
         Ok(hints)
     }
 
     /// Gives `each` the files that have the name of a hint, and what those say that are of use, until it has enough.
-    fn each_hint(
-        &self,
-        now: Timestamp,
-        each: &mut dyn FnMut(&Path, Option<Hint>) -> Result<bool, Error>,
-    ) -> Result<(), Error> {
+    fn each_hint(&self, now: Timestamp, each: &mut EachHint<'_>) -> Result<(), Error> {
         for gateway in self.gateways_in("got")?.0 {
             let Some(dir) = self.has_dir(&["got", &gateway.to_string()])? else {
                 continue;
@@ -557,7 +561,7 @@ impl Medium {
                     sha256,
                     date,
                 });
-                if !each(&entry.path, hint)? {
+                if each(&entry.path, hint)?.is_break() {
                     return Ok(());
                 }
             }
@@ -574,7 +578,7 @@ impl Medium {
             if hint.is_none() {
                 files::remove(path, Role::Spool)?;
             }
-            Ok(true)
+            Ok(Continue(()))
         })?;
         if let Some(tmp) = self.has_dir(&["tmp"])? {
             let before = SystemTime::from(now).checked_sub(LEFTOVER_LIFE);
