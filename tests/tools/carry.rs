@@ -81,11 +81,14 @@ fn cargo_and_requests_are_copied_or_moved() {
 #[test]
 fn a_quota_bounds_what_lies_there() {
     let env = laden();
+    let len = |kind: &str| env.read(&lying(&env, "red", kind)[0]).len();
+    let (cargo, cca) = (len("cargo"), len("cca"));
     for (quota, expected) in [
         ("0", (0, 0)),
-        ("64K", (0, 0)),
-        ("80K", (0, 1)),
-        ("1M", (1, 1)),
+        (&(cca - 1).to_string(), (0, 0)),
+        (&cca.to_string(), (0, 1)),
+        (&(cca + cargo - 1).to_string(), (0, 1)),
+        (&(cca + cargo).to_string(), (1, 1)),
     ] {
         let ran = carry(&env, "red", "blue").args(["--quota", quota]).ok();
         let left = 2 - expected.0 - expected.1;

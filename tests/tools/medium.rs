@@ -330,8 +330,11 @@ fn case(world: &Env, outside: &Tree, seed: u64) -> Vec<&'static str> {
     check(&env, outside, &ran);
     let carried: Vec<String> = {
         let dir = format!("other/relaynet/cargo/{}", id("hub"));
-        let there = env.path(&dir).exists();
-        if there { env.names(&dir) } else { Vec::new() }
+        if env.path(&dir).exists() {
+            env.names(&dir)
+        } else {
+            Vec::new()
+        }
     };
     for name in &carried {
         let path = format!("other/relaynet/cargo/{}/{name}", id("hub"));
@@ -428,17 +431,16 @@ fn what_is_too_long_stays_and_the_rest_is_taken() {
 fn a_medium_whose_version_or_id_is_damaged_is_none_until_it_is_made_anew() {
     let world = laden();
     let outside = below(&world.tree(), "outside");
-    let long = vec![b'0'; 100_000];
     for (file, text) in [
         ("VERSION", &b""[..]),
         ("VERSION", &[0; 15]),
         ("VERSION", b"relay-mediu"),
-        ("VERSION", &long[..]),
+        ("VERSION", &[b'x'; 10_000]),
         ("ID", b""),
         ("ID", &[0; 33]),
         ("ID", b"../../../../etc/passwd\n"),
         ("ID", b"0123456789ABCDEF0123456789ABCDEF\n"),
-        ("ID", &long[..]),
+        ("ID", &[b'0'; 10_000]),
     ] {
         let env = copy(&world);
         env.write(format!("stick/relaynet/{file}"), text);

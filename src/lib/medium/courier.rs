@@ -45,7 +45,7 @@ impl Courier<'_> {
             medium.settle()?;
         }
         self.pass_hints(each)?;
-        let mut room = self.room()?;
+        let (mut free, mut allowed) = self.room()?;
         let mut wanted = Vec::new();
         let mut strays = vec![(self.from.dir(), self.from.strays(None)?)];
         for kind in [Kind::Cca, Kind::Cargo] {
@@ -65,9 +65,10 @@ impl Courier<'_> {
         });
         let (mut messages, mut octets) = (0, 0);
         for (lying, _) in wanted {
-            let mut fits = lying.len + OVERHEAD <= room;
+            let mut fits = lying.len + OVERHEAD <= free && lying.len <= allowed;
             if fits {
-                room -= lying.len + OVERHEAD;
+                free -= lying.len + OVERHEAD;
+                allowed -= lying.len;
                 match self.carry(&lying) {
                     Ok(true) => {
                         self.is_there(&lying, each)?;
@@ -77,7 +78,7 @@ impl Courier<'_> {
                     // More was thought to fit than does.
                     Err(Error::Disk(error)) if is_full(&error) => {
                         fits = false;
-                        room = 0;
+                        free = 0;
                     }
                     Err(error @ Error::Disk(_)) => return Err(error.into()),
                     Err(error) => failed(lying.to_string(), error, each)?,
@@ -137,11 +138,11 @@ impl Courier<'_> {
         Ok(())
     }
 
-    /// How many octets may go.
-    fn room(&self) -> Result<u64, Error> {
+    /// How many octets there is room for, and how many may go.
+    fn room(&self) -> Result<(u64, u64), Error> {
         let free = self.to.free_space()?.saturating_sub(OVERHEAD);
         let Some(quota) = self.quota else {
-            return Ok(free);
+            return Ok((free, u64::MAX));
         };
         let mut used = 0;
         for kind in [Kind::Cca, Kind::Cargo] {
@@ -152,7 +153,7 @@ impl Courier<'_> {
                 }
             }
         }
-        Ok(free.min(quota.saturating_sub(used)))
+        Ok((free, quota.saturating_sub(used)))
     }
 
     /// Looks at what lies for a gateway, and notes what is worth carrying, with the end of its life.

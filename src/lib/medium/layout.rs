@@ -13,6 +13,7 @@
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::io::ErrorKind;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -183,6 +184,9 @@ pub struct Hint {
     /// When the gateway said so.
     pub date: Timestamp,
 }
+
+/// What becomes of a file that has the name of a hint.
+type EachHint<'a> = dyn FnMut(&Path, Option<Hint>) -> Result<ControlFlow<()>, Error> + 'a;
 
 fn file_name(sender: NodeId, sha256: &[u8; 32], kind: Kind) -> String {
     format!("{sender}.{}.{}", Hex(sha256), kind.word())
@@ -528,7 +532,11 @@ impl Medium {
         let mut hints = Vec::new();
         self.each_hint(now, &mut |_, hint| {
             hints.extend(hint);
-            Ok(hints.len() < MAX_HINTS)
+            Ok(if hints.len() < MAX_HINTS {
+                Continue(())
+            } else {
+                Break(())
+            })
         })?;
         Ok(hints)
     }
@@ -556,7 +564,7 @@ impl Medium {
                     sha256,
                     date,
                 });
-                if !each(&entry.path, hint)? {
+                if each(&entry.path, hint)?.is_break() {
                     return Ok(());
                 }
             }
@@ -573,7 +581,7 @@ impl Medium {
             if hint.is_none() {
                 files::remove(path, Role::Spool)?;
             }
-            Ok(true)
+            Ok(Continue(()))
         })?;
         if let Some(tmp) = self.has_dir(&["tmp"])? {
             let before = SystemTime::from(now).checked_sub(LEFTOVER_LIFE);

@@ -216,9 +216,10 @@ mod tests {
         let noted = carried
             .note((hop, &[9; 32]), dates, [&name].into_iter())
             .unwrap();
-        assert_eq!(carried.records().unwrap(), std::slice::from_ref(&noted));
-        assert!(!noted.is_settled);
-        carried.settle(&[noted]).unwrap();
+        let noted = [noted];
+        assert_eq!(carried.records().unwrap(), noted);
+        assert!(!noted[0].is_settled);
+        carried.settle(&noted).unwrap();
         std::fs::write(dir.path().join("x.y"), "").unwrap();
         let records = carried.records().unwrap();
         let [record] = &records[..] else {
