@@ -13,6 +13,7 @@ use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::node::creation::{self, Plan};
 use relaynet::node::{Config, Directory, NodeType, endpoints};
+use relaynet::spool::Spool;
 
 /// Make a node directory: identity key, self-issued certificate, first session key
 #[derive(Debug, Parser)]
@@ -63,6 +64,11 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         return Err(Usage("DIR and -N name the same thing twice".to_owned()).into());
     }
     let config = config(args)?;
+    if args.endpoint.is_some() && config.group().is_some() {
+        return Err(
+            Usage("the group of a local endpoint is that of its gateway".to_owned()).into(),
+        );
+    }
     let gateway = match &args.endpoint {
         Some(_) => Some(args.node.open()?),
         None => None,
@@ -84,14 +90,11 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         (_, _, Some(dir)) => creation::create(dir, plan)?,
         _ => creation::create(&args.node.path()?, plan)?,
     };
-    report::event(
-        "made",
-        &[
-            ("id", &node.id().to_string()),
-            ("dir", &report::path(node.root())),
-        ],
-    );
-    files::print(&node.id().to_string())
+    let id = node.id().to_string();
+    report::event("made", &[("id", &id), ("dir", &report::path(node.root()))]);
+    // Before the first run of any other program, so that members of the group can leave messages.
+    Spool::of(node)?.share()?;
+    files::print(&id)
 }
 
 fn make_endpoint(

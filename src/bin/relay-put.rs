@@ -14,12 +14,11 @@ use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
-use relaynet::disk::Role;
 use relaynet::disk::batch::{self, Batch, Staged};
-use relaynet::disk::publish::{Existing, Manner};
+use relaynet::disk::publish::Manner;
 use relaynet::message::Item;
 use relaynet::spool::room::Payer;
-use relaynet::spool::{self, Name, Place, Queue, Room, Spool};
+use relaynet::spool::{self, Access, Name, Queue, Room};
 use relaynet::verify::{self, Judge};
 
 /// Store messages in the spool, where relay-route takes them from; print a line for each
@@ -53,15 +52,15 @@ fn main() -> ExitCode {
 }
 
 fn put(args: &Args) -> anyhow::Result<()> {
-    let spool = Spool::of(args.node.open()?)?;
-    let owner = spool.owner();
-    let now = args.clock.now(Some(owner.config()))?;
-    let window = args.clock.window(now, Some(owner.config()));
-    let queue = spool.make(Place::In)?;
+    let access = Access::of(&args.node.path()?)?;
+    let now = args.clock.now(Some(access.config()))?;
+    let window = args.clock.window(now, Some(access.config()));
+    let (queue, tmp) = access.entrance()?;
     let counter = Counter {
-        judge: Judge::of_node(owner, Vec::new(), window, now)?,
-        room: Room::new(spool.root(), owner.config()).count(&spool)?,
-        tmp: spool.tmp(),
+        judge: access.judge(window, now)?,
+        room: access.room()?,
+        manner: access.manner(),
+        tmp,
         queue,
         priority: args.priority,
     };
@@ -86,6 +85,7 @@ fn put(args: &Args) -> anyhow::Result<()> {
 struct Counter {
     judge: Judge,
     room: Room,
+    manner: Manner<'static>,
     tmp: PathBuf,
     queue: Queue,
     priority: Option<u8>,
@@ -108,8 +108,7 @@ impl Counter {
         self.room
             .promise(Payer::of(&name), name.identity.recipient, octets.len())?;
         let path = self.queue.path_of(&name);
-        let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess).written_in(&self.tmp);
-        let staged = batch::stage(&path, &[octets], &manner)?;
+        let staged = batch::stage(&path, &[octets], &self.manner.written_in(&self.tmp))?;
         let facts = Facts {
             path,
             name,

@@ -9,6 +9,7 @@ mod ack;
 mod authorize;
 mod export;
 mod found;
+mod group;
 mod hostile;
 mod import;
 mod inspect;

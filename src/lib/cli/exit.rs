@@ -177,6 +177,9 @@ fn of_disk(error: &disk::Error) -> Status {
                 | ErrorKind::OutOfMemory
         )
     ) || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+    if error.doing() == Some(Doing::Share) {
+        return Status::CONFIG;
+    }
     match (error, error.role()) {
         (disk::Error::Exists { .. }, _)
         | (disk::Error::NotRegular { .. }, Role::Output | Role::Delivery) => Status::CANT_CREATE,
@@ -208,6 +211,7 @@ fn of_node(error: &node::Error) -> Status {
         | E::Version { .. }
         | E::Config { .. }
         | E::Damaged { .. }
+        | E::UnknownGroup(_)
         | E::TestClock => Status::CONFIG,
         E::Setting { .. } | E::PeerName(_) | E::Needs(_) | E::NotAGateway(_) => Status::USAGE,
         E::UnknownPeer(_)
@@ -456,6 +460,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
             "register with it (relay-register), answer its CCA (--cca), or let it authorize this gateway (relay-authorize)"
         }
         Some(E::NotAGateway(_)) => "relay-keygen --type gateway makes a gateway",
+        Some(E::UnknownGroup(_)) => {
+            "make the group, or change the setting group in the node's config"
+        }
         Some(E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. }) => {
             "ask them for new connection parameters (relay-authorize), and import those"
         }
@@ -583,6 +590,14 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
         disk::Error::Exists {
             role: Role::Output, ..
         } => Some("-f replaces it".to_owned()),
+        error if error.doing() == Some(Doing::Share) => Some(
+            "whose directory it is may share it if he is in the group, as may root: relay-node(5)"
+                .to_owned(),
+        ),
+        error if error.role() == Role::Node && error.is_denied() => Some(
+            "the node is another user's; what the members of its group may do is in relay-node(5)"
+                .to_owned(),
+        ),
         _ => None,
     }
 }

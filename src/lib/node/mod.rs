@@ -79,6 +79,9 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// The group of the node's config is not one of this machine.
+    #[error("this machine knows no group {0}")]
+    UnknownGroup(String),
     /// A file of the node is not what it should be.
     #[error("{}: {problem}", path.display())]
     Damaged {
@@ -235,4 +238,12 @@ pub enum Error {
     /// PEM or DER is malformed.
     #[error(transparent)]
     Asn1(#[from] asn1::Error),
+}
+
+impl Error {
+    /// Whether whoever runs this may not read or change a file.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Disk(error) if error.is_denied())
+    }
 }

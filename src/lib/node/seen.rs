@@ -157,6 +157,16 @@ impl Memory {
         Ok(memory)
     }
 
+    /// That of a node which is not told here: nothing.
+    #[must_use]
+    pub fn unknown(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            records: HashSet::new(),
+            floor: None,
+        }
+    }
+
     /// As [`contains`].
     #[must_use]
     pub fn contains(&self, message: &Identity) -> bool {
