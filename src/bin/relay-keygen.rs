@@ -12,7 +12,7 @@ use relaynet::cli::exit::Usage;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::node::creation::{self, Plan};
-use relaynet::node::{Config, Directory, NodeType, endpoints};
+use relaynet::node::{self, Config, Directory, NodeType, endpoints};
 use relaynet::spool::Spool;
 
 /// Make a node directory: identity key, self-issued certificate, first session key
@@ -85,14 +85,24 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         session_key,
         now,
     };
-    let node = match (&gateway, &args.endpoint, &args.dir) {
-        (Some(gateway), Some(name), _) => make_endpoint(gateway, name, plan, now)?,
-        (_, _, Some(dir)) => creation::create(dir, plan)?,
-        _ => creation::create(&args.node.path()?, plan)?,
+    let made = match (&gateway, &args.endpoint, &args.dir) {
+        (Some(gateway), Some(name), _) => make_endpoint(gateway, name, plan, now),
+        (_, _, Some(dir)) => creation::create(dir, plan),
+        _ => creation::create(&args.node.path()?, plan),
+    };
+    let node = match made {
+        Err(node::Error::NodeExists(root)) => {
+            // A run that was killed may have made it and no more.
+            if let Ok(node) = Directory::open(&root) {
+                Spool::of(node)?.share()?;
+            }
+            return Err(node::Error::NodeExists(root).into());
+        }
+        made => made?,
     };
     let id = node.id().to_string();
     report::event("made", &[("id", &id), ("dir", &report::path(node.root()))]);
-    // Before the first run of any other program, so that members of the group can leave messages.
+    // Members of the group may leave messages before any other program has run.
     Spool::of(node)?.share()?;
     files::print(&id)
 }
@@ -102,7 +112,7 @@ fn make_endpoint(
     name: &str,
     plan: Plan,
     now: Timestamp,
-) -> anyhow::Result<Directory> {
+) -> Result<Directory, node::Error> {
     let (node, has_gateway) = endpoints::create(gateway, name, plan, now)?;
     if !has_gateway {
         report::warn(

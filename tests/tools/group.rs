@@ -513,6 +513,66 @@ fn a_folder_is_the_node_that_the_gateway_registered_by_its_name() {
 }
 
 #[test]
+fn a_gateway_gets_a_group_as_its_page_says() {
+    let Some(world) = empty() else { return };
+    let World { env, users } = &world;
+    let gateway = ["--type", "gateway", "-N", GATEWAY];
+    world.keygen("gateway", &gateway).ok().quiet();
+    for (name, keys) in [("anna", "alice"), ("bert", "bob")] {
+        let args = ["-N", GATEWAY, "--endpoint", name];
+        world.keygen(keys, &args).ok();
+    }
+    let (anna, bert) = ((users.relay, ANNA, "anna"), (users.relay, BERT, "bert"));
+    world.introduce(anna, bert);
+    let send = |user: User, content: &str| {
+        let seal = world.run(user, "seal", &["-N", ANNA, "-t", "bert"]);
+        let parcel = seal.stdin(content).ok().stdout;
+        let put = world.run(user, "put", &["-N", ANNA]);
+        put.stdin(parcel).ok().quiet();
+    };
+    send(users.relay, "at home before");
+    world.route().ok();
+    send(users.relay, "under way");
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man/relay-node.5"));
+    let page = page.unwrap();
+    let (_, commands) = page
+        .split_once("and these commands in its directory")
+        .unwrap();
+    let (_, commands) = commands.split_once(".Bd -literal").unwrap();
+    let (commands, _) = commands.split_once(".Ed").unwrap();
+    let commands: Vec<&str> = commands
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .collect();
+    assert_eq!(commands.len(), 5);
+    let script = format!(
+        "set -e; cd {GATEWAY}; echo 'group = relay-users' >> config; {}",
+        commands.join("; ")
+    );
+    let script = script.replace("relay-users", &users.group.0);
+    let root = User {
+        uid: 0,
+        group: None,
+    };
+    assert!(world.shell(root, &script));
+    for (name, keys, user) in [("anna", "alice", users.anna), ("bert", "bob", users.bert)] {
+        own_all(env, user, &format!("{GATEWAY}/endpoints/{name}"));
+        world.route().ok(); // which makes the home of one for whom nothing has come
+        chown(env.path(home_of(keys)), Some(user.uid), None).unwrap();
+    }
+    send(users.anna, "after");
+    world.route().ok().quiet();
+    let mut read = Vec::new();
+    for path in world.waiting("bob") {
+        let opened = world.run(users.bert, "open", &["-N", BERT, "-o", "-", &path]);
+        read.push(opened.ok().text().to_owned());
+        assert!(world.shell(users.bert, &format!("rm -f {path}")));
+    }
+    read.sort();
+    assert_eq!(read, ["after", "at home before", "under way"]);
+}
+
+#[test]
 fn who_is_not_in_the_group_cannot_make_such_a_node() {
     let Some(world) = empty() else { return };
     let Users {

@@ -178,7 +178,11 @@ fn of_disk(error: &disk::Error) -> Status {
         )
     ) || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
     if error.doing() == Some(Doing::Share) {
-        return Status::CONFIG;
+        return if error.is_denied() {
+            Status::CONFIG
+        } else {
+            Status::IO
+        };
     }
     match (error, error.role()) {
         (disk::Error::Exists { .. }, _)
@@ -590,7 +594,7 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
         disk::Error::Exists {
             role: Role::Output, ..
         } => Some("-f replaces it".to_owned()),
-        error if error.doing() == Some(Doing::Share) => Some(
+        error if error.doing() == Some(Doing::Share) && error.is_denied() => Some(
             "whose directory it is may share it if he is in the group, as may root: relay-node(5)"
                 .to_owned(),
         ),
