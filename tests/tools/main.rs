@@ -11,6 +11,7 @@ mod authorize;
 mod deliver;
 mod export;
 mod found;
+mod group;
 mod hostile;
 mod import;
 mod inspect;
