@@ -259,6 +259,108 @@ fn two_users_send_to_each_other() {
 }
 
 #[test]
+fn each_takes_what_arrived_for_him() {
+    let Some(world) = world() else { return };
+    let Users {
+        relay, anna, bert, ..
+    } = world.users;
+    let env = &world.env;
+    let deliver = |args: &[&str]| {
+        let call = world.run(bert, "deliver", &["-N", BERT]);
+        call.args(args)
+    };
+    for dir in ["bert", "bert/files"] {
+        env.mkdir(dir);
+        own(env, bert, dir);
+    }
+    let mut parcels = Vec::new();
+    for content in ["one", "two", "three"] {
+        parcels.push(world.sent(content));
+        world.route().ok().quiet();
+        match content {
+            "one" => {
+                let looked = deliver(&["-n", "--dir", "bert/files"]).ok().quiet();
+                assert!(looked.text().contains("\tdeliver\t"), "{}", looked.text());
+                assert_eq!(world.waiting("bob").len(), 1);
+                deliver(&["--dir", "bert/files"]).ok().quiet();
+                let [name] = &env.names("bert/files/anna")[..] else {
+                    panic!("not delivered")
+                };
+                assert_eq!(env.text(format!("bert/files/anna/{name}")), content);
+            }
+            "two" => {
+                for dir in ["", "/new", "/cur", "/tmp"] {
+                    let dir = format!("bert/mail{dir}");
+                    env.mkdir(&dir);
+                    own(env, bert, &dir);
+                }
+                deliver(&["--maildir", "bert/mail"]).ok().quiet();
+                let [name] = &env.names("bert/mail/new")[..] else {
+                    panic!("not delivered")
+                };
+                let mail = env.text(format!("bert/mail/new/{name}"));
+                assert!(mail.contains("From: anna <"), "{mail}");
+            }
+            _ => {
+                let script = "cat > bert/$RELAY_PEER";
+                deliver(&["--", "/bin/sh", "-c", script]).ok().quiet();
+                assert_eq!(env.text("bert/anna"), content);
+            }
+        }
+        assert_eq!(world.waiting("bob"), [""; 0]);
+    }
+    // What comes again is dropped.
+    for parcel in &parcels {
+        let put = world.run(anna, "put", &["-N", ANNA]);
+        put.stdin(&parcel[..]).ok().quiet();
+    }
+    world.route().ok().quiet();
+    assert_eq!(world.waiting("bob").len(), parcels.len());
+    deliver(&["--", "/bin/false"]).ok().quiet();
+    assert_eq!(world.waiting("bob"), [""; 0]);
+    // What his command refuses is set aside, in his own directory.
+    let parcel = world.sent("four");
+    world.route().ok().quiet();
+    let refused = deliver(&["--", "/bin/sh", "-c", "exit 65"]).ok();
+    assert!(refused.stderr.contains("set aside"), "{}", refused.stderr);
+    assert_eq!(world.waiting("bob"), [""; 0]);
+    let failed = format!("{BERT}/spool/failed");
+    let names = env.names(&failed);
+    let aside = names.iter().find(|name| name.ends_with(".parcel")).unwrap();
+    assert_eq!(
+        sha256(&env.read(format!("{failed}/{aside}"))),
+        sha256(&parcel)
+    );
+    let listed = world.run(bert, "list", &["-N", BERT, "failed"]).ok();
+    assert_eq!(listed.text().lines().count(), 1);
+    // From there he may send it on its way again.
+    let aside = format!("{failed}/{aside}");
+    let put = world.run(bert, "put", &["-N", BERT, &aside]);
+    put.ok().quiet();
+    world.route().ok().quiet();
+    assert_eq!(world.waiting("bob").len(), 1);
+    // Nobody else can take what is his.
+    let other = ["-N", BERT, "--dir", "bert/files"];
+    let ran = world.run(anna, "deliver", &other).run();
+    assert_eq!(ran.status, 78, "{}", ran.stderr);
+    // Each looks at what is his, and nothing is amiss but what was set aside.
+    world.run(relay, "check", &["-N", GATEWAY]).ok().stdout("");
+    world.run(anna, "check", &["-N", ANNA]).ok().stdout("");
+    let found = world.run(bert, "check", &["-N", BERT]).run();
+    assert_eq!(found.status, 1, "{}", found.stderr);
+    assert!(
+        found.text().contains("1 message set aside"),
+        "{}",
+        found.text()
+    );
+    assert_eq!(found.text().lines().count(), 1, "{}", found.text());
+    // The same by way of the gateway's directory is for its user alone.
+    let gateway = ["-N", GATEWAY, "--dir", "bert/files"];
+    let ran = world.run(bert, "deliver", &gateway).run();
+    assert_eq!(ran.status, 78, "{}", ran.stderr);
+}
+
+#[test]
 fn cargo_comes_and_goes() {
     let Some(world) = world() else { return };
     let Users {

@@ -151,10 +151,10 @@ impl Router<'_> {
             Err(error) if error.is_of_one_file() => Err(error),
             Err(error) => return Err(error.into()),
         };
-        let has_group = self.spool.owner().config().group().is_some();
         let mut decided = Decided {
             name: message.name.clone(),
-            is_of_another: has_group && files::is_of_another(&message.path, Role::Spool)?,
+            is_of_another: self.spool.is_shared()
+                && files::is_of_another(&message.path, Role::Spool)?,
             message,
             id: None,
             date: self.now,

@@ -150,7 +150,7 @@ impl Place {
     }
 
     /// Whether other users than the spool's own have to do with it, where a group does.
-    fn is_shared(self) -> bool {
+    fn is_of_group(self) -> bool {
         matches!(self, Self::In | Self::Home(_))
     }
 
@@ -252,6 +252,12 @@ impl Spool {
         self.shared != self.root
     }
 
+    /// Whether files of other users may be in its queues.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.is_guest() || self.owner.config().group().is_some()
+    }
+
     /// The node that the spool belongs to; of a guest, his own.
     #[must_use]
     pub fn owner(&self) -> &Directory {
@@ -273,7 +279,7 @@ impl Spool {
     /// The queue at this place; it need not exist.
     #[must_use]
     pub fn queue(&self, place: Place) -> Queue {
-        let root = if place.is_shared() {
+        let root = if place.is_of_group() {
             &self.shared
         } else {
             &self.root
@@ -284,8 +290,7 @@ impl Spool {
     /// The permission bits of the file of a message of this kind: parcels are for the group to read.
     #[must_use]
     pub fn mode_of(&self, kind: Kind) -> Mode {
-        let has_group = self.is_guest() || self.owner.config().group().is_some();
-        if has_group && kind == Kind::Parcel {
+        if self.is_shared() && kind == Kind::Parcel {
             Mode::Exact(group::READABLE)
         } else {
             Mode::Secret
@@ -299,7 +304,7 @@ impl Spool {
     pub fn make(&self, place: Place) -> Result<Queue, Error> {
         let queue = self.queue(place);
         if self.is_guest() {
-            if !place.is_shared() {
+            if !place.is_of_group() {
                 files::create_dir_all_private(queue.dir(), Role::Spool)?;
             }
             return Ok(queue);
@@ -310,7 +315,7 @@ impl Spool {
             if let Place::Home(_) = place {
                 group.create_dir(&self.root.join("home"), Role::Spool, group::GATE)?;
             }
-            if place.is_shared() {
+            if place.is_of_group() {
                 group.create_dir(queue.dir(), Role::Spool, group::SHARED)?;
             }
         }
