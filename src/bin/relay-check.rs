@@ -71,9 +71,14 @@ fn check(args: &Args) -> anyhow::Result<()> {
         }
     }
     if let Some(node) = node {
+        // Those of other users are known, too.
+        match endpoints::local(&node) {
+            Ok(endpoints) => nodes.extend(endpoints.iter().map(|endpoint| endpoint.id)),
+            Err(error) => checker.damaged(&root, &error),
+        }
         Table::check(&node, &mut checker);
         // An endpoint's is its gateway's, and checked with that.
-        let spool = Spool::of(node)?;
+        let spool = Spool::shared_with(node)?;
         if spool.owner().root() == root {
             spool.check(&mut checker, &nodes);
         }
@@ -84,7 +89,7 @@ fn check(args: &Args) -> anyhow::Result<()> {
 
 /// Makes a node safe to be used after it was restored, and its local endpoints; gives the time.
 fn make_good(args: &Args, node: Directory) -> anyhow::Result<Timestamp> {
-    let spool = Spool::of(node)?;
+    let spool = Spool::shared_with(node)?;
     let endpoints = endpoints::all(spool.owner())?;
     let nodes = [spool.owner()].into_iter();
     let nodes: Vec<_> = nodes

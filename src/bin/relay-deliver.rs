@@ -78,7 +78,7 @@ fn main() -> ExitCode {
 
 fn deliver(args: &Args) -> anyhow::Result<()> {
     let node = args.node.open()?;
-    let spool = Spool::of(args.node.open()?)?;
+    let spool = Spool::shared_with(args.node.open()?)?;
     let now = args.clock.now((!args.dry_run).then_some(node.config()))?;
     let destination = args.destination()?;
     destination.check().map_err(labelled)?;

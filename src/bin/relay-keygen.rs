@@ -12,7 +12,8 @@ use relaynet::cli::exit::Usage;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::node::creation::{self, Plan};
-use relaynet::node::{Config, Directory, NodeType, endpoints};
+use relaynet::node::{self, Config, Directory, NodeType, endpoints};
+use relaynet::spool::Spool;
 
 /// Make a node directory: identity key, self-issued certificate, first session key
 #[derive(Debug, Parser)]
@@ -63,6 +64,11 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         return Err(Usage("DIR and -N name the same thing twice".to_owned()).into());
     }
     let config = config(args)?;
+    if args.endpoint.is_some() && config.group().is_some() {
+        return Err(
+            Usage("the group of a local endpoint is that of its gateway".to_owned()).into(),
+        );
+    }
     let gateway = match &args.endpoint {
         Some(_) => Some(args.node.open()?),
         None => None,
@@ -79,19 +85,26 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         session_key,
         now,
     };
-    let node = match (&gateway, &args.endpoint, &args.dir) {
-        (Some(gateway), Some(name), _) => make_endpoint(gateway, name, plan, now)?,
-        (_, _, Some(dir)) => creation::create(dir, plan)?,
-        _ => creation::create(&args.node.path()?, plan)?,
+    let made = match (&gateway, &args.endpoint, &args.dir) {
+        (Some(gateway), Some(name), _) => make_endpoint(gateway, name, plan, now),
+        (_, _, Some(dir)) => creation::create(dir, plan),
+        _ => creation::create(&args.node.path()?, plan),
     };
-    report::event(
-        "made",
-        &[
-            ("id", &node.id().to_string()),
-            ("dir", &report::path(node.root())),
-        ],
-    );
-    files::print(&node.id().to_string())
+    let node = match made {
+        Err(node::Error::NodeExists(root)) => {
+            // A run that was killed may have made it and no more.
+            if let Ok(node) = Directory::open(&root) {
+                Spool::of(node)?.share()?;
+            }
+            return Err(node::Error::NodeExists(root).into());
+        }
+        made => made?,
+    };
+    let id = node.id().to_string();
+    report::event("made", &[("id", &id), ("dir", &report::path(node.root()))]);
+    // Members of the group may leave messages before any other program has run.
+    Spool::of(node)?.share()?;
+    files::print(&id)
 }
 
 fn make_endpoint(
@@ -99,7 +112,7 @@ fn make_endpoint(
     name: &str,
     plan: Plan,
     now: Timestamp,
-) -> anyhow::Result<Directory> {
+) -> Result<Directory, node::Error> {
     let (node, has_gateway) = endpoints::create(gateway, name, plan, now)?;
     if !has_gateway {
         report::warn(

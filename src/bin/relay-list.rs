@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 }
 
 fn list(args: &Args) -> anyhow::Result<()> {
-    let spool = Spool::of(args.node.open()?)?;
+    let spool = Spool::shared_with(args.node.open()?)?;
     let now = args.now.get(None)?;
     if let Some(id) = &args.id {
         return tell(&spool, id, now, args.json);

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
 }
 
 fn purge(args: &Args) -> anyhow::Result<()> {
-    let spool = Spool::of(args.node.open()?)?;
+    let spool = Spool::shared_with(args.node.open()?)?;
     let owner = spool.owner();
     let endpoints = endpoints::all(owner)?;
     // All of them have to allow another time.

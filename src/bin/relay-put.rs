@@ -16,14 +16,14 @@ use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::disk::batch::{self, Batch, Staged};
-use relaynet::disk::publish::{Existing, Manner};
+use relaynet::disk::publish::Existing;
 use relaynet::disk::{self, Role};
 use relaynet::message::Item;
 use relaynet::node::Identity;
 use relaynet::ramf::{self, Kind};
 use relaynet::spool::precedent::{Precedent, Precedents};
 use relaynet::spool::room::Payer;
-use relaynet::spool::{self, Name, Place, Queue, Room, Spool};
+use relaynet::spool::{self, Access, Name, Queue, Room};
 use relaynet::verify::{self, Judge};
 
 /// Store messages in the spool, where relay-route takes them from; print a line for each
@@ -57,16 +57,16 @@ fn main() -> ExitCode {
 }
 
 fn put(args: &Args) -> anyhow::Result<()> {
-    let spool = Spool::of(args.node.open()?)?;
-    let owner = spool.owner();
-    let now = args.clock.now(Some(owner.config()))?;
-    let window = args.clock.window(now, Some(owner.config()));
-    let queue = spool.make(Place::In)?;
+    let access = Access::of(&args.node.path()?)?;
+    let now = args.clock.now(Some(access.config()))?;
+    let window = args.clock.window(now, Some(access.config()));
+    let (queue, tmp) = access.entrance()?;
     let counter = Counter {
-        precedents: spool.precedents()?,
-        judge: Judge::of_node(owner, Vec::new(), window, now)?,
-        room: Room::new(spool.root(), owner.config()).count(&spool)?,
-        tmp: spool.tmp(),
+        precedents: access.precedents()?,
+        judge: access.judge(window, now)?,
+        room: access.room()?,
+        access: &access,
+        tmp,
         queue,
         priority: args.priority,
     };
@@ -92,8 +92,10 @@ fn put(args: &Args) -> anyhow::Result<()> {
 /// Where messages are looked at.
 struct Counter<'a> {
     judge: Judge,
-    precedents: Precedents<'a>,
+    /// What went before, as far as whoever runs this may know.
+    precedents: Option<Precedents<'a>>,
     room: Room,
+    access: &'a Access,
     tmp: PathBuf,
     queue: Queue,
     priority: Option<u8>,
@@ -122,7 +124,10 @@ impl Counter<'_> {
         let octets = message.octets();
         let fields = message.fields();
         let identity = Identity::of(message);
-        let precedent = self.precedents.of(&name, &identity, fields.date, octets)?;
+        let precedent = match &self.precedents {
+            Some(precedents) => precedents.of(&name, &identity, fields.date, octets)?,
+            None => Precedent::None,
+        };
         let path = self.queue.path_of(&name);
         let is_same = precedent == Precedent::Same;
         let replaced = match precedent {
@@ -140,7 +145,8 @@ impl Counter<'_> {
         };
         // The same file is synced once more: whoever wrote it may have been killed before that.
         let staged = if !is_same || disk::files::exists(&path, Role::Spool)? {
-            let manner = Manner::stored(Role::Spool, existing).written_in(&self.tmp);
+            let manner = self.access.manner(existing);
+            let manner = manner.written_in(&self.tmp);
             Some(batch::stage(&path, &[octets], &manner).map_err(Fatal::output)?)
         } else {
             None

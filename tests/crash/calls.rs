@@ -84,6 +84,7 @@ fn step_of(call: &Call, scene: &Scene, trace: &Path) -> Option<Step> {
         "mkdir" | "mkdirat" => step("mkdir", &quoted(&call.arguments)),
         "ftruncate" => step("truncate", &[whole]),
         "fchmod" => step("chmod", &[whole]),
+        "fchown" => step("chown", &[whole]),
         other => Some(Step {
             op: format!("{other}({})", call.arguments),
             paths: Vec::new(),

@@ -142,7 +142,7 @@ impl Unsynced {
                 refuse(step, rests)?;
             }
             // The name of a lock need not survive, and modes are set before what they protect.
-            ("lock" | "chmod" | "scratch", [_]) => {}
+            ("lock" | "chmod" | "chown" | "scratch", [_]) => {}
             (op, paths) => return Err(format!("{op} {paths:?}: not a step")),
         }
         Ok(())

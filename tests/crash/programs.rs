@@ -1,6 +1,7 @@
 //! What is run, what a stopped run may have left of it, and what proves that it worked.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use relaynet::asn1::pem;
 use relaynet::message::Object;
@@ -12,7 +13,7 @@ use super::scene::{
 use super::sweep::{Case, sweep, sweep_errnos};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 54 + super::media::CASES;
+pub(crate) const CASES: usize = 55 + super::media::CASES;
 
 /// What most cases have in common.
 pub(crate) const CASE: Case<'static> = Case {
@@ -49,6 +50,37 @@ fn keygen() {
             scene.run("relay-authorize", &args, START).expect(0);
             import(scene, "bob", "tmp/new.conn", START);
             deliver(scene, "bob", "peer", "new", FIRST);
+        },
+        ..CASE
+    });
+}
+
+#[test]
+fn keygen_with_a_group() {
+    // One that whoever runs this may give directories to, and for root another one than his own.
+    let gid = match nix::unistd::Group::from_name("games") {
+        Ok(Some(games)) if nix::unistd::geteuid().is_root() => games.gid,
+        _ => nix::unistd::getegid(),
+    };
+    let group = nix::unistd::Group::from_gid(gid).unwrap().unwrap().name;
+    let group: &str = Box::leak(format!("group={group}").into_boxed_str());
+    let args = ["-q", "--set", "clock=test", "--set", group, "new"];
+    sweep(&Case {
+        name: "keygen --set group=NAME",
+        program: "relay-keygen",
+        args: Box::leak(Box::new(args)),
+        order: &["new/identity.key", "new/sessions/any/", "new/VERSION", "-"],
+        next: |scene| if_there(scene, "new/VERSION", 73),
+        proof: |scene, _| {
+            for (dir, mode) in [
+                ("new", 0o710),
+                ("new/spool", 0o710),
+                ("new/spool/in", 0o3770),
+                ("new/spool/tmp", 0o3770),
+            ] {
+                let found = fs::metadata(scene.path(dir)).unwrap().permissions();
+                assert_eq!(found.mode() & 0o7777, mode, "{dir}");
+            }
         },
         ..CASE
     });

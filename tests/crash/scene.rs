@@ -218,11 +218,8 @@ impl World {
             let (key, file) = (format!("in/{to}.pub"), format!("in/{by}-for-{to}.conn"));
             let args = ["-q", "-N", &node, "--name", to, "-o", &file, &key];
             run("relay-authorize", &args, START);
-            run(
-                "relay-import",
-                &["-q", "-N", &other, "--name", by, &file],
-                START,
-            );
+            let args = ["-q", "-N", &other, "--name", by, &file];
+            run("relay-import", &args, START);
         }
         copy_tree(&path.join("friends/bob"), &path.join("sealed/bob"));
         let mut args = vec!["-N", "sealed/bob", "-t", "alice", "--keep-name"];

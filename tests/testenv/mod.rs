@@ -378,6 +378,7 @@ impl Env {
             stdin: Vec::new(),
             vars: Vec::new(),
             shell: None,
+            user: None,
             has_reader: true,
         }
     }
@@ -521,7 +522,32 @@ pub(crate) struct Call<'a> {
     stdin: Vec<u8>,
     vars: Vec<(String, OsString)>,
     shell: Option<String>,
+    user: Option<User>,
     has_reader: bool,
+}
+
+/// A user of the system, who need not have a name there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct User {
+    /// His number, and that of his own group.
+    pub(crate) uid: u32,
+    /// A group that he is in besides.
+    pub(crate) group: Option<u32>,
+}
+
+impl User {
+    /// A command that this user runs, for root to begin: setpriv(1), to be given it.
+    pub(crate) fn command(self) -> Command {
+        let uid = self.uid.to_string();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", &uid, "--regid", &uid]);
+        match self.group {
+            Some(group) => command.args(["--groups", &group.to_string()]),
+            None => command.arg("--clear-groups"),
+        };
+        command.arg("--");
+        command
+    }
 }
 
 impl Call<'_> {
@@ -568,6 +594,12 @@ impl Call<'_> {
         self
     }
 
+    /// As another user, which only root can have it run as.
+    pub(crate) fn by(mut self, user: User) -> Self {
+        self.user = Some(user);
+        self
+    }
+
     /// With a standard output that nobody reads.
     pub(crate) fn without_reader(mut self) -> Self {
         self.has_reader = false;
@@ -580,6 +612,10 @@ impl Call<'_> {
         let mut command = if let Some(script) = &self.shell {
             let mut command = Command::new("/bin/sh");
             command.arg("-c").arg(script).arg(program);
+            command
+        } else if let Some(user) = self.user {
+            let mut command = user.command();
+            command.arg(program);
             command
         } else {
             Command::new(program)

@@ -161,10 +161,10 @@ fn modes_are_exactly_as_they_should_be() {
 #[test]
 fn a_group_gets_what_it_needs_and_no_more() {
     let env = gateways();
-    let config = env.text("gateway/config");
-    env.write("gateway/config", format!("{config}group = relay\n"));
     let parcel = env.parcel("alice", "bob", b"x");
     env.relay("put").args(["-N", "gateway"]).stdin(parcel).ok();
+    let config = env.text("gateway/config");
+    env.write("gateway/config", format!("{config}group = relay\n"));
     fs::create_dir_all(env.path(format!("gateway/spool/home/{}", id("gateway")))).unwrap();
     for dir in [
         "spool/home".to_owned(),

@@ -339,6 +339,8 @@ fn an_interrupted_node_keeps_its_key() {
 fn settings_become_the_config() {
     let env = Env::new();
     let keys = env.keys("alice");
+    let gid = nix::unistd::getegid();
+    let group = nix::unistd::Group::from_gid(gid).unwrap().unwrap().name;
     env.relay("keygen")
         .at_any_time()
         .args([
@@ -369,7 +371,7 @@ fn settings_become_the_config() {
             "--set",
             "log=syslog",
             "--set",
-            "group=relay",
+            &format!("group={group}"),
             "--set",
             "clock=test",
             "-N",
@@ -387,7 +389,7 @@ fn settings_become_the_config() {
         [
             "type = gateway",
             "address = gw.example.org",
-            "group = relay",
+            &format!("group = {group}"),
             "ttl = 7d",
             "clock-drift = 15m",
             "session-grace = 0",

@@ -12,6 +12,7 @@ mod carry;
 mod deliver;
 mod export;
 mod found;
+mod group;
 mod hostile;
 mod import;
 mod inspect;

@@ -215,6 +215,13 @@ fn of_disk(error: &disk::Error) -> Status {
                 | ErrorKind::OutOfMemory
         )
     ) || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+    if error.doing() == Some(Doing::Share) {
+        return if error.is_denied() {
+            Status::CONFIG
+        } else {
+            Status::IO
+        };
+    }
     match (error, error.role()) {
         (disk::Error::Exists { .. }, _)
         | (disk::Error::NotRegular { .. }, Role::Output | Role::Delivery) => Status::CANT_CREATE,
@@ -246,6 +253,7 @@ fn of_node(error: &node::Error) -> Status {
         | E::Version { .. }
         | E::Config { .. }
         | E::Damaged { .. }
+        | E::UnknownGroup(_)
         | E::TestClock => Status::CONFIG,
         E::Setting { .. } | E::PeerName(_) | E::Needs(_) | E::NotAGateway(_) => Status::USAGE,
         E::UnknownPeer(_)
@@ -531,6 +539,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(E::UnknownCarrier(_)) => "relay-register or relay-authorize makes it known again",
         Some(E::EndpointCarrier(_)) => "relay-register --type gateway registers it as a gateway",
         Some(E::NotAGateway(_)) => "relay-keygen --type gateway makes a gateway",
+        Some(E::UnknownGroup(_)) => {
+            "make the group, or change the setting group in the node's config"
+        }
         Some(E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. }) => {
             "ask them for new connection parameters (relay-authorize), and import those"
         }
@@ -697,6 +708,14 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
         } if cause.kind() == std::io::ErrorKind::IsADirectory => {
             Some("name the files in it".to_owned())
         }
+        error if error.doing() == Some(Doing::Share) && error.is_denied() => Some(
+            "whose directory it is may share it if he is in the group, as may root: relay-node(5)"
+                .to_owned(),
+        ),
+        error if error.role() == Role::Node && error.is_denied() => Some(
+            "the node is another user's; what the members of its group may do is in relay-node(5)"
+                .to_owned(),
+        ),
         _ => None,
     }
 }

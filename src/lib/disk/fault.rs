@@ -21,6 +21,8 @@ pub enum Op {
     Truncate,
     /// Changes the mode of a file or directory.
     Chmod,
+    /// Changes the group of a directory.
+    Chown,
     /// Syncs a file.
     Sync,
     /// Syncs a directory.
@@ -52,6 +54,7 @@ impl Op {
             Self::Emit => "emit",
             Self::Truncate => "truncate",
             Self::Chmod => "chmod",
+            Self::Chown => "chown",
             Self::Sync => "sync",
             Self::SyncDir => "syncdir",
             Self::SyncFs => "syncfs",

@@ -305,6 +305,37 @@ pub fn create_dir_for_user(path: &Path, role: Role) -> Result<bool> {
     Ok(created)
 }
 
+/// The user whose a file or directory is, itself and not what a link names; `None` when it is not there.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Examine`].
+pub fn owner(path: &Path, role: Role) -> Result<Option<u32>> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(Some(found.uid())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(path, role, Doing::Examine)(error)),
+    }
+}
+
+/// Whether a file is of another user than the one who runs this; one that is not there is nobody's.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Examine`].
+pub fn is_of_another(path: &Path, role: Role) -> Result<bool> {
+    let us = rustix::process::geteuid().as_raw();
+    Ok(owner(path, role)?.is_some_and(|owner| owner != us))
+}
+
+/// Whether a directory is there in which whoever runs this may make files.
+#[must_use]
+pub fn is_writable_dir(path: &Path) -> bool {
+    let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+        && rustix::fs::access(path, wanted).is_ok()
+}
+
 /// Creates a directory and those above it that are missing, for their owner alone (0700).
 ///
 /// # Errors
@@ -483,10 +514,13 @@ fn remove_content(dir: &Path, role: Role) -> Result<()> {
 /// [`Error::Io`] while [`Doing::Sync`].
 pub fn sync_dir(dir: &Path, role: Role) -> Result<()> {
     match fault::step(Op::SyncDir, &[dir]).and_then(|()| File::open(dir)?.sync_all()) {
-        // Some file systems (FUSE, SMB) cannot, and a user may write into a directory that they cannot read: the
-        // file is in its place by now, and to call that a failure would be worse.
+        // Some file systems (FUSE, SMB) cannot, and a user may write into a directory that they cannot read, also
+        // one of another user in a spool: the file is in its place by now, and to call that a failure would be worse.
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Ok(()),
-        Err(error) if role == Role::Output && error.kind() == io::ErrorKind::PermissionDenied => {
+        Err(error)
+            if matches!(role, Role::Output | Role::Spool)
+                && error.kind() == io::ErrorKind::PermissionDenied =>
+        {
             Ok(())
         }
         synced => synced.map_err(Error::io(dir, role, Doing::Sync)),

@@ -9,6 +9,7 @@ pub mod fault; // every change passes here: traces, kills and failures for the t
 pub mod files; // reading, appending, directories, removal
 pub mod lock; // flock(2), released by the kernel when a run is killed
 pub mod publish; // files that appear whole, under their final names
+pub mod group; // directories that other users may use
 pub mod batch; // many of them, synced together
 pub mod tree; // what is in a directory
 pub mod scratch; // octets set aside for the length of a run
@@ -18,6 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use batch::Batch;
+pub use group::Group;
 pub use lock::Lock;
 pub use publish::{Existing, Held, Manner, Mode, Pending, Published};
 pub use scratch::Scratch;
@@ -82,6 +84,8 @@ pub enum Doing {
     Lock,
     /// Reading the names in a directory.
     List,
+    /// Giving a directory to a group.
+    Share,
 }
 
 impl fmt::Display for Doing {
@@ -99,6 +103,7 @@ impl fmt::Display for Doing {
             Self::Remove => "remove",
             Self::Lock => "lock",
             Self::List => "list",
+            Self::Share => "share",
         })
     }
 }
@@ -242,6 +247,12 @@ impl Error {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::NotFound)
+    }
+
+    /// Whether whoever runs this may not do it.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::PermissionDenied)
     }
 
     /// Whether the reader of what was being written has gone.

@@ -344,6 +344,12 @@ pub struct Leftover {
 }
 
 impl Leftover {
+    /// Whether it is a directory, with whatever is in it.
+    #[must_use]
+    pub fn is_dir(&self) -> bool {
+        self.is_dir
+    }
+
     /// Removes it, with all that is in it; it need not last. Gives `false` when it has gone.
     ///
     /// # Errors

@@ -57,9 +57,6 @@ const HINT_LIFE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// After how long what a killed run left is removed.
 const LEFTOVER_LIFE: Duration = Duration::from_secs(36 * 3600);
 
-/// Takes a file and the hint in it; whether more are wanted.
-type EachHint<'a> = dyn FnMut(&Path, Option<Hint>) -> Result<bool, Error> + 'a;
-
 /// A medium that is there.
 #[derive(Debug)]
 pub struct Medium {

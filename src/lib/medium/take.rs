@@ -69,8 +69,8 @@ impl<'a> Taker<'a> {
     pub fn new(spool: &'a Spool, medium: &'a Medium, terms: Terms) -> Result<Self, Error> {
         let owner = spool.owner();
         let mut delivered = HashMap::from([(owner.id(), Memory::of(owner.root())?)]);
-        for (_, endpoint) in endpoints::all(owner)? {
-            delivered.insert(endpoint.id(), Memory::of(endpoint.root())?);
+        for endpoint in endpoints::local(owner)? {
+            delivered.insert(endpoint.id, endpoint.memory()?);
         }
         spool.make(Place::In)?;
         medium.settle()?;
@@ -268,7 +268,9 @@ impl<'a> Taker<'a> {
         let hop = lying.sender;
         let unpacked = receive::item(octets, head, &self.judge)?;
         let name = name_of(&unpacked, octets, head, hop);
-        let manner = |tmp| Manner::stored(Role::Spool, Existing::SameIsSuccess).written_in(tmp);
+        let mode = self.spool.mode_of(unpacked.kind);
+        let stored = Manner::stored(Role::Spool, Existing::SameIsSuccess).mode(mode);
+        let manner = |tmp| stored.written_in(tmp);
         let tmp = self.spool.tmp();
         let id = unpacked.id;
         if unpacked.kind != Kind::Parcel {

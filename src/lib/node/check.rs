@@ -129,17 +129,21 @@ pub enum Shape {
     Gate,
     /// A directory into which a group may write.
     Shared,
+    /// Such a directory, which is the user's whose endpoint it is for.
+    Given,
     /// Something that is looked at elsewhere.
     Elsewhere,
+    /// A node that may be another user's, who looks at it himself.
+    Endpoint,
 }
 
 impl Shape {
     fn modes(self) -> &'static [u32] {
         match self {
             Self::File | Self::Key => &[0o600],
-            Self::Dir | Self::Elsewhere => &[0o700],
+            Self::Dir | Self::Elsewhere | Self::Endpoint => &[0o700],
             Self::Gate => &[0o710, 0o700],
-            Self::Shared => &[0o3770],
+            Self::Shared | Self::Given => &[0o3770],
         }
     }
 }
@@ -270,8 +274,8 @@ impl Checker<'_> {
             }
             (Some(shape), Ok(Some(stat))) => {
                 self.stat(path, shape, &stat, ownership, entry.kind);
-                let is_shared = matches!(shape, Shape::Shared);
-                if matches!(shape, Shape::Dir | Shape::Gate | Shape::Shared) {
+                let is_shared = matches!(shape, Shape::Shared | Shape::Given);
+                if matches!(shape, Shape::Dir | Shape::Gate) || is_shared {
                     let ownership = Ownership {
                         is_shared,
                         ..ownership
@@ -296,10 +300,11 @@ impl Checker<'_> {
         } else {
             shape.modes()
         };
-        if !matches!(shape, Shape::Elsewhere) {
+        if !matches!(shape, Shape::Elsewhere | Shape::Endpoint) {
             self.mode(path, shape, stat.mode, modes);
         }
-        if stat.owner != ownership.owner && !ownership.is_shared {
+        let is_given = ownership.is_shared || matches!(shape, Shape::Given | Shape::Endpoint);
+        if stat.owner != ownership.owner && !is_given {
             let what = format!(
                 "belongs to user {}, and the directory to user {}",
                 stat.owner, ownership.owner
@@ -367,7 +372,8 @@ impl Checker<'_> {
             self.tell(Level::Warning, Check::Owner, root, &what, None);
         }
         let mode = if has_group { 0o710 } else { 0o700 };
-        self.tree(root, Role::Node, &[mode], &shape_in_node);
+        let shapes = |parts: &[&str], kind: Kind| shape_in_node(parts, kind, has_group);
+        self.tree(root, Role::Node, &[mode], &shapes);
         if let Some(node) = &node {
             self.contents(node);
         }
@@ -654,7 +660,7 @@ impl Checker<'_> {
 const GIVEN: [&str; 3] = ["held", "given", "registered"];
 
 /// The shape of what lies in a node.
-fn shape_in_node(parts: &[&str], kind: Kind) -> Option<Shape> {
+fn shape_in_node(parts: &[&str], kind: Kind, has_group: bool) -> Option<Shape> {
     let is_node = |name: &str| name.parse::<NodeId>().is_ok();
     let is_day = |name: &str| end_of_day(name).is_some();
     if kind == Kind::Dir {
@@ -681,7 +687,9 @@ fn shape_in_node(parts: &[&str], kind: Kind) -> Option<Shape> {
             _ => false,
         };
         return match (is_elsewhere, is_ours) {
+            (true, _) if has_group && parts.len() > 1 => Some(Shape::Endpoint),
             (true, _) => Some(Shape::Elsewhere),
+            (_, true) if has_group && *parts == ["endpoints"] => Some(Shape::Gate),
             (_, true) => Some(Shape::Dir),
             _ => None,
         };

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use jiff::SignedDuration;
 
 use super::Error;
+use crate::disk::Group;
 use crate::ramf::{InternetAddress, limits};
 
 /// Every setting, in the order in which they are written.
@@ -139,6 +140,26 @@ impl Config {
     #[must_use]
     pub fn address(&self) -> Option<InternetAddress> {
         self.get("address").and_then(|value| value.parse().ok())
+    }
+
+    /// The group whose members share the node's spool, if there is one.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.get("group")
+    }
+
+    /// That group, as this machine knows it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`] when it does not.
+    pub fn find_group(&self) -> Result<Option<Group>, Error> {
+        let Some(name) = self.group() else {
+            return Ok(None);
+        };
+        match Group::find(name)? {
+            Some(group) => Ok(Some(group)),
+            None => Err(Error::UnknownGroup(name.to_owned())),
+        }
     }
 
     /// How long messages live by default, if it is set.

@@ -11,7 +11,7 @@ use super::certificates;
 use super::directory::{VERSION, damaged, ensure_dir, lock_file, read_secret, rely_on, store};
 use super::{Config, Directory, Error, sessions};
 use crate::asn1::pem;
-use crate::disk::{self, Role, files};
+use crate::disk::{self, Role, files, group};
 use crate::message::CertificationPath;
 use crate::pki::IdentityKey;
 use crate::session::PrivateSessionKey;
@@ -45,6 +45,9 @@ pub fn create(root: &Path, plan: Plan) -> Result<Directory, Error> {
     let _lock = disk::Lock::exclusive(&lock_file(root, "node")?)?;
     if files::exists(&root.join("VERSION"), Role::Node)? {
         return Err(Error::NodeExists(root.to_owned()));
+    }
+    if let Some(group) = plan.config.find_group()? {
+        group.give(root, Role::Node, group::GATE)?;
     }
     disk::publish::sweep(root, Role::Node, None)?;
     let identity = identity_key(root, &plan)?;

@@ -1,5 +1,6 @@
 //! A gateway's local endpoints: `endpoints/<name>/`, each a node directory that the gateway registered.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,9 +9,10 @@ use super::creation::{self, Plan};
 use super::directory::ensure_dir;
 use super::import::Options;
 use super::registrations::{self, Terms};
+use super::seen::Memory;
 use super::{Directory, Error, NodeType, certificates, peers};
-use crate::disk::{Role, files, tree};
-use crate::pki::{Window, issuance};
+use crate::disk::{Role, files, group, tree};
+use crate::pki::{NodeId, Window, issuance};
 
 /// The folder of a gateway's local endpoints.
 const FOLDER: &str = "endpoints";
@@ -28,7 +30,81 @@ pub fn path_of(gateway: &Directory, name: &str) -> Result<PathBuf, Error> {
     Ok(gateway.root().join(FOLDER).join(name))
 }
 
-/// The gateway's local endpoints, with what they are called.
+/// A local endpoint as its gateway knows it, whoever's its directory is.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// What it is called.
+    pub name: String,
+    /// Its id.
+    pub id: NodeId,
+    root: PathBuf,
+    is_own: bool,
+}
+
+impl Local {
+    /// What it remembers of messages; nothing if it is another user's, which is theirs alone to read.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn memory(&self) -> Result<Memory, Error> {
+        if self.is_own {
+            Memory::of(&self.root)
+        } else {
+            Ok(Memory::unknown(&self.root))
+        }
+    }
+}
+
+/// The gateway's local endpoints. Which node a directory is, its gateway has on record, by the name; only where there
+/// is no such record and the directory is of the same user as the gateway's, the directory itself tells.
+///
+/// # Errors
+/// When what is on record cannot be read.
+pub fn local(gateway: &Directory) -> Result<Vec<Local>, Error> {
+    let folders = tree::entries(&gateway.root().join(FOLDER), Role::Node)?.entries;
+    if folders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut named = HashMap::new();
+    for peer in gateway.peers()? {
+        if let Some(name) = peer.name
+            && registrations::is_registered(gateway, peer.id)?
+        {
+            named.insert(name, peer.id);
+        }
+    }
+    let mut endpoints = Vec::new();
+    for entry in folders {
+        if entry.kind != tree::Kind::Dir {
+            continue;
+        }
+        let name = entry.name.to_string_lossy().into_owned();
+        let is_own = is_own(gateway.root(), &entry.path)?;
+        let id = match named.get(&name) {
+            Some(id) => *id,
+            None if is_own && files::exists(&entry.path.join("VERSION"), Role::Node)? => {
+                Directory::open(&entry.path)?.id()
+            }
+            None => continue,
+        };
+        endpoints.push(Local {
+            name,
+            id,
+            root: entry.path,
+            is_own,
+        });
+    }
+    Ok(endpoints)
+}
+
+/// Whether a local endpoint is of the same user as its gateway. Nothing that another user wrote is read in a gateway's
+/// name.
+fn is_own(gateway: &Path, endpoint: &Path) -> Result<bool, Error> {
+    let owner = |path| files::owner(path, Role::Node);
+    Ok(owner(endpoint)? == owner(gateway)?)
+}
+
+/// The gateway's local endpoints that are of the same user, with what they are called.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -42,7 +118,7 @@ pub fn all(gateway: &Directory) -> Result<Vec<(String, Directory)>, Error> {
     Ok(endpoints)
 }
 
-/// Where the local endpoints are of the gateway in `root`, whether they can be used or not.
+/// Where the local endpoints are of the gateway in `root` that are of the same user, whether they can be used or not.
 ///
 /// # Errors
 /// When that cannot be learned.
@@ -50,7 +126,9 @@ pub fn paths(root: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut paths = Vec::new();
     for entry in tree::entries(&root.join(FOLDER), Role::Node)?.entries {
         // Without a version it is being made.
-        if entry.kind == tree::Kind::Dir && files::exists(&entry.path.join("VERSION"), Role::Node)?
+        if entry.kind == tree::Kind::Dir
+            && is_own(root, &entry.path)?
+            && files::exists(&entry.path.join("VERSION"), Role::Node)?
         {
             paths.push(entry.path);
         }
@@ -73,6 +151,9 @@ pub fn create(
     let _lock = gateway.lock_exclusive()?;
     if !files::exists(&root.join("VERSION"), Role::Node)? {
         gateway.check_name_unused(name)?;
+    }
+    if let Some(group) = gateway.config().find_group()? {
+        group.create_dir(&gateway.root().join(FOLDER), Role::Node, group::GATE)?;
     }
     ensure_dir(gateway.root(), &root)?;
     let endpoint = match creation::create(&root, plan) {

@@ -82,6 +82,9 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// The group of the node's config is not one of this machine.
+    #[error("this machine knows no group {0}")]
+    UnknownGroup(String),
     /// A file of the node is not what it should be.
     #[error("{}: {problem}", path.display())]
     Damaged {
@@ -280,5 +283,13 @@ fn expectation(file: [u8; 32], object: Option<[u8; 32]>) -> String {
     match object.filter(|object| *object != file) {
         Some(object) => format!("{}, that of the object in it {}", Hex(&file), Hex(&object)),
         None => Hex(&file).to_string(),
+    }
+}
+
+impl Error {
+    /// Whether whoever runs this may not read or change a file.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Disk(error) if error.is_denied())
     }
 }

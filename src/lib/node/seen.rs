@@ -238,6 +238,16 @@ impl Memory {
         Ok(true)
     }
 
+    /// That of a node which is not told here: nothing.
+    #[must_use]
+    pub fn unknown(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            beginnings: HashSet::new(),
+            synced: Mutex::default(),
+        }
+    }
+
     /// Whether this is remembered, as far as the beginning of its record tells.
     #[must_use]
     pub fn knows(&self, what: &Identity) -> bool {

@@ -77,8 +77,8 @@ impl Hops {
     /// When its table is wrong, or a file cannot be read.
     pub fn of(node: &Directory) -> Result<Self, Error> {
         let mut home = HashMap::from([(node.id(), "this node".to_owned())]);
-        for (name, endpoint) in endpoints::all(node)? {
-            home.insert(endpoint.id(), name);
+        for endpoint in endpoints::local(node)? {
+            home.insert(endpoint.id, endpoint.name);
         }
         let mut registrars = certificates::issuers(node)?;
         registrars.retain(|issuer| *issuer != node.id());

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Error, Hops, Target};
 use crate::command::{self, Command, Facts};
 use crate::disk::publish::{self, Existing, Manner};
-use crate::disk::scratch;
+use crate::disk::{Mode, Role, files, scratch};
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{self, Item};
 use crate::node::Identity;
@@ -24,6 +24,9 @@ use crate::{node, pki};
 
 /// How many messages move with one sync.
 const GROUP: usize = 256;
+
+/// From how many octets on, of those that are held in memory, it is done with fewer.
+const MAX_HELD: usize = 32 * 1024 * 1024;
 
 /// Whoever moves messages to where they go next.
 pub struct Router<'a> {
@@ -62,6 +65,8 @@ struct Decided {
     /// Of what is handed over here: its date, and itself.
     date: Timestamp,
     octets: Vec<u8>,
+    /// Whether its file is another user's, who could change it at any time: then what was read goes on.
+    is_of_another: bool,
     result: Result<Target, Error>,
 }
 
@@ -91,6 +96,7 @@ impl Router<'_> {
     ) -> Result<(), E> {
         let mut entries = self.spool.queue(Place::In).entries().map_err(Error::from)?;
         let mut group = Vec::new();
+        let mut held = 0;
         let mut failed = None;
         workers::in_order(
             Bounds::octets(limits::MAX_MESSAGE_LEN),
@@ -121,8 +127,10 @@ impl Router<'_> {
                 let Some(decided) = decided? else {
                     return Ok(());
                 };
+                held += decided.octets.len();
                 group.push(decided);
-                if group.len() >= GROUP {
+                if group.len() >= GROUP || held >= MAX_HELD {
+                    held = 0;
                     self.commit(std::mem::take(&mut group), each)?;
                 }
                 Ok::<(), E>(())
@@ -137,18 +145,25 @@ impl Router<'_> {
 
     /// Decides on a message; `None` for one that has gone meanwhile.
     fn decide(&self, message: Waiting) -> Result<Option<Decided>, Error> {
-        let Some(octets) = message.read()? else {
-            return Ok(None);
+        let octets = match message.read() {
+            Ok(Some(octets)) => Ok(octets),
+            Ok(None) => return Ok(None),
+            Err(error) if error.is_of_one_file() => Err(error),
+            Err(error) => return Err(error.into()),
         };
         let mut decided = Decided {
             name: message.name.clone(),
+            is_of_another: self.spool.is_shared()
+                && files::is_of_another(&message.path, Role::Spool)?,
             message,
             id: None,
             date: self.now,
             octets: Vec::new(),
             result: Err(Error::Kind("message")),
         };
-        decided.result = self.way(octets, &mut decided);
+        decided.result = octets
+            .map_err(Error::from)
+            .and_then(|octets| self.way(octets, &mut decided));
         Ok(Some(decided))
     }
 
@@ -171,7 +186,8 @@ impl Router<'_> {
         let decision = self.hops.decide(message, &decided.name, is_shown)?;
         decided.name.priority = decided.name.priority.or(decision.priority);
         decided.name.copies = decision.copies;
-        if let Target::Directory(_) | Target::Command(_) = decision.target {
+        let is_handed_over = matches!(decision.target, Target::Directory(_) | Target::Command(_));
+        if is_handed_over || decided.is_of_another {
             decided.date = message.fields().date;
             decided.octets = message.octets().to_vec();
         }
@@ -210,10 +226,16 @@ impl Router<'_> {
             self.spool.note(&lines)?;
         }
         let mut moves = Moves::default();
-        for decided in group {
-            let is_aside = decided.result.as_ref().is_err_and(is_settled);
+        for mut decided in group {
+            let mut is_aside = decided.result.as_ref().is_err_and(is_settled);
             if !self.is_dry {
-                self.place(&decided, is_aside, &mut moves)?;
+                match self.place(&decided, is_aside, &mut moves) {
+                    Err(error) if error.is_of_one_file() => {
+                        is_aside = false;
+                        decided.result = Err(error.into());
+                    }
+                    placed => placed?,
+                }
             }
             outcomes.push(Outcome {
                 path: decided.message.path,
@@ -304,7 +326,17 @@ impl Router<'_> {
             Err(_) => return Ok(()),
         };
         let queue = self.spool.make(place)?;
-        moves.rename(from, &queue.path_of(&decided.name))
+        let to = queue.path_of(&decided.name);
+        if !decided.is_of_another {
+            return moves.rename(from, &to);
+        }
+        let tmp = self.spool.tmp();
+        let mode = match place {
+            Place::Home(_) => self.spool.mode_of(decided.name.identity.kind),
+            _ => Mode::Secret,
+        };
+        let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess).mode(mode);
+        moves.copy(from, &to, &decided.octets, &manner.written_in(&tmp))
     }
 }
 

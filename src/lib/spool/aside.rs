@@ -10,6 +10,7 @@ use super::queue::WHY;
 use super::{Error, Name, Place, Spool};
 use crate::disk::publish::{self, Existing, Manner};
 use crate::disk::{Role, files};
+use crate::ramf::limits;
 
 /// The longest file that says why, in octets.
 const MAX_LEN: usize = 64 * 1024;
@@ -30,7 +31,7 @@ pub struct Aside<'a> {
 }
 
 impl Spool {
-    /// Sets a message aside, first the reason, then the message. The caller holds a lock of its queue.
+    /// Sets a message aside, first the reason, then the message; of what is another user's, a copy. The caller holds a lock of its queue.
     ///
     /// # Errors
     /// When it cannot be moved.
@@ -54,7 +55,13 @@ impl Spool {
         let why = queue.dir().join(format!("{}{WHY}", aside.name));
         let manner = Manner::stored(Role::Spool, Existing::Replace);
         publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
-        moves.rename(aside.path, &queue.path_of(aside.name))
+        let to = queue.path_of(aside.name);
+        if !self.is_shared() || !files::is_of_another(aside.path, Role::Spool)? {
+            return moves.rename(aside.path, &to);
+        }
+        let octets = files::read(aside.path, Role::Spool, limits::MAX_MESSAGE_LEN)?;
+        let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess);
+        moves.copy(aside.path, &to, &octets, &manner)
     }
 
     /// Returns a message that was set aside to where it came from. The caller holds the lock of the queues.

@@ -125,6 +125,8 @@ impl Spool {
         };
         let warning = Level::Warning;
         match queue.place() {
+            // What others send is not a guest's to judge.
+            Place::In if self.is_guest() => {}
             Place::In | Place::Control(_) => {
                 if let Some(late) = tally.late() {
                     let hint = "relay-route moves them, or tells why not";
@@ -353,7 +355,8 @@ fn shape(parts: &[&str], kind: Kind, has_group: bool) -> Option<Shape> {
         };
         let shape = match *parts {
             _ if !has_group => Shape::Dir,
-            ["in" | TMP] | ["home", _] => Shape::Shared,
+            ["in" | TMP] => Shape::Shared,
+            ["home", _] => Shape::Given,
             ["home"] => Shape::Gate,
             _ => Shape::Dir,
         };

@@ -6,6 +6,7 @@
 
 pub mod name; // what a file's name says of its message
 pub mod queue; // a directory of messages
+pub mod access; // what whoever runs this may do with a spool
 pub mod room; // quotas, and the space that is kept free
 pub mod moves; // from queue to queue, many with one sync
 pub mod aside; // messages that are set aside, and why
@@ -22,10 +23,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::disk::{self, Lock, Role, files};
-use crate::node::{self, Directory};
+use crate::disk::{self, Lock, Mode, Role, files, group};
+use crate::node::{self, Directory, endpoints};
 use crate::pki::NodeId;
+use crate::ramf::Kind;
 
+pub use access::Access;
 pub use name::Name;
 pub use queue::Queue;
 pub use room::Room;
@@ -99,6 +102,23 @@ pub enum Error {
     Disk(#[from] disk::Error),
 }
 
+impl Error {
+    /// Whether a single file is the reason, of which another user may be the owner: it is closed to whoever runs this,
+    /// too long or no file, or its name is taken. Others are not kept waiting for that.
+    #[must_use]
+    pub fn is_of_one_file(&self) -> bool {
+        match self {
+            Self::Disk(
+                disk::Error::TooLarge { .. }
+                | disk::Error::NotRegular { .. }
+                | disk::Error::Exists { .. },
+            ) => true,
+            Self::Disk(error) => error.is_denied(),
+            _ => false,
+        }
+    }
+}
+
 /// Where messages wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
@@ -129,6 +149,11 @@ impl Place {
         }
     }
 
+    /// Whether other users than the spool's own have to do with it, where a group does.
+    fn is_of_group(self) -> bool {
+        matches!(self, Self::In | Self::Home(_))
+    }
+
     /// The queue's path in the spool.
     #[must_use]
     pub fn path(self) -> PathBuf {
@@ -144,6 +169,12 @@ impl Place {
         }
     }
 }
+
+/// Where files are written, in the spool.
+const TMP: &str = "tmp";
+
+/// The folder of the spool in a node directory.
+const FOLDER: &str = "spool";
 
 /// The queue for a node.
 type OfNode = fn(NodeId) -> Place;
@@ -163,7 +194,10 @@ pub const DELIVERING: &str = "delivering";
 /// The spool of a node, which its local endpoints use, too.
 #[derive(Debug)]
 pub struct Spool {
+    /// Where what belongs to the owner is.
     root: PathBuf,
+    /// Where messages come in and go home: elsewhere for a local endpoint that uses another user's spool.
+    shared: PathBuf,
     owner: Directory,
 }
 
@@ -173,27 +207,64 @@ impl Spool {
     /// # Errors
     /// When the gateway's directory is not right.
     pub fn of(node: Directory) -> Result<Self, Error> {
-        let endpoints = node.root().parent();
-        let gateway = endpoints
-            .filter(|dir| dir.file_name().is_some_and(|name| name == "endpoints"))
-            .and_then(Path::parent);
-        let owner = match gateway {
-            Some(gateway) if files::exists(&gateway.join("VERSION"), Role::Node)? => {
-                Directory::open(gateway)?
-            }
-            _ => node,
-        };
-        let root = owner.root().join("spool");
-        Ok(Self { root, owner })
+        Ok(match gateway_of(&node)? {
+            Some(gateway) => Self::owned_by(Directory::open(&gateway)?),
+            None => Self::owned_by(node),
+        })
     }
 
-    /// The node that the spool belongs to.
+    /// The same, also where the gateway is another user's: then only what members of its group may use of the
+    /// spool. What else there is to be stored, the endpoint stores in a spool of its own, and is the owner of that.
+    ///
+    /// # Errors
+    /// When the gateway's directory is not right, or may not be used at all.
+    pub fn shared_with(node: Directory) -> Result<Self, Error> {
+        let Some(gateway) = gateway_of(&node)? else {
+            return Ok(Self::owned_by(node));
+        };
+        match Directory::open(&gateway) {
+            Ok(owner) => Ok(Self::owned_by(owner)),
+            Err(error) if error.is_denied() => match access::door(&gateway) {
+                Some(shared) => Ok(Self {
+                    root: node.root().join(FOLDER),
+                    shared,
+                    owner: node,
+                }),
+                None => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn owned_by(owner: Directory) -> Self {
+        let root = owner.root().join(FOLDER);
+        let shared = root.clone();
+        Self {
+            root,
+            shared,
+            owner,
+        }
+    }
+
+    /// Whether messages come in and go home in another user's spool.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        self.shared != self.root
+    }
+
+    /// Whether files of other users may be in its queues.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.is_guest() || self.owner.config().group().is_some()
+    }
+
+    /// The node that the spool belongs to; of a guest, his own.
     #[must_use]
     pub fn owner(&self) -> &Directory {
         &self.owner
     }
 
-    /// The spool's directory.
+    /// The spool's directory; of a guest, that of his own.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -202,24 +273,73 @@ impl Spool {
     /// Where files are written before they are in a queue.
     #[must_use]
     pub fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
+        self.shared.join(TMP)
     }
 
     /// The queue at this place; it need not exist.
     #[must_use]
     pub fn queue(&self, place: Place) -> Queue {
-        Queue::new(self.root.join(place.path()), place)
+        let root = if place.is_of_group() {
+            &self.shared
+        } else {
+            &self.root
+        };
+        Queue::new(root.join(place.path()), place)
     }
 
-    /// Makes the queue at this place, for messages to come.
+    /// The permission bits of the file of a message of this kind: parcels are for the group to read.
+    #[must_use]
+    pub fn mode_of(&self, kind: Kind) -> Mode {
+        if self.is_shared() && kind == Kind::Parcel {
+            Mode::Exact(group::READABLE)
+        } else {
+            Mode::Secret
+        }
+    }
+
+    /// Makes the queue at this place, for messages to come. A guest makes nothing in another user's spool.
     ///
     /// # Errors
-    /// When a directory cannot be made.
+    /// When a directory cannot be made, or not be given to the group.
     pub fn make(&self, place: Place) -> Result<Queue, Error> {
-        for dir in [self.root.clone(), self.tmp(), self.root.join(place.path())] {
-            files::create_dir_all_private(&dir, Role::Spool)?;
+        let queue = self.queue(place);
+        if self.is_guest() {
+            if !place.is_of_group() {
+                files::create_dir_all_private(queue.dir(), Role::Spool)?;
+            }
+            return Ok(queue);
         }
-        Ok(self.queue(place))
+        if let Some(group) = self.owner.config().find_group()? {
+            group.create_dir(&self.root, Role::Spool, group::GATE)?;
+            group.create_dir(&self.tmp(), Role::Spool, group::SHARED)?;
+            if let Place::Home(_) = place {
+                group.create_dir(&self.root.join("home"), Role::Spool, group::GATE)?;
+            }
+            if place.is_of_group() {
+                group.create_dir(queue.dir(), Role::Spool, group::SHARED)?;
+            }
+        }
+        // Those that are there are synced into theirs: a run that was killed may have made them and no more.
+        for dir in [&self.root, &self.tmp(), queue.dir()] {
+            files::create_dir_all_private(dir, Role::Spool)?;
+        }
+        Ok(queue)
+    }
+
+    /// Makes what the members of the node's group need before anything else is there: the queue for what they send, and
+    /// one for each local endpoint. Without a group nothing.
+    ///
+    /// # Errors
+    /// As [`Spool::make`].
+    pub fn share(&self) -> Result<(), Error> {
+        if self.is_guest() || self.owner.config().group().is_none() {
+            return Ok(());
+        }
+        self.make(Place::In)?;
+        for endpoint in endpoints::local(&self.owner)? {
+            self.make(Place::Home(endpoint.id))?;
+        }
+        Ok(())
     }
 
     /// All queues that there are, in one order: `in` and `failed`, and those for single nodes.
@@ -244,6 +364,10 @@ impl Spool {
             .iter()
             .find(|(known, _)| *known == folder)
             .ok_or_else(|| Error::NoQueue(folder.to_owned()))?;
+        // Whose else there are is not a guest's to know.
+        if self.is_guest() && folder == "home" {
+            return Ok(vec![self.queue(Place::Home(self.owner.id()))]);
+        }
         let mut queues = Vec::new();
         for entry in disk::tree::entries(&self.root.join(folder), Role::Spool)?.entries {
             let node = entry.name.to_str().and_then(|name| name.parse().ok());
@@ -341,6 +465,7 @@ impl Spool {
     }
 
     fn settle(&self) -> Result<(), Error> {
+        self.share()?;
         let folders = FOLDERS.iter().map(|(folder, _)| *folder);
         let mut dirs: Vec<PathBuf> = folders
             .chain([sent::FOLDER, DELIVERING])
@@ -356,5 +481,19 @@ impl Spool {
             }
         }
         Ok(())
+    }
+}
+
+/// The directory of the gateway that a node is a local endpoint of.
+fn gateway_of(node: &Directory) -> Result<Option<PathBuf>, Error> {
+    let endpoints = node.root().parent();
+    let gateway = endpoints
+        .filter(|dir| dir.file_name().is_some_and(|name| name == "endpoints"))
+        .and_then(Path::parent);
+    match gateway {
+        Some(gateway) if files::exists(&gateway.join("VERSION"), Role::Node)? => {
+            Ok(Some(gateway.to_owned()))
+        }
+        _ => Ok(None),
     }
 }

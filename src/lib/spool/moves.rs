@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use crate::disk::publish::Existing;
+use crate::disk::batch::{self, Batch};
+use crate::disk::publish::{Existing, Manner};
 use crate::disk::{Published, Role, files, publish};
 
 /// Renames and removals that are done and not yet synced. What was moved is in one of both places whatever
@@ -14,6 +15,10 @@ use crate::disk::{Published, Role, files, publish};
 pub struct Moves {
     to: BTreeSet<PathBuf>,
     from: BTreeSet<PathBuf>,
+    /// Copies that wait for their names.
+    batch: Batch,
+    /// The files that were copied, and their new names.
+    copied: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Moves {
@@ -27,6 +32,24 @@ impl Moves {
             self.to.extend(to.parent().map(Path::to_owned));
         }
         self.from.extend(from.parent().map(Path::to_owned));
+        Ok(())
+    }
+
+    /// Moves another user's file, as it was when it had these octets: they get a file of our own, of which its former
+    /// owner cannot change anything. The other one goes when the moves are committed.
+    ///
+    /// # Errors
+    /// When something else has the name, or it cannot be written.
+    pub fn copy(
+        &mut self,
+        from: &Path,
+        to: &Path,
+        octets: &[u8],
+        manner: &Manner<'_>,
+    ) -> Result<(), Error> {
+        let staged = batch::stage(to, &[octets], manner)?;
+        self.batch.add(staged)?;
+        self.copied.push((from.to_owned(), to.to_owned()));
         Ok(())
     }
 
@@ -46,7 +69,16 @@ impl Moves {
     /// # Errors
     /// When a directory cannot be synced.
     pub fn commit(&mut self) -> Result<(), Error> {
+        self.batch.commit()?;
         self.sync_new()?;
+        let refused = self.batch.take_refused();
+        for (from, to) in std::mem::take(&mut self.copied) {
+            // Of one whose name was taken in this instant nothing is moved; the next run finds it.
+            if refused.iter().all(|error| error.path() != to) {
+                files::remove_unsynced(&from, Role::Spool)?;
+                self.from.extend(from.parent().map(Path::to_owned));
+            }
+        }
         for dir in std::mem::take(&mut self.from) {
             files::sync_dir(&dir, Role::Spool)?;
         }

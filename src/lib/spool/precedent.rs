@@ -81,8 +81,9 @@ impl Precedents<'_> {
             for message in home.messages()? {
                 let message = message?;
                 if message.name.identity.key() == key {
-                    return match message.read()? {
-                        Some(held) if held == octets => Ok(Precedent::Same),
+                    return match message.read() {
+                        Ok(Some(held)) if held == octets => Ok(Precedent::Same),
+                        Err(error) if !error.is_of_one_file() => Err(error),
                         _ => Err(Error::HandedOn),
                     };
                 }
@@ -113,7 +114,12 @@ impl Precedents<'_> {
             if message.name.identity.key() != key {
                 continue;
             }
-            let Some(held) = message.read()? else {
+            // Nobody is kept waiting by what another user closed, and what is no message.
+            let held = match message.read() {
+                Err(error) if error.is_of_one_file() => continue,
+                read => read?,
+            };
+            let Some(held) = held else {
                 continue;
             };
             // What was set aside does not keep it from being tried again.

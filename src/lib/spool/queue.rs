@@ -127,7 +127,8 @@ impl Queue {
     }
 
     /// What is in it, as the file system gives it, in memory that does not grow with it. What says why a
-    /// message was set aside is passed over.
+    /// message was set aside is passed over. The queue of a node here whose user has closed it is something that no
+    /// program here made.
     ///
     /// # Errors
     /// When it cannot be listed; one that does not exist is empty.
@@ -150,8 +151,28 @@ impl Queue {
             }
             Met::Other(path) => Some(Found::Stray(path)),
         };
-        let entries = tree::stream(&self.dir, Role::Spool)?;
-        Ok(entries.filter_map(move |met| met.map(found).map_err(Error::from).transpose()))
+        let entries = self.stream()?;
+        let closed = entries
+            .is_none()
+            .then(|| Ok(Found::Stray(self.dir.clone())));
+        let entries = entries.into_iter().flatten();
+        let found = entries.filter_map(move |met| met.map(found).map_err(Error::from).transpose());
+        Ok(closed.into_iter().chain(found))
+    }
+
+    /// Whether it is the queue of a node here whose user, another one, has closed it.
+    ///
+    /// # Errors
+    /// When that cannot be learned.
+    pub fn is_closed(&self) -> Result<bool, Error> {
+        Ok(self.stream()?.is_none())
+    }
+
+    fn stream(&self) -> Result<Option<tree::Stream>, Error> {
+        match tree::stream(&self.dir, Role::Spool) {
+            Err(error) if error.is_denied() && matches!(self.place, Place::Home(_)) => Ok(None),
+            stream => Ok(Some(stream?)),
+        }
     }
 
     /// The first `most` messages that `is_wanted`, in the order of their ranks, after the one of rank `after`. The

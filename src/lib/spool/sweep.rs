@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::carried;
 use super::queue::{Found as Entry, WHY, Waiting};
 use super::sent::{self, Event, Line};
-use super::{Error, Name, Place, Queue, Spool};
+use super::{Error, Name, Place, Queue, Spool, TMP};
 use crate::disk::tree::{self, Kind, Met};
 use crate::disk::{self, Role, files};
 use crate::message::Item;
@@ -75,6 +75,8 @@ impl Broom<'_> {
         for queue in self.spool.queues()? {
             match queue.place() {
                 Place::Home(_) => {}
+                // What others send is not a guest's to judge.
+                Place::In if self.spool.is_guest() => {}
                 _ => self.messages(&queue, &mut sweeper)?,
             }
         }
@@ -92,7 +94,32 @@ impl Broom<'_> {
         let days = (Role::Spool, Kind::File);
         sweeper.days(&root.join(sent::FOLDER), days, What::Sent, SENT_KEPT_FOR)?;
         self.carried(&mut sweeper)?;
-        sweeper.leftovers(root, Role::Spool, true)
+        self.leftovers(&mut sweeper)
+    }
+
+    /// Removes what killed runs left of files. Where the members of a group may write it does not go into directories,
+    /// which would be theirs, and could become links meanwhile.
+    fn leftovers<E>(&self, sweeper: &mut Sweeper<'_, E>) -> Result<(), E>
+    where
+        E: From<Error> + From<node::Error>,
+    {
+        let root = self.spool.root();
+        sweeper.leftovers(root, Role::Spool, false)?;
+        for entry in tree::entries(root, Role::Spool)
+            .map_err(Error::from)?
+            .entries
+        {
+            let is_shared = [TMP, "in", "home"].iter().any(|dir| entry.name == *dir);
+            if entry.kind == Kind::Dir {
+                sweeper.leftovers(&entry.path, Role::Spool, !is_shared)?;
+            }
+        }
+        for home in self.spool.queues_in("home")? {
+            if !home.is_closed()? {
+                sweeper.leftovers(home.dir(), Role::Spool, false)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes what is of no use in a node, as far as nothing that waits for it needs it.
@@ -140,9 +167,7 @@ impl Broom<'_> {
         let octets = match message.read() {
             Ok(Some(octets)) => octets,
             Ok(None) => return Ok(Judged::Gone),
-            Err(Error::Disk(
-                error @ (disk::Error::TooLarge { .. } | disk::Error::NotRegular { .. }),
-            )) => return Ok(Judged::Stays(error.to_string())),
+            Err(error) if error.is_of_one_file() => return Ok(Judged::Stays(error.to_string())),
             Err(error) => return Err(error),
         };
         let item = match Item::parse(octets) {
@@ -294,10 +319,14 @@ impl Broom<'_> {
                 if identity.recipient != node.id() || !keys.iter().any(is_of) {
                     continue;
                 }
-                let Some(octets) = message.read()? else {
+                // What cannot be read could not be opened either.
+                let octets = match message.read() {
+                    Err(error) if error.is_of_one_file() => continue,
+                    read => read?,
+                };
+                let Some(octets) = octets else {
                     continue;
                 };
-                // What cannot be read could not be opened either.
                 let Some(parcel) = Item::parse(octets).ok().and_then(Item::into_message) else {
                     continue;
                 };

@@ -1,0 +1,713 @@
+//! A gateway whose local endpoints are other users': its config names a group that all of them are in.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::path::Path;
+
+use crate::testenv::{Call, Env, User, id, sha256};
+
+/// The gateway's directory.
+const GATEWAY: &str = "var/relay";
+const ANNA: &str = "var/relay/endpoints/anna";
+const BERT: &str = "var/relay/endpoints/bert";
+
+/// The gateway's user, those of its two local endpoints, and one who has nothing to do with them.
+struct Users {
+    relay: User,
+    anna: User,
+    bert: User,
+    carol: User,
+    /// The name of the group of the first three, and its number.
+    group: (String, u32),
+}
+
+struct World {
+    env: Env,
+    users: Users,
+}
+
+/// A group of this system that the users are to be in; they have no names.
+fn group() -> Option<(String, u32)> {
+    let text = fs::read_to_string("/etc/group").ok()?;
+    let mut groups: Vec<(String, u32)> = text
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?.to_owned();
+            Some((name, fields.nth(1)?.parse().ok()?))
+        })
+        .collect();
+    let known = |wanted: &str| groups.iter().position(|(name, _)| name == wanted);
+    let at = ["games", "users", "nogroup"].into_iter().find_map(known)?;
+    Some(groups.swap_remove(at))
+}
+
+/// Such a world, empty; nothing, and why, where it cannot be made.
+fn empty() -> Option<World> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested, since only root can run programs as several users");
+        return None;
+    }
+    let Some(group) = group() else {
+        eprintln!("not tested, since no group is there that users could be in");
+        return None;
+    };
+    let user = |uid, group| User { uid, group };
+    let users = Users {
+        relay: user(61_001, Some(group.1)),
+        anna: user(61_002, Some(group.1)),
+        bert: user(61_003, Some(group.1)),
+        carol: user(61_004, None),
+        group,
+    };
+    let env = Env::new();
+    env.chmod("", 0o711);
+    let program = Path::new(env!("CARGO_BIN_EXE_relay-put"));
+    let run = users.carol.command().arg(program).arg("--version").output();
+    if !run.is_ok_and(|run| run.status.success()) {
+        eprintln!("not tested, since setpriv is missing, or other users may not run the programs");
+        return None;
+    }
+    env.mkdir("var");
+    env.chmod("var", 0o755);
+    own(&env, users.relay, "var");
+    Some(World { env, users })
+}
+
+/// Where messages wait for a node.
+fn home_of(node: &str) -> String {
+    format!("{GATEWAY}/spool/home/{}", id(node))
+}
+
+fn own(env: &Env, user: User, path: &str) {
+    chown(env.path(path), Some(user.uid), Some(user.uid)).unwrap();
+}
+
+fn own_all(env: &Env, user: User, dir: &str) {
+    own(env, user, dir);
+    for name in env.names(dir) {
+        let path = format!("{dir}/{name}");
+        if env.path(&path).is_dir() {
+            own_all(env, user, &path);
+        } else {
+            own(env, user, &path);
+        }
+    }
+}
+
+/// With the gateway, and the endpoints anna and bert, who may send to each other.
+fn world() -> Option<World> {
+    let world = empty()?;
+    let World { env, users } = &world;
+    let group = format!("group={}", users.group.0);
+    world
+        .keygen(
+            "gateway",
+            &["--type", "gateway", "--set", &group, "-N", GATEWAY],
+        )
+        .ok()
+        .quiet();
+    for (name, keys, user) in [("anna", "alice", users.anna), ("bert", "bob", users.bert)] {
+        world
+            .keygen(keys, &["-N", GATEWAY, "--endpoint", name])
+            .ok();
+        own_all(env, user, &format!("{GATEWAY}/endpoints/{name}"));
+        chown(env.path(home_of(keys)), Some(user.uid), None).unwrap();
+    }
+    world.introduce((users.anna, ANNA, "anna"), (users.bert, BERT, "bert"));
+    world.introduce((users.bert, BERT, "bert"), (users.anna, ANNA, "anna"));
+    Some(world)
+}
+
+impl World {
+    fn run(&self, user: User, program: &str, args: &[&str]) -> Call<'_> {
+        let call = self.env.relay(program).at_any_time();
+        call.by(user).args(args)
+    }
+
+    /// relay-keygen by the gateway's user, with fixed keys.
+    fn keygen(&self, keys: &str, args: &[&str]) -> Call<'_> {
+        let keys = self.env.keys(keys);
+        own(&self.env, self.users.relay, &keys.identity);
+        own(&self.env, self.users.relay, &keys.session);
+        self.run(self.users.relay, "keygen", args)
+            .args(["--identity-key", &keys.identity])
+            .args(["--session-key", &keys.session])
+            .args(["--session-key-id", &keys.session_id])
+    }
+
+    /// Lets one send to another.
+    fn introduce(&self, from: (User, &str, &str), to: (User, &str, &str)) {
+        let public = self.run(from.0, "export", &["-N", from.1]).ok().stdout;
+        let authorize = ["-q", "-N", to.1, "--name", from.2];
+        let conn = self.run(to.0, "authorize", &authorize).stdin(public).ok();
+        let import = ["-q", "-N", from.1, "--name", to.2];
+        self.run(from.0, "import", &import).stdin(conn.stdout).ok();
+    }
+
+    /// A parcel of anna's for bert, in the spool.
+    fn sent(&self, content: &str) -> Vec<u8> {
+        let seal = self.run(self.users.anna, "seal", &["-N", ANNA, "-t", "bert"]);
+        let parcel = seal.stdin(content).ok().stdout;
+        let put = self.run(self.users.anna, "put", &["-N", ANNA]);
+        put.stdin(&parcel[..]).ok().quiet();
+        parcel
+    }
+
+    fn route(&self) -> Call<'_> {
+        self.run(self.users.relay, "route", &["-N", GATEWAY])
+    }
+
+    /// The status of a shell command that a user runs.
+    fn shell(&self, user: User, script: &str) -> bool {
+        let mut command = user.command();
+        command.args(["/bin/sh", "-c", script]);
+        let run = command.current_dir(self.env.root()).output().unwrap();
+        run.status.success()
+    }
+
+    /// What waits for a node.
+    fn waiting(&self, node: &str) -> Vec<String> {
+        let home = home_of(node);
+        let names = self.env.names(&home).into_iter();
+        names.map(|name| format!("{home}/{name}")).collect()
+    }
+
+    fn stat(&self, path: &str) -> (u32, u32, u32) {
+        let found = fs::metadata(self.env.path(path)).unwrap();
+        (
+            found.uid(),
+            found.gid(),
+            found.permissions().mode() & 0o7777,
+        )
+    }
+}
+
+#[test]
+fn directories_are_as_relay_node_says() {
+    let Some(world) = world() else { return };
+    let (relay, gid) = (world.users.relay.uid, world.users.group.1);
+    for (dir, mode) in [
+        ("", 0o710),
+        ("/endpoints", 0o710),
+        ("/spool", 0o710),
+        ("/spool/home", 0o710),
+        ("/spool/in", 0o3770),
+        ("/spool/tmp", 0o3770),
+    ] {
+        let found = world.stat(&format!("{GATEWAY}{dir}"));
+        assert_eq!(found, (relay, gid, mode), "{dir} {:o}", found.2);
+    }
+    let bert = (world.users.bert.uid, gid, 0o3770);
+    assert_eq!(world.stat(&home_of("bob")), bert);
+    assert_eq!(world.stat(BERT).2, 0o700);
+    for file in ["VERSION", "config", "identity.key", "identity.pub"] {
+        let (owner, _, mode) = world.stat(&format!("{GATEWAY}/{file}"));
+        assert_eq!((owner, mode), (relay, 0o600), "{file}");
+    }
+    for dir in ["certs", "lock", "peers", "sessions"] {
+        assert_eq!(world.stat(&format!("{GATEWAY}/{dir}")).2, 0o700, "{dir}");
+    }
+}
+
+#[test]
+fn two_users_send_to_each_other() {
+    let Some(world) = world() else { return };
+    let Users {
+        relay, anna, bert, ..
+    } = world.users;
+    let gid = world.users.group.1;
+    let parcel = world.sent("hello");
+    let waits = world.env.names(&format!("{GATEWAY}/spool/in"));
+    let [name] = &waits[..] else {
+        panic!("{waits:?}")
+    };
+    let stored = world.stat(&format!("{GATEWAY}/spool/in/{name}"));
+    assert_eq!(stored, (anna.uid, gid, 0o640));
+    // The same by way of the gateway's directory, of which anna can read nothing.
+    let put = world.run(anna, "put", &["-N", GATEWAY]);
+    put.stdin(&parcel[..]).ok().quiet().changes(&[]);
+    let listed = world.run(anna, "list", &["-N", ANNA, "in"]).ok().quiet();
+    assert_eq!(listed.text().lines().count(), 1);
+
+    world.route().ok().quiet();
+    let waiting = world.waiting("bob");
+    let [path] = &waiting[..] else {
+        panic!("{waiting:?}")
+    };
+    assert_eq!(world.env.names(&format!("{GATEWAY}/spool/in")), [""; 0]);
+    assert_eq!(sha256(&world.env.read(path)), sha256(&parcel));
+    // Anna cannot change it any more.
+    assert_eq!(world.stat(path), (relay.uid, gid, 0o640));
+
+    let listed = world.run(bert, "list", &["-N", BERT, "home", "-0"]).ok();
+    assert_eq!(listed.quiet().text(), format!("{path}\0"));
+    let opened = world.run(bert, "open", &["-N", BERT, "-o", "-", path]);
+    opened.ok().stdout("hello");
+    assert!(world.shell(bert, &format!("rm -f {path}")));
+
+    let seal = world.run(bert, "seal", &["-N", BERT, "-t", "anna"]);
+    let reply = seal.stdin("hello yourself").ok().stdout;
+    let put = world.run(bert, "put", &["-N", BERT]);
+    put.stdin(reply).ok().quiet();
+    world.route().ok().quiet();
+    let [path] = &world.waiting("alice")[..] else {
+        panic!("no reply")
+    };
+    let opened = world.run(anna, "open", &["-N", ANNA, "-o", "-", path]);
+    opened.ok().stdout("hello yourself");
+}
+
+#[test]
+fn each_takes_what_arrived_for_him() {
+    let Some(world) = world() else { return };
+    let Users {
+        relay, anna, bert, ..
+    } = world.users;
+    let env = &world.env;
+    let deliver = |args: &[&str]| {
+        let call = world.run(bert, "deliver", &["-N", BERT]);
+        call.args(args)
+    };
+    for dir in ["bert", "bert/files"] {
+        env.mkdir(dir);
+        own(env, bert, dir);
+    }
+    let mut parcels = Vec::new();
+    for content in ["one", "two", "three"] {
+        parcels.push(world.sent(content));
+        world.route().ok().quiet();
+        match content {
+            "one" => {
+                let looked = deliver(&["-n", "--dir", "bert/files"]).ok().quiet();
+                assert!(looked.text().contains("\tdeliver\t"), "{}", looked.text());
+                assert_eq!(world.waiting("bob").len(), 1);
+                deliver(&["--dir", "bert/files"]).ok().quiet();
+                let [name] = &env.names("bert/files/anna")[..] else {
+                    panic!("not delivered")
+                };
+                assert_eq!(env.text(format!("bert/files/anna/{name}")), content);
+            }
+            "two" => {
+                for dir in ["", "/new", "/cur", "/tmp"] {
+                    let dir = format!("bert/mail{dir}");
+                    env.mkdir(&dir);
+                    own(env, bert, &dir);
+                }
+                deliver(&["--maildir", "bert/mail"]).ok().quiet();
+                let [name] = &env.names("bert/mail/new")[..] else {
+                    panic!("not delivered")
+                };
+                let mail = env.text(format!("bert/mail/new/{name}"));
+                assert!(mail.contains("From: anna <"), "{mail}");
+            }
+            _ => {
+                let script = "cat > bert/$RELAY_PEER";
+                deliver(&["--", "/bin/sh", "-c", script]).ok().quiet();
+                assert_eq!(env.text("bert/anna"), content);
+            }
+        }
+        assert_eq!(world.waiting("bob"), [""; 0]);
+    }
+    // What comes again is dropped.
+    for parcel in &parcels {
+        let put = world.run(anna, "put", &["-N", ANNA]);
+        put.stdin(&parcel[..]).ok().quiet();
+    }
+    world.route().ok().quiet();
+    assert_eq!(world.waiting("bob").len(), parcels.len());
+    deliver(&["--", "/bin/false"]).ok().quiet();
+    assert_eq!(world.waiting("bob"), [""; 0]);
+    // What his command refuses is set aside, in his own directory.
+    let parcel = world.sent("four");
+    world.route().ok().quiet();
+    let refused = deliver(&["--", "/bin/sh", "-c", "exit 65"]).ok();
+    assert!(refused.stderr.contains("set aside"), "{}", refused.stderr);
+    assert_eq!(world.waiting("bob"), [""; 0]);
+    let failed = format!("{BERT}/spool/failed");
+    let names = env.names(&failed);
+    let aside = names.iter().find(|name| name.ends_with(".parcel")).unwrap();
+    assert_eq!(
+        sha256(&env.read(format!("{failed}/{aside}"))),
+        sha256(&parcel)
+    );
+    let listed = world.run(bert, "list", &["-N", BERT, "failed"]).ok();
+    assert_eq!(listed.text().lines().count(), 1);
+    // From there he may send it on its way again.
+    let aside = format!("{failed}/{aside}");
+    let put = world.run(bert, "put", &["-N", BERT, &aside]);
+    put.ok().quiet();
+    world.route().ok().quiet();
+    assert_eq!(world.waiting("bob").len(), 1);
+    // Nobody else can take what is his.
+    let other = ["-N", BERT, "--dir", "bert/files"];
+    let ran = world.run(anna, "deliver", &other).run();
+    assert_eq!(ran.status, 78, "{}", ran.stderr);
+    // Each looks at what is his, and nothing is amiss but what was set aside.
+    world.run(relay, "check", &["-N", GATEWAY]).ok().stdout("");
+    world.run(anna, "check", &["-N", ANNA]).ok().stdout("");
+    let found = world.run(bert, "check", &["-N", BERT]).run();
+    assert_eq!(found.status, 1, "{}", found.stderr);
+    assert!(
+        found.text().contains("1 message set aside"),
+        "{}",
+        found.text()
+    );
+    assert_eq!(found.text().lines().count(), 1, "{}", found.text());
+    // The same by way of the gateway's directory is for its user alone.
+    let gateway = ["-N", GATEWAY, "--dir", "bert/files"];
+    let ran = world.run(bert, "deliver", &gateway).run();
+    assert_eq!(ran.status, 78, "{}", ran.stderr);
+}
+
+#[test]
+fn cargo_comes_and_goes() {
+    let Some(world) = world() else { return };
+    let Users {
+        relay, anna, bert, ..
+    } = world.users;
+    let env = &world.env;
+    // Mallory is a gateway elsewhere, and carol a local endpoint of it.
+    let keys = env.keys("mallory");
+    let other = |program: &str, args: &[&str]| env.relay(program).at_any_time().args(args);
+    other("keygen", &["--type", "gateway", "mallory"])
+        .args(["--identity-key", &keys.identity])
+        .ok();
+    other("keygen", &["-N", "mallory", "--endpoint", "carol"]).ok();
+    let root = User {
+        uid: 0,
+        group: None,
+    };
+    let carol = (root, "mallory/endpoints/carol", "carol");
+    world.introduce((root, "mallory", "mallory"), (relay, GATEWAY, "gateway"));
+    world.introduce((relay, GATEWAY, "gateway"), (root, "mallory", "mallory"));
+    world.introduce((anna, ANNA, "anna"), carol);
+    world.introduce(carol, (bert, BERT, "bert"));
+    env.write(format!("{GATEWAY}/routes"), "* peer:mallory\n");
+    own(env, relay, &format!("{GATEWAY}/routes"));
+    env.write("mallory/routes", "* peer:gateway\n");
+    env.mkdir("stick");
+    own(env, relay, "stick");
+    env.chmod("stick", 0o777);
+
+    let seal = world.run(anna, "seal", &["-N", ANNA, "-t", "carol"]);
+    let there = seal.stdin("there").ok().stdout;
+    let put = world.run(anna, "put", &["-N", ANNA]);
+    put.stdin(&there[..]).ok().quiet();
+    world.route().ok().quiet();
+    let sync = ["-N", GATEWAY, "--init", "stick"];
+    world.run(relay, "sync", &sync).ok().quiet();
+    let sync = || other("sync", &["-N", "mallory", "stick"]).ok().quiet();
+    sync();
+    other("route", &["-N", "mallory"]).ok().quiet();
+    let home = other("list", &["-N", "mallory", "home", "-0"]).ok();
+    let path = home.text().trim_end_matches('\0').to_owned();
+    assert_eq!(sha256(&env.read(path)), sha256(&there));
+
+    let back = other("seal", &["-N", carol.1, "-t", "bert"]);
+    let back = back.stdin("back").ok().stdout;
+    other("put", &["-N", carol.1]).stdin(back).ok().quiet();
+    other("route", &["-N", "mallory"]).ok().quiet();
+    sync();
+    for file in walk(env, "stick") {
+        own(env, relay, &file);
+    }
+    let sync = world.run(relay, "sync", &["-N", GATEWAY, "stick"]);
+    sync.ok().quiet();
+    world.route().ok().quiet();
+    let [path] = &world.waiting("bob")[..] else {
+        panic!("nothing came")
+    };
+    let gid = world.users.group.1;
+    assert_eq!(world.stat(path), (relay.uid, gid, 0o640));
+    let opened = world.run(bert, "open", &["-N", BERT, "-o", "-", path]);
+    opened.ok().stdout("back");
+    assert!(world.shell(bert, &format!("rm -f {path}")));
+    // What anna sent was acknowledged.
+    let out = world.run(relay, "list", &["-N", GATEWAY, "out"]);
+    out.ok().quiet().stdout("");
+    // Each purges his own.
+    for (user, node) in [(relay, GATEWAY), (anna, ANNA)] {
+        world.run(user, "purge", &["-N", node]).ok().quiet();
+    }
+}
+
+fn walk(env: &Env, dir: &str) -> Vec<String> {
+    let mut found = vec![dir.to_owned()];
+    for name in env.names(dir) {
+        let path = format!("{dir}/{name}");
+        if env.path(&path).is_dir() {
+            found.extend(walk(env, &path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn what_is_not_ones_own_is_closed() {
+    let Some(world) = world() else { return };
+    let Users {
+        anna, bert, carol, ..
+    } = world.users;
+    world.sent("hello");
+    world.route().ok();
+    let seal = world.run(bert, "seal", &["-N", BERT, "-t", "anna"]);
+    let reply = seal.stdin("hello").ok().stdout;
+    let put = world.run(bert, "put", &["-N", BERT]);
+    put.stdin(reply).ok();
+    world.route().ok();
+    let parcel = world.sent("one more");
+    let (mine, theirs) = (&world.waiting("bob")[0], &world.waiting("alice")[0]);
+    let input = format!("{GATEWAY}/spool/in");
+    let waits = world.env.names(&input).remove(0);
+    for script in [
+        format!("cat {ANNA}/identity.key"),
+        format!("ls {ANNA}"),
+        format!("cat {GATEWAY}/identity.key"),
+        format!("cat {GATEWAY}/config"),
+        format!("ls {GATEWAY}"),
+        format!("ls {GATEWAY}/peers"),
+        format!("ls {GATEWAY}/endpoints"),
+        format!("ls {GATEWAY}/spool/home"),
+        format!("ls {GATEWAY}/spool/sent"),
+        format!("rm -f {theirs}"),
+        format!("mv {theirs} {mine}"),
+        format!("echo x >> {theirs}"),
+        format!("rm -f {input}/{waits}"),
+        format!("echo x >> {input}/{waits}"),
+        format!("mkdir {GATEWAY}/spool/out"),
+        format!("touch {GATEWAY}/spool/out/x"),
+        format!("rmdir {}", home_of("bob")),
+    ] {
+        assert!(!world.shell(bert, &script), "{script}");
+    }
+    // What a group entails, and relay-spool(5) says.
+    assert!(world.shell(bert, &format!("cat {theirs}")));
+    for (user, program, args, status, text) in [
+        (bert, "open", &["-N", ANNA, theirs][..], 78, "cannot open"),
+        (bert, "list", &["-N", ANNA], 78, "cannot open"),
+        (bert, "put", &["-N", ANNA], 78, "cannot open"),
+        (bert, "list", &["-N", GATEWAY], 78, "cannot open"),
+        (bert, "route", &["-N", GATEWAY], 78, "cannot open"),
+        (bert, "route", &["-N", BERT], 78, "cannot open"),
+        (bert, "purge", &["-N", GATEWAY], 78, "cannot open"),
+        (
+            bert,
+            "sync",
+            &["-N", BERT, "."],
+            64,
+            "var/relay/endpoints/bert is an endpoint, not a gateway",
+        ),
+        (carol, "put", &["-N", GATEWAY], 78, "cannot open"),
+        (carol, "put", &["-N", ANNA], 78, "cannot open"),
+        (carol, "list", &["-N", GATEWAY], 78, "cannot open"),
+        (carol, "route", &["-N", GATEWAY], 78, "cannot open"),
+    ] {
+        let call = world.run(user, program, args).stdin(&parcel[..]);
+        let ran = call.fails(status, text);
+        if status == 78 {
+            assert!(ran.stderr.contains("Permission denied"), "{}", ran.stderr);
+            assert!(ran.hints()[0].contains("another user's"), "{}", ran.stderr);
+        }
+    }
+    assert!(!world.shell(carol, &format!("ls {GATEWAY} || ls {input} || cat {mine}")));
+    // A member sees nothing of what waits for others.
+    let listed = world.run(anna, "list", &["-N", ANNA, "home"]).ok();
+    assert_eq!(listed.text().lines().count(), 1);
+    assert!(listed.text().contains(&id("alice")));
+}
+
+#[test]
+fn a_member_cannot_keep_others_waiting() {
+    let Some(world) = world() else { return };
+    let Users {
+        relay, anna, bert, ..
+    } = world.users;
+    let input = format!("{GATEWAY}/spool/in");
+    world.sent("one");
+    let names = world.env.names(&input);
+    // Bert leaves messages that nobody can read, that are too long, and that are none.
+    let (ids, rest) = names[0].split_at(2 * 66);
+    // The names of other messages: with another digit than the one that is there.
+    let name = |nth: usize| {
+        let mut digits = "0123456".chars().filter(|digit| !rest.starts_with(*digit));
+        format!("{ids}{}{}", digits.nth(nth).unwrap(), &rest[1..])
+    };
+    for script in [
+        format!("umask 077; echo x > {input}/{}", name(1)),
+        format!("umask 027; truncate -s 10M {input}/{}", name(2)),
+        format!("mkfifo {input}/{}", name(3)),
+        format!("mkdir -p {input}/{}/x", name(4)),
+        format!("ln -s /etc/passwd {input}/{}", name(5)),
+        // And he closes his home.
+        format!("chmod 0700 {}", home_of("bob")),
+    ] {
+        assert!(world.shell(bert, &script), "{script}");
+    }
+    let seal = world.run(bert, "seal", &["-N", BERT, "-t", "anna"]);
+    let reply = seal.stdin("hello").ok().stdout;
+    let put = world.run(bert, "put", &["-N", BERT]);
+    put.stdin(&reply[..]).ok();
+    let routed = world.route().run();
+    assert_ne!(routed.status, 0);
+    let said = routed.diagnostics().join("\n");
+    for text in ["Permission denied", "octets", "not a message"] {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+    let waiting = world.waiting("alice");
+    assert_eq!(waiting.len(), 1, "{said}");
+    assert_eq!(sha256(&world.env.read(&waiting[0])), sha256(&reply));
+    assert!(world.env.names(&input).contains(&names[0]), "{said}");
+    world.env.mkdir("stick");
+    own(&world.env, relay, "stick");
+    let sync = ["-N", GATEWAY, "--init", "stick"];
+    world.run(relay, "sync", &sync).ok();
+    world.run(relay, "purge", &["-N", GATEWAY]).ok();
+    // What looks as if a killed run had left it, and is a directory, is left alone wherever he may make one.
+    let old = "mkdir -p $0/.relay-x.tmp/y $0/dir; echo x > $0/.relay-y.tmp; echo x > $0/dir/.relay-z.tmp; \
+        touch -d 2020-01-01 $0/.relay-* $0/dir/.relay-*";
+    for dir in ["in", "tmp"] {
+        let dir = format!("{GATEWAY}/spool/{dir}");
+        assert!(world.shell(bert, &old.replace("$0", &dir)));
+        world.run(relay, "purge", &["-N", GATEWAY]).ok();
+        let left = world.env.names(&dir);
+        let is_left = |name: &str| left.iter().any(|left| left == name);
+        assert!(
+            is_left(".relay-x.tmp") && !is_left(".relay-y.tmp"),
+            "{left:?}"
+        );
+        assert!(world.env.path(format!("{dir}/dir/.relay-z.tmp")).exists());
+    }
+    // He opens it again, and gets what waited.
+    assert!(world.shell(bert, &format!("chmod 3770 {}", home_of("bob"))));
+    world.route().run();
+    assert_eq!(world.waiting("bob").len(), 1);
+    // Nobody but him could have changed what is his, and the gateway's user can remove it.
+    assert!(!world.shell(anna, &format!("rm -f {input}/{}", name(1))));
+    assert!(world.shell(relay, &format!("rm -f {input}/{}", name(1))));
+}
+
+#[test]
+fn what_is_put_under_another_name_harms_nobody() {
+    let Some(world) = world() else { return };
+    let Users { anna, bert, .. } = world.users;
+    let parcel = world.sent("hello");
+    let input = format!("{GATEWAY}/spool/in");
+    let name = world.env.names(&input).remove(0);
+    // Anna keeps a name of her own for the file that she put, and changes it when it was routed.
+    assert!(world.shell(anna, &format!("ln {input}/{name} {ANNA}/kept")));
+    world.route().ok().quiet();
+    assert!(world.shell(anna, &format!("echo junk > {ANNA}/kept")));
+    let [path] = &world.waiting("bob")[..] else {
+        panic!("nothing came")
+    };
+    assert_eq!(sha256(&world.env.read(path)), sha256(&parcel));
+    let opened = world.run(bert, "open", &["-N", BERT, "-o", "-", path]);
+    opened.ok().stdout("hello");
+}
+
+#[test]
+fn a_folder_is_the_node_that_the_gateway_registered_by_its_name() {
+    let Some(world) = world() else { return };
+    let Users { anna, .. } = world.users;
+    // Anna makes her directory look like bert's, for all to read.
+    let public = world.env.read(format!("{BERT}/identity.pub"));
+    world.env.write(format!("{ANNA}/identity.pub"), public);
+    assert!(world.shell(anna, &format!("chmod -R a+rX {ANNA}")));
+    let parcel = world.run(world.users.bert, "seal", &["-N", BERT, "-t", "anna"]);
+    let parcel = parcel.stdin("hello").ok().stdout;
+    let put = world.run(world.users.bert, "put", &["-N", BERT]);
+    put.stdin(parcel).ok();
+    world.route().ok().quiet();
+    assert_eq!(world.waiting("alice").len(), 1);
+}
+
+#[test]
+fn a_gateway_gets_a_group_as_its_page_says() {
+    let Some(world) = empty() else { return };
+    let World { env, users } = &world;
+    let gateway = ["--type", "gateway", "-N", GATEWAY];
+    world.keygen("gateway", &gateway).ok().quiet();
+    for (name, keys) in [("anna", "alice"), ("bert", "bob")] {
+        let args = ["-N", GATEWAY, "--endpoint", name];
+        world.keygen(keys, &args).ok();
+    }
+    let (anna, bert) = ((users.relay, ANNA, "anna"), (users.relay, BERT, "bert"));
+    world.introduce(anna, bert);
+    let send = |user: User, content: &str| {
+        let seal = world.run(user, "seal", &["-N", ANNA, "-t", "bert"]);
+        let parcel = seal.stdin(content).ok().stdout;
+        let put = world.run(user, "put", &["-N", ANNA]);
+        put.stdin(parcel).ok().quiet();
+    };
+    send(users.relay, "at home before");
+    world.route().ok();
+    send(users.relay, "under way");
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man/relay-node.5"));
+    let page = page.unwrap();
+    let (_, commands) = page
+        .split_once("and these commands in its directory")
+        .unwrap();
+    let (_, commands) = commands.split_once(".Bd -literal").unwrap();
+    let (commands, _) = commands.split_once(".Ed").unwrap();
+    let commands: Vec<&str> = commands
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .collect();
+    assert_eq!(commands.len(), 5);
+    let script = format!(
+        "set -e; cd {GATEWAY}; echo 'group = relay-users' >> config; {}",
+        commands.join("; ")
+    );
+    let script = script.replace("relay-users", &users.group.0);
+    let root = User {
+        uid: 0,
+        group: None,
+    };
+    assert!(world.shell(root, &script));
+    for (name, keys, user) in [("anna", "alice", users.anna), ("bert", "bob", users.bert)] {
+        own_all(env, user, &format!("{GATEWAY}/endpoints/{name}"));
+        world.route().ok(); // which makes the home of one for whom nothing has come
+        chown(env.path(home_of(keys)), Some(user.uid), None).unwrap();
+    }
+    send(users.anna, "after");
+    world.route().ok().quiet();
+    let mut read = Vec::new();
+    for path in world.waiting("bob") {
+        let opened = world.run(users.bert, "open", &["-N", BERT, "-o", "-", &path]);
+        read.push(opened.ok().text().to_owned());
+        assert!(world.shell(users.bert, &format!("rm -f {path}")));
+    }
+    read.sort();
+    assert_eq!(read, ["after", "at home before", "under way"]);
+}
+
+#[test]
+fn who_is_not_in_the_group_cannot_make_such_a_node() {
+    let Some(world) = empty() else { return };
+    let Users {
+        carol, ref group, ..
+    } = world.users;
+    world.env.mkdir("carol");
+    own(&world.env, carol, "carol");
+    for (group, text) in [
+        (
+            &group.0[..],
+            "cannot share carol/node: Operation not permitted",
+        ),
+        ("no-such-group", "this machine knows no group no-such-group"),
+    ] {
+        let set = format!("group={group}");
+        let args = ["--type", "gateway", "--set", &set, "carol/node"];
+        let ran = world.run(carol, "keygen", &args).run();
+        assert_eq!(ran.status, 78, "{}", ran.stderr);
+        let ran = ran.says(&[text]).stdout("");
+        assert_eq!(ran.hints().len(), 1, "{}", ran.stderr);
+        assert!(!world.env.path("carol/node/identity.key").exists());
+    }
+    let args = ["--set", "group=x", "-N", "carol/node", "--endpoint", "e"];
+    let ran = world.run(carol, "keygen", &args);
+    ran.fails(64, "the group of a local endpoint is that of its gateway");
+}
