@@ -379,10 +379,11 @@ impl World {
         );
         run("relay-route", &field, "2026-12-20T12:00:00Z");
 
-        let medium = path.join("worn/field/spool/carried/5a");
+        let medium = path.join(format!("worn/field/spool/carried/{}", "5a".repeat(16)));
         private_dir(&medium);
         let record = format!("{hub}.{}", "5a".repeat(32));
-        private(&medium.join(record), b"2026-05-01T12:00:00Z\n");
+        let dates = b"2026-05-01T12:00:00Z\n2026-05-31T12:00:00Z\n";
+        private(&medium.join(record), dates);
         private(&path.join("worn/field/spool/sent/2026-05-01"), b"");
         let strangers = path.join("worn/field/strangers/2026-10-01");
         private_dir(&strangers);

@@ -273,7 +273,9 @@ impl Trees {
     /// # Errors
     /// As [`Trees::read`].
     pub fn read_parts(&self) -> anyhow::Result<Parts> {
-        let (operands, outcome) = self.terms.start(&self.files, true)?;
+        let (mut operands, outcome) = self.terms.start(&self.files, true)?;
+        // Whoever has parts removed when they are joined has an empty directory most of the time.
+        operands.allow_empty = true;
         Ok(Parts::new(operands, outcome, self.terms.allow_empty))
     }
 }
