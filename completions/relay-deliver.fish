@@ -6,6 +6,7 @@ complete -c relay-deliver -l wait -d 'Wait so long for another run that is at wo
 complete -c relay-deliver -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
 complete -c relay-deliver -l clock-drift -d 'Allow for clocks that differ by this much [default: 2h]' -r
 complete -c relay-deliver -l keep-name -d 'In DIR, use the names that senders gave'
+complete -c relay-deliver -l join -d 'Wait for all parts of content that comes in parts, and put them together'
 complete -c relay-deliver -s n -l dry-run -d 'Print what would be done, and do nothing'
 complete -c relay-deliver -l json -d 'Print a line of facts in JSON for each content'
 complete -c relay-deliver -s q -l quiet -d 'Report errors only'

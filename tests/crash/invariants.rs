@@ -5,12 +5,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use relaynet::asn1::pem;
+use relaynet::asn1::{Hex, hex, pem};
+use relaynet::crypto::hash::sha256;
 use relaynet::message::parts::{self, PartStream};
 use relaynet::message::stream::Stream;
 use relaynet::message::{Item, Object, Part};
 use relaynet::node::{certificates, key_file};
-use relaynet::pki::{IdentityKey, PublicKey};
+use relaynet::pki::{IdentityKey, NodeId, PublicKey};
 use relaynet::spool::Name;
 
 use super::scene::{CONTENT, Scene, is_temporary};
@@ -36,7 +37,8 @@ pub(crate) fn check(scene: &Scene) -> Vec<String> {
             leftovers.push(path);
             continue;
         }
-        if !matches!(above, ["out", ..]) {
+        let is_medium = matches!(above, ["stick" | "blue", "relaynet", ..]);
+        if !is_medium && !matches!(above, ["out", ..]) {
             let mode = metadata.permissions().mode() & 0o7777;
             assert_eq!(mode, 0o600, "{path}");
         }
@@ -46,6 +48,8 @@ pub(crate) fn check(scene: &Scene) -> Vec<String> {
             None
         } else if let ["out" | "box", ..] = above {
             problem_of_result(&octets)
+        } else if is_medium {
+            problem_of_medium_file(&above[2..], name, &octets)
         } else {
             let within = match &above[1..] {
                 ["endpoints", _, within @ ..] | within => within,
@@ -171,6 +175,20 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
             let text = String::from_utf8_lossy(octets);
             (!text.starts_with("accepted = ")).then(|| "tells no time".to_owned())
         }
+        (["spool", "carried", medium], _) => {
+            let text = String::from_utf8_lossy(octets);
+            let mut lines = text.lines();
+            let dates = lines
+                .by_ref()
+                .take(2)
+                .filter(|line| line.parse::<jiff::Timestamp>().is_ok())
+                .count();
+            let is_whole = hex::parse(medium).is_some_and(|id| id.len() == 16)
+                && dates == 2
+                && text.ends_with('\n')
+                && lines.all(|line| line.parse::<Name>().is_ok());
+            (!is_whole).then(|| format!("not a record: {text}"))
+        }
         (["spool", "delivering"], _) => {
             let lines = octets.split_inclusive(|octet| *octet == b'\n');
             let parsed = lines.map(serde_json::from_slice::<serde_json::Value>);
@@ -179,7 +197,6 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
                 .map(|error| error.to_string())
                 .next()
         }
-        (["spool", "carried", _], _) => is_line().is_none().then(|| "not a record".to_owned()),
         (
             ["spool", "in" | "failed"] | ["spool", "out" | "home" | "control" | "acks" | "cca", _],
             _,
@@ -191,6 +208,30 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
         (["seen"] | ["spool", "sent"], _) | ([], "routes") => None,
         _ => Some("nobody knows this file".to_owned()),
     }
+}
+
+/// A file of a medium, `above` being the directories that it is in.
+fn problem_of_medium_file(above: &[&str], name: &str, octets: &[u8]) -> Option<String> {
+    let is_id = |text: &str| text.parse::<NodeId>().is_ok();
+    let is_whole = match above {
+        [] if name == "VERSION" => octets == b"relay-medium 1\n",
+        [] if name == "ID" => octets
+            .strip_suffix(b"\n")
+            .and_then(|id| hex::parse(std::str::from_utf8(id).ok()?))
+            .is_some_and(|id| id.len() == 16),
+        [kind @ ("cargo" | "cca"), recipient] => {
+            let parts: Vec<&str> = name.split('.').collect();
+            let sha256 = Hex(&sha256(octets)).to_string();
+            is_id(recipient)
+                && matches!(&parts[..], [from, sha, end] if is_id(from) && *sha == sha256 && end == kind)
+        }
+        ["got", gateway] => {
+            let date = String::from_utf8_lossy(octets);
+            is_id(gateway) && date.trim_end().parse::<jiff::Timestamp>().is_ok()
+        }
+        _ => false,
+    };
+    (!is_whole).then(|| "not what belongs on a medium".to_owned())
 }
 
 fn problem_of_public_key(octets: &[u8]) -> Option<String> {

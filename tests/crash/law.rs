@@ -5,7 +5,7 @@
 //!   standard output, before something is published elsewhere, before a message is remembered or a node
 //!   declared complete, before a file is removed, and before the program ends well.
 //!
-//! A node directory is one place, everything outside of it another. Content is thus on disk before the
+//! A node directory is one place, a medium another, and everything outside of them a third. Content is thus on disk before the
 //! session key of its sender, that before the memory of the message, and our own session key before the
 //! message that carries it.
 
@@ -26,7 +26,20 @@ impl Step {
         matches!(self.op.as_str(), "write" | "append" | "emit")
     }
 
-    /// Whether it is about a file outside of the nodes.
+    /// Whether it is about a file of a node, but not of its spool.
+    pub(crate) fn is_in_a_node(&self) -> bool {
+        self.paths.last().is_some_and(|path| {
+            !matches!(place(path), OUTSIDE | "stick" | "blue") && !path.contains("/spool/")
+        })
+    }
+
+    /// Whether it is about a file on a medium.
+    pub(crate) fn is_on_a_medium(&self) -> bool {
+        let path = self.paths.last();
+        path.is_some_and(|path| matches!(place(path), "stick" | "blue"))
+    }
+
+    /// Whether it is about a file outside of nodes and media.
     pub(crate) fn is_outside(&self) -> bool {
         self.paths.last().is_some_and(|path| place(path) == OUTSIDE)
     }
@@ -44,10 +57,14 @@ pub(crate) struct Unsynced {
 /// The place that is no node.
 const OUTSIDE: &str = "out";
 
-/// The node that a path is in.
+/// The node or medium that a path is in.
 fn place(path: &str) -> &str {
     match path.split('/').next().unwrap_or_default() {
-        node @ ("alice" | "bob" | "carol" | "hub" | "field" | "new") if path != node => node,
+        place @ ("alice" | "bob" | "carol" | "hub" | "field" | "new" | "stick" | "blue")
+            if path != place =>
+        {
+            place
+        }
         _ => OUTSIDE,
     }
 }
@@ -211,17 +228,20 @@ pub(crate) fn check_after(mut unsynced: Unsynced, steps: &[Step]) -> Result<(), 
 }
 
 /// Whether the first steps that come to, link or emit something under these beginnings of paths are in
-/// this order; `-` is the standard output.
+/// this order; `-` is the standard output. After `remove ` it is about the first that leaves from there.
 pub(crate) fn check_order(steps: &[Step], order: &[&str]) -> Result<(), String> {
     let mut after = None;
     for beginning in order {
+        let removed = beginning.strip_prefix("remove ");
         let at = steps.iter().position(|step| {
-            let publishes = matches!(step.op.as_str(), "rename" | "link" | "append" | "emit");
-            publishes
-                && step
-                    .paths
-                    .last()
-                    .is_some_and(|path| path.starts_with(beginning))
+            let is_it = match step.op.as_str() {
+                "rename" | "link" | "append" | "emit" => removed.is_none(),
+                "remove" => removed.is_some(),
+                _ => false,
+            };
+            let beginning = removed.unwrap_or(beginning);
+            let path = step.paths.last();
+            is_it && path.is_some_and(|path| path.starts_with(beginning) && !is_temporary(path))
         });
         let Some(at) = at else {
             return Err(format!("nothing comes to {beginning}"));
@@ -358,6 +378,62 @@ mod tests {
         let order = ["out/", "alice/peers/x/session.pem", "alice/seen/"];
         assert!(check_order(&trace(&reversed), &order).is_err());
         assert!(check_order(&trace(SEAL), &order).is_err());
+    }
+
+    const TAKE: &str = "
+        create field/spool/in/.relay-1.tmp
+        write field/spool/in/.relay-1.tmp
+        sync field/spool/in/.relay-1.tmp
+        link field/spool/in/.relay-1.tmp field/spool/in/parcel
+        syncdir field/spool/in
+        create field/seen/day
+        append field/seen/day
+        sync field/seen/day
+        syncdir field/seen
+        remove stick/relaynet/cargo/x
+        syncdir stick/relaynet/cargo";
+
+    const GIVE: &str = "
+        create stick/relaynet/tmp/.relay-1.tmp
+        write stick/relaynet/tmp/.relay-1.tmp
+        sync stick/relaynet/tmp/.relay-1.tmp
+        create field/spool/carried/.relay-2.tmp
+        write field/spool/carried/.relay-2.tmp
+        sync field/spool/carried/.relay-2.tmp
+        rename field/spool/carried/.relay-2.tmp field/spool/carried/record
+        syncdir field/spool/carried
+        rename stick/relaynet/tmp/.relay-1.tmp stick/relaynet/cargo/x
+        syncdir stick/relaynet/cargo
+        remove field/spool/acks/y
+        syncdir field/spool/acks";
+
+    #[test]
+    fn cargo_leaves_a_medium_and_comes_to_one_in_order() {
+        let take = [
+            "field/spool/in/",
+            "field/seen/",
+            "remove stick/relaynet/cargo/",
+        ];
+        let give = [
+            "field/spool/carried/",
+            "stick/relaynet/cargo/",
+            "remove field/spool/acks/",
+        ];
+        for (text, order) in [(TAKE, take), (GIVE, give)] {
+            let whole = trace(text);
+            check(&whole).unwrap();
+            check_order(&whole, &order).unwrap();
+            for (at, left_out) in whole.iter().enumerate() {
+                if left_out.op.starts_with("sync") {
+                    let mut steps = whole.clone();
+                    steps.remove(at);
+                    assert!(check(&steps).is_err(), "{left_out:?}");
+                }
+            }
+            let mut order = order;
+            order.reverse();
+            assert!(check_order(&whole, &order).is_err());
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod invariants; // what holds at every instant
 #[cfg(debug_assertions)]
 mod law; // the order of writes, syncs and names
 #[cfg(debug_assertions)]
+mod media; // what comes from media and goes onto them
+#[cfg(debug_assertions)]
 mod parallel; // two runs at once
 #[cfg(debug_assertions)]
 mod programs; // what is run, and what proves that it worked

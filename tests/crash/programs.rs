@@ -13,10 +13,10 @@ use super::scene::{
 use super::sweep::{Case, sweep, sweep_errnos};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 55;
+pub(crate) const CASES: usize = 55 + super::media::CASES;
 
 /// What most cases have in common.
-const CASE: Case<'static> = Case {
+pub(crate) const CASE: Case<'static> = Case {
     name: "",
     program: "",
     args: &[],
@@ -24,6 +24,8 @@ const CASE: Case<'static> = Case {
     nodes: &[],
     dirs: &[],
     order: &[],
+    faults: &["kill", "torn", "ENOSPC", "EIO"],
+    unfinished: &[],
     spare: 0,
     left: |_, _| {},
     next: |_| 0,

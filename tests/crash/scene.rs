@@ -8,7 +8,9 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 
 use relaynet::asn1::{Hex, pem};
-use relaynet::message::Parcel;
+use relaynet::crypto::hash::sha256;
+use relaynet::message::certification_path::Form;
+use relaynet::message::{CertificationPath, Object, Parcel, Rotation};
 use relaynet::node::Directory;
 use relaynet::session::Sealed;
 use tempfile::TempDir;
@@ -37,7 +39,7 @@ pub(crate) const RESTORED: &str = "2040-01-01T12:00:00Z";
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
 /// Where what the tests start from is.
-const DIRS: [&str; 18] = [
+const DIRS: [&str; 24] = [
     "in",
     "keys",
     "alone",
@@ -56,6 +58,12 @@ const DIRS: [&str; 18] = [
     "parts/box",
     "parted",
     "parted/box",
+    "blank",
+    "empty",
+    "given",
+    "laden",
+    "both",
+    "outgoing",
 ];
 
 /// What its parts belong to.
@@ -84,6 +92,8 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-join" => env!("CARGO_BIN_EXE_relay-join"),
         "relay-put" => env!("CARGO_BIN_EXE_relay-put"),
         "relay-route" => env!("CARGO_BIN_EXE_relay-route"),
+        "relay-sync" => env!("CARGO_BIN_EXE_relay-sync"),
+        "relay-carry" => env!("CARGO_BIN_EXE_relay-carry"),
         "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
         "relay-deliver" => env!("CARGO_BIN_EXE_relay-deliver"),
         other => panic!("{other}: not a program that is tested here"),
@@ -134,6 +144,11 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `arrived`: `in/first.parcel` waits for alice in her spool, and `in/renewed.parcel` for bob in his.
 /// - `parts`: box has `in/report.txt` in four parts, each in a file, which `in/report.parts` has in a stream.
 /// - `parted`: bob has sealed these parts, and the parcels wait for alice in her spool.
+/// - `blank`: the media stick and blue have just been made; stick in `empty` is a directory, and none.
+/// - `given`: on stick is what field has for hub: `in/first.cargo`, and `in/field.cca`.
+/// - `laden`: on stick is what hub has for field, in answer to that: both parcels, an acknowledgement and a rotation.
+/// - `both`: stick has all of that; blue has a hint that field got its cargo.
+/// - `outgoing`: field has both parcels for hub, and asks for no acknowledgement of the second, but for two copies.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -163,9 +178,7 @@ impl World {
             let text = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{name} {args:?}: {text}");
         };
-        for dir in DIRS {
-            fs::create_dir(path.join(dir)).unwrap();
-        }
+        make_dirs(path);
         let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/alpha");
         let copied = |from: &Path, to: &Path, mode: u32| {
             fs::write(to, fs::read(from).unwrap()).unwrap();
@@ -308,6 +321,8 @@ impl World {
 
         make_parts(path, run);
         make_parted(path, run);
+        make_media(path, &run);
+
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
         let ids = nodes
             .chain([("lone", "hub"), ("lone", "field")])
@@ -415,6 +430,12 @@ fn make_parted(root: &Path, run: impl Fn(&str, &[&str], &str)) {
     run("relay-route", &["-N", "parted/alice"], FIRST);
 }
 
+fn make_dirs(path: &Path) {
+    for dir in DIRS {
+        fs::create_dir(path.join(dir)).unwrap();
+    }
+}
+
 /// Makes the stage `parts`, and `in/report.parts`.
 fn make_parts(root: &Path, run: impl Fn(&str, &[&str], &str)) {
     let mut args = vec!["--size", "10", "--transfer", TRANSFER, "--name", "report"];
@@ -426,6 +447,87 @@ fn make_parts(root: &Path, run: impl Fn(&str, &[&str], &str)) {
         let mode = PermissionsExt::from_mode(0o600);
         fs::set_permissions(part.unwrap().path(), mode).unwrap();
     }
+}
+
+/// Makes what has to do with media.
+fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
+    let id = |node: &str| Directory::open(&path.join(node)).unwrap().id().to_string();
+    let (hub, field) = (id("lone/hub"), id("lone/field"));
+    fs::create_dir(path.join("empty/stick")).unwrap();
+    for medium in ["blank/stick", "blank/blue"] {
+        fs::create_dir(path.join(medium)).unwrap();
+        // There is nothing that this one could give.
+        run("relay-sync", &["-N", "lone/hub", "--init", medium], START);
+    }
+    for stage in ["given", "laden", "both"] {
+        copy_tree(&path.join("blank/stick"), &path.join(stage).join("stick"));
+    }
+    copy_tree(&path.join("blank/blue"), &path.join("both/blue"));
+    let lay = |medium: &str, (to, from): (&str, &str), file: &str| {
+        let octets = fs::read(path.join("in").join(file)).unwrap();
+        let (_, kind) = file.split_once('.').unwrap();
+        let sha256 = Hex(&sha256(&octets)).to_string();
+        let dir = path.join(medium).join("relaynet").join(kind).join(to);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(format!("{from}.{sha256}.{kind}")), octets).unwrap();
+        sha256
+    };
+
+    // What field has for hub.
+    for medium in ["given/stick", "both/stick"] {
+        lay(medium, (&hub, &field), "first.cargo");
+        lay(medium, (&hub, &field), "field.cca");
+    }
+
+    // What hub has for field: a new certificate among others.
+    let mut args = vec!["-N", "sealed/bob", "-t", "alice", "-y", "text/plain"];
+    args.extend(["-o", "in/second.parcel", "in/report.txt"]);
+    run("relay-seal", &args, FIRST);
+    copy_tree(&path.join("gateways/hub"), &path.join("laden/hub"));
+    let args = [
+        "-q",
+        "-N",
+        "laden/hub",
+        "-o",
+        "in/again.pnr",
+        "in/field.pub",
+    ];
+    run("relay-register", &args, FIRST);
+    let Object::Registration(again) =
+        Object::parse(&fs::read(path.join("in/again.pnr")).unwrap()).unwrap()
+    else {
+        panic!("not a registration");
+    };
+    let rotation = Rotation {
+        path: CertificationPath {
+            leaf: again.node,
+            authorities: vec![again.gateway],
+        },
+        form: Form::OctetStrings,
+    };
+    fs::write(path.join("in/field.rotation"), rotation.to_octets()).unwrap();
+    let mut args = vec!["-q", "-N", "laden/hub", "--cca", "in/field.cca", "-o"];
+    args.extend(["in/answer.cargo", "in/first.parcel", "in/second.parcel"]);
+    args.extend(["in/first.pca", "in/field.rotation"]);
+    run("relay-pack-cargo", &args, FIRST);
+    lay("laden/stick", (&field, &hub), "answer.cargo");
+    let sha256 = lay("both/stick", (&field, &hub), "answer.cargo");
+    let got = path.join("both/blue/relaynet/got").join(&field);
+    fs::create_dir(&got).unwrap();
+    fs::write(got.join(sha256), format!("{FIRST}\n")).unwrap();
+
+    // What field has, and has not given yet.
+    let node = path.join("outgoing/field");
+    copy_tree(&path.join("gateways/field"), &node);
+    for (parcel, route) in [
+        ("in/first.parcel", "* peer:hub\n"),
+        ("in/second.parcel", "* peer:hub ack=no copies=2\n"),
+    ] {
+        fs::write(node.join("routes"), route).unwrap();
+        run("relay-put", &["-N", "outgoing/field", parcel], FIRST);
+        run("relay-route", &["-N", "outgoing/field"], FIRST);
+    }
+    fs::remove_file(node.join("routes")).unwrap();
 }
 
 /// A directory where one test runs programs.
@@ -550,9 +652,9 @@ impl Scene {
             let content = if metadata.is_dir() {
                 "directory".to_owned()
             } else if path.contains("/spool/sent/") {
-                // What was noted before a run was killed is noted again.
+                // What was noted before a run was killed is noted again; cargo and media have random ids.
                 let text = fs::read_to_string(&full).unwrap();
-                let lines: BTreeSet<&str> = text.lines().collect();
+                let lines: BTreeSet<String> = text.lines().map(without_ids).collect();
                 self.generic_content(format!("{lines:?}").as_bytes())
             } else {
                 self.generic_content(&fs::read(&full).unwrap())
@@ -610,6 +712,18 @@ impl Scene {
         fs::write(self.path(&name), octets).unwrap();
         name
     }
+}
+
+/// A line of `sent` without the ids of cargo and medium.
+fn without_ids(line: &str) -> String {
+    let Ok(serde_json::Value::Object(mut line)) = serde_json::from_str(line) else {
+        return line.to_owned();
+    };
+    for key in ["cargo", "medium"] {
+        line.entry(key)
+            .and_modify(|id| *id = serde_json::Value::Bool(id.is_string()));
+    }
+    serde_json::Value::Object(line).to_string()
 }
 
 /// A directory in memory if there is such a place, since thousands of runs sync what they write.

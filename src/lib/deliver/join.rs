@@ -14,10 +14,8 @@ use super::{Content, Destination, Error, maildir};
 use crate::disk::batch;
 use crate::disk::{self, Role, files};
 use crate::join::{self, Join, Site, Whole};
-use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{Part, ServiceMessage};
 use crate::pki::NodeId;
-use crate::ramf::limits;
 use crate::receive::Due;
 use crate::spool::aside::Aside;
 use crate::spool::moves::Moves;
@@ -62,49 +60,25 @@ impl<'a> Delivery<'a> {
     /// Takes the parts out of the parcels that wait.
     fn gather(&self, desks: &mut BTreeMap<Key, Desk<'a>>, state: &State<'a>) -> Result<(), Error> {
         let senders: HashSet<NodeId> = desks.keys().map(|key| key.sender).collect();
-        let mut messages = self.spool.queue(Place::Home(self.node.id())).messages()?;
-        let mut failed = None;
-        let mut next = || -> Result<Option<Weighed<Waiting>>, spool::Error> {
-            for message in messages.by_ref() {
-                let item = message?;
-                if !senders.contains(&item.name.identity.sender) {
-                    continue;
-                }
-                if let Some(len) = item.len()? {
-                    let octets = usize::try_from(len).unwrap_or(usize::MAX);
-                    return Ok(Some(Weighed { item, octets }));
-                }
+        for message in self.spool.queue(Place::Home(self.node.id())).messages()? {
+            let message = message?;
+            if !senders.contains(&message.name.identity.sender) {
+                continue;
             }
-            Ok(None)
-        };
-        workers::in_order(
-            Bounds::octets(limits::MAX_MESSAGE_LEN),
-            || {
-                next().unwrap_or_else(|error| {
-                    failed = Some(error);
-                    None
-                })
-            },
-            |message| {
-                let opened = self.open_part(&message, state);
-                (message, opened)
-            },
-            |(message, opened)| {
-                let Some((content, held, due)) = opened else {
-                    return Ok(());
-                };
-                let Ok(part) = Part::parse(held.content()) else {
-                    return Ok(());
-                };
-                let (sender, transfer) = (content.sender, part.header().transfer);
-                if let Some(desk) = desks.get_mut(&Key { sender, transfer }) {
-                    let site = |whole: &Content| self.site(whole, state);
-                    desk.take(&part, (&message, content, due), site);
-                }
-                Ok::<(), Error>(())
-            },
-        )?;
-        failed.map_or(Ok(()), |error| Err(error.into()))
+            // One after another: parts are large, and memory is for one of them.
+            let Some((content, held, due)) = self.open_part(&message, state) else {
+                continue;
+            };
+            let Ok(part) = Part::parse(held.content()) else {
+                continue;
+            };
+            let (sender, transfer) = (content.sender, part.header().transfer);
+            if let Some(desk) = desks.get_mut(&Key { sender, transfer }) {
+                let site = |whole: &Content| self.site(whole, state);
+                desk.take(&part, (&message, content, due), site);
+            }
+        }
+        Ok(())
     }
 
     /// Opens a parcel that may hold a part. What is wrong with it was said before.

@@ -274,18 +274,25 @@ impl<'a> Delivery<'a> {
 
     /// Opens the messages, on every core, and writes what is in them.
     fn open_all(&self, group: &[Waiting], state: &State<'a>) -> Result<Vec<Opened<'a>>, Error> {
+        let len_of = |message: &Waiting| {
+            let len = message.len().ok().flatten().unwrap_or(0);
+            usize::try_from(len).unwrap_or(usize::MAX)
+        };
+        let weighed = group.iter().map(|item| Weighed {
+            octets: len_of(item),
+            item,
+        });
+        let weighed: Vec<Weighed<&Waiting>> = weighed.collect();
+        let mut bounds = Bounds::octets(limits::MAX_MESSAGE_LEN);
+        if weighed.iter().any(|it| it.octets > bounds.octets / 2) {
+            // One of them is under way at a time anyway, and each worker would keep memory for one.
+            bounds.workers = 1;
+        }
         let mut opened = Vec::new();
-        let mut waiting = group.iter();
+        let mut waiting = weighed.into_iter();
         workers::in_order(
-            Bounds::octets(limits::MAX_MESSAGE_LEN),
-            || {
-                let item = waiting.next()?;
-                let len = item.len().ok().flatten().unwrap_or(0);
-                Some(Weighed {
-                    item,
-                    octets: usize::try_from(len).unwrap_or(usize::MAX),
-                })
-            },
+            bounds,
+            || waiting.next(),
             |message| match self.open(message, state) {
                 Err(Error::Node(node::Error::Seen)) => Opened::Repeated,
                 Err(error) => Opened::Failed(error),

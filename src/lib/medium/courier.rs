@@ -41,6 +41,9 @@ impl Courier<'_> {
         if self.from.id() == self.to.id() {
             return Err(Error::SameMedium(self.to.dir().to_owned()).into());
         }
+        for medium in [self.from, self.to] {
+            medium.settle()?;
+        }
         self.pass_hints(each)?;
         let mut room = self.room()?;
         let mut wanted = Vec::new();

@@ -15,17 +15,18 @@ use crate::cms::enveloped_data::Cipher;
 use crate::disk::{Role, files};
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{Item, cargo, message_set};
-use crate::node::seen::Memory;
-use crate::node::{self, Identity, Keyring as _, certificates};
+use crate::node::seen::{self, Memory};
+use crate::node::{self, Keyring as _, certificates};
 use crate::pki::NodeId;
 use crate::ramf::{Kind, SignedMessage, limits};
 use crate::receive::{self, Due, Terms};
 use crate::send::{self, Sealer};
+use crate::spool::carried::{Carried, Load, Record};
 use crate::spool::moves::Moves;
-use crate::spool::name::{Key, MAX_PRIORITY};
+use crate::spool::name::{Identity, Key, MAX_PRIORITY};
 use crate::spool::queue::{Rank, Waiting};
 use crate::spool::sent::{Event as SentEvent, Line};
-use crate::spool::{self, Name, Place, Queue, Spool};
+use crate::spool::{Name, Place, Queue, Spool};
 use crate::verify::{self, Judge};
 
 /// How many messages are chosen at a time.
@@ -44,8 +45,12 @@ pub struct Giver<'a> {
     terms: Terms,
     judge: Judge,
     cipher: Cipher,
-    /// What lies on the medium already or has arrived, by next hop.
-    settled: HashMap<NodeId, HashSet<Key>>,
+    /// What was given to this medium.
+    carried: Carried,
+    /// What lies on the medium already, or has arrived, by next hop.
+    aboard: HashMap<NodeId, HashSet<Key>>,
+    /// What a run that was killed gave, by next hop.
+    unsettled: HashMap<NodeId, Unsettled>,
     /// What the medium has room for, in octets.
     room: u64,
 }
@@ -55,14 +60,31 @@ struct Hop<'a> {
     id: NodeId,
     sealer: Sealer,
     /// The CCA that the cargo answers, and its file.
-    answered: Option<(Due<'a>, PathBuf)>,
+    answered: Option<(Due<'a>, PathBuf, Name)>,
     /// Chosen, and not packed yet.
     chosen: Vec<Chosen>,
     /// How many cargoes were written.
     cargoes: usize,
+    /// The records of those from which not everything has followed yet.
+    records: Vec<Record>,
     left: Left,
     /// Something is where its cargo should be.
     is_blocked: bool,
+}
+
+/// Cargo that is on the medium, while not all is done that follows from it.
+#[derive(Default)]
+struct Unsettled {
+    records: Vec<Record>,
+    /// The CCA that it answers, which may not be used up yet.
+    answered: Option<Name>,
+}
+
+/// A message that is in cargo on the medium.
+struct Given {
+    path: PathBuf,
+    name: Name,
+    id: Option<String>,
 }
 
 /// What finds no room.
@@ -97,7 +119,9 @@ struct Loaded {
 struct Hold {
     set: Buffer,
     expiry: Timestamp,
-    messages: Vec<(Waiting, Option<String>)>,
+    messages: Vec<Given>,
+    /// What they have together.
+    octets: u64,
 }
 
 impl<'a> Giver<'a> {
@@ -118,54 +142,110 @@ impl<'a> Giver<'a> {
             terms,
             judge: Judge::of_node(owner, Vec::new(), terms.window, terms.now)?,
             cipher,
-            settled: HashMap::new(),
+            carried: spool.carried(medium.id())?,
+            aboard: HashMap::new(),
+            unsettled: HashMap::new(),
             room: 0,
         };
         giver.look()?;
+        giver.skip_acknowledged()?;
         Ok(giver)
+    }
+
+    /// What a next hop says it has need not go to it again, though relay-route has not removed it yet: this very
+    /// medium may have brought the news.
+    fn skip_acknowledged(&mut self) -> Result<(), Error> {
+        for queue in self.spool.queues_in("control")? {
+            let Place::Control(hop) = queue.place() else {
+                continue;
+            };
+            let acknowledged = self.aboard.entry(hop).or_default();
+            for message in queue.messages()? {
+                let identity = message?.name.identity;
+                if identity.kind == Kind::Pca {
+                    let parcel = Identity {
+                        kind: Kind::Parcel,
+                        ..identity
+                    };
+                    acknowledged.insert(parcel.key());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Learns what lies on the medium. What has left it may go again, and so may what has lain there for long; our
     /// own cargo whose life has ended is taken off.
     fn look(&mut self) -> Result<(), Error> {
         let owner = self.spool.owner();
-        let carried = self.spool.carried(self.medium.id())?;
         let resend_after = owner.config().resend_after().unwrap_or(RESEND_AFTER);
-        for record in carried.records()? {
-            let load = carried.read(&record)?;
-            let lies = self
-                .medium
-                .has(Kind::Cargo, record.hop, owner.id(), &record.cargo)?;
-            match load {
-                Some(load) if lies && !self.terms.window.is_after(load.expiry) => {
-                    // A date far ahead is that of a clock that was wrong.
-                    if self.terms.now.duration_since(load.date).abs() < resend_after {
-                        let settled = self.settled.entry(record.hop).or_default();
-                        settled.extend(load.messages);
-                    }
-                }
-                Some(_) if lies => {
-                    self.medium
-                        .remove_cargo(record.hop, owner.id(), &record.cargo)?;
-                    carried.forget(&record)?;
-                }
-                _ => carried.forget(&record)?,
-            }
-        }
-        // What a next hop says that it has goes when that is applied, and not once more.
-        for queue in self.spool.queues_in("control")? {
-            let Place::Control(hop) = queue.place() else {
+        for record in self.carried.records()? {
+            let ends = (record.hop, owner.id());
+            let lying = self.medium.find(Kind::Cargo, ends, record.cargo)?;
+            let load = self.carried.read(&record)?;
+            let (Some(lying), Some(load)) = (lying, load) else {
+                self.carried.forget(&record)?;
                 continue;
             };
-            for message in queue.messages()? {
-                let identity = spool::name::Identity {
-                    kind: Kind::Parcel,
-                    ..message?.name.identity
-                };
-                self.settled.entry(hop).or_default().insert(identity.key());
+            let is_over = self.terms.window.is_after(load.expiry);
+            if is_over || !record.is_settled && !self.finish(&lying, &load)? {
+                self.medium.remove(&lying)?;
+                self.carried.forget(&record)?;
+                continue;
+            }
+            // A date far ahead is that of a clock that was wrong.
+            if self.terms.now.duration_since(load.date).abs() < resend_after {
+                let keys = load.names.iter().map(|name| name.identity.key());
+                self.aboard.entry(record.hop).or_default().extend(keys);
+            }
+            if !record.is_settled {
+                let cca = load
+                    .names
+                    .into_iter()
+                    .find(|it| it.identity.kind == Kind::Cca);
+                let unsettled = self.unsettled.entry(record.hop).or_default();
+                unsettled.records.push(record);
+                unsettled.answered = unsettled.answered.take().or(cca);
             }
         }
         Ok(())
+    }
+
+    /// Does what follows from cargo that an earlier run gave, and could not any more; `false` when the cargo is not
+    /// what that run gave.
+    fn finish(&self, lying: &Lying, load: &Load) -> Result<bool, Error> {
+        let item = match lying.read() {
+            Ok(octets) => octets.and_then(|octets| Item::parse(octets).ok()),
+            Err(Error::Damaged | Error::Unreadable(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(cargo) = item.as_ref().and_then(Item::message) else {
+            return Ok(false);
+        };
+        let mut given = Vec::new();
+        for name in &load.names {
+            let place = match name.identity.kind {
+                Kind::Parcel => Place::Out(lying.recipient),
+                Kind::Cca => continue,
+                _ => Place::Acks(lying.recipient),
+            };
+            let path = self.spool.queue(place).path_of(name);
+            // What has another name by now, or none, was seen to.
+            let octets = match files::read(&path, Role::Spool, limits::MAX_MESSAGE_LEN) {
+                Ok(octets) => octets,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let item = Item::parse(octets).ok();
+            let message = item.as_ref().and_then(Item::message);
+            given.push(Given {
+                path,
+                name: name.clone(),
+                id: message.map(|message| message.fields().id.clone()),
+            });
+        }
+        self.note_and_release(lying.recipient, &cargo.fields().id, &given)?;
+        Ok(true)
     }
 
     /// Gives what waits, and asks for what is ours, and tells `each` what happened.
@@ -182,13 +262,25 @@ impl<'a> Giver<'a> {
         let mut hops = Vec::new();
         let mut waiting = 0;
         for id in self.waiting_hops()? {
+            let unsettled = self.unsettled.remove(&id).unwrap_or_default();
             let (messages, octets) = self.amount(id)?;
-            if messages == 0 {
+            if messages == 0 && unsettled.answered.is_none() {
+                self.carried
+                    .settle(&unsettled.records)
+                    .map_err(Error::from)?;
                 continue;
             }
             waiting += octets;
             match self.hop(id) {
-                Ok(Some(hop)) => hops.push(hop),
+                Ok(Some(mut hop)) => {
+                    hop.resume(unsettled);
+                    hops.push(hop);
+                }
+                Ok(None) if messages == 0 => {
+                    self.carried
+                        .settle(&unsettled.records)
+                        .map_err(Error::from)?;
+                }
                 Ok(None) => each(Event::Waiting {
                     hop: self.spool.owner().label_of(id).map_err(Error::from)?,
                     messages,
@@ -228,12 +320,13 @@ impl<'a> Giver<'a> {
                     why: Why::NoRoom,
                 })?;
             }
-            if let Some((due, path)) = hop.answered
+            if let Some((due, path, _)) = hop.answered
                 && hop.cargoes > 0
             {
                 due.complete_later().map_err(Error::from)?;
                 files::remove(&path, Role::Spool).map_err(Error::from)?;
             }
+            self.carried.settle(&hop.records).map_err(Error::from)?;
         }
         Ok(())
     }
@@ -248,6 +341,7 @@ impl<'a> Giver<'a> {
                 }
             }
         }
+        hops.extend(self.unsettled.keys());
         hops.sort_unstable();
         hops.dedup();
         Ok(hops)
@@ -271,8 +365,8 @@ impl<'a> Giver<'a> {
     }
 
     fn may_go(&self, hop: NodeId, name: &Name) -> bool {
-        let is_settled = |settled: &HashSet<Key>| settled.contains(&name.identity.key());
-        !name.has_expired(self.terms.now) && !self.settled.get(&hop).is_some_and(is_settled)
+        let is_aboard = |aboard: &HashSet<Key>| aboard.contains(&name.identity.key());
+        !name.has_expired(self.terms.now) && !self.aboard.get(&hop).is_some_and(is_aboard)
     }
 
     /// How to send to a hop: it registered this node or peers with it, or it asks; `None` when it does not.
@@ -284,6 +378,7 @@ impl<'a> Giver<'a> {
             answered,
             chosen: Vec::new(),
             cargoes: 0,
+            records: Vec::new(),
             left: Left::default(),
             is_blocked: false,
         };
@@ -306,9 +401,10 @@ impl<'a> Giver<'a> {
                     let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.terms.now)?;
                     // Nobody else packs while the queues are locked, and others need not wait for a slow medium.
                     let (_, due) = cca.into_due();
-                    return Ok(Some(of(sealer, Some((due, held.path)))));
+                    return Ok(Some(of(sealer, Some((due, held.path, held.name)))));
                 }
                 Err(node::Error::CcaUsed) => {
+                    seen::settle(node.root())?;
                     files::remove(&held.path, Role::Spool)?;
                 }
                 // What has ended since it came is no reason to complain; the gateway asks again.
@@ -461,6 +557,7 @@ impl<'a> Giver<'a> {
             set: Buffer::with_capacity(0),
             expiry: sealer.date().max(self.terms.now),
             messages: Vec::new(),
+            octets: 0,
         }
     }
 
@@ -488,29 +585,21 @@ impl<'a> Giver<'a> {
         let octets = cargo.octets.as_slice();
         let ends = (hop.id, hop.sealer.sender());
         let (pending, sha256) = self.medium.prepare(Kind::Cargo, ends, octets)?;
-        let carried = self.spool.carried(self.medium.id())?;
-        let names = hold.messages.iter().map(|(message, _)| &message.name);
-        carried.note((hop.id, &sha256), (now, fields.expiry()), names)?;
+        let answered = hop.answered.iter().map(|(_, _, name)| name);
+        let names = hold.messages.iter().map(|given| &given.name);
+        let dates = (now, fields.expiry());
+        let record = self
+            .carried
+            .note((hop.id, &sha256), dates, names.chain(answered))?;
         pending.place()?;
-        let lines: Vec<Line> = hold
-            .messages
-            .iter()
-            .filter_map(|(message, id)| {
-                Some(Line {
-                    time: now,
-                    event: SentEvent::Packed,
-                    recipient: message.name.identity.recipient,
-                    sender: message.name.identity.sender,
-                    id: id.clone()?,
-                    to: Some(hop.id.to_string()),
-                    cargo: Some(fields.id.clone()),
-                    medium: Some(self.medium.id().to_owned()),
-                })
-            })
-            .collect();
-        self.spool.note(&lines)?;
-        self.release(&self.spool.queue(Place::Out(hop.id)), &hold.messages)?;
+        self.note_and_release(hop.id, &fields.id, &hold.messages)?;
         hop.cargoes += 1;
+        // The last thing that follows is that the CCA is used up.
+        if hop.answered.is_some() {
+            hop.records.push(record);
+        } else {
+            self.carried.settle(&[record])?;
+        }
         Ok(Event::Packed {
             cargo: fields.id.clone(),
             hop: hop.id,
@@ -519,15 +608,33 @@ impl<'a> Giver<'a> {
         })
     }
 
+    /// Notes that messages are in cargo on the medium, and lets go of them where nobody will acknowledge them.
+    fn note_and_release(&self, hop: NodeId, cargo: &str, given: &[Given]) -> Result<(), Error> {
+        let line = |given: &Given| {
+            Some(Line {
+                time: self.terms.now,
+                event: SentEvent::Packed,
+                recipient: given.name.identity.recipient,
+                sender: given.name.identity.sender,
+                id: given.id.clone()?,
+                to: Some(hop.to_string()),
+                cargo: Some(cargo.to_owned()),
+                medium: Some(self.medium.id().to_owned()),
+            })
+        };
+        let lines: Vec<Line> = given.iter().filter_map(line).collect();
+        self.spool.note(&lines)?;
+        self.release(&self.spool.queue(Place::Out(hop)), given)
+    }
+
     /// Lets go of what nobody will acknowledge: acknowledgements, and messages of which enough copies went out.
-    fn release(&self, out: &Queue, messages: &[(Waiting, Option<String>)]) -> Result<(), Error> {
+    fn release(&self, out: &Queue, given: &[Given]) -> Result<(), Error> {
         let owner = self.spool.owner();
         let mut memory = None;
         let mut moves = Moves::default();
         let mut passed = Vec::new();
         let mut gone = Vec::new();
-        for (message, id) in messages {
-            let name = &message.name;
+        for Given { path, name, id } in given {
             match (name.identity.kind, name.copies) {
                 (Kind::Parcel, None) => {}
                 (Kind::Parcel, Some(copies)) if copies > 1 => {
@@ -535,7 +642,7 @@ impl<'a> Giver<'a> {
                         copies: Some(copies - 1),
                         ..name.clone()
                     };
-                    moves.rename(&message.path, &out.path_of(&fewer))?;
+                    moves.rename(path, &out.path_of(&fewer))?;
                 }
                 (Kind::Parcel, Some(_)) => {
                     if memory.is_none() {
@@ -543,16 +650,16 @@ impl<'a> Giver<'a> {
                     }
                     let named = &name.identity;
                     let id = id.as_deref().unwrap_or_default();
-                    passed.push(Identity::new(
+                    passed.push(node::Identity::new(
                         named.kind,
                         named.recipient,
                         named.sender,
                         id,
                         name.expiry,
                     ));
-                    gone.push(&message.path);
+                    gone.push(path);
                 }
-                _ => gone.push(&message.path),
+                _ => gone.push(path),
             }
         }
         if let Some(memory) = &mut memory {
@@ -632,21 +739,39 @@ impl<'a> Giver<'a> {
 }
 
 impl Hop<'_> {
-    fn left_with(&mut self, hold: &Hold) {
-        for (message, _) in &hold.messages {
-            self.left.add(message.len().ok().flatten().unwrap_or(0));
+    /// Takes on what a run that was killed has given.
+    fn resume(&mut self, unsettled: Unsettled) {
+        let is_answered = |name: &Name| Some(name) == unsettled.answered.as_ref();
+        if self
+            .answered
+            .as_ref()
+            .is_some_and(|(_, _, name)| is_answered(name))
+        {
+            self.cargoes += 1;
         }
+        self.records = unsettled.records;
+    }
+
+    fn left_with(&mut self, hold: &Hold) {
+        self.left.messages += hold.messages.len();
+        self.left.octets += hold.octets;
     }
 }
 
 impl Hold {
     fn add(&mut self, message: Waiting, loaded: Loaded, now: Timestamp) {
-        message_set::append_header(&mut self.set, loaded.octets.len());
+        let len = loaded.octets.len();
+        message_set::append_header(&mut self.set, len);
         self.set.append(&loaded.octets);
         self.expiry = self
             .expiry
             .max(loaded.expiry.unwrap_or(message.name.expiry))
             .max(now);
-        self.messages.push((message, loaded.id));
+        self.octets += len as u64;
+        self.messages.push(Given {
+            path: message.path,
+            name: message.name,
+            id: loaded.id,
+        });
     }
 }

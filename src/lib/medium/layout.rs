@@ -208,8 +208,16 @@ impl Medium {
         }
         let top = dir.join(TOP);
         let folders = ["cargo", "cca", "got", "tmp"].map(|folder| top.join(folder));
-        for dir in [&top].into_iter().chain(&folders) {
-            files::create_dir_plain(dir, Role::Spool).map_err(in_the_way)?;
+        for made in [&top].into_iter().chain(&folders) {
+            if !files::create_dir_plain(made, Role::Spool).map_err(in_the_way)? {
+                // A run that was killed may have made it and no more.
+                files::sync_dir(made.parent().unwrap_or(dir), Role::Spool)?;
+            }
+        }
+        for file in ["ID", "VERSION"].map(|file| top.join(file)) {
+            if files::exists(&file, Role::Spool)? && files::len(&file, Role::Spool)?.is_none() {
+                return Err(Error::InTheWay(file));
+            }
         }
         let id =
             random::array::<16>().map_err(|error| Error::Node(pki::Error::Crypto(error).into()))?;
@@ -260,6 +268,27 @@ impl Medium {
         } else {
             Err(none())
         }
+    }
+
+    /// Waits until the names on the medium last, which an earlier run may have been killed before it could do. Nothing
+    /// may rely on them before.
+    ///
+    /// # Errors
+    /// When a directory cannot be listed or synced.
+    pub fn settle(&self) -> Result<(), Error> {
+        for folder in ["cargo", "cca", "got", "tmp"] {
+            let Some(dir) = self.has_dir(&[folder])? else {
+                continue;
+            };
+            for gateway in self.gateways_in(folder)?.0 {
+                files::sync_dir(&dir.join(gateway.to_string()), Role::Spool)?;
+            }
+            files::sync_dir(&dir, Role::Spool)?;
+        }
+        for dir in [self.top.as_path(), self.dir()] {
+            files::sync_dir(dir, Role::Spool)?;
+        }
+        Ok(())
     }
 
     /// The medium's id: 32 lower-case digits.
@@ -380,23 +409,30 @@ impl Medium {
         Ok(pile)
     }
 
-    /// Whether a message lies here.
+    /// A message that lies here, if it does.
     ///
     /// # Errors
     /// When that cannot be learned.
-    pub fn has(
+    pub fn find(
         &self,
         kind: Kind,
-        recipient: NodeId,
-        sender: NodeId,
-        sha256: &[u8; 32],
-    ) -> Result<bool, Error> {
+        (recipient, sender): (NodeId, NodeId),
+        sha256: [u8; 32],
+    ) -> Result<Option<Lying>, Error> {
         let name = recipient.to_string();
         let Some(dir) = self.has_dir(&[kind.word(), &name])? else {
-            return Ok(false);
+            return Ok(None);
         };
-        let path = dir.join(file_name(sender, sha256, kind));
-        Ok(files::len(&path, Role::Spool)?.is_some())
+        let path = dir.join(file_name(sender, &sha256, kind));
+        let len = files::len(&path, Role::Spool)?;
+        Ok(len.map(|len| Lying {
+            recipient,
+            sender,
+            sha256,
+            path,
+            len,
+            kind,
+        }))
     }
 
     /// Whether what lies on another medium lies here as well, whole as far as its length tells, or its octets if
@@ -405,19 +441,11 @@ impl Medium {
     /// # Errors
     /// When that cannot be learned.
     pub fn holds(&self, other: &Lying, is_certain: bool) -> Result<bool, Error> {
-        let Some(dir) = self.has_dir(&[other.kind.word(), &other.recipient.to_string()])? else {
-            return Ok(false);
-        };
-        let path = dir.join(file_name(other.sender, &other.sha256, other.kind));
-        let len = files::len(&path, Role::Spool)?;
-        if len != Some(other.len) || !is_certain {
-            return Ok(len == Some(other.len));
-        }
-        let own = Lying {
-            path,
-            ..other.clone()
-        };
-        Ok(matches!(own.read(), Ok(Some(_))))
+        let ends = (other.recipient, other.sender);
+        Ok(match self.find(other.kind, ends, other.sha256)? {
+            Some(own) if own.len == other.len => !is_certain || matches!(own.read(), Ok(Some(_))),
+            _ => false,
+        })
     }
 
     /// Writes a message, and reads it back; [`Pending::place`] puts it where it belongs.
@@ -458,24 +486,6 @@ impl Medium {
     /// When it cannot be removed.
     pub fn remove(&self, lying: &Lying) -> Result<(), Error> {
         files::remove(&lying.path, Role::Spool)?;
-        Ok(())
-    }
-
-    /// Removes cargo that we wrote; it may have gone.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub fn remove_cargo(
-        &self,
-        recipient: NodeId,
-        sender: NodeId,
-        sha256: &[u8; 32],
-    ) -> Result<(), Error> {
-        let name = recipient.to_string();
-        if let Some(dir) = self.has_dir(&[Kind::Cargo.word(), &name])? {
-            let path = dir.join(file_name(sender, sha256, Kind::Cargo));
-            files::remove(&path, Role::Spool)?;
-        }
         Ok(())
     }
 

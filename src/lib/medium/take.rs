@@ -15,7 +15,7 @@ use crate::disk::publish::{Existing, Manner};
 use crate::disk::{self, Role, files, publish};
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{CargoMessageSet, Item, Pca};
-use crate::node::seen::Memory;
+use crate::node::seen::{self, Memory};
 use crate::node::{self, Identity, Keyring as _, endpoints};
 use crate::pki::NodeId;
 use crate::ramf::{Head, Kind, limits};
@@ -37,6 +37,8 @@ pub struct Taker<'a> {
     room: Room,
     /// What passed through here.
     memory: Memory,
+    /// Whether what is remembered is certain to be on the disk.
+    is_settled: bool,
     /// What was delivered to the nodes here.
     delivered: HashMap<NodeId, Memory>,
     /// What waits here, and which hop brought it; read when the first cargo is met.
@@ -71,6 +73,7 @@ impl<'a> Taker<'a> {
             delivered.insert(endpoint.id, endpoint.memory()?);
         }
         spool.make(Place::In)?;
+        medium.settle()?;
         Ok(Self {
             spool,
             medium,
@@ -78,6 +81,7 @@ impl<'a> Taker<'a> {
             judge: Judge::of_node(owner, Vec::new(), terms.window, terms.now)?,
             room: Room::new(spool.root(), owner.config()).count(spool)?,
             memory: Memory::of(owner.root())?,
+            is_settled: false,
             delivered,
             queued: None,
         })
@@ -129,6 +133,7 @@ impl<'a> Taker<'a> {
         let cargo = match receive::cargo(node, octets, &self.terms) {
             Ok(cargo) => cargo,
             Err(node::Error::Seen) => {
+                self.settle_memory()?;
                 self.leave(lying, None, each);
                 return Ok(());
             }
@@ -145,15 +150,20 @@ impl<'a> Taker<'a> {
         let (_, due) = cargo.into_due();
         let hop = lying.sender;
         {
-            let _locks = node.lock_peer(hop)?;
-            due.advance()?;
+            let _locks = node.lock_peer(hop).map_err(unstored)?;
+            due.advance().map_err(unstored)?;
         }
         self.acknowledge(hop, &stored.parcels)?;
-        let mut known = stored.brought;
-        if stored.is_whole {
-            known.extend(due.into_identity());
+        if stored.is_repeated {
+            // What a run that was killed has remembered already must last before the cargo is remembered.
+            self.settle_memory()?;
         }
-        self.memory.add_all(&known)?;
+        // The cargo comes last: what else is to be remembered of it would not be looked at any more.
+        self.memory.add_all(&stored.brought).map_err(unstored)?;
+        if stored.is_whole {
+            let cargo: Vec<Identity> = due.into_identity().into_iter().collect();
+            self.memory.add_all(&cargo).map_err(unstored)?;
+        }
         let queued = self.queued.get_or_insert_default();
         for (name, _) in &stored.parcels {
             queued.entry(name.identity.key()).or_insert(name.from);
@@ -344,6 +354,15 @@ impl<'a> Taker<'a> {
         });
     }
 
+    /// Makes sure that what is known to have been seen stays so, before anything is removed for it.
+    fn settle_memory(&mut self) -> Result<(), Error> {
+        if !self.is_settled {
+            seen::settle(self.spool.owner().root()).map_err(unstored)?;
+            self.is_settled = true;
+        }
+        Ok(())
+    }
+
     /// Takes off the medium what is of no use there any more, so that it cannot be changed is no reason to end.
     fn remove(&self, lying: &Lying, each: &mut dyn FnMut(Event)) {
         if let Err(error) = self.medium.remove(lying) {
@@ -355,7 +374,7 @@ impl<'a> Taker<'a> {
     }
 
     /// Takes a request for cargo, unless a later one of the same gateway is here.
-    fn cca(&self, lying: &Lying, each: &mut dyn FnMut(Event)) -> Result<(), Error> {
+    fn cca(&mut self, lying: &Lying, each: &mut dyn FnMut(Event)) -> Result<(), Error> {
         let Some(octets) = lying.read()? else {
             return Ok(());
         };
@@ -364,6 +383,7 @@ impl<'a> Taker<'a> {
             Ok(cca) if cca.head().sender.id() != lying.sender => return Err(Error::OtherSender),
             Ok(cca) => cca.head().fields.date,
             Err(node::Error::CcaUsed) => {
+                self.settle_memory()?;
                 self.remove(lying, each);
                 return Ok(());
             }
@@ -402,6 +422,8 @@ impl<'a> Taker<'a> {
 struct Stored {
     /// Whether there is nothing left that another try may get.
     is_whole: bool,
+    /// Whether something in it was here before.
+    is_repeated: bool,
     /// The parcels to be acknowledged, with their ids.
     parcels: Vec<(Name, String)>,
     /// What to remember of those that pass through for the first time.
@@ -424,6 +446,7 @@ impl Stored {
         let identity = identity_of(&name, id.as_deref());
         let staged = match fate {
             Fate::Known(is_unremembered) => {
+                self.is_repeated = true;
                 if is_unremembered {
                     self.brought.push(identity.brought_by(hop));
                 }
@@ -445,6 +468,14 @@ impl Stored {
             cargo: head.fields.id.clone(),
         });
         Ok(())
+    }
+}
+
+/// Where what follows from cargo cannot be stored, nothing can be gone on with.
+fn unstored(error: node::Error) -> Error {
+    match error {
+        node::Error::Disk(error) => Error::Disk(error),
+        error => Error::Node(error),
     }
 }
 

@@ -136,6 +136,24 @@ pub fn contains(root: &Path, message: &Identity) -> Result<bool, Error> {
         || find(root, |record| *record == message.record)?.is_some())
 }
 
+/// Waits until all that is remembered is on the disk: a run may have been killed before it could do so. What is taken
+/// for seen may be removed after this.
+///
+/// # Errors
+/// When it cannot be listed or synced.
+pub fn settle(root: &Path) -> Result<(), Error> {
+    let seen = root.join("seen");
+    for entry in tree::entries(&seen, Role::Node)?.entries {
+        if entry.kind == tree::Kind::File {
+            files::sync(&entry.path, Role::Node)?;
+        }
+    }
+    for dir in [seen.as_path(), root] {
+        files::sync_dir(dir, Role::Node)?;
+    }
+    Ok(())
+}
+
 /// The file with the first record that `is_it` says is the one.
 fn find(
     root: &Path,
@@ -255,6 +273,9 @@ impl Memory {
     /// # Errors
     /// When they cannot be stored.
     pub fn add_all(&mut self, messages: &[Identity]) -> Result<(), Error> {
+        if messages.is_empty() {
+            return Ok(());
+        }
         let mut days: BTreeMap<String, Vec<[u8; RECORD_LEN]>> = BTreeMap::new();
         for message in messages {
             let day = days.entry(day_name(message.expiry)).or_default();
@@ -273,6 +294,8 @@ impl Memory {
             files::append_records(&day, Role::Node, &records)?;
             self.beginnings.extend(records.iter().map(beginning));
         }
+        // A run that was killed may have made a file and appended a part of its records.
+        files::sync_dir(&seen, Role::Node)?;
         Ok(())
     }
 }

@@ -1,13 +1,14 @@
 //! What was written onto which medium: `carried/<medium>/<next hop>.<sha256 of the cargo>`, the date, the end of the
-//! cargo's life, and then the names of the messages in that cargo, a line each.
+//! cargo's life, and then the names of the messages in that cargo and of the CCA that it answers, a line each.
 //!
-//! A record is there before its cargo is. It keeps messages from going onto a medium twice.
+//! A record is there before its cargo is, with `.new` behind its name until all is done that follows from the cargo:
+//! what a killed run left of that is for the next one. It keeps messages from going onto a medium twice.
 
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::name::Key;
+use super::moves::Moves;
 use super::{Error, Name, Spool};
 use crate::asn1::{Hex, hex};
 use crate::disk::publish::{self, Existing, Manner};
@@ -21,6 +22,9 @@ pub(super) const FOLDER: &str = "carried";
 /// The longest record that is read, in octets: more than the names of as many messages as cargo has.
 const MAX_LEN: usize = 32 * 1024 * 1024;
 
+/// The end of the name of a record from which not everything has followed yet.
+const NEW: &str = ".new";
+
 /// The cargo that was written for a next hop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -28,6 +32,8 @@ pub struct Record {
     pub hop: NodeId,
     /// The SHA-256 of the cargo's octets.
     pub cargo: [u8; 32],
+    /// Whether all is done that follows from the cargo.
+    pub is_settled: bool,
     path: PathBuf,
 }
 
@@ -38,8 +44,8 @@ pub struct Load {
     pub date: Timestamp,
     /// When its life ends.
     pub expiry: Timestamp,
-    /// What stands for each of its messages.
-    pub messages: Vec<Key>,
+    /// The names that its messages had when they were packed, and that of the CCA that it answers.
+    pub names: Vec<Name>,
 }
 
 /// The records of one medium.
@@ -53,7 +59,7 @@ impl Spool {
     ///
     /// # Errors
     /// When a record cannot be read.
-    pub fn was_carried(&self, message: Key) -> Result<bool, Error> {
+    pub fn was_carried(&self, message: super::name::Key) -> Result<bool, Error> {
         for medium in tree::entries(&self.root().join(FOLDER), Role::Spool)?.entries {
             if medium.kind != Kind::Dir {
                 continue;
@@ -61,7 +67,9 @@ impl Spool {
             let carried = Carried { dir: medium.path };
             for record in carried.records()? {
                 let load = carried.read(&record)?;
-                if load.is_some_and(|load| load.messages.contains(&message)) {
+                if load.is_some_and(|load| {
+                    load.names.iter().any(|name| name.identity.key() == message)
+                }) {
                     return Ok(true);
                 }
             }
@@ -69,13 +77,15 @@ impl Spool {
         Ok(false)
     }
 
-    /// What was written onto the medium with this id, which is a safe name for a directory.
+    /// What was written onto the medium with this id, which is a safe name for a directory. What an earlier run noted
+    /// lasts from here on.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// When the folder cannot be made or synced.
     pub fn carried(&self, medium: &str) -> Result<Carried, Error> {
         let dir = self.root().join(FOLDER).join(medium);
         files::create_dir_all_private(&dir, Role::Spool)?;
+        files::sync_dir(&dir, Role::Spool)?;
         Ok(Carried { dir })
     }
 }
@@ -92,11 +102,14 @@ impl Carried {
             let Some((hop, cargo)) = name.filter(|_| entry.kind == Kind::File) else {
                 continue;
             };
+            let settled = cargo.strip_suffix(NEW);
+            let (cargo, is_settled) = (settled.unwrap_or(cargo), settled.is_none());
             let cargo = hex::parse(cargo).and_then(|cargo| cargo.try_into().ok());
             if let (Ok(hop), Some(cargo)) = (hop.parse(), cargo) {
                 records.push(Record {
                     hop,
                     cargo,
+                    is_settled,
                     path: entry.path,
                 });
             }
@@ -120,11 +133,12 @@ impl Carried {
         Ok(Some(Load {
             date,
             expiry,
-            messages: names.map(|name| name.identity.key()).collect(),
+            names: names.collect(),
         }))
     }
 
-    /// Records that this cargo, written at `now` and living until `expiry`, has these messages; it is on disk when this returns.
+    /// Records that this cargo, written at `now` and living until `expiry`, has these messages; it is on disk when this
+    /// returns, and is new.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -133,16 +147,33 @@ impl Carried {
         (hop, cargo): (NodeId, &[u8; 32]),
         (now, expiry): (Timestamp, Timestamp),
         names: impl Iterator<Item = &'a Name>,
-    ) -> Result<(), Error> {
+    ) -> Result<Record, Error> {
         let mut text = format!("{now}\n{expiry}\n");
         for name in names {
             text.push_str(&name.to_string());
             text.push('\n');
         }
-        let path = self.dir.join(format!("{hop}.{}", Hex(cargo)));
+        let record = Record {
+            hop,
+            cargo: *cargo,
+            is_settled: false,
+            path: self.dir.join(format!("{hop}.{}{NEW}", Hex(cargo))),
+        };
         let manner = Manner::stored(Role::Spool, Existing::Replace);
-        publish::publish(&path, &[text.as_bytes()], &manner)?;
-        Ok(())
+        publish::publish(&record.path, &[text.as_bytes()], &manner)?;
+        Ok(record)
+    }
+
+    /// Notes that all is done that follows from these cargoes.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub fn settle(&self, records: &[Record]) -> Result<(), Error> {
+        let mut moves = Moves::default();
+        for record in records {
+            moves.rename(&record.path, &record.path.with_extension(""))?;
+        }
+        moves.commit()
     }
 
     /// Removes a record whose cargo has left the medium.
@@ -182,20 +213,24 @@ mod tests {
         };
         let now: Timestamp = "2027-05-01T00:00:00Z".parse().unwrap();
         let dates = (now, name.expiry);
-        carried
+        let noted = carried
             .note((hop, &[9; 32]), dates, [&name].into_iter())
             .unwrap();
+        assert_eq!(carried.records().unwrap(), std::slice::from_ref(&noted));
+        assert!(!noted.is_settled);
+        carried.settle(&[noted]).unwrap();
         std::fs::write(dir.path().join("x.y"), "").unwrap();
         let records = carried.records().unwrap();
         let [record] = &records[..] else {
             panic!("{records:?}");
         };
         assert_eq!((record.hop, record.cargo), (hop, [9; 32]));
+        assert!(record.is_settled);
         let read = carried.read(record).unwrap();
         let expected = Load {
             date: now,
             expiry: name.expiry,
-            messages: vec![name.identity.key()],
+            names: vec![name],
         };
         assert_eq!(read, Some(expected));
         std::fs::write(&record.path, "torn").unwrap();

@@ -1,0 +1,182 @@
+//! relay-carry: from medium to medium, without keys.
+
+use std::fs;
+
+use crate::testenv::{Call, Env, id, sha256};
+
+fn carry<'a>(env: &'a Env, from: &str, to: &str) -> Call<'a> {
+    env.relay("carry").args([from, to])
+}
+
+/// A world with the media red and blue; on red are a cargo and a CCA of mallory's for the hub.
+fn laden() -> Env {
+    let env = Env::with_gateways();
+    for medium in ["red", "blue"] {
+        env.mkdir(medium);
+        let init = env.relay("sync").args(["-N", "hub", "--init", medium]);
+        init.ok().quiet();
+    }
+    let parcel = env.parcel_with("bob", "alice", b"hello", &["--id", "m1"]);
+    env.relay("put")
+        .args(["-N", "mallory"])
+        .stdin(parcel)
+        .ok()
+        .quiet();
+    env.relay("route").args(["-N", "mallory"]).ok().quiet();
+    env.relay("sync")
+        .args(["-N", "mallory", "red"])
+        .ok()
+        .quiet();
+    env
+}
+
+/// The files for the hub of one kind.
+fn lying(env: &Env, medium: &str, kind: &str) -> Vec<String> {
+    let dir = format!("{medium}/relaynet/{kind}/{}", id("hub"));
+    if !env.path(&dir).exists() {
+        return Vec::new();
+    }
+    let names = env.names(&dir).into_iter();
+    names.map(|name| format!("{dir}/{name}")).collect()
+}
+
+fn counts(env: &Env, medium: &str) -> (usize, usize) {
+    (
+        lying(env, medium, "cargo").len(),
+        lying(env, medium, "cca").len(),
+    )
+}
+
+#[test]
+fn cargo_and_requests_are_copied_or_moved() {
+    let env = laden();
+    let ran = carry(&env, "red", "blue").arg("-v").ok();
+    assert_eq!(
+        ran.stderr.matches("event=carried").count(),
+        2,
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(
+        (counts(&env, "red"), counts(&env, "blue")),
+        ((1, 1), (1, 1))
+    );
+    let copy = lying(&env, "blue", "cargo").remove(0);
+    assert_eq!(env.read(copy.replace("blue", "red")), env.read(&copy));
+    carry(&env, "red", "blue").ok().quiet().changes(&[]);
+    carry(&env, "red", "blue").arg("--move").ok().quiet();
+    assert_eq!(
+        (counts(&env, "red"), counts(&env, "blue")),
+        ((0, 0), (1, 1))
+    );
+    carry(&env, "blue", "red").arg("--move").ok().quiet();
+    assert_eq!(
+        (counts(&env, "red"), counts(&env, "blue")),
+        ((1, 1), (0, 0))
+    );
+    env.relay("sync").args(["-N", "hub", "red"]).ok().quiet();
+    assert_eq!(env.names("hub/spool/in").len(), 1);
+}
+
+#[test]
+fn a_quota_bounds_what_lies_there() {
+    let env = laden();
+    for (quota, expected) in [
+        ("0", (0, 0)),
+        ("64K", (0, 0)),
+        ("80K", (0, 1)),
+        ("1M", (1, 1)),
+    ] {
+        let ran = carry(&env, "red", "blue").args(["--quota", quota]).ok();
+        let left = 2 - expected.0 - expected.1;
+        let said = format!("blue: no room for {left} messages");
+        assert_eq!(
+            ran.stderr.contains(&said),
+            left > 0,
+            "{quota}: {}",
+            ran.stderr
+        );
+        assert_eq!(counts(&env, "blue"), expected, "{quota}");
+    }
+}
+
+#[test]
+fn a_damaged_copy_is_made_good_before_the_other_one_leaves() {
+    let env = laden();
+    carry(&env, "red", "blue").ok().quiet();
+    let copy = lying(&env, "blue", "cargo").remove(0);
+    let whole = env.read(&copy);
+    // Some sticks lose the end of a file.
+    env.write(&copy, &whole[..whole.len() / 2]);
+    carry(&env, "red", "blue").ok().quiet();
+    assert_eq!(env.read(&copy), whole);
+    // Others keep its length; it is read where that counts.
+    env.write(&copy, vec![0; whole.len()]);
+    carry(&env, "red", "blue").arg("--move").ok().quiet();
+    assert_eq!(env.read(&copy), whole);
+    assert_eq!(counts(&env, "red"), (0, 0));
+}
+
+#[test]
+fn what_is_not_worth_it_stays_and_is_told() {
+    let env = laden();
+    let dir = format!("red/relaynet/cargo/{}", id("hub"));
+    env.write(
+        format!("{dir}/{}.{}.cargo", id("mallory"), sha256(b"junk")),
+        "junk",
+    );
+    let cargo = lying(&env, "red", "cargo");
+    let swapped = env.read(cargo.iter().find(|path| env.read(path).len() > 4).unwrap());
+    env.write(
+        format!("{dir}/{}.{}.cargo", id("gateway"), sha256(&swapped)),
+        &swapped,
+    );
+    fs::create_dir(env.path("red/relaynet/cargo/notes")).unwrap();
+    let ran = carry(&env, "red", "blue").run();
+    assert_eq!(ran.status, 65, "{}", ran.stderr);
+    let lines = ran.diagnostics();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .any(|it| it.starts_with("red/relaynet/cargo/notes: does not belong"))
+    );
+    assert!(
+        lines
+            .iter()
+            .any(|it| it.contains("another sender or recipient")),
+        "{lines:?}"
+    );
+    assert_eq!(
+        (counts(&env, "red"), counts(&env, "blue")),
+        ((3, 1), (1, 1))
+    );
+    // All of it has expired some day.
+    env.mkdir("green");
+    let later = "2026-06-01T12:00:00Z";
+    let ran = carry(&env, "red", "green").arg("--init").at(later).run();
+    assert_eq!(ran.status, 80, "{}", ran.stderr);
+    assert_eq!(counts(&env, "green"), (0, 0));
+}
+
+#[test]
+fn media_that_are_not_there_are_told_or_passed_over() {
+    let env = laden();
+    env.mkdir("empty");
+    carry(&env, "red", "empty").fails(66, "empty is not a medium");
+    carry(&env, "empty", "red").fails(66, "empty is not a medium");
+    for (from, to) in [("red", "empty"), ("empty", "red"), ("red", "nowhere")] {
+        carry(&env, from, to)
+            .arg("--if-present")
+            .ok()
+            .quiet()
+            .changes(&[]);
+    }
+    carry(&env, "empty", "green")
+        .arg("--init")
+        .fails(66, "empty is not a medium");
+    carry(&env, "red", "red").fails(64, "red is the same medium");
+    carry(&env, "red", "empty").arg("--init").ok().quiet();
+    assert_eq!(counts(&env, "empty"), (1, 1));
+    env.relay("carry").arg("red").fails(64, "");
+}
