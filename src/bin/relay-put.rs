@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 fn put(args: &Args) -> anyhow::Result<()> {
-    let access = Access::of(&args.node.path()?)?;
+    let access = args.node.access()?;
     let now = args.clock.now(Some(access.config()))?;
     let window = args.clock.window(now, Some(access.config()));
     let (queue, tmp) = access.entrance()?;

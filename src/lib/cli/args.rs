@@ -20,7 +20,7 @@ use crate::node::{self, Directory, Keyring, Loose, certificates, key_file};
 use crate::pki::{IdentityKey, NodeId, PublicKey, Trust, Window, issuance};
 use crate::ramf::limits;
 use crate::session::{KeyId, PrivateSessionKey};
-use crate::spool::{self, Spool};
+use crate::spool::{self, Access, Spool};
 use crate::verify::Judge;
 
 /// The longest file with keys, certificates or parameters, in octets.
@@ -102,11 +102,25 @@ impl NodeDir {
     /// # Errors
     /// When there is none, or it is not right.
     pub fn open(&self) -> anyhow::Result<Directory> {
-        let directory = Directory::open(&self.path()?)?;
+        Ok(Self::open_at(&self.path()?)?)
+    }
+
+    fn open_at(path: &Path) -> Result<Directory, node::Error> {
+        let directory = Directory::open(path)?;
         if let Some(socket) = directory.config().syslog() {
             report::log_to(socket);
         }
         Ok(directory)
+    }
+
+    /// What may be done with the spool that the node uses.
+    ///
+    /// # Errors
+    /// As [`Access::of`].
+    pub fn access(&self) -> anyhow::Result<Access> {
+        let path = self.path()?;
+        let opened = Self::open_at(&path);
+        Ok(Access::of(&path, opened)?)
     }
 
     /// The node, unless nobody named one and there is none where it would be by itself.

@@ -8,7 +8,7 @@ use super::precedent::Precedents;
 use super::{Error, FOLDER, Place, Queue, Room, Spool, TMP};
 use crate::disk::publish::{Existing, Manner};
 use crate::disk::{Mode, Role, files, group};
-use crate::node::{Config, Directory};
+use crate::node::{self, Config, Directory};
 use crate::pki::Window;
 use crate::verify::Judge;
 
@@ -30,12 +30,12 @@ pub struct Member {
 }
 
 impl Access {
-    /// What may be done with the spool that the node in this directory uses.
+    /// What may be done with the spool that the node in this directory uses, which was opened or could not be.
     ///
     /// # Errors
     /// When the node, or its gateway, cannot be used at all.
-    pub fn of(root: &Path) -> Result<Self, Error> {
-        match Directory::open(root) {
+    pub fn of(root: &Path, opened: Result<Directory, node::Error>) -> Result<Self, Error> {
+        match opened {
             Ok(node) => {
                 let spool = Spool::shared_with(node)?;
                 if !spool.is_guest() {
