@@ -417,7 +417,10 @@ fn command_lines_that_are_wrong() {
             "type: neither endpoint nor gateway",
         ),
         (&["--set", "clock=fake"], "clock: neither system nor test"),
-        (&["--set", "log=file"], "log: neither stderr nor syslog"),
+        (
+            &["--set", "log=file"],
+            "log: neither stderr, syslog nor syslog:PATH",
+        ),
         (
             &["--set", "address=localhost"],
             "address: not a domain name",

@@ -138,8 +138,8 @@ pub(super) fn day_name(at: Timestamp) -> String {
 /// # Errors
 /// When the memory cannot be read.
 pub fn contains(root: &Path, message: &Identity) -> Result<bool, Error> {
-    Ok(Floor::of(root)?.covers(message)
-        || find(root, |record| *record == message.record)?.is_some())
+    Ok(find(root, |record| *record == message.record)?.is_some()
+        || Floor::of(root)?.covers(message))
 }
 
 /// Waits until all that is remembered is on the disk: a run may have been killed before it could do so. What is taken
