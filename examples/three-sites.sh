@@ -105,10 +105,11 @@ cat "$work/anna/inbox/bert"/* | sort > "$work/anna/received"
 cat "$work/bert"/[0-9]* | sort | cmp - "$work/anna/received" || die "not what Bert wrote"
 same "$work/anna/big.bin" "$work/bert/inbox/anna/$NAME"
 for person in anna bert; do
-    run $person 'cut -f 3 sent | while read -r id; do relay-list --id "$id" > told || exit; done'
+    run $person 'cut -f 3 sent | while read -r id; do relay-list --id "$id" || exit; done > told; cut -f 1 told | sort | uniq -c'
 done
+echo "Nothing waits but the requests for cargo (CCAs) that the next visit answers."
 for gateway in field village hub; do
-    run $gateway 'test -z "$(relay-list | cut -f 1,2)"'
+    run $gateway 'test -z "$(relay-list | grep -v "^cca/")"'
 done
 
 echo
