@@ -121,6 +121,66 @@ fn chain() -> Network<'static> {
     }
 }
 
+/// Two gateways that have no Internet gateway anywhere and peer, each with an endpoint of its own; the order in which
+/// that was done does not matter, and neither has a table of routes.
+#[test]
+fn two_gateways_that_peer_need_no_table() {
+    for are_peers_first in [true, false] {
+        let env = Env::new();
+        for gateway in ["gateway", "mallory"] {
+            env.make_node(gateway, &["--type", "gateway"]);
+        }
+        let peer = || {
+            env.introduce("gateway", "mallory", &[]);
+            env.introduce("mallory", "gateway", &[]);
+        };
+        if are_peers_first {
+            peer();
+        }
+        for (gateway, endpoint) in [("gateway", "anna"), ("mallory", "bert")] {
+            let keygen = env.relay("keygen").args(["-N", gateway]);
+            keygen
+                .args(["-q", "--set", "clock=test", "--endpoint", endpoint])
+                .ok();
+        }
+        if !are_peers_first {
+            peer();
+        }
+        let (anna, bert) = ("gateway/endpoints/anna", "mallory/endpoints/bert");
+        let public = env.relay("export").args(["-N", anna]).ok().stdout;
+        let authorize = env.relay("authorize").args(["-q", "-N", bert]);
+        let connection = authorize.args(["--name", "anna"]).stdin(public).ok().stdout;
+        let import = env.relay("import").args(["-q", "-N", anna]);
+        import.args(["--name", "bert"]).stdin(connection).ok();
+
+        env.mkdir("stick");
+        env.mkdir("inbox");
+        let sync = env.relay("sync").args(["-N", "gateway", "--init", "stick"]);
+        sync.ok().quiet();
+        let parcel = env.parcel(anna, "bert", b"by boat");
+        let id = env.relay("inspect").arg("--message-id");
+        let id = String::from_utf8(id.stdin(parcel.clone()).ok().stdout).unwrap();
+        let network = Network {
+            env,
+            gateways: &["gateway", "mallory"],
+        };
+        network.put("gateway", &parcel);
+        network.rounds(1);
+        assert_eq!(network.state("gateway", id.trim()), 75, "{are_peers_first}");
+        let deliver = network.env.relay("deliver").args(["-q", "-N", bert]);
+        deliver.args(["--dir", "inbox"]).ok().quiet();
+        let names = network.env.names("inbox/anna");
+        assert_eq!(names.len(), 1, "{are_peers_first}");
+        assert_eq!(
+            network.env.text(format!("inbox/anna/{}", names[0])),
+            "by boat"
+        );
+        network.rounds(1);
+        assert_eq!(network.state("gateway", id.trim()), 0, "{are_peers_first}");
+        assert_eq!(network.on_the_way(), [""; 0], "{are_peers_first}");
+    }
+}
+
 #[test]
 fn a_chain_of_peering_gateways_passes_on() {
     let network = chain();

@@ -9,7 +9,7 @@ use crate::command::Command;
 use crate::disk::{Role, files};
 use crate::node::peers::short_id;
 use crate::node::{Directory, certificates, endpoints, registrations};
-use crate::pki::NodeId;
+use crate::pki::{Certificate, NodeId};
 use crate::ramf::SignedMessage;
 use crate::spool::Name;
 
@@ -131,7 +131,11 @@ impl Hops {
                 }),
             };
         }
-        let of_path = message.attached().iter().map(crate::pki::Certificate::id);
+        // The anchor of a path is not attached, but the last certificate names it.
+        let attached = message.attached();
+        let of_path = attached.iter().map(Certificate::id);
+        let of_anchor = attached.last().map(Certificate::issuer_ids);
+        let of_path = of_path.chain(of_anchor.unwrap_or_default());
         let on_the_way = of_path.filter(|id| *id != recipient && self.gateways.contains(id));
         let registrar = match &self.registrars[..] {
             [only] => Some(*only),
