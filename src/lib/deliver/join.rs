@@ -8,20 +8,21 @@ use std::path::{Path, PathBuf};
 
 use super::intents::Intents;
 use super::names::{MAX_NUMBERED, Names, Wish, numbered};
-use super::parts::{Desk, Key, Parcel};
-use super::run::{Delivery, Done, Outcome, State, manner};
+use super::parts::{Desk, Key, Parcel, Transfers};
+use super::run::{Delivery, Done, IN_FLIGHT, Outcome, State, manner};
 use super::{Content, Destination, Error, maildir};
 use crate::disk::batch;
 use crate::disk::{self, Role, files};
 use crate::join::{self, Join, Site, Whole};
+use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{Part, ServiceMessage};
 use crate::pki::NodeId;
 use crate::receive::Due;
 use crate::spool::aside::Aside;
 use crate::spool::moves::Moves;
-use crate::spool::queue::Waiting;
+use crate::spool::queue::{Queue, Waiting};
 use crate::spool::sent::{Event, Line};
-use crate::spool::{self, Place};
+use crate::spool::{self, Name, Place};
 
 /// How many lines are noted at once.
 const NOTED_AT_ONCE: usize = 1000;
@@ -57,28 +58,54 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
-    /// Takes the parts out of the parcels that wait.
+    /// Takes the parts out of the parcels that wait, in their order as far as that is known: while one is put where
+    /// it belongs, the next is opened.
     fn gather(&self, desks: &mut BTreeMap<Key, Desk<'a>>, state: &State<'a>) -> Result<(), Error> {
+        let queue = self.spool.queue(Place::Home(self.node.id()));
+        let parcels = parcels_of(desks, &queue, &state.transfers())?;
         let senders: HashSet<NodeId> = desks.keys().map(|key| key.sender).collect();
-        for message in self.spool.queue(Place::Home(self.node.id())).messages()? {
-            let message = message?;
-            if !senders.contains(&message.name.identity.sender) {
-                continue;
-            }
-            // One after another: parts are large, and memory is for one of them.
-            let Some((content, held, due)) = self.open_part(&message, state) else {
-                continue;
-            };
-            let Ok(part) = Part::parse(held.content()) else {
-                continue;
-            };
-            let (sender, transfer) = (content.sender, part.header().transfer);
-            if let Some(desk) = desks.get_mut(&Key { sender, transfer }) {
-                let site = |whole: &Content| self.site(whole, state);
-                desk.take(&part, (&message, content, due), site);
-            }
-        }
-        Ok(())
+        let others = state.transfers().places_are_full();
+        let others = others.then(|| queue.messages()).transpose()?;
+        let mut failed = None;
+        let mut others = others.into_iter().flatten().map_while(|message| {
+            let message = message.map_err(|error| failed = Some(error));
+            message.ok()
+        });
+        let is_other = |message: &Waiting| {
+            let name = &message.name;
+            senders.contains(&name.identity.sender) && state.transfers().place_of(name).is_none()
+        };
+        let parcels = parcels.into_iter().map(|(_, name)| queue.waiting(name));
+        let mut messages = parcels.chain(others.by_ref().filter(is_other));
+        workers::in_order(
+            Bounds::octets(IN_FLIGHT),
+            || {
+                let item = messages.next()?;
+                let octets = item.len_or_most();
+                Some(Weighed { item, octets })
+            },
+            |message| {
+                let opened = self.open_part(&message, state);
+                (message, opened)
+            },
+            |(message, opened)| {
+                let Some((content, held, due)) = opened else {
+                    return Ok(());
+                };
+                let Ok(part) = Part::parse(held.content()) else {
+                    return Ok(());
+                };
+                let (sender, transfer) = (content.sender, part.header().transfer);
+                if let Some(desk) = desks.get_mut(&Key { sender, transfer }) {
+                    let site = |whole: &Content| self.site(whole, state);
+                    desk.take(&part, (message, content, due), site);
+                }
+                state.buffers.put(held.into_octets());
+                Ok::<(), Error>(())
+            },
+        )?;
+        drop(messages);
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Opens a parcel that may hold a part. What is wrong with it was said before.
@@ -87,7 +114,7 @@ impl<'a> Delivery<'a> {
         message: &Waiting,
         state: &State<'a>,
     ) -> Option<(Content, ServiceMessage, Due<'a>)> {
-        let octets = message.read().ok()??;
+        let octets = message.read_into(state.buffers.take()).ok()??;
         let arrival = state.home.open(octets).ok()?;
         let content = Content::of(&arrival);
         if !content.is_part() || !content.is_of(&self.types) {
@@ -260,6 +287,25 @@ impl<'a> Delivery<'a> {
         }
         moves.commit()
     }
+}
+
+/// The parcels that hold parts of these contents as far as is known, in the order of the parts.
+fn parcels_of(
+    desks: &BTreeMap<Key, Desk<'_>>,
+    queue: &Queue,
+    transfers: &Transfers,
+) -> Result<Vec<(u32, Name)>, Error> {
+    let mut parcels = Vec::new();
+    for message in queue.messages()? {
+        let name = message?.name;
+        if let Some((key, index)) = transfers.place_of(&name)
+            && desks.contains_key(&key)
+        {
+            parcels.push((index, name));
+        }
+    }
+    parcels.sort_by_key(|(index, _)| *index);
+    Ok(parcels)
 }
 
 /// Writes content as a mail into a Maildir.

@@ -3,7 +3,7 @@
 //! While messages are opened it is only noted which parts there are. What is complete is then put together in
 //! another pass, each part where it belongs as it comes, so that memory does not grow with the content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use super::{Content, Error};
@@ -13,8 +13,8 @@ use crate::message::parts::{Ledger, TransferId};
 use crate::pki::NodeId;
 use crate::receive::Due;
 use crate::receive::home::Joined;
-use crate::spool::Name;
 use crate::spool::queue::Waiting;
+use crate::spool::{Name, name};
 
 /// The most contents of which it is noted which parts there are.
 const MAX_KNOWN: usize = 10_000;
@@ -43,20 +43,32 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// What is known of contents whose parts wait: which came, or how they contradict each other.
+/// The most messages of which it is known where in its content the part is that they hold.
+const MAX_PLACED: usize = 65_536;
+
+/// What is known of contents whose parts wait.
 #[derive(Debug, Default)]
-pub struct Transfers(BTreeMap<Key, Result<Ledger, join::Error>>);
+pub struct Transfers {
+    /// Which parts came, or how they contradict each other.
+    known: BTreeMap<Key, Result<Ledger, join::Error>>,
+    /// Which part a message holds.
+    places: HashMap<name::Key, (TransferId, u32)>,
+}
 
 impl Transfers {
-    /// Takes note of a part.
-    pub fn note(&mut self, sender: NodeId, part: &Part<'_>) {
+    /// Takes note of a part, and of the message that holds it.
+    pub fn note(&mut self, sender: NodeId, part: &Part<'_>, name: &Name) {
         let transfer = part.header().transfer;
         let key = Key { sender, transfer };
-        if self.0.len() >= MAX_KNOWN && !self.0.contains_key(&key) {
+        if self.known.len() >= MAX_KNOWN && !self.known.contains_key(&key) {
             return; // it waits for another run
         }
+        if !self.places_are_full() {
+            let place = (transfer, part.header().index);
+            self.places.insert(name.identity.key(), place);
+        }
         let known = self
-            .0
+            .known
             .entry(key)
             .or_insert_with(|| Ok(Ledger::of(part.header())));
         if let Ok(ledger) = known
@@ -66,17 +78,31 @@ impl Transfers {
         }
     }
 
+    /// Which part a message holds, if that was noted.
+    #[must_use]
+    pub fn place_of(&self, name: &Name) -> Option<(Key, u32)> {
+        let (transfer, index) = *self.places.get(&name.identity.key())?;
+        let sender = name.identity.sender;
+        Some((Key { sender, transfer }, index))
+    }
+
+    /// Whether there may be messages with parts that were not noted.
+    #[must_use]
+    pub fn places_are_full(&self) -> bool {
+        self.places.len() >= MAX_PLACED
+    }
+
     /// Whether parts of this content wait.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
-        self.0.keys().any(|known| known.to_string() == key)
+        self.known.keys().any(|known| known.to_string() == key)
     }
 
     /// Takes some contents of which nothing more can come: they are complete, or refused.
     pub fn take_settled(&mut self) -> Vec<(Key, Result<Ledger, join::Error>)> {
         let mut parts = 0_u32;
         let mut keys = Vec::new();
-        for (key, known) in &self.0 {
+        for (key, known) in &self.known {
             let count = match known {
                 Ok(ledger) if ledger.is_complete() => ledger.received(),
                 Ok(_) => continue,
@@ -88,7 +114,7 @@ impl Transfers {
                 keys.push(*key);
             }
         }
-        let take = |key: Key| self.0.remove(&key).map(|known| (key, known));
+        let take = |key: Key| self.known.remove(&key).map(|known| (key, known));
         keys.into_iter().filter_map(take).collect()
     }
 }
@@ -137,11 +163,11 @@ impl<'a> Desk<'a> {
     pub fn take(
         &mut self,
         part: &Part<'_>,
-        (message, content, due): (&Waiting, Content, Due<'a>),
+        (message, content, due): (Waiting, Content, Due<'a>),
         site: impl FnOnce(&Content) -> Result<Site, Error>,
     ) {
         self.parcels.push(Parcel {
-            name: message.name.clone(),
+            name: message.name,
             id: content.id.clone(),
         });
         self.due.add(due);
@@ -152,7 +178,7 @@ impl<'a> Desk<'a> {
                 ..whole
             }
         } else {
-            self.path.clone_from(&message.path);
+            self.path = message.path;
             Content {
                 id: part.header().transfer.to_string(),
                 media_type: MEDIA_TYPE.to_owned(),

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use jiff::SignedDuration;
 
+use super::buffers::Buffers;
 use super::intents::Intents;
 use super::names::{Names, Wish};
 use super::parts::Transfers;
@@ -34,6 +35,9 @@ use crate::{command, join, pki, ramf, session};
 
 /// How often the messages of a group are tried that others of it were in the way of.
 const ROUNDS: usize = 3;
+
+/// How many octets of messages are opened at once: two of the largest.
+pub(super) const IN_FLIGHT: usize = 2 * limits::MAX_MESSAGE_LEN;
 
 /// How old a file has to be that a run was writing when it was killed: none takes so long.
 const ABANDONED: SignedDuration = SignedDuration::from_hours(36);
@@ -139,6 +143,7 @@ pub(super) struct State<'a> {
     /// Directories that are there for certain.
     folders: Mutex<HashSet<PathBuf>>,
     transfers: Mutex<Transfers>,
+    pub(super) buffers: Buffers,
 }
 
 impl State<'_> {
@@ -201,6 +206,7 @@ impl<'a> Delivery<'a> {
             intents: Intents::of(self.spool, self.node)?,
             folders: Mutex::default(),
             transfers: Mutex::default(),
+            buffers: Buffers::default(),
         };
         if let (Destination::Maildir(dir), false) = (&self.destination, self.is_dry) {
             self.sweep(&dir.join("tmp"))?;
@@ -274,24 +280,13 @@ impl<'a> Delivery<'a> {
 
     /// Opens the messages, on every core, and writes what is in them.
     fn open_all(&self, group: &[Waiting], state: &State<'a>) -> Result<Vec<Opened<'a>>, Error> {
-        let len_of = |message: &Waiting| {
-            let len = message.len().ok().flatten().unwrap_or(0);
-            usize::try_from(len).unwrap_or(usize::MAX)
-        };
-        let weighed = group.iter().map(|item| Weighed {
-            octets: len_of(item),
+        let mut waiting = group.iter().map(|item| Weighed {
+            octets: item.len_or_most(),
             item,
         });
-        let weighed: Vec<Weighed<&Waiting>> = weighed.collect();
-        let mut bounds = Bounds::octets(limits::MAX_MESSAGE_LEN);
-        if weighed.iter().any(|it| it.octets > bounds.octets / 2) {
-            // One of them is under way at a time anyway, and each worker would keep memory for one.
-            bounds.workers = 1;
-        }
         let mut opened = Vec::new();
-        let mut waiting = weighed.into_iter();
         workers::in_order(
-            bounds,
+            Bounds::octets(IN_FLIGHT),
             || waiting.next(),
             |message| match self.open(message, state) {
                 Err(Error::Node(node::Error::Seen)) => Opened::Repeated,
@@ -307,7 +302,7 @@ impl<'a> Delivery<'a> {
     }
 
     fn open(&self, message: &Waiting, state: &State<'a>) -> Result<Opened<'a>, Error> {
-        let Some(octets) = message.read()? else {
+        let Some(octets) = message.read_into(state.buffers.take())? else {
             return Ok(Opened::Gone);
         };
         let arrival = state.home.open(octets)?;
@@ -320,7 +315,8 @@ impl<'a> Delivery<'a> {
             let part = Part::parse(arrival.content().content()).map_err(Error::Part)?;
             let transfer = part.header().transfer;
             if !state.home.is_joined(content.sender, transfer)? {
-                locked(&state.transfers).note(content.sender, &part);
+                locked(&state.transfers).note(content.sender, &part, &message.name);
+                state.buffers.put(arrival.into_due().0.into_octets());
                 return Ok(Opened::Part(content));
             }
             let (_, due) = arrival.into_due();
@@ -364,7 +360,13 @@ impl<'a> Delivery<'a> {
             Destination::Command(_) => None,
         };
         let (message, due) = arrival.into_due();
-        let ready = written.unwrap_or(Ready::Message(message));
+        let ready = match written {
+            Some(ready) => {
+                state.buffers.put(message.into_octets());
+                ready
+            }
+            None => Ready::Message(message),
+        };
         Ok(Opened::Content(Box::new((content, due, ready))))
     }
 

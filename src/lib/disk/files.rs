@@ -84,13 +84,23 @@ pub fn open_to_read(path: &Path, role: Role) -> Result<File> {
 /// [`Error::TooLarge`] when there are more, [`Error::NotRegular`] when the role asks for a regular file,
 /// [`Error::Io`] when it cannot be opened or read.
 pub fn read(path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
+    read_into(Vec::new(), path, role, limit)
+}
+
+/// The same, into memory that was used before.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_into(mut octets: Vec<u8>, path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
     let (mut file, len) = open(path, role)?;
     // Files of /proc say 0, and others may grow: the size only saves work.
     let expected = usize::try_from(len).unwrap_or(usize::MAX);
     if expected > limit {
         return Err(too_large(path, role, limit));
     }
-    fill(&mut file, vec![0; expected], path, role, limit)
+    octets.resize(expected, 0);
+    fill(&mut file, octets, path, role, limit)
 }
 
 /// Reads a whole regular file again, of at most `limit` octets: something else that has its name meanwhile is not

@@ -70,6 +70,12 @@ impl ServiceMessage {
     pub fn content(&self) -> &[u8] {
         &self.octets[self.content.clone()]
     }
+
+    /// The memory that it was in, to be used again.
+    #[must_use]
+    pub fn into_octets(self) -> Vec<u8> {
+        self.octets
+    }
 }
 
 /// Makes sure that a media type can be written.

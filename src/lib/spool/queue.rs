@@ -35,7 +35,6 @@ pub struct Waiting {
     pub path: PathBuf,
     /// What the file's name says.
     pub name: Name,
-    entry: tree::Entry,
 }
 
 impl Waiting {
@@ -44,7 +43,16 @@ impl Waiting {
     /// # Errors
     /// When its file cannot be examined.
     pub fn len(&self) -> Result<Option<u64>, Error> {
-        Ok(self.entry.stat()?.map(|stat| stat.len))
+        Ok(tree::stat(&self.path, Role::Spool)?.map(|stat| stat.len))
+    }
+
+    /// How many octets to reckon with when it is read; the most that any has when nobody can say.
+    #[must_use]
+    pub fn len_or_most(&self) -> usize {
+        let len = self.len().map_or(None, |len| len);
+        len.map_or(limits::MAX_MESSAGE_LEN, |len| {
+            usize::try_from(len).unwrap_or(limits::MAX_MESSAGE_LEN)
+        })
     }
 
     /// Its octets; `None` when it has gone since it was listed.
@@ -52,11 +60,24 @@ impl Waiting {
     /// # Errors
     /// When its file cannot be read, or is no regular one.
     pub fn read(&self) -> Result<Option<Vec<u8>>, Error> {
-        match files::read(&self.path, Role::Spool, limits::MAX_MESSAGE_LEN) {
-            Ok(octets) => Ok(Some(octets)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        self.read_into(Vec::new())
+    }
+
+    /// The same, in memory that was used before.
+    ///
+    /// # Errors
+    /// As [`Waiting::read`].
+    pub fn read_into(&self, octets: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
+        read_into(octets, &self.path)
+    }
+}
+
+/// The octets of a message in memory that was used before; `None` when it has gone.
+fn read_into(octets: Vec<u8>, path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match files::read_into(octets, path, Role::Spool, limits::MAX_MESSAGE_LEN) {
+        Ok(octets) => Ok(Some(octets)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -98,7 +119,7 @@ impl Waiting {
         Rank {
             urgency: Reverse(self.name.urgency()),
             expiry: self.name.expiry,
-            name: self.entry.name.clone(),
+            name: self.path.file_name().unwrap_or_default().to_owned(),
         }
     }
 }
@@ -118,6 +139,13 @@ impl Queue {
     #[must_use]
     pub fn place(&self) -> Place {
         self.place
+    }
+
+    /// The message of this name, if it still waits.
+    #[must_use]
+    pub fn waiting(&self, name: Name) -> Waiting {
+        let path = self.path_of(&name);
+        Waiting { path, name }
     }
 
     /// The file of a message of this name.
@@ -142,9 +170,8 @@ impl Queue {
                 }
                 Some(match (entry.kind, name.parse()) {
                     (Kind::File, Ok(name)) => Found::Message(Waiting {
-                        path: entry.path.clone(),
+                        path: entry.path,
                         name,
-                        entry,
                     }),
                     _ => Found::Stray(entry.path),
                 })
