@@ -15,8 +15,9 @@
 mod calls; // no change of the file system bypasses the traced steps
 #[cfg(debug_assertions)]
 mod invariants; // what holds at every instant
-#[cfg(debug_assertions)]
 mod law; // the order of writes, syncs and names
+#[cfg(debug_assertions)]
+mod loops; // twenty loops at once
 #[cfg(debug_assertions)]
 mod media; // what comes from media and goes onto them
 #[cfg(debug_assertions)]

@@ -77,6 +77,7 @@ pub(crate) fn program(name: &str) -> &'static str {
     match name {
         "relay-keygen" => env!("CARGO_BIN_EXE_relay-keygen"),
         "relay-check" => env!("CARGO_BIN_EXE_relay-check"),
+        "relay-list" => env!("CARGO_BIN_EXE_relay-list"),
         "relay-export" => env!("CARGO_BIN_EXE_relay-export"),
         "relay-authorize" => env!("CARGO_BIN_EXE_relay-authorize"),
         "relay-import" => env!("CARGO_BIN_EXE_relay-import"),
