@@ -11,7 +11,6 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -31,7 +30,9 @@ mod measure;
 mod programs;
 
 use measure::Samples;
+use programs::{Place, Usage};
 
+const MIB: f64 = 1024.0 * 1024.0;
 const SENDERS: [&str; 2] = ["anna", "arno"];
 
 fn main() {
@@ -44,14 +45,16 @@ fn main() {
     let scratch = tempfile::tempdir_in(parent).unwrap();
     let parcels = measure::number("RELAY_BENCH_PARCELS", 10_000);
     let bench = Bench {
-        programs: programs::directory(),
-        dir: scratch.path().to_owned(),
+        place: Place {
+            programs: programs::directory(),
+            dir: scratch.path().to_owned(),
+        },
         parcels,
     };
     bench.prepare();
     let cores = thread::available_parallelism().unwrap().get();
     let verify = bench.verification();
-    println!("programs: {}", bench.programs.display());
+    println!("programs: {}", bench.place.programs.display());
     println!(
         "{parcels} parcels of 1 KiB, {cores} cores, an RSA-2048 verification {:.1} us",
         verify * 1e3
@@ -79,23 +82,23 @@ fn main() {
         ("acknowledge a stream", "relay-ack stream"),
     ] {
         let words = bench.words(command);
-        let (mut wall, mut busy, mut peak) = (Samples::default(), Vec::new(), 0_u32);
+        let (mut wall, mut busy, mut peak) = (Samples::default(), Vec::new(), 0_u64);
         for _ in 0..=measure::number("RELAY_BENCH_RUNS", 7) {
             bench.clear();
             let start = Instant::now();
-            let (memory, cpu) = wall.time(|| bench.run(&words, true));
-            busy.push(cpu / start.elapsed().as_secs_f64());
-            peak = peak.max(memory);
+            let usage = wall.time(|| bench.measured(&words, true));
+            busy.push(usage.cpu / start.elapsed().as_secs_f64());
+            peak = peak.max(usage.memory);
         }
         busy.sort_by(f64::total_cmp);
         let each = wall.median() * 1e3 / parcels as f64;
-        let cargo = f64::from(peak) * 1024.0 / bench.largest_cargo() as f64;
+        let cargo = peak as f64 / bench.largest_cargo() as f64;
         println!(
             "{name:<20} {:>8.1} {each:>9.1} {:>7.0}% {:>7.2} {:>7.1} {cargo:>9.2}",
             wall.median(),
             verify * 1e3 / each * 100.0,
             busy[busy.len() / 2],
-            f64::from(peak) / 1024.0,
+            peak as f64 / MIB,
         );
     }
     println!("\nhostile cargo                             MiB   / cargo");
@@ -106,14 +109,14 @@ fn main() {
         ("one message of 8 MB", item(8_300_000)),
     ] {
         fs::write(
-            bench.dir.join("hostile"),
+            bench.place.dir.join("hostile"),
             bench.sealed(&write::tlv(tag::SEQUENCE, &items)),
         )
         .unwrap();
         let words = bench.words("relay-unpack-cargo -q -N hub hostile");
-        let (peak, _) = bench.run(&words, false);
-        let cargo = f64::from(peak) * 1024.0 / bench.largest_cargo() as f64;
-        println!("{name:<36} {:>8.1} {cargo:>9.2}", f64::from(peak) / 1024.0);
+        let peak = bench.measured(&words, false).memory;
+        let cargo = peak as f64 / bench.largest_cargo() as f64;
+        println!("{name:<36} {:>8.1} {cargo:>9.2}", peak as f64 / MIB);
     }
     println!(
         "\nratio: the time of one verification, over the time that each parcel took; 50 % is the budget, 3.00 that of memory"
@@ -121,16 +124,15 @@ fn main() {
 }
 
 struct Bench {
-    programs: PathBuf,
-    dir: PathBuf,
+    place: Place,
     parcels: usize,
 }
 
 impl Bench {
     fn prepare(&self) {
-        programs::compile(&["peak"], &self.dir);
+        programs::compile(&["peak"], &self.place.dir);
         for dir in ["parcels", "cargo", "kept", "out"] {
-            fs::create_dir(self.dir.join(dir)).unwrap();
+            fs::create_dir(self.place.dir.join(dir)).unwrap();
         }
         for command in [
             "relay-keygen --type gateway --address hub.example.org -N hub",
@@ -146,7 +148,7 @@ impl Bench {
             "relay-keygen -N anton --endpoint arno",
             "relay-keygen -N berta --endpoint bert",
         ] {
-            self.run(&self.words(command), true);
+            self.place.run(command);
         }
         for sender in SENDERS {
             for command in [
@@ -154,7 +156,7 @@ impl Bench {
                 "relay-authorize -q -N berta/endpoints/bert -o S.conn S.pub",
                 "relay-import -q -N anton/endpoints/S --name bert S.conn",
             ] {
-                self.run(&self.words(&command.replace('S', sender)), true);
+                self.place.run(&command.replace('S', sender));
             }
         }
         thread::scope(|scope| {
@@ -162,7 +164,7 @@ impl Bench {
                 scope.spawn(|| self.seal_from(sender));
             }
         });
-        let mut names: Vec<PathBuf> = fs::read_dir(self.dir.join("parcels"))
+        let mut names: Vec<PathBuf> = fs::read_dir(self.place.dir.join("parcels"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .collect();
@@ -171,15 +173,13 @@ impl Bench {
             .iter()
             .flat_map(|name| fs::read(name).unwrap())
             .collect();
-        fs::write(self.dir.join("stream"), stream).unwrap();
-        self.run(
-            &self.words("relay-pack-cargo -q -N anton -t hub -d kept parcels"),
-            true,
-        );
+        fs::write(self.place.dir.join("stream"), stream).unwrap();
+        self.place
+            .run("relay-pack-cargo -q -N anton -t hub -d kept parcels");
     }
 
     fn seal_from(&self, sender: &str) {
-        let node = Directory::open(&self.dir.join("anton/endpoints").join(sender)).unwrap();
+        let node = Directory::open(&self.place.dir.join("anton/endpoints").join(sender)).unwrap();
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
         let draft = Draft {
             media_type: "application/octet-stream",
@@ -193,13 +193,17 @@ impl Bench {
             buffer.append(&[7; 1024]);
             let sent = send::parcel(&node, "bert", buffer, &draft).unwrap();
             let name = sent.fields.file_name(node.id(), Kind::Parcel.word());
-            fs::write(self.dir.join("parcels").join(name), sent.octets.as_slice()).unwrap();
+            fs::write(
+                self.place.dir.join("parcels").join(name),
+                sent.octets.as_slice(),
+            )
+            .unwrap();
         }
     }
 
     /// Cargo from anton for the hub with this plaintext, which no program would make.
     fn sealed(&self, plaintext: &[u8]) -> Vec<u8> {
-        let node = Directory::open(&self.dir.join("anton")).unwrap();
+        let node = Directory::open(&self.place.dir.join("anton")).unwrap();
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
         let peer = node.carrier("hub", now).unwrap();
         let date = peer.certificates[0].not_before();
@@ -223,7 +227,7 @@ impl Bench {
 
     /// Milliseconds for one verification.
     fn verification(&self) -> f64 {
-        let identity = Directory::open(&self.dir.join("anton"))
+        let identity = Directory::open(&self.place.dir.join("anton"))
             .unwrap()
             .identity()
             .unwrap();
@@ -237,13 +241,13 @@ impl Bench {
 
     fn clear(&self) {
         for dir in ["cargo", "out"] {
-            fs::remove_dir_all(self.dir.join(dir)).unwrap();
-            fs::create_dir(self.dir.join(dir)).unwrap();
+            fs::remove_dir_all(self.place.dir.join(dir)).unwrap();
+            fs::create_dir(self.place.dir.join(dir)).unwrap();
         }
     }
 
     fn kept(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.dir.join("kept")).unwrap();
+        let entries = fs::read_dir(self.place.dir.join("kept")).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
@@ -253,6 +257,11 @@ impl Bench {
             .into_iter()
             .map(|path| path.metadata().unwrap().len());
         lens.max().unwrap()
+    }
+
+    fn measured(&self, words: &[String], succeeds: bool) -> Usage {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.place.measured(&words, succeeds)
     }
 
     /// The words of a command; CARGO stands for all that was packed.
@@ -268,27 +277,5 @@ impl Bench {
                 word => vec![word.to_owned()],
             })
             .collect()
-    }
-
-    /// Runs a command; gives the most memory that it held, in KiB, and its time of all cores, in seconds.
-    fn run(&self, words: &[String], succeeds: bool) -> (u32, f64) {
-        let output = Command::new(self.dir.join("peak"))
-            .arg(self.programs.join(&words[0]))
-            .args(&words[1..])
-            .current_dir(&self.dir)
-            .env_clear()
-            .env("HOME", &self.dir)
-            .env("TMPDIR", &self.dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .output()
-            .unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.success(), succeeds, "{words:?}: {errors}");
-        let from = output.stdout.len().saturating_sub(100);
-        let tail = String::from_utf8_lossy(&output.stdout[from..]).into_owned();
-        let last = tail.lines().last().unwrap();
-        let (memory, cpu) = last.split_once(' ').unwrap();
-        (memory.parse().unwrap(), cpu.parse::<f64>().unwrap() / 1e6)
     }
 }

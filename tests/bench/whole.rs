@@ -11,8 +11,7 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use relaynet::asn1::Buffer;
@@ -30,6 +29,7 @@ mod measure;
 mod programs;
 
 use measure::Samples;
+use programs::Place;
 
 const SMALL: usize = 1024;
 const LARGE: usize = 8_000_000;
@@ -43,20 +43,21 @@ fn main() {
         env::temp_dir()
     };
     let scratch = tempfile::tempdir_in(parent).unwrap();
-    let bench = Bench {
+    let bench = Bench(Place {
         programs: programs::directory(),
         dir: scratch.path().to_owned(),
-    };
+    });
     bench.prepare();
-    println!("programs: {}", bench.programs.display());
+    println!("programs: {}", bench.0.programs.display());
 
     let mut tasks = tasks();
     for task in &tasks {
-        bench.run(&task.command); // warm
+        let status = bench.0.command(&task.command).status().unwrap(); // warm
+        assert!(status.success(), "{:?}: {status}", task.command);
     }
     for _ in 0..measure::number("RELAY_BENCH_RUNS", 41) {
         for task in &mut tasks {
-            let mut command = bench.command(&task.command);
+            let mut command = bench.0.command(&task.command);
             let status = task.samples.time(|| command.status()).unwrap();
             assert!(status.success(), "{:?}: {status}", task.command);
         }
@@ -333,17 +334,14 @@ impl Arithmetic {
 }
 
 /// The programs, and a directory with two nodes, bob who may send to alice.
-struct Bench {
-    programs: PathBuf,
-    dir: PathBuf,
-}
+struct Bench(Place);
 
 impl Bench {
     fn prepare(&self) {
-        programs::compile(&["copy", "peak"], &self.dir);
+        programs::compile(&["copy", "peak"], &self.0.dir);
         let octets: Vec<u8> = (0..LARGE).map(|at| (at % 251).to_le_bytes()[0]).collect();
-        fs::write(self.dir.join("large"), &octets).unwrap();
-        fs::write(self.dir.join("small"), &octets[..SMALL]).unwrap();
+        fs::write(self.0.dir.join("large"), &octets).unwrap();
+        fs::write(self.0.dir.join("small"), &octets[..SMALL]).unwrap();
         for command in [
             "relay-keygen -N alice",
             "relay-keygen -N bob",
@@ -353,12 +351,12 @@ impl Bench {
             "relay-seal -N bob -t alice -o small.parcel small",
             "relay-seal -N bob -t alice -o large.parcel large",
         ] {
-            self.run(&command.split(' ').collect::<Vec<_>>());
+            self.0.run(command);
         }
-        fs::write(self.dir.join("ber.parcel"), self.ber_parcel(&octets)).unwrap();
-        self.run(&["relay-open", "-N", "alice", "-o", "out", "ber.parcel"]);
+        fs::write(self.0.dir.join("ber.parcel"), self.ber_parcel(&octets)).unwrap();
+        self.0.run("relay-open -N alice -o out ber.parcel");
         assert!(
-            fs::read(self.dir.join("out")).unwrap() == octets,
+            fs::read(self.0.dir.join("out")).unwrap() == octets,
             "the BER parcel has another content"
         );
     }
@@ -390,53 +388,15 @@ impl Bench {
     }
 
     fn node(&self, name: &str) -> Directory {
-        Directory::open(&self.dir.join(name)).unwrap()
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(self.program(words[0]));
-        command
-            .args(&words[1..])
-            .current_dir(&self.dir)
-            .env_clear()
-            .env("HOME", &self.dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        command
-    }
-
-    fn program(&self, name: &str) -> PathBuf {
-        match name {
-            "true" => PathBuf::from("/bin/true"),
-            "copy" | "peak" => self.dir.join(name),
-            name => self.programs.join(name),
-        }
-    }
-
-    fn run(&self, words: &[&str]) {
-        let status = self.command(words).status().unwrap();
-        assert!(status.success(), "{words:?}: {status}");
+        Directory::open(&self.0.dir.join(name)).unwrap()
     }
 
     /// The most memory that a command held at once, in octets; the median of five runs.
     fn peak(&self, words: &[&str]) -> f64 {
-        let program = self.program(words[0]);
-        let mut peaks: Vec<u32> = (0..5)
-            .map(|_| {
-                let mut command = self.command(&["peak"]);
-                let output = command
-                    .arg(&program)
-                    .args(&words[1..])
-                    .stdout(Stdio::piped())
-                    .output()
-                    .unwrap();
-                assert!(output.status.success(), "{words:?}: {}", output.status);
-                let text = String::from_utf8(output.stdout).unwrap();
-                let last = text.lines().last().unwrap(); // after what the program itself prints
-                last.split(' ').next().unwrap().parse().unwrap()
-            })
+        let mut peaks: Vec<u64> = (0..5)
+            .map(|_| self.0.measured(words, true).memory)
             .collect();
         peaks.sort_unstable();
-        f64::from(peaks[2]) * 1024.0
+        peaks[2] as f64
     }
 }
