@@ -33,6 +33,12 @@ pub(crate) const CASE: Case<'static> = Case {
     proof: |_, _| {},
 };
 
+/// What programs that change the spool have in common.
+const SPOOL: Case<'static> = Case {
+    faults: &["kill", "torn", "ENOSPC", "EDQUOT", "EIO", "EROFS"],
+    ..CASE
+};
+
 // relay-keygen
 
 #[test]
@@ -1106,7 +1112,7 @@ const JOIN: Case = Case {
     program: "relay-join",
     left: join_left,
     proof: |scene, _| assert_eq!(scene.results(), [CONTENT]),
-    ..CASE
+    ..SPOOL
 };
 
 #[test]
@@ -1220,7 +1226,7 @@ fn put() {
             }
         },
         proof: |scene, _| assert_eq!(queue(scene, "hub/spool/in"), first(scene)),
-        ..CASE
+        ..SPOOL
     });
 }
 
@@ -1238,7 +1244,7 @@ fn route_to_the_next_hop() {
             let out = format!("hub/spool/out/{}", scene.world().id("field"));
             assert_eq!(queue(scene, &out), first(scene));
         },
-        ..CASE
+        ..SPOOL
     });
 }
 
@@ -1253,7 +1259,7 @@ fn route_to_nowhere() {
         order: &["hub/spool/sent/", "hub/spool/failed/"],
         left: |scene, _| is_once(scene, "hub"),
         proof: |scene, _| assert_eq!(queue(scene, "hub/spool/failed"), first(scene)),
-        ..CASE
+        ..SPOOL
     });
 }
 
@@ -1281,7 +1287,7 @@ fn route_acknowledgements() {
             let control = scene.files("field/spool/control");
             assert!(!control.iter().any(|file| file.contains("Z.pca")));
         },
-        ..CASE
+        ..SPOOL
     });
 }
 
@@ -1338,7 +1344,7 @@ fn purge() {
             let args = ["-q", "-N", "field", "tmp/cargo"];
             scene.run("relay-unpack-cargo", &args, LATE).expect(0);
         },
-        ..CASE
+        ..SPOOL
     });
 }
 
@@ -1372,7 +1378,7 @@ const DELIVER: Case = Case {
     ],
     left: deliver_left,
     proof: deliver_proof,
-    ..CASE
+    ..SPOOL
 };
 
 #[test]

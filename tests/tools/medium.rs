@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::mounted::Mounted;
 use crate::testenv::{Call, Content, Env, Ran, Tree, copy_tree, id, sha256};
 
 /// The ids of the parcels that wait on the stick, each in cargo of its own.
+/// What cannot be tested where nothing can be mounted.
+const MEDIA: &str = "media that are full or write-protected";
+
 const PARCELS: [&str; 4] = ["m1", "m2", "m3", "m4"];
 
 /// The longest message that is read, in octets.
@@ -504,46 +508,11 @@ fn media_are_made_where_they_belong() {
     sync(&env, "hub", "link").ok().quiet();
 }
 
-/// A file system of its own, as long as this lives.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    /// One of this size; `None` for those who may not mount anything, with a message about what is not tested.
-    fn on(dir: PathBuf, size: &str) -> Option<Self> {
-        let options = format!("size={size}");
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(&dir);
-        if rustix::process::geteuid().is_root() && mount.status().is_ok_and(|it| it.success()) {
-            return Some(Self(dir));
-        }
-        eprintln!(
-            "not tested, since nothing can be mounted: media that are full or write-protected"
-        );
-        None
-    }
-
-    fn remount(&self, option: &str) {
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-o", &format!("remount,{option}")])
-            .arg(&self.0);
-        assert!(mount.status().unwrap().success());
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_write_protected_stick_is_read() {
     let env = laden();
     env.mkdir("locked");
-    let Some(mounted) = Mounted::on(env.path("locked"), "64m") else {
+    let Some(mounted) = Mounted::on(env.path("locked"), "64m", MEDIA) else {
         return;
     };
     copy_tree(&env.path("stick"), &env.path("locked"));
@@ -587,7 +556,7 @@ fn a_write_protected_stick_is_read() {
 #[test]
 fn a_full_stick_has_what_is_urgent_and_the_rest_waits_for_the_next_trip() {
     let env = Env::with_gateways();
-    let Some(_mounted) = Mounted::on(env.path("stick"), "1m") else {
+    let Some(_mounted) = Mounted::on(env.path("stick"), "1m", MEDIA) else {
         return;
     };
     sync(&env, "hub", "stick").arg("--init").ok().quiet();
@@ -640,7 +609,7 @@ fn a_full_stick_has_what_is_urgent_and_the_rest_waits_for_the_next_trip() {
 fn a_stick_without_any_room_is_still_read() {
     let env = laden();
     env.mkdir("full");
-    let Some(mounted) = Mounted::on(env.path("full"), "1m") else {
+    let Some(mounted) = Mounted::on(env.path("full"), "1m", MEDIA) else {
         return;
     };
     copy_tree(&env.path("stick"), &env.path("full"));
