@@ -112,7 +112,10 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         &mut |path| strays.push(path),
     )?;
     for path in strays {
-        report::warn(&format!("{}: not a message", report::path(&path)));
+        report::warn(&format!(
+            "{}: not a message that these programs stored",
+            report::path(&path)
+        ));
     }
     outcome.finish()
 }

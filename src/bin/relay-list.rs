@@ -74,7 +74,10 @@ fn list(args: &Args) -> anyhow::Result<()> {
             match found? {
                 Found::Message(message) => lines.add(&queue, &message)?,
                 Found::Stray(path) => {
-                    report::warn(&format!("{}: not a message", report::path(&path)));
+                    report::warn(&format!(
+                        "{}: not a message that these programs stored",
+                        report::path(&path)
+                    ));
                 }
             }
         }
@@ -246,10 +249,10 @@ fn tell(spool: &Spool, id: &str, now: Timestamp, json: bool) -> anyhow::Result<(
             story_to_row(&story)
         })?;
         told.push(match story.state {
-            State::Acknowledged => Status::OK,
+            State::Acknowledged | State::Released => Status::OK,
             State::In | State::Out | State::Home => Status::TEMP_FAIL,
             State::Expired => Status::EXPIRED,
-            State::Failed => Status::NO_USER,
+            State::Failed | State::Missing => Status::NO_USER,
         });
     }
     let worst = [Status::TEMP_FAIL, Status::NO_USER, Status::EXPIRED];

@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// Do nothing, and succeed, if no medium is there
     #[arg(long)]
     if_present: bool,
+    /// Take only, and give nothing: it is another run's turn when what came has been routed
+    #[arg(long)]
+    take: bool,
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
@@ -68,7 +71,10 @@ fn sync(args: &Args) -> anyhow::Result<()> {
     let mut log = Log::of(medium.id());
     // What is taken makes room, and what it acknowledges or asks for goes back at once.
     Taker::new(&spool, &medium, terms)?.run(&mut |event| log.tell(event))?;
-    Giver::new(&spool, &medium, terms, args.cipher.cipher)?.run(&mut |event| log.tell(event))?;
+    if !args.take {
+        let mut giver = Giver::new(&spool, &medium, terms, args.cipher.cipher)?;
+        giver.run(&mut |event| log.tell(event))?;
+    }
     medium.tidy(now)?;
     log.finish()
 }

@@ -92,7 +92,7 @@ fn a_quota_bounds_what_lies_there() {
     ] {
         let ran = carry(&env, "red", "blue").args(["--quota", quota]).ok();
         let left = 2 - expected.0 - expected.1;
-        let said = format!("blue: no room for {left} messages");
+        let said = format!("blue: no room for {left} message");
         assert_eq!(
             ran.stderr.contains(&said),
             left > 0,

@@ -136,7 +136,7 @@ fn modes_are_exactly_as_they_should_be() {
     let env = gateways();
     let key = env.names("alice/sessions/any").remove(0);
     for (path, mode) in [
-        ("alice/config".to_owned(), 0o644),
+        ("alice/config".to_owned(), 0o646),
         ("alice/seen".to_owned(), 0o755),
         ("alice".to_owned(), 0o755),
         (format!("alice/sessions/any/{key}"), 0o604),
@@ -149,7 +149,7 @@ fn modes_are_exactly_as_they_should_be() {
         "alice",
         NOW,
         &[
-            "warning alice/config: mode 0644, not 0600",
+            "warning alice/config: mode 0646, not 0600",
             "warning alice/seen: mode 0755, not 0700",
             "warning alice: mode 0755, not 0700",
             &format!("error alice/sessions/any/{key}: mode 0604, not 0600"),

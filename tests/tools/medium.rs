@@ -14,6 +14,8 @@ use crate::testenv::{Call, Content, Env, Ran, Tree, copy_tree, id, sha256};
 /// What cannot be tested where nothing can be mounted.
 const MEDIA: &str = "media that are full or write-protected";
 
+const BROKEN: &str = "stick is a damaged medium: its VERSION or ID cannot be used";
+
 const PARCELS: [&str; 4] = ["m1", "m2", "m3", "m4"];
 
 /// The longest message that is read, in octets.
@@ -448,10 +450,13 @@ fn a_medium_whose_version_or_id_is_damaged_is_none_until_it_is_made_anew() {
     ] {
         let env = copy(&world);
         env.write(format!("stick/relaynet/{file}"), text);
-        sync(&env, "hub", "stick").fails(66, "stick is not a medium");
+        sync(&env, "hub", "stick").fails(66, BROKEN);
+        sync(&env, "hub", "stick")
+            .arg("--if-present")
+            .fails(66, BROKEN);
         env.relay("carry")
             .args(["stick", "outside"])
-            .fails(66, "stick is not a medium");
+            .fails(66, BROKEN);
         let ran = sync(&env, "hub", "stick").arg("--init").ok().quiet();
         check(&env, &outside, &ran);
         assert_eq!(arrived(&env).len(), 4, "{file} {text:?}");
@@ -462,7 +467,7 @@ fn a_medium_whose_version_or_id_is_damaged_is_none_until_it_is_made_anew() {
             let path = env.path(format!("stick/relaynet/{file}"));
             fs::remove_file(&path).unwrap();
             prank(&env, &path, instead);
-            sync(&env, "hub", "stick").fails(66, "stick is not a medium");
+            sync(&env, "hub", "stick").fails(66, BROKEN);
             if instead != "file" {
                 sync(&env, "hub", "stick")
                     .arg("--init")
@@ -587,7 +592,7 @@ fn a_full_stick_has_what_is_urgent_and_the_rest_waits_for_the_next_trip() {
         assert!(taken > before);
         let left = 20 - taken;
         if left > 0 {
-            let said = format!("hub: no room for {left} messages");
+            let said = format!("hub: no room for {left} message");
             assert!(ran.stderr.contains(&said), "{said}: {}", ran.stderr);
             let state = |id: &str| {
                 env.relay("list")

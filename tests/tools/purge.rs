@@ -215,7 +215,8 @@ fn a_name_alone_is_no_reason() {
         "stays: lives until 2026-03-11T11:55:00Z, which its name does not tell"
     ));
     assert!(
-        of("stays: not a Relaynet message") && of("junk: stays: not a message"),
+        of("stays: not a Relaynet message")
+            && of("junk: stays: not a message that these programs stored"),
         "{said:?}"
     );
     assert_eq!(env.names(&out()).len(), 4);
@@ -311,7 +312,7 @@ fn a_clock_that_is_wrong_destroys_nothing() {
         );
         assert_eq!(
             ran.hints(),
-            ["check this clock; --trust-clock purges by it all the same"]
+            ["check this clock; relay-purge --trust-clock purges by it all the same"]
         );
         let ran = purge(&env, node)
             .at("2036-03-01T12:00:00Z")
@@ -324,7 +325,7 @@ fn a_clock_that_is_wrong_destroys_nothing() {
         assert_eq!(
             ran.hints(),
             [
-                "check this clock; if it is right, a run from 2036-03-02T12:00:00Z on purges, or one with --trust-clock"
+                "check this clock; if it is right, a run from 2036-03-02T12:00:00Z on purges, or one of relay-purge --trust-clock"
             ]
         );
         // Nor does it once it is right again.

@@ -484,6 +484,9 @@ fn where_nobody_acknowledges_messages_leave_after_their_copies() {
         assert_eq!(queue(&env, "hub", "in").len(), 1);
         let ran = sync(&env, "mallory", media[0]).arg("-v").ok();
         assert_eq!(said(&ran, "packed"), 0);
+        let list = env.relay("list").args(["-N", "mallory", "--id", "m1"]);
+        let told = String::from_utf8(list.ok().stdout).unwrap();
+        assert!(told.starts_with("released\t"), "{told}");
     }
 }
 
@@ -608,4 +611,49 @@ fn what_is_over_a_quota_or_the_reserve_stays_and_is_taken_later() {
     }
     route(&env, "mallory");
     assert_eq!(out(&env, "mallory", "hub"), [""; 0]);
+}
+
+/// A hub that takes from every stick before it gives to any of them answers with what has just come.
+#[test]
+fn what_was_taken_first_goes_with_the_answer() {
+    let env = Env::with_gateways();
+    for medium in ["red", "blue"] {
+        env.mkdir(medium);
+        sync(&env, "hub", medium).arg("--init").ok().quiet();
+    }
+    let parcel = env.parcel_with("bob", "alice", b"hello", &["--id", "m1"]);
+    env.relay("put")
+        .args(["-N", "mallory"])
+        .stdin(parcel)
+        .ok()
+        .quiet();
+    route(&env, "mallory");
+    sync(&env, "mallory", "red").ok().quiet();
+    sync(&env, "gateway", "blue").ok().quiet();
+    for medium in ["red", "blue"] {
+        sync(&env, "hub", medium).arg("--take").ok().quiet();
+        assert_eq!(lying(&env, medium, "cargo", "gateway"), [""; 0]);
+        assert_eq!(lying(&env, medium, "cargo", "mallory"), [""; 0]);
+    }
+    route(&env, "hub");
+    for medium in ["red", "blue"] {
+        sync(&env, "hub", medium).ok().quiet();
+    }
+    sync(&env, "gateway", "red").ok().quiet();
+    sync(&env, "gateway", "blue").ok().quiet();
+    assert_eq!(queue(&env, "gateway", "in").len(), 1);
+}
+
+/// Nobody is told that a message arrived whose file was removed.
+#[test]
+fn what_is_gone_is_not_acknowledged() {
+    let env = waiting(&["m1"]);
+    assert_eq!(state(&env, "mallory", "m1"), 75);
+    let name = out(&env, "mallory", "hub").remove(0);
+    fs::remove_file(env.path(format!("mallory/spool/out/{}/{name}", id("hub")))).unwrap();
+    let list = env.relay("list").args(["-N", "mallory", "--id", "m1"]);
+    let told = list.run();
+    assert_eq!(told.status, 67);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.starts_with("missing\t"), "{told}");
 }

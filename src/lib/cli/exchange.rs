@@ -133,9 +133,14 @@ impl Log {
 
     fn waiting(&self, hop: &str, messages: usize, octets: u64, why: Why) {
         let (count, octets) = (messages.to_string(), octets.to_string());
+        let (noun, wait) = if messages == 1 {
+            ("message", "waits")
+        } else {
+            ("messages", "wait")
+        };
         match why {
             Why::NoRoom => report::warn(&format!(
-                "{hop}: no room for {count} messages ({octets} octets), which wait for another medium"
+                "{hop}: no room for {count} {noun} ({octets} octets), which {wait} for another medium"
             )),
             // A gateway that asks for its cargo with each trip has not asked yet: that is as it should be.
             Why::NoWay => report::event(

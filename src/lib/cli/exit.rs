@@ -334,6 +334,7 @@ fn of_route(error: &route::Error) -> Status {
         E::NoRoute(_) | E::Back(_) | E::NothingAcknowledged(_) => Status::NO_USER,
         E::NotShown => Status::NO_PERMISSION,
         E::Kind(_) => Status::DATA,
+        E::NoDirectory(_) => Status::CANT_CREATE,
         E::Command(error) => of_command(error),
         E::Message(error) => of_message(error),
         E::Node(error) => of_node(error),
@@ -345,7 +346,7 @@ fn of_route(error: &route::Error) -> Status {
 fn of_medium(error: &medium::Error) -> Status {
     use medium::Error as E;
     match error {
-        E::NotAMedium(_) | E::Version(_) | E::NotADirectory(_) => Status::NO_INPUT,
+        E::NotAMedium(_) | E::Broken(_) | E::Version(_) | E::NotADirectory(_) => Status::NO_INPUT,
         E::SameMedium(_) | E::NotAPlace(_) => Status::USAGE,
         E::InTheWay(_) => Status::CANT_CREATE,
         E::Damaged | E::OtherSender => Status::DATA,
@@ -538,7 +539,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         }
         Some(E::UnknownCarrier(_)) => "relay-register or relay-authorize makes it known again",
         Some(E::EndpointCarrier(_)) => "relay-register --type gateway registers it as a gateway",
-        Some(E::NotAGateway(_)) => "relay-keygen --type gateway makes a gateway",
+        Some(E::NotAGateway(_)) => {
+            "-N names the gateway that it is in; relay-keygen --type gateway makes one"
+        }
         Some(E::UnknownGroup(_)) => {
             "make the group, or change the setting group in the node's config"
         }
@@ -581,13 +584,15 @@ fn hint_for_spool(error: &spool::Error) -> Option<String> {
         E::Reserve { .. } => "the setting reserve in the node's config bounds it",
         E::Control(_) => "cargo that relay-sync unpacks may bring it",
         E::NoQueue(_) => "relay-list without one lists them all",
-        E::ClockBehind { .. } => "check this clock; --trust-clock purges by it all the same",
+        E::ClockBehind { .. } => {
+            "check this clock; relay-purge --trust-clock purges by it all the same"
+        }
         E::ClockAhead { again, .. } => {
             let text = match again {
                 Some(again) => format!(
-                    "check this clock; if it is right, a run from {again} on purges, or one with --trust-clock"
+                    "check this clock; if it is right, a run from {again} on purges, or one of relay-purge --trust-clock"
                 ),
-                None => "check this clock; --trust-clock purges by it".to_owned(),
+                None => "check this clock; relay-purge --trust-clock purges by it".to_owned(),
             };
             return Some(text);
         }
@@ -608,6 +613,7 @@ fn hint_for_route(error: &route::Error) -> Option<String> {
         E::Node(error) => hint_for(error),
         E::Message(error) => hint_for(error),
         E::Disk(error) => hint_for_disk(error),
+        E::NoDirectory(_) => Some("the node's routes lead there: relay-routes(5)".to_owned()),
         E::Table { .. } | E::NotShown | E::Kind(_) | E::Command(_) | E::NothingAcknowledged(_) => {
             None
         }
@@ -620,6 +626,7 @@ fn hint_for_medium(error: &medium::Error) -> Option<String> {
         E::NotAMedium(_) => {
             Some("mount it; --init makes a new one, --if-present does without".to_owned())
         }
+        E::Broken(_) => Some("--init gives it a new one; what lies on it stays".to_owned()),
         E::Damaged => Some("it stays where it is; its sender will send another one".to_owned()),
         E::Loop => Some("relay-route -n shows where messages go: relay-routes(5)".to_owned()),
         E::Spool(error) => hint_for_spool(error),

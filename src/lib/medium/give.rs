@@ -87,6 +87,13 @@ struct Given {
     id: Option<String>,
 }
 
+impl Given {
+    /// Whether it is a parcel that nobody will acknowledge, and went out as often as it was to.
+    fn is_last_copy(&self) -> bool {
+        self.name.identity.kind == Kind::Parcel && self.name.copies.is_some_and(|it| it <= 1)
+    }
+}
+
 /// What finds no room.
 #[derive(Debug, Default, Clone, Copy)]
 struct Left {
@@ -610,10 +617,10 @@ impl<'a> Giver<'a> {
 
     /// Notes that messages are in cargo on the medium, and lets go of them where nobody will acknowledge them.
     fn note_and_release(&self, hop: NodeId, cargo: &str, given: &[Given]) -> Result<(), Error> {
-        let line = |given: &Given| {
+        let line = |given: &Given, event| {
             Some(Line {
                 time: self.terms.now,
-                event: SentEvent::Packed,
+                event,
                 recipient: given.name.identity.recipient,
                 sender: given.name.identity.sender,
                 id: given.id.clone()?,
@@ -622,8 +629,11 @@ impl<'a> Giver<'a> {
                 medium: Some(self.medium.id().to_owned()),
             })
         };
-        let lines: Vec<Line> = given.iter().filter_map(line).collect();
-        self.spool.note(&lines)?;
+        let packed = given.iter().filter_map(|it| line(it, SentEvent::Packed));
+        let last = given.iter().filter(|it| it.is_last_copy());
+        let released = last.filter_map(|it| line(it, SentEvent::Released));
+        self.spool
+            .note(&packed.chain(released).collect::<Vec<_>>())?;
         self.release(&self.spool.queue(Place::Out(hop)), given)
     }
 
@@ -634,10 +644,11 @@ impl<'a> Giver<'a> {
         let mut moves = Moves::default();
         let mut passed = Vec::new();
         let mut gone = Vec::new();
-        for Given { path, name, id } in given {
+        for given in given {
+            let Given { path, name, id } = given;
             match (name.identity.kind, name.copies) {
                 (Kind::Parcel, None) => {}
-                (Kind::Parcel, Some(copies)) if copies > 1 => {
+                (Kind::Parcel, Some(copies)) if !given.is_last_copy() => {
                     let fewer = Name {
                         copies: Some(copies - 1),
                         ..name.clone()

@@ -197,7 +197,7 @@ impl Medium {
     /// [`Error::NotADirectory`]; [`Error::NotAPlace`] within a medium or a node; or when it cannot be made.
     pub fn init(dir: &Path) -> Result<Self, Error> {
         match Self::open(dir) {
-            Err(Error::NotAMedium(_)) => {}
+            Err(Error::NotAMedium(_) | Error::Broken(_)) => {}
             opened => return opened,
         }
         if !dir.is_dir() {
@@ -237,8 +237,8 @@ impl Medium {
     /// The medium in a directory.
     ///
     /// # Errors
-    /// [`Error::NotAMedium`] where there is none, or what is left of one; [`Error::Version`] for one that we do not
-    /// know.
+    /// [`Error::NotAMedium`] where there is none; [`Error::Broken`] for what is left of one; [`Error::Version`] for one
+    /// that we do not know.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let top = dir.join(TOP);
         let none = || Error::NotAMedium(dir.to_owned());
@@ -248,10 +248,15 @@ impl Medium {
             Err(error) if error.io_kind() == Some(ErrorKind::NotADirectory) => return Err(none()),
             Err(error) => return Err(error.into()),
         }
+        let is_there = |name: &str| files::exists(&top.join(name), Role::Spool);
+        if !is_there("VERSION")? && !is_there("ID")? {
+            return Err(none());
+        }
+        let broken = || Error::Broken(dir.to_owned());
         let text = |name: &str| match files::read(&top.join(name), Role::Spool, MAX_TEXT_LEN) {
             Ok(octets) => Ok(String::from_utf8_lossy(&octets).trim().to_owned()),
-            Err(disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. }) => Err(none()),
-            Err(error) if error.is_not_found() => Err(none()),
+            Err(disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. }) => Err(broken()),
+            Err(error) if error.is_not_found() => Err(broken()),
             Err(error) => Err(error.into()),
         };
         let version = text("VERSION")?;
@@ -259,7 +264,7 @@ impl Medium {
             return Err(if version.starts_with(ANY_VERSION) {
                 Error::Version(dir.to_owned())
             } else {
-                none()
+                broken()
             });
         }
         let id = text("ID")?;
@@ -267,7 +272,7 @@ impl Medium {
         if is_id {
             Ok(Self { top, id })
         } else {
-            Err(none())
+            Err(broken())
         }
     }
 

@@ -27,6 +27,9 @@ pub enum Error {
     /// No medium is there: nobody made one, or it is not mounted.
     #[error("{} is not a medium", .0.display())]
     NotAMedium(PathBuf),
+    /// One was there, and its `VERSION` or `ID` is damaged or gone.
+    #[error("{} is a damaged medium: its VERSION or ID cannot be used", .0.display())]
+    Broken(PathBuf),
     /// There is no directory to make a medium of.
     #[error("{} is not a directory", .0.display())]
     NotADirectory(PathBuf),

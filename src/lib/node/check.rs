@@ -121,6 +121,8 @@ pub struct Finding {
 pub enum Shape {
     /// A file for the node alone.
     File,
+    /// A file without secrets that people write with an editor.
+    Text,
     /// A private key.
     Key,
     /// A directory for the node alone, with others in it that have shapes.
@@ -141,6 +143,7 @@ impl Shape {
     fn modes(self) -> &'static [u32] {
         match self {
             Self::File | Self::Key => &[0o600],
+            Self::Text => &[0o600, 0o640, 0o644],
             Self::Dir | Self::Elsewhere | Self::Endpoint => &[0o700],
             Self::Gate => &[0o710, 0o700],
             Self::Shared | Self::Given => &[0o3770],
@@ -701,7 +704,7 @@ fn shape_in_node(parts: &[&str], kind: Kind, has_group: bool) -> Option<Shape> {
         _ => false,
     };
     let is_ours = match *parts {
-        [name] => ["VERSION", "config", "identity.pub", "routes"].contains(&name),
+        ["VERSION" | "identity.pub"] => true,
         ["lock", _] => true,
         ["seen", name] => name == seen::FLOOR || is_day(name),
         ["peers", _, name] => ["identity.pub", "name", "address", "session.pem"].contains(&name),
@@ -709,6 +712,7 @@ fn shape_in_node(parts: &[&str], kind: Kind, has_group: bool) -> Option<Shape> {
         _ => false,
     };
     match (is_key, is_ours) {
+        _ if matches!(*parts, ["config" | "routes"]) => Some(Shape::Text),
         (true, _) => Some(Shape::Key),
         (_, true) => Some(Shape::File),
         _ => None,

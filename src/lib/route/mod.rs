@@ -43,6 +43,9 @@ pub enum Error {
     /// An acknowledgement for somebody else's message.
     #[error("nothing waits for {0} that this acknowledges")]
     NothingAcknowledged(String),
+    /// The directory of a route is not there.
+    #[error("{}: there is no such directory", .0.display())]
+    NoDirectory(PathBuf),
     /// A command does not take a message.
     #[error(transparent)]
     Command(#[from] command::Error),

@@ -275,7 +275,7 @@ impl Router<'_> {
         let (event, to) = match &decided.result {
             Ok(target @ (Target::Home(_) | Target::Out(_))) => (Event::Queued, target.to_string()),
             Ok(target @ (Target::Directory(_) | Target::Command(_))) => {
-                (Event::Acknowledged, target.to_string())
+                (Event::Released, target.to_string())
             }
             Err(error) if is_settled(error) => {
                 let event = if is_expiry(error) {
@@ -348,6 +348,9 @@ fn hand_over(dir: &std::path::Path, decided: &Decided) -> Result<(), Error> {
         from: None,
         ..decided.name.clone()
     };
+    if !dir.is_dir() {
+        return Err(Error::NoDirectory(dir.to_owned()));
+    }
     let manner = Manner::delivery(Existing::SameIsSuccess);
     publish::publish(&dir.join(name.to_string()), &[&decided.octets], &manner)?;
     Ok(())

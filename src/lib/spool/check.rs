@@ -103,7 +103,7 @@ impl Spool {
             && checker.window.is_before(*day)
         {
             let what = format!("the clock tells {now}, and something was noted at {day} or later");
-            let hint = "check this clock, which is wrong or was it then".to_owned();
+            let hint = "check this clock; if it was wrong then, remove that file".to_owned();
             let path = self.root().join(sent::FOLDER);
             checker.tell(Level::Error, Check::Clock, &path, &what, Some(hint));
         }

@@ -30,8 +30,10 @@ pub enum Event {
     Queued,
     /// It was packed into cargo.
     Packed,
-    /// The next gateway has stored it, or whoever it was handed to.
+    /// The next gateway has stored it, or it was delivered here.
     Acknowledged,
+    /// It went where nobody answers for it: into a directory, to a command, or in its last copy to a next hop.
+    Released,
     /// Its life ended before.
     Expired,
     /// It was set aside.
@@ -39,10 +41,11 @@ pub enum Event {
 }
 
 impl Event {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Queued,
         Self::Packed,
         Self::Acknowledged,
+        Self::Released,
         Self::Expired,
         Self::Failed,
     ];
@@ -54,6 +57,7 @@ impl Event {
             Self::Queued => "queued",
             Self::Packed => "packed",
             Self::Acknowledged => "acknowledged",
+            Self::Released => "released",
             Self::Expired => "expired",
             Self::Failed => "failed",
         }

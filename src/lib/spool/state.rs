@@ -15,8 +15,12 @@ pub enum State {
     Out,
     /// It waits to be delivered here.
     Home,
-    /// The next gateway has it, or whoever it was handed to.
+    /// The next gateway has it, or it was delivered here.
     Acknowledged,
+    /// It went where nobody answers for it.
+    Released,
+    /// It was under way, and its file is not there any more.
+    Missing,
     /// Its life ended before.
     Expired,
     /// It was set aside.
@@ -32,6 +36,8 @@ impl State {
             Self::Out => "out",
             Self::Home => "home",
             Self::Acknowledged => "acknowledged",
+            Self::Released => "released",
+            Self::Missing => "missing",
             Self::Expired => "expired",
             Self::Failed => "failed",
         }
@@ -48,12 +54,14 @@ impl State {
         }
     }
 
-    /// What a message has become that waits nowhere any more: what did not fail was handed on.
+    /// What a message has become that waits nowhere any more.
     fn of_last(event: Option<Event>) -> Self {
         match event {
             Some(Event::Expired) => Self::Expired,
             Some(Event::Failed) => Self::Failed,
-            Some(Event::Queued | Event::Packed | Event::Acknowledged) | None => Self::Acknowledged,
+            Some(Event::Acknowledged) => Self::Acknowledged,
+            Some(Event::Released) => Self::Released,
+            Some(Event::Queued | Event::Packed) | None => Self::Missing,
         }
     }
 }
@@ -77,6 +85,15 @@ impl Spool {
     /// # Errors
     /// When a queue, or what was noted, cannot be read.
     pub fn stories(&self, id: &str, now: Timestamp) -> Result<Vec<Story>, Error> {
+        let stories = self.stories_now(id, now)?;
+        if stories.iter().any(|story| story.state == State::Missing) {
+            // It may have moved on while queue after queue was looked at.
+            return self.stories_now(id, now);
+        }
+        Ok(stories)
+    }
+
+    fn stories_now(&self, id: &str, now: Timestamp) -> Result<Vec<Story>, Error> {
         let mut stories: Vec<Story> = Vec::new();
         for (queue, message) in self.find(id)? {
             let identity = &message.name.identity;
@@ -97,13 +114,20 @@ impl Spool {
                 None => stories.push(Story {
                     recipient: line.recipient,
                     sender: line.sender,
-                    state: State::Acknowledged,
+                    state: State::Missing,
                     lines: vec![line],
                 }),
             }
         }
         for story in &mut stories[waiting..] {
-            story.state = State::of_last(story.lines.last().map(|line| line.event));
+            let last = story.lines.last();
+            story.state = State::of_last(last.map(|line| line.event));
+            let went_home = last.and_then(|line| line.to.as_ref());
+            let went_home = went_home.is_some_and(|to| to.starts_with("home:"));
+            if story.state == State::Missing && went_home && self.is_shared() {
+                // Who takes it there may be another user, who notes that elsewhere.
+                story.state = State::Acknowledged;
+            }
         }
         Ok(stories)
     }

@@ -143,7 +143,7 @@ impl Broom<'_> {
             let message = match entry? {
                 Entry::Message(message) => message,
                 Entry::Stray(path) => {
-                    sweeper.stray(path, &"not a message")?;
+                    sweeper.stray(path, &"not a message that these programs stored")?;
                     continue;
                 }
             };
