@@ -412,9 +412,23 @@ fn cargo_comes_and_goes() {
     for file in walk(env, "stick") {
         own(env, relay, &file);
     }
+    // Anna knows the id. An empty file under the name of the parcel neither has it acknowledged without being stored,
+    // nor does one that says to be from mallory's cargo, and enormous, exhaust what mallory may use.
+    env.write(
+        format!("{GATEWAY}/config"),
+        format!("{}quota = 1M\n", env.text(format!("{GATEWAY}/config"))),
+    );
+    let names = env.names(&format!("mallory/spool/out/{}", id("gateway")));
+    let planted = format!("{GATEWAY}/spool/in/{}", names[0]);
+    let hop = &id("mallory")[..16];
+    let enormous = planted.replace(".parcel", &format!(".f{hop}.parcel"));
+    let enormous = enormous.replace(&id("bob"), &id("alice"));
+    assert!(world.shell(anna, &format!(": > {planted}; truncate -s 1T {enormous}")));
     let sync = world.run(relay, "sync", &["-N", GATEWAY, "stick"]);
     sync.ok().quiet();
-    world.route().ok().quiet();
+    let ran = world.route().run();
+    assert_eq!(ran.status, 65, "{}", ran.stderr);
+    assert!(world.shell(anna, &format!("rm {planted} {enormous}")));
     let [path] = &world.waiting("bob")[..] else {
         panic!("nothing came")
     };

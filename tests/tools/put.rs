@@ -237,6 +237,16 @@ fn a_later_message_replaces_an_earlier_one_until_that_has_left() {
     sync.ok().quiet();
     put(&fourth).fails(82, "-: a message with this id");
     put(&third).ok().quiet().changes(&[]);
+
+    // Nor does one replace what was delivered here.
+    let put = |parcel: &[u8]| env.relay("put").args(["-N", "alice"]).stdin(parcel);
+    put(&first).ok().quiet();
+    env.relay("route").args(["-N", "alice"]).ok().quiet();
+    let deliver = env.relay("deliver").args(["-q", "-N", "alice"]);
+    deliver.args(["--", "cat"]).ok().stdout("rain");
+    for parcel in [&first, &second] {
+        put(parcel).fails(82, "-: a message with this id");
+    }
 }
 
 #[test]

@@ -57,6 +57,8 @@ enum Fate {
     New(Staged, bool),
     /// It is a control message, written likewise.
     Control(Staged),
+    /// It acknowledges what does not wait here, and is of no use.
+    Useless,
     /// It was here before; whether it is not remembered yet that this hop brought it.
     Known(bool),
 }
@@ -273,6 +275,10 @@ impl<'a> Taker<'a> {
         let manner = |tmp| stored.written_in(tmp);
         let tmp = self.spool.tmp();
         let id = unpacked.id;
+        if unpacked.kind == Kind::Pca && !self.waits(&parcel_of(&name)) {
+            let fate = Fate::Useless;
+            return Ok(Ready { name, id, fate });
+        }
         if unpacked.kind != Kind::Parcel {
             let path = self.spool.queue(Place::Control(hop)).path_of(&name);
             let fate = Fate::Control(stage(&path, octets, &manner(&tmp))?);
@@ -291,10 +297,15 @@ impl<'a> Taker<'a> {
         Ok(Ready { name, id, fate })
     }
 
+    /// Whether something with this identity waits here.
+    fn waits(&self, identity: &spool::name::Identity) -> bool {
+        let waiting = self.queued.as_ref();
+        waiting.is_some_and(|queued| queued.contains_key(&identity.key()))
+    }
+
     /// Whether a parcel was here before and need not be stored again, but acknowledged.
     fn is_known(&self, name: &Name, identity: &Identity, lying: &Lying) -> Result<bool, Error> {
-        let waits = self.queued.as_ref();
-        if waits.is_some_and(|queued| queued.contains_key(&name.identity.key())) {
+        if self.waits(&name.identity) {
             return Ok(true);
         }
         if let Some(delivered) = self.delivered.get(&name.identity.recipient) {
@@ -458,6 +469,7 @@ impl Stored {
         }
         let identity = identity_of(&name, id.as_deref());
         let staged = match fate {
+            Fate::Useless => return Ok(()),
             Fate::Known(is_unremembered) => {
                 self.is_repeated = true;
                 if is_unremembered {
@@ -516,6 +528,14 @@ fn name_of(unpacked: &Unpacked, octets: &[u8], head: &Head, hop: NodeId) -> Name
         priority: None,
         copies: None,
         from: (unpacked.kind == Kind::Parcel).then(|| Hop::from(hop)),
+    }
+}
+
+/// The parcel that an acknowledgement of this name is for.
+fn parcel_of(name: &Name) -> spool::name::Identity {
+    spool::name::Identity {
+        kind: Kind::Parcel,
+        ..name.identity
     }
 }
 

@@ -180,7 +180,7 @@ impl Router<'_> {
         // What the file is called is whatever its writer liked; its way and urgency are ours to believe.
         decided.name = Name {
             priority: decided.message.name.priority,
-            from: decided.message.name.from,
+            from: decided.message.name.from.filter(|_| !decided.is_of_another),
             ..Name::of(&item, message.octets(), self.now)
         };
         let decision = self.hops.decide(message, &decided.name, is_shown)?;

@@ -19,6 +19,7 @@ pub mod sweep; // what time has made useless
 pub mod check; // whether all is as it should be
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -104,7 +105,7 @@ pub enum Error {
 
 impl Error {
     /// Whether a single file is the reason, of which another user may be the owner: it is closed to whoever runs this,
-    /// too long or no file, or its name is taken. Others are not kept waiting for that.
+    /// or leased to a program, too long or no file, or its name is taken. Others are not kept waiting for that.
     #[must_use]
     pub fn is_of_one_file(&self) -> bool {
         match self {
@@ -113,7 +114,9 @@ impl Error {
                 | disk::Error::NotRegular { .. }
                 | disk::Error::Exists { .. },
             ) => true,
-            Self::Disk(error) => error.is_denied(),
+            Self::Disk(error) => {
+                error.is_denied() || error.io_kind() == Some(ErrorKind::WouldBlock)
+            }
             _ => false,
         }
     }
@@ -436,11 +439,23 @@ impl Spool {
         let mut waiting = HashMap::new();
         for queue in queues {
             for message in queue.messages()? {
-                let name = message?.name;
-                waiting.insert(name.identity.key(), name.from);
+                let message = message?;
+                // What another user calls his files proves nothing.
+                if !self.is_by_another(&message.path)? {
+                    let name = message.name;
+                    waiting.insert(name.identity.key(), name.from);
+                }
             }
         }
         Ok(waiting)
+    }
+
+    /// Whether a file in a queue is another user's, who called it what he liked.
+    ///
+    /// # Errors
+    /// When it cannot be examined.
+    pub fn is_by_another(&self, path: &Path) -> Result<bool, Error> {
+        Ok(self.is_shared() && files::is_of_another(path, Role::Spool)?)
     }
 
     /// Keeps other runs from moving what is in the queues. What an earlier one moved, which may have been

@@ -2,7 +2,7 @@
 //!
 //! A newer message replaces an older one only while that one has never been packed or handed on.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use super::name::Key;
 use super::{Error, Name, Place, Spool};
 use crate::message::Item;
-use crate::node::Identity;
 use crate::node::seen::Memory;
+use crate::node::{Identity, endpoints};
+use crate::pki::NodeId;
 
 /// What is known of messages that went before.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Precedents<'a> {
     spool: &'a Spool,
     waiting: HashSet<Key>,
     memory: Memory,
+    /// What was delivered to whom here, as far as whoever runs this may know it.
+    delivered: HashMap<NodeId, Memory>,
 }
 
 /// What a new message is to those before it.
@@ -38,10 +41,19 @@ impl Spool {
     /// # Errors
     /// When a queue or the memory cannot be read.
     pub fn precedents(&self) -> Result<Precedents<'_>, Error> {
+        let owner = self.owner();
+        let mut delivered = HashMap::new();
+        if !self.is_guest() {
+            delivered.insert(owner.id(), Memory::of(owner.root())?);
+            for endpoint in endpoints::local(owner)? {
+                delivered.insert(endpoint.id, endpoint.memory()?);
+            }
+        }
         Ok(Precedents {
             spool: self,
             waiting: self.waiting()?.into_keys().collect(),
-            memory: Memory::of(self.owner().root())?,
+            memory: Memory::of(owner.root())?,
+            delivered,
         })
     }
 }
@@ -50,7 +62,7 @@ impl Precedents<'_> {
     /// What a message with this name, identity and date is to those before it.
     ///
     /// # Errors
-    /// [`Error::HandedOn`] when one was packed or handed on; [`Error::Outdated`] when a later one waits; or when the
+    /// [`Error::HandedOn`] when one was packed, handed on or delivered; [`Error::Outdated`] when a later one waits; or when the
     /// spool cannot be read.
     pub fn of(
         &self,
@@ -59,7 +71,9 @@ impl Precedents<'_> {
         date: Timestamp,
         octets: &[u8],
     ) -> Result<Precedent, Error> {
-        if self.memory.times_passed_on(identity) > 0 {
+        let delivered = self.delivered.get(&name.identity.recipient);
+        let was_delivered = delivered.is_some_and(|memory| memory.knows(identity));
+        if was_delivered || self.memory.times_passed_on(identity) > 0 {
             return Err(Error::HandedOn);
         }
         let key = name.identity.key();
@@ -80,7 +94,7 @@ impl Precedents<'_> {
         for home in self.spool.queues_in("home")? {
             for message in home.messages()? {
                 let message = message?;
-                if message.name.identity.key() == key {
+                if message.name.identity.key() == key && !self.spool.is_by_another(&message.path)? {
                     return match message.read() {
                         Ok(Some(held)) if held == octets => Ok(Precedent::Same),
                         Err(error) if !error.is_of_one_file() => Err(error),

@@ -10,6 +10,7 @@ use crate::disk::{Role, files};
 use crate::node::Config;
 use crate::node::peers::short_id;
 use crate::pki::NodeId;
+use crate::ramf::limits;
 
 /// What stays free unless the node's config says otherwise, in octets.
 pub const DEFAULT_RESERVE: u64 = 16 * 1024 * 1024;
@@ -79,9 +80,14 @@ impl Room {
             queues.push(spool.queue(Place::In));
             for queue in queues {
                 for message in queue.messages()? {
-                    let message = message?;
-                    let payer = Payer::of(&message.name);
-                    *state.used.entry(payer).or_default() += message.len()?.unwrap_or(0);
+                    let mut message = message?;
+                    let mut len = message.len()?.unwrap_or(0);
+                    if spool.is_by_another(&message.path)? {
+                        // Whoever put it can only have sent it from here, and cannot send more than a message.
+                        message.name.from = None;
+                        len = len.min(limits::MAX_MESSAGE_LEN as u64);
+                    }
+                    *state.used.entry(Payer::of(&message.name)).or_default() += len;
                 }
             }
             drop(state);
