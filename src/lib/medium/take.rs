@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
@@ -25,6 +26,9 @@ use crate::spool::room::Payer;
 use crate::spool::{self, Name, Place, Room, Spool};
 use crate::verify::Judge;
 
+/// The most acknowledgements of what does not wait here that are stored: nothing but the disk would bound them.
+const MAX_UNMATCHED: usize = 1000;
+
 /// How often a message that was passed on and is not held any more is taken again.
 const MAX_AGAIN: u8 = 3;
 
@@ -43,6 +47,8 @@ pub struct Taker<'a> {
     delivered: HashMap<NodeId, Memory>,
     /// What waits here, and which hop brought it; read when the first cargo is met.
     queued: Option<HashMap<Key, Option<Hop>>>,
+    /// How many control messages wait, and acknowledgements were stored of what does not wait here.
+    unmatched: AtomicUsize,
 }
 
 /// A message of cargo that was verified, and what is to be done about it.
@@ -57,7 +63,7 @@ enum Fate {
     New(Staged, bool),
     /// It is a control message, written likewise.
     Control(Staged),
-    /// It acknowledges what does not wait here, and is of no use.
+    /// It acknowledges what does not wait here, as too many others do already.
     Useless,
     /// It was here before; whether it is not remembered yet that this hop brought it.
     Known(bool),
@@ -76,6 +82,10 @@ impl<'a> Taker<'a> {
         }
         spool.make(Place::In)?;
         medium.settle()?;
+        let mut unmatched = 0;
+        for queue in spool.queues_in("control")? {
+            unmatched += queue.messages()?.take(MAX_UNMATCHED).count();
+        }
         Ok(Self {
             spool,
             medium,
@@ -86,6 +96,7 @@ impl<'a> Taker<'a> {
             is_settled: false,
             delivered,
             queued: None,
+            unmatched: AtomicUsize::new(unmatched),
         })
     }
 
@@ -275,7 +286,10 @@ impl<'a> Taker<'a> {
         let manner = |tmp| stored.written_in(tmp);
         let tmp = self.spool.tmp();
         let id = unpacked.id;
-        if unpacked.kind == Kind::Pca && !self.waits(&parcel_of(&name)) {
+        if unpacked.kind == Kind::Pca
+            && !self.waits(&parcel_of(&name))
+            && self.unmatched.fetch_add(1, Ordering::Relaxed) >= MAX_UNMATCHED
+        {
             let fate = Fate::Useless;
             return Ok(Ready { name, id, fate });
         }
