@@ -68,7 +68,7 @@ struct Hop<'a> {
     /// The records of those from which not everything has followed yet.
     records: Vec<Record>,
     left: Left,
-    /// Something is where its cargo should be.
+    /// Something is where its cargo should be, or its directory may not be used.
     is_blocked: bool,
 }
 
@@ -188,7 +188,12 @@ impl<'a> Giver<'a> {
         let resend_after = owner.config().resend_after().unwrap_or(RESEND_AFTER);
         for record in self.carried.records()? {
             let ends = (record.hop, owner.id());
-            let lying = self.medium.find(Kind::Cargo, ends, record.cargo)?;
+            let found = self.medium.find(Kind::Cargo, ends, record.cargo);
+            // It may lie there. Whoever gives to that hop says what is wrong.
+            if let Err(Error::Unreadable(_)) = found {
+                continue;
+            }
+            let lying = found?;
             let load = self.carried.read(&record)?;
             let (Some(lying), Some(load)) = (lying, load) else {
                 self.carried.forget(&record)?;
@@ -542,7 +547,7 @@ impl<'a> Giver<'a> {
                         is_full_now = true;
                         Ok(())
                     }
-                    Err(error @ Error::InTheWay(_)) => {
+                    Err(error @ (Error::InTheWay(_) | Error::Unreadable(_))) => {
                         hop.is_blocked = true;
                         each(Event::Failed {
                             what: hop.sealer.peer().name.clone(),
