@@ -456,3 +456,130 @@ impl Drop for Pending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::disk::publish::TEMPORARY_PREFIX;
+
+    /// A directory `inside` that was opened, and one `outside`, with a file each; then a link to the other one has the
+    /// name of the first.
+    fn swapped() -> (tempfile::TempDir, Dir, Dir) {
+        let root = tempfile::tempdir().unwrap();
+        for dir in ["inside", "outside"] {
+            fs::create_dir(root.path().join(dir)).unwrap();
+            fs::write(root.path().join(dir).join("x"), dir).unwrap();
+        }
+        let top = Dir::open(root.path(), Role::Spool).unwrap();
+        let dir = top.dir("inside").unwrap().unwrap();
+        swap(root.path());
+        (root, top, dir)
+    }
+
+    fn swap(root: &Path) {
+        fs::rename(root.join("inside"), root.join("moved")).unwrap();
+        symlink("outside", root.join("inside")).unwrap();
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let found = fs::read_dir(dir).unwrap();
+        let mut names: Vec<String> = found
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn a_link_that_has_the_name_of_a_directory_leads_nowhere() {
+        let (root, top, dir) = swapped();
+        let outside = root.path().join("outside");
+        assert_eq!(dir.read("x", 9).unwrap(), b"inside");
+        assert_eq!(dir.len_of("x").unwrap(), Some(6));
+        assert_eq!(dir.names().unwrap().count(), 1);
+        assert!(dir.remove("x").unwrap());
+        assert!(!dir.has("x").unwrap() && !dir.remove("x").unwrap());
+        dir.publish("y", &[b"octets"], &dir).unwrap();
+        assert!(dir.make_dir("z").unwrap().1);
+        dir.sync().unwrap();
+        assert_eq!(names(&outside), ["x"]);
+        assert_eq!(names(&root.path().join("moved")), ["y", "z"]);
+        for refused in [
+            top.dir("inside").map(drop),
+            top.make_dir("inside").map(drop),
+        ] {
+            assert!(
+                matches!(refused, Err(Error::NotRegular { path, .. }) if path.ends_with("inside"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_goes_where_it_was_to_go_when_it_was_begun() {
+        let root = tempfile::tempdir().unwrap();
+        for dir in ["inside", "outside"] {
+            fs::create_dir(root.path().join(dir)).unwrap();
+        }
+        let top = Dir::open(root.path(), Role::Spool).unwrap();
+        let dir = top.dir("inside").unwrap().unwrap();
+        let placed = dir.prepare("x", &[b"oc", b"tets"], &dir).unwrap();
+        let dropped = dir.prepare("y", &[b"octets"], &dir).unwrap();
+        swap(root.path());
+        placed.place().unwrap();
+        drop(dropped);
+        assert_eq!(names(&root.path().join("outside")), [""; 0]);
+        assert_eq!(names(&root.path().join("moved")), ["x"]);
+        assert_eq!(dir.read("x", 6).unwrap(), b"octets");
+        fs::create_dir(root.path().join("moved/dir")).unwrap();
+        let taken = dir.publish("dir", &[b"octets"], &dir);
+        assert!(matches!(taken, Err(Error::NotRegular { .. })));
+        assert_eq!(names(&root.path().join("moved")), ["dir", "x"]);
+    }
+
+    #[test]
+    fn only_files_of_killed_runs_are_swept() {
+        let root = tempfile::tempdir().unwrap();
+        let top = Dir::open(root.path(), Role::Spool).unwrap();
+        let name = |name: &str| format!("{TEMPORARY_PREFIX}{name}.tmp");
+        fs::write(root.path().join(name("a")), "").unwrap();
+        fs::write(root.path().join("b"), "").unwrap();
+        fs::create_dir(root.path().join(name("dir"))).unwrap();
+        fs::write(root.path().join(name("dir")).join(name("x")), "").unwrap();
+        symlink("b", root.path().join(name("link"))).unwrap();
+        assert_eq!(top.sweep(SystemTime::UNIX_EPOCH).unwrap(), 0);
+        let later = SystemTime::now() + Duration::from_secs(60);
+        assert_eq!(top.sweep(later).unwrap(), 1);
+        let left = [name("dir"), name("link"), "b".to_owned()];
+        assert_eq!(names(root.path()), left);
+        assert_eq!(names(&root.path().join(name("dir"))), [name("x")]);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_read_and_not_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let top = Dir::open(root.path(), Role::Spool).unwrap();
+        let fifo = (FileType::Fifo, Mode::from_raw_mode(0o600));
+        rustix::fs::mknodat(&top.fd, "fifo", fifo.0, fifo.1, 0).unwrap();
+        symlink("nowhere", root.path().join("link")).unwrap();
+        fs::create_dir(root.path().join("dir")).unwrap();
+        for name in ["fifo", "link", "dir"] {
+            let read = top.read(name, 9);
+            assert!(
+                matches!(read, Err(Error::NotRegular { .. })),
+                "{name}: {read:?}"
+            );
+            assert_eq!(top.len_of(name).unwrap(), None, "{name}");
+            assert!(top.has(name).unwrap(), "{name}");
+        }
+        assert!(top.dir("fifo").is_err());
+        assert!(Dir::open(&root.path().join("fifo"), Role::Spool).is_err());
+        assert!(files::sync_dir(&root.path().join("fifo"), Role::Spool).is_err());
+        // A directory may be named through a link.
+        symlink("dir", root.path().join("other")).unwrap();
+        files::sync_dir(&root.path().join("other"), Role::Output).unwrap();
+        Dir::open(&root.path().join("other"), Role::Spool).unwrap();
+    }
+}

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::layout::{Unlisted, pile_name};
+use super::layout::{Unlisted, denied, pile_name};
 use super::{Error, Event, Lying, Medium, Why, is_full, tell_unlisted};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
@@ -130,8 +130,8 @@ impl Courier<'_> {
             }
         }
         for medium in [self.from, self.to] {
-            let freed = self.free(medium).and_then(|mut unlisted| {
-                unlisted.extend(medium.tidy(self.now)?);
+            let freed = self.free(medium).and_then(|unlisted| {
+                medium.tidy(self.now)?; // what it cannot list was told before
                 Ok(unlisted)
             });
             match freed {
@@ -268,7 +268,7 @@ impl Courier<'_> {
         };
         let ends = (lying.recipient, lying.sender);
         let (pending, _) = self.to.prepare(lying.kind(), ends, &octets)?;
-        pending.place()?;
+        pending.place().map_err(denied)?;
         Ok(true)
     }
 }

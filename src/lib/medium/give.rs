@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::layout::denied;
 use super::{Error, Event, Lying, Medium, Why, is_full};
 use crate::asn1::Buffer;
 use crate::cms::enveloped_data::Cipher;
@@ -603,7 +604,7 @@ impl<'a> Giver<'a> {
         let record = self
             .carried
             .note((hop.id, &sha256), dates, names.chain(answered))?;
-        pending.place()?;
+        pending.place().map_err(denied)?;
         self.note_and_release(hop.id, &fields.id, &hold.messages)?;
         hop.cargoes += 1;
         // The last thing that follows is that the CCA is used up.
@@ -737,7 +738,7 @@ impl<'a> Giver<'a> {
         let (pending, _) = self
             .medium
             .prepare(Kind::Cca, ends, sent.octets.as_slice())?;
-        pending.place()?;
+        pending.place().map_err(denied)?;
         for lying in &ended {
             self.medium.remove(lying)?;
         }

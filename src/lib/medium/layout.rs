@@ -680,7 +680,7 @@ fn in_the_way(error: disk::Error) -> Error {
 }
 
 /// The same; and one directory may be used though another may not.
-fn denied(error: disk::Error) -> Error {
+pub(super) fn denied(error: disk::Error) -> Error {
     if error.is_denied() || error.doing() == Some(Doing::Examine) {
         Error::Unreadable(error)
     } else {
