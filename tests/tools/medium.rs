@@ -904,7 +904,8 @@ fn directories_that_become_links_meanwhile_lead_nowhere() {
             raced(&env, "relay-carry", &["stick", "other"], &dirs);
             raced(&env, "relay-carry", &["other", "stick"], &dirs);
             raced(&env, "relay-sync", &["-N", "hub", "stick"], &dirs);
-            assert_eq!(below(&env.tree(), "outside"), outside, "{dirs:?}");
+            let is_same = below(&env.tree(), "outside") == outside;
+            assert!(is_same, "{dirs:?}: something outside is changed");
         }
     }
 }
