@@ -75,6 +75,6 @@ fn sync(args: &Args) -> anyhow::Result<()> {
         let mut giver = Giver::new(&spool, &medium, terms, args.cipher.cipher)?;
         giver.run(&mut |event| log.tell(event))?;
     }
-    medium.tidy(now)?;
+    medium.clean(now, &mut |event| log.tell(event))?;
     log.finish()
 }

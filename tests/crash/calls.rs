@@ -2,7 +2,7 @@
 //! them, are its trace.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::law::Step;
@@ -35,9 +35,17 @@ fn parse(line: &str) -> Option<Call> {
     })
 }
 
-/// The paths in quotes. Nothing that the tests make needs escapes.
-fn quoted(arguments: &str) -> Vec<&str> {
-    arguments.split('"').skip(1).step_by(2).collect()
+/// The paths in quotes, each from the directory whose descriptor is before it. Nothing that the tests make needs
+/// escapes.
+fn quoted(arguments: &str) -> Vec<PathBuf> {
+    let parts: Vec<&str> = arguments.split('"').collect();
+    let named = parts.chunks_exact(2).map(|part| {
+        let before = part[0].trim_end().trim_end_matches(',');
+        let dir = before.rsplit_once('<').map(|(_, dir)| dir);
+        let dir = dir.and_then(|dir| dir.strip_suffix('>'));
+        Path::new(dir.unwrap_or_default()).join(part[1])
+    });
+    named.collect()
 }
 
 /// The file behind the first descriptor, as `-y` shows it: `3</tmp/x>`.
@@ -51,40 +59,42 @@ fn described(arguments: &str) -> (&str, &str) {
 fn step_of(call: &Call, scene: &Scene, trace: &Path) -> Option<Step> {
     let (descriptor, file) = described(&call.arguments);
     let file = Path::new(file);
-    let step = |op: &str, paths: &[&str]| {
-        let paths = paths.iter().map(|path| scene.relative(Path::new(path)));
+    let step = |op: &str, paths: &[PathBuf]| {
+        let paths = paths.iter().map(|path| scene.relative(path));
         Some(Step {
             op: op.to_owned(),
             paths: paths.collect(),
         })
     };
-    let whole = file.to_str().unwrap();
+    let whole = &[file.to_owned()];
     match call.name.as_str() {
         "open" | "openat" => {
-            let path = *quoted(&call.arguments).first()?;
-            if Path::new(path) == trace {
+            let path = quoted(&call.arguments).into_iter().next()?;
+            if path == trace {
                 return None;
             }
             assert!(!call.arguments.contains("O_TRUNC"), "{call:?}");
             let changes = call.arguments.contains("O_CREAT") && !call.failed;
-            let is_lock = path.contains("/lock/");
+            let is_lock = path.to_str().unwrap().contains("/lock/");
             changes
                 .then(|| step(if is_lock { "lock" } else { "create" }, &[path]))
                 .flatten()
         }
         "write" | "writev" if file == trace || descriptor == "2" => None,
-        "write" | "writev" if descriptor == "1" => step("emit", &["-"]),
-        "write" | "writev" if whole.contains("/seen/") => step("append", &[whole]),
-        "write" | "writev" | "pwrite64" => step("write", &[whole]),
-        "fsync" | "fdatasync" if file.is_dir() => step("syncdir", &[whole]),
-        "fsync" | "fdatasync" => step("sync", &[whole]),
+        "write" | "writev" if descriptor == "1" => step("emit", &["-".into()]),
+        "write" | "writev" if whole[0].to_str().unwrap().contains("/seen/") => {
+            step("append", whole)
+        }
+        "write" | "writev" | "pwrite64" => step("write", whole),
+        "fsync" | "fdatasync" if file.is_dir() => step("syncdir", whole),
+        "fsync" | "fdatasync" => step("sync", whole),
         "rename" | "renameat" | "renameat2" => step("rename", &quoted(&call.arguments)),
         "link" | "linkat" => step("link", &quoted(&call.arguments)),
         "unlink" | "unlinkat" | "rmdir" => step("remove", &quoted(&call.arguments)),
         "mkdir" | "mkdirat" => step("mkdir", &quoted(&call.arguments)),
-        "ftruncate" => step("truncate", &[whole]),
-        "fchmod" => step("chmod", &[whole]),
-        "fchown" => step("chown", &[whole]),
+        "ftruncate" => step("truncate", whole),
+        "fchmod" => step("chmod", whole),
+        "fchown" => step("chown", whole),
         other => Some(Step {
             op: format!("{other}({})", call.arguments),
             paths: Vec::new(),
@@ -164,6 +174,10 @@ fn no_change_bypasses_the_trace() {
     compare(&scene, "relay-open", &open, SECOND);
     let join = ["-f", "-o", "out/report", "in/report.parts"];
     compare(&scene, "relay-join", &join, SECOND);
+    let scene = World::get().scene(&["both/stick", "both/blue"]);
+    compare(&scene, "relay-carry", &["stick", "blue"], SECOND);
+    let scene = World::get().scene(&["both/stick", "both/blue"]);
+    compare(&scene, "relay-carry", &["--move", "stick", "blue"], SECOND);
 }
 
 #[test]
@@ -200,6 +214,18 @@ fn calls_are_recognised() {
         (
             "12 renameat2(AT_FDCWD, \"out/x\", AT_FDCWD, \"ROOT/out/y\", RENAME_NOREPLACE) = 0",
             Some("rename out/x out/y"),
+        ),
+        (
+            "12 renameat(3<ROOT/out>, \"x\", 4<ROOT/in>, \"y\") = 0",
+            Some("rename out/x in/y"),
+        ),
+        (
+            "12 unlinkat(3<ROOT/out>, \"x\", 0) = 0",
+            Some("remove out/x"),
+        ),
+        (
+            "12 openat(3<ROOT/out>, \"x\", O_RDWR|O_CREAT|O_EXCL, 0666) = 5<ROOT/out/x>",
+            Some("create out/x"),
         ),
         (
             "12 chmod(\"out/x\", 0600) = 0",

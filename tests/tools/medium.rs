@@ -665,3 +665,247 @@ fn a_hint_has_any_date_and_does_no_harm() {
     assert_eq!(env.names(&other), [""; 0]);
     assert_eq!(env.names(&got), ["notes.txt"]);
 }
+
+#[test]
+fn directories_where_files_are_written_are_left_alone() {
+    let env = laden();
+    let tmp = env.path("stick/relaynet/tmp");
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    let age = |path: &Path| {
+        let file = fs::File::open(path).unwrap();
+        file.set_modified(long_ago).unwrap();
+    };
+    fs::create_dir_all(tmp.join(".relay-deep.tmp/below")).unwrap();
+    fs::write(tmp.join(".relay-deep.tmp/below/file"), "").unwrap();
+    fs::write(tmp.join(".relay-left.tmp"), "").unwrap();
+    age(&tmp.join(".relay-deep.tmp"));
+    age(&tmp.join(".relay-left.tmp"));
+    env.mkdir("other");
+    sync(&env, "hub", "stick").ok().quiet();
+    env.relay("carry").args(["--init", "stick", "other"]).ok();
+    assert_eq!(env.names("stick/relaynet/tmp"), [".relay-deep.tmp"]);
+    assert!(tmp.join(".relay-deep.tmp/below/file").is_file());
+}
+
+#[test]
+fn nothing_becomes_a_medium_within_a_node_or_another_medium() {
+    let env = Env::with_gateways();
+    fs::create_dir_all(env.path("hub/spool/in/deep")).unwrap();
+    env.link("hub/spool", "link");
+    sync(&env, "hub", "stick").arg("--init").ok().quiet();
+    let within = [
+        "hub/spool",
+        "hub/spool/in",
+        "hub/spool/in/deep",
+        "link",
+        "link/in",
+        "stick/relaynet/cargo",
+    ];
+    for dir in within {
+        let said = format!("{dir} belongs to a node or to another medium");
+        let ran = sync(&env, "hub", dir).arg("--init").fails(64, &said);
+        ran.changes(&[]);
+        let ran = env
+            .relay("carry")
+            .args(["--init", "stick", dir])
+            .fails(64, &said);
+        ran.changes(&[]);
+    }
+    env.mkdir("stick/other");
+    sync(&env, "hub", "stick/other").arg("--init").ok().quiet();
+}
+
+#[test]
+fn what_is_no_hint_of_use_frees_nothing() {
+    let env = laden();
+    env.mkdir("other");
+    let carry = |at: &str| {
+        let ran = env.relay("carry").args(["-v", "stick", "other"]);
+        ran.at(at).run()
+    };
+    let now = "2026-03-01T12:00:00Z";
+    env.relay("carry")
+        .args(["--init", "stick", "other"])
+        .ok()
+        .quiet();
+    let got = env.path(format!("other/relaynet/got/{}", id("hub")));
+    let names: Vec<PathBuf> = cargo(&env)
+        .iter()
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            got.join(name.split('.').nth(1).unwrap())
+        })
+        .collect();
+    fs::create_dir_all(&names[0]).unwrap();
+    fs::write(&names[1], "no date").unwrap();
+    fs::write(&names[2], "2026-01-01T12:00:00Z\n").unwrap();
+    symlink(env.path("stick/relaynet/ID"), &names[3]).unwrap();
+    for _ in 0..2 {
+        let ran = carry(now);
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        assert!(!ran.stderr.contains("event=carried"), "{}", ran.stderr);
+        let there = format!("other/relaynet/cargo/{}", id("hub"));
+        assert_eq!(env.names(&there).len(), 4);
+    }
+    assert!(names[0].is_dir() && !names[1].exists() && !names[2].exists());
+    // One that cannot be left there is told, and the others are.
+    let from = env.path(format!("stick/relaynet/got/{}", id("hub")));
+    fs::create_dir_all(&from).unwrap();
+    for name in &names {
+        fs::write(from.join(name.file_name().unwrap()), format!("{now}\n")).unwrap();
+    }
+    let ran = carry(now);
+    assert_eq!(ran.status, 73, "{}", ran.stderr);
+    assert!(ran.stderr.contains(" is in the way"), "{}", ran.stderr);
+    assert!(names[1].is_file() && names[2].is_file());
+    assert_eq!(cargo(&env), [""; 0].map(PathBuf::from));
+}
+
+/// Runs a program while a directory has this mode, which is to bind root, too.
+fn bound(call: Call<'_>, mode: u32, dir: &Path) -> Ran {
+    let dir = dir.display();
+    let script = format!(
+        r#"chmod {mode:o} {dir}
+        set -- "$0" "$@"
+        [ "$(id -u)" -ne 0 ] || set -- setpriv --bounding-set=-dac_override,-dac_read_search "$@"
+        "$@"
+        status=$?
+        chmod 700 {dir}
+        exit $status"#
+    );
+    call.shell(&script, "").run()
+}
+
+#[test]
+fn a_directory_that_cannot_be_listed_keeps_nothing_else_waiting() {
+    let world = laden();
+    let (hub, mallory) = (id("hub"), id("mallory"));
+    // The hub's acknowledgements lie there for mallory.
+    for (what, taken) in [
+        (format!("cargo/{hub}"), 0),
+        (format!("cca/{hub}"), 4),
+        (format!("cca/{mallory}"), 4),
+        (format!("cargo/{mallory}"), 4),
+        (format!("got/{hub}"), 4),
+    ] {
+        for mode in [0, 0o100, 0o300] {
+            let env = copy(&world);
+            env.mkdir("other");
+            let dir = env.path("stick/relaynet").join(&what);
+            fs::create_dir_all(&dir).unwrap();
+            let carry = env.relay("carry").args(["--init", "stick", "other"]);
+            let ran = bound(carry, mode, &dir);
+            let context = format!("{what} {mode:o}: {} {}", ran.status, ran.stderr);
+            assert!([74, 75].contains(&ran.status), "{context}");
+            assert_eq!(ran.stderr.matches(&what).count(), 2, "{context}");
+            for kind in ["cargo", "cca"] {
+                let there = env.path(format!("other/relaynet/{kind}/{hub}"));
+                let is_listed = what != format!("{kind}/{hub}");
+                assert_eq!(there.is_dir(), is_listed, "{context}");
+            }
+            let ran = bound(sync(&env, "hub", "stick"), mode, &dir);
+            let context = format!("{what} {mode:o}: {} {}", ran.status, ran.stderr);
+            assert_eq!(arrived(&env).len(), taken, "{context}");
+        }
+    }
+}
+
+/// Runs a program while somebody takes directories of the stick away and puts links in their places, again and again.
+fn raced(env: &Env, name: &str, args: &[&str], dirs: &[String]) {
+    let program = Path::new(env!("CARGO_BIN_EXE_relay-open")).with_file_name(name);
+    let mut child = Command::new(program)
+        .args(args)
+        .current_dir(env.root())
+        .env("RELAY_NOW", "2026-03-01T12:00:00Z")
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let paths = dirs.iter().map(|dir| {
+        let dir = Path::new(dir);
+        let to = env.path("outside").join(dir.strip_prefix("stick").unwrap());
+        (env.path(dir), to)
+    });
+    let paths: Vec<(PathBuf, PathBuf)> = paths.collect();
+    let aside = env.path("aside");
+    let started = std::time::Instant::now();
+    let status = loop {
+        for (path, to) in &paths {
+            if fs::rename(path, &aside).is_err() {
+                continue;
+            }
+            let _ = symlink(to, path); // a program may have made a directory there
+            std::thread::yield_now();
+            let is_link = fs::symlink_metadata(path).is_ok_and(|it| it.is_symlink());
+            if is_link {
+                fs::remove_file(path).unwrap();
+            }
+            // Whatever was made there meanwhile may stay.
+            let _ = fs::rename(&aside, path);
+            let _ = fs::remove_dir_all(&aside);
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed().as_secs() > 60 {
+            child.kill().unwrap();
+            panic!("{name} {args:?} does not end");
+        }
+    };
+    // Whatever it says, it is no bug.
+    assert!(status.code().is_some_and(|it| it != 70), "{name} {args:?}");
+}
+
+#[test]
+fn directories_that_become_links_meanwhile_lead_nowhere() {
+    let world = laden();
+    let (hub, mallory) = (id("hub"), id("mallory"));
+    let hints: Vec<String> = (0..40).map(|at| format!("{at:064}")).collect();
+    for top in ["stick", "outside"] {
+        for name in &hints {
+            let got = world.path(format!("{top}/relaynet/got/{hub}"));
+            fs::create_dir_all(&got).unwrap();
+            fs::write(got.join(name), "old").unwrap();
+            let left = world.path(format!("{top}/relaynet/tmp/.relay-{name}.tmp"));
+            fs::write(&left, "").unwrap();
+            let file = fs::File::open(&left).unwrap();
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+                .unwrap();
+        }
+        fs::create_dir_all(world.path(format!("{top}/relaynet/cargo/{mallory}"))).unwrap();
+        fs::create_dir_all(world.path(format!("{top}/relaynet/cca/{mallory}"))).unwrap();
+    }
+    for dirs in [
+        vec![format!("stick/relaynet/got/{hub}")],
+        vec!["stick/relaynet/tmp".to_owned()],
+        vec![
+            format!("stick/relaynet/cargo/{hub}"),
+            format!("stick/relaynet/cargo/{mallory}"),
+        ],
+        vec![
+            "stick/relaynet/cargo".to_owned(),
+            "stick/relaynet/cca".to_owned(),
+        ],
+        vec!["stick/relaynet".to_owned()],
+    ] {
+        let env = Env::new();
+        copy_tree(world.root(), env.root());
+        for name in &hints {
+            for top in ["stick", "outside"] {
+                let left = env.path(format!("{top}/relaynet/tmp/.relay-{name}.tmp"));
+                let file = fs::File::open(&left).unwrap();
+                file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+                    .unwrap();
+            }
+        }
+        let outside = below(&env.tree(), "outside");
+        env.mkdir("other");
+        sync(&env, "gateway", "other").arg("--init").ok().quiet();
+        for _ in 0..3 {
+            raced(&env, "relay-carry", &["stick", "other"], &dirs);
+            raced(&env, "relay-carry", &["other", "stick"], &dirs);
+            raced(&env, "relay-sync", &["-N", "hub", "stick"], &dirs);
+            let is_same = below(&env.tree(), "outside") == outside;
+            assert!(is_same, "{dirs:?}: something outside is changed");
+        }
+    }
+}

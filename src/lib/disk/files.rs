@@ -114,9 +114,19 @@ pub fn read_again(path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
     options
         .read(true)
         .custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY));
-    let mut file = options
+    let file = options
         .open(path)
         .map_err(Error::io(path, role, Doing::Open))?;
+    read_regular(file, path, role, limit)
+}
+
+/// Reads an open file, which has to be a regular one.
+pub(super) fn read_regular(
+    mut file: File,
+    path: &Path,
+    role: Role,
+    limit: usize,
+) -> Result<Vec<u8>> {
     let metadata = file
         .metadata()
         .map_err(Error::io(path, role, Doing::Examine))?;
@@ -198,6 +208,15 @@ pub fn exists(path: &Path, role: Role) -> Result<bool> {
     }
 }
 
+/// A path without links, from the root.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Doing::Examine`].
+pub fn canonical(path: &Path, role: Role) -> Result<PathBuf> {
+    fs::canonicalize(path).map_err(Error::io(path, role, Doing::Examine))
+}
+
 /// How many octets may still be written to the file system of a directory, by whoever runs this.
 ///
 /// # Errors
@@ -231,66 +250,6 @@ pub fn create_dir(path: &Path, role: Role, mode: u32) -> Result<bool> {
     set_dir_mode(path, mode).map_err(failed())?;
     sync_dir(parent(path), role)?;
     Ok(true)
-}
-
-/// Creates one directory with the permission bits that the umask leaves, and syncs its parent: on a medium, whose
-/// file system may know no others.
-///
-/// Gives `false` for a directory that is already there; the directory itself is looked at, not what a link names.
-///
-/// # Errors
-///
-/// [`Error::NotRegular`] when something else has the name; [`Error::Io`] while [`Doing::Create`] or [`Doing::Sync`].
-pub fn create_dir_plain(path: &Path, role: Role) -> Result<bool> {
-    let is_there = || match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => Ok(true),
-        Ok(_) => Err(Error::NotRegular {
-            path: path.to_owned(),
-            role,
-        }),
-        Err(_) => Ok(false),
-    };
-    if is_there()? {
-        return Ok(false);
-    }
-    match fault::step(Op::Mkdir, &[path]).and_then(|()| fs::create_dir(path)) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_there()? => {
-            return Ok(false);
-        }
-        created => created.map_err(Error::io(path, role, Doing::Create))?,
-    }
-    sync_dir(parent(path), role)?;
-    Ok(true)
-}
-
-/// How many octets a regular file has; `None` when it is not there, or something else is.
-///
-/// # Errors
-///
-/// [`Error::Io`] while [`Doing::Examine`].
-pub fn len(path: &Path, role: Role) -> Result<Option<u64>> {
-    match fs::symlink_metadata(path) {
-        Ok(found) => Ok(found.is_file().then_some(found.len())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(path, role, Doing::Examine)(error)),
-    }
-}
-
-/// Whether a directory has this name, itself and not behind a link.
-///
-/// # Errors
-///
-/// [`Error::NotRegular`] when something else has it; [`Error::Io`] while [`Doing::Examine`].
-pub fn is_dir(path: &Path, role: Role) -> Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => Ok(true),
-        Ok(_) => Err(Error::NotRegular {
-            path: path.to_owned(),
-            role,
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io(path, role, Doing::Examine)(error)),
-    }
 }
 
 /// Creates a directory that the user may use as the umask says; gives `false` when there was one. Its name is
@@ -523,7 +482,19 @@ fn remove_content(dir: &Path, role: Role) -> Result<()> {
 ///
 /// [`Error::Io`] while [`Doing::Sync`].
 pub fn sync_dir(dir: &Path, role: Role) -> Result<()> {
-    match fault::step(Op::SyncDir, &[dir]).and_then(|()| File::open(dir)?.sync_all()) {
+    synced(dir, role, || {
+        // What has the name may be a FIFO by now, which would keep this waiting.
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .custom_flags(flags(OFlags::DIRECTORY | OFlags::NONBLOCK));
+        options.open(dir)?.sync_all()
+    })
+}
+
+/// Announces that a directory is synced, and does so.
+pub(super) fn synced(dir: &Path, role: Role, sync: impl FnOnce() -> io::Result<()>) -> Result<()> {
+    match fault::step(Op::SyncDir, &[dir]).and_then(|()| sync()) {
         // Some file systems (FUSE, SMB) cannot, and a user may write into a directory that they cannot read, also
         // one of another user in a spool: the file is in its place by now, and to call that a failure would be worse.
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Ok(()),
@@ -753,7 +724,7 @@ fn open(path: &Path, role: Role) -> Result<(File, u64)> {
 }
 
 /// Why a file was not opened: without following links, one is answered with `ELOOP`, a socket with `ENXIO`.
-fn refused(path: &Path, role: Role, error: io::Error) -> Error {
+pub(super) fn refused(path: &Path, role: Role, error: io::Error) -> Error {
     match Errno::from_io_error(&error) {
         Some(Errno::LOOP | Errno::NXIO | Errno::ISDIR) if !role.named_by_user() => {
             Error::NotRegular {

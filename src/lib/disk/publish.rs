@@ -26,16 +26,16 @@ use super::{Doing, Error, Result, Role, tree};
 pub(super) const TEMPORARY_PREFIX: &str = ".relay-";
 
 /// How it ends.
-const TEMPORARY_SUFFIX: &str = ".tmp";
+pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// Links to links that are followed to an output, as many as Linux follows.
 const MAX_LINKS: usize = 40;
 
 /// From so many octets on that are written at once, the disk begins with them early.
-const MUCH: usize = 1 << 20;
+pub(super) const MUCH: usize = 1 << 20;
 
 /// Octets compared at a time.
-const BLOCK: u64 = 65_536;
+pub(super) const BLOCK: u64 = 65_536;
 
 /// What becomes of a file that already has the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -180,20 +180,6 @@ pub fn publish(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Publ
     let mut pending = Pending::create(path, manner)?;
     pending.write(parts)?;
     pending.finish()
-}
-
-/// Writes a file that holds `parts`, syncs it and reads it back from the disk, as far as the system lets go of
-/// what it remembers; [`Pending::place`] gives it its name.
-///
-/// # Errors
-///
-/// As [`publish`]; [`Error::Differs`] when something else was read; [`Error::Io`] while [`Doing::Read`].
-pub fn prepare(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Pending> {
-    let mut pending = Pending::create(path, manner)?;
-    pending.write(parts)?;
-    pending.sync()?;
-    pending.check(parts)?;
-    Ok(pending)
 }
 
 /// Makes sure, as far as one can tell, that a file could be published now: one is begun, and given up.
@@ -386,7 +372,8 @@ pub(super) fn temporary_name(name: &OsStr) -> OsString {
 }
 
 /// Whether a name is one that files have while they are being written.
-pub(super) fn is_temporary(name: &OsStr) -> bool {
+#[must_use]
+pub fn is_temporary(name: &OsStr) -> bool {
     let name = name.as_bytes();
     name.starts_with(TEMPORARY_PREFIX.as_bytes())
         && name.ends_with(TEMPORARY_SUFFIX.as_bytes())
@@ -589,34 +576,6 @@ impl Pending {
             .map_err(Error::io(&self.target, self.role, Doing::Sync))
     }
 
-    /// Holds what the disk has against what was written.
-    fn check(&mut self, parts: &[&[u8]]) -> Result<()> {
-        let failed = || Error::io(&self.target, self.role, Doing::Read);
-        // Otherwise the system would answer from memory; where it cannot forget, that is all there is to ask.
-        #[cfg(target_os = "linux")]
-        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
-        self.file.rewind().map_err(failed())?;
-        let mut block = vec![0; usize::try_from(BLOCK).unwrap_or_default()];
-        for part in parts {
-            for expected in part.chunks(block.len()) {
-                let found = &mut block[..expected.len()];
-                match self.file.read_exact(found) {
-                    Ok(()) if found == expected => {}
-                    Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
-                        return Err(failed()(error));
-                    }
-                    _ => {
-                        return Err(Error::Differs {
-                            path: self.target.clone(),
-                            role: self.role,
-                        });
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The file system that the file is on.
     #[cfg(target_os = "linux")]
     pub(super) fn device(&self) -> Result<u64> {
@@ -716,7 +675,7 @@ impl Pending {
 }
 
 /// Lets the disk begin with octets that were written, so that there is less to wait for when the file is synced.
-fn start_writeback(file: &File, start: u64, len: usize) {
+pub(super) fn start_writeback(file: &File, start: u64, len: usize) {
     #[cfg(target_os = "linux")]
     {
         use std::num::NonZero;

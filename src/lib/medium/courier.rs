@@ -4,7 +4,8 @@
 
 use jiff::Timestamp;
 
-use super::{Error, Event, Lying, Medium, Why, is_full};
+use super::layout::{Unlisted, denied, pile_name};
+use super::{Error, Event, Lying, Medium, Why, is_full, tell_unlisted};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 use crate::verify::{Authorized, Judge};
@@ -45,7 +46,7 @@ impl Courier<'_> {
             medium.settle()?;
         }
         self.pass_hints(each)?;
-        let (mut free, mut allowed) = self.room()?;
+        let (mut free, mut allowed) = self.room(each)?;
         let mut wanted = Vec::new();
         let mut strays = vec![(self.from.dir(), self.from.strays(None)?)];
         for kind in [Kind::Cca, Kind::Cargo] {
@@ -107,39 +108,67 @@ impl Courier<'_> {
         each: &mut dyn FnMut(Event) -> Result<(), E>,
     ) -> Result<(), E> {
         for (a, b) in [(self.from, self.to), (self.to, self.from)] {
-            let passed = a.hints(self.now)?.iter().try_for_each(|hint| {
-                if b.has_hint(hint.gateway, &hint.sha256)? {
-                    return Ok(());
+            let (hints, unlisted) = a.hints(self.now)?;
+            tell_unlisted(unlisted, each)?;
+            for hint in hints {
+                let passed = match b.has_hint(hint.gateway, &hint.sha256, self.now) {
+                    Ok(true) => Ok(()),
+                    Ok(false) => b.hint(&hint),
+                    Err(error) => Err(error),
+                };
+                match passed {
+                    Ok(()) => {}
+                    // That concerns this one alone.
+                    Err(error @ Error::InTheWay(_)) => {
+                        failed(b.dir().display().to_string(), error, each)?;
+                    }
+                    Err(error) => {
+                        failed(b.dir().display().to_string(), error, each)?;
+                        break;
+                    }
                 }
-                b.hint(hint)
-            });
-            if let Err(error) = passed {
-                failed(b.dir().display().to_string(), error, each)?;
             }
         }
         for medium in [self.from, self.to] {
-            if let Err(error) = Self::free(medium).and_then(|()| medium.tidy(self.now)) {
-                failed(medium.dir().display().to_string(), error, each)?;
+            let freed = self.free(medium).and_then(|unlisted| {
+                medium.tidy(self.now)?; // what it cannot list was told before
+                Ok(unlisted)
+            });
+            match freed {
+                Ok(unlisted) => tell_unlisted(unlisted, each)?,
+                Err(error) => failed(medium.dir().display().to_string(), error, each)?,
             }
         }
         Ok(())
     }
 
     /// Removes what a medium says has arrived.
-    fn free(medium: &Medium) -> Result<(), Error> {
+    fn free(&self, medium: &Medium) -> Result<Unlisted, Error> {
+        let mut unlisted = Vec::new();
         for recipient in medium.recipients(Kind::Cargo)?.0 {
-            let mut pile = medium.lying(Kind::Cargo, recipient)?;
-            while let Some(lying) = pile.next_message()? {
-                if medium.has_hint(recipient, &lying.sha256)? {
-                    medium.remove(&lying)?;
+            let listed = each_lying(medium, Kind::Cargo, recipient, |lying| {
+                if medium.has_hint(recipient, &lying.sha256, self.now)? {
+                    medium.remove(lying)?;
                 }
+                Ok(())
+            });
+            match listed {
+                // Whoever looks for what is to be carried says so.
+                Err(Error::Unreadable(_)) if medium.id() == self.from.id() => {}
+                Err(error @ Error::Unreadable(_)) => {
+                    unlisted.push((pile_name(Kind::Cargo, recipient), error));
+                }
+                listed => listed?,
             }
         }
-        Ok(())
+        Ok(unlisted)
     }
 
     /// How many octets there is room for, and how many may go.
-    fn room(&self) -> Result<(u64, u64), Error> {
+    fn room<E: From<Error>>(
+        &self,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(u64, u64), E> {
         let free = self.to.free_space()?.saturating_sub(OVERHEAD);
         let Some(quota) = self.quota else {
             return Ok((free, u64::MAX));
@@ -147,9 +176,17 @@ impl Courier<'_> {
         let mut used = 0;
         for kind in [Kind::Cca, Kind::Cargo] {
             for recipient in self.to.recipients(kind)?.0 {
-                let mut pile = self.to.lying(kind, recipient)?;
-                while let Some(lying) = pile.next_message()? {
+                let listed = each_lying(self.to, kind, recipient, |lying| {
                     used += lying.len;
+                    Ok(())
+                });
+                match listed {
+                    // That of cargo was said when it was looked for what has arrived.
+                    Err(Error::Unreadable(_)) if kind == Kind::Cargo => {}
+                    Err(error @ Error::Unreadable(_)) => {
+                        failed(pile_name(kind, recipient), error, each)?;
+                    }
+                    listed => listed?,
                 }
             }
         }
@@ -164,20 +201,37 @@ impl Courier<'_> {
         wanted: &mut Vec<(Lying, Timestamp)>,
         each: &mut dyn FnMut(Event) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut pile = self.from.lying(kind, recipient)?;
+        let what = || pile_name(kind, recipient);
+        let mut pile = match self.from.lying(kind, recipient) {
+            Ok(pile) => pile,
+            Err(error @ Error::Unreadable(_)) => return failed(what(), error, each),
+            Err(error) => return Err(error.into()),
+        };
         pile.take_strays().tell(self.from.dir(), each)?;
-        while let Some(lying) = pile.next_message()? {
-            if self.to.holds(&lying, self.moves)? {
-                self.is_there(&lying, each)?;
-                continue;
-            }
+        loop {
+            let next = pile.next_message().and_then(|next| match next {
+                Some(lying) => {
+                    let is_held = self.to.holds(&lying, self.moves)?;
+                    Ok(Some((lying, is_held)))
+                }
+                None => Ok(None),
+            });
+            let lying = match next {
+                Ok(Some((lying, false))) => lying,
+                Ok(Some((lying, true))) => {
+                    self.is_there(&lying, each)?;
+                    continue;
+                }
+                Ok(None) => return Ok(()),
+                Err(error @ Error::Unreadable(_)) => return failed(what(), error, each),
+                Err(error) => return Err(error.into()),
+            };
             match self.verified(&lying) {
                 Ok(Some(end)) => wanted.push((lying, end)),
                 Ok(None) => {}
                 Err(error) => failed(lying.to_string(), error, each)?,
             }
         }
-        Ok(())
     }
 
     /// Takes off the first medium what is on the other one, where it is to leave that.
@@ -214,9 +268,23 @@ impl Courier<'_> {
         };
         let ends = (lying.recipient, lying.sender);
         let (pending, _) = self.to.prepare(lying.kind(), ends, &octets)?;
-        pending.place()?;
+        pending.place().map_err(denied)?;
         Ok(true)
     }
+}
+
+/// Gives `each` what lies on a medium for a gateway.
+fn each_lying(
+    medium: &Medium,
+    kind: Kind,
+    recipient: NodeId,
+    mut each: impl FnMut(&Lying) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut pile = medium.lying(kind, recipient)?;
+    while let Some(lying) = pile.next_message()? {
+        each(&lying)?;
+    }
+    Ok(())
 }
 
 fn failed<E>(

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::layout::denied;
 use super::{Error, Event, Lying, Medium, Why, is_full};
 use crate::asn1::Buffer;
 use crate::cms::enveloped_data::Cipher;
@@ -68,7 +69,7 @@ struct Hop<'a> {
     /// The records of those from which not everything has followed yet.
     records: Vec<Record>,
     left: Left,
-    /// Something is where its cargo should be.
+    /// Something is where its cargo should be, or its directory may not be used.
     is_blocked: bool,
 }
 
@@ -188,7 +189,12 @@ impl<'a> Giver<'a> {
         let resend_after = owner.config().resend_after().unwrap_or(RESEND_AFTER);
         for record in self.carried.records()? {
             let ends = (record.hop, owner.id());
-            let lying = self.medium.find(Kind::Cargo, ends, record.cargo)?;
+            let found = self.medium.find(Kind::Cargo, ends, record.cargo);
+            // It may lie there. Whoever gives to that hop says what is wrong.
+            if let Err(Error::Unreadable(_)) = found {
+                continue;
+            }
+            let lying = found?;
             let load = self.carried.read(&record)?;
             let (Some(lying), Some(load)) = (lying, load) else {
                 self.carried.forget(&record)?;
@@ -542,7 +548,7 @@ impl<'a> Giver<'a> {
                         is_full_now = true;
                         Ok(())
                     }
-                    Err(error @ Error::InTheWay(_)) => {
+                    Err(error @ (Error::InTheWay(_) | Error::Unreadable(_))) => {
                         hop.is_blocked = true;
                         each(Event::Failed {
                             what: hop.sealer.peer().name.clone(),
@@ -598,7 +604,7 @@ impl<'a> Giver<'a> {
         let record = self
             .carried
             .note((hop.id, &sha256), dates, names.chain(answered))?;
-        pending.place()?;
+        pending.place().map_err(denied)?;
         self.note_and_release(hop.id, &fields.id, &hold.messages)?;
         hop.cargoes += 1;
         // The last thing that follows is that the CCA is used up.
@@ -732,7 +738,7 @@ impl<'a> Giver<'a> {
         let (pending, _) = self
             .medium
             .prepare(Kind::Cca, ends, sent.octets.as_slice())?;
-        pending.place()?;
+        pending.place().map_err(denied)?;
         for lying in &ended {
             self.medium.remove(lying)?;
         }

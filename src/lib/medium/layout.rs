@@ -22,9 +22,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Error, Event};
 use crate::asn1::{Hex, hex};
 use crate::crypto::{hash, random};
-use crate::disk::publish::{self, Existing, Manner, Mode, Pending};
-use crate::disk::tree::{self, Kind as EntryKind, Met};
-use crate::disk::{self, Role, files};
+use crate::disk::beneath::{Dir, Named, Pending};
+use crate::disk::publish::is_temporary;
+use crate::disk::tree::Kind as EntryKind;
+use crate::disk::{self, Doing, Role, files};
 use crate::message::{Item, Object};
 use crate::pki::{self, NodeId};
 use crate::ramf::{Kind, limits};
@@ -32,6 +33,9 @@ use crate::verify::{self, Judge, Verdict};
 
 /// The directory of all that is ours.
 const TOP: &str = "relaynet";
+
+/// The directories in it.
+const FOLDERS: [&str; 4] = ["cargo", "cca", "got", "tmp"];
 
 /// What VERSION says.
 const VERSION: &str = "relay-medium 1";
@@ -60,7 +64,10 @@ const LEFTOVER_LIFE: Duration = Duration::from_secs(36 * 3600);
 /// A medium that is there.
 #[derive(Debug)]
 pub struct Medium {
-    top: PathBuf,
+    /// The directory that it is in.
+    dir: Dir,
+    /// The one of all that is ours; what is below it may be changed by somebody else at any time.
+    top: Dir,
     id: String,
 }
 
@@ -78,12 +85,13 @@ pub struct Lying {
     /// Octets in the file.
     pub len: u64,
     kind: Kind,
+    top: Dir,
 }
 
 impl fmt::Display for Lying {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = file_name(self.sender, &self.sha256, self.kind);
-        write!(formatter, "{}/{}/{name}", self.kind.word(), self.recipient)
+        let (kind, name) = (self.kind.word(), self.name());
+        write!(formatter, "{kind}/{}/{name}", self.recipient)
     }
 }
 
@@ -99,8 +107,13 @@ impl Lying {
     /// # Errors
     /// [`Error::Damaged`] when they are others; [`Error::Unreadable`] when the file cannot be read.
     pub fn read(&self) -> Result<Option<Vec<u8>>, Error> {
-        let octets = match files::read(&self.path, Role::Spool, limits::MAX_MESSAGE_LEN) {
-            Ok(octets) => octets,
+        let read = self.dir().and_then(|dir| match dir {
+            Some(dir) => dir.read(self.name(), limits::MAX_MESSAGE_LEN).map(Some),
+            None => Ok(None),
+        });
+        let octets = match read {
+            Ok(Some(octets)) => octets,
+            Ok(None) => return Ok(None),
             Err(error) if error.is_not_found() => return Ok(None),
             // Whatever it became since it was listed.
             Err(disk::Error::NotRegular { .. }) => return Err(Error::Damaged),
@@ -111,6 +124,15 @@ impl Lying {
         } else {
             Err(Error::Damaged)
         }
+    }
+
+    fn name(&self) -> String {
+        file_name(self.sender, &self.sha256, self.kind)
+    }
+
+    /// The directory that it is in, unless that has gone.
+    fn dir(&self) -> disk::Result<Option<Dir>> {
+        below(&self.top, &[self.kind.word(), &self.recipient.to_string()])
     }
 }
 
@@ -183,10 +205,30 @@ pub struct Hint {
 }
 
 /// What becomes of a file that has the name of a hint.
-type EachHint<'a> = dyn FnMut(&Path, Option<Hint>) -> Result<ControlFlow<()>, Error> + 'a;
+type EachHint<'a> = dyn FnMut(&Dir, &str, Option<Hint>) -> Result<ControlFlow<()>, Error> + 'a;
+
+/// Directories that cannot be listed, and why not; all others are.
+pub(super) type Unlisted = Vec<(String, Error)>;
+
+/// How the directory of what lies for a gateway is told.
+pub(super) fn pile_name(kind: Kind, recipient: NodeId) -> String {
+    format!("{}/{recipient}", kind.word())
+}
 
 fn file_name(sender: NodeId, sha256: &[u8; 32], kind: Kind) -> String {
     format!("{sender}.{}.{}", Hex(sha256), kind.word())
+}
+
+/// A directory below another one; `None` when it, or one above it, is not there.
+fn below(dir: &Dir, parts: &[&str]) -> disk::Result<Option<Dir>> {
+    let mut dir = dir.clone();
+    for part in parts {
+        match dir.dir(part)? {
+            Some(next) => dir = next,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(dir))
 }
 
 impl Medium {
@@ -203,32 +245,30 @@ impl Medium {
         if !dir.is_dir() {
             return Err(Error::NotADirectory(dir.to_owned()));
         }
-        let own = files::read(&dir.join("VERSION"), Role::Spool, MAX_TEXT_LEN);
-        if own.is_ok_and(|version| version.starts_with(b"relay-")) {
-            return Err(Error::NotAPlace(dir.to_owned()));
+        let outer = Dir::open(dir, Role::Spool)?;
+        check_place(dir)?;
+        // A run that was killed may have made a directory and no more.
+        let make = |above: &Dir, name: &str| match above.make_dir(name).map_err(in_the_way)? {
+            (made, true) => Ok(made),
+            (found, false) => above.sync().map(|()| found).map_err(Error::from),
+        };
+        let top = make(&outer, TOP)?;
+        for folder in FOLDERS {
+            make(&top, folder)?;
         }
-        let top = dir.join(TOP);
-        let folders = ["cargo", "cca", "got", "tmp"].map(|folder| top.join(folder));
-        for made in [&top].into_iter().chain(&folders) {
-            if !files::create_dir_plain(made, Role::Spool).map_err(in_the_way)? {
-                // A run that was killed may have made it and no more.
-                files::sync_dir(made.parent().unwrap_or(dir), Role::Spool)?;
-            }
-        }
-        for file in ["ID", "VERSION"].map(|file| top.join(file)) {
-            if files::exists(&file, Role::Spool)? && files::len(&file, Role::Spool)?.is_none() {
-                return Err(Error::InTheWay(file));
+        for name in ["ID", "VERSION"] {
+            if top.has(name)? && top.len_of(name)?.is_none() {
+                return Err(Error::InTheWay(top.path().join(name)));
             }
         }
         let id =
             random::array::<16>().map_err(|error| Error::Node(pki::Error::Crypto(error).into()))?;
-        let manner = Manner::stored(Role::Spool, Existing::Replace).mode(Mode::User);
         // It is a medium from the moment at which it has a version, and then it has all else.
         for (name, text) in [
             ("ID", Hex(&id).to_string()),
             ("VERSION", VERSION.to_owned()),
         ] {
-            publish::publish(&top.join(name), &[text.as_bytes(), b"\n"], &manner)
+            top.publish(name, &[text.as_bytes(), b"\n"], &top)
                 .map_err(in_the_way)?;
         }
         Self::open(dir)
@@ -240,20 +280,24 @@ impl Medium {
     /// [`Error::NotAMedium`] where there is none; [`Error::Broken`] for what is left of one; [`Error::Version`] for one
     /// that we do not know.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        let top = dir.join(TOP);
         let none = || Error::NotAMedium(dir.to_owned());
-        match files::is_dir(&top, Role::Spool) {
-            Ok(true) => {}
-            Ok(false) | Err(disk::Error::NotRegular { .. }) => return Err(none()),
-            Err(error) if error.io_kind() == Some(ErrorKind::NotADirectory) => return Err(none()),
-            Err(error) => return Err(error.into()),
-        }
-        let is_there = |name: &str| files::exists(&top.join(name), Role::Spool);
-        if !is_there("VERSION")? && !is_there("ID")? {
+        let found = Dir::open(dir, Role::Spool).and_then(|outer| {
+            let top = outer.dir(TOP)?;
+            Ok(top.map(|top| (outer, top)))
+        });
+        let (outer, top) = match found {
+            Ok(Some(found)) => found,
+            Ok(None) | Err(disk::Error::NotRegular { .. }) => return Err(none()),
+            Err(error) => match error.io_kind() {
+                Some(ErrorKind::NotFound | ErrorKind::NotADirectory) => return Err(none()),
+                _ => return Err(error.into()),
+            },
+        };
+        if !top.has("VERSION")? && !top.has("ID")? {
             return Err(none());
         }
         let broken = || Error::Broken(dir.to_owned());
-        let text = |name: &str| match files::read(&top.join(name), Role::Spool, MAX_TEXT_LEN) {
+        let text = |name: &str| match top.read(name, MAX_TEXT_LEN) {
             Ok(octets) => Ok(String::from_utf8_lossy(&octets).trim().to_owned()),
             Err(disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. }) => Err(broken()),
             Err(error) if error.is_not_found() => Err(broken()),
@@ -270,7 +314,11 @@ impl Medium {
         let id = text("ID")?;
         let is_id = id.len() == 32 && hex::parse(&id).is_some() && id == id.to_ascii_lowercase();
         if is_id {
-            Ok(Self { top, id })
+            Ok(Self {
+                dir: outer,
+                top,
+                id,
+            })
         } else {
             Err(broken())
         }
@@ -282,17 +330,19 @@ impl Medium {
     /// # Errors
     /// When a directory cannot be listed or synced.
     pub fn settle(&self) -> Result<(), Error> {
-        for folder in ["cargo", "cca", "got", "tmp"] {
+        for folder in FOLDERS {
             let Some(dir) = self.has_dir(&[folder])? else {
                 continue;
             };
             for gateway in self.gateways_in(folder)?.0 {
-                files::sync_dir(&dir.join(gateway.to_string()), Role::Spool)?;
+                if let Some(pile) = self.has_dir(&[folder, &gateway.to_string()])? {
+                    pile.sync()?;
+                }
             }
-            files::sync_dir(&dir, Role::Spool)?;
+            dir.sync()?;
         }
-        for dir in [self.top.as_path(), self.dir()] {
-            files::sync_dir(dir, Role::Spool)?;
+        for dir in [&self.top, &self.dir] {
+            dir.sync()?;
         }
         Ok(())
     }
@@ -306,7 +356,7 @@ impl Medium {
     /// The directory that it is in.
     #[must_use]
     pub fn dir(&self) -> &Path {
-        self.top.parent().unwrap_or(&self.top)
+        self.dir.path()
     }
 
     /// How many octets may be written to it.
@@ -314,25 +364,15 @@ impl Medium {
     /// # Errors
     /// When that cannot be learned.
     pub fn free_space(&self) -> Result<u64, Error> {
-        Ok(files::free_space(&self.top, Role::Spool)?)
-    }
-
-    fn pile(&self, kind: Kind, recipient: NodeId) -> PathBuf {
-        self.top.join(kind.word()).join(recipient.to_string())
+        Ok(self.top.free_space()?)
     }
 
     /// A directory below the top if it is there, itself and not behind a link, as each above it.
-    fn has_dir(&self, parts: &[&str]) -> Result<Option<PathBuf>, Error> {
-        let mut dir = self.top.clone();
-        for part in [None].into_iter().chain(parts.iter().map(Some)) {
-            dir.extend(part);
-            match files::is_dir(&dir, Role::Spool) {
-                Ok(true) => {}
-                Ok(false) | Err(disk::Error::NotRegular { .. }) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            }
+    fn has_dir(&self, parts: &[&str]) -> Result<Option<Dir>, Error> {
+        match below(&self.top, parts) {
+            Err(disk::Error::NotRegular { .. }) => Ok(None),
+            found => Ok(found?),
         }
-        Ok(Some(dir))
     }
 
     /// What has the name of a directory of the medium, or of one in it for this gateway, and is none.
@@ -340,19 +380,16 @@ impl Medium {
     /// # Errors
     /// When that cannot be learned.
     pub fn strays(&self, gateway: Option<NodeId>) -> Result<Strays, Error> {
-        let mut paths = ["cargo", "cca", "got", "tmp"]
-            .map(|folder| self.top.join(folder))
-            .to_vec();
-        if let Some(gateway) = gateway {
-            paths.extend([Kind::Cargo, Kind::Cca].map(|kind| self.pile(kind, gateway)));
-        }
         let mut strays = Strays::default();
-        for path in paths {
-            match files::is_dir(&path, Role::Spool) {
+        for folder in FOLDERS {
+            let inside = gateway.filter(|_| ["cargo", "cca"].contains(&folder));
+            let found = match (self.top.dir(folder), inside) {
+                (Ok(Some(dir)), Some(gateway)) => dir.dir(gateway.to_string()),
+                (found, _) => found,
+            };
+            match found {
                 Ok(_) => {}
-                Err(disk::Error::NotRegular { .. }) => strays.add(path),
-                // What is above it is none, and was told.
-                Err(error) if error.io_kind() == Some(ErrorKind::NotADirectory) => {}
+                Err(disk::Error::NotRegular { path, .. }) => strays.add(path),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -372,22 +409,18 @@ impl Medium {
         let Some(dir) = self.has_dir(&[folder])? else {
             return Ok((gateways, strays));
         };
-        for met in tree::stream(&dir, Role::Spool)? {
-            let entry = match met? {
-                Met::Entry(entry) => entry,
-                Met::Other(path) => {
-                    strays.add(path);
-                    continue;
-                }
-            };
-            let gateway = entry
-                .name
+        for named in dir.names()? {
+            let Named { name, kind } = named?;
+            if is_temporary(&name) {
+                continue;
+            }
+            let gateway = name
                 .to_str()
-                .filter(|_| entry.kind == EntryKind::Dir)
+                .filter(|_| kind == Some(EntryKind::Dir))
                 .and_then(|name| name.parse().ok());
             match gateway {
                 Some(gateway) => gateways.push(gateway),
-                None => strays.add(entry.path),
+                None => strays.add(dir.path().join(name)),
             }
         }
         gateways.sort_unstable();
@@ -398,7 +431,7 @@ impl Medium {
     /// costs time and no memory.
     ///
     /// # Errors
-    /// When the directory cannot be listed.
+    /// [`Error::Unreadable`] when the directory cannot be listed.
     pub fn lying(&self, kind: Kind, recipient: NodeId) -> Result<Pile<'_>, Error> {
         let mut pile = Pile {
             medium: self,
@@ -429,15 +462,16 @@ impl Medium {
         let Some(dir) = self.has_dir(&[kind.word(), &name])? else {
             return Ok(None);
         };
-        let path = dir.join(file_name(sender, &sha256, kind));
-        let len = files::len(&path, Role::Spool)?;
+        let name = file_name(sender, &sha256, kind);
+        let len = dir.len_of(&name).map_err(Error::Unreadable)?;
         Ok(len.map(|len| Lying {
             recipient,
             sender,
             sha256,
-            path,
+            path: dir.path().join(name),
             len,
             kind,
+            top: self.top.clone(),
         }))
     }
 
@@ -457,7 +491,8 @@ impl Medium {
     /// Writes a message, and reads it back; [`Pending::place`] puts it where it belongs.
     ///
     /// # Errors
-    /// When it cannot be written, or reads back as something else.
+    /// When it cannot be written, or reads back as something else; [`Error::Unreadable`] when its directory may not be
+    /// used.
     pub fn prepare(
         &self,
         kind: Kind,
@@ -465,33 +500,31 @@ impl Medium {
         octets: &[u8],
     ) -> Result<(Pending, [u8; 32]), Error> {
         let sha256 = hash::sha256(octets);
-        let dir = self.pile(kind, recipient);
-        let tmp = self.make_dirs(&self.top.join(kind.word()), &dir)?;
-        let path = dir.join(file_name(sender, &sha256, kind));
+        let (dir, tmp) = self.make_dirs(kind.word(), recipient)?;
         // What has the name holds the same octets, or what somebody made of them.
-        let manner = Manner::stored(Role::Spool, Existing::Replace)
-            .mode(Mode::User)
-            .written_in(&tmp);
-        let pending = publish::prepare(&path, &[octets], &manner).map_err(in_the_way)?;
+        let name = file_name(sender, &sha256, kind);
+        let pending = dir.prepare(&name, &[octets], &tmp).map_err(denied)?;
         Ok((pending, sha256))
     }
 
-    /// Makes a directory, the one that it is in, and the one where files are written, and gives that. Not those above:
+    /// Makes the directory of a gateway, the one that it is in, and the one where files are written. Not those above:
     /// where they are missing, the medium is gone.
-    fn make_dirs(&self, above: &Path, dir: &Path) -> Result<PathBuf, Error> {
-        let tmp = self.top.join("tmp");
-        for dir in [above, dir, &tmp] {
-            files::create_dir_plain(dir, Role::Spool).map_err(in_the_way)?;
-        }
-        Ok(tmp)
+    fn make_dirs(&self, folder: &str, gateway: NodeId) -> Result<(Dir, Dir), Error> {
+        let made = |above: &Dir, name: &str| above.make_dir(name).map_err(in_the_way);
+        let (above, _) = made(&self.top, folder)?;
+        let (dir, _) = made(&above, &gateway.to_string())?;
+        let (tmp, _) = made(&self.top, "tmp")?;
+        Ok((dir, tmp))
     }
 
     /// Removes a message that is where it was going.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// When it cannot be removed; [`Error::InTheWay`] when a directory above it is none any more.
     pub fn remove(&self, lying: &Lying) -> Result<(), Error> {
-        files::remove(&lying.path, Role::Spool)?;
+        if let Some(dir) = lying.dir().map_err(in_the_way)? {
+            dir.remove(lying.name())?;
+        }
         Ok(())
     }
 
@@ -500,39 +533,34 @@ impl Medium {
     /// # Errors
     /// When it cannot be written.
     pub fn hint(&self, hint: &Hint) -> Result<(), Error> {
-        let got = self.top.join("got");
-        let dir = got.join(hint.gateway.to_string());
-        let tmp = self.make_dirs(&got, &dir)?;
-        let manner = Manner::stored(Role::Spool, Existing::Replace)
-            .mode(Mode::User)
-            .written_in(&tmp);
-        let path = dir.join(Hex(&hint.sha256).to_string());
-        publish::publish(&path, &[hint.date.to_string().as_bytes(), b"\n"], &manner)
+        let (dir, tmp) = self.make_dirs("got", hint.gateway)?;
+        let name = Hex(&hint.sha256).to_string();
+        dir.publish(&name, &[hint.date.to_string().as_bytes(), b"\n"], &tmp)
             .map_err(in_the_way)?;
         Ok(())
     }
 
-    /// Whether there is a hint that this cargo has arrived.
+    /// Whether there is a hint of use that this cargo has arrived.
     ///
     /// # Errors
     /// When that cannot be learned.
-    pub fn has_hint(&self, gateway: NodeId, sha256: &[u8; 32]) -> Result<bool, Error> {
-        let Some(dir) = self.has_dir(&["got", &gateway.to_string()])? else {
-            return Ok(false);
-        };
-        Ok(files::exists(
-            &dir.join(Hex(sha256).to_string()),
-            Role::Spool,
-        )?)
+    pub fn has_hint(
+        &self,
+        gateway: NodeId,
+        sha256: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let dir = self.has_dir(&["got", &gateway.to_string()])?;
+        Ok(dir.is_some_and(|dir| date_of_hint(&dir, &Hex(sha256).to_string(), now).is_some()))
     }
 
     /// The hints that there are, and are of use.
     ///
     /// # Errors
     /// When they cannot be listed.
-    pub fn hints(&self, now: Timestamp) -> Result<Vec<Hint>, Error> {
+    pub(super) fn hints(&self, now: Timestamp) -> Result<(Vec<Hint>, Unlisted), Error> {
         let mut hints = Vec::new();
-        self.each_hint(now, &mut |_, hint| {
+        let unlisted = self.each_hint(now, &mut |_, _, hint| {
             hints.extend(hint);
             Ok(if hints.len() < MAX_HINTS {
                 Continue(())
@@ -540,63 +568,105 @@ impl Medium {
                 Break(())
             })
         })?;
-        Ok(hints)
+        Ok((hints, unlisted))
     }
 
     /// Gives `each` the files that have the name of a hint, and what those say that are of use, until it has enough.
-    fn each_hint(&self, now: Timestamp, each: &mut EachHint<'_>) -> Result<(), Error> {
+    fn each_hint(&self, now: Timestamp, each: &mut EachHint<'_>) -> Result<Unlisted, Error> {
+        let mut unlisted = Vec::new();
         for gateway in self.gateways_in("got")?.0 {
-            let Some(dir) = self.has_dir(&["got", &gateway.to_string()])? else {
-                continue;
-            };
-            for met in tree::stream(&dir, Role::Spool)? {
-                let Met::Entry(entry) = met? else {
-                    continue;
-                };
-                let name = entry.name.to_str().unwrap_or_default();
-                let sha256: Option<[u8; 32]> = hex::parse(name).and_then(|it| it.try_into().ok());
-                let Some(sha256) = sha256.filter(|sha256| {
-                    entry.kind == EntryKind::File && Hex(sha256).to_string() == name
-                }) else {
-                    continue;
-                };
-                let date = date_of_hint(&entry.path, now);
-                let hint = date.map(|date| Hint {
-                    gateway,
-                    sha256,
-                    date,
-                });
-                if each(&entry.path, hint)?.is_break() {
-                    return Ok(());
+            match self.each_hint_of(gateway, now, each) {
+                Ok(Continue(())) => {}
+                Ok(Break(())) => break,
+                Err(error @ Error::Unreadable(_)) => {
+                    unlisted.push((format!("got/{gateway}"), error));
                 }
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(unlisted)
     }
 
-    /// Removes what is of no use any more: old hints, and what killed runs left.
+    fn each_hint_of(
+        &self,
+        gateway: NodeId,
+        now: Timestamp,
+        each: &mut EachHint<'_>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let found = self.has_dir(&["got", &gateway.to_string()]);
+        let Some(dir) = found.map_err(unreadable)? else {
+            return Ok(Continue(()));
+        };
+        for named in dir.names().map_err(Error::Unreadable)? {
+            let Named { name, kind } = named.map_err(Error::Unreadable)?;
+            let name = name.to_str().unwrap_or_default();
+            let sha256: Option<[u8; 32]> = hex::parse(name).and_then(|it| it.try_into().ok());
+            let Some(sha256) = sha256
+                .filter(|sha256| kind == Some(EntryKind::File) && Hex(sha256).to_string() == name)
+            else {
+                continue;
+            };
+            let date = date_of_hint(&dir, name, now);
+            let hint = date.map(|date| Hint {
+                gateway,
+                sha256,
+                date,
+            });
+            if each(&dir, name, hint)?.is_break() {
+                return Ok(Break(()));
+            }
+        }
+        Ok(Continue(()))
+    }
+
+    /// Removes what is of no use any more: old hints, and what killed runs left. Tells `each` what cannot be listed.
     ///
     /// # Errors
-    /// When it cannot be listed or removed.
-    pub fn tidy(&self, now: Timestamp) -> Result<(), Error> {
-        self.each_hint(now, &mut |path, hint| {
+    /// When it cannot be removed, or `each` failed.
+    pub fn clean<E: From<Error>>(
+        &self,
+        now: Timestamp,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        super::tell_unlisted(self.tidy(now)?, each)
+    }
+
+    /// Removes what is of no use any more, and gives what cannot be listed.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub(super) fn tidy(&self, now: Timestamp) -> Result<Unlisted, Error> {
+        let unlisted = self.each_hint(now, &mut |dir, name, hint| {
             if hint.is_none() {
-                files::remove(path, Role::Spool)?;
+                dir.remove(name)?;
             }
             Ok(Continue(()))
         })?;
-        if let Some(tmp) = self.has_dir(&["tmp"])? {
-            let before = SystemTime::from(now).checked_sub(LEFTOVER_LIFE);
-            publish::sweep(&tmp, Role::Spool, before)?;
+        let before = SystemTime::from(now).checked_sub(LEFTOVER_LIFE);
+        if let (Some(tmp), Some(before)) = (self.has_dir(&["tmp"])?, before) {
+            tmp.sweep(before)?;
         }
-        Ok(())
+        Ok(unlisted)
     }
+}
+
+/// Refuses a directory that is something else's, or in one that is: what begins with a version of ours is a node or the
+/// inside of a medium, and nobody else makes directories there.
+fn check_place(dir: &Path) -> Result<(), Error> {
+    let place = files::canonical(dir, Role::Spool)?;
+    for above in place.ancestors() {
+        let version = files::read(&above.join("VERSION"), Role::Spool, MAX_TEXT_LEN);
+        if version.is_ok_and(|version| version.starts_with(b"relay-")) {
+            return Err(Error::NotAPlace(dir.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// What a hint says, unless it is damaged or too old. One dated ahead of this clock counts as well: either may be
 /// wrong.
-fn date_of_hint(path: &Path, now: Timestamp) -> Option<Timestamp> {
-    let octets = files::read(path, Role::Spool, MAX_TEXT_LEN).ok()?;
+fn date_of_hint(dir: &Dir, name: &str, now: Timestamp) -> Option<Timestamp> {
+    let octets = dir.read(name, MAX_TEXT_LEN).ok()?;
     let date: Timestamp = String::from_utf8_lossy(&octets).trim().parse().ok()?;
     (date.duration_since(now).abs() <= HINT_LIFE).then_some(date)
 }
@@ -606,6 +676,23 @@ fn in_the_way(error: disk::Error) -> Error {
     match error {
         disk::Error::NotRegular { path, .. } => Error::InTheWay(path),
         error => error.into(),
+    }
+}
+
+/// The same; and one directory may be used though another may not.
+pub(super) fn denied(error: disk::Error) -> Error {
+    if error.is_denied() || error.doing() == Some(Doing::Examine) {
+        Error::Unreadable(error)
+    } else {
+        in_the_way(error)
+    }
+}
+
+/// What concerns one directory is no reason to end.
+fn unreadable(error: Error) -> Error {
+    match error {
+        Error::Disk(error) => Error::Unreadable(error),
+        error => error,
     }
 }
 
@@ -629,7 +716,7 @@ impl Pile<'_> {
     /// The next message.
     ///
     /// # Errors
-    /// When the directory cannot be listed.
+    /// [`Error::Unreadable`] when the directory cannot be listed.
     pub fn next_message(&mut self) -> Result<Option<Lying>, Error> {
         loop {
             if let Some(lying) = self.part.next() {
@@ -646,28 +733,21 @@ impl Pile<'_> {
     fn fill(&mut self, stray: &mut dyn FnMut(PathBuf)) -> Result<(), Error> {
         self.is_over = true;
         let name = self.recipient.to_string();
-        let Some(dir) = self.medium.has_dir(&[self.kind.word(), &name])? else {
+        let found = self.medium.has_dir(&[self.kind.word(), &name]);
+        let Some(dir) = found.map_err(unreadable)? else {
             return Ok(());
         };
         let mut first: BinaryHeap<String> = BinaryHeap::new();
-        for met in tree::stream(&dir, Role::Spool)? {
-            let entry = match met? {
-                Met::Entry(entry) if entry.kind == EntryKind::File => entry,
-                Met::Entry(entry) => {
-                    stray(entry.path);
-                    continue;
-                }
-                Met::Other(path) => {
-                    stray(path);
-                    continue;
-                }
-            };
-            let name = entry
-                .name
+        for named in dir.names().map_err(Error::Unreadable)? {
+            let Named { name, kind } = named.map_err(Error::Unreadable)?;
+            if is_temporary(&name) {
+                continue;
+            }
+            let told = name
                 .to_str()
-                .filter(|name| self.parsed(name).is_some());
-            let Some(name) = name else {
-                stray(entry.path);
+                .filter(|name| kind == Some(EntryKind::File) && self.parsed(name).is_some());
+            let Some(name) = told else {
+                stray(dir.path().join(name));
                 continue;
             };
             if self.after.as_deref().is_some_and(|after| name <= after) {
@@ -683,20 +763,20 @@ impl Pile<'_> {
         self.after = names.last().cloned().or(self.after.take());
         let mut part = Vec::new();
         for name in names {
-            let path = dir.join(&name);
             let Some((sender, sha256)) = self.parsed(&name) else {
                 continue;
             };
-            let Some(len) = files::len(&path, Role::Spool)? else {
+            let Some(len) = dir.len_of(&name).map_err(Error::Unreadable)? else {
                 continue;
             };
             part.push(Lying {
                 recipient: self.recipient,
                 sender,
                 sha256,
-                path,
+                path: dir.path().join(name),
                 len,
                 kind: self.kind,
+                top: self.medium.top.clone(),
             });
         }
         self.part = part.into_iter();

@@ -45,7 +45,7 @@ pub enum Error {
     /// Something else has the name of a file or directory of the medium.
     #[error("{} is in the way", .0.display())]
     InTheWay(PathBuf),
-    /// A file on the medium that cannot be read; others may.
+    /// A file or directory on the medium that cannot be read; others may.
     #[error(transparent)]
     Unreadable(disk::Error),
     /// A file does not hold what its name says.
@@ -149,6 +149,17 @@ pub enum Event {
         /// Why not.
         error: Error,
     },
+}
+
+/// Tells `each` which directories cannot be listed.
+fn tell_unlisted<E>(
+    unlisted: layout::Unlisted,
+    each: &mut dyn FnMut(Event) -> Result<(), E>,
+) -> Result<(), E> {
+    for (what, error) in unlisted {
+        each(Event::Failed { what, error })?;
+    }
+    Ok(())
 }
 
 /// Why messages are not on a medium.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
+use super::layout::pile_name;
 use super::{Error, Event, Hint, Lying, Medium};
 use crate::crypto::hash;
 use crate::disk::batch::{self, Batch, Staged};
@@ -112,9 +113,29 @@ impl<'a> Taker<'a> {
         let us = self.spool.owner().id();
         medium.strays(Some(us))?.tell(medium.dir(), each)?;
         for kind in [Kind::Cargo, Kind::Cca] {
-            let mut pile = medium.lying(kind, us)?;
+            let unlisted = |error| Event::Failed {
+                what: pile_name(kind, us),
+                error,
+            };
+            let mut pile = match medium.lying(kind, us) {
+                Ok(pile) => pile,
+                Err(error @ Error::Unreadable(_)) => {
+                    each(unlisted(error))?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             pile.take_strays().tell(medium.dir(), each)?;
-            while let Some(lying) = pile.next_message()? {
+            loop {
+                let lying = match pile.next_message() {
+                    Ok(Some(lying)) => lying,
+                    Ok(None) => break,
+                    Err(error @ Error::Unreadable(_)) => {
+                        each(unlisted(error))?;
+                        break;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
                 let mut events = Vec::new();
                 let taken = match kind {
                     Kind::Cargo => self.cargo(&lying, &mut |event| events.push(event)),

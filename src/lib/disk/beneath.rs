@@ -1,0 +1,585 @@
+//! Directories that somebody else may change meanwhile: each is held open, and what is in it is named from there.
+//!
+//! A path is looked up anew each time it is used, and what was a directory may be a link by then. Here each step from a
+//! directory to one in it is taken once and follows no link, so that nothing outside is read or changed.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::fault::{self, Op};
+use super::publish::{self, BLOCK, MUCH, is_temporary};
+use super::tree::Kind;
+use super::{Doing, Error, Result, Role, files};
+
+/// A directory that is held open.
+#[derive(Clone, Debug)]
+pub struct Dir {
+    fd: Arc<OwnedFd>,
+    path: PathBuf,
+    role: Role,
+}
+
+/// What a directory is opened for where others may not read it: the names in it can be used all the same.
+#[cfg(target_os = "linux")]
+const HELD: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
+#[cfg(not(target_os = "linux"))]
+const HELD: OFlags = OFlags::DIRECTORY;
+
+/// What keeps an opening from waiting, as for the other end of a FIFO.
+const AT_ONCE: OFlags = OFlags::NONBLOCK
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+
+/// What is in a directory, one by one.
+#[derive(Debug)]
+pub struct Names<'a> {
+    dir: &'a Dir,
+    found: rustix::fs::Dir,
+}
+
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The name.
+    pub name: OsString,
+    /// What has it; `None` for a symbolic link, device, FIFO or socket.
+    pub kind: Option<Kind>,
+}
+
+impl Dir {
+    /// Opens a directory that the user named, maybe through a link.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Examine`], also when it is none.
+    pub fn open(path: &Path, role: Role) -> Result<Self> {
+        let opened = rustix::fs::open(path, HELD | AT_ONCE, Mode::empty());
+        let fd = opened.map_err(|error| Error::io(path, role, Doing::Examine)(error.into()))?;
+        Ok(Self {
+            fd: Arc::new(fd),
+            path: path.to_owned(),
+            role,
+        })
+    }
+
+    /// Where it was found.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A directory in it, itself and not behind a link; `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRegular`] when something else has the name; [`Error::Io`] while [`Doing::Examine`].
+    pub fn dir(&self, name: impl AsRef<OsStr>) -> Result<Option<Self>> {
+        let path = self.path.join(name.as_ref());
+        let wanted = HELD | OFlags::NOFOLLOW | AT_ONCE;
+        match rustix::fs::openat(&self.fd, name.as_ref(), wanted, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self {
+                fd: Arc::new(fd),
+                path,
+                role: self.role,
+            })),
+            Err(Errno::NOENT) => Ok(None),
+            // A link is one or the other, as the system likes.
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => Err(self.not_regular(path)),
+            Err(error) => Err(Error::io(&path, self.role, Doing::Examine)(error.into())),
+        }
+    }
+
+    /// Makes a directory in it with the permission bits that the umask leaves, unless there is one, and syncs its name:
+    /// on a medium, whose file system may know no others. Gives whether it was made.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dir::dir`]; [`Error::Io`] while [`Doing::Create`] or [`Doing::Sync`].
+    pub fn make_dir(&self, name: impl AsRef<OsStr>) -> Result<(Self, bool)> {
+        let name = name.as_ref();
+        if let Some(dir) = self.dir(name)? {
+            return Ok((dir, false));
+        }
+        let path = self.path.join(name);
+        let failed = || Error::io(&path, self.role, Doing::Create);
+        let made = fault::step(Op::Mkdir, &[&path]).and_then(|()| {
+            rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o777))?;
+            Ok(())
+        });
+        let is_made = match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            made => {
+                made.map_err(failed())?;
+                self.sync()?;
+                true
+            }
+        };
+        match self.dir(name)? {
+            Some(dir) => Ok((dir, is_made)),
+            None => Err(failed()(Errno::NOENT.into())),
+        }
+    }
+
+    /// Whether anything, be it a dangling link, has this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Examine`].
+    pub fn has(&self, name: impl AsRef<OsStr>) -> Result<bool> {
+        Ok(self.stat(name.as_ref())?.is_some())
+    }
+
+    /// How many octets a regular file has; `None` when it is not there, or something else is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Examine`].
+    pub fn len_of(&self, name: impl AsRef<OsStr>) -> Result<Option<u64>> {
+        let found = self.stat(name.as_ref())?;
+        let file = found.filter(|found| type_of(found) == FileType::RegularFile);
+        Ok(file.and_then(|file| u64::try_from(file.st_size).ok()))
+    }
+
+    /// Reads a whole file of at most `limit` octets.
+    ///
+    /// # Errors
+    ///
+    /// As [`files::read`].
+    pub fn read(&self, name: impl AsRef<OsStr>, limit: usize) -> Result<Vec<u8>> {
+        let path = self.path.join(name.as_ref());
+        let wanted = OFlags::RDONLY | OFlags::NOFOLLOW | AT_ONCE;
+        let opened = rustix::fs::openat(&self.fd, name.as_ref(), wanted, Mode::empty());
+        let file = opened.map_err(|error| files::refused(&path, self.role, error.into()))?;
+        files::read_regular(File::from(file), &path, self.role, limit)
+    }
+
+    /// Removes a file, or a symbolic link itself, and syncs the directory. Gives `false` when there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Remove`] or [`Doing::Sync`].
+    pub fn remove(&self, name: impl AsRef<OsStr>) -> Result<bool> {
+        let removed = self.remove_unsynced(name.as_ref())?;
+        if removed {
+            self.sync()?;
+        }
+        Ok(removed)
+    }
+
+    fn remove_unsynced(&self, name: &OsStr) -> Result<bool> {
+        let path = self.path.join(name);
+        match unlink(&self.fd, name, &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            removed => removed
+                .map(|()| true)
+                .map_err(Error::io(&path, self.role, Doing::Remove)),
+        }
+    }
+
+    /// Waits until the names in it are on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Sync`].
+    pub fn sync(&self) -> Result<()> {
+        files::synced(&self.path, self.role, || {
+            File::from(self.readable()?).sync_all()
+        })
+    }
+
+    /// The same directory, opened to be read.
+    fn readable(&self) -> io::Result<OwnedFd> {
+        let wanted = OFlags::RDONLY | OFlags::DIRECTORY | AT_ONCE;
+        Ok(rustix::fs::openat(&self.fd, ".", wanted, Mode::empty())?)
+    }
+
+    /// How many octets may still be written to its file system, by whoever runs this.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Examine`].
+    pub fn free_space(&self) -> Result<u64> {
+        let found = rustix::fs::fstatvfs(&self.fd).map_err(io::Error::from);
+        let found = found.map_err(Error::io(&self.path, self.role, Doing::Examine))?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
+    /// Lists it as the file system gives it, also what is still being written, in memory that does not grow with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::List`].
+    pub fn names(&self) -> Result<Names<'_>> {
+        let found = self.readable().and_then(|fd| Ok(rustix::fs::Dir::new(fd)?));
+        let found = found.map_err(Error::io(&self.path, self.role, Doing::List))?;
+        Ok(Names { dir: self, found })
+    }
+
+    /// Removes the files that killed runs left here and that were last written `before` that instant, and gives their
+    /// number. Directories are nobody's: no program here makes such.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::List`] or [`Doing::Remove`].
+    pub fn sweep(&self, before: SystemTime) -> Result<usize> {
+        let mut leftovers = Vec::new();
+        for named in self.names()? {
+            let Named { name, kind } = named?;
+            if kind == Some(Kind::File) && is_temporary(&name) && self.is_older(&name, before) {
+                leftovers.push(name);
+            }
+        }
+        leftovers.sort_unstable();
+        let mut removed = 0;
+        for name in leftovers {
+            removed += usize::from(self.remove_unsynced(&name)?);
+        }
+        Ok(removed)
+    }
+
+    fn is_older(&self, name: &OsStr, before: SystemTime) -> bool {
+        let Ok(Some(found)) = self.stat(name) else {
+            return false;
+        };
+        let since = Duration::from_secs(u64::try_from(found.st_mtime).unwrap_or_default());
+        SystemTime::UNIX_EPOCH
+            .checked_add(since)
+            .is_some_and(|modified| modified < before)
+    }
+
+    /// Writes a file that is to have a name here, in `tmp`, which is on the same file system, syncs it and reads it
+    /// back from the disk; [`Pending::place`] gives it its name, and replaces a file that has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRegular`] when something else than a file has the name; [`Error::Differs`] when something else was
+    /// read; [`Error::Io`] while [`Doing::Create`], [`Doing::Write`], [`Doing::Sync`] or [`Doing::Read`].
+    pub fn prepare(&self, name: &str, parts: &[&[u8]], tmp: &Self) -> Result<Pending> {
+        let mut pending = self.written(name, parts, tmp)?;
+        check(&mut pending.file, &pending.target, self.role, parts)?;
+        Ok(pending)
+    }
+
+    /// Writes a file as [`Dir::prepare`] does, without reading it back, and gives it its name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dir::prepare`] and [`Pending::place`].
+    pub fn publish(&self, name: &str, parts: &[&[u8]], tmp: &Self) -> Result<()> {
+        self.written(name, parts, tmp)?.place()
+    }
+
+    fn written(&self, name: &str, parts: &[&[u8]], tmp: &Self) -> Result<Pending> {
+        let target = self.path.join(name);
+        let found = self.stat(OsStr::new(name))?;
+        if found.is_some_and(|found| type_of(&found) != FileType::RegularFile) {
+            return Err(self.not_regular(target));
+        }
+        let failed = |doing| Error::io(&target, self.role, doing);
+        let wanted = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | AT_ONCE;
+        let created = tempfile::Builder::new()
+            .prefix(publish::TEMPORARY_PREFIX)
+            .suffix(publish::TEMPORARY_SUFFIX)
+            .make_in(&tmp.path, |path| {
+                fault::step(Op::Create, &[path])?;
+                let name = path.file_name().unwrap_or_default();
+                let mode = Mode::from_raw_mode(0o666);
+                Ok(File::from(rustix::fs::openat(&tmp.fd, name, wanted, mode)?))
+            });
+        // Removal on drop is ours: it is a step like any other, and is made from the directory.
+        let kept = created.and_then(|named| named.keep().map_err(|failed| failed.error));
+        let (file, temporary) = kept.map_err(failed(Doing::Create))?;
+        let mut pending = Pending {
+            file,
+            temporary,
+            tmp: tmp.clone(),
+            target,
+            dir: self.clone(),
+            is_placed: false,
+        };
+        pending.write(parts)?;
+        Ok(pending)
+    }
+
+    fn stat(&self, name: &OsStr) -> Result<Option<Stat>> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(Some(found)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => {
+                let path = self.path.join(name);
+                Err(Error::io(&path, self.role, Doing::Examine)(error.into()))
+            }
+        }
+    }
+
+    fn not_regular(&self, path: PathBuf) -> Error {
+        Error::NotRegular {
+            path,
+            role: self.role,
+        }
+    }
+}
+
+fn type_of(found: &Stat) -> FileType {
+    FileType::from_raw_mode(found.st_mode)
+}
+
+fn unlink(dir: &OwnedFd, name: &OsStr, path: &Path) -> io::Result<()> {
+    fault::step(Op::Remove, &[path])?;
+    Ok(rustix::fs::unlinkat(dir.as_fd(), name, AtFlags::empty())?)
+}
+
+impl Iterator for Names<'_> {
+    type Item = Result<Named>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Dir { path, role, .. } = self.dir;
+        loop {
+            let entry = match self.found.next()? {
+                Ok(entry) => entry,
+                Err(error) => {
+                    return Some(Err(Error::io(path, *role, Doing::List)(error.into())));
+                }
+            };
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            let file_type = match entry.file_type() {
+                FileType::Unknown => match self.dir.stat(name) {
+                    Ok(Some(found)) => type_of(&found),
+                    Ok(None) => continue, // gone meanwhile
+                    Err(error) => return Some(Err(error)),
+                },
+                file_type => file_type,
+            };
+            return Some(Ok(Named {
+                name: name.to_owned(),
+                kind: match file_type {
+                    FileType::RegularFile => Some(Kind::File),
+                    FileType::Directory => Some(Kind::Dir),
+                    _ => None,
+                },
+            }));
+        }
+    }
+}
+
+/// A file that is written and synced, and has its name only after [`Pending::place`]. Dropped before, nothing is left.
+#[derive(Debug)]
+#[must_use = "the file is removed unless it is placed"]
+pub struct Pending {
+    file: File,
+    /// What it is called meanwhile.
+    temporary: PathBuf,
+    tmp: Dir,
+    target: PathBuf,
+    dir: Dir,
+    is_placed: bool,
+}
+
+impl Pending {
+    fn write(&mut self, parts: &[&[u8]]) -> Result<()> {
+        let failed = |doing| Error::io(&self.target, self.dir.role, doing);
+        fault::write(Op::Write, &self.temporary, &mut self.file, parts)
+            .map_err(failed(Doing::Write))?;
+        let len = parts.iter().map(|part| part.len()).sum();
+        if len >= MUCH {
+            publish::start_writeback(&self.file, 0, len);
+        }
+        fault::step(Op::Sync, &[&self.temporary])
+            .and_then(|()| self.file.sync_all())
+            .map_err(failed(Doing::Sync))
+    }
+
+    /// Gives the file its name, and syncs the directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Rename`] or [`Doing::Sync`].
+    pub fn place(mut self) -> Result<()> {
+        let (from, to) = (name_in(&self.temporary), name_in(&self.target));
+        fault::step(Op::Rename, &[&self.temporary, &self.target])
+            .and_then(|()| Ok(rustix::fs::renameat(&self.tmp.fd, from, &self.dir.fd, to)?))
+            .map_err(Error::io(&self.target, self.dir.role, Doing::Rename))?;
+        self.is_placed = true;
+        self.dir.sync()
+    }
+}
+
+/// Holds what the disk has against what was written.
+fn check(file: &mut File, target: &Path, role: Role, parts: &[&[u8]]) -> Result<()> {
+    let failed = || Error::io(target, role, Doing::Read);
+    // Otherwise the system would answer from memory; where it cannot forget, that is all there is to ask.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(&*file, 0, None, rustix::fs::Advice::DontNeed);
+    file.rewind().map_err(failed())?;
+    let mut block = vec![0; usize::try_from(BLOCK).unwrap_or_default()];
+    for part in parts {
+        for expected in part.chunks(block.len()) {
+            let found = &mut block[..expected.len()];
+            match file.read_exact(found) {
+                Ok(()) if found == expected => {}
+                Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                    return Err(failed()(error));
+                }
+                _ => {
+                    return Err(Error::Differs {
+                        path: target.to_owned(),
+                        role,
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn name_in(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or_default()
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.is_placed {
+            // Nobody can be told, and what stays is swept.
+            let _ = unlink(&self.tmp.fd, name_in(&self.temporary), &self.temporary);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::disk::publish::TEMPORARY_PREFIX;
+
+    /// A directory `inside` that was opened, and one `outside`, with a file each; then a link to the other one has the
+    /// name of the first.
+    fn swapped() -> (tempfile::TempDir, Dir, Dir) {
+        let root = tempfile::tempdir().unwrap();
+        for dir in ["inside", "outside"] {
+            fs::create_dir(root.path().join(dir)).unwrap();
+            fs::write(root.path().join(dir).join("x"), dir).unwrap();
+        }
+        let top = Dir::open(root.path(), Role::Spool).unwrap();
+        let dir = top.dir("inside").unwrap().unwrap();
+        swap(root.path());
+        (root, top, dir)
+    }
+
+    fn swap(root: &Path) {
+        fs::rename(root.join("inside"), root.join("moved")).unwrap();
+        symlink("outside", root.join("inside")).unwrap();
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let found = fs::read_dir(dir).unwrap();
+        let mut names: Vec<String> = found
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn a_link_that_has_the_name_of_a_directory_leads_nowhere() {
+        let (root, top, dir) = swapped();
+        let outside = root.path().join("outside");
+        assert_eq!(dir.read("x", 9).unwrap(), b"inside");
+        assert_eq!(dir.len_of("x").unwrap(), Some(6));
+        assert_eq!(dir.names().unwrap().count(), 1);
+        assert!(dir.remove("x").unwrap());
+        assert!(!dir.has("x").unwrap() && !dir.remove("x").unwrap());
+        dir.publish("y", &[b"octets"], &dir).unwrap();
+        assert!(dir.make_dir("z").unwrap().1);
+        dir.sync().unwrap();
+        assert_eq!(names(&outside), ["x"]);
+        assert_eq!(names(&root.path().join("moved")), ["y", "z"]);
+        for refused in [
+            top.dir("inside").map(drop),
+            top.make_dir("inside").map(drop),
+        ] {
+            assert!(
+                matches!(refused, Err(Error::NotRegular { path, .. }) if path.ends_with("inside"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_goes_where_it_was_to_go_when_it_was_begun() {
+        let root = tempfile::tempdir().unwrap();
+        for dir in ["inside", "outside"] {
+            fs::create_dir(root.path().join(dir)).unwrap();
+        }
+        let top = Dir::open(root.path(), Role::Spool).unwrap();
+        let dir = top.dir("inside").unwrap().unwrap();
+        let placed = dir.prepare("x", &[b"oc", b"tets"], &dir).unwrap();
+        let dropped = dir.prepare("y", &[b"octets"], &dir).unwrap();
+        swap(root.path());
+        placed.place().unwrap();
+        drop(dropped);
+        assert_eq!(names(&root.path().join("outside")), [""; 0]);
+        assert_eq!(names(&root.path().join("moved")), ["x"]);
+        assert_eq!(dir.read("x", 6).unwrap(), b"octets");
+        fs::create_dir(root.path().join("moved/dir")).unwrap();
+        let taken = dir.publish("dir", &[b"octets"], &dir);
+        assert!(matches!(taken, Err(Error::NotRegular { .. })));
+        assert_eq!(names(&root.path().join("moved")), ["dir", "x"]);
+    }
+
+    #[test]
+    fn only_files_of_killed_runs_are_swept() {
+        let root = tempfile::tempdir().unwrap();
+        let top = Dir::open(root.path(), Role::Spool).unwrap();
+        let name = |name: &str| format!("{TEMPORARY_PREFIX}{name}.tmp");
+        fs::write(root.path().join(name("a")), "").unwrap();
+        fs::write(root.path().join("b"), "").unwrap();
+        fs::create_dir(root.path().join(name("dir"))).unwrap();
+        fs::write(root.path().join(name("dir")).join(name("x")), "").unwrap();
+        symlink("b", root.path().join(name("link"))).unwrap();
+        assert_eq!(top.sweep(SystemTime::UNIX_EPOCH).unwrap(), 0);
+        let later = SystemTime::now() + Duration::from_secs(60);
+        assert_eq!(top.sweep(later).unwrap(), 1);
+        let left = [name("dir"), name("link"), "b".to_owned()];
+        assert_eq!(names(root.path()), left);
+        assert_eq!(names(&root.path().join(name("dir"))), [name("x")]);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_read_and_not_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let top = Dir::open(root.path(), Role::Spool).unwrap();
+        let fifo = (FileType::Fifo, Mode::from_raw_mode(0o600));
+        rustix::fs::mknodat(&top.fd, "fifo", fifo.0, fifo.1, 0).unwrap();
+        symlink("nowhere", root.path().join("link")).unwrap();
+        fs::create_dir(root.path().join("dir")).unwrap();
+        for name in ["fifo", "link", "dir"] {
+            let read = top.read(name, 9);
+            assert!(
+                matches!(read, Err(Error::NotRegular { .. })),
+                "{name}: {read:?}"
+            );
+            assert_eq!(top.len_of(name).unwrap(), None, "{name}");
+            assert!(top.has(name).unwrap(), "{name}");
+        }
+        assert!(top.dir("fifo").is_err());
+        assert!(Dir::open(&root.path().join("fifo"), Role::Spool).is_err());
+        assert!(files::sync_dir(&root.path().join("fifo"), Role::Spool).is_err());
+        // A directory may be named through a link.
+        symlink("dir", root.path().join("other")).unwrap();
+        files::sync_dir(&root.path().join("other"), Role::Output).unwrap();
+        Dir::open(&root.path().join("other"), Role::Spool).unwrap();
+    }
+}
