@@ -102,7 +102,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         is_dry: args.dry_run,
     };
     let (mut outcome, mut strays) = (Outcome::default(), Vec::new());
-    delivery.run(
+    let left = delivery.run(
         &mut |delivered| {
             if args.dry_run {
                 return files::print(&decision(&delivered, args.json));
@@ -116,6 +116,10 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
             "{}: not a message that these programs stored",
             report::path(&path)
         ));
+    }
+    if let Some(left) = left {
+        let queue = Input::named(format!("home/{}", node.id()));
+        outcome.done(&queue, Err(Error::TooManyParts(left).into()))?;
     }
     outcome.finish()
 }

@@ -65,6 +65,14 @@ impl From<[u8; 16]> for TransferId {
     }
 }
 
+impl TransferId {
+    /// It as a number.
+    #[must_use]
+    pub fn number(self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+}
+
 /// As 32 lower-case hexadecimal digits.
 impl fmt::Display for TransferId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
