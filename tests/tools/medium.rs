@@ -665,3 +665,30 @@ fn a_hint_has_any_date_and_does_no_harm() {
     assert_eq!(env.names(&other), [""; 0]);
     assert_eq!(env.names(&got), ["notes.txt"]);
 }
+
+#[test]
+fn damaged_files_are_told_in_few_words_and_count_for_the_status() {
+    let env = laden();
+    let dir = format!("stick/relaynet/cargo/{}", id("hub"));
+    for at in 0..30 {
+        env.write(format!("{dir}/{}.{at:064x}.cargo", id("mallory")), "x");
+    }
+    let ran = sync(&env, "hub", "stick").run();
+    assert_eq!(arrived(&env).len(), 4);
+    let told = |ran: &Ran| {
+        let lines = ran.diagnostics();
+        let of = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+        assert_eq!(
+            of(": damaged: it is not what its name says"),
+            8,
+            "{lines:?}"
+        );
+        let more = format!("cargo/{}: and 22 more", id("hub"));
+        assert_eq!(lines.last(), Some(&more));
+        assert_eq!(lines.len(), 9, "{lines:?}");
+        assert_eq!(ran.status, 65);
+    };
+    told(&ran);
+    env.mkdir("other");
+    told(&env.relay("carry").args(["--init", "stick", "other"]).run());
+}
