@@ -651,7 +651,13 @@ fn a_hint_has_any_date_and_does_no_harm() {
     }
     env.write(format!("{got}/notes.txt"), "mine");
     env.mkdir("other");
-    env.relay("carry").args(["--init", "stick", "other"]).ok();
+    sync(&env, "mallory", "other").arg("--init").ok().quiet();
+    let cargo = format!("other/relaynet/cargo/{}", id("hub"));
+    fs::create_dir_all(env.path(&cargo)).unwrap();
+    for name in &names {
+        env.write(format!("{cargo}/{}.{name}.cargo", id("mallory")), "x");
+    }
+    env.relay("carry").args(["stick", "other"]).ok();
     let other = format!("other/relaynet/got/{}", id("hub"));
     assert_eq!(env.names(&other), [names[0].clone()]);
     // It keeps its date, so that it ends some day.

@@ -4,13 +4,23 @@
 
 use jiff::Timestamp;
 
-use super::{Error, Event, Lying, Medium, Why, is_full};
+use super::{Error, Event, Hint, Lying, Medium, Why, is_full};
+use crate::disk::batch::Batch;
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 use crate::verify::{Authorized, Judge};
 
 /// What a message takes on a medium besides its octets, at the most: what a file system rounds up.
 const OVERHEAD: u64 = 64 * 1024;
+
+/// What a hint counts for in a quota, in octets: it takes a block.
+const HINT: u64 = 4096;
+
+/// The most hints of one gateway that are passed by a run.
+const MAX_HINTS_OF_GATEWAY: usize = 1024;
+
+/// The most hints that are passed by a run.
+const MAX_HINTS: usize = 4096;
 
 /// Whoever carries what lies on one medium to another one.
 pub struct Courier<'a> {
@@ -44,7 +54,7 @@ impl Courier<'_> {
         for medium in [self.from, self.to] {
             medium.settle()?;
         }
-        self.pass_hints(each)?;
+        let hints = self.free(each)?;
         let (mut free, mut allowed) = self.room()?;
         let mut wanted = Vec::new();
         let mut strays = vec![(self.from.dir(), self.from.strays(None)?)];
@@ -97,42 +107,71 @@ impl Courier<'_> {
                 why: Why::NoRoom,
             })?;
         }
-        Ok(())
+        self.pass(hints, allowed, each)
     }
 
-    /// Hints go both ways, and what they name is freed. Neither is needed for what is carried, so that one of both
-    /// cannot be changed is no reason to end.
-    fn pass_hints<E: From<Error>>(
+    /// Takes off each medium what it or the other one says has arrived, and gives the hints to pass: those of the other
+    /// one that freed something. Neither is needed for what is carried, so that one of both cannot be changed is no
+    /// reason to end.
+    fn free<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(Event) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for (a, b) in [(self.from, self.to), (self.to, self.from)] {
-            let passed = a.hints(self.now)?.iter().try_for_each(|hint| {
-                if b.has_hint(hint.gateway, &hint.sha256)? {
-                    return Ok(());
-                }
-                b.hint(hint)
-            });
-            if let Err(error) = passed {
-                failed(b.dir().display().to_string(), error, each)?;
-            }
-        }
-        for medium in [self.from, self.to] {
-            if let Err(error) = Self::free(medium).and_then(|()| medium.tidy(self.now)) {
+    ) -> Result<[Vec<Hint>; 2], E> {
+        let mut lacking = [Vec::new(), Vec::new()];
+        let ways = [(self.from, self.to), (self.to, self.from)];
+        for ((medium, other), lacking) in ways.into_iter().zip(&mut lacking) {
+            let freed = self.free_one(medium, other, lacking);
+            if let Err(error) = freed.and_then(|()| medium.tidy(self.now)) {
                 failed(medium.dir().display().to_string(), error, each)?;
             }
         }
+        Ok(lacking)
+    }
+
+    fn free_one(
+        &self,
+        medium: &Medium,
+        other: &Medium,
+        lacking: &mut Vec<Hint>,
+    ) -> Result<(), Error> {
+        for recipient in medium.recipients(Kind::Cargo)?.0 {
+            let most = MAX_HINTS.min(lacking.len() + MAX_HINTS_OF_GATEWAY);
+            let mut pile = medium.lying(Kind::Cargo, recipient)?;
+            while let Some(lying) = pile.next_message()? {
+                if self.hint(medium, &lying)?.is_some() {
+                    medium.remove(&lying)?;
+                } else if let Some(hint) = self.hint(other, &lying)? {
+                    medium.remove(&lying)?;
+                    if lacking.len() < most {
+                        lacking.push(hint);
+                    }
+                }
+            }
+        }
         Ok(())
     }
 
-    /// Removes what a medium says has arrived.
-    fn free(medium: &Medium) -> Result<(), Error> {
-        for recipient in medium.recipients(Kind::Cargo)?.0 {
-            let mut pile = medium.lying(Kind::Cargo, recipient)?;
-            while let Some(lying) = pile.next_message()? {
-                if medium.has_hint(recipient, &lying.sha256)? {
-                    medium.remove(&lying)?;
-                }
+    /// What a medium says of the arrival of cargo, unless that is in the future.
+    fn hint(&self, medium: &Medium, lying: &Lying) -> Result<Option<Hint>, Error> {
+        let hint = medium.hint_of(lying.recipient, lying.sha256, self.now)?;
+        Ok(hint.filter(|hint| !self.judge.window.is_before(hint.date)))
+    }
+
+    /// Passes hints as far as there is room for them.
+    fn pass<E>(
+        &self,
+        [to_first, to_other]: [Vec<Hint>; 2],
+        allowed: u64,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (medium, hints, allowed) in [
+            (self.from, to_first, u64::MAX),
+            (self.to, to_other, allowed),
+        ] {
+            match pass_to(medium, &hints, allowed) {
+                Err(Error::Disk(error)) if is_full(&error) => {}
+                Err(error) => failed(medium.dir().display().to_string(), error, each)?,
+                Ok(()) => {}
             }
         }
         Ok(())
@@ -216,6 +255,24 @@ impl Courier<'_> {
         let (pending, _) = self.to.prepare(lying.kind(), ends, &octets)?;
         pending.place()?;
         Ok(true)
+    }
+}
+
+/// Writes hints, those for which there is room.
+fn pass_to(medium: &Medium, hints: &[Hint], allowed: u64) -> Result<(), Error> {
+    if hints.is_empty() {
+        return Ok(());
+    }
+    let free = medium.free_space()?.saturating_sub(OVERHEAD) / OVERHEAD;
+    let most = usize::try_from(free.min(allowed / HINT)).unwrap_or(usize::MAX);
+    let mut batch = Batch::default();
+    for hint in hints.iter().take(most) {
+        batch.add(medium.stage_hint(hint)?)?;
+    }
+    batch.commit()?;
+    match batch.take_refused().into_iter().next() {
+        Some(refused) => Err(refused.into()),
+        None => Ok(()),
     }
 }
 

@@ -13,7 +13,6 @@
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::io::ErrorKind;
-use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -22,6 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Error, Event};
 use crate::asn1::{Hex, hex};
 use crate::crypto::{hash, random};
+use crate::disk::batch::{self, Staged};
 use crate::disk::publish::{self, Existing, Manner, Mode, Pending};
 use crate::disk::tree::{self, Kind as EntryKind, Met};
 use crate::disk::{self, Role, files};
@@ -44,9 +44,6 @@ const ANY_VERSION: &str = "relay-medium ";
 
 /// How many names are held at a time.
 const PART: usize = 1024;
-
-/// How many hints are looked at: more than cargo arrives in the life of one.
-const MAX_HINTS: usize = 16 * 1024;
 
 /// How many things that do not belong somewhere are named.
 const MAX_STRAYS: usize = 8;
@@ -182,8 +179,8 @@ pub struct Hint {
     pub date: Timestamp,
 }
 
-/// What becomes of a file that has the name of a hint.
-type EachHint<'a> = dyn FnMut(&Path, Option<Hint>) -> Result<ControlFlow<()>, Error> + 'a;
+/// What becomes of a file that has the name of a hint; whether that is of use.
+type EachHint<'a> = dyn FnMut(&Path, bool) -> Result<(), Error> + 'a;
 
 fn file_name(sender: NodeId, sha256: &[u8; 32], kind: Kind) -> String {
     format!("{sender}.{}.{}", Hex(sha256), kind.word())
@@ -512,38 +509,43 @@ impl Medium {
         Ok(())
     }
 
-    /// Whether there is a hint that this cargo has arrived.
+    /// Writes a hint as [`Medium::hint`] does, for a batch to name.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn stage_hint(&self, hint: &Hint) -> Result<Staged, Error> {
+        let got = self.top.join("got");
+        let dir = got.join(hint.gateway.to_string());
+        let tmp = self.make_dirs(&got, &dir)?;
+        let manner = Manner::stored(Role::Spool, Existing::Replace)
+            .mode(Mode::User)
+            .written_in(&tmp);
+        let path = dir.join(Hex(&hint.sha256).to_string());
+        batch::stage(&path, &[hint.date.to_string().as_bytes(), b"\n"], &manner).map_err(in_the_way)
+    }
+
+    /// The hint that this cargo has arrived, if there is one that is of use.
     ///
     /// # Errors
     /// When that cannot be learned.
-    pub fn has_hint(&self, gateway: NodeId, sha256: &[u8; 32]) -> Result<bool, Error> {
+    pub fn hint_of(
+        &self,
+        gateway: NodeId,
+        sha256: [u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Hint>, Error> {
         let Some(dir) = self.has_dir(&["got", &gateway.to_string()])? else {
-            return Ok(false);
+            return Ok(None);
         };
-        Ok(files::exists(
-            &dir.join(Hex(sha256).to_string()),
-            Role::Spool,
-        )?)
+        let date = date_of_hint(&dir.join(Hex(&sha256).to_string()), now);
+        Ok(date.map(|date| Hint {
+            gateway,
+            sha256,
+            date,
+        }))
     }
 
-    /// The hints that there are, and are of use.
-    ///
-    /// # Errors
-    /// When they cannot be listed.
-    pub fn hints(&self, now: Timestamp) -> Result<Vec<Hint>, Error> {
-        let mut hints = Vec::new();
-        self.each_hint(now, &mut |_, hint| {
-            hints.extend(hint);
-            Ok(if hints.len() < MAX_HINTS {
-                Continue(())
-            } else {
-                Break(())
-            })
-        })?;
-        Ok(hints)
-    }
-
-    /// Gives `each` the files that have the name of a hint, and what those say that are of use, until it has enough.
+    /// Gives `each` the files that have the name of a hint, and whether they are of use.
     fn each_hint(&self, now: Timestamp, each: &mut EachHint<'_>) -> Result<(), Error> {
         for gateway in self.gateways_in("got")?.0 {
             let Some(dir) = self.has_dir(&["got", &gateway.to_string()])? else {
@@ -555,20 +557,13 @@ impl Medium {
                 };
                 let name = entry.name.to_str().unwrap_or_default();
                 let sha256: Option<[u8; 32]> = hex::parse(name).and_then(|it| it.try_into().ok());
-                let Some(sha256) = sha256.filter(|sha256| {
-                    entry.kind == EntryKind::File && Hex(sha256).to_string() == name
-                }) else {
-                    continue;
-                };
-                let date = date_of_hint(&entry.path, now);
-                let hint = date.map(|date| Hint {
-                    gateway,
-                    sha256,
-                    date,
+                let is_hint = sha256.is_some_and(|sha256| {
+                    entry.kind == EntryKind::File && Hex(&sha256).to_string() == name
                 });
-                if each(&entry.path, hint)?.is_break() {
-                    return Ok(());
+                if !is_hint {
+                    continue;
                 }
+                each(&entry.path, date_of_hint(&entry.path, now).is_some())?;
             }
         }
         Ok(())
@@ -579,11 +574,11 @@ impl Medium {
     /// # Errors
     /// When it cannot be listed or removed.
     pub fn tidy(&self, now: Timestamp) -> Result<(), Error> {
-        self.each_hint(now, &mut |path, hint| {
-            if hint.is_none() {
+        self.each_hint(now, &mut |path, is_of_use| {
+            if !is_of_use {
                 files::remove(path, Role::Spool)?;
             }
-            Ok(Continue(()))
+            Ok(())
         })?;
         if let Some(tmp) = self.has_dir(&["tmp"])? {
             let before = SystemTime::from(now).checked_sub(LEFTOVER_LIFE);
@@ -593,8 +588,7 @@ impl Medium {
     }
 }
 
-/// What a hint says, unless it is damaged or too old. One dated ahead of this clock counts as well: either may be
-/// wrong.
+/// What a hint says, unless it is damaged, or too old or too far ahead to become of use.
 fn date_of_hint(path: &Path, now: Timestamp) -> Option<Timestamp> {
     let octets = files::read(path, Role::Spool, MAX_TEXT_LEN).ok()?;
     let date: Timestamp = String::from_utf8_lossy(&octets).trim().parse().ok()?;
