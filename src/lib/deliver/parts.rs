@@ -179,8 +179,8 @@ impl Transfers {
         }
         let count = own.map_or(0, BTreeMap::len);
         let is_sooner = own.is_some_and(|known| known.keys().next_back() > Some(&turn));
-        let (loser, loses) = self.largest(|it| it.known.len());
-        let loser = if loses > count + 1 {
+        let (loser, size) = self.largest(|it| it.known.len());
+        let loser = if size > count + 1 {
             loser
         } else if is_sooner {
             sender
@@ -202,9 +202,9 @@ impl Transfers {
             return true;
         }
         let own = self.senders.get(&sender).map_or(0, |it| it.places.len());
-        let (loser, loses) = self.largest(|it| it.places.len());
+        let (loser, size) = self.largest(|it| it.places.len());
         match self.senders.get_mut(&loser) {
-            Some(loser) if loses > own + 1 => {
+            Some(loser) if size > own + 1 => {
                 loser.places.pop_last();
                 loser.is_unplaced = true;
                 true
