@@ -55,11 +55,11 @@ const MAX_SEARCHES: usize = 16;
 /// What is known of contents whose parts wait.
 ///
 /// There is room for so many, and every sender has a share in it: what others do not need is there for whoever does,
-/// until they do. Of a sender with more than its share, those are known whose turn comes first; from where on they
-/// take turns follows from the time of the run, so that all of them have one.
+/// until they do. Of a sender with more than its share, those are known whose turn comes first; their order is
+/// another one in each run, so that each of them has its turn.
 #[derive(Debug)]
 pub struct Transfers {
-    start: u128,
+    now: Timestamp,
     most: Most,
     senders: BTreeMap<NodeId, Sender>,
     searches: usize,
@@ -130,11 +130,8 @@ impl Transfers {
     }
 
     fn with(most: Most, now: Timestamp) -> Self {
-        let digest = hash::sha256(&now.as_second().to_be_bytes());
-        let mut start = [0; 16];
-        start.copy_from_slice(&digest[..16]);
         Self {
-            start: u128::from_be_bytes(start),
+            now,
             most,
             senders: BTreeMap::new(),
             searches: 0,
@@ -145,7 +142,7 @@ impl Transfers {
     /// Takes note of a part, and of the message that holds it.
     pub fn note(&mut self, sender: NodeId, part: &Part<'_>, name: &Name) {
         let transfer = part.header().transfer;
-        let turn = transfer.number().wrapping_sub(self.start);
+        let turn = self.turn(transfer);
         if !self.has_room(sender, turn) {
             *self.left.entry(sender).or_default() += 1;
             return;
@@ -167,6 +164,15 @@ impl Transfers {
         {
             *known = Err(error.into());
         }
+    }
+
+    /// When it is the turn of a transfer, in another order in each run.
+    fn turn(&self, transfer: TransferId) -> u128 {
+        let now = self.now.as_second().to_be_bytes();
+        let digest = hash::sha256(&[&now[..], transfer.octets()].concat());
+        let mut turn = [0; 16];
+        turn.copy_from_slice(&digest[..16]);
+        u128::from_be_bytes(turn)
     }
 
     /// Whether there is room for content of a sender, after that was made if the sender has a right to it.
@@ -437,9 +443,7 @@ mod tests {
         } else {
             header(index, 3)
         };
-        // Spread out, as those are that are drawn at random.
-        let digest = hash::sha256(&transfer.to_be_bytes());
-        header.transfer = <[u8; 16]>::try_from(&digest[..16]).unwrap().into();
+        header.transfer = u128::from(transfer).to_be_bytes().into();
         let name = Name {
             identity: Identity {
                 recipient: NodeId::of_spki(b"recipient"),

@@ -66,10 +66,10 @@ impl From<[u8; 16]> for TransferId {
 }
 
 impl TransferId {
-    /// It as a number.
+    /// Its octets.
     #[must_use]
-    pub fn number(self) -> u128 {
-        u128::from_be_bytes(self.0)
+    pub fn octets(&self) -> &[u8] {
+        &self.0
     }
 }
 
