@@ -14,6 +14,7 @@ use relaynet::cli::exit::Usage;
 use relaynet::cli::inputs::Place as Input;
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;
+use relaynet::cli::strays::Strays;
 use relaynet::cli::{self, files, report};
 use relaynet::command::Command;
 use relaynet::deliver::{self, Content, Delivery, Destination, Done, Error};
@@ -101,21 +102,20 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         joins: args.join,
         is_dry: args.dry_run,
     };
-    let (mut outcome, mut strays) = (Outcome::default(), Vec::new());
-    delivery.run(
+    let (mut outcome, mut strays) = (Outcome::default(), Strays::default());
+    let left = delivery.run(
         &mut |delivered| {
             if args.dry_run {
                 return files::print(&decision(&delivered, args.json));
             }
             tell(args, delivered, &mut outcome)
         },
-        &mut |path| strays.push(path),
+        &mut |path| strays.add(path),
     )?;
-    for path in strays {
-        report::warn(&format!(
-            "{}: not a message that these programs stored",
-            report::path(&path)
-        ));
+    strays.tell();
+    if let Some(left) = left {
+        let queue = Input::named(format!("home/{}", node.id()));
+        outcome.done(&queue, Err(Error::TooManyParts(left).into()))?;
     }
     outcome.finish()
 }

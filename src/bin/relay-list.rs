@@ -10,6 +10,7 @@ use relaynet::cli::args::{Common, NodeDir, Talk};
 use relaynet::cli::clock::Now;
 use relaynet::cli::exit::{Reported, Status};
 use relaynet::cli::report::Verbosity;
+use relaynet::cli::strays::Strays;
 use relaynet::cli::{self, files, report, table};
 use relaynet::describe;
 use relaynet::message::Item;
@@ -70,17 +71,14 @@ fn list(args: &Args) -> anyhow::Result<()> {
     };
     let mut lines = Lines::new(args);
     for queue in queues {
+        let mut strays = Strays::default();
         for found in queue.entries()? {
             match found? {
                 Found::Message(message) => lines.add(&queue, &message)?,
-                Found::Stray(path) => {
-                    report::warn(&format!(
-                        "{}: not a message that these programs stored",
-                        report::path(&path)
-                    ));
-                }
+                Found::Stray(path) => strays.add(path),
             }
         }
+        strays.tell();
     }
     lines.finish()
 }

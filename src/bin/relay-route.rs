@@ -10,6 +10,7 @@ use relaynet::cli::clock::Clock;
 use relaynet::cli::inputs::Place as Input;
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;
+use relaynet::cli::strays::Strays;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::pki::Window;
@@ -86,7 +87,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
         now,
         is_dry: args.dry_run,
     };
-    let mut strays = Vec::new();
+    let mut strays = Strays::default();
     router.run(
         &mut |routed| {
             if args.dry_run {
@@ -94,14 +95,9 @@ fn route(args: &Args) -> anyhow::Result<()> {
             }
             tell(routed, &mut outcome)
         },
-        &mut |path| strays.push(path),
+        &mut |path| strays.add(path),
     )?;
-    for path in strays {
-        report::warn(&format!(
-            "{}: not a message that these programs stored",
-            report::path(&path)
-        ));
-    }
+    strays.tell();
     outcome.finish()
 }
 
@@ -176,7 +172,11 @@ fn tell(routed: run::Outcome, outcome: &mut Outcome) -> anyhow::Result<()> {
             report::warn(&format!("{path}: set aside: {error}"));
             Ok(())
         }
-        Err(error) => outcome.done(&Input::named(path), Err(error.into())),
+        Err(error) => {
+            let queue = routed.path.parent().map(report::path);
+            let queue = queue.unwrap_or_default();
+            outcome.done_in(&queue, &Input::named(path), Err(error.into()))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Joining parts: each is written where it belongs as it comes, in any order, and the result gets its name only
 //! when every part has come and the SHA-256 of the whole is right; relay-parts(5).
 //!
-//! It takes the memory of a block, and of one bit for each part. Dropped before it is published, nothing of it
+//! It takes the memory of a block, and of a few bits for each part. Dropped before it is published, nothing of it
 //! is left.
 
 use std::fs::File;

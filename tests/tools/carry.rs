@@ -183,3 +183,78 @@ fn media_that_are_not_there_are_told_or_passed_over() {
     assert_eq!(counts(&env, "empty"), (1, 1));
     env.relay("carry").arg("red").fails(64, "");
 }
+
+/// Hints on a medium that these cargoes of the hub have arrived, at this time.
+fn hint<'a>(env: &Env, medium: &str, names: impl IntoIterator<Item = &'a String>, date: &str) {
+    let got = format!("{medium}/relaynet/got/{}", id("hub"));
+    fs::create_dir_all(env.path(&got)).unwrap();
+    for name in names {
+        env.write(format!("{got}/{name}"), date);
+    }
+}
+
+/// The hints on a medium.
+fn hints(env: &Env, medium: &str) -> Vec<String> {
+    let got = format!("{medium}/relaynet/got/{}", id("hub"));
+    if env.path(&got).exists() {
+        env.names(&got)
+    } else {
+        Vec::new()
+    }
+}
+
+#[test]
+fn hints_that_free_nothing_go_nowhere() {
+    let env = laden();
+    let names: Vec<String> = (0..300).map(|at| format!("{at:064x}")).collect();
+    hint(&env, "red", &names, "2026-03-01T11:00:00Z\n");
+    let ran = carry(&env, "red", "blue")
+        .args(["-v", "--quota", "1M"])
+        .ok();
+    assert_eq!(ran.stderr.matches("event=carried").count(), 2);
+    assert_eq!(hints(&env, "blue").len(), 0);
+    assert_eq!(hints(&env, "red"), names);
+}
+
+#[test]
+fn hints_that_free_something_go_as_far_as_there_is_room_for_them() {
+    let env = laden();
+    let names: Vec<String> = (0..1030).map(|at| format!("{at:064x}")).collect();
+    let fill = || {
+        let dir = format!("blue/relaynet/cargo/{}", id("hub"));
+        fs::create_dir_all(env.path(&dir)).unwrap();
+        for name in &names {
+            env.write(format!("{dir}/{}.{name}.cargo", id("mallory")), "x");
+        }
+    };
+    fill();
+    hint(&env, "red", &names, "2026-03-01T11:00:00Z\n");
+    // What is carried goes first, and leaves room for two.
+    let lens = ["cargo", "cca"].map(|kind| env.read(&lying(&env, "red", kind)[0]).len());
+    let quota = (lens.iter().sum::<usize>() + 2 * 4096).to_string();
+    carry(&env, "red", "blue").args(["--quota", &quota]).ok();
+    assert_eq!(
+        (counts(&env, "blue"), hints(&env, "blue").len()),
+        ((1, 1), 2)
+    );
+    fill();
+    carry(&env, "red", "blue").ok();
+    assert_eq!(hints(&env, "blue").len(), 2 + 1024);
+    assert_eq!(counts(&env, "blue"), (1, 1));
+}
+
+#[test]
+fn a_hint_from_the_future_frees_nothing() {
+    let env = laden();
+    let cargo = lying(&env, "red", "cargo").remove(0);
+    let name = cargo.split('.').nth(1).unwrap().to_owned();
+    hint(&env, "red", [&name], "2026-03-05T11:00:00Z\n");
+    carry(&env, "red", "blue").ok().quiet();
+    assert_eq!(
+        (counts(&env, "red"), counts(&env, "blue")),
+        ((1, 1), (1, 1))
+    );
+    carry(&env, "red", "blue").at("2026-03-05T11:00:00Z").ok();
+    assert_eq!((counts(&env, "red").0, counts(&env, "blue").0), (0, 0));
+    assert_eq!(hints(&env, "blue"), [name]);
+}

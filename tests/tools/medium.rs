@@ -651,7 +651,13 @@ fn a_hint_has_any_date_and_does_no_harm() {
     }
     env.write(format!("{got}/notes.txt"), "mine");
     env.mkdir("other");
-    env.relay("carry").args(["--init", "stick", "other"]).ok();
+    sync(&env, "mallory", "other").arg("--init").ok().quiet();
+    let cargo = format!("other/relaynet/cargo/{}", id("hub"));
+    fs::create_dir_all(env.path(&cargo)).unwrap();
+    for name in &names {
+        env.write(format!("{cargo}/{}.{name}.cargo", id("mallory")), "x");
+    }
+    env.relay("carry").args(["stick", "other"]).ok();
     let other = format!("other/relaynet/got/{}", id("hub"));
     assert_eq!(env.names(&other), [names[0].clone()]);
     // It keeps its date, so that it ends some day.
@@ -908,4 +914,31 @@ fn directories_that_become_links_meanwhile_lead_nowhere() {
             assert!(is_same, "{dirs:?}: something outside is changed");
         }
     }
+}
+
+#[test]
+fn damaged_files_are_told_in_few_words_and_count_for_the_status() {
+    let env = laden();
+    let dir = format!("stick/relaynet/cargo/{}", id("hub"));
+    for at in 0..30 {
+        env.write(format!("{dir}/{}.{at:064x}.cargo", id("mallory")), "x");
+    }
+    let ran = sync(&env, "hub", "stick").run();
+    assert_eq!(arrived(&env).len(), 4);
+    let told = |ran: &Ran| {
+        let lines = ran.diagnostics();
+        let of = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+        assert_eq!(
+            of(": damaged: it is not what its name says"),
+            8,
+            "{lines:?}"
+        );
+        let more = format!("cargo/{}: and 22 more", id("hub"));
+        assert_eq!(lines.last(), Some(&more));
+        assert_eq!(lines.len(), 9, "{lines:?}");
+        assert_eq!(ran.status, 65);
+    };
+    told(&ran);
+    env.mkdir("other");
+    told(&env.relay("carry").args(["--init", "stick", "other"]).run());
 }

@@ -1,5 +1,7 @@
 //! relay-route: where messages go, what is set aside, and what control messages do.
 
+use std::fs;
+
 use relaynet::message::Pca;
 use relaynet::pki::NodeId;
 use relaynet::ramf::Kind;
@@ -408,4 +410,20 @@ fn two_runs_do_not_get_into_each_others_way() {
         waiting.join().unwrap();
     });
     assert!(queue(&env, "gateway", "in").is_empty());
+}
+
+#[test]
+fn junk_in_a_queue_is_told_in_few_words() {
+    let env = Env::with_gateways();
+    fs::create_dir_all(env.path("hub/spool/in")).unwrap();
+    for at in 0..30 {
+        env.write(format!("hub/spool/in/junk-{at}"), "");
+    }
+    for tool in ["route", "list"] {
+        let ran = env.relay(tool).args(["-N", "hub"]).ok();
+        let lines = ran.diagnostics();
+        assert_eq!(lines.len(), 9, "{lines:?}");
+        let more = "hub/spool/in: 22 others are not messages that these programs stored";
+        assert_eq!(lines[8], more);
+    }
 }

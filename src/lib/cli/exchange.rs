@@ -23,10 +23,15 @@ pub fn open(dir: &Path, init: bool, if_present: bool) -> Result<Option<Medium>, 
     }
 }
 
+/// How many things that do not belong somewhere are named in all.
+const MAX_STRAYS: usize = 64;
+
 /// Reports what happens, and remembers how it went.
 #[derive(Debug)]
 pub struct Log {
     medium: String,
+    strays: usize,
+    more_strays: usize,
     outcome: Outcome,
 }
 
@@ -36,6 +41,8 @@ impl Log {
     pub fn of(medium: &str) -> Self {
         Self {
             medium: medium.to_owned(),
+            strays: 0,
+            more_strays: 0,
             outcome: Outcome::default(),
         }
     }
@@ -117,7 +124,14 @@ impl Log {
                 octets,
                 why,
             } => self.waiting(&hop, messages, octets, why),
+            Event::Stray(_) | Event::Strays { .. } if self.strays >= MAX_STRAYS => {
+                self.more_strays += match event {
+                    Event::Strays { more, .. } => more,
+                    _ => 1,
+                };
+            }
             Event::Stray(path) => {
+                self.strays += 1;
                 report::warn(&format!("{}: does not belong there", report::path(&path)));
             }
             Event::Strays { dir, more } => {
@@ -125,7 +139,11 @@ impl Log {
                 report::warn(&format!("{dir}: {more} others do not belong there"));
             }
             Event::Failed { what, error } => {
-                self.outcome.done(&Place::named(what), Err(error.into()))?;
+                let place = Place::named(what.clone());
+                match pile_of(&what) {
+                    Some(pile) => self.outcome.done_in(pile, &place, Err(error.into()))?,
+                    None => self.outcome.done(&place, Err(error.into()))?,
+                }
             }
         }
         Ok(())
@@ -161,6 +179,22 @@ impl Log {
     /// # Errors
     /// That status, unless it is 0.
     pub fn finish(self) -> anyhow::Result<()> {
+        if self.more_strays > 0 {
+            let more = self.more_strays;
+            report::warn(&format!(
+                "{}: {more} others do not belong there",
+                self.medium
+            ));
+        }
         self.outcome.finish()
+    }
+}
+
+/// The place that a thing lies in: the folder of a file on the medium, or the file of a message in it.
+fn pile_of(what: &str) -> Option<&str> {
+    match what.split_once(": item ") {
+        Some((file, _)) => Some(file),
+        None if what.starts_with('/') => None,
+        None => what.rsplit_once('/').map(|(folder, _)| folder),
     }
 }

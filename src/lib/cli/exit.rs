@@ -363,6 +363,7 @@ fn of_deliver(error: &deliver::Error) -> Status {
     use deliver::Error as E;
     match error {
         E::NotAMaildir(_) => Status::CANT_CREATE,
+        E::TooManyParts(_) => Status::TEMP_FAIL,
         E::Import(error) | E::Node(error) => of_node(error),
         E::Part(error) => of_message(error),
         E::Parts { cause, .. } => of_deliver(cause),
@@ -647,6 +648,9 @@ fn hint_for_deliver(error: &deliver::Error) -> Option<String> {
     use deliver::Error as E;
     match error {
         E::NotAMaildir(_) => Some("it has the folders tmp, new and cur".to_owned()),
+        E::TooManyParts(_) => Some(
+            "the next run looks at others; where that goes on, ask the sender, or remove what never gets whole".to_owned(),
+        ),
         E::Import(error) | E::Node(error) => hint_for(error),
         E::Spool(error) => hint_for_spool(error),
         E::Disk(error) | E::Join(join::Error::Disk(error)) => hint_for_disk(error),

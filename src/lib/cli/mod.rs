@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod parts;
 pub mod outputs;
 pub mod aside;
+pub mod strays; // what is said of files in a queue that are none of ours
 pub mod exchange;
 mod syslog;
 pub mod table;

@@ -1,5 +1,6 @@
 //! How a program fared with what it was given, thing by thing, and the exit status that this adds up to.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 
 use super::exit::{self, Fatal, Reported, Status};
@@ -10,9 +11,16 @@ use crate::describe;
 /// How many failures of the parts of one thing are reported; the others are counted.
 const SAID: usize = 20;
 
+/// How many failures of what lies in one place are reported, where anybody may put things there.
+const SAID_OF_PILE: usize = 8;
+
+/// How many of all such places.
+const SAID_OF_PILES: usize = 64;
+
 /// How a program fared so far.
 #[derive(Debug, Default)]
 pub struct Outcome {
+    piles: Piles,
     status_lines: Option<File>,
     taken: usize,
     failures: Vec<Status>,
@@ -56,6 +64,27 @@ impl Outcome {
         }
         self.failed(place, &place.label(), &error);
         Ok(())
+    }
+
+    /// As [`Outcome::done`], for one of many things that lie in this place, where anybody may put them: of those that
+    /// failed only the first are reported, and each hint once. The others are counted.
+    ///
+    /// # Errors
+    /// As [`Outcome::done`].
+    pub fn done_in(
+        &mut self,
+        pile: &str,
+        place: &Place,
+        result: anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        match result {
+            Err(error) if exit::status(&error) != Status::BROKEN_PIPE && !error.is::<Fatal>() => {
+                self.piles.failed(pile, &place.label(), &error);
+                self.note(place, &error);
+                Ok(())
+            }
+            result => self.done(place, result),
+        }
     }
 
     /// Takes note of a thing that is done as soon as the output is: [`Outcome::settle`] says how that ended.
@@ -112,7 +141,8 @@ impl Outcome {
     ///
     /// # Errors
     /// That status, unless it is 0.
-    pub fn finish(self) -> anyhow::Result<()> {
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        self.piles.finish();
         if let ([status], 1) = (&self.failures[..], self.taken) {
             return Err(Reported(*status).into());
         }
@@ -130,6 +160,54 @@ impl Outcome {
                 .unwrap_or(Status::TEMP_FAIL),
         )
         .into())
+    }
+}
+
+/// What is said of what lies in places where anybody may put things: no more than somebody reads.
+#[derive(Debug, Default)]
+struct Piles {
+    /// The last place.
+    pile: String,
+    /// How many failures there were in it that count for what is said.
+    bad: usize,
+    /// How many were reported in all.
+    said: usize,
+    /// How many were not, nor counted with those of one place.
+    more: usize,
+    hints: BTreeSet<String>,
+}
+
+impl Piles {
+    fn failed(&mut self, pile: &str, label: &str, error: &anyhow::Error) {
+        if self.pile != pile {
+            self.finish_pile();
+            pile.clone_into(&mut self.pile);
+        }
+        if self.said >= SAID_OF_PILES {
+            self.more += 1;
+            return;
+        }
+        if self.bad < SAID_OF_PILE {
+            self.said += 1;
+            report::failure_with(Some(label), error, |hint| {
+                self.hints.insert(hint.to_owned())
+            });
+        }
+        self.bad += 1;
+    }
+
+    fn finish_pile(&mut self) {
+        let more = std::mem::take(&mut self.bad).saturating_sub(SAID_OF_PILE);
+        if more > 0 {
+            report::error(&format!("{}: and {more} more", self.pile));
+        }
+    }
+
+    fn finish(&mut self) {
+        self.finish_pile();
+        if self.more > 0 {
+            report::error(&format!("and {} more", self.more));
+        }
     }
 }
 

@@ -130,6 +130,15 @@ pub fn event(name: &str, facts: &[(&str, &str)]) {
 
 /// Reports a failure, with its input and a hint.
 pub fn failure(input: Option<&str>, error: &anyhow::Error) {
+    failure_with(input, error, |_| true);
+}
+
+/// Reports a failure, with its input, and a hint if it is to be said.
+pub(super) fn failure_with(
+    input: Option<&str>,
+    error: &anyhow::Error,
+    is_said: impl FnOnce(&str) -> bool,
+) {
     let text = text_of(error);
     match input {
         Some(input) => self::error(&format!("{input}: {text}")),
@@ -137,6 +146,7 @@ pub fn failure(input: Option<&str>, error: &anyhow::Error) {
     }
     if says(Verbosity::Normal)
         && let Some(text) = exit::hint(error)
+        && is_said(&text)
     {
         hint(&text);
     }

@@ -63,9 +63,10 @@ impl<'a> Delivery<'a> {
     fn gather(&self, desks: &mut BTreeMap<Key, Desk<'a>>, state: &State<'a>) -> Result<(), Error> {
         let queue = self.spool.queue(Place::Home(self.node.id()));
         let parcels = parcels_of(desks, &queue, &state.transfers())?;
-        let senders: HashSet<NodeId> = desks.keys().map(|key| key.sender).collect();
-        let others = state.transfers().places_are_full();
-        let others = others.then(|| queue.messages()).transpose()?;
+        let mut senders: HashSet<NodeId> = desks.keys().map(|key| key.sender).collect();
+        senders.retain(|sender| state.transfers().is_unplaced(*sender));
+        let others = (!senders.is_empty()).then(|| queue.messages());
+        let others = others.transpose()?;
         let mut failed = None;
         let mut others = others.into_iter().flatten().map_while(|message| {
             let message = message.map_err(|error| failed = Some(error));

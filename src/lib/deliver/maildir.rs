@@ -65,11 +65,14 @@ pub fn is_seen(dir: &Path, name: &str) -> Result<bool, Error> {
     Ok(false)
 }
 
+/// The field of the head that says who sent a mail, whatever else stands in it.
+const SENDER: &str = "X-Relay-Sender";
+
 /// The mail: one that came as such (`message/rfc822`) with a line above it that says whose it really is, anything
 /// else as the only part of one.
 #[must_use]
 pub fn mail(content: &Content, octets: &[u8]) -> Vec<u8> {
-    if content.media_type.eq_ignore_ascii_case("message/rfc822") {
+    if content.media_type.eq_ignore_ascii_case("message/rfc822") && takes_a_line(octets) {
         return [sender(content).as_bytes(), octets].concat();
     }
     let mut mail = head(content, &media_type(content, octets)).into_bytes();
@@ -79,9 +82,36 @@ pub fn mail(content: &Content, octets: &[u8]) -> Vec<u8> {
     mail
 }
 
-/// The line that says who sent a mail, whatever else stands in it.
+/// Whether a line above a mail stays what it is for every reader: the mail begins with a field, which cannot belong to
+/// the line above, and has no such line itself.
+fn takes_a_line(mail: &[u8]) -> bool {
+    let is_empty = |line: &&[u8]| matches!(*line, b"" | b"\r");
+    let head = mail.split(|octet| *octet == b'\n');
+    let mut head = head.take_while(|line| !is_empty(line)).peekable();
+    head.peek().is_some_and(|line| field_of(line).is_some())
+        && head
+            // Some readers take each of them for the end of a line.
+            .flat_map(|line| line.split(|octet| matches!(octet, b'\r' | 0x0b | 0x0c)))
+            .all(|line| !is_sender(line))
+}
+
+/// The name of the field that a line begins with (RFC 5322 §2.2).
+fn field_of(line: &[u8]) -> Option<&[u8]> {
+    let colon = line.iter().position(|octet| *octet == b':')?;
+    let name = &line[..colon];
+    (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then_some(name)
+}
+
+/// Whether any reader might take a line for the one that says who sent a mail.
+fn is_sender(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    let name = line.split_at_checked(SENDER.len());
+    name.is_some_and(|(name, _)| name.eq_ignore_ascii_case(SENDER.as_bytes()))
+}
+
+/// The line that says who sent a mail.
 fn sender(content: &Content) -> String {
-    format!("X-Relay-Sender: {}\n", content.sender)
+    format!("{SENDER}: {}\n", content.sender)
 }
 
 /// What stands before the content of this type.
@@ -166,7 +196,7 @@ fn line(octets: &[u8], lines: &mut Vec<u8>) {
 }
 
 /// A media type that fits into a header: its sender chose it. Text is what its readers take it for, if it says
-/// nothing else.
+/// nothing else. A mail in a mail is never in base64 (RFC 2045 §6.4).
 fn media_type(content: &Content, octets: &[u8]) -> String {
     let media_type = &content.media_type;
     let is_fit = media_type.contains('/')
@@ -176,6 +206,9 @@ fn media_type(content: &Content, octets: &[u8]) -> String {
         return "application/octet-stream".to_owned();
     }
     let plain = media_type.to_ascii_lowercase();
+    if plain.starts_with("message/") || plain.starts_with("multipart/") {
+        return "application/octet-stream".to_owned();
+    }
     if plain.starts_with("text/") && !plain.contains("charset") && str::from_utf8(octets).is_ok() {
         return format!("{media_type}; charset=utf-8");
     }
@@ -265,6 +298,45 @@ mod tests {
         let mail = String::from_utf8(mail(&content, b"From: eve\n\ny")).unwrap();
         let expected = format!("X-Relay-Sender: {}\nFrom: eve\n\ny", content.sender);
         assert_eq!(mail, expected);
+    }
+
+    #[test]
+    fn what_would_change_the_line_above_it_becomes_no_mail() {
+        let content = sample("message/rfc822", None);
+        for forged in [
+            &b" 0bad0bad forged\nFrom: eve\n\ny"[..],
+            b"\t0bad0bad\nFrom: eve\n\ny",
+            b"\r 0bad0bad\n\ny",
+            b"\x0bx: y\n\ny",
+            b"",
+            b"\n\ny",
+            b"\r\n\r\ny",
+            b": y\n\ny",
+            b"From eve\nFrom: eve\n\ny",
+            b"no field\n\ny",
+            b"\xa0x: y\n\ny",
+            b"From: eve\nx-relay-sender: 0bad\n\ny",
+            b"From: eve\rX-Relay-Sender : 0bad\n\ny",
+            b"From: eve\r\nX-Relay-Sender: 0bad\r\n\r\ny",
+        ] {
+            let mail = String::from_utf8(mail(&content, forged)).unwrap();
+            let (head, body) = mail.split_once("\n\n").unwrap();
+            assert_eq!(head.lines().count(), 9, "{head}");
+            let start = format!("X-Relay-Sender: {}\nDate: ", content.sender);
+            assert!(head.starts_with(&start), "{head}");
+            assert!(
+                head.contains("\nContent-Type: application/octet-stream\n"),
+                "{head}"
+            );
+            assert_eq!(body.trim_end(), STANDARD.encode(forged));
+        }
+        for mail_of in [
+            &b"From: eve\r\nTo: bob\r\n\r\nX-Relay-Sender: 0bad"[..],
+            b"a:b",
+        ] {
+            let expected = [sender(&content).as_bytes(), mail_of].concat();
+            assert_eq!(mail(&content, mail_of), expected);
+        }
     }
 
     #[test]

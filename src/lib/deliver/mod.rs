@@ -21,6 +21,7 @@ use crate::{command, disk, message, node, spool};
 
 pub use content::Content;
 pub use destination::Destination;
+pub use parts::LeftOut;
 pub use run::{Delivery, Done, Outcome};
 
 /// Why something is not delivered.
@@ -52,6 +53,9 @@ pub enum Error {
         /// Why not.
         cause: Box<Self>,
     },
+    /// Too much content comes in parts for one run.
+    #[error("{0}")]
+    TooManyParts(LeftOut),
     /// The command did not take it.
     #[error(transparent)]
     Command(#[from] command::Error),

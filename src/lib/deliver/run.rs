@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use super::buffers::Buffers;
 use super::intents::Intents;
 use super::names::{Names, Wish};
-use super::parts::Transfers;
+use super::parts::{LeftOut, Transfers};
 use super::{Content, Destination, Error, maildir};
 use crate::disk::batch::{self, Nameless, Staged};
 use crate::disk::publish::{Existing, Manner, sweep};
@@ -161,7 +161,8 @@ impl State<'_> {
 }
 
 impl<'a> Delivery<'a> {
-    /// Delivers everything that waits for the node, and tells `each` what became of it.
+    /// Delivers everything that waits for the node, and tells `each` what became of it. What comes in parts and waits
+    /// for another run, because there is too much of it, is given.
     ///
     /// # Errors
     /// What cannot be gone on from: the queue cannot be read or changed, content cannot be stored at all, the
@@ -170,7 +171,7 @@ impl<'a> Delivery<'a> {
         &self,
         each: &mut dyn FnMut(Outcome) -> Result<(), E>,
         stray: &mut dyn FnMut(PathBuf),
-    ) -> Result<(), E> {
+    ) -> Result<Option<LeftOut>, E> {
         let mut state = self.state()?;
         let queue = self.spool.queue(Place::Home(self.node.id()));
         let mut entries = queue.entries().map_err(Error::from)?;
@@ -191,13 +192,13 @@ impl<'a> Delivery<'a> {
             }
         }
         if self.is_dry {
-            return Ok(());
+            return Ok(None);
         }
         if self.joins {
             self.join_all(&mut state, each)?;
         }
         state.intents.finish().map_err(Error::from)?;
-        Ok(())
+        Ok(state.transfers().left_out())
     }
 
     fn state(&self) -> Result<State<'a>, Error> {
@@ -205,7 +206,7 @@ impl<'a> Delivery<'a> {
             home: Home::new(self.node, self.terms)?,
             intents: Intents::of(self.spool, self.node)?,
             folders: Mutex::default(),
-            transfers: Mutex::default(),
+            transfers: Mutex::new(Transfers::at(self.terms.now)),
             buffers: Buffers::default(),
         };
         if let (Destination::Maildir(dir), false) = (&self.destination, self.is_dry) {

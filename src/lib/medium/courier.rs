@@ -5,13 +5,22 @@
 use jiff::Timestamp;
 
 use super::layout::{Unlisted, denied, pile_name};
-use super::{Error, Event, Lying, Medium, Why, is_full, tell_unlisted};
+use super::{Error, Event, Hint, Lying, Medium, Why, is_full, tell_unlisted};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 use crate::verify::{Authorized, Judge};
 
 /// What a message takes on a medium besides its octets, at the most: what a file system rounds up.
 const OVERHEAD: u64 = 64 * 1024;
+
+/// What a hint counts for in a quota, in octets: it takes a block.
+const HINT: u64 = 4096;
+
+/// The most hints of one gateway that are passed by a run.
+const MAX_HINTS_OF_GATEWAY: usize = 1024;
+
+/// The most hints that are passed by a run.
+const MAX_HINTS: usize = 4096;
 
 /// Whoever carries what lies on one medium to another one.
 pub struct Courier<'a> {
@@ -45,7 +54,7 @@ impl Courier<'_> {
         for medium in [self.from, self.to] {
             medium.settle()?;
         }
-        self.pass_hints(each)?;
+        let hints = self.free(each)?;
         let (mut free, mut allowed) = self.room(each)?;
         let mut wanted = Vec::new();
         let mut strays = vec![(self.from.dir(), self.from.strays(None)?)];
@@ -98,57 +107,48 @@ impl Courier<'_> {
                 why: Why::NoRoom,
             })?;
         }
-        Ok(())
+        self.pass(hints, allowed, each)
     }
 
-    /// Hints go both ways, and what they name is freed. Neither is needed for what is carried, so that one of both
-    /// cannot be changed is no reason to end.
-    fn pass_hints<E: From<Error>>(
+    /// Takes off each medium what it or the other one says has arrived, and gives the hints to pass: those of the other
+    /// one that freed something. Neither is needed for what is carried, so that one of both cannot be changed is no
+    /// reason to end.
+    fn free<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(Event) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for (a, b) in [(self.from, self.to), (self.to, self.from)] {
-            let (hints, unlisted) = a.hints(self.now)?;
-            tell_unlisted(unlisted, each)?;
-            for hint in hints {
-                let passed = match b.has_hint(hint.gateway, &hint.sha256, self.now) {
-                    Ok(true) => Ok(()),
-                    Ok(false) => b.hint(&hint),
-                    Err(error) => Err(error),
-                };
-                match passed {
-                    Ok(()) => {}
-                    // That concerns this one alone.
-                    Err(error @ Error::InTheWay(_)) => {
-                        failed(b.dir().display().to_string(), error, each)?;
-                    }
-                    Err(error) => {
-                        failed(b.dir().display().to_string(), error, each)?;
-                        break;
-                    }
-                }
-            }
-        }
-        for medium in [self.from, self.to] {
-            let freed = self.free(medium).and_then(|unlisted| {
-                medium.tidy(self.now)?; // what it cannot list was told before
-                Ok(unlisted)
+    ) -> Result<[Vec<Hint>; 2], E> {
+        let mut lacking = [Vec::new(), Vec::new()];
+        let ways = [(self.from, self.to), (self.to, self.from)];
+        for ((medium, other), lacking) in ways.into_iter().zip(&mut lacking) {
+            let freed = self.free_one(medium, other, lacking).and_then(|mut freed| {
+                freed.extend(medium.tidy(self.now)?);
+                Ok(freed)
             });
             match freed {
                 Ok(unlisted) => tell_unlisted(unlisted, each)?,
                 Err(error) => failed(medium.dir().display().to_string(), error, each)?,
             }
         }
-        Ok(())
+        Ok(lacking)
     }
 
-    /// Removes what a medium says has arrived.
-    fn free(&self, medium: &Medium) -> Result<Unlisted, Error> {
+    fn free_one(
+        &self,
+        medium: &Medium,
+        other: &Medium,
+        lacking: &mut Vec<Hint>,
+    ) -> Result<Unlisted, Error> {
         let mut unlisted = Vec::new();
         for recipient in medium.recipients(Kind::Cargo)?.0 {
+            let most = MAX_HINTS.min(lacking.len() + MAX_HINTS_OF_GATEWAY);
             let listed = each_lying(medium, Kind::Cargo, recipient, |lying| {
-                if medium.has_hint(recipient, &lying.sha256, self.now)? {
+                if self.hint(medium, lying)?.is_some() {
                     medium.remove(lying)?;
+                } else if let Some(hint) = self.hint(other, lying)? {
+                    medium.remove(lying)?;
+                    if lacking.len() < most {
+                        lacking.push(hint);
+                    }
                 }
                 Ok(())
             });
@@ -162,6 +162,49 @@ impl Courier<'_> {
             }
         }
         Ok(unlisted)
+    }
+
+    /// What a medium says of the arrival of cargo, unless that is in the future. What cannot be listed says nothing, and
+    /// is told when old hints are removed.
+    fn hint(&self, medium: &Medium, lying: &Lying) -> Result<Option<Hint>, Error> {
+        match medium.hint_of(lying.recipient, lying.sha256, self.now) {
+            Err(Error::Unreadable(_)) => Ok(None),
+            hint => Ok(hint?.filter(|hint| !self.judge.window.is_before(hint.date))),
+        }
+    }
+
+    /// Passes hints as far as there is room for them.
+    fn pass<E>(
+        &self,
+        [to_first, to_other]: [Vec<Hint>; 2],
+        allowed: u64,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (medium, hints, allowed) in [
+            (self.from, to_first, u64::MAX),
+            (self.to, to_other, allowed),
+        ] {
+            if hints.is_empty() {
+                continue;
+            }
+            let free = medium.free_space().unwrap_or(0).saturating_sub(OVERHEAD) / OVERHEAD;
+            let most = usize::try_from(free.min(allowed / HINT)).unwrap_or(usize::MAX);
+            for hint in hints.iter().take(most) {
+                match medium.hint(hint) {
+                    Ok(()) => {}
+                    Err(Error::Disk(error)) if is_full(&error) => break,
+                    Err(error) => {
+                        // That something else has its name concerns this one alone.
+                        let is_alone = matches!(error, Error::InTheWay(_));
+                        failed(medium.dir().display().to_string(), error, each)?;
+                        if !is_alone {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// How many octets there is room for, and how many may go.

@@ -13,7 +13,6 @@
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::io::ErrorKind;
-use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -48,9 +47,6 @@ const ANY_VERSION: &str = "relay-medium ";
 
 /// How many names are held at a time.
 const PART: usize = 1024;
-
-/// How many hints are looked at: more than cargo arrives in the life of one.
-const MAX_HINTS: usize = 16 * 1024;
 
 /// How many things that do not belong somewhere are named.
 const MAX_STRAYS: usize = 8;
@@ -203,9 +199,6 @@ pub struct Hint {
     /// When the gateway said so.
     pub date: Timestamp,
 }
-
-/// What becomes of a file that has the name of a hint.
-type EachHint<'a> = dyn FnMut(&Dir, &str, Option<Hint>) -> Result<ControlFlow<()>, Error> + 'a;
 
 /// Directories that cannot be listed, and why not; all others are.
 pub(super) type Unlisted = Vec<(String, Error)>;
@@ -540,83 +533,43 @@ impl Medium {
         Ok(())
     }
 
-    /// Whether there is a hint of use that this cargo has arrived.
+    /// The hint that this cargo has arrived, if there is one that is of use.
     ///
     /// # Errors
     /// When that cannot be learned.
-    pub fn has_hint(
+    pub fn hint_of(
         &self,
         gateway: NodeId,
-        sha256: &[u8; 32],
+        sha256: [u8; 32],
         now: Timestamp,
-    ) -> Result<bool, Error> {
-        let dir = self.has_dir(&["got", &gateway.to_string()])?;
-        Ok(dir.is_some_and(|dir| date_of_hint(&dir, &Hex(sha256).to_string(), now).is_some()))
+    ) -> Result<Option<Hint>, Error> {
+        let found = self.has_dir(&["got", &gateway.to_string()]);
+        let dir = found.map_err(unreadable)?;
+        let date = dir.and_then(|dir| date_of_hint(&dir, &Hex(&sha256).to_string(), now));
+        Ok(date.map(|date| Hint {
+            gateway,
+            sha256,
+            date,
+        }))
     }
 
-    /// The hints that there are, and are of use.
-    ///
-    /// # Errors
-    /// When they cannot be listed.
-    pub(super) fn hints(&self, now: Timestamp) -> Result<(Vec<Hint>, Unlisted), Error> {
-        let mut hints = Vec::new();
-        let unlisted = self.each_hint(now, &mut |_, _, hint| {
-            hints.extend(hint);
-            Ok(if hints.len() < MAX_HINTS {
-                Continue(())
-            } else {
-                Break(())
-            })
-        })?;
-        Ok((hints, unlisted))
-    }
-
-    /// Gives `each` the files that have the name of a hint, and what those say that are of use, until it has enough.
-    fn each_hint(&self, now: Timestamp, each: &mut EachHint<'_>) -> Result<Unlisted, Error> {
-        let mut unlisted = Vec::new();
-        for gateway in self.gateways_in("got")?.0 {
-            match self.each_hint_of(gateway, now, each) {
-                Ok(Continue(())) => {}
-                Ok(Break(())) => break,
-                Err(error @ Error::Unreadable(_)) => {
-                    unlisted.push((format!("got/{gateway}"), error));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(unlisted)
-    }
-
-    fn each_hint_of(
-        &self,
-        gateway: NodeId,
-        now: Timestamp,
-        each: &mut EachHint<'_>,
-    ) -> Result<ControlFlow<()>, Error> {
+    /// Removes the hints of a gateway that are of no use.
+    fn tidy_hints(&self, gateway: NodeId, now: Timestamp) -> Result<(), Error> {
         let found = self.has_dir(&["got", &gateway.to_string()]);
         let Some(dir) = found.map_err(unreadable)? else {
-            return Ok(Continue(()));
+            return Ok(());
         };
         for named in dir.names().map_err(Error::Unreadable)? {
             let Named { name, kind } = named.map_err(Error::Unreadable)?;
             let name = name.to_str().unwrap_or_default();
             let sha256: Option<[u8; 32]> = hex::parse(name).and_then(|it| it.try_into().ok());
-            let Some(sha256) = sha256
-                .filter(|sha256| kind == Some(EntryKind::File) && Hex(sha256).to_string() == name)
-            else {
-                continue;
-            };
-            let date = date_of_hint(&dir, name, now);
-            let hint = date.map(|date| Hint {
-                gateway,
-                sha256,
-                date,
-            });
-            if each(&dir, name, hint)?.is_break() {
-                return Ok(Break(()));
+            let is_hint = kind == Some(EntryKind::File)
+                && sha256.is_some_and(|sha256| Hex(&sha256).to_string() == name);
+            if is_hint && date_of_hint(&dir, name, now).is_none() {
+                dir.remove(name)?;
             }
         }
-        Ok(Continue(()))
+        Ok(())
     }
 
     /// Removes what is of no use any more: old hints, and what killed runs left. Tells `each` what cannot be listed.
@@ -636,12 +589,15 @@ impl Medium {
     /// # Errors
     /// When it cannot be removed.
     pub(super) fn tidy(&self, now: Timestamp) -> Result<Unlisted, Error> {
-        let unlisted = self.each_hint(now, &mut |dir, name, hint| {
-            if hint.is_none() {
-                dir.remove(name)?;
+        let mut unlisted = Vec::new();
+        for gateway in self.gateways_in("got")?.0 {
+            match self.tidy_hints(gateway, now) {
+                Err(error @ Error::Unreadable(_)) => {
+                    unlisted.push((format!("got/{gateway}"), error));
+                }
+                tidied => tidied?,
             }
-            Ok(Continue(()))
-        })?;
+        }
         let before = SystemTime::from(now).checked_sub(LEFTOVER_LIFE);
         if let (Some(tmp), Some(before)) = (self.has_dir(&["tmp"])?, before) {
             tmp.sweep(before)?;

@@ -1,6 +1,8 @@
 //! Which parts of a transfer have come, which are missing, and whether they agree with each other.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use super::{Header, MAX_COUNT, Part, TransferId};
 use crate::message::Error;
@@ -8,14 +10,16 @@ use crate::message::Error;
 /// Bits in a word of the table of parts.
 const BITS: u32 = u64::BITS;
 
-/// The parts of one transfer that have come. It takes a bit for each part up to the highest index.
+/// The parts of one transfer that have come. What it takes of memory follows from what has come, however far ahead
+/// that is: at most a word and its number for each part.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     transfer: TransferId,
     size: u32,
     name: Option<String>,
-    /// A bit for each part that has come, the first part's first.
-    table: Vec<u64>,
+    /// The words of a table with a bit for each part, the first part's first; those of which no part has come are not
+    /// there.
+    table: BTreeMap<u32, u64>,
     count: u32,
     highest: u32,
     last: Option<Last>,
@@ -46,7 +50,7 @@ impl Ledger {
             transfer: part.transfer,
             size: part.size,
             name: part.name.clone(),
-            table: Vec::new(),
+            table: BTreeMap::new(),
             count: 0,
             highest: 0,
             last: None,
@@ -90,10 +94,7 @@ impl Ledger {
             return Ok(Noted::Known);
         }
         let (word, bit) = place(index);
-        if self.table.len() <= word {
-            self.table.resize(word + 1, 0);
-        }
-        self.table[word] |= bit;
+        *self.table.entry(word).or_default() |= bit;
         self.count += 1;
         self.highest = self.highest.max(index);
         self.last = self.last.or(last);
@@ -104,7 +105,7 @@ impl Ledger {
     #[must_use]
     pub fn has(&self, index: u32) -> bool {
         let (word, bit) = place(index);
-        index > 0 && self.table.get(word).is_some_and(|word| word & bit != 0)
+        index > 0 && self.table.get(&word).is_some_and(|word| word & bit != 0)
     }
 
     /// Whether every part has come.
@@ -171,27 +172,37 @@ impl Ledger {
         }
     }
 
+    /// How many words its table takes.
+    #[cfg(test)]
+    pub(crate) fn words(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The parts that have come: in order, one range for those of a word that follow each other.
+    fn came(&self) -> impl Iterator<Item = Range<u32>> {
+        self.table.iter().flat_map(|(word, bits)| {
+            let first = word * BITS + 1;
+            let mut at = 0;
+            std::iter::from_fn(move || {
+                at += bits.checked_shr(at)?.trailing_zeros();
+                let len = bits.checked_shr(at)?.trailing_ones();
+                let came = first + at..first + at + len;
+                at += len;
+                Some(came)
+            })
+        })
+    }
+
     /// The parts that have not come.
     #[must_use]
     pub fn missing(&self) -> Missing {
-        let mut ranges: Vec<(u32, Option<u32>)> = Vec::new();
+        let mut ranges = Vec::new();
         let mut next = 1;
-        while next <= self.highest {
-            let (word, _) = place(next);
-            // Where all parts of a word have come, or none, it is not looked at bit by bit.
-            let whole = (next - 1).is_multiple_of(BITS) && self.highest - next >= BITS;
-            let (len, has) = match self.table[word] {
-                u64::MAX if whole => (BITS, true),
-                0 if whole => (BITS, false),
-                _ => (1, self.has(next)),
-            };
-            if !has {
-                match ranges.last_mut() {
-                    Some((_, Some(end))) if *end + 1 == next => *end = next + len - 1,
-                    _ => ranges.push((next, Some(next + len - 1))),
-                }
+        for came in self.came() {
+            if came.start > next {
+                ranges.push((next, Some(came.start - 1)));
             }
-            next += len;
+            next = came.end;
         }
         if self.last.is_none() {
             ranges.push((self.highest + 1, None));
@@ -206,10 +217,9 @@ impl Ledger {
 }
 
 /// In which word of the table a part has its bit, and the bit.
-fn place(index: u32) -> (usize, u64) {
+fn place(index: u32) -> (u32, u64) {
     let at = index.saturating_sub(1);
-    let word = usize::try_from(at / BITS).unwrap_or(usize::MAX);
-    (word, 1 << (at % BITS))
+    (at / BITS, 1 << (at % BITS))
 }
 
 /// Parts that have not come.
@@ -328,9 +338,9 @@ mod tests {
     }
 
     #[test]
-    fn an_index_far_ahead_costs_a_bit_for_each_part() {
+    fn an_index_far_ahead_costs_no_more_than_the_first() {
         let ledger = noted(&[(MAX_COUNT, true)]);
-        assert_eq!(ledger.table.len() * 8, 128 * 1024);
+        assert_eq!(ledger.table.len(), 1);
         assert_eq!(ledger.missing().ranges().collect::<Vec<_>>(), ["1-1048575"]);
         assert_eq!(ledger.len(), Some(3 * u64::from(MAX_COUNT)));
     }
@@ -447,6 +457,36 @@ mod tests {
                 .collect();
             prop_assert!(missing.iter().copied().eq(expected.iter().copied()));
             prop_assert_eq!(ledger.is_complete(), expected.is_empty());
+            prop_assert!(ledger.table.len() <= usize::try_from(ledger.received()).unwrap());
+        }
+
+        #[test]
+        fn parts_far_apart_are_told_from_those_that_are_missing(
+            came in proptest::collection::btree_set(1..=MAX_COUNT, 1..50),
+            run in 1_u32..300,
+        ) {
+            let mut ledger = Ledger::of(&header(1, 3));
+            let mut expected = std::collections::BTreeSet::new();
+            for first in &came {
+                for index in (*first..=MAX_COUNT).take(run.try_into().unwrap()) {
+                    let is_new = expected.insert(index);
+                    let noted = note(&mut ledger, index, false).unwrap();
+                    prop_assert_eq!(noted == Noted::New, is_new);
+                }
+            }
+            prop_assert!(ledger.table.len() <= expected.len());
+            let mut next = 1;
+            for (first, last) in ledger.missing().ranges {
+                prop_assert!((next..first).all(|index| expected.contains(&index) && ledger.has(index)));
+                next = match last {
+                    Some(last) => {
+                        prop_assert!(first <= last && expected.range(first..=last).next().is_none());
+                        last + 1
+                    }
+                    None => first,
+                };
+            }
+            prop_assert_eq!(Some(&(next - 1)), expected.last());
         }
     }
 }

@@ -65,6 +65,14 @@ impl From<[u8; 16]> for TransferId {
     }
 }
 
+impl TransferId {
+    /// Its octets.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// As 32 lower-case hexadecimal digits.
 impl fmt::Display for TransferId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
