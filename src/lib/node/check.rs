@@ -704,8 +704,7 @@ fn shape_in_node(parts: &[&str], kind: Kind, has_group: bool) -> Option<Shape> {
         _ => false,
     };
     let is_ours = match *parts {
-        ["VERSION" | "identity.pub"] => true,
-        ["lock", _] => true,
+        ["VERSION" | "identity.pub"] | ["lock", _] => true,
         ["seen", name] => name == seen::FLOOR || is_day(name),
         ["peers", _, name] => ["identity.pub", "name", "address", "session.pem"].contains(&name),
         ["certs" | "strangers", _, name] | ["peers", _, _, name] => ends_with(name, ".pem"),
