@@ -2,6 +2,8 @@
 //!
 //! What is for whom, and how long it lives, is in clear; the rest is nobody's business on the way.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::layout::{Unlisted, denied, pile_name};
@@ -110,17 +112,18 @@ impl Courier<'_> {
         for (a, b) in [(self.from, self.to), (self.to, self.from)] {
             let (hints, unlisted) = a.hints(self.now)?;
             tell_unlisted(unlisted, each)?;
+            let mut told = HashSet::new();
             for hint in hints {
-                let passed = match b.has_hint(hint.gateway, &hint.sha256, self.now) {
-                    Ok(true) => Ok(()),
-                    Ok(false) => b.hint(&hint),
-                    Err(error) => Err(error),
-                };
-                match passed {
+                if b.has_hint(hint.gateway, &hint.sha256, self.now) {
+                    continue;
+                }
+                match b.hint(&hint) {
                     Ok(()) => {}
-                    // That concerns this one alone.
-                    Err(error @ Error::InTheWay(_)) => {
-                        failed(b.dir().display().to_string(), error, each)?;
+                    // That concerns this gateway alone.
+                    Err(error @ (Error::InTheWay(_) | Error::Unreadable(_))) => {
+                        if told.insert(hint.gateway) {
+                            failed(b.dir().display().to_string(), error, each)?;
+                        }
                     }
                     Err(error) => {
                         failed(b.dir().display().to_string(), error, each)?;
@@ -147,7 +150,7 @@ impl Courier<'_> {
         let mut unlisted = Vec::new();
         for recipient in medium.recipients(Kind::Cargo)?.0 {
             let listed = each_lying(medium, Kind::Cargo, recipient, |lying| {
-                if medium.has_hint(recipient, &lying.sha256, self.now)? {
+                if medium.has_hint(recipient, &lying.sha256, self.now) {
                     medium.remove(lying)?;
                 }
                 Ok(())
