@@ -13,9 +13,6 @@ use crate::verify::{Authorized, Judge};
 /// What a message takes on a medium besides its octets, at the most: what a file system rounds up.
 const OVERHEAD: u64 = 64 * 1024;
 
-/// What a hint counts for in a quota, in octets: it takes a block.
-const HINT: u64 = 4096;
-
 /// The most hints of one gateway that are passed by a run.
 const MAX_HINTS_OF_GATEWAY: usize = 1024;
 
@@ -54,7 +51,7 @@ impl Courier<'_> {
         for medium in [self.from, self.to] {
             medium.settle()?;
         }
-        let hints = self.free(each)?;
+        self.free(each)?;
         let (mut free, mut allowed) = self.room(each)?;
         let mut wanted = Vec::new();
         let mut strays = vec![(self.from.dir(), self.from.strays(None)?)];
@@ -107,61 +104,64 @@ impl Courier<'_> {
                 why: Why::NoRoom,
             })?;
         }
-        self.pass(hints, allowed, each)
+        Ok(())
     }
 
-    /// Takes off each medium what it or the other one says has arrived, and gives the hints to pass: those of the other
-    /// one that freed something. Neither is needed for what is carried, so that one of both cannot be changed is no
-    /// reason to end.
-    fn free<E: From<Error>>(
-        &self,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
-    ) -> Result<[Vec<Hint>; 2], E> {
-        let mut lacking = [Vec::new(), Vec::new()];
-        let ways = [(self.from, self.to), (self.to, self.from)];
-        for ((medium, other), lacking) in ways.into_iter().zip(&mut lacking) {
-            let freed = self.free_one(medium, other, lacking).and_then(|mut freed| {
+    /// Takes off each medium what it or the other one says has arrived; the hints of the other one that free something
+    /// are there before that goes, and take its place. Neither is needed for what is carried, so that one of both cannot
+    /// be changed is no reason to end.
+    fn free<E: From<Error>>(&self, each: &mut dyn FnMut(Event) -> Result<(), E>) -> Result<(), E> {
+        for (medium, other) in [(self.from, self.to), (self.to, self.from)] {
+            let freed = self.free_one(medium, other).and_then(|mut freed| {
                 freed.extend(medium.tidy(self.now)?);
                 Ok(freed)
             });
             match freed {
-                Ok(unlisted) => tell_unlisted(unlisted, each)?,
+                Ok(wrong) => tell_unlisted(wrong, each)?,
                 Err(error) => failed(medium.dir().display().to_string(), error, each)?,
             }
         }
-        Ok(lacking)
+        Ok(())
     }
 
-    fn free_one(
-        &self,
-        medium: &Medium,
-        other: &Medium,
-        lacking: &mut Vec<Hint>,
-    ) -> Result<Unlisted, Error> {
-        let mut unlisted = Vec::new();
+    fn free_one(&self, medium: &Medium, other: &Medium) -> Result<Unlisted, Error> {
+        let mut wrong = Vec::new();
+        let mut passed = 0;
         for recipient in medium.recipients(Kind::Cargo)?.0 {
-            let most = MAX_HINTS.min(lacking.len() + MAX_HINTS_OF_GATEWAY);
+            let most = MAX_HINTS.min(passed + MAX_HINTS_OF_GATEWAY);
+            let mut refused = None;
             let listed = each_lying(medium, Kind::Cargo, recipient, |lying| {
-                if self.hint(medium, lying)?.is_some() {
-                    medium.remove(lying)?;
-                } else if let Some(hint) = self.hint(other, lying)? {
-                    medium.remove(lying)?;
-                    if lacking.len() < most {
-                        lacking.push(hint);
+                if self.hint(medium, lying)?.is_none() {
+                    let Some(hint) = self.hint(other, lying)? else {
+                        return Ok(());
+                    };
+                    // An empty file takes no block, which a hint does.
+                    if passed < most && lying.len > 0 {
+                        passed += 1;
+                        match medium.hint(&hint) {
+                            // That concerns this gateway alone.
+                            Err(error @ (Error::InTheWay(_) | Error::Unreadable(_))) => {
+                                refused.get_or_insert(error);
+                            }
+                            written => written?,
+                        }
                     }
                 }
-                Ok(())
+                medium.remove(lying)
             });
+            if let Some(error) = refused {
+                wrong.push((medium.dir().display().to_string(), error));
+            }
             match listed {
                 // Whoever looks for what is to be carried says so.
                 Err(Error::Unreadable(_)) if medium.id() == self.from.id() => {}
                 Err(error @ Error::Unreadable(_)) => {
-                    unlisted.push((pile_name(Kind::Cargo, recipient), error));
+                    wrong.push((pile_name(Kind::Cargo, recipient), error));
                 }
                 listed => listed?,
             }
         }
-        Ok(unlisted)
+        Ok(wrong)
     }
 
     /// What a medium says of the arrival of cargo, unless that is in the future. What cannot be listed says nothing, and
@@ -171,40 +171,6 @@ impl Courier<'_> {
             Err(Error::Unreadable(_)) => Ok(None),
             hint => Ok(hint?.filter(|hint| !self.judge.window.is_before(hint.date))),
         }
-    }
-
-    /// Passes hints as far as there is room for them.
-    fn pass<E>(
-        &self,
-        [to_first, to_other]: [Vec<Hint>; 2],
-        allowed: u64,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for (medium, hints, allowed) in [
-            (self.from, to_first, u64::MAX),
-            (self.to, to_other, allowed),
-        ] {
-            if hints.is_empty() {
-                continue;
-            }
-            let free = medium.free_space().unwrap_or(0).saturating_sub(OVERHEAD) / OVERHEAD;
-            let most = usize::try_from(free.min(allowed / HINT)).unwrap_or(usize::MAX);
-            for hint in hints.iter().take(most) {
-                match medium.hint(hint) {
-                    Ok(()) => {}
-                    Err(Error::Disk(error)) if is_full(&error) => break,
-                    Err(error) => {
-                        // That something else has its name concerns this one alone.
-                        let is_alone = matches!(error, Error::InTheWay(_));
-                        failed(medium.dir().display().to_string(), error, each)?;
-                        if !is_alone {
-                            break;
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 
     /// How many octets there is room for, and how many may go.
@@ -254,17 +220,21 @@ impl Courier<'_> {
         loop {
             let next = pile.next_message().and_then(|next| match next {
                 Some(lying) => {
-                    let is_held = self.to.holds(&lying, self.moves)?;
-                    Ok(Some((lying, is_held)))
+                    let has_arrived = self.hint(self.from, &lying)?.is_some()
+                        || self.hint(self.to, &lying)?.is_some();
+                    let is_held = !has_arrived && self.to.holds(&lying, self.moves)?;
+                    Ok(Some((lying, is_held, has_arrived)))
                 }
                 None => Ok(None),
             });
             let lying = match next {
-                Ok(Some((lying, false))) => lying,
-                Ok(Some((lying, true))) => {
+                // What could not be taken off waits for another run.
+                Ok(Some((_, _, true))) => continue,
+                Ok(Some((lying, true, _))) => {
                     self.is_there(&lying, each)?;
                     continue;
                 }
+                Ok(Some((lying, ..))) => lying,
                 Ok(None) => return Ok(()),
                 Err(error @ Error::Unreadable(_)) => return failed(what(), error, each),
                 Err(error) => return Err(error.into()),

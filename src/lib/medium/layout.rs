@@ -328,8 +328,13 @@ impl Medium {
                 continue;
             };
             for gateway in self.gateways_in(folder)?.0 {
-                if let Some(pile) = self.has_dir(&[folder, &gateway.to_string()])? {
-                    pile.sync()?;
+                // One that cannot be opened is told of by whoever lists it.
+                let pile = self.has_dir(&[folder, &gateway.to_string()]).ok().flatten();
+                if let Some(pile) = pile
+                    && let Err(error) = pile.sync()
+                    && pile.names().is_ok()
+                {
+                    return Err(error.into());
                 }
             }
             dir.sync()?;
@@ -376,14 +381,15 @@ impl Medium {
         let mut strays = Strays::default();
         for folder in FOLDERS {
             let inside = gateway.filter(|_| ["cargo", "cca"].contains(&folder));
-            let found = match (self.top.dir(folder), inside) {
-                (Ok(Some(dir)), Some(gateway)) => dir.dir(gateway.to_string()),
-                (found, _) => found,
-            };
-            match found {
-                Ok(_) => {}
-                Err(disk::Error::NotRegular { path, .. }) => strays.add(path),
+            let found = match self.top.dir(folder) {
+                // One that cannot be opened is told of by whoever lists it.
+                Ok(Some(dir)) => inside.and_then(|gateway| dir.dir(gateway.to_string()).err()),
+                Ok(None) => None,
+                Err(error @ disk::Error::NotRegular { .. }) => Some(error),
                 Err(error) => return Err(error.into()),
+            };
+            if let Some(disk::Error::NotRegular { path, .. }) = found {
+                strays.add(path);
             }
         }
         Ok(strays)
@@ -452,7 +458,8 @@ impl Medium {
         sha256: [u8; 32],
     ) -> Result<Option<Lying>, Error> {
         let name = recipient.to_string();
-        let Some(dir) = self.has_dir(&[kind.word(), &name])? else {
+        let found = self.has_dir(&[kind.word(), &name]);
+        let Some(dir) = found.map_err(unreadable)? else {
             return Ok(None);
         };
         let name = file_name(sender, &sha256, kind);
@@ -503,7 +510,7 @@ impl Medium {
     /// Makes the directory of a gateway, the one that it is in, and the one where files are written. Not those above:
     /// where they are missing, the medium is gone.
     fn make_dirs(&self, folder: &str, gateway: NodeId) -> Result<(Dir, Dir), Error> {
-        let made = |above: &Dir, name: &str| above.make_dir(name).map_err(in_the_way);
+        let made = |above: &Dir, name: &str| above.make_dir(name).map_err(denied);
         let (above, _) = made(&self.top, folder)?;
         let (dir, _) = made(&above, &gateway.to_string())?;
         let (tmp, _) = made(&self.top, "tmp")?;
@@ -524,12 +531,12 @@ impl Medium {
     /// Leaves a hint, for couriers who have the cargo elsewhere, too.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written; [`Error::Unreadable`] when its directory may not be used.
     pub fn hint(&self, hint: &Hint) -> Result<(), Error> {
         let (dir, tmp) = self.make_dirs("got", hint.gateway)?;
         let name = Hex(&hint.sha256).to_string();
         dir.publish(&name, &[hint.date.to_string().as_bytes(), b"\n"], &tmp)
-            .map_err(in_the_way)?;
+            .map_err(denied)?;
         Ok(())
     }
 
