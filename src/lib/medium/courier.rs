@@ -13,9 +13,6 @@ use crate::verify::{Authorized, Judge};
 /// What a message takes on a medium besides its octets, at the most: what a file system rounds up.
 const OVERHEAD: u64 = 64 * 1024;
 
-/// What a hint counts for in a quota, in octets: it takes a block.
-const HINT: u64 = 4096;
-
 /// The most hints of one gateway that are passed by a run.
 const MAX_HINTS_OF_GATEWAY: usize = 1024;
 
@@ -54,7 +51,7 @@ impl Courier<'_> {
         for medium in [self.from, self.to] {
             medium.settle()?;
         }
-        let hints = self.free(each)?;
+        self.free(each)?;
         let (mut free, mut allowed) = self.room()?;
         let mut wanted = Vec::new();
         let mut strays = vec![(self.from.dir(), self.from.strays(None)?)];
@@ -107,46 +104,41 @@ impl Courier<'_> {
                 why: Why::NoRoom,
             })?;
         }
-        self.pass(hints, allowed, each)
+        Ok(())
     }
 
-    /// Takes off each medium what it or the other one says has arrived, and gives the hints to pass: those of the other
-    /// one that freed something. Neither is needed for what is carried, so that one of both cannot be changed is no
-    /// reason to end.
-    fn free<E: From<Error>>(
-        &self,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
-    ) -> Result<[Vec<Hint>; 2], E> {
-        let mut lacking = [Vec::new(), Vec::new()];
-        let ways = [(self.from, self.to), (self.to, self.from)];
-        for ((medium, other), lacking) in ways.into_iter().zip(&mut lacking) {
-            let freed = self.free_one(medium, other, lacking);
+    /// Takes off each medium what it or the other one says has arrived; the hints of the other one that free something
+    /// take its place. Neither is needed for what is carried, so that one of both cannot be changed is no reason to
+    /// end.
+    fn free<E: From<Error>>(&self, each: &mut dyn FnMut(Event) -> Result<(), E>) -> Result<(), E> {
+        for (medium, other) in [(self.from, self.to), (self.to, self.from)] {
+            let freed = self.free_one(medium, other);
             if let Err(error) = freed.and_then(|()| medium.tidy(self.now)) {
                 failed(medium.dir().display().to_string(), error, each)?;
             }
         }
-        Ok(lacking)
+        Ok(())
     }
 
-    fn free_one(
-        &self,
-        medium: &Medium,
-        other: &Medium,
-        lacking: &mut Vec<Hint>,
-    ) -> Result<(), Error> {
+    fn free_one(&self, medium: &Medium, other: &Medium) -> Result<(), Error> {
+        let mut most = MAX_HINTS;
         for recipient in medium.recipients(Kind::Cargo)?.0 {
-            let most = MAX_HINTS.min(lacking.len() + MAX_HINTS_OF_GATEWAY);
+            let mut passing = Vec::new();
             let mut pile = medium.lying(Kind::Cargo, recipient)?;
             while let Some(lying) = pile.next_message()? {
                 if self.hint(medium, &lying)?.is_some() {
                     medium.remove(&lying)?;
                 } else if let Some(hint) = self.hint(other, &lying)? {
-                    medium.remove(&lying)?;
-                    if lacking.len() < most {
-                        lacking.push(hint);
+                    // An empty file takes no block, which a hint does.
+                    if passing.len() < most.min(MAX_HINTS_OF_GATEWAY) && lying.len > 0 {
+                        passing.push((lying, hint));
+                    } else {
+                        medium.remove(&lying)?;
                     }
                 }
             }
+            most -= passing.len();
+            pass(medium, &passing)?;
         }
         Ok(())
     }
@@ -155,26 +147,6 @@ impl Courier<'_> {
     fn hint(&self, medium: &Medium, lying: &Lying) -> Result<Option<Hint>, Error> {
         let hint = medium.hint_of(lying.recipient, lying.sha256, self.now)?;
         Ok(hint.filter(|hint| !self.judge.window.is_before(hint.date)))
-    }
-
-    /// Passes hints as far as there is room for them.
-    fn pass<E>(
-        &self,
-        [to_first, to_other]: [Vec<Hint>; 2],
-        allowed: u64,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for (medium, hints, allowed) in [
-            (self.from, to_first, u64::MAX),
-            (self.to, to_other, allowed),
-        ] {
-            match pass_to(medium, &hints, allowed) {
-                Err(Error::Disk(error)) if is_full(&error) => {}
-                Err(error) => failed(medium.dir().display().to_string(), error, each)?,
-                Ok(()) => {}
-            }
-        }
-        Ok(())
     }
 
     /// How many octets there is room for, and how many may go.
@@ -206,6 +178,10 @@ impl Courier<'_> {
         let mut pile = self.from.lying(kind, recipient)?;
         pile.take_strays().tell(self.from.dir(), each)?;
         while let Some(lying) = pile.next_message()? {
+            // What has arrived and could not be taken off waits for another run.
+            if self.hint(self.from, &lying)?.is_some() || self.hint(self.to, &lying)?.is_some() {
+                continue;
+            }
             if self.to.holds(&lying, self.moves)? {
                 self.is_there(&lying, each)?;
                 continue;
@@ -258,22 +234,25 @@ impl Courier<'_> {
     }
 }
 
-/// Writes hints, those for which there is room.
-fn pass_to(medium: &Medium, hints: &[Hint], allowed: u64) -> Result<(), Error> {
-    if hints.is_empty() {
+/// Writes hints, those for which there is room, and then takes off what they name.
+fn pass(medium: &Medium, passing: &[(Lying, Hint)]) -> Result<(), Error> {
+    if passing.is_empty() {
         return Ok(());
     }
-    let free = medium.free_space()?.saturating_sub(OVERHEAD) / OVERHEAD;
-    let most = usize::try_from(free.min(allowed / HINT)).unwrap_or(usize::MAX);
+    let room = medium.free_space()?.saturating_sub(OVERHEAD) / OVERHEAD;
+    let most = usize::try_from(room).unwrap_or(usize::MAX);
     let mut batch = Batch::default();
-    for hint in hints.iter().take(most) {
+    for (_, hint) in passing.iter().take(most) {
         batch.add(medium.stage_hint(hint)?)?;
     }
     batch.commit()?;
-    match batch.take_refused().into_iter().next() {
-        Some(refused) => Err(refused.into()),
-        None => Ok(()),
+    if let Some(refused) = batch.take_refused().into_iter().next() {
+        return Err(refused.into());
     }
+    for (lying, _) in passing {
+        medium.remove(lying)?;
+    }
+    Ok(())
 }
 
 fn failed<E>(
