@@ -616,18 +616,7 @@ fn what_is_over_a_quota_or_the_reserve_stays_and_is_taken_later() {
 /// A hub that takes from every stick before it gives to any of them answers with what has just come.
 #[test]
 fn what_was_taken_first_goes_with_the_answer() {
-    let env = Env::with_gateways();
-    for medium in ["red", "blue"] {
-        env.mkdir(medium);
-        sync(&env, "hub", medium).arg("--init").ok().quiet();
-    }
-    let parcel = env.parcel_with("bob", "alice", b"hello", &["--id", "m1"]);
-    env.relay("put")
-        .args(["-N", "mallory"])
-        .stdin(parcel)
-        .ok()
-        .quiet();
-    route(&env, "mallory");
+    let env = waiting(&["m1"]);
     sync(&env, "mallory", "red").ok().quiet();
     sync(&env, "gateway", "blue").ok().quiet();
     for medium in ["red", "blue"] {
