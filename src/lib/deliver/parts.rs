@@ -179,8 +179,8 @@ impl Transfers {
     fn has_room(&mut self, sender: NodeId, turn: u128) -> bool {
         let own = self.senders.get(&sender).map(|it| &it.known);
         let is_known = own.is_some_and(|known| known.contains_key(&turn));
-        let count: usize = self.senders.values().map(|it| it.known.len()).sum();
-        if is_known || count < self.most.known {
+        let all = || self.senders.values().map(|it| it.known.len());
+        if is_known || all().sum::<usize>() < self.most.known {
             return true;
         }
         let count = own.map_or(0, BTreeMap::len);

@@ -18,7 +18,7 @@ use crate::disk::{self, Role, files, publish};
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{CargoMessageSet, Item, Pca};
 use crate::node::seen::{self, Memory};
-use crate::node::{self, Identity, Keyring as _, endpoints};
+use crate::node::{self, Identity, Keyring as _};
 use crate::pki::NodeId;
 use crate::ramf::{Head, Kind, limits};
 use crate::receive::{self, Arrival, Terms, Unpacked};
@@ -48,7 +48,7 @@ pub struct Taker<'a> {
     delivered: HashMap<NodeId, Memory>,
     /// What waits here, and which hop brought it; read when the first cargo is met.
     queued: Option<HashMap<Key, Option<Hop>>>,
-    /// How many control messages wait, and acknowledgements were stored of what does not wait here.
+    /// How many control messages waited then, and acknowledgements came since of what does not wait here.
     unmatched: AtomicUsize,
 }
 
@@ -77,16 +77,10 @@ impl<'a> Taker<'a> {
     /// When the node or its spool cannot be read.
     pub fn new(spool: &'a Spool, medium: &'a Medium, terms: Terms) -> Result<Self, Error> {
         let owner = spool.owner();
-        let mut delivered = HashMap::from([(owner.id(), Memory::of(owner.root())?)]);
-        for endpoint in endpoints::local(owner)? {
-            delivered.insert(endpoint.id, endpoint.memory()?);
-        }
+        let mut delivered = spool.delivered()?;
+        delivered.insert(owner.id(), Memory::of(owner.root())?);
         spool.make(Place::In)?;
         medium.settle()?;
-        let mut unmatched = 0;
-        for queue in spool.queues_in("control")? {
-            unmatched += queue.messages()?.take(MAX_UNMATCHED).count();
-        }
         Ok(Self {
             spool,
             medium,
@@ -97,7 +91,7 @@ impl<'a> Taker<'a> {
             is_settled: false,
             delivered,
             queued: None,
-            unmatched: AtomicUsize::new(unmatched),
+            unmatched: AtomicUsize::new(0),
         })
     }
 
@@ -178,6 +172,9 @@ impl<'a> Taker<'a> {
         }
         if self.queued.is_none() {
             self.queued = Some(self.spool.waiting()?);
+            for queue in self.spool.queues_in("control")? {
+                *self.unmatched.get_mut() += queue.messages()?.take(MAX_UNMATCHED).count();
+            }
         }
         let stored = self.items(&cargo, lying, each)?;
         let messages = cargo.content().len();

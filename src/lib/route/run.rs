@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Error, Hops, Target};
 use crate::command::{self, Command, Facts};
 use crate::disk::publish::{self, Existing, Manner};
-use crate::disk::{Mode, Role, files, scratch};
+use crate::disk::{Mode, Role, scratch};
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{self, Item};
 use crate::node::Identity;
@@ -153,8 +153,7 @@ impl Router<'_> {
         };
         let mut decided = Decided {
             name: message.name.clone(),
-            is_of_another: self.spool.is_shared()
-                && files::is_of_another(&message.path, Role::Spool)?,
+            is_of_another: self.spool.is_by_another(&message.path)?,
             message,
             id: None,
             date: self.now,

@@ -56,7 +56,7 @@ impl Spool {
         let manner = Manner::stored(Role::Spool, Existing::Replace);
         publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
         let to = queue.path_of(aside.name);
-        if !self.is_shared() || !files::is_of_another(aside.path, Role::Spool)? {
+        if !self.is_by_another(aside.path)? {
             return moves.rename(aside.path, &to);
         }
         let octets = files::read(aside.path, Role::Spool, limits::MAX_MESSAGE_LEN)?;

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::disk::{self, Lock, Mode, Role, files, group};
+use crate::node::seen::Memory;
 use crate::node::{self, Directory, endpoints};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
@@ -448,6 +449,18 @@ impl Spool {
             }
         }
         Ok(waiting)
+    }
+
+    /// What was delivered to each local endpoint.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn delivered(&self) -> Result<HashMap<NodeId, Memory>, Error> {
+        let mut delivered = HashMap::new();
+        for endpoint in endpoints::local(&self.owner)? {
+            delivered.insert(endpoint.id, endpoint.memory()?);
+        }
+        Ok(delivered)
     }
 
     /// Whether a file in a queue is another user's, who called it what he liked.

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use super::name::Key;
 use super::{Error, Name, Place, Spool};
 use crate::message::Item;
+use crate::node::Identity;
 use crate::node::seen::Memory;
-use crate::node::{Identity, endpoints};
 use crate::pki::NodeId;
 
 /// What is known of messages that went before.
@@ -20,7 +20,7 @@ pub struct Precedents<'a> {
     spool: &'a Spool,
     waiting: HashSet<Key>,
     memory: Memory,
-    /// What was delivered to whom here, as far as whoever runs this may know it.
+    /// What was delivered to local endpoints, as far as whoever runs this may know it.
     delivered: HashMap<NodeId, Memory>,
 }
 
@@ -41,18 +41,15 @@ impl Spool {
     /// # Errors
     /// When a queue or the memory cannot be read.
     pub fn precedents(&self) -> Result<Precedents<'_>, Error> {
-        let owner = self.owner();
-        let mut delivered = HashMap::new();
-        if !self.is_guest() {
-            delivered.insert(owner.id(), Memory::of(owner.root())?);
-            for endpoint in endpoints::local(owner)? {
-                delivered.insert(endpoint.id, endpoint.memory()?);
-            }
-        }
+        let delivered = if self.is_guest() {
+            HashMap::new()
+        } else {
+            self.delivered()?
+        };
         Ok(Precedents {
             spool: self,
             waiting: self.waiting()?.into_keys().collect(),
-            memory: Memory::of(owner.root())?,
+            memory: Memory::of(self.owner().root())?,
             delivered,
         })
     }
@@ -62,8 +59,8 @@ impl Precedents<'_> {
     /// What a message with this name, identity and date is to those before it.
     ///
     /// # Errors
-    /// [`Error::HandedOn`] when one was packed, handed on or delivered; [`Error::Outdated`] when a later one waits; or when the
-    /// spool cannot be read.
+    /// [`Error::HandedOn`] when one was packed, handed on or delivered; [`Error::Outdated`] when a later one
+    /// waits; or when the spool cannot be read.
     pub fn of(
         &self,
         name: &Name,
@@ -71,7 +68,12 @@ impl Precedents<'_> {
         date: Timestamp,
         octets: &[u8],
     ) -> Result<Precedent, Error> {
-        let delivered = self.delivered.get(&name.identity.recipient);
+        let recipient = name.identity.recipient;
+        let delivered = if recipient == self.spool.owner().id() && !self.spool.is_guest() {
+            Some(&self.memory)
+        } else {
+            self.delivered.get(&recipient)
+        };
         let was_delivered = delivered.is_some_and(|memory| memory.knows(identity));
         if was_delivered || self.memory.times_passed_on(identity) > 0 {
             return Err(Error::HandedOn);

@@ -49,10 +49,9 @@ impl Waiting {
     /// How many octets to reckon with when it is read; the most that any has when nobody can say.
     #[must_use]
     pub fn len_or_most(&self) -> usize {
-        let len = self.len().map_or(None, |len| len);
-        len.map_or(limits::MAX_MESSAGE_LEN, |len| {
-            usize::try_from(len).unwrap_or(limits::MAX_MESSAGE_LEN)
-        })
+        let len = self.len().ok().flatten();
+        let len = len.and_then(|len| usize::try_from(len).ok());
+        len.unwrap_or(limits::MAX_MESSAGE_LEN)
     }
 
     /// Its octets; `None` when it has gone since it was listed.
@@ -68,16 +67,11 @@ impl Waiting {
     /// # Errors
     /// As [`Waiting::read`].
     pub fn read_into(&self, octets: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
-        read_into(octets, &self.path)
-    }
-}
-
-/// The octets of a message in memory that was used before; `None` when it has gone.
-fn read_into(octets: Vec<u8>, path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    match files::read_into(octets, path, Role::Spool, limits::MAX_MESSAGE_LEN) {
-        Ok(octets) => Ok(Some(octets)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
+        match files::read_into(octets, &self.path, Role::Spool, limits::MAX_MESSAGE_LEN) {
+            Ok(octets) => Ok(Some(octets)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
