@@ -14,18 +14,19 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use relaynet::asn1::{Buffer, tag, write};
 use relaynet::cms::enveloped_data::Cipher;
 use relaynet::crypto::ecdh::Curve;
 use relaynet::node::{Directory, Keyring};
 use relaynet::pki::Certificate;
 use relaynet::ramf::{Fields, Kind, SignedMessage};
-use relaynet::send::{self, Draft};
 use relaynet::session::agreement;
 
 #[path = "measure.rs"]
 mod measure;
+#[path = "parcels.rs"]
+mod parcels;
 #[path = "programs.rs"]
 mod programs;
 
@@ -179,26 +180,12 @@ impl Bench {
     }
 
     fn seal_from(&self, sender: &str) {
-        let node = Directory::open(&self.place.dir.join("anton/endpoints").join(sender)).unwrap();
-        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
-        let draft = Draft {
-            media_type: "application/octet-stream",
-            ttl: SignedDuration::from_hours(24 * 30),
-            id: None,
-            cipher: Cipher::Cbc { key_len: 16 },
-            now,
-        };
-        for _ in 0..self.parcels / SENDERS.len() {
-            let mut buffer = Buffer::with_capacity(1024);
-            buffer.append(&[7; 1024]);
-            let sent = send::parcel(&node, "bert", buffer, &draft).unwrap();
+        let node = self.place.dir.join("anton/endpoints").join(sender);
+        parcels::seal(&node, self.parcels / SENDERS.len(), |node, sent| {
             let name = sent.fields.file_name(node.id(), Kind::Parcel.word());
-            fs::write(
-                self.place.dir.join("parcels").join(name),
-                sent.octets.as_slice(),
-            )
-            .unwrap();
-        }
+            let path = self.place.dir.join("parcels").join(name);
+            fs::write(path, sent.octets.as_slice()).unwrap();
+        });
     }
 
     /// Cargo from anton for the hub with this plaintext, which no program would make.

@@ -19,16 +19,12 @@ use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp};
-use relaynet::asn1::Buffer;
-use relaynet::cms::enveloped_data::Cipher;
-use relaynet::node::Directory;
-use relaynet::send::{self, Draft};
-
 #[path = "measure.rs"]
 mod measure;
 #[path = "nncp.rs"]
 mod nncp;
+#[path = "parcels.rs"]
+mod parcels;
 #[path = "programs.rs"]
 mod programs;
 
@@ -107,25 +103,13 @@ impl Pair {
     /// Writes that many parcels from anna to bert to the file `stream`.
     fn seal(&self, parcels: usize) {
         let anna = self.0.dir.join("anton/endpoints/anna");
-        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
-        let draft = Draft {
-            media_type: "application/octet-stream",
-            ttl: SignedDuration::from_hours(24 * 30),
-            id: None,
-            cipher: Cipher::Cbc { key_len: 16 },
-            now,
-        };
         let cores = thread::available_parallelism().unwrap().get();
         let sealed = thread::scope(|scope| {
             let seal = || {
-                let node = Directory::open(&anna).unwrap();
                 let mut stream = Vec::new();
-                for _ in 0..parcels.div_ceil(cores) {
-                    let mut content = Buffer::with_capacity(1024);
-                    content.append(&[7; 1024]);
-                    let sent = send::parcel(&node, "bert", content, &draft).unwrap();
+                parcels::seal(&anna, parcels.div_ceil(cores), |_, sent| {
                     stream.push(sent.octets.as_slice().to_vec());
-                }
+                });
                 stream
             };
             let workers: Vec<_> = (0..cores).map(|_| scope.spawn(seal)).collect();
