@@ -97,7 +97,11 @@ pub(super) fn step(op: Op, paths: &[&Path]) -> io::Result<()> {
     Ok(())
 }
 
-/// Announces, then writes all `parts` to `out` with as few calls as it takes.
+/// The most octets that are written by one call. For more, a file system takes large pieces of memory that have been
+/// free for long: a virtual machine gave those back to its host, and waits for each of them.
+const AT_ONCE: usize = 256 * 1024;
+
+/// Announces, then writes all `parts` to `out`.
 pub(super) fn write(op: Op, path: &Path, out: &mut impl Write, parts: &[&[u8]]) -> io::Result<()> {
     #[cfg(debug_assertions)]
     if armed::step(op, &[path])? == armed::Verdict::Tear {
@@ -105,11 +109,18 @@ pub(super) fn write(op: Op, path: &Path, out: &mut impl Write, parts: &[&[u8]]) 
     }
     #[cfg(not(debug_assertions))]
     let _ = (op, path);
-    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let pieces = parts.iter().flat_map(|part| part.chunks(AT_ONCE));
+    let mut slices: Vec<IoSlice<'_>> = pieces.map(IoSlice::new).collect();
     let mut rest = &mut slices[..];
-    IoSlice::advance_slices(&mut rest, 0); // drops empty parts, which would look like an output that takes nothing
     while !rest.is_empty() {
-        match out.write_vectored(rest) {
+        let mut room = AT_ONCE;
+        let fits = rest.iter().take_while(|slice| {
+            let is_in = slice.len() <= room;
+            room = room.saturating_sub(slice.len());
+            is_in
+        });
+        let count = fits.count();
+        match out.write_vectored(&rest[..count]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => IoSlice::advance_slices(&mut rest, written),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
