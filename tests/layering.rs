@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CRYPTOGRAPHY: [&str; 10] = [
+const CRYPTOGRAPHY: [&str; 11] = [
     "aes",
     "aes_gcm",
     "aes_kw",
@@ -20,6 +20,7 @@ const CRYPTOGRAPHY: [&str; 10] = [
     "p521",
     "ring",
     "rsa",
+    "sha2",
 ];
 
 /// What changes files, up to its last segment; `*` stands for anything below.

@@ -182,7 +182,7 @@ impl Sealer {
         self.identity.id()
     }
 
-    fn seal(&self, mut buffer: Buffer, id: Option<&str>, expiry: Timestamp) -> Result<Sent, Error> {
+    fn seal(&self, content: Buffer, id: Option<&str>, expiry: Timestamp) -> Result<Sent, Error> {
         let lives_until = expiry.min(self.end);
         let life = lives_until.duration_since(self.date).as_secs();
         let fields = Fields {
@@ -195,15 +195,11 @@ impl Sealer {
             date: self.date,
             ttl: u32::try_from(life.max(0)).unwrap_or(limits::MAX_TTL),
         };
-        agreement::seal(
-            &mut buffer,
-            self.cipher,
-            &self.peer.session_key,
-            &self.originator,
-        )?;
+        let (cipher, recipient) = (self.cipher, &self.peer.session_key);
+        let payload = agreement::seal(content, cipher, recipient, &self.originator)?;
         let certificates: Vec<&Certificate> = self.peer.certificates.iter().collect();
         let octets =
-            SignedMessage::sign(buffer, self.kind, &fields, &self.identity, &certificates)?;
+            SignedMessage::seal(payload, self.kind, &fields, &self.identity, &certificates)?;
         fields::check_len("message", octets.len(), limits::MAX_EMITTED_MESSAGE_LEN)?;
         Ok(Sent {
             octets,

@@ -20,17 +20,13 @@ pub(crate) struct Parts<'a> {
 
 /// Seals a service message, and signs it, in BER. The payload is rewritten before it is signed; what is signed
 /// is the same in segments and in one piece.
-pub(crate) fn parcel(mut service_message: Buffer, parts: &Parts<'_>) -> Vec<u8> {
+pub(crate) fn parcel(service_message: Buffer, parts: &Parts<'_>) -> Vec<u8> {
     let cipher = Cipher::Cbc { key_len: 16 };
-    agreement::seal(
-        &mut service_message,
-        cipher,
-        parts.recipient,
-        parts.originator,
-    )
-    .unwrap();
-    let mut payload = Buffer::with_capacity(service_message.len() * 21 / 20);
-    payload.append(&enveloped_data(service_message.as_slice()));
+    let (recipient, originator) = (parts.recipient, parts.originator);
+    let envelope = agreement::seal(service_message, cipher, recipient, originator).unwrap();
+    let (der, _) = envelope.encrypt().unwrap();
+    let mut payload = Buffer::with_capacity(der.len() * 21 / 20);
+    payload.append(&enveloped_data(der.as_slice()));
     let signed = SignedMessage::sign(
         payload,
         Kind::Parcel,

@@ -198,7 +198,7 @@ impl Bench {
         let mut buffer = Buffer::with_capacity(plaintext.len());
         buffer.append(plaintext);
         let cipher = Cipher::Cbc { key_len: 16 };
-        agreement::seal(&mut buffer, cipher, &peer.session_key, &key).unwrap();
+        let payload = agreement::seal(buffer, cipher, &peer.session_key, &key).unwrap();
         let fields = Fields {
             recipient: peer.id,
             address: peer.address,
@@ -208,7 +208,7 @@ impl Bench {
         };
         let certificates: Vec<&Certificate> = peer.certificates.iter().collect();
         let identity = node.identity().unwrap();
-        let sealed = SignedMessage::sign(buffer, Kind::Cargo, &fields, &identity, &certificates);
+        let sealed = SignedMessage::seal(payload, Kind::Cargo, &fields, &identity, &certificates);
         sealed.unwrap().as_slice().to_vec()
     }
 

@@ -133,12 +133,11 @@ impl Pair {
     }
 
     fn seal(&self, content: &[u8], cipher: Cipher) -> Buffer {
-        let mut buffer = content_buffer(content);
-        agreement::seal(&mut buffer, cipher, self.of_alice.public(), &self.of_bob).unwrap();
+        let content = content_buffer(content);
+        let payload = agreement::seal(content, cipher, self.of_alice.public(), &self.of_bob);
         let certificates = [&self.authorization, &self.issuer];
-        let signed =
-            SignedMessage::sign(buffer, Kind::Parcel, &self.fields, &self.bob, &certificates);
-        signed.unwrap()
+        let (payload, fields) = (payload.unwrap(), &self.fields);
+        SignedMessage::seal(payload, Kind::Parcel, fields, &self.bob, &certificates).unwrap()
     }
 
     fn seal_in_ber(&self, content: &[u8]) -> Vec<u8> {

@@ -211,13 +211,8 @@ impl Env {
         let originator = node.originator_key(peer.id, peer.session_key.curve(), date);
         let mut buffer = Buffer::with_capacity(plaintext.len());
         buffer.append(plaintext);
-        agreement::seal(
-            &mut buffer,
-            Cipher::Cbc { key_len: 16 },
-            &peer.session_key,
-            &originator.unwrap(),
-        )
-        .unwrap();
+        let cipher = Cipher::Cbc { key_len: 16 };
+        let payload = agreement::seal(buffer, cipher, &peer.session_key, &originator.unwrap());
         let fields = Fields {
             recipient: peer.id,
             address: peer.address,
@@ -226,7 +221,8 @@ impl Env {
             ttl: 86_400,
         };
         let certificates: Vec<&Certificate> = peer.certificates.iter().collect();
-        let sealed = SignedMessage::sign(buffer, kind, &fields, &identity(from), &certificates);
+        let identity = identity(from);
+        let sealed = SignedMessage::seal(payload.unwrap(), kind, &fields, &identity, &certificates);
         sealed.unwrap().as_slice().to_vec()
     }
 

@@ -55,6 +55,11 @@ impl Buffer {
         &self.octets[self.start..]
     }
 
+    /// The value so far, to be changed in place.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.octets[self.start..]
+    }
+
     /// The backing octets and where the value starts in them, for what must work in place.
     pub fn parts_mut(&mut self) -> (&mut Vec<u8>, usize) {
         (&mut self.octets, self.start)

@@ -7,7 +7,7 @@ use crate::asn1::algorithm::{self, Algorithm};
 use crate::asn1::{self, Buffer, Cursor, Element, ber, oid, spki, tag, write};
 use crate::crypto::hash::Digest;
 use crate::crypto::secret::Secret;
-use crate::crypto::{aes_cbc, aes_gcm, random};
+use crate::crypto::{aes_cbc, aes_gcm, hash, random};
 
 /// The most octets that a session key id may have.
 pub const MAX_KEY_ID_LEN: usize = 64;
@@ -359,40 +359,108 @@ fn originator_key_id(attributes: &Element<'_>) -> Result<Option<Vec<u8>>, asn1::
     Ok(found)
 }
 
-/// Encrypts the content in `buffer` in place, with this key.
-///
-/// # Errors
-/// When there are no random octets.
-pub fn encrypt(buffer: &mut Buffer, cipher: Cipher, key: &Secret) -> Result<(), Error> {
-    let (octets, start) = buffer.parts_mut();
-    let parameters = match cipher {
-        Cipher::Cbc { .. } => {
-            let iv = random::array::<16>().map_err(Error::Crypto)?;
-            aes_cbc::encrypt_in_place(key.as_bytes(), &iv, octets, start).map_err(Error::Crypto)?;
-            write::tlv(tag::OCTET_STRING, &iv)
-        }
-        Cipher::Gcm { .. } => {
-            let nonce = random::array::<12>().map_err(Error::Crypto)?;
-            aes_gcm::seal_in_place(key.as_bytes(), &nonce, &[], octets, start)
-                .map_err(Error::Crypto)?;
-            write::constructed(
-                tag::SEQUENCE,
-                &[
-                    &write::tlv(tag::OCTET_STRING, &nonce),
-                    &[tag::INTEGER, 1, 16],
-                ],
-            )
-        }
-    };
-    buffer.wrap(0x80);
-    buffer.prepend(&algorithm::to_der(&cipher.oid(), &parameters));
-    buffer.prepend(&oid::to_der(&oid::DATA));
-    buffer.wrap(tag::SEQUENCE);
-    Ok(())
+/// A ContentInfo with EnvelopedData for one recipient, whose content is encrypted when all that goes around it is
+/// there: what is then signed is hashed in the same pass.
+#[must_use]
+pub struct Envelope {
+    value: Buffer,
+    key: Secret,
+    start: Start,
+    /// Octets of the content, encrypted.
+    len: usize,
+    /// Octets behind it.
+    behind: usize,
 }
 
-/// Puts an EnvelopedData for one recipient, and its ContentInfo, around encrypted content.
-pub fn wrap(buffer: &mut Buffer, agreement: &KeyAgreement, originator_key_id: &[u8]) {
+/// What encryption starts with.
+enum Start {
+    Cbc { iv: [u8; aes_cbc::BLOCK_LEN] },
+    Gcm { nonce: [u8; aes_gcm::NONCE_LEN] },
+}
+
+impl Envelope {
+    /// Puts an EnvelopedData, and its ContentInfo, around the content in `value`, which will be encrypted with this
+    /// key.
+    ///
+    /// # Errors
+    /// When there are no random octets.
+    pub fn new(
+        mut value: Buffer,
+        cipher: Cipher,
+        key: Secret,
+        agreement: &KeyAgreement,
+        originator_key_id: &[u8],
+    ) -> Result<Self, Error> {
+        let (start, parameters) = match cipher {
+            Cipher::Cbc { .. } => {
+                let (octets, from) = value.parts_mut();
+                aes_cbc::pad(octets, from).map_err(Error::Crypto)?;
+                let iv = random::array().map_err(Error::Crypto)?;
+                (Start::Cbc { iv }, write::tlv(tag::OCTET_STRING, &iv))
+            }
+            Cipher::Gcm { .. } => {
+                value.append(&[0; aes_gcm::TAG_LEN]);
+                let nonce = random::array().map_err(Error::Crypto)?;
+                let written = write::tlv(tag::OCTET_STRING, &nonce);
+                let parameters =
+                    write::constructed(tag::SEQUENCE, &[&written, &[tag::INTEGER, 1, 16]]);
+                (Start::Gcm { nonce }, parameters)
+            }
+        };
+        let len = value.len();
+        value.wrap(0x80);
+        value.prepend(&algorithm::to_der(&cipher.oid(), &parameters));
+        value.prepend(&oid::to_der(&oid::DATA));
+        value.wrap(tag::SEQUENCE);
+
+        value.prepend(&write::tlv(tag::SET, &recipient_info(agreement)));
+        value.prepend(&[tag::INTEGER, 1, 2]);
+        let attributes = originator_attribute(originator_key_id);
+        value.append(&attributes);
+        value.wrap(tag::SEQUENCE);
+        content_info::wrap(&mut value, &oid::ENVELOPED_DATA);
+        Ok(Self {
+            value,
+            key,
+            start,
+            len,
+            behind: attributes.len(),
+        })
+    }
+
+    /// The value, to put more before it, and nothing behind it.
+    pub(crate) fn value_mut(&mut self) -> &mut Buffer {
+        &mut self.value
+    }
+
+    /// Encrypts the content, and gives all that is there now, and its SHA-256.
+    ///
+    /// # Errors
+    /// When the key is not one for the cipher.
+    pub fn encrypt(self) -> Result<(Buffer, [u8; 32]), Error> {
+        let Self {
+            mut value,
+            key,
+            start,
+            len,
+            behind,
+        } = self;
+        let end = value.len() - behind;
+        let content = end - len..end;
+        let octets = value.as_mut_slice();
+        let sha256 = match start {
+            Start::Cbc { iv } => aes_cbc::encrypt_and_hash(key.as_bytes(), &iv, octets, content),
+            Start::Gcm { nonce } => {
+                aes_gcm::seal_in_place(key.as_bytes(), &nonce, &[], &mut octets[content])
+                    .map(|()| hash::sha256(octets))
+            }
+        };
+        Ok((value, sha256.map_err(Error::Crypto)?))
+    }
+}
+
+/// `[1] KeyAgreeRecipientInfo`.
+fn recipient_info(agreement: &KeyAgreement) -> Vec<u8> {
     let kdf = match agreement.kdf {
         Digest::Sha384 => oid::STD_DH_SHA384,
         Digest::Sha512 => oid::STD_DH_SHA512,
@@ -411,7 +479,7 @@ pub fn wrap(buffer: &mut Buffer, agreement: &KeyAgreement, originator_key_id: &[
         tag::SEQUENCE,
         &[&rid, &write::tlv(tag::OCTET_STRING, &agreement.wrapped_key)],
     );
-    let recipient = write::constructed(
+    write::constructed(
         0xa1,
         &[
             &[tag::INTEGER, 1, 3],
@@ -420,18 +488,17 @@ pub fn wrap(buffer: &mut Buffer, agreement: &KeyAgreement, originator_key_id: &[
             &algorithm::to_der(&kdf, &agreement.wrap),
             &write::tlv(tag::SEQUENCE, &key),
         ],
-    );
+    )
+}
+
+/// The unprotected attributes, of which there is one.
+fn originator_attribute(originator_key_id: &[u8]) -> Vec<u8> {
     let key_id = write::tlv(tag::SET, &write::tlv(tag::OCTET_STRING, originator_key_id));
     let attribute = write::constructed(
         tag::SEQUENCE,
         &[&oid::to_der(&oid::ORIGINATOR_KEY_ID), &key_id],
     );
-
-    buffer.prepend(&write::tlv(tag::SET, &recipient));
-    buffer.prepend(&[tag::INTEGER, 1, 2]);
-    buffer.append(&write::tlv(0xa1, &attribute));
-    buffer.wrap(tag::SEQUENCE);
-    content_info::wrap(buffer, &oid::ENVELOPED_DATA);
+    write::tlv(0xa1, &attribute)
 }
 
 /// The DER AlgorithmIdentifier of the AES key wrap with a key of so many octets (RFC 3565 §2.3.2).

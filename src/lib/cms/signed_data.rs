@@ -294,7 +294,7 @@ fn attribute<'a>(
     found.ok_or(asn1::Error::Value("attribute"))
 }
 
-/// Signs the content in `buffer` and puts a ContentInfo with SignedData around it.
+/// Signs the content in `buffer`, whose SHA-256 is given, and puts a ContentInfo with SignedData around it.
 ///
 /// The first of `certificates` is the signer's; all of them are attached, in this order.
 ///
@@ -302,19 +302,16 @@ fn attribute<'a>(
 /// When there are no random octets.
 pub fn sign(
     buffer: &mut Buffer,
+    sha256: &[u8; 32],
     key: &IdentityKey,
     certificates: &[&Certificate],
 ) -> Result<(), Error> {
     let signer = certificates.first().ok_or(Error::NoSignerCertificate)?;
-    let digest = Digest::Sha256.of(buffer.as_slice());
     let data = oid::to_der(&oid::DATA);
     // In the order that DER gives a SET OF: contentType is the shorter one.
     let attributes = [
         signed_attribute(&oid::CONTENT_TYPE, &data),
-        signed_attribute(
-            &oid::MESSAGE_DIGEST,
-            &write::tlv(tag::OCTET_STRING, digest.as_ref()),
-        ),
+        signed_attribute(&oid::MESSAGE_DIGEST, &write::tlv(tag::OCTET_STRING, sha256)),
     ]
     .concat();
     let signature = key.sign(&write::tlv(tag::SET, &attributes))?;
@@ -362,6 +359,7 @@ fn signed_attribute(kind: &der::asn1::ObjectIdentifier, value: &[u8]) -> Vec<u8>
 mod tests {
     use super::*;
     use crate::asn1::pem;
+    use crate::crypto::hash;
     use crate::pki::issuance::{self, Role};
 
     fn signed() -> (IdentityKey, Certificate, Vec<u8>) {
@@ -375,7 +373,8 @@ mod tests {
             issuance::issue(&key, None, key.public(), Role::Endpoint, validity).unwrap();
         let mut buffer = Buffer::with_capacity(64);
         buffer.append(b"content");
-        sign(&mut buffer, &key, &[&certificate]).unwrap();
+        let sha256 = hash::sha256(b"content");
+        sign(&mut buffer, &sha256, &key, &[&certificate]).unwrap();
         (key, certificate, buffer.as_slice().to_vec())
     }
 

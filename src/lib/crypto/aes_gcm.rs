@@ -18,21 +18,20 @@ pub const NONCE_LEN: usize = 12;
 /// The length of a tag when sealing, in octets.
 pub const TAG_LEN: usize = 16;
 
-/// Encrypts `buf[from..]` in place and appends its tag of 16 octets.
+/// Encrypts the buffer in place, but for its last 16 octets, which are replaced by the tag.
 ///
 /// `key` has 16, 24 or 32 octets. A nonce must never be used twice with a key. `aad` is authenticated but not
-/// encrypted, and usually empty. The buffer is not reallocated when it has the capacity for the tag.
+/// encrypted, and usually empty.
 ///
 /// # Errors
-/// [`Error::KeyLength`], and [`Error::Range`] when `from` is after the end, or when there are over 64 GiB.
+/// [`Error::KeyLength`], and [`Error::Range`] when there is no room for the tag, or when there are over 64 GiB.
 pub fn seal_in_place(
     key: &[u8],
     nonce: &[u8; NONCE_LEN],
     aad: &[u8],
-    buf: &mut Vec<u8>,
-    from: usize,
+    buf: &mut [u8],
 ) -> Result<(), Error> {
-    let plaintext = buf.get_mut(from..).ok_or(Error::Range)?;
+    let (plaintext, place) = buf.split_last_chunk_mut().ok_or(Error::Range)?;
     let tag: [u8; TAG_LEN] = match ring_key(key) {
         Some(key) => {
             let nonce = aead::Nonce::assume_unique_for_key(*nonce);
@@ -49,8 +48,7 @@ pub fn seal_in_place(
             .map_err(|_| Error::Range)?
             .into(),
     };
-    buf.reserve_exact(TAG_LEN);
-    buf.extend_from_slice(&tag);
+    *place = tag;
     Ok(())
 }
 
@@ -163,6 +161,11 @@ mod tests {
     use super::*;
     use crate::crypto::vectors::hex;
 
+    /// The plaintext, and room for the tag.
+    fn with_room(plaintext: &[u8]) -> Vec<u8> {
+        [plaintext, &[0xff; TAG_LEN]].concat()
+    }
+
     /// `McGrew` and Viega, *The Galois/Counter Mode of Operation*, test case 4.
     #[test]
     fn seals_test_case_4() {
@@ -178,13 +181,11 @@ mod tests {
              21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091
              5bc94fbc3221a5db94fae95ae7121a47",
         );
-        let mut buf = b"head".to_vec();
-        buf.extend_from_slice(&plaintext);
-        seal_in_place(&key, &nonce, &aad, &mut buf, 4).unwrap();
-        assert_eq!(buf[4..], sealed);
-        assert_eq!(open_in_place(&key, &nonce, &aad, 16, &mut buf[4..]), Ok(60));
-        assert_eq!(buf[4..64], plaintext);
-        assert_eq!(buf[..4], *b"head");
+        let mut buf = with_room(&plaintext);
+        seal_in_place(&key, &nonce, &aad, &mut buf).unwrap();
+        assert_eq!(buf, sealed);
+        assert_eq!(open_in_place(&key, &nonce, &aad, 16, &mut buf), Ok(60));
+        assert_eq!(buf[..60], plaintext);
     }
 
     /// Made by OpenSSL through Python: lengths of key and nonce, ciphertext and tag. Keys count up from 0,
@@ -245,8 +246,8 @@ mod tests {
                 assert_eq!(opened, Err(Error::Decrypt));
             }
             if let Ok(nonce) = nonce.try_into() {
-                let mut buf = PLAINTEXT.to_vec();
-                seal_in_place(&key, &nonce, b"aad", &mut buf, 0).unwrap();
+                let mut buf = with_room(PLAINTEXT);
+                seal_in_place(&key, &nonce, b"aad", &mut buf).unwrap();
                 assert_eq!(buf, sealed);
             }
         }
@@ -278,23 +279,12 @@ mod tests {
             let opened = open_in_place(&vec![0; key_len], &[0; 12], b"", tag_len, &mut [0; 11]);
             assert_eq!(opened, Err(Error::Decrypt), "shorter than its tag");
         }
-        let mut buf = vec![0; 3];
-        let sealed = seal_in_place(&[0; 20], &[0; 12], b"", &mut buf, 0);
+        let mut buf = vec![0; 19];
+        let sealed = seal_in_place(&[0; 20], &[0; 12], b"", &mut buf);
         assert_eq!(sealed, Err(Error::KeyLength { found: 20 }));
-        let sealed = seal_in_place(&[0; 16], &[0; 12], b"", &mut buf, 4);
+        let sealed = seal_in_place(&[0; 16], &[0; 12], b"", &mut buf[..15]);
         assert_eq!(sealed, Err(Error::Range));
-        assert_eq!(buf, [0; 3]);
-    }
-
-    #[test]
-    fn grows_in_place() {
-        for key_len in [16, 24, 32] {
-            let mut buf = Vec::with_capacity(21);
-            buf.resize(5, 7);
-            let place = buf.as_ptr();
-            seal_in_place(&vec![1; key_len], &[2; 12], b"", &mut buf, 5).unwrap();
-            assert_eq!((buf.as_ptr(), buf.len()), (place, 21));
-        }
+        assert_eq!(buf, [0; 19]);
     }
 
     proptest! {
@@ -310,8 +300,8 @@ mod tests {
             at in any::<prop::sample::Index>(),
         ) {
             let key = &key[..key_len];
-            let mut buf = plaintext.clone();
-            seal_in_place(key, &nonce, &aad, &mut buf, 0).unwrap();
+            let mut buf = with_room(&plaintext);
+            seal_in_place(key, &nonce, &aad, &mut buf).unwrap();
             let mut changed = buf.clone();
             prop_assert_eq!(open_in_place(key, &nonce, &aad, 16, &mut buf), Ok(plaintext.len()));
             prop_assert_eq!(&buf[..plaintext.len()], &plaintext[..]);

@@ -6,7 +6,9 @@ use std::ops::Range;
 use super::{Error, Fields, Kind, fields, format_signature, limits};
 use crate::asn1::Buffer;
 use crate::cms;
+use crate::cms::enveloped_data::Envelope;
 use crate::cms::signed_data::{self, Signature, SignedData};
+use crate::crypto::hash;
 use crate::pki::{Certificate, IdentityKey, NodeId};
 
 /// A RAMF message whose structure and limits are right; its signature and dates were not looked at.
@@ -75,23 +77,42 @@ impl SignedMessage {
         })
     }
 
-    /// Seals the fields around the payload in `buffer`, signs them, and gives the message's octets.
+    /// Puts the fields around a payload, encrypts what is in that, signs all, and gives the message's octets.
     ///
     /// The first of `certificates` is the sender's.
     ///
     /// # Errors
     /// When a part would be over its limit, or there are no random octets.
-    pub fn sign(
-        mut buffer: Buffer,
+    pub fn seal(
+        mut payload: Envelope,
         kind: Kind,
         fields: &Fields,
         key: &IdentityKey,
         certificates: &[&Certificate],
     ) -> Result<Buffer, Error> {
-        fields.wrap(&mut buffer)?;
-        signed_data::sign(&mut buffer, key, certificates)?;
+        fields.wrap(payload.value_mut())?;
+        let (mut buffer, sha256) = payload.encrypt()?;
+        signed_data::sign(&mut buffer, &sha256, key, certificates)?;
         buffer.prepend(&kind.signature());
         Ok(buffer)
+    }
+
+    /// The same for a payload that is encrypted already.
+    ///
+    /// # Errors
+    /// As [`SignedMessage::seal`].
+    pub fn sign(
+        mut payload: Buffer,
+        kind: Kind,
+        fields: &Fields,
+        key: &IdentityKey,
+        certificates: &[&Certificate],
+    ) -> Result<Buffer, Error> {
+        fields.wrap(&mut payload)?;
+        let sha256 = hash::sha256(payload.as_slice());
+        signed_data::sign(&mut payload, &sha256, key, certificates)?;
+        payload.prepend(&kind.signature());
+        Ok(payload)
     }
 
     /// Verifies the signature with the sender's certificate.

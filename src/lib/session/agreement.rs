@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{Error, KeyId, PrivateSessionKey, PublicSessionKey};
 use crate::asn1::{Buffer, tag, write};
 use crate::cms::EnvelopedData;
-use crate::cms::enveloped_data::{self, Cipher, KeyAgreement};
+use crate::cms::enveloped_data::{self, Cipher, Envelope, KeyAgreement};
 use crate::crypto::hash::Digest;
 use crate::crypto::secret::Secret;
 use crate::crypto::{key_wrap, random, x963_kdf};
@@ -117,24 +117,22 @@ fn content_key(
     })
 }
 
-/// Seals the content in `buffer` to `recipient`, with `originator` as the key to answer under.
+/// Seals `content` to `recipient`, with `originator` as the key to answer under; it is encrypted last.
 ///
 /// # Errors
 /// When there are no random octets.
 pub fn seal(
-    buffer: &mut Buffer,
+    content: Buffer,
     cipher: Cipher,
     recipient: &PublicSessionKey,
     originator: &PrivateSessionKey,
-) -> Result<(), Error> {
+) -> Result<Envelope, Error> {
     // The agreement is with the recipient's curve, so the originator's key must be on it.
     let shared = originator
         .agree(recipient.curve(), recipient.point())
         .map_err(Error::Crypto)?;
     let ukm = random::array::<UKM_LEN>().map_err(Error::Crypto)?;
     let content_key = random::secret(cipher.key_len()).map_err(Error::Crypto)?;
-    enveloped_data::encrypt(buffer, cipher, &content_key).map_err(Error::Cms)?;
-
     let wrap = enveloped_data::key_wrap_algorithm(cipher.key_len());
     let mut agreement = KeyAgreement {
         curve: originator.public().curve_oid(),
@@ -149,8 +147,15 @@ pub fn seal(
     let key = wrapping_key(&shared, &agreement, Some(&ukm));
     let wrapped = key_wrap::wrap(key.as_bytes(), content_key.as_bytes()).map_err(Error::Crypto)?;
     agreement.wrapped_key = wrapped;
-    enveloped_data::wrap(buffer, &agreement, originator.public().id().octets());
-    Ok(())
+    let originator = originator.public().id();
+    Envelope::new(
+        content,
+        cipher,
+        content_key,
+        &agreement,
+        originator.octets(),
+    )
+    .map_err(Error::Cms)
 }
 
 /// The key that wraps the content encryption key (RFC 5753 §7.2).
