@@ -5,14 +5,12 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Parser};
 
-use relaynet::asn1::Buffer;
 use relaynet::cli::args::{Common, Talk, ToldName};
 use relaynet::cli::exit::{Empty, Usage};
 use relaynet::cli::outputs::PartOutput;
-use relaynet::cli::parts::Content;
+use relaynet::cli::parts::{Content, Piece};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
-use relaynet::crypto::hash::{Digest, Hasher};
 use relaynet::crypto::random;
 use relaynet::message::parts::{
     self, Header, MAX_COUNT, MAX_EMITTED_CONTENT_LEN, TransferId, ledger,
@@ -64,37 +62,38 @@ fn split(args: &Args) -> anyhow::Result<()> {
         None => random::array()?.into(),
     };
     let path = args.file.as_deref().unwrap_or(Path::new("-"));
-    let mut content = Content::open(path)?;
+    let content = Content::open(path)?;
     let most = u64::from(size) * u64::from(MAX_COUNT);
     if content.known_len().is_some_and(|len| len > most) {
         return Err(too_many(size));
     }
     let mut sink = args.output.open(args.transfer.is_some())?;
-    let mut hasher = Hasher::new(Digest::Sha256);
-    let len = usize::try_from(size)?;
-    let mut buffer = Buffer::with_capacity(len);
+    let pieces = content.pieces(usize::try_from(size)?);
+    let spare = pieces.spare();
     let mut written = 0;
-    for index in 1..=MAX_COUNT {
-        let is_last = content.next_piece(len, &mut buffer)?;
+    for (index, piece) in (1..=MAX_COUNT).zip(pieces) {
+        let Piece {
+            octets: mut part,
+            sha256,
+        } = piece?;
         // A pipe whose writer has failed is not taken for empty content.
-        if buffer.is_empty() && path.as_os_str() == "-" && !args.allow_empty {
+        if part.is_empty() && path.as_os_str() == "-" && !args.allow_empty {
             return Err(anyhow::Error::new(Empty).context("-"));
         }
-        hasher.update(buffer.as_slice());
         let header = Header {
             transfer,
             index,
             size,
             name: name.clone(),
-            sha256: is_last.then(|| digest(hasher.clone())).transpose()?,
+            sha256: sha256.map(|hash| hash.as_bytes().try_into()).transpose()?,
         };
         let is_wanted = |(first, last): &(u32, u32)| (*first..=*last).contains(&index);
         if args.only.is_empty() || args.only.iter().any(is_wanted) {
-            parts::wrap(&mut buffer, &header)?;
-            sink.put_part(&header.file_name(), buffer.as_slice())?;
+            parts::wrap(&mut part, &header)?;
+            sink.put_part(&header.file_name(), part.as_slice())?;
             written += 1;
         }
-        if is_last {
+        if header.sha256.is_some() {
             if written == 0 {
                 return Err(Usage(format!("--only: the last part is {index}")).into());
             }
@@ -103,13 +102,9 @@ fn split(args: &Args) -> anyhow::Result<()> {
             report::event("split", &[("transfer", &transfer), ("parts", &parts)]);
             return Ok(());
         }
-        buffer.reset();
+        spare.put(part);
     }
     Err(too_many(size))
-}
-
-fn digest(hasher: Hasher) -> anyhow::Result<[u8; 32]> {
-    Ok(hasher.finish().as_bytes().try_into()?)
 }
 
 /// The size of parts, which fit a parcel.

@@ -1,9 +1,10 @@
 //! Content that is too large for one parcel: reading it to be cut, and reading streams of parts.
 
-use std::cell::RefCell;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use anyhow::Context as _;
 
@@ -12,6 +13,7 @@ use super::inputs::{Operands, Place, Source, read_error, source};
 use super::outcome::Outcome;
 use super::report;
 use crate::asn1::Buffer;
+use crate::crypto::hash::{Digest, Hash, Hasher};
 use crate::disk::files::{self, Identity};
 use crate::message::Part;
 use crate::message::parts::{MAX_LEN, PartStream};
@@ -95,18 +97,24 @@ pub struct PartJob {
 
 /// Memory that parts were in and is free again.
 #[derive(Clone, Default)]
-pub struct Spare(Rc<RefCell<Vec<Buffer>>>);
+pub struct Spare(Arc<Mutex<Vec<Buffer>>>);
 
 impl Spare {
     /// Takes back the memory of a part that is done with.
     pub fn put(&self, mut buffer: Buffer) {
         buffer.reset();
-        self.0.borrow_mut().push(buffer);
+        self.free().push(buffer);
     }
 
-    fn take(&self) -> Buffer {
-        let spare = self.0.borrow_mut().pop();
-        spare.unwrap_or_else(|| Buffer::with_capacity(MAX_LEN))
+    /// Some of it, or new memory for so many octets.
+    fn take(&self, len: usize) -> Buffer {
+        let spare = self.free().pop();
+        spare.unwrap_or_else(|| Buffer::with_capacity(len))
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Buffer>> {
+        // Nothing in here can panic while the lock is held, so what it guards is whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,7 +158,7 @@ impl PartFeed {
         }
         let (octets, index, peer) = self.current.take()?;
         let octets = if peer + 1 < self.peers {
-            let mut copy = self.spare.take();
+            let mut copy = self.spare.take(MAX_LEN);
             copy.append(octets.as_slice());
             self.current = Some((octets, index, peer + 1));
             copy
@@ -166,7 +174,7 @@ impl PartFeed {
 
     fn read(&mut self) -> anyhow::Result<()> {
         let place = self.input.place();
-        let mut buffer = self.spare.take();
+        let mut buffer = self.spare.take(MAX_LEN);
         let (octets, first) = buffer.parts_mut();
         let read = self.input.next_part(octets).and_then(|is_there| {
             if !is_there {
@@ -306,7 +314,12 @@ pub struct Content {
     len: Option<u64>,
     /// The first octet of the next piece, which was read to know whether there is one.
     ahead: Option<u8>,
+    /// Of the pieces so far.
+    sha256: Hasher,
 }
+
+/// How many octets are read at once, and hashed while the processor has them at hand.
+const BLOCK: usize = 256 * 1024;
 
 impl Content {
     /// Opens an input.
@@ -320,6 +333,7 @@ impl Content {
             source,
             len,
             ahead: None,
+            sha256: Hasher::new(Digest::Sha256),
         })
     }
 
@@ -329,29 +343,97 @@ impl Content {
         self.len
     }
 
-    /// Reads the next piece, of so many octets or fewer at the end, into a buffer that is empty; gives whether it
-    /// is the last one.
-    ///
-    /// # Errors
-    /// When reading fails.
-    pub fn next_piece(&mut self, size: usize, into: &mut Buffer) -> anyhow::Result<bool> {
-        into.append(self.ahead.take().as_slice());
-        let missing = size - into.len();
-        let (octets, _) = into.parts_mut();
-        let read = self
-            .source
-            .by_ref()
-            .take(u64::try_from(missing).unwrap_or(u64::MAX))
-            .read_to_end(octets)
-            .and_then(|read| {
-                if read == missing {
-                    self.ahead = one(&mut self.source)?;
+    /// Cuts it into pieces of `size` octets, the last of which may have fewer. While the one before is worked on,
+    /// the next is read and hashed by a thread that ends with the program.
+    #[must_use]
+    pub fn pieces(mut self, size: usize) -> Pieces {
+        let (give, taken) = mpsc::sync_channel(0);
+        let spare = Spare::default();
+        let free = spare.clone();
+        let reader = thread::spawn(move || {
+            loop {
+                let mut octets = free.take(size);
+                let piece = self.next_piece(size, &mut octets).map(|is_last| Piece {
+                    octets,
+                    sha256: is_last.then(|| self.sha256.clone().finish()),
+                });
+                let goes_on = matches!(&piece, Ok(piece) if piece.sha256.is_none());
+                if give.send(piece).is_err() || !goes_on {
+                    return;
                 }
-                Ok(())
-            });
-        read.map_err(|cause| read_error(&self.path, cause))
+            }
+        });
+        Pieces {
+            taken,
+            spare,
+            reader: Some(reader),
+        }
+    }
+
+    /// Reads the next piece into a buffer that is empty; gives whether it is the last one.
+    fn next_piece(&mut self, size: usize, into: &mut Buffer) -> anyhow::Result<bool> {
+        self.fill(size, into)
+            .map_err(|cause| read_error(&self.path, cause))
             .with_context(|| report::path(&self.path))?;
         Ok(self.ahead.is_none())
+    }
+
+    fn fill(&mut self, size: usize, into: &mut Buffer) -> io::Result<()> {
+        into.append(self.ahead.take().as_slice());
+        let mut hashed = 0;
+        loop {
+            let wanted = BLOCK.min(size - into.len());
+            let (octets, _) = into.parts_mut();
+            let limit = u64::try_from(wanted).unwrap_or(u64::MAX);
+            let read = self.source.by_ref().take(limit).read_to_end(octets)?;
+            self.sha256.update(&into.as_slice()[hashed..]);
+            hashed = into.len();
+            if read < wanted {
+                return Ok(());
+            }
+            if hashed == size {
+                self.ahead = one(&mut self.source)?;
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A piece of content.
+pub struct Piece {
+    /// Its octets.
+    pub octets: Buffer,
+    /// If it is the last one: SHA-256 of the whole content.
+    pub sha256: Option<Hash>,
+}
+
+/// The pieces of content, one after the other.
+pub struct Pieces {
+    taken: Receiver<anyhow::Result<Piece>>,
+    spare: Spare,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Pieces {
+    /// Where to put the memory of pieces that are done with.
+    #[must_use]
+    pub fn spare(&self) -> Spare {
+        self.spare.clone()
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = anyhow::Result<Piece>;
+
+    /// The next piece. After the last one, or an error, there is none.
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Ok(piece) = self.taken.recv() {
+            return Some(piece);
+        }
+        if let Err(panic) = self.reader.take()?.join() {
+            std::panic::resume_unwind(panic);
+        }
+        None
     }
 }
 
