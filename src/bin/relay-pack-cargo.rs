@@ -204,7 +204,7 @@ fn seal(
     let (mut is_cut, mut packed) = (false, 0);
     let mut cargoes = cargoes.into_iter();
     workers::in_order(
-        Bounds::octets(2 * limits::MAX_EMITTED_MESSAGE_LEN),
+        Bounds::octets(limits::MAX_EMITTED_MESSAGE_LEN),
         || {
             let item = cargoes.next()?;
             let octets = item.1;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -19,6 +20,7 @@ use relaynet::disk::batch::{self, Batch, Staged};
 use relaynet::disk::publish::Existing;
 use relaynet::disk::{self, Role};
 use relaynet::message::Item;
+use relaynet::message::stream::Buffers;
 use relaynet::node::Identity;
 use relaynet::ramf::{self, Kind};
 use relaynet::spool::precedent::{Precedent, Precedents};
@@ -61,6 +63,7 @@ fn put(args: &Args) -> anyhow::Result<()> {
     let now = args.clock.now(Some(access.config()))?;
     let window = args.clock.window(now, Some(access.config()));
     let (queue, tmp) = access.entrance()?;
+    let mut messages = args.inputs.read()?;
     let counter = Counter {
         precedents: access.precedents()?,
         judge: access.judge(window, now)?,
@@ -69,8 +72,8 @@ fn put(args: &Args) -> anyhow::Result<()> {
         tmp,
         queue,
         priority: args.priority,
+        spare: messages.spare(),
     };
-    let mut messages = args.inputs.read()?;
     let mut shelf = Shelf {
         batch: Batch::default(),
         waiting: Vec::new(),
@@ -99,6 +102,8 @@ struct Counter<'a> {
     tmp: PathBuf,
     queue: Queue,
     priority: Option<u8>,
+    /// Memory that messages were in.
+    spare: Arc<Buffers>,
 }
 
 impl Counter<'_> {
@@ -158,6 +163,9 @@ impl Counter<'_> {
             id: fields.id.clone(),
             len: octets.len(),
         };
+        if let Some(message) = item.into_message() {
+            self.spare.put(message.into_octets());
+        }
         Ok((staged, facts))
     }
 }

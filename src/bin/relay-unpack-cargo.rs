@@ -205,7 +205,7 @@ impl Run<'_> {
             self.due.push((place, due));
             (set, Fate::Held)
         };
-        messages.reuse(set.into_octets());
+        messages.spare().put(set.into_octets());
         Ok(fate)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -14,7 +15,7 @@ use crate::asn1::{Buffer, pem};
 use crate::disk::{self, Role, files, tree};
 use crate::message::Object;
 use crate::message::stream::workers::{self, Bounds, Weighed};
-use crate::message::stream::{Stream, StreamError};
+use crate::message::stream::{Buffers, Stream, StreamError};
 use crate::ramf::{Kind, fields, limits};
 
 /// `[FILE]...` and what goes with streams.
@@ -111,8 +112,8 @@ struct Reader {
     current: Option<Current>,
     takes: Takes,
     allow_empty: bool,
-    /// Memory that a message was in, for the next input.
-    spare: Vec<u8>,
+    /// Memory that messages were in.
+    spare: Arc<Buffers>,
 }
 
 /// The files that operands name, and those in directories if they may be that.
@@ -168,7 +169,7 @@ impl Terms {
                 current: None,
                 takes,
                 allow_empty: self.allow_empty,
-                spare: Vec::new(),
+                spare: Arc::default(),
             },
             outcome,
         })
@@ -344,9 +345,10 @@ impl Messages {
         )
     }
 
-    /// Takes back the memory of a message that is done with.
-    pub fn reuse(&mut self, octets: Vec<u8>) {
-        self.reader.spare = octets;
+    /// Where to put the memory of messages that are done with.
+    #[must_use]
+    pub fn spare(&self) -> Arc<Buffers> {
+        self.reader.spare.clone()
     }
 
     /// Whether anything more is to come, from this input or another.
@@ -450,7 +452,7 @@ impl Reader {
             Some(Err((path, error))) => return Opening::Single(Taken::failed(&path, error)),
             Some(Ok(path)) => path,
         };
-        match open(&path, self.takes, std::mem::take(&mut self.spare)) {
+        match open(&path, self.takes, self.spare.clone()) {
             Ok(Opened::Stream(stream, len)) => {
                 self.current = Some(Current {
                     input: report::path(&path),
@@ -545,9 +547,9 @@ enum Opened {
     Object(Vec<u8>),
 }
 
-fn open(path: &Path, takes: Takes, spare: Vec<u8>) -> anyhow::Result<Opened> {
+fn open(path: &Path, takes: Takes, spare: Arc<Buffers>) -> anyhow::Result<Opened> {
     let (source, len) = source(path)?;
-    let mut stream = Stream::with_buffer(source, spare);
+    let mut stream = Stream::with_spare(source, spare);
     if let Some(len) = len {
         stream.expect(len);
     }

@@ -10,7 +10,6 @@ pub mod maildir; // as a mail
 pub mod names; // names for the files of a group
 pub mod intents; // names that were about to be given when a run was killed
 pub mod parts; // content that comes in parts
-mod buffers; // memory that messages were in
 mod join; // its parts put together, and handed over
 pub mod run; // everything that waits for a node
 

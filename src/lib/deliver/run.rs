@@ -11,7 +11,6 @@ use std::time::SystemTime;
 
 use jiff::SignedDuration;
 
-use super::buffers::Buffers;
 use super::intents::Intents;
 use super::names::{Names, Wish};
 use super::parts::{LeftOut, Transfers};
@@ -19,6 +18,7 @@ use super::{Content, Destination, Error, maildir};
 use crate::disk::batch::{self, Nameless, Staged};
 use crate::disk::publish::{Existing, Manner, sweep};
 use crate::disk::{self, Role, files, scratch};
+use crate::message::stream::Buffers;
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{Parcel, Part, ServiceMessage};
 use crate::node::{self, Directory, Identity};
@@ -37,7 +37,7 @@ use crate::{command, join, pki, ramf, session};
 const ROUNDS: usize = 3;
 
 /// How many octets of messages are opened at once: two of the largest.
-pub(super) const IN_FLIGHT: usize = 2 * limits::MAX_MESSAGE_LEN;
+pub(super) const IN_FLIGHT: usize = limits::MAX_MESSAGE_LEN;
 
 /// How old a file has to be that a run was writing when it was killed: none takes so long.
 const ABANDONED: SignedDuration = SignedDuration::from_hours(36);

@@ -4,9 +4,13 @@
 //! only if the end of the input, another format signature or a PEM block follows. Reading needs no
 //! more memory than the largest message.
 
+mod buffers;
 pub mod workers;
 
 use std::io::{self, Read};
+use std::sync::Arc;
+
+pub use buffers::Buffers;
 
 use super::Error;
 use crate::asn1::{self, ber::Framer, ber::Framing, pem};
@@ -39,6 +43,8 @@ pub enum StreamError {
 pub struct Stream<R> {
     input: R,
     buffer: Vec<u8>,
+    /// Where memory comes from.
+    spare: Arc<Buffers>,
     /// Where in the buffer the next message starts.
     start: usize,
     ended: bool,
@@ -55,15 +61,15 @@ pub struct Stream<R> {
 impl<R: Read> Stream<R> {
     /// A stream that reads from `input`.
     pub fn new(input: R) -> Self {
-        Self::with_buffer(input, Vec::new())
+        Self::with_spare(input, Arc::default())
     }
 
-    /// A stream that reads from `input` into memory that was used before.
-    pub fn with_buffer(input: R, mut buffer: Vec<u8>) -> Self {
-        buffer.clear();
+    /// A stream that reads from `input` into memory that is used again when whoever takes messages puts it back.
+    pub fn with_spare(input: R, spare: Arc<Buffers>) -> Self {
         Self {
             input,
-            buffer,
+            buffer: Vec::new(),
+            spare,
             start: 0,
             ended: false,
             lost: false,
@@ -188,7 +194,7 @@ impl<R: Read> Stream<R> {
                     } else {
                         needed
                     };
-                    self.fill(ahead)?;
+                    self.fill(ahead + LOOKAHEAD)?;
                     if self.rest().len() < needed {
                         return Err(Error::Truncated.into());
                     }
@@ -291,13 +297,17 @@ impl<R: Read> Stream<R> {
         &self.buffer[self.start..]
     }
 
-    /// Takes `len` octets off the front, without a copy when they are all there is.
+    /// Takes `len` octets off the front: those are copied, or those behind them, whichever are fewer.
     fn consume(&mut self, len: usize) -> Vec<u8> {
-        if self.start == 0 && len == self.buffer.len() {
-            return std::mem::take(&mut self.buffer);
+        let (message, behind) = self.rest().split_at(len);
+        if self.start > 0 || message.len() < behind.len() {
+            let message = message.to_vec();
+            self.start += len;
+            return message;
         }
-        let message = self.rest()[..len].to_vec();
-        self.start += len;
+        let behind = behind.to_vec();
+        let mut message = std::mem::replace(&mut self.buffer, behind);
+        message.truncate(len);
         message
     }
 
@@ -316,8 +326,17 @@ impl<R: Read> Stream<R> {
             missing = missing.max(self.expected + 1);
         }
         // Where more may come than will, the buffer grows with what does.
-        self.buffer
-            .reserve_exact(missing.min(limits::MAX_MESSAGE_LEN));
+        let room = missing.min(limits::MAX_MESSAGE_LEN);
+        if self.buffer.capacity() < have + room {
+            let spare = self.spare.take();
+            if spare.capacity() < have + room {
+                self.spare.put(spare);
+                self.buffer.reserve_exact(room);
+            } else {
+                let small = std::mem::replace(&mut self.buffer, spare);
+                self.buffer.extend_from_slice(&small);
+            }
+        }
         let limit = u64::try_from(missing).unwrap_or(u64::MAX);
         let read = self
             .input
@@ -402,6 +421,27 @@ mod tests {
         let two_mails = mail.repeat(2);
         assert_eq!(read(two_mails.as_bytes()), [Ok(one.clone()), Ok(one)]);
         assert_eq!(read(b""), []);
+    }
+
+    #[test]
+    fn large_messages_are_read_into_memory_that_was_put_back() {
+        let messages: Vec<Vec<u8>> = (0..5).map(|octet| message(&vec![octet; 300_000])).collect();
+        let octets = [messages.concat(), message(b"small"), messages.concat()].concat();
+        let spare = Arc::new(Buffers::default());
+        let memory = Vec::with_capacity(400_000);
+        let place = memory.as_ptr();
+        spare.put(memory);
+        let mut stream = Stream::with_spare(&octets[..], spare.clone());
+        let (mut taken, mut there) = (Vec::new(), 0);
+        while let Some(message) = stream.next_message() {
+            let message = message.unwrap();
+            taken.push(message.clone());
+            there += usize::from(message.as_ptr() == place);
+            spare.put(message);
+        }
+        let small = vec![message(b"small")];
+        assert_eq!(taken, [&messages[..], &small, &messages].concat());
+        assert_eq!(there, 10);
     }
 
     #[test]

@@ -17,7 +17,7 @@ const WAKE_AT: usize = 64;
 /// How many octets may be under way, and how many workers there are.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// The most octets of items that are under way; a single item may have more.
+    /// The most octets of items that are under way when another one is read; a single item may have more.
     pub octets: usize,
     /// The most workers.
     pub workers: usize,
@@ -194,9 +194,11 @@ pub fn in_order<T: Send, R: Send, E>(
         let mut octets = 0;
         let mut taken = 0;
         while let Some(item) = ahead.next().or_else(&mut next) {
-            while under_way.len() >= MAX_ITEMS
-                || (!under_way.is_empty() && octets + item.octets > bounds.octets)
-            {
+            octets += item.octets;
+            workers.put(taken + under_way.len(), item.item);
+            under_way.push_back(item.octets);
+            // The last one is worked on while results before it are finished.
+            while under_way.len() > 1 && (under_way.len() > MAX_ITEMS || octets > bounds.octets) {
                 let Some(result) = workers.take(taken) else {
                     return Ok(());
                 };
@@ -204,9 +206,6 @@ pub fn in_order<T: Send, R: Send, E>(
                 octets -= under_way.pop_front().unwrap_or(0);
                 finish(result)?;
             }
-            octets += item.octets;
-            workers.put(taken + under_way.len(), item.item);
-            under_way.push_back(item.octets);
         }
         for _ in under_way {
             let Some(result) = workers.take(taken) else {
@@ -283,7 +282,7 @@ mod tests {
             Ok(())
         });
         done.unwrap();
-        // One more was read than is under way.
+        // One was read when all that is allowed was under way.
         assert_eq!(most.load(Ordering::SeqCst), 120);
     }
 
