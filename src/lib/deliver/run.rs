@@ -36,7 +36,7 @@ use crate::{command, join, pki, ramf, session};
 /// How often the messages of a group are tried that others of it were in the way of.
 const ROUNDS: usize = 3;
 
-/// How many octets of messages are opened at once: two of the largest.
+/// From how many octets of opened messages on no other is opened: of the largest, two are at a time.
 pub(super) const IN_FLIGHT: usize = limits::MAX_MESSAGE_LEN;
 
 /// How old a file has to be that a run was writing when it was killed: none takes so long.
