@@ -109,15 +109,26 @@ pub(super) fn write(op: Op, path: &Path, out: &mut impl Write, parts: &[&[u8]]) 
     }
     #[cfg(not(debug_assertions))]
     let _ = (op, path);
-    let pieces = parts.iter().flat_map(|part| part.chunks(AT_ONCE));
-    let mut slices: Vec<IoSlice<'_>> = pieces.map(IoSlice::new).collect();
+    let mut slices = Vec::new();
+    let mut room = AT_ONCE;
+    for part in parts {
+        let mut rest = *part;
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(room.min(rest.len()));
+            slices.push(IoSlice::new(piece));
+            rest = behind;
+            room = match room - piece.len() {
+                0 => AT_ONCE,
+                room => room,
+            };
+        }
+    }
     let mut rest = &mut slices[..];
     while !rest.is_empty() {
-        let mut room = AT_ONCE;
+        let mut len = 0;
         let fits = rest.iter().take_while(|slice| {
-            let is_in = slice.len() <= room;
-            room = room.saturating_sub(slice.len());
-            is_in
+            len += slice.len();
+            len <= AT_ONCE
         });
         let count = fits.count();
         match out.write_vectored(&rest[..count]) {
