@@ -7,7 +7,7 @@ use crate::asn1::algorithm::{self, Algorithm};
 use crate::asn1::{self, Buffer, Cursor, Element, ber, oid, spki, tag, write};
 use crate::crypto::hash::Digest;
 use crate::crypto::secret::Secret;
-use crate::crypto::{aes_cbc, aes_gcm, hash, random};
+use crate::crypto::{self, aes_cbc, aes_gcm, hash, random};
 
 /// The most octets that a session key id may have.
 pub const MAX_KEY_ID_LEN: usize = 64;
@@ -360,7 +360,7 @@ fn originator_key_id(attributes: &Element<'_>) -> Result<Option<Vec<u8>>, asn1::
 }
 
 /// A ContentInfo with EnvelopedData for one recipient, whose content is encrypted when all that goes around it is
-/// there: what is then signed is hashed in the same pass.
+/// there: with AES-CBC, what is then signed is hashed in the same pass.
 #[must_use]
 pub struct Envelope {
     value: Buffer,
@@ -368,8 +368,8 @@ pub struct Envelope {
     start: Start,
     /// Octets of the content, encrypted.
     len: usize,
-    /// Octets behind it.
-    behind: usize,
+    /// What is behind it.
+    attributes: Vec<u8>,
 }
 
 /// What encryption starts with.
@@ -424,7 +424,7 @@ impl Envelope {
             key,
             start,
             len,
-            behind: attributes.len(),
+            attributes,
         })
     }
 
@@ -436,16 +436,20 @@ impl Envelope {
     /// Encrypts the content, and gives all that is there now, and its SHA-256.
     ///
     /// # Errors
-    /// When the key is not one for the cipher.
+    /// When the key is not one for the cipher, or something was put behind the value.
     pub fn encrypt(self) -> Result<(Buffer, [u8; 32]), Error> {
         let Self {
             mut value,
             key,
             start,
             len,
-            behind,
+            attributes,
         } = self;
-        let end = value.len() - behind;
+        // Whatever was put behind it would leave as much of the content as it is.
+        if !value.as_slice().ends_with(&attributes) {
+            return Err(Error::Crypto(crypto::Error::Range));
+        }
+        let end = value.len() - attributes.len();
         let content = end - len..end;
         let octets = value.as_mut_slice();
         let sha256 = match start {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Error, content_info, malformed};
 use crate::asn1::algorithm::{self, Algorithm};
 use crate::asn1::{self, Buffer, Cursor, Element, oid, tag, write};
-use crate::crypto::hash::Digest;
+use crate::crypto::hash::{self, Digest};
 use crate::pki::{self, Certificate, IdentityKey, signature};
 
 /// The most certificates that may be attached; deployed messages have up to three.
@@ -307,6 +307,7 @@ pub fn sign(
     certificates: &[&Certificate],
 ) -> Result<(), Error> {
     let signer = certificates.first().ok_or(Error::NoSignerCertificate)?;
+    debug_assert_eq!(*sha256, hash::sha256(buffer.as_slice()));
     let data = oid::to_der(&oid::DATA);
     // In the order that DER gives a SET OF: contentType is the shorter one.
     let attributes = [
@@ -359,7 +360,6 @@ fn signed_attribute(kind: &der::asn1::ObjectIdentifier, value: &[u8]) -> Vec<u8>
 mod tests {
     use super::*;
     use crate::asn1::pem;
-    use crate::crypto::hash;
     use crate::pki::issuance::{self, Role};
 
     fn signed() -> (IdentityKey, Certificate, Vec<u8>) {

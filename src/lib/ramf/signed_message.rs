@@ -91,10 +91,8 @@ impl SignedMessage {
         certificates: &[&Certificate],
     ) -> Result<Buffer, Error> {
         fields.wrap(payload.value_mut())?;
-        let (mut buffer, sha256) = payload.encrypt()?;
-        signed_data::sign(&mut buffer, &sha256, key, certificates)?;
-        buffer.prepend(&kind.signature());
-        Ok(buffer)
+        let (value, sha256) = payload.encrypt()?;
+        Self::finish(value, &sha256, kind, key, certificates)
     }
 
     /// The same for a payload that is encrypted already.
@@ -110,9 +108,19 @@ impl SignedMessage {
     ) -> Result<Buffer, Error> {
         fields.wrap(&mut payload)?;
         let sha256 = hash::sha256(payload.as_slice());
-        signed_data::sign(&mut payload, &sha256, key, certificates)?;
-        payload.prepend(&kind.signature());
-        Ok(payload)
+        Self::finish(payload, &sha256, kind, key, certificates)
+    }
+
+    fn finish(
+        mut value: Buffer,
+        sha256: &[u8; 32],
+        kind: Kind,
+        key: &IdentityKey,
+        certificates: &[&Certificate],
+    ) -> Result<Buffer, Error> {
+        signed_data::sign(&mut value, sha256, key, certificates)?;
+        value.prepend(&kind.signature());
+        Ok(value)
     }
 
     /// Verifies the signature with the sender's certificate.

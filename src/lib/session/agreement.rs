@@ -186,3 +186,43 @@ fn wrapping_key(shared: &Secret, agreement: &KeyAgreement, ukm: Option<&[u8]>) -
         agreement.wrap_key_len,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::ecdh::Curve;
+
+    const CONTENT: &[u8] = b"nobody else may read what is said in here";
+
+    fn sealed(recipient: &PrivateSessionKey, cipher: Cipher) -> Envelope {
+        let originator = PrivateSessionKey::generate(Curve::P256).unwrap();
+        let mut content = Buffer::with_capacity(CONTENT.len());
+        content.append(CONTENT);
+        seal(content, cipher, recipient.public(), &originator).unwrap()
+    }
+
+    #[test]
+    fn what_goes_before_an_envelope_does_no_harm_and_nothing_goes_behind_it() {
+        let recipient = PrivateSessionKey::generate(Curve::P256).unwrap();
+        for cipher in [Cipher::Cbc { key_len: 16 }, Cipher::Gcm { key_len: 32 }] {
+            let mut envelope = sealed(&recipient, cipher);
+            envelope.value_mut().prepend(&[7; 5000]);
+            let (value, sha256) = envelope.encrypt().unwrap();
+            assert_eq!(sha256, crate::crypto::hash::sha256(value.as_slice()));
+            let shown = value.as_slice().windows(16);
+            assert!(
+                !CONTENT
+                    .chunks(16)
+                    .any(|piece| shown.clone().any(|octets| octets == piece))
+            );
+            let mut payload = value.as_slice()[5000..].to_vec();
+            let parsed = Sealed::parse(&payload).unwrap();
+            let opened = parsed.open_in_place(std::slice::from_ref(&recipient), &mut payload);
+            assert_eq!(&payload[opened.unwrap().plaintext], CONTENT);
+
+            let mut envelope = sealed(&recipient, cipher);
+            envelope.value_mut().append(b"x");
+            assert!(envelope.encrypt().is_err());
+        }
+    }
+}
