@@ -343,31 +343,22 @@ impl Content {
         self.len
     }
 
-    /// Cuts it into pieces of `size` octets, the last of which may have fewer. While the one before is worked on,
-    /// the next is read and hashed by a thread that ends with the program.
+    /// Cuts it into pieces of `size` octets, the last of which may have fewer. While a large one is worked on, the next
+    /// is read and hashed by a thread that ends with the program.
     #[must_use]
-    pub fn pieces(mut self, size: usize) -> Pieces {
-        let (give, taken) = mpsc::sync_channel(0);
+    pub fn pieces(self, size: usize) -> Pieces {
         let spare = Spare::default();
-        let free = spare.clone();
-        let reader = thread::spawn(move || {
-            loop {
-                let mut octets = free.take(size);
-                let piece = self.next_piece(size, &mut octets).map(|is_last| Piece {
-                    octets,
-                    sha256: is_last.then(|| self.sha256.clone().finish()),
-                });
-                let goes_on = matches!(&piece, Ok(piece) if piece.sha256.is_none());
-                if give.send(piece).is_err() || !goes_on {
-                    return;
-                }
-            }
+        let cutter = Box::new(Cutter {
+            content: self,
+            size,
+            spare: spare.clone(),
         });
-        Pieces {
-            taken,
-            spare,
-            reader: Some(reader),
-        }
+        let source = if size > BLOCK {
+            cutter.read_ahead()
+        } else {
+            Cut::Here(Some(cutter))
+        };
+        Pieces { source, spare }
     }
 
     /// Reads the next piece into a buffer that is empty; gives whether it is the last one.
@@ -409,9 +400,64 @@ pub struct Piece {
 
 /// The pieces of content, one after the other.
 pub struct Pieces {
-    taken: Receiver<anyhow::Result<Piece>>,
+    source: Cut,
     spare: Spare,
-    reader: Option<JoinHandle<()>>,
+}
+
+/// Where pieces are cut.
+enum Cut {
+    /// In this thread; none after the last piece.
+    Here(Option<Box<Cutter>>),
+    /// In another one.
+    There(Receiver<anyhow::Result<Piece>>, Option<JoinHandle<()>>),
+}
+
+/// Content that is being cut.
+struct Cutter {
+    content: Content,
+    size: usize,
+    spare: Spare,
+}
+
+impl Cutter {
+    fn next(&mut self) -> anyhow::Result<Piece> {
+        let mut octets = self.spare.take(self.size);
+        let is_last = self.content.next_piece(self.size, &mut octets)?;
+        Ok(Piece {
+            octets,
+            sha256: is_last.then(|| self.content.sha256.clone().finish()),
+        })
+    }
+
+    /// Cuts in a thread of its own, one piece ahead, or where there can be no other thread in this one.
+    fn read_ahead(self: Box<Self>) -> Cut {
+        let (hand_over, handed_over) = mpsc::channel::<Box<Self>>();
+        let (give, taken) = mpsc::sync_channel(0);
+        let reader = thread::Builder::new().spawn(move || {
+            let Ok(mut cutter) = handed_over.recv() else {
+                return;
+            };
+            loop {
+                let piece = cutter.next();
+                let is_over = is_over(&piece);
+                if give.send(piece).is_err() || is_over {
+                    return;
+                }
+            }
+        });
+        match reader {
+            Ok(reader) => match hand_over.send(self) {
+                Ok(()) => Cut::There(taken, Some(reader)),
+                Err(mpsc::SendError(cutter)) => Cut::Here(Some(cutter)),
+            },
+            Err(_) => Cut::Here(Some(self)),
+        }
+    }
+}
+
+/// Whether no piece follows.
+fn is_over(piece: &anyhow::Result<Piece>) -> bool {
+    !matches!(piece, Ok(piece) if piece.sha256.is_none())
 }
 
 impl Pieces {
@@ -427,13 +473,24 @@ impl Iterator for Pieces {
 
     /// The next piece. After the last one, or an error, there is none.
     fn next(&mut self) -> Option<Self::Item> {
-        if let Ok(piece) = self.taken.recv() {
-            return Some(piece);
+        match &mut self.source {
+            Cut::Here(cutter) => {
+                let piece = cutter.as_mut()?.next();
+                if is_over(&piece) {
+                    *cutter = None;
+                }
+                Some(piece)
+            }
+            Cut::There(taken, reader) => {
+                if let Ok(piece) = taken.recv() {
+                    return Some(piece);
+                }
+                if let Err(panic) = reader.take()?.join() {
+                    std::panic::resume_unwind(panic);
+                }
+                None
+            }
         }
-        if let Err(panic) = self.reader.take()?.join() {
-            std::panic::resume_unwind(panic);
-        }
-        None
     }
 }
 
