@@ -499,3 +499,15 @@ fn outputs_that_fail() {
     assert_eq!(ran.status, 74);
     assert_eq!(ran.diagnostics().len(), 1);
 }
+
+#[test]
+fn a_stream_in_pem_may_be_longer_than_any_object() {
+    let env = Env::with_peers();
+    let content = vec![7; 6_000_000];
+    let one = env.parcel_with("bob", "alice", &content, &["--armor"]);
+    let two = env.parcel_with("bob", "alice", &content, &["--armor"]);
+    let stream = [one, two].concat();
+    assert!(stream.len() > 15_000_000);
+    let verified = env.relay("verify").stdin(stream).ok().quiet();
+    assert_eq!(verified.text().lines().count(), 2);
+}

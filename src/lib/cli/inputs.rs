@@ -1,7 +1,7 @@
 //! What a program reads: streams of messages, objects or content, in the files named or on standard
 //! input.
 
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -326,7 +326,7 @@ impl Messages {
             Bounds::octets(limits::MAX_MESSAGE_LEN),
             || {
                 let item = reader.next()?;
-                let octets = item.octets.as_ref().map_or(0, Vec::len);
+                let octets = item.octets.as_ref().map_or(0, Vec::capacity);
                 Some(Weighed { item, octets })
             },
             |taken| {
@@ -560,17 +560,21 @@ fn open(path: &Path, takes: Takes, spare: Arc<Buffers>) -> anyhow::Result<Opened
     {
         return Ok(Opened::Stream(stream, len));
     }
+    let ahead = stream
+        .ahead(MAX_TEXT_LEN)
+        .map_err(|cause| read_error(path, cause))?;
+    if ahead.is_empty() || is_armored_message(ahead) {
+        return Ok(Opened::Stream(stream, len));
+    }
     let octets = stream
         .into_rest(MAX_OBJECT_LEN)
         .map_err(|cause| read_error(path, cause))?;
     fields::check_len("object", octets.len(), MAX_OBJECT_LEN)?;
-    let is_stream = octets.is_empty() || is_armored_message(&octets);
-    Ok(if is_stream {
-        Opened::Stream(Stream::new(Box::new(Cursor::new(octets))), None)
-    } else {
-        Opened::Object(octets)
-    })
+    Ok(Opened::Object(octets))
 }
+
+/// How much text may stand above a message in PEM.
+const MAX_TEXT_LEN: usize = 64 * 1024;
 
 /// The largest object that is no message, in octets; PEM takes four for three.
 const MAX_OBJECT_LEN: usize = limits::MAX_MESSAGE_LEN * 3 / 2;

@@ -115,7 +115,8 @@ impl<'a> Delivery<'a> {
         message: &Waiting,
         state: &State<'a>,
     ) -> Option<(Content, ServiceMessage, Due<'a>)> {
-        let octets = message.read_into(state.buffers.take()).ok()??;
+        let free = state.buffers.take(message.len_or_most());
+        let octets = message.read_into(free).ok()??;
         let arrival = state.home.open(octets).ok()?;
         let content = Content::of(&arrival);
         if !content.is_part() || !content.is_of(&self.types) {

@@ -36,7 +36,7 @@ use crate::{command, join, pki, ramf, session};
 /// How often the messages of a group are tried that others of it were in the way of.
 const ROUNDS: usize = 3;
 
-/// From how many octets of opened messages on no other is opened: of the largest, two are at a time.
+/// No other message is opened while those that are have more octets than this: of the largest there are two at a time.
 pub(super) const IN_FLIGHT: usize = limits::MAX_MESSAGE_LEN;
 
 /// How old a file has to be that a run was writing when it was killed: none takes so long.
@@ -303,7 +303,7 @@ impl<'a> Delivery<'a> {
     }
 
     fn open(&self, message: &Waiting, state: &State<'a>) -> Result<Opened<'a>, Error> {
-        let Some(octets) = message.read_into(state.buffers.take())? else {
+        let Some(octets) = message.read_into(state.buffers.take(message.len_or_most()))? else {
             return Ok(Opened::Gone);
         };
         let arrival = state.home.open(octets)?;

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many pieces of free memory are kept: no more large messages are under way at a time.
+/// How many pieces of free memory are kept.
 const MAX_FREE: usize = 4;
 
 /// Free memory, for whoever reads the next message.
@@ -11,12 +11,16 @@ const MAX_FREE: usize = 4;
 pub struct Buffers(Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
-    /// The largest piece there is, empty; a new one if there is none.
+    /// The smallest piece for `len` octets, empty. A piece twice as large is left for a larger message: this one would
+    /// keep it from that. Where there is none, it is one without memory.
     #[must_use]
-    pub fn take(&self) -> Vec<u8> {
+    pub fn take(&self, len: usize) -> Vec<u8> {
         let mut free = self.free();
-        let largest = (0..free.len()).max_by_key(|&at| free[at].capacity());
-        let mut octets = largest.map_or_else(Vec::new, |at| free.swap_remove(at));
+        let fits = len..=len.saturating_mul(2);
+        let smallest = (0..free.len())
+            .filter(|&at| fits.contains(&free[at].capacity()))
+            .min_by_key(|&at| free[at].capacity());
+        let mut octets = smallest.map_or_else(Vec::new, |at| free.swap_remove(at));
         octets.clear();
         octets
     }
@@ -42,19 +46,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_largest_pieces_are_kept_and_given_first() {
+    fn the_largest_pieces_are_kept_and_the_smallest_that_fits_is_given() {
         let buffers = Buffers::default();
-        assert_eq!(buffers.take().capacity(), 0);
-        for capacity in [10, 60, 20, 50, 40, 30] {
+        assert_eq!(buffers.take(1).capacity(), 0);
+        for capacity in [10, 60, 20, 50, 41, 30] {
             let mut octets = Vec::with_capacity(capacity);
             octets.push(1);
             buffers.put(octets);
         }
-        for capacity in [60, 50, 40, 30] {
-            let octets = buffers.take();
+        // Those of 30, 41, 50 and 60 were kept.
+        for (len, capacity) in [
+            (14, 0),
+            (61, 0),
+            (40, 41),
+            (40, 50),
+            (40, 60),
+            (40, 0),
+            (15, 30),
+        ] {
+            let octets = buffers.take(len);
             assert!(octets.is_empty());
-            assert_eq!(octets.capacity(), capacity);
+            assert_eq!(octets.capacity(), capacity, "{len}");
         }
-        assert_eq!(buffers.take().capacity(), 0);
     }
 }

@@ -19,8 +19,12 @@ use crate::ramf::{self, Kind, format_signature, limits};
 /// Octets that tell what follows a message.
 const LOOKAHEAD: usize = pem::BEGIN.len();
 
-/// How much is read at once where the end of a message is not known yet.
+/// How much is read at once where the end of a message is not known yet: at first, and of a large one.
 const CHUNK: usize = 64 * 1024;
+const MAX_CHUNK: usize = 1024 * 1024;
+
+/// The length octet of a value that goes on until its end is marked (X.690 §8.1.3.6).
+const INDEFINITE: u8 = 0x80;
 
 /// The longest text that may stand above the first PEM block.
 const MAX_PREAMBLE_LEN: usize = CHUNK;
@@ -114,6 +118,16 @@ impl<R: Read> Stream<R> {
         Ok(self.rest().starts_with(format_signature::MAGIC))
     }
 
+    /// Up to `len` octets of those that were not taken yet.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn ahead(&mut self, len: usize) -> io::Result<&[u8]> {
+        self.fill(len)?;
+        let rest = self.rest();
+        Ok(&rest[..len.min(rest.len())])
+    }
+
     /// Everything that was not taken yet, up to `limit` octets and one more.
     ///
     /// # Errors
@@ -188,9 +202,8 @@ impl<R: Read> Stream<R> {
                 Framing::Needs(needed) => {
                     let have = self.rest().len();
                     let needed = format_signature::LEN + needed;
-                    // Where only the next octet is asked for, the end is not known: read ahead.
-                    let ahead = if needed <= have + LOOKAHEAD {
-                        have + CHUNK.max(have)
+                    let ahead = if self.rest().get(format_signature::LEN + 1) == Some(&INDEFINITE) {
+                        needed.max(have + more(have))
                     } else {
                         needed
                     };
@@ -233,26 +246,12 @@ impl<R: Read> Stream<R> {
             }
             searched = rest.len().saturating_sub(END.len() + 128);
             let have = rest.len();
-            self.fill(have + CHUNK.max(have))?;
+            self.fill(have + more(have))?;
         };
-        let block = self.consume(end);
-        let mut blocks = pem::blocks(&block).map_err(|_| Error::Pem)?;
-        match blocks.pop() {
-            Some(block) if !is_message(block.label) => {
-                Err(Error::NotAMessage(block.label.to_ascii_lowercase()).into())
-            }
-            Some(block) if blocks.is_empty() => {
-                let value = block
-                    .contents
-                    .get(format_signature::LEN..)
-                    .unwrap_or_default();
-                match Framer::default().advance(value, limits::MAX_MESSAGE_LEN) {
-                    Ok(Framing::Ends(end)) if end != value.len() => Err(Error::Framing.into()),
-                    _ => Ok(block.contents),
-                }
-            }
-            _ => Err(Error::Pem.into()),
-        }
+        let text = self.consume(end);
+        let decoded = decoded(&text);
+        self.spare.put(text);
+        decoded
     }
 
     /// Steps over text above a PEM block, if there is a block soon.
@@ -297,7 +296,7 @@ impl<R: Read> Stream<R> {
         &self.buffer[self.start..]
     }
 
-    /// Takes `len` octets off the front: those are copied, or those behind them, whichever are fewer.
+    /// Takes `len` octets off the front; the octets behind them are copied instead where those are fewer.
     fn consume(&mut self, len: usize) -> Vec<u8> {
         let (message, behind) = self.rest().split_at(len);
         if self.start > 0 || message.len() < behind.len() {
@@ -328,13 +327,12 @@ impl<R: Read> Stream<R> {
         // Where more may come than will, the buffer grows with what does.
         let room = missing.min(limits::MAX_MESSAGE_LEN);
         if self.buffer.capacity() < have + room {
-            let spare = self.spare.take();
-            if spare.capacity() < have + room {
-                self.spare.put(spare);
+            let mut larger = self.spare.take(have + room);
+            if larger.capacity() == 0 {
                 self.buffer.reserve_exact(room);
             } else {
-                let small = std::mem::replace(&mut self.buffer, spare);
-                self.buffer.extend_from_slice(&small);
+                larger.extend_from_slice(&self.buffer);
+                self.buffer = larger;
             }
         }
         let limit = u64::try_from(missing).unwrap_or(u64::MAX);
@@ -345,6 +343,32 @@ impl<R: Read> Stream<R> {
             .read_to_end(&mut self.buffer)?;
         self.ended = read < missing;
         Ok(())
+    }
+}
+
+/// How much is read where the end of `have` octets is not known.
+fn more(have: usize) -> usize {
+    have.clamp(CHUNK, MAX_CHUNK)
+}
+
+/// The message in the text of a PEM block.
+fn decoded(text: &[u8]) -> Result<Vec<u8>, StreamError> {
+    let mut blocks = pem::blocks(text).map_err(|_| Error::Pem)?;
+    match blocks.pop() {
+        Some(block) if !is_message(block.label) => {
+            Err(Error::NotAMessage(block.label.to_ascii_lowercase()).into())
+        }
+        Some(block) if blocks.is_empty() => {
+            let value = block
+                .contents
+                .get(format_signature::LEN..)
+                .unwrap_or_default();
+            match Framer::default().advance(value, limits::MAX_MESSAGE_LEN) {
+                Ok(Framing::Ends(end)) if end != value.len() => Err(Error::Framing.into()),
+                _ => Ok(block.contents),
+            }
+        }
+        _ => Err(Error::Pem.into()),
     }
 }
 
@@ -437,11 +461,41 @@ mod tests {
             let message = message.unwrap();
             taken.push(message.clone());
             there += usize::from(message.as_ptr() == place);
+            assert!(message.len() > 300_000 || message.capacity() < 300_000);
             spare.put(message);
         }
         let small = vec![message(b"small")];
         assert_eq!(taken, [&messages[..], &small, &messages].concat());
         assert_eq!(there, 10);
+    }
+
+    /// Counts how often it is read from.
+    struct Counted<'a>(&'a [u8], usize);
+
+    impl Read for &mut Counted<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.1 += 1;
+            self.0.read(into)
+        }
+    }
+
+    #[test]
+    fn segments_are_not_read_one_by_one() {
+        let segments: Vec<u8> = write::tlv(tag::OCTET_STRING, &[7; 100]).repeat(20_000);
+        let one = [
+            &Kind::Pca.signature()[..],
+            &[0x24, 0x80],
+            &segments,
+            &[0, 0],
+        ]
+        .concat();
+        let two = one.repeat(2);
+        let mut counted = Counted(&two, 0);
+        let mut stream = Stream::new(&mut counted);
+        assert_eq!(stream.next_message().unwrap().unwrap(), one);
+        assert_eq!(stream.next_message().unwrap().unwrap(), one);
+        assert!(stream.next_message().is_none());
+        assert!(counted.1 < 1000, "read from {} times", counted.1);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::num::NonZero;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// The most items that are under way.
+/// The most items that are under way when another one is read.
 const MAX_ITEMS: usize = 256;
 
 /// How many results wait before the reader is woken for them, unless the workers run out of items.
