@@ -10,7 +10,7 @@ use serde_json::json;
 
 use relaynet::asn1::Hex;
 use relaynet::cli::args::{Common, Talk};
-use relaynet::cli::exit::{Fatal, Postponed, Usage};
+use relaynet::cli::exit::{Empty, Fatal, Postponed, Usage};
 use relaynet::cli::files::{self, Form, Output};
 use relaynet::cli::inputs::{Place, Trees};
 use relaynet::cli::outputs;
@@ -72,6 +72,9 @@ fn join(args: &Args) -> anyhow::Result<()> {
             Ok(())
         }
     })?;
+    // An empty directory is fine where content is joined as it comes, and after a run that had all but ended.
+    let may_be_empty = args.directory.is_some() || args.remove || parts.may_be_empty();
+    let is_missing = desk.transfers.is_empty() && !may_be_empty;
     let mut joined = BTreeSet::new();
     let outcome = parts.outcome();
     for transfer in desk.transfers {
@@ -112,7 +115,11 @@ fn join(args: &Args) -> anyhow::Result<()> {
         let done = done.map(|read| (&*read.file.path, read.file.identity));
         disk::files::remove_same(done, Role::Spool)?;
     }
-    parts.finish()
+    parts.finish()?;
+    if is_missing {
+        return Err(anyhow::Error::new(Empty).context("input"));
+    }
+    Ok(())
 }
 
 fn check(args: &Args) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! relay-join: parts in whatever order and state, and what becomes of them.
 
+use std::fs;
+
 use relaynet::asn1::Buffer;
 use relaynet::message::Part;
 use relaynet::message::parts::{self, Header};
@@ -211,6 +213,12 @@ fn what_is_no_part_is_reported_and_the_rest_is_joined() {
         .quiet()
         .stdout("");
     env.relay("join").arg("none").fails(66, "none: cannot open");
+    fs::create_dir(env.path("nothing")).unwrap();
+    env.relay("join").arg("nothing").fails(66, "input: empty");
+    let join = env.relay("join").args(["-o", "out", "nothing"]);
+    join.fails(66, "input: empty");
+    let join = env.relay("join").args(["-d", ".", "nothing"]);
+    join.ok().quiet().changes(&[]);
 }
 
 #[test]

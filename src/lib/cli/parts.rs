@@ -280,6 +280,12 @@ impl Parts {
         self.outcome.failed(place, &place.label(), error);
     }
 
+    /// Whether an input may be without any octet.
+    #[must_use]
+    pub fn may_be_empty(&self) -> bool {
+        self.allow_empty
+    }
+
     /// How the program fared so far.
     pub fn outcome(&mut self) -> &mut Outcome {
         &mut self.outcome
