@@ -68,7 +68,7 @@ fn sync(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     };
     let _lock = args.wait.lock(&spool)?;
-    let mut log = Log::of(medium.id());
+    let mut log = Log::of(medium.id()).at(&args.medium);
     // What is taken makes room, and what it acknowledges or asks for goes back at once.
     Taker::new(&spool, &medium, terms)?.run(&mut |event| log.tell(event))?;
     if !args.take {

@@ -925,7 +925,7 @@ fn damaged_files_are_told_in_few_words_and_count_for_the_status() {
     }
     let ran = sync(&env, "hub", "stick").run();
     assert_eq!(arrived(&env).len(), 4);
-    let told = |ran: &Ran| {
+    let told = |ran: &Ran, top: &str| {
         let lines = ran.diagnostics();
         let of = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
         assert_eq!(
@@ -933,12 +933,15 @@ fn damaged_files_are_told_in_few_words_and_count_for_the_status() {
             8,
             "{lines:?}"
         );
-        let more = format!("cargo/{}: and 22 more", id("hub"));
+        let damaged = format!("{top}cargo/{}", id("hub"));
+        assert_eq!(of(&damaged), 9, "{lines:?}");
+        let more = format!("{damaged}: and 22 more");
         assert_eq!(lines.last(), Some(&more));
         assert_eq!(lines.len(), 9, "{lines:?}");
         assert_eq!(ran.status, 65);
     };
-    told(&ran);
+    told(&ran, "stick/relaynet/");
     env.mkdir("other");
-    told(&env.relay("carry").args(["--init", "stick", "other"]).run());
+    let carry = env.relay("carry").args(["--init", "stick", "other"]);
+    told(&carry.run(), "");
 }

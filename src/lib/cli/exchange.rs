@@ -1,11 +1,11 @@
 //! What programs say of an exchange with a medium.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::inputs::Place;
 use super::outcome::Outcome;
 use super::report;
-use crate::medium::{self, Event, Medium, Why};
+use crate::medium::{self, Event, Medium, Why, layout};
 
 /// The medium in a directory, which is made one with `init`; `None` where there is none and that is well.
 ///
@@ -30,6 +30,8 @@ const MAX_STRAYS: usize = 64;
 #[derive(Debug)]
 pub struct Log {
     medium: String,
+    /// The directory that files on it are named from, unless they are named from the medium.
+    top: Option<PathBuf>,
     strays: usize,
     more_strays: usize,
     outcome: Outcome,
@@ -41,9 +43,25 @@ impl Log {
     pub fn of(medium: &str) -> Self {
         Self {
             medium: medium.to_owned(),
+            top: None,
             strays: 0,
             more_strays: 0,
             outcome: Outcome::default(),
+        }
+    }
+
+    /// Names the files on the medium with its directory.
+    #[must_use]
+    pub fn at(self, dir: &Path) -> Self {
+        let top = Some(dir.join(layout::TOP));
+        Self { top, ..self }
+    }
+
+    /// Something in the words for the user: a file on the medium with where that is.
+    fn named(&self, what: &str) -> String {
+        match &self.top {
+            Some(top) if layout::is_within(what) => report::path(&top.join(what)),
+            _ => what.to_owned(),
         }
     }
 
@@ -139,9 +157,9 @@ impl Log {
                 report::warn(&format!("{dir}: {more} others do not belong there"));
             }
             Event::Failed { what, error } => {
-                let place = Place::named(what.clone());
-                match pile_of(&what) {
-                    Some(pile) => self.outcome.done_in(pile, &place, Err(error.into()))?,
+                let place = Place::named(self.named(&what));
+                match pile_of(&what).map(|pile| self.named(pile)) {
+                    Some(pile) => self.outcome.done_in(&pile, &place, Err(error.into()))?,
                     None => self.outcome.done(&place, Err(error.into()))?,
                 }
             }

@@ -586,14 +586,15 @@ fn hint_for_spool(error: &spool::Error) -> Option<String> {
         E::Control(_) => "cargo that relay-sync unpacks may bring it",
         E::NoQueue(_) => "relay-list without one lists them all",
         E::ClockBehind { .. } => {
-            "check this clock; relay-purge --trust-clock purges by it all the same"
+            "check this clock; if it is right, relay-purge --trust-clock purges by it"
         }
         E::ClockAhead { again, .. } => {
             let text = match again {
                 Some(again) => format!(
                     "check this clock; if it is right, a run from {again} on purges, or one of relay-purge --trust-clock"
                 ),
-                None => "check this clock; relay-purge --trust-clock purges by it".to_owned(),
+                None => "check this clock; if it is right, relay-purge --trust-clock purges by it"
+                    .to_owned(),
             };
             return Some(text);
         }
@@ -628,7 +629,10 @@ fn hint_for_medium(error: &medium::Error) -> Option<String> {
             Some("mount it; --init makes a new one, --if-present does without".to_owned())
         }
         E::Broken(_) => Some("--init gives it a new one; what lies on it stays".to_owned()),
-        E::Damaged => Some("it stays where it is; its sender will send another one".to_owned()),
+        E::Damaged => Some(
+            "remove it: its sender writes it again on the next visit, else only after resend-after"
+                .to_owned(),
+        ),
         E::Loop => Some("relay-route -n shows where messages go: relay-routes(5)".to_owned()),
         E::Spool(error) => hint_for_spool(error),
         E::Node(error) => hint_for(error),
@@ -724,7 +728,7 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
                 .to_owned(),
         ),
         error if error.role() == Role::Node && error.is_denied() => Some(
-            "the node is another user's; what the members of its group may do is in relay-node(5)"
+            "it is another user's: relay-check lists such files; what members of a node's group may do is in relay-node(5)"
                 .to_owned(),
         ),
         _ => None,

@@ -31,7 +31,7 @@ use crate::ramf::{Kind, limits};
 use crate::verify::{self, Judge, Verdict};
 
 /// The directory of all that is ours.
-const TOP: &str = "relaynet";
+pub(crate) const TOP: &str = "relaynet";
 
 /// The directories in it.
 const FOLDERS: [&str; 4] = ["cargo", "cca", "got", "tmp"];
@@ -202,6 +202,14 @@ pub struct Hint {
 
 /// Directories that cannot be listed, and why not; all others are.
 pub(super) type Unlisted = Vec<(String, Error)>;
+
+/// Whether something in a medium's folders is named so, as [`Lying`] and [`pile_name`] do.
+pub(crate) fn is_within(name: &str) -> bool {
+    let mut segments = name.split('/');
+    let (folder, node) = (segments.next(), segments.next());
+    folder.is_some_and(|folder| FOLDERS.contains(&folder))
+        && node.is_some_and(|node| node.parse::<NodeId>().is_ok())
+}
 
 /// How the directory of what lies for a gateway is told.
 pub(super) fn pile_name(kind: Kind, recipient: NodeId) -> String {
