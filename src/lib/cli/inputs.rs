@@ -15,7 +15,7 @@ use crate::asn1::{Buffer, pem};
 use crate::disk::{self, Role, files, tree};
 use crate::message::Object;
 use crate::message::stream::workers::{self, Bounds, Weighed};
-use crate::message::stream::{Buffers, Stream, StreamError};
+use crate::message::stream::{Buffers, MAX_PREAMBLE_LEN, Stream, StreamError};
 use crate::ramf::{Kind, fields, limits};
 
 /// `[FILE]...` and what goes with streams.
@@ -561,7 +561,7 @@ fn open(path: &Path, takes: Takes, spare: Arc<Buffers>) -> anyhow::Result<Opened
         return Ok(Opened::Stream(stream, len));
     }
     let ahead = stream
-        .ahead(MAX_TEXT_LEN)
+        .ahead(MAX_PREAMBLE_LEN)
         .map_err(|cause| read_error(path, cause))?;
     if ahead.is_empty() || is_armored_message(ahead) {
         return Ok(Opened::Stream(stream, len));
@@ -572,9 +572,6 @@ fn open(path: &Path, takes: Takes, spare: Arc<Buffers>) -> anyhow::Result<Opened
     fields::check_len("object", octets.len(), MAX_OBJECT_LEN)?;
     Ok(Opened::Object(octets))
 }
-
-/// How much text may stand above a message in PEM.
-const MAX_TEXT_LEN: usize = 64 * 1024;
 
 /// The largest object that is no message, in octets; PEM takes four for three.
 const MAX_OBJECT_LEN: usize = limits::MAX_MESSAGE_LEN * 3 / 2;

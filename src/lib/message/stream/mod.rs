@@ -26,8 +26,8 @@ const MAX_CHUNK: usize = 1024 * 1024;
 /// The length octet of a value that goes on until its end is marked (X.690 §8.1.3.6).
 const INDEFINITE: u8 = 0x80;
 
-/// The longest text that may stand above the first PEM block.
-const MAX_PREAMBLE_LEN: usize = CHUNK;
+/// The longest text that may stand above the first PEM block, in octets.
+pub const MAX_PREAMBLE_LEN: usize = CHUNK;
 
 /// The longest PEM block: base64 takes four octets for three, and line ends.
 const MAX_PEM_LEN: usize = limits::MAX_MESSAGE_LEN / 48 * 66 + 1024;
