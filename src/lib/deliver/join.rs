@@ -81,12 +81,13 @@ impl<'a> Delivery<'a> {
         workers::in_order(
             Bounds::octets(IN_FLIGHT),
             || {
-                let item = messages.next()?;
-                let octets = item.len_or_most();
+                let message = messages.next()?;
+                let octets = message.len_or_most();
+                let item = (message, octets);
                 Some(Weighed { item, octets })
             },
-            |message| {
-                let opened = self.open_part(&message, state);
+            |(message, len)| {
+                let opened = self.open_part(&message, len, state);
                 (message, opened)
             },
             |(message, opened)| {
@@ -113,10 +114,10 @@ impl<'a> Delivery<'a> {
     fn open_part(
         &self,
         message: &Waiting,
+        len: usize,
         state: &State<'a>,
     ) -> Option<(Content, ServiceMessage, Due<'a>)> {
-        let free = state.buffers.take(message.len_or_most());
-        let octets = message.read_into(free).ok()??;
+        let octets = message.read_into(state.buffers.take(len)).ok()??;
         let arrival = state.home.open(octets).ok()?;
         let content = Content::of(&arrival);
         if !content.is_part() || !content.is_of(&self.types) {

@@ -281,15 +281,16 @@ impl<'a> Delivery<'a> {
 
     /// Opens the messages, on every core, and writes what is in them.
     fn open_all(&self, group: &[Waiting], state: &State<'a>) -> Result<Vec<Opened<'a>>, Error> {
-        let mut waiting = group.iter().map(|item| Weighed {
-            octets: item.len_or_most(),
-            item,
+        let mut waiting = group.iter().map(|message| {
+            let octets = message.len_or_most();
+            let item = (message, octets);
+            Weighed { item, octets }
         });
         let mut opened = Vec::new();
         workers::in_order(
             Bounds::octets(IN_FLIGHT),
             || waiting.next(),
-            |message| match self.open(message, state) {
+            |(message, len)| match self.open(message, len, state) {
                 Err(Error::Node(node::Error::Seen)) => Opened::Repeated,
                 Err(error) => Opened::Failed(error),
                 Ok(opened) => opened,
@@ -302,8 +303,8 @@ impl<'a> Delivery<'a> {
         Ok(opened)
     }
 
-    fn open(&self, message: &Waiting, state: &State<'a>) -> Result<Opened<'a>, Error> {
-        let Some(octets) = message.read_into(state.buffers.take(message.len_or_most()))? else {
+    fn open(&self, message: &Waiting, len: usize, state: &State<'a>) -> Result<Opened<'a>, Error> {
+        let Some(octets) = message.read_into(state.buffers.take(len))? else {
             return Ok(Opened::Gone);
         };
         let arrival = state.home.open(octets)?;
