@@ -21,7 +21,7 @@ use relaynet::deliver::{self, Content, Delivery, Destination, Done, Error};
 use relaynet::describe;
 use relaynet::disk::Role;
 use relaynet::join;
-use relaynet::receive::Terms;
+use relaynet::receive::{Repeats, Terms};
 use relaynet::spool::Spool;
 
 /// Hand what arrived for this node to a directory, a Maildir or a command
@@ -95,7 +95,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         terms: Terms {
             window: args.clock.window(now, Some(node.config())),
             now,
-            again: false,
+            repeats: Repeats::Refused,
         },
         types: args.types.clone(),
         destination,
@@ -103,8 +103,10 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         is_dry: args.dry_run,
     };
     let (mut outcome, mut strays) = (Outcome::default(), Strays::default());
+    let mut is_unjudged = false;
     let left = delivery.run(
         &mut |delivered| {
+            is_unjudged |= delivered.result.as_ref().is_err_and(Error::is_unjudged);
             if args.dry_run {
                 return files::print(&decision(&delivered, args.json));
             }
@@ -113,6 +115,11 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         &mut |path| strays.add(path),
     )?;
     strays.tell();
+    if is_unjudged && !args.dry_run {
+        report::hint(
+            "relay-list failed names what was set aside; relay-route --retry NAME has it delivered all the same",
+        );
+    }
     if let Some(left) = left {
         let queue = Input::named(format!("home/{}", node.id()));
         outcome.done(&queue, Err(Error::TooManyParts(left).into()))?;

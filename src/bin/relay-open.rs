@@ -15,7 +15,7 @@ use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::describe;
 use relaynet::message::{ServiceMessage, file_name, parts};
-use relaynet::receive::{self, Arrival, Terms};
+use relaynet::receive::{self, Arrival, Repeats, Terms};
 
 /// Verify parcels, decrypt them and write out their service messages
 #[derive(Debug, Parser)]
@@ -72,7 +72,11 @@ fn open(args: &Args) -> anyhow::Result<()> {
     let terms = Terms {
         window: args.clock.window(now, node.config()),
         now,
-        again: args.again,
+        repeats: if args.again {
+            Repeats::Taken
+        } else {
+            Repeats::Refused
+        },
     };
     if args.directory.is_some() {
         return args

@@ -20,7 +20,7 @@ use relaynet::message::CollectionRequest;
 use relaynet::message::stream::workers::{self, Bounds, Weighed};
 use relaynet::node::{self, Correspondent};
 use relaynet::ramf::{Kind, limits};
-use relaynet::receive::{self, Arrival, Terms};
+use relaynet::receive::{self, Arrival, Repeats, Terms};
 use relaynet::send::{Sealer, Sent};
 use relaynet::verify::Judge;
 
@@ -76,7 +76,7 @@ fn pack(args: &Args) -> anyhow::Result<()> {
         let terms = Terms {
             window,
             now,
-            again: false,
+            repeats: Repeats::Refused,
         };
         answer(args, &node, peer, &terms, &aside, &mut left, &mut messages)
     });

@@ -11,7 +11,7 @@ use relaynet::cli::exchange::Log;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, exchange};
 use relaynet::medium::{Giver, Taker};
-use relaynet::receive::Terms;
+use relaynet::receive::{Repeats, Terms};
 use relaynet::spool::Spool;
 
 /// Exchange messages with a medium: take what is for this node, give what it is to carry
@@ -61,7 +61,8 @@ fn sync(args: &Args) -> anyhow::Result<()> {
     let terms = Terms {
         window: args.clock.window(now, Some(config)),
         now,
-        again: false,
+        // Cargo holds sealed messages, each of which its recipient judges.
+        repeats: Repeats::Unjudged,
     };
     // Where it cannot be used, no medium is made, and where none is, nobody is waited for.
     let Some(medium) = exchange::open(&args.medium, args.init, args.if_present)? else {

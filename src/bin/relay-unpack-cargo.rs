@@ -18,7 +18,7 @@ use relaynet::describe;
 use relaynet::message::stream::workers::{self, Bounds, Weighed};
 use relaynet::node;
 use relaynet::ramf::limits;
-use relaynet::receive::{self, Due, Terms, Unpacked};
+use relaynet::receive::{self, Due, Repeats, Terms, Unpacked};
 use relaynet::verify::Judge;
 
 /// Verify cargo, decrypt it and write out the messages in it, each verified on its own
@@ -70,7 +70,12 @@ fn unpack(args: &Args) -> anyhow::Result<()> {
     let terms = Terms {
         window: args.clock.window(now, node.config()),
         now,
-        again: args.again,
+        // What is in cargo is sealed, and judged by its recipient.
+        repeats: if args.again {
+            Repeats::Taken
+        } else {
+            Repeats::Unjudged
+        },
     };
     let sink = args.output.open_repeatable("a stream of messages")?;
     let mut run = Run {

@@ -16,7 +16,7 @@ use crate::message::{
 };
 use crate::node::certificates::MIN_LIFE;
 use crate::node::import::Options;
-use crate::node::{Correspondent, Directory, Error, Identity, Keyring, strangers};
+use crate::node::{Correspondent, Directory, Error, Identity, Keyring, Recall, strangers};
 use crate::pki::{self, Certificate, NodeId, Window};
 use crate::ramf::{self, Authorized, Head, Kind, SignedMessage, Valid, fields, limits};
 use crate::session::{self, KeyId, PrivateSessionKey, PublicSessionKey, Sealed};
@@ -32,8 +32,30 @@ pub struct Terms {
     pub window: Window,
     /// When it arrives.
     pub now: Timestamp,
-    /// Open a message that was received before.
-    pub again: bool,
+    /// What is opened although it may be a repetition.
+    pub repeats: Repeats,
+}
+
+/// Which messages are opened although they may repeat one that was received before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    /// None.
+    Refused,
+    /// Those that the replay memory cannot judge.
+    Unjudged,
+    /// All.
+    Taken,
+}
+
+impl Repeats {
+    /// Checks that a message of which the memory says this is opened.
+    fn check(self, recall: Recall) -> Result<(), Error> {
+        match (recall, self) {
+            (Recall::Seen, Self::Refused | Self::Unjudged) => Err(Error::Seen),
+            (Recall::Unjudged, Self::Refused) => Err(Error::Unjudged),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A message that was opened, with `T` in it, and what is left to do about it. While it lives, no other
@@ -122,26 +144,24 @@ fn open<'a, T>(
     let message = keyring.admit(valid, &terms.window)?;
     let locks = keyring.lock_sender(message.message().sender_certificate())?;
     let identity = Identity::of(message.message());
-    let was_seen = keyring.is_seen(&identity)?;
+    let recall = keyring.recall(&identity)?;
     let keys = |sender, id: &KeyId| keyring.session_keys(sender, id).map(Box::new);
-    let memory = (identity, was_seen);
+    let memory = (identity, recall);
     opened(keyring, message, memory, terms, locks, keys, parse)
 }
 
-/// Opens a message that is admitted; whether it was seen is known.
+/// Opens a message that is admitted; what the memory says of it is known.
 fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
     keyring: &'a dyn Keyring,
     message: Authorized,
-    (identity, was_seen): (Identity, bool),
+    (identity, recall): (Identity, Recall),
     terms: &Terms,
     locks: Vec<Lock>,
     keys: impl Fn(NodeId, &KeyId) -> Result<K, Error>,
     parse: impl Fn(Vec<u8>, Range<usize>) -> Result<T, message::Error>,
 ) -> Result<Arrival<'a, T>, Error> {
     let sender = message.message().sender();
-    if was_seen && !terms.again {
-        return Err(Error::Seen);
-    }
+    terms.repeats.check(recall)?;
     let sealed = Sealed::parse(message.message().payload())?;
     let used_key = sealed.recipient_key_id().clone();
     let keys = keys(sender, &used_key)?;
@@ -159,7 +179,7 @@ fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
             head,
             originator: opened.originator,
             used_key,
-            identity: (!was_seen).then_some(identity),
+            identity: (recall != Recall::Seen).then_some(identity),
             now: terms.now,
         },
         _locks: locks,

@@ -28,6 +28,7 @@ mod peers;
 mod purge;
 mod put;
 mod register;
+mod replay;
 mod request_cargo;
 mod route;
 mod seal;

@@ -866,7 +866,7 @@ fn control_messages_are_carried_as_they_came() {
     use relaynet::asn1::{Element, tag, write};
     use relaynet::node::Directory;
     use relaynet::pki::Window;
-    use relaynet::receive::{self, Terms};
+    use relaynet::receive::{self, Repeats, Terms};
 
     let env = Env::with_gateways();
     let file = interop().join("jvm/rotation/private-gateway-b.rotation");
@@ -908,7 +908,7 @@ fn control_messages_are_carried_as_they_came() {
     let terms = Terms {
         window: Window::new(at(now), SignedDuration::ZERO),
         now: at(now),
-        again: false,
+        repeats: Repeats::Refused,
     };
     let opened = receive::cargo(&node, cargo, &terms).unwrap();
     assert_eq!(opened.content().messages().collect::<Vec<_>>(), [&mixed]);

@@ -137,6 +137,17 @@ pub fn status(error: &anyhow::Error) -> Status {
     error.chain().find_map(of_cause).unwrap_or(Status::SOFTWARE)
 }
 
+/// Whether nobody can tell if a message was received before.
+#[must_use]
+pub fn is_unjudged(error: &anyhow::Error) -> bool {
+    let causes = error
+        .chain()
+        .filter_map(<dyn std::error::Error>::downcast_ref);
+    causes
+        .into_iter()
+        .any(|error| matches!(error, node::Error::Unjudged))
+}
+
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     if let Some(Reported(status)) = cause.downcast_ref() {
         return Some(*status);
@@ -282,7 +293,7 @@ fn of_node(error: &node::Error) -> Status {
         | E::PromiseExpired(_) => Status::EXPIRED,
         E::AuthorizationEarly { .. } | E::RegistrationEarly { .. } => Status::EARLY,
         E::Strangers => Status::TEMP_FAIL,
-        E::Seen | E::CcaUsed => Status::SEEN,
+        E::Seen | E::Unjudged | E::CcaUsed => Status::SEEN,
         E::Import(_)
         | E::Expectation { .. }
         | E::NotImportable(_)
@@ -559,6 +570,7 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
             "it was deleted, or is another node's: let the sender relay-import --replace new connection parameters"
         }
         Some(E::Seen) => "--again opens it once more, while its session key exists",
+        Some(E::Unjudged) => "--again opens it all the same, while its session key exists",
         Some(E::CcaUsed) => "each is good for one answer: ask the gateway for a new one",
         Some(E::Pinned(_)) => "--replace takes it all the same; first make sure that it is genuine",
         Some(E::Expectation { .. }) => {

@@ -24,6 +24,8 @@ pub struct Outcome {
     status_lines: Option<File>,
     taken: usize,
     failures: Vec<Status>,
+    /// Whether nobody can tell of one of them whether it was received before.
+    is_unjudged: bool,
     /// What is done but for that of which it is known only later; empty where nobody is told.
     held: Vec<Place>,
 }
@@ -123,6 +125,7 @@ impl Outcome {
     fn note(&mut self, place: &Place, error: &anyhow::Error) {
         self.tell(place, &Err(error));
         self.failures.push(exit::status(error));
+        self.is_unjudged |= exit::is_unjudged(error);
     }
 
     fn status_line(&mut self, place: &Place, status: Status, error: Option<&str>) {
@@ -136,8 +139,8 @@ impl Outcome {
         }
     }
 
-    /// The status that all failures add up to: of several things, one that was seen before is no failure;
-    /// 75 when another try may cure every one; else the first that it cannot.
+    /// The status that all failures add up to: of several things, one that was seen before is no failure, unless
+    /// nobody can tell whether it was; 75 when another try may cure every one; else the first that it cannot.
     ///
     /// # Errors
     /// That status, unless it is 0.
@@ -152,7 +155,11 @@ impl Outcome {
             .filter(|status| *status != Status::SEEN)
             .peekable();
         if failures.peek().is_none() {
-            return Ok(());
+            return if self.is_unjudged {
+                Err(Reported(Status::SEEN).into())
+            } else {
+                Ok(())
+            };
         }
         Err(Reported(
             failures

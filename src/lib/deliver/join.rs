@@ -118,7 +118,8 @@ impl<'a> Delivery<'a> {
         state: &State<'a>,
     ) -> Option<(Content, ServiceMessage, Due<'a>)> {
         let octets = message.read_into(state.buffers.take(len)).ok()??;
-        let arrival = state.home.open(octets).ok()?;
+        let stored = message.stored().ok()??;
+        let arrival = state.home.open(octets, stored).ok()?;
         let content = Content::of(&arrival);
         if !content.is_part() || !content.is_of(&self.types) {
             return None;

@@ -307,7 +307,10 @@ impl<'a> Delivery<'a> {
         let Some(octets) = message.read_into(state.buffers.take(len))? else {
             return Ok(Opened::Gone);
         };
-        let arrival = state.home.open(octets)?;
+        let Some(stored) = message.stored()? else {
+            return Ok(Opened::Gone);
+        };
+        let arrival = state.home.open(octets, stored)?;
         let content = Content::of(&arrival);
         let is_authorization = arrival.is_authorization();
         if !is_authorization && !content.is_of(&self.types) {
@@ -644,7 +647,8 @@ impl Error {
             | Self::Part(_)
             | Self::Join(join::Error::Part(_) | join::Error::Digest)
             | Self::Node(
-                E::UnknownSessionKey(_)
+                E::Unjudged
+                | E::UnknownSessionKey(_)
                 | E::Ramf(ramf::Error::Unauthorized { .. } | ramf::Error::Recipient(_)),
             ) => true,
             Self::Node(E::Session(error)) => !matches!(error, session::Error::Crypto(_)),
@@ -658,6 +662,12 @@ impl Error {
             ),
             _ => false,
         }
+    }
+
+    /// Whether nobody can tell if the message was received before.
+    #[must_use]
+    pub fn is_unjudged(&self) -> bool {
+        matches!(self, Self::Node(node::Error::Unjudged))
     }
 
     /// Whether other content would fare no better: there is no room for it, or nobody to take it.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Config, Correspondent, Error, Identity, Keyring, NodeType, Peer};
+use super::{Config, Correspondent, Error, Identity, Keyring, NodeType, Peer, Recall};
 use super::{authorizations, certificates, sessions};
 use crate::asn1::pem;
 use crate::crypto::ecdh::Curve;
@@ -230,8 +230,8 @@ impl Keyring for Directory {
         self.lock_node_and(sender.id(), Some(sender))
     }
 
-    fn is_seen(&self, message: &Identity) -> Result<bool, Error> {
-        super::seen::contains(&self.root, message)
+    fn recall(&self, message: &Identity) -> Result<Recall, Error> {
+        super::seen::recall(&self.root, message)
     }
 
     fn session_keys(&self, peer: NodeId, id: &KeyId) -> Result<Vec<PrivateSessionKey>, Error> {

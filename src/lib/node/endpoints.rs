@@ -42,6 +42,12 @@ pub struct Local {
 }
 
 impl Local {
+    /// Its directory, if it is of the same user as the gateway's.
+    #[must_use]
+    pub fn own_root(self) -> Option<PathBuf> {
+        self.is_own.then_some(self.root)
+    }
+
     /// What it remembers of messages; nothing if it is another user's, which is theirs alone to read.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, Identity};
+use super::{Error, Identity, Recall};
 use crate::crypto::ecdh::Curve;
 use crate::disk::Lock;
 use crate::pki::{Certificate, IdentityKey, NodeId, Window};
@@ -56,11 +56,11 @@ pub trait Keyring: Sync {
         self.lock_peer(sender.id())
     }
 
-    /// Whether a message with this identity was received before.
+    /// What the replay memory says of a message with this identity.
     ///
     /// # Errors
-    /// When the replay memory cannot be read.
-    fn is_seen(&self, message: &Identity) -> Result<bool, Error>;
+    /// When it cannot be read.
+    fn recall(&self, message: &Identity) -> Result<Recall, Error>;
 
     /// The session keys under this id that `peer` may have sealed to.
     ///

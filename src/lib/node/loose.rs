@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
 use super::key_file::{self, Headers};
-use super::{Correspondent, Error, Identity, Keyring, authorizations};
+use super::{Correspondent, Error, Identity, Keyring, Recall, authorizations};
 use crate::crypto::ecdh::Curve;
 use crate::disk::{self, Lock, Role};
 use crate::message::{
@@ -172,8 +172,8 @@ impl Keyring for Loose {
         Ok(Vec::new())
     }
 
-    fn is_seen(&self, _message: &Identity) -> Result<bool, Error> {
-        Ok(false)
+    fn recall(&self, _message: &Identity) -> Result<Recall, Error> {
+        Ok(Recall::New)
     }
 
     fn session_keys(&self, _peer: NodeId, id: &KeyId) -> Result<Vec<PrivateSessionKey>, Error> {

@@ -31,7 +31,7 @@ pub use directory::Directory;
 pub use keyring::{Correspondent, Keyring};
 pub use loose::Loose;
 pub use peers::Peer;
-pub use seen::Identity;
+pub use seen::{Identity, Recall};
 
 use crate::asn1::Hex;
 use crate::pki::NodeId;
@@ -197,6 +197,9 @@ pub enum Error {
     /// The message was received before.
     #[error("already received")]
     Seen,
+    /// Nobody can tell whether the message was received before.
+    #[error("already received, or its record was purged or lost with a backup: nobody can tell")]
+    Unjudged,
     /// The CCA was answered before.
     #[error("this CCA was answered already")]
     CcaUsed,

@@ -4,6 +4,9 @@
 //! message expires, after which the memory of it is no longer needed; `seen/floor` has the newest
 //! expiry that was ever purged, below which nothing can be judged any more, and after the memory of an old
 //! backup was restored, when that was: what was dated before may have been received since the backup.
+//!
+//! So there are three answers ([`Recall`]). Only a record shows that a message was received before; what
+//! only the floor covers may be a repetition or not, and a person decides.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
@@ -34,15 +37,30 @@ pub(super) const FLOOR: &str = "floor";
 pub struct Identity {
     record: [u8; RECORD_LEN],
     expiry: Timestamp,
-    /// When the message was made, of one that may have to be judged by that.
+    /// The date of a message that the floor counts for: a parcel or cargo.
     date: Option<Timestamp>,
+}
+
+/// What the memory says of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recall {
+    /// It was not received before.
+    New,
+    /// A record shows that it was.
+    Seen,
+    /// The record may have been purged, or lost with the backup: only the floor covers it.
+    Unjudged,
 }
 
 impl Identity {
     /// The identity of a message.
+    ///
+    /// The floor does not count for a CCA: to answer one twice costs a cargo, and to refuse one for good would
+    /// keep its gateway waiting, which makes no other while that one lives.
     #[must_use]
     pub fn of(message: &SignedMessage) -> Self {
         let fields = message.fields();
+        let is_covered = matches!(message.kind(), Kind::Parcel | Kind::Cargo);
         let identity = Self::new(
             message.kind(),
             fields.recipient,
@@ -51,7 +69,7 @@ impl Identity {
             fields.expiry(),
         );
         Self {
-            date: Some(fields.date),
+            date: is_covered.then_some(fields.date),
             ..identity
         }
     }
@@ -110,6 +128,15 @@ impl Identity {
         self.about(b"taken from", cargo)
     }
 
+    /// That a person wants the message handed out although only this floor covers it. A later restoration raises
+    /// the floor, and then it counts no more.
+    fn vouched_for(&self, floor: Floor) -> Self {
+        let times =
+            [floor.expiry, floor.dated].map(|time| time.map_or(i64::MIN, Timestamp::as_second));
+        let [expiry, dated] = times.map(i64::to_be_bytes);
+        self.about(b"vouched for", &[expiry, dated].concat())
+    }
+
     /// Something that is known of the message. No kind of message is 0, so this is no message's identity.
     fn about(&self, what: &[u8], more: &[u8]) -> Self {
         let mut hasher = Hasher::new(Digest::Sha256);
@@ -132,14 +159,36 @@ pub(super) fn day_name(at: Timestamp) -> String {
     jiff::tz::Offset::UTC.to_datetime(at).date().to_string()
 }
 
-/// Whether the message was remembered, or can no longer be judged. The same identity counts on
-/// whatever day it expires.
+/// What the memory says of the message. The same identity counts on whatever day it expires.
 ///
 /// # Errors
 /// When the memory cannot be read.
-pub fn contains(root: &Path, message: &Identity) -> Result<bool, Error> {
-    Ok(find(root, |record| *record == message.record)?.is_some()
-        || Floor::of(root)?.covers(message))
+pub fn recall(root: &Path, message: &Identity) -> Result<Recall, Error> {
+    if find(root, |record| *record == message.record)?.is_some() {
+        return Ok(Recall::Seen);
+    }
+    let floor = Floor::of(root)?;
+    if !floor.covers(message) {
+        return Ok(Recall::New);
+    }
+    let vouched = message.vouched_for(floor).record;
+    let is_vouched = find(root, |record| *record == vouched)?.is_some();
+    Ok(if is_vouched {
+        Recall::New
+    } else {
+        Recall::Unjudged
+    })
+}
+
+/// Notes that a person wants the message handed out, if only the floor covers it.
+///
+/// # Errors
+/// When that cannot be learned or stored.
+pub fn vouch(root: &Path, message: &Identity) -> Result<(), Error> {
+    match recall(root, message)? {
+        Recall::Unjudged => add(root, &message.vouched_for(Floor::of(root)?)),
+        Recall::New | Recall::Seen => Ok(()),
+    }
 }
 
 /// Waits until all that is remembered is on the disk: a run may have been killed before it could do so. What is taken
@@ -193,6 +242,9 @@ fn find(
 pub struct Memory {
     root: PathBuf,
     beginnings: HashSet<u64>,
+    floor: Floor,
+    /// When the floor was written last.
+    raised: Option<Timestamp>,
     /// Files that are on the disk for certain, as far as records were found in them.
     synced: Mutex<HashSet<PathBuf>>,
 }
@@ -211,13 +263,49 @@ impl Memory {
         Ok(Self {
             root: root.to_owned(),
             beginnings,
+            floor: Floor::of(root)?,
+            raised: tree::stat(&root.join("seen").join(FLOOR), Role::Node)?
+                .and_then(|stat| Timestamp::try_from(stat.modified).ok()),
             synced: Mutex::default(),
         })
     }
 
-    /// Whether the message is remembered, for certain: the run that noted it may have been killed before that was
-    /// synced. What was purged meanwhile does not count: this is for what arrived in time and has waited here
-    /// since, be it longer than anything is remembered.
+    /// What the memory says at `now` of a message that waits, in a file last written at `stored`.
+    ///
+    /// As [`recall`], but what lay here before a purge is not covered by that purge's floor, be it delivered later
+    /// than anything is remembered. A floor from the future was written under a wrong clock, and then its date does
+    /// not tell what lay here before.
+    ///
+    /// # Errors
+    /// When the memory cannot be read or synced.
+    pub fn recall(
+        &self,
+        message: &Identity,
+        stored: Timestamp,
+        now: Timestamp,
+    ) -> Result<Recall, Error> {
+        if self.contains(message)? {
+            return Ok(Recall::Seen);
+        }
+        let is_older = |raised: Timestamp| stored <= raised && raised <= now;
+        let floor = Floor {
+            expiry: self
+                .floor
+                .expiry
+                .filter(|_| !self.raised.is_some_and(is_older)),
+            ..self.floor
+        };
+        Ok(
+            if floor.covers(message) && !self.contains(&message.vouched_for(self.floor))? {
+                Recall::Unjudged
+            } else {
+                Recall::New
+            },
+        )
+    }
+
+    /// Whether there is a record of this, for certain: the run that made it may have been killed before that was
+    /// synced.
     ///
     /// # Errors
     /// When the memory cannot be read or synced.
@@ -244,6 +332,8 @@ impl Memory {
         Self {
             root: root.to_owned(),
             beginnings: HashSet::new(),
+            floor: Floor::default(),
+            raised: None,
             synced: Mutex::default(),
         }
     }
@@ -312,7 +402,7 @@ fn beginning(record: &[u8; RECORD_LEN]) -> u64 {
     u64::from_be_bytes(octets)
 }
 
-/// What is taken for seen without a record.
+/// What cannot be judged without a record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Floor {
     /// What expired until then, since the memory of it was purged.
@@ -321,11 +411,11 @@ pub struct Floor {
     pub dated: Option<Timestamp>,
 }
 
-/// What stands before the date until which everything is taken for seen.
+/// What stands before the date until which nothing can be judged.
 const DATED: &str = "dated ";
 
 impl Floor {
-    /// What is taken for seen by a node.
+    /// What a node cannot judge without a record.
     ///
     /// # Errors
     /// When the file is damaged, or cannot be read.
@@ -346,13 +436,15 @@ impl Floor {
     }
 
     fn covers(&self, message: &Identity) -> bool {
-        let is_dated = |date: Timestamp| self.dated.is_some_and(|dated| date <= dated);
-        self.expiry.is_some_and(|floor| message.expiry <= floor)
-            || message.date.is_some_and(is_dated)
+        let is_covered = |date: Timestamp| {
+            self.expiry.is_some_and(|floor| message.expiry <= floor)
+                || self.dated.is_some_and(|dated| date <= dated)
+        };
+        message.date.is_some_and(is_covered)
     }
 }
 
-/// Takes all that `floor` covers for seen from now on; what was taken for seen before stays so.
+/// From now on nothing that `floor` covers can be judged without a record; it never sinks.
 ///
 /// # Errors
 /// When that cannot be stored.
@@ -406,12 +498,12 @@ mod tests {
             let node = NodeId::of_spki(b"node");
             Identity {
                 date: Some(at(date)),
-                ..Identity::new(Kind::Parcel, node, node, "x", at(expiry))
+                ..Identity::new(Kind::Parcel, node, node, date, at(expiry))
             }
         };
         let early = message("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z");
         let late = message("2026-03-02T00:00:00Z", "2026-04-02T00:00:00Z");
-        let seen = || [&early, &late].map(|it| contains(dir.path(), it).unwrap());
+        let seen = || [&early, &late].map(|it| recall(dir.path(), it).unwrap() == Recall::Unjudged);
         let raise = |expiry: Option<&str>, dated: Option<&str>| {
             let floor = Floor {
                 expiry: expiry.map(at),
@@ -429,5 +521,24 @@ mod tests {
         assert_eq!(seen(), [true, true]);
         let text = std::fs::read_to_string(dir.path().join("seen/floor")).unwrap();
         assert_eq!(text, "2026-04-01T00:00:00Z\ndated 2026-03-02T00:00:00Z\n");
+        // A record is one all the same, and both ways to ask agree.
+        add(dir.path(), &late).unwrap();
+        let asked = |it: &Identity| {
+            let answer = recall(dir.path(), it).unwrap();
+            let memory = Memory::of(dir.path()).unwrap();
+            let recalled = memory.recall(it, Timestamp::MAX, Timestamp::MAX);
+            assert_eq!(recalled.unwrap(), answer);
+            answer
+        };
+        assert_eq!(asked(&late), Recall::Seen);
+        assert_eq!(asked(&early), Recall::Unjudged);
+        vouch(dir.path(), &early).unwrap();
+        assert_eq!(asked(&early), Recall::New);
+        // Who vouched for it did not know of what is lost later.
+        raise(None, Some("2026-03-05T00:00:00Z"));
+        assert_eq!(asked(&early), Recall::Unjudged);
+        vouch(dir.path(), &early).unwrap();
+        add(dir.path(), &early).unwrap();
+        assert_eq!(asked(&early), Recall::Seen);
     }
 }

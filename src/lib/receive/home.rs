@@ -65,11 +65,16 @@ impl<'a> Home<'a> {
         })
     }
 
-    /// Opens a parcel, whatever its age now. Others may take messages from the same sender meanwhile.
+    /// Opens a parcel in a file last written at `stored`, whatever its age now. Others may take messages from the
+    /// same sender meanwhile.
     ///
     /// # Errors
     /// As [`super::parcel`], but that it has expired.
-    pub fn open(&self, octets: Vec<u8>) -> Result<Arrival<'a, ServiceMessage>, Error> {
+    pub fn open(
+        &self,
+        octets: Vec<u8>,
+        stored: Timestamp,
+    ) -> Result<Arrival<'a, ServiceMessage>, Error> {
         let parcel = Parcel::parse(octets)?.into_message();
         let certificates = parcel.attached().iter();
         let ends = certificates
@@ -79,11 +84,11 @@ impl<'a> Home<'a> {
         let window = self.terms.window.back_to(end);
         let message = self.node.admit(Valid::check(parcel, &window)?, &window)?;
         let identity = Identity::of(message.message());
-        let was_seen = self.seen.contains(&identity)?;
+        let recall = self.seen.recall(&identity, stored, self.terms.now)?;
         opened(
             self.node,
             message,
-            (identity, was_seen),
+            (identity, recall),
             &self.terms,
             Vec::new(),
             |sender, id| self.keys(sender, id),

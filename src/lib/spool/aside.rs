@@ -10,6 +10,9 @@ use super::queue::WHY;
 use super::{Error, Name, Place, Spool};
 use crate::disk::publish::{self, Existing, Manner};
 use crate::disk::{Role, files};
+use crate::message::Item;
+use crate::node::{Identity, endpoints, seen};
+use crate::pki::NodeId;
 use crate::ramf::limits;
 
 /// The longest file that says why, in octets.
@@ -82,11 +85,36 @@ impl Spool {
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error.into()),
         };
-        let queue = self.make(place.unwrap_or(Place::In))?;
+        let place = place.unwrap_or(Place::In);
+        // Before it moves: what is handed out later may have been received before, and a person wants it.
+        if let Place::Home(recipient) = place {
+            self.vouch(recipient, &aside)?;
+        }
+        let queue = self.make(place)?;
         let mut moves = Moves::default();
         moves.rename(&aside, &queue.path_of(&parsed))?;
         moves.commit()?;
         files::remove(&why, Role::Spool)?;
+        Ok(())
+    }
+
+    /// Lets a node here take a parcel of which its replay memory cannot tell whether it was received before.
+    fn vouch(&self, recipient: NodeId, parcel: &Path) -> Result<(), Error> {
+        let root = if recipient == self.owner().id() {
+            Some(self.owner().root().to_owned())
+        } else {
+            let mut locals = endpoints::local(self.owner())?.into_iter();
+            locals
+                .find(|it| it.id == recipient)
+                .and_then(endpoints::Local::own_root)
+        };
+        let Some(root) = root else {
+            return Ok(());
+        };
+        let octets = files::read(parcel, Role::Spool, limits::MAX_MESSAGE_LEN)?;
+        if let Some(message) = Item::parse(octets).ok().and_then(Item::into_message) {
+            seen::vouch(&root, &Identity::of(&message))?;
+        }
         Ok(())
     }
 }
@@ -100,7 +128,6 @@ fn came_from(line: &[u8]) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pki::NodeId;
 
     #[test]
     fn messages_return_to_in_or_home_alone() {

@@ -46,6 +46,15 @@ impl Waiting {
         Ok(tree::stat(&self.path, Role::Spool)?.map(|stat| stat.len))
     }
 
+    /// When its file was last written; `None` when it has gone since it was listed.
+    ///
+    /// # Errors
+    /// When its file cannot be examined.
+    pub fn stored(&self) -> Result<Option<Timestamp>, Error> {
+        let stat = tree::stat(&self.path, Role::Spool)?;
+        Ok(stat.map(|stat| Timestamp::try_from(stat.modified).unwrap_or(Timestamp::MAX)))
+    }
+
     /// How many octets to reckon with when it is read; the most that any has when nobody can say.
     #[must_use]
     pub fn len_or_most(&self) -> usize {
