@@ -9,6 +9,7 @@ mod ack;
 mod check;
 mod authorize;
 mod carry;
+mod clock;
 mod deliver;
 mod export;
 mod found;

@@ -597,10 +597,7 @@ fn hint_for_spool(error: &spool::Error) -> Option<String> {
         E::Reserve { .. } => "the setting reserve in the node's config bounds it",
         E::Control(_) => "cargo that relay-sync unpacks may bring it",
         E::NoQueue(_) => "relay-list without one lists them all",
-        E::ClockBehind { .. } => {
-            "check this clock; if it is right, relay-purge --trust-clock purges by it"
-        }
-        E::ClockAhead { again, .. } => {
+        E::ClockBehind { again, .. } | E::ClockAhead { again, .. } => {
             let text = match again {
                 Some(again) => format!(
                     "check this clock; if it is right, a run from {again} on purges, or one of relay-purge --trust-clock"

@@ -295,6 +295,34 @@ pub fn own_since(node: &Directory) -> Result<Option<Timestamp>, Error> {
     Ok(since)
 }
 
+/// When the newest certificate begins that another node issued to this one: a registration or an authorization.
+///
+/// # Errors
+/// When they cannot be listed.
+pub fn newest_from_others(node: &Directory) -> Result<Option<Timestamp>, Error> {
+    let peers = node.root().join("peers");
+    let mut dirs: Vec<PathBuf> = tree::entries(&peers, Role::Node)?
+        .entries
+        .into_iter()
+        .map(|peer| peer.path.join("held"))
+        .collect();
+    let issuers = issuers(node)?.into_iter();
+    dirs.extend(
+        issuers
+            .filter(|issuer| *issuer != node.id())
+            .map(|issuer| dir(node, issuer)),
+    );
+    let mut newest = None;
+    for dir in dirs {
+        for entry in tree::entries(&dir, Role::Node)?.entries {
+            let text = read_text(&entry.path).ok().flatten();
+            let path = text.and_then(|text| path_from_octets(text.as_bytes()).ok());
+            newest = newest.max(path.map(|path| path.leaf.not_before()));
+        }
+    }
+    Ok(newest)
+}
+
 /// Our own certificate, issued by ourselves; a new one where none lasts another day.
 ///
 /// # Errors

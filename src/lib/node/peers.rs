@@ -355,6 +355,14 @@ impl Directory {
         }))
     }
 
+    /// The date of the newest message, authorization or registration of a peer that brought a session key, by the
+    /// peer's own clock. One that cannot be read tells nothing.
+    #[must_use]
+    pub fn newest_date_from(&self, id: NodeId) -> Option<Timestamp> {
+        let stored = self.session_key_of(id).ok().flatten()?;
+        (!stored.is_undated).then_some(stored.date)
+    }
+
     /// Stores the session key of a peer if its date is later than that of the one that is there; gives
     /// whether it is the stored one now.
     ///

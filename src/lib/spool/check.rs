@@ -76,16 +76,17 @@ impl Spool {
             return;
         }
         let path = self.root().join(clock::FILE);
-        let (known, evidence) = match (self.clock(), self.evidence()) {
-            (Ok(known), Ok(evidence)) => (known, evidence),
+        let (clock, evidence) = match (self.clock(), self.evidence()) {
+            (Ok(clock), Ok(evidence)) => (clock, evidence),
             (Err(error), _) | (_, Err(error)) => return tell_of(checker, &path, &error),
         };
         let now = checker.now;
         let changed = checker.newest.as_ref().map(|(at, _)| *at);
-        match known.judge(now, &checker.window, &evidence) {
+        match clock.judge(now, &checker.window, &evidence) {
             // The node itself was looked at.
-            Verdict::Behind(known) if evidence.made != Some(known) => {
-                let error = Error::ClockBehind { now, known };
+            Verdict::Impossible(known) | Verdict::Behind(known) if evidence.made != Some(known) => {
+                let again = None;
+                let error = Error::ClockBehind { now, known, again };
                 let hint = "check this clock; relay-purge --trust-clock takes it for right";
                 let (level, check) = (Level::Error, Check::Clock);
                 checker.tell(level, check, &path, &error, Some(hint.to_owned()));
@@ -99,7 +100,9 @@ impl Spool {
             }
             _ => {}
         }
-        if let Some(day) = evidence.days.last()
+        let mut days = evidence.days.iter();
+        // Of those that relay-purge has noted nothing follows any more.
+        if let Some(day) = days.rfind(|day| !clock.false_days.contains(day))
             && checker.window.is_before(*day)
         {
             let what = format!("the clock tells {now}, and something was noted at {day} or later");

@@ -2,7 +2,9 @@
 //!
 //! What is purged is lost, so one boot with a wrong clock must not purge anything. A time is believed that follows on
 //! what is known of times here; another one only when it is there a day later, too, or when the user vouches for it.
+//! By a time that is not believed nothing expires, is set aside or removed; all else goes on.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -12,14 +14,14 @@ use super::{Error, Spool, sent};
 use crate::disk::publish::{self, Existing, Manner};
 use crate::disk::tree;
 use crate::disk::{Role, files};
-use crate::node::{self, certificates};
+use crate::node::{self, Directory, certificates};
 use crate::pki::Window;
 
 /// The name of the file, in the spool.
 pub(super) const FILE: &str = "clock";
 
-/// The longest such file, in octets.
-const MAX_LEN: usize = 4096;
+/// The longest such file, in octets: a line for each day that is kept of what happened.
+const MAX_LEN: usize = 64 * 1024;
 
 /// How long nothing need have happened here for the time to be believed.
 pub(super) const QUIET_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -27,8 +29,11 @@ pub(super) const QUIET_FOR: SignedDuration = SignedDuration::from_hours(30 * 24)
 /// How long a time that nothing leads to must go on before it is believed.
 const DOUBTED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
+/// How far beyond a time that was believed another one is while a candidate before it contradicts it.
+const CONTRADICTED_FOR: SignedDuration = SignedDuration::from_hours(3 * 24);
+
 /// What was made of the clock so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Clock {
     /// The latest time that was believed.
     pub accepted: Option<Timestamp>,
@@ -36,6 +41,8 @@ pub struct Clock {
     pub candidate: Option<Timestamp>,
     /// Whether the run that believed it has not ended.
     pub is_unfinished: bool,
+    /// The beginnings of days of which something is noted that lay ahead of a time that was believed.
+    pub false_days: BTreeSet<Timestamp>,
 }
 
 /// What else tells what time it may be.
@@ -45,6 +52,9 @@ pub struct Evidence {
     pub made: Option<Timestamp>,
     /// The beginnings of days on which something was noted of messages, the earliest first.
     pub days: Vec<Timestamp>,
+    /// The newest date that other nodes gave: of a certificate that they issued to this one, or of a message. Only
+    /// looked up where it may decide.
+    pub others: Option<Timestamp>,
 }
 
 /// What is to be made of a time.
@@ -52,10 +62,60 @@ pub struct Evidence {
 pub enum Verdict {
     /// It is believed.
     Believed,
-    /// It lies before this time, at which something happened here.
+    /// It lies before this time, at which a certificate or message was made: it cannot be right.
+    Impossible(Timestamp),
+    /// It lies before this time, which was believed.
     Behind(Timestamp),
     /// Nothing leads to it since this time, if there is any.
     Ahead(Option<Timestamp>),
+}
+
+/// The time that a run goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time {
+    /// What the clock tells.
+    pub told: Timestamp,
+    /// What is to be made of that.
+    pub verdict: Verdict,
+    /// The time that is believed: what the clock tells, or the newest one that is known.
+    pub sure: Timestamp,
+}
+
+impl Time {
+    /// A time that nobody doubts.
+    #[must_use]
+    pub fn believed(told: Timestamp) -> Self {
+        Self {
+            told,
+            verdict: Verdict::Believed,
+            sure: told,
+        }
+    }
+
+    /// Whether what the clock tells is believed.
+    #[must_use]
+    pub fn is_believed(&self) -> bool {
+        self.verdict == Verdict::Believed
+    }
+
+    /// Why the clock is not believed; `None` where it is.
+    #[must_use]
+    pub fn doubt(&self) -> Option<Error> {
+        let now = self.told;
+        match self.verdict {
+            Verdict::Believed => None,
+            Verdict::Impossible(known) | Verdict::Behind(known) => Some(Error::ClockBehind {
+                now,
+                known,
+                again: None,
+            }),
+            Verdict::Ahead(last) => Some(Error::ClockAhead {
+                now,
+                last,
+                again: None,
+            }),
+        }
+    }
 }
 
 impl Clock {
@@ -67,6 +127,7 @@ impl Clock {
             match key {
                 "accepted" => clock.accepted = time()?,
                 "candidate" => clock.candidate = time()?,
+                "false-day" => clock.false_days.extend(time()?),
                 "unfinished" => clock.is_unfinished = value == "yes",
                 _ => return Err("an unknown key"),
             }
@@ -74,7 +135,7 @@ impl Clock {
         Ok(clock)
     }
 
-    fn to_text(self) -> String {
+    fn to_text(&self) -> String {
         let mut text = String::new();
         let times = [("accepted", self.accepted), ("candidate", self.candidate)];
         for (key, time) in times {
@@ -83,6 +144,9 @@ impl Clock {
                 let _ = writeln!(text, "{key} = {time}");
             }
         }
+        for day in &self.false_days {
+            let _ = writeln!(text, "false-day = {day}");
+        }
         if self.is_unfinished {
             text.push_str("unfinished = yes\n");
         }
@@ -90,61 +154,102 @@ impl Clock {
     }
 
     /// The newest time that is known for certain: days count as far as they follow each other, since one boot
-    /// with a wrong clock may have noted something, too.
+    /// with a wrong clock may have noted something, too. Those that lay ahead of a time that was believed never do.
     #[must_use]
     pub fn newest(&self, evidence: &Evidence) -> Option<Timestamp> {
         let mut newest = self.accepted.max(evidence.made)?;
         for day in &evidence.days {
-            if *day <= newest + QUIET_FOR {
+            if *day <= after(newest, QUIET_FOR) && !self.false_days.contains(day) {
                 newest = newest.max(*day);
             }
         }
         Some(newest)
     }
 
+    /// The latest time that follows on what is known: where a candidate before the accepted time contradicts that,
+    /// either of the two may be wrong, so that one wrong clock does not lead to the next.
+    fn latest(&self, newest: Timestamp) -> Timestamp {
+        match (self.accepted, self.candidate) {
+            (Some(accepted), Some(candidate)) if candidate < accepted => {
+                after(accepted, CONTRADICTED_FOR).max(after(candidate, QUIET_FOR))
+            }
+            _ => after(newest, QUIET_FOR),
+        }
+    }
+
     /// What is to be made of the time.
     #[must_use]
     pub fn judge(&self, now: Timestamp, window: &Window, evidence: &Evidence) -> Verdict {
-        let known = self.accepted.max(evidence.made);
-        if let Some(known) = known.filter(|known| window.is_before(*known)) {
-            return Verdict::Behind(known);
+        let made = evidence.made.max(evidence.others);
+        if let Some(made) = made.filter(|made| window.is_before(*made)) {
+            return Verdict::Impossible(made.max(self.accepted.unwrap_or(made)));
         }
-        let newest = self.newest(evidence);
-        let goes_on = |candidate: &Timestamp| {
-            let since = now.duration_since(*candidate);
+        let goes_on = |candidate: Timestamp| {
+            let since = now.duration_since(candidate);
             (DOUBTED_FOR..=QUIET_FOR).contains(&since)
         };
-        if newest.is_some_and(|newest| now <= newest + QUIET_FOR)
-            || self.candidate.as_ref().is_some_and(goes_on)
-        {
-            Verdict::Believed
-        } else {
-            Verdict::Ahead(newest)
+        if self.candidate.is_some_and(goes_on) {
+            return Verdict::Believed;
+        }
+        if let Some(accepted) = self.accepted.filter(|known| window.is_before(*known)) {
+            return Verdict::Behind(accepted);
+        }
+        match self.newest(evidence) {
+            Some(newest) if now <= self.latest(newest) => Verdict::Believed,
+            newest => Verdict::Ahead(newest),
         }
     }
 
     /// The clock with a time that is believed.
     #[must_use]
-    pub fn accepting(self, now: Timestamp) -> Self {
+    pub fn accepting(&self, now: Timestamp, window: &Window, evidence: &Evidence) -> Self {
+        // One that lies before the accepted time went on for a day, so that was wrong.
+        let accepted = self.accepted.filter(|known| !window.is_before(*known));
         Self {
-            accepted: self.accepted.max(Some(now)),
+            accepted: accepted.max(Some(now)),
             candidate: None,
             is_unfinished: true,
+            false_days: self.false_days_at(window, evidence),
         }
+    }
+
+    /// The days of which something is noted and that cannot count at a time that is believed.
+    fn false_days_at(&self, window: &Window, evidence: &Evidence) -> BTreeSet<Timestamp> {
+        let is_false = |day: &&Timestamp| window.is_before(**day) || self.false_days.contains(day);
+        evidence.days.iter().filter(is_false).copied().collect()
     }
 
     /// The clock with a time that is not; one that waits already goes on waiting.
     #[must_use]
-    pub fn doubting(self, now: Timestamp) -> Self {
+    pub fn doubting(&self, now: Timestamp) -> Self {
         let waits = |candidate: &Timestamp| {
             let since = now.duration_since(*candidate);
             (SignedDuration::ZERO..DOUBTED_FOR).contains(&since)
         };
         Self {
             candidate: self.candidate.filter(waits).or(Some(now)),
-            ..self
+            ..self.clone()
         }
     }
+
+    /// The clock after a run that purges nothing saw this time.
+    fn seeing(&self, time: &Time, window: &Window, evidence: &Evidence) -> Self {
+        match time.verdict {
+            Verdict::Impossible(_) => self.clone(),
+            Verdict::Behind(_) | Verdict::Ahead(_) => self.doubting(time.told),
+            Verdict::Believed => Self {
+                // Whatever lies ahead of it was another clock's.
+                candidate: self.candidate.filter(|it| !window.is_before(*it)),
+                false_days: self.false_days_at(window, evidence),
+                ..self.clone()
+            },
+        }
+    }
+}
+
+/// An instant so much later, or the last one that there is.
+fn after(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 impl Spool {
@@ -173,7 +278,7 @@ impl Spool {
     ///
     /// # Errors
     /// When it cannot be stored.
-    pub fn set_clock(&self, clock: Clock) -> Result<(), Error> {
+    pub fn set_clock(&self, clock: &Clock) -> Result<(), Error> {
         files::create_dir_all_private(self.root(), Role::Spool)?;
         let manner = Manner::stored(Role::Spool, Existing::Replace);
         publish::publish(&self.clock_path(), &[clock.to_text().as_bytes()], &manner)?;
@@ -190,7 +295,95 @@ impl Spool {
         Ok(Evidence {
             made: certificates::own_since(self.owner())?,
             days: listed.iter().filter_map(day).collect(),
+            others: None,
         })
+    }
+
+    /// Judges a time; what others made is looked up only where the time is behind, and it may decide.
+    fn judged(
+        &self,
+        clock: &Clock,
+        evidence: &mut Evidence,
+        now: Timestamp,
+        window: &Window,
+    ) -> Result<Verdict, Error> {
+        let verdict = clock.judge(now, window, evidence);
+        if clock.accepted.is_none_or(|known| !window.is_before(known)) {
+            return Ok(verdict);
+        }
+        evidence.others = newest_of_others(self.owner())?;
+        Ok(clock.judge(now, window, evidence))
+    }
+
+    /// What is to be made of the time, for programs that remove nothing by it. A `clock` that is damaged keeps none of
+    /// them from work: relay-purge and relay-check say so.
+    ///
+    /// # Errors
+    /// When what is known of the time cannot be read.
+    pub fn time(&self, now: Timestamp, window: &Window) -> Result<Time, Error> {
+        let (clock, mut evidence) = (self.clock_or_none()?.unwrap_or_default(), self.evidence()?);
+        self.time_by(&clock, &mut evidence, now, window)
+    }
+
+    fn time_by(
+        &self,
+        clock: &Clock,
+        evidence: &mut Evidence,
+        now: Timestamp,
+        window: &Window,
+    ) -> Result<Time, Error> {
+        let verdict = self.judged(clock, evidence, now, window)?;
+        let sure = match verdict {
+            Verdict::Believed => now,
+            _ => clock.newest(evidence).unwrap_or(now),
+        };
+        Ok(Time {
+            told: now,
+            verdict,
+            sure,
+        })
+    }
+
+    /// As [`Spool::time`]; and notes what follows for the times that later runs see. The caller holds the lock of the
+    /// queues.
+    ///
+    /// # Errors
+    /// As [`Spool::time`]; or when that cannot be stored.
+    pub fn see_time(&self, now: Timestamp, window: &Window) -> Result<Time, Error> {
+        let (known, mut evidence) = (self.clock_or_none()?, self.evidence()?);
+        let before = known.clone().unwrap_or_default();
+        let time = self.time_by(&before, &mut evidence, now, window)?;
+        let after = before.seeing(&time, window, &evidence);
+        if known.is_some() && after != before {
+            self.set_clock(&after)?;
+        }
+        Ok(time)
+    }
+
+    /// The day under which what happens at this time is noted: that of the newest time that is known where this one is
+    /// not believed, since it would count for a later run as if it were right.
+    ///
+    /// # Errors
+    /// As [`Spool::time`].
+    pub(super) fn day_of(&self, now: Timestamp) -> Result<Timestamp, Error> {
+        if let Some((known, day)) = self.day.get()
+            && *known == now
+        {
+            return Ok(*day);
+        }
+        let window = Window::new(now, SignedDuration::ZERO);
+        let day = self.time(now, &window)?.sure;
+        // Another one may have been stored meanwhile, of the same run and so the same time.
+        let _ = self.day.set((now, day));
+        Ok(day)
+    }
+
+    /// What was made of the clock so far; `None` where the file is damaged.
+    fn clock_or_none(&self) -> Result<Option<Clock>, Error> {
+        match self.clock() {
+            Err(Error::Node(node::Error::Damaged { .. })) => Ok(None),
+            clock => clock.map(Some),
+        }
     }
 
     /// Takes the time for right or refuses it, and stores what was made of it unless `is_dry`. Gives what was made of
@@ -205,35 +398,50 @@ impl Spool {
         is_vouched: bool,
         is_dry: bool,
     ) -> Result<Clock, Error> {
+        let mut evidence = self.evidence()?;
         if is_vouched {
-            let accepted = Some(now);
-            let clock = Clock {
-                accepted,
-                candidate: None,
-                is_unfinished: true,
-            };
+            let unknown = Clock::default();
+            let clock = unknown.accepting(now, window, &evidence);
             if !is_dry {
-                self.set_clock(clock)?;
+                self.set_clock(&clock)?;
             }
             return Ok(clock);
         }
         let before = self.clock()?;
-        match before.judge(now, window, &self.evidence()?) {
+        let verdict = self.judged(&before, &mut evidence, now, window)?;
+        let doubted = || {
+            let after = before.doubting(now);
+            if !is_dry && after != before {
+                self.set_clock(&after)?;
+            }
+            Ok::<_, Error>(
+                after
+                    .candidate
+                    .and_then(|since| since.checked_add(DOUBTED_FOR).ok()),
+            )
+        };
+        match verdict {
             Verdict::Believed => {
                 if !is_dry {
-                    self.set_clock(before.accepting(now))?;
+                    self.set_clock(&before.accepting(now, window, &evidence))?;
                 }
                 Ok(before)
             }
-            Verdict::Behind(known) => Err(Error::ClockBehind { now, known }),
-            Verdict::Ahead(last) => {
-                let after = before.doubting(now);
-                if !is_dry && after != before {
-                    self.set_clock(after)?;
-                }
-                let again = after.candidate.map(|since| since + DOUBTED_FOR);
-                Err(Error::ClockAhead { now, last, again })
-            }
+            Verdict::Impossible(known) => Err(Error::ClockBehind {
+                now,
+                known,
+                again: None,
+            }),
+            Verdict::Behind(known) => Err(Error::ClockBehind {
+                now,
+                known,
+                again: doubted()?,
+            }),
+            Verdict::Ahead(last) => Err(Error::ClockAhead {
+                now,
+                last,
+                again: doubted()?,
+            }),
         }
     }
 
@@ -242,8 +450,13 @@ impl Spool {
     /// # Errors
     /// [`Error::ClockBehind`] when it does.
     pub fn check_not_behind(&self, now: Timestamp, window: &Window) -> Result<(), Error> {
-        match self.clock()?.judge(now, window, &self.evidence()?) {
-            Verdict::Behind(known) => Err(Error::ClockBehind { now, known }),
+        let (clock, mut evidence) = (self.clock()?, self.evidence()?);
+        match self.judged(&clock, &mut evidence, now, window)? {
+            Verdict::Impossible(known) | Verdict::Behind(known) => Err(Error::ClockBehind {
+                now,
+                known,
+                again: None,
+            }),
             Verdict::Believed | Verdict::Ahead(_) => Ok(()),
         }
     }
@@ -257,8 +470,18 @@ impl Spool {
             is_unfinished: false,
             ..self.clock()?
         };
-        self.set_clock(clock)
+        self.set_clock(&clock)
     }
+}
+
+/// The newest date that other nodes gave this one, by their own clocks: when a certificate that they issued to it
+/// begins, or a message that it opened was made.
+fn newest_of_others(node: &Directory) -> Result<Option<Timestamp>, Error> {
+    let mut newest = certificates::newest_from_others(node)?;
+    for peer in node.peers()? {
+        newest = newest.max(node.newest_date_from(peer.id));
+    }
+    Ok(newest)
 }
 
 #[cfg(test)]
@@ -296,6 +519,18 @@ mod tests {
             assert_eq!(judged(&purged(), &none, now), Verdict::Believed, "{now}");
         }
         let behind = Verdict::Behind(at(PURGED));
+        // What others made later cannot have been made later by a clock that is right.
+        let made = Evidence {
+            others: Some(at("2026-02-20T12:00:00Z")),
+            ..Evidence::default()
+        };
+        let now = "2026-02-20T09:00:00Z";
+        assert_eq!(
+            judged(&purged(), &made, now),
+            Verdict::Impossible(at(PURGED))
+        );
+        let now = "2026-02-20T11:00:00Z";
+        assert_eq!(judged(&purged(), &made, now), behind);
         for now in ["2026-03-01T09:59:59Z", "2016-03-01T12:00:00Z"] {
             assert_eq!(judged(&purged(), &none, now), behind, "{now}");
         }
@@ -313,6 +548,7 @@ mod tests {
                 .iter()
                 .map(|day| at(&format!("{day}T00:00:00Z")))
                 .collect(),
+            others: None,
         };
         let new = Clock::default();
         let steps = days(&["2026-01-20", "2026-02-10", "2026-03-10"]);
@@ -352,7 +588,67 @@ mod tests {
         assert_eq!(again, doubting);
         let other = at("2036-04-20T00:00:00Z");
         assert_eq!(doubting.doubting(other).candidate, Some(other));
-        assert_eq!(doubting.accepting(at(PURGED)).candidate, None);
+        let accepting = |clock: &Clock, now: &str| {
+            let window = Window::new(at(now), SignedDuration::from_hours(2));
+            clock.accepting(at(now), &window, &none)
+        };
+        assert_eq!(accepting(&doubting, PURGED).candidate, None);
+        // A time before the accepted one lowers that, when it goes on for a day.
+        let behind = purged().doubting(at("2026-02-10T12:00:00Z"));
+        let again = "2026-02-11T12:00:00Z";
+        assert_eq!(judged(&behind, &none, again), Verdict::Believed);
+        assert_eq!(accepting(&behind, again).accepted, Some(at(again)));
+        assert_eq!(
+            accepting(&purged(), "2026-03-01T11:00:00Z").accepted,
+            Some(at(PURGED))
+        );
+    }
+
+    #[test]
+    fn days_ahead_of_a_time_that_was_believed_never_count() {
+        let days = ["2026-02-20", "2026-04-10"].map(|day| at(&format!("{day}T00:00:00Z")));
+        let evidence = Evidence {
+            days: days.to_vec(),
+            ..Evidence::default()
+        };
+        let now = at("2026-03-12T12:00:00Z");
+        let window = Window::new(now, SignedDuration::from_hours(2));
+        let clock = purged().accepting(now, &window, &evidence);
+        assert_eq!(clock.false_days, BTreeSet::from([days[1]]));
+        let ahead = Verdict::Ahead(Some(now));
+        assert_eq!(judged(&clock, &evidence, "2026-04-21T12:00:00Z"), ahead);
+        // Nor once they have come, as long as their file is there.
+        let now = at("2026-04-11T12:00:00Z");
+        let window = Window::new(now, SignedDuration::from_hours(2));
+        let clock = clock.accepting(now, &window, &evidence);
+        assert_eq!(clock.false_days, BTreeSet::from([days[1]]));
+        let clock = clock.accepting(now, &window, &Evidence::default());
+        assert_eq!(clock.false_days, BTreeSet::new());
+    }
+
+    #[test]
+    fn one_wrong_clock_does_not_lead_to_the_next() {
+        let none = Evidence::default();
+        // A purge on day 29 was believed; then the right clock contradicted it.
+        let wrong = Clock {
+            accepted: Some(at("2026-03-30T12:00:00Z")),
+            candidate: Some(at("2026-03-01T13:00:00Z")),
+            ..Clock::default()
+        };
+        for (now, is_believed) in [
+            ("2026-03-01T14:00:00Z", false),
+            ("2026-03-02T13:00:00Z", true),
+            ("2026-04-02T12:00:00Z", true),
+            ("2026-04-02T12:00:01Z", false),
+            ("2026-04-28T12:00:00Z", false),
+        ] {
+            let verdict = judged(&wrong, &none, now);
+            assert_eq!(
+                verdict == Verdict::Believed,
+                is_believed,
+                "{now}: {verdict:?}"
+            );
+        }
     }
 
     #[test]
@@ -362,7 +658,12 @@ mod tests {
             is_unfinished: true,
             ..purged()
         };
-        for clock in [clock, purged(), Clock::default()] {
+        let false_days = BTreeSet::from([at("2036-01-01T00:00:00Z"), at("2037-01-01T00:00:00Z")]);
+        let doubting = Clock {
+            false_days,
+            ..purged()
+        };
+        for clock in [clock, doubting, purged(), Clock::default()] {
             assert_eq!(Clock::parse(&clock.to_text()), Ok(clock));
         }
         for bad in ["accepted", "accepted = soon", "when = 2036-01-01T00:00:00Z"] {

@@ -21,6 +21,7 @@ pub mod check; // whether all is as it should be
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
@@ -31,6 +32,7 @@ use crate::pki::NodeId;
 use crate::ramf::Kind;
 
 pub use access::Access;
+pub use clock::Time;
 pub use name::Name;
 pub use queue::Queue;
 pub use room::Room;
@@ -82,6 +84,8 @@ pub enum Error {
         now: Timestamp,
         /// When the spool was purged last, or its node made.
         known: Timestamp,
+        /// When it will be believed, if it goes on like this.
+        again: Option<Timestamp>,
     },
     /// The clock tells a time at which nothing may be purged yet, since nothing here leads to it.
     #[error("the clock tells {now}, and {} here", last.map_or_else(
@@ -203,6 +207,8 @@ pub struct Spool {
     /// Where messages come in and go home: elsewhere for a local endpoint that uses another user's spool.
     shared: PathBuf,
     owner: Directory,
+    /// A time, and the one that is believed for it: a run asks for the same one again and again.
+    day: OnceLock<(Timestamp, Timestamp)>,
 }
 
 impl Spool {
@@ -233,6 +239,7 @@ impl Spool {
                     root: node.root().join(FOLDER),
                     shared,
                     owner: node,
+                    day: OnceLock::new(),
                 }),
                 None => Err(error.into()),
             },
@@ -247,6 +254,7 @@ impl Spool {
             root,
             shared,
             owner,
+            day: OnceLock::new(),
         }
     }
 

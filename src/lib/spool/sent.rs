@@ -125,7 +125,8 @@ impl Line {
 }
 
 impl Spool {
-    /// Notes what happened, on the day of the first line; it is on disk when this returns.
+    /// Notes what happened, on the day of the first line, or the last day that is believed where its time is not; it is
+    /// on disk when this returns.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -137,7 +138,7 @@ impl Spool {
         files::create_dir_all_private(&dir, Role::Spool)?;
         let day = dir.join(
             jiff::tz::Offset::UTC
-                .to_datetime(first.time)
+                .to_datetime(self.day_of(first.time)?)
                 .date()
                 .to_string(),
         );
