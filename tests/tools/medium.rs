@@ -768,7 +768,7 @@ fn what_is_no_hint_of_use_frees_nothing() {
 }
 
 /// Runs a program while a directory has this mode, which is to bind root, too.
-fn bound(call: Call<'_>, mode: u32, dir: &Path) -> Ran {
+pub(crate) fn bound(call: Call<'_>, mode: u32, dir: &Path) -> Ran {
     let dir = dir.display();
     let script = format!(
         r#"chmod {mode:o} {dir}

@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use crate::testenv::{Call, Env, Ran, id};
+use relaynet::message::CollectionRequest;
+use relaynet::ramf::Kind;
+
+use crate::medium::bound;
+use crate::testenv::{Call, Env, Ran, id, self_issued};
 
 fn sync<'a>(env: &'a Env, at: &str, medium: &str) -> Call<'a> {
     env.relay("sync").args(["-N", at, medium])
@@ -203,4 +207,189 @@ fn cargo_that_comes_again_is_acknowledged_again_and_nothing_is_there_twice() {
     sync(&env, "mallory", "stick").ok().quiet();
     route(&env, "mallory");
     assert_eq!(state(&env, "mallory", "m1"), (0, "acknowledged".to_owned()));
+}
+
+/// A world in which, at the hub, a parcel waits for gateway and an acknowledgement for mallory, which both have asked
+/// for their cargo.
+fn asked() -> Env {
+    let env = waiting();
+    sync(&env, "gateway", "stick").ok().quiet();
+    sync(&env, "mallory", "stick").ok().quiet();
+    sync(&env, "hub", "stick").arg("--take").ok().quiet();
+    route(&env, "hub");
+    for hop in ["gateway", "mallory"] {
+        assert_eq!(queue(&env, "hub", &format!("cca/{}", id(hop))).len(), 1);
+    }
+    env
+}
+
+/// The only CCA of gateway at the hub.
+fn held(env: &Env) -> String {
+    let dir = format!("cca/{}", id("gateway"));
+    format!("hub/spool/{dir}/{}", queue(env, "hub", &dir)[0])
+}
+
+/// What went wrong with a CCA was swallowed: status 0, not a word, and nothing was given, with each run.
+#[test]
+fn a_cca_that_cannot_be_answered_is_reported_and_keeps_no_other_waiting() {
+    let of_gateway = format!("hub/sessions/{}", id("gateway"));
+    let key = |env: &Env| format!("{of_gateway}/{}", env.names(&of_gateway)[0]);
+    let given_to = |env: &Env, hop: &str| lying(env, "cargo", hop).len();
+
+    // Keys that others can read.
+    let env = asked();
+    env.chmod(key(&env), 0o644);
+    let ran = sync(&env, "hub", "stick").run();
+    assert_eq!(ran.status, 78, "{}", ran.stderr);
+    let line = format!("{}: {}: open to other users", held(&env), key(&env));
+    let ran = ran.says(&[&line]);
+    assert_eq!(ran.hints().len(), 1);
+    assert_eq!(
+        (given_to(&env, "gateway"), given_to(&env, "mallory")),
+        (0, 1)
+    );
+    env.chmod(key(&env), 0o600);
+    sync(&env, "hub", "stick").ok().quiet();
+    assert_eq!(given_to(&env, "gateway"), 1);
+    assert_eq!(
+        queue(&env, "hub", &format!("cca/{}", id("gateway"))).len(),
+        0
+    );
+
+    // A file, or a directory, that cannot be read.
+    for is_dir in [false, true] {
+        let env = asked();
+        let file = env.path(held(&env));
+        let path = if is_dir {
+            file.parent().unwrap()
+        } else {
+            &file
+        };
+        let ran = bound(sync(&env, "hub", "stick"), 0, path);
+        assert!([74, 75].contains(&ran.status), "{}", ran.stderr);
+        let shown = path.strip_prefix(env.root()).unwrap().display().to_string();
+        let ran = ran.says(&[&format!("{shown}: ")]);
+        assert!(ran.stderr.contains("Permission denied"), "{}", ran.stderr);
+        assert_eq!(
+            (given_to(&env, "gateway"), given_to(&env, "mallory")),
+            (0, 1)
+        );
+        // Nor does it keep a newer one out.
+        if !is_dir {
+            fs::remove_dir_all(env.path("stick/relaynet/cca")).unwrap();
+            let later = "2026-03-01T13:00:00Z";
+            sync(&env, "gateway", "stick").at(later).ok().quiet();
+            let ran = bound(sync(&env, "hub", "stick").at(later), 0, path);
+            assert!([74, 75].contains(&ran.status), "{}", ran.stderr);
+            assert_eq!(given_to(&env, "gateway"), 1);
+        }
+    }
+    // A link is nothing that was put there.
+    let env = asked();
+    let file = held(&env);
+    fs::rename(env.path(&file), env.path("moved")).unwrap();
+    env.link(env.path("moved"), &file);
+    sync(&env, "hub", "stick")
+        .ok()
+        .says(&[&format!("{file}: does not belong there")]);
+
+    // The clock: too early is said, and that the time of a CCA is over only where every event is.
+    let env = asked();
+    let ran = sync(&env, "hub", "stick").at("2026-03-01T07:00:00Z").run();
+    assert_eq!(ran.status, 75, "{}", ran.stderr); // both are early
+    assert!(ran.stderr.contains("dated in the future"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&format!("{}: ", held(&env))),
+        "{}",
+        ran.stderr
+    );
+    let env = asked();
+    let ran = sync(&env, "hub", "stick")
+        .at("2026-03-20T12:00:00Z")
+        .arg("-v")
+        .ok();
+    let text = ran.stderr.clone();
+    assert_eq!(text.matches("why=\"CCA ended\"").count(), 2, "{text}");
+    sync(&env, "hub", "stick")
+        .at("2026-03-20T12:00:00Z")
+        .ok()
+        .quiet();
+    assert!(env.path(held(&env)).exists());
+}
+
+/// What spoils a CCA, the status that follows, and why.
+type Case<'a> = (&'a dyn Fn(&Env), i32, &'a str);
+
+/// What no key and no clock will ever make answerable is said with its status, and set aside: the next run is silent.
+#[test]
+fn a_cca_that_can_never_be_answered_is_set_aside() {
+    let malformed = |env: &Env| env.write(held(env), "no CCA");
+    let forgotten = |env: &Env| {
+        env.relay("peers")
+            .args(["-N", "hub", "--forget", "gateway"])
+            .ok();
+    };
+    let foreign = |env: &Env| {
+        let authorization = self_issued("gateway");
+        let request = CollectionRequest { authorization }.to_buffer();
+        let cca = env.sealed("gateway", "hub", Kind::Cca, request.as_slice());
+        env.write(held(env), cca);
+    };
+    let unknown_key = |env: &Env| {
+        let keys = env.path(format!("hub/sessions/{}", id("gateway")));
+        fs::remove_dir_all(keys).unwrap();
+    };
+    let cases: [Case<'_>; 4] = [
+        (&malformed, 65, ""),
+        (
+            &forgotten,
+            77,
+            &format!(
+                "{} is certified by this gateway, but not known",
+                id("gateway")
+            ),
+        ),
+        (
+            &foreign,
+            77,
+            "the authorization in the CCA is for another node",
+        ),
+        (&unknown_key, 67, "sealed to session key"),
+    ];
+    for (spoil, status, why) in cases {
+        let env = asked();
+        spoil(&env);
+        let file = held(&env);
+        let ran = sync(&env, "hub", "stick").run();
+        assert_eq!(ran.status, status, "{}", ran.stderr);
+        let line = format!("{file}: set aside: {why}");
+        ran.says(&[&line]);
+        assert_eq!(lying(&env, "cargo", "mallory").len(), 1);
+        let name = file.rsplit_once('/').unwrap().1;
+        assert_eq!(
+            queue(&env, "hub", "failed"),
+            [name.to_owned(), format!("{name}.why")]
+        );
+        sync(&env, "hub", "stick").ok().quiet();
+        // Back where it came from, if somebody thinks better of it.
+        env.relay("route").args(["-N", "hub", "--retry", name]).ok();
+        assert_eq!(held(&env), file);
+    }
+}
+
+/// One bad CCA kept a good one of the same gateway from being answered.
+#[test]
+fn a_bad_cca_does_not_stop_a_good_one_of_the_same_gateway() {
+    let env = asked();
+    let good = held(&env);
+    let (dir, name) = good.rsplit_once('/').unwrap();
+    let sha = name.split('.').nth(2).unwrap();
+    for digit in "0123456789abcdef".chars() {
+        let other = digit.to_string().repeat(64);
+        env.write(format!("{dir}/{}", name.replace(sha, &other)), "no CCA");
+    }
+    let ran = sync(&env, "hub", "stick").run();
+    assert!([0, 65].contains(&ran.status), "{}", ran.stderr);
+    assert_eq!(lying(&env, "cargo", "gateway").len(), 1);
+    assert!(!env.path(&good).exists());
 }

@@ -156,15 +156,20 @@ impl Log {
                 let dir = report::path(&dir);
                 report::warn(&format!("{dir}: {more} others do not belong there"));
             }
-            Event::Failed { what, error } => {
-                let place = Place::named(self.named(&what));
-                match pile_of(&what).map(|pile| self.named(pile)) {
-                    Some(pile) => self.outcome.done_in(&pile, &place, Err(error.into()))?,
-                    None => self.outcome.done(&place, Err(error.into()))?,
-                }
+            Event::SetAside { what, error } => {
+                self.failed(&what, anyhow::Error::from(error).context("set aside"))?;
             }
+            Event::Failed { what, error } => self.failed(&what, error.into())?,
         }
         Ok(())
+    }
+
+    fn failed(&mut self, what: &str, error: anyhow::Error) -> anyhow::Result<()> {
+        let place = Place::named(self.named(what));
+        match pile_of(what).map(|pile| self.named(pile)) {
+            Some(pile) => self.outcome.done_in(&pile, &place, Err(error)),
+            None => self.outcome.done(&place, Err(error)),
+        }
     }
 
     fn waiting(&self, hop: &str, messages: usize, octets: u64, why: Why) {
@@ -179,13 +184,20 @@ impl Log {
                 "{hop}: no room for {count} {noun} ({octets} octets), which {wait} for another medium"
             )),
             // A gateway that asks for its cargo with each trip has not asked yet: that is as it should be.
-            Why::NoWay => report::event(
+            Why::NoWay | Why::Ended => report::event(
                 "waiting",
                 &[
                     ("to", hop),
                     ("messages", &count),
                     ("octets", &octets),
-                    ("why", "no CCA"),
+                    (
+                        "why",
+                        if why == Why::Ended {
+                            "CCA ended"
+                        } else {
+                            "no CCA"
+                        },
+                    ),
                     ("medium", &self.medium),
                 ],
             ),

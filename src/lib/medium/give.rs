@@ -5,7 +5,7 @@
 //! says that it has it, unless nobody will. A CCA is used up when all cargo that answers it is on the medium.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,17 +18,19 @@ use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{Item, cargo, message_set};
 use crate::node::seen::{self, Memory};
 use crate::node::{self, Keyring as _, certificates};
-use crate::pki::NodeId;
-use crate::ramf::{Kind, SignedMessage, limits};
+use crate::pki::{self, NodeId};
+use crate::ramf::{self, Kind, SignedMessage, limits};
 use crate::receive::{self, Due, Terms};
 use crate::send::{self, Sealer};
+use crate::spool::aside::Aside;
 use crate::spool::carried::{Carried, Load, Record};
 use crate::spool::moves::Moves;
 use crate::spool::name::{Identity, Key, MAX_PRIORITY};
-use crate::spool::queue::{Rank, Waiting};
+use crate::spool::queue::{Found, Rank, Waiting};
 use crate::spool::sent::{Event as SentEvent, Line};
-use crate::spool::{Name, Place, Queue, Spool};
+use crate::spool::{self, Name, Place, Queue, Spool};
 use crate::verify::{self, Judge};
+use crate::{cms, message, session};
 
 /// How many messages are chosen at a time.
 const PART: usize = 8192;
@@ -71,6 +73,32 @@ struct Hop<'a> {
     left: Left,
     /// Something is where its cargo should be, or its directory may not be used.
     is_blocked: bool,
+}
+
+/// What a CCA lets us do, and the CCA, with its file.
+type Answer<'a> = (Sealer, (Due<'a>, PathBuf, Name));
+
+/// Whether cargo can go to a hop.
+enum Way<'a> {
+    Open(Box<Hop<'a>>),
+    /// It cannot, and why.
+    Closed(Why),
+}
+
+/// Why a CCA is not answered.
+enum Unanswered {
+    /// Its time is over.
+    Over,
+    /// Nothing that a person does will make it answerable.
+    Never(Error),
+    /// It may be answered later: the disk, the keys or the clock are to be mended first.
+    Now(Error),
+}
+
+impl<T: Into<Error>> From<T> for Unanswered {
+    fn from(error: T) -> Self {
+        Self::Now(error.into())
+    }
 }
 
 /// Cargo that is on the medium, while not all is done that follows from it.
@@ -284,21 +312,24 @@ impl<'a> Giver<'a> {
                 continue;
             }
             waiting += octets;
-            match self.hop(id) {
-                Ok(Some(mut hop)) => {
+            let mut events = Vec::new();
+            let way = self.hop(id, &mut events);
+            events.into_iter().try_for_each(&mut *each)?;
+            match way {
+                Ok(Way::Open(mut hop)) => {
                     hop.resume(unsettled);
-                    hops.push(hop);
+                    hops.push(*hop);
                 }
-                Ok(None) if messages == 0 => {
+                Ok(Way::Closed(_)) if messages == 0 => {
                     self.carried
                         .settle(&unsettled.records)
                         .map_err(Error::from)?;
                 }
-                Ok(None) => each(Event::Waiting {
+                Ok(Way::Closed(why)) => each(Event::Waiting {
                     hop: self.spool.owner().label_of(id).map_err(Error::from)?,
                     messages,
                     octets,
-                    why: Why::NoWay,
+                    why,
                 })?,
                 Err(error @ (Error::Disk(_) | Error::Spool(_))) => return Err(error.into()),
                 Err(error) => each(Event::Failed {
@@ -335,9 +366,14 @@ impl<'a> Giver<'a> {
             }
             if let Some((due, path, _)) = hop.answered
                 && hop.cargoes > 0
+                && let Err(error) = use_up(due, &path)
             {
-                due.complete_later().map_err(Error::from)?;
-                files::remove(&path, Role::Spool).map_err(Error::from)?;
+                // The records stay unsettled, so the next run does it. Other hops do not wait for that.
+                each(Event::Failed {
+                    what: path.display().to_string(),
+                    error,
+                })?;
+                continue;
             }
             self.carried.settle(&hop.records).map_err(Error::from)?;
         }
@@ -382,52 +418,132 @@ impl<'a> Giver<'a> {
         !name.has_expired(self.terms.now) && !self.aboard.get(&hop).is_some_and(is_aboard)
     }
 
-    /// How to send to a hop: it registered this node or peers with it, or it asks; `None` when it does not.
-    fn hop(&self, id: NodeId) -> Result<Option<Hop<'a>>, Error> {
+    /// How to send to a hop: it registered this node or peers with it, or it asks. What is wrong with a CCA becomes an
+    /// event.
+    fn hop(&self, id: NodeId, events: &mut Vec<Event>) -> Result<Way<'a>, Error> {
         let node = self.spool.owner();
-        let of = |sealer, answered| Hop {
-            id,
-            sealer,
-            answered,
-            chosen: Vec::new(),
-            cargoes: 0,
-            records: Vec::new(),
-            left: Left::default(),
-            is_blocked: false,
+        let open = |sealer, answered| {
+            Way::Open(Box::new(Hop {
+                id,
+                sealer,
+                answered,
+                chosen: Vec::new(),
+                cargoes: 0,
+                records: Vec::new(),
+                left: Left::default(),
+                is_blocked: false,
+            }))
         };
         let refusal = match node.carrier(&id.to_string(), self.terms.now) {
             Ok(peer) => {
                 let _locks = node.lock_peer(id)?;
                 let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.terms.now)?;
-                return Ok(Some(of(sealer, None)));
+                return Ok(open(sealer, None));
             }
             Err(refusal) => refusal,
         };
-        for held in self.spool.queue(Place::Cca(id)).messages()? {
-            let held = held?;
-            let Some(octets) = held.read()? else {
-                continue;
+        let (answer, why) = self.answer(id, events);
+        let is_broken = matches!(refusal, node::Error::Disk(_) | node::Error::Damaged { .. });
+        match (answer, refusal) {
+            (Some((sealer, answered)), refusal) => {
+                if is_broken {
+                    let what = node.label_of(id)?;
+                    let error = refusal.into();
+                    events.push(Event::Failed { what, error });
+                }
+                Ok(open(sealer, Some(answered)))
+            }
+            (None, node::Error::NotCarrier(_) | node::Error::UnknownPeer(_)) => {
+                Ok(Way::Closed(why))
+            }
+            (None, refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// The first CCA of a hop that can be answered; without one, why messages wait. A bad one is told of and does not
+    /// keep the others from being tried: what could never be answered is set aside, and what a person can mend stays.
+    fn answer(&self, id: NodeId, events: &mut Vec<Event>) -> (Option<Answer<'a>>, Why) {
+        let mut why = Why::NoWay;
+        let queue = self.spool.queue(Place::Cca(id));
+        let unlisted = |error: spool::Error| Event::Failed {
+            what: queue.dir().display().to_string(),
+            error: error.into(),
+        };
+        let entries = match queue.entries() {
+            Ok(entries) => entries,
+            Err(error) => {
+                events.push(unlisted(error));
+                return (None, why);
+            }
+        };
+        for found in entries {
+            let held = match found {
+                Ok(Found::Message(held)) => held,
+                Ok(Found::Stray(path)) => {
+                    events.push(Event::Stray(path));
+                    continue;
+                }
+                Err(error) => {
+                    events.push(unlisted(error));
+                    break;
+                }
             };
-            match receive::cca(node, octets, &self.terms) {
-                Ok(cca) => {
-                    let peer = cca.correspondent()?;
-                    let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.terms.now)?;
-                    // Nobody else packs while the queues are locked, and others need not wait for a slow medium.
-                    let (_, due) = cca.into_due();
-                    return Ok(Some(of(sealer, Some((due, held.path, held.name)))));
-                }
-                Err(node::Error::CcaUsed) => {
-                    seen::settle(node.root())?;
-                    files::remove(&held.path, Role::Spool)?;
-                }
-                // What has ended since it came is no reason to complain; the gateway asks again.
-                Err(_) => {}
+            let what = held.path.display().to_string();
+            match self.answer_to(&held) {
+                Ok(Some(answer)) => return (Some(answer), why),
+                Ok(None) => {}
+                // relay-purge removes it, if it believes the clock. The gateway asks again.
+                Err(Unanswered::Over) => why = Why::Ended,
+                Err(Unanswered::Never(error)) => match self.set_aside(id, &held, &error) {
+                    Ok(()) => events.push(Event::SetAside { what, error }),
+                    Err(unmoved) => events.extend([error, unmoved.into()].map(|error| {
+                        let what = what.clone();
+                        Event::Failed { what, error }
+                    })),
+                },
+                Err(Unanswered::Now(error)) => events.push(Event::Failed { what, error }),
             }
         }
-        match refusal {
-            node::Error::NotCarrier(_) | node::Error::UnknownPeer(_) => Ok(None),
-            refusal => Err(refusal.into()),
+        (None, why)
+    }
+
+    /// Prepares to answer a CCA; `None` for one that has gone or was answered before.
+    fn answer_to(&self, held: &Waiting) -> Result<Option<Answer<'a>>, Unanswered> {
+        let node = self.spool.owner();
+        let Some(octets) = held.read()? else {
+            return Ok(None);
+        };
+        match receive::cca(node, octets, &self.terms) {
+            Ok(cca) => {
+                let peer = cca.correspondent()?;
+                let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.terms.now)?;
+                // Nobody else packs while the queues are locked, and others need not wait for a slow medium.
+                let (_, due) = cca.into_due();
+                let answered = (due, held.path.clone(), held.name.clone());
+                Ok(Some((sealer, answered)))
+            }
+            Err(node::Error::CcaUsed) => {
+                seen::settle(node.root())?;
+                files::remove(&held.path, Role::Spool)?;
+                Ok(None)
+            }
+            Err(error) if is_over(&error) => Err(Unanswered::Over),
+            Err(error) if is_settled(&error) => Err(Unanswered::Never(error.into())),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    fn set_aside(&self, hop: NodeId, held: &Waiting, error: &Error) -> Result<(), spool::Error> {
+        let aside = Aside {
+            path: &held.path,
+            name: &held.name,
+            id: None,
+            why: error.to_string(),
+            back_to: Place::Cca(hop),
+        };
+        let mut moves = Moves::default();
+        self.spool.set_aside(&aside, self.terms.now, &mut moves)?;
+        moves.commit()
     }
 
     /// Gives what waits in a queue for a hop, at all levels of urgency or one.
@@ -752,6 +868,55 @@ impl<'a> Giver<'a> {
         };
         let verdict = lying.judged(octets, &self.judge);
         verdict.is_ok_and(|verdict| verdict.expiry.is_some_and(|end| end > self.terms.now))
+    }
+}
+
+/// Remembers that a CCA was answered, and removes it.
+fn use_up(due: Due<'_>, path: &Path) -> Result<(), Error> {
+    due.complete_later()?;
+    files::remove(path, Role::Spool)?;
+    Ok(())
+}
+
+/// Whether the time of a CCA is over.
+fn is_over(error: &node::Error) -> bool {
+    use node::Error as E;
+    let of_ramf = |error: &ramf::Error| {
+        matches!(
+            error,
+            ramf::Error::Expired(_) | ramf::Error::Pki(pki::Error::Expired { .. })
+        )
+    };
+    match error {
+        E::Pki(pki::Error::Expired { .. })
+        | E::Message(message::Error::Pki(pki::Error::Expired { .. })) => true,
+        E::Ramf(error) | E::Message(message::Error::Ramf(error)) => of_ramf(error),
+        _ => false,
+    }
+}
+
+/// Whether a CCA that was refused so stays refused, whatever becomes of the disk, the keys and the clock.
+fn is_settled(error: &node::Error) -> bool {
+    use node::Error as E;
+    let of_pki =
+        |error: &pki::Error| !matches!(error, pki::Error::Crypto(_) | pki::Error::Early { .. });
+    let of_session = |error: &session::Error| !matches!(error, session::Error::Crypto(_));
+    let of_ramf = |error: &ramf::Error| match error {
+        ramf::Error::Early(_) | ramf::Error::Cms(cms::Error::Crypto(_)) => false,
+        ramf::Error::Pki(error) | ramf::Error::Cms(cms::Error::Pki(error)) => of_pki(error),
+        _ => true,
+    };
+    match error {
+        E::Pki(error) | E::Message(message::Error::Pki(error)) => of_pki(error),
+        E::Session(error) | E::Message(message::Error::Session(error)) => of_session(error),
+        E::Ramf(error) | E::Message(message::Error::Ramf(error)) => of_ramf(error),
+        E::ForeignCarrier
+        | E::UnknownCarrier(_)
+        | E::EndpointCarrier(_)
+        | E::UnknownSessionKey(_)
+        | E::Asn1(_)
+        | E::Message(_) => true,
+        _ => false,
     }
 }
 

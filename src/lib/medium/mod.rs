@@ -142,6 +142,13 @@ pub enum Event {
         /// How many.
         more: usize,
     },
+    /// A request for cargo can never be answered, and was set aside.
+    SetAside {
+        /// Its file.
+        what: String,
+        /// Why.
+        error: Error,
+    },
     /// Something could not be done; all else is.
     Failed {
         /// What.
@@ -169,6 +176,8 @@ pub enum Why {
     NoRoom,
     /// Nothing lets us send cargo to their next hop.
     NoWay,
+    /// It asked for its cargo, and the time of that has ended.
+    Ended,
 }
 
 impl Error {

@@ -454,9 +454,14 @@ impl<'a> Taker<'a> {
             if held.name.identity == name.identity {
                 continue;
             }
-            match date_of(&held)? {
-                Some(other) if other > date => is_newest = false,
-                _ => older.push(held.path),
+            match date_of(&held) {
+                Ok(Some(other)) if other > date => is_newest = false,
+                Ok(_) => older.push(held.path),
+                // What cannot be read keeps no other request out, and somebody should look at it.
+                Err(error) => each(Event::Failed {
+                    what: held.path.display().to_string(),
+                    error,
+                }),
             }
         }
         if is_newest {

@@ -130,9 +130,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_return_to_in_or_home_alone() {
+    fn messages_return_to_in_home_or_cca_alone() {
         let node = NodeId::of_spki(b"node");
-        for place in [Place::In, Place::Home(node)] {
+        for place in [Place::In, Place::Home(node), Place::Cca(node)] {
             let line = json!({"queue": place.path().to_str()}).to_string();
             assert_eq!(came_from(line.as_bytes()), Some(place));
         }

@@ -153,6 +153,7 @@ impl Place {
         match path.split_once('/') {
             None if path == "in" => Some(Self::In),
             Some(("home", node)) => Some(Self::Home(node.parse().ok()?)),
+            Some(("cca", gateway)) => Some(Self::Cca(gateway.parse().ok()?)),
             _ => None,
         }
     }
