@@ -162,7 +162,7 @@ impl<'a> Lines<'a> {
         }
         if self.text.len() >= BLOCK && self.failed.is_none() {
             let text = std::mem::take(&mut self.text);
-            self.failed = files::write_stdout(&[text.as_bytes()]).err();
+            self.failed = files::write_lines(text.as_bytes()).err();
         }
     }
 
@@ -172,7 +172,7 @@ impl<'a> Lines<'a> {
         }
         match self.rows {
             Some(rows) => table::print(&["LEVEL", "WHAT", "WHERE", "HINT"], &rows)?,
-            None => files::write_stdout(&[self.text.as_bytes()])?,
+            None => files::write_lines(self.text.as_bytes())?,
         }
         if self.has_found {
             return Err(Reported(Status::FOUND).into());

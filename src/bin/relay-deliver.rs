@@ -78,6 +78,9 @@ fn main() -> ExitCode {
 }
 
 fn deliver(args: &Args) -> anyhow::Result<()> {
+    if args.json {
+        files::check_lines()?;
+    }
     let node = args.node.open()?;
     let spool = Spool::shared_with(args.node.open()?)?;
     let now = args.clock.now((!args.dry_run).then_some(node.config()))?;
@@ -156,7 +159,7 @@ fn tell(args: &Args, delivered: deliver::Outcome, outcome: &mut Outcome) -> anyh
         Ok(Done::Delivered(path)) => {
             event("delivered", content, path.as_deref());
             if args.json {
-                files::print(&facts(&delivered).to_string())?;
+                files::print_line(&facts(&delivered).to_string())?;
             }
         }
         Ok(Done::Imported) => event("imported", content, None),

@@ -48,6 +48,7 @@ fn main() -> ExitCode {
 }
 
 fn export(args: &Args) -> anyhow::Result<()> {
+    args.output.check()?;
     if args.identity.is_given() || args.session.is_given() {
         return export_files(args);
     }

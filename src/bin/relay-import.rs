@@ -62,6 +62,7 @@ fn import(args: &Args) -> anyhow::Result<()> {
             .and_then(|octets| <[u8; 32]>::try_from(octets).ok())
             .ok_or_else(malformed)
     });
+    files::check_stdout()?;
     let node = args.node.open()?;
     let now = args.clock.now(Some(node.config()))?;
     let options = Options {

@@ -98,7 +98,7 @@ fn join(args: &Args) -> anyhow::Result<()> {
         }
         outcome.done(&Place::named(id.to_string()), result.map(drop))?;
         if args.json {
-            files::print(&facts.to_string())?;
+            files::print_line(&facts.to_string())?;
         }
     }
     if desk.is_full {
@@ -128,6 +128,9 @@ fn check(args: &Args) -> anyhow::Result<()> {
         if given && !has_file {
             return Err(Usage(format!("{option} needs -d DIR or -o FILE")).into());
         }
+    }
+    if args.json {
+        files::check_lines()?;
     }
     match &args.directory {
         Some(dir) => outputs::check_directory(dir),

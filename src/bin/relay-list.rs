@@ -241,7 +241,7 @@ fn tell(spool: &Spool, id: &str, now: Timestamp, json: bool) -> anyhow::Result<(
     }
     let mut told = Vec::new();
     for story in stories {
-        files::print(&if json {
+        files::print_line(&if json {
             story_to_json(id, &story).to_string()
         } else {
             story_to_row(&story)

@@ -67,6 +67,9 @@ fn open(args: &Args) -> anyhow::Result<()> {
         )
         .into());
     }
+    if args.json {
+        files::check_lines()?;
+    }
     let node = args.files.open(&args.node)?;
     let now = args.clock.now(node.config())?;
     let terms = Terms {
@@ -147,7 +150,7 @@ fn open_one(
     drop(arrival.complete()?);
     report::event("opened", &[("id", &id), ("from", &sender)]);
     if args.json {
-        files::print(&facts.to_string())
+        files::print_line(&facts.to_string())
     } else {
         Ok(())
     }

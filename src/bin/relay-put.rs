@@ -59,6 +59,7 @@ fn main() -> ExitCode {
 }
 
 fn put(args: &Args) -> anyhow::Result<()> {
+    files::check_lines()?;
     let access = args.node.access()?;
     let now = args.clock.now(Some(access.config()))?;
     let window = args.clock.window(now, Some(access.config()));
@@ -232,7 +233,7 @@ impl Shelf {
             };
             outcome.done(&input, result)?;
         }
-        files::write_stdout(&[text.as_bytes()])
+        files::write_lines(text.as_bytes())
     }
 }
 

@@ -79,6 +79,7 @@ fn main() -> ExitCode {
 }
 
 fn register(args: &Args) -> anyhow::Result<()> {
+    args.output.check()?;
     let node = args.node.open()?;
     let now = args.now.get(Some(node.config()))?;
     if args.step.request {
@@ -128,7 +129,6 @@ fn certify(
     if let Some(name) = &args.name {
         node.check_peer_name(key.id(), name, false)?;
     }
-    args.output.check()?;
     let valid_for = args.valid.unwrap_or(issuance::MAX_LIFE);
     let terms = Terms {
         now,

@@ -62,6 +62,9 @@ fn unpack(args: &Args) -> anyhow::Result<()> {
         )
         .into());
     }
+    if args.json {
+        files::check_lines()?;
+    }
     let node = args.files.open(&args.node)?;
     if let Some(directory) = node.directory() {
         directory.check_is_gateway()?;
@@ -181,7 +184,7 @@ impl Run<'_> {
                 say_where(self.args, &unpacked, path.as_deref(), number, &mut parts);
                 if self.args.json {
                     let facts = facts(&place, number, &unpacked, octets.len(), path);
-                    files::print(&facts.to_string())?;
+                    files::print_line(&facts.to_string())?;
                 }
                 anyhow::Ok(())
             },

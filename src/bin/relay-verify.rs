@@ -57,9 +57,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
             if let (Value::Object(line), Value::Object(facts)) = (&mut line, verdict.to_json()) {
                 line.extend(facts);
             }
-            files::print(&line.to_string())?;
+            files::print_line(&line.to_string())?;
         } else {
-            files::print(&report::escaped(&format!("{label}: {verdict}")))?;
+            files::print_line(&report::escaped(&format!("{label}: {verdict}")))?;
         }
         for warning in &verdict.warnings {
             report::warn(&format!("{label}: {warning}"));

@@ -36,6 +36,7 @@ mod seal;
 mod session;
 mod split;
 mod state;
+mod streams;
 mod sync;
 mod topology;
 mod trust;

@@ -2,13 +2,16 @@
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::Context as _;
 
 use super::exit::{Fatal, ForTerminal};
 use super::report;
 use crate::asn1::pem;
+use crate::disk::files::Standard;
 use crate::disk::publish::{self, Existing, Manner};
+use crate::disk::{self, Doing, Role};
 use crate::message::file_name::{self, is_harmful};
 
 /// `-o` and `-f`.
@@ -124,18 +127,31 @@ impl Output {
         }
     }
 
-    /// Checks, before anything is done, that the file can be written as far as one can tell.
+    /// Checks, before anything is done, that standard output gets what goes there, if it does.
     ///
     /// # Errors
-    /// When it exists and is not to be replaced, or the result is not for a terminal.
+    /// As [`check_stdout`].
+    pub(super) fn check_stream(&self) -> anyhow::Result<()> {
+        match self.file() {
+            // To open one of these again would succeed even where the stream itself is of no use.
+            Some(file) if STDOUT_NAMES.iter().all(|name| file != Path::new(name)) => Ok(()),
+            _ => check_stdout(),
+        }
+    }
+
+    /// Checks, before anything is done, that the result can be written as far as one can tell.
+    ///
+    /// # Errors
+    /// As [`check_stdout`]; when the file exists and is not to be replaced, or the result is not for a terminal.
     pub fn check(&self, form: Form) -> anyhow::Result<()> {
+        self.check_stream()?;
         match self.file() {
             Some(file) if !self.force && form != Form::Content => {
                 let is_file = std::fs::symlink_metadata(file).is_ok_and(|meta| meta.is_file());
                 if is_file {
-                    let error = crate::disk::Error::Exists {
+                    let error = disk::Error::Exists {
                         path: file.to_owned(),
-                        role: crate::disk::Role::Output,
+                        role: Role::Output,
                     };
                     return Err(anyhow::Error::new(error).context(report::path(file)));
                 }
@@ -151,6 +167,9 @@ impl Output {
         }
     }
 }
+
+/// What systems call standard output.
+const STDOUT_NAMES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
 fn check_for_terminal(parts: &[&[u8]], form: Form) -> anyhow::Result<()> {
     match form {
@@ -171,21 +190,90 @@ fn check_for_terminal(parts: &[&[u8]], form: Form) -> anyhow::Result<()> {
     }
 }
 
-/// Writes to standard output.
+/// Writes to standard output what the program was run for.
 ///
 /// # Errors
-/// [`Fatal`] when it cannot be written.
+/// As [`check_stdout`]; [`Fatal`] when it cannot be written.
 pub fn write_stdout(parts: &[&[u8]]) -> anyhow::Result<()> {
+    if parts.iter().any(|part| !part.is_empty()) {
+        check_stdout()?;
+    }
+    emit(parts)
+}
+
+/// Writes a line to standard output that the program was run for.
+///
+/// # Errors
+/// As [`write_stdout`].
+pub fn print(line: &str) -> anyhow::Result<()> {
+    write_stdout(&[line.as_bytes(), b"\n"])
+}
+
+/// Writes to standard output what is said of work that counts by itself. Daemons, and Python's `DEVNULL`, open
+/// `/dev/null` for reading and writing, so a closed stream is taken for one where nobody wants the lines.
+///
+/// # Errors
+/// As [`check_lines`]; [`Fatal`] when it cannot be written.
+pub fn write_lines(lines: &[u8]) -> anyhow::Result<()> {
+    if !lines.is_empty() {
+        check_lines()?;
+    }
+    emit(&[lines])
+}
+
+/// Writes one such line.
+///
+/// # Errors
+/// As [`write_lines`].
+pub fn print_line(line: &str) -> anyhow::Result<()> {
+    write_lines(format!("{line}\n").as_bytes())
+}
+
+fn emit(parts: &[&[u8]]) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     publish::emit(&mut stdout, parts).map_err(Fatal::output)
 }
 
-/// Writes a line to standard output.
+/// Checks, before anything is done, that what goes to standard output gets anywhere.
 ///
 /// # Errors
-/// When it cannot be written.
-pub fn print(line: &str) -> anyhow::Result<()> {
-    write_stdout(&[line.as_bytes(), b"\n"])
+/// [`Fatal`] when it is closed or not open for writing.
+pub fn check_stdout() -> anyhow::Result<()> {
+    match stdout() {
+        Standard::Open => Ok(()),
+        Standard::Closed => Err(unwritable(
+            "standard output is closed, or is /dev/null opened for reading, too",
+        )),
+        Standard::OtherWay => Err(unwritable(NOT_FOR_WRITING)),
+    }
+}
+
+/// Checks, before anything is done, that lines can be written to standard output, if anybody wants them.
+///
+/// # Errors
+/// [`Fatal`] when it is not open for writing.
+pub fn check_lines() -> anyhow::Result<()> {
+    match stdout() {
+        Standard::Open | Standard::Closed => Ok(()),
+        Standard::OtherWay => Err(unwritable(NOT_FOR_WRITING)),
+    }
+}
+
+const NOT_FOR_WRITING: &str = "standard output is not open for writing";
+
+/// What standard output is for; it stays what it was when the program began.
+fn stdout() -> Standard {
+    static STDOUT: OnceLock<Standard> = OnceLock::new();
+    *STDOUT.get_or_init(|| Standard::output(std::io::stdout()))
+}
+
+fn unwritable(why: &'static str) -> anyhow::Error {
+    Fatal::output(disk::Error::Io {
+        path: PathBuf::from("-"),
+        role: Role::Output,
+        doing: Doing::Write,
+        cause: std::io::Error::other(why),
+    })
 }
 
 /// Whether standard output is a terminal.
@@ -242,14 +330,14 @@ pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<
             &Manner::delivery(Existing::SameIsSuccess),
         ) {
             Ok(_) => return Ok(path),
-            Err(crate::disk::Error::Exists { .. } | crate::disk::Error::NotRegular { .. }) => {}
+            Err(disk::Error::Exists { .. } | disk::Error::NotRegular { .. }) => {}
             Err(error) => return Err(Fatal::output(error).context(report::path(&path))),
         }
     }
     let path = dir.join(name);
-    let error = crate::disk::Error::Exists {
+    let error = disk::Error::Exists {
         path: path.clone(),
-        role: crate::disk::Role::Delivery,
+        role: Role::Delivery,
     };
     Err(anyhow::Error::new(error).context(report::path(&path)))
 }

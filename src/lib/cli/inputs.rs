@@ -12,6 +12,7 @@ use super::outcome::Outcome;
 use super::parts::Parts;
 use super::report;
 use crate::asn1::{Buffer, pem};
+use crate::disk::files::Standard;
 use crate::disk::{self, Role, files, tree};
 use crate::message::Object;
 use crate::message::stream::workers::{self, Bounds, Weighed};
@@ -651,9 +652,13 @@ pub fn read_message(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// Reads an input that is content to be sealed, straight to where it is encrypted.
 ///
 /// # Errors
-/// When it cannot be read, or has more than `limit` octets.
+/// When it cannot be read, has more than `limit` octets, or is standard input and that is closed.
 pub fn read_content(path: &Path, limit: usize) -> anyhow::Result<Buffer> {
     let name = || report::path(path);
+    // Content may be empty, but a stream that is closed, or is not open for reading, has none.
+    if path.as_os_str() == "-" && Standard::input(std::io::stdin()) != Standard::Open {
+        return Err(anyhow::Error::new(Empty)).with_context(name);
+    }
     let (source, expected) = source(path).with_context(name)?;
     let expected = expected.and_then(|len| usize::try_from(len).ok());
     let mut buffer = Buffer::with_capacity(expected.unwrap_or(0).min(limit));

@@ -162,6 +162,8 @@ impl MessageOutput {
     pub fn open_repeatable(&self, what: &'static str) -> anyhow::Result<Sink> {
         if self.directory.is_some() || self.output.file().is_none() {
             self.check(what)?;
+        } else {
+            self.output.check_stream()?;
         }
         Ok(self.start(Existing::SameIsSuccess))
     }
@@ -189,7 +191,7 @@ impl PartOutput {
     pub fn open(&self, is_repeatable: bool) -> anyhow::Result<Sink> {
         match &self.directory {
             Some(dir) => check_directory(dir)?,
-            None if is_repeatable && self.output.file().is_some() => {}
+            None if is_repeatable && self.output.file().is_some() => self.output.check_stream()?,
             None => self.output.check(Form::Binary("a stream of parts"))?,
         }
         let of_file = if is_repeatable {

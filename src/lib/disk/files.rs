@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt,
 };
@@ -33,6 +34,56 @@ const GROWTH: usize = 65_536;
 /// [`Error::Io`] while [`Doing::Open`].
 pub fn open_input(path: &Path) -> Result<File> {
     open(path, Role::Input).map(|(file, _)| file)
+}
+
+/// What a standard stream is for, as this process inherited it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standard {
+    /// It is open for what it is for.
+    Open,
+    /// It was closed, or is `/dev/null` opened for reading and writing: before `main` the runtime of Rust
+    /// opens that in the place of a stream that is closed, and afterwards nothing tells them apart.
+    Closed,
+    /// It is open, but only the other way. The standard library takes the EBADF of such a stream for
+    /// success.
+    OtherWay,
+}
+
+impl Standard {
+    /// What standard input is for.
+    #[must_use]
+    pub fn input(stream: impl AsFd) -> Self {
+        Self::of(stream, OFlags::WRONLY)
+    }
+
+    /// What standard output is for.
+    #[must_use]
+    pub fn output(stream: impl AsFd) -> Self {
+        Self::of(stream, OFlags::RDONLY)
+    }
+
+    fn of(stream: impl AsFd, other_way: OFlags) -> Self {
+        let Ok(flags) = rustix::fs::fcntl_getfl(&stream) else {
+            return Self::Closed;
+        };
+        let mode = flags & OFlags::RWMODE;
+        if mode == other_way {
+            Self::OtherWay
+        } else if mode == OFlags::RDWR && is_null(&stream) {
+            Self::Closed
+        } else {
+            Self::Open
+        }
+    }
+}
+
+/// Whether a descriptor is `/dev/null`, wherever that is mounted.
+fn is_null(stream: impl AsFd) -> bool {
+    let null = fs::metadata("/dev/null");
+    rustix::fs::fstat(stream).is_ok_and(|found| {
+        rustix::fs::FileType::from_raw_mode(found.st_mode).is_char_device()
+            && null.is_ok_and(|null| null.rdev() == found.st_rdev)
+    })
 }
 
 /// Takes a descriptor that this process inherited, to write lines to: the same one where the system can, so that
