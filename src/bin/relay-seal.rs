@@ -17,7 +17,7 @@ use relaynet::cli::parts::{PartFeed, PartJob};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, inputs, report};
 use relaynet::message::stream::workers::{self, Bounds};
-use relaynet::message::{file_name, parts};
+use relaynet::message::{file_name, parts, service_message};
 use relaynet::node;
 use relaynet::node::config::parse_duration;
 use relaynet::node::peers::short_id;
@@ -90,6 +90,7 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     let peers = recipients(args, &node)?;
     let now = args.now.get(node.config())?;
     let media_type = media_type(args)?;
+    service_message::check_type(&media_type)?;
     let draft = Draft {
         media_type: &media_type,
         ttl: args

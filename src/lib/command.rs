@@ -19,6 +19,10 @@ use crate::pki::NodeId;
 /// The statuses of sysexits(3) with which a command refuses for good; after any other, another try may succeed.
 const REFUSALS: [i32; 11] = [64, 65, 66, 67, 68, 69, 70, 73, 76, 77, 78];
 
+/// The longest value of a variable that tells of a message, in octets. All of them together are less than what a
+/// system lets a program have beside its inherited environment.
+const MAX_VALUE_LEN: usize = 1024;
+
 /// Why a command did not take what it was given.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +34,14 @@ pub enum Error {
         command: String,
         /// Why not.
         cause: io::Error,
+    },
+    /// Something of the message cannot be told to any command.
+    #[error("no command can be told its {variable}: {why}")]
+    Unfit {
+        /// The name of the variable.
+        variable: &'static str,
+        /// What is wrong with its value.
+        why: &'static str,
     },
     /// It refused for good.
     #[error("{command} refused it with status {status}")]
@@ -90,6 +102,22 @@ impl Facts<'_> {
             ("RELAY_SIZE", self.size.to_string().into()),
         ]
     }
+
+    /// The variables, if a program can be given them. Only the first is not of the message.
+    fn fit(&self) -> Result<[(&'static str, OsString); 10], Error> {
+        let variables = self.variables();
+        for (variable, value) in &variables[1..] {
+            let why = if value.len() > MAX_VALUE_LEN {
+                "it is too long"
+            } else if value.as_encoded_bytes().contains(&0) {
+                "it has a NUL"
+            } else {
+                continue;
+            };
+            return Err(Error::Unfit { variable, why });
+        }
+        Ok(variables)
+    }
 }
 
 /// A program and its arguments.
@@ -113,15 +141,16 @@ impl Command {
     /// error are ours.
     ///
     /// # Errors
-    /// [`Error::NotRun`], [`Error::Refused`] or [`Error::Postponed`].
+    /// [`Error::Unfit`], [`Error::NotRun`], [`Error::Refused`] or [`Error::Postponed`].
     pub fn run(&self, facts: &Facts<'_>, input: File) -> Result<(), Error> {
         let failed = |cause| Error::NotRun {
             command: self.to_string(),
             cause,
         };
+        let variables = facts.fit()?;
         let mut child = process::Command::new(&self.program)
             .args(&self.args)
-            .envs(facts.variables())
+            .envs(variables)
             .stdin(Stdio::from(input))
             .spawn()
             .map_err(failed)?;
@@ -140,6 +169,24 @@ impl Command {
     }
 }
 
+impl Error {
+    /// Whether the command could take nothing else either.
+    #[must_use]
+    pub fn is_of_command(&self) -> bool {
+        match self {
+            // E2BIG comes of all that a program is given, so another message may fit.
+            Self::NotRun { cause, .. } => cause.kind() != io::ErrorKind::ArgumentListTooLong,
+            Self::Unfit { .. } | Self::Refused { .. } | Self::Postponed { .. } => false,
+        }
+    }
+
+    /// Whether another try with the same message changes nothing.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::Unfit { .. } | Self::Refused { .. })
+    }
+}
+
 impl fmt::Display for Command {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.program.display().fmt(formatter)
@@ -152,8 +199,16 @@ mod tests {
     use crate::disk::scratch;
 
     fn run(script: &str, octets: &[u8]) -> Result<(), Error> {
-        let dir = tempfile::tempdir().unwrap();
-        let facts = Facts {
+        let shell = Command::new(OsStr::new("sh"), &["-c".into(), script.into()]);
+        shell.run(&facts(octets), input(octets))
+    }
+
+    fn input(octets: &[u8]) -> File {
+        scratch::holding(tempfile::tempdir().unwrap().path(), octets).unwrap()
+    }
+
+    fn facts(octets: &[u8]) -> Facts<'static> {
+        Facts {
             node: Path::new("/var/lib/relay"),
             sender: NodeId::of_spki(b"sender"),
             peer: Some("bob"),
@@ -164,9 +219,7 @@ mod tests {
             media_type: Some("text/plain"),
             name: None,
             size: octets.len() as u64,
-        };
-        let shell = Command::new(OsStr::new("sh"), &["-c".into(), script.into()]);
-        shell.run(&facts, scratch::holding(dir.path(), octets).unwrap())
+        }
     }
 
     #[test]
@@ -194,6 +247,56 @@ mod tests {
             assert!(matches!(postponed, Error::Postponed { .. }), "{script}");
         }
         let missing = Command::new(OsStr::new("/nonexistent/x"), &[]);
+        let error = missing.run(&facts(b""), input(b"")).unwrap_err();
+        assert!(error.is_of_command() && !error.is_settled(), "{error}");
         assert_eq!(missing.to_string(), "/nonexistent/x");
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_the_messages_failure() {
+        let long = ";".repeat(MAX_VALUE_LEN + 1);
+        for (facts, variable) in [
+            (
+                Facts {
+                    media_type: Some(&long),
+                    ..facts(b"")
+                },
+                "RELAY_TYPE",
+            ),
+            (
+                Facts {
+                    name: Some("a\0b"),
+                    ..facts(b"")
+                },
+                "RELAY_NAME",
+            ),
+            (
+                Facts {
+                    peer: Some("b\0b"),
+                    ..facts(b"")
+                },
+                "RELAY_PEER",
+            ),
+            (
+                Facts {
+                    id: &long,
+                    ..facts(b"")
+                },
+                "RELAY_ID",
+            ),
+        ] {
+            let error = Command::new(OsStr::new("true"), &[])
+                .run(&facts, input(b""))
+                .unwrap_err();
+            assert!(error.to_string().contains(variable), "{error}");
+            assert!(error.is_settled() && !error.is_of_command(), "{error}");
+        }
+        // Together with what was inherited it is too much for the system: others may fit.
+        let args = ["x".repeat(200_000).into()];
+        let error = Command::new(OsStr::new("true"), &args)
+            .run(&facts(b""), input(b""))
+            .unwrap_err();
+        assert!(matches!(error, Error::NotRun { .. }), "{error}");
+        assert!(!error.is_of_command() && !error.is_settled(), "{error}");
     }
 }

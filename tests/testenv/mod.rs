@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use relaynet::asn1::{Buffer, pem};
+use relaynet::asn1::{Buffer, pem, write};
 use relaynet::cms::enveloped_data::Cipher;
 use relaynet::node::{Directory, Keyring as _, NodeType, certificates};
 use relaynet::pki::{Certificate, IdentityKey};
@@ -206,7 +206,10 @@ impl Env {
     pub(crate) fn sealed(&self, from: &str, to: &str, kind: Kind, plaintext: &[u8]) -> Vec<u8> {
         let node = Directory::open(&self.path(from)).unwrap();
         let now: jiff::Timestamp = NOW.parse().unwrap();
-        let peer = node.carrier(to, now).unwrap();
+        let peer = match kind {
+            Kind::Parcel => node.correspondent(to, now).unwrap(),
+            _ => node.carrier(to, now).unwrap(),
+        };
         let date = now - jiff::SignedDuration::from_hours(2);
         let originator = node.originator_key(peer.id, peer.session_key.curve(), date);
         let mut buffer = Buffer::with_capacity(plaintext.len());
@@ -224,6 +227,22 @@ impl Env {
         let identity = identity(from);
         let sealed = SignedMessage::seal(payload.unwrap(), kind, &fields, &identity, &certificates);
         sealed.unwrap().as_slice().to_vec()
+    }
+
+    /// A parcel whose content has a media type that relay-seal would refuse.
+    pub(crate) fn parcel_of_type(
+        &self,
+        from: &str,
+        to: &str,
+        media_type: &str,
+        content: &[u8],
+    ) -> Vec<u8> {
+        let fields = [
+            write::tlv(0x80, media_type.as_bytes()),
+            write::tlv(0x81, content),
+        ];
+        let plaintext = write::constructed(0x30, &[&fields[0], &fields[1]]);
+        self.sealed(from, to, Kind::Parcel, &plaintext)
     }
 
     /// The directory.

@@ -497,3 +497,77 @@ fn a_session_key_that_is_not_known() {
         .stdin(parcel)
         .fails(67, &expected);
 }
+
+/// What nobody could be told in an environment, and what the bounds are on both sides of.
+fn odd_types() -> [(String, bool); 6] {
+    [
+        (";".repeat(65_536), false),
+        (format!("text/plain; x=\"{}\"", "y".repeat(60_000)), false),
+        (
+            format!("text/plain; name=\"{}\"", "n".repeat(60_000)),
+            false,
+        ),
+        (";name".repeat(13_000), false),
+        ("t".repeat(256), false),
+        ("t".repeat(255), true),
+    ]
+}
+
+/// relay-deliver: a media type that no system lets a command have is the message's failure. Before, every run ended
+/// with 69 (Argument list too long), and no parcel was named.
+#[test]
+fn a_media_type_without_bound_is_set_aside() {
+    for destination in [
+        &["--dir", "inbox"][..],
+        &[
+            "--join",
+            "--",
+            "sh",
+            "-c",
+            "cat >>got; printf %s \"$RELAY_TYPE\" >type",
+        ],
+        &[
+            "--",
+            "sh",
+            "-c",
+            "cat >>got; printf %s \"$RELAY_TYPE\" >type",
+        ],
+        &["-y", "text/other", "--dir", "inbox"],
+    ] {
+        let env = Env::with_peers();
+        env.mkdir("inbox");
+        let arrive = |parcel: Vec<u8>| {
+            env.relay("put").args(["-N", "alice"]).stdin(parcel).ok();
+            env.relay("route").args(["-N", "alice"]).ok().quiet();
+        };
+        for (media_type, _) in odd_types() {
+            arrive(env.parcel_of_type("bob", "alice", &media_type, b"odd"));
+        }
+        arrive(env.parcel_with("bob", "alice", b"good", &["-y", "text/good"]));
+        let deliver = || env.relay("deliver").args(["-N", "alice"]).args(destination);
+        let ran = deliver().ok();
+        let said = ran.diagnostics();
+        assert_eq!(said.len(), 5, "{said:?}");
+        for line in said {
+            assert!(line.starts_with("alice/spool/home/"), "{line}");
+            assert!(
+                line.contains(": set aside: it has a media type of "),
+                "{line}"
+            );
+        }
+        assert_eq!(env.names("alice/spool/failed").len(), 10);
+        if destination[0] == "--" || destination[0] == "--join" {
+            assert_eq!(env.text("got").len(), "goododd".len());
+        }
+        deliver().ok().quiet();
+        // Who wants to see it all the same opens it by hand, since nothing is run.
+        let failed = env.names("alice/spool/failed");
+        let aside = failed.iter().find(|name| name.ends_with(".parcel"));
+        let aside = format!("alice/spool/failed/{}", aside.unwrap());
+        let open = env
+            .relay("open")
+            .args(["-N", "alice", "-d", "inbox", "--json"]);
+        let told = open.args(["--keep-name", &aside]).ok().quiet();
+        assert!(told.stdout.len() < 70_000);
+    }
+}

@@ -307,6 +307,19 @@ fn types_that_no_message_can_have() {
             .stdin("x")
             .fails(64, "malformed media type");
     }
+    let seal = |options: &[&str]| {
+        let seal = env.relay("seal").args(["-N", "bob", "-t", "alice"]);
+        seal.args(options).stdin("x")
+    };
+    // With a name of file that takes three octets for each, more is left for the type than anybody needs.
+    let (longest, name) = ("t".repeat(255), "é".repeat(100));
+    seal(&["-y", &longest]).ok().quiet();
+    seal(&["-y", &longest, "--name", &name]).ok().quiet();
+    for (media_type, len) in [("t".repeat(256), 256), (";".repeat(65_536), 65_536)] {
+        let text = format!("a media type of {len} octets, over 255");
+        seal(&["-y", &media_type]).fails(64, &text);
+        seal(&["-y", &media_type, "--name", "x"]).fails(64, &text);
+    }
 }
 
 #[test]

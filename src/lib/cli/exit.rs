@@ -333,6 +333,7 @@ fn of_command(error: &command::Error) -> Status {
             K::WouldBlock | K::OutOfMemory | K::ExecutableFileBusy => Status::TEMP_FAIL,
             _ => Status::UNAVAILABLE,
         },
+        command::Error::Unfit { .. } => Status::DATA,
         command::Error::Refused { .. } => Status::UNAVAILABLE,
         command::Error::Postponed { .. } => Status::TEMP_FAIL,
     }
@@ -376,7 +377,7 @@ fn of_deliver(error: &deliver::Error) -> Status {
         E::NotAMaildir(_) => Status::CANT_CREATE,
         E::TooManyParts(_) => Status::TEMP_FAIL,
         E::Import(error) | E::Node(error) => of_node(error),
-        E::Part(error) => of_message(error),
+        E::Part(error) | E::Type(error) => of_message(error),
         E::Parts { cause, .. } => of_deliver(cause),
         E::Join(error) => of_join(error),
         E::Command(error) => of_command(error),
@@ -399,7 +400,7 @@ fn of_message(error: &message::Error) -> Status {
         message::Error::Ramf(error) => of_ramf(error),
         message::Error::Pki(error) => of_pki(error),
         message::Error::Session(error) => of_session(error),
-        message::Error::MediaType => Status::USAGE,
+        message::Error::MediaType | message::Error::LongMediaType { .. } => Status::USAGE,
         message::Error::Malformed { .. }
         | message::Error::Unknown
         | message::Error::Framing
@@ -625,9 +626,8 @@ fn hint_for_route(error: &route::Error) -> Option<String> {
         E::Message(error) => hint_for(error),
         E::Disk(error) => hint_for_disk(error),
         E::NoDirectory(_) => Some("the node's routes lead there: relay-routes(5)".to_owned()),
-        E::Table { .. } | E::NotShown | E::Kind(_) | E::Command(_) | E::NothingAcknowledged(_) => {
-            None
-        }
+        E::Command(error) => hint_for_command(error),
+        E::Table { .. } | E::NotShown | E::Kind(_) | E::NothingAcknowledged(_) => None,
     }
 }
 
@@ -668,7 +668,19 @@ fn hint_for_deliver(error: &deliver::Error) -> Option<String> {
         E::Spool(error) => hint_for_spool(error),
         E::Disk(error) | E::Join(join::Error::Disk(error)) => hint_for_disk(error),
         E::Parts { cause, .. } => hint_for_deliver(cause),
-        E::Part(_) | E::Join(_) | E::Command(_) => None,
+        E::Command(error) => hint_for_command(error),
+        E::Part(_) | E::Type(_) | E::Join(_) => None,
+    }
+}
+
+fn hint_for_command(error: &command::Error) -> Option<String> {
+    match error {
+        command::Error::NotRun { cause, .. }
+            if cause.kind() == std::io::ErrorKind::ArgumentListTooLong =>
+        {
+            Some("run this with fewer or shorter variables, as env -i does".to_owned())
+        }
+        _ => None,
     }
 }
 

@@ -82,7 +82,8 @@ impl Content {
         Facts {
             node,
             sender: self.sender,
-            peer: self.peer.as_deref(),
+            // A name that somebody wrote by hand may be none.
+            peer: self.peer.as_deref().filter(|name| check_name(name).is_ok()),
             recipient: self.recipient,
             id: &self.id,
             date: self.date,

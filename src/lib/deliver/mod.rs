@@ -36,6 +36,9 @@ pub enum Error {
     /// The message cannot be opened.
     #[error(transparent)]
     Node(#[from] node::Error),
+    /// Its media type is longer than any of use.
+    #[error("it has {0}")]
+    Type(message::Error),
     /// A message says that it holds a part, and does not.
     #[error("not a part: {0}")]
     Part(message::Error),

@@ -20,7 +20,7 @@ use crate::disk::publish::{Existing, Manner, sweep};
 use crate::disk::{self, Role, files, scratch};
 use crate::message::stream::Buffers;
 use crate::message::stream::workers::{self, Bounds, Weighed};
-use crate::message::{Parcel, Part, ServiceMessage};
+use crate::message::{Parcel, Part, ServiceMessage, service_message};
 use crate::node::{self, Directory, Identity};
 use crate::pki::NodeId;
 use crate::ramf::limits;
@@ -31,7 +31,7 @@ use crate::spool::moves::Moves;
 use crate::spool::queue::{Found, Waiting};
 use crate::spool::sent::{Event, Line};
 use crate::spool::{self, Place, Spool};
-use crate::{command, join, pki, ramf, session};
+use crate::{join, pki, ramf, session};
 
 /// How often the messages of a group are tried that others of it were in the way of.
 const ROUNDS: usize = 3;
@@ -312,6 +312,7 @@ impl<'a> Delivery<'a> {
         };
         let arrival = state.home.open(octets, stored)?;
         let content = Content::of(&arrival);
+        service_message::check_type_len(arrival.content().media_type()).map_err(Error::Type)?;
         let is_authorization = arrival.is_authorization();
         if !is_authorization && !content.is_of(&self.types) {
             return Ok(Opened::Left(content));
@@ -643,7 +644,8 @@ impl Error {
     pub(super) fn is_settled(&self) -> bool {
         use node::Error as E;
         match self {
-            Self::Command(command::Error::Refused { .. })
+            Self::Command(error) => error.is_settled(),
+            Self::Type(_)
             | Self::Part(_)
             | Self::Join(join::Error::Part(_) | join::Error::Digest)
             | Self::Node(
@@ -674,7 +676,7 @@ impl Error {
     #[must_use]
     pub fn is_of_destination(&self) -> bool {
         match self {
-            Self::Command(command::Error::NotRun { .. }) => true,
+            Self::Command(error) => error.is_of_command(),
             Self::Parts { cause, .. } => cause.is_of_destination(),
             Self::Disk(error) | Self::Join(join::Error::Disk(error)) => matches!(
                 error.io_kind(),

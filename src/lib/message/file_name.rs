@@ -40,46 +40,41 @@ pub fn with_name(media_type: &str, name: &str) -> String {
     text
 }
 
-/// A media type without its name, and the name, as the sender gave them.
+/// A media type without its name, and the name, as the sender gave them. Neither is longer than the whole.
 #[must_use]
 pub fn split(media_type: &str) -> (String, Option<String>) {
-    let mut parts = parameters(media_type).into_iter();
-    let mut plain = parts.next().unwrap_or_default().trim().to_owned();
+    let mut plain = String::with_capacity(media_type.len());
     let mut name = None;
-    for part in parts {
-        let (key, value) = part.split_once('=').unwrap_or((&part, ""));
-        match key.trim().to_ascii_lowercase().as_str() {
-            "name" if name.is_none() => name = Some(unquoted(value.trim())),
-            "name*" => name = decoded(value.trim()).or(name),
-            "name" => {}
-            _ => {
-                plain.push_str("; ");
-                plain.push_str(part.trim());
+    for (at, part) in parameters(media_type).enumerate() {
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        let key = key.trim();
+        if at > 0 && key.eq_ignore_ascii_case("name*") {
+            name = decoded(value.trim()).or(name);
+        } else if at > 0 && key.eq_ignore_ascii_case("name") {
+            name.get_or_insert_with(|| unquoted(value.trim()));
+        } else {
+            if at > 0 {
+                plain.push(';');
             }
+            plain.push_str(part);
         }
     }
-    (plain, name)
+    (plain.trim().to_owned(), name)
 }
 
 /// The type and its parameters, split at semicolons outside of quotes.
-fn parameters(media_type: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
+fn parameters(media_type: &str) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
-    for character in media_type.chars() {
-        match character {
-            ';' if !quoted => {
-                parts.push(String::new());
-                continue;
-            }
-            '"' if !escaped => quoted = !quoted,
-            _ => {}
+    media_type.split(move |character: char| {
+        if character == ';' && !quoted {
+            return true;
+        }
+        if character == '"' && !escaped {
+            quoted = !quoted;
         }
         escaped = quoted && !escaped && character == '\\';
-        if let Some(part) = parts.last_mut() {
-            part.push(character);
-        }
-    }
-    parts
+        false
+    })
 }
 
 fn unquoted(value: &str) -> String {
@@ -193,6 +188,26 @@ mod tests {
         }
         assert_eq!(split("text/plain"), ("text/plain".to_owned(), None));
         assert_eq!(split("text/plain; name*=UTF-8''%zz").1, None);
+    }
+
+    #[test]
+    fn a_type_does_not_grow() {
+        for media_type in [
+            ";".repeat(65_536),
+            "a;".repeat(32_768),
+            ";name".repeat(10_000),
+            ";name*=utf-8''x".repeat(4000),
+            ";name=\"\\".repeat(8000),
+            "\"".repeat(65_536),
+        ] {
+            let (plain, name) = split(&media_type);
+            assert!(plain.len() <= media_type.len(), "{}", &media_type[..9]);
+            assert!(name.is_none_or(|name| name.len() <= media_type.len()));
+        }
+        assert_eq!(
+            split(" a/b ;c=\"; name=d\"; name=e ; f").0,
+            "a/b ;c=\"; name=d\"; f"
+        );
     }
 
     #[test]

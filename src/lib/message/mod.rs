@@ -104,9 +104,17 @@ pub enum Error {
         /// What it says otherwise.
         what: &'static str,
     },
-    /// A media type is not VisibleString of at most 255 characters.
+    /// A media type is empty, or not VisibleString.
     #[error("malformed media type")]
     MediaType,
+    /// A media type is longer than any of use; both are in octets.
+    #[error("a media type of {len} octets, over {limit}")]
+    LongMediaType {
+        /// How long it is, with the name of a file if that makes it too long.
+        len: usize,
+        /// The most.
+        limit: usize,
+    },
 }
 
 /// Names the structure that a walk failed in.

@@ -8,11 +8,15 @@
 
 use std::ops::Range;
 
-use super::{Error, malformed};
+use super::{Error, file_name, malformed};
 use crate::asn1::{Buffer, Element, tag, visible_string, write};
 
-/// The longest media type that is emitted, in octets.
-const MAX_TYPE_LEN: usize = 1024;
+/// The longest media type that is emitted or delivered, in octets, without the name of a file: what IMAP and MIME
+/// libraries take, and little beside what else a command is told in its environment.
+pub const MAX_TYPE_LEN: usize = 255;
+
+/// The longest with such a name, in octets: each octet of a name may take three.
+pub const MAX_NAMED_TYPE_LEN: usize = 1024;
 
 /// The longest media type that is accepted, in octets.
 const MAX_READ_TYPE_LEN: usize = 64 * 1024;
@@ -81,14 +85,29 @@ impl ServiceMessage {
 /// Makes sure that a media type can be written.
 ///
 /// # Errors
-/// [`Error::MediaType`].
+/// [`Error::MediaType`], [`Error::LongMediaType`].
 pub fn check_type(media_type: &str) -> Result<(), Error> {
-    let is_right = (1..=MAX_TYPE_LEN).contains(&media_type.len());
-    if is_right && visible_string::is_visible(media_type) {
-        Ok(())
-    } else {
-        Err(Error::MediaType)
+    if media_type.is_empty() || !visible_string::is_visible(media_type) {
+        return Err(Error::MediaType);
     }
+    check_type_len(media_type)
+}
+
+/// Makes sure that a media type is no longer than any that is of use.
+///
+/// # Errors
+/// [`Error::LongMediaType`].
+pub fn check_type_len(media_type: &str) -> Result<(), Error> {
+    let (plain, _) = file_name::split(media_type);
+    for (len, limit) in [
+        (plain.len(), MAX_TYPE_LEN),
+        (media_type.len(), MAX_NAMED_TYPE_LEN),
+    ] {
+        if len > limit {
+            return Err(Error::LongMediaType { len, limit });
+        }
+    }
+    Ok(())
 }
 
 /// Puts a service message of this media type around the content in `buffer`.

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::{Error, Hops, Target};
-use crate::command::{self, Command, Facts};
+use crate::command::{Command, Facts};
 use crate::disk::publish::{self, Existing, Manner};
 use crate::disk::{Mode, Role, scratch};
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{self, Item};
 use crate::node::Identity;
+use crate::node::peers::check_name;
 use crate::node::seen::Memory;
 use crate::pki::NodeId;
 use crate::ramf::{self, Kind, limits};
@@ -256,7 +257,8 @@ impl Router<'_> {
         let facts = Facts {
             node: node.root(),
             sender: identity.sender,
-            peer: peer.as_deref(),
+            // A name that somebody wrote by hand may be none.
+            peer: peer.as_deref().filter(|name| check_name(name).is_ok()),
             recipient: identity.recipient,
             id: decided.id.as_deref().unwrap_or_default(),
             date: decided.date,
@@ -358,10 +360,8 @@ fn hand_over(dir: &std::path::Path, decided: &Decided) -> Result<(), Error> {
 /// Whether a message is genuine, and another try changes nothing.
 fn is_settled(error: &Error) -> bool {
     match error {
-        Error::NoRoute(_)
-        | Error::Back(_)
-        | Error::NotShown
-        | Error::Command(command::Error::Refused { .. }) => true,
+        Error::NoRoute(_) | Error::Back(_) | Error::NotShown => true,
+        Error::Command(error) => error.is_settled(),
         error => is_expiry(error) || is_refusal(error),
     }
 }
