@@ -2,8 +2,9 @@
 # relay-inbox.sh DROP INBOX: opens the parcels in DROP, and puts their content into INBOX.
 #
 # For cron or a timer. A parcel that is opened, or was before, is removed. One that no other run will
-# open (malformed, not for us, not authorized, expired) goes to DROP/refused, and what was wrong with
-# it is on standard error. One that is dated in the future is left for a later run, silently. An empty
+# open (malformed, not for us, not authorized, expired, or nobody can tell whether it was opened before) goes
+# to DROP/refused, and what was wrong with it is on standard error. One that is dated in the future is left for
+# a later run, silently, and so is one that has expired by a clock which relay-purge would not believe. An empty
 # file, which somebody may still be writing, is left too, and named on standard error.
 #
 # Any other failure says nothing about the parcel: no relay-open in PATH, INBOX not writable, disk full,
@@ -31,11 +32,22 @@ for parcel in "$drop"/*.parcel; do
     said=$(relay-open -q -d "$inbox" --keep-name -- "$parcel" 2>&1) || status=$?
     [ "$status" -eq 81 ] || [ -z "$said" ] || printf '%s\n' "$said" >&2
     case $status in
-    0 | 82) # opened now, or before
+    0) # opened now
         rm -f "$parcel" || exit 73
         ;;
-    65 | 67 | 77 | 80) # no other run will open it
+    82) # opened before, for certain or perhaps
+        case $said in
+        *": already received") rm -f "$parcel" || exit 73 ;;
+        *) mv -f "$parcel" "$drop/refused/" || exit 73 ;;
+        esac
+        ;;
+    65 | 67 | 77) # no other run will open it
         mv -f "$parcel" "$drop/refused/" || exit 73
+        ;;
+    80) # nor this one, if the clock is right
+        if relay-purge -q -n >/dev/null 2>&1; then
+            mv -f "$parcel" "$drop/refused/" || exit 73
+        fi
         ;;
     81) ;; # too early
     66)

@@ -91,21 +91,30 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     } else {
         Some(args.wait.lock_of(&spool, &node)?)
     };
+    let window = args.clock.window(now, Some(node.config()));
+    let time = if args.dry_run {
+        spool.time(now, &window)?
+    } else {
+        spool.see_time(now, &window)?
+    };
     let delivery = Delivery {
         spool: &spool,
         node: &node,
         path: std::path::absolute(node.root()).with_context(|| report::path(node.root()))?,
         terms: Terms {
-            window: args.clock.window(now, Some(node.config())),
-            now,
+            window,
+            // What is noted of sessions must not be of a time that never was.
+            now: time.sure,
             repeats: Repeats::Refused,
         },
+        time,
         types: args.types.clone(),
         destination,
         joins: args.join,
         is_dry: args.dry_run,
     };
     let (mut outcome, mut strays) = (Outcome::default(), Strays::default());
+    outcome.doubt(&time);
     let mut is_unjudged = false;
     let left = delivery.run(
         &mut |delivered| {
@@ -118,7 +127,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         &mut |path| strays.add(path),
     )?;
     strays.tell();
-    if is_unjudged && !args.dry_run {
+    if is_unjudged && !args.dry_run && !report::is_quiet() {
         report::hint(
             "relay-list failed names what was set aside; relay-route --retry NAME has it delivered all the same",
         );
@@ -150,6 +159,10 @@ impl Args {
 
 /// Says what became of a message; what was set aside is work done.
 fn tell(args: &Args, delivered: deliver::Outcome, outcome: &mut Outcome) -> anyhow::Result<()> {
+    if delivered.is_untimely {
+        outcome.wait_for_clock(1);
+        return Ok(());
+    }
     if !matches!(delivered.result, Ok(Done::Part)) {
         outcome.take(); // parts count as what they make
     }

@@ -16,7 +16,7 @@ use relaynet::describe;
 use relaynet::pki::Window;
 use relaynet::route::control::{self, Applied, Done};
 use relaynet::route::{Hops, Router, run};
-use relaynet::spool::{Place, Spool};
+use relaynet::spool::{Place, Spool, Time};
 use relaynet::verify::Judge;
 
 /// Decide where each message in the spool goes next, and move it there
@@ -66,7 +66,13 @@ fn route(args: &Args) -> anyhow::Result<()> {
     } else {
         Some(args.wait.lock(&spool)?)
     };
+    let time = if args.dry_run {
+        spool.time(now, &window)?
+    } else {
+        spool.see_time(now, &window)?
+    };
     let mut outcome = Outcome::default();
+    outcome.doubt(&time);
     for name in &args.retry {
         outcome.take();
         let returned = spool.retry(name).map_err(anyhow::Error::from);
@@ -78,13 +84,13 @@ fn route(args: &Args) -> anyhow::Result<()> {
         outcome.done(&Input::named(peer.clone()), recalled)?;
     }
     if !args.dry_run {
-        apply(&spool, &window, now, &mut outcome)?;
+        apply(&spool, &window, &time, &mut outcome)?;
     }
     let router = Router {
         spool: &spool,
         hops: Hops::of(owner)?,
         judge: Judge::of_node(owner, Vec::new(), window, now)?,
-        now,
+        time,
         is_dry: args.dry_run,
     };
     let mut strays = Strays::default();
@@ -113,40 +119,45 @@ fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
 }
 
 /// Applies the control messages that each gateway's cargo brought.
-fn apply(
-    spool: &Spool,
-    window: &Window,
-    now: jiff::Timestamp,
-    outcome: &mut Outcome,
-) -> anyhow::Result<()> {
+fn apply(spool: &Spool, window: &Window, time: &Time, outcome: &mut Outcome) -> anyhow::Result<()> {
     for queue in spool.queues_in("control")? {
         let Place::Control(gateway) = queue.place() else {
             continue;
         };
-        control::apply(spool, gateway, window, now, &mut |applied: Applied| {
-            outcome.take();
-            let from = gateway.to_string();
-            let result = match applied.result {
-                Ok(Done::Acknowledged(pca)) => {
-                    let (by, to) = (pca.sender.to_string(), pca.recipient.to_string());
-                    let facts = [
-                        ("id", pca.parcel_id.as_str()),
-                        ("from", &by),
-                        ("to", &to),
-                        ("by", &from),
-                    ];
-                    report::event("acknowledged", &facts);
-                    Ok(())
-                }
-                Ok(Done::AlreadyAcknowledged) => Ok(()),
-                Ok(Done::Rotated) => {
-                    report::event("rotated", &[("by", &from)]);
-                    Ok(())
-                }
-                Err(error) => Err(error.into()),
-            };
-            outcome.done(&Input::named(report::path(&applied.message.path)), result)
-        })?;
+        control::apply(
+            spool,
+            gateway,
+            window,
+            time.told,
+            &mut |applied: Applied| {
+                let from = gateway.to_string();
+                let result = match applied.result {
+                    Ok(Done::Acknowledged(pca)) => {
+                        let (by, to) = (pca.sender.to_string(), pca.recipient.to_string());
+                        let facts = [
+                            ("id", pca.parcel_id.as_str()),
+                            ("from", &by),
+                            ("to", &to),
+                            ("by", &from),
+                        ];
+                        report::event("acknowledged", &facts);
+                        Ok(())
+                    }
+                    Ok(Done::AlreadyAcknowledged) => Ok(()),
+                    Ok(Done::Rotated) => {
+                        report::event("rotated", &[("by", &from)]);
+                        Ok(())
+                    }
+                    Err(error) if !time.is_believed() && error.depends_on_clock() => {
+                        outcome.wait_for_clock(1);
+                        return Ok(());
+                    }
+                    Err(error) => Err(error.into()),
+                };
+                outcome.take();
+                outcome.done(&Input::named(report::path(&applied.message.path)), result)
+            },
+        )?;
     }
     Ok(())
 }
@@ -155,6 +166,10 @@ fn apply(
 fn tell(routed: run::Outcome, outcome: &mut Outcome) -> anyhow::Result<()> {
     let identity = &routed.name.identity;
     let (sender, recipient) = (identity.sender.to_string(), identity.recipient.to_string());
+    if routed.is_untimely {
+        outcome.wait_for_clock(1);
+        return Ok(());
+    }
     outcome.take();
     let path = report::path(&routed.path);
     match routed.result {

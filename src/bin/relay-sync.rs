@@ -58,24 +58,29 @@ fn sync(args: &Args) -> anyhow::Result<()> {
     let spool = Spool::of(node)?;
     let config = spool.owner().config();
     let now = args.clock.now(Some(config))?;
-    let terms = Terms {
-        window: args.clock.window(now, Some(config)),
-        now,
-        // Cargo holds sealed messages, each of which its recipient judges.
-        repeats: Repeats::Unjudged,
-    };
+    let window = args.clock.window(now, Some(config));
     // Where it cannot be used, no medium is made, and where none is, nobody is waited for.
     let Some(medium) = exchange::open(&args.medium, args.init, args.if_present)? else {
         return Ok(());
     };
     let _lock = args.wait.lock(&spool)?;
-    let mut log = Log::of(medium.id()).at(&args.medium);
+    let time = spool.see_time(now, &window)?;
+    let terms = Terms {
+        window,
+        // What is noted of sessions must not be of a time that never was.
+        now: time.sure,
+        // Cargo holds sealed messages, each of which its recipient judges.
+        repeats: Repeats::Unjudged,
+    };
+    let mut log = Log::of(medium.id()).at(&args.medium).by(&time);
     // What is taken makes room, and what it acknowledges or asks for goes back at once.
-    Taker::new(&spool, &medium, terms)?.run(&mut |event| log.tell(event))?;
+    Taker::new(&spool, &medium, terms, time)?.run(&mut |event| log.tell(event))?;
     if !args.take {
-        let mut giver = Giver::new(&spool, &medium, terms, args.cipher.cipher)?;
+        let mut giver = Giver::new(&spool, &medium, terms, time, args.cipher.cipher)?;
         giver.run(&mut |event| log.tell(event))?;
     }
-    medium.clean(now, &mut |event| log.tell(event))?;
+    if time.is_believed() {
+        medium.clean(now, &mut |event| log.tell(event))?;
+    }
     log.finish()
 }

@@ -95,10 +95,7 @@ fn a_day_ahead_of_a_right_purge_never_counts() {
 #[test]
 fn what_happens_under_a_wrong_clock_is_noted_with_the_time_that_it_told() {
     let env = waiting();
-    let parcel = env.parcel_with("alice", "bob", b"x", &["--id", "second"]);
-    let ran = env.relay("put").args(["-N", "gateway"]).stdin(parcel);
-    ran.ok();
-    env.write("gateway/routes", "* peer:hub\n");
+    put(&env, "second", "60d");
     for (at, told) in [(later(35, 0), "2026-04-05"), (later(-200, 0), "2025-08-13")] {
         assert!(at.starts_with(told));
         let recall = env
@@ -149,4 +146,206 @@ fn a_clock_behind_what_others_made_is_never_believed() {
         assert_eq!(ran.status, 75, "{hours}");
     }
     assert!(!env.text("gateway/spool/clock").contains("candidate"));
+}
+
+// What other programs do meanwhile
+
+/// Clocks that nothing here leads to, or that are behind what happened here.
+const WRONG: [&str; 6] = [
+    "1970-01-02T00:00:00Z",
+    "2000-01-01T00:00:00Z",
+    "2025-11-15T12:00:00Z",
+    "2026-04-05T12:00:00Z",
+    "2069-12-31T12:00:00Z",
+    "8999-01-01T00:00:00Z",
+];
+
+fn waits(ran: &Ran, count: usize) {
+    let said = ran.diagnostics();
+    let wait = match count {
+        1 => "1 message waits".to_owned(),
+        count => format!("{count} messages wait"),
+    };
+    let end = format!(": {wait} until the clock is right");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("the clock tells ") && said[0].ends_with(&end),
+        "{said:?}"
+    );
+    assert_eq!(
+        ran.hints(),
+        ["check this clock; if it is right, relay-purge --trust-clock has it believed"]
+    );
+}
+
+#[test]
+fn no_wrong_clock_sets_aside_what_is_to_be_routed() {
+    for wrong in WRONG {
+        let env = waiting();
+        put(&env, "second", "30d");
+        put(&env, "third", "10d");
+        let ran = route(&env, wrong).run();
+        assert_eq!(ran.status, 75, "{wrong}: {}", ran.stderr);
+        waits(&ran, 2);
+        assert_eq!(env.names("gateway/spool/in").len(), 2, "{wrong}");
+        assert!(!env.path("gateway/spool/failed").exists(), "{wrong}");
+        // Twice changes nothing, and with a right clock all goes on.
+        assert_eq!(route(&env, wrong).run().status, 75);
+        route(&env, &later(0, 1)).ok().quiet();
+        assert_eq!(out(&env), 3, "{wrong}");
+        purge(&env, &later(0, 2)).ok().quiet();
+    }
+}
+
+#[test]
+fn under_a_wrong_clock_acknowledgements_count_and_what_arrived_is_delivered() {
+    for wrong in WRONG {
+        let env = Env::with_peers();
+        env.mkdir("inbox");
+        let arrive = |id: &str| {
+            let parcel = env.parcel_with("bob", "alice", id.as_bytes(), &["--id", id]);
+            env.relay("put").args(["-N", "alice"]).stdin(parcel).ok();
+        };
+        arrive("first");
+        env.relay("route").args(["-N", "alice"]).ok();
+        arrive("second");
+        let ran = env.relay("route").args(["-N", "alice"]).at(wrong).run();
+        assert_eq!(ran.status, 75, "{wrong}");
+        let deliver = env.relay("deliver").args(["-N", "alice"]);
+        deliver.args(["--dir", "inbox"]).at(wrong).ok().quiet();
+        assert_eq!(env.names("inbox/bob").len(), 1, "{wrong}");
+        // The session goes by a time that was: keys are superseded when they are with a right clock.
+        let keys = format!("alice/sessions/{}", id("bob"));
+        for key in env.names(&keys) {
+            let text = env.text(format!("{keys}/{key}"));
+            assert!(
+                !text.contains(&wrong[..4]) || wrong.starts_with("2026"),
+                "{text}"
+            );
+        }
+        // All of it was done once.
+        env.relay("route").args(["-N", "alice"]).ok().quiet();
+        let deliver = env.relay("deliver").args(["-N", "alice"]);
+        deliver.args(["--dir", "inbox"]).ok().quiet();
+        assert_eq!(env.names("inbox/bob").len(), 2, "{wrong}");
+    }
+}
+
+/// A gateway and a hub that have exchanged a parcel and its acknowledgement by stick.
+fn exchanged() -> Env {
+    let env = Env::with_gateways();
+    for (message, ttl) in [("first", "30d"), ("second", "20d")] {
+        put(&env, message, ttl);
+    }
+    route(&env, BEGIN).ok();
+    let sync = env.relay("sync").args(["-N", "gateway", "stick", "--init"]);
+    sync.at(BEGIN).ok();
+    env
+}
+
+fn sync<'a>(env: &'a Env, node: &str, at: &str) -> Call<'a> {
+    env.relay("sync").args(["-N", node, "stick"]).at(at)
+}
+
+#[test]
+fn no_wrong_clock_takes_anything_off_a_medium() {
+    for wrong in WRONG {
+        let env = exchanged();
+        purge(&env, BEGIN).ok();
+        let lying = |env: &Env| {
+            let hub = id("hub");
+            let names = |kind: &str| env.names(&format!("stick/relaynet/{kind}/{hub}"));
+            [names("cargo"), names("cca")]
+        };
+        let before = lying(&env);
+        // Neither does it take its own cargo off, nor the hub what it cannot open at that time.
+        let ran = sync(&env, "gateway", wrong).run();
+        assert!([0, 75].contains(&ran.status), "{wrong}: {}", ran.stderr);
+        let ran = sync(&env, "hub", wrong).run();
+        // It may have met a request of that time, which it takes.
+        assert!([0, 75].contains(&ran.status), "{wrong}: {}", ran.stderr);
+        waits(&ran, 2);
+        let after = lying(&env);
+        for (before, after) in before.iter().zip(&after) {
+            assert!(before.iter().all(|name| after.contains(name)), "{wrong}");
+        }
+        // With a right clock both go on as if nothing had been.
+        sync(&env, "hub", &later(0, 1)).ok().quiet();
+        assert_eq!(env.names("hub/spool/in").len(), 2, "{wrong}");
+        sync(&env, "gateway", &later(0, 2)).ok().quiet();
+        // Acknowledgements need no certificate.
+        route(&env, wrong).ok().quiet();
+        assert_eq!(out(&env), 0, "{wrong}");
+    }
+}
+
+#[test]
+fn what_is_old_by_a_clock_that_is_believed_is_set_aside_as_ever() {
+    let env = waiting();
+    put(&env, "second", "2d");
+    let ran = route(&env, &later(10, 0)).run();
+    assert_eq!(ran.status, 0);
+    ran.says_somewhere("set aside: expired at ");
+}
+
+/// What an earlier version set aside under a clock that was ahead.
+#[test]
+fn what_was_set_aside_by_a_wrong_clock_is_named_and_comes_back() {
+    let env = Env::with_gateways();
+    env.relay("purge")
+        .args(["-N", "gateway", "--trust-clock"])
+        .at(&later(40, 0))
+        .ok();
+    put(&env, "second", "30d");
+    route(&env, &later(40, 0)).run();
+    let check = |at: &str| {
+        let ran = env.relay("check").args(["-N", "gateway"]).at(at).run();
+        ran.text().to_owned()
+    };
+    assert!(!check(&later(40, 1)).contains("by a clock that was ahead"));
+    env.relay("purge")
+        .args(["-N", "gateway", "--trust-clock"])
+        .at(BEGIN)
+        .ok();
+    let found = check(BEGIN);
+    assert!(
+        found.contains("1 message set aside by a clock that was ahead"),
+        "{found}"
+    );
+    let failed = env.names("gateway/spool/failed");
+    let retry = env.relay("route").args(["-N", "gateway", "--retry"]);
+    retry.arg(&failed[0]).at(BEGIN).ok();
+    assert!(!check(BEGIN).contains("by a clock that was ahead"));
+    assert_eq!(out(&env), 1);
+}
+
+/// The script for cron that opens what falls into a directory keeps to that, too.
+#[test]
+fn the_example_for_a_drop_folder_refuses_nothing_for_a_wrong_clock() {
+    let env = Env::with_peers();
+    let parcel = env.parcel_with("bob", "alice", b"x", &["--id", "first"]);
+    env.mkdir("drop");
+    env.write("drop/first.parcel", parcel);
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/relay-inbox.sh");
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_relay-open")).parent();
+    let path = format!("{}:/usr/bin:/bin", programs.unwrap().display());
+    let run = |now: &str| {
+        let mut sh = std::process::Command::new("sh");
+        sh.arg(&script).args(["drop", "inbox"]);
+        sh.current_dir(env.root()).env_clear();
+        sh.env("PATH", &path)
+            .env("RELAY_NODE", "alice")
+            .env("RELAY_NOW", now);
+        sh.status().unwrap().code()
+    };
+    for wrong in ["1970-01-02T00:00:00Z", "2069-12-31T12:00:00Z"] {
+        assert_eq!(run(wrong), Some(0), "{wrong}");
+        assert_eq!(env.names("drop"), ["first.parcel", "refused"], "{wrong}");
+    }
+    let check = env.relay("check").args(["-N", "alice", "--restored", "-q"]);
+    check.at(&later(0, 1)).run();
+    // Nobody can tell whether it was opened before, so it is not removed.
+    assert_eq!(run(&later(0, 2)), Some(0));
+    assert_eq!(env.names("drop/refused"), ["first.parcel"]);
+    assert!(env.names("inbox").is_empty());
 }

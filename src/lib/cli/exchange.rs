@@ -6,6 +6,7 @@ use super::inputs::Place;
 use super::outcome::Outcome;
 use super::report;
 use crate::medium::{self, Event, Medium, Why, layout};
+use crate::spool::Time;
 
 /// The medium in a directory, which is made one with `init`; `None` where there is none and that is well.
 ///
@@ -38,6 +39,13 @@ pub struct Log {
 }
 
 impl Log {
+    /// The same at a time that may not be believed.
+    #[must_use]
+    pub fn by(mut self, time: &Time) -> Self {
+        self.outcome.doubt(time);
+        self
+    }
+
     /// Nothing happened yet on this medium.
     #[must_use]
     pub fn of(medium: &str) -> Self {
@@ -71,8 +79,13 @@ impl Log {
     /// What cannot be gone on from.
     pub fn tell(&mut self, event: Event) -> anyhow::Result<()> {
         let medium = ("medium", self.medium.as_str());
+        if let Event::Untimely(messages) = event {
+            self.outcome.wait_for_clock(messages);
+            return Ok(());
+        }
         self.outcome.take();
         match event {
+            Event::Untimely(_) => {}
             Event::Stored { name, id, cargo } => report::event(
                 "stored",
                 &[

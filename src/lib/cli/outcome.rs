@@ -7,6 +7,7 @@ use super::exit::{self, Fatal, Reported, Status};
 use super::inputs::Place;
 use super::report;
 use crate::describe;
+use crate::spool::{self, Time};
 
 /// How many failures of the parts of one thing are reported; the others are counted.
 const SAID: usize = 20;
@@ -26,6 +27,9 @@ pub struct Outcome {
     failures: Vec<Status>,
     /// Whether nobody can tell of one of them whether it was received before.
     is_unjudged: bool,
+    /// Why the clock is not believed, and how many things wait for one that is.
+    doubt: Option<spool::Error>,
+    untimely: usize,
     /// What is done but for that of which it is known only later; empty where nobody is told.
     held: Vec<Place>,
 }
@@ -43,6 +47,41 @@ impl Outcome {
     /// Counts one thing more.
     pub fn take(&mut self) {
         self.taken += 1;
+    }
+
+    /// Takes note of why the clock is not believed, if it is not.
+    pub fn doubt(&mut self, time: &Time) {
+        self.doubt = time.doubt();
+    }
+
+    /// Counts things that wait until the clock is believed, which is said once for all of them.
+    pub fn wait_for_clock(&mut self, things: usize) {
+        self.taken += things;
+        self.untimely += things;
+    }
+
+    /// Says how many things wait until the clock is believed, and whether nothing else was done.
+    fn tell_untimely(&self) -> bool {
+        let Some(doubt) = self.doubt.as_ref().filter(|_| self.untimely > 0) else {
+            return false;
+        };
+        let wait = match self.untimely {
+            1 => "1 message waits".to_owned(),
+            more => format!("{more} messages wait"),
+        };
+        let text = format!("{doubt}: {wait} until the clock is right");
+        let is_all = self.taken == self.untimely;
+        if is_all {
+            report::error(&text);
+        } else {
+            report::warn(&text);
+        }
+        if !report::is_quiet() {
+            report::hint(
+                "check this clock; if it is right, relay-purge --trust-clock has it believed",
+            );
+        }
+        is_all
     }
 
     /// Whether anybody is told how each thing fared.
@@ -139,13 +178,16 @@ impl Outcome {
         }
     }
 
-    /// The status that all failures add up to: of several things, one that was seen before is no failure, unless
+    /// The status that all failures add up to: 75 where everything waits for the clock, else of several things, one that was seen before is no failure, unless
     /// nobody can tell whether it was; 75 when another try may cure every one; else the first that it cannot.
     ///
     /// # Errors
     /// That status, unless it is 0.
     pub fn finish(mut self) -> anyhow::Result<()> {
         self.piles.finish();
+        if self.tell_untimely() {
+            return Err(Reported(Status::TEMP_FAIL).into());
+        }
         if let ([status], 1) = (&self.failures[..], self.taken) {
             return Err(Reported(*status).into());
         }

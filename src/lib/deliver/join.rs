@@ -202,6 +202,7 @@ impl<'a> Delivery<'a> {
             content: Some(content),
             result,
             is_aside,
+            is_untimely: false,
         }))
     }
 
@@ -261,7 +262,7 @@ impl<'a> Delivery<'a> {
     ) -> Result<(), spool::Error> {
         for some in parcels.chunks(NOTED_AT_ONCE) {
             let lines = some.iter().map(|parcel| Line {
-                time: self.terms.now,
+                time: self.time.told,
                 event,
                 recipient: self.node.id(),
                 sender: key.sender,
@@ -287,7 +288,7 @@ impl<'a> Delivery<'a> {
                 why: why.to_owned(),
                 back_to: home,
             };
-            self.spool.set_aside(&aside, self.terms.now, &mut moves)?;
+            self.spool.set_aside(&aside, self.time.told, &mut moves)?;
         }
         moves.commit()
     }

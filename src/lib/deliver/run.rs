@@ -24,13 +24,13 @@ use crate::message::{Parcel, Part, ServiceMessage, service_message};
 use crate::node::{self, Directory, Identity};
 use crate::pki::NodeId;
 use crate::ramf::limits;
-use crate::receive::home::Home;
+use crate::receive::home::{Clock, Home};
 use crate::receive::{Due, Terms};
 use crate::spool::aside::Aside;
 use crate::spool::moves::Moves;
 use crate::spool::queue::{Found, Waiting};
 use crate::spool::sent::{Event, Line};
-use crate::spool::{self, Place, Spool};
+use crate::spool::{self, Place, Spool, Time};
 use crate::{join, pki, ramf, session};
 
 /// How often the messages of a group are tried that others of it were in the way of.
@@ -50,8 +50,11 @@ pub struct Delivery<'a> {
     pub node: &'a Directory,
     /// The node's directory, from the root, as commands are told.
     pub path: PathBuf,
-    /// How messages are taken.
+    /// How messages are taken, at a time that is believed.
     pub terms: Terms,
+    /// The time. By one that is not believed nothing is set aside, and what waits here is delivered all the same:
+    /// it arrived in time.
+    pub time: Time,
     /// The media types that are delivered; all where there is none.
     pub types: Vec<String>,
     /// Where to.
@@ -73,6 +76,8 @@ pub struct Outcome {
     pub result: Result<Done, Error>,
     /// Whether it was set aside, with the reason.
     pub is_aside: bool,
+    /// Whether it waits for a clock that is believed.
+    pub is_untimely: bool,
 }
 
 /// What was done about a message.
@@ -202,8 +207,12 @@ impl<'a> Delivery<'a> {
     }
 
     fn state(&self) -> Result<State<'a>, Error> {
+        let clock = Clock {
+            told: self.time.told,
+            is_believed: self.time.is_believed(),
+        };
         let state = State {
-            home: Home::new(self.node, self.terms)?,
+            home: Home::new(self.node, self.terms, clock)?,
             intents: Intents::of(self.spool, self.node)?,
             folders: Mutex::default(),
             transfers: Mutex::new(Transfers::at(self.terms.now)),
@@ -215,8 +224,11 @@ impl<'a> Delivery<'a> {
         Ok(state)
     }
 
-    /// Removes what runs left of files long ago that they were killed over.
+    /// Removes what runs left of files long ago that they were killed over, if it is certain that it was.
     fn sweep(&self, dir: &Path) -> Result<(), disk::Error> {
+        if !self.time.is_believed() {
+            return Ok(());
+        }
         let before = self.terms.now.checked_sub(ABANDONED).ok();
         let before = before.map_or(SystemTime::UNIX_EPOCH, SystemTime::from);
         sweep(dir, Role::Delivery, Some(before))?;
@@ -272,6 +284,7 @@ impl<'a> Delivery<'a> {
             outcomes.push(Outcome {
                 path: task.message.path,
                 content: task.content,
+                is_untimely: task.result.as_ref().is_err_and(|it| self.is_untimely(it)),
                 result: task.result,
                 is_aside: task.fate == Fate::SetAside,
             });
@@ -409,7 +422,7 @@ impl<'a> Delivery<'a> {
             match opened {
                 Opened::Gone => continue,
                 Opened::Repeated => {}
-                Opened::Failed(error) => task.fail(error),
+                Opened::Failed(error) => self.fail(&mut task, error),
                 Opened::Left(content) => {
                     task.content = Some(content);
                     task.result = Ok(Done::Left);
@@ -430,7 +443,7 @@ impl<'a> Delivery<'a> {
                                 task.due = Some(due);
                                 files.extend(file);
                             }
-                            Err(error) => task.fail(error),
+                            Err(error) => self.fail(&mut task, error),
                         }
                     } else {
                         // The same message waits under two names.
@@ -494,6 +507,20 @@ impl<'a> Delivery<'a> {
         }
     }
 
+    fn fail(&self, task: &mut Task<'a>, error: Error) {
+        task.fate = if error.is_settled() && !self.is_untimely(&error) {
+            Fate::SetAside
+        } else {
+            Fate::Stays
+        };
+        task.result = Err(error);
+    }
+
+    /// Whether an error may be for the clock alone, which is not believed.
+    pub(super) fn is_untimely(&self, error: &Error) -> bool {
+        !self.time.is_believed() && error.depends_on_clock()
+    }
+
     /// Finishes what is to be done about a group.
     fn settle(&self, tasks: &mut [Task<'a>], state: &mut State<'a>) -> Result<(), Error> {
         let lines: Vec<Line> = tasks.iter().filter_map(|task| self.line(task)).collect();
@@ -533,7 +560,7 @@ impl<'a> Delivery<'a> {
         };
         let head = task.head()?;
         Some(Line {
-            time: self.terms.now,
+            time: self.time.told,
             event,
             recipient: head.recipient,
             sender: head.sender,
@@ -565,7 +592,7 @@ impl<'a> Delivery<'a> {
                 Place::In
             },
         };
-        self.spool.set_aside(&aside, self.terms.now, moves)?;
+        self.spool.set_aside(&aside, self.time.told, moves)?;
         Ok(())
     }
 }
@@ -610,15 +637,6 @@ struct Head {
 }
 
 impl Task<'_> {
-    fn fail(&mut self, error: Error) {
-        self.fate = if error.is_settled() {
-            Fate::SetAside
-        } else {
-            Fate::Stays
-        };
-        self.result = Err(error);
-    }
-
     /// Whom the message is from and for, as far as it can be read.
     fn head(&self) -> Option<Head> {
         if let Some(content) = &self.content {
@@ -662,6 +680,15 @@ impl Error {
                     | E::Pki(pki::Error::Early { .. })
                     | E::Ramf(ramf::Error::Early(_))
             ),
+            _ => false,
+        }
+    }
+
+    /// Whether a clock that is right may lead to another answer.
+    #[must_use]
+    pub fn depends_on_clock(&self) -> bool {
+        match self {
+            Self::Node(error) | Self::Import(error) => error.depends_on_clock(),
             _ => false,
         }
     }

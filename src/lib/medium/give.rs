@@ -28,7 +28,7 @@ use crate::spool::moves::Moves;
 use crate::spool::name::{Identity, Key, MAX_PRIORITY};
 use crate::spool::queue::{Found, Rank, Waiting};
 use crate::spool::sent::{Event as SentEvent, Line};
-use crate::spool::{self, Name, Place, Queue, Spool};
+use crate::spool::{self, Name, Place, Queue, Spool, Time};
 use crate::verify::{self, Judge};
 use crate::{cms, message, session};
 
@@ -46,6 +46,7 @@ pub struct Giver<'a> {
     spool: &'a Spool,
     medium: &'a Medium,
     terms: Terms,
+    time: Time,
     judge: Judge,
     cipher: Cipher,
     /// What was given to this medium.
@@ -169,6 +170,7 @@ impl<'a> Giver<'a> {
         spool: &'a Spool,
         medium: &'a Medium,
         terms: Terms,
+        time: Time,
         cipher: Cipher,
     ) -> Result<Self, Error> {
         let owner = spool.owner();
@@ -176,7 +178,8 @@ impl<'a> Giver<'a> {
             spool,
             medium,
             terms,
-            judge: Judge::of_node(owner, Vec::new(), terms.window, terms.now)?,
+            time,
+            judge: Judge::of_node(owner, Vec::new(), terms.window, time.told)?,
             cipher,
             carried: spool.carried(medium.id())?,
             aboard: HashMap::new(),
@@ -228,14 +231,14 @@ impl<'a> Giver<'a> {
                 self.carried.forget(&record)?;
                 continue;
             };
-            let is_over = self.terms.window.is_after(load.expiry);
+            let is_over = self.time.is_believed() && self.terms.window.is_after(load.expiry);
             if is_over || !record.is_settled && !self.finish(&lying, &load)? {
                 self.medium.remove(&lying)?;
                 self.carried.forget(&record)?;
                 continue;
             }
             // A date far ahead is that of a clock that was wrong.
-            if self.terms.now.duration_since(load.date).abs() < resend_after {
+            if self.time.told.duration_since(load.date).abs() < resend_after {
                 let keys = load.names.iter().map(|name| name.identity.key());
                 self.aboard.entry(record.hop).or_default().extend(keys);
             }
@@ -304,7 +307,10 @@ impl<'a> Giver<'a> {
         let mut waiting = 0;
         for id in self.waiting_hops()? {
             let unsettled = self.unsettled.remove(&id).unwrap_or_default();
-            let (messages, octets) = self.amount(id)?;
+            let (messages, octets, untimely) = self.amount(id)?;
+            if untimely > 0 {
+                each(Event::Untimely(untimely))?;
+            }
             if messages == 0 && unsettled.answered.is_none() {
                 self.carried
                     .settle(&unsettled.records)
@@ -325,6 +331,9 @@ impl<'a> Giver<'a> {
                         .settle(&unsettled.records)
                         .map_err(Error::from)?;
                 }
+                Ok(Way::Closed(Why::Ended)) if !self.time.is_believed() => {
+                    each(Event::Untimely(messages))?;
+                }
                 Ok(Way::Closed(why)) => each(Event::Waiting {
                     hop: self.spool.owner().label_of(id).map_err(Error::from)?,
                     messages,
@@ -332,6 +341,7 @@ impl<'a> Giver<'a> {
                     why,
                 })?,
                 Err(error @ (Error::Disk(_) | Error::Spool(_))) => return Err(error.into()),
+                Err(error) if self.is_untimely(&error) => each(Event::Untimely(messages))?,
                 Err(error) => each(Event::Failed {
                     what: self.spool.owner().label_of(id).map_err(Error::from)?,
                     error,
@@ -397,11 +407,13 @@ impl<'a> Giver<'a> {
     }
 
     /// How much waits for a hop that may go onto this medium.
-    fn amount(&self, hop: NodeId) -> Result<(usize, u64), Error> {
-        let (mut messages, mut octets) = (0, 0);
+    fn amount(&self, hop: NodeId) -> Result<(usize, u64, usize), Error> {
+        let (mut messages, mut octets, mut untimely) = (0, 0, 0);
         for place in [Place::Acks(hop), Place::Out(hop)] {
             for message in self.spool.queue(place).messages()? {
                 let message = message?;
+                let has_expired = message.name.has_expired(self.time.told);
+                untimely += usize::from(has_expired && !self.time.is_believed());
                 if self.may_go(hop, &message.name)
                     && let Some(len) = message.len()?
                 {
@@ -410,12 +422,17 @@ impl<'a> Giver<'a> {
                 }
             }
         }
-        Ok((messages, octets))
+        Ok((messages, octets, untimely))
+    }
+
+    /// Whether an error may be for the clock alone, which is not believed.
+    fn is_untimely(&self, error: &Error) -> bool {
+        !self.time.is_believed() && error.depends_on_clock()
     }
 
     fn may_go(&self, hop: NodeId, name: &Name) -> bool {
         let is_aboard = |aboard: &HashSet<Key>| aboard.contains(&name.identity.key());
-        !name.has_expired(self.terms.now) && !self.aboard.get(&hop).is_some_and(is_aboard)
+        !name.has_expired(self.time.told) && !self.aboard.get(&hop).is_some_and(is_aboard)
     }
 
     /// How to send to a hop: it registered this node or peers with it, or it asks. What is wrong with a CCA becomes an
@@ -434,10 +451,10 @@ impl<'a> Giver<'a> {
                 is_blocked: false,
             }))
         };
-        let refusal = match node.carrier(&id.to_string(), self.terms.now) {
+        let refusal = match node.carrier(&id.to_string(), self.time.told) {
             Ok(peer) => {
                 let _locks = node.lock_peer(id)?;
-                let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.terms.now)?;
+                let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.time.told)?;
                 return Ok(open(sealer, None));
             }
             Err(refusal) => refusal,
@@ -516,7 +533,7 @@ impl<'a> Giver<'a> {
         match receive::cca(node, octets, &self.terms) {
             Ok(cca) => {
                 let peer = cca.correspondent()?;
-                let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.terms.now)?;
+                let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.time.told)?;
                 // Nobody else packs while the queues are locked, and others need not wait for a slow medium.
                 let (_, due) = cca.into_due();
                 let answered = (due, held.path.clone(), held.name.clone());
@@ -526,6 +543,9 @@ impl<'a> Giver<'a> {
                 seen::settle(node.root())?;
                 files::remove(&held.path, Role::Spool)?;
                 Ok(None)
+            }
+            Err(error) if !self.time.is_believed() && error.depends_on_clock() => {
+                Err(Unanswered::Over)
             }
             Err(error) if is_over(&error) => Err(Unanswered::Over),
             Err(error) if is_settled(&error) => Err(Unanswered::Never(error.into())),
@@ -542,7 +562,7 @@ impl<'a> Giver<'a> {
             back_to: Place::Cca(hop),
         };
         let mut moves = Moves::default();
-        self.spool.set_aside(&aside, self.terms.now, &mut moves)?;
+        self.spool.set_aside(&aside, self.time.told, &mut moves)?;
         moves.commit()
     }
 
@@ -638,9 +658,10 @@ impl<'a> Giver<'a> {
             },
             |(message, is_last, loaded)| {
                 match loaded {
-                    Ok(Some(loaded)) => hold.add(message, loaded, giver.terms.now),
+                    Ok(Some(loaded)) => hold.add(message, loaded, giver.time.told),
                     Ok(None) => {}
                     Err(error @ (Error::Disk(_) | Error::Spool(_))) => return Err(error.into()),
+                    Err(error) if giver.is_untimely(&error) => each(Event::Untimely(1))?,
                     Err(error) => each(Event::Failed {
                         what: message.path.display().to_string(),
                         error,
@@ -684,7 +705,7 @@ impl<'a> Giver<'a> {
     fn hold(&self, sealer: &Sealer) -> Hold {
         Hold {
             set: Buffer::with_capacity(0),
-            expiry: sealer.date().max(self.terms.now),
+            expiry: sealer.date().max(self.time.told),
             messages: Vec::new(),
             octets: 0,
         }
@@ -710,7 +731,7 @@ impl<'a> Giver<'a> {
     fn write(&self, hop: &mut Hop<'a>, hold: &mut Hold) -> Result<Event, Error> {
         let set = std::mem::replace(&mut hold.set, Buffer::with_capacity(0));
         let cargo = send::cargo(&hop.sealer, set, hold.expiry)?;
-        let (now, fields) = (self.terms.now, &cargo.fields);
+        let (now, fields) = (self.time.told, &cargo.fields);
         let octets = cargo.octets.as_slice();
         let ends = (hop.id, hop.sealer.sender());
         let (pending, sha256) = self.medium.prepare(Kind::Cargo, ends, octets)?;
@@ -741,7 +762,7 @@ impl<'a> Giver<'a> {
     fn note_and_release(&self, hop: NodeId, cargo: &str, given: &[Given]) -> Result<(), Error> {
         let line = |given: &Given, event| {
             Some(Line {
-                time: self.terms.now,
+                time: self.time.told,
                 event,
                 recipient: given.name.identity.recipient,
                 sender: given.name.identity.sender,
@@ -821,6 +842,8 @@ impl<'a> Giver<'a> {
                     return Err(error.into());
                 }
                 Err(error @ Error::Spool(_)) => return Err(error.into()),
+                // What waits for the gateway, or it for us, is counted there.
+                Err(error) if self.is_untimely(&error) => {}
                 Err(error) => each(Event::Failed {
                     what: node.label_of(gateway).map_err(Error::from)?,
                     error,
@@ -848,15 +871,18 @@ impl<'a> Giver<'a> {
             &gateway.to_string(),
             limits::CCA_LIFE,
             self.cipher,
-            self.terms.now,
+            self.time.told,
         )?;
         let ends = (gateway, node.id());
         let (pending, _) = self
             .medium
             .prepare(Kind::Cca, ends, sent.octets.as_slice())?;
         pending.place().map_err(denied)?;
-        for lying in &ended {
-            self.medium.remove(lying)?;
+        // By a clock that is not believed they may not have ended, and the new one may be dated in the future.
+        if self.time.is_believed() {
+            for lying in &ended {
+                self.medium.remove(lying)?;
+            }
         }
         Ok(Some(sent.fields.id))
     }
@@ -867,7 +893,7 @@ impl<'a> Giver<'a> {
             return false;
         };
         let verdict = lying.judged(octets, &self.judge);
-        verdict.is_ok_and(|verdict| verdict.expiry.is_some_and(|end| end > self.terms.now))
+        verdict.is_ok_and(|verdict| verdict.expiry.is_some_and(|end| end > self.time.told))
     }
 }
 

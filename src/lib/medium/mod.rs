@@ -122,6 +122,8 @@ pub enum Event {
     },
     /// A message went from one medium to another.
     Carried(Lying),
+    /// So many messages wait until the clock is believed.
+    Untimely(usize),
     /// Messages wait on.
     Waiting {
         /// Whom they are for, or where they would go.
@@ -181,6 +183,16 @@ pub enum Why {
 }
 
 impl Error {
+    /// Whether a clock that is right may lead to another answer.
+    #[must_use]
+    pub fn depends_on_clock(&self) -> bool {
+        match self {
+            Self::Message(error) => error.depends_on_clock(),
+            Self::Node(error) => error.depends_on_clock(),
+            _ => false,
+        }
+    }
+
     /// Whether another try may succeed though nothing else is changed.
     fn may_pass(&self) -> bool {
         match self {

@@ -24,7 +24,7 @@ use crate::ramf::{Head, Kind, limits};
 use crate::receive::{self, Arrival, Terms, Unpacked};
 use crate::spool::name::{Hop, Key};
 use crate::spool::room::Payer;
-use crate::spool::{self, Name, Place, Room, Spool};
+use crate::spool::{self, Name, Place, Room, Spool, Time};
 use crate::verify::Judge;
 
 /// The most acknowledgements of what does not wait here that are stored: nothing but the disk would bound them.
@@ -38,6 +38,7 @@ pub struct Taker<'a> {
     spool: &'a Spool,
     medium: &'a Medium,
     terms: Terms,
+    time: Time,
     judge: Judge,
     room: Room,
     /// What passed through here.
@@ -75,7 +76,12 @@ impl<'a> Taker<'a> {
     ///
     /// # Errors
     /// When the node or its spool cannot be read.
-    pub fn new(spool: &'a Spool, medium: &'a Medium, terms: Terms) -> Result<Self, Error> {
+    pub fn new(
+        spool: &'a Spool,
+        medium: &'a Medium,
+        terms: Terms,
+        time: Time,
+    ) -> Result<Self, Error> {
         let owner = spool.owner();
         let mut delivered = spool.delivered()?;
         delivered.insert(owner.id(), Memory::of(owner.root())?);
@@ -85,7 +91,8 @@ impl<'a> Taker<'a> {
             spool,
             medium,
             terms,
-            judge: Judge::of_node(owner, Vec::new(), terms.window, terms.now)?,
+            time,
+            judge: Judge::of_node(owner, Vec::new(), terms.window, time.told)?,
             room: Room::new(spool.root(), owner.config()).count(spool)?,
             memory: Memory::of(owner.root())?,
             is_settled: false,
@@ -138,6 +145,7 @@ impl<'a> Taker<'a> {
                 events.into_iter().try_for_each(&mut *each)?;
                 match taken {
                     Ok(()) => {}
+                    Err(error) if self.is_untimely(&error) => each(Event::Untimely(1))?,
                     // Where the disk fails for one, it fails for the others.
                     Err(error @ (Error::Disk(_) | Error::Spool(spool::Error::Disk(_)))) => {
                         return Err(error.into());
@@ -257,6 +265,10 @@ impl<'a> Taker<'a> {
                         stored.is_whole = false;
                         no_room.get_or_insert((number, 0, error)).1 += 1;
                     }
+                    Err(error) if self.is_untimely(&error) => {
+                        stored.is_whole = false;
+                        each(Event::Untimely(1));
+                    }
                     Err(error) => {
                         stored.is_whole &= !error.may_pass();
                         each(Event::Failed {
@@ -329,6 +341,11 @@ impl<'a> Taker<'a> {
         Ok(Ready { name, id, fate })
     }
 
+    /// Whether an error may be for the clock alone, which is not believed.
+    fn is_untimely(&self, error: &Error) -> bool {
+        !self.time.is_believed() && error.depends_on_clock()
+    }
+
     /// Whether something with this identity waits here.
     fn waits(&self, identity: &spool::name::Identity) -> bool {
         let waiting = self.queued.as_ref();
@@ -393,7 +410,8 @@ impl<'a> Taker<'a> {
         let hint = Hint {
             gateway: lying.recipient,
             sha256: lying.sha256,
-            date: self.terms.now,
+            // A hint from the future would not count.
+            date: self.time.told.min(self.time.sure),
         };
         // On a full medium there is room for the hint only when the cargo has gone.
         let hinted = self.medium.hint(&hint);
@@ -455,8 +473,12 @@ impl<'a> Taker<'a> {
                 continue;
             }
             match date_of(&held) {
-                Ok(Some(other)) if other > date => is_newest = false,
-                Ok(_) => older.push(held.path),
+                // One from the future was made or taken under a wrong clock, and keeps no other out.
+                Ok(Some(other)) if other > date && !self.terms.window.is_before(other) => {
+                    is_newest = false;
+                }
+                Ok(_) if self.time.is_believed() => older.push(held.path),
+                Ok(_) => {}
                 // What cannot be read keeps no other request out, and somebody should look at it.
                 Err(error) => each(Event::Failed {
                     what: held.path.display().to_string(),

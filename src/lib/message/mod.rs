@@ -117,6 +117,18 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether a clock that is right may lead to another answer.
+    #[must_use]
+    pub fn depends_on_clock(&self) -> bool {
+        match self {
+            Self::Ramf(error) => error.depends_on_clock(),
+            Self::Pki(error) => error.depends_on_clock(),
+            _ => false,
+        }
+    }
+}
+
 /// Names the structure that a walk failed in.
 pub(crate) fn malformed(what: &'static str) -> impl Fn(asn1::Error) -> Error + Copy {
     move |cause| Error::Malformed { what, cause }

@@ -290,6 +290,26 @@ fn expectation(file: [u8; 32], object: Option<[u8; 32]>) -> String {
 }
 
 impl Error {
+    /// Whether a clock that is right may lead to another answer.
+    #[must_use]
+    pub fn depends_on_clock(&self) -> bool {
+        match self {
+            Self::AuthorizationExpired { .. }
+            | Self::AuthorizationEarly { .. }
+            | Self::RegistrationExpired { .. }
+            | Self::RegistrationEarly { .. }
+            | Self::SessionKeyExpired { .. }
+            | Self::RegistrationKeyExpired { .. }
+            | Self::CcaEnds { .. }
+            | Self::AfterCargo(_)
+            | Self::PromiseExpired(_) => true,
+            Self::Pki(error) => error.depends_on_clock(),
+            Self::Ramf(error) => error.depends_on_clock(),
+            Self::Message(error) => error.depends_on_clock(),
+            _ => false,
+        }
+    }
+
     /// Whether whoever runs this may not read or change a file.
     #[must_use]
     pub fn is_denied(&self) -> bool {

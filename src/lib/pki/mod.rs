@@ -65,3 +65,14 @@ pub enum Error {
     #[error(transparent)]
     Crypto(crypto::Error),
 }
+
+impl Error {
+    /// Whether a clock that is right may lead to another answer.
+    #[must_use]
+    pub fn depends_on_clock(&self) -> bool {
+        matches!(
+            self,
+            Self::Expired { .. } | Self::Early { .. } | Self::NoPath
+        )
+    }
+}

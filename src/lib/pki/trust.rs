@@ -25,6 +25,15 @@ impl Window {
         }
     }
 
+    /// Every instant: for what was judged in time, under a clock that is not believed.
+    #[must_use]
+    pub fn unbounded() -> Self {
+        Self {
+            earliest: Timestamp::MIN,
+            latest: Timestamp::MAX,
+        }
+    }
+
     /// The same, and back to `end`: for what was judged in time, before it ended.
     #[must_use]
     pub fn back_to(self, end: Timestamp) -> Self {

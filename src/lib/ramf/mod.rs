@@ -88,3 +88,16 @@ pub enum Error {
         sender: NodeId,
     },
 }
+
+impl Error {
+    /// Whether a clock that is right may lead to another answer.
+    #[must_use]
+    pub fn depends_on_clock(&self) -> bool {
+        match self {
+            // That no path shows it may be for a certificate that is not valid at the moment.
+            Self::Expired(_) | Self::Early(_) | Self::Unauthorized { .. } => true,
+            Self::Pki(error) | Self::Cms(cms::Error::Pki(error)) => error.depends_on_clock(),
+            _ => false,
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::message::parts::TransferId;
 use crate::message::{Parcel, ServiceMessage};
 use crate::node::seen::Memory;
 use crate::node::{Directory, Error, Identity, Keyring};
-use crate::pki::{Certificate, NodeId};
+use crate::pki::{Certificate, NodeId, Window};
 use crate::ramf::Valid;
 use crate::session::{KeyId, PrivateSessionKey};
 
@@ -42,24 +42,36 @@ impl<'a> Joined<'a> {
     }
 }
 
+/// The clock as it is, whatever time [`Terms`] have.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// What it tells.
+    pub told: Timestamp,
+    /// Whether that is believed.
+    pub is_believed: bool,
+}
+
 /// Whoever opens what waits for a node, and keeps others from taking it.
 pub struct Home<'a> {
     node: &'a Directory,
     terms: Terms,
+    clock: Clock,
     seen: Memory,
     /// Keys that were read last, by the sender and the id.
     keys: Mutex<VecDeque<((NodeId, KeyId), Found)>>,
 }
 
 impl<'a> Home<'a> {
-    /// With what the node remembers now.
+    /// With what the node remembers now. Under a clock that is not believed no dates count: what waits here was
+    /// judged when it arrived.
     ///
     /// # Errors
     /// When that cannot be read.
-    pub fn new(node: &'a Directory, terms: Terms) -> Result<Self, Error> {
+    pub fn new(node: &'a Directory, terms: Terms, clock: Clock) -> Result<Self, Error> {
         Ok(Self {
             node,
             terms,
+            clock,
             seen: Memory::of(node.root())?,
             keys: Mutex::default(),
         })
@@ -81,10 +93,14 @@ impl<'a> Home<'a> {
             .chain([parcel.sender_certificate()])
             .map(Certificate::not_after);
         let end = ends.fold(parcel.fields().expiry(), Ord::min);
-        let window = self.terms.window.back_to(end);
+        let window = if self.clock.is_believed {
+            self.terms.window.back_to(end)
+        } else {
+            Window::unbounded()
+        };
         let message = self.node.admit(Valid::check(parcel, &window)?, &window)?;
         let identity = Identity::of(message.message());
-        let recall = self.seen.recall(&identity, stored, self.terms.now)?;
+        let recall = self.seen.recall(&identity, stored, self.clock.told)?;
         opened(
             self.node,
             message,

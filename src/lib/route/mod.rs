@@ -62,3 +62,16 @@ pub enum Error {
     #[error(transparent)]
     Disk(#[from] disk::Error),
 }
+
+impl Error {
+    /// Whether a clock that is right may lead to another answer.
+    #[must_use]
+    pub fn depends_on_clock(&self) -> bool {
+        match self {
+            Self::NotShown => true,
+            Self::Message(error) => error.depends_on_clock(),
+            Self::Node(error) => error.depends_on_clock(),
+            _ => false,
+        }
+    }
+}

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
-
 use super::{Error, Hops, Target};
 use crate::command::{Command, Facts};
 use crate::disk::publish::{self, Existing, Manner};
@@ -19,7 +17,7 @@ use crate::spool::aside::Aside;
 use crate::spool::moves::Moves;
 use crate::spool::queue::{Found, Waiting};
 use crate::spool::sent::{Event, Line};
-use crate::spool::{self, Name, Place, Spool};
+use crate::spool::{self, Name, Place, Spool, Time};
 use crate::verify::{self, Judge};
 use crate::{node, pki};
 
@@ -37,8 +35,8 @@ pub struct Router<'a> {
     pub hops: Hops,
     /// What is held against messages.
     pub judge: Judge,
-    /// The time.
-    pub now: Timestamp,
+    /// The time. By one that is not believed nothing is set aside.
+    pub time: Time,
     /// Whether nothing is to be moved.
     pub is_dry: bool,
 }
@@ -56,6 +54,8 @@ pub struct Outcome {
     pub result: Result<Target, Error>,
     /// Whether it was set aside, with the reason; what is not authenticated stays where it is.
     pub is_aside: bool,
+    /// Whether it waits for a clock that is believed.
+    pub is_untimely: bool,
 }
 
 /// What was decided on a message.
@@ -64,7 +64,7 @@ struct Decided {
     name: Name,
     id: Option<String>,
     /// Of what is handed over here: its date, and itself.
-    date: Timestamp,
+    date: jiff::Timestamp,
     octets: Vec<u8>,
     /// Whether its file is another user's, who could change it at any time: then what was read goes on.
     is_of_another: bool,
@@ -157,7 +157,7 @@ impl Router<'_> {
             is_of_another: self.spool.is_by_another(&message.path)?,
             message,
             id: None,
-            date: self.now,
+            date: self.time.told,
             octets: Vec::new(),
             result: Err(Error::Kind("message")),
         };
@@ -181,7 +181,7 @@ impl Router<'_> {
         decided.name = Name {
             priority: decided.message.name.priority,
             from: decided.message.name.from.filter(|_| !decided.is_of_another),
-            ..Name::of(&item, message.octets(), self.now)
+            ..Name::of(&item, message.octets(), self.time.told)
         };
         let decision = self.hops.decide(message, &decided.name, is_shown)?;
         decided.name.priority = decided.name.priority.or(decision.priority);
@@ -227,7 +227,10 @@ impl Router<'_> {
         }
         let mut moves = Moves::default();
         for mut decided in group {
-            let mut is_aside = decided.result.as_ref().is_err_and(is_settled);
+            let mut is_aside = decided
+                .result
+                .as_ref()
+                .is_err_and(|error| self.is_settled(error));
             if !self.is_dry {
                 match self.place(&decided, is_aside, &mut moves) {
                     Err(error) if error.is_of_one_file() => {
@@ -241,12 +244,26 @@ impl Router<'_> {
                 path: decided.message.path,
                 name: decided.name,
                 id: decided.id,
+                is_untimely: decided
+                    .result
+                    .as_ref()
+                    .is_err_and(|error| self.is_untimely(error)),
                 result: decided.result,
                 is_aside,
             });
         }
         moves.commit()?;
         Ok(outcomes)
+    }
+
+    /// Whether a message is genuine, and another try changes nothing.
+    fn is_settled(&self, error: &Error) -> bool {
+        is_settled(error) && !self.is_untimely(error)
+    }
+
+    /// Whether an error may be for the clock alone, which is not believed.
+    fn is_untimely(&self, error: &Error) -> bool {
+        !self.time.is_believed() && error.depends_on_clock()
     }
 
     /// Hands a message to a command of the user's.
@@ -278,7 +295,7 @@ impl Router<'_> {
             Ok(target @ (Target::Directory(_) | Target::Command(_))) => {
                 (Event::Released, target.to_string())
             }
-            Err(error) if is_settled(error) => {
+            Err(error) if self.is_settled(error) => {
                 let event = if is_expiry(error) {
                     Event::Expired
                 } else {
@@ -289,7 +306,7 @@ impl Router<'_> {
             Err(_) => return None,
         };
         Some(Line {
-            time: self.now,
+            time: self.time.told,
             event,
             recipient: identity.recipient,
             sender: identity.sender,
@@ -322,7 +339,7 @@ impl Router<'_> {
                     why: error.to_string(),
                     back_to: Place::In,
                 };
-                return self.spool.set_aside(&aside, self.now, moves);
+                return self.spool.set_aside(&aside, self.time.told, moves);
             }
             Err(_) => return Ok(()),
         };
@@ -357,7 +374,7 @@ fn hand_over(dir: &std::path::Path, decided: &Decided) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a message is genuine, and another try changes nothing.
+/// Whether a message is genuine, and another try at a time that is believed changes nothing.
 fn is_settled(error: &Error) -> bool {
     match error {
         Error::NoRoute(_) | Error::Back(_) | Error::NotShown => true,

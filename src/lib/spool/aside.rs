@@ -98,6 +98,22 @@ impl Spool {
         Ok(())
     }
 
+    /// When a message was set aside, by the clock of then; `None` where nothing tells.
+    ///
+    /// # Errors
+    /// When what tells cannot be read.
+    pub(super) fn set_aside_at(&self, name: &Name) -> Result<Option<Timestamp>, Error> {
+        let why = self.queue(Place::Failed).dir().join(format!("{name}{WHY}"));
+        let line = match files::read(&why, Role::Spool, MAX_LEN) {
+            Ok(line) => line,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let line: Option<Value> = serde_json::from_slice(&line).ok();
+        let time = line.as_ref().and_then(|line| line.get("time")?.as_str());
+        Ok(time.and_then(|time| time.parse().ok()))
+    }
+
     /// Lets a node here take a parcel of which its replay memory cannot tell whether it was received before.
     fn vouch(&self, recipient: NodeId, parcel: &Path) -> Result<(), Error> {
         let root = if recipient == self.owner().id() {

@@ -123,6 +123,9 @@ impl Spool {
             _ => WAITS_LONG,
         };
         let tally = tally(queue, checker.now, patience)?;
+        if queue.place() == Place::Failed {
+            self.check_set_aside(queue, checker)?;
+        }
         let mut say = |level: Level, check: Check, what: String, hint: &str| {
             checker.tell(level, check, queue.dir(), &what, Some(hint.to_owned()));
         };
@@ -169,6 +172,24 @@ impl Spool {
                 self.check_packed(queue, &tally, checker)?;
             }
             Place::Failed | Place::Out(_) | Place::Acks(_) | Place::Cca(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether messages live on that were set aside at a time that is still to come.
+    fn check_set_aside(&self, failed: &Queue, checker: &mut Checker<'_>) -> Result<(), Error> {
+        let mut early = 0;
+        for message in failed.messages()? {
+            let message = message?;
+            let is_alive = !checker.window.is_after(message.name.expiry);
+            let time = self.set_aside_at(&message.name)?;
+            early += usize::from(is_alive && time.is_some_and(|at| checker.window.is_before(at)));
+        }
+        if early > 0 {
+            let what = format!("{} set aside by a clock that was ahead", messages(early));
+            let hint = "relay-route --retry NAME returns each; relay-list failed names them";
+            let (level, check) = (Level::Error, Check::Clock);
+            checker.tell(level, check, failed.dir(), &what, Some(hint.to_owned()));
         }
         Ok(())
     }
