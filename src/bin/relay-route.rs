@@ -1,5 +1,6 @@
 //! relay-route: decides where each queued message goes next, and moves it there.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -13,9 +14,9 @@ use relaynet::cli::report::Verbosity;
 use relaynet::cli::strays::Strays;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
-use relaynet::pki::Window;
+use relaynet::pki::{NodeId, Window};
 use relaynet::route::control::{self, Applied, Done};
-use relaynet::route::{Hops, Router, run};
+use relaynet::route::{Hops, Router, Target, run};
 use relaynet::spool::{Place, Spool, Time};
 use relaynet::verify::Judge;
 
@@ -93,18 +94,39 @@ fn route(args: &Args) -> anyhow::Result<()> {
         time,
         is_dry: args.dry_run,
     };
-    let mut strays = Strays::default();
+    let (mut strays, mut filled) = (Strays::default(), HashSet::new());
     router.run(
         &mut |routed| {
             if args.dry_run {
                 return files::print(&decision(&routed, args.json));
+            }
+            if let Ok(Target::Home(node)) = &routed.result {
+                filled.insert(*node);
             }
             tell(routed, &mut outcome)
         },
         &mut |path| strays.add(path),
     )?;
     strays.tell();
+    tell_of_closed(&spool, &filled)?;
     outcome.finish()
+}
+
+/// Warns of what was put where the user whom it is for cannot take it.
+fn tell_of_closed(spool: &Spool, filled: &HashSet<NodeId>) -> anyhow::Result<()> {
+    if filled.is_empty() {
+        return Ok(());
+    }
+    for amiss in spool.homes_amiss()? {
+        if amiss.is_closed && filled.contains(&amiss.node) {
+            let path = report::path(&amiss.path);
+            report::warn_with(
+                &format!("{path}: {}", amiss.what),
+                &format!("root makes it right: {}", amiss.remedy),
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Takes back what waits for a peer.

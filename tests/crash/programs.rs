@@ -8,12 +8,12 @@ use relaynet::message::Object;
 
 use super::scene::{
     ANSWER, CONTENT, FIRST, LATE, MONTH, RENEWAL, RENEWED, RESTORED, SECOND, START, Scene,
-    TRANSFER, carried_key, is_temporary,
+    TRANSFER, carried_key, group_to_give_to, is_temporary,
 };
 use super::sweep::{Case, sweep, sweep_errnos};
 
 /// How many cases there are.
-pub(crate) const CASES: usize = 55 + super::media::CASES;
+pub(crate) const CASES: usize = 56 + super::media::CASES;
 
 /// What most cases have in common.
 pub(crate) const CASE: Case<'static> = Case {
@@ -63,13 +63,7 @@ fn keygen() {
 
 #[test]
 fn keygen_with_a_group() {
-    // One that whoever runs this may give directories to, and for root another one than his own.
-    let gid = match nix::unistd::Group::from_name("games") {
-        Ok(Some(games)) if nix::unistd::geteuid().is_root() => games.gid,
-        _ => nix::unistd::getegid(),
-    };
-    let group = nix::unistd::Group::from_gid(gid).unwrap().unwrap().name;
-    let group: &str = Box::leak(format!("group={group}").into_boxed_str());
+    let group: &str = Box::leak(format!("group={}", group_to_give_to()).into_boxed_str());
     let args = ["-q", "--set", "clock=test", "--set", group, "new"];
     sweep(&Case {
         name: "keygen --set group=NAME",
@@ -813,6 +807,51 @@ fn keygen_endpoint() {
             scene.add("alone/bob");
             import(scene, "bob", "tmp/mail.conn", START);
             deliver(scene, "bob", "peer", mail, FIRST);
+        },
+        ..CASE
+    });
+}
+
+#[test]
+fn keygen_endpoint_with_a_group() {
+    sweep(&Case {
+        name: "keygen --endpoint NAME, with a group",
+        program: "relay-keygen",
+        args: &[
+            "-q",
+            "-N",
+            "field",
+            "--endpoint",
+            "mail",
+            "--set",
+            "clock=test",
+            "--identity-key",
+            "in/mail.key",
+        ],
+        nodes: &["grouped/field"],
+        order: &["field/endpoints/mail/VERSION", "field/peers/", "-"],
+        spare: 1,
+        next: |scene| {
+            let gateway = scene.world().id("field");
+            let named = format!("field/endpoints/mail/peers/{gateway}/name");
+            if_there(scene, &named, 73)
+        },
+        proof: |scene, _| {
+            // Whatever is missing, the next run that locks the queues makes.
+            let route = scene.run("relay-route", &["-q", "-N", "field"], START);
+            route.expect(0);
+            let homes = fs::read_dir(scene.path("field/spool/home")).unwrap();
+            let homes: Vec<_> = homes.map(|home| home.unwrap().path()).collect();
+            let [home] = &homes[..] else {
+                panic!("{homes:?}")
+            };
+            let mode = fs::metadata(home).unwrap().permissions().mode() & 0o7777;
+            // Who has no group for themselves shares it with all members.
+            assert!(matches!(mode, 0o770 | 0o3770), "{mode:o}");
+            let check = ["-q", "-N", "field"];
+            let found = scene.run("relay-check", &check, START);
+            let found = String::from_utf8(found.stdout).unwrap();
+            assert!(!found.contains("/spool/home/"), "{found}");
         },
         ..CASE
     });

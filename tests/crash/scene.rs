@@ -39,7 +39,7 @@ pub(crate) const RESTORED: &str = "2040-01-01T12:00:00Z";
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
 /// Where what the tests start from is.
-const DIRS: [&str; 24] = [
+const DIRS: [&str; 25] = [
     "in",
     "keys",
     "alone",
@@ -49,6 +49,7 @@ const DIRS: [&str; 24] = [
     "arrived",
     "lone",
     "gateways",
+    "grouped",
     "asked",
     "stray",
     "queued",
@@ -279,6 +280,7 @@ impl World {
             "in/field.pnr",
         ];
         run("relay-import", &args, START);
+        make_grouped(path);
         let args = ["-o", "in/first.pca", "in/first.parcel"];
         run("relay-ack", &args, FIRST);
         copy_tree(&path.join("gateways/field"), &path.join("asked/field"));
@@ -771,6 +773,24 @@ fn private_dir(path: &Path) {
 fn private(path: &Path, octets: &[u8]) {
     fs::write(path, octets).unwrap();
     fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+/// Makes a gateway whose config names a group.
+fn make_grouped(path: &Path) {
+    let node = path.join("grouped/field");
+    copy_tree(&path.join("gateways/field"), &node);
+    let text = fs::read_to_string(node.join("config")).unwrap();
+    let text = format!("{text}group = {}\n", group_to_give_to());
+    fs::write(node.join("config"), text).unwrap();
+}
+
+/// A group that the user who runs this may give directories to; for root another one than its own.
+pub(crate) fn group_to_give_to() -> String {
+    let gid = match nix::unistd::Group::from_name("games") {
+        Ok(Some(games)) if nix::unistd::geteuid().is_root() => games.gid,
+        _ => nix::unistd::getegid(),
+    };
+    nix::unistd::Group::from_gid(gid).unwrap().unwrap().name
 }
 
 fn copy_tree(from: &Path, to: &Path) {

@@ -11,6 +11,12 @@ const GATEWAY: &str = "var/relay";
 const ANNA: &str = "var/relay/endpoints/anna";
 const BERT: &str = "var/relay/endpoints/bert";
 
+/// Who may do everything.
+const ROOT: User = User {
+    uid: 0,
+    group: None,
+};
+
 /// The gateway's user, those of its two local endpoints, and one who has nothing to do with them.
 struct Users {
     relay: User,
@@ -72,6 +78,12 @@ fn empty() -> Option<World> {
     env.chmod("var", 0o755);
     own(&env, users.relay, "var");
     Some(World { env, users })
+}
+
+/// When everything that is sealed now has expired, and every authorization has ended.
+fn in_a_year() -> String {
+    let year = jiff::SignedDuration::from_hours(365 * 24);
+    (jiff::Timestamp::now() + year).to_string()
 }
 
 /// Where messages wait for a node.
@@ -154,6 +166,42 @@ impl World {
         parcel
     }
 
+    /// Lets a node take another time than the clock's.
+    fn takes_any_time(&self, node: &str) {
+        let config = format!("{node}/config");
+        let text = self.env.text(&config);
+        self.env.write(&config, format!("{text}clock = test\n"));
+    }
+
+    /// Makes the home of a node what earlier versions made it, for its user: every member may leave files there.
+    fn make_old_home(&self, node: &str, user: User) {
+        let home = home_of(node);
+        chown(
+            self.env.path(&home),
+            Some(user.uid),
+            Some(self.users.group.1),
+        )
+        .unwrap();
+        self.env.chmod(&home, 0o3770);
+    }
+
+    /// Leaves a parcel beside another one, as the file of this user, under a name that would be a message's.
+    fn leave(&self, user: User, parcel: &[u8], beside: &str) {
+        self.env.write("left", parcel);
+        self.env.chmod("left", 0o644);
+        let (dir, name) = beside.rsplit_once('/').unwrap();
+        let (ids, rest) = name.split_at(2 * 66);
+        let is_free = |digit: &char| {
+            let name = format!("{ids}{digit}{}", &rest[1..]);
+            !self.env.path(format!("{dir}/{name}")).exists()
+        };
+        let digit = "0123456789".chars().find(is_free).unwrap();
+        let path = format!("{dir}/{ids}{digit}{}", &rest[1..]);
+        let group = self.users.group.1;
+        let script = format!("cp left {path} && chgrp {group} {path} && chmod 640 {path}");
+        assert!(self.shell(user, &script));
+    }
+
     fn route(&self) -> Call<'_> {
         self.run(self.users.relay, "route", &["-N", GATEWAY])
     }
@@ -198,7 +246,8 @@ fn directories_are_as_relay_node_says() {
         let found = world.stat(&format!("{GATEWAY}{dir}"));
         assert_eq!(found, (relay, gid, mode), "{dir} {:o}", found.2);
     }
-    let bert = (world.users.bert.uid, gid, 0o3770);
+    // The gateway's user has a group of the same number for themselves.
+    let bert = (world.users.bert.uid, relay, 0o770);
     assert_eq!(world.stat(&home_of("bob")), bert);
     assert_eq!(world.stat(BERT).2, 0o700);
     for file in ["VERSION", "config", "identity.key", "identity.pub"] {
@@ -374,10 +423,7 @@ fn cargo_comes_and_goes() {
         .args(["--identity-key", &keys.identity])
         .ok();
     other("keygen", &["-N", "mallory", "--endpoint", "carol"]).ok();
-    let root = User {
-        uid: 0,
-        group: None,
-    };
+    let root = ROOT;
     let carol = (root, "mallory/endpoints/carol", "carol");
     world.introduce((root, "mallory", "mallory"), (relay, GATEWAY, "gateway"));
     world.introduce((relay, GATEWAY, "gateway"), (root, "mallory", "mallory"));
@@ -486,6 +532,9 @@ fn what_is_not_ones_own_is_closed() {
         format!("ls {GATEWAY}/endpoints"),
         format!("ls {GATEWAY}/spool/home"),
         format!("ls {GATEWAY}/spool/sent"),
+        format!("cat {theirs}"),
+        format!("ls {}", home_of("alice")),
+        format!("cp {mine} {}", home_of("alice")),
         format!("rm -f {theirs}"),
         format!("mv {theirs} {mine}"),
         format!("echo x >> {theirs}"),
@@ -498,7 +547,7 @@ fn what_is_not_ones_own_is_closed() {
         assert!(!world.shell(bert, &script), "{script}");
     }
     // What a group entails, and relay-spool(5) says.
-    assert!(world.shell(bert, &format!("cat {theirs}")));
+    assert!(world.shell(bert, &format!("cat {input}/{waits}")));
     for (user, program, args, status, text) in [
         (bert, "open", &["-N", ANNA, theirs][..], 78, "cannot open"),
         (bert, "list", &["-N", ANNA], 78, "cannot open"),
@@ -595,7 +644,7 @@ fn a_member_cannot_keep_others_waiting() {
         assert!(world.env.path(format!("{dir}/dir/.relay-z.tmp")).exists());
     }
     // He opens it again, and gets what waited.
-    assert!(world.shell(bert, &format!("chmod 3770 {}", home_of("bob"))));
+    assert!(world.shell(bert, &format!("chmod 0770 {}", home_of("bob"))));
     world.route().run();
     assert_eq!(world.waiting("bob").len(), 1);
     // Nobody but him could have changed what is his, and the gateway's user can remove it.
@@ -670,17 +719,13 @@ fn a_gateway_gets_a_group_as_its_page_says() {
         .lines()
         .filter_map(|line| line.strip_prefix("# "))
         .collect();
-    assert_eq!(commands.len(), 5);
+    assert_eq!(commands.len(), 7);
     let script = format!(
         "set -e; cd {GATEWAY}; echo 'group = relay-users' >> config; {}",
         commands.join("; ")
     );
     let script = script.replace("relay-users", &users.group.0);
-    let root = User {
-        uid: 0,
-        group: None,
-    };
-    assert!(world.shell(root, &script));
+    assert!(world.shell(ROOT, &script));
     for (name, keys, user) in [("anna", "alice", users.anna), ("bert", "bob", users.bert)] {
         own_all(env, user, &format!("{GATEWAY}/endpoints/{name}"));
         world.route().ok(); // which makes the home of one for whom nothing has come
@@ -724,4 +769,267 @@ fn who_is_not_in_the_group_cannot_make_such_a_node() {
     let args = ["--set", "group=x", "-N", "carol/node", "--endpoint", "e"];
     let ran = world.run(carol, "keygen", &args);
     ran.fails(64, "the group of a local endpoint is that of its gateway");
+}
+
+#[test]
+fn what_another_member_leaves_in_a_home_is_not_taken_for_what_arrived_in_time() {
+    let Some(world) = world() else { return };
+    let Users { anna, bert, .. } = &world.users;
+    let (env, relay) = (&world.env, world.users.relay.uid);
+    env.mkdir("files");
+    own(env, *bert, "files");
+    world.sent("in time");
+    world.route().ok().quiet();
+    let [arrived] = &world.waiting("bob")[..] else {
+        panic!("nothing came")
+    };
+    world.make_old_home("bob", *bert);
+    for (user, content) in [(*anna, "of anna"), (ROOT, "of root")] {
+        let seal = world.run(*anna, "seal", &["-N", ANNA, "-t", "bert"]);
+        world.leave(user, &seal.stdin(content).ok().stdout, arrived);
+    }
+    assert_eq!(world.waiting("bob").len(), 3);
+    world.takes_any_time(BERT);
+    let deliver = || {
+        let call = world.run(*bert, "deliver", &["-N", BERT, "--dir", "files"]);
+        call.at(&in_a_year())
+    };
+    // No other message waits for what is not delivered, and nothing is set aside by a time that may be wrong.
+    for status in [0, 75] {
+        let ran = deliver().run();
+        assert_eq!(ran.status, status, "{}", ran.stderr);
+        ran.says_somewhere(": 2 messages wait until the clock is right");
+        let [file] = &env.names("files/anna")[..] else {
+            panic!("{:?}", env.names("files/anna"))
+        };
+        assert_eq!(env.text(format!("files/anna/{file}")), "in time");
+        assert_eq!(world.waiting("bob").len(), 2);
+    }
+    let believe = ["-N", BERT, "--trust-clock"];
+    world.run(*bert, "purge", &believe).at(&in_a_year()).ok();
+    let ran = deliver().ok();
+    let said = ran.diagnostics();
+    assert_eq!(said.len(), 2, "{said:?}");
+    for owner in [anna.uid.to_string(), "root".to_owned()] {
+        let why = format!(", and the file belongs to user {owner}, not to user {relay}");
+        let is_said = |line: &&String| line.contains("set aside: expired") && line.ends_with(&why);
+        assert_eq!(said.iter().filter(is_said).count(), 1, "{said:?}");
+    }
+    assert_eq!(env.names("files/anna").len(), 1);
+    assert_eq!(world.waiting("bob"), [""; 0]);
+    let aside = env.names(&format!("{BERT}/spool/failed"));
+    assert_eq!(aside.len(), 4, "{aside:?}");
+    deliver().ok().says(&[]);
+}
+
+#[test]
+fn what_another_member_left_is_judged_before_it_goes_home_again() {
+    let Some(world) = world() else { return };
+    let Users { relay, anna, .. } = world.users;
+    let env = &world.env;
+    // An endpoint of the gateway's own user, in a home where every member may leave files.
+    world
+        .keygen("carol", &["-N", GATEWAY, "--endpoint", "carol"])
+        .ok();
+    let node = "var/relay/endpoints/carol";
+    world.introduce((anna, ANNA, "anna"), (relay, node, "carol"));
+    world.route().ok().quiet();
+    world.make_old_home("carol", relay);
+    let seal = world.run(anna, "seal", &["-N", ANNA, "-t", "carol"]);
+    let parcel = seal.stdin("late").ok().stdout;
+    let put = world.run(anna, "put", &["-N", ANNA]);
+    put.stdin(&parcel[..]).ok().quiet();
+    let input = format!("{GATEWAY}/spool/in");
+    let name = env.names(&input).remove(0);
+    let leave = format!("mv {input}/{name} {}/{name}", home_of("carol"));
+    assert!(world.shell(anna, &leave));
+    for node in [GATEWAY, node] {
+        world.takes_any_time(node);
+    }
+    let at = in_a_year();
+    let run = |program: &str, args: &[&str]| world.run(relay, program, args).at(&at);
+    run("purge", &["-N", GATEWAY, "--trust-clock"]).ok();
+    env.mkdir("files");
+    own(env, relay, "files");
+    let deliver = ["-N", node, "--dir", "files"];
+    let ran = run("deliver", &deliver)
+        .ok()
+        .says_somewhere("set aside: expired");
+    assert_eq!(ran.diagnostics().len(), 1, "{}", ran.stderr);
+    // The copy belongs to the gateway's user, and would be believed at home.
+    let aside = format!("{GATEWAY}/spool/failed/{name}");
+    assert_eq!(world.stat(&aside).0, relay.uid);
+    assert!(env.text(format!("{aside}.why")).contains(r#""queue":"in""#));
+    let retry = ["-N", GATEWAY, "--retry", &name];
+    let ran = run("route", &retry)
+        .ok()
+        .says_somewhere("set aside: expired");
+    assert_eq!(ran.diagnostics().len(), 1, "{}", ran.stderr);
+    run("deliver", &deliver).ok().says(&[]);
+    assert_eq!(env.names("files"), [""; 0]);
+    assert!(env.path(&aside).exists());
+    run("route", &["-N", GATEWAY]).ok().says(&[]);
+}
+
+#[test]
+fn what_comes_home_by_a_detour_arrives_in_time_and_can_be_read() {
+    let Some(world) = world() else { return };
+    let Users {
+        relay, anna, bert, ..
+    } = world.users;
+    let env = &world.env;
+    env.mkdir("files");
+    own(env, bert, "files");
+    let gid = world.users.group.1;
+    let is_readable = || {
+        let waiting = world.waiting("bob");
+        let [path] = &waiting[..] else {
+            panic!("{waiting:?}")
+        };
+        assert_eq!(world.stat(path), (relay.uid, gid, 0o640));
+    };
+    // It was set aside, since its way led nowhere, and comes back.
+    env.write(format!("{GATEWAY}/routes"), "* dir:/nowhere\n");
+    own(env, relay, &format!("{GATEWAY}/routes"));
+    world.sent("by a table");
+    let failed = format!("{GATEWAY}/spool/failed");
+    let input = format!("{GATEWAY}/spool/in");
+    let name = env.names(&input).remove(0);
+    assert!(world.shell(relay, &format!("mkdir -p -m 700 {failed}")));
+    let aside = format!("umask 077; cat {input}/{name} > {failed}/{name}");
+    assert!(world.shell(relay, &aside));
+    assert!(world.shell(anna, &format!("rm {input}/{name}")));
+    env.write(format!("{GATEWAY}/routes"), "");
+    let retry = world.run(relay, "route", &["-N", GATEWAY, "--retry", &name]);
+    retry.ok().quiet();
+    is_readable();
+    // What bert's command refuses is set aside as a file of bert's, sent on its way again, and waits too long.
+    let refuse = ["-N", BERT, "--", "/bin/sh", "-c", "exit 65"];
+    let ran = world.run(bert, "deliver", &refuse).ok();
+    assert!(ran.stderr.contains("set aside"), "{}", ran.stderr);
+    let aside = format!("{BERT}/spool/failed/{name}");
+    assert_eq!(world.stat(&aside).0, bert.uid);
+    world.run(bert, "put", &["-N", BERT, &aside]).ok().quiet();
+    world.route().ok().quiet();
+    is_readable();
+    world.takes_any_time(BERT);
+    let late = world.run(bert, "deliver", &["-N", BERT, "--dir", "files"]);
+    late.at(&in_a_year()).ok().says(&[]);
+    assert_eq!(env.names("files/anna").len(), 1);
+}
+
+#[test]
+fn root_finishes_what_the_gateways_user_cannot() {
+    let Some(world) = world() else { return };
+    let Users {
+        relay, anna, bert, ..
+    } = world.users;
+    let (env, home) = (&world.env, home_of("bob"));
+    let gid = world.users.group.1;
+    let check = |user: User, node: &str| world.run(user, "check", &["-N", node]).run();
+    let right = (bert.uid, relay.uid, 0o770);
+    let shut = format!(": user {} can put nothing there", relay.uid);
+    let forms = [
+        // As the gateway's user makes it.
+        (
+            (relay.uid, relay.uid, 0o770),
+            "error",
+            ": its user cannot take what waits there",
+        ),
+        // As earlier versions made it.
+        (
+            (bert.uid, gid, 0o3770),
+            "warning",
+            ": other members may write there",
+        ),
+        ((bert.uid, bert.uid, 0o770), "error", &shut),
+        ((bert.uid, relay.uid, 0o2770), "warning", ""),
+        (
+            (relay.uid, gid, 0o750),
+            "error",
+            ": its user cannot take what waits there",
+        ),
+    ];
+    for (form, level, why) in forms {
+        let (owner, group, mode) = form;
+        chown(env.path(&home), Some(owner), Some(group)).unwrap();
+        assert!(world.shell(ROOT, &format!("chmod {mode:05o} {home}")));
+        assert_eq!(world.stat(&home), form);
+        world.sent(&format!("{form:?}"));
+        let ran = world.route().run();
+        let mut said = ran.diagnostics();
+        // What the gateway's user cannot put there waits, and the next run does.
+        let is_shut = group == bert.uid;
+        assert_eq!(ran.status, if is_shut { 74 } else { 0 }, "{}", ran.stderr);
+        if is_shut {
+            assert!(
+                said.remove(0).contains(": cannot create "),
+                "{}",
+                ran.stderr
+            );
+            assert!(ran.hints()[0].contains("relay-check"), "{}", ran.stderr);
+        }
+        if owner == relay.uid {
+            let line = said.pop().unwrap();
+            assert!(line.starts_with(&home) && line.ends_with(why), "{line}");
+            let hints = ran.hints();
+            let hint = format!(
+                "root makes it right: chown {}:{} {home}",
+                bert.uid, relay.uid
+            );
+            assert!(hints.len() == 1 && hints[0].starts_with(&hint), "{hints:?}");
+        }
+        assert_eq!(said, [""; 0]);
+        let found = check(relay, GATEWAY);
+        assert_eq!(found.status, 1, "{}", found.stderr);
+        let line = found.text().lines().next().unwrap();
+        let fields: Vec<&str> = line.split('\t').collect();
+        // Which then cannot be listed, either.
+        assert_eq!(found.text().lines().count(), 1 + usize::from(is_shut));
+        let label = if group == gid {
+            world.users.group.0.clone()
+        } else {
+            group.to_string()
+        };
+        let what = format!(
+            "{owner}:{label} {mode:04o}, not {}:{} 0770{why}",
+            bert.uid, relay.uid
+        );
+        assert_eq!(fields[..3], [level, &what, &home], "{fields:?}");
+        // The user of the endpoint may ask, too; root knows of no group of a user without a name.
+        if group != bert.uid && mode != 0o2770 {
+            let theirs = check(bert, BERT);
+            assert_eq!(theirs.status, 1, "{form:?} {}", theirs.stderr);
+            assert!(theirs.text().contains(&home), "{}", theirs.text());
+        }
+        assert!(world.shell(ROOT, fields[3]), "{}", fields[3]);
+        assert_eq!(world.stat(&home), right);
+        check(relay, GATEWAY).quiet().stdout("");
+        check(bert, BERT).quiet().stdout("");
+    }
+    assert_eq!(world.waiting("bob").len(), forms.len());
+    world
+        .run(bert, "deliver", &["-N", BERT, "--", "/bin/true"])
+        .ok()
+        .quiet();
+    assert_eq!(world.waiting("bob"), [""; 0]);
+    // Where the gateway's user has no group but that of all, members share what they shared before, and it is said.
+    let mut shared = std::process::Command::new("setpriv");
+    shared.args([
+        "--reuid",
+        &relay.uid.to_string(),
+        "--regid",
+        &gid.to_string(),
+    ]);
+    shared.args(["--clear-groups", "--"]);
+    shared.args([env!("CARGO_BIN_EXE_relay-check"), "-N", GATEWAY]);
+    let found = shared.current_dir(env.root()).output().unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    let name = &world.users.group.0;
+    let what = format!(
+        "warning\t{name} is the own group of user {}, and the node's: others may write in home\t",
+        relay.uid
+    );
+    assert!(found.starts_with(&what), "{found}");
+    assert!(world.shell(anna, "true"));
 }

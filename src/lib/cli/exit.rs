@@ -376,7 +376,7 @@ fn of_deliver(error: &deliver::Error) -> Status {
     match error {
         E::NotAMaildir(_) => Status::CANT_CREATE,
         E::TooManyParts(_) => Status::TEMP_FAIL,
-        E::Import(error) | E::Node(error) => of_node(error),
+        E::Import(error) | E::Node(error) | E::Late { cause: error, .. } => of_node(error),
         E::Part(error) | E::Type(error) => of_message(error),
         E::Parts { cause, .. } => of_deliver(cause),
         E::Join(error) => of_join(error),
@@ -664,7 +664,7 @@ fn hint_for_deliver(error: &deliver::Error) -> Option<String> {
         E::TooManyParts(_) => Some(
             "the next run looks at others; where that goes on, ask the sender, or remove what never gets whole".to_owned(),
         ),
-        E::Import(error) | E::Node(error) => hint_for(error),
+        E::Import(error) | E::Node(error) | E::Late { cause: error, .. } => hint_for(error),
         E::Spool(error) => hint_for_spool(error),
         E::Disk(error) | E::Join(join::Error::Disk(error)) => hint_for_disk(error),
         E::Parts { cause, .. } => hint_for_deliver(cause),
@@ -750,6 +750,10 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
         ),
         error if error.role() == Role::Node && error.is_denied() => Some(
             "it is another user's: relay-check lists such files; what members of a node's group may do is in relay-node(5)"
+                .to_owned(),
+        ),
+        error if error.role() == Role::Spool && error.is_denied() => Some(
+            "it is closed to this user: relay-check tells whose it is, and what root types if that is wrong"
                 .to_owned(),
         ),
         _ => None,

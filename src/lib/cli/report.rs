@@ -90,6 +90,14 @@ pub fn warn(text: &str) {
     }
 }
 
+/// Warns of something, and says what the user can do about it.
+pub fn warn_with(text: &str, what_helps: &str) {
+    warn(text);
+    if says(Verbosity::Normal) {
+        hint(what_helps);
+    }
+}
+
 /// Says something that a user wants to know but did not ask for.
 pub fn note(text: &str) {
     warn(text);

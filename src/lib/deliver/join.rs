@@ -117,9 +117,7 @@ impl<'a> Delivery<'a> {
         len: usize,
         state: &State<'a>,
     ) -> Option<(Content, ServiceMessage, Due<'a>)> {
-        let octets = message.read_into(state.buffers.take(len)).ok()??;
-        let stored = message.stored().ok()??;
-        let arrival = state.home.open(octets, stored).ok()?;
+        let arrival = state.open(message, len).ok()??;
         let content = Content::of(&arrival);
         if !content.is_part() || !content.is_of(&self.types) {
             return None;

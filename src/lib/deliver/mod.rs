@@ -15,8 +15,9 @@ pub mod run; // everything that waits for a node
 
 use std::path::PathBuf;
 
+use crate::disk::{self, group};
 use crate::message::parts::TransferId;
-use crate::{command, disk, message, node, spool};
+use crate::{command, message, node, spool};
 
 pub use content::Content;
 pub use destination::Destination;
@@ -39,6 +40,20 @@ pub enum Error {
     /// Its media type is longer than any of use.
     #[error("it has {0}")]
     Type(message::Error),
+    /// The message has expired, and nothing shows that it arrived before.
+    #[error(
+        "{cause}, and the file belongs to user {}, not to user {}",
+        group::label_of_user(*.owner),
+        .keeper.map_or_else(String::new, group::label_of_user)
+    )]
+    Late {
+        /// What is over.
+        cause: node::Error,
+        /// Whose file it is.
+        owner: u32,
+        /// By whose files it would show.
+        keeper: Option<u32>,
+    },
     /// A message says that it holds a part, and does not.
     #[error("not a part: {0}")]
     Part(message::Error),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::intents::Intents;
 use super::names::{Names, Wish};
@@ -25,7 +25,7 @@ use crate::node::{self, Directory, Identity};
 use crate::pki::NodeId;
 use crate::ramf::limits;
 use crate::receive::home::{Clock, Home};
-use crate::receive::{Due, Terms};
+use crate::receive::{Arrival, Due, Terms};
 use crate::spool::aside::Aside;
 use crate::spool::moves::Moves;
 use crate::spool::queue::{Found, Waiting};
@@ -144,6 +144,8 @@ enum Fate {
 /// What a run knows.
 pub(super) struct State<'a> {
     pub(super) home: Home<'a>,
+    /// The user whose files arrived in time.
+    keeper: Option<u32>,
     pub(super) intents: Intents,
     /// Directories that are there for certain.
     folders: Mutex<HashSet<PathBuf>>,
@@ -151,7 +153,34 @@ pub(super) struct State<'a> {
     pub(super) buffers: Buffers,
 }
 
-impl State<'_> {
+impl<'a> State<'a> {
+    /// Opens a message; `None` when it has gone. Whose file was read decides whether it arrived in time.
+    pub(super) fn open(
+        &self,
+        message: &Waiting,
+        len: usize,
+    ) -> Result<Option<Arrival<'a, ServiceMessage>>, Error> {
+        let Some((octets, owner)) = message.read_with_owner(self.buffers.take(len))? else {
+            return Ok(None);
+        };
+        let keeper = self.keeper;
+        let is_in_time = keeper == Some(owner);
+        // Another user may have dated their file back.
+        let stored = if is_in_time {
+            message.stored()?.unwrap_or(Timestamp::MAX)
+        } else {
+            Timestamp::MAX
+        };
+        match self.home.open(octets, stored, is_in_time) {
+            Err(cause) if !is_in_time && is_expiry(&cause) => Err(Error::Late {
+                cause,
+                owner,
+                keeper,
+            }),
+            opened => Ok(Some(opened?)),
+        }
+    }
+
     /// What is known of contents that come in parts.
     pub(super) fn transfers(&self) -> MutexGuard<'_, Transfers> {
         locked(&self.transfers)
@@ -213,6 +242,7 @@ impl<'a> Delivery<'a> {
         };
         let state = State {
             home: Home::new(self.node, self.terms, clock)?,
+            keeper: self.spool.keeper()?,
             intents: Intents::of(self.spool, self.node)?,
             folders: Mutex::default(),
             transfers: Mutex::new(Transfers::at(self.terms.now)),
@@ -317,13 +347,9 @@ impl<'a> Delivery<'a> {
     }
 
     fn open(&self, message: &Waiting, len: usize, state: &State<'a>) -> Result<Opened<'a>, Error> {
-        let Some(octets) = message.read_into(state.buffers.take(len))? else {
+        let Some(arrival) = state.open(message, len)? else {
             return Ok(Opened::Gone);
         };
-        let Some(stored) = message.stored()? else {
-            return Ok(Opened::Gone);
-        };
-        let arrival = state.home.open(octets, stored)?;
         let content = Content::of(&arrival);
         service_message::check_type_len(arrival.content().media_type()).map_err(Error::Type)?;
         let is_authorization = arrival.is_authorization();
@@ -400,7 +426,6 @@ impl<'a> Delivery<'a> {
         }
         Ok(())
     }
-
     /// Hands over what was opened, one after another; files all get their names at once.
     fn hand_over_all(
         &self,
@@ -555,6 +580,9 @@ impl<'a> Delivery<'a> {
         let (event, to) = match (&task.result, task.fate) {
             (Ok(Done::Delivered(_)), _) => (Event::Acknowledged, self.destination.to_string()),
             (Ok(Done::Imported), _) => (Event::Acknowledged, format!("home:{}", self.node.id())),
+            (Err(error @ Error::Late { .. }), Fate::SetAside) => {
+                (Event::Expired, error.to_string())
+            }
             (Err(error), Fate::SetAside) => (Event::Failed, error.to_string()),
             _ => return None,
         };
@@ -657,6 +685,16 @@ impl Task<'_> {
     }
 }
 
+/// Whether the time of a message or a certificate is over.
+fn is_expiry(error: &node::Error) -> bool {
+    use node::Error as E;
+    matches!(
+        error,
+        E::Pki(pki::Error::Expired { .. })
+            | E::Ramf(ramf::Error::Expired(_) | ramf::Error::Pki(pki::Error::Expired { .. }))
+    )
+}
+
 impl Error {
     /// Whether a message is genuine, and another try changes nothing.
     pub(super) fn is_settled(&self) -> bool {
@@ -664,6 +702,7 @@ impl Error {
         match self {
             Self::Command(error) => error.is_settled(),
             Self::Type(_)
+            | Self::Late { .. }
             | Self::Part(_)
             | Self::Join(join::Error::Part(_) | join::Error::Digest)
             | Self::Node(
@@ -688,7 +727,9 @@ impl Error {
     #[must_use]
     pub fn depends_on_clock(&self) -> bool {
         match self {
-            Self::Node(error) | Self::Import(error) => error.depends_on_clock(),
+            Self::Node(error) | Self::Import(error) | Self::Late { cause: error, .. } => {
+                error.depends_on_clock()
+            }
             _ => false,
         }
     }

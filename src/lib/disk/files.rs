@@ -143,8 +143,19 @@ pub fn read(path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
 /// # Errors
 ///
 /// As [`read`].
-pub fn read_into(mut octets: Vec<u8>, path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
-    let (mut file, len) = open(path, role)?;
+pub fn read_into(octets: Vec<u8>, path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
+    let (file, len) = open(path, role)?;
+    read_opened(file, len, octets, path, role, limit)
+}
+
+fn read_opened(
+    mut file: File,
+    len: u64,
+    mut octets: Vec<u8>,
+    path: &Path,
+    role: Role,
+    limit: usize,
+) -> Result<Vec<u8>> {
     // Files of /proc say 0, and others may grow: the size only saves work.
     let expected = usize::try_from(len).unwrap_or(usize::MAX);
     if expected > limit {
@@ -152,6 +163,24 @@ pub fn read_into(mut octets: Vec<u8>, path: &Path, role: Role, limit: usize) -> 
     }
     octets.resize(expected, 0);
     fill(&mut file, octets, path, role, limit)
+}
+
+/// The same, and gives the user whose file it is: the one that is read, whatever has its name meanwhile.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_with_owner(
+    octets: Vec<u8>,
+    path: &Path,
+    role: Role,
+    limit: usize,
+) -> Result<(Vec<u8>, u32)> {
+    let (file, len) = open(path, role)?;
+    let found = file.metadata();
+    let owner = found.map_err(Error::io(path, role, Doing::Examine))?.uid();
+    let octets = read_opened(file, len, octets, path, role, limit)?;
+    Ok((octets, owner))
 }
 
 /// Reads a whole regular file again, of at most `limit` octets: something else that has its name meanwhile is not
@@ -338,14 +367,19 @@ pub fn owner(path: &Path, role: Role) -> Result<Option<u32>> {
     }
 }
 
+/// Whether this is another user than the one who runs this.
+#[must_use]
+pub fn is_another(user: u32) -> bool {
+    user != rustix::process::geteuid().as_raw()
+}
+
 /// Whether a file is of another user than the one who runs this; one that is not there is nobody's.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] while [`Doing::Examine`].
 pub fn is_of_another(path: &Path, role: Role) -> Result<bool> {
-    let us = rustix::process::geteuid().as_raw();
-    Ok(owner(path, role)?.is_some_and(|owner| owner != us))
+    Ok(owner(path, role)?.is_some_and(is_another))
 }
 
 /// Whether a directory is there in which whoever runs this may make files.
@@ -879,6 +913,21 @@ mod tests {
         assert!(matches!(error, Error::TooLarge { limit: 4, .. }));
         fs::write(&path, b"").unwrap();
         assert_eq!(read(&path, Role::Node, 0).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_file_is_read_with_whose_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"12345").unwrap();
+        let (octets, owner) = read_with_owner(vec![0; 9], &path, Role::Spool, 5).unwrap();
+        assert_eq!(octets, b"12345");
+        assert!(!is_another(owner) && is_another(owner + 1));
+        let error = read_with_owner(Vec::new(), &path, Role::Spool, 4).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { limit: 4, .. }));
+        symlink(&path, dir.path().join("l")).unwrap();
+        let error = read_with_owner(Vec::new(), &dir.path().join("l"), Role::Spool, 5);
+        assert!(matches!(error.unwrap_err(), Error::NotRegular { .. }));
     }
 
     #[test]

@@ -18,11 +18,17 @@ pub const GATE: u32 = 0o710;
 /// Those of a directory in which members make files, which then are the group's, and remove only their own.
 pub const SHARED: u32 = 0o3770;
 
-/// Those of a file in such a directory, which members read.
+/// Those of a directory that is one user's, into which another one puts files by a group of their own.
+pub const GIVEN: u32 = 0o770;
+
+/// Those of a file that members read.
 pub const READABLE: u32 = 0o640;
 
 /// Those of a directory that is not given to the group yet.
-const PRIVATE: u32 = 0o700;
+pub const PRIVATE: u32 = 0o700;
+
+/// Where this machine itself lists its users.
+const USERS: &str = "/etc/passwd";
 
 /// A group of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,15 +41,68 @@ impl Group {
     ///
     /// [`Error::Io`] while [`Doing::Examine`], when the system cannot tell.
     pub fn find(name: &str) -> Result<Option<Self>> {
-        match nix::unistd::Group::from_name(name) {
-            Ok(found) => Ok(found.map(|group| Self(Gid::from_raw(group.gid.as_raw())))),
-            // What some services say of a group that they do not know.
-            Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
-            Err(errno) => {
-                let path = Path::new("/etc/group");
-                Err(Error::io(path, Role::Node, Doing::Examine)(errno.into()))
-            }
-        }
+        let found = listed(nix::unistd::Group::from_name(name), "/etc/group")?;
+        Ok(found.map(|group| Self::of_number(group.gid.as_raw())))
+    }
+
+    /// The group of this number.
+    #[must_use]
+    pub fn of_number(gid: u32) -> Self {
+        Self(Gid::from_raw(gid))
+    }
+
+    /// The group that a user has of their own, as the system lists its users. Of a user that it does not list only the
+    /// one who runs this is known to have one: that of this process.
+    ///
+    /// # Errors
+    ///
+    /// As [`Group::find`].
+    pub fn of_user(uid: u32) -> Result<Option<Self>> {
+        let listed = listed(nix::unistd::User::from_uid(uid.into()), USERS)?;
+        let us = rustix::process::geteuid().as_raw();
+        Ok(match listed {
+            Some(user) => Some(Self::of_number(user.gid.as_raw())),
+            None if uid == us => Some(Self(rustix::process::getegid())),
+            None => None,
+        })
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.0.as_raw()
+    }
+
+    /// What `chown` knows it by: its name, or its number where it has none.
+    #[must_use]
+    pub fn label(self) -> String {
+        self.listed()
+            .map_or_else(|| self.number().to_string(), |group| group.name.clone())
+    }
+
+    /// Who else is in it than this user, as far as this machine itself lists that: as members, or as users whose own
+    /// group it is, too.
+    #[must_use]
+    pub fn others_than(self, uid: u32) -> Vec<String> {
+        let mut names = self.listed().map(|group| group.mem).unwrap_or_default();
+        let user = label_of_user(uid);
+        names.retain(|name| *name != user);
+        let (gid, uid) = (self.number().to_string(), uid.to_string());
+        let users = fs::read_to_string(USERS).unwrap_or_default();
+        names.extend(users.lines().filter_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            let (found, own) = (fields.nth(1)?, fields.next()?);
+            (own == gid && found != uid).then(|| name.to_owned())
+        }));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    fn listed(self) -> Option<nix::unistd::Group> {
+        let gid = nix::unistd::Gid::from_raw(self.number());
+        nix::unistd::Group::from_gid(gid).ok().flatten()
     }
 
     /// Creates a directory with exactly these permission bits, for the group, and syncs its parent. One that is
@@ -58,6 +117,66 @@ impl Group {
             self.give(path, role, mode)?;
         }
         Ok(created)
+    }
+
+    /// Creates the directory of messages for one user's endpoint, and syncs its parent: for the user who runs this and
+    /// by the group that they have of their own, so that other members of this group have no access. Root then gives it
+    /// to the user of the endpoint, with that group. Tells whether it was new.
+    ///
+    /// Who has this very group as their own, or shares their own with others, shares the directory with the members of
+    /// this one. Who has one of their own and is not in it now, as a service may be, gets a directory for themselves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Group::create_dir`].
+    pub fn create_given_dir(self, path: &Path, role: Role) -> Result<bool> {
+        let created = files::create_dir(path, role, PRIVATE)?;
+        if !created && !is_private_and_ours(path) {
+            return Ok(false);
+        }
+        let us = rustix::process::geteuid().as_raw();
+        match self.own_beside(us)? {
+            Some(own) => match own.give(path, role, GIVEN) {
+                Err(error) if error.is_denied() => {}
+                given => given?,
+            },
+            None => self.give(path, role, SHARED)?,
+        }
+        Ok(created)
+    }
+
+    /// The group that a user has for themselves alone, so not this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Group::find`].
+    pub fn own_beside(self, uid: u32) -> Result<Option<Self>> {
+        let own = Self::of_user(uid)?;
+        Ok(own.filter(|own| *own != self && own.others_than(uid).is_empty()))
+    }
+
+    /// Lets the group read a file, if it is of the user who runs this; links are not followed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Doing::Share`]: that user is no member of the group.
+    pub fn let_read(self, path: &Path, role: Role) -> Result<()> {
+        let shared = || -> io::Result<()> {
+            let file = OpenOptions::new()
+                .read(true)
+                .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
+                .open(path)?;
+            let found = file.metadata()?;
+            if !found.is_file() || found.uid() != rustix::process::geteuid().as_raw() {
+                return Ok(());
+            }
+            if found.gid() != self.number() {
+                fault::step(Op::Chown, &[path])?;
+                rustix::fs::fchown(&file, None, Some(self.0))?;
+            }
+            set_mode(&file, path, READABLE)
+        };
+        shared().map_err(Error::io(path, role, Doing::Share))
     }
 
     /// Gives a directory to the group, with exactly these permission bits.
@@ -79,6 +198,23 @@ impl Group {
             set_mode(&dir, path, mode)
         };
         given().map_err(Error::io(path, role, Doing::Share))
+    }
+}
+
+/// What `chown` knows a user by: the name, or the number where there is none.
+#[must_use]
+pub fn label_of_user(uid: u32) -> String {
+    let listed = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+    listed.map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// What the system lists, in this file unless another service does.
+fn listed<T>(found: nix::Result<Option<T>>, file: &str) -> Result<Option<T>> {
+    match found {
+        // What some services say of what they do not know.
+        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+        found => found
+            .map_err(|errno| Error::io(Path::new(file), Role::Node, Doing::Examine)(errno.into())),
     }
 }
 
@@ -121,6 +257,70 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(found)).unwrap();
             assert!(!ours().create_dir(&path, Role::Spool, GATE).unwrap());
             assert_eq!(mode(&path), then);
+        }
+    }
+
+    #[test]
+    fn a_user_has_a_group_of_their_own() {
+        let us = nix::unistd::geteuid();
+        let expected = match nix::unistd::User::from_uid(us).unwrap() {
+            Some(user) => Group::of_number(user.gid.as_raw()),
+            None => ours(),
+        };
+        assert_eq!(Group::of_user(us.as_raw()).unwrap(), Some(expected));
+        // Nobody has this number, here or anywhere.
+        assert_eq!(Group::of_user(u32::MAX - 1).unwrap(), None);
+        assert_eq!(label_of_user(u32::MAX - 1), "4294967294");
+        assert_eq!(Group::of_number(u32::MAX - 1).label(), "4294967294");
+        assert!(
+            Group::of_number(u32::MAX - 1)
+                .others_than(us.as_raw())
+                .is_empty()
+        );
+        // Root has its own group everywhere, and somebody else is in it then.
+        let root = Group::of_number(0);
+        assert!(root.others_than(u32::MAX - 1).contains(&"root".to_owned()));
+        assert!(!root.others_than(0).contains(&"root".to_owned()));
+    }
+
+    #[test]
+    fn a_directory_for_one_user_is_not_the_shared_groups() {
+        let dir = tempfile::tempdir().unwrap();
+        let us = rustix::process::geteuid().as_raw();
+        let own = Group::of_user(us).unwrap().unwrap();
+        let other = Group::of_number(own.number() + 1);
+        if own != ours() || other.own_beside(us).unwrap().is_none() {
+            eprintln!("not tested, since this user has no group for themselves");
+            return;
+        }
+        let path = dir.path().join("home");
+        assert!(other.create_given_dir(&path, Role::Spool).unwrap());
+        let found = fs::metadata(&path).unwrap();
+        assert_eq!((found.gid(), mode(&path)), (own.number(), GIVEN));
+        // What somebody made of it stays, but for what a killed run left.
+        for (found, then) in [(0o750, 0o750), (SHARED, SHARED), (PRIVATE, GIVEN)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(found)).unwrap();
+            assert!(!other.create_given_dir(&path, Role::Spool).unwrap());
+            assert_eq!(mode(&path), then);
+        }
+        // Where both are one group, it is shared with its members.
+        let path = dir.path().join("shared");
+        assert!(own.create_given_dir(&path, Role::Spool).unwrap());
+        assert_eq!(mode(&path), SHARED);
+    }
+
+    #[test]
+    fn a_file_is_for_the_group_to_read_if_it_is_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, link) = (dir.path().join("file"), dir.path().join("link"));
+        fs::write(&path, "octets").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        for found in [0o600, 0o644, READABLE] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(found)).unwrap();
+            let error = ours().let_read(&link, Role::Spool).unwrap_err();
+            assert_eq!((error.doing(), mode(&path)), (Some(Doing::Share), found));
+            ours().let_read(&path, Role::Spool).unwrap();
+            assert_eq!(mode(&path), READABLE);
         }
     }
 

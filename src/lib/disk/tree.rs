@@ -44,6 +44,8 @@ pub struct Stat {
     pub mode: u32,
     /// The user whose it is.
     pub owner: u32,
+    /// The group whose it is.
+    pub group: u32,
 }
 
 /// What is known of a file or directory now, itself and not what a link names; `None` when there is none.
@@ -58,6 +60,7 @@ pub fn stat(path: &Path, role: Role) -> Result<Option<Stat>> {
             modified: metadata.modified()?,
             mode: metadata.permissions().mode() & 0o7777,
             owner: metadata.uid(),
+            group: metadata.gid(),
         })
     });
     match stat {

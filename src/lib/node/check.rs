@@ -131,7 +131,7 @@ pub enum Shape {
     Gate,
     /// A directory into which a group may write.
     Shared,
-    /// Such a directory, which is the user's whose endpoint it is for.
+    /// Such a directory, for one endpoint: whose it is and its mode are looked at elsewhere.
     Given,
     /// Something that is looked at elsewhere.
     Elsewhere,
@@ -146,7 +146,8 @@ impl Shape {
             Self::Text => &[0o600, 0o640, 0o644],
             Self::Dir | Self::Elsewhere | Self::Endpoint => &[0o700],
             Self::Gate => &[0o710, 0o700],
-            Self::Shared | Self::Given => &[0o3770],
+            Self::Shared => &[0o3770],
+            Self::Given => &[],
         }
     }
 }
@@ -332,7 +333,9 @@ impl Checker<'_> {
             Shape::Key if mode & 0o077 != 0 => Level::Error,
             _ => Level::Warning,
         };
-        let hint = format!("chmod {expected:04o} {}", path.display());
+        // GNU's needs five digits to take such bits away from a directory.
+        let digits = if mode & !expected & 0o6000 == 0 { 4 } else { 5 };
+        let hint = format!("chmod {expected:0digits$o} {}", path.display());
         self.tell(level, Check::Mode, path, &what, Some(hint));
     }
 

@@ -48,6 +48,14 @@ impl Local {
         self.is_own.then_some(self.root)
     }
 
+    /// The user whose its directory is.
+    ///
+    /// # Errors
+    /// When it cannot be examined.
+    pub fn user(&self) -> Result<Option<u32>, Error> {
+        Ok(files::owner(&self.root, Role::Node)?)
+    }
+
     /// What it remembers of messages; nothing if it is another user's, which is theirs alone to read.
     ///
     /// # Errors

@@ -77,26 +77,29 @@ impl<'a> Home<'a> {
         })
     }
 
-    /// Opens a parcel in a file last written at `stored`, whatever its age now. Others may take messages from the
-    /// same sender meanwhile.
+    /// Opens a parcel in a file last written at `stored`: one that arrived in time at any age, another one as it would
+    /// be if it came now. Others may take messages from the same sender meanwhile.
     ///
     /// # Errors
-    /// As [`super::parcel`], but that it has expired.
+    /// As [`super::parcel`], but that what arrived in time has expired.
     pub fn open(
         &self,
         octets: Vec<u8>,
         stored: Timestamp,
+        is_in_time: bool,
     ) -> Result<Arrival<'a, ServiceMessage>, Error> {
         let parcel = Parcel::parse(octets)?.into_message();
-        let certificates = parcel.attached().iter();
-        let ends = certificates
-            .chain([parcel.sender_certificate()])
-            .map(Certificate::not_after);
-        let end = ends.fold(parcel.fields().expiry(), Ord::min);
-        let window = if self.clock.is_believed {
+        let window = if is_in_time && self.clock.is_believed {
+            let certificates = parcel.attached().iter();
+            let ends = certificates
+                .chain([parcel.sender_certificate()])
+                .map(Certificate::not_after);
+            let end = ends.fold(parcel.fields().expiry(), Ord::min);
             self.terms.window.back_to(end)
-        } else {
+        } else if is_in_time {
             Window::unbounded()
+        } else {
+            self.terms.window
         };
         let message = self.node.admit(Valid::check(parcel, &window)?, &window)?;
         let identity = Identity::of(message.message());

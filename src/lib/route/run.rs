@@ -146,15 +146,15 @@ impl Router<'_> {
 
     /// Decides on a message; `None` for one that has gone meanwhile.
     fn decide(&self, message: Waiting) -> Result<Option<Decided>, Error> {
-        let octets = match message.read() {
-            Ok(Some(octets)) => Ok(octets),
+        let (octets, is_of_another) = match message.read_with_owner(Vec::new()) {
+            Ok(Some((octets, owner))) => (Ok(octets), self.spool.is_anothers(owner)),
             Ok(None) => return Ok(None),
-            Err(error) if error.is_of_one_file() => Err(error),
+            Err(error) if error.is_of_one_file() => (Err(error), true),
             Err(error) => return Err(error.into()),
         };
         let mut decided = Decided {
             name: message.name.clone(),
-            is_of_another: self.spool.is_by_another(&message.path)?,
+            is_of_another,
             message,
             id: None,
             date: self.time.told,
@@ -344,10 +344,10 @@ impl Router<'_> {
             Err(_) => return Ok(()),
         };
         let queue = self.spool.make(place)?;
-        let to = queue.path_of(&decided.name);
         if !decided.is_of_another {
-            return moves.rename(from, &to);
+            return self.spool.move_to(&queue, from, &decided.name, moves);
         }
+        let to = queue.path_of(&decided.name);
         let tmp = self.spool.tmp();
         let mode = match place {
             Place::Home(_) => self.spool.mode_of(decided.name.identity.kind),

@@ -45,6 +45,12 @@ impl Spool {
         moves: &mut Moves,
     ) -> Result<(), Error> {
         let queue = self.make(Place::Failed)?;
+        let is_by_another = self.is_by_another(aside.path)?;
+        // A copy is ours, and would count as what arrived in time if it went home without being judged.
+        let back_to = match aside.back_to {
+            Place::Home(_) if is_by_another && !self.is_guest() => Place::In,
+            place => place,
+        };
         let identity = &aside.name.identity;
         let line = json!({
             "v": 1,
@@ -53,13 +59,13 @@ impl Spool {
             "sender": identity.sender.to_string(),
             "id": aside.id,
             "error": aside.why,
-            "queue": aside.back_to.path().to_string_lossy(),
+            "queue": back_to.path().to_string_lossy(),
         });
         let why = queue.dir().join(format!("{}{WHY}", aside.name));
         let manner = Manner::stored(Role::Spool, Existing::Replace);
         publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
         let to = queue.path_of(aside.name);
-        if !self.is_by_another(aside.path)? {
+        if !is_by_another {
             return moves.rename(aside.path, &to);
         }
         let octets = files::read(aside.path, Role::Spool, limits::MAX_MESSAGE_LEN)?;
@@ -92,7 +98,7 @@ impl Spool {
         }
         let queue = self.make(place)?;
         let mut moves = Moves::default();
-        moves.rename(&aside, &queue.path_of(&parsed))?;
+        self.move_to(&queue, &aside, &parsed, &mut moves)?;
         moves.commit()?;
         files::remove(&why, Role::Spool)?;
         Ok(())

@@ -6,10 +6,11 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock::Verdict;
+use super::homes::OwnGroup;
 use super::queue::{WHY, Waiting};
 use super::room::DEFAULT_RESERVE;
 use super::sent::Event;
-use super::{Error, FOLDERS, Name, Place, Queue, Spool, carried, clock, sent};
+use super::{Error, FOLDERS, HOME, Name, Place, Queue, Spool, TMP, carried, clock, sent};
 use crate::crypto::hash;
 use crate::disk::tree::{self, Kind};
 use crate::disk::{Role, files};
@@ -28,8 +29,8 @@ const WAITS_LONG: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How many messages of a queue are looked for among those that were packed.
 const MOST: usize = 1000;
 
-/// Where files are before they are in a queue.
-const TMP: &str = "tmp";
+/// How many users of a group are named.
+const NAMED: usize = 3;
 
 /// Names that files are about to get, while relay-deliver is at work.
 const DELIVERING: &str = "delivering";
@@ -53,6 +54,9 @@ impl Spool {
         let has_group = self.owner().config().get("group").is_some();
         let shapes = |parts: &[&str], kind: Kind| shape(parts, kind, has_group);
         let modes: &[u32] = if has_group { &[0o710, 0o700] } else { &[0o700] };
+        if let Err(error) = self.check_homes(checker) {
+            tell_of(checker, &self.root().join(HOME), &error);
+        }
         checker.tree(self.root(), Role::Spool, modes, &shapes);
         self.check_clock(checker);
         match self.queues() {
@@ -68,6 +72,40 @@ impl Spool {
         if let Err(error) = self.check_room(checker) {
             tell_of(checker, self.root(), &error);
         }
+    }
+
+    /// Whether each user who shares the spool takes what is for them, and nobody else has to do with it.
+    fn check_homes(&self, checker: &mut Checker<'_>) -> Result<(), Error> {
+        if let Some(own) = self.own_group_of_others()? {
+            let OwnGroup { user, group, .. } = &own;
+            let too = if own.is_shared {
+                "the node's".to_owned()
+            } else {
+                format!("that of {}", listed(&own.others))
+            };
+            let what = format!(
+                "{group} is the own group of user {user}, and {too}: others may write in home"
+            );
+            let hint = format!("give {user} a group without others, then check once more");
+            let path = self.root().join(HOME);
+            let (level, check) = (Level::Warning, Check::Owner);
+            checker.tell(level, check, &path, &what, Some(hint));
+        }
+        for amiss in self.homes_amiss()? {
+            let level = if amiss.is_closed || amiss.is_shut {
+                Level::Error
+            } else {
+                Level::Warning
+            };
+            let check = if amiss.is_anothers {
+                Check::Owner
+            } else {
+                Check::Mode
+            };
+            let hint = Some(amiss.remedy);
+            checker.tell(level, check, &amiss.path, &amiss.what, hint);
+        }
+        Ok(())
     }
 
     fn check_clock(&self, checker: &mut Checker<'_>) {
@@ -318,6 +356,16 @@ impl Tally {
     }
 }
 
+/// The first of these names, and how many there are besides.
+fn listed(names: &[String]) -> String {
+    let first = names.iter().take(NAMED);
+    let first: Vec<&str> = first.map(String::as_str).collect();
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} others", first.join(", ")),
+    }
+}
+
 fn messages(count: usize) -> String {
     match count {
         1 => "1 message".to_owned(),
@@ -380,8 +428,8 @@ fn shape(parts: &[&str], kind: Kind, has_group: bool) -> Option<Shape> {
         let shape = match *parts {
             _ if !has_group => Shape::Dir,
             ["in" | TMP] => Shape::Shared,
-            ["home", _] => Shape::Given,
-            ["home"] => Shape::Gate,
+            [HOME, _] => Shape::Given,
+            [HOME] => Shape::Gate,
             _ => Shape::Dir,
         };
         return is_ours.then_some(shape);

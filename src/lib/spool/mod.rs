@@ -7,6 +7,7 @@
 pub mod name; // what a file's name says of its message
 pub mod queue; // a directory of messages
 pub mod access; // what whoever runs this may do with a spool
+pub mod homes; // the folders of `home`, and whose they are
 pub mod room; // quotas, and the space that is kept free
 pub mod moves; // from queue to queue, many with one sync
 pub mod aside; // messages that are set aside, and why
@@ -182,6 +183,9 @@ impl Place {
 /// Where files are written, in the spool.
 const TMP: &str = "tmp";
 
+/// The folder with a queue for each node here.
+const HOME: &str = "home";
+
 /// The folder of the spool in a node directory.
 const FOLDER: &str = "spool";
 
@@ -190,7 +194,7 @@ type OfNode = fn(NodeId) -> Place;
 
 /// The folders that have a queue for each node.
 const FOLDERS: [(&str, OfNode); 5] = [
-    ("home", Place::Home),
+    (HOME, Place::Home),
     ("out", Place::Out),
     ("control", Place::Control),
     ("acks", Place::Acks),
@@ -325,11 +329,15 @@ impl Spool {
         if let Some(group) = self.owner.config().find_group()? {
             group.create_dir(&self.root, Role::Spool, group::GATE)?;
             group.create_dir(&self.tmp(), Role::Spool, group::SHARED)?;
-            if let Place::Home(_) = place {
-                group.create_dir(&self.root.join("home"), Role::Spool, group::GATE)?;
-            }
-            if place.is_of_group() {
-                group.create_dir(queue.dir(), Role::Spool, group::SHARED)?;
+            match place {
+                Place::In => {
+                    group.create_dir(queue.dir(), Role::Spool, group::SHARED)?;
+                }
+                Place::Home(_) => {
+                    group.create_dir(&self.root.join(HOME), Role::Spool, group::GATE)?;
+                    group.create_given_dir(queue.dir(), Role::Spool)?;
+                }
+                _ => {}
             }
         }
         // Those that are there are synced into theirs: a run that was killed may have made them and no more.
@@ -378,7 +386,7 @@ impl Spool {
             .find(|(known, _)| *known == folder)
             .ok_or_else(|| Error::NoQueue(folder.to_owned()))?;
         // Whose else there are is not a guest's to know.
-        if self.is_guest() && folder == "home" {
+        if self.is_guest() && folder == HOME {
             return Ok(vec![self.queue(Place::Home(self.owner.id()))]);
         }
         let mut queues = Vec::new();
@@ -444,7 +452,7 @@ impl Spool {
     /// When a queue cannot be read.
     pub fn waiting(&self) -> Result<HashMap<name::Key, Option<name::Hop>>, Error> {
         let mut queues = self.queues_in("out")?;
-        queues.extend(self.queues_in("home")?);
+        queues.extend(self.queues_in(HOME)?);
         queues.extend([Place::In, Place::Failed].map(|place| self.queue(place)));
         let mut waiting = HashMap::new();
         for queue in queues {
@@ -478,6 +486,46 @@ impl Spool {
     /// When it cannot be examined.
     pub fn is_by_another(&self, path: &Path) -> Result<bool, Error> {
         Ok(self.is_shared() && files::is_of_another(path, Role::Spool)?)
+    }
+
+    /// The same of a file that was read, of which this user is the owner.
+    #[must_use]
+    pub fn is_anothers(&self, owner: u32) -> bool {
+        self.is_shared() && files::is_another(owner)
+    }
+
+    /// The user by whose files `home` shows that messages arrived in time: the one whose that folder is, and who judged
+    /// them then. What others leave there, root included, says nothing of when.
+    ///
+    /// # Errors
+    /// When it cannot be examined.
+    pub fn keeper(&self) -> Result<Option<u32>, Error> {
+        Ok(files::owner(&self.shared.join(HOME), Role::Spool)?)
+    }
+
+    /// Lets the group read a message that is about to get into a queue of its members.
+    fn let_read(&self, path: &Path, place: Place) -> Result<(), Error> {
+        if let (Place::Home(_), false) = (place, self.is_guest())
+            && let Some(group) = self.owner.config().find_group()?
+        {
+            group.let_read(path, Role::Spool)?;
+        }
+        Ok(())
+    }
+
+    /// Moves a message of the owner's to a queue, where those whom it is for can read it.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn move_to(
+        &self,
+        queue: &Queue,
+        from: &Path,
+        name: &Name,
+        moves: &mut moves::Moves,
+    ) -> Result<(), Error> {
+        self.let_read(from, queue.place())?;
+        moves.rename(from, &queue.path_of(name))
     }
 
     /// Keeps other runs from moving what is in the queues. What an earlier one moved, which may have been

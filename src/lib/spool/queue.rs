@@ -76,8 +76,17 @@ impl Waiting {
     /// # Errors
     /// As [`Waiting::read`].
     pub fn read_into(&self, octets: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
-        match files::read_into(octets, &self.path, Role::Spool, limits::MAX_MESSAGE_LEN) {
-            Ok(octets) => Ok(Some(octets)),
+        Ok(self.read_with_owner(octets)?.map(|(octets, _)| octets))
+    }
+
+    /// The same, and the user whose file was read, which could have been exchanged since it was listed.
+    ///
+    /// # Errors
+    /// As [`Waiting::read`].
+    pub fn read_with_owner(&self, octets: Vec<u8>) -> Result<Option<(Vec<u8>, u32)>, Error> {
+        let limit = limits::MAX_MESSAGE_LEN;
+        match files::read_with_owner(octets, &self.path, Role::Spool, limit) {
+            Ok(read) => Ok(Some(read)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
