@@ -158,8 +158,15 @@ struct Header {
 
 impl Header {
     fn read(message: &Waiting) -> anyhow::Result<Self> {
-        let Some(octets) = message.read()? else {
-            return Ok(Self::default());
+        let octets = match message.read() {
+            Ok(Some(octets)) => octets,
+            Ok(None) => return Ok(Self::default()),
+            // The others are listed all the same.
+            Err(error) if error.is_of_one_file() => {
+                report::warn(&format!("{}: {error}", report::path(&message.path)));
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(error.into()),
         };
         let len = Some(octets.len());
         let item = Item::parse(octets).ok();

@@ -15,7 +15,7 @@ use relaynet::cli::strays::Strays;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::pki::{NodeId, Window};
-use relaynet::route::control::{self, Applied, Done};
+use relaynet::route::control::{Applied, Desk, Done};
 use relaynet::route::{Hops, Router, Target, run};
 use relaynet::spool::{Place, Spool, Time};
 use relaynet::verify::Judge;
@@ -140,46 +140,69 @@ fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Applies the control messages that each gateway's cargo brought.
+/// Applies the control messages that each gateway's cargo brought. Whatever is wrong with some keeps neither the
+/// others nor parcels waiting.
 fn apply(spool: &Spool, window: &Window, time: &Time, outcome: &mut Outcome) -> anyhow::Result<()> {
     for queue in spool.queues_in("control")? {
         let Place::Control(gateway) = queue.place() else {
             continue;
         };
-        control::apply(
+        let desk = Desk {
             spool,
             gateway,
             window,
-            time.told,
-            &mut |applied: Applied| {
-                let from = gateway.to_string();
-                let result = match applied.result {
-                    Ok(Done::Acknowledged(pca)) => {
-                        let (by, to) = (pca.sender.to_string(), pca.recipient.to_string());
-                        let facts = [
-                            ("id", pca.parcel_id.as_str()),
-                            ("from", &by),
-                            ("to", &to),
-                            ("by", &from),
-                        ];
-                        report::event("acknowledged", &facts);
-                        Ok(())
-                    }
-                    Ok(Done::AlreadyAcknowledged) => Ok(()),
-                    Ok(Done::Rotated) => {
-                        report::event("rotated", &[("by", &from)]);
-                        Ok(())
-                    }
-                    Err(error) if !time.is_believed() && error.depends_on_clock() => {
-                        outcome.wait_for_clock(1);
-                        return Ok(());
-                    }
-                    Err(error) => Err(error.into()),
-                };
-                outcome.take();
-                outcome.done(&Input::named(report::path(&applied.message.path)), result)
-            },
-        )?;
+            time,
+        };
+        let mut strays = Strays::default();
+        let applied = desk.apply(
+            &mut |applied| tell_applied(gateway, applied, time, outcome),
+            &mut |path| strays.add(path),
+        );
+        strays.tell();
+        if applied.is_err() {
+            outcome.take();
+            outcome.done(&Input::named(report::path(queue.dir())), applied)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says what became of a control message; what was set aside is work done.
+fn tell_applied(
+    gateway: NodeId,
+    applied: Applied,
+    time: &Time,
+    outcome: &mut Outcome,
+) -> anyhow::Result<()> {
+    if applied.is_untimely(time) {
+        outcome.wait_for_clock(1);
+        return Ok(());
+    }
+    outcome.take();
+    let from = gateway.to_string();
+    let path = report::path(&applied.message.path);
+    let useless = |why| report::event("useless", &[("file", &path), ("why", why)]);
+    match applied.result {
+        Ok(Done::Acknowledged(pca)) => {
+            let (by, to) = (pca.sender.to_string(), pca.recipient.to_string());
+            let facts = [
+                ("id", pca.parcel_id.as_str()),
+                ("from", &by),
+                ("to", &to),
+                ("by", &from),
+            ];
+            report::event("acknowledged", &facts);
+        }
+        Ok(Done::AlreadyAcknowledged) => useless("nothing waits that it acknowledges"),
+        Ok(Done::Rotated) => report::event("rotated", &[("by", &from)]),
+        Ok(Done::Outdated) => useless("the certificate here lasts as long or longer"),
+        Ok(Done::Repeated) => report::event("repeated", &[("file", &path)]),
+        Err(error) if applied.is_aside => report::warn(&format!("{path}: set aside: {error}")),
+        Err(error) => {
+            let queue = applied.message.path.parent().map(report::path);
+            let queue = queue.unwrap_or_default();
+            return outcome.done_in(&queue, &Input::named(path), Err(error.into()));
+        }
     }
     Ok(())
 }
@@ -194,6 +217,10 @@ fn tell(routed: run::Outcome, outcome: &mut Outcome) -> anyhow::Result<()> {
     }
     outcome.take();
     let path = report::path(&routed.path);
+    if routed.is_repeated {
+        report::event("repeated", &[("file", &path)]);
+        return Ok(());
+    }
     match routed.result {
         Ok(target) => {
             let facts = [

@@ -1330,6 +1330,34 @@ fn route_acknowledgements() {
     });
 }
 
+#[test]
+fn route_what_ends() {
+    sweep(&Case {
+        name: "route, a rotation and a twin that end",
+        program: "relay-route",
+        args: &["-q", "-N", "hub"],
+        now: FIRST,
+        nodes: &["unfit/hub"],
+        order: &["hub/spool/failed/"],
+        left: |scene, _| {
+            // The rotation is in one of both places, and the parcel stays where it was set aside.
+            let files = scene.files("hub/spool");
+            let rotations = files
+                .iter()
+                .filter(|file| file.split(".rotation").nth(1) == Some(""));
+            assert_eq!(rotations.count(), 1, "{files:?}");
+            assert_eq!(queue(scene, "hub/spool/failed"), first(scene));
+        },
+        proof: |scene, _| {
+            is_once(scene, "hub");
+            let mut failed = scene.files("hub/spool/failed");
+            failed.retain(|file| scene.path(file).is_file() && !is_temporary(file));
+            assert_eq!(failed.len(), 4, "{failed:?}");
+        },
+        ..SPOOL
+    });
+}
+
 /// What lives is there, and what went is noted first: the end of a parcel, and how far the memory goes that went.
 fn purge_left(scene: &Scene, _: &[u8]) {
     let out = format!("field/spool/out/{}", scene.world().id("hub"));

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, Weak};
 use relaynet::asn1::{Hex, pem};
 use relaynet::crypto::hash::sha256;
 use relaynet::message::certification_path::Form;
-use relaynet::message::{CertificationPath, Object, Parcel, Rotation};
+use relaynet::message::{CertificationPath, Item, Object, Parcel, Rotation};
 use relaynet::node::Directory;
 use relaynet::session::Sealed;
+use relaynet::spool::Name;
 use tempfile::TempDir;
 
 /// The hour at which the nodes are made and authorize each other.
@@ -39,7 +40,7 @@ pub(crate) const RESTORED: &str = "2040-01-01T12:00:00Z";
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
 /// Where what the tests start from is.
-const DIRS: [&str; 25] = [
+const DIRS: [&str; 26] = [
     "in",
     "keys",
     "alone",
@@ -65,6 +66,7 @@ const DIRS: [&str; 25] = [
     "laden",
     "both",
     "outgoing",
+    "unfit",
 ];
 
 /// What its parts belong to.
@@ -151,6 +153,8 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `laden`: on stick is what hub has for field, in answer to that: both parcels, an acknowledgement and a rotation.
 /// - `both`: stick has all of that; blue has a hint that field got its cargo.
 /// - `outgoing`: field has both parcels for hub, and asks for no acknowledgement of the second, but for two copies.
+/// - `unfit`: hub has set `in/first.parcel` aside, and has it once more in another encoding; field's cargo brought it a
+///   rotation that is for another node.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -532,6 +536,27 @@ fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
         run("relay-route", &["-N", "outgoing/field"], FIRST);
     }
     fs::remove_file(node.join("routes")).unwrap();
+
+    // What hub cannot handle.
+    let node = path.join("unfit/hub");
+    copy_tree(&path.join("stray/hub"), &node);
+    let queued = fs::read_dir(node.join("spool/in")).unwrap().last();
+    let parcel = queued.unwrap().unwrap().file_name();
+    run("relay-route", &["-q", "-N", "unfit/hub"], FIRST);
+    let octets = fs::read(path.join("in/first.parcel")).unwrap();
+    let twin = [&octets[..7], &[0x30, 0x80], &octets[11..], &[0, 0]].concat();
+    let octets = rotation.to_octets();
+    let item = Item::parse(octets.clone()).unwrap();
+    let name = Name::of(&item, &octets, SECOND.parse().unwrap()).to_string();
+    let control = node.join("spool/control").join(&field);
+    for (file, octets) in [
+        (node.join("spool/in").join(parcel), twin),
+        (control.join(name), octets),
+    ] {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, octets).unwrap();
+        fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    }
 }
 
 /// A directory where one test runs programs.

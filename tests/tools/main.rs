@@ -10,6 +10,7 @@ mod check;
 mod authorize;
 mod carry;
 mod clock;
+mod control;
 mod deliver;
 mod export;
 mod found;

@@ -343,9 +343,9 @@ fn of_route(error: &route::Error) -> Status {
     use route::Error as E;
     match error {
         E::Table { .. } => Status::CONFIG,
-        E::NoRoute(_) | E::Back(_) | E::NothingAcknowledged(_) => Status::NO_USER,
+        E::NoRoute(_) | E::Back(_) => Status::NO_USER,
         E::NotShown => Status::NO_PERMISSION,
-        E::Kind(_) => Status::DATA,
+        E::Kind(_) | E::NoControl(_) => Status::DATA,
         E::NoDirectory(_) => Status::CANT_CREATE,
         E::Command(error) => of_command(error),
         E::Message(error) => of_message(error),
@@ -627,7 +627,7 @@ fn hint_for_route(error: &route::Error) -> Option<String> {
         E::Disk(error) => hint_for_disk(error),
         E::NoDirectory(_) => Some("the node's routes lead there: relay-routes(5)".to_owned()),
         E::Command(error) => hint_for_command(error),
-        E::Table { .. } | E::NotShown | E::Kind(_) | E::NothingAcknowledged(_) => None,
+        E::Table { .. } | E::NotShown | E::Kind(_) | E::NoControl(_) => None,
     }
 }
 

@@ -27,7 +27,7 @@ use crate::ramf::limits;
 use crate::receive::home::{Clock, Home};
 use crate::receive::{Arrival, Due, Terms};
 use crate::spool::aside::Aside;
-use crate::spool::moves::Moves;
+use crate::spool::moves::{Moves, Placed};
 use crate::spool::queue::{Found, Waiting};
 use crate::spool::sent::{Event, Line};
 use crate::spool::{self, Place, Spool, Time};
@@ -567,7 +567,11 @@ impl<'a> Delivery<'a> {
             match task.fate {
                 Fate::Stays | Fate::Again => continue,
                 Fate::Goes => moves.remove(&task.message.path)?,
-                Fate::SetAside => self.set_aside(task, &mut moves)?,
+                Fate::SetAside => {
+                    if self.set_aside(task, &mut moves)? == Placed::Repeated {
+                        task.result = Ok(Done::Repeated);
+                    }
+                }
             }
             state.intents.forget(&task.message.name.to_string());
         }
@@ -599,7 +603,7 @@ impl<'a> Delivery<'a> {
         })
     }
 
-    fn set_aside(&self, task: &Task<'_>, moves: &mut Moves) -> Result<(), Error> {
+    fn set_aside(&self, task: &Task<'_>, moves: &mut Moves) -> Result<Placed, Error> {
         let head = task.head();
         let is_ours = head
             .as_ref()
@@ -620,8 +624,7 @@ impl<'a> Delivery<'a> {
                 Place::In
             },
         };
-        self.spool.set_aside(&aside, self.time.told, moves)?;
-        Ok(())
+        Ok(self.spool.set_aside(&aside, self.time.told, moves)?)
     }
 }
 

@@ -2,24 +2,29 @@
 //!
 //! An acknowledgement removes exactly one message from the queue of that gateway; a rotation renews our
 //! certificate from it.
+//!
+//! Each ends: it is applied, found useless and removed, or set aside with the reason. One that cannot be read, or is
+//! not valid yet, stays, and the others go on.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use super::Error;
-use crate::disk::{Role, files};
-use crate::message::{Item, Object, Pca};
+use crate::disk::{self, Role, files};
+use crate::message::{self, Item, Pca, Rotation};
 use crate::node::import::Options;
-use crate::node::peers::short_id;
 use crate::node::seen::{self, Memory};
-use crate::pki::{NodeId, Window};
-use crate::ramf::Kind;
-use crate::spool::name::Identity;
-use crate::spool::queue::Waiting;
+use crate::node::{self, certificates};
+use crate::pki::{self, NodeId, Window};
+use crate::ramf::{self, Kind};
+use crate::spool::aside::Aside;
+use crate::spool::moves::{Moves, Placed};
+use crate::spool::name::{Identity, Name};
+use crate::spool::queue::{Found, Waiting};
 use crate::spool::sent::{Event, Line};
-use crate::spool::{Place, Spool};
-use jiff::Timestamp;
+use crate::spool::{self, Place, Spool, Time};
 
-/// How many acknowledgements are applied at once.
+/// How many control messages are applied at once.
 const MAX_AT_ONCE: usize = 4096;
 
 /// What became of a control message.
@@ -29,6 +34,8 @@ pub struct Applied {
     pub message: Waiting,
     /// What it was, or why it could not be applied.
     pub result: Result<Done, Error>,
+    /// Whether it was set aside, with the reason; else what could not be applied stays.
+    pub is_aside: bool,
 }
 
 /// What a control message did.
@@ -40,167 +47,306 @@ pub enum Done {
     AlreadyAcknowledged,
     /// The certificate from the gateway was renewed.
     Rotated,
+    /// The certificate that is held lasts as long or longer.
+    Outdated,
+    /// The same was set aside before.
+    Repeated,
 }
 
-/// Applies what this gateway's cargo brought, and removes it.
-///
-/// # Errors
-/// When the spool cannot be read or changed. What cannot be applied is given to `each`, and stays.
-pub fn apply<E: From<Error>>(
-    spool: &Spool,
-    gateway: NodeId,
-    window: &Window,
-    now: Timestamp,
-    each: &mut dyn FnMut(Applied) -> Result<(), E>,
-) -> Result<(), E> {
-    let queue = spool.queue(Place::Control(gateway));
-    let mut messages = queue.messages().map_err(Error::from)?;
-    loop {
-        let mut acks = HashMap::new();
-        for message in messages.by_ref() {
-            let message = message.map_err(Error::from)?;
-            if message.name.identity.kind == Kind::Pca {
-                let acked = Identity {
-                    kind: Kind::Parcel,
-                    ..message.name.identity
-                };
-                acks.insert(acked, message);
-            } else {
-                let result = rotate(spool, gateway, &message, window, now);
-                if result.is_ok() {
-                    files::remove(&message.path, Role::Spool).map_err(Error::from)?;
-                }
-                each(Applied { message, result })?;
-            }
-            if acks.len() >= MAX_AT_ONCE {
-                break;
-            }
-        }
-        if acks.is_empty() {
-            return Ok(());
-        }
-        acknowledge(spool, gateway, acks, now)?
-            .into_iter()
-            .try_for_each(&mut *each)?;
-    }
+/// The control messages of one gateway.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    /// The spool, which is locked.
+    pub spool: &'a Spool,
+    /// The gateway whose cargo brought them.
+    pub gateway: NodeId,
+    /// The instants that certificates must be valid at.
+    pub window: &'a Window,
+    /// The time. By one that is not believed nothing is set aside.
+    pub time: &'a Time,
 }
 
-/// Removes what these acknowledge from the queue of the gateway: first it is noted and remembered, then the messages go, then the acknowledgements.
-fn acknowledge(
-    spool: &Spool,
-    gateway: NodeId,
-    acks: HashMap<Identity, Waiting>,
-    now: Timestamp,
-) -> Result<Vec<Applied>, Error> {
-    let mut applied = Vec::new();
-    let mut waiting: HashMap<Identity, Vec<Waiting>> = HashMap::new();
-    for message in spool.queue(Place::Out(gateway)).messages()? {
-        let message = message?;
-        if acks.contains_key(&message.name.identity) {
-            waiting
-                .entry(message.name.identity)
-                .or_default()
-                .push(message);
+/// Acknowledgements by what they acknowledge; several files may say the same.
+type Acks = HashMap<Identity, Vec<(Waiting, Pca)>>;
+
+impl Desk<'_> {
+    /// Applies what this gateway's cargo brought, tells `each` of every message what became of it, and `stray` of
+    /// what is none.
+    ///
+    /// # Errors
+    /// When the queue cannot be listed or the spool not be changed, or `each` failed.
+    pub fn apply<E: From<Error>>(
+        &self,
+        each: &mut dyn FnMut(Applied) -> Result<(), E>,
+        stray: &mut dyn FnMut(PathBuf),
+    ) -> Result<(), E> {
+        let queue = self.spool.queue(Place::Control(self.gateway));
+        let mut entries = queue.entries().map_err(Error::from)?;
+        let mut failed = None;
+        loop {
+            let (mut acks, mut applied) = (Acks::new(), Vec::new());
+            let mut count = 0;
+            let mut moves = Moves::default();
+            while count < MAX_AT_ONCE {
+                match entries.next() {
+                    Some(Ok(Found::Message(message))) => {
+                        count += 1;
+                        applied.extend(self.take(message, &mut acks, &mut moves));
+                    }
+                    Some(Ok(Found::Stray(path))) => stray(path),
+                    Some(Err(error)) => {
+                        failed = Some(Error::from(error));
+                        break;
+                    }
+                    None => break,
+                }
+            }
+            moves.commit().map_err(Error::from)?;
+            applied.extend(self.acknowledge(acks)?);
+            applied.into_iter().try_for_each(&mut *each)?;
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+            if count < MAX_AT_ONCE {
+                return Ok(());
+            }
         }
     }
-    let (mut lines, mut gone, mut passed) = (Vec::new(), Vec::new(), Vec::new());
-    for (identity, message) in acks {
-        let result = match read(&message) {
-            Ok(pca) => match waiting.remove(&identity) {
-                Some(acked) => {
-                    lines.push(Line {
-                        time: now,
-                        event: Event::Acknowledged,
-                        recipient: pca.recipient,
-                        sender: pca.sender,
-                        id: pca.parcel_id.clone(),
-                        to: Some(gateway.to_string()),
-                        cargo: None,
-                        medium: None,
-                    });
-                    passed.extend(acked.first().map(|acked| {
-                        seen::Identity::new(
-                            Kind::Parcel,
-                            pca.recipient,
-                            pca.sender,
-                            &pca.parcel_id,
-                            acked.name.expiry,
-                        )
-                    }));
-                    gone.extend(acked.into_iter().map(|acked| acked.path));
-                    Ok(Done::Acknowledged(pca))
-                }
-                None => Ok(Done::AlreadyAcknowledged),
-            },
+
+    /// Looks at one message: acknowledgements are applied together later, all else at once. `None` while there is
+    /// nothing to tell of it.
+    fn take(&self, message: Waiting, acks: &mut Acks, moves: &mut Moves) -> Option<Applied> {
+        let mut name = message.name.clone();
+        let mut back_to = Place::Control(self.gateway);
+        let read = match message.read() {
+            Ok(octets) => Ok(octets?), // or it has gone meanwhile
             Err(error) => Err(error),
         };
-        applied.push(Applied { message, result });
+        let item = read.map_err(Error::from).and_then(|octets| {
+            let item = Item::parse(octets.clone())?;
+            Ok((item, octets))
+        });
+        let result = match item {
+            Ok((Item::Pca(pca), _)) => {
+                // A file's name is an index; the message itself says what it acknowledges.
+                let acked = Identity {
+                    recipient: pca.recipient,
+                    sender: pca.sender,
+                    id: crate::crypto::hash::sha256(pca.parcel_id.as_bytes()),
+                    kind: Kind::Parcel,
+                };
+                acks.entry(acked).or_default().push((message, pca));
+                return None;
+            }
+            Ok((Item::Rotation(rotation), octets)) => {
+                self.rotate(&octets, &rotation).and_then(|done| {
+                    moves.remove(&message.path)?;
+                    Ok(done)
+                })
+            }
+            Ok((item, octets)) => {
+                name = Name::of(&item, &octets, name.expiry);
+                if item.kind() == Kind::Parcel {
+                    back_to = Place::In;
+                }
+                Err(Error::NoControl(item.kind().word()))
+            }
+            Err(error) => Err(error),
+        };
+        let error = match result {
+            Err(error) if self.is_settled(&error) => error,
+            result => {
+                return Some(Applied {
+                    message,
+                    result,
+                    is_aside: false,
+                });
+            }
+        };
+        let aside = Aside {
+            path: &message.path,
+            name: &name,
+            id: None,
+            why: error.to_string(),
+            back_to,
+        };
+        Some(match self.spool.set_aside(&aside, self.time.told, moves) {
+            Ok(Placed::New) => Applied {
+                message,
+                result: Err(error),
+                is_aside: true,
+            },
+            Ok(Placed::Repeated) => Applied {
+                message,
+                result: Ok(Done::Repeated),
+                is_aside: false,
+            },
+            Err(error) => Applied::stays(message, error.into()),
+        })
     }
-    spool.note(&lines)?;
-    if !passed.is_empty() {
-        Memory::of(spool.owner().root())?.pass_on(&passed)?;
+
+    /// Removes what these acknowledge from the queue of the gateway: first it is noted and remembered, then the
+    /// messages go, then the acknowledgements.
+    fn acknowledge(&self, acks: Acks) -> Result<Vec<Applied>, Error> {
+        let mut applied = Vec::new();
+        if acks.is_empty() {
+            return Ok(applied);
+        }
+        let out = self.spool.queue(Place::Out(self.gateway));
+        let mut waiting: HashMap<Identity, Vec<Waiting>> = HashMap::new();
+        for message in out.messages()? {
+            let message = message?;
+            if acks.contains_key(&message.name.identity) {
+                waiting
+                    .entry(message.name.identity)
+                    .or_default()
+                    .push(message);
+            }
+        }
+        let (mut lines, mut gone, mut passed) = (Vec::new(), Vec::new(), Vec::new());
+        for (identity, messages) in acks {
+            let mut acked = waiting.remove(&identity);
+            for (message, pca) in messages {
+                let result = match acked.take() {
+                    Some(acked) => {
+                        lines.push(Line {
+                            time: self.time.told,
+                            event: Event::Acknowledged,
+                            recipient: pca.recipient,
+                            sender: pca.sender,
+                            id: pca.parcel_id.clone(),
+                            to: Some(self.gateway.to_string()),
+                            cargo: None,
+                            medium: None,
+                        });
+                        passed.extend(acked.first().map(|acked| {
+                            seen::Identity::new(
+                                Kind::Parcel,
+                                pca.recipient,
+                                pca.sender,
+                                &pca.parcel_id,
+                                acked.name.expiry,
+                            )
+                        }));
+                        gone.extend(acked.into_iter().map(|acked| acked.path));
+                        Done::Acknowledged(pca)
+                    }
+                    None => Done::AlreadyAcknowledged,
+                };
+                applied.push(Applied {
+                    message,
+                    result: Ok(result),
+                    is_aside: false,
+                });
+            }
+        }
+        self.spool.note(&lines)?;
+        if !passed.is_empty() {
+            Memory::of(self.spool.owner().root())?.pass_on(&passed)?;
+        }
+        for path in &gone {
+            files::remove_unsynced(path, Role::Spool)?;
+        }
+        if !gone.is_empty() {
+            files::sync_dir(out.dir(), Role::Spool)?;
+        }
+        let control = self.spool.queue(Place::Control(self.gateway));
+        for applied in &applied {
+            files::remove_unsynced(&applied.message.path, Role::Spool)?;
+        }
+        files::sync_dir(control.dir(), Role::Spool)?;
+        Ok(applied)
     }
-    let out = spool.queue(Place::Out(gateway));
-    for path in &gone {
-        files::remove_unsynced(path, Role::Spool)?;
+
+    /// Takes a renewed certificate from the gateway: our key in it, signed by that gateway, lasting longer.
+    fn rotate(&self, octets: &[u8], rotation: &Rotation) -> Result<Done, Error> {
+        let node = self.spool.owner();
+        let leaf = &rotation.path.leaf;
+        if leaf.id() != node.id() {
+            return Err(node::Error::ForAnotherNode(leaf.id()).into());
+        }
+        let key = node.identity_of(self.gateway)?;
+        if leaf.verify_signature(&key).is_err() {
+            return Err(node::Error::ForeignRotation.into());
+        }
+        let _lock = node.lock_exclusive()?;
+        let held = certificates::paths_from(node, self.gateway)?;
+        let is_held = held.iter().any(|held| held.leaf == *leaf);
+        if !is_held
+            && held
+                .iter()
+                .any(|held| held.leaf.not_after() >= leaf.not_after())
+        {
+            return Ok(Done::Outdated);
+        }
+        let options = Options {
+            name: None,
+            replace: false,
+            expected: None,
+            vouched: true,
+            one_way: false,
+            now: self.time.told,
+            window: *self.window,
+        };
+        // Its own checks come on top of those here.
+        node.import(octets, &options)?;
+        Ok(Done::Rotated)
     }
-    if !gone.is_empty() {
-        files::sync_dir(out.dir(), Role::Spool)?;
+
+    /// Whether another try changes nothing, unless somebody changes something first.
+    fn is_settled(&self, error: &Error) -> bool {
+        if !self.time.is_believed() && error.depends_on_clock() {
+            return false;
+        }
+        match error {
+            Error::Node(error) => match error {
+                node::Error::Disk(_)
+                | node::Error::Damaged { .. }
+                | node::Error::NotANode(_)
+                | node::Error::Version { .. }
+                | node::Error::Config { .. }
+                | node::Error::SaveSessionKey { .. }
+                | node::Error::CannotMake { .. } => false,
+                error => !is_early(error),
+            },
+            // No message is as long as that.
+            Error::Spool(spool::Error::Disk(disk::Error::TooLarge { .. }))
+            | Error::Message(_)
+            | Error::NoControl(_) => true,
+            _ => false,
+        }
     }
-    let control = spool.queue(Place::Control(gateway));
-    for applied in applied.iter().filter(|applied| applied.result.is_ok()) {
-        files::remove_unsynced(&applied.message.path, Role::Spool)?;
-    }
-    files::sync_dir(control.dir(), Role::Spool)?;
-    Ok(applied)
 }
 
-/// The acknowledgement in a file, which has to be what the file's name says.
-fn read(message: &Waiting) -> Result<Pca, Error> {
-    let octets = message.read()?.unwrap_or_default();
-    let pca = Pca::parse(&octets)?;
-    let id = crate::crypto::hash::sha256(pca.parcel_id.as_bytes());
-    let named = &message.name.identity;
-    if (pca.recipient, pca.sender, id) == (named.recipient, named.sender, named.id) {
-        Ok(pca)
-    } else {
-        Err(Error::NothingAcknowledged(short_id(pca.recipient)))
+impl Applied {
+    /// Whether it waits for a clock that is believed.
+    #[must_use]
+    pub fn is_untimely(&self, time: &Time) -> bool {
+        let stays = self.result.as_ref().err().filter(|_| !self.is_aside);
+        !time.is_believed() && stays.is_some_and(Error::depends_on_clock)
+    }
+
+    fn stays(message: Waiting, error: Error) -> Self {
+        Self {
+            message,
+            result: Err(error),
+            is_aside: false,
+        }
     }
 }
 
-/// Takes a renewed certificate from the gateway: our key in it, signed by that gateway, lasting longer.
-fn rotate(
-    spool: &Spool,
-    gateway: NodeId,
-    message: &Waiting,
-    window: &Window,
-    now: Timestamp,
-) -> Result<Done, Error> {
-    let node = spool.owner();
-    let octets = message.read()?.unwrap_or_default();
-    let Item::Rotation(rotation) = Item::parse(octets.clone())? else {
-        return Err(Error::Kind(message.name.identity.kind.word()));
-    };
-    let leaf = &rotation.path.leaf;
-    if leaf.id() != node.id() {
-        return Err(crate::node::Error::ForAnotherNode(leaf.id()).into());
+/// The dates that a certificate failed by.
+fn dates_of(error: &node::Error) -> Option<&pki::Error> {
+    match error {
+        node::Error::Pki(error)
+        | node::Error::Message(
+            message::Error::Pki(error) | message::Error::Ramf(ramf::Error::Pki(error)),
+        )
+        | node::Error::Ramf(ramf::Error::Pki(error)) => Some(error),
+        _ => None,
     }
-    let key = node.identity_of(gateway)?;
-    if leaf.verify_signature(&key).is_err() {
-        return Err(crate::node::Error::ForeignRotation.into());
-    }
-    let options = Options {
-        name: None,
-        replace: false,
-        expected: None,
-        vouched: true,
-        one_way: false,
-        now,
-        window: *window,
-    };
-    let _lock = node.lock_exclusive()?;
-    // What the import takes is an object of this network; its own checks come on top of those here.
-    Object::parse(&octets)?;
-    node.import(&octets, &options)?;
-    Ok(Done::Rotated)
+}
+
+fn is_early(error: &node::Error) -> bool {
+    matches!(dates_of(error), Some(pki::Error::Early { .. }))
 }

@@ -40,9 +40,9 @@ pub enum Error {
     /// A message that does not travel by itself.
     #[error("a {0} is not routed")]
     Kind(&'static str),
-    /// An acknowledgement for somebody else's message.
-    #[error("nothing waits for {0} that this acknowledges")]
-    NothingAcknowledged(String),
+    /// A message that is no control message, where only those are.
+    #[error("a {0} among control messages")]
+    NoControl(&'static str),
     /// The directory of a route is not there.
     #[error("{}: there is no such directory", .0.display())]
     NoDirectory(PathBuf),

@@ -14,7 +14,7 @@ use crate::node::seen::Memory;
 use crate::pki::NodeId;
 use crate::ramf::{self, Kind, limits};
 use crate::spool::aside::Aside;
-use crate::spool::moves::Moves;
+use crate::spool::moves::{Moves, Placed};
 use crate::spool::queue::{Found, Waiting};
 use crate::spool::sent::{Event, Line};
 use crate::spool::{self, Name, Place, Spool, Time};
@@ -56,6 +56,8 @@ pub struct Outcome {
     pub is_aside: bool,
     /// Whether it waits for a clock that is believed.
     pub is_untimely: bool,
+    /// Whether it was there already, in whatever form, and has gone.
+    pub is_repeated: bool,
 }
 
 /// What was decided on a message.
@@ -231,13 +233,14 @@ impl Router<'_> {
                 .result
                 .as_ref()
                 .is_err_and(|error| self.is_settled(error));
+            let mut is_repeated = false;
             if !self.is_dry {
                 match self.place(&decided, is_aside, &mut moves) {
                     Err(error) if error.is_of_one_file() => {
                         is_aside = false;
                         decided.result = Err(error.into());
                     }
-                    placed => placed?,
+                    placed => is_repeated = placed? == Placed::Repeated,
                 }
             }
             outcomes.push(Outcome {
@@ -250,6 +253,7 @@ impl Router<'_> {
                     .is_err_and(|error| self.is_untimely(error)),
                 result: decided.result,
                 is_aside,
+                is_repeated,
             });
         }
         moves.commit()?;
@@ -322,14 +326,15 @@ impl Router<'_> {
         decided: &Decided,
         is_aside: bool,
         moves: &mut Moves,
-    ) -> Result<(), spool::Error> {
+    ) -> Result<Placed, spool::Error> {
         let from = &decided.message.path;
         let place = match &decided.result {
             Ok(Target::Home(node)) => Place::Home(*node),
             Ok(Target::Out(hop)) => Place::Out(*hop),
             Ok(Target::Directory(_) | Target::Command(_)) => {
                 moves.commit()?;
-                return moves.remove(from);
+                moves.remove(from)?;
+                return Ok(Placed::New);
             }
             Err(error) if is_aside => {
                 let aside = Aside {
@@ -341,20 +346,20 @@ impl Router<'_> {
                 };
                 return self.spool.set_aside(&aside, self.time.told, moves);
             }
-            Err(_) => return Ok(()),
+            Err(_) => return Ok(Placed::New),
         };
         let queue = self.spool.make(place)?;
         if !decided.is_of_another {
             return self.spool.move_to(&queue, from, &decided.name, moves);
         }
-        let to = queue.path_of(&decided.name);
         let tmp = self.spool.tmp();
         let mode = match place {
             Place::Home(_) => self.spool.mode_of(decided.name.identity.kind),
             _ => Mode::Secret,
         };
         let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess).mode(mode);
-        moves.copy(from, &to, &decided.octets, &manner.written_in(&tmp))
+        let (to, manner) = ((&queue, &decided.name), manner.written_in(&tmp));
+        moves.place_copy(from, to, &decided.octets, &manner)
     }
 }
 
@@ -417,7 +422,7 @@ impl Spool {
                 copies: None,
                 ..message.name
             };
-            moves.rename(&message.path, &queue.path_of(&name))?;
+            let _ = moves.place(&message.path, &queue, &name)?;
             count += 1;
         }
         moves.commit()?;

@@ -5,11 +5,12 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::moves::Moves;
-use super::queue::WHY;
+use super::moves::{Moves, Placed};
+use super::queue::{Queue, WHY};
+use super::twin::is_twin;
 use super::{Error, Name, Place, Spool};
 use crate::disk::publish::{self, Existing, Manner};
-use crate::disk::{Role, files};
+use crate::disk::{self, Role, files};
 use crate::message::Item;
 use crate::node::{Identity, endpoints, seen};
 use crate::pki::NodeId;
@@ -34,7 +35,8 @@ pub struct Aside<'a> {
 }
 
 impl Spool {
-    /// Sets a message aside, first the reason, then the message; of what is another user's, a copy. The caller holds a lock of its queue.
+    /// Sets a message aside, first the reason, then the message; of what is another user's, a copy. What was set
+    /// aside before, in whatever form, goes. The caller holds a lock of its queue.
     ///
     /// # Errors
     /// When it cannot be moved.
@@ -43,7 +45,7 @@ impl Spool {
         aside: &Aside<'_>,
         now: Timestamp,
         moves: &mut Moves,
-    ) -> Result<(), Error> {
+    ) -> Result<Placed, Error> {
         let queue = self.make(Place::Failed)?;
         let is_by_another = self.is_by_another(aside.path)?;
         // A copy is ours, and would count as what arrived in time if it went home without being judged.
@@ -51,7 +53,11 @@ impl Spool {
             Place::Home(_) if is_by_another && !self.is_guest() => Place::In,
             place => place,
         };
-        let identity = &aside.name.identity;
+        let Some(name) = free_name(&queue, aside)? else {
+            moves.remove(aside.path)?;
+            return Ok(Placed::Repeated);
+        };
+        let identity = &name.identity;
         let line = json!({
             "v": 1,
             "time": now.to_string(),
@@ -61,16 +67,18 @@ impl Spool {
             "error": aside.why,
             "queue": back_to.path().to_string_lossy(),
         });
-        let why = queue.dir().join(format!("{}{WHY}", aside.name));
+        let why = queue.dir().join(format!("{name}{WHY}"));
         let manner = Manner::stored(Role::Spool, Existing::Replace);
         publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
-        let to = queue.path_of(aside.name);
-        if !is_by_another {
-            return moves.rename(aside.path, &to);
+        let to = queue.path_of(&name);
+        if is_by_another {
+            let octets = files::read(aside.path, Role::Spool, limits::MAX_MESSAGE_LEN)?;
+            let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess);
+            moves.copy(aside.path, &to, &octets, &manner)?;
+        } else {
+            moves.rename(aside.path, &to)?;
         }
-        let octets = files::read(aside.path, Role::Spool, limits::MAX_MESSAGE_LEN)?;
-        let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess);
-        moves.copy(aside.path, &to, &octets, &manner)
+        Ok(Placed::New)
     }
 
     /// Returns a message that was set aside to where it came from. The caller holds the lock of the queues.
@@ -98,7 +106,7 @@ impl Spool {
         }
         let queue = self.make(place)?;
         let mut moves = Moves::default();
-        self.move_to(&queue, &aside, &parsed, &mut moves)?;
+        let _ = self.move_to(&queue, &aside, &parsed, &mut moves)?;
         moves.commit()?;
         files::remove(&why, Role::Spool)?;
         Ok(())
@@ -141,6 +149,38 @@ impl Spool {
     }
 }
 
+/// The name that a message gets in `failed`, where others may have its own; none if it is there in another form.
+fn free_name(failed: &Queue, aside: &Aside<'_>) -> Result<Option<Name>, Error> {
+    let mut octets = None;
+    for name in aside.name.and_others() {
+        let path = failed.path_of(&name);
+        if !files::exists(&path, Role::Spool)? {
+            return Ok(Some(name));
+        }
+        let octets = match &octets {
+            Some(octets) => octets,
+            None => octets.insert(files::read(
+                aside.path,
+                Role::Spool,
+                limits::MAX_MESSAGE_LEN,
+            )?),
+        };
+        // A run that was killed may have left it there, before the reason for it was known.
+        if files::read(&path, Role::Spool, limits::MAX_MESSAGE_LEN)
+            .is_ok_and(|held| held == *octets)
+        {
+            return Ok(Some(name));
+        }
+        if is_twin(&path, octets) {
+            return Ok(None);
+        }
+    }
+    Err(Error::Disk(disk::Error::Exists {
+        path: failed.path_of(aside.name),
+        role: Role::Spool,
+    }))
+}
+
 /// Where a message came from, as the file says that tells why it was set aside.
 fn came_from(line: &[u8]) -> Option<Place> {
     let line: Value = serde_json::from_slice(line).ok()?;
@@ -152,9 +192,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_return_to_in_home_or_cca_alone() {
+    fn messages_return_to_where_runs_look_at_them() {
         let node = NodeId::of_spki(b"node");
-        for place in [Place::In, Place::Home(node), Place::Cca(node)] {
+        for place in [
+            Place::In,
+            Place::Home(node),
+            Place::Control(node),
+            Place::Cca(node),
+        ] {
             let line = json!({"queue": place.path().to_str()}).to_string();
             assert_eq!(came_from(line.as_bytes()), Some(place));
         }

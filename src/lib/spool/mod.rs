@@ -9,6 +9,7 @@ pub mod queue; // a directory of messages
 pub mod access; // what whoever runs this may do with a spool
 pub mod homes; // the folders of `home`, and whose they are
 pub mod room; // quotas, and the space that is kept free
+mod twin; // the same message in another form
 pub mod moves; // from queue to queue, many with one sync
 pub mod aside; // messages that are set aside, and why
 pub mod sent; // what happened to messages: a line for each event
@@ -155,6 +156,7 @@ impl Place {
             None if path == "in" => Some(Self::In),
             Some(("home", node)) => Some(Self::Home(node.parse().ok()?)),
             Some(("cca", gateway)) => Some(Self::Cca(gateway.parse().ok()?)),
+            Some(("control", gateway)) => Some(Self::Control(gateway.parse().ok()?)),
             _ => None,
         }
     }
@@ -438,7 +440,9 @@ impl Spool {
             }
             for message in queue.messages()? {
                 let message = message?;
-                if message.name.identity.id == digest {
+                // What acknowledges a message has its id, too.
+                let identity = &message.name.identity;
+                if identity.id == digest && identity.kind != Kind::Pca {
                     found.push((queue.clone(), message));
                 }
             }
@@ -523,9 +527,9 @@ impl Spool {
         from: &Path,
         name: &Name,
         moves: &mut moves::Moves,
-    ) -> Result<(), Error> {
+    ) -> Result<moves::Placed, Error> {
         self.let_read(from, queue.place())?;
-        moves.rename(from, &queue.path_of(name))
+        moves.place(from, queue, name)
     }
 
     /// Keeps other runs from moving what is in the queues. What an earlier one moved, which may have been

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::twin::{is_taken, is_twin, is_twin_of_file};
+use super::{Error, Name, Queue};
 use crate::disk::batch::{self, Batch};
 use crate::disk::publish::{Existing, Manner};
 use crate::disk::{Published, Role, files, publish};
@@ -21,6 +22,15 @@ pub struct Moves {
     copied: Vec<(PathBuf, PathBuf)>,
 }
 
+/// What became of a message that was to be in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// It is there.
+    New,
+    /// It was there already, in whatever form, and this one has gone.
+    Repeated,
+}
+
 impl Moves {
     /// Moves a file. One with the same octets that has the name already is success.
     ///
@@ -33,6 +43,57 @@ impl Moves {
         }
         self.from.extend(from.parent().map(Path::to_owned));
         Ok(())
+    }
+
+    /// Moves a file into a queue, where it gets another name if something else has this one. One that is the same
+    /// message as the file which has the name is not needed, and goes.
+    ///
+    /// # Errors
+    /// When it cannot be moved, or too many others have such names.
+    pub fn place(&mut self, from: &Path, queue: &Queue, name: &Name) -> Result<Placed, Error> {
+        let mut refused = None;
+        for name in name.and_others() {
+            let to = queue.path_of(&name);
+            match self.rename(from, &to) {
+                Err(error) if is_taken(&error) => {
+                    if is_twin_of_file(&to, from)? {
+                        self.remove(from)?;
+                        return Ok(Placed::Repeated);
+                    }
+                    refused.get_or_insert(error);
+                }
+                moved => return moved.map(|()| Placed::New),
+            }
+        }
+        refused.map_or(Ok(Placed::New), Err)
+    }
+
+    /// The same for another user's file, of which a copy is made: [`Moves::copy`].
+    ///
+    /// # Errors
+    /// As [`Moves::place`].
+    pub fn place_copy(
+        &mut self,
+        from: &Path,
+        (queue, name): (&Queue, &Name),
+        octets: &[u8],
+        manner: &Manner<'_>,
+    ) -> Result<Placed, Error> {
+        let mut refused = None;
+        for name in name.and_others() {
+            let to = queue.path_of(&name);
+            match self.copy(from, &to, octets, manner) {
+                Err(error) if is_taken(&error) => {
+                    if is_twin(&to, octets) {
+                        self.remove(from)?;
+                        return Ok(Placed::Repeated);
+                    }
+                    refused.get_or_insert(error);
+                }
+                copied => return copied.map(|()| Placed::New),
+            }
+        }
+        refused.map_or(Ok(Placed::New), Err)
     }
 
     /// Moves another user's file, as it was when it had these octets: they get a file of our own, of which its former

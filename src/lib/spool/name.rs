@@ -5,9 +5,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::asn1::{Hex, hex};
 use crate::crypto::hash;
@@ -26,6 +26,9 @@ pub const MAX_PRIORITY: u8 = 9;
 
 /// The most copies of a message that go out.
 pub const MAX_COPIES: u8 = 9;
+
+/// The most names that are tried for a message, others having those before.
+const MAX_NAMES: i64 = 1000;
 
 /// The beginning of a hop's id, enough to tell it from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,10 +125,30 @@ impl Name {
         }
     }
 
+    /// This name, and others for the same message where something else has it: names are an index, and each second
+    /// makes one.
+    pub fn and_others(&self) -> impl Iterator<Item = Self> + use<> {
+        let name = self.clone();
+        (0..MAX_NAMES).filter_map(move |later| {
+            let later = SignedDuration::from_secs(later);
+            let expiry = name.expiry.checked_add(later).ok()?;
+            Some(Self {
+                expiry,
+                ..name.clone()
+            })
+        })
+    }
+
     /// How urgent the message is.
     #[must_use]
     pub fn urgency(&self) -> u8 {
         self.priority.unwrap_or(DEFAULT_PRIORITY)
+    }
+
+    /// Whether it is the name of a control message.
+    #[must_use]
+    pub fn is_of_control(&self) -> bool {
+        matches!(self.identity.kind, Kind::Pca | Kind::Rotation | Kind::Pdd)
     }
 
     /// Whether this is the hop that brought the message.

@@ -150,7 +150,7 @@ impl Broom<'_> {
             if !self.terms.window.is_after(message.name.expiry) {
                 continue;
             }
-            match self.judge(&message)? {
+            match self.judge(&message, queue.place())? {
                 Judged::Ended(ended) => group.push(ended),
                 Judged::Stays(problem) => sweeper.stray(message.path, &problem)?,
                 Judged::Gone => {}
@@ -163,15 +163,27 @@ impl Broom<'_> {
     }
 
     /// Reads a message whose name tells that its life has ended, since a name is no evidence.
-    fn judge(&self, message: &Waiting) -> Result<Judged, Error> {
+    fn judge(&self, message: &Waiting, place: Place) -> Result<Judged, Error> {
+        // What was set aside among control messages is nobody's mail, and where it is no message its name is all that
+        // tells its end.
+        let is_of_control = place == Place::Failed && message.name.is_of_control();
+        let ended = || {
+            Judged::Ended(Ended {
+                path: message.path.clone(),
+                expiry: message.name.expiry,
+                parcel: None,
+            })
+        };
         let octets = match message.read() {
             Ok(Some(octets)) => octets,
             Ok(None) => return Ok(Judged::Gone),
+            Err(Error::Disk(disk::Error::TooLarge { .. })) if is_of_control => return Ok(ended()),
             Err(error) if error.is_of_one_file() => return Ok(Judged::Stays(error.to_string())),
             Err(error) => return Err(error),
         };
         let item = match Item::parse(octets) {
             Ok(item) => item,
+            Err(_) if is_of_control => return Ok(ended()),
             Err(error) => return Ok(Judged::Stays(error.to_string())),
         };
         // What a control message does not tell itself was known to whoever named its file.
