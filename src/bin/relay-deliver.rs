@@ -116,12 +116,14 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     let (mut outcome, mut strays) = (Outcome::default(), Strays::default());
     outcome.doubt(&time);
     let mut is_unjudged = false;
+    let mut not_kept = 0_usize;
     let left = delivery.run(
         &mut |delivered| {
             is_unjudged |= delivered.result.as_ref().is_err_and(Error::is_unjudged);
             if args.dry_run {
                 return files::print(&decision(&delivered, args.json));
             }
+            not_kept += usize::from(matches!(delivered.result, Ok(Done::NotKept)));
             tell(args, delivered, &mut outcome)
         },
         &mut |path| strays.add(path),
@@ -131,6 +133,11 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         report::hint(
             "relay-list failed names what was set aside; relay-route --retry NAME has it delivered all the same",
         );
+    }
+    if not_kept > 0 {
+        report::warn(&format!(
+            "too many strangers wrote today: {not_kept} of their authorizations are not kept"
+        ));
     }
     if let Some(left) = left {
         let queue = Input::named(format!("home/{}", node.id()));
@@ -176,6 +183,7 @@ fn tell(args: &Args, delivered: deliver::Outcome, outcome: &mut Outcome) -> anyh
             }
         }
         Ok(Done::Imported) => event("imported", content, None),
+        Ok(Done::NotKept) => event("not-kept", content, None),
         Ok(Done::Repeated) => report::event("repeated", &[("file", &input)]),
         Err(error) if delivered.is_aside => {
             report::warn(&format!("{input}: set aside: {error}"));
@@ -246,7 +254,7 @@ fn facts(delivered: &deliver::Outcome) -> Value {
 fn decision(delivered: &deliver::Outcome, json: bool) -> String {
     let what = match &delivered.result {
         Ok(Done::Delivered(_)) => "deliver",
-        Ok(Done::Imported) => "import",
+        Ok(Done::Imported | Done::NotKept) => "import",
         Ok(Done::Repeated) => "remove",
         Ok(Done::Part) => "join",
         Err(_) if delivered.is_aside => "fail",

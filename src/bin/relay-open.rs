@@ -15,7 +15,10 @@ use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::describe;
 use relaynet::message::{ServiceMessage, file_name, parts};
-use relaynet::receive::{self, Arrival, Repeats, Terms};
+use relaynet::receive::{self, Arrival, Imported, Repeats, Terms};
+
+/// What is said of an authorization that is not kept.
+const NOT_KEPT: &str = "the authorization in it is not kept: too many strangers wrote today";
 
 /// Verify parcels, decrypt them and write out their service messages
 #[derive(Debug, Parser)]
@@ -132,10 +135,15 @@ fn open_one(
     if arrival.is_authorization()
         && let Some(directory) = node.directory()
     {
-        arrival.import_authorization(directory, &terms.window)?;
+        let imported = arrival.import_authorization(directory, &terms.window)?;
         let sender = arrival.head().sender.id().to_string();
         drop(arrival.complete()?);
-        report::event("imported", &[("peer", &sender)]);
+        match imported {
+            Imported::OfPeer => report::event("imported", &[("peer", &sender)]),
+            Imported::OfStranger => report::event("imported", &[("stranger", &sender)]),
+            // It ends here all the same: tomorrow's room is for those who write tomorrow.
+            Imported::NoRoom => report::warn(&format!("{}: {NOT_KEPT}", message.place.label())),
+        }
         return Ok(());
     }
     // Parts are told apart by relay-join.

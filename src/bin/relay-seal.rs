@@ -203,7 +203,7 @@ fn recipients(args: &Args, node: &Node) -> anyhow::Result<Vec<String>> {
         Some(directory) => {
             let mut ids = Vec::new();
             for peer in &args.to {
-                let id = directory.find_peer(peer)?.id.to_string();
+                let id = directory.find_recipient(peer)?.to_string();
                 if ids.contains(&id) {
                     return Err(Usage(format!("-t {peer}: the same peer twice")).into());
                 }

@@ -16,7 +16,7 @@ use crate::message::{
 };
 use crate::node::certificates::MIN_LIFE;
 use crate::node::import::Options;
-use crate::node::{Correspondent, Directory, Error, Identity, Keyring, Recall, strangers};
+use crate::node::{Correspondent, Directory, Error, Identity, Keyring, Recall};
 use crate::pki::{self, Certificate, NodeId, Window};
 use crate::ramf::{self, Authorized, Head, Kind, SignedMessage, Valid, fields, limits};
 use crate::session::{self, KeyId, PrivateSessionKey, PublicSessionKey, Sealed};
@@ -281,32 +281,28 @@ impl Arrival<'_, ServiceMessage> {
         self.content.media_type() == AUTHORIZATION_TYPE
     }
 
-    /// Imports the authorization that the parcel holds: only from the node that issued it, and only
-    /// if it is for this one.
+    /// Takes the authorization that the parcel holds: only from the node that issued it, and only if it is for this
+    /// one. That of a peer is imported; what a stranger sends makes no peer, and is kept apart until somebody
+    /// imports the stranger. The caller holds the lock of the sender.
     ///
     /// # Errors
     /// [`Error::ForeignAuthorization`] when it is somebody else's; otherwise as
     /// [`Directory::import`].
-    pub fn import_authorization(&self, node: &Directory, window: &Window) -> Result<(), Error> {
-        match Object::parse(self.content.content())? {
+    pub fn import_authorization(
+        &self,
+        node: &Directory,
+        window: &Window,
+    ) -> Result<Imported, Error> {
+        let sender = self.due.head.sender.id();
+        let params = match Object::parse(self.content.content())? {
             Object::PrivateEndpointConnectionParams(params)
-                if params.identity.id() == self.due.head.sender.id()
-                    && params.authorization.leaf.id() == node.id() => {}
-            _ => return Err(Error::ForeignAuthorization),
-        }
-        if node.peer(self.due.head.sender.id())?.is_none() {
-            if strangers::is_full(node.root(), self.due.now)? {
-                return Err(Error::Strangers);
+                if params.identity.id() == sender
+                    && params.authorization.leaf.id() == node.id() =>
+            {
+                params
             }
-            let date = self.due.head.fields.date;
-            strangers::store(
-                node.root(),
-                self.due.head.sender.id(),
-                &self.due.originator,
-                date,
-                self.due.now,
-            )?;
-        }
+            _ => return Err(Error::ForeignAuthorization),
+        };
         let options = Options {
             name: None,
             replace: false,
@@ -316,9 +312,29 @@ impl Arrival<'_, ServiceMessage> {
             now: self.due.now,
             window: *window,
         };
-        node.import(self.content.content(), &options)?;
-        Ok(())
+        if node.knows(sender)? {
+            node.import(self.content.content(), &options)?;
+            return Ok(Imported::OfPeer);
+        }
+        let key = (&self.due.originator, self.due.head.fields.date);
+        let is_kept = node.hear(&params, key, &options)?;
+        Ok(if is_kept {
+            Imported::OfStranger
+        } else {
+            Imported::NoRoom
+        })
     }
+}
+
+/// What became of an authorization that a parcel held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Imported {
+    /// It is among those of a peer.
+    OfPeer,
+    /// It is kept for answers to a stranger.
+    OfStranger,
+    /// It was a stranger's, of whom too many wrote today, and is not kept.
+    NoRoom,
 }
 
 impl Arrival<'_, CollectionRequest> {

@@ -590,6 +590,119 @@ fn open_authorization() {
     });
 }
 
+/// Carol keeps what bob told once she remembers the parcel, and he is no peer.
+fn heard_left(scene: &Scene, stdout: &[u8]) {
+    assert_eq!(stdout, b"", "an authorization is for the node alone");
+    assert!(
+        scene.files("carol/peers").is_empty(),
+        "a stranger is a peer"
+    );
+    let files = scene.files("carol").into_iter();
+    let is_kept = |path: &String| {
+        path.starts_with("carol/strangers/2026-12-0")
+            && path.matches('/').count() == 3
+            && !is_temporary(path)
+    };
+    let kept = files.filter(is_kept).count() as u64;
+    assert!(remembered(scene) <= kept, "remembered without it");
+}
+
+/// How many messages carol remembers.
+fn remembered(scene: &Scene) -> u64 {
+    let files = scene.files("carol").into_iter();
+    files
+        .filter(|path| path.starts_with("carol/seen/"))
+        .map(|path| fs::metadata(scene.path(&path)).unwrap().len() / 32)
+        .sum()
+}
+
+/// She answers bob, who opens it.
+fn heard_proof(scene: &Scene, _: &[Vec<u8>]) {
+    scene.add("told/bob");
+    let bob = scene.world().id("bob").to_owned();
+    let args = [
+        "-q",
+        "-N",
+        "carol",
+        "-t",
+        &bob,
+        "-o",
+        "tmp/answer",
+        "in/report.txt",
+    ];
+    scene.run("relay-seal", &args, RENEWED).expect(0);
+    let opened = scene.run("relay-open", &["-q", "-N", "bob", "tmp/answer"], RENEWED);
+    opened.expect(0);
+    assert_eq!(opened.stdout, CONTENT);
+}
+
+#[test]
+fn open_authorization_of_a_stranger() {
+    sweep(&Case {
+        name: "open of a stranger's authorization",
+        program: "relay-open",
+        args: &["-q", "-N", "carol", "in/stranger.parcel"],
+        now: FIRST,
+        nodes: &["alone/carol"],
+        order: &["carol/strangers/", "carol/seen/"],
+        left: heard_left,
+        next: |scene| {
+            if is_remembered_by(scene, "carol") {
+                82
+            } else {
+                0
+            }
+        },
+        proof: heard_proof,
+        ..CASE
+    });
+}
+
+#[test]
+fn open_later_authorization_of_a_stranger() {
+    sweep(&Case {
+        name: "open of a stranger's later authorization",
+        program: "relay-open",
+        args: &["-q", "-N", "carol", "in/stranger-again.parcel"],
+        now: RENEWAL,
+        nodes: &["heard/carol"],
+        order: &["carol/strangers/2026-12-02", "carol/seen/"],
+        left: heard_left,
+        next: |scene| if remembered(scene) > 1 { 82 } else { 0 },
+        proof: heard_proof,
+        ..CASE
+    });
+}
+
+#[test]
+fn import_a_stranger() {
+    sweep(&Case {
+        name: "import of a stranger",
+        program: "relay-import",
+        args: &[
+            "-q",
+            "-N",
+            "carol",
+            "--name",
+            "bob",
+            "in/stranger-again.conn",
+        ],
+        now: RENEWAL,
+        nodes: &["heard/carol"],
+        order: &["carol/peers/", "-"],
+        proof: |scene, _| {
+            let held = scene.files("carol/peers").into_iter();
+            assert_eq!(
+                held.filter(|path| path.contains("/held/") && !is_temporary(path))
+                    .count(),
+                2
+            );
+            heard_proof(scene, &[]);
+        },
+        ..CASE
+    });
+}
+
 // relay-peers
 
 #[test]

@@ -40,13 +40,15 @@ pub(crate) const RESTORED: &str = "2040-01-01T12:00:00Z";
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
 /// Where what the tests start from is.
-const DIRS: [&str; 26] = [
+const DIRS: [&str; 28] = [
     "in",
     "keys",
     "alone",
     "friends",
     "sealed",
     "renewed",
+    "told",
+    "heard",
     "arrived",
     "lone",
     "gateways",
@@ -155,6 +157,8 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `outgoing`: field has both parcels for hub, and asks for no acknowledgement of the second, but for two copies.
 /// - `unfit`: hub has set `in/first.parcel` aside, and has it once more in another encoding; field's cargo brought it a
 ///   rotation that is for another node.
+/// - `told`: bob knows carol, whom he lets send to him in `in/stranger.parcel`, and later again.
+/// - `heard`: carol, who does not know bob, has opened that.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
     root: TempDir,
@@ -326,6 +330,7 @@ impl World {
 
         Self::wear(path, &hub.to_string(), &run);
 
+        make_heard(path, &run);
         make_parts(path, run);
         make_parted(path, run);
         make_media(path, &run);
@@ -442,6 +447,25 @@ fn make_dirs(path: &Path) {
     for dir in DIRS {
         fs::create_dir(path.join(dir)).unwrap();
     }
+}
+
+/// Makes the stages `told` and `heard`.
+fn make_heard(path: &Path, run: &impl Fn(&str, &[&str], &str)) {
+    copy_tree(&path.join("friends/bob"), &path.join("told/bob"));
+    copy_tree(&path.join("alone/carol"), &path.join("heard/carol"));
+    let args = ["-q", "-N", "told/bob", "--name", "carol", "in/carol.pub"];
+    run("relay-import", &args, START);
+    for (name, now) in [("stranger", FIRST), ("stranger-again", RENEWAL)] {
+        let (conn, parcel) = (format!("in/{name}.conn"), format!("in/{name}.parcel"));
+        let mut args = vec!["-q", "-N", "told/bob", "--valid", "30d", "--der"];
+        args.extend(["-o", &conn, "carol"]);
+        run("relay-authorize", &args, now);
+        let mut args = vec!["-N", "told/bob", "-t", "carol", "-y", AUTHORIZATION_TYPE];
+        args.extend(["-o", &parcel, &conn]);
+        run("relay-seal", &args, now);
+    }
+    let args = ["-q", "-N", "heard/carol", "in/stranger.parcel"];
+    run("relay-open", &args, FIRST);
 }
 
 /// Makes the stage `parts`, and `in/report.parts`.

@@ -7,8 +7,11 @@ use relaynet::message::{CertificationPath, Object, PrivateEndpointConnectionPara
 use relaynet::node::{Directory, certificates};
 use relaynet::pki::issuance::{self, Role};
 use relaynet::pki::{Certificate, IdentityKey};
+use relaynet::receive::AUTHORIZATION_TYPE;
 
-use crate::testenv::{Env, HUB, fingerprint, forged, id, identity, interop, self_issued, sha256};
+use crate::testenv::{
+    Env, HUB, NOW, fingerprint, forged, id, identity, interop, self_issued, sha256,
+};
 
 /// The path that one node issued to another.
 fn path_from(env: &Env, node: &str, issuer: &str) -> CertificationPath {
@@ -665,4 +668,389 @@ fn an_endpoint_is_no_gateway() {
             .says(&[&format!("{message}: the recipient has not authorized ")]);
         assert_eq!(ran.status, 77);
     }
+}
+
+/// Alice, on the Internet, and bob and carol, whom she does not know and who know her; bob lets her send to him.
+fn internet() -> Env {
+    let env = Env::new();
+    env.make_node("alice", &["--address", "alice.example.org"]);
+    let ncp = env.relay("export").args(["-q", "-N", "alice"]).ok().stdout;
+    for node in ["bob", "carol"] {
+        env.make_node(node, &[]);
+        env.relay("import")
+            .args(["-q", "-N", node, "--name", "alice"])
+            .stdin(&*ncp)
+            .ok();
+    }
+    env
+}
+
+/// A parcel in which `from` lets alice send to it for 30 days.
+fn reverse(env: &Env, from: &str, at: &str) -> Vec<u8> {
+    let conn = env
+        .relay("authorize")
+        .at(at)
+        .args(["-q", "-N", from, "--valid", "30d", "--der"])
+        .arg("alice/identity.pub")
+        .ok()
+        .stdout;
+    env.relay("seal")
+        .at(at)
+        .args(["-N", from, "-t", "alice", "-y", AUTHORIZATION_TYPE])
+        .stdin(conn)
+        .ok()
+        .stdout
+}
+
+/// relay-check finds nothing foreign at alice's, and no keys for nobody; that files are newer than the clock of the tests
+/// is all it may say.
+fn is_in_order(env: &Env) {
+    let found = env.relay("check").args(["-N", "alice"]).run();
+    let found: Vec<&str> = found.text().lines().collect();
+    let is_of_clock = |line: &&str| line.starts_with("error\tthe clock tells ");
+    assert!(found.iter().all(is_of_clock), "{found:?}");
+}
+
+fn stranger(day: &str, name: &str) -> String {
+    format!("alice/strangers/{day}/{}.pem", id(name))
+}
+
+/// One parcel of anybody made a peer for good, under any address, whose cargo was then packed and whose key was an
+/// anchor of trust.
+#[test]
+fn a_strangers_authorization_makes_no_peer() {
+    let env = internet();
+    env.relay("open")
+        .args(["-N", "alice", "-v"])
+        .stdin(reverse(&env, "bob", NOW))
+        .ok()
+        .says(&[&format!("event=imported stranger={}", id("bob"))])
+        .stdout("")
+        .changes(&[
+            "+alice/seen/2026-03-31",
+            "+alice/strangers",
+            "+alice/strangers/2026-03-01",
+            "+alice/strangers/2026-03-01/BOB.pem",
+        ]);
+    env.relay("peers").args(["-N", "alice"]).ok().stdout("");
+    is_in_order(&env);
+
+    // Nothing shows her that bob lets carol send to him.
+    env.introduce("carol", "bob", &[]);
+    let parcel = forged(&env.parcel("carol", "bob", b"x"), "carol", |forgery| {
+        forgery.certificates.truncate(1);
+    });
+    let verdict = env
+        .relay("verify")
+        .args(["-N", "alice", "--json"])
+        .stdin(parcel)
+        .ok()
+        .json();
+    assert_eq!(verdict[0]["authorized"], "not shown");
+
+    // But she can answer him, whom she names by all of his id, and he opens it.
+    let answer = |peer: &str| {
+        env.relay("seal")
+            .args(["-N", "alice", "-t", peer])
+            .stdin("answer")
+    };
+    answer(&id("bob")[..16]).fails(67, "no peer is known as ");
+    answer(&id("carol")).fails(67, "no peer is known as ");
+    let parcel = answer(&id("bob")).ok().quiet().stdout;
+    env.relay("open")
+        .args(["-N", "bob"])
+        .stdin(parcel)
+        .ok()
+        .quiet()
+        .stdout("answer");
+    is_in_order(&env);
+    // The answer to that opens, too, and is answered under the key that it brought.
+    let next = env.parcel("bob", "alice", b"next");
+    let key = env.relay("inspect").arg("--json").stdin(&*next).ok().json();
+    env.relay("open")
+        .args(["-N", "alice"])
+        .stdin(next)
+        .ok()
+        .stdout("next");
+    let parcel = answer(&id("bob")).ok().stdout;
+    let facts = env.relay("inspect").arg("--json").stdin(parcel).ok().json();
+    assert_eq!(
+        facts[0]["payload"]["recipient_key_id"],
+        key[0]["payload"]["originator_key_id"]
+    );
+}
+
+/// An answer to a stranger goes where the routes say, and a stranger is no next hop.
+#[test]
+fn a_stranger_is_no_next_hop() {
+    let env = Env::new();
+    env.make_node("hub", &["--type", "gateway", "--address", HUB]);
+    env.make_node("mallory", &["--type", "gateway"]);
+    for endpoint in ["alice", "bob"] {
+        env.make_node(endpoint, &[]);
+    }
+    env.register("mallory", "alice", &[]);
+    env.introduce("bob", "alice", &[]);
+    let ncp = env.relay("export").args(["-q", "-N", "hub"]).ok().stdout;
+    env.relay("import")
+        .args(["-q", "-N", "mallory", "--name", "hub"])
+        .stdin(ncp)
+        .ok();
+    let conn = env
+        .relay("authorize")
+        .args(["-q", "-N", "mallory", "--der", "hub/identity.pub"])
+        .ok()
+        .stdout;
+    let parcel = env.parcel_with("mallory", "hub", &conn, &["-y", AUTHORIZATION_TYPE]);
+    env.relay("open").args(["-N", "hub"]).stdin(parcel).ok();
+    // Mallory is in the path of this one.
+    env.relay("put")
+        .args(["-N", "hub"])
+        .stdin(env.parcel("bob", "alice", b"x"))
+        .ok();
+    env.relay("route")
+        .args(["-N", "hub"])
+        .ok()
+        .says_somewhere("set aside: ");
+    assert!(
+        !env.path(format!("hub/spool/out/{}", id("mallory")))
+            .exists()
+    );
+
+    env.mkdir("outbox");
+    let outbox = env.path("outbox");
+    env.write(
+        "hub/routes",
+        format!("{} dir:{}\n", id("mallory"), outbox.display()),
+    );
+    let answer = env.parcel("hub", &id("mallory"), b"answer");
+    env.relay("put").args(["-N", "hub"]).stdin(answer).ok();
+    env.relay("route").args(["-N", "hub"]).ok().quiet();
+    let name = env.names("outbox").remove(0);
+    env.relay("open")
+        .args(["-N", "mallory", &format!("outbox/{name}")])
+        .ok()
+        .stdout("answer");
+}
+
+/// How somebody makes a stranger a peer, who may get parameters for it.
+type Accept<'a> = &'a dyn Fn(&Env, Vec<u8>);
+
+/// What a stranger told is a peer's once somebody here says so, whichever way.
+#[test]
+fn what_a_stranger_told_is_adopted() {
+    let conn = |env: &Env| {
+        let args = ["-q", "-N", "bob", "alice/identity.pub"];
+        env.relay("authorize")
+            .at("2026-03-01T12:05:00Z")
+            .args(args)
+            .ok()
+            .stdout
+    };
+    let import = |env: &Env, conn: Vec<u8>| {
+        let args = ["-q", "-N", "alice", "--name", "bob"];
+        env.relay("import").args(args).stdin(conn).ok();
+    };
+    let authorize = |env: &Env, _: Vec<u8>| {
+        let args = ["-q", "-N", "alice", "--name", "bob", "bob/identity.pub"];
+        env.relay("authorize").args(args).ok();
+    };
+    let ways: [(Accept<'_>, usize); 2] = [(&import, 2), (&authorize, 1)];
+    for (accept, held) in ways {
+        let env = internet();
+        let parcel = reverse(&env, "bob", NOW);
+        let key = env
+            .relay("inspect")
+            .arg("--json")
+            .stdin(&*parcel)
+            .ok()
+            .json();
+        env.relay("open").args(["-N", "alice"]).stdin(parcel).ok();
+        let second = conn(&env);
+        accept(&env, second);
+        assert_eq!(
+            env.names(&format!("alice/peers/{}/held", id("bob"))).len(),
+            held
+        );
+        let answer = env.parcel("alice", "bob", b"answer");
+        let facts = env
+            .relay("inspect")
+            .arg("--json")
+            .stdin(&*answer)
+            .ok()
+            .json();
+        assert_eq!(
+            facts[0]["payload"]["recipient_key_id"],
+            key[0]["payload"]["originator_key_id"]
+        );
+        env.relay("open")
+            .args(["-N", "bob"])
+            .stdin(answer)
+            .ok()
+            .stdout("answer");
+
+        // What is forgotten is so for good, until they write again.
+        env.relay("open")
+            .args(["-N", "alice"])
+            .stdin(env.parcel("bob", "alice", b"x"))
+            .ok();
+        env.relay("peers")
+            .args(["-q", "-N", "alice", "--forget", "bob"])
+            .ok();
+        env.relay("seal")
+            .args(["-N", "alice", "-t", &id("bob")])
+            .stdin("x")
+            .fails(67, "no peer is known as ");
+        assert!(!env.path(stranger("2026-03-01", "bob")).exists());
+    }
+}
+
+/// A stranger has one file for a day, and the newest has all that counts.
+#[test]
+fn a_stranger_has_one_file_for_a_day() {
+    let env = internet();
+    let open =
+        |at: &str, parcel: Vec<u8>| env.relay("open").at(at).args(["-N", "alice"]).stdin(parcel);
+    open(NOW, reverse(&env, "bob", NOW)).ok();
+    let before = env.text(stranger("2026-03-01", "bob"));
+    for day in ["2026-03-02", "2026-03-05"] {
+        let at = format!("{day}T12:00:00Z");
+        let parcel = env
+            .relay("seal")
+            .at(&at)
+            .args(["-N", "bob", "-t", "alice"])
+            .stdin("x")
+            .ok()
+            .stdout;
+        open(&at, parcel).ok();
+    }
+    let days = env.names("alice/strangers");
+    assert_eq!(days, ["2026-03-01", "2026-03-02", "2026-03-05"]);
+    let after = env.text(stranger("2026-03-05", "bob"));
+    let certificates = |text: &str| {
+        text.split_once("-----BEGIN CERTIFICATE")
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    assert_eq!(certificates(&after), certificates(&before));
+    assert_ne!(after, before);
+    // One that lasts longer takes the place of the other, and an earlier one that comes late does not.
+    let late = reverse(&env, "bob", "2026-03-05T13:00:00Z");
+    let last = reverse(&env, "bob", "2026-03-06T13:00:00Z");
+    open("2026-03-06T14:00:00Z", last).ok();
+    let newest = env.text(stranger("2026-03-06", "bob"));
+    assert_ne!(certificates(&newest), certificates(&before));
+    open("2026-03-06T14:00:00Z", late).ok();
+    assert_eq!(env.text(stranger("2026-03-06", "bob")), newest);
+    // What is damaged keeps no message of theirs from being opened.
+    env.write(stranger("2026-03-06", "bob"), b"\xffjunk");
+    let seal = || {
+        let args = ["-N", "alice", "-t", &id("bob")];
+        env.relay("seal")
+            .at("2026-03-06T15:00:00Z")
+            .args(args)
+            .stdin("x")
+    };
+    let damaged = stranger("2026-03-06", "bob");
+    seal().fails(78, &format!("{damaged}: "));
+    let again = reverse(&env, "bob", "2026-03-06T14:30:00Z");
+    open("2026-03-06T15:00:00Z", again).ok();
+    seal().ok();
+}
+
+/// Where too many wrote, an authorization ends like every other message, and nobody waits for it.
+#[test]
+fn a_flood_of_strangers_ends() {
+    for fill in [
+        (&|env: &Env| {
+            for number in 0..10_000 {
+                env.write(format!("alice/strangers/2026-03-01/{number}.pem"), "");
+            }
+        }) as &dyn Fn(&Env),
+        &|env| {
+            let file = fs::File::create(env.path("alice/strangers/2026-03-01/x.pem")).unwrap();
+            file.set_len(16 * 1024 * 1024).unwrap();
+        },
+    ] {
+        let env = internet();
+        let known = env.parcel("carol", "alice", b"hello");
+        env.relay("open").args(["-N", "alice"]).stdin(known).ok();
+        fill(&env);
+        let parcel = reverse(&env, "bob", NOW);
+        let why = "too many strangers wrote today";
+        env.relay("open")
+            .args(["-N", "alice", "--again"])
+            .stdin(&*parcel)
+            .ok()
+            .stdout("")
+            .says(&[&format!("-: the authorization in it is not kept: {why}")]);
+        env.relay("open")
+            .args(["-N", "alice"])
+            .stdin(parcel)
+            .fails(82, "-: already received");
+        let parcel = reverse(&env, "bob", NOW);
+        env.relay("put").args(["-N", "alice"]).stdin(parcel).ok();
+        env.relay("route").args(["-N", "alice"]).ok().quiet();
+        env.mkdir("inbox");
+        let deliver = || env.relay("deliver").args(["-N", "alice", "--dir", "inbox"]);
+        deliver()
+            .ok()
+            .says(&[&format!("{why}: 1 of their authorizations are not kept")]);
+        assert_eq!(
+            env.names(&format!("alice/spool/home/{}", id("alice")))
+                .len(),
+            0
+        );
+        deliver().ok().quiet();
+        assert!(!env.path(stranger("2026-03-01", "bob")).exists());
+        // Whom she heard of before the flood still changes keys, where it was.
+        let before = env.text(stranger("2026-03-01", "carol"));
+        let parcel = env
+            .relay("seal")
+            .at("2026-03-01T13:00:00Z")
+            .args(["-N", "carol", "-t", "alice"])
+            .stdin("again")
+            .ok()
+            .stdout;
+        env.relay("open")
+            .args(["-N", "alice"])
+            .at("2026-03-01T13:00:00Z")
+            .stdin(parcel)
+            .ok();
+        assert_ne!(env.text(stranger("2026-03-01", "carol")), before);
+        // And tomorrow there is room again.
+        let tomorrow = "2026-03-02T12:00:00Z";
+        let parcel = reverse(&env, "bob", tomorrow);
+        env.relay("open")
+            .args(["-N", "alice"])
+            .at(tomorrow)
+            .stdin(parcel)
+            .ok()
+            .quiet();
+        assert!(env.path(stranger("2026-03-02", "bob")).exists());
+    }
+}
+
+/// A peer that sends one authorization after another filled its directory.
+#[test]
+fn of_the_authorizations_that_a_peer_sends_few_are_kept() {
+    let env = internet();
+    env.introduce("alice", "bob", &[]);
+    let held = format!("alice/peers/{}/held", id("bob"));
+    let mut all = env.names(&held);
+    for hour in 13..19 {
+        let at = format!("2026-03-01T{hour}:00:00Z");
+        let parcel = reverse(&env, "bob", &at);
+        env.relay("open")
+            .at(&at)
+            .args(["-N", "alice"])
+            .stdin(parcel)
+            .ok();
+        all.extend(env.names(&held));
+    }
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 7);
+    assert_eq!(env.names(&held), all[3..]);
 }

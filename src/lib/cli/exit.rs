@@ -292,7 +292,6 @@ fn of_node(error: &node::Error) -> Status {
         | E::CcaEnds { .. }
         | E::PromiseExpired(_) => Status::EXPIRED,
         E::AuthorizationEarly { .. } | E::RegistrationEarly { .. } => Status::EARLY,
-        E::Strangers => Status::TEMP_FAIL,
         E::Seen | E::Unjudged | E::CcaUsed => Status::SEEN,
         E::Import(_)
         | E::Expectation { .. }

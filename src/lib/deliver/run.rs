@@ -21,11 +21,11 @@ use crate::disk::{self, Role, files, scratch};
 use crate::message::stream::Buffers;
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{Parcel, Part, ServiceMessage, service_message};
-use crate::node::{self, Directory, Identity};
+use crate::node::{self, Directory, Identity, Keyring as _};
 use crate::pki::NodeId;
 use crate::ramf::limits;
 use crate::receive::home::{Clock, Home};
-use crate::receive::{Arrival, Due, Terms};
+use crate::receive::{Arrival, Due, Imported, Terms};
 use crate::spool::aside::Aside;
 use crate::spool::moves::{Moves, Placed};
 use crate::spool::queue::{Found, Waiting};
@@ -89,6 +89,8 @@ pub enum Done {
     Repeated,
     /// It was for the node itself: an authorization.
     Imported,
+    /// It was one, of a stranger, and is not kept: too many of them wrote today.
+    NotKept,
     /// It is of another type, and waits for another run.
     Left,
     /// It is a part, and waits for the others.
@@ -114,8 +116,8 @@ enum Ready {
     Message(ServiceMessage),
     /// It is a mail already that somebody has seen.
     There,
-    /// It was imported.
-    Imported,
+    /// It was an authorization, and this became of it.
+    Imported(Imported),
     /// It is a part of what was put together before.
     Repeated,
     /// Nothing is to be done.
@@ -370,18 +372,19 @@ impl<'a> Delivery<'a> {
         if self.is_dry {
             let (_, due) = arrival.into_due();
             let ready = if is_authorization {
-                Ready::Imported
+                Ready::Imported(Imported::OfPeer)
             } else {
                 Ready::Dry
             };
             return Ok(Opened::Content(Box::new((content, due, ready))));
         }
         if is_authorization {
-            let _lock = self.node.lock_exclusive()?;
+            // It changes what is known of one node. To have the whole node, all its peers' folders would be swept.
+            let _locks = self.node.lock_sender(&arrival.head().sender)?;
             let imported = arrival.import_authorization(self.node, &self.terms.window);
-            imported.map_err(Error::Import)?;
+            let ready = Ready::Imported(imported.map_err(Error::Import)?);
             let (_, due) = arrival.into_due();
-            return Ok(Opened::Content(Box::new((content, due, Ready::Imported))));
+            return Ok(Opened::Content(Box::new((content, due, ready))));
         }
         let octets = arrival.content().content();
         let written = match &self.destination {
@@ -492,7 +495,8 @@ impl<'a> Delivery<'a> {
         names: &mut Names,
     ) -> Result<(Done, Option<Staged>), Error> {
         match (ready, &self.destination) {
-            (Ready::Imported, _) => Ok((Done::Imported, None)),
+            (Ready::Imported(Imported::NoRoom), _) => Ok((Done::NotKept, None)),
+            (Ready::Imported(_), _) => Ok((Done::Imported, None)),
             (Ready::Repeated, _) => Ok((Done::Repeated, None)),
             (Ready::Written(dir, file), destination) => {
                 let is_mail = matches!(destination, Destination::Maildir(_));
@@ -583,9 +587,11 @@ impl<'a> Delivery<'a> {
     fn line(&self, task: &Task<'_>) -> Option<Line> {
         let (event, to) = match (&task.result, task.fate) {
             (Ok(Done::Delivered(_)), _) => (Event::Acknowledged, self.destination.to_string()),
-            (Ok(Done::Imported), _) => (Event::Acknowledged, format!("home:{}", self.node.id())),
             (Err(error @ Error::Late { .. }), Fate::SetAside) => {
                 (Event::Expired, error.to_string())
+            }
+            (Ok(Done::Imported | Done::NotKept), _) => {
+                (Event::Acknowledged, format!("home:{}", self.node.id()))
             }
             (Err(error), Fate::SetAside) => (Event::Failed, error.to_string()),
             _ => return None,
@@ -718,7 +724,6 @@ impl Error {
                 error,
                 E::Disk(_)
                     | E::Damaged { .. }
-                    | E::Strangers
                     | E::Pki(pki::Error::Early { .. })
                     | E::Ramf(ramf::Error::Early(_))
             ),

@@ -6,6 +6,7 @@ use super::certificates::{self, path_file_name, path_to_pem, paths_in};
 use super::directory::{file_date, rely_on, store};
 use super::{Directory, Error, Keyring, NodeType, sessions};
 use crate::asn1::Hex;
+use crate::disk::{Role, files, tree};
 use crate::message::{CertificationPath, PrivateEndpointConnectionParams};
 use crate::pki::issuance::{self, Role as CertificateRole};
 use crate::pki::path::Issuers;
@@ -15,6 +16,9 @@ use crate::ramf::{InternetAddress, limits};
 /// How long the private half of a key that was handed out is kept: as long as it is sealed to, and
 /// then as long as a message can live.
 const INITIAL_KEPT_FOR: SignedDuration = SignedDuration::from_hours(240 * 24);
+
+/// How many authorizations of a peer are kept, of those that it sends in parcels.
+const MAX_HELD: usize = 4;
 
 /// What a peer gave us.
 #[derive(Debug)]
@@ -93,6 +97,25 @@ pub(super) fn rely_on_held(
 ) -> Result<(), Error> {
     let held = node.peer_dir(peer).join("held");
     rely_on(&held.join(path_file_name(leaf)))
+}
+
+/// Removes those that end first of the authorizations that `peer` sent, who may send any number.
+///
+/// # Errors
+/// When one cannot be removed.
+pub(super) fn keep_few(node: &Directory, peer: NodeId) -> Result<(), Error> {
+    let dir = node.peer_dir(peer).join("held");
+    let mut names = tree::entries(&dir, Role::Node)?.entries;
+    names.retain(|entry| entry.path.extension().is_some_and(|it| it == "pem"));
+    // Their names begin with when they end.
+    let surplus = names.len().saturating_sub(MAX_HELD);
+    for entry in &names[..surplus] {
+        files::remove_unsynced(&entry.path, Role::Node)?;
+    }
+    if surplus > 0 {
+        files::sync_dir(&dir, Role::Node)?;
+    }
+    Ok(())
 }
 
 /// The authorizations that `peer` gave us, those that end last first.
@@ -184,6 +207,7 @@ pub fn give(node: &Directory, key: &PublicKey, terms: &Terms) -> Result<Given, E
     let leaf = &authorization.leaf;
     // Nothing of the peer is stored before everything that can be refused is done.
     node.pin_identity(key)?;
+    node.adopt_stranger(key, &Window::new(terms.now, SignedDuration::ZERO))?;
 
     let sealed_until = if terms.one_way { end } else { terms.now };
     let kept_until = kept_until(leaf.not_before(), sealed_until);

@@ -12,7 +12,7 @@ use super::directory::{public_key_from_pem, read_text};
 use super::seen::Floor;
 use super::sweep::end_of_day;
 use super::{Directory, Error, Keyring as _, NodeType, Peer};
-use super::{authorizations, certificates, peers, seen, sessions};
+use super::{authorizations, certificates, peers, seen, sessions, strangers};
 use crate::disk::publish::leftovers;
 use crate::disk::tree::{self, Kind, Met};
 use crate::disk::{self, Role};
@@ -629,7 +629,8 @@ impl Checker<'_> {
         let top = node.root().join("sessions");
         let mut folders = vec![top.join(sessions::ANYBODY)];
         for (id, dir) in self.folders_of_nodes(&top) {
-            if matches!(node.peer(id), Ok(None)) {
+            let is_stranger = || matches!(strangers::is_known(node.root(), id), Ok(true));
+            if matches!(node.peer(id), Ok(None)) && !is_stranger() {
                 let what = "session keys for a peer that is not known";
                 self.tell(Level::Warning, Check::Orphan, &dir, &what, None);
             }

@@ -1,15 +1,18 @@
 //! A node directory: plain files that the usual tools can read (relay-node(5)).
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::strangers::{self, Tally};
 use super::{Config, Correspondent, Error, Identity, Keyring, NodeType, Peer, Recall};
 use super::{authorizations, certificates, sessions};
 use crate::asn1::pem;
 use crate::crypto::ecdh::Curve;
 use crate::disk::{self, Lock, Role, files, tree};
-use crate::pki::{Certificate, IdentityKey, NodeId, PublicKey, Trust, Window};
+use crate::pki::{self, Certificate, IdentityKey, NodeId, PublicKey, Trust, Window};
 use crate::ramf::{Authorized, Kind, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 
@@ -28,6 +31,10 @@ pub struct Directory {
     root: PathBuf,
     config: Config,
     public: PublicKey,
+    /// Whether this run has removed what killed ones left.
+    is_swept: AtomicBool,
+    /// How much is kept of today's strangers.
+    tally: Mutex<Tally>,
 }
 
 impl Directory {
@@ -62,6 +69,8 @@ impl Directory {
             root: root.to_owned(),
             config,
             public,
+            is_swept: AtomicBool::new(false),
+            tally: Mutex::default(),
         })
     }
 
@@ -159,9 +168,13 @@ impl Directory {
     /// When the lock cannot be taken.
     pub fn lock_exclusive(&self) -> Result<Lock, Error> {
         let lock = Lock::exclusive(&self.lock_file("node")?)?;
-        self.sweep(&self.root)?;
-        for dir in ["certs", "peers", "seen", "sessions"] {
-            self.sweep(&self.root.join(dir))?;
+        // Once a run: the folders of all peers are listed for it.
+        if !self.is_swept.load(Ordering::Relaxed) {
+            self.sweep(&self.root)?;
+            for dir in ["certs", "peers", "seen", "sessions"] {
+                self.sweep(&self.root.join(dir))?;
+            }
+            self.is_swept.store(true, Ordering::Relaxed);
         }
         Ok(lock)
     }
@@ -178,6 +191,51 @@ impl Directory {
             }
         }
         Ok(())
+    }
+
+    /// How much is kept of today's strangers, as far as this run knows.
+    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
+        // Whoever panicked with it held had changed nothing or all of it.
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The id of a peer, or of a stranger that wrote to this node, who has to be named by all of it.
+    ///
+    /// # Errors
+    /// As [`Directory::find_peer`].
+    pub fn find_recipient(&self, text: &str) -> Result<NodeId, Error> {
+        match (self.find_peer(text), text.parse()) {
+            (Ok(peer), _) => Ok(peer.id),
+            (Err(Error::UnknownPeer(_)), Ok(id)) if strangers::is_known(&self.root, id)? => Ok(id),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// What is needed to answer a stranger that sent an authorization.
+    fn stranger(&self, id: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
+        let heard = strangers::newest(&self.root, id)?;
+        let heard = heard.ok_or_else(|| Error::UnknownPeer(id.to_string()))?;
+        let name = super::peers::short_id(id);
+        let Some(authorization) = heard.authorization else {
+            return Err(Error::NotAuthorized(name));
+        };
+        let certificates = match authorizations::to_attach(&authorization.path, id, now) {
+            Ok(certificates) => certificates,
+            Err(pki::Error::Expired { at, .. }) => {
+                return Err(Error::AuthorizationExpired { peer: name, at });
+            }
+            Err(pki::Error::Early { at, .. }) => {
+                return Err(Error::AuthorizationEarly { peer: name, at });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Correspondent {
+            id,
+            name,
+            address: authorization.address,
+            session_key: heard.key,
+            certificates,
+        })
     }
 
     /// The lock file of this name.
@@ -258,7 +316,12 @@ impl Keyring for Directory {
         if self.knows(peer)? {
             self.offer_session_key(peer, key, date, None)?;
         } else {
-            super::strangers::store(&self.root, peer, key, date, now)?;
+            let heard = strangers::Heard {
+                key: key.clone(),
+                date,
+                authorization: None,
+            };
+            strangers::store(self, peer, heard, now)?;
         }
         sessions::mark_used(&self.root, peer, used, date, now)
     }
@@ -268,7 +331,10 @@ impl Keyring for Directory {
     }
 
     fn correspondent(&self, peer: &str, now: Timestamp) -> Result<Correspondent, Error> {
-        let peer = self.find_peer(peer)?;
+        let id = self.find_recipient(peer)?;
+        let Some(peer) = self.peer(id)? else {
+            return self.stranger(id, now);
+        };
         let name = peer.label();
         let session_key = self.sealed_to(&peer, now)?;
         let certificates = match authorizations::newest_held(self, peer.id, now)? {

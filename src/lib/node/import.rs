@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use super::peers::Initial;
+use super::strangers::{Authorization, Heard};
 use super::{Directory, Error, authorizations, certificates, strangers};
 use crate::crypto::hash;
 use crate::message::Item;
@@ -304,8 +305,10 @@ impl Directory {
         };
         let taken =
             self.take_session_key(peer, &params.session_key, start, sealed_until, options)?;
-        if !options.replace {
-            self.adopt_stranger(peer)?;
+        if options.vouched {
+            authorizations::keep_few(self, peer)?;
+        } else {
+            self.settle_stranger(&params.identity, options)?;
         }
         self.set_address(peer, &params.gateway_address)?;
         let kept = (!taken).then_some(Remark::NewerSessionKeyKept);
@@ -346,9 +349,7 @@ impl Directory {
             self.set_session_key(peer, &params.session_key, options.now, Some(initial))?;
         }
         self.set_address(peer, &params.address)?;
-        if !options.replace {
-            self.adopt_stranger(peer)?;
-        }
+        self.settle_stranger(&params.identity, options)?;
         let remark = other.then_some(Remark::OtherSessionKeyTaken);
         self.finish(peer, remark, options)
     }
@@ -385,6 +386,7 @@ impl Directory {
             }
             None => true,
         };
+        self.settle_stranger(gateway, options)?;
         self.set_address(gateway.id(), &registration.gateway_address)?;
         self.store_issued(gateway.id(), &path.leaf, &admitted, options)?;
         let kept = (!taken).then_some(Remark::NewerSessionKeyKept);
@@ -448,11 +450,83 @@ impl Directory {
         ))
     }
 
-    /// Takes over the session key of a peer that wrote to us before it was known.
-    fn adopt_stranger(&self, peer: NodeId) -> Result<(), Error> {
-        match strangers::newest(self.root(), peer)? {
-            Some((key, date)) => self.offer_session_key(peer, &key, date, None).map(drop),
+    /// Keeps an authorization that a stranger sent, with the session key of its message and the date of that, until
+    /// somebody imports the stranger. Gives whether there was room for it. The caller holds the lock of strangers.
+    ///
+    /// # Errors
+    /// When it is not for this node, not signed as it must be, or cannot be stored.
+    pub fn hear(
+        &self,
+        params: &PrivateEndpointConnectionParams,
+        (key, date): (&PublicSessionKey, Timestamp),
+        options: &Options<'_>,
+    ) -> Result<bool, Error> {
+        let path = &params.authorization;
+        self.check_subject(path, options)?;
+        self.check(&params.identity, options)?;
+        path.leaf.verify_signature(&params.identity)?;
+        let admitted = self.admit_path(path, &[], options)?;
+        let address = Some(&params.gateway_address).filter(|address| !address.is_nowhere());
+        let heard = Heard {
+            key: key.clone(),
+            date,
+            authorization: admitted.path.map(|path| Authorization {
+                path,
+                address: address.cloned(),
+            }),
+        };
+        strangers::store(self, params.identity.id(), heard, options.now)
+    }
+
+    /// Takes over what a node told before somebody imported it, unless the user wants nothing but what is imported.
+    fn settle_stranger(&self, key: &PublicKey, options: &Options<'_>) -> Result<(), Error> {
+        if options.replace {
+            strangers::forget(self.root(), key.id())
+        } else {
+            self.adopt_stranger(key, &options.window)
+        }
+    }
+
+    /// Takes over what a node told before it was known here as a peer, which it is now: its session key, and the
+    /// authorization that it sent if that holds. The file stays until its day is purged, and counts no more.
+    pub(super) fn adopt_stranger(&self, key: &PublicKey, window: &Window) -> Result<(), Error> {
+        let peer = key.id();
+        let Some(heard) = strangers::newest(self.root(), peer)? else {
+            return Ok(());
+        };
+        self.offer_session_key(peer, &heard.key, heard.date, None)?;
+        match &heard.authorization {
+            Some(authorization) => self.adopt_authorization(key, authorization, window),
             None => Ok(()),
+        }
+    }
+
+    fn adopt_authorization(
+        &self,
+        key: &PublicKey,
+        Authorization { path, address }: &Authorization,
+        window: &Window,
+    ) -> Result<(), Error> {
+        let peer = key.id();
+        let issuers = Issuers {
+            own: &path.authorities,
+            pool: &[],
+            known: &self.issuer_keys(&path.authorities)?,
+        };
+        let holds = path.leaf.id() == self.id()
+            && path.leaf.verify_signature(key).is_ok()
+            && path.leaf.check_dates(window).is_ok()
+            && issuers.checked(&path.leaf, window).is_ok();
+        let held = authorizations::held(self, peer)?;
+        if !holds || held.iter().any(|held| held.leaf == path.leaf) {
+            return Ok(());
+        }
+        authorizations::store_held(self, peer, path)?;
+        match address {
+            Some(address) if self.peer(peer)?.is_some_and(|peer| peer.address.is_none()) => {
+                self.set_address(peer, address)
+            }
+            _ => Ok(()),
         }
     }
 

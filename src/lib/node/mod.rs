@@ -191,9 +191,6 @@ pub enum Error {
     /// were deleted, and that are for another peer.
     #[error("sealed to session key {0}, which is not known here")]
     UnknownSessionKey(KeyId),
-    /// More strangers were heard of today than are remembered.
-    #[error("too many strangers sent authorizations today")]
-    Strangers,
     /// The message was received before.
     #[error("already received")]
     Seen,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::directory::{damaged, public_key_from_pem, read_text, rely_on, store};
 use super::key_file::{self, Headers};
-use super::{Directory, Error, certificates, sessions};
+use super::{Directory, Error, certificates, sessions, strangers};
 use crate::asn1::pem;
 use crate::disk::{Role, files, tree};
 use crate::pki::{Certificate, NodeId, PublicKey};
@@ -415,14 +415,15 @@ impl Directory {
         )
     }
 
-    /// Forgets a peer: its keys, its name, the session keys that it may have sealed to, and what it certified
-    /// as our gateway.
+    /// Forgets a peer: its keys, its name, the session keys that it may have sealed to, what it certified as our
+    /// gateway, and what it told before it was known.
     ///
     /// # Errors
     /// When a file cannot be removed.
     pub fn forget_peer(&self, id: NodeId) -> Result<(), Error> {
         sessions::forget(self.root(), id)?;
         certificates::forget(self, id)?;
+        strangers::forget(self.root(), id)?;
         files::retire_tree(&self.peer_dir(id), Role::Node)?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::disk::{Role, files};
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use crate::message::{CertificationPath, Registration};
 use crate::pki::issuance::{self, Role as CertificateRole};
-use crate::pki::{NodeId, PublicKey};
+use crate::pki::{NodeId, PublicKey, Window};
 use crate::ramf::InternetAddress;
 
 /// What a registration is to say.
@@ -60,6 +60,7 @@ pub fn give(node: &Directory, key: &PublicKey, terms: &Terms) -> Result<Given, E
     let leaf = issuance::issue(&node.identity()?, Some(&issuer.leaf), key, role, validity)?;
     // Nothing of the node is stored before everything that can be refused is done.
     node.pin_identity(key)?;
+    node.adopt_stranger(key, &Window::new(terms.now, SignedDuration::ZERO))?;
     let session_key = match node_type {
         NodeType::Endpoint => None,
         NodeType::Gateway => {

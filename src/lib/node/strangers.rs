@@ -1,82 +1,335 @@
-//! Session keys of senders that an Internet node does not know: `strangers/<day>/<id>.pem`.
+//! What senders that an Internet node does not know told of themselves: `strangers/<day>/<id>.pem`.
 //!
-//! Anybody may write to such a node, so what is kept of them is bounded; a key counts once its
-//! holder is imported.
+//! Anybody may write to such a node, and it answers: so their session keys and authorizations are kept, apart from
+//! those of peers and bounded, since nobody here vouches for them. They serve to seal to that very id and for nothing
+//! else: a stranger has no name, is no next hop and no anchor of trust until somebody imports, authorizes or registers
+//! it. Each has one file for a day, which has all that counts of those of earlier days; these go with their days.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::Error;
-use super::directory::{damaged, read_text, store as store_file};
+use super::certificates::{certificates_from_octets, path_of, path_to_pem};
+use super::directory::{damaged, read_text, rely_on, store as store_file};
 use super::key_file::{self, Headers};
-use crate::disk::{Role, tree};
+use super::{Directory, Error};
+use crate::disk::{Role, files, tree};
+use crate::message::CertificationPath;
 use crate::pki::NodeId;
+use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
 
 /// How many strangers are remembered in a day.
 const DAILY_QUOTA: usize = 10_000;
 
+/// How many octets are kept of those of a day.
+const DAILY_OCTETS: u64 = 16 * 1024 * 1024;
+
+/// The most octets that are kept of one. A path through two gateways takes about 5 KiB.
+const MAX_LEN: usize = 16 * 1024;
+
+/// After how many new ones the day is counted anew: other runs may have added some.
+const RECOUNT_AFTER: usize = 256;
+
 /// The date of the message that brought a key.
 const DATE: &str = "Date";
 
-/// Remembers the session key of a stranger, unless today's quota is reached.
+/// Where the stranger, or its gateway, is on the Internet.
+const ADDRESS: &str = "Address";
+
+/// What a stranger told of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The session key to answer under.
+    pub key: PublicSessionKey,
+    /// The date of the message that brought the key.
+    pub date: Timestamp,
+    /// An authorization to send to it.
+    pub authorization: Option<Authorization>,
+}
+
+/// An authorization that a stranger sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorization {
+    /// The certification path of this node.
+    pub path: CertificationPath,
+    /// Where the stranger's gateway is.
+    pub address: Option<InternetAddress>,
+}
+
+impl Heard {
+    /// This and what was known before: the later key, and the authorization that ends last.
+    fn and(self, known: &Self) -> Self {
+        let (key, date) = if self.date > known.date {
+            (self.key, self.date)
+        } else {
+            (known.key.clone(), known.date)
+        };
+        // Of several that end with the certificate of one gateway, the newest.
+        let rank = |it: &Authorization| (it.path.leaf.not_after(), it.path.leaf.not_before());
+        let known = known.authorization.as_ref();
+        let is_better = |new: &Authorization| known.is_none_or(|known| rank(new) >= rank(known));
+        Self {
+            key,
+            date,
+            authorization: self
+                .authorization
+                .filter(is_better)
+                .or_else(|| known.cloned()),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        let mut headers = Headers::default();
+        headers.set(DATE, &self.date);
+        let mut path = String::new();
+        if let Some(authorization) = &self.authorization {
+            if let Some(address) = &authorization.address {
+                headers.set(ADDRESS, address);
+            }
+            path = path_to_pem(&authorization.path);
+        }
+        key_file::public_to_text(&self.key, &headers) + &path
+    }
+
+    fn parse(text: &str) -> Result<Self, Error> {
+        let (key, headers) = key_file::public_from_text(text.as_bytes())?;
+        let certificates = certificates_from_octets(text.as_bytes())?;
+        let authorization = if certificates.is_empty() {
+            None
+        } else {
+            let address = headers.get(ADDRESS).map(str::parse).transpose()?;
+            let path = path_of(certificates)?;
+            Some(Authorization { path, address })
+        };
+        Ok(Self {
+            key,
+            date: headers.date(DATE).unwrap_or(Timestamp::MIN),
+            authorization,
+        })
+    }
+}
+
+/// How much is kept of the strangers of a day.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    day: PathBuf,
+    files: usize,
+    octets: u64,
+    /// How many were added since it was counted.
+    added: usize,
+}
+
+impl Tally {
+    /// Counts what is there, unless that is known.
+    fn of(&mut self, day: &Path) -> Result<&mut Self, Error> {
+        if self.day != day || self.added >= RECOUNT_AFTER {
+            let entries = tree::entries(day, Role::Node)?.entries;
+            let mut octets = 0;
+            for entry in &entries {
+                octets += tree::stat(&entry.path, Role::Node)?.map_or(0, |stat| stat.len);
+            }
+            *self = Self {
+                day: day.to_owned(),
+                files: entries.len(),
+                octets,
+                added: 0,
+            };
+        }
+        Ok(self)
+    }
+
+    /// Takes a file of this length in, in place of one of that length in the same day; `false` where there is no room.
+    fn admit(&mut self, len: u64, replaced: Option<u64>) -> bool {
+        let octets = self.octets.saturating_sub(replaced.unwrap_or(0)) + len;
+        let is_new = replaced.is_none();
+        // What does not grow is always let in.
+        let grows = replaced.is_none_or(|replaced| len > replaced);
+        if grows && (octets > DAILY_OCTETS || is_new && self.files >= DAILY_QUOTA) {
+            return false;
+        }
+        self.octets = octets;
+        self.files += usize::from(is_new);
+        self.added += usize::from(is_new);
+        true
+    }
+}
+
+/// What is kept of one stranger, in one file.
+struct Kept {
+    path: PathBuf,
+    len: u64,
+    heard: Result<Heard, Error>,
+}
+
+/// Keeps what a stranger told, unless today's quota is reached; gives whether it is kept. Of one that is known
+/// already a later session key is kept in any case. The caller holds the lock of strangers.
 ///
 /// # Errors
-/// When it cannot be stored.
+/// When it is too large, or cannot be stored.
 pub fn store(
-    root: &Path,
+    node: &Directory,
     stranger: NodeId,
-    key: &PublicSessionKey,
-    date: Timestamp,
+    heard: Heard,
     now: Timestamp,
-) -> Result<(), Error> {
-    if newest(root, stranger)?.is_some_and(|(_, known)| known >= date) {
-        return Ok(());
+) -> Result<bool, Error> {
+    let root = node.root();
+    let kept = find(root, stranger)?;
+    let today = root
+        .join(FOLDER)
+        .join(super::seen::day_name(now))
+        .join(format!("{stranger}.pem"));
+    let replaced = kept.iter().find(|kept| kept.path == today);
+    let replaced = replaced.map(|kept| kept.len);
+    // What is damaged is replaced: its stranger's messages would wait for that for ever.
+    let Some((known, before)) = newest_of(&kept) else {
+        return put(node, &today, &heard, replaced);
+    };
+    let all = heard.and(before);
+    if all == *before {
+        // The run that stored it may have been killed before its name was synced.
+        rely_on(&known.path)?;
+        return Ok(true);
     }
-    let day = root.join("strangers").join(super::seen::day_name(now));
-    let path = day.join(format!("{stranger}.pem"));
-    if tree::entries(&day, Role::Node)?.entries.len() >= DAILY_QUOTA && read_text(&path)?.is_none()
-    {
-        return Ok(());
+    if put(node, &today, &all, replaced)? {
+        return Ok(true);
     }
-    let mut headers = Headers::default();
-    headers.set(DATE, &date);
-    store_file(
-        root,
-        &path,
-        key_file::public_to_text(key, &headers).as_bytes(),
-    )
+    // It stays where it is, and does not grow.
+    let key_alone = Heard {
+        authorization: before.authorization.clone(),
+        ..all.clone()
+    };
+    store_file(root, &known.path, key_alone.to_text().as_bytes())?;
+    Ok(all == key_alone)
 }
 
-/// Whether as many strangers as are remembered in a day were heard of today already.
-///
-/// # Errors
-/// When today's folder cannot be read.
-pub fn is_full(root: &Path, now: Timestamp) -> Result<bool, Error> {
-    let day = root.join("strangers").join(super::seen::day_name(now));
-    Ok(tree::entries(&day, Role::Node)?.entries.len() >= DAILY_QUOTA)
+/// Writes a file, if there is room for it in its day.
+fn put(node: &Directory, path: &Path, heard: &Heard, replaced: Option<u64>) -> Result<bool, Error> {
+    let text = heard.to_text();
+    if text.len() > MAX_LEN {
+        return Err(Error::Import("too large to be kept"));
+    }
+    let Some(day) = path.parent() else {
+        return Ok(false);
+    };
+    let is_admitted = node.tally().of(day)?.admit(text.len() as u64, replaced);
+    if is_admitted {
+        store_file(node.root(), path, text.as_bytes())?;
+    }
+    Ok(is_admitted)
 }
 
-/// The newest session key that a stranger sent, and the date of the message that brought it.
+/// What a stranger told last, if anything is known of it.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn newest(
-    root: &Path,
-    stranger: NodeId,
-) -> Result<Option<(PublicSessionKey, Timestamp)>, Error> {
-    let mut newest: Option<(PublicSessionKey, Timestamp)> = None;
-    for day in tree::entries(&root.join("strangers"), Role::Node)?.entries {
-        let path = day.path.join(format!("{stranger}.pem"));
-        if let Some(text) = read_text(&path)? {
-            let (key, headers) = key_file::public_from_text(text.as_bytes())
-                .map_err(|error| damaged(&path, &error))?;
-            let date = headers.date(DATE).unwrap_or(Timestamp::MIN);
-            if newest.as_ref().is_none_or(|(_, known)| date > *known) {
-                newest = Some((key, date));
-            }
+pub fn newest(root: &Path, stranger: NodeId) -> Result<Option<Heard>, Error> {
+    let mut heard = Vec::new();
+    for kept in find(root, stranger)? {
+        heard.push(kept.heard?);
+    }
+    Ok(heard.into_iter().max_by_key(|heard| heard.date))
+}
+
+/// Whether anything is kept of a stranger.
+///
+/// # Errors
+/// When that cannot be learned.
+pub fn is_known(root: &Path, stranger: NodeId) -> Result<bool, Error> {
+    for day in tree::entries(&root.join(FOLDER), Role::Node)?.entries {
+        if files::exists(&day.path.join(format!("{stranger}.pem")), Role::Node)? {
+            return Ok(true);
         }
     }
-    Ok(newest)
+    Ok(false)
+}
+
+/// Removes what is kept of a stranger.
+///
+/// # Errors
+/// When a file cannot be removed.
+pub fn forget(root: &Path, stranger: NodeId) -> Result<(), Error> {
+    for kept in find(root, stranger)? {
+        files::remove(&kept.path, Role::Node)?;
+    }
+    Ok(())
+}
+
+/// The file with the latest key; of equal ones that of the later day, which has what the other has.
+fn newest_of(kept: &[Kept]) -> Option<(&Kept, &Heard)> {
+    let whole = kept
+        .iter()
+        .filter_map(|kept| Some((kept, kept.heard.as_ref().ok()?)));
+    whole.max_by_key(|(_, heard)| heard.date)
+}
+
+/// The files of a stranger, by the day.
+fn find(root: &Path, stranger: NodeId) -> Result<Vec<Kept>, Error> {
+    let mut kept = Vec::new();
+    for day in tree::entries(&root.join(FOLDER), Role::Node)?.entries {
+        let path = day.path.join(format!("{stranger}.pem"));
+        let text = match read_text(&path) {
+            Ok(Some(text)) => Ok(text),
+            Ok(None) => continue,
+            Err(error @ Error::Damaged { .. }) => Err(error),
+            Err(error) => return Err(error),
+        };
+        kept.push(Kept {
+            len: text.as_ref().map_or(0, String::len) as u64,
+            heard: text
+                .and_then(|text| Heard::parse(&text).map_err(|error| damaged(&path, &error))),
+            path,
+        });
+    }
+    Ok(kept)
+}
+
+/// Where they are.
+const FOLDER: &str = "strangers";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::ecdh::Curve;
+    use crate::session::PrivateSessionKey;
+
+    fn heard(date: &str) -> Heard {
+        let key = PrivateSessionKey::generate(Curve::P256).unwrap();
+        Heard {
+            key: key.public().clone(),
+            date: date.parse().unwrap(),
+            authorization: None,
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let heard = heard("2026-03-01T12:00:00Z");
+        assert_eq!(Heard::parse(&heard.to_text()).unwrap(), heard);
+        assert!(Heard::parse("").is_err());
+    }
+
+    #[test]
+    fn the_later_key_counts_whichever_comes_first() {
+        let (earlier, later) = (heard("2026-03-01T12:00:00Z"), heard("2026-03-01T12:00:01Z"));
+        assert_eq!(later.clone().and(&earlier), later);
+        assert_eq!(earlier.and(&later), later);
+    }
+
+    #[test]
+    fn a_day_has_room_for_so_much() {
+        let mut tally = Tally {
+            files: DAILY_QUOTA - 1,
+            octets: DAILY_OCTETS - 1000,
+            ..Tally::default()
+        };
+        assert!(!tally.admit(1001, None));
+        assert!(tally.admit(1000, None));
+        // It is full, and what was there may be replaced by what is not longer.
+        assert!(!tally.admit(1, None));
+        assert!(!tally.admit(1001, Some(1000)));
+        assert!(tally.admit(900, Some(1000)));
+        assert!(tally.admit(1000, Some(900)));
+        assert!(!tally.admit(1, None));
+    }
 }

@@ -12,7 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::certificates::path_from_octets;
 use super::directory::read_text;
 use super::seen::Floor;
-use super::{Config, Directory, Error, NodeType, authorizations, config, seen, sessions};
+use super::{
+    Config, Directory, Error, NodeType, authorizations, config, seen, sessions, strangers,
+};
 use crate::disk::publish::leftovers;
 use crate::disk::tree::{self, Kind, Met};
 use crate::disk::{Lock, Role, files};
@@ -24,7 +26,8 @@ use crate::session::ratchet::{self, Keeping};
 /// How long an endpoint keeps a superseded session key unless its config says otherwise.
 const DEFAULT_GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// How long a stranger's session key is kept: as long as a first key is sealed to.
+/// How long after it was heard of last a stranger's session key and authorization are kept: as long as a first key is
+/// sealed to.
 const STRANGERS_KEPT_FOR: SignedDuration = ratchet::INITIAL_SEALED_FOR;
 
 /// After how long a file that is being written was left by a killed run: writers give up after 24 hours.
@@ -42,7 +45,7 @@ pub enum What {
     Temporary,
     /// The replay memory of a day.
     Seen,
-    /// The session keys that strangers sent on a day.
+    /// The session keys and authorizations of strangers that were heard of last on a day.
     Strangers,
     /// A certificate with its issuers'.
     Certificate,
@@ -451,6 +454,10 @@ impl<E: From<Error>> Sweeper<'_, E> {
         // Anybody may write to an endpoint on the Internet.
         let takes_from_anybody = !is_gateway && config.address().is_some();
         let may_send = match peer {
+            // An answer of one that was not heard of for long is not waited for longer than messages live.
+            Some(peer) if takes_from_anybody && !node.knows(peer)? => {
+                strangers::is_known(node.root(), peer)?
+            }
             Some(peer) if !takes_from_anybody => match authorizations::given_until(node, peer) {
                 Ok(until) => until.is_some_and(|until| !self.terms.window.is_after(until)),
                 Err(error) => {

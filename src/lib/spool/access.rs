@@ -16,7 +16,7 @@ use crate::verify::Judge;
 #[derive(Debug)]
 pub enum Access {
     /// Everything.
-    Owner(Spool),
+    Owner(Box<Spool>),
     /// To leave messages: nothing of the node that the spool belongs to can be read.
     Member(Member),
 }
@@ -39,7 +39,7 @@ impl Access {
             Ok(node) => {
                 let spool = Spool::shared_with(node)?;
                 if !spool.is_guest() {
-                    return Ok(Self::Owner(spool));
+                    return Ok(Self::Owner(Box::new(spool)));
                 }
                 Ok(Self::Member(Member {
                     spool: spool.shared,
