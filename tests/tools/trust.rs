@@ -1054,3 +1054,35 @@ fn of_the_authorizations_that_a_peer_sends_few_are_kept() {
     assert_eq!(all.len(), 7);
     assert_eq!(env.names(&held), all[3..]);
 }
+
+/// An authorization that begins in years stayed in the queue, and was complained of with each run until then.
+#[test]
+fn an_authorization_that_begins_after_its_parcel_is_set_aside() {
+    let env = internet();
+    let conn = env
+        .relay("authorize")
+        .args(["-q", "-N", "bob", "--der", "alice/identity.pub"])
+        .ok()
+        .stdout;
+    let mut early = params(&conn);
+    let own = early.authorization.authorities.remove(0);
+    let (key, begins) = (identity("bob"), "2026-08-01T00:00:00Z".parse().unwrap());
+    let validity = (begins, "2026-08-20T00:00:00Z".parse().unwrap());
+    let role = Role::DeliveryAuthorization;
+    let leaf = issuance::issue(&key, Some(&own), identity("alice").public(), role, validity);
+    early.authorization = CertificationPath {
+        leaf: leaf.unwrap(),
+        authorities: vec![own],
+    };
+    let args = ["-y", AUTHORIZATION_TYPE];
+    let parcel = env.parcel_with("bob", "alice", &early.to_der(), &args);
+    env.relay("put").args(["-N", "alice"]).stdin(parcel).ok();
+    env.relay("route").args(["-N", "alice"]).ok();
+    env.mkdir("inbox");
+    let deliver = || env.relay("deliver").args(["-N", "alice", "--dir", "inbox"]);
+    deliver()
+        .ok()
+        .says_somewhere("set aside: its authorization cannot be imported: ");
+    deliver().ok().quiet();
+    assert_eq!(env.names("alice/spool/failed").len(), 2);
+}

@@ -720,13 +720,8 @@ impl Error {
                 | E::Ramf(ramf::Error::Unauthorized { .. } | ramf::Error::Recipient(_)),
             ) => true,
             Self::Node(E::Session(error)) => !matches!(error, session::Error::Crypto(_)),
-            Self::Import(error) => !matches!(
-                error,
-                E::Disk(_)
-                    | E::Damaged { .. }
-                    | E::Pki(pki::Error::Early { .. })
-                    | E::Ramf(ramf::Error::Early(_))
-            ),
+            // An honest one has begun when its parcel is dated, and that is not early, or it would not be open.
+            Self::Import(error) => !matches!(error, E::Disk(_) | E::Damaged { .. }),
             _ => false,
         }
     }
