@@ -19,6 +19,7 @@ mod group;
 mod hostile;
 mod import;
 mod inspect;
+mod interleaved;
 mod join;
 mod keygen;
 mod list;
