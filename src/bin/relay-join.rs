@@ -18,7 +18,7 @@ use relaynet::cli::parts::{Met, PartFile};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::describe;
-use relaynet::disk::publish::{Existing, Manner};
+use relaynet::disk::publish::{IfExists, PublishOptions};
 use relaynet::disk::{self, Role};
 use relaynet::join::{Error, Join, Site};
 use relaynet::message::parts::{Ledger, TransferId};
@@ -259,13 +259,13 @@ impl<'a> Desk<'a> {
 fn site(args: &Args, id: TransferId, is_kept: bool) -> anyhow::Result<Site> {
     // A name that somebody else gave replaces nothing.
     let existing = if args.output.force() && !is_kept {
-        Existing::Replace
+        IfExists::Replace
     } else {
-        Existing::SameIsSuccess
+        IfExists::SameIsSuccess
     };
     let (path, manner) = match (&args.directory, args.output.file()) {
-        (Some(dir), _) => (own_path(dir, id), Manner::delivery(existing)),
-        (None, Some(file)) => (file.to_owned(), Manner::output(existing)),
+        (Some(dir), _) => (own_path(dir, id), PublishOptions::delivery(existing)),
+        (None, Some(file)) => (file.to_owned(), PublishOptions::output(existing)),
         (None, None) => return Ok(Site::aside(&files::scratch_dir())),
     };
     let site = Site::file(&path, &manner.unnamed(), &files::scratch_dir());

@@ -17,7 +17,7 @@ use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::disk::batch::{self, Batch, Staged};
-use relaynet::disk::publish::Existing;
+use relaynet::disk::publish::IfExists;
 use relaynet::disk::{self, Role};
 use relaynet::message::Item;
 use relaynet::message::stream::Buffers;
@@ -145,9 +145,9 @@ impl Counter<'_> {
                 .promise(Payer::of(&name), name.identity.recipient, octets.len())?;
         }
         let existing = if replaced.contains(&path) {
-            Existing::Replace
+            IfExists::Replace
         } else {
-            Existing::SameIsSuccess
+            IfExists::SameIsSuccess
         };
         // The same file is synced once more: whoever wrote it may have been killed before that.
         let staged = if !is_same || disk::files::exists(&path, Role::Spool)? {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use crate::crypto::hash::{Digest, Hasher};
-use crate::disk::{self, Held, Manner, Pending, Published, Role, Scratch};
+use crate::disk::{self, ExistingFile, PublishOptions, Pending, Published, Role, Scratch};
 use crate::message::parts::{Ledger, Missing, Noted};
 use crate::message::{self, Part};
 
@@ -57,7 +57,7 @@ impl Site {
     ///
     /// # Errors
     /// As [`Pending::create`].
-    pub fn file(path: &Path, manner: &Manner<'_>, aside: &Path) -> disk::Result<Self> {
+    pub fn file(path: &Path, manner: &PublishOptions<'_>, aside: &Path) -> disk::Result<Self> {
         let pending = Pending::create(path, manner)?;
         Ok(Self(if pending.is_through() {
             Kind::Through(pending, Scratch::new(aside))
@@ -198,7 +198,7 @@ impl Join {
         let (Some(len), Some(sha256)) = (self.ledger.len(), self.ledger.sha256()) else {
             return Ok(false);
         };
-        let Some(held) = Held::open(path, role) else {
+        let Some(held) = ExistingFile::open(path, role) else {
             return Ok(false);
         };
         if held.len()? != len {
@@ -369,10 +369,10 @@ mod tests {
 
     use super::*;
     use crate::crypto::hash::sha256;
-    use crate::disk::{Doing, Existing};
+    use crate::disk::{Operation, IfExists};
     use crate::message::parts::{Header, tests::part};
 
-    const SAME: Manner<'static> = Manner::output(Existing::SameIsSuccess);
+    const SAME: PublishOptions<'static> = PublishOptions::output(IfExists::SameIsSuccess);
 
     /// Content cut into parts of this size.
     fn cut(content: &[u8], size: u32) -> Vec<Vec<u8>> {
@@ -509,7 +509,7 @@ mod tests {
     fn content_that_cannot_be_written_is_no_result() {
         let none = Path::new("/nonexistent");
         let error = Site::file(&none.join("f"), &SAME, none).unwrap_err();
-        assert_eq!(error.doing(), Some(Doing::Create));
+        assert_eq!(error.doing(), Some(Operation::Create));
         let error = join(&cut(b"content", 3), Site::aside(none))
             .map(|_| ())
             .unwrap_err();

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use super::aside::Changed;
-use crate::disk::{self, Doing, Role};
+use crate::disk::{self, Operation, Role};
 use crate::message::stream::StreamError;
 use crate::ramf::{Kind, limits};
 use crate::{
@@ -226,7 +226,7 @@ fn of_disk(error: &disk::Error) -> Status {
                 | ErrorKind::OutOfMemory
         )
     ) || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
-    if error.doing() == Some(Doing::Share) {
+    if error.doing() == Some(Operation::Share) {
         return if error.is_denied() {
             Status::CONFIG
         } else {
@@ -242,15 +242,15 @@ fn of_disk(error: &disk::Error) -> Status {
         (disk::Error::TooLarge { .. }, _) => Status::DATA,
         _ if is_full || matches!(error, disk::Error::Differs { .. }) => Status::IO,
         (_, Role::Input | Role::Keys) => match error.doing() {
-            Some(Doing::Read) if error.io_kind() != Some(ErrorKind::IsADirectory) => Status::IO,
+            Some(Operation::Read) if error.io_kind() != Some(ErrorKind::IsADirectory) => Status::IO,
             _ => Status::NO_INPUT,
         },
         (_, Role::Output | Role::Delivery) => match error.doing() {
-            Some(Doing::Write | Doing::Sync) => Status::IO,
+            Some(Operation::Write | Operation::Sync) => Status::IO,
             _ => Status::CANT_CREATE,
         },
         (_, Role::Node) => match error.doing() {
-            Some(Doing::Write | Doing::Sync | Doing::Read) => Status::IO,
+            Some(Operation::Write | Operation::Sync | Operation::Read) => Status::IO,
             _ => Status::CONFIG,
         },
         (_, Role::Spool) => Status::IO,
@@ -743,7 +743,7 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
         } if cause.kind() == std::io::ErrorKind::IsADirectory => {
             Some("name the files in it".to_owned())
         }
-        error if error.doing() == Some(Doing::Share) && error.is_denied() => Some(
+        error if error.doing() == Some(Operation::Share) && error.is_denied() => Some(
             "whose directory it is may share it if he is in the group, as may root: relay-node(5)"
                 .to_owned(),
         ),

@@ -10,8 +10,8 @@ use super::exit::{Fatal, ForTerminal};
 use super::report;
 use crate::asn1::pem;
 use crate::disk::files::Standard;
-use crate::disk::publish::{self, Existing, Manner};
-use crate::disk::{self, Doing, Role};
+use crate::disk::publish::{self, IfExists, PublishOptions};
+use crate::disk::{self, Operation, Role};
 use crate::message::file_name::{self, is_harmful};
 
 /// `-o` and `-f`.
@@ -45,7 +45,7 @@ impl ObjectOutput {
         // What is kept of an object that was made is not taken back.
         if let Some(file) = self.output.file() {
             let existing = self.output.existing(self.form());
-            publish::check(file, &Manner::output(existing)).with_context(|| report::path(file))?;
+            publish::check(file, &PublishOptions::output(existing)).with_context(|| report::path(file))?;
         }
         Ok(())
     }
@@ -112,18 +112,18 @@ impl Output {
             }
             return write_stdout(parts);
         };
-        let published = publish::publish(file, parts, &Manner::output(self.existing(form)));
+        let published = publish::publish(file, parts, &PublishOptions::output(self.existing(form)));
         published.with_context(|| report::path(file))?;
         Ok(())
     }
 
     /// What becomes of a file that is there.
-    fn existing(&self, form: Form) -> Existing {
+    fn existing(&self, form: Form) -> IfExists {
         match form {
-            _ if self.force => Existing::Replace,
+            _ if self.force => IfExists::Replace,
             // A run that was killed before it remembered the parcel is repeated.
-            Form::Content => Existing::SameIsSuccess,
-            Form::Text | Form::Binary(_) => Existing::Refuse,
+            Form::Content => IfExists::SameIsSuccess,
+            Form::Text | Form::Binary(_) => IfExists::Refuse,
         }
     }
 
@@ -271,7 +271,7 @@ fn unwritable(why: &'static str) -> anyhow::Error {
     Fatal::output(disk::Error::Io {
         path: PathBuf::from("-"),
         role: Role::Output,
-        doing: Doing::Write,
+        doing: Operation::Write,
         cause: std::io::Error::other(why),
     })
 }
@@ -289,11 +289,11 @@ pub fn is_terminal() -> bool {
 pub fn write_into(dir: &Path, name: &str, parts: &[&[u8]], force: bool) -> anyhow::Result<PathBuf> {
     let path = dir.join(name);
     let existing = if force {
-        Existing::Replace
+        IfExists::Replace
     } else {
-        Existing::SameIsSuccess
+        IfExists::SameIsSuccess
     };
-    let manner = Manner::delivery(existing);
+    let manner = PublishOptions::delivery(existing);
     let published = publish::publish(&path, parts, &manner).map_err(Fatal::output);
     published.with_context(|| report::path(&path))?;
     Ok(path)
@@ -327,7 +327,7 @@ pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<
         match publish::publish(
             &path,
             &[content],
-            &Manner::delivery(Existing::SameIsSuccess),
+            &PublishOptions::delivery(IfExists::SameIsSuccess),
         ) {
             Ok(_) => return Ok(path),
             Err(disk::Error::Exists { .. } | disk::Error::NotRegular { .. }) => {}

@@ -611,7 +611,7 @@ pub(super) fn read_error(path: &Path, cause: std::io::Error) -> disk::Error {
     disk::Error::Io {
         path: path.to_owned(),
         role: Role::Input,
-        doing: disk::Doing::Read,
+        doing: disk::Operation::Read,
         cause,
     }
 }

@@ -10,8 +10,8 @@ use super::report;
 use crate::asn1::{Hex, pem};
 use crate::crypto::hash;
 use crate::disk::batch::{self, Batch, Staged};
-use crate::disk::publish::{Existing, Manner};
-use crate::disk::{self, Doing, Pending, Role};
+use crate::disk::publish::{IfExists, PublishOptions};
+use crate::disk::{self, Operation, Pending, Role};
 use crate::ramf::Kind;
 
 /// `-o`, `-f`, `-d` and `--armor`.
@@ -55,7 +55,7 @@ enum Place {
 /// A file that is begun when the first message comes.
 struct OutputFile {
     path: PathBuf,
-    existing: Existing,
+    existing: IfExists,
     pending: Option<Pending>,
 }
 
@@ -63,7 +63,7 @@ impl OutputFile {
     fn begun(&mut self) -> anyhow::Result<&mut Pending> {
         let pending = match self.pending.take() {
             Some(pending) => pending,
-            None => Pending::create(&self.path, &Manner::output(self.existing))
+            None => Pending::create(&self.path, &PublishOptions::output(self.existing))
                 .map_err(failed(&self.path))?,
         };
         Ok(self.pending.insert(pending))
@@ -92,7 +92,7 @@ fn failed(path: &Path) -> impl FnOnce(disk::Error) -> anyhow::Error {
 #[derive(Clone)]
 pub struct Stager {
     /// The directory, and what becomes of a file that is there.
-    directory: Option<(PathBuf, Existing)>,
+    directory: Option<(PathBuf, IfExists)>,
     armor: bool,
     /// Whether a message gets another name where its own is taken.
     keeps_all: bool,
@@ -151,7 +151,7 @@ impl MessageOutput {
     /// As [`MessageOutput::check`].
     pub fn open(&self, what: &'static str) -> anyhow::Result<Sink> {
         self.check(what)?;
-        Ok(self.start(Existing::Refuse))
+        Ok(self.start(IfExists::Refuse))
     }
 
     /// Starts to write messages that are the same in every run: a file that a run left which was killed
@@ -165,10 +165,10 @@ impl MessageOutput {
         } else {
             self.output.check_stream()?;
         }
-        Ok(self.start(Existing::SameIsSuccess))
+        Ok(self.start(IfExists::SameIsSuccess))
     }
 
-    fn start(&self, of_file: Existing) -> Sink {
+    fn start(&self, of_file: IfExists) -> Sink {
         Sink::start(&self.output, self.directory.as_deref(), self.armor, of_file)
     }
 
@@ -195,9 +195,9 @@ impl PartOutput {
             None => self.output.check(Form::Binary("a stream of parts"))?,
         }
         let of_file = if is_repeatable {
-            Existing::SameIsSuccess
+            IfExists::SameIsSuccess
         } else {
-            Existing::Refuse
+            IfExists::Refuse
         };
         let directory = self.directory.as_deref();
         Ok(Sink::start(&self.output, directory, false, of_file))
@@ -212,7 +212,7 @@ pub fn check_directory(dir: &Path) -> anyhow::Result<()> {
     let failed = |cause| disk::Error::Io {
         path: dir.to_owned(),
         role: Role::Delivery,
-        doing: Doing::Open,
+        doing: Operation::Open,
         cause,
     };
     let found = std::fs::metadata(dir).map_err(failed);
@@ -226,7 +226,7 @@ pub fn check_directory(dir: &Path) -> anyhow::Result<()> {
 
 impl Stager {
     fn replaces(&self) -> bool {
-        matches!(self.directory, Some((_, Existing::Replace)))
+        matches!(self.directory, Some((_, IfExists::Replace)))
     }
 
     /// Makes a message ready, whose file in a directory has this name.
@@ -245,7 +245,7 @@ impl Stager {
             return Ok(text.map_or(Ready::Plain, Ready::Text));
         };
         let written = text.as_ref().map_or(octets, String::as_bytes);
-        let manner = Manner::delivery(*existing);
+        let manner = PublishOptions::delivery(*existing);
         let mut path = dir.join(name);
         let mut staged = batch::stage(&path, &[written], &manner);
         let is_taken = matches!(
@@ -276,10 +276,10 @@ fn other_name(name: &str, octets: &[u8]) -> String {
 }
 
 impl Sink {
-    fn start(output: &Output, dir: Option<&Path>, armor: bool, of_file: Existing) -> Self {
+    fn start(output: &Output, dir: Option<&Path>, armor: bool, of_file: IfExists) -> Self {
         let existing = |otherwise| {
             if output.force() {
-                Existing::Replace
+                IfExists::Replace
             } else {
                 otherwise
             }
@@ -294,7 +294,7 @@ impl Sink {
             (None, None) => Place::Stdout,
         };
         let stager = Stager {
-            directory: dir.map(|dir| (dir.to_owned(), existing(Existing::SameIsSuccess))),
+            directory: dir.map(|dir| (dir.to_owned(), existing(IfExists::SameIsSuccess))),
             armor,
             keeps_all: false,
         };

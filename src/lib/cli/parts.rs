@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use super::report;
 use crate::asn1::Buffer;
 use crate::crypto::hash::{Digest, Hash, Hasher};
-use crate::disk::files::{self, Identity};
+use crate::disk::files::{self, FileId};
 use crate::message::Part;
 use crate::message::parts::{MAX_LEN, PartStream};
 use crate::message::stream::StreamError;
@@ -206,7 +206,7 @@ pub struct PartFile {
     /// Where it was.
     pub path: PathBuf,
     /// Which file it was.
-    pub identity: Identity,
+    pub identity: FileId,
 }
 
 /// What is met in the inputs.
@@ -305,7 +305,7 @@ fn open(path: &Path) -> anyhow::Result<(PartInput, Option<PartFile>)> {
         return Ok((PartInput::open(path)?, None));
     }
     let file = files::open_input(path)?;
-    let file_of_parts = Identity::of(&file).map(|identity| PartFile {
+    let file_of_parts = FileId::of(&file).map(|identity| PartFile {
         path: path.to_owned(),
         identity,
     });

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, maildir};
 use crate::command::Command;
-use crate::disk::{self, Doing, Role};
+use crate::disk::{self, Operation, Role};
 
 /// Where content goes.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ fn is_dir(dir: &Path) -> Result<(), Error> {
     let failed = |cause| disk::Error::Io {
         path: dir.to_owned(),
         role: Role::Delivery,
-        doing: Doing::Open,
+        doing: Operation::Open,
         cause,
     };
     if std::fs::metadata(dir).map_err(failed)?.is_dir() {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::disk::publish::{self, Existing, Manner};
+use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::{Role, files};
 use crate::node::Directory;
 use crate::spool::{self, DELIVERING, Name, Place, Spool};
@@ -110,7 +110,7 @@ impl Intents {
             format!("{line}\n")
         });
         let text: String = lines.collect();
-        let manner = Manner::stored(Role::Spool, Existing::Replace);
+        let manner = PublishOptions::stored(Role::Spool, IfExists::Replace);
         publish::publish(&self.path, &[text.as_bytes()], &manner)?;
         (self.is_changed, self.is_there) = (false, true);
         Ok(())

@@ -9,7 +9,7 @@ use jiff::tz::Offset;
 
 use super::{Content, Error};
 use crate::disk::Role;
-use crate::disk::tree::{self, Kind};
+use crate::disk::tree::{self, EntryKind};
 use crate::message::file_name;
 
 /// The domain of the addresses, which is nobody's (RFC 2606 §2).
@@ -58,7 +58,7 @@ pub fn is_seen(dir: &Path, name: &str) -> Result<bool, Error> {
         let is_it = found
             .strip_prefix(name)
             .is_some_and(|flags| flags.is_empty() || flags.starts_with(':'));
-        if entry.kind == Kind::File && is_it {
+        if entry.kind == EntryKind::File && is_it {
             return Ok(true);
         }
     }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use crate::disk::batch::{Nameless, Staged, Standing};
+use crate::disk::batch::{UnnamedFile, Staged, TargetState};
 use crate::disk::{self, Role};
 use crate::message::file_name;
 
@@ -39,16 +39,16 @@ impl Names {
     pub fn choose(
         &mut self,
         dir: &Path,
-        mut file: Nameless,
+        mut file: UnnamedFile,
         wish: &Wish,
     ) -> Result<(String, Staged), Error> {
         if let Some(name) = &wish.intended
             && !self.chosen.contains(&dir.join(name))
         {
             match file.held_at(OsStr::new(name))? {
-                Standing::Same => return Ok((name.clone(), file.there())),
-                Standing::Nothing => return Ok(self.take(dir, name.clone(), file)),
-                Standing::Other => {}
+                TargetState::Same => return Ok((name.clone(), file.there())),
+                TargetState::Nothing => return Ok(self.take(dir, name.clone(), file)),
+                TargetState::Other => {}
             }
         }
         if let Some(given) = &wish.given {
@@ -68,9 +68,9 @@ impl Names {
                 continue;
             }
             match file.held_at(OsStr::new(&name))? {
-                Standing::Same => return Ok((name, file.there())),
-                Standing::Nothing => return Ok(self.take(dir, name, file)),
-                Standing::Other => {}
+                TargetState::Same => return Ok((name, file.there())),
+                TargetState::Nothing => return Ok(self.take(dir, name, file)),
+                TargetState::Other => {}
             }
         }
         Err(Error::Disk(disk::Error::Exists {
@@ -79,7 +79,7 @@ impl Names {
         }))
     }
 
-    fn take(&mut self, dir: &Path, name: String, file: Nameless) -> (String, Staged) {
+    fn take(&mut self, dir: &Path, name: String, file: UnnamedFile) -> (String, Staged) {
         self.chosen.insert(dir.join(&name));
         let staged = file.named(OsStr::new(&name));
         (name, staged)
@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
     use crate::disk::batch::{self, Batch};
-    use crate::disk::publish::{Existing, Manner};
+    use crate::disk::publish::{IfExists, PublishOptions};
 
     fn wish(intended: Option<&str>, given: Option<&str>) -> Wish {
         Wish {
@@ -115,7 +115,7 @@ mod tests {
     fn name(dir: &Path, files: &[(&str, Wish)]) -> Vec<String> {
         let (mut names, mut batch) = (Names::default(), Batch::default());
         let given = files.iter().map(|(content, wish)| {
-            let manner = Manner::delivery(Existing::SameIsSuccess);
+            let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
             let file = batch::write(dir, &[content.as_bytes()], &manner).unwrap();
             let (name, staged) = names.choose(dir, file, wish).unwrap();
             batch.add(staged).unwrap();

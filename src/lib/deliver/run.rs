@@ -15,8 +15,8 @@ use super::intents::Intents;
 use super::names::{Names, Wish};
 use super::parts::{LeftOut, Transfers};
 use super::{Content, Destination, Error, maildir};
-use crate::disk::batch::{self, Nameless, Staged};
-use crate::disk::publish::{Existing, Manner, sweep};
+use crate::disk::batch::{self, UnnamedFile, Staged};
+use crate::disk::publish::{IfExists, PublishOptions, sweep};
 use crate::disk::{self, Role, files, scratch};
 use crate::message::stream::Buffers;
 use crate::message::stream::workers::{self, Bounds, Weighed};
@@ -111,7 +111,7 @@ enum Opened<'a> {
 /// How far content is on its way.
 enum Ready {
     /// It is written, into this directory, and has no name yet.
-    Written(PathBuf, Nameless),
+    Written(PathBuf, UnnamedFile),
     /// It is to be handed over in its turn.
     Message(ServiceMessage),
     /// It is a mail already that somebody has seen.
@@ -662,8 +662,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// How content is written.
-pub(super) fn manner<'a>() -> Manner<'a> {
-    Manner::delivery(Existing::SameIsSuccess)
+pub(super) fn manner<'a>() -> PublishOptions<'a> {
+    PublishOptions::delivery(IfExists::SameIsSuccess)
 }
 
 /// Whom a message is from and for, and its id.

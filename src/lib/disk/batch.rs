@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::files::{parent, sync_dir};
-use super::publish::{self, Existing, Manner, Pending, Place};
+use super::publish::{self, IfExists, PublishOptions, Pending, Place};
 use super::{Error, Result, Role};
 
 /// From how many files on the whole file system is synced instead of each of them.
@@ -55,7 +55,7 @@ impl Staged {
 /// # Errors
 ///
 /// As [`publish::publish`].
-pub fn stage(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Staged> {
+pub fn stage(path: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Result<Staged> {
     let (role, existing) = manner.role_and_existing();
     let mut staged = Staged {
         pending: None,
@@ -64,7 +64,7 @@ pub fn stage(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Staged
         octets: parts.iter().map(|part| part.len()).sum(),
     };
     let place = publish::survey(path, role, existing)?;
-    if let (Existing::SameIsSuccess, Place::Taken(_)) = (existing, place)
+    if let (IfExists::SameIsSuccess, Place::Taken(_)) = (existing, place)
         && let Some(mut held) = publish::open_existing(path, role)
     {
         publish::same(path, role, &mut held, &mut parts.concat().as_slice(), false)?;
@@ -79,7 +79,7 @@ pub fn stage(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Staged
 /// A file that is written and gets its name later.
 #[derive(Debug)]
 #[must_use = "the file is removed unless a batch takes it"]
-pub struct Nameless {
+pub struct UnnamedFile {
     pending: Pending,
     dir: PathBuf,
     role: Role,
@@ -88,7 +88,7 @@ pub struct Nameless {
 
 /// What stands at a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum TargetState {
     /// Nothing.
     Nothing,
     /// A file of the same octets, which is synced.
@@ -102,12 +102,12 @@ pub enum Standing {
 /// # Errors
 ///
 /// As [`Pending::create`] and [`Pending::write`].
-pub fn write(dir: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Nameless> {
+pub fn write(dir: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Result<UnnamedFile> {
     let (role, _) = manner.role_and_existing();
     let manner = manner.dir_unsynced().unnamed().written_by_default_in(dir);
     let mut pending = Pending::create_in(Place::Free, dir, &manner)?;
     pending.write(parts)?;
-    Ok(Nameless {
+    Ok(UnnamedFile {
         pending,
         dir: dir.to_owned(),
         role,
@@ -115,7 +115,7 @@ pub fn write(dir: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Nameles
     })
 }
 
-impl Nameless {
+impl UnnamedFile {
     /// Writes `parts` after what is written so far.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ impl Nameless {
     /// # Errors
     ///
     /// When it cannot be examined, or be synced.
-    pub fn held_at(&mut self, name: &OsStr) -> Result<Standing> {
+    pub fn held_at(&mut self, name: &OsStr) -> Result<TargetState> {
         self.pending.held_at(&self.dir.join(name))
     }
 
@@ -296,7 +296,7 @@ mod tests {
     fn nothing_has_its_name_before_the_batch_is_committed() {
         for count in [1, MANY, MAX_FILES - 1] {
             let dir = tempfile::tempdir().unwrap();
-            let manner = Manner::delivery(Existing::SameIsSuccess);
+            let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
             let mut batch = Batch::default();
             for at in 0..count {
                 let path = dir.path().join(format!("{at:04}"));
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn what_waits_is_bounded() {
         let dir = tempfile::tempdir().unwrap();
-        let manner = Manner::delivery(Existing::SameIsSuccess);
+        let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
         let mut batch = Batch::default();
         for at in 0..=MAX_FILES {
             let path = dir.path().join(format!("{at:04}"));
@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn of_two_files_of_one_name_the_second_is_refused_and_the_rest_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let manner = Manner::delivery(Existing::SameIsSuccess);
+        let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
         let mut batch = Batch::default();
         for (name, content) in [("a", "one"), ("a", "two"), ("b", "three"), ("a", "one")] {
             let path = dir.path().join(name);
@@ -358,20 +358,20 @@ mod tests {
         fs::write(dir.path().join("same"), "octets").unwrap();
         fs::write(dir.path().join("other"), "else").unwrap();
         fs::create_dir(dir.path().join("dir")).unwrap();
-        let manner = Manner::delivery(Existing::SameIsSuccess);
+        let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
         let mut files = Vec::new();
         for (name, held) in [
-            ("same", Standing::Same),
-            ("other", Standing::Other),
-            ("dir", Standing::Other),
-            ("free", Standing::Nothing),
+            ("same", TargetState::Same),
+            ("other", TargetState::Other),
+            ("dir", TargetState::Other),
+            ("free", TargetState::Nothing),
         ] {
             let mut file = write(dir.path(), &[b"oct", b"ets"], &manner).unwrap();
             assert_eq!(file.held_at(OsStr::new(name)).unwrap(), held, "{name}");
             match held {
-                Standing::Nothing => files.push(file.named(OsStr::new(name))),
-                Standing::Same => files.push(file.there()),
-                Standing::Other => drop(file),
+                TargetState::Nothing => files.push(file.named(OsStr::new(name))),
+                TargetState::Same => files.push(file.there()),
+                TargetState::Other => drop(file),
             }
         }
         let taken = write(dir.path(), &[b"late"], &manner).unwrap();
@@ -390,7 +390,7 @@ mod tests {
     #[test]
     fn an_identical_file_is_success_and_another_is_left() {
         let dir = tempfile::tempdir().unwrap();
-        let manner = Manner::delivery(Existing::SameIsSuccess);
+        let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
         let path = dir.path().join("a");
         fs::write(&path, "there").unwrap();
         let mut batch = Batch::default();

@@ -17,8 +17,8 @@ use rustix::io::Errno;
 
 use super::fault::{self, Op};
 use super::publish::{self, BLOCK, MUCH, is_temporary};
-use super::tree::Kind;
-use super::{Doing, Error, Result, Role, files};
+use super::tree::EntryKind;
+use super::{Operation, Error, Result, Role, files};
 
 /// A directory that is held open.
 #[derive(Clone, Debug)]
@@ -41,18 +41,18 @@ const AT_ONCE: OFlags = OFlags::NONBLOCK
 
 /// What is in a directory, one by one.
 #[derive(Debug)]
-pub struct Names<'a> {
+pub struct DirEntries<'a> {
     dir: &'a Dir,
     found: rustix::fs::Dir,
 }
 
 /// A name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct DirEntry {
     /// The name.
     pub name: OsString,
     /// What has it; `None` for a symbolic link, device, FIFO or socket.
-    pub kind: Option<Kind>,
+    pub kind: Option<EntryKind>,
 }
 
 impl Dir {
@@ -60,10 +60,10 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Examine`], also when it is none.
+    /// [`Error::Io`] while [`Operation::Examine`], also when it is none.
     pub fn open(path: &Path, role: Role) -> Result<Self> {
         let opened = rustix::fs::open(path, HELD | AT_ONCE, Mode::empty());
-        let fd = opened.map_err(|error| Error::io(path, role, Doing::Examine)(error.into()))?;
+        let fd = opened.map_err(|error| Error::io(path, role, Operation::Examine)(error.into()))?;
         Ok(Self {
             fd: Arc::new(fd),
             path: path.to_owned(),
@@ -81,7 +81,7 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// [`Error::NotRegular`] when something else has the name; [`Error::Io`] while [`Doing::Examine`].
+    /// [`Error::NotRegular`] when something else has the name; [`Error::Io`] while [`Operation::Examine`].
     pub fn dir(&self, name: impl AsRef<OsStr>) -> Result<Option<Self>> {
         let path = self.path.join(name.as_ref());
         let wanted = HELD | OFlags::NOFOLLOW | AT_ONCE;
@@ -94,7 +94,7 @@ impl Dir {
             Err(Errno::NOENT) => Ok(None),
             // A link is one or the other, as the system likes.
             Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => Err(self.not_regular(path)),
-            Err(error) => Err(Error::io(&path, self.role, Doing::Examine)(error.into())),
+            Err(error) => Err(Error::io(&path, self.role, Operation::Examine)(error.into())),
         }
     }
 
@@ -103,14 +103,14 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// As [`Dir::dir`]; [`Error::Io`] while [`Doing::Create`] or [`Doing::Sync`].
+    /// As [`Dir::dir`]; [`Error::Io`] while [`Operation::Create`] or [`Operation::Sync`].
     pub fn make_dir(&self, name: impl AsRef<OsStr>) -> Result<(Self, bool)> {
         let name = name.as_ref();
         if let Some(dir) = self.dir(name)? {
             return Ok((dir, false));
         }
         let path = self.path.join(name);
-        let failed = || Error::io(&path, self.role, Doing::Create);
+        let failed = || Error::io(&path, self.role, Operation::Create);
         let made = fault::step(Op::Mkdir, &[&path]).and_then(|()| {
             rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o777))?;
             Ok(())
@@ -133,7 +133,7 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Examine`].
+    /// [`Error::Io`] while [`Operation::Examine`].
     pub fn has(&self, name: impl AsRef<OsStr>) -> Result<bool> {
         Ok(self.stat(name.as_ref())?.is_some())
     }
@@ -142,7 +142,7 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Examine`].
+    /// [`Error::Io`] while [`Operation::Examine`].
     pub fn len_of(&self, name: impl AsRef<OsStr>) -> Result<Option<u64>> {
         let found = self.stat(name.as_ref())?;
         let file = found.filter(|found| type_of(found) == FileType::RegularFile);
@@ -166,7 +166,7 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Remove`] or [`Doing::Sync`].
+    /// [`Error::Io`] while [`Operation::Remove`] or [`Operation::Sync`].
     pub fn remove(&self, name: impl AsRef<OsStr>) -> Result<bool> {
         let removed = self.remove_unsynced(name.as_ref())?;
         if removed {
@@ -181,7 +181,7 @@ impl Dir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             removed => removed
                 .map(|()| true)
-                .map_err(Error::io(&path, self.role, Doing::Remove)),
+                .map_err(Error::io(&path, self.role, Operation::Remove)),
         }
     }
 
@@ -189,7 +189,7 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Sync`].
+    /// [`Error::Io`] while [`Operation::Sync`].
     pub fn sync(&self) -> Result<()> {
         files::synced(&self.path, self.role, || {
             File::from(self.readable()?).sync_all()
@@ -206,10 +206,10 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Examine`].
+    /// [`Error::Io`] while [`Operation::Examine`].
     pub fn free_space(&self) -> Result<u64> {
         let found = rustix::fs::fstatvfs(&self.fd).map_err(io::Error::from);
-        let found = found.map_err(Error::io(&self.path, self.role, Doing::Examine))?;
+        let found = found.map_err(Error::io(&self.path, self.role, Operation::Examine))?;
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
@@ -217,11 +217,11 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::List`].
-    pub fn names(&self) -> Result<Names<'_>> {
+    /// [`Error::Io`] while [`Operation::List`].
+    pub fn names(&self) -> Result<DirEntries<'_>> {
         let found = self.readable().and_then(|fd| Ok(rustix::fs::Dir::new(fd)?));
-        let found = found.map_err(Error::io(&self.path, self.role, Doing::List))?;
-        Ok(Names { dir: self, found })
+        let found = found.map_err(Error::io(&self.path, self.role, Operation::List))?;
+        Ok(DirEntries { dir: self, found })
     }
 
     /// Removes the files that killed runs left here and that were last written `before` that instant, and gives their
@@ -229,12 +229,12 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::List`] or [`Doing::Remove`].
+    /// [`Error::Io`] while [`Operation::List`] or [`Operation::Remove`].
     pub fn sweep(&self, before: SystemTime) -> Result<usize> {
         let mut leftovers = Vec::new();
         for named in self.names()? {
-            let Named { name, kind } = named?;
-            if kind == Some(Kind::File) && is_temporary(&name) && self.is_older(&name, before) {
+            let DirEntry { name, kind } = named?;
+            if kind == Some(EntryKind::File) && is_temporary(&name) && self.is_older(&name, before) {
                 leftovers.push(name);
             }
         }
@@ -257,13 +257,13 @@ impl Dir {
     }
 
     /// Writes a file that is to have a name here, in `tmp`, which is on the same file system, syncs it and reads it
-    /// back from the disk; [`Pending::place`] gives it its name, and replaces a file that has it.
+    /// back from the disk; [`PendingEntry::place`] gives it its name, and replaces a file that has it.
     ///
     /// # Errors
     ///
     /// [`Error::NotRegular`] when something else than a file has the name; [`Error::Differs`] when something else was
-    /// read; [`Error::Io`] while [`Doing::Create`], [`Doing::Write`], [`Doing::Sync`] or [`Doing::Read`].
-    pub fn prepare(&self, name: &str, parts: &[&[u8]], tmp: &Self) -> Result<Pending> {
+    /// read; [`Error::Io`] while [`Operation::Create`], [`Operation::Write`], [`Operation::Sync`] or [`Operation::Read`].
+    pub fn prepare(&self, name: &str, parts: &[&[u8]], tmp: &Self) -> Result<PendingEntry> {
         let mut pending = self.written(name, parts, tmp)?;
         check(&mut pending.file, &pending.target, self.role, parts)?;
         Ok(pending)
@@ -273,12 +273,12 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// As [`Dir::prepare`] and [`Pending::place`].
+    /// As [`Dir::prepare`] and [`PendingEntry::place`].
     pub fn publish(&self, name: &str, parts: &[&[u8]], tmp: &Self) -> Result<()> {
         self.written(name, parts, tmp)?.place()
     }
 
-    fn written(&self, name: &str, parts: &[&[u8]], tmp: &Self) -> Result<Pending> {
+    fn written(&self, name: &str, parts: &[&[u8]], tmp: &Self) -> Result<PendingEntry> {
         let target = self.path.join(name);
         let found = self.stat(OsStr::new(name))?;
         if found.is_some_and(|found| type_of(&found) != FileType::RegularFile) {
@@ -297,8 +297,8 @@ impl Dir {
             });
         // Removal on drop is ours: it is a step like any other, and is made from the directory.
         let kept = created.and_then(|named| named.keep().map_err(|failed| failed.error));
-        let (file, temporary) = kept.map_err(failed(Doing::Create))?;
-        let mut pending = Pending {
+        let (file, temporary) = kept.map_err(failed(Operation::Create))?;
+        let mut pending = PendingEntry {
             file,
             temporary,
             tmp: tmp.clone(),
@@ -316,7 +316,7 @@ impl Dir {
             Err(Errno::NOENT) => Ok(None),
             Err(error) => {
                 let path = self.path.join(name);
-                Err(Error::io(&path, self.role, Doing::Examine)(error.into()))
+                Err(Error::io(&path, self.role, Operation::Examine)(error.into()))
             }
         }
     }
@@ -338,8 +338,8 @@ fn unlink(dir: &OwnedFd, name: &OsStr, path: &Path) -> io::Result<()> {
     Ok(rustix::fs::unlinkat(dir.as_fd(), name, AtFlags::empty())?)
 }
 
-impl Iterator for Names<'_> {
-    type Item = Result<Named>;
+impl Iterator for DirEntries<'_> {
+    type Item = Result<DirEntry>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let Dir { path, role, .. } = self.dir;
@@ -347,7 +347,7 @@ impl Iterator for Names<'_> {
             let entry = match self.found.next()? {
                 Ok(entry) => entry,
                 Err(error) => {
-                    return Some(Err(Error::io(path, *role, Doing::List)(error.into())));
+                    return Some(Err(Error::io(path, *role, Operation::List)(error.into())));
                 }
             };
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
@@ -362,11 +362,11 @@ impl Iterator for Names<'_> {
                 },
                 file_type => file_type,
             };
-            return Some(Ok(Named {
+            return Some(Ok(DirEntry {
                 name: name.to_owned(),
                 kind: match file_type {
-                    FileType::RegularFile => Some(Kind::File),
-                    FileType::Directory => Some(Kind::Dir),
+                    FileType::RegularFile => Some(EntryKind::File),
+                    FileType::Directory => Some(EntryKind::Dir),
                     _ => None,
                 },
             }));
@@ -374,10 +374,10 @@ impl Iterator for Names<'_> {
     }
 }
 
-/// A file that is written and synced, and has its name only after [`Pending::place`]. Dropped before, nothing is left.
+/// A file that is written and synced, and has its name only after [`PendingEntry::place`]. Dropped before, nothing is left.
 #[derive(Debug)]
 #[must_use = "the file is removed unless it is placed"]
-pub struct Pending {
+pub struct PendingEntry {
     file: File,
     /// What it is called meanwhile.
     temporary: PathBuf,
@@ -387,30 +387,30 @@ pub struct Pending {
     is_placed: bool,
 }
 
-impl Pending {
+impl PendingEntry {
     fn write(&mut self, parts: &[&[u8]]) -> Result<()> {
         let failed = |doing| Error::io(&self.target, self.dir.role, doing);
         fault::write(Op::Write, &self.temporary, &mut self.file, parts)
-            .map_err(failed(Doing::Write))?;
+            .map_err(failed(Operation::Write))?;
         let len = parts.iter().map(|part| part.len()).sum();
         if len >= MUCH {
             publish::start_writeback(&self.file, 0, len);
         }
         fault::step(Op::Sync, &[&self.temporary])
             .and_then(|()| self.file.sync_all())
-            .map_err(failed(Doing::Sync))
+            .map_err(failed(Operation::Sync))
     }
 
     /// Gives the file its name, and syncs the directory.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Rename`] or [`Doing::Sync`].
+    /// [`Error::Io`] while [`Operation::Rename`] or [`Operation::Sync`].
     pub fn place(mut self) -> Result<()> {
         let (from, to) = (name_in(&self.temporary), name_in(&self.target));
         fault::step(Op::Rename, &[&self.temporary, &self.target])
             .and_then(|()| Ok(rustix::fs::renameat(&self.tmp.fd, from, &self.dir.fd, to)?))
-            .map_err(Error::io(&self.target, self.dir.role, Doing::Rename))?;
+            .map_err(Error::io(&self.target, self.dir.role, Operation::Rename))?;
         self.is_placed = true;
         self.dir.sync()
     }
@@ -418,7 +418,7 @@ impl Pending {
 
 /// Holds what the disk has against what was written.
 fn check(file: &mut File, target: &Path, role: Role, parts: &[&[u8]]) -> Result<()> {
-    let failed = || Error::io(target, role, Doing::Read);
+    let failed = || Error::io(target, role, Operation::Read);
     // Otherwise the system would answer from memory; where it cannot forget, that is all there is to ask.
     #[cfg(target_os = "linux")]
     let _ = rustix::fs::fadvise(&*file, 0, None, rustix::fs::Advice::DontNeed);
@@ -448,7 +448,7 @@ fn name_in(path: &Path) -> &OsStr {
     path.file_name().unwrap_or_default()
 }
 
-impl Drop for Pending {
+impl Drop for PendingEntry {
     fn drop(&mut self) {
         if !self.is_placed {
             // Nobody can be told, and what stays is swept.

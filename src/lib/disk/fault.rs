@@ -291,11 +291,11 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::disk::publish::{Existing, Manner, TEMPORARY_PREFIX, publish};
+    use crate::disk::publish::{IfExists, PublishOptions, TEMPORARY_PREFIX, publish};
     use crate::disk::{Role, files, tree};
 
-    fn manner() -> Manner<'static> {
-        Manner::output(Existing::Refuse)
+    fn manner() -> PublishOptions<'static> {
+        PublishOptions::output(IfExists::Refuse)
     }
 
     #[test]

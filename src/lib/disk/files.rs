@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::fault::{self, Op};
-use super::{Doing, Error, Result, Role, tree};
+use super::{Operation, Error, Result, Role, tree};
 
 /// The permission bits that a secret file must not have.
 const OTHERS: u32 = 0o077;
@@ -31,7 +31,7 @@ const GROWTH: usize = 65_536;
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Open`].
+/// [`Error::Io`] while [`Operation::Open`].
 pub fn open_input(path: &Path) -> Result<File> {
     open(path, Role::Input).map(|(file, _)| file)
 }
@@ -91,10 +91,10 @@ fn is_null(stream: impl AsFd) -> bool {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Open`], when it is not open for writing.
+/// [`Error::Io`] while [`Operation::Open`], when it is not open for writing.
 pub fn open_descriptor(descriptor: u32) -> Result<File> {
     let path = PathBuf::from(format!("/dev/fd/{descriptor}"));
-    let failed = || Error::io(&path, Role::Output, Doing::Open);
+    let failed = || Error::io(&path, Role::Output, Operation::Open);
     #[cfg(target_os = "linux")]
     match duplicate(descriptor) {
         // An old system, or one that lets nobody ask for the files of a process.
@@ -123,7 +123,7 @@ fn duplicate(descriptor: u32) -> std::result::Result<File, Errno> {
 ///
 /// # Errors
 ///
-/// [`Error::NotRegular`] when the role asks for a regular file, [`Error::Io`] while [`Doing::Open`].
+/// [`Error::NotRegular`] when the role asks for a regular file, [`Error::Io`] while [`Operation::Open`].
 pub fn open_to_read(path: &Path, role: Role) -> Result<File> {
     open(path, role).map(|(file, _)| file)
 }
@@ -178,7 +178,7 @@ pub fn read_with_owner(
 ) -> Result<(Vec<u8>, u32)> {
     let (file, len) = open(path, role)?;
     let found = file.metadata();
-    let owner = found.map_err(Error::io(path, role, Doing::Examine))?.uid();
+    let owner = found.map_err(Error::io(path, role, Operation::Examine))?.uid();
     let octets = read_opened(file, len, octets, path, role, limit)?;
     Ok((octets, owner))
 }
@@ -196,7 +196,7 @@ pub fn read_again(path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
         .custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY));
     let file = options
         .open(path)
-        .map_err(Error::io(path, role, Doing::Open))?;
+        .map_err(Error::io(path, role, Operation::Open))?;
     read_regular(file, path, role, limit)
 }
 
@@ -209,7 +209,7 @@ pub(super) fn read_regular(
 ) -> Result<Vec<u8>> {
     let metadata = file
         .metadata()
-        .map_err(Error::io(path, role, Doing::Examine))?;
+        .map_err(Error::io(path, role, Operation::Examine))?;
     if !metadata.is_file() {
         return Err(Error::NotRegular {
             path: path.to_owned(),
@@ -241,7 +241,7 @@ pub fn read_secret(path: &Path, role: Role, limit: usize) -> Result<Zeroizing<Ve
     let (mut file, _) = open(path, role)?;
     let metadata = file
         .metadata()
-        .map_err(Error::io(path, role, Doing::Examine))?;
+        .map_err(Error::io(path, role, Operation::Examine))?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & OTHERS != 0 {
         return Err(Error::Exposed {
@@ -256,7 +256,7 @@ pub fn read_secret(path: &Path, role: Role, limit: usize) -> Result<Zeroizing<Ve
         match read_some(&mut file, &mut octets[filled..]).map_err(Error::io(
             path,
             role,
-            Doing::Read,
+            Operation::Read,
         ))? {
             0 => {
                 octets.truncate(filled);
@@ -284,7 +284,7 @@ pub fn exists(path: &Path, role: Role) -> Result<bool> {
         {
             Ok(false)
         }
-        Err(error) => Err(Error::io(path, role, Doing::Examine)(error)),
+        Err(error) => Err(Error::io(path, role, Operation::Examine)(error)),
     }
 }
 
@@ -292,19 +292,19 @@ pub fn exists(path: &Path, role: Role) -> Result<bool> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Examine`].
+/// [`Error::Io`] while [`Operation::Examine`].
 pub fn canonical(path: &Path, role: Role) -> Result<PathBuf> {
-    fs::canonicalize(path).map_err(Error::io(path, role, Doing::Examine))
+    fs::canonicalize(path).map_err(Error::io(path, role, Operation::Examine))
 }
 
 /// How many octets may still be written to the file system of a directory, by whoever runs this.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Examine`].
+/// [`Error::Io`] while [`Operation::Examine`].
 pub fn free_space(dir: &Path, role: Role) -> Result<u64> {
     let found = rustix::fs::statvfs(dir).map_err(io::Error::from);
-    let found = found.map_err(Error::io(dir, role, Doing::Examine))?;
+    let found = found.map_err(Error::io(dir, role, Operation::Examine))?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
@@ -314,9 +314,9 @@ pub fn free_space(dir: &Path, role: Role) -> Result<u64> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Create`] or [`Doing::Sync`].
+/// [`Error::Io`] while [`Operation::Create`] or [`Operation::Sync`].
 pub fn create_dir(path: &Path, role: Role, mode: u32) -> Result<bool> {
-    let failed = || Error::io(path, role, Doing::Create);
+    let failed = || Error::io(path, role, Operation::Create);
     if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
         return Ok(false);
     }
@@ -337,7 +337,7 @@ pub fn create_dir(path: &Path, role: Role, mode: u32) -> Result<bool> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Create`] or [`Doing::Sync`].
+/// [`Error::Io`] while [`Operation::Create`] or [`Operation::Sync`].
 pub fn create_dir_for_user(path: &Path, role: Role) -> Result<bool> {
     let is_there = || fs::metadata(path).is_ok_and(|metadata| metadata.is_dir());
     let mut created = false;
@@ -345,7 +345,7 @@ pub fn create_dir_for_user(path: &Path, role: Role) -> Result<bool> {
         match fault::step(Op::Mkdir, &[path]).and_then(|()| fs::create_dir(path)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_there() => {}
             done => {
-                done.map_err(Error::io(path, role, Doing::Create))?;
+                done.map_err(Error::io(path, role, Operation::Create))?;
                 created = true;
             }
         }
@@ -358,12 +358,12 @@ pub fn create_dir_for_user(path: &Path, role: Role) -> Result<bool> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Examine`].
+/// [`Error::Io`] while [`Operation::Examine`].
 pub fn owner(path: &Path, role: Role) -> Result<Option<u32>> {
     match fs::symlink_metadata(path) {
         Ok(found) => Ok(Some(found.uid())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(path, role, Doing::Examine)(error)),
+        Err(error) => Err(Error::io(path, role, Operation::Examine)(error)),
     }
 }
 
@@ -377,7 +377,7 @@ pub fn is_another(user: u32) -> bool {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Examine`].
+/// [`Error::Io`] while [`Operation::Examine`].
 pub fn is_of_another(path: &Path, role: Role) -> Result<bool> {
     Ok(owner(path, role)?.is_some_and(is_another))
 }
@@ -411,7 +411,7 @@ pub fn create_dir_all_private(path: &Path, role: Role) -> Result<bool> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Remove`] or [`Doing::Sync`].
+/// [`Error::Io`] while [`Operation::Remove`] or [`Operation::Sync`].
 pub fn remove(path: &Path, role: Role) -> Result<bool> {
     let removed = remove_unsynced(path, role)?;
     if removed {
@@ -424,24 +424,24 @@ pub fn remove(path: &Path, role: Role) -> Result<bool> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Remove`].
+/// [`Error::Io`] while [`Operation::Remove`].
 pub fn remove_unsynced(path: &Path, role: Role) -> Result<bool> {
     match fault::step(Op::Remove, &[path]).and_then(|()| fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         removed => removed
             .map(|()| true)
-            .map_err(Error::io(path, role, Doing::Remove)),
+            .map_err(Error::io(path, role, Operation::Remove)),
     }
 }
 
 /// Which file it is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct FileId {
     device: u64,
     inode: u64,
 }
 
-impl Identity {
+impl FileId {
     /// That of an open file, if it is a regular one.
     #[must_use]
     pub fn of(file: &File) -> Option<Self> {
@@ -463,16 +463,16 @@ impl Identity {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Remove`] or [`Doing::Sync`]; some may be removed then.
+/// [`Error::Io`] while [`Operation::Remove`] or [`Operation::Sync`]; some may be removed then.
 pub fn remove_same<'a>(
-    files: impl IntoIterator<Item = (&'a Path, Identity)>,
+    files: impl IntoIterator<Item = (&'a Path, FileId)>,
     role: Role,
 ) -> Result<usize> {
     let mut removed = 0;
     let mut dirs = BTreeSet::new();
     for (path, identity) in files {
         let found = fs::metadata(path).ok();
-        let is_same = found.and_then(|found| Identity::from(&found)) == Some(identity);
+        let is_same = found.and_then(|found| FileId::from(&found)) == Some(identity);
         if is_same && remove_unsynced(path, role)? {
             removed += 1;
             dirs.insert(parent(path));
@@ -488,15 +488,15 @@ pub fn remove_same<'a>(
 ///
 /// # Errors
 ///
-/// [`Error::NotRegular`] when `path` is not itself a directory; [`Error::Io`] while [`Doing::List`],
-/// [`Doing::Remove`] or [`Doing::Sync`], with a part removed.
+/// [`Error::NotRegular`] when `path` is not itself a directory; [`Error::Io`] while [`Operation::List`],
+/// [`Operation::Remove`] or [`Operation::Sync`], with a part removed.
 pub fn remove_tree(path: &Path, role: Role) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             sync_dir_if_any(parent(path), role)?; // a killed run may have removed it
             return Ok(false);
         }
-        Err(error) => return Err(Error::io(path, role, Doing::Examine)(error)),
+        Err(error) => return Err(Error::io(path, role, Operation::Examine)(error)),
         Ok(metadata) if !metadata.is_dir() => {
             return Err(Error::NotRegular {
                 path: path.to_owned(),
@@ -515,7 +515,7 @@ pub fn remove_tree(path: &Path, role: Role) -> Result<bool> {
 ///
 /// # Errors
 ///
-/// As [`remove_tree`], and [`Error::Io`] while [`Doing::Rename`].
+/// As [`remove_tree`], and [`Error::Io`] while [`Operation::Rename`].
 ///
 /// [`sweep`]: super::publish::sweep
 pub fn retire_tree(path: &Path, role: Role) -> Result<bool> {
@@ -529,7 +529,7 @@ pub fn retire_tree(path: &Path, role: Role) -> Result<bool> {
     }
     fault::step(Op::Rename, &[path, &hidden])
         .and_then(|()| fs::rename(path, &hidden))
-        .map_err(Error::io(path, role, Doing::Rename))?;
+        .map_err(Error::io(path, role, Operation::Rename))?;
     sync_dir(parent(path), role)?;
     remove_tree(&hidden, role)
 }
@@ -558,14 +558,14 @@ fn remove_content(dir: &Path, role: Role) -> Result<()> {
     }
     fault::step(Op::Remove, &[dir])
         .and_then(|()| fs::remove_dir(dir))
-        .map_err(Error::io(dir, role, Doing::Remove))
+        .map_err(Error::io(dir, role, Operation::Remove))
 }
 
 /// Waits until the names in a directory are on the disk.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Sync`].
+/// [`Error::Io`] while [`Operation::Sync`].
 pub fn sync_dir(dir: &Path, role: Role) -> Result<()> {
     synced(dir, role, || {
         // What has the name may be a FIFO by now, which would keep this waiting.
@@ -589,7 +589,7 @@ pub(super) fn synced(dir: &Path, role: Role, sync: impl FnOnce() -> io::Result<(
         {
             Ok(())
         }
-        synced => synced.map_err(Error::io(dir, role, Doing::Sync)),
+        synced => synced.map_err(Error::io(dir, role, Operation::Sync)),
     }
 }
 
@@ -597,12 +597,12 @@ pub(super) fn synced(dir: &Path, role: Role, sync: impl FnOnce() -> io::Result<(
 ///
 /// # Errors
 ///
-/// [`Error::NotRegular`], or [`Error::Io`] while [`Doing::Open`] or [`Doing::Sync`].
+/// [`Error::NotRegular`], or [`Error::Io`] while [`Operation::Open`] or [`Operation::Sync`].
 pub fn sync(path: &Path, role: Role) -> Result<()> {
     let file = open_to_read(path, role)?;
     fault::step(Op::Sync, &[path])
         .and_then(|()| file.sync_all())
-        .map_err(Error::io(path, role, Doing::Sync))
+        .map_err(Error::io(path, role, Operation::Sync))
 }
 
 /// Appends one record to a file of records of `N` octets each, created with mode 0600, and syncs it.
@@ -611,8 +611,8 @@ pub fn sync(path: &Path, role: Role) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`Error::NotRegular`], or [`Error::Io`] while [`Doing::Open`], [`Doing::Create`], [`Doing::Truncate`],
-/// [`Doing::Write`] or [`Doing::Sync`].
+/// [`Error::NotRegular`], or [`Error::Io`] while [`Operation::Open`], [`Operation::Create`], [`Operation::Truncate`],
+/// [`Operation::Write`] or [`Operation::Sync`].
 pub fn append_record<const N: usize>(path: &Path, role: Role, record: &[u8; N]) -> Result<()> {
     append_records(path, role, std::slice::from_ref(record))
 }
@@ -648,23 +648,23 @@ fn append(
 ) -> Result<()> {
     let failed = |doing| Error::io(path, role, doing);
     let mut file = open_appendable(path, role)?;
-    let metadata = file.metadata().map_err(failed(Doing::Examine))?;
+    let metadata = file.metadata().map_err(failed(Operation::Examine))?;
     if !metadata.is_file() {
         return Err(Error::NotRegular {
             path: path.to_owned(),
             role,
         });
     }
-    let len = whole(&mut file, metadata.len()).map_err(failed(Doing::Read))?;
+    let len = whole(&mut file, metadata.len()).map_err(failed(Operation::Read))?;
     if len < metadata.len() {
         fault::step(Op::Truncate, &[path])
             .and_then(|()| file.set_len(len))
-            .map_err(failed(Doing::Truncate))?;
+            .map_err(failed(Operation::Truncate))?;
     }
-    fault::write(Op::Append, path, &mut file, parts).map_err(failed(Doing::Write))?;
+    fault::write(Op::Append, path, &mut file, parts).map_err(failed(Operation::Write))?;
     let synced = fault::step(Op::Sync, &[path])
         .and_then(|()| file.sync_data())
-        .map_err(failed(Doing::Sync))
+        .map_err(failed(Operation::Sync))
         .and_then(|()| {
             if len == 0 {
                 sync_dir(parent(path), role)?; // also when an earlier run created the file and was killed
@@ -693,7 +693,7 @@ fn open_appendable(path: &Path, role: Role) -> Result<File> {
                 set_mode(&file, path, 0o600)?;
                 Ok(file)
             });
-            created.map_err(Error::io(path, role, Doing::Create))
+            created.map_err(Error::io(path, role, Operation::Create))
         }
         Err(error) => Err(refused(path, role, error)),
     }
@@ -704,7 +704,7 @@ fn open_appendable(path: &Path, role: Role) -> Result<File> {
 ///
 /// # Errors
 ///
-/// [`Error::NotRegular`], or [`Error::Io`] while [`Doing::Open`] or [`Doing::Read`].
+/// [`Error::NotRegular`], or [`Error::Io`] while [`Operation::Open`] or [`Operation::Read`].
 pub fn each_record<const N: usize>(
     path: &Path,
     role: Role,
@@ -723,7 +723,7 @@ pub fn each_record<const N: usize>(
             Ok(()) if each(&record).is_break() => return Ok(()),
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-            Err(error) => return Err(Error::io(path, role, Doing::Read)(error)),
+            Err(error) => return Err(Error::io(path, role, Operation::Read)(error)),
         }
     }
 }
@@ -796,10 +796,10 @@ fn open(path: &Path, role: Role) -> Result<(File, u64)> {
         .map_err(|error| refused(path, role, error))?;
     let metadata = file
         .metadata()
-        .map_err(Error::io(path, role, Doing::Examine))?;
+        .map_err(Error::io(path, role, Operation::Examine))?;
     match (metadata.is_file(), metadata.is_dir(), role.named_by_user()) {
         (true, ..) => Ok((file, metadata.len())),
-        (_, true, true) => Err(Error::io(path, role, Doing::Open)(Errno::ISDIR.into())),
+        (_, true, true) => Err(Error::io(path, role, Operation::Open)(Errno::ISDIR.into())),
         (_, false, true) => Ok((file, 0)),
         (.., false) => Err(Error::NotRegular {
             path: path.to_owned(),
@@ -817,7 +817,7 @@ pub(super) fn refused(path: &Path, role: Role, error: io::Error) -> Error {
                 role,
             }
         }
-        _ => Error::io(path, role, Doing::Open)(error),
+        _ => Error::io(path, role, Operation::Open)(error),
     }
 }
 
@@ -846,7 +846,7 @@ fn fill(
         } else {
             &mut octets[filled..]
         };
-        let read = read_some(input, space).map_err(Error::io(path, role, Doing::Read))?;
+        let read = read_some(input, space).map_err(Error::io(path, role, Operation::Read))?;
         if read == 0 {
             octets.truncate(filled);
             return Ok(octets);
@@ -1006,7 +1006,7 @@ mod tests {
         let error = read(dir.path(), Role::Input, 9).unwrap_err();
         assert_eq!(
             (error.doing(), error.io_kind()),
-            (Some(Doing::Open), Some(io::ErrorKind::IsADirectory))
+            (Some(Operation::Open), Some(io::ErrorKind::IsADirectory))
         );
         assert!(matches!(
             read(dir.path(), Role::Node, 9),
@@ -1053,7 +1053,7 @@ mod tests {
         let error = create_dir(&dir.path().join("f"), Role::Node, 0o700).unwrap_err();
         assert_eq!(
             (error.doing(), error.io_kind()),
-            (Some(Doing::Create), Some(io::ErrorKind::AlreadyExists))
+            (Some(Operation::Create), Some(io::ErrorKind::AlreadyExists))
         );
     }
 
@@ -1072,7 +1072,7 @@ mod tests {
         let at = |name: &str| dir.path().join(name);
         fs::write(at("f"), b"one").unwrap();
         let file = open_input(&at("f")).unwrap();
-        let identity = Identity::of(&file).unwrap();
+        let identity = FileId::of(&file).unwrap();
         fs::write(at("g"), b"two").unwrap();
         fs::rename(at("f"), at("h")).unwrap();
         fs::rename(at("g"), at("f")).unwrap();
@@ -1080,7 +1080,7 @@ mod tests {
         let files = paths.iter().map(|path| (&**path, identity));
         assert_eq!(remove_same(files, Role::Spool).unwrap(), 1);
         assert!(at("f").exists() && !at("h").exists());
-        assert_eq!(Identity::of(&File::open(dir.path()).unwrap()), None);
+        assert_eq!(FileId::of(&File::open(dir.path()).unwrap()), None);
     }
 
     #[test]

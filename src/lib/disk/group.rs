@@ -10,7 +10,7 @@ use rustix::fs::{Gid, OFlags};
 
 use super::fault::{self, Op};
 use super::files::{self, flags, set_mode};
-use super::{Doing, Error, Result, Role};
+use super::{Operation, Error, Result, Role};
 
 /// The permission bits of a directory that members may go through, to others in it, and no more.
 pub const GATE: u32 = 0o710;
@@ -39,7 +39,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Examine`], when the system cannot tell.
+    /// [`Error::Io`] while [`Operation::Examine`], when the system cannot tell.
     pub fn find(name: &str) -> Result<Option<Self>> {
         let found = listed(nix::unistd::Group::from_name(name), "/etc/group")?;
         Ok(found.map(|group| Self::of_number(group.gid.as_raw())))
@@ -159,7 +159,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Share`]: that user is no member of the group.
+    /// [`Error::Io`] while [`Operation::Share`]: that user is no member of the group.
     pub fn let_read(self, path: &Path, role: Role) -> Result<()> {
         let shared = || -> io::Result<()> {
             let file = OpenOptions::new()
@@ -176,14 +176,14 @@ impl Group {
             }
             set_mode(&file, path, READABLE)
         };
-        shared().map_err(Error::io(path, role, Doing::Share))
+        shared().map_err(Error::io(path, role, Operation::Share))
     }
 
     /// Gives a directory to the group, with exactly these permission bits.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Share`]: it is another user's, or this one is no member of the group.
+    /// [`Error::Io`] while [`Operation::Share`]: it is another user's, or this one is no member of the group.
     pub fn give(self, path: &Path, role: Role, mode: u32) -> Result<()> {
         let given = || -> io::Result<()> {
             let dir = OpenOptions::new()
@@ -197,7 +197,7 @@ impl Group {
             // After that, since the set-group-id bit is for this group.
             set_mode(&dir, path, mode)
         };
-        given().map_err(Error::io(path, role, Doing::Share))
+        given().map_err(Error::io(path, role, Operation::Share))
     }
 }
 
@@ -214,7 +214,7 @@ fn listed<T>(found: nix::Result<Option<T>>, file: &str) -> Result<Option<T>> {
         // What some services say of what they do not know.
         Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
         found => found
-            .map_err(|errno| Error::io(Path::new(file), Role::Node, Doing::Examine)(errno.into())),
+            .map_err(|errno| Error::io(Path::new(file), Role::Node, Operation::Examine)(errno.into())),
     }
 }
 
@@ -318,7 +318,7 @@ mod tests {
         for found in [0o600, 0o644, READABLE] {
             fs::set_permissions(&path, fs::Permissions::from_mode(found)).unwrap();
             let error = ours().let_read(&link, Role::Spool).unwrap_err();
-            assert_eq!((error.doing(), mode(&path)), (Some(Doing::Share), found));
+            assert_eq!((error.doing(), mode(&path)), (Some(Operation::Share), found));
             ours().let_read(&path, Role::Spool).unwrap();
             assert_eq!(mode(&path), READABLE);
         }
@@ -330,7 +330,7 @@ mod tests {
         let (link, before) = (dir.path().join("link"), mode(dir.path()));
         std::os::unix::fs::symlink(dir.path(), &link).unwrap();
         let error = ours().give(&link, Role::Spool, SHARED).unwrap_err();
-        assert_eq!(error.doing(), Some(Doing::Share));
+        assert_eq!(error.doing(), Some(Operation::Share));
         assert_eq!(mode(dir.path()), before);
     }
 }

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub use batch::Batch;
 pub use group::Group;
 pub use lock::Lock;
-pub use publish::{Existing, Held, Manner, Mode, Pending, Published};
+pub use publish::{IfExists, ExistingFile, PublishOptions, Mode, Pending, Published};
 pub use scratch::Scratch;
 
 /// What a floor function returns.
@@ -60,7 +60,7 @@ impl Role {
 /// What was being done when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Doing {
+pub enum Operation {
     /// Opening a file that exists.
     Open,
     /// Learning the kind, size or mode of a file.
@@ -89,7 +89,7 @@ pub enum Doing {
     Share,
 }
 
-impl fmt::Display for Doing {
+impl fmt::Display for Operation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Open => "open",
@@ -124,7 +124,7 @@ pub enum Error {
         /// What it is to the program.
         role: Role,
         /// What was being done.
-        doing: Doing,
+        doing: Operation,
         /// The system's answer. It is in the text, and therefore no `source`.
         cause: io::Error,
     },
@@ -176,7 +176,7 @@ pub enum Error {
 
 impl Error {
     /// Makes an [`Error::Io`] of what the system answered.
-    fn io(path: &Path, role: Role, doing: Doing) -> impl FnOnce(io::Error) -> Self {
+    fn io(path: &Path, role: Role, doing: Operation) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::Io {
             path: path.to_owned(),
             role,
@@ -188,7 +188,7 @@ impl Error {
     /// What the system answered when an open file was read.
     #[must_use]
     pub fn reading(path: &Path, role: Role, cause: io::Error) -> Self {
-        Self::io(path, role, Doing::Read)(cause)
+        Self::io(path, role, Operation::Read)(cause)
     }
 
     /// The file or directory; `-` for the standard output.
@@ -219,7 +219,7 @@ impl Error {
 
     /// What the operating system was asked for, if it is the one that refused.
     #[must_use]
-    pub const fn doing(&self) -> Option<Doing> {
+    pub const fn doing(&self) -> Option<Operation> {
         match self {
             Self::Io { doing, .. } => Some(*doing),
             _ => None,
@@ -296,7 +296,7 @@ mod tests {
     use super::*;
 
     fn missing(role: Role) -> Error {
-        Error::io(Path::new("a/b"), role, Doing::Open)(io::Error::from_raw_os_error(2))
+        Error::io(Path::new("a/b"), role, Operation::Open)(io::Error::from_raw_os_error(2))
     }
 
     #[test]
@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(error.path(), Path::new("a/b"));
         assert_eq!(
             (error.role(), error.doing()),
-            (Role::Node, Some(Doing::Open))
+            (Role::Node, Some(Operation::Open))
         );
         assert_eq!(error.raw_os_error(), Some(2));
         assert!(error.is_not_found() && !error.is_broken_pipe());

@@ -17,10 +17,10 @@ use std::time::SystemTime;
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
-use super::batch::Standing;
+use super::batch::TargetState;
 use super::fault::{self, Op};
 use super::files::{flags, parent, remove_tree, remove_unsynced, set_mode, sync_dir};
-use super::{Doing, Error, Result, Role, tree};
+use super::{Operation, Error, Result, Role, tree};
 
 /// How the name of a file that is being written begins.
 pub(super) const TEMPORARY_PREFIX: &str = ".relay-";
@@ -39,7 +39,7 @@ pub(super) const BLOCK: u64 = 65_536;
 
 /// What becomes of a file that already has the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Existing {
+pub enum IfExists {
     /// It stays, and that is [`Error::Exists`].
     Refuse,
     /// It is replaced.
@@ -64,37 +64,37 @@ pub enum Mode {
 pub enum Published {
     /// The file is in its place, or was written through to a device or FIFO.
     Written,
-    /// A file with the same octets was already there ([`Existing::SameIsSuccess`]), and is synced.
+    /// A file with the same octets was already there ([`IfExists::SameIsSuccess`]), and is synced.
     Same,
 }
 
 /// How a file is published.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner<'a> {
+pub struct PublishOptions<'a> {
     role: Role,
     mode: Mode,
-    existing: Existing,
+    existing: IfExists,
     temporary_dir: Option<&'a Path>,
     syncs_dir: bool,
     is_unnamed: bool,
 }
 
-impl<'a> Manner<'a> {
+impl<'a> PublishOptions<'a> {
     /// A result for the user: [`Role::Output`], [`Mode::User`].
     #[must_use]
-    pub const fn output(existing: Existing) -> Self {
+    pub const fn output(existing: IfExists) -> Self {
         Self::stored(Role::Output, existing).mode(Mode::User)
     }
 
     /// A result in a directory that the user named: [`Role::Delivery`], [`Mode::User`].
     #[must_use]
-    pub const fn delivery(existing: Existing) -> Self {
+    pub const fn delivery(existing: IfExists) -> Self {
         Self::stored(Role::Delivery, existing).mode(Mode::User)
     }
 
     /// A file of a node or spool: [`Mode::Secret`] unless told otherwise.
     #[must_use]
-    pub const fn stored(role: Role, existing: Existing) -> Self {
+    pub const fn stored(role: Role, existing: IfExists) -> Self {
         Self {
             role,
             mode: Mode::Secret,
@@ -136,7 +136,7 @@ impl<'a> Manner<'a> {
     }
 
     /// What the file is to the program, and what becomes of one that has its name.
-    pub(super) const fn role_and_existing(&self) -> (Role, Existing) {
+    pub(super) const fn role_and_existing(&self) -> (Role, IfExists) {
         (self.role, self.existing)
     }
 
@@ -158,11 +158,11 @@ impl<'a> Manner<'a> {
 /// # Errors
 ///
 /// [`Error::Exists`]; [`Error::NotRegular`] for anything but a regular file in the way, in other roles;
-/// [`Error::Io`] while [`Doing::Create`] or [`Doing::Open`] (it cannot be there), [`Doing::Write`],
-/// [`Doing::Sync`], [`Doing::Rename`]. Nothing is left behind then; only after a failure to sync the directory
+/// [`Error::Io`] while [`Operation::Create`] or [`Operation::Open`] (it cannot be there), [`Operation::Write`],
+/// [`Operation::Sync`], [`Operation::Rename`]. Nothing is left behind then; only after a failure to sync the directory
 /// does the file have its name.
-pub fn publish(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Published> {
-    if manner.existing == Existing::SameIsSuccess
+pub fn publish(path: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Result<Published> {
+    if manner.existing == IfExists::SameIsSuccess
         && let Some(mut existing) = open_existing(path, manner.role)
     {
         let mut content: Box<dyn Read + '_> = Box::new(io::empty());
@@ -186,8 +186,8 @@ pub fn publish(path: &Path, parts: &[&[u8]], manner: &Manner<'_>) -> Result<Publ
 ///
 /// # Errors
 ///
-/// As [`publish`], but for what happens after [`Doing::Create`].
-pub fn check(path: &Path, manner: &Manner<'_>) -> Result<()> {
+/// As [`publish`], but for what happens after [`Operation::Create`].
+pub fn check(path: &Path, manner: &PublishOptions<'_>) -> Result<()> {
     match survey(path, manner.role, manner.existing)? {
         // To open a FIFO for nothing would end its reader.
         Place::Through => Ok(()),
@@ -199,10 +199,10 @@ pub fn check(path: &Path, manner: &Manner<'_>) -> Result<()> {
 ///
 /// # Errors
 ///
-/// As [`publish`], with [`Doing::Link`] for [`Doing::Rename`].
+/// As [`publish`], with [`Operation::Link`] for [`Operation::Rename`].
 pub fn publish_key(path: &Path, role: Role, parts: &[&[u8]]) -> Result<()> {
-    let mut pending = Pending::create(path, &Manner::stored(role, Existing::Refuse))?;
-    pending.placing = Placing::Link;
+    let mut pending = Pending::create(path, &PublishOptions::stored(role, IfExists::Refuse))?;
+    pending.placing = Naming::Link;
     pending.write(parts)?;
     pending.finish().map(drop)
 }
@@ -216,15 +216,15 @@ pub fn emit(stdout: &mut impl Write, parts: &[&[u8]]) -> Result<()> {
     let path = Path::new("-");
     fault::write(Op::Emit, path, stdout, parts)
         .and_then(|()| stdout.flush())
-        .map_err(Error::io(path, Role::Output, Doing::Write))
+        .map_err(Error::io(path, Role::Output, Operation::Write))
 }
 
 /// Moves a synced file to another name on the same file system, and syncs first its new directory, then the old one.
 ///
 /// # Errors
 ///
-/// [`Error::Exists`] as `existing` says; [`Error::Io`] while [`Doing::Rename`] or [`Doing::Sync`].
-pub fn rename(from: &Path, to: &Path, role: Role, existing: Existing) -> Result<Published> {
+/// [`Error::Exists`] as `existing` says; [`Error::Io`] while [`Operation::Rename`] or [`Operation::Sync`].
+pub fn rename(from: &Path, to: &Path, role: Role, existing: IfExists) -> Result<Published> {
     let moved = rename_unsynced(from, to, role, existing)?;
     sync_dir(parent(to), role)?;
     if parent(from) != parent(to) {
@@ -237,17 +237,17 @@ pub fn rename(from: &Path, to: &Path, role: Role, existing: Existing) -> Result<
 ///
 /// # Errors
 ///
-/// [`Error::Exists`] as `existing` says; [`Error::Io`] while [`Doing::Rename`].
+/// [`Error::Exists`] as `existing` says; [`Error::Io`] while [`Operation::Rename`].
 pub fn rename_unsynced(
     from: &Path,
     to: &Path,
     role: Role,
-    existing: Existing,
+    existing: IfExists,
 ) -> Result<Published> {
-    match place(from, to, existing == Existing::Replace) {
+    match place(from, to, existing == IfExists::Replace) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let (true, Some(mut held), Some(mut moved)) = (
-                existing == Existing::SameIsSuccess,
+                existing == IfExists::SameIsSuccess,
                 open_existing(to, role),
                 open_existing(from, role),
             ) else {
@@ -266,7 +266,7 @@ pub fn rename_unsynced(
             } else {
                 from
             };
-            Err(Error::io(culprit, role, Doing::Rename)(error))
+            Err(Error::io(culprit, role, Operation::Rename)(error))
         }
         Ok(()) => Ok(Published::Written),
     }
@@ -276,7 +276,7 @@ pub fn rename_unsynced(
 ///
 /// # Errors
 ///
-/// [`Error::Exists`] if the name is taken; [`Error::Io`] while [`Doing::Link`] or [`Doing::Sync`].
+/// [`Error::Exists`] if the name is taken; [`Error::Io`] while [`Operation::Link`] or [`Operation::Sync`].
 pub fn link(from: &Path, to: &Path, role: Role) -> Result<()> {
     match fault::step(Op::Link, &[from, to]).and_then(|()| fs::hard_link(from, to)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -285,7 +285,7 @@ pub fn link(from: &Path, to: &Path, role: Role) -> Result<()> {
                 role,
             });
         }
-        linked => linked.map_err(Error::io(to, role, Doing::Link))?,
+        linked => linked.map_err(Error::io(to, role, Operation::Link))?,
     }
     sync_dir(parent(to), role)
 }
@@ -297,7 +297,7 @@ pub fn link(from: &Path, to: &Path, role: Role) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::List`].
+/// [`Error::Io`] while [`Operation::List`].
 pub fn leftovers(dir: &Path, role: Role, before: Option<SystemTime>) -> Result<Vec<Leftover>> {
     let mut leftovers = Vec::new();
     tree::each(dir, role, |path, name, file_type| {
@@ -340,7 +340,7 @@ impl Leftover {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::List`] or [`Doing::Remove`].
+    /// [`Error::Io`] while [`Operation::List`] or [`Operation::Remove`].
     pub fn remove(&self) -> Result<bool> {
         if self.is_dir {
             remove_tree(&self.path, self.role)
@@ -381,7 +381,7 @@ pub fn is_temporary(name: &OsStr) -> bool {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Placing {
+enum Naming {
     Rename,
     Link,
 }
@@ -395,8 +395,8 @@ pub struct Pending {
     temporary: Option<Temporary>,
     target: PathBuf,
     role: Role,
-    existing: Existing,
-    placing: Placing,
+    existing: IfExists,
+    placing: Naming,
     syncs_dir: bool,
 }
 
@@ -406,29 +406,29 @@ impl Pending {
     /// # Errors
     ///
     /// As [`publish`].
-    pub fn create(path: &Path, manner: &Manner<'_>) -> Result<Self> {
+    pub fn create(path: &Path, manner: &PublishOptions<'_>) -> Result<Self> {
         Self::create_in(survey(path, manner.role, manner.existing)?, path, manner)
     }
 
     /// Begins a file where the name was looked at.
-    pub(super) fn create_in(place: Place, path: &Path, manner: &Manner<'_>) -> Result<Self> {
-        let Manner { role, existing, .. } = *manner;
-        let failed = || Error::io(path, role, Doing::Create);
+    pub(super) fn create_in(place: Place, path: &Path, manner: &PublishOptions<'_>) -> Result<Self> {
+        let PublishOptions { role, existing, .. } = *manner;
+        let failed = || Error::io(path, role, Operation::Create);
         let (file, temporary, target) = if let Place::Through = place {
             let mut options = OpenOptions::new();
             options.write(true).custom_flags(flags(OFlags::NOCTTY));
             let file = options
                 .open(path)
-                .map_err(Error::io(path, role, Doing::Open))?;
+                .map_err(Error::io(path, role, Operation::Open))?;
             (file, None, path.to_owned())
         } else {
-            let target = if role == Role::Output && existing == Existing::Replace {
+            let target = if role == Role::Output && existing == IfExists::Replace {
                 behind_links(path).map_err(failed())?
             } else {
                 path.to_owned()
             };
             let (bits, exact) = match (manner.mode, place) {
-                (Mode::User, Place::Taken(mode)) if existing == Existing::Replace => {
+                (Mode::User, Place::Taken(mode)) if existing == IfExists::Replace => {
                     (mode, Some(mode))
                 }
                 (Mode::Exact(mode), _) => (mode, Some(mode)),
@@ -436,7 +436,7 @@ impl Pending {
                 (Mode::Secret, _) => (0o600, Some(0o600)),
             };
             let dir = manner.temporary_dir.unwrap_or_else(|| parent(&target));
-            let unnamed = if manner.is_unnamed && existing != Existing::Replace {
+            let unnamed = if manner.is_unnamed && existing != IfExists::Replace {
                 Temporary::unnamed(dir, bits & 0o777).map_err(failed())?
             } else {
                 None
@@ -456,7 +456,7 @@ impl Pending {
             target,
             role,
             existing,
-            placing: Placing::Rename,
+            placing: Naming::Rename,
             syncs_dir: manner.syncs_dir,
         })
     }
@@ -465,14 +465,14 @@ impl Pending {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Write`].
+    /// [`Error::Io`] while [`Operation::Write`].
     pub fn write(&mut self, parts: &[&[u8]]) -> Result<()> {
         let path = match &self.temporary {
             Some(temporary) => &temporary.path,
             None => &self.target,
         };
         let written = fault::write(Op::Write, path, &mut self.file, parts);
-        written.map_err(Error::io(&self.target, self.role, Doing::Write))?;
+        written.map_err(Error::io(&self.target, self.role, Operation::Write))?;
         let len = parts.iter().map(|part| part.len()).sum();
         if let (true, Ok(end)) = (len >= MUCH, self.file.stream_position()) {
             start_writeback(&self.file, end.saturating_sub(len as u64), len);
@@ -491,14 +491,14 @@ impl Pending {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Write`].
+    /// [`Error::Io`] while [`Operation::Write`].
     pub fn write_at(&mut self, start: u64, octets: &[u8]) -> Result<()> {
-        let mut place = At {
+        let mut place = Location {
             file: &self.file,
             at: start,
         };
         let written = fault::write(Op::Write, self.shown(), &mut place, &[octets]);
-        written.map_err(Error::io(&self.target, self.role, Doing::Write))?;
+        written.map_err(Error::io(&self.target, self.role, Operation::Write))?;
         if octets.len() >= MUCH {
             start_writeback(&self.file, start, octets.len());
         }
@@ -509,10 +509,10 @@ impl Pending {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Read`].
+    /// [`Error::Io`] while [`Operation::Read`].
     pub fn read_at(&self, start: u64, octets: &mut [u8]) -> Result<()> {
         let read = self.file.read_exact_at(octets, start);
-        read.map_err(Error::io(&self.target, self.role, Doing::Read))
+        read.map_err(Error::io(&self.target, self.role, Operation::Read))
     }
 
     /// What the file is called in traces and is to be found as when the run is killed.
@@ -566,21 +566,21 @@ impl Pending {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Sync`].
+    /// [`Error::Io`] while [`Operation::Sync`].
     pub fn sync(&mut self) -> Result<()> {
         let Some(temporary) = &self.temporary else {
             return Ok(());
         };
         fault::step(Op::Sync, &[&temporary.path])
             .and_then(|()| self.file.sync_all())
-            .map_err(Error::io(&self.target, self.role, Doing::Sync))
+            .map_err(Error::io(&self.target, self.role, Operation::Sync))
     }
 
     /// The file system that the file is on.
     #[cfg(target_os = "linux")]
     pub(super) fn device(&self) -> Result<u64> {
         let found = self.file.metadata();
-        let found = found.map_err(Error::io(&self.target, self.role, Doing::Examine))?;
+        let found = found.map_err(Error::io(&self.target, self.role, Operation::Examine))?;
         Ok(found.dev())
     }
 
@@ -592,27 +592,27 @@ impl Pending {
         };
         fault::step(Op::SyncFs, &[parent(&temporary.path)])
             .and_then(|()| Ok(rustix::fs::syncfs(&self.file)?))
-            .map_err(Error::io(&self.target, self.role, Doing::Sync))
+            .map_err(Error::io(&self.target, self.role, Operation::Sync))
     }
 
     /// What stands at a name that the file may get; a file of the same octets is synced.
-    pub(super) fn held_at(&mut self, target: &Path) -> Result<Standing> {
+    pub(super) fn held_at(&mut self, target: &Path) -> Result<TargetState> {
         let role = self.role;
-        match survey(target, role, Existing::SameIsSuccess) {
-            Ok(Place::Free) => return Ok(Standing::Nothing),
+        match survey(target, role, IfExists::SameIsSuccess) {
+            Ok(Place::Free) => return Ok(TargetState::Nothing),
             Ok(Place::Taken(_)) => {}
-            Ok(Place::Through) | Err(Error::NotRegular { .. }) => return Ok(Standing::Other),
+            Ok(Place::Through) | Err(Error::NotRegular { .. }) => return Ok(TargetState::Other),
             Err(error) => return Err(error),
         }
         let Some(mut held) = open_existing(target, role) else {
-            return Ok(Standing::Other);
+            return Ok(TargetState::Other);
         };
         self.file
             .rewind()
-            .map_err(Error::io(target, role, Doing::Read))?;
+            .map_err(Error::io(target, role, Operation::Read))?;
         match same(target, role, &mut held, &mut self.file, false) {
-            Ok(_) => Ok(Standing::Same),
-            Err(Error::Exists { .. }) => Ok(Standing::Other),
+            Ok(_) => Ok(TargetState::Same),
+            Err(Error::Exists { .. }) => Ok(TargetState::Other),
             Err(error) => Err(error),
         }
     }
@@ -638,23 +638,23 @@ impl Pending {
         };
         let (target, role) = (&*self.target, self.role);
         let (placed, doing) = match self.placing {
-            Placing::Rename if temporary.is_unnamed => {
-                (temporary.name(&self.file, target), Doing::Link)
+            Naming::Rename if temporary.is_unnamed => {
+                (temporary.name(&self.file, target), Operation::Link)
             }
-            Placing::Rename => (
-                temporary.rename(target, self.existing == Existing::Replace),
-                Doing::Rename,
+            Naming::Rename => (
+                temporary.rename(target, self.existing == IfExists::Replace),
+                Operation::Rename,
             ),
-            Placing::Link => (temporary.link(target), Doing::Link),
+            Naming::Link => (temporary.link(target), Operation::Link),
         };
         match placed {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if self.existing == Existing::SameIsSuccess
+                if self.existing == IfExists::SameIsSuccess
                     && let Some(mut held) = open_existing(target, role)
                 {
                     let file = &mut self.file;
                     let same = file.rewind().and_then(|()| is_same(&mut held, file));
-                    if same.map_err(Error::io(target, role, Doing::Read))? {
+                    if same.map_err(Error::io(target, role, Operation::Read))? {
                         drop(self.temporary.take());
                         return keep(target, role, &held, self.syncs_dir);
                     }
@@ -690,12 +690,12 @@ pub(super) fn start_writeback(file: &File, start: u64, len: usize) {
 }
 
 /// A place in a file, which moves on as it is written to.
-struct At<'a, F> {
+struct Location<'a, F> {
     file: &'a F,
     at: u64,
 }
 
-impl<F: FileExt> Write for At<'_, F> {
+impl<F: FileExt> Write for Location<'_, F> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         let written = self.file.write_at(octets, self.at)?;
         self.at += written as u64;
@@ -884,7 +884,7 @@ pub(super) enum Place {
     Through,
 }
 
-pub(super) fn survey(path: &Path, role: Role, existing: Existing) -> Result<Place> {
+pub(super) fn survey(path: &Path, role: Role, existing: IfExists) -> Result<Place> {
     let exists = || Error::Exists {
         path: path.to_owned(),
         role,
@@ -896,8 +896,8 @@ pub(super) fn survey(path: &Path, role: Role, existing: Existing) -> Result<Plac
     };
     match found {
         Ok(found) if found.is_file() => match existing {
-            Existing::Refuse => Err(exists()),
-            Existing::Replace | Existing::SameIsSuccess => {
+            IfExists::Refuse => Err(exists()),
+            IfExists::Replace | IfExists::SameIsSuccess => {
                 Ok(Place::Taken(found.permissions().mode() & 0o777))
             }
         },
@@ -906,13 +906,13 @@ pub(super) fn survey(path: &Path, role: Role, existing: Existing) -> Result<Plac
             role,
         }),
         Ok(found) if found.is_dir() => {
-            Err(Error::io(path, role, Doing::Create)(Errno::ISDIR.into()))
+            Err(Error::io(path, role, Operation::Create)(Errno::ISDIR.into()))
         }
         Ok(_) => Ok(Place::Through),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Under -f a dangling link is written behind, as the shell does.
             if role == Role::Output
-                && existing != Existing::Replace
+                && existing != IfExists::Replace
                 && fs::symlink_metadata(path).is_ok()
             {
                 Err(exists())
@@ -920,7 +920,7 @@ pub(super) fn survey(path: &Path, role: Role, existing: Existing) -> Result<Plac
                 Ok(Place::Free)
             }
         }
-        Err(error) => Err(Error::io(path, role, Doing::Create)(error)),
+        Err(error) => Err(Error::io(path, role, Operation::Create)(error)),
     }
 }
 
@@ -938,13 +938,13 @@ fn behind_links(path: &Path) -> io::Result<PathBuf> {
 
 /// A regular file that has a name already, and may be what was to get it.
 #[derive(Debug)]
-pub struct Held {
+pub struct ExistingFile {
     file: File,
     path: PathBuf,
     role: Role,
 }
 
-impl Held {
+impl ExistingFile {
     /// Opens it; `None` when there is no such file, or it cannot be read.
     #[must_use]
     pub fn open(path: &Path, role: Role) -> Option<Self> {
@@ -959,11 +959,11 @@ impl Held {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Examine`].
+    /// [`Error::Io`] while [`Operation::Examine`].
     #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
     pub fn len(&self) -> Result<u64> {
         let metadata = self.file.metadata();
-        let failed = Error::io(&self.path, self.role, Doing::Examine);
+        let failed = Error::io(&self.path, self.role, Operation::Examine);
         metadata.map(|it| it.len()).map_err(failed)
     }
 
@@ -971,10 +971,10 @@ impl Held {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Read`].
+    /// [`Error::Io`] while [`Operation::Read`].
     pub fn read_at(&self, start: u64, octets: &mut [u8]) -> Result<()> {
         let read = self.file.read_exact_at(octets, start);
-        read.map_err(Error::io(&self.path, self.role, Doing::Read))
+        read.map_err(Error::io(&self.path, self.role, Operation::Read))
     }
 
     /// Takes it for what was to get its name: syncs it and its directory, for the run that wrote it may have been
@@ -982,7 +982,7 @@ impl Held {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Sync`].
+    /// [`Error::Io`] while [`Operation::Sync`].
     pub fn keep(self) -> Result<()> {
         keep(&self.path, self.role, &self.file, true).map(drop)
     }
@@ -1012,7 +1012,7 @@ pub(super) fn same(
     content: &mut impl Read,
     syncs_dir: bool,
 ) -> Result<Published> {
-    if !is_same(held, content).map_err(Error::io(path, role, Doing::Read))? {
+    if !is_same(held, content).map_err(Error::io(path, role, Operation::Read))? {
         return Err(Error::Exists {
             path: path.to_owned(),
             role,
@@ -1026,7 +1026,7 @@ fn keep(path: &Path, role: Role, held: &File, syncs_dir: bool) -> Result<Publish
     // The run that wrote it may have been killed before it could sync.
     fault::step(Op::Sync, &[path])
         .and_then(|()| held.sync_all())
-        .map_err(Error::io(path, role, Doing::Sync))?;
+        .map_err(Error::io(path, role, Operation::Sync))?;
     if syncs_dir {
         sync_dir(parent(path), role)?;
     }
@@ -1060,9 +1060,9 @@ mod tests {
     use super::*;
     use crate::disk::files;
 
-    const OUTPUT: Manner<'static> = Manner::output(Existing::Refuse);
-    const REPLACE: Manner<'static> = Manner::output(Existing::Replace);
-    const SAME: Manner<'static> = Manner::output(Existing::SameIsSuccess);
+    const OUTPUT: PublishOptions<'static> = PublishOptions::output(IfExists::Refuse);
+    const REPLACE: PublishOptions<'static> = PublishOptions::output(IfExists::Replace);
+    const SAME: PublishOptions<'static> = PublishOptions::output(IfExists::SameIsSuccess);
 
     fn names(dir: &TempDir) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(dir.path())
@@ -1166,7 +1166,7 @@ mod tests {
             pending.read_at(69_997, &mut octets).unwrap();
             assert_eq!(&octets, b"\0\0\0end");
             let error = pending.read_at(70_000, &mut octets).unwrap_err();
-            assert_eq!(error.doing(), Some(Doing::Read));
+            assert_eq!(error.doing(), Some(Operation::Read));
             pending.finish().unwrap();
             let read = fs::read(&path).unwrap();
             assert_eq!((read.len(), &read[..6]), (70_003, &b"begin\0"[..]));
@@ -1180,7 +1180,7 @@ mod tests {
         for manner in [
             SAME,
             SAME.unnamed(),
-            Manner::delivery(Existing::SameIsSuccess),
+            PublishOptions::delivery(IfExists::SameIsSuccess),
         ] {
             let dir = tempdir().unwrap();
             let at = |name: &str| dir.path().join(name);
@@ -1215,7 +1215,7 @@ mod tests {
             check(&at("f"), &manner).unwrap();
             check(Path::new("/dev/null"), &manner).unwrap();
             let error = check(&at("none/f"), &manner).unwrap_err();
-            assert_eq!(error.doing(), Some(Doing::Create));
+            assert_eq!(error.doing(), Some(Operation::Create));
         }
         check(&at("taken"), &REPLACE).unwrap();
         let refused = check(&at("taken"), &OUTPUT);
@@ -1232,7 +1232,7 @@ mod tests {
                 let error = publish(&path, &[b"x"], &manner).unwrap_err();
                 assert_eq!(
                     (error.doing(), error.role()),
-                    (Some(Doing::Create), Role::Output)
+                    (Some(Operation::Create), Role::Output)
                 );
             }
         }
@@ -1268,11 +1268,11 @@ mod tests {
     fn a_node_never_writes_through_links_or_fifos() {
         let dir = tempdir().unwrap();
         symlink("elsewhere", dir.path().join("l")).unwrap();
-        for existing in [Existing::Refuse, Existing::Replace, Existing::SameIsSuccess] {
+        for existing in [IfExists::Refuse, IfExists::Replace, IfExists::SameIsSuccess] {
             let error = publish(
                 &dir.path().join("l"),
                 &[b"x"],
-                &Manner::stored(Role::Spool, existing),
+                &PublishOptions::stored(Role::Spool, existing),
             )
             .unwrap_err();
             assert!(matches!(error, Error::NotRegular { .. }));
@@ -1314,7 +1314,7 @@ mod tests {
         let error = publish(Path::new("/dev/full"), &[b"x"], &OUTPUT).unwrap_err();
         assert_eq!(
             (error.doing(), error.io_kind()),
-            (Some(Doing::Write), Some(io::ErrorKind::StorageFull))
+            (Some(Operation::Write), Some(io::ErrorKind::StorageFull))
         );
         assert_eq!(error.to_string(), "cannot write: No space left on device");
     }
@@ -1331,8 +1331,8 @@ mod tests {
         ));
         let other = dir.path().join("other");
         let mut pending =
-            Pending::create(&other, &Manner::stored(Role::Keys, Existing::Refuse)).unwrap();
-        pending.placing = Placing::Link;
+            Pending::create(&other, &PublishOptions::stored(Role::Keys, IfExists::Refuse)).unwrap();
+        pending.placing = Naming::Link;
         fs::write(&other, b"theirs").unwrap();
         assert!(matches!(pending.finish(), Err(Error::Exists { .. })));
         assert_eq!(names(&dir), ["identity.key", "other"]);
@@ -1362,7 +1362,7 @@ mod tests {
         let at = |name| dir.path().join(name);
         publish(&at("user"), &[b"x"], &OUTPUT).unwrap();
         assert_eq!(mode(&at("user")), user.parse::<u32>().unwrap());
-        let stored = Manner::stored(Role::Node, Existing::Refuse);
+        let stored = PublishOptions::stored(Role::Node, IfExists::Refuse);
         publish(&at("secret"), &[b"x"], &stored).unwrap();
         publish(&at("shared"), &[b"x"], &stored.mode(Mode::Exact(0o664))).unwrap();
         publish_key(&at("key"), Role::Node, &[b"x"]).unwrap();
@@ -1397,7 +1397,7 @@ mod tests {
         let (tmp, queue) = (dir.path().join("tmp"), dir.path().join("in"));
         fs::create_dir(&tmp).unwrap();
         fs::create_dir(&queue).unwrap();
-        let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess)
+        let manner = PublishOptions::stored(Role::Spool, IfExists::SameIsSuccess)
             .written_in(&tmp)
             .dir_unsynced();
         let mut pending = Pending::create(&queue.join("m"), &manner).unwrap();
@@ -1414,11 +1414,11 @@ mod tests {
         let at = |name| dir.path().join(name);
         fs::write(at("a"), b"message").unwrap();
         assert_eq!(
-            rename(&at("a"), &at("b"), Role::Spool, Existing::Refuse).unwrap(),
+            rename(&at("a"), &at("b"), Role::Spool, IfExists::Refuse).unwrap(),
             Published::Written
         );
         fs::write(at("a"), b"another").unwrap();
-        for existing in [Existing::Refuse, Existing::SameIsSuccess] {
+        for existing in [IfExists::Refuse, IfExists::SameIsSuccess] {
             assert!(matches!(
                 rename(&at("a"), &at("b"), Role::Spool, existing),
                 Err(Error::Exists { .. })
@@ -1428,14 +1428,14 @@ mod tests {
             link(&at("a"), &at("b"), Role::Spool),
             Err(Error::Exists { .. })
         ));
-        rename(&at("a"), &at("b"), Role::Spool, Existing::Replace).unwrap();
+        rename(&at("a"), &at("b"), Role::Spool, IfExists::Replace).unwrap();
         fs::write(at("a"), b"another").unwrap();
         assert_eq!(
-            rename(&at("a"), &at("b"), Role::Spool, Existing::SameIsSuccess).unwrap(),
+            rename(&at("a"), &at("b"), Role::Spool, IfExists::SameIsSuccess).unwrap(),
             Published::Same
         );
         assert_eq!(names(&dir), ["b"]);
-        for existing in [Existing::SameIsSuccess, Existing::Replace] {
+        for existing in [IfExists::SameIsSuccess, IfExists::Replace] {
             link(&at("b"), &at("c"), Role::Spool).unwrap();
             rename(&at("b"), &at("c"), Role::Spool, existing).unwrap();
             assert_eq!(names(&dir), ["c"]);
@@ -1443,7 +1443,7 @@ mod tests {
         }
         fs::remove_file(at("b")).unwrap();
         assert!(
-            rename(&at("b"), &at("d"), Role::Spool, Existing::Refuse)
+            rename(&at("b"), &at("d"), Role::Spool, IfExists::Refuse)
                 .unwrap_err()
                 .is_not_found()
         );

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fault::{self, Op};
-use super::{Doing, Error, Result, Role};
+use super::{Operation, Error, Result, Role};
 
 /// A file without a name, which the system removes with the run.
 #[derive(Debug)]
@@ -46,13 +46,13 @@ impl Scratch {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Create`] or [`Doing::Write`], naming the directory.
+    /// [`Error::Io`] while [`Operation::Create`] or [`Operation::Write`], naming the directory.
     pub fn append(&self, octets: &[u8]) -> Result<u64> {
         let file = self.made()?;
         let start = self.len.fetch_add(octets.len() as u64, Ordering::Relaxed);
         fault::step(Op::Scratch, &[&self.dir])
             .and_then(|()| file.write_all_at(octets, start))
-            .map_err(Error::io(&self.dir, Role::Spool, Doing::Write))?;
+            .map_err(Error::io(&self.dir, Role::Spool, Operation::Write))?;
         Ok(start)
     }
 
@@ -65,7 +65,7 @@ impl Scratch {
         let file = self.made()?;
         fault::step(Op::Scratch, &[&self.dir])
             .and_then(|()| file.write_all_at(octets, start))
-            .map_err(Error::io(&self.dir, Role::Spool, Doing::Write))?;
+            .map_err(Error::io(&self.dir, Role::Spool, Operation::Write))?;
         let end = start.saturating_add(octets.len() as u64);
         self.len.fetch_max(end, Ordering::Relaxed);
         Ok(())
@@ -75,12 +75,12 @@ impl Scratch {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Create`] or [`Doing::Open`].
+    /// [`Error::Io`] while [`Operation::Create`] or [`Operation::Open`].
     pub fn into_file(self) -> Result<File> {
         // It was only ever read and written at places, so that it stands at its beginning.
         let file = self.made()?;
         file.try_clone()
-            .map_err(Error::io(&self.dir, Role::Spool, Doing::Open))
+            .map_err(Error::io(&self.dir, Role::Spool, Operation::Open))
     }
 
     /// The file, made if it is not there yet.
@@ -91,7 +91,7 @@ impl Scratch {
         }
         let made = fault::step(Op::Scratch, &[&self.dir])
             .and_then(|()| tempfile::tempfile_in(&self.dir))
-            .map_err(Error::io(&self.dir, Role::Spool, Doing::Create))?;
+            .map_err(Error::io(&self.dir, Role::Spool, Operation::Create))?;
         Ok(Arc::clone(file.insert(Arc::new(made))))
     }
 
@@ -99,7 +99,7 @@ impl Scratch {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Doing::Read`].
+    /// [`Error::Io`] while [`Operation::Read`].
     pub fn read_at(&self, start: u64, octets: &mut [u8]) -> Result<()> {
         let file = self
             .file
@@ -110,7 +110,7 @@ impl Scratch {
             Some(file) => file.read_exact_at(octets, start),
             None => Err(std::io::ErrorKind::UnexpectedEof.into()),
         };
-        read.map_err(Error::io(&self.dir, Role::Spool, Doing::Read))
+        read.map_err(Error::io(&self.dir, Role::Spool, Operation::Read))
     }
 }
 
@@ -119,17 +119,17 @@ impl Scratch {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Doing::Create`] or [`Doing::Write`].
+/// [`Error::Io`] while [`Operation::Create`] or [`Operation::Write`].
 pub fn holding(dir: &Path, octets: &[u8]) -> Result<File> {
     let mut file = match in_memory() {
         Some(file) => file,
         None => fault::step(Op::Scratch, &[dir])
             .and_then(|()| tempfile::tempfile_in(dir))
-            .map_err(Error::io(dir, Role::Spool, Doing::Create))?,
+            .map_err(Error::io(dir, Role::Spool, Operation::Create))?,
     };
     file.write_all(octets)
         .and_then(|()| file.rewind())
-        .map_err(Error::io(dir, Role::Spool, Doing::Write))?;
+        .map_err(Error::io(dir, Role::Spool, Operation::Write))?;
     Ok(file)
 }
 
@@ -187,7 +187,7 @@ mod tests {
         let scratch = Scratch::new(Path::new("/nonexistent"));
         assert_eq!(
             scratch.append(b"x").unwrap_err().doing(),
-            Some(Doing::Create)
+            Some(Operation::Create)
         );
     }
 }

@@ -10,11 +10,11 @@ use std::time::SystemTime;
 use rustix::io::Errno;
 
 use super::publish::is_temporary;
-use super::{Doing, Error, Result, Role};
+use super::{Operation, Error, Result, Role};
 
 /// What a directory entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum EntryKind {
     /// A regular file.
     File,
     /// A directory.
@@ -29,7 +29,7 @@ pub struct Entry {
     /// The name alone.
     pub name: OsString,
     /// Which of the two it is, the entry itself: links are not followed.
-    pub kind: Kind,
+    pub kind: EntryKind,
     role: Role,
 }
 
@@ -66,7 +66,7 @@ pub fn stat(path: &Path, role: Role) -> Result<Option<Stat>> {
     match stat {
         Ok(stat) => Ok(Some(stat)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(path, role, Doing::Examine)(error)),
+        Err(error) => Err(Error::io(path, role, Operation::Examine)(error)),
     }
 }
 
@@ -120,9 +120,9 @@ pub fn entries(dir: &Path, role: Role) -> Result<Listing> {
             return Ok(());
         }
         let kind = if file_type.is_file() {
-            Kind::File
+            EntryKind::File
         } else if file_type.is_dir() {
-            Kind::Dir
+            EntryKind::Dir
         } else {
             listing.skipped.push(path);
             return Ok(());
@@ -150,7 +150,7 @@ pub struct Stream {
 
 /// What a [`Stream`] meets.
 #[derive(Debug)]
-pub enum Met {
+pub enum Visited {
     /// A regular file or a directory.
     Entry(Entry),
     /// A symbolic link, device, FIFO or socket, which nothing here reads.
@@ -166,7 +166,7 @@ pub enum Met {
 pub fn stream(dir: &Path, role: Role) -> Result<Stream> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        found => Some(found.map_err(Error::io(dir, role, Doing::List))?),
+        found => Some(found.map_err(Error::io(dir, role, Operation::List))?),
     };
     Ok(Stream {
         dir: dir.to_owned(),
@@ -176,10 +176,10 @@ pub fn stream(dir: &Path, role: Role) -> Result<Stream> {
 }
 
 impl Iterator for Stream {
-    type Item = Result<Met>;
+    type Item = Result<Visited>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let failed = || Error::io(&self.dir, self.role, Doing::List);
+        let failed = || Error::io(&self.dir, self.role, Operation::List);
         loop {
             let entry = match self.entries.as_mut()?.next()? {
                 Ok(entry) => entry,
@@ -190,13 +190,13 @@ impl Iterator for Stream {
                 continue;
             }
             let kind = match entry.file_type() {
-                Ok(kind) if kind.is_file() => Kind::File,
-                Ok(kind) if kind.is_dir() => Kind::Dir,
-                Ok(_) => return Some(Ok(Met::Other(entry.path()))),
+                Ok(kind) if kind.is_file() => EntryKind::File,
+                Ok(kind) if kind.is_dir() => EntryKind::Dir,
+                Ok(_) => return Some(Ok(Visited::Other(entry.path()))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // gone meanwhile
                 Err(error) => return Some(Err(failed()(error))),
             };
-            return Some(Ok(Met::Entry(Entry {
+            return Some(Ok(Visited::Entry(Entry {
                 path: entry.path(),
                 name,
                 kind,
@@ -249,7 +249,7 @@ impl Iterator for Walk {
                     // Its own text would name the path again.
                     let cause = error.into_io_error();
                     let cause = cause.unwrap_or_else(|| Errno::LOOP.into());
-                    return Some(Err(Error::io(&path, self.role, Doing::List)(cause)));
+                    return Some(Err(Error::io(&path, self.role, Operation::List)(cause)));
                 }
             }
         }
@@ -262,7 +262,7 @@ pub(super) fn each(
     role: Role,
     mut visit: impl FnMut(PathBuf, OsString, FileType) -> Result<()>,
 ) -> Result<()> {
-    let failed = || Error::io(dir, role, Doing::List);
+    let failed = || Error::io(dir, role, Operation::List);
     let found = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found.map_err(failed())?,
@@ -301,10 +301,10 @@ mod tests {
         assert_eq!(
             names,
             [
-                (".dot", Kind::File),
-                ("a", Kind::File),
-                ("b", Kind::File),
-                ("c", Kind::Dir)
+                (".dot", EntryKind::File),
+                ("a", EntryKind::File),
+                ("b", EntryKind::File),
+                ("c", EntryKind::Dir)
             ]
         );
         assert_eq!(listing.entries[0].stat().unwrap().unwrap().len, 4);
@@ -326,8 +326,8 @@ mod tests {
         let mut others = Vec::new();
         for met in stream(dir.path(), Role::Spool).unwrap() {
             match met.unwrap() {
-                Met::Entry(entry) => entries.push(entry),
-                Met::Other(path) => others.push(path),
+                Visited::Entry(entry) => entries.push(entry),
+                Visited::Other(path) => others.push(path),
             }
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -390,7 +390,7 @@ mod tests {
         );
         fs::write(dir.path().join("f"), "").unwrap();
         let error = entries(&dir.path().join("f"), Role::Node).unwrap_err();
-        assert_eq!(error.doing(), Some(Doing::List));
+        assert_eq!(error.doing(), Some(Operation::List));
     }
 
     #[test]

@@ -21,10 +21,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Error, Event};
 use crate::asn1::{Hex, hex};
 use crate::crypto::{hash, random};
-use crate::disk::beneath::{Dir, Named, Pending};
+use crate::disk::beneath::{Dir, DirEntry, PendingEntry};
 use crate::disk::publish::is_temporary;
-use crate::disk::tree::Kind as EntryKind;
-use crate::disk::{self, Doing, Role, files};
+use crate::disk::tree::EntryKind as EntryKind;
+use crate::disk::{self, Operation, Role, files};
 use crate::message::{Item, Object};
 use crate::pki::{self, NodeId};
 use crate::ramf::{Kind, limits};
@@ -417,7 +417,7 @@ impl Medium {
             return Ok((gateways, strays));
         };
         for named in dir.names()? {
-            let Named { name, kind } = named?;
+            let DirEntry { name, kind } = named?;
             if is_temporary(&name) {
                 continue;
             }
@@ -496,7 +496,7 @@ impl Medium {
         })
     }
 
-    /// Writes a message, and reads it back; [`Pending::place`] puts it where it belongs.
+    /// Writes a message, and reads it back; [`PendingEntry::place`] puts it where it belongs.
     ///
     /// # Errors
     /// When it cannot be written, or reads back as something else; [`Error::Unreadable`] when its directory may not be
@@ -506,7 +506,7 @@ impl Medium {
         kind: Kind,
         (recipient, sender): (NodeId, NodeId),
         octets: &[u8],
-    ) -> Result<(Pending, [u8; 32]), Error> {
+    ) -> Result<(PendingEntry, [u8; 32]), Error> {
         let sha256 = hash::sha256(octets);
         let (dir, tmp) = self.make_dirs(kind.word(), recipient)?;
         // What has the name holds the same octets, or what somebody made of them.
@@ -575,7 +575,7 @@ impl Medium {
             return Ok(());
         };
         for named in dir.names().map_err(Error::Unreadable)? {
-            let Named { name, kind } = named.map_err(Error::Unreadable)?;
+            let DirEntry { name, kind } = named.map_err(Error::Unreadable)?;
             let name = name.to_str().unwrap_or_default();
             let sha256: Option<[u8; 32]> = hex::parse(name).and_then(|it| it.try_into().ok());
             let is_hint = kind == Some(EntryKind::File)
@@ -652,7 +652,7 @@ fn in_the_way(error: disk::Error) -> Error {
 
 /// The same; and one directory may be used though another may not.
 pub(super) fn denied(error: disk::Error) -> Error {
-    if error.is_denied() || error.doing() == Some(Doing::Examine) {
+    if error.is_denied() || error.doing() == Some(Operation::Examine) {
         Error::Unreadable(error)
     } else {
         in_the_way(error)
@@ -710,7 +710,7 @@ impl Pile<'_> {
         };
         let mut first: BinaryHeap<String> = BinaryHeap::new();
         for named in dir.names().map_err(Error::Unreadable)? {
-            let Named { name, kind } = named.map_err(Error::Unreadable)?;
+            let DirEntry { name, kind } = named.map_err(Error::Unreadable)?;
             if is_temporary(&name) {
                 continue;
             }

@@ -13,7 +13,7 @@ use super::layout::pile_name;
 use super::{Error, Event, Hint, Lying, Medium};
 use crate::crypto::hash;
 use crate::disk::batch::{self, Batch, Staged};
-use crate::disk::publish::{Existing, Manner};
+use crate::disk::publish::{IfExists, PublishOptions};
 use crate::disk::{self, Role, files, publish};
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{CargoMessageSet, Item, Pca};
@@ -312,7 +312,7 @@ impl<'a> Taker<'a> {
         let unpacked = receive::item(octets, head, &self.judge)?;
         let name = name_of(&unpacked, octets, head, hop);
         let mode = self.spool.mode_of(unpacked.kind);
-        let stored = Manner::stored(Role::Spool, Existing::SameIsSuccess).mode(mode);
+        let stored = PublishOptions::stored(Role::Spool, IfExists::SameIsSuccess).mode(mode);
         let manner = |tmp| stored.written_in(tmp);
         let tmp = self.spool.tmp();
         let id = unpacked.id;
@@ -398,7 +398,7 @@ impl<'a> Taker<'a> {
             };
             let octets = pca.to_octets();
             let name = Name::of(&Item::Pca(pca), &octets, name.expiry);
-            let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess).written_in(&tmp);
+            let manner = PublishOptions::stored(Role::Spool, IfExists::SameIsSuccess).written_in(&tmp);
             batch.add(batch::stage(&queue.path_of(&name), &[&octets], &manner)?)?;
         }
         batch.commit()?;
@@ -488,7 +488,7 @@ impl<'a> Taker<'a> {
         }
         if is_newest {
             let tmp = self.spool.tmp();
-            let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess).written_in(&tmp);
+            let manner = PublishOptions::stored(Role::Spool, IfExists::SameIsSuccess).written_in(&tmp);
             publish::publish(&queue.path_of(&name), &[&octets], &manner)?;
             for path in older {
                 files::remove(&path, Role::Spool)?;
@@ -564,7 +564,7 @@ fn unstored(error: node::Error) -> Error {
 }
 
 /// Writes a message for its queue. Another one that has its name is nothing to end for.
-fn stage(path: &Path, octets: &[u8], manner: &Manner<'_>) -> Result<Staged, Error> {
+fn stage(path: &Path, octets: &[u8], manner: &PublishOptions<'_>) -> Result<Staged, Error> {
     match batch::stage(path, &[octets], manner) {
         Err(disk::Error::Exists { .. }) => Err(Error::Replaces),
         staged => Ok(staged?),

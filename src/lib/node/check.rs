@@ -14,7 +14,7 @@ use super::sweep::end_of_day;
 use super::{Directory, Error, Keyring as _, NodeType, Peer};
 use super::{authorizations, certificates, peers, seen, sessions, strangers};
 use crate::disk::publish::leftovers;
-use crate::disk::tree::{self, Kind, Met};
+use crate::disk::tree::{self, EntryKind, Visited};
 use crate::disk::{self, Role};
 use crate::pki::{NodeId, Window, issuance};
 
@@ -153,7 +153,7 @@ impl Shape {
 }
 
 /// The shape of what lies here, by its path below the top; `None` for what does not belong there.
-pub type Shapes<'a> = &'a dyn Fn(&[&str], Kind) -> Option<Shape>;
+pub type Shapes<'a> = &'a dyn Fn(&[&str], EntryKind) -> Option<Shape>;
 
 /// Whoever looks at a node.
 pub struct Checker<'a> {
@@ -247,8 +247,8 @@ impl Checker<'_> {
         };
         for met in entries {
             match met {
-                Ok(Met::Entry(entry)) => self.entry(&entry, role, above, ownership, shapes),
-                Ok(Met::Other(path)) => {
+                Ok(Visited::Entry(entry)) => self.entry(&entry, role, above, ownership, shapes),
+                Ok(Visited::Other(path)) => {
                     let what = "neither a file nor a directory";
                     self.tell(Level::Error, Check::Unknown, &path, &what, None);
                 }
@@ -297,7 +297,7 @@ impl Checker<'_> {
         shape: Shape,
         stat: &tree::Stat,
         ownership: Ownership,
-        kind: Kind,
+        kind: EntryKind,
     ) {
         let modes: &[u32] = if ownership.is_shared {
             &[0o600, 0o640, 0o660]
@@ -316,7 +316,7 @@ impl Checker<'_> {
             let hint = format!("chown {} {}", ownership.owner, path.display());
             self.tell(Level::Error, Check::Owner, path, &what, Some(hint));
         }
-        if kind == Kind::File
+        if kind == EntryKind::File
             && let Ok(modified) = Timestamp::try_from(stat.modified)
             && self.newest.as_ref().is_none_or(|(at, _)| modified > *at)
         {
@@ -378,7 +378,7 @@ impl Checker<'_> {
             self.tell(Level::Warning, Check::Owner, root, &what, None);
         }
         let mode = if has_group { 0o710 } else { 0o700 };
-        let shapes = |parts: &[&str], kind: Kind| shape_in_node(parts, kind, has_group);
+        let shapes = |parts: &[&str], kind: EntryKind| shape_in_node(parts, kind, has_group);
         self.tree(root, Role::Node, &[mode], &shapes);
         if let Some(node) = &node {
             self.contents(node);
@@ -438,7 +438,7 @@ impl Checker<'_> {
         };
         let folders = entries.into_iter().filter_map(|entry| {
             let id = entry.name.to_str()?.parse().ok()?;
-            (entry.kind == Kind::Dir).then_some((id, entry.path))
+            (entry.kind == EntryKind::Dir).then_some((id, entry.path))
         });
         folders.collect()
     }
@@ -487,7 +487,7 @@ impl Checker<'_> {
             }
         };
         let mut latest: Option<(Timestamp, Timestamp)> = None;
-        for entry in entries.into_iter().filter(|it| it.kind == Kind::File) {
+        for entry in entries.into_iter().filter(|it| it.kind == EntryKind::File) {
             let path = match read_text(&entry.path) {
                 Ok(text) => path_from_octets(text.unwrap_or_default().as_bytes()),
                 Err(error) => Err(error),
@@ -644,7 +644,7 @@ impl Checker<'_> {
                     continue;
                 }
             };
-            for entry in entries.into_iter().filter(|it| it.kind == Kind::File) {
+            for entry in entries.into_iter().filter(|it| it.kind == EntryKind::File) {
                 if let Err(error) = sessions::check(&entry.path) {
                     self.damaged(&entry.path, &error);
                 }
@@ -667,10 +667,10 @@ impl Checker<'_> {
 const GIVEN: [&str; 3] = ["held", "given", "registered"];
 
 /// The shape of what lies in a node.
-fn shape_in_node(parts: &[&str], kind: Kind, has_group: bool) -> Option<Shape> {
+fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
     let is_node = |name: &str| name.parse::<NodeId>().is_ok();
     let is_day = |name: &str| end_of_day(name).is_some();
-    if kind == Kind::Dir {
+    if kind == EntryKind::Dir {
         let is_elsewhere = match *parts {
             ["endpoints", name] => peers::check_name(name).is_ok(),
             [name] => name == "spool",

@@ -186,7 +186,7 @@ impl Directory {
             return Ok(());
         }
         for entry in tree::entries(dir, Role::Node)?.entries {
-            if entry.kind == tree::Kind::Dir {
+            if entry.kind == tree::EntryKind::Dir {
                 self.sweep(&entry.path)?;
             }
         }
@@ -520,7 +520,7 @@ pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Erro
     {
         ensure_dir(root, dir)?;
     }
-    let manner = disk::Manner::stored(Role::Node, disk::Existing::Replace);
+    let manner = disk::PublishOptions::stored(Role::Node, disk::IfExists::Replace);
     disk::publish::publish(path, &[content], &manner)?;
     Ok(())
 }

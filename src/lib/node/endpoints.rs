@@ -89,7 +89,7 @@ pub fn local(gateway: &Directory) -> Result<Vec<Local>, Error> {
     }
     let mut endpoints = Vec::new();
     for entry in folders {
-        if entry.kind != tree::Kind::Dir {
+        if entry.kind != tree::EntryKind::Dir {
             continue;
         }
         let name = entry.name.to_string_lossy().into_owned();
@@ -140,7 +140,7 @@ pub fn paths(root: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut paths = Vec::new();
     for entry in tree::entries(&root.join(FOLDER), Role::Node)?.entries {
         // Without a version it is being made.
-        if entry.kind == tree::Kind::Dir
+        if entry.kind == tree::EntryKind::Dir
             && is_own(root, &entry.path)?
             && files::exists(&entry.path.join("VERSION"), Role::Node)?
         {

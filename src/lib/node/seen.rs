@@ -199,7 +199,7 @@ pub fn vouch(root: &Path, message: &Identity) -> Result<(), Error> {
 pub fn settle(root: &Path) -> Result<(), Error> {
     let seen = root.join("seen");
     for entry in tree::entries(&seen, Role::Node)?.entries {
-        if entry.kind == tree::Kind::File {
+        if entry.kind == tree::EntryKind::File {
             files::sync(&entry.path, Role::Node)?;
         }
     }
@@ -215,7 +215,7 @@ fn find(
     mut is_it: impl FnMut(&[u8; RECORD_LEN]) -> bool,
 ) -> Result<Option<PathBuf>, Error> {
     for entry in tree::entries(&root.join("seen"), Role::Node)?.complete()? {
-        if entry.kind != tree::Kind::File || entry.name == FLOOR {
+        if entry.kind != tree::EntryKind::File || entry.name == FLOOR {
             continue;
         }
         let mut is_found = false;

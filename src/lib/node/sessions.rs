@@ -116,7 +116,7 @@ impl Stored {
     /// Stores changed headers above the same key.
     fn save(&self) -> Result<(), Error> {
         let text = key_file::with_headers(&self.text, &self.headers);
-        let manner = disk::Manner::stored(Role::Node, disk::Existing::Replace);
+        let manner = disk::PublishOptions::stored(Role::Node, disk::IfExists::Replace);
         disk::publish::publish(&self.path, &[&text], &manner)?;
         Ok(())
     }

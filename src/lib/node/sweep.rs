@@ -16,7 +16,7 @@ use super::{
     Config, Directory, Error, NodeType, authorizations, config, seen, sessions, strangers,
 };
 use crate::disk::publish::leftovers;
-use crate::disk::tree::{self, Kind, Met};
+use crate::disk::tree::{self, EntryKind, Visited};
 use crate::disk::{Lock, Role, files};
 use crate::message::CertificationPath;
 use crate::pki::{Certificate, NodeId, Window};
@@ -243,8 +243,8 @@ impl<E: From<Error>> Sweeper<'_, E> {
             return Ok(());
         }
         for met in tree::stream(dir, role).map_err(Error::from)? {
-            if let Met::Entry(entry) = met.map_err(Error::from)?
-                && entry.kind == Kind::Dir
+            if let Visited::Entry(entry) = met.map_err(Error::from)?
+                && entry.kind == EntryKind::Dir
             {
                 self.leftovers(&entry.path, role, true)?;
             }
@@ -259,7 +259,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
     pub fn days(
         &mut self,
         dir: &Path,
-        (role, kind): (Role, Kind),
+        (role, kind): (Role, EntryKind),
         what: What,
         kept_for: SignedDuration,
     ) -> Result<(), E> {
@@ -273,7 +273,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
     fn days_where(
         &mut self,
         dir: &Path,
-        (role, kind): (Role, Kind),
+        (role, kind): (Role, EntryKind),
         what: What,
         others: &[&str],
         is_over: &dyn Fn(Timestamp) -> bool,
@@ -313,7 +313,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
         let _lock = self.lock(node)?;
         self.seen(node, seen_from)?;
         let strangers = root.join("strangers");
-        let dirs = (Role::Node, Kind::Dir);
+        let dirs = (Role::Node, EntryKind::Dir);
         self.days(&strangers, dirs, What::Strangers, STRANGERS_KEPT_FOR)?;
         // The issuers in one path may be needed for another from the same gateway.
         for dir in folders(&root.join("certs"))? {
@@ -349,7 +349,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
         let is_over = |end: Timestamp| {
             terms.is_over(end, config::MAX_DRIFT) && from.is_none_or(|from| end < from)
         };
-        let files = (Role::Node, Kind::File);
+        let files = (Role::Node, EntryKind::File);
         let old = self.days_where(&dir, files, What::Seen, &[seen::FLOOR], &is_over)?;
         if let Some(newest) = old.iter().filter_map(|day| day.since).max()
             && !terms.is_dry
@@ -506,7 +506,7 @@ pub struct SpentKey {
 /// The directories in one.
 fn folders(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = tree::entries(dir, Role::Node)?.entries.into_iter();
-    let dirs = entries.filter(|entry| entry.kind == Kind::Dir);
+    let dirs = entries.filter(|entry| entry.kind == EntryKind::Dir);
     Ok(dirs.map(|entry| entry.path).collect())
 }
 

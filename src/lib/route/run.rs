@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Error, Hops, Target};
 use crate::command::{Command, Facts};
-use crate::disk::publish::{self, Existing, Manner};
+use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::{Mode, Role, scratch};
 use crate::message::stream::workers::{self, Bounds, Weighed};
 use crate::message::{self, Item};
@@ -357,7 +357,7 @@ impl Router<'_> {
             Place::Home(_) => self.spool.mode_of(decided.name.identity.kind),
             _ => Mode::Secret,
         };
-        let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess).mode(mode);
+        let manner = PublishOptions::stored(Role::Spool, IfExists::SameIsSuccess).mode(mode);
         let (to, manner) = ((&queue, &decided.name), manner.written_in(&tmp));
         moves.place_copy(from, to, &decided.octets, &manner)
     }
@@ -374,7 +374,7 @@ fn hand_over(dir: &std::path::Path, decided: &Decided) -> Result<(), Error> {
     if !dir.is_dir() {
         return Err(Error::NoDirectory(dir.to_owned()));
     }
-    let manner = Manner::delivery(Existing::SameIsSuccess);
+    let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
     publish::publish(&dir.join(name.to_string()), &[&decided.octets], &manner)?;
     Ok(())
 }

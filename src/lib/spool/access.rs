@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::precedent::Precedents;
 use super::{Error, FOLDER, Place, Queue, Room, Spool, TMP};
-use crate::disk::publish::{Existing, Manner};
+use crate::disk::publish::{IfExists, PublishOptions};
 use crate::disk::{Mode, Role, files, group};
 use crate::node::{self, Config, Directory};
 use crate::pki::Window;
@@ -82,12 +82,12 @@ impl Access {
 
     /// How the file of a parcel is stored.
     #[must_use]
-    pub fn manner(&self, existing: Existing) -> Manner<'static> {
+    pub fn manner(&self, existing: IfExists) -> PublishOptions<'static> {
         let mode = match self {
             Self::Owner(spool) => spool.mode_of(crate::ramf::Kind::Parcel),
             Self::Member(_) => Mode::Exact(group::READABLE),
         };
-        Manner::stored(Role::Spool, existing).mode(mode)
+        PublishOptions::stored(Role::Spool, existing).mode(mode)
     }
 
     /// What went before, for who may know it. Members do without: the node's memory and queues are its user's alone.

@@ -9,7 +9,7 @@ use super::moves::{Moves, Placed};
 use super::queue::{Queue, WHY};
 use super::twin::is_twin;
 use super::{Error, Name, Place, Spool};
-use crate::disk::publish::{self, Existing, Manner};
+use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::{self, Role, files};
 use crate::message::Item;
 use crate::node::{Identity, endpoints, seen};
@@ -68,12 +68,12 @@ impl Spool {
             "queue": back_to.path().to_string_lossy(),
         });
         let why = queue.dir().join(format!("{name}{WHY}"));
-        let manner = Manner::stored(Role::Spool, Existing::Replace);
+        let manner = PublishOptions::stored(Role::Spool, IfExists::Replace);
         publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
         let to = queue.path_of(&name);
         if is_by_another {
             let octets = files::read(aside.path, Role::Spool, limits::MAX_MESSAGE_LEN)?;
-            let manner = Manner::stored(Role::Spool, Existing::SameIsSuccess);
+            let manner = PublishOptions::stored(Role::Spool, IfExists::SameIsSuccess);
             moves.copy(aside.path, &to, &octets, &manner)?;
         } else {
             moves.rename(aside.path, &to)?;

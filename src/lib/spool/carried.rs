@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use super::moves::Moves;
 use super::{Error, Name, Spool};
 use crate::asn1::{Hex, hex};
-use crate::disk::publish::{self, Existing, Manner};
-use crate::disk::tree::{self, Kind};
+use crate::disk::publish::{self, IfExists, PublishOptions};
+use crate::disk::tree::{self, EntryKind};
 use crate::disk::{Role, files};
 use crate::pki::NodeId;
 
@@ -61,7 +61,7 @@ impl Spool {
     /// When a record cannot be read.
     pub fn was_carried(&self, message: super::name::Key) -> Result<bool, Error> {
         for medium in tree::entries(&self.root().join(FOLDER), Role::Spool)?.entries {
-            if medium.kind != Kind::Dir {
+            if medium.kind != EntryKind::Dir {
                 continue;
             }
             let carried = Carried { dir: medium.path };
@@ -99,7 +99,7 @@ impl Carried {
         let mut records = Vec::new();
         for entry in tree::entries(&self.dir, Role::Spool)?.entries {
             let name = entry.name.to_str().and_then(|name| name.split_once('.'));
-            let Some((hop, cargo)) = name.filter(|_| entry.kind == Kind::File) else {
+            let Some((hop, cargo)) = name.filter(|_| entry.kind == EntryKind::File) else {
                 continue;
             };
             let settled = cargo.strip_suffix(NEW);
@@ -159,7 +159,7 @@ impl Carried {
             is_settled: false,
             path: self.dir.join(format!("{hop}.{}{NEW}", Hex(cargo))),
         };
-        let manner = Manner::stored(Role::Spool, Existing::Replace);
+        let manner = PublishOptions::stored(Role::Spool, IfExists::Replace);
         publish::publish(&record.path, &[text.as_bytes()], &manner)?;
         Ok(record)
     }

@@ -12,7 +12,7 @@ use super::room::DEFAULT_RESERVE;
 use super::sent::Event;
 use super::{Error, FOLDERS, HOME, Name, Place, Queue, Spool, TMP, carried, clock, sent};
 use crate::crypto::hash;
-use crate::disk::tree::{self, Kind};
+use crate::disk::tree::{self, EntryKind};
 use crate::disk::{Role, files};
 use crate::node::check::{Check, Checker, Level, Shape};
 use crate::node::peers::short_id;
@@ -52,7 +52,7 @@ impl Spool {
     /// Looks at the spool, and at what waits there for the nodes here.
     pub fn check(&self, checker: &mut Checker<'_>, nodes: &[NodeId]) {
         let has_group = self.owner().config().get("group").is_some();
-        let shapes = |parts: &[&str], kind: Kind| shape(parts, kind, has_group);
+        let shapes = |parts: &[&str], kind: EntryKind| shape(parts, kind, has_group);
         let modes: &[u32] = if has_group { &[0o710, 0o700] } else { &[0o700] };
         if let Err(error) = self.check_homes(checker) {
             tell_of(checker, &self.root().join(HOME), &error);
@@ -406,11 +406,11 @@ fn tell_of(checker: &mut Checker<'_>, path: &Path, error: &Error) {
 }
 
 /// The shape of what lies in a spool.
-fn shape(parts: &[&str], kind: Kind, has_group: bool) -> Option<Shape> {
+fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
     let is_node = |name: &str| name.parse::<NodeId>().is_ok();
     let is_message = |name: &str| name.parse::<Name>().is_ok();
     let is_folder = |name: &str| FOLDERS.iter().any(|(folder, _)| *folder == name);
-    if kind == Kind::Dir {
+    if kind == EntryKind::Dir {
         let others = [
             TMP,
             "in",

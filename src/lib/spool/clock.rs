@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, Spool, sent};
-use crate::disk::publish::{self, Existing, Manner};
+use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::tree;
 use crate::disk::{Role, files};
 use crate::node::{self, Directory, certificates};
@@ -280,7 +280,7 @@ impl Spool {
     /// When it cannot be stored.
     pub fn set_clock(&self, clock: &Clock) -> Result<(), Error> {
         files::create_dir_all_private(self.root(), Role::Spool)?;
-        let manner = Manner::stored(Role::Spool, Existing::Replace);
+        let manner = PublishOptions::stored(Role::Spool, IfExists::Replace);
         publish::publish(&self.clock_path(), &[clock.to_text().as_bytes()], &manner)?;
         Ok(())
     }

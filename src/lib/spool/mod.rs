@@ -394,7 +394,7 @@ impl Spool {
         let mut queues = Vec::new();
         for entry in disk::tree::entries(&self.root.join(folder), Role::Spool)?.entries {
             let node = entry.name.to_str().and_then(|name| name.parse().ok());
-            if let (disk::tree::Kind::Dir, Some(node)) = (entry.kind, node) {
+            if let (disk::tree::EntryKind::Dir, Some(node)) = (entry.kind, node) {
                 queues.push(self.queue(place(node)));
             }
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::twin::{is_taken, is_twin, is_twin_of_file};
 use super::{Error, Name, Queue};
 use crate::disk::batch::{self, Batch};
-use crate::disk::publish::{Existing, Manner};
+use crate::disk::publish::{IfExists, PublishOptions};
 use crate::disk::{Published, Role, files, publish};
 
 /// Renames and removals that are done and not yet synced. What was moved is in one of both places whatever
@@ -37,7 +37,7 @@ impl Moves {
     /// # Errors
     /// When something else has the name, or it cannot be moved.
     pub fn rename(&mut self, from: &Path, to: &Path) -> Result<(), Error> {
-        let moved = publish::rename_unsynced(from, to, Role::Spool, Existing::SameIsSuccess)?;
+        let moved = publish::rename_unsynced(from, to, Role::Spool, IfExists::SameIsSuccess)?;
         if moved == Published::Written {
             self.to.extend(to.parent().map(Path::to_owned));
         }
@@ -77,7 +77,7 @@ impl Moves {
         from: &Path,
         (queue, name): (&Queue, &Name),
         octets: &[u8],
-        manner: &Manner<'_>,
+        manner: &PublishOptions<'_>,
     ) -> Result<Placed, Error> {
         let mut refused = None;
         for name in name.and_others() {
@@ -106,7 +106,7 @@ impl Moves {
         from: &Path,
         to: &Path,
         octets: &[u8],
-        manner: &Manner<'_>,
+        manner: &PublishOptions<'_>,
     ) -> Result<(), Error> {
         let staged = batch::stage(to, &[octets], manner)?;
         self.batch.add(staged)?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{Error, Name, Place};
-use crate::disk::tree::{self, Kind, Met};
+use crate::disk::tree::{self, EntryKind, Visited};
 use crate::disk::{Role, files};
 use crate::ramf::limits;
 
@@ -174,21 +174,21 @@ impl Queue {
     /// When it cannot be listed; one that does not exist is empty.
     pub fn entries(&self) -> Result<impl Iterator<Item = Result<Found, Error>> + use<>, Error> {
         let is_aside = self.place == Place::Failed;
-        let found = move |met: Met| match met {
-            Met::Entry(entry) => {
+        let found = move |met: Visited| match met {
+            Visited::Entry(entry) => {
                 let name = entry.name.to_str().unwrap_or_default();
                 if is_aside && name.ends_with(WHY) {
                     return None;
                 }
                 Some(match (entry.kind, name.parse()) {
-                    (Kind::File, Ok(name)) => Found::Message(Waiting {
+                    (EntryKind::File, Ok(name)) => Found::Message(Waiting {
                         path: entry.path,
                         name,
                     }),
                     _ => Found::Stray(entry.path),
                 })
             }
-            Met::Other(path) => Some(Found::Stray(path)),
+            Visited::Other(path) => Some(Found::Stray(path)),
         };
         let entries = self.stream()?;
         let closed = entries

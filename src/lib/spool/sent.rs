@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Error, Spool};
-use crate::disk::tree::{self, Kind};
+use crate::disk::tree::{self, EntryKind};
 use crate::disk::{self, Lock, Role, files};
 use crate::pki::NodeId;
 
@@ -160,7 +160,7 @@ impl Spool {
         let mut lines = Vec::new();
         let quoted = Value::from(id).to_string();
         for day in tree::entries(&self.root().join(FOLDER), Role::Spool)?.entries {
-            if day.kind != Kind::File {
+            if day.kind != EntryKind::File {
                 continue;
             }
             let octets = files::read(&day.path, Role::Spool, MAX_DAY_LEN)?;
@@ -187,7 +187,7 @@ impl Spool {
     ) -> Result<(), Error> {
         let word = Value::from(event.word()).to_string();
         for day in tree::entries(&self.root().join(FOLDER), Role::Spool)?.entries {
-            if day.kind != Kind::File {
+            if day.kind != EntryKind::File {
                 continue;
             }
             let mut lines = BufReader::new(files::open_to_read(&day.path, Role::Spool)?);

@@ -13,7 +13,7 @@ use super::carried;
 use super::queue::{Found as Entry, WHY, Waiting};
 use super::sent::{self, Event, Line};
 use super::{Error, Name, Place, Queue, Spool, TMP};
-use crate::disk::tree::{self, Kind, Met};
+use crate::disk::tree::{self, EntryKind, Visited};
 use crate::disk::{self, Role, files};
 use crate::message::Item;
 use crate::node::sweep::{Found, ParcelId, SpentKey, Sweeper, Terms, Useless, What, Why};
@@ -91,7 +91,7 @@ impl Broom<'_> {
             self.node(endpoint, &mut Sweeper { terms, each })?;
         }
         let root = self.spool.root();
-        let days = (Role::Spool, Kind::File);
+        let days = (Role::Spool, EntryKind::File);
         sweeper.days(&root.join(sent::FOLDER), days, What::Sent, SENT_KEPT_FOR)?;
         self.carried(&mut sweeper)?;
         self.leftovers(&mut sweeper)
@@ -110,7 +110,7 @@ impl Broom<'_> {
             .entries
         {
             let is_shared = [TMP, "in", "home"].iter().any(|dir| entry.name == *dir);
-            if entry.kind == Kind::Dir {
+            if entry.kind == EntryKind::Dir {
                 sweeper.leftovers(&entry.path, Role::Spool, !is_shared)?;
             }
         }
@@ -283,11 +283,11 @@ impl Broom<'_> {
         let queue = self.spool.queue(Place::Failed);
         let mut orphans = Vec::new();
         for met in tree::stream(queue.dir(), Role::Spool).map_err(Error::from)? {
-            let Met::Entry(entry) = met.map_err(Error::from)? else {
+            let Visited::Entry(entry) = met.map_err(Error::from)? else {
                 continue; // told of with the messages
             };
             let name = entry.name.to_str().and_then(|name| name.strip_suffix(WHY));
-            let Some(message) = name.filter(|_| entry.kind == Kind::File) else {
+            let Some(message) = name.filter(|_| entry.kind == EntryKind::File) else {
                 continue;
             };
             if message.parse::<Name>().is_err() {
@@ -360,15 +360,15 @@ impl Broom<'_> {
             .map_err(Error::from)?
             .entries
         {
-            if medium.kind != Kind::Dir {
+            if medium.kind != EntryKind::Dir {
                 sweeper.stray(medium.path, &"not a directory")?;
                 continue;
             }
             let mut old = Vec::new();
             for met in tree::stream(&medium.path, Role::Spool).map_err(Error::from)? {
                 let entry = match met.map_err(Error::from)? {
-                    Met::Entry(entry) => entry,
-                    Met::Other(path) => {
+                    Visited::Entry(entry) => entry,
+                    Visited::Other(path) => {
                         sweeper.stray(path, &"not a regular file")?;
                         continue;
                     }
@@ -418,7 +418,7 @@ fn date_of_record(entry: &tree::Entry) -> Result<Option<Timestamp>, Error> {
             && cargo.len() == 64
             && crate::asn1::hex::parse(cargo).is_some()
     });
-    if !is_named || entry.kind != Kind::File {
+    if !is_named || entry.kind != EntryKind::File {
         return Ok(None);
     }
     let file = files::open_to_read(&entry.path, Role::Spool)?;
