@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use relaynet::cli::args::{Common, Talk};
+use relaynet::cli::args::{Common, VerbosityArgs};
 use relaynet::cli::inputs::Inputs;
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::report::Verbosity;
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: MessageOutput,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {

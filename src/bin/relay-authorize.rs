@@ -8,9 +8,9 @@ use jiff::SignedDuration;
 
 use relaynet::asn1::pem;
 use relaynet::cli::args::{
-    self, CertificateFile, Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk,
+    self, CertificateFile, Common, IdentityKeyFile, NodeDir, SessionKeyFile, VerbosityArgs,
 };
-use relaynet::cli::clock::Now;
+use relaynet::cli::clock::NowArgs;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::files::ObjectOutput;
 use relaynet::cli::report::Verbosity;
@@ -18,9 +18,9 @@ use relaynet::cli::{self, report};
 use relaynet::crypto::ecdh::Curve;
 use relaynet::crypto::hash;
 use relaynet::message::PrivateEndpointConnectionParams;
-use relaynet::node::authorizations::{self, Terms};
+use relaynet::node::authorizations::{self, AuthorizationOptions};
 use relaynet::node::config::parse_duration;
-use relaynet::node::{Loose, certificates};
+use relaynet::node::{ExplicitFiles, certificates};
 use relaynet::pki::{IdentityKey, issuance};
 use relaynet::ramf::InternetAddress;
 
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: ObjectOutput,
     #[command(flatten)]
-    now: Now,
+    now: NowArgs,
     #[command(flatten)]
     identity: IdentityKeyFile,
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub(crate) struct Args {
     )]
     save_session_key: Option<PathBuf>,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -115,7 +115,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<(PrivateEndpointConnectionPa
     let given = authorizations::give(
         &node,
         &key,
-        &Terms {
+        &AuthorizationOptions {
             now,
             valid_for: args.valid,
             one_way: args.one_way,
@@ -165,9 +165,9 @@ fn authorize_with_files(args: &Args) -> anyhow::Result<PrivateEndpointConnection
     let session_key = match (args.session.read_with_id()?, &args.save_session_key) {
         (Some(key), _) => key,
         (None, Some(path)) => {
-            let loose = Loose {
+            let loose = ExplicitFiles {
                 save_session_key: Some(path.clone()),
-                ..Loose::default()
+                ..ExplicitFiles::default()
             };
             loose.new_session_key(Curve::P256)?
         }

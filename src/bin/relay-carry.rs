@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use relaynet::cli;
-use relaynet::cli::args::{Common, Talk};
-use relaynet::cli::clock::Clock;
+use relaynet::cli::args::{Common, VerbosityArgs};
+use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exchange::{self, Log};
 use relaynet::cli::report::Verbosity;
 use relaynet::medium::Courier;
 use relaynet::node::config::parse_size;
-use relaynet::verify::Judge;
+use relaynet::verify::Policy;
 
 /// Carry cargo and requests for it from one medium to another; needs no node and no keys
 #[derive(Debug, Parser)]
@@ -37,9 +37,9 @@ pub(crate) struct Args {
     #[arg(long = "move")]
     moves: bool,
     #[command(flatten)]
-    clock: Clock,
+    clock: ClockArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -65,7 +65,7 @@ fn carry(args: &Args) -> anyhow::Result<()> {
         to: &to,
         quota: args.quota,
         moves: args.moves,
-        judge: Judge::courier(Vec::new(), args.clock.window(now, None), now),
+        judge: Policy::courier(Vec::new(), args.clock.window(now, None), now),
         now,
     };
     let mut log = Log::of(to.id());

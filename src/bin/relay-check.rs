@@ -6,8 +6,8 @@ use clap::Parser;
 use jiff::Timestamp;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, NodeDir, Talk};
-use relaynet::cli::clock::Clock;
+use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
+use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exit::{Reported, Status};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report, table};
@@ -30,9 +30,9 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    clock: Clock,
+    clock: ClockArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {

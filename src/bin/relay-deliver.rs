@@ -8,20 +8,20 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Parser};
 use serde_json::{Value, json};
 
-use relaynet::cli::args::{Common, NodeDir, Talk, Wait};
-use relaynet::cli::clock::Clock;
+use relaynet::cli::args::{Common, NodeDir, VerbosityArgs, Wait};
+use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exit::Usage;
-use relaynet::cli::inputs::Place as Input;
+use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;
-use relaynet::cli::strays::Strays;
+use relaynet::cli::strays::UnexpectedReport;
 use relaynet::cli::{self, files, report};
 use relaynet::command::Command;
-use relaynet::deliver::{self, Content, Delivery, Destination, Done, Error};
+use relaynet::deliver::{self, Content, Delivery, DeliveryEffect, Destination, Error};
 use relaynet::describe;
-use relaynet::disk::Role;
+use relaynet::disk::FileRole;
 use relaynet::join;
-use relaynet::receive::{Repeats, Terms};
+use relaynet::receive::{ReceiveOptions, Repeats};
 use relaynet::spool::Spool;
 
 /// Hand what arrived for this node to a directory, a Maildir or a command
@@ -62,9 +62,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
-    clock: Clock,
+    clock: ClockArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -101,7 +101,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         spool: &spool,
         node: &node,
         path: std::path::absolute(node.root()).with_context(|| report::path(node.root()))?,
-        terms: Terms {
+        terms: ReceiveOptions {
             window,
             // What is noted of sessions must not be of a time that never was.
             now: time.sure,
@@ -113,7 +113,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         joins: args.join,
         is_dry: args.dry_run,
     };
-    let (mut outcome, mut strays) = (Outcome::default(), Strays::default());
+    let (mut outcome, mut strays) = (Outcome::default(), UnexpectedReport::default());
     outcome.doubt(&time);
     let mut is_unjudged = false;
     let mut not_kept = 0_usize;
@@ -123,7 +123,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
             if args.dry_run {
                 return files::print(&decision(&delivered, args.json));
             }
-            not_kept += usize::from(matches!(delivered.result, Ok(Done::NotKept)));
+            not_kept += usize::from(matches!(delivered.result, Ok(DeliveryEffect::NotKept)));
             tell(args, delivered, &mut outcome)
         },
         &mut |path| strays.add(path),
@@ -165,30 +165,34 @@ impl Args {
 }
 
 /// Says what became of a message; what was set aside is work done.
-fn tell(args: &Args, delivered: deliver::Outcome, outcome: &mut Outcome) -> anyhow::Result<()> {
+fn tell(
+    args: &Args,
+    delivered: deliver::DeliveryOutcome,
+    outcome: &mut Outcome,
+) -> anyhow::Result<()> {
     if delivered.is_untimely {
         outcome.wait_for_clock(1);
         return Ok(());
     }
-    if !matches!(delivered.result, Ok(Done::Part)) {
+    if !matches!(delivered.result, Ok(DeliveryEffect::Part)) {
         outcome.take(); // parts count as what they make
     }
     let input = report::path(&delivered.path);
     let content = delivered.content.as_ref();
     match &delivered.result {
-        Ok(Done::Delivered(path)) => {
+        Ok(DeliveryEffect::Delivered(path)) => {
             event("delivered", content, path.as_deref());
             if args.json {
                 files::print_line(&facts(&delivered).to_string())?;
             }
         }
-        Ok(Done::Imported) => event("imported", content, None),
-        Ok(Done::NotKept) => event("not-kept", content, None),
-        Ok(Done::Repeated) => report::event("repeated", &[("file", &input)]),
+        Ok(DeliveryEffect::Imported) => event("imported", content, None),
+        Ok(DeliveryEffect::NotKept) => event("not-kept", content, None),
+        Ok(DeliveryEffect::Repeated) => report::event("repeated", &[("file", &input)]),
         Err(error) if delivered.is_aside => {
             report::warn(&format!("{input}: set aside: {error}"));
         }
-        Ok(Done::Left | Done::Part) | Err(_) => {}
+        Ok(DeliveryEffect::Left | DeliveryEffect::Part) | Err(_) => {}
     }
     match delivered.result {
         Err(error) if error.is_of_destination() => Err(labelled(error)),
@@ -218,7 +222,7 @@ fn labelled(error: Error) -> anyhow::Error {
     match error {
         Error::Parts { cause, .. } if cause.is_of_destination() => labelled(*cause),
         Error::Join(join::Error::Disk(error)) => labelled(Error::Disk(error)),
-        Error::Disk(error) if error.role() == Role::Delivery => {
+        Error::Disk(error) if error.role() == FileRole::Delivery => {
             let path = report::path(error.path());
             anyhow::Error::new(error).context(path)
         }
@@ -226,10 +230,10 @@ fn labelled(error: Error) -> anyhow::Error {
     }
 }
 
-fn facts(delivered: &deliver::Outcome) -> Value {
+fn facts(delivered: &deliver::DeliveryOutcome) -> Value {
     let content = delivered.content.as_ref();
     let path = match &delivered.result {
-        Ok(Done::Delivered(path)) => path.as_ref(),
+        Ok(DeliveryEffect::Delivered(path)) => path.as_ref(),
         _ => None,
     };
     json!({
@@ -251,14 +255,14 @@ fn facts(delivered: &deliver::Outcome) -> Value {
 }
 
 /// What would be done as a line: the message's name, what, and the content's type or why not.
-fn decision(delivered: &deliver::Outcome, json: bool) -> String {
+fn decision(delivered: &deliver::DeliveryOutcome, json: bool) -> String {
     let what = match &delivered.result {
-        Ok(Done::Delivered(_)) => "deliver",
-        Ok(Done::Imported | Done::NotKept) => "import",
-        Ok(Done::Repeated) => "remove",
-        Ok(Done::Part) => "join",
+        Ok(DeliveryEffect::Delivered(_)) => "deliver",
+        Ok(DeliveryEffect::Imported | DeliveryEffect::NotKept) => "import",
+        Ok(DeliveryEffect::Repeated) => "remove",
+        Ok(DeliveryEffect::Part) => "join",
         Err(_) if delivered.is_aside => "fail",
-        Ok(Done::Left) | Err(_) => "leave",
+        Ok(DeliveryEffect::Left) | Err(_) => "leave",
     };
     let error = delivered.result.as_ref().err().map(ToString::to_string);
     if json {

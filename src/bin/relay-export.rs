@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use relaynet::asn1::pem;
-use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk};
-use relaynet::cli::clock::Now;
+use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, VerbosityArgs};
+use relaynet::cli::clock::NowArgs;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::files::ObjectOutput;
 use relaynet::cli::report::Verbosity;
@@ -32,9 +32,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     session: SessionKeyFile,
     #[command(flatten)]
-    now: Now,
+    now: NowArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {

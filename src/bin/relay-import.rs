@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use clap::Parser;
 
 use relaynet::asn1::hex;
-use relaynet::cli::args::{Common, NodeDir, Talk};
-use relaynet::cli::clock::Clock;
+use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
+use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exit::{self, Reported, Status, Usage};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, inputs, report};
@@ -37,9 +37,9 @@ pub(crate) struct Args {
     #[arg(long)]
     one_way: bool,
     #[command(flatten)]
-    clock: Clock,
+    clock: ClockArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {

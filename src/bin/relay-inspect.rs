@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use relaynet::cli::args::{Common, Talk};
-use relaynet::cli::inputs::{Objects, Place};
+use relaynet::cli::args::{Common, VerbosityArgs};
+use relaynet::cli::inputs::{InputRef, Objects};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     only: Only,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 /// A single fact to print.
@@ -91,7 +91,10 @@ enum Shown {
     All(serde_json::Map<String, serde_json::Value>),
 }
 
-fn to_json(facts: serde_json::Map<String, serde_json::Value>, place: &Place) -> serde_json::Value {
+fn to_json(
+    facts: serde_json::Map<String, serde_json::Value>,
+    place: &InputRef,
+) -> serde_json::Value {
     let mut line = serde_json::Map::new();
     line.insert("v".to_owned(), describe::VERSION.into());
     line.insert("input".to_owned(), place.input.clone().into());

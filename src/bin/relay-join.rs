@@ -9,17 +9,17 @@ use clap::Parser;
 use serde_json::json;
 
 use relaynet::asn1::Hex;
-use relaynet::cli::args::{Common, Talk};
+use relaynet::cli::args::{Common, VerbosityArgs};
 use relaynet::cli::exit::{Empty, Fatal, Postponed, Usage};
-use relaynet::cli::files::{self, Form, Output};
-use relaynet::cli::inputs::{Place, Trees};
+use relaynet::cli::files::{self, Output, OutputForm};
+use relaynet::cli::inputs::{InputRef, Trees};
 use relaynet::cli::outputs;
-use relaynet::cli::parts::{Met, PartFile};
+use relaynet::cli::parts::{PartFile, PartVisit};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::describe;
 use relaynet::disk::publish::{IfExists, PublishOptions};
-use relaynet::disk::{self, Role};
+use relaynet::disk::{self, FileRole};
 use relaynet::join::{Error, Join, Site};
 use relaynet::message::parts::{Ledger, TransferId};
 use relaynet::message::{Part, file_name};
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -66,8 +66,8 @@ fn join(args: &Args) -> anyhow::Result<()> {
     let mut parts = args.inputs.read_parts()?;
     let mut desk = Desk::new(args);
     parts.each(|met| match met {
-        Met::Part(part) => desk.take(&part),
-        Met::End(file) => {
+        PartVisit::Part(part) => desk.take(&part),
+        PartVisit::End(file) => {
             desk.end(file);
             Ok(())
         }
@@ -96,7 +96,7 @@ fn join(args: &Args) -> anyhow::Result<()> {
         if let Some(name) = name {
             result = result.context(name);
         }
-        outcome.done(&Place::named(id.to_string()), result.map(drop))?;
+        outcome.done(&InputRef::named(id.to_string()), result.map(drop))?;
         if args.json {
             files::print_line(&facts.to_string())?;
         }
@@ -104,7 +104,10 @@ fn join(args: &Args) -> anyhow::Result<()> {
     if desk.is_full {
         outcome.take();
         let text = format!("over {MAX_TRANSFERS} contents: the rest is left for another run");
-        outcome.done(&Place::named("-".to_owned()), Err(Postponed(text).into()))?;
+        outcome.done(
+            &InputRef::named("-".to_owned()),
+            Err(Postponed(text).into()),
+        )?;
     }
     // What is joined is on the disk by now. A run that is killed here is known by the last part to be done, so
     // that goes after the others.
@@ -113,7 +116,7 @@ fn join(args: &Args) -> anyhow::Result<()> {
         let done = desk.files.iter().filter(is_done);
         let done = done.filter(|read| read.has_last == has_last);
         let done = done.map(|read| (&*read.file.path, read.file.identity));
-        disk::files::remove_same(done, Role::Spool)?;
+        disk::files::remove_same(done, FileRole::Spool)?;
     }
     parts.finish()?;
     if is_missing {
@@ -135,7 +138,9 @@ fn check(args: &Args) -> anyhow::Result<()> {
     match &args.directory {
         Some(dir) => outputs::check_directory(dir),
         None if has_file => Ok(()),
-        None => args.output.check(Form::Binary("content made of parts")),
+        None => args
+            .output
+            .check(OutputForm::Binary("content made of parts")),
     }
 }
 
@@ -325,10 +330,10 @@ fn stored(
 ) -> anyhow::Result<Option<PathBuf>> {
     let (paths, role) = match (&args.directory, args.output.file()) {
         (Some(dir), _) => match kept {
-            Some(name) => (files::numbered(dir, name).collect(), Role::Delivery),
-            None => (vec![own_path(dir, id)], Role::Delivery),
+            Some(name) => (files::numbered(dir, name).collect(), FileRole::Delivery),
+            None => (vec![own_path(dir, id)], FileRole::Delivery),
         },
-        (None, Some(file)) => (vec![file.to_owned()], Role::Output),
+        (None, Some(file)) => (vec![file.to_owned()], FileRole::Output),
         (None, None) => return Ok(None),
     };
     for path in paths.into_iter().take_while(|path| path.exists()) {

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use jiff::Timestamp;
 
-use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, Talk};
-use relaynet::cli::clock::Now;
+use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, VerbosityArgs};
+use relaynet::cli::clock::NowArgs;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
-use relaynet::node::creation::{self, Plan};
+use relaynet::node::creation::{self, NodePlan};
 use relaynet::node::{self, Config, Directory, NodeType, endpoints};
 use relaynet::spool::Spool;
 
@@ -44,9 +44,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
-    now: Now,
+    now: NowArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -78,7 +78,7 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         .get(Some(gateway.as_ref().map_or(&config, Directory::config)))?;
     let session_key = args.session.read_with_id()?;
     let rsa_bits = args.rsa.parse()?;
-    let plan = Plan {
+    let plan = NodePlan {
         config,
         rsa_bits,
         identity: args.identity.read()?,
@@ -111,7 +111,7 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
 fn make_endpoint(
     gateway: &Directory,
     name: &str,
-    plan: Plan,
+    plan: NodePlan,
     now: Timestamp,
 ) -> Result<Directory, node::Error> {
     let (node, has_gateway) = endpoints::create(gateway, name, plan, now)?;

@@ -6,20 +6,20 @@ use clap::Parser;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use relaynet::cli::args::{Common, NodeDir, Talk};
-use relaynet::cli::clock::Now;
+use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
+use relaynet::cli::clock::NowArgs;
 use relaynet::cli::exit::{Reported, Status};
 use relaynet::cli::report::Verbosity;
-use relaynet::cli::strays::Strays;
+use relaynet::cli::strays::UnexpectedReport;
 use relaynet::cli::{self, files, report, table};
 use relaynet::describe;
 use relaynet::message::Item;
 use relaynet::node::peers::short_id;
 use relaynet::pki::NodeId;
 use relaynet::ramf::SignedMessage;
-use relaynet::spool::queue::{Found, Waiting};
+use relaynet::spool::queue::{QueueEntry, Waiting};
 use relaynet::spool::sent::Line;
-use relaynet::spool::state::{State, Story};
+use relaynet::spool::state::{MessageState, Story};
 use relaynet::spool::{self, Queue, Spool};
 
 /// List what waits in the spool, or tell what became of one message
@@ -44,9 +44,9 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    now: Now,
+    now: NowArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -71,11 +71,11 @@ fn list(args: &Args) -> anyhow::Result<()> {
     };
     let mut lines = Lines::new(args);
     for queue in queues {
-        let mut strays = Strays::default();
+        let mut strays = UnexpectedReport::default();
         for found in queue.entries()? {
             match found? {
-                Found::Message(message) => lines.add(&queue, &message)?,
-                Found::Stray(path) => strays.add(path),
+                QueueEntry::Message(message) => lines.add(&queue, &message)?,
+                QueueEntry::Stray(path) => strays.add(path),
             }
         }
         strays.tell();
@@ -106,9 +106,9 @@ impl<'a> Lines<'a> {
 
     fn add(&mut self, queue: &Queue, message: &Waiting) -> anyhow::Result<()> {
         let header = if self.args.long {
-            Header::read(message)?
+            Heading::read(message)?
         } else {
-            Header::default()
+            Heading::default()
         };
         if self.args.null {
             use std::os::unix::ffi::OsStrExt as _;
@@ -150,13 +150,13 @@ impl<'a> Lines<'a> {
 
 /// What a message itself says; nothing of it is verified.
 #[derive(Default)]
-struct Header {
+struct Heading {
     id: Option<String>,
     date: Option<Timestamp>,
     len: Option<usize>,
 }
 
-impl Header {
+impl Heading {
     fn read(message: &Waiting) -> anyhow::Result<Self> {
         let octets = match message.read() {
             Ok(Some(octets)) => octets,
@@ -190,7 +190,7 @@ fn queue_name(queue: &Queue) -> String {
     queue.place().path().to_string_lossy().into_owned()
 }
 
-fn columns(queue: &Queue, message: &Waiting, header: Option<&Header>, short: bool) -> Vec<String> {
+fn columns(queue: &Queue, message: &Waiting, header: Option<&Heading>, short: bool) -> Vec<String> {
     let node = |id: NodeId| if short { short_id(id) } else { id.to_string() };
     let (name, identity) = (&message.name, &message.name.identity);
     let place = queue_name(queue);
@@ -217,7 +217,7 @@ fn columns(queue: &Queue, message: &Waiting, header: Option<&Header>, short: boo
     row
 }
 
-fn facts(queue: &Queue, message: &Waiting, header: Option<&Header>) -> Value {
+fn facts(queue: &Queue, message: &Waiting, header: Option<&Heading>) -> Value {
     let (name, identity) = (&message.name, &message.name.identity);
     let mut facts = json!({
         "v": describe::VERSION,
@@ -254,10 +254,10 @@ fn tell(spool: &Spool, id: &str, now: Timestamp, json: bool) -> anyhow::Result<(
             story_to_row(&story)
         })?;
         told.push(match story.state {
-            State::Acknowledged | State::Released => Status::OK,
-            State::In | State::Out | State::Home => Status::TEMP_FAIL,
-            State::Expired => Status::EXPIRED,
-            State::Failed | State::Missing => Status::NO_USER,
+            MessageState::Acknowledged | MessageState::Released => Status::OK,
+            MessageState::In | MessageState::Out | MessageState::Home => Status::TEMP_FAIL,
+            MessageState::Expired => Status::EXPIRED,
+            MessageState::Failed | MessageState::Missing => Status::NO_USER,
         });
     }
     let worst = [Status::TEMP_FAIL, Status::NO_USER, Status::EXPIRED];

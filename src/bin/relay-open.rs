@@ -6,16 +6,16 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, Node, NodeDir, OpeningFiles, Talk};
-use relaynet::cli::clock::Clock;
+use relaynet::cli::args::{Common, Node, NodeDir, OpeningFiles, VerbosityArgs};
+use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exit::Usage;
-use relaynet::cli::files::{self, Form, Output};
-use relaynet::cli::inputs::{Inputs, Message, Place};
+use relaynet::cli::files::{self, Output, OutputForm};
+use relaynet::cli::inputs::{InputRef, Inputs, Message};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::describe;
 use relaynet::message::{ServiceMessage, file_name, parts};
-use relaynet::receive::{self, Arrival, Imported, Repeats, Terms};
+use relaynet::receive::{self, Arrival, AuthorizationEffect, ReceiveOptions, Repeats};
 
 /// What is said of an authorization that is not kept.
 const NOT_KEPT: &str = "the authorization in it is not kept: too many strangers wrote today";
@@ -46,11 +46,11 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    clock: Clock,
+    clock: ClockArgs,
     #[command(flatten)]
     files: OpeningFiles,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -75,7 +75,7 @@ fn open(args: &Args) -> anyhow::Result<()> {
     }
     let node = args.files.open(&args.node)?;
     let now = args.clock.now(node.config())?;
-    let terms = Terms {
+    let terms = ReceiveOptions {
         window: args.clock.window(now, node.config()),
         now,
         repeats: if args.again {
@@ -89,7 +89,7 @@ fn open(args: &Args) -> anyhow::Result<()> {
             .inputs
             .each(|message| open_one(args, &node, &terms, message, true));
     }
-    args.output.check(Form::Content)?;
+    args.output.check(OutputForm::Content)?;
     if args.cat {
         if args.output.file().is_some() {
             return Err(Usage(
@@ -127,7 +127,7 @@ fn several() -> anyhow::Error {
 fn open_one(
     args: &Args,
     node: &Node,
-    terms: &Terms,
+    terms: &ReceiveOptions,
     message: Message,
     stands_alone: bool,
 ) -> anyhow::Result<()> {
@@ -139,10 +139,12 @@ fn open_one(
         let sender = arrival.head().sender.id().to_string();
         drop(arrival.complete()?);
         match imported {
-            Imported::OfPeer => report::event("imported", &[("peer", &sender)]),
-            Imported::OfStranger => report::event("imported", &[("stranger", &sender)]),
+            AuthorizationEffect::OfPeer => report::event("imported", &[("peer", &sender)]),
+            AuthorizationEffect::OfStranger => report::event("imported", &[("stranger", &sender)]),
             // It ends here all the same: tomorrow's room is for those who write tomorrow.
-            Imported::NoRoom => report::warn(&format!("{}: {NOT_KEPT}", message.place.label())),
+            AuthorizationEffect::NoRoom => {
+                report::warn(&format!("{}: {NOT_KEPT}", message.place.label()));
+            }
         }
         return Ok(());
     }
@@ -168,7 +170,7 @@ fn open_one(
 fn write(args: &Args, arrival: &Arrival<'_, ServiceMessage>) -> anyhow::Result<Option<PathBuf>> {
     let content = arrival.content().content();
     let Some(dir) = &args.directory else {
-        args.output.write(&[content], Form::Content)?;
+        args.output.write(&[content], OutputForm::Content)?;
         return Ok(args.output.file().map(PathBuf::from));
     };
     let (_, given) = file_name::split(arrival.content().media_type());
@@ -190,7 +192,7 @@ fn write(args: &Args, arrival: &Arrival<'_, ServiceMessage>) -> anyhow::Result<O
 
 fn facts(
     arrival: &Arrival<'_, ServiceMessage>,
-    place: &Place,
+    place: &InputRef,
     path: Option<&PathBuf>,
 ) -> serde_json::Value {
     let head = arrival.head();

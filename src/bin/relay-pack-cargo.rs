@@ -8,21 +8,21 @@ use anyhow::Context as _;
 use clap::Parser;
 use jiff::Timestamp;
 
-use relaynet::cli::args::{CipherChoice, Common, Node, NodeDir, SendingFiles, Talk};
-use relaynet::cli::aside::Aside;
-use relaynet::cli::clock::Clock;
+use relaynet::cli::args::{CipherChoice, Common, Node, NodeDir, SendingFiles, VerbosityArgs};
+use relaynet::cli::aside::PackQueue;
+use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::inputs::{self, Messages, Trees};
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::message::CollectionRequest;
-use relaynet::message::stream::workers::{self, Bounds, Weighed};
+use relaynet::message::stream::workers::{self, Bounds, WorkItem};
 use relaynet::node::{self, Correspondent};
 use relaynet::ramf::{Kind, limits};
-use relaynet::receive::{self, Arrival, Repeats, Terms};
+use relaynet::receive::{self, Arrival, ReceiveOptions, Repeats};
 use relaynet::send::{Sealer, Sent};
-use relaynet::verify::Judge;
+use relaynet::verify::Policy;
 
 /// Pack messages into as few cargoes as possible, sealed and signed for a gateway
 #[derive(Debug, Parser)]
@@ -43,11 +43,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: MessageOutput,
     #[command(flatten)]
-    clock: Clock,
+    clock: ClockArgs,
     #[command(flatten)]
     files: SendingFiles,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -69,11 +69,11 @@ fn pack(args: &Args) -> anyhow::Result<()> {
 
     let judge = node.judge(window, now)?;
     let mut messages = args.inputs.read()?;
-    let mut aside = Aside::default();
+    let mut aside = PackQueue::default();
     let mut left = BTreeSet::new();
     let packed = set_aside(&mut aside, &mut messages, &judge).and_then(|()| {
         // Nobody is kept waiting by an open CCA while messages are read.
-        let terms = Terms {
+        let terms = ReceiveOptions {
             window,
             now,
             repeats: Repeats::Refused,
@@ -91,8 +91,8 @@ fn answer(
     args: &Args,
     node: &Node,
     peer: Option<Correspondent>,
-    terms: &Terms,
-    aside: &Aside,
+    terms: &ReceiveOptions,
+    aside: &PackQueue,
     left: &mut BTreeSet<usize>,
     messages: &mut Messages,
 ) -> anyhow::Result<()> {
@@ -140,7 +140,7 @@ fn addressee(args: &Args, node: &Node, now: Timestamp) -> anyhow::Result<Option<
 }
 
 /// Verifies the messages and lets them wait for each other.
-fn set_aside(aside: &mut Aside, messages: &mut Messages, judge: &Judge) -> anyhow::Result<()> {
+fn set_aside(aside: &mut PackQueue, messages: &mut Messages, judge: &Policy) -> anyhow::Result<()> {
     let mut verified = Vec::new();
     let read = messages.prepare_with(
         |octets, file| aside.verify(octets, file, judge),
@@ -165,7 +165,7 @@ fn collection<'a>(
     args: &Args,
     node: &'a Node,
     file: &Path,
-    terms: &Terms,
+    terms: &ReceiveOptions,
 ) -> anyhow::Result<Arrival<'a, CollectionRequest>> {
     let name = || report::path(file);
     let octets = inputs::read_message(file).with_context(name)?;
@@ -193,7 +193,7 @@ fn sealer(
 /// Loads, seals and writes the cargoes; how many are where they belong. What is `left` is in none.
 fn seal(
     args: &Args,
-    aside: &Aside,
+    aside: &PackQueue,
     cargoes: Vec<(Vec<usize>, usize)>,
     sealer: &Sealer,
     now: Timestamp,
@@ -208,7 +208,7 @@ fn seal(
         || {
             let item = cargoes.next()?;
             let octets = item.1;
-            Some(Weighed { item, octets })
+            Some(WorkItem { item, octets })
         },
         |cargo| aside.load(&cargo, sealer, now),
         |loaded| {

@@ -6,7 +6,7 @@ use clap::Parser;
 use jiff::Timestamp;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, NodeDir, Talk};
+use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report, table};
 use relaynet::describe;
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "peer", conflicts_with_all = ["json", "rename"])]
     forget: bool,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, NodeDir, Talk, Wait};
-use relaynet::cli::clock::Clock;
+use relaynet::cli::args::{Common, NodeDir, VerbosityArgs, Wait};
+use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
-use relaynet::node::sweep::{Found, Terms, Useless};
+use relaynet::node::sweep::{PurgeFinding, PurgeItem, PurgeOptions};
 use relaynet::node::{Directory, endpoints};
 use relaynet::spool::Spool;
-use relaynet::spool::sweep::Broom;
+use relaynet::spool::sweep::Purger;
 
 /// Remove what time has made useless from a node and its spool
 #[derive(Debug, Parser)]
@@ -33,9 +33,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
-    clock: Clock,
+    clock: ClockArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -72,10 +72,10 @@ fn purge(args: &Args) -> anyhow::Result<()> {
         Some(args.wait.lock(&spool)?)
     };
     let before = spool.accept_time(now, &window, args.trust_clock, args.dry_run)?;
-    let broom = Broom {
+    let broom = Purger {
         spool: &spool,
         endpoints: &endpoints,
-        terms: Terms {
+        terms: PurgeOptions {
             now,
             window,
             is_dry: args.dry_run,
@@ -83,12 +83,12 @@ fn purge(args: &Args) -> anyhow::Result<()> {
         },
     };
     broom.sweep(&mut |found| match found {
-        Found::Useless(useless) if args.dry_run => files::print(&line(&useless, args.json)),
-        Found::Useless(useless) => {
+        PurgeFinding::Useless(useless) if args.dry_run => files::print(&line(&useless, args.json)),
+        PurgeFinding::Useless(useless) => {
             tell(&useless);
             Ok(())
         }
-        Found::Stray(path, problem) => {
+        PurgeFinding::Stray(path, problem) => {
             report::warn(&format!("{}: stays: {problem}", report::path(&path)));
             Ok(())
         }
@@ -100,7 +100,7 @@ fn purge(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Reports that something has gone.
-fn tell(useless: &Useless) {
+fn tell(useless: &PurgeItem) {
     let path = report::path(&useless.path);
     let mut facts = vec![
         ("what", useless.what.word()),
@@ -120,7 +120,7 @@ fn tell(useless: &Useless) {
 }
 
 /// What would go, as a line: what it is, why, since when, and where it is.
-fn line(useless: &Useless, json: bool) -> String {
+fn line(useless: &PurgeItem, json: bool) -> String {
     let since = useless.since.map(|since| since.to_string());
     let (what, why) = (useless.what.word(), useless.why.word());
     if !json {

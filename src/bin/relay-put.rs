@@ -8,25 +8,25 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, NodeDir, Talk};
-use relaynet::cli::clock::Clock;
+use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
+use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exit::Fatal;
-use relaynet::cli::inputs::{Place as Input, Trees};
+use relaynet::cli::inputs::{InputRef as Input, Trees};
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::disk::batch::{self, Batch, Staged};
 use relaynet::disk::publish::IfExists;
-use relaynet::disk::{self, Role};
+use relaynet::disk::{self, FileRole};
 use relaynet::message::Item;
 use relaynet::message::stream::Buffers;
-use relaynet::node::Identity;
+use relaynet::node::ReplayKey;
 use relaynet::ramf::{self, Kind};
 use relaynet::spool::precedent::{Precedent, Precedents};
 use relaynet::spool::room::Payer;
 use relaynet::spool::{self, Access, Name, Queue, Room};
-use relaynet::verify::{self, Judge};
+use relaynet::verify::{self, Policy};
 
 /// Store messages in the spool, where relay-route takes them from; print a line for each
 #[derive(Debug, Parser)]
@@ -43,9 +43,9 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    clock: Clock,
+    clock: ClockArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -95,7 +95,7 @@ fn put(args: &Args) -> anyhow::Result<()> {
 
 /// Where messages are looked at.
 struct Counter<'a> {
-    judge: Judge,
+    judge: Policy,
     /// What went before, as far as whoever runs this may know.
     precedents: Option<Precedents<'a>>,
     room: Room,
@@ -129,7 +129,7 @@ impl Counter<'_> {
         };
         let octets = message.octets();
         let fields = message.fields();
-        let identity = Identity::of(message);
+        let identity = ReplayKey::of(message);
         let precedent = match &self.precedents {
             Some(precedents) => precedents.of(&name, &identity, fields.date, octets)?,
             None => Precedent::None,
@@ -150,7 +150,7 @@ impl Counter<'_> {
             IfExists::SameIsSuccess
         };
         // The same file is synced once more: whoever wrote it may have been killed before that.
-        let staged = if !is_same || disk::files::exists(&path, Role::Spool)? {
+        let staged = if !is_same || disk::files::exists(&path, FileRole::Spool)? {
             let manner = self.access.manner(existing);
             let manner = manner.written_in(&self.tmp);
             Some(batch::stage(&path, &[octets], &manner).map_err(Fatal::output)?)
@@ -226,7 +226,7 @@ impl Shelf {
                 Err(refused.swap_remove(at).into())
             } else {
                 for older in &facts.replaced {
-                    disk::files::remove(older, Role::Spool)?;
+                    disk::files::remove(older, FileRole::Spool)?;
                 }
                 text.push_str(&facts.line(self.json));
                 Ok(())

@@ -8,8 +8,8 @@ use clap::Parser;
 use jiff::{SignedDuration, Timestamp};
 
 use relaynet::asn1::pem;
-use relaynet::cli::args::{self, Common, NodeDir, Talk};
-use relaynet::cli::clock::Now;
+use relaynet::cli::args::{self, Common, NodeDir, VerbosityArgs};
+use relaynet::cli::clock::NowArgs;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::files::ObjectOutput;
 use relaynet::cli::report::Verbosity;
@@ -18,7 +18,7 @@ use relaynet::crypto::hash;
 use relaynet::message::Object;
 use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use relaynet::node::certificates::SLACK;
-use relaynet::node::registrations::{self, Terms};
+use relaynet::node::registrations::{self, RegistrationOptions};
 use relaynet::node::{self, Directory, Keyring as _, NodeType};
 use relaynet::pki::{PublicKey, issuance};
 
@@ -48,9 +48,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: ObjectOutput,
     #[command(flatten)]
-    now: Now,
+    now: NowArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 /// The steps of a registration that is asked for.
@@ -130,7 +130,7 @@ fn certify(
         node.check_peer_name(key.id(), name, false)?;
     }
     let valid_for = args.valid.unwrap_or(issuance::MAX_LIFE);
-    let terms = Terms {
+    let terms = RegistrationOptions {
         now,
         valid_for,
         node_type: args.node_type,

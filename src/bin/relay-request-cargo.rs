@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use jiff::SignedDuration;
 
-use relaynet::cli::args::{self, CipherChoice, Common, NodeDir, SendingFiles, Talk};
-use relaynet::cli::clock::Now;
+use relaynet::cli::args::{self, CipherChoice, Common, NodeDir, SendingFiles, VerbosityArgs};
+use relaynet::cli::clock::NowArgs;
 use relaynet::cli::outputs::MessageOutput;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
@@ -37,11 +37,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: MessageOutput,
     #[command(flatten)]
-    now: Now,
+    now: NowArgs,
     #[command(flatten)]
     files: SendingFiles,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {

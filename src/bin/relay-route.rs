@@ -6,19 +6,19 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, NodeDir, Talk, Wait};
-use relaynet::cli::clock::Clock;
-use relaynet::cli::inputs::Place as Input;
+use relaynet::cli::args::{Common, NodeDir, VerbosityArgs, Wait};
+use relaynet::cli::clock::ClockArgs;
+use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;
-use relaynet::cli::strays::Strays;
+use relaynet::cli::strays::UnexpectedReport;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::pki::{NodeId, Window};
-use relaynet::route::control::{Applied, Desk, Done};
+use relaynet::route::control::{Applied, ControlEffect, ControlQueue};
 use relaynet::route::{Hops, Router, Target, run};
-use relaynet::spool::{Place, Spool, Time};
-use relaynet::verify::Judge;
+use relaynet::spool::{QueueId, Spool, Time};
+use relaynet::verify::Policy;
 
 /// Decide where each message in the spool goes next, and move it there
 #[derive(Debug, Parser)]
@@ -41,9 +41,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
-    clock: Clock,
+    clock: ClockArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -90,11 +90,11 @@ fn route(args: &Args) -> anyhow::Result<()> {
     let router = Router {
         spool: &spool,
         hops: Hops::of(owner)?,
-        judge: Judge::of_node(owner, Vec::new(), window, now)?,
+        judge: Policy::of_node(owner, Vec::new(), window, now)?,
         time,
         is_dry: args.dry_run,
     };
-    let (mut strays, mut filled) = (Strays::default(), HashSet::new());
+    let (mut strays, mut filled) = (UnexpectedReport::default(), HashSet::new());
     router.run(
         &mut |routed| {
             if args.dry_run {
@@ -144,16 +144,16 @@ fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
 /// others nor parcels waiting.
 fn apply(spool: &Spool, window: &Window, time: &Time, outcome: &mut Outcome) -> anyhow::Result<()> {
     for queue in spool.queues_in("control")? {
-        let Place::Control(gateway) = queue.place() else {
+        let QueueId::Control(gateway) = queue.place() else {
             continue;
         };
-        let desk = Desk {
+        let desk = ControlQueue {
             spool,
             gateway,
             window,
             time,
         };
-        let mut strays = Strays::default();
+        let mut strays = UnexpectedReport::default();
         let applied = desk.apply(
             &mut |applied| tell_applied(gateway, applied, time, outcome),
             &mut |path| strays.add(path),
@@ -183,7 +183,7 @@ fn tell_applied(
     let path = report::path(&applied.message.path);
     let useless = |why| report::event("useless", &[("file", &path), ("why", why)]);
     match applied.result {
-        Ok(Done::Acknowledged(pca)) => {
+        Ok(ControlEffect::Acknowledged(pca)) => {
             let (by, to) = (pca.sender.to_string(), pca.recipient.to_string());
             let facts = [
                 ("id", pca.parcel_id.as_str()),
@@ -193,10 +193,10 @@ fn tell_applied(
             ];
             report::event("acknowledged", &facts);
         }
-        Ok(Done::AlreadyAcknowledged) => useless("nothing waits that it acknowledges"),
-        Ok(Done::Rotated) => report::event("rotated", &[("by", &from)]),
-        Ok(Done::Outdated) => useless("the certificate here lasts as long or longer"),
-        Ok(Done::Repeated) => report::event("repeated", &[("file", &path)]),
+        Ok(ControlEffect::AlreadyAcknowledged) => useless("nothing waits that it acknowledges"),
+        Ok(ControlEffect::Rotated) => report::event("rotated", &[("by", &from)]),
+        Ok(ControlEffect::Outdated) => useless("the certificate here lasts as long or longer"),
+        Ok(ControlEffect::Repeated) => report::event("repeated", &[("file", &path)]),
         Err(error) if applied.is_aside => report::warn(&format!("{path}: set aside: {error}")),
         Err(error) => {
             let queue = applied.message.path.parent().map(report::path);
@@ -208,7 +208,7 @@ fn tell_applied(
 }
 
 /// Says what became of a message; what was set aside is work done.
-fn tell(routed: run::Outcome, outcome: &mut Outcome) -> anyhow::Result<()> {
+fn tell(routed: run::RouteOutcome, outcome: &mut Outcome) -> anyhow::Result<()> {
     let identity = &routed.name.identity;
     let (sender, recipient) = (identity.sender.to_string(), identity.recipient.to_string());
     if routed.is_untimely {
@@ -245,7 +245,7 @@ fn tell(routed: run::Outcome, outcome: &mut Outcome) -> anyhow::Result<()> {
 }
 
 /// A decision as a line: the message's name, what is done, and where to or why not.
-fn decision(routed: &run::Outcome, json: bool) -> String {
+fn decision(routed: &run::RouteOutcome, json: bool) -> String {
     let (what, target) = match &routed.result {
         Ok(target) => ("move", target.to_string()),
         Err(error) if routed.is_aside => ("fail", error.to_string()),

@@ -8,9 +8,10 @@ use jiff::SignedDuration;
 
 use relaynet::asn1::Buffer;
 use relaynet::cli::args::{
-    CertificateFile, CipherChoice, Common, Node, NodeDir, SendingFiles, Talk, ToldName,
+    CertificateFile, CipherChoice, Common, Node, NodeDir, SendingFiles, SuggestedName,
+    VerbosityArgs,
 };
-use relaynet::cli::clock::Now;
+use relaynet::cli::clock::NowArgs;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::parts::{PartFeed, PartJob};
@@ -55,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID", value_parser = message_id)]
     id: Option<String>,
     #[command(flatten)]
-    name: ToldName,
+    name: SuggestedName,
     /// Make a parcel of each part that relay-split makes
     #[arg(long, conflicts_with_all = ["media_type", "keep_name", "name"])]
     parts: bool,
@@ -64,13 +65,13 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: MessageOutput,
     #[command(flatten)]
-    now: Now,
+    now: NowArgs,
     #[command(flatten)]
     files: SendingFiles,
     #[command(flatten)]
     certificate: CertificateFile,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {

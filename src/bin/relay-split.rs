@@ -5,15 +5,15 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Parser};
 
-use relaynet::cli::args::{Common, Talk, ToldName};
+use relaynet::cli::args::{Common, SuggestedName, VerbosityArgs};
 use relaynet::cli::exit::{Empty, Usage};
 use relaynet::cli::outputs::PartOutput;
-use relaynet::cli::parts::{Content, Piece};
+use relaynet::cli::parts::{CutContent, Piece};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::crypto::random;
 use relaynet::message::parts::{
-    self, Header, MAX_COUNT, MAX_EMITTED_CONTENT_LEN, TransferId, ledger,
+    self, MAX_COUNT, MAX_EMITTED_CONTENT_LEN, PartHeader, TransferId, ledger,
 };
 use relaynet::node::config::parse_size;
 
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
-    name: ToldName,
+    name: SuggestedName,
     /// How many octets of content each part has but the last [default: 8257536]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     size: Option<u32>,
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     #[arg(long)]
     allow_empty: bool,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -62,7 +62,7 @@ fn split(args: &Args) -> anyhow::Result<()> {
         None => random::array()?.into(),
     };
     let path = args.file.as_deref().unwrap_or(Path::new("-"));
-    let content = Content::open(path)?;
+    let content = CutContent::open(path)?;
     let most = u64::from(size) * u64::from(MAX_COUNT);
     if content.known_len().is_some_and(|len| len > most) {
         return Err(too_many(size));
@@ -80,7 +80,7 @@ fn split(args: &Args) -> anyhow::Result<()> {
         if part.is_empty() && path.as_os_str() == "-" && !args.allow_empty {
             return Err(anyhow::Error::new(Empty).context("-"));
         }
-        let header = Header {
+        let header = PartHeader {
             transfer,
             index,
             size,

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use relaynet::cli::args::{CipherChoice, Common, NodeDir, Talk, Wait};
-use relaynet::cli::clock::Clock;
+use relaynet::cli::args::{CipherChoice, Common, NodeDir, VerbosityArgs, Wait};
+use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exchange::Log;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, exchange};
-use relaynet::medium::{Giver, Taker};
-use relaynet::receive::{Repeats, Terms};
+use relaynet::medium::{Exporter, Importer};
+use relaynet::receive::{ReceiveOptions, Repeats};
 use relaynet::spool::Spool;
 
 /// Exchange messages with a medium: take what is for this node, give what it is to carry
@@ -37,9 +37,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     cipher: CipherChoice,
     #[command(flatten)]
-    clock: Clock,
+    clock: ClockArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -65,7 +65,7 @@ fn sync(args: &Args) -> anyhow::Result<()> {
     };
     let _lock = args.wait.lock(&spool)?;
     let time = spool.see_time(now, &window)?;
-    let terms = Terms {
+    let terms = ReceiveOptions {
         window,
         // What is noted of sessions must not be of a time that never was.
         now: time.sure,
@@ -74,9 +74,9 @@ fn sync(args: &Args) -> anyhow::Result<()> {
     };
     let mut log = Log::of(medium.id()).at(&args.medium).by(&time);
     // What is taken makes room, and what it acknowledges or asks for goes back at once.
-    Taker::new(&spool, &medium, terms, time)?.run(&mut |event| log.tell(event))?;
+    Importer::new(&spool, &medium, terms, time)?.run(&mut |event| log.tell(event))?;
     if !args.take {
-        let mut giver = Giver::new(&spool, &medium, terms, time, args.cipher.cipher)?;
+        let mut giver = Exporter::new(&spool, &medium, terms, time, args.cipher.cipher)?;
         giver.run(&mut |event| log.tell(event))?;
     }
     if time.is_believed() {

@@ -6,20 +6,20 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, Node, NodeDir, OpeningFiles, Talk};
-use relaynet::cli::clock::Clock;
+use relaynet::cli::args::{Common, Node, NodeDir, OpeningFiles, VerbosityArgs};
+use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exit::{self, Again, Fatal, Usage};
-use relaynet::cli::inputs::{Inputs, Message, Messages, Place};
-use relaynet::cli::outcome::Parts;
+use relaynet::cli::inputs::{InputRef, Inputs, Message, Messages};
+use relaynet::cli::outcome::PartReports;
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
-use relaynet::message::stream::workers::{self, Bounds, Weighed};
+use relaynet::message::stream::workers::{self, Bounds, WorkItem};
 use relaynet::node;
 use relaynet::ramf::limits;
-use relaynet::receive::{self, Due, Repeats, Terms, Unpacked};
-use relaynet::verify::Judge;
+use relaynet::receive::{self, PendingReceipt, ReceiveOptions, Repeats, Unpacked};
+use relaynet::verify::Policy;
 
 /// Verify cargo, decrypt it and write out the messages in it, each verified on its own
 #[derive(Debug, Parser)]
@@ -38,11 +38,11 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    clock: Clock,
+    clock: ClockArgs,
     #[command(flatten)]
     files: OpeningFiles,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -70,7 +70,7 @@ fn unpack(args: &Args) -> anyhow::Result<()> {
         directory.check_is_gateway()?;
     }
     let now = args.clock.now(node.config())?;
-    let terms = Terms {
+    let terms = ReceiveOptions {
         window: args.clock.window(now, node.config()),
         now,
         // What is in cargo is sealed, and judged by its recipient.
@@ -108,12 +108,12 @@ fn unpack(args: &Args) -> anyhow::Result<()> {
 struct Run<'a> {
     args: &'a Args,
     node: &'a Node,
-    terms: Terms,
-    judge: Judge,
+    terms: ReceiveOptions,
+    judge: Policy,
     sink: Sink,
     messages: Messages,
     /// Cargo whose messages are where they belong only when all are.
-    due: Vec<(Place, Due<'a>)>,
+    due: Vec<(InputRef, PendingReceipt<'a>)>,
 }
 
 impl Run<'_> {
@@ -141,7 +141,7 @@ impl Run<'_> {
             return Err(node::Error::Seen.into());
         }
         let (sink, messages) = (&mut self.sink, &mut self.messages);
-        let mut parts = Parts::of(&place);
+        let mut parts = PartReports::of(&place);
         let mut number = 0;
         let mut may_pass = false;
         let head = cargo.head();
@@ -153,7 +153,7 @@ impl Run<'_> {
                 move || {
                     let item = items.next()?;
                     let octets = item.len();
-                    Some(Weighed { item, octets })
+                    Some(WorkItem { item, octets })
                 }
             },
             |octets| {
@@ -234,7 +234,7 @@ fn say_where(
     unpacked: &Unpacked,
     path: Option<&Path>,
     number: usize,
-    parts: &mut Parts,
+    parts: &mut PartReports,
 ) {
     if let (Some(dir), Some(path)) = (args.output.directory(), path)
         && !path.ends_with(&unpacked.file_name)
@@ -246,7 +246,7 @@ fn say_where(
 }
 
 fn facts(
-    place: &Place,
+    place: &InputRef,
     number: usize,
     unpacked: &Unpacked,
     len: usize,

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::{Value, json};
 
-use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, Talk, TrustFiles};
-use relaynet::cli::clock::Clock;
+use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, TrustFiles, VerbosityArgs};
+use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::inputs::Objects;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::pki::IdentityKey;
-use relaynet::verify::{self, Authorized, Judge, Private, Stance};
+use relaynet::verify::{self, AuthorizationVerdict, Policy, PolicyRole, Private};
 
 /// Check messages and certificates as a courier or gateway must, without opening them
 #[derive(Debug, Parser)]
@@ -31,9 +31,9 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    clock: Clock,
+    clock: ClockArgs,
     #[command(flatten)]
-    talk: Talk,
+    talk: VerbosityArgs,
 }
 
 impl Common for Args {
@@ -65,14 +65,14 @@ fn run(args: &Args) -> anyhow::Result<()> {
             report::warn(&format!("{label}: {warning}"));
         }
         match verdict.authorized {
-            Authorized::No(error) => Err(error.into()),
-            Authorized::Yes | Authorized::NotShown => Ok(()),
+            AuthorizationVerdict::No(error) => Err(error.into()),
+            AuthorizationVerdict::Yes | AuthorizationVerdict::NotShown => Ok(()),
         }
     })
 }
 
 /// What is trusted: the files named, else the node, else nothing, as a courier has it.
-fn judge(args: &Args) -> anyhow::Result<Judge> {
+fn judge(args: &Args) -> anyhow::Result<Policy> {
     if args.trust.is_given() || args.identity.is_given() {
         args.node.refuse("--trust and --identity-key")?;
         let mut trust = args.trust.trust()?;
@@ -84,9 +84,9 @@ fn judge(args: &Args) -> anyhow::Result<Judge> {
         }
         let now = args.clock.now(None)?;
         let window = args.clock.window(now, None);
-        return Ok(Judge {
+        return Ok(Policy {
             trust,
-            stance: Stance::Strict,
+            stance: PolicyRole::Strict,
             chain: args.trust.chain()?,
             recipient,
             accepts_anybody: None,
@@ -103,14 +103,14 @@ fn judge(args: &Args) -> anyhow::Result<Judge> {
         if recipient.is_some() {
             return Err(Usage("--recipient goes with --trust or a node".to_owned()).into());
         }
-        return Ok(Judge {
+        return Ok(Policy {
             recipient,
-            ..Judge::courier(chain, args.clock.window(now, None), now)
+            ..Policy::courier(chain, args.clock.window(now, None), now)
         });
     };
     let window = args.clock.window(now, Some(node.config()));
-    Ok(Judge {
+    Ok(Policy {
         recipient,
-        ..Judge::of_node(&node, chain, window, now)?
+        ..Policy::of_node(&node, chain, window, now)?
     })
 }

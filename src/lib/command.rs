@@ -63,7 +63,7 @@ pub enum Error {
 
 /// What a command is told, in variables of these names; what there is not is empty.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct CommandFacts<'a> {
     /// `RELAY_NODE`: the directory of the node that runs it.
     pub node: &'a Path,
     /// `RELAY_SENDER`: the id of the sender.
@@ -86,7 +86,7 @@ pub struct Facts<'a> {
     pub size: u64,
 }
 
-impl Facts<'_> {
+impl CommandFacts<'_> {
     fn variables(&self) -> [(&'static str, OsString); 10] {
         let text = |text: Option<&str>| OsString::from(text.unwrap_or_default());
         [
@@ -142,7 +142,7 @@ impl Command {
     ///
     /// # Errors
     /// [`Error::Unfit`], [`Error::NotRun`], [`Error::Refused`] or [`Error::Postponed`].
-    pub fn run(&self, facts: &Facts<'_>, input: File) -> Result<(), Error> {
+    pub fn run(&self, facts: &CommandFacts<'_>, input: File) -> Result<(), Error> {
         let failed = |cause| Error::NotRun {
             command: self.to_string(),
             cause,
@@ -207,8 +207,8 @@ mod tests {
         scratch::holding(tempfile::tempdir().unwrap().path(), octets).unwrap()
     }
 
-    fn facts(octets: &[u8]) -> Facts<'static> {
-        Facts {
+    fn facts(octets: &[u8]) -> CommandFacts<'static> {
+        CommandFacts {
             node: Path::new("/var/lib/relay"),
             sender: NodeId::of_spki(b"sender"),
             peer: Some("bob"),
@@ -257,28 +257,28 @@ mod tests {
         let long = ";".repeat(MAX_VALUE_LEN + 1);
         for (facts, variable) in [
             (
-                Facts {
+                CommandFacts {
                     media_type: Some(&long),
                     ..facts(b"")
                 },
                 "RELAY_TYPE",
             ),
             (
-                Facts {
+                CommandFacts {
                     name: Some("a\0b"),
                     ..facts(b"")
                 },
                 "RELAY_NAME",
             ),
             (
-                Facts {
+                CommandFacts {
                     peer: Some("b\0b"),
                     ..facts(b"")
                 },
                 "RELAY_PEER",
             ),
             (
-                Facts {
+                CommandFacts {
                     id: &long,
                     ..facts(b"")
                 },

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use crate::crypto::hash::{Digest, Hasher};
-use crate::disk::{self, ExistingFile, PublishOptions, Pending, Published, Role, Scratch};
+use crate::disk::{self, ExistingFile, FileRole, Pending, PublishOptions, Published, Scratch};
 use crate::message::parts::{Ledger, Missing, Noted};
 use crate::message::{self, Part};
 
@@ -39,10 +39,10 @@ pub enum Error {
 
 /// Where content is put together.
 #[derive(Debug)]
-pub struct Site(Kind);
+pub struct Site(SiteKind);
 
 #[derive(Debug)]
-enum Kind {
+enum SiteKind {
     /// In the file that it is for.
     File(Pending),
     /// Aside, for a device or FIFO, which takes octets only in their order.
@@ -60,29 +60,33 @@ impl Site {
     pub fn file(path: &Path, manner: &PublishOptions<'_>, aside: &Path) -> disk::Result<Self> {
         let pending = Pending::create(path, manner)?;
         Ok(Self(if pending.is_through() {
-            Kind::Through(pending, Scratch::new(aside))
+            SiteKind::Through(pending, Scratch::new(aside))
         } else {
-            Kind::File(pending)
+            SiteKind::File(pending)
         }))
     }
 
     /// In a file without a name, in this directory.
     #[must_use]
     pub fn aside(dir: &Path) -> Self {
-        Self(Kind::Aside(Scratch::new(dir)))
+        Self(SiteKind::Aside(Scratch::new(dir)))
     }
 
     fn write_at(&mut self, start: u64, octets: &[u8]) -> disk::Result<()> {
         match &mut self.0 {
-            Kind::File(file) => file.write_at(start, octets),
-            Kind::Through(_, scratch) | Kind::Aside(scratch) => scratch.write_at(start, octets),
+            SiteKind::File(file) => file.write_at(start, octets),
+            SiteKind::Through(_, scratch) | SiteKind::Aside(scratch) => {
+                scratch.write_at(start, octets)
+            }
         }
     }
 
     fn read_at(&self, start: u64, octets: &mut [u8]) -> disk::Result<()> {
         match &self.0 {
-            Kind::File(file) => file.read_at(start, octets),
-            Kind::Through(_, scratch) | Kind::Aside(scratch) => scratch.read_at(start, octets),
+            SiteKind::File(file) => file.read_at(start, octets),
+            SiteKind::Through(_, scratch) | SiteKind::Aside(scratch) => {
+                scratch.read_at(start, octets)
+            }
         }
     }
 
@@ -194,7 +198,7 @@ impl Join {
     ///
     /// # Errors
     /// [`Error::Disk`].
-    pub fn is_at(&self, path: &Path, role: Role) -> Result<bool, Error> {
+    pub fn is_at(&self, path: &Path, role: FileRole) -> Result<bool, Error> {
         let (Some(len), Some(sha256)) = (self.ledger.len(), self.ledger.sha256()) else {
             return Ok(false);
         };
@@ -313,8 +317,8 @@ impl Whole {
     /// As [`Pending::finish`].
     pub fn sync(&mut self) -> disk::Result<()> {
         match &mut self.site.0 {
-            Kind::File(file) => file.sync(),
-            Kind::Through(..) | Kind::Aside(_) => Ok(()),
+            SiteKind::File(file) => file.sync(),
+            SiteKind::Through(..) | SiteKind::Aside(_) => Ok(()),
         }
     }
 
@@ -324,8 +328,8 @@ impl Whole {
     /// As [`Scratch::into_file`].
     pub fn into_file(self) -> disk::Result<Option<File>> {
         match self.site.0 {
-            Kind::Aside(scratch) => scratch.into_file().map(Some),
-            Kind::File(_) | Kind::Through(..) => Ok(None),
+            SiteKind::Aside(scratch) => scratch.into_file().map(Some),
+            SiteKind::File(_) | SiteKind::Through(..) => Ok(None),
         }
     }
 
@@ -335,13 +339,13 @@ impl Whole {
     /// As [`Pending::finish`].
     pub fn publish(self) -> disk::Result<Published> {
         match self.site.0 {
-            Kind::File(file) => file.finish(),
-            Kind::Through(mut file, scratch) => {
-                let aside = Site(Kind::Aside(scratch));
+            SiteKind::File(file) => file.finish(),
+            SiteKind::Through(mut file, scratch) => {
+                let aside = Site(SiteKind::Aside(scratch));
                 aside.blocks(0, self.len, |block| file.write(&[block]).map(|()| true))?;
                 file.finish()
             }
-            Kind::Aside(_) => Ok(Published::Written),
+            SiteKind::Aside(_) => Ok(Published::Written),
         }
     }
 
@@ -355,8 +359,8 @@ impl Whole {
         names: impl IntoIterator<Item = PathBuf>,
     ) -> disk::Result<Option<PathBuf>> {
         match self.site.0 {
-            Kind::File(file) => file.finish_as(names).map(|(path, _)| Some(path)),
-            Kind::Through(..) | Kind::Aside(_) => Ok(None),
+            SiteKind::File(file) => file.finish_as(names).map(|(path, _)| Some(path)),
+            SiteKind::Through(..) | SiteKind::Aside(_) => Ok(None),
         }
     }
 }
@@ -369,14 +373,14 @@ mod tests {
 
     use super::*;
     use crate::crypto::hash::sha256;
-    use crate::disk::{Operation, IfExists};
-    use crate::message::parts::{Header, tests::part};
+    use crate::disk::{IfExists, Operation};
+    use crate::message::parts::{PartHeader, tests::part};
 
     const SAME: PublishOptions<'static> = PublishOptions::output(IfExists::SameIsSuccess);
 
     /// Content cut into parts of this size.
     fn cut(content: &[u8], size: u32) -> Vec<Vec<u8>> {
-        let header = |index| Header {
+        let header = |index| PartHeader {
             transfer: [3; 16].into(),
             index,
             size,
@@ -384,7 +388,7 @@ mod tests {
             sha256: None,
         };
         let mut chunks: Vec<&[u8]> = content.chunks(size.try_into().unwrap()).collect();
-        let last = Header {
+        let last = PartHeader {
             sha256: Some(sha256(content)),
             ..header(u32::try_from(chunks.len().max(1)).unwrap())
         };
@@ -495,7 +499,7 @@ mod tests {
         let parts = cut(b"content", 3);
         let is_at = |parts: &[Vec<u8>]| {
             let join = join(parts, Site::aside(dir.path())).unwrap();
-            join.is_at(&path, Role::Output).unwrap()
+            join.is_at(&path, FileRole::Output).unwrap()
         };
         assert!(!is_at(&parts));
         for (there, is_there) in [("content", true), ("contenT", false), ("conten", false)] {

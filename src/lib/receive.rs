@@ -16,18 +16,18 @@ use crate::message::{
 };
 use crate::node::certificates::MIN_LIFE;
 use crate::node::import::Options;
-use crate::node::{Correspondent, Directory, Error, Identity, Keyring, Recall};
+use crate::node::{Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
 use crate::pki::{self, Certificate, NodeId, Window};
 use crate::ramf::{self, Authorized, Head, Kind, SignedMessage, Valid, fields, limits};
 use crate::session::{self, KeyId, PrivateSessionKey, PublicSessionKey, Sealed};
-use crate::verify::{self, Judge};
+use crate::verify::{self, Policy};
 
 /// The media type under which an endpoint sends an authorization in a parcel.
 pub const AUTHORIZATION_TYPE: &str = "application/vnd+relaycorp.awala.pda-path";
 
 /// How a message is taken.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
+pub struct ReceiveOptions {
     /// The instants that dates are held against.
     pub window: Window,
     /// When it arrives.
@@ -62,18 +62,18 @@ impl Repeats {
 /// run takes a message from the same sender.
 pub struct Arrival<'a, T> {
     content: T,
-    due: Due<'a>,
+    due: PendingReceipt<'a>,
     _locks: Vec<Lock>,
 }
 
 /// What is left to do about a message whose content is where it belongs.
-pub struct Due<'a> {
+pub struct PendingReceipt<'a> {
     keyring: &'a dyn Keyring,
     head: Head,
     originator: PublicSessionKey,
     used_key: KeyId,
     /// What to remember it by, unless it is remembered.
-    identity: Option<Identity>,
+    identity: Option<ReplayKey>,
     now: Timestamp,
 }
 
@@ -85,7 +85,7 @@ pub struct Due<'a> {
 pub fn parcel<'a>(
     keyring: &'a dyn Keyring,
     octets: Vec<u8>,
-    terms: &Terms,
+    terms: &ReceiveOptions,
 ) -> Result<Arrival<'a, ServiceMessage>, Error> {
     let parcel = Parcel::parse(octets)?.into_message();
     open(keyring, parcel, terms, ServiceMessage::parse_within)
@@ -98,7 +98,7 @@ pub fn parcel<'a>(
 pub fn cargo<'a>(
     keyring: &'a dyn Keyring,
     octets: Vec<u8>,
-    terms: &Terms,
+    terms: &ReceiveOptions,
 ) -> Result<Arrival<'a, CargoMessageSet>, Error> {
     let cargo = Cargo::parse(octets)?.into_message();
     open(keyring, cargo, terms, CargoMessageSet::parse_within)
@@ -113,7 +113,7 @@ pub fn cargo<'a>(
 pub fn cca<'a>(
     keyring: &'a dyn Keyring,
     octets: Vec<u8>,
-    terms: &Terms,
+    terms: &ReceiveOptions,
 ) -> Result<Arrival<'a, CollectionRequest>, Error> {
     let cca = Cca::parse(octets)?.into_message();
     let arrival = open(keyring, cca, terms, |octets, part| {
@@ -137,13 +137,13 @@ pub fn cca<'a>(
 fn open<'a, T>(
     keyring: &'a dyn Keyring,
     message: SignedMessage,
-    terms: &Terms,
+    terms: &ReceiveOptions,
     parse: impl Fn(Vec<u8>, Range<usize>) -> Result<T, message::Error>,
 ) -> Result<Arrival<'a, T>, Error> {
     let valid = Valid::check(message, &terms.window)?;
     let message = keyring.admit(valid, &terms.window)?;
     let locks = keyring.lock_sender(message.message().sender_certificate())?;
-    let identity = Identity::of(message.message());
+    let identity = ReplayKey::of(message.message());
     let recall = keyring.recall(&identity)?;
     let keys = |sender, id: &KeyId| keyring.session_keys(sender, id).map(Box::new);
     let memory = (identity, recall);
@@ -154,8 +154,8 @@ fn open<'a, T>(
 fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
     keyring: &'a dyn Keyring,
     message: Authorized,
-    (identity, recall): (Identity, Recall),
-    terms: &Terms,
+    (identity, recall): (ReplayKey, Recall),
+    terms: &ReceiveOptions,
     locks: Vec<Lock>,
     keys: impl Fn(NodeId, &KeyId) -> Result<K, Error>,
     parse: impl Fn(Vec<u8>, Range<usize>) -> Result<T, message::Error>,
@@ -174,7 +174,7 @@ fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
     let content = parse(octets, plaintext).map_err(|_| session::Error::Undecryptable)?;
     Ok(Arrival {
         content,
-        due: Due {
+        due: PendingReceipt {
             keyring,
             head,
             originator: opened.originator,
@@ -217,18 +217,18 @@ impl<'a, T> Arrival<'a, T> {
 
     /// Whether this is the message that `other` is about, and neither is remembered.
     #[must_use]
-    pub fn repeats(&self, other: &Due<'_>) -> bool {
+    pub fn repeats(&self, other: &PendingReceipt<'_>) -> bool {
         self.due.identity.is_some() && self.due.identity == other.identity
     }
 
     /// Lets go of the sender, and leaves what is to be done for later.
     #[must_use]
-    pub fn into_due(self) -> (T, Due<'a>) {
+    pub fn into_due(self) -> (T, PendingReceipt<'a>) {
         (self.content, self.due)
     }
 }
 
-impl Due<'_> {
+impl PendingReceipt<'_> {
     /// Does what is left, as [`Arrival::complete`]; messages from the same sender may have been taken
     /// since.
     ///
@@ -241,7 +241,7 @@ impl Due<'_> {
 
     /// What the message is remembered by, unless it is already.
     #[must_use]
-    pub fn identity(&self) -> Option<&Identity> {
+    pub fn identity(&self) -> Option<&ReplayKey> {
         self.identity.as_ref()
     }
 
@@ -261,7 +261,7 @@ impl Due<'_> {
 
     /// What to remember the message by, unless it is remembered.
     #[must_use]
-    pub fn into_identity(self) -> Option<Identity> {
+    pub fn into_identity(self) -> Option<ReplayKey> {
         self.identity
     }
 
@@ -292,7 +292,7 @@ impl Arrival<'_, ServiceMessage> {
         &self,
         node: &Directory,
         window: &Window,
-    ) -> Result<Imported, Error> {
+    ) -> Result<AuthorizationEffect, Error> {
         let sender = self.due.head.sender.id();
         let params = match Object::parse(self.content.content())? {
             Object::PrivateEndpointConnectionParams(params)
@@ -314,21 +314,21 @@ impl Arrival<'_, ServiceMessage> {
         };
         if node.knows(sender)? {
             node.import(self.content.content(), &options)?;
-            return Ok(Imported::OfPeer);
+            return Ok(AuthorizationEffect::OfPeer);
         }
         let key = (&self.due.originator, self.due.head.fields.date);
         let is_kept = node.hear(&params, key, &options)?;
         Ok(if is_kept {
-            Imported::OfStranger
+            AuthorizationEffect::OfStranger
         } else {
-            Imported::NoRoom
+            AuthorizationEffect::NoRoom
         })
     }
 }
 
 /// What became of an authorization that a parcel held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Imported {
+pub enum AuthorizationEffect {
     /// It is among those of a peer.
     OfPeer,
     /// It is kept for answers to a stranger.
@@ -406,7 +406,7 @@ pub struct Unpacked {
 /// # Errors
 /// When it is malformed, of a kind that cargo does not hold, or one of these is not so. What is dated in the
 /// future may be valid later, unless the cargo is over by then ([`Error::AfterCargo`]).
-pub fn item(octets: &[u8], cargo: &Head, judge: &Judge) -> Result<Unpacked, Error> {
+pub fn item(octets: &[u8], cargo: &Head, judge: &Policy) -> Result<Unpacked, Error> {
     fields::check_len("message", octets.len(), limits::MAX_ITEM_LEN)?;
     let end = cargo.fields.expiry();
     let item =

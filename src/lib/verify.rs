@@ -14,11 +14,11 @@ use crate::ramf::{self, Authorization, Fields, InternetAddress, Kind, SignedMess
 
 /// What is held against an object.
 #[derive(Debug)]
-pub struct Judge {
+pub struct Policy {
     /// Whose keys a path may end with.
     pub trust: Trust,
     /// What counts besides.
-    pub stance: Stance,
+    pub stance: PolicyRole,
     /// Certificates that may be needed on the way.
     pub chain: Vec<Certificate>,
     /// Whom messages must be for.
@@ -86,13 +86,13 @@ impl Private {
     }
 }
 
-impl Judge {
+impl Policy {
     /// What a courier holds against messages, who knows nobody.
     #[must_use]
     pub fn courier(chain: Vec<Certificate>, window: Window, now: Timestamp) -> Self {
         Self {
             trust: Trust::default(),
-            stance: Stance::Courier,
+            stance: PolicyRole::Courier,
             chain,
             recipient: None,
             accepts_anybody: None,
@@ -119,7 +119,7 @@ impl Judge {
         }
         Ok(Self {
             trust,
-            stance: Stance::Node,
+            stance: PolicyRole::Node,
             chain,
             recipient: None,
             accepts_anybody: node.config().address().map(|_| node.id()),
@@ -132,7 +132,7 @@ impl Judge {
 
 /// As what an object is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stance {
+pub enum PolicyRole {
     /// Only what was named is trusted.
     Strict,
     /// As a node: parcels in transit may show their recipient's own certificate.
@@ -143,7 +143,7 @@ pub enum Stance {
 
 /// Whether what an object claims is authorized.
 #[derive(Debug)]
-pub enum Authorized {
+pub enum AuthorizationVerdict {
     /// It is.
     Yes,
     /// The object alone, with what is trusted, does not show it.
@@ -167,7 +167,7 @@ pub struct Verdict {
     /// When it ends.
     pub expiry: Option<Timestamp>,
     /// Whether it is authorized.
-    pub authorized: Authorized,
+    pub authorized: AuthorizationVerdict,
     /// The nodes of the path that was found, the sender first.
     pub path: Vec<NodeId>,
     /// What is odd, though no reason to refuse it.
@@ -183,7 +183,7 @@ impl Verdict {
             id: None,
             date: None,
             expiry: None,
-            authorized: Authorized::NotShown,
+            authorized: AuthorizationVerdict::NotShown,
             path: Vec::new(),
             warnings: Vec::new(),
         }
@@ -193,9 +193,9 @@ impl Verdict {
     #[must_use]
     pub fn authorized_word(&self) -> &'static str {
         match self.authorized {
-            Authorized::Yes => "yes",
-            Authorized::NotShown => "not shown",
-            Authorized::No(_) => "no",
+            AuthorizationVerdict::Yes => "yes",
+            AuthorizationVerdict::NotShown => "not shown",
+            AuthorizationVerdict::No(_) => "no",
         }
     }
 
@@ -235,7 +235,7 @@ impl fmt::Display for Verdict {
 /// # Errors
 /// When it is not what it says it is: badly signed, not valid now, for somebody else, or nothing
 /// that can be verified. That its sender is not authorized is a verdict.
-pub fn object(object: Object, judge: &Judge) -> Result<Verdict, Error> {
+pub fn object(object: Object, judge: &Policy) -> Result<Verdict, Error> {
     match object {
         Object::Message(item) => match *item {
             Item::Pca(pca) => Ok(Verdict {
@@ -263,7 +263,7 @@ pub fn object(object: Object, judge: &Judge) -> Result<Verdict, Error> {
             path.leaf.verify_signature(&params.identity)?;
             path.leaf.check_dates(&judge.window)?;
             Ok(Verdict {
-                authorized: Authorized::Yes,
+                authorized: AuthorizationVerdict::Yes,
                 path: vec![path.leaf.id(), params.identity.id()],
                 ..leaf_verdict(
                     "private-endpoint-connection-parameters",
@@ -283,7 +283,7 @@ pub fn object(object: Object, judge: &Judge) -> Result<Verdict, Error> {
     }
 }
 
-fn message_verdict(message: SignedMessage, judge: &Judge) -> Result<Verdict, Error> {
+fn message_verdict(message: SignedMessage, judge: &Policy) -> Result<Verdict, Error> {
     let valid = Valid::check(message, &judge.window)?;
     if let Some(recipient) = judge.recipient {
         valid.check_recipient(recipient)?;
@@ -307,7 +307,7 @@ fn message_verdict(message: SignedMessage, judge: &Judge) -> Result<Verdict, Err
     warn_of_long_life(certificate, &mut verdict.warnings);
 
     let (authorized, path) = authorization(&valid, judge)?;
-    if matches!(authorized, Authorized::NotShown) {
+    if matches!(authorized, AuthorizationVerdict::NotShown) {
         verdict
             .warnings
             .push("nothing shows that the recipient authorized its sender".to_owned());
@@ -318,19 +318,24 @@ fn message_verdict(message: SignedMessage, judge: &Judge) -> Result<Verdict, Err
 }
 
 /// Whether the sender of a message is authorized, and by which path.
-fn authorization(valid: &Valid, judge: &Judge) -> Result<(Authorized, Vec<NodeId>), Error> {
+fn authorization(
+    valid: &Valid,
+    judge: &Policy,
+) -> Result<(AuthorizationVerdict, Vec<NodeId>), Error> {
     let message = valid.message();
     let recipient = message.fields().recipient;
     if message.kind() == Kind::Parcel && judge.accepts_anybody == Some(recipient) {
-        return Ok((Authorized::Yes, Vec::new()));
+        return Ok((AuthorizationVerdict::Yes, Vec::new()));
     }
     let sender = message.sender();
-    let refused = |error: ramf::Error| Ok((Authorized::No(error.into()), Vec::new()));
+    let refused = |error: ramf::Error| Ok((AuthorizationVerdict::No(error.into()), Vec::new()));
     match valid.authorization_path(&judge.trust, &judge.chain, &judge.window) {
         Ok(_) if judge.private.bars(message) => refused(ramf::Error::Unauthorized { sender }),
-        Ok(nodes) => Ok((Authorized::Yes, nodes)),
+        Ok(nodes) => Ok((AuthorizationVerdict::Yes, nodes)),
         // What is for the node itself it can tell for certain.
-        Err(error) if judge.stance == Stance::Strict || judge.private.own == Some(recipient) => {
+        Err(error)
+            if judge.stance == PolicyRole::Strict || judge.private.own == Some(recipient) =>
+        {
             match error {
                 error @ ramf::Error::Unauthorized { .. } => refused(error),
                 dates => Err(dates.into()),
@@ -338,16 +343,16 @@ fn authorization(valid: &Valid, judge: &Judge) -> Result<(Authorized, Vec<NodeId
         }
         Err(_) => match valid.authorization(&judge.trust, &judge.window) {
             Authorization::Shown
-                if judge.stance == Stance::Courier || message.kind() == Kind::Parcel =>
+                if judge.stance == PolicyRole::Courier || message.kind() == Kind::Parcel =>
             {
-                Ok((Authorized::Yes, Vec::new()))
+                Ok((AuthorizationVerdict::Yes, Vec::new()))
             }
             Authorization::Refuted => refused(ramf::Error::Unauthorized { sender }),
             Authorization::NotShown if judge.private.has(message.fields()) => {
                 refused(ramf::Error::Unauthorized { sender })
             }
             Authorization::Shown | Authorization::NotShown => {
-                Ok((Authorized::NotShown, Vec::new()))
+                Ok((AuthorizationVerdict::NotShown, Vec::new()))
             }
         },
     }
@@ -359,7 +364,7 @@ fn authorization(valid: &Valid, judge: &Judge) -> Result<(Authorized, Vec<NodeId
 ///
 /// # Errors
 /// When one of these is not so, or the message is cargo or a CCA, which nothing carries in cargo.
-pub fn transport(item: Item, judge: &Judge) -> Result<Item, Error> {
+pub fn transport(item: Item, judge: &Policy) -> Result<Item, Error> {
     Ok(transit(item, judge)?.0)
 }
 
@@ -367,14 +372,14 @@ pub fn transport(item: Item, judge: &Judge) -> Result<Item, Error> {
 ///
 /// # Errors
 /// As [`transport`].
-pub fn transit(item: Item, judge: &Judge) -> Result<(Item, bool), Error> {
+pub fn transit(item: Item, judge: &Policy) -> Result<(Item, bool), Error> {
     match item {
         Item::Parcel(parcel) => {
             let valid = Valid::check(parcel.into_message(), &judge.window)?;
             let is_shown = match authorization(&valid, judge)? {
-                (Authorized::No(error), _) => return Err(error),
-                (Authorized::Yes, _) => true,
-                (Authorized::NotShown, _) => false,
+                (AuthorizationVerdict::No(error), _) => return Err(error),
+                (AuthorizationVerdict::Yes, _) => true,
+                (AuthorizationVerdict::NotShown, _) => false,
             };
             let parcel = Parcel::try_from(valid.into_message())?;
             Ok((Item::Parcel(parcel), is_shown))
@@ -392,7 +397,7 @@ pub fn transit(item: Item, judge: &Judge) -> Result<(Item, bool), Error> {
 fn certificates_verdict(
     kind: &'static str,
     certificates: &[Certificate],
-    judge: &Judge,
+    judge: &Policy,
 ) -> Result<Verdict, Error> {
     let (leaf, rest) = certificates.split_first().ok_or(Error::Unknown)?;
     let pool: Vec<Certificate> = rest.iter().chain(&judge.chain).cloned().collect();
@@ -405,13 +410,13 @@ fn certificates_verdict(
     warn_of_long_life(leaf, &mut verdict.warnings);
     match path::find(leaf, &pool, &judge.trust, &judge.window) {
         Ok(path) => {
-            verdict.authorized = Authorized::Yes;
+            verdict.authorized = AuthorizationVerdict::Yes;
             verdict.recipient = path.nodes.get(1).copied();
             verdict.path = path.nodes;
             Ok(verdict)
         }
-        Err(error @ pki::Error::NoPath) if judge.stance == Stance::Strict => {
-            verdict.authorized = Authorized::No(error.into());
+        Err(error @ pki::Error::NoPath) if judge.stance == PolicyRole::Strict => {
+            verdict.authorized = AuthorizationVerdict::No(error.into());
             Ok(verdict)
         }
         Err(pki::Error::NoPath) => {
@@ -434,7 +439,7 @@ fn certificates_verdict(
     }
 }
 
-fn rotation_verdict(rotation: &Rotation, judge: &Judge) -> Result<Verdict, Error> {
+fn rotation_verdict(rotation: &Rotation, judge: &Policy) -> Result<Verdict, Error> {
     let issuer = rotation.verify()?;
     let path = &rotation.path;
     path.leaf.check_dates(&judge.window)?;
@@ -446,7 +451,7 @@ fn rotation_verdict(rotation: &Rotation, judge: &Judge) -> Result<Verdict, Error
     })
 }
 
-fn registration_verdict(registration: &Registration, judge: &Judge) -> Result<Verdict, Error> {
+fn registration_verdict(registration: &Registration, judge: &Policy) -> Result<Verdict, Error> {
     registration.verify()?;
     registration.node.check_dates(&judge.window)?;
     registration.gateway.check_dates(&judge.window)?;
@@ -458,7 +463,7 @@ fn registration_verdict(registration: &Registration, judge: &Judge) -> Result<Ve
     })
 }
 
-fn request_verdict(request: &RegistrationRequest, judge: &Judge) -> Result<Verdict, Error> {
+fn request_verdict(request: &RegistrationRequest, judge: &Policy) -> Result<Verdict, Error> {
     request.verify()?;
     Ok(Verdict {
         sender: Some(request.node.id()),
@@ -471,8 +476,8 @@ fn request_verdict(request: &RegistrationRequest, judge: &Judge) -> Result<Verdi
 /// Checks a gateway's promise to register a node; clock drift does not count here.
 fn check_authorization(
     authorization: &RegistrationAuthorization,
-    judge: &Judge,
-) -> Result<Authorized, Error> {
+    judge: &Policy,
+) -> Result<AuthorizationVerdict, Error> {
     if authorization.expiry < judge.now {
         return Err(ramf::Error::Expired(authorization.expiry).into());
     }
@@ -484,17 +489,17 @@ fn check_authorization(
     let mut failure = None;
     for key in keys {
         match authorization.verify(key) {
-            Ok(()) => return Ok(Authorized::Yes),
+            Ok(()) => return Ok(AuthorizationVerdict::Yes),
             Err(error) => failure = Some(error),
         }
     }
     match failure {
-        Some(error) if judge.stance == Stance::Strict => Err(error),
-        _ => Ok(Authorized::NotShown),
+        Some(error) if judge.stance == PolicyRole::Strict => Err(error),
+        _ => Ok(AuthorizationVerdict::NotShown),
     }
 }
 
-fn trusts(judge: &Judge, key: &PublicKey) -> bool {
+fn trusts(judge: &Policy, key: &PublicKey) -> bool {
     judge.trust.keys.contains(key)
         || judge
             .trust
@@ -503,11 +508,11 @@ fn trusts(judge: &Judge, key: &PublicKey) -> bool {
             .any(|anchor| anchor.key() == key)
 }
 
-fn authorized_if(is_trusted: bool, judge: &Judge) -> Authorized {
-    match (is_trusted, judge.stance == Stance::Strict) {
-        (true, _) => Authorized::Yes,
-        (false, true) => Authorized::No(pki::Error::NoPath.into()),
-        (false, false) => Authorized::NotShown,
+fn authorized_if(is_trusted: bool, judge: &Policy) -> AuthorizationVerdict {
+    match (is_trusted, judge.stance == PolicyRole::Strict) {
+        (true, _) => AuthorizationVerdict::Yes,
+        (false, true) => AuthorizationVerdict::No(pki::Error::NoPath.into()),
+        (false, false) => AuthorizationVerdict::NotShown,
     }
 }
 

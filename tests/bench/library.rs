@@ -10,7 +10,7 @@ use relaynet::cms::EnvelopedData;
 use relaynet::cms::enveloped_data::Cipher;
 use relaynet::crypto::ecdh::Curve;
 use relaynet::message::{ServiceMessage, service_message};
-use relaynet::pki::issuance::{self, Role};
+use relaynet::pki::issuance::{self, CertificateRole};
 use relaynet::pki::{Certificate, IdentityKey, Trust, Window};
 use relaynet::ramf::{Fields, Kind, SignedMessage, Valid};
 use relaynet::session::{PrivateSessionKey, Sealed, agreement};
@@ -103,13 +103,19 @@ impl Pair {
             now - issuance::BACKDATED,
             now + SignedDuration::from_hours(24 * 90),
         );
-        let issuer =
-            issuance::issue(&alice, None, alice.public(), Role::Endpoint, validity).unwrap();
+        let issuer = issuance::issue(
+            &alice,
+            None,
+            alice.public(),
+            CertificateRole::Endpoint,
+            validity,
+        )
+        .unwrap();
         let authorization = issuance::issue(
             &alice,
             Some(&issuer),
             bob.public(),
-            Role::DeliveryAuthorization,
+            CertificateRole::DeliveryAuthorization,
             validity,
         )
         .unwrap();

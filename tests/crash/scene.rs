@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use relaynet::asn1::{Hex, pem};
 use relaynet::crypto::hash::sha256;
-use relaynet::message::certification_path::Form;
+use relaynet::message::certification_path::PathForm;
 use relaynet::message::{CertificationPath, Item, Object, Parcel, Rotation};
 use relaynet::node::Directory;
 use relaynet::session::Sealed;
@@ -535,7 +535,7 @@ fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
             leaf: again.node,
             authorities: vec![again.gateway],
         },
-        form: Form::OctetStrings,
+        form: PathForm::OctetStrings,
     };
     fs::write(path.join("in/field.rotation"), rotation.to_octets()).unwrap();
     let mut args = vec!["-q", "-N", "laden/hub", "--cca", "in/field.cca", "-o"];

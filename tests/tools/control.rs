@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use relaynet::message::certification_path::Form;
+use relaynet::message::certification_path::PathForm;
 use relaynet::message::{CertificationPath, Item, Pca, Rotation};
-use relaynet::pki::issuance::{self, Role};
+use relaynet::pki::issuance::{self, CertificateRole};
 use relaynet::pki::{Certificate, NodeId};
 use relaynet::ramf::Kind;
 use relaynet::spool::Name;
@@ -46,9 +46,22 @@ fn certificate(
     let at = |day: &str| format!("{day}T00:00:00Z").parse().unwrap();
     let (key, subject) = (identity(issuer), identity(subject));
     let long = (at("2026-02-01"), at("2026-12-31"));
-    let own = issuance::issue(&key, None, key.public(), Role::SelfIssuedGateway, long).unwrap();
+    let own = issuance::issue(
+        &key,
+        None,
+        key.public(),
+        CertificateRole::SelfIssuedGateway,
+        long,
+    )
+    .unwrap();
     let validity = (at(from), at(until));
-    let leaf = issuance::issue(&key, Some(&own), subject.public(), Role::Gateway, validity);
+    let leaf = issuance::issue(
+        &key,
+        Some(&own),
+        subject.public(),
+        CertificateRole::Gateway,
+        validity,
+    );
     (leaf.unwrap(), own)
 }
 
@@ -58,7 +71,7 @@ fn rotation(issuer: &str, subject: &str, days: (&str, &str)) -> Vec<u8> {
         leaf,
         authorities: vec![own],
     };
-    let form = Form::OctetStrings;
+    let form = PathForm::OctetStrings;
     Rotation { path, form }.to_octets()
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use relaynet::asn1::write::tlv;
 use relaynet::asn1::{Buffer, pem};
-use relaynet::message::certification_path::Form;
+use relaynet::message::certification_path::PathForm;
 use relaynet::message::{PrivateEndpointConnectionParams, service_message};
 
 use crate::testenv::{Env, fingerprint, id, interop, json_lines, keys_in};
@@ -257,7 +257,10 @@ fn parts_of_other_objects() {
 
     let pecp = fs::read(interop().join("alpha/conn/a-for-c.pecp")).unwrap();
     let params = PrivateEndpointConnectionParams::parse(&pecp).unwrap();
-    let facts = inspect(&env, &params.authorization.to_der(0x30, Form::Certificates));
+    let facts = inspect(
+        &env,
+        &params.authorization.to_der(0x30, PathForm::Certificates),
+    );
     assert_eq!(facts["kind"], "certification-path");
     assert_eq!(
         keys_in(&facts),

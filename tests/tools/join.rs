@@ -4,7 +4,7 @@ use std::fs;
 
 use relaynet::asn1::Buffer;
 use relaynet::message::Part;
-use relaynet::message::parts::{self, Header};
+use relaynet::message::parts::{self, PartHeader};
 
 use super::split::{ID, parts as parts_of, split};
 use crate::testenv::{Env, keys_in, sha256};
@@ -17,7 +17,7 @@ fn parts(env: &Env) -> Vec<Vec<u8>> {
 }
 
 /// A part like this one but for what `change` does to it.
-fn changed(part: &[u8], change: impl FnOnce(&mut Header, &mut Vec<u8>)) -> Vec<u8> {
+fn changed(part: &[u8], change: impl FnOnce(&mut PartHeader, &mut Vec<u8>)) -> Vec<u8> {
     let part = Part::parse(part).unwrap();
     let (mut header, mut content) = (part.header().clone(), part.content().to_vec());
     change(&mut header, &mut content);
@@ -132,7 +132,8 @@ fn parts_that_contradict_each_other_are_refused() {
     let env = Env::new();
     let parts = parts(&env);
     let whole = parts.concat();
-    let part = |at: usize, change: &dyn Fn(&mut Header, &mut Vec<u8>)| changed(&parts[at], change);
+    let part =
+        |at: usize, change: &dyn Fn(&mut PartHeader, &mut Vec<u8>)| changed(&parts[at], change);
     for (odd, what) in [
         (part(1, &|_, content| content[3] ^= 1), "content"),
         (

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use relaynet::message::{Cargo, CollectionRequest};
-use relaynet::pki::issuance::{self, Role};
+use relaynet::pki::issuance::{self, CertificateRole};
 use relaynet::pki::{Certificate, IdentityKey};
 use relaynet::ramf::{Kind, SignedMessage};
 
@@ -384,7 +384,7 @@ fn authorization(issuer: &str, subject: &str, validity: (&str, &str)) -> Certifi
         &key,
         None,
         key.public(),
-        Role::SelfIssuedGateway,
+        CertificateRole::SelfIssuedGateway,
         (at("2026-01-01T00:00:00Z"), at("2026-06-01T00:00:00Z")),
     );
     let subject = identity(subject);
@@ -392,7 +392,7 @@ fn authorization(issuer: &str, subject: &str, validity: (&str, &str)) -> Certifi
         &key,
         Some(&own.unwrap()),
         subject.public(),
-        Role::DeliveryAuthorization,
+        CertificateRole::DeliveryAuthorization,
         validity,
     )
     .unwrap()
@@ -866,7 +866,7 @@ fn control_messages_are_carried_as_they_came() {
     use relaynet::asn1::{Element, tag, write};
     use relaynet::node::Directory;
     use relaynet::pki::Window;
-    use relaynet::receive::{self, Repeats, Terms};
+    use relaynet::receive::{self, ReceiveOptions, Repeats};
 
     let env = Env::with_gateways();
     let file = interop().join("jvm/rotation/private-gateway-b.rotation");
@@ -905,7 +905,7 @@ fn control_messages_are_carried_as_they_came() {
         .ok()
         .stdout;
     let node = Directory::open(&env.path("hub")).unwrap();
-    let terms = Terms {
+    let terms = ReceiveOptions {
         window: Window::new(at(now), SignedDuration::ZERO),
         now: at(now),
         repeats: Repeats::Refused,

@@ -6,7 +6,7 @@ use relaynet::message::Pca;
 use relaynet::pki::NodeId;
 use relaynet::ramf::Kind;
 use relaynet::spool::Name;
-use relaynet::spool::name::Identity;
+use relaynet::spool::name::MessageKey;
 
 use crate::testenv::{Call, Env, forged, id, keys_in, self_issued, sha256};
 
@@ -310,7 +310,7 @@ fn a_file_is_called_what_its_message_is() {
 /// Puts an acknowledgement where the cargo of a gateway would have brought it.
 fn brought(env: &Env, by: &str, pca: &Pca) {
     let name = Name {
-        identity: Identity {
+        identity: MessageKey {
             recipient: pca.recipient,
             sender: pca.sender,
             id: relaynet::crypto::hash::sha256(pca.parcel_id.as_bytes()),

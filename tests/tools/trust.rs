@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use relaynet::message::certification_path::Form;
+use relaynet::message::certification_path::PathForm;
 use relaynet::message::{CertificationPath, Object, PrivateEndpointConnectionParams, Rotation};
 use relaynet::node::{Directory, certificates};
-use relaynet::pki::issuance::{self, Role};
+use relaynet::pki::issuance::{self, CertificateRole};
 use relaynet::pki::{Certificate, IdentityKey};
 use relaynet::receive::AUTHORIZATION_TYPE;
 
@@ -25,7 +25,7 @@ fn issue(
     key: &IdentityKey,
     issuer: &Certificate,
     subject: &str,
-    role: Role,
+    role: CertificateRole,
     until: &str,
 ) -> Certificate {
     let end = format!("2026-{until}T00:00:00Z").parse().unwrap();
@@ -45,7 +45,7 @@ fn rotation(leaf: &Certificate, authorities: &[&Certificate]) -> Vec<u8> {
         leaf: leaf.clone(),
         authorities: authorities.iter().copied().cloned().collect(),
     };
-    let form = Form::OctetStrings;
+    let form = PathForm::OctetStrings;
     Rotation { path, form }.to_octets()
 }
 
@@ -86,10 +86,16 @@ impl Renewal {
                 &identity("gateway"),
                 &gateway,
                 "alice",
-                Role::Endpoint,
+                CertificateRole::Endpoint,
                 "08-28",
             ),
-            forged: issue(&identity("carol"), &hub, "gateway", Role::Gateway, "08-29"),
+            forged: issue(
+                &identity("carol"),
+                &hub,
+                "gateway",
+                CertificateRole::Gateway,
+                "08-29",
+            ),
             gateway,
         }
     }
@@ -143,7 +149,7 @@ fn a_rotation_brings_no_forged_authority() {
     // And that the renewed one of the gateway is genuine.
     let key = identity("hub");
     let hub = path_from(&env, "hub", "hub").leaf;
-    let renewed = issue(&key, &hub, "gateway", Role::Gateway, "08-28");
+    let renewed = issue(&key, &hub, "gateway", CertificateRole::Gateway, "08-28");
     env.write("renewed", rotation(&leaf, &[&renewed, &hub]));
     import("renewed").arg("-q").ok().quiet();
     assert!(is_believed(&env));
@@ -251,7 +257,7 @@ fn an_authorization_keeps_the_authorities_that_it_came_with() {
     // Carol certifies alice, and herself.
     let carol = identity("carol");
     let own = self_issued("carol");
-    let alice = issue(&carol, &own, "alice", Role::Endpoint, "08-28");
+    let alice = issue(&carol, &own, "alice", CertificateRole::Endpoint, "08-28");
     let tower = with(&[&alice, &own]);
     import(&tower)
         .ok()
@@ -271,7 +277,13 @@ fn an_authorization_keeps_the_authorities_that_it_came_with() {
     import(&conn).arg("--replace").ok();
 
     // What the path itself shows to be forged is refused, whether it is known or not.
-    let alice = issue(&carol, &gateway, "alice", Role::Endpoint, "08-28");
+    let alice = issue(
+        &carol,
+        &gateway,
+        "alice",
+        CertificateRole::Endpoint,
+        "08-28",
+    );
     import(&with(&[&alice, &gateway])).fails(
         65,
         &format!(
@@ -279,7 +291,13 @@ fn an_authorization_keeps_the_authorities_that_it_came_with() {
             id("alice")
         ),
     );
-    let other = issue(&carol, &gateway, "carol", Role::Endpoint, "08-28");
+    let other = issue(
+        &carol,
+        &gateway,
+        "carol",
+        CertificateRole::Endpoint,
+        "08-28",
+    );
     import(&with(&[&other, &gateway])).ok();
 }
 
@@ -1068,7 +1086,7 @@ fn an_authorization_that_begins_after_its_parcel_is_set_aside() {
     let own = early.authorization.authorities.remove(0);
     let (key, begins) = (identity("bob"), "2026-08-01T00:00:00Z".parse().unwrap());
     let validity = (begins, "2026-08-20T00:00:00Z".parse().unwrap());
-    let role = Role::DeliveryAuthorization;
+    let role = CertificateRole::DeliveryAuthorization;
     let leaf = issuance::issue(&key, Some(&own), identity("alice").public(), role, validity);
     early.authorization = CertificationPath {
         leaf: leaf.unwrap(),

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use relaynet::asn1::{tag, write};
-use relaynet::message::certification_path::Form;
+use relaynet::message::certification_path::PathForm;
 use relaynet::message::{CertificationPath, Rotation};
 use relaynet::pki::Certificate;
-use relaynet::pki::issuance::{self, Role};
+use relaynet::pki::issuance::{self, CertificateRole};
 use relaynet::ramf::{Kind, SignedMessage};
 
 use crate::testenv::{
@@ -34,14 +34,27 @@ fn at(time: &str) -> Timestamp {
 fn renewed(issuer: &str, subject: &str) -> (Certificate, Certificate) {
     let key = identity(issuer);
     let validity = (at("2026-03-01T00:00:00Z"), at("2026-08-20T00:00:00Z"));
-    let own = issuance::issue(&key, None, key.public(), Role::SelfIssuedGateway, validity).unwrap();
+    let own = issuance::issue(
+        &key,
+        None,
+        key.public(),
+        CertificateRole::SelfIssuedGateway,
+        validity,
+    )
+    .unwrap();
     let subject = identity(subject);
-    let leaf =
-        issuance::issue(&key, Some(&own), subject.public(), Role::Gateway, validity).unwrap();
+    let leaf = issuance::issue(
+        &key,
+        Some(&own),
+        subject.public(),
+        CertificateRole::Gateway,
+        validity,
+    )
+    .unwrap();
     (leaf, own)
 }
 
-fn rotation(issuer: &str, subject: &str, form: Form) -> Vec<u8> {
+fn rotation(issuer: &str, subject: &str, form: PathForm) -> Vec<u8> {
     let (leaf, own) = renewed(issuer, subject);
     let path = CertificationPath {
         leaf,
@@ -172,7 +185,7 @@ fn who_may_send_cargo_and_to_whom() {
                 &key,
                 None,
                 identity("gateway").public(),
-                Role::Gateway,
+                CertificateRole::Gateway,
                 validity,
             );
             cargo.certificates = vec![leaf.unwrap()];
@@ -364,8 +377,8 @@ fn a_rotation_must_be_of_the_sender_and_for_us() {
             .args(["-N", "gateway", "-d", "stick"])
             .stdin(cargo)
     };
-    let both =
-        [Form::OctetStrings, Form::Certificates].map(|form| rotation("hub", "gateway", form));
+    let both = [PathForm::OctetStrings, PathForm::Certificates]
+        .map(|form| rotation("hub", "gateway", form));
     let ran = unpack(cargo(&both)).ok().quiet();
     let written: Vec<String> = ran
         .changed()
@@ -379,7 +392,7 @@ fn a_rotation_must_be_of_the_sender_and_for_us() {
             "+stick/GATEWAY.HUB.HEX.rotation"
         ]
     );
-    for form in [Form::OctetStrings, Form::Certificates] {
+    for form in [PathForm::OctetStrings, PathForm::Certificates] {
         let ran = unpack(cargo(&[rotation("hub", "mallory", form)])).run();
         assert_eq!(ran.says(&["-: item 1: made for"]).status, 67);
         let ran = unpack(cargo(&[rotation("mallory", "gateway", form)])).run();

@@ -7,7 +7,7 @@ use super::{Element, Error, oid, tag, write};
 
 /// The key inside a SubjectPublicKeyInfo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key<'a> {
+pub enum SpkiKey<'a> {
     /// The PKCS#1 RSAPublicKey of an RSA key (RFC 8017 §A.1.1).
     Rsa(&'a [u8]),
     /// A point on a named curve (RFC 5480 §2).
@@ -24,7 +24,7 @@ pub enum Key<'a> {
 /// # Errors
 /// When it is malformed, or of an algorithm that this network does not use: RSA keys are always
 /// `rsaEncryption` with NULL, although they only sign with PSS, and EC keys name their curve.
-pub fn parse<'a>(element: &Element<'a>) -> Result<Key<'a>, Error> {
+pub fn parse<'a>(element: &Element<'a>) -> Result<SpkiKey<'a>, Error> {
     let mut fields = element.der_children();
     let algorithm = Algorithm::parse(&fields.take(tag::SEQUENCE)?)?;
     let key = fields.take(tag::BIT_STRING)?.bit_string()?;
@@ -33,13 +33,13 @@ pub fn parse<'a>(element: &Element<'a>) -> Result<Key<'a>, Error> {
         .parameters
         .is_some_and(|parameters| parameters.whole() == [tag::NULL, 0]);
     match algorithm.oid {
-        oid::RSA_ENCRYPTION if null => Ok(Key::Rsa(key)),
+        oid::RSA_ENCRYPTION if null => Ok(SpkiKey::Rsa(key)),
         oid::EC_PUBLIC_KEY => {
             let curve = algorithm
                 .parameters
                 .ok_or(Error::Unsupported("curve"))?
                 .oid();
-            Ok(Key::Ec {
+            Ok(SpkiKey::Ec {
                 curve: curve.map_err(|_| Error::Unsupported("curve"))?,
                 point: key,
             })

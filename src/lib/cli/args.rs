@@ -12,16 +12,16 @@ use super::report::{self, Verbosity};
 use crate::asn1::pem;
 use crate::cms::enveloped_data::Cipher;
 use crate::crypto::Secret;
-use crate::disk::{Lock, Role, files};
+use crate::disk::{FileRole, Lock, files};
 use crate::message::{self, CertificationPath, Object, file_name};
 use crate::node::config::parse_duration;
 use crate::node::loose::{Params, ReadSessionKey};
-use crate::node::{self, Directory, Keyring, Loose, certificates, key_file};
+use crate::node::{self, Directory, ExplicitFiles, Keyring, certificates, key_file};
 use crate::pki::{IdentityKey, NodeId, PublicKey, Trust, Window, issuance};
 use crate::ramf::limits;
 use crate::session::{KeyId, PrivateSessionKey};
 use crate::spool::{self, Access, Spool};
-use crate::verify::Judge;
+use crate::verify::Policy;
 
 /// The longest file with keys, certificates or parameters, in octets.
 pub const MAX_PARAMS_LEN: usize = 256 * 1024;
@@ -37,7 +37,7 @@ pub trait Common {
 
 /// `-q` and `-v`.
 #[derive(Debug, clap::Args)]
-pub struct Talk {
+pub struct VerbosityArgs {
     /// Report errors only
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
@@ -46,7 +46,7 @@ pub struct Talk {
     verbose: bool,
 }
 
-impl Talk {
+impl VerbosityArgs {
     /// How much is to be said.
     #[must_use]
     pub fn verbosity(&self) -> Verbosity {
@@ -233,7 +233,7 @@ impl SessionKeyFile {
             return Ok(None);
         };
         let name = || report::path(path);
-        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN).with_context(name)?;
+        let text = files::read_secret(path, FileRole::Keys, MAX_PARAMS_LEN).with_context(name)?;
         let (key, _, has_id) =
             key_file::private_from_text(&text, self.session_key_id.clone()).with_context(name)?;
         Ok(Some((key, has_id)))
@@ -243,12 +243,12 @@ impl SessionKeyFile {
     ///
     /// # Errors
     /// As [`SessionKeyFile::read`].
-    pub fn put_into(&self, loose: &mut Loose) -> anyhow::Result<()> {
+    pub fn put_into(&self, loose: &mut ExplicitFiles) -> anyhow::Result<()> {
         let Some(path) = &self.session_key else {
             return Ok(());
         };
         let name = || report::path(path);
-        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN).with_context(name)?;
+        let text = files::read_secret(path, FileRole::Keys, MAX_PARAMS_LEN).with_context(name)?;
         let id = self.session_key_id.clone();
         let (_, _, has_id) = key_file::private_from_text(&text, id.clone()).with_context(name)?;
         loose.session_key_has_id = has_id;
@@ -283,7 +283,7 @@ impl IdentityKeyFile {
             return Ok(None);
         };
         let name = || report::path(path);
-        let text = files::read_secret(path, Role::Keys, MAX_PARAMS_LEN).with_context(name)?;
+        let text = files::read_secret(path, FileRole::Keys, MAX_PARAMS_LEN).with_context(name)?;
         let (pkcs8, _) = pem::private_key(&text).with_context(name)?;
         IdentityKey::from_pkcs8(&pkcs8).with_context(name)?;
         Ok(Some(Secret::from(pkcs8)))
@@ -387,7 +387,7 @@ impl SendingFiles {
             .read()?
             .ok_or_else(|| Usage("--identity-key is needed".to_owned()))?;
         let own = IdentityKey::from_pkcs8(identity.as_bytes())?;
-        let mut loose = Loose {
+        let mut loose = ExplicitFiles {
             params: match &self.params {
                 Some(params) => Some(read_params(params)?),
                 None => None,
@@ -399,7 +399,7 @@ impl SendingFiles {
             identity: Some(identity),
             save_session_key: self.save_session_key.clone(),
             trust: Trust::key(own.public().clone()),
-            ..Loose::default()
+            ..ExplicitFiles::default()
         };
         if let Some(params) = &self.params {
             loose.check_params().with_context(|| report::path(params))?;
@@ -410,7 +410,7 @@ impl SendingFiles {
                 Usage("--session-key-id is needed with this session key".to_owned()).into(),
             );
         }
-        Ok(Node::Loose(Box::new(loose)))
+        Ok(Node::ExplicitFiles(Box::new(loose)))
     }
 }
 
@@ -454,20 +454,20 @@ impl OpeningFiles {
         if !self.trust.is_given() && !self.any_sender {
             return Err(Usage("--trust or --any-sender is needed".to_owned()).into());
         }
-        let mut loose = Loose {
+        let mut loose = ExplicitFiles {
             identity: self.identity.read()?,
             any_sender: self.any_sender,
-            ..Loose::default()
+            ..ExplicitFiles::default()
         };
         self.session.put_into(&mut loose)?;
         self.trust.put_into(&mut loose)?;
-        Ok(Node::Loose(Box::new(loose)))
+        Ok(Node::ExplicitFiles(Box::new(loose)))
     }
 }
 
 /// `--keep-name` and `--name`.
 #[derive(Debug, clap::Args)]
-pub struct ToldName {
+pub struct SuggestedName {
     /// Tell the recipient the name of FILE
     #[arg(long, conflicts_with = "name")]
     keep_name: bool,
@@ -476,7 +476,7 @@ pub struct ToldName {
     name: Option<String>,
 }
 
-impl ToldName {
+impl SuggestedName {
     /// The name that the recipient is told for what this file or standard input holds.
     ///
     /// # Errors
@@ -599,7 +599,7 @@ impl TrustFiles {
         let mut chain = Vec::new();
         for path in &self.chain {
             let name = || report::path(path);
-            let octets = files::read(path, Role::Input, MAX_PARAMS_LEN).with_context(name)?;
+            let octets = files::read(path, FileRole::Input, MAX_PARAMS_LEN).with_context(name)?;
             chain.extend(certificates::certificates_from_octets(&octets).with_context(name)?);
         }
         Ok(chain)
@@ -609,7 +609,7 @@ impl TrustFiles {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn put_into(&self, loose: &mut Loose) -> anyhow::Result<()> {
+    pub fn put_into(&self, loose: &mut ExplicitFiles) -> anyhow::Result<()> {
         loose.trust = self.trust()?;
         loose.chain = self.chain()?;
         loose.recipient = self.recipient;
@@ -623,7 +623,7 @@ impl TrustFiles {
 /// When it cannot be read or is none.
 pub fn read_object(path: &Path) -> anyhow::Result<Object> {
     let name = || report::path(path);
-    let octets = files::read(path, Role::Input, limits::MAX_MESSAGE_LEN).with_context(name)?;
+    let octets = files::read(path, FileRole::Input, limits::MAX_MESSAGE_LEN).with_context(name)?;
     Object::parse(&octets).with_context(name)
 }
 
@@ -702,7 +702,7 @@ pub enum Node {
     /// A node directory.
     Directory(Directory),
     /// Explicit files.
-    Loose(Box<Loose>),
+    ExplicitFiles(Box<ExplicitFiles>),
 }
 
 impl Node {
@@ -711,7 +711,7 @@ impl Node {
     pub fn keyring(&self) -> &dyn Keyring {
         match self {
             Self::Directory(directory) => directory,
-            Self::Loose(loose) => &**loose,
+            Self::ExplicitFiles(loose) => &**loose,
         }
     }
 
@@ -720,7 +720,7 @@ impl Node {
     pub fn directory(&self) -> Option<&Directory> {
         match self {
             Self::Directory(directory) => Some(directory),
-            Self::Loose(_) => None,
+            Self::ExplicitFiles(_) => None,
         }
     }
 
@@ -729,12 +729,12 @@ impl Node {
     ///
     /// # Errors
     /// When what the node knows of a peer cannot be read.
-    pub fn judge(&self, window: Window, now: Timestamp) -> Result<Judge, node::Error> {
+    pub fn judge(&self, window: Window, now: Timestamp) -> Result<Policy, node::Error> {
         match self {
-            Self::Directory(directory) => Judge::of_node(directory, Vec::new(), window, now),
-            Self::Loose(loose) => Ok(Judge {
+            Self::Directory(directory) => Policy::of_node(directory, Vec::new(), window, now),
+            Self::ExplicitFiles(loose) => Ok(Policy {
                 trust: loose.trust_anew(),
-                ..Judge::courier(loose.chain.clone(), window, now)
+                ..Policy::courier(loose.chain.clone(), window, now)
             }),
         }
     }

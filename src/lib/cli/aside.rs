@@ -11,17 +11,17 @@ use jiff::{SignedDuration, Timestamp};
 use rustix::io::Errno;
 
 use super::exit::Fatal;
-use super::inputs::Place;
+use super::inputs::InputRef;
 use super::outcome::Outcome;
 use super::report;
 use crate::asn1::Buffer;
 use crate::crypto::hash;
-use crate::disk::{self, Role, Scratch, files};
+use crate::disk::{self, FileRole, Scratch, files};
 use crate::message::{Item, cargo, message_set};
 use crate::node;
 use crate::ramf::{Kind, SignedMessage, fields, limits};
 use crate::send::{self, Sealer, Sent};
-use crate::verify::{self, Judge};
+use crate::verify::{self, Policy};
 
 /// The longest message that is set aside though it has a file of its own, in octets: to open the file
 /// again takes longer.
@@ -35,27 +35,27 @@ const CONTROL_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Messages that wait.
 #[derive(Debug)]
-pub struct Aside {
+pub struct PackQueue {
     scratch: Scratch,
-    messages: Vec<Waiting>,
+    messages: Vec<PackInput>,
     /// Memory that cargo was sealed in and is free again.
     spare: Mutex<Vec<Buffer>>,
 }
 
 /// A message that was verified and waits.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct PackInput {
     len: usize,
     /// When its life ends; control messages have no end of their own.
     expiry: Option<Timestamp>,
-    at: At,
+    at: PackIndex,
     /// Where it was read, if that is asked for.
-    place: Option<Box<Place>>,
+    place: Option<Box<InputRef>>,
 }
 
 /// Where a message waits.
 #[derive(Debug)]
-enum At {
+enum PackIndex {
     /// In a file of its own, with this digest; boxed, since most are not.
     File(Box<(PathBuf, [u8; 32])>),
     /// From this octet on in the scratch file.
@@ -63,7 +63,7 @@ enum At {
 }
 
 /// Cargo that was loaded and sealed.
-pub struct Loaded {
+pub struct LoadedCargo {
     /// None if nothing could be loaded.
     pub cargo: Result<Option<Sent>, node::Error>,
     /// How many messages are in it.
@@ -79,7 +79,7 @@ pub struct Loaded {
 #[error("changed while it was being packed")]
 pub struct Changed;
 
-impl Default for Aside {
+impl Default for PackQueue {
     /// Nothing waits; what will, waits where temporary files are.
     fn default() -> Self {
         Self {
@@ -90,7 +90,7 @@ impl Default for Aside {
     }
 }
 
-impl Aside {
+impl PackQueue {
     /// Verifies a message that is to be packed, and sets it aside unless it can be read again from
     /// `file`, which it fills. Several may be verified at once.
     ///
@@ -100,8 +100,8 @@ impl Aside {
         &self,
         octets: Vec<u8>,
         file: Option<PathBuf>,
-        judge: &Judge,
-    ) -> anyhow::Result<Waiting> {
+        judge: &Policy,
+    ) -> anyhow::Result<PackInput> {
         let len = octets.len();
         fields::check_len("message", len, limits::MAX_ITEM_LEN)?;
         // Control messages are small, and what they are read into does not keep their octets.
@@ -113,17 +113,17 @@ impl Aside {
         let expiry = item.expiry();
         let received = item.into_message().map(SignedMessage::into_octets);
         let octets = received.or(control).unwrap_or_default();
-        let in_file = |file| At::File(Box::new((file, hash::sha256(&octets))));
+        let in_file = |file| PackIndex::File(Box::new((file, hash::sha256(&octets))));
         let at = match file {
             Some(file) if len > SMALL || self.scratch.len() > MAX_SMALL => in_file(file),
             // Where there is no room to set it aside, its own file will do.
             file => match (self.scratch.append(&octets), file) {
-                (Ok(start), _) => At::Scratch(start),
+                (Ok(start), _) => PackIndex::Scratch(start),
                 (Err(_), Some(file)) => in_file(file),
                 (Err(error), None) => return Err(Fatal::Aside(error).into()),
             },
         };
-        Ok(Waiting {
+        Ok(PackInput {
             len,
             expiry,
             at,
@@ -132,7 +132,7 @@ impl Aside {
     }
 
     /// Lets these messages wait, and no others.
-    pub fn wait(&mut self, messages: Vec<Waiting>) {
+    pub fn wait(&mut self, messages: Vec<PackInput>) {
         self.messages = messages;
     }
 
@@ -158,7 +158,7 @@ impl Aside {
         (messages, octets): &(Vec<usize>, usize),
         sealer: &Sealer,
         now: Timestamp,
-    ) -> Loaded {
+    ) -> LoadedCargo {
         let mut set = self
             .spare
             .lock()
@@ -184,7 +184,7 @@ impl Aside {
         } else {
             send::cargo(sealer, set, expiry).map(Some)
         };
-        Loaded {
+        LoadedCargo {
             is_cut: expiry > sealer.end(),
             cargo,
             count,
@@ -194,7 +194,7 @@ impl Aside {
 
     /// Where the message with this number was, for diagnostics.
     #[must_use]
-    pub fn place(&self, at: usize) -> Place {
+    pub fn place(&self, at: usize) -> InputRef {
         self.messages[at].place()
     }
 
@@ -215,9 +215,9 @@ impl Aside {
     }
 
     /// Puts a message into a set of messages; if it cannot be read, the set stays as it was.
-    fn append(&self, set: &mut Buffer, message: &Waiting) -> anyhow::Result<()> {
+    fn append(&self, set: &mut Buffer, message: &PackInput) -> anyhow::Result<()> {
         match &message.at {
-            At::File(file) => {
+            PackIndex::File(file) => {
                 let (path, sha256) = &**file;
                 let octets = read_again(path)?;
                 if octets.len() != message.len || hash::sha256(&octets) != *sha256 {
@@ -226,7 +226,7 @@ impl Aside {
                 message_set::append_header(set, octets.len());
                 set.append(&octets);
             }
-            At::Scratch(start) => {
+            PackIndex::Scratch(start) => {
                 let before = set.len();
                 message_set::append_header(set, message.len);
                 let (octets, first) = set.parts_mut();
@@ -242,20 +242,20 @@ impl Aside {
     }
 }
 
-impl Waiting {
+impl PackInput {
     /// The same, with where it was read.
     #[must_use]
-    pub fn read_at(mut self, place: Place) -> Self {
+    pub fn read_at(mut self, place: InputRef) -> Self {
         self.place = Some(Box::new(place));
         self
     }
 
     /// Where the message is, for diagnostics.
-    fn place(&self) -> Place {
+    fn place(&self) -> InputRef {
         match (&self.place, &self.at) {
             (Some(place), _) => (**place).clone(),
-            (None, At::File(file)) => Place::named(report::path(&file.0)),
-            (None, At::Scratch(_)) => Place::named("-".to_owned()),
+            (None, PackIndex::File(file)) => InputRef::named(report::path(&file.0)),
+            (None, PackIndex::Scratch(_)) => InputRef::named("-".to_owned()),
         }
     }
 }
@@ -263,7 +263,7 @@ impl Waiting {
 /// Reads a file once more. Whatever else stands there now, if anything, may be what it was when all is tried
 /// again.
 fn read_again(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let read = files::read_again(path, Role::Input, limits::MAX_MESSAGE_LEN);
+    let read = files::read_again(path, FileRole::Input, limits::MAX_MESSAGE_LEN);
     read.map_err(|error| match error {
         disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. } => Changed.into(),
         // A socket is not opened, a link may lead to itself.

@@ -12,7 +12,7 @@ const DEFAULT_DRIFT: SignedDuration = SignedDuration::from_hours(2);
 
 /// `--now`, for programs that do not judge what others made.
 #[derive(Debug, clap::Args)]
-pub struct Now {
+pub struct NowArgs {
     /// Take this for the time (RFC 3339) instead of the clock's
     #[arg(long, value_name = "TIME", env = "RELAY_NOW", hide_env = true, value_parser = time)]
     now: Option<Timestamp>,
@@ -20,9 +20,9 @@ pub struct Now {
 
 /// `--now` and `--clock-drift`, for programs that judge what others made.
 #[derive(Debug, clap::Args)]
-pub struct Clock {
+pub struct ClockArgs {
     #[command(flatten)]
-    now: Now,
+    now: NowArgs,
     /// Allow for clocks that differ by this much [default: 2h]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     clock_drift: Option<SignedDuration>,
@@ -42,7 +42,7 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
     }
 }
 
-impl Now {
+impl NowArgs {
     /// The time, for a program that may not change a node, or for a node that allows it.
     ///
     /// # Errors
@@ -62,11 +62,11 @@ impl Now {
     }
 }
 
-impl Clock {
-    /// The time; see [`Now::get`].
+impl ClockArgs {
+    /// The time; see [`NowArgs::get`].
     ///
     /// # Errors
-    /// As [`Now::get`].
+    /// As [`NowArgs::get`].
     pub fn now(&self, changes: Option<&Config>) -> Result<Timestamp, node::Error> {
         self.now.get(changes)
     }

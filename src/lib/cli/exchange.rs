@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::inputs::Place;
+use super::inputs::InputRef;
 use super::outcome::Outcome;
 use super::report;
-use crate::medium::{self, Event, Medium, Why, layout};
+use crate::medium::{self, ExchangeEvent, Medium, WaitReason, layout};
 use crate::spool::Time;
 
 /// The medium in a directory, which is made one with `init`; `None` where there is none and that is well.
@@ -77,16 +77,16 @@ impl Log {
     ///
     /// # Errors
     /// What cannot be gone on from.
-    pub fn tell(&mut self, event: Event) -> anyhow::Result<()> {
+    pub fn tell(&mut self, event: ExchangeEvent) -> anyhow::Result<()> {
         let medium = ("medium", self.medium.as_str());
-        if let Event::Untimely(messages) = event {
+        if let ExchangeEvent::Untimely(messages) = event {
             self.outcome.wait_for_clock(messages);
             return Ok(());
         }
         self.outcome.take();
         match event {
-            Event::Untimely(_) => {}
-            Event::Stored { name, id, cargo } => report::event(
+            ExchangeEvent::Untimely(_) => {}
+            ExchangeEvent::Stored { name, id, cargo } => report::event(
                 "stored",
                 &[
                     ("kind", name.identity.kind.word()),
@@ -97,7 +97,7 @@ impl Log {
                     medium,
                 ],
             ),
-            Event::Repeated { name, id } => report::event(
+            ExchangeEvent::Repeated { name, id } => report::event(
                 "repeated",
                 &[
                     ("id", id.as_deref().unwrap_or_default()),
@@ -106,7 +106,7 @@ impl Log {
                     medium,
                 ],
             ),
-            Event::Unpacked { lying, messages } => {
+            ExchangeEvent::Unpacked { lying, messages } => {
                 let messages = messages.map_or_else(|| "seen".to_owned(), |it| it.to_string());
                 let facts = [("file", lying.to_string()), ("messages", messages)];
                 report::event(
@@ -119,10 +119,10 @@ impl Log {
                     ],
                 );
             }
-            Event::Asked(lying) => {
+            ExchangeEvent::Asked(lying) => {
                 report::event("asked", &[("from", &lying.sender.to_string()), medium]);
             }
-            Event::Packed {
+            ExchangeEvent::Packed {
                 cargo,
                 hop,
                 messages,
@@ -137,11 +137,11 @@ impl Log {
                     medium,
                 ],
             ),
-            Event::Requested { id, gateway } => report::event(
+            ExchangeEvent::Requested { id, gateway } => report::event(
                 "requested",
                 &[("id", &id), ("from", &gateway.to_string()), medium],
             ),
-            Event::Carried(lying) => report::event(
+            ExchangeEvent::Carried(lying) => report::event(
                 "carried",
                 &[
                     ("file", &lying.to_string()),
@@ -149,43 +149,43 @@ impl Log {
                     medium,
                 ],
             ),
-            Event::Waiting {
+            ExchangeEvent::Waiting {
                 hop,
                 messages,
                 octets,
                 why,
             } => self.waiting(&hop, messages, octets, why),
-            Event::Stray(_) | Event::Strays { .. } if self.strays >= MAX_STRAYS => {
+            ExchangeEvent::Stray(_) | ExchangeEvent::Strays { .. } if self.strays >= MAX_STRAYS => {
                 self.more_strays += match event {
-                    Event::Strays { more, .. } => more,
+                    ExchangeEvent::Strays { more, .. } => more,
                     _ => 1,
                 };
             }
-            Event::Stray(path) => {
+            ExchangeEvent::Stray(path) => {
                 self.strays += 1;
                 report::warn(&format!("{}: does not belong there", report::path(&path)));
             }
-            Event::Strays { dir, more } => {
+            ExchangeEvent::Strays { dir, more } => {
                 let dir = report::path(&dir);
                 report::warn(&format!("{dir}: {more} others do not belong there"));
             }
-            Event::SetAside { what, error } => {
+            ExchangeEvent::SetAside { what, error } => {
                 self.failed(&what, anyhow::Error::from(error).context("set aside"))?;
             }
-            Event::Failed { what, error } => self.failed(&what, error.into())?,
+            ExchangeEvent::Failed { what, error } => self.failed(&what, error.into())?,
         }
         Ok(())
     }
 
     fn failed(&mut self, what: &str, error: anyhow::Error) -> anyhow::Result<()> {
-        let place = Place::named(self.named(what));
+        let place = InputRef::named(self.named(what));
         match pile_of(what).map(|pile| self.named(pile)) {
             Some(pile) => self.outcome.done_in(&pile, &place, Err(error)),
             None => self.outcome.done(&place, Err(error)),
         }
     }
 
-    fn waiting(&self, hop: &str, messages: usize, octets: u64, why: Why) {
+    fn waiting(&self, hop: &str, messages: usize, octets: u64, why: WaitReason) {
         let (count, octets) = (messages.to_string(), octets.to_string());
         let (noun, wait) = if messages == 1 {
             ("message", "waits")
@@ -193,11 +193,11 @@ impl Log {
             ("messages", "wait")
         };
         match why {
-            Why::NoRoom => report::warn(&format!(
+            WaitReason::NoRoom => report::warn(&format!(
                 "{hop}: no room for {count} {noun} ({octets} octets), which {wait} for another medium"
             )),
             // A gateway that asks for its cargo with each trip has not asked yet: that is as it should be.
-            Why::NoWay | Why::Ended => report::event(
+            WaitReason::NoWay | WaitReason::Ended => report::event(
                 "waiting",
                 &[
                     ("to", hop),
@@ -205,7 +205,7 @@ impl Log {
                     ("octets", &octets),
                     (
                         "why",
-                        if why == Why::Ended {
+                        if why == WaitReason::Ended {
                             "CCA ended"
                         } else {
                             "no CCA"

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use super::aside::Changed;
-use crate::disk::{self, Operation, Role};
+use crate::disk::{self, FileRole, Operation};
 use crate::message::stream::StreamError;
 use crate::ramf::{Kind, limits};
 use crate::{
@@ -235,25 +235,27 @@ fn of_disk(error: &disk::Error) -> Status {
     }
     match (error, error.role()) {
         (disk::Error::Exists { .. }, _)
-        | (disk::Error::NotRegular { .. }, Role::Output | Role::Delivery) => Status::CANT_CREATE,
-        (disk::Error::NotRegular { .. }, Role::Input | Role::Keys) => Status::NO_INPUT,
+        | (disk::Error::NotRegular { .. }, FileRole::Output | FileRole::Delivery) => {
+            Status::CANT_CREATE
+        }
+        (disk::Error::NotRegular { .. }, FileRole::Input | FileRole::Keys) => Status::NO_INPUT,
         (disk::Error::Exposed { .. } | disk::Error::NotRegular { .. }, _)
-        | (disk::Error::TooLarge { .. }, Role::Node) => Status::CONFIG,
+        | (disk::Error::TooLarge { .. }, FileRole::Node) => Status::CONFIG,
         (disk::Error::TooLarge { .. }, _) => Status::DATA,
         _ if is_full || matches!(error, disk::Error::Differs { .. }) => Status::IO,
-        (_, Role::Input | Role::Keys) => match error.doing() {
+        (_, FileRole::Input | FileRole::Keys) => match error.doing() {
             Some(Operation::Read) if error.io_kind() != Some(ErrorKind::IsADirectory) => Status::IO,
             _ => Status::NO_INPUT,
         },
-        (_, Role::Output | Role::Delivery) => match error.doing() {
+        (_, FileRole::Output | FileRole::Delivery) => match error.doing() {
             Some(Operation::Write | Operation::Sync) => Status::IO,
             _ => Status::CANT_CREATE,
         },
-        (_, Role::Node) => match error.doing() {
+        (_, FileRole::Node) => match error.doing() {
             Some(Operation::Write | Operation::Sync | Operation::Read) => Status::IO,
             _ => Status::CONFIG,
         },
-        (_, Role::Spool) => Status::IO,
+        (_, FileRole::Spool) => Status::IO,
     }
 }
 
@@ -729,15 +731,15 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
             Some(format!("chmod 600 {}", super::report::path(path)))
         }
         disk::Error::Exists {
-            role: Role::Output, ..
+            role: FileRole::Output, ..
         } => Some("-f replaces it".to_owned()),
         disk::Error::TooLarge {
-            role: Role::Input,
+            role: FileRole::Input,
             limit: limits::MAX_EMITTED_PARCEL_LEN,
             ..
         } => Some(SPLIT.to_owned()),
         disk::Error::Io {
-            role: Role::Input,
+            role: FileRole::Input,
             cause,
             ..
         } if cause.kind() == std::io::ErrorKind::IsADirectory => {
@@ -747,11 +749,11 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
             "whose directory it is may share it if he is in the group, as may root: relay-node(5)"
                 .to_owned(),
         ),
-        error if error.role() == Role::Node && error.is_denied() => Some(
+        error if error.role() == FileRole::Node && error.is_denied() => Some(
             "it is another user's: relay-check lists such files; what members of a node's group may do is in relay-node(5)"
                 .to_owned(),
         ),
-        error if error.role() == Role::Spool && error.is_denied() => Some(
+        error if error.role() == FileRole::Spool && error.is_denied() => Some(
             "it is closed to this user: relay-check tells whose it is, and what root types if that is wrong"
                 .to_owned(),
         ),

@@ -11,7 +11,7 @@ use super::report;
 use crate::asn1::pem;
 use crate::disk::files::Standard;
 use crate::disk::publish::{self, IfExists, PublishOptions};
-use crate::disk::{self, Operation, Role};
+use crate::disk::{self, FileRole, Operation};
 use crate::message::file_name::{self, is_harmful};
 
 /// `-o` and `-f`.
@@ -45,7 +45,8 @@ impl ObjectOutput {
         // What is kept of an object that was made is not taken back.
         if let Some(file) = self.output.file() {
             let existing = self.output.existing(self.form());
-            publish::check(file, &PublishOptions::output(existing)).with_context(|| report::path(file))?;
+            publish::check(file, &PublishOptions::output(existing))
+                .with_context(|| report::path(file))?;
         }
         Ok(())
     }
@@ -65,18 +66,18 @@ impl ObjectOutput {
         self.output.write(&[octets], self.form())
     }
 
-    fn form(&self) -> Form {
+    fn form(&self) -> OutputForm {
         if self.der {
-            Form::Binary("DER")
+            OutputForm::Binary("DER")
         } else {
-            Form::Text
+            OutputForm::Text
         }
     }
 }
 
 /// What is written, which decides whether a terminal gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum OutputForm {
     /// Text of our own.
     Text,
     /// Octets for programs; the word for them.
@@ -105,7 +106,7 @@ impl Output {
     /// # Errors
     /// When it cannot be written, the file exists and is not to be replaced, or it is not for a
     /// terminal.
-    pub fn write(&self, parts: &[&[u8]], form: Form) -> anyhow::Result<()> {
+    pub fn write(&self, parts: &[&[u8]], form: OutputForm) -> anyhow::Result<()> {
         let Some(file) = self.file() else {
             if self.output.is_none() && std::io::stdout().is_terminal() {
                 check_for_terminal(parts, form)?;
@@ -118,12 +119,12 @@ impl Output {
     }
 
     /// What becomes of a file that is there.
-    fn existing(&self, form: Form) -> IfExists {
+    fn existing(&self, form: OutputForm) -> IfExists {
         match form {
             _ if self.force => IfExists::Replace,
             // A run that was killed before it remembered the parcel is repeated.
-            Form::Content => IfExists::SameIsSuccess,
-            Form::Text | Form::Binary(_) => IfExists::Refuse,
+            OutputForm::Content => IfExists::SameIsSuccess,
+            OutputForm::Text | OutputForm::Binary(_) => IfExists::Refuse,
         }
     }
 
@@ -143,22 +144,22 @@ impl Output {
     ///
     /// # Errors
     /// As [`check_stdout`]; when the file exists and is not to be replaced, or the result is not for a terminal.
-    pub fn check(&self, form: Form) -> anyhow::Result<()> {
+    pub fn check(&self, form: OutputForm) -> anyhow::Result<()> {
         self.check_stream()?;
         match self.file() {
-            Some(file) if !self.force && form != Form::Content => {
+            Some(file) if !self.force && form != OutputForm::Content => {
                 let is_file = std::fs::symlink_metadata(file).is_ok_and(|meta| meta.is_file());
                 if is_file {
                     let error = disk::Error::Exists {
                         path: file.to_owned(),
-                        role: Role::Output,
+                        role: FileRole::Output,
                     };
                     return Err(anyhow::Error::new(error).context(report::path(file)));
                 }
                 Ok(())
             }
             None if self.output.is_none()
-                && matches!(form, Form::Binary(_))
+                && matches!(form, OutputForm::Binary(_))
                 && std::io::stdout().is_terminal() =>
             {
                 check_for_terminal(&[], form)
@@ -171,11 +172,11 @@ impl Output {
 /// What systems call standard output.
 const STDOUT_NAMES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
-fn check_for_terminal(parts: &[&[u8]], form: Form) -> anyhow::Result<()> {
+fn check_for_terminal(parts: &[&[u8]], form: OutputForm) -> anyhow::Result<()> {
     match form {
-        Form::Text => Ok(()),
-        Form::Binary(what) => Err(ForTerminal(what).into()),
-        Form::Content => {
+        OutputForm::Text => Ok(()),
+        OutputForm::Binary(what) => Err(ForTerminal(what).into()),
+        OutputForm::Content => {
             let text = String::from_utf8(parts.concat());
             let harmless = text.is_ok_and(|text| {
                 text.chars()
@@ -270,7 +271,7 @@ fn stdout() -> Standard {
 fn unwritable(why: &'static str) -> anyhow::Error {
     Fatal::output(disk::Error::Io {
         path: PathBuf::from("-"),
-        role: Role::Output,
+        role: FileRole::Output,
         doing: Operation::Write,
         cause: std::io::Error::other(why),
     })
@@ -337,7 +338,7 @@ pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<
     let path = dir.join(name);
     let error = disk::Error::Exists {
         path: path.clone(),
-        role: Role::Delivery,
+        role: FileRole::Delivery,
     };
     Err(anyhow::Error::new(error).context(report::path(&path)))
 }

@@ -9,13 +9,13 @@ use anyhow::Context as _;
 
 use super::exit::{Empty, NoFile, Usage};
 use super::outcome::Outcome;
-use super::parts::Parts;
+use super::parts::PartInputs;
 use super::report;
 use crate::asn1::{Buffer, pem};
 use crate::disk::files::Standard;
-use crate::disk::{self, Role, files, tree};
+use crate::disk::{self, FileRole, files, tree};
 use crate::message::Object;
-use crate::message::stream::workers::{self, Bounds, Weighed};
+use crate::message::stream::workers::{self, Bounds, WorkItem};
 use crate::message::stream::{Buffers, MAX_PREAMBLE_LEN, Stream, StreamError};
 use crate::ramf::{Kind, fields, limits};
 
@@ -26,7 +26,7 @@ pub struct Inputs {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    terms: Terms,
+    terms: StreamArgs,
 }
 
 /// Streams whose inputs may also be single objects without a format signature.
@@ -41,12 +41,12 @@ pub struct Message {
     /// The octets.
     pub octets: Vec<u8>,
     /// Where it was.
-    pub place: Place,
+    pub place: InputRef,
 }
 
 /// Where a message was.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct InputRef {
     /// The input, as diagnostics name it; `-` is standard input.
     pub input: String,
     /// Which message of the input, counted from 1.
@@ -55,7 +55,7 @@ pub struct Place {
     pub is_only: bool,
 }
 
-impl Place {
+impl InputRef {
     /// An input that is one thing by itself.
     #[must_use]
     pub fn named(input: String) -> Self {
@@ -87,12 +87,12 @@ pub struct Trees {
     #[arg(value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    terms: Terms,
+    terms: StreamArgs,
 }
 
 /// What goes with streams.
 #[derive(Debug, clap::Args)]
-pub struct Terms {
+pub struct StreamArgs {
     /// Accept an input without a single octet
     #[arg(long)]
     allow_empty: bool,
@@ -121,15 +121,15 @@ struct Reader {
 pub(super) struct Operands {
     pending: std::vec::IntoIter<PathBuf>,
     /// The directory that is being walked.
-    walk: Option<Walk>,
+    walk: Option<InputWalk>,
     has_trees: bool,
     allow_empty: bool,
 }
 
 /// A directory that is being walked.
-struct Walk {
+struct InputWalk {
     dir: PathBuf,
-    files: tree::Walk,
+    files: tree::TreeWalk,
     /// Whether there was anything to read, or to report.
     is_used: bool,
 }
@@ -154,14 +154,14 @@ struct Current {
 }
 
 /// Something that was read, or was to be.
-struct Taken {
-    place: Place,
+struct TakenInput {
+    place: InputRef,
     octets: anyhow::Result<Vec<u8>>,
     /// The file that holds these octets and no more.
     file: Option<PathBuf>,
 }
 
-impl Terms {
+impl StreamArgs {
     fn read(&self, files: &[PathBuf], takes: Takes) -> anyhow::Result<Messages> {
         let (operands, outcome) = self.start(files, takes == Takes::Trees)?;
         Ok(Messages {
@@ -247,7 +247,7 @@ impl Objects {
     pub fn each<T: Send>(
         &self,
         judge: impl Fn(Object) -> anyhow::Result<T> + Sync,
-        mut each: impl FnMut(&Place, T) -> anyhow::Result<()>,
+        mut each: impl FnMut(&InputRef, T) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut messages = self.inputs.terms.read(&self.inputs.files, Takes::Objects)?;
         messages.prepare(|octets, _| judge(Object::parse_owned(octets)?), &mut each)?;
@@ -274,11 +274,11 @@ impl Trees {
     ///
     /// # Errors
     /// As [`Trees::read`].
-    pub fn read_parts(&self) -> anyhow::Result<Parts> {
+    pub fn read_parts(&self) -> anyhow::Result<PartInputs> {
         let (mut operands, outcome) = self.terms.start(&self.files, true)?;
         // Whoever has parts removed when they are joined has an empty directory most of the time.
         operands.allow_empty = true;
-        Ok(Parts::new(operands, outcome, self.terms.allow_empty))
+        Ok(PartInputs::new(operands, outcome, self.terms.allow_empty))
     }
 }
 
@@ -286,7 +286,7 @@ impl Messages {
     /// The next message; what is none was reported.
     pub fn next_message(&mut self) -> Option<Message> {
         loop {
-            let Taken { place, octets, .. } = self.reader.next()?;
+            let TakenInput { place, octets, .. } = self.reader.next()?;
             self.outcome.take();
             match octets {
                 Ok(octets) => return Some(Message { octets, place }),
@@ -304,7 +304,7 @@ impl Messages {
     pub fn prepare<T: Send>(
         &mut self,
         prepare: impl Fn(Vec<u8>, Option<PathBuf>) -> anyhow::Result<T> + Sync,
-        mut each: impl FnMut(&Place, T) -> anyhow::Result<()>,
+        mut each: impl FnMut(&InputRef, T) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         self.prepare_with(prepare, |outcome, place, result| {
             let result = result.and_then(|result| each(&place, result));
@@ -320,7 +320,7 @@ impl Messages {
     pub fn prepare_with<T: Send>(
         &mut self,
         prepare: impl Fn(Vec<u8>, Option<PathBuf>) -> anyhow::Result<T> + Sync,
-        mut each: impl FnMut(&mut Outcome, Place, anyhow::Result<T>) -> anyhow::Result<()>,
+        mut each: impl FnMut(&mut Outcome, InputRef, anyhow::Result<T>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let Self { reader, outcome } = self;
         workers::in_order(
@@ -328,10 +328,10 @@ impl Messages {
             || {
                 let item = reader.next()?;
                 let octets = item.octets.as_ref().map_or(0, Vec::capacity);
-                Some(Weighed { item, octets })
+                Some(WorkItem { item, octets })
             },
             |taken| {
-                let Taken {
+                let TakenInput {
                     place,
                     octets,
                     file,
@@ -376,7 +376,7 @@ impl Messages {
     ///
     /// # Errors
     /// What cannot be gone on from: nobody reads the output any more.
-    pub fn done(&mut self, place: &Place, result: anyhow::Result<()>) -> anyhow::Result<()> {
+    pub fn done(&mut self, place: &InputRef, result: anyhow::Result<()>) -> anyhow::Result<()> {
         self.outcome.done(place, result)
     }
 
@@ -392,7 +392,7 @@ impl Messages {
 
 impl Reader {
     /// The next message, object, or what stands in the place of one.
-    fn next(&mut self) -> Option<Taken> {
+    fn next(&mut self) -> Option<TakenInput> {
         loop {
             if self.current.is_none() {
                 match self.open_next() {
@@ -404,12 +404,12 @@ impl Reader {
             let current = self.current.as_mut()?;
             let next = current.stream.next_message();
             let more = current.stream.has_more();
-            let place = Place {
+            let place = InputRef {
                 input: current.input.clone(),
                 index: current.taken + 1,
                 is_only: current.taken == 0 && matches!(more, Ok(false)),
             };
-            let failed = |error| Taken {
+            let failed = |error| TakenInput {
                 place: place.clone(),
                 octets: Err(error),
                 file: None,
@@ -423,7 +423,7 @@ impl Reader {
                         }
                         _ => None,
                     };
-                    return Some(Taken {
+                    return Some(TakenInput {
                         place,
                         octets: Ok(octets),
                         file,
@@ -450,11 +450,11 @@ impl Reader {
     fn open_next(&mut self) -> Opening {
         let path = match self.operands.next() {
             None => return Opening::End,
-            Some(Err((path, error))) => return Opening::Single(Taken::failed(&path, error)),
+            Some(Err((path, error))) => return Opening::Single(TakenInput::failed(&path, error)),
             Some(Ok(path)) => path,
         };
         match open(&path, self.takes, self.spare.clone()) {
-            Ok(Opened::Stream(stream, len)) => {
+            Ok(OpenedInput::Stream(stream, len)) => {
                 self.current = Some(Current {
                     input: report::path(&path),
                     file: len.map(|len| (path, len)),
@@ -463,11 +463,11 @@ impl Reader {
                 });
                 Opening::Began
             }
-            Ok(Opened::Object(octets)) => Opening::Single(Taken {
+            Ok(OpenedInput::Object(octets)) => Opening::Single(TakenInput {
                 octets: Ok(octets),
-                ..Taken::failed(&path, Empty.into())
+                ..TakenInput::failed(&path, Empty.into())
             }),
-            Err(error) => Opening::Single(Taken::failed(&path, error)),
+            Err(error) => Opening::Single(TakenInput::failed(&path, error)),
         }
     }
 }
@@ -478,7 +478,7 @@ impl Iterator for Operands {
     /// The next file, or what cannot be listed and why. What is no file in a directory is warned of.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.walk.as_mut().map(Walk::next) {
+            match self.walk.as_mut().map(InputWalk::next) {
                 Some(Some(Ok(path))) => return Some(Ok(path)),
                 Some(Some(Err(error @ disk::Error::NotRegular { .. }))) => {
                     let text = format!("{}: {error}", report::path(error.path()));
@@ -500,8 +500,8 @@ impl Iterator for Operands {
                     if !self.has_trees || !path.is_dir() {
                         return Some(Ok(path));
                     }
-                    self.walk = Some(Walk {
-                        files: tree::walk(&path, Role::Input),
+                    self.walk = Some(InputWalk {
+                        files: tree::walk(&path, FileRole::Input),
                         dir: path,
                         is_used: false,
                     });
@@ -511,7 +511,7 @@ impl Iterator for Operands {
     }
 }
 
-impl Walk {
+impl InputWalk {
     fn next(&mut self) -> Option<disk::Result<PathBuf>> {
         let next = self.files.next();
         self.is_used |= !matches!(next, None | Some(Err(disk::Error::NotRegular { .. })));
@@ -524,16 +524,16 @@ enum Opening {
     /// A stream was begun.
     Began,
     /// An input that is one thing by itself, or cannot be read.
-    Single(Taken),
+    Single(TakenInput),
     /// There are no more inputs.
     End,
 }
 
-impl Taken {
+impl TakenInput {
     /// An input that cannot be read, whole.
     fn failed(path: &Path, error: anyhow::Error) -> Self {
         Self {
-            place: Place::named(report::path(path)),
+            place: InputRef::named(report::path(path)),
             octets: Err(error),
             file: None,
         }
@@ -541,14 +541,14 @@ impl Taken {
 }
 
 /// An input, opened.
-enum Opened {
+enum OpenedInput {
     /// A stream of messages; its length, if it is a regular file.
     Stream(Stream<Source>, Option<u64>),
     /// A single object without a format signature.
     Object(Vec<u8>),
 }
 
-fn open(path: &Path, takes: Takes, spare: Arc<Buffers>) -> anyhow::Result<Opened> {
+fn open(path: &Path, takes: Takes, spare: Arc<Buffers>) -> anyhow::Result<OpenedInput> {
     let (source, len) = source(path)?;
     let mut stream = Stream::with_spare(source, spare);
     if let Some(len) = len {
@@ -559,19 +559,19 @@ fn open(path: &Path, takes: Takes, spare: Arc<Buffers>) -> anyhow::Result<Opened
             .begins_with_message()
             .map_err(|cause| read_error(path, cause))?
     {
-        return Ok(Opened::Stream(stream, len));
+        return Ok(OpenedInput::Stream(stream, len));
     }
     let ahead = stream
         .ahead(MAX_PREAMBLE_LEN)
         .map_err(|cause| read_error(path, cause))?;
     if ahead.is_empty() || is_armored_message(ahead) {
-        return Ok(Opened::Stream(stream, len));
+        return Ok(OpenedInput::Stream(stream, len));
     }
     let octets = stream
         .into_rest(MAX_OBJECT_LEN)
         .map_err(|cause| read_error(path, cause))?;
     fields::check_len("object", octets.len(), MAX_OBJECT_LEN)?;
-    Ok(Opened::Object(octets))
+    Ok(OpenedInput::Object(octets))
 }
 
 /// The largest object that is no message, in octets; PEM takes four for three.
@@ -610,7 +610,7 @@ pub(super) fn source(path: &Path) -> anyhow::Result<(Source, Option<u64>)> {
 pub(super) fn read_error(path: &Path, cause: std::io::Error) -> disk::Error {
     disk::Error::Io {
         path: path.to_owned(),
-        role: Role::Input,
+        role: FileRole::Input,
         doing: disk::Operation::Read,
         cause,
     }
@@ -624,7 +624,7 @@ pub fn read_whole(path: &Path) -> anyhow::Result<Vec<u8>> {
     let name = || report::path(path);
     let (mut source, _) = source(path).with_context(name)?;
     let octets =
-        files::read_from(&mut source, path, Role::Input, MAX_OBJECT_LEN).with_context(name)?;
+        files::read_from(&mut source, path, FileRole::Input, MAX_OBJECT_LEN).with_context(name)?;
     if octets.is_empty() {
         return Err(anyhow::Error::new(Empty)).with_context(name);
     }
@@ -672,7 +672,7 @@ pub fn read_content(path: &Path, limit: usize) -> anyhow::Result<Buffer> {
     if buffer.len() > limit {
         let error = disk::Error::TooLarge {
             path: path.to_owned(),
-            role: Role::Input,
+            role: FileRole::Input,
             limit,
         };
         return Err(anyhow::Error::new(error)).with_context(name);

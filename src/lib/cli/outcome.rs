@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 
 use super::exit::{self, Fatal, Reported, Status};
-use super::inputs::Place;
+use super::inputs::InputRef;
 use super::report;
 use crate::describe;
 use crate::spool::{self, Time};
@@ -31,7 +31,7 @@ pub struct Outcome {
     doubt: Option<spool::Error>,
     untimely: usize,
     /// What is done but for that of which it is known only later; empty where nobody is told.
-    held: Vec<Place>,
+    held: Vec<InputRef>,
 }
 
 impl Outcome {
@@ -94,7 +94,7 @@ impl Outcome {
     ///
     /// # Errors
     /// What cannot be gone on from: nobody reads the output any more, or it fails for everything.
-    pub fn done(&mut self, place: &Place, result: anyhow::Result<()>) -> anyhow::Result<()> {
+    pub fn done(&mut self, place: &InputRef, result: anyhow::Result<()>) -> anyhow::Result<()> {
         let Err(error) = result else {
             self.status_line(place, Status::OK, None);
             return Ok(());
@@ -115,7 +115,7 @@ impl Outcome {
     pub fn done_in(
         &mut self,
         pile: &str,
-        place: &Place,
+        place: &InputRef,
         result: anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         match result {
@@ -129,7 +129,7 @@ impl Outcome {
     }
 
     /// Takes note of a thing that is done as soon as the output is: [`Outcome::settle`] says how that ended.
-    pub fn hold(&mut self, place: &Place) {
+    pub fn hold(&mut self, place: &InputRef) {
         if self.is_told() {
             self.held.push(place.clone());
         }
@@ -143,7 +143,7 @@ impl Outcome {
     }
 
     /// Tells how one thing fared, and no more.
-    pub fn tell(&mut self, place: &Place, result: &Result<(), &anyhow::Error>) {
+    pub fn tell(&mut self, place: &InputRef, result: &Result<(), &anyhow::Error>) {
         match result {
             Ok(()) => self.status_line(place, Status::OK, None),
             Err(error) if self.is_told() => {
@@ -155,19 +155,19 @@ impl Outcome {
     }
 
     /// Reports what failed, under this label.
-    pub fn failed(&mut self, place: &Place, label: &str, error: &anyhow::Error) {
+    pub fn failed(&mut self, place: &InputRef, label: &str, error: &anyhow::Error) {
         report::failure(Some(label), error);
         self.note(place, error);
     }
 
     /// Takes note of what failed.
-    fn note(&mut self, place: &Place, error: &anyhow::Error) {
+    fn note(&mut self, place: &InputRef, error: &anyhow::Error) {
         self.tell(place, &Err(error));
         self.failures.push(exit::status(error));
         self.is_unjudged |= exit::is_unjudged(error);
     }
 
-    fn status_line(&mut self, place: &Place, status: Status, error: Option<&str>) {
+    fn status_line(&mut self, place: &InputRef, status: Status, error: Option<&str>) {
         use std::io::Write as _;
         if let Some(lines) = &mut self.status_lines {
             let line = serde_json::json!({
@@ -262,16 +262,16 @@ impl Piles {
 
 /// What is said of the parts of one thing, of which there may be very many.
 #[derive(Debug)]
-pub struct Parts<'a> {
-    place: &'a Place,
+pub struct PartReports<'a> {
+    place: &'a InputRef,
     bad: usize,
     odd: usize,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> PartReports<'a> {
     /// Nothing was said yet.
     #[must_use]
-    pub fn of(place: &'a Place) -> Self {
+    pub fn of(place: &'a InputRef) -> Self {
         Self {
             place,
             bad: 0,

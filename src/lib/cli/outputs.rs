@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::exit::Fatal;
-use super::files::{self, Form, Output};
+use super::files::{self, Output, OutputForm};
 use super::report;
 use crate::asn1::{Hex, pem};
 use crate::crypto::hash;
 use crate::disk::batch::{self, Batch, Staged};
 use crate::disk::publish::{IfExists, PublishOptions};
-use crate::disk::{self, Operation, Pending, Role};
+use crate::disk::{self, FileRole, Operation, Pending};
 use crate::ramf::Kind;
 
 /// `-o`, `-f`, `-d` and `--armor`.
@@ -39,13 +39,13 @@ pub struct PartOutput {
 
 /// An output that takes messages.
 pub struct Sink {
-    place: Place,
+    place: OutputPlace,
     stager: Stager,
     /// Whether anything came of the run; a file is not made of nothing.
     is_used: bool,
 }
 
-enum Place {
+enum OutputPlace {
     Stdout,
     /// It gets its name when all is written.
     File(OutputFile),
@@ -99,7 +99,7 @@ pub struct Stager {
 }
 
 /// A message that is ready for its output.
-pub enum Ready {
+pub enum StagedOutput {
     /// As it is.
     Plain,
     /// As PEM.
@@ -172,11 +172,11 @@ impl MessageOutput {
         Sink::start(&self.output, self.directory.as_deref(), self.armor, of_file)
     }
 
-    fn form(&self, what: &'static str) -> Form {
+    fn form(&self, what: &'static str) -> OutputForm {
         if self.armor {
-            Form::Text
+            OutputForm::Text
         } else {
-            Form::Binary(what)
+            OutputForm::Binary(what)
         }
     }
 }
@@ -192,7 +192,7 @@ impl PartOutput {
         match &self.directory {
             Some(dir) => check_directory(dir)?,
             None if is_repeatable && self.output.file().is_some() => self.output.check_stream()?,
-            None => self.output.check(Form::Binary("a stream of parts"))?,
+            None => self.output.check(OutputForm::Binary("a stream of parts"))?,
         }
         let of_file = if is_repeatable {
             IfExists::SameIsSuccess
@@ -211,7 +211,7 @@ impl PartOutput {
 pub fn check_directory(dir: &Path) -> anyhow::Result<()> {
     let failed = |cause| disk::Error::Io {
         path: dir.to_owned(),
-        role: Role::Delivery,
+        role: FileRole::Delivery,
         doing: Operation::Open,
         cause,
     };
@@ -233,16 +233,21 @@ impl Stager {
     ///
     /// # Errors
     /// [`Fatal`] when its file cannot be written; when another one has the name and is not to be replaced.
-    pub fn stage(&self, kind: Kind, name: &str, octets: &[u8]) -> anyhow::Result<Ready> {
+    pub fn stage(&self, kind: Kind, name: &str, octets: &[u8]) -> anyhow::Result<StagedOutput> {
         self.stage_as(Some(kind), name, octets)
     }
 
     /// Makes octets ready, which are a message of this kind, or a part.
-    fn stage_as(&self, kind: Option<Kind>, name: &str, octets: &[u8]) -> anyhow::Result<Ready> {
+    fn stage_as(
+        &self,
+        kind: Option<Kind>,
+        name: &str,
+        octets: &[u8],
+    ) -> anyhow::Result<StagedOutput> {
         let armored = kind.filter(|_| self.armor);
         let text = armored.map(|kind| pem::encode(&label(kind), octets));
         let Some((dir, existing)) = &self.directory else {
-            return Ok(text.map_or(Ready::Plain, Ready::Text));
+            return Ok(text.map_or(StagedOutput::Plain, StagedOutput::Text));
         };
         let written = text.as_ref().map_or(octets, String::as_bytes);
         let manner = PublishOptions::delivery(*existing);
@@ -257,7 +262,7 @@ impl Stager {
             staged = batch::stage(&path, &[written], &manner);
         }
         let staged = staged.map_err(|error| Fatal::output(error).context(report::path(&path)))?;
-        Ok(Ready::File(Filed {
+        Ok(StagedOutput::File(Filed {
             kind,
             name: name.to_owned(),
             path,
@@ -285,13 +290,13 @@ impl Sink {
             }
         };
         let place = match (dir, output.file()) {
-            (Some(dir), _) => Place::Directory(dir.to_owned(), Batch::default()),
-            (None, Some(file)) => Place::File(OutputFile {
+            (Some(dir), _) => OutputPlace::Directory(dir.to_owned(), Batch::default()),
+            (None, Some(file)) => OutputPlace::File(OutputFile {
                 path: file.to_owned(),
                 existing: existing(of_file),
                 pending: None,
             }),
-            (None, None) => Place::Stdout,
+            (None, None) => OutputPlace::Stdout,
         };
         let stager = Stager {
             directory: dir.map(|dir| (dir.to_owned(), existing(IfExists::SameIsSuccess))),
@@ -322,18 +327,18 @@ impl Sink {
     ///
     /// # Errors
     /// [`Fatal`] when it cannot be written, its file not be made, or those before it not be synced and named.
-    pub fn take(&mut self, ready: Ready, octets: &[u8]) -> anyhow::Result<Option<PathBuf>> {
+    pub fn take(&mut self, ready: StagedOutput, octets: &[u8]) -> anyhow::Result<Option<PathBuf>> {
         self.is_used = true;
         let text;
         let octets = match ready {
-            Ready::File(filed) => return self.file(filed, octets).map(Some),
-            Ready::Text(armored) => {
+            StagedOutput::File(filed) => return self.file(filed, octets).map(Some),
+            StagedOutput::Text(armored) => {
                 text = armored;
                 text.as_bytes()
             }
-            Ready::Plain => octets,
+            StagedOutput::Plain => octets,
         };
-        let Place::File(file) = &mut self.place else {
+        let OutputPlace::File(file) = &mut self.place else {
             files::write_stdout(&[octets])?;
             return Ok(None);
         };
@@ -342,7 +347,7 @@ impl Sink {
     }
 
     fn file(&mut self, filed: Filed, octets: &[u8]) -> anyhow::Result<PathBuf> {
-        let Place::Directory(dir, batch) = &mut self.place else {
+        let OutputPlace::Directory(dir, batch) = &mut self.place else {
             return Ok(filed.path);
         };
         let not_synced = |error| Fatal::output(error).context(report::path(dir));
@@ -354,7 +359,9 @@ impl Sink {
             if is_held {
                 batch.commit().map_err(not_synced)?;
             }
-            if let Ready::File(again) = self.stager.stage_as(filed.kind, &filed.name, octets)? {
+            if let StagedOutput::File(again) =
+                self.stager.stage_as(filed.kind, &filed.name, octets)?
+            {
                 filed = again;
             }
         }
@@ -393,9 +400,9 @@ impl Sink {
     pub fn settle(&mut self) -> anyhow::Result<bool> {
         self.is_used = true;
         match &mut self.place {
-            Place::Stdout => Ok(true),
-            Place::File(..) => Ok(false),
-            Place::Directory(dir, batch) => {
+            OutputPlace::Stdout => Ok(true),
+            OutputPlace::File(..) => Ok(false),
+            OutputPlace::Directory(dir, batch) => {
                 let committed = batch.commit().map_err(Fatal::output);
                 committed.with_context(|| report::path(dir))?;
                 Ok(true)
@@ -407,15 +414,15 @@ impl Sink {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         match &self.place {
-            Place::Stdout => true,
-            Place::File(..) => false,
-            Place::Directory(_, batch) => batch.is_empty() && !batch.has_refused(),
+            OutputPlace::Stdout => true,
+            OutputPlace::File(..) => false,
+            OutputPlace::Directory(_, batch) => batch.is_empty() && !batch.has_refused(),
         }
     }
 
     /// The messages that were settled but for their names, which others had meanwhile.
     pub fn take_refused(&mut self) -> Vec<anyhow::Error> {
-        let Place::Directory(_, batch) = &mut self.place else {
+        let OutputPlace::Directory(_, batch) = &mut self.place else {
             return Vec::new();
         };
         let named = |error: disk::Error| {
@@ -437,7 +444,7 @@ impl Sink {
         if let Some(refused) = self.take_refused().into_iter().next() {
             return Err(refused);
         }
-        if let Place::File(file) = self.place {
+        if let OutputPlace::File(file) = self.place {
             file.finish()?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use anyhow::Context as _;
 
 use super::exit::Empty;
-use super::inputs::{Operands, Place, Source, read_error, source};
+use super::inputs::{InputRef, Operands, Source, read_error, source};
 use super::outcome::Outcome;
 use super::report;
 use crate::asn1::Buffer;
@@ -18,7 +18,7 @@ use crate::disk::files::{self, FileId};
 use crate::message::Part;
 use crate::message::parts::{MAX_LEN, PartStream};
 use crate::message::stream::StreamError;
-use crate::message::stream::workers::Weighed;
+use crate::message::stream::workers::WorkItem;
 
 /// A stream of parts in one input.
 pub struct PartInput {
@@ -63,8 +63,8 @@ impl PartInput {
     }
 
     /// Where the part after those so far is.
-    fn place(&self) -> Place {
-        Place {
+    fn place(&self) -> InputRef {
+        InputRef {
             input: report::path(&self.path),
             index: self.taken + 1,
             is_only: false,
@@ -145,13 +145,13 @@ impl PartFeed {
     }
 
     /// The next part and whom it is for. After an error nothing more comes.
-    pub fn next_job(&mut self) -> Option<Weighed<anyhow::Result<PartJob>>> {
+    pub fn next_job(&mut self) -> Option<WorkItem<anyhow::Result<PartJob>>> {
         if self.current.is_none()
             && !self.has_failed
             && let Err(error) = self.read()
         {
             self.has_failed = true;
-            return Some(Weighed {
+            return Some(WorkItem {
                 item: Err(error),
                 octets: 0,
             });
@@ -166,7 +166,7 @@ impl PartFeed {
             octets
         };
         let id = self.id.as_ref().map(|id| format!("{id}.{index}"));
-        Some(Weighed {
+        Some(WorkItem {
             octets: octets.len(),
             item: Ok(PartJob { octets, peer, id }),
         })
@@ -194,7 +194,7 @@ impl PartFeed {
 }
 
 /// The parts in all inputs, and how the program fared with them.
-pub struct Parts {
+pub struct PartInputs {
     operands: Operands,
     outcome: Outcome,
     allow_empty: bool,
@@ -210,14 +210,14 @@ pub struct PartFile {
 }
 
 /// What is met in the inputs.
-pub enum Met<'a> {
+pub enum PartVisit<'a> {
     /// A part.
     Part(Part<'a>),
     /// The end of an input; its file, unless something in it was no part, or it is none.
     End(Option<PartFile>),
 }
 
-impl Parts {
+impl PartInputs {
     pub(super) fn new(operands: Operands, outcome: Outcome, allow_empty: bool) -> Self {
         Self {
             operands,
@@ -233,7 +233,7 @@ impl Parts {
     /// What `each` gives; nothing more is read then.
     pub fn each(
         &mut self,
-        mut each: impl FnMut(Met<'_>) -> anyhow::Result<()>,
+        mut each: impl FnMut(PartVisit<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut buffer = Vec::new();
         while let Some(next) = self.operands.next() {
@@ -244,7 +244,7 @@ impl Parts {
             let (mut input, mut file) = match opened {
                 Ok(opened) => opened,
                 Err((path, error)) => {
-                    self.failed(&Place::named(report::path(&path)), &error);
+                    self.failed(&InputRef::named(report::path(&path)), &error);
                     continue;
                 }
             };
@@ -253,7 +253,7 @@ impl Parts {
                 let place = input.place();
                 match input.next_part(&mut buffer) {
                     Ok(true) => match Part::parse(&buffer) {
-                        Ok(part) => each(Met::Part(part))?,
+                        Ok(part) => each(PartVisit::Part(part))?,
                         Err(error) => {
                             file = None;
                             self.failed(&place, &error.into());
@@ -263,19 +263,19 @@ impl Parts {
                     Err(error) if error.is::<Empty>() && self.allow_empty => break,
                     Err(error) => {
                         file = None;
-                        let named = Place::named(place.input.clone());
+                        let named = InputRef::named(place.input.clone());
                         let is_all = input.taken == 0;
                         self.failed(if is_all { &named } else { &place }, &error);
                         break;
                     }
                 }
             }
-            each(Met::End(file))?;
+            each(PartVisit::End(file))?;
         }
         Ok(())
     }
 
-    fn failed(&mut self, place: &Place, error: &anyhow::Error) {
+    fn failed(&mut self, place: &InputRef, error: &anyhow::Error) {
         self.outcome.take();
         self.outcome.failed(place, &place.label(), error);
     }
@@ -313,7 +313,7 @@ fn open(path: &Path) -> anyhow::Result<(PartInput, Option<PartFile>)> {
 }
 
 /// Content that is read to be cut into pieces.
-pub struct Content {
+pub struct CutContent {
     path: PathBuf,
     source: Source,
     /// How many octets there are, if it is a regular file.
@@ -327,7 +327,7 @@ pub struct Content {
 /// How many octets are read at once, and hashed while the processor has them at hand.
 const BLOCK: usize = 256 * 1024;
 
-impl Content {
+impl CutContent {
     /// Opens an input.
     ///
     /// # Errors
@@ -420,7 +420,7 @@ enum Cut {
 
 /// Content that is being cut.
 struct Cutter {
-    content: Content,
+    content: CutContent,
     size: usize,
     spare: Spare,
 }

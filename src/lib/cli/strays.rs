@@ -9,12 +9,12 @@ const NAMED: usize = 8;
 
 /// Such files of one queue: the first, and how many more there are.
 #[derive(Debug, Default)]
-pub struct Strays {
+pub struct UnexpectedReport {
     first: Vec<PathBuf>,
     more: usize,
 }
 
-impl Strays {
+impl UnexpectedReport {
     /// Takes note of one.
     pub fn add(&mut self, path: PathBuf) {
         if self.first.len() < NAMED {

@@ -360,7 +360,7 @@ fn signed_attribute(kind: &der::asn1::ObjectIdentifier, value: &[u8]) -> Vec<u8>
 mod tests {
     use super::*;
     use crate::asn1::pem;
-    use crate::pki::issuance::{self, Role};
+    use crate::pki::issuance::{self, CertificateRole};
 
     fn signed() -> (IdentityKey, Certificate, Vec<u8>) {
         let text = include_bytes!("../../../tests/interop/alpha/nodes/endpoint-a/identity.key.pem");
@@ -369,8 +369,14 @@ mod tests {
             "2026-01-01T00:00:00Z".parse().unwrap(),
             "2026-06-01T00:00:00Z".parse().unwrap(),
         );
-        let certificate =
-            issuance::issue(&key, None, key.public(), Role::Endpoint, validity).unwrap();
+        let certificate = issuance::issue(
+            &key,
+            None,
+            key.public(),
+            CertificateRole::Endpoint,
+            validity,
+        )
+        .unwrap();
         let mut buffer = Buffer::with_capacity(64);
         buffer.append(b"content");
         let sha256 = hash::sha256(b"content");

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 use crate::asn1::Hex;
-use crate::command::Facts;
+use crate::command::CommandFacts;
 use crate::crypto::hash;
 use crate::message::parts::{self, TransferId};
 use crate::message::{ServiceMessage, file_name};
@@ -78,8 +78,8 @@ impl Content {
 
     /// What a command is told of it.
     #[must_use]
-    pub fn facts<'a>(&'a self, node: &'a Path, safe_name: Option<&'a str>) -> Facts<'a> {
-        Facts {
+    pub fn facts<'a>(&'a self, node: &'a Path, safe_name: Option<&'a str>) -> CommandFacts<'a> {
+        CommandFacts {
             node,
             sender: self.sender,
             // A name that somebody wrote by hand may be none.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, maildir};
 use crate::command::Command;
-use crate::disk::{self, Operation, Role};
+use crate::disk::{self, FileRole, Operation};
 
 /// Where content goes.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ impl Destination {
 fn is_dir(dir: &Path) -> Result<(), Error> {
     let failed = |cause| disk::Error::Io {
         path: dir.to_owned(),
-        role: Role::Delivery,
+        role: FileRole::Delivery,
         doing: Operation::Open,
         cause,
     };

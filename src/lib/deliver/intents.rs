@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::disk::publish::{self, IfExists, PublishOptions};
-use crate::disk::{Role, files};
+use crate::disk::{FileRole, files};
 use crate::node::Directory;
-use crate::spool::{self, DELIVERING, Name, Place, Spool};
+use crate::spool::{self, DELIVERING, Name, QueueId, Spool};
 
 /// The longest file, in octets: far more than the messages of a group need.
 const MAX_LEN: usize = 4 * 1024 * 1024;
@@ -42,13 +42,13 @@ impl Intents {
             is_changed: false,
             is_there: false,
         };
-        let octets = match files::read(&intents.path, Role::Spool, MAX_LEN) {
+        let octets = match files::read(&intents.path, FileRole::Spool, MAX_LEN) {
             Ok(octets) => octets,
             Err(error) if error.is_not_found() => return Ok(intents),
             Err(error) => return Err(error.into()),
         };
         intents.is_there = true;
-        let home = spool.queue(Place::Home(node.id()));
+        let home = spool.queue(QueueId::Home(node.id()));
         for line in String::from_utf8_lossy(&octets).lines() {
             let Ok(line) = serde_json::from_str::<Value>(line) else {
                 continue;
@@ -58,7 +58,7 @@ impl Intents {
                 continue;
             };
             let waits = match key.parse::<Name>() {
-                Ok(message) => files::exists(&home.path_of(&message), Role::Spool)?,
+                Ok(message) => files::exists(&home.path_of(&message), FileRole::Spool)?,
                 Err(_) => true,
             };
             // It becomes part of a path, whoever wrote it.
@@ -103,14 +103,14 @@ impl Intents {
             return Ok(());
         }
         if let Some(folder) = self.path.parent() {
-            files::create_dir_all_private(folder, Role::Spool)?;
+            files::create_dir_all_private(folder, FileRole::Spool)?;
         }
         let lines = self.names.iter().map(|(key, name)| {
             let line = json!({"v": 1, "key": key, "name": name});
             format!("{line}\n")
         });
         let text: String = lines.collect();
-        let manner = PublishOptions::stored(Role::Spool, IfExists::Replace);
+        let manner = PublishOptions::stored(FileRole::Spool, IfExists::Replace);
         publish::publish(&self.path, &[text.as_bytes()], &manner)?;
         (self.is_changed, self.is_there) = (false, true);
         Ok(())
@@ -125,7 +125,7 @@ impl Intents {
             return self.save();
         }
         if self.is_there {
-            files::remove(&self.path, Role::Spool)?;
+            files::remove(&self.path, FileRole::Spool)?;
             (self.is_changed, self.is_there) = (false, false);
         }
         Ok(())

@@ -8,21 +8,21 @@ use std::path::{Path, PathBuf};
 
 use super::intents::Intents;
 use super::names::{MAX_NUMBERED, Names, Wish, numbered};
-use super::parts::{Desk, Key, Parcel, Transfers};
-use super::run::{Delivery, Done, IN_FLIGHT, Outcome, State, manner};
+use super::parts::{PartParcel, PartsJoiner, TransferKey, Transfers};
+use super::run::{Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState, IN_FLIGHT, manner};
 use super::{Content, Destination, Error, maildir};
 use crate::disk::batch;
-use crate::disk::{self, Role, files};
+use crate::disk::{self, FileRole, files};
 use crate::join::{self, Join, Site, Whole};
-use crate::message::stream::workers::{self, Bounds, Weighed};
+use crate::message::stream::workers::{self, Bounds, WorkItem};
 use crate::message::{Part, ServiceMessage};
 use crate::pki::NodeId;
-use crate::receive::Due;
-use crate::spool::aside::Aside;
+use crate::receive::PendingReceipt;
+use crate::spool::aside::FailedMessage;
 use crate::spool::moves::Moves;
 use crate::spool::queue::{Queue, Waiting};
-use crate::spool::sent::{Event, Line};
-use crate::spool::{self, Name, Place};
+use crate::spool::sent::{Line, SentEvent};
+use crate::spool::{self, Name, QueueId};
 
 /// How many lines are noted at once.
 const NOTED_AT_ONCE: usize = 1000;
@@ -31,8 +31,8 @@ impl<'a> Delivery<'a> {
     /// Puts together and hands over all content whose parts are there.
     pub(super) fn join_all<E: From<Error>>(
         &self,
-        state: &mut State<'a>,
-        each: &mut dyn FnMut(Outcome) -> Result<(), E>,
+        state: &mut DeliveryState<'a>,
+        each: &mut dyn FnMut(DeliveryOutcome) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut failed = BTreeSet::new();
         loop {
@@ -41,8 +41,9 @@ impl<'a> Delivery<'a> {
                 break;
             }
             let desks = settled.into_iter();
-            let mut desks: BTreeMap<Key, Desk<'a>> =
-                desks.map(|(key, known)| (key, Desk::new(known))).collect();
+            let mut desks: BTreeMap<TransferKey, PartsJoiner<'a>> = desks
+                .map(|(key, known)| (key, PartsJoiner::new(known)))
+                .collect();
             self.gather(&mut desks, state)?;
             for (key, desk) in desks {
                 let Some(outcome) = self.finish(key, desk, state)? else {
@@ -60,8 +61,12 @@ impl<'a> Delivery<'a> {
 
     /// Takes the parts out of the parcels that wait, in their order as far as that is known: while one is put where
     /// it belongs, the next is opened.
-    fn gather(&self, desks: &mut BTreeMap<Key, Desk<'a>>, state: &State<'a>) -> Result<(), Error> {
-        let queue = self.spool.queue(Place::Home(self.node.id()));
+    fn gather(
+        &self,
+        desks: &mut BTreeMap<TransferKey, PartsJoiner<'a>>,
+        state: &DeliveryState<'a>,
+    ) -> Result<(), Error> {
+        let queue = self.spool.queue(QueueId::Home(self.node.id()));
         let parcels = parcels_of(desks, &queue, &state.transfers())?;
         let mut senders: HashSet<NodeId> = desks.keys().map(|key| key.sender).collect();
         senders.retain(|sender| state.transfers().is_unplaced(*sender));
@@ -84,7 +89,7 @@ impl<'a> Delivery<'a> {
                 let message = messages.next()?;
                 let octets = message.len_or_most();
                 let item = (message, octets);
-                Some(Weighed { item, octets })
+                Some(WorkItem { item, octets })
             },
             |(message, len)| {
                 let opened = self.open_part(&message, len, state);
@@ -98,7 +103,7 @@ impl<'a> Delivery<'a> {
                     return Ok(());
                 };
                 let (sender, transfer) = (content.sender, part.header().transfer);
-                if let Some(desk) = desks.get_mut(&Key { sender, transfer }) {
+                if let Some(desk) = desks.get_mut(&TransferKey { sender, transfer }) {
                     let site = |whole: &Content| self.site(whole, state);
                     desk.take(&part, (message, content, due), site);
                 }
@@ -115,8 +120,8 @@ impl<'a> Delivery<'a> {
         &self,
         message: &Waiting,
         len: usize,
-        state: &State<'a>,
-    ) -> Option<(Content, ServiceMessage, Due<'a>)> {
+        state: &DeliveryState<'a>,
+    ) -> Option<(Content, ServiceMessage, PendingReceipt<'a>)> {
         let arrival = state.open(message, len).ok()??;
         let content = Content::of(&arrival);
         if !content.is_part() || !content.is_of(&self.types) {
@@ -127,14 +132,14 @@ impl<'a> Delivery<'a> {
     }
 
     /// Where content is put together.
-    fn site(&self, whole: &Content, state: &State<'a>) -> Result<Site, Error> {
+    fn site(&self, whole: &Content, state: &DeliveryState<'a>) -> Result<Site, Error> {
         if let Destination::Directory { dir, .. } = &self.destination {
             let folder = dir.join(whole.folder());
             self.make(&folder, state)?;
             let path = folder.join(whole.file_name());
             return Ok(Site::file(&path, &manner().unnamed(), &folder)?);
         }
-        self.spool.make(Place::Home(self.node.id()))?;
+        self.spool.make(QueueId::Home(self.node.id()))?;
         Ok(Site::aside(&self.spool.tmp()))
     }
 
@@ -142,10 +147,10 @@ impl<'a> Delivery<'a> {
     /// of them have gone meanwhile.
     fn finish(
         &self,
-        key: Key,
-        desk: Desk<'a>,
-        state: &mut State<'a>,
-    ) -> Result<Option<Outcome>, Error> {
+        key: TransferKey,
+        desk: PartsJoiner<'a>,
+        state: &mut DeliveryState<'a>,
+    ) -> Result<Option<DeliveryOutcome>, Error> {
         let Some(mut content) = desk.content else {
             return Ok(None);
         };
@@ -161,20 +166,20 @@ impl<'a> Delivery<'a> {
                 self.note_all(
                     key,
                     parcels,
-                    Event::Acknowledged,
+                    SentEvent::Acknowledged,
                     &self.destination.to_string(),
                 )?;
                 let completed = state.home.complete_joined(&desk.due, key.transfer);
                 match completed {
                     Ok(()) => {
                         let mut moves = Moves::default();
-                        let queue = self.spool.queue(Place::Home(self.node.id()));
+                        let queue = self.spool.queue(QueueId::Home(self.node.id()));
                         for parcel in parcels {
                             moves.remove(&queue.path_of(&parcel.name))?;
                         }
                         moves.commit()?;
                         state.intents.forget(&key.to_string());
-                        Ok(Done::Delivered(path))
+                        Ok(DeliveryEffect::Delivered(path))
                     }
                     Err(error) => Err(Error::Node(error)),
                 }
@@ -191,11 +196,11 @@ impl<'a> Delivery<'a> {
         });
         if let (Err(error), true) = (&result, is_aside) {
             let why = error.to_string();
-            self.note_all(key, parcels, Event::Failed, &why)?;
+            self.note_all(key, parcels, SentEvent::Failed, &why)?;
             self.set_all_aside(parcels, &why)?;
             state.intents.forget(&key.to_string());
         }
-        Ok(Some(Outcome {
+        Ok(Some(DeliveryOutcome {
             path: desk.path,
             content: Some(content),
             result,
@@ -206,10 +211,10 @@ impl<'a> Delivery<'a> {
 
     fn hand_over_whole(
         &self,
-        key: Key,
+        key: TransferKey,
         join: Join,
         content: &mut Content,
-        state: &mut State<'a>,
+        state: &mut DeliveryState<'a>,
     ) -> Result<Option<PathBuf>, Error> {
         content.size = join.ledger().len().unwrap_or_default();
         match &self.destination {
@@ -253,9 +258,9 @@ impl<'a> Delivery<'a> {
 
     fn note_all(
         &self,
-        key: Key,
-        parcels: &[Parcel],
-        event: Event,
+        key: TransferKey,
+        parcels: &[PartParcel],
+        event: SentEvent,
         to: &str,
     ) -> Result<(), spool::Error> {
         for some in parcels.chunks(NOTED_AT_ONCE) {
@@ -274,12 +279,12 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
-    fn set_all_aside(&self, parcels: &[Parcel], why: &str) -> Result<(), spool::Error> {
-        let home = Place::Home(self.node.id());
+    fn set_all_aside(&self, parcels: &[PartParcel], why: &str) -> Result<(), spool::Error> {
+        let home = QueueId::Home(self.node.id());
         let queue = self.spool.queue(home);
         let mut moves = Moves::default();
         for parcel in parcels {
-            let aside = Aside {
+            let aside = FailedMessage {
                 path: &queue.path_of(&parcel.name),
                 name: &parcel.name,
                 id: Some(&parcel.id),
@@ -294,7 +299,7 @@ impl<'a> Delivery<'a> {
 
 /// The parcels that hold parts of these contents as far as is known, in the order of the parts.
 fn parcels_of(
-    desks: &BTreeMap<Key, Desk<'_>>,
+    desks: &BTreeMap<TransferKey, PartsJoiner<'_>>,
     queue: &Queue,
     transfers: &Transfers,
 ) -> Result<Vec<(u32, Name)>, Error> {
@@ -322,7 +327,7 @@ fn mail(
     let (new, tmp) = (dir.join("new"), dir.join("tmp"));
     let head = maildir::head(content, &content.media_type);
     let mut file = batch::write(&new, &[head.as_bytes()], &manner().written_in(&tmp))?;
-    let mut lines = maildir::Lines::default();
+    let mut lines = maildir::MailLines::default();
     whole.copy(|block| file.write(&[&lines.of(block)]))?;
     file.write(&[&lines.end()])?;
     let wish = Wish {
@@ -347,8 +352,9 @@ fn choose(
     [intended, given]: [Option<String>; 2],
     own: &str,
 ) -> Result<(String, bool), Error> {
-    let is_free = |name: &str| Ok::<_, Error>(!files::exists(&folder.join(name), Role::Delivery)?);
-    let is_it = |name: &str| join.is_at(&folder.join(name), Role::Delivery);
+    let is_free =
+        |name: &str| Ok::<_, Error>(!files::exists(&folder.join(name), FileRole::Delivery)?);
+    let is_it = |name: &str| join.is_at(&folder.join(name), FileRole::Delivery);
     if let Some(name) = intended {
         if is_free(&name)? {
             return Ok((name, false));
@@ -376,6 +382,6 @@ fn choose(
     }
     Err(Error::Disk(disk::Error::Exists {
         path: folder.join(own),
-        role: Role::Delivery,
+        role: FileRole::Delivery,
     }))
 }

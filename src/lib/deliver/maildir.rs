@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::tz::Offset;
 
 use super::{Content, Error};
-use crate::disk::Role;
+use crate::disk::FileRole;
 use crate::disk::tree::{self, EntryKind};
 use crate::message::file_name;
 
@@ -53,7 +53,7 @@ pub fn file_name_of(content: &Content) -> String {
 /// # Errors
 /// When `cur` cannot be listed.
 pub fn is_seen(dir: &Path, name: &str) -> Result<bool, Error> {
-    for entry in tree::entries(&dir.join("cur"), Role::Delivery)?.entries {
+    for entry in tree::entries(&dir.join("cur"), FileRole::Delivery)?.entries {
         let found = entry.name.to_string_lossy();
         let is_it = found
             .strip_prefix(name)
@@ -76,7 +76,7 @@ pub fn mail(content: &Content, octets: &[u8]) -> Vec<u8> {
         return [sender(content).as_bytes(), octets].concat();
     }
     let mut mail = head(content, &media_type(content, octets)).into_bytes();
-    let mut lines = Lines::default();
+    let mut lines = MailLines::default();
     mail.extend(lines.of(octets));
     mail.extend(lines.end());
     mail
@@ -146,12 +146,12 @@ pub fn head(content: &Content, media_type: &str) -> String {
 
 /// Makes lines of base64 of octets that come block by block.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct MailLines {
     /// Octets that make no whole line yet.
     rest: Vec<u8>,
 }
 
-impl Lines {
+impl MailLines {
     /// The lines that these octets complete.
     #[must_use]
     pub fn of(&mut self, mut octets: &[u8]) -> Vec<u8> {
@@ -281,7 +281,7 @@ mod tests {
             .flat_map(|line| [line, b"\n"].concat())
             .collect();
         for size in [1, 20, 56, 57, 58, 114, 1000] {
-            let mut lines = Lines::default();
+            let mut lines = MailLines::default();
             let mut found: Vec<u8> = octets
                 .chunks(size)
                 .flat_map(|block| lines.of(block))
@@ -289,7 +289,7 @@ mod tests {
             found.extend(lines.end());
             assert_eq!(found, expected, "{size}");
         }
-        assert!(Lines::default().end().is_empty());
+        assert!(MailLines::default().end().is_empty());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{command, message, node, spool};
 pub use content::Content;
 pub use destination::Destination;
 pub use parts::LeftOut;
-pub use run::{Delivery, Done, Outcome};
+pub use run::{Delivery, DeliveryEffect, DeliveryOutcome};
 
 /// Why something is not delivered.
 #[derive(Debug, thiserror::Error)]

@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use crate::disk::batch::{UnnamedFile, Staged, TargetState};
-use crate::disk::{self, Role};
+use crate::disk::batch::{Staged, TargetState, UnnamedFile};
+use crate::disk::{self, FileRole};
 use crate::message::file_name;
 
 /// The most files of one name in a folder.
@@ -56,7 +56,8 @@ impl Names {
             for count in first..MAX_NUMBERED {
                 let name = numbered(given, count);
                 let path = dir.join(&name);
-                if !self.chosen.contains(&path) && !disk::files::exists(&path, Role::Delivery)? {
+                if !self.chosen.contains(&path) && !disk::files::exists(&path, FileRole::Delivery)?
+                {
                     self.taken.insert(dir.join(given), count);
                     return Ok(self.take(dir, name, file));
                 }
@@ -75,7 +76,7 @@ impl Names {
         }
         Err(Error::Disk(disk::Error::Exists {
             path: dir.join(&wish.own),
-            role: Role::Delivery,
+            role: FileRole::Delivery,
         }))
     }
 

@@ -14,7 +14,7 @@ use crate::join::{self, Join, Site};
 use crate::message::Part;
 use crate::message::parts::{Ledger, TransferId};
 use crate::pki::NodeId;
-use crate::receive::Due;
+use crate::receive::PendingReceipt;
 use crate::receive::home::Joined;
 use crate::spool::queue::Waiting;
 use crate::spool::{Name, name};
@@ -33,14 +33,14 @@ const MEDIA_TYPE: &str = "application/octet-stream";
 
 /// Which content parts belong to: no two senders share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
+pub struct TransferKey {
     /// The sender.
     pub sender: NodeId,
     /// What the parts say that they belong to.
     pub transfer: TransferId,
 }
 
-impl std::fmt::Display for Key {
+impl std::fmt::Display for TransferKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}.{}", self.sender, self.transfer)
     }
@@ -81,7 +81,7 @@ struct Sender {
     /// By their turns: which parts came, or how they contradict each other.
     known: BTreeMap<u128, (TransferId, Result<Ledger, join::Error>)>,
     /// Which part a message holds.
-    places: BTreeMap<name::Key, (TransferId, u32)>,
+    places: BTreeMap<name::KeyDigest, (TransferId, u32)>,
     /// Whether there may be messages with parts of what is known that have no place here.
     is_unplaced: bool,
 }
@@ -229,11 +229,11 @@ impl Transfers {
 
     /// Which part a message holds, if that was noted.
     #[must_use]
-    pub fn place_of(&self, name: &Name) -> Option<(Key, u32)> {
+    pub fn place_of(&self, name: &Name) -> Option<(TransferKey, u32)> {
         let sender = name.identity.sender;
         let places = &self.senders.get(&sender)?.places;
         let (transfer, index) = *places.get(&name.identity.key())?;
-        Some((Key { sender, transfer }, index))
+        Some((TransferKey { sender, transfer }, index))
     }
 
     /// Whether there may be messages of a sender with parts that have no place here.
@@ -246,7 +246,7 @@ impl Transfers {
     /// Whether parts of this content may wait.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
-        let is_it = |sender: NodeId, transfer| Key { sender, transfer }.to_string() == key;
+        let is_it = |sender: NodeId, transfer| TransferKey { sender, transfer }.to_string() == key;
         !self.left.is_empty()
             || self.senders.iter().any(|(sender, it)| {
                 let mut known = it.known.values();
@@ -256,7 +256,7 @@ impl Transfers {
 
     /// Takes some contents of which nothing more can come: they are complete, or refused. Those of which it is known
     /// where all parts are come first.
-    pub fn take_settled(&mut self) -> Vec<(Key, Result<Ledger, join::Error>)> {
+    pub fn take_settled(&mut self) -> Vec<(TransferKey, Result<Ledger, join::Error>)> {
         let settled = self.settled(false);
         if !settled.is_empty() {
             return self.take(settled);
@@ -288,7 +288,7 @@ impl Transfers {
     fn take(
         &mut self,
         settled: Vec<(NodeId, u128, u32)>,
-    ) -> Vec<(Key, Result<Ledger, join::Error>)> {
+    ) -> Vec<(TransferKey, Result<Ledger, join::Error>)> {
         let mut parts = 0_u32;
         let mut taken = Vec::new();
         for (sender, turn, count) in settled {
@@ -298,7 +298,7 @@ impl Transfers {
             parts = parts.saturating_add(count);
             let of_sender = self.senders.get_mut(&sender);
             if let Some((transfer, known)) = of_sender.and_then(|it| it.known.remove(&turn)) {
-                taken.push((Key { sender, transfer }, known));
+                taken.push((TransferKey { sender, transfer }, known));
             }
         }
         taken
@@ -336,7 +336,7 @@ fn parts_of_settled(known: &Result<Ledger, join::Error>) -> Option<u32> {
 }
 
 /// A parcel with a part: what its file is called, and its message id.
-pub struct Parcel {
+pub struct PartParcel {
     /// Its name in the queue.
     pub name: Name,
     /// Its message id.
@@ -344,7 +344,7 @@ pub struct Parcel {
 }
 
 /// Content that is put together.
-pub struct Desk<'a> {
+pub struct PartsJoiner<'a> {
     /// What is known of it, once a part has come.
     pub content: Option<Content>,
     /// What its sender calls it.
@@ -354,12 +354,12 @@ pub struct Desk<'a> {
     /// What is left to do about its parts.
     pub due: Joined<'a>,
     /// The parcels that held them.
-    pub parcels: Vec<Parcel>,
+    pub parcels: Vec<PartParcel>,
     /// The file of one of them.
     pub path: PathBuf,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> PartsJoiner<'a> {
     /// For content of which these parts are there.
     pub fn new(known: Result<Ledger, join::Error>) -> Self {
         Self {
@@ -379,10 +379,10 @@ impl<'a> Desk<'a> {
     pub fn take(
         &mut self,
         part: &Part<'_>,
-        (message, content, due): (Waiting, Content, Due<'a>),
+        (message, content, due): (Waiting, Content, PendingReceipt<'a>),
         site: impl FnOnce(&Content) -> Result<Site, Error>,
     ) {
-        self.parcels.push(Parcel {
+        self.parcels.push(PartParcel {
             name: message.name,
             id: content.id.clone(),
         });
@@ -424,7 +424,7 @@ mod tests {
     use crate::message::parts::MAX_COUNT;
     use crate::message::parts::tests::{header, last, part};
     use crate::ramf::Kind;
-    use crate::spool::name::Identity;
+    use crate::spool::name::MessageKey;
 
     const FEW: Most = Most {
         known: 100,
@@ -445,7 +445,7 @@ mod tests {
         };
         header.transfer = u128::from(transfer).to_be_bytes().into();
         let name = Name {
-            identity: Identity {
+            identity: MessageKey {
                 recipient: NodeId::of_spki(b"recipient"),
                 sender,
                 id: hash::sha256(

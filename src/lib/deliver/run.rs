@@ -15,22 +15,22 @@ use super::intents::Intents;
 use super::names::{Names, Wish};
 use super::parts::{LeftOut, Transfers};
 use super::{Content, Destination, Error, maildir};
-use crate::disk::batch::{self, UnnamedFile, Staged};
+use crate::disk::batch::{self, Staged, UnnamedFile};
 use crate::disk::publish::{IfExists, PublishOptions, sweep};
-use crate::disk::{self, Role, files, scratch};
+use crate::disk::{self, FileRole, files, scratch};
 use crate::message::stream::Buffers;
-use crate::message::stream::workers::{self, Bounds, Weighed};
+use crate::message::stream::workers::{self, Bounds, WorkItem};
 use crate::message::{Parcel, Part, ServiceMessage, service_message};
-use crate::node::{self, Directory, Identity, Keyring as _};
+use crate::node::{self, Directory, Keyring as _, ReplayKey};
 use crate::pki::NodeId;
 use crate::ramf::limits;
-use crate::receive::home::{Clock, Home};
-use crate::receive::{Arrival, Due, Imported, Terms};
-use crate::spool::aside::Aside;
+use crate::receive::home::{ClockReading, InboxReader};
+use crate::receive::{Arrival, AuthorizationEffect, PendingReceipt, ReceiveOptions};
+use crate::spool::aside::FailedMessage;
 use crate::spool::moves::{Moves, Placed};
-use crate::spool::queue::{Found, Waiting};
-use crate::spool::sent::{Event, Line};
-use crate::spool::{self, Place, Spool, Time};
+use crate::spool::queue::{QueueEntry, Waiting};
+use crate::spool::sent::{Line, SentEvent};
+use crate::spool::{self, QueueId, Spool, Time};
 use crate::{join, pki, ramf, session};
 
 /// How often the messages of a group are tried that others of it were in the way of.
@@ -51,7 +51,7 @@ pub struct Delivery<'a> {
     /// The node's directory, from the root, as commands are told.
     pub path: PathBuf,
     /// How messages are taken, at a time that is believed.
-    pub terms: Terms,
+    pub terms: ReceiveOptions,
     /// The time. By one that is not believed nothing is set aside, and what waits here is delivered all the same:
     /// it arrived in time.
     pub time: Time,
@@ -67,13 +67,13 @@ pub struct Delivery<'a> {
 
 /// What became of a message.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct DeliveryOutcome {
     /// Its file in the queue.
     pub path: PathBuf,
     /// What is known of it, if it could be opened.
     pub content: Option<Content>,
     /// What was done, or why nothing was.
-    pub result: Result<Done, Error>,
+    pub result: Result<DeliveryEffect, Error>,
     /// Whether it was set aside, with the reason.
     pub is_aside: bool,
     /// Whether it waits for a clock that is believed.
@@ -82,7 +82,7 @@ pub struct Outcome {
 
 /// What was done about a message.
 #[derive(Debug)]
-pub enum Done {
+pub enum DeliveryEffect {
     /// It is in this file, or where the command put it.
     Delivered(Option<PathBuf>),
     /// It was delivered before.
@@ -98,8 +98,8 @@ pub enum Done {
 }
 
 /// What opening a message came to.
-enum Opened<'a> {
-    Content(Box<(Content, Due<'a>, Ready)>),
+enum OpenedMessage<'a> {
+    Content(Box<(Content, PendingReceipt<'a>, StagedContent)>),
     Repeated,
     Left(Content),
     Part(Content),
@@ -109,7 +109,7 @@ enum Opened<'a> {
 }
 
 /// How far content is on its way.
-enum Ready {
+enum StagedContent {
     /// It is written, into this directory, and has no name yet.
     Written(PathBuf, UnnamedFile),
     /// It is to be handed over in its turn.
@@ -117,7 +117,7 @@ enum Ready {
     /// It is a mail already that somebody has seen.
     There,
     /// It was an authorization, and this became of it.
-    Imported(Imported),
+    Imported(AuthorizationEffect),
     /// It is a part of what was put together before.
     Repeated,
     /// Nothing is to be done.
@@ -128,14 +128,14 @@ enum Ready {
 struct Task<'a> {
     message: Waiting,
     content: Option<Content>,
-    due: Option<Due<'a>>,
-    result: Result<Done, Error>,
-    fate: Fate,
+    due: Option<PendingReceipt<'a>>,
+    result: Result<DeliveryEffect, Error>,
+    fate: Disposition,
 }
 
 /// What becomes of the file of a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum Disposition {
     Stays,
     Goes,
     SetAside,
@@ -144,8 +144,8 @@ enum Fate {
 }
 
 /// What a run knows.
-pub(super) struct State<'a> {
-    pub(super) home: Home<'a>,
+pub(super) struct DeliveryState<'a> {
+    pub(super) home: InboxReader<'a>,
     /// The user whose files arrived in time.
     keeper: Option<u32>,
     pub(super) intents: Intents,
@@ -155,7 +155,7 @@ pub(super) struct State<'a> {
     pub(super) buffers: Buffers,
 }
 
-impl<'a> State<'a> {
+impl<'a> DeliveryState<'a> {
     /// Opens a message; `None` when it has gone. Whose file was read decides whether it arrived in time.
     pub(super) fn open(
         &self,
@@ -205,11 +205,11 @@ impl<'a> Delivery<'a> {
     /// command cannot be run, or `each` failed.
     pub fn run<E: From<Error>>(
         &self,
-        each: &mut dyn FnMut(Outcome) -> Result<(), E>,
+        each: &mut dyn FnMut(DeliveryOutcome) -> Result<(), E>,
         stray: &mut dyn FnMut(PathBuf),
     ) -> Result<Option<LeftOut>, E> {
         let mut state = self.state()?;
-        let queue = self.spool.queue(Place::Home(self.node.id()));
+        let queue = self.spool.queue(QueueId::Home(self.node.id()));
         let mut entries = queue.entries().map_err(Error::from)?;
         loop {
             let (mut group, failed) = self.group(&mut entries, stray);
@@ -237,13 +237,13 @@ impl<'a> Delivery<'a> {
         Ok(state.transfers().left_out())
     }
 
-    fn state(&self) -> Result<State<'a>, Error> {
-        let clock = Clock {
+    fn state(&self) -> Result<DeliveryState<'a>, Error> {
+        let clock = ClockReading {
             told: self.time.told,
             is_believed: self.time.is_believed(),
         };
-        let state = State {
-            home: Home::new(self.node, self.terms, clock)?,
+        let state = DeliveryState {
+            home: InboxReader::new(self.node, self.terms, clock)?,
             keeper: self.spool.keeper()?,
             intents: Intents::of(self.spool, self.node)?,
             folders: Mutex::default(),
@@ -263,14 +263,14 @@ impl<'a> Delivery<'a> {
         }
         let before = self.terms.now.checked_sub(ABANDONED).ok();
         let before = before.map_or(SystemTime::UNIX_EPOCH, SystemTime::from);
-        sweep(dir, Role::Delivery, Some(before))?;
+        sweep(dir, FileRole::Delivery, Some(before))?;
         Ok(())
     }
 
     /// The next messages, and why there are no more if that is not the end.
     fn group(
         &self,
-        entries: &mut impl Iterator<Item = Result<Found, spool::Error>>,
+        entries: &mut impl Iterator<Item = Result<QueueEntry, spool::Error>>,
         stray: &mut dyn FnMut(PathBuf),
     ) -> (Vec<Waiting>, Option<spool::Error>) {
         let (most, most_octets) = self.destination.group();
@@ -278,7 +278,7 @@ impl<'a> Delivery<'a> {
         let mut octets = 0;
         while group.len() < most && (group.is_empty() || octets < most_octets) {
             match entries.next() {
-                Some(Ok(Found::Message(message))) => match message.len() {
+                Some(Ok(QueueEntry::Message(message))) => match message.len() {
                     Ok(Some(len)) => {
                         octets += len;
                         group.push(message);
@@ -286,7 +286,7 @@ impl<'a> Delivery<'a> {
                     Ok(None) => {}
                     Err(error) => return (group, Some(error)),
                 },
-                Some(Ok(Found::Stray(path))) => stray(path),
+                Some(Ok(QueueEntry::Stray(path))) => stray(path),
                 Some(Err(error)) => return (group, Some(error)),
                 None => break,
             }
@@ -299,8 +299,8 @@ impl<'a> Delivery<'a> {
         &self,
         group: Vec<Waiting>,
         is_last: bool,
-        state: &mut State<'a>,
-    ) -> Result<(Vec<Outcome>, Vec<Waiting>), Error> {
+        state: &mut DeliveryState<'a>,
+    ) -> Result<(Vec<DeliveryOutcome>, Vec<Waiting>), Error> {
         let opened = self.open_all(&group, state)?;
         let mut tasks = self.hand_over_all(group, opened, state)?;
         if !self.is_dry {
@@ -309,35 +309,39 @@ impl<'a> Delivery<'a> {
         let (mut outcomes, mut again) = (Vec::new(), Vec::new());
         for task in tasks {
             let is_wrong = is_last && task.result.is_err();
-            if task.fate == Fate::Again && !is_wrong {
+            if task.fate == Disposition::Again && !is_wrong {
                 again.push(task.message);
                 continue;
             }
-            outcomes.push(Outcome {
+            outcomes.push(DeliveryOutcome {
                 path: task.message.path,
                 content: task.content,
                 is_untimely: task.result.as_ref().is_err_and(|it| self.is_untimely(it)),
                 result: task.result,
-                is_aside: task.fate == Fate::SetAside,
+                is_aside: task.fate == Disposition::SetAside,
             });
         }
         Ok((outcomes, again))
     }
 
     /// Opens the messages, on every core, and writes what is in them.
-    fn open_all(&self, group: &[Waiting], state: &State<'a>) -> Result<Vec<Opened<'a>>, Error> {
+    fn open_all(
+        &self,
+        group: &[Waiting],
+        state: &DeliveryState<'a>,
+    ) -> Result<Vec<OpenedMessage<'a>>, Error> {
         let mut waiting = group.iter().map(|message| {
             let octets = message.len_or_most();
             let item = (message, octets);
-            Weighed { item, octets }
+            WorkItem { item, octets }
         });
         let mut opened = Vec::new();
         workers::in_order(
             Bounds::octets(IN_FLIGHT),
             || waiting.next(),
             |(message, len)| match self.open(message, len, state) {
-                Err(Error::Node(node::Error::Seen)) => Opened::Repeated,
-                Err(error) => Opened::Failed(error),
+                Err(Error::Node(node::Error::Seen)) => OpenedMessage::Repeated,
+                Err(error) => OpenedMessage::Failed(error),
                 Ok(opened) => opened,
             },
             |result| {
@@ -348,15 +352,20 @@ impl<'a> Delivery<'a> {
         Ok(opened)
     }
 
-    fn open(&self, message: &Waiting, len: usize, state: &State<'a>) -> Result<Opened<'a>, Error> {
+    fn open(
+        &self,
+        message: &Waiting,
+        len: usize,
+        state: &DeliveryState<'a>,
+    ) -> Result<OpenedMessage<'a>, Error> {
         let Some(arrival) = state.open(message, len)? else {
-            return Ok(Opened::Gone);
+            return Ok(OpenedMessage::Gone);
         };
         let content = Content::of(&arrival);
         service_message::check_type_len(arrival.content().media_type()).map_err(Error::Type)?;
         let is_authorization = arrival.is_authorization();
         if !is_authorization && !content.is_of(&self.types) {
-            return Ok(Opened::Left(content));
+            return Ok(OpenedMessage::Left(content));
         }
         if self.joins && content.is_part() {
             let part = Part::parse(arrival.content().content()).map_err(Error::Part)?;
@@ -364,27 +373,31 @@ impl<'a> Delivery<'a> {
             if !state.home.is_joined(content.sender, transfer)? {
                 locked(&state.transfers).note(content.sender, &part, &message.name);
                 state.buffers.put(arrival.into_due().0.into_octets());
-                return Ok(Opened::Part(content));
+                return Ok(OpenedMessage::Part(content));
             }
             let (_, due) = arrival.into_due();
-            return Ok(Opened::Content(Box::new((content, due, Ready::Repeated))));
+            return Ok(OpenedMessage::Content(Box::new((
+                content,
+                due,
+                StagedContent::Repeated,
+            ))));
         }
         if self.is_dry {
             let (_, due) = arrival.into_due();
             let ready = if is_authorization {
-                Ready::Imported(Imported::OfPeer)
+                StagedContent::Imported(AuthorizationEffect::OfPeer)
             } else {
-                Ready::Dry
+                StagedContent::Dry
             };
-            return Ok(Opened::Content(Box::new((content, due, ready))));
+            return Ok(OpenedMessage::Content(Box::new((content, due, ready))));
         }
         if is_authorization {
             // It changes what is known of one node. To have the whole node, all its peers' folders would be swept.
             let _locks = self.node.lock_sender(&arrival.head().sender)?;
             let imported = arrival.import_authorization(self.node, &self.terms.window);
-            let ready = Ready::Imported(imported.map_err(Error::Import)?);
+            let ready = StagedContent::Imported(imported.map_err(Error::Import)?);
             let (_, due) = arrival.into_due();
-            return Ok(Opened::Content(Box::new((content, due, ready))));
+            return Ok(OpenedMessage::Content(Box::new((content, due, ready))));
         }
         let octets = arrival.content().content();
         let written = match &self.destination {
@@ -392,17 +405,17 @@ impl<'a> Delivery<'a> {
                 let folder = dir.join(content.folder());
                 self.make(&folder, state)?;
                 let file = batch::write(&folder, &[octets], &manner())?;
-                Some(Ready::Written(folder, file))
+                Some(StagedContent::Written(folder, file))
             }
             Destination::Maildir(dir) => {
                 let intended = state.intents.name_for(&message.name.to_string());
                 if intended.map_or(Ok(false), |name| maildir::is_seen(dir, name))? {
-                    Some(Ready::There)
+                    Some(StagedContent::There)
                 } else {
                     let (new, tmp) = (dir.join("new"), dir.join("tmp"));
                     let mail = maildir::mail(&content, octets);
                     let file = batch::write(&new, &[&mail], &manner().written_in(&tmp))?;
-                    Some(Ready::Written(new, file))
+                    Some(StagedContent::Written(new, file))
                 }
             }
             Destination::Command(_) => None,
@@ -413,16 +426,16 @@ impl<'a> Delivery<'a> {
                 state.buffers.put(message.into_octets());
                 ready
             }
-            None => Ready::Message(message),
+            None => StagedContent::Message(message),
         };
-        Ok(Opened::Content(Box::new((content, due, ready))))
+        Ok(OpenedMessage::Content(Box::new((content, due, ready))))
     }
 
     /// Makes the folder of a sender, once in a run.
-    pub(super) fn make(&self, folder: &Path, state: &State<'a>) -> Result<(), Error> {
+    pub(super) fn make(&self, folder: &Path, state: &DeliveryState<'a>) -> Result<(), Error> {
         let mut folders = locked(&state.folders);
         if !folders.contains(folder) {
-            if !files::create_dir_for_user(folder, Role::Delivery)? {
+            if !files::create_dir_for_user(folder, FileRole::Delivery)? {
                 self.sweep(folder)?;
             }
             folders.insert(folder.to_owned());
@@ -433,8 +446,8 @@ impl<'a> Delivery<'a> {
     fn hand_over_all(
         &self,
         group: Vec<Waiting>,
-        opened: Vec<Opened<'a>>,
-        state: &mut State<'a>,
+        opened: Vec<OpenedMessage<'a>>,
+        state: &mut DeliveryState<'a>,
     ) -> Result<Vec<Task<'a>>, Error> {
         let mut tasks = Vec::new();
         let mut identities = HashSet::new();
@@ -444,26 +457,26 @@ impl<'a> Delivery<'a> {
                 message,
                 content: None,
                 due: None,
-                result: Ok(Done::Repeated),
-                fate: Fate::Goes,
+                result: Ok(DeliveryEffect::Repeated),
+                fate: Disposition::Goes,
             };
             match opened {
-                Opened::Gone => continue,
-                Opened::Repeated => {}
-                Opened::Failed(error) => self.fail(&mut task, error),
-                Opened::Left(content) => {
+                OpenedMessage::Gone => continue,
+                OpenedMessage::Repeated => {}
+                OpenedMessage::Failed(error) => self.fail(&mut task, error),
+                OpenedMessage::Left(content) => {
                     task.content = Some(content);
-                    task.result = Ok(Done::Left);
-                    task.fate = Fate::Stays;
+                    task.result = Ok(DeliveryEffect::Left);
+                    task.fate = Disposition::Stays;
                 }
-                Opened::Part(content) => {
+                OpenedMessage::Part(content) => {
                     task.content = Some(content);
-                    task.result = Ok(Done::Part);
-                    task.fate = Fate::Stays;
+                    task.result = Ok(DeliveryEffect::Part);
+                    task.fate = Disposition::Stays;
                 }
-                Opened::Content(opened) => {
+                OpenedMessage::Content(opened) => {
                     let (content, due, ready) = *opened;
-                    let is_first = |identity: &Identity| identities.insert(identity.clone());
+                    let is_first = |identity: &ReplayKey| identities.insert(identity.clone());
                     if due.identity().is_none_or(is_first) {
                         match self.hand_over(&task.message, &content, ready, state, &mut names) {
                             Ok((done, file)) => {
@@ -475,7 +488,7 @@ impl<'a> Delivery<'a> {
                         }
                     } else {
                         // The same message waits under two names.
-                        task.fate = Fate::Again;
+                        task.fate = Disposition::Again;
                     }
                     task.content = Some(content);
                 }
@@ -490,15 +503,17 @@ impl<'a> Delivery<'a> {
         &self,
         message: &Waiting,
         content: &Content,
-        ready: Ready,
-        state: &mut State<'a>,
+        ready: StagedContent,
+        state: &mut DeliveryState<'a>,
         names: &mut Names,
-    ) -> Result<(Done, Option<Staged>), Error> {
+    ) -> Result<(DeliveryEffect, Option<Staged>), Error> {
         match (ready, &self.destination) {
-            (Ready::Imported(Imported::NoRoom), _) => Ok((Done::NotKept, None)),
-            (Ready::Imported(_), _) => Ok((Done::Imported, None)),
-            (Ready::Repeated, _) => Ok((Done::Repeated, None)),
-            (Ready::Written(dir, file), destination) => {
+            (StagedContent::Imported(AuthorizationEffect::NoRoom), _) => {
+                Ok((DeliveryEffect::NotKept, None))
+            }
+            (StagedContent::Imported(_), _) => Ok((DeliveryEffect::Imported, None)),
+            (StagedContent::Repeated, _) => Ok((DeliveryEffect::Repeated, None)),
+            (StagedContent::Written(dir, file), destination) => {
                 let is_mail = matches!(destination, Destination::Maildir(_));
                 let keeps_names = matches!(
                     destination,
@@ -523,24 +538,26 @@ impl<'a> Delivery<'a> {
                 if is_mail || wish.given.is_some() {
                     state.intents.intend(&message.name.to_string(), &name);
                 }
-                Ok((Done::Delivered(Some(dir.join(name))), Some(file)))
+                Ok((DeliveryEffect::Delivered(Some(dir.join(name))), Some(file)))
             }
-            (Ready::Message(message), Destination::Command(command)) => {
-                self.spool.make(Place::Home(self.node.id()))?;
+            (StagedContent::Message(message), Destination::Command(command)) => {
+                self.spool.make(QueueId::Home(self.node.id()))?;
                 let input = scratch::holding(&self.spool.tmp(), message.content())?;
                 let name = content.safe_name();
                 command.run(&content.facts(&self.path, name.as_deref()), input)?;
-                Ok((Done::Delivered(None), None))
+                Ok((DeliveryEffect::Delivered(None), None))
             }
-            (Ready::There | Ready::Dry | Ready::Message(_), _) => Ok((Done::Delivered(None), None)),
+            (StagedContent::There | StagedContent::Dry | StagedContent::Message(_), _) => {
+                Ok((DeliveryEffect::Delivered(None), None))
+            }
         }
     }
 
     fn fail(&self, task: &mut Task<'a>, error: Error) {
         task.fate = if error.is_settled() && !self.is_untimely(&error) {
-            Fate::SetAside
+            Disposition::SetAside
         } else {
-            Fate::Stays
+            Disposition::Stays
         };
         task.result = Err(error);
     }
@@ -551,7 +568,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// Finishes what is to be done about a group.
-    fn settle(&self, tasks: &mut [Task<'a>], state: &mut State<'a>) -> Result<(), Error> {
+    fn settle(&self, tasks: &mut [Task<'a>], state: &mut DeliveryState<'a>) -> Result<(), Error> {
         let lines: Vec<Line> = tasks.iter().filter_map(|task| self.line(task)).collect();
         self.spool.note(&lines)?;
         let (mut numbers, mut dues) = (Vec::new(), Vec::new());
@@ -564,16 +581,16 @@ impl<'a> Delivery<'a> {
         for (number, error) in state.home.complete(&dues)? {
             let task = &mut tasks[numbers[number]];
             task.result = Err(error.into());
-            task.fate = Fate::Stays;
+            task.fate = Disposition::Stays;
         }
         let mut moves = Moves::default();
         for task in tasks {
             match task.fate {
-                Fate::Stays | Fate::Again => continue,
-                Fate::Goes => moves.remove(&task.message.path)?,
-                Fate::SetAside => {
+                Disposition::Stays | Disposition::Again => continue,
+                Disposition::Goes => moves.remove(&task.message.path)?,
+                Disposition::SetAside => {
                     if self.set_aside(task, &mut moves)? == Placed::Repeated {
-                        task.result = Ok(Done::Repeated);
+                        task.result = Ok(DeliveryEffect::Repeated);
                     }
                 }
             }
@@ -586,14 +603,16 @@ impl<'a> Delivery<'a> {
     /// What is noted of a message for whoever sent it from here.
     fn line(&self, task: &Task<'_>) -> Option<Line> {
         let (event, to) = match (&task.result, task.fate) {
-            (Ok(Done::Delivered(_)), _) => (Event::Acknowledged, self.destination.to_string()),
-            (Err(error @ Error::Late { .. }), Fate::SetAside) => {
-                (Event::Expired, error.to_string())
+            (Ok(DeliveryEffect::Delivered(_)), _) => {
+                (SentEvent::Acknowledged, self.destination.to_string())
             }
-            (Ok(Done::Imported | Done::NotKept), _) => {
-                (Event::Acknowledged, format!("home:{}", self.node.id()))
+            (Err(error @ Error::Late { .. }), Disposition::SetAside) => {
+                (SentEvent::Expired, error.to_string())
             }
-            (Err(error), Fate::SetAside) => (Event::Failed, error.to_string()),
+            (Ok(DeliveryEffect::Imported | DeliveryEffect::NotKept), _) => {
+                (SentEvent::Acknowledged, format!("home:{}", self.node.id()))
+            }
+            (Err(error), Disposition::SetAside) => (SentEvent::Failed, error.to_string()),
             _ => return None,
         };
         let head = task.head()?;
@@ -614,7 +633,7 @@ impl<'a> Delivery<'a> {
         let is_ours = head
             .as_ref()
             .is_none_or(|head| head.recipient == self.node.id());
-        let aside = Aside {
+        let aside = FailedMessage {
             path: &task.message.path,
             name: &task.message.name,
             id: head.as_ref().map(|head| head.id.as_str()),
@@ -625,9 +644,9 @@ impl<'a> Delivery<'a> {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             back_to: if is_ours {
-                Place::Home(self.node.id())
+                QueueId::Home(self.node.id())
             } else {
-                Place::In
+                QueueId::In
             },
         };
         Ok(self.spool.set_aside(&aside, self.time.told, moves)?)
@@ -644,12 +663,12 @@ fn give_names(
     for refused in refused {
         // Somebody else took the name in this instant: there will be another one.
         let has_it = |task: &&mut Task<'_>| match &task.result {
-            Ok(Done::Delivered(Some(path))) => path == refused.path(),
+            Ok(DeliveryEffect::Delivered(Some(path))) => path == refused.path(),
             _ => false,
         };
         if let Some(task) = tasks.iter_mut().find(has_it) {
             task.due = None;
-            task.fate = Fate::Again;
+            task.fate = Disposition::Again;
             task.result = Err(refused.into());
         }
     }
@@ -667,7 +686,7 @@ pub(super) fn manner<'a>() -> PublishOptions<'a> {
 }
 
 /// Whom a message is from and for, and its id.
-struct Head {
+struct MessageHead {
     sender: NodeId,
     recipient: NodeId,
     id: String,
@@ -675,9 +694,9 @@ struct Head {
 
 impl Task<'_> {
     /// Whom the message is from and for, as far as it can be read.
-    fn head(&self) -> Option<Head> {
+    fn head(&self) -> Option<MessageHead> {
         if let Some(content) = &self.content {
-            return Some(Head {
+            return Some(MessageHead {
                 sender: content.sender,
                 recipient: content.recipient,
                 id: content.id.clone(),
@@ -686,7 +705,7 @@ impl Task<'_> {
         let parcel = Parcel::parse(self.message.read().ok()??)
             .ok()?
             .into_message();
-        Some(Head {
+        Some(MessageHead {
             sender: parcel.sender(),
             recipient: parcel.fields().recipient,
             id: parcel.fields().id.clone(),

@@ -107,8 +107,8 @@ fn item_facts(item: &Item) -> Value {
         }),
         Item::Rotation(rotation::Rotation { path, form }) => {
             let form = match form {
-                crate::message::certification_path::Form::OctetStrings => "octet-strings",
-                crate::message::certification_path::Form::Certificates => "certificates",
+                crate::message::certification_path::PathForm::OctetStrings => "octet-strings",
+                crate::message::certification_path::PathForm::Certificates => "certificates",
             };
             json!({ "form": form, "path": path_facts(path) })
         }

@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::files::{parent, sync_dir};
-use super::publish::{self, IfExists, PublishOptions, Pending, Place};
-use super::{Error, Result, Role};
+use super::publish::{self, IfExists, Pending, PublishOptions, PublishTarget};
+use super::{Error, FileRole, Result};
 
 /// From how many files on the whole file system is synced instead of each of them.
 const MANY: usize = 8;
@@ -25,7 +25,7 @@ pub struct Batch {
     pending: Vec<Pending>,
     octets: usize,
     /// Directories with names that are not synced.
-    dirs: BTreeMap<PathBuf, Role>,
+    dirs: BTreeMap<PathBuf, FileRole>,
     /// Names that were taken by something else when a file was to get them.
     refused: Vec<Error>,
 }
@@ -37,7 +37,7 @@ pub struct Staged {
     /// None for one that has its name already, with the same octets.
     pending: Option<Pending>,
     dir: PathBuf,
-    role: Role,
+    role: FileRole,
     octets: usize,
 }
 
@@ -64,7 +64,7 @@ pub fn stage(path: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Resul
         octets: parts.iter().map(|part| part.len()).sum(),
     };
     let place = publish::survey(path, role, existing)?;
-    if let (IfExists::SameIsSuccess, Place::Taken(_)) = (existing, place)
+    if let (IfExists::SameIsSuccess, PublishTarget::Taken(_)) = (existing, place)
         && let Some(mut held) = publish::open_existing(path, role)
     {
         publish::same(path, role, &mut held, &mut parts.concat().as_slice(), false)?;
@@ -82,7 +82,7 @@ pub fn stage(path: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Resul
 pub struct UnnamedFile {
     pending: Pending,
     dir: PathBuf,
-    role: Role,
+    role: FileRole,
     octets: usize,
 }
 
@@ -105,7 +105,7 @@ pub enum TargetState {
 pub fn write(dir: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Result<UnnamedFile> {
     let (role, _) = manner.role_and_existing();
     let manner = manner.dir_unsynced().unnamed().written_by_default_in(dir);
-    let mut pending = Pending::create_in(Place::Free, dir, &manner)?;
+    let mut pending = Pending::create_in(PublishTarget::Free, dir, &manner)?;
     pending.write(parts)?;
     Ok(UnnamedFile {
         pending,
@@ -241,7 +241,7 @@ pub fn name_all<E: From<Error>>(
 
 fn place(
     pending: Vec<Pending>,
-    dirs: &BTreeMap<PathBuf, Role>,
+    dirs: &BTreeMap<PathBuf, FileRole>,
     refused: &mut Vec<Error>,
 ) -> Result<()> {
     for file in pending {

@@ -18,14 +18,14 @@ use rustix::io::Errno;
 use super::fault::{self, Op};
 use super::publish::{self, BLOCK, MUCH, is_temporary};
 use super::tree::EntryKind;
-use super::{Operation, Error, Result, Role, files};
+use super::{Error, FileRole, Operation, Result, files};
 
 /// A directory that is held open.
 #[derive(Clone, Debug)]
 pub struct Dir {
     fd: Arc<OwnedFd>,
     path: PathBuf,
-    role: Role,
+    role: FileRole,
 }
 
 /// What a directory is opened for where others may not read it: the names in it can be used all the same.
@@ -61,7 +61,7 @@ impl Dir {
     /// # Errors
     ///
     /// [`Error::Io`] while [`Operation::Examine`], also when it is none.
-    pub fn open(path: &Path, role: Role) -> Result<Self> {
+    pub fn open(path: &Path, role: FileRole) -> Result<Self> {
         let opened = rustix::fs::open(path, HELD | AT_ONCE, Mode::empty());
         let fd = opened.map_err(|error| Error::io(path, role, Operation::Examine)(error.into()))?;
         Ok(Self {
@@ -94,7 +94,9 @@ impl Dir {
             Err(Errno::NOENT) => Ok(None),
             // A link is one or the other, as the system likes.
             Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => Err(self.not_regular(path)),
-            Err(error) => Err(Error::io(&path, self.role, Operation::Examine)(error.into())),
+            Err(error) => Err(Error::io(&path, self.role, Operation::Examine)(
+                error.into(),
+            )),
         }
     }
 
@@ -179,9 +181,11 @@ impl Dir {
         let path = self.path.join(name);
         match unlink(&self.fd, name, &path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            removed => removed
-                .map(|()| true)
-                .map_err(Error::io(&path, self.role, Operation::Remove)),
+            removed => {
+                removed
+                    .map(|()| true)
+                    .map_err(Error::io(&path, self.role, Operation::Remove))
+            }
         }
     }
 
@@ -234,7 +238,8 @@ impl Dir {
         let mut leftovers = Vec::new();
         for named in self.names()? {
             let DirEntry { name, kind } = named?;
-            if kind == Some(EntryKind::File) && is_temporary(&name) && self.is_older(&name, before) {
+            if kind == Some(EntryKind::File) && is_temporary(&name) && self.is_older(&name, before)
+            {
                 leftovers.push(name);
             }
         }
@@ -316,7 +321,9 @@ impl Dir {
             Err(Errno::NOENT) => Ok(None),
             Err(error) => {
                 let path = self.path.join(name);
-                Err(Error::io(&path, self.role, Operation::Examine)(error.into()))
+                Err(Error::io(&path, self.role, Operation::Examine)(
+                    error.into(),
+                ))
             }
         }
     }
@@ -417,7 +424,7 @@ impl PendingEntry {
 }
 
 /// Holds what the disk has against what was written.
-fn check(file: &mut File, target: &Path, role: Role, parts: &[&[u8]]) -> Result<()> {
+fn check(file: &mut File, target: &Path, role: FileRole, parts: &[&[u8]]) -> Result<()> {
     let failed = || Error::io(target, role, Operation::Read);
     // Otherwise the system would answer from memory; where it cannot forget, that is all there is to ask.
     #[cfg(target_os = "linux")]
@@ -473,7 +480,7 @@ mod tests {
             fs::create_dir(root.path().join(dir)).unwrap();
             fs::write(root.path().join(dir).join("x"), dir).unwrap();
         }
-        let top = Dir::open(root.path(), Role::Spool).unwrap();
+        let top = Dir::open(root.path(), FileRole::Spool).unwrap();
         let dir = top.dir("inside").unwrap().unwrap();
         swap(root.path());
         (root, top, dir)
@@ -523,7 +530,7 @@ mod tests {
         for dir in ["inside", "outside"] {
             fs::create_dir(root.path().join(dir)).unwrap();
         }
-        let top = Dir::open(root.path(), Role::Spool).unwrap();
+        let top = Dir::open(root.path(), FileRole::Spool).unwrap();
         let dir = top.dir("inside").unwrap().unwrap();
         let placed = dir.prepare("x", &[b"oc", b"tets"], &dir).unwrap();
         let dropped = dir.prepare("y", &[b"octets"], &dir).unwrap();
@@ -542,7 +549,7 @@ mod tests {
     #[test]
     fn only_files_of_killed_runs_are_swept() {
         let root = tempfile::tempdir().unwrap();
-        let top = Dir::open(root.path(), Role::Spool).unwrap();
+        let top = Dir::open(root.path(), FileRole::Spool).unwrap();
         let name = |name: &str| format!("{TEMPORARY_PREFIX}{name}.tmp");
         fs::write(root.path().join(name("a")), "").unwrap();
         fs::write(root.path().join("b"), "").unwrap();
@@ -560,7 +567,7 @@ mod tests {
     #[test]
     fn what_is_no_file_is_not_read_and_not_waited_for() {
         let root = tempfile::tempdir().unwrap();
-        let top = Dir::open(root.path(), Role::Spool).unwrap();
+        let top = Dir::open(root.path(), FileRole::Spool).unwrap();
         let fifo = (FileType::Fifo, Mode::from_raw_mode(0o600));
         rustix::fs::mknodat(&top.fd, "fifo", fifo.0, fifo.1, 0).unwrap();
         symlink("nowhere", root.path().join("link")).unwrap();
@@ -575,11 +582,11 @@ mod tests {
             assert!(top.has(name).unwrap(), "{name}");
         }
         assert!(top.dir("fifo").is_err());
-        assert!(Dir::open(&root.path().join("fifo"), Role::Spool).is_err());
-        assert!(files::sync_dir(&root.path().join("fifo"), Role::Spool).is_err());
+        assert!(Dir::open(&root.path().join("fifo"), FileRole::Spool).is_err());
+        assert!(files::sync_dir(&root.path().join("fifo"), FileRole::Spool).is_err());
         // A directory may be named through a link.
         symlink("dir", root.path().join("other")).unwrap();
-        files::sync_dir(&root.path().join("other"), Role::Output).unwrap();
-        Dir::open(&root.path().join("other"), Role::Spool).unwrap();
+        files::sync_dir(&root.path().join("other"), FileRole::Output).unwrap();
+        Dir::open(&root.path().join("other"), FileRole::Spool).unwrap();
     }
 }

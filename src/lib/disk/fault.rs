@@ -89,7 +89,7 @@ pub fn arm(spec: &str) -> Result<(), String> {
 #[cfg_attr(not(debug_assertions), allow(clippy::unnecessary_wraps))]
 pub(super) fn step(op: Op, paths: &[&Path]) -> io::Result<()> {
     #[cfg(debug_assertions)]
-    if armed::step(op, paths)? == armed::Verdict::Tear {
+    if armed::step(op, paths)? == armed::FaultOutcome::Tear {
         armed::die();
     }
     #[cfg(not(debug_assertions))]
@@ -104,7 +104,7 @@ const AT_ONCE: usize = 256 * 1024;
 /// Announces, then writes all `parts` to `out`.
 pub(super) fn write(op: Op, path: &Path, out: &mut impl Write, parts: &[&[u8]]) -> io::Result<()> {
     #[cfg(debug_assertions)]
-    if armed::step(op, &[path])? == armed::Verdict::Tear {
+    if armed::step(op, &[path])? == armed::FaultOutcome::Tear {
         armed::tear(out, parts);
     }
     #[cfg(not(debug_assertions))]
@@ -159,7 +159,7 @@ mod armed {
 
     use super::Op;
 
-    pub(super) enum Plan {
+    pub(super) enum FaultPlan {
         Trace(File),
         At { step: u64, seen: u64, act: Act },
     }
@@ -172,7 +172,7 @@ mod armed {
     }
 
     #[derive(PartialEq)]
-    pub(super) enum Verdict {
+    pub(super) enum FaultOutcome {
         Go,
         Tear,
     }
@@ -194,8 +194,8 @@ mod armed {
     ];
 
     #[cfg(not(test))]
-    pub(super) fn with_plan<T>(change: impl FnOnce(&mut Option<Plan>) -> T) -> T {
-        static PLAN: std::sync::Mutex<Option<Plan>> = std::sync::Mutex::new(None);
+    pub(super) fn with_plan<T>(change: impl FnOnce(&mut Option<FaultPlan>) -> T) -> T {
+        static PLAN: std::sync::Mutex<Option<FaultPlan>> = std::sync::Mutex::new(None);
         change(
             &mut PLAN
                 .lock()
@@ -205,9 +205,9 @@ mod armed {
 
     // Unit tests share a process, so each has a plan of its own.
     #[cfg(test)]
-    pub(super) fn with_plan<T>(change: impl FnOnce(&mut Option<Plan>) -> T) -> T {
+    pub(super) fn with_plan<T>(change: impl FnOnce(&mut Option<FaultPlan>) -> T) -> T {
         thread_local! {
-            static PLAN: std::cell::RefCell<Option<Plan>> = const { std::cell::RefCell::new(None) };
+            static PLAN: std::cell::RefCell<Option<FaultPlan>> = const { std::cell::RefCell::new(None) };
         }
         PLAN.with_borrow_mut(change)
     }
@@ -218,7 +218,7 @@ mod armed {
             .ok_or_else(|| format!("{spec}: not WHAT:ARGUMENT"))?;
         let plan = if what == "trace" {
             let file = OpenOptions::new().append(true).create(true).open(argument);
-            Plan::Trace(file.map_err(|error| format!("{argument}: {error}"))?)
+            FaultPlan::Trace(file.map_err(|error| format!("{argument}: {error}"))?)
         } else {
             let act = match what {
                 "kill" => Act::Kill,
@@ -229,7 +229,7 @@ mod armed {
                 },
             };
             match argument.parse() {
-                Ok(step) if step > 0 => Plan::At { step, seen: 0, act },
+                Ok(step) if step > 0 => FaultPlan::At { step, seen: 0, act },
                 _ => return Err(format!("{argument}: not the number of a step")),
             }
         };
@@ -237,10 +237,10 @@ mod armed {
         Ok(())
     }
 
-    pub(super) fn step(op: Op, paths: &[&Path]) -> io::Result<Verdict> {
+    pub(super) fn step(op: Op, paths: &[&Path]) -> io::Result<FaultOutcome> {
         with_plan(|plan| match plan {
-            None => Ok(Verdict::Go),
-            Some(Plan::Trace(file)) => {
+            None => Ok(FaultOutcome::Go),
+            Some(FaultPlan::Trace(file)) => {
                 let mut line = op.name().as_bytes().to_vec();
                 for path in paths {
                     line.push(b'\t');
@@ -248,14 +248,14 @@ mod armed {
                 }
                 line.push(b'\n');
                 file.write_all(&line)?;
-                Ok(Verdict::Go)
+                Ok(FaultOutcome::Go)
             }
-            Some(Plan::At { step, seen, act }) => {
+            Some(FaultPlan::At { step, seen, act }) => {
                 *seen += 1;
                 match act {
-                    _ if seen != step => Ok(Verdict::Go),
+                    _ if seen != step => Ok(FaultOutcome::Go),
                     Act::Kill => die(),
-                    Act::Tear => Ok(Verdict::Tear),
+                    Act::Tear => Ok(FaultOutcome::Tear),
                     Act::Fail(errno) => Err((*errno).into()),
                 }
             }
@@ -292,7 +292,7 @@ mod tests {
 
     use super::*;
     use crate::disk::publish::{IfExists, PublishOptions, TEMPORARY_PREFIX, publish};
-    use crate::disk::{Role, files, tree};
+    use crate::disk::{FileRole, files, tree};
 
     fn manner() -> PublishOptions<'static> {
         PublishOptions::output(IfExists::Refuse)
@@ -332,7 +332,7 @@ mod tests {
         let trace = dir.path().join("trace");
         arm(&format!("trace:{}", trace.display())).unwrap();
         publish(&dir.path().join("f"), &[b"octets"], &manner()).unwrap();
-        files::remove(&dir.path().join("f"), Role::Output).unwrap();
+        files::remove(&dir.path().join("f"), FileRole::Output).unwrap();
         disarm();
         let text = fs::read_to_string(trace).unwrap();
         let lines: Vec<Vec<&str>> = text
@@ -371,7 +371,7 @@ mod tests {
             let dir = Path::new(&dir);
             arm(&fault).unwrap();
             publish(&dir.join("f"), &[b"abc", b"def"], &manner()).unwrap();
-            files::append_record(&dir.join("seen"), Role::Node, b"12345678").unwrap();
+            files::append_record(&dir.join("seen"), FileRole::Node, b"12345678").unwrap();
         }
     }
 
@@ -413,7 +413,7 @@ mod tests {
             .path();
         assert_eq!(fs::read(leftover).unwrap(), b"abc");
         assert!(
-            tree::entries(dir.path(), Role::Node)
+            tree::entries(dir.path(), FileRole::Node)
                 .unwrap()
                 .entries
                 .is_empty()
@@ -422,7 +422,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         killed("torn:7", dir.path());
         assert_eq!(fs::read(dir.path().join("seen")).unwrap(), b"1234");
-        files::append_record(&dir.path().join("seen"), Role::Node, b"abcdefgh").unwrap();
+        files::append_record(&dir.path().join("seen"), FileRole::Node, b"abcdefgh").unwrap();
         assert_eq!(fs::read(dir.path().join("seen")).unwrap(), b"abcdefgh");
     }
 }

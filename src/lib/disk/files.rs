@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::fault::{self, Op};
-use super::{Operation, Error, Result, Role, tree};
+use super::{Error, FileRole, Operation, Result, tree};
 
 /// The permission bits that a secret file must not have.
 const OTHERS: u32 = 0o077;
@@ -33,7 +33,7 @@ const GROWTH: usize = 65_536;
 ///
 /// [`Error::Io`] while [`Operation::Open`].
 pub fn open_input(path: &Path) -> Result<File> {
-    open(path, Role::Input).map(|(file, _)| file)
+    open(path, FileRole::Input).map(|(file, _)| file)
 }
 
 /// What a standard stream is for, as this process inherited it.
@@ -94,7 +94,7 @@ fn is_null(stream: impl AsFd) -> bool {
 /// [`Error::Io`] while [`Operation::Open`], when it is not open for writing.
 pub fn open_descriptor(descriptor: u32) -> Result<File> {
     let path = PathBuf::from(format!("/dev/fd/{descriptor}"));
-    let failed = || Error::io(&path, Role::Output, Operation::Open);
+    let failed = || Error::io(&path, FileRole::Output, Operation::Open);
     #[cfg(target_os = "linux")]
     match duplicate(descriptor) {
         // An old system, or one that lets nobody ask for the files of a process.
@@ -124,7 +124,7 @@ fn duplicate(descriptor: u32) -> std::result::Result<File, Errno> {
 /// # Errors
 ///
 /// [`Error::NotRegular`] when the role asks for a regular file, [`Error::Io`] while [`Operation::Open`].
-pub fn open_to_read(path: &Path, role: Role) -> Result<File> {
+pub fn open_to_read(path: &Path, role: FileRole) -> Result<File> {
     open(path, role).map(|(file, _)| file)
 }
 
@@ -134,7 +134,7 @@ pub fn open_to_read(path: &Path, role: Role) -> Result<File> {
 ///
 /// [`Error::TooLarge`] when there are more, [`Error::NotRegular`] when the role asks for a regular file,
 /// [`Error::Io`] when it cannot be opened or read.
-pub fn read(path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
+pub fn read(path: &Path, role: FileRole, limit: usize) -> Result<Vec<u8>> {
     read_into(Vec::new(), path, role, limit)
 }
 
@@ -143,7 +143,7 @@ pub fn read(path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
 /// # Errors
 ///
 /// As [`read`].
-pub fn read_into(octets: Vec<u8>, path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
+pub fn read_into(octets: Vec<u8>, path: &Path, role: FileRole, limit: usize) -> Result<Vec<u8>> {
     let (file, len) = open(path, role)?;
     read_opened(file, len, octets, path, role, limit)
 }
@@ -153,7 +153,7 @@ fn read_opened(
     len: u64,
     mut octets: Vec<u8>,
     path: &Path,
-    role: Role,
+    role: FileRole,
     limit: usize,
 ) -> Result<Vec<u8>> {
     // Files of /proc say 0, and others may grow: the size only saves work.
@@ -173,12 +173,14 @@ fn read_opened(
 pub fn read_with_owner(
     octets: Vec<u8>,
     path: &Path,
-    role: Role,
+    role: FileRole,
     limit: usize,
 ) -> Result<(Vec<u8>, u32)> {
     let (file, len) = open(path, role)?;
     let found = file.metadata();
-    let owner = found.map_err(Error::io(path, role, Operation::Examine))?.uid();
+    let owner = found
+        .map_err(Error::io(path, role, Operation::Examine))?
+        .uid();
     let octets = read_opened(file, len, octets, path, role, limit)?;
     Ok((octets, owner))
 }
@@ -189,7 +191,7 @@ pub fn read_with_owner(
 /// # Errors
 ///
 /// As [`read`], and [`Error::NotRegular`] in every role.
-pub fn read_again(path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
+pub fn read_again(path: &Path, role: FileRole, limit: usize) -> Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     options
         .read(true)
@@ -204,7 +206,7 @@ pub fn read_again(path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
 pub(super) fn read_regular(
     mut file: File,
     path: &Path,
-    role: Role,
+    role: FileRole,
     limit: usize,
 ) -> Result<Vec<u8>> {
     let metadata = file
@@ -228,7 +230,12 @@ pub(super) fn read_regular(
 /// # Errors
 ///
 /// [`Error::TooLarge`] when there are more octets, [`Error::Io`] when reading fails.
-pub fn read_from(input: &mut impl Read, path: &Path, role: Role, limit: usize) -> Result<Vec<u8>> {
+pub fn read_from(
+    input: &mut impl Read,
+    path: &Path,
+    role: FileRole,
+    limit: usize,
+) -> Result<Vec<u8>> {
     fill(input, Vec::new(), path, role, limit)
 }
 
@@ -237,7 +244,7 @@ pub fn read_from(input: &mut impl Read, path: &Path, role: Role, limit: usize) -
 /// # Errors
 ///
 /// [`Error::Exposed`] when the group or others have any access to it, and as [`read`].
-pub fn read_secret(path: &Path, role: Role, limit: usize) -> Result<Zeroizing<Vec<u8>>> {
+pub fn read_secret(path: &Path, role: FileRole, limit: usize) -> Result<Zeroizing<Vec<u8>>> {
     let (mut file, _) = open(path, role)?;
     let metadata = file
         .metadata()
@@ -273,7 +280,7 @@ pub fn read_secret(path: &Path, role: Role, limit: usize) -> Result<Zeroizing<Ve
 /// # Errors
 ///
 /// [`Error::Io`] when that cannot be learned.
-pub fn exists(path: &Path, role: Role) -> Result<bool> {
+pub fn exists(path: &Path, role: FileRole) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
         Err(error)
@@ -293,7 +300,7 @@ pub fn exists(path: &Path, role: Role) -> Result<bool> {
 /// # Errors
 ///
 /// [`Error::Io`] while [`Operation::Examine`].
-pub fn canonical(path: &Path, role: Role) -> Result<PathBuf> {
+pub fn canonical(path: &Path, role: FileRole) -> Result<PathBuf> {
     fs::canonicalize(path).map_err(Error::io(path, role, Operation::Examine))
 }
 
@@ -302,7 +309,7 @@ pub fn canonical(path: &Path, role: Role) -> Result<PathBuf> {
 /// # Errors
 ///
 /// [`Error::Io`] while [`Operation::Examine`].
-pub fn free_space(dir: &Path, role: Role) -> Result<u64> {
+pub fn free_space(dir: &Path, role: FileRole) -> Result<u64> {
     let found = rustix::fs::statvfs(dir).map_err(io::Error::from);
     let found = found.map_err(Error::io(dir, role, Operation::Examine))?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
@@ -315,7 +322,7 @@ pub fn free_space(dir: &Path, role: Role) -> Result<u64> {
 /// # Errors
 ///
 /// [`Error::Io`] while [`Operation::Create`] or [`Operation::Sync`].
-pub fn create_dir(path: &Path, role: Role, mode: u32) -> Result<bool> {
+pub fn create_dir(path: &Path, role: FileRole, mode: u32) -> Result<bool> {
     let failed = || Error::io(path, role, Operation::Create);
     if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
         return Ok(false);
@@ -338,7 +345,7 @@ pub fn create_dir(path: &Path, role: Role, mode: u32) -> Result<bool> {
 /// # Errors
 ///
 /// [`Error::Io`] while [`Operation::Create`] or [`Operation::Sync`].
-pub fn create_dir_for_user(path: &Path, role: Role) -> Result<bool> {
+pub fn create_dir_for_user(path: &Path, role: FileRole) -> Result<bool> {
     let is_there = || fs::metadata(path).is_ok_and(|metadata| metadata.is_dir());
     let mut created = false;
     if !is_there() {
@@ -359,7 +366,7 @@ pub fn create_dir_for_user(path: &Path, role: Role) -> Result<bool> {
 /// # Errors
 ///
 /// [`Error::Io`] while [`Operation::Examine`].
-pub fn owner(path: &Path, role: Role) -> Result<Option<u32>> {
+pub fn owner(path: &Path, role: FileRole) -> Result<Option<u32>> {
     match fs::symlink_metadata(path) {
         Ok(found) => Ok(Some(found.uid())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -378,7 +385,7 @@ pub fn is_another(user: u32) -> bool {
 /// # Errors
 ///
 /// [`Error::Io`] while [`Operation::Examine`].
-pub fn is_of_another(path: &Path, role: Role) -> Result<bool> {
+pub fn is_of_another(path: &Path, role: FileRole) -> Result<bool> {
     Ok(owner(path, role)?.is_some_and(is_another))
 }
 
@@ -395,7 +402,7 @@ pub fn is_writable_dir(path: &Path) -> bool {
 /// # Errors
 ///
 /// As [`create_dir`].
-pub fn create_dir_all_private(path: &Path, role: Role) -> Result<bool> {
+pub fn create_dir_all_private(path: &Path, role: FileRole) -> Result<bool> {
     let above = parent(path);
     if above != path && !fs::metadata(above).is_ok_and(|metadata| metadata.is_dir()) {
         create_dir_all_private(above, role)?;
@@ -412,7 +419,7 @@ pub fn create_dir_all_private(path: &Path, role: Role) -> Result<bool> {
 /// # Errors
 ///
 /// [`Error::Io`] while [`Operation::Remove`] or [`Operation::Sync`].
-pub fn remove(path: &Path, role: Role) -> Result<bool> {
+pub fn remove(path: &Path, role: FileRole) -> Result<bool> {
     let removed = remove_unsynced(path, role)?;
     if removed {
         sync_dir(parent(path), role)?;
@@ -425,7 +432,7 @@ pub fn remove(path: &Path, role: Role) -> Result<bool> {
 /// # Errors
 ///
 /// [`Error::Io`] while [`Operation::Remove`].
-pub fn remove_unsynced(path: &Path, role: Role) -> Result<bool> {
+pub fn remove_unsynced(path: &Path, role: FileRole) -> Result<bool> {
     match fault::step(Op::Remove, &[path]).and_then(|()| fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         removed => removed
@@ -466,7 +473,7 @@ impl FileId {
 /// [`Error::Io`] while [`Operation::Remove`] or [`Operation::Sync`]; some may be removed then.
 pub fn remove_same<'a>(
     files: impl IntoIterator<Item = (&'a Path, FileId)>,
-    role: Role,
+    role: FileRole,
 ) -> Result<usize> {
     let mut removed = 0;
     let mut dirs = BTreeSet::new();
@@ -490,7 +497,7 @@ pub fn remove_same<'a>(
 ///
 /// [`Error::NotRegular`] when `path` is not itself a directory; [`Error::Io`] while [`Operation::List`],
 /// [`Operation::Remove`] or [`Operation::Sync`], with a part removed.
-pub fn remove_tree(path: &Path, role: Role) -> Result<bool> {
+pub fn remove_tree(path: &Path, role: FileRole) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             sync_dir_if_any(parent(path), role)?; // a killed run may have removed it
@@ -518,7 +525,7 @@ pub fn remove_tree(path: &Path, role: Role) -> Result<bool> {
 /// As [`remove_tree`], and [`Error::Io`] while [`Operation::Rename`].
 ///
 /// [`sweep`]: super::publish::sweep
-pub fn retire_tree(path: &Path, role: Role) -> Result<bool> {
+pub fn retire_tree(path: &Path, role: FileRole) -> Result<bool> {
     let Some(name) = path.file_name() else {
         return Ok(false);
     };
@@ -534,7 +541,7 @@ pub fn retire_tree(path: &Path, role: Role) -> Result<bool> {
     remove_tree(&hidden, role)
 }
 
-fn sync_dir_if_any(dir: &Path, role: Role) -> Result<()> {
+fn sync_dir_if_any(dir: &Path, role: FileRole) -> Result<()> {
     if dir.is_dir() {
         sync_dir(dir, role)
     } else {
@@ -542,7 +549,7 @@ fn sync_dir_if_any(dir: &Path, role: Role) -> Result<()> {
     }
 }
 
-fn remove_content(dir: &Path, role: Role) -> Result<()> {
+fn remove_content(dir: &Path, role: FileRole) -> Result<()> {
     let mut found: Vec<(PathBuf, bool)> = Vec::new();
     tree::each(dir, role, |path, _: OsString, file_type| {
         found.push((path, file_type.is_dir()));
@@ -566,7 +573,7 @@ fn remove_content(dir: &Path, role: Role) -> Result<()> {
 /// # Errors
 ///
 /// [`Error::Io`] while [`Operation::Sync`].
-pub fn sync_dir(dir: &Path, role: Role) -> Result<()> {
+pub fn sync_dir(dir: &Path, role: FileRole) -> Result<()> {
     synced(dir, role, || {
         // What has the name may be a FIFO by now, which would keep this waiting.
         let mut options = OpenOptions::new();
@@ -578,13 +585,17 @@ pub fn sync_dir(dir: &Path, role: Role) -> Result<()> {
 }
 
 /// Announces that a directory is synced, and does so.
-pub(super) fn synced(dir: &Path, role: Role, sync: impl FnOnce() -> io::Result<()>) -> Result<()> {
+pub(super) fn synced(
+    dir: &Path,
+    role: FileRole,
+    sync: impl FnOnce() -> io::Result<()>,
+) -> Result<()> {
     match fault::step(Op::SyncDir, &[dir]).and_then(|()| sync()) {
         // Some file systems (FUSE, SMB) cannot, and a user may write into a directory that they cannot read, also
         // one of another user in a spool: the file is in its place by now, and to call that a failure would be worse.
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Ok(()),
         Err(error)
-            if matches!(role, Role::Output | Role::Spool)
+            if matches!(role, FileRole::Output | FileRole::Spool)
                 && error.kind() == io::ErrorKind::PermissionDenied =>
         {
             Ok(())
@@ -598,7 +609,7 @@ pub(super) fn synced(dir: &Path, role: Role, sync: impl FnOnce() -> io::Result<(
 /// # Errors
 ///
 /// [`Error::NotRegular`], or [`Error::Io`] while [`Operation::Open`] or [`Operation::Sync`].
-pub fn sync(path: &Path, role: Role) -> Result<()> {
+pub fn sync(path: &Path, role: FileRole) -> Result<()> {
     let file = open_to_read(path, role)?;
     fault::step(Op::Sync, &[path])
         .and_then(|()| file.sync_all())
@@ -613,7 +624,7 @@ pub fn sync(path: &Path, role: Role) -> Result<()> {
 ///
 /// [`Error::NotRegular`], or [`Error::Io`] while [`Operation::Open`], [`Operation::Create`], [`Operation::Truncate`],
 /// [`Operation::Write`] or [`Operation::Sync`].
-pub fn append_record<const N: usize>(path: &Path, role: Role, record: &[u8; N]) -> Result<()> {
+pub fn append_record<const N: usize>(path: &Path, role: FileRole, record: &[u8; N]) -> Result<()> {
     append_records(path, role, std::slice::from_ref(record))
 }
 
@@ -622,7 +633,11 @@ pub fn append_record<const N: usize>(path: &Path, role: Role, record: &[u8; N]) 
 /// # Errors
 ///
 /// As [`append_record`].
-pub fn append_records<const N: usize>(path: &Path, role: Role, records: &[[u8; N]]) -> Result<()> {
+pub fn append_records<const N: usize>(
+    path: &Path,
+    role: FileRole,
+    records: &[[u8; N]],
+) -> Result<()> {
     const { assert!(N > 0) };
     append(path, role, &[records.as_flattened()], |_, len| {
         Ok(len - len % N as u64)
@@ -636,13 +651,13 @@ pub fn append_records<const N: usize>(path: &Path, role: Role, records: &[[u8; N
 /// # Errors
 ///
 /// As [`append_record`].
-pub fn append_line(path: &Path, role: Role, line: &[u8]) -> Result<()> {
+pub fn append_line(path: &Path, role: FileRole, line: &[u8]) -> Result<()> {
     append(path, role, &[line, b"\n"], end_of_last_line)
 }
 
 fn append(
     path: &Path,
-    role: Role,
+    role: FileRole,
     parts: &[&[u8]],
     whole: impl FnOnce(&mut File, u64) -> io::Result<u64>,
 ) -> Result<()> {
@@ -678,7 +693,7 @@ fn append(
     synced
 }
 
-fn open_appendable(path: &Path, role: Role) -> Result<File> {
+fn open_appendable(path: &Path, role: FileRole) -> Result<File> {
     let mut options = OpenOptions::new();
     options
         .read(true)
@@ -707,7 +722,7 @@ fn open_appendable(path: &Path, role: Role) -> Result<File> {
 /// [`Error::NotRegular`], or [`Error::Io`] while [`Operation::Open`] or [`Operation::Read`].
 pub fn each_record<const N: usize>(
     path: &Path,
-    role: Role,
+    role: FileRole,
     mut each: impl FnMut(&[u8; N]) -> ControlFlow<()>,
 ) -> Result<()> {
     const { assert!(N > 0) };
@@ -785,7 +800,7 @@ pub(super) fn flags(flags: OFlags) -> i32 {
 }
 
 /// Opens a file as its role allows; the size is 0 unless it is a regular file.
-fn open(path: &Path, role: Role) -> Result<(File, u64)> {
+fn open(path: &Path, role: FileRole) -> Result<(File, u64)> {
     let mut options = OpenOptions::new();
     options.read(true);
     if !role.named_by_user() {
@@ -809,7 +824,7 @@ fn open(path: &Path, role: Role) -> Result<(File, u64)> {
 }
 
 /// Why a file was not opened: without following links, one is answered with `ELOOP`, a socket with `ENXIO`.
-pub(super) fn refused(path: &Path, role: Role, error: io::Error) -> Error {
+pub(super) fn refused(path: &Path, role: FileRole, error: io::Error) -> Error {
     match Errno::from_io_error(&error) {
         Some(Errno::LOOP | Errno::NXIO | Errno::ISDIR) if !role.named_by_user() => {
             Error::NotRegular {
@@ -821,7 +836,7 @@ pub(super) fn refused(path: &Path, role: Role, error: io::Error) -> Error {
     }
 }
 
-fn too_large(path: &Path, role: Role, limit: usize) -> Error {
+fn too_large(path: &Path, role: FileRole, limit: usize) -> Error {
     Error::TooLarge {
         path: path.to_owned(),
         role,
@@ -834,7 +849,7 @@ fn fill(
     input: &mut impl Read,
     mut octets: Vec<u8>,
     path: &Path,
-    role: Role,
+    role: FileRole,
     limit: usize,
 ) -> Result<Vec<u8>> {
     let mut filled = 0;
@@ -907,12 +922,12 @@ mod tests {
         let path = dir.path().join("f");
         fs::write(&path, b"12345").unwrap();
         for limit in [5, 6, usize::MAX] {
-            assert_eq!(read(&path, Role::Input, limit).unwrap(), b"12345");
+            assert_eq!(read(&path, FileRole::Input, limit).unwrap(), b"12345");
         }
-        let error = read(&path, Role::Spool, 4).unwrap_err();
+        let error = read(&path, FileRole::Spool, 4).unwrap_err();
         assert!(matches!(error, Error::TooLarge { limit: 4, .. }));
         fs::write(&path, b"").unwrap();
-        assert_eq!(read(&path, Role::Node, 0).unwrap(), b"");
+        assert_eq!(read(&path, FileRole::Node, 0).unwrap(), b"");
     }
 
     #[test]
@@ -920,13 +935,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         fs::write(&path, b"12345").unwrap();
-        let (octets, owner) = read_with_owner(vec![0; 9], &path, Role::Spool, 5).unwrap();
+        let (octets, owner) = read_with_owner(vec![0; 9], &path, FileRole::Spool, 5).unwrap();
         assert_eq!(octets, b"12345");
         assert!(!is_another(owner) && is_another(owner + 1));
-        let error = read_with_owner(Vec::new(), &path, Role::Spool, 4).unwrap_err();
+        let error = read_with_owner(Vec::new(), &path, FileRole::Spool, 4).unwrap_err();
         assert!(matches!(error, Error::TooLarge { limit: 4, .. }));
         symlink(&path, dir.path().join("l")).unwrap();
-        let error = read_with_owner(Vec::new(), &dir.path().join("l"), Role::Spool, 5);
+        let error = read_with_owner(Vec::new(), &dir.path().join("l"), FileRole::Spool, 5);
         assert!(matches!(error.unwrap_err(), Error::NotRegular { .. }));
     }
 
@@ -936,7 +951,7 @@ mod tests {
         let path = dir.path().join("f");
         let octets: Vec<u8> = (0..8_388_608_u32).map(|i| i.to_le_bytes()[1]).collect();
         fs::write(&path, &octets).unwrap();
-        let read = read(&path, Role::Input, 9_437_184).unwrap();
+        let read = read(&path, FileRole::Input, 9_437_184).unwrap();
         assert!(read == octets);
         assert_eq!(read.capacity(), octets.len());
     }
@@ -946,21 +961,25 @@ mod tests {
         let octets = vec![7; 300_000];
         for limit in [300_000, 300_001, 10_000_000] {
             assert!(
-                read_from(&mut &octets[..], Path::new("-"), Role::Input, limit).unwrap() == octets
+                read_from(&mut &octets[..], Path::new("-"), FileRole::Input, limit).unwrap()
+                    == octets
             );
         }
         for limit in [0, 1, PROBE, GROWTH, 299_999] {
             let error =
-                read_from(&mut &octets[..], Path::new("-"), Role::Input, limit).unwrap_err();
+                read_from(&mut &octets[..], Path::new("-"), FileRole::Input, limit).unwrap_err();
             assert!(matches!(error, Error::TooLarge { .. }), "{limit}");
         }
-        assert_eq!(read(Path::new("/dev/null"), Role::Input, 9).unwrap(), b"");
+        assert_eq!(
+            read(Path::new("/dev/null"), FileRole::Input, 9).unwrap(),
+            b""
+        );
         assert!(matches!(
-            read(Path::new("/dev/zero"), Role::Input, 9999),
+            read(Path::new("/dev/zero"), FileRole::Input, 9999),
             Err(Error::TooLarge { .. })
         ));
         assert!(
-            !read(Path::new("/proc/self/stat"), Role::Input, 65_536)
+            !read(Path::new("/proc/self/stat"), FileRole::Input, 65_536)
                 .unwrap()
                 .is_empty()
         );
@@ -972,12 +991,12 @@ mod tests {
         let path = dir.path().join("fifo");
         mkfifo(&path);
         assert!(matches!(
-            read(&path, Role::Node, 9),
+            read(&path, FileRole::Node, 9),
             Err(Error::NotRegular { .. })
         ));
         std::thread::scope(|scope| {
             scope.spawn(|| fs::write(&path, b"through").unwrap());
-            assert_eq!(read(&path, Role::Input, 9).unwrap(), b"through");
+            assert_eq!(read(&path, FileRole::Input, 9).unwrap(), b"through");
         });
     }
 
@@ -988,14 +1007,14 @@ mod tests {
         fs::write(&file, b"x").unwrap();
         chmod(&file, 0o600);
         symlink("f", &link).unwrap();
-        assert_eq!(read(&link, Role::Input, 9).unwrap(), b"x");
-        assert_eq!(*read_secret(&link, Role::Keys, 9).unwrap(), b"x");
+        assert_eq!(read(&link, FileRole::Input, 9).unwrap(), b"x");
+        assert_eq!(*read_secret(&link, FileRole::Keys, 9).unwrap(), b"x");
         assert!(matches!(
-            read(&link, Role::Spool, 9),
+            read(&link, FileRole::Spool, 9),
             Err(Error::NotRegular { .. })
         ));
         assert!(matches!(
-            read_secret(&link, Role::Node, 9),
+            read_secret(&link, FileRole::Node, 9),
             Err(Error::NotRegular { .. })
         ));
     }
@@ -1003,19 +1022,19 @@ mod tests {
     #[test]
     fn directories_and_missing_files_are_told_apart() {
         let dir = tempfile::tempdir().unwrap();
-        let error = read(dir.path(), Role::Input, 9).unwrap_err();
+        let error = read(dir.path(), FileRole::Input, 9).unwrap_err();
         assert_eq!(
             (error.doing(), error.io_kind()),
             (Some(Operation::Open), Some(io::ErrorKind::IsADirectory))
         );
         assert!(matches!(
-            read(dir.path(), Role::Node, 9),
+            read(dir.path(), FileRole::Node, 9),
             Err(Error::NotRegular { .. })
         ));
         let error = open_input(&dir.path().join("x")).unwrap_err();
         assert!(error.is_not_found());
-        assert!(!exists(&dir.path().join("x"), Role::Node).unwrap());
-        assert!(exists(dir.path(), Role::Node).unwrap());
+        assert!(!exists(&dir.path().join("x"), FileRole::Node).unwrap());
+        assert!(exists(dir.path(), FileRole::Node).unwrap());
     }
 
     #[test]
@@ -1025,13 +1044,13 @@ mod tests {
         fs::write(&path, b"secret").unwrap();
         for exposed in [0o640, 0o604, 0o610, 0o602, 0o644] {
             chmod(&path, exposed);
-            let error = read_secret(&path, Role::Node, 99).unwrap_err();
+            let error = read_secret(&path, FileRole::Node, 99).unwrap_err();
             assert!(matches!(error, Error::Exposed { mode, .. } if mode == exposed));
         }
         chmod(&path, 0o600);
-        assert_eq!(*read_secret(&path, Role::Node, 6).unwrap(), b"secret");
+        assert_eq!(*read_secret(&path, FileRole::Node, 6).unwrap(), b"secret");
         assert!(matches!(
-            read_secret(&path, Role::Node, 5),
+            read_secret(&path, FileRole::Node, 5),
             Err(Error::TooLarge { .. })
         ));
     }
@@ -1040,17 +1059,17 @@ mod tests {
     fn directories_have_the_mode_that_was_asked_for() {
         let dir = tempfile::tempdir().unwrap();
         let shared = dir.path().join("in");
-        assert!(create_dir(&shared, Role::Node, 0o3770).unwrap());
+        assert!(create_dir(&shared, FileRole::Node, 0o3770).unwrap());
         assert_eq!(mode(&shared), 0o3770);
-        assert!(!create_dir(&shared, Role::Node, 0o700).unwrap());
+        assert!(!create_dir(&shared, FileRole::Node, 0o700).unwrap());
         assert_eq!(mode(&shared), 0o3770);
-        assert!(create_dir_all_private(&dir.path().join("a/b/c"), Role::Node).unwrap());
+        assert!(create_dir_all_private(&dir.path().join("a/b/c"), FileRole::Node).unwrap());
         assert_eq!(
             (mode(&dir.path().join("a")), mode(&dir.path().join("a/b/c"))),
             (0o700, 0o700)
         );
         fs::write(dir.path().join("f"), b"").unwrap();
-        let error = create_dir(&dir.path().join("f"), Role::Node, 0o700).unwrap_err();
+        let error = create_dir(&dir.path().join("f"), FileRole::Node, 0o700).unwrap_err();
         assert_eq!(
             (error.doing(), error.io_kind()),
             (Some(Operation::Create), Some(io::ErrorKind::AlreadyExists))
@@ -1062,8 +1081,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         fs::write(&path, b"").unwrap();
-        assert!(remove(&path, Role::Spool).unwrap());
-        assert!(!remove(&path, Role::Spool).unwrap());
+        assert!(remove(&path, FileRole::Spool).unwrap());
+        assert!(!remove(&path, FileRole::Spool).unwrap());
     }
 
     #[test]
@@ -1078,7 +1097,7 @@ mod tests {
         fs::rename(at("g"), at("f")).unwrap();
         let paths = [at("f"), at("g"), at("h"), at("h")];
         let files = paths.iter().map(|path| (&**path, identity));
-        assert_eq!(remove_same(files, Role::Spool).unwrap(), 1);
+        assert_eq!(remove_same(files, FileRole::Spool).unwrap(), 1);
         assert!(at("f").exists() && !at("h").exists());
         assert_eq!(FileId::of(&File::open(dir.path()).unwrap()), None);
     }
@@ -1095,26 +1114,26 @@ mod tests {
         symlink("../kept", tree.join("link")).unwrap();
         symlink("peer", dir.path().join("alias")).unwrap();
         assert!(matches!(
-            remove_tree(&dir.path().join("alias"), Role::Node),
+            remove_tree(&dir.path().join("alias"), FileRole::Node),
             Err(Error::NotRegular { .. })
         ));
-        assert!(remove_tree(&tree, Role::Node).unwrap());
+        assert!(remove_tree(&tree, FileRole::Node).unwrap());
         assert!(!tree.exists() && dir.path().join("kept/f").exists());
-        assert!(!remove_tree(&tree, Role::Node).unwrap());
+        assert!(!remove_tree(&tree, FileRole::Node).unwrap());
     }
 
     #[test]
     fn records_follow_one_another_and_torn_ones_are_cut_off() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("seen");
-        append_record(&path, Role::Node, b"1111").unwrap();
+        append_record(&path, FileRole::Node, b"1111").unwrap();
         assert_eq!(mode(&path), 0o600);
-        append_record(&path, Role::Node, b"2222").unwrap();
+        append_record(&path, FileRole::Node, b"2222").unwrap();
         fs::write(&path, b"11112222333").unwrap();
-        append_record(&path, Role::Node, b"4444").unwrap();
+        append_record(&path, FileRole::Node, b"4444").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"111122224444");
-        append_records(&path, Role::Node, &[*b"5555", *b"6666"]).unwrap();
-        append_records::<4>(&path, Role::Node, &[]).unwrap();
+        append_records(&path, FileRole::Node, &[*b"5555", *b"6666"]).unwrap();
+        append_records::<4>(&path, FileRole::Node, &[]).unwrap();
         fs::write(&path, b"1111222244445555666677").unwrap();
         let mut records = Vec::new();
         let take = |record: &[u8; 4]| {
@@ -1124,12 +1143,12 @@ mod tests {
                 _ => ControlFlow::Continue(()),
             }
         };
-        each_record(&path, Role::Node, take).unwrap();
+        each_record(&path, FileRole::Node, take).unwrap();
         assert_eq!(records.as_flattened(), b"11112222444455556666");
         let missing = dir.path().join("missing");
-        each_record::<4>(&missing, Role::Node, |_| panic!("a record of nothing")).unwrap();
+        each_record::<4>(&missing, FileRole::Node, |_| panic!("a record of nothing")).unwrap();
         symlink("seen", dir.path().join("link")).unwrap();
-        let error = append_record(&dir.path().join("link"), Role::Node, b"5555").unwrap_err();
+        let error = append_record(&dir.path().join("link"), FileRole::Node, b"5555").unwrap_err();
         assert!(matches!(error, Error::NotRegular { .. }));
     }
 
@@ -1137,14 +1156,14 @@ mod tests {
     fn lines_follow_one_another_and_torn_ones_are_cut_off() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("day");
-        append_line(&path, Role::Spool, b"first").unwrap();
+        append_line(&path, FileRole::Spool, b"first").unwrap();
         let mut torn = fs::read(&path).unwrap();
         torn.extend_from_slice(&[b'x'; 9000]);
         fs::write(&path, torn).unwrap();
-        append_line(&path, Role::Spool, b"second").unwrap();
+        append_line(&path, FileRole::Spool, b"second").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"first\nsecond\n");
         fs::write(&path, b"only torn").unwrap();
-        append_line(&path, Role::Spool, b"third").unwrap();
+        append_line(&path, FileRole::Spool, b"third").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"third\n");
     }
 
@@ -1160,15 +1179,15 @@ mod tests {
         symlink("f", &link).unwrap();
         mkfifo(&fifo);
         for path in [&file, &link] {
-            assert_eq!(read_again(path, Role::Input, 6).unwrap(), b"octets");
+            assert_eq!(read_again(path, FileRole::Input, 6).unwrap(), b"octets");
         }
-        let long = read_again(&file, Role::Input, 5).unwrap_err();
+        let long = read_again(&file, FileRole::Input, 5).unwrap_err();
         assert!(matches!(long, Error::TooLarge { .. }));
         for path in [&fifo, dir.path(), Path::new("/dev/zero")] {
-            let error = read_again(path, Role::Input, 6).unwrap_err();
+            let error = read_again(path, FileRole::Input, 6).unwrap_err();
             assert!(matches!(error, Error::NotRegular { .. }), "{error}");
         }
-        let missing = read_again(&dir.path().join("x"), Role::Input, 6);
+        let missing = read_again(&dir.path().join("x"), FileRole::Input, 6);
         assert!(missing.unwrap_err().is_not_found());
     }
 }

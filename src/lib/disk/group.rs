@@ -10,7 +10,7 @@ use rustix::fs::{Gid, OFlags};
 
 use super::fault::{self, Op};
 use super::files::{self, flags, set_mode};
-use super::{Operation, Error, Result, Role};
+use super::{Error, FileRole, Operation, Result};
 
 /// The permission bits of a directory that members may go through, to others in it, and no more.
 pub const GATE: u32 = 0o710;
@@ -111,7 +111,7 @@ impl Group {
     /// # Errors
     ///
     /// As [`files::create_dir`], and as [`Group::give`].
-    pub fn create_dir(self, path: &Path, role: Role, mode: u32) -> Result<bool> {
+    pub fn create_dir(self, path: &Path, role: FileRole, mode: u32) -> Result<bool> {
         let created = files::create_dir(path, role, PRIVATE)?;
         if created || is_private_and_ours(path) {
             self.give(path, role, mode)?;
@@ -129,7 +129,7 @@ impl Group {
     /// # Errors
     ///
     /// As [`Group::create_dir`].
-    pub fn create_given_dir(self, path: &Path, role: Role) -> Result<bool> {
+    pub fn create_given_dir(self, path: &Path, role: FileRole) -> Result<bool> {
         let created = files::create_dir(path, role, PRIVATE)?;
         if !created && !is_private_and_ours(path) {
             return Ok(false);
@@ -160,7 +160,7 @@ impl Group {
     /// # Errors
     ///
     /// [`Error::Io`] while [`Operation::Share`]: that user is no member of the group.
-    pub fn let_read(self, path: &Path, role: Role) -> Result<()> {
+    pub fn let_read(self, path: &Path, role: FileRole) -> Result<()> {
         let shared = || -> io::Result<()> {
             let file = OpenOptions::new()
                 .read(true)
@@ -184,7 +184,7 @@ impl Group {
     /// # Errors
     ///
     /// [`Error::Io`] while [`Operation::Share`]: it is another user's, or this one is no member of the group.
-    pub fn give(self, path: &Path, role: Role, mode: u32) -> Result<()> {
+    pub fn give(self, path: &Path, role: FileRole, mode: u32) -> Result<()> {
         let given = || -> io::Result<()> {
             let dir = OpenOptions::new()
                 .read(true)
@@ -213,8 +213,9 @@ fn listed<T>(found: nix::Result<Option<T>>, file: &str) -> Result<Option<T>> {
     match found {
         // What some services say of what they do not know.
         Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
-        found => found
-            .map_err(|errno| Error::io(Path::new(file), Role::Node, Operation::Examine)(errno.into())),
+        found => found.map_err(|errno| {
+            Error::io(Path::new(file), FileRole::Node, Operation::Examine)(errno.into())
+        }),
     }
 }
 
@@ -251,11 +252,11 @@ mod tests {
     fn a_directory_is_given_away_once_and_then_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("in");
-        assert!(ours().create_dir(&path, Role::Spool, SHARED).unwrap());
+        assert!(ours().create_dir(&path, FileRole::Spool, SHARED).unwrap());
         assert_eq!(mode(&path), SHARED);
         for (found, then) in [(0o750, 0o750), (PRIVATE, GATE)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(found)).unwrap();
-            assert!(!ours().create_dir(&path, Role::Spool, GATE).unwrap());
+            assert!(!ours().create_dir(&path, FileRole::Spool, GATE).unwrap());
             assert_eq!(mode(&path), then);
         }
     }
@@ -294,18 +295,18 @@ mod tests {
             return;
         }
         let path = dir.path().join("home");
-        assert!(other.create_given_dir(&path, Role::Spool).unwrap());
+        assert!(other.create_given_dir(&path, FileRole::Spool).unwrap());
         let found = fs::metadata(&path).unwrap();
         assert_eq!((found.gid(), mode(&path)), (own.number(), GIVEN));
         // What somebody made of it stays, but for what a killed run left.
         for (found, then) in [(0o750, 0o750), (SHARED, SHARED), (PRIVATE, GIVEN)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(found)).unwrap();
-            assert!(!other.create_given_dir(&path, Role::Spool).unwrap());
+            assert!(!other.create_given_dir(&path, FileRole::Spool).unwrap());
             assert_eq!(mode(&path), then);
         }
         // Where both are one group, it is shared with its members.
         let path = dir.path().join("shared");
-        assert!(own.create_given_dir(&path, Role::Spool).unwrap());
+        assert!(own.create_given_dir(&path, FileRole::Spool).unwrap());
         assert_eq!(mode(&path), SHARED);
     }
 
@@ -317,9 +318,12 @@ mod tests {
         std::os::unix::fs::symlink(&path, &link).unwrap();
         for found in [0o600, 0o644, READABLE] {
             fs::set_permissions(&path, fs::Permissions::from_mode(found)).unwrap();
-            let error = ours().let_read(&link, Role::Spool).unwrap_err();
-            assert_eq!((error.doing(), mode(&path)), (Some(Operation::Share), found));
-            ours().let_read(&path, Role::Spool).unwrap();
+            let error = ours().let_read(&link, FileRole::Spool).unwrap_err();
+            assert_eq!(
+                (error.doing(), mode(&path)),
+                (Some(Operation::Share), found)
+            );
+            ours().let_read(&path, FileRole::Spool).unwrap();
             assert_eq!(mode(&path), READABLE);
         }
     }
@@ -329,7 +333,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (link, before) = (dir.path().join("link"), mode(dir.path()));
         std::os::unix::fs::symlink(dir.path(), &link).unwrap();
-        let error = ours().give(&link, Role::Spool, SHARED).unwrap_err();
+        let error = ours().give(&link, FileRole::Spool, SHARED).unwrap_err();
         assert_eq!(error.doing(), Some(Operation::Share));
         assert_eq!(mode(dir.path()), before);
     }

@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 
 use super::fault::{self, Op};
 use super::files::{flags, set_mode};
-use super::{Operation, Error, Result, Role};
+use super::{Error, FileRole, Operation, Result};
 
 /// A held lock, released on drop.
 ///
@@ -65,7 +65,7 @@ fn wait(path: &Path, take: impl Fn(&File) -> io::Result<()>) -> Result<Lock> {
         match take(&file) {
             Ok(()) => return Ok(Lock { _file: file }),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io(path, Role::Node, Operation::Lock)(error)),
+            Err(error) => return Err(Error::io(path, FileRole::Node, Operation::Lock)(error)),
         }
     }
 }
@@ -78,7 +78,9 @@ fn attempt(
     match take(&file) {
         Ok(()) => Ok(Some(Lock { _file: file })),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(Error::io(path, Role::Node, Operation::Lock)(error)),
+        Err(TryLockError::Error(error)) => {
+            Err(Error::io(path, FileRole::Node, Operation::Lock)(error))
+        }
     }
 }
 
@@ -91,7 +93,7 @@ fn open(path: &Path) -> Result<File> {
         .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
     match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, &mut options),
-        opened => opened.map_err(Error::io(path, Role::Node, Operation::Open)),
+        opened => opened.map_err(Error::io(path, FileRole::Node, Operation::Open)),
     }
 }
 
@@ -101,7 +103,7 @@ fn create(path: &Path, options: &mut OpenOptions) -> Result<File> {
         set_mode(&file, path, 0o600)?; // a second run must be able to open it, whatever the umask of the first
         Ok(file)
     });
-    created.map_err(Error::io(path, Role::Node, Operation::Create))
+    created.map_err(Error::io(path, FileRole::Node, Operation::Create))
 }
 
 #[cfg(test)]
@@ -153,6 +155,6 @@ mod tests {
     fn without_its_directory_there_is_no_lock() {
         let dir = tempfile::tempdir().unwrap();
         let error = Lock::exclusive(&dir.path().join("lock/node")).unwrap_err();
-        assert_eq!((error.is_not_found(), error.role()), (true, Role::Node));
+        assert_eq!((error.is_not_found(), error.role()), (true, FileRole::Node));
     }
 }

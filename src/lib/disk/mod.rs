@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub use batch::Batch;
 pub use group::Group;
 pub use lock::Lock;
-pub use publish::{IfExists, ExistingFile, PublishOptions, Mode, Pending, Published};
+pub use publish::{ExistingFile, IfExists, Mode, Pending, PublishOptions, Published};
 pub use scratch::Scratch;
 
 /// What a floor function returns.
@@ -30,7 +30,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// What a file is to the program, since `NotFound` alone does not say which file is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
+pub enum FileRole {
     /// An operand to be read. Symbolic links are followed, FIFOs and devices are read.
     Input,
     /// A result, named by the user or the standard output. Symbolic links are followed.
@@ -46,7 +46,7 @@ pub enum Role {
     Spool,
 }
 
-impl Role {
+impl FileRole {
     /// Whether the user named the file, and so may name it through a link or mean a FIFO; reports then
     /// begin with it.
     const fn named_by_user(self) -> bool {
@@ -111,7 +111,7 @@ impl fmt::Display for Operation {
 
 /// Why a file could not be read or changed.
 ///
-/// The text names the file unless it is an operand ([`Role::Input`], [`Role::Output`]), which the caller's
+/// The text names the file unless it is an operand ([`FileRole::Input`], [`FileRole::Output`]), which the caller's
 /// report begins with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -122,7 +122,7 @@ pub enum Error {
         /// The file or directory.
         path: PathBuf,
         /// What it is to the program.
-        role: Role,
+        role: FileRole,
         /// What was being done.
         doing: Operation,
         /// The system's answer. It is in the text, and therefore no `source`.
@@ -134,7 +134,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What it is to the program.
-        role: Role,
+        role: FileRole,
         /// The most that would have been accepted, in octets.
         limit: usize,
     },
@@ -144,7 +144,7 @@ pub enum Error {
         /// What stands there.
         path: PathBuf,
         /// What it should be to the program.
-        role: Role,
+        role: FileRole,
     },
     /// A secret file that its group or others may read, write or execute.
     #[error("{}open to other users (mode {mode:04o})", before(*.role, .path))]
@@ -152,7 +152,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What it is to the program.
-        role: Role,
+        role: FileRole,
         /// Its permission bits.
         mode: u32,
     },
@@ -162,7 +162,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What it is to the program.
-        role: Role,
+        role: FileRole,
     },
     /// The name is taken, and what bears it may not be replaced.
     #[error("{}already exists", before(*.role, .path))]
@@ -170,13 +170,13 @@ pub enum Error {
         /// The name.
         path: PathBuf,
         /// What it is to the program.
-        role: Role,
+        role: FileRole,
     },
 }
 
 impl Error {
     /// Makes an [`Error::Io`] of what the system answered.
-    fn io(path: &Path, role: Role, doing: Operation) -> impl FnOnce(io::Error) -> Self {
+    fn io(path: &Path, role: FileRole, doing: Operation) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::Io {
             path: path.to_owned(),
             role,
@@ -187,7 +187,7 @@ impl Error {
 
     /// What the system answered when an open file was read.
     #[must_use]
-    pub fn reading(path: &Path, role: Role, cause: io::Error) -> Self {
+    pub fn reading(path: &Path, role: FileRole, cause: io::Error) -> Self {
         Self::io(path, role, Operation::Read)(cause)
     }
 
@@ -206,7 +206,7 @@ impl Error {
 
     /// What the file is to the program.
     #[must_use]
-    pub const fn role(&self) -> Role {
+    pub const fn role(&self) -> FileRole {
         match self {
             Self::Io { role, .. }
             | Self::TooLarge { role, .. }
@@ -264,7 +264,7 @@ impl Error {
 }
 
 /// The name after a verb, for files that the caller's report does not begin with.
-fn after(role: Role, path: &Path) -> String {
+fn after(role: FileRole, path: &Path) -> String {
     if role.named_by_user() {
         String::new()
     } else {
@@ -273,7 +273,7 @@ fn after(role: Role, path: &Path) -> String {
 }
 
 /// The name before a finding, likewise.
-fn before(role: Role, path: &Path) -> String {
+fn before(role: FileRole, path: &Path) -> String {
     if role.named_by_user() {
         String::new()
     } else {
@@ -295,18 +295,18 @@ pub fn reason(cause: &io::Error) -> String {
 mod tests {
     use super::*;
 
-    fn missing(role: Role) -> Error {
+    fn missing(role: FileRole) -> Error {
         Error::io(Path::new("a/b"), role, Operation::Open)(io::Error::from_raw_os_error(2))
     }
 
     #[test]
     fn operands_are_left_to_the_caller_to_name() {
         assert_eq!(
-            missing(Role::Input).to_string(),
+            missing(FileRole::Input).to_string(),
             "cannot open: No such file or directory"
         );
         assert_eq!(
-            missing(Role::Node).to_string(),
+            missing(FileRole::Node).to_string(),
             "cannot open a/b: No such file or directory"
         );
         let exists = |role| {
@@ -316,12 +316,12 @@ mod tests {
             }
             .to_string()
         };
-        assert_eq!(exists(Role::Output), "already exists");
-        assert_eq!(exists(Role::Keys), "already exists");
-        assert_eq!(exists(Role::Node), "a/b: already exists");
+        assert_eq!(exists(FileRole::Output), "already exists");
+        assert_eq!(exists(FileRole::Keys), "already exists");
+        assert_eq!(exists(FileRole::Node), "a/b: already exists");
         let exposed = Error::Exposed {
             path: "k".into(),
-            role: Role::Node,
+            role: FileRole::Node,
             mode: 0o644,
         };
         assert_eq!(exposed.to_string(), "k: open to other users (mode 0644)");
@@ -329,11 +329,11 @@ mod tests {
 
     #[test]
     fn errors_tell_what_a_status_needs() {
-        let error = missing(Role::Node);
+        let error = missing(FileRole::Node);
         assert_eq!(error.path(), Path::new("a/b"));
         assert_eq!(
             (error.role(), error.doing()),
-            (Role::Node, Some(Operation::Open))
+            (FileRole::Node, Some(Operation::Open))
         );
         assert_eq!(error.raw_os_error(), Some(2));
         assert!(error.is_not_found() && !error.is_broken_pipe());

@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use super::batch::TargetState;
 use super::fault::{self, Op};
 use super::files::{flags, parent, remove_tree, remove_unsynced, set_mode, sync_dir};
-use super::{Operation, Error, Result, Role, tree};
+use super::{Error, FileRole, Operation, Result, tree};
 
 /// How the name of a file that is being written begins.
 pub(super) const TEMPORARY_PREFIX: &str = ".relay-";
@@ -71,7 +71,7 @@ pub enum Published {
 /// How a file is published.
 #[derive(Clone, Copy, Debug)]
 pub struct PublishOptions<'a> {
-    role: Role,
+    role: FileRole,
     mode: Mode,
     existing: IfExists,
     temporary_dir: Option<&'a Path>,
@@ -80,21 +80,21 @@ pub struct PublishOptions<'a> {
 }
 
 impl<'a> PublishOptions<'a> {
-    /// A result for the user: [`Role::Output`], [`Mode::User`].
+    /// A result for the user: [`FileRole::Output`], [`Mode::User`].
     #[must_use]
     pub const fn output(existing: IfExists) -> Self {
-        Self::stored(Role::Output, existing).mode(Mode::User)
+        Self::stored(FileRole::Output, existing).mode(Mode::User)
     }
 
-    /// A result in a directory that the user named: [`Role::Delivery`], [`Mode::User`].
+    /// A result in a directory that the user named: [`FileRole::Delivery`], [`Mode::User`].
     #[must_use]
     pub const fn delivery(existing: IfExists) -> Self {
-        Self::stored(Role::Delivery, existing).mode(Mode::User)
+        Self::stored(FileRole::Delivery, existing).mode(Mode::User)
     }
 
     /// A file of a node or spool: [`Mode::Secret`] unless told otherwise.
     #[must_use]
-    pub const fn stored(role: Role, existing: IfExists) -> Self {
+    pub const fn stored(role: FileRole, existing: IfExists) -> Self {
         Self {
             role,
             mode: Mode::Secret,
@@ -136,7 +136,7 @@ impl<'a> PublishOptions<'a> {
     }
 
     /// What the file is to the program, and what becomes of one that has its name.
-    pub(super) const fn role_and_existing(&self) -> (Role, IfExists) {
+    pub(super) const fn role_and_existing(&self) -> (FileRole, IfExists) {
         (self.role, self.existing)
     }
 
@@ -152,7 +152,7 @@ impl<'a> PublishOptions<'a> {
 
 /// Publishes a file that holds `parts`, one after the other.
 ///
-/// Where `path` is named by the user ([`Role::Output`]), a symbolic link there stays and its target is replaced,
+/// Where `path` is named by the user ([`FileRole::Output`]), a symbolic link there stays and its target is replaced,
 /// and a device or FIFO is written straight through, whatever `manner` says about existing files.
 ///
 /// # Errors
@@ -190,7 +190,7 @@ pub fn publish(path: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Res
 pub fn check(path: &Path, manner: &PublishOptions<'_>) -> Result<()> {
     match survey(path, manner.role, manner.existing)? {
         // To open a FIFO for nothing would end its reader.
-        Place::Through => Ok(()),
+        PublishTarget::Through => Ok(()),
         place => Pending::create_in(place, path, manner).map(drop),
     }
 }
@@ -200,7 +200,7 @@ pub fn check(path: &Path, manner: &PublishOptions<'_>) -> Result<()> {
 /// # Errors
 ///
 /// As [`publish`], with [`Operation::Link`] for [`Operation::Rename`].
-pub fn publish_key(path: &Path, role: Role, parts: &[&[u8]]) -> Result<()> {
+pub fn publish_key(path: &Path, role: FileRole, parts: &[&[u8]]) -> Result<()> {
     let mut pending = Pending::create(path, &PublishOptions::stored(role, IfExists::Refuse))?;
     pending.placing = Naming::Link;
     pending.write(parts)?;
@@ -211,12 +211,12 @@ pub fn publish_key(path: &Path, role: Role, parts: &[&[u8]]) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] of [`Role::Output`] and path `-`; see [`Error::is_broken_pipe`].
+/// [`Error::Io`] of [`FileRole::Output`] and path `-`; see [`Error::is_broken_pipe`].
 pub fn emit(stdout: &mut impl Write, parts: &[&[u8]]) -> Result<()> {
     let path = Path::new("-");
     fault::write(Op::Emit, path, stdout, parts)
         .and_then(|()| stdout.flush())
-        .map_err(Error::io(path, Role::Output, Operation::Write))
+        .map_err(Error::io(path, FileRole::Output, Operation::Write))
 }
 
 /// Moves a synced file to another name on the same file system, and syncs first its new directory, then the old one.
@@ -224,7 +224,7 @@ pub fn emit(stdout: &mut impl Write, parts: &[&[u8]]) -> Result<()> {
 /// # Errors
 ///
 /// [`Error::Exists`] as `existing` says; [`Error::Io`] while [`Operation::Rename`] or [`Operation::Sync`].
-pub fn rename(from: &Path, to: &Path, role: Role, existing: IfExists) -> Result<Published> {
+pub fn rename(from: &Path, to: &Path, role: FileRole, existing: IfExists) -> Result<Published> {
     let moved = rename_unsynced(from, to, role, existing)?;
     sync_dir(parent(to), role)?;
     if parent(from) != parent(to) {
@@ -241,7 +241,7 @@ pub fn rename(from: &Path, to: &Path, role: Role, existing: IfExists) -> Result<
 pub fn rename_unsynced(
     from: &Path,
     to: &Path,
-    role: Role,
+    role: FileRole,
     existing: IfExists,
 ) -> Result<Published> {
     match place(from, to, existing == IfExists::Replace) {
@@ -277,7 +277,7 @@ pub fn rename_unsynced(
 /// # Errors
 ///
 /// [`Error::Exists`] if the name is taken; [`Error::Io`] while [`Operation::Link`] or [`Operation::Sync`].
-pub fn link(from: &Path, to: &Path, role: Role) -> Result<()> {
+pub fn link(from: &Path, to: &Path, role: FileRole) -> Result<()> {
     match fault::step(Op::Link, &[from, to]).and_then(|()| fs::hard_link(from, to)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return Err(Error::Exists {
@@ -298,7 +298,7 @@ pub fn link(from: &Path, to: &Path, role: Role) -> Result<()> {
 /// # Errors
 ///
 /// [`Error::Io`] while [`Operation::List`].
-pub fn leftovers(dir: &Path, role: Role, before: Option<SystemTime>) -> Result<Vec<Leftover>> {
+pub fn leftovers(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Result<Vec<Leftover>> {
     let mut leftovers = Vec::new();
     tree::each(dir, role, |path, name, file_type| {
         let is_old = || match before {
@@ -326,7 +326,7 @@ pub struct Leftover {
     /// The file, or the directory that was to be removed.
     pub path: PathBuf,
     is_dir: bool,
-    role: Role,
+    role: FileRole,
 }
 
 impl Leftover {
@@ -355,7 +355,7 @@ impl Leftover {
 /// # Errors
 ///
 /// As [`leftovers`] and [`Leftover::remove`].
-pub fn sweep(dir: &Path, role: Role, before: Option<SystemTime>) -> Result<usize> {
+pub fn sweep(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Result<usize> {
     let mut removed = 0;
     for leftover in leftovers(dir, role, before)? {
         removed += usize::from(leftover.remove()?);
@@ -394,7 +394,7 @@ pub struct Pending {
     /// `None` when it is written straight through to a device or FIFO.
     temporary: Option<Temporary>,
     target: PathBuf,
-    role: Role,
+    role: FileRole,
     existing: IfExists,
     placing: Naming,
     syncs_dir: bool,
@@ -411,10 +411,14 @@ impl Pending {
     }
 
     /// Begins a file where the name was looked at.
-    pub(super) fn create_in(place: Place, path: &Path, manner: &PublishOptions<'_>) -> Result<Self> {
+    pub(super) fn create_in(
+        place: PublishTarget,
+        path: &Path,
+        manner: &PublishOptions<'_>,
+    ) -> Result<Self> {
         let PublishOptions { role, existing, .. } = *manner;
         let failed = || Error::io(path, role, Operation::Create);
-        let (file, temporary, target) = if let Place::Through = place {
+        let (file, temporary, target) = if let PublishTarget::Through = place {
             let mut options = OpenOptions::new();
             options.write(true).custom_flags(flags(OFlags::NOCTTY));
             let file = options
@@ -422,13 +426,13 @@ impl Pending {
                 .map_err(Error::io(path, role, Operation::Open))?;
             (file, None, path.to_owned())
         } else {
-            let target = if role == Role::Output && existing == IfExists::Replace {
+            let target = if role == FileRole::Output && existing == IfExists::Replace {
                 behind_links(path).map_err(failed())?
             } else {
                 path.to_owned()
             };
             let (bits, exact) = match (manner.mode, place) {
-                (Mode::User, Place::Taken(mode)) if existing == IfExists::Replace => {
+                (Mode::User, PublishTarget::Taken(mode)) if existing == IfExists::Replace => {
                     (mode, Some(mode))
                 }
                 (Mode::Exact(mode), _) => (mode, Some(mode)),
@@ -599,9 +603,11 @@ impl Pending {
     pub(super) fn held_at(&mut self, target: &Path) -> Result<TargetState> {
         let role = self.role;
         match survey(target, role, IfExists::SameIsSuccess) {
-            Ok(Place::Free) => return Ok(TargetState::Nothing),
-            Ok(Place::Taken(_)) => {}
-            Ok(Place::Through) | Err(Error::NotRegular { .. }) => return Ok(TargetState::Other),
+            Ok(PublishTarget::Free) => return Ok(TargetState::Nothing),
+            Ok(PublishTarget::Taken(_)) => {}
+            Ok(PublishTarget::Through) | Err(Error::NotRegular { .. }) => {
+                return Ok(TargetState::Other);
+            }
             Err(error) => return Err(error),
         }
         let Some(mut held) = open_existing(target, role) else {
@@ -876,7 +882,7 @@ fn is_unsupported(error: &io::Error) -> bool {
 
 /// What stands where a file is to be published.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum PublishTarget {
     Free,
     /// A regular file with these permission bits.
     Taken(u32),
@@ -884,12 +890,12 @@ pub(super) enum Place {
     Through,
 }
 
-pub(super) fn survey(path: &Path, role: Role, existing: IfExists) -> Result<Place> {
+pub(super) fn survey(path: &Path, role: FileRole, existing: IfExists) -> Result<PublishTarget> {
     let exists = || Error::Exists {
         path: path.to_owned(),
         role,
     };
-    let found = if role == Role::Output {
+    let found = if role == FileRole::Output {
         fs::metadata(path)
     } else {
         fs::symlink_metadata(path)
@@ -898,26 +904,26 @@ pub(super) fn survey(path: &Path, role: Role, existing: IfExists) -> Result<Plac
         Ok(found) if found.is_file() => match existing {
             IfExists::Refuse => Err(exists()),
             IfExists::Replace | IfExists::SameIsSuccess => {
-                Ok(Place::Taken(found.permissions().mode() & 0o777))
+                Ok(PublishTarget::Taken(found.permissions().mode() & 0o777))
             }
         },
-        Ok(_) if role != Role::Output => Err(Error::NotRegular {
+        Ok(_) if role != FileRole::Output => Err(Error::NotRegular {
             path: path.to_owned(),
             role,
         }),
-        Ok(found) if found.is_dir() => {
-            Err(Error::io(path, role, Operation::Create)(Errno::ISDIR.into()))
-        }
-        Ok(_) => Ok(Place::Through),
+        Ok(found) if found.is_dir() => Err(Error::io(path, role, Operation::Create)(
+            Errno::ISDIR.into(),
+        )),
+        Ok(_) => Ok(PublishTarget::Through),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Under -f a dangling link is written behind, as the shell does.
-            if role == Role::Output
+            if role == FileRole::Output
                 && existing != IfExists::Replace
                 && fs::symlink_metadata(path).is_ok()
             {
                 Err(exists())
             } else {
-                Ok(Place::Free)
+                Ok(PublishTarget::Free)
             }
         }
         Err(error) => Err(Error::io(path, role, Operation::Create)(error)),
@@ -941,13 +947,13 @@ fn behind_links(path: &Path) -> io::Result<PathBuf> {
 pub struct ExistingFile {
     file: File,
     path: PathBuf,
-    role: Role,
+    role: FileRole,
 }
 
 impl ExistingFile {
     /// Opens it; `None` when there is no such file, or it cannot be read.
     #[must_use]
-    pub fn open(path: &Path, role: Role) -> Option<Self> {
+    pub fn open(path: &Path, role: FileRole) -> Option<Self> {
         Some(Self {
             file: open_existing(path, role)?,
             path: path.to_owned(),
@@ -989,9 +995,9 @@ impl ExistingFile {
 }
 
 /// Opens the regular file that has a name already, to compare it.
-pub(super) fn open_existing(path: &Path, role: Role) -> Option<File> {
+pub(super) fn open_existing(path: &Path, role: FileRole) -> Option<File> {
     let mut wanted = OFlags::NONBLOCK;
-    if role != Role::Output {
+    if role != FileRole::Output {
         wanted |= OFlags::NOFOLLOW;
     }
     let file = OpenOptions::new()
@@ -1007,7 +1013,7 @@ pub(super) fn open_existing(path: &Path, role: Role) -> Option<File> {
 /// Whether `held`, which has the name already, may stay for `content`.
 pub(super) fn same(
     path: &Path,
-    role: Role,
+    role: FileRole,
     held: &mut File,
     content: &mut impl Read,
     syncs_dir: bool,
@@ -1022,7 +1028,7 @@ pub(super) fn same(
 }
 
 /// Lets `held` stay in its place, which holds what was to come there.
-fn keep(path: &Path, role: Role, held: &File, syncs_dir: bool) -> Result<Published> {
+fn keep(path: &Path, role: FileRole, held: &File, syncs_dir: bool) -> Result<Published> {
     // The run that wrote it may have been killed before it could sync.
     fault::step(Op::Sync, &[path])
         .and_then(|()| held.sync_all())
@@ -1232,7 +1238,7 @@ mod tests {
                 let error = publish(&path, &[b"x"], &manner).unwrap_err();
                 assert_eq!(
                     (error.doing(), error.role()),
-                    (Some(Operation::Create), Role::Output)
+                    (Some(Operation::Create), FileRole::Output)
                 );
             }
         }
@@ -1272,7 +1278,7 @@ mod tests {
             let error = publish(
                 &dir.path().join("l"),
                 &[b"x"],
-                &PublishOptions::stored(Role::Spool, existing),
+                &PublishOptions::stored(FileRole::Spool, existing),
             )
             .unwrap_err();
             assert!(matches!(error, Error::NotRegular { .. }));
@@ -1323,15 +1329,18 @@ mod tests {
     fn keys_are_never_replaced() {
         let dir = tempdir().unwrap();
         let path = dir.path().join("identity.key");
-        publish_key(&path, Role::Node, &[b"key"]).unwrap();
+        publish_key(&path, FileRole::Node, &[b"key"]).unwrap();
         assert_eq!(mode(&path), 0o600);
         assert!(matches!(
-            publish_key(&path, Role::Node, &[b"key"]),
+            publish_key(&path, FileRole::Node, &[b"key"]),
             Err(Error::Exists { .. })
         ));
         let other = dir.path().join("other");
-        let mut pending =
-            Pending::create(&other, &PublishOptions::stored(Role::Keys, IfExists::Refuse)).unwrap();
+        let mut pending = Pending::create(
+            &other,
+            &PublishOptions::stored(FileRole::Keys, IfExists::Refuse),
+        )
+        .unwrap();
         pending.placing = Naming::Link;
         fs::write(&other, b"theirs").unwrap();
         assert!(matches!(pending.finish(), Err(Error::Exists { .. })));
@@ -1362,21 +1371,21 @@ mod tests {
         let at = |name| dir.path().join(name);
         publish(&at("user"), &[b"x"], &OUTPUT).unwrap();
         assert_eq!(mode(&at("user")), user.parse::<u32>().unwrap());
-        let stored = PublishOptions::stored(Role::Node, IfExists::Refuse);
+        let stored = PublishOptions::stored(FileRole::Node, IfExists::Refuse);
         publish(&at("secret"), &[b"x"], &stored).unwrap();
         publish(&at("shared"), &[b"x"], &stored.mode(Mode::Exact(0o664))).unwrap();
-        publish_key(&at("key"), Role::Node, &[b"x"]).unwrap();
+        publish_key(&at("key"), FileRole::Node, &[b"x"]).unwrap();
         assert_eq!(
             (mode(&at("secret")), mode(&at("shared")), mode(&at("key"))),
             (0o600, 0o664, 0o600)
         );
-        files::create_dir(&at("dir"), Role::Node, 0o3770).unwrap();
-        files::create_dir_all_private(&at("a/b"), Role::Node).unwrap();
+        files::create_dir(&at("dir"), FileRole::Node, 0o3770).unwrap();
+        files::create_dir_all_private(&at("a/b"), FileRole::Node).unwrap();
         assert_eq!(
             (mode(&at("dir")), mode(&at("a")), mode(&at("a/b"))),
             (0o3770, 0o700, 0o700)
         );
-        files::append_record(&at("seen"), Role::Node, b"1234").unwrap();
+        files::append_record(&at("seen"), FileRole::Node, b"1234").unwrap();
         drop(crate::disk::Lock::exclusive(&at("lock")).unwrap());
         assert_eq!((mode(&at("seen")), mode(&at("lock"))), (0o600, 0o600));
     }
@@ -1397,7 +1406,7 @@ mod tests {
         let (tmp, queue) = (dir.path().join("tmp"), dir.path().join("in"));
         fs::create_dir(&tmp).unwrap();
         fs::create_dir(&queue).unwrap();
-        let manner = PublishOptions::stored(Role::Spool, IfExists::SameIsSuccess)
+        let manner = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess)
             .written_in(&tmp)
             .dir_unsynced();
         let mut pending = Pending::create(&queue.join("m"), &manner).unwrap();
@@ -1414,36 +1423,36 @@ mod tests {
         let at = |name| dir.path().join(name);
         fs::write(at("a"), b"message").unwrap();
         assert_eq!(
-            rename(&at("a"), &at("b"), Role::Spool, IfExists::Refuse).unwrap(),
+            rename(&at("a"), &at("b"), FileRole::Spool, IfExists::Refuse).unwrap(),
             Published::Written
         );
         fs::write(at("a"), b"another").unwrap();
         for existing in [IfExists::Refuse, IfExists::SameIsSuccess] {
             assert!(matches!(
-                rename(&at("a"), &at("b"), Role::Spool, existing),
+                rename(&at("a"), &at("b"), FileRole::Spool, existing),
                 Err(Error::Exists { .. })
             ));
         }
         assert!(matches!(
-            link(&at("a"), &at("b"), Role::Spool),
+            link(&at("a"), &at("b"), FileRole::Spool),
             Err(Error::Exists { .. })
         ));
-        rename(&at("a"), &at("b"), Role::Spool, IfExists::Replace).unwrap();
+        rename(&at("a"), &at("b"), FileRole::Spool, IfExists::Replace).unwrap();
         fs::write(at("a"), b"another").unwrap();
         assert_eq!(
-            rename(&at("a"), &at("b"), Role::Spool, IfExists::SameIsSuccess).unwrap(),
+            rename(&at("a"), &at("b"), FileRole::Spool, IfExists::SameIsSuccess).unwrap(),
             Published::Same
         );
         assert_eq!(names(&dir), ["b"]);
         for existing in [IfExists::SameIsSuccess, IfExists::Replace] {
-            link(&at("b"), &at("c"), Role::Spool).unwrap();
-            rename(&at("b"), &at("c"), Role::Spool, existing).unwrap();
+            link(&at("b"), &at("c"), FileRole::Spool).unwrap();
+            rename(&at("b"), &at("c"), FileRole::Spool, existing).unwrap();
             assert_eq!(names(&dir), ["c"]);
             fs::rename(at("c"), at("b")).unwrap();
         }
         fs::remove_file(at("b")).unwrap();
         assert!(
-            rename(&at("b"), &at("d"), Role::Spool, IfExists::Refuse)
+            rename(&at("b"), &at("d"), FileRole::Spool, IfExists::Refuse)
                 .unwrap_err()
                 .is_not_found()
         );
@@ -1476,8 +1485,11 @@ mod tests {
         }
         fs::create_dir(dir.path().join(".relay-dir.tmp")).unwrap();
         let long_ago = SystemTime::UNIX_EPOCH;
-        assert_eq!(sweep(dir.path(), Role::Node, Some(long_ago)).unwrap(), 0);
-        assert_eq!(sweep(dir.path(), Role::Node, None).unwrap(), 2);
+        assert_eq!(
+            sweep(dir.path(), FileRole::Node, Some(long_ago)).unwrap(),
+            0
+        );
+        assert_eq!(sweep(dir.path(), FileRole::Node, None).unwrap(), 2);
         assert_eq!(
             names(&dir),
             [
@@ -1489,7 +1501,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            sweep(&dir.path().join("none"), Role::Node, None).unwrap(),
+            sweep(&dir.path().join("none"), FileRole::Node, None).unwrap(),
             0
         );
     }

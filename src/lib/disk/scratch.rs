@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fault::{self, Op};
-use super::{Operation, Error, Result, Role};
+use super::{Error, FileRole, Operation, Result};
 
 /// A file without a name, which the system removes with the run.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Scratch {
         let start = self.len.fetch_add(octets.len() as u64, Ordering::Relaxed);
         fault::step(Op::Scratch, &[&self.dir])
             .and_then(|()| file.write_all_at(octets, start))
-            .map_err(Error::io(&self.dir, Role::Spool, Operation::Write))?;
+            .map_err(Error::io(&self.dir, FileRole::Spool, Operation::Write))?;
         Ok(start)
     }
 
@@ -65,7 +65,7 @@ impl Scratch {
         let file = self.made()?;
         fault::step(Op::Scratch, &[&self.dir])
             .and_then(|()| file.write_all_at(octets, start))
-            .map_err(Error::io(&self.dir, Role::Spool, Operation::Write))?;
+            .map_err(Error::io(&self.dir, FileRole::Spool, Operation::Write))?;
         let end = start.saturating_add(octets.len() as u64);
         self.len.fetch_max(end, Ordering::Relaxed);
         Ok(())
@@ -80,7 +80,7 @@ impl Scratch {
         // It was only ever read and written at places, so that it stands at its beginning.
         let file = self.made()?;
         file.try_clone()
-            .map_err(Error::io(&self.dir, Role::Spool, Operation::Open))
+            .map_err(Error::io(&self.dir, FileRole::Spool, Operation::Open))
     }
 
     /// The file, made if it is not there yet.
@@ -91,7 +91,7 @@ impl Scratch {
         }
         let made = fault::step(Op::Scratch, &[&self.dir])
             .and_then(|()| tempfile::tempfile_in(&self.dir))
-            .map_err(Error::io(&self.dir, Role::Spool, Operation::Create))?;
+            .map_err(Error::io(&self.dir, FileRole::Spool, Operation::Create))?;
         Ok(Arc::clone(file.insert(Arc::new(made))))
     }
 
@@ -110,7 +110,7 @@ impl Scratch {
             Some(file) => file.read_exact_at(octets, start),
             None => Err(std::io::ErrorKind::UnexpectedEof.into()),
         };
-        read.map_err(Error::io(&self.dir, Role::Spool, Operation::Read))
+        read.map_err(Error::io(&self.dir, FileRole::Spool, Operation::Read))
     }
 }
 
@@ -125,11 +125,11 @@ pub fn holding(dir: &Path, octets: &[u8]) -> Result<File> {
         Some(file) => file,
         None => fault::step(Op::Scratch, &[dir])
             .and_then(|()| tempfile::tempfile_in(dir))
-            .map_err(Error::io(dir, Role::Spool, Operation::Create))?,
+            .map_err(Error::io(dir, FileRole::Spool, Operation::Create))?,
     };
     file.write_all(octets)
         .and_then(|()| file.rewind())
-        .map_err(Error::io(dir, Role::Spool, Operation::Write))?;
+        .map_err(Error::io(dir, FileRole::Spool, Operation::Write))?;
     Ok(file)
 }
 

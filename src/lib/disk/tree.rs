@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use rustix::io::Errno;
 
 use super::publish::is_temporary;
-use super::{Operation, Error, Result, Role};
+use super::{Error, FileRole, Operation, Result};
 
 /// What a directory entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,7 +30,7 @@ pub struct Entry {
     pub name: OsString,
     /// Which of the two it is, the entry itself: links are not followed.
     pub kind: EntryKind,
-    role: Role,
+    role: FileRole,
 }
 
 /// What is known of a file or directory besides its content.
@@ -53,7 +53,7 @@ pub struct Stat {
 /// # Errors
 ///
 /// [`Error::Io`] when it cannot be examined.
-pub fn stat(path: &Path, role: Role) -> Result<Option<Stat>> {
+pub fn stat(path: &Path, role: FileRole) -> Result<Option<Stat>> {
     let stat = fs::symlink_metadata(path).and_then(|metadata| {
         Ok(Stat {
             len: metadata.len(),
@@ -88,7 +88,7 @@ pub struct Listing {
     pub entries: Vec<Entry>,
     /// Symbolic links, devices, FIFOs and sockets, which nothing here reads.
     pub skipped: Vec<PathBuf>,
-    role: Option<Role>,
+    role: Option<FileRole>,
 }
 
 impl Listing {
@@ -110,7 +110,7 @@ impl Listing {
 /// # Errors
 ///
 /// [`Error::Io`] when the directory cannot be read.
-pub fn entries(dir: &Path, role: Role) -> Result<Listing> {
+pub fn entries(dir: &Path, role: FileRole) -> Result<Listing> {
     let mut listing = Listing {
         role: Some(role),
         ..Listing::default()
@@ -142,13 +142,13 @@ pub fn entries(dir: &Path, role: Role) -> Result<Listing> {
 
 /// What is in one directory, one by one.
 #[derive(Debug)]
-pub struct Stream {
+pub struct DirStream {
     dir: PathBuf,
-    role: Role,
+    role: FileRole,
     entries: Option<fs::ReadDir>,
 }
 
-/// What a [`Stream`] meets.
+/// What a [`DirStream`] meets.
 #[derive(Debug)]
 pub enum Visited {
     /// A regular file or a directory.
@@ -163,19 +163,19 @@ pub enum Visited {
 /// # Errors
 ///
 /// [`Error::Io`] when the directory cannot be read.
-pub fn stream(dir: &Path, role: Role) -> Result<Stream> {
+pub fn stream(dir: &Path, role: FileRole) -> Result<DirStream> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         found => Some(found.map_err(Error::io(dir, role, Operation::List))?),
     };
-    Ok(Stream {
+    Ok(DirStream {
         dir: dir.to_owned(),
         role,
         entries,
     })
 }
 
-impl Iterator for Stream {
+impl Iterator for DirStream {
     type Item = Result<Visited>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -208,20 +208,20 @@ impl Iterator for Stream {
 
 /// The files below a directory, as the file system gives them: to sort them all names would have to be held.
 #[derive(Debug)]
-pub struct Walk {
+pub struct TreeWalk {
     entries: walkdir::IntoIter,
-    role: Role,
+    role: FileRole,
 }
 
 /// Walks a directory and those in it, without what is still being written. Links are not followed, but for one that
 /// is `dir` itself.
 #[must_use]
-pub fn walk(dir: &Path, role: Role) -> Walk {
+pub fn walk(dir: &Path, role: FileRole) -> TreeWalk {
     let entries = walkdir::WalkDir::new(dir).into_iter();
-    Walk { entries, role }
+    TreeWalk { entries, role }
 }
 
-impl Iterator for Walk {
+impl Iterator for TreeWalk {
     type Item = Result<PathBuf>;
 
     /// The next file; [`Error::NotRegular`] for a link, device, FIFO or socket, [`Error::Io`] for what
@@ -259,7 +259,7 @@ impl Iterator for Walk {
 /// Visits all that is in `dir`, in no order; nothing when it is missing.
 pub(super) fn each(
     dir: &Path,
-    role: Role,
+    role: FileRole,
     mut visit: impl FnMut(PathBuf, OsString, FileType) -> Result<()>,
 ) -> Result<()> {
     let failed = || Error::io(dir, role, Operation::List);
@@ -292,7 +292,7 @@ mod tests {
         }
         fs::create_dir(dir.path().join("c")).unwrap();
         symlink("a", dir.path().join("link")).unwrap();
-        let listing = entries(dir.path(), Role::Spool).unwrap();
+        let listing = entries(dir.path(), FileRole::Spool).unwrap();
         let names: Vec<_> = listing
             .entries
             .iter()
@@ -324,16 +324,16 @@ mod tests {
         symlink("a", dir.path().join("link")).unwrap();
         let mut entries = Vec::new();
         let mut others = Vec::new();
-        for met in stream(dir.path(), Role::Spool).unwrap() {
+        for met in stream(dir.path(), FileRole::Spool).unwrap() {
             match met.unwrap() {
                 Visited::Entry(entry) => entries.push(entry),
                 Visited::Other(path) => others.push(path),
             }
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let listing = super::entries(dir.path(), Role::Spool).unwrap();
+        let listing = super::entries(dir.path(), FileRole::Spool).unwrap();
         assert_eq!((entries, others), (listing.entries, listing.skipped));
-        let missing = stream(&dir.path().join("none"), Role::Spool).unwrap();
+        let missing = stream(&dir.path().join("none"), FileRole::Spool).unwrap();
         assert_eq!(missing.count(), 0);
     }
 
@@ -346,7 +346,7 @@ mod tests {
             fs::write(dir.path().join(name), name).unwrap();
         }
         symlink("z", dir.path().join("b/link")).unwrap();
-        let mut met: Vec<_> = walk(dir.path(), Role::Input)
+        let mut met: Vec<_> = walk(dir.path(), FileRole::Input)
             .map(|met| match met {
                 Ok(path) => path.strip_prefix(dir.path()).unwrap().display().to_string(),
                 Err(error) => error.to_string(),
@@ -354,7 +354,9 @@ mod tests {
             .collect();
         met.sort_unstable();
         assert_eq!(met, ["b/a", "b/c/deep", "not a regular file", "z"]);
-        let missing = walk(&dir.path().join("none"), Role::Input).next().unwrap();
+        let missing = walk(&dir.path().join("none"), FileRole::Input)
+            .next()
+            .unwrap();
         let missing = missing.unwrap_err();
         assert!(missing.is_not_found());
         assert_eq!(
@@ -372,7 +374,7 @@ mod tests {
         let link = dir.path().join(".relay-link.tmp"); // whoever names it means it
         symlink("queue", &link).unwrap();
         let (files, others): (Vec<_>, Vec<_>) =
-            walk(&link, Role::Input).partition(std::result::Result::is_ok);
+            walk(&link, FileRole::Input).partition(std::result::Result::is_ok);
         let files: Vec<_> = files.into_iter().map(std::result::Result::unwrap).collect();
         assert_eq!(files, [link.join("x")]);
         assert_eq!(others.len(), 1);
@@ -382,14 +384,14 @@ mod tests {
     fn a_missing_directory_is_empty_and_a_file_is_none() {
         let dir = tempfile::tempdir().unwrap();
         assert!(
-            entries(&dir.path().join("x"), Role::Node)
+            entries(&dir.path().join("x"), FileRole::Node)
                 .unwrap()
                 .complete()
                 .unwrap()
                 .is_empty()
         );
         fs::write(dir.path().join("f"), "").unwrap();
-        let error = entries(&dir.path().join("f"), Role::Node).unwrap_err();
+        let error = entries(&dir.path().join("f"), FileRole::Node).unwrap_err();
         assert_eq!(error.doing(), Some(Operation::List));
     }
 
@@ -397,7 +399,10 @@ mod tests {
     fn an_entry_may_go() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("f"), "").unwrap();
-        let listed = entries(dir.path(), Role::Node).unwrap().complete().unwrap();
+        let listed = entries(dir.path(), FileRole::Node)
+            .unwrap()
+            .complete()
+            .unwrap();
         fs::remove_file(dir.path().join("f")).unwrap();
         assert_eq!(listed[0].stat().unwrap(), None);
     }

@@ -5,10 +5,10 @@
 use jiff::Timestamp;
 
 use super::layout::{Unlisted, denied, pile_name};
-use super::{Error, Event, Hint, Lying, Medium, Why, is_full, tell_unlisted};
+use super::{Error, ExchangeEvent, Hint, Medium, MediumFile, WaitReason, is_full, tell_unlisted};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
-use crate::verify::{Authorized, Judge};
+use crate::verify::{AuthorizationVerdict, Policy};
 
 /// What a message takes on a medium besides its octets, at the most: what a file system rounds up.
 const OVERHEAD: u64 = 64 * 1024;
@@ -30,7 +30,7 @@ pub struct Courier<'a> {
     /// Whether it leaves the first one.
     pub moves: bool,
     /// What is held against messages.
-    pub judge: Judge,
+    pub judge: Policy,
     /// The time.
     pub now: Timestamp,
 }
@@ -43,7 +43,7 @@ impl Courier<'_> {
     /// What cannot be gone on from: a medium cannot be read or changed, or `each` failed.
     pub fn run<E: From<Error>>(
         &self,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.from.id() == self.to.id() {
             return Err(Error::SameMedium(self.to.dir().to_owned()).into());
@@ -67,7 +67,7 @@ impl Courier<'_> {
         }
         // Requests are small, and what ends first is of use for the shortest time.
         wanted.sort_unstable_by(|(a, a_end), (b, b_end)| {
-            let key = |lying: &Lying, end: &Timestamp| (lying.kind() == Kind::Cargo, *end);
+            let key = |lying: &MediumFile, end: &Timestamp| (lying.kind() == Kind::Cargo, *end);
             (key(a, a_end), &a.path).cmp(&(key(b, b_end), &b.path))
         });
         let (mut messages, mut octets) = (0, 0);
@@ -79,7 +79,7 @@ impl Courier<'_> {
                 match self.carry(&lying) {
                     Ok(true) => {
                         self.is_there(&lying, each)?;
-                        each(Event::Carried(lying.clone()))?;
+                        each(ExchangeEvent::Carried(lying.clone()))?;
                     }
                     Ok(false) => {}
                     // More was thought to fit than does.
@@ -97,11 +97,11 @@ impl Courier<'_> {
             }
         }
         if messages > 0 {
-            each(Event::Waiting {
+            each(ExchangeEvent::Waiting {
                 hop: self.to.dir().display().to_string(),
                 messages,
                 octets,
-                why: Why::NoRoom,
+                why: WaitReason::NoRoom,
             })?;
         }
         Ok(())
@@ -110,7 +110,10 @@ impl Courier<'_> {
     /// Takes off each medium what it or the other one says has arrived; the hints of the other one that free something
     /// are there before that goes, and take its place. Neither is needed for what is carried, so that one of both cannot
     /// be changed is no reason to end.
-    fn free<E: From<Error>>(&self, each: &mut dyn FnMut(Event) -> Result<(), E>) -> Result<(), E> {
+    fn free<E: From<Error>>(
+        &self,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
+    ) -> Result<(), E> {
         for (medium, other) in [(self.from, self.to), (self.to, self.from)] {
             let freed = self.free_one(medium, other).and_then(|mut freed| {
                 freed.extend(medium.tidy(self.now)?);
@@ -166,7 +169,7 @@ impl Courier<'_> {
 
     /// What a medium says of the arrival of cargo, unless that is in the future. What cannot be listed says nothing, and
     /// is told when old hints are removed.
-    fn hint(&self, medium: &Medium, lying: &Lying) -> Result<Option<Hint>, Error> {
+    fn hint(&self, medium: &Medium, lying: &MediumFile) -> Result<Option<Hint>, Error> {
         match medium.hint_of(lying.recipient, lying.sha256, self.now) {
             Err(Error::Unreadable(_)) => Ok(None),
             hint => Ok(hint?.filter(|hint| !self.judge.window.is_before(hint.date))),
@@ -176,7 +179,7 @@ impl Courier<'_> {
     /// How many octets there is room for, and how many may go.
     fn room<E: From<Error>>(
         &self,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(u64, u64), E> {
         let free = self.to.free_space()?.saturating_sub(OVERHEAD);
         let Some(quota) = self.quota else {
@@ -207,8 +210,8 @@ impl Courier<'_> {
         &self,
         kind: Kind,
         recipient: NodeId,
-        wanted: &mut Vec<(Lying, Timestamp)>,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
+        wanted: &mut Vec<(MediumFile, Timestamp)>,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         let what = || pile_name(kind, recipient);
         let mut pile = match self.from.lying(kind, recipient) {
@@ -250,8 +253,8 @@ impl Courier<'_> {
     /// Takes off the first medium what is on the other one, where it is to leave that.
     fn is_there<E: From<Error>>(
         &self,
-        lying: &Lying,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
+        lying: &MediumFile,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         if !self.moves {
             return Ok(());
@@ -263,19 +266,19 @@ impl Courier<'_> {
     }
 
     /// Whether a message is worth carrying: what its name says, signed and alive; `None` when it has gone.
-    fn verified(&self, lying: &Lying) -> Result<Option<Timestamp>, Error> {
+    fn verified(&self, lying: &MediumFile) -> Result<Option<Timestamp>, Error> {
         let Some(octets) = lying.read()? else {
             return Ok(None);
         };
         let verdict = lying.judged(octets, &self.judge)?;
-        if let Authorized::No(error) = verdict.authorized {
+        if let AuthorizationVerdict::No(error) = verdict.authorized {
             return Err(error.into());
         }
         Ok(Some(verdict.expiry.unwrap_or(self.now)))
     }
 
     /// Carries a message; `false` for one that has gone.
-    fn carry(&self, lying: &Lying) -> Result<bool, Error> {
+    fn carry(&self, lying: &MediumFile) -> Result<bool, Error> {
         let Some(octets) = lying.read()? else {
             return Ok(false);
         };
@@ -291,7 +294,7 @@ fn each_lying(
     medium: &Medium,
     kind: Kind,
     recipient: NodeId,
-    mut each: impl FnMut(&Lying) -> Result<(), Error>,
+    mut each: impl FnMut(&MediumFile) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut pile = medium.lying(kind, recipient)?;
     while let Some(lying) = pile.next_message()? {
@@ -303,7 +306,7 @@ fn each_lying(
 fn failed<E>(
     what: String,
     error: Error,
-    each: &mut dyn FnMut(Event) -> Result<(), E>,
+    each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
 ) -> Result<(), E> {
-    each(Event::Failed { what, error })
+    each(ExchangeEvent::Failed { what, error })
 }

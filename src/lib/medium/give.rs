@@ -10,26 +10,26 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::layout::denied;
-use super::{Error, Event, Lying, Medium, Why, is_full};
+use super::{Error, ExchangeEvent, Medium, MediumFile, WaitReason, is_full};
 use crate::asn1::Buffer;
 use crate::cms::enveloped_data::Cipher;
-use crate::disk::{Role, files};
-use crate::message::stream::workers::{self, Bounds, Weighed};
+use crate::disk::{FileRole, files};
+use crate::message::stream::workers::{self, Bounds, WorkItem};
 use crate::message::{Item, cargo, message_set};
 use crate::node::seen::{self, Memory};
 use crate::node::{self, Keyring as _, certificates};
 use crate::pki::{self, NodeId};
 use crate::ramf::{self, Kind, SignedMessage, limits};
-use crate::receive::{self, Due, Terms};
+use crate::receive::{self, PendingReceipt, ReceiveOptions};
 use crate::send::{self, Sealer};
-use crate::spool::aside::Aside;
+use crate::spool::aside::FailedMessage;
 use crate::spool::carried::{Carried, Load, Record};
 use crate::spool::moves::Moves;
-use crate::spool::name::{Identity, Key, MAX_PRIORITY};
-use crate::spool::queue::{Found, Rank, Waiting};
-use crate::spool::sent::{Event as SentEvent, Line};
-use crate::spool::{self, Name, Place, Queue, Spool, Time};
-use crate::verify::{self, Judge};
+use crate::spool::name::{KeyDigest, MAX_PRIORITY, MessageKey};
+use crate::spool::queue::{QueueEntry, Rank, Waiting};
+use crate::spool::sent::{Line, SentEvent};
+use crate::spool::{self, Name, Queue, QueueId, Spool, Time};
+use crate::verify::{self, Policy};
 use crate::{cms, message, session};
 
 /// How many messages are chosen at a time.
@@ -42,17 +42,17 @@ const OVERHEAD: u64 = 64 * 1024;
 const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Whoever gives to a medium. The spool is locked.
-pub struct Giver<'a> {
+pub struct Exporter<'a> {
     spool: &'a Spool,
     medium: &'a Medium,
-    terms: Terms,
+    terms: ReceiveOptions,
     time: Time,
-    judge: Judge,
+    judge: Policy,
     cipher: Cipher,
     /// What was given to this medium.
     carried: Carried,
     /// What lies on the medium already, or has arrived, by next hop.
-    aboard: HashMap<NodeId, HashSet<Key>>,
+    aboard: HashMap<NodeId, HashSet<KeyDigest>>,
     /// What a run that was killed gave, by next hop.
     unsettled: HashMap<NodeId, Unsettled>,
     /// What the medium has room for, in octets.
@@ -60,11 +60,11 @@ pub struct Giver<'a> {
 }
 
 /// A next hop for which something waits.
-struct Hop<'a> {
+struct NextHop<'a> {
     id: NodeId,
     sealer: Sealer,
     /// The CCA that the cargo answers, and its file.
-    answered: Option<(Due<'a>, PathBuf, Name)>,
+    answered: Option<(PendingReceipt<'a>, PathBuf, Name)>,
     /// Chosen, and not packed yet.
     chosen: Vec<Chosen>,
     /// How many cargoes were written.
@@ -77,13 +77,13 @@ struct Hop<'a> {
 }
 
 /// What a CCA lets us do, and the CCA, with its file.
-type Answer<'a> = (Sealer, (Due<'a>, PathBuf, Name));
+type Answer<'a> = (Sealer, (PendingReceipt<'a>, PathBuf, Name));
 
 /// Whether cargo can go to a hop.
 enum Way<'a> {
-    Open(Box<Hop<'a>>),
+    Open(Box<NextHop<'a>>),
     /// It cannot, and why.
-    Closed(Why),
+    Closed(WaitReason),
 }
 
 /// Why a CCA is not answered.
@@ -111,13 +111,13 @@ struct Unsettled {
 }
 
 /// A message that is in cargo on the medium.
-struct Given {
+struct PackedMessage {
     path: PathBuf,
     name: Name,
     id: Option<String>,
 }
 
-impl Given {
+impl PackedMessage {
     /// Whether it is a parcel that nobody will acknowledge, and went out as often as it was to.
     fn is_last_copy(&self) -> bool {
         self.name.identity.kind == Kind::Parcel && self.name.copies.is_some_and(|it| it <= 1)
@@ -145,7 +145,7 @@ struct Chosen {
 }
 
 /// A message that was read and verified.
-struct Loaded {
+struct LoadedMessage {
     octets: Vec<u8>,
     id: Option<String>,
     /// When its life ends, if it has an end of its own.
@@ -153,15 +153,15 @@ struct Loaded {
 }
 
 /// A cargo that is being filled.
-struct Hold {
+struct CargoBuilder {
     set: Buffer,
     expiry: Timestamp,
-    messages: Vec<Given>,
+    messages: Vec<PackedMessage>,
     /// What they have together.
     octets: u64,
 }
 
-impl<'a> Giver<'a> {
+impl<'a> Exporter<'a> {
     /// Prepares to give, and learns what lies on the medium already.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl<'a> Giver<'a> {
     pub fn new(
         spool: &'a Spool,
         medium: &'a Medium,
-        terms: Terms,
+        terms: ReceiveOptions,
         time: Time,
         cipher: Cipher,
     ) -> Result<Self, Error> {
@@ -179,7 +179,7 @@ impl<'a> Giver<'a> {
             medium,
             terms,
             time,
-            judge: Judge::of_node(owner, Vec::new(), terms.window, time.told)?,
+            judge: Policy::of_node(owner, Vec::new(), terms.window, time.told)?,
             cipher,
             carried: spool.carried(medium.id())?,
             aboard: HashMap::new(),
@@ -195,14 +195,14 @@ impl<'a> Giver<'a> {
     /// medium may have brought the news.
     fn skip_acknowledged(&mut self) -> Result<(), Error> {
         for queue in self.spool.queues_in("control")? {
-            let Place::Control(hop) = queue.place() else {
+            let QueueId::Control(hop) = queue.place() else {
                 continue;
             };
             let acknowledged = self.aboard.entry(hop).or_default();
             for message in queue.messages()? {
                 let identity = message?.name.identity;
                 if identity.kind == Kind::Pca {
-                    let parcel = Identity {
+                    let parcel = MessageKey {
                         kind: Kind::Parcel,
                         ..identity
                     };
@@ -257,7 +257,7 @@ impl<'a> Giver<'a> {
 
     /// Does what follows from cargo that an earlier run gave, and could not any more; `false` when the cargo is not
     /// what that run gave.
-    fn finish(&self, lying: &Lying, load: &Load) -> Result<bool, Error> {
+    fn finish(&self, lying: &MediumFile, load: &Load) -> Result<bool, Error> {
         let item = match lying.read() {
             Ok(octets) => octets.and_then(|octets| Item::parse(octets).ok()),
             Err(Error::Damaged | Error::Unreadable(_)) => None,
@@ -269,20 +269,20 @@ impl<'a> Giver<'a> {
         let mut given = Vec::new();
         for name in &load.names {
             let place = match name.identity.kind {
-                Kind::Parcel => Place::Out(lying.recipient),
+                Kind::Parcel => QueueId::Out(lying.recipient),
                 Kind::Cca => continue,
-                _ => Place::Acks(lying.recipient),
+                _ => QueueId::Acks(lying.recipient),
             };
             let path = self.spool.queue(place).path_of(name);
             // What has another name by now, or none, was seen to.
-            let octets = match files::read(&path, Role::Spool, limits::MAX_MESSAGE_LEN) {
+            let octets = match files::read(&path, FileRole::Spool, limits::MAX_MESSAGE_LEN) {
                 Ok(octets) => octets,
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => return Err(error.into()),
             };
             let item = Item::parse(octets).ok();
             let message = item.as_ref().and_then(Item::message);
-            given.push(Given {
+            given.push(PackedMessage {
                 path,
                 name: name.clone(),
                 id: message.map(|message| message.fields().id.clone()),
@@ -298,7 +298,7 @@ impl<'a> Giver<'a> {
     /// What cannot be gone on from: the spool or the medium cannot be read or changed, or `each` failed.
     pub fn run<E: From<Error>>(
         &mut self,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         // A request is small, and without it nothing comes back.
         self.request(each)?;
@@ -309,7 +309,7 @@ impl<'a> Giver<'a> {
             let unsettled = self.unsettled.remove(&id).unwrap_or_default();
             let (messages, octets, untimely) = self.amount(id)?;
             if untimely > 0 {
-                each(Event::Untimely(untimely))?;
+                each(ExchangeEvent::Untimely(untimely))?;
             }
             if messages == 0 && unsettled.answered.is_none() {
                 self.carried
@@ -331,18 +331,18 @@ impl<'a> Giver<'a> {
                         .settle(&unsettled.records)
                         .map_err(Error::from)?;
                 }
-                Ok(Way::Closed(Why::Ended)) if !self.time.is_believed() => {
-                    each(Event::Untimely(messages))?;
+                Ok(Way::Closed(WaitReason::Ended)) if !self.time.is_believed() => {
+                    each(ExchangeEvent::Untimely(messages))?;
                 }
-                Ok(Way::Closed(why)) => each(Event::Waiting {
+                Ok(Way::Closed(why)) => each(ExchangeEvent::Waiting {
                     hop: self.spool.owner().label_of(id).map_err(Error::from)?,
                     messages,
                     octets,
                     why,
                 })?,
                 Err(error @ (Error::Disk(_) | Error::Spool(_))) => return Err(error.into()),
-                Err(error) if self.is_untimely(&error) => each(Event::Untimely(messages))?,
-                Err(error) => each(Event::Failed {
+                Err(error) if self.is_untimely(&error) => each(ExchangeEvent::Untimely(messages))?,
+                Err(error) => each(ExchangeEvent::Failed {
                     what: self.spool.owner().label_of(id).map_err(Error::from)?,
                     error,
                 })?,
@@ -357,21 +357,21 @@ impl<'a> Giver<'a> {
         };
         // Acknowledgements make room elsewhere; they travel with the first messages.
         for hop in &mut hops {
-            self.give(hop, Place::Acks(hop.id), None, each)?;
+            self.give(hop, QueueId::Acks(hop.id), None, each)?;
         }
         for level in levels {
             for hop in &mut hops {
-                self.give(hop, Place::Out(hop.id), level, each)?;
+                self.give(hop, QueueId::Out(hop.id), level, each)?;
             }
         }
         for mut hop in hops {
             self.pack(&mut hop, each)?;
             if hop.left.messages > 0 {
-                each(Event::Waiting {
+                each(ExchangeEvent::Waiting {
                     hop: hop.sealer.peer().name.clone(),
                     messages: hop.left.messages,
                     octets: hop.left.octets,
-                    why: Why::NoRoom,
+                    why: WaitReason::NoRoom,
                 })?;
             }
             if let Some((due, path, _)) = hop.answered
@@ -379,7 +379,7 @@ impl<'a> Giver<'a> {
                 && let Err(error) = use_up(due, &path)
             {
                 // The records stay unsettled, so the next run does it. Other hops do not wait for that.
-                each(Event::Failed {
+                each(ExchangeEvent::Failed {
                     what: path.display().to_string(),
                     error,
                 })?;
@@ -395,7 +395,7 @@ impl<'a> Giver<'a> {
         let mut hops = Vec::new();
         for folder in ["out", "acks"] {
             for queue in self.spool.queues_in(folder)? {
-                if let Place::Out(hop) | Place::Acks(hop) = queue.place() {
+                if let QueueId::Out(hop) | QueueId::Acks(hop) = queue.place() {
                     hops.push(hop);
                 }
             }
@@ -409,7 +409,7 @@ impl<'a> Giver<'a> {
     /// How much waits for a hop that may go onto this medium.
     fn amount(&self, hop: NodeId) -> Result<(usize, u64, usize), Error> {
         let (mut messages, mut octets, mut untimely) = (0, 0, 0);
-        for place in [Place::Acks(hop), Place::Out(hop)] {
+        for place in [QueueId::Acks(hop), QueueId::Out(hop)] {
             for message in self.spool.queue(place).messages()? {
                 let message = message?;
                 let has_expired = message.name.has_expired(self.time.told);
@@ -431,16 +431,16 @@ impl<'a> Giver<'a> {
     }
 
     fn may_go(&self, hop: NodeId, name: &Name) -> bool {
-        let is_aboard = |aboard: &HashSet<Key>| aboard.contains(&name.identity.key());
+        let is_aboard = |aboard: &HashSet<KeyDigest>| aboard.contains(&name.identity.key());
         !name.has_expired(self.time.told) && !self.aboard.get(&hop).is_some_and(is_aboard)
     }
 
     /// How to send to a hop: it registered this node or peers with it, or it asks. What is wrong with a CCA becomes an
     /// event.
-    fn hop(&self, id: NodeId, events: &mut Vec<Event>) -> Result<Way<'a>, Error> {
+    fn hop(&self, id: NodeId, events: &mut Vec<ExchangeEvent>) -> Result<Way<'a>, Error> {
         let node = self.spool.owner();
         let open = |sealer, answered| {
-            Way::Open(Box::new(Hop {
+            Way::Open(Box::new(NextHop {
                 id,
                 sealer,
                 answered,
@@ -466,7 +466,7 @@ impl<'a> Giver<'a> {
                 if is_broken {
                     let what = node.label_of(id)?;
                     let error = refusal.into();
-                    events.push(Event::Failed { what, error });
+                    events.push(ExchangeEvent::Failed { what, error });
                 }
                 Ok(open(sealer, Some(answered)))
             }
@@ -479,10 +479,14 @@ impl<'a> Giver<'a> {
 
     /// The first CCA of a hop that can be answered; without one, why messages wait. A bad one is told of and does not
     /// keep the others from being tried: what could never be answered is set aside, and what a person can mend stays.
-    fn answer(&self, id: NodeId, events: &mut Vec<Event>) -> (Option<Answer<'a>>, Why) {
-        let mut why = Why::NoWay;
-        let queue = self.spool.queue(Place::Cca(id));
-        let unlisted = |error: spool::Error| Event::Failed {
+    fn answer(
+        &self,
+        id: NodeId,
+        events: &mut Vec<ExchangeEvent>,
+    ) -> (Option<Answer<'a>>, WaitReason) {
+        let mut why = WaitReason::NoWay;
+        let queue = self.spool.queue(QueueId::Cca(id));
+        let unlisted = |error: spool::Error| ExchangeEvent::Failed {
             what: queue.dir().display().to_string(),
             error: error.into(),
         };
@@ -495,9 +499,9 @@ impl<'a> Giver<'a> {
         };
         for found in entries {
             let held = match found {
-                Ok(Found::Message(held)) => held,
-                Ok(Found::Stray(path)) => {
-                    events.push(Event::Stray(path));
+                Ok(QueueEntry::Message(held)) => held,
+                Ok(QueueEntry::Stray(path)) => {
+                    events.push(ExchangeEvent::Stray(path));
                     continue;
                 }
                 Err(error) => {
@@ -510,15 +514,15 @@ impl<'a> Giver<'a> {
                 Ok(Some(answer)) => return (Some(answer), why),
                 Ok(None) => {}
                 // relay-purge removes it, if it believes the clock. The gateway asks again.
-                Err(Unanswered::Over) => why = Why::Ended,
+                Err(Unanswered::Over) => why = WaitReason::Ended,
                 Err(Unanswered::Never(error)) => match self.set_aside(id, &held, &error) {
-                    Ok(()) => events.push(Event::SetAside { what, error }),
+                    Ok(()) => events.push(ExchangeEvent::SetAside { what, error }),
                     Err(unmoved) => events.extend([error, unmoved.into()].map(|error| {
                         let what = what.clone();
-                        Event::Failed { what, error }
+                        ExchangeEvent::Failed { what, error }
                     })),
                 },
-                Err(Unanswered::Now(error)) => events.push(Event::Failed { what, error }),
+                Err(Unanswered::Now(error)) => events.push(ExchangeEvent::Failed { what, error }),
             }
         }
         (None, why)
@@ -541,7 +545,7 @@ impl<'a> Giver<'a> {
             }
             Err(node::Error::CcaUsed) => {
                 seen::settle(node.root())?;
-                files::remove(&held.path, Role::Spool)?;
+                files::remove(&held.path, FileRole::Spool)?;
                 Ok(None)
             }
             Err(error) if !self.time.is_believed() && error.depends_on_clock() => {
@@ -554,12 +558,12 @@ impl<'a> Giver<'a> {
     }
 
     fn set_aside(&self, hop: NodeId, held: &Waiting, error: &Error) -> Result<(), spool::Error> {
-        let aside = Aside {
+        let aside = FailedMessage {
             path: &held.path,
             name: &held.name,
             id: None,
             why: error.to_string(),
-            back_to: Place::Cca(hop),
+            back_to: QueueId::Cca(hop),
         };
         let mut moves = Moves::default();
         self.spool.set_aside(&aside, self.time.told, &mut moves)?;
@@ -569,10 +573,10 @@ impl<'a> Giver<'a> {
     /// Gives what waits in a queue for a hop, at all levels of urgency or one.
     fn give<E: From<Error>>(
         &mut self,
-        hop: &mut Hop<'a>,
-        place: Place,
+        hop: &mut NextHop<'a>,
+        place: QueueId,
         level: Option<u8>,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         let queue = self.spool.queue(place);
         let mut after: Option<Rank> = None;
@@ -599,7 +603,7 @@ impl<'a> Giver<'a> {
     }
 
     /// Chooses those that there is room for, in order.
-    fn choose(&mut self, part: Vec<Waiting>, hop: &mut Hop<'a>) -> Result<(), Error> {
+    fn choose(&mut self, part: Vec<Waiting>, hop: &mut NextHop<'a>) -> Result<(), Error> {
         for message in part {
             let Some(octets) = message.len()? else {
                 continue;
@@ -624,8 +628,8 @@ impl<'a> Giver<'a> {
     /// Packs the chosen into as few cargoes as possible, and writes each. They are read and verified on every core.
     fn pack<E: From<Error>>(
         &mut self,
-        hop: &mut Hop<'a>,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
+        hop: &mut NextHop<'a>,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         let chosen = std::mem::take(&mut hop.chosen);
         let sizes: Vec<usize> = chosen.iter().map(|chosen| chosen.len).collect();
@@ -647,7 +651,7 @@ impl<'a> Giver<'a> {
                 let (at, is_last) = order.next()?;
                 let item = chosen[at].take()?;
                 let octets = item.len;
-                Some(Weighed {
+                Some(WorkItem {
                     item: (item.message, is_last),
                     octets,
                 })
@@ -661,8 +665,8 @@ impl<'a> Giver<'a> {
                     Ok(Some(loaded)) => hold.add(message, loaded, giver.time.told),
                     Ok(None) => {}
                     Err(error @ (Error::Disk(_) | Error::Spool(_))) => return Err(error.into()),
-                    Err(error) if giver.is_untimely(&error) => each(Event::Untimely(1))?,
-                    Err(error) => each(Event::Failed {
+                    Err(error) if giver.is_untimely(&error) => each(ExchangeEvent::Untimely(1))?,
+                    Err(error) => each(ExchangeEvent::Failed {
                         what: message.path.display().to_string(),
                         error,
                     })?,
@@ -687,7 +691,7 @@ impl<'a> Giver<'a> {
                     }
                     Err(error @ (Error::InTheWay(_) | Error::Unreadable(_))) => {
                         hop.is_blocked = true;
-                        each(Event::Failed {
+                        each(ExchangeEvent::Failed {
                             what: hop.sealer.peer().name.clone(),
                             error,
                         })
@@ -702,8 +706,8 @@ impl<'a> Giver<'a> {
         Ok(())
     }
 
-    fn hold(&self, sealer: &Sealer) -> Hold {
-        Hold {
+    fn hold(&self, sealer: &Sealer) -> CargoBuilder {
+        CargoBuilder {
             set: Buffer::with_capacity(0),
             expiry: sealer.date().max(self.time.told),
             messages: Vec::new(),
@@ -712,7 +716,7 @@ impl<'a> Giver<'a> {
     }
 
     /// Reads and verifies a message; `None` for one that has gone.
-    fn load(&self, message: &Waiting) -> Result<Option<Loaded>, Error> {
+    fn load(&self, message: &Waiting) -> Result<Option<LoadedMessage>, Error> {
         let Some(octets) = message.read()? else {
             return Ok(None);
         };
@@ -724,11 +728,17 @@ impl<'a> Giver<'a> {
         let id = item.message().map(|message| message.fields().id.clone());
         let expiry = item.expiry();
         let octets = item.into_message().map(SignedMessage::into_octets);
-        Ok(octets.or(kept).map(|octets| Loaded { octets, id, expiry }))
+        Ok(octets
+            .or(kept)
+            .map(|octets| LoadedMessage { octets, id, expiry }))
     }
 
     /// Seals a cargo and writes it.
-    fn write(&self, hop: &mut Hop<'a>, hold: &mut Hold) -> Result<Event, Error> {
+    fn write(
+        &self,
+        hop: &mut NextHop<'a>,
+        hold: &mut CargoBuilder,
+    ) -> Result<ExchangeEvent, Error> {
         let set = std::mem::replace(&mut hold.set, Buffer::with_capacity(0));
         let cargo = send::cargo(&hop.sealer, set, hold.expiry)?;
         let (now, fields) = (self.time.told, &cargo.fields);
@@ -750,7 +760,7 @@ impl<'a> Giver<'a> {
         } else {
             self.carried.settle(&[record])?;
         }
-        Ok(Event::Packed {
+        Ok(ExchangeEvent::Packed {
             cargo: fields.id.clone(),
             hop: hop.id,
             messages: hold.messages.len(),
@@ -759,8 +769,13 @@ impl<'a> Giver<'a> {
     }
 
     /// Notes that messages are in cargo on the medium, and lets go of them where nobody will acknowledge them.
-    fn note_and_release(&self, hop: NodeId, cargo: &str, given: &[Given]) -> Result<(), Error> {
-        let line = |given: &Given, event| {
+    fn note_and_release(
+        &self,
+        hop: NodeId,
+        cargo: &str,
+        given: &[PackedMessage],
+    ) -> Result<(), Error> {
+        let line = |given: &PackedMessage, event| {
             Some(Line {
                 time: self.time.told,
                 event,
@@ -777,18 +792,18 @@ impl<'a> Giver<'a> {
         let released = last.filter_map(|it| line(it, SentEvent::Released));
         self.spool
             .note(&packed.chain(released).collect::<Vec<_>>())?;
-        self.release(&self.spool.queue(Place::Out(hop)), given)
+        self.release(&self.spool.queue(QueueId::Out(hop)), given)
     }
 
     /// Lets go of what nobody will acknowledge: acknowledgements, and messages of which enough copies went out.
-    fn release(&self, out: &Queue, given: &[Given]) -> Result<(), Error> {
+    fn release(&self, out: &Queue, given: &[PackedMessage]) -> Result<(), Error> {
         let owner = self.spool.owner();
         let mut memory = None;
         let mut moves = Moves::default();
         let mut passed = Vec::new();
         let mut gone = Vec::new();
         for given in given {
-            let Given { path, name, id } = given;
+            let PackedMessage { path, name, id } = given;
             match (name.identity.kind, name.copies) {
                 (Kind::Parcel, None) => {}
                 (Kind::Parcel, Some(copies)) if !given.is_last_copy() => {
@@ -804,7 +819,7 @@ impl<'a> Giver<'a> {
                     }
                     let named = &name.identity;
                     let id = id.as_deref().unwrap_or_default();
-                    passed.push(node::Identity::new(
+                    passed.push(node::ReplayKey::new(
                         named.kind,
                         named.recipient,
                         named.sender,
@@ -829,14 +844,14 @@ impl<'a> Giver<'a> {
     /// Asks the gateways that registered this one for its cargo, unless the medium has such a request already.
     fn request<E: From<Error>>(
         &self,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         let node = self.spool.owner();
         for gateway in certificates::issuers(node).map_err(Error::from)? {
             let requested = self.request_from(gateway);
             match requested {
                 Ok(None) => {}
-                Ok(Some(id)) => each(Event::Requested { id, gateway })?,
+                Ok(Some(id)) => each(ExchangeEvent::Requested { id, gateway })?,
                 // A full medium may still have to be told of.
                 Err(error @ Error::Disk(_)) if !matches!(&error, Error::Disk(it) if is_full(it)) => {
                     return Err(error.into());
@@ -844,7 +859,7 @@ impl<'a> Giver<'a> {
                 Err(error @ Error::Spool(_)) => return Err(error.into()),
                 // What waits for the gateway, or it for us, is counted there.
                 Err(error) if self.is_untimely(&error) => {}
-                Err(error) => each(Event::Failed {
+                Err(error) => each(ExchangeEvent::Failed {
                     what: node.label_of(gateway).map_err(Error::from)?,
                     error,
                 })?,
@@ -888,7 +903,7 @@ impl<'a> Giver<'a> {
     }
 
     /// Whether a CCA that bears our name is one that the gateway will take: whole, alive, and made by us.
-    fn is_request_of_ours(&self, lying: &Lying) -> bool {
+    fn is_request_of_ours(&self, lying: &MediumFile) -> bool {
         let Ok(Some(octets)) = lying.read() else {
             return false;
         };
@@ -898,9 +913,9 @@ impl<'a> Giver<'a> {
 }
 
 /// Remembers that a CCA was answered, and removes it.
-fn use_up(due: Due<'_>, path: &Path) -> Result<(), Error> {
+fn use_up(due: PendingReceipt<'_>, path: &Path) -> Result<(), Error> {
     due.complete_later()?;
-    files::remove(path, Role::Spool)?;
+    files::remove(path, FileRole::Spool)?;
     Ok(())
 }
 
@@ -946,7 +961,7 @@ fn is_settled(error: &node::Error) -> bool {
     }
 }
 
-impl Hop<'_> {
+impl NextHop<'_> {
     /// Takes on what a run that was killed has given.
     fn resume(&mut self, unsettled: Unsettled) {
         let is_answered = |name: &Name| Some(name) == unsettled.answered.as_ref();
@@ -960,14 +975,14 @@ impl Hop<'_> {
         self.records = unsettled.records;
     }
 
-    fn left_with(&mut self, hold: &Hold) {
+    fn left_with(&mut self, hold: &CargoBuilder) {
         self.left.messages += hold.messages.len();
         self.left.octets += hold.octets;
     }
 }
 
-impl Hold {
-    fn add(&mut self, message: Waiting, loaded: Loaded, now: Timestamp) {
+impl CargoBuilder {
+    fn add(&mut self, message: Waiting, loaded: LoadedMessage, now: Timestamp) {
         let len = loaded.octets.len();
         message_set::append_header(&mut self.set, len);
         self.set.append(&loaded.octets);
@@ -976,7 +991,7 @@ impl Hold {
             .max(loaded.expiry.unwrap_or(message.name.expiry))
             .max(now);
         self.octets += len as u64;
-        self.messages.push(Given {
+        self.messages.push(PackedMessage {
             path: message.path,
             name: message.name,
             id: loaded.id,

@@ -18,17 +18,17 @@ use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, Event};
+use super::{Error, ExchangeEvent};
 use crate::asn1::{Hex, hex};
 use crate::crypto::{hash, random};
 use crate::disk::beneath::{Dir, DirEntry, PendingEntry};
 use crate::disk::publish::is_temporary;
-use crate::disk::tree::EntryKind as EntryKind;
-use crate::disk::{self, Operation, Role, files};
+use crate::disk::tree::EntryKind;
+use crate::disk::{self, FileRole, Operation, files};
 use crate::message::{Item, Object};
 use crate::pki::{self, NodeId};
 use crate::ramf::{Kind, limits};
-use crate::verify::{self, Judge, Verdict};
+use crate::verify::{self, Policy, Verdict};
 
 /// The directory of all that is ours.
 pub(crate) const TOP: &str = "relaynet";
@@ -69,7 +69,7 @@ pub struct Medium {
 
 /// A message that lies on a medium, as far as its name tells.
 #[derive(Debug, Clone)]
-pub struct Lying {
+pub struct MediumFile {
     /// Whom it is for.
     pub recipient: NodeId,
     /// Who sent it.
@@ -84,14 +84,14 @@ pub struct Lying {
     top: Dir,
 }
 
-impl fmt::Display for Lying {
+impl fmt::Display for MediumFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, name) = (self.kind.word(), self.name());
         write!(formatter, "{kind}/{}/{name}", self.recipient)
     }
 }
 
-impl Lying {
+impl MediumFile {
     /// What kind of message it is.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -132,13 +132,13 @@ impl Lying {
     }
 }
 
-impl Lying {
+impl MediumFile {
     /// Judges its octets, which have to be what its name says.
     ///
     /// # Errors
     /// [`Error::Damaged`] or [`Error::OtherSender`] when they are not; or when they are malformed, badly signed or not
     /// valid now.
-    pub(super) fn judged(&self, octets: Vec<u8>, judge: &Judge) -> Result<Verdict, Error> {
+    pub(super) fn judged(&self, octets: Vec<u8>, judge: &Policy) -> Result<Verdict, Error> {
         let item = Item::parse(octets)?;
         if item.kind() != self.kind {
             return Err(Error::Damaged);
@@ -154,25 +154,25 @@ impl Lying {
 
 /// What does not belong where it lies: the first, and how many more there are.
 #[derive(Debug, Default)]
-pub struct Strays {
+pub struct UnexpectedFiles {
     /// Some of them.
     pub first: Vec<PathBuf>,
     /// How many others there are.
     pub more: usize,
 }
 
-impl Strays {
+impl UnexpectedFiles {
     /// Tells `each` of them; `dir` is where they are.
     pub(super) fn tell<E>(
         self,
         dir: &Path,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         for path in self.first {
-            each(Event::Stray(path))?;
+            each(ExchangeEvent::Stray(path))?;
         }
         if self.more > 0 {
-            each(Event::Strays {
+            each(ExchangeEvent::Strays {
                 dir: dir.to_owned(),
                 more: self.more,
             })?;
@@ -203,7 +203,7 @@ pub struct Hint {
 /// Directories that cannot be listed, and why not; all others are.
 pub(super) type Unlisted = Vec<(String, Error)>;
 
-/// Whether something in a medium's folders is named so, as [`Lying`] and [`pile_name`] do.
+/// Whether something in a medium's folders is named so, as [`MediumFile`] and [`pile_name`] do.
 pub(crate) fn is_within(name: &str) -> bool {
     let mut segments = name.split('/');
     let (folder, node) = (segments.next(), segments.next());
@@ -246,7 +246,7 @@ impl Medium {
         if !dir.is_dir() {
             return Err(Error::NotADirectory(dir.to_owned()));
         }
-        let outer = Dir::open(dir, Role::Spool)?;
+        let outer = Dir::open(dir, FileRole::Spool)?;
         check_place(dir)?;
         // A run that was killed may have made a directory and no more.
         let make = |above: &Dir, name: &str| match above.make_dir(name).map_err(in_the_way)? {
@@ -282,7 +282,7 @@ impl Medium {
     /// that we do not know.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let none = || Error::NotAMedium(dir.to_owned());
-        let found = Dir::open(dir, Role::Spool).and_then(|outer| {
+        let found = Dir::open(dir, FileRole::Spool).and_then(|outer| {
             let top = outer.dir(TOP)?;
             Ok(top.map(|top| (outer, top)))
         });
@@ -385,8 +385,8 @@ impl Medium {
     ///
     /// # Errors
     /// When that cannot be learned.
-    pub fn strays(&self, gateway: Option<NodeId>) -> Result<Strays, Error> {
-        let mut strays = Strays::default();
+    pub fn strays(&self, gateway: Option<NodeId>) -> Result<UnexpectedFiles, Error> {
+        let mut strays = UnexpectedFiles::default();
         for folder in FOLDERS {
             let inside = gateway.filter(|_| ["cargo", "cca"].contains(&folder));
             let found = match self.top.dir(folder) {
@@ -407,12 +407,12 @@ impl Medium {
     ///
     /// # Errors
     /// When they cannot be listed.
-    pub fn recipients(&self, kind: Kind) -> Result<(Vec<NodeId>, Strays), Error> {
+    pub fn recipients(&self, kind: Kind) -> Result<(Vec<NodeId>, UnexpectedFiles), Error> {
         self.gateways_in(kind.word())
     }
 
-    fn gateways_in(&self, folder: &str) -> Result<(Vec<NodeId>, Strays), Error> {
-        let (mut gateways, mut strays) = (Vec::new(), Strays::default());
+    fn gateways_in(&self, folder: &str) -> Result<(Vec<NodeId>, UnexpectedFiles), Error> {
+        let (mut gateways, mut strays) = (Vec::new(), UnexpectedFiles::default());
         let Some(dir) = self.has_dir(&[folder])? else {
             return Ok((gateways, strays));
         };
@@ -439,17 +439,17 @@ impl Medium {
     ///
     /// # Errors
     /// [`Error::Unreadable`] when the directory cannot be listed.
-    pub fn lying(&self, kind: Kind, recipient: NodeId) -> Result<Pile<'_>, Error> {
-        let mut pile = Pile {
+    pub fn lying(&self, kind: Kind, recipient: NodeId) -> Result<RecipientDir<'_>, Error> {
+        let mut pile = RecipientDir {
             medium: self,
             kind,
             recipient,
             after: None,
             part: Vec::new().into_iter(),
             is_over: false,
-            strays: Strays::default(),
+            strays: UnexpectedFiles::default(),
         };
-        let mut strays = Strays::default();
+        let mut strays = UnexpectedFiles::default();
         pile.fill(&mut |path| strays.add(path))?;
         pile.strays = strays;
         Ok(pile)
@@ -464,7 +464,7 @@ impl Medium {
         kind: Kind,
         (recipient, sender): (NodeId, NodeId),
         sha256: [u8; 32],
-    ) -> Result<Option<Lying>, Error> {
+    ) -> Result<Option<MediumFile>, Error> {
         let name = recipient.to_string();
         let found = self.has_dir(&[kind.word(), &name]);
         let Some(dir) = found.map_err(unreadable)? else {
@@ -472,7 +472,7 @@ impl Medium {
         };
         let name = file_name(sender, &sha256, kind);
         let len = dir.len_of(&name).map_err(Error::Unreadable)?;
-        Ok(len.map(|len| Lying {
+        Ok(len.map(|len| MediumFile {
             recipient,
             sender,
             sha256,
@@ -488,7 +488,7 @@ impl Medium {
     ///
     /// # Errors
     /// When that cannot be learned.
-    pub fn holds(&self, other: &Lying, is_certain: bool) -> Result<bool, Error> {
+    pub fn holds(&self, other: &MediumFile, is_certain: bool) -> Result<bool, Error> {
         let ends = (other.recipient, other.sender);
         Ok(match self.find(other.kind, ends, other.sha256)? {
             Some(own) if own.len == other.len => !is_certain || matches!(own.read(), Ok(Some(_))),
@@ -529,7 +529,7 @@ impl Medium {
     ///
     /// # Errors
     /// When it cannot be removed; [`Error::InTheWay`] when a directory above it is none any more.
-    pub fn remove(&self, lying: &Lying) -> Result<(), Error> {
+    pub fn remove(&self, lying: &MediumFile) -> Result<(), Error> {
         if let Some(dir) = lying.dir().map_err(in_the_way)? {
             dir.remove(lying.name())?;
         }
@@ -594,7 +594,7 @@ impl Medium {
     pub fn clean<E: From<Error>>(
         &self,
         now: Timestamp,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         super::tell_unlisted(self.tidy(now)?, each)
     }
@@ -624,9 +624,9 @@ impl Medium {
 /// Refuses a directory that is something else's, or in one that is: what begins with a version of ours is a node or the
 /// inside of a medium, and nobody else makes directories there.
 fn check_place(dir: &Path) -> Result<(), Error> {
-    let place = files::canonical(dir, Role::Spool)?;
+    let place = files::canonical(dir, FileRole::Spool)?;
     for above in place.ancestors() {
-        let version = files::read(&above.join("VERSION"), Role::Spool, MAX_TEXT_LEN);
+        let version = files::read(&above.join("VERSION"), FileRole::Spool, MAX_TEXT_LEN);
         if version.is_ok_and(|version| version.starts_with(b"relay-")) {
             return Err(Error::NotAPlace(dir.to_owned()));
         }
@@ -668,19 +668,19 @@ fn unreadable(error: Error) -> Error {
 }
 
 /// What lies on a medium for one gateway.
-pub struct Pile<'a> {
+pub struct RecipientDir<'a> {
     medium: &'a Medium,
     kind: Kind,
     recipient: NodeId,
     after: Option<String>,
-    part: std::vec::IntoIter<Lying>,
+    part: std::vec::IntoIter<MediumFile>,
     is_over: bool,
-    strays: Strays,
+    strays: UnexpectedFiles,
 }
 
-impl Pile<'_> {
+impl RecipientDir<'_> {
     /// What else is in the directory.
-    pub fn take_strays(&mut self) -> Strays {
+    pub fn take_strays(&mut self) -> UnexpectedFiles {
         std::mem::take(&mut self.strays)
     }
 
@@ -688,7 +688,7 @@ impl Pile<'_> {
     ///
     /// # Errors
     /// [`Error::Unreadable`] when the directory cannot be listed.
-    pub fn next_message(&mut self) -> Result<Option<Lying>, Error> {
+    pub fn next_message(&mut self) -> Result<Option<MediumFile>, Error> {
         loop {
             if let Some(lying) = self.part.next() {
                 return Ok(Some(lying));
@@ -740,7 +740,7 @@ impl Pile<'_> {
             let Some(len) = dir.len_of(&name).map_err(Error::Unreadable)? else {
                 continue;
             };
-            part.push(Lying {
+            part.push(MediumFile {
                 recipient: self.recipient,
                 sender,
                 sha256,

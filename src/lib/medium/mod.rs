@@ -15,10 +15,10 @@ use crate::spool::Name;
 use crate::{disk, message, node, ramf, spool};
 
 pub use courier::Courier;
-pub use give::Giver;
+pub use give::Exporter;
 
-pub use layout::{Hint, Lying, Medium, Strays};
-pub use take::Taker;
+pub use layout::{Hint, Medium, MediumFile, UnexpectedFiles};
+pub use take::Importer;
 
 /// Why something cannot be exchanged with a medium.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +76,7 @@ pub enum Error {
 
 /// What happened in an exchange.
 #[derive(Debug)]
-pub enum Event {
+pub enum ExchangeEvent {
     /// A message of cargo is in the spool.
     Stored {
         /// What it is.
@@ -96,12 +96,12 @@ pub enum Event {
     /// All that cargo held is where it belongs, and it has left the medium.
     Unpacked {
         /// What lay on the medium.
-        lying: Lying,
+        lying: MediumFile,
         /// How many messages were in it, unless it was unpacked by an earlier run.
         messages: Option<usize>,
     },
     /// A gateway asks for its cargo.
-    Asked(Lying),
+    Asked(MediumFile),
     /// Cargo is on the medium.
     Packed {
         /// The id of the cargo.
@@ -121,7 +121,7 @@ pub enum Event {
         gateway: NodeId,
     },
     /// A message went from one medium to another.
-    Carried(Lying),
+    Carried(MediumFile),
     /// So many messages wait until the clock is believed.
     Untimely(usize),
     /// Messages wait on.
@@ -133,7 +133,7 @@ pub enum Event {
         /// Their octets.
         octets: u64,
         /// Why.
-        why: Why,
+        why: WaitReason,
     },
     /// Something on the medium that does not belong there.
     Stray(PathBuf),
@@ -163,17 +163,17 @@ pub enum Event {
 /// Tells `each` which directories cannot be listed.
 fn tell_unlisted<E>(
     unlisted: layout::Unlisted,
-    each: &mut dyn FnMut(Event) -> Result<(), E>,
+    each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
 ) -> Result<(), E> {
     for (what, error) in unlisted {
-        each(Event::Failed { what, error })?;
+        each(ExchangeEvent::Failed { what, error })?;
     }
     Ok(())
 }
 
 /// Why messages are not on a medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum WaitReason {
     /// There is no room.
     NoRoom,
     /// Nothing lets us send cargo to their next hop.

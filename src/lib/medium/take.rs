@@ -10,22 +10,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 
 use super::layout::pile_name;
-use super::{Error, Event, Hint, Lying, Medium};
+use super::{Error, ExchangeEvent, Hint, Medium, MediumFile};
 use crate::crypto::hash;
 use crate::disk::batch::{self, Batch, Staged};
 use crate::disk::publish::{IfExists, PublishOptions};
-use crate::disk::{self, Role, files, publish};
-use crate::message::stream::workers::{self, Bounds, Weighed};
+use crate::disk::{self, FileRole, files, publish};
+use crate::message::stream::workers::{self, Bounds, WorkItem};
 use crate::message::{CargoMessageSet, Item, Pca};
 use crate::node::seen::{self, Memory};
-use crate::node::{self, Identity, Keyring as _};
+use crate::node::{self, Keyring as _, ReplayKey};
 use crate::pki::NodeId;
 use crate::ramf::{Head, Kind, limits};
-use crate::receive::{self, Arrival, Terms, Unpacked};
-use crate::spool::name::{Hop, Key};
+use crate::receive::{self, Arrival, ReceiveOptions, Unpacked};
+use crate::spool::name::{HopPrefix, KeyDigest};
 use crate::spool::room::Payer;
-use crate::spool::{self, Name, Place, Room, Spool, Time};
-use crate::verify::Judge;
+use crate::spool::{self, Name, QueueId, Room, Spool, Time};
+use crate::verify::Policy;
 
 /// The most acknowledgements of what does not wait here that are stored: nothing but the disk would bound them.
 const MAX_UNMATCHED: usize = 1000;
@@ -34,12 +34,12 @@ const MAX_UNMATCHED: usize = 1000;
 const MAX_AGAIN: u8 = 3;
 
 /// Whoever takes from a medium. The spool is locked.
-pub struct Taker<'a> {
+pub struct Importer<'a> {
     spool: &'a Spool,
     medium: &'a Medium,
-    terms: Terms,
+    terms: ReceiveOptions,
     time: Time,
-    judge: Judge,
+    judge: Policy,
     room: Room,
     /// What passed through here.
     memory: Memory,
@@ -48,19 +48,19 @@ pub struct Taker<'a> {
     /// What was delivered to the nodes here.
     delivered: HashMap<NodeId, Memory>,
     /// What waits here, and which hop brought it; read when the first cargo is met.
-    queued: Option<HashMap<Key, Option<Hop>>>,
+    queued: Option<HashMap<KeyDigest, Option<HopPrefix>>>,
     /// How many control messages waited then, and acknowledgements came since of what does not wait here.
     unmatched: AtomicUsize,
 }
 
 /// A message of cargo that was verified, and what is to be done about it.
-struct Ready {
+struct StagedItem {
     name: Name,
     id: Option<String>,
-    fate: Fate,
+    fate: ItemDisposition,
 }
 
-enum Fate {
+enum ItemDisposition {
     /// It is written and waits for its name; whether it is the first time that it passes through here.
     New(Staged, bool),
     /// It is a control message, written likewise.
@@ -71,7 +71,7 @@ enum Fate {
     Known(bool),
 }
 
-impl<'a> Taker<'a> {
+impl<'a> Importer<'a> {
     /// Prepares to take.
     ///
     /// # Errors
@@ -79,20 +79,20 @@ impl<'a> Taker<'a> {
     pub fn new(
         spool: &'a Spool,
         medium: &'a Medium,
-        terms: Terms,
+        terms: ReceiveOptions,
         time: Time,
     ) -> Result<Self, Error> {
         let owner = spool.owner();
         let mut delivered = spool.delivered()?;
         delivered.insert(owner.id(), Memory::of(owner.root())?);
-        spool.make(Place::In)?;
+        spool.make(QueueId::In)?;
         medium.settle()?;
         Ok(Self {
             spool,
             medium,
             terms,
             time,
-            judge: Judge::of_node(owner, Vec::new(), terms.window, time.told)?,
+            judge: Policy::of_node(owner, Vec::new(), terms.window, time.told)?,
             room: Room::new(spool.root(), owner.config()).count(spool)?,
             memory: Memory::of(owner.root())?,
             is_settled: false,
@@ -108,13 +108,13 @@ impl<'a> Taker<'a> {
     /// What cannot be gone on from: the spool or the medium cannot be read or changed, or `each` failed.
     pub fn run<E: From<Error>>(
         &mut self,
-        each: &mut dyn FnMut(Event) -> Result<(), E>,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         let medium = self.medium;
         let us = self.spool.owner().id();
         medium.strays(Some(us))?.tell(medium.dir(), each)?;
         for kind in [Kind::Cargo, Kind::Cca] {
-            let unlisted = |error| Event::Failed {
+            let unlisted = |error| ExchangeEvent::Failed {
                 what: pile_name(kind, us),
                 error,
             };
@@ -145,12 +145,12 @@ impl<'a> Taker<'a> {
                 events.into_iter().try_for_each(&mut *each)?;
                 match taken {
                     Ok(()) => {}
-                    Err(error) if self.is_untimely(&error) => each(Event::Untimely(1))?,
+                    Err(error) if self.is_untimely(&error) => each(ExchangeEvent::Untimely(1))?,
                     // Where the disk fails for one, it fails for the others.
                     Err(error @ (Error::Disk(_) | Error::Spool(spool::Error::Disk(_)))) => {
                         return Err(error.into());
                     }
-                    Err(error) => each(Event::Failed {
+                    Err(error) => each(ExchangeEvent::Failed {
                         what: lying.to_string(),
                         error,
                     })?,
@@ -161,7 +161,11 @@ impl<'a> Taker<'a> {
     }
 
     /// Takes one cargo.
-    fn cargo(&mut self, lying: &Lying, each: &mut dyn FnMut(Event)) -> Result<(), Error> {
+    fn cargo(
+        &mut self,
+        lying: &MediumFile,
+        each: &mut dyn FnMut(ExchangeEvent),
+    ) -> Result<(), Error> {
         let Some(octets) = lying.read()? else {
             return Ok(());
         };
@@ -200,7 +204,7 @@ impl<'a> Taker<'a> {
         // The cargo comes last: what else is to be remembered of it would not be looked at any more.
         self.memory.add_all(&stored.brought).map_err(unstored)?;
         if stored.is_whole {
-            let cargo: Vec<Identity> = due.into_identity().into_iter().collect();
+            let cargo: Vec<ReplayKey> = due.into_identity().into_iter().collect();
             self.memory.add_all(&cargo).map_err(unstored)?;
         } else {
             // The next run looks at this cargo once more, and is not to take these again when they have gone on.
@@ -209,7 +213,7 @@ impl<'a> Taker<'a> {
                 .iter()
                 .map(|(name, id)| identity_of(name, Some(id)).taken_from(&lying.sha256))
                 .filter(|taken| !self.memory.knows(taken));
-            let taken: Vec<Identity> = taken.collect();
+            let taken: Vec<ReplayKey> = taken.collect();
             self.memory.add_all(&taken).map_err(unstored)?;
         }
         let queued = self.queued.get_or_insert_default();
@@ -226,15 +230,15 @@ impl<'a> Taker<'a> {
     fn items(
         &self,
         cargo: &Arrival<'_, CargoMessageSet>,
-        lying: &Lying,
-        each: &mut dyn FnMut(Event),
-    ) -> Result<Stored, Error> {
+        lying: &MediumFile,
+        each: &mut dyn FnMut(ExchangeEvent),
+    ) -> Result<StoredItems, Error> {
         let head = cargo.head();
         let hop = lying.sender;
-        self.spool.make(Place::Control(hop))?;
-        let mut stored = Stored {
+        self.spool.make(QueueId::Control(hop))?;
+        let mut stored = StoredItems {
             is_whole: true,
-            ..Stored::default()
+            ..StoredItems::default()
         };
         let mut batch = Batch::default();
         let mut events = Vec::new();
@@ -247,7 +251,7 @@ impl<'a> Taker<'a> {
                 let mut items = cargo.content().messages();
                 move || {
                     let item = items.next()?;
-                    Some(Weighed {
+                    Some(WorkItem {
                         item,
                         octets: item.len(),
                     })
@@ -267,11 +271,11 @@ impl<'a> Taker<'a> {
                     }
                     Err(error) if self.is_untimely(&error) => {
                         stored.is_whole = false;
-                        each(Event::Untimely(1));
+                        each(ExchangeEvent::Untimely(1));
                     }
                     Err(error) => {
                         stored.is_whole &= !error.may_pass();
-                        each(Event::Failed {
+                        each(ExchangeEvent::Failed {
                             what: format!("{lying}: item {number}"),
                             error,
                         });
@@ -285,7 +289,7 @@ impl<'a> Taker<'a> {
                 0 => String::new(),
                 others => format!(" and {others} others"),
             };
-            each(Event::Failed {
+            each(ExchangeEvent::Failed {
                 what: format!("{lying}: item {number}{others}"),
                 error,
             });
@@ -296,8 +300,10 @@ impl<'a> Taker<'a> {
             let path = refused.path().to_owned();
             let is_it = |name: &Name| path.ends_with(name.to_string());
             stored.parcels.retain(|(name, _)| !is_it(name));
-            events.retain(|event| !matches!(event, Event::Stored { name, .. } if is_it(name)));
-            each(Event::Failed {
+            events.retain(
+                |event| !matches!(event, ExchangeEvent::Stored { name, .. } if is_it(name)),
+            );
+            each(ExchangeEvent::Failed {
                 what: lying.to_string(),
                 error: Error::Replaces,
             });
@@ -307,12 +313,12 @@ impl<'a> Taker<'a> {
     }
 
     /// Verifies a message of cargo on its own, and writes it unless it was here before. Several may be at it.
-    fn ready(&self, octets: &[u8], head: &Head, lying: &Lying) -> Result<Ready, Error> {
+    fn ready(&self, octets: &[u8], head: &Head, lying: &MediumFile) -> Result<StagedItem, Error> {
         let hop = lying.sender;
         let unpacked = receive::item(octets, head, &self.judge)?;
         let name = name_of(&unpacked, octets, head, hop);
         let mode = self.spool.mode_of(unpacked.kind);
-        let stored = PublishOptions::stored(Role::Spool, IfExists::SameIsSuccess).mode(mode);
+        let stored = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).mode(mode);
         let manner = |tmp| stored.written_in(tmp);
         let tmp = self.spool.tmp();
         let id = unpacked.id;
@@ -320,25 +326,25 @@ impl<'a> Taker<'a> {
             && !self.waits(&parcel_of(&name))
             && self.unmatched.fetch_add(1, Ordering::Relaxed) >= MAX_UNMATCHED
         {
-            let fate = Fate::Useless;
-            return Ok(Ready { name, id, fate });
+            let fate = ItemDisposition::Useless;
+            return Ok(StagedItem { name, id, fate });
         }
         if unpacked.kind != Kind::Parcel {
-            let path = self.spool.queue(Place::Control(hop)).path_of(&name);
-            let fate = Fate::Control(stage(&path, octets, &manner(&tmp))?);
-            return Ok(Ready { name, id, fate });
+            let path = self.spool.queue(QueueId::Control(hop)).path_of(&name);
+            let fate = ItemDisposition::Control(stage(&path, octets, &manner(&tmp))?);
+            return Ok(StagedItem { name, id, fate });
         }
         let identity = identity_of(&name, id.as_deref());
         let fate = if self.is_known(&name, &identity, lying)? {
-            Fate::Known(self.is_unremembered(&name, &identity, hop))
+            ItemDisposition::Known(self.is_unremembered(&name, &identity, hop))
         } else {
             self.room.promise(Payer::of(&name), hop, octets.len())?;
-            let path = self.spool.queue(Place::In).path_of(&name);
+            let path = self.spool.queue(QueueId::In).path_of(&name);
             let is_first = !self.delivered.contains_key(&name.identity.recipient)
                 && self.memory.times_passed_on(&identity) == 0;
-            Fate::New(stage(&path, octets, &manner(&tmp))?, is_first)
+            ItemDisposition::New(stage(&path, octets, &manner(&tmp))?, is_first)
         };
-        Ok(Ready { name, id, fate })
+        Ok(StagedItem { name, id, fate })
     }
 
     /// Whether an error may be for the clock alone, which is not believed.
@@ -347,13 +353,18 @@ impl<'a> Taker<'a> {
     }
 
     /// Whether something with this identity waits here.
-    fn waits(&self, identity: &spool::name::Identity) -> bool {
+    fn waits(&self, identity: &spool::name::MessageKey) -> bool {
         let waiting = self.queued.as_ref();
         waiting.is_some_and(|queued| queued.contains_key(&identity.key()))
     }
 
     /// Whether a parcel was here before and need not be stored again, but acknowledged.
-    fn is_known(&self, name: &Name, identity: &Identity, lying: &Lying) -> Result<bool, Error> {
+    fn is_known(
+        &self,
+        name: &Name,
+        identity: &ReplayKey,
+        lying: &MediumFile,
+    ) -> Result<bool, Error> {
         if self.waits(&name.identity) {
             return Ok(true);
         }
@@ -373,10 +384,10 @@ impl<'a> Taker<'a> {
     }
 
     /// Whether a run that was killed stored this parcel from this hop and could not remember that any more.
-    fn is_unremembered(&self, name: &Name, identity: &Identity, hop: NodeId) -> bool {
+    fn is_unremembered(&self, name: &Name, identity: &ReplayKey, hop: NodeId) -> bool {
         let waits = self.queued.as_ref();
         let from = waits.and_then(|queued| queued.get(&name.identity.key()));
-        from == Some(&Some(Hop::from(hop)))
+        from == Some(&Some(HopPrefix::from(hop)))
             && !self.delivered.contains_key(&name.identity.recipient)
             && self.memory.times_passed_on(identity) == 0
             && !self.memory.knows(&identity.brought_by(hop))
@@ -387,7 +398,7 @@ impl<'a> Taker<'a> {
         if parcels.is_empty() {
             return Ok(());
         }
-        let queue = self.spool.make(Place::Acks(hop))?;
+        let queue = self.spool.make(QueueId::Acks(hop))?;
         let tmp = self.spool.tmp();
         let mut batch = Batch::default();
         for (name, id) in parcels {
@@ -398,7 +409,8 @@ impl<'a> Taker<'a> {
             };
             let octets = pca.to_octets();
             let name = Name::of(&Item::Pca(pca), &octets, name.expiry);
-            let manner = PublishOptions::stored(Role::Spool, IfExists::SameIsSuccess).written_in(&tmp);
+            let manner =
+                PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).written_in(&tmp);
             batch.add(batch::stage(&queue.path_of(&name), &[&octets], &manner)?)?;
         }
         batch.commit()?;
@@ -406,7 +418,12 @@ impl<'a> Taker<'a> {
     }
 
     /// Takes cargo off the medium whose messages are where they belong.
-    fn leave(&self, lying: &Lying, messages: Option<usize>, each: &mut dyn FnMut(Event)) {
+    fn leave(
+        &self,
+        lying: &MediumFile,
+        messages: Option<usize>,
+        each: &mut dyn FnMut(ExchangeEvent),
+    ) {
         let hint = Hint {
             gateway: lying.recipient,
             sha256: lying.sha256,
@@ -417,12 +434,12 @@ impl<'a> Taker<'a> {
         let hinted = self.medium.hint(&hint);
         self.remove(lying, each);
         if let Err(error) = hinted.or_else(|_| self.medium.hint(&hint)) {
-            each(Event::Failed {
+            each(ExchangeEvent::Failed {
                 what: lying.to_string(),
                 error,
             });
         }
-        each(Event::Unpacked {
+        each(ExchangeEvent::Unpacked {
             lying: lying.clone(),
             messages,
         });
@@ -438,9 +455,9 @@ impl<'a> Taker<'a> {
     }
 
     /// Takes off the medium what is of no use there any more, so that it cannot be changed is no reason to end.
-    fn remove(&self, lying: &Lying, each: &mut dyn FnMut(Event)) {
+    fn remove(&self, lying: &MediumFile, each: &mut dyn FnMut(ExchangeEvent)) {
         if let Err(error) = self.medium.remove(lying) {
-            each(Event::Failed {
+            each(ExchangeEvent::Failed {
                 what: lying.to_string(),
                 error,
             });
@@ -448,7 +465,11 @@ impl<'a> Taker<'a> {
     }
 
     /// Takes a request for cargo, unless a later one of the same gateway is here.
-    fn cca(&mut self, lying: &Lying, each: &mut dyn FnMut(Event)) -> Result<(), Error> {
+    fn cca(
+        &mut self,
+        lying: &MediumFile,
+        each: &mut dyn FnMut(ExchangeEvent),
+    ) -> Result<(), Error> {
         let Some(octets) = lying.read()? else {
             return Ok(());
         };
@@ -463,7 +484,7 @@ impl<'a> Taker<'a> {
             }
             Err(error) => return Err(error.into()),
         };
-        let queue = self.spool.make(Place::Cca(lying.sender))?;
+        let queue = self.spool.make(QueueId::Cca(lying.sender))?;
         let name = Name::of(&Item::parse(octets.clone())?, &octets, self.terms.now);
         let mut older = Vec::new();
         let mut is_newest = true;
@@ -480,7 +501,7 @@ impl<'a> Taker<'a> {
                 Ok(_) if self.time.is_believed() => older.push(held.path),
                 Ok(_) => {}
                 // What cannot be read keeps no other request out, and somebody should look at it.
-                Err(error) => each(Event::Failed {
+                Err(error) => each(ExchangeEvent::Failed {
                     what: held.path.display().to_string(),
                     error,
                 }),
@@ -488,21 +509,22 @@ impl<'a> Taker<'a> {
         }
         if is_newest {
             let tmp = self.spool.tmp();
-            let manner = PublishOptions::stored(Role::Spool, IfExists::SameIsSuccess).written_in(&tmp);
+            let manner =
+                PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).written_in(&tmp);
             publish::publish(&queue.path_of(&name), &[&octets], &manner)?;
             for path in older {
-                files::remove(&path, Role::Spool)?;
+                files::remove(&path, FileRole::Spool)?;
             }
         }
         self.remove(lying, each);
-        each(Event::Asked(lying.clone()));
+        each(ExchangeEvent::Asked(lying.clone()));
         Ok(())
     }
 }
 
 /// What of a cargo is in its queues.
 #[derive(Default)]
-struct Stored {
+struct StoredItems {
     /// Whether there is nothing left that another try may get.
     is_whole: bool,
     /// Whether something in it was here before.
@@ -510,43 +532,43 @@ struct Stored {
     /// The parcels to be acknowledged, with their ids.
     parcels: Vec<(Name, String)>,
     /// What to remember of those that pass through for the first time.
-    brought: Vec<Identity>,
+    brought: Vec<ReplayKey>,
 }
 
-impl Stored {
+impl StoredItems {
     fn add(
         &mut self,
-        ready: Ready,
+        ready: StagedItem,
         head: &Head,
         hop: NodeId,
         batch: &mut Batch,
-        events: &mut Vec<Event>,
+        events: &mut Vec<ExchangeEvent>,
     ) -> Result<(), Error> {
-        let Ready { name, id, fate } = ready;
+        let StagedItem { name, id, fate } = ready;
         if let (Kind::Parcel, Some(id)) = (name.identity.kind, &id) {
             self.parcels.push((name.clone(), id.clone()));
         }
         let identity = identity_of(&name, id.as_deref());
         let staged = match fate {
-            Fate::Useless => return Ok(()),
-            Fate::Known(is_unremembered) => {
+            ItemDisposition::Useless => return Ok(()),
+            ItemDisposition::Known(is_unremembered) => {
                 self.is_repeated = true;
                 if is_unremembered {
                     self.brought.push(identity.brought_by(hop));
                 }
-                events.push(Event::Repeated { name, id });
+                events.push(ExchangeEvent::Repeated { name, id });
                 return Ok(());
             }
-            Fate::New(staged, is_first) => {
+            ItemDisposition::New(staged, is_first) => {
                 if is_first {
                     self.brought.push(identity.brought_by(hop));
                 }
                 staged
             }
-            Fate::Control(staged) => staged,
+            ItemDisposition::Control(staged) => staged,
         };
         batch.add(staged)?;
-        events.push(Event::Stored {
+        events.push(ExchangeEvent::Stored {
             name,
             id,
             cargo: head.fields.id.clone(),
@@ -574,7 +596,7 @@ fn stage(path: &Path, octets: &[u8], manner: &PublishOptions<'_>) -> Result<Stag
 /// The name in a queue of a message that this cargo brought. Control messages wait as long as the cargo lives.
 fn name_of(unpacked: &Unpacked, octets: &[u8], head: &Head, hop: NodeId) -> Name {
     Name {
-        identity: spool::name::Identity {
+        identity: spool::name::MessageKey {
             recipient: unpacked.recipient,
             sender: unpacked.sender,
             id: match &unpacked.id {
@@ -586,21 +608,21 @@ fn name_of(unpacked: &Unpacked, octets: &[u8], head: &Head, hop: NodeId) -> Name
         expiry: unpacked.expiry.unwrap_or(head.fields.expiry()),
         priority: None,
         copies: None,
-        from: (unpacked.kind == Kind::Parcel).then(|| Hop::from(hop)),
+        from: (unpacked.kind == Kind::Parcel).then(|| HopPrefix::from(hop)),
     }
 }
 
 /// The parcel that an acknowledgement of this name is for.
-fn parcel_of(name: &Name) -> spool::name::Identity {
-    spool::name::Identity {
+fn parcel_of(name: &Name) -> spool::name::MessageKey {
+    spool::name::MessageKey {
         kind: Kind::Parcel,
         ..name.identity
     }
 }
 
-fn identity_of(name: &Name, id: Option<&str>) -> Identity {
+fn identity_of(name: &Name, id: Option<&str>) -> ReplayKey {
     let named = &name.identity;
-    Identity::new(
+    ReplayKey::new(
         named.kind,
         named.recipient,
         named.sender,

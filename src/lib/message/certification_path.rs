@@ -18,7 +18,7 @@ const MAX_AUTHORITIES: usize = 16;
 
 /// How certificates are encoded in a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum PathForm {
     /// Each in an OCTET STRING: rotations of JavaScript nodes, RS-002.
     OctetStrings,
     /// Each directly under its tag: rotations of JVM nodes, and connection parameters of both.
@@ -39,17 +39,19 @@ impl CertificationPath {
     ///
     /// # Errors
     /// When it, or a certificate in it, is malformed.
-    pub fn parse(element: &Element<'_>) -> Result<(Self, Form), Error> {
+    pub fn parse(element: &Element<'_>) -> Result<(Self, PathForm), Error> {
         let wrong = malformed("certification path");
         let mut fields = element.der_children();
         let form = if fields.peek() == Some(0x80) {
-            Form::OctetStrings
+            PathForm::OctetStrings
         } else {
-            Form::Certificates
+            PathForm::Certificates
         };
         let leaf = match form {
-            Form::OctetStrings => Certificate::parse(fields.take(0x80).map_err(wrong)?.content())?,
-            Form::Certificates => {
+            PathForm::OctetStrings => {
+                Certificate::parse(fields.take(0x80).map_err(wrong)?.content())?
+            }
+            PathForm::Certificates => {
                 let leaf = fields.take(0xa0).map_err(wrong)?;
                 Certificate::parse(&write::retagged(tag::SEQUENCE, leaf.whole()))?
             }
@@ -71,17 +73,17 @@ impl CertificationPath {
 
     /// The path as DER under this tag.
     #[must_use]
-    pub fn to_der(&self, tag: u8, form: Form) -> Vec<u8> {
+    pub fn to_der(&self, tag: u8, form: PathForm) -> Vec<u8> {
         let authorities = self.authorities.iter().map(Certificate::octets);
         let (leaf, authorities) = match form {
-            Form::OctetStrings => (
+            PathForm::OctetStrings => (
                 write::tlv(0x80, self.leaf.octets()),
                 authorities
                     .map(|octets| write::tlv(tag::OCTET_STRING, octets))
                     .collect::<Vec<_>>()
                     .concat(),
             ),
-            Form::Certificates => (
+            PathForm::Certificates => (
                 write::retagged(0xa0, self.leaf.octets()),
                 authorities.collect::<Vec<_>>().concat(),
             ),

@@ -1,6 +1,6 @@
 //! What others need to reach a node (RS-000 §Connection Parameters).
 
-use super::certification_path::{CertificationPath, Form};
+use super::certification_path::{CertificationPath, PathForm};
 use super::{Error, malformed};
 use crate::asn1::{self, Element, tag, visible_string, write};
 use crate::pki::PublicKey;
@@ -126,7 +126,7 @@ impl PrivateEndpointConnectionParams {
             &[
                 &write::retagged(0xa0, self.identity.spki()),
                 &write::tlv(0x81, self.gateway_address.as_str().as_bytes()),
-                &self.authorization.to_der(0xa2, Form::Certificates),
+                &self.authorization.to_der(0xa2, PathForm::Certificates),
                 &session_key,
             ],
         )

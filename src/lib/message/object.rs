@@ -182,8 +182,8 @@ impl Object {
 
     fn public_key(octets: &[u8], element: &Element<'_>) -> Result<Self, Error> {
         match spki::parse(element).map_err(malformed("public key"))? {
-            spki::Key::Rsa(_) => Ok(Self::IdentityKey(PublicKey::parse(octets)?)),
-            spki::Key::Ec { .. } => Ok(Self::SessionKey(
+            spki::SpkiKey::Rsa(_) => Ok(Self::IdentityKey(PublicKey::parse(octets)?)),
+            spki::SpkiKey::Ec { .. } => Ok(Self::SessionKey(
                 PublicSessionKey::from_spki(KeyId::new(&[0])?, octets)?,
                 None,
             )),

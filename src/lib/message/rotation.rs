@@ -1,6 +1,6 @@
 //! Certificate rotations: a gateway renews a node's certificate (RS-002).
 
-use super::certification_path::{CertificationPath, Form};
+use super::certification_path::{CertificationPath, PathForm};
 use super::{Error, malformed, pca};
 use crate::asn1::{Element, tag};
 use crate::pki::{self, Certificate};
@@ -12,7 +12,7 @@ pub struct Rotation {
     /// The new certificate and its authorities.
     pub path: CertificationPath,
     /// Which of the deployed encodings it has.
-    pub form: Form,
+    pub form: PathForm,
 }
 
 impl Rotation {

@@ -6,9 +6,9 @@ use super::certificates::{self, path_file_name, path_to_pem, paths_in};
 use super::directory::{file_date, rely_on, store};
 use super::{Directory, Error, Keyring, NodeType, sessions};
 use crate::asn1::Hex;
-use crate::disk::{Role, files, tree};
+use crate::disk::{FileRole, files, tree};
 use crate::message::{CertificationPath, PrivateEndpointConnectionParams};
-use crate::pki::issuance::{self, Role as CertificateRole};
+use crate::pki::issuance::{self, CertificateRole};
 use crate::pki::path::Issuers;
 use crate::pki::{self, Certificate, NodeId, PublicKey, Window};
 use crate::ramf::{InternetAddress, limits};
@@ -22,7 +22,7 @@ const MAX_HELD: usize = 4;
 
 /// What a peer gave us.
 #[derive(Debug)]
-pub enum Held {
+pub enum HeldAuthorization {
     /// A valid authorization: the certificate to sign with, then those to attach.
     Valid(Vec<Certificate>),
     /// None is valid any more; when the last one stopped being so.
@@ -37,17 +37,21 @@ pub enum Held {
 ///
 /// # Errors
 /// When one cannot be read.
-pub fn newest_held(node: &Directory, peer: NodeId, now: Timestamp) -> Result<Held, Error> {
+pub fn newest_held(
+    node: &Directory,
+    peer: NodeId,
+    now: Timestamp,
+) -> Result<HeldAuthorization, Error> {
     let mut ended = None;
     for path in paths_in(&node.peer_dir(peer).join("held"))? {
         match to_attach(&path, peer, now) {
-            Ok(certificates) => return Ok(Held::Valid(certificates)),
+            Ok(certificates) => return Ok(HeldAuthorization::Valid(certificates)),
             Err(pki::Error::Expired { at, .. }) => ended = ended.max(Some(at)),
-            Err(pki::Error::Early { at, .. }) => return Ok(Held::Early(at)),
+            Err(pki::Error::Early { at, .. }) => return Ok(HeldAuthorization::Early(at)),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(ended.map_or(Held::None, Held::Expired))
+    Ok(ended.map_or(HeldAuthorization::None, HeldAuthorization::Expired))
 }
 
 /// The certificates of a message under this path, the signer's first: then its issuers, of each node
@@ -105,15 +109,15 @@ pub(super) fn rely_on_held(
 /// When one cannot be removed.
 pub(super) fn keep_few(node: &Directory, peer: NodeId) -> Result<(), Error> {
     let dir = node.peer_dir(peer).join("held");
-    let mut names = tree::entries(&dir, Role::Node)?.entries;
+    let mut names = tree::entries(&dir, FileRole::Node)?.entries;
     names.retain(|entry| entry.path.extension().is_some_and(|it| it == "pem"));
     // Their names begin with when they end.
     let surplus = names.len().saturating_sub(MAX_HELD);
     for entry in &names[..surplus] {
-        files::remove_unsynced(&entry.path, Role::Node)?;
+        files::remove_unsynced(&entry.path, FileRole::Node)?;
     }
     if surplus > 0 {
-        files::sync_dir(&dir, Role::Node)?;
+        files::sync_dir(&dir, FileRole::Node)?;
     }
     Ok(())
 }
@@ -162,7 +166,7 @@ fn last_end(paths: Vec<CertificationPath>) -> Option<Timestamp> {
 
 /// What an authorization is to say.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
+pub struct AuthorizationOptions {
     /// When it is given.
     pub now: Timestamp,
     /// How long it is to last.
@@ -173,7 +177,7 @@ pub struct Terms {
 
 /// What was given.
 #[derive(Debug)]
-pub struct Given {
+pub struct IssuedAuthorization {
     /// What the peer is to import.
     pub params: PrivateEndpointConnectionParams,
     /// Whether a gateway has certified this node; otherwise its parcels come by hand, or by
@@ -186,7 +190,11 @@ pub struct Given {
 ///
 /// # Errors
 /// When they cannot be made or stored.
-pub fn give(node: &Directory, key: &PublicKey, terms: &Terms) -> Result<Given, Error> {
+pub fn give(
+    node: &Directory,
+    key: &PublicKey,
+    terms: &AuthorizationOptions,
+) -> Result<IssuedAuthorization, Error> {
     let peer = key.id();
     let is_gateway = node.config().node_type() == NodeType::Gateway;
     let end = terms.now + terms.valid_for;
@@ -221,7 +229,7 @@ pub fn give(node: &Directory, key: &PublicKey, terms: &Terms) -> Result<Given, E
         authorization,
         session_key: session_key.public().clone(),
     };
-    Ok(Given {
+    Ok(IssuedAuthorization {
         params,
         has_gateway: gateway.is_some() || is_gateway || node.config().address().is_some(),
     })

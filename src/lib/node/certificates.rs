@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::directory::{damaged, file_date, read_text, rely_on, store};
 use super::{Directory, Error, Keyring, NodeType};
 use crate::asn1::{Hex, pem};
-use crate::disk::{Role, files, tree};
+use crate::disk::{FileRole, files, tree};
 use crate::message::CertificationPath;
-use crate::pki::issuance::{self, Role as CertificateRole};
+use crate::pki::issuance::{self, CertificateRole};
 use crate::pki::path::Issuers;
 use crate::pki::{self, Certificate, IdentityKey, NodeId, Window};
 
@@ -81,7 +81,7 @@ pub(super) fn path_file_name(leaf: &Certificate) -> String {
 /// When one cannot be read.
 pub(super) fn paths_in(dir: &std::path::Path) -> Result<Vec<CertificationPath>, Error> {
     let mut paths = Vec::new();
-    for entry in tree::entries(dir, Role::Node)?
+    for entry in tree::entries(dir, FileRole::Node)?
         .complete()?
         .into_iter()
         .rev()
@@ -109,7 +109,7 @@ fn dir(node: &Directory, issuer: NodeId) -> PathBuf {
 /// # Errors
 /// When the folder cannot be read.
 pub fn issuers(node: &Directory) -> Result<Vec<NodeId>, Error> {
-    let entries = tree::entries(&node.root().join("certs"), Role::Node)?.entries;
+    let entries = tree::entries(&node.root().join("certs"), FileRole::Node)?.entries;
     let ids = entries
         .iter()
         .filter_map(|entry| entry.name.to_str().and_then(|name| name.parse().ok()));
@@ -148,16 +148,16 @@ pub(super) fn keep_only(node: &Directory, issuer: NodeId, leaf: &Certificate) ->
 /// Removes every path in a folder but the one with this leaf.
 pub(super) fn remove_others(dir: &std::path::Path, leaf: &Certificate) -> Result<(), Error> {
     let kept = path_file_name(leaf);
-    for entry in tree::entries(dir, Role::Node)?.complete()? {
+    for entry in tree::entries(dir, FileRole::Node)?.complete()? {
         let is_path = entry
             .path
             .extension()
             .is_some_and(|extension| extension == "pem");
         if is_path && entry.name.to_str() != Some(&kept) {
-            files::remove_unsynced(&entry.path, Role::Node)?;
+            files::remove_unsynced(&entry.path, FileRole::Node)?;
         }
     }
-    Ok(files::sync_dir(dir, Role::Node)?)
+    Ok(files::sync_dir(dir, FileRole::Node)?)
 }
 
 /// Removes all that a gateway issued to us; what we issued ourselves stays.
@@ -166,7 +166,7 @@ pub(super) fn remove_others(dir: &std::path::Path, leaf: &Certificate) -> Result
 /// When a file cannot be removed.
 pub(super) fn forget(node: &Directory, issuer: NodeId) -> Result<(), Error> {
     if issuer != node.id() {
-        files::remove_tree(&dir(node, issuer), Role::Node)?;
+        files::remove_tree(&dir(node, issuer), FileRole::Node)?;
     }
     Ok(())
 }
@@ -285,7 +285,7 @@ pub fn issuing_path(
 /// When they cannot be listed.
 pub fn own_since(node: &Directory) -> Result<Option<Timestamp>, Error> {
     let mut since: Option<Timestamp> = None;
-    for entry in tree::entries(&dir(node, node.id()), Role::Node)?.entries {
+    for entry in tree::entries(&dir(node, node.id()), FileRole::Node)?.entries {
         let text = read_text(&entry.path).ok().flatten();
         if let Some(path) = text.and_then(|text| path_from_octets(text.as_bytes()).ok()) {
             let start = path.leaf.not_before();
@@ -301,7 +301,7 @@ pub fn own_since(node: &Directory) -> Result<Option<Timestamp>, Error> {
 /// When they cannot be listed.
 pub fn newest_from_others(node: &Directory) -> Result<Option<Timestamp>, Error> {
     let peers = node.root().join("peers");
-    let mut dirs: Vec<PathBuf> = tree::entries(&peers, Role::Node)?
+    let mut dirs: Vec<PathBuf> = tree::entries(&peers, FileRole::Node)?
         .entries
         .into_iter()
         .map(|peer| peer.path.join("held"))
@@ -314,7 +314,7 @@ pub fn newest_from_others(node: &Directory) -> Result<Option<Timestamp>, Error> 
     );
     let mut newest = None;
     for dir in dirs {
-        for entry in tree::entries(&dir, Role::Node)?.entries {
+        for entry in tree::entries(&dir, FileRole::Node)?.entries {
             let text = read_text(&entry.path).ok().flatten();
             let path = text.and_then(|text| path_from_octets(text.as_bytes()).ok());
             newest = newest.max(path.map(|path| path.leaf.not_before()));

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::authorizations::Held;
+use super::authorizations::HeldAuthorization;
 use super::certificates::path_from_octets;
 use super::directory::{public_key_from_pem, read_text};
 use super::seen::Floor;
@@ -15,7 +15,7 @@ use super::{Directory, Error, Keyring as _, NodeType, Peer};
 use super::{authorizations, certificates, peers, seen, sessions, strangers};
 use crate::disk::publish::leftovers;
 use crate::disk::tree::{self, EntryKind, Visited};
-use crate::disk::{self, Role};
+use crate::disk::{self, FileRole};
 use crate::pki::{NodeId, Window, issuance};
 
 /// What ends within this is told of.
@@ -207,7 +207,7 @@ impl Checker<'_> {
 
     /// Looks at modes, owners and kinds of all that is in a directory, which itself has one of these modes, and at what
     /// does not belong there.
-    pub fn tree(&mut self, top: &Path, role: Role, modes: &[u32], shapes: Shapes<'_>) {
+    pub fn tree(&mut self, top: &Path, role: FileRole, modes: &[u32], shapes: Shapes<'_>) {
         let stat = match tree::stat(top, role) {
             Ok(Some(stat)) => stat,
             Ok(None) => return,
@@ -224,7 +224,7 @@ impl Checker<'_> {
     fn dir(
         &mut self,
         dir: &Path,
-        role: Role,
+        role: FileRole,
         above: &mut Vec<String>,
         ownership: Ownership,
         shapes: Shapes<'_>,
@@ -260,7 +260,7 @@ impl Checker<'_> {
     fn entry(
         &mut self,
         entry: &tree::Entry,
-        role: Role,
+        role: FileRole,
         above: &mut Vec<String>,
         ownership: Ownership,
         shapes: Shapes<'_>,
@@ -368,7 +368,7 @@ impl Checker<'_> {
         let has_group = node
             .as_ref()
             .is_some_and(|node| node.config().get("group").is_some());
-        if let Ok(Some(stat)) = tree::stat(root, Role::Node)
+        if let Ok(Some(stat)) = tree::stat(root, FileRole::Node)
             && stat.owner != self.user
         {
             let what = format!(
@@ -379,7 +379,7 @@ impl Checker<'_> {
         }
         let mode = if has_group { 0o710 } else { 0o700 };
         let shapes = |parts: &[&str], kind: EntryKind| shape_in_node(parts, kind, has_group);
-        self.tree(root, Role::Node, &[mode], &shapes);
+        self.tree(root, FileRole::Node, &[mode], &shapes);
         if let Some(node) = &node {
             self.contents(node);
         }
@@ -429,7 +429,7 @@ impl Checker<'_> {
 
     /// The folders that are named for nodes.
     fn folders_of_nodes(&mut self, dir: &Path) -> Vec<(NodeId, PathBuf)> {
-        let entries = match tree::entries(dir, Role::Node) {
+        let entries = match tree::entries(dir, FileRole::Node) {
             Ok(listing) => listing.entries,
             Err(error) => {
                 self.damaged(dir, &error.into());
@@ -479,7 +479,7 @@ impl Checker<'_> {
 
     /// The start and end of the path in a folder that ends last; each is to be for `subject`.
     fn latest_in(&mut self, dir: &Path, subject: NodeId) -> Option<(Timestamp, Timestamp)> {
-        let entries = match tree::entries(dir, Role::Node) {
+        let entries = match tree::entries(dir, FileRole::Node) {
             Ok(listing) => listing.entries,
             Err(error) => {
                 self.damaged(dir, &error.into());
@@ -598,7 +598,7 @@ impl Checker<'_> {
             Err(error) => return self.damaged(&path, &error),
         };
         let may_send = match authorizations::newest_held(node, peer.id, self.now) {
-            Ok(Held::Valid(_)) => true,
+            Ok(HeldAuthorization::Valid(_)) => true,
             Ok(_) => {
                 let label = peer.label();
                 node.config().node_type() == NodeType::Gateway
@@ -637,7 +637,7 @@ impl Checker<'_> {
             folders.push(dir);
         }
         for dir in folders {
-            let entries = match tree::entries(&dir, Role::Node) {
+            let entries = match tree::entries(&dir, FileRole::Node) {
                 Ok(listing) => listing.entries,
                 Err(error) => {
                     self.damaged(&dir, &error.into());

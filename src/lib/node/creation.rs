@@ -11,7 +11,7 @@ use super::certificates;
 use super::directory::{VERSION, damaged, ensure_dir, lock_file, read_secret, rely_on, store};
 use super::{Config, Directory, Error, sessions};
 use crate::asn1::pem;
-use crate::disk::{self, Role, files, group};
+use crate::disk::{self, FileRole, files, group};
 use crate::message::CertificationPath;
 use crate::pki::IdentityKey;
 use crate::session::PrivateSessionKey;
@@ -20,7 +20,7 @@ use crate::session::PrivateSessionKey;
 const UNBOUND_KEPT_FOR: SignedDuration = SignedDuration::from_hours(240 * 24);
 
 /// What a new node is to have.
-pub struct Plan {
+pub struct NodePlan {
     /// Its settings.
     pub config: Config,
     /// Bits of a new identity key.
@@ -37,19 +37,19 @@ pub struct Plan {
 ///
 /// # Errors
 /// [`Error::NodeExists`] when there is one; otherwise when a key cannot be made or stored.
-pub fn create(root: &Path, plan: Plan) -> Result<Directory, Error> {
-    files::create_dir_all_private(root, Role::Output).map_err(|cause| Error::CannotMake {
+pub fn create(root: &Path, plan: NodePlan) -> Result<Directory, Error> {
+    files::create_dir_all_private(root, FileRole::Output).map_err(|cause| Error::CannotMake {
         path: root.to_owned(),
         cause,
     })?;
     let _lock = disk::Lock::exclusive(&lock_file(root, "node")?)?;
-    if files::exists(&root.join("VERSION"), Role::Node)? {
+    if files::exists(&root.join("VERSION"), FileRole::Node)? {
         return Err(Error::NodeExists(root.to_owned()));
     }
     if let Some(group) = plan.config.find_group()? {
-        group.give(root, Role::Node, group::GATE)?;
+        group.give(root, FileRole::Node, group::GATE)?;
     }
-    disk::publish::sweep(root, Role::Node, None)?;
+    disk::publish::sweep(root, FileRole::Node, None)?;
     let identity = identity_key(root, &plan)?;
     let public = pem::encode(pem::PUBLIC_KEY, identity.public().spki());
     store(root, &root.join("identity.pub"), public.as_bytes())?;
@@ -66,7 +66,7 @@ pub fn create(root: &Path, plan: Plan) -> Result<Directory, Error> {
         store(root, &file, certificates::path_to_pem(&path).as_bytes())?;
     }
     ensure_dir(root, &certificates)?;
-    files::sync_dir(&certificates, Role::Node)?;
+    files::sync_dir(&certificates, FileRole::Node)?;
     for dir in ["peers", "seen", "sessions"] {
         ensure_dir(root, &root.join(dir))?;
     }
@@ -84,7 +84,7 @@ pub fn create(root: &Path, plan: Plan) -> Result<Directory, Error> {
     }
     let unbound = root.join("sessions").join("any");
     ensure_dir(root, &unbound)?;
-    files::sync_dir(&unbound, Role::Node)?;
+    files::sync_dir(&unbound, FileRole::Node)?;
     store(
         root,
         &root.join("VERSION"),
@@ -94,7 +94,7 @@ pub fn create(root: &Path, plan: Plan) -> Result<Directory, Error> {
 }
 
 /// The identity key of the node: the one that is there, the one to adopt, or a new one.
-fn identity_key(root: &Path, plan: &Plan) -> Result<IdentityKey, Error> {
+fn identity_key(root: &Path, plan: &NodePlan) -> Result<IdentityKey, Error> {
     let path = root.join("identity.key");
     if let Some(text) = read_secret(&path)? {
         let (pkcs8, _) = pem::private_key(&text).map_err(|error| damaged(&path, &error))?;
@@ -105,7 +105,7 @@ fn identity_key(root: &Path, plan: &Plan) -> Result<IdentityKey, Error> {
             let path = path.clone();
             return Err(disk::Error::Exists {
                 path,
-                role: Role::Node,
+                role: FileRole::Node,
             }
             .into());
         }
@@ -121,7 +121,7 @@ fn identity_key(root: &Path, plan: &Plan) -> Result<IdentityKey, Error> {
     };
     let key = IdentityKey::from_pkcs8(pkcs8.as_bytes())?;
     let text = pem::encode_private_key(pkcs8.as_bytes())?;
-    disk::publish::publish_key(&path, Role::Node, &[text.as_bytes()])?;
+    disk::publish::publish_key(&path, FileRole::Node, &[text.as_bytes()])?;
     Ok(key)
 }
 
@@ -134,7 +134,7 @@ impl Directory {
     pub fn unbound_session_key(&self, now: Timestamp) -> Result<PrivateSessionKey, Error> {
         let newest = sessions::list(self.root(), None)?
             .into_iter()
-            .max_by_key(sessions::Stored::first);
+            .max_by_key(sessions::StoredOwnKey::first);
         if let Some(newest) = newest
             && newest.first().is_some_and(|first| {
                 now.duration_since(first) < crate::session::ratchet::INITIAL_HANDED_OUT_FOR

@@ -6,12 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::strangers::{self, Tally};
-use super::{Config, Correspondent, Error, Identity, Keyring, NodeType, Peer, Recall};
+use super::strangers::{self, StrangerTally};
+use super::{Config, Correspondent, Error, Keyring, NodeType, Peer, Recall, ReplayKey};
 use super::{authorizations, certificates, sessions};
 use crate::asn1::pem;
 use crate::crypto::ecdh::Curve;
-use crate::disk::{self, Lock, Role, files, tree};
+use crate::disk::{self, FileRole, Lock, files, tree};
 use crate::pki::{self, Certificate, IdentityKey, NodeId, PublicKey, Trust, Window};
 use crate::ramf::{Authorized, Kind, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
@@ -34,7 +34,7 @@ pub struct Directory {
     /// Whether this run has removed what killed ones left.
     is_swept: AtomicBool,
     /// How much is kept of today's strangers.
-    tally: Mutex<Tally>,
+    tally: Mutex<StrangerTally>,
 }
 
 impl Directory {
@@ -43,7 +43,7 @@ impl Directory {
     /// # Errors
     /// When there is none, or its version, config or public key is not right.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        let version = match files::read(&root.join("VERSION"), Role::Node, MAX_FILE_LEN) {
+        let version = match files::read(&root.join("VERSION"), FileRole::Node, MAX_FILE_LEN) {
             Ok(version) => version,
             Err(error) if error.is_not_found() => return Err(Error::NotANode(root.to_owned())),
             Err(error) => return Err(error.into()),
@@ -63,7 +63,7 @@ impl Directory {
             problem: error.to_string(),
         })?;
         let path = root.join("identity.pub");
-        let octets = files::read(&path, Role::Node, MAX_FILE_LEN)?;
+        let octets = files::read(&path, FileRole::Node, MAX_FILE_LEN)?;
         let public = public_key_from_pem(&octets).map_err(|error| damaged(&path, &error))?;
         Ok(Self {
             root: root.to_owned(),
@@ -181,11 +181,11 @@ impl Directory {
 
     /// Removes what killed runs left in a folder and the folders in it; nobody else is at work.
     fn sweep(&self, dir: &Path) -> Result<(), Error> {
-        disk::publish::sweep(dir, Role::Node, None)?;
+        disk::publish::sweep(dir, FileRole::Node, None)?;
         if dir == self.root {
             return Ok(());
         }
-        for entry in tree::entries(dir, Role::Node)?.entries {
+        for entry in tree::entries(dir, FileRole::Node)?.entries {
             if entry.kind == tree::EntryKind::Dir {
                 self.sweep(&entry.path)?;
             }
@@ -194,7 +194,7 @@ impl Directory {
     }
 
     /// How much is kept of today's strangers, as far as this run knows.
-    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
+    pub(super) fn tally(&self) -> MutexGuard<'_, StrangerTally> {
         // Whoever panicked with it held had changed nothing or all of it.
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -254,7 +254,7 @@ impl Keyring for Directory {
 
     fn identity(&self) -> Result<IdentityKey, Error> {
         let path = self.root.join("identity.key");
-        let text = files::read_secret(&path, Role::Node, MAX_KEY_LEN)?;
+        let text = files::read_secret(&path, FileRole::Node, MAX_KEY_LEN)?;
         let (pkcs8, _) = pem::private_key(&text).map_err(|error| damaged(&path, &error))?;
         let key = IdentityKey::from_pkcs8(&pkcs8).map_err(|error| damaged(&path, &error))?;
         if key.id() == self.id() {
@@ -288,14 +288,14 @@ impl Keyring for Directory {
         self.lock_node_and(sender.id(), Some(sender))
     }
 
-    fn recall(&self, message: &Identity) -> Result<Recall, Error> {
+    fn recall(&self, message: &ReplayKey) -> Result<Recall, Error> {
         super::seen::recall(&self.root, message)
     }
 
     fn session_keys(&self, peer: NodeId, id: &KeyId) -> Result<Vec<PrivateSessionKey>, Error> {
         sessions::find(&self.root, peer, id)?
             .iter()
-            .map(sessions::Stored::key)
+            .map(sessions::StoredOwnKey::key)
             .collect()
     }
 
@@ -326,7 +326,7 @@ impl Keyring for Directory {
         sessions::mark_used(&self.root, peer, used, date, now)
     }
 
-    fn remember(&self, message: &Identity) -> Result<(), Error> {
+    fn remember(&self, message: &ReplayKey) -> Result<(), Error> {
         super::seen::add(&self.root, message)
     }
 
@@ -338,18 +338,18 @@ impl Keyring for Directory {
         let name = peer.label();
         let session_key = self.sealed_to(&peer, now)?;
         let certificates = match authorizations::newest_held(self, peer.id, now)? {
-            authorizations::Held::Valid(path) => path,
-            authorizations::Held::Expired(at) => {
+            authorizations::HeldAuthorization::Valid(path) => path,
+            authorizations::HeldAuthorization::Expired(at) => {
                 return Err(Error::AuthorizationExpired { peer: name, at });
             }
-            authorizations::Held::Early(at) => {
+            authorizations::HeldAuthorization::Early(at) => {
                 return Err(Error::AuthorizationEarly { peer: name, at });
             }
             // An Internet endpoint takes messages from anybody, under the sender's own certificate.
-            authorizations::Held::None if peer.address.is_some() => {
+            authorizations::HeldAuthorization::None if peer.address.is_some() => {
                 vec![certificates::self_issued(self, now)?]
             }
-            authorizations::Held::None => return Err(Error::NotAuthorized(name)),
+            authorizations::HeldAuthorization::None => return Err(Error::NotAuthorized(name)),
         };
         Ok(Correspondent {
             id: peer.id,
@@ -387,17 +387,17 @@ impl Keyring for Directory {
         let gateway = self.find_peer(gateway)?;
         let name = gateway.label();
         let certificates = match authorizations::newest_held(self, gateway.id, now)? {
-            authorizations::Held::Valid(path) => path,
-            authorizations::Held::None => {
+            authorizations::HeldAuthorization::Valid(path) => path,
+            authorizations::HeldAuthorization::None => {
                 return Err(match refusal {
                     Error::NotRegistered(name) => Error::NotCarrier(name),
                     expired => expired,
                 });
             }
-            authorizations::Held::Expired(at) => {
+            authorizations::HeldAuthorization::Expired(at) => {
                 return Err(Error::AuthorizationExpired { peer: name, at });
             }
-            authorizations::Held::Early(at) => {
+            authorizations::HeldAuthorization::Early(at) => {
                 return Err(Error::AuthorizationEarly { peer: name, at });
             }
         };
@@ -444,13 +444,13 @@ impl Keyring for Directory {
 /// The lock file of this name; locks need not outlast anything, so nothing is synced.
 pub(super) fn lock_file(root: &Path, name: &str) -> Result<PathBuf, Error> {
     let locks = root.join("lock");
-    files::create_dir(&locks, Role::Node, 0o700)?;
+    files::create_dir(&locks, FileRole::Node, 0o700)?;
     Ok(locks.join(name))
 }
 
 /// The text of a file, `None` if there is none.
 pub(super) fn read_text(path: &Path) -> Result<Option<String>, Error> {
-    match files::read(path, Role::Node, MAX_FILE_LEN) {
+    match files::read(path, FileRole::Node, MAX_FILE_LEN) {
         Ok(octets) => match String::from_utf8(octets) {
             Ok(text) => Ok(Some(text)),
             Err(_) => Err(Error::Damaged {
@@ -465,7 +465,7 @@ pub(super) fn read_text(path: &Path) -> Result<Option<String>, Error> {
 
 /// The text of a secret file, `None` if there is none.
 pub(super) fn read_secret(path: &Path) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Error> {
-    match files::read_secret(path, Role::Node, MAX_KEY_LEN) {
+    match files::read_secret(path, FileRole::Node, MAX_KEY_LEN) {
         Ok(octets) => Ok(Some(octets)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
@@ -503,8 +503,8 @@ pub(super) fn ensure_dir(root: &Path, dir: &Path) -> Result<(), Error> {
     for part in below.components() {
         let above = path.clone();
         path.push(part);
-        if !files::create_dir(&path, Role::Node, 0o700)? {
-            files::sync_dir(&above, Role::Node)?;
+        if !files::create_dir(&path, FileRole::Node, 0o700)? {
+            files::sync_dir(&above, FileRole::Node)?;
         }
     }
     Ok(())
@@ -516,11 +516,11 @@ pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Erro
         return Err(Error::Import("too large to be kept"));
     }
     if let Some(dir) = path.parent()
-        && !files::exists(path, Role::Node)?
+        && !files::exists(path, FileRole::Node)?
     {
         ensure_dir(root, dir)?;
     }
-    let manner = disk::PublishOptions::stored(Role::Node, disk::IfExists::Replace);
+    let manner = disk::PublishOptions::stored(FileRole::Node, disk::IfExists::Replace);
     disk::publish::publish(path, &[content], &manner)?;
     Ok(())
 }
@@ -529,7 +529,7 @@ pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Erro
 /// killed before it was.
 pub(super) fn rely_on(path: &Path) -> Result<(), Error> {
     match path.parent() {
-        Some(dir) => Ok(files::sync_dir(dir, Role::Node)?),
+        Some(dir) => Ok(files::sync_dir(dir, FileRole::Node)?),
         None => Ok(()),
     }
 }

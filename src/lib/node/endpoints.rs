@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::creation::{self, Plan};
+use super::creation::{self, NodePlan};
 use super::directory::ensure_dir;
 use super::import::Options;
-use super::registrations::{self, Terms};
+use super::registrations::{self, RegistrationOptions};
 use super::seen::Memory;
 use super::{Directory, Error, NodeType, certificates, peers};
-use crate::disk::{Role, files, group, tree};
+use crate::disk::{FileRole, files, group, tree};
 use crate::pki::{NodeId, Window, issuance};
 
 /// The folder of a gateway's local endpoints.
@@ -53,7 +53,7 @@ impl Local {
     /// # Errors
     /// When it cannot be examined.
     pub fn user(&self) -> Result<Option<u32>, Error> {
-        Ok(files::owner(&self.root, Role::Node)?)
+        Ok(files::owner(&self.root, FileRole::Node)?)
     }
 
     /// What it remembers of messages; nothing if it is another user's, which is theirs alone to read.
@@ -75,7 +75,7 @@ impl Local {
 /// # Errors
 /// When what is on record cannot be read.
 pub fn local(gateway: &Directory) -> Result<Vec<Local>, Error> {
-    let folders = tree::entries(&gateway.root().join(FOLDER), Role::Node)?.entries;
+    let folders = tree::entries(&gateway.root().join(FOLDER), FileRole::Node)?.entries;
     if folders.is_empty() {
         return Ok(Vec::new());
     }
@@ -96,7 +96,7 @@ pub fn local(gateway: &Directory) -> Result<Vec<Local>, Error> {
         let is_own = is_own(gateway.root(), &entry.path)?;
         let id = match named.get(&name) {
             Some(id) => *id,
-            None if is_own && files::exists(&entry.path.join("VERSION"), Role::Node)? => {
+            None if is_own && files::exists(&entry.path.join("VERSION"), FileRole::Node)? => {
                 Directory::open(&entry.path)?.id()
             }
             None => continue,
@@ -114,7 +114,7 @@ pub fn local(gateway: &Directory) -> Result<Vec<Local>, Error> {
 /// Whether a local endpoint is of the same user as its gateway. Nothing that another user wrote is read in a gateway's
 /// name.
 fn is_own(gateway: &Path, endpoint: &Path) -> Result<bool, Error> {
-    let owner = |path| files::owner(path, Role::Node);
+    let owner = |path| files::owner(path, FileRole::Node);
     Ok(owner(endpoint)? == owner(gateway)?)
 }
 
@@ -138,11 +138,11 @@ pub fn all(gateway: &Directory) -> Result<Vec<(String, Directory)>, Error> {
 /// When that cannot be learned.
 pub fn paths(root: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut paths = Vec::new();
-    for entry in tree::entries(&root.join(FOLDER), Role::Node)?.entries {
+    for entry in tree::entries(&root.join(FOLDER), FileRole::Node)?.entries {
         // Without a version it is being made.
         if entry.kind == tree::EntryKind::Dir
             && is_own(root, &entry.path)?
-            && files::exists(&entry.path.join("VERSION"), Role::Node)?
+            && files::exists(&entry.path.join("VERSION"), FileRole::Node)?
         {
             paths.push(entry.path);
         }
@@ -158,16 +158,16 @@ pub fn paths(root: &Path) -> Result<Vec<PathBuf>, Error> {
 pub fn create(
     gateway: &Directory,
     name: &str,
-    plan: Plan,
+    plan: NodePlan,
     now: Timestamp,
 ) -> Result<(Directory, bool), Error> {
     let root = path_of(gateway, name)?;
     let _lock = gateway.lock_exclusive()?;
-    if !files::exists(&root.join("VERSION"), Role::Node)? {
+    if !files::exists(&root.join("VERSION"), FileRole::Node)? {
         gateway.check_name_unused(name)?;
     }
     if let Some(group) = gateway.config().find_group()? {
-        group.create_dir(&gateway.root().join(FOLDER), Role::Node, group::GATE)?;
+        group.create_dir(&gateway.root().join(FOLDER), FileRole::Node, group::GATE)?;
     }
     ensure_dir(gateway.root(), &root)?;
     let endpoint = match creation::create(&root, plan) {
@@ -186,7 +186,7 @@ pub fn create(
         Err(error) => return Err(error),
     };
     gateway.check_name_free(endpoint.id(), name)?;
-    let terms = Terms {
+    let terms = RegistrationOptions {
         now,
         valid_for: issuance::MAX_LIFE,
         node_type: Some(NodeType::Endpoint),

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::peers::Initial;
-use super::strangers::{Authorization, Heard};
+use super::strangers::{Heard, StrangerAuthorization};
 use super::{Directory, Error, authorizations, certificates, strangers};
 use crate::crypto::hash;
 use crate::message::Item;
@@ -65,7 +65,7 @@ pub struct Imported {
 }
 
 /// From whom something was taken, and what is to be said of it.
-struct Taken {
+struct ImportedFrom {
     peer: NodeId,
     remarks: Vec<Remark>,
 }
@@ -137,7 +137,7 @@ impl Directory {
             },
             _ => return Err(not_importable),
         };
-        let Taken { peer, remarks } = taken?;
+        let ImportedFrom { peer, remarks } = taken?;
         Ok(Imported {
             peer,
             kind,
@@ -275,7 +275,7 @@ impl Directory {
         &self,
         params: &PrivateEndpointConnectionParams,
         options: &Options<'_>,
-    ) -> Result<Taken, Error> {
+    ) -> Result<ImportedFrom, Error> {
         let peer = params.identity.id();
         let path = &params.authorization;
         self.check_subject(path, options)?;
@@ -319,7 +319,7 @@ impl Directory {
         &self,
         params: &NodeConnectionParams,
         options: &Options<'_>,
-    ) -> Result<Taken, Error> {
+    ) -> Result<ImportedFrom, Error> {
         let peer = params.identity.id();
         self.check(&params.identity, options)?;
         if params.address.is_nowhere() {
@@ -358,7 +358,7 @@ impl Directory {
         &self,
         registration: &Registration,
         options: &Options<'_>,
-    ) -> Result<Taken, Error> {
+    ) -> Result<ImportedFrom, Error> {
         let gateway = registration.gateway.key();
         let path = CertificationPath {
             leaf: registration.node.clone(),
@@ -418,7 +418,11 @@ impl Directory {
 
     /// A rotation by hand counts like one in cargo: with our key in the leaf, a pinned gateway as its
     /// issuer, and a later end than what is there.
-    fn import_rotation(&self, rotation: &Rotation, options: &Options<'_>) -> Result<Taken, Error> {
+    fn import_rotation(
+        &self,
+        rotation: &Rotation,
+        options: &Options<'_>,
+    ) -> Result<ImportedFrom, Error> {
         let path = &rotation.path;
         self.check_subject(path, options)?;
         if !path.leaf.is_ca() {
@@ -470,7 +474,7 @@ impl Directory {
         let heard = Heard {
             key: key.clone(),
             date,
-            authorization: admitted.path.map(|path| Authorization {
+            authorization: admitted.path.map(|path| StrangerAuthorization {
                 path,
                 address: address.cloned(),
             }),
@@ -504,7 +508,7 @@ impl Directory {
     fn adopt_authorization(
         &self,
         key: &PublicKey,
-        Authorization { path, address }: &Authorization,
+        StrangerAuthorization { path, address }: &StrangerAuthorization,
         window: &Window,
     ) -> Result<(), Error> {
         let peer = key.id();
@@ -535,11 +539,11 @@ impl Directory {
         peer: NodeId,
         remarks: impl IntoIterator<Item = Remark>,
         options: &Options<'_>,
-    ) -> Result<Taken, Error> {
+    ) -> Result<ImportedFrom, Error> {
         if let Some(name) = options.name {
             self.name_peer(peer, name)?;
         }
-        Ok(Taken {
+        Ok(ImportedFrom {
             peer,
             remarks: remarks.into_iter().collect(),
         })

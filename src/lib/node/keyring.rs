@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, Identity, Recall};
+use super::{Error, Recall, ReplayKey};
 use crate::crypto::ecdh::Curve;
 use crate::disk::Lock;
 use crate::pki::{Certificate, IdentityKey, NodeId, Window};
@@ -60,7 +60,7 @@ pub trait Keyring: Sync {
     ///
     /// # Errors
     /// When it cannot be read.
-    fn recall(&self, message: &Identity) -> Result<Recall, Error>;
+    fn recall(&self, message: &ReplayKey) -> Result<Recall, Error>;
 
     /// The session keys under this id that `peer` may have sealed to.
     ///
@@ -89,7 +89,7 @@ pub trait Keyring: Sync {
     ///
     /// # Errors
     /// When it cannot be stored.
-    fn remember(&self, message: &Identity) -> Result<(), Error>;
+    fn remember(&self, message: &ReplayKey) -> Result<(), Error>;
 
     /// Everything that is needed to seal a message to the peer with this name or id.
     ///

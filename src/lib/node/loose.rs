@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
 use super::key_file::{self, Headers};
-use super::{Correspondent, Error, Identity, Keyring, Recall, authorizations};
+use super::{Correspondent, Error, Keyring, Recall, ReplayKey, authorizations};
 use crate::crypto::ecdh::Curve;
-use crate::disk::{self, Lock, Role};
+use crate::disk::{self, FileRole, Lock};
 use crate::message::{
     CertificationPath, NodeConnectionParams, PrivateEndpointConnectionParams, Registration,
 };
-use crate::pki::issuance::{self, Role as CertificateRole};
+use crate::pki::issuance::{self, CertificateRole};
 use crate::pki::{Certificate, IdentityKey, NodeId, Trust, Window};
 use crate::ramf::{Authorized, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
@@ -31,7 +31,7 @@ pub type ReadSessionKey = Box<dyn Fn() -> Result<PrivateSessionKey, Error> + Sen
 
 /// Explicit files in place of a node directory.
 #[derive(Default)]
-pub struct Loose {
+pub struct ExplicitFiles {
     /// Our identity key, as PKCS#8.
     pub identity: Option<crate::crypto::Secret>,
     /// Whom messages must be for.
@@ -54,7 +54,7 @@ pub struct Loose {
     pub save_session_key: Option<PathBuf>,
 }
 
-impl Loose {
+impl ExplicitFiles {
     /// Our own certificate, valid now: the one given, or one that is issued on the spot.
     fn own_certificates(&self, now: Timestamp) -> Result<Vec<Certificate>, Error> {
         let identity = self.identity()?;
@@ -124,7 +124,7 @@ impl Loose {
         })
     }
 
-    /// Makes a session key and stores it where [`Loose::save_session_key`] says; without that it
+    /// Makes a session key and stores it where [`ExplicitFiles::save_session_key`] says; without that it
     /// cannot be answered under.
     ///
     /// # Errors
@@ -133,7 +133,7 @@ impl Loose {
         let key = PrivateSessionKey::generate(curve)?;
         if let Some(path) = &self.save_session_key {
             let text = key_file::private_to_text(&key, &Headers::default())?;
-            disk::publish::publish_key(path, Role::Output, &[text.as_bytes()]).map_err(
+            disk::publish::publish_key(path, FileRole::Output, &[text.as_bytes()]).map_err(
                 |cause| Error::SaveSessionKey {
                     path: path.clone(),
                     cause,
@@ -144,7 +144,7 @@ impl Loose {
     }
 }
 
-impl Keyring for Loose {
+impl Keyring for ExplicitFiles {
     fn node(&self) -> Option<NodeId> {
         self.recipient
             .or_else(|| self.identity().ok().map(|key| key.id()))
@@ -172,7 +172,7 @@ impl Keyring for Loose {
         Ok(Vec::new())
     }
 
-    fn recall(&self, _message: &Identity) -> Result<Recall, Error> {
+    fn recall(&self, _message: &ReplayKey) -> Result<Recall, Error> {
         Ok(Recall::New)
     }
 
@@ -201,7 +201,7 @@ impl Keyring for Loose {
         Ok(())
     }
 
-    fn remember(&self, _message: &Identity) -> Result<(), Error> {
+    fn remember(&self, _message: &ReplayKey) -> Result<(), Error> {
         Ok(())
     }
 

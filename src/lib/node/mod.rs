@@ -29,9 +29,9 @@ use jiff::Timestamp;
 pub use config::{Config, NodeType};
 pub use directory::Directory;
 pub use keyring::{Correspondent, Keyring};
-pub use loose::Loose;
+pub use loose::ExplicitFiles;
 pub use peers::Peer;
-pub use seen::{Identity, Recall};
+pub use seen::{Recall, ReplayKey};
 
 use crate::asn1::Hex;
 use crate::pki::NodeId;

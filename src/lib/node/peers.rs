@@ -9,7 +9,7 @@ use super::directory::{damaged, public_key_from_pem, read_text, rely_on, store};
 use super::key_file::{self, Headers};
 use super::{Directory, Error, certificates, sessions, strangers};
 use crate::asn1::pem;
-use crate::disk::{Role, files, tree};
+use crate::disk::{FileRole, files, tree};
 use crate::pki::{Certificate, NodeId, PublicKey};
 use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
@@ -109,7 +109,7 @@ impl Directory {
     pub fn knows(&self, id: NodeId) -> Result<bool, Error> {
         Ok(files::exists(
             &self.peer_dir(id).join("identity.pub"),
-            Role::Node,
+            FileRole::Node,
         )?)
     }
 
@@ -155,7 +155,7 @@ impl Directory {
     /// When one cannot be read.
     pub fn peers(&self) -> Result<Vec<Peer>, Error> {
         let mut peers = Vec::new();
-        for entry in tree::entries(&self.root().join("peers"), Role::Node)?.entries {
+        for entry in tree::entries(&self.root().join("peers"), FileRole::Node)?.entries {
             let id = entry.name.to_str().and_then(|name| name.parse().ok());
             if let Some(id) = id
                 && let Some(peer) = self.peer(id)?
@@ -254,7 +254,7 @@ impl Directory {
     /// When it cannot be stored.
     pub fn name_peer(&self, id: NodeId, name: &str) -> Result<(), Error> {
         if let Some(holder) = self.holder_of(name)?.filter(|holder| *holder != id) {
-            files::remove(&self.peer_dir(holder).join("name"), Role::Node)?;
+            files::remove(&self.peer_dir(holder).join("name"), FileRole::Node)?;
         }
         let path = self.peer_dir(id).join("name");
         if read_text(&path)?.is_some_and(|known| known.trim() == name) {
@@ -424,7 +424,7 @@ impl Directory {
         sessions::forget(self.root(), id)?;
         certificates::forget(self, id)?;
         strangers::forget(self.root(), id)?;
-        files::retire_tree(&self.peer_dir(id), Role::Node)?;
+        files::retire_tree(&self.peer_dir(id), FileRole::Node)?;
         Ok(())
     }
 }

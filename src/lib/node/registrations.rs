@@ -4,16 +4,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::authorizations::{kept_until, store_issued};
 use super::{Directory, Error, Keyring, NodeType, certificates, sessions};
-use crate::disk::{Role, files};
+use crate::disk::{FileRole, files};
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use crate::message::{CertificationPath, Registration};
-use crate::pki::issuance::{self, Role as CertificateRole};
+use crate::pki::issuance::{self, CertificateRole};
 use crate::pki::{NodeId, PublicKey, Window};
 use crate::ramf::InternetAddress;
 
 /// What a registration is to say.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
+pub struct RegistrationOptions {
     /// When it is given.
     pub now: Timestamp,
     /// How long it is to last.
@@ -24,7 +24,7 @@ pub struct Terms {
 
 /// What was given.
 #[derive(Debug)]
-pub struct Given {
+pub struct IssuedRegistration {
     /// What the node is to import.
     pub registration: Registration,
     /// Whether a gateway has certified this one, or it is on the Internet itself; otherwise what is
@@ -37,7 +37,11 @@ pub struct Given {
 ///
 /// # Errors
 /// When this node is no gateway, or they cannot be made or stored.
-pub fn give(node: &Directory, key: &PublicKey, terms: &Terms) -> Result<Given, Error> {
+pub fn give(
+    node: &Directory,
+    key: &PublicKey,
+    terms: &RegistrationOptions,
+) -> Result<IssuedRegistration, Error> {
     node.check_is_gateway()?;
     let own_address = node.config().address();
     let default_type = match own_address {
@@ -76,7 +80,7 @@ pub fn give(node: &Directory, key: &PublicKey, terms: &Terms) -> Result<Given, E
         authorities: issuer.iter().cloned().collect(),
     };
     store_issued(node, key.id(), "registered", &path)?;
-    Ok(Given {
+    Ok(IssuedRegistration {
         has_gateway: gateway_address.is_some(),
         registration: Registration {
             node: path.leaf,
@@ -132,5 +136,5 @@ pub fn check_request(
 /// When that cannot be learned.
 pub fn is_registered(node: &Directory, peer: NodeId) -> Result<bool, Error> {
     let folder = node.peer_dir(peer).join("registered");
-    Ok(files::exists(&folder, Role::Node)?)
+    Ok(files::exists(&folder, FileRole::Node)?)
 }

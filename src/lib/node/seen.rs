@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use super::Error;
 use super::directory::{damaged, ensure_dir, lock_file, read_text, rely_on, store};
 use crate::crypto::hash::{Digest, Hasher};
-use crate::disk::{Lock, Role, files, tree};
+use crate::disk::{FileRole, Lock, files, tree};
 use crate::message::parts::TransferId;
 use crate::pki::NodeId;
 use crate::ramf::{Kind, SignedMessage};
@@ -34,7 +34,7 @@ pub(super) const FLOOR: &str = "floor";
 
 /// What makes two messages the same: their kind, recipient, sender and id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Identity {
+pub struct ReplayKey {
     record: [u8; RECORD_LEN],
     expiry: Timestamp,
     /// The date of a message that the floor counts for: a parcel or cargo.
@@ -52,7 +52,7 @@ pub enum Recall {
     Unjudged,
 }
 
-impl Identity {
+impl ReplayKey {
     /// The identity of a message.
     ///
     /// The floor does not count for a CCA: to answer one twice costs a cargo, and to refuse one for good would
@@ -109,7 +109,7 @@ impl Identity {
     }
 }
 
-impl Identity {
+impl ReplayKey {
     /// That the message was passed on to a next hop, for the `nth` time, counted from 0, and is not held any more.
     #[must_use]
     pub fn passed_on(&self, nth: u8) -> Self {
@@ -163,7 +163,7 @@ pub(super) fn day_name(at: Timestamp) -> String {
 ///
 /// # Errors
 /// When the memory cannot be read.
-pub fn recall(root: &Path, message: &Identity) -> Result<Recall, Error> {
+pub fn recall(root: &Path, message: &ReplayKey) -> Result<Recall, Error> {
     if find(root, |record| *record == message.record)?.is_some() {
         return Ok(Recall::Seen);
     }
@@ -184,7 +184,7 @@ pub fn recall(root: &Path, message: &Identity) -> Result<Recall, Error> {
 ///
 /// # Errors
 /// When that cannot be learned or stored.
-pub fn vouch(root: &Path, message: &Identity) -> Result<(), Error> {
+pub fn vouch(root: &Path, message: &ReplayKey) -> Result<(), Error> {
     match recall(root, message)? {
         Recall::Unjudged => add(root, &message.vouched_for(Floor::of(root)?)),
         Recall::New | Recall::Seen => Ok(()),
@@ -198,13 +198,13 @@ pub fn vouch(root: &Path, message: &Identity) -> Result<(), Error> {
 /// When it cannot be listed or synced.
 pub fn settle(root: &Path) -> Result<(), Error> {
     let seen = root.join("seen");
-    for entry in tree::entries(&seen, Role::Node)?.entries {
+    for entry in tree::entries(&seen, FileRole::Node)?.entries {
         if entry.kind == tree::EntryKind::File {
-            files::sync(&entry.path, Role::Node)?;
+            files::sync(&entry.path, FileRole::Node)?;
         }
     }
     for dir in [seen.as_path(), root] {
-        files::sync_dir(dir, Role::Node)?;
+        files::sync_dir(dir, FileRole::Node)?;
     }
     Ok(())
 }
@@ -214,12 +214,12 @@ fn find(
     root: &Path,
     mut is_it: impl FnMut(&[u8; RECORD_LEN]) -> bool,
 ) -> Result<Option<PathBuf>, Error> {
-    for entry in tree::entries(&root.join("seen"), Role::Node)?.complete()? {
+    for entry in tree::entries(&root.join("seen"), FileRole::Node)?.complete()? {
         if entry.kind != tree::EntryKind::File || entry.name == FLOOR {
             continue;
         }
         let mut is_found = false;
-        files::each_record(&entry.path, Role::Node, |record| {
+        files::each_record(&entry.path, FileRole::Node, |record| {
             is_found = is_it(record);
             if is_found {
                 ControlFlow::Break(())
@@ -264,7 +264,7 @@ impl Memory {
             root: root.to_owned(),
             beginnings,
             floor: Floor::of(root)?,
-            raised: tree::stat(&root.join("seen").join(FLOOR), Role::Node)?
+            raised: tree::stat(&root.join("seen").join(FLOOR), FileRole::Node)?
                 .and_then(|stat| Timestamp::try_from(stat.modified).ok()),
             synced: Mutex::default(),
         })
@@ -280,7 +280,7 @@ impl Memory {
     /// When the memory cannot be read or synced.
     pub fn recall(
         &self,
-        message: &Identity,
+        message: &ReplayKey,
         stored: Timestamp,
         now: Timestamp,
     ) -> Result<Recall, Error> {
@@ -309,7 +309,7 @@ impl Memory {
     ///
     /// # Errors
     /// When the memory cannot be read or synced.
-    pub fn contains(&self, message: &Identity) -> Result<bool, Error> {
+    pub fn contains(&self, message: &ReplayKey) -> Result<bool, Error> {
         if !self.beginnings.contains(&beginning(&message.record)) {
             return Ok(false);
         }
@@ -319,7 +319,7 @@ impl Memory {
         // Whoever panicked with the lock held had added nothing or all of a path.
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         if !synced.contains(&day) {
-            files::sync(&day, Role::Node)?;
+            files::sync(&day, FileRole::Node)?;
             rely_on(&day)?;
             synced.insert(day);
         }
@@ -340,13 +340,13 @@ impl Memory {
 
     /// Whether this is remembered, as far as the beginning of its record tells.
     #[must_use]
-    pub fn knows(&self, what: &Identity) -> bool {
+    pub fn knows(&self, what: &ReplayKey) -> bool {
         self.beginnings.contains(&beginning(&what.record))
     }
 
-    /// How often the message was passed on; see [`Identity::passed_on`].
+    /// How often the message was passed on; see [`ReplayKey::passed_on`].
     #[must_use]
-    pub fn times_passed_on(&self, message: &Identity) -> u8 {
+    pub fn times_passed_on(&self, message: &ReplayKey) -> u8 {
         (0..u8::MAX)
             .find(|nth| !self.knows(&message.passed_on(*nth)))
             .unwrap_or(u8::MAX)
@@ -356,8 +356,8 @@ impl Memory {
     ///
     /// # Errors
     /// When that cannot be stored.
-    pub fn pass_on(&mut self, messages: &[Identity]) -> Result<(), Error> {
-        let passed: Vec<Identity> = messages
+    pub fn pass_on(&mut self, messages: &[ReplayKey]) -> Result<(), Error> {
+        let passed: Vec<ReplayKey> = messages
             .iter()
             .map(|message| message.passed_on(self.times_passed_on(message)))
             .collect();
@@ -368,7 +368,7 @@ impl Memory {
     ///
     /// # Errors
     /// When they cannot be stored.
-    pub fn add_all(&mut self, messages: &[Identity]) -> Result<(), Error> {
+    pub fn add_all(&mut self, messages: &[ReplayKey]) -> Result<(), Error> {
         if messages.is_empty() {
             return Ok(());
         }
@@ -384,14 +384,14 @@ impl Memory {
         let _lock = Lock::exclusive(&lock_file(&self.root, "seen")?)?;
         for (day, records) in days {
             let day = seen.join(day);
-            if !files::exists(&day, Role::Node)? {
+            if !files::exists(&day, FileRole::Node)? {
                 ensure_dir(&self.root, &seen)?;
             }
-            files::append_records(&day, Role::Node, &records)?;
+            files::append_records(&day, FileRole::Node, &records)?;
             self.beginnings.extend(records.iter().map(beginning));
         }
         // A run that was killed may have made a file and appended a part of its records.
-        files::sync_dir(&seen, Role::Node)?;
+        files::sync_dir(&seen, FileRole::Node)?;
         Ok(())
     }
 }
@@ -435,7 +435,7 @@ impl Floor {
         Ok(floor)
     }
 
-    fn covers(&self, message: &Identity) -> bool {
+    fn covers(&self, message: &ReplayKey) -> bool {
         let is_covered = |date: Timestamp| {
             self.expiry.is_some_and(|floor| message.expiry <= floor)
                 || self.dated.is_some_and(|dated| date <= dated)
@@ -471,14 +471,14 @@ pub fn raise_floor(root: &Path, floor: Floor) -> Result<(), Error> {
 ///
 /// # Errors
 /// When it cannot be stored.
-pub fn add(root: &Path, message: &Identity) -> Result<(), Error> {
+pub fn add(root: &Path, message: &ReplayKey) -> Result<(), Error> {
     let seen = root.join("seen");
     let day = seen.join(day_name(message.expiry));
     let _lock = Lock::exclusive(&lock_file(root, "seen")?)?;
-    if !files::exists(&day, Role::Node)? {
+    if !files::exists(&day, FileRole::Node)? {
         ensure_dir(root, &seen)?;
     }
-    files::append_record(&day, Role::Node, &message.record)?;
+    files::append_record(&day, FileRole::Node, &message.record)?;
     Ok(())
 }
 
@@ -496,9 +496,9 @@ mod tests {
         std::fs::create_dir(dir.path().join("seen")).unwrap();
         let message = |date: &str, expiry: &str| {
             let node = NodeId::of_spki(b"node");
-            Identity {
+            ReplayKey {
                 date: Some(at(date)),
-                ..Identity::new(Kind::Parcel, node, node, date, at(expiry))
+                ..ReplayKey::new(Kind::Parcel, node, node, date, at(expiry))
             }
         };
         let early = message("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z");
@@ -523,7 +523,7 @@ mod tests {
         assert_eq!(text, "2026-04-01T00:00:00Z\ndated 2026-03-02T00:00:00Z\n");
         // A record is one all the same, and both ways to ask agree.
         add(dir.path(), &late).unwrap();
-        let asked = |it: &Identity| {
+        let asked = |it: &ReplayKey| {
             let answer = recall(dir.path(), it).unwrap();
             let memory = Memory::of(dir.path()).unwrap();
             let recalled = memory.recall(it, Timestamp::MAX, Timestamp::MAX);

@@ -9,7 +9,7 @@ use super::Error;
 use super::directory::{damaged, ensure_dir, read_secret, rely_on};
 use super::key_file::{self, Headers};
 use crate::crypto::ecdh::Curve;
-use crate::disk::{self, Role, files, tree};
+use crate::disk::{self, FileRole, files, tree};
 use crate::pki::NodeId;
 use crate::session::ratchet::{self, OwnKey};
 use crate::session::{KeyId, PrivateSessionKey};
@@ -35,14 +35,14 @@ const CURVE: &str = "Curve";
 
 /// A stored session key with what is known of it; the key itself is decoded only when it is asked
 /// for.
-pub struct Stored {
+pub struct StoredOwnKey {
     id: KeyId,
     path: PathBuf,
     headers: Headers,
     text: Zeroizing<Vec<u8>>,
 }
 
-impl Stored {
+impl StoredOwnKey {
     fn read(path: PathBuf) -> Result<Option<Self>, Error> {
         let Some(text) = read_secret(&path)? else {
             return Ok(None);
@@ -80,7 +80,7 @@ impl Stored {
     /// made it.
     ///
     /// # Errors
-    /// As [`Stored::key`], or when it cannot be synced.
+    /// As [`StoredOwnKey::key`], or when it cannot be synced.
     pub fn key_to_hand_out(&self) -> Result<PrivateSessionKey, Error> {
         rely_on(&self.path)?;
         self.key()
@@ -116,7 +116,7 @@ impl Stored {
     /// Stores changed headers above the same key.
     fn save(&self) -> Result<(), Error> {
         let text = key_file::with_headers(&self.text, &self.headers);
-        let manner = disk::PublishOptions::stored(Role::Node, disk::IfExists::Replace);
+        let manner = disk::PublishOptions::stored(FileRole::Node, disk::IfExists::Replace);
         disk::publish::publish(&self.path, &[&text], &manner)?;
         Ok(())
     }
@@ -132,10 +132,10 @@ fn dir(root: &Path, peer: Option<NodeId>) -> PathBuf {
 ///
 /// # Errors
 /// When one cannot be read, or others can read it.
-pub fn find(root: &Path, peer: NodeId, id: &KeyId) -> Result<Vec<Stored>, Error> {
+pub fn find(root: &Path, peer: NodeId, id: &KeyId) -> Result<Vec<StoredOwnKey>, Error> {
     let mut found = Vec::new();
     for dir in [dir(root, Some(peer)), dir(root, None)] {
-        if let Some(stored) = Stored::read(dir.join(format!("{id}.key")))?
+        if let Some(stored) = StoredOwnKey::read(dir.join(format!("{id}.key")))?
             && stored.id == *id
         {
             found.push(stored);
@@ -148,14 +148,14 @@ pub fn find(root: &Path, peer: NodeId, id: &KeyId) -> Result<Vec<Stored>, Error>
 ///
 /// # Errors
 /// When one cannot be read, or others can read it.
-pub fn list(root: &Path, peer: Option<NodeId>) -> Result<Vec<Stored>, Error> {
+pub fn list(root: &Path, peer: Option<NodeId>) -> Result<Vec<StoredOwnKey>, Error> {
     let mut keys = Vec::new();
-    for entry in tree::entries(&dir(root, peer), Role::Node)?.complete()? {
+    for entry in tree::entries(&dir(root, peer), FileRole::Node)?.complete()? {
         if entry
             .path
             .extension()
             .is_some_and(|extension| extension == "key")
-            && let Some(stored) = Stored::read(entry.path)?
+            && let Some(stored) = StoredOwnKey::read(entry.path)?
         {
             keys.push(stored);
         }
@@ -174,10 +174,10 @@ pub fn current(
     curve: Curve,
     date: Timestamp,
 ) -> Result<PrivateSessionKey, Error> {
-    disk::publish::sweep(&dir(root, Some(peer)), Role::Node, None)?;
+    disk::publish::sweep(&dir(root, Some(peer)), FileRole::Node, None)?;
     let mut stored = list(root, Some(peer))?;
     stored.retain(|stored| stored.is_on(curve));
-    let facts: Vec<OwnKey> = stored.iter().map(Stored::facts).collect();
+    let facts: Vec<OwnKey> = stored.iter().map(StoredOwnKey::facts).collect();
     if let Some(current) = ratchet::current(&facts, date)
         && let Some(mut stored) = stored.into_iter().find(|stored| stored.id == current.id)
     {
@@ -248,7 +248,7 @@ fn create(
     headers.set(CURVE, &key.public().curve());
     let text = key_file::private_to_text(&key, &headers)?;
     let path = dir.join(format!("{}.key", key.public().id()));
-    disk::publish::publish_key(&path, Role::Node, &[text.as_bytes()])?;
+    disk::publish::publish_key(&path, FileRole::Node, &[text.as_bytes()])?;
     Ok(key)
 }
 
@@ -265,7 +265,7 @@ pub fn mark_used(
 ) -> Result<(), Error> {
     let path = dir(root, Some(peer)).join(format!("{id}.key"));
     // A key that is bound to nobody may be used by many, so nothing follows from its use.
-    let Some(mut stored) = Stored::read(path)? else {
+    let Some(mut stored) = StoredOwnKey::read(path)? else {
         return Ok(());
     };
     if stored.headers.date(USED).is_none_or(|used| used < date) {
@@ -286,7 +286,7 @@ pub fn mark_used(
 /// When a key cannot be read or stored.
 pub fn retire(root: &Path, now: Timestamp) -> Result<usize, Error> {
     let mut retired = 0;
-    for folder in tree::entries(&root.join("sessions"), Role::Node)?.entries {
+    for folder in tree::entries(&root.join("sessions"), FileRole::Node)?.entries {
         let Some(peer) = folder.name.to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
@@ -298,7 +298,7 @@ pub fn retire(root: &Path, now: Timestamp) -> Result<usize, Error> {
             key.save()?;
             retired += 1;
         }
-        files::sync_dir(&folder.path, Role::Node)?;
+        files::sync_dir(&folder.path, FileRole::Node)?;
     }
     Ok(retired)
 }
@@ -308,7 +308,7 @@ pub fn retire(root: &Path, now: Timestamp) -> Result<usize, Error> {
 /// # Errors
 /// When it does not, or others can read it.
 pub fn check(path: &Path) -> Result<(), Error> {
-    let Some(stored) = Stored::read(path.to_owned())? else {
+    let Some(stored) = StoredOwnKey::read(path.to_owned())? else {
         return Ok(());
     };
     let is_named = path.file_stem().and_then(|stem| stem.to_str()) == Some(&stored.id.to_string());
@@ -329,7 +329,7 @@ pub struct Spent {
     /// Its file.
     pub path: PathBuf,
     /// Why.
-    pub why: ratchet::Useless,
+    pub why: ratchet::SpentReason,
 }
 
 /// What is in a folder of keys.
@@ -353,21 +353,21 @@ pub fn spent(
 ) -> Result<Sorted, Error> {
     let mut keys = Vec::new();
     let mut others = Vec::new();
-    for entry in tree::entries(&dir(root, peer), Role::Node)?.entries {
-        match Stored::read(entry.path.clone()) {
+    for entry in tree::entries(&dir(root, peer), FileRole::Node)?.entries {
+        match StoredOwnKey::read(entry.path.clone()) {
             Ok(Some(stored)) => keys.push(stored),
             Ok(None) => {}
             Err(error) => others.push((entry.path, error)),
         }
     }
-    let facts: Vec<OwnKey> = keys.iter().map(Stored::facts).collect();
+    let facts: Vec<OwnKey> = keys.iter().map(StoredOwnKey::facts).collect();
     let spent = keys.into_iter().zip(&facts).filter_map(|(key, fact)| {
         // From the use of a key that is bound to nobody nothing follows.
         let all = if peer.is_some() { &facts[..] } else { &[] };
         // One without its date cannot be judged.
         key.first()?;
         let why = ratchet::useless(fact, all, keeping)?;
-        let Stored { id, path, .. } = key;
+        let StoredOwnKey { id, path, .. } = key;
         Some(Spent { id, path, why })
     });
     Ok(Sorted {
@@ -381,6 +381,6 @@ pub fn spent(
 /// # Errors
 /// When one cannot be deleted.
 pub fn forget(root: &Path, peer: NodeId) -> Result<(), Error> {
-    disk::files::remove_tree(&dir(root, Some(peer)), Role::Node)?;
+    disk::files::remove_tree(&dir(root, Some(peer)), FileRole::Node)?;
     Ok(())
 }

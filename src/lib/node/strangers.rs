@@ -13,7 +13,7 @@ use super::certificates::{certificates_from_octets, path_of, path_to_pem};
 use super::directory::{damaged, read_text, rely_on, store as store_file};
 use super::key_file::{self, Headers};
 use super::{Directory, Error};
-use crate::disk::{Role, files, tree};
+use crate::disk::{FileRole, files, tree};
 use crate::message::CertificationPath;
 use crate::pki::NodeId;
 use crate::ramf::InternetAddress;
@@ -45,12 +45,12 @@ pub struct Heard {
     /// The date of the message that brought the key.
     pub date: Timestamp,
     /// An authorization to send to it.
-    pub authorization: Option<Authorization>,
+    pub authorization: Option<StrangerAuthorization>,
 }
 
 /// An authorization that a stranger sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authorization {
+pub struct StrangerAuthorization {
     /// The certification path of this node.
     pub path: CertificationPath,
     /// Where the stranger's gateway is.
@@ -66,9 +66,11 @@ impl Heard {
             (known.key.clone(), known.date)
         };
         // Of several that end with the certificate of one gateway, the newest.
-        let rank = |it: &Authorization| (it.path.leaf.not_after(), it.path.leaf.not_before());
+        let rank =
+            |it: &StrangerAuthorization| (it.path.leaf.not_after(), it.path.leaf.not_before());
         let known = known.authorization.as_ref();
-        let is_better = |new: &Authorization| known.is_none_or(|known| rank(new) >= rank(known));
+        let is_better =
+            |new: &StrangerAuthorization| known.is_none_or(|known| rank(new) >= rank(known));
         Self {
             key,
             date,
@@ -100,7 +102,7 @@ impl Heard {
         } else {
             let address = headers.get(ADDRESS).map(str::parse).transpose()?;
             let path = path_of(certificates)?;
-            Some(Authorization { path, address })
+            Some(StrangerAuthorization { path, address })
         };
         Ok(Self {
             key,
@@ -112,7 +114,7 @@ impl Heard {
 
 /// How much is kept of the strangers of a day.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct StrangerTally {
     day: PathBuf,
     files: usize,
     octets: u64,
@@ -120,14 +122,14 @@ pub(super) struct Tally {
     added: usize,
 }
 
-impl Tally {
+impl StrangerTally {
     /// Counts what is there, unless that is known.
     fn of(&mut self, day: &Path) -> Result<&mut Self, Error> {
         if self.day != day || self.added >= RECOUNT_AFTER {
-            let entries = tree::entries(day, Role::Node)?.entries;
+            let entries = tree::entries(day, FileRole::Node)?.entries;
             let mut octets = 0;
             for entry in &entries {
-                octets += tree::stat(&entry.path, Role::Node)?.map_or(0, |stat| stat.len);
+                octets += tree::stat(&entry.path, FileRole::Node)?.map_or(0, |stat| stat.len);
             }
             *self = Self {
                 day: day.to_owned(),
@@ -236,8 +238,8 @@ pub fn newest(root: &Path, stranger: NodeId) -> Result<Option<Heard>, Error> {
 /// # Errors
 /// When that cannot be learned.
 pub fn is_known(root: &Path, stranger: NodeId) -> Result<bool, Error> {
-    for day in tree::entries(&root.join(FOLDER), Role::Node)?.entries {
-        if files::exists(&day.path.join(format!("{stranger}.pem")), Role::Node)? {
+    for day in tree::entries(&root.join(FOLDER), FileRole::Node)?.entries {
+        if files::exists(&day.path.join(format!("{stranger}.pem")), FileRole::Node)? {
             return Ok(true);
         }
     }
@@ -250,7 +252,7 @@ pub fn is_known(root: &Path, stranger: NodeId) -> Result<bool, Error> {
 /// When a file cannot be removed.
 pub fn forget(root: &Path, stranger: NodeId) -> Result<(), Error> {
     for kept in find(root, stranger)? {
-        files::remove(&kept.path, Role::Node)?;
+        files::remove(&kept.path, FileRole::Node)?;
     }
     Ok(())
 }
@@ -266,7 +268,7 @@ fn newest_of(kept: &[Kept]) -> Option<(&Kept, &Heard)> {
 /// The files of a stranger, by the day.
 fn find(root: &Path, stranger: NodeId) -> Result<Vec<Kept>, Error> {
     let mut kept = Vec::new();
-    for day in tree::entries(&root.join(FOLDER), Role::Node)?.entries {
+    for day in tree::entries(&root.join(FOLDER), FileRole::Node)?.entries {
         let path = day.path.join(format!("{stranger}.pem"));
         let text = match read_text(&path) {
             Ok(Some(text)) => Ok(text),
@@ -318,10 +320,10 @@ mod tests {
 
     #[test]
     fn a_day_has_room_for_so_much() {
-        let mut tally = Tally {
+        let mut tally = StrangerTally {
             files: DAILY_QUOTA - 1,
             octets: DAILY_OCTETS - 1000,
-            ..Tally::default()
+            ..StrangerTally::default()
         };
         assert!(!tally.admit(1001, None));
         assert!(tally.admit(1000, None));

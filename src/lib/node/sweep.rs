@@ -17,7 +17,7 @@ use super::{
 };
 use crate::disk::publish::leftovers;
 use crate::disk::tree::{self, EntryKind, Visited};
-use crate::disk::{Lock, Role, files};
+use crate::disk::{FileRole, Lock, files};
 use crate::message::CertificationPath;
 use crate::pki::{Certificate, NodeId, Window};
 use crate::session::KeyId;
@@ -36,7 +36,7 @@ const LEFTOVER_AFTER: Duration = Duration::from_secs(36 * 3600);
 /// What kind of thing is of no use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum What {
+pub enum PurgeKind {
     /// A message that waits.
     Message,
     /// Why a message was set aside.
@@ -57,7 +57,7 @@ pub enum What {
     Carried,
 }
 
-impl What {
+impl PurgeKind {
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -78,7 +78,7 @@ impl What {
 /// Why something is of no use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Why {
+pub enum PurgeReason {
     /// The message's life has ended.
     Expired,
     /// What it belongs to is not there.
@@ -91,7 +91,7 @@ pub enum Why {
     Superseded,
 }
 
-impl Why {
+impl PurgeReason {
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -107,11 +107,11 @@ impl Why {
 
 /// Something that is of no use any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Useless {
+pub struct PurgeItem {
     /// What it is.
-    pub what: What,
+    pub what: PurgeKind,
     /// Why it is of no use.
-    pub why: Why,
+    pub why: PurgeReason,
     /// Since when; of what is kept for some time, when that time began.
     pub since: Option<Timestamp>,
     /// Its file or directory.
@@ -133,16 +133,16 @@ pub struct ParcelId {
 
 /// What a sweep comes upon.
 #[derive(Debug)]
-pub enum Found {
+pub enum PurgeFinding {
     /// This is of no use, and has gone unless nothing is to be removed.
-    Useless(Useless),
+    Useless(PurgeItem),
     /// This is not what belongs there, and why; it stays.
     Stray(PathBuf, String),
 }
 
 /// How useless things are removed.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
+pub struct PurgeOptions {
     /// The time.
     pub now: Timestamp,
     /// The instants that ends are held against.
@@ -153,7 +153,7 @@ pub struct Terms {
     pub is_unfinished: bool,
 }
 
-impl Terms {
+impl PurgeOptions {
     /// Whether this has passed, however slow the clocks of others may be, and then this long.
     #[must_use]
     pub fn is_over(&self, end: Timestamp, kept_for: SignedDuration) -> bool {
@@ -169,9 +169,9 @@ impl Terms {
 /// Removes what is of no use, and tells of it.
 pub struct Sweeper<'a, E> {
     /// How.
-    pub terms: Terms,
+    pub terms: PurgeOptions,
     /// Whom it tells.
-    pub each: &'a mut dyn FnMut(Found) -> Result<(), E>,
+    pub each: &'a mut dyn FnMut(PurgeFinding) -> Result<(), E>,
 }
 
 impl<E: From<Error>> Sweeper<'_, E> {
@@ -179,11 +179,11 @@ impl<E: From<Error>> Sweeper<'_, E> {
     ///
     /// # Errors
     /// When one cannot be removed, or nobody wants to be told.
-    pub fn remove(&mut self, dir: &Path, role: Role, useless: Vec<Useless>) -> Result<(), E> {
+    pub fn remove(&mut self, dir: &Path, role: FileRole, useless: Vec<PurgeItem>) -> Result<(), E> {
         let removed = || -> Result<(), Error> {
             for one in &useless {
                 match one.what {
-                    What::Strangers => files::remove_tree(&one.path, role)?,
+                    PurgeKind::Strangers => files::remove_tree(&one.path, role)?,
                     _ => files::remove_unsynced(&one.path, role)?,
                 };
             }
@@ -203,10 +203,10 @@ impl<E: From<Error>> Sweeper<'_, E> {
     ///
     /// # Errors
     /// When nobody wants to be told.
-    pub fn tell(&mut self, useless: Vec<Useless>) -> Result<(), E> {
+    pub fn tell(&mut self, useless: Vec<PurgeItem>) -> Result<(), E> {
         useless
             .into_iter()
-            .try_for_each(|one| (self.each)(Found::Useless(one)))
+            .try_for_each(|one| (self.each)(PurgeFinding::Useless(one)))
     }
 
     /// Tells of something that does not belong where it is.
@@ -214,26 +214,26 @@ impl<E: From<Error>> Sweeper<'_, E> {
     /// # Errors
     /// When nobody wants to be told.
     pub fn stray(&mut self, path: PathBuf, problem: &impl ToString) -> Result<(), E> {
-        (self.each)(Found::Stray(path, problem.to_string()))
+        (self.each)(PurgeFinding::Stray(path, problem.to_string()))
     }
 
     /// Removes what killed runs left of files in `dir`, and where `is_deep` in all directories in it.
     ///
     /// # Errors
     /// When a directory cannot be listed, or a file not removed.
-    pub fn leftovers(&mut self, dir: &Path, role: Role, is_deep: bool) -> Result<(), E> {
+    pub fn leftovers(&mut self, dir: &Path, role: FileRole, is_deep: bool) -> Result<(), E> {
         let before = self.terms.leftover_before();
         for leftover in leftovers(dir, role, Some(before)).map_err(Error::from)? {
             // No program here makes such a directory in a spool, and in one that another user made nothing is safe.
-            if role == Role::Spool && leftover.is_dir() {
+            if role == FileRole::Spool && leftover.is_dir() {
                 continue;
             }
             if !self.terms.is_dry {
                 leftover.remove().map_err(Error::from)?;
             }
-            self.tell(vec![Useless {
-                what: What::Temporary,
-                why: Why::Old,
+            self.tell(vec![PurgeItem {
+                what: PurgeKind::Temporary,
+                why: PurgeReason::Old,
                 since: None,
                 path: leftover.path,
                 parcel: None,
@@ -259,8 +259,8 @@ impl<E: From<Error>> Sweeper<'_, E> {
     pub fn days(
         &mut self,
         dir: &Path,
-        (role, kind): (Role, EntryKind),
-        what: What,
+        (role, kind): (FileRole, EntryKind),
+        what: PurgeKind,
         kept_for: SignedDuration,
     ) -> Result<(), E> {
         let terms = self.terms;
@@ -273,11 +273,11 @@ impl<E: From<Error>> Sweeper<'_, E> {
     fn days_where(
         &mut self,
         dir: &Path,
-        (role, kind): (Role, EntryKind),
-        what: What,
+        (role, kind): (FileRole, EntryKind),
+        what: PurgeKind,
         others: &[&str],
         is_over: &dyn Fn(Timestamp) -> bool,
-    ) -> Result<Vec<Useless>, E> {
+    ) -> Result<Vec<PurgeItem>, E> {
         let listing = tree::entries(dir, role).map_err(Error::from)?;
         for path in listing.skipped {
             self.stray(path, &"not a regular file")?;
@@ -289,9 +289,9 @@ impl<E: From<Error>> Sweeper<'_, E> {
             }
             let day = entry.name.to_str().and_then(end_of_day);
             match day.filter(|_| entry.kind == kind) {
-                Some(end) if is_over(end) => old.push(Useless {
+                Some(end) if is_over(end) => old.push(PurgeItem {
                     what,
-                    why: Why::Old,
+                    why: PurgeReason::Old,
                     since: Some(end),
                     path: entry.path,
                     parcel: None,
@@ -313,8 +313,8 @@ impl<E: From<Error>> Sweeper<'_, E> {
         let _lock = self.lock(node)?;
         self.seen(node, seen_from)?;
         let strangers = root.join("strangers");
-        let dirs = (Role::Node, EntryKind::Dir);
-        self.days(&strangers, dirs, What::Strangers, STRANGERS_KEPT_FOR)?;
+        let dirs = (FileRole::Node, EntryKind::Dir);
+        self.days(&strangers, dirs, PurgeKind::Strangers, STRANGERS_KEPT_FOR)?;
         // The issuers in one path may be needed for another from the same gateway.
         for dir in folders(&root.join("certs"))? {
             self.certificates(&dir, |path| path.iter().map(Certificate::not_after).max())?;
@@ -325,9 +325,9 @@ impl<E: From<Error>> Sweeper<'_, E> {
                 self.certificates(&dir, |path| Some(path.leaf.not_after()))?;
             }
         }
-        self.leftovers(root, Role::Node, false)?;
+        self.leftovers(root, FileRole::Node, false)?;
         for folder in ["certs", "peers", "sessions", "strangers", "seen"] {
-            self.leftovers(&root.join(folder), Role::Node, true)?;
+            self.leftovers(&root.join(folder), FileRole::Node, true)?;
         }
         Ok(())
     }
@@ -349,8 +349,8 @@ impl<E: From<Error>> Sweeper<'_, E> {
         let is_over = |end: Timestamp| {
             terms.is_over(end, config::MAX_DRIFT) && from.is_none_or(|from| end < from)
         };
-        let files = (Role::Node, EntryKind::File);
-        let old = self.days_where(&dir, files, What::Seen, &[seen::FLOOR], &is_over)?;
+        let files = (FileRole::Node, EntryKind::File);
+        let old = self.days_where(&dir, files, PurgeKind::Seen, &[seen::FLOOR], &is_over)?;
         if let Some(newest) = old.iter().filter_map(|day| day.since).max()
             && !terms.is_dry
         {
@@ -360,7 +360,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
             };
             seen::raise_floor(node.root(), floor)?;
         }
-        self.remove(&dir, Role::Node, old)
+        self.remove(&dir, FileRole::Node, old)
     }
 
     /// Removes the paths in a folder that have ended, as `end_of` tells. Where none is valid, the one that was
@@ -370,7 +370,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
         dir: &Path,
         end_of: impl Fn(&CertificationPath) -> Option<Timestamp>,
     ) -> Result<(), E> {
-        let listing = tree::entries(dir, Role::Node).map_err(Error::from)?;
+        let listing = tree::entries(dir, FileRole::Node).map_err(Error::from)?;
         for path in listing.skipped {
             self.stray(path, &"not a regular file")?;
         }
@@ -397,14 +397,14 @@ impl<E: From<Error>> Sweeper<'_, E> {
         if !is_any_valid {
             ended.pop();
         }
-        let useless = ended.into_iter().map(|(end, path)| Useless {
-            what: What::Certificate,
-            why: Why::Ended,
+        let useless = ended.into_iter().map(|(end, path)| PurgeItem {
+            what: PurgeKind::Certificate,
+            why: PurgeReason::Ended,
             since: Some(end),
             path,
             parcel: None,
         });
-        self.remove(dir, Role::Node, useless.collect())
+        self.remove(dir, FileRole::Node, useless.collect())
     }
 
     /// The session keys of a node that are of no use any more, unless a message that waits was sealed to one.
@@ -427,14 +427,14 @@ impl<E: From<Error>> Sweeper<'_, E> {
             }
             spent.extend(sorted.spent.into_iter().map(|key| {
                 let (why, since) = match key.why {
-                    ratchet::Useless::Superseded(since) => (Why::Superseded, since),
-                    ratchet::Useless::Over(end) => (Why::Ended, end),
+                    ratchet::SpentReason::Superseded(since) => (PurgeReason::Superseded, since),
+                    ratchet::SpentReason::Over(end) => (PurgeReason::Ended, end),
                 };
                 SpentKey {
                     peer,
                     id: key.id,
-                    useless: Useless {
-                        what: What::SessionKey,
+                    useless: PurgeItem {
+                        what: PurgeKind::SessionKey,
                         why,
                         since: Some(since),
                         path: key.path,
@@ -487,7 +487,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
         for dir in folders(&node.root().join("sessions"))? {
             let of_dir = keys.extract_if(.., |key| key.path.parent() == Some(&dir));
             let of_dir = of_dir.collect();
-            self.remove(&dir, Role::Node, of_dir)?;
+            self.remove(&dir, FileRole::Node, of_dir)?;
         }
         Ok(())
     }
@@ -500,12 +500,12 @@ pub struct SpentKey {
     pub peer: Option<NodeId>,
     /// Its id.
     pub id: KeyId,
-    useless: Useless,
+    useless: PurgeItem,
 }
 
 /// The directories in one.
 fn folders(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries = tree::entries(dir, Role::Node)?.entries.into_iter();
+    let entries = tree::entries(dir, FileRole::Node)?.entries.into_iter();
     let dirs = entries.filter(|entry| entry.kind == EntryKind::Dir);
     Ok(dirs.map(|entry| entry.path).collect())
 }

@@ -67,7 +67,7 @@ impl Certificate {
     pub fn parse(octets: &[u8]) -> Result<Self, Error> {
         let malformed = Error::Certificate;
         let element = Element::der(octets, tag::SEQUENCE).map_err(malformed)?;
-        let parts = Parts::parse(&element).map_err(malformed)?;
+        let parts = CertificateParts::parse(&element).map_err(malformed)?;
         let range = |part: &[u8]| {
             let start = part.as_ptr() as usize - octets.as_ptr() as usize;
             start..start + part.len()
@@ -265,7 +265,7 @@ impl Certificate {
 }
 
 /// The parts of a certificate, borrowed from its octets.
-struct Parts<'a> {
+struct CertificateParts<'a> {
     tbs: &'a [u8],
     serial: &'a [u8],
     issuer: &'a [u8],
@@ -278,7 +278,7 @@ struct Parts<'a> {
     extensions: Extensions,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> CertificateParts<'a> {
     /// Walks `Certificate` and `TBSCertificate` (RFC 5280 §4.1).
     fn parse(certificate: &Element<'a>) -> Result<Self, asn1::Error> {
         let mut outer = certificate.children();

@@ -22,7 +22,7 @@ impl PublicKey {
     pub fn parse(octets: &[u8]) -> Result<Self, Error> {
         let element = Element::der(octets, tag::SEQUENCE).map_err(Error::Key)?;
         match spki::parse(&element).map_err(Error::Key)? {
-            spki::Key::Rsa(pkcs1) => {
+            spki::SpkiKey::Rsa(pkcs1) => {
                 // A key that is no key, or a giant, would otherwise be found out only when it verifies.
                 rsa_pss::check_public_key(pkcs1)
                     .map_err(|_| Error::Key(crate::asn1::Error::Unsupported("key size or form")))?;
@@ -32,7 +32,9 @@ impl PublicKey {
                     id: NodeId::of_spki(octets),
                 })
             }
-            spki::Key::Ec { .. } => Err(Error::Key(crate::asn1::Error::Unsupported("key type"))),
+            spki::SpkiKey::Ec { .. } => {
+                Err(Error::Key(crate::asn1::Error::Unsupported("key type")))
+            }
         }
     }
 

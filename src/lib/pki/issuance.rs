@@ -14,7 +14,7 @@ pub const MAX_LIFE: SignedDuration = SignedDuration::from_hours(180 * 24);
 
 /// What the subject may do with the certificate: `(cA, pathLenConstraint)` in basicConstraints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum CertificateRole {
     /// A gateway's own, self-issued certificate.
     SelfIssuedGateway,
     /// A gateway that a peer gateway certifies.
@@ -25,7 +25,7 @@ pub enum Role {
     DeliveryAuthorization,
 }
 
-impl Role {
+impl CertificateRole {
     fn basic_constraints(self) -> (u8, u8) {
         match self {
             Self::SelfIssuedGateway => (0xff, 2),
@@ -46,7 +46,7 @@ pub fn issue(
     key: &IdentityKey,
     issuer: Option<&Certificate>,
     subject: &PublicKey,
-    role: Role,
+    role: CertificateRole,
     (not_before, not_after): (Timestamp, Timestamp),
 ) -> Result<Certificate, Error> {
     let name = distinguished_name(subject);

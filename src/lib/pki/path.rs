@@ -68,7 +68,7 @@ pub struct Issuers<'a> {
 
 /// What the signature of an authority's own certificate is worth, with what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
+enum PathStanding {
     /// It is not by whom it names as its issuer.
     Bad,
     /// Nothing that is known for certain can tell.
@@ -91,7 +91,7 @@ impl<'a> Issuers<'a> {
                 let of_child = self.of_child(child, tier);
                 let (valid, invalid): (Vec<_>, Vec<_>) = of_child
                     .into_iter()
-                    .filter(|(_, standing)| *standing != Standing::Bad)
+                    .filter(|(_, standing)| *standing != PathStanding::Bad)
                     .partition(|(issuer, _)| issuer.check_dates(window).is_ok());
                 if let Some(best) = best(valid, window) {
                     return Ok(Some(best));
@@ -120,7 +120,7 @@ impl<'a> Issuers<'a> {
             let is_named = self.own.iter().any(|issuer| child.names_as_issuer(issuer));
             let good = of_child
                 .iter()
-                .filter(|(_, standing)| *standing != Standing::Bad)
+                .filter(|(_, standing)| *standing != PathStanding::Bad)
                 .copied()
                 .collect();
             match (best(good, window), of_child.first()) {
@@ -136,7 +136,7 @@ impl<'a> Issuers<'a> {
     /// it did so itself.
     #[must_use]
     pub fn show(&self, authority: &Certificate) -> bool {
-        self.standing(authority) == Standing::Good
+        self.standing(authority) == PathStanding::Good
     }
 
     /// Those that signed `child`, and what their own certificates are worth.
@@ -144,7 +144,7 @@ impl<'a> Issuers<'a> {
         &self,
         child: &Certificate,
         tier: &'a [Certificate],
-    ) -> Vec<(&'a Certificate, Standing)> {
+    ) -> Vec<(&'a Certificate, PathStanding)> {
         tier.iter()
             .filter(|issuer| child.names_as_issuer(issuer))
             .filter(|issuer| child.verify_signature(issuer.key()).is_ok())
@@ -152,7 +152,7 @@ impl<'a> Issuers<'a> {
             .collect()
     }
 
-    fn standing(&self, authority: &Certificate) -> Standing {
+    fn standing(&self, authority: &Certificate) -> PathStanding {
         let named = authority.issuer_ids();
         let known = self.known.iter().filter(|key| named.contains(&key.id()));
         let known: Vec<&PublicKey> = known.collect();
@@ -170,10 +170,10 @@ impl<'a> Issuers<'a> {
             .iter()
             .filter(|key| authority.verify_signature(key).is_ok());
         match (keys.is_empty(), signers.next()) {
-            (false, None) => Standing::Bad,
-            (false, Some(_)) if is_certain => Standing::Good,
+            (false, None) => PathStanding::Bad,
+            (false, Some(_)) if is_certain => PathStanding::Good,
             // Whoever made up an authority can make up another one above it.
-            _ => Standing::Open,
+            _ => PathStanding::Open,
         }
     }
 }
@@ -198,8 +198,11 @@ fn chain<'a>(
 }
 
 /// Of several certificates of an issuer the one to take.
-fn best<'a>(issuers: Vec<(&'a Certificate, Standing)>, window: &Window) -> Option<&'a Certificate> {
-    let rank = |(issuer, standing): &(&Certificate, Standing)| {
+fn best<'a>(
+    issuers: Vec<(&'a Certificate, PathStanding)>,
+    window: &Window,
+) -> Option<&'a Certificate> {
+    let rank = |(issuer, standing): &(&Certificate, PathStanding)| {
         let is_valid = issuer.check_dates(window).is_ok();
         (is_valid, *standing, issuer.not_after())
     };
@@ -304,7 +307,7 @@ mod tests {
 
     use super::*;
     use crate::asn1::pem;
-    use crate::pki::issuance::{self, Role};
+    use crate::pki::issuance::{self, CertificateRole};
     use crate::pki::{IdentityKey, PublicKey};
 
     fn key(text: &[u8]) -> IdentityKey {
@@ -339,15 +342,33 @@ mod tests {
                 issuance::issue(key, issuer, subject, role, (at(0), at(days))).unwrap()
             };
         let own = gateway_key.public();
-        let gateway = issue(&gateway_key, None, own, Role::SelfIssuedGateway, 100);
+        let gateway = issue(
+            &gateway_key,
+            None,
+            own,
+            CertificateRole::SelfIssuedGateway,
+            100,
+        );
         let endpoint = endpoint_key.public();
-        let early = issue(&gateway_key, Some(&gateway), endpoint, Role::Gateway, 10);
-        let late = issue(&gateway_key, Some(&gateway), endpoint, Role::Gateway, 50);
+        let early = issue(
+            &gateway_key,
+            Some(&gateway),
+            endpoint,
+            CertificateRole::Gateway,
+            10,
+        );
+        let late = issue(
+            &gateway_key,
+            Some(&gateway),
+            endpoint,
+            CertificateRole::Gateway,
+            50,
+        );
         let leaf = issue(
             &endpoint_key,
             Some(&late),
             own,
-            Role::DeliveryAuthorization,
+            CertificateRole::DeliveryAuthorization,
             50,
         );
         Family {
@@ -400,11 +421,29 @@ mod tests {
             "../../../tests/interop/alpha/nodes/stranger/identity.key.pem"
         ));
         let validity = (at(0), at(90));
-        let forged =
-            issuance::issue(&eve, Some(&gateway), late.key(), Role::Gateway, validity).unwrap();
-        let root = issuance::issue(&eve, None, eve.public(), Role::SelfIssuedGateway, validity);
+        let forged = issuance::issue(
+            &eve,
+            Some(&gateway),
+            late.key(),
+            CertificateRole::Gateway,
+            validity,
+        )
+        .unwrap();
+        let root = issuance::issue(
+            &eve,
+            None,
+            eve.public(),
+            CertificateRole::SelfIssuedGateway,
+            validity,
+        );
         let root = root.unwrap();
-        let above = issuance::issue(&eve, Some(&root), late.key(), Role::Gateway, validity);
+        let above = issuance::issue(
+            &eve,
+            Some(&root),
+            late.key(),
+            CertificateRole::Gateway,
+            validity,
+        );
         let above = above.unwrap();
         let known = [gateway.key().clone()];
         let own = |own| Issuers {
@@ -445,7 +484,13 @@ mod tests {
         assert_eq!(own(&tower).checked(&leaf, &day).unwrap(), [&above, &root]);
         assert!(!own(&tower).show(&above));
         // Whoever is named as an issuer has to have signed.
-        let other = issuance::issue(&eve, Some(&late), eve.public(), Role::Endpoint, validity);
+        let other = issuance::issue(
+            &eve,
+            Some(&late),
+            eve.public(),
+            CertificateRole::Endpoint,
+            validity,
+        );
         let other = other.unwrap();
         assert!(matches!(
             own(std::slice::from_ref(&late)).checked(&other, &day),

@@ -16,7 +16,7 @@ use crate::pki::{Certificate, IdentityKey, NodeId};
 pub struct SignedMessage {
     octets: Vec<u8>,
     head: Head,
-    content: Content,
+    content: SignedContent,
     /// Where the payload lies in the content.
     payload: Range<usize>,
     signature: Signature,
@@ -37,7 +37,7 @@ pub struct Head {
 
 /// The signed content: the DER fields.
 #[derive(Debug)]
-enum Content {
+enum SignedContent {
     /// It lies in one piece in the octets received.
     Received(Range<usize>),
     /// Its segments had to be joined.
@@ -59,9 +59,9 @@ impl SignedMessage {
         let content = match content {
             Cow::Borrowed(content) => {
                 let start = content.as_ptr() as usize - octets.as_ptr() as usize;
-                Content::Received(start..start + content.len())
+                SignedContent::Received(start..start + content.len())
             }
-            Cow::Owned(content) => Content::Joined(content),
+            Cow::Owned(content) => SignedContent::Joined(content),
         };
         Ok(Self {
             octets,
@@ -163,8 +163,8 @@ impl SignedMessage {
 
     fn content(&self) -> &[u8] {
         match &self.content {
-            Content::Received(range) => &self.octets[range.clone()],
-            Content::Joined(content) => content,
+            SignedContent::Received(range) => &self.octets[range.clone()],
+            SignedContent::Joined(content) => content,
         }
     }
 
@@ -173,8 +173,8 @@ impl SignedMessage {
     #[must_use]
     pub fn into_payload(self) -> (Head, Vec<u8>, Range<usize>) {
         let (octets, start) = match self.content {
-            Content::Received(range) => (self.octets, range.start),
-            Content::Joined(content) => (content, 0),
+            SignedContent::Received(range) => (self.octets, range.start),
+            SignedContent::Joined(content) => (content, 0),
         };
         (
             self.head,

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{Arrival, Due, Terms, opened};
+use super::{Arrival, PendingReceipt, ReceiveOptions, opened};
 use crate::message::parts::TransferId;
 use crate::message::{Parcel, ServiceMessage};
 use crate::node::seen::Memory;
-use crate::node::{Directory, Error, Identity, Keyring};
+use crate::node::{Directory, Error, Keyring, ReplayKey};
 use crate::pki::{Certificate, NodeId, Window};
 use crate::ramf::Valid;
 use crate::session::{KeyId, PrivateSessionKey};
@@ -18,23 +18,23 @@ use crate::session::{KeyId, PrivateSessionKey};
 const MAX_KEYS: usize = 64;
 
 /// Private keys that may open what was sealed to one id.
-type Found = Arc<Vec<PrivateSessionKey>>;
+type SharedKeys = Arc<Vec<PrivateSessionKey>>;
 
 /// What is left to do about the parts of one content that is where it belongs, in little memory for each.
 #[derive(Default)]
 pub struct Joined<'a> {
     /// Of the parts that used one key of ours, the newest.
-    newest: BTreeMap<KeyId, Due<'a>>,
-    identities: Vec<Identity>,
+    newest: BTreeMap<KeyId, PendingReceipt<'a>>,
+    identities: Vec<ReplayKey>,
     expiry: Option<Timestamp>,
 }
 
 impl<'a> Joined<'a> {
     /// Takes what is left to do about one of the parts.
-    pub fn add(&mut self, mut due: Due<'a>) {
+    pub fn add(&mut self, mut due: PendingReceipt<'a>) {
         self.expiry = self.expiry.max(Some(due.head.fields.expiry()));
         self.identities.extend(due.identity.take());
-        let date = |due: &Due<'_>| due.head.fields.date;
+        let date = |due: &PendingReceipt<'_>| due.head.fields.date;
         let known = self.newest.get(&due.used_key);
         if known.is_none_or(|known| date(known) < date(&due)) {
             self.newest.insert(due.used_key.clone(), due);
@@ -42,9 +42,9 @@ impl<'a> Joined<'a> {
     }
 }
 
-/// The clock as it is, whatever time [`Terms`] have.
+/// The clock as it is, whatever time [`ReceiveOptions`] have.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock {
+pub struct ClockReading {
     /// What it tells.
     pub told: Timestamp,
     /// Whether that is believed.
@@ -52,22 +52,26 @@ pub struct Clock {
 }
 
 /// Whoever opens what waits for a node, and keeps others from taking it.
-pub struct Home<'a> {
+pub struct InboxReader<'a> {
     node: &'a Directory,
-    terms: Terms,
-    clock: Clock,
+    terms: ReceiveOptions,
+    clock: ClockReading,
     seen: Memory,
     /// Keys that were read last, by the sender and the id.
-    keys: Mutex<VecDeque<((NodeId, KeyId), Found)>>,
+    keys: Mutex<VecDeque<((NodeId, KeyId), SharedKeys)>>,
 }
 
-impl<'a> Home<'a> {
+impl<'a> InboxReader<'a> {
     /// With what the node remembers now. Under a clock that is not believed no dates count: what waits here was
     /// judged when it arrived.
     ///
     /// # Errors
     /// When that cannot be read.
-    pub fn new(node: &'a Directory, terms: Terms, clock: Clock) -> Result<Self, Error> {
+    pub fn new(
+        node: &'a Directory,
+        terms: ReceiveOptions,
+        clock: ClockReading,
+    ) -> Result<Self, Error> {
         Ok(Self {
             node,
             terms,
@@ -102,7 +106,7 @@ impl<'a> Home<'a> {
             self.terms.window
         };
         let message = self.node.admit(Valid::check(parcel, &window)?, &window)?;
-        let identity = Identity::of(message.message());
+        let identity = ReplayKey::of(message.message());
         let recall = self.seen.recall(&identity, stored, self.clock.told)?;
         opened(
             self.node,
@@ -115,10 +119,11 @@ impl<'a> Home<'a> {
         )
     }
 
-    fn keys(&self, sender: NodeId, id: &KeyId) -> Result<Found, Error> {
+    fn keys(&self, sender: NodeId, id: &KeyId) -> Result<SharedKeys, Error> {
         // Whoever panicked with the lock held had changed nothing or all of it.
         let held = || self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |((of, known), _): &&((NodeId, KeyId), Found)| (*of, known) == (sender, id);
+        let is_it =
+            |((of, known), _): &&((NodeId, KeyId), SharedKeys)| (*of, known) == (sender, id);
         if let Some((_, keys)) = held().iter().find(is_it) {
             return Ok(Arc::clone(keys));
         }
@@ -137,7 +142,7 @@ impl<'a> Home<'a> {
     /// When that cannot be learned.
     pub fn is_joined(&self, sender: NodeId, transfer: TransferId) -> Result<bool, Error> {
         let (id, any) = (self.node.id(), self.terms.now);
-        let transfer = Identity::of_transfer(id, sender, transfer, any);
+        let transfer = ReplayKey::of_transfer(id, sender, transfer, any);
         self.seen.contains(&transfer)
     }
 
@@ -159,18 +164,18 @@ impl<'a> Home<'a> {
         if let Some(due) = joined.newest.values().next() {
             let (id, sender) = (self.node.id(), due.head.sender.id());
             let expiry = joined.expiry.unwrap_or(self.terms.now);
-            let transfer = Identity::of_transfer(id, sender, transfer, expiry);
+            let transfer = ReplayKey::of_transfer(id, sender, transfer, expiry);
             self.seen.add_all(&[transfer])?;
         }
         self.seen.add_all(&joined.identities)
     }
 
-    /// Does what is left about many messages, as [`Due::complete_later`] for each, with one sync of the memory:
+    /// Does what is left about many messages, as [`PendingReceipt::complete_later`] for each, with one sync of the memory:
     /// first every session, then the memory. Gives those that failed, by their numbers; the others are done with.
     ///
     /// # Errors
     /// When the memory cannot be stored.
-    pub fn complete(&mut self, dues: &[Due<'_>]) -> Result<Vec<(usize, Error)>, Error> {
+    pub fn complete(&mut self, dues: &[PendingReceipt<'_>]) -> Result<Vec<(usize, Error)>, Error> {
         let mut sessions: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (number, due) in dues.iter().enumerate() {
             let session = (due.head.sender.id(), &due.used_key);
@@ -197,7 +202,7 @@ impl<'a> Home<'a> {
         }
         let is_done = |number: &usize| !failed.iter().any(|(failed, _)| failed == number);
         let done = (0..dues.len()).filter(is_done);
-        let identities: Vec<Identity> = done
+        let identities: Vec<ReplayKey> = done
             .filter_map(|number| dues[number].identity.clone())
             .collect();
         self.seen.add_all(&identities)?;

@@ -10,19 +10,19 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::Error;
-use crate::disk::{self, Role, files};
+use crate::disk::{self, FileRole, files};
 use crate::message::{self, Item, Pca, Rotation};
 use crate::node::import::Options;
 use crate::node::seen::{self, Memory};
 use crate::node::{self, certificates};
 use crate::pki::{self, NodeId, Window};
 use crate::ramf::{self, Kind};
-use crate::spool::aside::Aside;
+use crate::spool::aside::FailedMessage;
 use crate::spool::moves::{Moves, Placed};
-use crate::spool::name::{Identity, Name};
-use crate::spool::queue::{Found, Waiting};
-use crate::spool::sent::{Event, Line};
-use crate::spool::{self, Place, Spool, Time};
+use crate::spool::name::{MessageKey, Name};
+use crate::spool::queue::{QueueEntry, Waiting};
+use crate::spool::sent::{Line, SentEvent};
+use crate::spool::{self, QueueId, Spool, Time};
 
 /// How many control messages are applied at once.
 const MAX_AT_ONCE: usize = 4096;
@@ -33,14 +33,14 @@ pub struct Applied {
     /// The message, by its file's name.
     pub message: Waiting,
     /// What it was, or why it could not be applied.
-    pub result: Result<Done, Error>,
+    pub result: Result<ControlEffect, Error>,
     /// Whether it was set aside, with the reason; else what could not be applied stays.
     pub is_aside: bool,
 }
 
 /// What a control message did.
 #[derive(Debug)]
-pub enum Done {
+pub enum ControlEffect {
     /// The gateway has this message, which waits no longer.
     Acknowledged(Pca),
     /// It has it, and nothing waited any more.
@@ -55,7 +55,7 @@ pub enum Done {
 
 /// The control messages of one gateway.
 #[derive(Debug)]
-pub struct Desk<'a> {
+pub struct ControlQueue<'a> {
     /// The spool, which is locked.
     pub spool: &'a Spool,
     /// The gateway whose cargo brought them.
@@ -67,9 +67,9 @@ pub struct Desk<'a> {
 }
 
 /// Acknowledgements by what they acknowledge; several files may say the same.
-type Acks = HashMap<Identity, Vec<(Waiting, Pca)>>;
+type Acks = HashMap<MessageKey, Vec<(Waiting, Pca)>>;
 
-impl Desk<'_> {
+impl ControlQueue<'_> {
     /// Applies what this gateway's cargo brought, tells `each` of every message what became of it, and `stray` of
     /// what is none.
     ///
@@ -80,7 +80,7 @@ impl Desk<'_> {
         each: &mut dyn FnMut(Applied) -> Result<(), E>,
         stray: &mut dyn FnMut(PathBuf),
     ) -> Result<(), E> {
-        let queue = self.spool.queue(Place::Control(self.gateway));
+        let queue = self.spool.queue(QueueId::Control(self.gateway));
         let mut entries = queue.entries().map_err(Error::from)?;
         let mut failed = None;
         loop {
@@ -89,11 +89,11 @@ impl Desk<'_> {
             let mut moves = Moves::default();
             while count < MAX_AT_ONCE {
                 match entries.next() {
-                    Some(Ok(Found::Message(message))) => {
+                    Some(Ok(QueueEntry::Message(message))) => {
                         count += 1;
                         applied.extend(self.take(message, &mut acks, &mut moves));
                     }
-                    Some(Ok(Found::Stray(path))) => stray(path),
+                    Some(Ok(QueueEntry::Stray(path))) => stray(path),
                     Some(Err(error)) => {
                         failed = Some(Error::from(error));
                         break;
@@ -117,7 +117,7 @@ impl Desk<'_> {
     /// nothing to tell of it.
     fn take(&self, message: Waiting, acks: &mut Acks, moves: &mut Moves) -> Option<Applied> {
         let mut name = message.name.clone();
-        let mut back_to = Place::Control(self.gateway);
+        let mut back_to = QueueId::Control(self.gateway);
         let read = match message.read() {
             Ok(octets) => Ok(octets?), // or it has gone meanwhile
             Err(error) => Err(error),
@@ -129,7 +129,7 @@ impl Desk<'_> {
         let result = match item {
             Ok((Item::Pca(pca), _)) => {
                 // A file's name is an index; the message itself says what it acknowledges.
-                let acked = Identity {
+                let acked = MessageKey {
                     recipient: pca.recipient,
                     sender: pca.sender,
                     id: crate::crypto::hash::sha256(pca.parcel_id.as_bytes()),
@@ -147,7 +147,7 @@ impl Desk<'_> {
             Ok((item, octets)) => {
                 name = Name::of(&item, &octets, name.expiry);
                 if item.kind() == Kind::Parcel {
-                    back_to = Place::In;
+                    back_to = QueueId::In;
                 }
                 Err(Error::NoControl(item.kind().word()))
             }
@@ -163,7 +163,7 @@ impl Desk<'_> {
                 });
             }
         };
-        let aside = Aside {
+        let aside = FailedMessage {
             path: &message.path,
             name: &name,
             id: None,
@@ -178,7 +178,7 @@ impl Desk<'_> {
             },
             Ok(Placed::Repeated) => Applied {
                 message,
-                result: Ok(Done::Repeated),
+                result: Ok(ControlEffect::Repeated),
                 is_aside: false,
             },
             Err(error) => Applied::stays(message, error.into()),
@@ -192,8 +192,8 @@ impl Desk<'_> {
         if acks.is_empty() {
             return Ok(applied);
         }
-        let out = self.spool.queue(Place::Out(self.gateway));
-        let mut waiting: HashMap<Identity, Vec<Waiting>> = HashMap::new();
+        let out = self.spool.queue(QueueId::Out(self.gateway));
+        let mut waiting: HashMap<MessageKey, Vec<Waiting>> = HashMap::new();
         for message in out.messages()? {
             let message = message?;
             if acks.contains_key(&message.name.identity) {
@@ -211,7 +211,7 @@ impl Desk<'_> {
                     Some(acked) => {
                         lines.push(Line {
                             time: self.time.told,
-                            event: Event::Acknowledged,
+                            event: SentEvent::Acknowledged,
                             recipient: pca.recipient,
                             sender: pca.sender,
                             id: pca.parcel_id.clone(),
@@ -220,7 +220,7 @@ impl Desk<'_> {
                             medium: None,
                         });
                         passed.extend(acked.first().map(|acked| {
-                            seen::Identity::new(
+                            seen::ReplayKey::new(
                                 Kind::Parcel,
                                 pca.recipient,
                                 pca.sender,
@@ -229,9 +229,9 @@ impl Desk<'_> {
                             )
                         }));
                         gone.extend(acked.into_iter().map(|acked| acked.path));
-                        Done::Acknowledged(pca)
+                        ControlEffect::Acknowledged(pca)
                     }
-                    None => Done::AlreadyAcknowledged,
+                    None => ControlEffect::AlreadyAcknowledged,
                 };
                 applied.push(Applied {
                     message,
@@ -245,21 +245,21 @@ impl Desk<'_> {
             Memory::of(self.spool.owner().root())?.pass_on(&passed)?;
         }
         for path in &gone {
-            files::remove_unsynced(path, Role::Spool)?;
+            files::remove_unsynced(path, FileRole::Spool)?;
         }
         if !gone.is_empty() {
-            files::sync_dir(out.dir(), Role::Spool)?;
+            files::sync_dir(out.dir(), FileRole::Spool)?;
         }
-        let control = self.spool.queue(Place::Control(self.gateway));
+        let control = self.spool.queue(QueueId::Control(self.gateway));
         for applied in &applied {
-            files::remove_unsynced(&applied.message.path, Role::Spool)?;
+            files::remove_unsynced(&applied.message.path, FileRole::Spool)?;
         }
-        files::sync_dir(control.dir(), Role::Spool)?;
+        files::sync_dir(control.dir(), FileRole::Spool)?;
         Ok(applied)
     }
 
     /// Takes a renewed certificate from the gateway: our key in it, signed by that gateway, lasting longer.
-    fn rotate(&self, octets: &[u8], rotation: &Rotation) -> Result<Done, Error> {
+    fn rotate(&self, octets: &[u8], rotation: &Rotation) -> Result<ControlEffect, Error> {
         let node = self.spool.owner();
         let leaf = &rotation.path.leaf;
         if leaf.id() != node.id() {
@@ -277,7 +277,7 @@ impl Desk<'_> {
                 .iter()
                 .any(|held| held.leaf.not_after() >= leaf.not_after())
         {
-            return Ok(Done::Outdated);
+            return Ok(ControlEffect::Outdated);
         }
         let options = Options {
             name: None,
@@ -290,7 +290,7 @@ impl Desk<'_> {
         };
         // Its own checks come on top of those here.
         node.import(octets, &options)?;
-        Ok(Done::Rotated)
+        Ok(ControlEffect::Rotated)
     }
 
     /// Whether another try changes nothing, unless somebody changes something first.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::{command, disk, message, node, spool};
 
 pub use next_hop::{Hops, Target};
-pub use run::{Outcome, Router};
+pub use run::{RouteOutcome, Router};
 pub use table::Table;
 
 /// Why a message goes nowhere.

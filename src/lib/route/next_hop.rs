@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{Error, Table};
 use crate::command::Command;
-use crate::disk::{Role, files};
+use crate::disk::{FileRole, files};
 use crate::node::peers::short_id;
 use crate::node::{Directory, certificates, endpoints, registrations};
 use crate::pki::{Certificate, NodeId};
@@ -89,7 +89,8 @@ impl Hops {
                 .join("peers")
                 .join(peer.id.to_string())
                 .join("held");
-            if files::exists(&held, Role::Node)? || registrations::is_registered(node, peer.id)? {
+            if files::exists(&held, FileRole::Node)? || registrations::is_registered(node, peer.id)?
+            {
                 gateways.insert(peer.id);
             }
         }

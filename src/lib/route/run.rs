@@ -3,22 +3,22 @@
 use std::path::PathBuf;
 
 use super::{Error, Hops, Target};
-use crate::command::{Command, Facts};
+use crate::command::{Command, CommandFacts};
 use crate::disk::publish::{self, IfExists, PublishOptions};
-use crate::disk::{Mode, Role, scratch};
-use crate::message::stream::workers::{self, Bounds, Weighed};
+use crate::disk::{FileRole, Mode, scratch};
+use crate::message::stream::workers::{self, Bounds, WorkItem};
 use crate::message::{self, Item};
-use crate::node::Identity;
+use crate::node::ReplayKey;
 use crate::node::peers::check_name;
 use crate::node::seen::Memory;
 use crate::pki::NodeId;
 use crate::ramf::{self, Kind, limits};
-use crate::spool::aside::Aside;
+use crate::spool::aside::FailedMessage;
 use crate::spool::moves::{Moves, Placed};
-use crate::spool::queue::{Found, Waiting};
-use crate::spool::sent::{Event, Line};
-use crate::spool::{self, Name, Place, Spool, Time};
-use crate::verify::{self, Judge};
+use crate::spool::queue::{QueueEntry, Waiting};
+use crate::spool::sent::{Line, SentEvent};
+use crate::spool::{self, Name, QueueId, Spool, Time};
+use crate::verify::{self, Policy};
 use crate::{node, pki};
 
 /// How many messages move with one sync.
@@ -34,7 +34,7 @@ pub struct Router<'a> {
     /// The ways.
     pub hops: Hops,
     /// What is held against messages.
-    pub judge: Judge,
+    pub judge: Policy,
     /// The time. By one that is not believed nothing is set aside.
     pub time: Time,
     /// Whether nothing is to be moved.
@@ -43,7 +43,7 @@ pub struct Router<'a> {
 
 /// What became of a message.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct RouteOutcome {
     /// Its file, before.
     pub path: PathBuf,
     /// Its name.
@@ -74,10 +74,10 @@ struct Decided {
 }
 
 impl Decided {
-    fn identity(&self) -> Option<Identity> {
+    fn identity(&self) -> Option<ReplayKey> {
         let named = &self.name.identity;
         let id = self.id.as_deref()?;
-        Some(Identity::new(
+        Some(ReplayKey::new(
             named.kind,
             named.recipient,
             named.sender,
@@ -94,10 +94,14 @@ impl Router<'_> {
     /// What cannot be gone on from: the spool cannot be read or changed, or `each` failed.
     pub fn run<E: From<Error>>(
         &self,
-        each: &mut dyn FnMut(Outcome) -> Result<(), E>,
+        each: &mut dyn FnMut(RouteOutcome) -> Result<(), E>,
         stray: &mut dyn FnMut(PathBuf),
     ) -> Result<(), E> {
-        let mut entries = self.spool.queue(Place::In).entries().map_err(Error::from)?;
+        let mut entries = self
+            .spool
+            .queue(QueueId::In)
+            .entries()
+            .map_err(Error::from)?;
         let mut group = Vec::new();
         let mut held = 0;
         let mut failed = None;
@@ -106,7 +110,7 @@ impl Router<'_> {
             || {
                 loop {
                     match entries.next()? {
-                        Ok(Found::Message(item)) => {
+                        Ok(QueueEntry::Message(item)) => {
                             let octets = match item.len() {
                                 Ok(Some(len)) => usize::try_from(len).unwrap_or(usize::MAX),
                                 Ok(None) => continue,
@@ -115,9 +119,9 @@ impl Router<'_> {
                                     return None;
                                 }
                             };
-                            return Some(Weighed { item, octets });
+                            return Some(WorkItem { item, octets });
                         }
-                        Ok(Found::Stray(path)) => stray(path),
+                        Ok(QueueEntry::Stray(path)) => stray(path),
                         Err(error) => {
                             failed = Some(error);
                             return None;
@@ -200,12 +204,12 @@ impl Router<'_> {
     fn commit<E: From<Error>>(
         &self,
         group: Vec<Decided>,
-        each: &mut dyn FnMut(Outcome) -> Result<(), E>,
+        each: &mut dyn FnMut(RouteOutcome) -> Result<(), E>,
     ) -> Result<(), E> {
         self.moved(group)?.into_iter().try_for_each(each)
     }
 
-    fn moved(&self, mut group: Vec<Decided>) -> Result<Vec<Outcome>, Error> {
+    fn moved(&self, mut group: Vec<Decided>) -> Result<Vec<RouteOutcome>, Error> {
         let mut outcomes = Vec::new();
         if !self.is_dry {
             let mut passed = Vec::new();
@@ -243,7 +247,7 @@ impl Router<'_> {
                     placed => is_repeated = placed? == Placed::Repeated,
                 }
             }
-            outcomes.push(Outcome {
+            outcomes.push(RouteOutcome {
                 path: decided.message.path,
                 name: decided.name,
                 id: decided.id,
@@ -275,7 +279,7 @@ impl Router<'_> {
         let node = self.spool.owner();
         let identity = &decided.name.identity;
         let peer = node.peer(identity.sender)?.and_then(|peer| peer.name);
-        let facts = Facts {
+        let facts = CommandFacts {
             node: node.root(),
             sender: identity.sender,
             // A name that somebody wrote by hand may be none.
@@ -295,15 +299,17 @@ impl Router<'_> {
     fn line(&self, decided: &Decided) -> Option<Line> {
         let identity = &decided.name.identity;
         let (event, to) = match &decided.result {
-            Ok(target @ (Target::Home(_) | Target::Out(_))) => (Event::Queued, target.to_string()),
+            Ok(target @ (Target::Home(_) | Target::Out(_))) => {
+                (SentEvent::Queued, target.to_string())
+            }
             Ok(target @ (Target::Directory(_) | Target::Command(_))) => {
-                (Event::Released, target.to_string())
+                (SentEvent::Released, target.to_string())
             }
             Err(error) if self.is_settled(error) => {
                 let event = if is_expiry(error) {
-                    Event::Expired
+                    SentEvent::Expired
                 } else {
-                    Event::Failed
+                    SentEvent::Failed
                 };
                 (event, error.to_string())
             }
@@ -329,20 +335,20 @@ impl Router<'_> {
     ) -> Result<Placed, spool::Error> {
         let from = &decided.message.path;
         let place = match &decided.result {
-            Ok(Target::Home(node)) => Place::Home(*node),
-            Ok(Target::Out(hop)) => Place::Out(*hop),
+            Ok(Target::Home(node)) => QueueId::Home(*node),
+            Ok(Target::Out(hop)) => QueueId::Out(*hop),
             Ok(Target::Directory(_) | Target::Command(_)) => {
                 moves.commit()?;
                 moves.remove(from)?;
                 return Ok(Placed::New);
             }
             Err(error) if is_aside => {
-                let aside = Aside {
+                let aside = FailedMessage {
                     path: &decided.message.path,
                     name: &decided.name,
                     id: decided.id.as_deref(),
                     why: error.to_string(),
-                    back_to: Place::In,
+                    back_to: QueueId::In,
                 };
                 return self.spool.set_aside(&aside, self.time.told, moves);
             }
@@ -354,10 +360,10 @@ impl Router<'_> {
         }
         let tmp = self.spool.tmp();
         let mode = match place {
-            Place::Home(_) => self.spool.mode_of(decided.name.identity.kind),
+            QueueId::Home(_) => self.spool.mode_of(decided.name.identity.kind),
             _ => Mode::Secret,
         };
-        let manner = PublishOptions::stored(Role::Spool, IfExists::SameIsSuccess).mode(mode);
+        let manner = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).mode(mode);
         let (to, manner) = ((&queue, &decided.name), manner.written_in(&tmp));
         moves.place_copy(from, to, &decided.octets, &manner)
     }
@@ -413,10 +419,10 @@ impl Spool {
     /// # Errors
     /// When a message cannot be moved.
     pub fn recall(&self, hop: NodeId) -> Result<usize, spool::Error> {
-        let queue = self.make(Place::In)?;
+        let queue = self.make(QueueId::In)?;
         let mut moves = Moves::default();
         let mut count = 0;
-        for message in self.queue(Place::Out(hop)).messages()? {
+        for message in self.queue(QueueId::Out(hop)).messages()? {
             let message = message?;
             let name = Name {
                 copies: None,

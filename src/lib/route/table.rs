@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::Error;
 use super::next_hop::Target;
 use crate::command::Command;
-use crate::disk::{Role, files};
+use crate::disk::{FileRole, files};
 use crate::node::Directory;
 use crate::node::check::{Check, Checker, Level};
 use crate::pki::NodeId;
@@ -127,7 +127,7 @@ impl Table {
     /// The lines of a node's table, and what is wrong with others.
     fn read(node: &Directory) -> Result<(Vec<Route>, Vec<Error>), Error> {
         let path = node.root().join("routes");
-        let octets = match files::read(&path, Role::Node, MAX_LEN) {
+        let octets = match files::read(&path, FileRole::Node, MAX_LEN) {
             Ok(octets) => octets,
             Err(error) if error.is_not_found() => return Ok((Vec::new(), Vec::new())),
             Err(error) => return Err(error.into()),

@@ -22,7 +22,7 @@ pub struct Sealed {
 
 /// What opening a payload gave.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedPayload {
     /// Where the plaintext is, in the octets of the payload.
     pub plaintext: Range<usize>,
     /// The key to answer the originator under.
@@ -78,7 +78,7 @@ impl Sealed {
         &self,
         keys: &[PrivateSessionKey],
         payload: &mut [u8],
-    ) -> Result<Opened, Error> {
+    ) -> Result<OpenedPayload, Error> {
         let agreement = self.enveloped.agreement();
         let id = self.originator_key_id().ok_or(Error::Undecryptable)?;
         let originator = PublicSessionKey::from_point(id, agreement.curve, &agreement.point)
@@ -91,7 +91,7 @@ impl Sealed {
             .enveloped
             .decrypt_in_place(&content_key, payload)
             .map_err(|_| Error::Undecryptable)?;
-        Ok(Opened {
+        Ok(OpenedPayload {
             plaintext,
             originator,
         })

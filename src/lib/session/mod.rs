@@ -5,7 +5,7 @@ pub mod session_key;
 pub mod agreement;
 pub mod ratchet;
 
-pub use agreement::{Opened, Sealed};
+pub use agreement::{OpenedPayload, Sealed};
 pub use session_key::{KeyId, PrivateSessionKey, PublicSessionKey};
 
 use crate::{asn1, cms, crypto};

@@ -74,7 +74,7 @@ pub struct Keeping {
 
 /// Why a key is of no use any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Useless {
+pub enum SpentReason {
     /// The peer has used a later one, since then.
     Superseded(Timestamp),
     /// It was kept until then.
@@ -87,7 +87,7 @@ pub enum Useless {
 /// one of the latest date that it knows. Others are kept while the peer may send to us and may come to know
 /// them, and initial ones until the end that they were given.
 #[must_use]
-pub fn useless(key: &OwnKey, keys: &[OwnKey], keeping: &Keeping) -> Option<Useless> {
+pub fn useless(key: &OwnKey, keys: &[OwnKey], keeping: &Keeping) -> Option<SpentReason> {
     let later = keys.iter().filter(|other| other.first > key.latest());
     let mut uses: Vec<Timestamp> = later.filter_map(|other| other.used).collect();
     uses.sort_unstable();
@@ -99,14 +99,14 @@ pub fn useless(key: &OwnKey, keys: &[OwnKey], keeping: &Keeping) -> Option<Usele
         None => uses.get(1),
     };
     if let Some(since) = superseded {
-        return Some(Useless::Superseded(*since));
+        return Some(SpentReason::Superseded(*since));
     }
     let end = match key.kept_until {
         Some(until) => until,
         None if keeping.may_send => return None,
         None => key.latest().checked_add(UNDER_WAY_FOR).ok()?,
     };
-    (end < keeping.now).then_some(Useless::Over(end))
+    (end < keeping.now).then_some(SpentReason::Over(end))
 }
 
 /// What is known of the key that a peer wants to be answered under.
@@ -213,7 +213,7 @@ mod tests {
         let of =
             |at_key: usize, now: i64| useless(&keys[at_key], &keys, &keeping(now, Some(30 * DAY)));
         assert_eq!(of(0, 8 + 30 * DAY), None);
-        assert_eq!(of(0, 9 + 30 * DAY), Some(Useless::Superseded(at(8))));
+        assert_eq!(of(0, 9 + 30 * DAY), Some(SpentReason::Superseded(at(8))));
         // The one that was used, and a later one that was not.
         assert_eq!(of(1, 10_000 * DAY), None);
         assert_eq!(of(2, 10_000 * DAY), None);
@@ -229,7 +229,7 @@ mod tests {
         keys[2].used = Some(at(20));
         assert_eq!(
             useless(&keys[0], &keys, &keeping),
-            Some(Useless::Superseded(at(20)))
+            Some(SpentReason::Superseded(at(20)))
         );
         assert_eq!(useless(&keys[1], &keys, &keeping), None);
     }
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(of(1_000 * DAY, true), None);
         assert_eq!(of(5 + 180 * DAY, false), None);
         let end = at(5 + 180 * DAY);
-        assert_eq!(of(6 + 180 * DAY, false), Some(Useless::Over(end)));
+        assert_eq!(of(6 + 180 * DAY, false), Some(SpentReason::Over(end)));
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
         let keys = [initial];
         let of = |now: i64| useless(&keys[0], &keys, &keeping(now, Some(0)));
         assert_eq!(of(240 * DAY), None);
-        assert_eq!(of(240 * DAY + 1), Some(Useless::Over(at(240 * DAY))));
+        assert_eq!(of(240 * DAY + 1), Some(SpentReason::Over(at(240 * DAY))));
     }
 
     #[test]

@@ -65,8 +65,8 @@ impl PublicSessionKey {
     /// When it is malformed, on another curve than P-256, P-384 or P-521, or the point is not on it.
     pub fn parse(id: KeyId, element: &Element<'_>) -> Result<Self, Error> {
         match spki::parse(element).map_err(Error::Key)? {
-            spki::Key::Ec { curve, point } => Self::from_point(id, curve, point),
-            spki::Key::Rsa(_) => Err(Error::Key(asn1::Error::Unsupported("key type"))),
+            spki::SpkiKey::Ec { curve, point } => Self::from_point(id, curve, point),
+            spki::SpkiKey::Rsa(_) => Err(Error::Key(asn1::Error::Unsupported("key type"))),
         }
     }
 

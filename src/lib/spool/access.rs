@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::precedent::Precedents;
-use super::{Error, FOLDER, Place, Queue, Room, Spool, TMP};
+use super::{Error, FOLDER, Queue, QueueId, Room, Spool, TMP};
 use crate::disk::publish::{IfExists, PublishOptions};
-use crate::disk::{Mode, Role, files, group};
+use crate::disk::{FileRole, Mode, files, group};
 use crate::node::{self, Config, Directory};
 use crate::pki::Window;
-use crate::verify::Judge;
+use crate::verify::Policy;
 
 /// What whoever runs this may do with a spool.
 #[derive(Debug)]
@@ -72,9 +72,9 @@ impl Access {
     /// When they are not there and cannot be made.
     pub fn entrance(&self) -> Result<(Queue, PathBuf), Error> {
         match self {
-            Self::Owner(spool) => Ok((spool.make(Place::In)?, spool.tmp())),
+            Self::Owner(spool) => Ok((spool.make(QueueId::In)?, spool.tmp())),
             Self::Member(Member { spool, .. }) => {
-                let queue = Queue::new(spool.join(Place::In.path()), Place::In);
+                let queue = Queue::new(spool.join(QueueId::In.path()), QueueId::In);
                 Ok((queue, spool.join(TMP)))
             }
         }
@@ -87,7 +87,7 @@ impl Access {
             Self::Owner(spool) => spool.mode_of(crate::ramf::Kind::Parcel),
             Self::Member(_) => Mode::Exact(group::READABLE),
         };
-        PublishOptions::stored(Role::Spool, existing).mode(mode)
+        PublishOptions::stored(FileRole::Spool, existing).mode(mode)
     }
 
     /// What went before, for who may know it. Members do without: the node's memory and queues are its user's alone.
@@ -106,10 +106,10 @@ impl Access {
     ///
     /// # Errors
     /// When the node cannot be read.
-    pub fn judge(&self, window: Window, now: Timestamp) -> Result<Judge, Error> {
+    pub fn judge(&self, window: Window, now: Timestamp) -> Result<Policy, Error> {
         match self {
-            Self::Owner(spool) => Ok(Judge::of_node(spool.owner(), Vec::new(), window, now)?),
-            Self::Member(_) => Ok(Judge::courier(Vec::new(), window, now)),
+            Self::Owner(spool) => Ok(Policy::of_node(spool.owner(), Vec::new(), window, now)?),
+            Self::Member(_) => Ok(Policy::courier(Vec::new(), window, now)),
         }
     }
 

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::moves::{Moves, Placed};
 use super::queue::{Queue, WHY};
 use super::twin::is_twin;
-use super::{Error, Name, Place, Spool};
+use super::{Error, Name, QueueId, Spool};
 use crate::disk::publish::{self, IfExists, PublishOptions};
-use crate::disk::{self, Role, files};
+use crate::disk::{self, FileRole, files};
 use crate::message::Item;
-use crate::node::{Identity, endpoints, seen};
+use crate::node::{ReplayKey, endpoints, seen};
 use crate::pki::NodeId;
 use crate::ramf::limits;
 
@@ -21,7 +21,7 @@ const MAX_LEN: usize = 64 * 1024;
 
 /// A message that is to be set aside.
 #[derive(Debug)]
-pub struct Aside<'a> {
+pub struct FailedMessage<'a> {
     /// Its file.
     pub path: &'a Path,
     /// What it is called from now on.
@@ -31,7 +31,7 @@ pub struct Aside<'a> {
     /// Why.
     pub why: String,
     /// Where it goes when somebody wants it to be tried again.
-    pub back_to: Place,
+    pub back_to: QueueId,
 }
 
 impl Spool {
@@ -42,15 +42,15 @@ impl Spool {
     /// When it cannot be moved.
     pub fn set_aside(
         &self,
-        aside: &Aside<'_>,
+        aside: &FailedMessage<'_>,
         now: Timestamp,
         moves: &mut Moves,
     ) -> Result<Placed, Error> {
-        let queue = self.make(Place::Failed)?;
+        let queue = self.make(QueueId::Failed)?;
         let is_by_another = self.is_by_another(aside.path)?;
         // A copy is ours, and would count as what arrived in time if it went home without being judged.
         let back_to = match aside.back_to {
-            Place::Home(_) if is_by_another && !self.is_guest() => Place::In,
+            QueueId::Home(_) if is_by_another && !self.is_guest() => QueueId::In,
             place => place,
         };
         let Some(name) = free_name(&queue, aside)? else {
@@ -68,12 +68,12 @@ impl Spool {
             "queue": back_to.path().to_string_lossy(),
         });
         let why = queue.dir().join(format!("{name}{WHY}"));
-        let manner = PublishOptions::stored(Role::Spool, IfExists::Replace);
+        let manner = PublishOptions::stored(FileRole::Spool, IfExists::Replace);
         publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
         let to = queue.path_of(&name);
         if is_by_another {
-            let octets = files::read(aside.path, Role::Spool, limits::MAX_MESSAGE_LEN)?;
-            let manner = PublishOptions::stored(Role::Spool, IfExists::SameIsSuccess);
+            let octets = files::read(aside.path, FileRole::Spool, limits::MAX_MESSAGE_LEN)?;
+            let manner = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess);
             moves.copy(aside.path, &to, &octets, &manner)?;
         } else {
             moves.rename(aside.path, &to)?;
@@ -88,27 +88,27 @@ impl Spool {
     pub fn retry(&self, name: &str) -> Result<(), Error> {
         let unknown = || Error::UnknownMessage(name.to_owned());
         let parsed: Name = name.parse().map_err(|_| unknown())?;
-        let failed = self.queue(Place::Failed);
+        let failed = self.queue(QueueId::Failed);
         let aside = failed.path_of(&parsed);
-        if !files::exists(&aside, Role::Spool)? {
+        if !files::exists(&aside, FileRole::Spool)? {
             return Err(unknown());
         }
         let why = failed.dir().join(format!("{parsed}{WHY}"));
-        let place = match files::read(&why, Role::Spool, MAX_LEN) {
+        let place = match files::read(&why, FileRole::Spool, MAX_LEN) {
             Ok(line) => came_from(&line),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error.into()),
         };
-        let place = place.unwrap_or(Place::In);
+        let place = place.unwrap_or(QueueId::In);
         // Before it moves: what is handed out later may have been received before, and a person wants it.
-        if let Place::Home(recipient) = place {
+        if let QueueId::Home(recipient) = place {
             self.vouch(recipient, &aside)?;
         }
         let queue = self.make(place)?;
         let mut moves = Moves::default();
         let _ = self.move_to(&queue, &aside, &parsed, &mut moves)?;
         moves.commit()?;
-        files::remove(&why, Role::Spool)?;
+        files::remove(&why, FileRole::Spool)?;
         Ok(())
     }
 
@@ -117,8 +117,11 @@ impl Spool {
     /// # Errors
     /// When what tells cannot be read.
     pub(super) fn set_aside_at(&self, name: &Name) -> Result<Option<Timestamp>, Error> {
-        let why = self.queue(Place::Failed).dir().join(format!("{name}{WHY}"));
-        let line = match files::read(&why, Role::Spool, MAX_LEN) {
+        let why = self
+            .queue(QueueId::Failed)
+            .dir()
+            .join(format!("{name}{WHY}"));
+        let line = match files::read(&why, FileRole::Spool, MAX_LEN) {
             Ok(line) => line,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -141,32 +144,32 @@ impl Spool {
         let Some(root) = root else {
             return Ok(());
         };
-        let octets = files::read(parcel, Role::Spool, limits::MAX_MESSAGE_LEN)?;
+        let octets = files::read(parcel, FileRole::Spool, limits::MAX_MESSAGE_LEN)?;
         if let Some(message) = Item::parse(octets).ok().and_then(Item::into_message) {
-            seen::vouch(&root, &Identity::of(&message))?;
+            seen::vouch(&root, &ReplayKey::of(&message))?;
         }
         Ok(())
     }
 }
 
 /// The name that a message gets in `failed`, where others may have its own; none if it is there in another form.
-fn free_name(failed: &Queue, aside: &Aside<'_>) -> Result<Option<Name>, Error> {
+fn free_name(failed: &Queue, aside: &FailedMessage<'_>) -> Result<Option<Name>, Error> {
     let mut octets = None;
     for name in aside.name.and_others() {
         let path = failed.path_of(&name);
-        if !files::exists(&path, Role::Spool)? {
+        if !files::exists(&path, FileRole::Spool)? {
             return Ok(Some(name));
         }
         let octets = match &octets {
             Some(octets) => octets,
             None => octets.insert(files::read(
                 aside.path,
-                Role::Spool,
+                FileRole::Spool,
                 limits::MAX_MESSAGE_LEN,
             )?),
         };
         // A run that was killed may have left it there, before the reason for it was known.
-        if files::read(&path, Role::Spool, limits::MAX_MESSAGE_LEN)
+        if files::read(&path, FileRole::Spool, limits::MAX_MESSAGE_LEN)
             .is_ok_and(|held| held == *octets)
         {
             return Ok(Some(name));
@@ -177,14 +180,14 @@ fn free_name(failed: &Queue, aside: &Aside<'_>) -> Result<Option<Name>, Error> {
     }
     Err(Error::Disk(disk::Error::Exists {
         path: failed.path_of(aside.name),
-        role: Role::Spool,
+        role: FileRole::Spool,
     }))
 }
 
 /// Where a message came from, as the file says that tells why it was set aside.
-fn came_from(line: &[u8]) -> Option<Place> {
+fn came_from(line: &[u8]) -> Option<QueueId> {
     let line: Value = serde_json::from_slice(line).ok()?;
-    Place::to_return_to(line.get("queue")?.as_str()?)
+    QueueId::to_return_to(line.get("queue")?.as_str()?)
 }
 
 #[cfg(test)]
@@ -195,10 +198,10 @@ mod tests {
     fn messages_return_to_where_runs_look_at_them() {
         let node = NodeId::of_spki(b"node");
         for place in [
-            Place::In,
-            Place::Home(node),
-            Place::Control(node),
-            Place::Cca(node),
+            QueueId::In,
+            QueueId::Home(node),
+            QueueId::Control(node),
+            QueueId::Cca(node),
         ] {
             let line = json!({"queue": place.path().to_str()}).to_string();
             assert_eq!(came_from(line.as_bytes()), Some(place));
@@ -210,7 +213,7 @@ mod tests {
             r#"{"queue":"../in"}"#,
             r#"{"queue":"home/.."}"#,
             r#"{"queue":"failed"}"#,
-            &json!({"queue": Place::Out(node).path().to_str()}).to_string(),
+            &json!({"queue": QueueId::Out(node).path().to_str()}).to_string(),
         ] {
             assert_eq!(came_from(line.as_bytes()), None, "{line}");
         }

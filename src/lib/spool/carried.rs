@@ -13,7 +13,7 @@ use super::{Error, Name, Spool};
 use crate::asn1::{Hex, hex};
 use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::tree::{self, EntryKind};
-use crate::disk::{Role, files};
+use crate::disk::{FileRole, files};
 use crate::pki::NodeId;
 
 /// The folder of the records, in the spool.
@@ -59,8 +59,8 @@ impl Spool {
     ///
     /// # Errors
     /// When a record cannot be read.
-    pub fn was_carried(&self, message: super::name::Key) -> Result<bool, Error> {
-        for medium in tree::entries(&self.root().join(FOLDER), Role::Spool)?.entries {
+    pub fn was_carried(&self, message: super::name::KeyDigest) -> Result<bool, Error> {
+        for medium in tree::entries(&self.root().join(FOLDER), FileRole::Spool)?.entries {
             if medium.kind != EntryKind::Dir {
                 continue;
             }
@@ -84,8 +84,8 @@ impl Spool {
     /// When the folder cannot be made or synced.
     pub fn carried(&self, medium: &str) -> Result<Carried, Error> {
         let dir = self.root().join(FOLDER).join(medium);
-        files::create_dir_all_private(&dir, Role::Spool)?;
-        files::sync_dir(&dir, Role::Spool)?;
+        files::create_dir_all_private(&dir, FileRole::Spool)?;
+        files::sync_dir(&dir, FileRole::Spool)?;
         Ok(Carried { dir })
     }
 }
@@ -97,7 +97,7 @@ impl Carried {
     /// When it cannot be read.
     pub fn records(&self) -> Result<Vec<Record>, Error> {
         let mut records = Vec::new();
-        for entry in tree::entries(&self.dir, Role::Spool)?.entries {
+        for entry in tree::entries(&self.dir, FileRole::Spool)?.entries {
             let name = entry.name.to_str().and_then(|name| name.split_once('.'));
             let Some((hop, cargo)) = name.filter(|_| entry.kind == EntryKind::File) else {
                 continue;
@@ -122,7 +122,7 @@ impl Carried {
     /// # Errors
     /// When it cannot be read.
     pub fn read(&self, record: &Record) -> Result<Option<Load>, Error> {
-        let octets = files::read(&record.path, Role::Spool, MAX_LEN)?;
+        let octets = files::read(&record.path, FileRole::Spool, MAX_LEN)?;
         let text = String::from_utf8_lossy(&octets);
         let mut lines = text.lines();
         let mut date = || lines.next().and_then(|line| line.parse().ok());
@@ -159,7 +159,7 @@ impl Carried {
             is_settled: false,
             path: self.dir.join(format!("{hop}.{}{NEW}", Hex(cargo))),
         };
-        let manner = PublishOptions::stored(Role::Spool, IfExists::Replace);
+        let manner = PublishOptions::stored(FileRole::Spool, IfExists::Replace);
         publish::publish(&record.path, &[text.as_bytes()], &manner)?;
         Ok(record)
     }
@@ -181,7 +181,7 @@ impl Carried {
     /// # Errors
     /// When it cannot be removed.
     pub fn forget(&self, record: &Record) -> Result<(), Error> {
-        files::remove(&record.path, Role::Spool)?;
+        files::remove(&record.path, FileRole::Spool)?;
         Ok(())
     }
 }
@@ -190,7 +190,7 @@ impl Carried {
 mod tests {
     use super::*;
     use crate::ramf::Kind;
-    use crate::spool::name::Identity;
+    use crate::spool::name::MessageKey;
 
     #[test]
     fn records_come_back_and_others_are_passed_over() {
@@ -200,7 +200,7 @@ mod tests {
         };
         let hop = NodeId::of_spki(b"hop");
         let name = Name {
-            identity: Identity {
+            identity: MessageKey {
                 recipient: NodeId::of_spki(b"recipient"),
                 sender: NodeId::of_spki(b"sender"),
                 id: [7; 32],

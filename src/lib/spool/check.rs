@@ -5,15 +5,15 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::clock::Verdict;
+use super::clock::ClockVerdict;
 use super::homes::OwnGroup;
 use super::queue::{WHY, Waiting};
 use super::room::DEFAULT_RESERVE;
-use super::sent::Event;
-use super::{Error, FOLDERS, HOME, Name, Place, Queue, Spool, TMP, carried, clock, sent};
+use super::sent::SentEvent;
+use super::{Error, FOLDERS, HOME, Name, Queue, QueueId, Spool, TMP, carried, clock, sent};
 use crate::crypto::hash;
 use crate::disk::tree::{self, EntryKind};
-use crate::disk::{Role, files};
+use crate::disk::{FileRole, files};
 use crate::node::check::{Check, Checker, Level, Shape};
 use crate::node::peers::short_id;
 use crate::node::sweep::end_of_day;
@@ -37,7 +37,7 @@ const DELIVERING: &str = "delivering";
 
 /// What waits in a queue.
 #[derive(Default)]
-struct Tally {
+struct QueueTally {
     /// All messages.
     count: usize,
     /// Those that have waited too long.
@@ -57,7 +57,7 @@ impl Spool {
         if let Err(error) = self.check_homes(checker) {
             tell_of(checker, &self.root().join(HOME), &error);
         }
-        checker.tree(self.root(), Role::Spool, modes, &shapes);
+        checker.tree(self.root(), FileRole::Spool, modes, &shapes);
         self.check_clock(checker);
         match self.queues() {
             Ok(queues) => {
@@ -110,7 +110,7 @@ impl Spool {
 
     fn check_clock(&self, checker: &mut Checker<'_>) {
         // Where nothing ever waited, nothing is purged by the clock.
-        if matches!(files::exists(self.root(), Role::Spool), Ok(false)) {
+        if matches!(files::exists(self.root(), FileRole::Spool), Ok(false)) {
             return;
         }
         let path = self.root().join(clock::FILE);
@@ -122,14 +122,16 @@ impl Spool {
         let changed = checker.newest.as_ref().map(|(at, _)| *at);
         match clock.judge(now, &checker.window, &evidence) {
             // The node itself was looked at.
-            Verdict::Impossible(known) | Verdict::Behind(known) if evidence.made != Some(known) => {
+            ClockVerdict::Impossible(known) | ClockVerdict::Behind(known)
+                if evidence.made != Some(known) =>
+            {
                 let again = None;
                 let error = Error::ClockBehind { now, known, again };
                 let hint = "check this clock; relay-purge --trust-clock takes it for right";
                 let (level, check) = (Level::Error, Check::Clock);
                 checker.tell(level, check, &path, &error, Some(hint.to_owned()));
             }
-            Verdict::Ahead(last) if changed.is_none_or(|at| now > at + clock::QUIET_FOR) => {
+            ClockVerdict::Ahead(last) if changed.is_none_or(|at| now > at + clock::QUIET_FOR) => {
                 let again = None;
                 let error = Error::ClockAhead { now, last, again };
                 let hint = "check this clock; relay-purge takes it for right after a day";
@@ -157,11 +159,11 @@ impl Spool {
         nodes: &[NodeId],
     ) -> Result<(), Error> {
         let patience = match queue.place() {
-            Place::In | Place::Control(_) => MOVED_AFTER,
+            QueueId::In | QueueId::Control(_) => MOVED_AFTER,
             _ => WAITS_LONG,
         };
         let tally = tally(queue, checker.now, patience)?;
-        if queue.place() == Place::Failed {
+        if queue.place() == QueueId::Failed {
             self.check_set_aside(queue, checker)?;
         }
         let mut say = |level: Level, check: Check, what: String, hint: &str| {
@@ -170,14 +172,14 @@ impl Spool {
         let warning = Level::Warning;
         match queue.place() {
             // What others send is not a guest's to judge.
-            Place::In if self.is_guest() => {}
-            Place::In | Place::Control(_) => {
+            QueueId::In if self.is_guest() => {}
+            QueueId::In | QueueId::Control(_) => {
                 if let Some(late) = tally.late() {
                     let hint = "relay-route moves them, or tells why not";
                     say(warning, Check::Waiting, late, hint);
                 }
             }
-            Place::Home(node) => {
+            QueueId::Home(node) => {
                 if tally.count > 0 && !nodes.contains(&node) {
                     let what = format!(
                         "{} for {}, which is no node here",
@@ -200,16 +202,16 @@ impl Spool {
                     );
                 }
             }
-            Place::Failed if tally.count > 0 => {
+            QueueId::Failed if tally.count > 0 => {
                 let what = format!("{} set aside", messages(tally.count));
                 let hint = "NAME.why tells why; relay-route --retry NAME tries again";
                 say(warning, Check::Failed, what, hint);
             }
-            Place::Out(hop) if tally.count > 0 => {
+            QueueId::Out(hop) if tally.count > 0 => {
                 self.check_way(hop, queue, tally.count, checker)?;
                 self.check_packed(queue, &tally, checker)?;
             }
-            Place::Failed | Place::Out(_) | Place::Acks(_) | Place::Cca(_) => {}
+            QueueId::Failed | QueueId::Out(_) | QueueId::Acks(_) | QueueId::Cca(_) => {}
         }
         Ok(())
     }
@@ -247,7 +249,7 @@ impl Spool {
         let Err(refusal) = owner.carrier(&hop.to_string(), checker.now) else {
             return Ok(());
         };
-        let requests = self.queue(Place::Cca(hop));
+        let requests = self.queue(QueueId::Cca(hop));
         let mut is_asked_for = false;
         for request in requests.messages()? {
             is_asked_for |= request?.name.expiry > checker.now;
@@ -272,7 +274,7 @@ impl Spool {
     fn check_packed(
         &self,
         queue: &Queue,
-        tally: &Tally,
+        tally: &QueueTally,
         checker: &mut Checker<'_>,
     ) -> Result<(), Error> {
         if tally.late == 0 {
@@ -283,7 +285,7 @@ impl Spool {
             (identity.recipient, identity.sender, identity.id)
         };
         let mut unpacked: HashSet<_> = tally.some.iter().map(facts).collect();
-        self.each_noted(Event::Packed, &mut |line| {
+        self.each_noted(SentEvent::Packed, &mut |line| {
             let id = hash::sha256(line.id.as_bytes());
             unpacked.remove(&(line.recipient, line.sender, id));
             false
@@ -311,10 +313,10 @@ impl Spool {
     /// Whether what may wait fills the space that it may take.
     fn check_room(&self, checker: &mut Checker<'_>) -> Result<(), Error> {
         let config = self.owner().config();
-        if !files::exists(self.root(), Role::Spool)? {
+        if !files::exists(self.root(), FileRole::Spool)? {
             return Ok(());
         }
-        let free = files::free_space(self.root(), Role::Spool)?;
+        let free = files::free_space(self.root(), FileRole::Spool)?;
         let reserve = config.reserve().unwrap_or(DEFAULT_RESERVE);
         if free < reserve {
             let error = Error::Reserve { free, reserve };
@@ -325,7 +327,7 @@ impl Spool {
         let Some(limit) = config.quota() else {
             return Ok(());
         };
-        let queue = self.queue(Place::In);
+        let queue = self.queue(QueueId::In);
         let mut used: HashMap<NodeId, u64> = HashMap::new();
         for message in queue.messages()? {
             let message = message?;
@@ -348,7 +350,7 @@ impl Spool {
     }
 }
 
-impl Tally {
+impl QueueTally {
     /// What is said of messages that have waited too long, if there are any.
     fn late(&self) -> Option<String> {
         let oldest = self.oldest.filter(|_| self.late > 0)?;
@@ -374,11 +376,11 @@ fn messages(count: usize) -> String {
 }
 
 /// Counts what waits in a queue.
-fn tally(queue: &Queue, now: Timestamp, patience: SignedDuration) -> Result<Tally, Error> {
-    let mut tally = Tally::default();
+fn tally(queue: &Queue, now: Timestamp, patience: SignedDuration) -> Result<QueueTally, Error> {
+    let mut tally = QueueTally::default();
     for message in queue.messages()? {
         let message: Waiting = message?;
-        let Some(stat) = tree::stat(&message.path, Role::Spool)? else {
+        let Some(stat) = tree::stat(&message.path, FileRole::Spool)? else {
             continue;
         };
         tally.count += 1;

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Error, Spool, sent};
 use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::tree;
-use crate::disk::{Role, files};
+use crate::disk::{FileRole, files};
 use crate::node::{self, Directory, certificates};
 use crate::pki::Window;
 
@@ -34,7 +34,7 @@ const CONTRADICTED_FOR: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// What was made of the clock so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Clock {
+pub struct ClockRecord {
     /// The latest time that was believed.
     pub accepted: Option<Timestamp>,
     /// A time that was not, and may be if it goes on from there.
@@ -59,7 +59,7 @@ pub struct Evidence {
 
 /// What is to be made of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ClockVerdict {
     /// It is believed.
     Believed,
     /// It lies before this time, at which a certificate or message was made: it cannot be right.
@@ -76,7 +76,7 @@ pub struct Time {
     /// What the clock tells.
     pub told: Timestamp,
     /// What is to be made of that.
-    pub verdict: Verdict,
+    pub verdict: ClockVerdict,
     /// The time that is believed: what the clock tells, or the newest one that is known.
     pub sure: Timestamp,
 }
@@ -87,7 +87,7 @@ impl Time {
     pub fn believed(told: Timestamp) -> Self {
         Self {
             told,
-            verdict: Verdict::Believed,
+            verdict: ClockVerdict::Believed,
             sure: told,
         }
     }
@@ -95,7 +95,7 @@ impl Time {
     /// Whether what the clock tells is believed.
     #[must_use]
     pub fn is_believed(&self) -> bool {
-        self.verdict == Verdict::Believed
+        self.verdict == ClockVerdict::Believed
     }
 
     /// Why the clock is not believed; `None` where it is.
@@ -103,13 +103,15 @@ impl Time {
     pub fn doubt(&self) -> Option<Error> {
         let now = self.told;
         match self.verdict {
-            Verdict::Believed => None,
-            Verdict::Impossible(known) | Verdict::Behind(known) => Some(Error::ClockBehind {
-                now,
-                known,
-                again: None,
-            }),
-            Verdict::Ahead(last) => Some(Error::ClockAhead {
+            ClockVerdict::Believed => None,
+            ClockVerdict::Impossible(known) | ClockVerdict::Behind(known) => {
+                Some(Error::ClockBehind {
+                    now,
+                    known,
+                    again: None,
+                })
+            }
+            ClockVerdict::Ahead(last) => Some(Error::ClockAhead {
                 now,
                 last,
                 again: None,
@@ -118,7 +120,7 @@ impl Time {
     }
 }
 
-impl Clock {
+impl ClockRecord {
     fn parse(text: &str) -> Result<Self, &'static str> {
         let mut clock = Self::default();
         for line in text.lines() {
@@ -179,24 +181,24 @@ impl Clock {
 
     /// What is to be made of the time.
     #[must_use]
-    pub fn judge(&self, now: Timestamp, window: &Window, evidence: &Evidence) -> Verdict {
+    pub fn judge(&self, now: Timestamp, window: &Window, evidence: &Evidence) -> ClockVerdict {
         let made = evidence.made.max(evidence.others);
         if let Some(made) = made.filter(|made| window.is_before(*made)) {
-            return Verdict::Impossible(made.max(self.accepted.unwrap_or(made)));
+            return ClockVerdict::Impossible(made.max(self.accepted.unwrap_or(made)));
         }
         let goes_on = |candidate: Timestamp| {
             let since = now.duration_since(candidate);
             (DOUBTED_FOR..=QUIET_FOR).contains(&since)
         };
         if self.candidate.is_some_and(goes_on) {
-            return Verdict::Believed;
+            return ClockVerdict::Believed;
         }
         if let Some(accepted) = self.accepted.filter(|known| window.is_before(*known)) {
-            return Verdict::Behind(accepted);
+            return ClockVerdict::Behind(accepted);
         }
         match self.newest(evidence) {
-            Some(newest) if now <= self.latest(newest) => Verdict::Believed,
-            newest => Verdict::Ahead(newest),
+            Some(newest) if now <= self.latest(newest) => ClockVerdict::Believed,
+            newest => ClockVerdict::Ahead(newest),
         }
     }
 
@@ -235,9 +237,9 @@ impl Clock {
     /// The clock after a run that purges nothing saw this time.
     fn seeing(&self, time: &Time, window: &Window, evidence: &Evidence) -> Self {
         match time.verdict {
-            Verdict::Impossible(_) => self.clone(),
-            Verdict::Behind(_) | Verdict::Ahead(_) => self.doubting(time.told),
-            Verdict::Believed => Self {
+            ClockVerdict::Impossible(_) => self.clone(),
+            ClockVerdict::Behind(_) | ClockVerdict::Ahead(_) => self.doubting(time.told),
+            ClockVerdict::Believed => Self {
                 // Whatever lies ahead of it was another clock's.
                 candidate: self.candidate.filter(|it| !window.is_before(*it)),
                 false_days: self.false_days_at(window, evidence),
@@ -261,14 +263,14 @@ impl Spool {
     ///
     /// # Errors
     /// When the file is damaged, or cannot be read.
-    pub fn clock(&self) -> Result<Clock, Error> {
+    pub fn clock(&self) -> Result<ClockRecord, Error> {
         let path = self.clock_path();
-        let octets = match files::read(&path, Role::Spool, MAX_LEN) {
+        let octets = match files::read(&path, FileRole::Spool, MAX_LEN) {
             Ok(octets) => octets,
-            Err(error) if error.is_not_found() => return Ok(Clock::default()),
+            Err(error) if error.is_not_found() => return Ok(ClockRecord::default()),
             Err(error) => return Err(error.into()),
         };
-        Clock::parse(&String::from_utf8_lossy(&octets)).map_err(|problem| {
+        ClockRecord::parse(&String::from_utf8_lossy(&octets)).map_err(|problem| {
             let problem = problem.to_owned();
             node::Error::Damaged { path, problem }.into()
         })
@@ -278,9 +280,9 @@ impl Spool {
     ///
     /// # Errors
     /// When it cannot be stored.
-    pub fn set_clock(&self, clock: &Clock) -> Result<(), Error> {
-        files::create_dir_all_private(self.root(), Role::Spool)?;
-        let manner = PublishOptions::stored(Role::Spool, IfExists::Replace);
+    pub fn set_clock(&self, clock: &ClockRecord) -> Result<(), Error> {
+        files::create_dir_all_private(self.root(), FileRole::Spool)?;
+        let manner = PublishOptions::stored(FileRole::Spool, IfExists::Replace);
         publish::publish(&self.clock_path(), &[clock.to_text().as_bytes()], &manner)?;
         Ok(())
     }
@@ -290,7 +292,7 @@ impl Spool {
     /// # Errors
     /// When it cannot be read.
     pub fn evidence(&self) -> Result<Evidence, Error> {
-        let listed = tree::entries(&self.root().join(sent::FOLDER), Role::Spool)?.entries;
+        let listed = tree::entries(&self.root().join(sent::FOLDER), FileRole::Spool)?.entries;
         let day = |entry: &tree::Entry| format!("{}T00:00:00Z", entry.name.to_str()?).parse().ok();
         Ok(Evidence {
             made: certificates::own_since(self.owner())?,
@@ -302,11 +304,11 @@ impl Spool {
     /// Judges a time; what others made is looked up only where the time is behind, and it may decide.
     fn judged(
         &self,
-        clock: &Clock,
+        clock: &ClockRecord,
         evidence: &mut Evidence,
         now: Timestamp,
         window: &Window,
-    ) -> Result<Verdict, Error> {
+    ) -> Result<ClockVerdict, Error> {
         let verdict = clock.judge(now, window, evidence);
         if clock.accepted.is_none_or(|known| !window.is_before(known)) {
             return Ok(verdict);
@@ -327,14 +329,14 @@ impl Spool {
 
     fn time_by(
         &self,
-        clock: &Clock,
+        clock: &ClockRecord,
         evidence: &mut Evidence,
         now: Timestamp,
         window: &Window,
     ) -> Result<Time, Error> {
         let verdict = self.judged(clock, evidence, now, window)?;
         let sure = match verdict {
-            Verdict::Believed => now,
+            ClockVerdict::Believed => now,
             _ => clock.newest(evidence).unwrap_or(now),
         };
         Ok(Time {
@@ -379,7 +381,7 @@ impl Spool {
     }
 
     /// What was made of the clock so far; `None` where the file is damaged.
-    fn clock_or_none(&self) -> Result<Option<Clock>, Error> {
+    fn clock_or_none(&self) -> Result<Option<ClockRecord>, Error> {
         match self.clock() {
             Err(Error::Node(node::Error::Damaged { .. })) => Ok(None),
             clock => clock.map(Some),
@@ -397,10 +399,10 @@ impl Spool {
         window: &Window,
         is_vouched: bool,
         is_dry: bool,
-    ) -> Result<Clock, Error> {
+    ) -> Result<ClockRecord, Error> {
         let mut evidence = self.evidence()?;
         if is_vouched {
-            let unknown = Clock::default();
+            let unknown = ClockRecord::default();
             let clock = unknown.accepting(now, window, &evidence);
             if !is_dry {
                 self.set_clock(&clock)?;
@@ -421,23 +423,23 @@ impl Spool {
             )
         };
         match verdict {
-            Verdict::Believed => {
+            ClockVerdict::Believed => {
                 if !is_dry {
                     self.set_clock(&before.accepting(now, window, &evidence))?;
                 }
                 Ok(before)
             }
-            Verdict::Impossible(known) => Err(Error::ClockBehind {
+            ClockVerdict::Impossible(known) => Err(Error::ClockBehind {
                 now,
                 known,
                 again: None,
             }),
-            Verdict::Behind(known) => Err(Error::ClockBehind {
+            ClockVerdict::Behind(known) => Err(Error::ClockBehind {
                 now,
                 known,
                 again: doubted()?,
             }),
-            Verdict::Ahead(last) => Err(Error::ClockAhead {
+            ClockVerdict::Ahead(last) => Err(Error::ClockAhead {
                 now,
                 last,
                 again: doubted()?,
@@ -452,12 +454,14 @@ impl Spool {
     pub fn check_not_behind(&self, now: Timestamp, window: &Window) -> Result<(), Error> {
         let (clock, mut evidence) = (self.clock()?, self.evidence()?);
         match self.judged(&clock, &mut evidence, now, window)? {
-            Verdict::Impossible(known) | Verdict::Behind(known) => Err(Error::ClockBehind {
-                now,
-                known,
-                again: None,
-            }),
-            Verdict::Believed | Verdict::Ahead(_) => Ok(()),
+            ClockVerdict::Impossible(known) | ClockVerdict::Behind(known) => {
+                Err(Error::ClockBehind {
+                    now,
+                    known,
+                    again: None,
+                })
+            }
+            ClockVerdict::Believed | ClockVerdict::Ahead(_) => Ok(()),
         }
     }
 
@@ -466,7 +470,7 @@ impl Spool {
     /// # Errors
     /// When that cannot be stored.
     pub fn finish(&self) -> Result<(), Error> {
-        let clock = Clock {
+        let clock = ClockRecord {
             is_unfinished: false,
             ..self.clock()?
         };
@@ -492,7 +496,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn judged(clock: &Clock, evidence: &Evidence, now: &str) -> Verdict {
+    fn judged(clock: &ClockRecord, evidence: &Evidence, now: &str) -> ClockVerdict {
         let now = at(now);
         let window = Window::new(now, SignedDuration::from_hours(2));
         clock.judge(now, &window, evidence)
@@ -500,10 +504,10 @@ mod tests {
 
     const PURGED: &str = "2026-03-01T12:00:00Z";
 
-    fn purged() -> Clock {
-        Clock {
+    fn purged() -> ClockRecord {
+        ClockRecord {
             accepted: Some(at(PURGED)),
-            ..Clock::default()
+            ..ClockRecord::default()
         }
     }
 
@@ -516,9 +520,13 @@ mod tests {
             "2026-03-01T14:00:00Z",
             "2026-03-31T12:00:00Z",
         ] {
-            assert_eq!(judged(&purged(), &none, now), Verdict::Believed, "{now}");
+            assert_eq!(
+                judged(&purged(), &none, now),
+                ClockVerdict::Believed,
+                "{now}"
+            );
         }
-        let behind = Verdict::Behind(at(PURGED));
+        let behind = ClockVerdict::Behind(at(PURGED));
         // What others made later cannot have been made later by a clock that is right.
         let made = Evidence {
             others: Some(at("2026-02-20T12:00:00Z")),
@@ -527,14 +535,14 @@ mod tests {
         let now = "2026-02-20T09:00:00Z";
         assert_eq!(
             judged(&purged(), &made, now),
-            Verdict::Impossible(at(PURGED))
+            ClockVerdict::Impossible(at(PURGED))
         );
         let now = "2026-02-20T11:00:00Z";
         assert_eq!(judged(&purged(), &made, now), behind);
         for now in ["2026-03-01T09:59:59Z", "2016-03-01T12:00:00Z"] {
             assert_eq!(judged(&purged(), &none, now), behind, "{now}");
         }
-        let ahead = Verdict::Ahead(Some(at(PURGED)));
+        let ahead = ClockVerdict::Ahead(Some(at(PURGED)));
         for now in ["2026-03-31T12:00:01Z", "2036-03-01T12:00:00Z"] {
             assert_eq!(judged(&purged(), &none, now), ahead, "{now}");
         }
@@ -550,22 +558,22 @@ mod tests {
                 .collect(),
             others: None,
         };
-        let new = Clock::default();
+        let new = ClockRecord::default();
         let steps = days(&["2026-01-20", "2026-02-10", "2026-03-10"]);
         assert_eq!(
             judged(&new, &steps, "2026-04-01T00:00:00Z"),
-            Verdict::Believed
+            ClockVerdict::Believed
         );
         // One boot with a wrong clock noted something, too.
         let jump = days(&["2026-01-20", "2036-01-01"]);
         let last = Some(at("2026-01-20T00:00:00Z"));
         assert_eq!(
             judged(&new, &jump, "2036-01-02T00:00:00Z"),
-            Verdict::Ahead(last)
+            ClockVerdict::Ahead(last)
         );
         assert_eq!(
             judged(&new, &Evidence::default(), PURGED),
-            Verdict::Ahead(None)
+            ClockVerdict::Ahead(None)
         );
     }
 
@@ -573,13 +581,13 @@ mod tests {
     fn what_is_doubted_has_to_go_on_for_a_day() {
         let none = Evidence::default();
         let doubting = purged().doubting(at("2036-03-01T12:00:00Z"));
-        let ahead = Verdict::Ahead(Some(at(PURGED)));
+        let ahead = ClockVerdict::Ahead(Some(at(PURGED)));
         for (now, verdict) in [
             ("2036-03-02T11:59:59Z", ahead),
-            ("2036-03-02T12:00:00Z", Verdict::Believed),
+            ("2036-03-02T12:00:00Z", ClockVerdict::Believed),
             ("2036-03-31T12:00:01Z", ahead),
             ("2036-02-29T12:00:00Z", ahead),
-            ("2026-03-02T12:00:00Z", Verdict::Believed),
+            ("2026-03-02T12:00:00Z", ClockVerdict::Believed),
         ] {
             assert_eq!(judged(&doubting, &none, now), verdict, "{now}");
         }
@@ -588,7 +596,7 @@ mod tests {
         assert_eq!(again, doubting);
         let other = at("2036-04-20T00:00:00Z");
         assert_eq!(doubting.doubting(other).candidate, Some(other));
-        let accepting = |clock: &Clock, now: &str| {
+        let accepting = |clock: &ClockRecord, now: &str| {
             let window = Window::new(at(now), SignedDuration::from_hours(2));
             clock.accepting(at(now), &window, &none)
         };
@@ -596,7 +604,7 @@ mod tests {
         // A time before the accepted one lowers that, when it goes on for a day.
         let behind = purged().doubting(at("2026-02-10T12:00:00Z"));
         let again = "2026-02-11T12:00:00Z";
-        assert_eq!(judged(&behind, &none, again), Verdict::Believed);
+        assert_eq!(judged(&behind, &none, again), ClockVerdict::Believed);
         assert_eq!(accepting(&behind, again).accepted, Some(at(again)));
         assert_eq!(
             accepting(&purged(), "2026-03-01T11:00:00Z").accepted,
@@ -615,7 +623,7 @@ mod tests {
         let window = Window::new(now, SignedDuration::from_hours(2));
         let clock = purged().accepting(now, &window, &evidence);
         assert_eq!(clock.false_days, BTreeSet::from([days[1]]));
-        let ahead = Verdict::Ahead(Some(now));
+        let ahead = ClockVerdict::Ahead(Some(now));
         assert_eq!(judged(&clock, &evidence, "2026-04-21T12:00:00Z"), ahead);
         // Nor once they have come, as long as their file is there.
         let now = at("2026-04-11T12:00:00Z");
@@ -630,10 +638,10 @@ mod tests {
     fn one_wrong_clock_does_not_lead_to_the_next() {
         let none = Evidence::default();
         // A purge on day 29 was believed; then the right clock contradicted it.
-        let wrong = Clock {
+        let wrong = ClockRecord {
             accepted: Some(at("2026-03-30T12:00:00Z")),
             candidate: Some(at("2026-03-01T13:00:00Z")),
-            ..Clock::default()
+            ..ClockRecord::default()
         };
         for (now, is_believed) in [
             ("2026-03-01T14:00:00Z", false),
@@ -644,7 +652,7 @@ mod tests {
         ] {
             let verdict = judged(&wrong, &none, now);
             assert_eq!(
-                verdict == Verdict::Believed,
+                verdict == ClockVerdict::Believed,
                 is_believed,
                 "{now}: {verdict:?}"
             );
@@ -653,21 +661,21 @@ mod tests {
 
     #[test]
     fn a_clock_comes_back_as_it_was_written() {
-        let clock = Clock {
+        let clock = ClockRecord {
             candidate: Some(at("2036-01-01T00:00:00Z")),
             is_unfinished: true,
             ..purged()
         };
         let false_days = BTreeSet::from([at("2036-01-01T00:00:00Z"), at("2037-01-01T00:00:00Z")]);
-        let doubting = Clock {
+        let doubting = ClockRecord {
             false_days,
             ..purged()
         };
-        for clock in [clock, doubting, purged(), Clock::default()] {
-            assert_eq!(Clock::parse(&clock.to_text()), Ok(clock));
+        for clock in [clock, doubting, purged(), ClockRecord::default()] {
+            assert_eq!(ClockRecord::parse(&clock.to_text()), Ok(clock));
         }
         for bad in ["accepted", "accepted = soon", "when = 2036-01-01T00:00:00Z"] {
-            assert!(Clock::parse(bad).is_err(), "{bad}");
+            assert!(ClockRecord::parse(bad).is_err(), "{bad}");
         }
     }
 }

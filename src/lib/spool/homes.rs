@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::{Error, HOME, Place, Spool};
+use super::{Error, HOME, QueueId, Spool};
 use crate::disk::group::{self, Group};
-use crate::disk::{Role, files, tree};
+use crate::disk::{FileRole, files, tree};
 use crate::node::endpoints;
 use crate::pki::NodeId;
 
@@ -83,14 +83,14 @@ impl Spool {
         };
         let mut amiss = Vec::new();
         if self.is_guest() {
-            let user = files::owner(self.owner().root(), Role::Node)?;
+            let user = files::owner(self.owner().root(), FileRole::Node)?;
             let user = user.unwrap_or(measure.keeper);
             amiss.extend(self.amiss(self.owner().id(), user, &measure)?);
             return Ok(amiss);
         }
         let local = endpoints::local(self.owner())?;
         for queue in self.queues_in(HOME)? {
-            let Place::Home(node) = queue.place() else {
+            let QueueId::Home(node) = queue.place() else {
                 continue;
             };
             let user = match local.iter().find(|local| local.id == node) {
@@ -126,7 +126,7 @@ impl Spool {
             return Ok(None);
         };
         let shared = if self.is_guest() {
-            let found = tree::stat(&self.tmp(), Role::Spool)?;
+            let found = tree::stat(&self.tmp(), FileRole::Spool)?;
             found.map(|found| Group::of_number(found.group))
         } else {
             // A group that this machine does not know, programs that need it report.
@@ -145,9 +145,9 @@ impl Spool {
     }
 
     fn amiss(&self, node: NodeId, user: u32, measure: &Measure) -> Result<Option<Amiss>, Error> {
-        let queue = self.queue(Place::Home(node));
+        let queue = self.queue(QueueId::Home(node));
         let path = queue.dir();
-        let Some(found) = tree::stat(path, Role::Spool)? else {
+        let Some(found) = tree::stat(path, FileRole::Spool)? else {
             return Ok(None);
         };
         let (group, mode) = (Group::of_number(found.group), found.mode);

@@ -27,7 +27,7 @@ use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
-use crate::disk::{self, Lock, Mode, Role, files, group};
+use crate::disk::{self, FileRole, Lock, Mode, files, group};
 use crate::node::seen::Memory;
 use crate::node::{self, Directory, endpoints};
 use crate::pki::NodeId;
@@ -131,7 +131,7 @@ impl Error {
 
 /// Where messages wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Place {
+pub enum QueueId {
     /// Arrived or sent from here, not yet routed.
     In,
     /// For this node or a local endpoint.
@@ -148,7 +148,7 @@ pub enum Place {
     Failed,
 }
 
-impl Place {
+impl QueueId {
     /// The queue that has this path in the spool, of those that messages return to.
     #[must_use]
     pub fn to_return_to(path: &str) -> Option<Self> {
@@ -192,15 +192,15 @@ const HOME: &str = "home";
 const FOLDER: &str = "spool";
 
 /// The queue for a node.
-type OfNode = fn(NodeId) -> Place;
+type OfNode = fn(NodeId) -> QueueId;
 
 /// The folders that have a queue for each node.
 const FOLDERS: [(&str, OfNode); 5] = [
-    (HOME, Place::Home),
-    ("out", Place::Out),
-    ("control", Place::Control),
-    ("acks", Place::Acks),
-    ("cca", Place::Cca),
+    (HOME, QueueId::Home),
+    ("out", QueueId::Out),
+    ("control", QueueId::Control),
+    ("acks", QueueId::Acks),
+    ("cca", QueueId::Cca),
 ];
 
 /// The folder for what programs that deliver note for the next run.
@@ -297,7 +297,7 @@ impl Spool {
 
     /// The queue at this place; it need not exist.
     #[must_use]
-    pub fn queue(&self, place: Place) -> Queue {
+    pub fn queue(&self, place: QueueId) -> Queue {
         let root = if place.is_of_group() {
             &self.shared
         } else {
@@ -320,31 +320,31 @@ impl Spool {
     ///
     /// # Errors
     /// When a directory cannot be made, or not be given to the group.
-    pub fn make(&self, place: Place) -> Result<Queue, Error> {
+    pub fn make(&self, place: QueueId) -> Result<Queue, Error> {
         let queue = self.queue(place);
         if self.is_guest() {
             if !place.is_of_group() {
-                files::create_dir_all_private(queue.dir(), Role::Spool)?;
+                files::create_dir_all_private(queue.dir(), FileRole::Spool)?;
             }
             return Ok(queue);
         }
         if let Some(group) = self.owner.config().find_group()? {
-            group.create_dir(&self.root, Role::Spool, group::GATE)?;
-            group.create_dir(&self.tmp(), Role::Spool, group::SHARED)?;
+            group.create_dir(&self.root, FileRole::Spool, group::GATE)?;
+            group.create_dir(&self.tmp(), FileRole::Spool, group::SHARED)?;
             match place {
-                Place::In => {
-                    group.create_dir(queue.dir(), Role::Spool, group::SHARED)?;
+                QueueId::In => {
+                    group.create_dir(queue.dir(), FileRole::Spool, group::SHARED)?;
                 }
-                Place::Home(_) => {
-                    group.create_dir(&self.root.join(HOME), Role::Spool, group::GATE)?;
-                    group.create_given_dir(queue.dir(), Role::Spool)?;
+                QueueId::Home(_) => {
+                    group.create_dir(&self.root.join(HOME), FileRole::Spool, group::GATE)?;
+                    group.create_given_dir(queue.dir(), FileRole::Spool)?;
                 }
                 _ => {}
             }
         }
         // Those that are there are synced into theirs: a run that was killed may have made them and no more.
         for dir in [&self.root, &self.tmp(), queue.dir()] {
-            files::create_dir_all_private(dir, Role::Spool)?;
+            files::create_dir_all_private(dir, FileRole::Spool)?;
         }
         Ok(queue)
     }
@@ -358,9 +358,9 @@ impl Spool {
         if self.is_guest() || self.owner.config().group().is_none() {
             return Ok(());
         }
-        self.make(Place::In)?;
+        self.make(QueueId::In)?;
         for endpoint in endpoints::local(&self.owner)? {
-            self.make(Place::Home(endpoint.id))?;
+            self.make(QueueId::Home(endpoint.id))?;
         }
         Ok(())
     }
@@ -370,11 +370,11 @@ impl Spool {
     /// # Errors
     /// When a directory cannot be read.
     pub fn queues(&self) -> Result<Vec<Queue>, Error> {
-        let mut queues = vec![self.queue(Place::In)];
+        let mut queues = vec![self.queue(QueueId::In)];
         for (folder, _) in FOLDERS {
             queues.extend(self.queues_in(folder)?);
         }
-        queues.push(self.queue(Place::Failed));
+        queues.push(self.queue(QueueId::Failed));
         Ok(queues)
     }
 
@@ -389,10 +389,10 @@ impl Spool {
             .ok_or_else(|| Error::NoQueue(folder.to_owned()))?;
         // Whose else there are is not a guest's to know.
         if self.is_guest() && folder == HOME {
-            return Ok(vec![self.queue(Place::Home(self.owner.id()))]);
+            return Ok(vec![self.queue(QueueId::Home(self.owner.id()))]);
         }
         let mut queues = Vec::new();
-        for entry in disk::tree::entries(&self.root.join(folder), Role::Spool)?.entries {
+        for entry in disk::tree::entries(&self.root.join(folder), FileRole::Spool)?.entries {
             let node = entry.name.to_str().and_then(|name| name.parse().ok());
             if let (disk::tree::EntryKind::Dir, Some(node)) = (entry.kind, node) {
                 queues.push(self.queue(place(node)));
@@ -407,8 +407,8 @@ impl Spool {
     /// [`Error::NoQueue`] when there is none of this name; [`node::Error::UnknownPeer`] when nobody has it.
     pub fn find_queues(&self, text: &str) -> Result<Vec<Queue>, Error> {
         match text.split_once('/') {
-            None if text == "in" => Ok(vec![self.queue(Place::In)]),
-            None if text == "failed" => Ok(vec![self.queue(Place::Failed)]),
+            None if text == "in" => Ok(vec![self.queue(QueueId::In)]),
+            None if text == "failed" => Ok(vec![self.queue(QueueId::Failed)]),
             None => self.queues_in(text),
             Some((folder, node)) => {
                 let known = FOLDERS.iter().find(|(known, _)| *known == folder);
@@ -434,7 +434,7 @@ impl Spool {
         for queue in self.queues()? {
             if matches!(
                 queue.place(),
-                Place::Control(_) | Place::Acks(_) | Place::Cca(_)
+                QueueId::Control(_) | QueueId::Acks(_) | QueueId::Cca(_)
             ) {
                 continue;
             }
@@ -454,10 +454,10 @@ impl Spool {
     ///
     /// # Errors
     /// When a queue cannot be read.
-    pub fn waiting(&self) -> Result<HashMap<name::Key, Option<name::Hop>>, Error> {
+    pub fn waiting(&self) -> Result<HashMap<name::KeyDigest, Option<name::HopPrefix>>, Error> {
         let mut queues = self.queues_in("out")?;
         queues.extend(self.queues_in(HOME)?);
-        queues.extend([Place::In, Place::Failed].map(|place| self.queue(place)));
+        queues.extend([QueueId::In, QueueId::Failed].map(|place| self.queue(place)));
         let mut waiting = HashMap::new();
         for queue in queues {
             for message in queue.messages()? {
@@ -489,7 +489,7 @@ impl Spool {
     /// # Errors
     /// When it cannot be examined.
     pub fn is_by_another(&self, path: &Path) -> Result<bool, Error> {
-        Ok(self.is_shared() && files::is_of_another(path, Role::Spool)?)
+        Ok(self.is_shared() && files::is_of_another(path, FileRole::Spool)?)
     }
 
     /// The same of a file that was read, of which this user is the owner.
@@ -504,15 +504,15 @@ impl Spool {
     /// # Errors
     /// When it cannot be examined.
     pub fn keeper(&self) -> Result<Option<u32>, Error> {
-        Ok(files::owner(&self.shared.join(HOME), Role::Spool)?)
+        Ok(files::owner(&self.shared.join(HOME), FileRole::Spool)?)
     }
 
     /// Lets the group read a message that is about to get into a queue of its members.
-    fn let_read(&self, path: &Path, place: Place) -> Result<(), Error> {
-        if let (Place::Home(_), false) = (place, self.is_guest())
+    fn let_read(&self, path: &Path, place: QueueId) -> Result<(), Error> {
+        if let (QueueId::Home(_), false) = (place, self.is_guest())
             && let Some(group) = self.owner.config().find_group()?
         {
-            group.let_read(path, Role::Spool)?;
+            group.let_read(path, FileRole::Spool)?;
         }
         Ok(())
     }
@@ -565,8 +565,8 @@ impl Spool {
             .into_iter()
             .chain(dirs.iter().map(PathBuf::as_path))
         {
-            if files::exists(dir, Role::Spool)? {
-                files::sync_dir(dir, Role::Spool)?;
+            if files::exists(dir, FileRole::Spool)? {
+                files::sync_dir(dir, FileRole::Spool)?;
             }
         }
         Ok(())
@@ -580,7 +580,7 @@ fn gateway_of(node: &Directory) -> Result<Option<PathBuf>, Error> {
         .filter(|dir| dir.file_name().is_some_and(|name| name == "endpoints"))
         .and_then(Path::parent);
     match gateway {
-        Some(gateway) if files::exists(&gateway.join("VERSION"), Role::Node)? => {
+        Some(gateway) if files::exists(&gateway.join("VERSION"), FileRole::Node)? => {
             Ok(Some(gateway.to_owned()))
         }
         _ => Ok(None),

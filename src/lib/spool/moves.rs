@@ -7,7 +7,7 @@ use super::twin::{is_taken, is_twin, is_twin_of_file};
 use super::{Error, Name, Queue};
 use crate::disk::batch::{self, Batch};
 use crate::disk::publish::{IfExists, PublishOptions};
-use crate::disk::{Published, Role, files, publish};
+use crate::disk::{FileRole, Published, files, publish};
 
 /// Renames and removals that are done and not yet synced. What was moved is in one of both places whatever
 /// happens; it is certain to be in the new one after [`Moves::commit`].
@@ -37,7 +37,7 @@ impl Moves {
     /// # Errors
     /// When something else has the name, or it cannot be moved.
     pub fn rename(&mut self, from: &Path, to: &Path) -> Result<(), Error> {
-        let moved = publish::rename_unsynced(from, to, Role::Spool, IfExists::SameIsSuccess)?;
+        let moved = publish::rename_unsynced(from, to, FileRole::Spool, IfExists::SameIsSuccess)?;
         if moved == Published::Written {
             self.to.extend(to.parent().map(Path::to_owned));
         }
@@ -120,7 +120,7 @@ impl Moves {
     /// When it cannot be removed.
     pub fn remove(&mut self, path: &Path) -> Result<(), Error> {
         self.sync_new()?;
-        files::remove_unsynced(path, Role::Spool)?;
+        files::remove_unsynced(path, FileRole::Spool)?;
         self.from.extend(path.parent().map(Path::to_owned));
         Ok(())
     }
@@ -136,19 +136,19 @@ impl Moves {
         for (from, to) in std::mem::take(&mut self.copied) {
             // Of one whose name was taken in this instant nothing is moved; the next run finds it.
             if refused.iter().all(|error| error.path() != to) {
-                files::remove_unsynced(&from, Role::Spool)?;
+                files::remove_unsynced(&from, FileRole::Spool)?;
                 self.from.extend(from.parent().map(Path::to_owned));
             }
         }
         for dir in std::mem::take(&mut self.from) {
-            files::sync_dir(&dir, Role::Spool)?;
+            files::sync_dir(&dir, FileRole::Spool)?;
         }
         Ok(())
     }
 
     fn sync_new(&mut self) -> Result<(), Error> {
         for dir in std::mem::take(&mut self.to) {
-            files::sync_dir(&dir, Role::Spool)?;
+            files::sync_dir(&dir, FileRole::Spool)?;
         }
         Ok(())
     }

@@ -32,9 +32,9 @@ const MAX_NAMES: i64 = 1000;
 
 /// The beginning of a hop's id, enough to tell it from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Hop([u8; 8]);
+pub struct HopPrefix([u8; 8]);
 
-impl From<NodeId> for Hop {
+impl From<NodeId> for HopPrefix {
     fn from(node: NodeId) -> Self {
         let mut hop = [0; 8];
         hop.copy_from_slice(&node.digest()[..8]);
@@ -44,7 +44,7 @@ impl From<NodeId> for Hop {
 
 /// What a message is the same as others by: those that it may replace, or repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Identity {
+pub struct MessageKey {
     /// Whom it is for.
     pub recipient: NodeId,
     /// Who sent it.
@@ -56,12 +56,12 @@ pub struct Identity {
 }
 
 /// The beginning of a digest of an identity, for sets of many.
-pub type Key = [u8; 16];
+pub type KeyDigest = [u8; 16];
 
-impl Identity {
+impl MessageKey {
     /// What stands for it in a set.
     #[must_use]
-    pub fn key(&self) -> Key {
+    pub fn key(&self) -> KeyDigest {
         let parts = [
             &[self.kind.octet()][..],
             self.recipient.digest(),
@@ -79,7 +79,7 @@ impl Identity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
     /// Which message it is.
-    pub identity: Identity,
+    pub identity: MessageKey,
     /// When its life ends.
     pub expiry: Timestamp,
     /// How urgent it is, if that was said: 9 goes first.
@@ -87,7 +87,7 @@ pub struct Name {
     /// How many copies still go out, where nobody will say that one arrived.
     pub copies: Option<u8>,
     /// The hop that brought it, if one did.
-    pub from: Option<Hop>,
+    pub from: Option<HopPrefix>,
 }
 
 impl Name {
@@ -112,7 +112,7 @@ impl Name {
             }
         };
         Self {
-            identity: Identity {
+            identity: MessageKey {
                 recipient,
                 sender,
                 id,
@@ -154,7 +154,7 @@ impl Name {
     /// Whether this is the hop that brought the message.
     #[must_use]
     pub fn is_from(&self, hop: NodeId) -> bool {
-        self.from == Some(Hop::from(hop))
+        self.from == Some(HopPrefix::from(hop))
     }
 
     /// Whether the message's life has ended.
@@ -166,7 +166,7 @@ impl Name {
 
 impl fmt::Display for Name {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Identity {
+        let MessageKey {
             recipient,
             sender,
             id,
@@ -211,7 +211,7 @@ impl FromStr for Name {
             .map_err(|_| NotAName)?
             .timestamp();
         let mut name = Self {
-            identity: Identity {
+            identity: MessageKey {
                 recipient,
                 sender,
                 id: id.ok_or(NotAName)?,
@@ -233,7 +233,7 @@ impl FromStr for Name {
                 ("c", copies) => name.copies = Some(copies.parse().map_err(|_| NotAName)?),
                 ("f", hop) => {
                     let hop = hex::parse(hop).and_then(|hop| hop.try_into().ok());
-                    name.from = Some(Hop(hop.ok_or(NotAName)?));
+                    name.from = Some(HopPrefix(hop.ok_or(NotAName)?));
                 }
                 _ => return Err(NotAName),
             }
@@ -256,7 +256,7 @@ mod tests {
 
     fn sample() -> Name {
         Name {
-            identity: Identity {
+            identity: MessageKey {
                 recipient: NodeId::of_spki(b"recipient"),
                 sender: NodeId::of_spki(b"sender"),
                 id: [7; 32],
@@ -274,8 +274,8 @@ mod tests {
         for (priority, copies, from) in [
             (None, None, None),
             (Some(9), None, None),
-            (None, Some(2), Some(Hop([1; 8]))),
-            (Some(0), Some(9), Some(Hop([0xfe; 8]))),
+            (None, Some(2), Some(HopPrefix([1; 8]))),
+            (Some(0), Some(9), Some(HopPrefix([0xfe; 8]))),
         ] {
             let name = Name {
                 priority,

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::name::Key;
-use super::{Error, Name, Place, Spool};
+use super::name::KeyDigest;
+use super::{Error, Name, QueueId, Spool};
 use crate::message::Item;
-use crate::node::Identity;
+use crate::node::ReplayKey;
 use crate::node::seen::Memory;
 use crate::pki::NodeId;
 
@@ -18,7 +18,7 @@ use crate::pki::NodeId;
 #[derive(Debug)]
 pub struct Precedents<'a> {
     spool: &'a Spool,
-    waiting: HashSet<Key>,
+    waiting: HashSet<KeyDigest>,
     memory: Memory,
     /// What was delivered to local endpoints, as far as whoever runs this may know it.
     delivered: HashMap<NodeId, Memory>,
@@ -64,7 +64,7 @@ impl Precedents<'_> {
     pub fn of(
         &self,
         name: &Name,
-        identity: &Identity,
+        identity: &ReplayKey,
         date: Timestamp,
         octets: &[u8],
     ) -> Result<Precedent, Error> {
@@ -83,7 +83,7 @@ impl Precedents<'_> {
             return Ok(Precedent::None);
         }
         let mut older = Vec::new();
-        for place in [Place::In, Place::Failed] {
+        for place in [QueueId::In, QueueId::Failed] {
             self.add(place, key, date, octets, &mut older)?;
         }
         let out = self.spool.queues_in("out")?;
@@ -119,8 +119,8 @@ impl Precedents<'_> {
     /// Adds the files in a queue that are older; none for one that is the same.
     fn add(
         &self,
-        place: Place,
-        key: Key,
+        place: QueueId,
+        key: KeyDigest,
         date: Timestamp,
         octets: &[u8],
         older: &mut Vec<Option<PathBuf>>,
@@ -139,7 +139,7 @@ impl Precedents<'_> {
                 continue;
             };
             // What was set aside does not keep it from being tried again.
-            if held == octets && place != Place::Failed {
+            if held == octets && place != QueueId::Failed {
                 older.push(None);
                 continue;
             }
@@ -151,7 +151,7 @@ impl Precedents<'_> {
             if held_date.is_some_and(|held| held > date) {
                 return Err(Error::Outdated);
             }
-            if place != Place::Failed {
+            if place != QueueId::Failed {
                 older.push(Some(message.path));
             }
         }

@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Error, Name, Place};
+use super::{Error, Name, QueueId};
 use crate::disk::tree::{self, EntryKind, Visited};
-use crate::disk::{Role, files};
+use crate::disk::{FileRole, files};
 use crate::ramf::limits;
 
 /// A directory of messages, each in a file of its own.
 #[derive(Debug, Clone)]
 pub struct Queue {
     dir: PathBuf,
-    place: Place,
+    place: QueueId,
 }
 
 /// What a queue holds.
 #[derive(Debug)]
-pub enum Found {
+pub enum QueueEntry {
     /// A message, as far as its name tells.
     Message(Waiting),
     /// Something that no program here put there.
@@ -43,7 +43,7 @@ impl Waiting {
     /// # Errors
     /// When its file cannot be examined.
     pub fn len(&self) -> Result<Option<u64>, Error> {
-        Ok(tree::stat(&self.path, Role::Spool)?.map(|stat| stat.len))
+        Ok(tree::stat(&self.path, FileRole::Spool)?.map(|stat| stat.len))
     }
 
     /// When its file was last written; `None` when it has gone since it was listed.
@@ -51,7 +51,7 @@ impl Waiting {
     /// # Errors
     /// When its file cannot be examined.
     pub fn stored(&self) -> Result<Option<Timestamp>, Error> {
-        let stat = tree::stat(&self.path, Role::Spool)?;
+        let stat = tree::stat(&self.path, FileRole::Spool)?;
         Ok(stat.map(|stat| Timestamp::try_from(stat.modified).unwrap_or(Timestamp::MAX)))
     }
 
@@ -85,7 +85,7 @@ impl Waiting {
     /// As [`Waiting::read`].
     pub fn read_with_owner(&self, octets: Vec<u8>) -> Result<Option<(Vec<u8>, u32)>, Error> {
         let limit = limits::MAX_MESSAGE_LEN;
-        match files::read_with_owner(octets, &self.path, Role::Spool, limit) {
+        match files::read_with_owner(octets, &self.path, FileRole::Spool, limit) {
             Ok(read) => Ok(Some(read)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
@@ -137,7 +137,7 @@ impl Waiting {
 }
 
 impl Queue {
-    pub(super) fn new(dir: PathBuf, place: Place) -> Self {
+    pub(super) fn new(dir: PathBuf, place: QueueId) -> Self {
         Self { dir, place }
     }
 
@@ -149,7 +149,7 @@ impl Queue {
 
     /// Which queue it is.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> QueueId {
         self.place
     }
 
@@ -172,8 +172,10 @@ impl Queue {
     ///
     /// # Errors
     /// When it cannot be listed; one that does not exist is empty.
-    pub fn entries(&self) -> Result<impl Iterator<Item = Result<Found, Error>> + use<>, Error> {
-        let is_aside = self.place == Place::Failed;
+    pub fn entries(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<QueueEntry, Error>> + use<>, Error> {
+        let is_aside = self.place == QueueId::Failed;
         let found = move |met: Visited| match met {
             Visited::Entry(entry) => {
                 let name = entry.name.to_str().unwrap_or_default();
@@ -181,19 +183,19 @@ impl Queue {
                     return None;
                 }
                 Some(match (entry.kind, name.parse()) {
-                    (EntryKind::File, Ok(name)) => Found::Message(Waiting {
+                    (EntryKind::File, Ok(name)) => QueueEntry::Message(Waiting {
                         path: entry.path,
                         name,
                     }),
-                    _ => Found::Stray(entry.path),
+                    _ => QueueEntry::Stray(entry.path),
                 })
             }
-            Visited::Other(path) => Some(Found::Stray(path)),
+            Visited::Other(path) => Some(QueueEntry::Stray(path)),
         };
         let entries = self.stream()?;
         let closed = entries
             .is_none()
-            .then(|| Ok(Found::Stray(self.dir.clone())));
+            .then(|| Ok(QueueEntry::Stray(self.dir.clone())));
         let entries = entries.into_iter().flatten();
         let found = entries.filter_map(move |met| met.map(found).map_err(Error::from).transpose());
         Ok(closed.into_iter().chain(found))
@@ -207,9 +209,9 @@ impl Queue {
         Ok(self.stream()?.is_none())
     }
 
-    fn stream(&self) -> Result<Option<tree::Stream>, Error> {
-        match tree::stream(&self.dir, Role::Spool) {
-            Err(error) if error.is_denied() && matches!(self.place, Place::Home(_)) => Ok(None),
+    fn stream(&self) -> Result<Option<tree::DirStream>, Error> {
+        match tree::stream(&self.dir, FileRole::Spool) {
+            Err(error) if error.is_denied() && matches!(self.place, QueueId::Home(_)) => Ok(None),
             stream => Ok(Some(stream?)),
         }
     }
@@ -250,8 +252,8 @@ impl Queue {
     /// As [`Queue::entries`].
     pub fn messages(&self) -> Result<impl Iterator<Item = Result<Waiting, Error>> + use<>, Error> {
         Ok(self.entries()?.filter_map(|found| match found {
-            Ok(Found::Message(message)) => Some(Ok(message)),
-            Ok(Found::Stray(_)) => None,
+            Ok(QueueEntry::Message(message)) => Some(Ok(message)),
+            Ok(QueueEntry::Stray(_)) => None,
             Err(error) => Some(Err(error)),
         }))
     }
@@ -267,13 +269,13 @@ mod tests {
     use super::*;
     use crate::pki::NodeId;
     use crate::ramf::Kind;
-    use crate::spool::name::Identity;
+    use crate::spool::name::MessageKey;
 
     fn queue_of(dir: &Path, count: u8) -> Queue {
-        let queue = Queue::new(dir.to_owned(), Place::In);
+        let queue = Queue::new(dir.to_owned(), QueueId::In);
         for at in 0..count {
             let name = Name {
-                identity: Identity {
+                identity: MessageKey {
                     recipient: NodeId::of_spki(b"recipient"),
                     sender: NodeId::of_spki(b"sender"),
                     id: [at; 32],

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::name::Hop;
-use super::{Error, Name, Place, Spool};
-use crate::disk::{Role, files};
+use super::name::HopPrefix;
+use super::{Error, Name, QueueId, Spool};
+use crate::disk::{FileRole, files};
 use crate::node::Config;
 use crate::node::peers::short_id;
 use crate::pki::NodeId;
@@ -24,7 +24,7 @@ pub enum Payer {
     /// Of what is sent from here, that of its recipient.
     Recipient(NodeId),
     /// Of what cargo brought, that of the hop whose cargo it was.
-    Hop(Hop),
+    Hop(HopPrefix),
 }
 
 impl Payer {
@@ -44,11 +44,11 @@ pub struct Room {
     dir: PathBuf,
     quota: Option<u64>,
     reserve: u64,
-    state: Mutex<State>,
+    state: Mutex<RoomState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RoomState {
     /// What each peer's messages take in the queue.
     used: HashMap<Payer, u64>,
     /// What the disk had left when it was asked, less what was promised since.
@@ -77,7 +77,7 @@ impl Room {
         if self.quota.is_some() {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let mut queues = spool.queues_in("out")?;
-            queues.push(spool.queue(Place::In));
+            queues.push(spool.queue(QueueId::In));
             for queue in queues {
                 for message in queue.messages()? {
                     let mut message = message?;
@@ -113,7 +113,7 @@ impl Room {
         }
         let lacks = |free: u64| free < self.reserve.saturating_add(len);
         if !state.was_asked || state.promised >= ASK_AFTER || lacks(state.free) {
-            state.free = files::free_space(&self.dir, Role::Spool)?;
+            state.free = files::free_space(&self.dir, FileRole::Spool)?;
             state.promised = 0;
             state.was_asked = true;
         }

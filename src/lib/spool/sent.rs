@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Error, Spool};
 use crate::disk::tree::{self, EntryKind};
-use crate::disk::{self, Lock, Role, files};
+use crate::disk::{self, FileRole, Lock, files};
 use crate::pki::NodeId;
 
 /// The folder of the files, in the spool.
@@ -25,7 +25,7 @@ const MAX_LINE_LEN: u64 = 64 * 1024;
 
 /// What happened to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum SentEvent {
     /// It was put into the queue of a next hop, or of a node here.
     Queued,
     /// It was packed into cargo.
@@ -40,7 +40,7 @@ pub enum Event {
     Failed,
 }
 
-impl Event {
+impl SentEvent {
     const ALL: [Self; 6] = [
         Self::Queued,
         Self::Packed,
@@ -64,7 +64,7 @@ impl Event {
     }
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for SentEvent {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.word())
     }
@@ -76,7 +76,7 @@ pub struct Line {
     /// When.
     pub time: Timestamp,
     /// What.
-    pub event: Event,
+    pub event: SentEvent,
     /// Whom the message is for.
     pub recipient: NodeId,
     /// Who sent it.
@@ -113,7 +113,9 @@ impl Line {
         let event = text("event")?;
         Some(Self {
             time: text("time")?.parse().ok()?,
-            event: Event::ALL.into_iter().find(|known| known.word() == event)?,
+            event: SentEvent::ALL
+                .into_iter()
+                .find(|known| known.word() == event)?,
             recipient: text("recipient")?.parse().ok()?,
             sender: text("sender")?.parse().ok()?,
             id: text("id")?.to_owned(),
@@ -135,7 +137,7 @@ impl Spool {
             return Ok(());
         };
         let dir = self.root().join(FOLDER);
-        files::create_dir_all_private(&dir, Role::Spool)?;
+        files::create_dir_all_private(&dir, FileRole::Spool)?;
         let day = dir.join(
             jiff::tz::Offset::UTC
                 .to_datetime(self.day_of(first.time)?)
@@ -148,7 +150,7 @@ impl Spool {
             .collect();
         // Those who deliver for local endpoints do not keep others from routing.
         let _lock = Lock::exclusive(&self.owner().lock_file(FOLDER)?)?;
-        files::append_line(&day, Role::Spool, text.join("\n").as_bytes())?;
+        files::append_line(&day, FileRole::Spool, text.join("\n").as_bytes())?;
         Ok(())
     }
 
@@ -159,11 +161,11 @@ impl Spool {
     pub fn noted(&self, id: &str) -> Result<Vec<Line>, Error> {
         let mut lines = Vec::new();
         let quoted = Value::from(id).to_string();
-        for day in tree::entries(&self.root().join(FOLDER), Role::Spool)?.entries {
+        for day in tree::entries(&self.root().join(FOLDER), FileRole::Spool)?.entries {
             if day.kind != EntryKind::File {
                 continue;
             }
-            let octets = files::read(&day.path, Role::Spool, MAX_DAY_LEN)?;
+            let octets = files::read(&day.path, FileRole::Spool, MAX_DAY_LEN)?;
             let text = String::from_utf8_lossy(&octets);
             let of_message = text.lines().filter(|line| line.contains(&quoted));
             lines.extend(
@@ -182,15 +184,15 @@ impl Spool {
     /// When it cannot be read, or not be synced.
     pub fn each_noted(
         &self,
-        event: Event,
+        event: SentEvent,
         relies: &mut dyn FnMut(Line) -> bool,
     ) -> Result<(), Error> {
         let word = Value::from(event.word()).to_string();
-        for day in tree::entries(&self.root().join(FOLDER), Role::Spool)?.entries {
+        for day in tree::entries(&self.root().join(FOLDER), FileRole::Spool)?.entries {
             if day.kind != EntryKind::File {
                 continue;
             }
-            let mut lines = BufReader::new(files::open_to_read(&day.path, Role::Spool)?);
+            let mut lines = BufReader::new(files::open_to_read(&day.path, FileRole::Spool)?);
             let mut line = Vec::new();
             let mut is_relied_on = false;
             loop {
@@ -199,7 +201,7 @@ impl Spool {
                     .by_ref()
                     .take(MAX_LINE_LEN)
                     .read_until(b'\n', &mut line)
-                    .map_err(|error| disk::Error::reading(&day.path, Role::Spool, error))?;
+                    .map_err(|error| disk::Error::reading(&day.path, FileRole::Spool, error))?;
                 if read == 0 {
                     break;
                 }
@@ -212,7 +214,7 @@ impl Spool {
                 }
             }
             if is_relied_on {
-                files::sync(&day.path, Role::Spool)?;
+                files::sync(&day.path, FileRole::Spool)?;
             }
         }
         Ok(())

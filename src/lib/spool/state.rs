@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::sent::{Event, Line};
-use super::{Error, Place, Spool};
+use super::sent::{Line, SentEvent};
+use super::{Error, QueueId, Spool};
 use crate::pki::NodeId;
 
 /// How far a message has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum MessageState {
     /// It waits to be routed.
     In,
     /// It waits for a next hop, or is with a courier.
@@ -27,7 +27,7 @@ pub enum State {
     Failed,
 }
 
-impl State {
+impl MessageState {
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -43,25 +43,25 @@ impl State {
         }
     }
 
-    fn of_place(place: Place, has_expired: bool) -> Self {
+    fn of_place(place: QueueId, has_expired: bool) -> Self {
         match place {
             // What arrived in time is delivered at any age.
-            Place::Home(_) => Self::Home,
-            Place::Failed if !has_expired => Self::Failed,
+            QueueId::Home(_) => Self::Home,
+            QueueId::Failed if !has_expired => Self::Failed,
             _ if has_expired => Self::Expired,
-            Place::In => Self::In,
+            QueueId::In => Self::In,
             _ => Self::Out,
         }
     }
 
     /// What a message has become that waits nowhere any more.
-    fn of_last(event: Option<Event>) -> Self {
+    fn of_last(event: Option<SentEvent>) -> Self {
         match event {
-            Some(Event::Expired) => Self::Expired,
-            Some(Event::Failed) => Self::Failed,
-            Some(Event::Acknowledged) => Self::Acknowledged,
-            Some(Event::Released) => Self::Released,
-            Some(Event::Queued | Event::Packed) | None => Self::Missing,
+            Some(SentEvent::Expired) => Self::Expired,
+            Some(SentEvent::Failed) => Self::Failed,
+            Some(SentEvent::Acknowledged) => Self::Acknowledged,
+            Some(SentEvent::Released) => Self::Released,
+            Some(SentEvent::Queued | SentEvent::Packed) | None => Self::Missing,
         }
     }
 }
@@ -74,7 +74,7 @@ pub struct Story {
     /// Who sent it.
     pub sender: NodeId,
     /// How far it has come.
-    pub state: State,
+    pub state: MessageState,
     /// What happened to it, the oldest first.
     pub lines: Vec<Line>,
 }
@@ -86,7 +86,10 @@ impl Spool {
     /// When a queue, or what was noted, cannot be read.
     pub fn stories(&self, id: &str, now: Timestamp) -> Result<Vec<Story>, Error> {
         let stories = self.stories_now(id, now)?;
-        if stories.iter().any(|story| story.state == State::Missing) {
+        if stories
+            .iter()
+            .any(|story| story.state == MessageState::Missing)
+        {
             // It may have moved on while queue after queue was looked at.
             return self.stories_now(id, now);
         }
@@ -100,7 +103,7 @@ impl Spool {
             stories.push(Story {
                 recipient: identity.recipient,
                 sender: identity.sender,
-                state: State::of_place(queue.place(), message.name.has_expired(now)),
+                state: MessageState::of_place(queue.place(), message.name.has_expired(now)),
                 lines: Vec::new(),
             });
         }
@@ -114,19 +117,19 @@ impl Spool {
                 None => stories.push(Story {
                     recipient: line.recipient,
                     sender: line.sender,
-                    state: State::Missing,
+                    state: MessageState::Missing,
                     lines: vec![line],
                 }),
             }
         }
         for story in &mut stories[waiting..] {
             let last = story.lines.last();
-            story.state = State::of_last(last.map(|line| line.event));
+            story.state = MessageState::of_last(last.map(|line| line.event));
             let went_home = last.and_then(|line| line.to.as_ref());
             let went_home = went_home.is_some_and(|to| to.starts_with("home:"));
-            if story.state == State::Missing && went_home && self.is_shared() {
+            if story.state == MessageState::Missing && went_home && self.is_shared() {
                 // Who takes it there may be another user, who notes that elsewhere.
-                story.state = State::Acknowledged;
+                story.state = MessageState::Acknowledged;
             }
         }
         Ok(stories)

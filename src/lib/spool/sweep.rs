@@ -10,13 +10,15 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::carried;
-use super::queue::{Found as Entry, WHY, Waiting};
-use super::sent::{self, Event, Line};
-use super::{Error, Name, Place, Queue, Spool, TMP};
+use super::queue::{QueueEntry as Entry, WHY, Waiting};
+use super::sent::{self, Line, SentEvent};
+use super::{Error, Name, Queue, QueueId, Spool, TMP};
 use crate::disk::tree::{self, EntryKind, Visited};
-use crate::disk::{self, Role, files};
+use crate::disk::{self, FileRole, files};
 use crate::message::Item;
-use crate::node::sweep::{Found, ParcelId, SpentKey, Sweeper, Terms, Useless, What, Why};
+use crate::node::sweep::{
+    ParcelId, PurgeFinding, PurgeItem, PurgeKind, PurgeOptions, PurgeReason, SpentKey, Sweeper,
+};
 use crate::node::{self, Directory};
 use crate::pki::{NodeId, Window};
 use crate::ramf::{self, Kind as MessageKind};
@@ -33,13 +35,13 @@ const DATE_LEN: u64 = 64;
 
 /// What a spool and its nodes are swept by.
 #[derive(Debug)]
-pub struct Broom<'a> {
+pub struct Purger<'a> {
     /// The spool, which is locked unless nothing is removed.
     pub spool: &'a Spool,
     /// The local endpoints that use it, and the instants that ends are held against there.
     pub endpoints: &'a [(Directory, Window)],
     /// How things are removed, from the spool and the node that it belongs to.
-    pub terms: Terms,
+    pub terms: PurgeOptions,
 }
 
 /// A message whose life has ended.
@@ -59,12 +61,12 @@ enum Judged {
     Gone,
 }
 
-impl Broom<'_> {
+impl Purger<'_> {
     /// Removes what is of no use, and tells `each` of it.
     ///
     /// # Errors
     /// When something cannot be read or removed, or `each` fails.
-    pub fn sweep<E>(&self, each: &mut dyn FnMut(Found) -> Result<(), E>) -> Result<(), E>
+    pub fn sweep<E>(&self, each: &mut dyn FnMut(PurgeFinding) -> Result<(), E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
     {
@@ -74,16 +76,16 @@ impl Broom<'_> {
         };
         for queue in self.spool.queues()? {
             match queue.place() {
-                Place::Home(_) => {}
+                QueueId::Home(_) => {}
                 // What others send is not a guest's to judge.
-                Place::In if self.spool.is_guest() => {}
+                QueueId::In if self.spool.is_guest() => {}
                 _ => self.messages(&queue, &mut sweeper)?,
             }
         }
         self.reasons(&mut sweeper)?;
         self.node(self.spool.owner(), &mut sweeper)?;
         for (endpoint, window) in self.endpoints {
-            let terms = Terms {
+            let terms = PurgeOptions {
                 window: *window,
                 ..self.terms
             };
@@ -91,8 +93,13 @@ impl Broom<'_> {
             self.node(endpoint, &mut Sweeper { terms, each })?;
         }
         let root = self.spool.root();
-        let days = (Role::Spool, EntryKind::File);
-        sweeper.days(&root.join(sent::FOLDER), days, What::Sent, SENT_KEPT_FOR)?;
+        let days = (FileRole::Spool, EntryKind::File);
+        sweeper.days(
+            &root.join(sent::FOLDER),
+            days,
+            PurgeKind::Sent,
+            SENT_KEPT_FOR,
+        )?;
         self.carried(&mut sweeper)?;
         self.leftovers(&mut sweeper)
     }
@@ -104,19 +111,19 @@ impl Broom<'_> {
         E: From<Error> + From<node::Error>,
     {
         let root = self.spool.root();
-        sweeper.leftovers(root, Role::Spool, false)?;
-        for entry in tree::entries(root, Role::Spool)
+        sweeper.leftovers(root, FileRole::Spool, false)?;
+        for entry in tree::entries(root, FileRole::Spool)
             .map_err(Error::from)?
             .entries
         {
             let is_shared = [TMP, "in", "home"].iter().any(|dir| entry.name == *dir);
             if entry.kind == EntryKind::Dir {
-                sweeper.leftovers(&entry.path, Role::Spool, !is_shared)?;
+                sweeper.leftovers(&entry.path, FileRole::Spool, !is_shared)?;
             }
         }
         for home in self.spool.queues_in("home")? {
             if !home.is_closed()? {
-                sweeper.leftovers(home.dir(), Role::Spool, false)?;
+                sweeper.leftovers(home.dir(), FileRole::Spool, false)?;
             }
         }
         Ok(())
@@ -163,10 +170,10 @@ impl Broom<'_> {
     }
 
     /// Reads a message whose name tells that its life has ended, since a name is no evidence.
-    fn judge(&self, message: &Waiting, place: Place) -> Result<Judged, Error> {
+    fn judge(&self, message: &Waiting, place: QueueId) -> Result<Judged, Error> {
         // What was set aside among control messages is nobody's mail, and where it is no message its name is all that
         // tells its end.
-        let is_of_control = place == Place::Failed && message.name.is_of_control();
+        let is_of_control = place == QueueId::Failed && message.name.is_of_control();
         let ended = || {
             Judged::Ended(Ended {
                 path: message.path.clone(),
@@ -223,12 +230,12 @@ impl Broom<'_> {
         let mut useless = Vec::with_capacity(group.len());
         for ended in group {
             let reason = match queue.place() {
-                Place::Failed => reason_of(&ended.path)?,
+                QueueId::Failed => reason_of(&ended.path)?,
                 _ => None,
             };
-            useless.push(Useless {
-                what: What::Message,
-                why: Why::Expired,
+            useless.push(PurgeItem {
+                what: PurgeKind::Message,
+                why: PurgeReason::Expired,
                 since: Some(ended.expiry),
                 path: ended.path,
                 parcel: ended.parcel,
@@ -239,7 +246,7 @@ impl Broom<'_> {
         if useless.is_empty() {
             return Ok(());
         }
-        sweeper.remove(queue.dir(), Role::Spool, useless)
+        sweeper.remove(queue.dir(), FileRole::Spool, useless)
     }
 
     /// Notes that the life of parcels ended, of each once.
@@ -249,7 +256,7 @@ impl Broom<'_> {
         if parcels.is_empty() {
             return Ok(());
         }
-        self.spool.each_noted(Event::Expired, &mut |line| {
+        self.spool.each_noted(SentEvent::Expired, &mut |line| {
             parcels.remove(&ParcelId {
                 recipient: line.recipient,
                 sender: line.sender,
@@ -263,7 +270,7 @@ impl Broom<'_> {
             };
             lines.push(Line {
                 time: self.terms.now,
-                event: Event::Expired,
+                event: SentEvent::Expired,
                 recipient: parcel.recipient,
                 sender: parcel.sender,
                 id: parcel.id.clone(),
@@ -280,9 +287,9 @@ impl Broom<'_> {
     where
         E: From<Error> + From<node::Error>,
     {
-        let queue = self.spool.queue(Place::Failed);
+        let queue = self.spool.queue(QueueId::Failed);
         let mut orphans = Vec::new();
-        for met in tree::stream(queue.dir(), Role::Spool).map_err(Error::from)? {
+        for met in tree::stream(queue.dir(), FileRole::Spool).map_err(Error::from)? {
             let Visited::Entry(entry) = met.map_err(Error::from)? else {
                 continue; // told of with the messages
             };
@@ -292,26 +299,26 @@ impl Broom<'_> {
             };
             if message.parse::<Name>().is_err() {
                 sweeper.stray(entry.path, &"not named for a message")?;
-            } else if !files::exists(&queue.dir().join(message), Role::Spool)
+            } else if !files::exists(&queue.dir().join(message), FileRole::Spool)
                 .map_err(Error::from)?
             {
                 orphans.push(orphan(entry.path));
             }
             if orphans.len() >= GROUP {
-                sweeper.remove(queue.dir(), Role::Spool, std::mem::take(&mut orphans))?;
+                sweeper.remove(queue.dir(), FileRole::Spool, std::mem::take(&mut orphans))?;
             }
         }
         if orphans.is_empty() {
             return Ok(());
         }
-        sweeper.remove(queue.dir(), Role::Spool, orphans)
+        sweeper.remove(queue.dir(), FileRole::Spool, orphans)
     }
 
     /// When the first message that waits for a node here ends, though it is delivered at any age: until then nothing
     /// may be taken for seen that is not.
     fn earliest_at_home(&self, node: &Directory) -> Result<Option<Timestamp>, Error> {
         let mut earliest: Option<Timestamp> = None;
-        for message in self.spool.queue(Place::Home(node.id())).messages()? {
+        for message in self.spool.queue(QueueId::Home(node.id())).messages()? {
             let expiry = message?.name.expiry;
             earliest = Some(earliest.map_or(expiry, |earliest| earliest.min(expiry)));
         }
@@ -320,7 +327,7 @@ impl Broom<'_> {
 
     /// Those of a node's session keys that no message was sealed to which waits for it.
     fn not_named(&self, node: &Directory, mut keys: Vec<SpentKey>) -> Result<Vec<SpentKey>, Error> {
-        for place in [Place::Home(node.id()), Place::In, Place::Failed] {
+        for place in [QueueId::Home(node.id()), QueueId::In, QueueId::Failed] {
             if keys.is_empty() {
                 break;
             }
@@ -356,7 +363,7 @@ impl Broom<'_> {
         E: From<Error> + From<node::Error>,
     {
         let media = self.spool.root().join(carried::FOLDER);
-        for medium in tree::entries(&media, Role::Spool)
+        for medium in tree::entries(&media, FileRole::Spool)
             .map_err(Error::from)?
             .entries
         {
@@ -365,7 +372,7 @@ impl Broom<'_> {
                 continue;
             }
             let mut old = Vec::new();
-            for met in tree::stream(&medium.path, Role::Spool).map_err(Error::from)? {
+            for met in tree::stream(&medium.path, FileRole::Spool).map_err(Error::from)? {
                 let entry = match met.map_err(Error::from)? {
                     Visited::Entry(entry) => entry,
                     Visited::Other(path) => {
@@ -375,9 +382,9 @@ impl Broom<'_> {
                 };
                 match date_of_record(&entry)? {
                     None => sweeper.stray(entry.path, &"not a record of cargo")?,
-                    Some(date) if self.terms.is_over(date, SENT_KEPT_FOR) => old.push(Useless {
-                        what: What::Carried,
-                        why: Why::Old,
+                    Some(date) if self.terms.is_over(date, SENT_KEPT_FOR) => old.push(PurgeItem {
+                        what: PurgeKind::Carried,
+                        why: PurgeReason::Old,
                         since: Some(date),
                         path: entry.path,
                         parcel: None,
@@ -385,7 +392,7 @@ impl Broom<'_> {
                     Some(_) => {}
                 }
             }
-            sweeper.remove(&medium.path, Role::Spool, old)?;
+            sweeper.remove(&medium.path, FileRole::Spool, old)?;
         }
         Ok(())
     }
@@ -396,14 +403,14 @@ fn reason_of(message: &Path) -> Result<Option<PathBuf>, Error> {
     let mut reason = message.as_os_str().to_owned();
     reason.push(WHY);
     let reason = PathBuf::from(reason);
-    let is_there = files::exists(&reason, Role::Spool)?;
+    let is_there = files::exists(&reason, FileRole::Spool)?;
     Ok(is_there.then_some(reason))
 }
 
-fn orphan(path: PathBuf) -> Useless {
-    Useless {
-        what: What::Reason,
-        why: Why::Orphan,
+fn orphan(path: PathBuf) -> PurgeItem {
+    PurgeItem {
+        what: PurgeKind::Reason,
+        why: PurgeReason::Orphan,
         since: None,
         path,
         parcel: None,
@@ -421,12 +428,12 @@ fn date_of_record(entry: &tree::Entry) -> Result<Option<Timestamp>, Error> {
     if !is_named || entry.kind != EntryKind::File {
         return Ok(None);
     }
-    let file = files::open_to_read(&entry.path, Role::Spool)?;
+    let file = files::open_to_read(&entry.path, FileRole::Spool)?;
     let mut line = Vec::new();
     let read = BufReader::new(file)
         .take(DATE_LEN)
         .read_until(b'\n', &mut line);
-    read.map_err(|error| disk::Error::reading(&entry.path, Role::Spool, error))?;
+    read.map_err(|error| disk::Error::reading(&entry.path, FileRole::Spool, error))?;
     let date = std::str::from_utf8(line.trim_ascii()).ok();
     Ok(date.and_then(|date| date.parse().ok()))
 }

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::Error;
-use crate::disk::{self, Role, files};
+use crate::disk::{self, FileRole, files};
 use crate::message::Item;
 use crate::ramf::{SignedMessage, limits};
 
 /// Whether the file `held` makes `octets` useless: it holds the same message, with the same certificates, in
 /// whatever encoding. What cannot be read there is another one.
 pub(super) fn is_twin(held: &Path, octets: &[u8]) -> bool {
-    let Ok(held) = files::read(held, Role::Spool, limits::MAX_MESSAGE_LEN) else {
+    let Ok(held) = files::read(held, FileRole::Spool, limits::MAX_MESSAGE_LEN) else {
         return false;
     };
     held == octets || are_twins(&held, octets)
@@ -21,7 +21,7 @@ pub(super) fn is_twin(held: &Path, octets: &[u8]) -> bool {
 /// # Errors
 /// When `from` cannot be read.
 pub(super) fn is_twin_of_file(held: &Path, from: &Path) -> Result<bool, Error> {
-    let octets = files::read(from, Role::Spool, limits::MAX_MESSAGE_LEN)?;
+    let octets = files::read(from, FileRole::Spool, limits::MAX_MESSAGE_LEN)?;
     Ok(is_twin(held, &octets))
 }
 

@@ -8,7 +8,7 @@
 use relaynet::asn1::Buffer;
 use relaynet::cms::enveloped_data::Cipher;
 use relaynet::message::Rotation;
-use relaynet::message::certification_path::Form;
+use relaynet::message::certification_path::PathForm;
 use relaynet::node::{Directory, Keyring as _, certificates};
 use relaynet::ramf::Kind;
 use relaynet::send::{self, Sealer};
@@ -438,8 +438,8 @@ pub(super) fn control_messages(world: &mut World, them: &mut Reference, rotation
     let file = fs::read_dir(registered).unwrap().next().unwrap().unwrap();
     let path = certificates::path_from_octets(&fs::read(file.path()).unwrap()).unwrap();
     let form = match rotations {
-        Rotations::OctetStrings => Form::OctetStrings,
-        Rotations::Certificates => Form::Certificates,
+        Rotations::OctetStrings => PathForm::OctetStrings,
+        Rotations::Certificates => PathForm::Certificates,
     };
     let ours = Rotation { path, form }.to_octets();
     world.write("ours.rotation", &ours);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-use super::{Header, MAX_COUNT, Part, TransferId};
+use super::{MAX_COUNT, Part, PartHeader, TransferId};
 use crate::message::Error;
 
 /// Bits in a word of the table of parts.
@@ -45,7 +45,7 @@ pub enum Noted {
 impl Ledger {
     /// One for the transfer that this part belongs to; the part itself is not noted.
     #[must_use]
-    pub fn of(part: &Header) -> Self {
+    pub fn of(part: &PartHeader) -> Self {
         Self {
             transfer: part.transfer,
             size: part.size,
@@ -365,7 +365,7 @@ mod tests {
         for (header, content, what) in [
             (header(1, 4), &b"abcd"[..], "size"),
             (
-                Header {
+                PartHeader {
                     name: Some("x".to_owned()),
                     ..header(1, 3)
                 },
@@ -373,7 +373,7 @@ mod tests {
                 "name",
             ),
             (
-                Header {
+                PartHeader {
                     transfer: [8; 16].into(),
                     ..header(1, 3)
                 },
@@ -382,7 +382,7 @@ mod tests {
             ),
             (last(5, 3), b"ab", "end"),
             (
-                Header {
+                PartHeader {
                     sha256: Some([1; 32]),
                     ..header(5, 3)
                 },

@@ -92,7 +92,7 @@ impl FromStr for TransferId {
 
 /// What a part says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct PartHeader {
     /// What it belongs to.
     pub transfer: TransferId,
     /// Which part it is, from 1 to [`MAX_COUNT`].
@@ -106,7 +106,7 @@ pub struct Header {
     pub sha256: Option<[u8; 32]>,
 }
 
-impl Header {
+impl PartHeader {
     /// Where the part's content begins in the whole, in octets from its beginning.
     #[must_use]
     pub fn offset(&self) -> u64 {
@@ -152,7 +152,7 @@ impl Header {
 /// A part, in the octets that it came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part<'a> {
-    header: Header,
+    header: PartHeader,
     content: &'a [u8],
 }
 
@@ -185,7 +185,7 @@ impl<'a> Part<'a> {
             digest.map_err(|_| value("sha256"))
         };
         let transfer = transfer.try_into().map_err(|_| value("transfer"))?;
-        let header = Header {
+        let header = PartHeader {
             transfer: TransferId(transfer),
             index: index.small_integer().map_err(wrong)?,
             size: size.small_integer().map_err(wrong)?,
@@ -198,7 +198,7 @@ impl<'a> Part<'a> {
 
     /// What the part says of itself.
     #[must_use]
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> &PartHeader {
         &self.header
     }
 
@@ -213,7 +213,7 @@ impl<'a> Part<'a> {
 ///
 /// # Errors
 /// When no part can be like this.
-pub fn wrap(buffer: &mut Buffer, header: &Header) -> Result<(), Error> {
+pub fn wrap(buffer: &mut Buffer, header: &PartHeader) -> Result<(), Error> {
     header.check(buffer.len()).map_err(malformed("part"))?;
     buffer.wrap(0x85);
     if let Some(sha256) = &header.sha256 {
@@ -255,15 +255,15 @@ pub(crate) mod tests {
     use super::*;
 
     /// The octets of a part.
-    pub(crate) fn part(header: &Header, content: &[u8]) -> Vec<u8> {
+    pub(crate) fn part(header: &PartHeader, content: &[u8]) -> Vec<u8> {
         let mut buffer = Buffer::with_capacity(content.len());
         buffer.append(content);
         wrap(&mut buffer, header).unwrap();
         buffer.as_slice().to_vec()
     }
 
-    pub(crate) fn header(index: u32, size: u32) -> Header {
-        Header {
+    pub(crate) fn header(index: u32, size: u32) -> PartHeader {
+        PartHeader {
             transfer: TransferId([7; 16]),
             index,
             size,
@@ -272,8 +272,8 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn last(index: u32, size: u32) -> Header {
-        Header {
+    pub(crate) fn last(index: u32, size: u32) -> PartHeader {
+        PartHeader {
             sha256: Some([9; 32]),
             ..header(index, size)
         }
@@ -281,7 +281,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_part_comes_back_as_it_was_made() {
-        let named = |name: &str, header| Header {
+        let named = |name: &str, header| PartHeader {
             name: Some(name.to_owned()),
             ..header
         };
@@ -303,7 +303,7 @@ pub(crate) mod tests {
     #[test]
     fn a_part_is_written_as_the_page_says() {
         let octets = part(
-            &Header {
+            &PartHeader {
                 name: Some("n".to_owned()),
                 ..last(3, 5)
             },
@@ -333,7 +333,7 @@ pub(crate) mod tests {
             (last(2, 3), 0),
         ];
         for name in [String::new(), "x".repeat(256)] {
-            let header = Header {
+            let header = PartHeader {
                 name: Some(name),
                 ..last(1, 3)
             };

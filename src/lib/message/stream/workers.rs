@@ -36,7 +36,7 @@ impl Bounds {
 
 /// An item and the octets that it holds on to until its result is finished.
 #[derive(Debug)]
-pub struct Weighed<T> {
+pub struct WorkItem<T> {
     /// The item.
     pub item: T,
     /// Octets.
@@ -137,9 +137,9 @@ impl<T, R> Drop for Alarm<'_, T, R> {
 }
 
 /// Ends the workers, whatever becomes of the reader.
-struct End<'a, T, R>(&'a Workers<T, R>);
+struct Finished<'a, T, R>(&'a Workers<T, R>);
 
-impl<T, R> Drop for End<'_, T, R> {
+impl<T, R> Drop for Finished<'_, T, R> {
     fn drop(&mut self) {
         self.0.end();
     }
@@ -155,7 +155,7 @@ impl<T, R> Drop for End<'_, T, R> {
 /// When `work` does.
 pub fn in_order<T: Send, R: Send, E>(
     bounds: Bounds,
-    mut next: impl FnMut() -> Option<Weighed<T>>,
+    mut next: impl FnMut() -> Option<WorkItem<T>>,
     work: impl Fn(T) -> R + Sync,
     mut finish: impl FnMut(R) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -187,7 +187,7 @@ pub fn in_order<T: Send, R: Send, E>(
         for _ in 0..bounds.workers {
             scope.spawn(|| workers.work(&work));
         }
-        let _end = End(&workers);
+        let _end = Finished(&workers);
         let mut ahead = [first, second].into_iter();
         // The octets of each item under way, the first of them being that of number `taken`.
         let mut under_way: VecDeque<usize> = VecDeque::new();
@@ -230,9 +230,9 @@ mod tests {
         workers: 3,
     };
 
-    fn weighed(count: usize, octets: usize) -> impl FnMut() -> Option<Weighed<usize>> {
+    fn weighed(count: usize, octets: usize) -> impl FnMut() -> Option<WorkItem<usize>> {
         let mut numbers = 0..count;
-        move || numbers.next().map(|item| Weighed { item, octets })
+        move || numbers.next().map(|item| WorkItem { item, octets })
     }
 
     fn collect(bounds: Bounds, count: usize, octets: usize) -> Vec<usize> {
