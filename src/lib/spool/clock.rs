@@ -237,8 +237,9 @@ impl ClockRecord {
     /// The clock after a run that purges nothing saw this time.
     fn seeing(&self, time: &Time, window: &Window, evidence: &Evidence) -> Self {
         match time.verdict {
-            ClockVerdict::Impossible(_) => self.clone(),
-            ClockVerdict::Behind(_) | ClockVerdict::Ahead(_) => self.doubting(time.told),
+            // Two wrong clocks that are days apart would vouch for each other: only relay-purge waits for a time ahead.
+            ClockVerdict::Impossible(_) | ClockVerdict::Ahead(_) => self.clone(),
+            ClockVerdict::Behind(_) => self.doubting(time.told),
             ClockVerdict::Believed => Self {
                 // Whatever lies ahead of it was another clock's.
                 candidate: self.candidate.filter(|it| !window.is_before(*it)),
