@@ -12,10 +12,11 @@ use relaynet::cli::exit::{Reported, Status};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report, table};
 use relaynet::describe;
-use relaynet::node::check::{Checker, Finding, Level};
-use relaynet::node::{Directory, endpoints, restored};
+use relaynet::node::{Directory, endpoints};
 use relaynet::route::Table;
 use relaynet::spool::Spool;
+use relaynet::upkeep::check_node::{Checker, Finding, Level};
+use relaynet::upkeep::restore;
 
 /// Check a node directory, and print a line for each thing that is not as it should be
 #[derive(Debug, Parser)]
@@ -101,7 +102,7 @@ fn make_good(args: &Args, node: Directory) -> anyhow::Result<Timestamp> {
     let window = args.clock.window(now, Some(spool.owner().config()));
     spool.check_not_behind(now, &window)?;
     for node in nodes {
-        let retired = restored::make_good(node, now)?;
+        let retired = restore::make_good(node, now)?;
         let path = report::path(node.root());
         report::note(&format!(
             "{path}: what was made until {now} is refused from now on, and {retired} session keys are replaced"

@@ -14,15 +14,15 @@ use relaynet::cli::exit::Usage;
 use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;
-use relaynet::cli::strays::UnexpectedReport;
+use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, files, report};
 use relaynet::command::Command;
 use relaynet::deliver::{self, Content, Delivery, DeliveryEffect, Destination, Error};
 use relaynet::describe;
 use relaynet::disk::FileRole;
-use relaynet::join;
 use relaynet::receive::{ReceiveOptions, Repeats};
 use relaynet::spool::Spool;
+use relaynet::transfer::join;
 
 /// Hand what arrived for this node to a directory, a Maildir or a command
 #[derive(Debug, Parser)]

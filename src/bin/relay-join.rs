@@ -20,9 +20,9 @@ use relaynet::cli::{self, report};
 use relaynet::describe;
 use relaynet::disk::publish::{IfExists, PublishOptions};
 use relaynet::disk::{self, FileRole};
-use relaynet::join::{Error, Join, Site};
 use relaynet::message::parts::{Ledger, TransferId};
 use relaynet::message::{Part, file_name};
+use relaynet::transfer::join::{Error, Join, Site};
 
 /// The most contents that are joined in one run, each of which takes an open file.
 const MAX_TRANSFERS: usize = 200;

@@ -10,7 +10,7 @@ use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::exit::{Reported, Status};
 use relaynet::cli::report::Verbosity;
-use relaynet::cli::strays::UnexpectedReport;
+use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, files, report, table};
 use relaynet::describe;
 use relaynet::message::Item;

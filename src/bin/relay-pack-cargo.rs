@@ -9,16 +9,16 @@ use clap::Parser;
 use jiff::Timestamp;
 
 use relaynet::cli::args::{CipherChoice, Common, Node, NodeDir, SendingFiles, VerbosityArgs};
-use relaynet::cli::aside::PackQueue;
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exit::Usage;
 use relaynet::cli::inputs::{self, Messages, Trees};
 use relaynet::cli::outputs::{MessageOutput, Sink};
+use relaynet::cli::pack::PackQueue;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::message::CollectionRequest;
-use relaynet::message::stream::workers::{self, Bounds, WorkItem};
 use relaynet::node::{self, Correspondent};
+use relaynet::pipeline::workers::{self, Bounds, WorkItem};
 use relaynet::ramf::{Kind, limits};
 use relaynet::receive::{self, Arrival, ReceiveOptions, Repeats};
 use relaynet::send::{Sealer, Sent};

@@ -10,10 +10,10 @@ use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
-use relaynet::node::sweep::{PurgeFinding, PurgeItem, PurgeOptions};
 use relaynet::node::{Directory, endpoints};
 use relaynet::spool::Spool;
-use relaynet::spool::sweep::Purger;
+use relaynet::upkeep::purge_node::{PurgeFinding, PurgeItem, PurgeOptions};
+use relaynet::upkeep::purge_spool::Purger;
 
 /// Remove what time has made useless from a node and its spool
 #[derive(Debug, Parser)]

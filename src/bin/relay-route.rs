@@ -11,7 +11,7 @@ use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;
-use relaynet::cli::strays::UnexpectedReport;
+use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::pki::{NodeId, Window};

@@ -4,7 +4,7 @@
 //!
 //! Each step may be repeated. A run that is killed on the way may cost a duplicate, never a loss.
 
-pub mod home; // what arrived in time and waited
+pub mod inbox; // what arrived in time and waited
 
 use std::ops::{Deref, Range};
 

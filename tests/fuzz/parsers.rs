@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use relaynet::asn1::ber::{self, Framer, Framing};
 use relaynet::asn1::{Buffer, Cursor, Element, pem, tag};
 use relaynet::cms::{EnvelopedData, SignedData};
-use relaynet::join::{Join, Site};
 use relaynet::message::parts::{self, Ledger, PartStream};
 use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use relaynet::message::stream::Stream;
@@ -20,6 +19,7 @@ use relaynet::message::{
 use relaynet::pki::{Certificate, PublicKey};
 use relaynet::ramf::{SignedMessage, limits};
 use relaynet::session::agreement::Sealed;
+use relaynet::transfer::join::{Join, Site};
 
 /// A parser with its name.
 pub(crate) type Parser = (&'static str, fn(&[u8]));

@@ -15,7 +15,7 @@ use crate::crypto::Secret;
 use crate::disk::{FileRole, Lock, files};
 use crate::message::{self, CertificationPath, Object, file_name};
 use crate::node::config::parse_duration;
-use crate::node::loose::{Params, ReadSessionKey};
+use crate::node::explicit_files::{Params, ReadSessionKey};
 use crate::node::{self, Directory, ExplicitFiles, Keyring, certificates, key_file};
 use crate::pki::{IdentityKey, NodeId, PublicKey, Trust, Window, issuance};
 use crate::ramf::limits;

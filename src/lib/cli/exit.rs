@@ -3,13 +3,12 @@
 
 use std::process::ExitCode;
 
-use super::aside::Changed;
+use super::pack::Changed;
 use crate::disk::{self, FileRole, Operation};
 use crate::message::stream::StreamError;
 use crate::ramf::{Kind, limits};
-use crate::{
-    asn1, cms, command, deliver, join, medium, message, node, pki, ramf, route, session, spool,
-};
+use crate::transfer::join;
+use crate::{asn1, cms, command, deliver, medium, message, node, pki, ramf, route, session, spool};
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,8 +15,9 @@ use crate::asn1::{Buffer, pem};
 use crate::disk::files::Standard;
 use crate::disk::{self, FileRole, files, tree};
 use crate::message::Object;
-use crate::message::stream::workers::{self, Bounds, WorkItem};
-use crate::message::stream::{Buffers, MAX_PREAMBLE_LEN, Stream, StreamError};
+use crate::message::stream::{MAX_PREAMBLE_LEN, Stream, StreamError};
+use crate::pipeline::Buffers;
+use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::ramf::{Kind, fields, limits};
 
 /// `[FILE]...` and what goes with streams.

@@ -9,8 +9,8 @@ pub mod inputs;
 pub mod outcome;
 pub mod parts;
 pub mod outputs;
-pub mod aside;
-pub mod strays; // what is said of files in a queue that are none of ours
+pub mod pack;
+pub mod unexpected; // what is said of files in a queue that are none of ours
 pub mod exchange;
 mod syslog;
 pub mod table;

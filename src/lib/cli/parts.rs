@@ -18,7 +18,7 @@ use crate::disk::files::{self, FileId};
 use crate::message::Part;
 use crate::message::parts::{MAX_LEN, PartStream};
 use crate::message::stream::StreamError;
-use crate::message::stream::workers::WorkItem;
+use crate::pipeline::workers::WorkItem;
 
 /// A stream of parts in one input.
 pub struct PartInput {

@@ -13,16 +13,16 @@ use super::run::{Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState, IN_FL
 use super::{Content, Destination, Error, maildir};
 use crate::disk::batch;
 use crate::disk::{self, FileRole, files};
-use crate::join::{self, Join, Site, Whole};
-use crate::message::stream::workers::{self, Bounds, WorkItem};
 use crate::message::{Part, ServiceMessage};
+use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
 use crate::receive::PendingReceipt;
-use crate::spool::aside::FailedMessage;
+use crate::spool::failed::FailedMessage;
 use crate::spool::moves::Moves;
 use crate::spool::queue::{Queue, Waiting};
 use crate::spool::sent::{Line, SentEvent};
 use crate::spool::{self, Name, QueueId};
+use crate::transfer::join::{self, Join, Site, Whole};
 
 /// How many lines are noted at once.
 const NOTED_AT_ONCE: usize = 1000;

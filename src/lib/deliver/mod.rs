@@ -59,7 +59,7 @@ pub enum Error {
     Part(message::Error),
     /// Parts do not become what they were made of.
     #[error(transparent)]
-    Join(#[from] crate::join::Error),
+    Join(#[from] crate::transfer::join::Error),
     /// Content that came in parts cannot be handed over.
     #[error("{count} parts of {transfer}: {cause}")]
     Parts {

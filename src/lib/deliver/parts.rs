@@ -10,14 +10,14 @@ use jiff::Timestamp;
 
 use super::{Content, Error};
 use crate::crypto::hash;
-use crate::join::{self, Join, Site};
 use crate::message::Part;
 use crate::message::parts::{Ledger, TransferId};
 use crate::pki::NodeId;
 use crate::receive::PendingReceipt;
-use crate::receive::home::Joined;
+use crate::receive::inbox::Joined;
 use crate::spool::queue::Waiting;
 use crate::spool::{Name, name};
+use crate::transfer::join::{self, Join, Site};
 
 /// The most contents of which it is noted which parts there are. Each takes a few hundred octets.
 const MAX_KNOWN: usize = 10_000;

@@ -18,20 +18,21 @@ use super::{Content, Destination, Error, maildir};
 use crate::disk::batch::{self, Staged, UnnamedFile};
 use crate::disk::publish::{IfExists, PublishOptions, sweep};
 use crate::disk::{self, FileRole, files, scratch};
-use crate::message::stream::Buffers;
-use crate::message::stream::workers::{self, Bounds, WorkItem};
 use crate::message::{Parcel, Part, ServiceMessage, service_message};
 use crate::node::{self, Directory, Keyring as _, ReplayKey};
+use crate::pipeline::Buffers;
+use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
 use crate::ramf::limits;
-use crate::receive::home::{ClockReading, InboxReader};
+use crate::receive::inbox::{ClockReading, InboxReader};
 use crate::receive::{Arrival, AuthorizationEffect, PendingReceipt, ReceiveOptions};
-use crate::spool::aside::FailedMessage;
+use crate::spool::failed::FailedMessage;
 use crate::spool::moves::{Moves, Placed};
 use crate::spool::queue::{QueueEntry, Waiting};
 use crate::spool::sent::{Line, SentEvent};
 use crate::spool::{self, QueueId, Spool, Time};
-use crate::{join, pki, ramf, session};
+use crate::transfer::join;
+use crate::{pki, ramf, session};
 
 /// How often the messages of a group are tried that others of it were in the way of.
 const ROUNDS: usize = 3;

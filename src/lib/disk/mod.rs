@@ -12,7 +12,7 @@ pub mod publish; // files that appear whole, under their final names
 pub mod group; // directories that other users may use
 pub mod batch; // many of them, synced together
 pub mod tree; // what is in a directory
-pub mod beneath; // directories that somebody else may change meanwhile
+pub mod dir; // directories that somebody else may change meanwhile
 pub mod scratch; // octets set aside for the length of a run
 
 use std::fmt;

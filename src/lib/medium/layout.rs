@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Error, ExchangeEvent};
 use crate::asn1::{Hex, hex};
 use crate::crypto::{hash, random};
-use crate::disk::beneath::{Dir, DirEntry, PendingEntry};
+use crate::disk::dir::{Dir, DirEntry, PendingEntry};
 use crate::disk::publish::is_temporary;
 use crate::disk::tree::EntryKind;
 use crate::disk::{self, FileRole, Operation, files};

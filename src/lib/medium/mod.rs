@@ -4,8 +4,8 @@
 //! written to it is read back, and nothing outside of it is touched.
 
 pub mod layout; // where things lie on a medium
-pub mod take; // from a medium into the spool
-pub mod give; // from the spool onto a medium
+pub mod import; // from a medium into the spool
+pub mod export; // from the spool onto a medium
 pub mod courier; // from medium to medium, without keys
 
 use std::path::PathBuf;
@@ -15,10 +15,10 @@ use crate::spool::Name;
 use crate::{disk, message, node, ramf, spool};
 
 pub use courier::Courier;
-pub use give::Exporter;
+pub use export::Exporter;
 
+pub use import::Importer;
 pub use layout::{Hint, Medium, MediumFile, UnexpectedFiles};
-pub use take::Importer;
 
 /// Why something cannot be exchanged with a medium.
 #[derive(Debug, thiserror::Error)]

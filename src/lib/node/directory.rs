@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::strangers::{self, StrangerTally};
+use super::unknown_senders::{self, StrangerTally};
 use super::{Config, Correspondent, Error, Keyring, NodeType, Peer, Recall, ReplayKey};
 use super::{authorizations, certificates, sessions};
 use crate::asn1::pem;
@@ -206,14 +206,16 @@ impl Directory {
     pub fn find_recipient(&self, text: &str) -> Result<NodeId, Error> {
         match (self.find_peer(text), text.parse()) {
             (Ok(peer), _) => Ok(peer.id),
-            (Err(Error::UnknownPeer(_)), Ok(id)) if strangers::is_known(&self.root, id)? => Ok(id),
+            (Err(Error::UnknownPeer(_)), Ok(id)) if unknown_senders::is_known(&self.root, id)? => {
+                Ok(id)
+            }
             (Err(error), _) => Err(error),
         }
     }
 
     /// What is needed to answer a stranger that sent an authorization.
     fn stranger(&self, id: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
-        let heard = strangers::newest(&self.root, id)?;
+        let heard = unknown_senders::newest(&self.root, id)?;
         let heard = heard.ok_or_else(|| Error::UnknownPeer(id.to_string()))?;
         let name = super::peers::short_id(id);
         let Some(authorization) = heard.authorization else {
@@ -316,12 +318,12 @@ impl Keyring for Directory {
         if self.knows(peer)? {
             self.offer_session_key(peer, key, date, None)?;
         } else {
-            let heard = strangers::Heard {
+            let heard = unknown_senders::Heard {
                 key: key.clone(),
                 date,
                 authorization: None,
             };
-            strangers::store(self, peer, heard, now)?;
+            unknown_senders::store(self, peer, heard, now)?;
         }
         sessions::mark_used(&self.root, peer, used, date, now)
     }
@@ -449,7 +451,7 @@ pub(super) fn lock_file(root: &Path, name: &str) -> Result<PathBuf, Error> {
 }
 
 /// The text of a file, `None` if there is none.
-pub(super) fn read_text(path: &Path) -> Result<Option<String>, Error> {
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, Error> {
     match files::read(path, FileRole::Node, MAX_FILE_LEN) {
         Ok(octets) => match String::from_utf8(octets) {
             Ok(text) => Ok(Some(text)),
@@ -481,7 +483,7 @@ pub(super) fn damaged(path: &Path, problem: &impl ToString) -> Error {
 }
 
 /// The identity key in a `PUBLIC KEY` block.
-pub(super) fn public_key_from_pem(octets: &[u8]) -> Result<PublicKey, Error> {
+pub(crate) fn public_key_from_pem(octets: &[u8]) -> Result<PublicKey, Error> {
     let blocks = pem::blocks(octets)?;
     let block = blocks.iter().find(|block| block.label == pem::PUBLIC_KEY);
     Ok(PublicKey::parse(

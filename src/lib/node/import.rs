@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 
 use super::peers::Initial;
-use super::strangers::{Heard, StrangerAuthorization};
-use super::{Directory, Error, authorizations, certificates, strangers};
+use super::unknown_senders::{Heard, StrangerAuthorization};
+use super::{Directory, Error, authorizations, certificates, unknown_senders};
 use crate::crypto::hash;
 use crate::message::Item;
 use crate::message::{
@@ -479,13 +479,13 @@ impl Directory {
                 address: address.cloned(),
             }),
         };
-        strangers::store(self, params.identity.id(), heard, options.now)
+        unknown_senders::store(self, params.identity.id(), heard, options.now)
     }
 
     /// Takes over what a node told before somebody imported it, unless the user wants nothing but what is imported.
     fn settle_stranger(&self, key: &PublicKey, options: &Options<'_>) -> Result<(), Error> {
         if options.replace {
-            strangers::forget(self.root(), key.id())
+            unknown_senders::forget(self.root(), key.id())
         } else {
             self.adopt_stranger(key, &options.window)
         }
@@ -495,7 +495,7 @@ impl Directory {
     /// authorization that it sent if that holds. The file stays until its day is purged, and counts no more.
     pub(super) fn adopt_stranger(&self, key: &PublicKey, window: &Window) -> Result<(), Error> {
         let peer = key.id();
-        let Some(heard) = strangers::newest(self.root(), peer)? else {
+        let Some(heard) = unknown_senders::newest(self.root(), peer)? else {
             return Ok(());
         };
         self.offer_session_key(peer, &heard.key, heard.date, None)?;

@@ -10,17 +10,14 @@ pub mod creation;
 pub mod key_file;
 pub mod peers;
 pub mod sessions;
-pub mod strangers;
+pub mod unknown_senders;
 pub mod seen;
 pub mod certificates;
 pub mod authorizations;
 pub mod registrations;
 pub mod endpoints;
 pub mod import;
-pub mod sweep;
-pub mod check;
-pub mod restored;
-pub mod loose;
+pub mod explicit_files;
 
 use std::path::PathBuf;
 
@@ -28,8 +25,8 @@ use jiff::Timestamp;
 
 pub use config::{Config, NodeType};
 pub use directory::Directory;
+pub use explicit_files::ExplicitFiles;
 pub use keyring::{Correspondent, Keyring};
-pub use loose::ExplicitFiles;
 pub use peers::Peer;
 pub use seen::{Recall, ReplayKey};
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::directory::{damaged, public_key_from_pem, read_text, rely_on, store};
 use super::key_file::{self, Headers};
-use super::{Directory, Error, certificates, sessions, strangers};
+use super::{Directory, Error, certificates, sessions, unknown_senders};
 use crate::asn1::pem;
 use crate::disk::{FileRole, files, tree};
 use crate::pki::{Certificate, NodeId, PublicKey};
@@ -98,7 +98,7 @@ pub fn check_name(name: &str) -> Result<(), Error> {
 }
 
 impl Directory {
-    pub(super) fn peer_dir(&self, id: NodeId) -> PathBuf {
+    pub(crate) fn peer_dir(&self, id: NodeId) -> PathBuf {
         self.root().join("peers").join(id.to_string())
     }
 
@@ -423,7 +423,7 @@ impl Directory {
     pub fn forget_peer(&self, id: NodeId) -> Result<(), Error> {
         sessions::forget(self.root(), id)?;
         certificates::forget(self, id)?;
-        strangers::forget(self.root(), id)?;
+        unknown_senders::forget(self.root(), id)?;
         files::retire_tree(&self.peer_dir(id), FileRole::Node)?;
         Ok(())
     }

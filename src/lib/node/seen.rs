@@ -30,7 +30,7 @@ const RECORD_LEN: usize = 32;
 const TRANSFER: u8 = 0xff;
 
 /// The name of the file with the newest expiry ever purged.
-pub(super) const FLOOR: &str = "floor";
+pub(crate) const FLOOR: &str = "floor";
 
 /// What makes two messages the same: their kind, recipient, sender and id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -15,7 +15,7 @@ use crate::session::ratchet::{self, OwnKey};
 use crate::session::{KeyId, PrivateSessionKey};
 
 /// Where keys are that are bound to nobody.
-pub(super) const ANYBODY: &str = "any";
+pub(crate) const ANYBODY: &str = "any";
 
 /// The date of the first message that carried the key, or of what it was handed out with.
 const FIRST: &str = "First-Carried";

@@ -17,7 +17,7 @@ use crate::node::seen::{self, Memory};
 use crate::node::{self, certificates};
 use crate::pki::{self, NodeId, Window};
 use crate::ramf::{self, Kind};
-use crate::spool::aside::FailedMessage;
+use crate::spool::failed::FailedMessage;
 use crate::spool::moves::{Moves, Placed};
 use crate::spool::name::{MessageKey, Name};
 use crate::spool::queue::{QueueEntry, Waiting};

@@ -9,10 +9,10 @@ use super::next_hop::Target;
 use crate::command::Command;
 use crate::disk::{FileRole, files};
 use crate::node::Directory;
-use crate::node::check::{Check, Checker, Level};
 use crate::pki::NodeId;
 use crate::ramf::Fields;
 use crate::spool::name::{MAX_COPIES, MAX_PRIORITY};
+use crate::upkeep::check_node::{Check, Checker, Level};
 
 /// The longest table, in octets.
 const MAX_LEN: usize = 1024 * 1024;

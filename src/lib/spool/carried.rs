@@ -17,7 +17,7 @@ use crate::disk::{FileRole, files};
 use crate::pki::NodeId;
 
 /// The folder of the records, in the spool.
-pub(super) const FOLDER: &str = "carried";
+pub(crate) const FOLDER: &str = "carried";
 
 /// The longest record that is read, in octets: more than the names of as many messages as cargo has.
 const MAX_LEN: usize = 32 * 1024 * 1024;

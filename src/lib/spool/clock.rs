@@ -18,13 +18,13 @@ use crate::node::{self, Directory, certificates};
 use crate::pki::Window;
 
 /// The name of the file, in the spool.
-pub(super) const FILE: &str = "clock";
+pub(crate) const FILE: &str = "clock";
 
 /// The longest such file, in octets: a line for each day that is kept of what happened.
 const MAX_LEN: usize = 64 * 1024;
 
 /// How long nothing need have happened here for the time to be believed.
-pub(super) const QUIET_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+pub(crate) const QUIET_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How long a time that nothing leads to must go on before it is believed.
 const DOUBTED_FOR: SignedDuration = SignedDuration::from_hours(24);

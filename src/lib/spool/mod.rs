@@ -11,14 +11,12 @@ pub mod homes; // the folders of `home`, and whose they are
 pub mod room; // quotas, and the space that is kept free
 mod twin; // the same message in another form
 pub mod moves; // from queue to queue, many with one sync
-pub mod aside; // messages that are set aside, and why
+pub mod failed; // messages that are set aside, and why
 pub mod sent; // what happened to messages: a line for each event
 pub mod state; // what became of one of them
 pub mod carried; // what was written onto which medium
 pub mod precedent; // messages that went before, and that one is the same as
 pub mod clock; // whether the time may be believed
-pub mod sweep; // what time has made useless
-pub mod check; // whether all is as it should be
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -183,10 +181,10 @@ impl QueueId {
 }
 
 /// Where files are written, in the spool.
-const TMP: &str = "tmp";
+pub(crate) const TMP: &str = "tmp";
 
 /// The folder with a queue for each node here.
-const HOME: &str = "home";
+pub(crate) const HOME: &str = "home";
 
 /// The folder of the spool in a node directory.
 const FOLDER: &str = "spool";
@@ -195,7 +193,7 @@ const FOLDER: &str = "spool";
 type OfNode = fn(NodeId) -> QueueId;
 
 /// The folders that have a queue for each node.
-const FOLDERS: [(&str, OfNode); 5] = [
+pub(crate) const FOLDERS: [(&str, OfNode); 5] = [
     (HOME, QueueId::Home),
     ("out", QueueId::Out),
     ("control", QueueId::Control),

@@ -12,7 +12,7 @@ use crate::disk::{self, FileRole, Lock, files};
 use crate::pki::NodeId;
 
 /// The folder of the files, in the spool.
-pub(super) const FOLDER: &str = "sent";
+pub(crate) const FOLDER: &str = "sent";
 
 /// The version of the lines.
 const VERSION: u32 = 1;

@@ -4,16 +4,12 @@
 //! only if the end of the input, another format signature or a PEM block follows. Reading needs no
 //! more memory than the largest message.
 
-mod buffers;
-pub mod workers;
-
 use std::io::{self, Read};
 use std::sync::Arc;
 
-pub use buffers::Buffers;
-
 use super::Error;
 use crate::asn1::{self, ber::Framer, ber::Framing, pem};
+use crate::pipeline::Buffers;
 use crate::ramf::{self, Kind, format_signature, limits};
 
 /// Octets that tell what follows a message.

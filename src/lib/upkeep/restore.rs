@@ -4,8 +4,8 @@
 
 use jiff::Timestamp;
 
-use super::seen::{self, Floor};
-use super::{Directory, Error, sessions};
+use crate::node::seen::{self, Floor};
+use crate::node::{Directory, Error, sessions};
 
 /// Makes the node safe to be used again: whatever was made until `now` is taken for received unless it is known not
 /// to be, and each peer gets a new session key with the next message to it, since it may hold a newer one than is

@@ -116,7 +116,7 @@ impl Spool {
     ///
     /// # Errors
     /// When what tells cannot be read.
-    pub(super) fn set_aside_at(&self, name: &Name) -> Result<Option<Timestamp>, Error> {
+    pub(crate) fn set_aside_at(&self, name: &Name) -> Result<Option<Timestamp>, Error> {
         let why = self
             .queue(QueueId::Failed)
             .dir()

@@ -5,20 +5,20 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::clock::ClockVerdict;
-use super::homes::OwnGroup;
-use super::queue::{WHY, Waiting};
-use super::room::DEFAULT_RESERVE;
-use super::sent::SentEvent;
-use super::{Error, FOLDERS, HOME, Name, Queue, QueueId, Spool, TMP, carried, clock, sent};
 use crate::crypto::hash;
 use crate::disk::tree::{self, EntryKind};
 use crate::disk::{FileRole, files};
-use crate::node::check::{Check, Checker, Level, Shape};
 use crate::node::peers::short_id;
-use crate::node::sweep::end_of_day;
 use crate::node::{Keyring as _, NodeType, registrations};
 use crate::pki::NodeId;
+use crate::spool::clock::ClockVerdict;
+use crate::spool::homes::OwnGroup;
+use crate::spool::queue::{WHY, Waiting};
+use crate::spool::room::DEFAULT_RESERVE;
+use crate::spool::sent::SentEvent;
+use crate::spool::{Error, FOLDERS, HOME, Name, Queue, QueueId, Spool, TMP, carried, clock, sent};
+use crate::upkeep::check_node::{Check, Checker, Level, Shape};
+use crate::upkeep::purge_node::end_of_day;
 
 /// After how long whoever moves messages has not done so.
 const MOVED_AFTER: SignedDuration = SignedDuration::from_hours(24);

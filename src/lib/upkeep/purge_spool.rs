@@ -9,20 +9,20 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::carried;
-use super::queue::{QueueEntry as Entry, WHY, Waiting};
-use super::sent::{self, Line, SentEvent};
-use super::{Error, Name, Queue, QueueId, Spool, TMP};
 use crate::disk::tree::{self, EntryKind, Visited};
 use crate::disk::{self, FileRole, files};
 use crate::message::Item;
-use crate::node::sweep::{
-    ParcelId, PurgeFinding, PurgeItem, PurgeKind, PurgeOptions, PurgeReason, SpentKey, Sweeper,
-};
 use crate::node::{self, Directory};
 use crate::pki::{NodeId, Window};
 use crate::ramf::{self, Kind as MessageKind};
 use crate::session::Sealed;
+use crate::spool::carried;
+use crate::spool::queue::{QueueEntry as Entry, WHY, Waiting};
+use crate::spool::sent::{self, Line, SentEvent};
+use crate::spool::{Error, Name, Queue, QueueId, Spool, TMP};
+use crate::upkeep::purge_node::{
+    ParcelId, PurgeFinding, PurgeItem, PurgeKind, PurgeOptions, PurgeReason, SpentKey, Sweeper,
+};
 
 /// How many messages go with one sync.
 const GROUP: usize = 4096;

@@ -9,16 +9,16 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::certificates::path_from_octets;
-use super::directory::read_text;
-use super::seen::Floor;
-use super::{
-    Config, Directory, Error, NodeType, authorizations, config, seen, sessions, strangers,
-};
 use crate::disk::publish::leftovers;
 use crate::disk::tree::{self, EntryKind, Visited};
 use crate::disk::{FileRole, Lock, files};
 use crate::message::CertificationPath;
+use crate::node::certificates::path_from_octets;
+use crate::node::directory::read_text;
+use crate::node::seen::Floor;
+use crate::node::{
+    Config, Directory, Error, NodeType, authorizations, config, seen, sessions, unknown_senders,
+};
 use crate::pki::{Certificate, NodeId, Window};
 use crate::session::KeyId;
 use crate::session::ratchet::{self, Keeping};
@@ -456,7 +456,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
         let may_send = match peer {
             // An answer of one that was not heard of for long is not waited for longer than messages live.
             Some(peer) if takes_from_anybody && !node.knows(peer)? => {
-                strangers::is_known(node.root(), peer)?
+                unknown_senders::is_known(node.root(), peer)?
             }
             Some(peer) if !takes_from_anybody => match authorizations::given_until(node, peer) {
                 Ok(until) => until.is_some_and(|until| !self.terms.window.is_after(until)),

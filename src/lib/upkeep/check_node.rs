@@ -6,16 +6,16 @@ use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::authorizations::HeldAuthorization;
-use super::certificates::path_from_octets;
-use super::directory::{public_key_from_pem, read_text};
-use super::seen::Floor;
-use super::sweep::end_of_day;
-use super::{Directory, Error, Keyring as _, NodeType, Peer};
-use super::{authorizations, certificates, peers, seen, sessions, strangers};
+use super::purge_node::end_of_day;
 use crate::disk::publish::leftovers;
 use crate::disk::tree::{self, EntryKind, Visited};
 use crate::disk::{self, FileRole};
+use crate::node::authorizations::HeldAuthorization;
+use crate::node::certificates::path_from_octets;
+use crate::node::directory::{public_key_from_pem, read_text};
+use crate::node::seen::Floor;
+use crate::node::{Directory, Error, Keyring as _, NodeType, Peer};
+use crate::node::{authorizations, certificates, peers, seen, sessions, unknown_senders};
 use crate::pki::{NodeId, Window, issuance};
 
 /// What ends within this is told of.
@@ -629,7 +629,7 @@ impl Checker<'_> {
         let top = node.root().join("sessions");
         let mut folders = vec![top.join(sessions::ANYBODY)];
         for (id, dir) in self.folders_of_nodes(&top) {
-            let is_stranger = || matches!(strangers::is_known(node.root(), id), Ok(true));
+            let is_stranger = || matches!(unknown_senders::is_known(node.root(), id), Ok(true));
             if matches!(node.peer(id), Ok(None)) && !is_stranger() {
                 let what = "session keys for a peer that is not known";
                 self.tell(Level::Warning, Check::Orphan, &dir, &what, None);
