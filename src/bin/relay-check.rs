@@ -102,7 +102,7 @@ fn make_good(args: &Args, node: Directory) -> anyhow::Result<Timestamp> {
     let window = args.clock.window(now, Some(spool.owner().config()));
     spool.check_not_behind(now, &window)?;
     for node in nodes {
-        let retired = restore::make_good(node, now)?;
+        let retired = restore::make_good(node, now, &window)?;
         let path = report::path(node.root());
         report::note(&format!(
             "{path}: what was made until {now} is refused from now on, and {retired} session keys are replaced"

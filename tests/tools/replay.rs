@@ -208,3 +208,37 @@ fn what_an_early_purge_forgot_is_not_delivered_twice() {
     assert_eq!(inbox(&env), 1);
     deliver().quiet().changes(&[]);
 }
+
+/// A box that is restored is one that may boot with a wrong clock.
+#[test]
+fn a_restoration_under_a_clock_that_was_ahead_is_mended_by_the_next() {
+    let env = Env::with_peers();
+    let seal = |id: &str, at: &str| {
+        let seal = env
+            .relay("seal")
+            .args(["-N", "bob", "-t", "alice", "--id", id]);
+        seal.at(at).stdin(id).ok().stdout
+    };
+    restored(&env, "alice", "2069-01-01T00:00:00Z");
+    let check = |at: &str| {
+        let ran = env.relay("check").args(["-N", "alice"]).at(at).run();
+        ran.text().to_owned()
+    };
+    let found = check(LATER);
+    let hint = "relay-check --restored, with the right one, mends that";
+    assert!(found.contains(hint), "{found}");
+    restored(&env, "alice", LATER);
+    assert_eq!(env.text("alice/seen/floor"), format!("dated {LATER}\n"));
+    assert!(!check(LATER).contains(hint));
+    let open = |parcel: Vec<u8>| {
+        let open = env.relay("open").args(["-N", "alice"]);
+        open.at("2026-03-01T15:00:00Z").stdin(parcel)
+    };
+    open(seal("before", "2026-03-01T13:00:00Z")).fails(82, "-: already received, or");
+    open(seal("after", "2026-03-01T14:30:00Z"))
+        .ok()
+        .stdout("after");
+    // A clock that is a little behind takes nothing back.
+    restored(&env, "alice", "2026-03-01T13:00:00Z");
+    assert_eq!(env.text("alice/seen/floor"), format!("dated {LATER}\n"));
+}

@@ -20,7 +20,7 @@ use super::directory::{damaged, ensure_dir, lock_file, read_text, rely_on, store
 use crate::crypto::hash::{Digest, Hasher};
 use crate::disk::{FileRole, Lock, files, tree};
 use crate::message::parts::TransferId;
-use crate::pki::NodeId;
+use crate::pki::{NodeId, Window};
 use crate::ramf::{Kind, SignedMessage};
 
 /// Octets of a record.
@@ -444,18 +444,39 @@ impl Floor {
     }
 }
 
-/// From now on nothing that `floor` covers can be judged without a record; it never sinks.
+/// From now on nothing that expires until `expiry` can be judged without a record; it never sinks.
 ///
 /// # Errors
 /// When that cannot be stored.
-pub fn raise_floor(root: &Path, floor: Floor) -> Result<(), Error> {
+pub fn raise_floor(root: &Path, expiry: Timestamp) -> Result<(), Error> {
+    change_floor(root, |before| Floor {
+        expiry: before.expiry.max(Some(expiry)),
+        ..before
+    })
+}
+
+/// From now on nothing that was made until `now` can be judged without a record: the memory of it may be lost.
+///
+/// That sinks only if it lies in the future of `window`: then an earlier restoration was under a clock that was
+/// ahead, and all that was received before it was made before `now`.
+///
+/// # Errors
+/// When that cannot be stored.
+pub fn restore_floor(root: &Path, now: Timestamp, window: &Window) -> Result<(), Error> {
+    change_floor(root, |before| Floor {
+        dated: before
+            .dated
+            .filter(|dated| !window.is_before(*dated))
+            .max(Some(now)),
+        ..before
+    })
+}
+
+fn change_floor(root: &Path, change: impl FnOnce(Floor) -> Floor) -> Result<(), Error> {
     let path = root.join("seen").join(FLOOR);
     let _lock = Lock::exclusive(&lock_file(root, "seen")?)?;
     let before = Floor::read(&path)?;
-    let after = Floor {
-        expiry: before.expiry.max(floor.expiry),
-        dated: before.dated.max(floor.dated),
-    };
+    let after = change(before);
     if after == before {
         return rely_on(&path);
     }
@@ -505,11 +526,13 @@ mod tests {
         let late = message("2026-03-02T00:00:00Z", "2026-04-02T00:00:00Z");
         let seen = || [&early, &late].map(|it| recall(dir.path(), it).unwrap() == Recall::Unjudged);
         let raise = |expiry: Option<&str>, dated: Option<&str>| {
-            let floor = Floor {
-                expiry: expiry.map(at),
-                dated: dated.map(at),
-            };
-            raise_floor(dir.path(), floor).unwrap();
+            if let Some(expiry) = expiry {
+                raise_floor(dir.path(), at(expiry)).unwrap();
+            }
+            if let Some(dated) = dated {
+                let window = Window::new(at(dated), jiff::SignedDuration::from_hours(2));
+                restore_floor(dir.path(), at(dated), &window).unwrap();
+            }
         };
         assert_eq!(seen(), [false, false]);
         raise(Some("2026-04-01T00:00:00Z"), None);

@@ -416,11 +416,25 @@ impl Checker<'_> {
     }
 
     fn floor(&mut self, node: &Directory, floor: Floor) {
-        let times = [(floor.expiry, "expires"), (floor.dated, "was made")];
-        for (time, what) in times {
+        // What was received before a purge is not remembered any more, so nothing but the floor keeps it from being
+        // taken a second time; a restoration can be repeated.
+        let times = [
+            (
+                floor.expiry,
+                "expires",
+                "relay-purge ran under a clock that was ahead; keep the line: relay-open --again and relay-route --retry \
+                 take single parcels all the same",
+            ),
+            (
+                floor.dated,
+                "was made",
+                "the node was restored under a clock that was ahead; relay-check --restored, with the right one, mends that",
+            ),
+        ];
+        for (time, what, hint) in times {
             if let Some(time) = time.filter(|time| self.window.is_before(*time)) {
                 let what = format!("everything that {what} until {time} is refused");
-                let hint = "a clock was wrong; remove the line, if you know that it was".to_owned();
+                let hint = hint.to_owned();
                 let path = node.root().join("seen").join(seen::FLOOR);
                 self.tell(Level::Error, Check::Clock, &path, &what, Some(hint));
             }

@@ -15,7 +15,6 @@ use crate::disk::{FileRole, Lock, files};
 use crate::message::CertificationPath;
 use crate::node::certificates::path_from_octets;
 use crate::node::directory::read_text;
-use crate::node::seen::Floor;
 use crate::node::{
     Config, Directory, Error, NodeType, authorizations, config, seen, sessions, unknown_senders,
 };
@@ -354,11 +353,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
         if let Some(newest) = old.iter().filter_map(|day| day.since).max()
             && !terms.is_dry
         {
-            let floor = Floor {
-                expiry: Some(newest),
-                dated: None,
-            };
-            seen::raise_floor(node.root(), floor)?;
+            seen::raise_floor(node.root(), newest)?;
         }
         self.remove(&dir, FileRole::Node, old)
     }

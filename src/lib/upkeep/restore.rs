@@ -4,8 +4,9 @@
 
 use jiff::Timestamp;
 
-use crate::node::seen::{self, Floor};
+use crate::node::seen;
 use crate::node::{Directory, Error, sessions};
+use crate::pki::Window;
 
 /// Makes the node safe to be used again: whatever was made until `now` is taken for received unless it is known not
 /// to be, and each peer gets a new session key with the next message to it, since it may hold a newer one than is
@@ -13,12 +14,8 @@ use crate::node::{Directory, Error, sessions};
 ///
 /// # Errors
 /// When something cannot be read or stored; it may be repeated.
-pub fn make_good(node: &Directory, now: Timestamp) -> Result<usize, Error> {
+pub fn make_good(node: &Directory, now: Timestamp, window: &Window) -> Result<usize, Error> {
     let _lock = node.lock_exclusive()?;
-    let floor = Floor {
-        expiry: None,
-        dated: Some(now),
-    };
-    seen::raise_floor(node.root(), floor)?;
+    seen::restore_floor(node.root(), now, window)?;
     sessions::retire(node.root(), now)
 }
