@@ -1,11 +1,16 @@
 //! The only place that reads the clock.
 
+use std::time::SystemTime;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::report;
 use crate::node::config::parse_duration;
 use crate::node::{self, Config};
 use crate::pki::Window;
+
+/// The end of the year 8999, in seconds since 1970: what is reckoned from it stays within what can be written.
+const LAST: i64 = 221_845_391_999;
 
 /// How much clocks may differ unless something else is said.
 const DEFAULT_DRIFT: SignedDuration = SignedDuration::from_hours(2);
@@ -42,6 +47,16 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
     }
 }
 
+/// What the system's clock tells, in whole seconds, since nothing on the wire or on disk is finer. A clock outside of
+/// what can be reckoned with counts as the first or last instant that can: no program believes either.
+fn system_time() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    });
+    Timestamp::from_second(seconds.min(LAST)).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 impl NowArgs {
     /// The time, for a program that may not change a node, or for a node that allows it.
     ///
@@ -50,9 +65,7 @@ impl NowArgs {
     /// config of a node that does not allow it.
     pub fn get(&self, changes: Option<&Config>) -> Result<Timestamp, node::Error> {
         let Some(now) = self.now else {
-            // Nothing on the wire or on disk is finer than a second.
-            let now = Timestamp::now();
-            return Ok(Timestamp::from_second(now.as_second()).unwrap_or(now));
+            return Ok(system_time());
         };
         if changes.is_some_and(|config| !config.allows_test_clock()) {
             return Err(node::Error::TestClock);
