@@ -242,3 +242,27 @@ fn a_restoration_under_a_clock_that_was_ahead_is_mended_by_the_next() {
     restored(&env, "alice", "2026-03-01T13:00:00Z");
     assert_eq!(env.text("alice/seen/floor"), format!("dated {LATER}\n"));
 }
+
+/// Until it is delivered, whatever is purged meanwhile.
+#[test]
+fn a_purge_takes_back_no_word_that_a_person_gave() {
+    let (env, _) = with_a_parcel_from_before();
+    // Of this one the memory is purged.
+    let short = env.parcel_with("bob", "alice", b"y", &["--ttl", "2d"]);
+    let open = env.relay("open").args(["-N", "alice", "--again"]);
+    open.stdin(short).ok();
+    route(&env, "alice", LATER);
+    let deliver = |at: &str| {
+        let deliver = env.relay("deliver").args(["-N", "alice", "-q"]);
+        deliver.args(["--dir", "inbox"]).at(at).ok()
+    };
+    deliver(LATER);
+    let failed = env.names("alice/spool/failed");
+    let retry = env.relay("route").args(["-N", "alice", "--retry"]);
+    retry.arg(&failed[0]).at(LATER).ok();
+    let later = "2026-03-20T12:00:00Z";
+    env.relay("purge").args(["-N", "alice"]).at(later).ok();
+    assert!(env.text("alice/seen/floor").starts_with("2026-03-03T"));
+    deliver(later);
+    assert_eq!(inbox(&env), 1);
+}
