@@ -116,7 +116,7 @@ struct World {
     is_taken: [bool; MESSAGES],
     may_be_lost: [bool; MESSAGES],
     was_restored: bool,
-    /// Whether the clock was wrong since it was right last, and whether relay-purge saw that.
+    /// Whether the clock was wrong since it was right last, and whether something may lead relay-purge to such a time.
     was_wrong: bool,
     was_doubted: bool,
     /// Whether relay-purge believed a clock that was ahead, so that the right one is behind for a day.
@@ -293,6 +293,8 @@ impl World {
         | Step::Purge(clock) = step
         {
             self.was_wrong |= clock.is_wrong();
+            // What it notes under that day counts until a right clock contradicts it.
+            self.was_doubted |= matches!(clock, Clock::Ahead(_));
         }
         for (message, times) in self.handed_out().into_iter().enumerate() {
             assert!(times <= 1, "m{message} was handed out {times} times");
