@@ -1,7 +1,7 @@
 //! BER, PEM, dates and object identifiers: what the `der` crate lacks.
 //!
 //! [`ber`] walks values without rewriting them, so that whatever was signed stays as received;
-//! [`write`] builds DER from the inside out in one buffer. X.690 is the reference for both.
+//! [`mod@write`] builds DER from the inside out in one buffer. X.690 is the reference for both.
 
 pub mod ber;
 pub mod write;

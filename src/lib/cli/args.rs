@@ -242,7 +242,7 @@ impl SessionKeyFile {
     /// Puts the key into a loose node.
     ///
     /// # Errors
-    /// As [`SessionKeyFile::read`].
+    /// When the file cannot be read, or is not a private session key.
     pub fn put_into(&self, loose: &mut ExplicitFiles) -> anyhow::Result<()> {
         let Some(path) = &self.session_key else {
             return Ok(());

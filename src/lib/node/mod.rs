@@ -1,7 +1,7 @@
 //! A node and what it knows: keys, peers, sessions, authorizations, and what it has seen.
 //!
 //! A node is a [`Directory`] of plain files, or, for a program used as a pure filter, the files
-//! that its options name ([`Loose`]). [`Keyring`] is what both can do.
+//! that its options name ([`ExplicitFiles`]). [`Keyring`] is what both can do.
 
 pub mod config;
 pub mod keyring;
