@@ -23,7 +23,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use rustix::io::Errno;
 
-use relaynet::cli::{exit, pack};
+use relaynet::cli::exit;
 use relaynet::crypto::ecdh::Curve;
 use relaynet::deliver::LeftOut;
 use relaynet::disk::{FileRole, Operation};
@@ -122,7 +122,7 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     report.add(route());
     report.add(deliver());
     report.add(medium());
-    report.add(plain([pack::Changed]));
+    report.add(plain([exit::Changed]));
     report.add(around(disk(), exit::Fatal::Aside));
     report.add(around(disk(), exit::Fatal::Output));
     report.add(plain([exit::Usage(text())]));

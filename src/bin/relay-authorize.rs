@@ -11,7 +11,7 @@ use relaynet::cli::args::{
     self, CertificateFile, Common, IdentityKeyFile, NodeDir, SessionKeyFile, VerbosityArgs,
 };
 use relaynet::cli::clock::NowArgs;
-use relaynet::cli::exit::Usage;
+use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};

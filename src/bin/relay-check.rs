@@ -8,8 +8,8 @@ use serde_json::json;
 
 use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
 use relaynet::cli::clock::ClockArgs;
-use relaynet::cli::exit::{Reported, Status};
 use relaynet::cli::report::Verbosity;
+use relaynet::cli::status::{Reported, Status};
 use relaynet::cli::{self, files, report, table};
 use relaynet::describe;
 use relaynet::node::{Directory, endpoints};

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use relaynet::cli::args::{Common, NodeDir, VerbosityArgs, Wait};
 use relaynet::cli::clock::ClockArgs;
-use relaynet::cli::exit::Usage;
+use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;

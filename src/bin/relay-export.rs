@@ -7,7 +7,7 @@ use clap::Parser;
 use relaynet::asn1::pem;
 use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, VerbosityArgs};
 use relaynet::cli::clock::NowArgs;
-use relaynet::cli::exit::Usage;
+use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};

@@ -9,8 +9,9 @@ use clap::Parser;
 use relaynet::asn1::hex;
 use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
 use relaynet::cli::clock::ClockArgs;
-use relaynet::cli::exit::{self, Reported, Status, Usage};
+use relaynet::cli::errors::Usage;
 use relaynet::cli::report::Verbosity;
+use relaynet::cli::status::{self, Reported, Status};
 use relaynet::cli::{self, files, inputs, report};
 use relaynet::node::Directory;
 use relaynet::node::import::Options;
@@ -83,10 +84,10 @@ fn import(args: &Args) -> anyhow::Result<()> {
     for file in &files {
         match import_file(&node, file, &options) {
             Ok(()) => {}
-            Err(error) if exit::status(&error) == Status::BROKEN_PIPE => return Err(error),
+            Err(error) if status::status(&error) == Status::BROKEN_PIPE => return Err(error),
             Err(error) => {
                 report::failure(None, &error);
-                failures.push(exit::status(&error));
+                failures.push(status::status(&error));
             }
         }
     }

@@ -10,11 +10,11 @@ use serde_json::json;
 
 use relaynet::asn1::Hex;
 use relaynet::cli::args::{Common, VerbosityArgs};
-use relaynet::cli::exit::{Empty, Fatal, Postponed, Usage};
+use relaynet::cli::errors::{Empty, Fatal, Postponed, Usage};
 use relaynet::cli::files::{self, Output, OutputForm};
 use relaynet::cli::inputs::{InputRef, Trees};
 use relaynet::cli::outputs;
-use relaynet::cli::parts::{PartFile, PartVisit};
+use relaynet::cli::parts::{PartFile, PartInputs, PartVisit};
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::describe;
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 
 fn join(args: &Args) -> anyhow::Result<()> {
     check(args)?;
-    let mut parts = args.inputs.read_parts()?;
+    let mut parts = PartInputs::read(&args.inputs)?;
     let mut desk = Desk::new(args);
     parts.each(|met| match met {
         PartVisit::Part(part) => desk.take(&part),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, VerbosityArgs};
 use relaynet::cli::clock::NowArgs;
-use relaynet::cli::exit::Usage;
+use relaynet::cli::errors::Usage;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::node::creation::{self, NodePlan};

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use relaynet::cli::args::{Common, Node, NodeDir, OpeningFiles, VerbosityArgs};
 use relaynet::cli::clock::ClockArgs;
-use relaynet::cli::exit::Usage;
+use relaynet::cli::errors::Usage;
 use relaynet::cli::files::{self, Output, OutputForm};
 use relaynet::cli::inputs::{InputRef, Inputs, Message};
 use relaynet::cli::report::Verbosity;

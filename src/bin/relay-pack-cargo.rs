@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use relaynet::cli::args::{CipherChoice, Common, Node, NodeDir, SendingFiles, VerbosityArgs};
 use relaynet::cli::clock::ClockArgs;
-use relaynet::cli::exit::Usage;
+use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::{self, Messages, Trees};
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::pack::PackQueue;

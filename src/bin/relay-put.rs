@@ -10,7 +10,7 @@ use serde_json::json;
 
 use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
 use relaynet::cli::clock::ClockArgs;
-use relaynet::cli::exit::Fatal;
+use relaynet::cli::errors::Fatal;
 use relaynet::cli::inputs::{InputRef as Input, Trees};
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::report::Verbosity;

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use relaynet::asn1::pem;
 use relaynet::cli::args::{self, Common, NodeDir, VerbosityArgs};
 use relaynet::cli::clock::NowArgs;
-use relaynet::cli::exit::Usage;
+use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, inputs, report};

@@ -12,7 +12,7 @@ use relaynet::cli::args::{
     VerbosityArgs,
 };
 use relaynet::cli::clock::NowArgs;
-use relaynet::cli::exit::Usage;
+use relaynet::cli::errors::Usage;
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::parts::{PartFeed, PartJob};
 use relaynet::cli::report::Verbosity;

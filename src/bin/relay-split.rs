@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, Parser};
 
 use relaynet::cli::args::{Common, SuggestedName, VerbosityArgs};
-use relaynet::cli::exit::{Empty, Usage};
+use relaynet::cli::errors::{Empty, Usage};
 use relaynet::cli::outputs::PartOutput;
 use relaynet::cli::parts::{CutContent, Piece};
 use relaynet::cli::report::Verbosity;

@@ -8,11 +8,12 @@ use serde_json::json;
 
 use relaynet::cli::args::{Common, Node, NodeDir, OpeningFiles, VerbosityArgs};
 use relaynet::cli::clock::ClockArgs;
-use relaynet::cli::exit::{self, Again, Fatal, Usage};
+use relaynet::cli::errors::{Again, Fatal, Usage};
 use relaynet::cli::inputs::{InputRef, Inputs, Message, Messages};
 use relaynet::cli::outcome::PartReports;
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::report::Verbosity;
+use relaynet::cli::status;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::node;
@@ -167,7 +168,7 @@ impl Run<'_> {
                     Ok(item) => item,
                     Err(error) => {
                         let error = anyhow::Error::new(error);
-                        may_pass |= exit::status(&error).may_pass();
+                        may_pass |= status::status(&error).may_pass();
                         parts.failed(messages.outcome(), number, &error);
                         return Ok(());
                     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, TrustFiles, VerbosityArgs};
 use relaynet::cli::clock::ClockArgs;
-use relaynet::cli::exit::Usage;
+use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::Objects;
 use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};

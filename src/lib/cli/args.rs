@@ -6,9 +6,10 @@ use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::{SignedDuration, Timestamp};
 
-use super::exit::{Reported, Status, Unchecked, Usage};
+use super::errors::{Unchecked, Usage};
 use super::inputs;
 use super::report::{self, Verbosity};
+use super::status::{Reported, Status};
 use crate::asn1::pem;
 use crate::cms::enveloped_data::Cipher;
 use crate::crypto::Secret;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::inputs::InputRef;
+use super::input_ref::InputRef;
 use super::outcome::Outcome;
 use super::report;
 use crate::medium::{self, ExchangeEvent, Medium, WaitReason, layout};

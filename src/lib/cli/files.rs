@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use anyhow::Context as _;
 
-use super::exit::{Fatal, ForTerminal};
+use super::errors::{Fatal, ForTerminal};
 use super::report;
 use crate::asn1::pem;
 use crate::disk::files::Standard;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::exit::{Empty, NoFile, Usage};
+use super::errors::{Empty, NoFile, Usage};
+pub use super::input_ref::InputRef;
 use super::outcome::Outcome;
-use super::parts::PartInputs;
 use super::report;
 use crate::asn1::{Buffer, pem};
 use crate::disk::files::Standard;
@@ -43,39 +43,6 @@ pub struct Message {
     pub octets: Vec<u8>,
     /// Where it was.
     pub place: InputRef,
-}
-
-/// Where a message was.
-#[derive(Debug, Clone)]
-pub struct InputRef {
-    /// The input, as diagnostics name it; `-` is standard input.
-    pub input: String,
-    /// Which message of the input, counted from 1.
-    pub index: usize,
-    /// Whether the input has only this one.
-    pub is_only: bool,
-}
-
-impl InputRef {
-    /// An input that is one thing by itself.
-    #[must_use]
-    pub fn named(input: String) -> Self {
-        Self {
-            input,
-            index: 1,
-            is_only: true,
-        }
-    }
-
-    /// The input, with the message's index if there are several: `FILE[2]`.
-    #[must_use]
-    pub fn label(&self) -> String {
-        if self.is_only {
-            self.input.clone()
-        } else {
-            format!("{}[{}]", self.input, self.index)
-        }
-    }
 }
 
 /// An input, whatever it is; boxed, so that each kind reads into memory that was not cleared before.
@@ -271,15 +238,12 @@ impl Trees {
         self.terms.read(&self.files, Takes::Trees)
     }
 
-    /// Starts to read parts of large content instead of messages.
-    ///
-    /// # Errors
-    /// As [`Trees::read`].
-    pub fn read_parts(&self) -> anyhow::Result<PartInputs> {
+    /// The operands, for parts of large content instead of messages, and whether an input may be without an octet.
+    pub(super) fn start_parts(&self) -> anyhow::Result<(Operands, Outcome, bool)> {
         let (mut operands, outcome) = self.terms.start(&self.files, true)?;
         // Whoever has parts removed when they are joined has an empty directory most of the time.
         operands.allow_empty = true;
-        Ok(PartInputs::new(operands, outcome, self.terms.allow_empty))
+        Ok((operands, outcome, self.terms.allow_empty))
     }
 }
 

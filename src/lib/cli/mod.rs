@@ -1,12 +1,17 @@
 //! What the programs share: their command lines, inputs, outputs, reports and exit statuses.
 
+pub mod escape; // text for a terminal
+pub mod errors; // the programs' own
+pub mod status; // which error has which exit status
+pub mod hints; // what the user can do about which error
 pub mod exit;
 pub mod report;
 pub mod args;
 pub mod clock;
 pub mod files;
-pub mod inputs;
+pub mod input_ref; // where a message was read
 pub mod outcome;
+pub mod inputs;
 pub mod parts;
 pub mod outputs;
 pub mod pack;
@@ -20,7 +25,7 @@ use std::process::ExitCode;
 use clap::{Parser, error::ErrorKind};
 
 use crate::disk::fault;
-use exit::Status;
+use status::{Reported, Status};
 
 /// Parses the command line, runs the program, reports its error and picks its exit status.
 pub fn run<A: Parser + args::Common>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
@@ -60,8 +65,8 @@ fn finish(result: anyhow::Result<()>) -> Status {
     match result {
         Ok(()) => Status::OK,
         Err(error) => {
-            let status = exit::status(&error);
-            if status != Status::BROKEN_PIPE && !error.is::<exit::Reported>() {
+            let status = status::status(&error);
+            if status != Status::BROKEN_PIPE && !error.is::<Reported>() {
                 report::failure(None, &error);
             }
             status

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 
-use super::exit::{self, Fatal, Reported, Status};
-use super::inputs::InputRef;
+use super::errors::Fatal;
+use super::input_ref::InputRef;
 use super::report;
+use super::status::{self, Reported, Status};
 use crate::describe;
 use crate::spool::{self, Time};
 
@@ -99,7 +100,7 @@ impl Outcome {
             self.status_line(place, Status::OK, None);
             return Ok(());
         };
-        if exit::status(&error) == Status::BROKEN_PIPE || error.is::<Fatal>() {
+        if status::status(&error) == Status::BROKEN_PIPE || error.is::<Fatal>() {
             self.tell(place, &Err(&error));
             return Err(error);
         }
@@ -119,7 +120,7 @@ impl Outcome {
         result: anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         match result {
-            Err(error) if exit::status(&error) != Status::BROKEN_PIPE && !error.is::<Fatal>() => {
+            Err(error) if status::status(&error) != Status::BROKEN_PIPE && !error.is::<Fatal>() => {
                 self.piles.failed(pile, &place.label(), &error);
                 self.note(place, &error);
                 Ok(())
@@ -148,7 +149,7 @@ impl Outcome {
             Ok(()) => self.status_line(place, Status::OK, None),
             Err(error) if self.is_told() => {
                 let text = report::text_of(error);
-                self.status_line(place, exit::status(error), Some(&text));
+                self.status_line(place, status::status(error), Some(&text));
             }
             Err(_) => {}
         }
@@ -163,8 +164,8 @@ impl Outcome {
     /// Takes note of what failed.
     fn note(&mut self, place: &InputRef, error: &anyhow::Error) {
         self.tell(place, &Err(error));
-        self.failures.push(exit::status(error));
-        self.is_unjudged |= exit::is_unjudged(error);
+        self.failures.push(status::status(error));
+        self.is_unjudged |= status::is_unjudged(error);
     }
 
     fn status_line(&mut self, place: &InputRef, status: Status, error: Option<&str>) {

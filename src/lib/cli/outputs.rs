@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::exit::Fatal;
+use super::errors::Fatal;
 use super::files::{self, Output, OutputForm};
 use super::report;
 use crate::asn1::{Hex, pem};

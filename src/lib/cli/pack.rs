@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use rustix::io::Errno;
 
-use super::exit::Fatal;
-use super::inputs::InputRef;
+use super::errors::{Changed, Fatal};
+use super::input_ref::InputRef;
 use super::outcome::Outcome;
 use super::report;
 use crate::asn1::Buffer;
@@ -73,11 +73,6 @@ pub struct LoadedCargo {
     /// The messages that could not be read again, by number, and why.
     pub left: Vec<(usize, anyhow::Error)>,
 }
-
-/// A file whose message is not the one that was verified.
-#[derive(Debug, thiserror::Error)]
-#[error("changed while it was being packed")]
-pub struct Changed;
 
 impl Default for PackQueue {
     /// Nothing waits; what will, waits where temporary files are.

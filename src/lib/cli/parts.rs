@@ -8,8 +8,9 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::Context as _;
 
-use super::exit::Empty;
-use super::inputs::{InputRef, Operands, Source, read_error, source};
+use super::errors::Empty;
+use super::input_ref::InputRef;
+use super::inputs::{Operands, Source, Trees, read_error, source};
 use super::outcome::Outcome;
 use super::report;
 use crate::asn1::Buffer;
@@ -218,12 +219,17 @@ pub enum PartVisit<'a> {
 }
 
 impl PartInputs {
-    pub(super) fn new(operands: Operands, outcome: Outcome, allow_empty: bool) -> Self {
-        Self {
+    /// Starts to read parts from these inputs.
+    ///
+    /// # Errors
+    /// As [`Trees::read`].
+    pub fn read(inputs: &Trees) -> anyhow::Result<Self> {
+        let (operands, outcome, allow_empty) = inputs.start_parts()?;
+        Ok(Self {
             operands,
             outcome,
             allow_empty,
-        }
+        })
     }
 
     /// Hands every part to `each`, and tells it where each input ends. What is no part is reported, and the

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::exit;
+pub use super::escape::{escaped, path};
+use super::hints;
 use super::syslog::{Severity, Syslog};
 use crate::asn1::hex;
-use crate::message::file_name::is_harmful;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,7 +153,7 @@ pub(super) fn failure_with(
         None => self::error(&text),
     }
     if says(Verbosity::Normal)
-        && let Some(text) = exit::hint(error)
+        && let Some(text) = hints::hint(error)
         && is_said(&text)
     {
         hint(&text);
@@ -173,38 +173,4 @@ pub fn text_of(error: &anyhow::Error) -> String {
         }
     }
     text
-}
-
-/// A path as text, with what is not printable escaped.
-#[must_use]
-pub fn path(path: &Path) -> String {
-    if path.as_os_str().is_empty() {
-        "''".to_owned()
-    } else {
-        escaped(&path.to_string_lossy())
-    }
-}
-
-/// Text without control characters, and without those that reorder what is around them.
-#[must_use]
-pub fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_harmful(character) {
-            out.extend(character.escape_default());
-        } else {
-            out.push(character);
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_untrusted_reaches_a_terminal_raw() {
-        assert_eq!(escaped("a\x1b[2Jb\n\u{202e}é"), "a\\u{1b}[2Jb\\n\\u{202e}é");
-    }
 }

@@ -1,0 +1,289 @@
+//! Hints: what the user can do about an error.
+
+use super::errors::{Fatal, ForTerminal, Unchecked};
+use super::escape;
+use crate::disk::{self, FileRole, Operation};
+use crate::ramf::{Kind, limits};
+use crate::transfer::join;
+use crate::{command, deliver, medium, message, node, pki, ramf, route, spool};
+
+/// What the user can do about an error, where there is something.
+#[must_use]
+pub fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(hint_for)
+}
+
+fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    use node::Error as E;
+    if let Some(error) = cause.downcast_ref::<disk::Error>() {
+        return hint_for_disk(error);
+    }
+    if let Some(error) = cause.downcast_ref::<spool::Error>() {
+        return hint_for_spool(error);
+    }
+    if let Some(error) = cause.downcast_ref::<route::Error>() {
+        return hint_for_route(error);
+    }
+    if let Some(error) = cause.downcast_ref::<medium::Error>() {
+        return hint_for_medium(error);
+    }
+    if let Some(error) = cause.downcast_ref::<deliver::Error>() {
+        return hint_for_deliver(error);
+    }
+    match cause.downcast_ref::<join::Error>() {
+        Some(join::Error::Missing(_)) => {
+            let text = "the same command with those beside the others, in any order, joins them";
+            return Some(text.to_owned());
+        }
+        Some(join::Error::Disk(error)) => return hint_for_disk(error),
+        _ => {}
+    }
+    match cause.downcast_ref() {
+        Some(Fatal::Aside(_)) => {
+            return Some("TMPDIR names another place for what has to wait".to_owned());
+        }
+        Some(Fatal::Output(error)) => return hint_for_disk(error),
+        None => {}
+    }
+    if cause.is::<Unchecked>() {
+        return Some("relay-register --complete checks and registers it".to_owned());
+    }
+    if cause.is::<ForTerminal>() {
+        return Some("-o FILE stores it, -o - writes it all the same".to_owned());
+    }
+    let text = match cause.downcast_ref::<E>() {
+        Some(E::Disk(error)) => return hint_for_disk(error),
+        Some(E::Ramf(error) | E::Message(message::Error::Ramf(error))) => {
+            return hint_for_ramf(error);
+        }
+        Some(E::NotANode(_)) => "relay-keygen makes one; -N or RELAY_NODE names another",
+        Some(E::TestClock) => "only a node made with relay-keygen --set clock=test takes it",
+        Some(E::UnknownPeer(_)) => {
+            "relay-peers lists who is known; a name, an id, or 8 digits of one will do"
+        }
+        Some(E::NotImportable("public-key" | "certificate")) => "relay-authorize takes it",
+        Some(E::NotImportable("parcel")) => "relay-open takes it",
+        Some(E::Pki(error)) => return hint_for_pki(error),
+        Some(E::AmbiguousPeer(_)) => "give more digits, or a name",
+        Some(E::NameTaken { .. }) => {
+            "choose another name, or rename that peer with relay-peers --rename"
+        }
+        Some(E::NamedAlready(_)) => "relay-peers --rename changes it",
+        Some(E::NotAuthorized(_)) => {
+            "send them what relay-export prints, and import what their relay-authorize makes of it"
+        }
+        Some(E::NotRegistered(_)) => {
+            "send it what relay-export prints, and import what its relay-register makes of it"
+        }
+        Some(E::NotCarrier(_)) => {
+            "register with it (relay-register), answer its CCA (--cca), or let it authorize this gateway (relay-authorize)"
+        }
+        Some(E::UnknownCarrier(_)) => "relay-register or relay-authorize makes it known again",
+        Some(E::EndpointCarrier(_)) => "relay-register --type gateway registers it as a gateway",
+        Some(E::NotAGateway(_)) => {
+            "-N names the gateway that it is in; relay-keygen --type gateway makes one"
+        }
+        Some(E::UnknownGroup(_)) => {
+            "make the group, or change the setting group in the node's config"
+        }
+        Some(E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. }) => {
+            "ask them for new connection parameters (relay-authorize), and import those"
+        }
+        Some(E::RegistrationExpired { .. } | E::RegistrationKeyExpired { .. }) => {
+            "let it register this node anew (relay-register), and import that"
+        }
+        Some(E::AuthorizationEarly { .. } | E::RegistrationEarly { .. }) => "check this clock",
+        Some(E::CcaEnds { .. }) => "ask the gateway for a new one (relay-request-cargo)",
+        Some(E::NoSessionKey(_)) => "import connection parameters of theirs",
+        Some(E::UnknownSessionKey(_)) => {
+            "it was deleted, or is another node's: let the sender relay-import --replace new connection parameters"
+        }
+        Some(E::Seen) => "--again opens it once more, while its session key exists",
+        Some(E::Unjudged) => "--again opens it all the same, while its session key exists",
+        Some(E::CcaUsed) => "each is good for one answer: ask the gateway for a new one",
+        Some(E::Pinned(_)) => "--replace takes it all the same; first make sure that it is genuine",
+        Some(E::Expectation { .. }) => {
+            "the file was damaged or exchanged on its way: get it again, over an authentic channel"
+        }
+        _ => {
+            return match cause.downcast_ref::<pki::Error>() {
+                Some(error) => hint_for_pki(error),
+                None => match cause.downcast_ref::<message::Error>() {
+                    Some(message::Error::Ramf(error)) => hint_for_ramf(error),
+                    _ => cause.downcast_ref::<ramf::Error>().and_then(hint_for_ramf),
+                },
+            };
+        }
+    };
+    Some(text.to_owned())
+}
+
+fn hint_for_spool(error: &spool::Error) -> Option<String> {
+    use spool::Error as E;
+    let text = match error {
+        E::Locked => "--wait DURATION waits for it",
+        E::Quota { .. } => "the setting quota in the node's config bounds it",
+        E::Reserve { .. } => "the setting reserve in the node's config bounds it",
+        E::Control(_) => "cargo that relay-sync unpacks may bring it",
+        E::NoQueue(_) => "relay-list without one lists them all",
+        E::ClockBehind { again, .. } | E::ClockAhead { again, .. } => {
+            let text = match again {
+                Some(again) => format!(
+                    "check this clock; if it is right, a run from {again} on purges, or one of relay-purge --trust-clock"
+                ),
+                None => "check this clock; if it is right, relay-purge --trust-clock purges by it"
+                    .to_owned(),
+            };
+            return Some(text);
+        }
+        E::UnknownMessage(_) | E::HandedOn | E::Outdated => return None,
+        E::Node(error) => return hint_for(error),
+        E::Disk(error) => return hint_for_disk(error),
+    };
+    Some(text.to_owned())
+}
+
+fn hint_for_route(error: &route::Error) -> Option<String> {
+    use route::Error as E;
+    match error {
+        E::NoRoute(_) | E::Back(_) => {
+            Some("a line in the node's routes would say where to: relay-routes(5)".to_owned())
+        }
+        E::Spool(error) => hint_for_spool(error),
+        E::Node(error) => hint_for(error),
+        E::Message(error) => hint_for(error),
+        E::Disk(error) => hint_for_disk(error),
+        E::NoDirectory(_) => Some("the node's routes lead there: relay-routes(5)".to_owned()),
+        E::Command(error) => hint_for_command(error),
+        E::Table { .. } | E::NotShown | E::Kind(_) | E::NoControl(_) => None,
+    }
+}
+
+fn hint_for_medium(error: &medium::Error) -> Option<String> {
+    use medium::Error as E;
+    match error {
+        E::NotAMedium(_) => {
+            Some("mount it; --init makes a new one, --if-present does without".to_owned())
+        }
+        E::Broken(_) => Some("--init gives it a new one; what lies on it stays".to_owned()),
+        E::Damaged => Some(
+            "remove it: its sender writes it again on the next visit, else only after resend-after"
+                .to_owned(),
+        ),
+        E::Loop => Some("relay-route -n shows where messages go: relay-routes(5)".to_owned()),
+        E::Spool(error) => hint_for_spool(error),
+        E::Node(error) => hint_for(error),
+        E::Message(error) => hint_for(error),
+        E::Unreadable(error) | E::Disk(error) => hint_for_disk(error),
+        E::InTheWay(_) => {
+            Some("remove it: a medium has neither links nor anything of others".to_owned())
+        }
+        E::NotAPlace(_) => Some("name the directory that the stick is mounted on".to_owned()),
+        E::Version(_) | E::NotADirectory(_) | E::SameMedium(_) | E::OtherSender | E::Replaces => {
+            None
+        }
+    }
+}
+
+fn hint_for_deliver(error: &deliver::Error) -> Option<String> {
+    use deliver::Error as E;
+    match error {
+        E::NotAMaildir(_) => Some("it has the folders tmp, new and cur".to_owned()),
+        E::TooManyParts(_) => Some(
+            "the next run looks at others; where that goes on, ask the sender, or remove what never gets whole".to_owned(),
+        ),
+        E::Import(error) | E::Node(error) | E::Late { cause: error, .. } => hint_for(error),
+        E::Spool(error) => hint_for_spool(error),
+        E::Disk(error) | E::Join(join::Error::Disk(error)) => hint_for_disk(error),
+        E::Parts { cause, .. } => hint_for_deliver(cause),
+        E::Command(error) => hint_for_command(error),
+        E::Part(_) | E::Type(_) | E::Join(_) => None,
+    }
+}
+
+fn hint_for_command(error: &command::Error) -> Option<String> {
+    match error {
+        command::Error::NotRun { cause, .. }
+            if cause.kind() == std::io::ErrorKind::ArgumentListTooLong =>
+        {
+            Some("run this with fewer or shorter variables, as env -i does".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn hint_for_ramf(error: &ramf::Error) -> Option<String> {
+    match error {
+        ramf::Error::Expired(_) => {
+            Some("ask the sender for a new one, or check this clock".to_owned())
+        }
+        ramf::Error::Kind { found, .. } => {
+            let text = match found {
+                Kind::Parcel => "relay-open takes it",
+                Kind::Cargo => "relay-unpack-cargo takes it",
+                Kind::Cca => "relay-pack-cargo --cca answers it",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        }
+        ramf::Error::TooLong {
+            part: "content" | "parcel",
+            limit: limits::MAX_EMITTED_PARCEL_LEN,
+            ..
+        } => Some(SPLIT.to_owned()),
+        ramf::Error::Pki(error) => hint_for_pki(error),
+        ramf::Error::Early(_) => Some("check this clock; --clock-drift allows for more".to_owned()),
+        _ => None,
+    }
+}
+
+fn hint_for_pki(error: &pki::Error) -> Option<String> {
+    match error {
+        pki::Error::Expired { .. } => {
+            Some("a new one is needed, unless this clock is wrong".to_owned())
+        }
+        pki::Error::Early { .. } => {
+            Some("check this clock; --clock-drift allows for more".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// What helps content that is too large for one parcel.
+const SPLIT: &str = "relay-split cuts it into parts, which --parts seals";
+
+fn hint_for_disk(error: &disk::Error) -> Option<String> {
+    match error {
+        disk::Error::Exposed { path, .. } => {
+            Some(format!("chmod 600 {}", escape::path(path)))
+        }
+        disk::Error::Exists {
+            role: FileRole::Output, ..
+        } => Some("-f replaces it".to_owned()),
+        disk::Error::TooLarge {
+            role: FileRole::Input,
+            limit: limits::MAX_EMITTED_PARCEL_LEN,
+            ..
+        } => Some(SPLIT.to_owned()),
+        disk::Error::Io {
+            role: FileRole::Input,
+            cause,
+            ..
+        } if cause.kind() == std::io::ErrorKind::IsADirectory => {
+            Some("name the files in it".to_owned())
+        }
+        error if error.doing() == Some(Operation::Share) && error.is_denied() => Some(
+            "whose directory it is may share it if he is in the group, as may root: relay-node(5)"
+                .to_owned(),
+        ),
+        error if error.role() == FileRole::Node && error.is_denied() => Some(
+            "it is another user's: relay-check lists such files; what members of a node's group may do is in relay-node(5)"
+                .to_owned(),
+        ),
+        error if error.role() == FileRole::Spool && error.is_denied() => Some(
+            "it is closed to this user: relay-check tells whose it is, and what root types if that is wrong"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
