@@ -22,7 +22,7 @@ macro_rules! programs {
 
         fn programs() -> Vec<Command> {
             vec![$({
-                let mut command = <$module::Args as clap::CommandFactory>::command();
+                let mut command = relaynet::cli::command::<$module::Args>();
                 command.build();
                 assert_eq!(command.get_name(), $name);
                 command

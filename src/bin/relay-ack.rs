@@ -4,10 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use relaynet::cli::args::{Common, VerbosityArgs};
 use relaynet::cli::inputs::Inputs;
 use relaynet::cli::outputs::{MessageOutput, Sink};
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::message::{self, Item, Pca};
 use relaynet::ramf::{self, Kind};
@@ -20,14 +18,6 @@ pub(crate) struct Args {
     inputs: Inputs,
     #[command(flatten)]
     output: MessageOutput,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

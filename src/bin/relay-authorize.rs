@@ -7,13 +7,10 @@ use clap::Parser;
 use jiff::SignedDuration;
 
 use relaynet::asn1::pem;
-use relaynet::cli::args::{
-    self, CertificateFile, Common, IdentityKeyFile, NodeDir, SessionKeyFile, VerbosityArgs,
-};
+use relaynet::cli::args::{self, CertificateFile, IdentityKeyFile, NodeDir, SessionKeyFile};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::crypto::ecdh::Curve;
 use relaynet::crypto::hash;
@@ -66,14 +63,6 @@ pub(crate) struct Args {
         conflicts_with = "session_key"
     )]
     save_session_key: Option<PathBuf>,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

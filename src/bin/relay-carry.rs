@@ -6,10 +6,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use relaynet::cli;
-use relaynet::cli::args::{Common, VerbosityArgs};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exchange::{self, Log};
-use relaynet::cli::report::Verbosity;
 use relaynet::medium::Courier;
 use relaynet::node::config::parse_size;
 use relaynet::verify::Policy;
@@ -38,14 +36,6 @@ pub(crate) struct Args {
     moves: bool,
     #[command(flatten)]
     clock: ClockArgs,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

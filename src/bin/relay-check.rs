@@ -6,9 +6,8 @@ use clap::Parser;
 use jiff::Timestamp;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
+use relaynet::cli::args::NodeDir;
 use relaynet::cli::clock::ClockArgs;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::status::{Reported, Status};
 use relaynet::cli::{self, files, report, table};
 use relaynet::describe;
@@ -32,14 +31,6 @@ pub(crate) struct Args {
     json: bool,
     #[command(flatten)]
     clock: ClockArgs,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {
@@ -141,7 +132,7 @@ impl<'a> Lines<'a> {
     fn add(&mut self, finding: &Finding) {
         let is_information = finding.level == Level::Information;
         self.has_found |= !is_information;
-        if is_information && self.args.verbosity() != Verbosity::Verbose {
+        if is_information && !report::is_verbose() {
             return;
         }
         if self.args.json {

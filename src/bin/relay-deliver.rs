@@ -8,12 +8,11 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Parser};
 use serde_json::{Value, json};
 
-use relaynet::cli::args::{Common, NodeDir, VerbosityArgs, Wait};
+use relaynet::cli::args::{NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::outcome::Outcome;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, files, report};
 use relaynet::command::Command;
@@ -63,14 +62,6 @@ pub(crate) struct Args {
     wait: Wait,
     #[command(flatten)]
     clock: ClockArgs,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use relaynet::asn1::pem;
-use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, VerbosityArgs};
+use relaynet::cli::args::{IdentityKeyFile, NodeDir, SessionKeyFile};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::crypto::hash;
 use relaynet::message::NodeConnectionParams;
@@ -33,14 +32,6 @@ pub(crate) struct Args {
     session: SessionKeyFile,
     #[command(flatten)]
     now: NowArgs,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -7,10 +7,9 @@ use anyhow::Context as _;
 use clap::Parser;
 
 use relaynet::asn1::hex;
-use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
+use relaynet::cli::args::NodeDir;
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::status::{self, Reported, Status};
 use relaynet::cli::{self, files, inputs, report};
 use relaynet::node::Directory;
@@ -39,14 +38,6 @@ pub(crate) struct Args {
     one_way: bool,
     #[command(flatten)]
     clock: ClockArgs,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -4,9 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use relaynet::cli::args::{Common, VerbosityArgs};
 use relaynet::cli::inputs::{InputRef, Objects};
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::message::{Item, Object};
@@ -23,8 +21,6 @@ pub(crate) struct Args {
     json: bool,
     #[command(flatten)]
     only: Only,
-    #[command(flatten)]
-    talk: VerbosityArgs,
 }
 
 /// A single fact to print.
@@ -43,12 +39,6 @@ struct Only {
     /// Print just the id of the node that the message is for
     #[arg(long)]
     recipient: bool,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

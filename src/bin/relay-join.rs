@@ -9,13 +9,11 @@ use clap::Parser;
 use serde_json::json;
 
 use relaynet::asn1::Hex;
-use relaynet::cli::args::{Common, VerbosityArgs};
 use relaynet::cli::errors::{Empty, Fatal, Postponed, Usage};
 use relaynet::cli::files::{self, Output, OutputForm};
 use relaynet::cli::inputs::{InputRef, Trees};
 use relaynet::cli::outputs;
 use relaynet::cli::parts::{PartFile, PartInputs, PartVisit};
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::describe;
 use relaynet::disk::publish::{IfExists, PublishOptions};
@@ -47,14 +45,6 @@ pub(crate) struct Args {
     /// Print a line of facts in JSON for each content
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use jiff::Timestamp;
 
-use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, SessionKeyFile, VerbosityArgs};
+use relaynet::cli::args::{IdentityKeyFile, NodeDir, SessionKeyFile};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::node::creation::{self, NodePlan};
 use relaynet::node::{self, Config, Directory, NodeType, endpoints};
@@ -45,14 +44,6 @@ pub(crate) struct Args {
     set: Vec<String>,
     #[command(flatten)]
     now: NowArgs,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -6,9 +6,8 @@ use clap::Parser;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
+use relaynet::cli::args::NodeDir;
 use relaynet::cli::clock::NowArgs;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::status::{Reported, Status};
 use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, files, report, table};
@@ -45,14 +44,6 @@ pub(crate) struct Args {
     json: bool,
     #[command(flatten)]
     now: NowArgs,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -6,12 +6,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, Node, NodeDir, OpeningFiles, VerbosityArgs};
+use relaynet::cli::args::{Node, NodeDir, OpeningFiles};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::files::{self, Output, OutputForm};
 use relaynet::cli::inputs::{InputRef, Inputs, Message};
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::describe;
 use relaynet::message::{ServiceMessage, file_name, parts};
@@ -49,14 +48,6 @@ pub(crate) struct Args {
     clock: ClockArgs,
     #[command(flatten)]
     files: OpeningFiles,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -8,13 +8,12 @@ use anyhow::Context as _;
 use clap::Parser;
 use jiff::Timestamp;
 
-use relaynet::cli::args::{CipherChoice, Common, Node, NodeDir, SendingFiles, VerbosityArgs};
+use relaynet::cli::args::{CipherChoice, Node, NodeDir, SendingFiles};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::{self, Messages, Trees};
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::pack::PackQueue;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::message::CollectionRequest;
 use relaynet::node::{self, Correspondent};
@@ -46,14 +45,6 @@ pub(crate) struct Args {
     clock: ClockArgs,
     #[command(flatten)]
     files: SendingFiles,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -6,8 +6,7 @@ use clap::Parser;
 use jiff::Timestamp;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
-use relaynet::cli::report::Verbosity;
+use relaynet::cli::args::NodeDir;
 use relaynet::cli::{self, files, report, table};
 use relaynet::describe;
 use relaynet::node::peers::{StoredSessionKey, short_id};
@@ -32,14 +31,6 @@ pub(crate) struct Args {
     /// Forget PEER, its session keys included
     #[arg(long, requires = "peer", conflicts_with_all = ["json", "rename"])]
     forget: bool,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -8,12 +8,11 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, NodeDir, VerbosityArgs};
+use relaynet::cli::args::NodeDir;
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Fatal;
 use relaynet::cli::inputs::{InputRef as Input, Trees};
 use relaynet::cli::outcome::Outcome;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::disk::batch::{self, Batch, Staged};
@@ -44,14 +43,6 @@ pub(crate) struct Args {
     json: bool,
     #[command(flatten)]
     clock: ClockArgs,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

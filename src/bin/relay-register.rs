@@ -8,11 +8,10 @@ use clap::Parser;
 use jiff::{SignedDuration, Timestamp};
 
 use relaynet::asn1::pem;
-use relaynet::cli::args::{self, Common, NodeDir, VerbosityArgs};
+use relaynet::cli::args::{self, NodeDir};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, inputs, report};
 use relaynet::crypto::hash;
 use relaynet::message::Object;
@@ -49,8 +48,6 @@ pub(crate) struct Args {
     output: ObjectOutput,
     #[command(flatten)]
     now: NowArgs,
-    #[command(flatten)]
-    talk: VerbosityArgs,
 }
 
 /// The steps of a registration that is asked for.
@@ -66,12 +63,6 @@ struct Step {
     /// Register the node whose request is FILE
     #[arg(long)]
     complete: bool,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use jiff::SignedDuration;
 
-use relaynet::cli::args::{self, CipherChoice, Common, NodeDir, SendingFiles, VerbosityArgs};
+use relaynet::cli::args::{self, CipherChoice, NodeDir, SendingFiles};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::outputs::MessageOutput;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::node::certificates::MIN_LIFE;
 use relaynet::node::peers::short_id;
@@ -40,14 +39,6 @@ pub(crate) struct Args {
     now: NowArgs,
     #[command(flatten)]
     files: SendingFiles,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, NodeDir, VerbosityArgs, Wait};
+use relaynet::cli::args::{NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::outcome::Outcome;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
@@ -42,14 +41,6 @@ pub(crate) struct Args {
     wait: Wait,
     #[command(flatten)]
     clock: ClockArgs,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -8,14 +8,12 @@ use jiff::SignedDuration;
 
 use relaynet::asn1::Buffer;
 use relaynet::cli::args::{
-    CertificateFile, CipherChoice, Common, Node, NodeDir, SendingFiles, SuggestedName,
-    VerbosityArgs,
+    CertificateFile, CipherChoice, Node, NodeDir, SendingFiles, SuggestedName,
 };
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::outputs::{MessageOutput, Sink};
 use relaynet::cli::parts::{PartFeed, PartJob};
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, inputs, report};
 use relaynet::message::{file_name, parts, service_message};
 use relaynet::node;
@@ -70,14 +68,6 @@ pub(crate) struct Args {
     files: SendingFiles,
     #[command(flatten)]
     certificate: CertificateFile,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -5,11 +5,10 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Parser};
 
-use relaynet::cli::args::{Common, SuggestedName, VerbosityArgs};
+use relaynet::cli::args::SuggestedName;
 use relaynet::cli::errors::{Empty, Usage};
 use relaynet::cli::outputs::PartOutput;
 use relaynet::cli::parts::{CutContent, Piece};
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, report};
 use relaynet::crypto::random;
 use relaynet::message::parts::{
@@ -40,14 +39,6 @@ pub(crate) struct Args {
     /// Accept an input without a single octet
     #[arg(long)]
     allow_empty: bool,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

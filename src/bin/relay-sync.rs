@@ -5,10 +5,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use relaynet::cli::args::{CipherChoice, Common, NodeDir, VerbosityArgs, Wait};
+use relaynet::cli::args::{CipherChoice, NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exchange::Log;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, exchange};
 use relaynet::medium::{Exporter, Importer};
 use relaynet::receive::{ReceiveOptions, Repeats};
@@ -38,14 +37,6 @@ pub(crate) struct Args {
     cipher: CipherChoice,
     #[command(flatten)]
     clock: ClockArgs,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

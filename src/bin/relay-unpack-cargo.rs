@@ -6,13 +6,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::json;
 
-use relaynet::cli::args::{Common, Node, NodeDir, OpeningFiles, VerbosityArgs};
+use relaynet::cli::args::{Node, NodeDir, OpeningFiles};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::{Again, Fatal, Usage};
 use relaynet::cli::inputs::{InputRef, Inputs, Message, Messages};
 use relaynet::cli::outcome::PartReports;
 use relaynet::cli::outputs::{MessageOutput, Sink};
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::status;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
@@ -42,14 +41,6 @@ pub(crate) struct Args {
     clock: ClockArgs,
     #[command(flatten)]
     files: OpeningFiles,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

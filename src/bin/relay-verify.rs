@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::{Value, json};
 
-use relaynet::cli::args::{Common, IdentityKeyFile, NodeDir, TrustFiles, VerbosityArgs};
+use relaynet::cli::args::{IdentityKeyFile, NodeDir, TrustFiles};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::Objects;
-use relaynet::cli::report::Verbosity;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::pki::IdentityKey;
@@ -32,14 +31,6 @@ pub(crate) struct Args {
     json: bool,
     #[command(flatten)]
     clock: ClockArgs,
-    #[command(flatten)]
-    talk: VerbosityArgs,
-}
-
-impl Common for Args {
-    fn verbosity(&self) -> Verbosity {
-        self.talk.verbosity()
-    }
 }
 
 fn main() -> ExitCode {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::errors::{Unchecked, Usage};
 use super::inputs;
-use super::report::{self, Verbosity};
+use super::report;
 use super::status::{Reported, Status};
 use crate::asn1::pem;
 use crate::cms::enveloped_data::Cipher;
@@ -29,35 +29,6 @@ pub const MAX_PARAMS_LEN: usize = 256 * 1024;
 
 /// Where the node of the user `relay` is, which services run as.
 const SYSTEM_NODE: &str = "/var/lib/relay";
-
-/// What every program's arguments tell.
-pub trait Common {
-    /// How much is to be said.
-    fn verbosity(&self) -> Verbosity;
-}
-
-/// `-q` and `-v`.
-#[derive(Debug, clap::Args)]
-pub struct VerbosityArgs {
-    /// Report errors only
-    #[arg(short, long, conflicts_with = "verbose")]
-    quiet: bool,
-    /// Report every change of state
-    #[arg(short, long)]
-    verbose: bool,
-}
-
-impl VerbosityArgs {
-    /// How much is to be said.
-    #[must_use]
-    pub fn verbosity(&self) -> Verbosity {
-        match (self.quiet, self.verbose) {
-            (true, _) => Verbosity::Quiet,
-            (_, true) => Verbosity::Verbose,
-            _ => Verbosity::Normal,
-        }
-    }
-}
 
 /// `-N`.
 #[derive(Debug, clap::Args)]

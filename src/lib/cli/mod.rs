@@ -20,17 +20,20 @@ pub mod exchange;
 mod syslog;
 pub mod table;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
-use clap::{Parser, error::ErrorKind};
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, Command, CommandFactory, Parser};
 
 use crate::disk::fault;
+use report::Verbosity;
 use status::{Reported, Status};
 
 /// Parses the command line, runs the program, reports its error and picks its exit status.
-pub fn run<A: Parser + args::Common>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
-    let name = A::command().get_name().to_owned();
-    report::set_program(name);
+pub fn run<A: Parser>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
+    let command = command::<A>();
+    report::set_program(command.get_name().to_owned());
     forbid_core_dumps();
     widen_pipes();
     std::panic::set_hook(Box::new(|panic| {
@@ -42,7 +45,8 @@ pub fn run<A: Parser + args::Common>(program: fn(&A) -> anyhow::Result<()>) -> E
             "a bug in this program, at {place}; please report it"
         ));
     }));
-    let result = std::panic::catch_unwind(|| {
+    // The program is a plain function, and nothing of it is used after it panicked.
+    let run = AssertUnwindSafe(|| {
         if let Ok(spec) = std::env::var("RELAY_FAULT")
             && cfg!(debug_assertions)
             && let Err(problem) = fault::arm(&spec)
@@ -50,15 +54,48 @@ pub fn run<A: Parser + args::Common>(program: fn(&A) -> anyhow::Result<()>) -> E
             report::error(&problem);
             return Status::USAGE;
         }
-        match A::try_parse() {
-            Ok(args) => {
-                report::set_verbosity(args.verbosity());
-                finish(program(&args))
-            }
+        match parse(command) {
+            Ok(args) => finish(program(&args)),
             Err(error) => usage(&error),
         }
     });
-    result.unwrap_or(Status::SOFTWARE).into()
+    std::panic::catch_unwind(run)
+        .unwrap_or(Status::SOFTWARE)
+        .into()
+}
+
+/// The command line of a program: its own arguments, and those that every program has.
+#[must_use]
+pub fn command<A: CommandFactory>() -> Command {
+    let flag = |name: &'static str, letter| {
+        Arg::new(name)
+            .long(name)
+            .short(letter)
+            .action(ArgAction::SetTrue)
+    };
+    A::command()
+        .arg(
+            flag(QUIET, 'q')
+                .conflicts_with(VERBOSE)
+                .help("Report errors only"),
+        )
+        .arg(flag(VERBOSE, 'v').help("Report every change of state"))
+}
+
+const QUIET: &str = "quiet";
+const VERBOSE: &str = "verbose";
+
+/// Parses the command line; how much is reported applies from here on.
+fn parse<A: Parser>(mut command: Command) -> Result<A, clap::Error> {
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    report::set_verbosity(if matches.get_flag(QUIET) {
+        Verbosity::Quiet
+    } else if matches.get_flag(VERBOSE) {
+        Verbosity::Verbose
+    } else {
+        Verbosity::Normal
+    });
+    A::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 fn finish(result: anyhow::Result<()>) -> Status {

@@ -64,6 +64,12 @@ pub fn is_quiet() -> bool {
     !says(Verbosity::Normal)
 }
 
+/// Whether every event is to be said, too.
+#[must_use]
+pub fn is_verbose() -> bool {
+    says(Verbosity::Verbose)
+}
+
 /// Writes one line. What cannot be written to standard error cannot be reported anywhere.
 fn line(text: &str) {
     let program = PROGRAM.get().map_or("relay", String::as_str);
