@@ -124,9 +124,13 @@ fn addressee(args: &Args, node: &Node, now: Timestamp) -> anyhow::Result<Option<
             Err(Usage("standard input can be read only once".to_owned()).into())
         }
         (Some(_), _) => Ok(None),
-        (None, Some(to)) => Ok(Some(node.keyring().carrier(to, now)?)),
-        (None, None) if node.directory().is_none() => Ok(Some(node.keyring().carrier("", now)?)),
-        (None, None) => Err(Usage("-t GATEWAY or --cca FILE is needed".to_owned()).into()),
+        (None, None) if node.directory().is_some() => {
+            Err(Usage("-t GATEWAY or --cca FILE is needed".to_owned()).into())
+        }
+        (None, to) => {
+            let gateway = node.gateway(to.as_deref())?;
+            Ok(Some(node.keyring().carrier(gateway, now)?))
+        }
     }
 }
 

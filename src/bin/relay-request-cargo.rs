@@ -48,8 +48,8 @@ fn main() -> ExitCode {
 fn request(args: &Args) -> anyhow::Result<()> {
     let node = args.files.open(&args.node, None, false)?;
     let now = args.now.get(node.config())?;
-    let gateway = args.to.as_deref().unwrap_or_default();
     args.output.check("a CCA")?;
+    let gateway = node.gateway(args.to.as_deref())?;
     let sent = send::cca(node.keyring(), gateway, args.valid, args.cipher.cipher, now)?;
     let fields = &sent.fields;
     let to = fields.recipient.to_string();

@@ -121,9 +121,9 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     for peer in others {
         let mut copy = Buffer::with_capacity(content.len());
         copy.append(content.as_slice());
-        finish(seal_for(&node, peer, copy, &draft)?)?;
+        finish(seal_for(&node, *peer, copy, &draft)?)?;
     }
-    finish(seal_for(&node, last, content, &draft)?)?;
+    finish(seal_for(&node, *last, content, &draft)?)?;
     for sent in &parcels {
         put(&mut sink, sender, sent)?;
     }
@@ -135,7 +135,7 @@ fn seal(args: &Args) -> anyhow::Result<()> {
 fn seal_parts(
     args: &Args,
     node: &Node,
-    peers: &[String],
+    peers: &[NodeId],
     path: &Path,
     draft: &Draft<'_>,
 ) -> anyhow::Result<()> {
@@ -146,7 +146,7 @@ fn seal_parts(
     };
     let sealers: Vec<Sealer> = peers
         .iter()
-        .map(|peer| send::parcels(node.keyring(), peer, &draft))
+        .map(|peer| send::parcels(node.keyring(), *peer, &draft))
         .collect::<Result<_, _>>()?;
     let mut sink = args.output.open("a parcel")?;
     let stager = sink.stager();
@@ -187,14 +187,16 @@ fn put(sink: &mut Sink, sender: NodeId, sent: &Sent) -> anyhow::Result<()> {
 }
 
 /// Whom to seal for; with explicit files, the one that the parameters are of.
-fn recipients(args: &Args, node: &Node) -> anyhow::Result<Vec<String>> {
-    match node.directory() {
-        None => Ok(vec![String::new()]),
-        Some(_) if args.to.is_empty() => Err(Usage("-t PEER is needed".to_owned()).into()),
-        Some(directory) => {
+fn recipients(args: &Args, node: &Node) -> anyhow::Result<Vec<NodeId>> {
+    match node {
+        Node::ExplicitFiles(files) => Ok(vec![files.peer()?]),
+        Node::Directory(_) if args.to.is_empty() => {
+            Err(Usage("-t PEER is needed".to_owned()).into())
+        }
+        Node::Directory(directory) => {
             let mut ids = Vec::new();
             for peer in &args.to {
-                let id = directory.find_recipient(peer)?.to_string();
+                let id = directory.find_recipient(peer)?;
                 if ids.contains(&id) {
                     return Err(Usage(format!("-t {peer}: the same peer twice")).into());
                 }
@@ -228,7 +230,7 @@ fn check_ttl(ttl: SignedDuration) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn seal_for(node: &Node, peer: &str, content: Buffer, draft: &Draft<'_>) -> anyhow::Result<Sent> {
+fn seal_for(node: &Node, peer: NodeId, content: Buffer, draft: &Draft<'_>) -> anyhow::Result<Sent> {
     let sent = send::parcel(node.keyring(), peer, content, draft)?;
     tell(&sent, true);
     Ok(sent)

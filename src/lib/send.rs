@@ -9,7 +9,7 @@ use crate::crypto::random;
 use crate::message::{CollectionRequest, message_set, service_message};
 use crate::node::certificates::MIN_LIFE;
 use crate::node::{Correspondent, Error, Keyring};
-use crate::pki::{Certificate, IdentityKey};
+use crate::pki::{Certificate, IdentityKey, NodeId};
 use crate::ramf::{Fields, Kind, SignedMessage, fields, limits};
 use crate::session::{PrivateSessionKey, agreement};
 
@@ -46,7 +46,7 @@ pub struct Sent {
 /// than deployed gateways carry.
 pub fn parcel(
     keyring: &dyn Keyring,
-    peer: &str,
+    peer: NodeId,
     buffer: Buffer,
     draft: &Draft<'_>,
 ) -> Result<Sent, Error> {
@@ -59,7 +59,7 @@ pub fn parcel(
 ///
 /// # Errors
 /// When the peer cannot be sealed to, the media type cannot be written, or a key cannot be made or stored.
-pub fn parcels(keyring: &dyn Keyring, peer: &str, draft: &Draft<'_>) -> Result<Sealer, Error> {
+pub fn parcels(keyring: &dyn Keyring, peer: NodeId, draft: &Draft<'_>) -> Result<Sealer, Error> {
     let peer = keyring.correspondent(peer, draft.now)?;
     let _locks = keyring.lock_peer(peer.id)?;
     service_message::check_type(draft.media_type)?;
@@ -84,7 +84,7 @@ pub fn content(sealer: &Sealer, mut buffer: Buffer, draft: &Draft<'_>) -> Result
 /// When that gateway did not certify this node, or a key or certificate cannot be made or stored.
 pub fn cca(
     keyring: &dyn Keyring,
-    gateway: &str,
+    gateway: NodeId,
     valid_for: SignedDuration,
     cipher: Cipher,
     now: Timestamp,
@@ -178,7 +178,7 @@ impl Sealer {
 
     /// Who sends the messages.
     #[must_use]
-    pub fn sender(&self) -> crate::pki::NodeId {
+    pub fn sender(&self) -> NodeId {
         self.identity.id()
     }
 

@@ -192,7 +192,9 @@ impl Bench {
     fn sealed(&self, plaintext: &[u8]) -> Vec<u8> {
         let node = Directory::open(&self.place.dir.join("anton")).unwrap();
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
-        let peer = node.carrier("hub", now).unwrap();
+        let peer = node
+            .carrier(node.find_gateway("hub").unwrap(), now)
+            .unwrap();
         let date = peer.certificates[0].not_before();
         let key = node.originator_key(peer.id, Curve::P256, date).unwrap();
         let mut buffer = Buffer::with_capacity(plaintext.len());

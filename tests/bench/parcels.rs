@@ -19,9 +19,10 @@ pub(crate) fn seal(node: &Path, parcels: usize, mut each: impl FnMut(&Directory,
         cipher: Cipher::Cbc { key_len: 16 },
         now,
     };
+    let peer = node.find_recipient("bert").unwrap();
     for _ in 0..parcels {
         let mut content = Buffer::with_capacity(1024);
         content.append(&[7; 1024]);
-        each(&node, send::parcel(&node, "bert", content, &draft).unwrap());
+        each(&node, send::parcel(&node, peer, content, &draft).unwrap());
     }
 }

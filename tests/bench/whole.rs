@@ -366,7 +366,9 @@ impl Bench {
     fn ber_parcel(&self, content: &[u8]) -> Vec<u8> {
         let bob = self.node("bob");
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
-        let alice = bob.correspondent("alice", now).unwrap();
+        let alice = bob
+            .correspondent(bob.find_recipient("alice").unwrap(), now)
+            .unwrap();
         let date = (now - SignedDuration::from_mins(5)).max(alice.certificates[0].not_before());
         let mut buffer = Buffer::with_capacity(content.len() + 1024);
         buffer.append(content);

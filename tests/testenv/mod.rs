@@ -206,6 +206,7 @@ impl Env {
     pub(crate) fn sealed(&self, from: &str, to: &str, kind: Kind, plaintext: &[u8]) -> Vec<u8> {
         let node = Directory::open(&self.path(from)).unwrap();
         let now: jiff::Timestamp = NOW.parse().unwrap();
+        let to = node.find_recipient(to).unwrap();
         let peer = match kind {
             Kind::Parcel => node.correspondent(to, now).unwrap(),
             _ => node.carrier(to, now).unwrap(),

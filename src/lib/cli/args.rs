@@ -687,6 +687,17 @@ impl Node {
         }
     }
 
+    /// The gateway that `to` names, or with explicit files the one whose parameters were given.
+    ///
+    /// # Errors
+    /// As [`Directory::find_gateway`] and [`ExplicitFiles::peer`].
+    pub fn gateway(&self, to: Option<&str>) -> Result<NodeId, node::Error> {
+        match self {
+            Self::Directory(directory) => directory.find_gateway(to.unwrap_or_default()),
+            Self::ExplicitFiles(files) => files.peer(),
+        }
+    }
+
     /// The node directory, if it is one.
     #[must_use]
     pub fn directory(&self) -> Option<&Directory> {

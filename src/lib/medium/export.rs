@@ -451,7 +451,7 @@ impl<'a> Exporter<'a> {
                 is_blocked: false,
             }))
         };
-        let refusal = match node.carrier(&id.to_string(), self.time.told) {
+        let refusal = match node.carrier(id, self.time.told) {
             Ok(peer) => {
                 let _locks = node.lock_peer(id)?;
                 let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.time.told)?;
@@ -881,13 +881,7 @@ impl<'a> Exporter<'a> {
             }
             ended.push(lying);
         }
-        let sent = send::cca(
-            node,
-            &gateway.to_string(),
-            limits::CCA_LIFE,
-            self.cipher,
-            self.time.told,
-        )?;
+        let sent = send::cca(node, gateway, limits::CCA_LIFE, self.cipher, self.time.told)?;
         let ends = (gateway, node.id());
         let (pending, _) = self
             .medium

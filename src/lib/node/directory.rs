@@ -332,10 +332,9 @@ impl Keyring for Directory {
         super::seen::add(&self.root, message)
     }
 
-    fn correspondent(&self, peer: &str, now: Timestamp) -> Result<Correspondent, Error> {
-        let id = self.find_recipient(peer)?;
-        let Some(peer) = self.peer(id)? else {
-            return self.stranger(id, now);
+    fn correspondent(&self, peer: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
+        let Some(peer) = self.peer(peer)? else {
+            return self.stranger(peer, now);
         };
         let name = peer.label();
         let session_key = self.sealed_to(&peer, now)?;
@@ -362,9 +361,9 @@ impl Keyring for Directory {
         })
     }
 
-    fn registrar(&self, gateway: &str, now: Timestamp) -> Result<Correspondent, Error> {
+    fn registrar(&self, gateway: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
         self.check_is_gateway()?;
-        let gateway = self.find_peer(gateway)?;
+        let gateway = self.known_peer(gateway)?;
         let name = gateway.label();
         let certificate = certificates::registration_with(self, gateway.id, &name, now)?;
         Ok(Correspondent {
@@ -379,14 +378,14 @@ impl Keyring for Directory {
         })
     }
 
-    fn carrier(&self, gateway: &str, now: Timestamp) -> Result<Correspondent, Error> {
+    fn carrier(&self, gateway: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
         let registered = self.registrar(gateway, now);
         let Err(refusal @ (Error::NotRegistered(_) | Error::RegistrationExpired { .. })) =
             registered
         else {
             return registered;
         };
-        let gateway = self.find_peer(gateway)?;
+        let gateway = self.known_peer(gateway)?;
         let name = gateway.label();
         let certificates = match authorizations::newest_held(self, gateway.id, now)? {
             authorizations::HeldAuthorization::Valid(path) => path,

@@ -26,6 +26,17 @@ pub enum Params {
     Registration(Box<Registration>),
 }
 
+impl Params {
+    /// Whose they are.
+    fn peer(&self) -> NodeId {
+        match self {
+            Self::Internet(params) => params.identity.id(),
+            Self::Private(params) => params.identity.id(),
+            Self::Registration(registration) => registration.gateway.id(),
+        }
+    }
+}
+
 /// A function that reads a private session key anew; keys are not copied about.
 pub type ReadSessionKey = Box<dyn Fn() -> Result<PrivateSessionKey, Error> + Send + Sync>;
 
@@ -86,6 +97,28 @@ impl ExplicitFiles {
             }
             Some(Params::Registration(registration)) => self.check_holder(&registration.node),
             _ => Ok(()),
+        }
+    }
+
+    /// The one peer that can be sealed to: the node whose parameters were given.
+    ///
+    /// # Errors
+    /// [`Error::Needs`] without parameters.
+    pub fn peer(&self) -> Result<NodeId, Error> {
+        let params = self.params.as_ref();
+        Ok(params.ok_or(Error::Needs("--params"))?.peer())
+    }
+
+    /// The parameters, if they are those of `peer`.
+    ///
+    /// # Errors
+    /// [`Error::Needs`] without parameters, [`Error::UnknownPeer`] when they are another's.
+    fn params_of(&self, peer: NodeId) -> Result<&Params, Error> {
+        let params = self.params.as_ref().ok_or(Error::Needs("--params"))?;
+        if params.peer() == peer {
+            Ok(params)
+        } else {
+            Err(Error::UnknownPeer(peer.to_string()))
         }
     }
 
@@ -205,8 +238,8 @@ impl Keyring for ExplicitFiles {
         Ok(())
     }
 
-    fn correspondent(&self, _peer: &str, now: Timestamp) -> Result<Correspondent, Error> {
-        match self.params.as_ref().ok_or(Error::Needs("--params"))? {
+    fn correspondent(&self, peer: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
+        match self.params_of(peer)? {
             Params::Internet(params) => Ok(Correspondent {
                 id: params.identity.id(),
                 name: params.address.to_string(),
@@ -237,22 +270,22 @@ impl Keyring for ExplicitFiles {
         }
     }
 
-    fn registrar(&self, _gateway: &str, _now: Timestamp) -> Result<Correspondent, Error> {
-        match &self.params {
-            Some(Params::Registration(registration)) => Self::registrar_of(registration),
+    fn registrar(&self, gateway: NodeId, _now: Timestamp) -> Result<Correspondent, Error> {
+        match self.params_of(gateway)? {
+            Params::Registration(registration) => Self::registrar_of(registration),
             _ => Err(Error::Needs("--params with a registration")),
         }
     }
 
-    fn carrier(&self, gateway: &str, now: Timestamp) -> Result<Correspondent, Error> {
-        match &self.params {
-            Some(Params::Registration(registration)) => Self::registrar_of(registration),
-            Some(Params::Private(_)) => {
+    fn carrier(&self, gateway: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
+        match self.params_of(gateway)? {
+            Params::Registration(registration) => Self::registrar_of(registration),
+            Params::Private(_) => {
                 let mut gateway = self.correspondent(gateway, now)?;
                 gateway.address = None;
                 Ok(gateway)
             }
-            _ => Err(Error::Needs(
+            Params::Internet(_) => Err(Error::Needs(
                 "--params with a registration or an authorization",
             )),
         }

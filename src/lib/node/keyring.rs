@@ -91,25 +91,24 @@ pub trait Keyring: Sync {
     /// When it cannot be stored.
     fn remember(&self, message: &ReplayKey) -> Result<(), Error>;
 
-    /// Everything that is needed to seal a message to the peer with this name or id.
+    /// Everything that is needed to seal a message to this peer.
     ///
     /// # Errors
     /// When the peer is unknown, has not authorized this node, or no session key is known.
-    fn correspondent(&self, peer: &str, now: Timestamp) -> Result<Correspondent, Error>;
+    fn correspondent(&self, peer: NodeId, now: Timestamp) -> Result<Correspondent, Error>;
 
-    /// Everything that is needed to ask the gateway with this name or id for cargo: it certified this
-    /// node.
+    /// Everything that is needed to ask a gateway for cargo: it certified this node.
     ///
     /// # Errors
-    /// When it is unknown or did not, or no session key is known.
-    fn registrar(&self, gateway: &str, now: Timestamp) -> Result<Correspondent, Error>;
+    /// When the gateway is unknown or did not certify this node, or no session key is known.
+    fn registrar(&self, gateway: NodeId, now: Timestamp) -> Result<Correspondent, Error>;
 
-    /// Everything that is needed to send cargo to the gateway with this name or id, which certified
-    /// this node or peers with it.
+    /// Everything that is needed to send cargo to a gateway, which certified this node or authorized it
+    /// to send cargo.
     ///
     /// # Errors
-    /// When it is unknown or does neither, or no session key is known.
-    fn carrier(&self, gateway: &str, now: Timestamp) -> Result<Correspondent, Error>;
+    /// When the gateway is unknown or did neither, or no session key is known.
+    fn carrier(&self, gateway: NodeId, now: Timestamp) -> Result<Correspondent, Error>;
 
     /// Lets a gateway that is known here send cargo to this node for `valid_for`.
     ///

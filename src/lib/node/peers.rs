@@ -140,6 +140,15 @@ impl Directory {
         }))
     }
 
+    /// The peer with this id, which must be known.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPeer`], or when what is known cannot be read.
+    pub(super) fn known_peer(&self, id: NodeId) -> Result<Peer, Error> {
+        self.peer(id)?
+            .ok_or_else(|| Error::UnknownPeer(id.to_string()))
+    }
+
     /// What to call a node in diagnostics: as [`Peer::label`], also where it is not known.
     ///
     /// # Errors
@@ -190,6 +199,16 @@ impl Directory {
             0 | 1 => peers.pop().ok_or_else(unknown),
             _ => Err(Error::AmbiguousPeer(text.to_owned())),
         }
+    }
+
+    /// The gateway that a user of this gateway means: as [`Directory::find_peer`].
+    ///
+    /// # Errors
+    /// [`Error::NotAGateway`] when this node is none, before anything is said of the other; else as
+    /// [`Directory::find_peer`].
+    pub fn find_gateway(&self, text: &str) -> Result<NodeId, Error> {
+        self.check_is_gateway()?;
+        Ok(self.find_peer(text)?.id)
     }
 
     /// Checks that the peer may be called `name`. With `replace`, another peer that has the name

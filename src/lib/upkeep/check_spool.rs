@@ -246,7 +246,7 @@ impl Spool {
         if owner.config().node_type() != NodeType::Gateway {
             return Ok(());
         }
-        let Err(refusal) = owner.carrier(&hop.to_string(), checker.now) else {
+        let Err(refusal) = owner.carrier(hop, checker.now) else {
             return Ok(());
         };
         let requests = self.queue(QueueId::Cca(hop));

@@ -388,7 +388,9 @@ fn unpack(world: &World, node: &str, items: &[u8]) {
 fn empty_cargo(world: &World, node: &str, gateway: &str) {
     let node = Directory::open(&world.path(node)).unwrap();
     let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
-    let peer = node.carrier(gateway, now).unwrap();
+    let peer = node
+        .carrier(node.find_gateway(gateway).unwrap(), now)
+        .unwrap();
     let cipher = Cipher::Cbc { key_len: 16 };
     let sealer = Sealer::new(&node, peer, Kind::Cargo, cipher, now).unwrap();
     let end = sealer.end();
