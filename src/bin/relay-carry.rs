@@ -55,7 +55,7 @@ fn carry(args: &Args) -> anyhow::Result<()> {
         to: &to,
         quota: args.quota,
         moves: args.moves,
-        judge: Policy::courier(Vec::new(), args.clock.window(now, None), now),
+        policy: Policy::courier(Vec::new(), args.clock.window(now, None), now),
         now,
     };
     let mut log = Log::of(to.id());

@@ -58,7 +58,7 @@ fn put(args: &Args) -> anyhow::Result<()> {
     let mut messages = args.inputs.read()?;
     let counter = Counter {
         precedents: access.precedents()?,
-        judge: access.judge(window, now)?,
+        judge: access.policy(window, now)?,
         room: access.room()?,
         access: &access,
         tmp,

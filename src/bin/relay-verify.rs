@@ -77,7 +77,7 @@ fn judge(args: &Args) -> anyhow::Result<Policy> {
         let window = args.clock.window(now, None);
         return Ok(Policy {
             trust,
-            stance: PolicyRole::Strict,
+            role: PolicyRole::Strict,
             chain: args.trust.chain()?,
             recipient,
             accepts_anybody: None,

@@ -400,22 +400,21 @@ pub struct Unpacked {
     pub file_name: String,
 }
 
-/// Verifies a message of cargo on its own. Parcels have to be valid and authorized as `judge` sees it;
+/// Verifies a message of cargo on its own. Parcels have to be valid and authorized as `policy` requires;
 /// a rotation has to be signed by the gateway that sent the cargo, for the node that it is for.
 ///
 /// # Errors
 /// When it is malformed, of a kind that cargo does not hold, or one of these is not so. What is dated in the
 /// future may be valid later, unless the cargo is over by then ([`Error::AfterCargo`]).
-pub fn item(octets: &[u8], cargo: &Head, judge: &Policy) -> Result<Unpacked, Error> {
+pub fn item(octets: &[u8], cargo: &Head, policy: &Policy) -> Result<Unpacked, Error> {
     fields::check_len("message", octets.len(), limits::MAX_ITEM_LEN)?;
     let end = cargo.fields.expiry();
-    let item =
-        verify::transport(Item::parse(octets.to_vec())?, judge).map_err(|error| {
-            match begins(&error) {
-                Some(at) if at > end => Error::AfterCargo(at),
-                _ => error.into(),
-            }
-        })?;
+    let item = verify::transport(Item::parse(octets.to_vec())?, policy).map_err(|error| {
+        match begins(&error) {
+            Some(at) if at > end => Error::AfterCargo(at),
+            _ => error.into(),
+        }
+    })?;
     if let Item::Rotation(rotation) = &item {
         let leaf = &rotation.path.leaf;
         if leaf.id() != cargo.fields.recipient {

@@ -18,7 +18,7 @@ pub struct Policy {
     /// Whose keys a path may end with.
     pub trust: Trust,
     /// What counts besides.
-    pub stance: PolicyRole,
+    pub role: PolicyRole,
     /// Certificates that may be needed on the way.
     pub chain: Vec<Certificate>,
     /// Whom messages must be for.
@@ -92,7 +92,7 @@ impl Policy {
     pub fn courier(chain: Vec<Certificate>, window: Window, now: Timestamp) -> Self {
         Self {
             trust: Trust::default(),
-            stance: PolicyRole::Courier,
+            role: PolicyRole::Courier,
             chain,
             recipient: None,
             accepts_anybody: None,
@@ -119,7 +119,7 @@ impl Policy {
         }
         Ok(Self {
             trust,
-            stance: PolicyRole::Node,
+            role: PolicyRole::Node,
             chain,
             recipient: None,
             accepts_anybody: node.config().address().map(|_| node.id()),
@@ -235,7 +235,7 @@ impl fmt::Display for Verdict {
 /// # Errors
 /// When it is not what it says it is: badly signed, not valid now, for somebody else, or nothing
 /// that can be verified. That its sender is not authorized is a verdict.
-pub fn object(object: Object, judge: &Policy) -> Result<Verdict, Error> {
+pub fn object(object: Object, policy: &Policy) -> Result<Verdict, Error> {
     match object {
         Object::Message(item) => match *item {
             Item::Pca(pca) => Ok(Verdict {
@@ -245,23 +245,23 @@ pub fn object(object: Object, judge: &Policy) -> Result<Verdict, Error> {
                 // It is not signed: it counts with the cargo that brings it.
                 ..Verdict::new(Kind::Pca.word())
             }),
-            Item::Rotation(rotation) => rotation_verdict(&rotation, judge),
+            Item::Rotation(rotation) => rotation_verdict(&rotation, policy),
             item => match item.into_message() {
-                Some(message) => message_verdict(message, judge),
+                Some(message) => message_verdict(message, policy),
                 None => Err(Error::Unknown),
             },
         },
         Object::Certificates(certificates) => {
-            certificates_verdict("certificate", &certificates, judge)
+            certificates_verdict("certificate", &certificates, policy)
         }
         Object::Path(path) => {
             let certificates: Vec<Certificate> = path.iter().cloned().collect();
-            certificates_verdict("certification-path", &certificates, judge)
+            certificates_verdict("certification-path", &certificates, policy)
         }
         Object::PrivateEndpointConnectionParams(params) => {
             let path = &params.authorization;
             path.leaf.verify_signature(&params.identity)?;
-            path.leaf.check_dates(&judge.window)?;
+            path.leaf.check_dates(&policy.window)?;
             Ok(Verdict {
                 authorized: AuthorizationVerdict::Yes,
                 path: vec![path.leaf.id(), params.identity.id()],
@@ -272,20 +272,20 @@ pub fn object(object: Object, judge: &Policy) -> Result<Verdict, Error> {
                 )
             })
         }
-        Object::Registration(registration) => registration_verdict(&registration, judge),
-        Object::RegistrationRequest(request) => request_verdict(&request, judge),
+        Object::Registration(registration) => registration_verdict(&registration, policy),
+        Object::RegistrationRequest(request) => request_verdict(&request, policy),
         Object::RegistrationAuthorization(authorization) => Ok(Verdict {
             expiry: Some(authorization.expiry),
-            authorized: check_authorization(&authorization, judge)?,
+            authorized: check_authorization(&authorization, policy)?,
             ..Verdict::new("registration-authorization")
         }),
         other => Err(Error::NotVerifiable(other.word())),
     }
 }
 
-fn message_verdict(message: SignedMessage, judge: &Policy) -> Result<Verdict, Error> {
-    let valid = Valid::check(message, &judge.window)?;
-    if let Some(recipient) = judge.recipient {
+fn message_verdict(message: SignedMessage, policy: &Policy) -> Result<Verdict, Error> {
+    let valid = Valid::check(message, &policy.window)?;
+    if let Some(recipient) = policy.recipient {
         valid.check_recipient(recipient)?;
     }
     let message = valid.message();
@@ -306,7 +306,7 @@ fn message_verdict(message: SignedMessage, judge: &Policy) -> Result<Verdict, Er
     }
     warn_of_long_life(certificate, &mut verdict.warnings);
 
-    let (authorized, path) = authorization(&valid, judge)?;
+    let (authorized, path) = authorization(&valid, policy)?;
     if matches!(authorized, AuthorizationVerdict::NotShown) {
         verdict
             .warnings
@@ -320,35 +320,35 @@ fn message_verdict(message: SignedMessage, judge: &Policy) -> Result<Verdict, Er
 /// Whether the sender of a message is authorized, and by which path.
 fn authorization(
     valid: &Valid,
-    judge: &Policy,
+    policy: &Policy,
 ) -> Result<(AuthorizationVerdict, Vec<NodeId>), Error> {
     let message = valid.message();
     let recipient = message.fields().recipient;
-    if message.kind() == Kind::Parcel && judge.accepts_anybody == Some(recipient) {
+    if message.kind() == Kind::Parcel && policy.accepts_anybody == Some(recipient) {
         return Ok((AuthorizationVerdict::Yes, Vec::new()));
     }
     let sender = message.sender();
     let refused = |error: ramf::Error| Ok((AuthorizationVerdict::No(error.into()), Vec::new()));
-    match valid.authorization_path(&judge.trust, &judge.chain, &judge.window) {
-        Ok(_) if judge.private.bars(message) => refused(ramf::Error::Unauthorized { sender }),
+    match valid.authorization_path(&policy.trust, &policy.chain, &policy.window) {
+        Ok(_) if policy.private.bars(message) => refused(ramf::Error::Unauthorized { sender }),
         Ok(nodes) => Ok((AuthorizationVerdict::Yes, nodes)),
         // What is for the node itself it can tell for certain.
         Err(error)
-            if judge.stance == PolicyRole::Strict || judge.private.own == Some(recipient) =>
+            if policy.role == PolicyRole::Strict || policy.private.own == Some(recipient) =>
         {
             match error {
                 error @ ramf::Error::Unauthorized { .. } => refused(error),
                 dates => Err(dates.into()),
             }
         }
-        Err(_) => match valid.authorization(&judge.trust, &judge.window) {
+        Err(_) => match valid.authorization(&policy.trust, &policy.window) {
             Authorization::Shown
-                if judge.stance == PolicyRole::Courier || message.kind() == Kind::Parcel =>
+                if policy.role == PolicyRole::Courier || message.kind() == Kind::Parcel =>
             {
                 Ok((AuthorizationVerdict::Yes, Vec::new()))
             }
             Authorization::Refuted => refused(ramf::Error::Unauthorized { sender }),
-            Authorization::NotShown if judge.private.has(message.fields()) => {
+            Authorization::NotShown if policy.private.has(message.fields()) => {
                 refused(ramf::Error::Unauthorized { sender })
             }
             Authorization::Shown | Authorization::NotShown => {
@@ -364,19 +364,19 @@ fn authorization(
 ///
 /// # Errors
 /// When one of these is not so, or the message is cargo or a CCA, which nothing carries in cargo.
-pub fn transport(item: Item, judge: &Policy) -> Result<Item, Error> {
-    Ok(transit(item, judge)?.0)
+pub fn transport(item: Item, policy: &Policy) -> Result<Item, Error> {
+    Ok(transit(item, policy)?.0)
 }
 
 /// The same; with the message, whether it shows that its recipient authorized its sender.
 ///
 /// # Errors
 /// As [`transport`].
-pub fn transit(item: Item, judge: &Policy) -> Result<(Item, bool), Error> {
+pub fn transit(item: Item, policy: &Policy) -> Result<(Item, bool), Error> {
     match item {
         Item::Parcel(parcel) => {
-            let valid = Valid::check(parcel.into_message(), &judge.window)?;
-            let is_shown = match authorization(&valid, judge)? {
+            let valid = Valid::check(parcel.into_message(), &policy.window)?;
+            let is_shown = match authorization(&valid, policy)? {
                 (AuthorizationVerdict::No(error), _) => return Err(error),
                 (AuthorizationVerdict::Yes, _) => true,
                 (AuthorizationVerdict::NotShown, _) => false,
@@ -386,7 +386,7 @@ pub fn transit(item: Item, judge: &Policy) -> Result<(Item, bool), Error> {
         }
         Item::Rotation(rotation) => {
             rotation.verify()?;
-            rotation.path.leaf.check_dates(&judge.window)?;
+            rotation.path.leaf.check_dates(&policy.window)?;
             Ok((Item::Rotation(rotation), false))
         }
         Item::Pca(_) => Ok((item, false)),
@@ -397,10 +397,10 @@ pub fn transit(item: Item, judge: &Policy) -> Result<(Item, bool), Error> {
 fn certificates_verdict(
     kind: &'static str,
     certificates: &[Certificate],
-    judge: &Policy,
+    policy: &Policy,
 ) -> Result<Verdict, Error> {
     let (leaf, rest) = certificates.split_first().ok_or(Error::Unknown)?;
-    let pool: Vec<Certificate> = rest.iter().chain(&judge.chain).cloned().collect();
+    let pool: Vec<Certificate> = rest.iter().chain(&policy.chain).cloned().collect();
     let mut verdict = Verdict {
         sender: Some(leaf.id()),
         date: Some(leaf.not_before()),
@@ -408,20 +408,20 @@ fn certificates_verdict(
         ..Verdict::new(kind)
     };
     warn_of_long_life(leaf, &mut verdict.warnings);
-    match path::find(leaf, &pool, &judge.trust, &judge.window) {
+    match path::find(leaf, &pool, &policy.trust, &policy.window) {
         Ok(path) => {
             verdict.authorized = AuthorizationVerdict::Yes;
             verdict.recipient = path.nodes.get(1).copied();
             verdict.path = path.nodes;
             Ok(verdict)
         }
-        Err(error @ pki::Error::NoPath) if judge.stance == PolicyRole::Strict => {
+        Err(error @ pki::Error::NoPath) if policy.role == PolicyRole::Strict => {
             verdict.authorized = AuthorizationVerdict::No(error.into());
             Ok(verdict)
         }
         Err(pki::Error::NoPath) => {
             // Without trust that was named, its own signatures and dates are all there is to check.
-            leaf.check_dates(&judge.window)?;
+            leaf.check_dates(&policy.window)?;
             let signer = pool
                 .iter()
                 .chain([leaf])
@@ -439,36 +439,36 @@ fn certificates_verdict(
     }
 }
 
-fn rotation_verdict(rotation: &Rotation, judge: &Policy) -> Result<Verdict, Error> {
+fn rotation_verdict(rotation: &Rotation, policy: &Policy) -> Result<Verdict, Error> {
     let issuer = rotation.verify()?;
     let path = &rotation.path;
-    path.leaf.check_dates(&judge.window)?;
-    let is_trusted = trusts(judge, issuer.key());
+    path.leaf.check_dates(&policy.window)?;
+    let is_trusted = trusts(policy, issuer.key());
     Ok(Verdict {
-        authorized: authorized_if(is_trusted, judge),
+        authorized: authorized_if(is_trusted, policy),
         path: vec![path.leaf.id(), issuer.id()],
         ..leaf_verdict(Kind::Rotation.word(), &path.leaf, issuer.id())
     })
 }
 
-fn registration_verdict(registration: &Registration, judge: &Policy) -> Result<Verdict, Error> {
+fn registration_verdict(registration: &Registration, policy: &Policy) -> Result<Verdict, Error> {
     registration.verify()?;
-    registration.node.check_dates(&judge.window)?;
-    registration.gateway.check_dates(&judge.window)?;
+    registration.node.check_dates(&policy.window)?;
+    registration.gateway.check_dates(&policy.window)?;
     let gateway = registration.gateway.id();
     Ok(Verdict {
-        authorized: authorized_if(trusts(judge, registration.gateway.key()), judge),
+        authorized: authorized_if(trusts(policy, registration.gateway.key()), policy),
         path: vec![registration.node.id(), gateway],
         ..leaf_verdict("registration", &registration.node, gateway)
     })
 }
 
-fn request_verdict(request: &RegistrationRequest, judge: &Policy) -> Result<Verdict, Error> {
+fn request_verdict(request: &RegistrationRequest, policy: &Policy) -> Result<Verdict, Error> {
     request.verify()?;
     Ok(Verdict {
         sender: Some(request.node.id()),
         expiry: Some(request.authorization.expiry),
-        authorized: check_authorization(&request.authorization, judge)?,
+        authorized: check_authorization(&request.authorization, policy)?,
         ..Verdict::new("registration-request")
     })
 }
@@ -476,16 +476,16 @@ fn request_verdict(request: &RegistrationRequest, judge: &Policy) -> Result<Verd
 /// Checks a gateway's promise to register a node; clock drift does not count here.
 fn check_authorization(
     authorization: &RegistrationAuthorization,
-    judge: &Policy,
+    policy: &Policy,
 ) -> Result<AuthorizationVerdict, Error> {
-    if authorization.expiry < judge.now {
+    if authorization.expiry < policy.now {
         return Err(ramf::Error::Expired(authorization.expiry).into());
     }
-    let keys = judge
+    let keys = policy
         .trust
         .keys
         .iter()
-        .chain(judge.trust.certificates.iter().map(Certificate::key));
+        .chain(policy.trust.certificates.iter().map(Certificate::key));
     let mut failure = None;
     for key in keys {
         match authorization.verify(key) {
@@ -494,22 +494,22 @@ fn check_authorization(
         }
     }
     match failure {
-        Some(error) if judge.stance == PolicyRole::Strict => Err(error),
+        Some(error) if policy.role == PolicyRole::Strict => Err(error),
         _ => Ok(AuthorizationVerdict::NotShown),
     }
 }
 
-fn trusts(judge: &Policy, key: &PublicKey) -> bool {
-    judge.trust.keys.contains(key)
-        || judge
+fn trusts(policy: &Policy, key: &PublicKey) -> bool {
+    policy.trust.keys.contains(key)
+        || policy
             .trust
             .certificates
             .iter()
             .any(|anchor| anchor.key() == key)
 }
 
-fn authorized_if(is_trusted: bool, judge: &Policy) -> AuthorizationVerdict {
-    match (is_trusted, judge.stance == PolicyRole::Strict) {
+fn authorized_if(is_trusted: bool, policy: &Policy) -> AuthorizationVerdict {
+    match (is_trusted, policy.role == PolicyRole::Strict) {
         (true, _) => AuthorizationVerdict::Yes,
         (false, true) => AuthorizationVerdict::No(pki::Error::NoPath.into()),
         (false, false) => AuthorizationVerdict::NotShown,

@@ -106,21 +106,21 @@ impl Log {
                     medium,
                 ],
             ),
-            ExchangeEvent::Unpacked { lying, messages } => {
+            ExchangeEvent::Unpacked { file, messages } => {
                 let messages = messages.map_or_else(|| "seen".to_owned(), |it| it.to_string());
-                let facts = [("file", lying.to_string()), ("messages", messages)];
+                let facts = [("file", file.to_string()), ("messages", messages)];
                 report::event(
                     "unpacked",
                     &[
                         (facts[0].0, &facts[0].1),
-                        ("from", &lying.sender.to_string()),
+                        ("from", &file.sender.to_string()),
                         (facts[1].0, &facts[1].1),
                         medium,
                     ],
                 );
             }
-            ExchangeEvent::Asked(lying) => {
-                report::event("asked", &[("from", &lying.sender.to_string()), medium]);
+            ExchangeEvent::Asked(file) => {
+                report::event("asked", &[("from", &file.sender.to_string()), medium]);
             }
             ExchangeEvent::Packed {
                 cargo,
@@ -141,11 +141,11 @@ impl Log {
                 "requested",
                 &[("id", &id), ("from", &gateway.to_string()), medium],
             ),
-            ExchangeEvent::Carried(lying) => report::event(
+            ExchangeEvent::Carried(file) => report::event(
                 "carried",
                 &[
-                    ("file", &lying.to_string()),
-                    ("octets", &lying.len.to_string()),
+                    ("file", &file.to_string()),
+                    ("octets", &file.len.to_string()),
                     medium,
                 ],
             ),

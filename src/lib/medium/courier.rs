@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::layout::{Unlisted, denied, pile_name};
+use super::layout::{Unlisted, denied, dir_name};
 use super::{Error, ExchangeEvent, Hint, Medium, MediumFile, WaitReason, is_full, tell_unlisted};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
@@ -30,7 +30,7 @@ pub struct Courier<'a> {
     /// Whether it leaves the first one.
     pub moves: bool,
     /// What is held against messages.
-    pub judge: Policy,
+    pub policy: Policy,
     /// The time.
     pub now: Timestamp,
 }
@@ -54,32 +54,32 @@ impl Courier<'_> {
         self.free(each)?;
         let (mut free, mut allowed) = self.room(each)?;
         let mut wanted = Vec::new();
-        let mut strays = vec![(self.from.dir(), self.from.strays(None)?)];
+        let mut unexpected = vec![(self.from.dir(), self.from.unexpected(None)?)];
         for kind in [Kind::Cca, Kind::Cargo] {
             let (recipients, others) = self.from.recipients(kind)?;
-            strays.push((self.from.dir(), others));
+            unexpected.push((self.from.dir(), others));
             for recipient in recipients {
                 self.look(kind, recipient, &mut wanted, each)?;
             }
         }
-        for (dir, strays) in strays {
-            strays.tell(dir, each)?;
+        for (dir, unexpected) in unexpected {
+            unexpected.tell(dir, each)?;
         }
         // Requests are small, and what ends first is of use for the shortest time.
         wanted.sort_unstable_by(|(a, a_end), (b, b_end)| {
-            let key = |lying: &MediumFile, end: &Timestamp| (lying.kind() == Kind::Cargo, *end);
+            let key = |file: &MediumFile, end: &Timestamp| (file.kind() == Kind::Cargo, *end);
             (key(a, a_end), &a.path).cmp(&(key(b, b_end), &b.path))
         });
         let (mut messages, mut octets) = (0, 0);
-        for (lying, _) in wanted {
-            let mut fits = lying.len + OVERHEAD <= free && lying.len <= allowed;
+        for (file, _) in wanted {
+            let mut fits = file.len + OVERHEAD <= free && file.len <= allowed;
             if fits {
-                free -= lying.len + OVERHEAD;
-                allowed -= lying.len;
-                match self.carry(&lying) {
+                free -= file.len + OVERHEAD;
+                allowed -= file.len;
+                match self.carry(&file) {
                     Ok(true) => {
-                        self.is_there(&lying, each)?;
-                        each(ExchangeEvent::Carried(lying.clone()))?;
+                        self.is_there(&file, each)?;
+                        each(ExchangeEvent::Carried(file.clone()))?;
                     }
                     Ok(false) => {}
                     // More was thought to fit than does.
@@ -88,12 +88,12 @@ impl Courier<'_> {
                         free = 0;
                     }
                     Err(error @ Error::Disk(_)) => return Err(error.into()),
-                    Err(error) => failed(lying.to_string(), error, each)?,
+                    Err(error) => failed(file.to_string(), error, each)?,
                 }
             }
             if !fits {
                 messages += 1;
-                octets += lying.len;
+                octets += file.len;
             }
         }
         if messages > 0 {
@@ -133,13 +133,13 @@ impl Courier<'_> {
         for recipient in medium.recipients(Kind::Cargo)?.0 {
             let most = MAX_HINTS.min(passed + MAX_HINTS_OF_GATEWAY);
             let mut refused = None;
-            let listed = each_lying(medium, Kind::Cargo, recipient, |lying| {
-                if self.hint(medium, lying)?.is_none() {
-                    let Some(hint) = self.hint(other, lying)? else {
+            let listed = each_file(medium, Kind::Cargo, recipient, |file| {
+                if self.hint(medium, file)?.is_none() {
+                    let Some(hint) = self.hint(other, file)? else {
                         return Ok(());
                     };
                     // An empty file takes no block, which a hint does.
-                    if passed < most && lying.len > 0 {
+                    if passed < most && file.len > 0 {
                         passed += 1;
                         match medium.hint(&hint) {
                             // That concerns this gateway alone.
@@ -150,7 +150,7 @@ impl Courier<'_> {
                         }
                     }
                 }
-                medium.remove(lying)
+                medium.remove(file)
             });
             if let Some(error) = refused {
                 wrong.push((medium.dir().display().to_string(), error));
@@ -159,7 +159,7 @@ impl Courier<'_> {
                 // Whoever looks for what is to be carried says so.
                 Err(Error::Unreadable(_)) if medium.id() == self.from.id() => {}
                 Err(error @ Error::Unreadable(_)) => {
-                    wrong.push((pile_name(Kind::Cargo, recipient), error));
+                    wrong.push((dir_name(Kind::Cargo, recipient), error));
                 }
                 listed => listed?,
             }
@@ -169,10 +169,10 @@ impl Courier<'_> {
 
     /// What a medium says of the arrival of cargo, unless that is in the future. What cannot be listed says nothing, and
     /// is told when old hints are removed.
-    fn hint(&self, medium: &Medium, lying: &MediumFile) -> Result<Option<Hint>, Error> {
-        match medium.hint_of(lying.recipient, lying.sha256, self.now) {
+    fn hint(&self, medium: &Medium, file: &MediumFile) -> Result<Option<Hint>, Error> {
+        match medium.hint_of(file.recipient, file.sha256, self.now) {
             Err(Error::Unreadable(_)) => Ok(None),
-            hint => Ok(hint?.filter(|hint| !self.judge.window.is_before(hint.date))),
+            hint => Ok(hint?.filter(|hint| !self.policy.window.is_before(hint.date))),
         }
     }
 
@@ -188,15 +188,15 @@ impl Courier<'_> {
         let mut used = 0;
         for kind in [Kind::Cca, Kind::Cargo] {
             for recipient in self.to.recipients(kind)?.0 {
-                let listed = each_lying(self.to, kind, recipient, |lying| {
-                    used += lying.len;
+                let listed = each_file(self.to, kind, recipient, |file| {
+                    used += file.len;
                     Ok(())
                 });
                 match listed {
                     // That of cargo was said when it was looked for what has arrived.
                     Err(Error::Unreadable(_)) if kind == Kind::Cargo => {}
                     Err(error @ Error::Unreadable(_)) => {
-                        failed(pile_name(kind, recipient), error, each)?;
+                        failed(dir_name(kind, recipient), error, each)?;
                     }
                     listed => listed?,
                 }
@@ -213,39 +213,39 @@ impl Courier<'_> {
         wanted: &mut Vec<(MediumFile, Timestamp)>,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
-        let what = || pile_name(kind, recipient);
-        let mut pile = match self.from.lying(kind, recipient) {
-            Ok(pile) => pile,
+        let what = || dir_name(kind, recipient);
+        let mut files = match self.from.files_for(kind, recipient) {
+            Ok(files) => files,
             Err(error @ Error::Unreadable(_)) => return failed(what(), error, each),
             Err(error) => return Err(error.into()),
         };
-        pile.take_strays().tell(self.from.dir(), each)?;
+        files.take_unexpected().tell(self.from.dir(), each)?;
         loop {
-            let next = pile.next_message().and_then(|next| match next {
-                Some(lying) => {
-                    let has_arrived = self.hint(self.from, &lying)?.is_some()
-                        || self.hint(self.to, &lying)?.is_some();
-                    let is_held = !has_arrived && self.to.holds(&lying, self.moves)?;
-                    Ok(Some((lying, is_held, has_arrived)))
+            let next = files.next_message().and_then(|next| match next {
+                Some(file) => {
+                    let has_arrived = self.hint(self.from, &file)?.is_some()
+                        || self.hint(self.to, &file)?.is_some();
+                    let is_held = !has_arrived && self.to.holds(&file, self.moves)?;
+                    Ok(Some((file, is_held, has_arrived)))
                 }
                 None => Ok(None),
             });
-            let lying = match next {
+            let file = match next {
                 // What could not be taken off waits for another run.
                 Ok(Some((_, _, true))) => continue,
-                Ok(Some((lying, true, _))) => {
-                    self.is_there(&lying, each)?;
+                Ok(Some((file, true, _))) => {
+                    self.is_there(&file, each)?;
                     continue;
                 }
-                Ok(Some((lying, ..))) => lying,
+                Ok(Some((file, ..))) => file,
                 Ok(None) => return Ok(()),
                 Err(error @ Error::Unreadable(_)) => return failed(what(), error, each),
                 Err(error) => return Err(error.into()),
             };
-            match self.verified(&lying) {
-                Ok(Some(end)) => wanted.push((lying, end)),
+            match self.verified(&file) {
+                Ok(Some(end)) => wanted.push((file, end)),
                 Ok(None) => {}
-                Err(error) => failed(lying.to_string(), error, each)?,
+                Err(error) => failed(file.to_string(), error, each)?,
             }
         }
     }
@@ -253,24 +253,24 @@ impl Courier<'_> {
     /// Takes off the first medium what is on the other one, where it is to leave that.
     fn is_there<E: From<Error>>(
         &self,
-        lying: &MediumFile,
+        file: &MediumFile,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         if !self.moves {
             return Ok(());
         }
-        match self.from.remove(lying) {
-            Err(error) => failed(lying.to_string(), error, each),
+        match self.from.remove(file) {
+            Err(error) => failed(file.to_string(), error, each),
             Ok(()) => Ok(()),
         }
     }
 
     /// Whether a message is worth carrying: what its name says, signed and alive; `None` when it has gone.
-    fn verified(&self, lying: &MediumFile) -> Result<Option<Timestamp>, Error> {
-        let Some(octets) = lying.read()? else {
+    fn verified(&self, file: &MediumFile) -> Result<Option<Timestamp>, Error> {
+        let Some(octets) = file.read()? else {
             return Ok(None);
         };
-        let verdict = lying.judged(octets, &self.judge)?;
+        let verdict = file.verified(octets, &self.policy)?;
         if let AuthorizationVerdict::No(error) = verdict.authorized {
             return Err(error.into());
         }
@@ -278,27 +278,27 @@ impl Courier<'_> {
     }
 
     /// Carries a message; `false` for one that has gone.
-    fn carry(&self, lying: &MediumFile) -> Result<bool, Error> {
-        let Some(octets) = lying.read()? else {
+    fn carry(&self, file: &MediumFile) -> Result<bool, Error> {
+        let Some(octets) = file.read()? else {
             return Ok(false);
         };
-        let ends = (lying.recipient, lying.sender);
-        let (pending, _) = self.to.prepare(lying.kind(), ends, &octets)?;
+        let ends = (file.recipient, file.sender);
+        let (pending, _) = self.to.prepare(file.kind(), ends, &octets)?;
         pending.place().map_err(denied)?;
         Ok(true)
     }
 }
 
 /// Gives `each` what lies on a medium for a gateway.
-fn each_lying(
+fn each_file(
     medium: &Medium,
     kind: Kind,
     recipient: NodeId,
     mut each: impl FnMut(&MediumFile) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut pile = medium.lying(kind, recipient)?;
-    while let Some(lying) = pile.next_message()? {
-        each(&lying)?;
+    let mut files = medium.files_for(kind, recipient)?;
+    while let Some(file) = files.next_message()? {
+        each(&file)?;
     }
     Ok(())
 }

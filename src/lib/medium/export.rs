@@ -47,12 +47,12 @@ pub struct Exporter<'a> {
     medium: &'a Medium,
     terms: ReceiveOptions,
     time: Time,
-    judge: Policy,
+    policy: Policy,
     cipher: Cipher,
     /// What was given to this medium.
     carried: Carried,
     /// What lies on the medium already, or has arrived, by next hop.
-    aboard: HashMap<NodeId, HashSet<KeyDigest>>,
+    on_medium: HashMap<NodeId, HashSet<KeyDigest>>,
     /// What a run that was killed gave, by next hop.
     unsettled: HashMap<NodeId, Unsettled>,
     /// What the medium has room for, in octets.
@@ -174,21 +174,21 @@ impl<'a> Exporter<'a> {
         cipher: Cipher,
     ) -> Result<Self, Error> {
         let owner = spool.owner();
-        let mut giver = Self {
+        let mut exporter = Self {
             spool,
             medium,
             terms,
             time,
-            judge: Policy::of_node(owner, Vec::new(), terms.window, time.told)?,
+            policy: Policy::of_node(owner, Vec::new(), terms.window, time.told)?,
             cipher,
             carried: spool.carried(medium.id())?,
-            aboard: HashMap::new(),
+            on_medium: HashMap::new(),
             unsettled: HashMap::new(),
             room: 0,
         };
-        giver.look()?;
-        giver.skip_acknowledged()?;
-        Ok(giver)
+        exporter.look()?;
+        exporter.skip_acknowledged()?;
+        Ok(exporter)
     }
 
     /// What a next hop says it has need not go to it again, though relay-route has not removed it yet: this very
@@ -198,7 +198,7 @@ impl<'a> Exporter<'a> {
             let QueueId::Control(hop) = queue.place() else {
                 continue;
             };
-            let acknowledged = self.aboard.entry(hop).or_default();
+            let acknowledged = self.on_medium.entry(hop).or_default();
             for message in queue.messages()? {
                 let identity = message?.name.identity;
                 if identity.kind == Kind::Pca {
@@ -225,22 +225,22 @@ impl<'a> Exporter<'a> {
             if let Err(Error::Unreadable(_)) = found {
                 continue;
             }
-            let lying = found?;
+            let file = found?;
             let load = self.carried.read(&record)?;
-            let (Some(lying), Some(load)) = (lying, load) else {
+            let (Some(file), Some(load)) = (file, load) else {
                 self.carried.forget(&record)?;
                 continue;
             };
             let is_over = self.time.is_believed() && self.terms.window.is_after(load.expiry);
-            if is_over || !record.is_settled && !self.finish(&lying, &load)? {
-                self.medium.remove(&lying)?;
+            if is_over || !record.is_settled && !self.finish(&file, &load)? {
+                self.medium.remove(&file)?;
                 self.carried.forget(&record)?;
                 continue;
             }
             // A date far ahead is that of a clock that was wrong.
             if self.time.told.duration_since(load.date).abs() < resend_after {
                 let keys = load.names.iter().map(|name| name.identity.key());
-                self.aboard.entry(record.hop).or_default().extend(keys);
+                self.on_medium.entry(record.hop).or_default().extend(keys);
             }
             if !record.is_settled {
                 let cca = load
@@ -257,8 +257,8 @@ impl<'a> Exporter<'a> {
 
     /// Does what follows from cargo that an earlier run gave, and could not any more; `false` when the cargo is not
     /// what that run gave.
-    fn finish(&self, lying: &MediumFile, load: &Load) -> Result<bool, Error> {
-        let item = match lying.read() {
+    fn finish(&self, file: &MediumFile, load: &Load) -> Result<bool, Error> {
+        let item = match file.read() {
             Ok(octets) => octets.and_then(|octets| Item::parse(octets).ok()),
             Err(Error::Damaged | Error::Unreadable(_)) => None,
             Err(error) => return Err(error),
@@ -269,9 +269,9 @@ impl<'a> Exporter<'a> {
         let mut given = Vec::new();
         for name in &load.names {
             let place = match name.identity.kind {
-                Kind::Parcel => QueueId::Out(lying.recipient),
+                Kind::Parcel => QueueId::Out(file.recipient),
                 Kind::Cca => continue,
-                _ => QueueId::Acks(lying.recipient),
+                _ => QueueId::Acks(file.recipient),
             };
             let path = self.spool.queue(place).path_of(name);
             // What has another name by now, or none, was seen to.
@@ -288,7 +288,7 @@ impl<'a> Exporter<'a> {
                 id: message.map(|message| message.fields().id.clone()),
             });
         }
-        self.note_and_release(lying.recipient, &cargo.fields().id, &given)?;
+        self.note_and_release(file.recipient, &cargo.fields().id, &given)?;
         Ok(true)
     }
 
@@ -431,8 +431,9 @@ impl<'a> Exporter<'a> {
     }
 
     fn may_go(&self, hop: NodeId, name: &Name) -> bool {
-        let is_aboard = |aboard: &HashSet<KeyDigest>| aboard.contains(&name.identity.key());
-        !name.has_expired(self.time.told) && !self.aboard.get(&hop).is_some_and(is_aboard)
+        let is_on_medium =
+            |on_medium: &HashSet<KeyDigest>| on_medium.contains(&name.identity.key());
+        !name.has_expired(self.time.told) && !self.on_medium.get(&hop).is_some_and(is_on_medium)
     }
 
     /// How to send to a hop: it registered this node or peers with it, or it asks. What is wrong with a CCA becomes an
@@ -642,9 +643,9 @@ impl<'a> Exporter<'a> {
             let last = cargo.last().copied();
             cargo.iter().map(move |&at| (at, Some(at) == last))
         });
-        let mut hold = self.hold(&hop.sealer);
+        let mut builder = self.builder(&hop.sealer);
         let mut is_full_now = false;
-        let giver = &*self;
+        let exporter = &*self;
         workers::in_order(
             Bounds::octets(limits::MAX_EMITTED_MESSAGE_LEN),
             || {
@@ -657,35 +658,35 @@ impl<'a> Exporter<'a> {
                 })
             },
             |(message, is_last)| {
-                let loaded = giver.load(&message);
+                let loaded = exporter.load(&message);
                 (message, is_last, loaded)
             },
             |(message, is_last, loaded)| {
                 match loaded {
-                    Ok(Some(loaded)) => hold.add(message, loaded, giver.time.told),
+                    Ok(Some(loaded)) => builder.add(message, loaded, exporter.time.told),
                     Ok(None) => {}
                     Err(error @ (Error::Disk(_) | Error::Spool(_))) => return Err(error.into()),
-                    Err(error) if giver.is_untimely(&error) => each(ExchangeEvent::Untimely(1))?,
+                    Err(error) if exporter.is_untimely(&error) => each(ExchangeEvent::Untimely(1))?,
                     Err(error) => each(ExchangeEvent::Failed {
                         what: message.path.display().to_string(),
                         error,
                     })?,
                 }
-                if !is_last || hold.messages.is_empty() {
+                if !is_last || builder.messages.is_empty() {
                     return Ok(());
                 }
-                let mut hold = std::mem::replace(&mut hold, giver.hold(&hop.sealer));
+                let mut builder = std::mem::replace(&mut builder, exporter.builder(&hop.sealer));
                 if is_full_now {
-                    hop.left_with(&hold);
+                    hop.left_with(&builder);
                 }
                 if is_full_now || hop.is_blocked {
                     return Ok(());
                 }
-                match giver.write(hop, &mut hold) {
+                match exporter.write(hop, &mut builder) {
                     Ok(event) => each(event),
                     // More was thought to fit than does.
                     Err(Error::Disk(error)) if is_full(&error) => {
-                        hop.left_with(&hold);
+                        hop.left_with(&builder);
                         is_full_now = true;
                         Ok(())
                     }
@@ -706,7 +707,7 @@ impl<'a> Exporter<'a> {
         Ok(())
     }
 
-    fn hold(&self, sealer: &Sealer) -> CargoBuilder {
+    fn builder(&self, sealer: &Sealer) -> CargoBuilder {
         CargoBuilder {
             set: Buffer::with_capacity(0),
             expiry: sealer.date().max(self.time.told),
@@ -721,7 +722,7 @@ impl<'a> Exporter<'a> {
             return Ok(None);
         };
         let kept = (message.name.identity.kind != Kind::Parcel).then(|| octets.clone());
-        let item = verify::transport(Item::parse(octets)?, &self.judge)?;
+        let item = verify::transport(Item::parse(octets)?, &self.policy)?;
         if item.kind() != message.name.identity.kind {
             return Err(Error::Damaged);
         }
@@ -737,22 +738,22 @@ impl<'a> Exporter<'a> {
     fn write(
         &self,
         hop: &mut NextHop<'a>,
-        hold: &mut CargoBuilder,
+        builder: &mut CargoBuilder,
     ) -> Result<ExchangeEvent, Error> {
-        let set = std::mem::replace(&mut hold.set, Buffer::with_capacity(0));
-        let cargo = send::cargo(&hop.sealer, set, hold.expiry)?;
+        let set = std::mem::replace(&mut builder.set, Buffer::with_capacity(0));
+        let cargo = send::cargo(&hop.sealer, set, builder.expiry)?;
         let (now, fields) = (self.time.told, &cargo.fields);
         let octets = cargo.octets.as_slice();
         let ends = (hop.id, hop.sealer.sender());
         let (pending, sha256) = self.medium.prepare(Kind::Cargo, ends, octets)?;
         let answered = hop.answered.iter().map(|(_, _, name)| name);
-        let names = hold.messages.iter().map(|given| &given.name);
+        let names = builder.messages.iter().map(|given| &given.name);
         let dates = (now, fields.expiry());
         let record = self
             .carried
             .note((hop.id, &sha256), dates, names.chain(answered))?;
         pending.place().map_err(denied)?;
-        self.note_and_release(hop.id, &fields.id, &hold.messages)?;
+        self.note_and_release(hop.id, &fields.id, &builder.messages)?;
         hop.cargoes += 1;
         // The last thing that follows is that the CCA is used up.
         if hop.answered.is_some() {
@@ -763,7 +764,7 @@ impl<'a> Exporter<'a> {
         Ok(ExchangeEvent::Packed {
             cargo: fields.id.clone(),
             hop: hop.id,
-            messages: hold.messages.len(),
+            messages: builder.messages.len(),
             len: octets.len(),
         })
     }
@@ -870,16 +871,16 @@ impl<'a> Exporter<'a> {
 
     fn request_from(&self, gateway: NodeId) -> Result<Option<String>, Error> {
         let node = self.spool.owner();
-        let mut pile = self.medium.lying(Kind::Cca, gateway)?;
+        let mut files = self.medium.files_for(Kind::Cca, gateway)?;
         let mut ended = Vec::new();
-        while let Some(lying) = pile.next_message()? {
-            if lying.sender != node.id() {
+        while let Some(file) = files.next_message()? {
+            if file.sender != node.id() {
                 continue;
             }
-            if self.is_request_of_ours(&lying) {
+            if self.is_request_of_ours(&file) {
                 return Ok(None);
             }
-            ended.push(lying);
+            ended.push(file);
         }
         let sent = send::cca(node, gateway, limits::CCA_LIFE, self.cipher, self.time.told)?;
         let ends = (gateway, node.id());
@@ -889,19 +890,19 @@ impl<'a> Exporter<'a> {
         pending.place().map_err(denied)?;
         // By a clock that is not believed they may not have ended, and the new one may be dated in the future.
         if self.time.is_believed() {
-            for lying in &ended {
-                self.medium.remove(lying)?;
+            for file in &ended {
+                self.medium.remove(file)?;
             }
         }
         Ok(Some(sent.fields.id))
     }
 
     /// Whether a CCA that bears our name is one that the gateway will take: whole, alive, and made by us.
-    fn is_request_of_ours(&self, lying: &MediumFile) -> bool {
-        let Ok(Some(octets)) = lying.read() else {
+    fn is_request_of_ours(&self, file: &MediumFile) -> bool {
+        let Ok(Some(octets)) = file.read() else {
             return false;
         };
-        let verdict = lying.judged(octets, &self.judge);
+        let verdict = file.verified(octets, &self.policy);
         verdict.is_ok_and(|verdict| verdict.expiry.is_some_and(|end| end > self.time.told))
     }
 }
@@ -969,9 +970,9 @@ impl NextHop<'_> {
         self.records = unsettled.records;
     }
 
-    fn left_with(&mut self, hold: &CargoBuilder) {
-        self.left.messages += hold.messages.len();
-        self.left.octets += hold.octets;
+    fn left_with(&mut self, builder: &CargoBuilder) {
+        self.left.messages += builder.messages.len();
+        self.left.octets += builder.octets;
     }
 }
 

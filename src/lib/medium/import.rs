@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
-use super::layout::pile_name;
+use super::layout::dir_name;
 use super::{Error, ExchangeEvent, Hint, Medium, MediumFile};
 use crate::crypto::hash;
 use crate::disk::batch::{self, Batch, Staged};
@@ -39,7 +39,7 @@ pub struct Importer<'a> {
     medium: &'a Medium,
     terms: ReceiveOptions,
     time: Time,
-    judge: Policy,
+    policy: Policy,
     room: Room,
     /// What passed through here.
     memory: Memory,
@@ -92,7 +92,7 @@ impl<'a> Importer<'a> {
             medium,
             terms,
             time,
-            judge: Policy::of_node(owner, Vec::new(), terms.window, time.told)?,
+            policy: Policy::of_node(owner, Vec::new(), terms.window, time.told)?,
             room: Room::new(spool.root(), owner.config()).count(spool)?,
             memory: Memory::of(owner.root())?,
             is_settled: false,
@@ -112,24 +112,24 @@ impl<'a> Importer<'a> {
     ) -> Result<(), E> {
         let medium = self.medium;
         let us = self.spool.owner().id();
-        medium.strays(Some(us))?.tell(medium.dir(), each)?;
+        medium.unexpected(Some(us))?.tell(medium.dir(), each)?;
         for kind in [Kind::Cargo, Kind::Cca] {
             let unlisted = |error| ExchangeEvent::Failed {
-                what: pile_name(kind, us),
+                what: dir_name(kind, us),
                 error,
             };
-            let mut pile = match medium.lying(kind, us) {
-                Ok(pile) => pile,
+            let mut files = match medium.files_for(kind, us) {
+                Ok(files) => files,
                 Err(error @ Error::Unreadable(_)) => {
                     each(unlisted(error))?;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
-            pile.take_strays().tell(medium.dir(), each)?;
+            files.take_unexpected().tell(medium.dir(), each)?;
             loop {
-                let lying = match pile.next_message() {
-                    Ok(Some(lying)) => lying,
+                let file = match files.next_message() {
+                    Ok(Some(file)) => file,
                     Ok(None) => break,
                     Err(error @ Error::Unreadable(_)) => {
                         each(unlisted(error))?;
@@ -139,8 +139,8 @@ impl<'a> Importer<'a> {
                 };
                 let mut events = Vec::new();
                 let taken = match kind {
-                    Kind::Cargo => self.cargo(&lying, &mut |event| events.push(event)),
-                    _ => self.cca(&lying, &mut |event| events.push(event)),
+                    Kind::Cargo => self.cargo(&file, &mut |event| events.push(event)),
+                    _ => self.cca(&file, &mut |event| events.push(event)),
                 };
                 events.into_iter().try_for_each(&mut *each)?;
                 match taken {
@@ -151,7 +151,7 @@ impl<'a> Importer<'a> {
                         return Err(error.into());
                     }
                     Err(error) => each(ExchangeEvent::Failed {
-                        what: lying.to_string(),
+                        what: file.to_string(),
                         error,
                     })?,
                 }
@@ -163,10 +163,10 @@ impl<'a> Importer<'a> {
     /// Takes one cargo.
     fn cargo(
         &mut self,
-        lying: &MediumFile,
+        file: &MediumFile,
         each: &mut dyn FnMut(ExchangeEvent),
     ) -> Result<(), Error> {
-        let Some(octets) = lying.read()? else {
+        let Some(octets) = file.read()? else {
             return Ok(());
         };
         let node = self.spool.owner();
@@ -174,12 +174,12 @@ impl<'a> Importer<'a> {
             Ok(cargo) => cargo,
             Err(node::Error::Seen) => {
                 self.settle_memory()?;
-                self.leave(lying, None, each);
+                self.leave(file, None, each);
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
-        if cargo.head().sender.id() != lying.sender {
+        if cargo.head().sender.id() != file.sender {
             return Err(Error::OtherSender);
         }
         if self.queued.is_none() {
@@ -188,10 +188,10 @@ impl<'a> Importer<'a> {
                 *self.unmatched.get_mut() += queue.messages()?.take(MAX_UNMATCHED).count();
             }
         }
-        let stored = self.items(&cargo, lying, each)?;
+        let stored = self.items(&cargo, file, each)?;
         let messages = cargo.content().len();
         let (_, due) = cargo.into_due();
-        let hop = lying.sender;
+        let hop = file.sender;
         {
             let _locks = node.lock_peer(hop).map_err(unstored)?;
             due.advance().map_err(unstored)?;
@@ -211,7 +211,7 @@ impl<'a> Importer<'a> {
             let taken = stored
                 .parcels
                 .iter()
-                .map(|(name, id)| identity_of(name, Some(id)).taken_from(&lying.sha256))
+                .map(|(name, id)| identity_of(name, Some(id)).taken_from(&file.sha256))
                 .filter(|taken| !self.memory.knows(taken));
             let taken: Vec<ReplayKey> = taken.collect();
             self.memory.add_all(&taken).map_err(unstored)?;
@@ -221,7 +221,7 @@ impl<'a> Importer<'a> {
             queued.entry(name.identity.key()).or_insert(name.from);
         }
         if stored.is_whole {
-            self.leave(lying, Some(messages), each);
+            self.leave(file, Some(messages), each);
         }
         Ok(())
     }
@@ -230,11 +230,11 @@ impl<'a> Importer<'a> {
     fn items(
         &self,
         cargo: &Arrival<'_, CargoMessageSet>,
-        lying: &MediumFile,
+        file: &MediumFile,
         each: &mut dyn FnMut(ExchangeEvent),
     ) -> Result<StoredItems, Error> {
         let head = cargo.head();
-        let hop = lying.sender;
+        let hop = file.sender;
         self.spool.make(QueueId::Control(hop))?;
         let mut stored = StoredItems {
             is_whole: true,
@@ -257,7 +257,7 @@ impl<'a> Importer<'a> {
                     })
                 }
             },
-            |octets| self.ready(octets, head, lying),
+            |octets| self.ready(octets, head, file),
             |ready| {
                 number += 1;
                 match ready {
@@ -276,7 +276,7 @@ impl<'a> Importer<'a> {
                     Err(error) => {
                         stored.is_whole &= !error.may_pass();
                         each(ExchangeEvent::Failed {
-                            what: format!("{lying}: item {number}"),
+                            what: format!("{file}: item {number}"),
                             error,
                         });
                     }
@@ -290,7 +290,7 @@ impl<'a> Importer<'a> {
                 others => format!(" and {others} others"),
             };
             each(ExchangeEvent::Failed {
-                what: format!("{lying}: item {number}{others}"),
+                what: format!("{file}: item {number}{others}"),
                 error,
             });
         }
@@ -304,7 +304,7 @@ impl<'a> Importer<'a> {
                 |event| !matches!(event, ExchangeEvent::Stored { name, .. } if is_it(name)),
             );
             each(ExchangeEvent::Failed {
-                what: lying.to_string(),
+                what: file.to_string(),
                 error: Error::Replaces,
             });
         }
@@ -313,9 +313,9 @@ impl<'a> Importer<'a> {
     }
 
     /// Verifies a message of cargo on its own, and writes it unless it was here before. Several may be at it.
-    fn ready(&self, octets: &[u8], head: &Head, lying: &MediumFile) -> Result<StagedItem, Error> {
-        let hop = lying.sender;
-        let unpacked = receive::item(octets, head, &self.judge)?;
+    fn ready(&self, octets: &[u8], head: &Head, file: &MediumFile) -> Result<StagedItem, Error> {
+        let hop = file.sender;
+        let unpacked = receive::item(octets, head, &self.policy)?;
         let name = name_of(&unpacked, octets, head, hop);
         let mode = self.spool.mode_of(unpacked.kind);
         let stored = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).mode(mode);
@@ -335,7 +335,7 @@ impl<'a> Importer<'a> {
             return Ok(StagedItem { name, id, fate });
         }
         let identity = identity_of(&name, id.as_deref());
-        let fate = if self.is_known(&name, &identity, lying)? {
+        let fate = if self.is_known(&name, &identity, file)? {
             ItemDisposition::Known(self.is_unremembered(&name, &identity, hop))
         } else {
             self.room.promise(Payer::of(&name), hop, octets.len())?;
@@ -363,7 +363,7 @@ impl<'a> Importer<'a> {
         &self,
         name: &Name,
         identity: &ReplayKey,
-        lying: &MediumFile,
+        file: &MediumFile,
     ) -> Result<bool, Error> {
         if self.waits(&name.identity) {
             return Ok(true);
@@ -371,14 +371,14 @@ impl<'a> Importer<'a> {
         if let Some(delivered) = self.delivered.get(&name.identity.recipient) {
             return Ok(delivered.knows(identity));
         }
-        if self.memory.knows(&identity.taken_from(&lying.sha256)) {
+        if self.memory.knows(&identity.taken_from(&file.sha256)) {
             return Ok(true);
         }
         // Of what was passed on, the acknowledgement may have been lost, or the routes may be a loop. To take it again
         // costs a trip; to acknowledge it and not take it would lose it in a loop, until somebody mends that.
         match self.memory.times_passed_on(identity) {
             0..=MAX_AGAIN => Ok(false),
-            _ if self.memory.knows(&identity.brought_by(lying.sender)) => Ok(true),
+            _ if self.memory.knows(&identity.brought_by(file.sender)) => Ok(true),
             _ => Err(Error::Loop),
         }
     }
@@ -420,27 +420,27 @@ impl<'a> Importer<'a> {
     /// Takes cargo off the medium whose messages are where they belong.
     fn leave(
         &self,
-        lying: &MediumFile,
+        file: &MediumFile,
         messages: Option<usize>,
         each: &mut dyn FnMut(ExchangeEvent),
     ) {
         let hint = Hint {
-            gateway: lying.recipient,
-            sha256: lying.sha256,
+            gateway: file.recipient,
+            sha256: file.sha256,
             // A hint from the future would not count.
             date: self.time.told.min(self.time.sure),
         };
         // On a full medium there is room for the hint only when the cargo has gone.
         let hinted = self.medium.hint(&hint);
-        self.remove(lying, each);
+        self.remove(file, each);
         if let Err(error) = hinted.or_else(|_| self.medium.hint(&hint)) {
             each(ExchangeEvent::Failed {
-                what: lying.to_string(),
+                what: file.to_string(),
                 error,
             });
         }
         each(ExchangeEvent::Unpacked {
-            lying: lying.clone(),
+            file: file.clone(),
             messages,
         });
     }
@@ -455,36 +455,32 @@ impl<'a> Importer<'a> {
     }
 
     /// Takes off the medium what is of no use there any more, so that it cannot be changed is no reason to end.
-    fn remove(&self, lying: &MediumFile, each: &mut dyn FnMut(ExchangeEvent)) {
-        if let Err(error) = self.medium.remove(lying) {
+    fn remove(&self, file: &MediumFile, each: &mut dyn FnMut(ExchangeEvent)) {
+        if let Err(error) = self.medium.remove(file) {
             each(ExchangeEvent::Failed {
-                what: lying.to_string(),
+                what: file.to_string(),
                 error,
             });
         }
     }
 
     /// Takes a request for cargo, unless a later one of the same gateway is here.
-    fn cca(
-        &mut self,
-        lying: &MediumFile,
-        each: &mut dyn FnMut(ExchangeEvent),
-    ) -> Result<(), Error> {
-        let Some(octets) = lying.read()? else {
+    fn cca(&mut self, file: &MediumFile, each: &mut dyn FnMut(ExchangeEvent)) -> Result<(), Error> {
+        let Some(octets) = file.read()? else {
             return Ok(());
         };
         let node = self.spool.owner();
         let date = match receive::cca(node, octets.clone(), &self.terms) {
-            Ok(cca) if cca.head().sender.id() != lying.sender => return Err(Error::OtherSender),
+            Ok(cca) if cca.head().sender.id() != file.sender => return Err(Error::OtherSender),
             Ok(cca) => cca.head().fields.date,
             Err(node::Error::CcaUsed) => {
                 self.settle_memory()?;
-                self.remove(lying, each);
+                self.remove(file, each);
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
-        let queue = self.spool.make(QueueId::Cca(lying.sender))?;
+        let queue = self.spool.make(QueueId::Cca(file.sender))?;
         let name = Name::of(&Item::parse(octets.clone())?, &octets, self.terms.now);
         let mut older = Vec::new();
         let mut is_newest = true;
@@ -516,8 +512,8 @@ impl<'a> Importer<'a> {
                 files::remove(&path, FileRole::Spool)?;
             }
         }
-        self.remove(lying, each);
-        each(ExchangeEvent::Asked(lying.clone()));
+        self.remove(file, each);
+        each(ExchangeEvent::Asked(file.clone()));
         Ok(())
     }
 }

@@ -138,12 +138,12 @@ impl MediumFile {
     /// # Errors
     /// [`Error::Damaged`] or [`Error::OtherSender`] when they are not; or when they are malformed, badly signed or not
     /// valid now.
-    pub(super) fn judged(&self, octets: Vec<u8>, judge: &Policy) -> Result<Verdict, Error> {
+    pub(super) fn verified(&self, octets: Vec<u8>, policy: &Policy) -> Result<Verdict, Error> {
         let item = Item::parse(octets)?;
         if item.kind() != self.kind {
             return Err(Error::Damaged);
         }
-        let verdict = verify::object(Object::Message(Box::new(item)), judge)?;
+        let verdict = verify::object(Object::Message(Box::new(item)), policy)?;
         if (verdict.sender, verdict.recipient) == (Some(self.sender), Some(self.recipient)) {
             Ok(verdict)
         } else {
@@ -203,7 +203,7 @@ pub struct Hint {
 /// Directories that cannot be listed, and why not; all others are.
 pub(super) type Unlisted = Vec<(String, Error)>;
 
-/// Whether something in a medium's folders is named so, as [`MediumFile`] and [`pile_name`] do.
+/// Whether something in a medium's folders is named so, as [`MediumFile`] and [`dir_name`] do.
 pub(crate) fn is_within(name: &str) -> bool {
     let mut segments = name.split('/');
     let (folder, node) = (segments.next(), segments.next());
@@ -212,7 +212,7 @@ pub(crate) fn is_within(name: &str) -> bool {
 }
 
 /// How the directory of what lies for a gateway is told.
-pub(super) fn pile_name(kind: Kind, recipient: NodeId) -> String {
+pub(super) fn dir_name(kind: Kind, recipient: NodeId) -> String {
     format!("{}/{recipient}", kind.word())
 }
 
@@ -337,10 +337,10 @@ impl Medium {
             };
             for gateway in self.gateways_in(folder)?.0 {
                 // One that cannot be opened is told of by whoever lists it.
-                let pile = self.has_dir(&[folder, &gateway.to_string()]).ok().flatten();
-                if let Some(pile) = pile
-                    && let Err(error) = pile.sync()
-                    && pile.names().is_ok()
+                let inner = self.has_dir(&[folder, &gateway.to_string()]).ok().flatten();
+                if let Some(inner) = inner
+                    && let Err(error) = inner.sync()
+                    && inner.names().is_ok()
                 {
                     return Err(error.into());
                 }
@@ -385,8 +385,8 @@ impl Medium {
     ///
     /// # Errors
     /// When that cannot be learned.
-    pub fn strays(&self, gateway: Option<NodeId>) -> Result<UnexpectedFiles, Error> {
-        let mut strays = UnexpectedFiles::default();
+    pub fn unexpected(&self, gateway: Option<NodeId>) -> Result<UnexpectedFiles, Error> {
+        let mut unexpected = UnexpectedFiles::default();
         for folder in FOLDERS {
             let inside = gateway.filter(|_| ["cargo", "cca"].contains(&folder));
             let found = match self.top.dir(folder) {
@@ -397,10 +397,10 @@ impl Medium {
                 Err(error) => return Err(error.into()),
             };
             if let Some(disk::Error::NotRegular { path, .. }) = found {
-                strays.add(path);
+                unexpected.add(path);
             }
         }
-        Ok(strays)
+        Ok(unexpected)
     }
 
     /// The gateways for which there are messages of this kind, and what else is where they should be.
@@ -412,9 +412,9 @@ impl Medium {
     }
 
     fn gateways_in(&self, folder: &str) -> Result<(Vec<NodeId>, UnexpectedFiles), Error> {
-        let (mut gateways, mut strays) = (Vec::new(), UnexpectedFiles::default());
+        let (mut gateways, mut unexpected) = (Vec::new(), UnexpectedFiles::default());
         let Some(dir) = self.has_dir(&[folder])? else {
-            return Ok((gateways, strays));
+            return Ok((gateways, unexpected));
         };
         for named in dir.names()? {
             let DirEntry { name, kind } = named?;
@@ -427,11 +427,11 @@ impl Medium {
                 .and_then(|name| name.parse().ok());
             match gateway {
                 Some(gateway) => gateways.push(gateway),
-                None => strays.add(dir.path().join(name)),
+                None => unexpected.add(dir.path().join(name)),
             }
         }
         gateways.sort_unstable();
-        Ok((gateways, strays))
+        Ok((gateways, unexpected))
     }
 
     /// What lies here for a gateway, in the order of the names. Names are held a part at a time, so a large directory
@@ -439,20 +439,20 @@ impl Medium {
     ///
     /// # Errors
     /// [`Error::Unreadable`] when the directory cannot be listed.
-    pub fn lying(&self, kind: Kind, recipient: NodeId) -> Result<RecipientDir<'_>, Error> {
-        let mut pile = RecipientDir {
+    pub fn files_for(&self, kind: Kind, recipient: NodeId) -> Result<RecipientDir<'_>, Error> {
+        let mut files = RecipientDir {
             medium: self,
             kind,
             recipient,
             after: None,
             part: Vec::new().into_iter(),
             is_over: false,
-            strays: UnexpectedFiles::default(),
+            unexpected: UnexpectedFiles::default(),
         };
-        let mut strays = UnexpectedFiles::default();
-        pile.fill(&mut |path| strays.add(path))?;
-        pile.strays = strays;
-        Ok(pile)
+        let mut unexpected = UnexpectedFiles::default();
+        files.fill(&mut |path| unexpected.add(path))?;
+        files.unexpected = unexpected;
+        Ok(files)
     }
 
     /// A message that lies here, if it does.
@@ -529,9 +529,9 @@ impl Medium {
     ///
     /// # Errors
     /// When it cannot be removed; [`Error::InTheWay`] when a directory above it is none any more.
-    pub fn remove(&self, lying: &MediumFile) -> Result<(), Error> {
-        if let Some(dir) = lying.dir().map_err(in_the_way)? {
-            dir.remove(lying.name())?;
+    pub fn remove(&self, file: &MediumFile) -> Result<(), Error> {
+        if let Some(dir) = file.dir().map_err(in_the_way)? {
+            dir.remove(file.name())?;
         }
         Ok(())
     }
@@ -675,13 +675,13 @@ pub struct RecipientDir<'a> {
     after: Option<String>,
     part: std::vec::IntoIter<MediumFile>,
     is_over: bool,
-    strays: UnexpectedFiles,
+    unexpected: UnexpectedFiles,
 }
 
 impl RecipientDir<'_> {
     /// What else is in the directory.
-    pub fn take_strays(&mut self) -> UnexpectedFiles {
-        std::mem::take(&mut self.strays)
+    pub fn take_unexpected(&mut self) -> UnexpectedFiles {
+        std::mem::take(&mut self.unexpected)
     }
 
     /// The next message.
@@ -690,8 +690,8 @@ impl RecipientDir<'_> {
     /// [`Error::Unreadable`] when the directory cannot be listed.
     pub fn next_message(&mut self) -> Result<Option<MediumFile>, Error> {
         loop {
-            if let Some(lying) = self.part.next() {
-                return Ok(Some(lying));
+            if let Some(file) = self.part.next() {
+                return Ok(Some(file));
             }
             if self.is_over {
                 return Ok(None);
@@ -701,7 +701,7 @@ impl RecipientDir<'_> {
     }
 
     /// Reads the next part of the names.
-    fn fill(&mut self, stray: &mut dyn FnMut(PathBuf)) -> Result<(), Error> {
+    fn fill(&mut self, report: &mut dyn FnMut(PathBuf)) -> Result<(), Error> {
         self.is_over = true;
         let name = self.recipient.to_string();
         let found = self.medium.has_dir(&[self.kind.word(), &name]);
@@ -718,7 +718,7 @@ impl RecipientDir<'_> {
                 .to_str()
                 .filter(|name| kind == Some(EntryKind::File) && self.parsed(name).is_some());
             let Some(name) = told else {
-                stray(dir.path().join(name));
+                report(dir.path().join(name));
                 continue;
             };
             if self.after.as_deref().is_some_and(|after| name <= after) {

@@ -96,7 +96,7 @@ pub enum ExchangeEvent {
     /// All that cargo held is where it belongs, and it has left the medium.
     Unpacked {
         /// What lay on the medium.
-        lying: MediumFile,
+        file: MediumFile,
         /// How many messages were in it, unless it was unpacked by an earlier run.
         messages: Option<usize>,
     },

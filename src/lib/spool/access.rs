@@ -106,7 +106,7 @@ impl Access {
     ///
     /// # Errors
     /// When the node cannot be read.
-    pub fn judge(&self, window: Window, now: Timestamp) -> Result<Policy, Error> {
+    pub fn policy(&self, window: Window, now: Timestamp) -> Result<Policy, Error> {
         match self {
             Self::Owner(spool) => Ok(Policy::of_node(spool.owner(), Vec::new(), window, now)?),
             Self::Member(_) => Ok(Policy::courier(Vec::new(), window, now)),
