@@ -4,7 +4,9 @@
 
 use jiff::Timestamp;
 
-use super::layout::{Unlisted, denied, dir_name};
+use super::hints::Unlisted;
+use super::layout::denied;
+use super::names::dir_name;
 use super::{Error, ExchangeEvent, Hint, Medium, MediumFile, WaitReason, is_full, tell_unlisted};
 use crate::pki::NodeId;
 use crate::ramf::Kind;

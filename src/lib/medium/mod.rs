@@ -3,7 +3,10 @@
 //! A medium is not trusted: whoever carries it can change all of it. What is taken from it is authenticated, what is
 //! written to it is read back, and nothing outside of it is touched.
 
-pub mod layout; // where things lie on a medium
+pub mod names; // files on a medium, and what their names say
+pub mod layout; // a medium: made, opened, written to
+pub mod walk; // what is on a medium
+pub mod hints; // that cargo has arrived
 pub mod import; // from a medium into the spool
 pub mod export; // from the spool onto a medium
 pub mod courier; // from medium to medium, without keys
@@ -16,9 +19,11 @@ use crate::{disk, message, node, ramf, spool};
 
 pub use courier::Courier;
 pub use export::Exporter;
-
+pub use hints::Hint;
 pub use import::Importer;
-pub use layout::{Hint, Medium, MediumFile, UnexpectedFiles};
+pub use layout::Medium;
+pub use names::MediumFile;
+pub use walk::UnexpectedFiles;
 
 /// Why something cannot be exchanged with a medium.
 #[derive(Debug, thiserror::Error)]
@@ -162,7 +167,7 @@ pub enum ExchangeEvent {
 
 /// Tells `each` which directories cannot be listed.
 fn tell_unlisted<E>(
-    unlisted: layout::Unlisted,
+    unlisted: hints::Unlisted,
     each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
 ) -> Result<(), E> {
     for (what, error) in unlisted {

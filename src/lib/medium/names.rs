@@ -1,0 +1,144 @@
+//! Names on a medium, and the files that have them.
+//!
+//! ```text
+//! relaynet/cargo/<recipient gateway>/<sender>.<sha256>.cargo
+//! relaynet/cca/<gateway asked>/<sender>.<sha256>.cca
+//! ```
+//!
+//! A name is only a claim: [`MediumFile::read`] checks the digest in it, [`MediumFile::verified`] the sender and recipient.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::Error;
+use crate::asn1::{Hex, hex};
+use crate::crypto::hash;
+use crate::disk;
+use crate::disk::dir::Dir;
+use crate::message::{Item, Object};
+use crate::pki::NodeId;
+use crate::ramf::{Kind, limits};
+use crate::verify::{self, Policy, Verdict};
+
+/// The directories in it.
+pub(super) const FOLDERS: [&str; 4] = ["cargo", "cca", "got", "tmp"];
+
+/// A message that lies on a medium, as far as its name tells.
+#[derive(Debug, Clone)]
+pub struct MediumFile {
+    /// Whom it is for.
+    pub recipient: NodeId,
+    /// Who sent it.
+    pub sender: NodeId,
+    /// The SHA-256 of its octets.
+    pub sha256: [u8; 32],
+    /// Its file.
+    pub path: PathBuf,
+    /// Octets in the file.
+    pub len: u64,
+    pub(super) kind: Kind,
+    pub(super) top: Dir,
+}
+
+impl fmt::Display for MediumFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = (self.kind.word(), self.name());
+        write!(formatter, "{kind}/{}/{name}", self.recipient)
+    }
+}
+
+impl MediumFile {
+    /// What kind of message it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its octets, which are those that its name tells; `None` when it has gone.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when they are others; [`Error::Unreadable`] when the file cannot be read.
+    pub fn read(&self) -> Result<Option<Vec<u8>>, Error> {
+        let read = self.dir().and_then(|dir| match dir {
+            Some(dir) => dir.read(self.name(), limits::MAX_MESSAGE_LEN).map(Some),
+            None => Ok(None),
+        });
+        let octets = match read {
+            Ok(Some(octets)) => octets,
+            Ok(None) => return Ok(None),
+            Err(error) if error.is_not_found() => return Ok(None),
+            // Whatever it became since it was listed.
+            Err(disk::Error::NotRegular { .. }) => return Err(Error::Damaged),
+            Err(error) => return Err(Error::Unreadable(error)),
+        };
+        if hash::sha256(&octets) == self.sha256 {
+            Ok(Some(octets))
+        } else {
+            Err(Error::Damaged)
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        file_name(self.sender, &self.sha256, self.kind)
+    }
+
+    /// The directory that it is in, unless that has gone.
+    pub(super) fn dir(&self) -> disk::Result<Option<Dir>> {
+        below(&self.top, &[self.kind.word(), &self.recipient.to_string()])
+    }
+
+    /// Judges its octets, which have to be what its name says.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::OtherSender`] when they are not; or when they are malformed, badly signed or not
+    /// valid now.
+    pub(super) fn verified(&self, octets: Vec<u8>, policy: &Policy) -> Result<Verdict, Error> {
+        let item = Item::parse(octets)?;
+        if item.kind() != self.kind {
+            return Err(Error::Damaged);
+        }
+        let verdict = verify::object(Object::Message(Box::new(item)), policy)?;
+        if (verdict.sender, verdict.recipient) == (Some(self.sender), Some(self.recipient)) {
+            Ok(verdict)
+        } else {
+            Err(Error::OtherSender)
+        }
+    }
+}
+
+/// Whether something in a medium's folders is named so, as [`MediumFile`] and [`dir_name`] do.
+pub(crate) fn is_within(name: &str) -> bool {
+    let mut segments = name.split('/');
+    let (folder, node) = (segments.next(), segments.next());
+    folder.is_some_and(|folder| FOLDERS.contains(&folder))
+        && node.is_some_and(|node| node.parse::<NodeId>().is_ok())
+}
+
+/// How the directory of what lies for a gateway is told.
+pub(super) fn dir_name(kind: Kind, recipient: NodeId) -> String {
+    format!("{}/{recipient}", kind.word())
+}
+
+pub(super) fn file_name(sender: NodeId, sha256: &[u8; 32], kind: Kind) -> String {
+    format!("{sender}.{}.{}", Hex(sha256), kind.word())
+}
+
+/// The sender and digest that the name of a file of this kind says; `None` for a name that is not given here.
+pub(super) fn parse_file_name(name: &str, kind: Kind) -> Option<(NodeId, [u8; 32])> {
+    let mut parts = name.split('.');
+    let sender = parts.next()?.parse().ok()?;
+    let sha256 = hex::parse(parts.next()?)?.try_into().ok()?;
+    (file_name(sender, &sha256, kind) == name).then_some((sender, sha256))
+}
+
+/// A directory below another one; `None` when it, or one above it, is not there.
+pub(super) fn below(dir: &Dir, parts: &[&str]) -> disk::Result<Option<Dir>> {
+    let mut dir = dir.clone();
+    for part in parts {
+        match dir.dir(part)? {
+            Some(next) => dir = next,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(dir))
+}
