@@ -14,6 +14,7 @@ use std::process::{self, Stdio};
 use jiff::Timestamp;
 
 use crate::disk;
+use crate::kind::ErrorKind;
 use crate::pki::NodeId;
 
 /// The statuses of sysexits(3) with which a command refuses for good; after any other, another try may succeed.
@@ -170,6 +171,21 @@ impl Command {
 }
 
 impl Error {
+    /// What went wrong, in a word that a caller can act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        use std::io::ErrorKind as K;
+        match self {
+            Self::NotRun { cause, .. } => match cause.kind() {
+                K::WouldBlock | K::OutOfMemory | K::ExecutableFileBusy => ErrorKind::Busy,
+                _ => ErrorKind::Refused,
+            },
+            Self::Unfit { .. } => ErrorKind::Unsuitable,
+            Self::Refused { .. } => ErrorKind::Refused,
+            Self::Postponed { .. } => ErrorKind::Incomplete,
+        }
+    }
+
     /// Whether the command could take nothing else either.
     #[must_use]
     pub fn is_of_command(&self) -> bool {

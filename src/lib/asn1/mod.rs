@@ -13,6 +13,8 @@ pub mod oid;
 pub mod algorithm;
 pub mod spki;
 
+use crate::kind::ErrorKind;
+
 pub use ber::{Cursor, Element};
 pub use hex::Hex;
 pub use write::Buffer;
@@ -56,6 +58,14 @@ pub enum Error {
     /// An algorithm, key type or curve that Relaynet does not allow (RS-018).
     #[error("unsupported {0}")]
     Unsupported(&'static str),
+}
+
+impl Error {
+    /// What went wrong, in a word that a caller can act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Malformed
+    }
 }
 
 /// Identifier octets (X.690 §8.1.2) in use on this network; context tags are written as literals.

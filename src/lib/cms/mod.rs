@@ -7,6 +7,7 @@ pub mod enveloped_data;
 pub use enveloped_data::EnvelopedData;
 pub use signed_data::SignedData;
 
+use crate::kind::ErrorKind;
 use crate::{asn1, crypto, pki};
 
 /// Why octets are not an acceptable CMS value.
@@ -51,6 +52,24 @@ pub enum Error {
     /// No random octets are to be had.
     #[error(transparent)]
     Crypto(crypto::Error),
+}
+
+impl Error {
+    /// What went wrong, in a word that a caller can act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Pki(error) => error.kind(),
+            Self::Crypto(_) => ErrorKind::Internal,
+            Self::Decrypt => ErrorKind::Corrupt,
+            Self::Malformed { .. }
+            | Self::Count { .. }
+            | Self::NoSignerCertificate
+            | Self::NoContent
+            | Self::NotASession
+            | Self::Unsupported(_) => ErrorKind::Malformed,
+        }
+    }
 }
 
 /// Names the structure that a walk failed in.

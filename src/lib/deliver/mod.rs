@@ -16,6 +16,7 @@ pub mod run; // everything that waits for a node
 use std::path::PathBuf;
 
 use crate::disk::{self, group};
+use crate::kind::ErrorKind;
 use crate::message::parts::TransferId;
 use crate::{command, message, node, spool};
 
@@ -82,4 +83,24 @@ pub enum Error {
     /// A file cannot be read or written.
     #[error(transparent)]
     Disk(#[from] disk::Error),
+}
+
+impl Error {
+    /// What went wrong, in a word that a caller can act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotAMaildir(_) => ErrorKind::CannotCreate,
+            Self::TooManyParts(_) => ErrorKind::Incomplete,
+            Self::Import(error) | Self::Node(error) | Self::Late { cause: error, .. } => {
+                error.kind()
+            }
+            Self::Part(error) | Self::Type(error) => error.kind(),
+            Self::Parts { cause, .. } => cause.kind(),
+            Self::Join(error) => error.kind(),
+            Self::Command(error) => error.kind(),
+            Self::Spool(error) => error.kind(),
+            Self::Disk(error) => error.kind(),
+        }
+    }
 }

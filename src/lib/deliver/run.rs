@@ -749,12 +749,7 @@ impl Error {
     /// Whether a clock that is right may lead to another answer.
     #[must_use]
     pub fn depends_on_clock(&self) -> bool {
-        match self {
-            Self::Node(error) | Self::Import(error) | Self::Late { cause: error, .. } => {
-                error.depends_on_clock()
-            }
-            _ => false,
-        }
+        self.kind().depends_on_clock()
     }
 
     /// Whether nobody can tell if the message was received before.

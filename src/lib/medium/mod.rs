@@ -13,6 +13,7 @@ pub mod courier; // from medium to medium, without keys
 
 use std::path::PathBuf;
 
+use crate::kind::ErrorKind;
 use crate::pki::NodeId;
 use crate::spool::Name;
 use crate::{disk, message, node, ramf, spool};
@@ -188,14 +189,29 @@ pub enum WaitReason {
 }
 
 impl Error {
+    /// What went wrong, in a word that a caller can act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotAMedium(_) | Self::Broken(_) | Self::Version(_) | Self::NotADirectory(_) => {
+                ErrorKind::NotFound
+            }
+            Self::SameMedium(_) | Self::NotAPlace(_) => ErrorKind::Usage,
+            Self::InTheWay(_) => ErrorKind::Exists,
+            Self::Damaged | Self::OtherSender => ErrorKind::Conflict,
+            Self::Loop => ErrorKind::Loop,
+            Self::Replaces => ErrorKind::Seen,
+            Self::Message(error) => error.kind(),
+            Self::Node(error) => error.kind(),
+            Self::Spool(error) => error.kind(),
+            Self::Unreadable(error) | Self::Disk(error) => error.kind(),
+        }
+    }
+
     /// Whether a clock that is right may lead to another answer.
     #[must_use]
     pub fn depends_on_clock(&self) -> bool {
-        match self {
-            Self::Message(error) => error.depends_on_clock(),
-            Self::Node(error) => error.depends_on_clock(),
-            _ => false,
-        }
+        self.kind().depends_on_clock()
     }
 
     /// Whether another try may succeed though nothing else is changed.

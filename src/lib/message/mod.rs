@@ -32,6 +32,7 @@ pub use registration::Registration;
 pub use rotation::Rotation;
 pub use service_message::ServiceMessage;
 
+use crate::kind::ErrorKind;
 use crate::{asn1, pki, ramf, session};
 
 /// Why octets are not an acceptable message or set of parameters.
@@ -118,13 +119,28 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a clock that is right may lead to another answer.
+    /// What went wrong, in a word that a caller can act on.
     #[must_use]
-    pub fn depends_on_clock(&self) -> bool {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Ramf(error) => error.depends_on_clock(),
-            Self::Pki(error) => error.depends_on_clock(),
-            _ => false,
+            Self::Ramf(error) => error.kind(),
+            Self::Pki(error) => error.kind(),
+            Self::Session(error) => error.kind(),
+            Self::MediaType | Self::LongMediaType { .. } => ErrorKind::Usage,
+            Self::Signature(_) => ErrorKind::Corrupt,
+            Self::PartConflict { .. } => ErrorKind::Conflict,
+            Self::NotInCargo(_) | Self::NotVerifiable(_) | Self::Lacks { .. } => {
+                ErrorKind::Unsuitable
+            }
+            Self::Malformed { .. }
+            | Self::Unknown
+            | Self::Framing
+            | Self::Truncated
+            | Self::Pem
+            | Self::NotAMessage(_)
+            | Self::NotReadYet(_)
+            | Self::NotAPart
+            | Self::PartVersion(_) => ErrorKind::Malformed,
         }
     }
 }

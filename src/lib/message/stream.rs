@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::Error;
 use crate::asn1::{self, ber::Framer, ber::Framing, pem};
+use crate::kind::ErrorKind;
 use crate::pipeline::Buffers;
 use crate::ramf::{self, Kind, format_signature, limits};
 
@@ -37,6 +38,17 @@ pub enum StreamError {
     /// What was read is not a message, or not one that can be told from what follows.
     #[error(transparent)]
     Message(#[from] Error),
+}
+
+impl StreamError {
+    /// What went wrong, in a word that a caller can act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Read(_) => ErrorKind::Io,
+            Self::Message(error) => error.kind(),
+        }
+    }
 }
 
 /// Takes messages from an input one by one.

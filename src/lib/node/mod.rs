@@ -31,6 +31,7 @@ pub use peers::Peer;
 pub use seen::{Recall, ReplayKey};
 
 use crate::asn1::Hex;
+use crate::kind::ErrorKind;
 use crate::pki::NodeId;
 use crate::session::KeyId;
 use crate::{asn1, disk, message, pki, ramf, session};
@@ -284,24 +285,65 @@ fn expectation(file: [u8; 32], object: Option<[u8; 32]>) -> String {
 }
 
 impl Error {
+    /// What went wrong, in a word that a caller can act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotANode(_)
+            | Self::Version { .. }
+            | Self::Config { .. }
+            | Self::Damaged { .. }
+            | Self::UnknownGroup(_)
+            | Self::TestClock => ErrorKind::Config,
+            Self::Setting { .. } | Self::PeerName(_) | Self::Needs(_) | Self::NotAGateway(_) => {
+                ErrorKind::Usage
+            }
+            Self::UnknownPeer(_) | Self::AmbiguousPeer(_) | Self::NoSessionKey(_) => {
+                ErrorKind::UnknownPeer
+            }
+            Self::UnknownSessionKey(_) => ErrorKind::UnknownKey,
+            Self::ForAnotherNode(_) | Self::OtherCollector(_) => ErrorKind::OtherRecipient,
+            Self::NodeExists(_) | Self::NameTaken { .. } | Self::NamedAlready(_) => {
+                ErrorKind::Exists
+            }
+            Self::Pinned(_) => ErrorKind::Pinned,
+            Self::NotAuthorized(_)
+            | Self::NotRegistered(_)
+            | Self::NotCarrier(_)
+            | Self::ForeignAuthorization
+            | Self::ForeignCarrier
+            | Self::UnknownCarrier(_)
+            | Self::EndpointCarrier(_)
+            | Self::ForeignRotation
+            | Self::ForeignPromise => ErrorKind::Forbidden,
+            Self::AuthorizationExpired { .. }
+            | Self::SessionKeyExpired { .. }
+            | Self::RegistrationExpired { .. }
+            | Self::RegistrationKeyExpired { .. }
+            | Self::CcaEnds { .. }
+            | Self::PromiseExpired(_) => ErrorKind::Expired,
+            Self::AuthorizationEarly { .. } | Self::RegistrationEarly { .. } => ErrorKind::Early,
+            Self::Seen | Self::CcaUsed => ErrorKind::Seen,
+            Self::Unjudged => ErrorKind::Unjudged,
+            Self::Import(_) | Self::Expectation { .. } | Self::NotImportable(_) => {
+                ErrorKind::Unsuitable
+            }
+            Self::AfterCargo(_) => ErrorKind::Outlived,
+            Self::Asn1(error) => error.kind(),
+            Self::Disk(error)
+            | Self::SaveSessionKey { cause: error, .. }
+            | Self::CannotMake { cause: error, .. } => error.kind(),
+            Self::Pki(error) => error.kind(),
+            Self::Session(error) => error.kind(),
+            Self::Ramf(error) => error.kind(),
+            Self::Message(error) => error.kind(),
+        }
+    }
+
     /// Whether a clock that is right may lead to another answer.
     #[must_use]
     pub fn depends_on_clock(&self) -> bool {
-        match self {
-            Self::AuthorizationExpired { .. }
-            | Self::AuthorizationEarly { .. }
-            | Self::RegistrationExpired { .. }
-            | Self::RegistrationEarly { .. }
-            | Self::SessionKeyExpired { .. }
-            | Self::RegistrationKeyExpired { .. }
-            | Self::CcaEnds { .. }
-            | Self::AfterCargo(_)
-            | Self::PromiseExpired(_) => true,
-            Self::Pki(error) => error.depends_on_clock(),
-            Self::Ramf(error) => error.depends_on_clock(),
-            Self::Message(error) => error.depends_on_clock(),
-            _ => false,
-        }
+        self.kind().depends_on_clock()
     }
 
     /// Whether whoever runs this may not read or change a file.

@@ -15,6 +15,7 @@ pub use identity_key::{IdentityKey, PublicKey};
 pub use node_id::NodeId;
 pub use trust::{Trust, Window};
 
+use crate::kind::ErrorKind;
 use crate::{asn1, crypto};
 
 /// Why a key, a certificate or a path is not acceptable.
@@ -67,12 +68,20 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a clock that is right may lead to another answer.
+    /// What went wrong, in a word that a caller can act on.
     #[must_use]
-    pub fn depends_on_clock(&self) -> bool {
-        matches!(
-            self,
-            Self::Expired { .. } | Self::Early { .. } | Self::NoPath
-        )
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoPath => ErrorKind::Untrusted,
+            Self::Expired { .. } => ErrorKind::Expired,
+            Self::Early { .. } => ErrorKind::Early,
+            Self::Signature | Self::Issuer(_) => ErrorKind::Corrupt,
+            Self::Crypto(_) => ErrorKind::Internal,
+            Self::NodeId
+            | Self::Key(_)
+            | Self::PrivateKey(_)
+            | Self::Certificate(_)
+            | Self::SignatureAlgorithm => ErrorKind::Malformed,
+        }
     }
 }

@@ -18,6 +18,7 @@ pub use format_signature::Kind;
 pub use signed_message::{Head, SignedMessage};
 pub use validation::{Authorization, Authorized, Valid};
 
+use crate::kind::ErrorKind;
 use crate::pki::NodeId;
 use crate::{asn1, cms, pki};
 
@@ -90,14 +91,24 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a clock that is right may lead to another answer.
+    /// What went wrong, in a word that a caller can act on.
     #[must_use]
-    pub fn depends_on_clock(&self) -> bool {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            // That no path shows it may be for a certificate that is not valid at the moment.
-            Self::Expired(_) | Self::Early(_) | Self::Unauthorized { .. } => true,
-            Self::Pki(error) | Self::Cms(cms::Error::Pki(error)) => error.depends_on_clock(),
-            _ => false,
+            Self::Cms(error) => error.kind(),
+            Self::Pki(error) => error.kind(),
+            Self::Expired(_) => ErrorKind::Expired,
+            Self::Early(_) => ErrorKind::Early,
+            Self::Recipient(_) => ErrorKind::OtherRecipient,
+            Self::Unauthorized { .. } => ErrorKind::Unauthorized,
+            Self::Kind { .. } => ErrorKind::Unsuitable,
+            Self::NotRamf
+            | Self::FormerFormat
+            | Self::Version(_)
+            | Self::TooLong { .. }
+            | Self::Field { .. }
+            | Self::Ttl(_)
+            | Self::Address => ErrorKind::Malformed,
         }
     }
 }

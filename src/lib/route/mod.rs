@@ -8,6 +8,7 @@ pub mod run; // the messages of a queue, each to its place
 
 use std::path::PathBuf;
 
+use crate::kind::ErrorKind;
 use crate::{command, disk, message, node, spool};
 
 pub use next_hop::{Hops, Target};
@@ -64,14 +65,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// What went wrong, in a word that a caller can act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Table { .. } => ErrorKind::Config,
+            Self::NoRoute(_) | Self::Back(_) => ErrorKind::NoRoute,
+            Self::NotShown => ErrorKind::Unauthorized,
+            Self::Kind(_) | Self::NoControl(_) => ErrorKind::Unsuitable,
+            Self::NoDirectory(_) => ErrorKind::CannotCreate,
+            Self::Command(error) => error.kind(),
+            Self::Message(error) => error.kind(),
+            Self::Node(error) => error.kind(),
+            Self::Spool(error) => error.kind(),
+            Self::Disk(error) => error.kind(),
+        }
+    }
+
     /// Whether a clock that is right may lead to another answer.
     #[must_use]
     pub fn depends_on_clock(&self) -> bool {
-        match self {
-            Self::NotShown => true,
-            Self::Message(error) => error.depends_on_clock(),
-            Self::Node(error) => error.depends_on_clock(),
-            _ => false,
-        }
+        self.kind().depends_on_clock()
     }
 }

@@ -8,6 +8,7 @@ pub mod ratchet;
 pub use agreement::{OpenedPayload, Sealed};
 pub use session_key::{KeyId, PrivateSessionKey, PublicSessionKey};
 
+use crate::kind::ErrorKind;
 use crate::{asn1, cms, crypto};
 
 /// Why a session cannot be held.
@@ -36,4 +37,19 @@ pub enum Error {
     /// The payload could not be encrypted.
     #[error(transparent)]
     Cms(cms::Error),
+}
+
+impl Error {
+    /// What went wrong, in a word that a caller can act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Crypto(_) => ErrorKind::Internal,
+            Self::Cms(error) => error.kind(),
+            Self::Undecryptable => ErrorKind::Corrupt,
+            Self::Key(_) | Self::PrivateKey(_) | Self::KeyId | Self::Payload(_) => {
+                ErrorKind::Malformed
+            }
+        }
+    }
 }

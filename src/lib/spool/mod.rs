@@ -19,13 +19,13 @@ pub mod precedent; // messages that went before, and that one is the same as
 pub mod clock; // whether the time may be believed
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
 use crate::disk::{self, FileRole, Lock, Mode, files, group};
+use crate::kind::ErrorKind;
 use crate::node::seen::Memory;
 use crate::node::{self, Directory, endpoints};
 use crate::pki::NodeId;
@@ -109,6 +109,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// What went wrong, in a word that a caller can act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Locked => ErrorKind::Busy,
+            Self::Quota { .. } | Self::Reserve { .. } => ErrorKind::Full,
+            Self::ClockBehind { .. } | Self::ClockAhead { .. } => ErrorKind::ClockDoubted,
+            Self::Control(_) => ErrorKind::Forbidden,
+            Self::HandedOn | Self::Outdated => ErrorKind::Seen,
+            Self::UnknownMessage(_) => ErrorKind::UnknownMessage,
+            Self::NoQueue(_) => ErrorKind::Usage,
+            Self::Node(error) => error.kind(),
+            Self::Disk(error) => error.kind(),
+        }
+    }
+
     /// Whether a single file is the reason, of which another user may be the owner: it is closed to whoever runs this,
     /// or leased to a program, too long or no file, or its name is taken. Others are not kept waiting for that.
     #[must_use]
@@ -120,7 +136,7 @@ impl Error {
                 | disk::Error::Exists { .. },
             ) => true,
             Self::Disk(error) => {
-                error.is_denied() || error.io_kind() == Some(ErrorKind::WouldBlock)
+                error.is_denied() || error.io_kind() == Some(std::io::ErrorKind::WouldBlock)
             }
             _ => false,
         }

@@ -10,6 +10,7 @@ use std::thread;
 
 use crate::crypto::hash::{Digest, Hasher};
 use crate::disk::{self, ExistingFile, FileRole, Pending, PublishOptions, Published, Scratch};
+use crate::kind::ErrorKind;
 use crate::message::parts::{Ledger, Missing, Noted};
 use crate::message::{self, Part};
 
@@ -35,6 +36,19 @@ pub enum Error {
     /// What the parts make has another SHA-256 than the last of them says.
     #[error("the SHA-256 of the whole is not the one that its last part has")]
     Digest,
+}
+
+impl Error {
+    /// What went wrong, in a word that a caller can act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Part(error) => error.kind(),
+            Self::Disk(error) => error.kind(),
+            Self::Missing(_) => ErrorKind::Incomplete,
+            Self::Digest => ErrorKind::Corrupt,
+        }
+    }
 }
 
 /// Where content is put together.
