@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::files::{parent, sync_dir};
-use super::publish::{self, IfExists, Pending, PublishOptions, PublishTarget};
+use super::existing::{PublishTarget, open_existing, same, survey};
+use super::names::parent;
+use super::options::{IfExists, PublishOptions};
+use super::publish::Pending;
+use super::sync::sync_dir;
 use super::{Error, FileRole, Result};
+
+pub use super::existing::TargetState;
 
 /// From how many files on the whole file system is synced instead of each of them.
 const MANY: usize = 8;
@@ -54,7 +59,7 @@ impl Staged {
 ///
 /// # Errors
 ///
-/// As [`publish::publish`].
+/// As [`publish`](super::publish::publish).
 pub fn stage(path: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Result<Staged> {
     let (role, existing) = manner.role_and_existing();
     let mut staged = Staged {
@@ -63,11 +68,11 @@ pub fn stage(path: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Resul
         role,
         octets: parts.iter().map(|part| part.len()).sum(),
     };
-    let place = publish::survey(path, role, existing)?;
+    let place = survey(path, role, existing)?;
     if let (IfExists::SameIsSuccess, PublishTarget::Taken(_)) = (existing, place)
-        && let Some(mut held) = publish::open_existing(path, role)
+        && let Some(mut held) = open_existing(path, role)
     {
-        publish::same(path, role, &mut held, &mut parts.concat().as_slice(), false)?;
+        same(path, role, &mut held, &mut parts.concat().as_slice(), false)?;
         return Ok(staged);
     }
     let mut pending = Pending::create_in(place, path, &manner.dir_unsynced().unnamed())?;
@@ -84,17 +89,6 @@ pub struct UnnamedFile {
     dir: PathBuf,
     role: FileRole,
     octets: usize,
-}
-
-/// What stands at a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TargetState {
-    /// Nothing.
-    Nothing,
-    /// A file of the same octets, which is synced.
-    Same,
-    /// Anything else.
-    Other,
 }
 
 /// Writes a file whose name in `dir` is not known yet. What has its name in the end is never replaced.
@@ -282,15 +276,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-
-    fn names(dir: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(dir)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort_unstable();
-        names
-    }
+    use crate::disk::testdir::names;
 
     #[test]
     fn nothing_has_its_name_before_the_batch_is_committed() {

@@ -15,10 +15,14 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::existing::BLOCK;
 use super::fault::{self, Op};
-use super::publish::{self, BLOCK, MUCH, is_temporary};
+use super::names::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX, is_temporary};
+use super::open::refused;
+use super::read::read_regular;
+use super::sync::{MUCH, start_writeback, synced};
 use super::tree::EntryKind;
-use super::{Error, FileRole, Operation, Result, files};
+use super::{Error, FileRole, Operation, Result};
 
 /// A directory that is held open.
 #[derive(Clone, Debug)]
@@ -155,13 +159,13 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// As [`files::read`].
+    /// As [`read`](super::read::read).
     pub fn read(&self, name: impl AsRef<OsStr>, limit: usize) -> Result<Vec<u8>> {
         let path = self.path.join(name.as_ref());
         let wanted = OFlags::RDONLY | OFlags::NOFOLLOW | AT_ONCE;
         let opened = rustix::fs::openat(&self.fd, name.as_ref(), wanted, Mode::empty());
-        let file = opened.map_err(|error| files::refused(&path, self.role, error.into()))?;
-        files::read_regular(File::from(file), &path, self.role, limit)
+        let file = opened.map_err(|error| refused(&path, self.role, error.into()))?;
+        read_regular(File::from(file), &path, self.role, limit)
     }
 
     /// Removes a file, or a symbolic link itself, and syncs the directory. Gives `false` when there was none.
@@ -195,7 +199,7 @@ impl Dir {
     ///
     /// [`Error::Io`] while [`Operation::Sync`].
     pub fn sync(&self) -> Result<()> {
-        files::synced(&self.path, self.role, || {
+        synced(&self.path, self.role, || {
             File::from(self.readable()?).sync_all()
         })
     }
@@ -292,8 +296,8 @@ impl Dir {
         let failed = |doing| Error::io(&target, self.role, doing);
         let wanted = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | AT_ONCE;
         let created = tempfile::Builder::new()
-            .prefix(publish::TEMPORARY_PREFIX)
-            .suffix(publish::TEMPORARY_SUFFIX)
+            .prefix(TEMPORARY_PREFIX)
+            .suffix(TEMPORARY_SUFFIX)
             .make_in(&tmp.path, |path| {
                 fault::step(Op::Create, &[path])?;
                 let name = path.file_name().unwrap_or_default();
@@ -401,7 +405,7 @@ impl PendingEntry {
             .map_err(failed(Operation::Write))?;
         let len = parts.iter().map(|part| part.len()).sum();
         if len >= MUCH {
-            publish::start_writeback(&self.file, 0, len);
+            start_writeback(&self.file, 0, len);
         }
         fault::step(Op::Sync, &[&self.temporary])
             .and_then(|()| self.file.sync_all())
@@ -470,7 +474,8 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::disk::publish::TEMPORARY_PREFIX;
+    use crate::disk::sync::sync_dir;
+    use crate::disk::testdir::names;
 
     /// A directory `inside` that was opened, and one `outside`, with a file each; then a link to the other one has the
     /// name of the first.
@@ -489,15 +494,6 @@ mod tests {
     fn swap(root: &Path) {
         fs::rename(root.join("inside"), root.join("moved")).unwrap();
         symlink("outside", root.join("inside")).unwrap();
-    }
-
-    fn names(dir: &Path) -> Vec<String> {
-        let found = fs::read_dir(dir).unwrap();
-        let mut names: Vec<String> = found
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort_unstable();
-        names
     }
 
     #[test]
@@ -583,10 +579,10 @@ mod tests {
         }
         assert!(top.dir("fifo").is_err());
         assert!(Dir::open(&root.path().join("fifo"), FileRole::Spool).is_err());
-        assert!(files::sync_dir(&root.path().join("fifo"), FileRole::Spool).is_err());
+        assert!(sync_dir(&root.path().join("fifo"), FileRole::Spool).is_err());
         // A directory may be named through a link.
         symlink("dir", root.path().join("other")).unwrap();
-        files::sync_dir(&root.path().join("other"), FileRole::Output).unwrap();
+        sync_dir(&root.path().join("other"), FileRole::Output).unwrap();
         Dir::open(&root.path().join("other"), FileRole::Spool).unwrap();
     }
 }

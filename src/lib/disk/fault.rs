@@ -291,8 +291,11 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::disk::publish::{IfExists, PublishOptions, TEMPORARY_PREFIX, publish};
-    use crate::disk::{FileRole, files, tree};
+    use crate::disk::names::TEMPORARY_PREFIX;
+    use crate::disk::publish::publish;
+    use crate::disk::records::append_record;
+    use crate::disk::remove::remove;
+    use crate::disk::{FileRole, IfExists, PublishOptions, tree};
 
     fn manner() -> PublishOptions<'static> {
         PublishOptions::output(IfExists::Refuse)
@@ -332,7 +335,7 @@ mod tests {
         let trace = dir.path().join("trace");
         arm(&format!("trace:{}", trace.display())).unwrap();
         publish(&dir.path().join("f"), &[b"octets"], &manner()).unwrap();
-        files::remove(&dir.path().join("f"), FileRole::Output).unwrap();
+        remove(&dir.path().join("f"), FileRole::Output).unwrap();
         disarm();
         let text = fs::read_to_string(trace).unwrap();
         let lines: Vec<Vec<&str>> = text
@@ -371,7 +374,7 @@ mod tests {
             let dir = Path::new(&dir);
             arm(&fault).unwrap();
             publish(&dir.join("f"), &[b"abc", b"def"], &manner()).unwrap();
-            files::append_record(&dir.join("seen"), FileRole::Node, b"12345678").unwrap();
+            append_record(&dir.join("seen"), FileRole::Node, b"12345678").unwrap();
         }
     }
 
@@ -422,7 +425,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         killed("torn:7", dir.path());
         assert_eq!(fs::read(dir.path().join("seen")).unwrap(), b"1234");
-        files::append_record(&dir.path().join("seen"), FileRole::Node, b"abcdefgh").unwrap();
+        append_record(&dir.path().join("seen"), FileRole::Node, b"abcdefgh").unwrap();
         assert_eq!(fs::read(dir.path().join("seen")).unwrap(), b"abcdefgh");
     }
 }

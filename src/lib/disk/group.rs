@@ -8,8 +8,10 @@ use std::path::Path;
 use nix::errno::Errno;
 use rustix::fs::{Gid, OFlags};
 
+use super::dirs;
 use super::fault::{self, Op};
-use super::files::{self, flags, set_mode};
+use super::metadata::set_mode;
+use super::open::flags;
 use super::{Error, FileRole, Operation, Result};
 
 /// The permission bits of a directory that members may go through, to others in it, and no more.
@@ -110,9 +112,9 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// As [`files::create_dir`], and as [`Group::give`].
+    /// As [`dirs::create_dir`], and as [`Group::give`].
     pub fn create_dir(self, path: &Path, role: FileRole, mode: u32) -> Result<bool> {
-        let created = files::create_dir(path, role, PRIVATE)?;
+        let created = dirs::create_dir(path, role, PRIVATE)?;
         if created || is_private_and_ours(path) {
             self.give(path, role, mode)?;
         }
@@ -130,7 +132,7 @@ impl Group {
     ///
     /// As [`Group::create_dir`].
     pub fn create_given_dir(self, path: &Path, role: FileRole) -> Result<bool> {
-        let created = files::create_dir(path, role, PRIVATE)?;
+        let created = dirs::create_dir(path, role, PRIVATE)?;
         if !created && !is_private_and_ours(path) {
             return Ok(false);
         }
@@ -229,14 +231,11 @@ fn is_private_and_ours(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::testdir::mode;
 
     /// A group of whoever runs the tests.
     fn ours() -> Group {
         Group(rustix::process::getegid())
-    }
-
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o7777
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 use super::fault::{self, Op};
-use super::files::{flags, set_mode};
+use super::metadata::set_mode;
+use super::open::flags;
 use super::{Error, FileRole, Operation, Result};
 
 /// A held lock, released on drop.

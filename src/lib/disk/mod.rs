@@ -5,25 +5,57 @@
 //! `.relay-*.tmp`, and [`publish::sweep`] removes those that a killed run left. Each change of the file
 //! system passes [`fault`], so that tests can stop a program immediately before any of them.
 
+// Each module uses only modules above it.
 pub mod fault; // every change passes here: traces, kills and failures for the tests
-pub mod files; // reading, appending, directories, removal
-pub mod lock; // flock(2), released by the kernel when a run is killed
-pub mod publish; // files that appear whole, under their final names
+mod names; // of temporary files, and of the directory that holds a name
+mod open; // files that exist
+mod metadata; // whether a file exists, whose it is, its mode
+mod standard; // the standard streams
+mod read; // whole files, within a limit
+mod sync; // waiting for the disk
+mod dirs; // creating directories
 pub mod group; // directories that other users may use
-pub mod batch; // many of them, synced together
-pub mod tree; // what is in a directory
-pub mod dir; // directories that somebody else may change meanwhile
+pub mod lock; // flock(2), released by the kernel when a run is killed
 pub mod scratch; // octets set aside for the length of a run
+mod records; // files that are appended to
+pub mod tree; // what is in a directory
+mod remove; // files and trees
+mod leftovers; // temporary files of killed runs
+mod options; // how a file is published
+mod existing; // what has the name already
+mod rename; // and link
+mod temporary; // the files that are being written
+pub mod publish; // files that appear whole, under their final names
+pub mod batch; // many of them, synced together
+pub mod dir; // directories that somebody else may change meanwhile
+#[cfg(test)]
+mod testdir; // what the tests ask of a directory
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub use batch::Batch;
+pub use existing::ExistingFile;
 pub use group::Group;
 pub use lock::Lock;
-pub use publish::{ExistingFile, IfExists, Mode, Pending, PublishOptions, Published};
+pub use options::{IfExists, Mode, PublishOptions, Published};
+pub use publish::Pending;
 pub use scratch::Scratch;
+
+/// What is done to files and directories by their paths.
+pub mod files {
+    pub use super::dirs::{create_dir, create_dir_all_private, create_dir_for_user};
+    pub use super::metadata::{
+        FileId, canonical, exists, free_space, is_another, is_of_another, is_writable_dir, owner,
+    };
+    pub use super::open::{open_input, open_to_read};
+    pub use super::read::{read, read_again, read_from, read_into, read_secret, read_with_owner};
+    pub use super::records::{append_line, append_record, append_records, each_record};
+    pub use super::remove::{remove, remove_same, remove_tree, remove_unsynced, retire_tree};
+    pub use super::standard::{Standard, open_descriptor};
+    pub use super::sync::{sync, sync_dir};
+}
 
 /// What a floor function returns.
 pub type Result<T> = std::result::Result<T, Error>;

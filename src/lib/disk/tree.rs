@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use rustix::io::Errno;
 
-use super::publish::is_temporary;
+use super::names::is_temporary;
 use super::{Error, FileRole, Operation, Result};
 
 /// What a directory entry is.

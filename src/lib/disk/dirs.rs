@@ -1,0 +1,121 @@
+//! Creating directories.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use super::fault::{self, Op};
+use super::metadata::set_mode;
+use super::names::parent;
+use super::open::flags;
+use super::sync::sync_dir;
+use super::{Error, FileRole, Operation, Result};
+
+/// Creates one directory with exactly the permission bits of `mode`, whatever the umask, and syncs its parent.
+///
+/// Gives `false` for a directory that is already there, which stays as it is.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::Create`] or [`Operation::Sync`].
+pub fn create_dir(path: &Path, role: FileRole, mode: u32) -> Result<bool> {
+    let failed = || Error::io(path, role, Operation::Create);
+    if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+        return Ok(false);
+    }
+    fault::step(Op::Mkdir, &[path]).map_err(failed())?;
+    match DirBuilder::new().mode(mode & 0o777).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
+            return Ok(false);
+        }
+        created => created.map_err(failed())?,
+    }
+    set_dir_mode(path, mode).map_err(failed())?;
+    sync_dir(parent(path), role)?;
+    Ok(true)
+}
+
+/// Creates a directory that the user may use as the umask says; gives `false` when there was one. Its name is
+/// synced in either case: a run that was killed may have created it and no more.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::Create`] or [`Operation::Sync`].
+pub fn create_dir_for_user(path: &Path, role: FileRole) -> Result<bool> {
+    let is_there = || fs::metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    let mut created = false;
+    if !is_there() {
+        match fault::step(Op::Mkdir, &[path]).and_then(|()| fs::create_dir(path)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_there() => {}
+            done => {
+                done.map_err(Error::io(path, role, Operation::Create))?;
+                created = true;
+            }
+        }
+    }
+    sync_dir(parent(path), role)?;
+    Ok(created)
+}
+
+/// Creates a directory and those above it that are missing, for their owner alone (0700).
+///
+/// # Errors
+///
+/// As [`create_dir`].
+pub fn create_dir_all_private(path: &Path, role: FileRole) -> Result<bool> {
+    let above = parent(path);
+    if above != path && !fs::metadata(above).is_ok_and(|metadata| metadata.is_dir()) {
+        create_dir_all_private(above, role)?;
+    }
+    let created = create_dir(path, role, 0o700)?;
+    if !created {
+        sync_dir(above, role)?; // a run that was killed may have created it and no more
+    }
+    Ok(created)
+}
+
+fn set_dir_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let nofollow = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags(OFlags::NOFOLLOW | OFlags::DIRECTORY))
+        .open(path);
+    match nofollow {
+        Ok(dir) => set_mode(&dir, path, mode),
+        // The umask took even the owner's right to open it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            fault::step(Op::Chmod, &[path])?;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::testdir::mode;
+
+    #[test]
+    fn directories_have_the_mode_that_was_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = dir.path().join("in");
+        assert!(create_dir(&shared, FileRole::Node, 0o3770).unwrap());
+        assert_eq!(mode(&shared), 0o3770);
+        assert!(!create_dir(&shared, FileRole::Node, 0o700).unwrap());
+        assert_eq!(mode(&shared), 0o3770);
+        assert!(create_dir_all_private(&dir.path().join("a/b/c"), FileRole::Node).unwrap());
+        assert_eq!(
+            (mode(&dir.path().join("a")), mode(&dir.path().join("a/b/c"))),
+            (0o700, 0o700)
+        );
+        fs::write(dir.path().join("f"), b"").unwrap();
+        let error = create_dir(&dir.path().join("f"), FileRole::Node, 0o700).unwrap_err();
+        assert_eq!(
+            (error.doing(), error.io_kind()),
+            (Some(Operation::Create), Some(io::ErrorKind::AlreadyExists))
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! What killed runs left of the files that they were writing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::names::is_temporary;
+use super::remove::{remove_tree, remove_unsynced};
+use super::{FileRole, Result, tree};
+
+/// What killed runs left of their files in `dir`, sorted. A missing directory has none.
+///
+/// Without `before`, nobody else may be writing there: the caller holds its lock. With it, only those last
+/// written before that instant count.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::List`].
+pub fn leftovers(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Result<Vec<Leftover>> {
+    let mut leftovers = Vec::new();
+    tree::each(dir, role, |path, name, file_type| {
+        let is_old = || match before {
+            None => true,
+            Some(before) => fs::symlink_metadata(&path)
+                .and_then(|it| it.modified())
+                .is_ok_and(|modified| modified < before),
+        };
+        if (file_type.is_file() || file_type.is_dir()) && is_temporary(&name) && is_old() {
+            leftovers.push(Leftover {
+                path,
+                is_dir: file_type.is_dir(),
+                role,
+            });
+        }
+        Ok(())
+    })?;
+    leftovers.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    Ok(leftovers)
+}
+
+/// What a killed run left.
+#[derive(Debug)]
+pub struct Leftover {
+    /// The file, or the directory that was to be removed.
+    pub path: PathBuf,
+    is_dir: bool,
+    role: FileRole,
+}
+
+impl Leftover {
+    /// Whether it is a directory, with whatever is in it.
+    #[must_use]
+    pub fn is_dir(&self) -> bool {
+        self.is_dir
+    }
+
+    /// Removes it, with all that is in it; it need not last. Gives `false` when it has gone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Operation::List`] or [`Operation::Remove`].
+    pub fn remove(&self) -> Result<bool> {
+        if self.is_dir {
+            remove_tree(&self.path, self.role)
+        } else {
+            remove_unsynced(&self.path, self.role)
+        }
+    }
+}
+
+/// Removes the [`leftovers`] in `dir`, and gives their number.
+///
+/// # Errors
+///
+/// As [`leftovers`] and [`Leftover::remove`].
+pub fn sweep(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Result<usize> {
+    let mut removed = 0;
+    for leftover in leftovers(dir, role, before)? {
+        removed += usize::from(leftover.remove()?);
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::testdir::names;
+
+    #[test]
+    fn only_leftovers_are_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            ".relay-a1b2c3.tmp",
+            ".relay-.tmp",
+            ".relay-x",
+            ".other.tmp",
+            "relay-x.tmp",
+            ".profile",
+        ] {
+            fs::write(dir.path().join(name), b"").unwrap();
+        }
+        fs::create_dir(dir.path().join(".relay-dir.tmp")).unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH;
+        assert_eq!(
+            sweep(dir.path(), FileRole::Node, Some(long_ago)).unwrap(),
+            0
+        );
+        assert_eq!(sweep(dir.path(), FileRole::Node, None).unwrap(), 2);
+        assert_eq!(
+            names(dir.path()),
+            [
+                ".other.tmp",
+                ".profile",
+                ".relay-.tmp",
+                ".relay-x",
+                "relay-x.tmp"
+            ]
+        );
+        assert_eq!(
+            sweep(&dir.path().join("none"), FileRole::Node, None).unwrap(),
+            0
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! What is known of a file besides its content: whether it exists, whose it is, which one it is, its mode.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::fault::{self, Op};
+use super::{Error, FileRole, Operation, Result};
+
+/// Whether anything, be it a dangling link, has this name.
+///
+/// # Errors
+///
+/// [`Error::Io`] when that cannot be learned.
+pub fn exists(path: &Path, role: FileRole) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(Error::io(path, role, Operation::Examine)(error)),
+    }
+}
+
+/// A path without links, from the root.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::Examine`].
+pub fn canonical(path: &Path, role: FileRole) -> Result<PathBuf> {
+    fs::canonicalize(path).map_err(Error::io(path, role, Operation::Examine))
+}
+
+/// How many octets may still be written to the file system of a directory, by whoever runs this.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::Examine`].
+pub fn free_space(dir: &Path, role: FileRole) -> Result<u64> {
+    let found = rustix::fs::statvfs(dir).map_err(io::Error::from);
+    let found = found.map_err(Error::io(dir, role, Operation::Examine))?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// The user whose a file or directory is, itself and not what a link names; `None` when it is not there.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::Examine`].
+pub fn owner(path: &Path, role: FileRole) -> Result<Option<u32>> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(Some(found.uid())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(path, role, Operation::Examine)(error)),
+    }
+}
+
+/// Whether this is another user than the one who runs this.
+#[must_use]
+pub fn is_another(user: u32) -> bool {
+    user != rustix::process::geteuid().as_raw()
+}
+
+/// Whether a file is of another user than the one who runs this; one that is not there is nobody's.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::Examine`].
+pub fn is_of_another(path: &Path, role: FileRole) -> Result<bool> {
+    Ok(owner(path, role)?.is_some_and(is_another))
+}
+
+/// Whether a directory is there in which whoever runs this may make files.
+#[must_use]
+pub fn is_writable_dir(path: &Path) -> bool {
+    let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+        && rustix::fs::access(path, wanted).is_ok()
+}
+
+/// Which file it is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// That of an open file, if it is a regular one.
+    #[must_use]
+    pub fn of(file: &File) -> Option<Self> {
+        file.metadata()
+            .ok()
+            .and_then(|metadata| Self::from(&metadata))
+    }
+
+    pub(super) fn from(metadata: &fs::Metadata) -> Option<Self> {
+        metadata.is_file().then(|| Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+}
+
+/// Gives an open file its exact mode, which the umask may have narrowed.
+pub(super) fn set_mode(file: &File, path: &Path, mode: u32) -> io::Result<()> {
+    if file.metadata()?.permissions().mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    fault::step(Op::Chmod, &[path])?;
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}

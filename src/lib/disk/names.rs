@@ -1,0 +1,37 @@
+//! Names: of files that are being written, and of the directory that holds a name.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// How the name of a file that is being written begins.
+pub(super) const TEMPORARY_PREFIX: &str = ".relay-";
+
+/// How it ends.
+pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// The name under which a directory waits to be removed.
+pub(super) fn temporary_name(name: &OsStr) -> OsString {
+    let mut temporary = OsString::from(TEMPORARY_PREFIX);
+    temporary.push(name);
+    temporary.push(TEMPORARY_SUFFIX);
+    temporary
+}
+
+/// Whether a name is one that files have while they are being written.
+#[must_use]
+pub fn is_temporary(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    name.starts_with(TEMPORARY_PREFIX.as_bytes())
+        && name.ends_with(TEMPORARY_SUFFIX.as_bytes())
+        && name.len() > TEMPORARY_PREFIX.len() + TEMPORARY_SUFFIX.len()
+}
+
+/// The directory that holds a file's name.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(above) if above.as_os_str().is_empty() => Path::new("."),
+        Some(above) => above,
+        None => path,
+    }
+}

@@ -1,0 +1,71 @@
+//! Opening files that exist.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::{Error, FileRole, Operation, Result};
+
+/// Opens an operand. FIFOs and devices may be operands, directories may not.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::Open`].
+pub fn open_input(path: &Path) -> Result<File> {
+    open(path, FileRole::Input).map(|(file, _)| file)
+}
+
+/// Opens a file to be read piece by piece.
+///
+/// # Errors
+///
+/// [`Error::NotRegular`] when the role asks for a regular file, [`Error::Io`] while [`Operation::Open`].
+pub fn open_to_read(path: &Path, role: FileRole) -> Result<File> {
+    open(path, role).map(|(file, _)| file)
+}
+
+/// Opens a file as its role allows; the size is 0 unless it is a regular file.
+pub(super) fn open(path: &Path, role: FileRole) -> Result<(File, u64)> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    if !role.named_by_user() {
+        options.custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK)); // a FIFO would block before it is refused
+    }
+    let file = options
+        .open(path)
+        .map_err(|error| refused(path, role, error))?;
+    let metadata = file
+        .metadata()
+        .map_err(Error::io(path, role, Operation::Examine))?;
+    match (metadata.is_file(), metadata.is_dir(), role.named_by_user()) {
+        (true, ..) => Ok((file, metadata.len())),
+        (_, true, true) => Err(Error::io(path, role, Operation::Open)(Errno::ISDIR.into())),
+        (_, false, true) => Ok((file, 0)),
+        (.., false) => Err(Error::NotRegular {
+            path: path.to_owned(),
+            role,
+        }),
+    }
+}
+
+/// Why a file was not opened: without following links, one is answered with `ELOOP`, a socket with `ENXIO`.
+pub(super) fn refused(path: &Path, role: FileRole, error: io::Error) -> Error {
+    match Errno::from_io_error(&error) {
+        Some(Errno::LOOP | Errno::NXIO | Errno::ISDIR) if !role.named_by_user() => {
+            Error::NotRegular {
+                path: path.to_owned(),
+                role,
+            }
+        }
+        _ => Error::io(path, role, Operation::Open)(error),
+    }
+}
+
+/// The flags as [`OpenOptionsExt::custom_flags`](std::os::unix::fs::OpenOptionsExt::custom_flags) takes them.
+pub(super) fn flags(flags: OFlags) -> i32 {
+    flags.bits().cast_signed()
+}

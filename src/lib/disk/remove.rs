@@ -1,0 +1,198 @@
+//! Removing files and directories.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::fault::{self, Op};
+use super::metadata::{FileId, exists};
+use super::names::{parent, temporary_name};
+use super::sync::sync_dir;
+use super::{Error, FileRole, Operation, Result, tree};
+
+/// Removes a file, or a symbolic link itself, and syncs its directory. Gives `false` when there was none.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::Remove`] or [`Operation::Sync`].
+pub fn remove(path: &Path, role: FileRole) -> Result<bool> {
+    let removed = remove_unsynced(path, role)?;
+    if removed {
+        sync_dir(parent(path), role)?;
+    }
+    Ok(removed)
+}
+
+/// Removes a file as [`remove`] does; the caller syncs the directory, once for many.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::Remove`].
+pub fn remove_unsynced(path: &Path, role: FileRole) -> Result<bool> {
+    match fault::step(Op::Remove, &[path]).and_then(|()| fs::remove_file(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed
+            .map(|()| true)
+            .map_err(Error::io(path, role, Operation::Remove)),
+    }
+}
+
+/// Removes files, or the symbolic links that lead to them, each provided that it is still this one, and syncs
+/// their directories, each once. Gives how many were removed.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::Remove`] or [`Operation::Sync`]; some may be removed then.
+pub fn remove_same<'a>(
+    files: impl IntoIterator<Item = (&'a Path, FileId)>,
+    role: FileRole,
+) -> Result<usize> {
+    let mut removed = 0;
+    let mut dirs = BTreeSet::new();
+    for (path, identity) in files {
+        let found = fs::metadata(path).ok();
+        let is_same = found.and_then(|found| FileId::from(&found)) == Some(identity);
+        if is_same && remove_unsynced(path, role)? {
+            removed += 1;
+            dirs.insert(parent(path));
+        }
+    }
+    dirs.into_iter().try_for_each(|dir| sync_dir(dir, role))?;
+    Ok(removed)
+}
+
+/// Removes a directory of a node with all that is in it, then syncs its parent. Gives `false` when there was none.
+///
+/// Symbolic links in it are removed, not followed. It must not be writable by others meanwhile.
+///
+/// # Errors
+///
+/// [`Error::NotRegular`] when `path` is not itself a directory; [`Error::Io`] while [`Operation::List`],
+/// [`Operation::Remove`] or [`Operation::Sync`], with a part removed.
+pub fn remove_tree(path: &Path, role: FileRole) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            sync_dir_if_any(parent(path), role)?; // a killed run may have removed it
+            return Ok(false);
+        }
+        Err(error) => return Err(Error::io(path, role, Operation::Examine)(error)),
+        Ok(metadata) if !metadata.is_dir() => {
+            return Err(Error::NotRegular {
+                path: path.to_owned(),
+                role,
+            });
+        }
+        Ok(_) => {}
+    }
+    remove_content(path, role)?;
+    sync_dir(parent(path), role)?;
+    Ok(true)
+}
+
+/// Removes a directory and all in it at one instant: it is renamed first, to a name that [`sweep`] takes for a
+/// leftover. Gives `false` when there was none.
+///
+/// # Errors
+///
+/// As [`remove_tree`], and [`Error::Io`] while [`Operation::Rename`].
+///
+/// [`sweep`]: super::leftovers::sweep
+pub fn retire_tree(path: &Path, role: FileRole) -> Result<bool> {
+    let Some(name) = path.file_name() else {
+        return Ok(false);
+    };
+    let hidden = path.with_file_name(temporary_name(name));
+    remove_tree(&hidden, role)?;
+    if !exists(path, role)? {
+        return Ok(false);
+    }
+    fault::step(Op::Rename, &[path, &hidden])
+        .and_then(|()| fs::rename(path, &hidden))
+        .map_err(Error::io(path, role, Operation::Rename))?;
+    sync_dir(parent(path), role)?;
+    remove_tree(&hidden, role)
+}
+
+fn sync_dir_if_any(dir: &Path, role: FileRole) -> Result<()> {
+    if dir.is_dir() {
+        sync_dir(dir, role)
+    } else {
+        Ok(())
+    }
+}
+
+fn remove_content(dir: &Path, role: FileRole) -> Result<()> {
+    let mut found: Vec<(PathBuf, bool)> = Vec::new();
+    tree::each(dir, role, |path, _: OsString, file_type| {
+        found.push((path, file_type.is_dir()));
+        Ok(())
+    })?;
+    found.sort_unstable();
+    for (path, is_dir) in found {
+        if is_dir {
+            remove_content(&path, role)?;
+        } else {
+            remove_unsynced(&path, role)?;
+        }
+    }
+    fault::step(Op::Remove, &[dir])
+        .and_then(|()| fs::remove_dir(dir))
+        .map_err(Error::io(dir, role, Operation::Remove))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::disk::open::open_input;
+
+    #[test]
+    fn removing_twice_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"").unwrap();
+        assert!(remove(&path, FileRole::Spool).unwrap());
+        assert!(!remove(&path, FileRole::Spool).unwrap());
+    }
+
+    #[test]
+    fn only_the_file_that_was_read_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("f"), b"one").unwrap();
+        let file = open_input(&at("f")).unwrap();
+        let identity = FileId::of(&file).unwrap();
+        fs::write(at("g"), b"two").unwrap();
+        fs::rename(at("f"), at("h")).unwrap();
+        fs::rename(at("g"), at("f")).unwrap();
+        let paths = [at("f"), at("g"), at("h"), at("h")];
+        let files = paths.iter().map(|path| (&**path, identity));
+        assert_eq!(remove_same(files, FileRole::Spool).unwrap(), 1);
+        assert!(at("f").exists() && !at("h").exists());
+        assert_eq!(FileId::of(&File::open(dir.path()).unwrap()), None);
+    }
+
+    #[test]
+    fn a_tree_is_removed_without_following_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("peer");
+        fs::create_dir_all(tree.join("held/deep")).unwrap();
+        fs::create_dir(dir.path().join("kept")).unwrap();
+        fs::write(dir.path().join("kept/f"), b"").unwrap();
+        fs::write(tree.join("held/deep/f"), b"").unwrap();
+        fs::write(tree.join(".relay-x.tmp"), b"").unwrap();
+        symlink("../kept", tree.join("link")).unwrap();
+        symlink("peer", dir.path().join("alias")).unwrap();
+        assert!(matches!(
+            remove_tree(&dir.path().join("alias"), FileRole::Node),
+            Err(Error::NotRegular { .. })
+        ));
+        assert!(remove_tree(&tree, FileRole::Node).unwrap());
+        assert!(!tree.exists() && dir.path().join("kept/f").exists());
+        assert!(!remove_tree(&tree, FileRole::Node).unwrap());
+    }
+}

@@ -1,0 +1,166 @@
+//! Giving synced files another name, or a second one.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+#[cfg(target_os = "linux")]
+use rustix::io::Errno;
+
+use super::existing::{open_existing, same};
+use super::fault::{self, Op};
+use super::names::parent;
+use super::options::{IfExists, Published};
+use super::remove::remove_unsynced;
+use super::sync::sync_dir;
+use super::{Error, FileRole, Operation, Result};
+
+/// Moves a synced file to another name on the same file system, and syncs first its new directory, then the old one.
+///
+/// # Errors
+///
+/// [`Error::Exists`] as `existing` says; [`Error::Io`] while [`Operation::Rename`] or [`Operation::Sync`].
+pub fn rename(from: &Path, to: &Path, role: FileRole, existing: IfExists) -> Result<Published> {
+    let moved = rename_unsynced(from, to, role, existing)?;
+    sync_dir(parent(to), role)?;
+    if parent(from) != parent(to) {
+        sync_dir(parent(from), role)?;
+    }
+    Ok(moved)
+}
+
+/// Moves a file as [`rename`] does; the caller syncs both directories, the new one first.
+///
+/// # Errors
+///
+/// [`Error::Exists`] as `existing` says; [`Error::Io`] while [`Operation::Rename`].
+pub fn rename_unsynced(
+    from: &Path,
+    to: &Path,
+    role: FileRole,
+    existing: IfExists,
+) -> Result<Published> {
+    match place(from, to, existing == IfExists::Replace) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let (true, Some(mut held), Some(mut moved)) = (
+                existing == IfExists::SameIsSuccess,
+                open_existing(to, role),
+                open_existing(from, role),
+            ) else {
+                return Err(Error::Exists {
+                    path: to.to_owned(),
+                    role,
+                });
+            };
+            let outcome = same(to, role, &mut held, &mut moved, true)?;
+            remove_unsynced(from, role)?;
+            Ok(outcome)
+        }
+        Err(error) => {
+            let culprit = if fs::symlink_metadata(from).is_ok() {
+                to
+            } else {
+                from
+            };
+            Err(Error::io(culprit, role, Operation::Rename)(error))
+        }
+        Ok(()) => Ok(Published::Written),
+    }
+}
+
+/// Gives a synced file a second name on the same file system, and syncs the directory of that.
+///
+/// # Errors
+///
+/// [`Error::Exists`] if the name is taken; [`Error::Io`] while [`Operation::Link`] or [`Operation::Sync`].
+pub fn link(from: &Path, to: &Path, role: FileRole) -> Result<()> {
+    match fault::step(Op::Link, &[from, to]).and_then(|()| fs::hard_link(from, to)) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(Error::Exists {
+                path: to.to_owned(),
+                role,
+            });
+        }
+        linked => linked.map_err(Error::io(to, role, Operation::Link))?,
+    }
+    sync_dir(parent(to), role)
+}
+
+/// Renames, and without `replace` fails with `EEXIST` if the new name is taken.
+pub(super) fn place(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
+    fault::step(Op::Rename, &[from, to])?;
+    if replace {
+        // Of two names of one file rename(2) removes neither, and calls it success.
+        return if is_one_file(from, to) {
+            fs::remove_file(from)
+        } else {
+            fs::rename(from, to)
+        };
+    }
+    #[cfg(target_os = "linux")]
+    match rustix::fs::renameat_with(
+        rustix::fs::CWD,
+        from,
+        rustix::fs::CWD,
+        to,
+        rustix::fs::RenameFlags::NOREPLACE,
+    ) {
+        Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => {}
+        renamed => return renamed.map_err(io::Error::from),
+    }
+    fs::hard_link(from, to)?;
+    fs::remove_file(from)
+}
+
+fn is_one_file(a: &Path, b: &Path) -> bool {
+    let identity = |path| fs::symlink_metadata(path).map(|it| (it.dev(), it.ino()));
+    matches!((identity(a), identity(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::testdir::names;
+
+    #[test]
+    fn a_message_moves_between_queues() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name| dir.path().join(name);
+        fs::write(at("a"), b"message").unwrap();
+        assert_eq!(
+            rename(&at("a"), &at("b"), FileRole::Spool, IfExists::Refuse).unwrap(),
+            Published::Written
+        );
+        fs::write(at("a"), b"another").unwrap();
+        for existing in [IfExists::Refuse, IfExists::SameIsSuccess] {
+            assert!(matches!(
+                rename(&at("a"), &at("b"), FileRole::Spool, existing),
+                Err(Error::Exists { .. })
+            ));
+        }
+        assert!(matches!(
+            link(&at("a"), &at("b"), FileRole::Spool),
+            Err(Error::Exists { .. })
+        ));
+        rename(&at("a"), &at("b"), FileRole::Spool, IfExists::Replace).unwrap();
+        fs::write(at("a"), b"another").unwrap();
+        assert_eq!(
+            rename(&at("a"), &at("b"), FileRole::Spool, IfExists::SameIsSuccess).unwrap(),
+            Published::Same
+        );
+        assert_eq!(names(dir.path()), ["b"]);
+        for existing in [IfExists::SameIsSuccess, IfExists::Replace] {
+            link(&at("b"), &at("c"), FileRole::Spool).unwrap();
+            rename(&at("b"), &at("c"), FileRole::Spool, existing).unwrap();
+            assert_eq!(names(dir.path()), ["c"]);
+            fs::rename(at("c"), at("b")).unwrap();
+        }
+        fs::remove_file(at("b")).unwrap();
+        assert!(
+            rename(&at("b"), &at("d"), FileRole::Spool, IfExists::Refuse)
+                .unwrap_err()
+                .is_not_found()
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! Waiting until octets and names are on the disk.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::fault::{self, Op};
+use super::open::{flags, open_to_read};
+use super::{Error, FileRole, Operation, Result};
+
+/// From so many octets on that are written at once, the disk begins with them early.
+pub(super) const MUCH: usize = 1 << 20;
+
+/// Waits until the octets of a file are on the disk, which the run that wrote them may not have done.
+///
+/// # Errors
+///
+/// [`Error::NotRegular`], or [`Error::Io`] while [`Operation::Open`] or [`Operation::Sync`].
+pub fn sync(path: &Path, role: FileRole) -> Result<()> {
+    let file = open_to_read(path, role)?;
+    fault::step(Op::Sync, &[path])
+        .and_then(|()| file.sync_all())
+        .map_err(Error::io(path, role, Operation::Sync))
+}
+
+/// Waits until the names in a directory are on the disk.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::Sync`].
+pub fn sync_dir(dir: &Path, role: FileRole) -> Result<()> {
+    synced(dir, role, || {
+        // What has the name may be a FIFO by now, which would keep this waiting.
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .custom_flags(flags(OFlags::DIRECTORY | OFlags::NONBLOCK));
+        options.open(dir)?.sync_all()
+    })
+}
+
+/// Announces that a directory is synced, and does so.
+pub(super) fn synced(
+    dir: &Path,
+    role: FileRole,
+    sync: impl FnOnce() -> io::Result<()>,
+) -> Result<()> {
+    match fault::step(Op::SyncDir, &[dir]).and_then(|()| sync()) {
+        // Some file systems (FUSE, SMB) cannot, and a user may write into a directory that they cannot read, also
+        // one of another user in a spool: the file is in its place by now, and to call that a failure would be worse.
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Ok(()),
+        Err(error)
+            if matches!(role, FileRole::Output | FileRole::Spool)
+                && error.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            Ok(())
+        }
+        synced => synced.map_err(Error::io(dir, role, Operation::Sync)),
+    }
+}
+
+/// Lets the disk begin with octets that were written, so that there is less to wait for when the file is synced.
+pub(super) fn start_writeback(file: &File, start: u64, len: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::num::NonZero;
+
+        use rustix::fs::{Advice, fadvise};
+        let len = u64::try_from(len).ok().and_then(NonZero::new);
+        // Linux writes what is asked to be forgotten, and keeps it until that is done. It is only advice.
+        let _ = fadvise(file, start, len, Advice::DontNeed);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, start, len);
+}
