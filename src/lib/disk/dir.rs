@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::existing::BLOCK;
-use super::fault::{self, Op};
+use super::fault;
 use super::names::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX, is_temporary};
 use super::open::refused;
 use super::read::read_regular;
@@ -116,22 +116,26 @@ impl Dir {
             return Ok((dir, false));
         }
         let path = self.path.join(name);
-        let failed = || Error::io(&path, self.role, Operation::Create);
-        let made = fault::step(Op::Mkdir, &[&path]).and_then(|()| {
-            rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o777))?;
-            Ok(())
+        let made = fault::change(Operation::CreateDir, &[&path], &path, self.role, || {
+            Ok(rustix::fs::mkdirat(
+                &self.fd,
+                name,
+                Mode::from_raw_mode(0o777),
+            )?)
         });
         let is_made = match made {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(error) if error.is_already_there() => false,
             made => {
-                made.map_err(failed())?;
+                made?;
                 self.sync()?;
                 true
             }
         };
         match self.dir(name)? {
             Some(dir) => Ok((dir, is_made)),
-            None => Err(failed()(Errno::NOENT.into())),
+            None => Err(Error::io(&path, self.role, Operation::CreateDir)(
+                Errno::NOENT.into(),
+            )),
         }
     }
 
@@ -299,7 +303,7 @@ impl Dir {
             .prefix(TEMPORARY_PREFIX)
             .suffix(TEMPORARY_SUFFIX)
             .make_in(&tmp.path, |path| {
-                fault::step(Op::Create, &[path])?;
+                fault::step(Operation::Create, &[path])?;
                 let name = path.file_name().unwrap_or_default();
                 let mode = Mode::from_raw_mode(0o666);
                 Ok(File::from(rustix::fs::openat(&tmp.fd, name, wanted, mode)?))
@@ -345,7 +349,7 @@ fn type_of(found: &Stat) -> FileType {
 }
 
 fn unlink(dir: &OwnedFd, name: &OsStr, path: &Path) -> io::Result<()> {
-    fault::step(Op::Remove, &[path])?;
+    fault::step(Operation::Remove, &[path])?;
     Ok(rustix::fs::unlinkat(dir.as_fd(), name, AtFlags::empty())?)
 }
 
@@ -401,13 +405,13 @@ pub struct PendingEntry {
 impl PendingEntry {
     fn write(&mut self, parts: &[&[u8]]) -> Result<()> {
         let failed = |doing| Error::io(&self.target, self.dir.role, doing);
-        fault::write(Op::Write, &self.temporary, &mut self.file, parts)
+        fault::write(Operation::Write, &self.temporary, &mut self.file, parts)
             .map_err(failed(Operation::Write))?;
         let len = parts.iter().map(|part| part.len()).sum();
         if len >= MUCH {
             start_writeback(&self.file, 0, len);
         }
-        fault::step(Op::Sync, &[&self.temporary])
+        fault::step(Operation::Sync, &[&self.temporary])
             .and_then(|()| self.file.sync_all())
             .map_err(failed(Operation::Sync))
     }
@@ -419,7 +423,7 @@ impl PendingEntry {
     /// [`Error::Io`] while [`Operation::Rename`] or [`Operation::Sync`].
     pub fn place(mut self) -> Result<()> {
         let (from, to) = (name_in(&self.temporary), name_in(&self.target));
-        fault::step(Op::Rename, &[&self.temporary, &self.target])
+        fault::step(Operation::Rename, &[&self.temporary, &self.target])
             .and_then(|()| Ok(rustix::fs::renameat(&self.tmp.fd, from, &self.dir.fd, to)?))
             .map_err(Error::io(&self.target, self.dir.role, Operation::Rename))?;
         self.is_placed = true;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::fault::{self, Op};
+use super::fault;
 use super::metadata::set_mode;
 use super::names::parent;
 use super::open::flags;
@@ -22,18 +22,17 @@ use super::{Error, FileRole, Operation, Result};
 ///
 /// [`Error::Io`] while [`Operation::Create`] or [`Operation::Sync`].
 pub fn create_dir(path: &Path, role: FileRole, mode: u32) -> Result<bool> {
-    let failed = || Error::io(path, role, Operation::Create);
     if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
         return Ok(false);
     }
-    fault::step(Op::Mkdir, &[path]).map_err(failed())?;
-    match DirBuilder::new().mode(mode & 0o777).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
-            return Ok(false);
-        }
-        created => created.map_err(failed())?,
+    let created = fault::change(Operation::CreateDir, &[path], path, role, || {
+        DirBuilder::new().mode(mode & 0o777).create(path)
+    });
+    match created {
+        Err(error) if error.is_already_there() && path.is_dir() => return Ok(false),
+        created => created?,
     }
-    set_dir_mode(path, mode).map_err(failed())?;
+    set_dir_mode(path, mode).map_err(Error::io(path, role, Operation::CreateDir))?;
     sync_dir(parent(path), role)?;
     Ok(true)
 }
@@ -48,10 +47,13 @@ pub fn create_dir_for_user(path: &Path, role: FileRole) -> Result<bool> {
     let is_there = || fs::metadata(path).is_ok_and(|metadata| metadata.is_dir());
     let mut created = false;
     if !is_there() {
-        match fault::step(Op::Mkdir, &[path]).and_then(|()| fs::create_dir(path)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_there() => {}
+        let done = fault::change(Operation::CreateDir, &[path], path, role, || {
+            fs::create_dir(path)
+        });
+        match done {
+            Err(error) if error.is_already_there() && is_there() => {}
             done => {
-                done.map_err(Error::io(path, role, Operation::Create))?;
+                done?;
                 created = true;
             }
         }
@@ -86,7 +88,7 @@ fn set_dir_mode(path: &Path, mode: u32) -> io::Result<()> {
         Ok(dir) => set_mode(&dir, path, mode),
         // The umask took even the owner's right to open it.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            fault::step(Op::Chmod, &[path])?;
+            fault::step(Operation::SetMode, &[path])?;
             fs::set_permissions(path, fs::Permissions::from_mode(mode))
         }
         Err(error) => Err(error),

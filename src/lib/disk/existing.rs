@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::fault::{self, Op};
+use super::fault;
 use super::names::parent;
 use super::open::flags;
 use super::options::{IfExists, Published};
@@ -182,9 +182,7 @@ pub(super) fn same(
 /// Lets `held` stay in its place, which holds what was to come there.
 pub(super) fn keep(path: &Path, role: FileRole, held: &File, syncs_dir: bool) -> Result<Published> {
     // The run that wrote it may have been killed before it could sync.
-    fault::step(Op::Sync, &[path])
-        .and_then(|()| held.sync_all())
-        .map_err(Error::io(path, role, Operation::Sync))?;
+    fault::change(Operation::Sync, &[path], path, role, || held.sync_all())?;
     if syncs_dir {
         sync_dir(parent(path), role)?;
     }

@@ -5,72 +5,11 @@
 use std::io::{self, IoSlice, Write};
 use std::path::Path;
 
-/// A change that is about to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Op {
-    /// Creates a file.
-    Create,
-    /// Writes octets to a file.
-    Write,
-    /// Appends octets to a file.
-    Append,
-    /// Writes octets to the standard output.
-    Emit,
-    /// Cuts off the end of a file.
-    Truncate,
-    /// Changes the mode of a file or directory.
-    Chmod,
-    /// Changes the group of a directory.
-    Chown,
-    /// Syncs a file.
-    Sync,
-    /// Syncs a directory.
-    SyncDir,
-    /// Syncs the file system of a directory, with all files that were written there.
-    SyncFs,
-    /// Renames a file; the trace has the old path, then the new one.
-    Rename,
-    /// Links a file; the trace has the old path, then the new one.
-    Link,
-    /// Creates a directory.
-    Mkdir,
-    /// Removes a file or a directory.
-    Remove,
-    /// Creates a lock file.
-    Lock,
-    /// Sets octets aside in a file without a name.
-    Scratch,
-}
-
-impl Op {
-    /// The word in a trace.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Write => "write",
-            Self::Append => "append",
-            Self::Emit => "emit",
-            Self::Truncate => "truncate",
-            Self::Chmod => "chmod",
-            Self::Chown => "chown",
-            Self::Sync => "sync",
-            Self::SyncDir => "syncdir",
-            Self::SyncFs => "syncfs",
-            Self::Rename => "rename",
-            Self::Link => "link",
-            Self::Mkdir => "mkdir",
-            Self::Remove => "remove",
-            Self::Lock => "lock",
-            Self::Scratch => "scratch",
-        }
-    }
-}
+use super::{Error, FileRole, Operation, Result};
 
 /// Plans one fault for the rest of this process. Steps count from 1.
 ///
-/// - `trace:FILE` appends a line for each step: its [`Op::name`] and its paths, separated by tabs.
+/// - `trace:FILE` appends a line for each step: its [`Operation::traced`] and its paths, separated by tabs.
 /// - `kill:N` kills this process, with SIGKILL, immediately before step N.
 /// - `torn:N` writes half of the octets of step N, then kills; where nothing is written it just kills.
 /// - `ENOSPC:N` (or another errno's name) fails step N alone.
@@ -78,7 +17,7 @@ impl Op {
 /// # Errors
 ///
 /// What is wrong with `spec`, or that this program was built without `debug_assertions`.
-pub fn arm(spec: &str) -> Result<(), String> {
+pub fn arm(spec: &str) -> std::result::Result<(), String> {
     #[cfg(debug_assertions)]
     return armed::arm(spec);
     #[cfg(not(debug_assertions))]
@@ -87,14 +26,27 @@ pub fn arm(spec: &str) -> Result<(), String> {
 
 /// Announces one change of `paths` (two for a rename or link: old, new), which the caller makes next.
 #[cfg_attr(not(debug_assertions), allow(clippy::unnecessary_wraps))]
-pub(super) fn step(op: Op, paths: &[&Path]) -> io::Result<()> {
+pub(super) fn step(operation: Operation, paths: &[&Path]) -> io::Result<()> {
     #[cfg(debug_assertions)]
-    if armed::step(op, paths)? == armed::FaultOutcome::Tear {
+    if armed::step(operation, paths)? == armed::FaultOutcome::Tear {
         armed::die();
     }
     #[cfg(not(debug_assertions))]
-    let _ = (op, paths);
+    let _ = (operation, paths);
     Ok(())
+}
+
+/// Announces one change of `paths`, makes it, and reports a failure of either as one of `path`.
+pub(super) fn change<T>(
+    operation: Operation,
+    paths: &[&Path],
+    path: &Path,
+    role: FileRole,
+    make: impl FnOnce() -> io::Result<T>,
+) -> Result<T> {
+    step(operation, paths)
+        .and_then(|()| make())
+        .map_err(Error::io(path, role, operation))
 }
 
 /// The most octets that are written by one call. For more, a file system takes large pieces of memory that have been
@@ -102,13 +54,18 @@ pub(super) fn step(op: Op, paths: &[&Path]) -> io::Result<()> {
 const AT_ONCE: usize = 256 * 1024;
 
 /// Announces, then writes all `parts` to `out`.
-pub(super) fn write(op: Op, path: &Path, out: &mut impl Write, parts: &[&[u8]]) -> io::Result<()> {
+pub(super) fn write(
+    operation: Operation,
+    path: &Path,
+    out: &mut impl Write,
+    parts: &[&[u8]],
+) -> io::Result<()> {
     #[cfg(debug_assertions)]
-    if armed::step(op, &[path])? == armed::FaultOutcome::Tear {
+    if armed::step(operation, &[path])? == armed::FaultOutcome::Tear {
         armed::tear(out, parts);
     }
     #[cfg(not(debug_assertions))]
-    let _ = (op, path);
+    let _ = (operation, path);
     let mut slices = Vec::new();
     let mut room = AT_ONCE;
     for part in parts {
@@ -157,7 +114,7 @@ mod armed {
     use rustix::io::Errno;
     use rustix::process::{Signal, getpid, kill_process};
 
-    use super::Op;
+    use super::Operation;
 
     pub(super) enum FaultPlan {
         Trace(File),
@@ -237,11 +194,11 @@ mod armed {
         Ok(())
     }
 
-    pub(super) fn step(op: Op, paths: &[&Path]) -> io::Result<FaultOutcome> {
+    pub(super) fn step(operation: Operation, paths: &[&Path]) -> io::Result<FaultOutcome> {
         with_plan(|plan| match plan {
             None => Ok(FaultOutcome::Go),
             Some(FaultPlan::Trace(file)) => {
-                let mut line = op.name().as_bytes().to_vec();
+                let mut line = operation.traced().as_bytes().to_vec();
                 for path in paths {
                     line.push(b'\t');
                     line.extend_from_slice(path.as_os_str().as_bytes());

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use rustix::fs::{Gid, OFlags};
 
 use super::dirs;
-use super::fault::{self, Op};
+use super::fault;
 use super::metadata::set_mode;
 use super::open::flags;
 use super::{Error, FileRole, Operation, Result};
@@ -173,7 +173,7 @@ impl Group {
                 return Ok(());
             }
             if found.gid() != self.number() {
-                fault::step(Op::Chown, &[path])?;
+                fault::step(Operation::SetGroup, &[path])?;
                 rustix::fs::fchown(&file, None, Some(self.0))?;
             }
             set_mode(&file, path, READABLE)
@@ -193,7 +193,7 @@ impl Group {
                 .custom_flags(flags(OFlags::NOFOLLOW | OFlags::DIRECTORY))
                 .open(path)?;
             if dir.metadata()?.gid() != self.0.as_raw() {
-                fault::step(Op::Chown, &[path])?;
+                fault::step(Operation::SetGroup, &[path])?;
                 rustix::fs::fchown(&dir, None, Some(self.0))?;
             }
             // After that, since the set-group-id bit is for this group.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::fault::{self, Op};
+use super::fault;
 use super::metadata::set_mode;
 use super::open::flags;
 use super::{Error, FileRole, Operation, Result};
@@ -99,12 +99,11 @@ fn open(path: &Path) -> Result<File> {
 }
 
 fn create(path: &Path, options: &mut OpenOptions) -> Result<File> {
-    let created = fault::step(Op::Lock, &[path]).and_then(|()| {
+    fault::change(Operation::CreateLock, &[path], path, FileRole::Node, || {
         let file = options.create(true).open(path)?;
         set_mode(&file, path, 0o600)?; // a second run must be able to open it, whatever the umask of the first
         Ok(file)
-    });
-    created.map_err(Error::io(path, FileRole::Node, Operation::Create))
+    })
 }
 
 #[cfg(test)]

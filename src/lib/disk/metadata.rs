@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::fault::{self, Op};
+use super::fault;
 use super::{Error, FileRole, Operation, Result};
 
 /// Whether anything, be it a dangling link, has this name.
@@ -113,6 +113,6 @@ pub(super) fn set_mode(file: &File, path: &Path, mode: u32) -> io::Result<()> {
     if file.metadata()?.permissions().mode() & 0o7777 == mode {
         return Ok(());
     }
-    fault::step(Op::Chmod, &[path])?;
+    fault::step(Operation::SetMode, &[path])?;
     file.set_permissions(fs::Permissions::from_mode(mode))
 }

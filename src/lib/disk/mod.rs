@@ -6,6 +6,7 @@
 //! system passes [`fault`], so that tests can stop a program immediately before any of them.
 
 // Each module uses only modules above it.
+mod operation; // what is done to a file, in errors and in traces
 pub mod fault; // every change passes here: traces, kills and failures for the tests
 mod names; // of temporary files, and of the directory that holds a name
 mod open; // files that exist
@@ -31,7 +32,6 @@ pub mod dir; // directories that somebody else may change meanwhile
 #[cfg(test)]
 mod testdir; // what the tests ask of a directory
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,7 @@ pub use batch::Batch;
 pub use existing::ExistingFile;
 pub use group::Group;
 pub use lock::Lock;
+pub use operation::Operation;
 pub use options::{IfExists, Mode, PublishOptions, Published};
 pub use publish::Pending;
 pub use scratch::Scratch;
@@ -86,58 +87,6 @@ impl FileRole {
             self,
             Self::Input | Self::Output | Self::Delivery | Self::Keys
         )
-    }
-}
-
-/// What was being done when it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Operation {
-    /// Opening a file that exists.
-    Open,
-    /// Learning the kind, size or mode of a file.
-    Examine,
-    /// Reading octets.
-    Read,
-    /// Creating a file or a directory.
-    Create,
-    /// Writing or appending octets.
-    Write,
-    /// Waiting until the octets, or a directory's names, are on the disk.
-    Sync,
-    /// Giving a file its final name, or another one.
-    Rename,
-    /// Giving a file a second name.
-    Link,
-    /// Cutting off a torn record.
-    Truncate,
-    /// Removing a file or a directory.
-    Remove,
-    /// Taking a lock.
-    Lock,
-    /// Reading the names in a directory.
-    List,
-    /// Giving a directory to a group.
-    Share,
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Open => "open",
-            Self::Examine => "examine",
-            Self::Read => "read",
-            Self::Create => "create",
-            Self::Write => "write",
-            Self::Sync => "sync",
-            Self::Rename => "rename",
-            Self::Link => "link",
-            Self::Truncate => "truncate",
-            Self::Remove => "remove",
-            Self::Lock => "lock",
-            Self::List => "list",
-            Self::Share => "share",
-        })
     }
 }
 
@@ -207,12 +156,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Makes an [`Error::Io`] of what the system answered.
-    fn io(path: &Path, role: FileRole, doing: Operation) -> impl FnOnce(io::Error) -> Self {
+    /// Makes an [`Error::Io`] of the system's answer.
+    fn io(path: &Path, role: FileRole, operation: Operation) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::Io {
             path: path.to_owned(),
             role,
-            doing,
+            doing: operation.reported(),
             cause,
         }
     }
@@ -286,6 +235,11 @@ impl Error {
     #[must_use]
     pub fn is_denied(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::PermissionDenied)
+    }
+
+    /// Whether the system found something at a name that was to be new.
+    fn is_already_there(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::AlreadyExists)
     }
 
     /// Whether the reader of what was being written has gone.

@@ -16,7 +16,7 @@ use rustix::fs::OFlags;
 use super::existing::{
     PublishTarget, TargetState, behind_links, is_same, keep, open_existing, same, survey,
 };
-use super::fault::{self, Op};
+use super::fault;
 use super::metadata::set_mode;
 use super::names::parent;
 use super::open::flags;
@@ -183,7 +183,7 @@ impl Pending {
             Some(temporary) => &temporary.path,
             None => &self.target,
         };
-        let written = fault::write(Op::Write, path, &mut self.file, parts);
+        let written = fault::write(Operation::Write, path, &mut self.file, parts);
         written.map_err(Error::io(&self.target, self.role, Operation::Write))?;
         let len = parts.iter().map(|part| part.len()).sum();
         if let (true, Ok(end)) = (len >= MUCH, self.file.stream_position()) {
@@ -209,7 +209,7 @@ impl Pending {
             file: &self.file,
             at: start,
         };
-        let written = fault::write(Op::Write, self.shown(), &mut place, &[octets]);
+        let written = fault::write(Operation::Write, self.shown(), &mut place, &[octets]);
         written.map_err(Error::io(&self.target, self.role, Operation::Write))?;
         if octets.len() >= MUCH {
             start_writeback(&self.file, start, octets.len());
@@ -283,9 +283,10 @@ impl Pending {
         let Some(temporary) = &self.temporary else {
             return Ok(());
         };
-        fault::step(Op::Sync, &[&temporary.path])
-            .and_then(|()| self.file.sync_all())
-            .map_err(Error::io(&self.target, self.role, Operation::Sync))
+        let shown: &[&Path] = &[&temporary.path];
+        fault::change(Operation::Sync, shown, &self.target, self.role, || {
+            self.file.sync_all()
+        })
     }
 
     /// The file system that the file is on.
@@ -302,9 +303,10 @@ impl Pending {
         let Some(temporary) = &self.temporary else {
             return Ok(());
         };
-        fault::step(Op::SyncFs, &[parent(&temporary.path)])
-            .and_then(|()| Ok(rustix::fs::syncfs(&self.file)?))
-            .map_err(Error::io(&self.target, self.role, Operation::Sync))
+        let shown = &[parent(&temporary.path)];
+        fault::change(Operation::SyncFs, shown, &self.target, self.role, || {
+            Ok(rustix::fs::syncfs(&self.file)?)
+        })
     }
 
     /// What stands at a name that the file may get; a file of the same octets is synced.
@@ -412,7 +414,7 @@ impl Write for Pending {
             .temporary
             .as_ref()
             .map_or(&self.target, |temporary| &temporary.path);
-        fault::write(Op::Write, path, &mut self.file, &[octets])?;
+        fault::write(Operation::Write, path, &mut self.file, &[octets])?;
         Ok(octets.len())
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::fault::{self, Op};
+use super::fault;
 use super::metadata::set_mode;
 use super::names::parent;
 use super::open::{flags, open, refused};
@@ -72,15 +72,13 @@ fn append(
     }
     let len = whole(&mut file, metadata.len()).map_err(failed(Operation::Read))?;
     if len < metadata.len() {
-        fault::step(Op::Truncate, &[path])
-            .and_then(|()| file.set_len(len))
-            .map_err(failed(Operation::Truncate))?;
+        fault::change(Operation::Truncate, &[path], path, role, || {
+            file.set_len(len)
+        })?;
     }
-    fault::write(Op::Append, path, &mut file, parts).map_err(failed(Operation::Write))?;
-    let synced = fault::step(Op::Sync, &[path])
-        .and_then(|()| file.sync_data())
-        .map_err(failed(Operation::Sync))
-        .and_then(|()| {
+    fault::write(Operation::Append, path, &mut file, parts).map_err(failed(Operation::Append))?;
+    let synced =
+        fault::change(Operation::Sync, &[path], path, role, || file.sync_data()).and_then(|()| {
             if len == 0 {
                 sync_dir(parent(path), role)?; // also when an earlier run created the file and was killed
             }
@@ -88,7 +86,9 @@ fn append(
         });
     if synced.is_err() {
         // What may not last must not be found by the next run either; that this fails, too, changes nothing.
-        let _ = fault::step(Op::Truncate, &[path]).and_then(|()| file.set_len(len));
+        let _ = fault::change(Operation::Truncate, &[path], path, role, || {
+            file.set_len(len)
+        });
     }
     synced
 }
@@ -103,12 +103,11 @@ fn open_appendable(path: &Path, role: FileRole) -> Result<File> {
     match options.open(path) {
         Ok(file) => Ok(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let created = fault::step(Op::Create, &[path]).and_then(|()| {
+            fault::change(Operation::Create, &[path], path, role, || {
                 let file = options.create_new(true).open(path)?;
                 set_mode(&file, path, 0o600)?;
                 Ok(file)
-            });
-            created.map_err(Error::io(path, role, Operation::Create))
+            })
         }
         Err(error) => Err(refused(path, role, error)),
     }

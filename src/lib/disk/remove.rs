@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::fault::{self, Op};
+use super::fault;
 use super::metadata::{FileId, exists};
 use super::names::{parent, temporary_name};
 use super::sync::sync_dir;
@@ -31,11 +31,11 @@ pub fn remove(path: &Path, role: FileRole) -> Result<bool> {
 ///
 /// [`Error::Io`] while [`Operation::Remove`].
 pub fn remove_unsynced(path: &Path, role: FileRole) -> Result<bool> {
-    match fault::step(Op::Remove, &[path]).and_then(|()| fs::remove_file(path)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        removed => removed
-            .map(|()| true)
-            .map_err(Error::io(path, role, Operation::Remove)),
+    match fault::change(Operation::Remove, &[path], path, role, || {
+        fs::remove_file(path)
+    }) {
+        Err(error) if error.is_not_found() => Ok(false),
+        removed => removed.map(|()| true),
     }
 }
 
@@ -108,9 +108,9 @@ pub fn retire_tree(path: &Path, role: FileRole) -> Result<bool> {
     if !exists(path, role)? {
         return Ok(false);
     }
-    fault::step(Op::Rename, &[path, &hidden])
-        .and_then(|()| fs::rename(path, &hidden))
-        .map_err(Error::io(path, role, Operation::Rename))?;
+    fault::change(Operation::Rename, &[path, &hidden], path, role, || {
+        fs::rename(path, &hidden)
+    })?;
     sync_dir(parent(path), role)?;
     remove_tree(&hidden, role)
 }
@@ -137,9 +137,7 @@ fn remove_content(dir: &Path, role: FileRole) -> Result<()> {
             remove_unsynced(&path, role)?;
         }
     }
-    fault::step(Op::Remove, &[dir])
-        .and_then(|()| fs::remove_dir(dir))
-        .map_err(Error::io(dir, role, Operation::Remove))
+    fault::change(Operation::Remove, &[dir], dir, role, || fs::remove_dir(dir))
 }
 
 #[cfg(test)]

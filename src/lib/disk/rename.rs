@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::io::Errno;
 
 use super::existing::{open_existing, same};
-use super::fault::{self, Op};
+use super::fault;
 use super::names::parent;
 use super::options::{IfExists, Published};
 use super::remove::remove_unsynced;
@@ -75,21 +75,24 @@ pub fn rename_unsynced(
 ///
 /// [`Error::Exists`] if the name is taken; [`Error::Io`] while [`Operation::Link`] or [`Operation::Sync`].
 pub fn link(from: &Path, to: &Path, role: FileRole) -> Result<()> {
-    match fault::step(Op::Link, &[from, to]).and_then(|()| fs::hard_link(from, to)) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+    let linked = fault::change(Operation::Link, &[from, to], to, role, || {
+        fs::hard_link(from, to)
+    });
+    match linked {
+        Err(error) if error.is_already_there() => {
             return Err(Error::Exists {
                 path: to.to_owned(),
                 role,
             });
         }
-        linked => linked.map_err(Error::io(to, role, Operation::Link))?,
+        linked => linked?,
     }
     sync_dir(parent(to), role)
 }
 
 /// Renames, and without `replace` fails with `EEXIST` if the new name is taken.
 pub(super) fn place(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
-    fault::step(Op::Rename, &[from, to])?;
+    fault::step(Operation::Rename, &[from, to])?;
     if replace {
         // Of two names of one file rename(2) removes neither, and calls it success.
         return if is_one_file(from, to) {

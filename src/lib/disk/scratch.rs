@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::fault::{self, Op};
+use super::fault;
 use super::{Error, FileRole, Operation, Result};
 
 /// A file without a name, which the system removes with the run.
@@ -50,9 +50,7 @@ impl Scratch {
     pub fn append(&self, octets: &[u8]) -> Result<u64> {
         let file = self.made()?;
         let start = self.len.fetch_add(octets.len() as u64, Ordering::Relaxed);
-        fault::step(Op::Scratch, &[&self.dir])
-            .and_then(|()| file.write_all_at(octets, start))
-            .map_err(Error::io(&self.dir, FileRole::Spool, Operation::Write))?;
+        self.change(Operation::WriteScratch, || file.write_all_at(octets, start))?;
         Ok(start)
     }
 
@@ -63,9 +61,7 @@ impl Scratch {
     /// As [`Scratch::append`].
     pub fn write_at(&self, start: u64, octets: &[u8]) -> Result<()> {
         let file = self.made()?;
-        fault::step(Op::Scratch, &[&self.dir])
-            .and_then(|()| file.write_all_at(octets, start))
-            .map_err(Error::io(&self.dir, FileRole::Spool, Operation::Write))?;
+        self.change(Operation::WriteScratch, || file.write_all_at(octets, start))?;
         let end = start.saturating_add(octets.len() as u64);
         self.len.fetch_max(end, Ordering::Relaxed);
         Ok(())
@@ -89,10 +85,18 @@ impl Scratch {
         if let Some(file) = &*file {
             return Ok(Arc::clone(file));
         }
-        let made = fault::step(Op::Scratch, &[&self.dir])
-            .and_then(|()| tempfile::tempfile_in(&self.dir))
-            .map_err(Error::io(&self.dir, FileRole::Spool, Operation::Create))?;
+        let made = self.change(Operation::CreateScratch, || {
+            tempfile::tempfile_in(&self.dir)
+        })?;
         Ok(Arc::clone(file.insert(Arc::new(made))))
+    }
+
+    fn change<T>(
+        &self,
+        operation: Operation,
+        make: impl FnOnce() -> std::io::Result<T>,
+    ) -> Result<T> {
+        fault::change(operation, &[&self.dir], &self.dir, FileRole::Spool, make)
     }
 
     /// Reads octets back; several readers may at once.
@@ -123,9 +127,13 @@ impl Scratch {
 pub fn holding(dir: &Path, octets: &[u8]) -> Result<File> {
     let mut file = match in_memory() {
         Some(file) => file,
-        None => fault::step(Op::Scratch, &[dir])
-            .and_then(|()| tempfile::tempfile_in(dir))
-            .map_err(Error::io(dir, FileRole::Spool, Operation::Create))?,
+        None => fault::change(
+            Operation::CreateScratch,
+            &[dir],
+            dir,
+            FileRole::Spool,
+            || tempfile::tempfile_in(dir),
+        )?,
     };
     file.write_all(octets)
         .and_then(|()| file.rewind())

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::fault::{self, Op};
+use super::fault;
 use super::{Error, FileRole, Operation, Result};
 
 /// What a standard stream is for, as this process inherited it.
@@ -102,9 +102,9 @@ fn duplicate(descriptor: u32) -> std::result::Result<File, Errno> {
 /// [`Error::Io`] of [`FileRole::Output`] and path `-`; see [`Error::is_broken_pipe`].
 pub fn emit(stdout: &mut impl Write, parts: &[&[u8]]) -> Result<()> {
     let path = Path::new("-");
-    fault::write(Op::Emit, path, stdout, parts)
+    fault::write(Operation::Emit, path, stdout, parts)
         .and_then(|()| stdout.flush())
-        .map_err(Error::io(path, FileRole::Output, Operation::Write))
+        .map_err(Error::io(path, FileRole::Output, Operation::Emit))
 }
 
 #[cfg(test)]

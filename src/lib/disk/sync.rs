@@ -8,9 +8,9 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::fault::{self, Op};
+use super::fault;
 use super::open::{flags, open_to_read};
-use super::{Error, FileRole, Operation, Result};
+use super::{FileRole, Operation, Result};
 
 /// From so many octets on that are written at once, the disk begins with them early.
 pub(super) const MUCH: usize = 1 << 20;
@@ -22,9 +22,7 @@ pub(super) const MUCH: usize = 1 << 20;
 /// [`Error::NotRegular`], or [`Error::Io`] while [`Operation::Open`] or [`Operation::Sync`].
 pub fn sync(path: &Path, role: FileRole) -> Result<()> {
     let file = open_to_read(path, role)?;
-    fault::step(Op::Sync, &[path])
-        .and_then(|()| file.sync_all())
-        .map_err(Error::io(path, role, Operation::Sync))
+    fault::change(Operation::Sync, &[path], path, role, || file.sync_all())
 }
 
 /// Waits until the names in a directory are on the disk.
@@ -49,17 +47,14 @@ pub(super) fn synced(
     role: FileRole,
     sync: impl FnOnce() -> io::Result<()>,
 ) -> Result<()> {
-    match fault::step(Op::SyncDir, &[dir]).and_then(|()| sync()) {
+    match fault::change(Operation::SyncDir, &[dir], dir, role, sync) {
         // Some file systems (FUSE, SMB) cannot, and a user may write into a directory that they cannot read, also
         // one of another user in a spool: the file is in its place by now, and to call that a failure would be worse.
-        Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Ok(()),
-        Err(error)
-            if matches!(role, FileRole::Output | FileRole::Spool)
-                && error.kind() == io::ErrorKind::PermissionDenied =>
-        {
+        Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
+        Err(error) if matches!(role, FileRole::Output | FileRole::Spool) && error.is_denied() => {
             Ok(())
         }
-        synced => synced.map_err(Error::io(dir, role, Operation::Sync)),
+        synced => synced,
     }
 }
 

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
-use super::fault::{self, Op};
+use super::Operation;
+use super::fault;
 use super::names::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
 use super::open::flags;
 use super::rename::place;
@@ -40,7 +41,7 @@ impl Temporary {
         }
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = dir.join(format!("{TEMPORARY_PREFIX}{count}{TEMPORARY_SUFFIX}"));
-        fault::step(Op::Create, &[&path])?;
+        fault::step(Operation::Create, &[&path])?;
         let opened = OpenOptions::new()
             .read(true)
             .write(true)
@@ -65,7 +66,7 @@ impl Temporary {
 
     /// Gives a file without a name one that is free.
     pub(super) fn name(&mut self, file: &File, target: &Path) -> io::Result<()> {
-        fault::step(Op::Link, &[&self.path, target])?;
+        fault::step(Operation::Link, &[&self.path, target])?;
         let open = Path::new(OPEN_FILES).join(file.as_raw_fd().to_string());
         let cwd = rustix::fs::CWD;
         rustix::fs::linkat(cwd, &open, cwd, target, AtFlags::SYMLINK_FOLLOW)?;
@@ -78,7 +79,7 @@ impl Temporary {
             .prefix(TEMPORARY_PREFIX)
             .suffix(TEMPORARY_SUFFIX)
             .make_in(dir, |path| {
-                fault::step(Op::Create, &[path])?;
+                fault::step(Operation::Create, &[path])?;
                 OpenOptions::new()
                     .read(true)
                     .write(true)
@@ -105,7 +106,7 @@ impl Temporary {
     }
 
     pub(super) fn link(&mut self, target: &Path) -> io::Result<()> {
-        match fault::step(Op::Link, &[&self.path, target])
+        match fault::step(Operation::Link, &[&self.path, target])
             .and_then(|()| fs::hard_link(&self.path, target))
         {
             // FAT and some network file systems have no hard links.
@@ -119,7 +120,7 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.placed {
             // Nobody can be told, and what stays is swept; one without a name goes by itself.
-            let _ = fault::step(Op::Remove, &[&self.path]).and_then(|()| {
+            let _ = fault::step(Operation::Remove, &[&self.path]).and_then(|()| {
                 if self.is_unnamed {
                     Ok(())
                 } else {

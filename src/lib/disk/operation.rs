@@ -1,0 +1,106 @@
+//! What is done to a file: the word for it in an error and in a trace.
+
+use std::fmt;
+
+/// What is done to a file or directory.
+///
+/// Those that change the file system are steps of [`fault`](super::fault), with a word of their own in a trace. Errors
+/// tell less apart: for them, appending is writing (see [`Operation::reported`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Opens a file that exists.
+    Open,
+    /// Asks for the kind, size, owner or mode of a file.
+    Examine,
+    /// Reads octets.
+    Read,
+    /// Reads the names in a directory.
+    List,
+    /// Takes a lock.
+    Lock,
+    /// Gives a file or directory to a group.
+    Share,
+    /// Creates a file.
+    Create,
+    /// Creates a directory.
+    CreateDir,
+    /// Creates a lock file.
+    CreateLock,
+    /// Creates a file without a name, for the length of a run.
+    CreateScratch,
+    /// Writes octets to a file.
+    Write,
+    /// Writes octets to a file without a name.
+    WriteScratch,
+    /// Appends octets to a file.
+    Append,
+    /// Writes octets to the standard output.
+    Emit,
+    /// Cuts off the end of a file.
+    Truncate,
+    /// Changes the mode of a file or directory.
+    SetMode,
+    /// Changes the group of a file or directory.
+    SetGroup,
+    /// Waits until the octets of a file are on the disk.
+    Sync,
+    /// Waits until the names in a directory are on the disk.
+    SyncDir,
+    /// Waits until all that was written to the file system of a directory is on the disk.
+    SyncFs,
+    /// Gives a file another name; a trace has the old path, then the new one.
+    Rename,
+    /// Gives a file a second name; a trace has the old path, then the new one.
+    Link,
+    /// Removes a file or a directory.
+    Remove,
+}
+
+impl Operation {
+    /// The operation that an error names: what a person would call it, who did not ask how it is done.
+    #[must_use]
+    pub const fn reported(self) -> Self {
+        match self {
+            Self::CreateDir | Self::CreateLock | Self::CreateScratch => Self::Create,
+            Self::WriteScratch | Self::Append | Self::Emit => Self::Write,
+            Self::SetMode | Self::SetGroup => Self::Share,
+            Self::SyncDir | Self::SyncFs => Self::Sync,
+            reported => reported,
+        }
+    }
+
+    /// The word in a trace, which tests/crash knows.
+    #[must_use]
+    pub const fn traced(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Examine => "examine",
+            Self::Read => "read",
+            Self::List => "list",
+            Self::Lock | Self::CreateLock => "lock",
+            Self::Share => "share",
+            Self::Create => "create",
+            Self::CreateDir => "mkdir",
+            Self::CreateScratch | Self::WriteScratch => "scratch",
+            Self::Write => "write",
+            Self::Append => "append",
+            Self::Emit => "emit",
+            Self::Truncate => "truncate",
+            Self::SetMode => "chmod",
+            Self::SetGroup => "chown",
+            Self::Sync => "sync",
+            Self::SyncDir => "syncdir",
+            Self::SyncFs => "syncfs",
+            Self::Rename => "rename",
+            Self::Link => "link",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.reported().traced())
+    }
+}
