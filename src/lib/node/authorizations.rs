@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::certificates::{self, path_file_name, path_to_pem, paths_in};
-use super::directory::{file_date, rely_on, store};
+use super::files::{file_date, rely_on, store};
 use super::{Directory, Error, Keyring, NodeType, sessions};
 use crate::asn1::Hex;
 use crate::disk::{FileRole, files, tree};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::directory::{damaged, file_date, read_text, rely_on, store};
+use super::files::{damaged, file_date, read_text, rely_on, store};
 use super::{Directory, Error, Keyring, NodeType};
 use crate::asn1::{Hex, pem};
 use crate::disk::{FileRole, files, tree};

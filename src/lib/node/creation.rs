@@ -8,7 +8,8 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::certificates;
-use super::directory::{VERSION, damaged, ensure_dir, lock_file, read_secret, rely_on, store};
+use super::directory::VERSION;
+use super::files::{damaged, ensure_dir, lock_file, read_secret, rely_on, store};
 use super::{Config, Directory, Error, sessions};
 use crate::asn1::pem;
 use crate::disk::{self, FileRole, files, group};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::creation::{self, NodePlan};
-use super::directory::ensure_dir;
+use super::files::ensure_dir;
 use super::import::Options;
 use super::registrations::{self, RegistrationOptions};
 use super::seen::Memory;

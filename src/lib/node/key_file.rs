@@ -1,4 +1,4 @@
-//! Session keys in files: a PEM block with `Name: value` lines above it.
+//! Keys in files: a PEM block, that of a session key with `Name: value` lines above it.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,19 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use crate::asn1::pem;
+use crate::pki::PublicKey;
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
+
+/// The identity key in a `PUBLIC KEY` block.
+pub(crate) fn public_key_from_pem(octets: &[u8]) -> Result<PublicKey, Error> {
+    let blocks = pem::blocks(octets)?;
+    let block = blocks.iter().find(|block| block.label == pem::PUBLIC_KEY);
+    Ok(PublicKey::parse(
+        &block
+            .ok_or(crate::asn1::Error::Value("public key"))?
+            .contents,
+    )?)
+}
 
 /// The lines above a PEM block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

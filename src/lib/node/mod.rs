@@ -5,6 +5,8 @@
 
 pub mod config;
 pub mod keyring;
+mod files;
+mod quota;
 pub mod directory;
 pub mod creation;
 pub mod key_file;
@@ -15,6 +17,7 @@ pub mod seen;
 pub mod certificates;
 pub mod authorizations;
 pub mod registrations;
+mod directory_keyring;
 pub mod endpoints;
 pub mod import;
 pub mod explicit_files;
@@ -26,6 +29,7 @@ use jiff::Timestamp;
 pub use config::{Config, NodeType};
 pub use directory::Directory;
 pub use explicit_files::ExplicitFiles;
+pub(crate) use files::read_text;
 pub use keyring::{Correspondent, Keyring};
 pub use peers::Peer;
 pub use seen::{Recall, ReplayKey};

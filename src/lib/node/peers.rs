@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::directory::{damaged, public_key_from_pem, read_text, rely_on, store};
-use super::key_file::{self, Headers};
+use super::files::{damaged, read_text, rely_on, store};
+use super::key_file::{self, Headers, public_key_from_pem};
 use super::{Directory, Error, certificates, sessions, unknown_senders};
 use crate::asn1::pem;
 use crate::disk::{FileRole, files, tree};
@@ -198,6 +198,20 @@ impl Directory {
         match peers.len() {
             0 | 1 => peers.pop().ok_or_else(unknown),
             _ => Err(Error::AmbiguousPeer(text.to_owned())),
+        }
+    }
+
+    /// The id of a peer, or of a stranger that wrote to this node, who has to be named by all of it.
+    ///
+    /// # Errors
+    /// As [`Directory::find_peer`].
+    pub fn find_recipient(&self, text: &str) -> Result<NodeId, Error> {
+        match (self.find_peer(text), text.parse()) {
+            (Ok(peer), _) => Ok(peer.id),
+            (Err(Error::UnknownPeer(_)), Ok(id)) if unknown_senders::is_known(self.root(), id)? => {
+                Ok(id)
+            }
+            (Err(error), _) => Err(error),
         }
     }
 

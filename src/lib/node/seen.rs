@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 
 use super::Error;
-use super::directory::{damaged, ensure_dir, lock_file, read_text, rely_on, store};
+use super::files::{damaged, ensure_dir, lock_file, read_text, rely_on, store};
 use crate::crypto::hash::{Digest, Hasher};
 use crate::disk::{FileRole, Lock, files, tree};
 use crate::message::parts::TransferId;

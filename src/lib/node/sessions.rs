@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::Error;
-use super::directory::{damaged, ensure_dir, read_secret, rely_on};
+use super::files::{damaged, ensure_dir, read_secret, rely_on};
 use super::key_file::{self, Headers};
 use crate::crypto::ecdh::Curve;
 use crate::disk::{self, FileRole, files, tree};

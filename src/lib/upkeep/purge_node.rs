@@ -14,7 +14,7 @@ use crate::disk::tree::{self, EntryKind, Visited};
 use crate::disk::{FileRole, Lock, files};
 use crate::message::CertificationPath;
 use crate::node::certificates::path_from_octets;
-use crate::node::directory::read_text;
+use crate::node::read_text;
 use crate::node::{
     Config, Directory, Error, NodeType, authorizations, config, seen, sessions, unknown_senders,
 };

@@ -1,0 +1,281 @@
+//! What a program that seals or opens needs of a node directory.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::files::{MAX_KEY_LEN, damaged};
+use super::peers::{Peer, short_id};
+use super::{Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
+use super::{authorizations, certificates, seen, sessions, unknown_senders};
+use crate::asn1::pem;
+use crate::crypto::ecdh::Curve;
+use crate::disk::{FileRole, Lock, files};
+use crate::pki::{self, Certificate, IdentityKey, NodeId, Trust, Window};
+use crate::ramf::{Authorized, Kind, Valid};
+use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
+
+impl Directory {
+    /// Checks that whoever this node certified so may send it cargo and CCAs: endpoints may not, nor may
+    /// those that were forgotten.
+    fn check_carrier(&self, sender: &Certificate) -> Result<(), Error> {
+        if !self.knows(sender.id())? {
+            return Err(Error::UnknownCarrier(sender.id()));
+        }
+        if sender.is_endpoint() {
+            return Err(Error::EndpointCarrier(sender.id()));
+        }
+        Ok(())
+    }
+
+    /// The session key to seal messages for a peer to.
+    fn sealed_to(&self, peer: &Peer, now: Timestamp) -> Result<PublicSessionKey, Error> {
+        let stored = self
+            .session_key_of(peer.id)?
+            .ok_or_else(|| Error::NoSessionKey(peer.label()))?;
+        match stored.sealed_until.filter(|until| *until < now) {
+            Some(at) => Err(Error::SessionKeyExpired {
+                peer: peer.label(),
+                at,
+            }),
+            None => Ok(stored.key),
+        }
+    }
+
+    /// The node's lock, shared, then that of a peer.
+    fn lock_node_and(
+        &self,
+        peer: NodeId,
+        sender: Option<&Certificate>,
+    ) -> Result<Vec<Lock>, Error> {
+        let node = self.lock_shared()?;
+        let is_ours = |sender: &Certificate| sender.verify_signature(self.public()).is_ok();
+        // Anybody may write to a node on the Internet, so those that are not known share a lock. Whoever
+        // this node certified has one of its own, so that it is the same before it is known and after.
+        let name = if self.knows(peer)? || sender.is_some_and(is_ours) {
+            format!("peer.{peer}")
+        } else {
+            "strangers".to_owned()
+        };
+        let peer = Lock::exclusive(&self.lock_file(&name)?)?;
+        Ok(vec![node, peer])
+    }
+
+    /// What is needed to answer a stranger that sent an authorization.
+    fn stranger(&self, id: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
+        let heard = unknown_senders::newest(self.root(), id)?;
+        let heard = heard.ok_or_else(|| Error::UnknownPeer(id.to_string()))?;
+        let name = short_id(id);
+        let Some(authorization) = heard.authorization else {
+            return Err(Error::NotAuthorized(name));
+        };
+        let certificates = match authorizations::to_attach(&authorization.path, id, now) {
+            Ok(certificates) => certificates,
+            Err(pki::Error::Expired { at, .. }) => {
+                return Err(Error::AuthorizationExpired { peer: name, at });
+            }
+            Err(pki::Error::Early { at, .. }) => {
+                return Err(Error::AuthorizationEarly { peer: name, at });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Correspondent {
+            id,
+            name,
+            address: authorization.address,
+            session_key: heard.key,
+            certificates,
+        })
+    }
+}
+
+impl Keyring for Directory {
+    fn node(&self) -> Option<NodeId> {
+        Some(self.id())
+    }
+
+    fn identity(&self) -> Result<IdentityKey, Error> {
+        let path = self.root().join("identity.key");
+        let text = files::read_secret(&path, FileRole::Node, MAX_KEY_LEN)?;
+        let (pkcs8, _) = pem::private_key(&text).map_err(|error| damaged(&path, &error))?;
+        let key = IdentityKey::from_pkcs8(&pkcs8).map_err(|error| damaged(&path, &error))?;
+        if key.id() == self.id() {
+            Ok(key)
+        } else {
+            Err(Error::Damaged {
+                path,
+                problem: "not the private half of identity.pub".to_owned(),
+            })
+        }
+    }
+
+    fn admit(&self, message: Valid, window: &Window) -> Result<Authorized, Error> {
+        message.check_recipient(self.id())?;
+        let is_parcel = message.message().kind() == Kind::Parcel;
+        if self.config().address().is_some() && is_parcel {
+            return Ok(message.from_anybody());
+        }
+        let message = message.authorize(&Trust::key(self.public().clone()), &[], window)?;
+        if !is_parcel {
+            self.check_carrier(message.message().sender_certificate())?;
+        }
+        Ok(message)
+    }
+
+    fn lock_peer(&self, peer: NodeId) -> Result<Vec<Lock>, Error> {
+        self.lock_node_and(peer, None)
+    }
+
+    fn lock_sender(&self, sender: &Certificate) -> Result<Vec<Lock>, Error> {
+        self.lock_node_and(sender.id(), Some(sender))
+    }
+
+    fn recall(&self, message: &ReplayKey) -> Result<Recall, Error> {
+        seen::recall(self.root(), message)
+    }
+
+    fn session_keys(&self, peer: NodeId, id: &KeyId) -> Result<Vec<PrivateSessionKey>, Error> {
+        sessions::find(self.root(), peer, id)?
+            .iter()
+            .map(sessions::StoredOwnKey::key)
+            .collect()
+    }
+
+    fn peer_name(&self, peer: NodeId) -> Option<String> {
+        self.peer(peer).ok().flatten().and_then(|peer| peer.name)
+    }
+
+    fn advance_session(
+        &self,
+        sender: &Certificate,
+        key: &PublicSessionKey,
+        used: &KeyId,
+        date: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let peer = sender.id();
+        // Whoever was forgotten does not come back by a message of its own.
+        if self.knows(peer)? {
+            self.offer_session_key(peer, key, date, None)?;
+        } else {
+            let heard = unknown_senders::Heard {
+                key: key.clone(),
+                date,
+                authorization: None,
+            };
+            unknown_senders::store(self, peer, heard, now)?;
+        }
+        sessions::mark_used(self.root(), peer, used, date, now)
+    }
+
+    fn remember(&self, message: &ReplayKey) -> Result<(), Error> {
+        seen::add(self.root(), message)
+    }
+
+    fn correspondent(&self, peer: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
+        let Some(peer) = self.peer(peer)? else {
+            return self.stranger(peer, now);
+        };
+        let name = peer.label();
+        let session_key = self.sealed_to(&peer, now)?;
+        let certificates = match authorizations::newest_held(self, peer.id, now)? {
+            authorizations::HeldAuthorization::Valid(path) => path,
+            authorizations::HeldAuthorization::Expired(at) => {
+                return Err(Error::AuthorizationExpired { peer: name, at });
+            }
+            authorizations::HeldAuthorization::Early(at) => {
+                return Err(Error::AuthorizationEarly { peer: name, at });
+            }
+            // An Internet endpoint takes messages from anybody, under the sender's own certificate.
+            authorizations::HeldAuthorization::None if peer.address.is_some() => {
+                vec![certificates::self_issued(self, now)?]
+            }
+            authorizations::HeldAuthorization::None => return Err(Error::NotAuthorized(name)),
+        };
+        Ok(Correspondent {
+            id: peer.id,
+            name,
+            address: peer.address,
+            session_key,
+            certificates,
+        })
+    }
+
+    fn registrar(&self, gateway: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
+        self.check_is_gateway()?;
+        let gateway = self.known_peer(gateway)?;
+        let name = gateway.label();
+        let certificate = certificates::registration_with(self, gateway.id, &name, now)?;
+        Ok(Correspondent {
+            id: gateway.id,
+            session_key: self.sealed_to(&gateway, now).map_err(|error| match error {
+                Error::SessionKeyExpired { peer, at } => Error::RegistrationKeyExpired { peer, at },
+                other => other,
+            })?,
+            name,
+            address: gateway.address,
+            certificates: vec![certificate],
+        })
+    }
+
+    fn carrier(&self, gateway: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
+        let registered = self.registrar(gateway, now);
+        let Err(refusal @ (Error::NotRegistered(_) | Error::RegistrationExpired { .. })) =
+            registered
+        else {
+            return registered;
+        };
+        let gateway = self.known_peer(gateway)?;
+        let name = gateway.label();
+        let certificates = match authorizations::newest_held(self, gateway.id, now)? {
+            authorizations::HeldAuthorization::Valid(path) => path,
+            authorizations::HeldAuthorization::None => {
+                return Err(match refusal {
+                    Error::NotRegistered(name) => Error::NotCarrier(name),
+                    expired => expired,
+                });
+            }
+            authorizations::HeldAuthorization::Expired(at) => {
+                return Err(Error::AuthorizationExpired { peer: name, at });
+            }
+            authorizations::HeldAuthorization::Early(at) => {
+                return Err(Error::AuthorizationEarly { peer: name, at });
+            }
+        };
+        Ok(Correspondent {
+            id: gateway.id,
+            session_key: self.sealed_to(&gateway, now)?,
+            name,
+            address: None,
+            certificates,
+        })
+    }
+
+    fn authorize_carrier(
+        &self,
+        gateway: NodeId,
+        now: Timestamp,
+        valid_for: SignedDuration,
+    ) -> Result<Certificate, Error> {
+        authorizations::give_carrier(self, gateway, now, valid_for)
+    }
+
+    fn newest_session_key(
+        &self,
+        peer: NodeId,
+        sent: &PublicSessionKey,
+        date: Timestamp,
+    ) -> Result<PublicSessionKey, Error> {
+        Ok(match self.session_key_of(peer)? {
+            Some(stored) if !stored.is_undated && stored.date >= date => stored.key,
+            _ => sent.clone(),
+        })
+    }
+
+    fn originator_key(
+        &self,
+        peer: NodeId,
+        curve: Curve,
+        date: Timestamp,
+    ) -> Result<PrivateSessionKey, Error> {
+        sessions::current(self.root(), peer, curve, date)
+    }
+}
