@@ -14,7 +14,8 @@ use relaynet::describe;
 use relaynet::node::{Directory, endpoints};
 use relaynet::route::Table;
 use relaynet::spool::Spool;
-use relaynet::upkeep::check_node::{Checker, Finding, Level};
+use relaynet::upkeep::checker::Checker;
+use relaynet::upkeep::finding::{Finding, Level};
 use relaynet::upkeep::restore;
 
 /// Check a node directory, and print a line for each thing that is not as it should be

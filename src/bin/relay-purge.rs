@@ -11,8 +11,9 @@ use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::node::{Directory, endpoints};
 use relaynet::spool::Spool;
-use relaynet::upkeep::purge_node::{PurgeFinding, PurgeItem, PurgeOptions};
+use relaynet::upkeep::purge_item::{PurgeFinding, PurgeItem};
 use relaynet::upkeep::purge_spool::Purger;
+use relaynet::upkeep::purger::PurgeOptions;
 
 /// Remove what time has made useless from a node and its spool
 #[derive(Debug, Parser)]

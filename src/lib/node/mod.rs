@@ -7,6 +7,7 @@ pub mod config;
 pub mod keyring;
 mod files;
 mod quota;
+pub mod day;
 pub mod directory;
 pub mod creation;
 pub mod key_file;

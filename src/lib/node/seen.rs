@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 
 use super::Error;
+use super::day::day_name;
 use super::files::{damaged, ensure_dir, lock_file, read_text, rely_on, store};
 use crate::crypto::hash::{Digest, Hasher};
 use crate::disk::{FileRole, Lock, files, tree};
@@ -151,11 +152,6 @@ impl ReplayKey {
             date: None,
         }
     }
-}
-
-/// The name of the file for what happens on this day: `2027-05-22`.
-pub(super) fn day_name(at: Timestamp) -> String {
-    jiff::tz::Offset::UTC.to_datetime(at).date().to_string()
 }
 
 /// What the memory says of the message. The same identity counts on whatever day it expires.

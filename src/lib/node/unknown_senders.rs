@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::certificates::{certificates_from_octets, path_of, path_to_pem};
+use super::day::day_name;
 use super::files::{damaged, read_text, rely_on, store as store_file};
 use super::key_file::{self, Headers};
 use super::{Directory, Error};
@@ -125,7 +126,7 @@ pub fn store(
     let kept = find(root, stranger)?;
     let today = root
         .join(FOLDER)
-        .join(super::seen::day_name(now))
+        .join(day_name(now))
         .join(format!("{stranger}.pem"));
     let replaced = kept.iter().find(|kept| kept.path == today);
     let replaced = replaced.map(|kept| kept.len);

@@ -12,7 +12,8 @@ use crate::node::Directory;
 use crate::pki::NodeId;
 use crate::ramf::Fields;
 use crate::spool::name::{MAX_COPIES, MAX_PRIORITY};
-use crate::upkeep::check_node::{Check, Checker, Level};
+use crate::upkeep::checker::Checker;
+use crate::upkeep::finding::{Check, Level};
 
 /// The longest table, in octets.
 const MAX_LEN: usize = 1024 * 1024;

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::crypto::hash;
 use crate::disk::tree::{self, EntryKind};
 use crate::disk::{FileRole, files};
+use crate::node::day::end_of_day;
 use crate::node::peers::short_id;
 use crate::node::{Keyring as _, NodeType, registrations};
 use crate::pki::NodeId;
@@ -17,8 +18,9 @@ use crate::spool::queue::{WHY, Waiting};
 use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
 use crate::spool::{Error, FOLDERS, HOME, Name, Queue, QueueId, Spool, TMP, carried, clock, sent};
-use crate::upkeep::check_node::{Check, Checker, Level, Shape};
-use crate::upkeep::purge_node::end_of_day;
+use crate::upkeep::check_files::Shape;
+use crate::upkeep::checker::Checker;
+use crate::upkeep::finding::{Check, Level};
 
 /// After how long whoever moves messages has not done so.
 const MOVED_AFTER: SignedDuration = SignedDuration::from_hours(24);

@@ -20,9 +20,9 @@ use crate::spool::carried;
 use crate::spool::queue::{QueueEntry as Entry, WHY, Waiting};
 use crate::spool::sent::{self, Line, SentEvent};
 use crate::spool::{Error, Name, Queue, QueueId, Spool, TMP};
-use crate::upkeep::purge_node::{
-    ParcelId, PurgeFinding, PurgeItem, PurgeKind, PurgeOptions, PurgeReason, SpentKey, Sweeper,
-};
+use crate::upkeep::purge_item::{ParcelId, PurgeFinding, PurgeItem, PurgeKind, PurgeReason};
+use crate::upkeep::purge_node::SpentKey;
+use crate::upkeep::purger::{PurgeOptions, Sweeper};
 
 /// How many messages go with one sync.
 const GROUP: usize = 4096;

@@ -1,0 +1,21 @@
+//! Days, as files and folders are named for them.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+/// The name of the file for what happens on this day: `2027-05-22`.
+pub(super) fn day_name(at: Timestamp) -> String {
+    jiff::tz::Offset::UTC.to_datetime(at).date().to_string()
+}
+
+/// The last second of a day that a file is named for: `2027-05-22`.
+#[must_use]
+pub fn end_of_day(name: &str) -> Option<Timestamp> {
+    let day: Date = name.parse().ok()?;
+    if day.to_string() != name {
+        return None;
+    }
+    let last = day.at(23, 59, 59, 0).to_zoned(TimeZone::UTC).ok()?;
+    Some(last.timestamp())
+}

@@ -1,0 +1,158 @@
+//! Whether certificates and session keys are whole, and what ends soon.
+
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::checker::Checker;
+use super::finding::{Check, Level};
+use crate::disk::FileRole;
+use crate::disk::tree::{self, EntryKind};
+use crate::node::certificates::path_from_octets;
+use crate::node::{Directory, read_text, sessions, unknown_senders};
+use crate::pki::{NodeId, issuance};
+
+/// What ends within this is told of.
+pub const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+impl Checker<'_> {
+    /// The folders that are named for nodes.
+    pub(super) fn folders_of_nodes(&mut self, dir: &Path) -> Vec<(NodeId, PathBuf)> {
+        let entries = match tree::entries(dir, FileRole::Node) {
+            Ok(listing) => listing.entries,
+            Err(error) => {
+                self.damaged(dir, &error.into());
+                return Vec::new();
+            }
+        };
+        let folders = entries.into_iter().filter_map(|entry| {
+            let id = entry.name.to_str()?.parse().ok()?;
+            (entry.kind == EntryKind::Dir).then_some((id, entry.path))
+        });
+        folders.collect()
+    }
+
+    /// Looks at the certificates that gateways gave this node.
+    pub(super) fn registrations(&mut self, node: &Directory) {
+        let mut latest: Option<Timestamp> = None;
+        for (issuer, dir) in self.folders_of_nodes(&node.root().join("certs")) {
+            let found = self.latest_in(&dir, node.id());
+            if issuer == node.id() {
+                continue; // it makes another one when it needs it
+            }
+            let label = match node.peer(issuer) {
+                Ok(Some(peer)) => peer.label(),
+                Ok(None) => {
+                    let what = "certificates of a gateway that is not known";
+                    self.tell(Level::Warning, Check::Orphan, &dir, &what, None);
+                    continue;
+                }
+                Err(error) => {
+                    self.damaged(&dir, &error);
+                    continue;
+                }
+            };
+            if let Some((_, end)) = found {
+                latest = latest.max(Some(end));
+            }
+            let hint = "let it register this node anew (relay-register), and import that";
+            self.ends(&dir, found, &format!("the registration with {label}"), hint);
+        }
+        if let Some(end) = latest.filter(|end| *end < self.now) {
+            let what = format!("no gateway certifies this node since {end}");
+            let hint = "let one register it (relay-register), and import that".to_owned();
+            let path = node.root().join("certs");
+            self.tell(Level::Warning, Check::Ending, &path, &what, Some(hint));
+        }
+    }
+
+    /// The start and end of the path in a folder that ends last; each is to be for `subject`.
+    pub(super) fn latest_in(
+        &mut self,
+        dir: &Path,
+        subject: NodeId,
+    ) -> Option<(Timestamp, Timestamp)> {
+        let entries = match tree::entries(dir, FileRole::Node) {
+            Ok(listing) => listing.entries,
+            Err(error) => {
+                self.damaged(dir, &error.into());
+                return None;
+            }
+        };
+        let mut latest: Option<(Timestamp, Timestamp)> = None;
+        for entry in entries.into_iter().filter(|it| it.kind == EntryKind::File) {
+            let path = match read_text(&entry.path) {
+                Ok(text) => path_from_octets(text.unwrap_or_default().as_bytes()),
+                Err(error) => Err(error),
+            };
+            match path {
+                Ok(path) if path.leaf.id() != subject => {
+                    let what = format!("for {}", path.leaf.id());
+                    self.tell(Level::Error, Check::Damaged, &entry.path, &what, None);
+                }
+                Ok(path) => {
+                    let (start, end) = (path.leaf.not_before(), path.leaf.not_after());
+                    if latest.is_none_or(|(_, latest)| end > latest) {
+                        latest = Some((start, end));
+                    }
+                }
+                Err(error) => self.damaged(&entry.path, &error),
+            }
+        }
+        latest
+    }
+
+    /// Tells when something ends that is renewed by hand: what never lasts long is renewed as it is used.
+    pub(super) fn ends(
+        &mut self,
+        dir: &Path,
+        latest: Option<(Timestamp, Timestamp)>,
+        what: &str,
+        hint: &str,
+    ) {
+        let Some((start, end)) = latest else {
+            return;
+        };
+        if end.duration_since(start) <= SOON + issuance::BACKDATED {
+            return;
+        }
+        let left = end.duration_since(self.now);
+        let (level, verb, hint) = if left.is_negative() {
+            (Level::Information, "ended", None)
+        } else if left <= SOON {
+            (Level::Warning, "ends", Some(hint.to_owned()))
+        } else {
+            (Level::Information, "ends", None)
+        };
+        let what = format!("{what} {verb} at {end}");
+        self.tell(level, Check::Ending, dir, &what, hint);
+    }
+
+    /// Looks at the private session keys.
+    pub(super) fn sessions(&mut self, node: &Directory) {
+        let top = node.root().join("sessions");
+        let mut folders = vec![top.join(sessions::ANYBODY)];
+        for (id, dir) in self.folders_of_nodes(&top) {
+            let is_stranger = || matches!(unknown_senders::is_known(node.root(), id), Ok(true));
+            if matches!(node.peer(id), Ok(None)) && !is_stranger() {
+                let what = "session keys for a peer that is not known";
+                self.tell(Level::Warning, Check::Orphan, &dir, &what, None);
+            }
+            folders.push(dir);
+        }
+        for dir in folders {
+            let entries = match tree::entries(&dir, FileRole::Node) {
+                Ok(listing) => listing.entries,
+                Err(error) => {
+                    self.damaged(&dir, &error.into());
+                    continue;
+                }
+            };
+            for entry in entries.into_iter().filter(|it| it.kind == EntryKind::File) {
+                if let Err(error) = sessions::check(&entry.path) {
+                    self.damaged(&entry.path, &error);
+                }
+            }
+        }
+    }
+}
