@@ -13,7 +13,7 @@ use relaynet::node::{Directory, endpoints};
 use relaynet::spool::Spool;
 use relaynet::upkeep::purge_item::{PurgeFinding, PurgeItem};
 use relaynet::upkeep::purge_spool::Purger;
-use relaynet::upkeep::purger::PurgeOptions;
+use relaynet::upkeep::remover::PurgeOptions;
 
 /// Remove what time has made useless from a node and its spool
 #[derive(Debug, Parser)]
@@ -64,23 +64,23 @@ fn purge(args: &Args) -> anyhow::Result<()> {
         Some(args.wait.lock(&spool)?)
     };
     let before = spool.accept_time(now, &window, args.trust_clock, args.dry_run)?;
-    let broom = Purger {
+    let purger = Purger {
         spool: &spool,
         endpoints: &endpoints,
-        terms: PurgeOptions {
+        options: PurgeOptions {
             now,
             window,
             is_dry: args.dry_run,
             is_unfinished: before.is_unfinished,
         },
     };
-    broom.sweep(&mut |found| match found {
+    purger.purge(&mut |found| match found {
         PurgeFinding::Useless(useless) if args.dry_run => files::print(&line(&useless, args.json)),
         PurgeFinding::Useless(useless) => {
             tell(&useless);
             Ok(())
         }
-        PurgeFinding::Stray(path, problem) => {
+        PurgeFinding::Unexpected(path, problem) => {
             report::warn(&format!("{}: stays: {problem}", report::path(&path)));
             Ok(())
         }

@@ -193,31 +193,31 @@ pub struct IssuedAuthorization {
 pub fn give(
     node: &Directory,
     key: &PublicKey,
-    terms: &AuthorizationOptions,
+    options: &AuthorizationOptions,
 ) -> Result<IssuedAuthorization, Error> {
     let peer = key.id();
     let is_gateway = node.config().node_type() == NodeType::Gateway;
-    let end = terms.now + terms.valid_for;
+    let end = options.now + options.valid_for;
     // Gateways that peer directly need nobody above them.
     let (issuer, gateway) = if is_gateway {
-        let leaf = certificates::self_issued_until(node, terms.now, end)?;
+        let leaf = certificates::self_issued_until(node, options.now, end)?;
         let authorities = Vec::new();
         (CertificationPath { leaf, authorities }, None)
     } else {
-        certificates::issuing_path(node, terms.now, end)?
+        certificates::issuing_path(node, options.now, end)?
     };
     let gateway_address = match gateway {
         Some(gateway) => node.peer(gateway)?.and_then(|gateway| gateway.address),
         None => node.config().address(),
     };
     let identity = node.identity()?;
-    let authorization = authorize(&identity, &issuer, key, (terms.now, end))?;
+    let authorization = authorize(&identity, &issuer, key, (options.now, end))?;
     let leaf = &authorization.leaf;
     // Nothing of the peer is stored before everything that can be refused is done.
     node.pin_identity(key)?;
-    node.adopt_stranger(key, &Window::new(terms.now, SignedDuration::ZERO))?;
+    node.adopt_unknown_sender(key, &Window::new(options.now, SignedDuration::ZERO))?;
 
-    let sealed_until = if terms.one_way { end } else { terms.now };
+    let sealed_until = if options.one_way { end } else { options.now };
     let kept_until = kept_until(leaf.not_before(), sealed_until);
     let session_key =
         sessions::create_initial(node.root(), Some(peer), leaf.not_before(), kept_until)?;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::files::{MAX_FILE_LEN, damaged, lock_file, read_text};
 use super::key_file::public_key_from_pem;
-use super::quota::StrangerTally;
+use super::quota::UnknownSenderTally;
 use super::{Config, Error, NodeType};
 use crate::disk::{self, FileRole, Lock, files, tree};
 use crate::pki::{NodeId, PublicKey};
@@ -21,9 +21,9 @@ pub struct Directory {
     config: Config,
     public: PublicKey,
     /// Whether this run has removed what killed ones left.
-    is_swept: AtomicBool,
+    is_rid_of_leftovers: AtomicBool,
     /// How much is kept of today's strangers.
-    tally: Mutex<StrangerTally>,
+    tally: Mutex<UnknownSenderTally>,
 }
 
 impl Directory {
@@ -58,7 +58,7 @@ impl Directory {
             root: root.to_owned(),
             config,
             public,
-            is_swept: AtomicBool::new(false),
+            is_rid_of_leftovers: AtomicBool::new(false),
             tally: Mutex::default(),
         })
     }
@@ -113,32 +113,32 @@ impl Directory {
     pub fn lock_exclusive(&self) -> Result<Lock, Error> {
         let lock = Lock::exclusive(&self.lock_file("node")?)?;
         // Once a run: the folders of all peers are listed for it.
-        if !self.is_swept.load(Ordering::Relaxed) {
-            self.sweep(&self.root)?;
+        if !self.is_rid_of_leftovers.load(Ordering::Relaxed) {
+            self.remove_leftovers(&self.root)?;
             for dir in ["certs", "peers", "seen", "sessions"] {
-                self.sweep(&self.root.join(dir))?;
+                self.remove_leftovers(&self.root.join(dir))?;
             }
-            self.is_swept.store(true, Ordering::Relaxed);
+            self.is_rid_of_leftovers.store(true, Ordering::Relaxed);
         }
         Ok(lock)
     }
 
     /// Removes what killed runs left in a folder and the folders in it; nobody else is at work.
-    fn sweep(&self, dir: &Path) -> Result<(), Error> {
+    fn remove_leftovers(&self, dir: &Path) -> Result<(), Error> {
         disk::publish::sweep(dir, FileRole::Node, None)?;
         if dir == self.root {
             return Ok(());
         }
         for entry in tree::entries(dir, FileRole::Node)?.entries {
             if entry.kind == tree::EntryKind::Dir {
-                self.sweep(&entry.path)?;
+                self.remove_leftovers(&entry.path)?;
             }
         }
         Ok(())
     }
 
     /// How much is kept of today's strangers, as far as this run knows.
-    pub(super) fn tally(&self) -> MutexGuard<'_, StrangerTally> {
+    pub(super) fn tally(&self) -> MutexGuard<'_, UnknownSenderTally> {
         // Whoever panicked with it held had changed nothing or all of it.
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -60,7 +60,7 @@ impl Directory {
     }
 
     /// What is needed to answer a stranger that sent an authorization.
-    fn stranger(&self, id: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
+    fn unknown_sender(&self, id: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
         let heard = unknown_senders::newest(self.root(), id)?;
         let heard = heard.ok_or_else(|| Error::UnknownPeer(id.to_string()))?;
         let name = short_id(id);
@@ -172,7 +172,7 @@ impl Keyring for Directory {
 
     fn correspondent(&self, peer: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
         let Some(peer) = self.peer(peer)? else {
-            return self.stranger(peer, now);
+            return self.unknown_sender(peer, now);
         };
         let name = peer.label();
         let session_key = self.sealed_to(&peer, now)?;

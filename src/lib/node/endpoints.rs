@@ -186,12 +186,12 @@ pub fn create(
         Err(error) => return Err(error),
     };
     gateway.check_name_free(endpoint.id(), name)?;
-    let terms = RegistrationOptions {
+    let options = RegistrationOptions {
         now,
         valid_for: issuance::MAX_LIFE,
         node_type: Some(NodeType::Endpoint),
     };
-    let given = registrations::give(gateway, endpoint.public(), &terms)?;
+    let given = registrations::give(gateway, endpoint.public(), &options)?;
     gateway.name_peer(endpoint.id(), name)?;
     let options = Options {
         name: Some(GATEWAY_NAME),

@@ -81,8 +81,8 @@ pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Erro
     {
         ensure_dir(root, dir)?;
     }
-    let manner = disk::PublishOptions::stored(FileRole::Node, disk::IfExists::Replace);
-    disk::publish::publish(path, &[content], &manner)?;
+    let options = disk::PublishOptions::stored(FileRole::Node, disk::IfExists::Replace);
+    disk::publish::publish(path, &[content], &options)?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::peers::Initial;
-use super::unknown_senders::{Heard, StrangerAuthorization};
+use super::unknown_senders::{Heard, SentAuthorization};
 use super::{Directory, Error, authorizations, certificates, unknown_senders};
 use crate::crypto::hash;
 use crate::message::Item;
@@ -308,7 +308,7 @@ impl Directory {
         if options.vouched {
             authorizations::keep_few(self, peer)?;
         } else {
-            self.settle_stranger(&params.identity, options)?;
+            self.settle_unknown_sender(&params.identity, options)?;
         }
         self.set_address(peer, &params.gateway_address)?;
         let kept = (!taken).then_some(Remark::NewerSessionKeyKept);
@@ -349,7 +349,7 @@ impl Directory {
             self.set_session_key(peer, &params.session_key, options.now, Some(initial))?;
         }
         self.set_address(peer, &params.address)?;
-        self.settle_stranger(&params.identity, options)?;
+        self.settle_unknown_sender(&params.identity, options)?;
         let remark = other.then_some(Remark::OtherSessionKeyTaken);
         self.finish(peer, remark, options)
     }
@@ -386,7 +386,7 @@ impl Directory {
             }
             None => true,
         };
-        self.settle_stranger(gateway, options)?;
+        self.settle_unknown_sender(gateway, options)?;
         self.set_address(gateway.id(), &registration.gateway_address)?;
         self.store_issued(gateway.id(), &path.leaf, &admitted, options)?;
         let kept = (!taken).then_some(Remark::NewerSessionKeyKept);
@@ -474,7 +474,7 @@ impl Directory {
         let heard = Heard {
             key: key.clone(),
             date,
-            authorization: admitted.path.map(|path| StrangerAuthorization {
+            authorization: admitted.path.map(|path| SentAuthorization {
                 path,
                 address: address.cloned(),
             }),
@@ -483,17 +483,21 @@ impl Directory {
     }
 
     /// Takes over what a node told before somebody imported it, unless the user wants nothing but what is imported.
-    fn settle_stranger(&self, key: &PublicKey, options: &Options<'_>) -> Result<(), Error> {
+    fn settle_unknown_sender(&self, key: &PublicKey, options: &Options<'_>) -> Result<(), Error> {
         if options.replace {
             unknown_senders::forget(self.root(), key.id())
         } else {
-            self.adopt_stranger(key, &options.window)
+            self.adopt_unknown_sender(key, &options.window)
         }
     }
 
     /// Takes over what a node told before it was known here as a peer, which it is now: its session key, and the
     /// authorization that it sent if that holds. The file stays until its day is purged, and counts no more.
-    pub(super) fn adopt_stranger(&self, key: &PublicKey, window: &Window) -> Result<(), Error> {
+    pub(super) fn adopt_unknown_sender(
+        &self,
+        key: &PublicKey,
+        window: &Window,
+    ) -> Result<(), Error> {
         let peer = key.id();
         let Some(heard) = unknown_senders::newest(self.root(), peer)? else {
             return Ok(());
@@ -508,7 +512,7 @@ impl Directory {
     fn adopt_authorization(
         &self,
         key: &PublicKey,
-        StrangerAuthorization { path, address }: &StrangerAuthorization,
+        SentAuthorization { path, address }: &SentAuthorization,
         window: &Window,
     ) -> Result<(), Error> {
         let peer = key.id();

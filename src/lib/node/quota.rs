@@ -16,7 +16,7 @@ const RECOUNT_AFTER: usize = 256;
 
 /// How much is kept of the strangers of a day.
 #[derive(Debug, Default)]
-pub(super) struct StrangerTally {
+pub(super) struct UnknownSenderTally {
     day: PathBuf,
     files: usize,
     octets: u64,
@@ -24,7 +24,7 @@ pub(super) struct StrangerTally {
     added: usize,
 }
 
-impl StrangerTally {
+impl UnknownSenderTally {
     /// Counts what is there, unless that is known.
     pub(super) fn of(&mut self, day: &Path) -> Result<&mut Self, Error> {
         if self.day != day || self.added >= RECOUNT_AFTER {
@@ -65,10 +65,10 @@ mod tests {
 
     #[test]
     fn a_day_has_room_for_so_much() {
-        let mut tally = StrangerTally {
+        let mut tally = UnknownSenderTally {
             files: DAILY_QUOTA - 1,
             octets: DAILY_OCTETS - 1000,
-            ..StrangerTally::default()
+            ..UnknownSenderTally::default()
         };
         assert!(!tally.admit(1001, None));
         assert!(tally.admit(1000, None));

@@ -40,7 +40,7 @@ pub struct IssuedRegistration {
 pub fn give(
     node: &Directory,
     key: &PublicKey,
-    terms: &RegistrationOptions,
+    options: &RegistrationOptions,
 ) -> Result<IssuedRegistration, Error> {
     node.check_is_gateway()?;
     let own_address = node.config().address();
@@ -48,14 +48,14 @@ pub fn give(
         Some(_) => NodeType::Gateway,
         None => NodeType::Endpoint,
     };
-    let node_type = terms.node_type.unwrap_or(default_type);
-    let end = terms.now + terms.valid_for;
-    let (issuer, gateway) = certificates::issuing_path(node, terms.now, end)?;
+    let node_type = options.node_type.unwrap_or(default_type);
+    let end = options.now + options.valid_for;
+    let (issuer, gateway) = certificates::issuing_path(node, options.now, end)?;
     let gateway_address = match gateway {
         Some(gateway) => node.peer(gateway)?.and_then(|gateway| gateway.address),
         None => own_address,
     };
-    let start = terms.now - issuance::BACKDATED;
+    let start = options.now - issuance::BACKDATED;
     let role = match node_type {
         NodeType::Gateway => CertificateRole::Gateway,
         NodeType::Endpoint => CertificateRole::Endpoint,
@@ -64,11 +64,11 @@ pub fn give(
     let leaf = issuance::issue(&node.identity()?, Some(&issuer.leaf), key, role, validity)?;
     // Nothing of the node is stored before everything that can be refused is done.
     node.pin_identity(key)?;
-    node.adopt_stranger(key, &Window::new(terms.now, SignedDuration::ZERO))?;
+    node.adopt_unknown_sender(key, &Window::new(options.now, SignedDuration::ZERO))?;
     let session_key = match node_type {
         NodeType::Endpoint => None,
         NodeType::Gateway => {
-            let kept_until = kept_until(leaf.not_before(), terms.now);
+            let kept_until = kept_until(leaf.not_before(), options.now);
             let start = leaf.not_before();
             let key = sessions::create_initial(node.root(), Some(key.id()), start, kept_until)?;
             Some(key.public().clone())

@@ -116,8 +116,8 @@ impl StoredOwnKey {
     /// Stores changed headers above the same key.
     fn save(&self) -> Result<(), Error> {
         let text = key_file::with_headers(&self.text, &self.headers);
-        let manner = disk::PublishOptions::stored(FileRole::Node, disk::IfExists::Replace);
-        disk::publish::publish(&self.path, &[&text], &manner)?;
+        let options = disk::PublishOptions::stored(FileRole::Node, disk::IfExists::Replace);
+        disk::publish::publish(&self.path, &[&text], &options)?;
         Ok(())
     }
 }

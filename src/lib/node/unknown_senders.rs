@@ -37,12 +37,12 @@ pub struct Heard {
     /// The date of the message that brought the key.
     pub date: Timestamp,
     /// An authorization to send to it.
-    pub authorization: Option<StrangerAuthorization>,
+    pub authorization: Option<SentAuthorization>,
 }
 
 /// An authorization that a stranger sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StrangerAuthorization {
+pub struct SentAuthorization {
     /// The certification path of this node.
     pub path: CertificationPath,
     /// Where the stranger's gateway is.
@@ -58,11 +58,10 @@ impl Heard {
             (known.key.clone(), known.date)
         };
         // Of several that end with the certificate of one gateway, the newest.
-        let rank =
-            |it: &StrangerAuthorization| (it.path.leaf.not_after(), it.path.leaf.not_before());
+        let rank = |it: &SentAuthorization| (it.path.leaf.not_after(), it.path.leaf.not_before());
         let known = known.authorization.as_ref();
         let is_better =
-            |new: &StrangerAuthorization| known.is_none_or(|known| rank(new) >= rank(known));
+            |new: &SentAuthorization| known.is_none_or(|known| rank(new) >= rank(known));
         Self {
             key,
             date,
@@ -94,7 +93,7 @@ impl Heard {
         } else {
             let address = headers.get(ADDRESS).map(str::parse).transpose()?;
             let path = path_of(certificates)?;
-            Some(StrangerAuthorization { path, address })
+            Some(SentAuthorization { path, address })
         };
         Ok(Self {
             key,
@@ -118,16 +117,16 @@ struct Kept {
 /// When it is too large, or cannot be stored.
 pub fn store(
     node: &Directory,
-    stranger: NodeId,
+    sender: NodeId,
     heard: Heard,
     now: Timestamp,
 ) -> Result<bool, Error> {
     let root = node.root();
-    let kept = find(root, stranger)?;
+    let kept = find(root, sender)?;
     let today = root
         .join(FOLDER)
         .join(day_name(now))
-        .join(format!("{stranger}.pem"));
+        .join(format!("{sender}.pem"));
     let replaced = kept.iter().find(|kept| kept.path == today);
     let replaced = replaced.map(|kept| kept.len);
     // What is damaged is replaced: its stranger's messages would wait for that for ever.
@@ -172,9 +171,9 @@ fn put(node: &Directory, path: &Path, heard: &Heard, replaced: Option<u64>) -> R
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn newest(root: &Path, stranger: NodeId) -> Result<Option<Heard>, Error> {
+pub fn newest(root: &Path, sender: NodeId) -> Result<Option<Heard>, Error> {
     let mut heard = Vec::new();
-    for kept in find(root, stranger)? {
+    for kept in find(root, sender)? {
         heard.push(kept.heard?);
     }
     Ok(heard.into_iter().max_by_key(|heard| heard.date))
@@ -184,9 +183,9 @@ pub fn newest(root: &Path, stranger: NodeId) -> Result<Option<Heard>, Error> {
 ///
 /// # Errors
 /// When that cannot be learned.
-pub fn is_known(root: &Path, stranger: NodeId) -> Result<bool, Error> {
+pub fn is_known(root: &Path, sender: NodeId) -> Result<bool, Error> {
     for day in tree::entries(&root.join(FOLDER), FileRole::Node)?.entries {
-        if files::exists(&day.path.join(format!("{stranger}.pem")), FileRole::Node)? {
+        if files::exists(&day.path.join(format!("{sender}.pem")), FileRole::Node)? {
             return Ok(true);
         }
     }
@@ -197,8 +196,8 @@ pub fn is_known(root: &Path, stranger: NodeId) -> Result<bool, Error> {
 ///
 /// # Errors
 /// When a file cannot be removed.
-pub fn forget(root: &Path, stranger: NodeId) -> Result<(), Error> {
-    for kept in find(root, stranger)? {
+pub fn forget(root: &Path, sender: NodeId) -> Result<(), Error> {
+    for kept in find(root, sender)? {
         files::remove(&kept.path, FileRole::Node)?;
     }
     Ok(())
@@ -213,10 +212,10 @@ fn newest_of(kept: &[Kept]) -> Option<(&Kept, &Heard)> {
 }
 
 /// The files of a stranger, by the day.
-fn find(root: &Path, stranger: NodeId) -> Result<Vec<Kept>, Error> {
+fn find(root: &Path, sender: NodeId) -> Result<Vec<Kept>, Error> {
     let mut kept = Vec::new();
     for day in tree::entries(&root.join(FOLDER), FileRole::Node)?.entries {
-        let path = day.path.join(format!("{stranger}.pem"));
+        let path = day.path.join(format!("{sender}.pem"));
         let text = match read_text(&path) {
             Ok(Some(text)) => Ok(text),
             Ok(None) => continue,

@@ -121,7 +121,7 @@ impl Table {
                 Error::Table { line, problem, .. } => format!("line {line}: {problem}"),
                 error => error.to_string(),
             };
-            checker.tell(Level::Error, Check::Route, &path, &what, None);
+            checker.report(Level::Error, Check::Route, &path, &what, None);
         }
     }
 

@@ -92,7 +92,7 @@ impl Checker<'_> {
                     let hint = "relay-purge removes it after 36 hours".to_owned();
                     let what = "left by a run that was killed";
                     let (level, check) = (Level::Warning, Check::Temporary);
-                    self.tell(level, check, &leftover.path, &what, Some(hint));
+                    self.report(level, check, &leftover.path, &what, Some(hint));
                 }
             }
             Err(error) => return self.damaged(dir, &error.into()),
@@ -106,7 +106,7 @@ impl Checker<'_> {
                 Ok(Visited::Entry(entry)) => self.entry(&entry, role, above, ownership, shapes),
                 Ok(Visited::Other(path)) => {
                     let what = "neither a file nor a directory";
-                    self.tell(Level::Error, Check::Unknown, &path, &what, None);
+                    self.report(Level::Error, Check::Unknown, &path, &what, None);
                 }
                 Err(error) => return self.damaged(dir, &error.into()),
             }
@@ -130,7 +130,7 @@ impl Checker<'_> {
             (_, Err(error)) => self.damaged(path, &error.into()),
             (None, Ok(Some(_))) => {
                 let what = "does not belong here";
-                self.tell(Level::Warning, Check::Unknown, path, &what, None);
+                self.report(Level::Warning, Check::Unknown, path, &what, None);
             }
             (Some(shape), Ok(Some(stat))) => {
                 self.stat(path, shape, &stat, ownership, entry.kind);
@@ -170,7 +170,7 @@ impl Checker<'_> {
                 stat.owner, ownership.owner
             );
             let hint = format!("chown {} {}", ownership.owner, path.display());
-            self.tell(Level::Error, Check::Owner, path, &what, Some(hint));
+            self.report(Level::Error, Check::Owner, path, &what, Some(hint));
         }
         if kind == EntryKind::File
             && let Ok(modified) = Timestamp::try_from(stat.modified)
@@ -192,7 +192,7 @@ impl Checker<'_> {
         // GNU's needs five digits to take such bits away from a directory.
         let digits = if mode & !expected & 0o6000 == 0 { 4 } else { 5 };
         let hint = format!("chmod {expected:0digits$o} {}", path.display());
-        self.tell(level, Check::Mode, path, &what, Some(hint));
+        self.report(level, Check::Mode, path, &what, Some(hint));
     }
 
     /// Tells of a file that changed at a time that is still to come.
@@ -201,7 +201,7 @@ impl Checker<'_> {
         if let Some((at, path)) = newest.filter(|(at, _)| self.window.is_before(*at)) {
             let what = format!("the clock tells {}, and this changed at {at}", self.now);
             let hint = "check this clock, which is wrong or was it then".to_owned();
-            self.tell(Level::Error, Check::Clock, &path, &what, Some(hint));
+            self.report(Level::Error, Check::Clock, &path, &what, Some(hint));
         }
     }
 }

@@ -44,7 +44,7 @@ impl Checker<'_> {
                 Ok(Some(peer)) => peer.label(),
                 Ok(None) => {
                     let what = "certificates of a gateway that is not known";
-                    self.tell(Level::Warning, Check::Orphan, &dir, &what, None);
+                    self.report(Level::Warning, Check::Orphan, &dir, &what, None);
                     continue;
                 }
                 Err(error) => {
@@ -62,7 +62,7 @@ impl Checker<'_> {
             let what = format!("no gateway certifies this node since {end}");
             let hint = "let one register it (relay-register), and import that".to_owned();
             let path = node.root().join("certs");
-            self.tell(Level::Warning, Check::Ending, &path, &what, Some(hint));
+            self.report(Level::Warning, Check::Ending, &path, &what, Some(hint));
         }
     }
 
@@ -88,7 +88,7 @@ impl Checker<'_> {
             match path {
                 Ok(path) if path.leaf.id() != subject => {
                     let what = format!("for {}", path.leaf.id());
-                    self.tell(Level::Error, Check::Damaged, &entry.path, &what, None);
+                    self.report(Level::Error, Check::Damaged, &entry.path, &what, None);
                 }
                 Ok(path) => {
                     let (start, end) = (path.leaf.not_before(), path.leaf.not_after());
@@ -125,7 +125,7 @@ impl Checker<'_> {
             (Level::Information, "ends", None)
         };
         let what = format!("{what} {verb} at {end}");
-        self.tell(level, Check::Ending, dir, &what, hint);
+        self.report(level, Check::Ending, dir, &what, hint);
     }
 
     /// Looks at the private session keys.
@@ -133,10 +133,11 @@ impl Checker<'_> {
         let top = node.root().join("sessions");
         let mut folders = vec![top.join(sessions::ANYBODY)];
         for (id, dir) in self.folders_of_nodes(&top) {
-            let is_stranger = || matches!(unknown_senders::is_known(node.root(), id), Ok(true));
-            if matches!(node.peer(id), Ok(None)) && !is_stranger() {
+            let is_unknown_sender =
+                || matches!(unknown_senders::is_known(node.root(), id), Ok(true));
+            if matches!(node.peer(id), Ok(None)) && !is_unknown_sender() {
                 let what = "session keys for a peer that is not known";
-                self.tell(Level::Warning, Check::Orphan, &dir, &what, None);
+                self.report(Level::Warning, Check::Orphan, &dir, &what, None);
             }
             folders.push(dir);
         }

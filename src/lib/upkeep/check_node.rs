@@ -28,7 +28,7 @@ impl Checker<'_> {
                 problem,
             }) => {
                 let what = format!("line {line}: {problem}");
-                self.tell(Level::Error, Check::Damaged, &path, &what, None);
+                self.report(Level::Error, Check::Damaged, &path, &what, None);
                 None
             }
             Err(error) => {
@@ -50,7 +50,7 @@ impl Checker<'_> {
                 "belongs to user {}, and this is user {}",
                 stat.owner, self.user
             );
-            self.tell(Level::Warning, Check::Owner, root, &what, None);
+            self.report(Level::Warning, Check::Owner, root, &what, None);
         }
         let mode = if has_group { 0o710 } else { 0o700 };
         let shapes = |parts: &[&str], kind: EntryKind| shape_in_node(parts, kind, has_group);
@@ -83,7 +83,7 @@ impl Checker<'_> {
                     self.now
                 );
                 let hint = Some("check this clock".to_owned());
-                self.tell(Level::Error, Check::Clock, node.root(), &what, hint);
+                self.report(Level::Error, Check::Clock, node.root(), &what, hint);
             }
             Ok(_) => {}
             Err(error) => self.damaged(&node.root().join("certs"), &error),
@@ -111,7 +111,7 @@ impl Checker<'_> {
                 let what = format!("everything that {what} until {time} is refused");
                 let hint = hint.to_owned();
                 let path = node.root().join("seen").join(seen::FLOOR);
-                self.tell(Level::Error, Check::Clock, &path, &what, Some(hint));
+                self.report(Level::Error, Check::Clock, &path, &what, Some(hint));
             }
         }
     }

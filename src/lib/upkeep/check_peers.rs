@@ -26,7 +26,7 @@ impl Checker<'_> {
             Ok(None) => {
                 let what = "a peer without its key, which is not known";
                 let hint = "import what it sent once more".to_owned();
-                return self.tell(Level::Warning, Check::Orphan, dir, &what, Some(hint));
+                return self.report(Level::Warning, Check::Orphan, dir, &what, Some(hint));
             }
             Err(error) => return self.damaged(dir, &error),
         };
@@ -36,7 +36,7 @@ impl Checker<'_> {
         {
             Ok(key) if key.id() != id => {
                 let what = "not the key that the directory is named for";
-                self.tell(Level::Error, Check::Damaged, &path, &what, None);
+                self.report(Level::Error, Check::Damaged, &path, &what, None);
             }
             Ok(_) => {}
             Err(error) => self.damaged(&path, &error),
@@ -49,7 +49,7 @@ impl Checker<'_> {
             if let Some(other) = names.insert(name.clone(), id) {
                 let what = format!("{name} is the name of {other}, too");
                 let hint = "relay-peers ID --rename gives another".to_owned();
-                self.tell(Level::Error, Check::Damaged, &path, &what, Some(hint));
+                self.report(Level::Error, Check::Damaged, &path, &what, Some(hint));
             }
         }
         let label = peer.label();
@@ -105,6 +105,6 @@ impl Checker<'_> {
         };
         let hint = "ask them for new connection parameters (relay-authorize), and import those";
         let (level, check) = (Level::Warning, Check::SessionKey);
-        self.tell(level, check, &path, &error, Some(hint.to_owned()));
+        self.report(level, check, &path, &error, Some(hint.to_owned()));
     }
 }

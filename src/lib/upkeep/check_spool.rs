@@ -91,7 +91,7 @@ impl Spool {
             let hint = format!("give {user} a group without others, then check once more");
             let path = self.root().join(HOME);
             let (level, check) = (Level::Warning, Check::Owner);
-            checker.tell(level, check, &path, &what, Some(hint));
+            checker.report(level, check, &path, &what, Some(hint));
         }
         for amiss in self.homes_amiss()? {
             let level = if amiss.is_closed || amiss.is_shut {
@@ -105,7 +105,7 @@ impl Spool {
                 Check::Mode
             };
             let hint = Some(amiss.remedy);
-            checker.tell(level, check, &amiss.path, &amiss.what, hint);
+            checker.report(level, check, &amiss.path, &amiss.what, hint);
         }
         Ok(())
     }
@@ -131,14 +131,14 @@ impl Spool {
                 let error = Error::ClockBehind { now, known, again };
                 let hint = "check this clock; relay-purge --trust-clock takes it for right";
                 let (level, check) = (Level::Error, Check::Clock);
-                checker.tell(level, check, &path, &error, Some(hint.to_owned()));
+                checker.report(level, check, &path, &error, Some(hint.to_owned()));
             }
             ClockVerdict::Ahead(last) if changed.is_none_or(|at| now > at + clock::QUIET_FOR) => {
                 let again = None;
                 let error = Error::ClockAhead { now, last, again };
                 let hint = "check this clock; relay-purge takes it for right after a day";
                 let (level, check) = (Level::Warning, Check::Clock);
-                checker.tell(level, check, &path, &error, Some(hint.to_owned()));
+                checker.report(level, check, &path, &error, Some(hint.to_owned()));
             }
             _ => {}
         }
@@ -150,7 +150,7 @@ impl Spool {
             let what = format!("the clock tells {now}, and something was noted at {day} or later");
             let hint = "check this clock; if it was wrong then, remove that file".to_owned();
             let path = self.root().join(sent::FOLDER);
-            checker.tell(Level::Error, Check::Clock, &path, &what, Some(hint));
+            checker.report(Level::Error, Check::Clock, &path, &what, Some(hint));
         }
     }
 
@@ -169,7 +169,7 @@ impl Spool {
             self.check_set_aside(queue, checker)?;
         }
         let mut say = |level: Level, check: Check, what: String, hint: &str| {
-            checker.tell(level, check, queue.dir(), &what, Some(hint.to_owned()));
+            checker.report(level, check, queue.dir(), &what, Some(hint.to_owned()));
         };
         let warning = Level::Warning;
         match queue.place() {
@@ -231,7 +231,7 @@ impl Spool {
             let what = format!("{} set aside by a clock that was ahead", messages(early));
             let hint = "relay-route --retry NAME returns each; relay-list failed names them";
             let (level, check) = (Level::Error, Check::Clock);
-            checker.tell(level, check, failed.dir(), &what, Some(hint.to_owned()));
+            checker.report(level, check, failed.dir(), &what, Some(hint.to_owned()));
         }
         Ok(())
     }
@@ -264,10 +264,10 @@ impl Spool {
         if registrations::is_registered(owner, hop)? {
             let what = format!("{waits}, and no request for cargo to answer");
             let hint = "relay-sync takes one from a medium".to_owned();
-            checker.tell(Level::Warning, Check::Route, dir, &what, Some(hint));
+            checker.report(Level::Warning, Check::Route, dir, &what, Some(hint));
         } else {
             let what = format!("{waits}, and no way there: {refusal}");
-            checker.tell(Level::Error, Check::Route, dir, &what, None);
+            checker.report(Level::Error, Check::Route, dir, &what, None);
         }
         Ok(())
     }
@@ -308,7 +308,7 @@ impl Spool {
         );
         let hint = "relay-sync packs them onto a medium".to_owned();
         let (level, check) = (Level::Warning, Check::Waiting);
-        checker.tell(level, check, queue.dir(), &what, Some(hint));
+        checker.report(level, check, queue.dir(), &what, Some(hint));
         Ok(())
     }
 
@@ -324,7 +324,7 @@ impl Spool {
             let error = Error::Reserve { free, reserve };
             let hint = "nothing more is stored: make room, or change the setting reserve";
             let (level, check) = (Level::Error, Check::Room);
-            checker.tell(level, check, self.root(), &error, Some(hint.to_owned()));
+            checker.report(level, check, self.root(), &error, Some(hint.to_owned()));
         }
         let Some(limit) = config.quota() else {
             return Ok(());
@@ -346,7 +346,7 @@ impl Spool {
             let what = format!("{used} octets for {peer}, and {limit} is the quota");
             let hint = "relay-route moves them on".to_owned();
             let (level, check) = (Level::Warning, Check::Room);
-            checker.tell(level, check, queue.dir(), &what, Some(hint));
+            checker.report(level, check, queue.dir(), &what, Some(hint));
         }
         Ok(())
     }
@@ -405,7 +405,7 @@ fn tally(queue: &Queue, now: Timestamp, patience: SignedDuration) -> Result<Queu
 fn tell_of(checker: &mut Checker<'_>, path: &Path, error: &Error) {
     match error {
         Error::Node(error) => checker.damaged(path, error),
-        error => checker.tell(Level::Error, Check::Damaged, path, error, None),
+        error => checker.report(Level::Error, Check::Damaged, path, error, None),
     }
 }
 

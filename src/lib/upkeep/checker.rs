@@ -25,7 +25,7 @@ pub struct Checker<'a> {
 
 impl Checker<'_> {
     /// Tells of something.
-    pub fn tell(
+    pub fn report(
         &mut self,
         level: Level,
         check: Check,
@@ -49,6 +49,6 @@ impl Checker<'_> {
             Error::Damaged { path, problem } => (path.as_path(), problem.clone()),
             error => (path, error.to_string()),
         };
-        self.tell(Level::Error, Check::Damaged, path, &what, None);
+        self.report(Level::Error, Check::Damaged, path, &what, None);
     }
 }

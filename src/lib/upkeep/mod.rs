@@ -8,7 +8,7 @@ pub mod check_peers; // what is known of peers
 pub mod check_node; // a whole node
 pub mod check_spool; // whether what waits gets on
 pub mod purge_item; // what a purge removes, and why
-pub mod purger; // how it removes
+pub mod remover; // how it removes
 pub mod purge_node; // what time has made useless in a node
 pub mod purge_spool; // what time has made useless in a spool and the nodes that use it
 pub mod restore; // a node whose directory was restored from an old backup

@@ -19,7 +19,7 @@ pub enum PurgeKind {
     /// The replay memory of a day.
     Seen,
     /// The session keys and authorizations of strangers that were heard of last on a day.
-    Strangers,
+    UnknownSenders,
     /// A certificate with its issuers'.
     Certificate,
     /// A private session key of ours.
@@ -39,7 +39,7 @@ impl PurgeKind {
             Self::Reason => "reason",
             Self::Temporary => "temporary",
             Self::Seen => "seen",
-            Self::Strangers => "strangers",
+            Self::UnknownSenders => "strangers",
             Self::Certificate => "certificate",
             Self::SessionKey => "session-key",
             Self::Sent => "sent",
@@ -110,5 +110,5 @@ pub enum PurgeFinding {
     /// This is of no use, and has gone unless nothing is to be removed.
     Useless(PurgeItem),
     /// This is not what belongs there, and why; it stays.
-    Stray(PathBuf, String),
+    Unexpected(PathBuf, String),
 }

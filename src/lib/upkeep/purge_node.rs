@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::purge_item::{PurgeItem, PurgeKind, PurgeReason};
-use super::purger::Sweeper;
+use super::remover::Remover;
 use crate::disk::tree::{self, EntryKind};
 use crate::disk::{FileRole, Lock};
 use crate::message::CertificationPath;
@@ -26,9 +26,9 @@ const DEFAULT_GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How long after it was heard of last a stranger's session key and authorization are kept: as long as a first key is
 /// sealed to.
-const STRANGERS_KEPT_FOR: SignedDuration = ratchet::INITIAL_SEALED_FOR;
+const UNKNOWN_SENDERS_KEPT_FOR: SignedDuration = ratchet::INITIAL_SEALED_FOR;
 
-impl<E: From<Error>> Sweeper<'_, E> {
+impl<E: From<Error>> Remover<'_, E> {
     /// Removes what is of no use in a node, but for its session keys and its spool. Of the replay memory it
     /// keeps all from `seen_from` on.
     ///
@@ -38,9 +38,14 @@ impl<E: From<Error>> Sweeper<'_, E> {
         let root = node.root();
         let _lock = self.lock(node)?;
         self.seen(node, seen_from)?;
-        let strangers = root.join("strangers");
+        let unknown_senders = root.join("strangers");
         let dirs = (FileRole::Node, EntryKind::Dir);
-        self.days(&strangers, dirs, PurgeKind::Strangers, STRANGERS_KEPT_FOR)?;
+        self.days(
+            &unknown_senders,
+            dirs,
+            PurgeKind::UnknownSenders,
+            UNKNOWN_SENDERS_KEPT_FOR,
+        )?;
         // The issuers in one path may be needed for another from the same gateway.
         for dir in folders(&root.join("certs"))? {
             self.certificates(&dir, |path| path.iter().map(Certificate::not_after).max())?;
@@ -60,7 +65,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
 
     /// Keeps other runs from changing the node, unless nothing is changed here.
     fn lock(&self, node: &Directory) -> Result<Option<Lock>, Error> {
-        if self.terms.is_dry {
+        if self.options.is_dry {
             Ok(None)
         } else {
             node.lock_exclusive().map(Some)
@@ -70,15 +75,15 @@ impl<E: From<Error>> Sweeper<'_, E> {
     /// Removes the memory of days that nothing acceptable expires on, once it is noted how far that goes.
     fn seen(&mut self, node: &Directory, from: Option<Timestamp>) -> Result<(), E> {
         let dir = node.root().join("seen");
-        let terms = self.terms;
+        let options = self.options;
         // The drift may be set anew, and another may be given with an option.
         let is_over = |end: Timestamp| {
-            terms.is_over(end, config::MAX_DRIFT) && from.is_none_or(|from| end < from)
+            options.is_over(end, config::MAX_DRIFT) && from.is_none_or(|from| end < from)
         };
         let files = (FileRole::Node, EntryKind::File);
         let old = self.days_where(&dir, files, PurgeKind::Seen, &[seen::FLOOR], &is_over)?;
         if let Some(newest) = old.iter().filter_map(|day| day.since).max()
-            && !terms.is_dry
+            && !options.is_dry
         {
             seen::raise_floor(node.root(), newest)?;
         }
@@ -94,7 +99,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
     ) -> Result<(), E> {
         let listing = tree::entries(dir, FileRole::Node).map_err(Error::from)?;
         for path in listing.skipped {
-            self.stray(path, &"not a regular file")?;
+            self.unexpected(path, &"not a regular file")?;
         }
         let mut is_any_valid = false;
         let mut ended = Vec::new();
@@ -107,12 +112,12 @@ impl<E: From<Error>> Sweeper<'_, E> {
             match path {
                 Ok(path) => {
                     let leaf = &path.leaf;
-                    is_any_valid |= leaf.check_dates(&self.terms.window).is_ok();
-                    if end_of(&path).is_some_and(|end| self.terms.window.is_after(end)) {
+                    is_any_valid |= leaf.check_dates(&self.options.window).is_ok();
+                    if end_of(&path).is_some_and(|end| self.options.window.is_after(end)) {
                         ended.push((leaf.not_after(), entry.path));
                     }
                 }
-                Err(error) => self.stray(entry.path, &error)?,
+                Err(error) => self.unexpected(entry.path, &error)?,
             }
         }
         ended.sort_unstable();
@@ -139,13 +144,13 @@ impl<E: From<Error>> Sweeper<'_, E> {
             let name = dir.file_name().and_then(|name| name.to_str());
             let peer: Option<NodeId> = name.and_then(|name| name.parse().ok());
             if peer.is_none() && name != Some(sessions::ANYBODY) {
-                self.stray(dir, &"not named for a peer")?;
+                self.unexpected(dir, &"not named for a peer")?;
                 continue;
             }
             let keeping = self.keeping(node, peer)?;
             let sorted = sessions::spent(node.root(), peer, &keeping)?;
             for (path, error) in sorted.others {
-                self.stray(path, &error)?;
+                self.unexpected(path, &error)?;
             }
             spent.extend(sorted.spent.into_iter().map(|key| {
                 let (why, since) = match key.why {
@@ -181,16 +186,16 @@ impl<E: From<Error>> Sweeper<'_, E> {
                 unknown_senders::is_known(node.root(), peer)?
             }
             Some(peer) if !takes_from_anybody => match authorizations::given_until(node, peer) {
-                Ok(until) => until.is_some_and(|until| !self.terms.window.is_after(until)),
+                Ok(until) => until.is_some_and(|until| !self.options.window.is_after(until)),
                 Err(error) => {
-                    self.stray(node.peer_dir(peer), &error)?;
+                    self.unexpected(node.peer_dir(peer), &error)?;
                     true
                 }
             },
             _ => true,
         };
         Ok(Keeping {
-            now: self.terms.now,
+            now: self.options.now,
             grace: (!is_gateway).then_some(grace),
             may_send,
         })
@@ -201,7 +206,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
     /// # Errors
     /// When one cannot be removed.
     pub fn keys(&mut self, node: &Directory, keys: Vec<SpentKey>) -> Result<(), E> {
-        if keys.is_empty() && !self.terms.is_unfinished {
+        if keys.is_empty() && !self.options.is_unfinished {
             return Ok(());
         }
         let _lock = self.lock(node)?;

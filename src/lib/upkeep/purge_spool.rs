@@ -22,7 +22,7 @@ use crate::spool::sent::{self, Line, SentEvent};
 use crate::spool::{Error, Name, Queue, QueueId, Spool, TMP};
 use crate::upkeep::purge_item::{ParcelId, PurgeFinding, PurgeItem, PurgeKind, PurgeReason};
 use crate::upkeep::purge_node::SpentKey;
-use crate::upkeep::purger::{PurgeOptions, Sweeper};
+use crate::upkeep::remover::{PurgeOptions, Remover};
 
 /// How many messages go with one sync.
 const GROUP: usize = 4096;
@@ -41,7 +41,7 @@ pub struct Purger<'a> {
     /// The local endpoints that use it, and the instants that ends are held against there.
     pub endpoints: &'a [(Directory, Window)],
     /// How things are removed, from the spool and the node that it belongs to.
-    pub terms: PurgeOptions,
+    pub options: PurgeOptions,
 }
 
 /// A message whose life has ended.
@@ -52,7 +52,7 @@ struct Ended {
 }
 
 /// What a message turns out to be whose name tells that its life has ended.
-enum Judged {
+enum Verdict {
     /// It has.
     Ended(Ended),
     /// It stays, and why.
@@ -66,12 +66,12 @@ impl Purger<'_> {
     ///
     /// # Errors
     /// When something cannot be read or removed, or `each` fails.
-    pub fn sweep<E>(&self, each: &mut dyn FnMut(PurgeFinding) -> Result<(), E>) -> Result<(), E>
+    pub fn purge<E>(&self, each: &mut dyn FnMut(PurgeFinding) -> Result<(), E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
     {
-        let mut sweeper = Sweeper {
-            terms: self.terms,
+        let mut remover = Remover {
+            options: self.options,
             each,
         };
         for queue in self.spool.queues()? {
@@ -79,69 +79,69 @@ impl Purger<'_> {
                 QueueId::Home(_) => {}
                 // What others send is not a guest's to judge.
                 QueueId::In if self.spool.is_guest() => {}
-                _ => self.messages(&queue, &mut sweeper)?,
+                _ => self.messages(&queue, &mut remover)?,
             }
         }
-        self.reasons(&mut sweeper)?;
-        self.node(self.spool.owner(), &mut sweeper)?;
+        self.reasons(&mut remover)?;
+        self.node(self.spool.owner(), &mut remover)?;
         for (endpoint, window) in self.endpoints {
-            let terms = PurgeOptions {
+            let options = PurgeOptions {
                 window: *window,
-                ..self.terms
+                ..self.options
             };
-            let each = &mut *sweeper.each;
-            self.node(endpoint, &mut Sweeper { terms, each })?;
+            let each = &mut *remover.each;
+            self.node(endpoint, &mut Remover { options, each })?;
         }
         let root = self.spool.root();
         let days = (FileRole::Spool, EntryKind::File);
-        sweeper.days(
+        remover.days(
             &root.join(sent::FOLDER),
             days,
             PurgeKind::Sent,
             SENT_KEPT_FOR,
         )?;
-        self.carried(&mut sweeper)?;
-        self.leftovers(&mut sweeper)
+        self.carried(&mut remover)?;
+        self.leftovers(&mut remover)
     }
 
     /// Removes what killed runs left of files. Where the members of a group may write it does not go into directories,
     /// which would be theirs, and could become links meanwhile.
-    fn leftovers<E>(&self, sweeper: &mut Sweeper<'_, E>) -> Result<(), E>
+    fn leftovers<E>(&self, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
     {
         let root = self.spool.root();
-        sweeper.leftovers(root, FileRole::Spool, false)?;
+        remover.leftovers(root, FileRole::Spool, false)?;
         for entry in tree::entries(root, FileRole::Spool)
             .map_err(Error::from)?
             .entries
         {
             let is_shared = [TMP, "in", "home"].iter().any(|dir| entry.name == *dir);
             if entry.kind == EntryKind::Dir {
-                sweeper.leftovers(&entry.path, FileRole::Spool, !is_shared)?;
+                remover.leftovers(&entry.path, FileRole::Spool, !is_shared)?;
             }
         }
         for home in self.spool.queues_in("home")? {
             if !home.is_closed()? {
-                sweeper.leftovers(home.dir(), FileRole::Spool, false)?;
+                remover.leftovers(home.dir(), FileRole::Spool, false)?;
             }
         }
         Ok(())
     }
 
     /// Removes what is of no use in a node, as far as nothing that waits for it needs it.
-    fn node<E>(&self, node: &Directory, sweeper: &mut Sweeper<'_, E>) -> Result<(), E>
+    fn node<E>(&self, node: &Directory, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
     {
-        sweeper.node(node, self.earliest_at_home(node)?)?;
-        let spent = sweeper.spent_keys(node)?;
+        remover.node(node, self.earliest_at_home(node)?)?;
+        let spent = remover.spent_keys(node)?;
         let spent = self.not_named(node, spent)?;
-        sweeper.keys(node, spent)
+        remover.keys(node, spent)
     }
 
     /// Removes the messages of a queue whose life has ended.
-    fn messages<E>(&self, queue: &Queue, sweeper: &mut Sweeper<'_, E>) -> Result<(), E>
+    fn messages<E>(&self, queue: &Queue, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
     {
@@ -150,32 +150,32 @@ impl Purger<'_> {
             let message = match entry? {
                 Entry::Message(message) => message,
                 Entry::Stray(path) => {
-                    sweeper.stray(path, &"not a message that these programs stored")?;
+                    remover.unexpected(path, &"not a message that these programs stored")?;
                     continue;
                 }
             };
-            if !self.terms.window.is_after(message.name.expiry) {
+            if !self.options.window.is_after(message.name.expiry) {
                 continue;
             }
-            match self.judge(&message, queue.place())? {
-                Judged::Ended(ended) => group.push(ended),
-                Judged::Stays(problem) => sweeper.stray(message.path, &problem)?,
-                Judged::Gone => {}
+            match self.examine(&message, queue.place())? {
+                Verdict::Ended(ended) => group.push(ended),
+                Verdict::Stays(problem) => remover.unexpected(message.path, &problem)?,
+                Verdict::Gone => {}
             }
             if group.len() >= GROUP {
-                self.remove(queue, std::mem::take(&mut group), sweeper)?;
+                self.remove(queue, std::mem::take(&mut group), remover)?;
             }
         }
-        self.remove(queue, group, sweeper)
+        self.remove(queue, group, remover)
     }
 
     /// Reads a message whose name tells that its life has ended, since a name is no evidence.
-    fn judge(&self, message: &Waiting, place: QueueId) -> Result<Judged, Error> {
+    fn examine(&self, message: &Waiting, place: QueueId) -> Result<Verdict, Error> {
         // What was set aside among control messages is nobody's mail, and where it is no message its name is all that
         // tells its end.
         let is_of_control = place == QueueId::Failed && message.name.is_of_control();
         let ended = || {
-            Judged::Ended(Ended {
+            Verdict::Ended(Ended {
                 path: message.path.clone(),
                 expiry: message.name.expiry,
                 parcel: None,
@@ -183,21 +183,21 @@ impl Purger<'_> {
         };
         let octets = match message.read() {
             Ok(Some(octets)) => octets,
-            Ok(None) => return Ok(Judged::Gone),
+            Ok(None) => return Ok(Verdict::Gone),
             Err(Error::Disk(disk::Error::TooLarge { .. })) if is_of_control => return Ok(ended()),
-            Err(error) if error.is_of_one_file() => return Ok(Judged::Stays(error.to_string())),
+            Err(error) if error.is_of_one_file() => return Ok(Verdict::Stays(error.to_string())),
             Err(error) => return Err(error),
         };
         let item = match Item::parse(octets) {
             Ok(item) => item,
             Err(_) if is_of_control => return Ok(ended()),
-            Err(error) => return Ok(Judged::Stays(error.to_string())),
+            Err(error) => return Ok(Verdict::Stays(error.to_string())),
         };
         // What a control message does not tell itself was known to whoever named its file.
         let expiry = item.expiry().unwrap_or(message.name.expiry);
-        if !self.terms.window.is_after(expiry) {
+        if !self.options.window.is_after(expiry) {
             let problem = format!("lives until {expiry}, which its name does not tell");
-            return Ok(Judged::Stays(problem));
+            return Ok(Verdict::Stays(problem));
         }
         let parcel = match (item.kind(), item.message()) {
             (MessageKind::Parcel, Some(parcel)) => Some(ParcelId {
@@ -207,7 +207,7 @@ impl Purger<'_> {
             }),
             _ => None,
         };
-        Ok(Judged::Ended(Ended {
+        Ok(Verdict::Ended(Ended {
             path: message.path.clone(),
             expiry,
             parcel,
@@ -219,12 +219,12 @@ impl Purger<'_> {
         &self,
         queue: &Queue,
         group: Vec<Ended>,
-        sweeper: &mut Sweeper<'_, E>,
+        remover: &mut Remover<'_, E>,
     ) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
     {
-        if !self.terms.is_dry {
+        if !self.options.is_dry {
             self.note(&group)?;
         }
         let mut useless = Vec::with_capacity(group.len());
@@ -246,7 +246,7 @@ impl Purger<'_> {
         if useless.is_empty() {
             return Ok(());
         }
-        sweeper.remove(queue.dir(), FileRole::Spool, useless)
+        remover.remove(queue.dir(), FileRole::Spool, useless)
     }
 
     /// Notes that the life of parcels ended, of each once.
@@ -269,7 +269,7 @@ impl Purger<'_> {
                 continue;
             };
             lines.push(Line {
-                time: self.terms.now,
+                time: self.options.now,
                 event: SentEvent::Expired,
                 recipient: parcel.recipient,
                 sender: parcel.sender,
@@ -283,7 +283,7 @@ impl Purger<'_> {
     }
 
     /// Removes what tells why a message was set aside that is not there.
-    fn reasons<E>(&self, sweeper: &mut Sweeper<'_, E>) -> Result<(), E>
+    fn reasons<E>(&self, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
     {
@@ -298,20 +298,20 @@ impl Purger<'_> {
                 continue;
             };
             if message.parse::<Name>().is_err() {
-                sweeper.stray(entry.path, &"not named for a message")?;
+                remover.unexpected(entry.path, &"not named for a message")?;
             } else if !files::exists(&queue.dir().join(message), FileRole::Spool)
                 .map_err(Error::from)?
             {
                 orphans.push(orphan(entry.path));
             }
             if orphans.len() >= GROUP {
-                sweeper.remove(queue.dir(), FileRole::Spool, std::mem::take(&mut orphans))?;
+                remover.remove(queue.dir(), FileRole::Spool, std::mem::take(&mut orphans))?;
             }
         }
         if orphans.is_empty() {
             return Ok(());
         }
-        sweeper.remove(queue.dir(), FileRole::Spool, orphans)
+        remover.remove(queue.dir(), FileRole::Spool, orphans)
     }
 
     /// When the first message that waits for a node here ends, though it is delivered at any age: until then nothing
@@ -358,7 +358,7 @@ impl Purger<'_> {
     }
 
     /// Removes old records of what was written onto media.
-    fn carried<E>(&self, sweeper: &mut Sweeper<'_, E>) -> Result<(), E>
+    fn carried<E>(&self, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
     {
@@ -368,7 +368,7 @@ impl Purger<'_> {
             .entries
         {
             if medium.kind != EntryKind::Dir {
-                sweeper.stray(medium.path, &"not a directory")?;
+                remover.unexpected(medium.path, &"not a directory")?;
                 continue;
             }
             let mut old = Vec::new();
@@ -376,23 +376,25 @@ impl Purger<'_> {
                 let entry = match met.map_err(Error::from)? {
                     Visited::Entry(entry) => entry,
                     Visited::Other(path) => {
-                        sweeper.stray(path, &"not a regular file")?;
+                        remover.unexpected(path, &"not a regular file")?;
                         continue;
                     }
                 };
                 match date_of_record(&entry)? {
-                    None => sweeper.stray(entry.path, &"not a record of cargo")?,
-                    Some(date) if self.terms.is_over(date, SENT_KEPT_FOR) => old.push(PurgeItem {
-                        what: PurgeKind::Carried,
-                        why: PurgeReason::Old,
-                        since: Some(date),
-                        path: entry.path,
-                        parcel: None,
-                    }),
+                    None => remover.unexpected(entry.path, &"not a record of cargo")?,
+                    Some(date) if self.options.is_over(date, SENT_KEPT_FOR) => {
+                        old.push(PurgeItem {
+                            what: PurgeKind::Carried,
+                            why: PurgeReason::Old,
+                            since: Some(date),
+                            path: entry.path,
+                            parcel: None,
+                        })
+                    }
                     Some(_) => {}
                 }
             }
-            sweeper.remove(&medium.path, FileRole::Spool, old)?;
+            remover.remove(&medium.path, FileRole::Spool, old)?;
         }
         Ok(())
     }

@@ -43,14 +43,14 @@ impl PurgeOptions {
 }
 
 /// Removes what is of no use, and tells of it.
-pub struct Sweeper<'a, E> {
+pub struct Remover<'a, E> {
     /// How.
-    pub terms: PurgeOptions,
+    pub options: PurgeOptions,
     /// Whom it tells.
     pub each: &'a mut dyn FnMut(PurgeFinding) -> Result<(), E>,
 }
 
-impl<E: From<Error>> Sweeper<'_, E> {
+impl<E: From<Error>> Remover<'_, E> {
     /// Removes files or directories that are in `dir`, which then lasts.
     ///
     /// # Errors
@@ -59,27 +59,27 @@ impl<E: From<Error>> Sweeper<'_, E> {
         let removed = || -> Result<(), Error> {
             for one in &useless {
                 match one.what {
-                    PurgeKind::Strangers => files::remove_tree(&one.path, role)?,
+                    PurgeKind::UnknownSenders => files::remove_tree(&one.path, role)?,
                     _ => files::remove_unsynced(&one.path, role)?,
                 };
             }
-            let may_lack = self.terms.is_unfinished && files::exists(dir, role)?;
+            let may_lack = self.options.is_unfinished && files::exists(dir, role)?;
             if !useless.is_empty() || may_lack {
                 files::sync_dir(dir, role)?;
             }
             Ok(())
         };
-        if !self.terms.is_dry {
+        if !self.options.is_dry {
             removed()?;
         }
-        self.tell(useless)
+        self.report(useless)
     }
 
     /// Tells of what has gone.
     ///
     /// # Errors
     /// When nobody wants to be told.
-    pub fn tell(&mut self, useless: Vec<PurgeItem>) -> Result<(), E> {
+    pub fn report(&mut self, useless: Vec<PurgeItem>) -> Result<(), E> {
         useless
             .into_iter()
             .try_for_each(|one| (self.each)(PurgeFinding::Useless(one)))
@@ -89,8 +89,8 @@ impl<E: From<Error>> Sweeper<'_, E> {
     ///
     /// # Errors
     /// When nobody wants to be told.
-    pub fn stray(&mut self, path: PathBuf, problem: &impl ToString) -> Result<(), E> {
-        (self.each)(PurgeFinding::Stray(path, problem.to_string()))
+    pub fn unexpected(&mut self, path: PathBuf, problem: &impl ToString) -> Result<(), E> {
+        (self.each)(PurgeFinding::Unexpected(path, problem.to_string()))
     }
 
     /// Removes what killed runs left of files in `dir`, and where `is_deep` in all directories in it.
@@ -98,16 +98,16 @@ impl<E: From<Error>> Sweeper<'_, E> {
     /// # Errors
     /// When a directory cannot be listed, or a file not removed.
     pub fn leftovers(&mut self, dir: &Path, role: FileRole, is_deep: bool) -> Result<(), E> {
-        let before = self.terms.leftover_before();
+        let before = self.options.leftover_before();
         for leftover in leftovers(dir, role, Some(before)).map_err(Error::from)? {
             // No program here makes such a directory in a spool, and in one that another user made nothing is safe.
             if role == FileRole::Spool && leftover.is_dir() {
                 continue;
             }
-            if !self.terms.is_dry {
+            if !self.options.is_dry {
                 leftover.remove().map_err(Error::from)?;
             }
-            self.tell(vec![PurgeItem {
+            self.report(vec![PurgeItem {
                 what: PurgeKind::Temporary,
                 why: PurgeReason::Old,
                 since: None,
@@ -139,9 +139,9 @@ impl<E: From<Error>> Sweeper<'_, E> {
         what: PurgeKind,
         kept_for: SignedDuration,
     ) -> Result<(), E> {
-        let terms = self.terms;
+        let options = self.options;
         let old = self.days_where(dir, (role, kind), what, &[], &|end| {
-            terms.is_over(end, kept_for)
+            options.is_over(end, kept_for)
         })?;
         self.remove(dir, role, old)
     }
@@ -156,7 +156,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
     ) -> Result<Vec<PurgeItem>, E> {
         let listing = tree::entries(dir, role).map_err(Error::from)?;
         for path in listing.skipped {
-            self.stray(path, &"not a regular file")?;
+            self.unexpected(path, &"not a regular file")?;
         }
         let mut old = Vec::new();
         for entry in listing.entries {
@@ -173,7 +173,7 @@ impl<E: From<Error>> Sweeper<'_, E> {
                     parcel: None,
                 }),
                 Some(_) => {}
-                None => self.stray(entry.path, &"not named for a day")?,
+                None => self.unexpected(entry.path, &"not named for a day")?,
             }
         }
         Ok(old)
