@@ -1,0 +1,237 @@
+//! How cargo may be sent to a next hop: we are registered there or peer with it, or its CCA lets us.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use crate::disk::{FileRole, files};
+use crate::medium::{Error, ExchangeEvent, WaitReason};
+use crate::node::{self, Keyring as _, seen};
+use crate::pki::{self, NodeId};
+use crate::ramf::{self, Kind};
+use crate::receive::{self, PendingReceipt};
+use crate::send::Sealer;
+use crate::spool::failed::FailedMessage;
+use crate::spool::moves::Moves;
+use crate::spool::queue::{QueueEntry, Waiting};
+use crate::spool::{self, Name, QueueId};
+use crate::{cms, message, session};
+
+/// Whether cargo can go to a next hop.
+pub(super) enum Way<'a> {
+    /// It can, and this seals it; with the CCA that it answers, if one lets us send it.
+    Open(Box<(Sealer, Option<Answered<'a>>)>),
+    /// It cannot, and why.
+    Closed(WaitReason),
+}
+
+/// A CCA that cargo answers.
+pub(super) struct Answered<'a> {
+    receipt: PendingReceipt<'a>,
+    pub path: PathBuf,
+    pub name: Name,
+}
+
+impl Answered<'_> {
+    /// Remembers that the CCA was answered, and removes it.
+    pub(super) fn use_up(self) -> Result<(), Error> {
+        self.receipt.complete_later()?;
+        files::remove(&self.path, FileRole::Spool)?;
+        Ok(())
+    }
+}
+
+/// Why a CCA is not answered.
+enum Unanswered {
+    /// It has expired.
+    Over,
+    /// Nothing that a person does will make it answerable.
+    Never(Error),
+    /// It may be answered later: the disk, the keys or the clock are to be mended first.
+    Now(Error),
+}
+
+impl<T: Into<Error>> From<T> for Unanswered {
+    fn from(error: T) -> Self {
+        Self::Now(error.into())
+    }
+}
+
+impl<'a> Context<'a> {
+    /// How to send to a next hop: it registered this node or peers with it, or it asks. What is wrong with a CCA becomes
+    /// an event.
+    ///
+    /// # Errors
+    /// When the node cannot be read, or refuses to send to the hop and no CCA overrides that.
+    pub(super) fn way(
+        &self,
+        hop: NodeId,
+        events: &mut Vec<ExchangeEvent>,
+    ) -> Result<Way<'a>, Error> {
+        let node = self.spool.owner();
+        let refusal = match node.carrier(hop, self.time.told) {
+            Ok(peer) => {
+                let _locks = node.lock_peer(hop)?;
+                let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.time.told)?;
+                return Ok(Way::Open(Box::new((sealer, None))));
+            }
+            Err(refusal) => refusal,
+        };
+        let (answer, why) = self.answer(hop, events);
+        let is_broken = matches!(refusal, node::Error::Disk(_) | node::Error::Damaged { .. });
+        match (answer, refusal) {
+            (Some((sealer, answered)), refusal) => {
+                // Cargo goes all the same, but somebody should repair what is damaged.
+                if is_broken {
+                    let what = node.label_of(hop)?;
+                    let error = refusal.into();
+                    events.push(ExchangeEvent::Failed { what, error });
+                }
+                Ok(Way::Open(Box::new((sealer, Some(answered)))))
+            }
+            (None, node::Error::NotCarrier(_) | node::Error::UnknownPeer(_)) => {
+                Ok(Way::Closed(why))
+            }
+            (None, refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// The first CCA of a next hop that can be answered; without one, why messages wait. A bad one is reported and does
+    /// not keep the others from being tried: what could never be answered is set aside, what a person can mend stays.
+    fn answer(
+        &self,
+        hop: NodeId,
+        events: &mut Vec<ExchangeEvent>,
+    ) -> (Option<(Sealer, Answered<'a>)>, WaitReason) {
+        let mut why = WaitReason::NoWay;
+        let queue = self.spool.queue(QueueId::Cca(hop));
+        let unlisted = |error: spool::Error| ExchangeEvent::Failed {
+            what: queue.dir().display().to_string(),
+            error: error.into(),
+        };
+        let entries = match queue.entries() {
+            Ok(entries) => entries,
+            Err(error) => {
+                events.push(unlisted(error));
+                return (None, why);
+            }
+        };
+        for entry in entries {
+            let cca = match entry {
+                Ok(QueueEntry::Message(cca)) => cca,
+                Ok(QueueEntry::Stray(path)) => {
+                    events.push(ExchangeEvent::Stray(path));
+                    continue;
+                }
+                Err(error) => {
+                    events.push(unlisted(error));
+                    break;
+                }
+            };
+            let what = cca.path.display().to_string();
+            match self.answer_to(&cca) {
+                Ok(Some(answer)) => return (Some(answer), why),
+                Ok(None) => {}
+                // relay-purge removes it, if it believes the clock. The gateway asks again.
+                Err(Unanswered::Over) => why = WaitReason::Ended,
+                Err(Unanswered::Never(error)) => match self.set_aside(hop, &cca, &error) {
+                    Ok(()) => events.push(ExchangeEvent::SetAside { what, error }),
+                    Err(unmoved) => events.extend([error, unmoved.into()].map(|error| {
+                        let what = what.clone();
+                        ExchangeEvent::Failed { what, error }
+                    })),
+                },
+                Err(Unanswered::Now(error)) => events.push(ExchangeEvent::Failed { what, error }),
+            }
+        }
+        (None, why)
+    }
+
+    /// Prepares to answer a CCA; `None` for one that has gone or was answered before.
+    fn answer_to(&self, cca: &Waiting) -> Result<Option<(Sealer, Answered<'a>)>, Unanswered> {
+        let node = self.spool.owner();
+        let Some(octets) = cca.read()? else {
+            return Ok(None);
+        };
+        match receive::cca(node, octets, &self.options) {
+            Ok(opened) => {
+                let peer = opened.correspondent()?;
+                let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.time.told)?;
+                // Drops the peer's lock: the lock on the queues keeps others from packing, and whoever opens messages
+                // of this peer need not wait for a slow medium.
+                let (_, receipt) = opened.into_due();
+                let answered = Answered {
+                    receipt,
+                    path: cca.path.clone(),
+                    name: cca.name.clone(),
+                };
+                Ok(Some((sealer, answered)))
+            }
+            Err(node::Error::CcaUsed) => {
+                seen::settle(node.root())?;
+                files::remove(&cca.path, FileRole::Spool)?;
+                Ok(None)
+            }
+            Err(error) if !self.time.is_believed() && error.depends_on_clock() => {
+                Err(Unanswered::Over)
+            }
+            Err(error) if is_over(&error) => Err(Unanswered::Over),
+            Err(error) if is_settled(&error) => Err(Unanswered::Never(error.into())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn set_aside(&self, hop: NodeId, cca: &Waiting, error: &Error) -> Result<(), spool::Error> {
+        let failed = FailedMessage {
+            path: &cca.path,
+            name: &cca.name,
+            id: None,
+            why: error.to_string(),
+            back_to: QueueId::Cca(hop),
+        };
+        let mut moves = Moves::default();
+        self.spool.set_aside(&failed, self.time.told, &mut moves)?;
+        moves.commit()
+    }
+}
+
+/// Whether a CCA was refused because it has expired.
+fn is_over(error: &node::Error) -> bool {
+    use node::Error as E;
+    let of_ramf = |error: &ramf::Error| {
+        matches!(
+            error,
+            ramf::Error::Expired(_) | ramf::Error::Pki(pki::Error::Expired { .. })
+        )
+    };
+    match error {
+        E::Pki(pki::Error::Expired { .. })
+        | E::Message(message::Error::Pki(pki::Error::Expired { .. })) => true,
+        E::Ramf(error) | E::Message(message::Error::Ramf(error)) => of_ramf(error),
+        _ => false,
+    }
+}
+
+/// Whether a CCA that was refused for this reason stays refused, even when the disk, the keys and the clock are mended.
+fn is_settled(error: &node::Error) -> bool {
+    use node::Error as E;
+    let of_pki =
+        |error: &pki::Error| !matches!(error, pki::Error::Crypto(_) | pki::Error::Early { .. });
+    let of_session = |error: &session::Error| !matches!(error, session::Error::Crypto(_));
+    let of_ramf = |error: &ramf::Error| match error {
+        ramf::Error::Early(_) | ramf::Error::Cms(cms::Error::Crypto(_)) => false,
+        ramf::Error::Pki(error) | ramf::Error::Cms(cms::Error::Pki(error)) => of_pki(error),
+        _ => true,
+    };
+    match error {
+        E::Pki(error) | E::Message(message::Error::Pki(error)) => of_pki(error),
+        E::Session(error) | E::Message(message::Error::Session(error)) => of_session(error),
+        E::Ramf(error) | E::Message(message::Error::Ramf(error)) => of_ramf(error),
+        E::ForeignCarrier
+        | E::UnknownCarrier(_)
+        | E::EndpointCarrier(_)
+        | E::UnknownSessionKey(_)
+        | E::Asn1(_)
+        | E::Message(_) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,171 @@
+//! What need not go onto a medium: it is there already, or the next hop has it.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::SignedDuration;
+
+use super::context::Context;
+use super::record::PackedMessage;
+use crate::disk::{FileRole, files};
+use crate::medium::{Error, MediumFile};
+use crate::message::Item;
+use crate::pki::NodeId;
+use crate::ramf::{Kind, limits};
+use crate::spool::carried::{Load, Record};
+use crate::spool::name::{KeyDigest, MessageKey};
+use crate::spool::{Name, QueueId};
+
+/// After how long a message goes again onto a medium that still has it, unless the node's config says otherwise.
+const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Messages that a next hop has or will get from this medium, and what a killed run left to do.
+#[derive(Default)]
+pub(super) struct OnMedium {
+    /// By next hop.
+    messages: HashMap<NodeId, HashSet<KeyDigest>>,
+    /// By next hop.
+    unsettled: HashMap<NodeId, Unsettled>,
+}
+
+/// Cargo that is on the medium, though not everything has been done that follows from it.
+#[derive(Default)]
+pub(super) struct Unsettled {
+    pub records: Vec<Record>,
+    /// The CCA that it answers, which may not be used up yet.
+    pub answered: Option<Name>,
+}
+
+impl OnMedium {
+    /// Whether a message need not go to this hop.
+    pub(super) fn has(&self, hop: NodeId, name: &Name) -> bool {
+        let has_it = |messages: &HashSet<KeyDigest>| messages.contains(&name.identity.key());
+        self.messages.get(&hop).is_some_and(has_it)
+    }
+
+    /// The next hops for which a killed run left something to do.
+    pub(super) fn unsettled_hops(&self) -> impl Iterator<Item = &NodeId> {
+        self.unsettled.keys()
+    }
+
+    /// Takes what a killed run left to do for this hop.
+    pub(super) fn take_unsettled(&mut self, hop: NodeId) -> Unsettled {
+        self.unsettled.remove(&hop).unwrap_or_default()
+    }
+}
+
+impl Context<'_> {
+    /// Learns what is on the medium. What has left it may go again, and so may what has been there for long; our own
+    /// cargo whose life has ended is removed from it.
+    ///
+    /// # Errors
+    /// When the spool or the medium cannot be read or changed.
+    pub(super) fn survey(&self) -> Result<OnMedium, Error> {
+        let mut on_medium = OnMedium::default();
+        for record in self.carried.records()? {
+            self.look_at(record, &mut on_medium)?;
+        }
+        self.add_acknowledged(&mut on_medium)?;
+        Ok(on_medium)
+    }
+
+    fn look_at(&self, record: Record, on_medium: &mut OnMedium) -> Result<(), Error> {
+        let owner = self.spool.owner();
+        let resend_after = owner.config().resend_after().unwrap_or(RESEND_AFTER);
+        let ends = (record.hop, owner.id());
+        let found = self.medium.find(Kind::Cargo, ends, record.cargo);
+        // It may be there. The export to that hop reports what is wrong.
+        if let Err(Error::Unreadable(_)) = found {
+            return Ok(());
+        }
+        let file = found?;
+        let load = self.carried.read(&record)?;
+        let (Some(file), Some(load)) = (file, load) else {
+            self.carried.forget(&record)?;
+            return Ok(());
+        };
+        let is_over = self.time.is_believed() && self.options.window.is_after(load.expiry);
+        if is_over || !record.is_settled && !self.finish(&file, &load)? {
+            self.medium.remove(&file)?;
+            self.carried.forget(&record)?;
+            return Ok(());
+        }
+        // A date far ahead is that of a clock that was wrong.
+        if self.time.told.duration_since(load.date).abs() < resend_after {
+            let keys = load.names.iter().map(|name| name.identity.key());
+            on_medium
+                .messages
+                .entry(record.hop)
+                .or_default()
+                .extend(keys);
+        }
+        if !record.is_settled {
+            let cca = load
+                .names
+                .into_iter()
+                .find(|it| it.identity.kind == Kind::Cca);
+            let unsettled = on_medium.unsettled.entry(record.hop).or_default();
+            unsettled.records.push(record);
+            unsettled.answered = unsettled.answered.take().or(cca);
+        }
+        Ok(())
+    }
+
+    /// Does what follows from cargo of an earlier run that was killed before it could; `false` when the file is not
+    /// the cargo that the run wrote.
+    fn finish(&self, file: &MediumFile, load: &Load) -> Result<bool, Error> {
+        let item = match file.read() {
+            Ok(octets) => octets.and_then(|octets| Item::parse(octets).ok()),
+            Err(Error::Damaged | Error::Unreadable(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(cargo) = item.as_ref().and_then(Item::message) else {
+            return Ok(false);
+        };
+        let mut packed = Vec::new();
+        for name in &load.names {
+            let place = match name.identity.kind {
+                Kind::Parcel => QueueId::Out(file.recipient),
+                Kind::Cca => continue,
+                _ => QueueId::Acks(file.recipient),
+            };
+            let path = self.spool.queue(place).path_of(name);
+            // A message that was renamed or removed since has been released already.
+            let octets = match files::read(&path, FileRole::Spool, limits::MAX_MESSAGE_LEN) {
+                Ok(octets) => octets,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let item = Item::parse(octets).ok();
+            let message = item.as_ref().and_then(Item::message);
+            packed.push(PackedMessage {
+                path,
+                name: name.clone(),
+                id: message.map(|message| message.fields().id.clone()),
+            });
+        }
+        self.note_and_release(file.recipient, &cargo.fields().id, &packed)?;
+        Ok(true)
+    }
+
+    /// Adds what a next hop says it has, though relay-route has not removed it yet: this very medium may have brought
+    /// the acknowledgement.
+    fn add_acknowledged(&self, on_medium: &mut OnMedium) -> Result<(), Error> {
+        for queue in self.spool.queues_in("control")? {
+            let QueueId::Control(hop) = queue.place() else {
+                continue;
+            };
+            let acknowledged = on_medium.messages.entry(hop).or_default();
+            for message in queue.messages()? {
+                let identity = message?.name.identity;
+                if identity.kind == Kind::Pca {
+                    let parcel = MessageKey {
+                        kind: Kind::Parcel,
+                        ..identity
+                    };
+                    acknowledged.insert(parcel.key());
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+//! The messages chosen for a next hop, packed into cargo, sealed and written.
+
+use jiff::Timestamp;
+
+use super::context::Context;
+use super::hop::{Chosen, NextHop};
+use super::record::PackedMessage;
+use super::space::Space;
+use crate::asn1::Buffer;
+use crate::medium::layout::denied;
+use crate::medium::{Error, ExchangeEvent, is_full};
+use crate::message::{Item, cargo, message_set};
+use crate::pipeline::workers::{self, Bounds, WorkItem};
+use crate::ramf::{Kind, SignedMessage, limits};
+use crate::send::{self, Sealer};
+use crate::spool::queue::Waiting;
+use crate::verify;
+
+/// A message that was read and verified.
+struct LoadedMessage {
+    octets: Vec<u8>,
+    id: Option<String>,
+    /// When it expires, unless only its cargo says so.
+    expiry: Option<Timestamp>,
+}
+
+/// A cargo that is being filled.
+struct CargoBuilder {
+    set: Buffer,
+    expiry: Timestamp,
+    messages: Vec<PackedMessage>,
+    /// Octets of the messages together.
+    octets: u64,
+}
+
+impl CargoBuilder {
+    fn new(sealer: &Sealer, now: Timestamp) -> Self {
+        Self {
+            set: Buffer::with_capacity(0),
+            expiry: sealer.date().max(now),
+            messages: Vec::new(),
+            octets: 0,
+        }
+    }
+
+    fn add(&mut self, message: Waiting, loaded: LoadedMessage, now: Timestamp) {
+        let len = loaded.octets.len();
+        message_set::append_header(&mut self.set, len);
+        self.set.append(&loaded.octets);
+        self.expiry = self
+            .expiry
+            .max(loaded.expiry.unwrap_or(message.name.expiry))
+            .max(now);
+        self.octets += len as u64;
+        self.messages.push(PackedMessage {
+            path: message.path,
+            name: message.name,
+            id: loaded.id,
+        });
+    }
+}
+
+impl<'a> Context<'a> {
+    /// Packs the chosen messages into as few cargoes as possible, and writes each. Messages are read and verified on
+    /// every core.
+    ///
+    /// # Errors
+    /// Fatal errors only: the spool or the medium cannot be read or changed, or `each` failed.
+    pub(super) fn pack<E: From<Error>>(
+        &self,
+        hop: &mut NextHop<'a>,
+        space: &mut Space,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let now = self.time.told;
+        let chosen = std::mem::take(&mut hop.chosen);
+        let sizes: Vec<usize> = chosen.iter().map(|chosen| chosen.len).collect();
+        let cargoes = cargo::distribute(&sizes);
+        space.take_overhead(cargoes.len());
+        let mut chosen: Vec<Option<Chosen>> = chosen.into_iter().map(Some).collect();
+        // The messages in the order of the cargoes, each with whether it is the last of its own.
+        let mut order = cargoes.iter().flat_map(|cargo| {
+            let last = cargo.last().copied();
+            cargo.iter().map(move |&at| (at, Some(at) == last))
+        });
+        let mut builder = CargoBuilder::new(&hop.sealer, now);
+        let mut is_full_now = false;
+        workers::in_order(
+            Bounds::octets(limits::MAX_EMITTED_MESSAGE_LEN),
+            || {
+                let (at, is_last) = order.next()?;
+                let item = chosen[at].take()?;
+                let octets = item.len;
+                Some(WorkItem {
+                    item: (item.message, is_last),
+                    octets,
+                })
+            },
+            |(message, is_last)| {
+                let loaded = self.load(&message);
+                (message, is_last, loaded)
+            },
+            |(message, is_last, loaded)| {
+                match loaded {
+                    Ok(Some(loaded)) => builder.add(message, loaded, now),
+                    Ok(None) => {}
+                    Err(error) => self.report_unloaded(&message, error, each)?,
+                }
+                if !is_last || builder.messages.is_empty() {
+                    return Ok(());
+                }
+                let next = CargoBuilder::new(&hop.sealer, now);
+                let full = std::mem::replace(&mut builder, next);
+                if is_full_now {
+                    hop.left.add(full.messages.len(), full.octets);
+                } else if !hop.is_blocked {
+                    is_full_now = !self.write(hop, full, each)?;
+                }
+                Ok::<(), E>(())
+            },
+        )?;
+        if is_full_now {
+            space.exhaust();
+        }
+        Ok(())
+    }
+
+    /// Reports a message that cannot be packed and waits on.
+    fn report_unloaded<E: From<Error>>(
+        &self,
+        message: &Waiting,
+        error: Error,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match error {
+            Error::Disk(_) | Error::Spool(_) => Err(error.into()),
+            error if self.is_untimely(&error) => each(ExchangeEvent::Untimely(1)),
+            error => each(ExchangeEvent::Failed {
+                what: message.path.display().to_string(),
+                error,
+            }),
+        }
+    }
+
+    /// Reads and verifies a message; `None` for one that has gone.
+    fn load(&self, message: &Waiting) -> Result<Option<LoadedMessage>, Error> {
+        let Some(octets) = message.read()? else {
+            return Ok(None);
+        };
+        // A parcel gives its octets back. A control message, which does not, is short.
+        let kept = (message.name.identity.kind != Kind::Parcel).then(|| octets.clone());
+        let item = verify::transport(Item::parse(octets)?, &self.policy)?;
+        if item.kind() != message.name.identity.kind {
+            return Err(Error::Damaged);
+        }
+        let id = item.message().map(|message| message.fields().id.clone());
+        let expiry = item.expiry();
+        let octets = item.into_message().map(SignedMessage::into_octets);
+        Ok(octets
+            .or(kept)
+            .map(|octets| LoadedMessage { octets, id, expiry }))
+    }
+
+    /// Writes a cargo and reports it; `false` when the medium is full.
+    fn write<E: From<Error>>(
+        &self,
+        hop: &mut NextHop<'a>,
+        mut builder: CargoBuilder,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        match self.seal(hop, &mut builder) {
+            Ok(event) => each(event)?,
+            // The file system had less room than it said.
+            Err(Error::Disk(error)) if is_full(&error) => {
+                hop.left.add(builder.messages.len(), builder.octets);
+                return Ok(false);
+            }
+            Err(error @ (Error::InTheWay(_) | Error::Unreadable(_))) => {
+                hop.is_blocked = true;
+                each(ExchangeEvent::Failed {
+                    what: hop.sealer.peer().name.clone(),
+                    error,
+                })?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(true)
+    }
+
+    /// Seals a cargo, writes it, and does what follows from that, in the order that `export` promises.
+    fn seal(
+        &self,
+        hop: &mut NextHop<'a>,
+        builder: &mut CargoBuilder,
+    ) -> Result<ExchangeEvent, Error> {
+        let set = std::mem::replace(&mut builder.set, Buffer::with_capacity(0));
+        let cargo = send::cargo(&hop.sealer, set, builder.expiry)?;
+        let (now, fields) = (self.time.told, &cargo.fields);
+        let octets = cargo.octets.as_slice();
+        let ends = (hop.id, hop.sealer.sender());
+        let (pending, sha256) = self.medium.prepare(Kind::Cargo, ends, octets)?;
+        let answered = hop.answered.iter().map(|answered| &answered.name);
+        let names = builder.messages.iter().map(|packed| &packed.name);
+        let dates = (now, fields.expiry());
+        let record = self
+            .carried
+            .note((hop.id, &sha256), dates, names.chain(answered))?;
+        pending.place().map_err(denied)?;
+        self.note_and_release(hop.id, &fields.id, &builder.messages)?;
+        hop.cargoes += 1;
+        // A CCA is used up only when all cargo that answers it is written: until then the record stays unsettled.
+        if hop.answered.is_some() {
+            hop.records.push(record);
+        } else {
+            self.carried.settle(&[record])?;
+        }
+        Ok(ExchangeEvent::Packed {
+            cargo: fields.id.clone(),
+            hop: hop.id,
+            messages: builder.messages.len(),
+            len: octets.len(),
+        })
+    }
+}
