@@ -16,7 +16,7 @@ use relaynet::describe;
 use relaynet::pki::{NodeId, Window};
 use relaynet::route::control::{Applied, ControlEffect, ControlQueue};
 use relaynet::route::{Hops, Router, Target, run};
-use relaynet::spool::{QueueId, Spool, Time};
+use relaynet::spool::{QueueKind, Spool, Time};
 use relaynet::verify::Policy;
 
 /// Decide where each message in the spool goes next, and move it there
@@ -134,10 +134,7 @@ fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
 /// Applies the control messages that each gateway's cargo brought. Whatever is wrong with some keeps neither the
 /// others nor parcels waiting.
 fn apply(spool: &Spool, window: &Window, time: &Time, outcome: &mut Outcome) -> anyhow::Result<()> {
-    for queue in spool.queues_in("control")? {
-        let QueueId::Control(gateway) = queue.place() else {
-            continue;
-        };
+    for (gateway, queue) in spool.queues_in(QueueKind::Control)? {
         let desk = ControlQueue {
             spool,
             gateway,

@@ -24,7 +24,7 @@ use crate::pki::NodeId;
 use crate::receive::ReceiveOptions;
 use crate::spool::name::MAX_PRIORITY;
 use crate::spool::queue::{Rank, Waiting};
-use crate::spool::{Name, QueueId, Spool, Time};
+use crate::spool::{Name, QueueId, QueueKind, Spool, Time};
 use crate::verify::Policy;
 
 use answer::Way;
@@ -180,12 +180,9 @@ impl<'a> Exporter<'a> {
     /// The next hops for which there is a queue, or something to settle.
     fn waiting_hops(&self) -> Result<Vec<NodeId>, Error> {
         let mut hops = Vec::new();
-        for folder in ["out", "acks"] {
-            for queue in self.context.spool.queues_in(folder)? {
-                if let QueueId::Out(hop) | QueueId::Acks(hop) = queue.place() {
-                    hops.push(hop);
-                }
-            }
+        for kind in [QueueKind::Out, QueueKind::Acks] {
+            let queues = self.context.spool.queues_in(kind)?;
+            hops.extend(queues.into_iter().map(|(hop, _)| hop));
         }
         hops.extend(self.on_medium.unsettled_hops());
         hops.sort_unstable();

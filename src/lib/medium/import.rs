@@ -24,7 +24,7 @@ use crate::ramf::{Head, Kind, limits};
 use crate::receive::{self, Arrival, ReceiveOptions, Unpacked};
 use crate::spool::name::{HopPrefix, KeyDigest};
 use crate::spool::room::Payer;
-use crate::spool::{self, Name, QueueId, Room, Spool, Time};
+use crate::spool::{self, Name, QueueId, QueueKind, Room, Spool, Time};
 use crate::verify::Policy;
 
 /// The most acknowledgements of what does not wait here that are stored: nothing but the disk would bound them.
@@ -184,7 +184,7 @@ impl<'a> Importer<'a> {
         }
         if self.queued.is_none() {
             self.queued = Some(self.spool.waiting()?);
-            for queue in self.spool.queues_in("control")? {
+            for (_, queue) in self.spool.queues_in(QueueKind::Control)? {
                 *self.unmatched.get_mut() += queue.messages()?.take(MAX_UNMATCHED).count();
             }
         }
@@ -211,7 +211,7 @@ impl<'a> Importer<'a> {
             let taken = stored
                 .parcels
                 .iter()
-                .map(|(name, id)| identity_of(name, Some(id)).taken_from(&file.sha256))
+                .map(|(name, id)| name.to_replay_key(id).taken_from(&file.sha256))
                 .filter(|taken| !self.memory.knows(taken));
             let taken: Vec<ReplayKey> = taken.collect();
             self.memory.add_all(&taken).map_err(unstored)?;
@@ -323,7 +323,7 @@ impl<'a> Importer<'a> {
         let tmp = self.spool.tmp();
         let id = unpacked.id;
         if unpacked.kind == Kind::Pca
-            && !self.waits(&parcel_of(&name))
+            && !self.waits(&name.identity.of_parcel())
             && self.unmatched.fetch_add(1, Ordering::Relaxed) >= MAX_UNMATCHED
         {
             let fate = ItemDisposition::Useless;
@@ -334,7 +334,7 @@ impl<'a> Importer<'a> {
             let fate = ItemDisposition::Control(stage(&path, octets, &manner(&tmp))?);
             return Ok(StagedItem { name, id, fate });
         }
-        let identity = identity_of(&name, id.as_deref());
+        let identity = name.to_replay_key(id.as_deref().unwrap_or_default());
         let fate = if self.is_known(&name, &identity, file)? {
             ItemDisposition::Known(self.is_unremembered(&name, &identity, hop))
         } else {
@@ -544,7 +544,7 @@ impl StoredItems {
         if let (Kind::Parcel, Some(id)) = (name.identity.kind, &id) {
             self.parcels.push((name.clone(), id.clone()));
         }
-        let identity = identity_of(&name, id.as_deref());
+        let identity = name.to_replay_key(id.as_deref().unwrap_or_default());
         let staged = match fate {
             ItemDisposition::Useless => return Ok(()),
             ItemDisposition::Known(is_unremembered) => {
@@ -606,25 +606,6 @@ fn name_of(unpacked: &Unpacked, octets: &[u8], head: &Head, hop: NodeId) -> Name
         copies: None,
         from: (unpacked.kind == Kind::Parcel).then(|| HopPrefix::from(hop)),
     }
-}
-
-/// The parcel that an acknowledgement of this name is for.
-fn parcel_of(name: &Name) -> spool::name::MessageKey {
-    spool::name::MessageKey {
-        kind: Kind::Parcel,
-        ..name.identity
-    }
-}
-
-fn identity_of(name: &Name, id: Option<&str>) -> ReplayKey {
-    let named = &name.identity;
-    ReplayKey::new(
-        named.kind,
-        named.recipient,
-        named.sender,
-        id.unwrap_or_default(),
-        name.expiry,
-    )
 }
 
 /// The date of a CCA that waits; `None` for one that cannot be read.

@@ -13,7 +13,7 @@ use super::Error;
 use crate::disk::{self, FileRole, files};
 use crate::message::{self, Item, Pca, Rotation};
 use crate::node::import::Options;
-use crate::node::seen::{self, Memory};
+use crate::node::seen::Memory;
 use crate::node::{self, certificates};
 use crate::pki::{self, NodeId, Window};
 use crate::ramf::{self, Kind};
@@ -129,13 +129,9 @@ impl ControlQueue<'_> {
         let result = match item {
             Ok((Item::Pca(pca), _)) => {
                 // A file's name is an index; the message itself says what it acknowledges.
-                let acked = MessageKey {
-                    recipient: pca.recipient,
-                    sender: pca.sender,
-                    id: crate::crypto::hash::sha256(pca.parcel_id.as_bytes()),
-                    kind: Kind::Parcel,
-                };
-                acks.entry(acked).or_default().push((message, pca));
+                acks.entry(MessageKey::from(&pca))
+                    .or_default()
+                    .push((message, pca));
                 return None;
             }
             Ok((Item::Rotation(rotation), octets)) => {
@@ -220,13 +216,7 @@ impl ControlQueue<'_> {
                             medium: None,
                         });
                         passed.extend(acked.first().map(|acked| {
-                            seen::ReplayKey::new(
-                                Kind::Parcel,
-                                pca.recipient,
-                                pca.sender,
-                                &pca.parcel_id,
-                                acked.name.expiry,
-                            )
+                            MessageKey::from(&pca).to_replay_key(&pca.parcel_id, acked.name.expiry)
                         }));
                         gone.extend(acked.into_iter().map(|acked| acked.path));
                         ControlEffect::Acknowledged(pca)

@@ -75,15 +75,7 @@ struct Decided {
 
 impl Decided {
     fn identity(&self) -> Option<ReplayKey> {
-        let named = &self.name.identity;
-        let id = self.id.as_deref()?;
-        Some(ReplayKey::new(
-            named.kind,
-            named.recipient,
-            named.sender,
-            id,
-            self.name.expiry,
-        ))
+        Some(self.name.to_replay_key(self.id.as_deref()?))
     }
 }
 

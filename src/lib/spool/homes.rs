@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::{Error, HOME, QueueId, Spool};
+use super::{Error, QueueId, QueueKind, Spool};
 use crate::disk::group::{self, Group};
 use crate::disk::{FileRole, files, tree};
 use crate::node::endpoints;
@@ -89,10 +89,7 @@ impl Spool {
             return Ok(amiss);
         }
         let local = endpoints::local(self.owner())?;
-        for queue in self.queues_in(HOME)? {
-            let QueueId::Home(node) = queue.place() else {
-                continue;
-            };
+        for (node, _) in self.queues_in(QueueKind::Home)? {
             let user = match local.iter().find(|local| local.id == node) {
                 Some(local) => local.user()?,
                 None => None,

@@ -5,6 +5,7 @@
 //! place has it. Names are an index; facts come from the messages.
 
 pub mod name; // what a file's name says of its message
+mod queue_id; // which queue
 pub mod queue; // a directory of messages
 pub mod access; // what whoever runs this may do with a spool
 pub mod homes; // the folders of `home`, and whose they are
@@ -35,6 +36,8 @@ pub use access::Access;
 pub use clock::Time;
 pub use name::Name;
 pub use queue::Queue;
+pub(crate) use queue_id::HOME;
+pub use queue_id::{QueueId, QueueKind};
 pub use room::Room;
 
 /// Why the spool cannot do what was asked of it.
@@ -143,79 +146,11 @@ impl Error {
     }
 }
 
-/// Where messages wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum QueueId {
-    /// Arrived or sent from here, not yet routed.
-    In,
-    /// For this node or a local endpoint.
-    Home(NodeId),
-    /// For a next hop.
-    Out(NodeId),
-    /// Control messages that this gateway's cargo brought.
-    Control(NodeId),
-    /// Acknowledgements for a next hop.
-    Acks(NodeId),
-    /// Requests for cargo by this gateway.
-    Cca(NodeId),
-    /// Set aside.
-    Failed,
-}
-
-impl QueueId {
-    /// The queue that has this path in the spool, of those that messages return to.
-    #[must_use]
-    pub fn to_return_to(path: &str) -> Option<Self> {
-        match path.split_once('/') {
-            None if path == "in" => Some(Self::In),
-            Some(("home", node)) => Some(Self::Home(node.parse().ok()?)),
-            Some(("cca", gateway)) => Some(Self::Cca(gateway.parse().ok()?)),
-            Some(("control", gateway)) => Some(Self::Control(gateway.parse().ok()?)),
-            _ => None,
-        }
-    }
-
-    /// Whether other users than the spool's own have to do with it, where a group does.
-    fn is_of_group(self) -> bool {
-        matches!(self, Self::In | Self::Home(_))
-    }
-
-    /// The queue's path in the spool.
-    #[must_use]
-    pub fn path(self) -> PathBuf {
-        let of = |folder: &str, node: NodeId| Path::new(folder).join(node.to_string());
-        match self {
-            Self::In => "in".into(),
-            Self::Failed => "failed".into(),
-            Self::Home(node) => of("home", node),
-            Self::Out(hop) => of("out", hop),
-            Self::Control(gateway) => of("control", gateway),
-            Self::Acks(hop) => of("acks", hop),
-            Self::Cca(gateway) => of("cca", gateway),
-        }
-    }
-}
-
 /// Where files are written, in the spool.
 pub(crate) const TMP: &str = "tmp";
 
-/// The folder with a queue for each node here.
-pub(crate) const HOME: &str = "home";
-
 /// The folder of the spool in a node directory.
 const FOLDER: &str = "spool";
-
-/// The queue for a node.
-type OfNode = fn(NodeId) -> QueueId;
-
-/// The folders that have a queue for each node.
-pub(crate) const FOLDERS: [(&str, OfNode); 5] = [
-    (HOME, QueueId::Home),
-    ("out", QueueId::Out),
-    ("control", QueueId::Control),
-    ("acks", QueueId::Acks),
-    ("cca", QueueId::Cca),
-];
 
 /// The folder for what programs that deliver note for the next run.
 pub const DELIVERING: &str = "delivering";
@@ -385,31 +320,29 @@ impl Spool {
     /// When a directory cannot be read.
     pub fn queues(&self) -> Result<Vec<Queue>, Error> {
         let mut queues = vec![self.queue(QueueId::In)];
-        for (folder, _) in FOLDERS {
-            queues.extend(self.queues_in(folder)?);
+        for kind in QueueKind::ALL {
+            queues.extend(self.queues_in(kind)?.into_iter().map(|(_, queue)| queue));
         }
         queues.push(self.queue(QueueId::Failed));
         Ok(queues)
     }
 
-    /// The queues of this folder, one for each node.
+    /// The queues of this kind, each with the node that it is for.
     ///
     /// # Errors
-    /// [`Error::NoQueue`] when there is no such folder, or when it cannot be read.
-    pub fn queues_in(&self, folder: &str) -> Result<Vec<Queue>, Error> {
-        let (_, place) = FOLDERS
-            .iter()
-            .find(|(known, _)| *known == folder)
-            .ok_or_else(|| Error::NoQueue(folder.to_owned()))?;
-        // Whose else there are is not a guest's to know.
-        if self.is_guest() && folder == HOME {
-            return Ok(vec![self.queue(QueueId::Home(self.owner.id()))]);
+    /// When their folder cannot be read.
+    pub fn queues_in(&self, kind: QueueKind) -> Result<Vec<(NodeId, Queue)>, Error> {
+        // A guest may not list the folder, and is to know of no other node.
+        if self.is_guest() && kind == QueueKind::Home {
+            let own = self.owner.id();
+            return Ok(vec![(own, self.queue(QueueId::Home(own)))]);
         }
         let mut queues = Vec::new();
-        for entry in disk::tree::entries(&self.root.join(folder), FileRole::Spool)?.entries {
+        let folder = self.root.join(kind.folder());
+        for entry in disk::tree::entries(&folder, FileRole::Spool)?.entries {
             let node = entry.name.to_str().and_then(|name| name.parse().ok());
             if let (disk::tree::EntryKind::Dir, Some(node)) = (entry.kind, node) {
-                queues.push(self.queue(place(node)));
+                queues.push((node, self.queue(kind.of(node))));
             }
         }
         Ok(queues)
@@ -420,20 +353,24 @@ impl Spool {
     /// # Errors
     /// [`Error::NoQueue`] when there is none of this name; [`node::Error::UnknownPeer`] when nobody has it.
     pub fn find_queues(&self, text: &str) -> Result<Vec<Queue>, Error> {
+        let no_queue = || Error::NoQueue(text.to_owned());
         match text.split_once('/') {
             None if text == "in" => Ok(vec![self.queue(QueueId::In)]),
             None if text == "failed" => Ok(vec![self.queue(QueueId::Failed)]),
-            None => self.queues_in(text),
+            None => {
+                let kind = QueueKind::of_folder(text).ok_or_else(no_queue)?;
+                let queues = self.queues_in(kind)?.into_iter();
+                Ok(queues.map(|(_, queue)| queue).collect())
+            }
             Some((folder, node)) => {
-                let known = FOLDERS.iter().find(|(known, _)| *known == folder);
-                let (_, place) = known.ok_or_else(|| Error::NoQueue(text.to_owned()))?;
+                let kind = QueueKind::of_folder(folder).ok_or_else(no_queue)?;
                 let own = self.owner.id();
                 let id = if node == own.to_string() {
                     own
                 } else {
                     self.owner.find_peer(node)?.id
                 };
-                Ok(vec![self.queue(place(id))])
+                Ok(vec![self.queue(kind.of(id))])
             }
         }
     }
@@ -469,8 +406,11 @@ impl Spool {
     /// # Errors
     /// When a queue cannot be read.
     pub fn waiting(&self) -> Result<HashMap<name::KeyDigest, Option<name::HopPrefix>>, Error> {
-        let mut queues = self.queues_in("out")?;
-        queues.extend(self.queues_in(HOME)?);
+        let of_nodes = [QueueKind::Out, QueueKind::Home].map(|kind| self.queues_in(kind));
+        let mut queues = Vec::new();
+        for of_kind in of_nodes {
+            queues.extend(of_kind?.into_iter().map(|(_, queue)| queue));
+        }
         queues.extend([QueueId::In, QueueId::Failed].map(|place| self.queue(place)));
         let mut waiting = HashMap::new();
         for queue in queues {
@@ -569,7 +509,7 @@ impl Spool {
 
     fn settle(&self) -> Result<(), Error> {
         self.share()?;
-        let folders = FOLDERS.iter().map(|(folder, _)| *folder);
+        let folders = QueueKind::ALL.into_iter().map(QueueKind::folder);
         let mut dirs: Vec<PathBuf> = folders
             .chain([sent::FOLDER, DELIVERING])
             .map(|folder| self.root.join(folder))

@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::asn1::{Hex, hex};
 use crate::crypto::hash;
-use crate::message::Item;
+use crate::message::{Item, Pca};
+use crate::node::ReplayKey;
 use crate::pki::NodeId;
 use crate::ramf::{Kind, SignedMessage};
 
@@ -72,6 +73,34 @@ impl MessageKey {
         let mut key = [0; 16];
         key.copy_from_slice(&digest[..16]);
         key
+    }
+
+    /// The parcel that an acknowledgement with this key is for: both have the same id, sender and recipient.
+    #[must_use]
+    pub fn of_parcel(&self) -> Self {
+        Self {
+            kind: Kind::Parcel,
+            ..*self
+        }
+    }
+
+    /// What the replay memory knows the message by. It wants the `id` itself, of which a name has only the digest, and
+    /// the end of its life, until which it is remembered.
+    #[must_use]
+    pub fn to_replay_key(&self, id: &str, expiry: Timestamp) -> ReplayKey {
+        ReplayKey::new(self.kind, self.recipient, self.sender, id, expiry)
+    }
+}
+
+impl From<&Pca> for MessageKey {
+    /// The parcel that it acknowledges.
+    fn from(pca: &Pca) -> Self {
+        Self {
+            recipient: pca.recipient,
+            sender: pca.sender,
+            id: hash::sha256(pca.parcel_id.as_bytes()),
+            kind: Kind::Parcel,
+        }
     }
 }
 
@@ -137,6 +166,12 @@ impl Name {
                 ..name.clone()
             })
         })
+    }
+
+    /// What the replay memory knows the message by, which has this `id`: see [`MessageKey::to_replay_key`].
+    #[must_use]
+    pub fn to_replay_key(&self, id: &str) -> ReplayKey {
+        self.identity.to_replay_key(id, self.expiry)
     }
 
     /// How urgent the message is.

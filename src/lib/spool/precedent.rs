@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::name::KeyDigest;
-use super::{Error, Name, QueueId, Spool};
+use super::{Error, Name, QueueId, QueueKind, Spool};
 use crate::message::Item;
 use crate::node::ReplayKey;
 use crate::node::seen::Memory;
@@ -86,14 +86,13 @@ impl Precedents<'_> {
         for place in [QueueId::In, QueueId::Failed] {
             self.add(place, key, date, octets, &mut older)?;
         }
-        let out = self.spool.queues_in("out")?;
-        for queue in &out {
+        for (_, queue) in self.spool.queues_in(QueueKind::Out)? {
             self.add(queue.place(), key, date, octets, &mut older)?;
         }
         if older.iter().any(Option::is_none) {
             return Ok(Precedent::Same);
         }
-        for home in self.spool.queues_in("home")? {
+        for (_, home) in self.spool.queues_in(QueueKind::Home)? {
             for message in home.messages()? {
                 let message = message?;
                 if message.name.identity.key() == key && !self.spool.is_by_another(&message.path)? {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::name::HopPrefix;
-use super::{Error, Name, QueueId, Spool};
+use super::{Error, Name, QueueId, QueueKind, Spool};
 use crate::disk::{FileRole, files};
 use crate::node::Config;
 use crate::node::peers::short_id;
@@ -76,9 +76,9 @@ impl Room {
     pub fn count(self, spool: &Spool) -> Result<Self, Error> {
         if self.quota.is_some() {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut queues = spool.queues_in("out")?;
-            queues.push(spool.queue(QueueId::In));
-            for queue in queues {
+            let out = spool.queues_in(QueueKind::Out)?;
+            let queues = out.into_iter().map(|(_, queue)| queue);
+            for queue in queues.chain([spool.queue(QueueId::In)]) {
                 for message in queue.messages()? {
                     let mut message = message?;
                     let mut len = message.len()?.unwrap_or(0);

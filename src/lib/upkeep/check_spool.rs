@@ -17,7 +17,9 @@ use crate::spool::homes::OwnGroup;
 use crate::spool::queue::{WHY, Waiting};
 use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
-use crate::spool::{Error, FOLDERS, HOME, Name, Queue, QueueId, Spool, TMP, carried, clock, sent};
+use crate::spool::{
+    Error, HOME, Name, Queue, QueueId, QueueKind, Spool, TMP, carried, clock, sent,
+};
 use crate::upkeep::check_files::Shape;
 use crate::upkeep::checker::Checker;
 use crate::upkeep::finding::{Check, Level};
@@ -413,7 +415,7 @@ fn tell_of(checker: &mut Checker<'_>, path: &Path, error: &Error) {
 fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
     let is_node = |name: &str| name.parse::<NodeId>().is_ok();
     let is_message = |name: &str| name.parse::<Name>().is_ok();
-    let is_folder = |name: &str| FOLDERS.iter().any(|(folder, _)| *folder == name);
+    let is_folder = |name: &str| QueueKind::of_folder(name).is_some();
     if kind == EntryKind::Dir {
         let others = [
             TMP,

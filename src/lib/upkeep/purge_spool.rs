@@ -19,7 +19,7 @@ use crate::session::Sealed;
 use crate::spool::carried;
 use crate::spool::queue::{QueueEntry as Entry, WHY, Waiting};
 use crate::spool::sent::{self, Line, SentEvent};
-use crate::spool::{Error, Name, Queue, QueueId, Spool, TMP};
+use crate::spool::{Error, Name, Queue, QueueId, QueueKind, Spool, TMP};
 use crate::upkeep::purge_item::{ParcelId, PurgeFinding, PurgeItem, PurgeKind, PurgeReason};
 use crate::upkeep::purge_node::SpentKey;
 use crate::upkeep::remover::{PurgeOptions, Remover};
@@ -121,7 +121,7 @@ impl Purger<'_> {
                 remover.leftovers(&entry.path, FileRole::Spool, !is_shared)?;
             }
         }
-        for home in self.spool.queues_in("home")? {
+        for (_, home) in self.spool.queues_in(QueueKind::Home)? {
             if !home.is_closed()? {
                 remover.leftovers(home.dir(), FileRole::Spool, false)?;
             }

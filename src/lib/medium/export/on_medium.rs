@@ -12,8 +12,8 @@ use crate::message::Item;
 use crate::pki::NodeId;
 use crate::ramf::{Kind, limits};
 use crate::spool::carried::{Load, Record};
-use crate::spool::name::{KeyDigest, MessageKey};
-use crate::spool::{Name, QueueId};
+use crate::spool::name::KeyDigest;
+use crate::spool::{Name, QueueId, QueueKind};
 
 /// After how long a message goes again onto a medium that still has it, unless the node's config says otherwise.
 const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -150,19 +150,12 @@ impl Context<'_> {
     /// Adds what a next hop says it has, though relay-route has not removed it yet: this very medium may have brought
     /// the acknowledgement.
     fn add_acknowledged(&self, on_medium: &mut OnMedium) -> Result<(), Error> {
-        for queue in self.spool.queues_in("control")? {
-            let QueueId::Control(hop) = queue.place() else {
-                continue;
-            };
+        for (hop, queue) in self.spool.queues_in(QueueKind::Control)? {
             let acknowledged = on_medium.messages.entry(hop).or_default();
             for message in queue.messages()? {
                 let identity = message?.name.identity;
                 if identity.kind == Kind::Pca {
-                    let parcel = MessageKey {
-                        kind: Kind::Parcel,
-                        ..identity
-                    };
-                    acknowledged.insert(parcel.key());
+                    acknowledged.insert(identity.of_parcel().key());
                 }
             }
         }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::context::Context;
 use crate::medium::Error;
-use crate::node::ReplayKey;
 use crate::node::seen::Memory;
 use crate::pki::NodeId;
 use crate::ramf::Kind;
@@ -76,15 +75,7 @@ impl Context<'_> {
                     if memory.is_none() {
                         memory = Some(Memory::of(owner.root())?);
                     }
-                    let named = &name.identity;
-                    let id = id.as_deref().unwrap_or_default();
-                    passed.push(ReplayKey::new(
-                        named.kind,
-                        named.recipient,
-                        named.sender,
-                        id,
-                        name.expiry,
-                    ));
+                    passed.push(name.to_replay_key(id.as_deref().unwrap_or_default()));
                     gone.push(path);
                 }
                 _ => gone.push(path),

@@ -1,0 +1,111 @@
+//! Which queue: where a message waits, and the folders that have a queue for each node.
+
+use std::path::{Path, PathBuf};
+
+use crate::pki::NodeId;
+
+/// The folder with a queue for each node here.
+pub(crate) const HOME: &str = "home";
+
+/// Where messages wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum QueueId {
+    /// Arrived or sent from here, not yet routed.
+    In,
+    /// For this node or a local endpoint.
+    Home(NodeId),
+    /// For a next hop.
+    Out(NodeId),
+    /// Control messages that this gateway's cargo brought.
+    Control(NodeId),
+    /// Acknowledgements for a next hop.
+    Acks(NodeId),
+    /// Requests for cargo by this gateway.
+    Cca(NodeId),
+    /// Set aside.
+    Failed,
+}
+
+impl QueueId {
+    /// The queue that has this path in the spool, of those that messages return to.
+    #[must_use]
+    pub fn to_return_to(path: &str) -> Option<Self> {
+        match path.split_once('/') {
+            None if path == "in" => Some(Self::In),
+            Some(("home", node)) => Some(Self::Home(node.parse().ok()?)),
+            Some(("cca", gateway)) => Some(Self::Cca(gateway.parse().ok()?)),
+            Some(("control", gateway)) => Some(Self::Control(gateway.parse().ok()?)),
+            _ => None,
+        }
+    }
+
+    /// Whether other users than the spool's own have to do with it, where a group does.
+    pub(super) fn is_of_group(self) -> bool {
+        matches!(self, Self::In | Self::Home(_))
+    }
+
+    /// The queue's path in the spool.
+    #[must_use]
+    pub fn path(self) -> PathBuf {
+        let of = |kind: QueueKind, node: NodeId| Path::new(kind.folder()).join(node.to_string());
+        match self {
+            Self::In => "in".into(),
+            Self::Failed => "failed".into(),
+            Self::Home(node) => of(QueueKind::Home, node),
+            Self::Out(hop) => of(QueueKind::Out, hop),
+            Self::Control(gateway) => of(QueueKind::Control, gateway),
+            Self::Acks(hop) => of(QueueKind::Acks, hop),
+            Self::Cca(gateway) => of(QueueKind::Cca, gateway),
+        }
+    }
+}
+
+/// A kind of queue of which there is one for each node, in a folder of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueKind {
+    /// `home`: for this node and each local endpoint.
+    Home,
+    /// `out`: for each next hop.
+    Out,
+    /// `control`: what each gateway's cargo brought for this one.
+    Control,
+    /// `acks`: acknowledgements for each next hop.
+    Acks,
+    /// `cca`: requests for cargo by each gateway.
+    Cca,
+}
+
+impl QueueKind {
+    /// All, in the order in which queues are listed.
+    pub const ALL: [Self; 5] = [Self::Home, Self::Out, Self::Control, Self::Acks, Self::Cca];
+
+    /// The kind whose folder has this name.
+    #[must_use]
+    pub fn of_folder(folder: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.folder() == folder)
+    }
+
+    /// The folder in the spool that these queues are in.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Home => HOME,
+            Self::Out => "out",
+            Self::Control => "control",
+            Self::Acks => "acks",
+            Self::Cca => "cca",
+        }
+    }
+
+    /// The queue of this kind for a node.
+    #[must_use]
+    pub fn of(self, node: NodeId) -> QueueId {
+        match self {
+            Self::Home => QueueId::Home(node),
+            Self::Out => QueueId::Out(node),
+            Self::Control => QueueId::Control(node),
+            Self::Acks => QueueId::Acks(node),
+            Self::Cca => QueueId::Cca(node),
+        }
+    }
+}
