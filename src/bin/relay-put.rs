@@ -116,7 +116,7 @@ impl Counter<'_> {
         let message = item.message().context("only parcels are put")?;
         let name = Name {
             priority: self.priority,
-            ..Name::of(&item, message.octets(), message.fields().expiry())
+            ..Name::of(&item, message.fields().expiry())
         };
         let octets = message.octets();
         let fields = message.fields();

@@ -138,6 +138,7 @@ impl Run<'_> {
         let mut may_pass = false;
         let head = cargo.head();
         let stager = sink.stager();
+        let (judge, spare) = (&self.judge, messages.spare());
         workers::in_order(
             Bounds::octets(limits::MAX_MESSAGE_LEN),
             {
@@ -149,7 +150,7 @@ impl Run<'_> {
                 }
             },
             |octets| {
-                let unpacked = receive::item(octets, head, &self.judge)?;
+                let unpacked = receive::item(octets, head, judge, &spare)?;
                 let ready = stager.stage(unpacked.kind, &unpacked.file_name, octets);
                 Ok((unpacked, octets, ready))
             },

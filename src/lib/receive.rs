@@ -17,6 +17,7 @@ use crate::message::{
 use crate::node::certificates::MIN_LIFE;
 use crate::node::import::Options;
 use crate::node::{Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
+use crate::pipeline::Buffers;
 use crate::pki::{self, Certificate, NodeId, Window};
 use crate::ramf::{self, Authorized, Head, Kind, SignedMessage, Valid, fields, limits};
 use crate::session::{self, KeyId, PrivateSessionKey, PublicSessionKey, Sealed};
@@ -401,20 +402,27 @@ pub struct Unpacked {
 }
 
 /// Verifies a message of cargo on its own. Parcels have to be valid and authorized as `policy` requires;
-/// a rotation has to be signed by the gateway that sent the cargo, for the node that it is for.
+/// a rotation has to be signed by the gateway that sent the cargo, for the node that it is for. What is
+/// read owns its octets, and they are copied into memory of `pool` for that.
 ///
 /// # Errors
 /// When it is malformed, of a kind that cargo does not hold, or one of these is not so. What is dated in the
 /// future may be valid later, unless the cargo is over by then ([`Error::AfterCargo`]).
-pub fn item(octets: &[u8], cargo: &Head, policy: &Policy) -> Result<Unpacked, Error> {
+pub fn item(
+    octets: &[u8],
+    cargo: &Head,
+    policy: &Policy,
+    pool: &Buffers,
+) -> Result<Unpacked, Error> {
     fields::check_len("message", octets.len(), limits::MAX_ITEM_LEN)?;
     let end = cargo.fields.expiry();
-    let item = verify::transport(Item::parse(octets.to_vec())?, policy).map_err(|error| {
-        match begins(&error) {
+    let mut copy = pool.take(octets.len());
+    copy.extend_from_slice(octets);
+    let item =
+        verify::transport(Item::parse(copy)?, policy).map_err(|error| match begins(&error) {
             Some(at) if at > end => Error::AfterCargo(at),
             _ => error.into(),
-        }
-    })?;
+        })?;
     if let Item::Rotation(rotation) = &item {
         let leaf = &rotation.path.leaf;
         if leaf.id() != cargo.fields.recipient {
@@ -424,7 +432,6 @@ pub fn item(octets: &[u8], cargo: &Head, policy: &Policy) -> Result<Unpacked, Er
             return Err(Error::ForeignRotation);
         }
     }
-    let file_name = item.file_name(octets);
     let (sender, recipient, id) = match &item {
         Item::Pca(pca) => (pca.sender, pca.recipient, Some(pca.parcel_id.clone())),
         Item::Rotation(rotation) => (cargo.sender.id(), rotation.path.leaf.id(), None),
@@ -436,12 +443,14 @@ pub fn item(octets: &[u8], cargo: &Head, policy: &Policy) -> Result<Unpacked, Er
             None => return Err(message::Error::Unknown.into()),
         },
     };
-    Ok(Unpacked {
+    let unpacked = Unpacked {
         kind: item.kind(),
         sender,
         recipient,
         id,
         expiry: item.expiry(),
-        file_name,
-    })
+        file_name: item.file_name(),
+    };
+    pool.put(item.into_octets());
+    Ok(unpacked)
 }

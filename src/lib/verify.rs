@@ -241,7 +241,7 @@ pub fn object(object: Object, policy: &Policy) -> Result<Verdict, Error> {
             Item::Pca(pca) => Ok(Verdict {
                 sender: Some(pca.sender),
                 recipient: Some(pca.recipient),
-                id: Some(pca.parcel_id),
+                id: Some(pca.into_value().parcel_id),
                 // It is not signed: it counts with the cargo that brings it.
                 ..Verdict::new(Kind::Pca.word())
             }),

@@ -571,7 +571,7 @@ fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
     let twin = [&octets[..7], &[0x30, 0x80], &octets[11..], &[0, 0]].concat();
     let octets = rotation.to_octets();
     let item = Item::parse(octets.clone()).unwrap();
-    let name = Name::of(&item, &octets, SECOND.parse().unwrap()).to_string();
+    let name = Name::of(&item, SECOND.parse().unwrap()).to_string();
     let control = node.join("spool/control").join(&field);
     for (file, octets) in [
         (node.join("spool/in").join(parcel), twin),

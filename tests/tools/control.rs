@@ -91,7 +91,7 @@ fn brought(env: &Env, by: &str, octets: &[u8]) -> String {
 
 fn name_of(octets: &[u8]) -> Name {
     let item = Item::parse(octets.to_vec()).unwrap();
-    Name::of(&item, octets, ENDS.parse().unwrap())
+    Name::of(&item, ENDS.parse().unwrap())
 }
 
 /// The name of a file that is to pass for a message of this kind, of which there are several.

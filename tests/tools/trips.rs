@@ -529,6 +529,7 @@ fn acknowledgements_count_only_with_the_gateway_that_the_parcel_went_to() {
     let Item::Pca(genuine) = Item::parse(pcas[0].clone()).unwrap() else {
         panic!("not a PCA");
     };
+    let genuine = genuine.into_value();
     let other_id = Pca {
         parcel_id: "m2".to_owned(),
         ..genuine.clone()

@@ -19,7 +19,7 @@ use crate::crypto::hash;
 use crate::disk::{self, FileRole, Scratch, files};
 use crate::message::{Item, cargo, message_set};
 use crate::node;
-use crate::ramf::{Kind, SignedMessage, fields, limits};
+use crate::ramf::{fields, limits};
 use crate::send::{self, Sealer, Sent};
 use crate::verify::{self, Policy};
 
@@ -99,15 +99,9 @@ impl PackQueue {
     ) -> anyhow::Result<PackInput> {
         let len = octets.len();
         fields::check_len("message", len, limits::MAX_ITEM_LEN)?;
-        // Control messages are small, and what they are read into does not keep their octets.
-        let control = match Kind::read(&octets) {
-            Ok(Kind::Parcel | Kind::Cargo | Kind::Cca) => None,
-            _ => Some(octets.clone()),
-        };
         let item = verify::transport(Item::parse(octets)?, judge)?;
         let expiry = item.expiry();
-        let received = item.into_message().map(SignedMessage::into_octets);
-        let octets = received.or(control).unwrap_or_default();
+        let octets = item.into_octets();
         let in_file = |file| PackIndex::File(Box::new((file, hash::sha256(&octets))));
         let at = match file {
             Some(file) if len > SMALL || self.scratch.len() > MAX_SMALL => in_file(file),

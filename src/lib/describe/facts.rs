@@ -7,7 +7,7 @@ use crate::asn1::hex::groups;
 use crate::cms::enveloped_data::Cipher;
 use crate::crypto::hash::{Digest, sha256};
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
-use crate::message::{CertificationPath, Item, Object, Registration, rotation};
+use crate::message::{CertificationPath, Item, Object, Registration};
 use crate::pki::{Certificate, PublicKey};
 use crate::ramf::{InternetAddress, SignedMessage};
 use crate::session::{PublicSessionKey, Sealed};
@@ -105,12 +105,12 @@ fn item_facts(item: &Item) -> Value {
         Item::Pca(pca) => json!({
             "sender": pca.sender.to_string(), "recipient": pca.recipient.to_string(), "id": pca.parcel_id,
         }),
-        Item::Rotation(rotation::Rotation { path, form }) => {
-            let form = match form {
+        Item::Rotation(rotation) => {
+            let form = match rotation.form {
                 crate::message::certification_path::PathForm::OctetStrings => "octet-strings",
                 crate::message::certification_path::PathForm::Certificates => "certificates",
             };
-            json!({ "form": form, "path": path_facts(path) })
+            json!({ "form": form, "path": path_facts(&rotation.path) })
         }
     }
 }

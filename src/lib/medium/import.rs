@@ -18,6 +18,7 @@ use crate::disk::{self, FileRole, files, publish};
 use crate::message::{CargoMessageSet, Item, Pca};
 use crate::node::seen::{self, Memory};
 use crate::node::{self, Keyring as _, ReplayKey};
+use crate::pipeline::Buffers;
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
 use crate::ramf::{Head, Kind, limits};
@@ -51,6 +52,8 @@ pub struct Importer<'a> {
     queued: Option<HashMap<KeyDigest, Option<HopPrefix>>>,
     /// How many control messages waited then, and acknowledgements came since of what does not wait here.
     unmatched: AtomicUsize,
+    /// Memory for copies of messages.
+    pool: Buffers,
 }
 
 /// A message of cargo that was verified, and what is to be done about it.
@@ -99,6 +102,7 @@ impl<'a> Importer<'a> {
             delivered,
             queued: None,
             unmatched: AtomicUsize::new(0),
+            pool: Buffers::default(),
         })
     }
 
@@ -315,7 +319,7 @@ impl<'a> Importer<'a> {
     /// Verifies a message of cargo on its own, and writes it unless it was here before. Several may be at it.
     fn ready(&self, octets: &[u8], head: &Head, file: &MediumFile) -> Result<StagedItem, Error> {
         let hop = file.sender;
-        let unpacked = receive::item(octets, head, &self.policy)?;
+        let unpacked = receive::item(octets, head, &self.policy, &self.pool)?;
         let name = name_of(&unpacked, octets, head, hop);
         let mode = self.spool.mode_of(unpacked.kind);
         let stored = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).mode(mode);
@@ -407,11 +411,15 @@ impl<'a> Importer<'a> {
                 recipient: name.identity.recipient,
                 parcel_id: id.clone(),
             };
-            let octets = pca.to_octets();
-            let name = Name::of(&Item::Pca(pca), &octets, name.expiry);
+            let pca = Item::from(pca);
+            let name = Name::of(&pca, name.expiry);
             let manner =
                 PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).written_in(&tmp);
-            batch.add(batch::stage(&queue.path_of(&name), &[&octets], &manner)?)?;
+            batch.add(batch::stage(
+                &queue.path_of(&name),
+                &[pca.octets()],
+                &manner,
+            )?)?;
         }
         batch.commit()?;
         Ok(())
@@ -470,6 +478,7 @@ impl<'a> Importer<'a> {
             return Ok(());
         };
         let node = self.spool.owner();
+        // Opening it decrypts in place, so what is stored is a copy.
         let date = match receive::cca(node, octets.clone(), &self.terms) {
             Ok(cca) if cca.head().sender.id() != file.sender => return Err(Error::OtherSender),
             Ok(cca) => cca.head().fields.date,
@@ -481,7 +490,8 @@ impl<'a> Importer<'a> {
             Err(error) => return Err(error.into()),
         };
         let queue = self.spool.make(QueueId::Cca(file.sender))?;
-        let name = Name::of(&Item::parse(octets.clone())?, &octets, self.terms.now);
+        let cca = Item::parse(octets)?;
+        let name = Name::of(&cca, self.terms.now);
         let mut older = Vec::new();
         let mut is_newest = true;
         for held in queue.messages()? {
@@ -507,7 +517,7 @@ impl<'a> Importer<'a> {
             let tmp = self.spool.tmp();
             let manner =
                 PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).written_in(&tmp);
-            publish::publish(&queue.path_of(&name), &[&octets], &manner)?;
+            publish::publish(&queue.path_of(&name), &[cca.octets()], &manner)?;
             for path in older {
                 files::remove(&path, FileRole::Spool)?;
             }

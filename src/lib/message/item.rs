@@ -1,4 +1,6 @@
-//! What a stream of messages, and later cargo, consists of.
+//! A message of any kind: what streams and cargo consist of.
+
+use std::ops::Deref;
 
 use jiff::Timestamp;
 
@@ -8,7 +10,7 @@ use crate::crypto::hash;
 use crate::pki::Certificate;
 use crate::ramf::{Kind, SignedMessage};
 
-/// One message of a stream.
+/// A message of a stream or of cargo, with the octets that it was read from.
 #[derive(Debug)]
 pub enum Item {
     /// A parcel.
@@ -18,13 +20,51 @@ pub enum Item {
     /// A cargo collection authorization.
     Cca(Cca),
     /// A parcel collection acknowledgement.
-    Pca(Pca),
+    Pca(Received<Pca>),
     /// A certificate rotation.
-    Rotation(Rotation),
+    Rotation(Received<Rotation>),
+}
+
+/// A control message with its octets as received: written anew, they could differ.
+#[derive(Debug)]
+pub struct Received<T> {
+    value: T,
+    octets: Vec<u8>,
+}
+
+impl<T> Received<T> {
+    /// The octets as received.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// Takes what was read from the octets.
+    #[must_use]
+    pub fn into_value(self) -> T {
+        self.value
+    }
+}
+
+impl<T> Deref for Received<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl From<Pca> for Item {
+    fn from(pca: Pca) -> Self {
+        Self::Pca(Received {
+            octets: pca.to_octets(),
+            value: pca,
+        })
+    }
 }
 
 impl Item {
-    /// Reads octets that are all one message.
+    /// Reads octets that are all one message, and keeps them.
     ///
     /// # Errors
     /// When they are malformed, over a limit, or a kind that is not read yet.
@@ -33,8 +73,14 @@ impl Item {
             Kind::Parcel => Ok(Self::Parcel(Parcel::parse(octets)?)),
             Kind::Cargo => Ok(Self::Cargo(Cargo::parse(octets)?)),
             Kind::Cca => Ok(Self::Cca(Cca::parse(octets)?)),
-            Kind::Pca => Ok(Self::Pca(Pca::parse(&octets)?)),
-            Kind::Rotation => Ok(Self::Rotation(Rotation::parse(&octets)?)),
+            Kind::Pca => Ok(Self::Pca(Received {
+                value: Pca::parse(&octets)?,
+                octets,
+            })),
+            Kind::Rotation => Ok(Self::Rotation(Received {
+                value: Rotation::parse(&octets)?,
+                octets,
+            })),
             Kind::Pdd => Err(Error::NotReadYet(Kind::Pdd)),
         }
     }
@@ -48,6 +94,30 @@ impl Item {
             Self::Cca(_) => Kind::Cca,
             Self::Pca(_) => Kind::Pca,
             Self::Rotation(_) => Kind::Rotation,
+        }
+    }
+
+    /// The octets as received.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        match self {
+            Self::Parcel(Parcel(message))
+            | Self::Cargo(Cargo(message))
+            | Self::Cca(Cca(message)) => message.octets(),
+            Self::Pca(pca) => pca.octets(),
+            Self::Rotation(rotation) => rotation.octets(),
+        }
+    }
+
+    /// Takes the octets as received.
+    #[must_use]
+    pub fn into_octets(self) -> Vec<u8> {
+        match self {
+            Self::Parcel(Parcel(message))
+            | Self::Cargo(Cargo(message))
+            | Self::Cca(Cca(message)) => message.into_octets(),
+            Self::Pca(pca) => pca.octets,
+            Self::Rotation(rotation) => rotation.octets,
         }
     }
 
@@ -79,9 +149,9 @@ impl Item {
         self.message().map(|message| message.fields().expiry())
     }
 
-    /// The name of a file for it, `octets` being its own: nothing untrusted becomes part of it.
+    /// The name of a file for it, of which nothing untrusted becomes part.
     #[must_use]
-    pub fn file_name(&self, octets: &[u8]) -> String {
+    pub fn file_name(&self) -> String {
         match self {
             Self::Pca(pca) => pca.file_name(),
             Self::Rotation(rotation) => {
@@ -94,7 +164,7 @@ impl Item {
                 format!(
                     "{}.{issuer}.{}.rotation",
                     leaf.id(),
-                    Hex(&hash::sha256(octets))
+                    Hex(&hash::sha256(rotation.octets()))
                 )
             }
             Self::Parcel(Parcel(message))

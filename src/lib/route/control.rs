@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use super::Error;
 use crate::disk::{self, FileRole, files};
+use crate::message::item::Received;
 use crate::message::{self, Item, Pca, Rotation};
 use crate::node::import::Options;
 use crate::node::seen::Memory;
@@ -122,26 +123,24 @@ impl ControlQueue<'_> {
             Ok(octets) => Ok(octets?), // or it has gone meanwhile
             Err(error) => Err(error),
         };
-        let item = read.map_err(Error::from).and_then(|octets| {
-            let item = Item::parse(octets.clone())?;
-            Ok((item, octets))
-        });
+        let item = read
+            .map_err(Error::from)
+            .and_then(|octets| Ok(Item::parse(octets)?));
         let result = match item {
-            Ok((Item::Pca(pca), _)) => {
+            Ok(Item::Pca(pca)) => {
+                let pca = pca.into_value();
                 // A file's name is an index; the message itself says what it acknowledges.
                 acks.entry(MessageKey::from(&pca))
                     .or_default()
                     .push((message, pca));
                 return None;
             }
-            Ok((Item::Rotation(rotation), octets)) => {
-                self.rotate(&octets, &rotation).and_then(|done| {
-                    moves.remove(&message.path)?;
-                    Ok(done)
-                })
-            }
-            Ok((item, octets)) => {
-                name = Name::of(&item, &octets, name.expiry);
+            Ok(Item::Rotation(rotation)) => self.rotate(&rotation).and_then(|done| {
+                moves.remove(&message.path)?;
+                Ok(done)
+            }),
+            Ok(item) => {
+                name = Name::of(&item, name.expiry);
                 if item.kind() == Kind::Parcel {
                     back_to = QueueId::In;
                 }
@@ -249,7 +248,7 @@ impl ControlQueue<'_> {
     }
 
     /// Takes a renewed certificate from the gateway: our key in it, signed by that gateway, lasting longer.
-    fn rotate(&self, octets: &[u8], rotation: &Rotation) -> Result<ControlEffect, Error> {
+    fn rotate(&self, rotation: &Received<Rotation>) -> Result<ControlEffect, Error> {
         let node = self.spool.owner();
         let leaf = &rotation.path.leaf;
         if leaf.id() != node.id() {
@@ -279,7 +278,7 @@ impl ControlQueue<'_> {
             window: *self.window,
         };
         // Its own checks come on top of those here.
-        node.import(octets, &options)?;
+        node.import(rotation.octets(), &options)?;
         Ok(ControlEffect::Rotated)
     }
 

@@ -179,7 +179,7 @@ impl Router<'_> {
         decided.name = Name {
             priority: decided.message.name.priority,
             from: decided.message.name.from.filter(|_| !decided.is_of_another),
-            ..Name::of(&item, message.octets(), self.time.told)
+            ..Name::of(&item, self.time.told)
         };
         let decision = self.hops.decide(message, &decided.name, is_shown)?;
         decided.name.priority = decided.name.priority.or(decision.priority);
@@ -187,7 +187,7 @@ impl Router<'_> {
         let is_handed_over = matches!(decision.target, Target::Directory(_) | Target::Command(_));
         if is_handed_over || decided.is_of_another {
             decided.date = message.fields().date;
-            decided.octets = message.octets().to_vec();
+            decided.octets = item.into_octets();
         }
         Ok(decision.target)
     }

@@ -122,7 +122,7 @@ pub struct Name {
 impl Name {
     /// The name for a message; control messages live until `expiry`, others as they say.
     #[must_use]
-    pub fn of(item: &Item, octets: &[u8], expiry: Timestamp) -> Self {
+    pub fn of(item: &Item, expiry: Timestamp) -> Self {
         let id = |id: &str| hash::sha256(id.as_bytes());
         let of_message = |message: &SignedMessage| {
             let fields = message.fields();
@@ -137,7 +137,7 @@ impl Name {
                 let leaf = rotation.path.leaf.id();
                 let issuer = rotation.path.authorities.first();
                 let issuer = issuer.map_or(leaf, crate::pki::Certificate::id);
-                (leaf, issuer, hash::sha256(octets))
+                (leaf, issuer, hash::sha256(rotation.octets()))
             }
         };
         Self {

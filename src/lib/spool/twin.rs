@@ -13,7 +13,7 @@ pub(super) fn is_twin(held: &Path, octets: &[u8]) -> bool {
     let Ok(held) = files::read(held, FileRole::Spool, limits::MAX_MESSAGE_LEN) else {
         return false;
     };
-    held == octets || are_twins(&held, octets)
+    held == octets || are_twins(held, octets)
 }
 
 /// The same for two files; `from` is the one that is to go.
@@ -25,10 +25,9 @@ pub(super) fn is_twin_of_file(held: &Path, from: &Path) -> Result<bool, Error> {
     Ok(is_twin(held, &octets))
 }
 
-fn are_twins(held: &[u8], other: &[u8]) -> bool {
-    let parse = |octets: &[u8]| Item::parse(octets.to_vec());
-    match (parse(held), parse(other)) {
-        (Ok(Item::Pca(held)), Ok(Item::Pca(other))) => held == other,
+fn are_twins(held: Vec<u8>, other: &[u8]) -> bool {
+    match (Item::parse(held), Item::parse(other.to_vec())) {
+        (Ok(Item::Pca(held)), Ok(Item::Pca(other))) => *held == *other,
         (Ok(held), Ok(other)) => match (held.message(), other.message()) {
             (Some(held), Some(other)) => is_same(held, other),
             _ => false,

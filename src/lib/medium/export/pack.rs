@@ -11,7 +11,7 @@ use crate::medium::layout::denied;
 use crate::medium::{Error, ExchangeEvent, is_full};
 use crate::message::{Item, cargo, message_set};
 use crate::pipeline::workers::{self, Bounds, WorkItem};
-use crate::ramf::{Kind, SignedMessage, limits};
+use crate::ramf::{Kind, limits};
 use crate::send::{self, Sealer};
 use crate::spool::queue::Waiting;
 use crate::verify;
@@ -147,18 +147,14 @@ impl<'a> Context<'a> {
         let Some(octets) = message.read()? else {
             return Ok(None);
         };
-        // A parcel gives its octets back. A control message, which does not, is short.
-        let kept = (message.name.identity.kind != Kind::Parcel).then(|| octets.clone());
         let item = verify::transport(Item::parse(octets)?, &self.policy)?;
         if item.kind() != message.name.identity.kind {
             return Err(Error::Damaged);
         }
         let id = item.message().map(|message| message.fields().id.clone());
         let expiry = item.expiry();
-        let octets = item.into_message().map(SignedMessage::into_octets);
-        Ok(octets
-            .or(kept)
-            .map(|octets| LoadedMessage { octets, id, expiry }))
+        let octets = item.into_octets();
+        Ok(Some(LoadedMessage { octets, id, expiry }))
     }
 
     /// Writes a cargo and reports it; `false` when the medium is full.
