@@ -12,6 +12,9 @@ pub mod intents; // names that were about to be given when a run was killed
 pub mod parts; // content that comes in parts
 mod join; // its parts put together, and handed over
 pub mod run; // everything that waits for a node
+mod open; // messages opened, and what is in them written
+mod hand_over; // what was opened, one after another
+mod settle; // what follows: notes, sessions, memory, files
 
 use std::path::PathBuf;
 

@@ -1,0 +1,208 @@
+//! What was opened is handed over, one message after another, and files get their names.
+
+use std::collections::HashSet;
+
+use super::intents::Intents;
+use super::names::{Names, Wish};
+use super::open::{OpenedMessage, StagedContent};
+use super::run::{Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState};
+use super::{Content, Destination, Error, maildir};
+use crate::disk::batch::{self, Staged};
+use crate::disk::scratch;
+use crate::node::ReplayKey;
+use crate::receive::{AuthorizationEffect, PendingReceipt};
+use crate::spool::QueueId;
+use crate::spool::queue::Waiting;
+
+/// A message of a group, on its way.
+pub(super) struct Task<'a> {
+    pub(super) message: Waiting,
+    pub(super) content: Option<Content>,
+    pub(super) due: Option<PendingReceipt<'a>>,
+    pub(super) result: Result<DeliveryEffect, Error>,
+    pub(super) fate: Disposition,
+}
+
+/// What becomes of the file of a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Disposition {
+    Stays,
+    Goes,
+    SetAside,
+    /// It stays for now: another one was in its way.
+    Again,
+}
+
+impl<'a> Delivery<'a> {
+    /// Delivers a group; gives what became of its messages, and those that are to be tried once more.
+    pub(super) fn deliver(
+        &self,
+        group: Vec<Waiting>,
+        is_last: bool,
+        state: &mut DeliveryState<'a>,
+    ) -> Result<(Vec<DeliveryOutcome>, Vec<Waiting>), Error> {
+        let opened = self.open_all(&group, state)?;
+        let mut tasks = self.hand_over_all(group, opened, state)?;
+        if !self.is_dry {
+            self.settle(&mut tasks, state)?;
+        }
+        let (mut outcomes, mut again) = (Vec::new(), Vec::new());
+        for task in tasks {
+            let is_wrong = is_last && task.result.is_err();
+            if task.fate == Disposition::Again && !is_wrong {
+                again.push(task.message);
+                continue;
+            }
+            outcomes.push(DeliveryOutcome {
+                path: task.message.path,
+                content: task.content,
+                is_untimely: task.result.as_ref().is_err_and(|it| self.is_untimely(it)),
+                result: task.result,
+                is_aside: task.fate == Disposition::SetAside,
+            });
+        }
+        Ok((outcomes, again))
+    }
+
+    /// Hands over what was opened, one after another; files all get their names at once.
+    fn hand_over_all(
+        &self,
+        group: Vec<Waiting>,
+        opened: Vec<OpenedMessage<'a>>,
+        state: &mut DeliveryState<'a>,
+    ) -> Result<Vec<Task<'a>>, Error> {
+        let mut tasks = Vec::new();
+        let mut identities = HashSet::new();
+        let (mut names, mut files) = (Names::default(), Vec::new());
+        for (message, opened) in group.into_iter().zip(opened) {
+            let mut task = Task {
+                message,
+                content: None,
+                due: None,
+                result: Ok(DeliveryEffect::Repeated),
+                fate: Disposition::Goes,
+            };
+            match opened {
+                OpenedMessage::Gone => continue,
+                OpenedMessage::Repeated => {}
+                OpenedMessage::Failed(error) => self.fail(&mut task, error),
+                OpenedMessage::Left(content) => {
+                    task.content = Some(content);
+                    task.result = Ok(DeliveryEffect::Left);
+                    task.fate = Disposition::Stays;
+                }
+                OpenedMessage::Part(content) => {
+                    task.content = Some(content);
+                    task.result = Ok(DeliveryEffect::Part);
+                    task.fate = Disposition::Stays;
+                }
+                OpenedMessage::Content(opened) => {
+                    let (content, due, ready) = *opened;
+                    let is_first = |identity: &ReplayKey| identities.insert(identity.clone());
+                    if due.identity().is_none_or(is_first) {
+                        match self.hand_over(&task.message, &content, ready, state, &mut names) {
+                            Ok((done, file)) => {
+                                task.result = Ok(done);
+                                task.due = Some(due);
+                                files.extend(file);
+                            }
+                            Err(error) => self.fail(&mut task, error),
+                        }
+                    } else {
+                        // The same message waits under two names.
+                        task.fate = Disposition::Again;
+                    }
+                    task.content = Some(content);
+                }
+            }
+            tasks.push(task);
+        }
+        give_names(files, &mut tasks, &mut state.intents)?;
+        Ok(tasks)
+    }
+
+    fn hand_over(
+        &self,
+        message: &Waiting,
+        content: &Content,
+        ready: StagedContent,
+        state: &mut DeliveryState<'a>,
+        names: &mut Names,
+    ) -> Result<(DeliveryEffect, Option<Staged>), Error> {
+        match (ready, &self.destination) {
+            (StagedContent::Imported(AuthorizationEffect::NoRoom), _) => {
+                Ok((DeliveryEffect::NotKept, None))
+            }
+            (StagedContent::Imported(_), _) => Ok((DeliveryEffect::Imported, None)),
+            (StagedContent::Repeated, _) => Ok((DeliveryEffect::Repeated, None)),
+            (StagedContent::Written(dir, file), destination) => {
+                let is_mail = matches!(destination, Destination::Maildir(_));
+                let keeps_names = matches!(
+                    destination,
+                    Destination::Directory {
+                        keeps_names: true,
+                        ..
+                    }
+                );
+                let wish = Wish {
+                    intended: state
+                        .intents
+                        .name_for(&message.name.to_string())
+                        .map(str::to_owned),
+                    given: content.safe_name().filter(|_| keeps_names),
+                    own: if is_mail {
+                        maildir::file_name_of(content)
+                    } else {
+                        content.file_name()
+                    },
+                };
+                let (name, file) = names.choose(&dir, file, &wish)?;
+                if is_mail || wish.given.is_some() {
+                    state.intents.intend(&message.name.to_string(), &name);
+                }
+                Ok((DeliveryEffect::Delivered(Some(dir.join(name))), Some(file)))
+            }
+            (StagedContent::Message(message), Destination::Command(command)) => {
+                self.spool.make(QueueId::Home(self.node.id()))?;
+                let input = scratch::holding(&self.spool.tmp(), message.content())?;
+                let name = content.safe_name();
+                command.run(&content.facts(&self.path, name.as_deref()), input)?;
+                Ok((DeliveryEffect::Delivered(None), None))
+            }
+            (StagedContent::There | StagedContent::Dry | StagedContent::Message(_), _) => {
+                Ok((DeliveryEffect::Delivered(None), None))
+            }
+        }
+    }
+
+    fn fail(&self, task: &mut Task<'a>, error: Error) {
+        task.fate = if error.is_settled() && !self.is_untimely(&error) {
+            Disposition::SetAside
+        } else {
+            Disposition::Stays
+        };
+        task.result = Err(error);
+    }
+}
+
+/// Gives the files of a group their names, which are noted before where the files alone would not tell.
+fn give_names(
+    files: Vec<Staged>,
+    tasks: &mut [Task<'_>],
+    intents: &mut Intents,
+) -> Result<(), Error> {
+    let refused = batch::name_all(files, || intents.save().map_err(Error::from))?;
+    for refused in refused {
+        // Somebody else took the name in this instant: there will be another one.
+        let has_it = |task: &&mut Task<'_>| match &task.result {
+            Ok(DeliveryEffect::Delivered(Some(path))) => path == refused.path(),
+            _ => false,
+        };
+        if let Some(task) = tasks.iter_mut().find(has_it) {
+            task.due = None;
+            task.fate = Disposition::Again;
+            task.result = Err(refused.into());
+        }
+    }
+    Ok(())
+}

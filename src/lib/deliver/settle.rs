@@ -1,0 +1,130 @@
+//! What is left to do about a group of messages that were handed over.
+
+use super::Error;
+use super::hand_over::{Disposition, Task};
+use super::run::{Delivery, DeliveryEffect, DeliveryState};
+use crate::message::Parcel;
+use crate::pki::NodeId;
+use crate::spool::QueueId;
+use crate::spool::failed::FailedMessage;
+use crate::spool::moves::{Moves, Placed};
+use crate::spool::sent::{Line, SentEvent};
+
+impl<'a> Delivery<'a> {
+    /// Finishes what is to be done about a group.
+    pub(super) fn settle(
+        &self,
+        tasks: &mut [Task<'a>],
+        state: &mut DeliveryState<'a>,
+    ) -> Result<(), Error> {
+        let lines: Vec<Line> = tasks.iter().filter_map(|task| self.line(task)).collect();
+        self.spool.note(&lines)?;
+        let (mut numbers, mut dues) = (Vec::new(), Vec::new());
+        for (number, task) in tasks.iter_mut().enumerate() {
+            if let Some(due) = task.due.take() {
+                numbers.push(number);
+                dues.push(due);
+            }
+        }
+        for (number, error) in state.home.complete(&dues)? {
+            let task = &mut tasks[numbers[number]];
+            task.result = Err(error.into());
+            task.fate = Disposition::Stays;
+        }
+        let mut moves = Moves::default();
+        for task in tasks {
+            match task.fate {
+                Disposition::Stays | Disposition::Again => continue,
+                Disposition::Goes => moves.remove(&task.message.path)?,
+                Disposition::SetAside => {
+                    if self.set_aside(task, &mut moves)? == Placed::Repeated {
+                        task.result = Ok(DeliveryEffect::Repeated);
+                    }
+                }
+            }
+            state.intents.forget(&task.message.name.to_string());
+        }
+        moves.commit()?;
+        Ok(())
+    }
+
+    /// What is noted of a message for whoever sent it from here.
+    fn line(&self, task: &Task<'_>) -> Option<Line> {
+        let (event, to) = match (&task.result, task.fate) {
+            (Ok(DeliveryEffect::Delivered(_)), _) => {
+                (SentEvent::Acknowledged, self.destination.to_string())
+            }
+            (Err(error @ Error::Late { .. }), Disposition::SetAside) => {
+                (SentEvent::Expired, error.to_string())
+            }
+            (Ok(DeliveryEffect::Imported | DeliveryEffect::NotKept), _) => {
+                (SentEvent::Acknowledged, format!("home:{}", self.node.id()))
+            }
+            (Err(error), Disposition::SetAside) => (SentEvent::Failed, error.to_string()),
+            _ => return None,
+        };
+        let head = task.head()?;
+        Some(Line {
+            time: self.time.told,
+            event,
+            recipient: head.recipient,
+            sender: head.sender,
+            id: head.id,
+            to: Some(to),
+            cargo: None,
+            medium: None,
+        })
+    }
+
+    fn set_aside(&self, task: &Task<'_>, moves: &mut Moves) -> Result<Placed, Error> {
+        let head = task.head();
+        let is_ours = head
+            .as_ref()
+            .is_none_or(|head| head.recipient == self.node.id());
+        let aside = FailedMessage {
+            path: &task.message.path,
+            name: &task.message.name,
+            id: head.as_ref().map(|head| head.id.as_str()),
+            why: task
+                .result
+                .as_ref()
+                .err()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            back_to: if is_ours {
+                QueueId::Home(self.node.id())
+            } else {
+                QueueId::In
+            },
+        };
+        Ok(self.spool.set_aside(&aside, self.time.told, moves)?)
+    }
+}
+
+/// Whom a message is from and for, and its id.
+struct MessageHead {
+    sender: NodeId,
+    recipient: NodeId,
+    id: String,
+}
+
+impl Task<'_> {
+    /// Whom the message is from and for, as far as it can be read.
+    fn head(&self) -> Option<MessageHead> {
+        if let Some(content) = &self.content {
+            return Some(MessageHead {
+                sender: content.sender,
+                recipient: content.recipient,
+                id: content.id.clone(),
+            });
+        }
+        let parcel = Parcel::parse(self.message.read().ok()??)
+            .ok()?
+            .into_message();
+        Some(MessageHead {
+            sender: parcel.sender(),
+            recipient: parcel.fields().recipient,
+            id: parcel.fields().id.clone(),
+        })
+    }
+}
