@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use super::intents::Intents;
-use super::names::{Names, Wish};
-use super::open::{OpenedMessage, StagedContent};
+use super::names::Names;
+use super::open::{OpenedContent, OpenedMessage, StagedContent};
 use super::run::{Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState};
-use super::{Content, Destination, Error, maildir};
+use super::{Content, Error};
 use crate::disk::batch::{self, Staged};
 use crate::disk::scratch;
 use crate::node::ReplayKey;
-use crate::receive::{AuthorizationEffect, PendingReceipt};
+use crate::receive::PendingReceipt;
 use crate::spool::QueueId;
 use crate::spool::queue::Waiting;
 
@@ -65,12 +65,12 @@ impl<'a> Delivery<'a> {
     }
 
     /// Hands over what was opened, one after another; files all get their names at once.
-    fn hand_over_all(
+    fn hand_over_all<'b>(
         &self,
         group: Vec<Waiting>,
-        opened: Vec<OpenedMessage<'a>>,
+        opened: Vec<OpenedMessage<'b>>,
         state: &mut DeliveryState<'a>,
-    ) -> Result<Vec<Task<'a>>, Error> {
+    ) -> Result<Vec<Task<'b>>, Error> {
         let mut tasks = Vec::new();
         let mut identities = HashSet::new();
         let (mut names, mut files) = (Names::default(), Vec::new());
@@ -97,10 +97,14 @@ impl<'a> Delivery<'a> {
                     task.fate = Disposition::Stays;
                 }
                 OpenedMessage::Content(opened) => {
-                    let (content, due, ready) = *opened;
+                    let OpenedContent {
+                        content,
+                        due,
+                        staged,
+                    } = *opened;
                     let is_first = |identity: &ReplayKey| identities.insert(identity.clone());
                     if due.identity().is_none_or(is_first) {
-                        match self.hand_over(&task.message, &content, ready, state, &mut names) {
+                        match self.hand_over(&task.message, &content, staged, state, &mut names) {
                             Ok((done, file)) => {
                                 task.result = Ok(done);
                                 task.due = Some(due);
@@ -121,61 +125,36 @@ impl<'a> Delivery<'a> {
         Ok(tasks)
     }
 
+    /// Gives a file its name in the batch, or runs the command.
     fn hand_over(
         &self,
         message: &Waiting,
         content: &Content,
-        ready: StagedContent,
+        staged: StagedContent<'_>,
         state: &mut DeliveryState<'a>,
         names: &mut Names,
     ) -> Result<(DeliveryEffect, Option<Staged>), Error> {
-        match (ready, &self.destination) {
-            (StagedContent::Imported(AuthorizationEffect::NoRoom), _) => {
-                Ok((DeliveryEffect::NotKept, None))
-            }
-            (StagedContent::Imported(_), _) => Ok((DeliveryEffect::Imported, None)),
-            (StagedContent::Repeated, _) => Ok((DeliveryEffect::Repeated, None)),
-            (StagedContent::Written(dir, file), destination) => {
-                let is_mail = matches!(destination, Destination::Maildir(_));
-                let keeps_names = matches!(
-                    destination,
-                    Destination::Directory {
-                        keeps_names: true,
-                        ..
-                    }
-                );
-                let wish = Wish {
-                    intended: state
-                        .intents
-                        .name_for(&message.name.to_string())
-                        .map(str::to_owned),
-                    given: content.safe_name().filter(|_| keeps_names),
-                    own: if is_mail {
-                        maildir::file_name_of(content)
-                    } else {
-                        content.file_name()
-                    },
-                };
-                let (name, file) = names.choose(&dir, file, &wish)?;
-                if is_mail || wish.given.is_some() {
+        match staged {
+            StagedContent::Done(effect) => Ok((effect, None)),
+            StagedContent::File(staged) => {
+                let (name, file) = names.choose(&staged.dir, staged.file, &staged.wish)?;
+                if staged.is_noted {
                     state.intents.intend(&message.name.to_string(), &name);
                 }
-                Ok((DeliveryEffect::Delivered(Some(dir.join(name))), Some(file)))
+                let path = staged.dir.join(name);
+                Ok((DeliveryEffect::Delivered(Some(path)), Some(file)))
             }
-            (StagedContent::Message(message), Destination::Command(command)) => {
+            StagedContent::ForCommand(message, command) => {
                 self.spool.make(QueueId::Home(self.node.id()))?;
                 let input = scratch::holding(&self.spool.tmp(), message.content())?;
                 let name = content.safe_name();
                 command.run(&content.facts(&self.path, name.as_deref()), input)?;
                 Ok((DeliveryEffect::Delivered(None), None))
             }
-            (StagedContent::There | StagedContent::Dry | StagedContent::Message(_), _) => {
-                Ok((DeliveryEffect::Delivered(None), None))
-            }
         }
     }
 
-    fn fail(&self, task: &mut Task<'a>, error: Error) {
+    fn fail(&self, task: &mut Task<'_>, error: Error) {
         task.fate = if error.is_settled() && !self.is_untimely(&error) {
             Disposition::SetAside
         } else {

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::run::{Delivery, DeliveryState, IN_FLIGHT, manner};
+use super::names::Wish;
+use super::run::{Delivery, DeliveryEffect, DeliveryState, IN_FLIGHT, manner};
 use super::{Content, Destination, Error, maildir};
+use crate::command::Command;
 use crate::disk::batch::{self, UnnamedFile};
 use crate::message::{Part, ServiceMessage, service_message};
 use crate::node::{self, Keyring as _};
@@ -16,29 +18,47 @@ use crate::{pki, ramf};
 
 /// What opening a message came to.
 pub(super) enum OpenedMessage<'a> {
-    Content(Box<(Content, PendingReceipt<'a>, StagedContent)>),
+    /// Its content, which is staged.
+    Content(Box<OpenedContent<'a>>),
+    /// It was delivered before.
     Repeated,
+    /// It is of a type that is left for another run.
     Left(Content),
+    /// It is a part, and waits for the others.
     Part(Content),
+    /// It cannot be opened, or its content not be written.
     Failed(Error),
-    /// Somebody else took it.
+    /// Another program took it meanwhile.
     Gone,
 }
 
-/// How far content is on its way.
-pub(super) enum StagedContent {
-    /// It is written, into this directory, and has no name yet.
-    Written(PathBuf, UnnamedFile),
-    /// It is to be handed over in its turn.
-    Message(ServiceMessage),
-    /// It is a mail already that somebody has seen.
-    There,
-    /// It was an authorization, and this became of it.
-    Imported(AuthorizationEffect),
-    /// It is a part of what was put together before.
-    Repeated,
-    /// Nothing is to be done.
-    Dry,
+/// Content, and what is left to do about it.
+pub(super) struct OpenedContent<'a> {
+    pub(super) content: Content,
+    pub(super) due: PendingReceipt<'a>,
+    pub(super) staged: StagedContent<'a>,
+}
+
+/// How far content is on its way to its destination.
+pub(super) enum StagedContent<'a> {
+    /// It is written into a file, which has no name yet.
+    File(StagedFile),
+    /// This command gets it when its turn comes.
+    ForCommand(ServiceMessage, &'a Command),
+    /// Nothing is left to do but what follows from this.
+    Done(DeliveryEffect),
+}
+
+/// Content that is written.
+pub(super) struct StagedFile {
+    /// The directory that it is in.
+    pub(super) dir: PathBuf,
+    /// The file.
+    pub(super) file: UnnamedFile,
+    /// What it is to be called.
+    pub(super) wish: Wish,
+    /// Whether the name is noted before it is given, since the message alone does not tell it to a later run.
+    pub(super) is_noted: bool,
 }
 
 impl<'a> DeliveryState<'a> {
@@ -76,7 +96,7 @@ impl<'a> Delivery<'a> {
         &self,
         group: &[Waiting],
         state: &DeliveryState<'a>,
-    ) -> Result<Vec<OpenedMessage<'a>>, Error> {
+    ) -> Result<Vec<OpenedMessage<'_>>, Error> {
         let mut waiting = group.iter().map(|message| {
             let octets = message.len_or_most();
             let item = (message, octets);
@@ -104,7 +124,7 @@ impl<'a> Delivery<'a> {
         message: &Waiting,
         len: usize,
         state: &DeliveryState<'a>,
-    ) -> Result<OpenedMessage<'a>, Error> {
+    ) -> Result<OpenedMessage<'_>, Error> {
         let Some(arrival) = state.open(message, len)? else {
             return Ok(OpenedMessage::Gone);
         };
@@ -122,61 +142,114 @@ impl<'a> Delivery<'a> {
                 state.buffers.put(arrival.into_due().0.into_octets());
                 return Ok(OpenedMessage::Part(content));
             }
-            let (_, due) = arrival.into_due();
-            return Ok(OpenedMessage::Content(Box::new((
-                content,
-                due,
-                StagedContent::Repeated,
-            ))));
-        }
-        if self.is_dry {
-            let (_, due) = arrival.into_due();
-            let ready = if is_authorization {
-                StagedContent::Imported(AuthorizationEffect::OfPeer)
-            } else {
-                StagedContent::Dry
-            };
-            return Ok(OpenedMessage::Content(Box::new((content, due, ready))));
+            return Ok(done(content, arrival, DeliveryEffect::Repeated));
         }
         if is_authorization {
-            // It changes what is known of one node. To have the whole node, all its peers' folders would be swept.
-            let _locks = self.node.lock_sender(&arrival.head().sender)?;
-            let imported = arrival.import_authorization(self.node, &self.terms.window);
-            let ready = StagedContent::Imported(imported.map_err(Error::Import)?);
-            let (_, due) = arrival.into_due();
-            return Ok(OpenedMessage::Content(Box::new((content, due, ready))));
+            let effect = self.import(&arrival)?;
+            return Ok(done(content, arrival, effect));
         }
+        if self.is_dry {
+            return Ok(done(content, arrival, DeliveryEffect::Delivered(None)));
+        }
+        self.stage(message, content, arrival, state)
+    }
+
+    /// Imports the authorization that a message holds.
+    fn import(&self, arrival: &Arrival<'_, ServiceMessage>) -> Result<DeliveryEffect, Error> {
+        if self.is_dry {
+            return Ok(DeliveryEffect::Imported);
+        }
+        // It changes what is known of one node. A lock of the whole node would sweep the folders of all its peers.
+        let _locks = self.node.lock_sender(&arrival.head().sender)?;
+        let imported = arrival.import_authorization(self.node, &self.terms.window);
+        Ok(match imported.map_err(Error::Import)? {
+            AuthorizationEffect::NoRoom => DeliveryEffect::NotKept,
+            AuthorizationEffect::OfPeer | AuthorizationEffect::OfStranger => {
+                DeliveryEffect::Imported
+            }
+        })
+    }
+
+    /// Writes content where it belongs, without a name; a command gets it later, in the order of the queue.
+    fn stage(
+        &self,
+        message: &Waiting,
+        content: Content,
+        arrival: Arrival<'a, ServiceMessage>,
+        state: &DeliveryState<'a>,
+    ) -> Result<OpenedMessage<'_>, Error> {
         let octets = arrival.content().content();
-        let written = match &self.destination {
-            Destination::Directory { dir, .. } => {
+        let intended = state.intents.name_for(&message.name.to_string());
+        let staged = match &self.destination {
+            Destination::Directory { dir, keeps_names } => {
                 let folder = dir.join(content.folder());
                 self.make(&folder, state)?;
                 let file = batch::write(&folder, &[octets], &manner())?;
-                Some(StagedContent::Written(folder, file))
+                let given = content.safe_name().filter(|_| *keeps_names);
+                StagedContent::File(StagedFile {
+                    dir: folder,
+                    file,
+                    is_noted: given.is_some(),
+                    wish: Wish {
+                        intended: intended.map(str::to_owned),
+                        given,
+                        own: content.file_name(),
+                    },
+                })
+            }
+            // Its mail reader has moved it to `cur`: it is not delivered again.
+            Destination::Maildir(dir)
+                if intended.map_or(Ok(false), |name| maildir::is_seen(dir, name))? =>
+            {
+                StagedContent::Done(DeliveryEffect::Delivered(None))
             }
             Destination::Maildir(dir) => {
-                let intended = state.intents.name_for(&message.name.to_string());
-                if intended.map_or(Ok(false), |name| maildir::is_seen(dir, name))? {
-                    Some(StagedContent::There)
-                } else {
-                    let (new, tmp) = (dir.join("new"), dir.join("tmp"));
-                    let mail = maildir::mail(&content, octets);
-                    let file = batch::write(&new, &[&mail], &manner().written_in(&tmp))?;
-                    Some(StagedContent::Written(new, file))
-                }
+                let (new, tmp) = (dir.join("new"), dir.join("tmp"));
+                let mail = maildir::mail(&content, octets);
+                let file = batch::write(&new, &[&mail], &manner().written_in(&tmp))?;
+                StagedContent::File(StagedFile {
+                    dir: new,
+                    file,
+                    is_noted: true,
+                    wish: Wish {
+                        intended: intended.map(str::to_owned),
+                        given: None,
+                        own: maildir::file_name_of(&content),
+                    },
+                })
             }
-            Destination::Command(_) => None,
+            Destination::Command(command) => {
+                let (message, due) = arrival.into_due();
+                let staged = StagedContent::ForCommand(message, command);
+                return Ok(opened(content, due, staged));
+            }
         };
         let (message, due) = arrival.into_due();
-        let ready = match written {
-            Some(ready) => {
-                state.buffers.put(message.into_octets());
-                ready
-            }
-            None => StagedContent::Message(message),
-        };
-        Ok(OpenedMessage::Content(Box::new((content, due, ready))))
+        state.buffers.put(message.into_octets());
+        Ok(opened(content, due, staged))
     }
+}
+
+fn opened<'a>(
+    content: Content,
+    due: PendingReceipt<'a>,
+    staged: StagedContent<'a>,
+) -> OpenedMessage<'a> {
+    OpenedMessage::Content(Box::new(OpenedContent {
+        content,
+        due,
+        staged,
+    }))
+}
+
+/// Content with which nothing is left to do.
+fn done(
+    content: Content,
+    arrival: Arrival<'_, ServiceMessage>,
+    effect: DeliveryEffect,
+) -> OpenedMessage<'_> {
+    let (_, due) = arrival.into_due();
+    opened(content, due, StagedContent::Done(effect))
 }
 
 /// Whether the time of a message or a certificate is over.

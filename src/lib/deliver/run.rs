@@ -16,7 +16,7 @@ use super::parts::{LeftOut, Transfers};
 use super::{Content, Destination, Error};
 use crate::disk::publish::{IfExists, PublishOptions, sweep};
 use crate::disk::{self, FileRole, files};
-use crate::node::{self, Directory, Keyring as _};
+use crate::node::{self, Directory};
 use crate::pipeline::Buffers;
 use crate::ramf::limits;
 use crate::receive::ReceiveOptions;
@@ -102,7 +102,7 @@ pub(super) struct DeliveryState<'a> {
     pub(super) buffers: Buffers,
 }
 
-impl<'a> DeliveryState<'a> {
+impl DeliveryState<'_> {
     /// What is known of contents that come in parts.
     pub(super) fn transfers(&self) -> MutexGuard<'_, Transfers> {
         locked(&self.transfers)

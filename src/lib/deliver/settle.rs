@@ -14,7 +14,7 @@ impl<'a> Delivery<'a> {
     /// Finishes what is to be done about a group.
     pub(super) fn settle(
         &self,
-        tasks: &mut [Task<'a>],
+        tasks: &mut [Task<'_>],
         state: &mut DeliveryState<'a>,
     ) -> Result<(), Error> {
         let lines: Vec<Line> = tasks.iter().filter_map(|task| self.line(task)).collect();
