@@ -8,13 +8,14 @@ use clap::{ArgAction, Parser};
 use relaynet::cli::args::SuggestedName;
 use relaynet::cli::errors::{Empty, Usage};
 use relaynet::cli::outputs::PartOutput;
-use relaynet::cli::parts::{CutContent, Piece};
+use relaynet::cli::parts::ContentInput;
 use relaynet::cli::{self, report};
 use relaynet::crypto::random;
 use relaynet::message::parts::{
     self, MAX_COUNT, MAX_EMITTED_CONTENT_LEN, PartHeader, TransferId, ledger,
 };
 use relaynet::node::config::parse_size;
+use relaynet::transfer::cut::Piece;
 
 /// Cut content too large for one parcel into parts
 #[derive(Debug, Parser)]
@@ -53,14 +54,13 @@ fn split(args: &Args) -> anyhow::Result<()> {
         None => random::array()?.into(),
     };
     let path = args.file.as_deref().unwrap_or(Path::new("-"));
-    let content = CutContent::open(path)?;
+    let content = ContentInput::open(path)?;
     let most = u64::from(size) * u64::from(MAX_COUNT);
     if content.known_len().is_some_and(|len| len > most) {
         return Err(too_many(size));
     }
     let mut sink = args.output.open(args.transfer.is_some())?;
-    let pieces = content.pieces(usize::try_from(size)?);
-    let spare = pieces.spare();
+    let (pieces, spare) = content.pieces(usize::try_from(size)?);
     let mut written = 0;
     for (index, piece) in (1..=MAX_COUNT).zip(pieces) {
         let Piece {

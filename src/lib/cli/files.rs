@@ -300,17 +300,6 @@ pub fn write_into(dir: &Path, name: &str, parts: &[&[u8]], force: bool) -> anyho
     Ok(path)
 }
 
-/// The most files of one name in a directory.
-const MAX_NUMBERED: usize = 10_000;
-
-/// The names that a file may get which somebody else calls `name`: that one, then `name~2` and so on.
-pub fn numbered(dir: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
-    (1..MAX_NUMBERED).map(move |count| match count {
-        1 => dir.join(name),
-        _ => dir.join(file_name::numbered(name, count)),
-    })
-}
-
 /// Where octets wait that have no place yet.
 #[must_use]
 pub fn scratch_dir() -> PathBuf {
@@ -324,7 +313,8 @@ pub fn scratch_dir() -> PathBuf {
 /// # Errors
 /// [`Fatal`] when it cannot be written; when there are too many files of that name.
 pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<PathBuf> {
-    for path in numbered(dir, name) {
+    for name in file_name::numbered_names(name) {
+        let path = dir.join(name);
         match publish::publish(
             &path,
             &[content],

@@ -1,25 +1,23 @@
 //! Content that is too large for one parcel: reading it to be cut, and reading streams of parts.
 
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 
 use anyhow::Context as _;
 
-use super::errors::Empty;
+use super::errors::{Empty, Fatal};
 use super::input_ref::InputRef;
 use super::inputs::{Operands, Source, Trees, read_error, source};
 use super::outcome::Outcome;
 use super::report;
 use crate::asn1::Buffer;
-use crate::crypto::hash::{Digest, Hash, Hasher};
 use crate::disk::files::{self, FileId};
 use crate::message::Part;
 use crate::message::parts::{MAX_LEN, PartStream};
 use crate::message::stream::StreamError;
 use crate::pipeline::workers::WorkItem;
+use crate::transfer::cut::{Piece, Pieces, Spare};
+use crate::transfer::join;
+use crate::transfer::joiner::{CannotStore, PartFile};
 
 /// A stream of parts in one input.
 pub struct PartInput {
@@ -94,29 +92,6 @@ pub struct PartJob {
     pub peer: usize,
     /// The id of the parcel, unless it is random.
     pub id: Option<String>,
-}
-
-/// Memory that parts were in and is free again.
-#[derive(Clone, Default)]
-pub struct Spare(Arc<Mutex<Vec<Buffer>>>);
-
-impl Spare {
-    /// Takes back the memory of a part that is done with.
-    pub fn put(&self, mut buffer: Buffer) {
-        buffer.reset();
-        self.free().push(buffer);
-    }
-
-    /// Some of it, or new memory for so many octets.
-    fn take(&self, len: usize) -> Buffer {
-        let spare = self.free().pop();
-        spare.unwrap_or_else(|| Buffer::with_capacity(len))
-    }
-
-    fn free(&self) -> MutexGuard<'_, Vec<Buffer>> {
-        // Nothing in here can panic while the lock is held, so what it guards is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl PartFeed {
@@ -199,15 +174,6 @@ pub struct PartInputs {
     operands: Operands,
     outcome: Outcome,
     allow_empty: bool,
-}
-
-/// A regular file that was read to its end, and had nothing but parts in it.
-#[derive(Debug)]
-pub struct PartFile {
-    /// Where it was.
-    pub path: PathBuf,
-    /// Which file it was.
-    pub identity: FileId,
 }
 
 /// What is met in the inputs.
@@ -318,22 +284,15 @@ fn open(path: &Path) -> anyhow::Result<(PartInput, Option<PartFile>)> {
     Ok((PartInput::new(path, Box::new(file)), file_of_parts))
 }
 
-/// Content that is read to be cut into pieces.
-pub struct CutContent {
+/// An input that is read to be cut.
+pub struct ContentInput {
     path: PathBuf,
     source: Source,
     /// How many octets there are, if it is a regular file.
     len: Option<u64>,
-    /// The first octet of the next piece, which was read to know whether there is one.
-    ahead: Option<u8>,
-    /// Of the pieces so far.
-    sha256: Hasher,
 }
 
-/// How many octets are read at once, and hashed while the processor has them at hand.
-const BLOCK: usize = 256 * 1024;
-
-impl CutContent {
+impl ContentInput {
     /// Opens an input.
     ///
     /// # Errors
@@ -344,8 +303,6 @@ impl CutContent {
             path: path.to_owned(),
             source,
             len,
-            ahead: None,
-            sha256: Hasher::new(Digest::Sha256),
         })
     }
 
@@ -355,166 +312,27 @@ impl CutContent {
         self.len
     }
 
-    /// Cuts it into pieces of `size` octets, the last of which may have fewer. While a large one is worked on, the next
-    /// is read and hashed by a thread that ends with the program.
-    #[must_use]
-    pub fn pieces(self, size: usize) -> Pieces {
-        let spare = Spare::default();
-        let cutter = Box::new(Cutter {
-            content: self,
-            size,
-            spare: spare.clone(),
+    /// Cuts it into pieces of `size` octets; gives them, and where to put their memory when they are done with.
+    pub fn pieces(self, size: usize) -> (impl Iterator<Item = anyhow::Result<Piece>>, Spare) {
+        let pieces = Pieces::of(self.source, size);
+        let spare = pieces.spare();
+        let path = self.path;
+        let pieces = pieces.map(move |piece| {
+            piece
+                .map_err(|cause| read_error(&path, cause))
+                .with_context(|| report::path(&path))
         });
-        let source = if size > BLOCK {
-            cutter.read_ahead()
-        } else {
-            Cut::Here(Some(cutter))
-        };
-        Pieces { source, spare }
-    }
-
-    /// Reads the next piece into a buffer that is empty; gives whether it is the last one.
-    fn next_piece(&mut self, size: usize, into: &mut Buffer) -> anyhow::Result<bool> {
-        self.fill(size, into)
-            .map_err(|cause| read_error(&self.path, cause))
-            .with_context(|| report::path(&self.path))?;
-        Ok(self.ahead.is_none())
-    }
-
-    fn fill(&mut self, size: usize, into: &mut Buffer) -> io::Result<()> {
-        into.append(self.ahead.take().as_slice());
-        let mut hashed = 0;
-        loop {
-            let wanted = BLOCK.min(size - into.len());
-            let (octets, _) = into.parts_mut();
-            let limit = u64::try_from(wanted).unwrap_or(u64::MAX);
-            let read = self.source.by_ref().take(limit).read_to_end(octets)?;
-            self.sha256.update(&into.as_slice()[hashed..]);
-            hashed = into.len();
-            if read < wanted {
-                return Ok(());
-            }
-            if hashed == size {
-                self.ahead = one(&mut self.source)?;
-                return Ok(());
-            }
-        }
+        (pieces, spare)
     }
 }
 
-/// A piece of content.
-pub struct Piece {
-    /// Its octets.
-    pub octets: Buffer,
-    /// If it is the last one: SHA-256 of the whole content.
-    pub sha256: Option<Hash>,
-}
-
-/// The pieces of content, one after the other.
-pub struct Pieces {
-    source: Cut,
-    spare: Spare,
-}
-
-/// Where pieces are cut.
-enum Cut {
-    /// In this thread; none after the last piece.
-    Here(Option<Box<Cutter>>),
-    /// In another one.
-    There(Receiver<anyhow::Result<Piece>>, Option<JoinHandle<()>>),
-}
-
-/// Content that is being cut.
-struct Cutter {
-    content: CutContent,
-    size: usize,
-    spare: Spare,
-}
-
-impl Cutter {
-    fn next(&mut self) -> anyhow::Result<Piece> {
-        let mut octets = self.spare.take(self.size);
-        let is_last = self.content.next_piece(self.size, &mut octets)?;
-        Ok(Piece {
-            octets,
-            sha256: is_last.then(|| self.content.sha256.clone().finish()),
-        })
-    }
-
-    /// Cuts in a thread of its own, one piece ahead, or where there can be no other thread in this one.
-    fn read_ahead(self: Box<Self>) -> Cut {
-        let (hand_over, handed_over) = mpsc::channel::<Box<Self>>();
-        let (give, taken) = mpsc::sync_channel(0);
-        let reader = thread::Builder::new().spawn(move || {
-            let Ok(mut cutter) = handed_over.recv() else {
-                return;
-            };
-            loop {
-                let piece = cutter.next();
-                let is_over = is_over(&piece);
-                if give.send(piece).is_err() || is_over {
-                    return;
-                }
-            }
-        });
-        match reader {
-            Ok(reader) => match hand_over.send(self) {
-                Ok(()) => Cut::There(taken, Some(reader)),
-                Err(mpsc::SendError(cutter)) => Cut::Here(Some(cutter)),
-            },
-            Err(_) => Cut::Here(Some(self)),
-        }
-    }
-}
-
-/// Whether no piece follows.
-fn is_over(piece: &anyhow::Result<Piece>) -> bool {
-    !matches!(piece, Ok(piece) if piece.sha256.is_none())
-}
-
-impl Pieces {
-    /// Where to put the memory of pieces that are done with.
-    #[must_use]
-    pub fn spare(&self) -> Spare {
-        self.spare.clone()
-    }
-}
-
-impl Iterator for Pieces {
-    type Item = anyhow::Result<Piece>;
-
-    /// The next piece. After the last one, or an error, there is none.
-    fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.source {
-            Cut::Here(cutter) => {
-                let piece = cutter.as_mut()?.next();
-                if is_over(&piece) {
-                    *cutter = None;
-                }
-                Some(piece)
-            }
-            Cut::There(taken, reader) => {
-                if let Ok(piece) = taken.recv() {
-                    return Some(piece);
-                }
-                if let Err(panic) = reader.take()?.join() {
-                    std::panic::resume_unwind(panic);
-                }
-                None
-            }
-        }
-    }
-}
-
-/// One octet more, if there is one.
-fn one(source: &mut Source) -> io::Result<Option<u8>> {
-    let mut octets = [0];
-    loop {
-        match source.read(&mut octets) {
-            Ok(0) => return Ok(None),
-            Ok(_) => return Ok(Some(octets[0])),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+/// The error for content that cannot be stored. Where content is only put together for standard output, it is
+/// about the scratch file.
+#[must_use]
+pub fn cannot_store(CannotStore { path, cause }: CannotStore) -> anyhow::Error {
+    match (cause, path) {
+        (join::Error::Disk(error), None) => Fatal::Aside(error).into(),
+        (cause, Some(path)) => anyhow::Error::new(cause).context(report::path(&path)),
+        (cause, None) => cause.into(),
     }
 }

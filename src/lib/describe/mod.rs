@@ -2,9 +2,11 @@
 
 mod facts;
 mod text;
+mod transfer;
 
 pub use facts::{object, peer_session_key};
 pub use text::to_text;
+pub use transfer::transfer;
 
 /// The version of the JSON that describes objects.
 pub const VERSION: u32 = 1;

@@ -140,10 +140,21 @@ pub fn safe(name: &str) -> Option<String> {
     (!safe.is_empty()).then_some(safe)
 }
 
-/// The name for the `count`th file that would have this one: `report~2.pdf`.
+/// The files of one name in a directory are fewer than this.
+pub const MAX_NUMBERED: usize = 10_000;
+
+/// The name for the `count`th file that would have this one: `report.pdf`, then `report~2.pdf`.
 #[must_use]
 pub fn numbered(name: &str, count: usize) -> String {
-    shortened(name, &format!("~{count}"), MAX_LEN)
+    match count {
+        1 => name.to_owned(),
+        _ => shortened(name, &format!("~{count}"), MAX_LEN),
+    }
+}
+
+/// The names that a file may get which its sender calls `name`: that one, then `name~2` and so on.
+pub fn numbered_names(name: &str) -> impl Iterator<Item = String> {
+    (1..MAX_NUMBERED).map(move |count| numbered(name, count))
 }
 
 /// `name` with `mark` before its extension, its stem cut so that all of it fits `limit` octets.

@@ -1,0 +1,202 @@
+//! Cuts content of any size into the pieces that its parts hold: it is read and hashed once, piece by piece.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crate::asn1::Buffer;
+use crate::crypto::hash::{Digest, Hash, Hasher};
+
+/// Where content is read from.
+pub type Source = Box<dyn Read + Send>;
+
+/// Memory that parts were in and is free again.
+#[derive(Clone, Default)]
+pub struct Spare(Arc<Mutex<Vec<Buffer>>>);
+
+impl Spare {
+    /// Takes back the memory of a part that is done with.
+    pub fn put(&self, mut buffer: Buffer) {
+        buffer.reset();
+        self.free().push(buffer);
+    }
+
+    /// Takes some of it, empty, or new memory of `len` octets.
+    #[must_use]
+    pub fn take(&self, len: usize) -> Buffer {
+        let spare = self.free().pop();
+        spare.unwrap_or_else(|| Buffer::with_capacity(len))
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Buffer>> {
+        // Nothing in here can panic while the lock is held, so what it guards is whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many octets are read at once, and hashed while the processor has them at hand.
+const BLOCK: usize = 256 * 1024;
+
+/// A piece of content.
+pub struct Piece {
+    /// Its octets.
+    pub octets: Buffer,
+    /// If it is the last one: SHA-256 of the whole content.
+    pub sha256: Option<Hash>,
+}
+
+/// The pieces of content, one after the other.
+pub struct Pieces {
+    source: Cut,
+    spare: Spare,
+}
+
+/// Where pieces are cut.
+enum Cut {
+    /// In this thread; none after the last piece.
+    Here(Option<Box<Cutter>>),
+    /// In another one.
+    There(Receiver<io::Result<Piece>>, Option<JoinHandle<()>>),
+}
+
+/// Content that is being cut.
+struct Cutter {
+    source: Source,
+    size: usize,
+    /// The first octet of the next piece, which was read to know whether there is one.
+    ahead: Option<u8>,
+    /// Of the pieces so far.
+    sha256: Hasher,
+    spare: Spare,
+}
+
+impl Cutter {
+    fn next(&mut self) -> io::Result<Piece> {
+        let mut octets = self.spare.take(self.size);
+        self.fill(&mut octets)?;
+        let is_last = self.ahead.is_none();
+        Ok(Piece {
+            octets,
+            sha256: is_last.then(|| self.sha256.clone().finish()),
+        })
+    }
+
+    /// Reads the next piece into a buffer that is empty.
+    fn fill(&mut self, into: &mut Buffer) -> io::Result<()> {
+        into.append(self.ahead.take().as_slice());
+        let mut hashed = 0;
+        loop {
+            let wanted = BLOCK.min(self.size - into.len());
+            let (octets, _) = into.parts_mut();
+            let limit = u64::try_from(wanted).unwrap_or(u64::MAX);
+            let read = self.source.by_ref().take(limit).read_to_end(octets)?;
+            self.sha256.update(&into.as_slice()[hashed..]);
+            hashed = into.len();
+            if read < wanted {
+                return Ok(());
+            }
+            if hashed == self.size {
+                self.ahead = one(&mut self.source)?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Cuts in a thread of its own, one piece ahead, or where there can be no other thread in this one.
+    fn read_ahead(self: Box<Self>) -> Cut {
+        let (hand_over, handed_over) = mpsc::channel::<Box<Self>>();
+        let (give, taken) = mpsc::sync_channel(0);
+        let reader = thread::Builder::new().spawn(move || {
+            let Ok(mut cutter) = handed_over.recv() else {
+                return;
+            };
+            loop {
+                let piece = cutter.next();
+                let is_over = is_over(&piece);
+                if give.send(piece).is_err() || is_over {
+                    return;
+                }
+            }
+        });
+        match reader {
+            Ok(reader) => match hand_over.send(self) {
+                Ok(()) => Cut::There(taken, Some(reader)),
+                Err(mpsc::SendError(cutter)) => Cut::Here(Some(cutter)),
+            },
+            Err(_) => Cut::Here(Some(self)),
+        }
+    }
+}
+
+/// Whether no piece follows.
+fn is_over(piece: &io::Result<Piece>) -> bool {
+    !matches!(piece, Ok(piece) if piece.sha256.is_none())
+}
+
+impl Pieces {
+    /// The pieces of `size` octets of what is read from `source`; the last one may have fewer. While a large one is
+    /// worked on, the next is read and hashed by a thread that ends with the program.
+    #[must_use]
+    pub fn of(source: Source, size: usize) -> Self {
+        let spare = Spare::default();
+        let cutter = Box::new(Cutter {
+            source,
+            size,
+            ahead: None,
+            sha256: Hasher::new(Digest::Sha256),
+            spare: spare.clone(),
+        });
+        let source = if size > BLOCK {
+            cutter.read_ahead()
+        } else {
+            Cut::Here(Some(cutter))
+        };
+        Self { source, spare }
+    }
+
+    /// Where to put the memory of pieces that are done with.
+    #[must_use]
+    pub fn spare(&self) -> Spare {
+        self.spare.clone()
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = io::Result<Piece>;
+
+    /// The next piece. After the last one, or an error, there is none.
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.source {
+            Cut::Here(cutter) => {
+                let piece = cutter.as_mut()?.next();
+                if is_over(&piece) {
+                    *cutter = None;
+                }
+                Some(piece)
+            }
+            Cut::There(taken, reader) => {
+                if let Ok(piece) = taken.recv() {
+                    return Some(piece);
+                }
+                if let Err(panic) = reader.take()?.join() {
+                    std::panic::resume_unwind(panic);
+                }
+                None
+            }
+        }
+    }
+}
+
+/// One octet more, if there is one.
+fn one(source: &mut Source) -> io::Result<Option<u8>> {
+    let mut octets = [0];
+    loop {
+        match source.read(&mut octets) {
+            Ok(0) => return Ok(None),
+            Ok(_) => return Ok(Some(octets[0])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
