@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::intents::Intents;
-use super::names::{MAX_NUMBERED, Names, Wish, numbered};
+use super::names::{Names, Wish};
 use super::parts::{PartParcel, PartsJoiner, TransferKey, Transfers};
 use super::run::{Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState, IN_FLIGHT, manner};
 use super::{Content, Destination, Error, maildir};
 use crate::disk::batch;
 use crate::disk::{self, FileRole, files};
+use crate::message::file_name::numbered_names;
 use crate::message::{Part, ServiceMessage};
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
@@ -363,16 +364,12 @@ fn choose(
             return Ok((name, true));
         }
     }
-    let given = given
-        .iter()
-        .flat_map(|given| (1..MAX_NUMBERED).map(|count| numbered(given, count)));
-    for name in given {
+    for name in given.iter().flat_map(|given| numbered_names(given)) {
         if is_free(&name)? {
             return Ok((name, false));
         }
     }
-    for count in 1..MAX_NUMBERED {
-        let name = numbered(own, count);
+    for name in numbered_names(own) {
         if is_free(&name)? {
             return Ok((name, false));
         }

@@ -7,10 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use crate::disk::batch::{Staged, TargetState, UnnamedFile};
 use crate::disk::{self, FileRole};
-use crate::message::file_name;
-
-/// The most files of one name in a folder.
-pub(super) const MAX_NUMBERED: usize = 10_000;
+use crate::message::file_name::{self, MAX_NUMBERED};
 
 /// What a file is to be called, in this order.
 #[derive(Debug)]
@@ -54,7 +51,7 @@ impl Names {
         if let Some(given) = &wish.given {
             let first = self.taken.get(&dir.join(given)).copied().unwrap_or(0) + 1;
             for count in first..MAX_NUMBERED {
-                let name = numbered(given, count);
+                let name = file_name::numbered(given, count);
                 let path = dir.join(&name);
                 if !self.chosen.contains(&path) && !disk::files::exists(&path, FileRole::Delivery)?
                 {
@@ -63,8 +60,7 @@ impl Names {
                 }
             }
         }
-        for count in 1..MAX_NUMBERED {
-            let name = numbered(&wish.own, count);
+        for name in file_name::numbered_names(&wish.own) {
             if self.chosen.contains(&dir.join(&name)) {
                 continue;
             }
@@ -84,15 +80,6 @@ impl Names {
         self.chosen.insert(dir.join(&name));
         let staged = file.named(OsStr::new(&name));
         (name, staged)
-    }
-}
-
-/// The `count`th name like this one.
-pub(super) fn numbered(name: &str, count: usize) -> String {
-    if count == 1 {
-        name.to_owned()
-    } else {
-        file_name::numbered(name, count)
     }
 }
 
