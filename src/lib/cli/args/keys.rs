@@ -1,0 +1,272 @@
+//! Files that options name: keys, certificates, parameters and what is trusted.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::asn1::pem;
+use crate::cli::errors::Usage;
+use crate::cli::report;
+use crate::crypto::Secret;
+use crate::disk::{FileRole, files};
+use crate::message::{CertificationPath, Object};
+use crate::node::explicit_files::{Params, ReadSessionKey};
+use crate::node::{self, ExplicitFiles, certificates, key_file};
+use crate::pki::{IdentityKey, NodeId, Trust};
+use crate::ramf::limits;
+use crate::session::{KeyId, PrivateSessionKey};
+
+/// The longest file with keys, certificates or parameters, in octets.
+pub const MAX_PARAMS_LEN: usize = 256 * 1024;
+
+/// `--session-key` and `--session-key-id`.
+#[derive(Debug, clap::Args)]
+pub struct SessionKeyFile {
+    /// Our private session key (PKCS#8, PEM or DER)
+    #[arg(long, value_name = "FILE")]
+    session_key: Option<PathBuf>,
+    /// The id of that key, in hexadecimal
+    #[arg(long, value_name = "HEX", requires = "session_key")]
+    session_key_id: Option<KeyId>,
+}
+
+impl SessionKeyFile {
+    /// Whether a key is given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.session_key.is_some()
+    }
+
+    /// Reads the key, which must have an id: a program that tells others of it is asked.
+    ///
+    /// # Errors
+    /// When it cannot be read, others can read it, it is malformed or has no id.
+    pub fn read_with_id(&self) -> anyhow::Result<Option<PrivateSessionKey>> {
+        match self.read()? {
+            Some((_, false)) => {
+                Err(Usage("--session-key-id is needed with this session key".to_owned()).into())
+            }
+            Some((key, true)) => Ok(Some(key)),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the key; with it, whether it has an id.
+    fn read(&self) -> anyhow::Result<Option<(PrivateSessionKey, bool)>> {
+        let Some(path) = &self.session_key else {
+            return Ok(None);
+        };
+        let name = || report::path(path);
+        let text = files::read_secret(path, FileRole::Keys, MAX_PARAMS_LEN).with_context(name)?;
+        let (key, _, has_id) =
+            key_file::private_from_text(&text, self.session_key_id.clone()).with_context(name)?;
+        Ok(Some((key, has_id)))
+    }
+
+    /// Puts the key into a loose node.
+    ///
+    /// # Errors
+    /// As [`SessionKeyFile::read`].
+    pub fn put_into(&self, loose: &mut ExplicitFiles) -> anyhow::Result<()> {
+        let Some(path) = &self.session_key else {
+            return Ok(());
+        };
+        let name = || report::path(path);
+        let text = files::read_secret(path, FileRole::Keys, MAX_PARAMS_LEN).with_context(name)?;
+        let id = self.session_key_id.clone();
+        let (_, _, has_id) = key_file::private_from_text(&text, id.clone()).with_context(name)?;
+        loose.session_key_has_id = has_id;
+        let read: ReadSessionKey =
+            Box::new(move || Ok(key_file::private_from_text(&text, id.clone())?.0));
+        loose.session_key = Some(read);
+        Ok(())
+    }
+}
+
+/// `--identity-key`.
+#[derive(Debug, clap::Args)]
+pub struct IdentityKeyFile {
+    /// Our private identity key (PKCS#8, PEM or DER)
+    #[arg(long, value_name = "FILE")]
+    identity_key: Option<PathBuf>,
+}
+
+impl IdentityKeyFile {
+    /// Whether a key is given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.identity_key.is_some()
+    }
+
+    /// Reads the key, as PKCS#8.
+    ///
+    /// # Errors
+    /// When it cannot be read, others can read it, or it is no identity key.
+    pub fn read(&self) -> anyhow::Result<Option<Secret>> {
+        let Some(path) = &self.identity_key else {
+            return Ok(None);
+        };
+        let name = || report::path(path);
+        let text = files::read_secret(path, FileRole::Keys, MAX_PARAMS_LEN).with_context(name)?;
+        let (pkcs8, _) = pem::private_key(&text).with_context(name)?;
+        IdentityKey::from_pkcs8(&pkcs8).with_context(name)?;
+        Ok(Some(Secret::from(pkcs8)))
+    }
+}
+
+/// `--certificate`.
+#[derive(Debug, clap::Args)]
+pub struct CertificateFile {
+    /// Our own certificate, and its issuers', to sign under
+    #[arg(long, value_name = "FILE", requires = "identity_key")]
+    certificate: Option<PathBuf>,
+}
+
+impl CertificateFile {
+    /// Reads the path, which must be one for the holder of this identity key (PKCS#8).
+    ///
+    /// # Errors
+    /// When it cannot be read, is something else, or somebody else's.
+    pub fn read(&self, identity: &Secret) -> anyhow::Result<Option<CertificationPath>> {
+        let Some(path) = &self.certificate else {
+            return Ok(None);
+        };
+        let certificates = match read_object(path)? {
+            Object::Certificates(certificates) => certificates::path_of(certificates)?,
+            Object::Path(path) => path,
+            other => {
+                let text = format!(
+                    "{}: certificate needed, not a {}",
+                    report::path(path),
+                    other.word()
+                );
+                return Err(Usage(text).into());
+            }
+        };
+        let (holder, own) = (
+            certificates.leaf.id(),
+            IdentityKey::from_pkcs8(identity.as_bytes())?.id(),
+        );
+        if holder != own {
+            return Err(
+                anyhow::Error::new(node::Error::ForAnotherNode(holder)).context(report::path(path))
+            );
+        }
+        Ok(Some(certificates))
+    }
+}
+
+/// `--trust`, `--chain` and `--recipient`.
+#[derive(Debug, clap::Args)]
+pub struct TrustFiles {
+    /// Trust these certificates or public keys, and nothing else
+    #[arg(long, value_name = "FILE")]
+    trust: Vec<PathBuf>,
+    /// Certificates that may be needed to find a path
+    #[arg(long, value_name = "FILE")]
+    chain: Vec<PathBuf>,
+    /// The node id that messages must be for
+    #[arg(long, value_name = "ID")]
+    recipient: Option<NodeId>,
+}
+
+impl TrustFiles {
+    /// Whether anything to trust is given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        !self.trust.is_empty()
+    }
+
+    /// Whom messages must be for.
+    #[must_use]
+    pub fn recipient(&self) -> Option<NodeId> {
+        self.recipient
+    }
+
+    /// Whether a chain or recipient is given, which only explicit files need.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.chain.is_empty() || self.recipient.is_some()
+    }
+
+    /// Reads what is trusted.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or has neither certificates nor keys.
+    pub fn trust(&self) -> anyhow::Result<Trust> {
+        let mut trust = Trust::default();
+        for path in &self.trust {
+            match read_object(path)? {
+                Object::Certificates(certificates) => trust.certificates.extend(certificates),
+                object => {
+                    if let Some(key) = object.identity_key() {
+                        trust.keys.push(key.clone());
+                    } else {
+                        let text = format!(
+                            "{}: a {} cannot be trusted",
+                            report::path(path),
+                            object.word()
+                        );
+                        return Err(Usage(text).into());
+                    }
+                }
+            }
+        }
+        Ok(trust)
+    }
+
+    /// Reads the certificates that may be needed.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or has other things than certificates.
+    pub fn chain(&self) -> anyhow::Result<Vec<crate::pki::Certificate>> {
+        let mut chain = Vec::new();
+        for path in &self.chain {
+            let name = || report::path(path);
+            let octets = files::read(path, FileRole::Input, MAX_PARAMS_LEN).with_context(name)?;
+            chain.extend(certificates::certificates_from_octets(&octets).with_context(name)?);
+        }
+        Ok(chain)
+    }
+
+    /// Puts all of it into a loose node.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn put_into(&self, loose: &mut ExplicitFiles) -> anyhow::Result<()> {
+        loose.trust = self.trust()?;
+        loose.chain = self.chain()?;
+        loose.recipient = self.recipient;
+        Ok(())
+    }
+}
+
+/// Reads an object of this network from a file that an option names.
+///
+/// # Errors
+/// When it cannot be read or is none.
+pub fn read_object(path: &Path) -> anyhow::Result<Object> {
+    let name = || report::path(path);
+    let octets = files::read(path, FileRole::Input, limits::MAX_MESSAGE_LEN).with_context(name)?;
+    Object::parse(&octets).with_context(name)
+}
+
+/// Reads the parameters that an option names.
+///
+/// # Errors
+/// When they cannot be read or are something else.
+pub fn read_params(path: &Path) -> anyhow::Result<Params> {
+    match read_object(path)? {
+        Object::NodeConnectionParams(params) => Ok(Params::Internet(params)),
+        Object::PrivateEndpointConnectionParams(params) => Ok(Params::Private(params)),
+        Object::Registration(registration) => Ok(Params::Registration(registration)),
+        other => {
+            let text = format!(
+                "{}: connection parameters needed, not a {}",
+                report::path(path),
+                other.word()
+            );
+            Err(Usage(text).into())
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Groups of options that several programs have.
+
+mod content;
+mod explicit;
+mod keys;
+mod node;
+mod peer;
+mod validity;
+
+pub use content::{CipherChoice, SuggestedName};
+pub use explicit::{OpeningFiles, SendingFiles};
+pub use keys::{
+    CertificateFile, IdentityKeyFile, MAX_PARAMS_LEN, SessionKeyFile, TrustFiles, read_object,
+    read_params,
+};
+pub use node::{Node, NodeDir, Wait};
+pub use peer::peer_key;
+pub use validity::validity;

@@ -1,0 +1,48 @@
+//! The peer that an operand names.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::cli::errors::Unchecked;
+use crate::cli::{inputs, report};
+use crate::message::{self, Object};
+use crate::node::{self, Directory};
+use crate::pki::PublicKey;
+
+/// The identity key of a peer: a known one's, or that in a file or on standard input.
+///
+/// # Errors
+/// When it is neither a known peer nor an object with such a key, or a request to be registered, of which
+/// nobody knows yet whether its key is its sender's.
+pub fn peer_key(peer: Option<&Path>, node: Option<&Directory>) -> anyhow::Result<PublicKey> {
+    let path = peer.unwrap_or(Path::new("-"));
+    if let (Some(node), Some(text)) = (node, path.to_str())
+        && text != "-"
+        && !path.metadata().is_ok_and(|meta| !meta.is_dir())
+    {
+        match node.find_peer(text) {
+            Ok(peer) => return Ok(node.identity_of(peer.id)?),
+            // A directory is no peer, but something that cannot be read.
+            Err(node::Error::UnknownPeer(_)) if path.exists() => {}
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("{}: neither a file nor a peer", report::path(path)));
+            }
+        }
+    }
+    let octets = inputs::read_whole(path)?;
+    let name = || report::path(path);
+    let object = Object::parse(&octets).with_context(name)?;
+    if let Object::RegistrationRequest(_) = object {
+        return Err(anyhow::Error::new(Unchecked)).with_context(name);
+    }
+    match object.identity_key() {
+        Some(key) => Ok(key.clone()),
+        None => Err(message::Error::Lacks {
+            object: object.word(),
+            what: "identity key",
+        })
+        .with_context(name),
+    }
+}
