@@ -14,7 +14,6 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
 }
 
 fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
-    use node::Error as E;
     if let Some(error) = cause.downcast_ref::<disk::Error>() {
         return hint_for_disk(error);
     }
@@ -51,69 +50,78 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if cause.is::<ForTerminal>() {
         return Some("-o FILE stores it, -o - writes it all the same".to_owned());
     }
-    let text = match cause.downcast_ref::<E>() {
-        Some(E::Disk(error)) => return hint_for_disk(error),
-        Some(E::Ramf(error) | E::Message(message::Error::Ramf(error))) => {
+    if let Some(error) = cause.downcast_ref::<node::Error>() {
+        return hint_for_node(error);
+    }
+    if let Some(error) = cause.downcast_ref::<pki::Error>() {
+        return hint_for_pki(error);
+    }
+    if let Some(error) = cause.downcast_ref::<message::Error>() {
+        return hint_for_message(error);
+    }
+    cause.downcast_ref().and_then(hint_for_ramf)
+}
+
+fn hint_for_message(error: &message::Error) -> Option<String> {
+    match error {
+        message::Error::Ramf(error) => hint_for_ramf(error),
+        _ => None,
+    }
+}
+
+fn hint_for_node(error: &node::Error) -> Option<String> {
+    use node::Error as E;
+    let text = match error {
+        E::Disk(error) => return hint_for_disk(error),
+        E::Ramf(error) | E::Message(message::Error::Ramf(error)) => {
             return hint_for_ramf(error);
         }
-        Some(E::NotANode(_)) => "relay-keygen makes one; -N or RELAY_NODE names another",
-        Some(E::TestClock) => "only a node made with relay-keygen --set clock=test takes it",
-        Some(E::UnknownPeer(_)) => {
+        E::NotANode(_) => "relay-keygen makes one; -N or RELAY_NODE names another",
+        E::TestClock => "only a node made with relay-keygen --set clock=test takes it",
+        E::UnknownPeer(_) => {
             "relay-peers lists who is known; a name, an id, or 8 digits of one will do"
         }
-        Some(E::NotImportable("public-key" | "certificate")) => "relay-authorize takes it",
-        Some(E::NotImportable("parcel")) => "relay-open takes it",
-        Some(E::Pki(error)) => return hint_for_pki(error),
-        Some(E::AmbiguousPeer(_)) => "give more digits, or a name",
-        Some(E::NameTaken { .. }) => {
-            "choose another name, or rename that peer with relay-peers --rename"
-        }
-        Some(E::NamedAlready(_)) => "relay-peers --rename changes it",
-        Some(E::NotAuthorized(_)) => {
+        E::NotImportable("public-key" | "certificate") => "relay-authorize takes it",
+        E::NotImportable("parcel") => "relay-open takes it",
+        E::Pki(error) => return hint_for_pki(error),
+        E::AmbiguousPeer(_) => "give more digits, or a name",
+        E::NameTaken { .. } => "choose another name, or rename that peer with relay-peers --rename",
+        E::NamedAlready(_) => "relay-peers --rename changes it",
+        E::NotAuthorized(_) => {
             "send them what relay-export prints, and import what their relay-authorize makes of it"
         }
-        Some(E::NotRegistered(_)) => {
+        E::NotRegistered(_) => {
             "send it what relay-export prints, and import what its relay-register makes of it"
         }
-        Some(E::NotCarrier(_)) => {
+        E::NotCarrier(_) => {
             "register with it (relay-register), answer its CCA (--cca), or let it authorize this gateway (relay-authorize)"
         }
-        Some(E::UnknownCarrier(_)) => "relay-register or relay-authorize makes it known again",
-        Some(E::EndpointCarrier(_)) => "relay-register --type gateway registers it as a gateway",
-        Some(E::NotAGateway(_)) => {
+        E::UnknownCarrier(_) => "relay-register or relay-authorize makes it known again",
+        E::EndpointCarrier(_) => "relay-register --type gateway registers it as a gateway",
+        E::NotAGateway(_) => {
             "-N names the gateway that it is in; relay-keygen --type gateway makes one"
         }
-        Some(E::UnknownGroup(_)) => {
-            "make the group, or change the setting group in the node's config"
-        }
-        Some(E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. }) => {
+        E::UnknownGroup(_) => "make the group, or change the setting group in the node's config",
+        E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. } => {
             "ask them for new connection parameters (relay-authorize), and import those"
         }
-        Some(E::RegistrationExpired { .. } | E::RegistrationKeyExpired { .. }) => {
+        E::RegistrationExpired { .. } | E::RegistrationKeyExpired { .. } => {
             "let it register this node anew (relay-register), and import that"
         }
-        Some(E::AuthorizationEarly { .. } | E::RegistrationEarly { .. }) => "check this clock",
-        Some(E::CcaEnds { .. }) => "ask the gateway for a new one (relay-request-cargo)",
-        Some(E::NoSessionKey(_)) => "import connection parameters of theirs",
-        Some(E::UnknownSessionKey(_)) => {
+        E::AuthorizationEarly { .. } | E::RegistrationEarly { .. } => "check this clock",
+        E::CcaEnds { .. } => "ask the gateway for a new one (relay-request-cargo)",
+        E::NoSessionKey(_) => "import connection parameters of theirs",
+        E::UnknownSessionKey(_) => {
             "it was deleted, or is another node's: let the sender relay-import --replace new connection parameters"
         }
-        Some(E::Seen) => "--again opens it once more, while its session key exists",
-        Some(E::Unjudged) => "--again opens it all the same, while its session key exists",
-        Some(E::CcaUsed) => "each is good for one answer: ask the gateway for a new one",
-        Some(E::Pinned(_)) => "--replace takes it all the same; first make sure that it is genuine",
-        Some(E::Expectation { .. }) => {
+        E::Seen => "--again opens it once more, while its session key exists",
+        E::Unjudged => "--again opens it all the same, while its session key exists",
+        E::CcaUsed => "each is good for one answer: ask the gateway for a new one",
+        E::Pinned(_) => "--replace takes it all the same; first make sure that it is genuine",
+        E::Expectation { .. } => {
             "the file was damaged or exchanged on its way: get it again, over an authentic channel"
         }
-        _ => {
-            return match cause.downcast_ref::<pki::Error>() {
-                Some(error) => hint_for_pki(error),
-                None => match cause.downcast_ref::<message::Error>() {
-                    Some(message::Error::Ramf(error)) => hint_for_ramf(error),
-                    _ => cause.downcast_ref::<ramf::Error>().and_then(hint_for_ramf),
-                },
-            };
-        }
+        _ => return None,
     };
     Some(text.to_owned())
 }
