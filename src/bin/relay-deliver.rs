@@ -106,7 +106,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         joins: args.join,
         is_dry: args.dry_run,
     };
-    let (mut outcome, mut strays) = (Outcome::default(), UnexpectedReport::default());
+    let (mut outcome, mut unexpected) = (Outcome::default(), UnexpectedReport::default());
     outcome.doubt(&time);
     let mut is_unjudged = false;
     let mut not_kept = 0_usize;
@@ -119,9 +119,9 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
             not_kept += usize::from(matches!(delivered.result, Ok(DeliveryEffect::NotKept)));
             tell(args, delivered, &mut outcome)
         },
-        &mut |path| strays.add(path),
+        &mut |path| unexpected.add(path),
     )?;
-    strays.tell();
+    unexpected.report();
     if is_unjudged && !args.dry_run && !report::is_quiet() {
         report::hint(
             "relay-list failed names what was set aside; relay-route --retry NAME has it delivered all the same",

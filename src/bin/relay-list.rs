@@ -62,14 +62,14 @@ fn list(args: &Args) -> anyhow::Result<()> {
     };
     let mut lines = Lines::new(args);
     for queue in queues {
-        let mut strays = UnexpectedReport::default();
+        let mut unexpected = UnexpectedReport::default();
         for found in queue.entries()? {
             match found? {
                 QueueEntry::Message(message) => lines.add(&queue, &message)?,
-                QueueEntry::Stray(path) => strays.add(path),
+                QueueEntry::Stray(path) => unexpected.add(path),
             }
         }
-        strays.tell();
+        unexpected.report();
     }
     lines.finish()
 }

@@ -85,7 +85,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
         time,
         is_dry: args.dry_run,
     };
-    let (mut strays, mut filled) = (UnexpectedReport::default(), HashSet::new());
+    let (mut unexpected, mut filled) = (UnexpectedReport::default(), HashSet::new());
     router.run(
         &mut |routed| {
             if args.dry_run {
@@ -96,9 +96,9 @@ fn route(args: &Args) -> anyhow::Result<()> {
             }
             tell(routed, &mut outcome)
         },
-        &mut |path| strays.add(path),
+        &mut |path| unexpected.add(path),
     )?;
-    strays.tell();
+    unexpected.report();
     tell_of_closed(&spool, &filled)?;
     outcome.finish()
 }
@@ -141,12 +141,12 @@ fn apply(spool: &Spool, window: &Window, time: &Time, outcome: &mut Outcome) -> 
             window,
             time,
         };
-        let mut strays = UnexpectedReport::default();
+        let mut unexpected = UnexpectedReport::default();
         let applied = desk.apply(
             &mut |applied| tell_applied(gateway, applied, time, outcome),
-            &mut |path| strays.add(path),
+            &mut |path| unexpected.add(path),
         );
-        strays.tell();
+        unexpected.report();
         if applied.is_err() {
             outcome.take();
             outcome.done(&Input::named(report::path(queue.dir())), applied)?;

@@ -1,8 +1,9 @@
-//! What programs say of an exchange with a medium.
+//! Reports an exchange with a medium.
 
 use std::path::{Path, PathBuf};
 
 use super::input_ref::InputRef;
+use super::limited::Limited;
 use super::outcome::Outcome;
 use super::report;
 use crate::medium::{self, ExchangeEvent, Medium, WaitReason, layout};
@@ -24,8 +25,8 @@ pub fn open(dir: &Path, init: bool, if_present: bool) -> Result<Option<Medium>, 
     }
 }
 
-/// How many things that do not belong somewhere are named in all.
-const MAX_STRAYS: usize = 64;
+/// How many unexpected files are named in all.
+const MAX_UNEXPECTED: usize = 64;
 
 /// Reports what happens, and remembers how it went.
 #[derive(Debug)]
@@ -33,8 +34,7 @@ pub struct Log {
     medium: String,
     /// The directory that files on it are named from, unless they are named from the medium.
     top: Option<PathBuf>,
-    strays: usize,
-    more_strays: usize,
+    unexpected: Limited,
     outcome: Outcome,
 }
 
@@ -52,8 +52,7 @@ impl Log {
         Self {
             medium: medium.to_owned(),
             top: None,
-            strays: 0,
-            more_strays: 0,
+            unexpected: Limited::new(MAX_UNEXPECTED),
             outcome: Outcome::default(),
         }
     }
@@ -76,95 +75,29 @@ impl Log {
     /// Reports what happened.
     ///
     /// # Errors
-    /// What cannot be gone on from.
+    /// Fatal errors only: nobody reads the output any more, or it fails for everything.
     pub fn tell(&mut self, event: ExchangeEvent) -> anyhow::Result<()> {
-        let medium = ("medium", self.medium.as_str());
         if let ExchangeEvent::Untimely(messages) = event {
             self.outcome.wait_for_clock(messages);
             return Ok(());
         }
         self.outcome.take();
         match event {
-            ExchangeEvent::Untimely(_) => {}
-            ExchangeEvent::Stored { name, id, cargo } => report::event(
-                "stored",
-                &[
-                    ("kind", name.identity.kind.word()),
-                    ("id", id.as_deref().unwrap_or_default()),
-                    ("from", &name.identity.sender.to_string()),
-                    ("to", &name.identity.recipient.to_string()),
-                    ("cargo", &cargo),
-                    medium,
-                ],
-            ),
-            ExchangeEvent::Repeated { name, id } => report::event(
-                "repeated",
-                &[
-                    ("id", id.as_deref().unwrap_or_default()),
-                    ("from", &name.identity.sender.to_string()),
-                    ("to", &name.identity.recipient.to_string()),
-                    medium,
-                ],
-            ),
-            ExchangeEvent::Unpacked { file, messages } => {
-                let messages = messages.map_or_else(|| "seen".to_owned(), |it| it.to_string());
-                let facts = [("file", file.to_string()), ("messages", messages)];
-                report::event(
-                    "unpacked",
-                    &[
-                        (facts[0].0, &facts[0].1),
-                        ("from", &file.sender.to_string()),
-                        (facts[1].0, &facts[1].1),
-                        medium,
-                    ],
-                );
-            }
-            ExchangeEvent::Asked(file) => {
-                report::event("asked", &[("from", &file.sender.to_string()), medium]);
-            }
-            ExchangeEvent::Packed {
-                cargo,
-                hop,
-                messages,
-                len,
-            } => report::event(
-                "packed",
-                &[
-                    ("cargo", &cargo),
-                    ("to", &hop.to_string()),
-                    ("messages", &messages.to_string()),
-                    ("octets", &len.to_string()),
-                    medium,
-                ],
-            ),
-            ExchangeEvent::Requested { id, gateway } => report::event(
-                "requested",
-                &[("id", &id), ("from", &gateway.to_string()), medium],
-            ),
-            ExchangeEvent::Carried(file) => report::event(
-                "carried",
-                &[
-                    ("file", &file.to_string()),
-                    ("octets", &file.len.to_string()),
-                    medium,
-                ],
-            ),
             ExchangeEvent::Waiting {
                 hop,
                 messages,
                 octets,
                 why,
             } => self.waiting(&hop, messages, octets, why),
-            ExchangeEvent::Stray(_) | ExchangeEvent::Strays { .. } if self.strays >= MAX_STRAYS => {
-                self.more_strays += match event {
-                    ExchangeEvent::Strays { more, .. } => more,
-                    _ => 1,
-                };
-            }
             ExchangeEvent::Stray(path) => {
-                self.strays += 1;
-                report::warn(&format!("{}: does not belong there", report::path(&path)));
+                if self.unexpected.admit() {
+                    report::warn(&format!("{}: does not belong there", report::path(&path)));
+                }
             }
+            ExchangeEvent::Strays { more, .. } if self.unexpected.is_full() => {
+                self.unexpected.suppress(more);
+            }
+            // A line for a whole directory does not count.
             ExchangeEvent::Strays { dir, more } => {
                 let dir = report::path(&dir);
                 report::warn(&format!("{dir}: {more} others do not belong there"));
@@ -173,14 +106,15 @@ impl Log {
                 self.failed(&what, anyhow::Error::from(error).context("set aside"))?;
             }
             ExchangeEvent::Failed { what, error } => self.failed(&what, error.into())?,
+            change => log_change(change, &self.medium),
         }
         Ok(())
     }
 
     fn failed(&mut self, what: &str, error: anyhow::Error) -> anyhow::Result<()> {
         let place = InputRef::named(self.named(what));
-        match pile_of(what).map(|pile| self.named(pile)) {
-            Some(pile) => self.outcome.done_in(&pile, &place, Err(error)),
+        match container_of(what).map(|dir| self.named(dir)) {
+            Some(dir) => self.outcome.done_in(&dir, &place, Err(error)),
             None => self.outcome.done(&place, Err(error)),
         }
     }
@@ -222,8 +156,7 @@ impl Log {
     /// # Errors
     /// That status, unless it is 0.
     pub fn finish(self) -> anyhow::Result<()> {
-        if self.more_strays > 0 {
-            let more = self.more_strays;
+        if let Some(more) = self.unexpected.suppressed() {
             report::warn(&format!(
                 "{}: {more} others do not belong there",
                 self.medium
@@ -233,8 +166,80 @@ impl Log {
     }
 }
 
-/// The place that a thing lies in: the folder of a file on the medium, or the file of a message in it.
-fn pile_of(what: &str) -> Option<&str> {
+/// Logs a change of state in an exchange with this medium.
+fn log_change(event: ExchangeEvent, medium: &str) {
+    let medium = ("medium", medium);
+    match event {
+        ExchangeEvent::Stored { name, id, cargo } => report::event(
+            "stored",
+            &[
+                ("kind", name.identity.kind.word()),
+                ("id", id.as_deref().unwrap_or_default()),
+                ("from", &name.identity.sender.to_string()),
+                ("to", &name.identity.recipient.to_string()),
+                ("cargo", &cargo),
+                medium,
+            ],
+        ),
+        ExchangeEvent::Repeated { name, id } => report::event(
+            "repeated",
+            &[
+                ("id", id.as_deref().unwrap_or_default()),
+                ("from", &name.identity.sender.to_string()),
+                ("to", &name.identity.recipient.to_string()),
+                medium,
+            ],
+        ),
+        ExchangeEvent::Unpacked { file, messages } => {
+            let messages = messages.map_or_else(|| "seen".to_owned(), |it| it.to_string());
+            let facts = [("file", file.to_string()), ("messages", messages)];
+            report::event(
+                "unpacked",
+                &[
+                    (facts[0].0, &facts[0].1),
+                    ("from", &file.sender.to_string()),
+                    (facts[1].0, &facts[1].1),
+                    medium,
+                ],
+            );
+        }
+        ExchangeEvent::Asked(file) => {
+            report::event("asked", &[("from", &file.sender.to_string()), medium]);
+        }
+        ExchangeEvent::Packed {
+            cargo,
+            hop,
+            messages,
+            len,
+        } => report::event(
+            "packed",
+            &[
+                ("cargo", &cargo),
+                ("to", &hop.to_string()),
+                ("messages", &messages.to_string()),
+                ("octets", &len.to_string()),
+                medium,
+            ],
+        ),
+        ExchangeEvent::Requested { id, gateway } => report::event(
+            "requested",
+            &[("id", &id), ("from", &gateway.to_string()), medium],
+        ),
+        ExchangeEvent::Carried(file) => report::event(
+            "carried",
+            &[
+                ("file", &file.to_string()),
+                ("octets", &file.len.to_string()),
+                medium,
+            ],
+        ),
+        // The others are no changes of state: Log::tell has them.
+        _ => {}
+    }
+}
+
+/// The directory that a file on the medium is in, or the file that an item is in.
+fn container_of(what: &str) -> Option<&str> {
     match what.split_once(": item ") {
         Some((file, _)) => Some(file),
         None if what.starts_with('/') => None,

@@ -9,13 +9,14 @@ pub mod report;
 pub mod args;
 pub mod clock;
 pub mod files;
+mod limited; // at most so many lines on standard error
 pub mod input_ref; // where a message was read
 pub mod outcome;
 pub mod inputs;
 pub mod parts;
 pub mod outputs;
 pub mod pack;
-pub mod unexpected; // what is said of files in a queue that are none of ours
+pub mod unexpected; // files in a queue that are not ours
 pub mod exchange;
 mod syslog;
 pub mod table;

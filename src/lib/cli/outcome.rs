@@ -5,24 +5,25 @@ use std::fs::File;
 
 use super::errors::Fatal;
 use super::input_ref::InputRef;
+use super::limited::Limited;
 use super::report;
 use super::status::{self, Reported, Status};
 use crate::describe;
 use crate::spool::{self, Time};
 
-/// How many failures of the parts of one thing are reported; the others are counted.
-const SAID: usize = 20;
+/// How many failures of the items of one input are reported.
+const MAX_OF_ITEMS: usize = 20;
 
-/// How many failures of what lies in one place are reported, where anybody may put things there.
-const SAID_OF_PILE: usize = 8;
+/// How many failures of the files of one directory are reported, where others may put files there.
+const MAX_OF_DIRECTORY: usize = 8;
 
-/// How many of all such places.
-const SAID_OF_PILES: usize = 64;
+/// How many failures of the files of all such directories are reported.
+const MAX_OF_DIRECTORIES: usize = 64;
 
 /// How a program fared so far.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    piles: Piles,
+    directories: DirectoryReports,
     status_lines: Option<File>,
     taken: usize,
     failures: Vec<Status>,
@@ -115,13 +116,13 @@ impl Outcome {
     /// As [`Outcome::done`].
     pub fn done_in(
         &mut self,
-        pile: &str,
+        dir: &str,
         place: &InputRef,
         result: anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         match result {
             Err(error) if status::status(&error) != Status::BROKEN_PIPE && !error.is::<Fatal>() => {
-                self.piles.failed(pile, &place.label(), &error);
+                self.directories.failed(dir, &place.label(), &error);
                 self.note(place, &error);
                 Ok(())
             }
@@ -185,7 +186,7 @@ impl Outcome {
     /// # Errors
     /// That status, unless it is 0.
     pub fn finish(mut self) -> anyhow::Result<()> {
-        self.piles.finish();
+        self.directories.finish();
         if self.tell_untimely() {
             return Err(Reported(Status::TEMP_FAIL).into());
         }
@@ -213,104 +214,106 @@ impl Outcome {
     }
 }
 
-/// What is said of what lies in places where anybody may put things: no more than somebody reads.
-#[derive(Debug, Default)]
-struct Piles {
-    /// The last place.
-    pile: String,
-    /// How many failures there were in it that count for what is said.
-    bad: usize,
-    /// How many were reported in all.
-    said: usize,
-    /// How many were not, nor counted with those of one place.
-    more: usize,
+/// Reports the failures of files in directories where others may put them: the first of each directory.
+#[derive(Debug)]
+struct DirectoryReports {
+    /// The last directory.
+    dir: String,
+    of_dir: Limited,
+    of_all: Limited,
+    /// Each hint is given once.
     hints: BTreeSet<String>,
 }
 
-impl Piles {
-    fn failed(&mut self, pile: &str, label: &str, error: &anyhow::Error) {
-        if self.pile != pile {
-            self.finish_pile();
-            pile.clone_into(&mut self.pile);
+impl Default for DirectoryReports {
+    fn default() -> Self {
+        Self {
+            dir: String::new(),
+            of_dir: Limited::new(MAX_OF_DIRECTORY),
+            of_all: Limited::new(MAX_OF_DIRECTORIES),
+            hints: BTreeSet::new(),
         }
-        if self.said >= SAID_OF_PILES {
-            self.more += 1;
-            return;
+    }
+}
+
+impl DirectoryReports {
+    fn failed(&mut self, dir: &str, label: &str, error: &anyhow::Error) {
+        if self.dir != dir {
+            self.finish_directory();
+            dir.clone_into(&mut self.dir);
         }
-        if self.bad < SAID_OF_PILE {
-            self.said += 1;
+        if self.of_all.is_full() {
+            self.of_all.suppress(1);
+        } else if self.of_dir.admit() {
+            self.of_all.admit();
             report::failure_with(Some(label), error, |hint| {
                 self.hints.insert(hint.to_owned())
             });
         }
-        self.bad += 1;
     }
 
-    fn finish_pile(&mut self) {
-        let more = std::mem::take(&mut self.bad).saturating_sub(SAID_OF_PILE);
-        if more > 0 {
-            report::error(&format!("{}: and {more} more", self.pile));
+    fn finish_directory(&mut self) {
+        let of_dir = std::mem::replace(&mut self.of_dir, Limited::new(MAX_OF_DIRECTORY));
+        if let Some(more) = of_dir.suppressed() {
+            report::error(&format!("{}: and {more} more", self.dir));
         }
     }
 
     fn finish(&mut self) {
-        self.finish_pile();
-        if self.more > 0 {
-            report::error(&format!("and {} more", self.more));
+        self.finish_directory();
+        if let Some(more) = self.of_all.suppressed() {
+            report::error(&format!("and {more} more"));
         }
     }
 }
 
-/// What is said of the parts of one thing, of which there may be very many.
+/// Reports failures and warnings of the items of one input, of which there may be very many.
 #[derive(Debug)]
 pub struct PartReports<'a> {
     place: &'a InputRef,
-    bad: usize,
-    odd: usize,
+    failures: Limited,
+    warnings: Limited,
 }
 
 impl<'a> PartReports<'a> {
-    /// Nothing was said yet.
+    /// Nothing was reported yet.
     #[must_use]
     pub fn of(place: &'a InputRef) -> Self {
         Self {
             place,
-            bad: 0,
-            odd: 0,
+            failures: Limited::new(MAX_OF_ITEMS),
+            warnings: Limited::new(MAX_OF_ITEMS),
         }
     }
 
-    /// Takes note of a part that failed, and reports it: `FILE[2]: item 3: …`.
-    pub fn failed(&mut self, outcome: &mut Outcome, part: usize, error: &anyhow::Error) {
+    /// Counts an item that failed, and reports it: `FILE[2]: item 3: …`.
+    pub fn failed(&mut self, outcome: &mut Outcome, item: usize, error: &anyhow::Error) {
         outcome.take();
-        if self.bad < SAID {
-            report::failure(Some(&self.label(part)), error);
+        if self.failures.admit() {
+            report::failure(Some(&self.label(item)), error);
         }
-        self.bad += 1;
         outcome.note(self.place, error);
     }
 
-    /// Warns of something about a part.
-    pub fn warn(&mut self, part: usize, text: &str) {
-        if self.odd < SAID {
-            report::warn(&format!("{}: {text}", self.label(part)));
+    /// Warns of an item.
+    pub fn warn(&mut self, item: usize, text: &str) {
+        if self.warnings.admit() {
+            report::warn(&format!("{}: {text}", self.label(item)));
         }
-        self.odd += 1;
     }
 
-    /// Says how many more there were; `are` is what there was to warn of.
-    pub fn finish(self, are: &str) {
+    /// Reports how many more there were; `warned_of` completes "N more messages in it …".
+    pub fn finish(self, warned_of: &str) {
         let label = self.place.label();
-        let more = |count: usize| count.checked_sub(SAID).filter(|more| *more > 0);
-        if let Some(more) = more(self.odd) {
-            report::warn(&format!("{label}: {more} more messages in it {are}"));
+        if let Some(more) = self.warnings.suppressed() {
+            report::warn(&format!("{label}: {more} more messages in it {warned_of}"));
         }
-        if let Some(more) = more(self.bad) {
+        if let Some(more) = self.failures.suppressed() {
             report::error(&format!("{label}: {more} more messages in it are bad"));
         }
     }
 
-    fn label(&self, part: usize) -> String {
-        format!("{}: item {part}", self.place.label())
+    fn label(&self, item: usize) -> String {
+        format!("{}: item {item}", self.place.label())
     }
 }

@@ -1,40 +1,49 @@
-//! What is said of files in a queue that these programs did not put there.
+//! Warnings of files in a queue that these programs did not put there.
 
 use std::path::PathBuf;
 
+use super::limited::Limited;
 use super::report;
 
 /// How many of them are named.
-const NAMED: usize = 8;
+const MAX_NAMED: usize = 8;
 
-/// Such files of one queue: the first, and how many more there are.
-#[derive(Debug, Default)]
+/// Warns of such files of one queue: the first by name, then how many more there are.
+#[derive(Debug)]
 pub struct UnexpectedReport {
-    first: Vec<PathBuf>,
-    more: usize,
+    /// Named when all are known: standard error has them in one block.
+    named: Vec<PathBuf>,
+    lines: Limited,
+}
+
+impl Default for UnexpectedReport {
+    fn default() -> Self {
+        Self {
+            named: Vec::new(),
+            lines: Limited::new(MAX_NAMED),
+        }
+    }
 }
 
 impl UnexpectedReport {
-    /// Takes note of one.
+    /// Notes one file.
     pub fn add(&mut self, path: PathBuf) {
-        if self.first.len() < NAMED {
-            self.first.push(path);
-        } else {
-            self.more += 1;
+        if self.lines.admit() {
+            self.named.push(path);
         }
     }
 
-    /// Warns of them.
-    pub fn tell(self) {
-        for path in &self.first {
+    /// Warns of the files noted.
+    pub fn report(self) {
+        for path in &self.named {
             report::warn(&format!(
                 "{}: not a message that these programs stored",
                 report::path(path)
             ));
         }
-        let dir = self.first.first().and_then(|path| path.parent());
-        if let (Some(dir), true) = (dir, self.more > 0) {
-            let (dir, more) = (report::path(dir), self.more);
+        let dir = self.named.first().and_then(|path| path.parent());
+        if let (Some(dir), Some(more)) = (dir, self.lines.suppressed()) {
+            let dir = report::path(dir);
             report::warn(&format!(
                 "{dir}: {more} others are not messages that these programs stored"
             ));
