@@ -1,12 +1,11 @@
 //! relay-deliver: hands what arrived to a directory, a Maildir or a command.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Parser};
-use serde_json::{Value, json};
 
 use relaynet::cli::args::{NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
@@ -14,14 +13,11 @@ use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::unexpected::UnexpectedReport;
-use relaynet::cli::{self, files, report};
+use relaynet::cli::{self, delivery, files, report};
 use relaynet::command::Command;
-use relaynet::deliver::{self, Content, Delivery, DeliveryEffect, Destination, Error};
-use relaynet::describe;
-use relaynet::disk::FileRole;
+use relaynet::deliver::{Delivery, DeliveryEffect, Destination, Error};
 use relaynet::receive::{ReceiveOptions, Repeats};
 use relaynet::spool::Spool;
-use relaynet::transfer::join;
 
 /// Hand what arrived for this node to a directory, a Maildir or a command
 #[derive(Debug, Parser)]
@@ -76,7 +72,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     let spool = Spool::shared_with(args.node.open()?)?;
     let now = args.clock.now((!args.dry_run).then_some(node.config()))?;
     let destination = args.destination()?;
-    destination.check().map_err(labelled)?;
+    destination.check().map_err(delivery::labelled)?;
     let _lock = if args.dry_run {
         None
     } else {
@@ -90,7 +86,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     } else {
         spool.see_time(now, &window)?
     };
-    let delivery = Delivery {
+    let run = Delivery {
         spool: &spool,
         node: &node,
         path: std::path::absolute(node.root()).with_context(|| report::path(node.root()))?,
@@ -110,28 +106,19 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     outcome.doubt(&time);
     let mut is_unjudged = false;
     let mut not_kept = 0_usize;
-    let left = delivery.run(
+    let left = run.run(
         &mut |delivered| {
             is_unjudged |= delivered.result.as_ref().is_err_and(Error::is_unjudged);
             if args.dry_run {
-                return files::print(&decision(&delivered, args.json));
+                return files::print(&delivery::decision(&delivered, args.json));
             }
             not_kept += usize::from(matches!(delivered.result, Ok(DeliveryEffect::NotKept)));
-            tell(args, delivered, &mut outcome)
+            delivery::report(delivered, args.json, &mut outcome)
         },
         &mut |path| unexpected.add(path),
     )?;
     unexpected.report();
-    if is_unjudged && !args.dry_run && !report::is_quiet() {
-        report::hint(
-            "relay-list failed names what was set aside; relay-route --retry NAME has it delivered all the same",
-        );
-    }
-    if not_kept > 0 {
-        report::warn(&format!(
-            "too many strangers wrote today: {not_kept} of their authorizations are not kept"
-        ));
-    }
+    delivery::report_all(is_unjudged && !args.dry_run, not_kept);
     if let Some(left) = left {
         let queue = Input::named(format!("home/{}", node.id()));
         outcome.done(&queue, Err(Error::TooManyParts(left).into()))?;
@@ -155,124 +142,4 @@ impl Args {
             },
         )
     }
-}
-
-/// Says what became of a message; what was set aside is work done.
-fn tell(
-    args: &Args,
-    delivered: deliver::DeliveryOutcome,
-    outcome: &mut Outcome,
-) -> anyhow::Result<()> {
-    if delivered.is_untimely {
-        outcome.wait_for_clock(1);
-        return Ok(());
-    }
-    if !matches!(delivered.result, Ok(DeliveryEffect::Part)) {
-        outcome.take(); // parts count as what they make
-    }
-    let input = report::path(&delivered.path);
-    let content = delivered.content.as_ref();
-    match &delivered.result {
-        Ok(DeliveryEffect::Delivered(path)) => {
-            event("delivered", content, path.as_deref());
-            if args.json {
-                files::print_line(&facts(&delivered).to_string())?;
-            }
-        }
-        Ok(DeliveryEffect::Imported) => event("imported", content, None),
-        Ok(DeliveryEffect::NotKept) => event("not-kept", content, None),
-        Ok(DeliveryEffect::Repeated) => report::event("repeated", &[("file", &input)]),
-        Err(error) if delivered.is_aside => {
-            report::warn(&format!("{input}: set aside: {error}"));
-        }
-        Ok(DeliveryEffect::Left | DeliveryEffect::Part) | Err(_) => {}
-    }
-    match delivered.result {
-        Err(error) if error.is_of_destination() => Err(labelled(error)),
-        Err(error) if !delivered.is_aside => {
-            outcome.done(&Input::named(input), Err(labelled(error)))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn event(name: &str, content: Option<&Content>, path: Option<&Path>) {
-    let Some(content) = content else { return };
-    let (sender, recipient) = (content.sender.to_string(), content.recipient.to_string());
-    let path = path.map(report::path).unwrap_or_default();
-    let mut facts = vec![
-        ("id", content.id.as_str()),
-        ("from", &sender),
-        ("to", &recipient),
-        ("type", &content.media_type),
-    ];
-    facts.extend((!path.is_empty()).then_some(("path", path.as_str())));
-    report::event(name, &facts);
-}
-
-/// An error about a file that the user named a directory for, with its path.
-fn labelled(error: Error) -> anyhow::Error {
-    match error {
-        Error::Parts { cause, .. } if cause.is_of_destination() => labelled(*cause),
-        Error::Join(join::Error::Disk(error)) => labelled(Error::Disk(error)),
-        Error::Disk(error) if error.role() == FileRole::Delivery => {
-            let path = report::path(error.path());
-            anyhow::Error::new(error).context(path)
-        }
-        error => error.into(),
-    }
-}
-
-fn facts(delivered: &deliver::DeliveryOutcome) -> Value {
-    let content = delivered.content.as_ref();
-    let path = match &delivered.result {
-        Ok(DeliveryEffect::Delivered(path)) => path.as_ref(),
-        _ => None,
-    };
-    json!({
-        "v": describe::VERSION,
-        "input": delivered.path.to_string_lossy(),
-        "index": 1,
-        "path": path.map(|path| path.to_string_lossy()),
-        "sender": content.map(|content| content.sender.to_string()),
-        "peer": content.map(|content| &content.peer),
-        "recipient": content.map(|content| content.recipient.to_string()),
-        "type": content.map(|content| &content.media_type),
-        "name": content.map(|content| &content.name),
-        "id": content.map(|content| &content.id),
-        "date": content.map(|content| content.date.to_string()),
-        "expiry": content.map(|content| content.expiry.to_string()),
-        "size": content.map(|content| content.size),
-        "transfer": content.and_then(|content| content.transfer).map(|transfer| transfer.to_string()),
-    })
-}
-
-/// What would be done as a line: the message's name, what, and the content's type or why not.
-fn decision(delivered: &deliver::DeliveryOutcome, json: bool) -> String {
-    let what = match &delivered.result {
-        Ok(DeliveryEffect::Delivered(_)) => "deliver",
-        Ok(DeliveryEffect::Imported | DeliveryEffect::NotKept) => "import",
-        Ok(DeliveryEffect::Repeated) => "remove",
-        Ok(DeliveryEffect::Part) => "join",
-        Err(_) if delivered.is_aside => "fail",
-        Ok(DeliveryEffect::Left) | Err(_) => "leave",
-    };
-    let error = delivered.result.as_ref().err().map(ToString::to_string);
-    if json {
-        let mut facts = facts(delivered);
-        facts["decision"] = what.into();
-        facts["error"] = error.into();
-        return facts.to_string();
-    }
-    let name = delivered
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let media_type = delivered
-        .content
-        .as_ref()
-        .map(|content| content.media_type.clone());
-    let detail = error.or(media_type).unwrap_or_default();
-    format!("{name}\t{what}\t{}", report::escaped(&detail))
 }

@@ -20,6 +20,11 @@ pub mod unexpected; // files in a queue that are not ours
 pub mod exchange;
 mod syslog;
 pub mod table;
+pub mod listing; // a table on a terminal, else lines
+pub mod routing; // what relay-route reports
+pub mod delivery; // what relay-deliver reports
+pub mod queues; // what relay-list prints
+pub mod findings; // what relay-check prints
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! Every object of this network as JSON and as text; needs no keys, and judges nothing.
 
 mod facts;
+pub mod lines; // what programs print for each message or finding
 mod text;
 mod transfer;
 

@@ -17,6 +17,7 @@ pub mod sent; // what happened to messages: a line for each event
 pub mod state; // what became of one of them
 pub mod carried; // what was written onto which medium
 pub mod precedent; // messages that went before, and that one is the same as
+pub mod admission; // whether a parcel may enter, and its file
 pub mod clock; // whether the time may be believed
 
 use std::collections::HashMap;

@@ -1,0 +1,65 @@
+//! What relay-check prints.
+
+use super::listing::Listing;
+use super::status::{Reported, Status};
+use super::{files, report};
+use crate::describe::lines;
+use crate::upkeep::finding::{Finding, Level};
+
+/// The findings, as they are printed.
+#[derive(Debug)]
+pub struct Findings {
+    json: bool,
+    listing: Listing,
+    /// Whether one is more than information.
+    has_found: bool,
+    /// Whether all so far could be printed.
+    printed: anyhow::Result<()>,
+}
+
+impl Findings {
+    /// Starts to print: lines of JSON, or a table on a terminal.
+    #[must_use]
+    pub fn new(json: bool) -> Self {
+        let is_table = files::is_terminal() && !json;
+        Self {
+            json,
+            listing: Listing::new(is_table, files::write_lines),
+            has_found: false,
+            printed: Ok(()),
+        }
+    }
+
+    /// Prints a finding; of mere information only with `-v`.
+    pub fn add(&mut self, finding: &Finding) {
+        let is_information = finding.level == Level::Information;
+        self.has_found |= !is_information;
+        if is_information && !report::is_verbose() || self.printed.is_err() {
+            return;
+        }
+        self.printed = if self.json {
+            let facts = lines::finding(finding).to_string();
+            self.listing.line(facts.as_bytes(), b'\n')
+        } else {
+            self.listing.row(vec![
+                finding.level.word().to_owned(),
+                report::escaped(&finding.what),
+                report::path(&finding.path),
+                report::escaped(finding.hint.as_deref().unwrap_or("-")),
+            ])
+        };
+    }
+
+    /// Writes what was not written yet.
+    ///
+    /// # Errors
+    /// When something could not be printed, or status 1 when there was more than information.
+    pub fn finish(self) -> anyhow::Result<()> {
+        self.printed?;
+        self.listing.finish(&["LEVEL", "WHAT", "WHERE", "HINT"])?;
+        if self.has_found {
+            return Err(Reported(Status::FOUND).into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! The lines of JSON that programs print for each message or finding: relay-json(5).
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::VERSION;
+use crate::deliver::{DeliveryEffect, DeliveryOutcome};
+use crate::message::Item;
+use crate::ramf::SignedMessage;
+use crate::route::run::RouteOutcome;
+use crate::spool::Queue;
+use crate::spool::admission::AdmittedParcel;
+use crate::spool::queue::Waiting;
+use crate::spool::sent::Line;
+use crate::spool::state::Story;
+use crate::upkeep::finding::Finding;
+
+/// What a waiting message says of itself; nothing of it is verified.
+#[derive(Debug, Default)]
+pub struct UnverifiedHeader {
+    /// Its id, or for an acknowledgement that of the parcel.
+    pub id: Option<String>,
+    /// When it was made.
+    pub date: Option<Timestamp>,
+    /// Its length, in octets.
+    pub len: Option<usize>,
+}
+
+impl UnverifiedHeader {
+    /// Reads it from a message; what cannot be parsed has a length and no more.
+    #[must_use]
+    pub fn of(octets: Vec<u8>) -> Self {
+        let len = Some(octets.len());
+        let item = Item::parse(octets).ok();
+        let fields = item
+            .as_ref()
+            .and_then(Item::message)
+            .map(SignedMessage::fields);
+        Self {
+            id: match &item {
+                Some(Item::Pca(pca)) => Some(pca.parcel_id.clone()),
+                _ => fields.map(|fields| fields.id.clone()),
+            },
+            date: fields.map(|fields| fields.date),
+            len,
+        }
+    }
+}
+
+/// A queue as a list names it: `out/` and the id of a node.
+#[must_use]
+pub fn queue_name(queue: &Queue) -> String {
+    queue.place().path().to_string_lossy().into_owned()
+}
+
+/// A message that waits in a queue.
+#[must_use]
+pub fn waiting(queue: &Queue, message: &Waiting, header: Option<&UnverifiedHeader>) -> Value {
+    let (name, identity) = (&message.name, &message.name.identity);
+    let mut facts = json!({
+        "v": VERSION,
+        "queue": queue_name(queue),
+        "path": message.path.to_string_lossy(),
+        "name": name.to_string(),
+        "kind": identity.kind.word(),
+        "recipient": identity.recipient.to_string(),
+        "sender": identity.sender.to_string(),
+        "expiry": name.expiry.to_string(),
+        "priority": name.urgency(),
+    });
+    if let Some(header) = header {
+        facts["unverified"] = json!({
+            "id": header.id,
+            "date": header.date.map(|date| date.to_string()),
+            "size": header.len,
+        });
+    }
+    facts
+}
+
+/// What became of the message with this id.
+#[must_use]
+pub fn story(id: &str, story: &Story) -> Value {
+    let event = |line: &Line| json!({"time": line.time.to_string(), "event": line.event.word(), "to": line.to});
+    json!({
+        "v": VERSION,
+        "id": id,
+        "recipient": story.recipient.to_string(),
+        "sender": story.sender.to_string(),
+        "state": story.state.word(),
+        "events": story.lines.iter().map(event).collect::<Vec<_>>(),
+    })
+}
+
+/// A parcel that was stored in the spool.
+#[must_use]
+pub fn stored(parcel: &AdmittedParcel) -> Value {
+    let identity = &parcel.name.identity;
+    json!({
+        "v": VERSION,
+        "path": parcel.path.to_string_lossy(),
+        "kind": identity.kind.word(),
+        "recipient": identity.recipient.to_string(),
+        "sender": identity.sender.to_string(),
+        "id": parcel.id,
+        "expiry": parcel.name.expiry.to_string(),
+        "priority": parcel.name.urgency(),
+        "size": parcel.len,
+    })
+}
+
+/// Content that was delivered, or is to be.
+#[must_use]
+pub fn delivered(delivered: &DeliveryOutcome) -> Value {
+    let content = delivered.content.as_ref();
+    let path = match &delivered.result {
+        Ok(DeliveryEffect::Delivered(path)) => path.as_ref(),
+        _ => None,
+    };
+    json!({
+        "v": VERSION,
+        "input": delivered.path.to_string_lossy(),
+        "index": 1,
+        "path": path.map(|path| path.to_string_lossy()),
+        "sender": content.map(|content| content.sender.to_string()),
+        "peer": content.map(|content| &content.peer),
+        "recipient": content.map(|content| content.recipient.to_string()),
+        "type": content.map(|content| &content.media_type),
+        "name": content.map(|content| &content.name),
+        "id": content.map(|content| &content.id),
+        "date": content.map(|content| content.date.to_string()),
+        "expiry": content.map(|content| content.expiry.to_string()),
+        "size": content.map(|content| content.size),
+        "transfer": content.and_then(|content| content.transfer).map(|transfer| transfer.to_string()),
+    })
+}
+
+/// What is to be done with a message in the queue `in`.
+#[must_use]
+pub fn route_decision(routed: &RouteOutcome, name: &str, decision: &str) -> Value {
+    let identity = &routed.name.identity;
+    json!({
+        "v": VERSION,
+        "name": name,
+        "recipient": identity.recipient.to_string(),
+        "sender": identity.sender.to_string(),
+        "id": routed.id,
+        "priority": routed.name.urgency(),
+        "decision": decision,
+        "target": routed.result.as_ref().ok().map(ToString::to_string),
+        "error": routed.result.as_ref().err().map(ToString::to_string),
+    })
+}
+
+/// Something in a node directory that a check found.
+#[must_use]
+pub fn finding(finding: &Finding) -> Value {
+    json!({
+        "v": VERSION,
+        "level": finding.level.word(),
+        "check": finding.check.word(),
+        "what": finding.what,
+        "where": finding.path.to_string_lossy(),
+        "hint": finding.hint,
+    })
+}

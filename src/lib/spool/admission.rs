@@ -1,0 +1,187 @@
+//! Admission: whether a parcel may enter the spool, and the file that it is written to.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::precedent::{Precedent, Precedents};
+use super::room::Payer;
+use super::{Access, Error, Name, Queue, Room};
+use crate::disk::batch::{self, Staged};
+use crate::disk::publish::IfExists;
+use crate::disk::{self, FileRole, files};
+use crate::message::Item;
+use crate::node::{self, ReplayKey};
+use crate::pki::Window;
+use crate::ramf::{self, Kind, SignedMessage};
+use crate::verify::{self, Policy};
+
+/// Where parcels enter: the queue, and the directory in which they are written.
+#[derive(Debug)]
+pub struct Entrance {
+    queue: Queue,
+    tmp: PathBuf,
+}
+
+/// Admits parcels to a spool; several may be looked at at once.
+#[derive(Debug)]
+pub struct Admission<'a> {
+    access: &'a Access,
+    entrance: Entrance,
+    policy: Policy,
+    /// What went before, as far as the user may read it.
+    precedents: Option<Precedents<'a>>,
+    room: Room,
+    priority: Option<u8>,
+}
+
+/// A parcel that may enter, and has its share of the quotas.
+#[derive(Debug)]
+pub struct Admitted {
+    parcel: AdmittedParcel,
+    message: SignedMessage,
+    existing: IfExists,
+    /// Whether its file is to be written: not where another run has taken the same parcel already.
+    is_written: bool,
+}
+
+/// What is known of a parcel that was admitted.
+#[derive(Debug)]
+pub struct AdmittedParcel {
+    /// Its file in the queue.
+    pub path: PathBuf,
+    /// Older ones, which it replaces: to be removed once it is stored.
+    pub replaced: Vec<PathBuf>,
+    /// The name of its file.
+    pub name: Name,
+    /// Its id.
+    pub id: String,
+    /// Its length, in octets.
+    pub len: usize,
+}
+
+impl Entrance {
+    /// Makes the queue where it is missing and may be made.
+    ///
+    /// # Errors
+    /// As [`Access::entrance`].
+    pub fn of(access: &Access) -> Result<Self, Error> {
+        let (queue, tmp) = access.entrance()?;
+        Ok(Self { queue, tmp })
+    }
+}
+
+impl<'a> Admission<'a> {
+    /// Reads, once for all parcels, what went before and how much room there is. What is admitted gets this
+    /// `priority`.
+    ///
+    /// # Errors
+    /// When the spool or the node cannot be read.
+    pub fn new(
+        access: &'a Access,
+        entrance: Entrance,
+        window: Window,
+        now: Timestamp,
+        priority: Option<u8>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            access,
+            entrance,
+            precedents: access.precedents()?,
+            policy: access.policy(window, now)?,
+            room: access.room()?,
+            priority,
+        })
+    }
+
+    /// Verifies a parcel, and makes sure that it is new and that there is room for it.
+    ///
+    /// # Errors
+    /// When it is no parcel, not valid, a repetition, or over a quota.
+    pub fn admit(&self, octets: Vec<u8>) -> Result<Admitted, Error> {
+        let item = Item::parse(octets).map_err(node::Error::from)?;
+        match item {
+            Item::Parcel(_) => {}
+            Item::Pca(_) | Item::Rotation(_) => return Err(Error::Control(item.kind().word())),
+            Item::Cargo(_) | Item::Cca(_) => return Err(not_a_parcel(item.kind())),
+        }
+        let item = verify::transport(item, &self.policy).map_err(node::Error::from)?;
+        let kind = item.kind();
+        let name = item
+            .message()
+            .map(|message| Name::of(&item, message.fields().expiry()));
+        let (Some(name), Some(message)) = (name, item.into_message()) else {
+            return Err(not_a_parcel(kind));
+        };
+        let name = Name {
+            priority: self.priority,
+            ..name
+        };
+        let (octets, fields) = (message.octets(), message.fields());
+        let precedent = match &self.precedents {
+            Some(precedents) => {
+                precedents.of(&name, &ReplayKey::of(&message), fields.date, octets)?
+            }
+            None => Precedent::None,
+        };
+        let path = self.entrance.queue.path_of(&name);
+        let is_same = precedent == Precedent::Same;
+        let mut replaced = match precedent {
+            Precedent::Older(paths) => paths,
+            Precedent::None | Precedent::Same => Vec::new(),
+        };
+        if !is_same {
+            self.room
+                .promise(Payer::of(&name), name.identity.recipient, octets.len())?;
+        }
+        let existing = if replaced.contains(&path) {
+            IfExists::Replace
+        } else {
+            IfExists::SameIsSuccess
+        };
+        replaced.retain(|old| *old != path);
+        // The same file is synced once more: the run that wrote it may have been killed before that.
+        let is_written = !is_same || files::exists(&path, FileRole::Spool)?;
+        let parcel = AdmittedParcel {
+            path,
+            replaced,
+            name,
+            id: fields.id.clone(),
+            len: octets.len(),
+        };
+        Ok(Admitted {
+            parcel,
+            message,
+            existing,
+            is_written,
+        })
+    }
+
+    /// Writes a parcel that was admitted; it gets its name with the batch that it is added to. `None` where its file
+    /// needs no writing.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, admitted: &Admitted) -> disk::Result<Option<Staged>> {
+        if !admitted.is_written {
+            return Ok(None);
+        }
+        let options = self.access.manner(admitted.existing);
+        let options = options.written_in(&self.entrance.tmp);
+        let octets = admitted.message.octets();
+        batch::stage(&admitted.parcel.path, &[octets], &options).map(Some)
+    }
+}
+
+impl Admitted {
+    /// What is to be reported, and the memory of the message, which is of no more use.
+    #[must_use]
+    pub fn into_parts(self) -> (AdmittedParcel, Vec<u8>) {
+        (self.parcel, self.message.into_octets())
+    }
+}
+
+fn not_a_parcel(found: Kind) -> Error {
+    let expected = Kind::Parcel;
+    node::Error::from(ramf::Error::Kind { expected, found }).into()
+}
