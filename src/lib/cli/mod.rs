@@ -12,6 +12,7 @@ pub mod files;
 mod limited; // at most so many lines on standard error
 pub mod input_ref; // where a message was read
 pub mod outcome;
+mod whole; // inputs that are read whole
 pub mod inputs;
 pub mod parts;
 pub mod outputs;

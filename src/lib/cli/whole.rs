@@ -1,0 +1,107 @@
+//! Inputs that are read whole: one object, one message, or content to be sealed.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::errors::{Empty, Usage};
+use super::report;
+use crate::asn1::Buffer;
+use crate::disk::files::Standard;
+use crate::disk::{self, FileRole, files};
+use crate::message::stream::{Stream, StreamError};
+use crate::ramf::limits;
+
+/// An input, whatever it is; boxed, so that each kind reads into memory that was not cleared before.
+pub(super) type Source = Box<dyn Read + Send>;
+
+/// The largest object that is no message, in octets; PEM takes four for three.
+pub(super) const MAX_OBJECT_LEN: usize = limits::MAX_MESSAGE_LEN * 3 / 2;
+
+/// Opens an input; with it, how many octets it has, if it is a regular file.
+pub(super) fn source(path: &Path) -> anyhow::Result<(Source, Option<u64>)> {
+    if path.as_os_str() == "-" {
+        return Ok((Box::new(std::io::stdin()), None));
+    }
+    let file = files::open_input(path)?;
+    let len = file
+        .metadata()
+        .ok()
+        .filter(std::fs::Metadata::is_file)
+        .map(|meta| meta.len());
+    Ok((Box::new(file), len))
+}
+
+pub(super) fn read_error(path: &Path, cause: std::io::Error) -> disk::Error {
+    disk::Error::Io {
+        path: path.to_owned(),
+        role: FileRole::Input,
+        doing: disk::Operation::Read,
+        cause,
+    }
+}
+
+/// Reads an input that is one object, whole.
+///
+/// # Errors
+/// When it cannot be read, is empty, or is longer than any object.
+pub fn read_whole(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let name = || report::path(path);
+    let (mut source, _) = source(path).with_context(name)?;
+    let octets =
+        files::read_from(&mut source, path, FileRole::Input, MAX_OBJECT_LEN).with_context(name)?;
+    if octets.is_empty() {
+        return Err(anyhow::Error::new(Empty)).with_context(name);
+    }
+    Ok(octets)
+}
+
+/// Reads an input that is one message, in binary or PEM.
+///
+/// # Errors
+/// When it cannot be read, is empty, no message, or more than one.
+pub fn read_message(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let (source, _) = source(path)?;
+    let mut stream = Stream::new(source);
+    let read = |error| match error {
+        StreamError::Read(cause) => anyhow::Error::new(read_error(path, cause)),
+        StreamError::Message(error) => error.into(),
+    };
+    let octets = stream.next_message().ok_or(Empty)?.map_err(read)?;
+    if stream.next_message().transpose().map_err(read)?.is_some() {
+        return Err(Usage("more than one message".to_owned()).into());
+    }
+    Ok(octets)
+}
+
+/// Reads an input that is content to be sealed, straight to where it is encrypted.
+///
+/// # Errors
+/// When it cannot be read, has more than `limit` octets, or is standard input and that is closed.
+pub fn read_content(path: &Path, limit: usize) -> anyhow::Result<Buffer> {
+    let name = || report::path(path);
+    // Content may be empty, but a stream that is closed, or is not open for reading, has none.
+    if path.as_os_str() == "-" && Standard::input(std::io::stdin()) != Standard::Open {
+        return Err(anyhow::Error::new(Empty)).with_context(name);
+    }
+    let (source, expected) = source(path).with_context(name)?;
+    let expected = expected.and_then(|len| usize::try_from(len).ok());
+    let mut buffer = Buffer::with_capacity(expected.unwrap_or(0).min(limit));
+    let (octets, _) = buffer.parts_mut();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    source
+        .take(most)
+        .read_to_end(octets)
+        .map_err(|cause| read_error(path, cause))
+        .with_context(name)?;
+    if buffer.len() > limit {
+        let error = disk::Error::TooLarge {
+            path: path.to_owned(),
+            role: FileRole::Input,
+            limit,
+        };
+        return Err(anyhow::Error::new(error)).with_context(name);
+    }
+    Ok(buffer)
+}
