@@ -1,6 +1,6 @@
 //! relay-route: decides where each queued message goes next, and moves it there.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -83,7 +83,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
         time,
         is_dry: args.dry_run,
     };
-    let (mut unexpected, mut filled) = (UnexpectedReport::default(), HashSet::new());
+    let (mut unexpected, mut filled) = (UnexpectedReport::default(), BTreeSet::new());
     router.run(
         &mut |routed| {
             if args.dry_run {

@@ -8,6 +8,7 @@ use super::report;
 use crate::node::config::parse_duration;
 use crate::node::{self, Config};
 use crate::pki::Window;
+use crate::receive::{ReceiveOptions, Repeats};
 
 /// The end of the year 8999, in seconds since 1970: what is reckoned from it stays within what can be written.
 const LAST: i64 = 221_845_391_999;
@@ -82,6 +83,23 @@ impl ClockArgs {
     /// As [`NowArgs::get`].
     pub fn now(&self, changes: Option<&Config>) -> Result<Timestamp, node::Error> {
         self.now.get(changes)
+    }
+
+    /// How messages are received now: by a program that changes nothing, or a node with these settings.
+    ///
+    /// # Errors
+    /// As [`NowArgs::get`].
+    pub fn receive_options(
+        &self,
+        config: Option<&Config>,
+        repeats: Repeats,
+    ) -> Result<ReceiveOptions, node::Error> {
+        let now = self.now(config)?;
+        Ok(ReceiveOptions {
+            window: self.window(now, config),
+            now,
+            repeats,
+        })
     }
 
     /// The instants that things are judged at: the option beats the config.

@@ -22,6 +22,12 @@ impl InputRef {
         }
     }
 
+    /// The input and the index, for a line of JSON.
+    #[must_use]
+    pub fn facts(&self) -> (&str, usize) {
+        (&self.input, self.index)
+    }
+
     /// The input, with the message's index if there are several: `FILE[2]`.
     #[must_use]
     pub fn label(&self) -> String {

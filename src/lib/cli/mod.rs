@@ -17,6 +17,8 @@ pub mod inputs;
 pub mod parts;
 pub mod outputs;
 pub mod pack;
+pub mod opening; // what relay-open does with content
+pub mod unpack; // the messages in cargo, written out
 pub mod unexpected; // files in a queue that are not ours
 pub mod exchange;
 mod syslog;

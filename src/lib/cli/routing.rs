@@ -1,6 +1,6 @@
 //! What relay-route reports of each message.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
@@ -98,7 +98,7 @@ pub fn report(routed: RouteOutcome, outcome: &mut Outcome) -> anyhow::Result<()>
 ///
 /// # Errors
 /// When the spool cannot be read.
-pub fn warn_of_closed(spool: &Spool, filled: &HashSet<NodeId>) -> Result<(), spool::Error> {
+pub fn warn_of_closed(spool: &Spool, filled: &BTreeSet<NodeId>) -> Result<(), spool::Error> {
     if filled.is_empty() {
         return Ok(());
     }

@@ -1,12 +1,15 @@
 //! The lines of JSON that programs print for each message or finding: relay-json(5).
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::VERSION;
 use crate::deliver::{DeliveryEffect, DeliveryOutcome};
-use crate::message::Item;
+use crate::message::{Item, ServiceMessage, file_name};
 use crate::ramf::SignedMessage;
+use crate::receive::{Arrival, Unpacked};
 use crate::route::run::RouteOutcome;
 use crate::spool::Queue;
 use crate::spool::admission::AdmittedParcel;
@@ -132,6 +135,56 @@ pub fn delivered(delivered: &DeliveryOutcome) -> Value {
         "expiry": content.map(|content| content.expiry.to_string()),
         "size": content.map(|content| content.size),
         "transfer": content.and_then(|content| content.transfer).map(|transfer| transfer.to_string()),
+    })
+}
+
+/// Content of a parcel that was opened: where the parcel was read, and the file that has the content.
+#[must_use]
+pub fn opened(
+    arrival: &Arrival<'_, ServiceMessage>,
+    (input, index): (&str, usize),
+    path: Option<&Path>,
+) -> Value {
+    let head = arrival.head();
+    let (media_type, given) = file_name::split(arrival.content().media_type());
+    json!({
+        "v": VERSION,
+        "input": input,
+        "index": index,
+        "path": path.map(|path| path.to_string_lossy()),
+        "sender": head.sender.id().to_string(),
+        "peer": arrival.peer_name(),
+        "recipient": head.fields.recipient.to_string(),
+        "type": media_type,
+        "name": given,
+        "id": head.fields.id,
+        "date": head.fields.date.to_string(),
+        "expiry": head.fields.expiry().to_string(),
+        "size": arrival.content().content().len(),
+    })
+}
+
+/// A message of `len` octets that was in cargo, as item number `item`.
+#[must_use]
+pub fn unpacked(
+    unpacked: &Unpacked,
+    (input, index): (&str, usize),
+    item: usize,
+    len: usize,
+    path: Option<&Path>,
+) -> Value {
+    json!({
+        "v": VERSION,
+        "input": input,
+        "index": index,
+        "item": item,
+        "path": path.map(|path| path.to_string_lossy()),
+        "kind": unpacked.kind.word(),
+        "sender": unpacked.sender.to_string(),
+        "recipient": unpacked.recipient.to_string(),
+        "id": unpacked.id,
+        "expiry": unpacked.expiry.map(|at| at.to_string()),
+        "size": len,
     })
 }
 
