@@ -3,7 +3,7 @@
 #
 # Anna is behind the gateway "field", Bert behind the gateway "village", and both gateways are
 # registered with an Internet gateway, "hub". FILE (default: this script; up to 8 MB) travels in
-# cargo on a directory that stands for a stick, and is acknowledged on the same road back. Each
+# cargo on a directory that stands for a stick, and is acknowledged on the way back. Each
 # command is shown before it runs. The programs are built first, unless RELAY_BIN names a directory
 # that has them.
 # shellcheck disable=SC2016 # commands are shown as they are typed
@@ -49,7 +49,7 @@ run field 'relay-request-cargo -t hub -o ../stick/field.cca'
 run village 'relay-request-cargo -t hub -o ../stick/village.cca'
 
 echo
-echo "The courier sees that it is worth carrying, and nothing of what is inside."
+echo "The courier sees that it is worth carrying, but not what is inside."
 run courier 'relay-verify ../stick/field.cargo ../stick/*.cca'
 
 echo
@@ -68,7 +68,7 @@ for received in "$work"/bert/inbox/*; do
 done
 
 echo
-echo "Each gateway keeps the parcel until the next one says that it has it."
+echo "Each gateway keeps the parcel until the next one acknowledges it."
 run field 'relay-unpack-cargo -o acks ../stick/to-field.cargo'
 run field 'test "$(relay-inspect --message-id acks)" = "$(relay-inspect --message-id out/*.parcel)" && rm out/*.parcel'
 run village 'relay-ack in/*.parcel | relay-pack-cargo -t hub -o ../stick/village.cargo'

@@ -1,16 +1,16 @@
 #!/bin/sh
 # relay-inbox.sh DROP INBOX: opens the parcels in DROP, and puts their content into INBOX.
 #
-# For cron or a timer. A parcel that is opened, or was before, is removed. One that no other run will
-# open (malformed, not for us, not authorized, expired, or nobody can tell whether it was opened before) goes
-# to DROP/refused, and what was wrong with it is on standard error. One that is dated in the future is left for
-# a later run, silently, and so is one that has expired by a clock which relay-purge would not believe. An empty
-# file, which somebody may still be writing, is left too, and named on standard error.
+# For cron or a timer. A parcel that is opened, or was opened before, is removed. A parcel that later runs
+# cannot open either (malformed, not for us, not authorized, expired, or it is not known whether it was opened
+# before) is moved to DROP/refused, with the reason on standard error. A parcel that is dated in the future stays
+# for a later run, silently, and so does one that has expired by a clock that relay-purge would not believe. An
+# empty file, which may still be being written, stays, too, and is named on standard error.
 #
-# Any other failure says nothing about the parcel: no relay-open in PATH, INBOX not writable, disk full,
+# Any other failure is not caused by the parcel: no relay-open in PATH, INBOX not writable, disk full,
 # node unusable, killed. Then the parcel stays, and the exit status is that of relay-open.
 #
-# A file must appear in DROP whole, under its name: by relay-seal, rsync or mv, not by cp.
+# Files must appear in DROP complete, under their names: by relay-seal, rsync or mv, not by cp.
 # The node is that of RELAY_NODE or of the user who runs this.
 set -eu
 

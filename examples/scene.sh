@@ -9,12 +9,12 @@ die() {
     exit 1
 }
 
-# The node of a person, where it is not the one in its home.
+# The node of a person, if it is not the one in their home.
 node_of() {
     :
 }
 
-# as WHO COMMAND: shows the command, a line of shell, and runs it as that person, in its directory;
+# as WHO COMMAND: shows the command, a line of shell, and runs it as that person, in their directory;
 # the status is in $status.
 as() {
     echo "$1\$ $2"
@@ -22,13 +22,13 @@ as() {
     (cd "$work/$1" && HOME=$work/$1 RELAY_NODE=$(node_of "$1") sh -c "$2") 2>&1 || status=$?
 }
 
-# run WHO COMMAND: it must succeed.
+# run WHO COMMAND: the command must succeed.
 run() {
     as "$@"
     [ "$status" -eq 0 ] || die "that failed with status $status"
 }
 
-# refused STATUS WHO COMMAND: it must fail in exactly this way.
+# refused STATUS WHO COMMAND: the command must fail with this status.
 refused() {
     expected=$1
     shift

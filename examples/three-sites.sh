@@ -2,8 +2,8 @@
 # three-sites.sh [FILE]: two sites and a hub that exchange messages by sticks, with nobody watching.
 #
 # Anna is behind the gateway "field", Bert behind "village", and both gateways are registered with an
-# Internet gateway, "hub". Ten messages go each way, and FILE (default: 100 MB that nobody can guess) in
-# parts. What each cron does is shown before it runs. Two sticks travel; the first is lost on its way.
+# Internet gateway, "hub". Ten messages go each way, and FILE (default: 100 MB of random octets) in
+# parts. Each command of cron is shown before it runs. Two sticks travel; the first is lost on its way.
 # In the end everything has arrived once and is acknowledged. The programs are built first, unless
 # RELAY_BIN names a directory that has them.
 # shellcheck disable=SC2016 # commands are shown as they are typed
@@ -107,7 +107,7 @@ same "$work/anna/big.bin" "$work/bert/inbox/anna/$NAME"
 for person in anna bert; do
     run $person 'cut -f 3 sent | while read -r id; do relay-list --id "$id" || exit; done > told; cut -f 1 told | sort | uniq -c'
 done
-echo "Nothing waits but the requests for cargo (CCAs) that the next visit answers."
+echo "Only requests for cargo (CCAs) wait, which the next visit answers."
 for gateway in field village hub; do
     run $gateway 'test -z "$(relay-list | grep -v "^cca/")"'
 done
