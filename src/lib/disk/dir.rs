@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,10 +17,11 @@ use rustix::io::Errno;
 
 use super::existing::BLOCK;
 use super::fault;
-use super::names::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX, is_temporary};
+use super::names::is_temporary;
 use super::open::refused;
 use super::read::read_regular;
-use super::sync::{MUCH, start_writeback, synced};
+use super::sync::synced;
+use super::temporary::{self, Temporary};
 use super::tree::EntryKind;
 use super::{Error, FileRole, Operation, Result};
 
@@ -187,13 +188,12 @@ impl Dir {
 
     fn remove_unsynced(&self, name: &OsStr) -> Result<bool> {
         let path = self.path.join(name);
-        match unlink(&self.fd, name, &path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            removed => {
-                removed
-                    .map(|()| true)
-                    .map_err(Error::io(&path, self.role, Operation::Remove))
-            }
+        let removed = fault::change(Operation::Remove, &[&path], &path, self.role, || {
+            Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+        });
+        match removed {
+            Err(error) if error.is_not_found() => Ok(false),
+            removed => removed.map(|()| true),
         }
     }
 
@@ -297,27 +297,16 @@ impl Dir {
         if found.is_some_and(|found| type_of(&found) != FileType::RegularFile) {
             return Err(self.not_regular(target));
         }
-        let failed = |doing| Error::io(&target, self.role, doing);
-        let wanted = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | AT_ONCE;
-        let created = tempfile::Builder::new()
-            .prefix(TEMPORARY_PREFIX)
-            .suffix(TEMPORARY_SUFFIX)
-            .make_in(&tmp.path, |path| {
-                fault::step(Operation::Create, &[path])?;
-                let name = path.file_name().unwrap_or_default();
-                let mode = Mode::from_raw_mode(0o666);
-                Ok(File::from(rustix::fs::openat(&tmp.fd, name, wanted, mode)?))
-            });
-        // Removal on drop is ours: it is a step like any other, and is made from the directory.
-        let kept = created.and_then(|named| named.keep().map_err(|failed| failed.error));
-        let (file, temporary) = kept.map_err(failed(Operation::Create))?;
+        let (file, temporary) = Temporary::create_in(&tmp.fd, &tmp.path).map_err(Error::io(
+            &target,
+            self.role,
+            Operation::Create,
+        ))?;
         let mut pending = PendingEntry {
             file,
             temporary,
-            tmp: tmp.clone(),
             target,
             dir: self.clone(),
-            is_placed: false,
         };
         pending.write(parts)?;
         Ok(pending)
@@ -346,11 +335,6 @@ impl Dir {
 
 fn type_of(found: &Stat) -> FileType {
     FileType::from_raw_mode(found.st_mode)
-}
-
-fn unlink(dir: &OwnedFd, name: &OsStr, path: &Path) -> io::Result<()> {
-    fault::step(Operation::Remove, &[path])?;
-    Ok(rustix::fs::unlinkat(dir.as_fd(), name, AtFlags::empty())?)
 }
 
 impl Iterator for DirEntries<'_> {
@@ -394,26 +378,22 @@ impl Iterator for DirEntries<'_> {
 #[must_use = "the file is removed unless it is placed"]
 pub struct PendingEntry {
     file: File,
-    /// What it is called meanwhile.
-    temporary: PathBuf,
-    tmp: Dir,
+    temporary: Temporary,
     target: PathBuf,
     dir: Dir,
-    is_placed: bool,
 }
 
 impl PendingEntry {
     fn write(&mut self, parts: &[&[u8]]) -> Result<()> {
-        let failed = |doing| Error::io(&self.target, self.dir.role, doing);
-        fault::write(Operation::Write, &self.temporary, &mut self.file, parts)
-            .map_err(failed(Operation::Write))?;
-        let len = parts.iter().map(|part| part.len()).sum();
-        if len >= MUCH {
-            start_writeback(&self.file, 0, len);
-        }
-        fault::step(Operation::Sync, &[&self.temporary])
-            .and_then(|()| self.file.sync_all())
-            .map_err(failed(Operation::Sync))
+        let (path, role) = (&*self.temporary.path, self.dir.role);
+        temporary::write(&mut self.file, path, parts).map_err(Error::io(
+            &self.target,
+            role,
+            Operation::Write,
+        ))?;
+        fault::change(Operation::Sync, &[path], &self.target, role, || {
+            self.file.sync_all()
+        })
     }
 
     /// Gives the file its name, and syncs the directory.
@@ -422,11 +402,9 @@ impl PendingEntry {
     ///
     /// [`Error::Io`] while [`Operation::Rename`] or [`Operation::Sync`].
     pub fn place(mut self) -> Result<()> {
-        let (from, to) = (name_in(&self.temporary), name_in(&self.target));
-        fault::step(Operation::Rename, &[&self.temporary, &self.target])
-            .and_then(|()| Ok(rustix::fs::renameat(&self.tmp.fd, from, &self.dir.fd, to)?))
+        self.temporary
+            .rename_in(&self.dir.fd, &self.target)
             .map_err(Error::io(&self.target, self.dir.role, Operation::Rename))?;
-        self.is_placed = true;
         self.dir.sync()
     }
 }
@@ -459,25 +437,13 @@ fn check(file: &mut File, target: &Path, role: FileRole, parts: &[&[u8]]) -> Res
     Ok(())
 }
 
-fn name_in(path: &Path) -> &OsStr {
-    path.file_name().unwrap_or_default()
-}
-
-impl Drop for PendingEntry {
-    fn drop(&mut self) {
-        if !self.is_placed {
-            // Nobody can be told, and what stays is swept.
-            let _ = unlink(&self.tmp.fd, name_in(&self.temporary), &self.temporary);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::disk::names::TEMPORARY_PREFIX;
     use crate::disk::sync::sync_dir;
     use crate::disk::testdir::names;
 

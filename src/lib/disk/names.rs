@@ -35,3 +35,8 @@ pub(super) fn parent(path: &Path) -> &Path {
         None => path,
     }
 }
+
+/// The name at the end of a path.
+pub(super) fn name_of(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or_default()
+}

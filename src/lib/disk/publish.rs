@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek as _, Write};
 #[cfg(target_os = "linux")]
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::fs::{FileExt, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -20,8 +20,8 @@ use super::fault;
 use super::metadata::set_mode;
 use super::names::parent;
 use super::open::flags;
-use super::sync::{MUCH, start_writeback, sync_dir};
-use super::temporary::Temporary;
+use super::sync::sync_dir;
+use super::temporary::{self, Temporary};
 use super::{Error, FileRole, Operation, Result};
 
 pub use super::existing::ExistingFile;
@@ -183,13 +183,11 @@ impl Pending {
             Some(temporary) => &temporary.path,
             None => &self.target,
         };
-        let written = fault::write(Operation::Write, path, &mut self.file, parts);
-        written.map_err(Error::io(&self.target, self.role, Operation::Write))?;
-        let len = parts.iter().map(|part| part.len()).sum();
-        if let (true, Ok(end)) = (len >= MUCH, self.file.stream_position()) {
-            start_writeback(&self.file, end.saturating_sub(len as u64), len);
-        }
-        Ok(())
+        temporary::write(&mut self.file, path, parts).map_err(Error::io(
+            &self.target,
+            self.role,
+            Operation::Write,
+        ))
     }
 
     /// Whether it is written straight through to a device or FIFO, and so only from its beginning to its end.
@@ -205,16 +203,11 @@ impl Pending {
     ///
     /// [`Error::Io`] while [`Operation::Write`].
     pub fn write_at(&mut self, start: u64, octets: &[u8]) -> Result<()> {
-        let mut place = Location {
-            file: &self.file,
-            at: start,
-        };
-        let written = fault::write(Operation::Write, self.shown(), &mut place, &[octets]);
-        written.map_err(Error::io(&self.target, self.role, Operation::Write))?;
-        if octets.len() >= MUCH {
-            start_writeback(&self.file, start, octets.len());
-        }
-        Ok(())
+        temporary::write_at(&self.file, self.shown(), start, octets).map_err(Error::io(
+            &self.target,
+            self.role,
+            Operation::Write,
+        ))
     }
 
     /// Reads octets back that were written.
@@ -387,24 +380,6 @@ impl Pending {
             sync_dir(parent(target), role)?;
         }
         Ok(Published::Written)
-    }
-}
-
-/// A place in a file, which moves on as it is written to.
-struct Location<'a, F> {
-    file: &'a F,
-    at: u64,
-}
-
-impl<F: FileExt> Write for Location<'_, F> {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        let written = self.file.write_at(octets, self.at)?;
-        self.at += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

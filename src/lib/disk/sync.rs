@@ -12,9 +12,6 @@ use super::fault;
 use super::open::{flags, open_to_read};
 use super::{FileRole, Operation, Result};
 
-/// From so many octets on that are written at once, the disk begins with them early.
-pub(super) const MUCH: usize = 1 << 20;
-
 /// Waits until the octets of a file are on the disk, which the run that wrote them may not have done.
 ///
 /// # Errors
@@ -58,7 +55,7 @@ pub(super) fn synced(
     }
 }
 
-/// Lets the disk begin with octets that were written, so that there is less to wait for when the file is synced.
+/// Lets the disk begin with octets that were written.
 pub(super) fn start_writeback(file: &File, start: u64, len: usize) {
     #[cfg(target_os = "linux")]
     {

@@ -1,36 +1,89 @@
-//! Files under a temporary name, or without any, until they get their own.
+//! Files under a temporary name, or without any, until they get their own: the one writer of them.
+//!
+//! [`publish`](super::publish) names them by path, [`dir`](super::dir) from a directory that it holds open.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Seek as _, Write};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::{FileExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{AtFlags, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::Operation;
-use super::fault;
-use super::names::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
+use super::names::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX, name_of};
 use super::open::flags;
 use super::rename::place;
+use super::sync::start_writeback;
+use super::{Operation, fault};
 
-/// A file under a temporary name, removed on drop, or one without any.
-#[derive(Debug)]
-pub(super) struct Temporary {
-    /// The name; of one without, what traces call it.
-    pub(super) path: PathBuf,
-    placed: bool,
-    pub(super) is_unnamed: bool,
-}
+/// Writes of at least this many octets start writeback immediately.
+const WRITEBACK_FROM: usize = 1 << 20;
 
 /// Where the system shows the open files of this process, for them to be named.
 const OPEN_FILES: &str = "/proc/self/fd";
 
+/// The name of a file that is being written. Unless the file gets its own name before, it is removed on drop.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    /// The directory, where it is held open: the name is looked up in it then, and not the path.
+    dir: Option<Arc<OwnedFd>>,
+    /// The path; of a file without a name, what a trace calls it.
+    pub(super) path: PathBuf,
+    is_placed: bool,
+    pub(super) is_unnamed: bool,
+}
+
 impl Temporary {
-    /// A file without a name; `None` where the file system has no such, or it could not be named later.
+    /// Creates a file in a directory.
+    pub(super) fn create(dir: &Path, mode: u32) -> io::Result<(File, Self)> {
+        Self::make(dir, None, |path| {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .mode(mode)
+                .open(path)
+        })
+    }
+
+    /// Creates a file, with the permission bits that the umask leaves, in a directory that is held open; `path` is
+    /// where that was found.
+    pub(super) fn create_in(dir: &Arc<OwnedFd>, path: &Path) -> io::Result<(File, Self)> {
+        let wanted = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        Self::make(path, Some(Arc::clone(dir)), |path| {
+            let mode = Mode::from_raw_mode(0o666);
+            let created = rustix::fs::openat(dir, name_of(path), wanted | OFlags::CLOEXEC, mode);
+            Ok(File::from(created?))
+        })
+    }
+
+    fn make(
+        dir: &Path,
+        held: Option<Arc<OwnedFd>>,
+        mut create: impl FnMut(&Path) -> io::Result<File>,
+    ) -> io::Result<(File, Self)> {
+        let named = tempfile::Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .suffix(TEMPORARY_SUFFIX)
+            .make_in(dir, |path| {
+                fault::step(Operation::Create, &[path])?;
+                create(path)
+            })?;
+        // Removal on drop is ours, because it is a step like any other.
+        let (file, path) = named.keep().map_err(|failed| failed.error)?;
+        let temporary = Self {
+            dir: held,
+            path,
+            is_placed: false,
+            is_unnamed: false,
+        };
+        Ok((file, temporary))
+    }
+
+    /// Creates a file without a name; `None` where the file system has no such files, or it could not be named later.
     pub(super) fn unnamed(dir: &Path, mode: u32) -> io::Result<Option<(File, Self)>> {
         static CAN_BE_NAMED: OnceLock<bool> = OnceLock::new();
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -51,12 +104,14 @@ impl Temporary {
         match opened {
             Ok(file) => {
                 let temporary = Self {
+                    dir: None,
                     path,
-                    placed: false,
+                    is_placed: false,
                     is_unnamed: true,
                 };
                 Ok(Some((file, temporary)))
             }
+            // A kernel that does not know O_TMPFILE sees an attempt to write to a directory (open(2)).
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => Ok(None),
                 _ => Err(error),
@@ -69,42 +124,31 @@ impl Temporary {
         fault::step(Operation::Link, &[&self.path, target])?;
         let open = Path::new(OPEN_FILES).join(file.as_raw_fd().to_string());
         let cwd = rustix::fs::CWD;
+        // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH; to follow the link in /proc needs nothing.
         rustix::fs::linkat(cwd, &open, cwd, target, AtFlags::SYMLINK_FOLLOW)?;
-        self.placed = true;
+        self.is_placed = true;
         Ok(())
     }
 
-    pub(super) fn create(dir: &Path, mode: u32) -> io::Result<(File, Self)> {
-        let named = tempfile::Builder::new()
-            .prefix(TEMPORARY_PREFIX)
-            .suffix(TEMPORARY_SUFFIX)
-            .make_in(dir, |path| {
-                fault::step(Operation::Create, &[path])?;
-                OpenOptions::new()
-                    .read(true)
-                    .write(true)
-                    .create_new(true)
-                    .mode(mode)
-                    .open(path)
-            })?;
-        // Removal on drop is ours, because it is a step like any other.
-        let (file, path) = named.keep().map_err(|failed| failed.error)?;
-        Ok((
-            file,
-            Self {
-                path,
-                placed: false,
-                is_unnamed: false,
-            },
-        ))
-    }
-
+    /// Renames the file to its path, and unless `replace` fails with `EEXIST` if that is taken.
     pub(super) fn rename(&mut self, target: &Path, replace: bool) -> io::Result<()> {
         place(&self.path, target, replace)?;
-        self.placed = true;
+        self.is_placed = true;
         Ok(())
     }
 
+    /// Renames a file that was [created in](Self::create_in) a directory to a name in another one, which is replaced if
+    /// it is taken; `target` is the path of that.
+    pub(super) fn rename_in(&mut self, dir: &OwnedFd, target: &Path) -> io::Result<()> {
+        fault::step(Operation::Rename, &[&self.path, target])?;
+        let from = self.dir.as_deref().ok_or(Errno::BADF)?;
+        rustix::fs::renameat(from, name_of(&self.path), dir, name_of(target))?;
+        self.is_placed = true;
+        Ok(())
+    }
+
+    /// Gives the file its name by a hard link, which fails with `EEXIST` if that is taken; the temporary name is
+    /// removed on drop.
     pub(super) fn link(&mut self, target: &Path) -> io::Result<()> {
         match fault::step(Operation::Link, &[&self.path, target])
             .and_then(|()| fs::hard_link(&self.path, target))
@@ -118,19 +162,62 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if !self.placed {
-            // Nobody can be told, and what stays is swept; one without a name goes by itself.
-            let _ = fault::step(Operation::Remove, &[&self.path]).and_then(|()| {
-                if self.is_unnamed {
-                    Ok(())
-                } else {
-                    fs::remove_file(&self.path)
-                }
-            });
+        if self.is_placed {
+            return;
         }
+        // A failure cannot be reported from here, and what is left is swept; a file without a name goes by itself.
+        let _ = fault::step(Operation::Remove, &[&self.path]).and_then(|()| match &self.dir {
+            _ if self.is_unnamed => Ok(()),
+            None => fs::remove_file(&self.path),
+            Some(dir) => Ok(rustix::fs::unlinkat(
+                dir,
+                name_of(&self.path),
+                AtFlags::empty(),
+            )?),
+        });
     }
 }
 
+/// Writes `parts` to a file that is called `path` meanwhile, after what is written so far. The disk begins with many
+/// octets at once, so that there is less to wait for when the file is synced.
+pub(super) fn write(file: &mut File, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    fault::write(Operation::Write, path, file, parts)?;
+    let len = parts.iter().map(|part| part.len()).sum();
+    if let (true, Ok(end)) = (len >= WRITEBACK_FROM, file.stream_position()) {
+        start_writeback(file, end.saturating_sub(len as u64), len);
+    }
+    Ok(())
+}
+
+/// Writes octets `start` octets from the beginning of a file, likewise.
+pub(super) fn write_at(file: &File, path: &Path, start: u64, octets: &[u8]) -> io::Result<()> {
+    let mut location = Location { file, at: start };
+    fault::write(Operation::Write, path, &mut location, &[octets])?;
+    if octets.len() >= WRITEBACK_FROM {
+        start_writeback(file, start, octets.len());
+    }
+    Ok(())
+}
+
+/// A place in a file, which moves on as it is written to.
+struct Location<'a, F> {
+    file: &'a F,
+    at: u64,
+}
+
+impl<F: FileExt> Write for Location<'_, F> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let written = self.file.write_at(octets, self.at)?;
+        self.at += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether a failure to link may be that of a file system that has no hard links.
 fn is_unsupported(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
