@@ -155,9 +155,9 @@
 //!
 //! Each floor has one `Error`, with a variant for each thing that a caller acts on.
 
+pub mod pipeline; // work on many items at once, in order and in bounded memory
 pub mod disk; // files, atomic publication, locks: the only floor that changes files
 pub mod kind; // what went wrong, in a word that callers act on
-pub mod pipeline; // work on many messages at once, in order and in bounded memory
 pub mod asn1; // BER, PEM, dates and identifiers: what the `der` crate lacks
 pub mod crypto; // RS-018: the primitives; the only floor that names a cryptography crate
 pub mod pki; // RS-002: node ids, identity keys, certificates, paths, trust

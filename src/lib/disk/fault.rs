@@ -1,6 +1,7 @@
-//! Where tests stop or fail a program: each change of the file system asks here, immediately before it is made.
+//! Steps at which tests stop or fail a program: each change of the file system is announced here,
+//! immediately before it is made.
 //!
-//! Without `debug_assertions` nothing of this is left in a program.
+//! Without `debug_assertions` a program has none of this.
 
 use std::io::{self, IoSlice, Write};
 use std::path::Path;
@@ -9,9 +10,11 @@ use super::{Error, FileRole, Operation, Result};
 
 /// Plans one fault for the rest of this process. Steps count from 1.
 ///
-/// - `trace:FILE` appends a line for each step: its [`Operation::traced`] and its paths, separated by tabs.
+/// - `trace:FILE` appends a line for each step: its [`Operation::traced`] and its paths, separated
+///   by tabs.
 /// - `kill:N` kills this process, with SIGKILL, immediately before step N.
-/// - `torn:N` writes half of the octets of step N, then kills; where nothing is written it just kills.
+/// - `torn:N` writes half of the octets of step N, then kills; where nothing is written it just
+///   kills.
 /// - `ENOSPC:N` (or another errno's name) fails step N alone.
 ///
 /// # Errors
@@ -24,7 +27,8 @@ pub fn arm(spec: &str) -> std::result::Result<(), String> {
     Err(format!("{spec}: this program was built without faults"))
 }
 
-/// Announces one change of `paths` (two for a rename or link: old, new), which the caller makes next.
+/// Announces one change of `paths` (two for a rename or link: old, new), which the caller makes
+/// next.
 #[cfg_attr(not(debug_assertions), allow(clippy::unnecessary_wraps))]
 pub(super) fn step(operation: Operation, paths: &[&Path]) -> io::Result<()> {
     #[cfg(debug_assertions)]
@@ -49,8 +53,9 @@ pub(super) fn change<T>(
         .map_err(Error::io(path, role, operation))
 }
 
-/// The most octets that are written by one call. For more, a file system takes large pieces of memory that have been
-/// free for long: a virtual machine gave those back to its host, and waits for each of them.
+/// The most octets in one write(2). For more, a file system allocates large pieces of page cache,
+/// which in a virtual machine may have been given back to the host, and waits until the host
+/// supplies each of them.
 const AT_ONCE: usize = 256 * 1024;
 
 /// Announces, then writes all `parts` to `out`.
@@ -153,11 +158,7 @@ mod armed {
     #[cfg(not(test))]
     pub(super) fn with_plan<T>(change: impl FnOnce(&mut Option<FaultPlan>) -> T) -> T {
         static PLAN: std::sync::Mutex<Option<FaultPlan>> = std::sync::Mutex::new(None);
-        change(
-            &mut PLAN
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        )
+        change(&mut crate::pipeline::mutex::lock(&PLAN))
     }
 
     // Unit tests share a process, so each has a plan of its own.
@@ -254,7 +255,7 @@ mod tests {
     use crate::disk::remove::remove;
     use crate::disk::{FileRole, IfExists, PublishOptions, tree};
 
-    fn manner() -> PublishOptions<'static> {
+    fn options() -> PublishOptions<'static> {
         PublishOptions::output(IfExists::Refuse)
     }
 
@@ -279,7 +280,7 @@ mod tests {
         for (step, left) in [(1, 0), (2, 0), (3, 0), (4, 0), (5, 1)] {
             let dir = tempfile::tempdir().unwrap();
             arm(&format!("ENOSPC:{step}")).unwrap();
-            let error = publish(&dir.path().join("f"), &[b"octets"], &manner()).unwrap_err();
+            let error = publish(&dir.path().join("f"), &[b"octets"], &options()).unwrap_err();
             disarm();
             assert_eq!(error.io_kind(), Some(io::ErrorKind::StorageFull), "{step}");
             assert_eq!(fs::read_dir(dir.path()).unwrap().count(), left, "{step}");
@@ -291,7 +292,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let trace = dir.path().join("trace");
         arm(&format!("trace:{}", trace.display())).unwrap();
-        publish(&dir.path().join("f"), &[b"octets"], &manner()).unwrap();
+        publish(&dir.path().join("f"), &[b"octets"], &options()).unwrap();
         remove(&dir.path().join("f"), FileRole::Output).unwrap();
         disarm();
         let text = fs::read_to_string(trace).unwrap();
@@ -330,7 +331,7 @@ mod tests {
         ) {
             let dir = Path::new(&dir);
             arm(&fault).unwrap();
-            publish(&dir.join("f"), &[b"abc", b"def"], &manner()).unwrap();
+            publish(&dir.join("f"), &[b"abc", b"def"], &options()).unwrap();
             append_record(&dir.join("seen"), FileRole::Node, b"12345678").unwrap();
         }
     }

@@ -1,26 +1,27 @@
-//! Octets set aside for the length of a run, in a file without a name.
+//! Octets kept for the length of a run, in a file without a name.
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::fault;
 use super::{Error, FileRole, Operation, Result};
+use crate::pipeline::mutex::lock;
 
-/// A file without a name, which the system removes with the run.
+/// A file without a name, which the system removes when the run ends, however it ends.
 #[derive(Debug)]
 pub struct Scratch {
     dir: PathBuf,
-    /// Made when the first octets come.
+    /// Created with the first octets.
     file: Mutex<Option<Arc<File>>>,
     len: AtomicU64,
 }
 
 impl Scratch {
-    /// One that will be in `dir`.
+    /// A file that will be created in `dir`.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
         Self {
@@ -30,19 +31,19 @@ impl Scratch {
         }
     }
 
-    /// How many octets were set aside, up to the last one.
+    /// Its length in octets.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Whether none were.
+    /// Whether nothing was written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Sets octets aside, and gives where they start; several may be at it at once.
+    /// Appends octets, and gives their offset. Several threads may do so at once.
     ///
     /// # Errors
     ///
@@ -54,7 +55,7 @@ impl Scratch {
         Ok(start)
     }
 
-    /// Sets octets aside where they belong, `start` octets from the beginning.
+    /// Writes octets at an offset of `start` octets.
     ///
     /// # Errors
     ///
@@ -67,21 +68,22 @@ impl Scratch {
         Ok(())
     }
 
-    /// The file, to be read from its beginning by somebody else.
+    /// The file, for another process to read from its beginning.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] while [`Operation::Create`] or [`Operation::Open`].
     pub fn into_file(self) -> Result<File> {
-        // It was only ever read and written at places, so that it stands at its beginning.
+        // All reads and writes were at offsets (pread, pwrite), so the file position is still at
+        // the beginning.
         let file = self.made()?;
         file.try_clone()
             .map_err(Error::io(&self.dir, FileRole::Spool, Operation::Open))
     }
 
-    /// The file, made if it is not there yet.
+    /// The file, created if this is the first use.
     fn made(&self) -> Result<Arc<File>> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = lock(&self.file);
         if let Some(file) = &*file {
             return Ok(Arc::clone(file));
         }
@@ -99,17 +101,13 @@ impl Scratch {
         fault::change(operation, &[&self.dir], &self.dir, FileRole::Spool, make)
     }
 
-    /// Reads octets back; several readers may at once.
+    /// Reads octets back, from an offset of `start` octets. Several threads may do so at once.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] while [`Operation::Read`].
     pub fn read_at(&self, start: u64, octets: &mut [u8]) -> Result<()> {
-        let file = self
-            .file
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let file = lock(&self.file).clone();
         let read = match file {
             Some(file) => file.read_exact_at(octets, start),
             None => Err(std::io::ErrorKind::UnexpectedEof.into()),
@@ -118,8 +116,8 @@ impl Scratch {
     }
 }
 
-/// A file that holds `octets`, to be read from its beginning: in memory where the system has such files, else one
-/// without a name in `dir`.
+/// A file that holds `octets`, positioned at its beginning: in memory (`memfd_create(2)`) where the
+/// system has that, otherwise without a name in `dir`.
 ///
 /// # Errors
 ///

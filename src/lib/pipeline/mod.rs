@@ -1,7 +1,9 @@
-//! Work on many messages at once: every core, in order, within a bound of memory. Nothing here knows what a message is.
+//! Work on many items at once: on every core, in order, within a bound of memory. Nothing here
+//! knows what a message is.
 
-pub mod pool; // memory that is used again
-pub mod workers; // work on every core, with the results in order
+pub mod mutex; // locking without poisoning
+pub mod pool; // buffers that are used again
+pub mod workers; // an ordered worker pool
 
 pub use pool::Buffers;
 pub use workers::{Bounds, WorkItem};

@@ -1,18 +1,22 @@
-//! Memory that messages were in and is free again. If each large message were given new memory, that would have to be
-//! cleared each time, and what several threads free would pile up with each of them.
+//! A pool of buffers. Without it, the memory of each large message would have to be cleared by the
+//! kernel again, and the allocator would keep what is freed apart for each thread, so that memory
+//! would grow with their number.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
-/// How many pieces of free memory are kept.
+use super::mutex::lock;
+
+/// How many free buffers are kept.
 const MAX_FREE: usize = 4;
 
-/// Free memory, for whoever reads the next message.
+/// Buffers that held a message and are free for the next one.
 #[derive(Debug, Default)]
 pub struct Buffers(Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
-    /// The smallest piece for `len` octets, empty. A piece twice as large is left for a larger message: this one would
-    /// keep it from that. Where there is none, it is one without memory.
+    /// Takes the smallest free buffer, emptied, that has room for `len` octets and for no more than
+    /// twice as many: a larger one is left for a larger message. If there is none, the buffer is
+    /// new and without memory.
     #[must_use]
     pub fn take(&self, len: usize) -> Vec<u8> {
         let mut free = self.free();
@@ -25,7 +29,7 @@ impl Buffers {
         octets
     }
 
-    /// Takes back memory; of too many pieces the smallest is given up.
+    /// Puts a buffer back. If there are too many, the smallest is freed.
     pub fn put(&self, octets: Vec<u8>) {
         let mut free = self.free();
         free.push(octets);
@@ -37,7 +41,7 @@ impl Buffers {
 
     fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
         // Nothing in here can panic while the lock is held, so what it guards is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -1,12 +1,15 @@
-//! Work on the messages of a stream on every core, with the results in the order of the messages.
+//! An ordered worker pool: items are worked on by every core, and their results come in the order
+//! of the items.
 //!
-//! What is under way is bounded in number and in octets, so that a stream of any length needs no more
-//! memory than a few of its messages.
+//! The items under way are bounded in number and in octets, so that a stream of any length needs no
+//! more memory than a few of its messages.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZero;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
+
+use super::mutex::{lock, wait};
 
 /// The most items that are under way when another one is read.
 const MAX_ITEMS: usize = 256;
@@ -14,17 +17,18 @@ const MAX_ITEMS: usize = 256;
 /// How many results wait before the reader is woken for them, unless the workers run out of items.
 const WAKE_AT: usize = 64;
 
-/// How many octets may be under way, and how many workers there are.
+/// Bounds of the octets under way and of the number of workers.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// The most octets of items that are under way when another one is read; a single item may have more.
+    /// The most octets of items that are under way when another one is read; a single item may have
+    /// more.
     pub octets: usize,
     /// The most workers.
     pub workers: usize,
 }
 
 impl Bounds {
-    /// As many workers as there are cores, and this many octets.
+    /// This many octets, and as many workers as there are cores.
     #[must_use]
     pub fn octets(octets: usize) -> Self {
         Self {
@@ -34,20 +38,20 @@ impl Bounds {
     }
 }
 
-/// An item and the octets that it holds on to until its result is finished.
+/// An item, and how many octets it occupies until its result is finished.
 #[derive(Debug)]
 pub struct WorkItem<T> {
     /// The item.
     pub item: T,
-    /// Octets.
+    /// How many octets it occupies.
     pub octets: usize,
 }
 
-/// What reader and workers share.
+/// The state that the reader and the workers share.
 struct Shared<T, R> {
-    /// Items that nobody works on yet, with their numbers.
+    /// Items that no worker has taken yet, with their numbers.
     waiting: VecDeque<(usize, T)>,
-    /// Results that were not taken yet, by the numbers of their items.
+    /// Results that the reader has not taken yet, by the numbers of their items.
     results: BTreeMap<usize, R>,
     /// No more items come, or a worker panicked.
     is_over: bool,
@@ -56,16 +60,16 @@ struct Shared<T, R> {
 
 struct Workers<T, R> {
     shared: Mutex<Shared<T, R>>,
-    /// For workers: an item waits, or all is over.
+    /// Signals to workers that an item waits, or that all is over.
     items: Condvar,
-    /// For the reader: results wait.
+    /// Signals to the reader that results wait.
     results: Condvar,
 }
 
 impl<T, R> Workers<T, R> {
     fn lock(&self) -> MutexGuard<'_, Shared<T, R>> {
         // Nothing in here can panic while the lock is held, so what it guards is whole.
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared)
     }
 
     fn work(&self, work: impl Fn(T) -> R) {
@@ -83,17 +87,14 @@ impl<T, R> Workers<T, R> {
             } else if shared.is_over {
                 break;
             } else {
-                shared = self
-                    .items
-                    .wait(shared)
-                    .unwrap_or_else(PoisonError::into_inner);
+                shared = wait(&self.items, shared);
             }
         }
         drop(shared);
         std::mem::forget(alarm);
     }
 
-    /// The result of this item; waits for it. `None` when it will not come, since a worker panicked.
+    /// Waits for the result of an item; `None` if a worker panicked.
     fn take(&self, number: usize) -> Option<R> {
         let mut shared = self.lock();
         loop {
@@ -103,10 +104,7 @@ impl<T, R> Workers<T, R> {
             if let Some(result) = shared.results.remove(&number) {
                 return Some(result);
             }
-            shared = self
-                .results
-                .wait(shared)
-                .unwrap_or_else(PoisonError::into_inner);
+            shared = wait(&self.results, shared);
         }
     }
 
@@ -123,7 +121,7 @@ impl<T, R> Workers<T, R> {
     }
 }
 
-/// Wakes everybody when a worker is dropped by a panic.
+/// Wakes all threads when a worker panics.
 struct Alarm<'a, T, R>(&'a Workers<T, R>);
 
 impl<T, R> Drop for Alarm<'_, T, R> {
@@ -136,7 +134,7 @@ impl<T, R> Drop for Alarm<'_, T, R> {
     }
 }
 
-/// Ends the workers, whatever becomes of the reader.
+/// Ends the workers when the reader returns, fails or panics.
 struct Finished<'a, T, R>(&'a Workers<T, R>);
 
 impl<T, R> Drop for Finished<'_, T, R> {
@@ -145,11 +143,11 @@ impl<T, R> Drop for Finished<'_, T, R> {
     }
 }
 
-/// Hands what `next` gives to `work`, on several cores at once, and the results to `finish`, here and
-/// in order. A single item is worked on here, without a thread.
+/// Calls `work` with the items that `next` gives, on several cores at once, and `finish` with the
+/// results, on this thread and in order. A single item is worked on by this thread.
 ///
 /// # Errors
-/// The first that `finish` gives; nothing is read after it.
+/// The first error of `finish`; `next` is not called after it.
 ///
 /// # Panics
 /// When `work` does.
