@@ -98,9 +98,9 @@ pub struct Framer {
 /// What a [`Framer`] found so far.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// The value ends after so many octets.
+    /// The value has this many octets.
     Ends(usize),
-    /// At least so many octets are needed before anything more can be said.
+    /// At least this many octets are needed to find out.
     Needs(usize),
 }
 

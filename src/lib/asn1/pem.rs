@@ -62,7 +62,7 @@ fn first_line_that_begins(octets: &[u8]) -> Option<usize> {
 /// The blocks of a text, in their order; at least one.
 ///
 /// # Errors
-/// When a block is malformed, or there is none.
+/// If a block is malformed, or there is none.
 pub fn blocks(octets: &[u8]) -> Result<Vec<Block<'_>>, Error> {
     let mut text = std::str::from_utf8(octets).map_err(|_| Error::Value("PEM"))?;
     let mut blocks = Vec::new();
@@ -87,7 +87,7 @@ pub fn blocks(octets: &[u8]) -> Result<Vec<Block<'_>>, Error> {
 /// Text before the first block, its label, the block with its boundaries, and what follows it.
 type Split<'a> = (&'a str, &'a str, &'a str, &'a str);
 
-/// Where the first block of a text lies; `None` when there is none.
+/// The range of the first block of a text; `None` if there is none.
 fn next_block(text: &str) -> Result<Option<Split<'_>>, Error> {
     let Some(begin) = first_line_that_begins(text.as_bytes()) else {
         return Ok(None);

@@ -22,7 +22,7 @@ const UNCOMPRESSED: u8 = 4;
 /// A curve that RS-018 allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Curve {
-    /// NIST P-256, also called secp256r1 and prime256v1: what nodes use unless told otherwise.
+    /// NIST P-256, also called secp256r1 and prime256v1: the default of nodes.
     P256,
     /// NIST P-384, also called secp384r1.
     P384,

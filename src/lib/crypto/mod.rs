@@ -14,8 +14,8 @@
 //! * [`aes_cbc`]: what deployed nodes encrypt with (RFC 3565), without integrity of its own.
 //! * [`aes_gcm`]: what RS-018 asks for (RFC 5084).
 //!
-//! Whatever fails while decrypting, be it the unwrapping of a key, a padding or a tag, is the one
-//! [`Error::Decrypt`] with one text, so that nobody learns which check failed.
+//! Every failure to decrypt, be it the unwrapping of a key, a padding or a tag, is the one [`Error::Decrypt`] with one
+//! text, so that an attacker does not learn which check failed.
 
 pub mod hash;
 pub mod secret;

@@ -1,4 +1,4 @@
-//! Many files that appear whole, synced together: one wait for the disk serves all of them.
+//! Many files that appear whole, synced together: they wait for the disk once.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -13,25 +13,25 @@ use super::{Error, FileRole, Result};
 
 pub use super::existing::TargetState;
 
-/// From how many files on the whole file system is synced instead of each of them.
+/// From this many files on, the file system is synced (syncfs(2)) instead of each file.
 const MANY: usize = 8;
 
-/// The most files that wait, each with a descriptor.
+/// The most files that wait: each has a descriptor open.
 const MAX_FILES: usize = 256;
 
 /// The most octets that wait.
 const MAX_OCTETS: usize = 32 * 1024 * 1024;
 
-/// Files of one file system that are written and not synced yet; none of them has its name before
-/// [`Batch::commit`]. Dropped before, nothing is left.
+/// Files that are written and not synced yet. None has its name before [`Batch::commit`]; dropped
+/// before, nothing is left.
 #[derive(Debug, Default)]
 #[must_use = "the files are removed unless the batch is committed"]
 pub struct Batch {
     pending: Vec<Pending>,
     octets: usize,
-    /// Directories with names that are not synced.
+    /// Directories to sync once the files have their names.
     dirs: BTreeMap<PathBuf, FileRole>,
-    /// Names that were taken by something else when a file was to get them.
+    /// Errors of files whose names were taken.
     refused: Vec<Error>,
 }
 
@@ -39,7 +39,7 @@ pub struct Batch {
 #[derive(Debug)]
 #[must_use = "the file is removed unless a batch takes it"]
 pub struct Staged {
-    /// None for one that has its name already, with the same octets.
+    /// `None` if a file with the same octets has the name already.
     pending: Option<Pending>,
     dir: PathBuf,
     role: FileRole,
@@ -47,35 +47,35 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Whether it has no name yet.
+    /// Whether it is a new file, which has no name yet.
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.pending.is_some()
     }
 }
 
-/// Writes a file that holds `parts`, for a batch to sync and name; several may be written at once. A file
-/// that has the name is dealt with here.
+/// Writes a file that consists of `parts`, for a batch to sync and name. Several threads may do so
+/// at once. If the name is taken, `options` decide here.
 ///
 /// # Errors
 ///
 /// As [`publish`](super::publish::publish).
-pub fn stage(path: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Result<Staged> {
-    let (role, existing) = manner.role_and_existing();
+pub fn stage(path: &Path, parts: &[&[u8]], options: &PublishOptions<'_>) -> Result<Staged> {
+    let (role, existing) = options.role_and_existing();
     let mut staged = Staged {
         pending: None,
         dir: parent(path).to_owned(),
         role,
         octets: parts.iter().map(|part| part.len()).sum(),
     };
-    let place = survey(path, role, existing)?;
-    if let (IfExists::SameIsSuccess, PublishTarget::Taken(_)) = (existing, place)
-        && let Some(mut held) = open_existing(path, role)
+    let found = survey(path, role, existing)?;
+    if let (IfExists::SameIsSuccess, PublishTarget::Taken(_)) = (existing, found)
+        && let Some(mut file) = open_existing(path, role)
     {
-        same(path, role, &mut held, &mut parts.concat().as_slice(), false)?;
+        same(path, role, &mut file, &mut parts.concat().as_slice(), false)?;
         return Ok(staged);
     }
-    let mut pending = Pending::create_in(place, path, &manner.dir_unsynced().unnamed())?;
+    let mut pending = Pending::create_in(found, path, &options.dir_unsynced().unnamed())?;
     pending.write(parts)?;
     staged.pending = Some(pending);
     Ok(staged)
@@ -91,15 +91,15 @@ pub struct UnnamedFile {
     octets: usize,
 }
 
-/// Writes a file whose name in `dir` is not known yet. What has its name in the end is never replaced.
+/// Writes a file whose name in `dir` is not known yet. A file that has that name is never replaced.
 ///
 /// # Errors
 ///
 /// As [`Pending::create`] and [`Pending::write`].
-pub fn write(dir: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Result<UnnamedFile> {
-    let (role, _) = manner.role_and_existing();
-    let manner = manner.dir_unsynced().unnamed().written_by_default_in(dir);
-    let mut pending = Pending::create_in(PublishTarget::Free, dir, &manner)?;
+pub fn write(dir: &Path, parts: &[&[u8]], options: &PublishOptions<'_>) -> Result<UnnamedFile> {
+    let (role, _) = options.role_and_existing();
+    let options = options.dir_unsynced().unnamed().written_by_default_in(dir);
+    let mut pending = Pending::create_in(PublishTarget::Free, dir, &options)?;
     pending.write(parts)?;
     Ok(UnnamedFile {
         pending,
@@ -110,7 +110,7 @@ pub fn write(dir: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Result
 }
 
 impl UnnamedFile {
-    /// Writes `parts` after what is written so far.
+    /// Appends `parts`.
     ///
     /// # Errors
     ///
@@ -120,16 +120,17 @@ impl UnnamedFile {
         self.pending.write(parts)
     }
 
-    /// What stands at this name in the file's directory.
+    /// Compares the file with what has this name in its directory.
     ///
     /// # Errors
     ///
-    /// When it cannot be examined, or be synced.
+    /// [`Error::Io`] while [`Operation::Create`](super::Operation::Create),
+    /// [`Operation::Read`](super::Operation::Read) or [`Operation::Sync`](super::Operation::Sync).
     pub fn held_at(&mut self, name: &OsStr) -> Result<TargetState> {
         self.pending.held_at(&self.dir.join(name))
     }
 
-    /// The file, to get this name.
+    /// Stages the file under this name.
     pub fn named(mut self, name: &OsStr) -> Staged {
         self.pending.set_target(self.dir.join(name));
         Staged {
@@ -140,7 +141,7 @@ impl UnnamedFile {
         }
     }
 
-    /// In place of the file, the one of the same octets that has its name already.
+    /// Drops the file in favour of the one with the same octets that has its name already.
     pub fn there(self) -> Staged {
         Staged {
             pending: None,
@@ -152,8 +153,8 @@ impl UnnamedFile {
 }
 
 impl Batch {
-    /// Takes a file, which gets its name when the batch is committed: by [`Batch::commit`], or here when
-    /// much waits.
+    /// Adds a file, which gets its name from [`Batch::commit`]. Commits now if the batch has
+    /// reached its bound of files or octets.
     ///
     /// # Errors
     ///
@@ -170,13 +171,13 @@ impl Batch {
         Ok(())
     }
 
-    /// Syncs the files, gives them their names, and syncs the directories of those. A file whose name is
-    /// taken is left out and remembered as refused; the others get theirs.
+    /// Syncs the files, gives them their names, and syncs the directories of those. A file whose
+    /// name is taken is left out and remembered as refused; the others get theirs.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while syncing or renaming; files before the failure may have their names, those after
-    /// it are gone.
+    /// [`Error::Io`] while syncing or renaming; files before the failure may have their names,
+    /// those after it are gone.
     pub fn commit(&mut self) -> Result<()> {
         let mut pending = std::mem::take(&mut self.pending);
         let dirs = std::mem::take(&mut self.dirs);
@@ -185,37 +186,38 @@ impl Batch {
         place(pending, &dirs, &mut self.refused)
     }
 
-    /// Whether a file waits that is to have this name.
+    /// Whether a file waits that will get this path.
     #[must_use]
     pub fn holds(&self, path: &Path) -> bool {
         let name = path.as_os_str();
         self.pending.iter().any(|file| file.target() == name)
     }
 
-    /// Whether a name was taken, since [`Batch::take_refused`] was asked last.
+    /// Whether a name was taken since the last [`Batch::take_refused`].
     #[must_use]
     pub fn has_refused(&self) -> bool {
         !self.refused.is_empty()
     }
 
-    /// Whether nothing waits.
+    /// Whether there is nothing to commit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty() && self.dirs.is_empty()
     }
 
-    /// The names that were taken, since this was asked last.
+    /// Takes the errors of files whose names were taken.
     pub fn take_refused(&mut self) -> Vec<Error> {
         std::mem::take(&mut self.refused)
     }
 }
 
-/// Syncs the files, lets `ready` note what has to be noted before they have their names, gives them those, and
-/// syncs the directories. Gives the names that were taken.
+/// Syncs the files, calls `ready`, which records what must be on the disk before they have their
+/// names, then names them and syncs the directories. Gives the errors of files whose names were
+/// taken.
 ///
 /// # Errors
 ///
-/// What `ready` gives, with nothing named; otherwise as [`Batch::commit`].
+/// The error of `ready`, after which no file has its name; otherwise as [`Batch::commit`].
 pub fn name_all<E: From<Error>>(
     files: Vec<Staged>,
     ready: impl FnOnce() -> std::result::Result<(), E>,
@@ -253,7 +255,7 @@ fn place(
     Ok(())
 }
 
-/// Waits for the octets of the files: for each file system once, where there are many.
+/// Waits until the octets are on the disk; once for each file system that has many of the files.
 fn sync(pending: &mut [Pending]) -> Result<()> {
     #[cfg(target_os = "linux")]
     if pending.len() >= MANY {
@@ -282,11 +284,11 @@ mod tests {
     fn nothing_has_its_name_before_the_batch_is_committed() {
         for count in [1, MANY, MAX_FILES - 1] {
             let dir = tempfile::tempdir().unwrap();
-            let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
+            let options = PublishOptions::delivery(IfExists::SameIsSuccess);
             let mut batch = Batch::default();
             for at in 0..count {
                 let path = dir.path().join(format!("{at:04}"));
-                let staged = stage(&path, &[b"content ", b"of a file"], &manner).unwrap();
+                let staged = stage(&path, &[b"content ", b"of a file"], &options).unwrap();
                 batch.add(staged).unwrap();
                 assert!(batch.holds(&path));
             }
@@ -306,11 +308,11 @@ mod tests {
     #[test]
     fn what_waits_is_bounded() {
         let dir = tempfile::tempdir().unwrap();
-        let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
+        let options = PublishOptions::delivery(IfExists::SameIsSuccess);
         let mut batch = Batch::default();
         for at in 0..=MAX_FILES {
             let path = dir.path().join(format!("{at:04}"));
-            batch.add(stage(&path, &[b"x"], &manner).unwrap()).unwrap();
+            batch.add(stage(&path, &[b"x"], &options).unwrap()).unwrap();
         }
         assert_eq!(batch.pending.len(), 1);
         drop(batch);
@@ -320,12 +322,12 @@ mod tests {
     #[test]
     fn of_two_files_of_one_name_the_second_is_refused_and_the_rest_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
+        let options = PublishOptions::delivery(IfExists::SameIsSuccess);
         let mut batch = Batch::default();
         for (name, content) in [("a", "one"), ("a", "two"), ("b", "three"), ("a", "one")] {
             let path = dir.path().join(name);
             batch
-                .add(stage(&path, &[content.as_bytes()], &manner).unwrap())
+                .add(stage(&path, &[content.as_bytes()], &options).unwrap())
                 .unwrap();
         }
         batch.commit().unwrap();
@@ -344,23 +346,23 @@ mod tests {
         fs::write(dir.path().join("same"), "octets").unwrap();
         fs::write(dir.path().join("other"), "else").unwrap();
         fs::create_dir(dir.path().join("dir")).unwrap();
-        let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
+        let options = PublishOptions::delivery(IfExists::SameIsSuccess);
         let mut files = Vec::new();
-        for (name, held) in [
+        for (name, state) in [
             ("same", TargetState::Same),
             ("other", TargetState::Other),
             ("dir", TargetState::Other),
             ("free", TargetState::Nothing),
         ] {
-            let mut file = write(dir.path(), &[b"oct", b"ets"], &manner).unwrap();
-            assert_eq!(file.held_at(OsStr::new(name)).unwrap(), held, "{name}");
-            match held {
+            let mut file = write(dir.path(), &[b"oct", b"ets"], &options).unwrap();
+            assert_eq!(file.held_at(OsStr::new(name)).unwrap(), state, "{name}");
+            match state {
                 TargetState::Nothing => files.push(file.named(OsStr::new(name))),
                 TargetState::Same => files.push(file.there()),
                 TargetState::Other => drop(file),
             }
         }
-        let taken = write(dir.path(), &[b"late"], &manner).unwrap();
+        let taken = write(dir.path(), &[b"late"], &options).unwrap();
         files.push(taken.named(OsStr::new("other")));
         let refused = name_all(files, || {
             assert!(!dir.path().join("free").exists());
@@ -376,14 +378,14 @@ mod tests {
     #[test]
     fn an_identical_file_is_success_and_another_is_left() {
         let dir = tempfile::tempdir().unwrap();
-        let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
+        let options = PublishOptions::delivery(IfExists::SameIsSuccess);
         let path = dir.path().join("a");
         fs::write(&path, "there").unwrap();
         let mut batch = Batch::default();
         batch
-            .add(stage(&path, &[b"there"], &manner).unwrap())
+            .add(stage(&path, &[b"there"], &options).unwrap())
             .unwrap();
-        let error = stage(&path, &[b"other"], &manner).unwrap_err();
+        let error = stage(&path, &[b"other"], &options).unwrap_err();
         assert!(matches!(error, Error::Exists { .. }));
         batch.commit().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"there");

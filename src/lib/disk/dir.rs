@@ -1,7 +1,9 @@
-//! Directories that somebody else may change meanwhile: each is held open, and what is in it is named from there.
+//! Directories that another user may change meanwhile: each is held open, and names are looked up
+//! from there.
 //!
-//! A path is looked up anew each time it is used, and what was a directory may be a link by then. Here each step from a
-//! directory to one in it is taken once and follows no link, so that nothing outside is read or changed.
+//! A path is looked up anew each time it is used, and a directory may have become a link by then.
+//! Here each step from a directory to one in it is made once (openat(2)) and follows no link, so
+//! that nothing outside is read or changed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -33,18 +35,18 @@ pub struct Dir {
     role: FileRole,
 }
 
-/// What a directory is opened for where others may not read it: the names in it can be used all the same.
+/// How a directory is opened to look names up in it; `O_PATH` needs no permission to read it.
 #[cfg(target_os = "linux")]
 const HELD: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
 #[cfg(not(target_os = "linux"))]
 const HELD: OFlags = OFlags::DIRECTORY;
 
-/// What keeps an opening from waiting, as for the other end of a FIFO.
+/// Keeps an open from blocking, as it would on a FIFO without a writer.
 const AT_ONCE: OFlags = OFlags::NONBLOCK
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
 
-/// What is in a directory, one by one.
+/// The entries of a directory, one by one.
 #[derive(Debug)]
 pub struct DirEntries<'a> {
     dir: &'a Dir,
@@ -56,16 +58,16 @@ pub struct DirEntries<'a> {
 pub struct DirEntry {
     /// The name.
     pub name: OsString,
-    /// What has it; `None` for a symbolic link, device, FIFO or socket.
+    /// Its kind; `None` for a symbolic link, device, FIFO or socket.
     pub kind: Option<EntryKind>,
 }
 
 impl Dir {
-    /// Opens a directory that the user named, maybe through a link.
+    /// Opens a directory that the user named; a link is followed.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Operation::Examine`], also when it is none.
+    /// [`Error::Io`] while [`Operation::Examine`], also if it is not a directory.
     pub fn open(path: &Path, role: FileRole) -> Result<Self> {
         let opened = rustix::fs::open(path, HELD | AT_ONCE, Mode::empty());
         let fd = opened.map_err(|error| Error::io(path, role, Operation::Examine)(error.into()))?;
@@ -76,17 +78,18 @@ impl Dir {
         })
     }
 
-    /// Where it was found.
+    /// The path by which it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A directory in it, itself and not behind a link; `None` when there is none.
+    /// Opens a directory in it, without following a link; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// [`Error::NotRegular`] when something else has the name; [`Error::Io`] while [`Operation::Examine`].
+    /// [`Error::NotRegular`] when something else has the name; [`Error::Io`] while
+    /// [`Operation::Examine`].
     pub fn dir(&self, name: impl AsRef<OsStr>) -> Result<Option<Self>> {
         let path = self.path.join(name.as_ref());
         let wanted = HELD | OFlags::NOFOLLOW | AT_ONCE;
@@ -97,7 +100,7 @@ impl Dir {
                 role: self.role,
             })),
             Err(Errno::NOENT) => Ok(None),
-            // A link is one or the other, as the system likes.
+            // With O_DIRECTORY and O_NOFOLLOW systems answer one or the other to a link.
             Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => Err(self.not_regular(path)),
             Err(error) => Err(Error::io(&path, self.role, Operation::Examine)(
                 error.into(),
@@ -105,8 +108,9 @@ impl Dir {
         }
     }
 
-    /// Makes a directory in it with the permission bits that the umask leaves, unless there is one, and syncs its name:
-    /// on a medium, whose file system may know no others. Gives whether it was made.
+    /// Creates a directory in it, unless there is one, and syncs its name. Gives whether it was
+    /// created. The permission bits are those that the umask leaves: a medium is for others to
+    /// read, and FAT has no other bits.
     ///
     /// # Errors
     ///
@@ -140,7 +144,7 @@ impl Dir {
         }
     }
 
-    /// Whether anything, be it a dangling link, has this name.
+    /// Whether a name is taken, be it by a dangling link.
     ///
     /// # Errors
     ///
@@ -149,7 +153,7 @@ impl Dir {
         Ok(self.stat(name.as_ref())?.is_some())
     }
 
-    /// How many octets a regular file has; `None` when it is not there, or something else is.
+    /// The length of a regular file in octets; `None` if the name is free or has something else.
     ///
     /// # Errors
     ///
@@ -173,7 +177,8 @@ impl Dir {
         read_regular(File::from(file), &path, self.role, limit)
     }
 
-    /// Removes a file, or a symbolic link itself, and syncs the directory. Gives `false` when there was none.
+    /// Removes a file, or a symbolic link itself, and syncs the directory. Gives `false` if there
+    /// was none.
     ///
     /// # Errors
     ///
@@ -208,13 +213,13 @@ impl Dir {
         })
     }
 
-    /// The same directory, opened to be read.
+    /// Opens the same directory for reading.
     fn readable(&self) -> io::Result<OwnedFd> {
         let wanted = OFlags::RDONLY | OFlags::DIRECTORY | AT_ONCE;
         Ok(rustix::fs::openat(&self.fd, ".", wanted, Mode::empty())?)
     }
 
-    /// How many octets may still be written to its file system, by whoever runs this.
+    /// How many octets a user without privileges may still write to its file system.
     ///
     /// # Errors
     ///
@@ -225,7 +230,8 @@ impl Dir {
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
-    /// Lists it as the file system gives it, also what is still being written, in memory that does not grow with it.
+    /// Lists it in the order of the file system, temporary files included, in memory that does not
+    /// grow with it.
     ///
     /// # Errors
     ///
@@ -236,8 +242,8 @@ impl Dir {
         Ok(DirEntries { dir: self, found })
     }
 
-    /// Removes the files that killed runs left here and that were last written `before` that instant, and gives their
-    /// number. Directories are nobody's: no program here makes such.
+    /// Removes the temporary files here that were last written `before` that instant, and gives
+    /// their number. Directories stay: no program here leaves any on a medium.
     ///
     /// # Errors
     ///
@@ -269,13 +275,15 @@ impl Dir {
             .is_some_and(|modified| modified < before)
     }
 
-    /// Writes a file that is to have a name here, in `tmp`, which is on the same file system, syncs it and reads it
-    /// back from the disk; [`PendingEntry::place`] gives it its name, and replaces a file that has it.
+    /// Writes a file for a name here: a temporary one in `tmp`, on the same file system, which is
+    /// synced and read back from the disk. [`PendingEntry::place`] gives it its name, and replaces
+    /// a file that has it.
     ///
     /// # Errors
     ///
-    /// [`Error::NotRegular`] when something else than a file has the name; [`Error::Differs`] when something else was
-    /// read; [`Error::Io`] while [`Operation::Create`], [`Operation::Write`], [`Operation::Sync`] or [`Operation::Read`].
+    /// [`Error::NotRegular`] if something other than a file has the name; [`Error::Differs`] if
+    /// other octets are read back; [`Error::Io`] while [`Operation::Create`], [`Operation::Write`],
+    /// [`Operation::Sync`] or [`Operation::Read`].
     pub fn prepare(&self, name: &str, parts: &[&[u8]], tmp: &Self) -> Result<PendingEntry> {
         let mut pending = self.written(name, parts, tmp)?;
         check(&mut pending.file, &pending.target, self.role, parts)?;
@@ -373,7 +381,8 @@ impl Iterator for DirEntries<'_> {
     }
 }
 
-/// A file that is written and synced, and has its name only after [`PendingEntry::place`]. Dropped before, nothing is left.
+/// A file that is written and synced. It gets its name from [`PendingEntry::place`]; dropped
+/// before, nothing is left.
 #[derive(Debug)]
 #[must_use = "the file is removed unless it is placed"]
 pub struct PendingEntry {
@@ -409,10 +418,11 @@ impl PendingEntry {
     }
 }
 
-/// Holds what the disk has against what was written.
+/// Compares the octets on the disk with those that were written.
 fn check(file: &mut File, target: &Path, role: FileRole, parts: &[&[u8]]) -> Result<()> {
     let failed = || Error::io(target, role, Operation::Read);
-    // Otherwise the system would answer from memory; where it cannot forget, that is all there is to ask.
+    // Otherwise the system would answer from its cache and not from the stick. Other systems than
+    // Linux cannot drop a file from it, and the comparison proves less there.
     #[cfg(target_os = "linux")]
     let _ = rustix::fs::fadvise(&*file, 0, None, rustix::fs::Advice::DontNeed);
     file.rewind().map_err(failed())?;
@@ -447,8 +457,8 @@ mod tests {
     use crate::disk::sync::sync_dir;
     use crate::disk::testdir::names;
 
-    /// A directory `inside` that was opened, and one `outside`, with a file each; then a link to the other one has the
-    /// name of the first.
+    /// A directory `inside` that was opened, and one `outside`, with a file each; then a link to
+    /// the other one has the name of the first.
     fn swapped() -> (tempfile::TempDir, Dir, Dir) {
         let root = tempfile::tempdir().unwrap();
         for dir in ["inside", "outside"] {

@@ -14,7 +14,8 @@ use super::open::flags;
 use super::sync::sync_dir;
 use super::{Error, FileRole, Operation, Result};
 
-/// Creates one directory with exactly the permission bits of `mode`, whatever the umask, and syncs its parent.
+/// Creates one directory with exactly the permission bits of `mode`, whatever the umask, and syncs
+/// its parent.
 ///
 /// Gives `false` for a directory that is already there, which stays as it is.
 ///
@@ -37,8 +38,8 @@ pub fn create_dir(path: &Path, role: FileRole, mode: u32) -> Result<bool> {
     Ok(true)
 }
 
-/// Creates a directory that the user may use as the umask says; gives `false` when there was one. Its name is
-/// synced in either case: a run that was killed may have created it and no more.
+/// Creates a directory with the permission bits that the umask leaves; gives `false` if it existed.
+/// Its name is synced in either case: a killed run may have created it without syncing its parent.
 ///
 /// # Errors
 ///
@@ -62,7 +63,7 @@ pub fn create_dir_for_user(path: &Path, role: FileRole) -> Result<bool> {
     Ok(created)
 }
 
-/// Creates a directory and those above it that are missing, for their owner alone (0700).
+/// Creates a directory and its missing parents, with mode 0700; gives `false` if it existed.
 ///
 /// # Errors
 ///
@@ -74,7 +75,7 @@ pub fn create_dir_all_private(path: &Path, role: FileRole) -> Result<bool> {
     }
     let created = create_dir(path, role, 0o700)?;
     if !created {
-        sync_dir(above, role)?; // a run that was killed may have created it and no more
+        sync_dir(above, role)?; // a killed run may have created it without syncing its parent
     }
     Ok(created)
 }
@@ -86,7 +87,7 @@ fn set_dir_mode(path: &Path, mode: u32) -> io::Result<()> {
         .open(path);
     match nofollow {
         Ok(dir) => set_mode(&dir, path, mode),
-        // The umask took even the owner's right to open it.
+        // A umask such as 0777 takes even the owner's permission to open it.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             fault::step(Operation::SetMode, &[path])?;
             fs::set_permissions(path, fs::Permissions::from_mode(mode))

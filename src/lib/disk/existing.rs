@@ -1,4 +1,4 @@
-//! What stands at a name that a file is to get, and whether it may stay.
+//! What already has the name that a file is to get, and whether that is the same file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -15,33 +15,35 @@ use super::options::{IfExists, Published};
 use super::sync::sync_dir;
 use super::{Error, FileRole, Operation, Result};
 
-/// Links to links that are followed to an output, as many as Linux follows.
+/// Maximum chain of symbolic links followed to an output; Linux's own limit.
 const MAX_LINKS: usize = 40;
 
-/// Octets compared at a time.
+/// How many octets are compared at a time.
 pub(super) const BLOCK: u64 = 65_536;
 
-/// What stands where a file is to be published.
+/// What has the name that a file is to get.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum PublishTarget {
+    /// Nothing, or for [`FileRole::Output`] a dangling link under [`IfExists::Replace`].
     Free,
-    /// A regular file with these permission bits.
+    /// A regular file, with these permission bits.
     Taken(u32),
-    /// A device or FIFO.
+    /// A device or FIFO, which is written to and keeps its name.
     Through,
 }
 
-/// What stands at a name.
+/// What has a name, compared with a file that is to get it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetState {
     /// Nothing.
     Nothing,
-    /// A file of the same octets, which is synced.
+    /// A file with the same octets; it has been synced.
     Same,
     /// Anything else.
     Other,
 }
 
+/// Looks at the name that a file is to get, and fails if `existing` forbids it.
 pub(super) fn survey(path: &Path, role: FileRole, existing: IfExists) -> Result<PublishTarget> {
     let exists = || Error::Exists {
         path: path.to_owned(),
@@ -68,7 +70,7 @@ pub(super) fn survey(path: &Path, role: FileRole, existing: IfExists) -> Result<
         )),
         Ok(_) => Ok(PublishTarget::Through),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Under -f a dangling link is written behind, as the shell does.
+            // With -f the target of a dangling link is created, as the redirection of a shell does.
             if role == FileRole::Output
                 && existing != IfExists::Replace
                 && fs::symlink_metadata(path).is_ok()
@@ -82,19 +84,19 @@ pub(super) fn survey(path: &Path, role: FileRole, existing: IfExists) -> Result<
     }
 }
 
-/// The path that remains when every link at the end of `path` has been followed.
+/// The path to which the symbolic links at the end of `path` lead.
 pub(super) fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         match fs::read_link(&path) {
             Ok(target) => path = parent(&path).join(target),
-            Err(_) => return Ok(path), // not a link, or nothing at all
+            Err(_) => return Ok(path), // not a link, or the target of a dangling one
         }
     }
     Err(Errno::LOOP.into())
 }
 
-/// A regular file that has a name already, and may be what was to get it.
+/// A regular file that has the name already, opened to be compared.
 #[derive(Debug)]
 pub struct ExistingFile {
     file: File,
@@ -103,7 +105,7 @@ pub struct ExistingFile {
 }
 
 impl ExistingFile {
-    /// Opens it; `None` when there is no such file, or it cannot be read.
+    /// Opens it; `None` if there is no regular file, or it cannot be read.
     #[must_use]
     pub fn open(path: &Path, role: FileRole) -> Option<Self> {
         Some(Self {
@@ -113,19 +115,19 @@ impl ExistingFile {
         })
     }
 
-    /// How many octets it has.
+    /// Its length in octets.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] while [`Operation::Examine`].
-    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+    #[allow(clippy::len_without_is_empty, reason = "no caller needs it")]
     pub fn len(&self) -> Result<u64> {
         let metadata = self.file.metadata();
         let failed = Error::io(&self.path, self.role, Operation::Examine);
         metadata.map(|it| it.len()).map_err(failed)
     }
 
-    /// Reads octets of it.
+    /// Fills `octets` from `start` octets after the beginning.
     ///
     /// # Errors
     ///
@@ -135,8 +137,8 @@ impl ExistingFile {
         read.map_err(Error::io(&self.path, self.role, Operation::Read))
     }
 
-    /// Takes it for what was to get its name: syncs it and its directory, for the run that wrote it may have been
-    /// killed before it could.
+    /// Keeps it in place of a file with the same octets: syncs it and its directory, because the
+    /// run that wrote it may have been killed before it did.
     ///
     /// # Errors
     ///
@@ -146,7 +148,7 @@ impl ExistingFile {
     }
 }
 
-/// Opens the regular file that has a name already, to compare it.
+/// Opens the regular file that has a name already; `None` if there is none, or it cannot be read.
 pub(super) fn open_existing(path: &Path, role: FileRole) -> Option<File> {
     let mut wanted = OFlags::NONBLOCK;
     if role != FileRole::Output {
@@ -162,27 +164,33 @@ pub(super) fn open_existing(path: &Path, role: FileRole) -> Option<File> {
         .then_some(file)
 }
 
-/// Whether `held`, which has the name already, may stay for `content`.
+/// Keeps `found`, which has the name already, if it has the octets of `content`; otherwise fails
+/// with [`Error::Exists`].
 pub(super) fn same(
     path: &Path,
     role: FileRole,
-    held: &mut File,
+    found: &mut File,
     content: &mut impl Read,
     syncs_dir: bool,
 ) -> Result<Published> {
-    if !is_same(held, content).map_err(Error::io(path, role, Operation::Read))? {
+    if !is_same(found, content).map_err(Error::io(path, role, Operation::Read))? {
         return Err(Error::Exists {
             path: path.to_owned(),
             role,
         });
     }
-    keep(path, role, held, syncs_dir)
+    keep(path, role, found, syncs_dir)
 }
 
-/// Lets `held` stay in its place, which holds what was to come there.
-pub(super) fn keep(path: &Path, role: FileRole, held: &File, syncs_dir: bool) -> Result<Published> {
-    // The run that wrote it may have been killed before it could sync.
-    fault::change(Operation::Sync, &[path], path, role, || held.sync_all())?;
+/// Keeps `found`, which has the octets of the file that was to get its name.
+pub(super) fn keep(
+    path: &Path,
+    role: FileRole,
+    found: &File,
+    syncs_dir: bool,
+) -> Result<Published> {
+    // The run that wrote it may have been killed before it synced.
+    fault::change(Operation::Sync, &[path], path, role, || found.sync_all())?;
     if syncs_dir {
         sync_dir(parent(path), role)?;
     }

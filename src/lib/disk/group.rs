@@ -14,22 +14,24 @@ use super::metadata::set_mode;
 use super::open::flags;
 use super::{Error, FileRole, Operation, Result};
 
-/// The permission bits of a directory that members may go through, to others in it, and no more.
+/// Mode of a directory that members of the group may only pass through.
 pub const GATE: u32 = 0o710;
 
-/// Those of a directory in which members make files, which then are the group's, and remove only their own.
+/// Mode of a directory in which members create files, which belong to the group, and remove only
+/// their own.
 pub const SHARED: u32 = 0o3770;
 
-/// Those of a directory that is one user's, into which another one puts files by a group of their own.
+/// Mode of one user's directory, into which another user puts files through the first one's own
+/// group.
 pub const GIVEN: u32 = 0o770;
 
-/// Those of a file that members read.
+/// Mode of a file that members read.
 pub const READABLE: u32 = 0o640;
 
-/// Those of a directory that is not given to the group yet.
+/// Mode of a directory that is not given to the group yet.
 pub const PRIVATE: u32 = 0o700;
 
-/// Where this machine itself lists its users.
+/// The local list of users.
 const USERS: &str = "/etc/passwd";
 
 /// A group of users.
@@ -37,11 +39,11 @@ const USERS: &str = "/etc/passwd";
 pub struct Group(Gid);
 
 impl Group {
-    /// The group of this name; `None` when the system knows none.
+    /// The group of this name; `None` if the system knows no such group.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Operation::Examine`], when the system cannot tell.
+    /// [`Error::Io`] while [`Operation::Examine`], if the lookup itself fails.
     pub fn find(name: &str) -> Result<Option<Self>> {
         let found = listed(nix::unistd::Group::from_name(name), "/etc/group")?;
         Ok(found.map(|group| Self::of_number(group.gid.as_raw())))
@@ -53,8 +55,8 @@ impl Group {
         Self(Gid::from_raw(gid))
     }
 
-    /// The group that a user has of their own, as the system lists its users. Of a user that it does not list only the
-    /// one who runs this is known to have one: that of this process.
+    /// The primary group of a user, as the system lists it. For the user who runs this, if they are
+    /// not listed, it is the group of this process; for any other user who is not listed, `None`.
     ///
     /// # Errors
     ///
@@ -75,15 +77,15 @@ impl Group {
         self.0.as_raw()
     }
 
-    /// What `chown` knows it by: its name, or its number where it has none.
+    /// The name that `chown` takes, or the number if it has no name.
     #[must_use]
     pub fn label(self) -> String {
         self.listed()
             .map_or_else(|| self.number().to_string(), |group| group.name.clone())
     }
 
-    /// Who else is in it than this user, as far as this machine itself lists that: as members, or as users whose own
-    /// group it is, too.
+    /// The names of its other members than this user, as far as the local files list them: those
+    /// listed in the group, and users whose primary group it is.
     #[must_use]
     pub fn others_than(self, uid: u32) -> Vec<String> {
         let mut names = self.listed().map(|group| group.mem).unwrap_or_default();
@@ -107,8 +109,9 @@ impl Group {
         nix::unistd::Group::from_gid(gid).ok().flatten()
     }
 
-    /// Creates a directory with exactly these permission bits, for the group, and syncs its parent. One that is
-    /// there stays as it is, unless a run was killed before it could give it away. Tells whether it was new.
+    /// Creates a directory of the group with exactly these permission bits, and syncs its parent.
+    /// One that exists is left alone, unless a killed run created it and had not given it to the
+    /// group. Gives whether it is new.
     ///
     /// # Errors
     ///
@@ -121,12 +124,14 @@ impl Group {
         Ok(created)
     }
 
-    /// Creates the directory of messages for one user's endpoint, and syncs its parent: for the user who runs this and
-    /// by the group that they have of their own, so that other members of this group have no access. Root then gives it
-    /// to the user of the endpoint, with that group. Tells whether it was new.
+    /// Creates the directory of messages for one user's endpoint, and syncs its parent: for the
+    /// user who runs this and by the group that they have of their own, so that other members of
+    /// this group have no access. Root then gives it to the user of the endpoint, with that group.
+    /// Gives whether it is new.
     ///
-    /// Who has this very group as their own, or shares their own with others, shares the directory with the members of
-    /// this one. Who has one of their own and is not in it now, as a service may be, gets a directory for themselves.
+    /// Who has this very group as their own, or shares their own with others, shares the directory
+    /// with the members of this one. Who has one of their own and is not in it now, as a service
+    /// may be, gets a directory for themselves.
     ///
     /// # Errors
     ///
@@ -185,7 +190,8 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Operation::Share`]: it is another user's, or this one is no member of the group.
+    /// [`Error::Io`] while [`Operation::Share`]: it is another user's, or this one is no member of
+    /// the group.
     pub fn give(self, path: &Path, role: FileRole, mode: u32) -> Result<()> {
         let given = || -> io::Result<()> {
             let dir = OpenOptions::new()
@@ -203,17 +209,18 @@ impl Group {
     }
 }
 
-/// What `chown` knows a user by: the name, or the number where there is none.
+/// The name of a user that `chown` takes, or the number if there is no name.
 #[must_use]
 pub fn label_of_user(uid: u32) -> String {
     let listed = nix::unistd::User::from_uid(uid.into()).ok().flatten();
     listed.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
-/// What the system lists, in this file unless another service does.
+/// The result of a lookup; `file` is where the system looks unless nsswitch.conf(5) names another
+/// service.
 fn listed<T>(found: nix::Result<Option<T>>, file: &str) -> Result<Option<T>> {
     match found {
-        // What some services say of what they do not know.
+        // Some services answer so to an unknown name (getgrnam(3)).
         Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
         found => found.map_err(|errno| {
             Error::io(Path::new(file), FileRole::Node, Operation::Examine)(errno.into())

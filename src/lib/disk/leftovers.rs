@@ -1,4 +1,4 @@
-//! What killed runs left of the files that they were writing.
+//! Temporary files and directories that killed runs left.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,15 @@ use super::names::is_temporary;
 use super::remove::{remove_tree, remove_unsynced};
 use super::{FileRole, Result, tree};
 
-/// What killed runs left of their files in `dir`, sorted. A missing directory has none.
+/// The temporary files and directories that killed runs left in `dir`, sorted. A missing directory
+/// has none.
 ///
-/// Without `before`, nobody else may be writing there: the caller holds its lock. With it, only those last
-/// written before that instant count.
+/// Without `before`, no other run may be writing there: the caller holds the lock. With it, only
+/// those count that were last written before that instant.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Operation::List`].
+/// [`Error::Io`](super::Error::Io) while [`Operation::List`](super::Operation::List).
 pub fn leftovers(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Result<Vec<Leftover>> {
     let mut leftovers = Vec::new();
     tree::each(dir, role, |path, name, file_type| {
@@ -38,7 +39,7 @@ pub fn leftovers(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Resu
     Ok(leftovers)
 }
 
-/// What a killed run left.
+/// A temporary file or directory that a killed run left.
 #[derive(Debug)]
 pub struct Leftover {
     /// The file, or the directory that was to be removed.
@@ -48,17 +49,19 @@ pub struct Leftover {
 }
 
 impl Leftover {
-    /// Whether it is a directory, with whatever is in it.
+    /// Whether it is a directory.
     #[must_use]
     pub fn is_dir(&self) -> bool {
         self.is_dir
     }
 
-    /// Removes it, with all that is in it; it need not last. Gives `false` when it has gone.
+    /// Removes it, with its content. This need not survive a crash, after which it is removed
+    /// again. Gives `false` if it has gone.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Operation::List`] or [`Operation::Remove`].
+    /// [`Error::Io`](super::Error::Io) while [`Operation::List`](super::Operation::List) or
+    /// [`Operation::Remove`](super::Operation::Remove).
     pub fn remove(&self) -> Result<bool> {
         if self.is_dir {
             remove_tree(&self.path, self.role)

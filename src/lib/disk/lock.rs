@@ -14,8 +14,8 @@ use super::{Error, FileRole, Operation, Result};
 
 /// A held lock, released on drop.
 ///
-/// The lock file (mode 0600) is created when it is missing, stays empty and is never deleted: a run that
-/// waits on a deleted file would not exclude one that creates it anew.
+/// The lock file (mode 0600) is created when it is missing, stays empty and is never deleted: a run
+/// that waits on a deleted file would not exclude one that creates it anew.
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct Lock {
@@ -23,7 +23,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Waits until nobody else holds the lock.
+    /// Waits until no other run holds the lock.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl Lock {
         wait(path, File::lock)
     }
 
-    /// Waits until nobody holds the lock exclusively.
+    /// Waits until no other run holds the lock exclusively.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl Lock {
         wait(path, File::lock_shared)
     }
 
-    /// Takes the lock if nobody else holds it, else gives `None` at once.
+    /// Takes the lock, or gives `None` at once if another run holds it.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl Lock {
         attempt(path, File::try_lock)
     }
 
-    /// Takes the lock if nobody holds it exclusively, else gives `None` at once.
+    /// Takes the lock, or gives `None` at once if another run holds it exclusively.
     ///
     /// # Errors
     ///

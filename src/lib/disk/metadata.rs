@@ -1,4 +1,5 @@
-//! What is known of a file besides its content: whether it exists, whose it is, which one it is, its mode.
+//! A file besides its content: whether it exists, its owner, identity and mode, and the space on
+//! its file system.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::fault;
 use super::{Error, FileRole, Operation, Result};
 
-/// Whether anything, be it a dangling link, has this name.
+/// Whether a name is taken, be it by a dangling link.
 ///
 /// # Errors
 ///
@@ -28,7 +29,7 @@ pub fn exists(path: &Path, role: FileRole) -> Result<bool> {
     }
 }
 
-/// A path without links, from the root.
+/// The absolute path without symbolic links.
 ///
 /// # Errors
 ///
@@ -37,7 +38,7 @@ pub fn canonical(path: &Path, role: FileRole) -> Result<PathBuf> {
     fs::canonicalize(path).map_err(Error::io(path, role, Operation::Examine))
 }
 
-/// How many octets may still be written to the file system of a directory, by whoever runs this.
+/// How many octets a user without privileges may still write to the file system of a directory.
 ///
 /// # Errors
 ///
@@ -48,7 +49,7 @@ pub fn free_space(dir: &Path, role: FileRole) -> Result<u64> {
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// The user whose a file or directory is, itself and not what a link names; `None` when it is not there.
+/// The user id of the owner of a file, directory or link itself; `None` if it does not exist.
 ///
 /// # Errors
 ///
@@ -61,13 +62,13 @@ pub fn owner(path: &Path, role: FileRole) -> Result<Option<u32>> {
     }
 }
 
-/// Whether this is another user than the one who runs this.
+/// Whether a user id is not that of this process.
 #[must_use]
 pub fn is_another(user: u32) -> bool {
     user != rustix::process::geteuid().as_raw()
 }
 
-/// Whether a file is of another user than the one who runs this; one that is not there is nobody's.
+/// Whether a file exists and its owner is not the user who runs this.
 ///
 /// # Errors
 ///
@@ -76,7 +77,7 @@ pub fn is_of_another(path: &Path, role: FileRole) -> Result<bool> {
     Ok(owner(path, role)?.is_some_and(is_another))
 }
 
-/// Whether a directory is there in which whoever runs this may make files.
+/// Whether this is a directory in which the user who runs this may create files.
 #[must_use]
 pub fn is_writable_dir(path: &Path) -> bool {
     let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
@@ -84,7 +85,7 @@ pub fn is_writable_dir(path: &Path) -> bool {
         && rustix::fs::access(path, wanted).is_ok()
 }
 
-/// Which file it is, whatever its name.
+/// The identity of a file, which stays when it is renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     device: u64,
@@ -92,7 +93,7 @@ pub struct FileId {
 }
 
 impl FileId {
-    /// That of an open file, if it is a regular one.
+    /// The identity of an open regular file; `None` for anything else.
     #[must_use]
     pub fn of(file: &File) -> Option<Self> {
         file.metadata()
@@ -108,7 +109,7 @@ impl FileId {
     }
 }
 
-/// Gives an open file its exact mode, which the umask may have narrowed.
+/// Sets the exact mode of an open file, from which the umask may have taken bits.
 pub(super) fn set_mode(file: &File, path: &Path, mode: u32) -> io::Result<()> {
     if file.metadata()?.permissions().mode() & 0o7777 == mode {
         return Ok(());

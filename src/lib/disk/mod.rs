@@ -1,9 +1,12 @@
 //! Files, atomic publication, locks and directory walks: the only floor that changes files.
 //!
-//! What is read is bounded, what is written appears whole or not at all, and what is reported as done has
-//! been synced. A file that bears its final name is complete; one that is being written is called
-//! `.relay-*.tmp`, and [`publish::sweep`] removes those that a killed run left. Each change of the file
-//! system passes [`fault`], so that tests can stop a program immediately before any of them.
+//! Reads are bounded; a file that is written appears whole or not at all; what is reported as done
+//! has been synced. A file under its final name is complete. One that is being written is called
+//! `.relay-*.tmp`, and [`publish::sweep`] removes those that a killed run left. Each change of the
+//! file system passes [`fault`], so that tests can stop a program immediately before it.
+//!
+//! To write a result, see [`publish::publish`]; many of them, [`Batch`]; into a directory that
+//! another user may change meanwhile, as on a medium, [`dir::Dir`].
 
 // Each module uses only modules above it.
 mod operation; // what is done to a file, in errors and in traces
@@ -17,20 +20,20 @@ mod sync; // waiting for the disk
 mod dirs; // creating directories
 pub mod group; // directories that other users may use
 pub mod lock; // flock(2), released by the kernel when a run is killed
-pub mod scratch; // octets set aside for the length of a run
+pub mod scratch; // files without a name, for the length of a run
 mod records; // files that are appended to
 pub mod tree; // what is in a directory
 mod remove; // files and trees
 mod leftovers; // temporary files of killed runs
 mod options; // how a file is published
-mod existing; // what has the name already
+mod existing; // a file that has the name already
 mod rename; // and link
-mod temporary; // the files that are being written
+mod temporary; // files that are being written
 pub mod publish; // files that appear whole, under their final names
 pub mod batch; // many of them, synced together
-pub mod dir; // directories that somebody else may change meanwhile
+pub mod dir; // directories that another user may change meanwhile
 #[cfg(test)]
-mod testdir; // what the tests ask of a directory
+mod testdir; // names and modes, for the tests
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,7 +47,7 @@ pub use options::{IfExists, Mode, PublishOptions, Published};
 pub use publish::Pending;
 pub use scratch::Scratch;
 
-/// What is done to files and directories by their paths.
+/// Operations on files and directories by their paths.
 pub mod files {
     pub use super::dirs::{create_dir, create_dir_all_private, create_dir_for_user};
     pub use super::metadata::{
@@ -58,7 +61,7 @@ pub mod files {
     pub use super::sync::{sync, sync_dir};
 }
 
-/// What a floor function returns.
+/// The result of an operation on files.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What a file is to the program, since `NotFound` alone does not say which file is missing.
@@ -68,8 +71,8 @@ pub enum FileRole {
     Input,
     /// A result, named by the user or the standard output. Symbolic links are followed.
     Output,
-    /// A result in a directory that the user named, under a name that somebody else could foresee: links and
-    /// devices there are nobody's wish, and not followed.
+    /// A result in a directory that the user named, under a name that another user could predict:
+    /// the user did not ask for links and devices there, so they are not followed.
     Delivery,
     /// A key file that the user named outside a node directory. Links are followed, FIFOs are read.
     Keys,
@@ -80,8 +83,8 @@ pub enum FileRole {
 }
 
 impl FileRole {
-    /// Whether the user named the file, and so may name it through a link or mean a FIFO; reports then
-    /// begin with it.
+    /// Whether the user named the file. They may name it through a link, or mean a FIFO, and the
+    /// caller's report begins with its name.
     const fn named_by_user(self) -> bool {
         matches!(
             self,
@@ -92,8 +95,8 @@ impl FileRole {
 
 /// Why a file could not be read or changed.
 ///
-/// The text names the file unless it is an operand ([`FileRole::Input`], [`FileRole::Output`]), which the caller's
-/// report begins with.
+/// The text names the file unless it is an operand ([`FileRole::Input`], [`FileRole::Output`]),
+/// which the caller's report begins with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -104,7 +107,7 @@ pub enum Error {
         path: PathBuf,
         /// What it is to the program.
         role: FileRole,
-        /// What was being done.
+        /// What failed.
         doing: Operation,
         /// The system's answer. It is in the text, and therefore no `source`.
         cause: io::Error,
@@ -119,12 +122,12 @@ pub enum Error {
         /// The most that would have been accepted, in octets.
         limit: usize,
     },
-    /// A symbolic link, device, FIFO, socket or directory stands where only a regular file may.
+    /// A symbolic link, device, FIFO, socket or directory is where only a regular file may be.
     #[error("{}not a regular file", before(*.role, .path))]
     NotRegular {
-        /// What stands there.
+        /// The name.
         path: PathBuf,
-        /// What it should be to the program.
+        /// What a file there would be to the program.
         role: FileRole,
     },
     /// A secret file that its group or others may read, write or execute.
@@ -137,7 +140,7 @@ pub enum Error {
         /// Its permission bits.
         mode: u32,
     },
-    /// The disk does not give back what was written to it.
+    /// The disk gives back other octets than were written: a worn or counterfeit stick.
     #[error("{}does not read back as it was written", before(*.role, .path))]
     Differs {
         /// The file.
@@ -145,7 +148,7 @@ pub enum Error {
         /// What it is to the program.
         role: FileRole,
     },
-    /// The name is taken, and what bears it may not be replaced.
+    /// The name is taken, and what has it may not be replaced.
     #[error("{}already exists", before(*.role, .path))]
     Exists {
         /// The name.
@@ -166,7 +169,7 @@ impl Error {
         }
     }
 
-    /// What the system answered when an open file was read.
+    /// An error of [`Operation::Read`], for a file that the caller reads itself.
     #[must_use]
     pub fn reading(path: &Path, role: FileRole, cause: io::Error) -> Self {
         Self::io(path, role, Operation::Read)(cause)
@@ -198,7 +201,8 @@ impl Error {
         }
     }
 
-    /// What the operating system was asked for, if it is the one that refused.
+    /// What failed, if it was the operating system that refused: one of the operations that are
+    /// [reported](Operation::reported).
     #[must_use]
     pub const fn doing(&self) -> Option<Operation> {
         match self {
@@ -207,7 +211,7 @@ impl Error {
         }
     }
 
-    /// The kind of the operating system's answer.
+    /// The operating system's answer as a kind of `std::io`.
     #[must_use]
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         match self {
@@ -231,7 +235,7 @@ impl Error {
         self.io_kind() == Some(io::ErrorKind::NotFound)
     }
 
-    /// Whether whoever runs this may not do it.
+    /// Whether the user who runs this lacks permission.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::PermissionDenied)
@@ -242,14 +246,14 @@ impl Error {
         self.io_kind() == Some(io::ErrorKind::AlreadyExists)
     }
 
-    /// Whether the reader of what was being written has gone.
+    /// Whether the reader of a pipe that was written to has closed it.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::BrokenPipe)
     }
 }
 
-/// The name after a verb, for files that the caller's report does not begin with.
+/// The path after a verb, unless the caller's report begins with it.
 fn after(role: FileRole, path: &Path) -> String {
     if role.named_by_user() {
         String::new()
@@ -258,7 +262,7 @@ fn after(role: FileRole, path: &Path) -> String {
     }
 }
 
-/// The name before a finding, likewise.
+/// The path before a finding, unless the caller's report begins with it.
 fn before(role: FileRole, path: &Path) -> String {
     if role.named_by_user() {
         String::new()
@@ -267,7 +271,7 @@ fn before(role: FileRole, path: &Path) -> String {
     }
 }
 
-/// The system's answer without the errno that Rust adds to it.
+/// The text of an error of the system, without the `(os error N)` that Rust adds to it.
 #[must_use]
 pub fn reason(cause: &io::Error) -> String {
     let mut text = cause.to_string();

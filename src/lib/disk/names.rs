@@ -1,16 +1,17 @@
-//! Names: of files that are being written, and of the directory that holds a name.
+//! Names of temporary files, and the two ends of a path.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// How the name of a file that is being written begins.
+/// How the name of a temporary file begins.
 pub(super) const TEMPORARY_PREFIX: &str = ".relay-";
 
-/// How it ends.
+/// How the name of a temporary file ends.
 pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// The name under which a directory waits to be removed.
+/// The name under which a directory is removed: a run that is killed leaves it to
+/// [`sweep`](super::leftovers::sweep).
 pub(super) fn temporary_name(name: &OsStr) -> OsString {
     let mut temporary = OsString::from(TEMPORARY_PREFIX);
     temporary.push(name);
@@ -18,7 +19,8 @@ pub(super) fn temporary_name(name: &OsStr) -> OsString {
     temporary
 }
 
-/// Whether a name is one that files have while they are being written.
+/// Whether a name is that of a temporary file: one that is being written, or that a killed run
+/// left.
 #[must_use]
 pub fn is_temporary(name: &OsStr) -> bool {
     let name = name.as_bytes();
@@ -27,7 +29,7 @@ pub fn is_temporary(name: &OsStr) -> bool {
         && name.len() > TEMPORARY_PREFIX.len() + TEMPORARY_SUFFIX.len()
 }
 
-/// The directory that holds a file's name.
+/// The directory that a path names a file in; `.` for a bare name.
 pub(super) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(above) if above.as_os_str().is_empty() => Path::new("."),

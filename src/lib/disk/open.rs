@@ -1,4 +1,4 @@
-//! Opening files that exist.
+//! Opening files that exist, as their role allows.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -19,16 +19,17 @@ pub fn open_input(path: &Path) -> Result<File> {
     open(path, FileRole::Input).map(|(file, _)| file)
 }
 
-/// Opens a file to be read piece by piece.
+/// Opens a file that is read piece by piece.
 ///
 /// # Errors
 ///
-/// [`Error::NotRegular`] when the role asks for a regular file, [`Error::Io`] while [`Operation::Open`].
+/// [`Error::NotRegular`] when the role asks for a regular file, [`Error::Io`] while
+/// [`Operation::Open`].
 pub fn open_to_read(path: &Path, role: FileRole) -> Result<File> {
     open(path, role).map(|(file, _)| file)
 }
 
-/// Opens a file as its role allows; the size is 0 unless it is a regular file.
+/// Opens a file as its role allows, and gives its size in octets: 0 unless it is a regular file.
 pub(super) fn open(path: &Path, role: FileRole) -> Result<(File, u64)> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -52,7 +53,8 @@ pub(super) fn open(path: &Path, role: FileRole) -> Result<(File, u64)> {
     }
 }
 
-/// Why a file was not opened: without following links, one is answered with `ELOOP`, a socket with `ENXIO`.
+/// The error of a failure to open: with `O_NOFOLLOW` the system answers `ELOOP` to a link, and
+/// `ENXIO` to a socket.
 pub(super) fn refused(path: &Path, role: FileRole, error: io::Error) -> Error {
     match Errno::from_io_error(&error) {
         Some(Errno::LOOP | Errno::NXIO | Errno::ISDIR) if !role.named_by_user() => {
@@ -65,7 +67,8 @@ pub(super) fn refused(path: &Path, role: FileRole, error: io::Error) -> Error {
     }
 }
 
-/// The flags as [`OpenOptionsExt::custom_flags`](std::os::unix::fs::OpenOptionsExt::custom_flags) takes them.
+/// The flags as [`OpenOptionsExt::custom_flags`](std::os::unix::fs::OpenOptionsExt::custom_flags)
+/// takes them.
 pub(super) fn flags(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
 }

@@ -4,8 +4,9 @@ use std::fmt;
 
 /// What is done to a file or directory.
 ///
-/// Those that change the file system are steps of [`fault`](super::fault), with a word of their own in a trace. Errors
-/// tell less apart: for them, appending is writing (see [`Operation::reported`]).
+/// Those that change the file system are steps of [`fault`](super::fault), with a word of their own
+/// in a trace. Errors tell less apart: for them, appending is writing (see
+/// [`Operation::reported`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -58,7 +59,8 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The operation that an error names: what a person would call it, who did not ask how it is done.
+    /// The operation that an error names: what a person would call it, who did not ask how it is
+    /// done.
     #[must_use]
     pub const fn reported(self) -> Self {
         match self {

@@ -1,26 +1,28 @@
-//! How a file is published.
+//! Options of publication: what happens to an existing file, the mode, and where the temporary file
+//! is.
 
 use std::path::Path;
 
 use super::FileRole;
 
-/// What becomes of a file that already has the name.
+/// What publication does if the name is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IfExists {
-    /// It stays, and that is [`Error::Exists`].
+    /// Fails with [`Error::Exists`](super::Error::Exists).
     Refuse,
-    /// It is replaced.
+    /// Replaces the file.
     Replace,
-    /// It stays: [`Published::Same`] if it holds the same octets, else [`Error::Exists`].
+    /// Keeps the file: [`Published::Same`] if it has the same octets, otherwise
+    /// [`Error::Exists`](super::Error::Exists).
     SameIsSuccess,
 }
 
 /// The permission bits of a published file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Those of the file that it replaces, else 0666 less the umask.
+    /// Those of the file that it replaces, otherwise 0666 less the umask.
     User,
-    /// Exactly 0600, whatever the umask.
+    /// 0600, whatever the umask.
     Secret,
     /// Exactly these.
     Exact(u32),
@@ -29,9 +31,9 @@ pub enum Mode {
 /// What publication did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Published {
-    /// The file is in its place, or was written through to a device or FIFO.
+    /// The file has its name, or was written to a device or FIFO.
     Written,
-    /// A file with the same octets was already there ([`IfExists::SameIsSuccess`]), and is synced.
+    /// A file with the same octets had the name ([`IfExists::SameIsSuccess`]), and is synced.
     Same,
 }
 
@@ -59,7 +61,7 @@ impl<'a> PublishOptions<'a> {
         Self::stored(FileRole::Delivery, existing).mode(Mode::User)
     }
 
-    /// A file of a node or spool: [`Mode::Secret`] unless told otherwise.
+    /// A file of a node or spool: [`Mode::Secret`], unless [`mode`](Self::mode) sets another.
     #[must_use]
     pub const fn stored(role: FileRole, existing: IfExists) -> Self {
         Self {
@@ -72,13 +74,14 @@ impl<'a> PublishOptions<'a> {
         }
     }
 
-    /// With these permission bits.
+    /// Sets the permission bits.
     #[must_use]
     pub const fn mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
     }
 
-    /// Written in `dir`, which is on the same file system, instead of beside its place.
+    /// Puts the temporary file in `dir`, on the same file system, instead of the directory of the
+    /// final name.
     #[must_use]
     pub const fn written_in(self, dir: &'a Path) -> Self {
         Self {
@@ -87,13 +90,13 @@ impl<'a> PublishOptions<'a> {
         }
     }
 
-    /// The same, unless another directory was given for that.
+    /// Puts the temporary file in `dir`, unless a directory was set before.
     pub(super) fn written_by_default_in(self, dir: &'a Path) -> Self {
         self.written_in(self.temporary_dir.unwrap_or(dir))
     }
 
-    /// Without a name until it gets its own, where the file system can: a run that is killed leaves nothing.
-    /// What stands at the name is never replaced then.
+    /// Writes a file without a name (`O_TMPFILE`) where the file system has such files, so that a
+    /// killed run leaves nothing. It is then named by link(2), which never replaces a file.
     #[must_use]
     pub const fn unnamed(self) -> Self {
         Self {
@@ -102,12 +105,13 @@ impl<'a> PublishOptions<'a> {
         }
     }
 
-    /// What the file is to the program, and what becomes of one that has its name.
+    /// The role of the file, and what happens if its name is taken.
     pub(super) const fn role_and_existing(&self) -> (FileRole, IfExists) {
         (self.role, self.existing)
     }
 
-    /// Without syncing the directory of the final name: the caller does it, once for many files.
+    /// Leaves the sync of the directory of the final name to the caller, who does it once for many
+    /// files.
     #[must_use]
     pub const fn dir_unsynced(self) -> Self {
         Self {

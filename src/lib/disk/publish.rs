@@ -1,7 +1,8 @@
 //! Publication: a file appears under its final name whole and synced, or not at all.
 //!
-//! It is written as `.relay-*.tmp` beside its place (or in a `tmp` directory of the same file system),
-//! synced, renamed, and then the directory is synced. At the instant of the rename it is delivered.
+//! It is written as `.relay-*.tmp` in the directory of its final name (or in a `tmp` directory of
+//! the same file system), synced and renamed, and then the directory is synced. The rename is the
+//! instant of delivery.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -31,20 +32,21 @@ pub use super::options::{IfExists, Mode, PublishOptions, Published};
 pub use super::rename::{link, rename, rename_unsynced};
 pub use super::standard::emit;
 
-/// Publishes a file that holds `parts`, one after the other.
+/// Publishes a file that consists of `parts`.
 ///
-/// Where `path` is named by the user ([`FileRole::Output`]), a symbolic link there stays and its target is replaced,
-/// and a device or FIFO is written straight through, whatever `manner` says about existing files.
+/// Where `path` is named by the user ([`FileRole::Output`]), a symbolic link there stays and its
+/// target is replaced, and a device or FIFO is written to, whatever `options` say about existing
+/// files.
 ///
 /// # Errors
 ///
-/// [`Error::Exists`]; [`Error::NotRegular`] for anything but a regular file in the way, in other roles;
-/// [`Error::Io`] while [`Operation::Create`] or [`Operation::Open`] (it cannot be there), [`Operation::Write`],
-/// [`Operation::Sync`], [`Operation::Rename`]. Nothing is left behind then; only after a failure to sync the directory
-/// does the file have its name.
-pub fn publish(path: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Result<Published> {
-    if manner.existing == IfExists::SameIsSuccess
-        && let Some(mut existing) = open_existing(path, manner.role)
+/// [`Error::Exists`]; [`Error::NotRegular`] for anything but a regular file in the way, in other
+/// roles; [`Error::Io`] while [`Operation::Create`] or [`Operation::Open`] (it cannot be there),
+/// [`Operation::Write`], [`Operation::Sync`], [`Operation::Rename`]. Nothing is left behind then;
+/// only after a failure to sync the directory does the file have its name.
+pub fn publish(path: &Path, parts: &[&[u8]], options: &PublishOptions<'_>) -> Result<Published> {
+    if options.existing == IfExists::SameIsSuccess
+        && let Some(mut existing) = open_existing(path, options.role)
     {
         let mut content: Box<dyn Read + '_> = Box::new(io::empty());
         for part in parts {
@@ -52,27 +54,27 @@ pub fn publish(path: &Path, parts: &[&[u8]], manner: &PublishOptions<'_>) -> Res
         }
         return same(
             path,
-            manner.role,
+            options.role,
             &mut existing,
             &mut content,
-            manner.syncs_dir,
+            options.syncs_dir,
         );
     }
-    let mut pending = Pending::create(path, manner)?;
+    let mut pending = Pending::create(path, options)?;
     pending.write(parts)?;
     pending.finish()
 }
 
-/// Makes sure, as far as one can tell, that a file could be published now: one is begun, and given up.
+/// Checks that a file could be published now: creates its temporary file, and removes it again.
 ///
 /// # Errors
 ///
 /// As [`publish`], but for what happens after [`Operation::Create`].
-pub fn check(path: &Path, manner: &PublishOptions<'_>) -> Result<()> {
-    match survey(path, manner.role, manner.existing)? {
-        // To open a FIFO for nothing would end its reader.
+pub fn check(path: &Path, options: &PublishOptions<'_>) -> Result<()> {
+    match survey(path, options.role, options.existing)? {
+        // Opening and closing a FIFO would be end of file to its reader.
         PublishTarget::Through => Ok(()),
-        place => Pending::create_in(place, path, manner).map(drop),
+        target => Pending::create_in(target, path, options).map(drop),
     }
 }
 
@@ -83,7 +85,7 @@ pub fn check(path: &Path, manner: &PublishOptions<'_>) -> Result<()> {
 /// As [`publish`], with [`Operation::Link`] for [`Operation::Rename`].
 pub fn publish_key(path: &Path, role: FileRole, parts: &[&[u8]]) -> Result<()> {
     let mut pending = Pending::create(path, &PublishOptions::stored(role, IfExists::Refuse))?;
-    pending.placing = Naming::Link;
+    pending.naming = Naming::Link;
     pending.write(parts)?;
     pending.finish().map(drop)
 }
@@ -94,39 +96,41 @@ enum Naming {
     Link,
 }
 
-/// A file being written, which has its final name only after [`Pending::finish`]. Dropped before, nothing is left.
+/// A file that is being written. It gets its final name from [`Pending::finish`]; dropped before,
+/// nothing is left.
 #[derive(Debug)]
 #[must_use = "the file is removed unless it is finished"]
 pub struct Pending {
     file: File,
-    /// `None` when it is written straight through to a device or FIFO.
+    /// `None` for a device or FIFO, which is written to directly.
     temporary: Option<Temporary>,
     target: PathBuf,
     role: FileRole,
     existing: IfExists,
-    placing: Naming,
+    naming: Naming,
     syncs_dir: bool,
 }
 
 impl Pending {
-    /// Begins a file; a name that is taken is refused now if nothing can change that.
+    /// Creates the temporary file. Fails now if the name is taken and `options` do not let that
+    /// file be replaced or compared.
     ///
     /// # Errors
     ///
     /// As [`publish`].
-    pub fn create(path: &Path, manner: &PublishOptions<'_>) -> Result<Self> {
-        Self::create_in(survey(path, manner.role, manner.existing)?, path, manner)
+    pub fn create(path: &Path, options: &PublishOptions<'_>) -> Result<Self> {
+        Self::create_in(survey(path, options.role, options.existing)?, path, options)
     }
 
-    /// Begins a file where the name was looked at.
+    /// Creates the temporary file for a name that was looked at.
     pub(super) fn create_in(
-        place: PublishTarget,
+        found: PublishTarget,
         path: &Path,
-        manner: &PublishOptions<'_>,
+        options: &PublishOptions<'_>,
     ) -> Result<Self> {
-        let PublishOptions { role, existing, .. } = *manner;
+        let PublishOptions { role, existing, .. } = *options;
         let failed = || Error::io(path, role, Operation::Create);
-        let (file, temporary, target) = if let PublishTarget::Through = place {
+        let (file, temporary, target) = if let PublishTarget::Through = found {
             let mut options = OpenOptions::new();
             options.write(true).custom_flags(flags(OFlags::NOCTTY));
             let file = options
@@ -139,7 +143,7 @@ impl Pending {
             } else {
                 path.to_owned()
             };
-            let (bits, exact) = match (manner.mode, place) {
+            let (bits, exact) = match (options.mode, found) {
                 (Mode::User, PublishTarget::Taken(mode)) if existing == IfExists::Replace => {
                     (mode, Some(mode))
                 }
@@ -147,8 +151,8 @@ impl Pending {
                 (Mode::User, _) => (0o666, None),
                 (Mode::Secret, _) => (0o600, Some(0o600)),
             };
-            let dir = manner.temporary_dir.unwrap_or_else(|| parent(&target));
-            let unnamed = if manner.is_unnamed && existing != IfExists::Replace {
+            let dir = options.temporary_dir.unwrap_or_else(|| parent(&target));
+            let unnamed = if options.is_unnamed && existing != IfExists::Replace {
                 Temporary::unnamed(dir, bits & 0o777).map_err(failed())?
             } else {
                 None
@@ -168,12 +172,12 @@ impl Pending {
             target,
             role,
             existing,
-            placing: Naming::Rename,
-            syncs_dir: manner.syncs_dir,
+            naming: Naming::Rename,
+            syncs_dir: options.syncs_dir,
         })
     }
 
-    /// Writes `parts` after what is written so far.
+    /// Appends `parts`.
     ///
     /// # Errors
     ///
@@ -190,14 +194,14 @@ impl Pending {
         ))
     }
 
-    /// Whether it is written straight through to a device or FIFO, and so only from its beginning to its end.
+    /// Whether it is a device or FIFO, which can only be written from beginning to end.
     #[must_use]
     pub fn is_through(&self) -> bool {
         self.temporary.is_none()
     }
 
-    /// Writes octets where they belong, `start` octets from the beginning; what lies before them and was not
-    /// written takes no room where the file system has holes.
+    /// Writes octets at an offset of `start` octets. A gap before them becomes a hole, where the
+    /// file system has those.
     ///
     /// # Errors
     ///
@@ -210,7 +214,7 @@ impl Pending {
         ))
     }
 
-    /// Reads octets back that were written.
+    /// Reads back octets that were written, from an offset of `start` octets.
     ///
     /// # Errors
     ///
@@ -220,7 +224,7 @@ impl Pending {
         read.map_err(Error::io(&self.target, self.role, Operation::Read))
     }
 
-    /// What the file is called in traces and is to be found as when the run is killed.
+    /// The path of the file for now, as it is traced and as a killed run leaves it.
     fn shown(&self) -> &Path {
         match &self.temporary {
             Some(temporary) => &temporary.path,
@@ -228,7 +232,7 @@ impl Pending {
         }
     }
 
-    /// The name that it is to have.
+    /// The path that it will get.
     pub(super) fn target(&self) -> &OsStr {
         self.target.as_os_str()
     }
@@ -243,8 +247,8 @@ impl Pending {
         self.place()
     }
 
-    /// As [`Pending::finish`], but under the first of these names, in its own directory, that nothing else
-    /// has; which one that is is given, too.
+    /// Finishes the file as [`Pending::finish`] does, under the first of these paths, all in its
+    /// own directory, that is free or has the same octets. Gives the path, too.
     ///
     /// # Errors
     ///
@@ -267,7 +271,7 @@ impl Pending {
         })
     }
 
-    /// Waits until the file's octets are on the disk; nothing to wait for where it is written through.
+    /// Waits until the octets are on the disk; returns at once for a device or FIFO.
     ///
     /// # Errors
     ///
@@ -282,7 +286,7 @@ impl Pending {
         })
     }
 
-    /// The file system that the file is on.
+    /// The device number of the file's file system.
     #[cfg(target_os = "linux")]
     pub(super) fn device(&self) -> Result<u64> {
         let found = self.file.metadata();
@@ -290,7 +294,7 @@ impl Pending {
         Ok(found.dev())
     }
 
-    /// Waits until all that was written to the file's file system is on the disk.
+    /// Waits until all that was written to the file system is on the disk.
     #[cfg(target_os = "linux")]
     pub(super) fn sync_file_system(&self) -> Result<()> {
         let Some(temporary) = &self.temporary else {
@@ -302,7 +306,7 @@ impl Pending {
         })
     }
 
-    /// What stands at a name that the file may get; a file of the same octets is synced.
+    /// Looks at a path that the file may get; a file with the same octets is synced.
     pub(super) fn held_at(&mut self, target: &Path) -> Result<TargetState> {
         let role = self.role;
         match survey(target, role, IfExists::SameIsSuccess) {
@@ -313,20 +317,20 @@ impl Pending {
             }
             Err(error) => return Err(error),
         }
-        let Some(mut held) = open_existing(target, role) else {
+        let Some(mut found) = open_existing(target, role) else {
             return Ok(TargetState::Other);
         };
         self.file
             .rewind()
             .map_err(Error::io(target, role, Operation::Read))?;
-        match same(target, role, &mut held, &mut self.file, false) {
+        match same(target, role, &mut found, &mut self.file, false) {
             Ok(_) => Ok(TargetState::Same),
             Err(Error::Exists { .. }) => Ok(TargetState::Other),
             Err(error) => Err(error),
         }
     }
 
-    /// The name that the file gets.
+    /// Changes the path that the file will get.
     pub(super) fn set_target(&mut self, target: PathBuf) {
         self.target = target;
     }
@@ -340,13 +344,13 @@ impl Pending {
         self.try_place()
     }
 
-    /// As [`Pending::place`]; where the name is taken, another one may be tried.
+    /// Does what [`Pending::place`] does; if the name is taken, the caller may try another one.
     fn try_place(&mut self) -> Result<Published> {
         let Some(temporary) = &mut self.temporary else {
             return Ok(Published::Written);
         };
         let (target, role) = (&*self.target, self.role);
-        let (placed, doing) = match self.placing {
+        let (placed, doing) = match self.naming {
             Naming::Rename if temporary.is_unnamed => {
                 (temporary.name(&self.file, target), Operation::Link)
             }
@@ -359,13 +363,13 @@ impl Pending {
         match placed {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if self.existing == IfExists::SameIsSuccess
-                    && let Some(mut held) = open_existing(target, role)
+                    && let Some(mut found) = open_existing(target, role)
                 {
                     let file = &mut self.file;
-                    let same = file.rewind().and_then(|()| is_same(&mut held, file));
+                    let same = file.rewind().and_then(|()| is_same(&mut found, file));
                     if same.map_err(Error::io(target, role, Operation::Read))? {
                         drop(self.temporary.take());
-                        return keep(target, role, &held, self.syncs_dir);
+                        return keep(target, role, &found, self.syncs_dir);
                     }
                 }
                 return Err(Error::Exists {
@@ -437,9 +441,9 @@ mod tests {
         let dir = tempdir().unwrap();
         let path = dir.path().join("f");
         fs::write(&path, b"old").unwrap();
-        let taken = |manner, octets: &[u8]| {
+        let taken = |options, octets: &[u8]| {
             assert!(matches!(
-                publish(&path, &[octets], &manner),
+                publish(&path, &[octets], &options),
                 Err(Error::Exists { .. })
             ));
             assert_eq!(fs::read(&path).unwrap(), b"old");
@@ -462,14 +466,14 @@ mod tests {
 
     #[test]
     fn a_name_taken_while_writing_is_noticed() {
-        for (manner, octets, expected) in [
+        for (options, octets, expected) in [
             (OUTPUT, &b"ours"[..], None),
             (SAME, b"theirs", None),
             (SAME, b"ours", Some(Published::Same)),
         ] {
             let dir = tempdir().unwrap();
             let path = dir.path().join("f");
-            let mut pending = Pending::create(&path, &manner).unwrap();
+            let mut pending = Pending::create(&path, &options).unwrap();
             pending.write(&[b"ou", b"rs"]).unwrap();
             fs::write(&path, octets).unwrap();
             assert_eq!(pending.finish().ok(), expected);
@@ -494,10 +498,10 @@ mod tests {
 
     #[test]
     fn octets_may_come_in_any_order() {
-        for manner in [OUTPUT, SAME.unnamed()] {
+        for options in [OUTPUT, SAME.unnamed()] {
             let dir = tempdir().unwrap();
             let path = dir.path().join("f");
-            let mut pending = Pending::create(&path, &manner).unwrap();
+            let mut pending = Pending::create(&path, &options).unwrap();
             assert!(!pending.is_through());
             pending.write_at(70_000, b"end").unwrap();
             pending.write_at(0, b"begin").unwrap();
@@ -516,7 +520,7 @@ mod tests {
 
     #[test]
     fn a_file_takes_the_first_name_that_is_free_or_its_own() {
-        for manner in [
+        for options in [
             SAME,
             SAME.unnamed(),
             PublishOptions::delivery(IfExists::SameIsSuccess),
@@ -524,7 +528,7 @@ mod tests {
             let dir = tempdir().unwrap();
             let at = |name: &str| dir.path().join(name);
             let under = |content: &[u8], names: &[&str]| {
-                let mut pending = Pending::create(&at(names[0]), &manner)?;
+                let mut pending = Pending::create(&at(names[0]), &options)?;
                 pending.write(&[content])?;
                 pending.finish_as(names.iter().map(|name| at(name)))
             };
@@ -550,10 +554,10 @@ mod tests {
         let dir = tempdir().unwrap();
         let at = |name| dir.path().join(name);
         fs::write(at("taken"), b"old").unwrap();
-        for manner in [OUTPUT, REPLACE, SAME] {
-            check(&at("f"), &manner).unwrap();
-            check(Path::new("/dev/null"), &manner).unwrap();
-            let error = check(&at("none/f"), &manner).unwrap_err();
+        for options in [OUTPUT, REPLACE, SAME] {
+            check(&at("f"), &options).unwrap();
+            check(Path::new("/dev/null"), &options).unwrap();
+            let error = check(&at("none/f"), &options).unwrap_err();
             assert_eq!(error.doing(), Some(Operation::Create));
         }
         check(&at("taken"), &REPLACE).unwrap();
@@ -567,8 +571,8 @@ mod tests {
     fn a_missing_or_wrong_directory_is_an_uncreatable_output() {
         let dir = tempdir().unwrap();
         for path in [dir.path().join("none/f"), dir.path().to_owned()] {
-            for manner in [OUTPUT, REPLACE, SAME] {
-                let error = publish(&path, &[b"x"], &manner).unwrap_err();
+            for options in [OUTPUT, REPLACE, SAME] {
+                let error = publish(&path, &[b"x"], &options).unwrap_err();
                 assert_eq!(
                     (error.doing(), error.role()),
                     (Some(Operation::Create), FileRole::Output)
@@ -621,8 +625,8 @@ mod tests {
 
     #[test]
     fn devices_and_fifos_are_written_through() {
-        for manner in [OUTPUT, REPLACE, SAME] {
-            publish(Path::new("/dev/null"), &[b"x"], &manner).unwrap();
+        for options in [OUTPUT, REPLACE, SAME] {
+            publish(Path::new("/dev/null"), &[b"x"], &options).unwrap();
         }
         assert!(
             fs::metadata("/dev/null")
@@ -674,7 +678,7 @@ mod tests {
             &PublishOptions::stored(FileRole::Keys, IfExists::Refuse),
         )
         .unwrap();
-        pending.placing = Naming::Link;
+        pending.naming = Naming::Link;
         fs::write(&other, b"theirs").unwrap();
         assert!(matches!(pending.finish(), Err(Error::Exists { .. })));
         assert_eq!(names(dir.path()), ["identity.key", "other"]);
@@ -739,10 +743,10 @@ mod tests {
         let (tmp, queue) = (dir.path().join("tmp"), dir.path().join("in"));
         fs::create_dir(&tmp).unwrap();
         fs::create_dir(&queue).unwrap();
-        let manner = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess)
+        let options = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess)
             .written_in(&tmp)
             .dir_unsynced();
-        let mut pending = Pending::create(&queue.join("m"), &manner).unwrap();
+        let mut pending = Pending::create(&queue.join("m"), &options).unwrap();
         io::copy(&mut &b"message"[..], &mut pending).unwrap();
         assert_eq!(fs::read_dir(&tmp).unwrap().count(), 1);
         pending.finish().unwrap();

@@ -14,23 +14,23 @@ use super::{Error, FileRole, Operation, Result};
 /// The permission bits that a secret file must not have.
 const OTHERS: u32 = 0o077;
 
-/// Octets of the first read beyond what a file was said to hold.
+/// How far past the reported size a read goes to notice growth, in octets.
 const PROBE: usize = 512;
 
-/// The least by which a buffer grows: what a pipe holds, in octets.
+/// The least size that a buffer grows to: the capacity of a pipe, in octets.
 pub(super) const GROWTH: usize = 65_536;
 
 /// Reads a whole file of at most `limit` octets.
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] when there are more, [`Error::NotRegular`] when the role asks for a regular file,
-/// [`Error::Io`] when it cannot be opened or read.
+/// [`Error::TooLarge`] when there are more, [`Error::NotRegular`] when the role asks for a regular
+/// file, [`Error::Io`] when it cannot be opened or read.
 pub fn read(path: &Path, role: FileRole, limit: usize) -> Result<Vec<u8>> {
     read_into(Vec::new(), path, role, limit)
 }
 
-/// The same, into memory that was used before.
+/// Reads a whole file as [`read`] does, into memory that was used before.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ fn read_opened(
     role: FileRole,
     limit: usize,
 ) -> Result<Vec<u8>> {
-    // Files of /proc say 0, and others may grow: the size only saves work.
+    // Files of /proc report 0, and others may grow: the size only saves reallocation.
     let expected = usize::try_from(len).unwrap_or(usize::MAX);
     if expected > limit {
         return Err(too_large(path, role, limit));
@@ -57,7 +57,8 @@ fn read_opened(
     fill(&mut file, octets, path, role, limit)
 }
 
-/// The same, and gives the user whose file it is: the one that is read, whatever has its name meanwhile.
+/// Reads a whole file as [`read_into`] does, and gives the user id of its owner: of the file that
+/// is read, even if another one has its name by then.
 ///
 /// # Errors
 ///
@@ -77,8 +78,8 @@ pub fn read_with_owner(
     Ok((octets, owner))
 }
 
-/// Reads a whole regular file again, of at most `limit` octets: something else that has its name meanwhile is not
-/// waited for, be it a FIFO.
+/// Reads a whole regular file of at most `limit` octets that was read before. If a FIFO has its
+/// name by now, that is an error at once, and nothing waits for a writer.
 ///
 /// # Errors
 ///
@@ -94,7 +95,7 @@ pub fn read_again(path: &Path, role: FileRole, limit: usize) -> Result<Vec<u8>> 
     read_regular(file, path, role, limit)
 }
 
-/// Reads an open file, which has to be a regular one.
+/// Reads an open file of at most `limit` octets, which must be a regular one.
 pub(super) fn read_regular(
     mut file: File,
     path: &Path,
@@ -117,7 +118,7 @@ pub(super) fn read_regular(
     fill(&mut file, vec![0; expected], path, role, limit)
 }
 
-/// Reads all that is left of an open input, of at most `limit` octets; `path` is for the report (`-`).
+/// Reads an open input to its end, at most `limit` octets; `path` (`-`) is for the error.
 ///
 /// # Errors
 ///
@@ -131,7 +132,8 @@ pub fn read_from(
     fill(input, Vec::new(), path, role, limit)
 }
 
-/// Reads a whole secret file of at most `limit` octets, all of which are set aside at once: no copy stays unwiped.
+/// Reads a whole secret file of at most `limit` octets, in one allocation: growing a buffer would
+/// leave a copy that is not wiped.
 ///
 /// # Errors
 ///
@@ -175,7 +177,7 @@ fn too_large(path: &Path, role: FileRole, limit: usize) -> Error {
     }
 }
 
-/// Reads to the end into `octets`, which is as long as the input is thought to be.
+/// Reads to the end into `octets`, whose length is the expected one.
 fn fill(
     input: &mut impl Read,
     mut octets: Vec<u8>,

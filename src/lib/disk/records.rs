@@ -1,4 +1,4 @@
-//! Files of records or lines, to which one is appended at a time.
+//! Files of records or lines that only grow, one synced append at a time.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
@@ -16,14 +16,15 @@ use super::read::GROWTH;
 use super::sync::sync_dir;
 use super::{Error, FileRole, Operation, Result};
 
-/// Appends one record to a file of records of `N` octets each, created with mode 0600, and syncs it.
+/// Appends one record to a file of records of `N` octets each, created with mode 0600, and syncs
+/// it.
 ///
-/// What a killed run left of a record is cut off first. The caller holds the lock of the file.
+/// A torn record that a killed run left is cut off first. The caller holds the lock of the file.
 ///
 /// # Errors
 ///
-/// [`Error::NotRegular`], or [`Error::Io`] while [`Operation::Open`], [`Operation::Create`], [`Operation::Truncate`],
-/// [`Operation::Write`] or [`Operation::Sync`].
+/// [`Error::NotRegular`], or [`Error::Io`] while [`Operation::Open`], [`Operation::Create`],
+/// [`Operation::Truncate`], [`Operation::Write`] or [`Operation::Sync`].
 pub fn append_record<const N: usize>(path: &Path, role: FileRole, record: &[u8; N]) -> Result<()> {
     append_records(path, role, std::slice::from_ref(record))
 }
@@ -44,9 +45,10 @@ pub fn append_records<const N: usize>(
     })
 }
 
-/// Appends one line to a text file, created with mode 0600, and syncs it. `line` comes without its newline.
+/// Appends one line to a text file, created with mode 0600, and syncs it. `line` comes without its
+/// newline.
 ///
-/// What a killed run left of a line is cut off first. The caller holds the lock of the file.
+/// A torn line that a killed run left is cut off first. The caller holds the lock of the file.
 ///
 /// # Errors
 ///
@@ -85,7 +87,8 @@ fn append(
             Ok(())
         });
     if synced.is_err() {
-        // What may not last must not be found by the next run either; that this fails, too, changes nothing.
+        // The caller takes this record as not written, so the next run must not find it. If this
+        // fails as well, the error to report is still the first one.
         let _ = fault::change(Operation::Truncate, &[path], path, role, || {
             file.set_len(len)
         });
@@ -113,8 +116,9 @@ fn open_appendable(path: &Path, role: FileRole) -> Result<File> {
     }
 }
 
-/// Gives `each` the records of a file that [`append_record`] made, in little memory, until it says that this is
-/// enough. A torn one at the end was never relied upon; a file that is not there has none.
+/// Calls `each` with the records of a file that [`append_record`] made, until it breaks. The file
+/// is not held in memory. A torn record at the end was never acknowledged, and is ignored; a
+/// missing file has no records.
 ///
 /// # Errors
 ///
@@ -142,7 +146,7 @@ pub fn each_record<const N: usize>(
     }
 }
 
-/// Where the last whole line ends.
+/// The offset at which the last whole line ends.
 fn end_of_last_line(file: &mut File, len: u64) -> io::Result<u64> {
     let mut end = len;
     let mut block = Vec::new();

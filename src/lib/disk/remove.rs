@@ -12,7 +12,8 @@ use super::names::{parent, temporary_name};
 use super::sync::sync_dir;
 use super::{Error, FileRole, Operation, Result, tree};
 
-/// Removes a file, or a symbolic link itself, and syncs its directory. Gives `false` when there was none.
+/// Removes a file, or a symbolic link itself, and syncs its directory. Gives `false` if there was
+/// none.
 ///
 /// # Errors
 ///
@@ -39,12 +40,13 @@ pub fn remove_unsynced(path: &Path, role: FileRole) -> Result<bool> {
     }
 }
 
-/// Removes files, or the symbolic links that lead to them, each provided that it is still this one, and syncs
-/// their directories, each once. Gives how many were removed.
+/// Removes files, or the symbolic links that lead to them, each only if it is still the same file,
+/// and syncs each of their directories once. Gives the number removed.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Operation::Remove`] or [`Operation::Sync`]; some may be removed then.
+/// [`Error::Io`] while [`Operation::Remove`] or [`Operation::Sync`]; earlier files have been
+/// removed then.
 pub fn remove_same<'a>(
     files: impl IntoIterator<Item = (&'a Path, FileId)>,
     role: FileRole,
@@ -63,14 +65,15 @@ pub fn remove_same<'a>(
     Ok(removed)
 }
 
-/// Removes a directory of a node with all that is in it, then syncs its parent. Gives `false` when there was none.
+/// Removes a directory and its content, then syncs its parent. Gives `false` if there was none.
 ///
-/// Symbolic links in it are removed, not followed. It must not be writable by others meanwhile.
+/// Symbolic links in it are removed, not followed. Other users must not be able to write to it
+/// meanwhile: a directory that becomes a link while it is listed would be followed.
 ///
 /// # Errors
 ///
-/// [`Error::NotRegular`] when `path` is not itself a directory; [`Error::Io`] while [`Operation::List`],
-/// [`Operation::Remove`] or [`Operation::Sync`], with a part removed.
+/// [`Error::NotRegular`] when `path` is not itself a directory; [`Error::Io`] while
+/// [`Operation::List`], [`Operation::Remove`] or [`Operation::Sync`], with a part removed.
 pub fn remove_tree(path: &Path, role: FileRole) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -91,8 +94,8 @@ pub fn remove_tree(path: &Path, role: FileRole) -> Result<bool> {
     Ok(true)
 }
 
-/// Removes a directory and all in it at one instant: it is renamed first, to a name that [`sweep`] takes for a
-/// leftover. Gives `false` when there was none.
+/// Removes a directory and its content atomically: it is renamed first, to a name that [`sweep`]
+/// recognises as a leftover. Gives `false` if there was none.
 ///
 /// # Errors
 ///

@@ -16,11 +16,13 @@ use super::remove::remove_unsynced;
 use super::sync::sync_dir;
 use super::{Error, FileRole, Operation, Result};
 
-/// Moves a synced file to another name on the same file system, and syncs first its new directory, then the old one.
+/// Renames a synced file on the same file system, and syncs its new directory, then the old one: in
+/// the other order a crash between could lose both names.
 ///
 /// # Errors
 ///
-/// [`Error::Exists`] as `existing` says; [`Error::Io`] while [`Operation::Rename`] or [`Operation::Sync`].
+/// [`Error::Exists`] as `existing` says; [`Error::Io`] while [`Operation::Rename`] or
+/// [`Operation::Sync`].
 pub fn rename(from: &Path, to: &Path, role: FileRole, existing: IfExists) -> Result<Published> {
     let moved = rename_unsynced(from, to, role, existing)?;
     sync_dir(parent(to), role)?;
@@ -30,7 +32,7 @@ pub fn rename(from: &Path, to: &Path, role: FileRole, existing: IfExists) -> Res
     Ok(moved)
 }
 
-/// Moves a file as [`rename`] does; the caller syncs both directories, the new one first.
+/// Renames a file as [`rename`] does; the caller syncs both directories, the new one first.
 ///
 /// # Errors
 ///
@@ -43,7 +45,7 @@ pub fn rename_unsynced(
 ) -> Result<Published> {
     match place(from, to, existing == IfExists::Replace) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let (true, Some(mut held), Some(mut moved)) = (
+            let (true, Some(mut found), Some(mut moved)) = (
                 existing == IfExists::SameIsSuccess,
                 open_existing(to, role),
                 open_existing(from, role),
@@ -53,7 +55,7 @@ pub fn rename_unsynced(
                     role,
                 });
             };
-            let outcome = same(to, role, &mut held, &mut moved, true)?;
+            let outcome = same(to, role, &mut found, &mut moved, true)?;
             remove_unsynced(from, role)?;
             Ok(outcome)
         }
@@ -73,7 +75,8 @@ pub fn rename_unsynced(
 ///
 /// # Errors
 ///
-/// [`Error::Exists`] if the name is taken; [`Error::Io`] while [`Operation::Link`] or [`Operation::Sync`].
+/// [`Error::Exists`] if the name is taken; [`Error::Io`] while [`Operation::Link`] or
+/// [`Operation::Sync`].
 pub fn link(from: &Path, to: &Path, role: FileRole) -> Result<()> {
     let linked = fault::change(Operation::Link, &[from, to], to, role, || {
         fs::hard_link(from, to)
@@ -90,11 +93,11 @@ pub fn link(from: &Path, to: &Path, role: FileRole) -> Result<()> {
     sync_dir(parent(to), role)
 }
 
-/// Renames, and without `replace` fails with `EEXIST` if the new name is taken.
+/// Renames a file, and unless `replace` fails with `EEXIST` if the new name is taken.
 pub(super) fn place(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
     fault::step(Operation::Rename, &[from, to])?;
     if replace {
-        // Of two names of one file rename(2) removes neither, and calls it success.
+        // For two names of one file rename(2) does nothing, and reports success.
         return if is_one_file(from, to) {
             fs::remove_file(from)
         } else {

@@ -12,27 +12,27 @@ use rustix::io::Errno;
 use super::fault;
 use super::{Error, FileRole, Operation, Result};
 
-/// What a standard stream is for, as this process inherited it.
+/// How a standard stream was open when this process inherited it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standard {
-    /// It is open for what it is for.
+    /// It can be used.
     Open,
-    /// It was closed, or is `/dev/null` opened for reading and writing: before `main` the runtime of Rust
-    /// opens that in the place of a stream that is closed, and afterwards nothing tells them apart.
+    /// It was closed, or is `/dev/null` opened for reading and writing. The runtime of Rust opens
+    /// that in place of a closed stream before `main`, and afterwards the two look the same.
     Closed,
-    /// It is open, but only the other way. The standard library takes the EBADF of such a stream for
-    /// success.
+    /// It is open in the other direction only. The standard library hides the EBADF that such a
+    /// stream gives.
     OtherWay,
 }
 
 impl Standard {
-    /// What standard input is for.
+    /// The state of standard input.
     #[must_use]
     pub fn input(stream: impl AsFd) -> Self {
         Self::of(stream, OFlags::WRONLY)
     }
 
-    /// What standard output is for.
+    /// The state of standard output.
     #[must_use]
     pub fn output(stream: impl AsFd) -> Self {
         Self::of(stream, OFlags::RDONLY)
@@ -62,8 +62,9 @@ fn is_null(stream: impl AsFd) -> bool {
     })
 }
 
-/// Takes a descriptor that this process inherited, to write lines to: the same one where the system can, so that
-/// whoever else writes to it writes after them. Where it cannot, they go to the end of the file.
+/// Opens a descriptor that this process inherited, to write lines to. Where the system can
+/// duplicate it, file and offset are shared, so that other writers continue after these lines;
+/// elsewhere lines are appended to the file.
 ///
 /// # Errors
 ///
@@ -73,7 +74,7 @@ pub fn open_descriptor(descriptor: u32) -> Result<File> {
     let failed = || Error::io(&path, FileRole::Output, Operation::Open);
     #[cfg(target_os = "linux")]
     match duplicate(descriptor) {
-        // An old system, or one that lets nobody ask for the files of a process.
+        // A Linux before 5.6, or a sandbox that forbids pidfd_getfd.
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {}
         duplicated => return duplicated.map_err(|error| failed()(error.into())),
     }
@@ -81,8 +82,9 @@ pub fn open_descriptor(descriptor: u32) -> Result<File> {
     opened.map_err(failed())
 }
 
-/// Another descriptor for what this one of ours is for: `dup` wants proof that it is open, which a number is not, but
-/// a process may ask for a file of any process.
+/// Duplicates a descriptor of this process, given by number. In safe Rust `dup` takes a borrowed
+/// descriptor, which a number cannot become, but `pidfd_getfd(2)` takes the number of a descriptor
+/// of any process.
 #[cfg(target_os = "linux")]
 fn duplicate(descriptor: u32) -> std::result::Result<File, Errno> {
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};

@@ -12,11 +12,13 @@ use super::fault;
 use super::open::{flags, open_to_read};
 use super::{FileRole, Operation, Result};
 
-/// Waits until the octets of a file are on the disk, which the run that wrote them may not have done.
+/// Waits until the octets of a file are on the disk: the run that wrote them may have been killed
+/// before it did.
 ///
 /// # Errors
 ///
-/// [`Error::NotRegular`], or [`Error::Io`] while [`Operation::Open`] or [`Operation::Sync`].
+/// [`Error::NotRegular`](super::Error::NotRegular), or [`Error::Io`](super::Error::Io) while
+/// [`Operation::Open`] or [`Operation::Sync`].
 pub fn sync(path: &Path, role: FileRole) -> Result<()> {
     let file = open_to_read(path, role)?;
     fault::change(Operation::Sync, &[path], path, role, || file.sync_all())
@@ -26,10 +28,10 @@ pub fn sync(path: &Path, role: FileRole) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Operation::Sync`].
+/// [`Error::Io`](super::Error::Io) while [`Operation::Sync`].
 pub fn sync_dir(dir: &Path, role: FileRole) -> Result<()> {
     synced(dir, role, || {
-        // What has the name may be a FIFO by now, which would keep this waiting.
+        // The name may be that of a FIFO by now, whose opening would block.
         let mut options = OpenOptions::new();
         options
             .read(true)
@@ -38,15 +40,16 @@ pub fn sync_dir(dir: &Path, role: FileRole) -> Result<()> {
     })
 }
 
-/// Announces that a directory is synced, and does so.
+/// Announces the sync of a directory, makes it, and decides which failures matter.
 pub(super) fn synced(
     dir: &Path,
     role: FileRole,
     sync: impl FnOnce() -> io::Result<()>,
 ) -> Result<()> {
     match fault::change(Operation::SyncDir, &[dir], dir, role, sync) {
-        // Some file systems (FUSE, SMB) cannot, and a user may write into a directory that they cannot read, also
-        // one of another user in a spool: the file is in its place by now, and to call that a failure would be worse.
+        // FUSE and SMB may answer EINVAL, and a user may write into a directory that they cannot
+        // read, such as another user's in a spool. The file has its name by now: to report a
+        // failure would make the user send it twice.
         Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
         Err(error) if matches!(role, FileRole::Output | FileRole::Spool) && error.is_denied() => {
             Ok(())
@@ -63,7 +66,8 @@ pub(super) fn start_writeback(file: &File, start: u64, len: usize) {
 
         use rustix::fs::{Advice, fadvise};
         let len = u64::try_from(len).ok().and_then(NonZero::new);
-        // Linux writes what is asked to be forgotten, and keeps it until that is done. It is only advice.
+        // Linux starts to write the dirty pages that it is asked to drop, and keeps them until then
+        // (fadvise64(2)). This is advice, so a failure changes nothing.
         let _ = fadvise(file, start, len, Advice::DontNeed);
     }
     #[cfg(not(target_os = "linux"))]

@@ -1,6 +1,7 @@
 //! Files under a temporary name, or without any, until they get their own: the one writer of them.
 //!
-//! [`publish`](super::publish) names them by path, [`dir`](super::dir) from a directory that it holds open.
+//! [`publish`](super::publish) names them by path, [`dir`](super::dir) from a directory that it
+//! holds open.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write};
@@ -25,7 +26,8 @@ const WRITEBACK_FROM: usize = 1 << 20;
 /// Where the system shows the open files of this process, for them to be named.
 const OPEN_FILES: &str = "/proc/self/fd";
 
-/// The name of a file that is being written. Unless the file gets its own name before, it is removed on drop.
+/// The name of a file that is being written. Unless the file gets its own name before, it is
+/// removed on drop.
 #[derive(Debug)]
 pub(super) struct Temporary {
     /// The directory, where it is held open: the name is looked up in it then, and not the path.
@@ -49,8 +51,8 @@ impl Temporary {
         })
     }
 
-    /// Creates a file, with the permission bits that the umask leaves, in a directory that is held open; `path` is
-    /// where that was found.
+    /// Creates a file, with the permission bits that the umask leaves, in a directory that is held
+    /// open; `path` is where that was found.
     pub(super) fn create_in(dir: &Arc<OwnedFd>, path: &Path) -> io::Result<(File, Self)> {
         let wanted = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         Self::make(path, Some(Arc::clone(dir)), |path| {
@@ -62,7 +64,7 @@ impl Temporary {
 
     fn make(
         dir: &Path,
-        held: Option<Arc<OwnedFd>>,
+        handle: Option<Arc<OwnedFd>>,
         mut create: impl FnMut(&Path) -> io::Result<File>,
     ) -> io::Result<(File, Self)> {
         let named = tempfile::Builder::new()
@@ -75,7 +77,7 @@ impl Temporary {
         // Removal on drop is ours, because it is a step like any other.
         let (file, path) = named.keep().map_err(|failed| failed.error)?;
         let temporary = Self {
-            dir: held,
+            dir: handle,
             path,
             is_placed: false,
             is_unnamed: false,
@@ -83,7 +85,8 @@ impl Temporary {
         Ok((file, temporary))
     }
 
-    /// Creates a file without a name; `None` where the file system has no such files, or it could not be named later.
+    /// Creates a file without a name; `None` where the file system has no such files, or it could
+    /// not be named later.
     pub(super) fn unnamed(dir: &Path, mode: u32) -> io::Result<Option<(File, Self)>> {
         static CAN_BE_NAMED: OnceLock<bool> = OnceLock::new();
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -111,7 +114,8 @@ impl Temporary {
                 };
                 Ok(Some((file, temporary)))
             }
-            // A kernel that does not know O_TMPFILE sees an attempt to write to a directory (open(2)).
+            // A kernel that does not know O_TMPFILE sees an attempt to write to a directory
+            // (open(2)).
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => Ok(None),
                 _ => Err(error),
@@ -137,8 +141,8 @@ impl Temporary {
         Ok(())
     }
 
-    /// Renames a file that was [created in](Self::create_in) a directory to a name in another one, which is replaced if
-    /// it is taken; `target` is the path of that.
+    /// Renames a file that was [created in](Self::create_in) a directory to a name in another one,
+    /// which is replaced if it is taken; `target` is the path of that.
     pub(super) fn rename_in(&mut self, dir: &OwnedFd, target: &Path) -> io::Result<()> {
         fault::step(Operation::Rename, &[&self.path, target])?;
         let from = self.dir.as_deref().ok_or(Errno::BADF)?;
@@ -147,8 +151,8 @@ impl Temporary {
         Ok(())
     }
 
-    /// Gives the file its name by a hard link, which fails with `EEXIST` if that is taken; the temporary name is
-    /// removed on drop.
+    /// Gives the file its name by a hard link, which fails with `EEXIST` if that is taken; the
+    /// temporary name is removed on drop.
     pub(super) fn link(&mut self, target: &Path) -> io::Result<()> {
         match fault::step(Operation::Link, &[&self.path, target])
             .and_then(|()| fs::hard_link(&self.path, target))
@@ -165,7 +169,8 @@ impl Drop for Temporary {
         if self.is_placed {
             return;
         }
-        // A failure cannot be reported from here, and what is left is swept; a file without a name goes by itself.
+        // A failure cannot be reported from here, and what is left is swept; a file without a name
+        // goes by itself.
         let _ = fault::step(Operation::Remove, &[&self.path]).and_then(|()| match &self.dir {
             _ if self.is_unnamed => Ok(()),
             None => fs::remove_file(&self.path),
@@ -178,8 +183,8 @@ impl Drop for Temporary {
     }
 }
 
-/// Writes `parts` to a file that is called `path` meanwhile, after what is written so far. The disk begins with many
-/// octets at once, so that there is less to wait for when the file is synced.
+/// Writes `parts` to a file that is called `path` meanwhile, after what is written so far. The disk
+/// begins with many octets at once, so that there is less to wait for when the file is synced.
 pub(super) fn write(file: &mut File, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     fault::write(Operation::Write, path, file, parts)?;
     let len = parts.iter().map(|part| part.len()).sum();

@@ -1,4 +1,4 @@
-//! What the tests of this floor ask of a directory.
+//! Names and modes in a directory, for the tests of this floor.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! What is in a directory.
+//! Listing directories, and walking trees of them.
 
 use std::ffi::OsString;
 use std::fs::{self, FileType};
@@ -33,7 +33,7 @@ pub struct Entry {
     role: FileRole,
 }
 
-/// What is known of a file or directory besides its content.
+/// The metadata of a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// In octets.
@@ -42,13 +42,13 @@ pub struct Stat {
     pub modified: SystemTime,
     /// Its permission bits.
     pub mode: u32,
-    /// The user whose it is.
+    /// The user id of its owner.
     pub owner: u32,
-    /// The group whose it is.
+    /// The id of its group.
     pub group: u32,
 }
 
-/// What is known of a file or directory now, itself and not what a link names; `None` when there is none.
+/// The metadata of a file, directory or link itself; `None` if there is none.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub fn stat(path: &Path, role: FileRole) -> Result<Option<Stat>> {
 }
 
 impl Entry {
-    /// What is known of it now, or `None` when it has gone since it was listed.
+    /// Its metadata now; `None` if it has gone since it was listed.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl Entry {
     }
 }
 
-/// What a directory holds, by octets of the name.
+/// The entries of a directory, sorted by the octets of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// Regular files and directories.
@@ -105,7 +105,7 @@ impl Listing {
     }
 }
 
-/// Lists a directory without what is still being written. A missing directory is an empty one.
+/// Lists a directory without its temporary files. A missing directory is an empty one.
 ///
 /// # Errors
 ///
@@ -140,7 +140,7 @@ pub fn entries(dir: &Path, role: FileRole) -> Result<Listing> {
     Ok(listing)
 }
 
-/// What is in one directory, one by one.
+/// The entries of one directory, one by one.
 #[derive(Debug)]
 pub struct DirStream {
     dir: PathBuf,
@@ -148,7 +148,7 @@ pub struct DirStream {
     entries: Option<fs::ReadDir>,
 }
 
-/// What a [`DirStream`] meets.
+/// An entry that a [`DirStream`] gives.
 #[derive(Debug)]
 pub enum Visited {
     /// A regular file or a directory.
@@ -157,8 +157,8 @@ pub enum Visited {
     Other(PathBuf),
 }
 
-/// Lists a directory as the file system gives it, without what is still being written, in memory that does
-/// not grow with it. A missing directory is an empty one.
+/// Lists a directory in the order of the file system, without its temporary files, in memory that
+/// does not grow with it. A missing directory is an empty one.
 ///
 /// # Errors
 ///
@@ -206,15 +206,16 @@ impl Iterator for DirStream {
     }
 }
 
-/// The files below a directory, as the file system gives them: to sort them all names would have to be held.
+/// The files below a directory, in the order of the file system: to sort them, all names would have
+/// to be in memory.
 #[derive(Debug)]
 pub struct TreeWalk {
     entries: walkdir::IntoIter,
     role: FileRole,
 }
 
-/// Walks a directory and those in it, without what is still being written. Links are not followed, but for one that
-/// is `dir` itself.
+/// Walks a directory and those below it, without temporary files. Links are not followed, except
+/// `dir` itself.
 #[must_use]
 pub fn walk(dir: &Path, role: FileRole) -> TreeWalk {
     let entries = walkdir::WalkDir::new(dir).into_iter();
@@ -224,12 +225,12 @@ pub fn walk(dir: &Path, role: FileRole) -> TreeWalk {
 impl Iterator for TreeWalk {
     type Item = Result<PathBuf>;
 
-    /// The next file; [`Error::NotRegular`] for a link, device, FIFO or socket, [`Error::Io`] for what
-    /// cannot be listed.
+    /// The next file; [`Error::NotRegular`] for a link, device, FIFO or socket, [`Error::Io`] for
+    /// what cannot be listed.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.entries.next()? {
-                // Whoever names it means what it is a link to.
+                // A user who names a link means its target.
                 Ok(entry) if entry.depth() == 0 && entry.path().is_dir() => {}
                 Ok(entry) if is_temporary(entry.file_name()) => {
                     if entry.file_type().is_dir() {
@@ -246,7 +247,7 @@ impl Iterator for TreeWalk {
                 }
                 Err(error) => {
                     let path = error.path().map(Path::to_owned).unwrap_or_default();
-                    // Its own text would name the path again.
+                    // The text of walkdir's error would name the path again.
                     let cause = error.into_io_error();
                     let cause = cause.unwrap_or_else(|| Errno::LOOP.into());
                     return Some(Err(Error::io(&path, self.role, Operation::List)(cause)));
@@ -256,7 +257,7 @@ impl Iterator for TreeWalk {
     }
 }
 
-/// Visits all that is in `dir`, in no order; nothing when it is missing.
+/// Calls `visit` with each entry of `dir`, in no order; a missing directory has none.
 pub(super) fn each(
     dir: &Path,
     role: FileRole,
