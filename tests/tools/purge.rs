@@ -212,7 +212,7 @@ fn a_name_alone_is_no_reason() {
     assert_eq!(said.len(), 4, "{said:?}");
     let of = |end: &str| said.iter().any(|line| line.ends_with(end));
     assert!(of(
-        "stays: lives until 2026-03-11T11:55:00Z, which its name does not tell"
+        "stays: lives until 2026-03-11T11:55:00Z, and its name has another time"
     ));
     assert!(
         of("stays: not a Relaynet message")

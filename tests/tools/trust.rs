@@ -725,7 +725,7 @@ fn reverse(env: &Env, from: &str, at: &str) -> Vec<u8> {
 fn is_in_order(env: &Env) {
     let found = env.relay("check").args(["-N", "alice"]).run();
     let found: Vec<&str> = found.text().lines().collect();
-    let is_of_clock = |line: &&str| line.starts_with("error\tthe clock tells ");
+    let is_of_clock = |line: &&str| line.starts_with("error\tthe clock says ");
     assert!(found.iter().all(is_of_clock), "{found:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Whether files have the modes and owners that they should, and belong where they are.
+//! Checks modes, owners and kinds of files, and reports unexpected ones.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -11,29 +11,30 @@ use crate::disk::FileRole;
 use crate::disk::publish::leftovers;
 use crate::disk::tree::{self, EntryKind, Visited};
 
-/// After how long a file that is being written is one that a killed run left.
+/// The age from which a temporary file is taken for one of a killed run. Shorter than that of relay-purge,
+/// which is 36 hours: a check only reports.
 const LEFTOVER_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// What a file or directory is to be like.
+/// The kind of file or directory that is expected at a path, which sets its mode and owner.
 #[derive(Debug, Clone, Copy)]
 pub enum Shape {
     /// A file for the node alone.
     File,
-    /// A file without secrets that people write with an editor.
+    /// A file without secrets that people edit: others may read it.
     Text,
     /// A private key.
     Key,
-    /// A directory for the node alone, with others in it that have shapes.
+    /// A directory for the node alone, whose entries are checked too.
     Dir,
-    /// A directory that a group may go through to others.
+    /// A directory that a group may traverse, but not list.
     Gate,
     /// A directory into which a group may write.
     Shared,
-    /// Such a directory, for one endpoint: whose it is and its mode are looked at elsewhere.
+    /// Such a directory, for one endpoint; `Spool::check` checks its owner and mode.
     Given,
-    /// Something that is looked at elsewhere.
+    /// A directory that another check covers.
     Elsewhere,
-    /// A node that may be another user's, who looks at it himself.
+    /// A node that may be another user's, who checks it themselves.
     Endpoint,
 }
 
@@ -50,10 +51,10 @@ impl Shape {
     }
 }
 
-/// The shape of what lies here, by its path below the top; `None` for what does not belong there.
+/// Gives the shape of an entry by its path below the top; `None` for an unexpected one.
 pub type Shapes<'a> = &'a dyn Fn(&[&str], EntryKind) -> Option<Shape>;
 
-/// Whose files they should be, and whether those of others are theirs to write here.
+/// The expected owner of files, and whether files of other users are allowed.
 #[derive(Clone, Copy)]
 struct Ownership {
     owner: u32,
@@ -61,8 +62,8 @@ struct Ownership {
 }
 
 impl Checker<'_> {
-    /// Looks at modes, owners and kinds of all that is in a directory, which itself has one of these modes, and at what
-    /// does not belong there.
+    /// Checks modes, owners and kinds of everything below a directory, which itself must have one of
+    /// these modes, and reports entries without a shape.
     pub fn tree(&mut self, top: &Path, role: FileRole, modes: &[u32], shapes: Shapes<'_>) {
         let stat = match tree::stat(top, role) {
             Ok(Some(stat)) => stat,
@@ -189,18 +190,18 @@ impl Checker<'_> {
             Shape::Key if mode & 0o077 != 0 => Level::Error,
             _ => Level::Warning,
         };
-        // GNU's needs five digits to take such bits away from a directory.
+        // With up to four digits GNU chmod keeps the set-ID bits of a directory; five clear them.
         let digits = if mode & !expected & 0o6000 == 0 { 4 } else { 5 };
         let hint = format!("chmod {expected:0digits$o} {}", path.display());
         self.report(level, Check::Mode, path, &what, Some(hint));
     }
 
-    /// Tells of a file that changed at a time that is still to come.
+    /// Reports a file whose modification time is in the future.
     pub fn newest(&mut self) {
         let newest = self.newest.clone();
         if let Some((at, path)) = newest.filter(|(at, _)| self.window.is_before(*at)) {
-            let what = format!("the clock tells {}, and this changed at {at}", self.now);
-            let hint = "check this clock, which is wrong or was it then".to_owned();
+            let what = format!("the clock says {}, and this changed at {at}", self.now);
+            let hint = "check this clock: it is wrong, or was wrong then".to_owned();
             self.report(Level::Error, Check::Clock, &path, &what, Some(hint));
         }
     }

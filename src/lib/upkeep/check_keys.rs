@@ -1,4 +1,4 @@
-//! Whether certificates and session keys are whole, and what ends soon.
+//! Checks certificates and session keys, and reports what ends soon.
 
 use std::path::{Path, PathBuf};
 
@@ -12,11 +12,11 @@ use crate::node::certificates::path_from_octets;
 use crate::node::{Directory, read_text, sessions, unknown_senders};
 use crate::pki::{NodeId, issuance};
 
-/// What ends within this is told of.
+/// How long before its end a certificate is reported.
 pub const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 impl Checker<'_> {
-    /// The folders that are named for nodes.
+    /// The folders in `dir` that are named for nodes.
     pub(super) fn folders_of_nodes(&mut self, dir: &Path) -> Vec<(NodeId, PathBuf)> {
         let entries = match tree::entries(dir, FileRole::Node) {
             Ok(listing) => listing.entries,
@@ -32,13 +32,13 @@ impl Checker<'_> {
         folders.collect()
     }
 
-    /// Looks at the certificates that gateways gave this node.
+    /// Checks the certificates that gateways gave this node.
     pub(super) fn registrations(&mut self, node: &Directory) {
         let mut latest: Option<Timestamp> = None;
         for (issuer, dir) in self.folders_of_nodes(&node.root().join("certs")) {
             let found = self.latest_in(&dir, node.id());
             if issuer == node.id() {
-                continue; // it makes another one when it needs it
+                continue; // the node issues itself a new one when it needs one
             }
             let label = match node.peer(issuer) {
                 Ok(Some(peer)) => peer.label(),
@@ -66,7 +66,7 @@ impl Checker<'_> {
         }
     }
 
-    /// The start and end of the path in a folder that ends last; each is to be for `subject`.
+    /// The start and end of the path in a folder that ends last. Paths that are not for `subject` are reported.
     pub(super) fn latest_in(
         &mut self,
         dir: &Path,
@@ -102,7 +102,9 @@ impl Checker<'_> {
         latest
     }
 
-    /// Tells when something ends that is renewed by hand: what never lasts long is renewed as it is used.
+    /// Reports when a certificate ends that users renew by hand.
+    ///
+    /// Short-lived ones are left out: programs renew those on use.
     pub(super) fn ends(
         &mut self,
         dir: &Path,
@@ -128,7 +130,7 @@ impl Checker<'_> {
         self.report(level, Check::Ending, dir, &what, hint);
     }
 
-    /// Looks at the private session keys.
+    /// Checks the private session keys.
     pub(super) fn sessions(&mut self, node: &Directory) {
         let top = node.root().join("sessions");
         let mut folders = vec![top.join(sessions::ANYBODY)];

@@ -1,4 +1,4 @@
-//! Whether a node directory is as it should be. Nothing is changed, and what cannot be read is a finding, too.
+//! Checks a node directory. Nothing is changed, and what cannot be read is a finding, too.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::node::{Directory, Error, Keyring as _, certificates, peers, sessions}
 use crate::pki::NodeId;
 
 impl Checker<'_> {
-    /// Looks at a node but for its spool and its local endpoints, and gives it if it can be used at all.
+    /// Checks a node without its spool and its local endpoints; returns it if it can be opened.
     ///
     /// # Errors
-    /// [`Error::NotANode`] and [`Error::Version`]: then there is nothing to look at.
+    /// [`Error::NotANode`] and [`Error::Version`]: then there is nothing to check.
     pub fn node(&mut self, root: &Path) -> Result<Option<Directory>, Error> {
         let node = match Directory::open(root) {
             Ok(node) => Some(node),
@@ -61,7 +61,7 @@ impl Checker<'_> {
         Ok(node)
     }
 
-    /// Looks at what the files of a node hold.
+    /// Checks the contents of a node's files.
     fn contents(&mut self, node: &Directory) {
         if let Err(error) = node.identity() {
             self.damaged(&node.root().join("identity.key"), &error);
@@ -79,7 +79,7 @@ impl Checker<'_> {
         match certificates::own_since(node) {
             Ok(Some(since)) if self.window.is_before(since) => {
                 let what = format!(
-                    "the clock tells {}, and the node was made at {since}",
+                    "the clock says {}, and the node was made at {since}",
                     self.now
                 );
                 let hint = Some("check this clock".to_owned());
@@ -117,10 +117,10 @@ impl Checker<'_> {
     }
 }
 
-/// The folders of a peer with what was given in either direction.
+/// The folders of a peer with certificates: received, and given to it.
 const GIVEN: [&str; 3] = ["held", "given", "registered"];
 
-/// The shape of what lies in a node.
+/// The shape of an entry of a node directory.
 fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
     let is_node = |name: &str| name.parse::<NodeId>().is_ok();
     let is_day = |name: &str| end_of_day(name).is_some();

@@ -1,4 +1,4 @@
-//! Whether what is known of peers is whole, and this node can send to them.
+//! Checks the files of peers, and whether this node can send to them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::node::{
 use crate::pki::NodeId;
 
 impl Checker<'_> {
-    /// Looks at what is known of a peer.
+    /// Checks the files of a peer. `names` collects the names of all peers, which must differ.
     pub(super) fn peer(
         &mut self,
         node: &Directory,
@@ -74,7 +74,7 @@ impl Checker<'_> {
         self.sealed_to(node, &peer, dir);
     }
 
-    /// Looks at the key to seal to, of a peer to whom this node may send.
+    /// Checks that there is a session key to seal to, if this node may send to the peer.
     fn sealed_to(&mut self, node: &Directory, peer: &Peer, dir: &Path) {
         let path = dir.join("session.pem");
         let stored = match node.session_key_of(peer.id) {
@@ -88,7 +88,7 @@ impl Checker<'_> {
                 node.config().node_type() == NodeType::Gateway
                     && certificates::registration_with(node, peer.id, &label, self.now).is_ok()
             }
-            Err(_) => return, // told of already
+            Err(_) => return, // `latest_in` reported it
         };
         if !may_send {
             return;

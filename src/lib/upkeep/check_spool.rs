@@ -1,4 +1,4 @@
-//! Whether a spool is as it should be, and whether what waits there gets on.
+//! Checks a spool, and whether the messages in it move.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -24,22 +24,22 @@ use crate::upkeep::check_files::Shape;
 use crate::upkeep::checker::Checker;
 use crate::upkeep::finding::{Check, Level};
 
-/// After how long whoever moves messages has not done so.
+/// How long a message may wait for relay-route before it is reported.
 const MOVED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
-/// After how long a message that waits for a next hop, or here, is told of.
+/// How long a message may wait for a next hop, or for delivery, before it is reported.
 const WAITS_LONG: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// How many messages of a queue are looked for among those that were packed.
+/// Of how many late messages of a queue it is checked whether they were packed: the notes are read once.
 const MOST: usize = 1000;
 
-/// How many users of a group are named.
+/// How many users of a group a finding names.
 const NAMED: usize = 3;
 
-/// Names that files are about to get, while relay-deliver is at work.
+/// The folder with the names of files that relay-deliver is about to make.
 const DELIVERING: &str = "delivering";
 
-/// What waits in a queue.
+/// How many messages wait in a queue.
 #[derive(Default)]
 struct QueueTally {
     /// All messages.
@@ -48,18 +48,18 @@ struct QueueTally {
     late: usize,
     /// The first of those.
     oldest: Option<Timestamp>,
-    /// Some of those, and their names.
+    /// The names of the first [`MOST`] of those.
     some: Vec<Name>,
 }
 
 impl Spool {
-    /// Looks at the spool, and at what waits there for the nodes here.
+    /// Checks the spool, and the messages that wait there for the nodes of this machine.
     pub fn check(&self, checker: &mut Checker<'_>, nodes: &[NodeId]) {
         let has_group = self.owner().config().get("group").is_some();
         let shapes = |parts: &[&str], kind: EntryKind| shape(parts, kind, has_group);
         let modes: &[u32] = if has_group { &[0o710, 0o700] } else { &[0o700] };
         if let Err(error) = self.check_homes(checker) {
-            tell_of(checker, &self.root().join(HOME), &error);
+            report_error(checker, &self.root().join(HOME), &error);
         }
         checker.tree(self.root(), FileRole::Spool, modes, &shapes);
         self.check_clock(checker);
@@ -67,18 +67,18 @@ impl Spool {
             Ok(queues) => {
                 for queue in queues {
                     if let Err(error) = self.check_queue(&queue, checker, nodes) {
-                        tell_of(checker, queue.dir(), &error);
+                        report_error(checker, queue.dir(), &error);
                     }
                 }
             }
-            Err(error) => tell_of(checker, self.root(), &error),
+            Err(error) => report_error(checker, self.root(), &error),
         }
         if let Err(error) = self.check_room(checker) {
-            tell_of(checker, self.root(), &error);
+            report_error(checker, self.root(), &error);
         }
     }
 
-    /// Whether each user who shares the spool takes what is for them, and nobody else has to do with it.
+    /// Checks that each user who shares the spool has access to their own queue, and nobody else has.
     fn check_homes(&self, checker: &mut Checker<'_>) -> Result<(), Error> {
         if let Some(own) = self.own_group_of_others()? {
             let OwnGroup { user, group, .. } = &own;
@@ -113,19 +113,19 @@ impl Spool {
     }
 
     fn check_clock(&self, checker: &mut Checker<'_>) {
-        // Where nothing ever waited, nothing is purged by the clock.
+        // Without a spool nothing is purged by the clock.
         if matches!(files::exists(self.root(), FileRole::Spool), Ok(false)) {
             return;
         }
         let path = self.root().join(clock::FILE);
         let (clock, evidence) = match (self.clock(), self.evidence()) {
             (Ok(clock), Ok(evidence)) => (clock, evidence),
-            (Err(error), _) | (_, Err(error)) => return tell_of(checker, &path, &error),
+            (Err(error), _) | (_, Err(error)) => return report_error(checker, &path, &error),
         };
         let now = checker.now;
         let changed = checker.newest.as_ref().map(|(at, _)| *at);
         match clock.judge(now, &checker.window, &evidence) {
-            // The node itself was looked at.
+            // A clock before the node was made is a finding of the node's own check.
             ClockVerdict::Impossible(known) | ClockVerdict::Behind(known)
                 if evidence.made != Some(known) =>
             {
@@ -145,11 +145,11 @@ impl Spool {
             _ => {}
         }
         let mut days = evidence.days.iter();
-        // Of those that relay-purge has noted nothing follows any more.
+        // Days that relay-purge has noted as false are no evidence of the time any more.
         if let Some(day) = days.rfind(|day| !clock.false_days.contains(day))
             && checker.window.is_before(*day)
         {
-            let what = format!("the clock tells {now}, and something was noted at {day} or later");
+            let what = format!("the clock says {now}, and something was noted at {day} or later");
             let hint = "check this clock; if it was wrong then, remove that file".to_owned();
             let path = self.root().join(sent::FOLDER);
             checker.report(Level::Error, Check::Clock, &path, &what, Some(hint));
@@ -175,11 +175,11 @@ impl Spool {
         };
         let warning = Level::Warning;
         match queue.place() {
-            // What others send is not a guest's to judge.
+            // A guest cannot tell whether other users' messages in `in` are late: the owner routes them.
             QueueId::In if self.is_guest() => {}
             QueueId::In | QueueId::Control(_) => {
                 if let Some(late) = tally.late() {
-                    let hint = "relay-route moves them, or tells why not";
+                    let hint = "relay-route moves them, or says why not";
                     say(warning, Check::Waiting, late, hint);
                 }
             }
@@ -208,7 +208,7 @@ impl Spool {
             }
             QueueId::Failed if tally.count > 0 => {
                 let what = format!("{} set aside", messages(tally.count));
-                let hint = "NAME.why tells why; relay-route --retry NAME tries again";
+                let hint = "NAME.why says why; relay-route --retry NAME tries again";
                 say(warning, Check::Failed, what, hint);
             }
             QueueId::Out(hop) if tally.count > 0 => {
@@ -220,7 +220,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Whether messages live on that were set aside at a time that is still to come.
+    /// Reports unexpired messages in `failed` that were set aside at a time in the future.
     fn check_set_aside(&self, failed: &Queue, checker: &mut Checker<'_>) -> Result<(), Error> {
         let mut early = 0;
         for message in failed.messages()? {
@@ -238,7 +238,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Whether cargo can be packed for a next hop.
+    /// Checks that cargo can be packed for a next hop.
     fn check_way(
         &self,
         hop: NodeId,
@@ -274,7 +274,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Whether messages that have waited long were ever packed.
+    /// Reports messages that have waited long and were never packed.
     fn check_packed(
         &self,
         queue: &Queue,
@@ -314,7 +314,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Whether what may wait fills the space that it may take.
+    /// Checks free space, and the quotas of recipients.
     fn check_room(&self, checker: &mut Checker<'_>) -> Result<(), Error> {
         let config = self.owner().config();
         if !files::exists(self.root(), FileRole::Spool)? {
@@ -355,7 +355,7 @@ impl Spool {
 }
 
 impl QueueTally {
-    /// What is said of messages that have waited too long, if there are any.
+    /// The words for messages that have waited too long, if there are any.
     fn late(&self) -> Option<String> {
         let oldest = self.oldest.filter(|_| self.late > 0)?;
         Some(format!("{} waiting since {oldest}", messages(self.late)))
@@ -379,7 +379,7 @@ fn messages(count: usize) -> String {
     }
 }
 
-/// Counts what waits in a queue.
+/// Counts the messages of a queue.
 fn tally(queue: &Queue, now: Timestamp, patience: SignedDuration) -> Result<QueueTally, Error> {
     let mut tally = QueueTally::default();
     for message in queue.messages()? {
@@ -403,15 +403,15 @@ fn tally(queue: &Queue, now: Timestamp, patience: SignedDuration) -> Result<Queu
     Ok(tally)
 }
 
-/// Tells of what could not be looked at.
-fn tell_of(checker: &mut Checker<'_>, path: &Path, error: &Error) {
+/// Reports a file or directory that could not be checked.
+fn report_error(checker: &mut Checker<'_>, path: &Path, error: &Error) {
     match error {
         Error::Node(error) => checker.damaged(path, error),
         error => checker.report(Level::Error, Check::Damaged, path, error, None),
     }
 }
 
-/// The shape of what lies in a spool.
+/// The shape of an entry of a spool.
 fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
     let is_node = |name: &str| name.parse::<NodeId>().is_ok();
     let is_message = |name: &str| name.parse::<Name>().is_ok();

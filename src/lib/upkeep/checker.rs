@@ -9,22 +9,22 @@ use crate::disk;
 use crate::node::Error;
 use crate::pki::Window;
 
-/// Whoever looks at a node.
+/// A check in progress: its parameters, and what it has seen so far.
 pub struct Checker<'a> {
     /// The time.
     pub now: Timestamp,
-    /// The instants that times are held against.
+    /// The time, give or take the clock drift that is allowed.
     pub window: Window,
     /// The user who runs this.
     pub user: u32,
-    /// Whom it tells.
+    /// Called with each finding.
     pub each: &'a mut dyn FnMut(&Finding),
-    /// The file that changed last, and when.
+    /// The file that was modified last, and when.
     pub newest: Option<(Timestamp, PathBuf)>,
 }
 
 impl Checker<'_> {
-    /// Tells of something.
+    /// Reports a finding.
     pub fn report(
         &mut self,
         level: Level,
@@ -42,10 +42,10 @@ impl Checker<'_> {
         });
     }
 
-    /// Tells of something that is not what it should be.
+    /// Reports a file that is damaged or cannot be read.
     pub fn damaged(&mut self, path: &Path, error: &Error) {
         let (path, what) = match error {
-            Error::Disk(disk::Error::Exposed { .. }) => return, // the mode was looked at
+            Error::Disk(disk::Error::Exposed { .. }) => return, // reported by the check of modes already
             Error::Damaged { path, problem } => (path.as_path(), problem.clone()),
             error => (path, error.to_string()),
         };

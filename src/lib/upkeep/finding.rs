@@ -1,20 +1,20 @@
-//! What a check finds.
+//! What a check reports.
 
 use std::path::PathBuf;
 
-/// How bad something is.
+/// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Worth knowing, and in order.
+    /// Worth knowing; nothing is wrong.
     Information,
-    /// It will be bad, or is a little.
+    /// It will be a problem soon, or is a small one now.
     Warning,
-    /// Something does not work, or is not safe.
+    /// Something does not work, or is unsafe.
     Error,
 }
 
 impl Level {
-    /// The word for it.
+    /// The word in the output of relay-check.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -25,40 +25,40 @@ impl Level {
     }
 }
 
-/// What was looked at.
+/// What was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Check {
     /// Permission bits.
     Mode,
-    /// Whose a file is.
+    /// The owner of a file.
     Owner,
-    /// Whether a file belongs there.
+    /// Files that no program here makes.
     Unknown,
-    /// Whether a file holds what it should.
+    /// Contents of files.
     Damaged,
-    /// Whether what a file belongs to is there.
+    /// Files that belong to something that is not there.
     Orphan,
-    /// Files that were being written.
+    /// Temporary files of killed runs.
     Temporary,
-    /// The time.
+    /// The clock.
     Clock,
     /// When certificates and authorizations end.
     Ending,
     /// Keys to seal to.
     SessionKey,
-    /// Ways of messages.
+    /// Routes of messages.
     Route,
     /// How long messages wait.
     Waiting,
-    /// Messages that were set aside.
+    /// Messages in `failed`.
     Failed,
-    /// Space that is left.
+    /// Free space, and quotas.
     Room,
 }
 
 impl Check {
-    /// The word for it.
+    /// The word in the output of relay-check.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -79,17 +79,17 @@ impl Check {
     }
 }
 
-/// Something that is worth telling.
+/// One result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
+    /// How serious it is.
     pub level: Level,
-    /// What was looked at.
+    /// What was checked.
     pub check: Check,
-    /// Where.
+    /// The file or directory.
     pub path: PathBuf,
-    /// What was found.
+    /// The problem, in words.
     pub what: String,
-    /// What the user can do, where there is something.
+    /// What the user can do about it, if anything.
     pub hint: Option<String>,
 }

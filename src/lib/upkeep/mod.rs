@@ -1,14 +1,18 @@
 //! Upkeep of a node and its spool: check, purge, restore.
+//!
+//! A check (relay-check) changes nothing and reports a [`finding::Finding`] for each problem, also for
+//! what it cannot read. A purge (relay-purge) removes what is of no use any more and reports a
+//! [`purge_item::PurgeItem`] for each removal.
 
-pub mod finding; // what a check finds
+pub mod finding; // what a check reports
 pub mod checker; // the state of a check
-pub mod check_files; // modes, owners, and what does not belong there
+pub mod check_files; // modes, owners, and unexpected files
 pub mod check_keys; // certificates and session keys
 pub mod check_peers; // what is known of peers
 pub mod check_node; // a whole node
-pub mod check_spool; // whether what waits gets on
+pub mod check_spool; // a spool, and whether its messages move
 pub mod purge_item; // what a purge removes, and why
-pub mod remover; // how it removes
-pub mod purge_node; // what time has made useless in a node
-pub mod purge_spool; // what time has made useless in a spool and the nodes that use it
+pub mod remover; // how files are removed
+pub mod purge_node; // expired files of a node
+pub mod purge_spool; // expired messages and records of a spool, then the nodes that use it
 pub mod restore; // a node whose directory was restored from an old backup

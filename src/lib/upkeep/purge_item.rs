@@ -6,32 +6,32 @@ use jiff::Timestamp;
 
 use crate::pki::NodeId;
 
-/// What kind of thing is of no use.
+/// What kind of file or directory a purge removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PurgeKind {
     /// A message that waits.
     Message,
-    /// Why a message was set aside.
+    /// The reason why a message was set aside: `failed/NAME.why`.
     Reason,
-    /// A file that was being written.
+    /// A temporary file of a killed run.
     Temporary,
     /// The replay memory of a day.
     Seen,
-    /// The session keys and authorizations of strangers that were heard of last on a day.
+    /// The session keys and authorizations that unknown senders sent on a day.
     UnknownSenders,
-    /// A certificate with its issuers'.
+    /// A certification path.
     Certificate,
     /// A private session key of ours.
     SessionKey,
-    /// What happened to messages on a day.
+    /// The notes of a day on what happened to messages.
     Sent,
-    /// What was written onto a medium.
+    /// The record of cargo that was written onto a medium.
     Carried,
 }
 
 impl PurgeKind {
-    /// The word for it.
+    /// The word in the output of relay-purge.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -48,24 +48,24 @@ impl PurgeKind {
     }
 }
 
-/// Why something is of no use.
+/// Why something is of no use any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PurgeReason {
     /// The message's life has ended.
     Expired,
-    /// What it belongs to is not there.
+    /// The message that it belongs to is gone.
     Orphan,
-    /// It is older than such things are kept.
+    /// It is past its retention period.
     Old,
     /// It is not valid any more.
     Ended,
-    /// The peer uses a later one.
+    /// The peer uses a later key.
     Superseded,
 }
 
 impl PurgeReason {
-    /// The word for it.
+    /// The word in the output of relay-purge.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -85,30 +85,30 @@ pub struct PurgeItem {
     pub what: PurgeKind,
     /// Why it is of no use.
     pub why: PurgeReason,
-    /// Since when; of what is kept for some time, when that time began.
+    /// Since when it is of no use, or when its retention period began.
     pub since: Option<Timestamp>,
     /// Its file or directory.
     pub path: PathBuf,
-    /// The parcel that it is.
+    /// The parcel, if it is one.
     pub parcel: Option<ParcelId>,
 }
 
-/// Which parcel it is.
+/// Identifies a parcel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ParcelId {
-    /// Whom it is for.
+    /// The recipient.
     pub recipient: NodeId,
-    /// Who sent it.
+    /// The sender.
     pub sender: NodeId,
     /// Its message id.
     pub id: String,
 }
 
-/// What a sweep comes upon.
+/// What a purge reports.
 #[derive(Debug)]
 pub enum PurgeFinding {
-    /// This is of no use, and has gone unless nothing is to be removed.
+    /// Of no use any more, and removed unless this is a dry run.
     Useless(PurgeItem),
-    /// This is not what belongs there, and why; it stays.
+    /// Not what belongs there, and why; it stays.
     Unexpected(PathBuf, String),
 }

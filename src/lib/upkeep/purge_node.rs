@@ -1,6 +1,7 @@
-//! What time has made useless in a node, and its removal.
+//! Removes expired certificates, session keys and replay memory from a node.
 //!
-//! A run that is killed on the way, or a power failure that undoes a removal, leaves what the next run removes.
+//! Every crash state is safe: the next run removes what a killed run, or one whose removals a power failure undid,
+//! has left.
 
 use std::path::{Path, PathBuf};
 
@@ -24,13 +25,13 @@ use crate::session::ratchet::{self, Keeping};
 /// How long an endpoint keeps a superseded session key unless its config says otherwise.
 const DEFAULT_GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// How long after it was heard of last a stranger's session key and authorization are kept: as long as a first key is
-/// sealed to.
+/// How long the session key and authorization of an unknown sender are kept after its last message: as long as a
+/// first session key is sealed to.
 const UNKNOWN_SENDERS_KEPT_FOR: SignedDuration = ratchet::INITIAL_SEALED_FOR;
 
 impl<E: From<Error>> Remover<'_, E> {
-    /// Removes what is of no use in a node, but for its session keys and its spool. Of the replay memory it
-    /// keeps all from `seen_from` on.
+    /// Removes what is of no use in a node, without its session keys and its spool. Of the replay memory, days
+    /// from `seen_from` on stay.
     ///
     /// # Errors
     /// When something cannot be read or removed.
@@ -63,7 +64,7 @@ impl<E: From<Error>> Remover<'_, E> {
         Ok(())
     }
 
-    /// Keeps other runs from changing the node, unless nothing is changed here.
+    /// Locks the node, unless this is a dry run.
     fn lock(&self, node: &Directory) -> Result<Option<Lock>, Error> {
         if self.options.is_dry {
             Ok(None)
@@ -72,11 +73,13 @@ impl<E: From<Error>> Remover<'_, E> {
         }
     }
 
-    /// Removes the memory of days that nothing acceptable expires on, once it is noted how far that goes.
+    /// Removes the replay memory of days on which no acceptable message expires, after the floor is raised to them.
+    ///
+    /// In this order, since a crash between the two must leave a floor that covers what is not remembered.
     fn seen(&mut self, node: &Directory, from: Option<Timestamp>) -> Result<(), E> {
         let dir = node.root().join("seen");
         let options = self.options;
-        // The drift may be set anew, and another may be given with an option.
+        // Not the window's drift: a later run may have a larger one, from the config or an option.
         let is_over = |end: Timestamp| {
             options.is_over(end, config::MAX_DRIFT) && from.is_none_or(|from| end < from)
         };
@@ -90,8 +93,8 @@ impl<E: From<Error>> Remover<'_, E> {
         self.remove(&dir, FileRole::Node, old)
     }
 
-    /// Removes the paths in a folder that have ended, as `end_of` tells. Where none is valid, the one that was
-    /// valid last stays, to tell when that was.
+    /// Removes the paths in a folder that have ended according to `end_of`. If none is valid, the one that ended
+    /// last stays, since errors and relay-check say when that was.
     fn certificates(
         &mut self,
         dir: &Path,
@@ -134,7 +137,8 @@ impl<E: From<Error>> Remover<'_, E> {
         self.remove(dir, FileRole::Node, useless.collect())
     }
 
-    /// The session keys of a node that are of no use any more, unless a message that waits was sealed to one.
+    /// The session keys of a node that are of no use any more. The caller keeps those that a waiting message is
+    /// sealed to.
     ///
     /// # Errors
     /// When they cannot be listed.
@@ -173,7 +177,7 @@ impl<E: From<Error>> Remover<'_, E> {
         Ok(spent)
     }
 
-    /// How long the keys for a peer (or anybody) are kept.
+    /// The rules for keeping session keys for a peer, or for anybody.
     fn keeping(&mut self, node: &Directory, peer: Option<NodeId>) -> Result<Keeping, E> {
         let config: &Config = node.config();
         let is_gateway = config.node_type() == NodeType::Gateway;
@@ -181,7 +185,7 @@ impl<E: From<Error>> Remover<'_, E> {
         // Anybody may write to an endpoint on the Internet.
         let takes_from_anybody = !is_gateway && config.address().is_some();
         let may_send = match peer {
-            // An answer of one that was not heard of for long is not waited for longer than messages live.
+            // Of one that has not written for long, no answer is expected once messages to it have expired.
             Some(peer) if takes_from_anybody && !node.knows(peer)? => {
                 unknown_senders::is_known(node.root(), peer)?
             }

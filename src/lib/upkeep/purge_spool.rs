@@ -1,7 +1,7 @@
-//! What time has made useless in the spool and the nodes that use it, and its removal.
+//! Removes expired messages and old records from a spool, then purges the nodes that use it.
 //!
-//! A message goes only when its own life has ended, and what happened to it is noted first. What waits for a node
-//! here is never removed, and keeps what is needed to open it.
+//! A message is removed only once it has expired by its own fields, and a note of that is stored first. Messages for
+//! a node of this machine are never removed, and neither are the session keys that open them.
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -24,45 +24,45 @@ use crate::upkeep::purge_item::{ParcelId, PurgeFinding, PurgeItem, PurgeKind, Pu
 use crate::upkeep::purge_node::SpentKey;
 use crate::upkeep::remover::{PurgeOptions, Remover};
 
-/// How many messages go with one sync.
+/// How many messages are removed per sync of their directory.
 const GROUP: usize = 4096;
 
-/// How long it is kept what happened to messages: the longest life of one, and a month.
+/// How long notes on messages are kept: the longest life of a message, and a month.
 const SENT_KEPT_FOR: SignedDuration = SignedDuration::from_hours(210 * 24);
 
-/// Octets of the first line of a record of that, which is its date.
+/// The longest first line of a record of cargo, in octets; it has the date.
 const DATE_LEN: u64 = 64;
 
-/// What a spool and its nodes are swept by.
+/// Purges a spool and the nodes that use it.
 #[derive(Debug)]
 pub struct Purger<'a> {
     /// The spool, which is locked unless nothing is removed.
     pub spool: &'a Spool,
-    /// The local endpoints that use it, and the instants that ends are held against there.
+    /// The local endpoints that use it, each with the time by its own clock drift.
     pub endpoints: &'a [(Directory, Window)],
-    /// How things are removed, from the spool and the node that it belongs to.
+    /// The options for the spool and the node that it belongs to.
     pub options: PurgeOptions,
 }
 
-/// A message whose life has ended.
+/// A message that has expired.
 struct Ended {
     path: PathBuf,
     expiry: Timestamp,
     parcel: Option<ParcelId>,
 }
 
-/// What a message turns out to be whose name tells that its life has ended.
+/// What becomes of a message that has expired according to its file name.
 enum Verdict {
-    /// It has.
+    /// It has expired.
     Ended(Ended),
     /// It stays, and why.
     Stays(String),
-    /// It is not there any more.
+    /// The file is gone.
     Gone,
 }
 
 impl Purger<'_> {
-    /// Removes what is of no use, and tells `each` of it.
+    /// Removes what is of no use any more, and reports it to `each`.
     ///
     /// # Errors
     /// When something cannot be read or removed, or `each` fails.
@@ -77,7 +77,7 @@ impl Purger<'_> {
         for queue in self.spool.queues()? {
             match queue.place() {
                 QueueId::Home(_) => {}
-                // What others send is not a guest's to judge.
+                // Only the owner removes messages of other users.
                 QueueId::In if self.spool.is_guest() => {}
                 _ => self.messages(&queue, &mut remover)?,
             }
@@ -104,8 +104,8 @@ impl Purger<'_> {
         self.leftovers(&mut remover)
     }
 
-    /// Removes what killed runs left of files. Where the members of a group may write it does not go into directories,
-    /// which would be theirs, and could become links meanwhile.
+    /// Removes temporary files of killed runs. It enters no directory below those that a group may write to: a member
+    /// can replace such a directory by a link while this runs.
     fn leftovers<E>(&self, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
@@ -129,7 +129,7 @@ impl Purger<'_> {
         Ok(())
     }
 
-    /// Removes what is of no use in a node, as far as nothing that waits for it needs it.
+    /// Purges a node, but keeps what the messages that wait for it need.
     fn node<E>(&self, node: &Directory, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
@@ -140,7 +140,7 @@ impl Purger<'_> {
         remover.keys(node, spent)
     }
 
-    /// Removes the messages of a queue whose life has ended.
+    /// Removes the expired messages of a queue.
     fn messages<E>(&self, queue: &Queue, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
@@ -169,10 +169,10 @@ impl Purger<'_> {
         self.remove(queue, group, remover)
     }
 
-    /// Reads a message whose name tells that its life has ended, since a name is no evidence.
+    /// Reads a message that has expired according to its file name, which is no evidence.
     fn examine(&self, message: &Waiting, place: QueueId) -> Result<Verdict, Error> {
-        // What was set aside among control messages is nobody's mail, and where it is no message its name is all that
-        // tells its end.
+        // Control messages are nobody's mail, so those that failed may go by their name alone where they cannot be
+        // parsed.
         let is_of_control = place == QueueId::Failed && message.name.is_of_control();
         let ended = || {
             Verdict::Ended(Ended {
@@ -193,10 +193,10 @@ impl Purger<'_> {
             Err(_) if is_of_control => return Ok(ended()),
             Err(error) => return Ok(Verdict::Stays(error.to_string())),
         };
-        // What a control message does not tell itself was known to whoever named its file.
+        // A control message may have no expiry of its own; the program that stored it put one into the file name.
         let expiry = item.expiry().unwrap_or(message.name.expiry);
         if !self.options.window.is_after(expiry) {
-            let problem = format!("lives until {expiry}, which its name does not tell");
+            let problem = format!("lives until {expiry}, and its name has another time");
             return Ok(Verdict::Stays(problem));
         }
         let parcel = match (item.kind(), item.message()) {
@@ -214,7 +214,7 @@ impl Purger<'_> {
         }))
     }
 
-    /// Notes what becomes of messages of a queue, and removes them.
+    /// Notes that messages of a queue have expired, and removes them.
     fn remove<E>(
         &self,
         queue: &Queue,
@@ -242,14 +242,14 @@ impl Purger<'_> {
             });
             useless.extend(reason.map(orphan));
         }
-        // Whoever locked the queues has synced them.
+        // Nothing to sync either: taking the queue lock synced the queues.
         if useless.is_empty() {
             return Ok(());
         }
         remover.remove(queue.dir(), FileRole::Spool, useless)
     }
 
-    /// Notes that the life of parcels ended, of each once.
+    /// Notes that parcels have expired, each once.
     fn note(&self, group: &[Ended]) -> Result<(), Error> {
         let mut parcels: HashSet<&ParcelId> =
             group.iter().filter_map(|it| it.parcel.as_ref()).collect();
@@ -282,7 +282,7 @@ impl Purger<'_> {
         self.spool.note(&lines)
     }
 
-    /// Removes what tells why a message was set aside that is not there.
+    /// Removes `.why` files in `failed` whose message is gone.
     fn reasons<E>(&self, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
@@ -291,7 +291,7 @@ impl Purger<'_> {
         let mut orphans = Vec::new();
         for met in tree::stream(queue.dir(), FileRole::Spool).map_err(Error::from)? {
             let Visited::Entry(entry) = met.map_err(Error::from)? else {
-                continue; // told of with the messages
+                continue; // `messages` reported it
             };
             let name = entry.name.to_str().and_then(|name| name.strip_suffix(WHY));
             let Some(message) = name.filter(|_| entry.kind == EntryKind::File) else {
@@ -314,8 +314,9 @@ impl Purger<'_> {
         remover.remove(queue.dir(), FileRole::Spool, orphans)
     }
 
-    /// When the first message that waits for a node here ends, though it is delivered at any age: until then nothing
-    /// may be taken for seen that is not.
+    /// The earliest expiry among the messages that wait for a node of this machine.
+    ///
+    /// They are delivered at any age, so the replay memory must stay exact from there on.
     fn earliest_at_home(&self, node: &Directory) -> Result<Option<Timestamp>, Error> {
         let mut earliest: Option<Timestamp> = None;
         for message in self.spool.queue(QueueId::Home(node.id())).messages()? {
@@ -325,7 +326,7 @@ impl Purger<'_> {
         Ok(earliest)
     }
 
-    /// Those of a node's session keys that no message was sealed to which waits for it.
+    /// Those of `keys` that no waiting message for the node is sealed to.
     fn not_named(&self, node: &Directory, mut keys: Vec<SpentKey>) -> Result<Vec<SpentKey>, Error> {
         for place in [QueueId::Home(node.id()), QueueId::In, QueueId::Failed] {
             if keys.is_empty() {
@@ -338,7 +339,7 @@ impl Purger<'_> {
                 if identity.recipient != node.id() || !keys.iter().any(is_of) {
                     continue;
                 }
-                // What cannot be read could not be opened either.
+                // A message that cannot be read needs no key.
                 let octets = match message.read() {
                     Err(error) if error.is_of_one_file() => continue,
                     read => read?,
@@ -357,7 +358,7 @@ impl Purger<'_> {
         Ok(keys)
     }
 
-    /// Removes old records of what was written onto media.
+    /// Removes old records of cargo that was written onto media.
     fn carried<E>(&self, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
@@ -400,7 +401,7 @@ impl Purger<'_> {
     }
 }
 
-/// What tells why a message was set aside, if it is there.
+/// The `.why` file of a message in `failed`, if there is one.
 fn reason_of(message: &Path) -> Result<Option<PathBuf>, Error> {
     let mut reason = message.as_os_str().to_owned();
     reason.push(WHY);
@@ -419,7 +420,8 @@ fn orphan(path: PathBuf) -> PurgeItem {
     }
 }
 
-/// When the cargo of a record was written: `<next hop>.<sha256>`, and the date in its first line.
+/// When the cargo of a record was written, from its first line; `None` for a file that is no record, whose name
+/// would be `<next hop>.<sha256>`.
 fn date_of_record(entry: &tree::Entry) -> Result<Option<Timestamp>, Error> {
     let name = entry.name.to_str().and_then(|name| name.split_once('.'));
     let is_named = name.is_some_and(|(hop, cargo)| {

@@ -13,24 +13,24 @@ use crate::node::Error;
 use crate::node::day::end_of_day;
 use crate::pki::Window;
 
-/// After how long a file that is being written was left by a killed run: writers give up after 24 hours.
+/// The age from which a temporary file is one of a killed run: writers give up after 24 hours.
 const LEFTOVER_AFTER: Duration = Duration::from_secs(36 * 3600);
 
-/// How useless things are removed.
+/// Options of a purge.
 #[derive(Debug, Clone, Copy)]
 pub struct PurgeOptions {
     /// The time.
     pub now: Timestamp,
-    /// The instants that ends are held against.
+    /// The time, give or take the clock drift that is allowed.
     pub window: Window,
-    /// Whether nothing is to be removed.
+    /// Whether this is a dry run: report, remove nothing.
     pub is_dry: bool,
-    /// Whether what an earlier run removed may not be on the disk yet.
+    /// Whether an earlier run was interrupted, so that its removals may not be on the disk yet.
     pub is_unfinished: bool,
 }
 
 impl PurgeOptions {
-    /// Whether this has passed, however slow the clocks of others may be, and then this long.
+    /// Whether `end` has passed for at least `kept_for`, even by a clock that is slow by the allowed drift.
     #[must_use]
     pub fn is_over(&self, end: Timestamp, kept_for: SignedDuration) -> bool {
         end.checked_add(kept_for)
@@ -42,19 +42,19 @@ impl PurgeOptions {
     }
 }
 
-/// Removes what is of no use, and tells of it.
+/// Removes files that are of no use any more, and reports them.
 pub struct Remover<'a, E> {
-    /// How.
+    /// The options.
     pub options: PurgeOptions,
-    /// Whom it tells.
+    /// Called with each finding; its error ends the purge.
     pub each: &'a mut dyn FnMut(PurgeFinding) -> Result<(), E>,
 }
 
 impl<E: From<Error>> Remover<'_, E> {
-    /// Removes files or directories that are in `dir`, which then lasts.
+    /// Removes files or directories from `dir`, syncs it, and reports them.
     ///
     /// # Errors
-    /// When one cannot be removed, or nobody wants to be told.
+    /// When one cannot be removed, or `each` fails.
     pub fn remove(&mut self, dir: &Path, role: FileRole, useless: Vec<PurgeItem>) -> Result<(), E> {
         let removed = || -> Result<(), Error> {
             for one in &useless {
@@ -75,32 +75,33 @@ impl<E: From<Error>> Remover<'_, E> {
         self.report(useless)
     }
 
-    /// Tells of what has gone.
+    /// Reports what was removed.
     ///
     /// # Errors
-    /// When nobody wants to be told.
+    /// When `each` fails.
     pub fn report(&mut self, useless: Vec<PurgeItem>) -> Result<(), E> {
         useless
             .into_iter()
             .try_for_each(|one| (self.each)(PurgeFinding::Useless(one)))
     }
 
-    /// Tells of something that does not belong where it is.
+    /// Reports an unexpected file, which stays.
     ///
     /// # Errors
-    /// When nobody wants to be told.
+    /// When `each` fails.
     pub fn unexpected(&mut self, path: PathBuf, problem: &impl ToString) -> Result<(), E> {
         (self.each)(PurgeFinding::Unexpected(path, problem.to_string()))
     }
 
-    /// Removes what killed runs left of files in `dir`, and where `is_deep` in all directories in it.
+    /// Removes temporary files of killed runs from `dir`, and with `is_deep` from all directories below it.
     ///
     /// # Errors
     /// When a directory cannot be listed, or a file not removed.
     pub fn leftovers(&mut self, dir: &Path, role: FileRole, is_deep: bool) -> Result<(), E> {
         let before = self.options.leftover_before();
         for leftover in leftovers(dir, role, Some(before)).map_err(Error::from)? {
-            // No program here makes such a directory in a spool, and in one that another user made nothing is safe.
+            // No program here makes temporary directories in a spool. Another user may have made this one, and can
+            // change what is in it while it is removed.
             if role == FileRole::Spool && leftover.is_dir() {
                 continue;
             }
@@ -128,7 +129,7 @@ impl<E: From<Error>> Remover<'_, E> {
         Ok(())
     }
 
-    /// Removes what each day left in `dir` that is older than it is kept.
+    /// Removes entries of `dir` that are named for days, once they are past their retention period.
     ///
     /// # Errors
     /// When it cannot be listed, or something not removed.

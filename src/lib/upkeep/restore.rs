@@ -8,12 +8,14 @@ use crate::node::seen;
 use crate::node::{Directory, Error, sessions};
 use crate::pki::Window;
 
-/// Makes the node safe to be used again: whatever was made until `now` is taken for received unless it is known not
-/// to be, and each peer gets a new session key with the next message to it, since it may hold a newer one than is
-/// known here. Gives how many keys are not put into messages any more.
+/// Makes the node safe to be used again, and returns how many session keys are retired.
+///
+/// Messages dated until `now` may have been received since the backup, so none of them is opened without a
+/// record ([`seen::Recall::Unjudged`]). Each peer gets a new session key with the next message to it, since it
+/// may hold a newer one than the backup has.
 ///
 /// # Errors
-/// When something cannot be read or stored; it may be repeated.
+/// When something cannot be read or stored; it is safe to run it again.
 pub fn make_good(node: &Directory, now: Timestamp, window: &Window) -> Result<usize, Error> {
     let _lock = node.lock_exclusive()?;
     seen::restore_floor(node.root(), now, window)?;
