@@ -756,7 +756,7 @@ fn who_is_not_in_the_group_cannot_make_such_a_node() {
             &group.0[..],
             "cannot share carol/node: Operation not permitted",
         ),
-        ("no-such-group", "this machine knows no group no-such-group"),
+        ("no-such-group", "no such group: no-such-group"),
     ] {
         let set = format!("group={group}");
         let args = ["--type", "gateway", "--set", &set, "carol/node"];

@@ -527,7 +527,7 @@ fn a_first_session_key_is_used_up_after_sixty_days() {
     seal("2026-04-30T09:00:00Z").ok().quiet();
     let ran = seal("2026-04-30T09:00:01Z").fails(
         80,
-        "the first session key of alice was to be sealed to only until 2026-04-30T09:00:00Z",
+        "the first session key of alice expired at 2026-04-30T09:00:00Z",
     );
     assert_eq!(ran.hints().len(), 1);
 }

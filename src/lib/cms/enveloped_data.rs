@@ -505,7 +505,7 @@ fn originator_attribute(originator_key_id: &[u8]) -> Vec<u8> {
     write::tlv(0xa1, &attribute)
 }
 
-/// The DER AlgorithmIdentifier of the AES key wrap with a key of so many octets (RFC 3565 §2.3.2).
+/// The DER AlgorithmIdentifier of the AES key wrap with a key of `key_len` octets (RFC 3565 §2.3.2).
 #[must_use]
 pub fn key_wrap_algorithm(key_len: usize) -> Vec<u8> {
     let wrap = match key_len {

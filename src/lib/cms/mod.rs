@@ -49,7 +49,7 @@ pub enum Error {
     /// Decryption failed; why is not said, since the answer would help an attacker.
     #[error("cannot be decrypted")]
     Decrypt,
-    /// No random octets are to be had.
+    /// No random octets are available.
     #[error(transparent)]
     Crypto(crypto::Error),
 }

@@ -174,7 +174,7 @@ fn encapsulated_content<'a>(element: &Element<'a>) -> Result<Encapsulated<'a>, a
 }
 
 /// The X.509 certificates of a CertificateSet (RFC 5652 §10.2.3), each as received, and what is wrong
-/// with the last one that is none of this network's. Deployed readers step over such ones, unless one
+/// with the last one that is not of this network. Deployed readers step over such ones, unless one
 /// is the signer's.
 fn certificates(set: &Element<'_>) -> Result<(Vec<Certificate>, Option<pki::Error>), Error> {
     let mut certificates: Vec<Certificate> = Vec::new();

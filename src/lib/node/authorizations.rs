@@ -20,7 +20,7 @@ const INITIAL_KEPT_FOR: SignedDuration = SignedDuration::from_hours(240 * 24);
 /// How many authorizations of a peer are kept, of those that it sends in parcels.
 const MAX_HELD: usize = 4;
 
-/// What a peer gave us.
+/// The authorizations that a peer gave us.
 #[derive(Debug)]
 pub enum HeldAuthorization {
     /// A valid authorization: the certificate to sign with, then those to attach.
@@ -164,7 +164,7 @@ fn last_end(paths: Vec<CertificationPath>) -> Option<Timestamp> {
     ends.max()
 }
 
-/// What an authorization is to say.
+/// Options of an authorization.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthorizationOptions {
     /// When it is given.
@@ -175,10 +175,10 @@ pub struct AuthorizationOptions {
     pub one_way: bool,
 }
 
-/// What was given.
+/// A new authorization.
 #[derive(Debug)]
 pub struct IssuedAuthorization {
-    /// What the peer is to import.
+    /// The object for the peer to import.
     pub params: PrivateEndpointConnectionParams,
     /// Whether a gateway has certified this node; otherwise its parcels come by hand, or by
     /// gateways that peer directly.

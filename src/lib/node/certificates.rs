@@ -256,8 +256,8 @@ pub fn registration_with(
     })
 }
 
-/// What this node certifies others under, and who certified it: the newest path from a gateway, or its
-/// own certificate.
+/// The path that this node issues certificates under, and the gateway that issued it: the newest one from a gateway, or
+/// our own certificate.
 ///
 /// # Errors
 /// When one cannot be read, issued or stored.
@@ -279,7 +279,7 @@ pub fn issuing_path(
     Ok((path, None))
 }
 
-/// Since when this node has had a certificate of its own, as far as those tell that are there and whole.
+/// The start of the oldest certificate of our own that can be read.
 ///
 /// # Errors
 /// When they cannot be listed.

@@ -33,7 +33,7 @@ const CLOCK: &str = "clock";
 /// The most that clocks may be allowed to differ.
 pub const MAX_DRIFT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// What a node is.
+/// The type of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NodeType {
     /// It sends and receives parcels.
@@ -119,7 +119,7 @@ impl Config {
         text
     }
 
-    /// What `key` is set to, if it is.
+    /// The value of `key`, if it is set.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.entries
@@ -128,7 +128,7 @@ impl Config {
             .map(|(_, value)| value.as_str())
     }
 
-    /// What the node is; an endpoint unless it says otherwise.
+    /// The type of the node; an endpoint by default.
     #[must_use]
     pub fn node_type(&self) -> NodeType {
         self.get("type")
@@ -148,7 +148,7 @@ impl Config {
         self.get("group")
     }
 
-    /// That group, as this machine knows it.
+    /// That group, as the system's database has it.
     ///
     /// # Errors
     /// [`Error::UnknownGroup`] when it does not.

@@ -20,7 +20,7 @@ use crate::session::PrivateSessionKey;
 /// How long the private half of a session key that is bound to nobody is kept.
 const UNBOUND_KEPT_FOR: SignedDuration = SignedDuration::from_hours(240 * 24);
 
-/// What a new node is to have.
+/// The parts of a new node.
 pub struct NodePlan {
     /// Its settings.
     pub config: Config,

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-/// The name of the file for what happens on this day: `2027-05-22`.
+/// The name of a file or folder for this day (UTC): `2027-05-22`.
 pub(super) fn day_name(at: Timestamp) -> String {
     jiff::tz::Offset::UTC.to_datetime(at).date().to_string()
 }
 
-/// The last second of a day that a file is named for: `2027-05-22`.
+/// The last second of the day (UTC) that a file is named for, such as `2027-05-22`; `None` for other names.
 #[must_use]
 pub fn end_of_day(name: &str) -> Option<Timestamp> {
     let day: Date = name.parse().ok()?;

@@ -11,7 +11,7 @@ use super::{Config, Error, NodeType};
 use crate::disk::{self, FileRole, Lock, files, tree};
 use crate::pki::{NodeId, PublicKey};
 
-/// What VERSION says.
+/// The content of the file VERSION.
 pub const VERSION: &str = "relay-node 1";
 
 /// A node directory that exists and is of the layout that we know.
@@ -20,9 +20,9 @@ pub struct Directory {
     root: PathBuf,
     config: Config,
     public: PublicKey,
-    /// Whether this run has removed what killed ones left.
+    /// Whether this run has removed the temporary files of killed runs.
     is_rid_of_leftovers: AtomicBool,
-    /// How much is kept of today's strangers.
+    /// How much of unknown senders is stored today.
     tally: Mutex<UnknownSenderTally>,
 }
 
@@ -98,7 +98,7 @@ impl Directory {
         }
     }
 
-    /// Lets this run change single peers, while others may too.
+    /// Locks the node for changes of single peers; other runs can hold this lock, too.
     ///
     /// # Errors
     /// When the lock cannot be taken.
@@ -106,13 +106,13 @@ impl Directory {
         Ok(Lock::shared(&self.lock_file("node")?)?)
     }
 
-    /// Keeps every other run from changing the node: for what spans peers, such as their names.
+    /// Locks the node against every other run: for changes that span peers, such as their names.
     ///
     /// # Errors
     /// When the lock cannot be taken.
     pub fn lock_exclusive(&self) -> Result<Lock, Error> {
         let lock = Lock::exclusive(&self.lock_file("node")?)?;
-        // Once a run: the folders of all peers are listed for it.
+        // Once a run, since it lists the folders of all peers.
         if !self.is_rid_of_leftovers.load(Ordering::Relaxed) {
             self.remove_leftovers(&self.root)?;
             for dir in ["certs", "peers", "seen", "sessions"] {
@@ -123,7 +123,8 @@ impl Directory {
         Ok(lock)
     }
 
-    /// Removes what killed runs left in a folder and the folders in it; nobody else is at work.
+    /// Removes temporary files of killed runs from a folder and those below it. The caller holds the exclusive lock, so
+    /// no run that is alive has any.
     fn remove_leftovers(&self, dir: &Path) -> Result<(), Error> {
         disk::publish::sweep(dir, FileRole::Node, None)?;
         if dir == self.root {
@@ -137,9 +138,9 @@ impl Directory {
         Ok(())
     }
 
-    /// How much is kept of today's strangers, as far as this run knows.
+    /// How much of unknown senders is stored today, as far as this run knows.
     pub(super) fn tally(&self) -> MutexGuard<'_, UnknownSenderTally> {
-        // Whoever panicked with it held had changed nothing or all of it.
+        // A thread that panicked with the lock held had made no change or a whole one.
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

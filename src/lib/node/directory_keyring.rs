@@ -1,4 +1,4 @@
-//! What a program that seals or opens needs of a node directory.
+//! [`Keyring`] of a node directory.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,8 +14,8 @@ use crate::ramf::{Authorized, Kind, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 
 impl Directory {
-    /// Checks that whoever this node certified so may send it cargo and CCAs: endpoints may not, nor may
-    /// those that were forgotten.
+    /// Checks that a node with this certificate of ours may send cargo and CCAs: endpoints may not, nor may
+    /// peers that were forgotten.
     fn check_carrier(&self, sender: &Certificate) -> Result<(), Error> {
         if !self.knows(sender.id())? {
             return Err(Error::UnknownCarrier(sender.id()));
@@ -40,7 +40,7 @@ impl Directory {
         }
     }
 
-    /// The node's lock, shared, then that of a peer.
+    /// Takes the node's lock, shared, then that of a peer or of all unknown senders.
     fn lock_node_and(
         &self,
         peer: NodeId,
@@ -48,8 +48,8 @@ impl Directory {
     ) -> Result<Vec<Lock>, Error> {
         let node = self.lock_shared()?;
         let is_ours = |sender: &Certificate| sender.verify_signature(self.public()).is_ok();
-        // Anybody may write to a node on the Internet, so those that are not known share a lock. Whoever
-        // this node certified has one of its own, so that it is the same before it is known and after.
+        // Anybody may write to a node on the Internet, and each lock is a file, so unknown senders share one.
+        // A node that this one certified has its own, so that the lock stays the same once it becomes a peer.
         let name = if self.knows(peer)? || sender.is_some_and(is_ours) {
             format!("peer.{peer}")
         } else {
@@ -59,7 +59,7 @@ impl Directory {
         Ok(vec![node, peer])
     }
 
-    /// What is needed to answer a stranger that sent an authorization.
+    /// What is needed to answer an unknown sender that sent an authorization.
     fn unknown_sender(&self, id: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
         let heard = unknown_senders::newest(self.root(), id)?;
         let heard = heard.ok_or_else(|| Error::UnknownPeer(id.to_string()))?;
@@ -152,7 +152,7 @@ impl Keyring for Directory {
         now: Timestamp,
     ) -> Result<(), Error> {
         let peer = sender.id();
-        // Whoever was forgotten does not come back by a message of its own.
+        // A peer that was forgotten does not become one again by a message of its own.
         if self.knows(peer)? {
             self.offer_session_key(peer, key, date, None)?;
         } else {

@@ -17,23 +17,23 @@ use crate::pki::{NodeId, Window, issuance};
 /// The folder of a gateway's local endpoints.
 const FOLDER: &str = "endpoints";
 
-/// What an endpoint calls the gateway that it belongs to.
+/// The name of a local endpoint's gateway in its own node.
 pub const GATEWAY_NAME: &str = "gateway";
 
 /// Where the gateway's local endpoint of this name is, or would be.
 ///
 /// # Errors
-/// When it cannot be a name, or the node is no gateway.
+/// When it cannot be a name, or the node is not a gateway.
 pub fn path_of(gateway: &Directory, name: &str) -> Result<PathBuf, Error> {
     gateway.check_is_gateway()?;
     peers::check_name(name)?;
     Ok(gateway.root().join(FOLDER).join(name))
 }
 
-/// A local endpoint as its gateway knows it, whoever's its directory is.
+/// A local endpoint as its gateway knows it; its directory may be another user's.
 #[derive(Debug, Clone)]
 pub struct Local {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Its id.
     pub id: NodeId,
@@ -42,13 +42,13 @@ pub struct Local {
 }
 
 impl Local {
-    /// Its directory, if it is of the same user as the gateway's.
+    /// Its directory, if its owner is that of the gateway.
     #[must_use]
     pub fn own_root(self) -> Option<PathBuf> {
         self.is_own.then_some(self.root)
     }
 
-    /// The user whose its directory is.
+    /// The owner of its directory, as a user id.
     ///
     /// # Errors
     /// When it cannot be examined.
@@ -56,7 +56,7 @@ impl Local {
         Ok(files::owner(&self.root, FileRole::Node)?)
     }
 
-    /// What it remembers of messages; nothing if it is another user's, which is theirs alone to read.
+    /// Its replay memory; empty if it is another user's, since only they can read it.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -69,11 +69,13 @@ impl Local {
     }
 }
 
-/// The gateway's local endpoints. Which node a directory is, its gateway has on record, by the name; only where there
-/// is no such record and the directory is of the same user as the gateway's, the directory itself tells.
+/// The gateway's local endpoints.
+///
+/// The gateway's own record of the name decides which node a directory is, since another user can write anything into
+/// theirs. Only a directory of the gateway's own user is asked itself if there is no record.
 ///
 /// # Errors
-/// When what is on record cannot be read.
+/// When the record cannot be read.
 pub fn local(gateway: &Directory) -> Result<Vec<Local>, Error> {
     let folders = tree::entries(&gateway.root().join(FOLDER), FileRole::Node)?.entries;
     if folders.is_empty() {
@@ -111,14 +113,14 @@ pub fn local(gateway: &Directory) -> Result<Vec<Local>, Error> {
     Ok(endpoints)
 }
 
-/// Whether a local endpoint is of the same user as its gateway. Nothing that another user wrote is read in a gateway's
-/// name.
+/// Whether a local endpoint has the same owner as its gateway. Files that another user wrote are never trusted in the
+/// gateway's name.
 fn is_own(gateway: &Path, endpoint: &Path) -> Result<bool, Error> {
     let owner = |path| files::owner(path, FileRole::Node);
     Ok(owner(endpoint)? == owner(gateway)?)
 }
 
-/// The gateway's local endpoints that are of the same user, with what they are called.
+/// The gateway's local endpoints of the same user, with their names.
 ///
 /// # Errors
 /// When one cannot be read.

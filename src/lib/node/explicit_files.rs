@@ -1,4 +1,4 @@
-//! A node made of the files that options name: nothing is read or kept beside them.
+//! A node made of the files that options name. Nothing else is read, and nothing is remembered.
 
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ pub enum Params {
 }
 
 impl Params {
-    /// Whose they are.
+    /// The node that they are of.
     fn peer(&self) -> NodeId {
         match self {
             Self::Internet(params) => params.identity.id(),
@@ -37,7 +37,7 @@ impl Params {
     }
 }
 
-/// A function that reads a private session key anew; keys are not copied about.
+/// A function that reads the private session key; it is called for each use, since keys have no `Clone`.
 pub type ReadSessionKey = Box<dyn Fn() -> Result<PrivateSessionKey, Error> + Send + Sync>;
 
 /// Explicit files in place of a node directory.
@@ -45,17 +45,17 @@ pub type ReadSessionKey = Box<dyn Fn() -> Result<PrivateSessionKey, Error> + Sen
 pub struct ExplicitFiles {
     /// Our identity key, as PKCS#8.
     pub identity: Option<crate::crypto::Secret>,
-    /// Whom messages must be for.
+    /// The node that messages must be for.
     pub recipient: Option<NodeId>,
-    /// Whom senders must be authorized by, in the end.
+    /// The trust anchors of senders.
     pub trust: Trust,
-    /// Certificates that may be needed on the way there.
+    /// Intermediate certificates for paths to the anchors.
     pub chain: Vec<Certificate>,
-    /// Take messages whoever sent them.
+    /// Accept messages from any sender.
     pub any_sender: bool,
     /// Our private session key.
     pub session_key: Option<ReadSessionKey>,
-    /// Whether that key is tried whatever id a message names, since it came without one.
+    /// Whether that key has its real id; if not, it is tried whatever id a message names.
     pub session_key_has_id: bool,
     /// How to reach the recipient.
     pub params: Option<Params>,
@@ -66,7 +66,7 @@ pub struct ExplicitFiles {
 }
 
 impl ExplicitFiles {
-    /// Our own certificate, valid now: the one given, or one that is issued on the spot.
+    /// Our own certification path: the one given, or a certificate that is issued now.
     fn own_certificates(&self, now: Timestamp) -> Result<Vec<Certificate>, Error> {
         let identity = self.identity()?;
         if let Some(path) = &self.certificate {
@@ -86,7 +86,7 @@ impl ExplicitFiles {
         )?])
     }
 
-    /// Checks that what is needed to reach the recipient was made for this node.
+    /// Checks that the parameters were made for this node.
     ///
     /// # Errors
     /// [`Error::ForAnotherNode`] when it was made for another.
@@ -122,7 +122,7 @@ impl ExplicitFiles {
         }
     }
 
-    /// What is trusted, for another judge.
+    /// A copy of the trust anchors, for another policy.
     #[must_use]
     pub fn trust_anew(&self) -> Trust {
         let mut trust = Trust::certificates(self.trust.certificates.clone());

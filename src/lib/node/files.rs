@@ -1,4 +1,4 @@
-//! How the files of a node are read and stored.
+//! Reads and stores the files of a node.
 
 use std::path::{Path, PathBuf};
 
@@ -13,14 +13,14 @@ pub(super) const MAX_FILE_LEN: usize = 64 * 1024;
 /// The longest private key file, in octets.
 pub(super) const MAX_KEY_LEN: usize = 16 * 1024;
 
-/// The lock file of this name; locks need not outlast anything, so nothing is synced.
+/// The path of a lock file, whose folder is made. Locks end with the machine, so nothing is synced.
 pub(super) fn lock_file(root: &Path, name: &str) -> Result<PathBuf, Error> {
     let locks = root.join("lock");
     files::create_dir(&locks, FileRole::Node, 0o700)?;
     Ok(locks.join(name))
 }
 
-/// The text of a file, `None` if there is none.
+/// Reads a text file; `None` if it does not exist.
 pub(crate) fn read_text(path: &Path) -> Result<Option<String>, Error> {
     match files::read(path, FileRole::Node, MAX_FILE_LEN) {
         Ok(octets) => match String::from_utf8(octets) {
@@ -35,7 +35,7 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-/// The text of a secret file, `None` if there is none.
+/// Reads a secret file; `None` if it does not exist. Others must not be able to read it.
 pub(super) fn read_secret(path: &Path) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Error> {
     match files::read_secret(path, FileRole::Node, MAX_KEY_LEN) {
         Ok(octets) => Ok(Some(octets)),
@@ -44,7 +44,7 @@ pub(super) fn read_secret(path: &Path) -> Result<Option<zeroize::Zeroizing<Vec<u
     }
 }
 
-/// Says that a file of the node is not what it should be.
+/// The error for a file of the node whose content is wrong.
 pub(super) fn damaged(path: &Path, problem: &impl ToString) -> Error {
     Error::Damaged {
         path: path.to_owned(),
@@ -54,8 +54,8 @@ pub(super) fn damaged(path: &Path, problem: &impl ToString) -> Error {
 
 /// Makes the directories down to `dir`, which lies in the node in `root`, each for its owner alone.
 ///
-/// Those that are there are synced into theirs: a run that was killed may have made them and no
-/// more. So this is for new files; what is replaced has its directory for certain.
+/// The parent of one that exists is synced: the run that made it may have been killed before it synced that.
+/// So this is for new files; the directory of a file that is replaced is on disk already.
 pub(super) fn ensure_dir(root: &Path, dir: &Path) -> Result<(), Error> {
     let Ok(below) = dir.strip_prefix(root) else {
         return Ok(());
@@ -71,7 +71,7 @@ pub(super) fn ensure_dir(root: &Path, dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Stores a file of the node in place of the one that is there, making its directory.
+/// Stores a file of the node, replacing the one that exists, and makes its directory.
 pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Error> {
     if content.len() > MAX_FILE_LEN {
         return Err(Error::Import("too large to be kept"));
@@ -86,8 +86,8 @@ pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Erro
     Ok(())
 }
 
-/// Relies on a file that is there: its name is synced, since the run that gave it may have been
-/// killed before it was.
+/// Syncs the name of a file that exists, before something is built on it: the run that stored it may have been
+/// killed before it synced the directory.
 pub(super) fn rely_on(path: &Path) -> Result<(), Error> {
     match path.parent() {
         Some(dir) => Ok(files::sync_dir(dir, FileRole::Node)?),
@@ -95,7 +95,7 @@ pub(super) fn rely_on(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// An instant as file names have it, so that they sort by it: `20270522T101112Z`.
+/// An instant as part of a file name, so that names sort by it: `20270522T101112Z`.
 pub(super) fn file_date(at: Timestamp) -> String {
     jiff::tz::Offset::UTC
         .to_datetime(at)

@@ -1,7 +1,7 @@
-//! Taking in what another node sent: registrations, authorizations, parameters and rotations.
+//! Imports objects that another node made: registrations, authorizations, parameters and rotations.
 //!
-//! Import is hostile ground: nothing in an object is believed but what its signatures and our own
-//! keys show, and what is pinned already is not changed unless the user asks for it.
+//! Objects are hostile input. Only what signatures and our own keys show is believed, and what was imported
+//! before stays pinned unless the user asks for a change.
 
 use jiff::Timestamp;
 
@@ -20,10 +20,10 @@ use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
 use crate::session::ratchet::INITIAL_SEALED_FOR;
 
-/// What the user says about an import.
+/// Options of an import.
 #[derive(Debug, Clone)]
 pub struct Options<'a> {
-    /// What to call the peer.
+    /// The name for the peer.
     pub name: Option<&'a str>,
     /// Change what is pinned.
     pub replace: bool,
@@ -51,7 +51,7 @@ impl Options<'_> {
     }
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Clone)]
 pub struct Imported {
     /// The peer that the object is from.
@@ -64,13 +64,13 @@ pub struct Imported {
     pub remarks: Vec<Remark>,
 }
 
-/// From whom something was taken, and what is to be said of it.
+/// The peer that an object is from, and remarks for the user.
 struct ImportedFrom {
     peer: NodeId,
     remarks: Vec<Remark>,
 }
 
-/// What a user should know of an import.
+/// Something that a user should know of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Remark {
     /// A session key of the peer with a later date was held already.
@@ -156,7 +156,7 @@ impl Directory {
         }
     }
 
-    /// Where a peer is reached is pinned like the rest: whoever carries an object could change it.
+    /// Checks the address of a peer, which is pinned like the rest: anyone who carries an object could change it.
     fn check_address(
         &self,
         peer: NodeId,
@@ -204,7 +204,7 @@ impl Directory {
         };
         let path = checked(path)?;
         let known = held.iter().find(|held| held.leaf == path.leaf);
-        // What was stored without being checked, or lacks what came now, is repaired.
+        // A stored path that was never checked, or that lacks issuers which came now, is replaced.
         let good = known.and_then(|known| checked(known).ok());
         let lacks =
             |good: &CertificationPath| good.authorities.is_empty() && !path.authorities.is_empty();
@@ -295,8 +295,8 @@ impl Directory {
         }
         let end = path.leaf.not_after();
         let start = path.leaf.not_before();
-        // Whoever gives authorizations for longer than 180 days does not keep session keys by our terms
-        // either; what it handed out is as good as new when it is imported.
+        // Only other implementations issue authorizations for longer than 180 days, and how long they keep
+        // session keys is unknown; so the time to seal to this one starts with the import.
         let is_ours = end.duration_since(start) <= issuance::MAX_LIFE;
         let sealed_until = match (options.one_way, is_ours) {
             (true, _) => end,
@@ -396,7 +396,7 @@ impl Directory {
         self.finish(gateway.id(), remarks, options)
     }
 
-    /// Stores an imported session key that has a date; gives whether it is the one to seal to now.
+    /// Stores an imported session key that has a date; returns whether it is the one to seal to now.
     fn take_session_key(
         &self,
         peer: NodeId,
@@ -454,8 +454,9 @@ impl Directory {
         ))
     }
 
-    /// Keeps an authorization that a stranger sent, with the session key of its message and the date of that, until
-    /// somebody imports the stranger. Gives whether there was room for it. The caller holds the lock of strangers.
+    /// Stores an authorization that an unknown sender sent, with the session key of its message and the date of
+    /// that, until a user imports the sender. Returns whether there was room for it. The caller holds the lock of
+    /// unknown senders.
     ///
     /// # Errors
     /// When it is not for this node, not signed as it must be, or cannot be stored.
@@ -482,7 +483,7 @@ impl Directory {
         unknown_senders::store(self, params.identity.id(), heard, options.now)
     }
 
-    /// Takes over what a node told before somebody imported it, unless the user wants nothing but what is imported.
+    /// Takes over what a node sent as an unknown sender, unless the import is to replace all else.
     fn settle_unknown_sender(&self, key: &PublicKey, options: &Options<'_>) -> Result<(), Error> {
         if options.replace {
             unknown_senders::forget(self.root(), key.id())
@@ -491,8 +492,8 @@ impl Directory {
         }
     }
 
-    /// Takes over what a node told before it was known here as a peer, which it is now: its session key, and the
-    /// authorization that it sent if that holds. The file stays until its day is purged, and counts no more.
+    /// Takes over what a new peer sent as an unknown sender: its session key, and its authorization if that is
+    /// valid. The file stays until its day is purged, but is not read any more.
     pub(super) fn adopt_unknown_sender(
         &self,
         key: &PublicKey,

@@ -91,7 +91,7 @@ pub fn public_to_text(key: &PublicSessionKey, headers: &Headers) -> String {
     all.to_text() + &pem::encode(pem::PUBLIC_KEY, &key.spki())
 }
 
-/// Reads what [`public_to_text`] wrote.
+/// Reads the text of [`public_to_text`].
 ///
 /// # Errors
 /// When the key or its id is missing or malformed.

@@ -1,4 +1,4 @@
-//! What a program that seals or opens needs of a node.
+//! [`Keyring`]: what sealing and opening need of a node.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,13 +14,13 @@ use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 pub struct Correspondent {
     /// The peer's id.
     pub id: NodeId,
-    /// What to call it in diagnostics.
+    /// Its name in diagnostics.
     pub name: String,
-    /// Where it, or its gateway, is on the Internet.
+    /// The Internet address of the peer or of its gateway; a parcel without one travels by courier alone.
     pub address: Option<InternetAddress>,
     /// The session key to seal to.
     pub session_key: PublicSessionKey,
-    /// The certificates to send under: the signer's first, then those that are attached.
+    /// The certificates that are attached to a message: the signer's first, then its issuers'.
     pub certificates: Vec<Certificate>,
 }
 
@@ -35,20 +35,19 @@ pub trait Keyring: Sync {
     /// When it cannot be read, or others can.
     fn identity(&self) -> Result<IdentityKey, Error>;
 
-    /// Decides whether the node takes a message from its sender.
+    /// Checks that a message is for this node, and that its sender is authorized to send it.
     ///
     /// # Errors
     /// When the message is not for this node, or its sender is not authorized.
     fn admit(&self, message: Valid, window: &Window) -> Result<Authorized, Error>;
 
-    /// Keeps other programs from changing what this node knows of a peer, as long as the locks
-    /// live.
+    /// Locks what this node knows of a peer against other programs, until the locks are dropped.
     ///
     /// # Errors
     /// When the node cannot be locked.
     fn lock_peer(&self, peer: NodeId) -> Result<Vec<Lock>, Error>;
 
-    /// The same for the sender of a message, whether it is known or not.
+    /// Locks what this node knows of the sender of a message, whether it is a peer or not.
     ///
     /// # Errors
     /// As [`Keyring::lock_peer`].
@@ -56,23 +55,23 @@ pub trait Keyring: Sync {
         self.lock_peer(sender.id())
     }
 
-    /// What the replay memory says of a message with this identity.
+    /// Looks a message up in the replay memory.
     ///
     /// # Errors
     /// When it cannot be read.
     fn recall(&self, message: &ReplayKey) -> Result<Recall, Error>;
 
-    /// The session keys under this id that `peer` may have sealed to.
+    /// Our private session keys with this id that `peer` may have sealed to.
     ///
     /// # Errors
     /// When one cannot be read, or others can read it.
     fn session_keys(&self, peer: NodeId, id: &KeyId) -> Result<Vec<PrivateSessionKey>, Error>;
 
-    /// What the peer is called here, if it has a name.
+    /// The peer's name here, if it has one.
     fn peer_name(&self, peer: NodeId) -> Option<String>;
 
-    /// Remembers what an opened message says of the session: the key to answer under, and which of
-    /// ours it used.
+    /// Stores what an opened message changes in the session: `key` is the one to seal answers to, `used` that
+    /// of ours which the message was sealed to.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -85,7 +84,7 @@ pub trait Keyring: Sync {
         now: Timestamp,
     ) -> Result<(), Error>;
 
-    /// Remembers a message, so that it is not taken again.
+    /// Adds a message to the replay memory, so that it is not accepted again.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -110,7 +109,7 @@ pub trait Keyring: Sync {
     /// When the gateway is unknown or did neither, or no session key is known.
     fn carrier(&self, gateway: NodeId, now: Timestamp) -> Result<Correspondent, Error>;
 
-    /// Lets a gateway that is known here send cargo to this node for `valid_for`.
+    /// Issues a certificate under which a known gateway may send cargo to this node for `valid_for`.
     ///
     /// # Errors
     /// When the authorization cannot be made or stored.
@@ -121,8 +120,7 @@ pub trait Keyring: Sync {
         valid_for: SignedDuration,
     ) -> Result<Certificate, Error>;
 
-    /// The peer's session key of the latest date: the one that it sent in a message of `date`, or the
-    /// one that is known.
+    /// The newer of two session keys of a peer: `sent`, which came in a message of `date`, or the stored one.
     ///
     /// # Errors
     /// When that cannot be read.
@@ -133,7 +131,7 @@ pub trait Keyring: Sync {
         date: Timestamp,
     ) -> Result<PublicSessionKey, Error>;
 
-    /// The session key that a message of `date` carries, stored before it is given out.
+    /// The session key of ours that a message of `date` carries for the answer. It is on disk when this returns.
     ///
     /// # Errors
     /// When it cannot be made or stored.

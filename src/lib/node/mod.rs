@@ -45,7 +45,7 @@ use crate::{asn1, disk, message, pki, ramf, session};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no node in this directory.
+    /// This directory is not a node.
     #[error("{} is not a node directory", .0.display())]
     NotANode(PathBuf),
     /// The directory is a node of a layout that we do not know.
@@ -85,10 +85,10 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
-    /// The group of the node's config is not one of this machine.
-    #[error("this machine knows no group {0}")]
+    /// The system has no group of the name in the node's config.
+    #[error("no such group: {0}")]
     UnknownGroup(String),
-    /// A file of the node is not what it should be.
+    /// The content of a file of the node is wrong.
     #[error("{}: {problem}", path.display())]
     Damaged {
         /// The file.
@@ -96,7 +96,7 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
-    /// A changed clock was given to a program that changes the node.
+    /// `--now` was given to a program that changes the node.
     #[error("another time than the clock's is refused, since it would be stored in the node")]
     TestClock,
     /// No peer has this name or id.
@@ -113,7 +113,7 @@ pub enum Error {
     NameTaken {
         /// The name.
         name: String,
-        /// Who has it.
+        /// The peer that has it.
         holder: NodeId,
     },
     /// The peer has another name.
@@ -174,30 +174,30 @@ pub enum Error {
     /// No session key of the peer is known.
     #[error("no session key of {0} is known")]
     NoSessionKey(String),
-    /// The peer's first session key was not answered under, and is too old to be sealed to.
-    #[error("the first session key of {peer} was to be sealed to only until {at}")]
+    /// The peer's first session key is too old to be sealed to, and no message brought another one.
+    #[error("the first session key of {peer} expired at {at}")]
     SessionKeyExpired {
         /// The peer.
         peer: String,
         /// Until when.
         at: Timestamp,
     },
-    /// The same of the gateway that registered this node.
-    #[error("the first session key of {peer} was to be sealed to only until {at}")]
+    /// The same for the gateway that registered this node.
+    #[error("the first session key of {peer} expired at {at}")]
     RegistrationKeyExpired {
         /// The gateway.
         peer: String,
         /// Until when.
         at: Timestamp,
     },
-    /// None of our session keys for the sender has this id. The same for keys that never were, that
-    /// were deleted, and that are for another peer.
+    /// None of our session keys for the sender has this id. One error for keys that never existed, that
+    /// were deleted, and that are for another peer: a sender learns nothing by it.
     #[error("sealed to session key {0}, which is not known here")]
     UnknownSessionKey(KeyId),
     /// The message was received before.
     #[error("already received")]
     Seen,
-    /// Nobody can tell whether the message was received before.
+    /// The message may have been received before: only the floor of the replay memory covers it.
     #[error("already received, or its record was purged or lost with a backup: nobody can tell")]
     Unjudged,
     /// The CCA was answered before.
@@ -206,10 +206,10 @@ pub enum Error {
     /// The sender was not authorized, and this node opens nothing else.
     #[error("the sender of the authorization did not issue it, or it is not for this node")]
     ForeignAuthorization,
-    /// The authorization in a CCA is for another node, or was not issued by whoever sent the CCA.
+    /// The authorization in a CCA is for another node, or was not issued by the sender of the CCA.
     #[error("the authorization in the CCA is for another node, or not from the CCA's sender")]
     ForeignCarrier,
-    /// Cargo or a CCA from a node that this one certified, but does not know any more.
+    /// Cargo or a CCA from a node that this one certified, but that is not a peer any more.
     #[error("{0} is certified by this gateway, but not known here (any more)")]
     UnknownCarrier(NodeId),
     /// Cargo or a CCA under the certificate of an endpoint.
@@ -221,13 +221,13 @@ pub enum Error {
     /// A message of cargo that is dated after the end of the cargo: it will not be valid before that is over.
     #[error("dated {0}, after the end of its cargo")]
     AfterCargo(Timestamp),
-    /// A promise to register another node.
+    /// An authorization to register that is for another node.
     #[error("the authorization is to register another node")]
     ForeignPromise,
     /// A CCA is from another gateway than the one that cargo is for.
-    #[error("the CCA is from {0}, not from whom the cargo is for")]
+    #[error("the CCA is from {0}, not from the gateway that the cargo is for")]
     OtherCollector(NodeId),
-    /// A promise to register a node, whose time is over.
+    /// An authorization to register that has expired.
     #[error("the authorization to register ended at {0}")]
     PromiseExpired(Timestamp),
     /// An imported object is for another node.

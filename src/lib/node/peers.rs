@@ -21,11 +21,11 @@ const MAX_NAME_LEN: usize = 63;
 /// The shortest beginning of an id that stands for it.
 const MIN_PREFIX_LEN: usize = 8;
 
-/// The date of what brought the peer's session key.
+/// Header: the date of the message or object that brought the peer's session key.
 const DATE: &str = "Date";
-/// Until when a peer's first session key is sealed to; a key that a message brought has none.
+/// Header: until when a peer's first session key is sealed to; a key from a message has none.
 const SEALED_UNTIL: &str = "Sealed-Until";
-/// What a session key without a date of its own came with.
+/// Header: the session key came with parameters, which have no date; the date is that of the import.
 const UNDATED: &str = "Undated";
 
 /// A node that this one knows.
@@ -33,14 +33,14 @@ const UNDATED: &str = "Undated";
 pub struct Peer {
     /// Its id.
     pub id: NodeId,
-    /// What it is called here.
+    /// Its name here.
     pub name: Option<String>,
     /// Where it, or its gateway, is on the Internet.
     pub address: Option<InternetAddress>,
 }
 
 impl Peer {
-    /// What to call it in diagnostics: its name, or the beginning of its id.
+    /// Its name for diagnostics: the one here, or the beginning of its id.
     #[must_use]
     pub fn label(&self) -> String {
         self.name.clone().unwrap_or_else(|| short_id(self.id))
@@ -58,7 +58,7 @@ pub fn short_id(id: NodeId) -> String {
 pub struct StoredSessionKey {
     /// The key.
     pub key: PublicSessionKey,
-    /// The date of what brought it.
+    /// The date of the message or object that brought it.
     pub date: Timestamp,
     /// Until when it is sealed to, unless a message brought it.
     pub sealed_until: Option<Timestamp>,
@@ -149,7 +149,7 @@ impl Directory {
             .ok_or_else(|| Error::UnknownPeer(id.to_string()))
     }
 
-    /// What to call a node in diagnostics: as [`Peer::label`], also where it is not known.
+    /// The name of a node for diagnostics: as [`Peer::label`], also for an unknown one.
     ///
     /// # Errors
     /// When what is known cannot be read.
@@ -201,7 +201,8 @@ impl Directory {
         }
     }
 
-    /// The id of a peer, or of a stranger that wrote to this node, who has to be named by all of it.
+    /// The node that a user wants to send to: a peer as in [`Directory::find_peer`], or an unknown sender by its
+    /// whole id.
     ///
     /// # Errors
     /// As [`Directory::find_peer`].
@@ -218,7 +219,7 @@ impl Directory {
     /// The gateway that a user of this gateway means: as [`Directory::find_peer`].
     ///
     /// # Errors
-    /// [`Error::NotAGateway`] when this node is none, before anything is said of the other; else as
+    /// [`Error::NotAGateway`] when this node is an endpoint, whether it knows the other or not; else as
     /// [`Directory::find_peer`].
     pub fn find_gateway(&self, text: &str) -> Result<NodeId, Error> {
         self.check_is_gateway()?;
@@ -281,7 +282,7 @@ impl Directory {
             .map(|peer| peer.id))
     }
 
-    /// Calls the peer `name`, and takes the name from whoever had it.
+    /// Names the peer `name`, and takes that name from a peer that has it.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -389,15 +390,15 @@ impl Directory {
     }
 
     /// The date of the newest message, authorization or registration of a peer that brought a session key, by the
-    /// peer's own clock. One that cannot be read tells nothing.
+    /// peer's own clock; `None` if it cannot be read.
     #[must_use]
     pub fn newest_date_from(&self, id: NodeId) -> Option<Timestamp> {
         let stored = self.session_key_of(id).ok().flatten()?;
         (!stored.is_undated).then_some(stored.date)
     }
 
-    /// Stores the session key of a peer if its date is later than that of the one that is there; gives
-    /// whether it is the stored one now.
+    /// Stores the session key of a peer if its date is later than that of the stored one; returns whether it is
+    /// the stored one now.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -421,7 +422,7 @@ impl Directory {
         Ok(known.is_some_and(|known| known == *key))
     }
 
-    /// Stores the session key of a peer, whatever is there.
+    /// Stores the session key of a peer, and replaces the stored one.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -448,8 +449,8 @@ impl Directory {
         )
     }
 
-    /// Forgets a peer: its keys, its name, the session keys that it may have sealed to, what it certified as our
-    /// gateway, and what it told before it was known.
+    /// Forgets a peer: its keys and name, the session keys that it may have sealed to, the certificates that it gave
+    /// us, and what it sent as an unknown sender.
     ///
     /// # Errors
     /// When a file cannot be removed.

@@ -1,31 +1,31 @@
-//! How much is kept a day of senders that this node does not know.
+//! The daily quota for what unknown senders make this node store.
 
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use crate::disk::{FileRole, tree};
 
-/// How many strangers are remembered in a day.
+/// How many unknown senders are stored in a day.
 const DAILY_QUOTA: usize = 10_000;
 
-/// How many octets are kept of those of a day.
+/// How many octets are stored of them in a day.
 const DAILY_OCTETS: u64 = 16 * 1024 * 1024;
 
-/// After how many new ones the day is counted anew: other runs may have added some.
+/// After how many new files the day's folder is counted again, since other runs may have added some.
 const RECOUNT_AFTER: usize = 256;
 
-/// How much is kept of the strangers of a day.
+/// How much is stored of the unknown senders of a day.
 #[derive(Debug, Default)]
 pub(super) struct UnknownSenderTally {
     day: PathBuf,
     files: usize,
     octets: u64,
-    /// How many were added since it was counted.
+    /// How many files were added since the last count.
     added: usize,
 }
 
 impl UnknownSenderTally {
-    /// Counts what is there, unless that is known.
+    /// Counts the files of a day, unless that was done lately.
     pub(super) fn of(&mut self, day: &Path) -> Result<&mut Self, Error> {
         if self.day != day || self.added >= RECOUNT_AFTER {
             let entries = tree::entries(day, FileRole::Node)?.entries;
@@ -43,11 +43,11 @@ impl UnknownSenderTally {
         Ok(self)
     }
 
-    /// Takes a file of this length in, in place of one of that length in the same day; `false` where there is no room.
+    /// Counts a file of `len` octets, which replaces one of `replaced` octets; `false` if the quota does not allow it.
     pub(super) fn admit(&mut self, len: u64, replaced: Option<u64>) -> bool {
         let octets = self.octets.saturating_sub(replaced.unwrap_or(0)) + len;
         let is_new = replaced.is_none();
-        // What does not grow is always let in.
+        // A replacement that does not grow is always allowed: a key must be able to change in a full day.
         let grows = replaced.is_none_or(|replaced| len > replaced);
         if grows && (octets > DAILY_OCTETS || is_new && self.files >= DAILY_QUOTA) {
             return false;

@@ -11,7 +11,7 @@ use crate::pki::issuance::{self, CertificateRole};
 use crate::pki::{NodeId, PublicKey, Window};
 use crate::ramf::InternetAddress;
 
-/// What a registration is to say.
+/// Options of a registration.
 #[derive(Debug, Clone, Copy)]
 pub struct RegistrationOptions {
     /// When it is given.
@@ -22,10 +22,10 @@ pub struct RegistrationOptions {
     pub node_type: Option<NodeType>,
 }
 
-/// What was given.
+/// A new registration.
 #[derive(Debug)]
 pub struct IssuedRegistration {
-    /// What the node is to import.
+    /// The object for the node to import.
     pub registration: Registration,
     /// Whether a gateway has certified this one, or it is on the Internet itself; otherwise what is
     /// registered here is reached only by gateways that peer with this one.

@@ -1,12 +1,12 @@
 //! The replay memory: `seen/<day of expiry>`, records of 32 octets.
 //!
-//! A record is the digest of a message's identity. Its file is named for the day on which the
-//! message expires, after which the memory of it is no longer needed; `seen/floor` has the newest
-//! expiry that was ever purged, below which nothing can be judged any more, and after the memory of an old
-//! backup was restored, when that was: what was dated before may have been received since the backup.
+//! A record is the digest of a message's identity ([`ReplayKey`]). Its file is named for the day on which the
+//! message expires, after which no record of it is needed. `seen/floor` says where records may be missing: for
+//! messages that expired until the newest day that was purged, and, in a node that was restored from a backup, for
+//! messages that are dated before that.
 //!
-//! So there are three answers ([`Recall`]). Only a record shows that a message was received before; what
-//! only the floor covers may be a repetition or not, and a person decides.
+//! So there are three answers ([`Recall`]). Only a record shows that a message was received before; one
+//! that only the floor covers may be new or a repetition, and the user decides.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
@@ -27,7 +27,7 @@ use crate::ramf::{Kind, SignedMessage};
 /// Octets of a record.
 const RECORD_LEN: usize = 32;
 
-/// What stands for the kind of content that comes in parts, which is no kind of message.
+/// The kind octet for content that comes in parts, which is no kind of message.
 const TRANSFER: u8 = 0xff;
 
 /// The name of the file with the newest expiry ever purged.
@@ -42,14 +42,14 @@ pub struct ReplayKey {
     date: Option<Timestamp>,
 }
 
-/// What the memory says of a message.
+/// What the replay memory says of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recall {
     /// It was not received before.
     New,
     /// A record shows that it was.
     Seen,
-    /// The record may have been purged, or lost with the backup: only the floor covers it.
+    /// Unknown: there is no record, but the floor says that it may have been purged, or lost with a backup.
     Unjudged,
 }
 
@@ -154,7 +154,7 @@ impl ReplayKey {
     }
 }
 
-/// What the memory says of the message. The same identity counts on whatever day it expires.
+/// Looks a message up. A record with the same identity counts, whatever its expiry.
 ///
 /// # Errors
 /// When the memory cannot be read.
@@ -175,7 +175,7 @@ pub fn recall(root: &Path, message: &ReplayKey) -> Result<Recall, Error> {
     })
 }
 
-/// Notes that a person wants the message handed out, if only the floor covers it.
+/// Records that the user wants this message handed out although the floor covers it.
 ///
 /// # Errors
 /// When that cannot be learned or stored.
@@ -186,8 +186,8 @@ pub fn vouch(root: &Path, message: &ReplayKey) -> Result<(), Error> {
     }
 }
 
-/// Waits until all that is remembered is on the disk: a run may have been killed before it could do so. What is taken
-/// for seen may be removed after this.
+/// Syncs the whole memory, since a run may have been killed between write and sync. After this, messages that are
+/// recorded may be removed.
 ///
 /// # Errors
 /// When it cannot be listed or synced.
@@ -229,23 +229,23 @@ fn find(
     Ok(None)
 }
 
-/// The replay memory as it was read once, for a run that takes many messages and keeps others from taking the
-/// same.
+/// The replay memory, read once for a run that takes many messages. The run holds a lock that keeps others from
+/// taking the same ones.
 ///
-/// It holds the first eight octets of each record, and looks the rest up on the disk.
+/// It holds the first eight octets of each record; a match is confirmed on disk.
 #[derive(Debug)]
 pub struct Memory {
     root: PathBuf,
     beginnings: HashSet<u64>,
     floor: Floor,
-    /// When the floor was written last.
+    /// When the file of the floor was modified last.
     raised: Option<Timestamp>,
-    /// Files that are on the disk for certain, as far as records were found in them.
+    /// Files that this run has synced.
     synced: Mutex<HashSet<PathBuf>>,
 }
 
 impl Memory {
-    /// What a node remembers now.
+    /// Reads the memory of a node.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -265,11 +265,11 @@ impl Memory {
         })
     }
 
-    /// What the memory says at `now` of a message that waits, in a file last written at `stored`.
+    /// Looks up, at `now`, a message that waits in a file last written at `stored`.
     ///
-    /// As [`recall`], but what lay here before a purge is not covered by that purge's floor, be it delivered later
-    /// than anything is remembered. A floor from the future was written under a wrong clock, and then its date does
-    /// not tell what lay here before.
+    /// As [`recall`], but the floor of a purge does not cover a message that was stored here before that purge,
+    /// however late it is delivered. A floor file from the future was written under a wrong clock, so its date does
+    /// not show what was here before.
     ///
     /// # Errors
     /// When the memory cannot be read or synced.
@@ -299,8 +299,8 @@ impl Memory {
         )
     }
 
-    /// Whether there is a record of this, for certain: the run that made it may have been killed before that was
-    /// synced.
+    /// Whether there is a record of this on disk. Its file is synced, since the run that added the record may have been
+    /// killed before that.
     ///
     /// # Errors
     /// When the memory cannot be read or synced.
@@ -311,7 +311,7 @@ impl Memory {
         let Some(day) = find(&self.root, |record| *record == message.record)? else {
             return Ok(false);
         };
-        // Whoever panicked with the lock held had added nothing or all of a path.
+        // A thread that panicked with the lock held had added no path or a whole one.
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         if !synced.contains(&day) {
             files::sync(&day, FileRole::Node)?;
@@ -321,7 +321,7 @@ impl Memory {
         Ok(true)
     }
 
-    /// That of a node which is not told here: nothing.
+    /// The empty memory, for a node whose own cannot be read here.
     #[must_use]
     pub fn unknown(root: &Path) -> Self {
         Self {
@@ -333,7 +333,7 @@ impl Memory {
         }
     }
 
-    /// Whether this is remembered, as far as the beginning of its record tells.
+    /// Whether this seems to be recorded, by the first octets of its record: no disk access.
     #[must_use]
     pub fn knows(&self, what: &ReplayKey) -> bool {
         self.beginnings.contains(&beginning(&what.record))
@@ -397,20 +397,20 @@ fn beginning(record: &[u8; RECORD_LEN]) -> u64 {
     u64::from_be_bytes(octets)
 }
 
-/// What cannot be judged without a record.
+/// Where records may be missing: there, a message without a record may have been received before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Floor {
-    /// What expired until then, since the memory of it was purged.
+    /// Of messages that expired until then: their records were purged.
     pub expiry: Option<Timestamp>,
-    /// What was made until then, since the memory of it may be lost.
+    /// Of messages dated until then: their records may be lost with a backup.
     pub dated: Option<Timestamp>,
 }
 
-/// What stands before the date until which nothing can be judged.
+/// The prefix of the line for [`Floor::dated`].
 const DATED: &str = "dated ";
 
 impl Floor {
-    /// What a node cannot judge without a record.
+    /// Reads the floor of a node.
     ///
     /// # Errors
     /// When the file is damaged, or cannot be read.
@@ -483,7 +483,7 @@ fn change_floor(root: &Path, change: impl FnOnce(Floor) -> Floor) -> Result<(), 
     store(root, &path, text.as_bytes())
 }
 
-/// Remembers the message; it is on disk when this returns.
+/// Adds a record of the message; it is on disk when this returns.
 ///
 /// # Errors
 /// When it cannot be stored.
@@ -552,7 +552,7 @@ mod tests {
         assert_eq!(asked(&early), Recall::Unjudged);
         vouch(dir.path(), &early).unwrap();
         assert_eq!(asked(&early), Recall::New);
-        // Who vouched for it did not know of what is lost later.
+        // The user vouched for it before the memory was lost again.
         raise(None, Some("2026-03-05T00:00:00Z"));
         assert_eq!(asked(&early), Recall::Unjudged);
         vouch(dir.path(), &early).unwrap();

@@ -96,7 +96,7 @@ impl StoredOwnKey {
         self.headers.get(CURVE) == Some(&curve.to_string())
     }
 
-    /// What the choice of a key goes by. A date that is missing is taken for one that keeps the key.
+    /// The facts that the choice of a key depends on. A missing date counts as one that keeps the key.
     fn facts(&self) -> OwnKey {
         let used = self.headers.date(FIRST_USED);
         let or_ever = |name: &str| {
@@ -332,7 +332,7 @@ pub struct Spent {
     pub why: ratchet::SpentReason,
 }
 
-/// What is in a folder of keys.
+/// The contents of a folder of keys.
 #[derive(Debug, Default)]
 pub struct Sorted {
     /// Keys that are of no use any more.
@@ -364,7 +364,7 @@ pub fn spent(
     let spent = keys.into_iter().zip(&facts).filter_map(|(key, fact)| {
         // From the use of a key that is bound to nobody nothing follows.
         let all = if peer.is_some() { &facts[..] } else { &[] };
-        // One without its date cannot be judged.
+        // Without a date it is unknown whether the key is still needed.
         key.first()?;
         let why = ratchet::useless(fact, all, keeping)?;
         let StoredOwnKey { id, path, .. } = key;

@@ -1,9 +1,9 @@
-//! What senders that an Internet node does not know told of themselves: `strangers/<day>/<id>.pem`.
+//! Session keys and authorizations of unknown senders: `strangers/<day>/<id>.pem`.
 //!
-//! Anybody may write to such a node, and it answers: so their session keys and authorizations are kept, apart from
-//! those of peers and bounded, since nobody here vouches for them. They serve to seal to that very id and for nothing
-//! else: a stranger has no name, is no next hop and no anchor of trust until somebody imports, authorizes or registers
-//! it. Each has one file for a day, which has all that counts of those of earlier days; these go with their days.
+//! Anybody may write to an Internet node, and it can answer them. What they send for that is stored apart from
+//! peers and within a quota, since no user vouches for it. It serves to seal to that very id and for nothing else: an
+//! unknown sender has no name, is no next hop and no trust anchor until a user imports, authorizes or registers it.
+//! Each has one file per day, and the newest has everything that the older ones have; relay-purge removes old days.
 
 use std::path::{Path, PathBuf};
 
@@ -20,16 +20,16 @@ use crate::pki::NodeId;
 use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
 
-/// The most octets that are kept of one. A path through two gateways takes about 5 KiB.
+/// The largest file of one sender, in octets. A path through two gateways takes about 5 KiB.
 const MAX_LEN: usize = 16 * 1024;
 
 /// The date of the message that brought a key.
 const DATE: &str = "Date";
 
-/// Where the stranger, or its gateway, is on the Internet.
+/// The Internet address of the sender or of its gateway.
 const ADDRESS: &str = "Address";
 
-/// What a stranger told of itself.
+/// What an unknown sender has sent for answers to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
     /// The session key to answer under.
@@ -40,17 +40,17 @@ pub struct Heard {
     pub authorization: Option<SentAuthorization>,
 }
 
-/// An authorization that a stranger sent.
+/// An authorization that an unknown sender sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentAuthorization {
     /// The certification path of this node.
     pub path: CertificationPath,
-    /// Where the stranger's gateway is.
+    /// The Internet address of the sender's gateway.
     pub address: Option<InternetAddress>,
 }
 
 impl Heard {
-    /// This and what was known before: the later key, and the authorization that ends last.
+    /// Merges this with what was stored before: the later key, and the authorization that ends last.
     fn and(self, known: &Self) -> Self {
         let (key, date) = if self.date > known.date {
             (self.key, self.date)
@@ -103,15 +103,15 @@ impl Heard {
     }
 }
 
-/// What is kept of one stranger, in one file.
+/// One file of a sender.
 struct Kept {
     path: PathBuf,
     len: u64,
     heard: Result<Heard, Error>,
 }
 
-/// Keeps what a stranger told, unless today's quota is reached; gives whether it is kept. Of one that is known
-/// already a later session key is kept in any case. The caller holds the lock of strangers.
+/// Stores what an unknown sender sent, and returns whether today's quota had room for it. Of one that is stored
+/// already, a later session key is stored in any case. The caller holds the lock of unknown senders.
 ///
 /// # Errors
 /// When it is too large, or cannot be stored.
@@ -129,7 +129,7 @@ pub fn store(
         .join(format!("{sender}.pem"));
     let replaced = kept.iter().find(|kept| kept.path == today);
     let replaced = replaced.map(|kept| kept.len);
-    // What is damaged is replaced: its stranger's messages would wait for that for ever.
+    // A damaged file is replaced; otherwise every message of this sender would fail for ever.
     let Some((known, before)) = newest_of(&kept) else {
         return put(node, &today, &heard, replaced);
     };
@@ -142,7 +142,7 @@ pub fn store(
     if put(node, &today, &all, replaced)? {
         return Ok(true);
     }
-    // It stays where it is, and does not grow.
+    // No room today: the key alone goes into the file that exists, which does not grow by that.
     let key_alone = Heard {
         authorization: before.authorization.clone(),
         ..all.clone()
@@ -167,7 +167,7 @@ fn put(node: &Directory, path: &Path, heard: &Heard, replaced: Option<u64>) -> R
     Ok(is_admitted)
 }
 
-/// What a stranger told last, if anything is known of it.
+/// What an unknown sender sent last, if anything is stored.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -179,7 +179,7 @@ pub fn newest(root: &Path, sender: NodeId) -> Result<Option<Heard>, Error> {
     Ok(heard.into_iter().max_by_key(|heard| heard.date))
 }
 
-/// Whether anything is kept of a stranger.
+/// Whether anything is stored of an unknown sender.
 ///
 /// # Errors
 /// When that cannot be learned.
@@ -192,7 +192,7 @@ pub fn is_known(root: &Path, sender: NodeId) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// Removes what is kept of a stranger.
+/// Removes all files of an unknown sender.
 ///
 /// # Errors
 /// When a file cannot be removed.
@@ -203,7 +203,7 @@ pub fn forget(root: &Path, sender: NodeId) -> Result<(), Error> {
     Ok(())
 }
 
-/// The file with the latest key; of equal ones that of the later day, which has what the other has.
+/// The file with the latest key; of several, that of the latest day, which has what the others have.
 fn newest_of(kept: &[Kept]) -> Option<(&Kept, &Heard)> {
     let whole = kept
         .iter()
@@ -211,7 +211,7 @@ fn newest_of(kept: &[Kept]) -> Option<(&Kept, &Heard)> {
     whole.max_by_key(|(_, heard)| heard.date)
 }
 
-/// The files of a stranger, by the day.
+/// The files of a sender, by day.
 fn find(root: &Path, sender: NodeId) -> Result<Vec<Kept>, Error> {
     let mut kept = Vec::new();
     for day in tree::entries(&root.join(FOLDER), FileRole::Node)?.entries {
@@ -232,7 +232,7 @@ fn find(root: &Path, sender: NodeId) -> Result<Vec<Kept>, Error> {
     Ok(kept)
 }
 
-/// Where they are.
+/// The folder in the node; its name is part of the format (relay-node(5)).
 const FOLDER: &str = "strangers";
 
 #[cfg(test)]

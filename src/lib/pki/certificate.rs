@@ -166,7 +166,8 @@ impl Certificate {
     }
 
     /// Whether this is what a gateway gives an endpoint, and an endpoint itself: that of an authority which
-    /// no other may stand below. A gateway has one of path length 1 or 2, and who may deliver is none.
+    /// no other may stand below. A gateway has one of path length 1 or 2, and a delivery
+    /// authorization is not an authority.
     #[must_use]
     pub fn is_endpoint(&self) -> bool {
         self.is_ca() && self.path_len() == Some(0)

@@ -62,7 +62,7 @@ pub enum Error {
         /// The start of its validity.
         at: Timestamp,
     },
-    /// No random octets are to be had, or a key could not be made.
+    /// No random octets are available, or a key could not be made.
     #[error(transparent)]
     Crypto(crypto::Error),
 }

@@ -104,7 +104,7 @@ impl<'a> Issuers<'a> {
         })
     }
 
-    /// The same of what came with `leaf` alone, whatever the dates: what of a path may be kept. Those that
+    /// The same for what came with `leaf` alone, at any date: the part of a path that may be stored. Those that
     /// are valid go first.
     ///
     /// # Errors
@@ -172,7 +172,7 @@ impl<'a> Issuers<'a> {
         match (keys.is_empty(), signers.next()) {
             (false, None) => PathStanding::Bad,
             (false, Some(_)) if is_certain => PathStanding::Good,
-            // Whoever made up an authority can make up another one above it.
+            // Anyone who made up an authority can make up another one above it.
             _ => PathStanding::Open,
         }
     }
@@ -483,7 +483,7 @@ mod tests {
         let tower = [above.clone(), root.clone()];
         assert_eq!(own(&tower).checked(&leaf, &day).unwrap(), [&above, &root]);
         assert!(!own(&tower).show(&above));
-        // Whoever is named as an issuer has to have signed.
+        // The node that is named as issuer must have signed.
         let other = issuance::issue(
             &eve,
             Some(&late),

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Certificate, PublicKey};
 use crate::crypto::hash::{Digest, Hasher};
 
-/// The instant that something is judged at, give or take the clock drift that is allowed.
+/// The instant that something is verified at, give or take the clock drift that is allowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
     earliest: Timestamp,
@@ -25,7 +25,7 @@ impl Window {
         }
     }
 
-    /// Every instant: for what was judged in time, under a clock that is not believed.
+    /// Every instant: for what was verified in time, under a clock that is not believed.
     #[must_use]
     pub fn unbounded() -> Self {
         Self {
@@ -34,7 +34,7 @@ impl Window {
         }
     }
 
-    /// The same, and back to `end`: for what was judged in time, before it ended.
+    /// The same, and back to `end`: for what was verified in time, before it ended.
     #[must_use]
     pub fn back_to(self, end: Timestamp) -> Self {
         Self {
@@ -99,7 +99,7 @@ impl Trust {
         hasher.update(certificate.octets());
         let mut record = [0; 32];
         record.copy_from_slice(hasher.finish().as_bytes());
-        // Whoever panicked with the lock held had added nothing or all of a record.
+        // A thread that panicked with the lock held had added no record or a whole one.
         let verified = || self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if verified().contains(&record) {
             return true;

@@ -25,11 +25,11 @@ pub struct SignedMessage {
 /// All that a message says but its payload.
 #[derive(Debug)]
 pub struct Head {
-    /// What kind of message it is.
+    /// The kind of the message.
     pub kind: Kind,
     /// The fields but the payload.
     pub fields: Fields,
-    /// The certificate of whoever signed the message.
+    /// The certificate of the signer.
     pub sender: Certificate,
     /// The other certificates that are attached, in the order received.
     pub attached: Vec<Certificate>,
@@ -131,7 +131,7 @@ impl SignedMessage {
         Ok(self.signature.verify(&self.head.sender, self.content())?)
     }
 
-    /// What kind of message it is.
+    /// The kind of the message.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.head.kind
@@ -183,7 +183,7 @@ impl SignedMessage {
         )
     }
 
-    /// The certificate of whoever signed the message.
+    /// The certificate of the signer.
     #[must_use]
     pub fn sender_certificate(&self) -> &Certificate {
         &self.head.sender

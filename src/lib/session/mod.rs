@@ -28,7 +28,7 @@ pub enum Error {
     #[error("malformed payload: {0}")]
     Payload(#[source] cms::Error),
     /// Anything from key agreement to the parsed plaintext failed. One text for all of it: the
-    /// difference would be an oracle for whoever can have messages opened.
+    /// difference would be an oracle for anyone who can have messages opened.
     #[error("cannot be decrypted")]
     Undecryptable,
     /// A session key could not be made, or the payload not encrypted.

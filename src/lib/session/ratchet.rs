@@ -1,7 +1,7 @@
 //! Which of our session keys a message carries, what an opened message changes, and which keys are of no use
 //! any more (RS-003).
 //!
-//! Pure: facts about keys go in, decisions come out; whoever calls stores them.
+//! Pure: facts about keys go in, decisions come out; the caller stores them.
 
 use jiff::{SignedDuration, Timestamp};
 
