@@ -79,7 +79,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
     let router = Router {
         spool: &spool,
         hops: Hops::of(owner)?,
-        judge: Policy::of_node(owner, Vec::new(), window, now)?,
+        policy: Policy::of_node(owner, Vec::new(), window, now)?,
         time,
         is_dry: args.dry_run,
     };

@@ -20,7 +20,7 @@ pub(super) struct Task<'a> {
     pub(super) content: Option<Content>,
     pub(super) due: Option<PendingReceipt<'a>>,
     pub(super) result: Result<DeliveryEffect, Error>,
-    pub(super) fate: Disposition,
+    pub(super) disposition: Disposition,
 }
 
 /// What becomes of the file of a message.
@@ -49,7 +49,7 @@ impl<'a> Delivery<'a> {
         let (mut outcomes, mut again) = (Vec::new(), Vec::new());
         for task in tasks {
             let is_wrong = is_last && task.result.is_err();
-            if task.fate == Disposition::Again && !is_wrong {
+            if task.disposition == Disposition::Again && !is_wrong {
                 again.push(task.message);
                 continue;
             }
@@ -58,7 +58,7 @@ impl<'a> Delivery<'a> {
                 content: task.content,
                 is_untimely: task.result.as_ref().is_err_and(|it| self.is_untimely(it)),
                 result: task.result,
-                is_aside: task.fate == Disposition::SetAside,
+                is_aside: task.disposition == Disposition::SetAside,
             });
         }
         Ok((outcomes, again))
@@ -80,7 +80,7 @@ impl<'a> Delivery<'a> {
                 content: None,
                 due: None,
                 result: Ok(DeliveryEffect::Repeated),
-                fate: Disposition::Goes,
+                disposition: Disposition::Goes,
             };
             match opened {
                 OpenedMessage::Gone => continue,
@@ -89,12 +89,12 @@ impl<'a> Delivery<'a> {
                 OpenedMessage::Left(content) => {
                     task.content = Some(content);
                     task.result = Ok(DeliveryEffect::Left);
-                    task.fate = Disposition::Stays;
+                    task.disposition = Disposition::Stays;
                 }
                 OpenedMessage::Part(content) => {
                     task.content = Some(content);
                     task.result = Ok(DeliveryEffect::Part);
-                    task.fate = Disposition::Stays;
+                    task.disposition = Disposition::Stays;
                 }
                 OpenedMessage::Content(opened) => {
                     let OpenedContent {
@@ -114,7 +114,7 @@ impl<'a> Delivery<'a> {
                         }
                     } else {
                         // The same message waits under two names.
-                        task.fate = Disposition::Again;
+                        task.disposition = Disposition::Again;
                     }
                     task.content = Some(content);
                 }
@@ -155,7 +155,7 @@ impl<'a> Delivery<'a> {
     }
 
     fn fail(&self, task: &mut Task<'_>, error: Error) {
-        task.fate = if error.is_settled() && !self.is_untimely(&error) {
+        task.disposition = if error.is_settled() && !self.is_untimely(&error) {
             Disposition::SetAside
         } else {
             Disposition::Stays
@@ -179,7 +179,7 @@ fn give_names(
         };
         if let Some(task) = tasks.iter_mut().find(has_it) {
             task.due = None;
-            task.fate = Disposition::Again;
+            task.disposition = Disposition::Again;
             task.result = Err(refused.into());
         }
     }

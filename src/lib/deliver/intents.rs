@@ -110,8 +110,8 @@ impl Intents {
             format!("{line}\n")
         });
         let text: String = lines.collect();
-        let manner = PublishOptions::stored(FileRole::Spool, IfExists::Replace);
-        publish::publish(&self.path, &[text.as_bytes()], &manner)?;
+        let options = PublishOptions::stored(FileRole::Spool, IfExists::Replace);
+        publish::publish(&self.path, &[text.as_bytes()], &options)?;
         (self.is_changed, self.is_there) = (false, true);
         Ok(())
     }

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use super::intents::Intents;
 use super::names::{Names, Wish};
 use super::parts::{PartParcel, PartsJoiner, TransferKey, Transfers};
-use super::run::{Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState, IN_FLIGHT, manner};
+use super::run::{
+    Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState, IN_FLIGHT, publish_options,
+};
 use super::{Content, Destination, Error, maildir};
 use crate::disk::batch;
 use crate::disk::{self, FileRole, files};
@@ -41,13 +43,13 @@ impl<'a> Delivery<'a> {
             if settled.is_empty() {
                 break;
             }
-            let desks = settled.into_iter();
-            let mut desks: BTreeMap<TransferKey, PartsJoiner<'a>> = desks
+            let joiners = settled.into_iter();
+            let mut joiners: BTreeMap<TransferKey, PartsJoiner<'a>> = joiners
                 .map(|(key, known)| (key, PartsJoiner::new(known)))
                 .collect();
-            self.gather(&mut desks, state)?;
-            for (key, desk) in desks {
-                let Some(outcome) = self.finish(key, desk, state)? else {
+            self.gather(&mut joiners, state)?;
+            for (key, joiner) in joiners {
+                let Some(outcome) = self.finish(key, joiner, state)? else {
                     continue;
                 };
                 if outcome.result.is_err() && !outcome.is_aside {
@@ -64,12 +66,12 @@ impl<'a> Delivery<'a> {
     /// it belongs, the next is opened.
     fn gather(
         &self,
-        desks: &mut BTreeMap<TransferKey, PartsJoiner<'a>>,
+        joiners: &mut BTreeMap<TransferKey, PartsJoiner<'a>>,
         state: &DeliveryState<'a>,
     ) -> Result<(), Error> {
         let queue = self.spool.queue(QueueId::Home(self.node.id()));
-        let parcels = parcels_of(desks, &queue, &state.transfers())?;
-        let mut senders: HashSet<NodeId> = desks.keys().map(|key| key.sender).collect();
+        let parcels = parcels_of(joiners, &queue, &state.transfers())?;
+        let mut senders: HashSet<NodeId> = joiners.keys().map(|key| key.sender).collect();
         senders.retain(|sender| state.transfers().is_unplaced(*sender));
         let others = (!senders.is_empty()).then(|| queue.messages());
         let others = others.transpose()?;
@@ -104,9 +106,9 @@ impl<'a> Delivery<'a> {
                     return Ok(());
                 };
                 let (sender, transfer) = (content.sender, part.header().transfer);
-                if let Some(desk) = desks.get_mut(&TransferKey { sender, transfer }) {
+                if let Some(joiner) = joiners.get_mut(&TransferKey { sender, transfer }) {
                     let site = |whole: &Content| self.site(whole, state);
-                    desk.take(&part, (message, content, due), site);
+                    joiner.take(&part, (message, content, due), site);
                 }
                 state.buffers.put(held.into_octets());
                 Ok::<(), Error>(())
@@ -138,7 +140,7 @@ impl<'a> Delivery<'a> {
             let folder = dir.join(whole.folder());
             self.make(&folder, state)?;
             let path = folder.join(whole.file_name());
-            return Ok(Site::file(&path, &manner().unnamed(), &folder)?);
+            return Ok(Site::file(&path, &publish_options().unnamed(), &folder)?);
         }
         self.spool.make(QueueId::Home(self.node.id()))?;
         Ok(Site::aside(&self.spool.tmp()))
@@ -149,18 +151,18 @@ impl<'a> Delivery<'a> {
     fn finish(
         &self,
         key: TransferKey,
-        desk: PartsJoiner<'a>,
+        joiner: PartsJoiner<'a>,
         state: &mut DeliveryState<'a>,
     ) -> Result<Option<DeliveryOutcome>, Error> {
-        let Some(mut content) = desk.content else {
+        let Some(mut content) = joiner.content else {
             return Ok(None);
         };
-        let handed = match desk.join {
+        let handed = match joiner.join {
             Ok(Some(join)) => self.hand_over_whole(key, join, &mut content, state),
             Ok(None) => return Ok(None),
             Err(error) => Err(error),
         };
-        let (mut is_aside, parcels) = (false, &desk.parcels);
+        let (mut is_aside, parcels) = (false, &joiner.parcels);
         let result = match handed {
             Err(Error::Join(join::Error::Missing(_))) => return Ok(None),
             Ok(path) => {
@@ -170,7 +172,7 @@ impl<'a> Delivery<'a> {
                     SentEvent::Acknowledged,
                     &self.destination.to_string(),
                 )?;
-                let completed = state.home.complete_joined(&desk.due, key.transfer);
+                let completed = state.home.complete_joined(&joiner.due, key.transfer);
                 match completed {
                     Ok(()) => {
                         let mut moves = Moves::default();
@@ -202,7 +204,7 @@ impl<'a> Delivery<'a> {
             state.intents.forget(&key.to_string());
         }
         Ok(Some(DeliveryOutcome {
-            path: desk.path,
+            path: joiner.path,
             content: Some(content),
             result,
             is_aside,
@@ -300,7 +302,7 @@ impl<'a> Delivery<'a> {
 
 /// The parcels that hold parts of these contents as far as is known, in the order of the parts.
 fn parcels_of(
-    desks: &BTreeMap<TransferKey, PartsJoiner<'_>>,
+    joiners: &BTreeMap<TransferKey, PartsJoiner<'_>>,
     queue: &Queue,
     transfers: &Transfers,
 ) -> Result<Vec<(u32, Name)>, Error> {
@@ -308,7 +310,7 @@ fn parcels_of(
     for message in queue.messages()? {
         let name = message?.name;
         if let Some((key, index)) = transfers.place_of(&name)
-            && desks.contains_key(&key)
+            && joiners.contains_key(&key)
         {
             parcels.push((index, name));
         }
@@ -327,7 +329,11 @@ fn mail(
 ) -> Result<PathBuf, Error> {
     let (new, tmp) = (dir.join("new"), dir.join("tmp"));
     let head = maildir::head(content, &content.media_type);
-    let mut file = batch::write(&new, &[head.as_bytes()], &manner().written_in(&tmp))?;
+    let mut file = batch::write(
+        &new,
+        &[head.as_bytes()],
+        &publish_options().written_in(&tmp),
+    )?;
     let mut lines = maildir::MailLines::default();
     whole.copy(|block| file.write(&[&lines.of(block)]))?;
     file.write(&[&lines.end()])?;

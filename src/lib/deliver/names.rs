@@ -103,8 +103,8 @@ mod tests {
     fn name(dir: &Path, files: &[(&str, Wish)]) -> Vec<String> {
         let (mut names, mut batch) = (Names::default(), Batch::default());
         let given = files.iter().map(|(content, wish)| {
-            let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
-            let file = batch::write(dir, &[content.as_bytes()], &manner).unwrap();
+            let options = PublishOptions::delivery(IfExists::SameIsSuccess);
+            let file = batch::write(dir, &[content.as_bytes()], &options).unwrap();
             let (name, staged) = names.choose(dir, file, wish).unwrap();
             batch.add(staged).unwrap();
             name

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::names::Wish;
-use super::run::{Delivery, DeliveryEffect, DeliveryState, IN_FLIGHT, manner};
+use super::run::{Delivery, DeliveryEffect, DeliveryState, IN_FLIGHT, publish_options};
 use super::{Content, Destination, Error, maildir};
 use crate::command::Command;
 use crate::disk::batch::{self, UnnamedFile};
@@ -184,7 +184,7 @@ impl<'a> Delivery<'a> {
             Destination::Directory { dir, keeps_names } => {
                 let folder = dir.join(content.folder());
                 self.make(&folder, state)?;
-                let file = batch::write(&folder, &[octets], &manner())?;
+                let file = batch::write(&folder, &[octets], &publish_options())?;
                 let given = content.safe_name().filter(|_| *keeps_names);
                 StagedContent::File(StagedFile {
                     dir: folder,
@@ -206,7 +206,7 @@ impl<'a> Delivery<'a> {
             Destination::Maildir(dir) => {
                 let (new, tmp) = (dir.join("new"), dir.join("tmp"));
                 let mail = maildir::mail(&content, octets);
-                let file = batch::write(&new, &[&mail], &manner().written_in(&tmp))?;
+                let file = batch::write(&new, &[&mail], &publish_options().written_in(&tmp))?;
                 StagedContent::File(StagedFile {
                     dir: new,
                     file,

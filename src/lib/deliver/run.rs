@@ -126,13 +126,13 @@ impl<'a> Delivery<'a> {
     pub fn run<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(DeliveryOutcome) -> Result<(), E>,
-        stray: &mut dyn FnMut(PathBuf),
+        unexpected: &mut dyn FnMut(PathBuf),
     ) -> Result<Option<LeftOut>, E> {
         let mut state = self.state()?;
         let queue = self.spool.queue(QueueId::Home(self.node.id()));
         let mut entries = queue.entries().map_err(Error::from)?;
         loop {
-            let (mut group, failed) = self.group(&mut entries, stray);
+            let (mut group, failed) = self.group(&mut entries, unexpected);
             if group.is_empty() && failed.is_none() {
                 break;
             }
@@ -191,7 +191,7 @@ impl<'a> Delivery<'a> {
     fn group(
         &self,
         entries: &mut impl Iterator<Item = Result<QueueEntry, spool::Error>>,
-        stray: &mut dyn FnMut(PathBuf),
+        unexpected: &mut dyn FnMut(PathBuf),
     ) -> (Vec<Waiting>, Option<spool::Error>) {
         let (most, most_octets) = self.destination.group();
         let mut group = Vec::new();
@@ -206,7 +206,7 @@ impl<'a> Delivery<'a> {
                     Ok(None) => {}
                     Err(error) => return (group, Some(error)),
                 },
-                Some(Ok(QueueEntry::Stray(path))) => stray(path),
+                Some(Ok(QueueEntry::Stray(path))) => unexpected(path),
                 Some(Err(error)) => return (group, Some(error)),
                 None => break,
             }
@@ -238,7 +238,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// How content is written.
-pub(super) fn manner<'a>() -> PublishOptions<'a> {
+pub(super) fn publish_options<'a>() -> PublishOptions<'a> {
     PublishOptions::delivery(IfExists::SameIsSuccess)
 }
 

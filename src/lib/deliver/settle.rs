@@ -29,11 +29,11 @@ impl<'a> Delivery<'a> {
         for (number, error) in state.home.complete(&dues)? {
             let task = &mut tasks[numbers[number]];
             task.result = Err(error.into());
-            task.fate = Disposition::Stays;
+            task.disposition = Disposition::Stays;
         }
         let mut moves = Moves::default();
         for task in tasks {
-            match task.fate {
+            match task.disposition {
                 Disposition::Stays | Disposition::Again => continue,
                 Disposition::Goes => moves.remove(&task.message.path)?,
                 Disposition::SetAside => {
@@ -50,7 +50,7 @@ impl<'a> Delivery<'a> {
 
     /// What is noted of a message for whoever sent it from here.
     fn line(&self, task: &Task<'_>) -> Option<Line> {
-        let (event, to) = match (&task.result, task.fate) {
+        let (event, to) = match (&task.result, task.disposition) {
             (Ok(DeliveryEffect::Delivered(_)), _) => {
                 (SentEvent::Acknowledged, self.destination.to_string())
             }

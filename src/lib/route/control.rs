@@ -71,7 +71,7 @@ pub struct ControlQueue<'a> {
 type Acks = HashMap<MessageKey, Vec<(Waiting, Pca)>>;
 
 impl ControlQueue<'_> {
-    /// Applies what this gateway's cargo brought, tells `each` of every message what became of it, and `stray` of
+    /// Applies what this gateway's cargo brought, tells `each` of every message what became of it, and `unexpected` of
     /// what is none.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl ControlQueue<'_> {
     pub fn apply<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(Applied) -> Result<(), E>,
-        stray: &mut dyn FnMut(PathBuf),
+        unexpected: &mut dyn FnMut(PathBuf),
     ) -> Result<(), E> {
         let queue = self.spool.queue(QueueId::Control(self.gateway));
         let mut entries = queue.entries().map_err(Error::from)?;
@@ -94,7 +94,7 @@ impl ControlQueue<'_> {
                         count += 1;
                         applied.extend(self.take(message, &mut acks, &mut moves));
                     }
-                    Some(Ok(QueueEntry::Stray(path))) => stray(path),
+                    Some(Ok(QueueEntry::Stray(path))) => unexpected(path),
                     Some(Err(error)) => {
                         failed = Some(Error::from(error));
                         break;

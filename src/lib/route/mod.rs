@@ -1,6 +1,7 @@
 //! Where each message goes next: by the node's table of routes, or without a line in it by what the message
 //! and the node's peers tell (relay-routes(5)).
 
+pub mod target; // where a message goes
 pub mod table; // the node's `routes`
 pub mod next_hop; // the decision on one message
 pub mod control; // acknowledgements and rotations, applied
@@ -11,9 +12,10 @@ use std::path::PathBuf;
 use crate::kind::ErrorKind;
 use crate::{command, disk, message, node, spool};
 
-pub use next_hop::{Hops, Target};
+pub use next_hop::Hops;
 pub use run::{RouteOutcome, Router};
 pub use table::Table;
+pub use target::Target;
 
 /// Why a message goes nowhere.
 #[derive(Debug, thiserror::Error)]

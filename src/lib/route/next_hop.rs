@@ -1,30 +1,14 @@
 //! The decision on one message.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::path::PathBuf;
 
-use super::{Error, Table};
-use crate::command::Command;
+use super::{Error, Table, Target};
 use crate::disk::{FileRole, files};
 use crate::node::peers::short_id;
 use crate::node::{Directory, certificates, endpoints, registrations};
 use crate::pki::{Certificate, NodeId};
 use crate::ramf::SignedMessage;
 use crate::spool::Name;
-
-/// Where a message goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// To this node, which is here.
-    Home(NodeId),
-    /// To this next hop.
-    Out(NodeId),
-    /// Into a directory.
-    Directory(PathBuf),
-    /// To a command.
-    Command(Command),
-}
 
 /// What was decided on a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,17 +27,6 @@ impl From<Target> for Decision {
             target,
             priority: None,
             copies: None,
-        }
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Home(node) => write!(formatter, "home:{node}"),
-            Self::Out(hop) => write!(formatter, "peer:{hop}"),
-            Self::Directory(path) => write!(formatter, "dir:{}", path.display()),
-            Self::Command(command) => write!(formatter, "exec:{command}"),
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct Router<'a> {
     /// The ways.
     pub hops: Hops,
     /// What is held against messages.
-    pub judge: Policy,
+    pub policy: Policy,
     /// The time. By one that is not believed nothing is set aside.
     pub time: Time,
     /// Whether nothing is to be moved.
@@ -87,7 +87,7 @@ impl Router<'_> {
     pub fn run<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(RouteOutcome) -> Result<(), E>,
-        stray: &mut dyn FnMut(PathBuf),
+        unexpected: &mut dyn FnMut(PathBuf),
     ) -> Result<(), E> {
         let mut entries = self
             .spool
@@ -113,7 +113,7 @@ impl Router<'_> {
                             };
                             return Some(WorkItem { item, octets });
                         }
-                        Ok(QueueEntry::Stray(path)) => stray(path),
+                        Ok(QueueEntry::Stray(path)) => unexpected(path),
                         Err(error) => {
                             failed = Some(error);
                             return None;
@@ -171,7 +171,7 @@ impl Router<'_> {
             return Err(Error::Kind(item.kind().word()));
         }
         decided.id = item.message().map(|message| message.fields().id.clone());
-        let (item, is_shown) = verify::transit(item, &self.judge)?;
+        let (item, is_shown) = verify::transit(item, &self.policy)?;
         let Some(message) = item.message() else {
             return Err(Error::Kind(item.kind().word()));
         };
@@ -355,9 +355,9 @@ impl Router<'_> {
             QueueId::Home(_) => self.spool.mode_of(decided.name.identity.kind),
             _ => Mode::Secret,
         };
-        let manner = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).mode(mode);
-        let (to, manner) = ((&queue, &decided.name), manner.written_in(&tmp));
-        moves.place_copy(from, to, &decided.octets, &manner)
+        let options = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).mode(mode);
+        let (to, options) = ((&queue, &decided.name), options.written_in(&tmp));
+        moves.place_copy(from, to, &decided.octets, &options)
     }
 }
 
@@ -372,8 +372,8 @@ fn hand_over(dir: &std::path::Path, decided: &Decided) -> Result<(), Error> {
     if !dir.is_dir() {
         return Err(Error::NoDirectory(dir.to_owned()));
     }
-    let manner = PublishOptions::delivery(IfExists::SameIsSuccess);
-    publish::publish(&dir.join(name.to_string()), &[&decided.octets], &manner)?;
+    let options = PublishOptions::delivery(IfExists::SameIsSuccess);
+    publish::publish(&dir.join(name.to_string()), &[&decided.octets], &options)?;
     Ok(())
 }
 

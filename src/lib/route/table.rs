@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::Error;
-use super::next_hop::Target;
+use super::target::Target;
 use crate::command::Command;
 use crate::disk::{FileRole, files};
 use crate::node::Directory;

@@ -71,8 +71,8 @@ impl Site {
     ///
     /// # Errors
     /// As [`Pending::create`].
-    pub fn file(path: &Path, manner: &PublishOptions<'_>, aside: &Path) -> disk::Result<Self> {
-        let pending = Pending::create(path, manner)?;
+    pub fn file(path: &Path, options: &PublishOptions<'_>, aside: &Path) -> disk::Result<Self> {
+        let pending = Pending::create(path, options)?;
         Ok(Self(if pending.is_through() {
             SiteKind::Through(pending, Scratch::new(aside))
         } else {

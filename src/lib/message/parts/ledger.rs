@@ -235,8 +235,8 @@ pub struct Missing {
     pub ranges: Vec<(u32, Option<u32>)>,
 }
 
-/// How many gaps are told in words; a list of more is for programs.
-const TOLD: usize = 50;
+/// How many gaps are text in words; a list of more is for programs.
+const MAX_LISTED: usize = 50;
 
 impl Missing {
     /// Each gap, as `7`, `3-5` or `9-`.
@@ -252,16 +252,20 @@ impl Missing {
 /// As `parts 3-5, 7 of 9 are missing`.
 impl fmt::Display for Missing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told: Vec<String> = self.ranges().take(TOLD).collect();
+        let text: Vec<String> = self.ranges().take(MAX_LISTED).collect();
         let is_one = matches!(&self.ranges[..], [(first, Some(last))] if first == last);
         let (noun, verb) = if is_one {
             ("part", "is")
         } else {
             ("parts", "are")
         };
-        write!(formatter, "{noun} {}", told.join(", "))?;
-        if self.ranges.len() > TOLD {
-            write!(formatter, " and in {} more gaps", self.ranges.len() - TOLD)?;
+        write!(formatter, "{noun} {}", text.join(", "))?;
+        if self.ranges.len() > MAX_LISTED {
+            write!(
+                formatter,
+                " and in {} more gaps",
+                self.ranges.len() - MAX_LISTED
+            )?;
         }
         if let Some(parts) = self.parts {
             write!(formatter, " of {parts}")?;
@@ -317,22 +321,22 @@ mod tests {
 
     #[test]
     fn gaps_are_told_as_ranges() {
-        let told = |parts: &[(u32, bool)]| noted(parts).missing().to_string();
-        assert_eq!(told(&[(1, false)]), "parts 2- are missing");
-        assert_eq!(told(&[(2, true)]), "part 1 of 2 is missing");
+        let text = |parts: &[(u32, bool)]| noted(parts).missing().to_string();
+        assert_eq!(text(&[(1, false)]), "parts 2- are missing");
+        assert_eq!(text(&[(2, true)]), "part 1 of 2 is missing");
         assert_eq!(
-            told(&[(9, true), (2, false), (6, false), (7, false)]),
+            text(&[(9, true), (2, false), (6, false), (7, false)]),
             "parts 1, 3-5, 8 of 9 are missing"
         );
         assert_eq!(
-            told(&[(3, false), (500, false)]),
+            text(&[(3, false), (500, false)]),
             "parts 1-2, 4-499, 501- are missing"
         );
         let sieve: Vec<(u32, bool)> = (1..=100).map(|at| (2 * at, at == 100)).collect();
-        let told = told(&sieve);
+        let text = text(&sieve);
         assert!(
-            told.ends_with("97, 99 and in 50 more gaps of 200 are missing"),
-            "{told}"
+            text.ends_with("97, 99 and in 50 more gaps of 200 are missing"),
+            "{text}"
         );
         assert!(noted(&[(2, true), (1, false)]).is_complete());
     }
