@@ -1,8 +1,8 @@
-//! A command of the user's, to which a message or its content is given: without a shell, with the octets on its
-//! standard input and the facts in its environment. Its exit status decides, as sysexits(3) has it.
+//! Runs a command of the user's, without a shell, with a message or its content on standard input and facts in the
+//! environment. The exit status says whether the command took it, as in sysexits(3).
 //!
-//! Standard input is a file that holds all of it, and not a pipe: nobody has to read it, and whatever becomes of
-//! the program that runs the command, half of it is never taken for the whole.
+//! Standard input is a file and not a pipe: a command that does not read it does not block us, and if our program is
+//! killed, the command cannot take half of the input for the whole.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -17,11 +17,11 @@ use crate::disk;
 use crate::kind::ErrorKind;
 use crate::pki::NodeId;
 
-/// The statuses of sysexits(3) with which a command refuses for good; after any other, another try may succeed.
+/// The statuses of sysexits(3) by which a command refuses for good; after any other the message is tried again.
 const REFUSALS: [i32; 11] = [64, 65, 66, 67, 68, 69, 70, 73, 76, 77, 78];
 
-/// The longest value of a variable that tells of a message, in octets. All of them together are less than what a
-/// system lets a program have beside its inherited environment.
+/// The longest value of a variable, in octets: all of them together are small beside what a system allows for
+/// arguments and environment.
 const MAX_VALUE_LEN: usize = 1024;
 
 /// Why a command did not take what it was given.
@@ -36,7 +36,7 @@ pub enum Error {
         /// Why not.
         cause: io::Error,
     },
-    /// Something of the message cannot be told to any command.
+    /// A fact of the message cannot be put into an environment variable.
     #[error("no command can be told its {variable}: {why}")]
     Unfit {
         /// The name of the variable.
@@ -62,7 +62,7 @@ pub enum Error {
     },
 }
 
-/// What a command is told, in variables of these names; what there is not is empty.
+/// The facts that a command gets, in variables of these names; a variable without a value is empty.
 #[derive(Debug, Clone, Copy)]
 pub struct CommandFacts<'a> {
     /// `RELAY_NODE`: the directory of the node that runs it.
@@ -104,7 +104,7 @@ impl CommandFacts<'_> {
         ]
     }
 
-    /// The variables, if a program can be given them. Only the first is not of the message.
+    /// The variables, checked. The first, the node's own directory, does not come from a message and needs no check.
     fn fit(&self) -> Result<[(&'static str, OsString); 10], Error> {
         let variables = self.variables();
         for (variable, value) in &variables[1..] {
@@ -138,8 +138,7 @@ impl Command {
         }
     }
 
-    /// Runs it with what is in a file on its standard input, and waits for it. Its standard output and standard
-    /// error are ours.
+    /// Runs it with `input` as standard input, and waits for it. It inherits our standard output and standard error.
     ///
     /// # Errors
     /// [`Error::Unfit`], [`Error::NotRun`], [`Error::Refused`] or [`Error::Postponed`].
@@ -186,7 +185,7 @@ impl Error {
         }
     }
 
-    /// Whether the command could take nothing else either.
+    /// Whether the command itself is at fault, so that it would take no other message either.
     #[must_use]
     pub fn is_of_command(&self) -> bool {
         match self {
@@ -196,7 +195,7 @@ impl Error {
         }
     }
 
-    /// Whether another try with the same message changes nothing.
+    /// Whether another try with the same message gives the same result.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::Unfit { .. } | Self::Refused { .. })

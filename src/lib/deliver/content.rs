@@ -71,18 +71,18 @@ impl Content {
     /// The folder for what this sender sends: its name here, or its id.
     #[must_use]
     pub fn folder(&self) -> String {
-        // A name that somebody wrote by hand may be none.
+        // The file of a peer may have been edited by hand, and its name not be fit for a path.
         let name = self.peer.as_ref().filter(|name| check_name(name).is_ok());
         name.cloned().unwrap_or_else(|| self.sender.to_string())
     }
 
-    /// What a command is told of it.
+    /// What a command gets in its environment.
     #[must_use]
     pub fn facts<'a>(&'a self, node: &'a Path, safe_name: Option<&'a str>) -> CommandFacts<'a> {
         CommandFacts {
             node,
             sender: self.sender,
-            // A name that somebody wrote by hand may be none.
+            // The file of a peer may have been edited by hand, and its name not be fit for a path.
             peer: self.peer.as_deref().filter(|name| check_name(name).is_ok()),
             recipient: self.recipient,
             id: &self.id,
@@ -117,7 +117,7 @@ impl Content {
         self.media_type.eq_ignore_ascii_case(parts::MEDIA_TYPE)
     }
 
-    /// Whether its media type is one of these: `text/plain`, `text/*`, or `*`; all are where there is none.
+    /// Whether its media type matches one of these: `text/plain`, `text/*`, or `*`. No patterns match all.
     #[must_use]
     pub fn is_of(&self, patterns: &[String]) -> bool {
         let (media_type, _) = self

@@ -10,7 +10,7 @@ use crate::disk::{self, FileRole, Operation};
 /// Where content goes.
 #[derive(Debug, Clone)]
 pub enum Destination {
-    /// Into `DIR/<sender>/`, under a name of ours, or under that of its sender.
+    /// Into `DIR/<sender>/`, under a name that follows from the message, or the one that its sender gave.
     Directory {
         /// The directory.
         dir: PathBuf,
@@ -24,10 +24,10 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// Checks, before anything is done, that it is there as far as one can tell.
+    /// Checks before anything is done that the directory is there; a command is known only when it runs.
     ///
     /// # Errors
-    /// When there is no such directory, or it is no Maildir.
+    /// When there is no such directory, or it is not a Maildir.
     pub fn check(&self) -> Result<(), Error> {
         match self {
             Self::Directory { dir, .. } => is_dir(dir),
@@ -36,8 +36,8 @@ impl Destination {
         }
     }
 
-    /// How many of the messages that wait are on their way at once, and how many octets they have together: a
-    /// command gets one, and what it took is remembered before it gets the next.
+    /// The limits of a group: messages, and octets of them together. A command gets one message, and what it took is
+    /// remembered before it gets the next.
     #[must_use]
     pub fn group(&self) -> (usize, u64) {
         match self {

@@ -1,4 +1,4 @@
-//! What was opened is handed over, one message after another, and files get their names.
+//! Hands over what was opened, one message after another: files get their names, or the command runs.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use crate::receive::PendingReceipt;
 use crate::spool::QueueId;
 use crate::spool::queue::Waiting;
 
-/// A message of a group, on its way.
+/// A message of a group.
 pub(super) struct Task<'a> {
     pub(super) message: Waiting,
     pub(super) content: Option<Content>,
@@ -23,18 +23,18 @@ pub(super) struct Task<'a> {
     pub(super) disposition: Disposition,
 }
 
-/// What becomes of the file of a message.
+/// What becomes of the file of a message in the queue.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disposition {
     Stays,
     Goes,
     SetAside,
-    /// It stays for now: another one was in its way.
+    /// It stays, and is tried again: another message was in its way.
     Again,
 }
 
 impl<'a> Delivery<'a> {
-    /// Delivers a group; gives what became of its messages, and those that are to be tried once more.
+    /// Delivers a group. Returns what became of its messages, and those that are to be tried again.
     pub(super) fn deliver(
         &self,
         group: Vec<Waiting>,
@@ -64,7 +64,7 @@ impl<'a> Delivery<'a> {
         Ok((outcomes, again))
     }
 
-    /// Hands over what was opened, one after another; files all get their names at once.
+    /// Hands over what was opened, one after another. All files get their names at once, with one sync.
     fn hand_over_all<'b>(
         &self,
         group: Vec<Waiting>,
@@ -154,6 +154,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
+    /// Records an error, and whether the message is set aside for it.
     fn fail(&self, task: &mut Task<'_>, error: Error) {
         task.disposition = if error.is_settled() && !self.is_untimely(&error) {
             Disposition::SetAside
@@ -164,7 +165,7 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Gives the files of a group their names, which are noted before where the files alone would not tell.
+/// Gives the files of a group their names. Names that a later run could not derive from the messages are noted first.
 fn give_names(
     files: Vec<Staged>,
     tasks: &mut [Task<'_>],
@@ -172,7 +173,7 @@ fn give_names(
 ) -> Result<(), Error> {
     let refused = batch::name_all(files, || intents.save().map_err(Error::from))?;
     for refused in refused {
-        // Somebody else took the name in this instant: there will be another one.
+        // Another program took the name since it was chosen, so the next round chooses another one.
         let has_it = |task: &&mut Task<'_>| match &task.result {
             Ok(DeliveryEffect::Delivered(Some(path))) => path == refused.path(),
             _ => false,

@@ -1,8 +1,8 @@
-//! Names that files are about to get: noted before they are given where the next run could not tell otherwise
-//! that a file is that of a message which still waits.
+//! Notes the names that files are about to get, where a later run could not tell otherwise that a file belongs to a
+//! message which still waits.
 //!
-//! `spool/delivering/<node>` has a line of JSON for each such message, or content that came in parts; it is there
-//! only while a run is at work, or after one that was killed.
+//! `spool/delivering/<node>` has a line of JSON for each such message or joined content. The file exists only during
+//! a run, or after one that was killed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,14 +23,14 @@ const MAX_LEN: usize = 4 * 1024 * 1024;
 pub struct Intents {
     path: PathBuf,
     names: BTreeMap<String, String>,
-    /// Whether the file has something else.
+    /// Whether the file has to be written again.
     is_changed: bool,
-    /// Whether there is a file.
+    /// Whether the file exists.
     is_there: bool,
 }
 
 impl Intents {
-    /// What an earlier run left for this node, of messages that still wait.
+    /// Reads what a killed run left for this node, of messages that still wait.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -61,7 +61,7 @@ impl Intents {
                 Ok(message) => files::exists(&home.path_of(&message), FileRole::Spool)?,
                 Err(_) => true,
             };
-            // It becomes part of a path, whoever wrote it.
+            // It becomes part of a path, and the file may have been edited.
             if waits && !name.is_empty() && !name.contains('/') {
                 intents.names.insert(key.to_owned(), name.to_owned());
             }
@@ -81,12 +81,12 @@ impl Intents {
         self.is_changed |= before.as_deref() != Some(name);
     }
 
-    /// Forgets about what is done with.
+    /// Forgets the name of a message or content that is done with.
     pub fn forget(&mut self, key: &str) {
         self.is_changed |= self.names.remove(key).is_some();
     }
 
-    /// Forgets about all content that came in parts, but for this.
+    /// Forgets the names of joined contents, except for those that are left.
     pub fn retain_transfers(&mut self, is_left: impl Fn(&str) -> bool) {
         let before = self.names.len();
         self.names
@@ -94,7 +94,7 @@ impl Intents {
         self.is_changed |= self.names.len() != before;
     }
 
-    /// Waits until all that was noted is on the disk.
+    /// Stores what was noted, synced.
     ///
     /// # Errors
     /// When it cannot be stored.

@@ -1,7 +1,7 @@
-//! Content that came in parts, handed over when all of them are there.
+//! Joins parts when all of them are there, and delivers the whole.
 //!
-//! Nothing of a part is remembered or removed before the content is where it belongs. Then first the content is
-//! remembered as a whole: whatever parts of it are left when a run is killed, or come once more, are known by it.
+//! Nothing of a part is remembered or removed before the content is stored at its destination. Then the content is
+//! remembered as a whole first: by that, parts that are left when a run is killed, or that come again, are known.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ use crate::transfer::join::{self, Join, Site, Whole};
 const NOTED_AT_ONCE: usize = 1000;
 
 impl<'a> Delivery<'a> {
-    /// Puts together and hands over all content whose parts are there.
+    /// Joins and delivers all content whose parts are there.
     pub(super) fn join_all<E: From<Error>>(
         &self,
         state: &mut DeliveryState<'a>,
@@ -62,8 +62,8 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
-    /// Takes the parts out of the parcels that wait, in their order as far as that is known: while one is put where
-    /// it belongs, the next is opened.
+    /// Takes the parts out of the parcels that wait, in the order of the parts as far as that is known: while one is
+    /// written at its place, the next is opened.
     fn gather(
         &self,
         joiners: &mut BTreeMap<TransferKey, PartsJoiner<'a>>,
@@ -118,7 +118,7 @@ impl<'a> Delivery<'a> {
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Opens a parcel that may hold a part. What is wrong with it was said before.
+    /// Opens a parcel that may hold a part. Its errors were reported when it was opened first.
     fn open_part(
         &self,
         message: &Waiting,
@@ -134,7 +134,7 @@ impl<'a> Delivery<'a> {
         Some((content, held, due))
     }
 
-    /// Where content is put together.
+    /// Where the parts of a content are written.
     fn site(&self, whole: &Content, state: &DeliveryState<'a>) -> Result<Site, Error> {
         if let Destination::Directory { dir, .. } = &self.destination {
             let folder = dir.join(whole.folder());
@@ -146,8 +146,8 @@ impl<'a> Delivery<'a> {
         Ok(Site::aside(&self.spool.tmp()))
     }
 
-    /// Hands over content that is put together, and finishes what is to be done about its parts. `None` when some
-    /// of them have gone meanwhile.
+    /// Delivers joined content, then notes, remembers and removes its parts. `None` when some of them have gone
+    /// meanwhile.
     fn finish(
         &self,
         key: TransferKey,
@@ -212,6 +212,7 @@ impl<'a> Delivery<'a> {
         }))
     }
 
+    /// Delivers joined content; gives its file, if it has one.
     fn hand_over_whole(
         &self,
         key: TransferKey,
@@ -300,7 +301,7 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// The parcels that hold parts of these contents as far as is known, in the order of the parts.
+/// The parcels that are known to hold parts of these contents, in the order of the parts.
 fn parcels_of(
     joiners: &BTreeMap<TransferKey, PartsJoiner<'_>>,
     queue: &Queue,
@@ -351,8 +352,8 @@ fn mail(
     }
 }
 
-/// Chooses a name in a folder for what parts make, and gives whether a file of that name is it already: that of a
-/// run which was killed, or by the name that follows from the parts.
+/// Chooses a name in a folder for joined content. Returns whether a file of that name has this content already: one
+/// that a killed run left, or one whose name follows from the parts.
 fn choose(
     folder: &Path,
     join: &Join,

@@ -30,7 +30,7 @@ const MAX_TYPE_LEN: usize = 200;
 /// Checks that a directory is a Maildir: it has the three folders.
 ///
 /// # Errors
-/// [`Error::NotAMaildir`] when it is none.
+/// [`Error::NotAMaildir`] when it is not.
 pub fn check(dir: &Path) -> Result<(), Error> {
     let is_maildir = ["tmp", "new", "cur"]
         .iter()
@@ -48,7 +48,7 @@ pub fn file_name_of(content: &Content) -> String {
     format!("{}.relay", content.file_name())
 }
 
-/// Whether somebody has seen the mail of this name, and its reader has moved it.
+/// Whether a mail reader has moved the mail of this name to `cur`, where it may have flags after its name.
 ///
 /// # Errors
 /// When `cur` cannot be listed.

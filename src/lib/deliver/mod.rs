@@ -1,20 +1,20 @@
-//! What arrived, handed to those whom it is for: files in a directory, mails in a Maildir, or a command.
+//! Delivers what arrived: into files in a directory, mails in a Maildir, or to a command.
 //!
 //! A directory or Maildir gets each content once: a run that is repeated finds the file that the one before it
 //! left, by a name that follows from the message, or that was noted before it was given. A command gets it at
 //! least once.
 
-pub mod content; // what was opened, and what files of it are called
+pub mod content; // what is known of content, and what its files are called
 pub mod destination; // where it goes
 pub mod maildir; // as a mail
 pub mod names; // names for the files of a group
 pub mod intents; // names that were about to be given when a run was killed
-pub mod parts; // content that comes in parts
-mod join; // its parts put together, and handed over
-pub mod run; // everything that waits for a node
-mod open; // messages opened, and what is in them written
-mod hand_over; // what was opened, one after another
-mod settle; // what follows: notes, sessions, memory, files
+pub mod parts; // which parts of content are there
+pub mod run; // delivers everything that waits for a node, in groups
+mod open; // opens messages and writes their content, without a name
+mod hand_over; // gives files their names, or runs the command
+mod settle; // then: notes, sessions, memory, removal
+mod join; // joins parts and delivers the whole
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Messages are opened, and what is in them is written; it has no name yet.
+//! Opens messages and writes their content, on every core; files have no name yet.
 
 use std::path::PathBuf;
 
@@ -62,7 +62,8 @@ pub(super) struct StagedFile {
 }
 
 impl<'a> DeliveryState<'a> {
-    /// Opens a message; `None` when it has gone. Whose file was read decides whether it arrived in time.
+    /// Opens a message; `None` when it has gone. A file of the user who keeps the spool arrived in time,
+    /// since their programs check dates before they write one.
     pub(super) fn open(
         &self,
         message: &Waiting,
@@ -73,7 +74,7 @@ impl<'a> DeliveryState<'a> {
         };
         let keeper = self.keeper;
         let is_in_time = keeper == Some(owner);
-        // Another user may have dated their file back.
+        // Another user may have set the time of their file back.
         let stored = if is_in_time {
             message.stored()?.unwrap_or(Timestamp::MAX)
         } else {
@@ -91,7 +92,7 @@ impl<'a> DeliveryState<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    /// Opens the messages, on every core, and writes what is in them.
+    /// Opens the messages of a group and writes their content.
     pub(super) fn open_all(
         &self,
         group: &[Waiting],
@@ -252,7 +253,7 @@ fn done(
     opened(content, due, StagedContent::Done(effect))
 }
 
-/// Whether the time of a message or a certificate is over.
+/// Whether a message or a certificate has expired.
 fn is_expiry(error: &node::Error) -> bool {
     use node::Error as E;
     matches!(

@@ -1,7 +1,7 @@
-//! Content that comes in parts: which of it is complete, and its parts put together.
+//! Keeps track of contents that come in parts: which of them are complete, and their parts as they are joined.
 //!
-//! While messages are opened it is only noted which parts there are. What is complete is then put together in
-//! another pass, each part where it belongs as it comes, so that memory does not grow with the content.
+//! While messages are opened it is only noted which parts there are. What is complete is then joined in a second
+//! pass, which writes each part at its place as it comes, so that memory does not grow with the content.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,19 +19,19 @@ use crate::spool::queue::Waiting;
 use crate::spool::{Name, name};
 use crate::transfer::join::{self, Join, Site};
 
-/// The most contents of which it is noted which parts there are. Each takes a few hundred octets.
+/// The most contents whose parts are kept track of. Each takes a few hundred octets.
 const MAX_KNOWN: usize = 10_000;
 
-/// The most contents that are put together at once, each of which takes an open file.
+/// The most contents that are joined at once, each of which takes an open file.
 const MAX_AT_ONCE: usize = 32;
 
-/// The most parts of contents that are put together at once, each of which takes a few hundred octets of memory.
+/// The most parts of the contents that are joined at once, each of which takes a few hundred octets of memory.
 const MAX_PARTS: u32 = 65_536;
 
-/// The type of content that came in parts, which do not tell it.
+/// The media type of joined content: parts do not carry one.
 const MEDIA_TYPE: &str = "application/octet-stream";
 
-/// Which content parts belong to: no two senders share one.
+/// Identifies a content that comes in parts. Senders choose the transfer, so it counts only with its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TransferKey {
     /// The sender.
@@ -46,17 +46,17 @@ impl std::fmt::Display for TransferKey {
     }
 }
 
-/// The most messages of which it is known where in its content the part is that they hold.
+/// The most messages of which it is kept which part they hold.
 const MAX_PLACED: usize = 65_536;
 
-/// How often parts are looked for of which it is not known where they are, which takes opening all of a sender's.
+/// How often parts are searched for whose messages are not known, which takes opening all messages of a sender.
 const MAX_SEARCHES: usize = 16;
 
 /// What is known of contents whose parts wait.
 ///
-/// There is room for so many, and every sender has a share in it: what others do not need is there for whoever does,
-/// until they do. Of a sender with more than its share, those are known whose turn comes first; their order is
-/// another one in each run, so that each of them has its turn.
+/// Room is limited and shared between the senders, so that one of them cannot crowd out the others: what one sender
+/// does not use is free for others until that sender needs it. Of a sender with more than its share, the contents
+/// whose turn comes first are kept. The order of turns differs in each run, so that each content has its turn.
 #[derive(Debug)]
 pub struct Transfers {
     now: Timestamp,
@@ -86,14 +86,14 @@ struct Sender {
     is_unplaced: bool,
 }
 
-/// Parts that wait for another run, because there are too many.
+/// Parts that are left for another run because there are too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeftOut {
     /// Who sent most of them.
     pub sender: NodeId,
     /// How many others sent some.
     pub others: usize,
-    /// How many parts that are.
+    /// How many parts there are in all.
     pub parts: usize,
 }
 
@@ -118,7 +118,7 @@ impl std::fmt::Display for LeftOut {
 }
 
 impl Transfers {
-    /// Nothing is known yet, in a run at this time.
+    /// Starts without any, in a run at this time.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         let most = Most {
@@ -166,7 +166,7 @@ impl Transfers {
         }
     }
 
-    /// When it is the turn of a transfer, in another order in each run.
+    /// The turn of a transfer; the order differs in each run.
     fn turn(&self, transfer: TransferId) -> u128 {
         let now = self.now.as_second().to_be_bytes();
         let digest = hash::sha256(&[&now[..], transfer.octets()].concat());
@@ -175,7 +175,7 @@ impl Transfers {
         u128::from_be_bytes(turn)
     }
 
-    /// Whether there is room for content of a sender, after that was made if the sender has a right to it.
+    /// Whether there is room for content of a sender. If the sender has less than its share, room is made.
     fn has_room(&mut self, sender: NodeId, turn: u128) -> bool {
         let own = self.senders.get(&sender).map(|it| &it.known);
         let is_known = own.is_some_and(|known| known.contains_key(&turn));
@@ -201,7 +201,7 @@ impl Transfers {
         true
     }
 
-    /// Whether there is a place for a message of a sender, after that was made if the sender has a right to it.
+    /// Whether there is a place for a message of a sender. If the sender has less than its share, one is made.
     fn has_place(&mut self, sender: NodeId) -> bool {
         let count: usize = self.senders.values().map(|it| it.places.len()).sum();
         if count < self.most.placed {
@@ -219,7 +219,7 @@ impl Transfers {
         }
     }
 
-    /// Who has most of something, and how much.
+    /// The sender that has most of something, and how much.
     fn largest(&self, size: impl Fn(&Sender) -> usize) -> (NodeId, usize) {
         let sizes = self.senders.iter().map(|(id, it)| (*id, size(it)));
         sizes
@@ -254,8 +254,7 @@ impl Transfers {
             })
     }
 
-    /// Takes some contents of which nothing more can come: they are complete, or refused. Those of which it is known
-    /// where all parts are come first.
+    /// Takes some contents that are complete or refused. Those of which all messages are known come first.
     pub fn take_settled(&mut self) -> Vec<(TransferKey, Result<Ledger, join::Error>)> {
         let settled = self.settled(false);
         if !settled.is_empty() {
@@ -343,15 +342,15 @@ pub struct PartParcel {
     pub id: String,
 }
 
-/// Content that is put together.
+/// A content whose parts are being joined.
 pub struct PartsJoiner<'a> {
-    /// What is known of it, once a part has come.
+    /// What is known of it; `None` until the first part comes.
     pub content: Option<Content>,
     /// What its sender calls it.
     pub name: Option<String>,
     /// The parts so far, or why they are of no use.
     pub join: Result<Option<Join>, Error>,
-    /// What is left to do about its parts.
+    /// What is left to do about its parts once it is delivered.
     pub due: Joined<'a>,
     /// The parcels that held them.
     pub parcels: Vec<PartParcel>,
@@ -360,7 +359,7 @@ pub struct PartsJoiner<'a> {
 }
 
 impl<'a> PartsJoiner<'a> {
-    /// For content of which these parts are there.
+    /// Begins with what is known of its parts.
     pub fn new(known: Result<Ledger, join::Error>) -> Self {
         Self {
             content: None,

@@ -1,7 +1,7 @@
-//! Everything that waits for a node, each to its destination.
+//! Delivers everything that waits for a node, in groups.
 //!
-//! The order of effects: the content is where it belongs; that is noted for whoever asks what became of it; the
-//! sender's session key is stored; the message is remembered; its file is removed. Each step may be repeated.
+//! The order of effects: the content is stored at its destination; that is noted in `sent`; the sender's session key is
+//! stored; the message is remembered; its file is removed. Each step may be repeated.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
@@ -26,35 +26,36 @@ use crate::spool::{self, QueueId, Spool, Time};
 use crate::transfer::join;
 use crate::{ramf, session};
 
-/// How often the messages of a group are tried that others of it were in the way of.
+/// How often a message is tried that another one of its group was in the way of.
 const ROUNDS: usize = 3;
 
-/// No other message is opened while those that are have more octets than this: of the largest there are two at a time.
+/// No further message is opened while those that are open have more octets than this together: of the largest, two
+/// are open at a time.
 pub(super) const IN_FLIGHT: usize = limits::MAX_MESSAGE_LEN;
 
-/// How old a file has to be that a run was writing when it was killed: none takes so long.
+/// A temporary file older than this is a leftover of a killed run: no run writes one for so long.
 const ABANDONED: SignedDuration = SignedDuration::from_hours(36);
 
-/// Whoever delivers what waits for a node.
+/// Delivers what waits for a node.
 pub struct Delivery<'a> {
     /// The spool; the queue of the node in it is locked.
     pub spool: &'a Spool,
     /// The node.
     pub node: &'a Directory,
-    /// The node's directory, from the root, as commands are told.
+    /// The node's directory as an absolute path, which commands get.
     pub path: PathBuf,
-    /// How messages are taken, at a time that is believed.
+    /// How messages are received under a clock that is believed.
     pub terms: ReceiveOptions,
-    /// The time. By one that is not believed nothing is set aside, and what waits here is delivered all the same:
-    /// it arrived in time.
+    /// The time. Under a clock that is not believed nothing is set aside, and what waits here is delivered all the
+    /// same: it arrived in time.
     pub time: Time,
-    /// The media types that are delivered; all where there is none.
+    /// The media types that are delivered; all if empty.
     pub types: Vec<String>,
     /// Where to.
     pub destination: Destination,
-    /// Whether content that comes in parts waits for all of them and is put together.
+    /// Whether parts wait until all are there and are joined.
     pub joins: bool,
-    /// Whether nothing is to be done.
+    /// Whether nothing is changed.
     pub is_dry: bool,
 }
 
@@ -82,7 +83,7 @@ pub enum DeliveryEffect {
     Repeated,
     /// It was for the node itself: an authorization.
     Imported,
-    /// It was one, of a stranger, and is not kept: too many of them wrote today.
+    /// It was an authorization of an unknown sender, and is not kept: too many of them wrote today.
     NotKept,
     /// It is of another type, and waits for another run.
     Left,
@@ -96,7 +97,7 @@ pub(super) struct DeliveryState<'a> {
     /// The user whose files arrived in time.
     pub(super) keeper: Option<u32>,
     pub(super) intents: Intents,
-    /// Directories that are there for certain.
+    /// Directories that are known to exist.
     folders: Mutex<HashSet<PathBuf>>,
     transfers: Mutex<Transfers>,
     pub(super) buffers: Buffers,
@@ -108,7 +109,7 @@ impl DeliveryState<'_> {
         locked(&self.transfers)
     }
 
-    /// Forgets what was intended for contents in parts, but for these and those whose parts wait.
+    /// Forgets the names noted for joined contents, except for these and those whose parts still wait.
     pub(super) fn retain_intents(&mut self, failed: &BTreeSet<String>) {
         let transfers = locked(&self.transfers);
         self.intents
@@ -117,12 +118,12 @@ impl DeliveryState<'_> {
 }
 
 impl<'a> Delivery<'a> {
-    /// Delivers everything that waits for the node, and tells `each` what became of it. What comes in parts and waits
-    /// for another run, because there is too much of it, is given.
+    /// Delivers everything that waits for the node. What became of each message goes to `each`; files that are no
+    /// message go to `unexpected`. Returns which parts are left for another run because there are too many.
     ///
     /// # Errors
-    /// What cannot be gone on from: the queue cannot be read or changed, content cannot be stored at all, the
-    /// command cannot be run, or `each` failed.
+    /// Fatal errors only: the queue cannot be read or changed, content cannot be stored at all, the command cannot be
+    /// run, or `each` failed.
     pub fn run<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(DeliveryOutcome) -> Result<(), E>,
@@ -176,7 +177,8 @@ impl<'a> Delivery<'a> {
         Ok(state)
     }
 
-    /// Removes what runs left of files long ago that they were killed over, if it is certain that it was.
+    /// Removes the temporary files of killed runs. A clock that is not believed cannot tell which are old, so nothing
+    /// is removed then.
     fn sweep(&self, dir: &Path) -> Result<(), disk::Error> {
         if !self.time.is_believed() {
             return Ok(());
@@ -187,7 +189,7 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
-    /// The next messages, and why there are no more if that is not the end.
+    /// The next group of messages, and the error that ended it if the queue could not be read on.
     fn group(
         &self,
         entries: &mut impl Iterator<Item = Result<QueueEntry, spool::Error>>,
@@ -232,7 +234,8 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// What a lock guards. Whoever panicked with it held had changed nothing or all of it.
+/// What a lock guards. A thread that panicked with it held had changed nothing or all of it, so a poisoned lock is
+/// taken as it is.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -243,7 +246,7 @@ pub(super) fn publish_options<'a>() -> PublishOptions<'a> {
 }
 
 impl Error {
-    /// Whether a message is genuine, and another try changes nothing.
+    /// Whether the message is genuine and another try gives the same result, so that it is set aside.
     pub(super) fn is_settled(&self) -> bool {
         use node::Error as E;
         match self {
@@ -264,19 +267,19 @@ impl Error {
         }
     }
 
-    /// Whether a clock that is right may lead to another answer.
+    /// Whether the result may differ once the clock is right.
     #[must_use]
     pub fn depends_on_clock(&self) -> bool {
         self.kind().depends_on_clock()
     }
 
-    /// Whether nobody can tell if the message was received before.
+    /// Whether the replay memory cannot tell if the message was received before.
     #[must_use]
     pub fn is_unjudged(&self) -> bool {
         matches!(self, Self::Node(node::Error::Unjudged))
     }
 
-    /// Whether other content would fare no better: there is no room for it, or nobody to take it.
+    /// Whether the destination takes no other content either: there is no room, or no command to run.
     #[must_use]
     pub fn is_of_destination(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! What is left to do about a group of messages that were handed over.
+//! Finishes a group of messages that were handed over: notes, sessions, memory, then their files.
 
 use super::Error;
 use super::hand_over::{Disposition, Task};
@@ -11,7 +11,7 @@ use crate::spool::moves::{Moves, Placed};
 use crate::spool::sent::{Line, SentEvent};
 
 impl<'a> Delivery<'a> {
-    /// Finishes what is to be done about a group.
+    /// Notes what became of a group, completes what is due to its senders, and removes or sets aside its files.
     pub(super) fn settle(
         &self,
         tasks: &mut [Task<'_>],
@@ -48,7 +48,7 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
-    /// What is noted of a message for whoever sent it from here.
+    /// What is noted of a message, for a sender on this machine.
     fn line(&self, task: &Task<'_>) -> Option<Line> {
         let (event, to) = match (&task.result, task.disposition) {
             (Ok(DeliveryEffect::Delivered(_)), _) => {

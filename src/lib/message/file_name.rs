@@ -140,7 +140,7 @@ pub fn safe(name: &str) -> Option<String> {
     (!safe.is_empty()).then_some(safe)
 }
 
-/// The files of one name in a directory are fewer than this.
+/// A directory has fewer files of one name, and its numbered variants, than this.
 pub const MAX_NUMBERED: usize = 10_000;
 
 /// The name for the `count`th file that would have this one: `report.pdf`, then `report~2.pdf`.
@@ -159,7 +159,7 @@ pub fn numbered_names(name: &str) -> impl Iterator<Item = String> {
 
 /// `name` with `mark` before its extension, its stem cut so that all of it fits `limit` octets.
 fn shortened(name: &str, mark: &str, limit: usize) -> String {
-    // An extension longer than this is none.
+    // Anything longer after a dot is not an extension, but part of the name.
     let dot = name
         .rfind('.')
         .filter(|&at| at > 0 && name.len() - at <= 20);

@@ -69,7 +69,7 @@ impl CargoMessageSet {
         self.len
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -78,7 +78,7 @@ impl CargoMessageSet {
     /// The messages, in their order; nothing about them was looked at.
     pub fn messages(&self) -> impl Iterator<Item = &[u8]> {
         let mut list = Cursor::der(&self.octets[self.content.clone()]);
-        // All of them were walked over once, so that none can fail now.
+        // Parsing has walked over all of them, so none can fail now.
         std::iter::from_fn(move || list.any().ok().flatten().map(|message| message.content()))
     }
 }

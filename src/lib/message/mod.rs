@@ -47,7 +47,7 @@ pub enum Error {
         /// What is wrong with it.
         cause: asn1::Error,
     },
-    /// The octets are none of the objects of this network.
+    /// The octets are not an object of this network.
     #[error("neither a message, a key, a certificate nor parameters of this network")]
     Unknown,
     /// The message is not acceptable.
@@ -59,7 +59,7 @@ pub enum Error {
     /// A session key, or a payload, is not acceptable.
     #[error(transparent)]
     Session(#[from] session::Error),
-    /// A message does not end where its value ends, so that nothing after it can be told apart.
+    /// Something else than a message or the end follows a message, so that nothing after it can be recognised.
     #[error("neither another message nor the end of the input follows the message")]
     Framing,
     /// The input ends inside a message.
@@ -68,7 +68,7 @@ pub enum Error {
     /// A PEM block is malformed.
     #[error("malformed PEM")]
     Pem,
-    /// A PEM block is of something else than a message.
+    /// A PEM block holds something else than a message.
     #[error("a {0}, not a message")]
     NotAMessage(String),
     /// A signature in a registration does not match, or one of its certificates was not issued as it says.
@@ -108,7 +108,7 @@ pub enum Error {
     /// A media type is empty, or not VisibleString.
     #[error("malformed media type")]
     MediaType,
-    /// A media type is longer than any of use; both are in octets.
+    /// A media type is over the limit; both are in octets.
     #[error("a media type of {len} octets, over {limit}")]
     LongMediaType {
         /// How long it is, with the name of a file if that makes it too long.

@@ -65,7 +65,7 @@ pub enum Object {
 }
 
 impl Object {
-    /// Reads octets that are all one object, in binary or PEM.
+    /// Reads octets that are all one object, in binary or PEM. Those of a message are copied.
     ///
     /// # Errors
     /// When they are malformed, or no object of this network.
@@ -79,14 +79,14 @@ impl Object {
         if octets.first() == Some(&tag::SEQUENCE) {
             return Self::from_der(octets);
         }
-        // The former format, or an unknown one, is worth its own words.
+        // The former format, or an unknown one, gets an error of its own.
         Err(match crate::ramf::Kind::read(octets) {
             Err(crate::ramf::Error::NotRamf) | Ok(_) => Error::Unknown,
             Err(former) => former.into(),
         })
     }
 
-    /// Reads octets as [`Object::parse`] does, and keeps them where they are those of a message.
+    /// The same without a copy: a message keeps its octets.
     ///
     /// # Errors
     /// As [`Object::parse`].
@@ -235,7 +235,7 @@ impl Object {
     }
 
     /// A service message or a parcel delivery: the former has a media type where the latter has an
-    /// id that is none.
+    /// id, which is not a media type.
     fn from_two_strings(octets: &[u8], element: &Element<'_>) -> Result<Self, Error> {
         let wrong = malformed("parcel delivery");
         let mut fields = element.children();

@@ -37,7 +37,7 @@ impl Rotation {
     /// Finds the certificate of the authority that signed the renewed one.
     ///
     /// # Errors
-    /// [`Error::Signature`] when it is none of those that came with it.
+    /// [`Error::Signature`] when it did not come with the message, or did not sign the certificate.
     pub fn verify(&self) -> Result<&Certificate, Error> {
         let leaf = &self.path.leaf;
         let issuer = self

@@ -11,8 +11,8 @@ use std::ops::Range;
 use super::{Error, file_name, malformed};
 use crate::asn1::{Buffer, Element, tag, visible_string, write};
 
-/// The longest media type that is emitted or delivered, in octets, without the name of a file: what IMAP and MIME
-/// libraries take, and little beside what else a command is told in its environment.
+/// The longest media type that is emitted or delivered, in octets, without the name of a file: IMAP and MIME
+/// libraries take it, and it is small beside the rest of the environment of a command.
 pub const MAX_TYPE_LEN: usize = 255;
 
 /// The longest with such a name, in octets: each octet of a name may take three.
@@ -82,7 +82,7 @@ impl ServiceMessage {
     }
 }
 
-/// Makes sure that a media type can be written.
+/// Checks that a media type can be written.
 ///
 /// # Errors
 /// [`Error::MediaType`], [`Error::LongMediaType`].
@@ -93,7 +93,7 @@ pub fn check_type(media_type: &str) -> Result<(), Error> {
     check_type_len(media_type)
 }
 
-/// Makes sure that a media type is no longer than any that is of use.
+/// Checks that a media type is not over the limit.
 ///
 /// # Errors
 /// [`Error::LongMediaType`].

@@ -13,7 +13,7 @@ use crate::kind::ErrorKind;
 use crate::pipeline::Buffers;
 use crate::ramf::{self, Kind, format_signature, limits};
 
-/// Octets that tell what follows a message.
+/// Octets that are looked at to recognise what follows a message.
 const LOOKAHEAD: usize = pem::BEGIN.len();
 
 /// How much is read at once where the end of a message is not known yet: at first, and of a large one.
@@ -35,7 +35,7 @@ pub enum StreamError {
     /// Reading the input failed.
     #[error(transparent)]
     Read(#[from] io::Error),
-    /// What was read is not a message, or not one that can be told from what follows.
+    /// What was read is not a message, or its end cannot be recognised.
     #[error(transparent)]
     Message(#[from] Error),
 }
@@ -60,13 +60,13 @@ pub struct Stream<R> {
     /// Where in the buffer the next message starts.
     start: usize,
     ended: bool,
-    /// Framing was lost, so nothing that follows can be told apart.
+    /// Framing was lost, so no further message can be recognised.
     lost: bool,
     /// Whether the last thing taken was PEM, after which line ends may follow.
     after_pem: bool,
     /// Whether anything was taken yet.
     has_taken: bool,
-    /// How many octets the input is said to have; 0 where nobody knows.
+    /// How many octets the input is said to have; 0 if unknown.
     expected: usize,
 }
 
@@ -76,7 +76,7 @@ impl<R: Read> Stream<R> {
         Self::with_spare(input, Arc::default())
     }
 
-    /// A stream that reads from `input` into memory that is used again when whoever takes messages puts it back.
+    /// A stream that reads from `input` into memory from a pool; the caller puts the octets of messages back.
     pub fn with_spare(input: R, spare: Arc<Buffers>) -> Self {
         Self {
             input,
@@ -98,10 +98,10 @@ impl<R: Read> Stream<R> {
 
     /// The octets of the next message, of whatever kind; `None` at the end.
     ///
-    /// A message that cannot be told from what follows ends the stream after its error.
+    /// A message whose end cannot be recognised ends the stream after its error.
     ///
     /// # Errors
-    /// When reading fails, or the octets there are no message.
+    /// When reading fails, or the next octets are not a message.
     pub fn next_message(&mut self) -> Option<Result<Vec<u8>, StreamError>> {
         if self.lost {
             return None;
@@ -146,7 +146,7 @@ impl<R: Read> Stream<R> {
         Ok(self.buffer)
     }
 
-    /// Whether something that is no message was met, which ends the stream.
+    /// Whether something else than a message was met, which ends the stream.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.lost

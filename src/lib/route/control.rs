@@ -1,10 +1,10 @@
-//! Control messages, which count with the gateway whose cargo brought them.
+//! Applies control messages. They are not signed: they count only with the gateway whose cargo brought them.
 //!
 //! An acknowledgement removes exactly one message from the queue of that gateway; a rotation renews our
 //! certificate from it.
 //!
-//! Each ends: it is applied, found useless and removed, or set aside with the reason. One that cannot be read, or is
-//! not valid yet, stays, and the others go on.
+//! Each of them is applied, or removed as useless, or set aside with the reason. One that cannot be read, or is not
+//! valid yet, stays, and does not keep the others from being applied.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -63,7 +63,7 @@ pub struct ControlQueue<'a> {
     pub gateway: NodeId,
     /// The instants that certificates must be valid at.
     pub window: &'a Window,
-    /// The time. By one that is not believed nothing is set aside.
+    /// The time. Under a clock that is not believed nothing is set aside.
     pub time: &'a Time,
 }
 
@@ -71,8 +71,8 @@ pub struct ControlQueue<'a> {
 type Acks = HashMap<MessageKey, Vec<(Waiting, Pca)>>;
 
 impl ControlQueue<'_> {
-    /// Applies what this gateway's cargo brought, tells `each` of every message what became of it, and `unexpected` of
-    /// what is none.
+    /// Applies what this gateway's cargo brought. What became of each message goes to `each`; files that are no
+    /// message go to `unexpected`.
     ///
     /// # Errors
     /// When the queue cannot be listed or the spool not be changed, or `each` failed.
@@ -114,8 +114,8 @@ impl ControlQueue<'_> {
         }
     }
 
-    /// Looks at one message: acknowledgements are applied together later, all else at once. `None` while there is
-    /// nothing to tell of it.
+    /// Applies one message at once, unless it is an acknowledgement: those are collected in `acks`, since one pass over
+    /// the queue serves all of them, and `None` is returned. So it is for a message that has gone.
     fn take(&self, message: Waiting, acks: &mut Acks, moves: &mut Moves) -> Option<Applied> {
         let mut name = message.name.clone();
         let mut back_to = QueueId::Control(self.gateway);
@@ -282,7 +282,7 @@ impl ControlQueue<'_> {
         Ok(ControlEffect::Rotated)
     }
 
-    /// Whether another try changes nothing, unless somebody changes something first.
+    /// Whether another try gives the same result, so that the message is set aside.
     fn is_settled(&self, error: &Error) -> bool {
         if !self.time.is_believed() && error.depends_on_clock() {
             return false;

@@ -1,11 +1,11 @@
-//! Where each message goes next: by the node's table of routes, or without a line in it by what the message
-//! and the node's peers tell (relay-routes(5)).
+//! Where each message goes next: by the node's table of routes or, where no line of it matches, by the certificates
+//! of the message and the node's peers (relay-routes(5)).
 
 pub mod target; // where a message goes
 pub mod table; // the node's `routes`
-pub mod next_hop; // the decision on one message
-pub mod control; // acknowledgements and rotations, applied
-pub mod run; // the messages of a queue, each to its place
+pub mod next_hop; // decides on one message
+pub mod control; // applies acknowledgements and rotations
+pub mod run; // moves all messages of a queue
 
 use std::path::PathBuf;
 
@@ -31,13 +31,13 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// Neither the table nor anything else tells where to.
+    /// Neither the table nor the message names a next hop.
     #[error("no route to {0}")]
     NoRoute(String),
     /// The only way leads to where the message came from.
     #[error("the route to {0} leads back to where the message came from")]
     Back(String),
-    /// It is for a node here, which did not authorize its sender, as far as the message shows.
+    /// It is for a node here, and does not show that this node authorized its sender.
     #[error("nothing shows that its recipient, a node here, authorized its sender")]
     NotShown,
     /// A message that does not travel by itself.
@@ -84,7 +84,7 @@ impl Error {
         }
     }
 
-    /// Whether a clock that is right may lead to another answer.
+    /// Whether the result may differ once the clock is right.
     #[must_use]
     pub fn depends_on_clock(&self) -> bool {
         self.kind().depends_on_clock()

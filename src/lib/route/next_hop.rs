@@ -1,4 +1,4 @@
-//! The decision on one message.
+//! Decides where one message goes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,7 +31,7 @@ impl From<Target> for Decision {
     }
 }
 
-/// What a node knows of ways.
+/// What a node knows about next hops.
 #[derive(Debug)]
 pub struct Hops {
     /// This node and its local endpoints, and what they are called.
@@ -44,7 +44,7 @@ pub struct Hops {
 }
 
 impl Hops {
-    /// What this node knows.
+    /// Reads what this node knows.
     ///
     /// # Errors
     /// When its table is wrong, or a file cannot be read.
@@ -75,11 +75,11 @@ impl Hops {
         })
     }
 
-    /// Where a message goes that is in order; `is_shown` is whether it shows that its recipient authorized its
+    /// Decides where a verified message goes. `is_shown` says whether it shows that its recipient authorized its
     /// sender.
     ///
     /// # Errors
-    /// When there is no way, or only one back, or it is for a node here and does not show that.
+    /// When there is no route, or only one back, or the message is for a node here and does not show that.
     pub fn decide(
         &self,
         message: &SignedMessage,

@@ -1,4 +1,4 @@
-//! The messages of a queue, each to its place.
+//! Moves the messages of `in`, each to where it goes next.
 
 use std::path::PathBuf;
 
@@ -24,18 +24,18 @@ use crate::{node, pki};
 /// How many messages move with one sync.
 const GROUP: usize = 256;
 
-/// From how many octets on, of those that are held in memory, it is done with fewer.
+/// Messages move with one sync once this many octets of them are held in memory, even if they are fewer.
 const MAX_HELD: usize = 32 * 1024 * 1024;
 
-/// Whoever moves messages to where they go next.
+/// Routes what waits in `in`.
 pub struct Router<'a> {
     /// The spool, which is locked.
     pub spool: &'a Spool,
-    /// The ways.
+    /// What is known about next hops.
     pub hops: Hops,
-    /// What is held against messages.
+    /// The policy that messages are verified against.
     pub policy: Policy,
-    /// The time. By one that is not believed nothing is set aside.
+    /// The time. Under a clock that is not believed nothing is set aside.
     pub time: Time,
     /// Whether nothing is to be moved.
     pub is_dry: bool,
@@ -44,7 +44,7 @@ pub struct Router<'a> {
 /// What became of a message.
 #[derive(Debug)]
 pub struct RouteOutcome {
-    /// Its file, before.
+    /// Its file before it was moved.
     pub path: PathBuf,
     /// Its name.
     pub name: Name,
@@ -56,7 +56,7 @@ pub struct RouteOutcome {
     pub is_aside: bool,
     /// Whether it waits for a clock that is believed.
     pub is_untimely: bool,
-    /// Whether it was there already, in whatever form, and has gone.
+    /// Whether the same message was there already, in this or another encoding, so that this one was removed.
     pub is_repeated: bool,
 }
 
@@ -80,10 +80,11 @@ impl Decided {
 }
 
 impl Router<'_> {
-    /// Routes everything in `in`, and tells `each` what became of it.
+    /// Routes everything in `in`. What became of each message goes to `each`; files that are no message go to
+    /// `unexpected`.
     ///
     /// # Errors
-    /// What cannot be gone on from: the spool cannot be read or changed, or `each` failed.
+    /// Fatal errors only: the spool cannot be read or changed, or `each` failed.
     pub fn run<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(RouteOutcome) -> Result<(), E>,
@@ -165,6 +166,7 @@ impl Router<'_> {
         Ok(Some(decided))
     }
 
+    /// Verifies a message and decides where it goes.
     fn way(&self, octets: Vec<u8>, decided: &mut Decided) -> Result<Target, Error> {
         let item = Item::parse(octets)?;
         if item.kind() != Kind::Parcel {
@@ -175,7 +177,8 @@ impl Router<'_> {
         let Some(message) = item.message() else {
             return Err(Error::Kind(item.kind().word()));
         };
-        // What the file is called is whatever its writer liked; its way and urgency are ours to believe.
+        // The writer of a file chose its name freely, so the message itself says what it is. Only how urgent it is,
+        // and in a file of ours from which hop it came, is taken from the name.
         decided.name = Name {
             priority: decided.message.name.priority,
             from: decided.message.name.from.filter(|_| !decided.is_of_another),
@@ -201,12 +204,14 @@ impl Router<'_> {
         self.moved(group)?.into_iter().try_for_each(each)
     }
 
+    /// Hands over, notes and moves a group of messages, in this order.
     fn moved(&self, mut group: Vec<Decided>) -> Result<Vec<RouteOutcome>, Error> {
         let mut outcomes = Vec::new();
         if !self.is_dry {
             let mut passed = Vec::new();
             for decided in &mut group {
-                // It is where it goes before it is noted: from there on nobody here answers for it.
+                // Handed over first and noted then: a run that is killed between them hands over twice, and never
+                // notes what was not handed over.
                 let handed = match &decided.result {
                     Ok(Target::Directory(dir)) => hand_over(dir, decided),
                     Ok(Target::Command(command)) => self.run_command(command, decided),
@@ -288,6 +293,7 @@ impl Router<'_> {
         Ok(command.run(&facts, input)?)
     }
 
+    /// What is noted of a message for its sender.
     fn line(&self, decided: &Decided) -> Option<Line> {
         let identity = &decided.name.identity;
         let (event, to) = match &decided.result {
@@ -319,6 +325,7 @@ impl Router<'_> {
         })
     }
 
+    /// Moves a message to its queue, removes it, or sets it aside.
     fn place(
         &self,
         decided: &Decided,
@@ -361,7 +368,7 @@ impl Router<'_> {
     }
 }
 
-/// Puts a message into a directory of the user's.
+/// Puts a message into a directory outside of the spool.
 fn hand_over(dir: &std::path::Path, decided: &Decided) -> Result<(), Error> {
     let name = Name {
         priority: None,

@@ -96,7 +96,7 @@ impl Pattern {
 }
 
 impl Table {
-    /// Reads the table of a node, which is empty where there is none.
+    /// Reads the table of a node; a node without the file has an empty one.
     ///
     /// # Errors
     /// [`Error::Table`] names the line that is wrong.
@@ -109,7 +109,7 @@ impl Table {
         }
     }
 
-    /// Tells what is wrong with the table of a node, line by line.
+    /// Reports what is wrong with the table of a node, line by line.
     pub fn check(node: &Directory, checker: &mut Checker<'_>) {
         let problems = match Self::read(node) {
             Ok((_, problems)) => problems,

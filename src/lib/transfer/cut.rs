@@ -11,7 +11,7 @@ use crate::crypto::hash::{Digest, Hash, Hasher};
 /// Where content is read from.
 pub type Source = Box<dyn Read + Send>;
 
-/// Memory that parts were in and is free again.
+/// A pool of the memory that parts are made in.
 #[derive(Clone, Default)]
 pub struct Spare(Arc<Mutex<Vec<Buffer>>>);
 
@@ -165,7 +165,7 @@ impl Pieces {
 impl Iterator for Pieces {
     type Item = io::Result<Piece>;
 
-    /// The next piece. After the last one, or an error, there is none.
+    /// The next piece; `None` after the last one, or after an error.
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.source {
             Cut::Here(cutter) => {

@@ -1,8 +1,8 @@
-//! Joining parts: each is written where it belongs as it comes, in any order, and the result gets its name only
-//! when every part has come and the SHA-256 of the whole is right; relay-parts(5).
+//! Joins the parts of one content (relay-parts(5)). Each part is written at its place as it comes, in any order. The
+//! result gets its name only when every part has come and the SHA-256 of the whole is right.
 //!
-//! It takes the memory of a block, and of a few bits for each part. Dropped before it is published, nothing of it
-//! is left.
+//! It takes the memory of a block, and a few bits for each part. If it is dropped before it is published, nothing of
+//! it is left.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use crate::kind::ErrorKind;
 use crate::message::parts::{Ledger, Missing, Noted};
 use crate::message::{self, Part};
 
-/// Octets that are read back at a time.
+/// Octets that are read back at once.
 const BLOCK: usize = 256 * 1024;
 
-/// From so many octets on, content is hashed while it is written.
+/// Parts of at least this many octets are hashed in another thread while they are written.
 const MUCH: usize = 1 << 20;
 
-/// Why parts do not become what they were made of.
+/// Why parts cannot be joined.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -33,7 +33,7 @@ pub enum Error {
     /// Not all parts have come.
     #[error("{0}")]
     Missing(Box<Missing>),
-    /// What the parts make has another SHA-256 than the last of them says.
+    /// The joined content has another SHA-256 than its last part says.
     #[error("the SHA-256 of the whole is not the one that its last part has")]
     Digest,
 }
@@ -51,22 +51,22 @@ impl Error {
     }
 }
 
-/// Where content is put together.
+/// Where the parts of a content are written.
 #[derive(Debug)]
 pub struct Site(SiteKind);
 
 #[derive(Debug)]
 enum SiteKind {
-    /// In the file that it is for.
+    /// In the file that it gets in the end.
     File(Pending),
-    /// Aside, for a device or FIFO, which takes octets only in their order.
+    /// In a scratch file, for a device or FIFO, which takes octets only in their order.
     Through(Pending, Scratch),
-    /// Aside.
+    /// In a scratch file.
     Aside(Scratch),
 }
 
 impl Site {
-    /// In a file that will be called `path`; what is for a device or FIFO is set aside in the directory
+    /// In a file that will be called `path`. What is for a device or FIFO waits in a scratch file in the directory
     /// `aside` until it is whole.
     ///
     /// # Errors
@@ -140,7 +140,7 @@ fn blocks<E: From<disk::Error>>(
     Ok(())
 }
 
-/// The parts of one transfer, as far as they have come.
+/// Joins the parts of one transfer.
 pub struct Join {
     ledger: Ledger,
     site: Site,
@@ -150,7 +150,7 @@ pub struct Join {
 }
 
 impl Join {
-    /// Begins with a part, whichever came first.
+    /// Begins with a part; it need not be the first one.
     ///
     /// # Errors
     /// [`Error::Disk`] when it cannot be written.
@@ -168,8 +168,8 @@ impl Join {
     /// Takes another part of the same transfer. One that came before, and is the same, changes nothing.
     ///
     /// # Errors
-    /// [`Error::Part`] when it contradicts those before, and [`Error::Disk`]. What was joined so far is of no
-    /// use then.
+    /// [`Error::Part`] when it contradicts those before, and [`Error::Disk`]. After either, what was joined so far
+    /// cannot be used.
     pub fn add(&mut self, part: &Part<'_>) -> Result<Noted, Error> {
         let header = part.header();
         let start = header.offset();
@@ -186,7 +186,7 @@ impl Join {
             self.site.write_at(start, content)?;
             return Ok(noted);
         }
-        // The disk does not wait for the hash, nor the hash for the disk.
+        // Neither hashing nor writing waits for the other.
         thread::scope(|scope| {
             let hasher = &mut self.hasher;
             if content.len() < MUCH {
@@ -207,8 +207,8 @@ impl Join {
         &self.ledger
     }
 
-    /// Whether a file is already what the parts make, which the last part tells, be the others there or not: a run
-    /// that was killed has removed some. The file is synced then.
+    /// Whether a file has the joined content already. The last part alone tells, by length and SHA-256: a run that was
+    /// killed may have removed the others. Such a file is synced.
     ///
     /// # Errors
     /// [`Error::Disk`].
@@ -235,7 +235,7 @@ impl Join {
         Ok(true)
     }
 
-    /// Makes sure that every part has come, and that together they are what was cut up.
+    /// Checks that every part has come, and that the whole has the SHA-256 that the last part says.
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Digest`].
@@ -257,7 +257,7 @@ impl Join {
         })
     }
 
-    /// Whether these octets were written there.
+    /// Whether these octets are what was written at `start`.
     fn is_same(&self, start: u64, octets: &[u8]) -> disk::Result<bool> {
         let mut rest = octets;
         self.site.blocks(start, octets.len() as u64, |block| {
@@ -270,7 +270,7 @@ impl Join {
         Ok(rest.is_empty())
     }
 
-    /// Hashes the parts that came before their turn.
+    /// Hashes the parts that came early and whose turn it is now.
     fn hash_on(&mut self) -> disk::Result<()> {
         let first = self.hashed;
         while self.ledger.has(self.hashed + 1) {
@@ -308,7 +308,10 @@ impl Whole {
 
     /// How many octets it has.
     #[must_use]
-    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "no caller asks whether it is empty"
+    )]
     pub fn len(&self) -> u64 {
         self.len
     }
@@ -325,7 +328,7 @@ impl Whole {
             .blocks(0, self.len, |block| each(block).map(|()| true))
     }
 
-    /// Waits until the file's octets are on the disk; what was put together aside need not last.
+    /// Syncs the file; a scratch file need not last.
     ///
     /// # Errors
     /// As [`Pending::finish`].
@@ -336,7 +339,7 @@ impl Whole {
         }
     }
 
-    /// What was put together aside, to be read from its beginning; `None` where it has a file of its own.
+    /// The scratch file, to be read from its beginning; `None` if the content has a file of its own.
     ///
     /// # Errors
     /// As [`Scratch::into_file`].
@@ -347,7 +350,7 @@ impl Whole {
         }
     }
 
-    /// Syncs the file and gives it its name; what was put together aside stays without one.
+    /// Syncs the file and gives it its name; a scratch file gets none.
     ///
     /// # Errors
     /// As [`Pending::finish`].
@@ -363,8 +366,8 @@ impl Whole {
         }
     }
 
-    /// Syncs the file and gives it the first of these names that is free, or that a file with the same content
-    /// has; gives that name. What has no file gets none.
+    /// Syncs the file and gives it the first of these names that is free, or that a file with the same content has.
+    /// Returns that name; `None` for a scratch file, a device or a FIFO.
     ///
     /// # Errors
     /// As [`Pending::finish_as`].

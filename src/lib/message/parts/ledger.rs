@@ -1,4 +1,4 @@
-//! Which parts of a transfer have come, which are missing, and whether they agree with each other.
+//! Keeps account of the parts of a transfer: which have come, which are missing, and whether they agree.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,8 +10,8 @@ use crate::message::Error;
 /// Bits in a word of the table of parts.
 const BITS: u32 = u64::BITS;
 
-/// The parts of one transfer that have come. What it takes of memory follows from what has come, however far ahead
-/// that is: at most a word and its number for each part.
+/// The parts of one transfer that have come. Memory grows with the number of parts, not with their indexes: at most a
+/// word and its number for each part.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     transfer: TransferId,
@@ -33,12 +33,12 @@ struct Last {
     sha256: [u8; 32],
 }
 
-/// What a part is to those that came before.
+/// How a part relates to those that came before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noted {
     /// It has not come before.
     New,
-    /// It has, as far as one can tell without the content that came with it then.
+    /// It has, as far as its header tells; the content was not compared.
     Known,
 }
 
@@ -57,8 +57,7 @@ impl Ledger {
         }
     }
 
-    /// Notes that a part has come. Of one that has come before it is left to the caller to compare the
-    /// content.
+    /// Notes that a part has come. If it has come before, the caller has to compare the content.
     ///
     /// # Errors
     /// [`Error::PartConflict`] when it contradicts those before; then it is not noted.
@@ -231,11 +230,11 @@ pub struct Missing {
     pub name: Option<String>,
     /// How many parts there are, if the last one has come.
     pub parts: Option<u32>,
-    /// The first and last part of each gap, in order; no last one when nobody knows how many follow.
+    /// The first and last part of each gap, in order; no last one where it is not known how many follow.
     pub ranges: Vec<(u32, Option<u32>)>,
 }
 
-/// How many gaps are text in words; a list of more is for programs.
+/// The most gaps that a message to the user lists; JSON has all of them.
 const MAX_LISTED: usize = 50;
 
 impl Missing {
@@ -277,7 +276,7 @@ impl fmt::Display for Missing {
 /// Parts by their indexes, as [`Missing::ranges`] gives them: `7`, `3-5` or `9-`.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// A text that says what is wrong.
 pub fn parse_range(text: &str) -> Result<(u32, u32), &'static str> {
     let number = |text: &str| match text.parse::<u32>() {
         Ok(number) if (1..=MAX_COUNT).contains(&number) && !text.starts_with('+') => Ok(number),

@@ -12,7 +12,7 @@ use crate::ramf;
 #[derive(Debug)]
 pub struct PartStream<R> {
     input: R,
-    /// What follows cannot be told apart.
+    /// An error was met, after which no part can be recognised.
     lost: bool,
 }
 
@@ -88,7 +88,7 @@ impl<R: Read> PartStream<R> {
         Ok(())
     }
 
-    /// Reads so many octets more, or those that there are, and gives their number.
+    /// Reads `len` more octets, or as many as there are, and returns their number.
     fn fill(&mut self, into: &mut Vec<u8>, len: usize) -> std::io::Result<usize> {
         into.reserve(len);
         let limit = u64::try_from(len).unwrap_or(u64::MAX);
