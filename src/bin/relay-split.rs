@@ -21,18 +21,18 @@ use relaynet::transfer::cut::Piece;
 #[derive(Debug, Parser)]
 #[command(name = "relay-split", version)]
 pub(crate) struct Args {
-    /// The content; - is standard input, as is none
+    /// Content to cut; standard input if omitted or -
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
     name: SuggestedName,
-    /// How many octets of content each part has but the last [default: 8257536]
+    /// Octets of content in each part but the last [default: 8257536]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     size: Option<u32>,
-    /// What the parts belong to, in hexadecimal [default: random]
+    /// Id of the transfer, in hexadecimal [default: random]
     #[arg(long, value_name = "HEX")]
     transfer: Option<TransferId>,
-    /// Write these parts alone, such as 7, 3-5 or 9-
+    /// Write only these parts, such as 7, 3-5 or 9-
     #[arg(long, value_name = "RANGE", value_parser = ledger::parse_range, action = ArgAction::Append)]
     only: Vec<(u32, u32)>,
     #[command(flatten)]

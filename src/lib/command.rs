@@ -37,7 +37,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// A fact of the message cannot be put into an environment variable.
-    #[error("no command can be told its {variable}: {why}")]
+    #[error("its {variable} cannot be passed to a command: {why}")]
     Unfit {
         /// The name of the variable.
         variable: &'static str,

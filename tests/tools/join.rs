@@ -174,7 +174,8 @@ fn another_digest_is_no_result() {
     let env = Env::new();
     let mut parts = parts(&env);
     parts[2] = changed(&parts[2], |_, content| content[0] ^= 1);
-    let problem = format!("{ID}: the SHA-256 of the whole is not the one that its last part has");
+    let problem =
+        format!("{ID}: the joined content does not have the SHA-256 that its last part says");
     refuses(&env, parts.concat(), 65, &problem);
 }
 

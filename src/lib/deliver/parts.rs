@@ -111,7 +111,7 @@ impl std::fmt::Display for LeftOut {
         };
         write!(
             formatter,
-            "{} {noun}, {most}from {}, {wait} for another run: more contents wait for parts than one looks at",
+            "{} {noun}, {most}from {}, {wait} for another run: this one keeps track of no more contents",
             self.parts, self.sender
         )
     }

@@ -34,7 +34,7 @@ pub enum Error {
     #[error("{0}")]
     Missing(Box<Missing>),
     /// The joined content has another SHA-256 than its last part says.
-    #[error("the SHA-256 of the whole is not the one that its last part has")]
+    #[error("the joined content does not have the SHA-256 that its last part says")]
     Digest,
 }
 
