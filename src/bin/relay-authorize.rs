@@ -11,13 +11,12 @@ use relaynet::cli::args::{self, CertificateFile, IdentityKeyFile, NodeDir, Sessi
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
+use relaynet::cli::issued::Issued;
 use relaynet::cli::{self, report};
-use relaynet::crypto::ecdh::Curve;
 use relaynet::crypto::hash;
-use relaynet::message::PrivateEndpointConnectionParams;
+use relaynet::message::PrivateEndpointConnectionParams as Params;
 use relaynet::node::authorizations::{self, AuthorizationOptions};
 use relaynet::node::config::parse_duration;
-use relaynet::node::{ExplicitFiles, certificates};
 use relaynet::pki::{IdentityKey, issuance};
 use relaynet::ramf::InternetAddress;
 
@@ -80,8 +79,7 @@ fn authorize(args: &Args) -> anyhow::Result<()> {
     let (params, label) = if args.identity.is_given() || args.session.is_given() {
         (authorize_with_files(args)?, None)
     } else {
-        let (params, label) = authorize_in_node(args)?;
-        (params, Some(label))
+        authorize_in_node(args)?
     };
     let (params, peer) = (params.to_der(), label.as_deref());
     report::whole(peer, "authorization", &hash::sha256(&params));
@@ -89,7 +87,7 @@ fn authorize(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Issues the authorization and stores what belongs to it; gives what the peer is called, too.
-fn authorize_in_node(args: &Args) -> anyhow::Result<(PrivateEndpointConnectionParams, String)> {
+fn authorize_in_node(args: &Args) -> anyhow::Result<(Params, Option<String>)> {
     let node = args.node.open()?;
     let now = args.now.get(Some(node.config()))?;
     let key = args::peer_key(args.peer.as_deref(), Some(&node))?;
@@ -101,15 +99,12 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<(PrivateEndpointConnectionPa
     if let Some(name) = &args.name {
         node.check_peer_name(key.id(), name, false)?;
     }
-    let given = authorizations::give(
-        &node,
-        &key,
-        &AuthorizationOptions {
-            now,
-            valid_for: args.valid,
-            one_way: args.one_way,
-        },
-    )?;
+    let options = AuthorizationOptions {
+        now,
+        valid_for: args.valid,
+        one_way: args.one_way,
+    };
+    let given = authorizations::give(&node, &key, &options)?;
     if let Some(name) = &args.name {
         node.name_peer(key.id(), name)?;
     }
@@ -120,54 +115,29 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<(PrivateEndpointConnectionPa
     }
     let label = node.label_of(key.id())?;
     let until = given.params.authorization.leaf.not_after();
-    if until < now + args.valid - certificates::SLACK {
-        report::warn(&format!(
-            "{label}: the authorization ends at {until}, with our own certificate"
-        ));
-    }
-    report::event(
-        "authorized",
-        &[
-            ("peer", &key.id().to_string()),
-            ("until", &until.to_string()),
-        ],
-    );
-    report::note(&format!("{label}: fingerprint {}", key.id().fingerprint()));
-    Ok((given.params, label))
+    Issued::Authorization.report(&label, &key, until, now + args.valid);
+    Ok((given.params, Some(label)))
 }
 
 /// The same with explicit files: nothing is kept but the session key.
-fn authorize_with_files(args: &Args) -> anyhow::Result<PrivateEndpointConnectionParams> {
+fn authorize_with_files(args: &Args) -> anyhow::Result<Params> {
     args.node.refuse("--identity-key")?;
     if args.name.is_some() {
         return Err(Usage("--name has no place beside --identity-key".to_owned()).into());
     }
     let now = args.now.get(None)?;
     let key = args::peer_key(args.peer.as_deref(), None)?;
-    let pkcs8 = args
-        .identity
-        .read()?
-        .ok_or_else(|| Usage("--identity-key is needed".to_owned()))?;
+    let pkcs8 = args.identity.require()?;
     let identity = IdentityKey::from_pkcs8(pkcs8.as_bytes())?;
-    let issuer = args.certificate.read(&pkcs8)?;
-    let issuer = issuer.ok_or_else(|| Usage("--certificate is needed".to_owned()))?;
-    let session_key = match (args.session.read_with_id()?, &args.save_session_key) {
-        (Some(key), _) => key,
-        (None, Some(path)) => {
-            let loose = ExplicitFiles {
-                save_session_key: Some(path.clone()),
-                ..ExplicitFiles::default()
-            };
-            loose.new_session_key(Curve::P256)?
-        }
-        (None, None) => {
-            return Err(Usage("--session-key or --save-session-key is needed".to_owned()).into());
-        }
-    };
+    let issuer = args.certificate.require(&pkcs8)?;
+    let session_key = args
+        .session
+        .read_or_make(args.save_session_key.as_deref())?
+        .ok_or_else(|| Usage("--session-key or --save-session-key is needed".to_owned()))?;
     let authorization =
         authorizations::authorize(&identity, &issuer, &key, (now, now + args.valid))?;
     report::note(&format!("fingerprint {}", key.id().fingerprint()));
-    Ok(PrivateEndpointConnectionParams {
+    Ok(Params {
         identity: identity.public().clone(),
         gateway_address: args
             .address

@@ -11,17 +11,15 @@ use jiff::Timestamp;
 use relaynet::cli::args::{CipherChoice, Node, NodeDir, SendingFiles};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
-use relaynet::cli::inputs::{self, Messages, Trees};
-use relaynet::cli::outputs::{MessageOutput, Sink};
-use relaynet::cli::pack::PackQueue;
+use relaynet::cli::inputs::Trees;
+use relaynet::cli::outcome::Outcome;
+use relaynet::cli::outputs::MessageOutput;
+use relaynet::cli::pack::{self, CargoPacker, PackQueue};
 use relaynet::cli::{self, report};
-use relaynet::message::CollectionRequest;
-use relaynet::node::{self, Correspondent};
-use relaynet::pipeline::workers::{self, Bounds, WorkItem};
-use relaynet::ramf::{Kind, limits};
-use relaynet::receive::{self, Arrival, ReceiveOptions, Repeats};
-use relaynet::send::{Sealer, Sent};
-use relaynet::verify::Policy;
+use relaynet::node::Correspondent;
+use relaynet::ramf::Kind;
+use relaynet::receive::{ReceiveOptions, Repeats};
+use relaynet::send::Sealer;
 
 /// Pack messages into as few cargoes as possible, sealed and signed for a gateway
 #[derive(Debug, Parser)]
@@ -48,72 +46,91 @@ pub(crate) struct Args {
 }
 
 fn main() -> ExitCode {
-    cli::run(pack)
+    cli::run(run)
 }
 
-fn pack(args: &Args) -> anyhow::Result<()> {
+fn run(args: &Args) -> anyhow::Result<()> {
     let node = args.files.open(&args.node, None, args.cca.is_some())?;
     let now = args.clock.now(node.config())?;
-    let window = args.clock.window(now, node.config());
+    let options = ReceiveOptions {
+        window: args.clock.window(now, node.config()),
+        now,
+        repeats: Repeats::Refused,
+    };
     args.output.check("cargo")?;
     let peer = addressee(args, &node, now)?;
 
-    let judge = node.judge(window, now)?;
+    let policy = node.judge(options.window, now)?;
     let mut messages = args.inputs.read()?;
-    let mut aside = PackQueue::default();
+    let mut queue = PackQueue::default();
     let mut left = BTreeSet::new();
-    let packed = set_aside(&mut aside, &mut messages, &judge).and_then(|()| {
-        // Nobody is kept waiting by an open CCA while messages are read.
-        let terms = ReceiveOptions {
-            window,
-            now,
-            repeats: Repeats::Refused,
+    // Nobody is kept waiting by an open CCA while messages are read.
+    let packed = queue.fill(&mut messages, &policy).and_then(|()| {
+        let run = Run {
+            args,
+            node: &node,
+            options,
+            queue: &queue,
         };
-        answer(args, &node, peer, &terms, &aside, &mut left, &mut messages)
+        run.pack(peer, messages.outcome(), &mut left)
     });
     // None of the messages is in cargo before all cargo is where it belongs.
-    aside.tell(messages.outcome(), &left, &packed);
+    queue.tell(messages.outcome(), &left, &packed);
     packed?;
     messages.finish()
 }
 
-/// Packs what waits, under the CCA if there is one. That is looked at even where nothing waits.
-fn answer(
-    args: &Args,
-    node: &Node,
-    peer: Option<Correspondent>,
-    terms: &ReceiveOptions,
-    aside: &PackQueue,
-    left: &mut BTreeSet<usize>,
-    messages: &mut Messages,
-) -> anyhow::Result<()> {
-    let (cca, peer) = match (&args.cca, peer) {
-        (None, Some(peer)) => (None, peer),
-        (file, _) => {
-            let file = file.as_deref().unwrap_or(Path::new("-"));
-            let cca = collection(args, node, file, terms)?;
-            let peer = cca.correspondent().with_context(|| report::path(file))?;
-            (Some(cca), peer)
-        }
-    };
-    let cargoes = aside.distribute();
-    if cargoes.is_empty() {
-        return Ok(());
-    }
-    let sealer = {
-        // An open CCA keeps others from its sender.
-        let _locks = match &cca {
-            Some(_) => Vec::new(),
-            None => node.keyring().lock_peer(peer.id)?,
+/// What packing takes.
+struct Run<'a> {
+    args: &'a Args,
+    node: &'a Node,
+    options: ReceiveOptions,
+    queue: &'a PackQueue,
+}
+
+impl Run<'_> {
+    /// Packs what waits, under the CCA if there is one. That is looked at even where nothing waits.
+    fn pack(
+        &self,
+        peer: Option<Correspondent>,
+        outcome: &mut Outcome,
+        left: &mut BTreeSet<usize>,
+    ) -> anyhow::Result<()> {
+        let (args, keyring, now) = (self.args, self.node.keyring(), self.options.now);
+        let (cca, peer) = match (&args.cca, peer) {
+            (None, Some(peer)) => (None, peer),
+            (file, _) => {
+                let file = file.as_deref().unwrap_or(Path::new("-"));
+                let cca = pack::open_cca(self.node, file, args.to.as_deref(), &self.options)?;
+                let peer = cca.correspondent().with_context(|| report::path(file))?;
+                (Some(cca), peer)
+            }
         };
-        sealer(args, node, peer, terms.now)?
-    };
-    let packed = seal(args, aside, cargoes, &sealer, terms.now, left, messages)?;
-    // A CCA is used up once all that answers it is where it belongs.
-    if let Some(cca) = cca.filter(|_| packed > 0) {
-        cca.complete()?;
+        let cargoes = self.queue.distribute();
+        if cargoes.is_empty() {
+            return Ok(());
+        }
+        let sealer = {
+            // An open CCA keeps others from its sender.
+            let _locks = match &cca {
+                Some(_) => Vec::new(),
+                None => keyring.lock_peer(peer.id)?,
+            };
+            Sealer::new(keyring, peer, Kind::Cargo, args.cipher.cipher, now)?
+        };
+        let packer = CargoPacker {
+            queue: self.queue,
+            sealer: &sealer,
+            now,
+            sink: args.output.open("cargo")?,
+        };
+        let count = packer.pack(cargoes, outcome, left)?;
+        // A CCA is used up once all that answers it is where it belongs.
+        if let Some(cca) = cca.filter(|_| count > 0) {
+            cca.complete()?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Whom the cargo is for, unless the CCA says it. What can be known to be wrong is said before anything is
@@ -132,115 +149,4 @@ fn addressee(args: &Args, node: &Node, now: Timestamp) -> anyhow::Result<Option<
             Ok(Some(node.keyring().carrier(gateway, now)?))
         }
     }
-}
-
-/// Verifies the messages and lets them wait for each other.
-fn set_aside(aside: &mut PackQueue, messages: &mut Messages, judge: &Policy) -> anyhow::Result<()> {
-    let mut verified = Vec::new();
-    let read = messages.prepare_with(
-        |octets, file| aside.verify(octets, file, judge),
-        |outcome, place, message| match message {
-            Ok(message) if outcome.is_told() => {
-                verified.push(message.read_at(place));
-                Ok(())
-            }
-            Ok(message) => {
-                verified.push(message);
-                Ok(())
-            }
-            Err(error) => outcome.done(&place, Err(error)),
-        },
-    );
-    aside.wait(verified);
-    read
-}
-
-/// Opens the CCA that is to be answered, which must be from the gateway that is packed for.
-fn collection<'a>(
-    args: &Args,
-    node: &'a Node,
-    file: &Path,
-    terms: &ReceiveOptions,
-) -> anyhow::Result<Arrival<'a, CollectionRequest>> {
-    let name = || report::path(file);
-    let octets = inputs::read_message(file).with_context(name)?;
-    let wanted = match (&args.to, node.directory()) {
-        (Some(to), Some(directory)) => Some(directory.find_peer(to)?.id),
-        _ => None,
-    };
-    let cca = receive::cca(node.keyring(), octets, terms).with_context(name)?;
-    let sender = cca.head().sender.id();
-    if wanted.is_some_and(|wanted| wanted != sender) {
-        return Err(anyhow::Error::new(node::Error::OtherCollector(sender)).context(name()));
-    }
-    Ok(cca)
-}
-
-fn sealer(
-    args: &Args,
-    node: &Node,
-    peer: Correspondent,
-    now: Timestamp,
-) -> Result<Sealer, node::Error> {
-    Sealer::new(node.keyring(), peer, Kind::Cargo, args.cipher.cipher, now)
-}
-
-/// Loads, seals and writes the cargoes; how many are where they belong. What is `left` is in none.
-fn seal(
-    args: &Args,
-    aside: &PackQueue,
-    cargoes: Vec<(Vec<usize>, usize)>,
-    sealer: &Sealer,
-    now: Timestamp,
-    left: &mut BTreeSet<usize>,
-    messages: &mut Messages,
-) -> anyhow::Result<usize> {
-    let mut sink = args.output.open("cargo")?;
-    let (mut is_cut, mut packed) = (false, 0);
-    let mut cargoes = cargoes.into_iter();
-    workers::in_order(
-        Bounds::octets(limits::MAX_EMITTED_MESSAGE_LEN),
-        || {
-            let item = cargoes.next()?;
-            let octets = item.1;
-            Some(WorkItem { item, octets })
-        },
-        |cargo| aside.load(&cargo, sealer, now),
-        |loaded| {
-            for (at, error) in loaded.left {
-                left.insert(at);
-                messages.done(&aside.place(at), Err(error))?;
-            }
-            if let Some(sent) = loaded.cargo? {
-                is_cut |= loaded.is_cut;
-                put(&mut sink, sealer, &sent, loaded.count)?;
-                aside.reuse(sent.octets);
-                packed += 1;
-            }
-            anyhow::Ok(())
-        },
-    )?;
-    sink.finish()?;
-    if is_cut {
-        // With a CCA that is so by itself: it ends before most messages do.
-        let end = sealer.end().to_string();
-        report::event("cut", &[("to", &sealer.peer().name), ("until", &end)]);
-    }
-    Ok(packed)
-}
-
-fn put(sink: &mut Sink, sealer: &Sealer, sent: &Sent, count: usize) -> anyhow::Result<()> {
-    let fields = &sent.fields;
-    let name = fields.file_name(sealer.sender(), Kind::Cargo.word());
-    sink.put(Kind::Cargo, &name, sent.octets.as_slice())?;
-    report::event(
-        "packed",
-        &[
-            ("cargo", &fields.id),
-            ("to", &fields.recipient.to_string()),
-            ("messages", &count.to_string()),
-            ("expiry", &fields.expiry().to_string()),
-        ],
-    );
-    Ok(())
 }

@@ -4,14 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use jiff::Timestamp;
-use serde_json::json;
 
 use relaynet::cli::args::NodeDir;
 use relaynet::cli::{self, files, report, table};
-use relaynet::describe;
+use relaynet::describe::lines;
 use relaynet::node::peers::{StoredSessionKey, short_id};
 use relaynet::node::{Directory, Peer, authorizations};
-use relaynet::ramf::InternetAddress;
 
 /// List peers and what was authorized in either direction
 #[derive(Debug, Parser)]
@@ -118,16 +116,7 @@ impl Row {
 
     fn to_json(&self) -> serde_json::Value {
         let key = self.session_key.as_ref();
-        json!({
-            "v": describe::VERSION,
-            "id": self.peer.id.to_string(),
-            "name": self.peer.name,
-            "fingerprint": self.peer.id.fingerprint(),
-            "address": self.peer.address.as_ref().map(InternetAddress::as_str),
-            "we_may_send_until": self.held_until.map(|until| until.to_string()),
-            "they_may_send_until": self.given_until.map(|until| until.to_string()),
-            "session_key": key.map(|key| describe::peer_session_key(&key.key, key.date, key.sealed_until)),
-        })
+        lines::peer(&self.peer, self.held_until, self.given_until, key)
     }
 
     fn to_columns(&self, short: bool) -> Vec<String> {

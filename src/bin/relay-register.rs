@@ -1,9 +1,8 @@
 //! relay-register: lets a gateway certify a private node.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Parser;
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,13 +11,11 @@ use relaynet::cli::args::{self, NodeDir};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
-use relaynet::cli::{self, inputs, report};
+use relaynet::cli::issued::Issued;
+use relaynet::cli::{self, promise, report};
 use relaynet::crypto::hash;
-use relaynet::message::Object;
-use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
-use relaynet::node::certificates::SLACK;
 use relaynet::node::registrations::{self, RegistrationOptions};
-use relaynet::node::{self, Directory, Keyring as _, NodeType};
+use relaynet::node::{Directory, NodeType};
 use relaynet::pki::{PublicKey, issuance};
 
 /// How long a gateway's promise to register a node holds, unless something else is said.
@@ -65,6 +62,13 @@ struct Step {
     complete: bool,
 }
 
+impl Args {
+    /// The file to read; standard input if omitted.
+    fn file(&self) -> &Path {
+        self.peer.as_deref().unwrap_or(Path::new("-"))
+    }
+}
+
 fn main() -> ExitCode {
     cli::run(register)
 }
@@ -74,7 +78,7 @@ fn register(args: &Args) -> anyhow::Result<()> {
     let node = args.node.open()?;
     let now = args.now.get(Some(node.config()))?;
     if args.step.request {
-        let request = request(args, &node, now)?;
+        let request = promise::request(&node, args.file(), now)?;
         return args
             .output
             .write(pem::REGISTRATION_REQUEST, &request.to_der());
@@ -90,14 +94,7 @@ fn register(args: &Args) -> anyhow::Result<()> {
             .write(pem::REGISTRATION_AUTHORIZATION, &promise.to_der());
     }
     let key = if args.step.complete {
-        let path = args.peer.clone().unwrap_or_else(|| PathBuf::from("-"));
-        let name = || report::path(&path);
-        let request = match Object::parse(&inputs::read_whole(&path)?).with_context(name)? {
-            Object::RegistrationRequest(request) => request,
-            other => return Err(not_a("registration request", &path, &other)),
-        };
-        registrations::check_request(&node, &request, now).with_context(name)?;
-        request.node
+        promise::requested_key(&node, args.file(), now)?
     } else {
         args::peer_key(args.peer.as_deref(), Some(&node))?
     };
@@ -137,55 +134,9 @@ fn certify(
     }
     let label = node.label_of(key.id())?;
     let until = given.registration.node.not_after();
-    if until < now + valid_for.min(issuance::MAX_LIFE) - SLACK {
-        report::warn(&format!(
-            "{label}: the registration ends at {until}, with our own certificate"
-        ));
-    }
-    let id = key.id().to_string();
-    report::event(
-        "registered",
-        &[("peer", &id), ("until", &until.to_string())],
-    );
-    report::note(&format!("{label}: fingerprint {}", key.id().fingerprint()));
+    let wanted = now + valid_for.min(issuance::MAX_LIFE);
+    Issued::Registration.report(&label, key, until, wanted);
     let registration = given.registration.to_der();
     report::whole(Some(&label), "registration", &hash::sha256(&registration));
     Ok(registration)
-}
-
-/// Answers a gateway's promise.
-fn request(args: &Args, node: &Directory, now: Timestamp) -> anyhow::Result<RegistrationRequest> {
-    let path = args.peer.clone().unwrap_or_else(|| PathBuf::from("-"));
-    let name = || report::path(&path);
-    let object = Object::parse(&inputs::read_whole(&path)?).with_context(name)?;
-    let Object::RegistrationAuthorization(authorization) = &object else {
-        return Err(not_a("registration authorization", &path, &object));
-    };
-    if authorization.expiry < now {
-        let over = node::Error::PromiseExpired(authorization.expiry);
-        return Err(anyhow::Error::new(over).context(name()));
-    }
-    warn_of_another_node(node, authorization);
-    Ok(RegistrationRequest::sign(
-        &node.identity()?,
-        &authorization.to_der(),
-    )?)
-}
-
-/// What a gateway wants back is its own business; deployed ones want the digest of the node's key.
-fn warn_of_another_node(node: &Directory, authorization: &RegistrationAuthorization) {
-    if !authorization.is_for(node.public()) {
-        report::warn(
-            "the authorization does not name this node; its gateway may refuse the request",
-        );
-    }
-}
-
-fn not_a(expected: &str, path: &std::path::Path, found: &Object) -> anyhow::Error {
-    let found = found.word().replace('-', " ");
-    Usage(format!(
-        "{}: a {expected} is needed, not a {found}",
-        report::path(path)
-    ))
-    .into()
 }

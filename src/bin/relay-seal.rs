@@ -1,28 +1,24 @@
 //! relay-seal: makes a parcel of a service message.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser};
 use jiff::SignedDuration;
 
-use relaynet::asn1::Buffer;
 use relaynet::cli::args::{
     CertificateFile, CipherChoice, Node, NodeDir, SendingFiles, SuggestedName,
 };
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
-use relaynet::cli::outputs::{MessageOutput, Sink};
-use relaynet::cli::parts::{PartFeed, PartJob};
-use relaynet::cli::{self, inputs, report};
-use relaynet::message::{file_name, parts, service_message};
-use relaynet::node;
+use relaynet::cli::outputs::MessageOutput;
+use relaynet::cli::parts::PartFeed;
+use relaynet::cli::{self, inputs, sealing};
+use relaynet::message::{file_name, service_message};
 use relaynet::node::config::parse_duration;
-use relaynet::node::peers::short_id;
-use relaynet::pipeline::workers::{self, Bounds};
 use relaynet::pki::NodeId;
-use relaynet::ramf::{Kind, fields, limits};
-use relaynet::send::{self, Draft, Sealer, Sent};
+use relaynet::ramf::{fields, limits};
+use relaynet::send::Draft;
 
 /// How long parcels live unless something else is said.
 const DEFAULT_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -96,94 +92,11 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     args.output.check("a parcel")?;
     let path = args.file.clone().unwrap_or_else(|| PathBuf::from("-"));
     if args.parts {
-        return seal_parts(args, &node, &peers, &path, &draft);
+        let feed = PartFeed::open(&path, peers.len(), args.id.as_deref())?;
+        return sealing::seal_parts(node.keyring(), feed, &peers, &draft, &args.output);
     }
     let content = inputs::read_content(&path, limits::MAX_EMITTED_PARCEL_LEN)?;
-
-    let Some((last, others)) = peers.split_last() else {
-        return Err(Usage("-t PEER is needed".to_owned()).into());
-    };
-    let sender = node
-        .keyring()
-        .node()
-        .ok_or(node::Error::Needs("--identity-key"))?;
-    // A file gets its name when all is in it, and each file of a directory is whole; but what goes to
-    // standard output goes there at once or not at all.
-    let mut sink = args.output.open("a parcel")?;
-    let mut parcels = Vec::new();
-    let mut finish = |sent: Sent| {
-        if args.output.leaves_stdout() {
-            return put(&mut sink, sender, &sent);
-        }
-        parcels.push(sent);
-        Ok(())
-    };
-    for peer in others {
-        let mut copy = Buffer::with_capacity(content.len());
-        copy.append(content.as_slice());
-        finish(seal_for(&node, *peer, copy, &draft)?)?;
-    }
-    finish(seal_for(&node, *last, content, &draft)?)?;
-    for sent in &parcels {
-        put(&mut sink, sender, sent)?;
-    }
-    sink.finish()?;
-    Ok(())
-}
-
-/// Seals each part by itself. To read so much again would take long, so each parcel goes out when it is made.
-fn seal_parts(
-    args: &Args,
-    node: &Node,
-    peers: &[NodeId],
-    path: &Path,
-    draft: &Draft<'_>,
-) -> anyhow::Result<()> {
-    let mut feed = PartFeed::open(path, peers.len(), args.id.as_deref())?;
-    let draft = Draft {
-        media_type: parts::MEDIA_TYPE,
-        ..*draft
-    };
-    let sealers: Vec<Sealer> = peers
-        .iter()
-        .map(|peer| send::parcels(node.keyring(), *peer, &draft))
-        .collect::<Result<_, _>>()?;
-    let mut sink = args.output.open("a parcel")?;
-    let stager = sink.stager();
-    let spare = feed.spare();
-    let mut warned = vec![false; sealers.len()];
-    workers::in_order(
-        Bounds::octets(2 * parts::MAX_LEN),
-        || feed.next_job(),
-        |job: anyhow::Result<PartJob>| {
-            let PartJob {
-                octets, peer, id, ..
-            } = job?;
-            let id = id.as_deref();
-            let sealer = &sealers[peer];
-            let sent = send::content(sealer, octets, &Draft { id, ..draft })?;
-            let name = sent.fields.file_name(sealer.sender(), Kind::Parcel.word());
-            let ready = stager.stage(Kind::Parcel, &name, sent.octets.as_slice())?;
-            Ok((peer, sent, ready))
-        },
-        |sealed: anyhow::Result<_>| {
-            let (peer, sent, ready) = sealed?;
-            sink.take(ready, sent.octets.as_slice())?;
-            tell(&sent, !std::mem::replace(&mut warned[peer], true));
-            spare.put(sent.octets);
-            anyhow::Ok(())
-        },
-    )?;
-    sink.finish()?;
-    Ok(())
-}
-
-fn put(sink: &mut Sink, sender: NodeId, sent: &Sent) -> anyhow::Result<()> {
-    let name = sent.fields.file_name(sender, Kind::Parcel.word());
-    sink.put(Kind::Parcel, &name, sent.octets.as_slice())?;
-    // A parcel in a directory does not wait for those to others.
-    sink.settle()?;
-    Ok(())
+    sealing::seal(node.keyring(), content, &peers, &draft, &args.output)
 }
 
 /// Whom to seal for; with explicit files, the one that the parameters are of.
@@ -228,28 +141,4 @@ fn check_ttl(ttl: SignedDuration) -> anyhow::Result<()> {
         return Err(Usage(text.to_owned()).into());
     }
     Ok(())
-}
-
-fn seal_for(node: &Node, peer: NodeId, content: Buffer, draft: &Draft<'_>) -> anyhow::Result<Sent> {
-    let sent = send::parcel(node.keyring(), peer, content, draft)?;
-    tell(&sent, true);
-    Ok(sent)
-}
-
-/// Says what was sealed, and warns of a life that was cut.
-fn tell(sent: &Sent, warns: bool) {
-    if let (Some(at), true) = (sent.cut_to, warns) {
-        let peer = short_id(sent.fields.recipient);
-        report::warn(&format!(
-            "the life of the parcel for {peer} is cut to {at}, when a certificate of its path ends"
-        ));
-    }
-    report::event(
-        "sealed",
-        &[
-            ("id", &sent.fields.id),
-            ("to", &sent.fields.recipient.to_string()),
-            ("expiry", &sent.fields.expiry().to_string()),
-        ],
-    );
 }

@@ -17,6 +17,9 @@ pub mod inputs;
 pub mod parts;
 pub mod outputs;
 pub mod pack;
+pub mod issued; // certificates for peers, reported
+pub mod promise; // registrations that a gateway promised
+pub mod sealing; // parcels, sealed and written out
 pub mod opening; // what relay-open does with content
 pub mod unpack; // the messages in cargo, written out
 pub mod unexpected; // files in a queue that are not ours

@@ -7,19 +7,25 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use rustix::io::Errno;
 
+use super::args::Node;
 use super::errors::{Changed, Fatal};
 use super::input_ref::InputRef;
+use super::inputs::{self, Messages};
 use super::outcome::Outcome;
+use super::outputs::Sink;
 use super::report;
 use crate::asn1::Buffer;
 use crate::crypto::hash;
 use crate::disk::{self, FileRole, Scratch, files};
-use crate::message::{Item, cargo, message_set};
+use crate::message::{CollectionRequest, Item, cargo, message_set};
 use crate::node;
-use crate::ramf::{fields, limits};
+use crate::pipeline::workers::{self, Bounds, WorkItem};
+use crate::ramf::{Kind, fields, limits};
+use crate::receive::{self, Arrival, ReceiveOptions};
 use crate::send::{self, Sealer, Sent};
 use crate::verify::{self, Policy};
 
@@ -120,9 +126,28 @@ impl PackQueue {
         })
     }
 
-    /// Lets these messages wait, and no others.
-    pub fn wait(&mut self, messages: Vec<PackInput>) {
-        self.messages = messages;
+    /// Verifies all messages, on all cores, and lets them wait.
+    ///
+    /// # Errors
+    /// Fatal errors only; others are noted, each for its message.
+    pub fn fill(&mut self, messages: &mut Messages, policy: &Policy) -> anyhow::Result<()> {
+        let mut verified = Vec::new();
+        let read = messages.prepare_with(
+            |octets, file| self.verify(octets, file, policy),
+            |outcome, place, message| match message {
+                Ok(message) if outcome.is_told() => {
+                    verified.push(message.read_at(place));
+                    Ok(())
+                }
+                Ok(message) => {
+                    verified.push(message);
+                    Ok(())
+                }
+                Err(error) => outcome.done(&place, Err(error)),
+            },
+        );
+        self.messages = verified;
+        read
     }
 
     /// Distributes the messages over as few cargoes as it can: with each the octets that its messages
@@ -247,6 +272,105 @@ impl PackInput {
             (None, PackIndex::Scratch(_)) => InputRef::named("-".to_owned()),
         }
     }
+}
+
+/// Packs what waits into cargo.
+pub struct CargoPacker<'a> {
+    /// What waits.
+    pub queue: &'a PackQueue,
+    /// What seals the cargo.
+    pub sealer: &'a Sealer,
+    /// The time.
+    pub now: Timestamp,
+    /// Where the cargo goes.
+    pub sink: Sink,
+}
+
+impl CargoPacker<'_> {
+    /// Loads, seals and writes the cargoes; gives how many are where they belong. Messages that are in none, since
+    /// they could not be read again, are noted in `left`, by number.
+    ///
+    /// # Errors
+    /// When a cargo cannot be sealed or written.
+    pub fn pack(
+        mut self,
+        cargoes: Vec<(Vec<usize>, usize)>,
+        outcome: &mut Outcome,
+        left: &mut BTreeSet<usize>,
+    ) -> anyhow::Result<usize> {
+        let (queue, sealer, now) = (self.queue, self.sealer, self.now);
+        let (mut is_cut, mut packed) = (false, 0);
+        let mut cargoes = cargoes.into_iter();
+        workers::in_order(
+            Bounds::octets(limits::MAX_EMITTED_MESSAGE_LEN),
+            || {
+                let item = cargoes.next()?;
+                let octets = item.1;
+                Some(WorkItem { item, octets })
+            },
+            |cargo| queue.load(&cargo, sealer, now),
+            |loaded| {
+                for (at, error) in loaded.left {
+                    left.insert(at);
+                    outcome.done(&queue.place(at), Err(error))?;
+                }
+                if let Some(sent) = loaded.cargo? {
+                    is_cut |= loaded.is_cut;
+                    self.write(&sent, loaded.count)?;
+                    queue.reuse(sent.octets);
+                    packed += 1;
+                }
+                anyhow::Ok(())
+            },
+        )?;
+        self.sink.finish()?;
+        if is_cut {
+            // With a CCA that is so by itself: it ends before most messages do.
+            let end = sealer.end().to_string();
+            report::event("cut", &[("to", &sealer.peer().name), ("until", &end)]);
+        }
+        Ok(packed)
+    }
+
+    fn write(&mut self, sent: &Sent, count: usize) -> anyhow::Result<()> {
+        let fields = &sent.fields;
+        let name = fields.file_name(self.sealer.sender(), Kind::Cargo.word());
+        self.sink.put(Kind::Cargo, &name, sent.octets.as_slice())?;
+        report::event(
+            "packed",
+            &[
+                ("cargo", &fields.id),
+                ("to", &fields.recipient.to_string()),
+                ("messages", &count.to_string()),
+                ("expiry", &fields.expiry().to_string()),
+            ],
+        );
+        Ok(())
+    }
+}
+
+/// Opens the CCA that is to be answered, which must be from the gateway that is packed for, if one is named.
+///
+/// # Errors
+/// When it cannot be read or opened, or is from another gateway.
+pub fn open_cca<'a>(
+    node: &'a Node,
+    file: &Path,
+    to: Option<&str>,
+    options: &ReceiveOptions,
+) -> anyhow::Result<Arrival<'a, CollectionRequest>> {
+    let name = || report::path(file);
+    let octets = inputs::read_message(file).with_context(name)?;
+    let wanted = match (to, node.directory()) {
+        (Some(to), Some(directory)) => Some(directory.find_peer(to)?.id),
+        _ => None,
+    };
+    let cca = receive::cca(node.keyring(), octets, options).with_context(name)?;
+    let sender = cca.head().sender.id();
+    if wanted.is_some_and(|wanted| wanted != sender) {
+        return Err(anyhow::Error::new(node::Error::OtherCollector(sender)).context(name()));
+    }
+    Ok(cca)
 }
 
 /// Reads a file once more. Whatever else stands there now, if anything, may be what it was when all is tried

@@ -40,8 +40,8 @@ enum CargoEffect<'a> {
     Completed,
     /// It is not remembered: another run may get more of it.
     LeftForAnotherRun,
-    /// It is remembered when the output is complete.
-    Pending(PendingReceipt<'a>),
+    /// It is remembered when the output is complete. Boxed, since the others hold nothing.
+    Pending(Box<PendingReceipt<'a>>),
 }
 
 /// The items of one cargo, counted.
@@ -84,7 +84,7 @@ impl<'a> Unpacker<'a> {
                     let error = Again.into();
                     messages.outcome().tell(&place, &Err(&error));
                 }
-                Ok(CargoEffect::Pending(receipt)) => pending.push((place, receipt)),
+                Ok(CargoEffect::Pending(receipt)) => pending.push((place, *receipt)),
                 Err(error) => messages.done(&place, Err(error))?,
             }
         }
@@ -126,7 +126,7 @@ impl<'a> Unpacker<'a> {
             (cargo.complete()?, CargoEffect::Completed)
         } else {
             let (set, receipt) = cargo.into_due();
-            (set, CargoEffect::Pending(receipt))
+            (set, CargoEffect::Pending(Box::new(receipt)))
         };
         messages.spare().put(set.into_octets());
         Ok(effect)
@@ -155,12 +155,12 @@ impl<'a> Unpacker<'a> {
             },
             |octets| {
                 let unpacked = receive::item(octets, cargo.head(), policy, pool)?;
-                let staged = stager.stage(unpacked.kind, &unpacked.file_name, octets);
-                Ok((unpacked, octets, staged))
+                let ready = stager.stage(unpacked.kind, &unpacked.file_name, octets);
+                Ok((unpacked, octets, ready))
             },
             |item: Result<_, node::Error>| {
                 items.count += 1;
-                let (unpacked, octets, staged) = match item {
+                let (unpacked, octets, ready) = match item {
                     Ok(item) => item,
                     Err(error) => {
                         let error = anyhow::Error::new(error);
@@ -170,7 +170,7 @@ impl<'a> Unpacker<'a> {
                     }
                 };
                 // Where a message is not written, the cargo is not unpacked.
-                let path = staged.and_then(|staged| sink.take(staged, octets));
+                let path = ready.and_then(|ready| sink.take(ready, octets));
                 let path = path.map_err(|error| {
                     if error.is::<Fatal>() {
                         error

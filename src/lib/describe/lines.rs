@@ -5,10 +5,12 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::VERSION;
+use super::{VERSION, peer_session_key};
 use crate::deliver::{DeliveryEffect, DeliveryOutcome};
 use crate::message::{Item, ServiceMessage, file_name};
-use crate::ramf::SignedMessage;
+use crate::node::Peer;
+use crate::node::peers::StoredSessionKey;
+use crate::ramf::{InternetAddress, SignedMessage};
 use crate::receive::{Arrival, Unpacked};
 use crate::route::run::RouteOutcome;
 use crate::spool::Queue;
@@ -215,5 +217,26 @@ pub fn finding(finding: &Finding) -> Value {
         "what": finding.what,
         "where": finding.path.to_string_lossy(),
         "hint": finding.hint,
+    })
+}
+
+/// A peer: until when this node may send to it, until when it may send here, and the session key that this node seals
+/// to it with.
+#[must_use]
+pub fn peer(
+    peer: &Peer,
+    held_until: Option<Timestamp>,
+    given_until: Option<Timestamp>,
+    key: Option<&StoredSessionKey>,
+) -> Value {
+    json!({
+        "v": VERSION,
+        "id": peer.id.to_string(),
+        "name": peer.name,
+        "fingerprint": peer.id.fingerprint(),
+        "address": peer.address.as_ref().map(InternetAddress::as_str),
+        "we_may_send_until": held_until.map(|until| until.to_string()),
+        "they_may_send_until": given_until.map(|until| until.to_string()),
+        "session_key": key.map(|key| peer_session_key(&key.key, key.date, key.sealed_until)),
     })
 }

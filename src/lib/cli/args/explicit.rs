@@ -61,10 +61,7 @@ impl SendingFiles {
             Some(_) => "--params",
             None => "--identity-key",
         })?;
-        let identity = self
-            .identity
-            .read()?
-            .ok_or_else(|| Usage("--identity-key is needed".to_owned()))?;
+        let identity = self.identity.require()?;
         let own = IdentityKey::from_pkcs8(identity.as_bytes())?;
         let mut loose = ExplicitFiles {
             params: match &self.params {

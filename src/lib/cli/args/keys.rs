@@ -8,6 +8,7 @@ use crate::asn1::pem;
 use crate::cli::errors::Usage;
 use crate::cli::report;
 use crate::crypto::Secret;
+use crate::crypto::ecdh::Curve;
 use crate::disk::{FileRole, files};
 use crate::message::{CertificationPath, Object};
 use crate::node::explicit_files::{Params, ReadSessionKey};
@@ -51,6 +52,23 @@ impl SessionKeyFile {
         }
     }
 
+    /// Reads the key as [`Self::read_with_id`] does; or makes one and stores it in the file `save`.
+    ///
+    /// # Errors
+    /// As [`Self::read_with_id`], and when a key cannot be stored.
+    pub fn read_or_make(&self, save: Option<&Path>) -> anyhow::Result<Option<PrivateSessionKey>> {
+        match (self.read_with_id()?, save) {
+            (None, Some(path)) => {
+                let node = ExplicitFiles {
+                    save_session_key: Some(path.to_owned()),
+                    ..ExplicitFiles::default()
+                };
+                Ok(Some(node.new_session_key(Curve::P256)?))
+            }
+            (key, _) => Ok(key),
+        }
+    }
+
     /// Reads the key; with it, whether it has an id.
     fn read(&self) -> anyhow::Result<Option<(PrivateSessionKey, bool)>> {
         let Some(path) = &self.session_key else {
@@ -66,7 +84,7 @@ impl SessionKeyFile {
     /// Puts the key into a loose node.
     ///
     /// # Errors
-    /// As [`SessionKeyFile::read`].
+    /// When it cannot be read, others can read it, or it is malformed.
     pub fn put_into(&self, loose: &mut ExplicitFiles) -> anyhow::Result<()> {
         let Some(path) = &self.session_key else {
             return Ok(());
@@ -98,6 +116,15 @@ impl IdentityKeyFile {
         self.identity_key.is_some()
     }
 
+    /// Reads the key, as PKCS#8, where there has to be one.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and a [`Usage`] error without the option.
+    pub fn require(&self) -> anyhow::Result<Secret> {
+        let key = self.read()?;
+        Ok(key.ok_or_else(|| Usage("--identity-key is needed".to_owned()))?)
+    }
+
     /// Reads the key, as PKCS#8.
     ///
     /// # Errors
@@ -123,6 +150,15 @@ pub struct CertificateFile {
 }
 
 impl CertificateFile {
+    /// Reads the path as [`Self::read`] does, where there has to be one.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and a [`Usage`] error without the option.
+    pub fn require(&self, identity: &Secret) -> anyhow::Result<CertificationPath> {
+        let path = self.read(identity)?;
+        Ok(path.ok_or_else(|| Usage("--certificate is needed".to_owned()))?)
+    }
+
     /// Reads the path, which must be one for the holder of this identity key (PKCS#8).
     ///
     /// # Errors

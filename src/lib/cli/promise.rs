@@ -1,0 +1,70 @@
+//! Registrations that a gateway promised: the request of the node, and the check of the gateway.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::errors::Usage;
+use super::{inputs, report};
+use crate::message::Object;
+use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
+use crate::node::{self, Directory, Keyring as _, registrations};
+use crate::pki::PublicKey;
+
+/// Reads a gateway's promise to register this node, and signs the request that answers it.
+///
+/// # Errors
+/// When it cannot be read, is something else, or has expired.
+pub fn request(
+    node: &Directory,
+    path: &Path,
+    now: Timestamp,
+) -> anyhow::Result<RegistrationRequest> {
+    let name = || report::path(path);
+    let object = Object::parse(&inputs::read_whole(path)?).with_context(name)?;
+    let Object::RegistrationAuthorization(authorization) = &object else {
+        return Err(not_a("registration authorization", path, &object));
+    };
+    if authorization.expiry < now {
+        let over = node::Error::PromiseExpired(authorization.expiry);
+        return Err(anyhow::Error::new(over).context(name()));
+    }
+    warn_of_another_node(node, authorization);
+    Ok(RegistrationRequest::sign(
+        &node.identity()?,
+        &authorization.to_der(),
+    )?)
+}
+
+/// Reads a request that answers a promise of this gateway, and checks it; gives the key of the node to register.
+///
+/// # Errors
+/// When it cannot be read, is something else, or answers no promise of this gateway that still holds.
+pub fn requested_key(node: &Directory, path: &Path, now: Timestamp) -> anyhow::Result<PublicKey> {
+    let name = || report::path(path);
+    let request = match Object::parse(&inputs::read_whole(path)?).with_context(name)? {
+        Object::RegistrationRequest(request) => request,
+        other => return Err(not_a("registration request", path, &other)),
+    };
+    registrations::check_request(node, &request, now).with_context(name)?;
+    Ok(request.node)
+}
+
+/// What a gateway wants back is its own business; deployed ones want the digest of the node's key.
+fn warn_of_another_node(node: &Directory, authorization: &RegistrationAuthorization) {
+    if !authorization.is_for(node.public()) {
+        report::warn(
+            "the authorization does not name this node; its gateway may refuse the request",
+        );
+    }
+}
+
+fn not_a(expected: &str, path: &Path, found: &Object) -> anyhow::Error {
+    let found = found.word().replace('-', " ");
+    Usage(format!(
+        "{}: a {expected} is needed, not a {found}",
+        report::path(path)
+    ))
+    .into()
+}
