@@ -1,7 +1,7 @@
 complete -c relay-ack -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
 complete -c relay-ack -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay-ack -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -F
-complete -c relay-ack -l allow-empty -d 'Accept an input without a single octet'
+complete -c relay-ack -l allow-empty -d 'Accept an empty input'
 complete -c relay-ack -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-ack -l armor -d 'Write PEM instead of binary'
 complete -c relay-ack -s q -l quiet -d 'Report errors only'

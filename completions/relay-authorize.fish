@@ -2,7 +2,7 @@ complete -c relay-authorize -s N -l node -d 'The node directory [default: `$RELA
 complete -c relay-authorize -l valid -d 'How long the authorization lasts' -r
 complete -c relay-authorize -l name -d 'Call the peer NAME' -r
 complete -c relay-authorize -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay-authorize -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
+complete -c relay-authorize -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
 complete -c relay-authorize -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-authorize -l certificate -d 'Our own certificate, and its issuers\', to sign under' -r -F
 complete -c relay-authorize -l address -d 'The domain name of our Internet gateway' -r

@@ -1,9 +1,9 @@
-complete -c relay-carry -l quota -d 'Let at most SIZE octets of messages lie on TO, as in 500M' -r
-complete -c relay-carry -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
-complete -c relay-carry -l clock-drift -d 'Allow for clocks that differ by this much [default: 2h]' -r
-complete -c relay-carry -l init -d 'Make TO a medium first, if it is none'
+complete -c relay-carry -l quota -d 'Leave at most SIZE octets of messages on TO, as in 500M' -r
+complete -c relay-carry -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay-carry -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay-carry -l init -d 'Make TO a medium first, if it is not one'
 complete -c relay-carry -l if-present -d 'Do nothing, and succeed, if one of the media is not there'
-complete -c relay-carry -l move -d 'Take off FROM what has arrived on TO'
+complete -c relay-carry -l move -d 'Remove from FROM what has arrived on TO'
 complete -c relay-carry -s q -l quiet -d 'Report errors only'
 complete -c relay-carry -s v -l verbose -d 'Report every change of state'
 complete -c relay-carry -s h -l help -d 'Print help'

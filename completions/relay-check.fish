@@ -1,6 +1,6 @@
 complete -c relay-check -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay-check -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
-complete -c relay-check -l clock-drift -d 'Allow for clocks that differ by this much [default: 2h]' -r
+complete -c relay-check -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay-check -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
 complete -c relay-check -l restored -d 'Make the node safe to be used after an old backup of it was restored, then check it'
 complete -c relay-check -l json -d 'Print a line of JSON for each finding'
 complete -c relay-check -s q -l quiet -d 'Report errors only'

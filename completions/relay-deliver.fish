@@ -2,12 +2,12 @@ complete -c relay-deliver -s N -l node -d 'The node directory [default: `$RELAY_
 complete -c relay-deliver -s y -l type -d 'Deliver only content of this media type; a * at the end stands for anything [default: all]' -r
 complete -c relay-deliver -l dir -d 'Write each content into DIR, in a folder for its sender' -r -F
 complete -c relay-deliver -l maildir -d 'Write each content into this Maildir, as a mail' -r -F
-complete -c relay-deliver -l wait -d 'Wait so long for another run that is at work on the queues [default: not at all]' -r
-complete -c relay-deliver -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
-complete -c relay-deliver -l clock-drift -d 'Allow for clocks that differ by this much [default: 2h]' -r
+complete -c relay-deliver -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r
+complete -c relay-deliver -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay-deliver -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
 complete -c relay-deliver -l keep-name -d 'In DIR, use the names that senders gave'
 complete -c relay-deliver -l join -d 'Wait for all parts of content that comes in parts, and put them together'
-complete -c relay-deliver -s n -l dry-run -d 'Print what would be done, and do nothing'
+complete -c relay-deliver -s n -l dry-run -d 'Print what would be done, without doing it'
 complete -c relay-deliver -l json -d 'Print a line of facts in JSON for each content'
 complete -c relay-deliver -s q -l quiet -d 'Report errors only'
 complete -c relay-deliver -s v -l verbose -d 'Report every change of state'

@@ -4,7 +4,7 @@ complete -c relay-export -l identity-key -d 'Our private identity key (PKCS#8, P
 complete -c relay-export -l address -d 'The domain name to print with that key' -r
 complete -c relay-export -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-export -l session-key-id -d 'The id of that key, in hexadecimal' -r
-complete -c relay-export -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
+complete -c relay-export -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
 complete -c relay-export -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-export -l der -d 'Write DER instead of PEM'
 complete -c relay-export -s q -l quiet -d 'Report errors only'

@@ -1,5 +1,5 @@
 complete -c relay-inspect -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
-complete -c relay-inspect -l allow-empty -d 'Accept an input without a single octet'
+complete -c relay-inspect -l allow-empty -d 'Accept an empty input'
 complete -c relay-inspect -l json -d 'Print a line of JSON for each object'
 complete -c relay-inspect -l id -d 'Print just the id of the node behind the object'
 complete -c relay-inspect -l message-id -d 'Print just the id of the message'

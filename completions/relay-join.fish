@@ -1,7 +1,7 @@
 complete -c relay-join -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
 complete -c relay-join -s d -l directory -d 'Write each content into DIR, under a name of its own' -r -F
 complete -c relay-join -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay-join -l allow-empty -d 'Accept an input without a single octet'
+complete -c relay-join -l allow-empty -d 'Accept an empty input'
 complete -c relay-join -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-join -l keep-name -d 'In DIR, use the names that senders gave'
 complete -c relay-join -l remove -d 'Remove the files with parts whose content is whole and stored'

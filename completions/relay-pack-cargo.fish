@@ -10,14 +10,14 @@ aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay-pack-cargo -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay-pack-cargo -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -F
-complete -c relay-pack-cargo -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
-complete -c relay-pack-cargo -l clock-drift -d 'Allow for clocks that differ by this much [default: 2h]' -r
+complete -c relay-pack-cargo -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay-pack-cargo -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
 complete -c relay-pack-cargo -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-pack-cargo -l params -d 'How to reach the recipient: connection parameters, or for cargo a registration' -r -F
 complete -c relay-pack-cargo -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-pack-cargo -l session-key-id -d 'The id of that key, in hexadecimal' -r
 complete -c relay-pack-cargo -l save-session-key -d 'Store the session key to be answered under in FILE' -r -F
-complete -c relay-pack-cargo -l allow-empty -d 'Accept an input without a single octet'
+complete -c relay-pack-cargo -l allow-empty -d 'Accept an empty input'
 complete -c relay-pack-cargo -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-pack-cargo -l armor -d 'Write PEM instead of binary'
 complete -c relay-pack-cargo -s q -l quiet -d 'Report errors only'

@@ -1,9 +1,9 @@
 complete -c relay-put -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
 complete -c relay-put -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
 complete -c relay-put -l priority -d 'How urgent they are; 9 goes first' -r
-complete -c relay-put -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
-complete -c relay-put -l clock-drift -d 'Allow for clocks that differ by this much [default: 2h]' -r
-complete -c relay-put -l allow-empty -d 'Accept an input without a single octet'
+complete -c relay-put -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay-put -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay-put -l allow-empty -d 'Accept an empty input'
 complete -c relay-put -l json -d 'Print a line of facts in JSON for each message'
 complete -c relay-put -s q -l quiet -d 'Report errors only'
 complete -c relay-put -s v -l verbose -d 'Report every change of state'

@@ -3,7 +3,7 @@ complete -c relay-register -l type -d 'What to register it as [default: gateway 
 complete -c relay-register -l valid -d 'How long the registration lasts, or the promise of one [default: 180d; with --authorize 14d]' -r
 complete -c relay-register -l name -d 'Call the node NAME' -r
 complete -c relay-register -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay-register -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
+complete -c relay-register -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
 complete -c relay-register -l authorize -d 'Only promise to register the node with this public key'
 complete -c relay-register -l request -d 'As the node: ask to be registered as FILE promises'
 complete -c relay-register -l complete -d 'Register the node whose request is FILE'

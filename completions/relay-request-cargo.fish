@@ -9,7 +9,7 @@ aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay-request-cargo -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay-request-cargo -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -F
-complete -c relay-request-cargo -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
+complete -c relay-request-cargo -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
 complete -c relay-request-cargo -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-request-cargo -l params -d 'How to reach the recipient: connection parameters, or for cargo a registration' -r -F
 complete -c relay-request-cargo -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F

@@ -1,9 +1,9 @@
 complete -c relay-route -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
 complete -c relay-route -l retry -d 'Try again with this message, which was set aside: its name in relay-list failed' -r
 complete -c relay-route -l reroute -d 'Decide anew on what waits for PEER, after a change of routes' -r
-complete -c relay-route -l wait -d 'Wait so long for another run that is at work on the queues [default: not at all]' -r
-complete -c relay-route -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
-complete -c relay-route -l clock-drift -d 'Allow for clocks that differ by this much [default: 2h]' -r
+complete -c relay-route -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r
+complete -c relay-route -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay-route -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
 complete -c relay-route -s n -l dry-run -d 'Print the decisions and move nothing'
 complete -c relay-route -l json -d 'Print decisions in JSON'
 complete -c relay-route -s q -l quiet -d 'Report errors only'

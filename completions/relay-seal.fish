@@ -1,9 +1,9 @@
 complete -c relay-seal -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
 complete -c relay-seal -s t -l to -d 'Seal for this peer: its name, its id, or the beginning of its id' -r
 complete -c relay-seal -s y -l type -d 'The media type of the content' -r
-complete -c relay-seal -l ttl -d 'How long the parcel lives [default: 30d]' -r
+complete -c relay-seal -l ttl -d 'Let the parcel expire after DURATION [default: 30d]' -r
 complete -c relay-seal -l id -d 'The parcel\'s id [default: a random UUID]' -r
-complete -c relay-seal -l name -d 'Tell the recipient this name for a file' -r
+complete -c relay-seal -l name -d 'Send NAME along as the name of the file' -r
 complete -c relay-seal -l cipher -d 'How the content is encrypted; only aes-128-cbc is opened by every deployed node' -r -f -a "aes-128-cbc\t''
 aes-192-cbc\t''
 aes-256-cbc\t''
@@ -12,14 +12,14 @@ aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay-seal -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay-seal -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -F
-complete -c relay-seal -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
+complete -c relay-seal -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
 complete -c relay-seal -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-seal -l params -d 'How to reach the recipient: connection parameters, or for cargo a registration' -r -F
 complete -c relay-seal -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-seal -l session-key-id -d 'The id of that key, in hexadecimal' -r
 complete -c relay-seal -l save-session-key -d 'Store the session key to be answered under in FILE' -r -F
 complete -c relay-seal -l certificate -d 'Our own certificate, and its issuers\', to sign under' -r -F
-complete -c relay-seal -l keep-name -d 'Tell the recipient the name of FILE'
+complete -c relay-seal -l keep-name -d 'Send the name of FILE along'
 complete -c relay-seal -l parts -d 'Make a parcel of each part that relay-split makes'
 complete -c relay-seal -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-seal -l armor -d 'Write PEM instead of binary'

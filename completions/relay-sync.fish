@@ -1,14 +1,14 @@
 complete -c relay-sync -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay-sync -l wait -d 'Wait so long for another run that is at work on the queues [default: not at all]' -r
+complete -c relay-sync -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r
 complete -c relay-sync -l cipher -d 'How the content is encrypted; only aes-128-cbc is opened by every deployed node' -r -f -a "aes-128-cbc\t''
 aes-192-cbc\t''
 aes-256-cbc\t''
 aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
-complete -c relay-sync -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
-complete -c relay-sync -l clock-drift -d 'Allow for clocks that differ by this much [default: 2h]' -r
-complete -c relay-sync -l init -d 'Make it a medium first, if it is none'
+complete -c relay-sync -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay-sync -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay-sync -l init -d 'Make it a medium first, if it is not one'
 complete -c relay-sync -l if-present -d 'Do nothing, and succeed, if no medium is there'
 complete -c relay-sync -l take -d 'Take only, and give nothing: it is another run\'s turn when what came has been routed'
 complete -c relay-sync -s q -l quiet -d 'Report errors only'

@@ -4,9 +4,9 @@ complete -c relay-verify -l trust -d 'Trust these certificates or public keys, a
 complete -c relay-verify -l chain -d 'Certificates that may be needed to find a path' -r -F
 complete -c relay-verify -l recipient -d 'The node id that messages must be for' -r
 complete -c relay-verify -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
-complete -c relay-verify -l now -d 'Take this for the time (RFC 3339) instead of the clock\'s' -r
-complete -c relay-verify -l clock-drift -d 'Allow for clocks that differ by this much [default: 2h]' -r
-complete -c relay-verify -l allow-empty -d 'Accept an input without a single octet'
+complete -c relay-verify -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay-verify -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay-verify -l allow-empty -d 'Accept an empty input'
 complete -c relay-verify -l json -d 'Print a line of JSON for each object'
 complete -c relay-verify -s q -l quiet -d 'Report errors only'
 complete -c relay-verify -s v -l verbose -d 'Report every change of state'

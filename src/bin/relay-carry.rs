@@ -16,22 +16,22 @@ use relaynet::verify::Policy;
 #[derive(Debug, Parser)]
 #[command(name = "relay-carry", version)]
 pub(crate) struct Args {
-    /// The medium that they lie on
+    /// Medium to carry from
     #[arg(value_name = "FROM")]
     from: PathBuf,
-    /// The medium that they go to
+    /// Medium to carry to
     #[arg(value_name = "TO")]
     to: PathBuf,
-    /// Make TO a medium first, if it is none
+    /// Make TO a medium first, if it is not one
     #[arg(long, conflicts_with = "if_present")]
     init: bool,
     /// Do nothing, and succeed, if one of the media is not there
     #[arg(long)]
     if_present: bool,
-    /// Let at most SIZE octets of messages lie on TO, as in 500M
+    /// Leave at most SIZE octets of messages on TO, as in 500M
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     quota: Option<u64>,
-    /// Take off FROM what has arrived on TO
+    /// Remove from FROM what has arrived on TO
     #[arg(long = "move")]
     moves: bool,
     #[command(flatten)]

@@ -42,13 +42,13 @@ pub(crate) struct Args {
     /// Write each content into this Maildir, as a mail
     #[arg(long, value_name = "DIR", group = "destination")]
     maildir: Option<PathBuf>,
-    /// Run this for each content, which it gets on standard input
+    /// Run this command for each content, with the content on standard input
     #[arg(last = true, value_name = "COMMAND", group = "destination")]
     command: Vec<OsString>,
     /// Wait for all parts of content that comes in parts, and put them together
     #[arg(long)]
     join: bool,
-    /// Print what would be done, and do nothing
+    /// Print what would be done, without doing it
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// Print a line of facts in JSON for each content

@@ -19,7 +19,7 @@ use relaynet::node::import::Options;
 #[derive(Debug, Parser)]
 #[command(name = "relay-import", version)]
 pub(crate) struct Args {
-    /// Files to import; - is standard input, as is none
+    /// Files to import; standard input if omitted or -
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     queue: Option<String>,
     #[command(flatten)]
     node: NodeDir,
-    /// Tell what became of the message with this id; the exit status says it, too
+    /// Show what became of the message with this id; the exit status says it, too
     #[arg(long, value_name = "ID", conflicts_with_all = ["queue", "long", "null"])]
     id: Option<String>,
     /// Add what the messages themselves say, without verifying it: id, date, octets

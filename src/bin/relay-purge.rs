@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// Print it in JSON
     #[arg(long, requires = "dry_run")]
     json: bool,
-    /// Purge by this clock though nothing here leads to the time that it tells
+    /// Purge by this clock, although nothing in the spool confirms the time that it shows
     #[arg(long)]
     trust_clock: bool,
     #[command(flatten)]

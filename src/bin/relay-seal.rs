@@ -27,7 +27,7 @@ const DEFAULT_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);
 #[derive(Debug, Parser)]
 #[command(name = "relay-seal", version)]
 pub(crate) struct Args {
-    /// The content; - is standard input, as is none
+    /// Content to seal; standard input if omitted or -
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(crate) struct Args {
         default_value = "application/octet-stream"
     )]
     media_type: String,
-    /// How long the parcel lives [default: 30d]
+    /// Let the parcel expire after DURATION [default: 30d]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     ttl: Option<SignedDuration>,
     /// The parcel's id [default: a random UUID]

@@ -22,7 +22,7 @@ pub(crate) struct Args {
     medium: PathBuf,
     #[command(flatten)]
     node: NodeDir,
-    /// Make it a medium first, if it is none
+    /// Make it a medium first, if it is not one
     #[arg(long, conflicts_with = "if_present")]
     init: bool,
     /// Do nothing, and succeed, if no medium is there

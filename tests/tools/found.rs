@@ -415,6 +415,6 @@ fn messages_wait_in_their_files_where_there_is_no_room() {
     assert_eq!(ran.status, 74, "{}", ran.stderr);
     assert_eq!(
         ran.hints(),
-        ["TMPDIR names another place for what has to wait"]
+        ["set TMPDIR to another directory for temporary files"]
     );
 }

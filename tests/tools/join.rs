@@ -494,7 +494,7 @@ fn a_fifo_gets_the_whole_and_nobody_reading_is_no_failure_of_ours() {
     let ran = nowhere.fails(74, "cannot create /nonexistent");
     assert_eq!(
         ran.hints(),
-        ["TMPDIR names another place for what has to wait"]
+        ["set TMPDIR to another directory for temporary files"]
     );
 }
 

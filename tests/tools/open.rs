@@ -1055,7 +1055,7 @@ fn help_and_version_go_to_standard_output() {
             .relay(program)
             .arg("--nonsense")
             .fails(64, "unexpected argument");
-        assert_eq!(ran.hints(), ["--help tells the options"]);
+        assert_eq!(ran.hints(), ["see --help"]);
     }
 }
 

@@ -19,7 +19,7 @@ const DEFAULT_DRIFT: SignedDuration = SignedDuration::from_hours(2);
 /// `--now`, for programs that do not judge what others made.
 #[derive(Debug, clap::Args)]
 pub struct NowArgs {
-    /// Take this for the time (RFC 3339) instead of the clock's
+    /// Use TIME (RFC 3339) instead of the system clock
     #[arg(long, value_name = "TIME", env = "RELAY_NOW", hide_env = true, value_parser = time)]
     now: Option<Timestamp>,
 }
@@ -29,7 +29,7 @@ pub struct NowArgs {
 pub struct ClockArgs {
     #[command(flatten)]
     now: NowArgs,
-    /// Allow for clocks that differ by this much [default: 2h]
+    /// Allow clocks to differ by up to DURATION [default: 2h]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     clock_drift: Option<SignedDuration>,
 }

@@ -31,7 +31,7 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     match cause.downcast_ref::<join::Error>() {
         Some(join::Error::Missing(_)) => {
-            let text = "the same command with those beside the others, in any order, joins them";
+            let text = "run it again with the missing parts added, in any order";
             return Some(text.to_owned());
         }
         Some(join::Error::Disk(error)) => return hint_for_disk(error),
@@ -39,7 +39,7 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     match cause.downcast_ref() {
         Some(Fatal::Aside(_)) => {
-            return Some("TMPDIR names another place for what has to wait".to_owned());
+            return Some("set TMPDIR to another directory for temporary files".to_owned());
         }
         Some(Fatal::Output(error)) => return hint_for_disk(error),
         None => {}
@@ -48,7 +48,7 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         return Some("relay-register --complete checks and registers it".to_owned());
     }
     if cause.is::<ForTerminal>() {
-        return Some("-o FILE stores it, -o - writes it all the same".to_owned());
+        return Some("use -o FILE, or -o - to write it to the terminal anyway".to_owned());
     }
     if let Some(error) = cause.downcast_ref::<node::Error>() {
         return hint_for_node(error);
@@ -79,7 +79,7 @@ fn hint_for_node(error: &node::Error) -> Option<String> {
         E::NotANode(_) => "relay-keygen makes one; -N or RELAY_NODE names another",
         E::TestClock => "only a node made with relay-keygen --set clock=test takes it",
         E::UnknownPeer(_) => {
-            "relay-peers lists who is known; a name, an id, or 8 digits of one will do"
+            "relay-peers lists known peers; use a name, an id, or its first 8 digits"
         }
         E::NotImportable("public-key" | "certificate") => "relay-authorize takes it",
         E::NotImportable("parcel") => "relay-open takes it",
@@ -99,7 +99,7 @@ fn hint_for_node(error: &node::Error) -> Option<String> {
         E::UnknownCarrier(_) => "relay-register or relay-authorize makes it known again",
         E::EndpointCarrier(_) => "relay-register --type gateway registers it as a gateway",
         E::NotAGateway(_) => {
-            "-N names the gateway that it is in; relay-keygen --type gateway makes one"
+            "use -N with the directory of a gateway; relay-keygen --type gateway makes one"
         }
         E::UnknownGroup(_) => "make the group, or change the setting group in the node's config",
         E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. } => {
@@ -110,7 +110,7 @@ fn hint_for_node(error: &node::Error) -> Option<String> {
         }
         E::AuthorizationEarly { .. } | E::RegistrationEarly { .. } => "check this clock",
         E::CcaEnds { .. } => "ask the gateway for a new one (relay-request-cargo)",
-        E::NoSessionKey(_) => "import connection parameters of theirs",
+        E::NoSessionKey(_) => "import connection parameters from them",
         E::UnknownSessionKey(_) => {
             "it was deleted, or is another node's: let the sender relay-import --replace new connection parameters"
         }
@@ -171,9 +171,9 @@ fn hint_for_medium(error: &medium::Error) -> Option<String> {
     use medium::Error as E;
     match error {
         E::NotAMedium(_) => {
-            Some("mount it; --init makes a new one, --if-present does without".to_owned())
+            Some("mount it; --init makes a new one, --if-present succeeds without it".to_owned())
         }
-        E::Broken(_) => Some("--init gives it a new one; what lies on it stays".to_owned()),
+        E::Broken(_) => Some("--init gives it a new one; the files on it stay".to_owned()),
         E::Damaged => Some(
             "remove it: its sender writes it again on the next visit, else only after resend-after"
                 .to_owned(),
@@ -184,7 +184,7 @@ fn hint_for_medium(error: &medium::Error) -> Option<String> {
         E::Message(error) => hint_for(error),
         E::Unreadable(error) | E::Disk(error) => hint_for_disk(error),
         E::InTheWay(_) => {
-            Some("remove it: a medium has neither links nor anything of others".to_owned())
+            Some("remove it: a medium holds no links and no files of others".to_owned())
         }
         E::NotAPlace(_) => Some("name the directory that the stick is mounted on".to_owned()),
         E::Version(_) | E::NotADirectory(_) | E::SameMedium(_) | E::OtherSender | E::Replaces => {
@@ -196,9 +196,9 @@ fn hint_for_medium(error: &medium::Error) -> Option<String> {
 fn hint_for_deliver(error: &deliver::Error) -> Option<String> {
     use deliver::Error as E;
     match error {
-        E::NotAMaildir(_) => Some("it has the folders tmp, new and cur".to_owned()),
+        E::NotAMaildir(_) => Some("a Maildir has the folders tmp, new and cur".to_owned()),
         E::TooManyParts(_) => Some(
-            "the next run looks at others; where that goes on, ask the sender, or remove what never gets whole".to_owned(),
+            "the next run looks at others; if this goes on, ask the sender, or remove parts that will never be complete".to_owned(),
         ),
         E::Import(error) | E::Node(error) | E::Late { cause: error, .. } => hint_for(error),
         E::Spool(error) => hint_for_spool(error),
@@ -281,7 +281,7 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
             Some("name the files in it".to_owned())
         }
         error if error.doing() == Some(Operation::Share) && error.is_denied() => Some(
-            "whose directory it is may share it if he is in the group, as may root: relay-node(5)"
+            "its owner, if in the group, or root can share it with the group: relay-node(5)"
                 .to_owned(),
         ),
         error if error.role() == FileRole::Node && error.is_denied() => Some(
@@ -289,7 +289,7 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
                 .to_owned(),
         ),
         error if error.role() == FileRole::Spool && error.is_denied() => Some(
-            "it is closed to this user: relay-check tells whose it is, and what root types if that is wrong"
+            "this user may not use it: relay-check says whose it is, and which command of root's puts that right"
                 .to_owned(),
         ),
         _ => None,

@@ -23,7 +23,7 @@ use crate::ramf::{Kind, fields, limits};
 /// `[FILE]...` and what goes with streams.
 #[derive(Debug, clap::Args)]
 pub struct Inputs {
-    /// Files to read; - is standard input, as is none
+    /// Files to read; standard input if omitted or -
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub struct Message {
 /// Streams whose inputs may also be directories, in which every file is read.
 #[derive(Debug, clap::Args)]
 pub struct Trees {
-    /// Files to read, and directories with files; - is standard input, as is none
+    /// Files to read, and directories with files; standard input if omitted or -
     #[arg(value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -58,7 +58,7 @@ pub struct Trees {
 /// What goes with streams.
 #[derive(Debug, clap::Args)]
 pub struct StreamArgs {
-    /// Accept an input without a single octet
+    /// Accept an empty input
     #[arg(long)]
     allow_empty: bool,
     /// Write a line of JSON for each message to this file descriptor

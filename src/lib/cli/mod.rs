@@ -143,7 +143,7 @@ fn usage(error: &clap::Error) -> Status {
         .collect();
     let text = lines.join(" ");
     report::error(text.strip_prefix("error: ").unwrap_or(&text));
-    report::hint("--help tells the options");
+    report::hint("see --help");
     Status::USAGE
 }
 

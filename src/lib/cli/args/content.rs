@@ -11,10 +11,10 @@ use crate::message::file_name;
 /// `--keep-name` and `--name`.
 #[derive(Debug, clap::Args)]
 pub struct SuggestedName {
-    /// Tell the recipient the name of FILE
+    /// Send the name of FILE along
     #[arg(long, conflicts_with = "name")]
     keep_name: bool,
-    /// Tell the recipient this name for a file
+    /// Send NAME along as the name of the file
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 }

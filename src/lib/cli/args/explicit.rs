@@ -99,7 +99,7 @@ pub struct OpeningFiles {
     session: SessionKeyFile,
     #[command(flatten)]
     trust: TrustFiles,
-    /// Open messages whoever sent them
+    /// Open messages from any sender
     #[arg(long, conflicts_with = "trust")]
     any_sender: bool,
 }

@@ -115,7 +115,7 @@ impl NodeDir {
 /// `--wait`, for programs that move what is in the queues.
 #[derive(Debug, clap::Args)]
 pub struct Wait {
-    /// Wait so long for another run that is at work on the queues [default: not at all]
+    /// Wait up to DURATION for another run [default: fail at once]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     wait: Option<SignedDuration>,
 }
