@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// The floors of lib.rs, ground floor first, and all sources of the library and the programs.
 pub(crate) fn read() -> (Vec<String>, Vec<Source>) {
@@ -138,105 +138,100 @@ impl Source {
 
     /// Walks tokens rather than a syntax tree, since the arguments of macros have no tree.
     fn walk(&mut self, stream: TokenStream, scope: &Scope) {
-        let trees: Vec<TokenTree> = stream.into_iter().collect();
-        let is = |at: usize, sign: char| matches!(trees.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
-        let group = |at: usize, delimiter: Delimiter| match trees.get(at) {
-            Some(TokenTree::Group(group)) if group.delimiter() == delimiter => Some(group),
-            _ => None,
-        };
-        let ident = |at: usize| match trees.get(at) {
-            Some(TokenTree::Ident(ident)) => {
-                Some(ident.to_string().trim_start_matches("r#").to_owned())
-            }
-            _ => None,
-        };
-        let mut at = 0;
-        let mut end_of_test = 0;
+        let tokens = Tokens(stream.into_iter().collect());
+        let (mut at, mut end_of_test) = (0, 0);
         let mut is_enum = false;
-        while at < trees.len() {
-            let line = trees[at].span().start().line;
-            if is(at, '#')
-                && at >= end_of_test
-                && group(at + 1, Delimiter::Bracket)
-                    .is_some_and(|group| asks_for_tests(&group.stream()))
-            {
-                end_of_test = end_of_item(&trees, at);
-                let is_mod = (at..end_of_test).any(|at| ident(at).as_deref() == Some("mod"));
+        while let Some(token) = tokens.0.get(at) {
+            if at >= end_of_test && tokens.ask_for_tests(at) {
+                end_of_test = end_of_item(&tokens.0, at);
+                let is_mod = (at..end_of_test).any(|at| tokens.word(at).as_deref() == Some("mod"));
                 if is_mod && scope.has_items && !scope.in_test {
-                    self.lines -= trees[end_of_test - 1].span().end().line + 1 - line;
+                    let end = tokens.0[end_of_test - 1].span().end().line;
+                    self.lines -= end + 1 - token.span().start().line;
                 }
             }
             let mut inner = Scope {
-                has_variants: false,
+                module: scope.module.clone(),
                 in_test: scope.in_test || at < end_of_test,
                 has_items: false,
-                ..scope.clone()
+                has_variants: false,
             };
-            if let TokenTree::Group(group) = &trees[at] {
-                inner.has_variants = is_enum && group.delimiter() == Delimiter::Brace;
-                is_enum &= !inner.has_variants;
-                self.walk(group.stream(), &inner);
-            }
-            let Some(word) = ident(at) else {
-                at += 1;
-                continue;
-            };
-            is_enum |= word == "enum";
-            let next = ident(at + 1).unwrap_or_default();
-            if word == "mod"
-                && let Some(body) = group(at + 2, Delimiter::Brace)
-            {
-                inner.module.push(next);
-                inner.has_items = true;
-                self.walk(body.stream(), &inner);
-                at += 3;
-                continue;
-            }
-            if word == "use" {
-                let end = (at..trees.len())
-                    .find(|&at| is(at, ';'))
-                    .map_or(trees.len(), |end| end + 1);
-                // `use<>` says what a type captures, and is no item.
-                if let Ok(item) =
-                    syn::parse2::<syn::ItemUse>(trees[at..end].iter().cloned().collect())
-                {
-                    let is_public = at > 0
-                        && (ident(at - 1).is_some()
-                            || group(at - 1, Delimiter::Parenthesis).is_some());
-                    self.import(line, &item.tree, &[], is_public, &inner);
-                    at = end;
-                    continue;
+            match token {
+                TokenTree::Group(group) => {
+                    inner.has_variants = is_enum && group.delimiter() == Delimiter::Brace;
+                    is_enum &= !inner.has_variants;
+                    self.walk(group.stream(), &inner);
+                    at += 1;
                 }
-            }
-            if lists("struct enum trait type", &word) && scope.has_items && !inner.in_test {
-                self.types.insert(next);
-            }
-            // `..path` is a range or the rest of a struct.
-            let is_method = at > 0 && is(at - 1, '.') && (at < 2 || !is(at - 2, '.'));
-            let mut path = vec![word];
-            while is(at + 1, ':')
-                && is(at + 2, ':')
-                && let Some(segment) = ident(at + 3)
-            {
-                path.push(segment);
-                at += 3;
-            }
-            at += 1;
-            if !inner.in_test {
-                if !scope.has_variants {
-                    self.words.insert(path[0].clone());
+                TokenTree::Ident(word) => {
+                    is_enum |= word == "enum";
+                    at = self.word(&tokens, at, scope, inner);
                 }
-                let last = path[path.len() - 1].clone();
-                if is(at, '!') {
-                    self.macros.push((line, last));
-                } else if is_method && group(at, Delimiter::Parenthesis).is_some() {
-                    self.methods.push((line, last));
-                }
-            }
-            if path.len() > 1 && !is_method {
-                self.paths.push(mention(line, &path, &inner));
+                _ => at += 1,
             }
         }
+    }
+
+    /// Takes the module, import, definition, call or path that a word begins, and returns where it ends.
+    /// `scope` is that of the tokens around it.
+    fn word(&mut self, tokens: &Tokens, start: usize, scope: &Scope, mut inner: Scope) -> usize {
+        let word = tokens.word(start).unwrap();
+        let next = tokens.word(start + 1).unwrap_or_default();
+        let line = tokens.0[start].span().start().line;
+        if word == "mod"
+            && let Some(body) = tokens.group(start + 2, Delimiter::Brace)
+        {
+            inner.module.push(next);
+            inner.has_items = true;
+            self.walk(body.stream(), &inner);
+            return start + 3;
+        }
+        if word == "use" {
+            let rest = start..tokens.0.len();
+            let end = rest
+                .clone()
+                .find(|&at| tokens.is(at, ';'))
+                .map_or(rest.end, |end| end + 1);
+            let item = tokens.0[start..end].iter().cloned().collect();
+            // `use<>` says what a type captures, and is no item.
+            if let Ok(item) = syn::parse2::<syn::ItemUse>(item) {
+                let is_public = start > 0
+                    && (tokens.word(start - 1).is_some()
+                        || tokens.group(start - 1, Delimiter::Parenthesis).is_some());
+                self.import(line, &item.tree, &[], is_public, &inner);
+                return end;
+            }
+        }
+        if lists("struct enum trait type", &word) && scope.has_items && !inner.in_test {
+            self.types.insert(next);
+        }
+        let mut path = vec![word];
+        let mut end = start + 1;
+        while tokens.is(end, ':')
+            && tokens.is(end + 1, ':')
+            && let Some(segment) = tokens.word(end + 2)
+        {
+            path.push(segment);
+            end += 3;
+        }
+        // `..path` is a range or the rest of a struct.
+        let is_method =
+            start > 0 && tokens.is(start - 1, '.') && (start < 2 || !tokens.is(start - 2, '.'));
+        if !inner.in_test {
+            if !scope.has_variants {
+                self.words.insert(path[0].clone());
+            }
+            let last = path[path.len() - 1].clone();
+            if tokens.is(end, '!') {
+                self.macros.push((line, last));
+            } else if is_method && tokens.group(end, Delimiter::Parenthesis).is_some() {
+                self.methods.push((line, last));
+            }
+        }
+        if path.len() > 1 && !is_method {
+            self.paths.push(mention(line, &path, &inner));
+        }
+        end
     }
 
     fn import(
@@ -299,14 +294,47 @@ fn mention(line: usize, path: &[String], scope: &Scope) -> Mention {
     }
 }
 
-/// Whether an attribute is a `cfg` that holds only in tests.
-fn asks_for_tests(attribute: &TokenStream) -> bool {
-    let text = attribute.to_string();
-    let words: HashSet<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
-    let is_cfg = text
-        .strip_prefix("cfg")
-        .is_some_and(|rest| rest.trim_start().starts_with('('));
-    is_cfg && words.contains("test") && !words.contains("not") && !words.contains("any")
+struct Tokens(Vec<TokenTree>);
+
+impl Tokens {
+    fn is(&self, at: usize, sign: char) -> bool {
+        matches!(self.0.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == sign)
+    }
+
+    fn group(&self, at: usize, delimiter: Delimiter) -> Option<&Group> {
+        match self.0.get(at) {
+            Some(TokenTree::Group(group)) if group.delimiter() == delimiter => Some(group),
+            _ => None,
+        }
+    }
+
+    /// A word without its `r#`.
+    fn word(&self, at: usize) -> Option<String> {
+        match self.0.get(at) {
+            Some(TokenTree::Ident(word)) => {
+                Some(word.to_string().trim_start_matches("r#").to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a `cfg` attribute that holds only in tests starts here.
+    fn ask_for_tests(&self, at: usize) -> bool {
+        let attribute = self
+            .group(at + 1, Delimiter::Bracket)
+            .filter(|_| self.is(at, '#'));
+        let text = attribute
+            .map(|group| group.stream().to_string())
+            .unwrap_or_default();
+        let Some(condition) = text.strip_prefix("cfg").map(str::trim_start) else {
+            return false;
+        };
+        let words: HashSet<&str> = condition.split(|c: char| !c.is_alphanumeric()).collect();
+        condition.starts_with('(')
+            && words.contains("test")
+            && !words.contains("not")
+            && !words.contains("any")
+    }
 }
 
 /// Past the item, field or statement whose attributes start here.
