@@ -456,6 +456,7 @@ fn join() -> Cases<join::Error> {
     cases
 }
 
+#[allow(clippy::too_many_lines)] // a line for each variant
 fn node() -> Cases<node::Error> {
     use node::Error as E;
     let mut cases = plain([

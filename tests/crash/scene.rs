@@ -180,6 +180,7 @@ impl World {
         world
     }
 
+    #[allow(clippy::too_many_lines)] // a scene is set in order
     fn make() -> Self {
         let root = scratch();
         let path = root.path();
@@ -482,6 +483,7 @@ fn make_parts(root: &Path, run: impl Fn(&str, &[&str], &str)) {
 }
 
 /// Makes what has to do with media.
+#[allow(clippy::too_many_lines)] // a scene is set in order
 fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
     let id = |node: &str| Directory::open(&path.join(node)).unwrap().id().to_string();
     let (hub, field) = (id("lone/hub"), id("lone/field"));

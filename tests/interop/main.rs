@@ -487,6 +487,7 @@ fn registrations_verify_as_the_references_say() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn everything_else_is_shown_as_the_references_read_it() {
     let ops = [
         "read-pca",
@@ -616,6 +617,7 @@ fn a_message_of_another_kind_is_not_opened() {
 
 /// Nodes with the keys of the vectors hold the session that the vectors began.
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn nodes_of_the_vectors_go_on_with_their_session() {
     let (_, instants) = entries();
     let dir = tempfile::tempdir().unwrap();

@@ -320,6 +320,7 @@ fn an_identity_key_that_others_can_read() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn explicit_files_leave_no_trace() {
     let env = Env::with_peers();
     let alice = env.keys("alice");

@@ -127,6 +127,7 @@ fn in_another_form(parcel: &[u8]) -> Vec<u8> {
 /// What cannot be applied is set aside once, with the reason; what is useless goes; the others go on, and so do
 /// parcels. Before, each kind ended every run with 65, 67, 73, 77 or 80.
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn control_messages_that_cannot_be_applied_end() {
     let env = Env::with_gateways();
     let out = format!("out/{}", id("hub"));

@@ -308,6 +308,7 @@ fn two_users_send_to_each_other() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn each_takes_what_arrived_for_him() {
     let Some(world) = world() else { return };
     let Users {
@@ -919,6 +920,7 @@ fn what_comes_home_by_a_detour_arrives_in_time_and_can_be_read() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn root_finishes_what_the_gateways_user_cannot() {
     let Some(world) = world() else { return };
     let Users {

@@ -326,6 +326,7 @@ fn renewed_authorizations() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn parameters_of_an_internet_node() {
     let env = Env::new();
     env.make_node("alice", &[]);

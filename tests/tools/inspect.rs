@@ -51,6 +51,7 @@ const PECP: [&str; 6] = [
 
 /// A file of another implementation, what it is, and the keys that are told of it.
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn every_kind_is_recognised() {
     let env = Env::new();
     for (file, kind, keys) in [

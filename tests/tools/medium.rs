@@ -211,6 +211,7 @@ fn files_below(dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// Damages one file of the stick, and says how.
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn damage(env: &Env, random: &mut Random) -> &'static str {
     let mut files = Vec::new();
     files_below(&env.path("stick"), &mut files);

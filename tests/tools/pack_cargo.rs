@@ -399,6 +399,7 @@ fn authorization(issuer: &str, subject: &str, validity: (&str, &str)) -> Certifi
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn a_cca_that_is_not_right_is_refused_and_nothing_is_packed() {
     let env = Env::with_gateways();
     // An acknowledgement has no dates of its own.

@@ -620,6 +620,7 @@ fn keys_that_others_can_read() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn explicit_files_leave_no_trace() {
     let env = Env::with_peers();
     let bob = env.keys("bob");
@@ -717,6 +718,7 @@ fn explicit_files_leave_no_trace() {
 
 /// And opening with them leaves none, either.
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn opening_with_explicit_files_leaves_no_trace() {
     let env = Env::with_peers();
     let alice = env.keys("alice");

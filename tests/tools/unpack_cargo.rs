@@ -271,6 +271,7 @@ fn a_content_that_is_no_set_of_messages_is_refused_whole_like_any_decryption() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn a_bad_message_is_reported_and_the_rest_is_kept() {
     let env = Env::with_gateways();
     let good = env.parcel("bob", "alice", b"good");

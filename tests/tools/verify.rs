@@ -271,6 +271,7 @@ fn several_failures_have_one_status() {
 
 /// Objects that are no messages: what is asked of other implementations' files.
 #[test]
+#[allow(clippy::too_many_lines)] // one story, told in order
 fn certificates_parameters_and_registrations() {
     let env = Env::new();
     let file = |name: &str| {

@@ -70,6 +70,7 @@ fn identity_of(world: &World, name: &str) -> Vec<u8> {
 }
 
 /// Each side's Internet gateway registers a private gateway of its own and one of the other side, in three steps.
+#[allow(clippy::too_many_lines)] // one story, told in order
 pub(super) fn registrations(world: &mut World, them: &mut Reference) {
     // All ours, and all theirs, so that parcels have whole paths.
     world.relay("register -N hub --name home -o home.pnr home.pub");
@@ -267,6 +268,7 @@ fn largest_content(world: &World, _them: &Reference) -> usize {
 }
 
 /// Cargo and CCAs, to Internet gateways and, in answer to CCAs, to private ones.
+#[allow(clippy::too_many_lines)] // one story, told in order
 pub(super) fn cargo(world: &mut World, them: &mut Reference) {
     let hub = world.id("inspect --id hub.pub");
     let rhub = world.id("inspect --id rhub.pub");
