@@ -210,7 +210,7 @@ fn settle() {
 }
 
 /// Takes as much memory as the next one needs, and frees it: a virtual machine may have given it back to its host,
-/// and whoever comes first would pay seconds for each GiB.
+/// and the first run would pay seconds for each GiB.
 fn warm(dir: &Path, mib: usize) {
     let path = dir.join("warm");
     let mut zeros = io::repeat(0).take((mib as u64) << 20);

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use super::law::Step;
 use super::scene::{FIRST, SECOND, Scene, World, program};
 
-/// The calls that change files or their names, or make that last. A kernel that lacks one may.
+/// The calls that change files or names, or sync them. `?` lets strace pass over one that it does not know.
 const CALLS: &str = "?open,?openat,?openat2,?creat,?write,?writev,?pwrite64,?pwritev,?pwritev2,?sendfile,\
     ?copy_file_range,?splice,?fsync,?fdatasync,?sync,?syncfs,?sync_file_range,?rename,?renameat,?renameat2,\
     ?link,?linkat,?symlink,?symlinkat,?unlink,?unlinkat,?mkdir,?mkdirat,?rmdir,?mknod,?mknodat,?truncate,\
@@ -55,7 +55,7 @@ fn described(arguments: &str) -> (&str, &str) {
     (descriptor, path)
 }
 
-/// The step that a call must have been announced as; `None` where it changes nothing.
+/// The traced step that a call belongs to; `None` if it changes nothing.
 fn step_of(call: &Call, scene: &Scene, trace: &Path) -> Option<Step> {
     let (descriptor, file) = described(&call.arguments);
     let file = Path::new(file);

@@ -1,4 +1,4 @@
-//! What holds at every instant, however a run ended.
+//! Invariants: what must hold at every instant, however a run ended.
 
 use std::collections::HashSet;
 use std::fs;
@@ -19,8 +19,8 @@ use super::scene::{CONTENT, Scene, is_temporary};
 /// [`CONTENT`] in a mail.
 const ENCODED: &[u8] = b"\nYSBmZXcgbGluZXMKdGhhdCBtdXN0IG5vdCBiZSBsb3N0Cg==\n";
 
-/// Checks every file: under a final name only what is whole; and nothing is there that nobody knows.
-/// Gives the temporary files that were left.
+/// Checks every file: a final name has whole content, and no file is of an unknown kind. Returns the
+/// temporary files that were left.
 pub(crate) fn check(scene: &Scene) -> Vec<String> {
     let mut leftovers = Vec::new();
     for path in scene.files("") {
@@ -80,13 +80,13 @@ pub(crate) fn check(scene: &Scene) -> Vec<String> {
 /// Paths and what was found there.
 type Found = HashSet<(String, Vec<u8>)>;
 
-/// Files that were found whole before: most are the same in every scene, and to parse keys takes long.
+/// Files that were found whole before. Most are the same in every scene, and parsing keys is slow.
 fn known() -> MutexGuard<'static, Found> {
     static KNOWN: LazyLock<Mutex<Found>> = LazyLock::new(Mutex::default);
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A result is whole: the content, messages, or parameters.
+/// Checks that a result is whole: content, messages or parameters.
 fn problem_of_result(octets: &[u8]) -> Option<String> {
     if octets == CONTENT {
         return None;
@@ -108,7 +108,7 @@ fn problem_of_result(octets: &[u8]) -> Option<String> {
     Object::parse(octets).err().map(|error| error.to_string())
 }
 
-/// A stream of parts is whole.
+/// Checks that a stream of parts is whole.
 fn problem_of_parts(octets: &[u8]) -> Option<String> {
     let mut stream = PartStream::new(octets);
     let mut part = Vec::new();
@@ -125,7 +125,7 @@ fn problem_of_parts(octets: &[u8]) -> Option<String> {
     None
 }
 
-/// A file of a node, `above` being the directories that it is in.
+/// Checks a file of a node; `above` are the directories that it is in.
 fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<String> {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     let is_line = || {
@@ -210,7 +210,7 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
     }
 }
 
-/// A file of a medium, `above` being the directories that it is in.
+/// Checks a file of a medium; `above` are the directories that it is in.
 fn problem_of_medium_file(above: &[&str], name: &str, octets: &[u8]) -> Option<String> {
     let is_id = |text: &str| text.parse::<NodeId>().is_ok();
     let is_whole = match above {
@@ -247,7 +247,7 @@ fn problem_of_public_key(octets: &[u8]) -> Option<String> {
     }
 }
 
-/// A directory with VERSION has all that a node needs.
+/// Checks that a directory with VERSION, which is made last, has all that a node needs.
 fn check_whole_node(scene: &Scene, node: &str) {
     let files = scene.files(node);
     let has = |wanted: &dyn Fn(&[&str]) -> bool| {

@@ -26,20 +26,20 @@ impl Step {
         matches!(self.op.as_str(), "write" | "append" | "emit")
     }
 
-    /// Whether it is about a file of a node, but not of its spool.
+    /// Whether it is for a file of a node, but not of its spool.
     pub(crate) fn is_in_a_node(&self) -> bool {
         self.paths.last().is_some_and(|path| {
             !matches!(place(path), OUTSIDE | "stick" | "blue") && !path.contains("/spool/")
         })
     }
 
-    /// Whether it is about a file on a medium.
+    /// Whether it is for a file on a medium.
     pub(crate) fn is_on_a_medium(&self) -> bool {
         let path = self.paths.last();
         path.is_some_and(|path| matches!(place(path), "stick" | "blue"))
     }
 
-    /// Whether it is about a file outside of nodes and media.
+    /// Whether it is for a file outside of nodes and media.
     pub(crate) fn is_outside(&self) -> bool {
         self.paths.last().is_some_and(|path| place(path) == OUTSIDE)
     }
@@ -79,7 +79,7 @@ fn name(path: &str) -> &str {
 }
 
 impl Unsynced {
-    /// Takes a step; says in what way it breaks the law.
+    /// Applies a step. Returns how it breaks the law, if it does.
     pub(crate) fn step(&mut self, step: &Step) -> Result<(), String> {
         let path = step.paths.first().map_or("", String::as_str);
         match (step.op.as_str(), &step.paths[..]) {
@@ -148,7 +148,7 @@ impl Unsynced {
         Ok(())
     }
 
-    /// Whether a run may say now that it is done.
+    /// Whether a run may report success now.
     fn end(&self) -> Result<(), String> {
         match self.rests(|_| true, |_| true) {
             Some(rest) => Err(format!("the end comes before a sync of {rest}")),
@@ -156,12 +156,12 @@ impl Unsynced {
         }
     }
 
-    /// Forgets files that are only garbage now that the run which wrote them was killed.
+    /// Forgets unsynced files that a killed run left as garbage.
     pub(crate) fn survive_kill(&mut self) {
         self.files.retain(|file| !is_temporary(file));
     }
 
-    /// The same with other words for the paths.
+    /// The same with paths rewritten.
     pub(crate) fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
         let dirs = self.dirs.iter();
         Self {
@@ -183,7 +183,7 @@ impl Unsynced {
             .insert(parent(path), format!("{what} {}", name(path)));
     }
 
-    /// Something unsynced among these directories and files.
+    /// The first unsynced path among these directories and files.
     fn rests(&self, dirs: impl Fn(&str) -> bool, files: impl Fn(&str) -> bool) -> Option<String> {
         let dir = self.dirs.iter().find(|(dir, _)| dirs(dir));
         let file = self.files.iter().find(|file| files(file));
@@ -204,7 +204,7 @@ fn refuse(step: &Step, rests: Option<String>) -> Result<(), String> {
     }
 }
 
-/// Holds a whole trace of a successful run against the law.
+/// Checks the whole trace of a successful run against the law.
 pub(crate) fn check(steps: &[Step]) -> Result<(), String> {
     check_after(Unsynced::default(), steps)
 }

@@ -15,14 +15,14 @@ use tempfile::TempDir;
 
 use super::scene;
 
-/// A gateway, its endpoint, and whom that writes to.
+/// A gateway, its endpoint, and the recipient of the endpoint's messages.
 const SITES: [(&str, &str, &str); 2] = [("field", "anna", "bert"), ("village", "bert", "anna")];
 
-/// How often the loops run, and what is seen of it.
+/// How often the loops run, and what they counted.
 struct Loops {
     dir: TempDir,
     end: Instant,
-    /// Whether some runs are killed, when they have run for as many milliseconds as they are to.
+    /// Whether some runs are killed after a random number of milliseconds.
     kill: bool,
     sent: Mutex<Vec<String>>,
     runs: AtomicUsize,
@@ -30,7 +30,8 @@ struct Loops {
 }
 
 impl Loops {
-    /// Two gateways that peer, each with an endpoint; these write to each other. One stick goes between them.
+    /// Two gateways that peer, each with an endpoint, and one stick between them. The endpoints write to
+    /// each other.
     fn new(seconds: u64, kill: bool) -> Self {
         let loops = Self {
             dir: tempfile::tempdir().unwrap(),
@@ -100,7 +101,7 @@ impl Loops {
         output
     }
 
-    /// Runs a command, which now and then is killed; gives its status unless it was.
+    /// Runs a command, and sometimes kills it. Returns its status, or `None` if it was killed.
     fn run(&self, line: &str) -> Option<i32> {
         let count = self.runs.fetch_add(1, Ordering::Relaxed);
         if !self.kill || !count.is_multiple_of(3) {
@@ -131,7 +132,7 @@ impl Loops {
         output.status.code()
     }
 
-    /// Seals messages and puts each until the spool has it.
+    /// Seals messages, and repeats relay-put for each until the spool has it.
     fn put(&self, (gateway, endpoint, peer): (&str, &str, &str), writer: usize) {
         for number in 0.. {
             if Instant::now() > self.end {
@@ -185,7 +186,7 @@ impl Loops {
         });
     }
 
-    /// What still is on its way arrives, one run after another.
+    /// Runs everything in turn until nothing is on its way any more.
     fn finish(&self) {
         for _ in 0..3 {
             for (gateway, endpoint, _) in SITES {
@@ -199,7 +200,7 @@ impl Loops {
         }
     }
 
-    /// Every message is in a file of its own, and nothing waits or is left anywhere.
+    /// Checks that every message is in a file of its own, and that nothing waits or is left anywhere.
     fn check(&self) {
         let mut sent: BTreeMap<String, usize> = BTreeMap::new();
         for content in self.sent.lock().unwrap().iter() {

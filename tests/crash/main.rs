@@ -1,12 +1,12 @@
-//! What a crash, a full disk or a broken one leaves, and that the next run makes good for it.
+//! Crashes, full disks and broken disks: what they leave, and that the next run completes the work.
 //!
 //! `RELAY_FAULT=trace:FILE` makes a program list the changes it makes to the file system, `kill:N`
 //! stops it right before the Nth of them, `torn:N` in the middle of it, and `ENOSPC:N` or `EIO:N` fails
-//! that one alone. Each program is stopped and failed at each of its steps; each time the invariants must
-//! hold, and the same command, run again, must lead to where an undisturbed run leads.
+//! only that one. Each program is stopped and failed at each of its steps. Each time the invariants must
+//! hold, and running the same command again must lead to the state that an undisturbed run leads to.
 //!
-//! Since a killed process leaves the page cache behind, what a power failure would do cannot be seen that
-//! way: the traces are held against the law of [`law`] instead. `cargo test --test crash -- --nocapture`
+//! A killed process leaves the page cache intact, so this does not show what a power failure would do:
+//! for that, the traces are checked against the rules of [`law`]. `cargo test --test crash -- --nocapture`
 //! shows how many steps each program has.
 
 #![allow(clippy::unwrap_used)] // what fails here fails the test

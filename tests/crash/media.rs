@@ -1,4 +1,4 @@
-//! What comes from media and goes onto them, stopped and failed at each step.
+//! Imports from media and exports onto them, stopped and failed at each step.
 
 use std::fs;
 
@@ -6,10 +6,10 @@ use super::programs::CASE;
 use super::scene::{FIRST, SECOND, Scene};
 use super::sweep::{Case, sweep};
 
-/// How many cases there are here.
+/// The number of cases in this file.
 pub(crate) const CASES: usize = 7;
 
-/// What is tried at each step: a medium may be full, worn out, write-protected or gone.
+/// The faults at each step: a medium may be full, worn out, write-protected or gone.
 const FAULTS: &[&str] = &["kill", "torn", "ENOSPC", "EIO", "EDQUOT", "EROFS", "ENOENT"];
 
 /// Which of two messages carried a session key first depends on which of them failed.
@@ -47,7 +47,7 @@ fn messages(scene: &Scene, dir: &str) -> Vec<Vec<u8>> {
     found
 }
 
-/// What is in files of `in`, likewise.
+/// The content of files of `in`, in no order.
 fn files(scene: &Scene, names: &[&str]) -> Vec<Vec<u8>> {
     let read = |name: &&str| fs::read(scene.path(&format!("in/{name}"))).unwrap();
     let mut files: Vec<Vec<u8>> = names.iter().map(read).collect();
@@ -65,7 +65,7 @@ fn of(scene: &Scene, path: &str, node: &str) -> String {
     format!("{path}/{}", scene.world().id(node))
 }
 
-/// Whether a node remembers anything.
+/// Whether a node's replay memory has any entry.
 fn remembers(scene: &Scene, node: &str) -> bool {
     let files = scene.files(&format!("{node}/seen"));
     files
@@ -212,7 +212,7 @@ fn sync_answers() {
     });
 }
 
-/// One that can be answered.
+/// A message that can be answered.
 fn request_proof(scene: &Scene) {
     scene.add("gateways/hub");
     sync(scene, "hub", "stick");
@@ -263,7 +263,7 @@ fn sync_makes_a_medium() {
     });
 }
 
-/// Nothing that a gateway has not taken is on no medium.
+/// Checks that whatever a gateway has not taken is still on a medium.
 fn carried_left(scene: &Scene) {
     for (kind, file) in [("cargo", "first.cargo"), ("cca", "field.cca")] {
         let on = |medium: &str| {

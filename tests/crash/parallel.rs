@@ -1,4 +1,4 @@
-//! Two runs at once: locks let each see what the other has done, and none waits for ever.
+//! Two runs at once: locks let each see what the other has done, and neither waits for ever.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use super::invariants;
 use super::scene::{ANSWER, CONTENT, FIRST, SECOND, Scene, World, carried_key};
 
-/// How long runs that do not wait for each other may take.
+/// The longest that runs may take which do not wait for each other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Starts a program whose output nobody reads before it ends; it is small enough for a pipe.
+/// Starts a program. Nobody reads its output before it ends, so it must fit into a pipe.
 fn start(scene: &Scene, name: &str, args: &[&str], now: &str) -> Child {
     let mut command = scene.command(name, args, now);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 
-/// Waits for all of them; gives the status and output of each.
+/// Waits for all of them. Returns the status and output of each.
 fn finish(mut children: Vec<Child>) -> Vec<(i32, Vec<u8>)> {
     let start = Instant::now();
     while children

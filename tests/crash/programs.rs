@@ -1,4 +1,4 @@
-//! What is run, what a stopped run may have left of it, and what proves that it worked.
+//! The cases: the command, what a stopped run may leave, and what proves that the next one worked.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,10 +12,10 @@ use super::scene::{
 };
 use super::sweep::{Case, sweep, sweep_errnos};
 
-/// How many cases there are.
+/// The number of cases in this file.
 pub(crate) const CASES: usize = 56 + super::media::CASES;
 
-/// What most cases have in common.
+/// The defaults of most cases.
 pub(crate) const CASE: Case<'static> = Case {
     name: "",
     program: "",
@@ -33,7 +33,7 @@ pub(crate) const CASE: Case<'static> = Case {
     proof: |_, _| {},
 };
 
-/// What programs that change the spool have in common.
+/// The defaults of programs that change the spool.
 const SPOOL: Case<'static> = Case {
     faults: &["kill", "torn", "ENOSPC", "EDQUOT", "EIO", "EROFS"],
     ..CASE
@@ -88,8 +88,8 @@ fn keygen_with_a_group() {
 
 // relay-authorize
 
-/// A session key for the peer is on disk before its public half can have left, and so is the note of what
-/// was given.
+/// Checks that a session key for the peer, and the note that it was given, are on disk before its public
+/// half can have left.
 fn authorization_left(scene: &Scene, stdout: &[u8]) {
     let mut given = scene.results();
     if !stdout.is_empty() {
@@ -201,7 +201,7 @@ fn import_authorization_with_name() {
     });
 }
 
-/// What the peer gave before goes only when what replaces it is there for certain.
+/// Checks that the peer's earlier data is removed only when its replacement is on disk.
 #[test]
 fn import_authorization_in_place_of_another() {
     sweep(&Case {
@@ -267,7 +267,7 @@ fn import_registration() {
 
 // relay-seal
 
-/// A message that left, whole or in part, has its private session key on disk.
+/// Checks that the private session key of a message that left, whole or in part, is on disk.
 fn seal_left(scene: &Scene, stdout: &[u8]) {
     let dir = format!("bob/sessions/{}", scene.world().id("alice"));
     for parcel in scene.results() {
@@ -296,7 +296,7 @@ fn seal_left(scene: &Scene, stdout: &[u8]) {
     }
 }
 
-/// What left opens on the other side, whose answer opens here.
+/// Checks that what left opens on the other side, and that its answer opens here.
 fn seal_proof(scene: &Scene, printed: &[Vec<u8>]) {
     scene.add("friends/alice");
     let mut parcels = scene.results();
@@ -450,7 +450,7 @@ fn is_remembered(scene: &Scene) -> bool {
         .any(|path| fs::metadata(scene.path(path)).unwrap().len() >= 32)
 }
 
-/// A message is remembered only when its content is complete and its session key is stored.
+/// Checks that a message is remembered only when its content is complete and its session key is stored.
 fn open_left(scene: &Scene, stdout: &[u8]) {
     assert!(
         CONTENT.starts_with(stdout),
@@ -475,7 +475,8 @@ fn open_left(scene: &Scene, stdout: &[u8]) {
     }
 }
 
-/// The content is there, once if it is a file; the parcel is remembered; an answer opens at the sender.
+/// Checks that the content is there (once, if it is a file), that the parcel is remembered, and that an
+/// answer opens at the sender.
 fn open_proof(scene: &Scene, printed: &[Vec<u8>]) {
     let printed: Vec<_> = printed.iter().filter(|octets| *octets == CONTENT).collect();
     if printed.is_empty() {
@@ -590,7 +591,7 @@ fn open_authorization() {
     });
 }
 
-/// Carol keeps what bob told once she remembers the parcel, and he is no peer.
+/// Checks that carol keeps bob's authorization once she remembers the parcel, and that bob is no peer.
 fn heard_left(scene: &Scene, stdout: &[u8]) {
     assert_eq!(stdout, b"", "an authorization is for the node alone");
     assert!(
@@ -607,7 +608,7 @@ fn heard_left(scene: &Scene, stdout: &[u8]) {
     assert!(remembered(scene) <= kept, "remembered without it");
 }
 
-/// How many messages carol remembers.
+/// The number of messages that carol remembers.
 fn remembered(scene: &Scene) -> u64 {
     let files = scene.files("carol").into_iter();
     files
@@ -616,7 +617,7 @@ fn remembered(scene: &Scene) -> u64 {
         .sum()
 }
 
-/// She answers bob, who opens it.
+/// Checks that bob opens an answer of carol.
 fn heard_proof(scene: &Scene, _: &[Vec<u8>]) {
     scene.add("told/bob");
     let bob = scene.world().id("bob").to_owned();
@@ -741,7 +742,7 @@ fn peers_forget() {
     });
 }
 
-/// What was forgotten can be imported again, under the name that it had.
+/// Checks that a forgotten peer can be imported again, under the same name.
 fn forget_proof(scene: &Scene, _: &[Vec<u8>]) {
     import(scene, "bob", "in/alice-for-bob.conn", START);
     scene.add("friends/alice");
@@ -750,7 +751,7 @@ fn forget_proof(scene: &Scene, _: &[Vec<u8>]) {
 
 // relay-export
 
-/// The private half of the session key in parameters that left is on disk.
+/// Checks that the private half of the session key in parameters that left is on disk.
 fn export_left(scene: &Scene, stdout: &[u8]) {
     let mut exported = scene.results();
     if pem::blocks(stdout).is_ok_and(|blocks| !blocks.is_empty()) {
@@ -833,7 +834,7 @@ fn check_restored() {
 
 // Gateways
 
-/// The private half of the session key in a registration that left is on disk, and so is the note of it.
+/// Checks that the private half of the session key in a registration that left is on disk, with its note.
 fn registration_left(scene: &Scene, _: &[u8]) {
     for result in scene.results() {
         let Ok(Object::Registration(registration)) = Object::parse(&result) else {
@@ -1075,7 +1076,7 @@ fn pack_cargo_in_answer_to_a_cca() {
     });
 }
 
-/// What cargo held is written before the cargo is remembered.
+/// Checks that the messages of a cargo are written before the cargo is remembered.
 fn unpack_left(scene: &Scene, _: &[u8]) {
     if is_remembered_by(scene, "hub") {
         assert_eq!(
@@ -1086,7 +1087,7 @@ fn unpack_left(scene: &Scene, _: &[u8]) {
     }
 }
 
-/// What is in `in/first.cargo`; by name the parcel comes before its acknowledgement.
+/// The messages in `in/first.cargo`. By name, the parcel comes before its acknowledgement.
 fn first_messages(scene: &Scene) -> Vec<u8> {
     ["in/first.parcel", "in/first.pca"]
         .map(|name| fs::read(scene.path(name)).unwrap())
@@ -1179,7 +1180,7 @@ fn acknowledge() {
 
 // relay-split, relay-join
 
-/// What was cut can be joined.
+/// Checks that the parts can be joined.
 fn split_proof(scene: &Scene, printed: &[Vec<u8>]) {
     let parts = match scene.results() {
         none if none.is_empty() => printed.last().unwrap().clone(),
@@ -1252,7 +1253,7 @@ fn split_into_a_directory() {
     });
 }
 
-/// Nothing but the whole has a name, and of what was printed nothing is anything else.
+/// Checks that only whole content has a name, and that what was printed is a start of it.
 fn join_left(scene: &Scene, stdout: &[u8]) {
     assert!(CONTENT.starts_with(stdout), "something else");
     let results = scene.results();
@@ -1308,7 +1309,7 @@ fn join_into_a_directory() {
     });
 }
 
-/// Parts go only when the content is there.
+/// Checks that parts are removed only when the content is there.
 fn join_and_remove_left(scene: &Scene, stdout: &[u8]) {
     join_left(scene, stdout);
     if scene.results().is_empty() {
@@ -1358,7 +1359,7 @@ fn first(scene: &Scene) -> Vec<Vec<u8>> {
     vec![fs::read(scene.path("in/first.parcel")).unwrap()]
 }
 
-/// The first parcel is in the spool, once, in whichever queue.
+/// Checks that the first parcel is in the spool once, in any queue.
 fn is_once(scene: &Scene, node: &str) {
     assert_eq!(queue(scene, &format!("{node}/spool")), first(scene));
 }
@@ -1471,7 +1472,8 @@ fn route_what_ends() {
     });
 }
 
-/// What lives is there, and what went is noted first: the end of a parcel, and how far the memory goes that went.
+/// Checks that live data is kept, and that removals are noted first: the end of a parcel, and how far the
+/// removed memory reached.
 fn purge_left(scene: &Scene, _: &[u8]) {
     let out = format!("field/spool/out/{}", scene.world().id("hub"));
     let waiting = queue(scene, &out);
@@ -1528,8 +1530,8 @@ fn purge() {
     });
 }
 
-/// A message goes only when it is remembered, and that is only when its content is where it belongs and the
-/// sender's session key is stored.
+/// Checks that a message is removed only when it is remembered, and remembered only when its content is
+/// delivered and the sender's session key is stored.
 fn deliver_left(scene: &Scene, stdout: &[u8]) {
     let is_there = !queue(scene, "alice/spool/home").is_empty();
     assert!(
@@ -1539,7 +1541,7 @@ fn deliver_left(scene: &Scene, stdout: &[u8]) {
     open_left(scene, stdout);
 }
 
-/// The content is there, once; nothing waits; an answer opens at the sender.
+/// Checks that the content is there once, that nothing waits, and that an answer opens at the sender.
 fn deliver_proof(scene: &Scene, printed: &[Vec<u8>]) {
     assert_eq!(queue(scene, "alice/spool"), [[0; 0]; 0]);
     open_proof(scene, printed);
@@ -1662,7 +1664,7 @@ fn deliver_to_a_command_that_refuses() {
     });
 }
 
-/// Parts go only when what they make is remembered, and that only when it is where it belongs.
+/// Checks that parts are removed only when their content is remembered, and that only when it is delivered.
 fn parts_left(scene: &Scene, _: &[u8]) {
     let waiting = queue(scene, "alice/spool/home").len();
     assert!(
@@ -1674,7 +1676,7 @@ fn parts_left(scene: &Scene, _: &[u8]) {
     assert!(is_there || scene.results().is_empty());
 }
 
-/// The content is there, once; nothing waits; an answer opens at the sender.
+/// Checks that the content is there once, that nothing waits, and that an answer opens at the sender.
 fn parts_proof(scene: &Scene, _: &[Vec<u8>]) {
     assert_eq!(queue(scene, "alice/spool"), [[0; 0]; 0]);
     assert_eq!(scene.results(), [CONTENT], "not the content once");
@@ -1793,12 +1795,12 @@ fn unpack(scene: &Scene, gateway: &str, cargo: &str) {
 
 // What shows that nodes work
 
-/// The status when the file is there, else 0.
+/// This status if the file is there, else 0.
 fn if_there(scene: &Scene, file: &str, status: i32) -> i32 {
     if scene.path(file).exists() { status } else { 0 }
 }
 
-/// `node` imports `file`, from what it calls `peer` from now on.
+/// `node` imports `file` under the name `peer`.
 fn import(scene: &Scene, node: &str, file: &str, now: &str) {
     let args = ["-q", "-N", node, "--name", "peer", file];
     scene.run("relay-import", &args, now).expect(0);

@@ -1,4 +1,4 @@
-//! Prepared nodes, copies of them to be spoiled, and what is found there afterwards.
+//! Prepared nodes, scratch copies of them for each run, and what is found there afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -30,7 +30,7 @@ pub(crate) const RENEWAL: &str = "2026-12-02T00:00:00Z";
 pub(crate) const RENEWED: &str = "2026-12-02T01:00:00Z";
 /// When the session key that carol hands out is too old.
 pub(crate) const MONTH: &str = "2027-01-01T12:00:00Z";
-/// When much of what was stored before is of no use any more.
+/// When much of what was stored before has expired.
 pub(crate) const LATE: &str = "2027-01-10T12:00:00Z";
 
 /// Long after everything that was made here, by any clock.
@@ -39,7 +39,7 @@ pub(crate) const RESTORED: &str = "2040-01-01T12:00:00Z";
 /// What bob writes.
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
-/// Where what the tests start from is.
+/// The directory of the prepared nodes.
 const DIRS: [&str; 28] = [
     "in",
     "keys",
@@ -71,7 +71,7 @@ const DIRS: [&str; 28] = [
     "unfit",
 ];
 
-/// What its parts belong to.
+/// The transfer id of its parts.
 pub(crate) const TRANSFER: &str = "000102030405060708090a0b0c0d0e0f";
 
 /// The media type of authorizations in parcels.
@@ -122,7 +122,7 @@ impl Outcome {
     }
 }
 
-/// A command of one of the programs, in `dir`, which sees nothing of the user's environment.
+/// A command of one of the programs in `dir`, with an empty environment.
 pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Command {
     let mut command = Command::new(program(name));
     command
@@ -147,17 +147,17 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `queued`: the same with a way, to field.
 /// - `acked`: field has it on its way to hub, whose acknowledgement has come.
 /// - `worn`: field has been in use for weeks, and has much that is of no use at [`LATE`].
-/// - `arrived`: `in/first.parcel` waits for alice in her spool, and `in/renewed.parcel` for bob in his.
+/// - `arrived`: `in/first.parcel` waits for alice in her spool, and `in/renewed.parcel` for bob in bob's.
 /// - `parts`: box has `in/report.txt` in four parts, each in a file, which `in/report.parts` has in a stream.
 /// - `parted`: bob has sealed these parts, and the parcels wait for alice in her spool.
-/// - `blank`: the media stick and blue have just been made; stick in `empty` is a directory, and none.
+/// - `blank`: the media stick and blue have just been made. In `empty`, stick is an ordinary directory.
 /// - `given`: on stick is what field has for hub: `in/first.cargo`, and `in/field.cca`.
 /// - `laden`: on stick is what hub has for field, in answer to that: both parcels, an acknowledgement and a rotation.
 /// - `both`: stick has all of that; blue has a hint that field got its cargo.
 /// - `outgoing`: field has both parcels for hub, and asks for no acknowledgement of the second, but for two copies.
 /// - `unfit`: hub has set `in/first.parcel` aside, and has it once more in another encoding; field's cargo brought it a
 ///   rotation that is for another node.
-/// - `told`: bob knows carol, whom he lets send to him in `in/stranger.parcel`, and later again.
+/// - `told`: bob knows carol, and lets her send to bob: in `in/stranger.parcel`, and later again.
 /// - `heard`: carol, who does not know bob, has opened that.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
@@ -482,7 +482,7 @@ fn make_parts(root: &Path, run: impl Fn(&str, &[&str], &str)) {
     }
 }
 
-/// Makes what has to do with media.
+/// Makes the stages with media.
 #[allow(clippy::too_many_lines)] // a scene is set in order
 fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
     let id = |node: &str| Directory::open(&path.join(node)).unwrap().id().to_string();
@@ -587,7 +587,7 @@ fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
 
 /// A directory where one test runs programs.
 ///
-/// Nodes are in `NAME`, what is to be read in `in`, results in `out`; what `tmp` holds is the test's own.
+/// Nodes are in `NAME`, inputs in `in`, results in `out`, and the test's own files in `tmp`.
 pub(crate) struct Scene {
     root: TempDir,
     world: Arc<World>,
@@ -620,7 +620,7 @@ impl Scene {
         Self::finish(command)
     }
 
-    /// Runs a program and gives its trace, with paths from here.
+    /// Runs a program and returns its trace, with paths relative to here.
     pub(crate) fn run_traced(
         &self,
         name: &str,
@@ -659,7 +659,7 @@ impl Scene {
         super::law::Step { op, paths }
     }
 
-    /// A path seen from here, without `.`; here itself is the empty path.
+    /// A path relative to here, without `.`; here itself is the empty path.
     pub(crate) fn relative(&self, path: &Path) -> String {
         let path = path.strip_prefix(self.root.path()).unwrap_or(path);
         let parts = path
@@ -669,7 +669,7 @@ impl Scene {
         path.to_str().unwrap().to_owned()
     }
 
-    /// A path in which what is random is replaced by what it stands for.
+    /// A path with its random parts replaced by what they stand for.
     pub(crate) fn generic(&self, path: &str) -> String {
         let part = |part: &str| {
             if is_temporary(part) {
@@ -692,8 +692,8 @@ impl Scene {
         }
     }
 
-    /// What is there, with what is random replaced: path, mode and content of each file and directory,
-    /// and how many there are that look the same. Temporary files and `in` and `tmp` are left out.
+    /// A snapshot with random parts replaced: path, mode and content of each file and directory, and how
+    /// many look the same. Temporary files and `in` and `tmp` are left out.
     pub(crate) fn tree(&self) -> BTreeMap<String, usize> {
         let mut tree = BTreeMap::new();
         for path in self.files("") {
@@ -720,7 +720,7 @@ impl Scene {
         tree
     }
 
-    /// What a file holds or a program printed, with what is random left out.
+    /// What a file holds or a program printed, without its random parts.
     pub(crate) fn generic_content(&self, octets: &[u8]) -> String {
         if octets.starts_with(b"Awala") {
             return match Parcel::parse(octets.to_vec()) {
@@ -781,7 +781,7 @@ fn without_ids(line: &str) -> String {
     serde_json::Value::Object(line).to_string()
 }
 
-/// A directory in memory if there is such a place, since thousands of runs sync what they write.
+/// A directory in memory if there is one, since thousands of runs sync what they write.
 fn scratch() -> TempDir {
     let is_free = std::env::var_os("TMPDIR").is_none();
     let in_memory = is_free.then(|| tempfile::tempdir_in("/dev/shm"));
@@ -790,7 +790,7 @@ fn scratch() -> TempDir {
         .unwrap_or_else(|| tempfile::tempdir().unwrap())
 }
 
-/// Whether the file at a path has the name of one that is being written.
+/// Whether a path is that of a temporary file.
 pub(crate) fn is_temporary(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.strip_prefix(".relay-")
@@ -835,7 +835,7 @@ fn make_grouped(path: &Path) {
     fs::write(node.join("config"), text).unwrap();
 }
 
-/// A group that the user who runs this may give directories to; for root another one than its own.
+/// A group that this process may give directories to; for root, not its own.
 pub(crate) fn group_to_give_to() -> String {
     let gid = match nix::unistd::Group::from_name("games") {
         Ok(Some(games)) if nix::unistd::geteuid().is_root() => games.gid,

@@ -11,9 +11,9 @@ use super::invariants;
 use super::law::{self, Step, Unsynced};
 use super::scene::{Outcome, Scene, World, is_temporary};
 
-/// A command, what it starts from, and how one sees that it worked.
+/// A case: a command, its initial state, and the checks of its result.
 pub(crate) struct Case<'a> {
-    /// What is done, for the table.
+    /// The name in the table.
     pub(crate) name: &'static str,
     pub(crate) program: &'static str,
     pub(crate) args: &'a [&'a str],
@@ -22,9 +22,9 @@ pub(crate) struct Case<'a> {
     pub(crate) nodes: &'static [&'static str],
     /// Directories that are there from the beginning.
     pub(crate) dirs: &'static [&'static str],
-    /// Where publications come first, in the order that is asked for.
+    /// Beginnings of paths, in the order in which their first publications must come.
     pub(crate) order: &'static [&'static str],
-    /// What is tried at each step.
+    /// The faults that are tried at each step.
     pub(crate) faults: &'static [&'static str],
     /// What may look otherwise after a run that was stopped, by the beginnings of paths: what it did not finish goes
     /// once more, as relay-spool(5) says.
@@ -36,13 +36,13 @@ pub(crate) struct Case<'a> {
     pub(crate) left: fn(&Scene, &[u8]),
     /// The status of the next run, given what the one before left.
     pub(crate) next: fn(&Scene) -> i32,
-    /// What is said to replace a result that is there already.
+    /// The option that replaces an existing result.
     pub(crate) force: Option<&'static str>,
-    /// Proves that the node works, given all that the runs have printed.
+    /// Checks that the node works, given all that the runs have printed.
     pub(crate) proof: fn(&Scene, &[Vec<u8>]),
 }
 
-/// What an undisturbed run does.
+/// The result of an undisturbed run.
 struct Undisturbed {
     steps: Vec<Step>,
     tree: BTreeMap<String, usize>,
@@ -190,7 +190,7 @@ fn fail(case: &Case<'_>, scene: &Scene, undisturbed: &Undisturbed, fault: &str, 
     }
 }
 
-/// Runs the command once more after one that was stopped; gives all that was printed.
+/// Runs the command once more after a stopped run. Returns all that was printed.
 fn repeat(
     case: &Case<'_>,
     scene: &Scene,
@@ -238,8 +238,7 @@ fn repeat(
     printed
 }
 
-/// Holds the trace of a run against the law, given that what one before it had done was not synced when
-/// it was killed. The content of a message relies on nothing that an earlier run did.
+/// Checks the trace of a run against the law, given what an earlier run had not synced when it was killed. The content of a message relies on nothing that an earlier run did.
 fn check_synced(case: &Case<'_>, scene: &Scene, before: &[Step], steps: &[Step]) {
     let mut left = Unsynced::default();
     // A part that comes back after its content is known not to be needed.
@@ -329,7 +328,7 @@ fn compare(
 /// The steps and tried points of each case so far.
 static TABLE: Mutex<Vec<(&str, usize, usize)>> = Mutex::new(Vec::new());
 
-/// Takes note of a case; the last one prints the table.
+/// Records a case; the last one prints the table.
 fn record(name: &'static str, steps: usize, points: usize) {
     let mut table = TABLE
         .lock()

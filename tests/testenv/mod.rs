@@ -1,8 +1,7 @@
 //! What the tests of the programs share: a scratch directory, fixed keys and a fixed clock.
 //!
 //! Every run has a clean environment, a foreign locale and time zone, and a snapshot of the scratch
-//! directory from before and after it, so that a test can hold status, output, diagnostics and files
-//! against what they should be.
+//! directory from before and after it, so that a test can check status, output, diagnostics and files.
 
 #![allow(dead_code)] // each test target uses its part
 
@@ -28,10 +27,10 @@ use tempfile::TempDir;
 /// When the nodes of the tests were made.
 pub(crate) const MADE: &str = "2026-03-01T09:00:00Z";
 
-/// What the programs take for the time unless a test says otherwise.
+/// The programs' time, unless a test sets another.
 pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
 
-/// Where the hub is.
+/// The Internet address of the hub.
 pub(crate) const HUB: &str = "hub.example.org";
 
 /// The nodes, and which of the fixed keys each has.
@@ -58,7 +57,7 @@ pub(crate) fn id(name: &str) -> String {
         .to_owned()
 }
 
-/// What is read aloud of the id: eight groups of digits.
+/// The id as people read it aloud: eight groups of digits.
 pub(crate) fn fingerprint(name: &str) -> String {
     let id = id(name);
     let groups: Vec<&str> = (0..8).map(|at| &id[1 + 4 * at..5 + 4 * at]).collect();
@@ -69,7 +68,7 @@ fn keys_of(name: &str) -> &'static str {
     NODES.iter().find(|(node, _)| *node == name).unwrap().1
 }
 
-/// Whether permissions do not bind whoever runs the tests; then it is said what is not tested.
+/// Whether the tests run as root, whom permissions do not stop; prints that `untested` is not tested then.
 pub(crate) fn is_root(untested: &str) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if is_root {
@@ -93,7 +92,7 @@ impl Env {
 
     /// One with the nodes alice, bob and carol: bob and carol may send to alice, and alice to them.
     ///
-    /// They are made once and copied, which they must survive.
+    /// They are made once and copied: a node must work after it was copied.
     pub(crate) fn with_peers() -> Self {
         static PEERS: OnceLock<Env> = OnceLock::new();
         let made = PEERS.get_or_init(|| {
@@ -146,8 +145,7 @@ impl Env {
         env
     }
 
-    /// One with the gateways gateway and mallory, which let each other send cargo, with no Internet gateway
-    /// anywhere. Alice and bob may send to each other.
+    /// One with the gateways gateway and mallory, which accept cargo from each other, and no Internet gateway. Alice and bob may send to each other.
     pub(crate) fn with_peering() -> Self {
         let env = Self::new();
         for gateway in ["gateway", "mallory"] {
@@ -407,19 +405,19 @@ impl Env {
     }
 }
 
-/// What a message is to be made of.
+/// The parts that a message is made from.
 pub(crate) struct Forgery {
     /// The kind in its format signature.
     pub(crate) kind: Kind,
     /// Its fields.
     pub(crate) fields: Fields,
-    /// What is sealed, or should be.
+    /// The payload, usually sealed.
     pub(crate) payload: Vec<u8>,
     /// The certificates, the signer's first.
     pub(crate) certificates: Vec<Certificate>,
 }
 
-/// A message like this one but for what `change` does to it, signed again with the key of `signer`.
+/// The message as `change` changes it, signed again with the key of `signer`.
 pub(crate) fn forged(message: &[u8], signer: &str, change: impl FnOnce(&mut Forgery)) -> Vec<u8> {
     let message = SignedMessage::parse(message.to_vec()).unwrap();
     let certificates = [message.sender_certificate()]
@@ -459,7 +457,7 @@ pub(crate) fn self_issued(name: &str) -> Certificate {
     certificates::issue_own(&identity(name), NodeType::Endpoint, now).unwrap()
 }
 
-/// Where the fixed keys of a node are, below the scratch directory.
+/// The files of a node's fixed keys, relative to the scratch directory.
 pub(crate) struct Keys {
     /// The private identity key, PEM.
     pub(crate) identity: String,
@@ -471,10 +469,10 @@ pub(crate) struct Keys {
     pub(crate) session_id: String,
 }
 
-/// What is in a directory: by path, the mode and the content.
+/// A snapshot of a directory: the mode and content of each path.
 pub(crate) type Tree = BTreeMap<String, (u32, Content)>;
 
-/// What an entry of a directory is.
+/// The type of a directory entry, with its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Content {
     /// A directory.
@@ -496,7 +494,7 @@ fn fill_tree(dir: &Path, prefix: &str, tree: &mut Tree) {
             continue;
         };
         let content = if metadata.is_dir() {
-            // Lock files say nothing, whether they are there or not.
+            // Whether a lock file exists says nothing: only flock(2) on it does.
             if name != "lock" {
                 fill_tree(&entry.path(), &format!("{path}/"), tree);
             }
@@ -528,7 +526,7 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
-/// A run to come.
+/// A run that has not started yet.
 #[must_use]
 pub(crate) struct Call<'a> {
     env: &'a Env,
@@ -542,17 +540,17 @@ pub(crate) struct Call<'a> {
     has_reader: bool,
 }
 
-/// A user of the system, who need not have a name there.
+/// A user of the system, by number: /etc/passwd need not have them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct User {
-    /// His number, and that of his own group.
+    /// Their user id, and the id of their own group.
     pub(crate) uid: u32,
-    /// A group that he is in besides.
+    /// A second group that they are in.
     pub(crate) group: Option<u32>,
 }
 
 impl User {
-    /// A command that this user runs, for root to begin: setpriv(1), to be given it.
+    /// setpriv(1), which root runs to become this user; append the command.
     pub(crate) fn command(self) -> Command {
         let uid = self.uid.to_string();
         let mut command = Command::new("setpriv");
@@ -567,56 +565,56 @@ impl User {
 }
 
 impl Call<'_> {
-    /// With this argument.
+    /// Adds an argument.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
         self
     }
 
-    /// With these arguments.
+    /// Adds arguments.
     pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         self.args
             .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
-    /// At this time.
+    /// Runs it at this time (`--now`).
     pub(crate) fn at(mut self, now: &str) -> Self {
         self.now = Some(now.to_owned());
         self
     }
 
-    /// At the time of the clock.
+    /// Runs it at the system's time.
     pub(crate) fn at_any_time(mut self) -> Self {
         self.now = None;
         self
     }
 
-    /// With this on standard input.
+    /// Gives it this on standard input.
     pub(crate) fn stdin(mut self, octets: impl Into<Vec<u8>>) -> Self {
         self.stdin = octets.into();
         self
     }
 
-    /// With this variable in the environment.
+    /// Sets a variable of its environment.
     pub(crate) fn var(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.vars.push((name.to_owned(), value.as_ref().to_owned()));
         self
     }
 
-    /// From a shell that first runs `before` and then the program with `redirection`.
+    /// Runs it from a shell, after `before` and with `redirection`.
     pub(crate) fn shell(mut self, before: &str, redirection: &str) -> Self {
         self.shell = Some(format!("{before}\nexec \"$0\" \"$@\" {redirection}"));
         self
     }
 
-    /// As another user, which only root can have it run as.
+    /// Runs it as another user; only root can.
     pub(crate) fn by(mut self, user: User) -> Self {
         self.user = Some(user);
         self
     }
 
-    /// With a standard output that nobody reads.
+    /// Gives it a standard output that nobody reads.
     pub(crate) fn without_reader(mut self) -> Self {
         self.has_reader = false;
         self
@@ -658,7 +656,7 @@ impl Call<'_> {
         let mut stdin = child.stdin.take().unwrap();
         let octets = self.stdin;
         let writer = std::thread::spawn(move || {
-            // A program that does not read what it is given is no failure here.
+            // A program may end without reading its input: that is not this test's failure.
             let _ = stdin.write_all(&octets);
         });
         let output = child.wait_with_output().unwrap();
@@ -677,7 +675,7 @@ impl Call<'_> {
         }
     }
 
-    /// Runs it, and it succeeds.
+    /// Runs it and checks that it succeeds.
     #[track_caller]
     pub(crate) fn ok(self) -> Ran {
         let ran = self.run();
@@ -685,8 +683,8 @@ impl Call<'_> {
         ran
     }
 
-    /// Runs it, and it fails as it should: with this status, a diagnostic line that begins like this
-    /// (and at most a hint), nothing on standard output, and every file as before.
+    /// Runs it and checks that it fails: this status, one diagnostic line that begins like this (and at
+    /// most one hint), nothing on standard output, and every file as before.
     #[track_caller]
     pub(crate) fn fails(self, status: i32, diagnostic: &str) -> Ran {
         let ran = self.run();
@@ -717,7 +715,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// The diagnostics without the program's name, hints and the announcement of the time apart.
+    /// The diagnostics without the program's name, hints, and the notice about `--now`.
     #[track_caller]
     pub(crate) fn diagnostics(&self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -745,7 +743,7 @@ impl Ran {
         lines.filter_map(|line| line.strip_prefix(&start)).collect()
     }
 
-    /// The diagnostics begin like these, there are no others, and each has a hint at most.
+    /// Checks that the diagnostics are as many, begin like these, and have at most one hint each.
     #[track_caller]
     pub(crate) fn says(self, lines: &[&str]) -> Self {
         let said = self.diagnostics();
@@ -764,7 +762,7 @@ impl Ran {
         self
     }
 
-    /// A diagnostic contains this.
+    /// Checks that a diagnostic contains this.
     #[track_caller]
     pub(crate) fn says_somewhere(self, text: &str) -> Self {
         let said = self.diagnostics();
@@ -772,20 +770,20 @@ impl Ran {
         self
     }
 
-    /// Standard output does not contain this.
+    /// Checks that standard output does not contain this.
     #[track_caller]
     pub(crate) fn says_nothing_of(self, text: &str) -> Self {
         assert!(!self.text().contains(text), "{}", self.text());
         self
     }
 
-    /// There are no diagnostics.
+    /// Checks that there are no diagnostics.
     #[track_caller]
     pub(crate) fn quiet(self) -> Self {
         self.says(&[])
     }
 
-    /// Standard output got this.
+    /// Checks standard output.
     #[track_caller]
     pub(crate) fn stdout(self, octets: impl AsRef<[u8]>) -> Self {
         let octets = octets.as_ref();
@@ -832,14 +830,14 @@ impl Ran {
         changed
     }
 
-    /// Exactly this changed.
+    /// Checks that exactly this changed.
     #[track_caller]
     pub(crate) fn changes(self, expected: &[&str]) -> Self {
         assert_eq!(self.changed(), expected, "{}", self.line);
         self
     }
 
-    /// Outside of the node directories, exactly this changed.
+    /// Checks that exactly this changed outside of the node directories.
     #[track_caller]
     pub(crate) fn changes_outside_nodes(self, expected: &[&str]) -> Self {
         let mut changed = self.changed();
@@ -852,7 +850,7 @@ impl Ran {
     }
 }
 
-/// A path with the names of nodes for their ids.
+/// A path with node ids replaced by the nodes' names.
 fn readable(path: &str) -> String {
     let mut path = path.to_owned();
     for (name, _) in NODES {
@@ -903,7 +901,7 @@ pub(crate) fn sha256(octets: &[u8]) -> String {
     relaynet::asn1::Hex(&relaynet::crypto::hash::sha256(octets)).to_string()
 }
 
-/// A file name with octets that are no UTF-8.
+/// A file name that is not valid UTF-8.
 pub(crate) fn not_utf8() -> &'static OsStr {
     OsStr::from_bytes(b"na\xffme")
 }

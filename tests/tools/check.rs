@@ -1,4 +1,4 @@
-//! relay-check: what is as it should be is not mentioned, and what is not is found.
+//! relay-check: it finds each fault, and reports nothing that is as it should be.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! Clocks that are wrong for a while: what they must not decide, and what goes on meanwhile.
+//! Clocks that are wrong for a while: what must not be decided by them, and what continues meanwhile.
 
 use crate::testenv::{Call, Env, Ran, id};
 

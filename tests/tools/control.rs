@@ -1,4 +1,4 @@
-//! relay-route: control messages that cannot be applied, and names that are taken, keep nothing waiting.
+//! relay-route: control messages that cannot be applied, and names that are in use, do not block the rest.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! relay-deliver: where content goes, how often, and what becomes of messages that cannot go there.
+//! relay-deliver: where content goes, how often, and what becomes of messages that cannot be delivered.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What these tests found in the programs once.
+//! Bugs that were found and fixed, each under the name of what went wrong.
 
 use crate::testenv::*;
 
@@ -280,7 +280,7 @@ fn an_authorization_is_no_registration() {
         .fails(65, "-: bad signature in the registration");
 }
 
-/// Where a peer is reached is not signed: whoever carries an authorization could change it.
+/// Where a peer is reached is not signed: a courier could change it.
 #[test]
 fn a_carrier_cannot_move_a_peer() {
     use relaynet::message::PrivateEndpointConnectionParams;

@@ -1,5 +1,5 @@
-//! Disks that are really full, at every point at which they can be: what cannot be done is said, nothing half done is
-//! visible, and once there is room the same command does it.
+//! Disks that are really full, at every point where they can be: the failure is reported, nothing half done
+//! is visible, and the same command works once there is room.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;

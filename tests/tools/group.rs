@@ -309,7 +309,7 @@ fn two_users_send_to_each_other() {
 
 #[test]
 #[allow(clippy::too_many_lines)] // one story, told in order
-fn each_takes_what_arrived_for_him() {
+fn each_takes_what_arrived_for_them() {
     let Some(world) = world() else { return };
     let Users {
         relay, anna, bert, ..
@@ -368,7 +368,7 @@ fn each_takes_what_arrived_for_him() {
     assert_eq!(world.waiting("bob").len(), parcels.len());
     deliver(&["--", "/bin/false"]).ok().quiet();
     assert_eq!(world.waiting("bob"), [""; 0]);
-    // What his command refuses is set aside, in his own directory.
+    // What their command refuses is set aside, in their own directory.
     let parcel = world.sent("four");
     world.route().ok().quiet();
     let refused = deliver(&["--", "/bin/sh", "-c", "exit 65"]).ok();
@@ -383,17 +383,17 @@ fn each_takes_what_arrived_for_him() {
     );
     let listed = world.run(bert, "list", &["-N", BERT, "failed"]).ok();
     assert_eq!(listed.text().lines().count(), 1);
-    // From there he may send it on its way again.
+    // From there they may send it on its way again.
     let aside = format!("{failed}/{aside}");
     let put = world.run(bert, "put", &["-N", BERT, &aside]);
     put.ok().quiet();
     world.route().ok().quiet();
     assert_eq!(world.waiting("bob").len(), 1);
-    // Nobody else can take what is his.
+    // Nobody else can take what is theirs.
     let other = ["-N", BERT, "--dir", "bert/files"];
     let ran = world.run(anna, "deliver", &other).run();
     assert_eq!(ran.status, 78, "{}", ran.stderr);
-    // Each looks at what is his, and nothing is amiss but what was set aside.
+    // Each checks what is theirs: only what was set aside is reported.
     world.run(relay, "check", &["-N", GATEWAY]).ok().stdout("");
     world.run(anna, "check", &["-N", ANNA]).ok().stdout("");
     let found = world.run(bert, "check", &["-N", BERT]).run();
@@ -487,7 +487,7 @@ fn cargo_comes_and_goes() {
     // What anna sent was acknowledged.
     let out = world.run(relay, "list", &["-N", GATEWAY, "out"]);
     out.ok().quiet().stdout("");
-    // Each purges his own.
+    // Each purges their own.
     for (user, node) in [(relay, GATEWAY), (anna, ANNA)] {
         world.run(user, "purge", &["-N", node]).ok().quiet();
     }
@@ -605,7 +605,7 @@ fn a_member_cannot_keep_others_waiting() {
         format!("mkfifo {input}/{}", name(3)),
         format!("mkdir -p {input}/{}/x", name(4)),
         format!("ln -s /etc/passwd {input}/{}", name(5)),
-        // And he closes his home.
+        // And they close their home.
         format!("chmod 0700 {}", home_of("bob")),
     ] {
         assert!(world.shell(bert, &script), "{script}");
@@ -629,7 +629,7 @@ fn a_member_cannot_keep_others_waiting() {
     let sync = ["-N", GATEWAY, "--init", "stick"];
     world.run(relay, "sync", &sync).ok();
     world.run(relay, "purge", &["-N", GATEWAY]).ok();
-    // What looks as if a killed run had left it, and is a directory, is left alone wherever he may make one.
+    // A directory with the name of a temporary file is left alone wherever they may make one.
     let old = "mkdir -p $0/.relay-x.tmp/y $0/dir; echo x > $0/.relay-y.tmp; echo x > $0/dir/.relay-z.tmp; \
         touch -d 2020-01-01 $0/.relay-* $0/dir/.relay-*";
     for dir in ["in", "tmp"] {
@@ -648,7 +648,7 @@ fn a_member_cannot_keep_others_waiting() {
     assert!(world.shell(bert, &format!("chmod 0770 {}", home_of("bob"))));
     world.route().run();
     assert_eq!(world.waiting("bob").len(), 1);
-    // Nobody but him could have changed what is his, and the gateway's user can remove it.
+    // Nobody else could have changed what is theirs, and the gateway's user can remove it.
     assert!(!world.shell(anna, &format!("rm -f {input}/{}", name(1))));
     assert!(world.shell(relay, &format!("rm -f {input}/{}", name(1))));
 }

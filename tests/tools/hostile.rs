@@ -99,7 +99,7 @@ fn a_parcel_with_any_bit_changed_is_refused_or_the_same() {
         }
         changed[at] = parcel[at];
     }
-    // Nothing that the sender or whoever authorized it signed.
+    // Nothing that the sender or its issuer signed.
     for signed in [message.payload(), message.sender_certificate().octets()] {
         let start = parcel
             .windows(signed.len())

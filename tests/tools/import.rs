@@ -234,7 +234,7 @@ fn names() {
     let ran =
         import("alicia", "alice.conn").fails(73, "alice.conn: this peer is known as alice already");
     assert_eq!(ran.hints(), ["relay-peers --rename changes it"]);
-    // --replace takes the name from whoever has it.
+    // --replace takes the name from the peer that has it.
     import("alice", "carol.conn")
         .arg("--replace")
         .ok()

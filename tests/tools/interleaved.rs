@@ -1,5 +1,5 @@
-//! Any interleaving of what a gateway and its endpoint do with messages, under clocks that are off by hours to decades and
-//! right again: nothing is lost, and nothing is handed out twice.
+//! Random interleavings of what a gateway and its endpoint do with messages, under clocks that go wrong by
+//! hours to decades and right again: nothing is lost, and nothing is handed out twice.
 
 use std::collections::BTreeMap;
 use std::fs;

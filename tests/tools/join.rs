@@ -1,4 +1,4 @@
-//! relay-join: parts in whatever order and state, and what becomes of them.
+//! relay-join: parts in any order and state, and what becomes of them.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Media that are torn, full, write-protected, or somebody's prank.
+//! Media that are damaged, full, write-protected, or made to do harm.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! File systems that tests have to themselves.
+//! File systems that a test mounts for itself.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1105,7 +1105,7 @@ fn an_authorization_in_a_parcel_is_imported() {
     );
 }
 
-/// Only whoever issued it may send it, and only to whom it is for.
+/// Only its issuer may send it, and only to the node that it is for.
 #[test]
 fn an_authorization_of_others_is_refused() {
     let env = Env::with_peers();

@@ -112,7 +112,7 @@ fn cargo_in_answer_to_a_cca_goes_under_the_authorization_in_it() {
         .verify_signature(gateway.public())
         .unwrap();
     assert!(!cargo.sender_certificate().is_ca());
-    // The certificate of whoever asked, for couriers who look whether it authorized the cargo.
+    // The certificate of the gateway that asked, for couriers that check whether it authorized the cargo.
     let [attached] = cargo.attached() else {
         panic!("{} attached", cargo.attached().len());
     };
@@ -857,7 +857,7 @@ fn what_is_too_old_says_who_can_renew_it() {
     );
 }
 
-/// The JVM library of some months mixed the two encodings of a path; whoever is behind us may know it.
+/// The JVM library of some months mixed the two encodings of a path; a gateway behind us may use it.
 #[test]
 fn control_messages_are_carried_as_they_came() {
     use jiff::SignedDuration;

@@ -1,4 +1,4 @@
-//! relay-purge: what time has made useless goes, what lives stays, and a clock that is wrong destroys nothing.
+//! relay-purge: what expired is removed, what is live stays, and a wrong clock destroys nothing.
 
 use std::fs::{self, File};
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! relay-put: what is stored, under which name, and what is refused before anything is written.
+//! relay-put: what it stores, under which name, and what it refuses before it writes anything.
 
 use relaynet::ramf::Kind;
 

@@ -1,4 +1,4 @@
-//! What was received before, what was not, and what nobody can tell any more: one memory for all programs.
+//! Replay memory, one for all programs: messages that are known, new, or too old to tell.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The shortest useful session, and what follows it.
+//! The session of the README: the first message, its answer, and what follows.
 
 use serde_json::Value;
 

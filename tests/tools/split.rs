@@ -1,4 +1,4 @@
-//! relay-split: the parts that come out, and what is refused before any does.
+//! relay-split: the parts that it writes, and what it refuses before it writes any.
 
 use relaynet::message::Part;
 use relaynet::message::parts::{MAX_EMITTED_CONTENT_LEN, PartStream};

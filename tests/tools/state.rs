@@ -1,4 +1,4 @@
-//! What nodes keep: replay memory, clocks, locks, and registrations.
+//! The state that nodes keep: replay memory, clocks, locks and registrations.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! Standard streams that are closed, or open the other way: nothing is lost in them, and nothing is done in vain.
+//! Standard streams that are closed, or open in the wrong direction: no output is lost unnoticed, and no work
+//! is done in vain.
 
 use crate::testenv::*;
 

@@ -1,4 +1,4 @@
-//! Networks of several gateways, with one stick that goes round.
+//! Networks of several gateways, with one stick carried around.
 
 use std::fs;
 

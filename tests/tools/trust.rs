@@ -1,4 +1,4 @@
-//! Whom a node believes: what attackers tried, each under the name of what went wrong.
+//! Which certificates a node accepts: attacks, each named for what would go wrong.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn path_from(env: &Env, node: &str, issuer: &str) -> CertificationPath {
     paths.remove(0)
 }
 
-/// A certificate of `subject`, until that day of 2026, by whoever has the key, under the name of `issuer`.
+/// A certificate of `subject`, until that day of 2026, signed with `key` in the name of `issuer`.
 fn issue(
     key: &IdentityKey,
     issuer: &Certificate,
@@ -101,7 +101,7 @@ impl Renewal {
     }
 }
 
-/// Whether whoever trusts only the hub believes what alice gives bob now.
+/// Whether a node that trusts only the hub accepts what alice gives bob now.
 fn is_believed(env: &Env) -> bool {
     let conn = env
         .relay("authorize")
@@ -766,7 +766,7 @@ fn a_strangers_authorization_makes_no_peer() {
         .json();
     assert_eq!(verdict[0]["authorized"], "not shown");
 
-    // But she can answer him, whom she names by all of his id, and he opens it.
+    // But she can answer bob, by his whole id, and bob opens it.
     let answer = |peer: &str| {
         env.relay("seal")
             .args(["-N", "alice", "-t", peer])

@@ -1,4 +1,4 @@
-//! relay-unpack-cargo: what is let in, each message on its own, and what is remembered.
+//! relay-unpack-cargo: what is accepted, message by message, and what is remembered.
 
 use jiff::Timestamp;
 use relaynet::asn1::{tag, write};

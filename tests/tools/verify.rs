@@ -82,7 +82,7 @@ fn an_authorization_that_is_not_trusted() {
         .fails(67, &format!("x.parcel: addressed to {}", id("alice")));
 }
 
-/// Mallory signs for himself, with and without what Alice gave Bob.
+/// Signed by mallory, with and without the certificates that Alice gave Bob.
 #[test]
 fn what_certificates_show_and_refute() {
     let env = Env::with_peers();
