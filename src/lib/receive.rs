@@ -16,6 +16,7 @@ use crate::message::{
 };
 use crate::node::certificates::MIN_LIFE;
 use crate::node::import::Options;
+use crate::node::seen::Memory;
 use crate::node::{Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
 use crate::pipeline::Buffers;
 use crate::pki::{self, Certificate, NodeId, Window};
@@ -147,20 +148,38 @@ fn open<'a, T>(
     let identity = ReplayKey::of(message.message());
     let recall = keyring.recall(&identity)?;
     let keys = |sender, id: &KeyId| keyring.session_keys(sender, id).map(Box::new);
-    let memory = (identity, recall);
-    opened(keyring, message, memory, terms, locks, keys, parse)
+    let admitted = Admitted {
+        message,
+        identity,
+        recall,
+        locks,
+    };
+    opened(keyring, admitted, terms, keys, parse)
 }
 
-/// Opens a message that is admitted; what the memory says of it is known.
+/// A message that is verified and authorized, and what the replay memory says of it.
+struct Admitted {
+    message: Authorized,
+    identity: ReplayKey,
+    recall: Recall,
+    /// The locks under which the memory was asked, which keep the answer true.
+    locks: Vec<Lock>,
+}
+
+/// Opens a message that is admitted.
 fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
     keyring: &'a dyn Keyring,
-    message: Authorized,
-    (identity, recall): (ReplayKey, Recall),
+    admitted: Admitted,
     terms: &ReceiveOptions,
-    locks: Vec<Lock>,
     keys: impl Fn(NodeId, &KeyId) -> Result<K, Error>,
     parse: impl Fn(Vec<u8>, Range<usize>) -> Result<T, message::Error>,
 ) -> Result<Arrival<'a, T>, Error> {
+    let Admitted {
+        message,
+        identity,
+        recall,
+        locks,
+    } = admitted;
     let sender = message.message().sender();
     terms.repeats.check(recall)?;
     let sealed = Sealed::parse(message.message().payload())?;
@@ -266,6 +285,12 @@ impl PendingReceipt<'_> {
         self.identity
     }
 
+    /// As [`PendingReceipt::advance`], while no other run takes a message from the same sender.
+    fn advance_locked(&self) -> Result<(), Error> {
+        let _locks = self.keyring.lock_peer(self.head.sender.id())?;
+        self.advance()
+    }
+
     fn complete(self) -> Result<(), Error> {
         self.advance()?;
         match &self.identity {
@@ -273,6 +298,29 @@ impl PendingReceipt<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Does what is left about several messages whose content is where it belongs: stores what they say of sessions, lets
+/// the caller acknowledge them, then remembers `groups`, each of which lasts before the next.
+///
+/// A message is remembered last: from then on a killed run could not do the other steps, since it is not looked at again.
+///
+/// # Errors
+/// When a session or the memory cannot be stored, or `acknowledge` failed.
+pub fn complete_all<'r, 'k: 'r, E: From<Error>>(
+    receipts: impl IntoIterator<Item = &'r PendingReceipt<'k>>,
+    acknowledge: impl FnOnce() -> Result<(), E>,
+    memory: &mut Memory,
+    groups: &[&[ReplayKey]],
+) -> Result<(), E> {
+    for receipt in receipts {
+        receipt.advance_locked()?;
+    }
+    acknowledge()?;
+    for keys in groups {
+        memory.add_all(keys)?;
+    }
+    Ok(())
 }
 
 impl Arrival<'_, ServiceMessage> {

@@ -3,7 +3,6 @@
 //! The order of effects: the messages of a cargo are in their queues, then the sender's session key is stored, then the
 //! acknowledgements are queued, then the cargo is remembered, then it leaves the medium. Each step may be repeated.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,24 +14,21 @@ use crate::crypto::hash;
 use crate::disk::batch::{self, Batch, Staged};
 use crate::disk::publish::{IfExists, PublishOptions};
 use crate::disk::{self, FileRole, files, publish};
-use crate::message::{CargoMessageSet, Item, Pca};
-use crate::node::seen::{self, Memory};
-use crate::node::{self, Keyring as _, ReplayKey};
+use crate::message::{CargoMessageSet, Item};
+use crate::node::{self, ReplayKey, seen};
 use crate::pipeline::Buffers;
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
 use crate::ramf::{Head, Kind, limits};
 use crate::receive::{self, Arrival, ReceiveOptions, Unpacked};
-use crate::spool::name::{HopPrefix, KeyDigest};
+use crate::spool::arrival::{Effects, History, Known, Origin};
+use crate::spool::name::HopPrefix;
 use crate::spool::room::Payer;
 use crate::spool::{self, Name, QueueId, QueueKind, Room, Spool, Time};
 use crate::verify::Policy;
 
 /// The most acknowledgements of what does not wait here that are stored: nothing but the disk would bound them.
 const MAX_UNMATCHED: usize = 1000;
-
-/// How often a message that was passed on and is not held any more is taken again.
-const MAX_AGAIN: u8 = 3;
 
 /// Whoever takes from a medium. The spool is locked.
 pub struct Importer<'a> {
@@ -42,15 +38,14 @@ pub struct Importer<'a> {
     time: Time,
     policy: Policy,
     room: Room,
-    /// What passed through here.
-    memory: Memory,
+    /// What came before. What waits is added when the first cargo is met.
+    history: History,
+    /// Whether the queues were read for that.
+    is_queues_read: bool,
     /// Whether what is remembered is certain to be on the disk.
     is_settled: bool,
-    /// What was delivered to the nodes here.
-    delivered: HashMap<NodeId, Memory>,
-    /// What waits here, and which hop brought it; read when the first cargo is met.
-    queued: Option<HashMap<KeyDigest, Option<HopPrefix>>>,
-    /// How many control messages waited then, and acknowledgements came since of what does not wait here.
+    /// How many control messages waited when the queues were read, and acknowledgements came since of what does not wait
+    /// here.
     unmatched: AtomicUsize,
     /// Memory for copies of messages.
     pool: Buffers,
@@ -86,8 +81,7 @@ impl<'a> Importer<'a> {
         time: Time,
     ) -> Result<Self, Error> {
         let owner = spool.owner();
-        let mut delivered = spool.delivered()?;
-        delivered.insert(owner.id(), Memory::of(owner.root())?);
+        let history = History::of(spool)?;
         spool.make(QueueId::In)?;
         medium.settle()?;
         Ok(Self {
@@ -97,10 +91,9 @@ impl<'a> Importer<'a> {
             time,
             policy: Policy::of_node(owner, Vec::new(), terms.window, time.told)?,
             room: Room::new(spool.root(), owner.config()).count(spool)?,
-            memory: Memory::of(owner.root())?,
+            history,
+            is_queues_read: false,
             is_settled: false,
-            delivered,
-            queued: None,
             unmatched: AtomicUsize::new(0),
             pool: Buffers::default(),
         })
@@ -177,7 +170,7 @@ impl<'a> Importer<'a> {
         let cargo = match receive::cargo(node, octets, &self.terms) {
             Ok(cargo) => cargo,
             Err(node::Error::Seen) => {
-                self.settle_memory()?;
+                settle_memory(self.spool, &mut self.is_settled).map_err(unstored)?;
                 self.leave(file, None, each);
                 return Ok(());
             }
@@ -186,47 +179,50 @@ impl<'a> Importer<'a> {
         if cargo.head().sender.id() != file.sender {
             return Err(Error::OtherSender);
         }
-        if self.queued.is_none() {
-            self.queued = Some(self.spool.waiting()?);
-            for (_, queue) in self.spool.queues_in(QueueKind::Control)? {
-                *self.unmatched.get_mut() += queue.messages()?.take(MAX_UNMATCHED).count();
-            }
-        }
+        self.read_queues()?;
         let stored = self.items(&cargo, file, each)?;
         let messages = cargo.content().len();
         let (_, due) = cargo.into_due();
-        let hop = file.sender;
-        {
-            let _locks = node.lock_peer(hop).map_err(unstored)?;
-            due.advance().map_err(unstored)?;
-        }
-        self.acknowledge(hop, &stored.parcels)?;
-        if stored.is_repeated {
-            // What a run that was killed has remembered already must last before the cargo is remembered.
-            self.settle_memory()?;
-        }
-        // The cargo comes last: what else is to be remembered of it would not be looked at any more.
-        self.memory.add_all(&stored.brought).map_err(unstored)?;
-        if stored.is_whole {
-            let cargo: Vec<ReplayKey> = due.into_identity().into_iter().collect();
-            self.memory.add_all(&cargo).map_err(unstored)?;
+        let last = if stored.is_whole {
+            due.identity().cloned().into_iter().collect()
         } else {
             // The next run looks at this cargo once more, and is not to take these again when they have gone on.
-            let taken = stored
-                .parcels
-                .iter()
-                .map(|(name, id)| name.to_replay_key(id).taken_from(&file.sha256))
-                .filter(|taken| !self.memory.knows(taken));
-            let taken: Vec<ReplayKey> = taken.collect();
-            self.memory.add_all(&taken).map_err(unstored)?;
-        }
-        let queued = self.queued.get_or_insert_default();
-        for (name, _) in &stored.parcels {
-            queued.entry(name.identity.key()).or_insert(name.from);
-        }
+            self.history.taken_from(&stored.parcels, &file.sha256)
+        };
+        let effects = Effects {
+            receipt: &due,
+            hop: file.sender,
+            parcels: &stored.parcels,
+            brought: &stored.brought,
+            last: &last,
+        };
+        let (spool, is_settled) = (self.spool, &mut self.is_settled);
+        let settle = || {
+            // What a run that was killed has remembered already must last before the cargo is remembered.
+            if stored.is_repeated {
+                settle_memory(spool, is_settled)?;
+            }
+            Ok(())
+        };
+        effects
+            .complete(spool, &mut self.history, settle)
+            .map_err(unstored)?;
         if stored.is_whole {
             self.leave(file, Some(messages), each);
         }
+        Ok(())
+    }
+
+    /// Reads what waits, for the first cargo of a run.
+    fn read_queues(&mut self) -> Result<(), Error> {
+        if self.is_queues_read {
+            return Ok(());
+        }
+        self.history.set_waiting(self.spool.waiting()?);
+        for (_, queue) in self.spool.queues_in(QueueKind::Control)? {
+            *self.unmatched.get_mut() += queue.messages()?.take(MAX_UNMATCHED).count();
+        }
+        self.is_queues_read = true;
         Ok(())
     }
 
@@ -327,7 +323,7 @@ impl<'a> Importer<'a> {
         let tmp = self.spool.tmp();
         let id = unpacked.id;
         if unpacked.kind == Kind::Pca
-            && !self.waits(&name.identity.of_parcel())
+            && !self.history.waits(name.identity.of_parcel().key())
             && self.unmatched.fetch_add(1, Ordering::Relaxed) >= MAX_UNMATCHED
         {
             let fate = ItemDisposition::Useless;
@@ -339,14 +335,21 @@ impl<'a> Importer<'a> {
             return Ok(StagedItem { name, id, fate });
         }
         let identity = name.to_replay_key(id.as_deref().unwrap_or_default());
-        let fate = if self.is_known(&name, &identity, file)? {
-            ItemDisposition::Known(self.is_unremembered(&name, &identity, hop))
-        } else {
-            self.room.promise(Payer::of(&name), hop, octets.len())?;
-            let path = self.spool.queue(QueueId::In).path_of(&name);
-            let is_first = !self.delivered.contains_key(&name.identity.recipient)
-                && self.memory.times_passed_on(&identity) == 0;
-            ItemDisposition::New(stage(&path, octets, &manner(&tmp))?, is_first)
+        let sha256 = &file.sha256;
+        let known = self
+            .history
+            .known(&name, &identity, Origin::Cargo { hop, sha256 });
+        let fate = match known {
+            known if known.is_loop() => return Err(Error::Loop),
+            Known::New | Known::PassedOn(_) => {
+                self.room.promise(Payer::of(&name), hop, octets.len())?;
+                let path = self.spool.queue(QueueId::In).path_of(&name);
+                let is_first = self.history.is_first_pass(&name, &identity);
+                ItemDisposition::New(stage(&path, octets, &manner(&tmp))?, is_first)
+            }
+            Known::Waits | Known::Delivered | Known::TakenFrom | Known::BroughtBy => {
+                ItemDisposition::Known(self.history.is_unremembered(&name, &identity, hop))
+            }
         };
         Ok(StagedItem { name, id, fate })
     }
@@ -354,75 +357,6 @@ impl<'a> Importer<'a> {
     /// Whether an error may be for the clock alone, which is not believed.
     fn is_untimely(&self, error: &Error) -> bool {
         !self.time.is_believed() && error.depends_on_clock()
-    }
-
-    /// Whether something with this identity waits here.
-    fn waits(&self, identity: &spool::name::MessageKey) -> bool {
-        let waiting = self.queued.as_ref();
-        waiting.is_some_and(|queued| queued.contains_key(&identity.key()))
-    }
-
-    /// Whether a parcel was here before and need not be stored again, but acknowledged.
-    fn is_known(
-        &self,
-        name: &Name,
-        identity: &ReplayKey,
-        file: &MediumFile,
-    ) -> Result<bool, Error> {
-        if self.waits(&name.identity) {
-            return Ok(true);
-        }
-        if let Some(delivered) = self.delivered.get(&name.identity.recipient) {
-            return Ok(delivered.knows(identity));
-        }
-        if self.memory.knows(&identity.taken_from(&file.sha256)) {
-            return Ok(true);
-        }
-        // Of what was passed on, the acknowledgement may have been lost, or the routes may be a loop. To take it again
-        // costs a trip; to acknowledge it and not take it would lose it in a loop, until somebody mends that.
-        match self.memory.times_passed_on(identity) {
-            0..=MAX_AGAIN => Ok(false),
-            _ if self.memory.knows(&identity.brought_by(file.sender)) => Ok(true),
-            _ => Err(Error::Loop),
-        }
-    }
-
-    /// Whether a run that was killed stored this parcel from this hop and could not remember that any more.
-    fn is_unremembered(&self, name: &Name, identity: &ReplayKey, hop: NodeId) -> bool {
-        let waits = self.queued.as_ref();
-        let from = waits.and_then(|queued| queued.get(&name.identity.key()));
-        from == Some(&Some(HopPrefix::from(hop)))
-            && !self.delivered.contains_key(&name.identity.recipient)
-            && self.memory.times_passed_on(identity) == 0
-            && !self.memory.knows(&identity.brought_by(hop))
-    }
-
-    /// Queues the acknowledgements of parcels, for the hop that brought them.
-    fn acknowledge(&self, hop: NodeId, parcels: &[(Name, String)]) -> Result<(), Error> {
-        if parcels.is_empty() {
-            return Ok(());
-        }
-        let queue = self.spool.make(QueueId::Acks(hop))?;
-        let tmp = self.spool.tmp();
-        let mut batch = Batch::default();
-        for (name, id) in parcels {
-            let pca = Pca {
-                sender: name.identity.sender,
-                recipient: name.identity.recipient,
-                parcel_id: id.clone(),
-            };
-            let pca = Item::from(pca);
-            let name = Name::of(&pca, name.expiry);
-            let manner =
-                PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).written_in(&tmp);
-            batch.add(batch::stage(
-                &queue.path_of(&name),
-                &[pca.octets()],
-                &manner,
-            )?)?;
-        }
-        batch.commit()?;
-        Ok(())
     }
 
     /// Takes cargo off the medium whose messages are where they belong.
@@ -453,15 +387,6 @@ impl<'a> Importer<'a> {
         });
     }
 
-    /// Makes sure that what is known to have been seen stays so, before anything is removed for it.
-    fn settle_memory(&mut self) -> Result<(), Error> {
-        if !self.is_settled {
-            seen::settle(self.spool.owner().root()).map_err(unstored)?;
-            self.is_settled = true;
-        }
-        Ok(())
-    }
-
     /// Takes off the medium what is of no use there any more, so that it cannot be changed is no reason to end.
     fn remove(&self, file: &MediumFile, each: &mut dyn FnMut(ExchangeEvent)) {
         if let Err(error) = self.medium.remove(file) {
@@ -483,7 +408,7 @@ impl<'a> Importer<'a> {
             Ok(cca) if cca.head().sender.id() != file.sender => return Err(Error::OtherSender),
             Ok(cca) => cca.head().fields.date,
             Err(node::Error::CcaUsed) => {
-                self.settle_memory()?;
+                settle_memory(self.spool, &mut self.is_settled).map_err(unstored)?;
                 self.remove(file, each);
                 return Ok(());
             }
@@ -583,11 +508,21 @@ impl StoredItems {
     }
 }
 
-/// Where what follows from cargo cannot be stored, nothing can be gone on with.
-fn unstored(error: node::Error) -> Error {
+/// Makes sure, once in a run, that what is known to have been seen stays so, before anything is removed for it.
+fn settle_memory(spool: &Spool, is_settled: &mut bool) -> Result<(), spool::Error> {
+    if !*is_settled {
+        seen::settle(spool.owner().root())?;
+        *is_settled = true;
+    }
+    Ok(())
+}
+
+/// When the disk fails what follows from cargo, the run ends: it would fail for all other cargo, too.
+fn unstored(error: spool::Error) -> Error {
     match error {
-        node::Error::Disk(error) => Error::Disk(error),
-        error => Error::Node(error),
+        spool::Error::Node(node::Error::Disk(error)) => Error::Disk(error),
+        spool::Error::Node(error) => Error::Node(error),
+        error => Error::Spool(error),
     }
 }
 

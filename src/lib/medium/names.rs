@@ -5,7 +5,7 @@
 //! relaynet/cca/<gateway asked>/<sender>.<sha256>.cca
 //! ```
 //!
-//! A name is only a claim: [`MediumFile::read`] checks the digest in it, [`MediumFile::verified`] the sender and recipient.
+//! A name is only a claim: [`MediumFile::read`] checks the digest in it, `MediumFile::verified` the sender and recipient.
 
 use std::fmt;
 use std::path::PathBuf;

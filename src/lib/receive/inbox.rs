@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{Arrival, PendingReceipt, ReceiveOptions, opened};
+use super::{Admitted, Arrival, PendingReceipt, ReceiveOptions, complete_all, opened};
 use crate::message::parts::TransferId;
 use crate::message::{Parcel, ServiceMessage};
 use crate::node::seen::Memory;
@@ -108,12 +108,17 @@ impl<'a> InboxReader<'a> {
         let message = self.node.admit(Valid::check(parcel, &window)?, &window)?;
         let identity = ReplayKey::of(message.message());
         let recall = self.seen.recall(&identity, stored, self.clock.told)?;
+        let admitted = Admitted {
+            message,
+            identity,
+            recall,
+            // The caller's lock on the queue keeps others from opening what waits; nothing is locked for each sender.
+            locks: Vec::new(),
+        };
         opened(
             self.node,
-            message,
-            (identity, recall),
+            admitted,
             &self.terms,
-            Vec::new(),
             |sender, id| self.keys(sender, id),
             ServiceMessage::parse_within,
         )
@@ -157,17 +162,15 @@ impl<'a> InboxReader<'a> {
         joined: &Joined<'_>,
         transfer: TransferId,
     ) -> Result<(), Error> {
-        for due in joined.newest.values() {
-            let _locks = self.node.lock_peer(due.head.sender.id())?;
-            due.advance()?;
-        }
-        if let Some(due) = joined.newest.values().next() {
-            let (id, sender) = (self.node.id(), due.head.sender.id());
+        let transfer = joined.newest.values().next().map(|receipt| {
+            let (id, sender) = (self.node.id(), receipt.head.sender.id());
             let expiry = joined.expiry.unwrap_or(self.terms.now);
-            let transfer = ReplayKey::of_transfer(id, sender, transfer, expiry);
-            self.seen.add_all(&[transfer])?;
-        }
-        self.seen.add_all(&joined.identities)
+            ReplayKey::of_transfer(id, sender, transfer, expiry)
+        });
+        // The content before its parts: parts that are left then are known by it.
+        let groups = [transfer.as_slice(), &joined.identities];
+        let receipts = joined.newest.values();
+        complete_all(receipts, || Ok(()), &mut self.seen, &groups)
     }
 
     /// Does what is left about many messages, as [`PendingReceipt::complete_later`] for each, with one sync of the memory:
@@ -182,11 +185,8 @@ impl<'a> InboxReader<'a> {
             sessions.entry(session).or_default().push(number);
         }
         let mut failed = Vec::new();
-        for ((sender, _), numbers) in sessions {
-            let advance = |number: usize| {
-                let _locks = self.node.lock_peer(sender)?;
-                dues[number].advance()
-            };
+        for numbers in sessions.into_values() {
+            let advance = |number: usize| dues[number].advance_locked();
             // Of the messages that used one key of ours, the newest says it all.
             let date_of = |number: &&usize| dues[**number].head.fields.date;
             let Some(newest) = numbers.iter().max_by_key(date_of).copied() else {

@@ -16,7 +16,8 @@ pub mod failed; // messages that are set aside, and why
 pub mod sent; // what happened to messages: a line for each event
 pub mod state; // what became of one of them
 pub mod carried; // what was written onto which medium
-pub mod precedent; // messages that went before, and that one is the same as
+pub mod arrival; // whether a message is known, and what follows from it
+pub mod precedent; // what a message that is put here may replace
 pub mod admission; // whether a parcel may enter, and its file
 pub mod clock; // whether the time may be believed
 

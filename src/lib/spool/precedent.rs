@@ -2,26 +2,21 @@
 //!
 //! A newer message replaces an older one only while that one has never been packed or handed on.
 
-use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::arrival::{History, Known, Origin};
 use super::name::KeyDigest;
 use super::{Error, Name, QueueId, QueueKind, Spool};
 use crate::message::Item;
 use crate::node::ReplayKey;
-use crate::node::seen::Memory;
-use crate::pki::NodeId;
 
 /// What is known of messages that went before.
 #[derive(Debug)]
 pub struct Precedents<'a> {
     spool: &'a Spool,
-    waiting: HashSet<KeyDigest>,
-    memory: Memory,
-    /// What was delivered to local endpoints, as far as whoever runs this may know it.
-    delivered: HashMap<NodeId, Memory>,
+    history: History,
 }
 
 /// What a new message is to those before it.
@@ -41,16 +36,13 @@ impl Spool {
     /// # Errors
     /// When a queue or the memory cannot be read.
     pub fn precedents(&self) -> Result<Precedents<'_>, Error> {
-        let delivered = if self.is_guest() {
-            HashMap::new()
-        } else {
-            self.delivered()?
-        };
+        // The queues first: what is acknowledged meanwhile is remembered before it leaves them, so one of both has it.
+        let waiting = self.waiting()?;
+        let mut history = History::of(self)?;
+        history.set_waiting(waiting);
         Ok(Precedents {
             spool: self,
-            waiting: self.waiting()?.into_keys().collect(),
-            memory: Memory::of(self.owner().root())?,
-            delivered,
+            history,
         })
     }
 }
@@ -68,20 +60,17 @@ impl Precedents<'_> {
         date: Timestamp,
         octets: &[u8],
     ) -> Result<Precedent, Error> {
-        let recipient = name.identity.recipient;
-        let delivered = if recipient == self.spool.owner().id() && !self.spool.is_guest() {
-            Some(&self.memory)
-        } else {
-            self.delivered.get(&recipient)
-        };
-        let was_delivered = delivered.is_some_and(|memory| memory.knows(identity));
-        if was_delivered || self.memory.times_passed_on(identity) > 0 {
-            return Err(Error::HandedOn);
+        match self.history.known(name, identity, Origin::Here) {
+            Known::New => Ok(Precedent::None),
+            Known::Waits => self.compare(name.identity.key(), date, octets),
+            Known::Delivered | Known::PassedOn(_) | Known::TakenFrom | Known::BroughtBy => {
+                Err(Error::HandedOn)
+            }
         }
-        let key = name.identity.key();
-        if !self.waiting.contains(&key) {
-            return Ok(Precedent::None);
-        }
+    }
+
+    /// Compares a message with those that wait under the same key.
+    fn compare(&self, key: KeyDigest, date: Timestamp, octets: &[u8]) -> Result<Precedent, Error> {
         let mut older = Vec::new();
         for place in [QueueId::In, QueueId::Failed] {
             self.add(place, key, date, octets, &mut older)?;

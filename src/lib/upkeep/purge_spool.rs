@@ -390,7 +390,7 @@ impl Purger<'_> {
                             since: Some(date),
                             path: entry.path,
                             parcel: None,
-                        })
+                        });
                     }
                     Some(_) => {}
                 }

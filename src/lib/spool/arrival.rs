@@ -1,0 +1,381 @@
+//! Messages that arrive: whether one is known, and what follows when it is where it belongs.
+//!
+//! The steps, of which each lasts before the next begins, and may be repeated:
+//!
+//! ```text
+//! killed after            the next run
+//! content is stored       knows it: it waits, or was taken from this cargo; does all that follows
+//! session is advanced     advances it once more, which changes nothing
+//! PCAs are queued         queues the same names once more
+//! messages are remembered remembers the cargo
+//! cargo is remembered     removes it from the medium
+//! ```
+
+use std::collections::HashMap;
+
+use super::name::{HopPrefix, KeyDigest};
+use super::{Error, Name, QueueId, Spool};
+use crate::disk::FileRole;
+use crate::disk::batch::{self, Batch};
+use crate::disk::publish::{IfExists, PublishOptions};
+use crate::message::{Item, Pca};
+use crate::node::ReplayKey;
+use crate::node::seen::Memory;
+use crate::pki::NodeId;
+use crate::receive::{self, PendingReceipt};
+
+/// How often a message that was passed on and does not wait here any more is taken again.
+const MAX_AGAIN: u8 = 3;
+
+/// Where a message comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'a> {
+    /// A program on this machine.
+    Here,
+    /// Cargo of a hop.
+    Cargo {
+        /// The gateway that made it.
+        hop: NodeId,
+        /// The SHA-256 of its octets.
+        sha256: &'a [u8; 32],
+    },
+}
+
+/// What is known of a message that arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing.
+    New,
+    /// It waits in a queue.
+    Waits,
+    /// It was delivered to a node here.
+    Delivered,
+    /// It was passed on so many times, and does not wait here.
+    PassedOn(u8),
+    /// An earlier run took it out of this very cargo, which had more that could not be taken yet.
+    TakenFrom,
+    /// It was passed on too often to be taken again, and this hop was the first to bring it.
+    BroughtBy,
+}
+
+impl Known {
+    /// Whether it was passed on so often that its routes must be a loop.
+    #[must_use]
+    pub fn is_loop(self) -> bool {
+        matches!(self, Self::PassedOn(times) if times > MAX_AGAIN)
+    }
+}
+
+/// What the spool knows of messages that came before, read once for many messages.
+#[derive(Debug)]
+pub struct History {
+    /// The node whose own messages `memory` has; a guest does not deliver here.
+    own: Option<NodeId>,
+    /// What passed through here, and what was delivered to the node itself.
+    memory: Memory,
+    /// What was delivered to each local endpoint, as far as this user may know it.
+    delivered: HashMap<NodeId, Memory>,
+    /// What waits here, and the hop that brought it.
+    waiting: HashMap<KeyDigest, Option<HopPrefix>>,
+}
+
+impl History {
+    /// What is remembered. Nothing waits as long as [`History::set_waiting`] was not called: to list all queues takes
+    /// long, and a run without cargo does not need it.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn of(spool: &Spool) -> Result<Self, Error> {
+        let owner = spool.owner();
+        let is_guest = spool.is_guest();
+        Ok(Self {
+            own: (!is_guest).then(|| owner.id()),
+            memory: Memory::of(owner.root())?,
+            delivered: if is_guest {
+                HashMap::new()
+            } else {
+                spool.delivered()?
+            },
+            waiting: HashMap::new(),
+        })
+    }
+
+    /// Adds what waits, as [`Spool::waiting`] lists it.
+    pub fn set_waiting(&mut self, waiting: HashMap<KeyDigest, Option<HopPrefix>>) {
+        self.waiting = waiting;
+    }
+
+    /// Notes that a message waits from now on.
+    pub fn add_waiting(&mut self, name: &Name) {
+        self.waiting.entry(name.identity.key()).or_insert(name.from);
+    }
+
+    /// Whether a message with this key waits.
+    #[must_use]
+    pub fn waits(&self, key: KeyDigest) -> bool {
+        self.waiting.contains_key(&key)
+    }
+
+    /// What is known of a message.
+    ///
+    /// Of what was passed on, the acknowledgement may have been lost, or the routes may be a loop. To take it again costs
+    /// a trip; to acknowledge it and not take it would lose it in a loop, until somebody mends that.
+    #[must_use]
+    pub fn known(&self, name: &Name, identity: &ReplayKey, origin: Origin<'_>) -> Known {
+        let delivered = self.delivered_to(name.identity.recipient);
+        if delivered.is_some_and(|memory| memory.knows(identity)) {
+            return Known::Delivered;
+        }
+        let waits = self.waits(name.identity.key());
+        let times = self.memory.times_passed_on(identity);
+        match origin {
+            // A message that was passed on once may have arrived: it cannot be replaced, though a copy still waits.
+            Origin::Here if times > 0 => Known::PassedOn(times),
+            _ if waits => Known::Waits,
+            // What is for a node here stays here, however often it came while that node was elsewhere.
+            Origin::Cargo { .. } if delivered.is_some() => Known::New,
+            Origin::Cargo { sha256, .. } if self.memory.knows(&identity.taken_from(sha256)) => {
+                Known::TakenFrom
+            }
+            Origin::Cargo { hop, .. }
+                if times > MAX_AGAIN && self.memory.knows(&identity.brought_by(hop)) =>
+            {
+                Known::BroughtBy
+            }
+            _ if times > 0 => Known::PassedOn(times),
+            _ => Known::New,
+        }
+    }
+
+    /// Whether a message passes through here for the first time. One for a node here does not pass through.
+    #[must_use]
+    pub fn is_first_pass(&self, name: &Name, identity: &ReplayKey) -> bool {
+        self.delivered_to(name.identity.recipient).is_none()
+            && self.memory.times_passed_on(identity) == 0
+    }
+
+    /// Whether a run that was killed stored this parcel from this hop and could not remember that any more.
+    #[must_use]
+    pub fn is_unremembered(&self, name: &Name, identity: &ReplayKey, hop: NodeId) -> bool {
+        let from = self.waiting.get(&name.identity.key());
+        from == Some(&Some(HopPrefix::from(hop)))
+            && self.is_first_pass(name, identity)
+            && !self.memory.knows(&identity.brought_by(hop))
+    }
+
+    /// That each of these parcels was taken from this cargo, as far as that is not remembered yet.
+    #[must_use]
+    pub fn taken_from(&self, parcels: &[(Name, String)], sha256: &[u8; 32]) -> Vec<ReplayKey> {
+        parcels
+            .iter()
+            .map(|(name, id)| name.to_replay_key(id).taken_from(sha256))
+            .filter(|taken| !self.memory.knows(taken))
+            .collect()
+    }
+
+    fn delivered_to(&self, recipient: NodeId) -> Option<&Memory> {
+        if Some(recipient) == self.own {
+            Some(&self.memory)
+        } else {
+            self.delivered.get(&recipient)
+        }
+    }
+}
+
+/// What follows from cargo whose messages are in their queues.
+pub struct Effects<'a> {
+    /// The cargo's own receipt.
+    pub receipt: &'a PendingReceipt<'a>,
+    /// The gateway that sent it.
+    pub hop: NodeId,
+    /// The parcels to acknowledge, with their ids.
+    pub parcels: &'a [(Name, String)],
+    /// What to remember of its messages.
+    pub brought: &'a [ReplayKey],
+    /// What to remember after that: the cargo, of which then nothing is looked at any more.
+    pub last: &'a [ReplayKey],
+}
+
+impl Effects<'_> {
+    /// Does all of it, in the order of this file's table. `settle` makes sure, before anything is remembered, that what
+    /// a killed run remembered lasts.
+    ///
+    /// # Errors
+    /// When a session, an acknowledgement or the memory cannot be stored.
+    pub fn complete(
+        &self,
+        spool: &Spool,
+        history: &mut History,
+        settle: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        receive::complete_all(
+            [self.receipt],
+            || {
+                acknowledge(spool, self.hop, self.parcels)?;
+                settle()
+            },
+            &mut history.memory,
+            &[self.brought, self.last],
+        )?;
+        for (name, _) in self.parcels {
+            history.add_waiting(name);
+        }
+        Ok(())
+    }
+}
+
+/// Queues the acknowledgements of parcels, for the hop that brought them.
+fn acknowledge(spool: &Spool, hop: NodeId, parcels: &[(Name, String)]) -> Result<(), Error> {
+    if parcels.is_empty() {
+        return Ok(());
+    }
+    let queue = spool.make(QueueId::Acks(hop))?;
+    let tmp = spool.tmp();
+    let mut batch = Batch::default();
+    for (name, id) in parcels {
+        let pca = Pca {
+            sender: name.identity.sender,
+            recipient: name.identity.recipient,
+            parcel_id: id.clone(),
+        };
+        let pca = Item::from(pca);
+        let name = Name::of(&pca, name.expiry);
+        let options =
+            PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).written_in(&tmp);
+        batch.add(batch::stage(
+            &queue.path_of(&name),
+            &[pca.octets()],
+            &options,
+        )?)?;
+    }
+    batch.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ramf::Kind;
+    use crate::spool::name::MessageKey;
+
+    const CARGO: [u8; 32] = [1; 32];
+
+    fn node(name: &str) -> NodeId {
+        NodeId::of_spki(name.as_bytes())
+    }
+
+    /// A parcel from a hop, and what it is remembered by.
+    fn parcel(recipient: &str, id: &str) -> (Name, ReplayKey) {
+        let name = Name {
+            identity: MessageKey {
+                recipient: node(recipient),
+                sender: node("sender"),
+                id: crate::crypto::hash::sha256(id.as_bytes()),
+                kind: Kind::Parcel,
+            },
+            expiry: "2027-05-22T10:11:12Z".parse().unwrap(),
+            priority: None,
+            copies: None,
+            from: Some(HopPrefix::from(node("hop"))),
+        };
+        let key = name.to_replay_key(id);
+        (name, key)
+    }
+
+    /// What is known of a parcel that was put here, and of one that the hop brings.
+    fn asked(history: &History, (name, key): &(Name, ReplayKey)) -> [Known; 2] {
+        let (hop, sha256) = (node("hop"), &CARGO);
+        let cargo = Origin::Cargo { hop, sha256 };
+        [Origin::Here, cargo].map(|origin| history.known(name, key, origin))
+    }
+
+    #[test]
+    fn each_state_has_one_answer() {
+        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let memory = |at: usize| Memory::of(dirs[at].path()).unwrap();
+        let mut history = History {
+            own: Some(node("gateway")),
+            memory: memory(0),
+            delivered: HashMap::from([(node("endpoint"), memory(1))]),
+            waiting: HashMap::new(),
+        };
+        let far = parcel("far", "a");
+        assert_eq!(asked(&history, &far), [Known::New; 2]);
+        assert!(history.is_first_pass(&far.0, &far.1));
+
+        // Stored by a run that was killed before it could remember that.
+        history.add_waiting(&far.0);
+        assert_eq!(asked(&history, &far), [Known::Waits; 2]);
+        assert!(history.is_unremembered(&far.0, &far.1, node("hop")));
+        assert!(!history.is_unremembered(&far.0, &far.1, node("other")));
+        let brought = far.1.brought_by(node("hop"));
+        history.memory.add_all(&[brought]).unwrap();
+        assert!(!history.is_unremembered(&far.0, &far.1, node("hop")));
+
+        // A copy that waits cannot be replaced when another one went on.
+        for times in 1..=MAX_AGAIN + 1 {
+            history
+                .memory
+                .pass_on(std::slice::from_ref(&far.1))
+                .unwrap();
+            assert_eq!(
+                asked(&history, &far),
+                [Known::PassedOn(times), Known::Waits]
+            );
+        }
+        history.set_waiting(HashMap::new());
+        assert_eq!(asked(&history, &far)[1], Known::BroughtBy);
+        let cargo = Origin::Cargo {
+            hop: node("other"),
+            sha256: &CARGO,
+        };
+        assert!(history.known(&far.0, &far.1, cargo).is_loop());
+
+        // Taken out of cargo that has more, and passed on since.
+        let taken = parcel("far", "b");
+        history
+            .memory
+            .pass_on(std::slice::from_ref(&taken.1))
+            .unwrap();
+        assert_eq!(asked(&history, &taken), [Known::PassedOn(1); 2]);
+        let parcels = [(taken.0.clone(), "b".to_owned())];
+        let keys = history.taken_from(&parcels, &CARGO);
+        history.memory.add_all(&keys).unwrap();
+        assert_eq!(
+            asked(&history, &taken),
+            [Known::PassedOn(1), Known::TakenFrom]
+        );
+        assert_eq!(history.taken_from(&parcels, &CARGO), []);
+    }
+
+    #[test]
+    fn what_is_delivered_here_is_known_however_it_comes() {
+        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let memory = |at: usize| Memory::of(dirs[at].path()).unwrap();
+        let mut history = History {
+            own: Some(node("gateway")),
+            memory: memory(0),
+            delivered: HashMap::from([(node("endpoint"), memory(1))]),
+            waiting: HashMap::new(),
+        };
+        let here = ["gateway", "endpoint"].map(|recipient| parcel(recipient, "a"));
+        for parcel in &here {
+            // One that was passed on when its recipient was elsewhere is taken again, and not put again.
+            history
+                .memory
+                .pass_on(std::slice::from_ref(&parcel.1))
+                .unwrap();
+            assert_eq!(asked(&history, parcel), [Known::PassedOn(1), Known::New]);
+            assert!(!history.is_first_pass(&parcel.0, &parcel.1));
+        }
+        history.memory.add_all(&[here[0].1.clone()]).unwrap();
+        let delivered = history.delivered.get_mut(&node("endpoint")).unwrap();
+        delivered.add_all(&[here[1].1.clone()]).unwrap();
+        for parcel in &here {
+            assert_eq!(asked(&history, parcel), [Known::Delivered; 2]);
+            // It may wait on, until the run that delivered it removes it.
+            history.add_waiting(&parcel.0);
+            assert_eq!(asked(&history, parcel), [Known::Delivered; 2]);
+        }
+    }
+}
