@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::folders::TMP;
 use super::precedent::Precedents;
-use super::{Error, FOLDER, Queue, QueueId, Room, Spool, TMP};
+use super::store::{Spool, door};
+use super::{Error, Queue, QueueId, Room};
 use crate::disk::publish::{IfExists, PublishOptions};
-use crate::disk::{FileRole, Mode, files, group};
+use crate::disk::{FileRole, Mode, group};
 use crate::node::{self, Config, Directory};
 use crate::pki::Window;
 use crate::verify::Policy;
@@ -123,11 +125,4 @@ impl Access {
             Self::Member(Member { spool, .. }) => Ok(Room::new(spool, &Config::default())),
         }
     }
-}
-
-/// The spool of the node in this directory, provided that whoever runs this may leave messages in it.
-pub(super) fn door(node: &Path) -> Option<PathBuf> {
-    let spool = node.join(FOLDER);
-    let is_open = |dir: &str| files::is_writable_dir(&spool.join(dir));
-    (is_open("in") && is_open(TMP)).then_some(spool)
 }

@@ -11,8 +11,7 @@ use crate::disk::tree::{self, EntryKind};
 use crate::disk::{self, FileRole, Lock, files};
 use crate::pki::NodeId;
 
-/// The folder of the files, in the spool.
-pub(crate) const FOLDER: &str = "sent";
+pub(crate) use super::folders::SENT as FOLDER;
 
 /// The version of the lines.
 const VERSION: u32 = 1;
