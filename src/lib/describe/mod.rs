@@ -4,10 +4,9 @@ mod facts;
 pub mod lines; // what programs print for each message or finding
 mod text;
 mod transfer;
+mod version;
 
 pub use facts::{object, peer_session_key};
 pub use text::to_text;
 pub use transfer::transfer;
-
-/// The version of the JSON that describes objects.
-pub const VERSION: u32 = 1;
+pub use version::VERSION;

@@ -32,6 +32,7 @@ mod temporary; // files that are being written
 pub mod publish; // files that appear whole, under their final names
 pub mod batch; // many of them, synced together
 pub mod dir; // directories that another user may change meanwhile
+pub mod files; // operations on files and directories by their paths
 #[cfg(test)]
 mod testdir; // names and modes, for the tests
 
@@ -46,20 +47,6 @@ pub use operation::Operation;
 pub use options::{IfExists, Mode, PublishOptions, Published};
 pub use publish::Pending;
 pub use scratch::Scratch;
-
-/// Operations on files and directories by their paths.
-pub mod files {
-    pub use super::dirs::{create_dir, create_dir_all_private, create_dir_for_user};
-    pub use super::metadata::{
-        FileId, canonical, exists, free_space, is_another, is_of_another, is_writable_dir, owner,
-    };
-    pub use super::open::{open_input, open_to_read};
-    pub use super::read::{read, read_again, read_from, read_into, read_secret, read_with_owner};
-    pub use super::records::{append_line, append_record, append_records, each_record};
-    pub use super::remove::{remove, remove_same, remove_tree, remove_unsynced, retire_tree};
-    pub use super::standard::{Standard, open_descriptor};
-    pub use super::sync::{sync, sync_dir};
-}
 
 /// The result of an operation on files.
 pub type Result<T> = std::result::Result<T, Error>;

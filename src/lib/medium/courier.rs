@@ -5,9 +5,10 @@
 use jiff::Timestamp;
 
 use super::hints::Unlisted;
+use super::hints::tell_unlisted;
 use super::layout::denied;
 use super::names::dir_name;
-use super::{Error, ExchangeEvent, Hint, Medium, MediumFile, WaitReason, is_full, tell_unlisted};
+use super::{Error, ExchangeEvent, Hint, Medium, MediumFile, WaitReason, is_full};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 use crate::verify::{AuthorizationVerdict, Policy};

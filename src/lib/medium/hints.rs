@@ -36,6 +36,17 @@ pub struct Hint {
 /// Directories that cannot be listed, and why not; all others are.
 pub(super) type Unlisted = Vec<(String, Error)>;
 
+/// Tells `each` which directories cannot be listed.
+pub(super) fn tell_unlisted<E>(
+    unlisted: Unlisted,
+    each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
+) -> Result<(), E> {
+    for (what, error) in unlisted {
+        each(ExchangeEvent::Failed { what, error })?;
+    }
+    Ok(())
+}
+
 impl Medium {
     /// Leaves a hint, for couriers who have the cargo elsewhere, too.
     ///
@@ -97,7 +108,7 @@ impl Medium {
         now: Timestamp,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
-        super::tell_unlisted(self.tidy(now)?, each)
+        tell_unlisted(self.tidy(now)?, each)
     }
 
     /// Removes what is of no use any more, and gives what cannot be listed.

@@ -4,6 +4,7 @@
 //! written to it is read back, and nothing outside of it is touched.
 
 pub mod names; // files on a medium, and what their names say
+mod event; // what happens in an exchange
 pub mod layout; // a medium: made, opened, written to
 pub mod walk; // what is on a medium
 pub mod hints; // that cargo has arrived
@@ -14,11 +15,10 @@ pub mod courier; // from medium to medium, without keys
 use std::path::PathBuf;
 
 use crate::kind::ErrorKind;
-use crate::pki::NodeId;
-use crate::spool::Name;
 use crate::{disk, message, node, ramf, spool};
 
 pub use courier::Courier;
+pub use event::{ExchangeEvent, WaitReason};
 pub use export::Exporter;
 pub use hints::Hint;
 pub use import::Importer;
@@ -78,114 +78,6 @@ pub enum Error {
     /// A file cannot be read or written.
     #[error(transparent)]
     Disk(#[from] disk::Error),
-}
-
-/// What happened in an exchange.
-#[derive(Debug)]
-pub enum ExchangeEvent {
-    /// A message of cargo is in the spool.
-    Stored {
-        /// What it is.
-        name: Name,
-        /// Its id, if it has one.
-        id: Option<String>,
-        /// The id of the cargo.
-        cargo: String,
-    },
-    /// A message of cargo was here before, and is acknowledged again.
-    Repeated {
-        /// What it is.
-        name: Name,
-        /// Its id, if it has one.
-        id: Option<String>,
-    },
-    /// All that cargo held is where it belongs, and it has left the medium.
-    Unpacked {
-        /// What lay on the medium.
-        file: MediumFile,
-        /// How many messages were in it, unless it was unpacked by an earlier run.
-        messages: Option<usize>,
-    },
-    /// A gateway asks for its cargo.
-    Asked(MediumFile),
-    /// Cargo is on the medium.
-    Packed {
-        /// The id of the cargo.
-        cargo: String,
-        /// Whom it is for.
-        hop: NodeId,
-        /// How many messages are in it.
-        messages: usize,
-        /// Its octets.
-        len: usize,
-    },
-    /// A request for our own cargo is on the medium.
-    Requested {
-        /// The id of the CCA.
-        id: String,
-        /// The gateway that is asked.
-        gateway: NodeId,
-    },
-    /// A message went from one medium to another.
-    Carried(MediumFile),
-    /// So many messages wait until the clock is believed.
-    Untimely(usize),
-    /// Messages wait on.
-    Waiting {
-        /// Whom they are for, or where they would go.
-        hop: String,
-        /// How many.
-        messages: usize,
-        /// Their octets.
-        octets: u64,
-        /// Why.
-        why: WaitReason,
-    },
-    /// Something on the medium that does not belong there.
-    Stray(PathBuf),
-    /// More such things than are named one by one.
-    Strays {
-        /// The directory that they are in.
-        dir: PathBuf,
-        /// How many.
-        more: usize,
-    },
-    /// A request for cargo can never be answered, and was set aside.
-    SetAside {
-        /// Its file.
-        what: String,
-        /// Why.
-        error: Error,
-    },
-    /// Something could not be done; all else is.
-    Failed {
-        /// What.
-        what: String,
-        /// Why not.
-        error: Error,
-    },
-}
-
-/// Tells `each` which directories cannot be listed.
-fn tell_unlisted<E>(
-    unlisted: hints::Unlisted,
-    each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
-) -> Result<(), E> {
-    for (what, error) in unlisted {
-        each(ExchangeEvent::Failed { what, error })?;
-    }
-    Ok(())
-}
-
-/// Why messages are not on a medium.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitReason {
-    /// There is no room.
-    NoRoom,
-    /// Nothing lets us send cargo to their next hop.
-    NoWay,
-    /// It asked for its cargo, and the time of that has ended.
-    Ended,
 }
 
 impl Error {

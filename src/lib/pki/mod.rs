@@ -3,6 +3,7 @@
 pub mod node_id;
 pub mod signature;
 pub mod identity_key;
+mod window;
 pub mod certificate;
 pub mod issuance;
 pub mod trust;
@@ -13,7 +14,8 @@ use jiff::Timestamp;
 pub use certificate::Certificate;
 pub use identity_key::{IdentityKey, PublicKey};
 pub use node_id::NodeId;
-pub use trust::{Trust, Window};
+pub use trust::Trust;
+pub use window::Window;
 
 use crate::kind::ErrorKind;
 use crate::{asn1, crypto};

@@ -1,0 +1,4 @@
+//! The version of what is printed as JSON.
+
+/// The version of the JSON that describes objects.
+pub const VERSION: u32 = 1;
