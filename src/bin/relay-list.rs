@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use relaynet::cli::args::NodeDir;
 use relaynet::cli::clock::NowArgs;
-use relaynet::cli::listing::Listing;
+use relaynet::cli::listing::List;
 use relaynet::cli::status::{Reported, Status};
 use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, files, queues};
@@ -57,7 +57,7 @@ fn list(args: &Args) -> anyhow::Result<()> {
         None => spool.queues()?,
     };
     let is_table = files::is_terminal() && !args.json && !args.null;
-    let mut listing = Listing::new(is_table, |text| files::write_stdout(&[text]));
+    let mut listing = List::new(is_table, |text| files::write_stdout(&[text]));
     for queue in named {
         let mut unexpected = UnexpectedReport::default();
         for found in queue.entries()? {
@@ -75,7 +75,7 @@ fn list(args: &Args) -> anyhow::Result<()> {
     listing.finish(&head)
 }
 
-fn add(args: &Args, listing: &mut Listing, queue: &Queue, message: &Waiting) -> anyhow::Result<()> {
+fn add(args: &Args, listing: &mut List, queue: &Queue, message: &Waiting) -> anyhow::Result<()> {
     let header = if args.long {
         Some(queues::read_header(message)?)
     } else {

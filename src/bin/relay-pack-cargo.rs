@@ -110,14 +110,13 @@ impl Run<'_> {
         if cargoes.is_empty() {
             return Ok(());
         }
-        let sealer = {
-            // An open CCA keeps others from its sender.
-            let _locks = match &cca {
-                Some(_) => Vec::new(),
-                None => keyring.lock_peer(peer.id)?,
-            };
-            Sealer::new(keyring, peer, Kind::Cargo, args.cipher.cipher, now)?
+        // An open CCA keeps others from its sender.
+        let locks = match &cca {
+            Some(_) => Vec::new(),
+            None => keyring.lock_peer(peer.id)?,
         };
+        let sealer = Sealer::new(keyring, peer, Kind::Cargo, args.cipher.cipher, now)?;
+        drop(locks);
         let packer = CargoPacker {
             queue: self.queue,
             sealer: &sealer,
@@ -133,8 +132,7 @@ impl Run<'_> {
     }
 }
 
-/// Whom the cargo is for, unless the CCA says it. What can be known to be wrong is said before anything is
-/// read.
+/// Whom the cargo is for, unless the CCA says it; what is wrong is said before anything is read.
 fn addressee(args: &Args, node: &Node, now: Timestamp) -> anyhow::Result<Option<Correspondent>> {
     match (&args.cca, &args.to) {
         (Some(file), _) if file.as_os_str() == "-" && args.inputs.has_stdin() => {

@@ -148,7 +148,7 @@ fn open<'a, T>(
     let identity = ReplayKey::of(message.message());
     let recall = keyring.recall(&identity)?;
     let keys = |sender, id: &KeyId| keyring.session_keys(sender, id).map(Box::new);
-    let admitted = Admitted {
+    let admitted = Verified {
         message,
         identity,
         recall,
@@ -158,7 +158,7 @@ fn open<'a, T>(
 }
 
 /// A message that is verified and authorized, and what the replay memory says of it.
-struct Admitted {
+struct Verified {
     message: Authorized,
     identity: ReplayKey,
     recall: Recall,
@@ -169,12 +169,12 @@ struct Admitted {
 /// Opens a message that is admitted.
 fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
     keyring: &'a dyn Keyring,
-    admitted: Admitted,
+    admitted: Verified,
     terms: &ReceiveOptions,
     keys: impl Fn(NodeId, &KeyId) -> Result<K, Error>,
     parse: impl Fn(Vec<u8>, Range<usize>) -> Result<T, message::Error>,
 ) -> Result<Arrival<'a, T>, Error> {
-    let Admitted {
+    let Verified {
         message,
         identity,
         recall,

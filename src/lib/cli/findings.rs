@@ -1,6 +1,6 @@
 //! What relay-check prints.
 
-use super::listing::Listing;
+use super::listing::List;
 use super::status::{Reported, Status};
 use super::{files, report};
 use crate::describe::lines;
@@ -10,7 +10,7 @@ use crate::upkeep::finding::{Finding, Level};
 #[derive(Debug)]
 pub struct Findings {
     json: bool,
-    listing: Listing,
+    listing: List,
     /// Whether one is more than information.
     has_found: bool,
     /// Whether all so far could be printed.
@@ -24,7 +24,7 @@ impl Findings {
         let is_table = files::is_terminal() && !json;
         Self {
             json,
-            listing: Listing::new(is_table, files::write_lines),
+            listing: List::new(is_table, files::write_lines),
             has_found: false,
             printed: Ok(()),
         }

@@ -7,14 +7,14 @@ const BLOCK: usize = 64 * 1024;
 
 /// A list that goes to standard output.
 #[derive(Debug)]
-pub struct Listing {
+pub struct List {
     write: fn(&[u8]) -> anyhow::Result<()>,
     text: Vec<u8>,
     /// The rows of a table, which needs all of them for its widths.
     rows: Option<Vec<Vec<String>>>,
 }
 
-impl Listing {
+impl List {
     /// Starts a table, or lines that `write` writes.
     #[must_use]
     pub fn new(is_table: bool, write: fn(&[u8]) -> anyhow::Result<()>) -> Self {

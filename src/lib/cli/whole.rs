@@ -13,8 +13,7 @@ use crate::disk::{self, FileRole, files};
 use crate::message::stream::{Stream, StreamError};
 use crate::ramf::limits;
 
-/// An input, whatever it is; boxed, so that each kind reads into memory that was not cleared before.
-pub(super) type Source = Box<dyn Read + Send>;
+pub(super) use crate::transfer::cut::Source;
 
 /// The largest object that is no message, in octets; PEM takes four for three.
 pub(super) const MAX_OBJECT_LEN: usize = limits::MAX_MESSAGE_LEN * 3 / 2;

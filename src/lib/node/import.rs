@@ -91,7 +91,7 @@ pub enum Remark {
 }
 
 /// Which authorities a path is kept with.
-struct Admitted {
+struct KeptPath {
     /// The path to store; none where what is stored stays.
     path: Option<CertificationPath>,
     /// What is to be said of it.
@@ -189,7 +189,7 @@ impl Directory {
         path: &CertificationPath,
         held: &[CertificationPath],
         options: &Options<'_>,
-    ) -> Result<Admitted, Error> {
+    ) -> Result<KeptPath, Error> {
         let checked = |path: &CertificationPath| -> Result<CertificationPath, Error> {
             let issuers = Issuers {
                 own: &path.authorities,
@@ -210,12 +210,12 @@ impl Directory {
             |good: &CertificationPath| good.authorities.is_empty() && !path.authorities.is_empty();
         Ok(
             match good.filter(|good| !options.may_change() && !lacks(good)) {
-                Some(kept) => Admitted {
+                Some(kept) => KeptPath {
                     remark: (kept.authorities != path.authorities)
                         .then_some(Remark::OtherIssuersKept),
                     path: None,
                 },
-                None => Admitted {
+                None => KeptPath {
                     path: Some(path),
                     remark: None,
                 },
@@ -230,7 +230,7 @@ impl Directory {
         issuer: NodeId,
         path: &CertificationPath,
         options: &Options<'_>,
-    ) -> Result<Admitted, Error> {
+    ) -> Result<KeptPath, Error> {
         let held = certificates::paths_from(self, issuer)?;
         let admitted = self.admit_path(path, &held, options)?;
         let held: Vec<_> = held.iter().flat_map(|held| &held.authorities).collect();
@@ -256,7 +256,7 @@ impl Directory {
         &self,
         issuer: NodeId,
         leaf: &Certificate,
-        admitted: &Admitted,
+        admitted: &KeptPath,
         options: &Options<'_>,
     ) -> Result<(), Error> {
         match &admitted.path {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{Admitted, Arrival, PendingReceipt, ReceiveOptions, complete_all, opened};
+use super::{Arrival, PendingReceipt, ReceiveOptions, Verified, complete_all, opened};
 use crate::message::parts::TransferId;
 use crate::message::{Parcel, ServiceMessage};
 use crate::node::seen::Memory;
@@ -108,7 +108,7 @@ impl<'a> InboxReader<'a> {
         let message = self.node.admit(Valid::check(parcel, &window)?, &window)?;
         let identity = ReplayKey::of(message.message());
         let recall = self.seen.recall(&identity, stored, self.clock.told)?;
-        let admitted = Admitted {
+        let admitted = Verified {
             message,
             identity,
             recall,

@@ -52,7 +52,7 @@ struct Ended {
 }
 
 /// What becomes of a message that has expired according to its file name.
-enum Verdict {
+enum Expiry {
     /// It has expired.
     Ended(Ended),
     /// It stays, and why.
@@ -158,9 +158,9 @@ impl Purger<'_> {
                 continue;
             }
             match self.examine(&message, queue.place())? {
-                Verdict::Ended(ended) => group.push(ended),
-                Verdict::Stays(problem) => remover.unexpected(message.path, &problem)?,
-                Verdict::Gone => {}
+                Expiry::Ended(ended) => group.push(ended),
+                Expiry::Stays(problem) => remover.unexpected(message.path, &problem)?,
+                Expiry::Gone => {}
             }
             if group.len() >= GROUP {
                 self.remove(queue, std::mem::take(&mut group), remover)?;
@@ -170,12 +170,12 @@ impl Purger<'_> {
     }
 
     /// Reads a message that has expired according to its file name, which is no evidence.
-    fn examine(&self, message: &Waiting, place: QueueId) -> Result<Verdict, Error> {
+    fn examine(&self, message: &Waiting, place: QueueId) -> Result<Expiry, Error> {
         // Control messages are nobody's mail, so those that failed may go by their name alone where they cannot be
         // parsed.
         let is_of_control = place == QueueId::Failed && message.name.is_of_control();
         let ended = || {
-            Verdict::Ended(Ended {
+            Expiry::Ended(Ended {
                 path: message.path.clone(),
                 expiry: message.name.expiry,
                 parcel: None,
@@ -183,21 +183,21 @@ impl Purger<'_> {
         };
         let octets = match message.read() {
             Ok(Some(octets)) => octets,
-            Ok(None) => return Ok(Verdict::Gone),
+            Ok(None) => return Ok(Expiry::Gone),
             Err(Error::Disk(disk::Error::TooLarge { .. })) if is_of_control => return Ok(ended()),
-            Err(error) if error.is_of_one_file() => return Ok(Verdict::Stays(error.to_string())),
+            Err(error) if error.is_of_one_file() => return Ok(Expiry::Stays(error.to_string())),
             Err(error) => return Err(error),
         };
         let item = match Item::parse(octets) {
             Ok(item) => item,
             Err(_) if is_of_control => return Ok(ended()),
-            Err(error) => return Ok(Verdict::Stays(error.to_string())),
+            Err(error) => return Ok(Expiry::Stays(error.to_string())),
         };
         // A control message may have no expiry of its own; the program that stored it put one into the file name.
         let expiry = item.expiry().unwrap_or(message.name.expiry);
         if !self.options.window.is_after(expiry) {
             let problem = format!("lives until {expiry}, and its name has another time");
-            return Ok(Verdict::Stays(problem));
+            return Ok(Expiry::Stays(problem));
         }
         let parcel = match (item.kind(), item.message()) {
             (MessageKind::Parcel, Some(parcel)) => Some(ParcelId {
@@ -207,7 +207,7 @@ impl Purger<'_> {
             }),
             _ => None,
         };
-        Ok(Verdict::Ended(Ended {
+        Ok(Expiry::Ended(Ended {
             path: message.path.clone(),
             expiry,
             parcel,
