@@ -487,7 +487,10 @@ fn a_cca_that_is_not_right_is_refused_and_nothing_is_packed() {
         .args(["-N", "hub", "-t", "mallory", "--cca", "good", "x.pca"])
         .fails(
             67,
-            &format!("good: the CCA is from {}, not from whom", id("gateway")),
+            &format!(
+                "good: the CCA is from {}, not from the gateway that",
+                id("gateway")
+            ),
         );
     env.relay("pack-cargo")
         .args(["-N", "mallory", "--cca", "good", "x.pca"])
