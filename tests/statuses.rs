@@ -23,7 +23,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use rustix::io::Errno;
 
-use relaynet::cli::exit;
+use relaynet::cli::{errors, hints, status};
 use relaynet::crypto::ecdh::Curve;
 use relaynet::deliver::LeftOut;
 use relaynet::disk::{FileRole, Operation};
@@ -122,19 +122,19 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     report.add(route());
     report.add(deliver());
     report.add(medium());
-    report.add(plain([exit::Changed]));
-    report.add(around(disk(), exit::Fatal::Aside));
-    report.add(around(disk(), exit::Fatal::Output));
-    report.add(plain([exit::Usage(text())]));
-    report.add(plain([exit::Empty]));
-    report.add(plain([exit::Postponed(text())]));
-    report.add(plain([exit::NoFile]));
-    report.add(plain([exit::Unchecked]));
-    report.add(plain([exit::Again]));
-    report.add(plain([exit::ForTerminal(WORD)]));
+    report.add(plain([errors::Changed]));
+    report.add(around(disk(), errors::Fatal::Aside));
+    report.add(around(disk(), errors::Fatal::Output));
+    report.add(plain([errors::Usage(text())]));
+    report.add(plain([errors::Empty]));
+    report.add(plain([errors::Postponed(text())]));
+    report.add(plain([errors::NoFile]));
+    report.add(plain([errors::Unchecked]));
+    report.add(plain([errors::Again]));
+    report.add(plain([errors::ForTerminal(WORD)]));
     report.add(noted([
-        ("of status 65", exit::Reported(exit::Status::DATA)),
-        ("of status 80", exit::Reported(exit::Status::EXPIRED)),
+        ("of status 65", status::Reported(status::Status::DATA)),
+        ("of status 80", status::Reported(status::Status::EXPIRED)),
     ]));
     report.add_as(OTHER, plain([io::Error::from(Errno::NOENT)]));
     report
@@ -820,8 +820,8 @@ impl std::fmt::Write for FirstWord {
 type Verdict = [String; 2];
 
 fn judge(error: &anyhow::Error) -> Verdict {
-    let hint = exit::hint(error).unwrap_or_else(|| "-".to_owned());
-    [exit::status(error).code().to_string(), hint]
+    let hint = hints::hint(error).unwrap_or_else(|| "-".to_owned());
+    [status::status(error).code().to_string(), hint]
 }
 
 struct Judged {

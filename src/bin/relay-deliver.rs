@@ -79,7 +79,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         Some(args.wait.lock_of(&spool, &node)?)
     };
     let window = args.clock.window(now, Some(node.config()));
-    // Whoever delivers for a local endpoint does not hold the lock of its gateway's queues.
+    // A run for a local endpoint does not hold the lock of its gateway's queues.
     let holds_queues = spool.owner().id() == node.id();
     let time = if args.dry_run || !holds_queues {
         spool.time(now, &window)?

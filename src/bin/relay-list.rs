@@ -63,7 +63,7 @@ fn list(args: &Args) -> anyhow::Result<()> {
         for found in queue.entries()? {
             match found? {
                 QueueEntry::Message(message) => add(args, &mut listing, &queue, &message)?,
-                QueueEntry::Stray(path) => unexpected.add(path),
+                QueueEntry::Unexpected(path) => unexpected.add(path),
             }
         }
         unexpected.report();

@@ -107,7 +107,7 @@ pub fn cargo<'a>(
 }
 
 /// Opens a CCA that is all of `octets`, and checks that the authorization in it lets this node send
-/// cargo to whoever made it.
+/// cargo to its issuer.
 ///
 /// # Errors
 /// As [`parcel`]; and when the authorization is for another node, issued by another one, or not valid
@@ -388,7 +388,7 @@ pub enum AuthorizationEffect {
 
 impl Arrival<'_, CollectionRequest> {
     /// Everything that is needed to pack the cargo that the CCA asks for. It goes under the
-    /// authorization in it; the certificate of whoever made it lets a courier see that.
+    /// authorization in it; its issuer's certificate lets a courier see that.
     ///
     /// # Errors
     /// [`Error::CcaEnds`] when less than a day is left of the authorization; when the peer's session key

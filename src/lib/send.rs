@@ -111,7 +111,7 @@ pub fn cargo(sealer: &Sealer, mut buffer: Buffer, expiry: Timestamp) -> Result<S
 }
 
 /// What messages to one peer have in common. The session key that they carry is stored when there is
-/// one of these; whoever makes it has locked the peer until then.
+/// one of these; its maker has locked the peer until then.
 pub struct Sealer {
     peer: Correspondent,
     kind: Kind,

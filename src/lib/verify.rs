@@ -358,7 +358,7 @@ fn authorization(
     }
 }
 
-/// Judges a message that is to be carried in cargo, as whoever packs or unpacks it has to: a parcel
+/// Judges a message that is to be carried in cargo, as the gateway that packs or unpacks it has to: a parcel
 /// must be valid and its sender not refuted, a rotation signed by its issuer. An acknowledgement has
 /// nothing that could be verified: it counts with the cargo that brings it.
 ///
@@ -532,7 +532,7 @@ fn warn_of_long_life(certificate: &Certificate, warnings: &mut Vec<String>) {
     let life = certificate
         .not_after()
         .duration_since(certificate.not_before());
-    // Whoever counts the last second in has a life of one second more.
+    // A verifier that counts the last second in sees a TTL of one second more.
     if life > issuance::MAX_LIFE + SignedDuration::from_secs(1) {
         warnings.push(format!(
             "the certificate of {} lasts over 180 days",

@@ -2,7 +2,7 @@
 
 use relaynet::asn1::Element;
 use relaynet::asn1::write::{constructed, tlv};
-use relaynet::cli::exit::{self, Status};
+use relaynet::cli::status::{self, Status};
 use relaynet::message::Parcel;
 use relaynet::message::stream::Stream;
 use relaynet::node::{Directory, Keyring as _};
@@ -17,7 +17,7 @@ fn admit(node: &Directory, octets: &[u8]) -> Result<SignedMessage, Status> {
     let window = Window::new(NOW.parse().unwrap(), drift);
     let octets = match Stream::new(octets).next_message() {
         None => return Err(Status::NO_INPUT),
-        Some(Err(error)) => return Err(exit::status(&error.into())),
+        Some(Err(error)) => return Err(status::status(&error.into())),
         Some(Ok(octets)) => octets,
     };
     let admitted = || -> Result<SignedMessage, relaynet::node::Error> {
@@ -25,7 +25,7 @@ fn admit(node: &Directory, octets: &[u8]) -> Result<SignedMessage, Status> {
         node.admit(Valid::check(message, &window)?, &window)?;
         Ok(Parcel::parse(octets)?.into_message())
     };
-    admitted().map_err(|error| exit::status(&error.into()))
+    admitted().map_err(|error| status::status(&error.into()))
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::report;
 use crate::medium::{self, ExchangeEvent, Medium, WaitReason, layout};
 use crate::spool::Time;
 
-/// The medium in a directory, which is made one with `init`; `None` where there is none and that is well.
+/// The medium in a directory, which `init` makes; `None` where there need not be one and is not.
 ///
 /// # Errors
 /// When there is none, or it cannot be made.
@@ -89,16 +89,16 @@ impl Log {
                 octets,
                 why,
             } => self.waiting(&hop, messages, octets, why),
-            ExchangeEvent::Stray(path) => {
+            ExchangeEvent::Unexpected(path) => {
                 if self.unexpected.admit() {
                     report::warn(&format!("{}: does not belong there", report::path(&path)));
                 }
             }
-            ExchangeEvent::Strays { more, .. } if self.unexpected.is_full() => {
+            ExchangeEvent::MoreUnexpected { more, .. } if self.unexpected.is_full() => {
                 self.unexpected.suppress(more);
             }
             // A line for a whole directory does not count.
-            ExchangeEvent::Strays { dir, more } => {
+            ExchangeEvent::MoreUnexpected { dir, more } => {
                 let dir = report::path(&dir);
                 report::warn(&format!("{dir}: {more} others do not belong there"));
             }

@@ -191,7 +191,7 @@ impl Inputs {
     /// Hands every message to `each`. What fails is reported, and the others go on.
     ///
     /// # Errors
-    /// The status that the failures add up to, or what cannot be gone on from.
+    /// The status that the failures add up to, or the error that ends the run.
     pub fn each(&self, mut each: impl FnMut(Message) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let mut messages = self.read()?;
         while let Some(message) = messages.next_message() {
@@ -208,7 +208,7 @@ impl Objects {
     /// reported, and the others go on.
     ///
     /// # Errors
-    /// The status that the failures add up to, or what cannot be gone on from.
+    /// The status that the failures add up to, or the error that ends the run.
     pub fn each<T: Send>(
         &self,
         judge: impl Fn(Object) -> anyhow::Result<T> + Sync,
@@ -238,14 +238,14 @@ impl Trees {
     /// The operands, for parts of large content instead of messages, and whether an input may be without an octet.
     pub(super) fn start_parts(&self) -> anyhow::Result<(Operands, Outcome, bool)> {
         let (mut operands, outcome) = self.terms.start(&self.files, true)?;
-        // Whoever has parts removed when they are joined has an empty directory most of the time.
+        // Where parts are removed once they are joined, the directory is empty most of the time.
         operands.allow_empty = true;
         Ok((operands, outcome, self.terms.allow_empty))
     }
 }
 
 impl Messages {
-    /// The next message; what is none was reported.
+    /// The next message; inputs that are not messages were reported.
     pub fn next_message(&mut self) -> Option<Message> {
         loop {
             let TakenInput { place, octets, .. } = self.reader.next()?;
@@ -262,7 +262,7 @@ impl Messages {
     /// the others go on.
     ///
     /// # Errors
-    /// What cannot be gone on from: nobody reads the output any more.
+    /// The error that ends the run: nobody reads the output any more.
     pub fn prepare<T: Send>(
         &mut self,
         prepare: impl Fn(Vec<u8>, Option<PathBuf>) -> anyhow::Result<T> + Sync,
@@ -337,7 +337,7 @@ impl Messages {
     /// Takes note of how a message fared, and reports it if it failed.
     ///
     /// # Errors
-    /// What cannot be gone on from: nobody reads the output any more.
+    /// The error that ends the run: nobody reads the output any more.
     pub fn done(&mut self, place: &InputRef, result: anyhow::Result<()>) -> anyhow::Result<()> {
         self.outcome.done(place, result)
     }

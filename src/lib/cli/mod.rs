@@ -4,7 +4,6 @@ pub mod escape; // text for a terminal
 pub mod errors; // the programs' own
 pub mod status; // which error has which exit status
 pub mod hints; // what the user can do about which error
-pub mod exit;
 pub mod report;
 pub mod args;
 pub mod clock;

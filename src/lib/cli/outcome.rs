@@ -95,7 +95,7 @@ impl Outcome {
     /// Takes note of how one thing fared, and reports it if it failed.
     ///
     /// # Errors
-    /// What cannot be gone on from: nobody reads the output any more, or it fails for everything.
+    /// The error that ends the run: nobody reads the output any more, or it fails for everything.
     pub fn done(&mut self, place: &InputRef, result: anyhow::Result<()>) -> anyhow::Result<()> {
         let Err(error) = result else {
             self.status_line(place, Status::OK, None);
@@ -175,7 +175,7 @@ impl Outcome {
             let line = serde_json::json!({
                 "v": describe::VERSION, "input": place.input, "index": place.index, "status": status.code(), "error": error,
             });
-            // Whoever asked for the lines and does not read them gets the exit status all the same.
+            // A caller that asked for the lines and does not read them gets the exit status all the same.
             let _ = lines.write_all(format!("{line}\n").as_bytes());
         }
     }

@@ -136,7 +136,7 @@ impl MessageOutput {
     /// word for them.
     ///
     /// # Errors
-    /// When the file exists and is not to be replaced, the directory is none, or messages are not for
+    /// When the file exists and is not to be replaced, the directory is not one, or messages are not for
     /// the terminal.
     pub fn check(&self, what: &'static str) -> anyhow::Result<()> {
         match &self.directory {
@@ -158,7 +158,7 @@ impl MessageOutput {
     /// before it was done is success for the next one.
     ///
     /// # Errors
-    /// When the directory is none or messages are not for the terminal.
+    /// When the directory is not one or messages are not for the terminal.
     pub fn open_repeatable(&self, what: &'static str) -> anyhow::Result<Sink> {
         if self.directory.is_some() || self.output.file().is_none() {
             self.check(what)?;
@@ -186,7 +186,7 @@ impl PartOutput {
     /// which was killed before it was done is success for the next one.
     ///
     /// # Errors
-    /// When the file exists and is not to be replaced, the directory is none, or parts are not for the
+    /// When the file exists and is not to be replaced, the directory is not one, or parts are not for the
     /// terminal.
     pub fn open(&self, is_repeatable: bool) -> anyhow::Result<Sink> {
         match &self.directory {
@@ -207,7 +207,7 @@ impl PartOutput {
 /// Makes sure that results can be written into a directory, as far as one can tell.
 ///
 /// # Errors
-/// When it is none.
+/// When it is not one.
 pub fn check_directory(dir: &Path) -> anyhow::Result<()> {
     let failed = |cause| disk::Error::Io {
         path: dir.to_owned(),

@@ -47,7 +47,7 @@ impl PartInput {
     /// Puts the next part after what is in `into`; false at the end.
     ///
     /// # Errors
-    /// When there is no part, reading fails, or what is there is none. After that nothing more comes.
+    /// When there is no part, reading fails, or the file is no part. After that nothing more comes.
     pub fn next_part(&mut self, into: &mut Vec<u8>) -> anyhow::Result<bool> {
         match self.stream.next_part(into) {
             Some(Ok(_)) => {
@@ -180,7 +180,7 @@ pub struct PartInputs {
 pub enum PartVisit<'a> {
     /// A part.
     Part(Part<'a>),
-    /// The end of an input; its file, unless something in it was no part, or it is none.
+    /// The end of an input; its file, unless something in it was no part, or it was not one itself.
     End(Option<PartFile>),
 }
 

@@ -38,7 +38,7 @@ pub(super) fn set_verbosity(verbosity: Verbosity) {
     VERBOSITY.store(verbosity as u8, Ordering::Relaxed);
 }
 
-/// Sends every event, warning and error to the system's log from here on, too. Where there is none, that is said.
+/// Sends every event, warning and error to the system's log from here on, too. Where there is no log, that is said.
 pub(super) fn log_to(socket: &Path) {
     let program = PROGRAM.get().map_or("relay", String::as_str);
     match Syslog::open(socket, program) {

@@ -208,7 +208,7 @@ impl<'a> Delivery<'a> {
                     Ok(None) => {}
                     Err(error) => return (group, Some(error)),
                 },
-                Some(Ok(QueueEntry::Stray(path))) => unexpected(path),
+                Some(Ok(QueueEntry::Unexpected(path))) => unexpected(path),
                 Some(Err(error)) => return (group, Some(error)),
                 None => break,
             }

@@ -240,7 +240,7 @@ mod tests {
     use super::*;
     use crate::disk::testdir::mode;
 
-    /// A group of whoever runs the tests.
+    /// A group of the user who runs the tests.
     fn ours() -> Group {
         Group(rustix::process::getegid())
     }

@@ -372,7 +372,7 @@ mod tests {
         fs::create_dir(dir.path().join("queue")).unwrap();
         fs::write(dir.path().join("queue/x"), "x").unwrap();
         symlink(dir.path(), dir.path().join("queue/back")).unwrap();
-        let link = dir.path().join(".relay-link.tmp"); // whoever names it means it
+        let link = dir.path().join(".relay-link.tmp"); // a user who names it means it
         symlink("queue", &link).unwrap();
         let (files, others): (Vec<_>, Vec<_>) =
             walk(&link, FileRole::Input).partition(std::result::Result::is_ok);

@@ -22,7 +22,7 @@ const MAX_HINTS_OF_GATEWAY: usize = 1024;
 /// The most hints that are passed by a run.
 const MAX_HINTS: usize = 4096;
 
-/// Whoever carries what lies on one medium to another one.
+/// Copies messages from one medium to another.
 pub struct Courier<'a> {
     /// Where it lies.
     pub from: &'a Medium,
@@ -43,7 +43,7 @@ impl Courier<'_> {
     /// both.
     ///
     /// # Errors
-    /// What cannot be gone on from: a medium cannot be read or changed, or `each` failed.
+    /// The error that ends the run: a medium cannot be read or changed, or `each` failed.
     pub fn run<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
@@ -159,7 +159,7 @@ impl Courier<'_> {
                 wrong.push((medium.dir().display().to_string(), error));
             }
             match listed {
-                // Whoever looks for what is to be carried says so.
+                // The search for messages to carry reports that.
                 Err(Error::Unreadable(_)) if medium.id() == self.from.id() => {}
                 Err(error @ Error::Unreadable(_)) => {
                     wrong.push((dir_name(Kind::Cargo, recipient), error));

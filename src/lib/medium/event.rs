@@ -68,9 +68,9 @@ pub enum ExchangeEvent {
         why: WaitReason,
     },
     /// Something on the medium that does not belong there.
-    Stray(PathBuf),
+    Unexpected(PathBuf),
     /// More such things than are named one by one.
-    Strays {
+    MoreUnexpected {
         /// The directory that they are in.
         dir: PathBuf,
         /// How many.

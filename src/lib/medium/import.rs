@@ -30,7 +30,7 @@ use crate::verify::Policy;
 /// The most acknowledgements of what does not wait here that are stored: nothing but the disk would bound them.
 const MAX_UNMATCHED: usize = 1000;
 
-/// Whoever takes from a medium. The spool is locked.
+/// Imports from a medium. The caller holds the queue lock.
 pub struct Importer<'a> {
     spool: &'a Spool,
     medium: &'a Medium,
@@ -102,7 +102,7 @@ impl<'a> Importer<'a> {
     /// Takes what is for us, and tells `each` what happened.
     ///
     /// # Errors
-    /// What cannot be gone on from: the spool or the medium cannot be read or changed, or `each` failed.
+    /// The error that ends the run: the spool or the medium cannot be read or changed, or `each` failed.
     pub fn run<E: From<Error>>(
         &mut self,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,

@@ -240,7 +240,7 @@ impl Medium {
     /// Removes a message that is where it was going.
     ///
     /// # Errors
-    /// When it cannot be removed; [`Error::InTheWay`] when a directory above it is none any more.
+    /// When it cannot be removed; [`Error::InTheWay`] when a directory above it is no directory any more.
     pub fn remove(&self, file: &MediumFile) -> Result<(), Error> {
         if let Some(dir) = file.dir().map_err(in_the_way)? {
             dir.remove(file.name())?;

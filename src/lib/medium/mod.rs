@@ -1,6 +1,6 @@
 //! Media: what couriers carry between gateways, a directory on anything that holds files (relay-medium(5)).
 //!
-//! A medium is not trusted: whoever carries it can change all of it. What is taken from it is authenticated, what is
+//! A medium is not trusted: its carrier can change all of it. What is taken from it is authenticated, what is
 //! written to it is read back, and nothing outside of it is touched.
 
 pub mod names; // files on a medium, and what their names say

@@ -36,10 +36,10 @@ impl UnexpectedFiles {
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         for path in self.first {
-            each(ExchangeEvent::Stray(path))?;
+            each(ExchangeEvent::Unexpected(path))?;
         }
         if self.more > 0 {
-            each(ExchangeEvent::Strays {
+            each(ExchangeEvent::MoreUnexpected {
                 dir: dir.to_owned(),
                 more: self.more,
             })?;
@@ -68,7 +68,7 @@ impl Medium {
                 continue;
             };
             for gateway in self.gateways_in(folder)?.0 {
-                // One that cannot be opened is told of by whoever lists it.
+                // One that cannot be opened is reported when it is listed.
                 let inner = self.has_dir(&[folder, &gateway.to_string()]).ok().flatten();
                 if let Some(inner) = inner
                     && let Err(error) = inner.sync()
@@ -85,7 +85,7 @@ impl Medium {
         Ok(())
     }
 
-    /// What has the name of a directory of the medium, or of one in it for this gateway, and is none.
+    /// Files that have the name of a directory of the medium, or of one in it for this gateway.
     ///
     /// # Errors
     /// When that cannot be learned.
@@ -94,7 +94,7 @@ impl Medium {
         for folder in FOLDERS {
             let inside = gateway.filter(|_| ["cargo", "cca"].contains(&folder));
             let found = match self.top.dir(folder) {
-                // One that cannot be opened is told of by whoever lists it.
+                // One that cannot be opened is reported when it is listed.
                 Ok(Some(dir)) => inside.and_then(|gateway| dir.dir(gateway.to_string()).err()),
                 Ok(None) => None,
                 Err(error @ disk::Error::NotRegular { .. }) => Some(error),

@@ -351,7 +351,7 @@ impl Error {
         self.kind().depends_on_clock()
     }
 
-    /// Whether whoever runs this may not read or change a file.
+    /// Whether this user may not read or change a file.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Disk(error) if error.is_denied())

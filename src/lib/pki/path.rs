@@ -524,7 +524,7 @@ mod tests {
             find(&leaf, &[], &trust, &window(20)),
             Err(Error::NoPath)
         ));
-        // Trust in the sender's own key is none in its issuer's.
+        // Trusting the sender's own key is not trusting its issuer's.
         let own = Trust::key(leaf.key().clone());
         assert!(matches!(
             find(&late, &[], &Trust::key(late.key().clone()), &window(20)),

@@ -51,7 +51,7 @@ pub struct ClockReading {
     pub is_believed: bool,
 }
 
-/// Whoever opens what waits for a node, and keeps others from taking it.
+/// Opens what waits for a node, and keeps others from taking it.
 pub struct InboxReader<'a> {
     node: &'a Directory,
     terms: ReceiveOptions,
@@ -125,7 +125,7 @@ impl<'a> InboxReader<'a> {
     }
 
     fn keys(&self, sender: NodeId, id: &KeyId) -> Result<SharedKeys, Error> {
-        // Whoever panicked with the lock held had changed nothing or all of it.
+        // A thread that panicked with the lock held had changed nothing or all of it.
         let held = || self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it =
             |((of, known), _): &&((NodeId, KeyId), SharedKeys)| (*of, known) == (sender, id);

@@ -94,7 +94,7 @@ impl ControlQueue<'_> {
                         count += 1;
                         applied.extend(self.take(message, &mut acks, &mut moves));
                     }
-                    Some(Ok(QueueEntry::Stray(path))) => unexpected(path),
+                    Some(Ok(QueueEntry::Unexpected(path))) => unexpected(path),
                     Some(Err(error)) => {
                         failed = Some(Error::from(error));
                         break;

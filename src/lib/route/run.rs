@@ -114,7 +114,7 @@ impl Router<'_> {
                             };
                             return Some(WorkItem { item, octets });
                         }
-                        Ok(QueueEntry::Stray(path)) => unexpected(path),
+                        Ok(QueueEntry::Unexpected(path)) => unexpected(path),
                         Err(error) => {
                             failed = Some(error);
                             return None;

@@ -1,4 +1,4 @@
-//! What whoever runs this may do with a spool: all, or as a member of its group leave messages there.
+//! What this user may do with a spool: everything, or as a member of its group leave messages there.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::node::{self, Config, Directory};
 use crate::pki::Window;
 use crate::verify::Policy;
 
-/// What whoever runs this may do with a spool.
+/// What this user may do with a spool.
 #[derive(Debug)]
 pub enum Access {
     /// Everything.

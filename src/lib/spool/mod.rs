@@ -127,7 +127,7 @@ impl Error {
         }
     }
 
-    /// Whether a single file is the reason, of which another user may be the owner: it is closed to whoever runs this,
+    /// Whether a single file is the reason, of which another user may be the owner: this user may not read it,
     /// or leased to a program, too long or no file, or its name is taken. Others are not kept waiting for that.
     #[must_use]
     pub fn is_of_one_file(&self) -> bool {

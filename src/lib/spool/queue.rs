@@ -25,7 +25,7 @@ pub enum QueueEntry {
     /// A message, as far as its name tells.
     Message(Waiting),
     /// Something that no program here put there.
-    Stray(PathBuf),
+    Unexpected(PathBuf),
 }
 
 /// A message that waits.
@@ -187,15 +187,15 @@ impl Queue {
                         path: entry.path,
                         name,
                     }),
-                    _ => QueueEntry::Stray(entry.path),
+                    _ => QueueEntry::Unexpected(entry.path),
                 })
             }
-            Visited::Other(path) => Some(QueueEntry::Stray(path)),
+            Visited::Other(path) => Some(QueueEntry::Unexpected(path)),
         };
         let entries = self.stream()?;
         let closed = entries
             .is_none()
-            .then(|| Ok(QueueEntry::Stray(self.dir.clone())));
+            .then(|| Ok(QueueEntry::Unexpected(self.dir.clone())));
         let entries = entries.into_iter().flatten();
         let found = entries.filter_map(move |met| met.map(found).map_err(Error::from).transpose());
         Ok(closed.into_iter().chain(found))
@@ -253,7 +253,7 @@ impl Queue {
     pub fn messages(&self) -> Result<impl Iterator<Item = Result<Waiting, Error>> + use<>, Error> {
         Ok(self.entries()?.filter_map(|found| match found {
             Ok(QueueEntry::Message(message)) => Some(Ok(message)),
-            Ok(QueueEntry::Stray(_)) => None,
+            Ok(QueueEntry::Unexpected(_)) => None,
             Err(error) => Some(Err(error)),
         }))
     }

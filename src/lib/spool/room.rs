@@ -83,7 +83,7 @@ impl Room {
                     let mut message = message?;
                     let mut len = message.len()?.unwrap_or(0);
                     if spool.is_by_another(&message.path)? {
-                        // Whoever put it can only have sent it from here, and cannot send more than a message.
+                        // A user who put it can only have sent it from here, and at most a whole message.
                         message.name.from = None;
                         len = len.min(limits::MAX_MESSAGE_LEN as u64);
                     }

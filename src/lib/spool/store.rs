@@ -400,7 +400,7 @@ fn gateway_of(node: &Directory) -> Result<Option<PathBuf>, Error> {
     }
 }
 
-/// The spool of the node in this directory, provided that whoever runs this may leave messages in it.
+/// The spool of the node in this directory, provided that this user may leave messages in it.
 pub(super) fn door(node: &Path) -> Option<PathBuf> {
     let spool = node.join(folders::SPOOL);
     let is_open = |dir: &str| files::is_writable_dir(&spool.join(dir));

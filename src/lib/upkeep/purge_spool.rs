@@ -149,7 +149,7 @@ impl Purger<'_> {
         for entry in queue.entries()? {
             let message = match entry? {
                 Entry::Message(message) => message,
-                Entry::Stray(path) => {
+                Entry::Unexpected(path) => {
                     remover.unexpected(path, &"not a message that these programs stored")?;
                     continue;
                 }

@@ -280,7 +280,7 @@ impl TrustFiles {
 /// Reads an object of this network from a file that an option names.
 ///
 /// # Errors
-/// When it cannot be read or is none.
+/// When it cannot be read or is not one.
 pub fn read_object(path: &Path) -> anyhow::Result<Object> {
     let name = || report::path(path);
     let octets = files::read(path, FileRole::Input, limits::MAX_MESSAGE_LEN).with_context(name)?;

@@ -82,7 +82,7 @@ impl NodeDir {
         Ok(Access::of(&path, opened)?)
     }
 
-    /// The node, unless nobody named one and there is none where it would be by itself.
+    /// The node, unless no option names one and the default directory does not exist.
     ///
     /// # Errors
     /// When there is one that is not right, or that was named and is not there.
@@ -144,7 +144,7 @@ impl Wait {
                 Err(spool::Error::Locked) if started.elapsed() < patience => {
                     std::thread::sleep(TRY_EVERY);
                 }
-                // Cron tries again: whoever wants quiet need not hear of it.
+                // Cron tries again, so `-q` leaves this out.
                 Err(spool::Error::Locked) if report::is_quiet() => {
                     return Err(Reported(Status::TEMP_FAIL).into());
                 }

@@ -118,8 +118,8 @@ impl<'a> Context<'a> {
         for entry in entries {
             let cca = match entry {
                 Ok(QueueEntry::Message(cca)) => cca,
-                Ok(QueueEntry::Stray(path)) => {
-                    events.push(ExchangeEvent::Stray(path));
+                Ok(QueueEntry::Unexpected(path)) => {
+                    events.push(ExchangeEvent::Unexpected(path));
                     continue;
                 }
                 Err(error) => {
@@ -156,7 +156,7 @@ impl<'a> Context<'a> {
             Ok(opened) => {
                 let peer = opened.correspondent()?;
                 let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.time.told)?;
-                // Drops the peer's lock: the lock on the queues keeps others from packing, and whoever opens messages
+                // Drops the peer's lock: the lock on the queues keeps others from packing, and programs that open messages
                 // of this peer need not wait for a slow medium.
                 let (_, receipt) = opened.into_due();
                 let answered = Answered {
