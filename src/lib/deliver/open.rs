@@ -9,12 +9,12 @@ use super::run::{Delivery, DeliveryEffect, DeliveryState, IN_FLIGHT, publish_opt
 use super::{Content, Destination, Error, maildir};
 use crate::command::Command;
 use crate::disk::batch::{self, UnnamedFile};
+use crate::kind::ErrorKind;
 use crate::message::{Part, ServiceMessage, service_message};
 use crate::node::{self, Keyring as _};
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::receive::{Arrival, AuthorizationEffect, PendingReceipt};
 use crate::spool::queue::Waiting;
-use crate::{pki, ramf};
 
 /// What opening a message came to.
 pub(super) enum OpenedMessage<'a> {
@@ -81,7 +81,7 @@ impl<'a> DeliveryState<'a> {
             Timestamp::MAX
         };
         match self.home.open(octets, stored, is_in_time) {
-            Err(cause) if !is_in_time && is_expiry(&cause) => Err(Error::Late {
+            Err(cause) if !is_in_time && cause.kind() == ErrorKind::Expired => Err(Error::Late {
                 cause,
                 owner,
                 keeper,
@@ -251,14 +251,4 @@ fn done(
 ) -> OpenedMessage<'_> {
     let (_, due) = arrival.into_due();
     opened(content, due, StagedContent::Done(effect))
-}
-
-/// Whether a message or a certificate has expired.
-fn is_expiry(error: &node::Error) -> bool {
-    use node::Error as E;
-    matches!(
-        error,
-        E::Pki(pki::Error::Expired { .. })
-            | E::Ramf(ramf::Error::Expired(_) | ramf::Error::Pki(pki::Error::Expired { .. }))
-    )
 }

@@ -230,7 +230,7 @@ impl<'a> Delivery<'a> {
 
     /// Whether an error may be for the clock alone, which is not believed.
     pub(super) fn is_untimely(&self, error: &Error) -> bool {
-        !self.time.is_believed() && error.depends_on_clock()
+        !self.time.is_believed() && error.kind().depends_on_clock()
     }
 }
 
@@ -265,12 +265,6 @@ impl Error {
             Self::Import(error) => !matches!(error, E::Disk(_) | E::Damaged { .. }),
             _ => false,
         }
-    }
-
-    /// Whether the result may differ once the clock is right.
-    #[must_use]
-    pub fn depends_on_clock(&self) -> bool {
-        self.kind().depends_on_clock()
     }
 
     /// Whether the replay memory cannot tell if the message was received before.

@@ -356,7 +356,7 @@ impl<'a> Importer<'a> {
 
     /// Whether an error may be for the clock alone, which is not believed.
     fn is_untimely(&self, error: &Error) -> bool {
-        !self.time.is_believed() && error.depends_on_clock()
+        !self.time.is_believed() && error.kind().depends_on_clock()
     }
 
     /// Takes cargo off the medium whose messages are where they belong.

@@ -15,7 +15,7 @@ pub mod courier; // from medium to medium, without keys
 use std::path::PathBuf;
 
 use crate::kind::ErrorKind;
-use crate::{disk, message, node, ramf, spool};
+use crate::{disk, message, node, spool};
 
 pub use courier::Courier;
 pub use event::{ExchangeEvent, WaitReason};
@@ -100,22 +100,10 @@ impl Error {
         }
     }
 
-    /// Whether a clock that is right may lead to another answer.
-    #[must_use]
-    pub fn depends_on_clock(&self) -> bool {
-        self.kind().depends_on_clock()
-    }
-
     /// Whether another try may succeed though nothing else is changed.
     fn may_pass(&self) -> bool {
-        match self {
-            Self::Disk(_)
-            | Self::Unreadable(_)
-            | Self::Spool(_)
-            | Self::Node(node::Error::Ramf(ramf::Error::Early(_))) => true,
-            Self::Node(node::Error::Message(error)) | Self::Message(error) => is_early(error),
-            _ => false,
-        }
+        matches!(self, Self::Disk(_) | Self::Unreadable(_) | Self::Spool(_))
+            || self.kind() == ErrorKind::Early
     }
 }
 
@@ -125,14 +113,5 @@ fn is_full(error: &disk::Error) -> bool {
     matches!(
         error.io_kind(),
         Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-    )
-}
-
-fn is_early(error: &message::Error) -> bool {
-    matches!(
-        error,
-        message::Error::Ramf(
-            ramf::Error::Early(_) | ramf::Error::Pki(crate::pki::Error::Early { .. })
-        ) | message::Error::Pki(crate::pki::Error::Early { .. })
     )
 }

@@ -345,12 +345,6 @@ impl Error {
         }
     }
 
-    /// Whether a clock that is right may lead to another answer.
-    #[must_use]
-    pub fn depends_on_clock(&self) -> bool {
-        self.kind().depends_on_clock()
-    }
-
     /// Whether this user may not read or change a file.
     #[must_use]
     pub fn is_denied(&self) -> bool {

@@ -11,13 +11,14 @@ use std::path::PathBuf;
 
 use super::Error;
 use crate::disk::{self, FileRole, files};
+use crate::kind::ErrorKind;
 use crate::message::item::Received;
-use crate::message::{self, Item, Pca, Rotation};
+use crate::message::{Item, Pca, Rotation};
 use crate::node::import::Options;
 use crate::node::seen::Memory;
 use crate::node::{self, certificates};
-use crate::pki::{self, NodeId, Window};
-use crate::ramf::{self, Kind};
+use crate::pki::{NodeId, Window};
+use crate::ramf::Kind;
 use crate::spool::failed::FailedMessage;
 use crate::spool::moves::{Moves, Placed};
 use crate::spool::name::{MessageKey, Name};
@@ -284,7 +285,7 @@ impl ControlQueue<'_> {
 
     /// Whether another try gives the same result, so that the message is set aside.
     fn is_settled(&self, error: &Error) -> bool {
-        if !self.time.is_believed() && error.depends_on_clock() {
+        if !self.time.is_believed() && error.kind().depends_on_clock() {
             return false;
         }
         match error {
@@ -296,7 +297,7 @@ impl ControlQueue<'_> {
                 | node::Error::Config { .. }
                 | node::Error::SaveSessionKey { .. }
                 | node::Error::CannotMake { .. } => false,
-                error => !is_early(error),
+                error => error.kind() != ErrorKind::Early,
             },
             // No message is as long as that.
             Error::Spool(spool::Error::Disk(disk::Error::TooLarge { .. }))
@@ -312,7 +313,7 @@ impl Applied {
     #[must_use]
     pub fn is_untimely(&self, time: &Time) -> bool {
         let stays = self.result.as_ref().err().filter(|_| !self.is_aside);
-        !time.is_believed() && stays.is_some_and(Error::depends_on_clock)
+        !time.is_believed() && stays.is_some_and(|error| error.kind().depends_on_clock())
     }
 
     fn stays(message: Waiting, error: Error) -> Self {
@@ -322,20 +323,4 @@ impl Applied {
             is_aside: false,
         }
     }
-}
-
-/// The dates that a certificate failed by.
-fn dates_of(error: &node::Error) -> Option<&pki::Error> {
-    match error {
-        node::Error::Pki(error)
-        | node::Error::Message(
-            message::Error::Pki(error) | message::Error::Ramf(ramf::Error::Pki(error)),
-        )
-        | node::Error::Ramf(ramf::Error::Pki(error)) => Some(error),
-        _ => None,
-    }
-}
-
-fn is_early(error: &node::Error) -> bool {
-    matches!(dates_of(error), Some(pki::Error::Early { .. }))
 }

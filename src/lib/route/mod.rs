@@ -83,10 +83,4 @@ impl Error {
             Self::Disk(error) => error.kind(),
         }
     }
-
-    /// Whether the result may differ once the clock is right.
-    #[must_use]
-    pub fn depends_on_clock(&self) -> bool {
-        self.kind().depends_on_clock()
-    }
 }

@@ -6,20 +6,20 @@ use super::{Error, Hops, Target};
 use crate::command::{Command, CommandFacts};
 use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::{FileRole, Mode, scratch};
-use crate::message::{self, Item};
+use crate::kind::ErrorKind;
+use crate::message::Item;
 use crate::node::ReplayKey;
 use crate::node::peers::check_name;
 use crate::node::seen::Memory;
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
-use crate::ramf::{self, Kind, limits};
+use crate::ramf::{Kind, limits};
 use crate::spool::failed::FailedMessage;
 use crate::spool::moves::{Moves, Placed};
 use crate::spool::queue::{QueueEntry, Waiting};
 use crate::spool::sent::{Line, SentEvent};
 use crate::spool::{self, Name, QueueId, Spool, Time};
 use crate::verify::{self, Policy};
-use crate::{node, pki};
 
 /// How many messages move with one sync.
 const GROUP: usize = 256;
@@ -268,7 +268,7 @@ impl Router<'_> {
 
     /// Whether an error may be for the clock alone, which is not believed.
     fn is_untimely(&self, error: &Error) -> bool {
-        !self.time.is_believed() && error.depends_on_clock()
+        !self.time.is_believed() && error.kind().depends_on_clock()
     }
 
     /// Hands a message to a command of the user's.
@@ -394,22 +394,11 @@ fn is_settled(error: &Error) -> bool {
 }
 
 fn is_refusal(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Message(message::Error::Ramf(ramf::Error::Unauthorized { .. }))
-            | Error::Node(node::Error::Ramf(ramf::Error::Unauthorized { .. }))
-    )
+    matches!(error, Error::Message(_) | Error::Node(_)) && error.kind() == ErrorKind::Unauthorized
 }
 
 fn is_expiry(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Message(
-            message::Error::Ramf(
-                ramf::Error::Expired(_) | ramf::Error::Pki(pki::Error::Expired { .. })
-            ) | message::Error::Pki(pki::Error::Expired { .. })
-        )
-    )
+    matches!(error, Error::Message(_)) && error.kind() == ErrorKind::Expired
 }
 
 impl Spool {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::context::Context;
 use crate::disk::{FileRole, files};
+use crate::kind::ErrorKind;
 use crate::medium::{Error, ExchangeEvent, WaitReason};
 use crate::node::{self, Keyring as _, seen};
 use crate::pki::{self, NodeId};
@@ -171,7 +172,7 @@ impl<'a> Context<'a> {
                 files::remove(&cca.path, FileRole::Spool)?;
                 Ok(None)
             }
-            Err(error) if !self.time.is_believed() && error.depends_on_clock() => {
+            Err(error) if !self.time.is_believed() && error.kind().depends_on_clock() => {
                 Err(Unanswered::Over)
             }
             Err(error) if is_over(&error) => Err(Unanswered::Over),
@@ -194,21 +195,9 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Whether a CCA was refused because it has expired.
+/// Whether a CCA was refused because it has expired. One that is about to is reported.
 fn is_over(error: &node::Error) -> bool {
-    use node::Error as E;
-    let of_ramf = |error: &ramf::Error| {
-        matches!(
-            error,
-            ramf::Error::Expired(_) | ramf::Error::Pki(pki::Error::Expired { .. })
-        )
-    };
-    match error {
-        E::Pki(pki::Error::Expired { .. })
-        | E::Message(message::Error::Pki(pki::Error::Expired { .. })) => true,
-        E::Ramf(error) | E::Message(message::Error::Ramf(error)) => of_ramf(error),
-        _ => false,
-    }
+    error.kind() == ErrorKind::Expired && !matches!(error, node::Error::CcaEnds { .. })
 }
 
 /// Whether a CCA that was refused for this reason stays refused, even when the disk, the keys and the clock are mended.

@@ -22,6 +22,6 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     /// Whether the clock, which is not believed, may be the only reason for an error.
     pub(super) fn is_untimely(&self, error: &Error) -> bool {
-        !self.time.is_believed() && error.depends_on_clock()
+        !self.time.is_believed() && error.kind().depends_on_clock()
     }
 }
