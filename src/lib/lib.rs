@@ -147,13 +147,14 @@
 //! (`tests/layering.rs` checks it), so a floor can be read, tested and changed without those above it:
 //!
 //! - [`disk`] is the only floor that changes files. [`crypto`] is the only one that names a cryptography crate.
-//! - [`asn1`] to [`transfer`] take values and give values: no paths, no stores, no clock.
+//! - [`asn1`] to [`message`] take values and give values: no paths, no stores, no clock. [`transfer`] cuts content into
+//!   parts and joins them, on disk.
 //! - [`node`] and [`spool`] are the two stores; [`upkeep`] keeps both in order.
 //! - [`send`] and [`receive`] fix the order of effects when a message leaves and arrives.
 //! - [`cli`] is for the programs alone. Nothing below it reads the clock, the environment or the arguments, prints or
 //!   exits: time is an argument everywhere.
 //!
-//! Each floor has one `Error`, with a variant for each thing that a caller acts on.
+//! A floor has at most one `Error`, with a variant for each thing that a caller acts on.
 
 pub mod pipeline; // work on many items at once, in order and in bounded memory
 pub mod disk; // files, atomic publication, locks: the only floor that changes files
