@@ -101,7 +101,7 @@
 //!     session_key: session_key.public().clone(),
 //! };
 //!
-//! // Bob seals a service message. These files name one recipient, so the peer needs no name.
+//! // Bob seals a service message.
 //! let bob = ExplicitFiles {
 //!     identity: Some(bob_key),
 //!     params: Some(Params::Private(Box::new(params))),
@@ -116,7 +116,7 @@
 //!     cipher: Cipher::Cbc { key_len: 16 },
 //!     now,
 //! };
-//! let parcel = send::parcel(&bob, "", content, &draft)?;
+//! let parcel = send::parcel(&bob, alice.id(), content, &draft)?;
 //!
 //! // Alice opens it: for her, from a sender that her own key authorized.
 //! let (id, pkcs8) = (session_key.id().clone(), session_key.to_pkcs8()?);
