@@ -254,6 +254,8 @@ fn acknowledge(spool: &Spool, hop: NodeId, parcels: &[(Name, String)]) -> Result
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
     use crate::ramf::Kind;
     use crate::spool::name::MessageKey;
@@ -282,6 +284,19 @@ mod tests {
         (name, key)
     }
 
+    /// The history of a gateway with an endpoint, and the directories that its memory is in.
+    fn empty_history() -> ([TempDir; 2], History) {
+        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [own, endpoint] = [&dirs[0], &dirs[1]].map(|dir| Memory::of(dir.path()).unwrap());
+        let history = History {
+            own: Some(node("gateway")),
+            memory: own,
+            delivered: HashMap::from([(node("endpoint"), endpoint)]),
+            waiting: HashMap::new(),
+        };
+        (dirs, history)
+    }
+
     /// What is known of a parcel that was put here, and of one that the hop brings.
     fn asked(history: &History, (name, key): &(Name, ReplayKey)) -> [Known; 2] {
         let (hop, sha256) = (node("hop"), &CARGO);
@@ -291,14 +306,7 @@ mod tests {
 
     #[test]
     fn each_state_has_one_answer() {
-        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let memory = |at: usize| Memory::of(dirs[at].path()).unwrap();
-        let mut history = History {
-            own: Some(node("gateway")),
-            memory: memory(0),
-            delivered: HashMap::from([(node("endpoint"), memory(1))]),
-            waiting: HashMap::new(),
-        };
+        let (_dirs, mut history) = empty_history();
         let far = parcel("far", "a");
         assert_eq!(asked(&history, &far), [Known::New; 2]);
         assert!(history.is_first_pass(&far.0, &far.1));
@@ -350,14 +358,7 @@ mod tests {
 
     #[test]
     fn what_is_delivered_here_is_known_however_it_comes() {
-        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let memory = |at: usize| Memory::of(dirs[at].path()).unwrap();
-        let mut history = History {
-            own: Some(node("gateway")),
-            memory: memory(0),
-            delivered: HashMap::from([(node("endpoint"), memory(1))]),
-            waiting: HashMap::new(),
-        };
+        let (_dirs, mut history) = empty_history();
         let here = ["gateway", "endpoint"].map(|recipient| parcel(recipient, "a"));
         for parcel in &here {
             // One that was passed on when its recipient was elsewhere is taken again, and not put again.
