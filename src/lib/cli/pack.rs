@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
@@ -23,6 +23,7 @@ use crate::crypto::hash;
 use crate::disk::{self, FileRole, Scratch, files};
 use crate::message::{CollectionRequest, Item, cargo, message_set};
 use crate::node;
+use crate::pipeline::mutex;
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::ramf::{Kind, fields, limits};
 use crate::receive::{self, Arrival, ReceiveOptions};
@@ -173,10 +174,7 @@ impl PackQueue {
         sealer: &Sealer,
         now: Timestamp,
     ) -> LoadedCargo {
-        let mut set = self
-            .spare
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        let mut set = mutex::lock(&self.spare)
             .pop()
             .unwrap_or_else(|| Buffer::with_capacity(*octets));
         let mut left = Vec::new();
@@ -224,8 +222,7 @@ impl PackQueue {
     /// Takes back the memory of cargo that is where it belongs.
     pub fn reuse(&self, mut buffer: Buffer) {
         buffer.reset();
-        let spare = self.spare.lock();
-        spare.unwrap_or_else(PoisonError::into_inner).push(buffer);
+        mutex::lock(&self.spare).push(buffer);
     }
 
     /// Puts a message into a set of messages; if it cannot be read, the set stays as it was.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
 
 use jiff::SignedDuration;
@@ -18,6 +18,7 @@ use crate::disk::publish::{IfExists, PublishOptions, sweep};
 use crate::disk::{self, FileRole, files};
 use crate::node::{self, Directory};
 use crate::pipeline::Buffers;
+use crate::pipeline::mutex;
 use crate::ramf::limits;
 use crate::receive::ReceiveOptions;
 use crate::receive::inbox::{ClockReading, InboxReader};
@@ -106,12 +107,12 @@ pub(super) struct DeliveryState<'a> {
 impl DeliveryState<'_> {
     /// What is known of contents that come in parts.
     pub(super) fn transfers(&self) -> MutexGuard<'_, Transfers> {
-        locked(&self.transfers)
+        mutex::lock(&self.transfers)
     }
 
     /// Forgets the names noted for joined contents, except for these and those whose parts still wait.
     pub(super) fn retain_intents(&mut self, failed: &BTreeSet<String>) {
-        let transfers = locked(&self.transfers);
+        let transfers = mutex::lock(&self.transfers);
         self.intents
             .retain_transfers(|key| failed.contains(key) || transfers.has(key));
     }
@@ -218,7 +219,7 @@ impl<'a> Delivery<'a> {
 
     /// Makes the folder of a sender, once in a run.
     pub(super) fn make(&self, folder: &Path, state: &DeliveryState<'a>) -> Result<(), Error> {
-        let mut folders = locked(&state.folders);
+        let mut folders = mutex::lock(&state.folders);
         if !folders.contains(folder) {
             if !files::create_dir_for_user(folder, FileRole::Delivery)? {
                 self.sweep(folder)?;
@@ -232,12 +233,6 @@ impl<'a> Delivery<'a> {
     pub(super) fn is_untimely(&self, error: &Error) -> bool {
         !self.time.is_believed() && error.kind().depends_on_clock()
     }
-}
-
-/// What a lock guards. A thread that panicked with it held had changed nothing or all of it, so a poisoned lock is
-/// taken as it is.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How content is written.

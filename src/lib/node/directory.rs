@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::files::{MAX_FILE_LEN, damaged, lock_file, read_text};
 use super::key_file::public_key_from_pem;
 use super::quota::UnknownSenderTally;
 use super::{Config, Error, NodeType};
 use crate::disk::{self, FileRole, Lock, files, tree};
+use crate::pipeline::mutex;
 use crate::pki::{NodeId, PublicKey};
 
 /// The content of the file VERSION.
@@ -141,7 +142,7 @@ impl Directory {
     /// How much of unknown senders is stored today, as far as this run knows.
     pub(super) fn tally(&self) -> MutexGuard<'_, UnknownSenderTally> {
         // A thread that panicked with the lock held had made no change or a whole one.
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.tally)
     }
 
     /// The lock file of this name.

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use jiff::Timestamp;
 
@@ -21,6 +21,7 @@ use super::files::{damaged, ensure_dir, lock_file, read_text, rely_on, store};
 use crate::crypto::hash::{Digest, Hasher};
 use crate::disk::{FileRole, Lock, files, tree};
 use crate::message::parts::TransferId;
+use crate::pipeline::mutex;
 use crate::pki::{NodeId, Window};
 use crate::ramf::{Kind, SignedMessage};
 
@@ -312,7 +313,7 @@ impl Memory {
             return Ok(false);
         };
         // A thread that panicked with the lock held had added no path or a whole one.
-        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut synced = mutex::lock(&self.synced);
         if !synced.contains(&day) {
             files::sync(&day, FileRole::Node)?;
             rely_on(&day)?;

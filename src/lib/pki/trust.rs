@@ -1,10 +1,11 @@
 //! What a verifier believes, as data: trusted keys and certificates.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::{Certificate, PublicKey};
 use crate::crypto::hash::{Digest, Hasher};
+use crate::pipeline::mutex;
 
 /// The most signatures that are remembered.
 const MAX_VERIFIED: usize = 100_000;
@@ -49,7 +50,7 @@ impl Trust {
         let mut record = [0; 32];
         record.copy_from_slice(hasher.finish().as_bytes());
         // A thread that panicked with the lock held had added no record or a whole one.
-        let verified = || self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        let verified = || mutex::lock(&self.verified);
         if verified().contains(&record) {
             return true;
         }

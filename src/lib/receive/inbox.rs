@@ -1,7 +1,7 @@
 //! Opening what arrived in time and has waited at home since, many messages in one run.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
@@ -10,6 +10,7 @@ use crate::message::parts::TransferId;
 use crate::message::{Parcel, ServiceMessage};
 use crate::node::seen::Memory;
 use crate::node::{Directory, Error, Keyring, ReplayKey};
+use crate::pipeline::mutex;
 use crate::pki::{Certificate, NodeId, Window};
 use crate::ramf::Valid;
 use crate::session::{KeyId, PrivateSessionKey};
@@ -126,7 +127,7 @@ impl<'a> InboxReader<'a> {
 
     fn keys(&self, sender: NodeId, id: &KeyId) -> Result<SharedKeys, Error> {
         // A thread that panicked with the lock held had changed nothing or all of it.
-        let held = || self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = || mutex::lock(&self.keys);
         let is_it =
             |((of, known), _): &&((NodeId, KeyId), SharedKeys)| (*of, known) == (sender, id);
         if let Some((_, keys)) = held().iter().find(is_it) {

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::name::HopPrefix;
 use super::{Error, Name, QueueId, QueueKind, Spool};
 use crate::disk::{FileRole, files};
 use crate::node::Config;
 use crate::node::peers::short_id;
+use crate::pipeline::mutex;
 use crate::pki::NodeId;
 use crate::ramf::limits;
 
@@ -75,7 +76,7 @@ impl Room {
     /// When a queue cannot be read.
     pub fn count(self, spool: &Spool) -> Result<Self, Error> {
         if self.quota.is_some() {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = mutex::lock(&self.state);
             let out = spool.queues_in(QueueKind::Out)?;
             let queues = out.into_iter().map(|(_, queue)| queue);
             for queue in queues.chain([spool.queue(QueueId::In)]) {
@@ -102,7 +103,7 @@ impl Room {
     /// [`Error::Quota`] or [`Error::Reserve`] when there is none; [`Error::Disk`] when that cannot be learned.
     pub fn promise(&self, payer: Payer, peer: NodeId, len: usize) -> Result<(), Error> {
         let len = len as u64;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = mutex::lock(&self.state);
         let used = state.used.get(&payer).copied().unwrap_or(0);
         if let Some(limit) = self.quota.filter(|limit| used.saturating_add(len) > *limit) {
             return Err(Error::Quota {

@@ -2,11 +2,12 @@
 
 use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
 use crate::asn1::Buffer;
 use crate::crypto::hash::{Digest, Hash, Hasher};
+use crate::pipeline::mutex;
 
 /// Where content is read from.
 pub type Source = Box<dyn Read + Send>;
@@ -31,7 +32,7 @@ impl Spare {
 
     fn free(&self) -> MutexGuard<'_, Vec<Buffer>> {
         // Nothing in here can panic while the lock is held, so what it guards is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.0)
     }
 }
 
