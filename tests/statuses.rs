@@ -110,6 +110,12 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     report.add(stream());
     report.add(join());
     report.add(node());
+    report.add(node_directory());
+    report.add(node_peer());
+    report.add(node_authorization());
+    report.add(node_session_key());
+    report.add(node_replay());
+    report.add(node_import());
     report.add(plain([
         Remark::NewerSessionKeyKept,
         Remark::OtherSessionKeyTaken,
@@ -474,13 +480,31 @@ fn join() -> Cases<join::Error> {
 #[allow(clippy::too_many_lines)] // a line for each variant
 fn node() -> Cases<node::Error> {
     use node::Error as E;
+    let mut cases = plain([E::AfterCargo(AT), E::Needs(WORD)]);
+    cases.extend(around(node_directory(), E::Directory));
+    cases.extend(around(node_peer(), E::Peer));
+    cases.extend(around(node_authorization(), E::Authorization));
+    cases.extend(around(node_session_key(), E::SessionKey));
+    cases.extend(around(node_replay(), E::Replay));
+    cases.extend(around(node_import(), E::Import));
+    cases.extend(around(disk(), E::Disk));
+    cases.extend(around(pki(), E::Pki));
+    cases.extend(around(session(), E::Session));
+    cases.extend(around(ramf(), E::Ramf));
+    cases.extend(around(message(), E::Message));
+    cases.extend(around(asn1(), E::Asn1));
+    cases
+}
+
+fn node_directory() -> Cases<node::DirectoryError> {
+    use node::DirectoryError as E;
     let mut cases = plain([
         E::NotANode(path()),
         E::Version {
             path: path(),
             version: text(),
         },
-        E::NodeExists(path()),
+        E::Exists(path()),
         E::Setting {
             setting: text(),
             problem: text(),
@@ -496,19 +520,36 @@ fn node() -> Cases<node::Error> {
             problem: text(),
         },
         E::TestClock,
-        E::UnknownPeer(text()),
-        E::AmbiguousPeer(text()),
-        E::PeerName(text()),
+        E::NotAGateway(path()),
+    ]);
+    cases.extend(around(disk(), |cause| E::CannotMake {
+        path: path(),
+        cause,
+    }));
+    cases
+}
+
+fn node_peer() -> Cases<node::PeerError> {
+    use node::PeerError as E;
+    plain([
+        E::Unknown(text()),
+        E::Ambiguous(text()),
+        E::BadName(text()),
         E::NameTaken {
             name: text(),
             holder: id(),
         },
         E::NamedAlready(text()),
+    ])
+}
+
+fn node_authorization() -> Cases<node::AuthorizationError> {
+    use node::AuthorizationError as E;
+    plain([
         E::NotAuthorized(text()),
-        E::NotAGateway(path()),
         E::NotRegistered(text()),
         E::NotCarrier(text()),
-        E::AuthorizationExpired {
+        E::Expired {
             peer: text(),
             at: AT,
         },
@@ -516,7 +557,7 @@ fn node() -> Cases<node::Error> {
             peer: text(),
             at: AT,
         },
-        E::AuthorizationEarly {
+        E::Early {
             peer: text(),
             at: AT,
         },
@@ -528,54 +569,57 @@ fn node() -> Cases<node::Error> {
             peer: text(),
             at: AT,
         },
-        E::NoSessionKey(text()),
-        E::SessionKeyExpired {
-            peer: text(),
-            at: AT,
-        },
-        E::RegistrationKeyExpired {
-            peer: text(),
-            at: AT,
-        },
-        E::UnknownSessionKey(KeyId::new(&[7]).unwrap()),
-        E::Seen,
-        E::Unjudged,
-        E::CcaUsed,
-        E::ForeignAuthorization,
+        E::Foreign,
         E::ForeignCarrier,
         E::UnknownCarrier(id()),
         E::EndpointCarrier(id()),
         E::ForeignRotation,
-        E::AfterCargo(AT),
         E::ForeignPromise,
         E::OtherCollector(id()),
         E::PromiseExpired(AT),
+    ])
+}
+
+fn node_session_key() -> Cases<node::SessionKeyError> {
+    use node::SessionKeyError as E;
+    let mut cases = plain([
+        E::Missing(text()),
+        E::Expired {
+            peer: text(),
+            at: AT,
+        },
+        E::RegistrationExpired {
+            peer: text(),
+            at: AT,
+        },
+        E::Unknown(KeyId::new(&[7]).unwrap()),
+    ]);
+    cases.extend(around(disk(), |cause| E::NotSaved {
+        path: path(),
+        cause,
+    }));
+    cases
+}
+
+fn node_replay() -> Cases<node::ReplayError> {
+    use node::ReplayError as E;
+    plain([E::Seen, E::Unjudged, E::CcaUsed])
+}
+
+fn node_import() -> Cases<node::ImportError> {
+    use node::ImportError as E;
+    let mut cases = plain([
         E::ForAnotherNode(id()),
-        E::Import(WORD),
+        E::Unsuitable(WORD),
         E::Pinned(WORD),
         E::Expectation {
             file: [7; 32],
             object: None,
         },
-        E::Needs(WORD),
     ]);
     for kind in ["public-key", "certificate", "parcel", "cargo", WORD] {
         cases.push(Case::new(E::NotImportable(kind)).word(kind));
     }
-    cases.extend(around(disk(), |cause| E::CannotMake {
-        path: path(),
-        cause,
-    }));
-    cases.extend(around(disk(), |cause| E::SaveSessionKey {
-        path: path(),
-        cause,
-    }));
-    cases.extend(around(disk(), E::Disk));
-    cases.extend(around(pki(), E::Pki));
-    cases.extend(around(session(), E::Session));
-    cases.extend(around(ramf(), E::Ramf));
-    cases.extend(around(message(), E::Message));
-    cases.extend(around(asn1(), E::Asn1));
     cases
 }
 

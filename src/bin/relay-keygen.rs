@@ -83,12 +83,12 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         _ => creation::create(&args.node.path()?, plan),
     };
     let node = match made {
-        Err(node::Error::NodeExists(root)) => {
+        Err(node::Error::Directory(node::DirectoryError::Exists(root))) => {
             // A run that was killed may have made it and no more.
             if let Ok(node) = Directory::open(&root) {
                 Spool::of(node)?.share()?;
             }
-            return Err(node::Error::NodeExists(root).into());
+            return Err(node::Error::Directory(node::DirectoryError::Exists(root)).into());
         }
         made => made?,
     };

@@ -17,6 +17,7 @@ use crate::message::{
 use crate::node::certificates::MIN_LIFE;
 use crate::node::import::Options;
 use crate::node::seen::Memory;
+use crate::node::{AuthorizationError, ImportError, ReplayError, SessionKeyError};
 use crate::node::{Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
 use crate::pipeline::Buffers;
 use crate::pki::{self, Certificate, NodeId, Window};
@@ -53,8 +54,8 @@ impl Repeats {
     /// Checks that a message of which the memory says this is opened.
     fn check(self, recall: Recall) -> Result<(), Error> {
         match (recall, self) {
-            (Recall::Seen, Self::Refused | Self::Unjudged) => Err(Error::Seen),
-            (Recall::Unjudged, Self::Refused) => Err(Error::Unjudged),
+            (Recall::Seen, Self::Refused | Self::Unjudged) => Err(Error::Replay(ReplayError::Seen)),
+            (Recall::Unjudged, Self::Refused) => Err(Error::Replay(ReplayError::Unjudged)),
             _ => Ok(()),
         }
     }
@@ -122,7 +123,7 @@ pub fn cca<'a>(
         CollectionRequest::parse_within(&octets, part)
     })
     .map_err(|error| match error {
-        Error::Seen => Error::CcaUsed,
+        Error::Replay(ReplayError::Seen) => Error::Replay(ReplayError::CcaUsed),
         other => other,
     })?;
     let authorization = &arrival.content.authorization;
@@ -130,7 +131,7 @@ pub fn cca<'a>(
     if Some(authorization.id()) != keyring.node()
         || authorization.verify_signature(issuer.key()).is_err()
     {
-        return Err(Error::ForeignCarrier);
+        return Err(Error::Authorization(AuthorizationError::ForeignCarrier));
     }
     authorization.check_dates(&terms.window)?;
     Ok(arrival)
@@ -186,7 +187,7 @@ fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
     let used_key = sealed.recipient_key_id().clone();
     let keys = keys(sender, &used_key)?;
     if keys.is_empty() {
-        return Err(Error::UnknownSessionKey(used_key));
+        return Err(Error::SessionKey(SessionKeyError::Unknown(used_key)));
     }
     let (head, mut octets, payload) = message.into_message().into_payload();
     let opened = sealed.open_in_place(&keys, &mut octets[payload.clone()])?;
@@ -335,7 +336,7 @@ impl Arrival<'_, ServiceMessage> {
     /// imports the stranger. The caller holds the lock of the sender.
     ///
     /// # Errors
-    /// [`Error::ForeignAuthorization`] when it is somebody else's; otherwise as
+    /// [`AuthorizationError::Foreign`] when it is somebody else's; otherwise as
     /// [`Directory::import`].
     pub fn import_authorization(
         &self,
@@ -350,7 +351,7 @@ impl Arrival<'_, ServiceMessage> {
             {
                 params
             }
-            _ => return Err(Error::ForeignAuthorization),
+            _ => return Err(Error::Authorization(AuthorizationError::Foreign)),
         };
         let options = Options {
             name: None,
@@ -391,7 +392,7 @@ impl Arrival<'_, CollectionRequest> {
     /// authorization in it; its issuer's certificate lets a courier see that.
     ///
     /// # Errors
-    /// [`Error::CcaEnds`] when less than a day is left of the authorization; when the peer's session key
+    /// [`AuthorizationError::CcaEnds`] when less than a day is left of the authorization; when the peer's session key
     /// cannot be read.
     pub fn correspondent(&self) -> Result<Correspondent, Error> {
         let id = self.due.head.sender.id();
@@ -402,7 +403,10 @@ impl Arrival<'_, CollectionRequest> {
         if let Some(at) = ends.into_iter().min()
             && at < self.due.now + MIN_LIFE
         {
-            return Err(Error::CcaEnds { peer: name, at });
+            return Err(Error::Authorization(AuthorizationError::CcaEnds {
+                peer: name,
+                at,
+            }));
         }
         Ok(Correspondent {
             id,
@@ -474,10 +478,10 @@ pub fn item(
     if let Item::Rotation(rotation) = &item {
         let leaf = &rotation.path.leaf;
         if leaf.id() != cargo.fields.recipient {
-            return Err(Error::ForAnotherNode(leaf.id()));
+            return Err(Error::Import(ImportError::ForAnotherNode(leaf.id())));
         }
         if leaf.verify_signature(cargo.sender.key()).is_err() {
-            return Err(Error::ForeignRotation);
+            return Err(Error::Authorization(AuthorizationError::ForeignRotation));
         }
     }
     let (sender, recipient, id) = match &item {

@@ -7,6 +7,7 @@ use crate::asn1::Buffer;
 use crate::cms::enveloped_data::Cipher;
 use crate::crypto::random;
 use crate::message::{CollectionRequest, message_set, service_message};
+use crate::node::AuthorizationError;
 use crate::node::certificates::MIN_LIFE;
 use crate::node::{Correspondent, Error, Keyring};
 use crate::pki::{Certificate, IdentityKey, NodeId};
@@ -135,10 +136,9 @@ impl Sealer {
         now: Timestamp,
     ) -> Result<Self, Error> {
         let end = check_life(&peer, now)?;
-        let signer = peer
-            .certificates
-            .first()
-            .ok_or_else(|| Error::NotAuthorized(peer.name.clone()))?;
+        let signer = peer.certificates.first().ok_or_else(|| {
+            Error::Authorization(AuthorizationError::NotAuthorized(peer.name.clone()))
+        })?;
         let backdated = match kind {
             Kind::Cargo => limits::CARGO_BACKDATED,
             Kind::Cca => limits::CCA_BACKDATED,
@@ -214,10 +214,10 @@ fn check_life(peer: &Correspondent, now: Timestamp) -> Result<Timestamp, Error> 
     let ends = peer.certificates.iter().map(Certificate::not_after);
     let end = ends.min().unwrap_or(now);
     if end < whole_seconds(now) + MIN_LIFE {
-        return Err(Error::AuthorizationExpired {
+        return Err(Error::Authorization(AuthorizationError::Expired {
             peer: peer.name.clone(),
             at: end,
-        });
+        }));
     }
     Ok(end)
 }

@@ -62,14 +62,14 @@ impl NowArgs {
     /// The time, for a program that may not change a node, or for a node that allows it.
     ///
     /// # Errors
-    /// [`node::Error::TestClock`] when another time than the clock's is given and `changes` is the
+    /// [`node::DirectoryError::TestClock`] when another time than the clock's is given and `changes` is the
     /// config of a node that does not allow it.
     pub fn get(&self, changes: Option<&Config>) -> Result<Timestamp, node::Error> {
         let Some(now) = self.now else {
             return Ok(system_time());
         };
         if changes.is_some_and(|config| !config.allows_test_clock()) {
-            return Err(node::Error::TestClock);
+            return Err(node::Error::Directory(node::DirectoryError::TestClock));
         }
         report::note(&format!("the time is taken to be {now}"));
         Ok(now)

@@ -53,6 +53,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<node::Error>() {
         return hint_for_node(error);
     }
+    if let Some(hint) = hint_for_node_cause(cause) {
+        return Some(hint.to_owned());
+    }
     if let Some(error) = cause.downcast_ref::<pki::Error>() {
         return hint_for_pki(error);
     }
@@ -73,20 +76,56 @@ fn hint_for_node(error: &node::Error) -> Option<String> {
     use node::Error as E;
     let text = match error {
         E::Disk(error) => return hint_for_disk(error),
-        E::Ramf(error) | E::Message(message::Error::Ramf(error)) => {
-            return hint_for_ramf(error);
-        }
+        E::Ramf(error) | E::Message(message::Error::Ramf(error)) => return hint_for_ramf(error),
+        E::Pki(error) => return hint_for_pki(error),
+        E::Directory(error) => hint_for_directory(error),
+        E::Peer(error) => hint_for_peer(error),
+        E::Authorization(error) => hint_for_authorization(error),
+        E::SessionKey(error) => hint_for_session_key(error),
+        E::Replay(error) => Some(hint_for_replay(error)),
+        E::Import(error) => hint_for_import(error),
+        _ => None,
+    };
+    text.map(str::to_owned)
+}
+
+/// What can be done about one of the causes of [`node::Error`] that stands alone.
+fn hint_for_node_cause(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    (cause.downcast_ref().and_then(hint_for_directory))
+        .or_else(|| cause.downcast_ref().and_then(hint_for_peer))
+        .or_else(|| cause.downcast_ref().and_then(hint_for_authorization))
+        .or_else(|| cause.downcast_ref().and_then(hint_for_session_key))
+        .or_else(|| cause.downcast_ref().map(hint_for_replay))
+        .or_else(|| cause.downcast_ref().and_then(hint_for_import))
+}
+
+fn hint_for_directory(error: &node::DirectoryError) -> Option<&'static str> {
+    use node::DirectoryError as E;
+    Some(match error {
         E::NotANode(_) => "relay-keygen makes one; -N or RELAY_NODE names another",
         E::TestClock => "only a node made with relay-keygen --set clock=test takes it",
-        E::UnknownPeer(_) => {
-            "relay-peers lists known peers; use a name, an id, or its first 8 digits"
+        E::NotAGateway(_) => {
+            "use -N with the directory of a gateway; relay-keygen --type gateway makes one"
         }
-        E::NotImportable("public-key" | "certificate") => "relay-authorize takes it",
-        E::NotImportable("parcel") => "relay-open takes it",
-        E::Pki(error) => return hint_for_pki(error),
-        E::AmbiguousPeer(_) => "give more digits, or a name",
+        E::UnknownGroup(_) => "make the group, or change the setting group in the node's config",
+        _ => return None,
+    })
+}
+
+fn hint_for_peer(error: &node::PeerError) -> Option<&'static str> {
+    use node::PeerError as E;
+    Some(match error {
+        E::Unknown(_) => "relay-peers lists known peers; use a name, an id, or its first 8 digits",
+        E::Ambiguous(_) => "give more digits, or a name",
         E::NameTaken { .. } => "choose another name, or rename that peer with relay-peers --rename",
         E::NamedAlready(_) => "relay-peers --rename changes it",
+        _ => return None,
+    })
+}
+
+fn hint_for_authorization(error: &node::AuthorizationError) -> Option<&'static str> {
+    use node::AuthorizationError as E;
+    Some(match error {
         E::NotAuthorized(_) => {
             "send them what relay-export prints, and import what their relay-authorize makes of it"
         }
@@ -98,32 +137,51 @@ fn hint_for_node(error: &node::Error) -> Option<String> {
         }
         E::UnknownCarrier(_) => "relay-register or relay-authorize makes it known again",
         E::EndpointCarrier(_) => "relay-register --type gateway registers it as a gateway",
-        E::NotAGateway(_) => {
-            "use -N with the directory of a gateway; relay-keygen --type gateway makes one"
-        }
-        E::UnknownGroup(_) => "make the group, or change the setting group in the node's config",
-        E::AuthorizationExpired { .. } | E::SessionKeyExpired { .. } => {
-            "ask them for new connection parameters (relay-authorize), and import those"
-        }
-        E::RegistrationExpired { .. } | E::RegistrationKeyExpired { .. } => {
-            "let it register this node anew (relay-register), and import that"
-        }
-        E::AuthorizationEarly { .. } | E::RegistrationEarly { .. } => "check this clock",
+        E::Expired { .. } => RENEW_AUTHORIZATION,
+        E::RegistrationExpired { .. } => RENEW_REGISTRATION,
+        E::Early { .. } | E::RegistrationEarly { .. } => "check this clock",
         E::CcaEnds { .. } => "ask the gateway for a new one (relay-request-cargo)",
-        E::NoSessionKey(_) => "import connection parameters from them",
-        E::UnknownSessionKey(_) => {
+        _ => return None,
+    })
+}
+
+const RENEW_AUTHORIZATION: &str =
+    "ask them for new connection parameters (relay-authorize), and import those";
+const RENEW_REGISTRATION: &str = "let it register this node anew (relay-register), and import that";
+
+fn hint_for_session_key(error: &node::SessionKeyError) -> Option<&'static str> {
+    use node::SessionKeyError as E;
+    Some(match error {
+        E::Expired { .. } => RENEW_AUTHORIZATION,
+        E::RegistrationExpired { .. } => RENEW_REGISTRATION,
+        E::Missing(_) => "import connection parameters from them",
+        E::Unknown(_) => {
             "it was deleted, or is another node's: let the sender relay-import --replace new connection parameters"
         }
+        _ => return None,
+    })
+}
+
+fn hint_for_replay(error: &node::ReplayError) -> &'static str {
+    use node::ReplayError as E;
+    match error {
         E::Seen => "--again opens it once more, while its session key exists",
         E::Unjudged => "--again opens it all the same, while its session key exists",
         E::CcaUsed => "each is good for one answer: ask the gateway for a new one",
+    }
+}
+
+fn hint_for_import(error: &node::ImportError) -> Option<&'static str> {
+    use node::ImportError as E;
+    Some(match error {
+        E::NotImportable("public-key" | "certificate") => "relay-authorize takes it",
+        E::NotImportable("parcel") => "relay-open takes it",
         E::Pinned(_) => "--replace takes it all the same; first make sure that it is genuine",
         E::Expectation { .. } => {
             "the file was damaged or exchanged on its way: get it again, over an authentic channel"
         }
         _ => return None,
-    };
-    Some(text.to_owned())
+    })
 }
 
 fn hint_for_spool(error: &spool::Error) -> Option<String> {

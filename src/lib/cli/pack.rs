@@ -365,7 +365,10 @@ pub fn open_cca<'a>(
     let cca = receive::cca(node.keyring(), octets, options).with_context(name)?;
     let sender = cca.head().sender.id();
     if wanted.is_some_and(|wanted| wanted != sender) {
-        return Err(anyhow::Error::new(node::Error::OtherCollector(sender)).context(name()));
+        return Err(anyhow::Error::new(node::Error::Authorization(
+            node::AuthorizationError::OtherCollector(sender),
+        ))
+        .context(name()));
     }
     Ok(cca)
 }

@@ -27,7 +27,9 @@ pub fn request(
         return Err(not_a("registration authorization", path, &object));
     };
     if authorization.expiry < now {
-        let over = node::Error::PromiseExpired(authorization.expiry);
+        let over = node::Error::Authorization(node::AuthorizationError::PromiseExpired(
+            authorization.expiry,
+        ));
         return Err(anyhow::Error::new(over).context(name()));
     }
     warn_of_another_node(node, authorization);

@@ -118,6 +118,12 @@ fn kind_of(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
     kind_of_any!(
         disk::Error,
         node::Error,
+        node::DirectoryError,
+        node::PeerError,
+        node::AuthorizationError,
+        node::SessionKeyError,
+        node::ReplayError,
+        node::ImportError,
         spool::Error,
         command::Error,
         route::Error,

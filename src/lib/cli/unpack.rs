@@ -101,7 +101,7 @@ impl<'a> Unpacker<'a> {
         let place = message.place;
         let cargo = receive::cargo(self.node.keyring(), message.octets, &self.options)?;
         if pending.iter().any(|(_, receipt)| cargo.repeats(receipt)) {
-            return Err(node::Error::Seen.into());
+            return Err(node::Error::Replay(node::ReplayError::Seen).into());
         }
         let pool = messages.spare();
         let items = self.write_items(&cargo, &place, &pool, messages.outcome())?;

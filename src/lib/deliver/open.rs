@@ -108,7 +108,9 @@ impl<'a> Delivery<'a> {
             Bounds::octets(IN_FLIGHT),
             || waiting.next(),
             |(message, len)| match self.open(message, len, state) {
-                Err(Error::Node(node::Error::Seen)) => OpenedMessage::Repeated,
+                Err(Error::Node(node::Error::Replay(node::ReplayError::Seen))) => {
+                    OpenedMessage::Repeated
+                }
                 Err(error) => OpenedMessage::Failed(error),
                 Ok(opened) => opened,
             },

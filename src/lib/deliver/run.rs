@@ -251,13 +251,13 @@ impl Error {
             | Self::Part(_)
             | Self::Join(join::Error::Part(_) | join::Error::Digest)
             | Self::Node(
-                E::Unjudged
-                | E::UnknownSessionKey(_)
+                E::Replay(node::ReplayError::Unjudged)
+                | E::SessionKey(node::SessionKeyError::Unknown(_))
                 | E::Ramf(ramf::Error::Unauthorized { .. } | ramf::Error::Recipient(_)),
             ) => true,
             Self::Node(E::Session(error)) => !matches!(error, session::Error::Crypto(_)),
             // An honest one has begun when its parcel is dated, and that is not early, or it would not be open.
-            Self::Import(error) => !matches!(error, E::Disk(_) | E::Damaged { .. }),
+            Self::Import(error) => !matches!(error, E::Disk(_) | E::Directory(_)),
             _ => false,
         }
     }
@@ -265,7 +265,10 @@ impl Error {
     /// Whether the replay memory cannot tell if the message was received before.
     #[must_use]
     pub fn is_unjudged(&self) -> bool {
-        matches!(self, Self::Node(node::Error::Unjudged))
+        matches!(
+            self,
+            Self::Node(node::Error::Replay(node::ReplayError::Unjudged))
+        )
     }
 
     /// Whether the destination takes no other content either: there is no room, or no command to run.

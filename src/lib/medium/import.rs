@@ -169,7 +169,7 @@ impl<'a> Importer<'a> {
         let node = self.spool.owner();
         let cargo = match receive::cargo(node, octets, &self.terms) {
             Ok(cargo) => cargo,
-            Err(node::Error::Seen) => {
+            Err(node::Error::Replay(node::ReplayError::Seen)) => {
                 settle_memory(self.spool, &mut self.is_settled).map_err(unstored)?;
                 self.leave(file, None, each);
                 return Ok(());
@@ -407,7 +407,7 @@ impl<'a> Importer<'a> {
         let date = match receive::cca(node, octets.clone(), &self.terms) {
             Ok(cca) if cca.head().sender.id() != file.sender => return Err(Error::OtherSender),
             Ok(cca) => cca.head().fields.date,
-            Err(node::Error::CcaUsed) => {
+            Err(node::Error::Replay(node::ReplayError::CcaUsed)) => {
                 settle_memory(self.spool, &mut self.is_settled).map_err(unstored)?;
                 self.remove(file, each);
                 return Ok(());

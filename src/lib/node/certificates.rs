@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::AuthorizationError;
 use super::files::{damaged, file_date, read_text, rely_on, store};
 use super::{Directory, Error, Keyring, NodeType};
 use crate::asn1::{Hex, pem};
@@ -250,9 +251,11 @@ pub fn registration_with(
     }
     let peer = label.to_owned();
     Err(match (begins, ends) {
-        (Some(at), _) => Error::RegistrationEarly { peer, at },
-        (None, Some(at)) => Error::RegistrationExpired { peer, at },
-        (None, None) => Error::NotRegistered(peer),
+        (Some(at), _) => Error::Authorization(AuthorizationError::RegistrationEarly { peer, at }),
+        (None, Some(at)) => {
+            Error::Authorization(AuthorizationError::RegistrationExpired { peer, at })
+        }
+        (None, None) => Error::Authorization(AuthorizationError::NotRegistered(peer)),
     })
 }
 

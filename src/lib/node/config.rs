@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use jiff::SignedDuration;
 
+use super::DirectoryError;
 use super::Error;
 use crate::disk::Group;
 use crate::ramf::{InternetAddress, limits};
@@ -97,7 +98,7 @@ impl Config {
     /// Sets `key` to `value`, in place of what it was set to.
     ///
     /// # Errors
-    /// [`Error::Setting`] when the key is unknown or cannot have the value.
+    /// [`DirectoryError::Setting`] when the key is unknown or cannot have the value.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
         check(key, value)?;
         self.entries.retain(|(set, _)| set != key);
@@ -151,14 +152,16 @@ impl Config {
     /// That group, as the system's database has it.
     ///
     /// # Errors
-    /// [`Error::UnknownGroup`] when it does not.
+    /// [`DirectoryError::UnknownGroup`] when it does not.
     pub fn find_group(&self) -> Result<Option<Group>, Error> {
         let Some(name) = self.group() else {
             return Ok(None);
         };
         match Group::find(name)? {
             Some(group) => Ok(Some(group)),
-            None => Err(Error::UnknownGroup(name.to_owned())),
+            None => Err(Error::Directory(DirectoryError::UnknownGroup(
+                name.to_owned(),
+            ))),
         }
     }
 
@@ -261,10 +264,10 @@ fn syslog_socket(value: &str) -> Option<&Path> {
 }
 
 fn problem(setting: &str, problem: &str) -> Error {
-    Error::Setting {
+    Error::Directory(DirectoryError::Setting {
         setting: setting.to_owned(),
         problem: problem.to_owned(),
-    }
+    })
 }
 
 /// A duration such as `90s`, `15m`, `12h` or `30d`; a bare `0` is none at all.
@@ -396,7 +399,10 @@ mod tests {
         ] {
             let (line, error) = Config::parse(&format!("# one\n{bad}\n")).unwrap_err();
             assert_eq!(line, 2, "{bad}");
-            assert!(matches!(error, Error::Setting { .. }), "{bad}");
+            assert!(
+                matches!(error, Error::Directory(DirectoryError::Setting { .. })),
+                "{bad}"
+            );
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::DirectoryError;
 use super::certificates;
 use super::directory::VERSION;
 use super::files::{damaged, ensure_dir, lock_file, read_secret, rely_on, store};
@@ -37,15 +38,17 @@ pub struct NodePlan {
 /// Makes the node in `root`, or completes one whose making was cut short.
 ///
 /// # Errors
-/// [`Error::NodeExists`] when there is one; otherwise when a key cannot be made or stored.
+/// [`DirectoryError::Exists`] when there is one; otherwise when a key cannot be made or stored.
 pub fn create(root: &Path, plan: NodePlan) -> Result<Directory, Error> {
-    files::create_dir_all_private(root, FileRole::Output).map_err(|cause| Error::CannotMake {
-        path: root.to_owned(),
-        cause,
+    files::create_dir_all_private(root, FileRole::Output).map_err(|cause| {
+        Error::Directory(DirectoryError::CannotMake {
+            path: root.to_owned(),
+            cause,
+        })
     })?;
     let _lock = disk::Lock::exclusive(&lock_file(root, "node")?)?;
     if files::exists(&root.join("VERSION"), FileRole::Node)? {
-        return Err(Error::NodeExists(root.to_owned()));
+        return Err(Error::Directory(DirectoryError::Exists(root.to_owned())));
     }
     if let Some(group) = plan.config.find_group()? {
         group.give(root, FileRole::Node, group::GATE)?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use super::DirectoryError;
 use super::files::{MAX_FILE_LEN, damaged, lock_file, read_text};
 use super::key_file::public_key_from_pem;
 use super::quota::UnknownSenderTally;
@@ -35,22 +36,26 @@ impl Directory {
     pub fn open(root: &Path) -> Result<Self, Error> {
         let version = match files::read(&root.join("VERSION"), FileRole::Node, MAX_FILE_LEN) {
             Ok(version) => version,
-            Err(error) if error.is_not_found() => return Err(Error::NotANode(root.to_owned())),
+            Err(error) if error.is_not_found() => {
+                return Err(Error::Directory(DirectoryError::NotANode(root.to_owned())));
+            }
             Err(error) => return Err(error.into()),
         };
         if version.trim_ascii() != VERSION.as_bytes() {
             let version = String::from_utf8_lossy(&version).trim().to_owned();
-            return Err(Error::Version {
+            return Err(Error::Directory(DirectoryError::Version {
                 path: root.to_owned(),
                 version,
-            });
+            }));
         }
         let path = root.join("config");
         let text = read_text(&path)?.unwrap_or_default();
-        let config = Config::parse(&text).map_err(|(line, error)| Error::Config {
-            path,
-            line,
-            problem: error.to_string(),
+        let config = Config::parse(&text).map_err(|(line, error)| {
+            Error::Directory(DirectoryError::Config {
+                path,
+                line,
+                problem: error.to_string(),
+            })
         })?;
         let path = root.join("identity.pub");
         let octets = files::read(&path, FileRole::Node, MAX_FILE_LEN)?;
@@ -91,11 +96,13 @@ impl Directory {
     /// Checks that the node is a gateway.
     ///
     /// # Errors
-    /// [`Error::NotAGateway`] when it is not.
+    /// [`DirectoryError::NotAGateway`] when it is not.
     pub fn check_is_gateway(&self) -> Result<(), Error> {
         match self.config.node_type() {
             NodeType::Gateway => Ok(()),
-            NodeType::Endpoint => Err(Error::NotAGateway(self.root.clone())),
+            NodeType::Endpoint => Err(Error::Directory(DirectoryError::NotAGateway(
+                self.root.clone(),
+            ))),
         }
     }
 

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::files::{MAX_KEY_LEN, damaged};
 use super::peers::{Peer, short_id};
+use super::{AuthorizationError, DirectoryError, PeerError, SessionKeyError};
 use super::{Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
 use super::{authorizations, certificates, seen, sessions, unknown_senders};
 use crate::asn1::pem;
@@ -18,10 +19,14 @@ impl Directory {
     /// peers that were forgotten.
     fn check_carrier(&self, sender: &Certificate) -> Result<(), Error> {
         if !self.knows(sender.id())? {
-            return Err(Error::UnknownCarrier(sender.id()));
+            return Err(Error::Authorization(AuthorizationError::UnknownCarrier(
+                sender.id(),
+            )));
         }
         if sender.is_endpoint() {
-            return Err(Error::EndpointCarrier(sender.id()));
+            return Err(Error::Authorization(AuthorizationError::EndpointCarrier(
+                sender.id(),
+            )));
         }
         Ok(())
     }
@@ -30,12 +35,12 @@ impl Directory {
     fn sealed_to(&self, peer: &Peer, now: Timestamp) -> Result<PublicSessionKey, Error> {
         let stored = self
             .session_key_of(peer.id)?
-            .ok_or_else(|| Error::NoSessionKey(peer.label()))?;
+            .ok_or_else(|| Error::SessionKey(SessionKeyError::Missing(peer.label())))?;
         match stored.sealed_until.filter(|until| *until < now) {
-            Some(at) => Err(Error::SessionKeyExpired {
+            Some(at) => Err(Error::SessionKey(SessionKeyError::Expired {
                 peer: peer.label(),
                 at,
-            }),
+            })),
             None => Ok(stored.key),
         }
     }
@@ -62,18 +67,26 @@ impl Directory {
     /// What is needed to answer an unknown sender that sent an authorization.
     fn unknown_sender(&self, id: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
         let heard = unknown_senders::newest(self.root(), id)?;
-        let heard = heard.ok_or_else(|| Error::UnknownPeer(id.to_string()))?;
+        let heard = heard.ok_or_else(|| Error::Peer(PeerError::Unknown(id.to_string())))?;
         let name = short_id(id);
         let Some(authorization) = heard.authorization else {
-            return Err(Error::NotAuthorized(name));
+            return Err(Error::Authorization(AuthorizationError::NotAuthorized(
+                name,
+            )));
         };
         let certificates = match authorizations::to_attach(&authorization.path, id, now) {
             Ok(certificates) => certificates,
             Err(pki::Error::Expired { at, .. }) => {
-                return Err(Error::AuthorizationExpired { peer: name, at });
+                return Err(Error::Authorization(AuthorizationError::Expired {
+                    peer: name,
+                    at,
+                }));
             }
             Err(pki::Error::Early { at, .. }) => {
-                return Err(Error::AuthorizationEarly { peer: name, at });
+                return Err(Error::Authorization(AuthorizationError::Early {
+                    peer: name,
+                    at,
+                }));
             }
             Err(error) => return Err(error.into()),
         };
@@ -100,10 +113,10 @@ impl Keyring for Directory {
         if key.id() == self.id() {
             Ok(key)
         } else {
-            Err(Error::Damaged {
+            Err(Error::Directory(DirectoryError::Damaged {
                 path,
                 problem: "not the private half of identity.pub".to_owned(),
-            })
+            }))
         }
     }
 
@@ -179,16 +192,26 @@ impl Keyring for Directory {
         let certificates = match authorizations::newest_held(self, peer.id, now)? {
             authorizations::HeldAuthorization::Valid(path) => path,
             authorizations::HeldAuthorization::Expired(at) => {
-                return Err(Error::AuthorizationExpired { peer: name, at });
+                return Err(Error::Authorization(AuthorizationError::Expired {
+                    peer: name,
+                    at,
+                }));
             }
             authorizations::HeldAuthorization::Early(at) => {
-                return Err(Error::AuthorizationEarly { peer: name, at });
+                return Err(Error::Authorization(AuthorizationError::Early {
+                    peer: name,
+                    at,
+                }));
             }
             // An Internet endpoint takes messages from anybody, under the sender's own certificate.
             authorizations::HeldAuthorization::None if peer.address.is_some() => {
                 vec![certificates::self_issued(self, now)?]
             }
-            authorizations::HeldAuthorization::None => return Err(Error::NotAuthorized(name)),
+            authorizations::HeldAuthorization::None => {
+                return Err(Error::Authorization(AuthorizationError::NotAuthorized(
+                    name,
+                )));
+            }
         };
         Ok(Correspondent {
             id: peer.id,
@@ -207,7 +230,9 @@ impl Keyring for Directory {
         Ok(Correspondent {
             id: gateway.id,
             session_key: self.sealed_to(&gateway, now).map_err(|error| match error {
-                Error::SessionKeyExpired { peer, at } => Error::RegistrationKeyExpired { peer, at },
+                Error::SessionKey(SessionKeyError::Expired { peer, at }) => {
+                    Error::SessionKey(SessionKeyError::RegistrationExpired { peer, at })
+                }
                 other => other,
             })?,
             name,
@@ -218,8 +243,12 @@ impl Keyring for Directory {
 
     fn carrier(&self, gateway: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
         let registered = self.registrar(gateway, now);
-        let Err(refusal @ (Error::NotRegistered(_) | Error::RegistrationExpired { .. })) =
-            registered
+        let Err(
+            refusal @ Error::Authorization(
+                AuthorizationError::NotRegistered(_)
+                | AuthorizationError::RegistrationExpired { .. },
+            ),
+        ) = registered
         else {
             return registered;
         };
@@ -229,15 +258,23 @@ impl Keyring for Directory {
             authorizations::HeldAuthorization::Valid(path) => path,
             authorizations::HeldAuthorization::None => {
                 return Err(match refusal {
-                    Error::NotRegistered(name) => Error::NotCarrier(name),
+                    Error::Authorization(AuthorizationError::NotRegistered(name)) => {
+                        Error::Authorization(AuthorizationError::NotCarrier(name))
+                    }
                     expired => expired,
                 });
             }
             authorizations::HeldAuthorization::Expired(at) => {
-                return Err(Error::AuthorizationExpired { peer: name, at });
+                return Err(Error::Authorization(AuthorizationError::Expired {
+                    peer: name,
+                    at,
+                }));
             }
             authorizations::HeldAuthorization::Early(at) => {
-                return Err(Error::AuthorizationEarly { peer: name, at });
+                return Err(Error::Authorization(AuthorizationError::Early {
+                    peer: name,
+                    at,
+                }));
             }
         };
         Ok(Correspondent {

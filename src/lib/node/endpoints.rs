@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::DirectoryError;
 use super::creation::{self, NodePlan};
 use super::files::ensure_dir;
 use super::import::Options;
@@ -174,14 +175,14 @@ pub fn create(
     ensure_dir(gateway.root(), &root)?;
     let endpoint = match creation::create(&root, plan) {
         Ok(endpoint) => endpoint,
-        Err(Error::NodeExists(root)) => {
+        Err(Error::Directory(DirectoryError::Exists(root))) => {
             let endpoint = Directory::open(&root)?;
             if certificates::issuers(&endpoint)?.contains(&gateway.id())
                 && endpoint
                     .peer(gateway.id())?
                     .is_some_and(|peer| peer.name.is_some())
             {
-                return Err(Error::NodeExists(root));
+                return Err(Error::Directory(DirectoryError::Exists(root)));
             }
             endpoint
         }

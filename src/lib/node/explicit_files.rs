@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::key_file::{self, Headers};
 use super::{Correspondent, Error, Keyring, Recall, ReplayKey, authorizations};
+use super::{ImportError, PeerError, SessionKeyError};
 use crate::crypto::ecdh::Curve;
 use crate::disk::{self, FileRole, Lock};
 use crate::message::{
@@ -71,7 +72,7 @@ impl ExplicitFiles {
         let identity = self.identity()?;
         if let Some(path) = &self.certificate {
             if path.leaf.id() != identity.id() {
-                return Err(Error::ForAnotherNode(path.leaf.id()));
+                return Err(Error::Import(ImportError::ForAnotherNode(path.leaf.id())));
             }
             return Ok(path.iter().cloned().collect());
         }
@@ -89,7 +90,7 @@ impl ExplicitFiles {
     /// Checks that the parameters were made for this node.
     ///
     /// # Errors
-    /// [`Error::ForAnotherNode`] when it was made for another.
+    /// [`ImportError::ForAnotherNode`] when it was made for another.
     pub fn check_params(&self) -> Result<(), Error> {
         match &self.params {
             Some(Params::Private(params)) if self.certificate.is_none() => {
@@ -112,13 +113,13 @@ impl ExplicitFiles {
     /// The parameters, if they are those of `peer`.
     ///
     /// # Errors
-    /// [`Error::Needs`] without parameters, [`Error::UnknownPeer`] when they are another's.
+    /// [`Error::Needs`] without parameters, [`PeerError::Unknown`] when they are another's.
     fn params_of(&self, peer: NodeId) -> Result<&Params, Error> {
         let params = self.params.as_ref().ok_or(Error::Needs("--params"))?;
         if params.peer() == peer {
             Ok(params)
         } else {
-            Err(Error::UnknownPeer(peer.to_string()))
+            Err(Error::Peer(PeerError::Unknown(peer.to_string())))
         }
     }
 
@@ -134,7 +135,7 @@ impl ExplicitFiles {
         if certificate.id() == self.identity()?.id() {
             Ok(())
         } else {
-            Err(Error::ForAnotherNode(certificate.id()))
+            Err(Error::Import(ImportError::ForAnotherNode(certificate.id())))
         }
     }
 
@@ -146,7 +147,7 @@ impl ExplicitFiles {
         let session_key = registration
             .session_key
             .clone()
-            .ok_or_else(|| Error::NoSessionKey(name.clone()))?;
+            .ok_or_else(|| Error::SessionKey(SessionKeyError::Missing(name.clone())))?;
         Ok(Correspondent {
             id,
             name,
@@ -167,9 +168,11 @@ impl ExplicitFiles {
         if let Some(path) = &self.save_session_key {
             let text = key_file::private_to_text(&key, &Headers::default())?;
             disk::publish::publish_key(path, FileRole::Output, &[text.as_bytes()]).map_err(
-                |cause| Error::SaveSessionKey {
-                    path: path.clone(),
-                    cause,
+                |cause| {
+                    Error::SessionKey(SessionKeyError::NotSaved {
+                        path: path.clone(),
+                        cause,
+                    })
                 },
             )?;
         }
@@ -247,9 +250,9 @@ impl Keyring for ExplicitFiles {
                 session_key: params.session_key.clone(),
                 certificates: self.own_certificates(now)?,
             }),
-            Params::Registration(_) => Err(Error::Import(
+            Params::Registration(_) => Err(Error::Import(ImportError::Unsuitable(
                 "a registration tells nothing about a recipient of parcels",
-            )),
+            ))),
             Params::Private(params) => {
                 let id = params.identity.id();
                 let path = self.certificate.as_ref().unwrap_or(&params.authorization);
@@ -332,9 +335,9 @@ impl Keyring for ExplicitFiles {
                 if key.public().curve() == curve {
                     Ok(key)
                 } else {
-                    Err(Error::Import(
+                    Err(Error::Import(ImportError::Unsuitable(
                         "the session key is on another curve than the recipient's",
-                    ))
+                    )))
                 }
             }
             None => self.new_session_key(curve),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::Error;
+use super::{DirectoryError, ImportError};
 use crate::disk::{self, FileRole, files};
 
 /// The longest file of a node that is read whole, in octets.
@@ -25,10 +26,10 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, Error> {
     match files::read(path, FileRole::Node, MAX_FILE_LEN) {
         Ok(octets) => match String::from_utf8(octets) {
             Ok(text) => Ok(Some(text)),
-            Err(_) => Err(Error::Damaged {
+            Err(_) => Err(Error::Directory(DirectoryError::Damaged {
                 path: path.to_owned(),
                 problem: "not text".to_owned(),
-            }),
+            })),
         },
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
@@ -46,10 +47,10 @@ pub(super) fn read_secret(path: &Path) -> Result<Option<zeroize::Zeroizing<Vec<u
 
 /// The error for a file of the node whose content is wrong.
 pub(super) fn damaged(path: &Path, problem: &impl ToString) -> Error {
-    Error::Damaged {
+    Error::Directory(DirectoryError::Damaged {
         path: path.to_owned(),
         problem: problem.to_string(),
-    }
+    })
 }
 
 /// Makes the directories down to `dir`, which lies in the node in `root`, each for its owner alone.
@@ -74,7 +75,9 @@ pub(super) fn ensure_dir(root: &Path, dir: &Path) -> Result<(), Error> {
 /// Stores a file of the node, replacing the one that exists, and makes its directory.
 pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Error> {
     if content.len() > MAX_FILE_LEN {
-        return Err(Error::Import("too large to be kept"));
+        return Err(Error::Import(ImportError::Unsuitable(
+            "too large to be kept",
+        )));
     }
     if let Some(dir) = path.parent()
         && !files::exists(path, FileRole::Node)?

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::ImportError;
 use super::peers::Initial;
 use super::unknown_senders::{Heard, SentAuthorization};
 use super::{Directory, Error, authorizations, certificates, unknown_senders};
@@ -111,11 +112,11 @@ impl Directory {
             let file = hash::sha256(octets);
             let object = object.as_ref().ok().and_then(Object::digest);
             if expected != file && Some(expected) != object {
-                return Err(Error::Expectation { file, object });
+                return Err(Error::Import(ImportError::Expectation { file, object }));
             }
         }
         let object = object?;
-        let not_importable = Error::NotImportable(object.word());
+        let not_importable = Error::Import(ImportError::NotImportable(object.word()));
         let Some(digest) = object.digest() else {
             return Err(not_importable);
         };
@@ -148,7 +149,9 @@ impl Directory {
 
     fn check(&self, peer: &PublicKey, options: &Options<'_>) -> Result<(), Error> {
         if peer.id() == self.id() {
-            return Err(Error::Import("made by this node itself"));
+            return Err(Error::Import(ImportError::Unsuitable(
+                "made by this node itself",
+            )));
         }
         match options.name {
             Some(name) => self.check_peer_name(peer.id(), name, options.replace),
@@ -166,16 +169,16 @@ impl Directory {
         let known = self.peer(peer)?.and_then(|peer| peer.address);
         let moved = !address.is_nowhere() && known.is_some_and(|known| known != *address);
         if moved && !options.may_change() {
-            return Err(Error::Pinned(
+            return Err(Error::Import(ImportError::Pinned(
                 "the peer is known under another Internet address",
-            ));
+            )));
         }
         Ok(())
     }
 
     fn check_subject(&self, path: &CertificationPath, options: &Options<'_>) -> Result<(), Error> {
         if path.leaf.id() != self.id() {
-            return Err(Error::ForAnotherNode(path.leaf.id()));
+            return Err(Error::Import(ImportError::ForAnotherNode(path.leaf.id())));
         }
         path.leaf.check_dates(&options.window)?;
         Ok(())
@@ -244,9 +247,9 @@ impl Directory {
             };
             let mut authorities = path.authorities.iter();
             if !authorities.all(|authority| held.contains(&authority) || issuers.show(authority)) {
-                return Err(Error::Pinned(
+                return Err(Error::Import(ImportError::Pinned(
                     "another certificate of the gateway than before, and nothing known here shows who issued it",
-                ));
+                )));
             }
         }
         Ok(admitted)
@@ -323,9 +326,9 @@ impl Directory {
         let peer = params.identity.id();
         self.check(&params.identity, options)?;
         if params.address.is_nowhere() {
-            return Err(Error::Import(
+            return Err(Error::Import(ImportError::Unsuitable(
                 "parameters of a node on the Internet without an address there",
-            ));
+            )));
         }
         let stored = self.session_key_of(peer)?;
         let changes = |stored: &super::peers::StoredSessionKey| stored.key != params.session_key;
@@ -334,9 +337,9 @@ impl Directory {
             .is_some_and(|stored| !stored.is_undated && changes(stored))
             && !options.replace
         {
-            return Err(Error::Pinned(
+            return Err(Error::Import(ImportError::Pinned(
                 "the session key here is newer than these parameters may be",
-            ));
+            )));
         }
         self.check_address(peer, &params.address, options)?;
         self.pin_identity(&params.identity)?;
@@ -372,9 +375,9 @@ impl Directory {
         let issuers = certificates::issuers(self)?;
         let others = issuers.iter().any(|issuer| *issuer != gateway.id());
         if others && options.expected.is_none() && !options.replace {
-            return Err(Error::Pinned(
+            return Err(Error::Import(ImportError::Pinned(
                 "this node is registered with another gateway",
-            ));
+            )));
         }
         let admitted = self.admit_issued(gateway.id(), &path, options)?;
         self.pin_identity(gateway)?;
@@ -426,9 +429,9 @@ impl Directory {
         let path = &rotation.path;
         self.check_subject(path, options)?;
         if !path.leaf.is_ca() {
-            return Err(Error::Import(
+            return Err(Error::Import(ImportError::Unsuitable(
                 "a rotation of something that is no registration",
-            ));
+            )));
         }
         for issuer in certificates::issuers(self)? {
             let key = self.identity_of(issuer)?;
@@ -441,17 +444,17 @@ impl Directory {
                 .iter()
                 .all(|known| known.leaf.not_after() < path.leaf.not_after());
             if !is_known && !lasts_longer && !options.replace {
-                return Err(Error::Pinned(
+                return Err(Error::Import(ImportError::Pinned(
                     "the certificate here lasts as long or longer",
-                ));
+                )));
             }
             let admitted = self.admit_issued(issuer, path, options)?;
             self.store_issued(issuer, &path.leaf, &admitted, options)?;
             return self.finish(issuer, admitted.remark, options);
         }
-        Err(Error::Import(
+        Err(Error::Import(ImportError::Unsuitable(
             "no gateway that registered this node signed it",
-        ))
+        )))
     }
 
     /// Stores an authorization that an unknown sender sent, with the session key of its message and the date of

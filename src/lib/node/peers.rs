@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::PeerError;
 use super::files::{damaged, read_text, rely_on, store};
 use super::key_file::{self, Headers, public_key_from_pem};
 use super::{Directory, Error, certificates, sessions, unknown_senders};
@@ -78,7 +79,7 @@ pub struct Initial {
 /// Whether the text can be a peer's name: it cannot be taken for an id, and is safe everywhere.
 ///
 /// # Errors
-/// [`Error::PeerName`] when it cannot.
+/// [`PeerError::BadName`] when it cannot.
 pub fn check_name(name: &str) -> Result<(), Error> {
     let mut octets = name.bytes();
     let first = octets
@@ -93,7 +94,7 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     if first && rest && name.len() <= MAX_NAME_LEN && !is_id && name != "any" {
         Ok(())
     } else {
-        Err(Error::PeerName(name.to_owned()))
+        Err(Error::Peer(PeerError::BadName(name.to_owned())))
     }
 }
 
@@ -143,10 +144,10 @@ impl Directory {
     /// The peer with this id, which must be known.
     ///
     /// # Errors
-    /// [`Error::UnknownPeer`], or when what is known cannot be read.
+    /// [`PeerError::Unknown`], or when what is known cannot be read.
     pub(super) fn known_peer(&self, id: NodeId) -> Result<Peer, Error> {
         self.peer(id)?
-            .ok_or_else(|| Error::UnknownPeer(id.to_string()))
+            .ok_or_else(|| Error::Peer(PeerError::Unknown(id.to_string())))
     }
 
     /// The name of a node for diagnostics: as [`Peer::label`], also for an unknown one.
@@ -178,9 +179,9 @@ impl Directory {
     /// The peer that a user means: by its exact name, its id, or the beginning of its id.
     ///
     /// # Errors
-    /// [`Error::UnknownPeer`] or [`Error::AmbiguousPeer`].
+    /// [`PeerError::Unknown`] or [`PeerError::Ambiguous`].
     pub fn find_peer(&self, text: &str) -> Result<Peer, Error> {
-        let unknown = || Error::UnknownPeer(text.to_owned());
+        let unknown = || Error::Peer(PeerError::Unknown(text.to_owned()));
         if let Ok(id) = text.parse() {
             return self.peer(id)?.ok_or_else(unknown);
         }
@@ -197,7 +198,7 @@ impl Directory {
         peers.retain(|peer| peer.id.to_string().starts_with(text));
         match peers.len() {
             0 | 1 => peers.pop().ok_or_else(unknown),
-            _ => Err(Error::AmbiguousPeer(text.to_owned())),
+            _ => Err(Error::Peer(PeerError::Ambiguous(text.to_owned()))),
         }
     }
 
@@ -209,7 +210,9 @@ impl Directory {
     pub fn find_recipient(&self, text: &str) -> Result<NodeId, Error> {
         match (self.find_peer(text), text.parse()) {
             (Ok(peer), _) => Ok(peer.id),
-            (Err(Error::UnknownPeer(_)), Ok(id)) if unknown_senders::is_known(self.root(), id)? => {
+            (Err(Error::Peer(PeerError::Unknown(_))), Ok(id))
+                if unknown_senders::is_known(self.root(), id)? =>
+            {
                 Ok(id)
             }
             (Err(error), _) => Err(error),
@@ -219,7 +222,7 @@ impl Directory {
     /// The gateway that a user of this gateway means: as [`Directory::find_peer`].
     ///
     /// # Errors
-    /// [`Error::NotAGateway`] when this node is an endpoint, whether it knows the other or not; else as
+    /// [`super::DirectoryError::NotAGateway`] when this node is an endpoint, whether it knows the other or not; else as
     /// [`Directory::find_peer`].
     pub fn find_gateway(&self, text: &str) -> Result<NodeId, Error> {
         self.check_is_gateway()?;
@@ -237,7 +240,7 @@ impl Directory {
             && known != name
             && !replace
         {
-            return Err(Error::NamedAlready(known));
+            return Err(Error::Peer(PeerError::NamedAlready(known)));
         }
         if replace {
             Ok(())
@@ -249,13 +252,13 @@ impl Directory {
     /// Checks that no other peer is called `name`.
     ///
     /// # Errors
-    /// [`Error::NameTaken`].
+    /// [`PeerError::NameTaken`].
     pub fn check_name_free(&self, id: NodeId, name: &str) -> Result<(), Error> {
         match self.holder_of(name)? {
-            Some(holder) if holder != id => Err(Error::NameTaken {
+            Some(holder) if holder != id => Err(Error::Peer(PeerError::NameTaken {
                 name: name.to_owned(),
                 holder,
-            }),
+            })),
             _ => Ok(()),
         }
     }
@@ -263,13 +266,13 @@ impl Directory {
     /// Checks that no peer at all is called `name`.
     ///
     /// # Errors
-    /// [`Error::NameTaken`].
+    /// [`PeerError::NameTaken`].
     pub fn check_name_unused(&self, name: &str) -> Result<(), Error> {
         match self.holder_of(name)? {
-            Some(holder) => Err(Error::NameTaken {
+            Some(holder) => Err(Error::Peer(PeerError::NameTaken {
                 name: name.to_owned(),
                 holder,
-            }),
+            })),
             None => Ok(()),
         }
     }
@@ -327,7 +330,8 @@ impl Directory {
     /// When it is not known or cannot be read.
     pub fn identity_of(&self, id: NodeId) -> Result<PublicKey, Error> {
         let path = self.peer_dir(id).join("identity.pub");
-        let text = read_text(&path)?.ok_or_else(|| Error::UnknownPeer(short_id(id)))?;
+        let text =
+            read_text(&path)?.ok_or_else(|| Error::Peer(PeerError::Unknown(short_id(id))))?;
         public_key_from_pem(text.as_bytes()).map_err(|error| damaged(&path, &error))
     }
 

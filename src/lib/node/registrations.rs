@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::AuthorizationError;
 use super::authorizations::{kept_until, store_issued};
 use super::{Directory, Error, Keyring, NodeType, certificates, sessions};
 use crate::disk::{FileRole, files};
@@ -122,10 +123,12 @@ pub fn check_request(
     request.authorization.verify(node.public())?;
     request.verify()?;
     if !request.authorization.is_for(&request.node) {
-        return Err(Error::ForeignPromise);
+        return Err(Error::Authorization(AuthorizationError::ForeignPromise));
     }
     if request.authorization.expiry < now {
-        return Err(Error::PromiseExpired(request.authorization.expiry));
+        return Err(Error::Authorization(AuthorizationError::PromiseExpired(
+            request.authorization.expiry,
+        )));
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::day::day_name;
 use super::files::{damaged, read_text, rely_on, store as store_file};
 use super::key_file::{self, Headers};
 use super::{Directory, Error};
+use super::{DirectoryError, ImportError};
 use crate::disk::{FileRole, files, tree};
 use crate::message::CertificationPath;
 use crate::pki::NodeId;
@@ -155,7 +156,9 @@ pub fn store(
 fn put(node: &Directory, path: &Path, heard: &Heard, replaced: Option<u64>) -> Result<bool, Error> {
     let text = heard.to_text();
     if text.len() > MAX_LEN {
-        return Err(Error::Import("too large to be kept"));
+        return Err(Error::Import(ImportError::Unsuitable(
+            "too large to be kept",
+        )));
     }
     let Some(day) = path.parent() else {
         return Ok(false);
@@ -219,7 +222,7 @@ fn find(root: &Path, sender: NodeId) -> Result<Vec<Kept>, Error> {
         let text = match read_text(&path) {
             Ok(Some(text)) => Ok(text),
             Ok(None) => continue,
-            Err(error @ Error::Damaged { .. }) => Err(error),
+            Err(error @ Error::Directory(DirectoryError::Damaged { .. })) => Err(error),
             Err(error) => return Err(error),
         };
         kept.push(Kept {

@@ -253,11 +253,13 @@ impl ControlQueue<'_> {
         let node = self.spool.owner();
         let leaf = &rotation.path.leaf;
         if leaf.id() != node.id() {
-            return Err(node::Error::ForAnotherNode(leaf.id()).into());
+            return Err(node::Error::Import(node::ImportError::ForAnotherNode(leaf.id())).into());
         }
         let key = node.identity_of(self.gateway)?;
         if leaf.verify_signature(&key).is_err() {
-            return Err(node::Error::ForeignRotation.into());
+            return Err(
+                node::Error::Authorization(node::AuthorizationError::ForeignRotation).into(),
+            );
         }
         let _lock = node.lock_exclusive()?;
         let held = certificates::paths_from(node, self.gateway)?;
@@ -291,12 +293,8 @@ impl ControlQueue<'_> {
         match error {
             Error::Node(error) => match error {
                 node::Error::Disk(_)
-                | node::Error::Damaged { .. }
-                | node::Error::NotANode(_)
-                | node::Error::Version { .. }
-                | node::Error::Config { .. }
-                | node::Error::SaveSessionKey { .. }
-                | node::Error::CannotMake { .. } => false,
+                | node::Error::Directory(_)
+                | node::Error::SessionKey(node::SessionKeyError::NotSaved { .. }) => false,
                 error => error.kind() != ErrorKind::Early,
             },
             // No message is as long as that.

@@ -273,7 +273,7 @@ impl Spool {
         };
         ClockRecord::parse(&String::from_utf8_lossy(&octets)).map_err(|problem| {
             let problem = problem.to_owned();
-            node::Error::Damaged { path, problem }.into()
+            node::Error::Directory(node::DirectoryError::Damaged { path, problem }).into()
         })
     }
 
@@ -384,7 +384,9 @@ impl Spool {
     /// What was made of the clock so far; `None` where the file is damaged.
     fn clock_or_none(&self) -> Result<Option<ClockRecord>, Error> {
         match self.clock() {
-            Err(Error::Node(node::Error::Damaged { .. })) => Ok(None),
+            Err(Error::Node(node::Error::Directory(node::DirectoryError::Damaged { .. }))) => {
+                Ok(None)
+            }
             clock => clock.map(Some),
         }
     }

@@ -8,6 +8,7 @@ use super::checker::Checker;
 use super::finding::{Check, Level};
 use crate::disk::FileRole;
 use crate::disk::tree::{self, EntryKind};
+use crate::node::DirectoryError;
 use crate::node::day::end_of_day;
 use crate::node::seen::{self, Floor};
 use crate::node::{Directory, Error, Keyring as _, certificates, peers, sessions};
@@ -17,16 +18,20 @@ impl Checker<'_> {
     /// Checks a node without its spool and its local endpoints; returns it if it can be opened.
     ///
     /// # Errors
-    /// [`Error::NotANode`] and [`Error::Version`]: then there is nothing to check.
+    /// [`DirectoryError::NotANode`] and [`DirectoryError::Version`]: then there is nothing to check.
     pub fn node(&mut self, root: &Path) -> Result<Option<Directory>, Error> {
         let node = match Directory::open(root) {
             Ok(node) => Some(node),
-            Err(error @ (Error::NotANode(_) | Error::Version { .. })) => return Err(error),
-            Err(Error::Config {
+            Err(
+                error @ Error::Directory(
+                    DirectoryError::NotANode(_) | DirectoryError::Version { .. },
+                ),
+            ) => return Err(error),
+            Err(Error::Directory(DirectoryError::Config {
                 path,
                 line,
                 problem,
-            }) => {
+            })) => {
                 let what = format!("line {line}: {problem}");
                 self.report(Level::Error, Check::Damaged, &path, &what, None);
                 None

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::checker::Checker;
 use super::finding::{Check, Level};
+use crate::node::SessionKeyError;
 use crate::node::authorizations::HeldAuthorization;
 use crate::node::key_file::public_key_from_pem;
 use crate::node::{
@@ -94,13 +95,13 @@ impl Checker<'_> {
             return;
         }
         let error = match stored {
-            None => Error::NoSessionKey(peer.label()),
+            None => Error::SessionKey(SessionKeyError::Missing(peer.label())),
             Some(stored) => match stored.sealed_until.filter(|until| *until < self.now) {
                 None => return,
-                Some(at) => Error::SessionKeyExpired {
+                Some(at) => Error::SessionKey(SessionKeyError::Expired {
                     peer: peer.label(),
                     at,
-                },
+                }),
             },
         };
         let hint = "ask them for new connection parameters (relay-authorize), and import those";

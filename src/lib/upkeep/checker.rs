@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::finding::{Check, Finding, Level};
 use crate::disk;
+use crate::node::DirectoryError;
 use crate::node::Error;
 use crate::pki::Window;
 
@@ -46,7 +47,9 @@ impl Checker<'_> {
     pub fn damaged(&mut self, path: &Path, error: &Error) {
         let (path, what) = match error {
             Error::Disk(disk::Error::Exposed { .. }) => return, // reported by the check of modes already
-            Error::Damaged { path, problem } => (path.as_path(), problem.clone()),
+            Error::Directory(DirectoryError::Damaged { path, problem }) => {
+                (path.as_path(), problem.clone())
+            }
             error => (path, error.to_string()),
         };
         self.report(Level::Error, Check::Damaged, path, &what, None);

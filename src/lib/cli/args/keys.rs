@@ -184,9 +184,10 @@ impl CertificateFile {
             IdentityKey::from_pkcs8(identity.as_bytes())?.id(),
         );
         if holder != own {
-            return Err(
-                anyhow::Error::new(node::Error::ForAnotherNode(holder)).context(report::path(path))
-            );
+            return Err(anyhow::Error::new(node::Error::Import(
+                node::ImportError::ForAnotherNode(holder),
+            ))
+            .context(report::path(path)));
         }
         Ok(Some(certificates))
     }

@@ -92,7 +92,12 @@ impl NodeDir {
         match self.path().and_then(|path| Ok(Directory::open(&path)?)) {
             Ok(directory) => Ok(Some(directory)),
             Err(error) if named => Err(error),
-            Err(error) if matches!(error.downcast_ref(), Some(node::Error::NotANode(_))) => {
+            Err(error)
+                if matches!(
+                    error.downcast_ref(),
+                    Some(node::Error::Directory(node::DirectoryError::NotANode(_)))
+                ) =>
+            {
                 Ok(None)
             }
             Err(error) if error.is::<Usage>() => Ok(None),

@@ -24,7 +24,7 @@ pub fn peer_key(peer: Option<&Path>, node: Option<&Directory>) -> anyhow::Result
         match node.find_peer(text) {
             Ok(peer) => return Ok(node.identity_of(peer.id)?),
             // A directory is no peer, but something that cannot be read.
-            Err(node::Error::UnknownPeer(_)) if path.exists() => {}
+            Err(node::Error::Peer(node::PeerError::Unknown(_))) if path.exists() => {}
             Err(error) => {
                 return Err(error)
                     .with_context(|| format!("{}: neither a file nor a peer", report::path(path)));

@@ -78,7 +78,10 @@ impl<'a> Context<'a> {
             Err(refusal) => refusal,
         };
         let (answer, why) = self.answer(hop, events);
-        let is_broken = matches!(refusal, node::Error::Disk(_) | node::Error::Damaged { .. });
+        let is_broken = matches!(
+            refusal,
+            node::Error::Disk(_) | node::Error::Directory(node::DirectoryError::Damaged { .. })
+        );
         match (answer, refusal) {
             (Some((sealer, answered)), refusal) => {
                 // Cargo goes all the same, but somebody should repair what is damaged.
@@ -89,9 +92,11 @@ impl<'a> Context<'a> {
                 }
                 Ok(Way::Open(Box::new((sealer, Some(answered)))))
             }
-            (None, node::Error::NotCarrier(_) | node::Error::UnknownPeer(_)) => {
-                Ok(Way::Closed(why))
-            }
+            (
+                None,
+                node::Error::Authorization(node::AuthorizationError::NotCarrier(_))
+                | node::Error::Peer(node::PeerError::Unknown(_)),
+            ) => Ok(Way::Closed(why)),
             (None, refusal) => Err(refusal.into()),
         }
     }
@@ -167,7 +172,7 @@ impl<'a> Context<'a> {
                 };
                 Ok(Some((sealer, answered)))
             }
-            Err(node::Error::CcaUsed) => {
+            Err(node::Error::Replay(node::ReplayError::CcaUsed)) => {
                 seen::settle(node.root())?;
                 files::remove(&cca.path, FileRole::Spool)?;
                 Ok(None)
@@ -197,7 +202,11 @@ impl<'a> Context<'a> {
 
 /// Whether a CCA was refused because it has expired. One that is about to is reported.
 fn is_over(error: &node::Error) -> bool {
-    error.kind() == ErrorKind::Expired && !matches!(error, node::Error::CcaEnds { .. })
+    error.kind() == ErrorKind::Expired
+        && !matches!(
+            error,
+            node::Error::Authorization(node::AuthorizationError::CcaEnds { .. })
+        )
 }
 
 /// Whether a CCA that was refused for this reason stays refused, even when the disk, the keys and the clock are mended.
@@ -215,10 +224,12 @@ fn is_settled(error: &node::Error) -> bool {
         E::Pki(error) | E::Message(message::Error::Pki(error)) => of_pki(error),
         E::Session(error) | E::Message(message::Error::Session(error)) => of_session(error),
         E::Ramf(error) | E::Message(message::Error::Ramf(error)) => of_ramf(error),
-        E::ForeignCarrier
-        | E::UnknownCarrier(_)
-        | E::EndpointCarrier(_)
-        | E::UnknownSessionKey(_)
+        E::Authorization(
+            node::AuthorizationError::ForeignCarrier
+            | node::AuthorizationError::UnknownCarrier(_)
+            | node::AuthorizationError::EndpointCarrier(_),
+        )
+        | E::SessionKey(node::SessionKeyError::Unknown(_))
         | E::Asn1(_)
         | E::Message(_) => true,
         _ => false,

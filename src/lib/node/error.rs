@@ -1,0 +1,434 @@
+//! The errors of a node: one type for each cause, and [`Error`] around them.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::asn1::Hex;
+use crate::kind::ErrorKind;
+use crate::pki::NodeId;
+use crate::session::KeyId;
+use crate::{asn1, disk, message, pki, ramf, session};
+
+/// Why a node cannot do what was asked of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The node directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// A peer is not known, or its name is not possible.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    /// No authorization or registration allows it.
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
+    /// There is no session key for it.
+    #[error(transparent)]
+    SessionKey(#[from] SessionKeyError),
+    /// It was received before, or may have been.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// It cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A message of cargo that is dated after the end of the cargo: it will not be valid before that is over.
+    #[error("dated {0}, after the end of its cargo")]
+    AfterCargo(Timestamp),
+    /// An explicit file is missing for what was asked.
+    #[error("{0} is needed for this")]
+    Needs(&'static str),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
+    /// A key or certificate is not acceptable.
+    #[error(transparent)]
+    Pki(#[from] pki::Error),
+    /// A session key is not acceptable.
+    #[error(transparent)]
+    Session(#[from] session::Error),
+    /// A message is not acceptable.
+    #[error(transparent)]
+    Ramf(#[from] ramf::Error),
+    /// A structure is not acceptable.
+    #[error(transparent)]
+    Message(#[from] message::Error),
+    /// PEM or DER is malformed.
+    #[error(transparent)]
+    Asn1(#[from] asn1::Error),
+}
+
+/// Why a node directory, its config or a file in it cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// This directory is not a node.
+    #[error("{} is not a node directory", .0.display())]
+    NotANode(PathBuf),
+    /// The directory is a node of a layout that we do not know.
+    #[error("{} is a node directory of another version: {version}", path.display())]
+    Version {
+        /// The directory.
+        path: PathBuf,
+        /// What its VERSION says.
+        version: String,
+    },
+    /// There is a node already where one was to be made.
+    #[error("{} is a node directory already", .0.display())]
+    Exists(PathBuf),
+    /// The directory of a new node cannot be made.
+    #[error("{}: {cause}", path.display())]
+    CannotMake {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        cause: disk::Error,
+    },
+    /// A setting is unknown or has a value that it cannot have.
+    #[error("{setting}: {problem}")]
+    Setting {
+        /// The key of the setting.
+        setting: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The node's config is wrong; where and how.
+    #[error("{}: line {line}: {problem}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The system has no group of the name in the node's config.
+    #[error("no such group: {0}")]
+    UnknownGroup(String),
+    /// The content of a file of the node is wrong.
+    #[error("{}: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// `--now` was given to a program that changes the node.
+    #[error("another time than the clock's is refused, since it would be stored in the node")]
+    TestClock,
+    /// Something that only gateways do was asked of an endpoint.
+    #[error("{} is an endpoint, not a gateway", .0.display())]
+    NotAGateway(PathBuf),
+}
+
+/// Why a peer is not found, or cannot be named so.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerError {
+    /// No peer has this name or id.
+    #[error("no peer is known as {0}")]
+    Unknown(String),
+    /// More than one peer has an id that begins like this.
+    #[error("several peers have ids that begin with {0}")]
+    Ambiguous(String),
+    /// A name is not one that a peer can have.
+    #[error("{0} cannot be a peer's name")]
+    BadName(String),
+    /// Another peer has this name.
+    #[error("the name {name} is taken by {holder}")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// The peer that has it.
+        holder: NodeId,
+    },
+    /// The peer has another name.
+    #[error("this peer is known as {0} already")]
+    NamedAlready(String),
+}
+
+/// Why nothing allows a message, for one of the two sides, at this time.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthorizationError {
+    /// The peer gave us no authorization.
+    #[error("{0} has not authorized this node to send to it")]
+    NotAuthorized(String),
+    /// The gateway never certified this node.
+    #[error("{0} has not registered this node")]
+    NotRegistered(String),
+    /// The gateway neither certified this node nor authorized it to send cargo.
+    #[error("{0} has neither registered this node nor authorized it to send cargo")]
+    NotCarrier(String),
+    /// Every authorization that the peer gave us has expired, or is about to.
+    #[error("the authorization from {peer} ends at {at}, and a message needs a day of it")]
+    Expired {
+        /// The peer.
+        peer: String,
+        /// When the last one ends or ended.
+        at: Timestamp,
+    },
+    /// Every certificate that the gateway gave us has expired, or is about to.
+    #[error("the registration with {peer} ends at {at}, and a message needs a day of it")]
+    RegistrationExpired {
+        /// The gateway.
+        peer: String,
+        /// When the last one ends or ended.
+        at: Timestamp,
+    },
+    /// The authorization that the peer gave us is not valid yet, by this clock.
+    #[error("the authorization from {peer} is valid only from {at}")]
+    Early {
+        /// The peer.
+        peer: String,
+        /// When it starts.
+        at: Timestamp,
+    },
+    /// The certificate that the gateway gave us is not valid yet, by this clock.
+    #[error("the registration with {peer} is valid only from {at}")]
+    RegistrationEarly {
+        /// The gateway.
+        peer: String,
+        /// When it starts.
+        at: Timestamp,
+    },
+    /// The authorization in a CCA is about to expire.
+    #[error("the CCA from {peer} ends at {at}, and cargo needs a day of it")]
+    CcaEnds {
+        /// The gateway that asks.
+        peer: String,
+        /// When its authorization ends.
+        at: Timestamp,
+    },
+    /// The sender was not authorized, and this node opens nothing else.
+    #[error("the sender of the authorization did not issue it, or it is not for this node")]
+    Foreign,
+    /// The authorization in a CCA is for another node, or was not issued by the sender of the CCA.
+    #[error("the authorization in the CCA is for another node, or not from the CCA's sender")]
+    ForeignCarrier,
+    /// Cargo or a CCA from a node that this one certified, but that is not a peer any more.
+    #[error("{0} is certified by this gateway, but not known here (any more)")]
+    UnknownCarrier(NodeId),
+    /// Cargo or a CCA under the certificate of an endpoint.
+    #[error("{0} is registered here as an endpoint, and only gateways send cargo")]
+    EndpointCarrier(NodeId),
+    /// A rotation that was not signed by the gateway whose cargo brought it.
+    #[error("a rotation that the cargo's sender did not sign")]
+    ForeignRotation,
+    /// An authorization to register that is for another node.
+    #[error("the authorization is to register another node")]
+    ForeignPromise,
+    /// A CCA is from another gateway than the one that cargo is for.
+    #[error("the CCA is from {0}, not from the gateway that the cargo is for")]
+    OtherCollector(NodeId),
+    /// An authorization to register that has expired.
+    #[error("the authorization to register ended at {0}")]
+    PromiseExpired(Timestamp),
+}
+
+/// Why a session key cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionKeyError {
+    /// No session key of the peer is known.
+    #[error("no session key of {0} is known")]
+    Missing(String),
+    /// The peer's first session key is too old to be sealed to, and no message brought another one.
+    #[error("the first session key of {peer} expired at {at}")]
+    Expired {
+        /// The peer.
+        peer: String,
+        /// Until when.
+        at: Timestamp,
+    },
+    /// The same for the gateway that registered this node.
+    #[error("the first session key of {peer} expired at {at}")]
+    RegistrationExpired {
+        /// The gateway.
+        peer: String,
+        /// Until when.
+        at: Timestamp,
+    },
+    /// None of our session keys for the sender has this id. One error for keys that never existed, that
+    /// were deleted, and that are for another peer: a sender learns nothing by it.
+    #[error("sealed to session key {0}, which is not known here")]
+    Unknown(KeyId),
+    /// A new session key could not be stored where the user wants it.
+    #[error("{}: {cause}", path.display())]
+    NotSaved {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: disk::Error,
+    },
+}
+
+/// Why a message is not taken again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The message was received before.
+    #[error("already received")]
+    Seen,
+    /// The message may have been received before: only the floor of the replay memory covers it.
+    #[error("already received, or its record was purged or lost with a backup: nobody can tell")]
+    Unjudged,
+    /// The CCA was answered before.
+    #[error("this CCA was answered already")]
+    CcaUsed,
+}
+
+/// Why an object is not imported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// An imported object is for another node.
+    #[error("made for {0}, not for this node")]
+    ForAnotherNode(NodeId),
+    /// A peer that is not what the object needs it to be.
+    #[error("{0}")]
+    Unsuitable(&'static str),
+    /// The object would change what is pinned.
+    #[error("{0}")]
+    Pinned(&'static str),
+    /// Neither the SHA-256 of the whole file nor that of the object in it is the expected one.
+    #[error("the file's SHA-256 is {}, not the one expected", expectation(*.file, *.object))]
+    Expectation {
+        /// That of the file.
+        file: [u8; 32],
+        /// That of the object, unless it cannot be read.
+        object: Option<[u8; 32]>,
+    },
+    /// The object cannot be imported.
+    #[error("cannot import a {}", .0.replace('-', " "))]
+    NotImportable(&'static str),
+}
+
+impl Error {
+    /// The reason, as callers of all floors tell reasons apart.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Directory(error) => error.kind(),
+            Self::Peer(error) => error.kind(),
+            Self::Authorization(error) => error.kind(),
+            Self::SessionKey(error) => error.kind(),
+            Self::Replay(error) => error.kind(),
+            Self::Import(error) => error.kind(),
+            Self::AfterCargo(_) => ErrorKind::Outlived,
+            Self::Needs(_) => ErrorKind::Usage,
+            Self::Disk(error) => error.kind(),
+            Self::Pki(error) => error.kind(),
+            Self::Session(error) => error.kind(),
+            Self::Ramf(error) => error.kind(),
+            Self::Message(error) => error.kind(),
+            Self::Asn1(error) => error.kind(),
+        }
+    }
+
+    /// Whether this user may not read or change a file.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Disk(error) if error.is_denied())
+    }
+}
+
+impl DirectoryError {
+    /// The reason, as callers of all floors tell reasons apart.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotANode(_)
+            | Self::Version { .. }
+            | Self::Config { .. }
+            | Self::Damaged { .. }
+            | Self::UnknownGroup(_)
+            | Self::TestClock => ErrorKind::Config,
+            Self::Setting { .. } | Self::NotAGateway(_) => ErrorKind::Usage,
+            Self::Exists(_) => ErrorKind::Exists,
+            Self::CannotMake { cause, .. } => cause.kind(),
+        }
+    }
+}
+
+impl PeerError {
+    /// The reason, as callers of all floors tell reasons apart.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unknown(_) | Self::Ambiguous(_) => ErrorKind::UnknownPeer,
+            Self::BadName(_) => ErrorKind::Usage,
+            Self::NameTaken { .. } | Self::NamedAlready(_) => ErrorKind::Exists,
+        }
+    }
+}
+
+impl AuthorizationError {
+    /// The reason, as callers of all floors tell reasons apart.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotAuthorized(_)
+            | Self::NotRegistered(_)
+            | Self::NotCarrier(_)
+            | Self::Foreign
+            | Self::ForeignCarrier
+            | Self::UnknownCarrier(_)
+            | Self::EndpointCarrier(_)
+            | Self::ForeignRotation
+            | Self::ForeignPromise => ErrorKind::Forbidden,
+            Self::Expired { .. }
+            | Self::RegistrationExpired { .. }
+            | Self::CcaEnds { .. }
+            | Self::PromiseExpired(_) => ErrorKind::Expired,
+            Self::Early { .. } | Self::RegistrationEarly { .. } => ErrorKind::Early,
+            Self::OtherCollector(_) => ErrorKind::OtherRecipient,
+        }
+    }
+}
+
+impl SessionKeyError {
+    /// The reason, as callers of all floors tell reasons apart.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Missing(_) => ErrorKind::UnknownPeer,
+            Self::Unknown(_) => ErrorKind::UnknownKey,
+            Self::Expired { .. } | Self::RegistrationExpired { .. } => ErrorKind::Expired,
+            Self::NotSaved { cause, .. } => cause.kind(),
+        }
+    }
+}
+
+impl ReplayError {
+    /// The reason, as callers of all floors tell reasons apart.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Seen | Self::CcaUsed => ErrorKind::Seen,
+            Self::Unjudged => ErrorKind::Unjudged,
+        }
+    }
+}
+
+impl ImportError {
+    /// The reason, as callers of all floors tell reasons apart.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::ForAnotherNode(_) => ErrorKind::OtherRecipient,
+            Self::Pinned(_) => ErrorKind::Pinned,
+            Self::Unsuitable(_) | Self::Expectation { .. } | Self::NotImportable(_) => {
+                ErrorKind::Unsuitable
+            }
+        }
+    }
+}
+
+/// The digests that were found in place of the expected one.
+fn expectation(file: [u8; 32], object: Option<[u8; 32]>) -> String {
+    match object.filter(|object| *object != file) {
+        Some(object) => format!("{}, that of the object in it {}", Hex(&file), Hex(&object)),
+        None => Hex(&file).to_string(),
+    }
+}
