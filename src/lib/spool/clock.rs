@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, Spool, sent};
+use super::{Error, SENT, Spool};
 use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::tree;
 use crate::disk::{FileRole, files};
@@ -70,6 +70,19 @@ pub enum ClockVerdict {
     Ahead(Option<Timestamp>),
 }
 
+impl ClockVerdict {
+    /// Why the clock, which tells `now`, is not believed, and from when on relay-purge believes it; `None` where it is.
+    pub(crate) fn doubt(self, now: Timestamp, again: Option<Timestamp>) -> Option<Error> {
+        match self {
+            Self::Believed => None,
+            Self::Impossible(known) | Self::Behind(known) => {
+                Some(Error::ClockBehind { now, known, again })
+            }
+            Self::Ahead(last) => Some(Error::ClockAhead { now, last, again }),
+        }
+    }
+}
+
 /// The time that a run goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time {
@@ -101,22 +114,7 @@ impl Time {
     /// Why the clock is not believed; `None` where it is.
     #[must_use]
     pub fn doubt(&self) -> Option<Error> {
-        let now = self.told;
-        match self.verdict {
-            ClockVerdict::Believed => None,
-            ClockVerdict::Impossible(known) | ClockVerdict::Behind(known) => {
-                Some(Error::ClockBehind {
-                    now,
-                    known,
-                    again: None,
-                })
-            }
-            ClockVerdict::Ahead(last) => Some(Error::ClockAhead {
-                now,
-                last,
-                again: None,
-            }),
-        }
+        self.verdict.doubt(self.told, None)
     }
 }
 
@@ -293,7 +291,7 @@ impl Spool {
     /// # Errors
     /// When it cannot be read.
     pub fn evidence(&self) -> Result<Evidence, Error> {
-        let listed = tree::entries(&self.root().join(sent::FOLDER), FileRole::Spool)?.entries;
+        let listed = tree::entries(&self.root().join(SENT), FileRole::Spool)?.entries;
         let day = |entry: &tree::Entry| format!("{}T00:00:00Z", entry.name.to_str()?).parse().ok();
         Ok(Evidence {
             made: certificates::own_since(self.owner())?,
@@ -425,29 +423,18 @@ impl Spool {
                     .and_then(|since| since.checked_add(DOUBTED_FOR).ok()),
             )
         };
-        match verdict {
-            ClockVerdict::Believed => {
-                if !is_dry {
-                    self.set_clock(&before.accepting(now, window, &evidence))?;
-                }
-                Ok(before)
-            }
-            ClockVerdict::Impossible(known) => Err(Error::ClockBehind {
-                now,
-                known,
-                again: None,
-            }),
-            ClockVerdict::Behind(known) => Err(Error::ClockBehind {
-                now,
-                known,
-                again: doubted()?,
-            }),
-            ClockVerdict::Ahead(last) => Err(Error::ClockAhead {
-                now,
-                last,
-                again: doubted()?,
-            }),
+        let again = match verdict {
+            // The certificate or message that shows it to be wrong shows the same later.
+            ClockVerdict::Believed | ClockVerdict::Impossible(_) => None,
+            ClockVerdict::Behind(_) | ClockVerdict::Ahead(_) => doubted()?,
+        };
+        if let Some(doubt) = verdict.doubt(now, again) {
+            return Err(doubt);
         }
+        if !is_dry {
+            self.set_clock(&before.accepting(now, window, &evidence))?;
+        }
+        Ok(before)
     }
 
     /// Checks that the time does not lie before what happened here.
@@ -456,15 +443,10 @@ impl Spool {
     /// [`Error::ClockBehind`] when it does.
     pub fn check_not_behind(&self, now: Timestamp, window: &Window) -> Result<(), Error> {
         let (clock, mut evidence) = (self.clock()?, self.evidence()?);
-        match self.judged(&clock, &mut evidence, now, window)? {
-            ClockVerdict::Impossible(known) | ClockVerdict::Behind(known) => {
-                Err(Error::ClockBehind {
-                    now,
-                    known,
-                    again: None,
-                })
-            }
-            ClockVerdict::Believed | ClockVerdict::Ahead(_) => Ok(()),
+        let verdict = self.judged(&clock, &mut evidence, now, window)?;
+        match verdict.doubt(now, None) {
+            Some(doubt @ Error::ClockBehind { .. }) => Err(doubt),
+            _ => Ok(()),
         }
     }
 

@@ -31,7 +31,7 @@ use crate::{disk, node};
 pub use access::Access;
 pub use clock::Time;
 pub use folders::DELIVERING;
-pub(crate) use folders::TMP;
+pub(crate) use folders::{SENT, TMP};
 pub use name::Name;
 pub use queue::Queue;
 pub(crate) use queue_id::HOME;

@@ -11,7 +11,7 @@ use crate::disk::tree::{self, EntryKind};
 use crate::disk::{self, FileRole, Lock, files};
 use crate::pki::NodeId;
 
-pub(crate) use super::folders::SENT as FOLDER;
+use super::folders::SENT;
 
 /// The version of the lines.
 const VERSION: u32 = 1;
@@ -135,7 +135,7 @@ impl Spool {
         let Some(first) = lines.first() else {
             return Ok(());
         };
-        let dir = self.root().join(FOLDER);
+        let dir = self.root().join(SENT);
         files::create_dir_all_private(&dir, FileRole::Spool)?;
         let day = dir.join(
             jiff::tz::Offset::UTC
@@ -148,7 +148,7 @@ impl Spool {
             .map(|line| line.to_json().to_string())
             .collect();
         // Those who deliver for local endpoints do not keep others from routing.
-        let _lock = Lock::exclusive(&self.owner().lock_file(FOLDER)?)?;
+        let _lock = Lock::exclusive(&self.owner().lock_file(SENT)?)?;
         files::append_line(&day, FileRole::Spool, text.join("\n").as_bytes())?;
         Ok(())
     }
@@ -160,7 +160,7 @@ impl Spool {
     pub fn noted(&self, id: &str) -> Result<Vec<Line>, Error> {
         let mut lines = Vec::new();
         let quoted = Value::from(id).to_string();
-        for day in tree::entries(&self.root().join(FOLDER), FileRole::Spool)?.entries {
+        for day in tree::entries(&self.root().join(SENT), FileRole::Spool)?.entries {
             if day.kind != EntryKind::File {
                 continue;
             }
@@ -187,7 +187,7 @@ impl Spool {
         relies: &mut dyn FnMut(Line) -> bool,
     ) -> Result<(), Error> {
         let word = Value::from(event.word()).to_string();
-        for day in tree::entries(&self.root().join(FOLDER), FileRole::Spool)?.entries {
+        for day in tree::entries(&self.root().join(SENT), FileRole::Spool)?.entries {
             if day.kind != EntryKind::File {
                 continue;
             }

@@ -18,7 +18,7 @@ use crate::spool::queue::{WHY, Waiting};
 use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
 use crate::spool::{
-    Error, HOME, Name, Queue, QueueId, QueueKind, Spool, TMP, carried, clock, sent,
+    Error, HOME, Name, Queue, QueueId, QueueKind, SENT, Spool, TMP, carried, clock,
 };
 use crate::upkeep::check_files::Shape;
 use crate::upkeep::checker::Checker;
@@ -124,25 +124,27 @@ impl Spool {
         };
         let now = checker.now;
         let changed = checker.newest.as_ref().map(|(at, _)| *at);
-        match clock.judge(now, &checker.window, &evidence) {
+        let verdict = clock.judge(now, &checker.window, &evidence);
+        let (level, hint) = match verdict {
+            ClockVerdict::Ahead(_) => (
+                Level::Warning,
+                "check this clock; relay-purge takes it for right after a day",
+            ),
+            _ => (
+                Level::Error,
+                "check this clock; relay-purge --trust-clock takes it for right",
+            ),
+        };
+        let is_due = match verdict {
+            ClockVerdict::Believed => false,
             // A clock before the node was made is a finding of the node's own check.
-            ClockVerdict::Impossible(known) | ClockVerdict::Behind(known)
-                if evidence.made != Some(known) =>
-            {
-                let again = None;
-                let error = Error::ClockBehind { now, known, again };
-                let hint = "check this clock; relay-purge --trust-clock takes it for right";
-                let (level, check) = (Level::Error, Check::Clock);
-                checker.report(level, check, &path, &error, Some(hint.to_owned()));
+            ClockVerdict::Impossible(known) | ClockVerdict::Behind(known) => {
+                evidence.made != Some(known)
             }
-            ClockVerdict::Ahead(last) if changed.is_none_or(|at| now > at + clock::QUIET_FOR) => {
-                let again = None;
-                let error = Error::ClockAhead { now, last, again };
-                let hint = "check this clock; relay-purge takes it for right after a day";
-                let (level, check) = (Level::Warning, Check::Clock);
-                checker.report(level, check, &path, &error, Some(hint.to_owned()));
-            }
-            _ => {}
+            ClockVerdict::Ahead(_) => changed.is_none_or(|at| now > at + clock::QUIET_FOR),
+        };
+        if let Some(doubt) = verdict.doubt(now, None).filter(|_| is_due) {
+            checker.report(level, Check::Clock, &path, &doubt, Some(hint.to_owned()));
         }
         let mut days = evidence.days.iter();
         // Days that relay-purge has noted as false are no evidence of the time any more.
@@ -151,7 +153,7 @@ impl Spool {
         {
             let what = format!("the clock says {now}, and something was noted at {day} or later");
             let hint = "check this clock; if it was wrong then, remove that file".to_owned();
-            let path = self.root().join(sent::FOLDER);
+            let path = self.root().join(SENT);
             checker.report(Level::Error, Check::Clock, &path, &what, Some(hint));
         }
     }
@@ -417,14 +419,7 @@ fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
     let is_message = |name: &str| name.parse::<Name>().is_ok();
     let is_folder = |name: &str| QueueKind::of_folder(name).is_some();
     if kind == EntryKind::Dir {
-        let others = [
-            TMP,
-            "in",
-            "failed",
-            sent::FOLDER,
-            carried::FOLDER,
-            DELIVERING,
-        ];
+        let others = [TMP, "in", "failed", SENT, carried::FOLDER, DELIVERING];
         let is_ours = match *parts {
             [name] => is_folder(name) || others.contains(&name),
             [carried::FOLDER, _] => true,
@@ -444,7 +439,7 @@ fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
         [name] => name == clock::FILE,
         ["in", name] => is_message(name),
         ["failed", name] => is_message(name.strip_suffix(WHY).unwrap_or(name)),
-        [sent::FOLDER, day] => end_of_day(day).is_some(),
+        [SENT, day] => end_of_day(day).is_some(),
         [DELIVERING, id] => is_node(id),
         [carried::FOLDER, _, record] => record
             .split_once('.')

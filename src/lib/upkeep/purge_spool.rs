@@ -18,8 +18,8 @@ use crate::ramf::{self, Kind as MessageKind};
 use crate::session::Sealed;
 use crate::spool::carried;
 use crate::spool::queue::{QueueEntry as Entry, WHY, Waiting};
-use crate::spool::sent::{self, Line, SentEvent};
-use crate::spool::{Error, Name, Queue, QueueId, QueueKind, Spool, TMP};
+use crate::spool::sent::{Line, SentEvent};
+use crate::spool::{Error, Name, Queue, QueueId, QueueKind, SENT, Spool, TMP};
 use crate::upkeep::purge_item::{ParcelId, PurgeFinding, PurgeItem, PurgeKind, PurgeReason};
 use crate::upkeep::purge_node::SpentKey;
 use crate::upkeep::remover::{PurgeOptions, Remover};
@@ -94,12 +94,7 @@ impl Purger<'_> {
         }
         let root = self.spool.root();
         let days = (FileRole::Spool, EntryKind::File);
-        remover.days(
-            &root.join(sent::FOLDER),
-            days,
-            PurgeKind::Sent,
-            SENT_KEPT_FOR,
-        )?;
+        remover.days(&root.join(SENT), days, PurgeKind::Sent, SENT_KEPT_FOR)?;
         self.carried(&mut remover)?;
         self.leftovers(&mut remover)
     }
