@@ -16,6 +16,7 @@ use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, delivery, files, report};
 use relaynet::command::Command;
 use relaynet::deliver::{Delivery, DeliveryEffect, Destination, Error};
+use relaynet::kind::ErrorKind;
 use relaynet::receive::{ReceiveOptions, Repeats};
 use relaynet::spool::Spool;
 
@@ -108,7 +109,10 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     let mut not_kept = 0_usize;
     let left = run.run(
         &mut |delivered| {
-            is_unjudged |= delivered.result.as_ref().is_err_and(Error::is_unjudged);
+            is_unjudged |= delivered
+                .result
+                .as_ref()
+                .is_err_and(|error| error.kind() == ErrorKind::Unjudged);
             if args.dry_run {
                 return files::print(&delivery::decision(&delivered, args.json));
             }

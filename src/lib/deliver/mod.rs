@@ -16,12 +16,13 @@ mod hand_over; // gives files their names, or runs the command
 mod settle; // then: notes, sessions, memory, removal
 mod join; // joins parts and delivers the whole
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::disk::{self, group};
 use crate::kind::ErrorKind;
 use crate::message::parts::TransferId;
-use crate::{command, message, node, spool};
+use crate::{command, message, node, spool, transfer};
 
 pub use content::Content;
 pub use destination::Destination;
@@ -63,7 +64,7 @@ pub enum Error {
     Part(message::Error),
     /// Parts do not become what they were made of.
     #[error(transparent)]
-    Join(#[from] crate::transfer::join::Error),
+    Join(#[from] transfer::join::Error),
     /// Content that came in parts cannot be handed over.
     #[error("{count} parts of {transfer}: {cause}")]
     Parts {
@@ -104,6 +105,49 @@ impl Error {
             Self::Command(error) => error.kind(),
             Self::Spool(error) => error.kind(),
             Self::Disk(error) => error.kind(),
+        }
+    }
+
+    /// Whether the message is genuine and another try gives the same result, so that it is set aside.
+    pub(super) fn is_settled(&self) -> bool {
+        match self {
+            Self::Command(error) => error.is_settled(),
+            Self::Type(_)
+            | Self::Late { .. }
+            | Self::Part(_)
+            | Self::Join(transfer::join::Error::Part(_) | transfer::join::Error::Digest) => true,
+            Self::Node(error) => match error.kind() {
+                ErrorKind::Unjudged
+                | ErrorKind::UnknownKey
+                | ErrorKind::Unauthorized
+                | ErrorKind::OtherRecipient => true,
+                // What was sealed and signed stays as it is, so it is never opened.
+                kind => matches!(error, node::Error::Session(_)) && kind != ErrorKind::Internal,
+            },
+            // An honest one has begun when its parcel is dated, and that is not early, or it would not be open.
+            Self::Import(error) => !matches!(
+                error.kind(),
+                ErrorKind::Disk { .. } | ErrorKind::Config | ErrorKind::Internal
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether the destination takes no other content either: there is no room, or no command to run.
+    #[must_use]
+    pub fn is_of_destination(&self) -> bool {
+        match self {
+            Self::Command(error) => error.is_of_command(),
+            Self::Parts { cause, .. } => cause.is_of_destination(),
+            Self::Disk(error) | Self::Join(transfer::join::Error::Disk(error)) => matches!(
+                error.io_kind(),
+                Some(
+                    io::ErrorKind::StorageFull
+                        | io::ErrorKind::QuotaExceeded
+                        | io::ErrorKind::ReadOnlyFilesystem
+                )
+            ),
+            _ => false,
         }
     }
 }

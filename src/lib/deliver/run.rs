@@ -4,7 +4,6 @@
 //! stored; the message is remembered; its file is removed. Each step may be repeated.
 
 use std::collections::{BTreeSet, HashSet};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
@@ -16,7 +15,7 @@ use super::parts::{LeftOut, Transfers};
 use super::{Content, Destination, Error};
 use crate::disk::publish::{IfExists, PublishOptions, sweep};
 use crate::disk::{self, FileRole, files};
-use crate::node::{self, Directory};
+use crate::node::Directory;
 use crate::pipeline::Buffers;
 use crate::pipeline::mutex;
 use crate::ramf::limits;
@@ -24,8 +23,6 @@ use crate::receive::ReceiveOptions;
 use crate::receive::inbox::{ClockReading, InboxReader};
 use crate::spool::queue::{QueueEntry, Waiting};
 use crate::spool::{self, QueueId, Spool, Time};
-use crate::transfer::join;
-use crate::{ramf, session};
 
 /// How often a message is tried that another one of its group was in the way of.
 const ROUNDS: usize = 3;
@@ -238,54 +235,4 @@ impl<'a> Delivery<'a> {
 /// How content is written.
 pub(super) fn publish_options<'a>() -> PublishOptions<'a> {
     PublishOptions::delivery(IfExists::SameIsSuccess)
-}
-
-impl Error {
-    /// Whether the message is genuine and another try gives the same result, so that it is set aside.
-    pub(super) fn is_settled(&self) -> bool {
-        use node::Error as E;
-        match self {
-            Self::Command(error) => error.is_settled(),
-            Self::Type(_)
-            | Self::Late { .. }
-            | Self::Part(_)
-            | Self::Join(join::Error::Part(_) | join::Error::Digest)
-            | Self::Node(
-                E::Replay(node::ReplayError::Unjudged)
-                | E::SessionKey(node::SessionKeyError::Unknown(_))
-                | E::Ramf(ramf::Error::Unauthorized { .. } | ramf::Error::Recipient(_)),
-            ) => true,
-            Self::Node(E::Session(error)) => !matches!(error, session::Error::Crypto(_)),
-            // An honest one has begun when its parcel is dated, and that is not early, or it would not be open.
-            Self::Import(error) => !matches!(error, E::Disk(_) | E::Directory(_)),
-            _ => false,
-        }
-    }
-
-    /// Whether the replay memory cannot tell if the message was received before.
-    #[must_use]
-    pub fn is_unjudged(&self) -> bool {
-        matches!(
-            self,
-            Self::Node(node::Error::Replay(node::ReplayError::Unjudged))
-        )
-    }
-
-    /// Whether the destination takes no other content either: there is no room, or no command to run.
-    #[must_use]
-    pub fn is_of_destination(&self) -> bool {
-        match self {
-            Self::Command(error) => error.is_of_command(),
-            Self::Parts { cause, .. } => cause.is_of_destination(),
-            Self::Disk(error) | Self::Join(join::Error::Disk(error)) => matches!(
-                error.io_kind(),
-                Some(
-                    ErrorKind::StorageFull
-                        | ErrorKind::QuotaExceeded
-                        | ErrorKind::ReadOnlyFilesystem
-                )
-            ),
-            _ => false,
-        }
-    }
 }

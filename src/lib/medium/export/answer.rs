@@ -7,15 +7,14 @@ use crate::disk::{FileRole, files};
 use crate::kind::ErrorKind;
 use crate::medium::{Error, ExchangeEvent, WaitReason};
 use crate::node::{self, Keyring as _, seen};
-use crate::pki::{self, NodeId};
-use crate::ramf::{self, Kind};
+use crate::pki::NodeId;
+use crate::ramf::Kind;
 use crate::receive::{self, PendingReceipt};
 use crate::send::Sealer;
 use crate::spool::failed::FailedMessage;
 use crate::spool::moves::Moves;
 use crate::spool::queue::{QueueEntry, Waiting};
 use crate::spool::{self, Name, QueueId};
-use crate::{cms, message, session};
 
 /// Whether cargo can go to a next hop.
 pub(super) enum Way<'a> {
@@ -211,27 +210,16 @@ fn is_over(error: &node::Error) -> bool {
 
 /// Whether a CCA that was refused for this reason stays refused, even when the disk, the keys and the clock are mended.
 fn is_settled(error: &node::Error) -> bool {
-    use node::Error as E;
-    let of_pki =
-        |error: &pki::Error| !matches!(error, pki::Error::Crypto(_) | pki::Error::Early { .. });
-    let of_session = |error: &session::Error| !matches!(error, session::Error::Crypto(_));
-    let of_ramf = |error: &ramf::Error| match error {
-        ramf::Error::Early(_) | ramf::Error::Cms(cms::Error::Crypto(_)) => false,
-        ramf::Error::Pki(error) | ramf::Error::Cms(cms::Error::Pki(error)) => of_pki(error),
-        _ => true,
-    };
-    match error {
-        E::Pki(error) | E::Message(message::Error::Pki(error)) => of_pki(error),
-        E::Session(error) | E::Message(message::Error::Session(error)) => of_session(error),
-        E::Ramf(error) | E::Message(message::Error::Ramf(error)) => of_ramf(error),
-        E::Authorization(
-            node::AuthorizationError::ForeignCarrier
-            | node::AuthorizationError::UnknownCarrier(_)
-            | node::AuthorizationError::EndpointCarrier(_),
-        )
-        | E::SessionKey(node::SessionKeyError::Unknown(_))
-        | E::Asn1(_)
-        | E::Message(_) => true,
-        _ => false,
-    }
+    use ErrorKind as K;
+    matches!(
+        error.kind(),
+        K::Malformed
+            | K::Corrupt
+            | K::Unsuitable
+            | K::OtherRecipient
+            | K::UnknownKey
+            | K::Unauthorized
+            | K::Untrusted
+            | K::Forbidden
+    )
 }
