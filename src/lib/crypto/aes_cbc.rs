@@ -287,8 +287,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
         #[test]
         fn decrypts_what_it_encrypts(
             key in any::<[u8; 32]>(),

@@ -288,8 +288,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
         #[test]
         fn opens_what_it_seals(
             key in any::<[u8; 32]>(),

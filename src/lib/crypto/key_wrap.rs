@@ -133,8 +133,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
         #[test]
         fn unwraps_what_it_wraps(
             kek in any::<[u8; 32]>(),
