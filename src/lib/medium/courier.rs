@@ -1,6 +1,6 @@
-//! From medium to medium, without keys.
+//! Carries messages from one medium to another, without keys.
 //!
-//! What is for whom, and how long it lives, is in clear; the rest is nobody's business on the way.
+//! The recipient and expiry of a message are in clear; the rest is sealed.
 
 use jiff::Timestamp;
 
@@ -13,37 +13,37 @@ use crate::pki::NodeId;
 use crate::ramf::Kind;
 use crate::verify::{AuthorizationVerdict, Policy};
 
-/// What a message takes on a medium besides its octets, at the most: what a file system rounds up.
+/// The most that a message takes on a medium besides its octets: what file systems round up to.
 const OVERHEAD: u64 = 64 * 1024;
 
-/// The most hints of one gateway that are passed by a run.
+/// The most hints of one gateway that a run copies.
 const MAX_HINTS_OF_GATEWAY: usize = 1024;
 
-/// The most hints that are passed by a run.
+/// The most hints that a run copies.
 const MAX_HINTS: usize = 4096;
 
 /// Copies messages from one medium to another.
 pub struct Courier<'a> {
-    /// Where it lies.
+    /// The medium to carry from.
     pub from: &'a Medium,
-    /// Where it goes.
+    /// The medium to carry to.
     pub to: &'a Medium,
-    /// The most octets of messages that are to lie there.
+    /// The most octets of messages on `to`, with those that are there.
     pub quota: Option<u64>,
-    /// Whether it leaves the first one.
+    /// Whether to remove from `from` what is on `to`.
     pub moves: bool,
-    /// What is held against messages.
+    /// The policy that messages are verified against.
     pub policy: Policy,
-    /// The time.
+    /// The time of the run.
     pub now: Timestamp,
 }
 
 impl Courier<'_> {
-    /// Carries what is worth it, and tells `each` what happened. What the other medium says has arrived is taken off
-    /// both.
+    /// Carries messages that are worth it, and reports to `each`. Messages for which one medium has
+    /// a hint of their arrival are removed from both.
     ///
     /// # Errors
-    /// The error that ends the run: a medium cannot be read or changed, or `each` failed.
+    /// Fatal errors only: a medium cannot be read or changed, or `each` failed.
     pub fn run<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
@@ -54,6 +54,7 @@ impl Courier<'_> {
         for medium in [self.from, self.to] {
             medium.settle()?;
         }
+        // Before the space is measured, which this enlarges.
         self.free(each)?;
         let (mut free, mut allowed) = self.room(each)?;
         let mut wanted = Vec::new();
@@ -68,13 +69,14 @@ impl Courier<'_> {
         for (dir, unexpected) in unexpected {
             unexpected.tell(dir, each)?;
         }
-        // Requests are small, and what ends first is of use for the shortest time.
+        // Requests are small and come first; then cargo with the least time left.
         wanted.sort_unstable_by(|(a, a_end), (b, b_end)| {
             let key = |file: &MediumFile, end: &Timestamp| (file.kind() == Kind::Cargo, *end);
             (key(a, a_end), &a.path).cmp(&(key(b, b_end), &b.path))
         });
         let (mut messages, mut octets) = (0, 0);
         for (file, _) in wanted {
+            // Smaller messages after one that does not fit are still tried.
             let mut fits = file.len + OVERHEAD <= free && file.len <= allowed;
             if fits {
                 free -= file.len + OVERHEAD;
@@ -85,7 +87,7 @@ impl Courier<'_> {
                         each(ExchangeEvent::Carried(file.clone()))?;
                     }
                     Ok(false) => {}
-                    // More was thought to fit than does.
+                    // The file system had less room than it reported.
                     Err(Error::Disk(error)) if is_full(&error) => {
                         fits = false;
                         free = 0;
@@ -110,9 +112,9 @@ impl Courier<'_> {
         Ok(())
     }
 
-    /// Takes off each medium what it or the other one says has arrived; the hints of the other one that free something
-    /// are there before that goes, and take its place. Neither is needed for what is carried, so that one of both cannot
-    /// be changed is no reason to end.
+    /// Removes from each medium what it or the other one has a hint for. The other medium's hint is
+    /// copied before the message that it frees is removed. An error on one medium is only reported,
+    /// since carrying needs neither.
     fn free<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
@@ -133,6 +135,7 @@ impl Courier<'_> {
     fn free_one(&self, medium: &Medium, other: &Medium) -> Result<Unlisted, Error> {
         let mut wrong = Vec::new();
         let mut passed = 0;
+        // The limit is counted for each gateway: hints of one cannot crowd out those of others.
         for recipient in medium.recipients(Kind::Cargo)?.0 {
             let most = MAX_HINTS.min(passed + MAX_HINTS_OF_GATEWAY);
             let mut refused = None;
@@ -141,11 +144,11 @@ impl Courier<'_> {
                     let Some(hint) = self.hint(other, file)? else {
                         return Ok(());
                     };
-                    // An empty file takes no block, which a hint does.
+                    // A hint takes a block. An empty file has none to give for it.
                     if passed < most && file.len > 0 {
                         passed += 1;
                         match medium.hint(&hint) {
-                            // That concerns this gateway alone.
+                            // The error concerns the hints of this gateway only.
                             Err(error @ (Error::InTheWay(_) | Error::Unreadable(_))) => {
                                 refused.get_or_insert(error);
                             }
@@ -159,7 +162,7 @@ impl Courier<'_> {
                 wrong.push((medium.dir().display().to_string(), error));
             }
             match listed {
-                // The search for messages to carry reports that.
+                // On `from`, the search for messages to carry reports this error.
                 Err(Error::Unreadable(_)) if medium.id() == self.from.id() => {}
                 Err(error @ Error::Unreadable(_)) => {
                     wrong.push((dir_name(Kind::Cargo, recipient), error));
@@ -170,8 +173,8 @@ impl Courier<'_> {
         Ok(wrong)
     }
 
-    /// What a medium says of the arrival of cargo, unless that is in the future. What cannot be listed says nothing, and
-    /// is told when old hints are removed.
+    /// The hint that cargo has arrived, unless it is dated in the future. Hints that cannot be
+    /// listed do not count; the error is reported when old hints are removed.
     fn hint(&self, medium: &Medium, file: &MediumFile) -> Result<Option<Hint>, Error> {
         match medium.hint_of(file.recipient, file.sha256, self.now) {
             Err(Error::Unreadable(_)) => Ok(None),
@@ -179,7 +182,7 @@ impl Courier<'_> {
         }
     }
 
-    /// How many octets there is room for, and how many may go.
+    /// The free space, and the octets that the quota still allows.
     fn room<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
@@ -196,7 +199,7 @@ impl Courier<'_> {
                     Ok(())
                 });
                 match listed {
-                    // That of cargo was said when it was looked for what has arrived.
+                    // For cargo, this error was reported when arrived messages were removed.
                     Err(Error::Unreadable(_)) if kind == Kind::Cargo => {}
                     Err(error @ Error::Unreadable(_)) => {
                         failed(dir_name(kind, recipient), error, each)?;
@@ -208,7 +211,7 @@ impl Courier<'_> {
         Ok((free, quota.saturating_sub(used)))
     }
 
-    /// Looks at what lies for a gateway, and notes what is worth carrying, with the end of its life.
+    /// Lists the messages for a gateway, and notes those worth carrying with their expiry.
     fn look<E: From<Error>>(
         &self,
         kind: Kind,
@@ -228,13 +231,14 @@ impl Courier<'_> {
                 Some(file) => {
                     let has_arrived = self.hint(self.from, &file)?.is_some()
                         || self.hint(self.to, &file)?.is_some();
+                    // When the original is to be removed, the copy is compared by its octets.
                     let is_held = !has_arrived && self.to.holds(&file, self.moves)?;
                     Ok(Some((file, is_held, has_arrived)))
                 }
                 None => Ok(None),
             });
             let file = match next {
-                // What could not be taken off waits for another run.
+                // A message that arrived but could not be removed waits for another run.
                 Ok(Some((_, _, true))) => continue,
                 Ok(Some((file, true, _))) => {
                     self.is_there(&file, each)?;
@@ -253,7 +257,7 @@ impl Courier<'_> {
         }
     }
 
-    /// Takes off the first medium what is on the other one, where it is to leave that.
+    /// Removes a message from `from` if it is on `to` and is to be moved.
     fn is_there<E: From<Error>>(
         &self,
         file: &MediumFile,
@@ -268,8 +272,10 @@ impl Courier<'_> {
         }
     }
 
-    /// Whether a message is worth carrying: what its name says, signed and alive; `None` when it has gone.
+    /// Verifies that a message matches its name, is signed and has not expired. Returns its expiry;
+    /// `None` if it is gone.
     fn verified(&self, file: &MediumFile) -> Result<Option<Timestamp>, Error> {
+        // All of it is read and hashed: a damaged file would only take space on the other medium.
         let Some(octets) = file.read()? else {
             return Ok(None);
         };
@@ -280,19 +286,20 @@ impl Courier<'_> {
         Ok(Some(verdict.expiry.unwrap_or(self.now)))
     }
 
-    /// Carries a message; `false` for one that has gone.
+    /// Copies a message; `false` if it is gone.
     fn carry(&self, file: &MediumFile) -> Result<bool, Error> {
         let Some(octets) = file.read()? else {
             return Ok(false);
         };
         let ends = (file.recipient, file.sender);
         let (pending, _) = self.to.prepare(file.kind(), ends, &octets)?;
+        // Written and read back by `prepare`, so the name appears only for a whole copy.
         pending.place().map_err(denied)?;
         Ok(true)
     }
 }
 
-/// Gives `each` what lies on a medium for a gateway.
+/// Calls `each` for the messages for a gateway on a medium.
 fn each_file(
     medium: &Medium,
     kind: Kind,

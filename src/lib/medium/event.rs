@@ -1,4 +1,4 @@
-//! What happens in an exchange with a medium.
+//! Events of an exchange with a medium.
 
 use std::path::PathBuf;
 
@@ -6,99 +6,99 @@ use super::{Error, MediumFile};
 use crate::pki::NodeId;
 use crate::spool::Name;
 
-/// What happened in an exchange.
+/// An event of an exchange.
 #[derive(Debug)]
 pub enum ExchangeEvent {
-    /// A message of cargo is in the spool.
+    /// A message from cargo was stored in the spool.
     Stored {
-        /// What it is.
+        /// Its name in the queue.
         name: Name,
-        /// Its id, if it has one.
+        /// Its message id, if it has one.
         id: Option<String>,
         /// The id of the cargo.
         cargo: String,
     },
-    /// A message of cargo was here before, and is acknowledged again.
+    /// A message from cargo was known already, and is acknowledged again.
     Repeated {
-        /// What it is.
+        /// Its name in the queue.
         name: Name,
-        /// Its id, if it has one.
+        /// Its message id, if it has one.
         id: Option<String>,
     },
-    /// All that cargo held is where it belongs, and it has left the medium.
+    /// All messages of a cargo are stored, and it was removed from the medium.
     Unpacked {
-        /// What lay on the medium.
+        /// The file on the medium.
         file: MediumFile,
-        /// How many messages were in it, unless it was unpacked by an earlier run.
+        /// The number of messages in it; `None` if an earlier run unpacked it.
         messages: Option<usize>,
     },
     /// A gateway asks for its cargo.
     Asked(MediumFile),
-    /// Cargo is on the medium.
+    /// Cargo was written to the medium.
     Packed {
         /// The id of the cargo.
         cargo: String,
-        /// Whom it is for.
+        /// The gateway that it is for.
         hop: NodeId,
-        /// How many messages are in it.
+        /// The number of messages in it.
         messages: usize,
-        /// Its octets.
+        /// Its length, in octets.
         len: usize,
     },
-    /// A request for our own cargo is on the medium.
+    /// A request for our own cargo was written to the medium.
     Requested {
         /// The id of the CCA.
         id: String,
         /// The gateway that is asked.
         gateway: NodeId,
     },
-    /// A message went from one medium to another.
+    /// A message was copied to the other medium.
     Carried(MediumFile),
-    /// So many messages wait until the clock is believed.
+    /// This many messages wait until the clock is believed.
     Untimely(usize),
-    /// Messages wait on.
+    /// Messages still wait.
     Waiting {
-        /// Whom they are for, or where they would go.
+        /// The next hop, or the medium that is full.
         hop: String,
-        /// How many.
+        /// The number of messages.
         messages: usize,
-        /// Their octets.
+        /// Their octets together.
         octets: u64,
-        /// Why.
+        /// The reason.
         why: WaitReason,
     },
-    /// Something on the medium that does not belong there.
+    /// An unexpected file on the medium.
     Unexpected(PathBuf),
-    /// More such things than are named one by one.
+    /// More unexpected files, which are not named.
     MoreUnexpected {
         /// The directory that they are in.
         dir: PathBuf,
-        /// How many.
+        /// The number of them.
         more: usize,
     },
-    /// A request for cargo can never be answered, and was set aside.
+    /// A CCA was set aside, since it can never be answered.
     SetAside {
         /// Its file.
         what: String,
-        /// Why.
+        /// The reason.
         error: Error,
     },
-    /// Something could not be done; all else is.
+    /// Something failed; the rest of the exchange goes on.
     Failed {
-        /// What.
+        /// The file, directory or node that it concerns.
         what: String,
-        /// Why not.
+        /// The error.
         error: Error,
     },
 }
 
-/// Why messages are not on a medium.
+/// The reason why messages are not on a medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitReason {
-    /// There is no room.
+    /// The medium is full.
     NoRoom,
-    /// Nothing lets us send cargo to their next hop.
+    /// Nothing authorizes this node to send cargo to their next hop.
     NoWay,
-    /// It asked for its cargo, and the time of that has ended.
+    /// The next hop's CCA has expired.
     Ended,
 }

@@ -1,8 +1,10 @@
-//! From the spool onto a medium: cargo for every next hop that we may send to, and requests for our own.
+//! Exports from the spool to a medium: cargo for every next hop that we may send to, and requests
+//! for our own.
 //!
-//! The order of effects: cargo is on the medium, read back and without its name; what it holds is recorded; it gets its
-//! name; that is noted; acknowledgements that are in it leave their queue. A message itself waits on until its next hop
-//! acknowledges it, unless nobody will. A CCA is used up when all cargo that answers it is on the medium.
+//! The order of effects: cargo is written, read back and synced without its name; its messages are
+//! recorded; it gets its name; that is noted; the acknowledgements in it leave their queue. A
+//! parcel waits on until its next hop acknowledges it, unless the route says that none will. A CCA
+//! is used up when all cargo that answers it is on the medium.
 
 mod context; // what every step works with
 mod space; // free space, and what does not fit
@@ -29,7 +31,7 @@ use crate::verify::Policy;
 
 use answer::Way;
 
-/// How many messages are chosen at a time.
+/// The number of messages that are chosen at a time.
 const PART: usize = 8192;
 
 /// Exports to a medium. The caller holds the queue lock.
@@ -39,17 +41,17 @@ pub struct Exporter<'a> {
     space: Space,
 }
 
-/// What waits for a next hop.
+/// The messages that wait for a next hop.
 #[derive(Clone, Copy, Default)]
 struct Amount {
     messages: usize,
     octets: u64,
-    /// How many seem to have expired, by a clock that is not believed.
+    /// The number of messages that seem to have expired, by a doubted clock.
     untimely: usize,
 }
 
 impl<'a> Exporter<'a> {
-    /// Prepares an export, and learns what is on the medium already.
+    /// Prepares an export, and surveys what is on the medium already.
     ///
     /// # Errors
     /// When the node, its spool or the medium cannot be read.
@@ -77,7 +79,7 @@ impl<'a> Exporter<'a> {
         })
     }
 
-    /// Writes requests for our own cargo, then what waits, and reports to `each` what happened.
+    /// Writes requests for our own cargo, then the messages that wait. Reports to `each`.
     ///
     /// # Errors
     /// Fatal errors only: the spool or the medium cannot be read or changed, or `each` failed.
@@ -85,17 +87,18 @@ impl<'a> Exporter<'a> {
         &mut self,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
-        // A request is small, and without it nothing comes back.
+        // First, since a request is small, and without one no cargo comes back.
         self.context.request(each)?;
         self.space = Space::of(self.context.medium)?;
         let (mut hops, waiting) = self.open_hops(each)?;
-        // Where there is space for all, few cargoes are better than sorted ones.
+        // With space for all messages, sorting by priority would only make more cargoes.
         let levels: Vec<Option<u8>> = if self.space.is_scarce(waiting, hops.len()) {
             (0..=MAX_PRIORITY).rev().map(Some).collect()
         } else {
             vec![None]
         };
-        // Acknowledgements make room elsewhere; they travel with the first messages.
+        // First, since they are small and let other nodes remove parcels. They travel in the same
+        // cargo as the first messages.
         for hop in &mut hops {
             self.export(hop, QueueId::Acks(hop.id), None, each)?;
         }
@@ -108,7 +111,8 @@ impl<'a> Exporter<'a> {
             .try_for_each(|hop| self.finish_hop(hop, each))
     }
 
-    /// The next hops that cargo can go to, and the octets that wait. Reports why cargo cannot go to the others.
+    /// The next hops that can be sent to, and the octets that wait for all of them. Reports why the
+    /// others cannot.
     fn open_hops<E: From<Error>>(
         &mut self,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
@@ -121,6 +125,7 @@ impl<'a> Exporter<'a> {
             if amount.untimely > 0 {
                 each(ExchangeEvent::Untimely(amount.untimely))?;
             }
+            // No messages and no CCA to use up: a killed run may have left records to settle.
             if amount.messages == 0 && unsettled.answered.is_none() {
                 self.settle(&unsettled)?;
                 continue;
@@ -152,6 +157,7 @@ impl<'a> Exporter<'a> {
                 return Ok(Some(NextHop::new(id, sealer, answered, unsettled)));
             }
             Ok(Way::Closed(_)) if messages == 0 => self.settle(&unsettled)?,
+            // The CCA may still be valid by a right clock.
             Ok(Way::Closed(WaitReason::Ended)) if !time.is_believed() => {
                 each(ExchangeEvent::Untimely(messages))?;
             }
@@ -165,6 +171,7 @@ impl<'a> Exporter<'a> {
             Err(error) if self.context.is_untimely(&error) => {
                 each(ExchangeEvent::Untimely(messages))?;
             }
+            // A problem of one next hop does not stop the export to the others.
             Err(error) => each(ExchangeEvent::Failed {
                 what: label()?,
                 error,
@@ -177,7 +184,7 @@ impl<'a> Exporter<'a> {
         Ok(self.context.carried.settle(&unsettled.records)?)
     }
 
-    /// The next hops for which there is a queue, or something to settle.
+    /// The next hops that have a queue, or something left to settle.
     fn waiting_hops(&self) -> Result<Vec<NodeId>, Error> {
         let mut hops = Vec::new();
         for kind in [QueueKind::Out, QueueKind::Acks] {
@@ -190,7 +197,7 @@ impl<'a> Exporter<'a> {
         Ok(hops)
     }
 
-    /// How much waits for a next hop that may go onto this medium.
+    /// The messages for a next hop that may go onto this medium.
     fn amount(&self, hop: NodeId) -> Result<Amount, Error> {
         let Context { spool, time, .. } = &self.context;
         let mut amount = Amount::default();
@@ -214,7 +221,7 @@ impl<'a> Exporter<'a> {
         !name.has_expired(self.context.time.told) && !self.on_medium.has(hop, name)
     }
 
-    /// Exports what waits in a queue for a next hop, of all levels of urgency or of one.
+    /// Exports the messages in a queue for a next hop, of one priority or of all.
     fn export<E: From<Error>>(
         &mut self,
         hop: &mut NextHop<'a>,
@@ -224,6 +231,7 @@ impl<'a> Exporter<'a> {
     ) -> Result<(), E> {
         let queue = self.context.spool.queue(place);
         let mut after: Option<Rank> = None;
+        // In parts, so that memory does not grow with the queue.
         loop {
             let is_wanted = |message: &Waiting| {
                 level.is_none_or(|level| message.name.urgency() == level)
@@ -237,6 +245,7 @@ impl<'a> Exporter<'a> {
             };
             after = Some(last.rank());
             hop.choose(part, &mut self.space)?;
+            // Chosen messages of several priorities share a cargo until there are enough.
             if hop.chosen.len() >= PART {
                 self.context.pack(hop, &mut self.space, each)?;
             }
@@ -246,7 +255,8 @@ impl<'a> Exporter<'a> {
         }
     }
 
-    /// Packs what is still to be packed, reports what does not fit, and uses up the CCA that was answered.
+    /// Packs the remaining messages, reports those that do not fit, and uses up the CCA that was
+    /// answered.
     fn finish_hop<E: From<Error>>(
         &mut self,
         mut hop: NextHop<'a>,
@@ -266,7 +276,8 @@ impl<'a> Exporter<'a> {
         {
             let what = answered.path.display().to_string();
             if let Err(error) = answered.use_up() {
-                // The records stay unsettled, so the next run does it. Other hops do not wait for that.
+                // The records stay unsettled, so the next run uses the CCA up. Other hops are not
+                // kept waiting.
                 return each(ExchangeEvent::Failed { what, error });
             }
         }

@@ -1,4 +1,5 @@
-//! Hints that cargo has arrived, which free other media of it, and what else is removed when it is of no use any more.
+//! Hints that cargo has arrived, which free other media of it, and the removal of old hints and
+//! leftovers.
 //!
 //! `relaynet/got/<gateway>/<sha256>` holds the time at which the gateway had the cargo.
 
@@ -13,13 +14,13 @@ use crate::disk::dir::{Dir, DirEntry};
 use crate::disk::tree::EntryKind;
 use crate::pki::NodeId;
 
-/// The longest hint that is read, in octets.
+/// The largest hint that is read, in octets.
 const MAX_HINT_LEN: usize = 64;
 
-/// After how long a hint that cargo arrived is of no use any more.
+/// The age from which a hint is useless.
 const HINT_LIFE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// After how long what a killed run left is removed.
+/// The age from which a temporary file is a leftover of a killed run.
 const LEFTOVER_LIFE: Duration = Duration::from_secs(36 * 3600);
 
 /// A hint that cargo has arrived.
@@ -29,14 +30,14 @@ pub struct Hint {
     pub gateway: NodeId,
     /// The SHA-256 of the cargo's octets.
     pub sha256: [u8; 32],
-    /// When the gateway said so.
+    /// The time at which the gateway wrote the hint.
     pub date: Timestamp,
 }
 
-/// Directories that cannot be listed, and why not; all others are.
+/// Directories that could not be listed, and the errors.
 pub(super) type Unlisted = Vec<(String, Error)>;
 
-/// Tells `each` which directories cannot be listed.
+/// Reports the directories that could not be listed.
 pub(super) fn tell_unlisted<E>(
     unlisted: Unlisted,
     each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
@@ -48,7 +49,7 @@ pub(super) fn tell_unlisted<E>(
 }
 
 impl Medium {
-    /// Leaves a hint, for couriers who have the cargo elsewhere, too.
+    /// Writes a hint, for couriers who have the same cargo on another medium.
     ///
     /// # Errors
     /// When it cannot be written; [`Error::Unreadable`] when its directory may not be used.
@@ -60,10 +61,10 @@ impl Medium {
         Ok(())
     }
 
-    /// The hint that this cargo has arrived, if there is one that is of use.
+    /// The hint that this cargo has arrived, if there is one that still counts.
     ///
     /// # Errors
-    /// When that cannot be learned.
+    /// When the directory cannot be examined.
     pub fn hint_of(
         &self,
         gateway: NodeId,
@@ -80,7 +81,7 @@ impl Medium {
         }))
     }
 
-    /// Removes the hints of a gateway that are of no use.
+    /// Removes the useless hints of a gateway.
     fn tidy_hints(&self, gateway: NodeId, now: Timestamp) -> Result<(), Error> {
         let found = self.has_dir(&["got", &gateway.to_string()]);
         let Some(dir) = found.map_err(unreadable)? else {
@@ -90,6 +91,7 @@ impl Medium {
             let DirEntry { name, kind } = named.map_err(Error::Unreadable)?;
             let name = name.to_str().unwrap_or_default();
             let sha256: Option<[u8; 32]> = hex::parse(name).and_then(|it| it.try_into().ok());
+            // Other files are not ours, and stay.
             let is_hint = kind == Some(EntryKind::File)
                 && sha256.is_some_and(|sha256| Hex(&sha256).to_string() == name);
             if is_hint && date_of_hint(&dir, name, now).is_none() {
@@ -99,10 +101,10 @@ impl Medium {
         Ok(())
     }
 
-    /// Removes what is of no use any more: old hints, and what killed runs left. Tells `each` what cannot be listed.
+    /// Removes old hints and leftovers of killed runs. Reports directories that cannot be listed.
     ///
     /// # Errors
-    /// When it cannot be removed, or `each` failed.
+    /// When something cannot be removed, or `each` failed.
     pub fn clean<E: From<Error>>(
         &self,
         now: Timestamp,
@@ -111,10 +113,10 @@ impl Medium {
         tell_unlisted(self.tidy(now)?, each)
     }
 
-    /// Removes what is of no use any more, and gives what cannot be listed.
+    /// Removes old hints and leftovers. Returns the directories that cannot be listed.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// When something cannot be removed.
     pub(super) fn tidy(&self, now: Timestamp) -> Result<Unlisted, Error> {
         let mut unlisted = Vec::new();
         for gateway in self.gateways_in("got")?.0 {
@@ -133,8 +135,8 @@ impl Medium {
     }
 }
 
-/// What a hint says, unless it is damaged or too old. One dated ahead of this clock counts as well: either may be
-/// wrong.
+/// The date of a hint; `None` if the hint is damaged or too old. A date in the future counts as
+/// well, since either clock may be wrong.
 fn date_of_hint(dir: &Dir, name: &str, now: Timestamp) -> Option<Timestamp> {
     let octets = dir.read(name, MAX_HINT_LEN).ok()?;
     let date: Timestamp = String::from_utf8_lossy(&octets).trim().parse().ok()?;

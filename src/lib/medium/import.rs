@@ -1,7 +1,8 @@
-//! From a medium into the spool: cargo for us, and requests for cargo.
+//! Imports from a medium into the spool: cargo for this node, and requests for cargo.
 //!
-//! The order of effects: the messages of a cargo are in their queues, then the sender's session key is stored, then the
-//! acknowledgements are queued, then the cargo is remembered, then it leaves the medium. Each step may be repeated.
+//! The order of effects: the messages of a cargo are stored in their queues, the sender's session
+//! key is stored, the acknowledgements are queued, the cargo is remembered, the cargo is removed
+//! from the medium. Each step may be repeated.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,7 +28,8 @@ use crate::spool::room::Payer;
 use crate::spool::{self, Name, QueueId, QueueKind, Room, Spool, Time};
 use crate::verify::Policy;
 
-/// The most acknowledgements of what does not wait here that are stored: nothing but the disk would bound them.
+/// The most stored acknowledgements for parcels that do not wait here. Without it, only the disk
+/// would bound them.
 const MAX_UNMATCHED: usize = 1000;
 
 /// Imports from a medium. The caller holds the queue lock.
@@ -38,20 +40,20 @@ pub struct Importer<'a> {
     time: Time,
     policy: Policy,
     room: Room,
-    /// What came before. What waits is added when the first cargo is met.
+    /// What is known of earlier messages. The queues are added with the first cargo.
     history: History,
-    /// Whether the queues were read for that.
+    /// Whether the queues were added.
     is_queues_read: bool,
-    /// Whether what is remembered is certain to be on the disk.
+    /// Whether the replay memory is synced for certain.
     is_settled: bool,
-    /// How many control messages waited when the queues were read, and acknowledgements came since of what does not wait
-    /// here.
+    /// The control messages that waited at first, and acknowledgements since then for parcels that
+    /// do not wait here.
     unmatched: AtomicUsize,
-    /// Memory for copies of messages.
+    /// Buffers for copies of messages.
     pool: Buffers,
 }
 
-/// A message of cargo that was verified, and what is to be done about it.
+/// A verified message from cargo, and what becomes of it.
 struct StagedItem {
     name: Name,
     id: Option<String>,
@@ -59,18 +61,18 @@ struct StagedItem {
 }
 
 enum ItemDisposition {
-    /// It is written and waits for its name; whether it is the first time that it passes through here.
+    /// It is written but not named; whether it passes through here for the first time.
     New(Staged, bool),
-    /// It is a control message, written likewise.
+    /// A control message, written but not named.
     Control(Staged),
-    /// It acknowledges what does not wait here, as too many others do already.
+    /// An acknowledgement for a parcel that does not wait here, beyond the limit.
     Useless,
-    /// It was here before; whether it is not remembered yet that this hop brought it.
+    /// It was here before; whether it is still to be remembered that this hop brought it.
     Known(bool),
 }
 
 impl<'a> Importer<'a> {
-    /// Prepares to take.
+    /// Prepares an import.
     ///
     /// # Errors
     /// When the node or its spool cannot be read.
@@ -83,6 +85,8 @@ impl<'a> Importer<'a> {
         let owner = spool.owner();
         let history = History::of(spool)?;
         spool.make(QueueId::In)?;
+        // A killed run may have left names on the medium that are not synced; nothing may rely on
+        // them before.
         medium.settle()?;
         Ok(Self {
             spool,
@@ -99,10 +103,10 @@ impl<'a> Importer<'a> {
         })
     }
 
-    /// Takes what is for us, and tells `each` what happened.
+    /// Imports the messages on the medium that are for this node. Reports to `each`.
     ///
     /// # Errors
-    /// The error that ends the run: the spool or the medium cannot be read or changed, or `each` failed.
+    /// Fatal errors only: the spool or the medium cannot be read or changed, or `each` failed.
     pub fn run<E: From<Error>>(
         &mut self,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
@@ -143,7 +147,7 @@ impl<'a> Importer<'a> {
                 match taken {
                     Ok(()) => {}
                     Err(error) if self.is_untimely(&error) => each(ExchangeEvent::Untimely(1))?,
-                    // Where the disk fails for one, it fails for the others.
+                    // A failing disk would fail for the other files, too.
                     Err(error @ (Error::Disk(_) | Error::Spool(spool::Error::Disk(_)))) => {
                         return Err(error.into());
                     }
@@ -157,7 +161,7 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
-    /// Takes one cargo.
+    /// Imports one cargo.
     fn cargo(
         &mut self,
         file: &MediumFile,
@@ -170,12 +174,14 @@ impl<'a> Importer<'a> {
         let cargo = match receive::cargo(node, octets, &self.terms) {
             Ok(cargo) => cargo,
             Err(node::Error::Replay(node::ReplayError::Seen)) => {
+                // The record may not be synced yet, and the cargo is removed because of it.
                 settle_memory(self.spool, &mut self.is_settled).map_err(unstored)?;
                 self.leave(file, None, each);
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
+        // The file name is not signed: only the message tells its sender.
         if cargo.head().sender.id() != file.sender {
             return Err(Error::OtherSender);
         }
@@ -186,7 +192,8 @@ impl<'a> Importer<'a> {
         let last = if stored.is_whole {
             due.identity().cloned().into_iter().collect()
         } else {
-            // The next run looks at this cargo once more, and is not to take these again when they have gone on.
+            // The next run reads this cargo again, and must not store these parcels again if they
+            // have left the queue by then.
             self.history.taken_from(&stored.parcels, &file.sha256)
         };
         let effects = Effects {
@@ -198,7 +205,8 @@ impl<'a> Importer<'a> {
         };
         let (spool, is_settled) = (self.spool, &mut self.is_settled);
         let settle = || {
-            // What a run that was killed has remembered already must last before the cargo is remembered.
+            // Records that a killed run made must be synced before the cargo is remembered because
+            // of them.
             if stored.is_repeated {
                 settle_memory(spool, is_settled)?;
             }
@@ -213,7 +221,7 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
-    /// Reads what waits, for the first cargo of a run.
+    /// Reads the queues, for the first cargo of a run.
     fn read_queues(&mut self) -> Result<(), Error> {
         if self.is_queues_read {
             return Ok(());
@@ -226,7 +234,7 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
-    /// Puts the messages of a cargo into their queues.
+    /// Stores the messages of a cargo in their queues.
     fn items(
         &self,
         cargo: &Arrival<'_, CargoMessageSet>,
@@ -243,7 +251,7 @@ impl<'a> Importer<'a> {
         let mut batch = Batch::default();
         let mut events = Vec::new();
         let mut number = 0;
-        // Where there is no room for one, there is none for many: that is said once.
+        // If there is no room for one message, there is none for many, so this is reported once.
         let mut no_room: Option<(usize, usize, Error)> = None;
         workers::in_order(
             Bounds::octets(limits::MAX_MESSAGE_LEN),
@@ -274,6 +282,7 @@ impl<'a> Importer<'a> {
                         each(ExchangeEvent::Untimely(1));
                     }
                     Err(error) => {
+                        // An item that may succeed later keeps the cargo on the medium.
                         stored.is_whole &= !error.may_pass();
                         each(ExchangeEvent::Failed {
                             what: format!("{file}: item {number}"),
@@ -295,7 +304,7 @@ impl<'a> Importer<'a> {
             });
         }
         batch.commit()?;
-        // A parcel that is not here is not acknowledged.
+        // A parcel that could not be stored must not be acknowledged.
         for refused in batch.take_refused() {
             let path = refused.path().to_owned();
             let is_it = |name: &Name| path.ends_with(name.to_string());
@@ -312,7 +321,8 @@ impl<'a> Importer<'a> {
         Ok(stored)
     }
 
-    /// Verifies a message of cargo on its own, and writes it unless it was here before. Several may be at it.
+    /// Verifies a message of cargo on its own, and writes it unless it was here before.
+    /// Thread-safe.
     fn ready(&self, octets: &[u8], head: &Head, file: &MediumFile) -> Result<StagedItem, Error> {
         let hop = file.sender;
         let unpacked = receive::item(octets, head, &self.policy, &self.pool)?;
@@ -324,6 +334,7 @@ impl<'a> Importer<'a> {
         let id = unpacked.id;
         if unpacked.kind == Kind::Pca
             && !self.history.waits(name.identity.of_parcel().key())
+            // A medium can bring any number of them, and nothing here would ever match them.
             && self.unmatched.fetch_add(1, Ordering::Relaxed) >= MAX_UNMATCHED
         {
             let fate = ItemDisposition::Useless;
@@ -342,6 +353,7 @@ impl<'a> Importer<'a> {
         let fate = match known {
             known if known.is_loop() => return Err(Error::Loop),
             Known::New | Known::PassedOn(_) => {
+                // Reserved only for new messages: repetitions take no room.
                 self.room.promise(Payer::of(&name), hop, octets.len())?;
                 let path = self.spool.queue(QueueId::In).path_of(&name);
                 let is_first = self.history.is_first_pass(&name, &identity);
@@ -354,12 +366,12 @@ impl<'a> Importer<'a> {
         Ok(StagedItem { name, id, fate })
     }
 
-    /// Whether an error may be for the clock alone, which is not believed.
+    /// Whether an error may only be due to the clock, which is doubted.
     fn is_untimely(&self, error: &Error) -> bool {
         !self.time.is_believed() && error.kind().depends_on_clock()
     }
 
-    /// Takes cargo off the medium whose messages are where they belong.
+    /// Removes cargo from the medium whose messages are all stored, and leaves a hint.
     fn leave(
         &self,
         file: &MediumFile,
@@ -369,10 +381,11 @@ impl<'a> Importer<'a> {
         let hint = Hint {
             gateway: file.recipient,
             sha256: file.sha256,
-            // A hint from the future would not count.
+            // A hint dated in the future would not count.
             date: self.time.told.min(self.time.sure),
         };
-        // On a full medium there is room for the hint only when the cargo has gone.
+        // Tried first, so that a crash leaves the hint. On a full medium there is room for it only
+        // after the removal.
         let hinted = self.medium.hint(&hint);
         self.remove(file, each);
         if let Err(error) = hinted.or_else(|_| self.medium.hint(&hint)) {
@@ -387,7 +400,7 @@ impl<'a> Importer<'a> {
         });
     }
 
-    /// Takes off the medium what is of no use there any more, so that it cannot be changed is no reason to end.
+    /// Removes a useless file from the medium. A failure is only reported.
     fn remove(&self, file: &MediumFile, each: &mut dyn FnMut(ExchangeEvent)) {
         if let Err(error) = self.medium.remove(file) {
             each(ExchangeEvent::Failed {
@@ -397,17 +410,18 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// Takes a request for cargo, unless a later one of the same gateway is here.
+    /// Imports a CCA, unless a later one of the same gateway is here.
     fn cca(&mut self, file: &MediumFile, each: &mut dyn FnMut(ExchangeEvent)) -> Result<(), Error> {
         let Some(octets) = file.read()? else {
             return Ok(());
         };
         let node = self.spool.owner();
-        // Opening it decrypts in place, so what is stored is a copy.
+        // Opening decrypts in place, so a copy is stored.
         let date = match receive::cca(node, octets.clone(), &self.terms) {
             Ok(cca) if cca.head().sender.id() != file.sender => return Err(Error::OtherSender),
             Ok(cca) => cca.head().fields.date,
             Err(node::Error::Replay(node::ReplayError::CcaUsed)) => {
+                // The record may not be synced yet, and the CCA is removed because of it.
                 settle_memory(self.spool, &mut self.is_settled).map_err(unstored)?;
                 self.remove(file, each);
                 return Ok(());
@@ -425,13 +439,14 @@ impl<'a> Importer<'a> {
                 continue;
             }
             match date_of(&held) {
-                // One from the future was made or taken under a wrong clock, and keeps no other out.
+                // A CCA dated in the future was made or accepted under a wrong clock, and does not
+                // count as newer.
                 Ok(Some(other)) if other > date && !self.terms.window.is_before(other) => {
                     is_newest = false;
                 }
                 Ok(_) if self.time.is_believed() => older.push(held.path),
                 Ok(_) => {}
-                // What cannot be read keeps no other request out, and somebody should look at it.
+                // An unreadable CCA does not keep a new one out, but somebody should look at it.
                 Err(error) => each(ExchangeEvent::Failed {
                     what: held.path.display().to_string(),
                     error,
@@ -443,6 +458,7 @@ impl<'a> Importer<'a> {
             let manner =
                 PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).written_in(&tmp);
             publish::publish(&queue.path_of(&name), &[cca.octets()], &manner)?;
+            // Older CCAs go only after the new one is stored.
             for path in older {
                 files::remove(&path, FileRole::Spool)?;
             }
@@ -453,16 +469,16 @@ impl<'a> Importer<'a> {
     }
 }
 
-/// What of a cargo is in its queues.
+/// The messages of a cargo that were stored.
 #[derive(Default)]
 struct StoredItems {
-    /// Whether there is nothing left that another try may get.
+    /// Whether another run could get nothing more from the cargo.
     is_whole: bool,
-    /// Whether something in it was here before.
+    /// Whether any message was here before.
     is_repeated: bool,
-    /// The parcels to be acknowledged, with their ids.
+    /// The parcels to acknowledge, with their message ids.
     parcels: Vec<(Name, String)>,
-    /// What to remember of those that pass through for the first time.
+    /// Records for parcels that pass through here for the first time.
     brought: Vec<ReplayKey>,
 }
 
@@ -476,6 +492,7 @@ impl StoredItems {
         events: &mut Vec<ExchangeEvent>,
     ) -> Result<(), Error> {
         let StagedItem { name, id, fate } = ready;
+        // Repeated parcels are acknowledged again: the first acknowledgement may be lost.
         if let (Kind::Parcel, Some(id)) = (name.identity.kind, &id) {
             self.parcels.push((name.clone(), id.clone()));
         }
@@ -508,7 +525,7 @@ impl StoredItems {
     }
 }
 
-/// Makes sure, once in a run, that what is known to have been seen stays so, before anything is removed for it.
+/// Syncs the replay memory, once in a run, before anything is removed because of what it says.
 fn settle_memory(spool: &Spool, is_settled: &mut bool) -> Result<(), spool::Error> {
     if !*is_settled {
         seen::settle(spool.owner().root())?;
@@ -517,7 +534,7 @@ fn settle_memory(spool: &Spool, is_settled: &mut bool) -> Result<(), spool::Erro
     Ok(())
 }
 
-/// When the disk fails what follows from cargo, the run ends: it would fail for all other cargo, too.
+/// Makes a failing disk end the run: it would fail for all other cargo, too.
 fn unstored(error: spool::Error) -> Error {
     match error {
         spool::Error::Node(node::Error::Disk(error)) => Error::Disk(error),
@@ -526,7 +543,8 @@ fn unstored(error: spool::Error) -> Error {
     }
 }
 
-/// Writes a message for its queue. Another one that has its name is nothing to end for.
+/// Writes a message for its queue, without its name. That another message has the name is an error
+/// of this one only.
 fn stage(path: &Path, octets: &[u8], manner: &PublishOptions<'_>) -> Result<Staged, Error> {
     match batch::stage(path, &[octets], manner) {
         Err(disk::Error::Exists { .. }) => Err(Error::Replaces),
@@ -534,7 +552,7 @@ fn stage(path: &Path, octets: &[u8], manner: &PublishOptions<'_>) -> Result<Stag
     }
 }
 
-/// The name in a queue of a message that this cargo brought. Control messages wait as long as the cargo lives.
+/// The name in a queue of a message from this cargo. Control messages live as long as the cargo.
 fn name_of(unpacked: &Unpacked, octets: &[u8], head: &Head, hop: NodeId) -> Name {
     Name {
         identity: spool::name::MessageKey {
@@ -553,7 +571,7 @@ fn name_of(unpacked: &Unpacked, octets: &[u8], head: &Head, hop: NodeId) -> Name
     }
 }
 
-/// The date of a CCA that waits; `None` for one that cannot be read.
+/// The date of a waiting CCA; `None` if it is gone or malformed.
 fn date_of(waiting: &spool::queue::Waiting) -> Result<Option<Timestamp>, Error> {
     let Some(octets) = waiting.read()? else {
         return Ok(None);

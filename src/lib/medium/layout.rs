@@ -1,4 +1,4 @@
-//! A medium: how one is made, opened, written to and freed.
+//! The layout of a medium: making, opening, writing and removing.
 //!
 //! ```text
 //! relaynet/VERSION  relaynet/ID
@@ -8,7 +8,7 @@
 //! relaynet/tmp/
 //! ```
 //!
-//! Names are in lower case and files are only ever renamed, so that FAT will do.
+//! Names are in lower case, and files are only renamed and never linked, so that FAT is enough.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -24,34 +24,35 @@ use crate::ramf::Kind;
 
 pub(crate) use super::names::is_within;
 
-/// The directory of all that is ours.
+/// The directory for everything of ours.
 pub(crate) const TOP: &str = "relaynet";
 
-/// What VERSION says.
+/// The content of VERSION.
 const VERSION: &str = "relay-medium 1";
 
-/// The longest VERSION or ID that is read, in octets.
+/// The largest VERSION or ID that is read, in octets.
 const MAX_TEXT_LEN: usize = 64;
 
-/// What every VERSION of a medium begins with.
+/// The beginning of VERSION on a medium of any version.
 const ANY_VERSION: &str = "relay-medium ";
 
-/// A medium that is there.
+/// An opened medium.
 #[derive(Debug)]
 pub struct Medium {
-    /// The directory that it is in.
+    /// The directory that the user named.
     pub(super) dir: Dir,
-    /// The one of all that is ours; what is below it may be changed by somebody else at any time.
+    /// The directory of ours in it. Others may change anything below it at any time.
     pub(super) top: Dir,
     id: String,
 }
 
 impl Medium {
-    /// Makes a medium of a directory that exists; one that is a medium stays the one that it is, unless its id was
-    /// damaged: then it gets a new one.
+    /// Makes a medium of an existing directory. An existing medium is unchanged, except that one
+    /// with a damaged VERSION or ID gets a new id.
     ///
     /// # Errors
-    /// [`Error::NotADirectory`]; [`Error::NotAPlace`] within a medium or a node; or when it cannot be made.
+    /// [`Error::NotADirectory`]; [`Error::NotAPlace`] within a medium or a node; when the medium
+    /// cannot be made.
     pub fn init(dir: &Path) -> Result<Self, Error> {
         match Self::open(dir) {
             Err(Error::NotAMedium(_) | Error::Broken(_)) => {}
@@ -62,7 +63,7 @@ impl Medium {
         }
         let outer = Dir::open(dir, FileRole::Spool)?;
         check_place(dir)?;
-        // A run that was killed may have made a directory and no more.
+        // A killed run may have made the directory but not synced its name.
         let make = |above: &Dir, name: &str| match above.make_dir(name).map_err(in_the_way)? {
             (made, true) => Ok(made),
             (found, false) => above.sync().map(|()| found).map_err(Error::from),
@@ -71,6 +72,7 @@ impl Medium {
         for folder in FOLDERS {
             make(&top, folder)?;
         }
+        // Checked first, so that nothing is written if one of them is not a regular file.
         for name in ["ID", "VERSION"] {
             if top.has(name)? && top.len_of(name)?.is_none() {
                 return Err(Error::InTheWay(top.path().join(name)));
@@ -78,7 +80,7 @@ impl Medium {
         }
         let id =
             random::array::<16>().map_err(|error| Error::Node(pki::Error::Crypto(error).into()))?;
-        // It is a medium from the moment at which it has a version, and then it has all else.
+        // VERSION comes last: a directory with it is a complete medium.
         for (name, text) in [
             ("ID", Hex(&id).to_string()),
             ("VERSION", VERSION.to_owned()),
@@ -89,11 +91,11 @@ impl Medium {
         Self::open(dir)
     }
 
-    /// The medium in a directory.
+    /// Opens the medium in a directory.
     ///
     /// # Errors
-    /// [`Error::NotAMedium`] where there is none; [`Error::Broken`] for what is left of one; [`Error::Version`] for one
-    /// that we do not know.
+    /// [`Error::NotAMedium`] if there is none; [`Error::Broken`] if its VERSION or ID is damaged;
+    /// [`Error::Version`] if it is of another version.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let none = || Error::NotAMedium(dir.to_owned());
         let found = Dir::open(dir, FileRole::Spool).and_then(|outer| {
@@ -139,27 +141,27 @@ impl Medium {
         }
     }
 
-    /// The medium's id: 32 lower-case digits.
+    /// The medium's id: 32 hexadecimal digits in lower case.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The directory that it is in.
+    /// The directory that the user named.
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// How many octets may be written to it.
+    /// The free space, in octets.
     ///
     /// # Errors
-    /// When that cannot be learned.
+    /// When the file system cannot be queried.
     pub fn free_space(&self) -> Result<u64, Error> {
         Ok(self.top.free_space()?)
     }
 
-    /// A directory below the top if it is there, itself and not behind a link, as each above it.
+    /// A directory below the top, if it exists. Links are not followed, here or above it.
     pub(super) fn has_dir(&self, parts: &[&str]) -> Result<Option<Dir>, Error> {
         match below(&self.top, parts) {
             Err(disk::Error::NotRegular { .. }) => Ok(None),
@@ -167,10 +169,10 @@ impl Medium {
         }
     }
 
-    /// A message that lies here, if it does.
+    /// Finds a message by its name.
     ///
     /// # Errors
-    /// When that cannot be learned.
+    /// When the directory or file cannot be examined.
     pub fn find(
         &self,
         kind: Kind,
@@ -195,11 +197,11 @@ impl Medium {
         }))
     }
 
-    /// Whether what lies on another medium lies here as well, whole as far as its length tells, or its octets if
-    /// `is_certain`.
+    /// Whether this medium has the same file: by name and length, or with `is_certain` by its
+    /// octets.
     ///
     /// # Errors
-    /// When that cannot be learned.
+    /// When the file cannot be examined.
     pub fn holds(&self, other: &MediumFile, is_certain: bool) -> Result<bool, Error> {
         let ends = (other.recipient, other.sender);
         Ok(match self.find(other.kind, ends, other.sha256)? {
@@ -208,11 +210,12 @@ impl Medium {
         })
     }
 
-    /// Writes a message, and reads it back; [`PendingEntry::place`] puts it where it belongs.
+    /// Writes a message without its name and reads it back; [`PendingEntry::place`] gives it the
+    /// name.
     ///
     /// # Errors
-    /// When it cannot be written, or reads back as something else; [`Error::Unreadable`] when its directory may not be
-    /// used.
+    /// When it cannot be written, or reads back differently; [`Error::Unreadable`] when its
+    /// directory cannot be used.
     pub fn prepare(
         &self,
         kind: Kind,
@@ -221,14 +224,14 @@ impl Medium {
     ) -> Result<(PendingEntry, [u8; 32]), Error> {
         let sha256 = hash::sha256(octets);
         let (dir, tmp) = self.make_dirs(kind.word(), recipient)?;
-        // What has the name holds the same octets, or what somebody made of them.
+        // An existing file of this name has the same octets, or is damaged, so it may be replaced.
         let name = file_name(sender, &sha256, kind);
         let pending = dir.prepare(&name, &[octets], &tmp).map_err(denied)?;
         Ok((pending, sha256))
     }
 
-    /// Makes the directory of a gateway, the one that it is in, and the one where files are written. Not those above:
-    /// where they are missing, the medium is gone.
+    /// Makes the directory of a gateway, its parent, and the one for temporary files. The
+    /// directories above are not made: if they are missing, the medium is gone.
     pub(super) fn make_dirs(&self, folder: &str, gateway: NodeId) -> Result<(Dir, Dir), Error> {
         let made = |above: &Dir, name: &str| above.make_dir(name).map_err(denied);
         let (above, _) = made(&self.top, folder)?;
@@ -237,10 +240,11 @@ impl Medium {
         Ok((dir, tmp))
     }
 
-    /// Removes a message that is where it was going.
+    /// Removes a message.
     ///
     /// # Errors
-    /// When it cannot be removed; [`Error::InTheWay`] when a directory above it is no directory any more.
+    /// When it cannot be removed; [`Error::InTheWay`] when a directory above it is not a directory
+    /// any more.
     pub fn remove(&self, file: &MediumFile) -> Result<(), Error> {
         if let Some(dir) = file.dir().map_err(in_the_way)? {
             dir.remove(file.name())?;
@@ -249,8 +253,8 @@ impl Medium {
     }
 }
 
-/// Refuses a directory that is something else's, or in one that is: what begins with a version of ours is a node or the
-/// inside of a medium, and nobody else makes directories there.
+/// Refuses a directory in a node or medium, since nothing but ours belongs there. Both have a
+/// VERSION that begins with `relay-`.
 fn check_place(dir: &Path) -> Result<(), Error> {
     let place = files::canonical(dir, FileRole::Spool)?;
     for above in place.ancestors() {
@@ -262,7 +266,7 @@ fn check_place(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// What stands where something of the medium should be is no error of the disk.
+/// Something else in the place of our file or directory is not a failure of the disk.
 fn in_the_way(error: disk::Error) -> Error {
     match error {
         disk::Error::NotRegular { path, .. } => Error::InTheWay(path),
@@ -270,7 +274,7 @@ fn in_the_way(error: disk::Error) -> Error {
     }
 }
 
-/// The same; and one directory may be used though another may not.
+/// The same. Also, that one directory may not be used does not stop the use of others.
 pub(super) fn denied(error: disk::Error) -> Error {
     if error.is_denied() || error.doing() == Some(Operation::Examine) {
         Error::Unreadable(error)
@@ -279,7 +283,7 @@ pub(super) fn denied(error: disk::Error) -> Error {
     }
 }
 
-/// What concerns one directory is no reason to end.
+/// An error of one directory does not end the run.
 pub(super) fn unreadable(error: Error) -> Error {
     match error {
         Error::Disk(error) => Error::Unreadable(error),

@@ -1,7 +1,7 @@
-//! Media: what couriers carry between gateways, a directory on anything that holds files (relay-medium(5)).
+//! Media: directories on sticks or shares that couriers carry between gateways (relay-medium(5)).
 //!
-//! A medium is not trusted: its carrier can change all of it. What is taken from it is authenticated, what is
-//! written to it is read back, and nothing outside of it is touched.
+//! A medium is not trusted: its carrier can change everything on it. What is read from it is
+//! authenticated, what is written is read back, and nothing outside of it is touched.
 
 pub mod names; // files on a medium, and what their names say
 mod event; // what happens in an exchange
@@ -26,32 +26,32 @@ pub use layout::Medium;
 pub use names::MediumFile;
 pub use walk::UnexpectedFiles;
 
-/// Why something cannot be exchanged with a medium.
+/// The reason why something cannot be exchanged with a medium.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No medium is there: nobody made one, or it is not mounted.
+    /// There is no medium: none was made, or it is not mounted.
     #[error("{} is not a medium", .0.display())]
     NotAMedium(PathBuf),
-    /// One was there, and its `VERSION` or `ID` is damaged or gone.
+    /// The VERSION or ID of the medium is damaged or missing.
     #[error("{} is a damaged medium: its VERSION or ID cannot be used", .0.display())]
     Broken(PathBuf),
-    /// There is no directory to make a medium of.
+    /// The path is not a directory.
     #[error("{} is not a directory", .0.display())]
     NotADirectory(PathBuf),
-    /// A directory that is something else's: a node's, or of another medium.
+    /// The directory belongs to a node or to another medium.
     #[error("{} belongs to a node or to another medium", .0.display())]
     NotAPlace(PathBuf),
-    /// A medium of a layout that we do not know.
+    /// The medium is of a version that we do not know.
     #[error("{} is a medium of another version", .0.display())]
     Version(PathBuf),
     /// The same medium was named twice.
     #[error("{} is the same medium", .0.display())]
     SameMedium(PathBuf),
-    /// Something else has the name of a file or directory of the medium.
+    /// Something else is in the place of a file or directory of the medium.
     #[error("{} is in the way", .0.display())]
     InTheWay(PathBuf),
-    /// A file or directory on the medium that cannot be read; others may.
+    /// A file or directory on the medium cannot be read; others may be.
     #[error(transparent)]
     Unreadable(disk::Error),
     /// A file does not hold what its name says.
@@ -60,16 +60,16 @@ pub enum Error {
     /// The sender or recipient in a file's name is not the one in the message.
     #[error("its name has another sender or recipient")]
     OtherSender,
-    /// A message that comes round again and again.
+    /// The message was passed on and came back too often.
     #[error("it comes back for the fourth time after it was passed on: a loop")]
     Loop,
-    /// Another message that is to be the same waits here.
+    /// Another message with the same id waits here.
     #[error("another message with the same id waits here")]
     Replaces,
-    /// The message is not acceptable.
+    /// The message is not valid.
     #[error(transparent)]
     Message(#[from] message::Error),
-    /// The node cannot be read or changed, or does not take a message.
+    /// The node cannot be read or changed, or refuses the message.
     #[error(transparent)]
     Node(#[from] node::Error),
     /// The spool cannot be read or changed.
@@ -81,7 +81,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of this error, for callers to act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -100,14 +100,14 @@ impl Error {
         }
     }
 
-    /// Whether another try may succeed though nothing else is changed.
+    /// Whether another run may succeed without any change.
     fn may_pass(&self) -> bool {
         matches!(self, Self::Disk(_) | Self::Unreadable(_) | Self::Spool(_))
             || self.kind() == ErrorKind::Early
     }
 }
 
-/// Whether there is no room for what was to be written.
+/// Whether the disk or a quota is full.
 fn is_full(error: &disk::Error) -> bool {
     use std::io::ErrorKind;
     matches!(

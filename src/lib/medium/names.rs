@@ -1,11 +1,12 @@
-//! Names on a medium, and the files that have them.
+//! Names of files on a medium, and the files that have them.
 //!
 //! ```text
 //! relaynet/cargo/<recipient gateway>/<sender>.<sha256>.cargo
 //! relaynet/cca/<gateway asked>/<sender>.<sha256>.cca
 //! ```
 //!
-//! A name is only a claim: [`MediumFile::read`] checks the digest in it, `MediumFile::verified` the sender and recipient.
+//! A name is only a claim: [`MediumFile::read`] checks the digest in it, and `MediumFile::verified`
+//! the sender and recipient.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -20,21 +21,21 @@ use crate::pki::NodeId;
 use crate::ramf::{Kind, limits};
 use crate::verify::{self, Policy, Verdict};
 
-/// The directories in it.
+/// The directories of a medium.
 pub(super) const FOLDERS: [&str; 4] = ["cargo", "cca", "got", "tmp"];
 
-/// A message that lies on a medium, as far as its name tells.
+/// A file on a medium, as its name describes it; nothing is verified yet.
 #[derive(Debug, Clone)]
 pub struct MediumFile {
-    /// Whom it is for.
+    /// The gateway that it is for.
     pub recipient: NodeId,
-    /// Who sent it.
+    /// The gateway that sent it.
     pub sender: NodeId,
-    /// The SHA-256 of its octets.
+    /// The SHA-256 of the message.
     pub sha256: [u8; 32],
-    /// Its file.
+    /// Its path.
     pub path: PathBuf,
-    /// Octets in the file.
+    /// The length of the file, in octets.
     pub len: u64,
     pub(super) kind: Kind,
     pub(super) top: Dir,
@@ -48,16 +49,17 @@ impl fmt::Display for MediumFile {
 }
 
 impl MediumFile {
-    /// What kind of message it is.
+    /// The kind of message.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Its octets, which are those that its name tells; `None` when it has gone.
+    /// Reads the message and checks its digest; `None` if the file is gone.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when they are others; [`Error::Unreadable`] when the file cannot be read.
+    /// [`Error::Damaged`] when the digest differs; [`Error::Unreadable`] when the file cannot be
+    /// read.
     pub fn read(&self) -> Result<Option<Vec<u8>>, Error> {
         let read = self.dir().and_then(|dir| match dir {
             Some(dir) => dir.read(self.name(), limits::MAX_MESSAGE_LEN).map(Some),
@@ -67,7 +69,7 @@ impl MediumFile {
             Ok(Some(octets)) => octets,
             Ok(None) => return Ok(None),
             Err(error) if error.is_not_found() => return Ok(None),
-            // Whatever it became since it was listed.
+            // It was replaced by something else since it was listed.
             Err(disk::Error::NotRegular { .. }) => return Err(Error::Damaged),
             Err(error) => return Err(Error::Unreadable(error)),
         };
@@ -82,16 +84,16 @@ impl MediumFile {
         file_name(self.sender, &self.sha256, self.kind)
     }
 
-    /// The directory that it is in, unless that has gone.
+    /// The directory that it is in; `None` if that is gone.
     pub(super) fn dir(&self) -> disk::Result<Option<Dir>> {
         below(&self.top, &[self.kind.word(), &self.recipient.to_string()])
     }
 
-    /// Judges its octets, which have to be what its name says.
+    /// Verifies the message, and that it is what its name says.
     ///
     /// # Errors
-    /// [`Error::Damaged`] or [`Error::OtherSender`] when they are not; or when they are malformed, badly signed or not
-    /// valid now.
+    /// [`Error::Damaged`] or [`Error::OtherSender`] when it is not; when it is malformed, badly
+    /// signed or not valid now.
     pub(super) fn verified(&self, octets: Vec<u8>, policy: &Policy) -> Result<Verdict, Error> {
         let item = Item::parse(octets)?;
         if item.kind() != self.kind {
@@ -106,7 +108,8 @@ impl MediumFile {
     }
 }
 
-/// Whether something in a medium's folders is named so, as [`MediumFile`] and [`dir_name`] do.
+/// Whether a name has the form of [`MediumFile`] and [`dir_name`], so that it is one within a
+/// medium.
 pub(crate) fn is_within(name: &str) -> bool {
     let mut segments = name.split('/');
     let (folder, node) = (segments.next(), segments.next());
@@ -114,7 +117,7 @@ pub(crate) fn is_within(name: &str) -> bool {
         && node.is_some_and(|node| node.parse::<NodeId>().is_ok())
 }
 
-/// How the directory of what lies for a gateway is told.
+/// The name of a gateway's directory, for diagnostics.
 pub(super) fn dir_name(kind: Kind, recipient: NodeId) -> String {
     format!("{}/{recipient}", kind.word())
 }
@@ -123,15 +126,16 @@ pub(super) fn file_name(sender: NodeId, sha256: &[u8; 32], kind: Kind) -> String
     format!("{sender}.{}.{}", Hex(sha256), kind.word())
 }
 
-/// The sender and digest that the name of a file of this kind says; `None` for a name that is not given here.
+/// The sender and digest in a file name for this kind; `None` for any other form of name.
 pub(super) fn parse_file_name(name: &str, kind: Kind) -> Option<(NodeId, [u8; 32])> {
     let mut parts = name.split('.');
     let sender = parts.next()?.parse().ok()?;
     let sha256 = hex::parse(parts.next()?)?.try_into().ok()?;
+    // Only the canonical spelling counts, so that no message has two names.
     (file_name(sender, &sha256, kind) == name).then_some((sender, sha256))
 }
 
-/// A directory below another one; `None` when it, or one above it, is not there.
+/// Opens a directory below another one; `None` if it or a directory above it does not exist.
 pub(super) fn below(dir: &Dir, parts: &[&str]) -> disk::Result<Option<Dir>> {
     let mut dir = dir.clone();
     for part in parts {

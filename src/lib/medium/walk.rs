@@ -1,4 +1,4 @@
-//! What is on a medium: the gateways that have a directory there, and the files in it.
+//! Lists a medium: the gateways that have a directory on it, and the files in those.
 
 use std::collections::BinaryHeap;
 use std::path::{Path, PathBuf};
@@ -13,23 +13,23 @@ use crate::disk::tree::EntryKind;
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 
-/// How many names are held at a time.
+/// The number of names in memory at a time.
 const PART: usize = 1024;
 
-/// How many things that do not belong somewhere are named.
+/// The most unexpected files that are named.
 const MAX_STRAYS: usize = 8;
 
-/// What does not belong where it lies: the first, and how many more there are.
+/// Unexpected files: the first ones, and the number of the others.
 #[derive(Debug, Default)]
 pub struct UnexpectedFiles {
-    /// Some of them.
+    /// Some of them, by path.
     pub first: Vec<PathBuf>,
-    /// How many others there are.
+    /// The number of the others.
     pub more: usize,
 }
 
 impl UnexpectedFiles {
-    /// Tells `each` of them; `dir` is where they are.
+    /// Reports them; `dir` is the directory that they are in.
     pub(super) fn tell<E>(
         self,
         dir: &Path,
@@ -57,8 +57,8 @@ impl UnexpectedFiles {
 }
 
 impl Medium {
-    /// Waits until the names on the medium last, which an earlier run may have been killed before it could do. Nothing
-    /// may rely on them before.
+    /// Syncs the names on the medium, since an earlier run may have been killed before it did.
+    /// Nothing may rely on the names before this.
     ///
     /// # Errors
     /// When a directory cannot be listed or synced.
@@ -68,10 +68,12 @@ impl Medium {
                 continue;
             };
             for gateway in self.gateways_in(folder)?.0 {
-                // One that cannot be opened is reported when it is listed.
+                // A directory that cannot be opened is reported when it is listed.
                 let inner = self.has_dir(&[folder, &gateway.to_string()]).ok().flatten();
                 if let Some(inner) = inner
                     && let Err(error) = inner.sync()
+                    // A directory that cannot be listed either is not relied on, and is reported
+                    // later.
                     && inner.names().is_ok()
                 {
                     return Err(error.into());
@@ -85,16 +87,16 @@ impl Medium {
         Ok(())
     }
 
-    /// Files that have the name of a directory of the medium, or of one in it for this gateway.
+    /// Files in the place of a directory of the medium, or of this gateway's directories.
     ///
     /// # Errors
-    /// When that cannot be learned.
+    /// When a directory cannot be examined.
     pub fn unexpected(&self, gateway: Option<NodeId>) -> Result<UnexpectedFiles, Error> {
         let mut unexpected = UnexpectedFiles::default();
         for folder in FOLDERS {
             let inside = gateway.filter(|_| ["cargo", "cca"].contains(&folder));
             let found = match self.top.dir(folder) {
-                // One that cannot be opened is reported when it is listed.
+                // A directory that cannot be opened is reported when it is listed.
                 Ok(Some(dir)) => inside.and_then(|gateway| dir.dir(gateway.to_string()).err()),
                 Ok(None) => None,
                 Err(error @ disk::Error::NotRegular { .. }) => Some(error),
@@ -107,10 +109,11 @@ impl Medium {
         Ok(unexpected)
     }
 
-    /// The gateways for which there are messages of this kind, and what else is where they should be.
+    /// The gateways that have a directory for this kind of message, and the unexpected files beside
+    /// those.
     ///
     /// # Errors
-    /// When they cannot be listed.
+    /// When the directory cannot be listed.
     pub fn recipients(&self, kind: Kind) -> Result<(Vec<NodeId>, UnexpectedFiles), Error> {
         self.gateways_in(kind.word())
     }
@@ -141,8 +144,8 @@ impl Medium {
         Ok((gateways, unexpected))
     }
 
-    /// What lies here for a gateway, in the order of the names. Names are held a part at a time, so a large directory
-    /// costs time and no memory.
+    /// The files for a gateway, in the order of their names. Names are read in parts, so that a
+    /// large directory costs time but no memory.
     ///
     /// # Errors
     /// [`Error::Unreadable`] when the directory cannot be listed.
@@ -157,13 +160,14 @@ impl Medium {
             unexpected: UnexpectedFiles::default(),
         };
         let mut unexpected = UnexpectedFiles::default();
+        // Unexpected files are collected in the first pass only: each pass lists all of them.
         files.fill(&mut |path| unexpected.add(path))?;
         files.unexpected = unexpected;
         Ok(files)
     }
 }
 
-/// What lies on a medium for one gateway.
+/// The files for one gateway on a medium.
 pub struct RecipientDir<'a> {
     medium: &'a Medium,
     kind: Kind,
@@ -175,12 +179,12 @@ pub struct RecipientDir<'a> {
 }
 
 impl RecipientDir<'_> {
-    /// What else is in the directory.
+    /// Takes the unexpected files in the directory.
     pub fn take_unexpected(&mut self) -> UnexpectedFiles {
         std::mem::take(&mut self.unexpected)
     }
 
-    /// The next message.
+    /// The next file.
     ///
     /// # Errors
     /// [`Error::Unreadable`] when the directory cannot be listed.
@@ -196,7 +200,7 @@ impl RecipientDir<'_> {
         }
     }
 
-    /// Reads the next part of the names.
+    /// Reads the next part of the names: the smallest ones after the last part.
     fn fill(&mut self, report: &mut dyn FnMut(PathBuf)) -> Result<(), Error> {
         self.is_over = true;
         let name = self.recipient.to_string();
@@ -204,6 +208,7 @@ impl RecipientDir<'_> {
         let Some(dir) = found.map_err(unreadable)? else {
             return Ok(());
         };
+        // A max-heap: the largest name leaves when there is a smaller one.
         let mut first: BinaryHeap<String> = BinaryHeap::new();
         for named in dir.names().map_err(Error::Unreadable)? {
             let DirEntry { name, kind } = named.map_err(Error::Unreadable)?;

@@ -1,4 +1,5 @@
-//! How cargo may be sent to a next hop: we are registered there or peer with it, or its CCA lets us.
+//! Whether and how cargo may be sent to a next hop: as registered or authorized there, or as answer
+//! to its CCA.
 
 use std::path::PathBuf;
 
@@ -16,11 +17,11 @@ use crate::spool::moves::Moves;
 use crate::spool::queue::{QueueEntry, Waiting};
 use crate::spool::{self, Name, QueueId};
 
-/// Whether cargo can go to a next hop.
+/// The way to a next hop.
 pub(super) enum Way<'a> {
-    /// It can, and this seals it; with the CCA that it answers, if one lets us send it.
+    /// Cargo can be sent, sealed by this; with the CCA that it answers, if that authorizes it.
     Open(Box<(Sealer, Option<Answered<'a>>)>),
-    /// It cannot, and why.
+    /// Cargo cannot be sent, for this reason.
     Closed(WaitReason),
 }
 
@@ -32,21 +33,22 @@ pub(super) struct Answered<'a> {
 }
 
 impl Answered<'_> {
-    /// Remembers that the CCA was answered, and removes it.
+    /// Remembers that the CCA was answered, then removes it.
     pub(super) fn use_up(self) -> Result<(), Error> {
+        // Remembered first: a crash in between leaves a CCA that the next run knows as used.
         self.receipt.complete_later()?;
         files::remove(&self.path, FileRole::Spool)?;
         Ok(())
     }
 }
 
-/// Why a CCA is not answered.
+/// The reason why a CCA is not answered.
 enum Unanswered {
     /// It has expired.
     Over,
-    /// Nothing that a person does will make it answerable.
+    /// It can never be answered, whatever the operator does.
     Never(Error),
-    /// It may be answered later: the disk, the keys or the clock are to be mended first.
+    /// It may be answered later, when the disk, the keys or the clock are repaired.
     Now(Error),
 }
 
@@ -57,11 +59,11 @@ impl<T: Into<Error>> From<T> for Unanswered {
 }
 
 impl<'a> Context<'a> {
-    /// How to send to a next hop: it registered this node or peers with it, or it asks. What is wrong with a CCA becomes
-    /// an event.
+    /// Finds the way to a next hop: the registration or authorization from it, else its CCA.
+    /// Problems of a CCA are added to `events`.
     ///
     /// # Errors
-    /// When the node cannot be read, or refuses to send to the hop and no CCA overrides that.
+    /// When the node cannot be read, or may not send to the hop and no CCA overrides that.
     pub(super) fn way(
         &self,
         hop: NodeId,
@@ -69,6 +71,7 @@ impl<'a> Context<'a> {
     ) -> Result<Way<'a>, Error> {
         let node = self.spool.owner();
         let refusal = match node.carrier(hop, self.time.told) {
+            // The peer is locked until the sealer has stored the session key.
             Ok(peer) => {
                 let _locks = node.lock_peer(hop)?;
                 let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.time.told)?;
@@ -83,7 +86,7 @@ impl<'a> Context<'a> {
         );
         match (answer, refusal) {
             (Some((sealer, answered)), refusal) => {
-                // Cargo goes all the same, but somebody should repair what is damaged.
+                // The cargo can go, but somebody should repair what is damaged.
                 if is_broken {
                     let what = node.label_of(hop)?;
                     let error = refusal.into();
@@ -100,8 +103,9 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The first CCA of a next hop that can be answered; without one, why messages wait. A bad one is reported and does
-    /// not keep the others from being tried: what could never be answered is set aside, what a person can mend stays.
+    /// The first CCA of a next hop that can be answered, or the reason why messages wait. A bad CCA
+    /// does not keep the others from being tried: one that can never be answered is set aside, one
+    /// that the operator can repair stays.
     fn answer(
         &self,
         hop: NodeId,
@@ -128,6 +132,7 @@ impl<'a> Context<'a> {
                     continue;
                 }
                 Err(error) => {
+                    // A queue that cannot be listed further is reported, and the other hops go on.
                     events.push(unlisted(error));
                     break;
                 }
@@ -136,7 +141,7 @@ impl<'a> Context<'a> {
             match self.answer_to(&cca) {
                 Ok(Some(answer)) => return (Some(answer), why),
                 Ok(None) => {}
-                // relay-purge removes it, if it believes the clock. The gateway asks again.
+                // relay-purge removes it, if it believes the clock. The gateway sends a new one.
                 Err(Unanswered::Over) => why = WaitReason::Ended,
                 Err(Unanswered::Never(error)) => match self.set_aside(hop, &cca, &error) {
                     Ok(()) => events.push(ExchangeEvent::SetAside { what, error }),
@@ -151,7 +156,7 @@ impl<'a> Context<'a> {
         (None, why)
     }
 
-    /// Prepares to answer a CCA; `None` for one that has gone or was answered before.
+    /// Prepares to answer a CCA; `None` if it is gone or was answered before.
     fn answer_to(&self, cca: &Waiting) -> Result<Option<(Sealer, Answered<'a>)>, Unanswered> {
         let node = self.spool.owner();
         let Some(octets) = cca.read()? else {
@@ -161,8 +166,8 @@ impl<'a> Context<'a> {
             Ok(opened) => {
                 let peer = opened.correspondent()?;
                 let sealer = Sealer::new(node, peer, Kind::Cargo, self.cipher, self.time.told)?;
-                // Drops the peer's lock: the lock on the queues keeps others from packing, and programs that open messages
-                // of this peer need not wait for a slow medium.
+                // Drops the peer's lock. The lock on the queues keeps other runs from packing, and
+                // programs that open messages of this peer need not wait for a slow medium.
                 let (_, receipt) = opened.into_due();
                 let answered = Answered {
                     receipt,
@@ -172,10 +177,12 @@ impl<'a> Context<'a> {
                 Ok(Some((sealer, answered)))
             }
             Err(node::Error::Replay(node::ReplayError::CcaUsed)) => {
+                // A killed run may not have synced the record that allows the removal.
                 seen::settle(node.root())?;
                 files::remove(&cca.path, FileRole::Spool)?;
                 Ok(None)
             }
+            // Only the clock may be wrong, so the CCA is neither set aside nor reported.
             Err(error) if !self.time.is_believed() && error.kind().depends_on_clock() => {
                 Err(Unanswered::Over)
             }
@@ -199,7 +206,8 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Whether a CCA was refused because it has expired. One that is about to is reported.
+/// Whether a CCA was refused because it has expired. One that expires within a day is reported
+/// instead.
 fn is_over(error: &node::Error) -> bool {
     error.kind() == ErrorKind::Expired
         && !matches!(
@@ -208,7 +216,7 @@ fn is_over(error: &node::Error) -> bool {
         )
 }
 
-/// Whether a CCA that was refused for this reason stays refused, even when the disk, the keys and the clock are mended.
+/// Whether a CCA stays refused even when the disk, the keys and the clock are repaired.
 fn is_settled(error: &node::Error) -> bool {
     use ErrorKind as K;
     matches!(

@@ -1,4 +1,4 @@
-//! What every step of an export works with.
+//! The context that all steps of an export share.
 
 use crate::cms::enveloped_data::Cipher;
 use crate::medium::{Error, Medium};
@@ -7,7 +7,7 @@ use crate::spool::carried::Carried;
 use crate::spool::{Spool, Time};
 use crate::verify::Policy;
 
-/// Where from, where to, and under which rules; none of it changes during a run.
+/// Source, medium and options of an export. Nothing in it changes during a run.
 pub(super) struct Context<'a> {
     pub spool: &'a Spool,
     pub medium: &'a Medium,
@@ -15,12 +15,12 @@ pub(super) struct Context<'a> {
     pub time: Time,
     pub policy: Policy,
     pub cipher: Cipher,
-    /// The records of the cargo that was written to this medium.
+    /// The records of cargo on this medium.
     pub carried: Carried,
 }
 
 impl Context<'_> {
-    /// Whether the clock, which is not believed, may be the only reason for an error.
+    /// Whether an error may only be due to the clock, which is doubted.
     pub(super) fn is_untimely(&self, error: &Error) -> bool {
         !self.time.is_believed() && error.kind().depends_on_clock()
     }

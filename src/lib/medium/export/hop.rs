@@ -1,4 +1,4 @@
-//! A next hop during an export: what is chosen for it, and what was written.
+//! The state of a next hop during an export: the chosen messages, and the cargo written so far.
 
 use super::answer::Answered;
 use super::on_medium::Unsettled;
@@ -10,38 +10,38 @@ use crate::send::Sealer;
 use crate::spool::carried::Record;
 use crate::spool::queue::Waiting;
 
-/// A next hop for which something waits.
+/// A next hop that messages wait for.
 pub(super) struct NextHop<'a> {
     pub id: NodeId,
     pub sealer: Sealer,
     /// The CCA that the cargo answers.
     pub answered: Option<Answered<'a>>,
-    /// Chosen, and not packed yet.
+    /// The messages that are chosen but not packed yet.
     pub chosen: Vec<Chosen>,
-    /// How many cargoes were written.
+    /// The number of cargoes that were written.
     pub cargoes: usize,
-    /// The records of those from which not everything has followed yet.
+    /// The records of cargo whose consequences are not complete.
     pub records: Vec<Record>,
     pub left: Left,
-    /// Something is where its cargo should be, or its directory may not be used.
+    /// Whether the directory for its cargo cannot be used.
     pub is_blocked: bool,
 }
 
-/// A message that is to go, and the octets in its file.
+/// A chosen message, and the length of its file in octets.
 pub(super) struct Chosen {
     pub message: Waiting,
     pub len: usize,
 }
 
 impl<'a> NextHop<'a> {
-    /// Begins with what a killed run left to do.
+    /// Starts with what a killed run left to do.
     pub(super) fn new(
         id: NodeId,
         sealer: Sealer,
         answered: Option<Answered<'a>>,
         unsettled: Unsettled,
     ) -> Self {
-        // Cargo of a killed run answers the CCA already: it is used up although this run may write none.
+        // Cargo of a killed run answers this CCA, so it is used up even if this run writes none.
         let is_answered_already = answered
             .as_ref()
             .is_some_and(|it| Some(&it.name) == unsettled.answered.as_ref());
@@ -71,7 +71,8 @@ impl<'a> NextHop<'a> {
                 continue;
             };
             let len = usize::try_from(octets).unwrap_or(usize::MAX);
-            // No program here stores a longer one; somebody who put it there by hand sees it counted as left.
+            // These programs store no longer message. One that was put here by hand is counted as
+            // left over.
             if len <= limits::MAX_ITEM_LEN && space.reserve(len) {
                 self.chosen.push(Chosen { message, len });
             } else {

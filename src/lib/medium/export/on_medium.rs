@@ -1,4 +1,4 @@
-//! What need not go onto a medium: it is there already, or the next hop has it.
+//! Messages that need not go onto a medium: they are on it already, or the next hop has them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,19 +15,21 @@ use crate::spool::carried::{Load, Record};
 use crate::spool::name::KeyDigest;
 use crate::spool::{Name, QueueId, QueueKind};
 
-/// After how long a message goes again onto a medium that still has it, unless the node's config says otherwise.
+/// After this time a message is exported again although it is still on the medium, unless the
+/// config says otherwise.
 const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Messages that a next hop has or will get from this medium, and what a killed run left to do.
+/// The messages that each next hop has or will get from this medium, and what a killed run left to
+/// do.
 #[derive(Default)]
 pub(super) struct OnMedium {
-    /// By next hop.
+    /// The messages, by next hop.
     messages: HashMap<NodeId, HashSet<KeyDigest>>,
-    /// By next hop.
+    /// What a killed run left to do, by next hop.
     unsettled: HashMap<NodeId, Unsettled>,
 }
 
-/// Cargo that is on the medium, though not everything has been done that follows from it.
+/// Cargo that is on the medium, but whose consequences are not complete.
 #[derive(Default)]
 pub(super) struct Unsettled {
     pub records: Vec<Record>,
@@ -36,7 +38,7 @@ pub(super) struct Unsettled {
 }
 
 impl OnMedium {
-    /// Whether a message need not go to this hop.
+    /// Whether a message need not be sent to this hop.
     pub(super) fn has(&self, hop: NodeId, name: &Name) -> bool {
         let has_it = |messages: &HashSet<KeyDigest>| messages.contains(&name.identity.key());
         self.messages.get(&hop).is_some_and(has_it)
@@ -54,8 +56,8 @@ impl OnMedium {
 }
 
 impl Context<'_> {
-    /// Learns what is on the medium. What has left it may go again, and so may what has been there for long; our own
-    /// cargo whose life has ended is removed from it.
+    /// Surveys the medium. Messages whose cargo is gone or has been there for long may be exported
+    /// again. Our own cargo that has expired is removed.
     ///
     /// # Errors
     /// When the spool or the medium cannot be read or changed.
@@ -73,23 +75,25 @@ impl Context<'_> {
         let resend_after = owner.config().resend_after().unwrap_or(RESEND_AFTER);
         let ends = (record.hop, owner.id());
         let found = self.medium.find(Kind::Cargo, ends, record.cargo);
-        // It may be there. The export to that hop reports what is wrong.
+        // Unknown whether it is there. The export to that hop reports the error.
         if let Err(Error::Unreadable(_)) = found {
             return Ok(());
         }
         let file = found?;
         let load = self.carried.read(&record)?;
         let (Some(file), Some(load)) = (file, load) else {
+            // The cargo is gone, so somebody has taken it or it is lost: its messages may go again.
             self.carried.forget(&record)?;
             return Ok(());
         };
+        // Only expired by a believed clock; the drift is allowed for.
         let is_over = self.time.is_believed() && self.options.window.is_after(load.expiry);
         if is_over || !record.is_settled && !self.finish(&file, &load)? {
             self.medium.remove(&file)?;
             self.carried.forget(&record)?;
             return Ok(());
         }
-        // A date far ahead is that of a clock that was wrong.
+        // A date far in the future came from a wrong clock, so the messages go again.
         if self.time.told.duration_since(load.date).abs() < resend_after {
             let keys = load.names.iter().map(|name| name.identity.key());
             on_medium
@@ -110,8 +114,8 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Does what follows from cargo of an earlier run that was killed before it could; `false` when the file is not
-    /// the cargo that the run wrote.
+    /// Completes the consequences of cargo that a killed run wrote. Returns false if the file is
+    /// not the cargo that it wrote.
     fn finish(&self, file: &MediumFile, load: &Load) -> Result<bool, Error> {
         let item = match file.read() {
             Ok(octets) => octets.and_then(|octets| Item::parse(octets).ok()),
@@ -147,8 +151,8 @@ impl Context<'_> {
         Ok(true)
     }
 
-    /// Adds what a next hop says it has, though relay-route has not removed it yet: this very medium may have brought
-    /// the acknowledgement.
+    /// Adds the parcels that a next hop has acknowledged. relay-route may not have applied the
+    /// acknowledgements yet, since this same medium may have brought them.
     fn add_acknowledged(&self, on_medium: &mut OnMedium) -> Result<(), Error> {
         for (hop, queue) in self.spool.queues_in(QueueKind::Control)? {
             let acknowledged = on_medium.messages.entry(hop).or_default();

@@ -1,4 +1,4 @@
-//! The messages chosen for a next hop, packed into cargo, sealed and written.
+//! Packs the messages chosen for a next hop into cargo, seals it and writes it.
 
 use jiff::Timestamp;
 
@@ -20,16 +20,16 @@ use crate::verify;
 struct LoadedMessage {
     octets: Vec<u8>,
     id: Option<String>,
-    /// When it expires, unless only its cargo says so.
+    /// When it expires; `None` if only its file name tells.
     expiry: Option<Timestamp>,
 }
 
-/// A cargo that is being filled.
+/// Cargo that is being filled.
 struct CargoBuilder {
     set: Buffer,
     expiry: Timestamp,
     messages: Vec<PackedMessage>,
-    /// Octets of the messages together.
+    /// The octets of its messages together.
     octets: u64,
 }
 
@@ -61,8 +61,8 @@ impl CargoBuilder {
 }
 
 impl<'a> Context<'a> {
-    /// Packs the chosen messages into as few cargoes as possible, and writes each. Messages are read and verified on
-    /// every core.
+    /// Packs the chosen messages into as few cargoes as possible, and writes each. Messages are
+    /// read and verified on all cores.
     ///
     /// # Errors
     /// Fatal errors only: the spool or the medium cannot be read or changed, or `each` failed.
@@ -78,7 +78,7 @@ impl<'a> Context<'a> {
         let cargoes = cargo::distribute(&sizes);
         space.take_overhead(cargoes.len());
         let mut chosen: Vec<Option<Chosen>> = chosen.into_iter().map(Some).collect();
-        // The messages in the order of the cargoes, each with whether it is the last of its own.
+        // The messages in the order of the cargoes, each with whether it is the last of its cargo.
         let mut order = cargoes.iter().flat_map(|cargo| {
             let last = cargo.last().copied();
             cargo.iter().map(move |&at| (at, Some(at) == last))
@@ -109,8 +109,11 @@ impl<'a> Context<'a> {
                 if !is_last || builder.messages.is_empty() {
                     return Ok(());
                 }
+                // The cargo is sealed as soon as its last message is there: one at a time is in
+                // memory.
                 let next = CargoBuilder::new(&hop.sealer, now);
                 let full = std::mem::replace(&mut builder, next);
+                // After a full medium, the rest is only counted.
                 if is_full_now {
                     hop.left.add(full.messages.len(), full.octets);
                 } else if !hop.is_blocked {
@@ -125,7 +128,7 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Reports a message that cannot be packed and waits on.
+    /// Reports a message that cannot be packed and stays in its queue.
     fn report_unloaded<E: From<Error>>(
         &self,
         message: &Waiting,
@@ -142,11 +145,12 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Reads and verifies a message; `None` for one that has gone.
+    /// Reads and verifies a message; `None` if it is gone.
     fn load(&self, message: &Waiting) -> Result<Option<LoadedMessage>, Error> {
         let Some(octets) = message.read()? else {
             return Ok(None);
         };
+        // Verified again, at the time of this run: it may have expired while it waited.
         let item = verify::transport(Item::parse(octets)?, &self.policy)?;
         if item.kind() != message.name.identity.kind {
             return Err(Error::Damaged);
@@ -157,7 +161,7 @@ impl<'a> Context<'a> {
         Ok(Some(LoadedMessage { octets, id, expiry }))
     }
 
-    /// Writes a cargo and reports it; `false` when the medium is full.
+    /// Writes cargo and reports it. Returns false if the medium is full.
     fn write<E: From<Error>>(
         &self,
         hop: &mut NextHop<'a>,
@@ -166,7 +170,7 @@ impl<'a> Context<'a> {
     ) -> Result<bool, E> {
         match self.seal(hop, &mut builder) {
             Ok(event) => each(event)?,
-            // The file system had less room than it said.
+            // The file system had less room than it reported.
             Err(Error::Disk(error)) if is_full(&error) => {
                 hop.left.add(builder.messages.len(), builder.octets);
                 return Ok(false);
@@ -183,7 +187,7 @@ impl<'a> Context<'a> {
         Ok(true)
     }
 
-    /// Seals a cargo, writes it, and does what follows from that, in the order that `export` promises.
+    /// Seals cargo, writes it, and does what follows, in the order that `export` promises.
     fn seal(
         &self,
         hop: &mut NextHop<'a>,
@@ -201,10 +205,13 @@ impl<'a> Context<'a> {
         let record = self
             .carried
             .note((hop.id, &sha256), dates, names.chain(answered))?;
+        // After the record: a crash in between leaves a record without cargo, which the next survey
+        // forgets.
         pending.place().map_err(denied)?;
         self.note_and_release(hop.id, &fields.id, &builder.messages)?;
         hop.cargoes += 1;
-        // A CCA is used up only when all cargo that answers it is written: until then the record stays unsettled.
+        // A CCA is used up only when all cargo that answers it is written. Until then the record
+        // stays unsettled.
         if hop.answered.is_some() {
             hop.records.push(record);
         } else {

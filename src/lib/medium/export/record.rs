@@ -1,4 +1,5 @@
-//! What follows from cargo that is on a medium: it is noted, and messages that nobody will acknowledge leave their queue.
+//! The consequences of cargo on a medium: it is noted, and messages that nobody will acknowledge
+//! leave their queue.
 
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use crate::spool::moves::Moves;
 use crate::spool::sent::{Line, SentEvent};
 use crate::spool::{Name, Queue, QueueId};
 
-/// A message that is in cargo on the medium.
+/// A message in cargo on the medium.
 pub(super) struct PackedMessage {
     pub path: PathBuf,
     pub name: Name,
@@ -19,14 +20,15 @@ pub(super) struct PackedMessage {
 }
 
 impl PackedMessage {
-    /// Whether it is a parcel that nobody will acknowledge, and this was the last copy that was to go out.
+    /// Whether it is a parcel that nobody will acknowledge, and this was its last copy.
     fn is_last_copy(&self) -> bool {
         self.name.identity.kind == Kind::Parcel && self.name.copies.is_some_and(|it| it <= 1)
     }
 }
 
 impl Context<'_> {
-    /// Notes that messages are in cargo on the medium, then releases those that nobody will acknowledge.
+    /// Notes that messages are in cargo on the medium, then releases those that nobody will
+    /// acknowledge.
     pub(super) fn note_and_release(
         &self,
         hop: NodeId,
@@ -53,7 +55,8 @@ impl Context<'_> {
         self.release(&self.spool.queue(QueueId::Out(hop)), packed)
     }
 
-    /// Removes acknowledgements, and parcels of which enough copies went out. What waits for an acknowledgement stays.
+    /// Removes acknowledgements, and parcels that enough copies were exported of. Other parcels
+    /// wait for their acknowledgement.
     fn release(&self, out: &Queue, packed: &[PackedMessage]) -> Result<(), Error> {
         let owner = self.spool.owner();
         let mut memory = None;
@@ -64,6 +67,7 @@ impl Context<'_> {
             let PackedMessage { path, name, id } = message;
             match (name.identity.kind, name.copies) {
                 (Kind::Parcel, None) => {}
+                // The number of copies left is in the name, so a rename is all that is needed.
                 (Kind::Parcel, Some(copies)) if !message.is_last_copy() => {
                     let fewer = Name {
                         copies: Some(copies - 1),
@@ -81,7 +85,8 @@ impl Context<'_> {
                 _ => gone.push(path),
             }
         }
-        // Before the file goes: a run that is killed in between may not take the message again for a new one.
+        // Remembered before the file is removed: after a crash in between, the message must not
+        // count as new if it comes back.
         if let Some(memory) = &mut memory {
             memory.pass_on(&passed)?;
         }

@@ -9,10 +9,12 @@ use crate::ramf::{Kind, limits};
 use crate::send;
 
 impl Context<'_> {
-    /// Asks the gateways that registered this one for its cargo, unless the medium has such a request already.
+    /// Requests cargo from the gateways that registered this one, unless a valid request is on the
+    /// medium already.
     ///
     /// # Errors
-    /// Fatal errors only: the node or its spool cannot be read, the medium cannot be changed, or `each` failed.
+    /// Fatal errors only: the node or its spool cannot be read, the medium cannot be changed, or
+    /// `each` failed.
     pub(super) fn request<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
@@ -23,12 +25,13 @@ impl Context<'_> {
             match requested {
                 Ok(None) => {}
                 Ok(Some(id)) => each(ExchangeEvent::Requested { id, gateway })?,
-                // That a medium is full is reported, and the run goes on: cargo on it may be replaced or removed.
+                // A full medium is reported, and the run goes on: cargo on it may be replaced or
+                // removed.
                 Err(error @ Error::Disk(_)) if !matches!(&error, Error::Disk(it) if is_full(it)) => {
                     return Err(error.into());
                 }
                 Err(error @ Error::Spool(_)) => return Err(error.into()),
-                // Messages that wait for the clock are counted with their next hop.
+                // The messages that wait for the clock are counted with their next hop.
                 Err(error) if self.is_untimely(&error) => {}
                 Err(error) => each(ExchangeEvent::Failed {
                     what: node.label_of(gateway).map_err(Error::from)?,
@@ -39,7 +42,8 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// The id of a new request, or `None` when the medium has one that the gateway will accept.
+    /// Writes a request and returns its id; `None` if the medium has one that the gateway will
+    /// accept.
     fn request_from(&self, gateway: NodeId) -> Result<Option<String>, Error> {
         let node = self.spool.owner();
         let mut files = self.medium.files_for(Kind::Cca, gateway)?;
@@ -59,7 +63,8 @@ impl Context<'_> {
             .medium
             .prepare(Kind::Cca, ends, sent.octets.as_slice())?;
         pending.place().map_err(denied)?;
-        // By a clock that is not believed they may not have ended, and the new one may be dated in the future.
+        // By a doubted clock they may not have expired, and the new request may be dated in the
+        // future.
         if self.time.is_believed() {
             for file in &ended {
                 self.medium.remove(file)?;
@@ -68,7 +73,8 @@ impl Context<'_> {
         Ok(Some(sent.fields.id))
     }
 
-    /// Whether a CCA with our name is one that the gateway will accept: whole, not expired, and made by us.
+    /// Whether a CCA that names us as sender will be accepted: undamaged, signed by us and not
+    /// expired.
     fn is_request_of_ours(&self, file: &MediumFile) -> bool {
         let Ok(Some(octets)) = file.read() else {
             return false;

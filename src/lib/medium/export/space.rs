@@ -1,33 +1,34 @@
-//! How much of a medium is left, and what does not fit.
+//! The space that is left on a medium, and the messages that do not fit.
 
 use crate::medium::{Error, Medium};
 use crate::message::message_set;
 
-/// The most octets that a cargo takes besides its messages: certificates, and the blocks that file systems round up to.
+/// The most that a cargo takes besides its messages, in octets: certificates, and the blocks that
+/// file systems round up to.
 const OVERHEAD: u64 = 64 * 1024;
 
-/// The free space of a medium, in octets, of which messages reserve their part before they are packed.
+/// The free space of a medium, in octets. Messages reserve space before they are packed.
 #[derive(Debug, Default)]
 pub(super) struct Space {
     free: u64,
 }
 
 impl Space {
-    /// What is free now, less a margin for directories and hints.
+    /// The free space now, less a margin for directories and hints.
     ///
     /// # Errors
-    /// When the file system cannot be asked.
+    /// When the file system cannot be queried.
     pub(super) fn of(medium: &Medium) -> Result<Self, Error> {
         let free = medium.free_space()?.saturating_sub(4 * OVERHEAD);
         Ok(Self { free })
     }
 
-    /// Whether `octets` of messages for so many next hops may not fit.
+    /// Whether `octets` of messages for this many next hops may not fit.
     pub(super) fn is_scarce(&self, octets: u64, hops: usize) -> bool {
         octets + OVERHEAD * hops as u64 > self.free
     }
 
-    /// Reserves space for a message of `len` octets; `false` when it does not fit.
+    /// Reserves space for a message of `len` octets. Returns false if it does not fit.
     pub(super) fn reserve(&mut self, len: usize) -> bool {
         let needed = message_set::item_len(len) as u64;
         let fits = needed + OVERHEAD <= self.free;
@@ -37,13 +38,13 @@ impl Space {
         fits
     }
 
-    /// Takes what so many cargoes need besides their messages.
+    /// Takes the overhead of this many cargoes.
     pub(super) fn take_overhead(&mut self, cargoes: usize) {
         let taken = OVERHEAD * cargoes as u64;
         self.free = self.free.saturating_sub(taken);
     }
 
-    /// Notes that the medium is full: less fitted than its free space promised.
+    /// Notes that the medium is full, although more free space was reported.
     pub(super) fn exhaust(&mut self) {
         self.free = 0;
     }
