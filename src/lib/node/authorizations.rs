@@ -1,4 +1,4 @@
-//! Delivery authorizations: those that peers gave us, and those that we give.
+//! Authorizations to send: those that peers gave us, and those that we give.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,11 +13,11 @@ use crate::pki::path::Issuers;
 use crate::pki::{self, Certificate, NodeId, PublicKey, Window};
 use crate::ramf::{InternetAddress, limits};
 
-/// How long the private half of a key that was handed out is kept: as long as it is sealed to, and
-/// then as long as a message can live.
+/// How long the private half of an initial session key is kept: as long as peers seal to it (60
+/// days), and then as long as a message can live (180 days).
 const INITIAL_KEPT_FOR: SignedDuration = SignedDuration::from_hours(240 * 24);
 
-/// How many authorizations of a peer are kept, of those that it sends in parcels.
+/// The most authorizations that are kept of those which a peer sent in parcels.
 const MAX_HELD: usize = 4;
 
 /// The authorizations that a peer gave us.
@@ -25,15 +25,15 @@ const MAX_HELD: usize = 4;
 pub enum HeldAuthorization {
     /// A valid authorization: the certificate to sign with, then those to attach.
     Valid(Vec<Certificate>),
-    /// None is valid any more; when the last one stopped being so.
+    /// All have expired; the end of the last one.
     Expired(Timestamp),
-    /// There is one that is not valid yet; from when on it is.
+    /// One is not valid yet; its start.
     Early(Timestamp),
-    /// There never was one.
+    /// There is none.
     None,
 }
 
-/// The authorization from `peer` that lasts longest.
+/// The authorization from `peer` that ends last.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -54,12 +54,13 @@ pub fn newest_held(
     Ok(ended.map_or(HeldAuthorization::None, HeldAuthorization::Expired))
 }
 
-/// The certificates of a message under this path, the signer's first: then its issuers, of each node
-/// only one, and of roots only the recipient's own, which lets others see that it authorized the
-/// sender. Deployed readers fail over an expired certificate even beside a good one.
+/// The certificates to attach to a message under this path, the signer's first. Of each issuer only
+/// one certificate is attached, and of roots only the recipient's own, which shows others that the
+/// recipient authorized the sender. Deployed readers fail over an expired certificate even if a
+/// valid one is attached, too.
 ///
 /// # Errors
-/// When the signer's certificate is not valid now, or none of one of its issuers is.
+/// When the signer's certificate, or all certificates of one of its issuers, are not valid now.
 pub fn to_attach(
     path: &CertificationPath,
     recipient: NodeId,
@@ -90,7 +91,7 @@ pub fn store_held(node: &Directory, peer: NodeId, path: &CertificationPath) -> R
     store(node.root(), &file, path_to_pem(path).as_bytes())
 }
 
-/// Relies on an authorization that is stored already.
+/// Syncs the name of an authorization that is stored already, before it is relied on.
 ///
 /// # Errors
 /// When its folder cannot be synced.
@@ -103,7 +104,8 @@ pub(super) fn rely_on_held(
     rely_on(&held.join(path_file_name(leaf)))
 }
 
-/// Removes those that end first of the authorizations that `peer` sent, who may send any number.
+/// Of the authorizations that `peer` sent, removes those that end first: a peer may send any
+/// number.
 ///
 /// # Errors
 /// When one cannot be removed.
@@ -111,7 +113,7 @@ pub(super) fn keep_few(node: &Directory, peer: NodeId) -> Result<(), Error> {
     let dir = node.peer_dir(peer).join("held");
     let mut names = tree::entries(&dir, FileRole::Node)?.entries;
     names.retain(|entry| entry.path.extension().is_some_and(|it| it == "pem"));
-    // Their names begin with when they end.
+    // The names begin with the end of the authorization, and entries are sorted.
     let surplus = names.len().saturating_sub(MAX_HELD);
     for entry in &names[..surplus] {
         files::remove_unsynced(&entry.path, FileRole::Node)?;
@@ -122,7 +124,7 @@ pub(super) fn keep_few(node: &Directory, peer: NodeId) -> Result<(), Error> {
     Ok(())
 }
 
-/// The authorizations that `peer` gave us, those that end last first.
+/// The authorizations that `peer` gave us; the one that ends last comes first.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -130,7 +132,7 @@ pub fn held(node: &Directory, peer: NodeId) -> Result<Vec<CertificationPath>, Er
     paths_in(&node.peer_dir(peer).join("held"))
 }
 
-/// Removes every authorization that `peer` gave us but the one with this leaf.
+/// Removes all authorizations from `peer` except the one with this leaf.
 ///
 /// # Errors
 /// When a file cannot be removed.
@@ -167,9 +169,9 @@ fn last_end(paths: Vec<CertificationPath>) -> Option<Timestamp> {
 /// Options of an authorization.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthorizationOptions {
-    /// When it is given.
+    /// The time of issue.
     pub now: Timestamp,
-    /// How long it is to last.
+    /// How long it lasts.
     pub valid_for: SignedDuration,
     /// Whether the peer will never be answered, so that its first session key must last as long.
     pub one_way: bool,
@@ -180,13 +182,13 @@ pub struct AuthorizationOptions {
 pub struct IssuedAuthorization {
     /// The object for the peer to import.
     pub params: PrivateEndpointConnectionParams,
-    /// Whether a gateway has certified this node; otherwise its parcels come by hand, or by
+    /// Whether this node can be reached over a gateway. Otherwise its parcels come by hand, or over
     /// gateways that peer directly.
     pub has_gateway: bool,
 }
 
-/// Lets the holder of `key` send to this node: makes a certificate (PDA, or CDA on a gateway) and a
-/// session key bound to that peer, stores both, and gives the parameters that carry them.
+/// Lets the holder of `key` send to this node: issues a certificate (PDA, or CDA on a gateway) and
+/// makes a session key bound to that peer, stores both, and returns the parameters that carry them.
 ///
 /// # Errors
 /// When they cannot be made or stored.
@@ -198,7 +200,7 @@ pub fn give(
     let peer = key.id();
     let is_gateway = node.config().node_type() == NodeType::Gateway;
     let end = options.now + options.valid_for;
-    // Gateways that peer directly need nobody above them.
+    // Gateways that peer directly need no gateway above them.
     let (issuer, gateway) = if is_gateway {
         let leaf = certificates::self_issued_until(node, options.now, end)?;
         let authorities = Vec::new();
@@ -213,10 +215,12 @@ pub fn give(
     let identity = node.identity()?;
     let authorization = authorize(&identity, &issuer, key, (options.now, end))?;
     let leaf = &authorization.leaf;
-    // Nothing of the peer is stored before everything that can be refused is done.
+    // From here on, files of the peer are stored, so everything that may be refused comes before.
     node.pin_identity(key)?;
     node.adopt_unknown_sender(key, &Window::new(options.now, SignedDuration::ZERO))?;
 
+    // A one-way peer never learns a newer key from an answer, so it seals to this one until the
+    // end.
     let sealed_until = if options.one_way { end } else { options.now };
     let kept_until = kept_until(leaf.not_before(), sealed_until);
     let session_key =
@@ -235,8 +239,8 @@ pub fn give(
     })
 }
 
-/// Lets a gateway that is known here send cargo to this node: makes a certificate (CDA) for `valid_for`
-/// and stores it among what was given.
+/// Lets a known gateway send cargo to this node: issues a certificate (CDA) for `valid_for` and
+/// stores it with those given to the gateway.
 ///
 /// # Errors
 /// When it cannot be made or stored.
@@ -257,7 +261,7 @@ pub fn give_carrier(
     Ok(authorization.leaf)
 }
 
-/// Stores what was issued to a peer in one of its folders: `<notAfter>.<serial>.pem`.
+/// Stores what was issued to a peer, in one of its folders: `<notAfter>.<serial>.pem`.
 ///
 /// # Errors
 /// When it cannot be stored.
@@ -273,14 +277,15 @@ pub(super) fn store_issued(
     store(node.root(), &file, path_to_pem(path).as_bytes())
 }
 
-/// How long the private half of a session key is kept that was handed out with a certificate of this
-/// start, and may be sealed to until then.
+/// Until when the private half of a session key is kept that was handed out with a certificate of
+/// this start, and may be sealed to until `sealed_until`.
 pub(super) fn kept_until(start: Timestamp, sealed_until: Timestamp) -> Timestamp {
     let longest_life = SignedDuration::from_secs(i64::from(limits::MAX_TTL));
     (start + INITIAL_KEPT_FOR).max(sealed_until + longest_life)
 }
 
-/// Issues a delivery authorization to `subject` under the path of the recipient, whose key signs it.
+/// Issues a delivery authorization to `subject` under the recipient's path, signed by the
+/// recipient's key.
 ///
 /// # Errors
 /// When it cannot be signed.

@@ -1,4 +1,4 @@
-//! Certification paths issued to us: `certs/<issuer>/<notAfter>.<hash>.pem`.
+//! Certification paths that were issued to us: `certs/<issuer>/<notAfter>.<hash>.pem`.
 
 use std::path::PathBuf;
 
@@ -14,11 +14,12 @@ use crate::pki::issuance::{self, CertificateRole};
 use crate::pki::path::Issuers;
 use crate::pki::{self, Certificate, IdentityKey, NodeId, Window};
 
-/// How much life a certificate must have left to send under; our own is renewed then.
+/// The life that a certificate must have left to send under it. Our own is renewed when it has
+/// less.
 pub const MIN_LIFE: SignedDuration = SignedDuration::from_hours(24);
 
-/// How much less than what is asked for our own certificate may last before a new one is made;
-/// otherwise every authorization would need one.
+/// How much shorter our own certificate may last than what is asked for. Without this, every
+/// authorization would need a new certificate.
 pub const SLACK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A path as PEM, its leaf first.
@@ -37,10 +38,10 @@ pub fn path_from_octets(octets: &[u8]) -> Result<CertificationPath, Error> {
     path_of(certificates_from_octets(octets)?)
 }
 
-/// The path that these certificates are, the leaf first.
+/// The path that consists of these certificates, the leaf first.
 ///
 /// # Errors
-/// When there is none.
+/// When the list is empty.
 pub fn path_of(certificates: Vec<Certificate>) -> Result<CertificationPath, Error> {
     let mut certificates = certificates.into_iter();
     let leaf = certificates
@@ -69,14 +70,14 @@ pub fn certificates_from_octets(octets: &[u8]) -> Result<Vec<Certificate>, Error
         .collect::<Result<_, _>>()?)
 }
 
-/// The file name of a path: sorted by its end, and its own.
+/// The file name of a path. Names sort by the end of the path, and are unique.
 #[must_use]
 pub(super) fn path_file_name(leaf: &Certificate) -> String {
     let hash = leaf.sha256();
     format!("{}.{}.pem", file_date(leaf.not_after()), Hex(&hash[..8]))
 }
 
-/// The paths in a folder, those that end last first.
+/// The paths in a folder; the one that ends last comes first.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -85,6 +86,7 @@ pub(super) fn paths_in(dir: &std::path::Path) -> Result<Vec<CertificationPath>, 
     for entry in tree::entries(dir, FileRole::Node)?
         .complete()?
         .into_iter()
+        // Names begin with the end, and entries are sorted.
         .rev()
     {
         if entry
@@ -105,7 +107,7 @@ fn dir(node: &Directory, issuer: NodeId) -> PathBuf {
     node.root().join("certs").join(issuer.to_string())
 }
 
-/// The nodes that certified this one, itself left out.
+/// The nodes that certified this one, except itself.
 ///
 /// # Errors
 /// When the folder cannot be read.
@@ -126,7 +128,7 @@ pub fn store_path(node: &Directory, issuer: NodeId, path: &CertificationPath) ->
     store(node.root(), &file, path_to_pem(path).as_bytes())
 }
 
-/// Relies on a path that is stored already.
+/// Syncs the name of a path that is stored already, before it is relied on.
 ///
 /// # Errors
 /// When its folder cannot be synced.
@@ -138,7 +140,7 @@ pub(super) fn rely_on_path(
     rely_on(&dir(node, issuer).join(path_file_name(leaf)))
 }
 
-/// Removes every path that `issuer` issued to us but the one with this leaf.
+/// Removes all paths that `issuer` issued to us except the one with this leaf.
 ///
 /// # Errors
 /// When a file cannot be removed.
@@ -146,7 +148,7 @@ pub(super) fn keep_only(node: &Directory, issuer: NodeId, leaf: &Certificate) ->
     remove_others(&dir(node, issuer), leaf)
 }
 
-/// Removes every path in a folder but the one with this leaf.
+/// Removes all paths in a folder except the one with this leaf.
 pub(super) fn remove_others(dir: &std::path::Path, leaf: &Certificate) -> Result<(), Error> {
     let kept = path_file_name(leaf);
     for entry in tree::entries(dir, FileRole::Node)?.complete()? {
@@ -161,7 +163,7 @@ pub(super) fn remove_others(dir: &std::path::Path, leaf: &Certificate) -> Result
     Ok(files::sync_dir(dir, FileRole::Node)?)
 }
 
-/// Removes all that a gateway issued to us; what we issued ourselves stays.
+/// Removes everything that a gateway issued to us; our self-issued certificates stay.
 ///
 /// # Errors
 /// When a file cannot be removed.
@@ -172,7 +174,7 @@ pub(super) fn forget(node: &Directory, issuer: NodeId) -> Result<(), Error> {
     Ok(())
 }
 
-/// The paths that `issuer` issued to us, those that end last first.
+/// The paths that `issuer` issued to us; the one that ends last comes first.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -180,8 +182,8 @@ pub fn paths_from(node: &Directory, issuer: NodeId) -> Result<Vec<CertificationP
     paths_in(&dir(node, issuer))
 }
 
-/// The valid path from a gateway that ends last, and whose it is. Issuers that it lacks are taken from all
-/// that this gateway ever sent, since a renewal may leave them out.
+/// The valid path from a gateway that ends last, and that gateway. Missing issuers are taken from
+/// all paths of this gateway, since a renewal may leave them out.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -225,10 +227,10 @@ pub fn newest_from_gateway(
     Ok(newest)
 }
 
-/// The certificate of those that `issuer` gave this gateway that ends last, if it lasts another day.
+/// The registration with `issuer` that ends last, if it has a day left.
 ///
 /// # Errors
-/// When none was given, none lasts or has begun by this clock, or one cannot be read.
+/// When there is none, none has a day left or has begun by this clock, or one cannot be read.
 pub fn registration_with(
     node: &Directory,
     issuer: NodeId,
@@ -238,6 +240,7 @@ pub fn registration_with(
     let window = Window::new(now, SignedDuration::ZERO);
     let paths = paths_from(node, issuer)?;
     let (mut ends, mut begins): (Option<Timestamp>, Option<Timestamp>) = (None, None);
+    // Registrations of gateways are CA certificates; those of endpoints cannot send cargo.
     for path in paths.into_iter().filter(|path| path.leaf.is_ca()) {
         let leaf = path.leaf;
         match leaf.check_dates(&window) {
@@ -259,8 +262,8 @@ pub fn registration_with(
     })
 }
 
-/// The path that this node issues certificates under, and the gateway that issued it: the newest one from a gateway, or
-/// our own certificate.
+/// The path under which this node issues certificates, and the gateway that issued it: the newest
+/// path from a gateway, or our own certificate.
 ///
 /// # Errors
 /// When one cannot be read, issued or stored.
@@ -269,7 +272,7 @@ pub fn issuing_path(
     now: Timestamp,
     end: Timestamp,
 ) -> Result<(CertificationPath, Option<NodeId>), Error> {
-    // A node on the Internet is the end of every path.
+    // An Internet gateway or endpoint is the root of every path below it.
     if node.config().address().is_none()
         && let Some((gateway, path)) = newest_from_gateway(node, now)?
     {
@@ -282,7 +285,7 @@ pub fn issuing_path(
     Ok((path, None))
 }
 
-/// The start of the oldest certificate of our own that can be read.
+/// The start of our oldest self-issued certificate that can be read.
 ///
 /// # Errors
 /// When they cannot be listed.
@@ -298,7 +301,8 @@ pub fn own_since(node: &Directory) -> Result<Option<Timestamp>, Error> {
     Ok(since)
 }
 
-/// When the newest certificate begins that another node issued to this one: a registration or an authorization.
+/// The start of the newest certificate that another node issued to this one: a registration or an
+/// authorization.
 ///
 /// # Errors
 /// When they cannot be listed.
@@ -318,6 +322,7 @@ pub fn newest_from_others(node: &Directory) -> Result<Option<Timestamp>, Error> 
     let mut newest = None;
     for dir in dirs {
         for entry in tree::entries(&dir, FileRole::Node)?.entries {
+            // An unreadable file proves nothing about the time.
             let text = read_text(&entry.path).ok().flatten();
             let path = text.and_then(|text| path_from_octets(text.as_bytes()).ok());
             newest = newest.max(path.map(|path| path.leaf.not_before()));
@@ -326,7 +331,7 @@ pub fn newest_from_others(node: &Directory) -> Result<Option<Timestamp>, Error> 
     Ok(newest)
 }
 
-/// Our own certificate, issued by ourselves; a new one where none lasts another day.
+/// Our self-issued certificate; a new one if none has a day left.
 ///
 /// # Errors
 /// When it cannot be read, issued or stored.
@@ -334,8 +339,8 @@ pub fn self_issued(node: &Directory, now: Timestamp) -> Result<Certificate, Erro
     self_issued_until(node, now, now + MIN_LIFE + SLACK)
 }
 
-/// Our own certificate, issued by ourselves and valid until `end` (180 days at most), less
-/// [`SLACK`]; a new one where there is none.
+/// Our self-issued certificate, valid until `end` (at most 180 days) less [`SLACK`]; a new one if
+/// there is none.
 ///
 /// # Errors
 /// When it cannot be read, issued or stored.
@@ -363,7 +368,7 @@ pub fn self_issued_until(
     Ok(certificate)
 }
 
-/// Issues a node's own certificate, with the longest life.
+/// Issues a node's own certificate, with the longest validity.
 ///
 /// # Errors
 /// When it cannot be signed.

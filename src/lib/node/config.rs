@@ -1,4 +1,4 @@
-//! A node's settings: `key = value` lines in its `config`.
+//! The settings of a node: `key = value` lines in its `config`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::Error;
 use crate::disk::Group;
 use crate::ramf::{InternetAddress, limits};
 
-/// Every setting, in the order in which they are written.
+/// Every setting except `clock`, in the order in which they are written.
 pub const KEYS: [&str; 10] = [
     "type",
     "address",
@@ -25,13 +25,13 @@ pub const KEYS: [&str; 10] = [
     "log",
 ];
 
-/// Where the system's log listens.
+/// The default socket of syslog.
 const SYSLOG: &str = "/dev/log";
 
-/// The setting that allows another clock; it is kept apart, since only tests have it.
+/// The setting that allows `--now`; apart from the others, since only tests use it.
 const CLOCK: &str = "clock";
 
-/// The most that clocks may be allowed to differ.
+/// The largest clock drift that may be allowed.
 pub const MAX_DRIFT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The type of a node.
@@ -77,7 +77,7 @@ impl Config {
     /// Reads the text of a `config`.
     ///
     /// # Errors
-    /// The line, counted from 1, and what is wrong with it.
+    /// The number of the line, counted from 1, and the problem.
     pub fn parse(text: &str) -> Result<Self, (usize, Error)> {
         let mut config = Self::default();
         for (number, line) in (1..).zip(text.lines()) {
@@ -95,10 +95,10 @@ impl Config {
         Ok(config)
     }
 
-    /// Sets `key` to `value`, in place of what it was set to.
+    /// Sets `key` to `value`, replacing an earlier value.
     ///
     /// # Errors
-    /// [`DirectoryError::Setting`] when the key is unknown or cannot have the value.
+    /// [`DirectoryError::Setting`] when the key is unknown or the value not valid for it.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
         check(key, value)?;
         self.entries.retain(|(set, _)| set != key);
@@ -137,7 +137,7 @@ impl Config {
             .unwrap_or_default()
     }
 
-    /// Where the node is on the Internet, if it is.
+    /// The Internet address of the node, if it has one.
     #[must_use]
     pub fn address(&self) -> Option<InternetAddress> {
         self.get("address").and_then(|value| value.parse().ok())
@@ -149,10 +149,10 @@ impl Config {
         self.get("group")
     }
 
-    /// That group, as the system's database has it.
+    /// The entry of that group in the system's database.
     ///
     /// # Errors
-    /// [`DirectoryError::UnknownGroup`] when it does not.
+    /// [`DirectoryError::UnknownGroup`] when there is none.
     pub fn find_group(&self) -> Result<Option<Group>, Error> {
         let Some(name) = self.group() else {
             return Ok(None);
@@ -165,59 +165,59 @@ impl Config {
         }
     }
 
-    /// How long messages live by default, if it is set.
+    /// How long messages live by default, if set.
     #[must_use]
     pub fn ttl(&self) -> Option<SignedDuration> {
         self.get("ttl").and_then(|value| parse_duration(value).ok())
     }
 
-    /// How much clocks may differ, if it is set.
+    /// How much clocks may differ, if set.
     #[must_use]
     pub fn clock_drift(&self) -> Option<SignedDuration> {
         self.get("clock-drift")
             .and_then(|value| parse_duration(value).ok())
     }
 
-    /// After how long a message goes again onto a medium that still has it, if it is set.
+    /// The age at which a message is exported again to a medium that still has it, if set.
     #[must_use]
     pub fn resend_after(&self) -> Option<SignedDuration> {
         self.get("resend-after")
             .and_then(|value| parse_duration(value).ok())
     }
 
-    /// How long a session key is kept that the peer does not use any more, if it is set.
+    /// How long a session key is kept after the peer stops using it, if set.
     #[must_use]
     pub fn session_grace(&self) -> Option<SignedDuration> {
         self.get("session-grace")
             .and_then(|value| parse_duration(value).ok())
     }
 
-    /// How many octets of a peer's messages may wait in a queue, if that is bounded.
+    /// The octets that the messages of one peer may take in a queue, if bounded.
     #[must_use]
     pub fn quota(&self) -> Option<u64> {
         self.get("quota").and_then(|value| parse_size(value).ok())
     }
 
-    /// How many octets of the disk are to stay free, if it is set.
+    /// The octets of the disk that must stay free, if set.
     #[must_use]
     pub fn reserve(&self) -> Option<u64> {
         self.get("reserve").and_then(|value| parse_size(value).ok())
     }
 
-    /// The socket of the system's log, if events go there.
+    /// The socket of syslog, if events go there.
     #[must_use]
     pub fn syslog(&self) -> Option<&Path> {
         self.get("log").and_then(syslog_socket)
     }
 
-    /// Whether programs may be given another time than the clock's: only in tests.
+    /// Whether programs that change this node accept `--now`; only for tests.
     #[must_use]
     pub fn allows_test_clock(&self) -> bool {
         self.get(CLOCK) == Some("test")
     }
 }
 
-/// Whether `key` may have `value`.
+/// Checks that `key` may have `value`.
 fn check(key: &str, value: &str) -> Result<(), Error> {
     let size = || {
         parse_size(value)
@@ -270,10 +270,10 @@ fn problem(setting: &str, problem: &str) -> Error {
     })
 }
 
-/// A duration such as `90s`, `15m`, `12h` or `30d`; a bare `0` is none at all.
+/// Parses a duration such as `90s`, `15m`, `12h` or `30d`; a bare `0` is zero.
 ///
 /// # Errors
-/// When it is not a number and one of these units, or too long to count.
+/// When it is not a number with one of these units, or over a century.
 pub fn parse_duration(text: &str) -> Result<SignedDuration, &'static str> {
     const MALFORMED: &str = "not a duration such as 90s, 15m, 12h or 30d";
     if text == "0" {
@@ -294,7 +294,7 @@ pub fn parse_duration(text: &str) -> Result<SignedDuration, &'static str> {
         'd' => 86_400,
         _ => return Err(MALFORMED),
     };
-    // A century is longer than anything here lives.
+    // A century is longer than anything here lives, and cannot overflow a timestamp.
     let number: i64 = number.parse().map_err(|_| "too long a duration")?;
     match number.checked_mul(seconds) {
         Some(seconds) if seconds <= 100 * 366 * 86_400 => Ok(SignedDuration::from_secs(seconds)),
@@ -302,10 +302,10 @@ pub fn parse_duration(text: &str) -> Result<SignedDuration, &'static str> {
     }
 }
 
-/// A number of octets such as `8000`, `64K` (1024 each), `8M` or `2G`.
+/// Parses a size such as `8000`, `64K` (units of 1024), `8M` or `2G`, in octets.
 ///
 /// # Errors
-/// When it is not a number with one of these units at most, or too large to count.
+/// When it is not a number with at most one of these units, or does not fit in 64 bits.
 pub fn parse_size(text: &str) -> Result<u64, &'static str> {
     const MALFORMED: &str = "not a number of octets such as 8000, 64K, 8M or 2G";
     let (number, unit) = match text.as_bytes().last() {

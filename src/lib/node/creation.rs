@@ -1,7 +1,7 @@
-//! Making a node directory.
+//! Makes node directories.
 //!
-//! Files appear one by one and VERSION last, so a directory without it is one whose making was cut
-//! short: the next run completes it, with the keys that are there.
+//! Files appear one by one, and VERSION last. A directory without it belongs to a run that was
+//! killed; the next run completes it, and keeps the keys that are there.
 
 use std::path::Path;
 
@@ -18,27 +18,27 @@ use crate::message::CertificationPath;
 use crate::pki::IdentityKey;
 use crate::session::PrivateSessionKey;
 
-/// How long the private half of a session key that is bound to nobody is kept.
+/// How long the private half of an unbound session key is kept.
 const UNBOUND_KEPT_FOR: SignedDuration = SignedDuration::from_hours(240 * 24);
 
-/// The parts of a new node.
+/// The plan for a new node.
 pub struct NodePlan {
     /// Its settings.
     pub config: Config,
-    /// Bits of a new identity key.
+    /// The size of a new identity key, in bits.
     pub rsa_bits: usize,
-    /// An identity key that exists already, as PKCS#8.
+    /// An existing identity key to use, as PKCS#8.
     pub identity: Option<crate::crypto::Secret>,
-    /// A session key that exists already.
+    /// An existing session key to use.
     pub session_key: Option<PrivateSessionKey>,
-    /// When it is made.
+    /// The time of creation.
     pub now: Timestamp,
 }
 
-/// Makes the node in `root`, or completes one whose making was cut short.
+/// Makes the node in `root`, or completes one that a killed run began.
 ///
 /// # Errors
-/// [`DirectoryError::Exists`] when there is one; otherwise when a key cannot be made or stored.
+/// [`DirectoryError::Exists`] when the node is complete; when a key cannot be made or stored.
 pub fn create(root: &Path, plan: NodePlan) -> Result<Directory, Error> {
     files::create_dir_all_private(root, FileRole::Output).map_err(|cause| {
         Error::Directory(DirectoryError::CannotMake {
@@ -53,6 +53,7 @@ pub fn create(root: &Path, plan: NodePlan) -> Result<Directory, Error> {
     if let Some(group) = plan.config.find_group()? {
         group.give(root, FileRole::Node, group::GATE)?;
     }
+    // The lock is exclusive, so every temporary file is of a killed run.
     disk::publish::sweep(root, FileRole::Node, None)?;
     let identity = identity_key(root, &plan)?;
     let public = pem::encode(pem::PUBLIC_KEY, identity.public().spki());
@@ -89,6 +90,7 @@ pub fn create(root: &Path, plan: NodePlan) -> Result<Directory, Error> {
     let unbound = root.join("sessions").join("any");
     ensure_dir(root, &unbound)?;
     files::sync_dir(&unbound, FileRole::Node)?;
+    // Last, once everything before it is synced: it makes the directory a node.
     store(
         root,
         &root.join("VERSION"),
@@ -97,12 +99,13 @@ pub fn create(root: &Path, plan: NodePlan) -> Result<Directory, Error> {
     Directory::open(root)
 }
 
-/// The identity key of the node: the one that is there, the one to adopt, or a new one.
+/// The identity key of the node: the one of a killed run, the given one, or a new one.
 fn identity_key(root: &Path, plan: &NodePlan) -> Result<IdentityKey, Error> {
     let path = root.join("identity.key");
     if let Some(text) = read_secret(&path)? {
         let (pkcs8, _) = pem::private_key(&text).map_err(|error| damaged(&path, &error))?;
         let known = IdentityKey::from_pkcs8(&pkcs8).map_err(|error| damaged(&path, &error))?;
+        // A node never changes its key, so another given key is refused.
         if let Some(adopted) = &plan.identity
             && IdentityKey::from_pkcs8(adopted.as_bytes())?.id() != known.id()
         {
@@ -113,6 +116,7 @@ fn identity_key(root: &Path, plan: &NodePlan) -> Result<IdentityKey, Error> {
             }
             .into());
         }
+        // A killed run may not have synced the name of the key.
         rely_on(&path)?;
         return Ok(known);
     }
@@ -130,8 +134,8 @@ fn identity_key(root: &Path, plan: &NodePlan) -> Result<IdentityKey, Error> {
 }
 
 impl Directory {
-    /// The session key that is bound to nobody and is handed out with connection parameters: the
-    /// newest one, or a new one where that is older than 30 days.
+    /// The unbound session key to hand out with connection parameters: the newest one, or a new one
+    /// if that is older than 30 days.
     ///
     /// # Errors
     /// When it cannot be read, made or stored.

@@ -1,4 +1,4 @@
-//! Days, as files and folders are named for them.
+//! Names of files and folders by day.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -9,10 +9,11 @@ pub(super) fn day_name(at: Timestamp) -> String {
     jiff::tz::Offset::UTC.to_datetime(at).date().to_string()
 }
 
-/// The last second of the day (UTC) that a file is named for, such as `2027-05-22`; `None` for other names.
+/// The last second of the day (UTC) in a name such as `2027-05-22`; `None` for other names.
 #[must_use]
 pub fn end_of_day(name: &str) -> Option<Timestamp> {
     let day: Date = name.parse().ok()?;
+    // Only the canonical spelling counts.
     if day.to_string() != name {
         return None;
     }

@@ -16,15 +16,15 @@ use crate::pki::{NodeId, PublicKey};
 /// The content of the file VERSION.
 pub const VERSION: &str = "relay-node 1";
 
-/// A node directory that exists and is of the layout that we know.
+/// An opened node directory of the layout that we know.
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
     config: Config,
     public: PublicKey,
-    /// Whether this run has removed the temporary files of killed runs.
+    /// Whether this run has already removed the temporary files of killed runs.
     is_rid_of_leftovers: AtomicBool,
-    /// How much of unknown senders is stored today.
+    /// What is stored today for unknown senders.
     tally: Mutex<UnknownSenderTally>,
 }
 
@@ -32,8 +32,9 @@ impl Directory {
     /// Opens the node in `root`.
     ///
     /// # Errors
-    /// When there is none, or its version, config or public key is not right.
+    /// When there is no node in it, or its version, config or public key is not valid.
     pub fn open(root: &Path) -> Result<Self, Error> {
+        // VERSION first: without it, a directory is not a node or not complete.
         let version = match files::read(&root.join("VERSION"), FileRole::Node, MAX_FILE_LEN) {
             Ok(version) => version,
             Err(error) if error.is_not_found() => {
@@ -106,7 +107,7 @@ impl Directory {
         }
     }
 
-    /// Locks the node for changes of single peers; other runs can hold this lock, too.
+    /// Locks the node for changes of single peers. Several runs may hold this lock.
     ///
     /// # Errors
     /// When the lock cannot be taken.
@@ -114,13 +115,13 @@ impl Directory {
         Ok(Lock::shared(&self.lock_file("node")?)?)
     }
 
-    /// Locks the node against every other run: for changes that span peers, such as their names.
+    /// Locks the node exclusively, for changes that concern several peers, such as names.
     ///
     /// # Errors
     /// When the lock cannot be taken.
     pub fn lock_exclusive(&self) -> Result<Lock, Error> {
         let lock = Lock::exclusive(&self.lock_file("node")?)?;
-        // Once a run, since it lists the folders of all peers.
+        // Once in a run, since it lists the folders of all peers.
         if !self.is_rid_of_leftovers.load(Ordering::Relaxed) {
             self.remove_leftovers(&self.root)?;
             for dir in ["certs", "peers", "seen", "sessions"] {
@@ -131,8 +132,8 @@ impl Directory {
         Ok(lock)
     }
 
-    /// Removes temporary files of killed runs from a folder and those below it. The caller holds the exclusive lock, so
-    /// no run that is alive has any.
+    /// Removes temporary files of killed runs from a folder and those below it. The caller holds
+    /// the exclusive lock, so no living run has any.
     fn remove_leftovers(&self, dir: &Path) -> Result<(), Error> {
         disk::publish::sweep(dir, FileRole::Node, None)?;
         if dir == self.root {
@@ -146,9 +147,9 @@ impl Directory {
         Ok(())
     }
 
-    /// How much of unknown senders is stored today, as far as this run knows.
+    /// What is stored today for unknown senders, as far as this run knows.
     pub(super) fn tally(&self) -> MutexGuard<'_, UnknownSenderTally> {
-        // A thread that panicked with the lock held had made no change or a whole one.
+        // A panicking thread leaves the tally consistent.
         mutex::lock(&self.tally)
     }
 

@@ -1,4 +1,4 @@
-//! [`Keyring`] of a node directory.
+//! The [`Keyring`] of a node directory.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,8 +15,8 @@ use crate::ramf::{Authorized, Kind, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 
 impl Directory {
-    /// Checks that a node with this certificate of ours may send cargo and CCAs: endpoints may not, nor may
-    /// peers that were forgotten.
+    /// Checks that a sender which we certified may send cargo and CCAs: it is known, and not an
+    /// endpoint.
     fn check_carrier(&self, sender: &Certificate) -> Result<(), Error> {
         if !self.knows(sender.id())? {
             return Err(Error::Authorization(AuthorizationError::UnknownCarrier(
@@ -45,7 +45,7 @@ impl Directory {
         }
     }
 
-    /// Takes the node's lock, shared, then that of a peer or of all unknown senders.
+    /// Takes the shared lock of the node, then that of a peer or of all unknown senders.
     fn lock_node_and(
         &self,
         peer: NodeId,
@@ -53,8 +53,9 @@ impl Directory {
     ) -> Result<Vec<Lock>, Error> {
         let node = self.lock_shared()?;
         let is_ours = |sender: &Certificate| sender.verify_signature(self.public()).is_ok();
-        // Anybody may write to a node on the Internet, and each lock is a file, so unknown senders share one.
-        // A node that this one certified has its own, so that the lock stays the same once it becomes a peer.
+        // Anybody may write to an Internet node, and each lock is a file, so unknown senders share
+        // one. A node that we certified has its own, which is the same before and after it becomes
+        // a peer.
         let name = if self.knows(peer)? || sender.is_some_and(is_ours) {
             format!("peer.{peer}")
         } else {
@@ -64,7 +65,7 @@ impl Directory {
         Ok(vec![node, peer])
     }
 
-    /// What is needed to answer an unknown sender that sent an authorization.
+    /// The data for answering an unknown sender that sent an authorization.
     fn unknown_sender(&self, id: NodeId, now: Timestamp) -> Result<Correspondent, Error> {
         let heard = unknown_senders::newest(self.root(), id)?;
         let heard = heard.ok_or_else(|| Error::Peer(PeerError::Unknown(id.to_string())))?;
@@ -123,6 +124,8 @@ impl Keyring for Directory {
     fn admit(&self, message: Valid, window: &Window) -> Result<Authorized, Error> {
         message.check_recipient(self.id())?;
         let is_parcel = message.message().kind() == Kind::Parcel;
+        // An Internet endpoint accepts parcels from anybody, but cargo only from those that it
+        // authorized.
         if self.config().address().is_some() && is_parcel {
             return Ok(message.from_anybody());
         }
@@ -165,7 +168,7 @@ impl Keyring for Directory {
         now: Timestamp,
     ) -> Result<(), Error> {
         let peer = sender.id();
-        // A peer that was forgotten does not become one again by a message of its own.
+        // A forgotten peer does not become a peer again by sending a message.
         if self.knows(peer)? {
             self.offer_session_key(peer, key, date, None)?;
         } else {
@@ -203,7 +206,8 @@ impl Keyring for Directory {
                     at,
                 }));
             }
-            // An Internet endpoint takes messages from anybody, under the sender's own certificate.
+            // An Internet endpoint accepts messages from anybody, under the sender's self-issued
+            // certificate.
             authorizations::HeldAuthorization::None if peer.address.is_some() => {
                 vec![certificates::self_issued(self, now)?]
             }
@@ -302,6 +306,8 @@ impl Keyring for Directory {
         date: Timestamp,
     ) -> Result<PublicSessionKey, Error> {
         Ok(match self.session_key_of(peer)? {
+            // Connection parameters have no date, so a key from a message is newer than one from
+            // those.
             Some(stored) if !stored.is_undated && stored.date >= date => stored.key,
             _ => sent.clone(),
         })

@@ -1,4 +1,4 @@
-//! A gateway's local endpoints: `endpoints/<name>/`, each a node directory that the gateway registered.
+//! Local endpoints of a gateway: `endpoints/<name>/`, node directories that the gateway registered.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -18,20 +18,20 @@ use crate::pki::{NodeId, Window, issuance};
 /// The folder of a gateway's local endpoints.
 const FOLDER: &str = "endpoints";
 
-/// The name of a local endpoint's gateway in its own node.
+/// The name that a local endpoint has for its gateway.
 pub const GATEWAY_NAME: &str = "gateway";
 
-/// Where the gateway's local endpoint of this name is, or would be.
+/// The path of the gateway's local endpoint of this name, whether it exists or not.
 ///
 /// # Errors
-/// When it cannot be a name, or the node is not a gateway.
+/// When the name is not valid, or the node is not a gateway.
 pub fn path_of(gateway: &Directory, name: &str) -> Result<PathBuf, Error> {
     gateway.check_is_gateway()?;
     peers::check_name(name)?;
     Ok(gateway.root().join(FOLDER).join(name))
 }
 
-/// A local endpoint as its gateway knows it; its directory may be another user's.
+/// A local endpoint as its gateway knows it. Its directory may belong to another user.
 #[derive(Debug, Clone)]
 pub struct Local {
     /// Its name.
@@ -43,13 +43,13 @@ pub struct Local {
 }
 
 impl Local {
-    /// Its directory, if its owner is that of the gateway.
+    /// Its directory, if it belongs to the gateway's user.
     #[must_use]
     pub fn own_root(self) -> Option<PathBuf> {
         self.is_own.then_some(self.root)
     }
 
-    /// The owner of its directory, as a user id.
+    /// The user id of the directory's owner.
     ///
     /// # Errors
     /// When it cannot be examined.
@@ -57,7 +57,8 @@ impl Local {
         Ok(files::owner(&self.root, FileRole::Node)?)
     }
 
-    /// Its replay memory; empty if it is another user's, since only they can read it.
+    /// Its replay memory; empty if the directory belongs to another user, since only they can read
+    /// it.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -70,10 +71,11 @@ impl Local {
     }
 }
 
-/// The gateway's local endpoints.
+/// The local endpoints of the gateway.
 ///
-/// The gateway's own record of the name decides which node a directory is, since another user can write anything into
-/// theirs. Only a directory of the gateway's own user is asked itself if there is no record.
+/// The gateway's record of the name decides which node a directory is, since another user may write
+/// anything into theirs. Only a directory of the gateway's own user is opened if there is no
+/// record.
 ///
 /// # Errors
 /// When the record cannot be read.
@@ -114,14 +116,14 @@ pub fn local(gateway: &Directory) -> Result<Vec<Local>, Error> {
     Ok(endpoints)
 }
 
-/// Whether a local endpoint has the same owner as its gateway. Files that another user wrote are never trusted in the
-/// gateway's name.
+/// Whether a local endpoint has the same owner as its gateway. The gateway never trusts files that
+/// another user wrote.
 fn is_own(gateway: &Path, endpoint: &Path) -> Result<bool, Error> {
     let owner = |path| files::owner(path, FileRole::Node);
     Ok(owner(endpoint)? == owner(gateway)?)
 }
 
-/// The gateway's local endpoints of the same user, with their names.
+/// The local endpoints of the gateway's own user, with their names.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -135,14 +137,15 @@ pub fn all(gateway: &Directory) -> Result<Vec<(String, Directory)>, Error> {
     Ok(endpoints)
 }
 
-/// Where the local endpoints are of the gateway in `root` that are of the same user, whether they can be used or not.
+/// The directories of the local endpoints that belong to the same user as the gateway in `root`,
+/// whether they are usable or not.
 ///
 /// # Errors
-/// When that cannot be learned.
+/// When a directory cannot be examined.
 pub fn paths(root: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut paths = Vec::new();
     for entry in tree::entries(&root.join(FOLDER), FileRole::Node)?.entries {
-        // Without a version it is being made.
+        // Without a VERSION it is still being made.
         if entry.kind == tree::EntryKind::Dir
             && is_own(root, &entry.path)?
             && files::exists(&entry.path.join("VERSION"), FileRole::Node)?
@@ -153,11 +156,11 @@ pub fn paths(root: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// Makes a local endpoint and registers it with its gateway, which calls it `name`. Where a run was
-/// killed on the way, the next one completes it.
+/// Makes a local endpoint, and registers it with its gateway, which calls it `name`. After a crash,
+/// the next run completes it. Returns also whether an Internet gateway leads to it.
 ///
 /// # Errors
-/// When there is one, the name is taken, or a key or certificate cannot be made or stored.
+/// When it exists, the name is taken, or a key or certificate cannot be made or stored.
 pub fn create(
     gateway: &Directory,
     name: &str,
@@ -177,6 +180,8 @@ pub fn create(
         Ok(endpoint) => endpoint,
         Err(Error::Directory(DirectoryError::Exists(root))) => {
             let endpoint = Directory::open(&root)?;
+            // Complete only with both: the registration, and the name of the gateway, which comes
+            // last.
             if certificates::issuers(&endpoint)?.contains(&gateway.id())
                 && endpoint
                     .peer(gateway.id())?

@@ -1,4 +1,4 @@
-//! A node made of the files that options name. Nothing else is read, and nothing is remembered.
+//! A node made of the files that options name. No other file is read, and nothing is remembered.
 
 use std::path::PathBuf;
 
@@ -17,18 +17,18 @@ use crate::pki::{Certificate, IdentityKey, NodeId, Trust, Window};
 use crate::ramf::{Authorized, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 
-/// How to reach the recipient.
+/// The parameters of the recipient.
 pub enum Params {
-    /// A node with an Internet address, which takes messages from anybody.
+    /// Of a node with an Internet address, which accepts messages from anybody.
     Internet(NodeConnectionParams),
-    /// A private endpoint, with its authorization.
+    /// Of a private endpoint, with its authorization.
     Private(Box<PrivateEndpointConnectionParams>),
-    /// A gateway that certified this node.
+    /// Of a gateway that certified this node.
     Registration(Box<Registration>),
 }
 
 impl Params {
-    /// The node that they are of.
+    /// The node that they describe.
     fn peer(&self) -> NodeId {
         match self {
             Self::Internet(params) => params.identity.id(),
@@ -38,7 +38,7 @@ impl Params {
     }
 }
 
-/// A function that reads the private session key; it is called for each use, since keys have no `Clone`.
+/// Reads the private session key. Called for each use, since keys have no `Clone`.
 pub type ReadSessionKey = Box<dyn Fn() -> Result<PrivateSessionKey, Error> + Send + Sync>;
 
 /// Explicit files in place of a node directory.
@@ -52,22 +52,23 @@ pub struct ExplicitFiles {
     pub trust: Trust,
     /// Intermediate certificates for paths to the anchors.
     pub chain: Vec<Certificate>,
-    /// Accept messages from any sender.
+    /// Whether messages from any sender are accepted.
     pub any_sender: bool,
     /// Our private session key.
     pub session_key: Option<ReadSessionKey>,
-    /// Whether that key has its real id; if not, it is tried whatever id a message names.
+    /// Whether that key has its real id. If not, it is tried for every message, whatever key id it
+    /// names.
     pub session_key_has_id: bool,
-    /// How to reach the recipient.
+    /// The parameters of the recipient.
     pub params: Option<Params>,
     /// Our own certification path.
     pub certificate: Option<CertificationPath>,
-    /// Where a new session key is stored.
+    /// The file for a new session key.
     pub save_session_key: Option<PathBuf>,
 }
 
 impl ExplicitFiles {
-    /// Our own certification path: the one given, or a certificate that is issued now.
+    /// Our certification path: the given one, or a self-issued certificate made now.
     fn own_certificates(&self, now: Timestamp) -> Result<Vec<Certificate>, Error> {
         let identity = self.identity()?;
         if let Some(path) = &self.certificate {
@@ -90,7 +91,7 @@ impl ExplicitFiles {
     /// Checks that the parameters were made for this node.
     ///
     /// # Errors
-    /// [`ImportError::ForAnotherNode`] when it was made for another.
+    /// [`ImportError::ForAnotherNode`] when they were made for another one.
     pub fn check_params(&self) -> Result<(), Error> {
         match &self.params {
             Some(Params::Private(params)) if self.certificate.is_none() => {
@@ -101,7 +102,7 @@ impl ExplicitFiles {
         }
     }
 
-    /// The one peer that can be sealed to: the node whose parameters were given.
+    /// The only peer that can be sealed to: the one that the parameters describe.
     ///
     /// # Errors
     /// [`Error::Needs`] without parameters.
@@ -110,10 +111,10 @@ impl ExplicitFiles {
         Ok(params.ok_or(Error::Needs("--params"))?.peer())
     }
 
-    /// The parameters, if they are those of `peer`.
+    /// The parameters, if they describe `peer`.
     ///
     /// # Errors
-    /// [`Error::Needs`] without parameters, [`PeerError::Unknown`] when they are another's.
+    /// [`Error::Needs`] without parameters, [`PeerError::Unknown`] when they describe another node.
     fn params_of(&self, peer: NodeId) -> Result<&Params, Error> {
         let params = self.params.as_ref().ok_or(Error::Needs("--params"))?;
         if params.peer() == peer {
@@ -139,7 +140,7 @@ impl ExplicitFiles {
         }
     }
 
-    /// The gateway of a registration, whose certificate is sent under.
+    /// The gateway of a registration, to send under the certificate that it issued.
     fn registrar_of(registration: &Registration) -> Result<Correspondent, Error> {
         registration.verify()?;
         let id = registration.gateway.id();
@@ -158,11 +159,11 @@ impl ExplicitFiles {
         })
     }
 
-    /// Makes a session key and stores it where [`ExplicitFiles::save_session_key`] says; without that it
-    /// cannot be answered under.
+    /// Makes a session key, and stores it in the file [`ExplicitFiles::save_session_key`]. Without
+    /// that, an answer cannot be opened.
     ///
     /// # Errors
-    /// When it cannot be made or stored, or a file is there.
+    /// When it cannot be made or stored, or the file exists.
     pub fn new_session_key(&self, curve: Curve) -> Result<PrivateSessionKey, Error> {
         let key = PrivateSessionKey::generate(curve)?;
         if let Some(path) = &self.save_session_key {
@@ -205,10 +206,12 @@ impl Keyring for ExplicitFiles {
     }
 
     fn lock_peer(&self, _peer: NodeId) -> Result<Vec<Lock>, Error> {
+        // Nothing of a peer is stored, so there is nothing to lock.
         Ok(Vec::new())
     }
 
     fn recall(&self, _message: &ReplayKey) -> Result<Recall, Error> {
+        // Without a node directory there is no replay memory: the caller has to expect repetitions.
         Ok(Recall::New)
     }
 

@@ -1,4 +1,4 @@
-//! Reads and stores the files of a node.
+//! Reading and storing the files of a node.
 
 use std::path::{Path, PathBuf};
 
@@ -8,13 +8,14 @@ use super::Error;
 use super::{DirectoryError, ImportError};
 use crate::disk::{self, FileRole, files};
 
-/// The longest file of a node that is read whole, in octets.
+/// The largest file of a node that is read, in octets.
 pub(super) const MAX_FILE_LEN: usize = 64 * 1024;
 
-/// The longest private key file, in octets.
+/// The largest private key file, in octets.
 pub(super) const MAX_KEY_LEN: usize = 16 * 1024;
 
-/// The path of a lock file, whose folder is made. Locks end with the machine, so nothing is synced.
+/// The path of a lock file, in a folder that is made. Nothing is synced, since locks do not survive
+/// a reboot.
 pub(super) fn lock_file(root: &Path, name: &str) -> Result<PathBuf, Error> {
     let locks = root.join("lock");
     files::create_dir(&locks, FileRole::Node, 0o700)?;
@@ -36,7 +37,7 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-/// Reads a secret file; `None` if it does not exist. Others must not be able to read it.
+/// Reads a secret file; `None` if it does not exist. An error if others may read it.
 pub(super) fn read_secret(path: &Path) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Error> {
     match files::read_secret(path, FileRole::Node, MAX_KEY_LEN) {
         Ok(octets) => Ok(Some(octets)),
@@ -53,10 +54,11 @@ pub(super) fn damaged(path: &Path, problem: &impl ToString) -> Error {
     })
 }
 
-/// Makes the directories down to `dir`, which lies in the node in `root`, each for its owner alone.
+/// Makes the directories from the node's `root` down to `dir`, with access for the owner only.
 ///
-/// The parent of one that exists is synced: the run that made it may have been killed before it synced that.
-/// So this is for new files; the directory of a file that is replaced is on disk already.
+/// The parent of an existing directory is synced, since the run that made the directory may have
+/// been killed before it did. So this is for new files: the directory of a file that is replaced is
+/// on disk already.
 pub(super) fn ensure_dir(root: &Path, dir: &Path) -> Result<(), Error> {
     let Ok(below) = dir.strip_prefix(root) else {
         return Ok(());
@@ -72,8 +74,9 @@ pub(super) fn ensure_dir(root: &Path, dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Stores a file of the node, replacing the one that exists, and makes its directory.
+/// Stores a file of the node, and makes its directory. An existing file is replaced.
 pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Error> {
+    // Otherwise it could not be read back.
     if content.len() > MAX_FILE_LEN {
         return Err(Error::Import(ImportError::Unsuitable(
             "too large to be kept",
@@ -89,8 +92,8 @@ pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Erro
     Ok(())
 }
 
-/// Syncs the name of a file that exists, before something is built on it: the run that stored it may have been
-/// killed before it synced the directory.
+/// Syncs the name of an existing file, before something is built on it: the run that stored it may
+/// have been killed before it synced the directory.
 pub(super) fn rely_on(path: &Path) -> Result<(), Error> {
     match path.parent() {
         Some(dir) => Ok(files::sync_dir(dir, FileRole::Node)?),
@@ -98,7 +101,7 @@ pub(super) fn rely_on(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// An instant as part of a file name, so that names sort by it: `20270522T101112Z`.
+/// A time as part of a file name, in a form that sorts: `20270522T101112Z`.
 pub(super) fn file_date(at: Timestamp) -> String {
     jiff::tz::Offset::UTC
         .to_datetime(at)

@@ -1,7 +1,7 @@
-//! Imports objects that another node made: registrations, authorizations, parameters and rotations.
+//! Imports objects from other nodes: registrations, authorizations, parameters and rotations.
 //!
-//! Objects are hostile input. Only what signatures and our own keys show is believed, and what was imported
-//! before stays pinned unless the user asks for a change.
+//! Objects are hostile input. Only what signatures and our own keys prove is believed, and what was
+//! imported before stays pinned unless the user asks for a change.
 
 use jiff::Timestamp;
 
@@ -26,27 +26,30 @@ use crate::session::ratchet::INITIAL_SEALED_FOR;
 pub struct Options<'a> {
     /// The name for the peer.
     pub name: Option<&'a str>,
-    /// Change what is pinned.
+    /// Whether to change what is pinned.
     pub replace: bool,
-    /// SHA-256 that the whole file must have, or the object in it in its binary form; given, it vouches for a new gateway.
+    /// The SHA-256 of the whole file, or of the object in it in binary form. If given, it vouches
+    /// for a new gateway.
     pub expected: Option<[u8; 32]>,
-    /// The object came in a parcel that the peer signed, so that it may say where it is now.
+    /// Whether the object came in a parcel that the peer signed, so that it may change the peer's
+    /// address.
     pub vouched: bool,
-    /// The peer gave its authorization and first session key for as long as they last.
+    /// Whether the peer gave its authorization with `--one-way`: its first session key lasts as
+    /// long.
     pub one_way: bool,
-    /// When it is imported.
+    /// The time of the import.
     pub now: Timestamp,
     /// The instants that certificates must be valid at.
     pub window: Window,
 }
 
 impl Options<'_> {
-    /// Whether somebody vouches for all of the object, what nothing signs included.
+    /// Whether somebody vouches for the whole object, including the parts that nothing signs.
     fn is_vouched(&self) -> bool {
         self.vouched || self.expected.is_some()
     }
 
-    /// Whether it may change what is pinned.
+    /// Whether the import may change what is pinned.
     fn may_change(&self) -> bool {
         self.replace || self.is_vouched()
     }
@@ -57,11 +60,11 @@ impl Options<'_> {
 pub struct Imported {
     /// The peer that the object is from.
     pub peer: NodeId,
-    /// What the object is, in a word of this network.
+    /// The kind of object, in a word.
     pub kind: &'static str,
     /// SHA-256 of the whole object in its binary form.
     pub digest: [u8; 32],
-    /// What the user should know of it.
+    /// Remarks for the user.
     pub remarks: Vec<Remark>,
 }
 
@@ -71,19 +74,19 @@ struct ImportedFrom {
     remarks: Vec<Remark>,
 }
 
-/// Something that a user should know of an import.
+/// A remark on an import, for the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Remark {
-    /// A session key of the peer with a later date was held already.
+    /// The stored session key of the peer has a later date, and is kept.
     #[error("a session key of later date is held and sealed to on; --replace takes this one")]
     NewerSessionKeyKept,
-    /// Parameters without a date brought another session key than those before.
+    /// Parameters, which have no date, brought another session key than the stored one.
     #[error("another session key than before is taken; --expect makes sure")]
     OtherSessionKeyTaken,
     /// A gateway certified this node for the first time.
     #[error("it vouches for this node from now on, as a gateway of this node")]
     NewGateway,
-    /// The same certificate was held already, with others of its issuers.
+    /// The same certificate is stored already, with other certificates of its issuers.
     #[error(
         "this was imported before, and the certificates of its issuers were others; those are kept, \
          --replace takes these"
@@ -91,22 +94,23 @@ pub enum Remark {
     OtherIssuersKept,
 }
 
-/// Which authorities a path is kept with.
+/// The authorities to store with a path.
 struct KeptPath {
-    /// The path to store; none where what is stored stays.
+    /// The path to store; `None` if the stored one stays.
     path: Option<CertificationPath>,
-    /// What is to be said of it.
+    /// A remark on it, for the user.
     remark: Option<Remark>,
 }
 
 impl Directory {
-    /// Imports an object, all of `octets`, and gives the peer that it is from. The caller holds
-    /// the node's lock alone.
+    /// Imports an object that is all of `octets`. The caller holds the node's exclusive lock.
     ///
     /// # Errors
     /// When it is malformed, not for this node, not signed as it must be, or would change what is
     /// pinned.
     pub fn import(&self, octets: &[u8], options: &Options<'_>) -> Result<Imported, Error> {
+        // Parsed before `expected` is checked, but an error counts only after: a wrong digest
+        // explains more.
         let object = Object::parse(octets);
         if let Some(expected) = options.expected {
             let file = hash::sha256(octets);
@@ -159,7 +163,8 @@ impl Directory {
         }
     }
 
-    /// Checks the address of a peer, which is pinned like the rest: anyone who carries an object could change it.
+    /// Checks the address of a peer. It is pinned like the rest, since nothing signs it: any
+    /// carrier could change it.
     fn check_address(
         &self,
         peer: NodeId,
@@ -184,9 +189,9 @@ impl Directory {
         Ok(())
     }
 
-    /// Checks what came with the leaf of a path, whose own signature is known to be good: nothing signs that
-    /// but the authorities one another. Of `held`, the paths of the same issuer, one may have that leaf:
-    /// what it was stored with first stays, unless the issuer itself sent the rest.
+    /// Checks a path whose leaf is known to be well signed. Nothing signs the other certificates
+    /// except each other. `held` are the stored paths of the same issuer: if one has this leaf, its
+    /// authorities stay, unless the issuer itself sent the new ones.
     fn admit_path(
         &self,
         path: &CertificationPath,
@@ -207,7 +212,7 @@ impl Directory {
         };
         let path = checked(path)?;
         let known = held.iter().find(|held| held.leaf == path.leaf);
-        // A stored path that was never checked, or that lacks issuers which came now, is replaced.
+        // A stored path is replaced if it is not valid, or lacks issuers that the new one has.
         let good = known.and_then(|known| checked(known).ok());
         let lacks =
             |good: &CertificationPath| good.authorities.is_empty() && !path.authorities.is_empty();
@@ -226,8 +231,8 @@ impl Directory {
         )
     }
 
-    /// The same for what a gateway issued to this node. Another certificate of the gateway than those that
-    /// are held goes along with whatever this node issues from then on, so somebody has to vouch for it.
+    /// The same for a path that a gateway issued to this node. Its authorities are attached to
+    /// everything that this node issues, so new ones must be vouched for.
     fn admit_issued(
         &self,
         issuer: NodeId,
@@ -245,6 +250,7 @@ impl Directory {
                 known: &self.issuer_keys(&path.authorities)?,
                 ..Issuers::default()
             };
+            // Authorities that a known key signed need nobody to vouch for them.
             let mut authorities = path.authorities.iter();
             if !authorities.all(|authority| held.contains(&authority) || issuers.show(authority)) {
                 return Err(Error::Import(ImportError::Pinned(
@@ -264,6 +270,7 @@ impl Directory {
     ) -> Result<(), Error> {
         match &admitted.path {
             Some(path) => certificates::store_path(self, issuer, path)?,
+            // A killed run may not have synced the stored path.
             None => certificates::rely_on_path(self, issuer, leaf)?,
         }
         if options.replace {
@@ -272,8 +279,8 @@ impl Directory {
         Ok(())
     }
 
-    /// A peer becomes known with its first file, so a run that is killed leaves one that can be
-    /// imported again; the name comes last, since it is what users rely on.
+    /// Stores the identity key first, which makes the peer known: after a crash, the object can be
+    /// imported again. The name comes last, since users rely on it.
     fn import_authorization(
         &self,
         params: &PrivateEndpointConnectionParams,
@@ -298,8 +305,8 @@ impl Directory {
         }
         let end = path.leaf.not_after();
         let start = path.leaf.not_before();
-        // Only other implementations issue authorizations for longer than 180 days, and how long they keep
-        // session keys is unknown; so the time to seal to this one starts with the import.
+        // Our programs issue authorizations for at most 180 days and keep the session key for 240.
+        // How long others keep theirs is unknown, so the time to seal to it starts with the import.
         let is_ours = end.duration_since(start) <= issuance::MAX_LIFE;
         let sealed_until = match (options.one_way, is_ours) {
             (true, _) => end,
@@ -308,6 +315,7 @@ impl Directory {
         };
         let taken =
             self.take_session_key(peer, &params.session_key, start, sealed_until, options)?;
+        // A peer may send any number of authorizations. An import by hand removes none.
         if options.vouched {
             authorizations::keep_few(self, peer)?;
         } else {
@@ -332,6 +340,7 @@ impl Directory {
         }
         let stored = self.session_key_of(peer)?;
         let changes = |stored: &super::peers::StoredSessionKey| stored.key != params.session_key;
+        // A key from a message is newer than one in parameters, which have no date.
         if stored
             .as_ref()
             .is_some_and(|stored| !stored.is_undated && changes(stored))
@@ -374,6 +383,7 @@ impl Directory {
         self.check_address(gateway.id(), &registration.gateway_address, options)?;
         let issuers = certificates::issuers(self)?;
         let others = issuers.iter().any(|issuer| *issuer != gateway.id());
+        // A second gateway would vouch for this node, too, so the user has to confirm it.
         if others && options.expected.is_none() && !options.replace {
             return Err(Error::Import(ImportError::Pinned(
                 "this node is registered with another gateway",
@@ -399,7 +409,8 @@ impl Directory {
         self.finish(gateway.id(), remarks, options)
     }
 
-    /// Stores an imported session key that has a date; returns whether it is the one to seal to now.
+    /// Stores an imported session key that has a date. Returns whether it is the one to seal to
+    /// now.
     fn take_session_key(
         &self,
         peer: NodeId,
@@ -419,8 +430,8 @@ impl Directory {
         self.offer_session_key(peer, key, date, initial)
     }
 
-    /// A rotation by hand counts like one in cargo: with our key in the leaf, a pinned gateway as its
-    /// issuer, and a later end than what is there.
+    /// Imports a rotation by hand, under the rules for one in cargo: our key in its leaf, signed by
+    /// a pinned gateway, and ending later than the stored certificates.
     fn import_rotation(
         &self,
         rotation: &Rotation,
@@ -433,6 +444,7 @@ impl Directory {
                 "a rotation of something that is no registration",
             )));
         }
+        // A rotation does not name the gateway that issued it, so each one is tried.
         for issuer in certificates::issuers(self)? {
             let key = self.identity_of(issuer)?;
             if path.leaf.verify_signature(&key).is_err() {
@@ -457,9 +469,9 @@ impl Directory {
         )))
     }
 
-    /// Stores an authorization that an unknown sender sent, with the session key of its message and the date of
-    /// that, until a user imports the sender. Returns whether there was room for it. The caller holds the lock of
-    /// unknown senders.
+    /// Stores an authorization from an unknown sender, with the session key and date of its
+    /// message, until a user imports the sender. Returns whether the daily quota had room for it.
+    /// The caller holds the lock of unknown senders.
     ///
     /// # Errors
     /// When it is not for this node, not signed as it must be, or cannot be stored.
@@ -486,7 +498,7 @@ impl Directory {
         unknown_senders::store(self, params.identity.id(), heard, options.now)
     }
 
-    /// Takes over what a node sent as an unknown sender, unless the import is to replace all else.
+    /// Adopts what a node sent as an unknown sender, unless the import replaces everything.
     fn settle_unknown_sender(&self, key: &PublicKey, options: &Options<'_>) -> Result<(), Error> {
         if options.replace {
             unknown_senders::forget(self.root(), key.id())
@@ -495,8 +507,8 @@ impl Directory {
         }
     }
 
-    /// Takes over what a new peer sent as an unknown sender: its session key, and its authorization if that is
-    /// valid. The file stays until its day is purged, but is not read any more.
+    /// Adopts what a new peer sent as an unknown sender: its session key, and its authorization if
+    /// that is valid. The file stays until its day is purged, but is not read any more.
     pub(super) fn adopt_unknown_sender(
         &self,
         key: &PublicKey,
@@ -525,6 +537,7 @@ impl Directory {
             pool: &[],
             known: &self.issuer_keys(&path.authorities)?,
         };
+        // Checked again: the file may be old, or edited.
         let holds = path.leaf.id() == self.id()
             && path.leaf.verify_signature(key).is_ok()
             && path.leaf.check_dates(window).is_ok()

@@ -1,4 +1,4 @@
-//! Keys in files: a PEM block, that of a session key with `Name: value` lines above it.
+//! Keys in files: a PEM block. A session key has `Name: value` lines above it.
 
 use std::fmt::Write as _;
 
@@ -25,11 +25,11 @@ pub(crate) fn public_key_from_pem(octets: &[u8]) -> Result<PublicKey, Error> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, String)>);
 
-/// The line with a session key's id.
+/// The header with a session key's id.
 const KEY_ID: &str = "Key-Id";
 
 impl Headers {
-    /// Reads the lines above a block; others than `Name: value` are comments.
+    /// Reads the lines above a PEM block. Lines of any other form are comments.
     #[must_use]
     pub fn parse(preamble: &str) -> Self {
         let pairs = preamble.lines().filter_map(|line| line.split_once(':'));
@@ -40,7 +40,7 @@ impl Headers {
         )
     }
 
-    /// The value of a line, if it is there.
+    /// The value of a header, if there is one.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
@@ -49,13 +49,13 @@ impl Headers {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The instant that a line gives, if it is there and one.
+    /// The time that a header gives, if it is valid.
     #[must_use]
     pub fn date(&self, name: &str) -> Option<Timestamp> {
         self.get(name).and_then(|value| value.parse().ok())
     }
 
-    /// Sets a line.
+    /// Sets a header.
     pub fn set(&mut self, name: &str, value: &impl ToString) {
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => *known = value.to_string(),
@@ -63,7 +63,7 @@ impl Headers {
         }
     }
 
-    /// The session key id, if a line gives one.
+    /// The session key id, if a header gives one.
     ///
     /// # Errors
     /// When it is malformed.
@@ -91,7 +91,7 @@ pub fn public_to_text(key: &PublicSessionKey, headers: &Headers) -> String {
     all.to_text() + &pem::encode(pem::PUBLIC_KEY, &key.spki())
 }
 
-/// Reads the text of [`public_to_text`].
+/// Parses the text of [`public_to_text`].
 ///
 /// # Errors
 /// When the key or its id is missing or malformed.
@@ -104,7 +104,7 @@ pub fn public_from_text(text: &[u8]) -> Result<(PublicSessionKey, Headers), Erro
     Ok((PublicSessionKey::from_spki(id, &block.contents)?, headers))
 }
 
-/// A private session key with its headers, as text that is wiped when dropped.
+/// A private session key with its headers, as text that is zeroed when it is dropped.
 ///
 /// # Errors
 /// When the key cannot be encoded.
@@ -118,6 +118,7 @@ pub fn private_to_text(
         .extend(headers.0.iter().filter(|(name, _)| name != KEY_ID).cloned());
     let block = pem::encode_private_key(key.to_pkcs8()?.as_bytes())?;
     let lines = all.to_text();
+    // Allocated at its full size: growing would leave a copy of the key in freed memory.
     let mut text = Zeroizing::new(String::with_capacity(lines.len() + block.len()));
     text.push_str(&lines);
     text.push_str(&block);
@@ -130,26 +131,27 @@ pub fn headers_of(text: &[u8]) -> Headers {
     Headers::parse(&String::from_utf8_lossy(&text[..block_start(text)]))
 }
 
-/// The PEM block of a text under other headers.
+/// The PEM block of a text, with other headers above it.
 #[must_use]
 pub fn with_headers(text: &[u8], headers: &Headers) -> Zeroizing<Vec<u8>> {
     let block = &text[block_start(text)..];
     let lines = headers.to_text();
+    // As above: growing would leave a copy of the key.
     let mut changed = Zeroizing::new(Vec::with_capacity(lines.len() + block.len()));
     changed.extend_from_slice(lines.as_bytes());
     changed.extend_from_slice(block);
     changed
 }
 
-/// Where the first PEM block of a text starts; its end, if there is none.
+/// The offset of the first PEM block; the length of the text if there is none.
 fn block_start(text: &[u8]) -> usize {
     text.windows(pem::BEGIN.len())
         .position(|window| window == pem::BEGIN)
         .unwrap_or(text.len())
 }
 
-/// Reads a private session key, PEM or DER. `id` beats the one that a header gives; without either,
-/// the key gets one that stands for any.
+/// Parses a private session key, PEM or DER. `id` overrides the id in the headers. Without either,
+/// the key gets a placeholder. Returns also whether the key has its real id.
 ///
 /// # Errors
 /// When the key or its id is malformed.

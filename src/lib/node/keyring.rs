@@ -1,4 +1,4 @@
-//! [`Keyring`]: what sealing and opening need of a node.
+//! [`Keyring`]: the interface to a node for sealing and opening.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,25 +14,26 @@ use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 pub struct Correspondent {
     /// The peer's id.
     pub id: NodeId,
-    /// Its name in diagnostics.
+    /// Its name for diagnostics.
     pub name: String,
-    /// The Internet address of the peer or of its gateway; a parcel without one travels by courier alone.
+    /// The Internet address of the peer or of its gateway; without one, a parcel travels by courier
+    /// only.
     pub address: Option<InternetAddress>,
     /// The session key to seal to.
     pub session_key: PublicSessionKey,
-    /// The certificates that are attached to a message: the signer's first, then its issuers'.
+    /// The certificates to attach to a message: the signer's first, then its issuers'.
     pub certificates: Vec<Certificate>,
 }
 
 /// The identity, trust, peers and session keys of a node.
 pub trait Keyring: Sync {
-    /// The node's id, unless only its session key is known.
+    /// The node's id; `None` if only its session key is known.
     fn node(&self) -> Option<NodeId>;
 
     /// The node's identity key.
     ///
     /// # Errors
-    /// When it cannot be read, or others can.
+    /// When it cannot be read, or others can read it.
     fn identity(&self) -> Result<IdentityKey, Error>;
 
     /// Checks that a message is for this node, and that its sender is authorized to send it.
@@ -41,13 +42,13 @@ pub trait Keyring: Sync {
     /// When the message is not for this node, or its sender is not authorized.
     fn admit(&self, message: Valid, window: &Window) -> Result<Authorized, Error>;
 
-    /// Locks what this node knows of a peer against other programs, until the locks are dropped.
+    /// Locks the data of a peer against other programs, until the locks are dropped.
     ///
     /// # Errors
     /// When the node cannot be locked.
     fn lock_peer(&self, peer: NodeId) -> Result<Vec<Lock>, Error>;
 
-    /// Locks what this node knows of the sender of a message, whether it is a peer or not.
+    /// Locks the data of a message's sender, whether it is a peer or not.
     ///
     /// # Errors
     /// As [`Keyring::lock_peer`].
@@ -70,8 +71,8 @@ pub trait Keyring: Sync {
     /// The peer's name here, if it has one.
     fn peer_name(&self, peer: NodeId) -> Option<String>;
 
-    /// Stores what an opened message changes in the session: `key` is the one to seal answers to, `used` that
-    /// of ours which the message was sealed to.
+    /// Stores the effect of an opened message on the session: `key` is the one to seal answers to,
+    /// `used` is ours that the message was sealed to.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -90,26 +91,27 @@ pub trait Keyring: Sync {
     /// When it cannot be stored.
     fn remember(&self, message: &ReplayKey) -> Result<(), Error>;
 
-    /// Everything that is needed to seal a message to this peer.
+    /// The data for sealing a message to this peer.
     ///
     /// # Errors
     /// When the peer is unknown, has not authorized this node, or no session key is known.
     fn correspondent(&self, peer: NodeId, now: Timestamp) -> Result<Correspondent, Error>;
 
-    /// Everything that is needed to ask a gateway for cargo: it certified this node.
+    /// The data for requesting cargo from a gateway that certified this node.
     ///
     /// # Errors
     /// When the gateway is unknown or did not certify this node, or no session key is known.
     fn registrar(&self, gateway: NodeId, now: Timestamp) -> Result<Correspondent, Error>;
 
-    /// Everything that is needed to send cargo to a gateway, which certified this node or authorized it
-    /// to send cargo.
+    /// The data for sending cargo to a gateway that certified this node or authorized it to send
+    /// cargo.
     ///
     /// # Errors
     /// When the gateway is unknown or did neither, or no session key is known.
     fn carrier(&self, gateway: NodeId, now: Timestamp) -> Result<Correspondent, Error>;
 
-    /// Issues a certificate under which a known gateway may send cargo to this node for `valid_for`.
+    /// Issues a certificate under which a known gateway may send cargo to this node for
+    /// `valid_for`.
     ///
     /// # Errors
     /// When the authorization cannot be made or stored.
@@ -120,10 +122,11 @@ pub trait Keyring: Sync {
         valid_for: SignedDuration,
     ) -> Result<Certificate, Error>;
 
-    /// The newer of two session keys of a peer: `sent`, which came in a message of `date`, or the stored one.
+    /// The newer of two session keys of a peer: the stored one, or `sent`, which came in a message
+    /// of `date`.
     ///
     /// # Errors
-    /// When that cannot be read.
+    /// When the stored one cannot be read.
     fn newest_session_key(
         &self,
         peer: NodeId,
@@ -131,7 +134,8 @@ pub trait Keyring: Sync {
         date: Timestamp,
     ) -> Result<PublicSessionKey, Error>;
 
-    /// The session key of ours that a message of `date` carries for the answer. It is on disk when this returns.
+    /// Our session key for the answer, which a message of `date` carries. It is on disk when this
+    /// returns.
     ///
     /// # Errors
     /// When it cannot be made or stored.

@@ -19,14 +19,15 @@ use crate::session::ratchet::{self, PeerKey};
 /// The longest name, in characters.
 const MAX_NAME_LEN: usize = 63;
 
-/// The shortest beginning of an id that stands for it.
+/// The shortest prefix of an id that is accepted in place of it.
 const MIN_PREFIX_LEN: usize = 8;
 
-/// Header: the date of the message or object that brought the peer's session key.
+/// Header: the date of the message or object that brought the session key.
 const DATE: &str = "Date";
-/// Header: until when a peer's first session key is sealed to; a key from a message has none.
+/// Header: until when an initial session key is sealed to. A key from a message has none.
 const SEALED_UNTIL: &str = "Sealed-Until";
-/// Header: the session key came with parameters, which have no date; the date is that of the import.
+/// Header: the session key came with connection parameters, which have no date. Its date is that of
+/// the import.
 const UNDATED: &str = "Undated";
 
 /// A node that this one knows.
@@ -36,12 +37,12 @@ pub struct Peer {
     pub id: NodeId,
     /// Its name here.
     pub name: Option<String>,
-    /// Where it, or its gateway, is on the Internet.
+    /// Its Internet address, or that of its gateway.
     pub address: Option<InternetAddress>,
 }
 
 impl Peer {
-    /// Its name for diagnostics: the one here, or the beginning of its id.
+    /// Its name for diagnostics: its name here, or the beginning of its id.
     #[must_use]
     pub fn label(&self) -> String {
         self.name.clone().unwrap_or_else(|| short_id(self.id))
@@ -61,22 +62,22 @@ pub struct StoredSessionKey {
     pub key: PublicSessionKey,
     /// The date of the message or object that brought it.
     pub date: Timestamp,
-    /// Until when it is sealed to, unless a message brought it.
+    /// Until when it is sealed to; `None` for a key from a message.
     pub sealed_until: Option<Timestamp>,
     /// Whether it came with connection parameters, which have no date.
     pub is_undated: bool,
 }
 
-/// How an initial session key is to be stored.
+/// The options for storing an initial session key.
 #[derive(Debug, Clone, Copy)]
 pub struct Initial {
     /// Until when it is sealed to.
     pub sealed_until: Timestamp,
-    /// Whether its date is that of its import.
+    /// Whether its date is that of the import.
     pub is_undated: bool,
 }
 
-/// Whether the text can be a peer's name: it cannot be taken for an id, and is safe everywhere.
+/// Checks that the text can be a peer's name: it is safe in paths, and cannot be taken for an id.
 ///
 /// # Errors
 /// [`PeerError::BadName`] when it cannot.
@@ -88,9 +89,11 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     let rest = octets.all(|octet| {
         octet.is_ascii_lowercase() || octet.is_ascii_digit() || matches!(octet, b'.' | b'_' | b'-')
     });
+    // Ids begin with 0, so that other names may be hexadecimal.
     let is_id = name.len() >= MIN_PREFIX_LEN
         && name.starts_with('0')
         && name.bytes().all(|octet| octet.is_ascii_hexdigit());
+    // `any` is the folder for session keys that are bound to nobody.
     if first && rest && name.len() <= MAX_NAME_LEN && !is_id && name != "any" {
         Ok(())
     } else {
@@ -106,7 +109,7 @@ impl Directory {
     /// Whether the peer with this id is known.
     ///
     /// # Errors
-    /// When that cannot be learned.
+    /// When its directory cannot be examined.
     pub fn knows(&self, id: NodeId) -> Result<bool, Error> {
         Ok(files::exists(
             &self.peer_dir(id).join("identity.pub"),
@@ -117,7 +120,7 @@ impl Directory {
     /// The peer with this id, if it is known.
     ///
     /// # Errors
-    /// When what is known cannot be read.
+    /// When its files cannot be read.
     pub fn peer(&self, id: NodeId) -> Result<Option<Peer>, Error> {
         if !self.knows(id)? {
             return Ok(None);
@@ -144,16 +147,16 @@ impl Directory {
     /// The peer with this id, which must be known.
     ///
     /// # Errors
-    /// [`PeerError::Unknown`], or when what is known cannot be read.
+    /// [`PeerError::Unknown`], or when its files cannot be read.
     pub(super) fn known_peer(&self, id: NodeId) -> Result<Peer, Error> {
         self.peer(id)?
             .ok_or_else(|| Error::Peer(PeerError::Unknown(id.to_string())))
     }
 
-    /// The name of a node for diagnostics: as [`Peer::label`], also for an unknown one.
+    /// The name of a node for diagnostics, as [`Peer::label`]; also for an unknown node.
     ///
     /// # Errors
-    /// When what is known cannot be read.
+    /// When its files cannot be read.
     pub fn label_of(&self, id: NodeId) -> Result<String, Error> {
         let peer = self.peer(id)?;
         Ok(peer.map_or_else(|| short_id(id), |peer| peer.label()))
@@ -176,7 +179,7 @@ impl Directory {
         Ok(peers)
     }
 
-    /// The peer that a user means: by its exact name, its id, or the beginning of its id.
+    /// The peer that a user means: by its name, its id, or the beginning of its id.
     ///
     /// # Errors
     /// [`PeerError::Unknown`] or [`PeerError::Ambiguous`].
@@ -202,8 +205,8 @@ impl Directory {
         }
     }
 
-    /// The node that a user wants to send to: a peer as in [`Directory::find_peer`], or an unknown sender by its
-    /// whole id.
+    /// The recipient that a user means: a peer as in [`Directory::find_peer`], or an unknown sender
+    /// by its full id.
     ///
     /// # Errors
     /// As [`Directory::find_peer`].
@@ -219,21 +222,21 @@ impl Directory {
         }
     }
 
-    /// The gateway that a user of this gateway means: as [`Directory::find_peer`].
+    /// The gateway that a user of this gateway means, as in [`Directory::find_peer`].
     ///
     /// # Errors
-    /// [`super::DirectoryError::NotAGateway`] when this node is an endpoint, whether it knows the other or not; else as
+    /// [`super::DirectoryError::NotAGateway`] when this node is an endpoint; otherwise as
     /// [`Directory::find_peer`].
     pub fn find_gateway(&self, text: &str) -> Result<NodeId, Error> {
         self.check_is_gateway()?;
         Ok(self.find_peer(text)?.id)
     }
 
-    /// Checks that the peer may be called `name`. With `replace`, another peer that has the name
-    /// loses it.
+    /// Checks that the peer may be called `name`. With `replace`, the name may be taken from
+    /// another peer.
     ///
     /// # Errors
-    /// When it cannot be a name, or is taken, or the peer has another one.
+    /// When it is not a valid name, is taken, or the peer has another name.
     pub fn check_peer_name(&self, id: NodeId, name: &str, replace: bool) -> Result<(), Error> {
         check_name(name)?;
         if let Some(known) = self.peer(id)?.and_then(|peer| peer.name)
@@ -285,11 +288,12 @@ impl Directory {
             .map(|peer| peer.id))
     }
 
-    /// Names the peer `name`, and takes that name from a peer that has it.
+    /// Names the peer `name`. A peer that has the name loses it.
     ///
     /// # Errors
     /// When it cannot be stored.
     pub fn name_peer(&self, id: NodeId, name: &str) -> Result<(), Error> {
+        // Removed first: a crash in between leaves the name to nobody, and never to two peers.
         if let Some(holder) = self.holder_of(name)?.filter(|holder| *holder != id) {
             files::remove(&self.peer_dir(holder).join("name"), FileRole::Node)?;
         }
@@ -335,8 +339,7 @@ impl Directory {
         public_key_from_pem(text.as_bytes()).map_err(|error| damaged(&path, &error))
     }
 
-    /// Of the nodes that these certificates name as their issuers, the keys that are known here for
-    /// certain: our own and those of peers.
+    /// The known keys of nodes that these certificates name as issuers: our own and those of peers.
     ///
     /// # Errors
     /// When one cannot be read.
@@ -357,7 +360,7 @@ impl Directory {
         Ok(keys)
     }
 
-    /// Stores where a peer, or its gateway, is.
+    /// Stores the Internet address of a peer, or of its gateway.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -393,16 +396,16 @@ impl Directory {
         }))
     }
 
-    /// The date of the newest message, authorization or registration of a peer that brought a session key, by the
-    /// peer's own clock; `None` if it cannot be read.
+    /// The date of the newest message, authorization or registration that brought a session key of
+    /// this peer, by the peer's own clock; `None` if there is none.
     #[must_use]
     pub fn newest_date_from(&self, id: NodeId) -> Option<Timestamp> {
         let stored = self.session_key_of(id).ok().flatten()?;
         (!stored.is_undated).then_some(stored.date)
     }
 
-    /// Stores the session key of a peer if its date is later than that of the stored one; returns whether it is
-    /// the stored one now.
+    /// Stores a session key of a peer if its date is later than that of the stored one. Returns
+    /// whether it is the stored one afterwards.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -422,11 +425,12 @@ impl Directory {
             self.set_session_key(id, key, date, initial)?;
             return Ok(true);
         }
+        // The caller relies on the stored key, whose name a killed run may not have synced.
         rely_on(&self.peer_dir(id).join("session.pem"))?;
         Ok(known.is_some_and(|known| known == *key))
     }
 
-    /// Stores the session key of a peer, and replaces the stored one.
+    /// Stores a session key of a peer, in place of the stored one.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -453,8 +457,8 @@ impl Directory {
         )
     }
 
-    /// Forgets a peer: its keys and name, the session keys that it may have sealed to, the certificates that it gave
-    /// us, and what it sent as an unknown sender.
+    /// Forgets a peer: its keys and name, our session keys for it, its certificates for us, and
+    /// what it sent as an unknown sender.
     ///
     /// # Errors
     /// When a file cannot be removed.
@@ -462,6 +466,7 @@ impl Directory {
         sessions::forget(self.root(), id)?;
         certificates::forget(self, id)?;
         unknown_senders::forget(self.root(), id)?;
+        // Last: `identity.pub` makes the peer known, so a killed run can be repeated by its name.
         files::retire_tree(&self.peer_dir(id), FileRole::Node)?;
         Ok(())
     }

@@ -1,31 +1,32 @@
-//! The daily quota for what unknown senders make this node store.
+//! The daily quota for what this node stores of unknown senders.
 
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use crate::disk::{FileRole, tree};
 
-/// How many unknown senders are stored in a day.
+/// The most unknown senders that are stored in a day.
 const DAILY_QUOTA: usize = 10_000;
 
-/// How many octets are stored of them in a day.
+/// The most octets that are stored of them in a day.
 const DAILY_OCTETS: u64 = 16 * 1024 * 1024;
 
-/// After how many new files the day's folder is counted again, since other runs may have added some.
+/// The number of new files after which the day's folder is counted again, since other runs may have
+/// added files.
 const RECOUNT_AFTER: usize = 256;
 
-/// How much is stored of the unknown senders of a day.
+/// What is stored of unknown senders in a day.
 #[derive(Debug, Default)]
 pub(super) struct UnknownSenderTally {
     day: PathBuf,
     files: usize,
     octets: u64,
-    /// How many files were added since the last count.
+    /// The number of files added since the last count.
     added: usize,
 }
 
 impl UnknownSenderTally {
-    /// Counts the files of a day, unless that was done lately.
+    /// Counts the files of a day, unless that was done recently.
     pub(super) fn of(&mut self, day: &Path) -> Result<&mut Self, Error> {
         if self.day != day || self.added >= RECOUNT_AFTER {
             let entries = tree::entries(day, FileRole::Node)?.entries;
@@ -43,11 +44,13 @@ impl UnknownSenderTally {
         Ok(self)
     }
 
-    /// Counts a file of `len` octets, which replaces one of `replaced` octets; `false` if the quota does not allow it.
+    /// Counts a file of `len` octets, which replaces one of `replaced` octets. Returns false if the
+    /// quota is exceeded.
     pub(super) fn admit(&mut self, len: u64, replaced: Option<u64>) -> bool {
         let octets = self.octets.saturating_sub(replaced.unwrap_or(0)) + len;
         let is_new = replaced.is_none();
-        // A replacement that does not grow is always allowed: a key must be able to change in a full day.
+        // A replacement that does not grow is always allowed: a session key must be able to change
+        // on a full day.
         let grows = replaced.is_none_or(|replaced| len > replaced);
         if grows && (octets > DAILY_OCTETS || is_new && self.files >= DAILY_QUOTA) {
             return false;
@@ -72,7 +75,7 @@ mod tests {
         };
         assert!(!tally.admit(1001, None));
         assert!(tally.admit(1000, None));
-        // It is full, and what was there may be replaced by what is not longer.
+        // Full: an existing file may only be replaced by one that is not longer.
         assert!(!tally.admit(1, None));
         assert!(!tally.admit(1001, Some(1000)));
         assert!(tally.admit(900, Some(1000)));

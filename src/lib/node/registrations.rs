@@ -1,4 +1,4 @@
-//! Registrations: the certificates that a gateway gives endpoints, and other gateways.
+//! Registrations: certificates that a gateway issues to endpoints, and to other gateways.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,11 +15,12 @@ use crate::ramf::InternetAddress;
 /// Options of a registration.
 #[derive(Debug, Clone, Copy)]
 pub struct RegistrationOptions {
-    /// When it is given.
+    /// The time of issue.
     pub now: Timestamp,
-    /// How long it is to last.
+    /// How long it lasts.
     pub valid_for: SignedDuration,
-    /// What is registered; a gateway with an Internet address registers gateways, others endpoints.
+    /// The type of node to register; by default, Internet gateways register gateways, and others
+    /// endpoints.
     pub node_type: Option<NodeType>,
 }
 
@@ -28,16 +29,16 @@ pub struct RegistrationOptions {
 pub struct IssuedRegistration {
     /// The object for the node to import.
     pub registration: Registration,
-    /// Whether a gateway has certified this one, or it is on the Internet itself; otherwise what is
-    /// registered here is reached only by gateways that peer with this one.
+    /// Whether a gateway has certified this one, or it is on the Internet itself. Otherwise nodes
+    /// registered here are reached only by gateways that peer with this one.
     pub has_gateway: bool,
 }
 
-/// Registers the holder of `key`: makes its certificate and, for a gateway, a session key bound to it,
-/// stores both, and gives the registration that carries them.
+/// Registers the holder of `key`: issues its certificate, makes a session key bound to it if it is
+/// a gateway, stores both, and returns the registration that carries them.
 ///
 /// # Errors
-/// When this node is no gateway, or they cannot be made or stored.
+/// When this node is not a gateway, or they cannot be made or stored.
 pub fn give(
     node: &Directory,
     key: &PublicKey,
@@ -63,9 +64,10 @@ pub fn give(
     };
     let validity = (start, end.min(start + issuance::MAX_LIFE));
     let leaf = issuance::issue(&node.identity()?, Some(&issuer.leaf), key, role, validity)?;
-    // Nothing of the node is stored before everything that can be refused is done.
+    // From here on, files of the node are stored, so everything that may be refused comes before.
     node.pin_identity(key)?;
     node.adopt_unknown_sender(key, &Window::new(options.now, SignedDuration::ZERO))?;
+    // Only gateways send cargo and CCAs to this node, which are sealed to that key.
     let session_key = match node_type {
         NodeType::Endpoint => None,
         NodeType::Gateway => {
@@ -92,10 +94,10 @@ pub fn give(
     })
 }
 
-/// Promises to register the holder of `key` until `expiry`; nothing is stored.
+/// Promises to register the holder of `key` until `expiry`. Nothing is stored.
 ///
 /// # Errors
-/// When this node is no gateway, or its key cannot be read.
+/// When this node is not a gateway, or its key cannot be read.
 pub fn promise(
     node: &Directory,
     key: &PublicKey,
@@ -109,11 +111,11 @@ pub fn promise(
     )?)
 }
 
-/// Checks that a request is the answer to a promise of this gateway, which still holds, by the node that
-/// it was given to. No drift of clocks is allowed for.
+/// Checks that a request answers a promise of this gateway which still holds, and comes from the
+/// node that got the promise. No clock drift is allowed.
 ///
 /// # Errors
-/// When it is not.
+/// When it does not.
 pub fn check_request(
     node: &Directory,
     request: &RegistrationRequest,
@@ -133,10 +135,10 @@ pub fn check_request(
     Ok(())
 }
 
-/// Whether this gateway ever registered a node.
+/// Whether this gateway has ever registered a node.
 ///
 /// # Errors
-/// When that cannot be learned.
+/// When its directory cannot be examined.
 pub fn is_registered(node: &Directory, peer: NodeId) -> Result<bool, Error> {
     let folder = node.peer_dir(peer).join("registered");
     Ok(files::exists(&folder, FileRole::Node)?)

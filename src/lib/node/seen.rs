@@ -1,12 +1,13 @@
-//! The replay memory: `seen/<day of expiry>`, records of 32 octets.
+//! The replay memory: `seen/<day of expiry>`, with records of 32 octets.
 //!
-//! A record is the digest of a message's identity ([`ReplayKey`]). Its file is named for the day on which the
-//! message expires, after which no record of it is needed. `seen/floor` says where records may be missing: for
-//! messages that expired until the newest day that was purged, and, in a node that was restored from a backup, for
-//! messages that are dated before that.
+//! A record is a digest of what makes a message unique ([`ReplayKey`]). Its file is named for the
+//! day on which the message expires; after that day the record is not needed. `seen/floor` says for
+//! which messages records may be missing: those that expired until the newest purged day, and in a
+//! node restored from a backup, those dated before the restoration.
 //!
-//! So there are three answers ([`Recall`]). Only a record shows that a message was received before; one
-//! that only the floor covers may be new or a repetition, and the user decides.
+//! So there are three answers ([`Recall`]). Only a record proves that a message was received
+//! before. A message without a record that the floor covers may be new or a repetition, and the
+//! user decides.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
@@ -25,40 +26,41 @@ use crate::pipeline::mutex;
 use crate::pki::{NodeId, Window};
 use crate::ramf::{Kind, SignedMessage};
 
-/// Octets of a record.
+/// The length of a record, in octets.
 const RECORD_LEN: usize = 32;
 
-/// The kind octet for content that comes in parts, which is no kind of message.
+/// In place of the kind octet, for content in parts; no kind of message has this value.
 const TRANSFER: u8 = 0xff;
 
-/// The name of the file with the newest expiry ever purged.
+/// The name of the file for [`Floor`].
 pub(crate) const FLOOR: &str = "floor";
 
-/// What makes two messages the same: their kind, recipient, sender and id.
+/// The identity of a message: its kind, recipient, sender and id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReplayKey {
     record: [u8; RECORD_LEN],
     expiry: Timestamp,
-    /// The date of a message that the floor counts for: a parcel or cargo.
+    /// The date, if the floor applies to the message: for parcels and cargo.
     date: Option<Timestamp>,
 }
 
-/// What the replay memory says of a message.
+/// The answer of the replay memory about a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recall {
     /// It was not received before.
     New,
-    /// A record shows that it was.
+    /// It was received before: there is a record.
     Seen,
-    /// Unknown: there is no record, but the floor says that it may have been purged, or lost with a backup.
+    /// Unknown: there is no record, but the floor covers the message, so a record may have been
+    /// purged or lost.
     Unjudged,
 }
 
 impl ReplayKey {
-    /// The identity of a message.
+    /// The key of a message.
     ///
-    /// The floor does not count for a CCA: to answer one twice costs a cargo, and to refuse one for good would
-    /// keep its gateway waiting, which makes no other while that one lives.
+    /// The floor does not apply to a CCA. To answer one twice costs only a cargo, but a refused one
+    /// keeps its gateway waiting, since that sends no other while this one is valid.
     #[must_use]
     pub fn of(message: &SignedMessage) -> Self {
         let fields = message.fields();
@@ -76,13 +78,13 @@ impl ReplayKey {
         }
     }
 
-    /// The identity of the message with these facts.
+    /// The key of the message with these facts.
     #[must_use]
     pub fn new(kind: Kind, recipient: NodeId, sender: NodeId, id: &str, expiry: Timestamp) -> Self {
         Self::of_thing(kind.octet(), recipient, sender, id, expiry)
     }
 
-    /// The identity of content that comes in parts.
+    /// The key of content in parts.
     #[must_use]
     pub fn of_transfer(
         recipient: NodeId,
@@ -95,7 +97,7 @@ impl ReplayKey {
     }
 
     fn of_thing(kind: u8, recipient: NodeId, sender: NodeId, id: &str, expiry: Timestamp) -> Self {
-        // Every part but the last has a fixed length, so no two identities hash the same octets.
+        // All inputs but the last have a fixed length, so no two keys hash the same octets.
         let mut hasher = Hasher::new(Digest::Sha256);
         hasher.update(&[kind]);
         hasher.update(recipient.digest());
@@ -112,33 +114,37 @@ impl ReplayKey {
 }
 
 impl ReplayKey {
-    /// That the message was passed on to a next hop, for the `nth` time, counted from 0, and is not held any more.
+    /// The record that the message was passed on to a next hop for the `nth` time, counted from 0,
+    /// and left this node.
     #[must_use]
     pub fn passed_on(&self, nth: u8) -> Self {
         self.about(b"passed on", &[nth])
     }
 
-    /// That this hop was the first to bring the message.
+    /// The record that this hop was the first to bring the message.
     #[must_use]
     pub fn brought_by(&self, hop: NodeId) -> Self {
         self.about(b"brought by", hop.digest())
     }
 
-    /// That the message was taken out of the cargo with this SHA-256, which has more that could not be taken yet.
+    /// The record that the message was taken from the cargo with this SHA-256, of which other
+    /// messages could not be taken yet.
     #[must_use]
     pub fn taken_from(&self, cargo: &[u8; 32]) -> Self {
         self.about(b"taken from", cargo)
     }
 
-    /// That a person wants the message handed out although only this floor covers it. A later restoration raises
-    /// the floor, and then it counts no more.
+    /// The record that the user accepts the message although this floor covers it. After a later
+    /// restoration raises the floor, the record no longer counts.
     fn vouched_for(&self, floor: Floor) -> Self {
-        // Each purge raises the other part, and what waits in `home` ends after that.
+        // Only the date of a restoration is part of it: a purge raises the other date, and must not
+        // revoke the user's word.
         let dated = floor.dated.map_or(i64::MIN, Timestamp::as_second);
         self.about(b"vouched for", &dated.to_be_bytes())
     }
 
-    /// Something that is known of the message. No kind of message is 0, so this is no message's identity.
+    /// A record of a fact about the message. No kind of message is 0, so it never equals the key of
+    /// a message.
     fn about(&self, what: &[u8], more: &[u8]) -> Self {
         let mut hasher = Hasher::new(Digest::Sha256);
         hasher.update(&[0]);
@@ -155,7 +161,7 @@ impl ReplayKey {
     }
 }
 
-/// Looks a message up. A record with the same identity counts, whatever its expiry.
+/// Looks a message up. A record counts whatever its expiry.
 ///
 /// # Errors
 /// When the memory cannot be read.
@@ -176,10 +182,10 @@ pub fn recall(root: &Path, message: &ReplayKey) -> Result<Recall, Error> {
     })
 }
 
-/// Records that the user wants this message handed out although the floor covers it.
+/// Records that the user accepts this message although the floor covers it.
 ///
 /// # Errors
-/// When that cannot be learned or stored.
+/// When the memory cannot be read or written.
 pub fn vouch(root: &Path, message: &ReplayKey) -> Result<(), Error> {
     match recall(root, message)? {
         Recall::Unjudged => add(root, &message.vouched_for(Floor::of(root)?)),
@@ -187,8 +193,8 @@ pub fn vouch(root: &Path, message: &ReplayKey) -> Result<(), Error> {
     }
 }
 
-/// Syncs the whole memory, since a run may have been killed between write and sync. After this, messages that are
-/// recorded may be removed.
+/// Syncs the whole memory, since a killed run may not have synced its records. After this, messages
+/// with a record may be removed.
 ///
 /// # Errors
 /// When it cannot be listed or synced.
@@ -205,11 +211,12 @@ pub fn settle(root: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The file with the first record that `is_it` says is the one.
+/// The file with the first record for which `is_it` returns true.
 fn find(
     root: &Path,
     mut is_it: impl FnMut(&[u8; RECORD_LEN]) -> bool,
 ) -> Result<Option<PathBuf>, Error> {
+    // `complete` fails on unreadable entries: a hidden record would let a repetition pass.
     for entry in tree::entries(&root.join("seen"), FileRole::Node)?.complete()? {
         if entry.kind != tree::EntryKind::File || entry.name == FLOOR {
             continue;
@@ -230,18 +237,18 @@ fn find(
     Ok(None)
 }
 
-/// The replay memory, read once for a run that takes many messages. The run holds a lock that keeps others from
-/// taking the same ones.
+/// The replay memory, read once for a run that handles many messages. The run holds a lock that
+/// keeps others from handling the same messages.
 ///
-/// It holds the first eight octets of each record; a match is confirmed on disk.
+/// It holds the first eight octets of each record. A match is confirmed on disk.
 #[derive(Debug)]
 pub struct Memory {
     root: PathBuf,
     beginnings: HashSet<u64>,
     floor: Floor,
-    /// When the file of the floor was modified last.
+    /// When the file of the floor was last modified.
     raised: Option<Timestamp>,
-    /// Files that this run has synced.
+    /// The files that this run has synced.
     synced: Mutex<HashSet<PathBuf>>,
 }
 
@@ -266,11 +273,11 @@ impl Memory {
         })
     }
 
-    /// Looks up, at `now`, a message that waits in a file last written at `stored`.
+    /// Looks up a message at `now`, which waits in a file last written at `stored`.
     ///
-    /// As [`recall`], but the floor of a purge does not cover a message that was stored here before that purge,
-    /// however late it is delivered. A floor file from the future was written under a wrong clock, so its date does
-    /// not show what was here before.
+    /// As [`recall`], except that the floor of a purge does not apply to a message that was stored
+    /// before that purge, however late it is delivered. A floor file from the future was written
+    /// under a wrong clock, so its time proves nothing.
     ///
     /// # Errors
     /// When the memory cannot be read or synced.
@@ -300,8 +307,8 @@ impl Memory {
         )
     }
 
-    /// Whether there is a record of this on disk. Its file is synced, since the run that added the record may have been
-    /// killed before that.
+    /// Whether there is a record of this on disk. Its file is synced, since the run that added the
+    /// record may have been killed before it did.
     ///
     /// # Errors
     /// When the memory cannot be read or synced.
@@ -312,7 +319,7 @@ impl Memory {
         let Some(day) = find(&self.root, |record| *record == message.record)? else {
             return Ok(false);
         };
-        // A thread that panicked with the lock held had added no path or a whole one.
+        // A panicking thread leaves the set consistent.
         let mut synced = mutex::lock(&self.synced);
         if !synced.contains(&day) {
             files::sync(&day, FileRole::Node)?;
@@ -322,7 +329,7 @@ impl Memory {
         Ok(true)
     }
 
-    /// The empty memory, for a node whose own cannot be read here.
+    /// An empty memory, for a node whose own cannot be read.
     #[must_use]
     pub fn unknown(root: &Path) -> Self {
         Self {
@@ -334,13 +341,13 @@ impl Memory {
         }
     }
 
-    /// Whether this seems to be recorded, by the first octets of its record: no disk access.
+    /// Whether there seems to be a record, by its first octets. Reads nothing from disk.
     #[must_use]
     pub fn knows(&self, what: &ReplayKey) -> bool {
         self.beginnings.contains(&beginning(&what.record))
     }
 
-    /// How often the message was passed on; see [`ReplayKey::passed_on`].
+    /// How often the message was passed on, see [`ReplayKey::passed_on`].
     #[must_use]
     pub fn times_passed_on(&self, message: &ReplayKey) -> u8 {
         (0..u8::MAX)
@@ -348,7 +355,7 @@ impl Memory {
             .unwrap_or(u8::MAX)
     }
 
-    /// Remembers that these messages were passed on once more.
+    /// Records that these messages were passed on once more.
     ///
     /// # Errors
     /// When that cannot be stored.
@@ -360,7 +367,7 @@ impl Memory {
         self.add_all(&passed)
     }
 
-    /// Remembers messages; they are on disk when this returns.
+    /// Records messages. The records are on disk when this returns.
     ///
     /// # Errors
     /// When they cannot be stored.
@@ -386,7 +393,7 @@ impl Memory {
             files::append_records(&day, FileRole::Node, &records)?;
             self.beginnings.extend(records.iter().map(beginning));
         }
-        // A run that was killed may have made a file and appended a part of its records.
+        // A killed run may have made a file and not synced its name.
         files::sync_dir(&seen, FileRole::Node)?;
         Ok(())
     }
@@ -398,12 +405,12 @@ fn beginning(record: &[u8; RECORD_LEN]) -> u64 {
     u64::from_be_bytes(octets)
 }
 
-/// Where records may be missing: there, a message without a record may have been received before.
+/// The messages whose records may be missing: without a record, they may have been received before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Floor {
-    /// Of messages that expired until then: their records were purged.
+    /// Messages that expired until this time: their records were purged.
     pub expiry: Option<Timestamp>,
-    /// Of messages dated until then: their records may be lost with a backup.
+    /// Messages dated until this time: their records may be lost with a backup.
     pub dated: Option<Timestamp>,
 }
 
@@ -414,7 +421,7 @@ impl Floor {
     /// Reads the floor of a node.
     ///
     /// # Errors
-    /// When the file is damaged, or cannot be read.
+    /// When the file is damaged or cannot be read.
     pub fn of(root: &Path) -> Result<Self, Error> {
         Self::read(&root.join("seen").join(FLOOR))
     }
@@ -440,7 +447,8 @@ impl Floor {
     }
 }
 
-/// From now on nothing that expires until `expiry` can be judged without a record; it never sinks.
+/// Raises the floor after a purge: without a record, messages that expired until `expiry` can no
+/// longer be judged. It is never lowered.
 ///
 /// # Errors
 /// When that cannot be stored.
@@ -451,10 +459,11 @@ pub fn raise_floor(root: &Path, expiry: Timestamp) -> Result<(), Error> {
     })
 }
 
-/// From now on nothing that was made until `now` can be judged without a record: the memory of it may be lost.
+/// Raises the floor after a restoration: without a record, messages dated until `now` can no longer
+/// be judged.
 ///
-/// That sinks only if it lies in the future of `window`: then an earlier restoration was under a clock that was
-/// ahead, and all that was received before it was made before `now`.
+/// It is lowered only from a time in the future of `window`. Then an earlier restoration ran under
+/// a clock that was ahead, and everything received before it was dated before `now`.
 ///
 /// # Errors
 /// When that cannot be stored.
@@ -474,6 +483,7 @@ fn change_floor(root: &Path, change: impl FnOnce(Floor) -> Floor) -> Result<(), 
     let before = Floor::read(&path)?;
     let after = change(before);
     if after == before {
+        // A killed run may not have synced the file that the caller relies on.
         return rely_on(&path);
     }
     let lines = [("", after.expiry), (DATED, after.dated)];
@@ -484,7 +494,7 @@ fn change_floor(root: &Path, change: impl FnOnce(Floor) -> Floor) -> Result<(), 
     store(root, &path, text.as_bytes())
 }
 
-/// Adds a record of the message; it is on disk when this returns.
+/// Records a message. The record is on disk when this returns.
 ///
 /// # Errors
 /// When it cannot be stored.
@@ -533,14 +543,14 @@ mod tests {
         assert_eq!(seen(), [false, false]);
         raise(Some("2026-04-01T00:00:00Z"), None);
         assert_eq!(seen(), [true, false]);
-        // It never sinks.
+        // It is never lowered.
         raise(Some("2026-01-01T00:00:00Z"), None);
         assert_eq!(seen(), [true, false]);
         raise(None, Some("2026-03-02T00:00:00Z"));
         assert_eq!(seen(), [true, true]);
         let text = std::fs::read_to_string(dir.path().join("seen/floor")).unwrap();
         assert_eq!(text, "2026-04-01T00:00:00Z\ndated 2026-03-02T00:00:00Z\n");
-        // A record is one all the same, and both ways to ask agree.
+        // A record wins over the floor, and both lookups agree.
         add(dir.path(), &late).unwrap();
         let asked = |it: &ReplayKey| {
             let answer = recall(dir.path(), it).unwrap();
@@ -553,7 +563,7 @@ mod tests {
         assert_eq!(asked(&early), Recall::Unjudged);
         vouch(dir.path(), &early).unwrap();
         assert_eq!(asked(&early), Recall::New);
-        // The user vouched for it before the memory was lost again.
+        // The memory was lost again after the user vouched for the message.
         raise(None, Some("2026-03-05T00:00:00Z"));
         assert_eq!(asked(&early), Recall::Unjudged);
         vouch(dir.path(), &early).unwrap();

@@ -14,27 +14,27 @@ use crate::pki::NodeId;
 use crate::session::ratchet::{self, OwnKey};
 use crate::session::{KeyId, PrivateSessionKey};
 
-/// Where keys are that are bound to nobody.
+/// The folder for keys that are bound to nobody.
 pub(crate) const ANYBODY: &str = "any";
 
-/// The date of the first message that carried the key, or of what it was handed out with.
+/// Header: the date of the first message that carried the key, or of the object that it was handed
+/// out with.
 const FIRST: &str = "First-Carried";
-/// The date of the last message that carried it.
+/// Header: the date of the last message that carried the key.
 const LAST: &str = "Last-Carried";
-/// When the first message that was sealed to it was opened.
+/// Header: when the first message that was sealed to the key was opened.
 const FIRST_USED: &str = "First-Used";
-/// The date of the last message that was sealed to it.
+/// Header: the date of the last message that was sealed to the key.
 const USED: &str = "Last-Used";
-/// When it was decided not to put the key into messages any more.
+/// Header: since when the key is not put into messages any more.
 const RETIRED: &str = "Retired";
-/// Until when the key is kept, for one that was handed out with an authorization or parameters.
+/// Header: until when a key is kept that was handed out with an authorization or parameters.
 const KEPT_UNTIL: &str = "Kept-Until";
 
-/// The curve that the key is on, so that choosing one need not decode them all.
+/// Header: the curve of the key, so that choosing one need not decode them all.
 const CURVE: &str = "Curve";
 
-/// A stored session key with what is known of it; the key itself is decoded only when it is asked
-/// for.
+/// A stored session key with its headers. The key itself is decoded only when it is used.
 pub struct StoredOwnKey {
     id: KeyId,
     path: PathBuf,
@@ -76,8 +76,8 @@ impl StoredOwnKey {
         Ok(key)
     }
 
-    /// The key, to be handed out: its file is synced into its folder, whatever became of the run that
-    /// made it.
+    /// The key, to be handed out. The name of its file is synced first, since the run that made it
+    /// may have been killed before it did.
     ///
     /// # Errors
     /// As [`StoredOwnKey::key`], or when it cannot be synced.
@@ -86,7 +86,8 @@ impl StoredOwnKey {
         self.key()
     }
 
-    /// The date of the first message that carried the key, or of what it was handed out with.
+    /// The date of the first message that carried the key, or of the object that it was handed out
+    /// with.
     #[must_use]
     pub fn first(&self) -> Option<Timestamp> {
         self.headers.date(FIRST)
@@ -96,11 +97,13 @@ impl StoredOwnKey {
         self.headers.get(CURVE) == Some(&curve.to_string())
     }
 
-    /// The facts that the choice of a key depends on. A missing date counts as one that keeps the key.
+    /// The facts that the choice of a key depends on. A malformed date counts as one that keeps the
+    /// key.
     fn facts(&self) -> OwnKey {
         let used = self.headers.date(FIRST_USED);
         let or_ever = |name: &str| {
             let is_there = self.headers.get(name).is_some();
+            // A header that is there but malformed: the latest time keeps the key.
             is_there.then(|| self.headers.date(name).unwrap_or(Timestamp::MAX))
         };
         OwnKey {
@@ -113,7 +116,7 @@ impl StoredOwnKey {
         }
     }
 
-    /// Stores changed headers above the same key.
+    /// Stores the changed headers with the same key.
     fn save(&self) -> Result<(), Error> {
         let text = key_file::with_headers(&self.text, &self.headers);
         let options = disk::PublishOptions::stored(FileRole::Node, disk::IfExists::Replace);
@@ -122,16 +125,16 @@ impl StoredOwnKey {
     }
 }
 
-/// Where the keys for this peer (or anybody) are.
+/// The folder for the keys of a peer, or for unbound keys.
 fn dir(root: &Path, peer: Option<NodeId>) -> PathBuf {
     let name = peer.map_or_else(|| ANYBODY.to_owned(), |peer| peer.to_string());
     root.join("sessions").join(name)
 }
 
-/// The keys under this id that `peer` may have sealed to: one bound to it, or to nobody.
+/// The keys with this id that `peer` may have sealed to: bound to it, or unbound.
 ///
 /// # Errors
-/// When one cannot be read, or others can read it.
+/// When one is unreadable, or readable by others.
 pub fn find(root: &Path, peer: NodeId, id: &KeyId) -> Result<Vec<StoredOwnKey>, Error> {
     let mut found = Vec::new();
     for dir in [dir(root, Some(peer)), dir(root, None)] {
@@ -144,10 +147,10 @@ pub fn find(root: &Path, peer: NodeId, id: &KeyId) -> Result<Vec<StoredOwnKey>, 
     Ok(found)
 }
 
-/// All keys for this peer (or for anybody).
+/// All keys for a peer, or all unbound keys.
 ///
 /// # Errors
-/// When one cannot be read, or others can read it.
+/// When one is unreadable, or readable by others.
 pub fn list(root: &Path, peer: Option<NodeId>) -> Result<Vec<StoredOwnKey>, Error> {
     let mut keys = Vec::new();
     for entry in tree::entries(&dir(root, peer), FileRole::Node)?.complete()? {
@@ -163,8 +166,8 @@ pub fn list(root: &Path, peer: Option<NodeId>) -> Result<Vec<StoredOwnKey>, Erro
     Ok(keys)
 }
 
-/// The key that a message of `date` to the peer carries: the current one, or a new one. Either is
-/// on disk with that date before it is given out.
+/// The key that a message of `date` to the peer carries: the current one, or a new one. Its file
+/// has that date on disk before it is returned.
 ///
 /// # Errors
 /// When it cannot be read, made or stored.
@@ -174,6 +177,7 @@ pub fn current(
     curve: Curve,
     date: Timestamp,
 ) -> Result<PrivateSessionKey, Error> {
+    // No other run writes here: the caller has locked the peer.
     disk::publish::sweep(&dir(root, Some(peer)), FileRole::Node, None)?;
     let mut stored = list(root, Some(peer))?;
     stored.retain(|stored| stored.is_on(curve));
@@ -181,6 +185,7 @@ pub fn current(
     if let Some(current) = ratchet::current(&facts, date)
         && let Some(mut stored) = stored.into_iter().find(|stored| stored.id == current.id)
     {
+        // The date is on disk before the key is given out: it decides how long the key is kept.
         if current.last.is_none_or(|last| last < date) {
             stored.headers.set(LAST, &date);
             stored.save()?;
@@ -200,7 +205,7 @@ pub fn current(
     )
 }
 
-/// Makes a key to be handed out, dated `date` and kept until then.
+/// Makes an initial key, dated `date` and kept until `kept_until`.
 ///
 /// # Errors
 /// When it cannot be made or stored.
@@ -219,10 +224,10 @@ pub fn create_initial(
     )
 }
 
-/// Stores a key that exists already, to be handed out; dated `date` and kept until then.
+/// Stores an existing key as an initial one, dated `date` and kept until `kept_until`.
 ///
 /// # Errors
-/// When there is one under its id already, or it cannot be stored.
+/// When there is a key with its id already, or it cannot be stored.
 pub fn adopt(
     root: &Path,
     peer: Option<NodeId>,
@@ -252,7 +257,8 @@ fn create(
     Ok(key)
 }
 
-/// Notes that a message of `date`, opened now, was sealed to this key of ours, so that a new one is taken next.
+/// Notes that a message of `date`, opened now, was sealed to this key, so that the next message
+/// carries a new one.
 ///
 /// # Errors
 /// When it cannot be stored.
@@ -264,7 +270,7 @@ pub fn mark_used(
     now: Timestamp,
 ) -> Result<(), Error> {
     let path = dir(root, Some(peer)).join(format!("{id}.key"));
-    // A key that is bound to nobody may be used by many, so nothing follows from its use.
+    // An unbound key may be used by many peers, so its use proves nothing about one.
     let Some(mut stored) = StoredOwnKey::read(path)? else {
         return Ok(());
     };
@@ -279,8 +285,8 @@ pub fn mark_used(
     }
 }
 
-/// Puts none of the keys that there are into messages any more, so that each peer gets a new one with the next.
-/// Gives how many that are. The caller holds the node's lock alone.
+/// Retires all current keys, so that the next message to each peer carries a new one. Returns how
+/// many were retired. The caller holds the node's exclusive lock.
 ///
 /// # Errors
 /// When a key cannot be read or stored.
@@ -291,6 +297,7 @@ pub fn retire(root: &Path, now: Timestamp) -> Result<usize, Error> {
             continue;
         };
         for mut key in list(root, Some(peer))? {
+            // Initial keys are never put into messages.
             if key.headers.get(KEPT_UNTIL).is_some() || key.headers.get(RETIRED).is_some() {
                 continue;
             }
@@ -303,10 +310,10 @@ pub fn retire(root: &Path, now: Timestamp) -> Result<usize, Error> {
     Ok(retired)
 }
 
-/// Checks that a file holds a private session key that can be used, under the id that it is named for.
+/// Checks that a file holds a usable private session key with the id that it is named for.
 ///
 /// # Errors
-/// When it does not, or others can read it.
+/// When it does not, or is readable by others.
 pub fn check(path: &Path) -> Result<(), Error> {
     let Some(stored) = StoredOwnKey::read(path.to_owned())? else {
         return Ok(());
@@ -328,21 +335,20 @@ pub struct Spent {
     pub id: KeyId,
     /// Its file.
     pub path: PathBuf,
-    /// Why.
+    /// The reason.
     pub why: ratchet::SpentReason,
 }
 
-/// The contents of a folder of keys.
+/// The keys in a folder, sorted by use.
 #[derive(Debug, Default)]
 pub struct Sorted {
     /// Keys that are of no use any more.
     pub spent: Vec<Spent>,
-    /// Files that are no keys, and why.
+    /// Files that are not keys, and the errors.
     pub others: Vec<(PathBuf, Error)>,
 }
 
-/// The keys for this peer (or for anybody) that are of no use any more; `keeping` says how long they are
-/// kept.
+/// The keys for a peer, or unbound keys, that are of no use any more under these rules.
 ///
 /// # Errors
 /// When the folder cannot be listed.
@@ -362,9 +368,9 @@ pub fn spent(
     }
     let facts: Vec<OwnKey> = keys.iter().map(StoredOwnKey::facts).collect();
     let spent = keys.into_iter().zip(&facts).filter_map(|(key, fact)| {
-        // From the use of a key that is bound to nobody nothing follows.
+        // The use of an unbound key proves nothing about the others.
         let all = if peer.is_some() { &facts[..] } else { &[] };
-        // Without a date it is unknown whether the key is still needed.
+        // Without its date, it is unknown whether the key is still needed.
         key.first()?;
         let why = ratchet::useless(fact, all, keeping)?;
         let StoredOwnKey { id, path, .. } = key;

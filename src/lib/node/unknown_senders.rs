@@ -1,9 +1,10 @@
 //! Session keys and authorizations of unknown senders: `strangers/<day>/<id>.pem`.
 //!
-//! Anybody may write to an Internet node, and it can answer them. What they send for that is stored apart from
-//! peers and within a quota, since no user vouches for it. It serves to seal to that very id and for nothing else: an
-//! unknown sender has no name, is no next hop and no trust anchor until a user imports, authorizes or registers it.
-//! Each has one file per day, and the newest has everything that the older ones have; relay-purge removes old days.
+//! Anybody may write to an Internet node, and it can answer. What unknown senders send for that is
+//! stored apart from peers and within a quota, since no user vouches for it. It serves to seal to
+//! that same id only: an unknown sender has no name, is no next hop and no trust anchor, until a
+//! user imports, authorizes or registers it. Each sender has one file a day, and the newest
+//! includes everything in the older ones. relay-purge removes old days.
 
 use std::path::{Path, PathBuf};
 
@@ -24,20 +25,20 @@ use crate::session::PublicSessionKey;
 /// The largest file of one sender, in octets. A path through two gateways takes about 5 KiB.
 const MAX_LEN: usize = 16 * 1024;
 
-/// The date of the message that brought a key.
+/// Header: the date of the message that brought the key.
 const DATE: &str = "Date";
 
-/// The Internet address of the sender or of its gateway.
+/// Header: the Internet address of the sender, or of its gateway.
 const ADDRESS: &str = "Address";
 
-/// What an unknown sender has sent for answers to it.
+/// The data that an unknown sender sent for answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
     /// The session key to answer under.
     pub key: PublicSessionKey,
     /// The date of the message that brought the key.
     pub date: Timestamp,
-    /// An authorization to send to it.
+    /// The authorization to send to it, if it sent one.
     pub authorization: Option<SentAuthorization>,
 }
 
@@ -51,14 +52,16 @@ pub struct SentAuthorization {
 }
 
 impl Heard {
-    /// Merges this with what was stored before: the later key, and the authorization that ends last.
+    /// Merges this with what was stored before: the later key, and the authorization that ends
+    /// last.
     fn and(self, known: &Self) -> Self {
         let (key, date) = if self.date > known.date {
             (self.key, self.date)
         } else {
             (known.key.clone(), known.date)
         };
-        // Of several that end with the certificate of one gateway, the newest.
+        // The end may be that of one gateway certificate for several authorizations: then the
+        // newest counts.
         let rank = |it: &SentAuthorization| (it.path.leaf.not_after(), it.path.leaf.not_before());
         let known = known.authorization.as_ref();
         let is_better =
@@ -104,15 +107,16 @@ impl Heard {
     }
 }
 
-/// One file of a sender.
+/// A file of a sender.
 struct Kept {
     path: PathBuf,
     len: u64,
     heard: Result<Heard, Error>,
 }
 
-/// Stores what an unknown sender sent, and returns whether today's quota had room for it. Of one that is stored
-/// already, a later session key is stored in any case. The caller holds the lock of unknown senders.
+/// Stores the data from an unknown sender. Returns whether today's quota had room for it. For a
+/// sender that is stored already, a later session key is stored in any case. The caller holds the
+/// lock of unknown senders.
 ///
 /// # Errors
 /// When it is too large, or cannot be stored.
@@ -130,20 +134,20 @@ pub fn store(
         .join(format!("{sender}.pem"));
     let replaced = kept.iter().find(|kept| kept.path == today);
     let replaced = replaced.map(|kept| kept.len);
-    // A damaged file is replaced; otherwise every message of this sender would fail for ever.
+    // A damaged file is replaced. Otherwise every message of this sender would fail.
     let Some((known, before)) = newest_of(&kept) else {
         return put(node, &today, &heard, replaced);
     };
     let all = heard.and(before);
     if all == *before {
-        // The run that stored it may have been killed before its name was synced.
+        // The run that stored it may have been killed before it synced the name.
         rely_on(&known.path)?;
         return Ok(true);
     }
     if put(node, &today, &all, replaced)? {
         return Ok(true);
     }
-    // No room today: the key alone goes into the file that exists, which does not grow by that.
+    // No room today: only the key is replaced in the existing file, which does not make it longer.
     let key_alone = Heard {
         authorization: before.authorization.clone(),
         ..all.clone()
@@ -152,7 +156,7 @@ pub fn store(
     Ok(all == key_alone)
 }
 
-/// Writes a file, if there is room for it in its day.
+/// Writes a file, if the quota of its day has room for it.
 fn put(node: &Directory, path: &Path, heard: &Heard, replaced: Option<u64>) -> Result<bool, Error> {
     let text = heard.to_text();
     if text.len() > MAX_LEN {
@@ -170,7 +174,7 @@ fn put(node: &Directory, path: &Path, heard: &Heard, replaced: Option<u64>) -> R
     Ok(is_admitted)
 }
 
-/// What an unknown sender sent last, if anything is stored.
+/// The newest data from an unknown sender, if any is stored.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -182,10 +186,10 @@ pub fn newest(root: &Path, sender: NodeId) -> Result<Option<Heard>, Error> {
     Ok(heard.into_iter().max_by_key(|heard| heard.date))
 }
 
-/// Whether anything is stored of an unknown sender.
+/// Whether any data from this unknown sender is stored.
 ///
 /// # Errors
-/// When that cannot be learned.
+/// When the folders cannot be read.
 pub fn is_known(root: &Path, sender: NodeId) -> Result<bool, Error> {
     for day in tree::entries(&root.join(FOLDER), FileRole::Node)?.entries {
         if files::exists(&day.path.join(format!("{sender}.pem")), FileRole::Node)? {
@@ -206,7 +210,8 @@ pub fn forget(root: &Path, sender: NodeId) -> Result<(), Error> {
     Ok(())
 }
 
-/// The file with the latest key; of several, that of the latest day, which has what the others have.
+/// The readable file with the latest key; of several, the one of the latest day, which includes the
+/// others.
 fn newest_of(kept: &[Kept]) -> Option<(&Kept, &Heard)> {
     let whole = kept
         .iter()
@@ -214,7 +219,7 @@ fn newest_of(kept: &[Kept]) -> Option<(&Kept, &Heard)> {
     whole.max_by_key(|(_, heard)| heard.date)
 }
 
-/// The files of a sender, by day.
+/// The files of a sender, sorted by day.
 fn find(root: &Path, sender: NodeId) -> Result<Vec<Kept>, Error> {
     let mut kept = Vec::new();
     for day in tree::entries(&root.join(FOLDER), FileRole::Node)?.entries {
@@ -222,6 +227,8 @@ fn find(root: &Path, sender: NodeId) -> Result<Vec<Kept>, Error> {
         let text = match read_text(&path) {
             Ok(Some(text)) => Ok(text),
             Ok(None) => continue,
+            // A damaged file is passed on as such, so that it can be replaced; any other error ends
+            // the search.
             Err(error @ Error::Directory(DirectoryError::Damaged { .. })) => Err(error),
             Err(error) => return Err(error),
         };
@@ -235,7 +242,7 @@ fn find(root: &Path, sender: NodeId) -> Result<Vec<Kept>, Error> {
     Ok(kept)
 }
 
-/// The folder in the node; its name is part of the format (relay-node(5)).
+/// The folder in the node. The name is part of the format (relay-node(5)).
 const FOLDER: &str = "strangers";
 
 #[cfg(test)]
