@@ -1,8 +1,7 @@
-//! What happens when a message arrives, once and in this order: it is verified, admitted, known not
-//! to be a repetition, and decrypted; what it holds is stored by the caller; then the sender's session
-//! key is stored; then the message is remembered.
+//! Receives messages, in this order: verify, admit, check for repetition, decrypt; then the caller
+//! stores the content; then the sender's session key is stored, and the message is remembered.
 //!
-//! Each step may be repeated. A run that is killed on the way may cost a duplicate, never a loss.
+//! Each step may be repeated. A crash may cost a duplicate, but never a message.
 
 pub mod inbox; // what arrived in time and waited
 
@@ -28,30 +27,30 @@ use crate::verify::{self, Policy};
 /// The media type under which an endpoint sends an authorization in a parcel.
 pub const AUTHORIZATION_TYPE: &str = "application/vnd+relaycorp.awala.pda-path";
 
-/// How a message is taken.
+/// The options for receiving a message.
 #[derive(Debug, Clone, Copy)]
 pub struct ReceiveOptions {
-    /// The instants that dates are held against.
+    /// The instants that dates are checked against.
     pub window: Window,
-    /// When it arrives.
+    /// The time of arrival.
     pub now: Timestamp,
-    /// What is opened although it may be a repetition.
+    /// Whether to open possible repetitions.
     pub repeats: Repeats,
 }
 
-/// Which messages are opened although they may repeat one that was received before.
+/// Which possible repetitions are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeats {
-    /// None.
+    /// No message that was received before, or may have been.
     Refused,
-    /// Those that the replay memory cannot judge.
+    /// Messages of which it is unknown whether they were received before.
     Unjudged,
-    /// All.
+    /// All messages.
     Taken,
 }
 
 impl Repeats {
-    /// Checks that a message of which the memory says this is opened.
+    /// Checks that a message with this answer of the replay memory is opened.
     fn check(self, recall: Recall) -> Result<(), Error> {
         match (recall, self) {
             (Recall::Seen, Self::Refused | Self::Unjudged) => Err(Error::Replay(ReplayError::Seen)),
@@ -61,21 +60,21 @@ impl Repeats {
     }
 }
 
-/// A message that was opened, with `T` in it, and what is left to do about it. While it lives, no other
-/// run takes a message from the same sender.
+/// An opened message with its content, and what is left to do. While it exists, no other run
+/// receives messages from the same sender.
 pub struct Arrival<'a, T> {
     content: T,
     due: PendingReceipt<'a>,
     _locks: Vec<Lock>,
 }
 
-/// What is left to do about a message whose content is where it belongs.
+/// What is left to do for a message after its content is stored.
 pub struct PendingReceipt<'a> {
     keyring: &'a dyn Keyring,
     head: Head,
     originator: PublicSessionKey,
     used_key: KeyId,
-    /// What to remember it by, unless it is remembered.
+    /// The key to remember it by; `None` if it is remembered already.
     identity: Option<ReplayKey>,
     now: Timestamp,
 }
@@ -83,8 +82,8 @@ pub struct PendingReceipt<'a> {
 /// Opens a parcel that is all of `octets`.
 ///
 /// # Errors
-/// When it is malformed, not valid now, not for this node, from somebody who is not authorized,
-/// received before, sealed to a key that is not known, or cannot be decrypted.
+/// When the parcel is malformed, not valid now, for another node, from an unauthorized sender,
+/// received before, sealed to an unknown key, or undecryptable.
 pub fn parcel<'a>(
     keyring: &'a dyn Keyring,
     octets: Vec<u8>,
@@ -111,7 +110,7 @@ pub fn cargo<'a>(
 /// cargo to its issuer.
 ///
 /// # Errors
-/// As [`parcel`]; and when the authorization is for another node, issued by another one, or not valid
+/// As [`parcel`]; and when the authorization is for another node, from another issuer, or not valid
 /// now.
 pub fn cca<'a>(
     keyring: &'a dyn Keyring,
@@ -145,6 +144,7 @@ fn open<'a, T>(
 ) -> Result<Arrival<'a, T>, Error> {
     let valid = Valid::check(message, &terms.window)?;
     let message = keyring.admit(valid, &terms.window)?;
+    // Locked before the memory is asked, so that no other run opens the same message in between.
     let locks = keyring.lock_sender(message.message().sender_certificate())?;
     let identity = ReplayKey::of(message.message());
     let recall = keyring.recall(&identity)?;
@@ -158,12 +158,12 @@ fn open<'a, T>(
     opened(keyring, admitted, terms, keys, parse)
 }
 
-/// A message that is verified and authorized, and what the replay memory says of it.
+/// A verified and authorized message, with the answer of the replay memory.
 struct Verified {
     message: Authorized,
     identity: ReplayKey,
     recall: Recall,
-    /// The locks under which the memory was asked, which keep the answer true.
+    /// The locks that were held when the memory was asked, and keep its answer true.
     locks: Vec<Lock>,
 }
 
@@ -182,6 +182,7 @@ fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
         locks,
     } = admitted;
     let sender = message.message().sender();
+    // Before the session key is looked up: that of a repetition may be deleted by now.
     terms.repeats.check(recall)?;
     let sealed = Sealed::parse(message.message().payload())?;
     let used_key = sealed.recipient_key_id().clone();
@@ -192,6 +193,7 @@ fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
     let (head, mut octets, payload) = message.into_message().into_payload();
     let opened = sealed.open_in_place(&keys, &mut octets[payload.clone()])?;
     let plaintext = payload.start + opened.plaintext.start..payload.start + opened.plaintext.end;
+    // One error for everything behind the decryption, so that a sender learns nothing from it.
     let content = parse(octets, plaintext).map_err(|_| session::Error::Undecryptable)?;
     Ok(Arrival {
         content,
@@ -208,41 +210,41 @@ fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
 }
 
 impl<'a, T> Arrival<'a, T> {
-    /// What the message says but its payload.
+    /// All of the message but the payload.
     #[must_use]
     pub fn head(&self) -> &Head {
         &self.due.head
     }
 
-    /// What the message holds.
+    /// The decrypted content.
     #[must_use]
     pub fn content(&self) -> &T {
         &self.content
     }
 
-    /// What the sender is called here, if it has a name.
+    /// The sender's name here, if it has one.
     #[must_use]
     pub fn peer_name(&self) -> Option<String> {
         self.due.keyring.peer_name(self.due.head.sender.id())
     }
 
-    /// Finishes what is to be done, once the content is where it belongs: stores the sender's session
-    /// key, then remembers the message. Gives the content.
+    /// Completes the receipt after the content is stored: stores the sender's session key, then
+    /// remembers the message. Returns the content.
     ///
     /// # Errors
-    /// When one cannot be stored; then the message can be opened again.
+    /// When either cannot be stored. Then the message can be opened again.
     pub fn complete(self) -> Result<T, Error> {
         self.due.complete()?;
         Ok(self.content)
     }
 
-    /// Whether this is the message that `other` is about, and neither is remembered.
+    /// Whether `other` is about the same message, and neither is remembered yet.
     #[must_use]
     pub fn repeats(&self, other: &PendingReceipt<'_>) -> bool {
         self.due.identity.is_some() && self.due.identity == other.identity
     }
 
-    /// Lets go of the sender, and leaves what is to be done for later.
+    /// Releases the lock on the sender, and leaves the rest for later.
     #[must_use]
     pub fn into_due(self) -> (T, PendingReceipt<'a>) {
         (self.content, self.due)
@@ -250,8 +252,8 @@ impl<'a, T> Arrival<'a, T> {
 }
 
 impl PendingReceipt<'_> {
-    /// Does what is left, as [`Arrival::complete`]; messages from the same sender may have been taken
-    /// since.
+    /// Completes the receipt as [`Arrival::complete`] does. Other messages from the same sender may
+    /// have been received in between.
     ///
     /// # Errors
     /// As [`Arrival::complete`].
@@ -260,13 +262,13 @@ impl PendingReceipt<'_> {
         self.complete()
     }
 
-    /// What the message is remembered by, unless it is already.
+    /// The key to remember the message by; `None` if it is remembered already.
     #[must_use]
     pub fn identity(&self) -> Option<&ReplayKey> {
         self.identity.as_ref()
     }
 
-    /// Stores what the message says of the session with its sender.
+    /// Stores the effect of the message on the session with its sender.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -280,13 +282,13 @@ impl PendingReceipt<'_> {
         )
     }
 
-    /// What to remember the message by, unless it is remembered.
+    /// The key to remember the message by; `None` if it is remembered already.
     #[must_use]
     pub fn into_identity(self) -> Option<ReplayKey> {
         self.identity
     }
 
-    /// As [`PendingReceipt::advance`], while no other run takes a message from the same sender.
+    /// As [`PendingReceipt::advance`], under the lock of the sender.
     fn advance_locked(&self) -> Result<(), Error> {
         let _locks = self.keyring.lock_peer(self.head.sender.id())?;
         self.advance()
@@ -301,10 +303,11 @@ impl PendingReceipt<'_> {
     }
 }
 
-/// Does what is left about several messages whose content is where it belongs: stores what they say of sessions, lets
-/// the caller acknowledge them, then remembers `groups`, each of which lasts before the next.
+/// Completes several receipts after the contents are stored: stores the session keys, lets the
+/// caller acknowledge, then remembers `groups`, each of which is synced before the next.
 ///
-/// A message is remembered last: from then on a killed run could not do the other steps, since it is not looked at again.
+/// Messages are remembered last: a killed run could not do the other steps afterwards, since
+/// remembered messages are not opened again.
 ///
 /// # Errors
 /// When a session or the memory cannot be stored, or `acknowledge` failed.
@@ -331,13 +334,13 @@ impl Arrival<'_, ServiceMessage> {
         self.content.media_type() == AUTHORIZATION_TYPE
     }
 
-    /// Takes the authorization that the parcel holds: only from the node that issued it, and only if it is for this
-    /// one. That of a peer is imported; what a stranger sends makes no peer, and is kept apart until somebody
-    /// imports the stranger. The caller holds the lock of the sender.
+    /// Imports the authorization in the parcel, if its sender issued it to this node. That of a
+    /// peer is stored with the peer's. That of an unknown sender makes no peer, and is stored apart
+    /// until a user imports the sender. The caller holds the lock of the sender.
     ///
     /// # Errors
-    /// [`AuthorizationError::Foreign`] when it is somebody else's; otherwise as
-    /// [`Directory::import`].
+    /// [`AuthorizationError::Foreign`] when another node issued it or it is for another node;
+    /// otherwise as [`Directory::import`].
     pub fn import_authorization(
         &self,
         node: &Directory,
@@ -357,6 +360,7 @@ impl Arrival<'_, ServiceMessage> {
             name: None,
             replace: false,
             expected: None,
+            // The sender signed the parcel, so it vouches for all of the object.
             vouched: true,
             one_way: false,
             now: self.due.now,
@@ -376,24 +380,23 @@ impl Arrival<'_, ServiceMessage> {
     }
 }
 
-/// What became of an authorization that a parcel held.
+/// The effect of an authorization in a parcel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorizationEffect {
-    /// It is among those of a peer.
+    /// It is stored with those of a peer.
     OfPeer,
-    /// It is kept for answers to a stranger.
+    /// It is stored for answers to an unknown sender.
     OfStranger,
-    /// It was a stranger's, of whom too many wrote today, and is not kept.
+    /// It was dropped: the quota for unknown senders is used up today.
     NoRoom,
 }
 
 impl Arrival<'_, CollectionRequest> {
-    /// Everything that is needed to pack the cargo that the CCA asks for. It goes under the
-    /// authorization in it; its issuer's certificate lets a courier see that.
-    ///
+    /// The data for packing the cargo that the CCA asks for. The cargo is sent under the
+    /// authorization in the CCA, with its issuer's certificate, so that a courier can verify it.
     /// # Errors
-    /// [`AuthorizationError::CcaEnds`] when less than a day is left of the authorization; when the peer's session key
-    /// cannot be read.
+    /// [`AuthorizationError::CcaEnds`] when the authorization has less than a day left; when the
+    /// peer's session key cannot be read.
     pub fn correspondent(&self) -> Result<Correspondent, Error> {
         let id = self.due.head.sender.id();
         let name = self
@@ -411,6 +414,7 @@ impl Arrival<'_, CollectionRequest> {
         Ok(Correspondent {
             id,
             name,
+            // Cargo that answers a CCA goes by courier, and needs no address.
             address: None,
             session_key: self.due.keyring.newest_session_key(
                 id,
@@ -425,7 +429,7 @@ impl Arrival<'_, CollectionRequest> {
     }
 }
 
-/// From when on a message will be valid that is not valid yet.
+/// The time from which a message will be valid, if it is early.
 fn begins(error: &message::Error) -> Option<Timestamp> {
     match error {
         message::Error::Ramf(
@@ -436,30 +440,30 @@ fn begins(error: &message::Error) -> Option<Timestamp> {
     }
 }
 
-/// A message of cargo that may be handed on.
+/// A message from cargo that is verified.
 #[derive(Debug)]
 pub struct Unpacked {
-    /// What kind of message it is.
+    /// The kind of message.
     pub kind: Kind,
-    /// Who sent it; of an acknowledgement, who sent the parcel.
+    /// The sender; for an acknowledgement, the sender of the parcel.
     pub sender: NodeId,
-    /// Whom it is for; of an acknowledgement, whom the parcel is for.
+    /// The recipient; for an acknowledgement, the recipient of the parcel.
     pub recipient: NodeId,
-    /// Its id; of an acknowledgement, the parcel's. Rotations have none.
+    /// The message id; for an acknowledgement, that of the parcel. Rotations have none.
     pub id: Option<String>,
-    /// When its life ends, if it has an end of its own.
+    /// The expiry, if the message has its own.
     pub expiry: Option<Timestamp>,
-    /// The name of a file for it.
+    /// A name for its file.
     pub file_name: String,
 }
 
-/// Verifies a message of cargo on its own. Parcels have to be valid and authorized as `policy` requires;
-/// a rotation has to be signed by the gateway that sent the cargo, for the node that it is for. What is
-/// read owns its octets, and they are copied into memory of `pool` for that.
+/// Verifies a message from cargo on its own. A parcel must be valid and authorized as `policy`
+/// requires. A rotation must be signed by the gateway that sent the cargo, for the recipient of the
+/// cargo. `octets` are copied into a buffer of `pool`, since parsed messages own their octets.
 ///
 /// # Errors
-/// When it is malformed, of a kind that cargo does not hold, or one of these is not so. What is dated in the
-/// future may be valid later, unless the cargo is over by then ([`Error::AfterCargo`]).
+/// When it is malformed, of a kind that is not carried in cargo, or not verified. An early message
+/// may become valid later, unless the cargo expires before that ([`Error::AfterCargo`]).
 pub fn item(
     octets: &[u8],
     cargo: &Head,
@@ -484,6 +488,7 @@ pub fn item(
             return Err(Error::Authorization(AuthorizationError::ForeignRotation));
         }
     }
+    // An acknowledgement is unsigned, and names the parcel in place of itself.
     let (sender, recipient, id) = match &item {
         Item::Pca(pca) => (pca.sender, pca.recipient, Some(pca.parcel_id.clone())),
         Item::Rotation(rotation) => (cargo.sender.id(), rotation.path.leaf.id(), None),

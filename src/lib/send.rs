@@ -1,5 +1,5 @@
-//! What happens when a message is sent, once and in this order: the session key that it carries is
-//! stored, the content is sealed to the peer's session key, and the message is signed.
+//! Makes messages, in this order: the session key that the message carries is stored, the content
+//! is sealed to the peer's session key, and the message is signed.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,37 +14,37 @@ use crate::pki::{Certificate, IdentityKey, NodeId};
 use crate::ramf::{Fields, Kind, SignedMessage, fields, limits};
 use crate::session::{PrivateSessionKey, agreement};
 
-/// What the sender decides about a parcel.
+/// The sender's choices for a parcel.
 #[derive(Debug, Clone, Copy)]
 pub struct Draft<'a> {
     /// The media type of the content.
     pub media_type: &'a str,
     /// How long the parcel lives.
     pub ttl: SignedDuration,
-    /// Its id; a random UUID if there is none.
+    /// Its id; a random UUID if `None`.
     pub id: Option<&'a str>,
-    /// How the content is encrypted.
+    /// The cipher for the content.
     pub cipher: Cipher,
-    /// When it is sent.
+    /// The time of sending.
     pub now: Timestamp,
 }
 
-/// A message that may leave.
+/// A message that is ready to leave.
 #[derive(Debug)]
 pub struct Sent {
     /// The message.
     pub octets: Buffer,
     /// Its fields.
     pub fields: Fields,
-    /// The earlier end that its life was cut to: its certificates do not last longer.
+    /// The time that its life was cut to, because a certificate ends before it would.
     pub cut_to: Option<Timestamp>,
 }
 
 /// Seals the content in `buffer` for `peer`.
 ///
 /// # Errors
-/// When the peer cannot be sealed to, a key cannot be made or stored, or the parcel would be larger
-/// than deployed gateways carry.
+/// When the peer cannot be sealed to, a key cannot be made or stored, or the parcel is larger than
+/// deployed gateways carry.
 pub fn parcel(
     keyring: &dyn Keyring,
     peer: NodeId,
@@ -56,10 +56,11 @@ pub fn parcel(
     content(&sealer, buffer, draft)
 }
 
-/// Prepares to seal several parcels for `peer`, all of which carry one session key of ours.
+/// Prepares to seal several parcels for `peer`, which carry the same session key of ours.
 ///
 /// # Errors
-/// When the peer cannot be sealed to, the media type cannot be written, or a key cannot be made or stored.
+/// When the peer cannot be sealed to, the media type is not valid, or a key cannot be made or
+/// stored.
 pub fn parcels(keyring: &dyn Keyring, peer: NodeId, draft: &Draft<'_>) -> Result<Sealer, Error> {
     let peer = keyring.correspondent(peer, draft.now)?;
     let _locks = keyring.lock_peer(peer.id)?;
@@ -67,10 +68,10 @@ pub fn parcels(keyring: &dyn Keyring, peer: NodeId, draft: &Draft<'_>) -> Result
     Sealer::new(keyring, peer, Kind::Parcel, draft.cipher, draft.now)
 }
 
-/// Seals the content in `buffer` as one of several parcels, which may be sealed at the same time.
+/// Seals the content in `buffer` as one of several parcels. Thread-safe.
 ///
-/// # Errors
-/// When the media type cannot be written, there are no random octets, or the parcel would be larger than
+/// When the media type is not valid, the system has no random octets, or the parcel is larger than
+/// deployed gateways carry.
 /// deployed gateways carry.
 pub fn content(sealer: &Sealer, mut buffer: Buffer, draft: &Draft<'_>) -> Result<Sent, Error> {
     service_message::wrap(&mut buffer, draft.media_type)?;
@@ -79,7 +80,8 @@ pub fn content(sealer: &Sealer, mut buffer: Buffer, draft: &Draft<'_>) -> Result
     Ok(sent)
 }
 
-/// Makes a CCA: the gateway that certified this node may give couriers cargo for it, for `valid_for`.
+/// Makes a CCA: for `valid_for`, the gateway that certified this node may give cargo for it to
+/// couriers.
 ///
 /// # Errors
 /// When that gateway did not certify this node, or a key or certificate cannot be made or stored.
@@ -91,6 +93,7 @@ pub fn cca(
     now: Timestamp,
 ) -> Result<Sent, Error> {
     let gateway = keyring.registrar(gateway, now)?;
+    // Until the session key is stored: two runs must not choose a current key at the same time.
     let _locks = keyring.lock_peer(gateway.id)?;
     check_life(&gateway, now)?;
     let authorization = keyring.authorize_carrier(gateway.id, now, valid_for)?;
@@ -100,19 +103,20 @@ pub fn cca(
     sealer.seal(request.to_buffer(), None, end)
 }
 
-/// Puts what makes it a set of messages around those in `buffer`, and makes cargo of it. Its life ends
-/// with that of the last message in it.
+/// Makes cargo of the messages in `buffer`, which lacks the frame of a set. Its life ends with that
+/// of its last message.
 ///
 /// # Errors
-/// When there are no random octets, or the cargo would be larger than deployed gateways carry.
+/// When the system has no random octets, or the cargo is larger than deployed gateways carry.
 pub fn cargo(sealer: &Sealer, mut buffer: Buffer, expiry: Timestamp) -> Result<Sent, Error> {
     message_set::wrap(&mut buffer);
+    // RS-001 allows 180 days, from a date that may be hours back.
     let longest = sealer.date() + SignedDuration::from_secs(i64::from(limits::MAX_TTL));
     sealer.seal(buffer, None, expiry.min(longest))
 }
 
-/// What messages to one peer have in common. The session key that they carry is stored when there is
-/// one of these; its maker has locked the peer until then.
+/// The common part of messages to one peer. Making one stores the session key that the messages
+/// carry; the caller holds the lock of the peer until then.
 pub struct Sealer {
     peer: Correspondent,
     kind: Kind,
@@ -127,7 +131,7 @@ impl Sealer {
     /// Prepares to seal messages of this kind for this peer.
     ///
     /// # Errors
-    /// When the certificates to be sent under end too soon, or a key cannot be made, read or stored.
+    /// When a certificate to send under ends too soon, or a key cannot be made, read or stored.
     pub fn new(
         keyring: &dyn Keyring,
         peer: Correspondent,
@@ -144,7 +148,9 @@ impl Sealer {
             Kind::Cca => limits::CCA_BACKDATED,
             _ => limits::PARCEL_BACKDATED,
         };
+        // A message must not be dated before the certificate that it is sent under.
         let date = (whole_seconds(now) - backdated).max(signer.not_before());
+        // On disk before any message carries it, so that every answer can be opened.
         let originator = keyring.originator_key(peer.id, peer.session_key.curve(), date)?;
         let identity = keyring.identity()?;
         Ok(Self {
@@ -158,7 +164,7 @@ impl Sealer {
         })
     }
 
-    /// The date that the messages bear.
+    /// The date of the messages.
     #[must_use]
     pub fn date(&self) -> Timestamp {
         self.date
@@ -170,13 +176,13 @@ impl Sealer {
         self.end
     }
 
-    /// Whom the messages are for.
+    /// The recipient of the messages.
     #[must_use]
     pub fn peer(&self) -> &Correspondent {
         &self.peer
     }
 
-    /// Who sends the messages.
+    /// The sender of the messages.
     #[must_use]
     pub fn sender(&self) -> NodeId {
         self.identity.id()
@@ -209,7 +215,7 @@ impl Sealer {
     }
 }
 
-/// The end of the certificates to be sent under, which have a day left at least.
+/// The end of the first certificate to send under; at least a day is left.
 fn check_life(peer: &Correspondent, now: Timestamp) -> Result<Timestamp, Error> {
     let ends = peer.certificates.iter().map(Certificate::not_after);
     let end = ends.min().unwrap_or(now);
@@ -222,7 +228,7 @@ fn check_life(peer: &Correspondent, now: Timestamp) -> Result<Timestamp, Error> 
     Ok(end)
 }
 
-/// Dates on the wire have whole seconds.
+/// Truncates to whole seconds, as dates are written on the wire.
 fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
@@ -230,7 +236,9 @@ fn whole_seconds(at: Timestamp) -> Timestamp {
 /// A random UUID as text (RFC 9562 §5.4).
 fn uuid4() -> Result<String, Error> {
     let mut octets = random::array::<16>().map_err(crate::pki::Error::Crypto)?;
+    // Version 4.
     octets[6] = octets[6] & 0x0f | 0x40;
+    // Variant 10xx.
     octets[8] = octets[8] & 0x3f | 0x80;
     let digits = crate::asn1::Hex(&octets).to_string();
     Ok([

@@ -1,4 +1,4 @@
-//! Judging objects without opening them, as couriers and gateways do with what passes.
+//! Verifies objects without opening them, as couriers and gateways do with messages in transit.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,38 +12,38 @@ use crate::node::{self, Directory, Peer, certificates, registrations};
 use crate::pki::{self, Certificate, NodeId, PublicKey, Trust, Window, issuance, path};
 use crate::ramf::{self, Authorization, Fields, InternetAddress, Kind, SignedMessage, Valid};
 
-/// What is held against an object.
+/// The policy that an object is verified against.
 #[derive(Debug)]
 pub struct Policy {
-    /// Whose keys a path may end with.
+    /// The anchors that certification paths must end in.
     pub trust: Trust,
-    /// What counts besides.
+    /// The role in which objects are verified.
     pub role: PolicyRole,
-    /// Certificates that may be needed on the way.
+    /// Intermediate certificates for paths.
     pub chain: Vec<Certificate>,
-    /// Whom messages must be for.
+    /// The node that messages must be for, if given.
     pub recipient: Option<NodeId>,
-    /// A node that takes parcels from anybody.
+    /// A node that accepts parcels from any sender.
     pub accepts_anybody: Option<NodeId>,
-    /// Whose recipients are known to take messages from nobody whom they did not authorize.
+    /// The recipients that are known to accept messages only from senders they authorized.
     pub private: Private,
-    /// The instants that dates are held against.
+    /// The instants that dates are checked against.
     pub window: Window,
-    /// The time, for what allows no drift.
+    /// The time, for dates without clock drift.
     pub now: Timestamp,
 }
 
-/// What a node knows of itself and of those behind it: that a recipient is private, though messages for
-/// it bear an Internet address, that of the gateway which it is behind; and whose cargo it takes.
+/// What a node knows of itself and of the nodes behind it: which recipients are private, although
+/// messages for them bear the Internet address of their gateway, and whose cargo the node accepts.
 #[derive(Debug, Default)]
 pub struct Private {
     /// The node itself.
     own: Option<NodeId>,
-    /// Those that it knows.
+    /// Its peers.
     peers: HashSet<NodeId>,
-    /// The addresses of the node itself and of the gateways that certified it.
+    /// The addresses of the node and of the gateways that certified it.
     addresses: Vec<InternetAddress>,
-    /// Those gateways, and the node: whatever is for them is not for somebody behind them.
+    /// The node and those gateways: messages for them are not for a node behind them.
     gateways: Vec<NodeId>,
     /// The nodes that this one registered.
     registered: HashSet<NodeId>,
@@ -76,8 +76,8 @@ impl Private {
                 && !self.gateways.contains(&fields.recipient))
     }
 
-    /// Whether the message is for the node itself, which takes cargo and CCAs neither from those that it
-    /// does not know nor from endpoints, though it certified them.
+    /// Whether the message is cargo or a CCA for the node itself from a sender that may not send
+    /// it: an unknown node, or an endpoint, even one that the node certified.
     fn bars(&self, message: &SignedMessage) -> bool {
         let sender = message.sender_certificate();
         self.own == Some(message.fields().recipient)
@@ -87,7 +87,7 @@ impl Private {
 }
 
 impl Policy {
-    /// What a courier holds against messages, who knows nobody.
+    /// The policy of a courier, who knows no node.
     #[must_use]
     pub fn courier(chain: Vec<Certificate>, window: Window, now: Timestamp) -> Self {
         Self {
@@ -102,10 +102,11 @@ impl Policy {
         }
     }
 
-    /// What a node holds against objects that pass it: it trusts its own key and those of its peers.
+    /// The policy of a node for objects that pass through: it trusts its own key and those of its
+    /// peers.
     ///
     /// # Errors
-    /// When what it knows of a peer cannot be read.
+    /// When a peer cannot be read.
     pub fn of_node(
         node: &Directory,
         chain: Vec<Certificate>,
@@ -130,47 +131,47 @@ impl Policy {
     }
 }
 
-/// As what an object is judged.
+/// The role in which objects are verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyRole {
-    /// Only what was named is trusted.
+    /// Only the given anchors are trusted.
     Strict,
-    /// As a node: parcels in transit may show their recipient's own certificate.
+    /// A node: parcels in transit may show their recipient's own certificate.
     Node,
-    /// As a courier, who trusts nobody: every message may show its recipient's own certificate.
+    /// A courier, who trusts no key: every message may show its recipient's own certificate.
     Courier,
 }
 
-/// Whether what an object claims is authorized.
+/// Whether the sender of an object is authorized.
 #[derive(Debug)]
 pub enum AuthorizationVerdict {
-    /// It is.
+    /// It is authorized.
     Yes,
-    /// The object alone, with what is trusted, does not show it.
+    /// The object and the trusted keys do not show it.
     NotShown,
-    /// It is not, and why.
+    /// It is not authorized, for this reason.
     No(Error),
 }
 
-/// What was found.
+/// The result of verifying an object.
 #[derive(Debug)]
 pub struct Verdict {
     kind: &'static str,
-    /// Who made it.
+    /// The node that made it.
     pub sender: Option<NodeId>,
-    /// Whom it is for.
+    /// The node that it is for.
     pub recipient: Option<NodeId>,
     /// Its message id.
     pub id: Option<String>,
     /// When it was made, or is valid from.
     pub date: Option<Timestamp>,
-    /// When it ends.
+    /// Its expiry.
     pub expiry: Option<Timestamp>,
-    /// Whether it is authorized.
+    /// Whether its sender is authorized.
     pub authorized: AuthorizationVerdict,
-    /// The nodes of the path that was found, the sender first.
+    /// The nodes of the certification path, the sender first.
     pub path: Vec<NodeId>,
-    /// What is odd, though no reason to refuse it.
+    /// Problems that are no reason to refuse it.
     pub warnings: Vec<String>,
 }
 
@@ -199,7 +200,7 @@ impl Verdict {
         }
     }
 
-    /// The verdict with stable keys.
+    /// The verdict as JSON with stable keys.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let text = |node: &Option<NodeId>| node.map(|node| node.to_string());
@@ -230,11 +231,11 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Judges an object.
+/// Verifies an object.
 ///
 /// # Errors
-/// When it is not what it says it is: badly signed, not valid now, for somebody else, or nothing
-/// that can be verified. That its sender is not authorized is a verdict.
+/// When it is badly signed, not valid now, for another node, or of a kind that cannot be verified.
+/// An unauthorized sender is a verdict, not an error.
 pub fn object(object: Object, policy: &Policy) -> Result<Verdict, Error> {
     match object {
         Object::Message(item) => match *item {
@@ -242,7 +243,7 @@ pub fn object(object: Object, policy: &Policy) -> Result<Verdict, Error> {
                 sender: Some(pca.sender),
                 recipient: Some(pca.recipient),
                 id: Some(pca.into_value().parcel_id),
-                // It is not signed: it counts with the cargo that brings it.
+                // Unsigned: it counts only with the cargo that brings it.
                 ..Verdict::new(Kind::Pca.word())
             }),
             Item::Rotation(rotation) => rotation_verdict(&rotation, policy),
@@ -317,7 +318,7 @@ fn message_verdict(message: SignedMessage, policy: &Policy) -> Result<Verdict, E
     Ok(verdict)
 }
 
-/// Whether the sender of a message is authorized, and by which path.
+/// Whether the sender of a message is authorized, and the certification path that shows it.
 fn authorization(
     valid: &Valid,
     policy: &Policy,
@@ -332,7 +333,7 @@ fn authorization(
     match valid.authorization_path(&policy.trust, &policy.chain, &policy.window) {
         Ok(_) if policy.private.bars(message) => refused(ramf::Error::Unauthorized { sender }),
         Ok(nodes) => Ok((AuthorizationVerdict::Yes, nodes)),
-        // What is for the node itself it can tell for certain.
+        // For messages to itself, the node knows for certain.
         Err(error)
             if policy.role == PolicyRole::Strict || policy.private.own == Some(recipient) =>
         {
@@ -341,6 +342,8 @@ fn authorization(
                 dates => Err(dates.into()),
             }
         }
+        // Without a path to an anchor, the recipient's own certificate in the message may show the
+        // authorization.
         Err(_) => match valid.authorization(&policy.trust, &policy.window) {
             Authorization::Shown
                 if policy.role == PolicyRole::Courier || message.kind() == Kind::Parcel =>
@@ -350,6 +353,7 @@ fn authorization(
             Authorization::Refuted => refused(ramf::Error::Unauthorized { sender }),
             Authorization::NotShown if policy.private.has(message.fields()) => {
                 refused(ramf::Error::Unauthorized { sender })
+                // Only the recipient could tell, and it may accept anybody.
             }
             Authorization::Shown | Authorization::NotShown => {
                 Ok((AuthorizationVerdict::NotShown, Vec::new()))
@@ -358,17 +362,18 @@ fn authorization(
     }
 }
 
-/// Judges a message that is to be carried in cargo, as the gateway that packs or unpacks it has to: a parcel
-/// must be valid and its sender not refuted, a rotation signed by its issuer. An acknowledgement has
-/// nothing that could be verified: it counts with the cargo that brings it.
+/// Verifies a message that is carried in cargo, as the gateway that packs or unpacks it must: a
+/// parcel must be valid and its sender not refuted, a rotation must be signed by its issuer. An
+/// acknowledgement has nothing to verify, and counts only with the cargo that brings it.
 ///
 /// # Errors
-/// When one of these is not so, or the message is cargo or a CCA, which nothing carries in cargo.
+/// When the message is not valid, or is cargo or a CCA, which are not carried in cargo.
 pub fn transport(item: Item, policy: &Policy) -> Result<Item, Error> {
     Ok(transit(item, policy)?.0)
 }
 
-/// The same; with the message, whether it shows that its recipient authorized its sender.
+/// As [`transport`]. Returns also whether the message shows that its recipient authorized its
+/// sender.
 ///
 /// # Errors
 /// As [`transport`].
@@ -420,7 +425,7 @@ fn certificates_verdict(
             Ok(verdict)
         }
         Err(pki::Error::NoPath) => {
-            // Without trust that was named, its own signatures and dates are all there is to check.
+            // Without named anchors, only its own signature and dates can be checked.
             leaf.check_dates(&policy.window)?;
             let signer = pool
                 .iter()
@@ -473,7 +478,7 @@ fn request_verdict(request: &RegistrationRequest, policy: &Policy) -> Result<Ver
     })
 }
 
-/// Checks a gateway's promise to register a node; clock drift does not count here.
+/// Verifies a gateway's promise to register a node. No clock drift is allowed.
 fn check_authorization(
     authorization: &RegistrationAuthorization,
     policy: &Policy,
@@ -494,6 +499,7 @@ fn check_authorization(
         }
     }
     match failure {
+        // Without named anchors, the gateway may just be unknown.
         Some(error) if policy.role == PolicyRole::Strict => Err(error),
         _ => Ok(AuthorizationVerdict::NotShown),
     }
@@ -532,7 +538,7 @@ fn warn_of_long_life(certificate: &Certificate, warnings: &mut Vec<String>) {
     let life = certificate
         .not_after()
         .duration_since(certificate.not_before());
-    // A verifier that counts the last second in sees a TTL of one second more.
+    // The validity includes its last second, so other verifiers may count one second more.
     if life > issuance::MAX_LIFE + SignedDuration::from_secs(1) {
         warnings.push(format!(
             "the certificate of {} lasts over 180 days",

@@ -1,4 +1,4 @@
-//! Content that was opened, with what is known of it.
+//! Opened content, with the facts about it.
 
 use std::path::Path;
 
@@ -14,36 +14,36 @@ use crate::node::peers::{check_name, short_id};
 use crate::pki::NodeId;
 use crate::receive::Arrival;
 
-/// Digits of a digest that tell messages of one second apart.
+/// Digits of the digest in a file name: enough for the messages of one second.
 const DIGITS: usize = 8;
 
-/// What is known of content.
+/// The facts about content.
 #[derive(Debug, Clone)]
 pub struct Content {
-    /// Who sent it.
+    /// The sender.
     pub sender: NodeId,
-    /// What the sender is called here, if it has a name.
+    /// The sender's name here, if it has one.
     pub peer: Option<String>,
-    /// Whom it is for.
+    /// The recipient.
     pub recipient: NodeId,
-    /// The parcel's id.
+    /// The id of the parcel.
     pub id: String,
-    /// When it was sealed.
+    /// The date of the parcel.
     pub date: Timestamp,
-    /// When the parcel's life ends.
+    /// The expiry of the parcel.
     pub expiry: Timestamp,
-    /// Its media type, without a name.
+    /// The media type, without a file name.
     pub media_type: String,
-    /// The name that its sender gave it, as it travelled.
+    /// The file name that the sender chose, unchecked.
     pub name: Option<String>,
-    /// Octets of it.
+    /// Its length, in octets.
     pub size: u64,
-    /// What its parts belonged to, if it came in parts; then this is its id, too.
+    /// The transfer, if it came in parts; then `id` is that of the transfer, too.
     pub transfer: Option<TransferId>,
 }
 
 impl Content {
-    /// What is known of what a parcel holds.
+    /// The facts about the content of a parcel.
     #[must_use]
     pub fn of(arrival: &Arrival<'_, ServiceMessage>) -> Self {
         let head = arrival.head();
@@ -62,27 +62,27 @@ impl Content {
         }
     }
 
-    /// The name that its sender gave it, as a file may have it.
+    /// The file name that the sender chose, made safe.
     #[must_use]
     pub fn safe_name(&self) -> Option<String> {
         self.name.as_deref().and_then(file_name::safe)
     }
 
-    /// The folder for what this sender sends: its name here, or its id.
+    /// The folder for this sender's content: the sender's name here, or its id.
     #[must_use]
     pub fn folder(&self) -> String {
-        // The file of a peer may have been edited by hand, and its name not be fit for a path.
+        // The peer's name may have been edited by hand, and not be safe in a path.
         let name = self.peer.as_ref().filter(|name| check_name(name).is_ok());
         name.cloned().unwrap_or_else(|| self.sender.to_string())
     }
 
-    /// What a command gets in its environment.
+    /// The environment of a command that gets the content.
     #[must_use]
     pub fn facts<'a>(&'a self, node: &'a Path, safe_name: Option<&'a str>) -> CommandFacts<'a> {
         CommandFacts {
             node,
             sender: self.sender,
-            // The file of a peer may have been edited by hand, and its name not be fit for a path.
+            // The peer's name may have been edited by hand, and not be safe in a path.
             peer: self.peer.as_deref().filter(|name| check_name(name).is_ok()),
             recipient: self.recipient,
             id: &self.id,
@@ -94,32 +94,35 @@ impl Content {
         }
     }
 
-    /// What to call the sender.
+    /// The sender's name for diagnostics.
     #[must_use]
     pub fn label(&self) -> String {
         self.peer.clone().unwrap_or_else(|| short_id(self.sender))
     }
 
-    /// The name of a file for it, in which nothing untrusted is: `20270522T101112Z.0123abcd`.
+    /// A file name without any untrusted text: `20270522T101112Z.0123abcd`.
     #[must_use]
     pub fn file_name(&self) -> String {
         let date = Offset::UTC
             .to_datetime(self.date)
             .strftime("%Y%m%dT%H%M%SZ");
+        // The id is hashed because its sender chose it.
         let identity = format!("{}.{}.{}", self.recipient, self.sender, self.id);
         let digest = Hex(&hash::sha256(identity.as_bytes())).to_string();
         format!("{date}.{}", &digest[..DIGITS])
     }
 
-    /// Whether it is a part of something larger.
+    /// Whether it is a part of larger content.
     #[must_use]
     pub fn is_part(&self) -> bool {
         self.media_type.eq_ignore_ascii_case(parts::MEDIA_TYPE)
     }
 
-    /// Whether its media type matches one of these: `text/plain`, `text/*`, or `*`. No patterns match all.
+    /// Whether the media type matches a pattern: `text/plain`, `text/*`, or `*`. An empty list
+    /// matches all.
     #[must_use]
     pub fn is_of(&self, patterns: &[String]) -> bool {
+        // Parameters such as charset do not count.
         let (media_type, _) = self
             .media_type
             .split_once(';')

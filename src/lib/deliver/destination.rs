@@ -1,4 +1,4 @@
-//! Where content goes.
+//! Destinations for content.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,27 +7,28 @@ use super::{Error, maildir};
 use crate::command::Command;
 use crate::disk::{self, FileRole, Operation};
 
-/// Where content goes.
+/// A destination for content.
 #[derive(Debug, Clone)]
 pub enum Destination {
-    /// Into `DIR/<sender>/`, under a name that follows from the message, or the one that its sender gave.
+    /// Files in `DIR/<sender>/`, named after the message, or as the sender named them.
     Directory {
         /// The directory.
         dir: PathBuf,
-        /// Whether the names that senders gave are kept.
+        /// Whether to use the names that senders chose.
         keeps_names: bool,
     },
-    /// Into a Maildir.
+    /// Mails in a Maildir.
     Maildir(PathBuf),
-    /// To a command.
+    /// Standard input of a command.
     Command(Command),
 }
 
 impl Destination {
-    /// Checks before anything is done that the directory is there; a command is known only when it runs.
+    /// Checks before anything is done that the directory exists. Whether a command can be run shows
+    /// only when it is run.
     ///
     /// # Errors
-    /// When there is no such directory, or it is not a Maildir.
+    /// When the directory does not exist or is not a Maildir.
     pub fn check(&self) -> Result<(), Error> {
         match self {
             Self::Directory { dir, .. } => is_dir(dir),
@@ -36,10 +37,12 @@ impl Destination {
         }
     }
 
-    /// The limits of a group: messages, and octets of them together. A command gets one message, and what it took is
-    /// remembered before it gets the next.
+    /// The limits of a group: number of messages, and their octets together. A command gets one
+    /// message at a time, and that is remembered before the next, so that a crash repeats at most
+    /// one.
     #[must_use]
     pub fn group(&self) -> (usize, u64) {
+        // Large enough to share a sync between many small messages.
         match self {
             Self::Directory { .. } | Self::Maildir(_) => (250, 32 * 1024 * 1024),
             Self::Command(_) => (1, 0),

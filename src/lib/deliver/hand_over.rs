@@ -1,4 +1,4 @@
-//! Hands over what was opened, one message after another: files get their names, or the command runs.
+//! Hands over a group of opened messages, one by one: files get their names, or the command is run.
 
 use std::collections::HashSet;
 
@@ -23,18 +23,18 @@ pub(super) struct Task<'a> {
     pub(super) disposition: Disposition,
 }
 
-/// What becomes of the file of a message in the queue.
+/// How the message's file in the queue is treated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disposition {
     Stays,
     Goes,
     SetAside,
-    /// It stays, and is tried again: another message was in its way.
+    /// It stays and is tried again, because another message had its name or identity.
     Again,
 }
 
 impl<'a> Delivery<'a> {
-    /// Delivers a group. Returns what became of its messages, and those that are to be tried again.
+    /// Delivers a group. Returns the results, and the messages to try again.
     pub(super) fn deliver(
         &self,
         group: Vec<Waiting>,
@@ -48,6 +48,7 @@ impl<'a> Delivery<'a> {
         }
         let (mut outcomes, mut again) = (Vec::new(), Vec::new());
         for task in tasks {
+            // In the last round nothing is tried again, so an error is reported.
             let is_wrong = is_last && task.result.is_err();
             if task.disposition == Disposition::Again && !is_wrong {
                 again.push(task.message);
@@ -64,7 +65,7 @@ impl<'a> Delivery<'a> {
         Ok((outcomes, again))
     }
 
-    /// Hands over what was opened, one after another. All files get their names at once, with one sync.
+    /// Hands over opened messages, one by one. All files get their names together, with one sync.
     fn hand_over_all<'b>(
         &self,
         group: Vec<Waiting>,
@@ -103,6 +104,8 @@ impl<'a> Delivery<'a> {
                         staged,
                     } = *opened;
                     let is_first = |identity: &ReplayKey| identities.insert(identity.clone());
+                    // The replay memory is asked before the group is handed over, so it cannot see
+                    // a repetition within the group.
                     if due.identity().is_none_or(is_first) {
                         match self.hand_over(&task.message, &content, staged, state, &mut names) {
                             Ok((done, file)) => {
@@ -113,7 +116,8 @@ impl<'a> Delivery<'a> {
                             Err(error) => self.fail(&mut task, error),
                         }
                     } else {
-                        // The same message waits under two names.
+                        // The same message waits under two names: the next round asks the memory
+                        // about the second.
                         task.disposition = Disposition::Again;
                     }
                     task.content = Some(content);
@@ -125,7 +129,7 @@ impl<'a> Delivery<'a> {
         Ok(tasks)
     }
 
-    /// Gives a file its name in the batch, or runs the command.
+    /// Chooses a file's name, or runs the command.
     fn hand_over(
         &self,
         message: &Waiting,
@@ -137,6 +141,7 @@ impl<'a> Delivery<'a> {
         match staged {
             StagedContent::Done(effect) => Ok((effect, None)),
             StagedContent::File(staged) => {
+                // Noted before the file gets the name: see `give_names`.
                 let (name, file) = names.choose(&staged.dir, staged.file, &staged.wish)?;
                 if staged.is_noted {
                     state.intents.intend(&message.name.to_string(), &name);
@@ -146,6 +151,8 @@ impl<'a> Delivery<'a> {
             }
             StagedContent::ForCommand(message, command) => {
                 self.spool.make(QueueId::Home(self.node.id()))?;
+                // On its standard input the command gets a file of its own, not the one in the
+                // queue.
                 let input = scratch::holding(&self.spool.tmp(), message.content())?;
                 let name = content.safe_name();
                 command.run(&content.facts(&self.path, name.as_deref()), input)?;
@@ -154,7 +161,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Records an error, and whether the message is set aside for it.
+    /// Records an error, and whether the message is set aside because of it.
     fn fail(&self, task: &mut Task<'_>, error: Error) {
         task.disposition = if error.is_settled() && !self.is_untimely(&error) {
             Disposition::SetAside
@@ -165,7 +172,8 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Gives the files of a group their names. Names that a later run could not derive from the messages are noted first.
+/// Gives the files of a group their names. Names that a later run could not derive from the
+/// messages are noted first.
 fn give_names(
     files: Vec<Staged>,
     tasks: &mut [Task<'_>],
@@ -173,12 +181,13 @@ fn give_names(
 ) -> Result<(), Error> {
     let refused = batch::name_all(files, || intents.save().map_err(Error::from))?;
     for refused in refused {
-        // Another program took the name since it was chosen, so the next round chooses another one.
+        // Another program took the name since it was chosen; the next round chooses another one.
         let has_it = |task: &&mut Task<'_>| match &task.result {
             Ok(DeliveryEffect::Delivered(Some(path))) => path == refused.path(),
             _ => false,
         };
         if let Some(task) = tasks.iter_mut().find(has_it) {
+            // Not delivered after all, so it must not be remembered.
             task.due = None;
             task.disposition = Disposition::Again;
             task.result = Err(refused.into());

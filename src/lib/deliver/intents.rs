@@ -1,8 +1,8 @@
-//! Notes the names that files are about to get, where a later run could not tell otherwise that a file belongs to a
-//! message which still waits.
+//! Notes names that files are about to get, if a later run could not otherwise find that the file
+//! belongs to a message which still waits.
 //!
-//! `spool/delivering/<node>` has a line of JSON for each such message or joined content. The file exists only during
-//! a run, or after one that was killed.
+//! `spool/delivering/<node>` has a line of JSON for each such message or joined content. The file
+//! exists only during a run, or after a killed one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,26 +14,26 @@ use crate::disk::{FileRole, files};
 use crate::node::Directory;
 use crate::spool::{self, DELIVERING, Name, QueueId, Spool};
 
-/// The longest file, in octets: far more than the messages of a group need.
+/// The largest file that is read, in octets: far more than the messages of a group need.
 const MAX_LEN: usize = 4 * 1024 * 1024;
 
-/// Names that files are about to get, each by a key: that of a message is its name in the queue, that of content
-/// which came in parts its sender and transfer.
+/// The noted names, by key. The key of a message is its name in the queue; that of content in parts
+/// is its sender and transfer.
 #[derive(Debug)]
 pub struct Intents {
     path: PathBuf,
     names: BTreeMap<String, String>,
-    /// Whether the file has to be written again.
+    /// Whether the names differ from the file.
     is_changed: bool,
     /// Whether the file exists.
     is_there: bool,
 }
 
 impl Intents {
-    /// Reads what a killed run left for this node, of messages that still wait.
+    /// Reads the names that a killed run noted, for messages that still wait.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub fn of(spool: &Spool, node: &Directory) -> Result<Self, spool::Error> {
         let path = spool.root().join(DELIVERING).join(node.id().to_string());
         let mut intents = Self {
@@ -50,6 +50,7 @@ impl Intents {
         intents.is_there = true;
         let home = spool.queue(QueueId::Home(node.id()));
         for line in String::from_utf8_lossy(&octets).lines() {
+            // A damaged line costs a duplicate at most.
             let Ok(line) = serde_json::from_str::<Value>(line) else {
                 continue;
             };
@@ -57,11 +58,13 @@ impl Intents {
             let (Some(key), Some(name)) = (text("key"), text("name")) else {
                 continue;
             };
+            // A message that is gone was completed, so its name means nothing. Joined content is
+            // checked later.
             let waits = match key.parse::<Name>() {
                 Ok(message) => files::exists(&home.path_of(&message), FileRole::Spool)?,
                 Err(_) => true,
             };
-            // It becomes part of a path, and the file may have been edited.
+            // The name becomes part of a path, and the file may have been edited.
             if waits && !name.is_empty() && !name.contains('/') {
                 intents.names.insert(key.to_owned(), name.to_owned());
             }
@@ -69,24 +72,24 @@ impl Intents {
         Ok(intents)
     }
 
-    /// The name that a file was about to get.
+    /// The name that a killed run was about to give.
     #[must_use]
     pub fn name_for(&self, key: &str) -> Option<&str> {
         self.names.get(key).map(String::as_str)
     }
 
-    /// Notes the name that a file is about to get.
+    /// Notes a name that is about to be given.
     pub fn intend(&mut self, key: &str, name: &str) {
         let before = self.names.insert(key.to_owned(), name.to_owned());
         self.is_changed |= before.as_deref() != Some(name);
     }
 
-    /// Forgets the name of a message or content that is done with.
+    /// Forgets the name for a message or content that is completed.
     pub fn forget(&mut self, key: &str) {
         self.is_changed |= self.names.remove(key).is_some();
     }
 
-    /// Forgets the names of joined contents, except for those that are left.
+    /// Forgets the names for joined contents, except those for which `is_left` returns true.
     pub fn retain_transfers(&mut self, is_left: impl Fn(&str) -> bool) {
         let before = self.names.len();
         self.names
@@ -94,10 +97,10 @@ impl Intents {
         self.is_changed |= self.names.len() != before;
     }
 
-    /// Stores what was noted, synced.
+    /// Stores the names, synced.
     ///
     /// # Errors
-    /// When it cannot be stored.
+    /// When the file cannot be written.
     pub fn save(&mut self) -> Result<(), spool::Error> {
         if !self.is_changed {
             return Ok(());
@@ -116,10 +119,10 @@ impl Intents {
         Ok(())
     }
 
-    /// Removes the file, unless something still waits that it tells of.
+    /// Removes the file if no name is left in it; otherwise stores it.
     ///
     /// # Errors
-    /// When it cannot be removed or stored.
+    /// When the file cannot be removed or written.
     pub fn finish(&mut self) -> Result<(), spool::Error> {
         if !self.names.is_empty() {
             return self.save();

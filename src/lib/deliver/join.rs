@@ -1,7 +1,8 @@
-//! Joins parts when all of them are there, and delivers the whole.
+//! Joins parts once all of them have arrived, and delivers the content.
 //!
-//! Nothing of a part is remembered or removed before the content is stored at its destination. Then the content is
-//! remembered as a whole first: by that, parts that are left when a run is killed, or that come again, are known.
+//! No part is remembered or removed before the content is stored at its destination. Then the
+//! content is remembered first: after a crash, or if parts are sent again, they are known by the
+//! content.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -27,11 +28,11 @@ use crate::spool::sent::{Line, SentEvent};
 use crate::spool::{self, Name, QueueId};
 use crate::transfer::join::{self, Join, Site, Whole};
 
-/// How many lines are noted at once.
+/// The most lines that are noted in one write.
 const NOTED_AT_ONCE: usize = 1000;
 
 impl<'a> Delivery<'a> {
-    /// Joins and delivers all content whose parts are there.
+    /// Joins and delivers all contents whose parts have arrived.
     pub(super) fn join_all<E: From<Error>>(
         &self,
         state: &mut DeliveryState<'a>,
@@ -62,8 +63,8 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
-    /// Takes the parts out of the parcels that wait, in the order of the parts as far as that is known: while one is
-    /// written at its place, the next is opened.
+    /// Reads the parts from the parcels that wait, in the order of the parts as far as that is
+    /// known. While one part is written, the next is opened.
     fn gather(
         &self,
         joiners: &mut BTreeMap<TransferKey, PartsJoiner<'a>>,
@@ -71,6 +72,8 @@ impl<'a> Delivery<'a> {
     ) -> Result<(), Error> {
         let queue = self.spool.queue(QueueId::Home(self.node.id()));
         let parcels = parcels_of(joiners, &queue, &state.transfers())?;
+        // Parts of these senders may be in messages that were not noted, so all their messages are
+        // opened.
         let mut senders: HashSet<NodeId> = joiners.keys().map(|key| key.sender).collect();
         senders.retain(|sender| state.transfers().is_unplaced(*sender));
         let others = (!senders.is_empty()).then(|| queue.messages());
@@ -98,6 +101,7 @@ impl<'a> Delivery<'a> {
                 let opened = self.open_part(&message, len, state);
                 (message, opened)
             },
+            // Errors were reported in the first pass, so such a message is only skipped here.
             |(message, opened)| {
                 let Some((content, held, due)) = opened else {
                     return Ok(());
@@ -118,7 +122,8 @@ impl<'a> Delivery<'a> {
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Opens a parcel that may hold a part. Its errors were reported when it was opened first.
+    /// Opens a parcel that may hold a part. Its errors were reported when it was opened for the
+    /// first time.
     fn open_part(
         &self,
         message: &Waiting,
@@ -134,7 +139,7 @@ impl<'a> Delivery<'a> {
         Some((content, held, due))
     }
 
-    /// Where the parts of a content are written.
+    /// The file that the parts of a content are written to.
     fn site(&self, whole: &Content, state: &DeliveryState<'a>) -> Result<Site, Error> {
         if let Destination::Directory { dir, .. } = &self.destination {
             let folder = dir.join(whole.folder());
@@ -146,8 +151,8 @@ impl<'a> Delivery<'a> {
         Ok(Site::aside(&self.spool.tmp()))
     }
 
-    /// Delivers joined content, then notes, remembers and removes its parts. `None` when some of them have gone
-    /// meanwhile.
+    /// Delivers joined content, then notes, remembers and removes its parts. `None` if some of them
+    /// are gone.
     fn finish(
         &self,
         key: TransferKey,
@@ -164,6 +169,7 @@ impl<'a> Delivery<'a> {
         };
         let (mut is_aside, parcels) = (false, &joiner.parcels);
         let result = match handed {
+            // Another program took a part since it was noted.
             Err(Error::Join(join::Error::Missing(_))) => return Ok(None),
             Ok(path) => {
                 self.note_all(
@@ -172,6 +178,7 @@ impl<'a> Delivery<'a> {
                     SentEvent::Acknowledged,
                     &self.destination.to_string(),
                 )?;
+                // The content is remembered before its parts are removed.
                 let completed = state.home.complete_joined(&joiner.due, key.transfer);
                 match completed {
                     Ok(()) => {
@@ -199,6 +206,7 @@ impl<'a> Delivery<'a> {
         });
         if let (Err(error), true) = (&result, is_aside) {
             let why = error.to_string();
+            // Set aside together: one part alone could not be retried.
             self.note_all(key, parcels, SentEvent::Failed, &why)?;
             self.set_all_aside(parcels, &why)?;
             state.intents.forget(&key.to_string());
@@ -212,7 +220,7 @@ impl<'a> Delivery<'a> {
         }))
     }
 
-    /// Delivers joined content; gives its file, if it has one.
+    /// Delivers joined content. Returns its file, if it has one.
     fn hand_over_whole(
         &self,
         key: TransferKey,
@@ -231,7 +239,10 @@ impl<'a> Delivery<'a> {
                 let mut whole = join.verify()?;
                 let path = folder.join(&name);
                 if !is_there {
+                    // A name of the sender's choice says nothing to a later run, so it is noted
+                    // before it is given.
                     if given.is_some() {
+                        // The content must be on the disk before the note promises it.
                         whole.sync()?;
                         state.intents.intend(&key.to_string(), &name);
                         state.intents.save()?;
@@ -244,6 +255,7 @@ impl<'a> Delivery<'a> {
                 let whole = join.verify()?;
                 let key = key.to_string();
                 let intended = state.intents.name_for(&key);
+                // A mail reader has moved the mail of a killed run to `cur`.
                 if intended.map_or(Ok(false), |name| maildir::is_seen(dir, name))? {
                     return Ok(None);
                 }
@@ -352,8 +364,8 @@ fn mail(
     }
 }
 
-/// Chooses a name in a folder for joined content. Returns whether a file of that name has this content already: one
-/// that a killed run left, or one whose name follows from the parts.
+/// Chooses a name in a folder for joined content. Returns also whether the file of that name
+/// already has this content, because a killed run left it or the name follows from the parts.
 fn choose(
     folder: &Path,
     join: &Join,
@@ -371,6 +383,7 @@ fn choose(
             return Ok((name, true));
         }
     }
+    // A file with the sender's name is never compared: it is another file, whatever is in it.
     for name in given.iter().flat_map(|given| numbered_names(given)) {
         if is_free(&name)? {
             return Ok((name, false));

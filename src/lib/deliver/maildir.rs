@@ -1,4 +1,4 @@
-//! Content as a mail (RFC 5322, RFC 2045), for a Maildir.
+//! Formats content as a mail (RFC 5322, RFC 2045) for a Maildir.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,25 +12,26 @@ use crate::disk::FileRole;
 use crate::disk::tree::{self, EntryKind};
 use crate::message::file_name;
 
-/// The domain of the addresses, which is nobody's (RFC 2606 §2).
+/// The domain of the addresses, reserved so that it never exists (RFC 2606 §2).
 const DOMAIN: &str = "relay.invalid";
 
-/// Octets in a line of base64 (RFC 2045 §6.8).
+/// The length of a line of base64, in octets (RFC 2045 §6.8 allows 76).
 const LINE: usize = 76;
 
 /// Octets of content in such a line.
 const IN_LINE: usize = LINE / 4 * 3;
 
-/// Octets of text in an encoded word, of which base64 makes 60 (RFC 2047 §2 allows 75 in all).
+/// Octets of text in an encoded word: base64 makes 60 of them (RFC 2047 §2 allows 75 for the whole
+/// word).
 const WORD: usize = 45;
 
 /// The longest media type that is put into a header, in octets.
 const MAX_TYPE_LEN: usize = 200;
 
-/// Checks that a directory is a Maildir: it has the three folders.
+/// Checks that a directory is a Maildir, that is, has its three folders.
 ///
 /// # Errors
-/// [`Error::NotAMaildir`] when it is not.
+/// [`Error::NotAMaildir`] when a folder is missing.
 pub fn check(dir: &Path) -> Result<(), Error> {
     let is_maildir = ["tmp", "new", "cur"]
         .iter()
@@ -42,18 +43,19 @@ pub fn check(dir: &Path) -> Result<(), Error> {
     }
 }
 
-/// The name of a file for the mail.
+/// The file name of the mail.
 #[must_use]
 pub fn file_name_of(content: &Content) -> String {
     format!("{}.relay", content.file_name())
 }
 
-/// Whether a mail reader has moved the mail of this name to `cur`, where it may have flags after its name.
+/// Whether a mail reader has moved the mail of this name to `cur`, where flags may follow the name.
 ///
 /// # Errors
 /// When `cur` cannot be listed.
 pub fn is_seen(dir: &Path, name: &str) -> Result<bool, Error> {
     for entry in tree::entries(&dir.join("cur"), FileRole::Delivery)?.entries {
+        // The flags begin with `:2,`.
         let found = entry.name.to_string_lossy();
         let is_it = found
             .strip_prefix(name)
@@ -65,11 +67,11 @@ pub fn is_seen(dir: &Path, name: &str) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// The field of the head that says who sent a mail, whatever else stands in it.
+/// The header field that names the authenticated sender, whatever the mail itself claims.
 const SENDER: &str = "X-Relay-Sender";
 
-/// The mail: one that came as such (`message/rfc822`) with a line above it that says whose it really is, anything
-/// else as the only part of one.
+/// The mail. Content that is a mail itself (`message/rfc822`) gets the sender field above it; other
+/// content becomes the body of a new mail.
 #[must_use]
 pub fn mail(content: &Content, octets: &[u8]) -> Vec<u8> {
     if content.media_type.eq_ignore_ascii_case("message/rfc822") && takes_a_line(octets) {
@@ -82,15 +84,15 @@ pub fn mail(content: &Content, octets: &[u8]) -> Vec<u8> {
     mail
 }
 
-/// Whether a line above a mail stays what it is for every reader: the mail begins with a field, which cannot belong to
-/// the line above, and has no such line itself.
+/// Whether every reader would see a field above the mail as a field of its own: the mail begins
+/// with a field, not with a continuation of the field above it, and has no such field itself.
 fn takes_a_line(mail: &[u8]) -> bool {
     let is_empty = |line: &&[u8]| matches!(*line, b"" | b"\r");
     let head = mail.split(|octet| *octet == b'\n');
     let mut head = head.take_while(|line| !is_empty(line)).peekable();
     head.peek().is_some_and(|line| field_of(line).is_some())
         && head
-            // Some readers take each of them for the end of a line.
+            // Some readers take each of these characters for the end of a line.
             .flat_map(|line| line.split(|octet| matches!(octet, b'\r' | 0x0b | 0x0c)))
             .all(|line| !is_sender(line))
 }
@@ -102,19 +104,20 @@ fn field_of(line: &[u8]) -> Option<&[u8]> {
     (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then_some(name)
 }
 
-/// Whether any reader might take a line for the one that says who sent a mail.
+/// Whether any reader may take a line for the sender field.
 fn is_sender(line: &[u8]) -> bool {
+    // Tolerant, as some readers are: white space before the name, any case, anything after it.
     let line = line.trim_ascii_start();
     let name = line.split_at_checked(SENDER.len());
     name.is_some_and(|(name, _)| name.eq_ignore_ascii_case(SENDER.as_bytes()))
 }
 
-/// The line that says who sent a mail.
+/// The sender field, as a line.
 fn sender(content: &Content) -> String {
     format!("{SENDER}: {}\n", content.sender)
 }
 
-/// What stands before the content of this type.
+/// The header of a mail whose body has this media type.
 #[must_use]
 pub fn head(content: &Content, media_type: &str) -> String {
     let mut head = sender(content);
@@ -144,10 +147,10 @@ pub fn head(content: &Content, media_type: &str) -> String {
     head
 }
 
-/// Makes lines of base64 of octets that come block by block.
+/// Encodes octets that come block by block as lines of base64.
 #[derive(Debug, Default)]
 pub struct MailLines {
-    /// Octets that make no whole line yet.
+    /// Octets that do not fill a line yet.
     rest: Vec<u8>,
 }
 
@@ -174,7 +177,7 @@ impl MailLines {
         lines
     }
 
-    /// The last line, unless it is empty.
+    /// The last line, if it is not empty.
     #[must_use]
     pub fn end(self) -> Vec<u8> {
         let mut lines = Vec::new();
@@ -187,7 +190,7 @@ impl MailLines {
 
 fn line(octets: &[u8], lines: &mut Vec<u8>) {
     let mut text = [b'\n'; LINE + 1];
-    // A line of octets has room in a line of base64.
+    // IN_LINE octets always fit into LINE octets of base64.
     let len = STANDARD
         .encode_slice(octets, &mut text[..LINE])
         .unwrap_or(0);
@@ -195,8 +198,9 @@ fn line(octets: &[u8], lines: &mut Vec<u8>) {
     lines.extend(&text[..=len]);
 }
 
-/// A media type that fits into a header: its sender chose it. Text is what its readers take it for, if it says
-/// nothing else. A mail in a mail is never in base64 (RFC 2045 §6.4).
+/// The media type for the header. Its sender chose it, so anything unfit becomes
+/// `application/octet-stream`. UTF-8 text without a charset is labelled as such. `message/` and
+/// `multipart/` cannot be in base64 (RFC 2045 §6.4).
 fn media_type(content: &Content, octets: &[u8]) -> String {
     let media_type = &content.media_type;
     let is_fit = media_type.contains('/')
@@ -215,7 +219,7 @@ fn media_type(content: &Content, octets: &[u8]) -> String {
     media_type.clone()
 }
 
-/// Text in a header: as it is, or in encoded words (RFC 2047), each on a line.
+/// Text for a header: unchanged if it is ASCII, else as encoded words (RFC 2047), one on each line.
 fn in_header(text: &str) -> String {
     if text.bytes().all(|octet| matches!(octet, 0x20..=0x7e)) {
         return text.to_owned();
@@ -224,6 +228,7 @@ fn in_header(text: &str) -> String {
     let mut rest = text;
     while !rest.is_empty() {
         let mut len = WORD.min(rest.len());
+        // A character must not be split between encoded words (RFC 2047 §5).
         while !rest.is_char_boundary(len) {
             len -= 1;
         }

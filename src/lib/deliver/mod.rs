@@ -1,8 +1,8 @@
-//! Delivers what arrived: into files in a directory, mails in a Maildir, or to a command.
+//! Delivers received content: to files in a directory, mails in a Maildir, or a command.
 //!
-//! A directory or Maildir gets each content once: a run that is repeated finds the file that the one before it
-//! left, by a name that follows from the message, or that was noted before it was given. A command gets it at
-//! least once.
+//! A directory or Maildir gets each content once: a repeated run finds the file of the run before
+//! it, by a name that follows from the message or was noted before it was given. A command gets
+//! each content at least once.
 
 pub mod content; // what is known of content, and what its files are called
 pub mod destination; // where it goes
@@ -29,11 +29,11 @@ pub use destination::Destination;
 pub use parts::LeftOut;
 pub use run::{Delivery, DeliveryEffect, DeliveryOutcome};
 
-/// Why something is not delivered.
+/// The reason why a message is not delivered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no Maildir.
+    /// The directory is not a Maildir.
     #[error("{} is not a Maildir", .0.display())]
     NotAMaildir(PathBuf),
     /// The message holds an authorization that cannot be imported.
@@ -42,43 +42,43 @@ pub enum Error {
     /// The message cannot be opened.
     #[error(transparent)]
     Node(#[from] node::Error),
-    /// Its media type is longer than any of use.
+    /// The media type is too long.
     #[error("it has {0}")]
     Type(message::Error),
-    /// The message has expired, and nothing shows that it arrived before.
+    /// The message has expired, and it cannot be shown that it arrived in time.
     #[error(
         "{cause}, and the file belongs to user {}, not to user {}",
         group::label_of_user(*.owner),
         .keeper.map_or_else(String::new, group::label_of_user)
     )]
     Late {
-        /// What is over.
+        /// The reason for the expiry.
         cause: node::Error,
-        /// Whose file it is.
+        /// The owner of the file.
         owner: u32,
-        /// By whose files it would show.
+        /// The user whose files are known to have arrived in time.
         keeper: Option<u32>,
     },
-    /// A message says that it holds a part, and does not.
+    /// The message claims to hold a part, but does not.
     #[error("not a part: {0}")]
     Part(message::Error),
-    /// Parts do not become what they were made of.
+    /// The parts do not join to the content that they were cut from.
     #[error(transparent)]
     Join(#[from] transfer::join::Error),
-    /// Content that came in parts cannot be handed over.
+    /// Content in parts cannot be delivered.
     #[error("{count} parts of {transfer}: {cause}")]
     Parts {
-        /// How many parcels there are with parts of it.
+        /// The number of parcels with parts of it.
         count: usize,
-        /// What they belong to.
+        /// The transfer that they belong to.
         transfer: TransferId,
-        /// Why not.
+        /// The reason.
         cause: Box<Self>,
     },
-    /// Too much content comes in parts for one run.
+    /// There are too many parts for one run.
     #[error("{0}")]
     TooManyParts(LeftOut),
-    /// The command did not take it.
+    /// The command failed.
     #[error(transparent)]
     Command(#[from] command::Error),
     /// The spool cannot be read or changed.
@@ -90,7 +90,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of this error, for callers to act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -108,7 +108,8 @@ impl Error {
         }
     }
 
-    /// Whether the message is genuine and another try gives the same result, so that it is set aside.
+    /// Whether the message is genuine and every further try fails in the same way, so that it is
+    /// set aside.
     pub(super) fn is_settled(&self) -> bool {
         match self {
             Self::Command(error) => error.is_settled(),
@@ -121,10 +122,11 @@ impl Error {
                 | ErrorKind::UnknownKey
                 | ErrorKind::Unauthorized
                 | ErrorKind::OtherRecipient => true,
-                // What was sealed and signed stays as it is, so it is never opened.
+                // The signature is good, so a payload that cannot be opened will never be.
                 kind => matches!(error, node::Error::Session(_)) && kind != ErrorKind::Internal,
             },
-            // An honest one has begun when its parcel is dated, and that is not early, or it would not be open.
+            // An honest authorization begins before its parcel is dated, and an early parcel is not
+            // opened at all. So this is final even if our clock is behind.
             Self::Import(error) => !matches!(
                 error.kind(),
                 ErrorKind::Disk { .. } | ErrorKind::Config | ErrorKind::Internal
@@ -133,7 +135,8 @@ impl Error {
         }
     }
 
-    /// Whether the destination takes no other content either: there is no room, or no command to run.
+    /// Whether the destination would refuse all other content, too: the disk is full, or the
+    /// command cannot be run.
     #[must_use]
     pub fn is_of_destination(&self) -> bool {
         match self {

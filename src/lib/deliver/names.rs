@@ -1,4 +1,4 @@
-//! Names for the files of a group, each its own.
+//! Chooses names for the files of a group, each of which gets a different one.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -9,30 +9,30 @@ use crate::disk::batch::{Staged, TargetState, UnnamedFile};
 use crate::disk::{self, FileRole};
 use crate::message::file_name::{self, MAX_NUMBERED};
 
-/// What a file is to be called, in this order.
+/// The names to try for a file, in this order.
 #[derive(Debug)]
 pub struct Wish {
-    /// The name that a run which was killed was about to give it: a file of the same octets there is this one.
+    /// The name that a killed run was about to give. A file there with the same octets is this one.
     pub intended: Option<String>,
-    /// The name that its sender gave it: a file there is another one, whatever it holds.
+    /// The name that the sender chose. A file there is always another one, whatever is in it.
     pub given: Option<String>,
-    /// The name that follows from the message: a file of the same octets there is this one.
+    /// The name that follows from the message. A file there with the same octets is this one.
     pub own: String,
 }
 
-/// The names that were chosen for a group whose files have none yet.
+/// The names that were chosen for files of a group that have none yet.
 #[derive(Debug, Default)]
 pub struct Names {
     chosen: HashSet<PathBuf>,
-    /// How often each name that senders gave was found to be taken.
+    /// The count at which each name chosen by senders was last free, so that a search starts there.
     taken: HashMap<PathBuf, usize>,
 }
 
 impl Names {
-    /// Chooses a name in `dir` for a file that is written there. Nothing is ever replaced.
+    /// Chooses a name in `dir` for a file that is written there. No existing file is replaced.
     ///
     /// # Errors
-    /// When there are too many files of that name, or one cannot be examined.
+    /// When too many files have names of this form, or one cannot be examined.
     pub fn choose(
         &mut self,
         dir: &Path,
@@ -53,6 +53,8 @@ impl Names {
             for count in first..MAX_NUMBERED {
                 let name = file_name::numbered(given, count);
                 let path = dir.join(&name);
+                // Whether a file exists is asked without comparing it: two files of one name and
+                // content may both be wanted.
                 if !self.chosen.contains(&path) && !disk::files::exists(&path, FileRole::Delivery)?
                 {
                     self.taken.insert(dir.join(given), count);
@@ -99,7 +101,7 @@ mod tests {
         }
     }
 
-    /// Names files that hold this, as wished, in one group.
+    /// Writes files with this content in one group, and returns their names.
     fn name(dir: &Path, files: &[(&str, Wish)]) -> Vec<String> {
         let (mut names, mut batch) = (Names::default(), Batch::default());
         let given = files.iter().map(|(content, wish)| {

@@ -1,4 +1,4 @@
-//! Opens messages and writes their content, on every core; files have no name yet.
+//! Opens messages and writes their content, on all cores. The files have no name yet.
 
 use std::path::PathBuf;
 
@@ -16,54 +16,56 @@ use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::receive::{Arrival, AuthorizationEffect, PendingReceipt};
 use crate::spool::queue::Waiting;
 
-/// What opening a message came to.
+/// The result of opening a message.
 pub(super) enum OpenedMessage<'a> {
-    /// Its content, which is staged.
+    /// Its content, staged.
     Content(Box<OpenedContent<'a>>),
     /// It was delivered before.
     Repeated,
-    /// It is of a type that is left for another run.
+    /// Its media type is not delivered by this run.
     Left(Content),
-    /// It is a part, and waits for the others.
+    /// It is a part, and waits for the other parts.
     Part(Content),
-    /// It cannot be opened, or its content not be written.
+    /// It cannot be opened, or its content cannot be written.
     Failed(Error),
-    /// Another program took it meanwhile.
+    /// Another program has taken it meanwhile.
     Gone,
 }
 
-/// Content, and what is left to do about it.
+/// Content, and what is left to do for it.
 pub(super) struct OpenedContent<'a> {
     pub(super) content: Content,
     pub(super) due: PendingReceipt<'a>,
     pub(super) staged: StagedContent<'a>,
 }
 
-/// How far content is on its way to its destination.
+/// The progress of content towards its destination.
 pub(super) enum StagedContent<'a> {
-    /// It is written into a file, which has no name yet.
+    /// It is in a file, which has no name yet.
     File(StagedFile),
-    /// This command gets it when its turn comes.
+    /// It is for this command, and waits for its turn.
     ForCommand(ServiceMessage, &'a Command),
-    /// Nothing is left to do but what follows from this.
+    /// It needs no delivery: this is the result.
     Done(DeliveryEffect),
 }
 
-/// Content that is written.
+/// A file with content.
 pub(super) struct StagedFile {
     /// The directory that it is in.
     pub(super) dir: PathBuf,
     /// The file.
     pub(super) file: UnnamedFile,
-    /// What it is to be called.
+    /// The names to try for it.
     pub(super) wish: Wish,
-    /// Whether the name is noted before it is given, since the message alone does not tell it to a later run.
+    /// Whether the name is noted before it is given, because a later run cannot derive it from the
+    /// message.
     pub(super) is_noted: bool,
 }
 
 impl<'a> DeliveryState<'a> {
-    /// Opens a message; `None` when it has gone. A file of the user who keeps the spool arrived in time,
-    /// since their programs check dates before they write one.
+    /// Opens a message; `None` if it is gone. A file of the spool's owner arrived in time, since
+    /// our programs check dates before they write a file. Any other file is checked as if it
+    /// arrived now.
     pub(super) fn open(
         &self,
         message: &Waiting,
@@ -74,13 +76,15 @@ impl<'a> DeliveryState<'a> {
         };
         let keeper = self.keeper;
         let is_in_time = keeper == Some(owner);
-        // Another user may have set the time of their file back.
+        // Another user can set the modification time of their file back.
         let stored = if is_in_time {
             message.stored()?.unwrap_or(Timestamp::MAX)
         } else {
             Timestamp::MAX
         };
         match self.home.open(octets, stored, is_in_time) {
+            // A late file of another user is reported with its owner: the message may be good, the
+            // file is not proof.
             Err(cause) if !is_in_time && cause.kind() == ErrorKind::Expired => Err(Error::Late {
                 cause,
                 owner,
@@ -92,7 +96,7 @@ impl<'a> DeliveryState<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    /// Opens the messages of a group and writes their content.
+    /// Opens the messages of a group and writes their content, without names.
     pub(super) fn open_all(
         &self,
         group: &[Waiting],
@@ -132,6 +136,8 @@ impl<'a> Delivery<'a> {
             return Ok(OpenedMessage::Gone);
         };
         let content = Content::of(&arrival);
+        // Checked for every destination: a long type would fail the exec(2) of a command, whose
+        // environment has it.
         service_message::check_type_len(arrival.content().media_type()).map_err(Error::Type)?;
         let is_authorization = arrival.is_authorization();
         if !is_authorization && !content.is_of(&self.types) {
@@ -140,6 +146,7 @@ impl<'a> Delivery<'a> {
         if self.joins && content.is_part() {
             let part = Part::parse(arrival.content().content()).map_err(Error::Part)?;
             let transfer = part.header().transfer;
+            // Parts that arrive again after the content was joined.
             if !state.home.is_joined(content.sender, transfer)? {
                 state.transfers().note(content.sender, &part, &message.name);
                 state.buffers.put(arrival.into_due().0.into_octets());
@@ -157,12 +164,13 @@ impl<'a> Delivery<'a> {
         self.stage(message, content, arrival, state)
     }
 
-    /// Imports the authorization that a message holds.
+    /// Imports the authorization in a message.
     fn import(&self, arrival: &Arrival<'_, ServiceMessage>) -> Result<DeliveryEffect, Error> {
         if self.is_dry {
             return Ok(DeliveryEffect::Imported);
         }
-        // It changes what is known of one node. A lock of the whole node would sweep the folders of all its peers.
+        // It changes what the node knows of one peer. The exclusive lock would also sweep the
+        // folders of all peers.
         let _locks = self.node.lock_sender(&arrival.head().sender)?;
         let imported = arrival.import_authorization(self.node, &self.terms.window);
         Ok(match imported.map_err(Error::Import)? {
@@ -173,7 +181,8 @@ impl<'a> Delivery<'a> {
         })
     }
 
-    /// Writes content where it belongs, without a name; a command gets it later, in the order of the queue.
+    /// Writes content to its destination, without a name. A command gets it later, in the order of
+    /// the queue.
     fn stage(
         &self,
         message: &Waiting,
@@ -200,7 +209,8 @@ impl<'a> Delivery<'a> {
                     },
                 })
             }
-            // Its mail reader has moved it to `cur`: it is not delivered again.
+            // A mail reader has moved the mail of a killed run to `cur`, so it is not delivered
+            // again.
             Destination::Maildir(dir)
                 if intended.map_or(Ok(false), |name| maildir::is_seen(dir, name))? =>
             {
@@ -228,6 +238,7 @@ impl<'a> Delivery<'a> {
             }
         };
         let (message, due) = arrival.into_due();
+        // The content is written out, so its buffer is free.
         state.buffers.put(message.into_octets());
         Ok(opened(content, due, staged))
     }
@@ -245,7 +256,7 @@ fn opened<'a>(
     }))
 }
 
-/// Content with which nothing is left to do.
+/// Content that needs no delivery.
 fn done(
     content: Content,
     arrival: Arrival<'_, ServiceMessage>,

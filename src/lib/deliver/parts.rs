@@ -1,7 +1,9 @@
-//! Keeps track of contents that come in parts: which of them are complete, and their parts as they are joined.
+//! Keeps track of contents that come in parts: which of them are complete, and their parts while
+//! they are joined.
 //!
-//! While messages are opened it is only noted which parts there are. What is complete is then joined in a second
-//! pass, which writes each part at its place as it comes, so that memory does not grow with the content.
+//! The first pass, in which messages are opened, only notes the parts. A second pass joins complete
+//! contents and writes each part straight to its place, so that memory use does not grow with the
+//! content.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,24 +21,25 @@ use crate::spool::queue::Waiting;
 use crate::spool::{Name, name};
 use crate::transfer::join::{self, Join, Site};
 
-/// The most contents whose parts are kept track of. Each takes a few hundred octets.
+/// The most contents that are tracked, at a few hundred octets each.
 const MAX_KNOWN: usize = 10_000;
 
-/// The most contents that are joined at once, each of which takes an open file.
+/// The most contents that are joined at once, with an open file each.
 const MAX_AT_ONCE: usize = 32;
 
-/// The most parts of the contents that are joined at once, each of which takes a few hundred octets of memory.
+/// The most parts of the contents that are joined at once, at a few hundred octets each.
 const MAX_PARTS: u32 = 65_536;
 
-/// The media type of joined content: parts do not carry one.
+/// The media type of joined content, since parts do not carry one.
 const MEDIA_TYPE: &str = "application/octet-stream";
 
-/// Identifies a content that comes in parts. Senders choose the transfer, so it counts only with its sender.
+/// Identifies a content in parts. Senders choose transfer ids, so one counts only together with its
+/// sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TransferKey {
     /// The sender.
     pub sender: NodeId,
-    /// What the parts say that they belong to.
+    /// The transfer that the parts name.
     pub transfer: TransferId,
 }
 
@@ -46,28 +49,30 @@ impl std::fmt::Display for TransferKey {
     }
 }
 
-/// The most messages of which it is kept which part they hold.
+/// The most messages for which it is noted which part they hold.
 const MAX_PLACED: usize = 65_536;
 
-/// How often parts are searched for whose messages are not known, which takes opening all messages of a sender.
+/// How often parts in unknown messages are searched for: each search opens all messages of a
+/// sender.
 const MAX_SEARCHES: usize = 16;
 
-/// What is known of contents whose parts wait.
+/// The contents whose parts wait.
 ///
-/// Room is limited and shared between the senders, so that one of them cannot crowd out the others: what one sender
-/// does not use is free for others until that sender needs it. Of a sender with more than its share, the contents
-/// whose turn comes first are kept. The order of turns differs in each run, so that each content has its turn.
+/// Room is limited and shared between senders, so that no sender can crowd out the others. What one
+/// sender does not use is free for others until that sender needs it. Of a sender with more than
+/// its share, the contents whose turn comes first are kept. The order of turns differs in each run,
+/// so that every content has its turn.
 #[derive(Debug)]
 pub struct Transfers {
     now: Timestamp,
     most: Most,
     senders: BTreeMap<NodeId, Sender>,
     searches: usize,
-    /// How many parts of each sender were left out.
+    /// The number of parts that were left out, by sender.
     left: BTreeMap<NodeId, usize>,
 }
 
-/// How much is kept at the most.
+/// The limits.
 #[derive(Debug, Clone, Copy)]
 struct Most {
     known: usize,
@@ -75,29 +80,29 @@ struct Most {
     searches: usize,
 }
 
-/// What is known of a sender's contents.
+/// The contents of a sender.
 #[derive(Debug, Default)]
 struct Sender {
-    /// By their turns: which parts came, or how they contradict each other.
+    /// By turn: the parts that arrived, or the contradiction between them.
     known: BTreeMap<u128, (TransferId, Result<Ledger, join::Error>)>,
-    /// Which part a message holds.
+    /// The part that a message holds.
     places: BTreeMap<name::KeyDigest, (TransferId, u32)>,
-    /// Whether there may be messages with parts of what is known that have no place here.
+    /// Whether parts of known contents may be in messages that are not in `places`.
     is_unplaced: bool,
 }
 
-/// Parts that are left for another run because there are too many.
+/// Parts that are left for another run, because there are too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Who sent most of them.
+    /// The sender of most of them.
     pub sender: NodeId,
-    /// How many others sent some.
+    /// The number of other senders with such parts.
     pub others: usize,
-    /// How many parts there are in all.
+    /// The number of parts in all.
     pub parts: usize,
 }
 
-/// As `20 parts, most of them from <sender>, wait for another run: …`.
+/// Such as `20 parts, most of them from <sender>, wait for another run: …`.
 impl std::fmt::Display for LeftOut {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (noun, wait) = match self.parts {
@@ -118,7 +123,7 @@ impl std::fmt::Display for LeftOut {
 }
 
 impl Transfers {
-    /// Starts without any, in a run at this time.
+    /// Starts empty, for a run at this time.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         let most = Most {
@@ -139,7 +144,7 @@ impl Transfers {
         }
     }
 
-    /// Takes note of a part, and of the message that holds it.
+    /// Notes a part and the message that holds it.
     pub fn note(&mut self, sender: NodeId, part: &Part<'_>, name: &Name) {
         let transfer = part.header().transfer;
         let turn = self.turn(transfer);
@@ -166,7 +171,8 @@ impl Transfers {
         }
     }
 
-    /// The turn of a transfer; the order differs in each run.
+    /// The turn of a transfer. It depends on the time, so the order differs in each run.
+    // Hashed, so that a sender cannot choose transfer ids with early turns for a run to come.
     fn turn(&self, transfer: TransferId) -> u128 {
         let now = self.now.as_second().to_be_bytes();
         let digest = hash::sha256(&[&now[..], transfer.octets()].concat());
@@ -175,7 +181,8 @@ impl Transfers {
         u128::from_be_bytes(turn)
     }
 
-    /// Whether there is room for content of a sender. If the sender has less than its share, room is made.
+    /// Whether there is room for a content. If the sender has less than its share, room is made for
+    /// it.
     fn has_room(&mut self, sender: NodeId, turn: u128) -> bool {
         let own = self.senders.get(&sender).map(|it| &it.known);
         let is_known = own.is_some_and(|known| known.contains_key(&turn));
@@ -186,6 +193,7 @@ impl Transfers {
         let count = own.map_or(0, BTreeMap::len);
         let is_sooner = own.is_some_and(|known| known.keys().next_back() > Some(&turn));
         let (loser, size) = self.largest(|it| it.known.len());
+        // Takes from the largest sender only if this one would still not have more than that one.
         let loser = if size > count + 1 {
             loser
         } else if is_sooner {
@@ -195,13 +203,15 @@ impl Transfers {
         };
         let last = self.senders.get_mut(&loser);
         if let Some((_, (_, known))) = last.and_then(|it| it.known.pop_last()) {
+            // A refused content counts as one part: the number of its parts is not known.
             let parts = known.map_or(1, |ledger| ledger.received());
             *self.left.entry(loser).or_default() += usize::try_from(parts).unwrap_or(usize::MAX);
         }
         true
     }
 
-    /// Whether there is a place for a message of a sender. If the sender has less than its share, one is made.
+    /// Whether there is room in `places`. If the sender has less than its share, room is made for
+    /// it.
     fn has_place(&mut self, sender: NodeId) -> bool {
         let count: usize = self.senders.values().map(|it| it.places.len()).sum();
         if count < self.most.placed {
@@ -211,6 +221,7 @@ impl Transfers {
         let (loser, size) = self.largest(|it| it.places.len());
         match self.senders.get_mut(&loser) {
             Some(loser) if size > own + 1 => {
+                // The message is found again by a search.
                 loser.places.pop_last();
                 loser.is_unplaced = true;
                 true
@@ -219,7 +230,7 @@ impl Transfers {
         }
     }
 
-    /// The sender that has most of something, and how much.
+    /// The sender with the largest share, and its size.
     fn largest(&self, size: impl Fn(&Sender) -> usize) -> (NodeId, usize) {
         let sizes = self.senders.iter().map(|(id, it)| (*id, size(it)));
         sizes
@@ -227,7 +238,7 @@ impl Transfers {
             .unwrap_or((NodeId::of_spki(&[]), 0))
     }
 
-    /// Which part a message holds, if that was noted.
+    /// The part that a message holds, if that was noted.
     #[must_use]
     pub fn place_of(&self, name: &Name) -> Option<(TransferKey, u32)> {
         let sender = name.identity.sender;
@@ -236,17 +247,18 @@ impl Transfers {
         Some((TransferKey { sender, transfer }, index))
     }
 
-    /// Whether there may be messages of a sender with parts that have no place here.
+    /// Whether parts of this sender may be in messages that are not in `places`.
     #[must_use]
     pub fn is_unplaced(&self, sender: NodeId) -> bool {
         let of_sender = self.senders.get(&sender);
         of_sender.is_some_and(|of_sender| of_sender.is_unplaced)
     }
 
-    /// Whether parts of this content may wait.
+    /// Whether parts of this content may still wait.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
         let is_it = |sender: NodeId, transfer| TransferKey { sender, transfer }.to_string() == key;
+        // If any part was left out, it may be of this content.
         !self.left.is_empty()
             || self.senders.iter().any(|(sender, it)| {
                 let mut known = it.known.values();
@@ -254,12 +266,14 @@ impl Transfers {
             })
     }
 
-    /// Takes some contents that are complete or refused. Those of which all messages are known come first.
+    /// Takes some contents that are complete or refused. Those with all their messages known come
+    /// first.
     pub fn take_settled(&mut self) -> Vec<(TransferKey, Result<Ledger, join::Error>)> {
         let settled = self.settled(false);
         if !settled.is_empty() {
             return self.take(settled);
         }
+        // Each search opens all messages of the senders, so their number is bounded.
         if self.searches >= self.most.searches {
             return Vec::new();
         }
@@ -268,7 +282,8 @@ impl Transfers {
         self.take(settled)
     }
 
-    /// The next of such contents with how many parts came, of each sender the first before the second of any other.
+    /// The next such contents with the number of their parts: the first of each sender before the
+    /// second of any.
     fn settled(&self, is_unplaced: bool) -> Vec<(NodeId, u128, u32)> {
         let mut settled = Vec::new();
         let senders = self.senders.iter();
@@ -291,6 +306,7 @@ impl Transfers {
         let mut parts = 0_u32;
         let mut taken = Vec::new();
         for (sender, turn, count) in settled {
+            // A content with more parts than the limit is taken alone.
             if parts.saturating_add(count) > MAX_PARTS && !taken.is_empty() {
                 continue;
             }
@@ -303,14 +319,14 @@ impl Transfers {
         taken
     }
 
-    /// What waits for another run though no part of it may be missing.
+    /// The parts that wait for another run although none of them may be missing.
     #[must_use]
     pub fn left_out(&self) -> Option<LeftOut> {
         let mut left = self.left.clone();
         for (sender, of_sender) in &self.senders {
             for (_, known) in of_sender.known.values() {
                 if let Some(parts) = parts_of_settled(known) {
-                    // One that is refused counts as a part.
+                    // A refused content counts as one part.
                     let parts = usize::try_from(parts.max(1)).unwrap_or(usize::MAX);
                     *left.entry(*sender).or_default() += parts;
                 }
@@ -325,7 +341,7 @@ impl Transfers {
     }
 }
 
-/// How many parts came of what is complete, and 0 for what is refused; `None` for what is neither.
+/// The number of parts of a complete content, 0 for a refused one, `None` for an incomplete one.
 fn parts_of_settled(known: &Result<Ledger, join::Error>) -> Option<u32> {
     match known {
         Ok(ledger) if ledger.is_complete() => Some(ledger.received()),
@@ -334,7 +350,7 @@ fn parts_of_settled(known: &Result<Ledger, join::Error>) -> Option<u32> {
     }
 }
 
-/// A parcel with a part: what its file is called, and its message id.
+/// A parcel that holds a part.
 pub struct PartParcel {
     /// Its name in the queue.
     pub name: Name,
@@ -344,22 +360,22 @@ pub struct PartParcel {
 
 /// A content whose parts are being joined.
 pub struct PartsJoiner<'a> {
-    /// What is known of it; `None` until the first part comes.
+    /// The facts about it; `None` until the first part is taken.
     pub content: Option<Content>,
-    /// What its sender calls it.
+    /// The file name that its sender chose.
     pub name: Option<String>,
-    /// The parts so far, or why they are of no use.
+    /// The parts so far, or the error that makes them useless.
     pub join: Result<Option<Join>, Error>,
-    /// What is left to do about its parts once it is delivered.
+    /// What is left to do for its parts once it is delivered.
     pub due: Joined<'a>,
-    /// The parcels that held them.
+    /// The parcels that held the parts.
     pub parcels: Vec<PartParcel>,
-    /// The file of one of them.
+    /// The file of one of them, for diagnostics.
     pub path: PathBuf,
 }
 
 impl<'a> PartsJoiner<'a> {
-    /// Begins with what is known of its parts.
+    /// Begins with what is known of the parts.
     pub fn new(known: Result<Ledger, join::Error>) -> Self {
         Self {
             content: None,
@@ -374,7 +390,8 @@ impl<'a> PartsJoiner<'a> {
         }
     }
 
-    /// Takes a part, from the parcel that brought it; the first begins at the site that is made for it.
+    /// Takes a part and the parcel that held it. The first part begins the join at the place that
+    /// `site` makes.
     pub fn take(
         &mut self,
         part: &Part<'_>,
@@ -388,6 +405,7 @@ impl<'a> PartsJoiner<'a> {
         self.due.add(due);
         let whole = if let Some(whole) = self.content.take() {
             Content {
+                // The content is as old as its oldest part, and lives as long as its last one.
                 date: whole.date.min(content.date),
                 expiry: whole.expiry.max(content.expiry),
                 ..whole
@@ -408,6 +426,7 @@ impl<'a> PartsJoiner<'a> {
                 *begun = Some(Join::begin(part, site)?);
                 Ok(())
             }),
+            // The parts are refused; their parcels are still collected, to be set aside together.
             Err(_) => Ok(()),
         };
         if let Err(error) = added {
@@ -435,7 +454,7 @@ mod tests {
         NodeId::of_spki(name.as_bytes())
     }
 
-    /// Notes the part of this index of a transfer; its message is the only one of that.
+    /// Notes a part of a transfer, in a message of its own.
     fn note(transfers: &mut Transfers, sender: NodeId, (transfer, index, count): (u64, u32, u32)) {
         let mut header = if index == count {
             last(index, 3)
@@ -461,7 +480,7 @@ mod tests {
         transfers.note(sender, &Part::parse(&octets).unwrap(), &name);
     }
 
-    /// How many contents of this sender are complete.
+    /// The number of complete contents of this sender.
     fn joined(transfers: &mut Transfers, sender: NodeId) -> usize {
         let mut count = 0;
         loop {

@@ -1,7 +1,8 @@
-//! Delivers everything that waits for a node, in groups.
+//! Delivers all messages that wait for a node, in groups.
 //!
-//! The order of effects: the content is stored at its destination; that is noted in `sent`; the sender's session key is
-//! stored; the message is remembered; its file is removed. Each step may be repeated.
+//! The order of effects: the content is stored at its destination, the delivery is noted in `sent`,
+//! the sender's session key is stored, the message is remembered, its file is removed. Each step
+//! may be repeated.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -24,90 +25,92 @@ use crate::receive::inbox::{ClockReading, InboxReader};
 use crate::spool::queue::{QueueEntry, Waiting};
 use crate::spool::{self, QueueId, Spool, Time};
 
-/// How often a message is tried that another one of its group was in the way of.
+/// How often a message is tried that another message of its group was in the way of.
 const ROUNDS: usize = 3;
 
-/// No further message is opened while those that are open have more octets than this together: of the largest, two
-/// are open at a time.
+/// No further message is opened while the open ones have more octets than this together: of the
+/// largest messages, two are open at a time.
 pub(super) const IN_FLIGHT: usize = limits::MAX_MESSAGE_LEN;
 
-/// A temporary file older than this is a leftover of a killed run: no run writes one for so long.
+/// A temporary file older than this is a leftover of a killed run.
 const ABANDONED: SignedDuration = SignedDuration::from_hours(36);
 
-/// Delivers what waits for a node.
+/// Delivers the messages that wait for a node.
 pub struct Delivery<'a> {
-    /// The spool; the queue of the node in it is locked.
+    /// The spool. The caller holds the lock of the node's queue in it.
     pub spool: &'a Spool,
     /// The node.
     pub node: &'a Directory,
-    /// The node's directory as an absolute path, which commands get.
+    /// The node's directory as an absolute path, for the environment of commands.
     pub path: PathBuf,
-    /// How messages are received under a clock that is believed.
+    /// The options for receiving messages, under a clock that is believed.
     pub terms: ReceiveOptions,
-    /// The time. Under a clock that is not believed nothing is set aside, and what waits here is delivered all the
-    /// same: it arrived in time.
+    /// The time. Under a doubted clock nothing is set aside. What waits here is still delivered,
+    /// since it arrived in time.
     pub time: Time,
-    /// The media types that are delivered; all if empty.
+    /// The media types to deliver; all if empty.
     pub types: Vec<String>,
-    /// Where to.
+    /// The destination.
     pub destination: Destination,
-    /// Whether parts wait until all are there and are joined.
+    /// Whether to wait for all parts of a content and join them.
     pub joins: bool,
-    /// Whether nothing is changed.
+    /// Whether to change nothing.
     pub is_dry: bool,
 }
 
-/// What became of a message.
+/// The result for a message.
 #[derive(Debug)]
 pub struct DeliveryOutcome {
     /// Its file in the queue.
     pub path: PathBuf,
-    /// What is known of it, if it could be opened.
+    /// The facts about its content, if it could be opened.
     pub content: Option<Content>,
-    /// What was done, or why nothing was.
+    /// The effect, or the error.
     pub result: Result<DeliveryEffect, Error>,
-    /// Whether it was set aside, with the reason.
+    /// Whether it was set aside because of the error.
     pub is_aside: bool,
-    /// Whether it waits for a clock that is believed.
+    /// Whether it waits until the clock is believed.
     pub is_untimely: bool,
 }
 
-/// What was done about a message.
+/// The effect of delivering a message.
 #[derive(Debug)]
 pub enum DeliveryEffect {
-    /// It is in this file, or where the command put it.
+    /// Its content is in this file; `None` for a command.
     Delivered(Option<PathBuf>),
     /// It was delivered before.
     Repeated,
-    /// It was for the node itself: an authorization.
+    /// It was an authorization for the node itself, which was imported.
     Imported,
-    /// It was an authorization of an unknown sender, and is not kept: too many of them wrote today.
+    /// It was an authorization from an unknown sender, and was dropped: today's quota for those is
+    /// used up.
     NotKept,
-    /// It is of another type, and waits for another run.
+    /// Its media type is not delivered by this run.
     Left,
-    /// It is a part, and waits for the others.
+    /// It is a part, and waits for the other parts.
     Part,
 }
 
-/// What a run knows.
+/// The state of a run.
 pub(super) struct DeliveryState<'a> {
     pub(super) home: InboxReader<'a>,
-    /// The user whose files arrived in time.
+    /// The user whose files are known to have arrived in time.
     pub(super) keeper: Option<u32>,
     pub(super) intents: Intents,
-    /// Directories that are known to exist.
+    /// Folders that are known to exist.
     folders: Mutex<HashSet<PathBuf>>,
     transfers: Mutex<Transfers>,
     pub(super) buffers: Buffers,
 }
 
 impl DeliveryState<'_> {
-    /// What is known of contents that come in parts.
+    /// The contents that come in parts.
     pub(super) fn transfers(&self) -> MutexGuard<'_, Transfers> {
         mutex::lock(&self.transfers)
     }
 
-    /// Forgets the names noted for joined contents, except for these and those whose parts still wait.
+    /// Forgets the names noted for joined contents, except those in `failed` and those whose parts
+    /// still wait.
     pub(super) fn retain_intents(&mut self, failed: &BTreeSet<String>) {
         let transfers = mutex::lock(&self.transfers);
         self.intents
@@ -116,12 +119,13 @@ impl DeliveryState<'_> {
 }
 
 impl<'a> Delivery<'a> {
-    /// Delivers everything that waits for the node. What became of each message goes to `each`; files that are no
-    /// message go to `unexpected`. Returns which parts are left for another run because there are too many.
+    /// Delivers all messages that wait for the node. The result for each goes to `each`, unexpected
+    /// files go to `unexpected`. Returns the parts that are left for another run because there are
+    /// too many.
     ///
     /// # Errors
-    /// Fatal errors only: the queue cannot be read or changed, content cannot be stored at all, the command cannot be
-    /// run, or `each` failed.
+    /// Fatal errors only: the queue cannot be read or changed, the destination cannot take content,
+    /// the command cannot be run, or `each` failed.
     pub fn run<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(DeliveryOutcome) -> Result<(), E>,
@@ -142,6 +146,7 @@ impl<'a> Delivery<'a> {
                 outcomes.into_iter().try_for_each(&mut *each)?;
                 group = again;
             }
+            // What was read before the error is delivered first.
             if let Some(error) = failed {
                 return Err(Error::from(error).into());
             }
@@ -162,6 +167,7 @@ impl<'a> Delivery<'a> {
             is_believed: self.time.is_believed(),
         };
         let state = DeliveryState {
+            // Read once: the lock on the queue keeps other runs from delivering these messages.
             home: InboxReader::new(self.node, self.terms, clock)?,
             keeper: self.spool.keeper()?,
             intents: Intents::of(self.spool, self.node)?,
@@ -169,14 +175,15 @@ impl<'a> Delivery<'a> {
             transfers: Mutex::new(Transfers::at(self.terms.now)),
             buffers: Buffers::default(),
         };
+        // The folders of senders in a directory are swept when `make` meets them.
         if let (Destination::Maildir(dir), false) = (&self.destination, self.is_dry) {
             self.sweep(&dir.join("tmp"))?;
         }
         Ok(state)
     }
 
-    /// Removes the temporary files of killed runs. A clock that is not believed cannot tell which are old, so nothing
-    /// is removed then.
+    /// Removes the temporary files of killed runs. Under a doubted clock the old ones cannot be
+    /// told from new ones, so all stay.
     fn sweep(&self, dir: &Path) -> Result<(), disk::Error> {
         if !self.time.is_believed() {
             return Ok(());
@@ -187,7 +194,7 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
-    /// The next group of messages, and the error that ended it if the queue could not be read on.
+    /// The next group of messages, and the error that ended it if the queue cannot be read further.
     fn group(
         &self,
         entries: &mut impl Iterator<Item = Result<QueueEntry, spool::Error>>,
@@ -203,6 +210,7 @@ impl<'a> Delivery<'a> {
                         octets += len;
                         group.push(message);
                     }
+                    // The message was taken by another program since it was listed.
                     Ok(None) => {}
                     Err(error) => return (group, Some(error)),
                 },
@@ -226,13 +234,13 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
-    /// Whether an error may be for the clock alone, which is not believed.
+    /// Whether an error may only be due to the clock, which is doubted.
     pub(super) fn is_untimely(&self, error: &Error) -> bool {
         !self.time.is_believed() && error.kind().depends_on_clock()
     }
 }
 
-/// How content is written.
+/// The options for writing content.
 pub(super) fn publish_options<'a>() -> PublishOptions<'a> {
     PublishOptions::delivery(IfExists::SameIsSuccess)
 }

@@ -1,4 +1,5 @@
-//! Finishes a group of messages that were handed over: notes, sessions, memory, then their files.
+//! Finishes a group of messages that were handed over: notes, session keys, replay memory, then
+//! their files.
 
 use super::Error;
 use super::hand_over::{Disposition, Task};
@@ -11,13 +12,14 @@ use crate::spool::moves::{Moves, Placed};
 use crate::spool::sent::{Line, SentEvent};
 
 impl<'a> Delivery<'a> {
-    /// Notes what became of a group, completes what is due to its senders, and removes or sets aside its files.
+    /// Notes the results of a group, completes the receipts, and removes or sets aside the files.
     pub(super) fn settle(
         &self,
         tasks: &mut [Task<'_>],
         state: &mut DeliveryState<'a>,
     ) -> Result<(), Error> {
         let lines: Vec<Line> = tasks.iter().filter_map(|task| self.line(task)).collect();
+        // First, so that a sender on this machine never sees a message disappear without a note.
         self.spool.note(&lines)?;
         let (mut numbers, mut dues) = (Vec::new(), Vec::new());
         for (number, task) in tasks.iter_mut().enumerate() {
@@ -26,6 +28,7 @@ impl<'a> Delivery<'a> {
                 dues.push(due);
             }
         }
+        // A message whose session key cannot be stored is not remembered, and is delivered again.
         for (number, error) in state.home.complete(&dues)? {
             let task = &mut tasks[numbers[number]];
             task.result = Err(error.into());
@@ -48,7 +51,7 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
-    /// What is noted of a message, for a sender on this machine.
+    /// The line for `sent`, which a sender on this machine can read.
     fn line(&self, task: &Task<'_>) -> Option<Line> {
         let (event, to) = match (&task.result, task.disposition) {
             (Ok(DeliveryEffect::Delivered(_)), _) => {
@@ -81,6 +84,7 @@ impl<'a> Delivery<'a> {
         let is_ours = head
             .as_ref()
             .is_none_or(|head| head.recipient == self.node.id());
+        // A message for another recipient does not belong here: after a retry it is routed again.
         let aside = FailedMessage {
             path: &task.message.path,
             name: &task.message.name,
@@ -101,7 +105,7 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Whom a message is from and for, and its id.
+/// The sender, recipient and id of a message.
 struct MessageHead {
     sender: NodeId,
     recipient: NodeId,
@@ -109,7 +113,7 @@ struct MessageHead {
 }
 
 impl Task<'_> {
-    /// Whom the message is from and for, as far as it can be read.
+    /// The sender, recipient and id, if the message can be read.
     fn head(&self) -> Option<MessageHead> {
         if let Some(content) = &self.content {
             return Some(MessageHead {
@@ -118,6 +122,7 @@ impl Task<'_> {
                 id: content.id.clone(),
             });
         }
+        // Only unopened messages are read again, to note them.
         let parcel = Parcel::parse(self.message.read().ok()??)
             .ok()?
             .into_message();

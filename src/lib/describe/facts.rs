@@ -1,4 +1,4 @@
-//! Objects as JSON values with stable keys; null where an object does not have something.
+//! Objects as JSON values with stable keys. A key is null if the object lacks that fact.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +12,7 @@ use crate::pki::{Certificate, PublicKey};
 use crate::ramf::{InternetAddress, SignedMessage};
 use crate::session::{PublicSessionKey, Sealed};
 
-/// The facts of an object: `kind`, then its own.
+/// The facts about an object: `kind`, then those of its kind.
 #[must_use]
 pub fn object(object: &Object) -> Map<String, Value> {
     let mut facts = Map::new();
@@ -79,7 +79,7 @@ pub fn object(object: &Object) -> Map<String, Value> {
     facts
 }
 
-/// A peer's session key and its date.
+/// The facts about a peer's session key, with its date.
 #[must_use]
 pub fn peer_session_key(
     key: &PublicSessionKey,
@@ -158,7 +158,7 @@ fn payload(octets: &[u8]) -> Value {
             );
             facts.insert("error".to_owned(), Value::Null);
         }
-        // The envelope is right; what it holds is for its recipient to judge.
+        // Not an error: the message is well-formed, and only the recipient can judge its payload.
         Err(error) => {
             facts.insert("error".to_owned(), json!(error.to_string()));
         }

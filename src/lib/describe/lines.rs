@@ -1,4 +1,4 @@
-//! The lines of JSON that programs print for each message or finding: relay-json(5).
+//! The JSON lines that programs print for each message or finding: relay-json(5).
 
 use std::path::Path;
 
@@ -20,19 +20,19 @@ use crate::spool::sent::Line;
 use crate::spool::state::Story;
 use crate::upkeep::finding::Finding;
 
-/// What a waiting message says of itself; nothing of it is verified.
+/// The header that a waiting message claims; nothing is verified.
 #[derive(Debug, Default)]
 pub struct UnverifiedHeader {
-    /// Its id, or for an acknowledgement that of the parcel.
+    /// Its id; of an acknowledgement, the id of the parcel.
     pub id: Option<String>,
-    /// When it was made.
+    /// Its date.
     pub date: Option<Timestamp>,
     /// Its length, in octets.
     pub len: Option<usize>,
 }
 
 impl UnverifiedHeader {
-    /// Reads it from a message; what cannot be parsed has a length and no more.
+    /// Reads the header. A message that cannot be parsed has only a length.
     #[must_use]
     pub fn of(octets: Vec<u8>) -> Self {
         let len = Some(octets.len());
@@ -52,7 +52,7 @@ impl UnverifiedHeader {
     }
 }
 
-/// A queue as a list names it: `out/` and the id of a node.
+/// The name of a queue in lists, such as `out/<node id>`.
 #[must_use]
 pub fn queue_name(queue: &Queue) -> String {
     queue.place().path().to_string_lossy().into_owned()
@@ -83,7 +83,7 @@ pub fn waiting(queue: &Queue, message: &Waiting, header: Option<&UnverifiedHeade
     facts
 }
 
-/// What became of the message with this id.
+/// The state and events of the message with this id.
 #[must_use]
 pub fn story(id: &str, story: &Story) -> Value {
     let event = |line: &Line| json!({"time": line.time.to_string(), "event": line.event.word(), "to": line.to});
@@ -114,7 +114,7 @@ pub fn stored(parcel: &AdmittedParcel) -> Value {
     })
 }
 
-/// Content that was delivered, or is to be.
+/// Content that was delivered, or would be in a dry run.
 #[must_use]
 pub fn delivered(delivered: &DeliveryOutcome) -> Value {
     let content = delivered.content.as_ref();
@@ -140,7 +140,8 @@ pub fn delivered(delivered: &DeliveryOutcome) -> Value {
     })
 }
 
-/// Content of a parcel that was opened: where the parcel was read, and the file that has the content.
+/// Content of an opened parcel: the position of the parcel in the inputs, and the file with the
+/// content.
 #[must_use]
 pub fn opened(
     arrival: &Arrival<'_, ServiceMessage>,
@@ -166,7 +167,7 @@ pub fn opened(
     })
 }
 
-/// A message of `len` octets that was in cargo, as item number `item`.
+/// A message of `len` octets in cargo; `item` is its number there.
 #[must_use]
 pub fn unpacked(
     unpacked: &Unpacked,
@@ -190,7 +191,7 @@ pub fn unpacked(
     })
 }
 
-/// What is to be done with a message in the queue `in`.
+/// The decision on a message in the queue `in`.
 #[must_use]
 pub fn route_decision(routed: &RouteOutcome, name: &str, decision: &str) -> Value {
     let identity = &routed.name.identity;
@@ -207,7 +208,7 @@ pub fn route_decision(routed: &RouteOutcome, name: &str, decision: &str) -> Valu
     })
 }
 
-/// Something in a node directory that a check found.
+/// A finding of relay-check.
 #[must_use]
 pub fn finding(finding: &Finding) -> Value {
     json!({
@@ -220,8 +221,8 @@ pub fn finding(finding: &Finding) -> Value {
     })
 }
 
-/// A peer: until when this node may send to it, until when it may send here, and the session key that this node seals
-/// to it with.
+/// A peer, with the times until which either side may send, and the session key that this node
+/// seals to.
 #[must_use]
 pub fn peer(
     peer: &Peer,

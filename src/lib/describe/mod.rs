@@ -1,4 +1,4 @@
-//! Every object of this network as JSON and as text; needs no keys, and judges nothing.
+//! Describes every object of this network as JSON and text. Needs no keys and verifies nothing.
 
 mod facts;
 pub mod lines; // what programs print for each message or finding

@@ -1,10 +1,10 @@
-//! Facts as text: a line for each, indented where one has facts of its own.
+//! Facts as text: one line each, with nested facts indented.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-/// The facts as lines of `key: value`, each ended; nothing that an object lacks is shown.
+/// The facts as lines of `key: value`. Facts that an object lacks are not shown.
 #[must_use]
 pub fn to_text(facts: &Map<String, Value>) -> String {
     let mut text = String::new();
@@ -44,7 +44,7 @@ fn write_value(text: &mut String, key: &str, value: &Value, depth: usize) {
     };
 }
 
-/// Untrusted words without what would begin a line of its own.
+/// Escapes everything in untrusted text that could begin a new line.
 fn on_one_line(words: &str) -> String {
     let mut line = String::with_capacity(words.len());
     for character in words.chars() {

@@ -1,4 +1,4 @@
-//! Content that is joined, as JSON.
+//! Joined content, as JSON.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::asn1::Hex;
 use crate::message::parts::Ledger;
 use crate::transfer::joiner::Transfer;
 
-/// What is known of content before it is stored: `path` and `error` are null.
+/// The facts about content before it is stored: `path` and `error` are null.
 #[must_use]
 pub fn transfer(transfer: &Transfer) -> Value {
     let ledger = transfer.ledger();

@@ -1,4 +1,4 @@
-//! The version of what is printed as JSON.
+//! The version of the JSON output.
 
-/// The version of the JSON that describes objects.
+/// The value of `v` in every line of JSON (relay-json(5)).
 pub const VERSION: u32 = 1;

@@ -1,4 +1,4 @@
-//! Opening what arrived in time and has waited at home since, many messages in one run.
+//! Opens the messages that arrived in time and wait in `home`, many in one run.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -15,23 +15,24 @@ use crate::pki::{Certificate, NodeId, Window};
 use crate::ramf::Valid;
 use crate::session::{KeyId, PrivateSessionKey};
 
-/// The most session keys that are held in memory.
+/// The most session keys in memory.
 const MAX_KEYS: usize = 64;
 
-/// Private keys that may open what was sealed to one id.
+/// The private keys for one key id.
 type SharedKeys = Arc<Vec<PrivateSessionKey>>;
 
-/// What is left to do about the parts of one content that is where it belongs, in little memory for each.
+/// What is left to do for the parts of one content after it is stored, in little memory for each
+/// part.
 #[derive(Default)]
 pub struct Joined<'a> {
-    /// Of the parts that used one key of ours, the newest.
+    /// Of the parts sealed to one key of ours, the newest.
     newest: BTreeMap<KeyId, PendingReceipt<'a>>,
     identities: Vec<ReplayKey>,
     expiry: Option<Timestamp>,
 }
 
 impl<'a> Joined<'a> {
-    /// Takes what is left to do about one of the parts.
+    /// Adds what is left to do for a part.
     pub fn add(&mut self, mut due: PendingReceipt<'a>) {
         self.expiry = self.expiry.max(Some(due.head.fields.expiry()));
         self.identities.extend(due.identity.take());
@@ -43,31 +44,32 @@ impl<'a> Joined<'a> {
     }
 }
 
-/// The clock as it is, whatever time [`ReceiveOptions`] have.
+/// The system clock, whatever time [`ReceiveOptions`] have.
 #[derive(Debug, Clone, Copy)]
 pub struct ClockReading {
-    /// What it tells.
+    /// Its time.
     pub told: Timestamp,
-    /// Whether that is believed.
+    /// Whether it is believed.
     pub is_believed: bool,
 }
 
-/// Opens what waits for a node, and keeps others from taking it.
+/// Opens the messages that wait for a node. The caller's lock on the queue keeps other runs from
+/// them.
 pub struct InboxReader<'a> {
     node: &'a Directory,
     terms: ReceiveOptions,
     clock: ClockReading,
     seen: Memory,
-    /// Keys that were read last, by the sender and the id.
+    /// The keys that were read last, by sender and key id.
     keys: Mutex<VecDeque<((NodeId, KeyId), SharedKeys)>>,
 }
 
 impl<'a> InboxReader<'a> {
-    /// With what the node remembers now. Under a clock that is not believed no dates count: what waits here was
-    /// judged when it arrived.
+    /// Reads the node's replay memory. Under a doubted clock no dates are checked, since messages
+    /// here were verified when they arrived.
     ///
     /// # Errors
-    /// When that cannot be read.
+    /// When the memory cannot be read.
     pub fn new(
         node: &'a Directory,
         terms: ReceiveOptions,
@@ -82,11 +84,12 @@ impl<'a> InboxReader<'a> {
         })
     }
 
-    /// Opens a parcel in a file last written at `stored`: one that arrived in time at any age, another one as it would
-    /// be if it came now. Others may take messages from the same sender meanwhile.
+    /// Opens a parcel in a file last written at `stored`. One that arrived in time is opened at any
+    /// age; another is checked as if it arrived now. Other runs may receive messages from the same
+    /// sender meanwhile.
     ///
     /// # Errors
-    /// As [`super::parcel`], but that what arrived in time has expired.
+    /// As [`super::parcel`], except that a parcel which arrived in time may have expired.
     pub fn open(
         &self,
         octets: Vec<u8>,
@@ -99,6 +102,8 @@ impl<'a> InboxReader<'a> {
             let ends = certificates
                 .chain([parcel.sender_certificate()])
                 .map(Certificate::not_after);
+            // Verified as of the first end among the parcel and its certificates, when it was here
+            // already.
             let end = ends.fold(parcel.fields().expiry(), Ord::min);
             self.terms.window.back_to(end)
         } else if is_in_time {
@@ -113,7 +118,8 @@ impl<'a> InboxReader<'a> {
             message,
             identity,
             recall,
-            // The caller's lock on the queue keeps others from opening what waits; nothing is locked for each sender.
+            // The caller's lock on the queue keeps other runs from these messages, so senders are
+            // not locked.
             locks: Vec::new(),
         };
         opened(
@@ -126,13 +132,14 @@ impl<'a> InboxReader<'a> {
     }
 
     fn keys(&self, sender: NodeId, id: &KeyId) -> Result<SharedKeys, Error> {
-        // A thread that panicked with the lock held had changed nothing or all of it.
+        // A panicking thread leaves the cache consistent.
         let held = || mutex::lock(&self.keys);
         let is_it =
             |((of, known), _): &&((NodeId, KeyId), SharedKeys)| (*of, known) == (sender, id);
         if let Some((_, keys)) = held().iter().find(is_it) {
             return Ok(Arc::clone(keys));
         }
+        // Read without the lock, so that other threads need not wait for the disk.
         let keys = Arc::new(self.node.session_keys(sender, id)?);
         let mut held = held();
         if held.len() >= MAX_KEYS {
@@ -142,22 +149,23 @@ impl<'a> InboxReader<'a> {
         Ok(keys)
     }
 
-    /// Whether content that comes in parts was joined before, for certain.
+    /// Whether a content in parts was joined before; there is a synced record.
     ///
     /// # Errors
-    /// When that cannot be learned.
+    /// When the memory cannot be read.
     pub fn is_joined(&self, sender: NodeId, transfer: TransferId) -> Result<bool, Error> {
+        // The expiry is not part of the record, so any will do.
         let (id, any) = (self.node.id(), self.terms.now);
         let transfer = ReplayKey::of_transfer(id, sender, transfer, any);
         self.seen.contains(&transfer)
     }
 
-    /// Does what is left about content that came in parts: first every session, then it is remembered that it was
-    /// joined, then its parts. Whatever of these is missing when a run is killed, parts that are left are known
-    /// by the content.
+    /// Completes the receipts of a content in parts: stores the session keys, then remembers the
+    /// content, then its parts. After a crash in between, the remaining parts are known by the
+    /// content.
     ///
     /// # Errors
-    /// When a session or the memory cannot be stored.
+    /// When a session key or the memory cannot be stored.
     pub fn complete_joined(
         &mut self,
         joined: &Joined<'_>,
@@ -168,14 +176,15 @@ impl<'a> InboxReader<'a> {
             let expiry = joined.expiry.unwrap_or(self.terms.now);
             ReplayKey::of_transfer(id, sender, transfer, expiry)
         });
-        // The content before its parts: parts that are left then are known by it.
+        // The content before its parts: remaining parts are known by it.
         let groups = [transfer.as_slice(), &joined.identities];
         let receipts = joined.newest.values();
         complete_all(receipts, || Ok(()), &mut self.seen, &groups)
     }
 
-    /// Does what is left about many messages, as [`PendingReceipt::complete_later`] for each, with one sync of the memory:
-    /// first every session, then the memory. Gives those that failed, by their numbers; the others are done with.
+    /// Completes many receipts, as [`PendingReceipt::complete_later`] does for each, with one sync
+    /// of the memory: first all session keys, then the memory. Returns those that failed, by
+    /// number.
     ///
     /// # Errors
     /// When the memory cannot be stored.
@@ -188,7 +197,7 @@ impl<'a> InboxReader<'a> {
         let mut failed = Vec::new();
         for numbers in sessions.into_values() {
             let advance = |number: usize| dues[number].advance_locked();
-            // Of the messages that used one key of ours, the newest says it all.
+            // Of the messages sealed to one key of ours, the newest has the session key that stays.
             let date_of = |number: &&usize| dues[**number].head.fields.date;
             let Some(newest) = numbers.iter().max_by_key(date_of).copied() else {
                 continue;
@@ -196,6 +205,7 @@ impl<'a> InboxReader<'a> {
             let Err(error) = advance(newest) else {
                 continue;
             };
+            // Without the newest, each of the others is tried by itself.
             failed.push((newest, error));
             for number in numbers.into_iter().filter(|number| *number != newest) {
                 failed.extend(advance(number).err().map(|error| (number, error)));

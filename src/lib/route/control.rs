@@ -1,10 +1,11 @@
-//! Applies control messages. They are not signed: they count only with the gateway whose cargo brought them.
+//! Applies control messages. They are not signed, and count only for the gateway whose cargo
+//! brought them.
 //!
-//! An acknowledgement removes exactly one message from the queue of that gateway; a rotation renews our
-//! certificate from it.
+//! An acknowledgement removes exactly one message from the queue for that gateway. A rotation
+//! renews our certificate from it.
 //!
-//! Each of them is applied, or removed as useless, or set aside with the reason. One that cannot be read, or is not
-//! valid yet, stays, and does not keep the others from being applied.
+//! Each message is applied, removed as useless, or set aside with the reason. One that cannot be
+//! read or is not valid yet stays, and does not keep the others from being applied.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -26,57 +27,57 @@ use crate::spool::queue::{QueueEntry, Waiting};
 use crate::spool::sent::{Line, SentEvent};
 use crate::spool::{self, QueueId, Spool, Time};
 
-/// How many control messages are applied at once.
+/// The most control messages that are applied together.
 const MAX_AT_ONCE: usize = 4096;
 
-/// What became of a control message.
+/// The result for a control message.
 #[derive(Debug)]
 pub struct Applied {
-    /// The message, by its file's name.
+    /// The message and its file.
     pub message: Waiting,
-    /// What it was, or why it could not be applied.
+    /// The effect, or the error.
     pub result: Result<ControlEffect, Error>,
-    /// Whether it was set aside, with the reason; else what could not be applied stays.
+    /// Whether it was set aside because of the error; otherwise it stays.
     pub is_aside: bool,
 }
 
-/// What a control message did.
+/// The effect of a control message.
 #[derive(Debug)]
 pub enum ControlEffect {
-    /// The gateway has this message, which waits no longer.
+    /// It acknowledges this parcel, which was removed from the queue.
     Acknowledged(Pca),
-    /// It has it, and nothing waited any more.
+    /// It acknowledges a parcel that does not wait any more.
     AlreadyAcknowledged,
-    /// The certificate from the gateway was renewed.
+    /// It renewed the certificate from the gateway.
     Rotated,
-    /// The certificate that is held lasts as long or longer.
+    /// Our certificate lasts as long or longer.
     Outdated,
-    /// The same was set aside before.
+    /// The same message was set aside before.
     Repeated,
 }
 
 /// The control messages of one gateway.
 #[derive(Debug)]
 pub struct ControlQueue<'a> {
-    /// The spool, which is locked.
+    /// The spool. The caller holds the queue lock.
     pub spool: &'a Spool,
     /// The gateway whose cargo brought them.
     pub gateway: NodeId,
     /// The instants that certificates must be valid at.
     pub window: &'a Window,
-    /// The time. Under a clock that is not believed nothing is set aside.
+    /// The time. Under a doubted clock nothing is set aside.
     pub time: &'a Time,
 }
 
-/// Acknowledgements by what they acknowledge; several files may say the same.
+/// Acknowledgements by the message that they are for. Several files may acknowledge the same.
 type Acks = HashMap<MessageKey, Vec<(Waiting, Pca)>>;
 
 impl ControlQueue<'_> {
-    /// Applies what this gateway's cargo brought. What became of each message goes to `each`; files that are no
-    /// message go to `unexpected`.
+    /// Applies the control messages from this gateway. The result for each goes to `each`,
+    /// unexpected files go to `unexpected`.
     ///
     /// # Errors
-    /// When the queue cannot be listed or the spool not be changed, or `each` failed.
+    /// When the queue cannot be listed, the spool cannot be changed, or `each` failed.
     pub fn apply<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(Applied) -> Result<(), E>,
@@ -115,8 +116,8 @@ impl ControlQueue<'_> {
         }
     }
 
-    /// Applies one message at once, unless it is an acknowledgement: those are collected in `acks`, since one pass over
-    /// the queue serves all of them, and `None` is returned. So it is for a message that has gone.
+    /// Applies one message. An acknowledgement is collected in `acks` instead, since one pass over
+    /// the queue serves all of them; then `None` is returned, as for a message that is gone.
     fn take(&self, message: Waiting, acks: &mut Acks, moves: &mut Moves) -> Option<Applied> {
         let mut name = message.name.clone();
         let mut back_to = QueueId::Control(self.gateway);
@@ -130,19 +131,21 @@ impl ControlQueue<'_> {
         let result = match item {
             Ok(Item::Pca(pca)) => {
                 let pca = pca.into_value();
-                // A file's name is an index; the message itself says what it acknowledges.
+                // File names are only an index: the message itself says what it acknowledges.
                 acks.entry(MessageKey::from(&pca))
                     .or_default()
                     .push((message, pca));
                 return None;
             }
             Ok(Item::Rotation(rotation)) => self.rotate(&rotation).and_then(|done| {
+                // Removed with the batch: the certificate is stored already.
                 moves.remove(&message.path)?;
                 Ok(done)
             }),
             Ok(item) => {
                 name = Name::of(&item, name.expiry);
                 if item.kind() == Kind::Parcel {
+                    // A parcel that was put here by mistake is routed after a retry.
                     back_to = QueueId::In;
                 }
                 Err(Error::NoControl(item.kind().word()))
@@ -181,8 +184,8 @@ impl ControlQueue<'_> {
         })
     }
 
-    /// Removes what these acknowledge from the queue of the gateway: first it is noted and remembered, then the
-    /// messages go, then the acknowledgements.
+    /// Removes acknowledged messages from the queue for the gateway: first this is noted and
+    /// remembered, then the messages are removed, then the acknowledgements.
     fn acknowledge(&self, acks: Acks) -> Result<Vec<Applied>, Error> {
         let mut applied = Vec::new();
         if acks.is_empty() {
@@ -190,6 +193,7 @@ impl ControlQueue<'_> {
         }
         let out = self.spool.queue(QueueId::Out(self.gateway));
         let mut waiting: HashMap<MessageKey, Vec<Waiting>> = HashMap::new();
+        // One pass over the queue, whatever the number of acknowledgements.
         for message in out.messages()? {
             let message = message?;
             if acks.contains_key(&message.name.identity) {
@@ -231,6 +235,8 @@ impl ControlQueue<'_> {
             }
         }
         self.spool.note(&lines)?;
+        // Remembered before the files are removed: if a message comes back, it must not count as
+        // new.
         if !passed.is_empty() {
             Memory::of(self.spool.owner().root())?.pass_on(&passed)?;
         }
@@ -248,7 +254,8 @@ impl ControlQueue<'_> {
         Ok(applied)
     }
 
-    /// Takes a renewed certificate from the gateway: our key in it, signed by that gateway, lasting longer.
+    /// Imports a renewed certificate: with our key, signed by this gateway, and ending later than
+    /// the stored ones.
     fn rotate(&self, rotation: &Received<Rotation>) -> Result<ControlEffect, Error> {
         let node = self.spool.owner();
         let leaf = &rotation.path.leaf;
@@ -280,12 +287,12 @@ impl ControlQueue<'_> {
             now: self.time.told,
             window: *self.window,
         };
-        // Its own checks come on top of those here.
+        // The import checks more than is checked here.
         node.import(rotation.octets(), &options)?;
         Ok(ControlEffect::Rotated)
     }
 
-    /// Whether another try gives the same result, so that the message is set aside.
+    /// Whether every further try fails in the same way, so that the message is set aside.
     fn is_settled(&self, error: &Error) -> bool {
         if !self.time.is_believed() && error.kind().depends_on_clock() {
             return false;
@@ -297,7 +304,7 @@ impl ControlQueue<'_> {
                 | node::Error::SessionKey(node::SessionKeyError::NotSaved { .. }) => false,
                 error => error.kind() != ErrorKind::Early,
             },
-            // No message is as long as that.
+            // A file over the limit holds no valid message.
             Error::Spool(spool::Error::Disk(disk::Error::TooLarge { .. }))
             | Error::Message(_)
             | Error::NoControl(_) => true,
@@ -307,7 +314,7 @@ impl ControlQueue<'_> {
 }
 
 impl Applied {
-    /// Whether it waits for a clock that is believed.
+    /// Whether it waits until the clock is believed.
     #[must_use]
     pub fn is_untimely(&self, time: &Time) -> bool {
         let stays = self.result.as_ref().err().filter(|_| !self.is_aside);

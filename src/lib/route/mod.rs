@@ -1,5 +1,5 @@
-//! Where each message goes next: by the node's table of routes or, where no line of it matches, by the certificates
-//! of the message and the node's peers (relay-routes(5)).
+//! Decides where each message goes next: by the node's routes, or if no line matches, by the
+//! certificates in the message and the node's peers (relay-routes(5)).
 
 pub mod target; // where a message goes
 pub mod table; // the node's `routes`
@@ -17,7 +17,7 @@ pub use run::{RouteOutcome, Router};
 pub use table::Table;
 pub use target::Target;
 
-/// Why a message goes nowhere.
+/// The reason why a message cannot be routed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -28,34 +28,34 @@ pub enum Error {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// Neither the table nor the message names a next hop.
+    /// No route and no certificate of the message names a next hop.
     #[error("no route to {0}")]
     NoRoute(String),
-    /// The only way leads to where the message came from.
+    /// The only route leads back to where the message came from.
     #[error("the route to {0} leads back to where the message came from")]
     Back(String),
-    /// It is for a node here, and does not show that this node authorized its sender.
+    /// The recipient is a node here, and the message does not show that it authorized the sender.
     #[error("nothing shows that its recipient, a node here, authorized its sender")]
     NotShown,
-    /// A message that does not travel by itself.
+    /// A kind of message that is not routed.
     #[error("a {0} is not routed")]
     Kind(&'static str),
-    /// A message that is no control message, where only those are.
+    /// A message in a control queue that is not a control message.
     #[error("a {0} among control messages")]
     NoControl(&'static str),
-    /// The directory of a route is not there.
+    /// The directory of a route does not exist.
     #[error("{}: there is no such directory", .0.display())]
     NoDirectory(PathBuf),
-    /// A command does not take a message.
+    /// A command failed.
     #[error(transparent)]
     Command(#[from] command::Error),
-    /// The message is not acceptable.
+    /// The message is not valid.
     #[error(transparent)]
     Message(#[from] message::Error),
-    /// The node cannot be read, or does not take what a message brought.
+    /// The node cannot be read, or refuses a control message.
     #[error(transparent)]
     Node(#[from] node::Error),
     /// The spool cannot be read or changed.
@@ -67,7 +67,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of this error, for callers to act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

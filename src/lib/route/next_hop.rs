@@ -1,4 +1,4 @@
-//! Decides where one message goes.
+//! Decides where one message goes next.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,14 +10,14 @@ use crate::pki::{Certificate, NodeId};
 use crate::ramf::SignedMessage;
 use crate::spool::Name;
 
-/// What was decided on a message.
+/// A routing decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// Where it goes.
+    /// The target.
     pub target: Target,
-    /// How urgent it is, if the table says so.
+    /// The priority, if the route sets one.
     pub priority: Option<u8>,
-    /// How many copies go out, if nobody will acknowledge one.
+    /// The number of copies to export, if nobody will acknowledge one.
     pub copies: Option<u8>,
 }
 
@@ -31,23 +31,23 @@ impl From<Target> for Decision {
     }
 }
 
-/// What a node knows about next hops.
+/// The next hops that a node knows.
 #[derive(Debug)]
 pub struct Hops {
-    /// This node and its local endpoints, and what they are called.
+    /// The nodes whose messages stay here: this one and its local endpoints, with their names.
     home: HashMap<NodeId, String>,
     /// Gateways that take cargo from this node.
     gateways: HashSet<NodeId>,
-    /// Those of them that certified this node.
+    /// The gateways among them that certified this node.
     registrars: Vec<NodeId>,
     table: Table,
 }
 
 impl Hops {
-    /// Reads what this node knows.
+    /// Reads the next hops and the routes of this node.
     ///
     /// # Errors
-    /// When its table is wrong, or a file cannot be read.
+    /// When the routes are wrong, or a file cannot be read.
     pub fn of(node: &Directory) -> Result<Self, Error> {
         let mut home = HashMap::from([(node.id(), "this node".to_owned())]);
         for endpoint in endpoints::local(node)? {
@@ -62,6 +62,7 @@ impl Hops {
                 .join("peers")
                 .join(peer.id.to_string())
                 .join("held");
+            // Either lets cargo go there: its authorization, or a registration in one direction.
             if files::exists(&held, FileRole::Node)? || registrations::is_registered(node, peer.id)?
             {
                 gateways.insert(peer.id);
@@ -75,11 +76,12 @@ impl Hops {
         })
     }
 
-    /// Decides where a verified message goes. `is_shown` says whether it shows that its recipient authorized its
-    /// sender.
+    /// Decides where a verified message goes. `is_shown` says whether the message shows that its
+    /// recipient authorized its sender.
     ///
     /// # Errors
-    /// When there is no route, or only one back, or the message is for a node here and does not show that.
+    /// When there is no route, or only one back; when the recipient is a node here and `is_shown`
+    /// is false.
     pub fn decide(
         &self,
         message: &SignedMessage,
@@ -96,6 +98,7 @@ impl Hops {
             };
         }
         if let Some(route) = self.table.route(fields) {
+            // Never back to the hop that brought it: that would be a loop of two.
             return match &route.target {
                 Target::Out(hop) if name.is_from(*hop) => Err(Error::Back(short_id(recipient))),
                 target => Ok(Decision {
@@ -105,12 +108,13 @@ impl Hops {
                 }),
             };
         }
-        // The anchor of a path is not attached, but the last certificate names it.
+        // The root of a path is not attached, but the last certificate names it as issuer.
         let attached = message.attached();
         let of_path = attached.iter().map(Certificate::id);
         let of_anchor = attached.last().map(Certificate::issuer_ids);
         let of_path = of_path.chain(of_anchor.unwrap_or_default());
         let on_the_way = of_path.filter(|id| *id != recipient && self.gateways.contains(id));
+        // Of several registrars, none is the default: a route has to choose.
         let registrar = match &self.registrars[..] {
             [only] => Some(*only),
             _ => None,

@@ -1,4 +1,4 @@
-//! Moves the messages of `in`, each to where it goes next.
+//! Routes the messages in `in`.
 
 use std::path::PathBuf;
 
@@ -21,54 +21,57 @@ use crate::spool::sent::{Line, SentEvent};
 use crate::spool::{self, Name, QueueId, Spool, Time};
 use crate::verify::{self, Policy};
 
-/// How many messages move with one sync.
+/// The most messages that are moved with one sync.
 const GROUP: usize = 256;
 
-/// Messages move with one sync once this many octets of them are held in memory, even if they are fewer.
+/// The octets of messages in memory from which they are moved, even if they are fewer.
 const MAX_HELD: usize = 32 * 1024 * 1024;
 
-/// Routes what waits in `in`.
+/// Routes the messages in `in`.
 pub struct Router<'a> {
-    /// The spool, which is locked.
+    /// The spool. The caller holds the queue lock.
     pub spool: &'a Spool,
-    /// What is known about next hops.
+    /// The next hops.
     pub hops: Hops,
     /// The policy that messages are verified against.
     pub policy: Policy,
-    /// The time. Under a clock that is not believed nothing is set aside.
+    /// The time. Under a doubted clock nothing is set aside.
     pub time: Time,
-    /// Whether nothing is to be moved.
+    /// Whether to move nothing.
     pub is_dry: bool,
 }
 
-/// What became of a message.
+/// The result for a message.
 #[derive(Debug)]
 pub struct RouteOutcome {
     /// Its file before it was moved.
     pub path: PathBuf,
     /// Its name.
     pub name: Name,
-    /// Its message id, if it could be read.
+    /// Its message id, if the message could be read.
     pub id: Option<String>,
-    /// Where it went, or why not.
+    /// The target, or the error.
     pub result: Result<Target, Error>,
-    /// Whether it was set aside, with the reason; what is not authenticated stays where it is.
+    /// Whether it was set aside because of the error. A message that is not authenticated stays
+    /// where it is.
     pub is_aside: bool,
-    /// Whether it waits for a clock that is believed.
+    /// Whether it waits until the clock is believed.
     pub is_untimely: bool,
-    /// Whether the same message was there already, in this or another encoding, so that this one was removed.
+    /// Whether it was removed, because the same message was at the target already, in this or
+    /// another encoding.
     pub is_repeated: bool,
 }
 
-/// What was decided on a message.
+/// A message with its routing decision.
 struct Decided {
     message: Waiting,
     name: Name,
     id: Option<String>,
-    /// Of what is handed over here: its date, and itself.
+    /// The date of a message that is handed over, and its octets.
     date: jiff::Timestamp,
     octets: Vec<u8>,
-    /// Whether its file is another user's, who could change it at any time: then what was read goes on.
+    /// Whether another user owns the file. They could change it at any time, so the octets that
+    /// were verified go on.
     is_of_another: bool,
     result: Result<Target, Error>,
 }
@@ -80,7 +83,7 @@ impl Decided {
 }
 
 impl Router<'_> {
-    /// Routes everything in `in`. What became of each message goes to `each`; files that are no message go to
+    /// Routes all messages in `in`. The result for each goes to `each`, unexpected files go to
     /// `unexpected`.
     ///
     /// # Errors
@@ -137,17 +140,19 @@ impl Router<'_> {
             },
         )?;
         self.commit(group, each)?;
+        // Messages that were read before the error are routed first.
         match failed {
             Some(error) => Err(Error::from(error).into()),
             None => Ok(()),
         }
     }
 
-    /// Decides on a message; `None` for one that has gone meanwhile.
+    /// Decides on a message; `None` if it is gone.
     fn decide(&self, message: Waiting) -> Result<Option<Decided>, Error> {
         let (octets, is_of_another) = match message.read_with_owner(Vec::new()) {
             Ok(Some((octets, owner))) => (Ok(octets), self.spool.is_anothers(owner)),
             Ok(None) => return Ok(None),
+            // An unreadable file is reported and stays; a failing disk ends the run.
             Err(error) if error.is_of_one_file() => (Err(error), true),
             Err(error) => return Err(error.into()),
         };
@@ -158,6 +163,7 @@ impl Router<'_> {
             id: None,
             date: self.time.told,
             octets: Vec::new(),
+            // A placeholder, which the next statement replaces.
             result: Err(Error::Kind("message")),
         };
         decided.result = octets
@@ -177,8 +183,8 @@ impl Router<'_> {
         let Some(message) = item.message() else {
             return Err(Error::Kind(item.kind().word()));
         };
-        // The writer of a file chose its name freely, so the message itself says what it is. Only how urgent it is,
-        // and in a file of ours from which hop it came, is taken from the name.
+        // The writer of a file chose its name, so the message itself says what it is. Only the
+        // priority is taken from the name, and the hop if the file is ours.
         decided.name = Name {
             priority: decided.message.name.priority,
             from: decided.message.name.from.filter(|_| !decided.is_of_another),
@@ -187,6 +193,7 @@ impl Router<'_> {
         let decision = self.hops.decide(message, &decided.name, is_shown)?;
         decided.name.priority = decided.name.priority.or(decision.priority);
         decided.name.copies = decision.copies;
+        // Other messages are moved by a rename, so their octets need not stay in memory.
         let is_handed_over = matches!(decision.target, Target::Directory(_) | Target::Command(_));
         if is_handed_over || decided.is_of_another {
             decided.date = message.fields().date;
@@ -195,7 +202,7 @@ impl Router<'_> {
         Ok(decision.target)
     }
 
-    /// Moves a group of messages: what happens is noted, then they move.
+    /// Moves a group of messages, and reports them.
     fn commit<E: From<Error>>(
         &self,
         group: Vec<Decided>,
@@ -210,7 +217,7 @@ impl Router<'_> {
         if !self.is_dry {
             let mut passed = Vec::new();
             for decided in &mut group {
-                // Handed over first and noted then: a run that is killed between them hands over twice, and never
+                // Handed over before it is noted: a crash in between hands it over twice, but never
                 // notes what was not handed over.
                 let handed = match &decided.result {
                     Ok(Target::Directory(dir)) => hand_over(dir, decided),
@@ -222,6 +229,7 @@ impl Router<'_> {
                     Err(error) => decided.result = Err(error),
                 }
             }
+            // Remembered before the file is removed: if it comes back, it must not count as new.
             if !passed.is_empty() {
                 Memory::of(self.spool.owner().root())?.pass_on(&passed)?;
             }
@@ -261,17 +269,17 @@ impl Router<'_> {
         Ok(outcomes)
     }
 
-    /// Whether a message is genuine, and another try changes nothing.
+    /// Whether the message is genuine and every further try fails in the same way.
     fn is_settled(&self, error: &Error) -> bool {
         is_settled(error) && !self.is_untimely(error)
     }
 
-    /// Whether an error may be for the clock alone, which is not believed.
+    /// Whether an error may only be due to the clock, which is doubted.
     fn is_untimely(&self, error: &Error) -> bool {
         !self.time.is_believed() && error.kind().depends_on_clock()
     }
 
-    /// Hands a message to a command of the user's.
+    /// Hands a message to a user's command.
     fn run_command(&self, command: &Command, decided: &Decided) -> Result<(), Error> {
         let node = self.spool.owner();
         let identity = &decided.name.identity;
@@ -279,7 +287,7 @@ impl Router<'_> {
         let facts = CommandFacts {
             node: node.root(),
             sender: identity.sender,
-            // A name that somebody wrote by hand may be none.
+            // The peer's name may have been edited by hand, and not be valid.
             peer: peer.as_deref().filter(|name| check_name(name).is_ok()),
             recipient: identity.recipient,
             id: decided.id.as_deref().unwrap_or_default(),
@@ -293,7 +301,7 @@ impl Router<'_> {
         Ok(command.run(&facts, input)?)
     }
 
-    /// What is noted of a message for its sender.
+    /// The line for `sent`, which the sender can read.
     fn line(&self, decided: &Decided) -> Option<Line> {
         let identity = &decided.name.identity;
         let (event, to) = match &decided.result {
@@ -357,7 +365,9 @@ impl Router<'_> {
         if !decided.is_of_another {
             return self.spool.move_to(&queue, from, &decided.name, moves);
         }
+        // Copied instead of renamed: the owner of the file could still change it afterwards.
         let tmp = self.spool.tmp();
+        // An endpoint's own user has to read what is in `home`.
         let mode = match place {
             QueueId::Home(_) => self.spool.mode_of(decided.name.identity.kind),
             _ => Mode::Secret,
@@ -368,8 +378,9 @@ impl Router<'_> {
     }
 }
 
-/// Puts a message into a directory outside of the spool.
+/// Writes a message into a directory outside of the spool.
 fn hand_over(dir: &std::path::Path, decided: &Decided) -> Result<(), Error> {
+    // Priority, copies and hop matter only in this spool.
     let name = Name {
         priority: None,
         copies: None,
@@ -384,7 +395,7 @@ fn hand_over(dir: &std::path::Path, decided: &Decided) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a message is genuine, and another try at a time that is believed changes nothing.
+/// Whether the message is genuine, and every further try by a right clock fails in the same way.
 fn is_settled(error: &Error) -> bool {
     match error {
         Error::NoRoute(_) | Error::Back(_) | Error::NotShown => true,
@@ -402,7 +413,8 @@ fn is_expiry(error: &Error) -> bool {
 }
 
 impl Spool {
-    /// Returns what waits for a next hop to `in`, to be decided on anew. The caller holds the lock of the queues.
+    /// Moves the messages for a next hop back to `in`, to be routed again. The caller holds the
+    /// queue lock.
     ///
     /// # Errors
     /// When a message cannot be moved.
@@ -413,6 +425,7 @@ impl Spool {
         for message in self.queue(QueueId::Out(hop)).messages()? {
             let message = message?;
             let name = Name {
+                // Set again by the route that is found now.
                 copies: None,
                 ..message.name
             };

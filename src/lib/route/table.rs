@@ -1,5 +1,5 @@
-//! The node's table of routes: `PATTERN TARGET [priority=0-9] [ack=no] [copies=1-9]` lines in its `routes`, the first
-//! match wins.
+//! The routes of a node: lines `PATTERN TARGET [priority=0-9] [ack=no] [copies=1-9]` in its file
+//! `routes`. The first match counts.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -15,33 +15,33 @@ use crate::spool::name::{MAX_COPIES, MAX_PRIORITY};
 use crate::upkeep::checker::Checker;
 use crate::upkeep::finding::{Check, Level};
 
-/// The longest table, in octets.
+/// The largest table, in octets.
 const MAX_LEN: usize = 1024 * 1024;
 
-/// The lines of a table.
+/// A table of routes.
 #[derive(Debug, Default)]
 pub struct Table {
     routes: Vec<Route>,
 }
 
-/// A line.
+/// A route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     pattern: Pattern,
-    /// Where its messages go.
+    /// The target of its messages.
     pub target: Target,
-    /// How urgent they are, unless their sender said so.
+    /// Their priority, unless the sender set one.
     pub priority: Option<u8>,
-    /// How many copies of each go out, if the next hop cannot say that it has one.
+    /// The number of copies to export, if the next hop will not acknowledge any.
     pub copies: Option<u8>,
 }
 
-/// Which messages a line is for.
+/// The messages that a route is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pattern {
     Any,
     Recipient(NodeId),
-    /// The Internet address of the recipient, or the end of it.
+    /// The Internet address of the recipient, or a suffix of it.
     Address {
         suffix: String,
         is_whole: bool,
@@ -99,7 +99,7 @@ impl Table {
     /// Reads the table of a node; a node without the file has an empty one.
     ///
     /// # Errors
-    /// [`Error::Table`] names the line that is wrong.
+    /// [`Error::Table`] for the first wrong line.
     pub fn of(node: &Directory) -> Result<Self, Error> {
         let (routes, mut problems) = Self::read(node)?;
         if problems.is_empty() {
@@ -109,7 +109,7 @@ impl Table {
         }
     }
 
-    /// Reports what is wrong with the table of a node, line by line.
+    /// Reports every wrong line in the table of a node.
     pub fn check(node: &Directory, checker: &mut Checker<'_>) {
         let problems = match Self::read(node) {
             Ok((_, problems)) => problems,
@@ -125,7 +125,7 @@ impl Table {
         }
     }
 
-    /// The lines of a node's table, and what is wrong with others.
+    /// The valid lines of a node's table, and the errors of the others.
     fn read(node: &Directory) -> Result<(Vec<Route>, Vec<Error>), Error> {
         let path = node.root().join("routes");
         let octets = match files::read(&path, FileRole::Node, MAX_LEN) {
@@ -156,7 +156,7 @@ impl Table {
         Ok((routes, problems))
     }
 
-    /// The first line that is for a message.
+    /// The first route that matches a message.
     #[must_use]
     pub fn route(&self, fields: &Fields) -> Option<&Route> {
         self.routes.iter().find(|route| route.pattern.has(fields))
@@ -174,7 +174,7 @@ impl Route {
                 Target::Out(node.find_peer(peer).map_err(|error| error.to_string())?.id)
             }
             Some(("exec", program)) => {
-                // What follows are its arguments, so that no option can be meant.
+                // The rest of the line are arguments of the command, so no options can follow.
                 let args: Vec<OsString> = words.map(OsString::from).collect();
                 if program.is_empty() {
                     return Err("exec: a command is needed".to_owned());
@@ -213,6 +213,8 @@ impl Route {
         let copies = match (is_acknowledged, copies) {
             (true, Some(_)) => return Err("copies: only beside ack=no".to_owned()),
             (true, None) => None,
+            // Without acknowledgements, the number of copies decides when a message leaves its
+            // queue.
             (false, copies) => Some(copies.unwrap_or(1)),
         };
         Ok(Self {

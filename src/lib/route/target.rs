@@ -1,4 +1,4 @@
-//! Where a message goes.
+//! Targets of routed messages.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use crate::command::Command;
 use crate::pki::NodeId;
 
-/// Where a message goes.
+/// The target of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// To this node, which is here.
+    /// A node here: this one, or a local endpoint.
     Home(NodeId),
-    /// To this next hop.
+    /// A next hop.
     Out(NodeId),
-    /// Into a directory.
+    /// A directory.
     Directory(PathBuf),
-    /// To a command.
+    /// A command.
     Command(Command),
 }
 
