@@ -31,9 +31,12 @@ fn acknowledge(args: &Args) -> anyhow::Result<()> {
         |octets, _| Ok(acknowledgement(Item::parse(octets)?)?),
         |outcome, place, pca| {
             match pca.and_then(|pca| put(&mut sink, pca)) {
+                // Reported only once the PCA is in its place: a status line promises that the
+                // message is done.
                 Ok(()) => outcome.hold(&place),
                 Err(error) => outcome.done(&place, Err(error))?,
             }
+            // A directory is settled whenever its batch was synced, a file only at the end.
             if sink.is_settled() {
                 outcome.settle(&Ok(()));
             }
@@ -46,7 +49,7 @@ fn acknowledge(args: &Args) -> anyhow::Result<()> {
     messages.finish()
 }
 
-/// Writes an acknowledgement, if there is one.
+/// Writes the acknowledgement to the sink and reports it; control messages have none.
 fn put(sink: &mut Sink, pca: Option<Pca>) -> anyhow::Result<()> {
     let Some(pca) = pca else {
         return Ok(());
@@ -63,8 +66,8 @@ fn put(sink: &mut Sink, pca: Option<Pca>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The acknowledgement of a parcel, whose signature must be good; its dates do not matter any more once it
-/// is stored. Control messages are not acknowledged.
+/// Makes the acknowledgement of a parcel; `None` for control messages, which nobody acknowledges.
+/// Only the signature is checked: the parcel is stored by now, so its dates no longer matter.
 fn acknowledgement(item: Item) -> Result<Option<Pca>, message::Error> {
     match item {
         Item::Parcel(parcel) => {

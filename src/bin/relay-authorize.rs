@@ -20,7 +20,8 @@ use relaynet::node::config::parse_duration;
 use relaynet::pki::{IdentityKey, issuance};
 use relaynet::ramf::InternetAddress;
 
-/// The shortest authorization that can be used for a while.
+/// The shortest validity that leaves a sender time to use the authorization; a shorter one is
+/// warned of.
 const USEFUL_VALID: SignedDuration = SignedDuration::from_hours(48);
 
 /// Let a peer send to this node: print connection parameters with an authorization for it
@@ -72,9 +73,11 @@ fn authorize(args: &Args) -> anyhow::Result<()> {
     if args.valid > issuance::MAX_LIFE || args.valid <= SignedDuration::ZERO {
         return Err(Usage("--valid must be over 0 and at most 180d".to_owned()).into());
     }
+    // Sealer::new needs a day of life (certificates::MIN_LIFE).
     if args.valid < USEFUL_VALID {
         report::warn("senders stop a day before an authorization ends: this one is of little use");
     }
+    // Checked first: the session key and certificate that are stored below are not taken back.
     args.output.check()?;
     let (params, label) = if args.identity.is_given() || args.session.is_given() {
         (authorize_with_files(args)?, None)
@@ -86,12 +89,13 @@ fn authorize(args: &Args) -> anyhow::Result<()> {
     args.output.write(pem::CONNECTION_PARAMETERS, &params)
 }
 
-/// Issues the authorization and stores what belongs to it; gives what the peer is called, too.
+/// Issues the authorization and stores what belongs to it. Returns the parameters and the peer's
+/// label.
 fn authorize_in_node(args: &Args) -> anyhow::Result<(Params, Option<String>)> {
     let node = args.node.open()?;
     let now = args.now.get(Some(node.config()))?;
     let key = args::peer_key(args.peer.as_deref(), Some(&node))?;
-    // Nobody is kept waiting while the input is read.
+    // The lock is taken after the input is read, so that a slow pipe does not block other programs.
     let _lock = node.lock_exclusive()?;
     if key.id() == node.id() {
         return Err(Usage("a node needs no authorization to send to itself".to_owned()).into());
@@ -119,7 +123,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<(Params, Option<String>)> {
     Ok((given.params, Some(label)))
 }
 
-/// The same with explicit files: nothing is kept but the session key.
+/// The same with explicit files: only the session key is stored.
 fn authorize_with_files(args: &Args) -> anyhow::Result<Params> {
     args.node.refuse("--identity-key")?;
     if args.name.is_some() {

@@ -43,6 +43,8 @@ fn check(args: &Args) -> anyhow::Result<()> {
         args.clock.now(None)?
     };
     let mut findings = Findings::new(args.json);
+    // A config that cannot be read is a finding of the checker below, not an error that ends the
+    // run.
     let config = Directory::open(&root).ok();
     let config = config.as_ref().map(Directory::config);
     let mut checker = Checker {
@@ -57,17 +59,19 @@ fn check(args: &Args) -> anyhow::Result<()> {
     for path in endpoints::paths(&root)? {
         match checker.node(&path) {
             Ok(endpoint) => nodes.extend(endpoint.map(|endpoint| endpoint.id())),
+            // One broken endpoint does not keep the others from being checked.
             Err(error) => checker.damaged(&path, &error),
         }
     }
     if let Some(node) = node {
-        // Those of other users are known, too.
+        // Endpoints of other users cannot be opened, but their ids are needed for the queues in
+        // `home`.
         match endpoints::local(&node) {
             Ok(endpoints) => nodes.extend(endpoints.iter().map(|endpoint| endpoint.id)),
             Err(error) => checker.damaged(&root, &error),
         }
         Table::check(&node, &mut checker);
-        // An endpoint's is its gateway's, and checked with that.
+        // An endpoint shares its gateway's spool, which is checked together with the gateway.
         let spool = Spool::shared_with(node)?;
         if spool.owner().root() == root {
             spool.check(&mut checker, &nodes);
@@ -77,7 +81,7 @@ fn check(args: &Args) -> anyhow::Result<()> {
     findings.finish()
 }
 
-/// Makes a node safe to be used after it was restored, and its local endpoints; gives the time.
+/// Makes a restored node and its local endpoints safe to use, and returns the time that was used.
 fn make_good(args: &Args, node: Directory) -> anyhow::Result<Timestamp> {
     let spool = Spool::shared_with(node)?;
     let endpoints = endpoints::all(spool.owner())?;
@@ -85,10 +89,12 @@ fn make_good(args: &Args, node: Directory) -> anyhow::Result<Timestamp> {
     let nodes: Vec<_> = nodes
         .chain(endpoints.iter().map(|(_, node)| node))
         .collect();
+    // `--now` is allowed only if every node that changes allows it.
     let strictest = nodes.iter().find(|node| !node.config().allows_test_clock());
     let config = strictest.map_or(spool.owner().config(), |node| node.config());
     let now = args.clock.now(Some(config))?;
     let window = args.clock.window(now, Some(spool.owner().config()));
+    // A clock that is behind would set the floor too low, so that repetitions would be delivered.
     spool.check_not_behind(now, &window)?;
     for node in nodes {
         let retired = restore::make_good(node, now, &window)?;

@@ -48,6 +48,7 @@ fn export(args: &Args) -> anyhow::Result<()> {
         return write_key(args, node.public());
     };
     let now = args.now.get(Some(node.config()))?;
+    // Making or renewing the key changes the node, hence the exclusive lock.
     let _lock = node.lock_exclusive()?;
     let session_key = node.unbound_session_key(now)?.public().clone();
     write_params(
@@ -60,7 +61,7 @@ fn export(args: &Args) -> anyhow::Result<()> {
     )
 }
 
-/// The same from explicit files.
+/// The same from explicit files; nothing is stored.
 fn export_files(args: &Args) -> anyhow::Result<()> {
     args.node.refuse("--identity-key")?;
     let pkcs8 = args

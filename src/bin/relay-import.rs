@@ -54,6 +54,7 @@ fn import(args: &Args) -> anyhow::Result<()> {
             .and_then(|octets| <[u8; 32]>::try_from(octets).ok())
             .ok_or_else(malformed)
     });
+    // The id is the result of an import, so a closed stream is refused before anything changes.
     files::check_stdout()?;
     let node = args.node.open()?;
     let now = args.clock.now(Some(node.config()))?;
@@ -75,6 +76,7 @@ fn import(args: &Args) -> anyhow::Result<()> {
     for file in &files {
         match import_file(&node, file, &options) {
             Ok(()) => {}
+            // Nobody reads the output any more, so the other files are not tried.
             Err(error) if status::status(&error) == Status::BROKEN_PIPE => return Err(error),
             Err(error) => {
                 report::failure(None, &error);
@@ -90,6 +92,7 @@ fn import(args: &Args) -> anyhow::Result<()> {
 
 fn import_file(node: &Directory, file: &Path, options: &Options<'_>) -> anyhow::Result<()> {
     let octets = inputs::read_whole(file)?;
+    // Locked after the file is read, so that a slow pipe does not block other programs.
     let _lock = node.lock_exclusive()?;
     let imported = node
         .import(&octets, options)

@@ -73,11 +73,11 @@ fn inspect(args: &Args) -> anyhow::Result<()> {
     })
 }
 
-/// What is shown of an object.
+/// What to print of an object.
 enum Shown {
-    /// The one fact that was asked for.
+    /// The single fact that an option asks for.
     Fact(String),
-    /// Every fact.
+    /// All facts.
     All(serde_json::Map<String, serde_json::Value>),
 }
 
@@ -94,7 +94,7 @@ fn to_json(
 }
 
 impl Only {
-    /// The fact that is asked for; `None` if all are.
+    /// The fact that an option asks for; `None` without such an option.
     fn fact(&self, object: &Object) -> Option<anyhow::Result<String>> {
         let (what, fact) = if self.id {
             ("node id", object.node().map(|id| id.to_string()))

@@ -17,7 +17,7 @@ use relaynet::cli::{self, report};
 use relaynet::describe;
 use relaynet::transfer::joiner::{JoinOptions, JoinTarget, Joiner, MAX_TRANSFERS};
 
-/// Where there is no directory.
+/// The error for parts of several contents without `-d`.
 const ONE_ALONE: &str = "parts of more than one content: -d DIR writes a file for each";
 
 /// Join parts, in any order, to the content that they were cut from
@@ -65,9 +65,11 @@ fn join(args: &Args) -> anyhow::Result<()> {
         }
     })?;
     let found = joiner.finish();
-    // An empty directory is fine where content is joined as it comes, and after a run that had all but ended.
+    // With `-d` or `--remove` an empty directory is normal: content is joined as it arrives, or an
+    // earlier run joined all.
     let may_be_empty = args.directory.is_some() || args.remove || parts.may_be_empty();
     let is_missing = found.transfers.is_empty() && !may_be_empty;
+    // Bad parts were reported above; from here on, each content counts as one input.
     let outcome = parts.outcome();
     let mut done = BTreeSet::new();
     for transfer in found.transfers {
@@ -99,7 +101,7 @@ fn join(args: &Args) -> anyhow::Result<()> {
         let error = Postponed(text).into();
         outcome.done(&InputRef::named("-".to_owned()), Err(error))?;
     }
-    // What is joined is on the disk by now.
+    // Every content in `done` is synced under its name by now, so its parts may be removed.
     found.files.remove(&done)?;
     parts.finish()?;
     if is_missing {

@@ -84,7 +84,7 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     };
     let node = match made {
         Err(node::Error::Directory(node::DirectoryError::Exists(root))) => {
-            // A run that was killed may have made it and no more.
+            // A killed run may have made the node but not shared its spool.
             if let Ok(node) = Directory::open(&root) {
                 Spool::of(node)?.share()?;
             }
@@ -94,7 +94,7 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     };
     let id = node.id().to_string();
     report::event("made", &[("id", &id), ("dir", &report::path(node.root()))]);
-    // Members of the group may leave messages before any other program has run.
+    // Shared at once: group members may leave messages before any other program runs here.
     Spool::of(node)?.share()?;
     files::print(&id)
 }
@@ -114,7 +114,7 @@ fn make_endpoint(
     Ok(node)
 }
 
-/// The settings that the options ask for.
+/// The settings that the options give.
 fn config(args: &Args) -> anyhow::Result<Config> {
     let mut config = Config::default();
     config.set(

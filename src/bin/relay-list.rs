@@ -62,6 +62,7 @@ fn list(args: &Args) -> anyhow::Result<()> {
         let mut unexpected = UnexpectedReport::default();
         for found in queue.entries()? {
             match found? {
+                // Without --long no file is opened: names say everything else.
                 QueueEntry::Message(message) => add(args, &mut listing, &queue, &message)?,
                 QueueEntry::Unexpected(path) => unexpected.add(path),
             }
@@ -92,7 +93,8 @@ fn add(args: &Args, listing: &mut List, queue: &Queue, message: &Waiting) -> any
     listing.row(row)
 }
 
-/// Prints what became of the messages with this id; of several the one that is least done decides.
+/// Prints what became of the messages with this id. Of several, the least finished one decides the
+/// status.
 fn tell(spool: &Spool, id: &str, now: Timestamp, json: bool) -> anyhow::Result<()> {
     let stories = spool.stories(id, now)?;
     if stories.is_empty() {
@@ -112,6 +114,7 @@ fn tell(spool: &Spool, id: &str, now: Timestamp, json: bool) -> anyhow::Result<(
             MessageState::Failed | MessageState::Missing => Status::NO_USER,
         });
     }
+    // From least to most finished; the first that occurs decides.
     let worst = [Status::TEMP_FAIL, Status::NO_USER, Status::EXPIRED];
     match worst.into_iter().find(|one| told.contains(one)) {
         Some(one) => Err(Reported(one).into()),

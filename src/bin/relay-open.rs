@@ -104,17 +104,20 @@ impl Args {
     }
 }
 
-/// Opens the one parcel of the inputs; or parts, if they go to standard output.
+/// Opens the single parcel of the inputs; on standard output also several, if all of them are
+/// parts.
 fn open_single(inputs: &Inputs, opener: &Opener<'_>) -> anyhow::Result<()> {
     let mut messages = inputs.read()?;
     if inputs.are_several() && matches!(opener.outputs, Outputs::File(_)) {
         return Err(opening::several());
     }
+    // Whether more follows is asked before the first parcel is opened, since opening remembers it.
     let mut may_be_alone = !inputs.are_several();
     while let Some(message) = messages.next_message() {
         let is_alone = std::mem::take(&mut may_be_alone) && !messages.has_more()?;
         let place = message.place.clone();
         let result = opener.open(message, is_alone);
+        // A usage error would be the same for each parcel, so it ends the run.
         if result.as_ref().is_err_and(anyhow::Error::is::<Usage>) {
             return result;
         }

@@ -57,6 +57,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         now,
         repeats: Repeats::Refused,
     };
+    // Both are checked before the inputs are read, which may take long.
     args.output.check("cargo")?;
     let peer = addressee(args, &node, now)?;
 
@@ -64,7 +65,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let mut messages = args.inputs.read()?;
     let mut queue = PackQueue::default();
     let mut left = BTreeSet::new();
-    // Nobody is kept waiting by an open CCA while messages are read.
+    // The CCA is opened after the inputs are read: its sender stays locked while it is open.
     let packed = queue.fill(&mut messages, &policy).and_then(|()| {
         let run = Run {
             args,
@@ -74,13 +75,14 @@ fn run(args: &Args) -> anyhow::Result<()> {
         };
         run.pack(peer, messages.outcome(), &mut left)
     });
-    // None of the messages is in cargo before all cargo is where it belongs.
+    // No message counts as packed before all cargo is written, since a failing output may lose any
+    // of it.
     queue.tell(messages.outcome(), &left, &packed);
     packed?;
     messages.finish()
 }
 
-/// What packing takes.
+/// Everything that packing needs.
 struct Run<'a> {
     args: &'a Args,
     node: &'a Node,
@@ -89,7 +91,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Packs what waits, under the CCA if there is one. That is looked at even where nothing waits.
+    /// Packs what waits, under the CCA if one is given. The CCA is verified even if nothing waits.
     fn pack(
         &self,
         peer: Option<Correspondent>,
@@ -110,12 +112,13 @@ impl Run<'_> {
         if cargoes.is_empty() {
             return Ok(());
         }
-        // An open CCA keeps others from its sender.
+        // An open CCA holds the lock of its sender already.
         let locks = match &cca {
             Some(_) => Vec::new(),
             None => keyring.lock_peer(peer.id)?,
         };
         let sealer = Sealer::new(keyring, peer, Kind::Cargo, args.cipher.cipher, now)?;
+        // The session key is stored now; sealing may take long and changes nothing of the peer.
         drop(locks);
         let packer = CargoPacker {
             queue: self.queue,
@@ -124,7 +127,7 @@ impl Run<'_> {
             sink: args.output.open("cargo")?,
         };
         let count = packer.pack(cargoes, outcome, left)?;
-        // A CCA is used up once all that answers it is where it belongs.
+        // The CCA is used up last: after a crash before this, it can be answered again.
         if let Some(cca) = cca.filter(|_| count > 0) {
             cca.complete()?;
         }
@@ -132,7 +135,8 @@ impl Run<'_> {
     }
 }
 
-/// Whom the cargo is for, unless the CCA says it; what is wrong is said before anything is read.
+/// The gateway to pack for, or `None` if the CCA names it. Usage errors are found before anything
+/// is read.
 fn addressee(args: &Args, node: &Node, now: Timestamp) -> anyhow::Result<Option<Correspondent>> {
     match (&args.cca, &args.to) {
         (Some(file), _) if file.as_os_str() == "-" && args.inputs.has_stdin() => {

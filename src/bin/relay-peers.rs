@@ -75,6 +75,8 @@ fn peers(args: &Args) -> anyhow::Result<()> {
 fn rename(node: &Directory, peer: &str, name: &str) -> anyhow::Result<()> {
     let _lock = node.lock_exclusive()?;
     let peer = node.find_peer(peer)?;
+    // The first check also refuses to take the name from its holder; the second one allows renaming
+    // this peer.
     node.check_name_free(peer.id, name)?;
     node.check_peer_name(peer.id, name, true)?;
     node.name_peer(peer.id, name)?;
@@ -85,6 +87,7 @@ fn rename(node: &Directory, peer: &str, name: &str) -> anyhow::Result<()> {
 fn forget(node: &Directory, peer: &str) -> anyhow::Result<()> {
     let _lock = node.lock_exclusive()?;
     let peer = node.find_peer(peer)?;
+    // The certificate cannot be revoked: it is valid until it ends, wherever it is kept.
     if let Some(until) = authorizations::given_until(node, peer.id)? {
         report::warn(&format!(
             "{}: what we gave it authorizes it until {until} all the same",
@@ -96,7 +99,7 @@ fn forget(node: &Directory, peer: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A peer with what is known of it.
+/// A peer with its authorizations and session key.
 struct Row {
     peer: Peer,
     held_until: Option<Timestamp>,

@@ -44,7 +44,7 @@ fn purge(args: &Args) -> anyhow::Result<()> {
     let spool = Spool::shared_with(args.node.open()?)?;
     let owner = spool.owner();
     let endpoints = endpoints::all(owner)?;
-    // All of them have to allow another time.
+    // The run changes all of these nodes, so `--now` needs `clock = test` in each of their configs.
     let mut configs = endpoints.iter().map(|(_, endpoint)| endpoint.config());
     let strictest = configs.find(|config| !config.allows_test_clock());
     let changes = (!args.dry_run).then_some(strictest.unwrap_or(owner.config()));
@@ -63,6 +63,8 @@ fn purge(args: &Args) -> anyhow::Result<()> {
     } else {
         Some(args.wait.lock(&spool)?)
     };
+    // A wrong clock would remove live messages, so the time must be confirmed by the spool or by
+    // the user.
     let before = spool.accept_time(now, &window, args.trust_clock, args.dry_run)?;
     let purger = Purger {
         spool: &spool,
@@ -85,13 +87,14 @@ fn purge(args: &Args) -> anyhow::Result<()> {
             Ok(())
         }
     })?;
+    // Only now: after a crash before this, the next run knows that the purge was not finished.
     if !args.dry_run {
         spool.finish()?;
     }
     Ok(())
 }
 
-/// Reports that something has gone.
+/// Reports that something was removed.
 fn tell(useless: &PurgeItem) {
     let path = report::path(&useless.path);
     let mut facts = vec![
@@ -111,7 +114,7 @@ fn tell(useless: &PurgeItem) {
     report::event("purged", &facts);
 }
 
-/// What would go, as a line: what it is, why, since when, and where it is.
+/// A line for something to remove: what, why, since when, and its path.
 fn line(useless: &PurgeItem, json: bool) -> String {
     let since = useless.since.map(|since| since.to_string());
     let (what, why) = (useless.what.word(), useless.why.word());

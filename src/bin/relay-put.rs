@@ -45,6 +45,7 @@ fn put(args: &Args) -> anyhow::Result<()> {
     let entrance = Entrance::of(&access)?;
     let mut messages = args.inputs.read()?;
     let admission = Admission::new(&access, entrance, window, now, args.priority)?;
+    // Memory of messages that are written goes back to the reader: no new pages for each of 8 MB.
     let pool = messages.spare();
     let mut stored = CommitBatch {
         batch: Batch::default(),
@@ -54,6 +55,7 @@ fn put(args: &Args) -> anyhow::Result<()> {
     let read = messages.prepare_with(
         |octets, _| {
             let admitted = admission.admit(octets)?;
+            // A failing disk fails for all messages, so the error is fatal.
             let staged = admission.write(&admitted).map_err(Fatal::output)?;
             let (parcel, octets) = admitted.into_parts();
             pool.put(octets);
@@ -64,13 +66,13 @@ fn put(args: &Args) -> anyhow::Result<()> {
             Err(error) => outcome.done(&input, Err(error)),
         },
     );
-    // What was written before something failed is stored all the same.
+    // Parcels that were written before an error are committed anyway.
     let committed = stored.commit(messages.outcome());
     read.and(committed)?;
     messages.finish()
 }
 
-/// Parcels that wait for one sync.
+/// Parcels that wait for one common sync.
 struct CommitBatch {
     batch: Batch,
     waiting: Vec<(Input, AdmittedParcel)>,
@@ -89,13 +91,14 @@ impl CommitBatch {
         if let Some(staged) = staged {
             self.batch.add(staged).map_err(Fatal::output)?;
         }
+        // Empty: the batch was full and committed itself, or the parcel was stored already.
         if self.batch.is_empty() {
             self.report(outcome)?;
         }
         Ok(())
     }
 
-    /// Waits until all parcels are in the queue, and says so.
+    /// Waits until all parcels are synced in the queue, then reports them.
     fn commit(&mut self, outcome: &mut Outcome) -> anyhow::Result<()> {
         let committed = self.batch.commit().map_err(Fatal::output);
         if let Err(error) = committed {
@@ -111,10 +114,12 @@ impl CommitBatch {
         let mut refused = self.batch.take_refused();
         let mut text = String::new();
         for (input, parcel) in self.waiting.drain(..) {
+            // Another process took the name since it was chosen: this parcel alone fails.
             let taken = refused.iter().position(|error| error.path() == parcel.path);
             let result = if let Some(at) = taken {
                 Err(refused.swap_remove(at).into())
             } else {
+                // The older file goes only after its replacement is synced.
                 for older in &parcel.replaced {
                     disk::files::remove(older, FileRole::Spool)?;
                 }
@@ -127,7 +132,7 @@ impl CommitBatch {
     }
 }
 
-/// Reports a parcel that is in the queue; gives its line.
+/// Reports a parcel that is in the queue, and returns its line.
 fn report(parcel: &AdmittedParcel, json: bool) -> String {
     let (recipient, sender) = (
         &parcel.name.identity.recipient,

@@ -18,7 +18,7 @@ use relaynet::node::registrations::{self, RegistrationOptions};
 use relaynet::node::{Directory, NodeType};
 use relaynet::pki::{PublicKey, issuance};
 
-/// How long a gateway's promise to register a node holds, unless something else is said.
+/// How long a promise to register a node holds by default.
 const PROMISE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// Certify a private node as its gateway: public key to registration
@@ -77,6 +77,7 @@ fn register(args: &Args) -> anyhow::Result<()> {
     args.output.check()?;
     let node = args.node.open()?;
     let now = args.now.get(Some(node.config()))?;
+    // A node asks its gateway, so this step needs no gateway here.
     if args.step.request {
         let request = promise::request(&node, args.file(), now)?;
         return args
@@ -98,13 +99,13 @@ fn register(args: &Args) -> anyhow::Result<()> {
     } else {
         args::peer_key(args.peer.as_deref(), Some(&node))?
     };
-    // Nobody is kept waiting while the input is read.
+    // The lock is taken after the input is read, so that a slow pipe does not block other programs.
     let _lock = node.lock_exclusive()?;
     let der = certify(args, &node, &key, now)?;
     args.output.write(pem::REGISTRATION, &der)
 }
 
-/// Makes the registration and stores what belongs to it.
+/// Issues the registration and stores what belongs to it. Returns it as DER.
 fn certify(
     args: &Args,
     node: &Directory,

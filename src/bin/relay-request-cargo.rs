@@ -61,6 +61,7 @@ fn request(args: &Args) -> anyhow::Result<()> {
         ));
     }
     let left = fields.expiry().duration_since(now);
+    // Gateways refuse to answer a CCA with less than a day left (Error::CcaEnds).
     if left < 2 * MIN_LIFE {
         let use_of_it = if left < MIN_LIFE {
             "never answered"
@@ -71,6 +72,7 @@ fn request(args: &Args) -> anyhow::Result<()> {
             "gateways stop answering a CCA a day before it ends: this one is {use_of_it}"
         ));
     }
+    // Couriers on the Internet send the CCA as metadata of their request, whose size is bounded.
     if metadata_len(sent.octets.len()) > limits::MAX_CCA_METADATA_LEN {
         report::warn(
             "the CCA is too long for couriers on the Internet, which take it as metadata; it travels on media alone",
@@ -92,7 +94,7 @@ fn request(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a CCA takes as metadata: a word, a space, and base64.
+/// The length of a CCA as metadata, in octets: a word, a space, and base64 with padding.
 fn metadata_len(cca: usize) -> usize {
     "Relaynet-CCA ".len() + cca.div_ceil(3) * 4
 }

@@ -101,7 +101,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
     outcome.finish()
 }
 
-/// Takes back what waits for a peer.
+/// Moves what waits for a peer back to `in`, to be routed again.
 fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
     let hop = spool.owner().find_peer(peer)?.id;
     let count = spool.recall(hop)?.to_string();
@@ -112,8 +112,8 @@ fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Applies the control messages that each gateway's cargo brought. Whatever is wrong with some keeps neither the
-/// others nor parcels waiting.
+/// Applies the control messages of each gateway. An error of one queue keeps neither the other
+/// queues nor the parcels from being handled.
 fn apply(spool: &Spool, window: &Window, time: &Time, outcome: &mut Outcome) -> anyhow::Result<()> {
     for (gateway, queue) in spool.queues_in(QueueKind::Control)? {
         let desk = ControlQueue {

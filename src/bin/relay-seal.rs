@@ -20,7 +20,7 @@ use relaynet::pki::NodeId;
 use relaynet::ramf::{fields, limits};
 use relaynet::send::Draft;
 
-/// How long parcels live unless something else is said.
+/// How long parcels live if neither the option nor the config says so.
 const DEFAULT_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Seal content for a peer: service message to parcel
@@ -90,6 +90,7 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     };
     check_ttl(draft.ttl)?;
     args.output.check("a parcel")?;
+    // Read after all checks, since the content may be large or come from a pipe.
     let path = args.file.clone().unwrap_or_else(|| PathBuf::from("-"));
     if args.parts {
         let feed = PartFeed::open(&path, peers.len(), args.id.as_deref())?;
@@ -99,7 +100,7 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     sealing::seal(node.keyring(), content, &peers, &draft, &args.output)
 }
 
-/// Whom to seal for; with explicit files, the one that the parameters are of.
+/// The recipients: peers of the node, or the one that `--params` describes.
 fn recipients(args: &Args, node: &Node) -> anyhow::Result<Vec<NodeId>> {
     match node {
         Node::ExplicitFiles(files) => Ok(vec![files.peer()?]),
@@ -120,7 +121,7 @@ fn recipients(args: &Args, node: &Node) -> anyhow::Result<Vec<NodeId>> {
     }
 }
 
-/// The media type, with the file's name if it is to be told.
+/// The media type, with the file name as a parameter if it is to be sent along.
 fn media_type(args: &Args) -> anyhow::Result<String> {
     Ok(match args.name.of(args.file.as_deref())? {
         Some(name) => file_name::with_name(&args.media_type, &name),
@@ -128,13 +129,14 @@ fn media_type(args: &Args) -> anyhow::Result<String> {
     })
 }
 
-/// An id that a message can have.
+/// Parses a message id, and checks that a message can have it.
 fn message_id(id: &str) -> Result<String, relaynet::ramf::Error> {
     fields::check_id(id).map(|()| id.to_owned())
 }
 
 fn check_ttl(ttl: SignedDuration) -> anyhow::Result<()> {
     let longest = SignedDuration::from_secs(i64::from(limits::MAX_TTL));
+    // A parcel dated back by 5 minutes with a shorter life would be expired at once.
     if ttl > longest || ttl <= limits::PARCEL_BACKDATED {
         let text =
             "--ttl must be over 5m, since parcels are dated back by as much, and at most 180d";

@@ -67,7 +67,7 @@ fn split(args: &Args) -> anyhow::Result<()> {
             octets: mut part,
             sha256,
         } = piece?;
-        // A pipe whose writer has failed is not taken for empty content.
+        // A pipe whose writer failed looks like empty content, so that needs `--allow-empty`.
         if part.is_empty() && path.as_os_str() == "-" && !args.allow_empty {
             return Err(anyhow::Error::new(Empty).context("-"));
         }
@@ -84,6 +84,7 @@ fn split(args: &Args) -> anyhow::Result<()> {
             sink.put_part(&header.file_name(), part.as_slice())?;
             written += 1;
         }
+        // Only the last part carries the digest of all content, so it is also the end.
         if header.sha256.is_some() {
             if written == 0 {
                 return Err(Usage(format!("--only: the last part is {index}")).into());
@@ -93,12 +94,13 @@ fn split(args: &Args) -> anyhow::Result<()> {
             report::event("split", &[("transfer", &transfer), ("parts", &parts)]);
             return Ok(());
         }
+        // The buffer is used again: parts are about 8 MB each.
         spare.put(part);
     }
     Err(too_many(size))
 }
 
-/// The size of parts, which fit a parcel.
+/// Parses the size of parts, which must fit into a parcel.
 fn size(text: &str) -> Result<u32, String> {
     match u32::try_from(parse_size(text)?) {
         Ok(size) if (1..=MAX_EMITTED_CONTENT_LEN).contains(&size) => Ok(size),

@@ -50,7 +50,7 @@ fn sync(args: &Args) -> anyhow::Result<()> {
     let config = spool.owner().config();
     let now = args.clock.now(Some(config))?;
     let window = args.clock.window(now, Some(config));
-    // Where it cannot be used, no medium is made, and where none is, nobody is waited for.
+    // Opened before the lock: where no medium is, the run does not wait for another one.
     let Some(medium) = exchange::open(&args.medium, args.init, args.if_present)? else {
         return Ok(());
     };
@@ -58,18 +58,19 @@ fn sync(args: &Args) -> anyhow::Result<()> {
     let time = spool.see_time(now, &window)?;
     let terms = ReceiveOptions {
         window,
-        // What is noted of sessions must not be of a time that never was.
+        // Sessions are dated by the newest time that is believed, as in relay-deliver.
         now: time.sure,
-        // Cargo holds sealed messages, each of which its recipient judges.
+        // Cargo holds sealed messages, each of which its recipient checks for repetition.
         repeats: Repeats::Unjudged,
     };
     let mut log = Log::of(medium.id()).at(&args.medium).by(&time);
-    // What is taken makes room, and what it acknowledges or asks for goes back at once.
+    // Import first: it frees space, and its acknowledgements and requests go back with this export.
     Importer::new(&spool, &medium, terms, time)?.run(&mut |event| log.tell(event))?;
     if !args.take {
         let mut giver = Exporter::new(&spool, &medium, terms, time, args.cipher.cipher)?;
         giver.run(&mut |event| log.tell(event))?;
     }
+    // Under a doubted clock, old hints and leftovers cannot be told from new ones.
     if time.is_believed() {
         medium.clean(now, &mut |event| log.tell(event))?;
     }

@@ -50,10 +50,12 @@ fn unpack(args: &Args) -> anyhow::Result<()> {
         files::check_lines()?;
     }
     let node = args.files.open(&args.node)?;
+    // Only gateways unpack cargo; explicit files do not tell what kind of node they make up.
     if let Some(directory) = node.directory() {
         directory.check_is_gateway()?;
     }
-    // What is in cargo is sealed, and judged by its recipient.
+    // The recipient checks what is in cargo for repetition, so cargo of which it is unknown is
+    // unpacked.
     let repeats = if args.again {
         Repeats::Taken
     } else {
@@ -65,7 +67,7 @@ fn unpack(args: &Args) -> anyhow::Result<()> {
         node: &node,
         policy: node.judge(options.window, options.now)?,
         options,
-        // No message is left out since something else has its name.
+        // A message is never dropped because another file has its name: it gets another name.
         sink: sink.keeping_all(),
         directory: args.output.directory(),
         json: args.json,

@@ -62,12 +62,14 @@ fn run(args: &Args) -> anyhow::Result<()> {
     })
 }
 
-/// What is trusted: the files named, else the node, else nothing, as a courier has it.
+/// The policy to verify against: of the files named, else of the node, else of a courier, who
+/// trusts nobody.
 fn judge(args: &Args) -> anyhow::Result<Policy> {
     if args.trust.is_given() || args.identity.is_given() {
         args.node.refuse("--trust and --identity-key")?;
         let mut trust = args.trust.trust()?;
         let mut recipient = args.trust.recipient();
+        // With the recipient's own key, messages for it are checked as it would check them.
         if let Some(pkcs8) = args.identity.read()? {
             let own = IdentityKey::from_pkcs8(pkcs8.as_bytes())?;
             recipient = recipient.or(Some(own.id()));
@@ -86,7 +88,7 @@ fn judge(args: &Args) -> anyhow::Result<Policy> {
             now,
         });
     }
-    // Nothing of the node changes, so any time may be asked about.
+    // Nothing of the node changes, so any `--now` is allowed.
     let now = args.clock.now(None)?;
     let chain = args.trust.chain()?;
     let recipient = args.trust.recipient();

@@ -10,10 +10,11 @@ use crate::node::{self, Config};
 use crate::pki::Window;
 use crate::receive::{ReceiveOptions, Repeats};
 
-/// The end of the year 8999, in seconds since 1970: what is reckoned from it stays within what can be written.
+/// The last second of the year 8999, in seconds since 1970. Dates computed from it are still
+/// representable (year 9999).
 const LAST: i64 = 221_845_391_999;
 
-/// How much clocks may differ unless something else is said.
+/// The default for how much clocks may differ.
 const DEFAULT_DRIFT: SignedDuration = SignedDuration::from_hours(2);
 
 /// `--now`, for programs that do not judge what others made.
@@ -34,7 +35,7 @@ pub struct ClockArgs {
     clock_drift: Option<SignedDuration>,
 }
 
-/// Reads an instant from 1970 to 8999, which leaves room for what is reckoned from it.
+/// Parses an instant from 1970 to 8999, so that dates computed from it are representable.
 fn time(text: &str) -> Result<Timestamp, &'static str> {
     const YEARS: std::ops::RangeInclusive<i16> = 1970..=8999;
     let time: Timestamp = text
@@ -48,9 +49,10 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
     }
 }
 
-/// What the system's clock tells, in whole seconds, since nothing on the wire or on disk is finer. A clock outside of
-/// what can be reckoned with counts as the first or last instant that can: no program believes either.
+/// The system clock in whole seconds: nothing on the wire or on disk is finer. A clock out of range
+/// counts as the first or last representable instant, which no program believes.
 fn system_time() -> Timestamp {
+    // Not `Timestamp::now()`, which panics for a clock beyond the year 9999.
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let seconds = since.map_or(0, |since| {
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
@@ -59,15 +61,16 @@ fn system_time() -> Timestamp {
 }
 
 impl NowArgs {
-    /// The time, for a program that may not change a node, or for a node that allows it.
+    /// The time: `--now`, else the clock. `changes` is the config of the node that the program
+    /// changes.
     ///
     /// # Errors
-    /// [`node::DirectoryError::TestClock`] when another time than the clock's is given and `changes` is the
-    /// config of a node that does not allow it.
+    /// [`node::DirectoryError::TestClock`] when `--now` is given and that node does not allow it.
     pub fn get(&self, changes: Option<&Config>) -> Result<Timestamp, node::Error> {
         let Some(now) = self.now else {
             return Ok(system_time());
         };
+        // A false time would be stored in the node.
         if changes.is_some_and(|config| !config.allows_test_clock()) {
             return Err(node::Error::Directory(node::DirectoryError::TestClock));
         }
@@ -85,7 +88,8 @@ impl ClockArgs {
         self.now.get(changes)
     }
 
-    /// How messages are received now: by a program that changes nothing, or a node with these settings.
+    /// The options for receiving messages now; `config` is that of the node that the program
+    /// changes.
     ///
     /// # Errors
     /// As [`NowArgs::get`].
@@ -102,7 +106,7 @@ impl ClockArgs {
         })
     }
 
-    /// The instants that things are judged at: the option beats the config.
+    /// The instants that dates are checked against. The option overrides the config.
     #[must_use]
     pub fn window(&self, now: Timestamp, config: Option<&Config>) -> Window {
         let drift = self

@@ -1,4 +1,4 @@
-//! What relay-deliver reports of each message.
+//! Reports the result of relay-deliver for each message.
 
 use std::path::Path;
 
@@ -10,11 +10,13 @@ use crate::describe::lines;
 use crate::disk::FileRole;
 use crate::transfer::join;
 
-/// Reports what became of a message; one that was set aside is no failure.
+/// Reports the result for one message. A message that was set aside is warned of and does not count
+/// as a failure.
 ///
 /// # Errors
-/// As [`Outcome::done`], and what keeps every message from its destination.
+/// As [`Outcome::done`], and an error that stops every message from being delivered.
 pub fn report(delivered: DeliveryOutcome, json: bool, outcome: &mut Outcome) -> anyhow::Result<()> {
+    // Reported once for all messages at the end of the run.
     if delivered.is_untimely {
         outcome.wait_for_clock(1);
         return Ok(());
@@ -40,6 +42,7 @@ pub fn report(delivered: DeliveryOutcome, json: bool, outcome: &mut Outcome) -> 
         Ok(DeliveryEffect::Left | DeliveryEffect::Part) | Err(_) => {}
     }
     match delivered.result {
+        // A full or missing destination fails for all other messages, too.
         Err(error) if error.is_of_destination() => Err(labelled(error)),
         Err(error) if !delivered.is_aside => {
             outcome.done(&Input::named(input), Err(labelled(error)))
@@ -48,7 +51,8 @@ pub fn report(delivered: DeliveryOutcome, json: bool, outcome: &mut Outcome) -> 
     }
 }
 
-/// Reports, once for all messages, that some could not be judged, and how many authorizations are not kept.
+/// Reports once for all messages that some could not be checked for repetition, and how many
+/// authorizations were not kept.
 pub fn report_all(is_unjudged: bool, not_kept: usize) {
     if is_unjudged && !report::is_quiet() {
         report::hint(
@@ -76,10 +80,11 @@ fn event(name: &str, content: Option<&Content>, path: Option<&Path>) {
     report::event(name, &facts);
 }
 
-/// An error about a file that the user named a directory for, with its path.
+/// An error about a file below a directory that the user named, with its path.
 #[must_use]
 pub fn labelled(error: Error) -> anyhow::Error {
     match error {
+        // The path of the file in the destination helps more than the number of parts.
         Error::Parts { cause, .. } if cause.is_of_destination() => labelled(*cause),
         Error::Join(join::Error::Disk(error)) => labelled(Error::Disk(error)),
         Error::Disk(error) if error.role() == FileRole::Delivery => {
@@ -90,7 +95,7 @@ pub fn labelled(error: Error) -> anyhow::Error {
     }
 }
 
-/// What would be done as a line: the message's name, what, and the content's type or why not.
+/// The line of a dry run: the message's name, the action, and the media type or the error.
 #[must_use]
 pub fn decision(delivered: &DeliveryOutcome, json: bool) -> String {
     let what = match &delivered.result {

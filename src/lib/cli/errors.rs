@@ -2,19 +2,21 @@
 
 use crate::disk;
 
-/// What no message can do without: the program cannot go on with the others.
+/// Errors that end the run, because the other messages would fail in the same way.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
-    /// Messages cannot be set aside until it is known which of them travel together.
+    /// The scratch file cannot be written, where messages wait until it is known which of them
+    /// travel together.
     #[error(transparent)]
     Aside(disk::Error),
-    /// What fails in writing one message fails in writing the others.
+    /// The output cannot be written.
     #[error(transparent)]
     Output(disk::Error),
 }
 
 impl Fatal {
-    /// What an output fails with. A name that is taken there is of one message alone.
+    /// Wraps an error of an output. A name that is taken concerns one message only, so it is not
+    /// fatal.
     #[must_use]
     pub fn output(error: disk::Error) -> anyhow::Error {
         match error {
@@ -24,42 +26,42 @@ impl Fatal {
     }
 }
 
-/// A command line that clap could not find fault with.
+/// A usage error that clap cannot detect.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
 
-/// An input that has no octets.
+/// An input without a single octet.
 #[derive(Debug, thiserror::Error)]
 #[error("empty")]
 pub struct Empty;
 
-/// What was left for another run.
+/// Work that is left for another run.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Postponed(pub String);
 
-/// A directory in which there is nothing to read.
+/// A directory that holds no file.
 #[derive(Debug, thiserror::Error)]
 #[error("no file in it")]
 pub struct NoFile;
 
-/// A request to be registered where a public key is enough.
+/// A registration request was given where a public key is expected.
 #[derive(Debug, thiserror::Error)]
 #[error("a registration request, which nobody has checked")]
 pub struct Unchecked;
 
-/// An input that was not done with, since another run may get more of it.
+/// An input that is not finished: another run may get more of it.
 #[derive(Debug, thiserror::Error)]
 #[error("left for another run")]
 pub struct Again;
 
-/// Content that a terminal should not get.
+/// Content that must not be written to a terminal.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is not written to a terminal")]
 pub struct ForTerminal(pub &'static str);
 
-/// A file whose message is not the one that was verified.
+/// A file whose message has changed since it was verified.
 #[derive(Debug, thiserror::Error)]
 #[error("changed while it was being packed")]
 pub struct Changed;

@@ -1,10 +1,10 @@
-//! Text for a terminal: nothing in it moves the cursor, or reorders what is around it.
+//! Text for a terminal, which can neither move the cursor nor reorder the text around it.
 
 use std::path::Path;
 
 use crate::message::file_name::is_harmful;
 
-/// A path as text, with what is not printable escaped.
+/// A path as text, with unprintable characters escaped.
 #[must_use]
 pub fn path(path: &Path) -> String {
     if path.as_os_str().is_empty() {
@@ -14,7 +14,7 @@ pub fn path(path: &Path) -> String {
     }
 }
 
-/// Text without control characters, and without those that reorder what is around them.
+/// Text with control and bidirectional-order characters escaped.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -9,10 +9,11 @@ use super::report;
 use crate::medium::{self, ExchangeEvent, Medium, WaitReason, layout};
 use crate::spool::Time;
 
-/// The medium in a directory, which `init` makes; `None` where there need not be one and is not.
+/// Opens the medium in a directory, or makes one with `init`. `None` if `if_present` and there is
+/// no medium.
 ///
 /// # Errors
-/// When there is none, or it cannot be made.
+/// When there is no medium, or it cannot be made.
 pub fn open(dir: &Path, init: bool, if_present: bool) -> Result<Option<Medium>, medium::Error> {
     let opened = if init {
         Medium::init(dir)
@@ -25,28 +26,29 @@ pub fn open(dir: &Path, init: bool, if_present: bool) -> Result<Option<Medium>, 
     }
 }
 
-/// How many unexpected files are named in all.
+/// How many unexpected files are named in a run.
 const MAX_UNEXPECTED: usize = 64;
 
-/// Reports what happens, and remembers how it went.
+/// Reports what happens in an exchange, and collects the exit status.
 #[derive(Debug)]
 pub struct Log {
     medium: String,
-    /// The directory that files on it are named from, unless they are named from the medium.
+    /// The directory on the medium that file names are prefixed with; `None` if the user gave two
+    /// media.
     top: Option<PathBuf>,
     unexpected: Limited,
     outcome: Outcome,
 }
 
 impl Log {
-    /// The same at a time that may not be believed.
+    /// Notes a doubted time, so that waiting messages can be reported with the reason.
     #[must_use]
     pub fn by(mut self, time: &Time) -> Self {
         self.outcome.doubt(time);
         self
     }
 
-    /// Nothing happened yet on this medium.
+    /// A log for the medium with this id, without any event.
     #[must_use]
     pub fn of(medium: &str) -> Self {
         Self {
@@ -57,14 +59,14 @@ impl Log {
         }
     }
 
-    /// Names the files on the medium with its directory.
+    /// Prefixes files on the medium with the directory of the medium.
     #[must_use]
     pub fn at(self, dir: &Path) -> Self {
         let top = Some(dir.join(layout::TOP));
         Self { top, ..self }
     }
 
-    /// Something in the words for the user: a file on the medium with where that is.
+    /// The subject of an event for the user: a file on the medium gets its whole path.
     fn named(&self, what: &str) -> String {
         match &self.top {
             Some(top) if layout::is_within(what) => report::path(&top.join(what)),
@@ -72,10 +74,10 @@ impl Log {
         }
     }
 
-    /// Reports what happened.
+    /// Reports an event.
     ///
     /// # Errors
-    /// Fatal errors only: nobody reads the output any more, or it fails for everything.
+    /// Fatal errors only: the output is closed, or cannot be written for anything.
     pub fn tell(&mut self, event: ExchangeEvent) -> anyhow::Result<()> {
         if let ExchangeEvent::Untimely(messages) = event {
             self.outcome.wait_for_clock(messages);
@@ -90,6 +92,7 @@ impl Log {
                 why,
             } => self.waiting(&hop, messages, octets, why),
             ExchangeEvent::Unexpected(path) => {
+                // A medium is not trusted and may hold any number of such files.
                 if self.unexpected.admit() {
                     report::warn(&format!("{}: does not belong there", report::path(&path)));
                 }
@@ -97,7 +100,7 @@ impl Log {
             ExchangeEvent::MoreUnexpected { more, .. } if self.unexpected.is_full() => {
                 self.unexpected.suppress(more);
             }
-            // A line for a whole directory does not count.
+            // A summary of a whole directory does not count towards the limit.
             ExchangeEvent::MoreUnexpected { dir, more } => {
                 let dir = report::path(&dir);
                 report::warn(&format!("{dir}: {more} others do not belong there"));
@@ -113,6 +116,7 @@ impl Log {
 
     fn failed(&mut self, what: &str, error: anyhow::Error) -> anyhow::Result<()> {
         let place = InputRef::named(self.named(what));
+        // Bounded by directory: anybody may fill one with bad files.
         match container_of(what).map(|dir| self.named(dir)) {
             Some(dir) => self.outcome.done_in(&dir, &place, Err(error)),
             None => self.outcome.done(&place, Err(error)),
@@ -130,7 +134,8 @@ impl Log {
             WaitReason::NoRoom => report::warn(&format!(
                 "{hop}: no room for {count} {noun} ({octets} octets), which {wait} for another medium"
             )),
-            // A gateway that asks for its cargo with each trip has not asked yet: that is as it should be.
+            // Not a warning: a gateway that requests its cargo on each trip is expected not to have
+            // asked yet.
             WaitReason::NoWay | WaitReason::Ended => report::event(
                 "waiting",
                 &[
@@ -151,7 +156,7 @@ impl Log {
         }
     }
 
-    /// The status that all adds up to.
+    /// Ends the run with the exit status of all events.
     ///
     /// # Errors
     /// That status, unless it is 0.
@@ -233,12 +238,12 @@ fn log_change(event: ExchangeEvent, medium: &str) {
                 medium,
             ],
         ),
-        // The others are no changes of state: Log::tell has them.
+        // The other events are not changes of state; `Log::tell` handles them.
         _ => {}
     }
 }
 
-/// The directory that a file on the medium is in, or the file that an item is in.
+/// The directory of a file on the medium, or the file of an item; `None` for a path in the spool.
 fn container_of(what: &str) -> Option<&str> {
     match what.split_once(": item ") {
         Some((file, _)) => Some(file),

@@ -1,4 +1,4 @@
-//! Where results go: standard output, a file, or a directory.
+//! Result outputs: standard output, a file, or a directory.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -36,13 +36,14 @@ pub struct ObjectOutput {
 }
 
 impl ObjectOutput {
-    /// Checks, before anything is done, that an object can be written as far as one can tell.
+    /// Checks before anything is done that an object can be written, as far as that is known.
     ///
     /// # Errors
-    /// As [`Output::check`], and when a file cannot be begun.
+    /// As [`Output::check`], and when a file cannot be created.
     pub fn check(&self) -> anyhow::Result<()> {
         self.output.check(self.form())?;
-        // What is kept of an object that was made is not taken back.
+        // Keys and certificates that belong to the object are stored before it is written, and are
+        // not undone.
         if let Some(file) = self.output.file() {
             let existing = self.output.existing(self.form());
             publish::check(file, &PublishOptions::output(existing))
@@ -51,7 +52,7 @@ impl ObjectOutput {
         Ok(())
     }
 
-    /// Writes an object, whose PEM block has this label.
+    /// Writes an object, in PEM with this label or in DER.
     ///
     /// # Errors
     /// As [`Output::write`].
@@ -75,19 +76,19 @@ impl ObjectOutput {
     }
 }
 
-/// What is written, which decides whether a terminal gets it.
+/// The form of the output, which decides whether a terminal may get it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputForm {
-    /// Text of our own.
+    /// Text that this program makes.
     Text,
-    /// Octets for programs; the word for them.
+    /// Binary data; the word for it in diagnostics.
     Binary(&'static str),
-    /// Octets from somebody else: text is shown if it is harmless.
+    /// Content from another node: shown on a terminal only if it is harmless text.
     Content,
 }
 
 impl Output {
-    /// The file, unless it is standard output.
+    /// The file; `None` for standard output.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.output
@@ -95,19 +96,20 @@ impl Output {
             .filter(|path| path.as_os_str() != "-")
     }
 
-    /// Whether results in a directory may replace others.
+    /// Whether results in a directory may replace existing files.
     #[must_use]
     pub fn force(&self) -> bool {
         self.force
     }
 
-    /// Writes a result.
+    /// Writes a result that consists of `parts`.
     ///
     /// # Errors
     /// When it cannot be written, the file exists and is not to be replaced, or it is not for a
     /// terminal.
     pub fn write(&self, parts: &[&[u8]], form: OutputForm) -> anyhow::Result<()> {
         let Some(file) = self.file() else {
+            // `-o -` says that the user wants it on the terminal.
             if self.output.is_none() && std::io::stdout().is_terminal() {
                 check_for_terminal(parts, form)?;
             }
@@ -118,35 +120,39 @@ impl Output {
         Ok(())
     }
 
-    /// What becomes of a file that is there.
+    /// How to treat an existing file.
     fn existing(&self, form: OutputForm) -> IfExists {
         match form {
             _ if self.force => IfExists::Replace,
-            // A run that was killed before it remembered the parcel is repeated.
+            // After a crash before the parcel was remembered, the next run writes the same content
+            // again.
             OutputForm::Content => IfExists::SameIsSuccess,
             OutputForm::Text | OutputForm::Binary(_) => IfExists::Refuse,
         }
     }
 
-    /// Checks, before anything is done, that standard output gets what goes there, if it does.
+    /// Checks before anything is done that standard output is usable, if the result goes there.
     ///
     /// # Errors
     /// As [`check_stdout`].
     pub(super) fn check_stream(&self) -> anyhow::Result<()> {
         match self.file() {
-            // To open one of these again would succeed even where the stream itself is of no use.
+            // Opening one of these would succeed even if the stream itself is unusable.
             Some(file) if STDOUT_NAMES.iter().all(|name| file != Path::new(name)) => Ok(()),
             _ => check_stdout(),
         }
     }
 
-    /// Checks, before anything is done, that the result can be written as far as one can tell.
+    /// Checks before anything is done that the result can be written, as far as that is known.
     ///
     /// # Errors
-    /// As [`check_stdout`]; when the file exists and is not to be replaced, or the result is not for a terminal.
+    /// As [`check_stdout`]; when the file exists and is not to be replaced, or the result is not
+    /// for a terminal.
     pub fn check(&self, form: OutputForm) -> anyhow::Result<()> {
         self.check_stream()?;
         match self.file() {
+            // An existing file may turn out to have the same content, which is success: see
+            // `existing`.
             Some(file) if !self.force && form != OutputForm::Content => {
                 let is_file = std::fs::symlink_metadata(file).is_ok_and(|meta| meta.is_file());
                 if is_file {
@@ -169,7 +175,7 @@ impl Output {
     }
 }
 
-/// What systems call standard output.
+/// The names that systems have for standard output.
 const STDOUT_NAMES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
 fn check_for_terminal(parts: &[&[u8]], form: OutputForm) -> anyhow::Result<()> {
@@ -180,6 +186,7 @@ fn check_for_terminal(parts: &[&[u8]], form: OutputForm) -> anyhow::Result<()> {
             let text = String::from_utf8(parts.concat());
             let harmless = text.is_ok_and(|text| {
                 text.chars()
+                    // Escape sequences from another node could control the terminal.
                     .all(|character| matches!(character, '\n' | '\t') || !is_harmful(character))
             });
             if harmless {
@@ -191,7 +198,7 @@ fn check_for_terminal(parts: &[&[u8]], form: OutputForm) -> anyhow::Result<()> {
     }
 }
 
-/// Writes to standard output what the program was run for.
+/// Writes the result that the program was run for to standard output.
 ///
 /// # Errors
 /// As [`check_stdout`]; [`Fatal`] when it cannot be written.
@@ -202,7 +209,7 @@ pub fn write_stdout(parts: &[&[u8]]) -> anyhow::Result<()> {
     emit(parts)
 }
 
-/// Writes a line to standard output that the program was run for.
+/// Writes a line of the result that the program was run for.
 ///
 /// # Errors
 /// As [`write_stdout`].
@@ -210,8 +217,9 @@ pub fn print(line: &str) -> anyhow::Result<()> {
     write_stdout(&[line.as_bytes(), b"\n"])
 }
 
-/// Writes to standard output what is said of work that counts by itself. Daemons, and Python's `DEVNULL`, open
-/// `/dev/null` for reading and writing, so a closed stream is taken for one where nobody wants the lines.
+/// Writes lines about work that is done whether they are read or not. Daemons and Python's
+/// `DEVNULL` open `/dev/null` for reading and writing, which cannot be told from a closed stream,
+/// so neither is an error here.
 ///
 /// # Errors
 /// As [`check_lines`]; [`Fatal`] when it cannot be written.
@@ -222,7 +230,7 @@ pub fn write_lines(lines: &[u8]) -> anyhow::Result<()> {
     emit(&[lines])
 }
 
-/// Writes one such line.
+/// Writes one line as [`write_lines`] does.
 ///
 /// # Errors
 /// As [`write_lines`].
@@ -235,13 +243,14 @@ fn emit(parts: &[&[u8]]) -> anyhow::Result<()> {
     publish::emit(&mut stdout, parts).map_err(Fatal::output)
 }
 
-/// Checks, before anything is done, that what goes to standard output gets anywhere.
+/// Checks before anything is done that standard output is open for writing, and not closed.
 ///
 /// # Errors
 /// [`Fatal`] when it is closed or not open for writing.
 pub fn check_stdout() -> anyhow::Result<()> {
     match stdout() {
         Standard::Open => Ok(()),
+        // Rust's runtime opens /dev/null for reading and writing in place of a closed stream.
         Standard::Closed => Err(unwritable(
             "standard output is closed, or is /dev/null opened for reading, too",
         )),
@@ -249,10 +258,11 @@ pub fn check_stdout() -> anyhow::Result<()> {
     }
 }
 
-/// Checks, before anything is done, that lines can be written to standard output, if anybody wants them.
+/// Checks before anything is done that lines can be written to standard output; a closed stream is
+/// fine.
 ///
 /// # Errors
-/// [`Fatal`] when it is not open for writing.
+/// [`Fatal`] when it is open, but not for writing.
 pub fn check_lines() -> anyhow::Result<()> {
     match stdout() {
         Standard::Open | Standard::Closed => Ok(()),
@@ -262,7 +272,7 @@ pub fn check_lines() -> anyhow::Result<()> {
 
 const NOT_FOR_WRITING: &str = "standard output is not open for writing";
 
-/// What standard output is for; it stays what it was when the program began.
+/// The state of standard output, examined once.
 fn stdout() -> Standard {
     static STDOUT: OnceLock<Standard> = OnceLock::new();
     *STDOUT.get_or_init(|| Standard::output(std::io::stdout()))
@@ -283,7 +293,7 @@ pub fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
-/// Writes a message into a directory under its own name; an identical file there is success.
+/// Writes a message into a directory under this name; an identical file there is success.
 ///
 /// # Errors
 /// [`Fatal`] when it cannot be written; when another file has the name and is not to be replaced.
@@ -300,17 +310,17 @@ pub fn write_into(dir: &Path, name: &str, parts: &[&[u8]], force: bool) -> anyho
     Ok(path)
 }
 
-/// Where octets wait that have no place yet.
+/// The directory for scratch files: `TMPDIR`, else `/tmp`.
 #[must_use]
 pub fn scratch_dir() -> PathBuf {
     std::env::temp_dir()
 }
 
-/// Writes a file into a directory under the name that somebody else gave it: never over another
-/// file, but under `name~2` and so on. An identical file there is success, so that a run that is
-/// repeated leaves no second one.
+/// Writes a file into a directory under a name that its sender chose. No other file is replaced:
+/// the name becomes `name~2` and so on. An identical file is success, so that a repeated run leaves
+/// no second copy.
 ///
-/// # Errors
+/// [`Fatal`] when it cannot be written; when too many files have names of this form.
 /// [`Fatal`] when it cannot be written; when there are too many files of that name.
 pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<PathBuf> {
     for name in file_name::numbered_names(name) {

@@ -1,4 +1,4 @@
-//! What relay-check prints.
+//! The output of relay-check.
 
 use super::listing::List;
 use super::status::{Reported, Status};
@@ -6,19 +6,19 @@ use super::{files, report};
 use crate::describe::lines;
 use crate::upkeep::finding::{Finding, Level};
 
-/// The findings, as they are printed.
+/// The findings of a check, while they are printed.
 #[derive(Debug)]
 pub struct Findings {
     json: bool,
     listing: List,
-    /// Whether one is more than information.
+    /// Whether any finding is more than information.
     has_found: bool,
-    /// Whether all so far could be printed.
+    /// The first error of printing; nothing more is printed after it.
     printed: anyhow::Result<()>,
 }
 
 impl Findings {
-    /// Starts to print: lines of JSON, or a table on a terminal.
+    /// Starts the output: lines, of JSON if asked for, or a table on a terminal.
     #[must_use]
     pub fn new(json: bool) -> Self {
         let is_table = files::is_terminal() && !json;
@@ -30,7 +30,7 @@ impl Findings {
         }
     }
 
-    /// Prints a finding; of mere information only with `-v`.
+    /// Prints a finding; information only with `-v`.
     pub fn add(&mut self, finding: &Finding) {
         let is_information = finding.level == Level::Information;
         self.has_found |= !is_information;
@@ -50,10 +50,10 @@ impl Findings {
         };
     }
 
-    /// Writes what was not written yet.
+    /// Writes the rest of the output.
     ///
     /// # Errors
-    /// When something could not be printed, or status 1 when there was more than information.
+    /// When the output cannot be written; status 1 when a finding is more than information.
     pub fn finish(self) -> anyhow::Result<()> {
         self.printed?;
         self.listing.finish(&["LEVEL", "WHAT", "WHERE", "HINT"])?;

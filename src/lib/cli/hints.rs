@@ -1,4 +1,4 @@
-//! Hints: what the user can do about an error.
+//! Hints: what a user can do about an error.
 
 use super::errors::{Fatal, ForTerminal, Unchecked};
 use super::escape;
@@ -7,7 +7,7 @@ use crate::ramf::{Kind, limits};
 use crate::transfer::join;
 use crate::{command, deliver, medium, message, node, pki, ramf, route, spool};
 
-/// What the user can do about an error, where there is something.
+/// The hint for an error or one of its causes, if there is one.
 #[must_use]
 pub fn hint(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(hint_for)
@@ -315,7 +315,7 @@ fn hint_for_pki(error: &pki::Error) -> Option<String> {
     }
 }
 
-/// What helps content that is too large for one parcel.
+/// The hint for content that is too large for one parcel.
 const SPLIT: &str = "relay-split cuts it into parts, which --parts seals";
 
 fn hint_for_disk(error: &disk::Error) -> Option<String> {

@@ -1,18 +1,18 @@
-//! Where a message was read, as diagnostics name it.
+//! The position of a message in the inputs, as diagnostics name it.
 
-/// Where a message was.
+/// The position of a message in the inputs.
 #[derive(Debug, Clone)]
 pub struct InputRef {
-    /// The input, as diagnostics name it; `-` is standard input.
+    /// The input as diagnostics name it; `-` is standard input.
     pub input: String,
-    /// Which message of the input, counted from 1.
+    /// The index of the message in the input, counted from 1.
     pub index: usize,
-    /// Whether the input has only this one.
+    /// Whether the input has no other message.
     pub is_only: bool,
 }
 
 impl InputRef {
-    /// An input that is one thing by itself.
+    /// An input that is one object by itself.
     #[must_use]
     pub fn named(input: String) -> Self {
         Self {
@@ -22,13 +22,13 @@ impl InputRef {
         }
     }
 
-    /// The input and the index, for a line of JSON.
+    /// The input and index, for a line of JSON.
     #[must_use]
     pub fn facts(&self) -> (&str, usize) {
         (&self.input, self.index)
     }
 
-    /// The input, with the message's index if there are several: `FILE[2]`.
+    /// The input, with the index if there are several messages: `FILE[2]`.
     #[must_use]
     pub fn label(&self) -> String {
         if self.is_only {

@@ -1,5 +1,4 @@
-//! What a program reads: streams of messages, objects or content, in the files named or on standard
-//! input.
+//! Program inputs: streams of messages, objects or content, from files or standard input.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,11 +36,11 @@ pub struct Objects {
     inputs: Inputs,
 }
 
-/// A message, and where it was.
+/// A message and its position in the inputs.
 pub struct Message {
-    /// The octets.
+    /// Its octets.
     pub octets: Vec<u8>,
-    /// Where it was.
+    /// Its position.
     pub place: InputRef,
 }
 
@@ -66,40 +65,40 @@ pub struct StreamArgs {
     status_fd: Option<u32>,
 }
 
-/// The messages of all inputs, one by one, and how the program fared with them.
+/// The messages of all inputs in order, and the results so far.
 pub struct Messages {
     reader: Reader,
     outcome: Outcome,
 }
 
-/// What is read, one by one.
+/// Reads the inputs one by one.
 struct Reader {
     operands: Operands,
     current: Option<Current>,
     takes: Takes,
     allow_empty: bool,
-    /// Memory that messages were in.
+    /// Buffers of messages that are processed, to be used again.
     spare: Arc<Buffers>,
 }
 
-/// The files that operands name, and those in directories if they may be that.
+/// The files that operands name; if directories are allowed, the files in them, too.
 pub(super) struct Operands {
     pending: std::vec::IntoIter<PathBuf>,
-    /// The directory that is being walked.
+    /// The directory that is being listed.
     walk: Option<InputWalk>,
     has_trees: bool,
     allow_empty: bool,
 }
 
-/// A directory that is being walked.
+/// A directory that is being listed.
 struct InputWalk {
     dir: PathBuf,
     files: tree::TreeWalk,
-    /// Whether there was anything to read, or to report.
+    /// Whether it held anything to read, or an error to report.
     is_used: bool,
 }
 
-/// What an input may be beside a stream.
+/// The forms of an input besides a stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Streams,
@@ -112,17 +111,17 @@ enum Takes {
 /// The input that is being read.
 struct Current {
     input: String,
-    /// The file and its length, if it is a regular one.
+    /// Its path and length, if it is a regular file.
     file: Option<(PathBuf, u64)>,
     taken: usize,
     stream: Stream<Source>,
 }
 
-/// Something that was read, or was to be.
+/// A message that was read, or the error in its place.
 struct TakenInput {
     place: InputRef,
     octets: anyhow::Result<Vec<u8>>,
-    /// The file that holds these octets and no more.
+    /// The file that has these octets and nothing else.
     file: Option<PathBuf>,
 }
 
@@ -151,6 +150,7 @@ impl StreamArgs {
         } else {
             files.to_vec()
         };
+        // Opened before anything is read, since a wrong descriptor is a usage error.
         let status_lines = match self.status_fd {
             Some(descriptor) => {
                 let file = files::open_descriptor(descriptor);
@@ -180,18 +180,18 @@ impl Inputs {
         self.files.len() > 1
     }
 
-    /// Starts to read.
+    /// Opens the inputs for reading.
     ///
     /// # Errors
-    /// When standard input is named twice, or the descriptor for status lines is not open.
+    /// When standard input is named twice, or the descriptor of `--status-fd` is not open.
     pub fn read(&self) -> anyhow::Result<Messages> {
         self.terms.read(&self.files, Takes::Streams)
     }
 
-    /// Hands every message to `each`. What fails is reported, and the others go on.
+    /// Hands every message to `each`. Failures are reported, and the other messages are still read.
     ///
     /// # Errors
-    /// The status that the failures add up to, or the error that ends the run.
+    /// The status that all failures add up to, or the error that ends the run.
     pub fn each(&self, mut each: impl FnMut(Message) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let mut messages = self.read()?;
         while let Some(message) = messages.next_message() {
@@ -204,11 +204,11 @@ impl Inputs {
 }
 
 impl Objects {
-    /// Hands every object to `judge`, on all cores, and what it says to `each`, in order. What fails is
-    /// reported, and the others go on.
+    /// Hands every object to `judge`, on all cores, and the results to `each`, in order. Failures
+    /// are reported, and the other objects are still read.
     ///
     /// # Errors
-    /// The status that the failures add up to, or the error that ends the run.
+    /// The status that all failures add up to, or the error that ends the run.
     pub fn each<T: Send>(
         &self,
         judge: impl Fn(Object) -> anyhow::Result<T> + Sync,
@@ -221,31 +221,32 @@ impl Objects {
 }
 
 impl Trees {
-    /// Whether standard input is read.
+    /// Whether standard input is among the inputs.
     #[must_use]
     pub fn has_stdin(&self) -> bool {
         self.files.is_empty() || self.files.iter().any(|path| path.as_os_str() == "-")
     }
 
-    /// Starts to read.
+    /// Opens the inputs for reading.
     ///
     /// # Errors
-    /// When standard input is named twice, or the descriptor for status lines is not open.
+    /// When standard input is named twice, or the descriptor of `--status-fd` is not open.
     pub fn read(&self) -> anyhow::Result<Messages> {
         self.terms.read(&self.files, Takes::Trees)
     }
 
-    /// The operands, for parts of large content instead of messages, and whether an input may be without an octet.
+    /// The operands, for parts of large content instead of messages. Returns also whether an input
+    /// may be empty.
     pub(super) fn start_parts(&self) -> anyhow::Result<(Operands, Outcome, bool)> {
         let (mut operands, outcome) = self.terms.start(&self.files, true)?;
-        // Where parts are removed once they are joined, the directory is empty most of the time.
+        // relay-join --remove empties the directory, so an empty one is normal.
         operands.allow_empty = true;
         Ok((operands, outcome, self.terms.allow_empty))
     }
 }
 
 impl Messages {
-    /// The next message; inputs that are not messages were reported.
+    /// The next message. Inputs that are not messages are reported and skipped.
     pub fn next_message(&mut self) -> Option<Message> {
         loop {
             let TakenInput { place, octets, .. } = self.reader.next()?;
@@ -257,12 +258,12 @@ impl Messages {
         }
     }
 
-    /// Hands every message that is left to `prepare`, on all cores, with the file that holds it and nothing
-    /// else, if there is one; and what that makes of it to `each`, in order. What fails is reported, and
-    /// the others go on.
+    /// Hands every remaining message to `prepare`, on all cores, together with the file that holds
+    /// it and nothing else, if there is one. The results go to `each`, in order. Failures are
+    /// reported, and the other messages are still read.
     ///
     /// # Errors
-    /// The error that ends the run: nobody reads the output any more.
+    /// The error that ends the run: the output is closed, or cannot be written for anything.
     pub fn prepare<T: Send>(
         &mut self,
         prepare: impl Fn(Vec<u8>, Option<PathBuf>) -> anyhow::Result<T> + Sync,
@@ -274,8 +275,8 @@ impl Messages {
         })
     }
 
-    /// The same, but `each` is told what could not be prepared, too, and takes note of how each message
-    /// fared when it knows.
+    /// As [`Messages::prepare`], but `each` also gets the errors of `prepare`, and notes the result
+    /// of each message itself.
     ///
     /// # Errors
     /// As [`Messages::prepare`].
@@ -289,6 +290,7 @@ impl Messages {
             Bounds::octets(limits::MAX_MESSAGE_LEN),
             || {
                 let item = reader.next()?;
+                // Counted by capacity: that is the memory which is held.
                 let octets = item.octets.as_ref().map_or(0, Vec::capacity);
                 Some(WorkItem { item, octets })
             },
@@ -308,16 +310,16 @@ impl Messages {
         )
     }
 
-    /// Where to put the memory of messages that are done with.
+    /// The pool that buffers of processed messages return to.
     #[must_use]
     pub fn spare(&self) -> Arc<Buffers> {
         self.reader.spare.clone()
     }
 
-    /// Whether anything more is to come, from this input or another.
+    /// Whether another message may follow, in this input or another.
     ///
     /// # Errors
-    /// When reading fails.
+    /// When the input cannot be read.
     pub fn has_more(&mut self) -> anyhow::Result<bool> {
         let more = match &mut self.reader.current {
             Some(current) => current
@@ -329,21 +331,20 @@ impl Messages {
         Ok(more || self.reader.operands.pending.len() > 0)
     }
 
-    /// How the program fared so far.
+    /// The results so far.
     pub fn outcome(&mut self) -> &mut Outcome {
         &mut self.outcome
     }
 
-    /// Takes note of how a message fared, and reports it if it failed.
+    /// Notes the result of a message, and reports a failure.
     ///
     /// # Errors
-    /// The error that ends the run: nobody reads the output any more.
+    /// The error that ends the run: the output is closed, or cannot be written for anything.
     pub fn done(&mut self, place: &InputRef, result: anyhow::Result<()>) -> anyhow::Result<()> {
         self.outcome.done(place, result)
     }
 
-    /// The status that all failures add up to: of several messages, one that was seen before is no
-    /// failure; 75 when another try may cure every one; else the first that it cannot.
+    /// Ends the run with the status that all failures add up to, as [`Outcome::finish`].
     ///
     /// # Errors
     /// That status, unless it is 0.
@@ -353,7 +354,7 @@ impl Messages {
 }
 
 impl Reader {
-    /// The next message, object, or what stands in the place of one.
+    /// The next message or object, or the error in its place.
     fn next(&mut self) -> Option<TakenInput> {
         loop {
             if self.current.is_none() {
@@ -365,6 +366,8 @@ impl Reader {
             }
             let current = self.current.as_mut()?;
             let next = current.stream.next_message();
+            // Read ahead, to know whether the message is the only one: then its place is named
+            // without an index.
             let more = current.stream.has_more();
             let place = InputRef {
                 input: current.input.clone(),
@@ -380,6 +383,8 @@ impl Reader {
                 Some(Ok(octets)) => {
                     current.taken += 1;
                     let file = match &current.file {
+                        // Such a message can be read again from its file, so it need not be kept in
+                        // memory.
                         Some((file, len)) if place.is_only && *len == octets.len() as u64 => {
                             Some(file.clone())
                         }
@@ -398,6 +403,7 @@ impl Reader {
                 Some(Err(StreamError::Message(error))) => return Some(failed(error.into())),
                 None => {
                     let is_empty = current.taken == 0 && place.is_only;
+                    // A failed stream was reported already, so it is not called empty as well.
                     let empty = is_empty && !self.allow_empty && !current.stream.has_failed();
                     self.current = None;
                     if empty {
@@ -437,7 +443,8 @@ impl Reader {
 impl Iterator for Operands {
     type Item = Result<PathBuf, (PathBuf, anyhow::Error)>;
 
-    /// The next file, or what cannot be listed and why. What is no file in a directory is warned of.
+    /// The next file, or the path that cannot be listed and the error. Files in a directory that
+    /// are not regular are warned of.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.walk.as_mut().map(InputWalk::next) {
@@ -450,7 +457,8 @@ impl Iterator for Operands {
                     let path = error.path().to_owned();
                     return Some(Err((path, error.into())));
                 }
-                // A queue that is not mounted is not one in which all is done.
+                // An empty directory may be one that is not mounted, so it is an error unless
+                // allowed.
                 Some(None) => match self.walk.take() {
                     Some(walk) if !walk.is_used && !self.allow_empty => {
                         return Some(Err((walk.dir, NoFile.into())));
@@ -481,18 +489,18 @@ impl InputWalk {
     }
 }
 
-/// What opening the next input came to.
+/// The result of opening the next input.
 enum Opening {
-    /// A stream was begun.
+    /// A stream is open.
     Began,
-    /// An input that is one thing by itself, or cannot be read.
+    /// A single object, or an input that cannot be read.
     Single(TakenInput),
     /// There are no more inputs.
     End,
 }
 
 impl TakenInput {
-    /// An input that cannot be read, whole.
+    /// An input that cannot be read at all.
     fn failed(path: &Path, error: anyhow::Error) -> Self {
         Self {
             place: InputRef::named(report::path(path)),
@@ -502,7 +510,7 @@ impl TakenInput {
     }
 }
 
-/// An input, opened.
+/// An opened input.
 enum OpenedInput {
     /// A stream of messages; its length, if it is a regular file.
     Stream(Stream<Source>, Option<u64>),
@@ -512,10 +520,12 @@ enum OpenedInput {
 
 fn open(path: &Path, takes: Takes, spare: Arc<Buffers>) -> anyhow::Result<OpenedInput> {
     let (source, len) = source(path)?;
+    // The known length lets the stream allocate once.
     let mut stream = Stream::with_spare(source, spare);
     if let Some(len) = len {
         stream.expect(len);
     }
+    // Only relay-inspect and relay-verify accept other objects than messages.
     if takes != Takes::Objects
         || stream
             .begins_with_message()
@@ -526,6 +536,7 @@ fn open(path: &Path, takes: Takes, spare: Arc<Buffers>) -> anyhow::Result<Opened
     let ahead = stream
         .ahead(MAX_PREAMBLE_LEN)
         .map_err(|cause| read_error(path, cause))?;
+    // Binary messages begin with their format signature; in PEM only the label tells.
     if ahead.is_empty() || is_armored_message(ahead) {
         return Ok(OpenedInput::Stream(stream, len));
     }
@@ -536,7 +547,7 @@ fn open(path: &Path, takes: Takes, spare: Arc<Buffers>) -> anyhow::Result<Opened
     Ok(OpenedInput::Object(octets))
 }
 
-/// Whether the first PEM block in a text is a message.
+/// Whether a PEM block in the text is a message.
 fn is_armored_message(octets: &[u8]) -> bool {
     if !pem::is_pem(octets) {
         return false;

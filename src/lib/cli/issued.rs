@@ -6,7 +6,7 @@ use super::report;
 use crate::node::certificates::SLACK;
 use crate::pki::PublicKey;
 
-/// What was issued.
+/// The kind of certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Issued {
     /// An authorization to send to this node.
@@ -16,12 +16,15 @@ pub enum Issued {
 }
 
 impl Issued {
-    /// Warns where it ends before `wanted`, and shows the fingerprint of the peer's key.
+    /// Reports the certificate, warns if it ends before `wanted`, and shows the fingerprint of the
+    /// peer's key.
     pub fn report(self, label: &str, key: &PublicKey, until: Timestamp, wanted: Timestamp) {
         let (word, event) = match self {
             Self::Authorization => ("authorization", "authorized"),
             Self::Registration => ("registration", "registered"),
         };
+        // Less than the slack is expected: our own certificate is renewed only when it is shorter
+        // by that.
         if until < wanted - SLACK {
             report::warn(&format!(
                 "{label}: the {word} ends at {until}, with our own certificate"

@@ -1,5 +1,5 @@
-//! At most so many lines of one kind on standard error: others can put any number of bad files in a directory, and
-//! nobody reads ten thousand lines.
+//! Bounds the number of lines of one kind on standard error, since others can put any number of bad
+//! files into a directory.
 
 /// Counts lines: the first ones are reported, the others only counted.
 #[derive(Debug, Clone, Copy)]
@@ -10,7 +10,7 @@ pub(super) struct Limited {
 }
 
 impl Limited {
-    /// Nothing was reported yet.
+    /// Starts without any line.
     pub(super) const fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -19,7 +19,7 @@ impl Limited {
         }
     }
 
-    /// Counts a line; gives whether to report it.
+    /// Counts a line. Returns whether to report it.
     pub(super) fn admit(&mut self) -> bool {
         let admitted = !self.is_full();
         if admitted {
@@ -30,7 +30,7 @@ impl Limited {
         admitted
     }
 
-    /// Whether the next line would not be reported.
+    /// Whether the next line would only be counted.
     pub(super) fn is_full(&self) -> bool {
         self.reported >= self.limit
     }
@@ -40,7 +40,7 @@ impl Limited {
         self.suppressed += lines;
     }
 
-    /// How many lines were not reported, if any.
+    /// The number of lines that were not reported, unless it is 0.
     pub(super) fn suppressed(&self) -> Option<usize> {
         (self.suppressed > 0).then_some(self.suppressed)
     }

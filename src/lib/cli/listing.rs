@@ -1,16 +1,16 @@
-//! Lists: a table on a terminal, else lines that are written while the list is made.
+//! Lists: a table on a terminal; elsewhere lines that are written while the list is made.
 
 use super::table;
 
-/// How many octets of lines are written at once.
+/// Lines are written in blocks of this size, in octets.
 const BLOCK: usize = 64 * 1024;
 
-/// A list that goes to standard output.
+/// A list for standard output.
 #[derive(Debug)]
 pub struct List {
     write: fn(&[u8]) -> anyhow::Result<()>,
     text: Vec<u8>,
-    /// The rows of a table, which needs all of them for its widths.
+    /// The rows of a table: column widths depend on all of them.
     rows: Option<Vec<Vec<String>>>,
 }
 
@@ -25,13 +25,13 @@ impl List {
         }
     }
 
-    /// Whether it is a table, for people to read.
+    /// Whether it is a table for a terminal.
     #[must_use]
     pub fn is_table(&self) -> bool {
         self.rows.is_some()
     }
 
-    /// Adds a row of a table, or its cells with tabs between them.
+    /// Adds a row to the table; in a list of lines, its cells separated by tabs.
     ///
     /// # Errors
     /// When a block cannot be written.
@@ -45,7 +45,7 @@ impl List {
         }
     }
 
-    /// Adds a line, which is not one of a table.
+    /// Adds a line to a list of lines; `end` is a newline or NUL.
     ///
     /// # Errors
     /// When a block cannot be written.
@@ -58,7 +58,7 @@ impl List {
         Ok(())
     }
 
-    /// Writes what was not written yet; `head` names the columns of a table.
+    /// Writes the rest; `head` names the columns of a table.
     ///
     /// # Errors
     /// When standard output cannot be written.

@@ -1,4 +1,4 @@
-//! What the programs share: their command lines, inputs, outputs, reports and exit statuses.
+//! Code that the programs share: command lines, inputs, outputs, reports and exit statuses.
 
 pub mod escape; // text for a terminal
 pub mod errors; // the programs' own
@@ -41,12 +41,14 @@ use crate::disk::fault;
 use report::Verbosity;
 use status::{Reported, Status};
 
-/// Parses the command line, runs the program, reports its error and picks its exit status.
+/// Parses the command line, runs the program, reports its error, and returns the exit status.
 pub fn run<A: Parser>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
     let command = command::<A>();
     report::set_program(command.get_name().to_owned());
+    // First of all: no key is in memory yet.
     forbid_core_dumps();
     widen_pipes();
+    // A user can do nothing with a backtrace; the place is enough for a report.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
             .location()
@@ -56,8 +58,9 @@ pub fn run<A: Parser>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
             "a bug in this program, at {place}; please report it"
         ));
     }));
-    // The program is a plain function, and nothing of it is used after it panicked.
+    // Safe to unwind: nothing of the program is used after a panic.
     let run = AssertUnwindSafe(|| {
+        // Fault injection for tests, which release builds ignore.
         if let Ok(spec) = std::env::var("RELAY_FAULT")
             && cfg!(debug_assertions)
             && let Err(problem) = fault::arm(&spec)
@@ -75,7 +78,7 @@ pub fn run<A: Parser>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
         .into()
 }
 
-/// The command line of a program: its own arguments, and those that every program has.
+/// The command line of a program, with `-q` and `-v`, which every program has.
 #[must_use]
 pub fn command<A: CommandFactory>() -> Command {
     let flag = |name: &'static str, letter| {
@@ -96,7 +99,7 @@ pub fn command<A: CommandFactory>() -> Command {
 const QUIET: &str = "quiet";
 const VERBOSE: &str = "verbose";
 
-/// Parses the command line; how much is reported applies from here on.
+/// Parses the command line, and sets the verbosity for everything that follows.
 fn parse<A: Parser>(mut command: Command) -> Result<A, clap::Error> {
     let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
     report::set_verbosity(if matches.get_flag(QUIET) {
@@ -114,6 +117,7 @@ fn finish(result: anyhow::Result<()>) -> Status {
         Ok(()) => Status::OK,
         Err(error) => {
             let status = status::status(&error);
+            // The reader of the output has gone (SIGPIPE), or the failure was reported already.
             if status != Status::BROKEN_PIPE && !error.is::<Reported>() {
                 report::failure(None, &error);
             }
@@ -122,7 +126,7 @@ fn finish(result: anyhow::Result<()>) -> Status {
     }
 }
 
-/// Says what is wrong with a command line, or prints the help that it asks for.
+/// Reports a usage error, or prints the help that was asked for.
 fn usage(error: &clap::Error) -> Status {
     if matches!(
         error.kind(),
@@ -134,7 +138,7 @@ fn usage(error: &clap::Error) -> Status {
         };
     }
     let text = error.render().to_string();
-    // clap explains over several lines; the first paragraph is what is wrong.
+    // clap's message has several paragraphs; the first one is the error.
     let lines: Vec<&str> = text
         .lines()
         .take_while(|line| !line.trim().is_empty())
@@ -146,10 +150,10 @@ fn usage(error: &clap::Error) -> Status {
     Status::USAGE
 }
 
-/// Keys must not be found in a core dump.
+/// Keeps keys out of core dumps.
 fn forbid_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    // Where this is not allowed there is nothing that could be done about it.
+    // If the limit cannot be set, there is no other way to prevent dumps.
     let _ = setrlimit(
         Resource::Core,
         Rlimit {
@@ -159,16 +163,17 @@ fn forbid_core_dumps() {
     );
 }
 
-/// How many octets a pipe takes before its writer has to wait, if the system lets it.
+/// The size that pipes are set to, in octets; an unprivileged process may set up to 1 MiB by
+/// default (pipe(7)).
 #[cfg(target_os = "linux")]
 const PIPE_LEN: usize = 1 << 20;
 
-/// Lets programs at both ends of a pipe work for longer before one waits for the other: a message is larger than
-/// what a pipe takes by itself.
+/// Enlarges the pipes at both ends, so that programs in a pipeline wait for each other less often:
+/// a message is larger than the default size.
 fn widen_pipes() {
     #[cfg(target_os = "linux")]
     {
-        // Where it is no pipe, or one may not be longer, nothing changes.
+        // Fails for anything but a pipe, or beyond the system's limit; then nothing changes.
         let _ = rustix::pipe::fcntl_setpipe_size(std::io::stdin(), PIPE_LEN);
         let _ = rustix::pipe::fcntl_setpipe_size(std::io::stdout(), PIPE_LEN);
     }

@@ -1,4 +1,4 @@
-//! Opens parcels, and writes their contents where they are to go.
+//! Opens parcels, and writes their contents to the output.
 
 use std::path::{Path, PathBuf};
 
@@ -14,42 +14,42 @@ use crate::node::Directory;
 use crate::pki::Window;
 use crate::receive::{self, Arrival, AuthorizationEffect, ReceiveOptions};
 
-/// Where contents go.
+/// The outputs of relay-open.
 #[derive(Debug, Clone, Copy)]
 pub enum Outputs<'a> {
-    /// Each into a file of this directory.
+    /// A file for each content in this directory.
     Directory(&'a Path),
-    /// All to standard output, one after the other.
+    /// All contents to standard output, one after the other.
     Concatenated,
-    /// A single one into a file.
+    /// A single content to a file.
     File(&'a Path),
-    /// A single one to standard output, or parts of larger content one after the other.
+    /// A single content to standard output; parts of larger content one after the other.
     Stdout,
 }
 
-/// Opens parcels, one by one.
+/// Opens parcels one by one.
 pub struct Opener<'a> {
-    /// The node that they are for.
+    /// The node that the parcels are for.
     pub node: &'a Node,
-    /// How they are received.
+    /// The options for receiving them.
     pub options: ReceiveOptions,
-    /// Where their contents go.
+    /// Where contents are written.
     pub outputs: Outputs<'a>,
-    /// The options that say so.
+    /// `-o` and `-f` as given.
     pub output: &'a Output,
-    /// Whether files in a directory get the names that senders gave.
+    /// Whether files in a directory get the names that senders chose.
     pub keeps_names: bool,
     /// Whether to print a line of JSON for each parcel.
     pub json: bool,
 }
 
 impl Opener<'_> {
-    /// The order of effects: what the parcel holds is stored, then the session advances and the parcel is
-    /// remembered. Beside other content only parts are written.
-    ///
+    /// Opens a parcel and writes its content, then stores the sender's session key and remembers
+    /// the parcel. `stands_alone` says that no other parcel follows; otherwise only parts are
+    /// written to a single output.
     /// # Errors
-    /// A [`Usage`] error for other content than a single one or parts; when the parcel cannot be opened, or its
-    /// content not be written.
+    /// A [`Usage`] error for several contents in one output that are not parts; when the parcel
+    /// cannot be opened, or its content cannot be written.
     pub fn open(&self, message: Message, stands_alone: bool) -> anyhow::Result<()> {
         let arrival = receive::parcel(self.node.keyring(), message.octets, &self.options)?;
         if arrival.is_authorization()
@@ -57,7 +57,7 @@ impl Opener<'_> {
         {
             return import(arrival, directory, &self.options.window, &message.place);
         }
-        // Parts are told apart by relay-join.
+        // A stream of parts is unambiguous: relay-join finds the boundaries.
         let is_part = arrival.content().media_type() == parts::MEDIA_TYPE;
         if !stands_alone && (!is_part || matches!(self.outputs, Outputs::File(_))) {
             return Err(several());
@@ -76,9 +76,12 @@ impl Opener<'_> {
                 None
             }
         };
+        // Collected now, because completing the arrival consumes it.
         let facts = lines::opened(&arrival, message.place.facts(), path.as_deref());
         let head = arrival.head();
         let (id, sender) = (head.fields.id.clone(), head.sender.id().to_string());
+        // The content is stored, so the parcel may be remembered: a crash before this costs a
+        // duplicate, not a loss.
         drop(arrival.complete()?);
         report::event("opened", &[("id", &id), ("from", &sender)]);
         if self.json {
@@ -99,10 +102,10 @@ pub fn several() -> anyhow::Error {
     Usage("more than one parcel: -d DIR writes a file for each, --cat writes them one after the other".to_owned()).into()
 }
 
-/// The warning of an authorization that is not kept.
+/// The warning for an authorization that is not stored.
 const NOT_KEPT: &str = "the authorization in it is not kept: too many strangers wrote today";
 
-/// Imports an authorization into the node, instead of writing it out.
+/// Imports an authorization into the node instead of writing it out, since it is not for a user.
 ///
 /// # Errors
 /// When it is not valid for this node, or cannot be stored.
@@ -118,16 +121,18 @@ fn import(
     match imported {
         AuthorizationEffect::OfPeer => report::event("imported", &[("peer", &sender)]),
         AuthorizationEffect::OfStranger => report::event("imported", &[("stranger", &sender)]),
-        // It ends here all the same: tomorrow's room is for those who write tomorrow.
+        // The parcel is done in any case: if it stayed, the flood of one day would fill the next
+        // day's quota, too.
         AuthorizationEffect::NoRoom => report::warn(&format!("{}: {NOT_KEPT}", place.label())),
     }
     Ok(())
 }
 
-/// Writes content into a directory, under the name that its sender gave if `keeps_name`; gives its file.
+/// Writes content into a directory, with `keeps_name` under the name that its sender chose. Returns
+/// the path.
 ///
 /// # Errors
-/// When it cannot be written, or another file has its name and is not to be replaced (`force`).
+/// When it cannot be written, or another file has the name and is not to be replaced (`force`).
 fn write_into(
     dir: &Path,
     arrival: &Arrival<'_, ServiceMessage>,

@@ -1,4 +1,4 @@
-//! How a program fared with what it was given, thing by thing, and the exit status that this adds up to.
+//! Per-input results, and the exit status that they add up to.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -11,33 +11,33 @@ use super::status::{self, Reported, Status};
 use crate::describe;
 use crate::spool::{self, Time};
 
-/// How many failures of the items of one input are reported.
+/// The most failures reported for the items of one input.
 const MAX_OF_ITEMS: usize = 20;
 
-/// How many failures of the files of one directory are reported, where others may put files there.
+/// The most failures reported for the files of one directory that others may write to.
 const MAX_OF_DIRECTORY: usize = 8;
 
-/// How many failures of the files of all such directories are reported.
+/// The most failures reported for the files of all such directories.
 const MAX_OF_DIRECTORIES: usize = 64;
 
-/// How a program fared so far.
+/// The results of a run so far.
 #[derive(Debug, Default)]
 pub struct Outcome {
     directories: DirectoryReports,
     status_lines: Option<File>,
     taken: usize,
     failures: Vec<Status>,
-    /// Whether nobody can tell of one of them whether it was received before.
+    /// Whether one failed because it is unknown whether it was received before.
     is_unjudged: bool,
-    /// Why the clock is not believed, and how many things wait for one that is.
+    /// The reason why the clock is not believed, and the number of inputs that wait until it is.
     doubt: Option<spool::Error>,
     untimely: usize,
-    /// What is done but for that of which it is known only later; empty where nobody is told.
+    /// Inputs that are done as soon as the output is; empty without status lines.
     held: Vec<InputRef>,
 }
 
 impl Outcome {
-    /// Nothing was taken yet; a line of JSON for each thing goes to `status_lines`.
+    /// Starts without results; a line of JSON for each input goes to `status_lines`.
     #[must_use]
     pub fn new(status_lines: Option<File>) -> Self {
         Self {
@@ -46,23 +46,23 @@ impl Outcome {
         }
     }
 
-    /// Counts one thing more.
+    /// Counts an input.
     pub fn take(&mut self) {
         self.taken += 1;
     }
 
-    /// Takes note of why the clock is not believed, if it is not.
+    /// Notes the reason why the clock is not believed, if it is not.
     pub fn doubt(&mut self, time: &Time) {
         self.doubt = time.doubt();
     }
 
-    /// Counts things that wait until the clock is believed, which is said once for all of them.
+    /// Counts inputs that wait until the clock is believed. They are reported once, at the end.
     pub fn wait_for_clock(&mut self, things: usize) {
         self.taken += things;
         self.untimely += things;
     }
 
-    /// Says how many things wait until the clock is believed, and whether nothing else was done.
+    /// Reports how many inputs wait for the clock. Returns whether nothing else was done.
     fn tell_untimely(&self) -> bool {
         let Some(doubt) = self.doubt.as_ref().filter(|_| self.untimely > 0) else {
             return false;
@@ -86,16 +86,16 @@ impl Outcome {
         is_all
     }
 
-    /// Whether anybody is told how each thing fared.
+    /// Whether there are status lines to write.
     #[must_use]
     pub fn is_told(&self) -> bool {
         self.status_lines.is_some()
     }
 
-    /// Takes note of how one thing fared, and reports it if it failed.
+    /// Notes the result of an input, and reports a failure.
     ///
     /// # Errors
-    /// The error that ends the run: nobody reads the output any more, or it fails for everything.
+    /// The error that ends the run: the output is closed, or cannot be written for anything.
     pub fn done(&mut self, place: &InputRef, result: anyhow::Result<()>) -> anyhow::Result<()> {
         let Err(error) = result else {
             self.status_line(place, Status::OK, None);
@@ -109,8 +109,8 @@ impl Outcome {
         Ok(())
     }
 
-    /// As [`Outcome::done`], for one of many things that lie in this place, where anybody may put them: of those that
-    /// failed only the first are reported, and each hint once. The others are counted.
+    /// As [`Outcome::done`], for one of many files in a directory that others may write to: only
+    /// the first failures are reported, and each hint once. The others are counted.
     ///
     /// # Errors
     /// As [`Outcome::done`].
@@ -130,21 +130,22 @@ impl Outcome {
         }
     }
 
-    /// Takes note of a thing that is done as soon as the output is: [`Outcome::settle`] says how that ended.
+    /// Notes an input that is done as soon as the output is; [`Outcome::settle`] gives the result.
     pub fn hold(&mut self, place: &InputRef) {
         if self.is_told() {
             self.held.push(place.clone());
         }
     }
 
-    /// Tells of all that was held how it fared. An error is not reported here: it ends the program.
+    /// Writes the status lines of all held inputs. An error is not reported here, since it ends the
+    /// program.
     pub fn settle(&mut self, result: &anyhow::Result<()>) {
         for place in std::mem::take(&mut self.held) {
             self.tell(&place, &result.as_ref().copied());
         }
     }
 
-    /// Tells how one thing fared, and no more.
+    /// Writes the status line of an input, without counting or reporting its result.
     pub fn tell(&mut self, place: &InputRef, result: &Result<(), &anyhow::Error>) {
         match result {
             Ok(()) => self.status_line(place, Status::OK, None),
@@ -156,13 +157,13 @@ impl Outcome {
         }
     }
 
-    /// Reports what failed, under this label.
+    /// Reports a failure under this label, and counts it.
     pub fn failed(&mut self, place: &InputRef, label: &str, error: &anyhow::Error) {
         report::failure(Some(label), error);
         self.note(place, error);
     }
 
-    /// Takes note of what failed.
+    /// Counts a failure, and writes its status line.
     fn note(&mut self, place: &InputRef, error: &anyhow::Error) {
         self.tell(place, &Err(error));
         self.failures.push(status::status(error));
@@ -175,13 +176,18 @@ impl Outcome {
             let line = serde_json::json!({
                 "v": describe::VERSION, "input": place.input, "index": place.index, "status": status.code(), "error": error,
             });
-            // A caller that asked for the lines and does not read them gets the exit status all the same.
+            // A caller that asked for the lines but does not read them still gets the exit status.
             let _ = lines.write_all(format!("{line}\n").as_bytes());
         }
     }
 
-    /// The status that all failures add up to: 75 where everything waits for the clock, else of several things, one that was seen before is no failure, unless
-    /// nobody can tell whether it was; 75 when another try may cure every one; else the first that it cannot.
+    /// Ends the run with the status that all failures add up to:
+    /// - 75 if every input waits for the clock;
+    /// - the status of the only input;
+    /// - of several inputs, repetitions do not count as failures, unless it is unknown whether they
+    ///   are;
+    /// - 75 if another run may succeed for every failure, else the first status for which it
+    ///   cannot.
     ///
     /// # Errors
     /// That status, unless it is 0.
@@ -214,14 +220,15 @@ impl Outcome {
     }
 }
 
-/// Reports the failures of files in directories where others may put them: the first of each directory.
+/// Reports the failures of files in directories that others may write to: the first ones of each
+/// directory.
 #[derive(Debug)]
 struct DirectoryReports {
-    /// The last directory.
+    /// The directory of the last failure.
     dir: String,
     of_dir: Limited,
     of_all: Limited,
-    /// Each hint is given once.
+    /// Hints that were given, since each is given once.
     hints: BTreeSet<String>,
 }
 
@@ -267,7 +274,7 @@ impl DirectoryReports {
     }
 }
 
-/// Reports failures and warnings of the items of one input, of which there may be very many.
+/// Reports failures and warnings for the items of one input, of which there may be very many.
 #[derive(Debug)]
 pub struct PartReports<'a> {
     place: &'a InputRef,
@@ -276,7 +283,7 @@ pub struct PartReports<'a> {
 }
 
 impl<'a> PartReports<'a> {
-    /// Nothing was reported yet.
+    /// Starts without reports.
     #[must_use]
     pub fn of(place: &'a InputRef) -> Self {
         Self {
@@ -286,7 +293,7 @@ impl<'a> PartReports<'a> {
         }
     }
 
-    /// Counts an item that failed, and reports it: `FILE[2]: item 3: …`.
+    /// Counts a failed item, and reports it: `FILE[2]: item 3: …`.
     pub fn failed(&mut self, outcome: &mut Outcome, item: usize, error: &anyhow::Error) {
         outcome.take();
         if self.failures.admit() {
@@ -302,7 +309,7 @@ impl<'a> PartReports<'a> {
         }
     }
 
-    /// Reports how many more there were; `warned_of` completes "N more messages in it …".
+    /// Reports the number of suppressed lines; `warned_of` completes "N more messages in it …".
     pub fn finish(self, warned_of: &str) {
         let label = self.place.label();
         if let Some(more) = self.warnings.suppressed() {

@@ -1,4 +1,4 @@
-//! Where messages go: a stream on standard output or in a file, or a directory with a file for each.
+//! Message outputs: a stream on standard output or in a file, or a directory with a file for each.
 
 use std::path::{Path, PathBuf};
 
@@ -37,22 +37,22 @@ pub struct PartOutput {
     directory: Option<PathBuf>,
 }
 
-/// An output that takes messages.
+/// An output for messages.
 pub struct Sink {
     place: OutputPlace,
     stager: Stager,
-    /// Whether anything came of the run; a file is not made of nothing.
+    /// Whether the run has produced anything; otherwise no file is created.
     is_used: bool,
 }
 
 enum OutputPlace {
     Stdout,
-    /// It gets its name when all is written.
+    /// The file appears under its name when it is complete.
     File(OutputFile),
     Directory(PathBuf, Batch),
 }
 
-/// A file that is begun when the first message comes.
+/// A file that is created with the first message.
 struct OutputFile {
     path: PathBuf,
     existing: IfExists,
@@ -69,7 +69,7 @@ impl OutputFile {
         Ok(self.pending.insert(pending))
     }
 
-    /// Writes octets after those before.
+    /// Appends octets.
     fn write(&mut self, octets: &[u8]) -> anyhow::Result<()> {
         let written = self.begun()?.write(&[octets]);
         written.map_err(failed(&self.path))
@@ -83,61 +83,61 @@ impl OutputFile {
     }
 }
 
-/// What writing a file fails with that all messages are for.
+/// Wraps an error of a file that holds all messages: it is fatal.
 fn failed(path: &Path) -> impl FnOnce(disk::Error) -> anyhow::Error {
     move |error| anyhow::Error::new(Fatal::Output(error)).context(report::path(path))
 }
 
-/// Makes messages ready for an output, on whatever core.
+/// Prepares messages for an output; cloned for use on several threads.
 #[derive(Clone)]
 pub struct Stager {
-    /// The directory, and what becomes of a file that is there.
+    /// The directory, and how to treat existing files.
     directory: Option<(PathBuf, IfExists)>,
     armor: bool,
-    /// Whether a message gets another name where its own is taken.
+    /// Whether a message gets another name if its own is taken.
     keeps_all: bool,
 }
 
-/// A message that is ready for its output.
+/// A message that is prepared for its output.
 pub enum StagedOutput {
-    /// As it is.
+    /// Unchanged.
     Plain,
     /// As PEM.
     Text(String),
-    /// Its file in the directory.
+    /// A file in the directory.
     File(Filed),
 }
 
-/// A message whose file is written and waits for its name.
+/// A message whose file is written but not yet named.
 pub struct Filed {
-    /// None for a part.
+    /// `None` for a part of large content.
     kind: Option<Kind>,
-    /// The name that it should have.
+    /// The name that was asked for.
     name: String,
-    /// The file that it gets.
+    /// The path that it will have.
     path: PathBuf,
     staged: Staged,
 }
 
 impl MessageOutput {
-    /// The directory, if it is one.
+    /// The directory, if the output is one.
     #[must_use]
     pub fn directory(&self) -> Option<&Path> {
         self.directory.as_deref()
     }
 
-    /// Whether standard output is left for something else.
+    /// Whether standard output is free for status lines.
     #[must_use]
     pub fn leaves_stdout(&self) -> bool {
         self.directory.is_some() || self.output.file().is_some()
     }
 
-    /// Checks, before anything is done, that messages can be written as far as one can tell; `what` is the
-    /// word for them.
+    /// Checks before anything is done that messages can be written, as far as that is known; `what`
+    /// is the word for them in diagnostics.
     ///
     /// # Errors
-    /// When the file exists and is not to be replaced, the directory is not one, or messages are not for
-    /// the terminal.
+    /// When the file exists and is not to be replaced, the directory does not exist, or messages
+    /// are not for a terminal.
     pub fn check(&self, what: &'static str) -> anyhow::Result<()> {
         match &self.directory {
             Some(dir) => check_directory(dir),
@@ -145,7 +145,7 @@ impl MessageOutput {
         }
     }
 
-    /// Starts to write.
+    /// Opens the output.
     ///
     /// # Errors
     /// As [`MessageOutput::check`].
@@ -154,11 +154,11 @@ impl MessageOutput {
         Ok(self.start(IfExists::Refuse))
     }
 
-    /// Starts to write messages that are the same in every run: a file that a run left which was killed
-    /// before it was done is success for the next one.
+    /// Opens the output for messages that are identical in every run, so that a file which a killed
+    /// run left is success for the next one.
     ///
     /// # Errors
-    /// When the directory is not one or messages are not for the terminal.
+    /// When the directory does not exist, or messages are not for a terminal.
     pub fn open_repeatable(&self, what: &'static str) -> anyhow::Result<Sink> {
         if self.directory.is_some() || self.output.file().is_none() {
             self.check(what)?;
@@ -182,12 +182,12 @@ impl MessageOutput {
 }
 
 impl PartOutput {
-    /// Starts to write parts. If they are the same in every run, as `is_repeatable` says, a file that a run left
-    /// which was killed before it was done is success for the next one.
+    /// Opens the output for parts. With `is_repeatable` they are identical in every run, so that a
+    /// file which a killed run left is success for the next one.
     ///
     /// # Errors
-    /// When the file exists and is not to be replaced, the directory is not one, or parts are not for the
-    /// terminal.
+    /// When the file exists and is not to be replaced, the directory does not exist, or parts are
+    /// not for a terminal.
     pub fn open(&self, is_repeatable: bool) -> anyhow::Result<Sink> {
         match &self.directory {
             Some(dir) => check_directory(dir)?,
@@ -204,10 +204,10 @@ impl PartOutput {
     }
 }
 
-/// Makes sure that results can be written into a directory, as far as one can tell.
+/// Checks that results can be written into a directory, as far as that is known.
 ///
 /// # Errors
-/// When it is not one.
+/// When it is not a directory.
 pub fn check_directory(dir: &Path) -> anyhow::Result<()> {
     let failed = |cause| disk::Error::Io {
         path: dir.to_owned(),
@@ -229,15 +229,16 @@ impl Stager {
         matches!(self.directory, Some((_, IfExists::Replace)))
     }
 
-    /// Makes a message ready, whose file in a directory has this name.
+    /// Prepares a message; `name` is that of its file in a directory.
     ///
     /// # Errors
-    /// [`Fatal`] when its file cannot be written; when another one has the name and is not to be replaced.
+    /// [`Fatal`] when its file cannot be written; when another file has the name and is not to be
+    /// replaced.
     pub fn stage(&self, kind: Kind, name: &str, octets: &[u8]) -> anyhow::Result<StagedOutput> {
         self.stage_as(Some(kind), name, octets)
     }
 
-    /// Makes octets ready, which are a message of this kind, or a part.
+    /// Prepares a message of this kind, or a part if it is `None`.
     fn stage_as(
         &self,
         kind: Option<Kind>,
@@ -271,7 +272,8 @@ impl Stager {
     }
 }
 
-/// The name of a message where its own is taken: no other message can have it.
+/// Another name for a message whose own is taken: with its digest, so that no other message can
+/// have it.
 fn other_name(name: &str, octets: &[u8]) -> String {
     let digest = Hex(&hash::sha256(octets)[..16]).to_string();
     match name.rsplit_once('.') {
@@ -282,6 +284,7 @@ fn other_name(name: &str, octets: &[u8]) -> String {
 
 impl Sink {
     fn start(output: &Output, dir: Option<&Path>, armor: bool, of_file: IfExists) -> Self {
+        // -f overrides the policy of the output.
         let existing = |otherwise| {
             if output.force() {
                 IfExists::Replace
@@ -310,23 +313,23 @@ impl Sink {
         }
     }
 
-    /// In a directory, no message is left out since something else has its name: then it gets another one.
+    /// Never leaves a message out: in a directory it gets another name if its own is taken.
     #[must_use]
     pub fn keeping_all(mut self) -> Self {
         self.stager.keeps_all = true;
         self
     }
 
-    /// What makes messages ready for this output.
+    /// The stager for this output.
     #[must_use]
     pub fn stager(&self) -> Stager {
         self.stager.clone()
     }
 
-    /// Takes a message that is ready, whose octets are these; gives its file.
+    /// Writes a prepared message; `octets` are the message itself. Returns its path.
     ///
     /// # Errors
-    /// [`Fatal`] when it cannot be written, its file not be made, or those before it not be synced and named.
+    /// [`Fatal`] when the output cannot be written, or earlier messages cannot be synced or named.
     pub fn take(&mut self, ready: StagedOutput, octets: &[u8]) -> anyhow::Result<Option<PathBuf>> {
         self.is_used = true;
         let text;
@@ -352,10 +355,12 @@ impl Sink {
         };
         let not_synced = |error| Fatal::output(error).context(report::path(dir));
         let mut filed = filed;
-        // The name was free when this was written, but others of this run came before it.
+        // The name was free when this file was written, but another message of this run may have
+        // taken it since.
         let is_held = batch.holds(&filed.path);
         let is_taken = is_held || filed.staged.is_new() && filed.path.symlink_metadata().is_ok();
         if is_taken && !self.stager.replaces() {
+            // The other message needs its name first, so that staging again can compare the octets.
             if is_held {
                 batch.commit().map_err(not_synced)?;
             }
@@ -369,7 +374,7 @@ impl Sink {
         Ok(filed.path)
     }
 
-    /// Makes a message ready and takes it.
+    /// Prepares a message and writes it.
     ///
     /// # Errors
     /// As [`Stager::stage`] and [`Sink::take`].
@@ -383,7 +388,7 @@ impl Sink {
         self.take(ready, octets)
     }
 
-    /// Takes a part, whose file in a directory has this name.
+    /// Writes a part; `name` is that of its file in a directory.
     ///
     /// # Errors
     /// As [`Sink::put`].
@@ -392,8 +397,9 @@ impl Sink {
         self.take(ready, octets)
     }
 
-    /// Waits until the messages so far, be they none, are where they belong, and gives whether they are: in
-    /// a directory each has its name then, a file has its own only at the end.
+    /// Syncs the messages so far, and returns whether they are complete: in a directory each has
+    /// its name then; a file gets its name only at the end. A run without messages counts as used,
+    /// so that a file is created.
     ///
     /// # Errors
     /// [`Fatal`] when one cannot be synced or named.
@@ -410,7 +416,7 @@ impl Sink {
         }
     }
 
-    /// Whether every message so far is where it belongs.
+    /// Whether every message so far is synced under its name.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         match &self.place {
@@ -420,7 +426,7 @@ impl Sink {
         }
     }
 
-    /// The messages that were settled but for their names, which others had meanwhile.
+    /// The errors of messages that were synced but not named, since the names were taken meanwhile.
     pub fn take_refused(&mut self) -> Vec<anyhow::Error> {
         let OutputPlace::Directory(_, batch) = &mut self.place else {
             return Vec::new();
@@ -432,7 +438,8 @@ impl Sink {
         batch.take_refused().into_iter().map(named).collect()
     }
 
-    /// Waits until all messages are where they belong. Where nothing was taken or settled there is no file.
+    /// Completes the output. Without any message and any call of [`Sink::settle`] no file is
+    /// created.
     ///
     /// # Errors
     /// When something cannot be synced or named.

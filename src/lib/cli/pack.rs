@@ -1,7 +1,7 @@
-//! Messages that were verified, and wait until it is known which of them travel together.
+//! Messages that are verified and wait to be packed into cargo.
 //!
-//! Small ones are set aside in a scratch file, as long as that stays small itself, and so are those of
-//! streams. Any other fills a file of its own: it is read again from there, and has to be the same.
+//! Small messages and those of streams are copied to a scratch file. A larger one stays in its own
+//! file, is read again when it is packed, and must not have changed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -30,59 +30,59 @@ use crate::receive::{self, Arrival, ReceiveOptions};
 use crate::send::{self, Sealer, Sent};
 use crate::verify::{self, Policy};
 
-/// The longest message that is set aside though it has a file of its own, in octets: to open the file
-/// again takes longer.
+/// The largest message that is copied to the scratch file although it has a file of its own, in
+/// octets: opening the file again would take longer than the copy.
 const SMALL: usize = 64 * 1024;
 
-/// How many octets of such messages are set aside.
+/// The most octets in the scratch file for such messages.
 const MAX_SMALL: u64 = 64 * 1024 * 1024;
 
-/// How long messages live that have no end of their own, as acknowledgements.
+/// How long messages without an expiry of their own live, such as acknowledgements.
 const CONTROL_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// Messages that wait.
+/// Messages that wait to be packed.
 #[derive(Debug)]
 pub struct PackQueue {
     scratch: Scratch,
     messages: Vec<PackInput>,
-    /// Memory that cargo was sealed in and is free again.
+    /// Buffers of cargo that is written, to be used again.
     spare: Mutex<Vec<Buffer>>,
 }
 
-/// A message that was verified and waits.
+/// A verified message that waits.
 #[derive(Debug)]
 pub struct PackInput {
     len: usize,
-    /// When its life ends; control messages have no end of their own.
+    /// Its expiry; `None` for control messages.
     expiry: Option<Timestamp>,
     at: PackIndex,
-    /// Where it was read, if that is asked for.
+    /// Its position in the inputs, if there are status lines.
     place: Option<Box<InputRef>>,
 }
 
-/// Where a message waits.
+/// The place where a message waits.
 #[derive(Debug)]
 enum PackIndex {
-    /// In a file of its own, with this digest; boxed, since most are not.
+    /// Its own file and the SHA-256 of that; boxed, since most messages are in the scratch file.
     File(Box<(PathBuf, [u8; 32])>),
-    /// From this octet on in the scratch file.
+    /// The offset in the scratch file.
     Scratch(u64),
 }
 
-/// Cargo that was loaded and sealed.
+/// Cargo that was filled and sealed.
 pub struct LoadedCargo {
-    /// None if nothing could be loaded.
+    /// `None` if no message could be read.
     pub cargo: Result<Option<Sent>, node::Error>,
-    /// How many messages are in it.
+    /// The number of messages in it.
     pub count: usize,
-    /// Whether one of them outlives it.
+    /// Whether a message in it outlives it.
     pub is_cut: bool,
-    /// The messages that could not be read again, by number, and why.
+    /// The messages that could not be read again, by number, and the reasons.
     pub left: Vec<(usize, anyhow::Error)>,
 }
 
 impl Default for PackQueue {
-    /// Nothing waits; what will, waits where temporary files are.
+    /// An empty queue, with a scratch file in the directory for temporary files.
     fn default() -> Self {
         Self {
             scratch: Scratch::new(&super::files::scratch_dir()),
@@ -93,11 +93,11 @@ impl Default for PackQueue {
 }
 
 impl PackQueue {
-    /// Verifies a message that is to be packed, and sets it aside unless it can be read again from
-    /// `file`, which it fills. Several may be verified at once.
+    /// Verifies a message, and copies it to the scratch file unless it can be read again from
+    /// `file`, which holds it alone. Thread-safe.
     ///
     /// # Errors
-    /// When it is malformed, too large, not to be carried in cargo, or cannot be set aside.
+    /// When the message is malformed, too large or not carried in cargo, or cannot be copied.
     pub fn verify(
         &self,
         octets: Vec<u8>,
@@ -109,10 +109,11 @@ impl PackQueue {
         let item = verify::transport(Item::parse(octets)?, judge)?;
         let expiry = item.expiry();
         let octets = item.into_octets();
+        // The digest shows later that the file is still the message that was verified.
         let in_file = |file| PackIndex::File(Box::new((file, hash::sha256(&octets))));
         let at = match file {
             Some(file) if len > SMALL || self.scratch.len() > MAX_SMALL => in_file(file),
-            // Where there is no room to set it aside, its own file will do.
+            // If the scratch file cannot be written, a message with its own file is left there.
             file => match (self.scratch.append(&octets), file) {
                 (Ok(start), _) => PackIndex::Scratch(start),
                 (Err(_), Some(file)) => in_file(file),
@@ -127,10 +128,10 @@ impl PackQueue {
         })
     }
 
-    /// Verifies all messages, on all cores, and lets them wait.
+    /// Verifies all messages, on all cores, and queues them.
     ///
     /// # Errors
-    /// Fatal errors only; others are noted, each for its message.
+    /// Fatal errors only; others are noted for their message.
     pub fn fill(&mut self, messages: &mut Messages, policy: &Policy) -> anyhow::Result<()> {
         let mut verified = Vec::new();
         let read = messages.prepare_with(
@@ -151,8 +152,8 @@ impl PackQueue {
         read
     }
 
-    /// Distributes the messages over as few cargoes as it can: with each the octets that its messages
-    /// have.
+    /// Distributes the messages over as few cargoes as possible. Returns the messages of each, by
+    /// number, and their size together in octets.
     #[must_use]
     pub fn distribute(&self) -> Vec<(Vec<usize>, usize)> {
         let sizes: Vec<usize> = self.messages.iter().map(|message| message.len).collect();
@@ -166,7 +167,7 @@ impl PackQueue {
         cargo::distribute(&sizes).into_iter().map(weigh).collect()
     }
 
-    /// Loads cargo with these messages and seals it.
+    /// Fills a cargo with these messages and seals it.
     #[must_use]
     pub fn load(
         &self,
@@ -181,7 +182,8 @@ impl PackQueue {
         let mut expiry = sealer.date();
         for (at, message) in messages.iter().map(|&at| (at, &self.messages[at])) {
             match self.append(&mut set, message) {
-                // A message without an end of its own is content with what the certificates allow.
+                // Without an expiry of its own, a message is satisfied with what the certificates
+                // allow.
                 Ok(()) => {
                     let end = message.expiry;
                     let end = end.unwrap_or_else(|| sealer.end().min(now + CONTROL_LIFE));
@@ -196,6 +198,7 @@ impl PackQueue {
         } else {
             send::cargo(sealer, set, expiry).map(Some)
         };
+        // Reported at the end: the certificates end before a message does.
         LoadedCargo {
             is_cut: expiry > sealer.end(),
             cargo,
@@ -204,13 +207,13 @@ impl PackQueue {
         }
     }
 
-    /// Where the message with this number was, for diagnostics.
+    /// The position of the message with this number, for diagnostics.
     #[must_use]
     pub fn place(&self, at: usize) -> InputRef {
         self.messages[at].place()
     }
 
-    /// Tells how every message fared but for these, if anybody is told.
+    /// Writes the status lines of all messages except `but`.
     pub fn tell(&self, outcome: &mut Outcome, but: &BTreeSet<usize>, result: &anyhow::Result<()>) {
         for (at, message) in self.messages.iter().enumerate() {
             if let Some(place) = message.place.as_ref().filter(|_| !but.contains(&at)) {
@@ -219,13 +222,13 @@ impl PackQueue {
         }
     }
 
-    /// Takes back the memory of cargo that is where it belongs.
+    /// Takes back the buffer of cargo that is written.
     pub fn reuse(&self, mut buffer: Buffer) {
         buffer.reset();
         mutex::lock(&self.spare).push(buffer);
     }
 
-    /// Puts a message into a set of messages; if it cannot be read, the set stays as it was.
+    /// Appends a message to the set; if it cannot be read, the set is unchanged.
     fn append(&self, set: &mut Buffer, message: &PackInput) -> anyhow::Result<()> {
         match &message.at {
             PackIndex::File(file) => {
@@ -240,6 +243,7 @@ impl PackQueue {
             PackIndex::Scratch(start) => {
                 let before = set.len();
                 message_set::append_header(set, message.len);
+                // Read straight into the set: no copy in between.
                 let (octets, first) = set.parts_mut();
                 let end = octets.len();
                 octets.resize(end + message.len, 0);
@@ -254,14 +258,14 @@ impl PackQueue {
 }
 
 impl PackInput {
-    /// The same, with where it was read.
+    /// Adds the position in the inputs.
     #[must_use]
     pub fn read_at(mut self, place: InputRef) -> Self {
         self.place = Some(Box::new(place));
         self
     }
 
-    /// Where the message is, for diagnostics.
+    /// The position of the message, for diagnostics.
     fn place(&self) -> InputRef {
         match (&self.place, &self.at) {
             (Some(place), _) => (**place).clone(),
@@ -271,21 +275,21 @@ impl PackInput {
     }
 }
 
-/// Packs what waits into cargo.
+/// Packs queued messages into cargo and writes it.
 pub struct CargoPacker<'a> {
-    /// What waits.
+    /// The messages.
     pub queue: &'a PackQueue,
-    /// What seals the cargo.
+    /// Seals the cargo.
     pub sealer: &'a Sealer,
-    /// The time.
+    /// The time of the run.
     pub now: Timestamp,
-    /// Where the cargo goes.
+    /// The output for the cargo.
     pub sink: Sink,
 }
 
 impl CargoPacker<'_> {
-    /// Loads, seals and writes the cargoes; gives how many are where they belong. Messages that are in none, since
-    /// they could not be read again, are noted in `left`, by number.
+    /// Fills, seals and writes the cargoes. Returns how many were written. Messages that could not
+    /// be read again are noted in `left`, by number.
     ///
     /// # Errors
     /// When a cargo cannot be sealed or written.
@@ -322,7 +326,8 @@ impl CargoPacker<'_> {
         )?;
         self.sink.finish()?;
         if is_cut {
-            // With a CCA that is so by itself: it ends before most messages do.
+            // An event and not a warning: under a CCA this is normal, which ends before most
+            // messages do.
             let end = sealer.end().to_string();
             report::event("cut", &[("to", &sealer.peer().name), ("until", &end)]);
         }
@@ -346,7 +351,7 @@ impl CargoPacker<'_> {
     }
 }
 
-/// Opens the CCA that is to be answered, which must be from the gateway that is packed for, if one is named.
+/// Opens the CCA to answer. If `to` names a gateway, the CCA must be from that one.
 ///
 /// # Errors
 /// When it cannot be read or opened, or is from another gateway.
@@ -373,13 +378,12 @@ pub fn open_cca<'a>(
     Ok(cca)
 }
 
-/// Reads a file once more. Whatever else stands there now, if anything, may be what it was when all is tried
-/// again.
+/// Reads a file again. Whatever is in its place now counts as changed, which another run may cure.
 fn read_again(path: &Path) -> anyhow::Result<Vec<u8>> {
     let read = files::read_again(path, FileRole::Input, limits::MAX_MESSAGE_LEN);
     read.map_err(|error| match error {
         disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. } => Changed.into(),
-        // A socket is not opened, a link may lead to itself.
+        // Opening a socket gives ENXIO, a looping link ELOOP.
         error => match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::NOENT | Errno::NXIO | Errno::LOOP) => Changed.into(),
             _ => error.into(),

@@ -1,4 +1,4 @@
-//! Content that is too large for one parcel: reading it to be cut, and reading streams of parts.
+//! Inputs of relay-split, relay-seal --parts and relay-join: content to cut, and streams of parts.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use crate::transfer::cut::{Piece, Pieces, Spare};
 use crate::transfer::join;
 use crate::transfer::joiner::{CannotStore, PartFile};
 
-/// A stream of parts in one input.
+/// An input with a stream of parts.
 pub struct PartInput {
     path: PathBuf,
     stream: PartStream<Source>,
@@ -27,7 +27,7 @@ pub struct PartInput {
 }
 
 impl PartInput {
-    /// Opens an input.
+    /// Opens the input.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -44,10 +44,11 @@ impl PartInput {
         }
     }
 
-    /// Puts the next part after what is in `into`; false at the end.
+    /// Appends the next part to `into`; false at the end.
     ///
     /// # Errors
-    /// When there is no part, reading fails, or the file is no part. After that nothing more comes.
+    /// When the input has no part, cannot be read, or holds something else. Nothing more can be
+    /// read then.
     pub fn next_part(&mut self, into: &mut Vec<u8>) -> anyhow::Result<bool> {
         match self.stream.next_part(into) {
             Some(Ok(_)) => {
@@ -61,7 +62,7 @@ impl PartInput {
         }
     }
 
-    /// Where the part after those so far is.
+    /// The position of the next part.
     fn place(&self) -> InputRef {
         InputRef {
             input: report::path(&self.path),
@@ -71,35 +72,35 @@ impl PartInput {
     }
 }
 
-/// Parts that are each sealed for several peers, in memory that is used again.
+/// Parts to seal, each for several peers; their buffers are reused.
 pub struct PartFeed {
     input: PartInput,
-    /// How many peers there are.
+    /// The number of peers.
     peers: usize,
-    /// What the ids of the parcels begin with, unless they are random.
+    /// The beginning of the parcels' ids; `None` for random ids.
     id: Option<String>,
-    /// The part that is next, its index, and for which peer.
+    /// The current part, its index, and the next peer to seal it for.
     current: Option<(Buffer, u32, usize)>,
     has_failed: bool,
     spare: Spare,
 }
 
-/// A part to be sealed for one peer.
+/// A part to seal for one peer.
 pub struct PartJob {
-    /// Its octets.
+    /// The part.
     pub octets: Buffer,
-    /// For which of the peers.
+    /// The index of the peer.
     pub peer: usize,
-    /// The id of the parcel, unless it is random.
+    /// The id of the parcel; `None` for a random one.
     pub id: Option<String>,
 }
 
 impl PartFeed {
-    /// Opens an input, and reads the first part. Each is for so many peers; the ids of parcels are random
-    /// unless they are to begin like `id`, and end with the number of the part.
+    /// Opens an input and reads the first part. With `id`, the ids of parcels are `id.INDEX`, else
+    /// random.
     ///
     /// # Errors
-    /// When it cannot be opened, or does not begin with a part.
+    /// When the input cannot be opened, or does not begin with a part.
     pub fn open(path: &Path, peers: usize, id: Option<&str>) -> anyhow::Result<Self> {
         let input = PartInput::open(path).with_context(|| report::path(path))?;
         let mut feed = Self {
@@ -114,13 +115,13 @@ impl PartFeed {
         Ok(feed)
     }
 
-    /// Where to put memory that is free again.
+    /// The pool that buffers return to.
     #[must_use]
     pub fn spare(&self) -> Spare {
         self.spare.clone()
     }
 
-    /// The next part and whom it is for. After an error nothing more comes.
+    /// The next part and its peer. Nothing follows an error.
     pub fn next_job(&mut self) -> Option<WorkItem<anyhow::Result<PartJob>>> {
         if self.current.is_none()
             && !self.has_failed
@@ -133,6 +134,7 @@ impl PartFeed {
             });
         }
         let (octets, index, peer) = self.current.take()?;
+        // Sealing encrypts in place, so every peer but the last needs a copy.
         let octets = if peer + 1 < self.peers {
             let mut copy = self.spare.take(MAX_LEN);
             copy.append(octets.as_slice());
@@ -169,23 +171,23 @@ impl PartFeed {
     }
 }
 
-/// The parts in all inputs, and how the program fared with them.
+/// The parts in all inputs, and the results so far.
 pub struct PartInputs {
     operands: Operands,
     outcome: Outcome,
     allow_empty: bool,
 }
 
-/// What is met in the inputs.
+/// What reading the inputs visits.
 pub enum PartVisit<'a> {
     /// A part.
     Part(Part<'a>),
-    /// The end of an input; its file, unless something in it was no part, or it was not one itself.
+    /// The end of an input; its file, if the input is a file that holds nothing but parts.
     End(Option<PartFile>),
 }
 
 impl PartInputs {
-    /// Starts to read parts from these inputs.
+    /// Opens the inputs.
     ///
     /// # Errors
     /// As [`Trees::read`].
@@ -198,11 +200,11 @@ impl PartInputs {
         })
     }
 
-    /// Hands every part to `each`, and tells it where each input ends. What is no part is reported, and the
-    /// others go on.
+    /// Hands every part and the end of every input to `each`. Anything else is reported, and
+    /// reading goes on.
     ///
     /// # Errors
-    /// What `each` gives; nothing more is read then.
+    /// The error of `each`, which ends the reading.
     pub fn each(
         &mut self,
         mut each: impl FnMut(PartVisit<'_>) -> anyhow::Result<()>,
@@ -227,6 +229,7 @@ impl PartInputs {
                     Ok(true) => match Part::parse(&buffer) {
                         Ok(part) => each(PartVisit::Part(part))?,
                         Err(error) => {
+                            // A file with anything but parts must not be removed after the join.
                             file = None;
                             self.failed(&place, &error.into());
                         }
@@ -252,18 +255,18 @@ impl PartInputs {
         self.outcome.failed(place, &place.label(), error);
     }
 
-    /// Whether an input may be without any octet.
+    /// Whether an input may be empty.
     #[must_use]
     pub fn may_be_empty(&self) -> bool {
         self.allow_empty
     }
 
-    /// How the program fared so far.
+    /// The results so far.
     pub fn outcome(&mut self) -> &mut Outcome {
         &mut self.outcome
     }
 
-    /// The status that all failures add up to.
+    /// Ends the run with the status that all failures add up to.
     ///
     /// # Errors
     /// As [`Outcome::finish`].
@@ -277,6 +280,7 @@ fn open(path: &Path) -> anyhow::Result<(PartInput, Option<PartFile>)> {
         return Ok((PartInput::open(path)?, None));
     }
     let file = files::open_input(path)?;
+    // Identified by device and inode, so that no other file is removed that has its name by then.
     let file_of_parts = FileId::of(&file).map(|identity| PartFile {
         path: path.to_owned(),
         identity,
@@ -284,16 +288,16 @@ fn open(path: &Path) -> anyhow::Result<(PartInput, Option<PartFile>)> {
     Ok((PartInput::new(path, Box::new(file)), file_of_parts))
 }
 
-/// An input that is read to be cut.
+/// An input to cut into parts.
 pub struct ContentInput {
     path: PathBuf,
     source: Source,
-    /// How many octets there are, if it is a regular file.
+    /// Its length in octets, if it is a regular file.
     len: Option<u64>,
 }
 
 impl ContentInput {
-    /// Opens an input.
+    /// Opens the input.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -306,13 +310,14 @@ impl ContentInput {
         })
     }
 
-    /// How many octets there are, if it is a regular file.
+    /// Its length in octets, if it is a regular file.
     #[must_use]
     pub fn known_len(&self) -> Option<u64> {
         self.len
     }
 
-    /// Cuts it into pieces of `size` octets; gives them, and where to put their memory when they are done with.
+    /// Cuts it into pieces of `size` octets. Returns them, and the pool that their buffers return
+    /// to.
     pub fn pieces(self, size: usize) -> (impl Iterator<Item = anyhow::Result<Piece>>, Spare) {
         let pieces = Pieces::of(self.source, size);
         let spare = pieces.spare();
@@ -326,8 +331,8 @@ impl ContentInput {
     }
 }
 
-/// The error for content that cannot be stored. Where content is only put together for standard output, it is
-/// about the scratch file.
+/// The error for content that cannot be stored. If the content is only joined for standard output,
+/// the file that failed is the scratch file.
 #[must_use]
 pub fn cannot_store(CannotStore { path, cause }: CannotStore) -> anyhow::Error {
     match (cause, path) {

@@ -1,4 +1,4 @@
-//! Registrations that a gateway promised: the request of the node, and the check of the gateway.
+//! Promised registrations: the request of a node, and its check by the gateway.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::pki::PublicKey;
 /// Reads a gateway's promise to register this node, and signs the request that answers it.
 ///
 /// # Errors
-/// When it cannot be read, is something else, or has expired.
+/// When the promise cannot be read, is something else, or has expired.
 pub fn request(
     node: &Directory,
     path: &Path,
@@ -39,10 +39,11 @@ pub fn request(
     )?)
 }
 
-/// Reads a request that answers a promise of this gateway, and checks it; gives the key of the node to register.
+/// Reads and checks a request that answers a promise of this gateway. Returns the key of the node
+/// to register.
 ///
 /// # Errors
-/// When it cannot be read, is something else, or answers no promise of this gateway that still holds.
+/// When it cannot be read, is something else, or answers no valid promise of this gateway.
 pub fn requested_key(node: &Directory, path: &Path, now: Timestamp) -> anyhow::Result<PublicKey> {
     let name = || report::path(path);
     let request = match Object::parse(&inputs::read_whole(path)?).with_context(name)? {
@@ -53,7 +54,8 @@ pub fn requested_key(node: &Directory, path: &Path, now: Timestamp) -> anyhow::R
     Ok(request.node)
 }
 
-/// What a gateway wants back is its own business; deployed ones want the digest of the node's key.
+/// Only a warning: `gateway_data` is opaque to the node; deployed gateways put the digest of the
+/// node's key there.
 fn warn_of_another_node(node: &Directory, authorization: &RegistrationAuthorization) {
     if !authorization.is_for(node.public()) {
         report::warn(

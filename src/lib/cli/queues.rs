@@ -1,4 +1,4 @@
-//! What relay-list prints of the messages in queues.
+//! The output of relay-list for messages in queues.
 
 use super::report;
 use crate::describe::lines::{self, UnverifiedHeader};
@@ -8,15 +8,15 @@ use crate::spool::Queue;
 use crate::spool::queue::Waiting;
 use crate::spool::state::Story;
 
-/// Reads what a message says of itself, which is nothing where another run has just moved it.
+/// Reads the header that a message claims; empty if another run has just moved the message.
 ///
 /// # Errors
-/// When the queue cannot be read; of a bad file it warns.
+/// When the queue cannot be read. A bad file is only warned of.
 pub fn read_header(message: &Waiting) -> anyhow::Result<UnverifiedHeader> {
     match message.read() {
         Ok(Some(octets)) => Ok(UnverifiedHeader::of(octets)),
         Ok(None) => Ok(UnverifiedHeader::default()),
-        // The others are listed all the same.
+        // One bad file does not keep the others from being listed.
         Err(error) if error.is_of_one_file() => {
             report::warn(&format!("{}: {error}", report::path(&message.path)));
             Ok(UnverifiedHeader::default())
@@ -25,7 +25,7 @@ pub fn read_header(message: &Waiting) -> anyhow::Result<UnverifiedHeader> {
     }
 }
 
-/// The columns of a message; on a terminal ids are `short`.
+/// The columns for a message; `short` abbreviates ids, for a terminal.
 #[must_use]
 pub fn columns(
     queue: &Queue,
@@ -38,6 +38,7 @@ pub fn columns(
     let place = lines::queue_name(queue);
     let mut row = vec![
         match place.split_once('/') {
+            // As many characters as `short_id` keeps.
             Some((folder, id)) if short => format!("{folder}/{}", id.get(..13).unwrap_or(id)),
             _ => place,
         },
@@ -59,7 +60,8 @@ pub fn columns(
     row
 }
 
-/// What became of a message, as a line: its state, since when, the nodes, and the hop of its last event.
+/// The line for the state of a message: its state, since when, the nodes, and the hop of its last
+/// event.
 #[must_use]
 pub fn story_row(story: &Story) -> String {
     let last = story.lines.last();

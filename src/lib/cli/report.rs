@@ -1,5 +1,5 @@
-//! What programs say on standard error, and to the system's log if the node's config wants it: one line for each
-//! thing, `program: input: text`.
+//! Diagnostics on standard error, and in syslog if the node's config asks for it: one line for each
+//! message, `program: input: text`.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use super::hints;
 use super::syslog::{Severity, Syslog};
 use crate::asn1::hex;
 
-/// How much is said.
+/// How much is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
     /// Only errors.
@@ -27,22 +27,22 @@ static PROGRAM: OnceLock<String> = OnceLock::new();
 static SYSLOG: OnceLock<Syslog> = OnceLock::new();
 static VERBOSITY: AtomicU8 = AtomicU8::new(Verbosity::Normal as u8);
 
-/// Names the program that speaks.
+/// Sets the program's name, which begins each line.
 pub(super) fn set_program(name: String) {
-    // A second name in one process would be a bug; the first one stays.
+    // Only the first name counts; a second one in a process would be a bug.
     let _ = PROGRAM.set(name);
 }
 
-/// Says how much is to be said.
+/// Sets how much is reported.
 pub(super) fn set_verbosity(verbosity: Verbosity) {
     VERBOSITY.store(verbosity as u8, Ordering::Relaxed);
 }
 
-/// Sends every event, warning and error to the system's log from here on, too. Where there is no log, that is said.
+/// Sends every event, warning and error to this socket, too. A missing log is warned of.
 pub(super) fn log_to(socket: &Path) {
     let program = PROGRAM.get().map_or("relay", String::as_str);
     match Syslog::open(socket, program) {
-        // Of two nodes in one run the first decides.
+        // If a run opens two nodes, the log of the first one is used.
         Ok(syslog) => drop(SYSLOG.set(syslog)),
         Err(error) => warn(&format!("{}: {error}", path(socket))),
     }
@@ -58,19 +58,19 @@ fn says(verbosity: Verbosity) -> bool {
     VERBOSITY.load(Ordering::Relaxed) >= verbosity as u8
 }
 
-/// Whether only errors are to be said.
+/// Whether only errors are reported.
 #[must_use]
 pub fn is_quiet() -> bool {
     !says(Verbosity::Normal)
 }
 
-/// Whether every event is to be said, too.
+/// Whether every event is reported.
 #[must_use]
 pub fn is_verbose() -> bool {
     says(Verbosity::Verbose)
 }
 
-/// Writes one line. What cannot be written to standard error cannot be reported anywhere.
+/// Writes one line to standard error. If that fails, there is no other place to report it.
 fn line(text: &str) {
     let program = PROGRAM.get().map_or("relay", String::as_str);
     let line = format!("{program}: {}\n", escaped(text));
@@ -83,12 +83,12 @@ pub fn error(text: &str) {
     line(text);
 }
 
-/// Says what the user can do about the error before.
+/// Prints a hint: what the user can do about the error reported last.
 pub fn hint(text: &str) {
     line(&format!("hint: {text}"));
 }
 
-/// Warns of something that does not stop the program.
+/// Warns of a problem that does not stop the program.
 pub fn warn(text: &str) {
     log(Severity::Warning, text);
     if says(Verbosity::Normal) {
@@ -96,7 +96,7 @@ pub fn warn(text: &str) {
     }
 }
 
-/// Warns of something, and says what the user can do about it.
+/// Warns of a problem, and prints a hint.
 pub fn warn_with(text: &str, what_helps: &str) {
     warn(text);
     if says(Verbosity::Normal) {
@@ -104,13 +104,13 @@ pub fn warn_with(text: &str, what_helps: &str) {
     }
 }
 
-/// Says something that a user wants to know but did not ask for.
+/// Reports a fact that the user needs but did not ask for, such as a fingerprint.
 pub fn note(text: &str) {
     warn(text);
 }
 
-/// Shows the digits that vouch for all of an object with this SHA-256, where a fingerprint vouches for an
-/// identity key alone; `peer` is whom it is about.
+/// Shows the digits to compare for a whole object, by its SHA-256. A fingerprint vouches for an
+/// identity key alone. `peer` is the label of the peer that the object is about.
 pub fn whole(peer: Option<&str>, object: &str, digest: &[u8; 32]) {
     let digits = hex::groups(digest);
     match peer {
@@ -123,6 +123,7 @@ pub fn whole(peer: Option<&str>, object: &str, digest: &[u8; 32]) {
 pub fn event(name: &str, facts: &[(&str, &str)]) {
     if says(Verbosity::Verbose) || SYSLOG.get().is_some() {
         let mut text = format!("event={name}");
+        // Unquoted only if the value cannot be taken for another key or the end of the line.
         for (key, value) in facts {
             let plain = !value.is_empty()
                 && value
@@ -147,7 +148,7 @@ pub fn failure(input: Option<&str>, error: &anyhow::Error) {
     failure_with(input, error, |_| true);
 }
 
-/// Reports a failure, with its input, and a hint if it is to be said.
+/// Reports a failure with its input, and its hint if `is_said` returns true for it.
 pub(super) fn failure_with(
     input: Option<&str>,
     error: &anyhow::Error,
@@ -166,7 +167,7 @@ pub(super) fn failure_with(
     }
 }
 
-/// The words of an error and of its causes, but for a cause that the words before end with.
+/// The text of an error and its causes. A cause that the text before ends with is left out.
 #[must_use]
 pub fn text_of(error: &anyhow::Error) -> String {
     let mut text = String::new();

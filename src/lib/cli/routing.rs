@@ -1,4 +1,4 @@
-//! What relay-route reports of each message.
+//! The report of relay-route for each message.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,8 @@ use crate::route::control::{Applied, ControlEffect};
 use crate::route::run::RouteOutcome;
 use crate::spool::{self, Spool, Time};
 
-/// Reports what became of a control message of this gateway; one that was set aside is no failure.
+/// Reports the result for a control message of this gateway. One that was set aside is warned of,
+/// which is no failure.
 ///
 /// # Errors
 /// As [`Outcome::done`].
@@ -28,6 +29,7 @@ pub fn report_control(
     outcome.take();
     let from = gateway.to_string();
     let path = report::path(&applied.message.path);
+    // Normal after a repetition, so an event and not a warning.
     let useless = |why| report::event("useless", &[("file", &path), ("why", why)]);
     match applied.result {
         Ok(ControlEffect::Acknowledged(pca)) => {
@@ -54,7 +56,7 @@ pub fn report_control(
     Ok(())
 }
 
-/// Reports what became of a message; one that was set aside is no failure.
+/// Reports the result for a message. One that was set aside is warned of, which is no failure.
 ///
 /// # Errors
 /// As [`Outcome::done`].
@@ -86,6 +88,7 @@ pub fn report(routed: RouteOutcome, outcome: &mut Outcome) -> anyhow::Result<()>
             report::warn(&format!("{path}: set aside: {error}"));
             Ok(())
         }
+        // Bounded by directory: every user of the spool may put files into `in`.
         Err(error) => {
             let queue = routed.path.parent().map(report::path);
             let queue = queue.unwrap_or_default();
@@ -94,7 +97,7 @@ pub fn report(routed: RouteOutcome, outcome: &mut Outcome) -> anyhow::Result<()>
     }
 }
 
-/// Warns of folders of `home` that were filled, where the user whom they are for cannot take anything.
+/// Warns of folders in `home` that were filled but cannot be read by their user.
 ///
 /// # Errors
 /// When the spool cannot be read.
@@ -114,7 +117,7 @@ pub fn warn_of_closed(spool: &Spool, filled: &BTreeSet<NodeId>) -> Result<(), sp
     Ok(())
 }
 
-/// A decision as a line: the message's name, what is done, and where to or why not.
+/// The line of a dry run: the message's name, the action, and the target or the error.
 #[must_use]
 pub fn decision(routed: &RouteOutcome, json: bool) -> String {
     let (what, target) = match &routed.result {

@@ -1,4 +1,4 @@
-//! Seals parcels, and writes them out.
+//! Seals parcels and writes them to the output.
 
 use super::errors::Usage;
 use super::outputs::{MessageOutput, Sink};
@@ -28,8 +28,8 @@ pub fn seal(
         return Err(Usage("-t PEER is needed".to_owned()).into());
     };
     let sender = keyring.node().ok_or(node::Error::Needs("--identity-key"))?;
-    // A file gets its name when all is in it, and each file of a directory is whole; but what goes to
-    // standard output goes there at once or not at all.
+    // Files and directories take parcels one by one, since an incomplete file gets no name.
+    // Standard output gets all parcels or none, so they are held until the last one is sealed.
     let mut sink = output.open("a parcel")?;
     let mut parcels = Vec::new();
     let mut finish = |sent: Sent| {
@@ -40,6 +40,7 @@ pub fn seal(
         parcels.push(sent);
         Ok(())
     };
+    // Sealing encrypts in place, so every peer but the last gets a copy.
     for peer in others {
         let mut copy = Buffer::with_capacity(content.len());
         copy.append(content.as_slice());
@@ -52,7 +53,8 @@ pub fn seal(
     sink.finish()
 }
 
-/// Seals each part by itself. To read so much again would take long, so each parcel goes out when it is made.
+/// Seals each part by itself and writes each parcel at once, since reading all parts again would
+/// take long.
 ///
 /// # Errors
 /// When a part cannot be read, or a parcel be sealed or written.
@@ -74,6 +76,7 @@ pub fn seal_parts(
     let mut sink = output.open("a parcel")?;
     let stager = sink.stager();
     let spare = feed.spare();
+    // A warning for each part would repeat the same text up to thousands of times.
     let mut warned = vec![false; sealers.len()];
     workers::in_order(
         Bounds::octets(2 * parts::MAX_LEN),
@@ -103,12 +106,12 @@ pub fn seal_parts(
 fn put(sink: &mut Sink, sender: NodeId, sent: &Sent) -> anyhow::Result<()> {
     let name = sent.fields.file_name(sender, Kind::Parcel.word());
     sink.put(Kind::Parcel, &name, sent.octets.as_slice())?;
-    // A parcel in a directory does not wait for those to others.
+    // Named now: a parcel in a directory need not wait for those to other peers.
     sink.settle()?;
     Ok(())
 }
 
-/// Reports what was sealed, and warns of a life that was cut.
+/// Reports a sealed parcel, and warns if its life was cut.
 fn report_sealed(sent: &Sent, warns: bool) {
     if let (Some(at), true) = (sent.cut_to, warns) {
         let peer = short_id(sent.fields.recipient);

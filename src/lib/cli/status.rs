@@ -1,5 +1,5 @@
-//! Exit statuses: those of sysexits(3), and three of our own. This is the only place that knows
-//! which error has which.
+//! Exit statuses: those of sysexits(3), and three of our own. Only this module maps errors to
+//! statuses.
 
 use std::process::ExitCode;
 
@@ -17,48 +17,48 @@ use crate::{asn1, cms, command, deliver, medium, message, node, pki, ramf, route
 pub struct Status(u8);
 
 impl Status {
-    /// Done, all of it.
+    /// Everything succeeded.
     pub const OK: Self = Self(0);
-    /// Something was found.
+    /// relay-check found something.
     pub const FOUND: Self = Self(1);
     /// The command line is wrong.
     pub const USAGE: Self = Self(64);
-    /// Malformed, over a limit, badly signed, or not to be decrypted.
+    /// An input is malformed, too large, badly signed or undecryptable.
     pub const DATA: Self = Self(65);
     /// A named input is missing, unreadable or empty.
     pub const NO_INPUT: Self = Self(66);
     /// A peer, recipient, session key or message id is not known to this node.
     pub const NO_USER: Self = Self(67);
-    /// The next hop, or a command that is to take a message, refused or is not there.
+    /// The next hop or a command refused the message, or does not exist.
     pub const UNAVAILABLE: Self = Self(69);
-    /// A bug in these programs.
+    /// A bug in this program.
     pub const SOFTWARE: Self = Self(70);
     /// An output exists or cannot be created, or a key would be replaced.
     pub const CANT_CREATE: Self = Self(73);
-    /// Reading or writing failed; the disk is full.
+    /// Reading or writing failed, or the disk is full.
     pub const IO: Self = Self(74);
     /// Another try may succeed.
     pub const TEMP_FAIL: Self = Self(75);
     /// The sender is not authorized by the recipient.
     pub const NO_PERMISSION: Self = Self(77);
-    /// The node directory is unusable, or keys can be read by others.
+    /// The node directory is unusable, or its keys are readable by others.
     pub const CONFIG: Self = Self(78);
     /// The message or a certificate has expired.
     pub const EXPIRED: Self = Self(80);
-    /// Dated in the future, beyond the allowed clock drift.
+    /// Dated in the future by more than the allowed clock drift.
     pub const EARLY: Self = Self(81);
-    /// Already received.
+    /// Received before.
     pub const SEEN: Self = Self(82);
-    /// Nobody reads what is written any more: what the shell shows of SIGPIPE.
+    /// The reader of the output has gone: 128 + SIGPIPE, as shells show it.
     pub const BROKEN_PIPE: Self = Self(141);
 
-    /// The number.
+    /// The number that the process exits with.
     #[must_use]
     pub fn code(self) -> u8 {
         self.0
     }
 
-    /// Whether another try may succeed without anything being changed.
+    /// Whether another run may succeed without any change.
     #[must_use]
     pub fn may_pass(self) -> bool {
         matches!(self, Self::IO | Self::TEMP_FAIL | Self::EARLY)
@@ -71,26 +71,27 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// A failure that was reported where it happened; only its status is left to give.
+/// A failure that was reported already; only the exit status is left.
 #[derive(Debug, thiserror::Error)]
 #[error("exit status {}", .0.0)]
 pub struct Reported(pub Status);
 
-/// The status that an error ends a program with.
+/// The status for an error: that of its first cause that has one.
 #[must_use]
 pub fn status(error: &anyhow::Error) -> Status {
     error.chain().find_map(of_cause).unwrap_or(Status::SOFTWARE)
 }
 
-/// Whether nobody can tell if a message was received before.
+/// Whether the error is that it is unknown whether a message was received before.
 #[must_use]
 pub fn is_unjudged(error: &anyhow::Error) -> bool {
     error.chain().find_map(kind_of) == Some(ErrorKind::Unjudged)
 }
 
-/// The status that a cause has by itself, if it is an error of these programs.
+/// The status of a cause, if it is an error of this crate.
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     if let Some(Reported(status)) = cause.downcast_ref() {
+        // An error that carries its status overrides all kinds.
         return Some(*status);
     }
     if cause.is::<Usage>() || cause.is::<ForTerminal>() || cause.is::<Unchecked>() {
@@ -105,7 +106,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     kind_of(cause).map(of_kind)
 }
 
-/// What went wrong, for each error of the library.
+/// The kind of a cause, if it is an error of the library.
 fn kind_of(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
     if let Some(Fatal::Aside(error) | Fatal::Output(error)) = cause.downcast_ref() {
         return Some(error.kind());
@@ -140,7 +141,7 @@ fn kind_of(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
     )
 }
 
-/// The table: what each kind of error ends a program with.
+/// The table from kinds of errors to statuses.
 fn of_kind(kind: ErrorKind) -> Status {
     use ErrorKind as K;
     match kind {
@@ -168,13 +169,15 @@ fn of_kind(kind: ErrorKind) -> Status {
     }
 }
 
-/// What the failure of a file means depends on what the file is to the program.
+/// The status for a failure of a file, by its role in the program.
 fn of_disk(role: FileRole, operation: Option<Operation>, cause: DiskCause) -> Status {
     use DiskCause as C;
     use std::io::ErrorKind as K;
+    // Before the role: it ends the program silently.
     if cause == C::System(K::BrokenPipe) {
         return Status::BROKEN_PIPE;
     }
+    // Sharing needs the owner or root, so a refusal is a matter of configuration.
     if operation == Some(Operation::Share) {
         return if cause == C::System(K::PermissionDenied) {
             Status::CONFIG
@@ -190,6 +193,7 @@ fn of_disk(role: FileRole, operation: Option<Operation>, cause: DiskCause) -> St
         (C::Exposed | C::NotRegular, _) | (C::TooLarge, FileRole::Node) => Status::CONFIG,
         (C::TooLarge, _) => Status::DATA,
         (C::Full | C::Differs, _) | (C::System(_), FileRole::Spool) => Status::IO,
+        // A directory given as a file is a wrong input, not a failing disk.
         (C::System(cause), FileRole::Input | FileRole::Keys) => match operation {
             Some(Operation::Read) if cause != K::IsADirectory => Status::IO,
             _ => Status::NO_INPUT,

@@ -1,25 +1,25 @@
-//! The system's log: datagrams to a local socket, `<priority>program[pid]: text` (RFC 3164 §4.1, without what the
-//! receiver knows better).
+//! Syslog: datagrams to a local socket, `<priority>program[pid]: text` (RFC 3164 §4.1, without
+//! timestamp and host name, which the receiver adds).
 
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-/// The facility of programs that people and cron start (RFC 5424 §6.2.1).
+/// Facility "user-level messages" (RFC 5424 §6.2.1), for programs that users and cron start.
 const USER: u8 = 1;
 
-/// How grave something is (RFC 5424 §6.2.1).
+/// Severities (RFC 5424 §6.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Severity {
     /// Something failed.
     Error = 3,
-    /// Something is odd.
+    /// An unexpected condition.
     Warning = 4,
-    /// Something happened.
+    /// A change of state.
     Info = 6,
 }
 
-/// An open log.
+/// A connection to syslog.
 #[derive(Debug)]
 pub(super) struct Syslog {
     socket: UnixDatagram,
@@ -27,10 +27,10 @@ pub(super) struct Syslog {
 }
 
 impl Syslog {
-    /// Opens the log that listens on this socket.
+    /// Connects to the socket of syslog.
     ///
     /// # Errors
-    /// When nobody does.
+    /// When nothing listens there.
     pub(super) fn open(path: &Path, program: &str) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.connect(path)?;
@@ -40,8 +40,9 @@ impl Syslog {
         })
     }
 
-    /// Logs a line. A log that does not listen any more is no reason to stop.
+    /// Sends a line. A failure is ignored: the work is more important than its log.
     pub(super) fn send(&self, severity: Severity, text: &str) {
+        // RFC 5424 §6.2.1: facility times 8, plus severity.
         let priority = USER << 3 | severity as u8;
         let line = format!("<{priority}>{}: {text}", self.tag);
         let _ = self.socket.send(line.as_bytes());

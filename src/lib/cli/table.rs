@@ -2,7 +2,8 @@
 
 use super::{files, report};
 
-/// Prints rows under a head; without a terminal there is no head, so that scripts need skip none.
+/// Prints rows under a head; elsewhere than on a terminal there is no head, so scripts need not
+/// skip it.
 ///
 /// # Errors
 /// When standard output cannot be written.

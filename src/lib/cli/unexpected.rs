@@ -1,17 +1,18 @@
-//! Warnings of files in a queue that these programs did not put there.
+//! Warnings of unexpected files in a queue: not stored by these programs.
 
 use std::path::PathBuf;
 
 use super::limited::Limited;
 use super::report;
 
-/// How many of them are named.
+/// The most files of a queue that are named.
 const MAX_NAMED: usize = 8;
 
-/// Warns of such files of one queue: the first by name, then how many more there are.
+/// Warns of the unexpected files of one queue: the first ones by name, then the number of the
+/// others.
 #[derive(Debug)]
 pub struct UnexpectedReport {
-    /// Named when all are known: standard error has them in one block.
+    /// Collected and named at the end, so that they appear in one block.
     named: Vec<PathBuf>,
     lines: Limited,
 }
@@ -26,14 +27,14 @@ impl Default for UnexpectedReport {
 }
 
 impl UnexpectedReport {
-    /// Notes one file.
+    /// Adds a file.
     pub fn add(&mut self, path: PathBuf) {
         if self.lines.admit() {
             self.named.push(path);
         }
     }
 
-    /// Warns of the files noted.
+    /// Prints the warnings.
     pub fn report(self) {
         for path in &self.named {
             report::warn(&format!(

@@ -1,4 +1,4 @@
-//! Unpacks cargo: each message in it is verified on its own and written out, then the cargo is remembered.
+//! Unpacks cargo: verifies each message in it, writes it out, then remembers the cargo.
 
 use std::path::Path;
 
@@ -22,25 +22,25 @@ use crate::verify::Policy;
 pub struct Unpacker<'a> {
     /// The node that the cargo is for.
     pub node: &'a Node,
-    /// How cargo is received.
+    /// The options for receiving cargo.
     pub options: ReceiveOptions,
-    /// What each message in it is verified against.
+    /// The policy that each message in it is verified against.
     pub policy: Policy,
-    /// Where the messages go.
+    /// The output for the messages.
     pub sink: Sink,
-    /// The directory that they go to, if it is one.
+    /// The directory of the output, if it is one.
     pub directory: Option<&'a Path>,
     /// Whether to print a line of JSON for each message.
     pub json: bool,
 }
 
-/// What became of one cargo.
+/// The result for one cargo.
 enum CargoEffect<'a> {
-    /// All that was in it is where it belongs, and it is remembered.
+    /// All its messages are written, and it is remembered.
     Completed,
-    /// It is not remembered: another run may get more of it.
+    /// Not remembered, because another run may get more of it.
     LeftForAnotherRun,
-    /// It is remembered when the output is complete. Boxed, since the others hold nothing.
+    /// Remembered as soon as the output is complete. Boxed, since the other variants are empty.
     Pending(Box<PendingReceipt<'a>>),
 }
 
@@ -48,19 +48,20 @@ enum CargoEffect<'a> {
 #[derive(Default)]
 struct Items {
     count: usize,
-    /// Whether one failed that another run may get.
+    /// Whether an item failed that another run may get.
     may_pass: bool,
 }
 
 impl<'a> Unpacker<'a> {
-    /// Unpacks all cargo. It is remembered once all that was in it is where it belongs.
+    /// Unpacks all cargo. Each is remembered once all its messages are in the output.
     ///
     /// # Errors
-    /// The status that the failures add up to, or the first fatal error.
+    /// The status that all failures add up to, or the first fatal error.
     pub fn run(mut self, mut messages: Messages) -> anyhow::Result<()> {
         let mut pending = Vec::new();
         let read = self.unpack(&mut messages, &mut pending);
         let written = read.and_then(|()| self.sink.finish());
+        // A single output file is complete only now.
         for (place, receipt) in pending {
             match &written {
                 Ok(()) => messages.done(&place, receipt.complete_later().map_err(Into::into))?,
@@ -91,7 +92,7 @@ impl<'a> Unpacker<'a> {
         Ok(())
     }
 
-    /// Writes out what one cargo holds.
+    /// Verifies one cargo and writes out its messages.
     fn unpack_one(
         &mut self,
         messages: &mut Messages,
@@ -100,6 +101,7 @@ impl<'a> Unpacker<'a> {
     ) -> anyhow::Result<CargoEffect<'a>> {
         let place = message.place;
         let cargo = receive::cargo(self.node.keyring(), message.octets, &self.options)?;
+        // Not remembered yet, so the replay memory cannot tell.
         if pending.iter().any(|(_, receipt)| cargo.repeats(receipt)) {
             return Err(node::Error::Replay(node::ReplayError::Seen).into());
         }
@@ -114,12 +116,13 @@ impl<'a> Unpacker<'a> {
                 ("messages", &items.count.to_string()),
             ],
         );
+        // A cargo is remembered only after its messages are synced.
         let is_settled = self.sink.settle()?;
         if let Some(refused) = self.sink.take_refused().into_iter().next() {
             return Err(refused);
         }
         if items.may_pass {
-            // Another try may get what failed, so this one is not the last.
+            // Another run may get the failed items, so this cargo is not remembered.
             return Ok(CargoEffect::LeftForAnotherRun);
         }
         let (set, effect) = if is_settled {
@@ -132,7 +135,7 @@ impl<'a> Unpacker<'a> {
         Ok(effect)
     }
 
-    /// Verifies the items of one cargo, on all cores, and writes them out in their order.
+    /// Verifies the items of one cargo, on all cores, and writes them out in order.
     fn write_items(
         &mut self,
         cargo: &Arrival<'_, CargoMessageSet>,
@@ -169,7 +172,8 @@ impl<'a> Unpacker<'a> {
                         return Ok(());
                     }
                 };
-                // Where a message is not written, the cargo is not unpacked.
+                // If a message cannot be written, the cargo is not unpacked and will be tried
+                // again.
                 let path = ready.and_then(|ready| sink.take(ready, octets));
                 let path = path.map_err(|error| {
                     if error.is::<Fatal>() {
@@ -195,7 +199,7 @@ impl<'a> Unpacker<'a> {
     }
 }
 
-/// Warns where a message is that does not have its own name.
+/// Warns of a message that did not get its own name.
 fn warn_of_name(
     dir: &Path,
     unpacked: &Unpacked,

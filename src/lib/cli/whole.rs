@@ -1,4 +1,4 @@
-//! Inputs that are read whole: one object, one message, or content to be sealed.
+//! Inputs that are read whole: one object, one message, or content to seal.
 
 use std::io::Read;
 use std::path::Path;
@@ -15,10 +15,11 @@ use crate::ramf::limits;
 
 pub(super) use crate::transfer::cut::Source;
 
-/// The largest object that is no message, in octets; PEM takes four for three.
+/// The largest object that is not a message, in octets. PEM takes four octets for three, and line
+/// breaks.
 pub(super) const MAX_OBJECT_LEN: usize = limits::MAX_MESSAGE_LEN * 3 / 2;
 
-/// Opens an input; with it, how many octets it has, if it is a regular file.
+/// Opens an input. Returns also its length in octets, if it is a regular file.
 pub(super) fn source(path: &Path) -> anyhow::Result<(Source, Option<u64>)> {
     if path.as_os_str() == "-" {
         return Ok((Box::new(std::io::stdin()), None));
@@ -41,10 +42,10 @@ pub(super) fn read_error(path: &Path, cause: std::io::Error) -> disk::Error {
     }
 }
 
-/// Reads an input that is one object, whole.
+/// Reads an input that is one object.
 ///
 /// # Errors
-/// When it cannot be read, is empty, or is longer than any object.
+/// When it is unreadable, empty, or longer than any object.
 pub fn read_whole(path: &Path) -> anyhow::Result<Vec<u8>> {
     let name = || report::path(path);
     let (mut source, _) = source(path).with_context(name)?;
@@ -59,7 +60,7 @@ pub fn read_whole(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// Reads an input that is one message, in binary or PEM.
 ///
 /// # Errors
-/// When it cannot be read, is empty, no message, or more than one.
+/// When it is unreadable, empty, not a message, or more than one.
 pub fn read_message(path: &Path) -> anyhow::Result<Vec<u8>> {
     let (source, _) = source(path)?;
     let mut stream = Stream::new(source);
@@ -74,13 +75,13 @@ pub fn read_message(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(octets)
 }
 
-/// Reads an input that is content to be sealed, straight to where it is encrypted.
+/// Reads content to seal, straight into the buffer in which it is encrypted.
 ///
 /// # Errors
-/// When it cannot be read, has more than `limit` octets, or is standard input and that is closed.
+/// When it is unreadable, has more than `limit` octets, or is a closed standard input.
 pub fn read_content(path: &Path, limit: usize) -> anyhow::Result<Buffer> {
     let name = || report::path(path);
-    // Content may be empty, but a stream that is closed, or is not open for reading, has none.
+    // Content may be empty, so a closed standard input must be told from an empty one.
     if path.as_os_str() == "-" && Standard::input(std::io::stdin()) != Standard::Open {
         return Err(anyhow::Error::new(Empty)).with_context(name);
     }
@@ -88,6 +89,7 @@ pub fn read_content(path: &Path, limit: usize) -> anyhow::Result<Buffer> {
     let expected = expected.and_then(|len| usize::try_from(len).ok());
     let mut buffer = Buffer::with_capacity(expected.unwrap_or(0).min(limit));
     let (octets, _) = buffer.parts_mut();
+    // One octet beyond the limit shows that there is more.
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     source
         .take(most)

@@ -1,4 +1,4 @@
-//! What content is called and how it is encrypted.
+//! Options for the name that content is sent under, and for the cipher.
 
 use std::path::Path;
 
@@ -20,10 +20,11 @@ pub struct SuggestedName {
 }
 
 impl SuggestedName {
-    /// The name that the recipient is told for what this file or standard input holds.
+    /// The file name to send along with content that is read from `file`; `None` if it is not
+    /// wanted.
     ///
     /// # Errors
-    /// When there is none to keep, or no file can have it.
+    /// A [`Usage`] error when there is no name to keep, or the name cannot be a file name.
     pub fn of(&self, file: Option<&Path>) -> anyhow::Result<Option<String>> {
         let told = match (&self.name, file) {
             (Some(name), _) => name.clone(),
@@ -37,6 +38,7 @@ impl SuggestedName {
                 return Err(Usage(text.to_owned()).into());
             }
         };
+        // Checked here as recipients check it: a name that they would refuse is of no use.
         let safe = file_name::safe(&told);
         let safe = safe.ok_or_else(|| Usage(format!("{told:?} cannot be the name of a file")))?;
         Ok(Some(safe))
@@ -51,7 +53,7 @@ pub struct CipherChoice {
     pub cipher: Cipher,
 }
 
-/// Reads the name of a content cipher.
+/// Parses the name of a content cipher.
 fn cipher_parser() -> impl TypedValueParser<Value = Cipher> {
     const NAMES: [&str; 6] = [
         "aes-128-cbc",
@@ -62,6 +64,7 @@ fn cipher_parser() -> impl TypedValueParser<Value = Cipher> {
         "aes-256-gcm",
     ];
     PossibleValuesParser::new(NAMES).map(|name| {
+        // The names have the key length in bits at this place.
         let key_len = match &name[4..7] {
             "128" => 16,
             "192" => 24,

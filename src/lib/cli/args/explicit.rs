@@ -1,4 +1,4 @@
-//! Explicit files in the place of a node directory.
+//! Options for explicit files in place of a node directory.
 
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ pub struct SendingFiles {
 }
 
 impl SendingFiles {
-    /// The node that the files make up, or the node directory where there are none. Without parameters
+    /// Builds the node from the files; without any, opens the node directory. Without `--params`,
     /// the recipient has to be known in another way (`knows_recipient`).
     ///
     /// # Errors
@@ -74,6 +74,7 @@ impl SendingFiles {
             },
             identity: Some(identity),
             save_session_key: self.save_session_key.clone(),
+            // A node that certified itself trusts its own key, as a node directory does.
             trust: Trust::key(own.public().clone()),
             ..ExplicitFiles::default()
         };
@@ -81,6 +82,7 @@ impl SendingFiles {
             loose.check_params().with_context(|| report::path(params))?;
         }
         self.session.put_into(&mut loose)?;
+        // An answer names the key by its id, so a key that is sent along must have its real one.
         if self.session.is_given() && !loose.session_key_has_id && self.params.is_some() {
             return Err(
                 Usage("--session-key-id is needed with this session key".to_owned()).into(),
@@ -105,7 +107,7 @@ pub struct OpeningFiles {
 }
 
 impl OpeningFiles {
-    /// The node that the files make up, or the node directory where there are none.
+    /// Builds the node from the files; without any, opens the node directory.
     ///
     /// # Errors
     /// When a file that is needed is missing or cannot be read.
@@ -127,6 +129,8 @@ impl OpeningFiles {
         if !self.session.is_given() {
             return Err(Usage("--session-key is needed".to_owned()).into());
         }
+        // Without an anchor, every message would be refused, so accepting any sender must be asked
+        // for.
         if !self.trust.is_given() && !self.any_sender {
             return Err(Usage("--trust or --any-sender is needed".to_owned()).into());
         }

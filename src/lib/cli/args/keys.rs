@@ -1,4 +1,4 @@
-//! Files that options name: keys, certificates, parameters and what is trusted.
+//! Options for files: keys, certificates, parameters, and trust anchors.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::pki::{IdentityKey, NodeId, Trust};
 use crate::ramf::limits;
 use crate::session::{KeyId, PrivateSessionKey};
 
-/// The longest file with keys, certificates or parameters, in octets.
+/// The largest file with keys, certificates or parameters, in octets.
 pub const MAX_PARAMS_LEN: usize = 256 * 1024;
 
 /// `--session-key` and `--session-key-id`.
@@ -32,16 +32,17 @@ pub struct SessionKeyFile {
 }
 
 impl SessionKeyFile {
-    /// Whether a key is given.
+    /// Whether the option is given.
     #[must_use]
     pub fn is_given(&self) -> bool {
         self.session_key.is_some()
     }
 
-    /// Reads the key, which must have an id: a program that tells others of it is asked.
+    /// Reads the key, which must have an id: the caller sends the key along, and answers name it by
+    /// its id.
     ///
     /// # Errors
-    /// When it cannot be read, others can read it, it is malformed or has no id.
+    /// When the file is unreadable, malformed or readable by others, or the key has no id.
     pub fn read_with_id(&self) -> anyhow::Result<Option<PrivateSessionKey>> {
         match self.read()? {
             Some((_, false)) => {
@@ -52,10 +53,11 @@ impl SessionKeyFile {
         }
     }
 
-    /// Reads the key as [`Self::read_with_id`] does; or makes one and stores it in the file `save`.
+    /// Reads the key as [`Self::read_with_id`] does; without the option, makes a key and stores it
+    /// in the file `save`.
     ///
     /// # Errors
-    /// As [`Self::read_with_id`], and when a key cannot be stored.
+    /// As [`Self::read_with_id`], and when the new key cannot be stored.
     pub fn read_or_make(&self, save: Option<&Path>) -> anyhow::Result<Option<PrivateSessionKey>> {
         match (self.read_with_id()?, save) {
             (None, Some(path)) => {
@@ -69,7 +71,7 @@ impl SessionKeyFile {
         }
     }
 
-    /// Reads the key; with it, whether it has an id.
+    /// Reads the key. Returns with it whether it has an id.
     fn read(&self) -> anyhow::Result<Option<(PrivateSessionKey, bool)>> {
         let Some(path) = &self.session_key else {
             return Ok(None);
@@ -81,10 +83,10 @@ impl SessionKeyFile {
         Ok(Some((key, has_id)))
     }
 
-    /// Puts the key into a loose node.
+    /// Puts the key into a node of explicit files.
     ///
     /// # Errors
-    /// When it cannot be read, others can read it, or it is malformed.
+    /// When the file is unreadable, malformed or readable by others.
     pub fn put_into(&self, loose: &mut ExplicitFiles) -> anyhow::Result<()> {
         let Some(path) = &self.session_key else {
             return Ok(());
@@ -92,6 +94,8 @@ impl SessionKeyFile {
         let name = || report::path(path);
         let text = files::read_secret(path, FileRole::Keys, MAX_PARAMS_LEN).with_context(name)?;
         let id = self.session_key_id.clone();
+        // Parsed once here to report errors with the path; the closure below parses it for each
+        // use.
         let (_, _, has_id) = key_file::private_from_text(&text, id.clone()).with_context(name)?;
         loose.session_key_has_id = has_id;
         let read: ReadSessionKey =
@@ -110,13 +114,13 @@ pub struct IdentityKeyFile {
 }
 
 impl IdentityKeyFile {
-    /// Whether a key is given.
+    /// Whether the option is given.
     #[must_use]
     pub fn is_given(&self) -> bool {
         self.identity_key.is_some()
     }
 
-    /// Reads the key, as PKCS#8, where there has to be one.
+    /// Reads the key, as PKCS#8; the option is required.
     ///
     /// # Errors
     /// As [`Self::read`], and a [`Usage`] error without the option.
@@ -128,7 +132,7 @@ impl IdentityKeyFile {
     /// Reads the key, as PKCS#8.
     ///
     /// # Errors
-    /// When it cannot be read, others can read it, or it is no identity key.
+    /// When the file is unreadable, readable by others, or not an identity key.
     pub fn read(&self) -> anyhow::Result<Option<Secret>> {
         let Some(path) = &self.identity_key else {
             return Ok(None);
@@ -136,6 +140,7 @@ impl IdentityKeyFile {
         let name = || report::path(path);
         let text = files::read_secret(path, FileRole::Keys, MAX_PARAMS_LEN).with_context(name)?;
         let (pkcs8, _) = pem::private_key(&text).with_context(name)?;
+        // Parsed to report a bad key with its path, and before anything is done.
         IdentityKey::from_pkcs8(&pkcs8).with_context(name)?;
         Ok(Some(Secret::from(pkcs8)))
     }
@@ -150,7 +155,7 @@ pub struct CertificateFile {
 }
 
 impl CertificateFile {
-    /// Reads the path as [`Self::read`] does, where there has to be one.
+    /// Reads the path as [`Self::read`] does; the option is required.
     ///
     /// # Errors
     /// As [`Self::read`], and a [`Usage`] error without the option.
@@ -159,10 +164,10 @@ impl CertificateFile {
         Ok(path.ok_or_else(|| Usage("--certificate is needed".to_owned()))?)
     }
 
-    /// Reads the path, which must be one for the holder of this identity key (PKCS#8).
+    /// Reads the path, whose leaf must certify this identity key (PKCS#8).
     ///
     /// # Errors
-    /// When it cannot be read, is something else, or somebody else's.
+    /// When the file is unreadable, holds something else, or certifies another key.
     pub fn read(&self, identity: &Secret) -> anyhow::Result<Option<CertificationPath>> {
         let Some(path) = &self.certificate else {
             return Ok(None);
@@ -208,13 +213,13 @@ pub struct TrustFiles {
 }
 
 impl TrustFiles {
-    /// Whether anything to trust is given.
+    /// Whether any trust anchor is given.
     #[must_use]
     pub fn is_given(&self) -> bool {
         !self.trust.is_empty()
     }
 
-    /// Whom messages must be for.
+    /// The node that messages must be for.
     #[must_use]
     pub fn recipient(&self) -> Option<NodeId> {
         self.recipient
@@ -226,16 +231,17 @@ impl TrustFiles {
         !self.chain.is_empty() || self.recipient.is_some()
     }
 
-    /// Reads what is trusted.
+    /// Reads the trust anchors.
     ///
     /// # Errors
-    /// When a file cannot be read, or has neither certificates nor keys.
+    /// When a file is unreadable, or has neither certificates nor a key.
     pub fn trust(&self) -> anyhow::Result<Trust> {
         let mut trust = Trust::default();
         for path in &self.trust {
             match read_object(path)? {
                 Object::Certificates(certificates) => trust.certificates.extend(certificates),
                 object => {
+                    // Connection parameters and the like count as the identity key in them.
                     if let Some(key) = object.identity_key() {
                         trust.keys.push(key.clone());
                     } else {
@@ -252,10 +258,10 @@ impl TrustFiles {
         Ok(trust)
     }
 
-    /// Reads the certificates that may be needed.
+    /// Reads the intermediate certificates.
     ///
     /// # Errors
-    /// When a file cannot be read, or has other things than certificates.
+    /// When a file is unreadable, or has other objects than certificates.
     pub fn chain(&self) -> anyhow::Result<Vec<crate::pki::Certificate>> {
         let mut chain = Vec::new();
         for path in &self.chain {
@@ -266,10 +272,10 @@ impl TrustFiles {
         Ok(chain)
     }
 
-    /// Puts all of it into a loose node.
+    /// Puts all three options into a node of explicit files.
     ///
     /// # Errors
-    /// When a file cannot be read.
+    /// When a file is unreadable or of the wrong kind.
     pub fn put_into(&self, loose: &mut ExplicitFiles) -> anyhow::Result<()> {
         loose.trust = self.trust()?;
         loose.chain = self.chain()?;
@@ -278,20 +284,20 @@ impl TrustFiles {
     }
 }
 
-/// Reads an object of this network from a file that an option names.
+/// Reads an object from the file that an option names.
 ///
 /// # Errors
-/// When it cannot be read or is not one.
+/// When the file is unreadable or not an object of this network.
 pub fn read_object(path: &Path) -> anyhow::Result<Object> {
     let name = || report::path(path);
     let octets = files::read(path, FileRole::Input, limits::MAX_MESSAGE_LEN).with_context(name)?;
     Object::parse(&octets).with_context(name)
 }
 
-/// Reads the parameters that an option names.
+/// Reads the connection parameters that `--params` names.
 ///
 /// # Errors
-/// When they cannot be read or are something else.
+/// When the file is unreadable or holds something else.
 pub fn read_params(path: &Path) -> anyhow::Result<Params> {
     match read_object(path)? {
         Object::NodeConnectionParams(params) => Ok(Params::Internet(params)),

@@ -1,4 +1,4 @@
-//! Groups of options that several programs have.
+//! Groups of options that several programs share.
 
 mod content;
 mod explicit;

@@ -1,4 +1,4 @@
-//! The node that a program works for, and how long it waits for others.
+//! Options for the node that a program works for, and for how long it waits for other runs.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::pki::{NodeId, Window};
 use crate::spool::{self, Access, Spool};
 use crate::verify::Policy;
 
-/// Where the node of the user `relay` is, which services run as.
+/// The node directory of the user `relay`, which services run as.
 const SYSTEM_NODE: &str = "/var/lib/relay";
 
 /// `-N`.
@@ -26,10 +26,10 @@ pub struct NodeDir {
 }
 
 impl NodeDir {
-    /// The directory: the option's, the environment's, or the user's own.
+    /// The node directory: of the option, of `RELAY_NODE`, or the user's own.
     ///
     /// # Errors
-    /// When there is nothing to go by.
+    /// A [`Usage`] error when none of these is set.
     pub fn path(&self) -> anyhow::Result<PathBuf> {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         if let Some(dir) = self
@@ -50,16 +50,16 @@ impl NodeDir {
         Ok(Path::new(&home).join(".relay"))
     }
 
-    /// Whether the option was given.
+    /// Whether the option is given.
     #[must_use]
     pub fn is_given(&self) -> bool {
         self.node.is_some()
     }
 
-    /// Opens the node.
+    /// Opens the node, and logs to syslog if its config says so.
     ///
     /// # Errors
-    /// When there is none, or it is not right.
+    /// When there is no node, or it is damaged or of another version.
     pub fn open(&self) -> anyhow::Result<Directory> {
         Ok(Self::open_at(&self.path()?)?)
     }
@@ -72,20 +72,23 @@ impl NodeDir {
         Ok(directory)
     }
 
-    /// What may be done with the spool that the node uses.
+    /// The access of this user to the spool that the node uses.
     ///
     /// # Errors
     /// As [`Access::of`].
     pub fn access(&self) -> anyhow::Result<Access> {
         let path = self.path()?;
+        // An error to open is passed on: a group member may use the spool of a node that they
+        // cannot read.
         let opened = Self::open_at(&path);
         Ok(Access::of(&path, opened)?)
     }
 
-    /// The node, unless no option names one and the default directory does not exist.
+    /// Opens the node, or gives `None` if neither an option names one nor the default directory
+    /// exists.
     ///
     /// # Errors
-    /// When there is one that is not right, or that was named and is not there.
+    /// When the node is damaged, or was named and does not exist.
     pub fn open_if_any(&self) -> anyhow::Result<Option<Directory>> {
         let named =
             self.is_given() || std::env::var_os("RELAY_NODE").is_some_and(|dir| !dir.is_empty());
@@ -105,7 +108,7 @@ impl NodeDir {
         }
     }
 
-    /// Refuses `-N` beside explicit files, of which nothing is looked up in a node.
+    /// Refuses `-N` beside explicit files, which are used without a node.
     ///
     /// # Errors
     /// A [`Usage`] error.
@@ -125,31 +128,32 @@ pub struct Wait {
     wait: Option<SignedDuration>,
 }
 
-/// How often a lock is tried.
+/// The interval between tries to take a lock.
 const TRY_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
 
 impl Wait {
-    /// Keeps other runs from moving what is in the queues.
+    /// Takes the lock of the queues, so that no other run moves messages.
     ///
     /// # Errors
-    /// [`spool::Error::Locked`] when another one does, all the time.
+    /// [`spool::Error::Locked`] when another run holds it until `--wait` is over.
     pub fn lock(&self, spool: &Spool) -> anyhow::Result<Lock> {
         self.lock_of(spool, spool.owner())
     }
 
-    /// Keeps other runs from delivering what waits for a node; see [`Spool::lock_of`].
+    /// Takes the lock for delivering a node's messages; see [`Spool::lock_of`].
     ///
     /// # Errors
-    /// [`spool::Error::Locked`] when another one does, all the time.
+    /// [`spool::Error::Locked`] when another run holds it until `--wait` is over.
     pub fn lock_of(&self, spool: &Spool, node: &Directory) -> anyhow::Result<Lock> {
         let patience = self.wait.unwrap_or_default().unsigned_abs();
         let started = std::time::Instant::now();
+        // Polled, since flock(2) has no timeout.
         loop {
             match spool.lock_of(node) {
                 Err(spool::Error::Locked) if started.elapsed() < patience => {
                     std::thread::sleep(TRY_EVERY);
                 }
-                // Cron tries again, so `-q` leaves this out.
+                // Run by cron with `-q`: the next run tries again, so this is not worth a mail.
                 Err(spool::Error::Locked) if report::is_quiet() => {
                     return Err(Reported(Status::TEMP_FAIL).into());
                 }
@@ -168,7 +172,7 @@ pub enum Node {
 }
 
 impl Node {
-    /// What a program that seals or opens needs of it.
+    /// The node's keys, trust and peers, for sealing and opening.
     #[must_use]
     pub fn keyring(&self) -> &dyn Keyring {
         match self {
@@ -177,7 +181,7 @@ impl Node {
         }
     }
 
-    /// The gateway that `to` names, or with explicit files the one whose parameters were given.
+    /// The gateway that `to` names; with explicit files, the one that `--params` describes.
     ///
     /// # Errors
     /// As [`Directory::find_gateway`] and [`ExplicitFiles::peer`].
@@ -188,7 +192,7 @@ impl Node {
         }
     }
 
-    /// The node directory, if it is one.
+    /// The node directory, unless the node is made of explicit files.
     #[must_use]
     pub fn directory(&self) -> Option<&Directory> {
         match self {
@@ -197,11 +201,11 @@ impl Node {
         }
     }
 
-    /// What is held against messages that pass: as a node knows its peers, or as a courier who trusts
-    /// what the files say.
+    /// The policy for messages that pass: of a node that knows its peers, or of a courier with the
+    /// trust anchors that the files give.
     ///
     /// # Errors
-    /// When what the node knows of a peer cannot be read.
+    /// When a peer of the node cannot be read.
     pub fn judge(&self, window: Window, now: Timestamp) -> Result<Policy, node::Error> {
         match self {
             Self::Directory(directory) => Policy::of_node(directory, Vec::new(), window, now),
@@ -212,7 +216,7 @@ impl Node {
         }
     }
 
-    /// The settings, if it is a directory.
+    /// The settings of a node directory.
     #[must_use]
     pub fn config(&self) -> Option<&crate::node::Config> {
         self.directory().map(Directory::config)

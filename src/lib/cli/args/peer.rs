@@ -1,4 +1,4 @@
-//! The peer that an operand names.
+//! The peer that an operand means.
 
 use std::path::Path;
 
@@ -10,20 +10,21 @@ use crate::message::{self, Object};
 use crate::node::{self, Directory};
 use crate::pki::PublicKey;
 
-/// The identity key of a peer: a known one's, or that in a file or on standard input.
+/// The identity key of a peer: of a known one, or from a file or standard input.
 ///
 /// # Errors
-/// When it is neither a known peer nor an object with such a key, or a request to be registered, of which
-/// nobody knows yet whether its key is its sender's.
+/// When the operand is neither a known peer nor an object with an identity key. A registration
+/// request is refused, since its key is not yet shown to be its sender's.
 pub fn peer_key(peer: Option<&Path>, node: Option<&Directory>) -> anyhow::Result<PublicKey> {
     let path = peer.unwrap_or(Path::new("-"));
     if let (Some(node), Some(text)) = (node, path.to_str())
         && text != "-"
+        // A file wins over a peer of the same name, a directory does not.
         && !path.metadata().is_ok_and(|meta| !meta.is_dir())
     {
         match node.find_peer(text) {
             Ok(peer) => return Ok(node.identity_of(peer.id)?),
-            // A directory is no peer, but something that cannot be read.
+            // A directory of this name is not a peer: reading it below gives the better error.
             Err(node::Error::Peer(node::PeerError::Unknown(_))) if path.exists() => {}
             Err(error) => {
                 return Err(error)

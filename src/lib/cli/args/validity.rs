@@ -1,14 +1,14 @@
-//! How long a certificate is to last.
+//! Parses a certificate's validity.
 
 use jiff::SignedDuration;
 
 use crate::node::config::parse_duration;
 use crate::pki::issuance;
 
-/// Reads how long a certificate is to last: at most 180 days.
+/// Parses how long a certificate is to last: over 0, and at most 180 days.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// The reason for the refusal, for clap to print.
 pub fn validity(text: &str) -> Result<SignedDuration, &'static str> {
     let valid = parse_duration(text)?;
     if valid > SignedDuration::ZERO && valid <= issuance::MAX_LIFE {
