@@ -210,7 +210,7 @@ impl Spool {
     /// The queues that a person means: `in`, `failed`, all of a folder (`out`), or one of it (`out/hub`).
     ///
     /// # Errors
-    /// [`Error::NoQueue`] when there is none of this name; [`node::PeerError::Unknown`] when nobody has it.
+    /// [`Error::NoQueue`] when there is none of this name; [`crate::node::PeerError::Unknown`] when nobody has it.
     pub fn find_queues(&self, text: &str) -> Result<Vec<Queue>, Error> {
         let no_queue = || Error::NoQueue(text.to_owned());
         match text.split_once('/') {
