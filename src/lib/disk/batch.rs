@@ -1,4 +1,4 @@
-//! Many files that appear whole, synced together: they wait for the disk once.
+//! Publishes many files with one sync; each appears whole or not at all.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -13,17 +13,17 @@ use super::{Error, FileRole, Result};
 
 pub use super::existing::TargetState;
 
-/// From this many files on, the file system is synced (syncfs(2)) instead of each file.
+/// At least this many files are synced with one syncfs(2) of their file system, not one by one.
 const MANY: usize = 8;
 
-/// The most files that wait: each has a descriptor open.
+/// Maximum number of files in a batch: each has a descriptor open.
 const MAX_FILES: usize = 256;
 
-/// The most octets that wait.
+/// Maximum size of the files in a batch, in octets.
 const MAX_OCTETS: usize = 32 * 1024 * 1024;
 
-/// Files that are written and not synced yet. None has its name before [`Batch::commit`]; dropped
-/// before, nothing is left.
+/// Files that are written and not synced yet. They get their names from [`Batch::commit`]; if the
+/// batch is dropped before, nothing is left.
 #[derive(Debug, Default)]
 #[must_use = "the files are removed unless the batch is committed"]
 pub struct Batch {
@@ -35,7 +35,7 @@ pub struct Batch {
     refused: Vec<Error>,
 }
 
-/// A file that is written and waits for a batch; dropped before, nothing is left.
+/// A file that is written, to be added to a batch. If it is dropped before, nothing is left.
 #[derive(Debug)]
 #[must_use = "the file is removed unless a batch takes it"]
 pub struct Staged {
@@ -47,7 +47,7 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Whether it is a new file, which has no name yet.
+    /// Whether the file is new; `false` if one with the same octets exists under its name.
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.pending.is_some()
@@ -55,7 +55,7 @@ impl Staged {
 }
 
 /// Writes a file that consists of `parts`, for a batch to sync and name. Several threads may do so
-/// at once. If the name is taken, `options` decide here.
+/// at once. If the name is taken, `options` apply immediately.
 ///
 /// # Errors
 ///
@@ -72,9 +72,11 @@ pub fn stage(path: &Path, parts: &[&[u8]], options: &PublishOptions<'_>) -> Resu
     if let (IfExists::SameIsSuccess, PublishTarget::Taken(_)) = (existing, found)
         && let Some(mut file) = open_existing(path, role)
     {
+        // The directory is synced by the batch, once for all its files.
         same(path, role, &mut file, &mut parts.concat().as_slice(), false)?;
         return Ok(staged);
     }
+    // Without a name, since a killed run could leave as many temporary files as a batch has.
     let mut pending = Pending::create_in(found, path, &options.dir_unsynced().unnamed())?;
     pending.write(parts)?;
     staged.pending = Some(pending);
@@ -99,6 +101,7 @@ pub struct UnnamedFile {
 pub fn write(dir: &Path, parts: &[&[u8]], options: &PublishOptions<'_>) -> Result<UnnamedFile> {
     let (role, _) = options.role_and_existing();
     let options = options.dir_unsynced().unnamed().written_by_default_in(dir);
+    // `dir` stands for the name until `UnnamedFile::named` sets it.
     let mut pending = Pending::create_in(PublishTarget::Free, dir, &options)?;
     pending.write(parts)?;
     Ok(UnnamedFile {
@@ -120,7 +123,7 @@ impl UnnamedFile {
         self.pending.write(parts)
     }
 
-    /// Compares the file with what has this name in its directory.
+    /// Compares the file with an existing one of this name in its directory.
     ///
     /// # Errors
     ///
@@ -141,7 +144,7 @@ impl UnnamedFile {
         }
     }
 
-    /// Drops the file in favour of the one with the same octets that has its name already.
+    /// Discards the file, because one with the same octets exists under its name.
     pub fn there(self) -> Staged {
         Staged {
             pending: None,
@@ -160,6 +163,8 @@ impl Batch {
     ///
     /// As [`Batch::commit`].
     pub fn add(&mut self, staged: Staged) -> Result<()> {
+        // Also for an existing file: the run that wrote it may have been killed before it synced
+        // the directory.
         self.dirs.insert(staged.dir, staged.role);
         if let Some(pending) = staged.pending {
             self.pending.push(pending);
@@ -182,6 +187,7 @@ impl Batch {
         let mut pending = std::mem::take(&mut self.pending);
         let dirs = std::mem::take(&mut self.dirs);
         self.octets = 0;
+        // Octets before names: after a crash, a file under its final name is complete.
         sync(&mut pending)?;
         place(pending, &dirs, &mut self.refused)
     }
@@ -212,7 +218,7 @@ impl Batch {
 }
 
 /// Syncs the files, calls `ready`, which records what must be on the disk before they have their
-/// names, then names them and syncs the directories. Gives the errors of files whose names were
+/// names, then names them and syncs the directories. Returns the errors of files whose names were
 /// taken.
 ///
 /// # Errors
@@ -243,6 +249,7 @@ fn place(
     for file in pending {
         match file.place() {
             Ok(_) => {}
+            // Another run took the name since `stage` looked. That concerns this file only.
             Err(refusal @ (Error::Exists { .. } | Error::NotRegular { .. })) => {
                 refused.push(refusal);
             }
@@ -259,6 +266,7 @@ fn place(
 fn sync(pending: &mut [Pending]) -> Result<()> {
     #[cfg(target_os = "linux")]
     if pending.len() >= MANY {
+        // syncfs(2) syncs one file system, and the files may be on several.
         let mut systems: BTreeMap<u64, Vec<&mut Pending>> = BTreeMap::new();
         for file in pending {
             systems.entry(file.device()?).or_default().push(file);

@@ -1,9 +1,9 @@
-//! Directories that another user may change meanwhile: each is held open, and names are looked up
-//! from there.
+//! Directories that another user may change while we work in them: each is held open, and names are
+//! looked up relative to it.
 //!
-//! A path is looked up anew each time it is used, and a directory may have become a link by then.
-//! Here each step from a directory to one in it is made once (openat(2)) and follows no link, so
-//! that nothing outside is read or changed.
+//! A path is resolved anew at each use, and a directory in it may have become a link by then. Here
+//! each step from a directory to one in it is made once (openat(2)) and follows no link, so that
+//! nothing outside is read or changed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -35,13 +35,13 @@ pub struct Dir {
     role: FileRole,
 }
 
-/// How a directory is opened to look names up in it; `O_PATH` needs no permission to read it.
+/// Flags to open a directory for lookups only: `O_PATH` needs no permission to read it.
 #[cfg(target_os = "linux")]
 const HELD: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
 #[cfg(not(target_os = "linux"))]
 const HELD: OFlags = OFlags::DIRECTORY;
 
-/// Keeps an open from blocking, as it would on a FIFO without a writer.
+/// Flags that keep open(2) from blocking, as it does on a FIFO without a writer.
 const AT_ONCE: OFlags = OFlags::NONBLOCK
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
@@ -84,7 +84,7 @@ impl Dir {
         &self.path
     }
 
-    /// Opens a directory in it, without following a link; `None` if there is none.
+    /// Opens a directory in it, without following a link; `None` if it does not exist.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl Dir {
         }
     }
 
-    /// Creates a directory in it, unless there is one, and syncs its name. Gives whether it was
+    /// Creates a directory in it, unless there is one, and syncs its name. Returns whether it was
     /// created. The permission bits are those that the umask leaves: a medium is for others to
     /// read, and FAT has no other bits.
     ///
@@ -129,6 +129,7 @@ impl Dir {
             )?)
         });
         let is_made = match made {
+            // Another program created the name since the look above.
             Err(error) if error.is_already_there() => false,
             made => {
                 made?;
@@ -136,6 +137,8 @@ impl Dir {
                 true
             }
         };
+        // Opened without following a link: another user may have replaced the new directory
+        // already.
         match self.dir(name)? {
             Some(dir) => Ok((dir, is_made)),
             None => Err(Error::io(&path, self.role, Operation::CreateDir)(
@@ -144,7 +147,7 @@ impl Dir {
         }
     }
 
-    /// Whether a name is taken, be it by a dangling link.
+    /// Whether a name is taken, even by a dangling link.
     ///
     /// # Errors
     ///
@@ -153,7 +156,7 @@ impl Dir {
         Ok(self.stat(name.as_ref())?.is_some())
     }
 
-    /// The length of a regular file in octets; `None` if the name is free or has something else.
+    /// The length of a regular file in octets; `None` if it does not exist or is not one.
     ///
     /// # Errors
     ///
@@ -177,7 +180,7 @@ impl Dir {
         read_regular(File::from(file), &path, self.role, limit)
     }
 
-    /// Removes a file, or a symbolic link itself, and syncs the directory. Gives `false` if there
+    /// Removes a file, or a symbolic link itself, and syncs the directory. Returns `false` if there
     /// was none.
     ///
     /// # Errors
@@ -209,6 +212,7 @@ impl Dir {
     /// [`Error::Io`] while [`Operation::Sync`].
     pub fn sync(&self) -> Result<()> {
         synced(&self.path, self.role, || {
+            // fsync(2) refuses an O_PATH descriptor.
             File::from(self.readable()?).sync_all()
         })
     }
@@ -219,7 +223,7 @@ impl Dir {
         Ok(rustix::fs::openat(&self.fd, ".", wanted, Mode::empty())?)
     }
 
-    /// How many octets a user without privileges may still write to its file system.
+    /// The free space of its file system for an unprivileged user, in octets.
     ///
     /// # Errors
     ///
@@ -230,8 +234,7 @@ impl Dir {
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
-    /// Lists it in the order of the file system, temporary files included, in memory that does not
-    /// grow with it.
+    /// Lists it in the order of the file system, temporary files included, in constant memory.
     ///
     /// # Errors
     ///
@@ -242,8 +245,8 @@ impl Dir {
         Ok(DirEntries { dir: self, found })
     }
 
-    /// Removes the temporary files here that were last written `before` that instant, and gives
-    /// their number. Directories stay: no program here leaves any on a medium.
+    /// Removes the temporary files in it that were last written before `before`, and returns their
+    /// number. Directories stay: these programs create no temporary ones on a medium.
     ///
     /// # Errors
     ///
@@ -257,6 +260,7 @@ impl Dir {
                 leftovers.push(name);
             }
         }
+        // Directory order differs between file systems; removals happen in a fixed order.
         leftovers.sort_unstable();
         let mut removed = 0;
         for name in leftovers {
@@ -269,15 +273,16 @@ impl Dir {
         let Ok(Some(found)) = self.stat(name) else {
             return false;
         };
+        // A time before 1970 counts as 1970.
         let since = Duration::from_secs(u64::try_from(found.st_mtime).unwrap_or_default());
         SystemTime::UNIX_EPOCH
             .checked_add(since)
             .is_some_and(|modified| modified < before)
     }
 
-    /// Writes a file for a name here: a temporary one in `tmp`, on the same file system, which is
-    /// synced and read back from the disk. [`PendingEntry::place`] gives it its name, and replaces
-    /// a file that has it.
+    /// Writes the file for `name` as a temporary one in `tmp`, on the same file system, syncs it
+    /// and reads it back from the disk. [`PendingEntry::place`] then renames it, and replaces an
+    /// existing file.
     ///
     /// # Errors
     ///
@@ -302,6 +307,7 @@ impl Dir {
     fn written(&self, name: &str, parts: &[&[u8]], tmp: &Self) -> Result<PendingEntry> {
         let target = self.path.join(name);
         let found = self.stat(OsStr::new(name))?;
+        // renameat(2) would replace a link, device or socket silently.
         if found.is_some_and(|found| type_of(&found) != FileType::RegularFile) {
             return Err(self.not_regular(target));
         }
@@ -362,6 +368,7 @@ impl Iterator for DirEntries<'_> {
                 continue;
             }
             let file_type = match entry.file_type() {
+                // Not every file system gives the type of an entry (readdir(3)).
                 FileType::Unknown => match self.dir.stat(name) {
                     Ok(Some(found)) => type_of(&found),
                     Ok(None) => continue, // gone meanwhile
@@ -381,8 +388,8 @@ impl Iterator for DirEntries<'_> {
     }
 }
 
-/// A file that is written and synced. It gets its name from [`PendingEntry::place`]; dropped
-/// before, nothing is left.
+/// A file that is written and synced. It gets its name from [`PendingEntry::place`]; if it is
+/// dropped before, nothing is left.
 #[derive(Debug)]
 #[must_use = "the file is removed unless it is placed"]
 pub struct PendingEntry {
@@ -421,8 +428,8 @@ impl PendingEntry {
 /// Compares the octets on the disk with those that were written.
 fn check(file: &mut File, target: &Path, role: FileRole, parts: &[&[u8]]) -> Result<()> {
     let failed = || Error::io(target, role, Operation::Read);
-    // Otherwise the system would answer from its cache and not from the stick. Other systems than
-    // Linux cannot drop a file from it, and the comparison proves less there.
+    // Drops the file from the page cache, so that it is read from the stick. Only Linux can do
+    // that; elsewhere the comparison proves less.
     #[cfg(target_os = "linux")]
     let _ = rustix::fs::fadvise(&*file, 0, None, rustix::fs::Advice::DontNeed);
     file.rewind().map_err(failed())?;
@@ -431,6 +438,7 @@ fn check(file: &mut File, target: &Path, role: FileRole, parts: &[&[u8]]) -> Res
         for expected in part.chunks(block.len()) {
             let found = &mut block[..expected.len()];
             match file.read_exact(found) {
+                // A file that ends early differs, too; other read errors are reported as such.
                 Ok(()) if found == expected => {}
                 Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
                     return Err(failed()(error));

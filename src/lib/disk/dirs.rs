@@ -14,10 +14,10 @@ use super::open::flags;
 use super::sync::sync_dir;
 use super::{Error, FileRole, Operation, Result};
 
-/// Creates one directory with exactly the permission bits of `mode`, whatever the umask, and syncs
-/// its parent.
+/// Creates one directory with exactly the permission bits of `mode`, regardless of the umask, and
+/// syncs its parent.
 ///
-/// Gives `false` for a directory that is already there, which stays as it is.
+/// Returns `false` if the directory exists already; it is not changed.
 ///
 /// # Errors
 ///
@@ -27,9 +27,11 @@ pub fn create_dir(path: &Path, role: FileRole, mode: u32) -> Result<bool> {
         return Ok(false);
     }
     let created = fault::change(Operation::CreateDir, &[path], path, role, || {
+        // mkdir(2) applies the umask and ignores set-ID bits, so the mode is set again below.
         DirBuilder::new().mode(mode & 0o777).create(path)
     });
     match created {
+        // Another run created it since the look above.
         Err(error) if error.is_already_there() && path.is_dir() => return Ok(false),
         created => created?,
     }
@@ -38,8 +40,9 @@ pub fn create_dir(path: &Path, role: FileRole, mode: u32) -> Result<bool> {
     Ok(true)
 }
 
-/// Creates a directory with the permission bits that the umask leaves; gives `false` if it existed.
-/// Its name is synced in either case: a killed run may have created it without syncing its parent.
+/// Creates a directory with the permission bits that the umask leaves; returns `false` if it
+/// existed. Its name is synced in either case: a killed run may have created it without syncing its
+/// parent.
 ///
 /// # Errors
 ///
@@ -63,12 +66,13 @@ pub fn create_dir_for_user(path: &Path, role: FileRole) -> Result<bool> {
     Ok(created)
 }
 
-/// Creates a directory and its missing parents, with mode 0700; gives `false` if it existed.
+/// Creates a directory and its missing parents, with mode 0700; returns `false` if it existed.
 ///
 /// # Errors
 ///
 /// As [`create_dir`].
 pub fn create_dir_all_private(path: &Path, role: FileRole) -> Result<bool> {
+    // Not `create_dir_all` of the standard library: each new directory is synced into its parent.
     let above = parent(path);
     if above != path && !fs::metadata(above).is_ok_and(|metadata| metadata.is_dir()) {
         create_dir_all_private(above, role)?;
@@ -83,6 +87,7 @@ pub fn create_dir_all_private(path: &Path, role: FileRole) -> Result<bool> {
 fn set_dir_mode(path: &Path, mode: u32) -> io::Result<()> {
     let nofollow = OpenOptions::new()
         .read(true)
+        // Another user may have put a link there; chmod(2) would follow it.
         .custom_flags(flags(OFlags::NOFOLLOW | OFlags::DIRECTORY))
         .open(path);
     match nofollow {

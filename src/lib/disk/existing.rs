@@ -1,4 +1,4 @@
-//! What already has the name that a file is to get, and whether that is the same file.
+//! The existing file under a name that is to be published, and whether it has the same octets.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -18,13 +18,13 @@ use super::{Error, FileRole, Operation, Result};
 /// Maximum chain of symbolic links followed to an output; Linux's own limit.
 const MAX_LINKS: usize = 40;
 
-/// How many octets are compared at a time.
+/// How many octets are compared at once.
 pub(super) const BLOCK: u64 = 65_536;
 
-/// What has the name that a file is to get.
+/// The state of a name that is to be published.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum PublishTarget {
-    /// Nothing, or for [`FileRole::Output`] a dangling link under [`IfExists::Replace`].
+    /// It is free, or for [`FileRole::Output`] and [`IfExists::Replace`] a dangling link.
     Free,
     /// A regular file, with these permission bits.
     Taken(u32),
@@ -32,10 +32,10 @@ pub(super) enum PublishTarget {
     Through,
 }
 
-/// What has a name, compared with a file that is to get it.
+/// The state of a name, compared with a file that may get it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetState {
-    /// Nothing.
+    /// It is free.
     Nothing,
     /// A file with the same octets; it has been synced.
     Same,
@@ -43,12 +43,13 @@ pub enum TargetState {
     Other,
 }
 
-/// Looks at the name that a file is to get, and fails if `existing` forbids it.
+/// Examines the name that is to be published; fails if `existing` forbids using it.
 pub(super) fn survey(path: &Path, role: FileRole, existing: IfExists) -> Result<PublishTarget> {
     let exists = || Error::Exists {
         path: path.to_owned(),
         role,
     };
+    // A user who names a link as output means its target; elsewhere a link is not followed.
     let found = if role == FileRole::Output {
         fs::metadata(path)
     } else {
@@ -65,6 +66,7 @@ pub(super) fn survey(path: &Path, role: FileRole, existing: IfExists) -> Result<
             path: path.to_owned(),
             role,
         }),
+        // The error that opening it for writing would give.
         Ok(found) if found.is_dir() => Err(Error::io(path, role, Operation::Create)(
             Errno::ISDIR.into(),
         )),
@@ -84,7 +86,7 @@ pub(super) fn survey(path: &Path, role: FileRole, existing: IfExists) -> Result<
     }
 }
 
-/// The path to which the symbolic links at the end of `path` lead.
+/// The path that `path` leads to through symbolic links in its last component.
 pub(super) fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -96,7 +98,7 @@ pub(super) fn behind_links(path: &Path) -> io::Result<PathBuf> {
     Err(Errno::LOOP.into())
 }
 
-/// A regular file that has the name already, opened to be compared.
+/// A regular file that exists under a name, opened to be compared.
 #[derive(Debug)]
 pub struct ExistingFile {
     file: File,
@@ -105,7 +107,7 @@ pub struct ExistingFile {
 }
 
 impl ExistingFile {
-    /// Opens it; `None` if there is no regular file, or it cannot be read.
+    /// Opens the file; `None` if it is not a regular file, or cannot be read.
     #[must_use]
     pub fn open(path: &Path, role: FileRole) -> Option<Self> {
         Some(Self {
@@ -137,7 +139,7 @@ impl ExistingFile {
         read.map_err(Error::io(&self.path, self.role, Operation::Read))
     }
 
-    /// Keeps it in place of a file with the same octets: syncs it and its directory, because the
+    /// Keeps it instead of a new file with the same octets: syncs it and its directory, because the
     /// run that wrote it may have been killed before it did.
     ///
     /// # Errors
@@ -148,8 +150,9 @@ impl ExistingFile {
     }
 }
 
-/// Opens the regular file that has a name already; `None` if there is none, or it cannot be read.
+/// Opens an existing regular file; `None` if there is none, or it cannot be read.
 pub(super) fn open_existing(path: &Path, role: FileRole) -> Option<File> {
+    // Opening a FIFO would wait for a writer.
     let mut wanted = OFlags::NONBLOCK;
     if role != FileRole::Output {
         wanted |= OFlags::NOFOLLOW;
@@ -164,8 +167,8 @@ pub(super) fn open_existing(path: &Path, role: FileRole) -> Option<File> {
         .then_some(file)
 }
 
-/// Keeps `found`, which has the name already, if it has the octets of `content`; otherwise fails
-/// with [`Error::Exists`].
+/// Keeps the existing file `found` if it has the octets of `content`; otherwise fails with
+/// [`Error::Exists`].
 pub(super) fn same(
     path: &Path,
     role: FileRole,
@@ -182,7 +185,7 @@ pub(super) fn same(
     keep(path, role, found, syncs_dir)
 }
 
-/// Keeps `found`, which has the octets of the file that was to get its name.
+/// Keeps the existing file `found`, which has the octets of the new one.
 pub(super) fn keep(
     path: &Path,
     role: FileRole,
@@ -203,6 +206,7 @@ pub(super) fn is_same(a: &mut impl Read, b: &mut impl Read) -> io::Result<bool> 
     loop {
         of_a.clear();
         of_b.clear();
+        // read(2) may return less than asked for; whole blocks keep the two files aligned.
         a.by_ref().take(BLOCK).read_to_end(&mut of_a)?;
         b.by_ref().take(BLOCK).read_to_end(&mut of_b)?;
         if of_a != of_b {

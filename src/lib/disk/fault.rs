@@ -1,7 +1,7 @@
-//! Steps at which tests stop or fail a program: each change of the file system is announced here,
-//! immediately before it is made.
+//! Fault injection for tests: each change of the file system is announced here, immediately before
+//! it is made, and can be made to fail there.
 //!
-//! Without `debug_assertions` a program has none of this.
+//! A program without `debug_assertions` contains none of this.
 
 use std::io::{self, IoSlice, Write};
 use std::path::Path;
@@ -19,7 +19,7 @@ use super::{Error, FileRole, Operation, Result};
 ///
 /// # Errors
 ///
-/// What is wrong with `spec`, or that this program was built without `debug_assertions`.
+/// A text: what is wrong with `spec`, or that this program was built without `debug_assertions`.
 pub fn arm(spec: &str) -> std::result::Result<(), String> {
     #[cfg(debug_assertions)]
     return armed::arm(spec);
@@ -40,7 +40,7 @@ pub(super) fn step(operation: Operation, paths: &[&Path]) -> io::Result<()> {
     Ok(())
 }
 
-/// Announces one change of `paths`, makes it, and reports a failure of either as one of `path`.
+/// Announces one change of `paths` and makes it; an error of either names `path`.
 pub(super) fn change<T>(
     operation: Operation,
     paths: &[&Path],
@@ -53,12 +53,11 @@ pub(super) fn change<T>(
         .map_err(Error::io(path, role, operation))
 }
 
-/// The most octets in one write(2). For more, a file system allocates large pieces of page cache,
-/// which in a virtual machine may have been given back to the host, and waits until the host
-/// supplies each of them.
+/// Maximum octets in one write(2). For more, a file system allocates large pieces of page cache. In
+/// a virtual machine these may have been given back to the host, and each has to be waited for.
 const AT_ONCE: usize = 256 * 1024;
 
-/// Announces, then writes all `parts` to `out`.
+/// Announces the write, then writes all `parts` to `out`.
 pub(super) fn write(
     operation: Operation,
     path: &Path,
@@ -71,6 +70,7 @@ pub(super) fn write(
     }
     #[cfg(not(debug_assertions))]
     let _ = (operation, path);
+    // Parts are split where a write ends, so that whole slices make up each write.
     let mut slices = Vec::new();
     let mut room = AT_ONCE;
     for part in parts {
@@ -95,6 +95,7 @@ pub(super) fn write(
         let count = fits.count();
         match out.write_vectored(&rest[..count]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            // A write may be short: continue with the rest.
             Ok(written) => IoSlice::advance_slices(&mut rest, written),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -103,7 +104,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Forgets the plan of this thread's test.
+/// Discards the plan of this thread's test.
 #[cfg(all(test, debug_assertions))]
 pub(crate) fn disarm() {
     armed::with_plan(|plan| *plan = None);
@@ -221,6 +222,7 @@ mod armed {
     }
 
     pub(super) fn tear(out: &mut impl Write, parts: &[&[u8]]) -> ! {
+        // Half of everything, so that the tear may be inside any part.
         let mut left = parts.iter().map(|part| part.len()).sum::<usize>() / 2;
         for part in parts {
             let half = &part[..left.min(part.len())];
@@ -276,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_failing_step_is_reported_and_leaves_nothing() {
-        // create, write, sync, rename, syncdir: the last one fails when the file is in its place
+        // create, write, sync, rename, syncdir: when the last one fails, the file has its name
         for (step, left) in [(1, 0), (2, 0), (3, 0), (4, 0), (5, 1)] {
             let dir = tempfile::tempdir().unwrap();
             arm(&format!("ENOSPC:{step}")).unwrap();

@@ -1,4 +1,4 @@
-//! Directories that the members of a group may use beside their owner.
+//! Directories that the members of a group may use, besides their owner.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -17,18 +17,17 @@ use super::{Error, FileRole, Operation, Result};
 /// Mode of a directory that members of the group may only pass through.
 pub const GATE: u32 = 0o710;
 
-/// Mode of a directory in which members create files, which belong to the group, and remove only
-/// their own.
+/// Mode of a directory in which members create files and remove only their own (sticky). New files
+/// belong to the group (set-group-ID).
 pub const SHARED: u32 = 0o3770;
 
-/// Mode of one user's directory, into which another user puts files through the first one's own
-/// group.
+/// Mode of one user's directory, into which the spool's owner puts files through their own group.
 pub const GIVEN: u32 = 0o770;
 
 /// Mode of a file that members read.
 pub const READABLE: u32 = 0o640;
 
-/// Mode of a directory that is not given to the group yet.
+/// Mode of a directory before it is given to the group.
 pub const PRIVATE: u32 = 0o700;
 
 /// The local list of users.
@@ -39,7 +38,7 @@ const USERS: &str = "/etc/passwd";
 pub struct Group(Gid);
 
 impl Group {
-    /// The group of this name; `None` if the system knows no such group.
+    /// The group of this name; `None` if it does not exist.
     ///
     /// # Errors
     ///
@@ -55,8 +54,8 @@ impl Group {
         Self(Gid::from_raw(gid))
     }
 
-    /// The primary group of a user, as the system lists it. For the user who runs this, if they are
-    /// not listed, it is the group of this process; for any other user who is not listed, `None`.
+    /// The primary group of a user, as the system lists it. If the user is not listed: the group of
+    /// this process for the user who runs it, `None` for any other.
     ///
     /// # Errors
     ///
@@ -84,14 +83,15 @@ impl Group {
             .map_or_else(|| self.number().to_string(), |group| group.name.clone())
     }
 
-    /// The names of its other members than this user, as far as the local files list them: those
-    /// listed in the group, and users whose primary group it is.
+    /// The names of its members except this user, as far as the local files list them: those listed
+    /// in the group, and users whose primary group it is.
     #[must_use]
     pub fn others_than(self, uid: u32) -> Vec<String> {
         let mut names = self.listed().map(|group| group.mem).unwrap_or_default();
         let user = label_of_user(uid);
         names.retain(|name| *name != user);
         let (gid, uid) = (self.number().to_string(), uid.to_string());
+        // A group's own list leaves out users whose primary group it is.
         let users = fs::read_to_string(USERS).unwrap_or_default();
         names.extend(users.lines().filter_map(|line| {
             let mut fields = line.split(':');
@@ -110,28 +110,30 @@ impl Group {
     }
 
     /// Creates a directory of the group with exactly these permission bits, and syncs its parent.
-    /// One that exists is left alone, unless a killed run created it and had not given it to the
-    /// group. Gives whether it is new.
+    /// An existing one is not changed, unless a killed run created it and had not given it to the
+    /// group. Returns whether it is new.
     ///
     /// # Errors
     ///
     /// As [`dirs::create_dir`], and as [`Group::give`].
     pub fn create_dir(self, path: &Path, role: FileRole, mode: u32) -> Result<bool> {
         let created = dirs::create_dir(path, role, PRIVATE)?;
+        // Created private: until it has the group and mode, a killed run leaves nothing that is
+        // open to others.
         if created || is_private_and_ours(path) {
             self.give(path, role, mode)?;
         }
         Ok(created)
     }
 
-    /// Creates the directory of messages for one user's endpoint, and syncs its parent: for the
-    /// user who runs this and by the group that they have of their own, so that other members of
-    /// this group have no access. Root then gives it to the user of the endpoint, with that group.
-    /// Gives whether it is new.
+    /// Creates the directory for messages to one user's endpoint, and syncs its parent. Its group
+    /// is the own group of the user who runs this, so that other members of this group have no
+    /// access. Root then makes the user of the endpoint its owner, and keeps the group. Returns
+    /// whether it is new.
     ///
-    /// Who has this very group as their own, or shares their own with others, shares the directory
-    /// with the members of this one. Who has one of their own and is not in it now, as a service
-    /// may be, gets a directory for themselves.
+    /// If the user who runs this has no group for themselves, the directory is shared with the
+    /// members of this group instead. If they have one, but this process is not in it, as a service
+    /// may not be, the directory stays private.
     ///
     /// # Errors
     ///
@@ -144,6 +146,7 @@ impl Group {
         let us = rustix::process::geteuid().as_raw();
         match self.own_beside(us)? {
             Some(own) => match own.give(path, role, GIVEN) {
+                // This process is not in the user's own group: the directory stays private.
                 Err(error) if error.is_denied() => {}
                 given => given?,
             },
@@ -152,7 +155,7 @@ impl Group {
         Ok(created)
     }
 
-    /// The group that a user has for themselves alone, so not this one.
+    /// The primary group of a user, if they are its only member and it is not this one.
     ///
     /// # Errors
     ///
@@ -162,11 +165,12 @@ impl Group {
         Ok(own.filter(|own| *own != self && own.others_than(uid).is_empty()))
     }
 
-    /// Lets the group read a file, if it is of the user who runs this; links are not followed.
+    /// Lets the group read a file that belongs to the user who runs this; does nothing for any
+    /// other file. Links are not followed.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Operation::Share`]: that user is no member of the group.
+    /// [`Error::Io`] while [`Operation::Share`]: that user is not a member of the group.
     pub fn let_read(self, path: &Path, role: FileRole) -> Result<()> {
         let shared = || -> io::Result<()> {
             let file = OpenOptions::new()
@@ -190,19 +194,20 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while [`Operation::Share`]: it is another user's, or this one is no member of
-    /// the group.
+    /// [`Error::Io`] while [`Operation::Share`]: it is another user's, or this one is not a member
+    /// of the group.
     pub fn give(self, path: &Path, role: FileRole, mode: u32) -> Result<()> {
         let given = || -> io::Result<()> {
             let dir = OpenOptions::new()
                 .read(true)
+                // By descriptor: another user could put a link there between two calls by path.
                 .custom_flags(flags(OFlags::NOFOLLOW | OFlags::DIRECTORY))
                 .open(path)?;
             if dir.metadata()?.gid() != self.0.as_raw() {
                 fault::step(Operation::SetGroup, &[path])?;
                 rustix::fs::fchown(&dir, None, Some(self.0))?;
             }
-            // After that, since the set-group-id bit is for this group.
+            // After the group: the set-group-ID bit must not apply to the former one.
             set_mode(&dir, path, mode)
         };
         given().map_err(Error::io(path, role, Operation::Share))
@@ -220,7 +225,7 @@ pub fn label_of_user(uid: u32) -> String {
 /// service.
 fn listed<T>(found: nix::Result<Option<T>>, file: &str) -> Result<Option<T>> {
     match found {
-        // Some services answer so to an unknown name (getgrnam(3)).
+        // Some name services return these for an unknown name (getgrnam(3)).
         Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
         found => found.map_err(|errno| {
             Error::io(Path::new(file), FileRole::Node, Operation::Examine)(errno.into())
@@ -275,7 +280,7 @@ mod tests {
             None => ours(),
         };
         assert_eq!(Group::of_user(us.as_raw()).unwrap(), Some(expected));
-        // Nobody has this number, here or anywhere.
+        // No user or group has this number.
         assert_eq!(Group::of_user(u32::MAX - 1).unwrap(), None);
         assert_eq!(label_of_user(u32::MAX - 1), "4294967294");
         assert_eq!(Group::of_number(u32::MAX - 1).label(), "4294967294");
@@ -284,7 +289,7 @@ mod tests {
                 .others_than(us.as_raw())
                 .is_empty()
         );
-        // Root has its own group everywhere, and somebody else is in it then.
+        // Root is in its own group on every system.
         let root = Group::of_number(0);
         assert!(root.others_than(u32::MAX - 1).contains(&"root".to_owned()));
         assert!(!root.others_than(0).contains(&"root".to_owned()));
@@ -304,13 +309,13 @@ mod tests {
         assert!(other.create_given_dir(&path, FileRole::Spool).unwrap());
         let found = fs::metadata(&path).unwrap();
         assert_eq!((found.gid(), mode(&path)), (own.number(), GIVEN));
-        // What somebody made of it stays, but for what a killed run left.
+        // A mode that a user set stays; the one that a killed run left is completed.
         for (found, then) in [(0o750, 0o750), (SHARED, SHARED), (PRIVATE, GIVEN)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(found)).unwrap();
             assert!(!other.create_given_dir(&path, FileRole::Spool).unwrap());
             assert_eq!(mode(&path), then);
         }
-        // Where both are one group, it is shared with its members.
+        // If the own group is the shared one, its members share the directory.
         let path = dir.path().join("shared");
         assert!(own.create_given_dir(&path, FileRole::Spool).unwrap());
         assert_eq!(mode(&path), SHARED);

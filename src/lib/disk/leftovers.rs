@@ -12,7 +12,7 @@ use super::{FileRole, Result, tree};
 /// has none.
 ///
 /// Without `before`, no other run may be writing there: the caller holds the lock. With it, only
-/// those count that were last written before that instant.
+/// those that were last written before that instant are listed.
 ///
 /// # Errors
 ///
@@ -24,6 +24,7 @@ pub fn leftovers(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Resu
             None => true,
             Some(before) => fs::symlink_metadata(&path)
                 .and_then(|it| it.modified())
+                // One that has gone meanwhile was a file of a run that is still at work.
                 .is_ok_and(|modified| modified < before),
         };
         if (file_type.is_file() || file_type.is_dir()) && is_temporary(&name) && is_old() {
@@ -56,7 +57,7 @@ impl Leftover {
     }
 
     /// Removes it, with its content. This need not survive a crash, after which it is removed
-    /// again. Gives `false` if it has gone.
+    /// again. Returns `false` if it has gone.
     ///
     /// # Errors
     ///
@@ -71,7 +72,7 @@ impl Leftover {
     }
 }
 
-/// Removes the [`leftovers`] in `dir`, and gives their number.
+/// Removes the [`leftovers`] in `dir`, and returns their number.
 ///
 /// # Errors
 ///

@@ -14,8 +14,8 @@ use super::{Error, FileRole, Operation, Result};
 
 /// A held lock, released on drop.
 ///
-/// The lock file (mode 0600) is created when it is missing, stays empty and is never deleted: a run
-/// that waits on a deleted file would not exclude one that creates it anew.
+/// The lock file (mode 0600) is created if it is missing, stays empty and is never deleted: a run
+/// that holds a deleted file would not exclude one that creates it again.
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct Lock {
@@ -41,7 +41,7 @@ impl Lock {
         wait(path, File::lock_shared)
     }
 
-    /// Takes the lock, or gives `None` at once if another run holds it.
+    /// Takes the lock, or returns `None` at once if another run holds it.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl Lock {
         attempt(path, File::try_lock)
     }
 
-    /// Takes the lock, or gives `None` at once if another run holds it exclusively.
+    /// Takes the lock, or returns `None` at once if another run holds it exclusively.
     ///
     /// # Errors
     ///
@@ -65,6 +65,7 @@ fn wait(path: &Path, take: impl Fn(&File) -> io::Result<()>) -> Result<Lock> {
     loop {
         match take(&file) {
             Ok(()) => return Ok(Lock { _file: file }),
+            // A signal interrupts flock(2).
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Error::io(path, FileRole::Node, Operation::Lock)(error)),
         }
@@ -93,6 +94,7 @@ fn open(path: &Path) -> Result<File> {
         .mode(0o600)
         .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
     match options.open(path) {
+        // Created only if missing: the creation is a step of its own in `fault`.
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, &mut options),
         opened => opened.map_err(Error::io(path, FileRole::Node, Operation::Open)),
     }

@@ -1,5 +1,4 @@
-//! A file besides its content: whether it exists, its owner, identity and mode, and the space on
-//! its file system.
+//! File metadata: existence, owner, identity and mode, and the free space of a file system.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,17 +8,18 @@ use std::path::{Path, PathBuf};
 use super::fault;
 use super::{Error, FileRole, Operation, Result};
 
-/// Whether a name is taken, be it by a dangling link.
+/// Whether a name is taken, even by a dangling link.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when that cannot be learned.
+/// [`Error::Io`] while [`Operation::Examine`].
 pub fn exists(path: &Path, role: FileRole) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
         Err(error)
             if matches!(
                 error.kind(),
+                // Nothing exists below a regular file either.
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
             ) =>
         {
@@ -38,7 +38,7 @@ pub fn canonical(path: &Path, role: FileRole) -> Result<PathBuf> {
     fs::canonicalize(path).map_err(Error::io(path, role, Operation::Examine))
 }
 
-/// How many octets a user without privileges may still write to the file system of a directory.
+/// The free space for an unprivileged user on the file system of a directory, in octets.
 ///
 /// # Errors
 ///
@@ -62,7 +62,7 @@ pub fn owner(path: &Path, role: FileRole) -> Result<Option<u32>> {
     }
 }
 
-/// Whether a user id is not that of this process.
+/// Whether a user id is not the effective one of this process.
 #[must_use]
 pub fn is_another(user: u32) -> bool {
     user != rustix::process::geteuid().as_raw()
@@ -82,10 +82,11 @@ pub fn is_of_another(path: &Path, role: FileRole) -> Result<bool> {
 pub fn is_writable_dir(path: &Path) -> bool {
     let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
     fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+        // access(2) considers ACLs and read-only mounts, which the mode does not show.
         && rustix::fs::access(path, wanted).is_ok()
 }
 
-/// The identity of a file, which stays when it is renamed.
+/// The identity of a file: it does not change when the file is renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     device: u64,
@@ -109,7 +110,7 @@ impl FileId {
     }
 }
 
-/// Sets the exact mode of an open file, from which the umask may have taken bits.
+/// Sets the exact mode of an open file, from which the umask may have removed bits.
 pub(super) fn set_mode(file: &File, path: &Path, mode: u32) -> io::Result<()> {
     if file.metadata()?.permissions().mode() & 0o7777 == mode {
         return Ok(());

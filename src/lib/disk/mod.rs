@@ -51,7 +51,7 @@ pub use scratch::Scratch;
 /// The result of an operation on files.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What a file is to the program, since `NotFound` alone does not say which file is missing.
+/// The role of a file in a program: `NotFound` alone does not say which file is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileRole {
     /// An operand to be read. Symbolic links are followed, FIFOs and devices are read.
@@ -80,33 +80,33 @@ impl FileRole {
     }
 }
 
-/// Why a file could not be read or changed.
+/// The reason why a file could not be read or changed.
 ///
 /// The text names the file unless it is an operand ([`FileRole::Input`], [`FileRole::Output`]),
 /// which the caller's report begins with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused.
+    /// A system call failed.
     #[error("cannot {doing}{}: {}", after(*.role, .path), reason(.cause))]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What it is to the program.
+        /// Its role.
         role: FileRole,
-        /// What failed.
+        /// The operation that failed.
         doing: Operation,
-        /// The system's answer. It is in the text, and therefore no `source`.
+        /// The system's error. The text includes it, so it is not the `source` as well.
         cause: io::Error,
     },
-    /// The file holds more octets than such a file may have.
+    /// The file is longer than the caller accepts.
     #[error("{}over {limit} octets", before(*.role, .path))]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// What it is to the program.
+        /// Its role.
         role: FileRole,
-        /// The most that would have been accepted, in octets.
+        /// The maximum length, in octets.
         limit: usize,
     },
     /// A symbolic link, device, FIFO, socket or directory is where only a regular file may be.
@@ -114,7 +114,7 @@ pub enum Error {
     NotRegular {
         /// The name.
         path: PathBuf,
-        /// What a file there would be to the program.
+        /// The role of the expected file.
         role: FileRole,
     },
     /// A secret file that its group or others may read, write or execute.
@@ -122,31 +122,31 @@ pub enum Error {
     Exposed {
         /// The file.
         path: PathBuf,
-        /// What it is to the program.
+        /// Its role.
         role: FileRole,
         /// Its permission bits.
         mode: u32,
     },
-    /// The disk gives back other octets than were written: a worn or counterfeit stick.
+    /// The octets that were read back differ from those written: a worn or counterfeit stick.
     #[error("{}does not read back as it was written", before(*.role, .path))]
     Differs {
         /// The file.
         path: PathBuf,
-        /// What it is to the program.
+        /// Its role.
         role: FileRole,
     },
-    /// The name is taken, and what has it may not be replaced.
+    /// The name is taken, and the options do not allow replacing the file.
     #[error("{}already exists", before(*.role, .path))]
     Exists {
         /// The name.
         path: PathBuf,
-        /// What it is to the program.
+        /// Its role.
         role: FileRole,
     },
 }
 
 impl Error {
-    /// Makes an [`Error::Io`] of the system's answer.
+    /// Returns a function that makes an [`Error::Io`] of the system's error.
     fn io(path: &Path, role: FileRole, operation: Operation) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::Io {
             path: path.to_owned(),
@@ -175,7 +175,7 @@ impl Error {
         }
     }
 
-    /// What the file is to the program.
+    /// The role of the file.
     #[must_use]
     pub const fn role(&self) -> FileRole {
         match self {
@@ -188,7 +188,7 @@ impl Error {
         }
     }
 
-    /// What failed, if it was the operating system that refused: one of the operations that are
+    /// The operation that failed, for [`Error::Io`] only: one of those that are
     /// [reported](Operation::reported).
     #[must_use]
     pub const fn doing(&self) -> Option<Operation> {
@@ -198,7 +198,7 @@ impl Error {
         }
     }
 
-    /// The operating system's answer as a kind of `std::io`.
+    /// The [`io::ErrorKind`] of the system's error, for [`Error::Io`] only.
     #[must_use]
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         match self {
@@ -207,7 +207,7 @@ impl Error {
         }
     }
 
-    /// The operating system's answer as an errno.
+    /// The errno of the system's error, for [`Error::Io`] only.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         match self {
@@ -216,7 +216,7 @@ impl Error {
         }
     }
 
-    /// Whether the file is not there.
+    /// Whether the file does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::NotFound)
@@ -228,7 +228,7 @@ impl Error {
         self.io_kind() == Some(io::ErrorKind::PermissionDenied)
     }
 
-    /// Whether the system found something at a name that was to be new.
+    /// Whether the name exists already, from a system call that only creates.
     fn is_already_there(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::AlreadyExists)
     }
@@ -258,7 +258,7 @@ fn before(role: FileRole, path: &Path) -> String {
     }
 }
 
-/// The text of an error of the system, without the `(os error N)` that Rust adds to it.
+/// The text of a system error, without the `(os error N)` that the standard library appends.
 #[must_use]
 pub fn reason(cause: &io::Error) -> String {
     let mut text = cause.to_string();

@@ -1,17 +1,17 @@
-//! Names of temporary files, and the two ends of a path.
+//! Names of temporary files, and the directory and file name of a path.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// How the name of a temporary file begins.
+/// Prefix of the name of a temporary file.
 pub(super) const TEMPORARY_PREFIX: &str = ".relay-";
 
-/// How the name of a temporary file ends.
+/// Suffix of the name of a temporary file.
 pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// The name under which a directory is removed: a run that is killed leaves it to
-/// [`sweep`](super::leftovers::sweep).
+/// The name that a directory gets before it is removed: if the run is killed,
+/// [`sweep`](super::leftovers::sweep) removes it.
 pub(super) fn temporary_name(name: &OsStr) -> OsString {
     let mut temporary = OsString::from(TEMPORARY_PREFIX);
     temporary.push(name);
@@ -29,7 +29,7 @@ pub fn is_temporary(name: &OsStr) -> bool {
         && name.len() > TEMPORARY_PREFIX.len() + TEMPORARY_SUFFIX.len()
 }
 
-/// The directory that a path names a file in; `.` for a bare name.
+/// The directory of the file that a path names; `.` for a bare name.
 pub(super) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(above) if above.as_os_str().is_empty() => Path::new("."),

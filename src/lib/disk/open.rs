@@ -29,7 +29,8 @@ pub fn open_to_read(path: &Path, role: FileRole) -> Result<File> {
     open(path, role).map(|(file, _)| file)
 }
 
-/// Opens a file as its role allows, and gives its size in octets: 0 unless it is a regular file.
+/// Opens a file as its role allows, and returns it with its size in octets: 0 unless it is a
+/// regular file.
 pub(super) fn open(path: &Path, role: FileRole) -> Result<(File, u64)> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -44,6 +45,7 @@ pub(super) fn open(path: &Path, role: FileRole) -> Result<(File, u64)> {
         .map_err(Error::io(path, role, Operation::Examine))?;
     match (metadata.is_file(), metadata.is_dir(), role.named_by_user()) {
         (true, ..) => Ok((file, metadata.len())),
+        // open(2) for reading succeeds on a directory; the first read(2) would fail.
         (_, true, true) => Err(Error::io(path, role, Operation::Open)(Errno::ISDIR.into())),
         (_, false, true) => Ok((file, 0)),
         (.., false) => Err(Error::NotRegular {
@@ -53,8 +55,8 @@ pub(super) fn open(path: &Path, role: FileRole) -> Result<(File, u64)> {
     }
 }
 
-/// The error of a failure to open: with `O_NOFOLLOW` the system answers `ELOOP` to a link, and
-/// `ENXIO` to a socket.
+/// The error for a failed open(2): with `O_NOFOLLOW` it gives `ELOOP` for a link, and `ENXIO` for a
+/// socket.
 pub(super) fn refused(path: &Path, role: FileRole, error: io::Error) -> Error {
     match Errno::from_io_error(&error) {
         Some(Errno::LOOP | Errno::NXIO | Errno::ISDIR) if !role.named_by_user() => {

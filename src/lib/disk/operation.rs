@@ -1,11 +1,11 @@
-//! What is done to a file: the word for it in an error and in a trace.
+//! Operations on files, with their words in errors and traces.
 
 use std::fmt;
 
-/// What is done to a file or directory.
+/// An operation on a file or directory.
 ///
-/// Those that change the file system are steps of [`fault`](super::fault), with a word of their own
-/// in a trace. Errors tell less apart: for them, appending is writing (see
+/// Those that change the file system are steps of [`fault`](super::fault), each with its own word
+/// in a trace. Errors distinguish fewer: for them, appending is writing (see
 /// [`Operation::reported`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -48,7 +48,7 @@ pub enum Operation {
     Sync,
     /// Waits until the names in a directory are on the disk.
     SyncDir,
-    /// Waits until all that was written to the file system of a directory is on the disk.
+    /// Syncs the whole file system of a directory (syncfs(2)).
     SyncFs,
     /// Gives a file another name; a trace has the old path, then the new one.
     Rename,
@@ -59,8 +59,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The operation that an error names: what a person would call it, who did not ask how it is
-    /// done.
+    /// The operation that an error names, without details that users do not care about.
     #[must_use]
     pub const fn reported(self) -> Self {
         match self {

@@ -20,15 +20,15 @@ pub enum IfExists {
 /// The permission bits of a published file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Those of the file that it replaces, otherwise 0666 less the umask.
+    /// Those of the replaced file, otherwise 0666 less the umask.
     User,
-    /// 0600, whatever the umask.
+    /// 0600, regardless of the umask.
     Secret,
     /// Exactly these.
     Exact(u32),
 }
 
-/// What publication did.
+/// The result of a publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Published {
     /// The file has its name, or was written to a device or FIFO.
@@ -37,7 +37,8 @@ pub enum Published {
     Same,
 }
 
-/// How a file is published.
+/// Options of publication, built from [`PublishOptions::output`], [`PublishOptions::delivery`] or
+/// [`PublishOptions::stored`].
 #[derive(Clone, Copy, Debug)]
 pub struct PublishOptions<'a> {
     pub(super) role: FileRole,

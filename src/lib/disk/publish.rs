@@ -1,8 +1,8 @@
 //! Publication: a file appears under its final name whole and synced, or not at all.
 //!
 //! It is written as `.relay-*.tmp` in the directory of its final name (or in a `tmp` directory of
-//! the same file system), synced and renamed, and then the directory is synced. The rename is the
-//! instant of delivery.
+//! the same file system), synced and renamed, and then the directory is synced. The rename makes it
+//! visible to others.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -34,20 +34,20 @@ pub use super::standard::emit;
 
 /// Publishes a file that consists of `parts`.
 ///
-/// Where `path` is named by the user ([`FileRole::Output`]), a symbolic link there stays and its
-/// target is replaced, and a device or FIFO is written to, whatever `options` say about existing
-/// files.
+/// If the user named `path` ([`FileRole::Output`]), a symbolic link stays and its target is
+/// replaced, and a device or FIFO is written to, regardless of [`IfExists`].
 ///
 /// # Errors
 ///
 /// [`Error::Exists`]; [`Error::NotRegular`] for anything but a regular file in the way, in other
-/// roles; [`Error::Io`] while [`Operation::Create`] or [`Operation::Open`] (it cannot be there),
-/// [`Operation::Write`], [`Operation::Sync`], [`Operation::Rename`]. Nothing is left behind then;
-/// only after a failure to sync the directory does the file have its name.
+/// roles; [`Error::Io`] while [`Operation::Create`] or [`Operation::Open`] (no file can be created
+/// there), [`Operation::Write`], [`Operation::Sync`], [`Operation::Rename`]. After an error nothing
+/// is left behind, but if only the sync of the directory failed, the file has its name.
 pub fn publish(path: &Path, parts: &[&[u8]], options: &PublishOptions<'_>) -> Result<Published> {
     if options.existing == IfExists::SameIsSuccess
         && let Some(mut existing) = open_existing(path, options.role)
     {
+        // Compared without concatenating the parts, which may be large.
         let mut content: Box<dyn Read + '_> = Box::new(io::empty());
         for part in parts {
             content = Box::new(content.chain(*part));
@@ -69,7 +69,7 @@ pub fn publish(path: &Path, parts: &[&[u8]], options: &PublishOptions<'_>) -> Re
 ///
 /// # Errors
 ///
-/// As [`publish`], but for what happens after [`Operation::Create`].
+/// As [`publish`], as far as [`Operation::Create`].
 pub fn check(path: &Path, options: &PublishOptions<'_>) -> Result<()> {
     match survey(path, options.role, options.existing)? {
         // Opening and closing a FIFO would be end of file to its reader.
@@ -96,8 +96,8 @@ enum Naming {
     Link,
 }
 
-/// A file that is being written. It gets its final name from [`Pending::finish`]; dropped before,
-/// nothing is left.
+/// A file that is being written. It gets its final name from [`Pending::finish`]; if it is dropped
+/// before, nothing is left.
 #[derive(Debug)]
 #[must_use = "the file is removed unless it is finished"]
 pub struct Pending {
@@ -112,8 +112,8 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Creates the temporary file. Fails now if the name is taken and `options` do not let that
-    /// file be replaced or compared.
+    /// Creates the temporary file. Fails already if the name is taken and `options` do not let the
+    /// existing file be replaced or compared.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl Pending {
         Self::create_in(survey(path, options.role, options.existing)?, path, options)
     }
 
-    /// Creates the temporary file for a name that was looked at.
+    /// Creates the temporary file for a name that [`survey`] examined.
     pub(super) fn create_in(
         found: PublishTarget,
         path: &Path,
@@ -132,12 +132,15 @@ impl Pending {
         let failed = || Error::io(path, role, Operation::Create);
         let (file, temporary, target) = if let PublishTarget::Through = found {
             let mut options = OpenOptions::new();
+            // A terminal that is named as output must not become our controlling terminal.
             options.write(true).custom_flags(flags(OFlags::NOCTTY));
             let file = options
                 .open(path)
                 .map_err(Error::io(path, role, Operation::Open))?;
             (file, None, path.to_owned())
         } else {
+            // rename(2) would replace the link itself, and the target may be on another file
+            // system.
             let target = if role == FileRole::Output && existing == IfExists::Replace {
                 behind_links(path).map_err(failed())?
             } else {
@@ -152,6 +155,7 @@ impl Pending {
                 (Mode::Secret, _) => (0o600, Some(0o600)),
             };
             let dir = options.temporary_dir.unwrap_or_else(|| parent(&target));
+            // linkat(2), which names such a file, cannot replace another.
             let unnamed = if options.is_unnamed && existing != IfExists::Replace {
                 Temporary::unnamed(dir, bits & 0o777).map_err(failed())?
             } else {
@@ -161,6 +165,7 @@ impl Pending {
                 Some(unnamed) => unnamed,
                 None => Temporary::create(dir, bits & 0o777).map_err(failed())?,
             };
+            // The umask may have removed bits at creation.
             if let Some(mode) = exact {
                 set_mode(&file, &temporary.path, mode).map_err(failed())?;
             }
@@ -200,8 +205,8 @@ impl Pending {
         self.temporary.is_none()
     }
 
-    /// Writes octets at an offset of `start` octets. A gap before them becomes a hole, where the
-    /// file system has those.
+    /// Writes octets at an offset of `start` octets. A gap before them becomes a hole (lseek(2)),
+    /// where the file system supports it.
     ///
     /// # Errors
     ///
@@ -224,7 +229,7 @@ impl Pending {
         read.map_err(Error::io(&self.target, self.role, Operation::Read))
     }
 
-    /// The path of the file for now, as it is traced and as a killed run leaves it.
+    /// The current path of the file, as in traces: the temporary one, or that of a device or FIFO.
     fn shown(&self) -> &Path {
         match &self.temporary {
             Some(temporary) => &temporary.path,
@@ -232,7 +237,7 @@ impl Pending {
         }
     }
 
-    /// The path that it will get.
+    /// The final path.
     pub(super) fn target(&self) -> &OsStr {
         self.target.as_os_str()
     }
@@ -247,8 +252,8 @@ impl Pending {
         self.place()
     }
 
-    /// Finishes the file as [`Pending::finish`] does, under the first of these paths, all in its
-    /// own directory, that is free or has the same octets. Gives the path, too.
+    /// Finishes the file as [`Pending::finish`] does, under the first of these paths that is free
+    /// or has the same octets. All must be in its directory. Returns that path, too.
     ///
     /// # Errors
     ///
@@ -261,6 +266,7 @@ impl Pending {
         for name in names {
             self.target.clone_from(&name);
             match self.try_place() {
+                // Another file has this name: try the next one.
                 Err(Error::Exists { .. } | Error::NotRegular { .. }) => {}
                 placed => return Ok((name, placed?)),
             }
@@ -294,7 +300,7 @@ impl Pending {
         Ok(found.dev())
     }
 
-    /// Waits until all that was written to the file system is on the disk.
+    /// Syncs the whole file system that the file is on.
     #[cfg(target_os = "linux")]
     pub(super) fn sync_file_system(&self) -> Result<()> {
         let Some(temporary) = &self.temporary else {
@@ -306,7 +312,7 @@ impl Pending {
         })
     }
 
-    /// Looks at a path that the file may get; a file with the same octets is synced.
+    /// Compares the file with an existing one at `target`; one with the same octets is synced.
     pub(super) fn held_at(&mut self, target: &Path) -> Result<TargetState> {
         let role = self.role;
         match survey(target, role, IfExists::SameIsSuccess) {
@@ -344,12 +350,13 @@ impl Pending {
         self.try_place()
     }
 
-    /// Does what [`Pending::place`] does; if the name is taken, the caller may try another one.
+    /// As [`Pending::place`], but the file stays: if the name is taken, the caller may try another.
     fn try_place(&mut self) -> Result<Published> {
         let Some(temporary) = &mut self.temporary else {
             return Ok(Published::Written);
         };
         let (target, role) = (&*self.target, self.role);
+        // Without `Replace`, each of these fails if the name was taken since `survey`.
         let (placed, doing) = match self.naming {
             Naming::Rename if temporary.is_unnamed => {
                 (temporary.name(&self.file, target), Operation::Link)
@@ -362,6 +369,7 @@ impl Pending {
         };
         match placed {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Another run may have published the same octets while this one wrote them.
                 if self.existing == IfExists::SameIsSuccess
                     && let Some(mut found) = open_existing(target, role)
                 {
@@ -379,6 +387,8 @@ impl Pending {
             }
             placed => placed.map_err(Error::io(target, role, doing))?,
         }
+        // After a link the temporary name still exists. It is removed before the directory is
+        // synced.
         drop(self.temporary.take());
         if self.syncs_dir {
             sync_dir(parent(target), role)?;

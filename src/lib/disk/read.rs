@@ -17,7 +17,7 @@ const OTHERS: u32 = 0o077;
 /// How far past the reported size a read goes to notice growth, in octets.
 const PROBE: usize = 512;
 
-/// The least size that a buffer grows to: the capacity of a pipe, in octets.
+/// Minimum size that a buffer grows to, in octets: the default capacity of a pipe on Linux.
 pub(super) const GROWTH: usize = 65_536;
 
 /// Reads a whole file of at most `limit` octets.
@@ -30,7 +30,7 @@ pub fn read(path: &Path, role: FileRole, limit: usize) -> Result<Vec<u8>> {
     read_into(Vec::new(), path, role, limit)
 }
 
-/// Reads a whole file as [`read`] does, into memory that was used before.
+/// Reads a whole file as [`read`] does, into a buffer that is reused.
 ///
 /// # Errors
 ///
@@ -57,8 +57,8 @@ fn read_opened(
     fill(&mut file, octets, path, role, limit)
 }
 
-/// Reads a whole file as [`read_into`] does, and gives the user id of its owner: of the file that
-/// is read, even if another one has its name by then.
+/// Reads a whole file as [`read_into`] does, and returns the user id of its owner: that of the file
+/// that is read, even if another one has its name by then.
 ///
 /// # Errors
 ///
@@ -78,8 +78,8 @@ pub fn read_with_owner(
     Ok((octets, owner))
 }
 
-/// Reads a whole regular file of at most `limit` octets that was read before. If a FIFO has its
-/// name by now, that is an error at once, and nothing waits for a writer.
+/// Reads a whole regular file of at most `limit` octets that was read before. If its name is that
+/// of a FIFO by now, this is an error and does not wait for a writer.
 ///
 /// # Errors
 ///
@@ -118,7 +118,8 @@ pub(super) fn read_regular(
     fill(&mut file, vec![0; expected], path, role, limit)
 }
 
-/// Reads an open input to its end, at most `limit` octets; `path` (`-`) is for the error.
+/// Reads an open input to its end, at most `limit` octets; errors name `path` (`-` for standard
+/// input).
 ///
 /// # Errors
 ///
@@ -139,6 +140,7 @@ pub fn read_from(
 ///
 /// [`Error::Exposed`] when the group or others have any access to it, and as [`read`].
 pub fn read_secret(path: &Path, role: FileRole, limit: usize) -> Result<Zeroizing<Vec<u8>>> {
+    // The mode is that of the open file: a path could lead to another one by then.
     let (mut file, _) = open(path, role)?;
     let metadata = file
         .metadata()
@@ -151,6 +153,7 @@ pub fn read_secret(path: &Path, role: FileRole, limit: usize) -> Result<Zeroizin
             mode,
         });
     }
+    // One octet more than allowed, to notice a longer file without growing the buffer.
     let mut octets = Zeroizing::new(vec![0; limit.saturating_add(1)]);
     let mut filled = 0;
     while filled < octets.len() {
@@ -187,6 +190,8 @@ fn fill(
 ) -> Result<Vec<u8>> {
     let mut filled = 0;
     loop {
+        // At the expected end the next read goes to the stack: a regular file takes one allocation,
+        // and its end is noticed without another.
         let mut probe = [0; PROBE];
         let full = filled == octets.len();
         let space = if full {
@@ -205,6 +210,7 @@ fn fill(
         if full {
             let wanted = octets
                 .len()
+                // Doubled, so that a stream of unknown size is copied only a few times.
                 .saturating_mul(2)
                 .max(GROWTH)
                 .min(limit)

@@ -1,4 +1,4 @@
-//! Files of records or lines that only grow, one synced append at a time.
+//! Append-only files of records or lines; each append is synced.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
@@ -29,7 +29,7 @@ pub fn append_record<const N: usize>(path: &Path, role: FileRole, record: &[u8; 
     append_records(path, role, std::slice::from_ref(record))
 }
 
-/// Appends many records as [`append_record`] does one, with one sync.
+/// Appends many records as [`append_record`] does, with one sync.
 ///
 /// # Errors
 ///
@@ -80,6 +80,7 @@ fn append(
     }
     fault::write(Operation::Append, path, &mut file, parts).map_err(failed(Operation::Append))?;
     let synced =
+        // fdatasync(2) also syncs the length of the file, without which the record would be lost.
         fault::change(Operation::Sync, &[path], path, role, || file.sync_data()).and_then(|()| {
             if len == 0 {
                 sync_dir(parent(path), role)?; // also when an earlier run created the file and was killed
@@ -102,6 +103,7 @@ fn open_appendable(path: &Path, role: FileRole) -> Result<File> {
         .read(true)
         .append(true)
         .mode(0o600)
+        // A FIFO must be refused as not regular, not waited for.
         .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
     match options.open(path) {
         Ok(file) => Ok(file),
@@ -116,9 +118,9 @@ fn open_appendable(path: &Path, role: FileRole) -> Result<File> {
     }
 }
 
-/// Calls `each` with the records of a file that [`append_record`] made, until it breaks. The file
-/// is not held in memory. A torn record at the end was never acknowledged, and is ignored; a
-/// missing file has no records.
+/// Calls `each` with the records of a file of [`append_record`], until it breaks. Memory is
+/// constant. A torn record at the end was never acknowledged, and is ignored; a missing file has no
+/// records.
 ///
 /// # Errors
 ///
@@ -153,6 +155,7 @@ fn end_of_last_line(file: &mut File, len: u64) -> io::Result<u64> {
     while end > 0 {
         let start = end.saturating_sub(4096);
         block.clear();
+        // The position does not matter to the later write: the file is open with O_APPEND.
         file.seek(SeekFrom::Start(start))?;
         file.by_ref().take(end - start).read_to_end(&mut block)?;
         if let Some(newline) = block.iter().rposition(|octet| *octet == b'\n') {

@@ -12,7 +12,7 @@ use super::names::{parent, temporary_name};
 use super::sync::sync_dir;
 use super::{Error, FileRole, Operation, Result, tree};
 
-/// Removes a file, or a symbolic link itself, and syncs its directory. Gives `false` if there was
+/// Removes a file, or a symbolic link itself, and syncs its directory. Returns `false` if there was
 /// none.
 ///
 /// # Errors
@@ -41,12 +41,12 @@ pub fn remove_unsynced(path: &Path, role: FileRole) -> Result<bool> {
 }
 
 /// Removes files, or the symbolic links that lead to them, each only if it is still the same file,
-/// and syncs each of their directories once. Gives the number removed.
+/// and syncs each of their directories once. Returns the number removed.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] while [`Operation::Remove`] or [`Operation::Sync`]; earlier files have been
-/// removed then.
+/// [`Error::Io`] while [`Operation::Remove`] or [`Operation::Sync`]; files before the failed one
+/// are removed.
 pub fn remove_same<'a>(
     files: impl IntoIterator<Item = (&'a Path, FileId)>,
     role: FileRole,
@@ -54,6 +54,7 @@ pub fn remove_same<'a>(
     let mut removed = 0;
     let mut dirs = BTreeSet::new();
     for (path, identity) in files {
+        // Follows a link, since the identity is that of the file that was read through it.
         let found = fs::metadata(path).ok();
         let is_same = found.and_then(|found| FileId::from(&found)) == Some(identity);
         if is_same && remove_unsynced(path, role)? {
@@ -65,15 +66,16 @@ pub fn remove_same<'a>(
     Ok(removed)
 }
 
-/// Removes a directory and its content, then syncs its parent. Gives `false` if there was none.
+/// Removes a directory and its content, then syncs its parent. Returns `false` if there was none.
 ///
-/// Symbolic links in it are removed, not followed. Other users must not be able to write to it
-/// meanwhile: a directory that becomes a link while it is listed would be followed.
+/// Symbolic links in it are removed, not followed. No other user may be able to write to it: a
+/// directory that becomes a link while it is listed would be followed.
 ///
 /// # Errors
 ///
 /// [`Error::NotRegular`] when `path` is not itself a directory; [`Error::Io`] while
-/// [`Operation::List`], [`Operation::Remove`] or [`Operation::Sync`], with a part removed.
+/// [`Operation::List`], [`Operation::Remove`] or [`Operation::Sync`], after which some files are
+/// removed.
 pub fn remove_tree(path: &Path, role: FileRole) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -95,7 +97,7 @@ pub fn remove_tree(path: &Path, role: FileRole) -> Result<bool> {
 }
 
 /// Removes a directory and its content atomically: it is renamed first, to a name that [`sweep`]
-/// recognises as a leftover. Gives `false` if there was none.
+/// recognises as a leftover. Returns `false` if there was none.
 ///
 /// # Errors
 ///
@@ -107,6 +109,7 @@ pub fn retire_tree(path: &Path, role: FileRole) -> Result<bool> {
         return Ok(false);
     };
     let hidden = path.with_file_name(temporary_name(name));
+    // A killed run may have left that name, and rename(2) does not replace a full directory.
     remove_tree(&hidden, role)?;
     if !exists(path, role)? {
         return Ok(false);
@@ -115,6 +118,7 @@ pub fn retire_tree(path: &Path, role: FileRole) -> Result<bool> {
         fs::rename(path, &hidden)
     })?;
     sync_dir(parent(path), role)?;
+    // Only now: the new name is on disk, so a crash cannot restore a half-removed tree.
     remove_tree(&hidden, role)
 }
 

@@ -1,4 +1,4 @@
-//! Giving synced files another name, or a second one.
+//! Renames synced files, and links them to a second name.
 
 use std::fs;
 use std::io;
@@ -55,11 +55,13 @@ pub fn rename_unsynced(
                     role,
                 });
             };
+            // The file that stays is synced with its directory before the other one goes.
             let outcome = same(to, role, &mut found, &mut moved, true)?;
             remove_unsynced(from, role)?;
             Ok(outcome)
         }
         Err(error) => {
+            // rename(2) does not say which of its paths caused an error.
             let culprit = if fs::symlink_metadata(from).is_ok() {
                 to
             } else {
@@ -71,7 +73,7 @@ pub fn rename_unsynced(
     }
 }
 
-/// Gives a synced file a second name on the same file system, and syncs the directory of that.
+/// Links a synced file to a second name on the same file system, and syncs the new directory.
 ///
 /// # Errors
 ///
@@ -93,7 +95,7 @@ pub fn link(from: &Path, to: &Path, role: FileRole) -> Result<()> {
     sync_dir(parent(to), role)
 }
 
-/// Renames a file, and unless `replace` fails with `EEXIST` if the new name is taken.
+/// Renames a file; without `replace`, fails with `EEXIST` if the new name is taken.
 pub(super) fn place(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
     fault::step(Operation::Rename, &[from, to])?;
     if replace {
@@ -112,9 +114,12 @@ pub(super) fn place(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
         to,
         rustix::fs::RenameFlags::NOREPLACE,
     ) {
+        // A kernel or file system without RENAME_NOREPLACE.
         Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => {}
         renamed => return renamed.map_err(io::Error::from),
     }
+    // link(2) does not replace a file. Killed in between, the file has both names, which loses
+    // nothing.
     fs::hard_link(from, to)?;
     fs::remove_file(from)
 }

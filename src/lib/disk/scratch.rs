@@ -1,4 +1,4 @@
-//! Octets kept for the length of a run, in a file without a name.
+//! Temporary storage for one run, in a file without a name.
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
@@ -11,17 +11,17 @@ use super::fault;
 use super::{Error, FileRole, Operation, Result};
 use crate::pipeline::mutex::lock;
 
-/// A file without a name, which the system removes when the run ends, however it ends.
+/// A file without a name. The system removes it when the run ends, even if it is killed.
 #[derive(Debug)]
 pub struct Scratch {
     dir: PathBuf,
-    /// Created with the first octets.
+    /// Created at the first write.
     file: Mutex<Option<Arc<File>>>,
     len: AtomicU64,
 }
 
 impl Scratch {
-    /// A file that will be created in `dir`.
+    /// A file in `dir`, which is created at the first write.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
         Self {
@@ -43,13 +43,14 @@ impl Scratch {
         self.len() == 0
     }
 
-    /// Appends octets, and gives their offset. Several threads may do so at once.
+    /// Appends octets, and returns their offset. Several threads may do so at once.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] while [`Operation::Create`] or [`Operation::Write`], naming the directory.
     pub fn append(&self, octets: &[u8]) -> Result<u64> {
         let file = self.made()?;
+        // Reserves the range, so that threads write theirs without a lock.
         let start = self.len.fetch_add(octets.len() as u64, Ordering::Relaxed);
         self.change(Operation::WriteScratch, || file.write_all_at(octets, start))?;
         Ok(start)
@@ -68,7 +69,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// The file, for another process to read from its beginning.
+    /// The file, positioned at its beginning, for another process to read.
     ///
     /// # Errors
     ///
@@ -107,6 +108,7 @@ impl Scratch {
     ///
     /// [`Error::Io`] while [`Operation::Read`].
     pub fn read_at(&self, start: u64, octets: &mut [u8]) -> Result<()> {
+        // Cloned, so that the lock is not held while reading.
         let file = lock(&self.file).clone();
         let read = match file {
             Some(file) => file.read_exact_at(octets, start),
@@ -142,6 +144,7 @@ pub fn holding(dir: &Path, octets: &[u8]) -> Result<File> {
 #[cfg(target_os = "linux")]
 fn in_memory() -> Option<File> {
     use rustix::fs::{MemfdFlags, memfd_create};
+    // On failure the caller uses a file in `dir`.
     Some(memfd_create("relay", MemfdFlags::CLOEXEC).ok()?.into())
 }
 

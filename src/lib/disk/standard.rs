@@ -53,7 +53,7 @@ impl Standard {
     }
 }
 
-/// Whether a descriptor is `/dev/null`, wherever that is mounted.
+/// Whether a descriptor is `/dev/null`, by its device number.
 fn is_null(stream: impl AsFd) -> bool {
     let null = fs::metadata("/dev/null");
     rustix::fs::fstat(stream).is_ok_and(|found| {
@@ -62,9 +62,9 @@ fn is_null(stream: impl AsFd) -> bool {
     })
 }
 
-/// Opens a descriptor that this process inherited, to write lines to. Where the system can
-/// duplicate it, file and offset are shared, so that other writers continue after these lines;
-/// elsewhere lines are appended to the file.
+/// Opens an inherited descriptor to write lines to. If the system can duplicate it, file and offset
+/// are shared, so that other writers continue after these lines; otherwise lines are appended to
+/// the file.
 ///
 /// # Errors
 ///
@@ -74,7 +74,7 @@ pub fn open_descriptor(descriptor: u32) -> Result<File> {
     let failed = || Error::io(&path, FileRole::Output, Operation::Open);
     #[cfg(target_os = "linux")]
     match duplicate(descriptor) {
-        // A Linux before 5.6, or a sandbox that forbids pidfd_getfd.
+        // Linux before 5.6, or a sandbox that forbids pidfd_getfd(2).
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {}
         duplicated => return duplicated.map_err(|error| failed()(error.into())),
     }
@@ -82,15 +82,15 @@ pub fn open_descriptor(descriptor: u32) -> Result<File> {
     opened.map_err(failed())
 }
 
-/// Duplicates a descriptor of this process, given by number. In safe Rust `dup` takes a borrowed
-/// descriptor, which a number cannot become, but `pidfd_getfd(2)` takes the number of a descriptor
-/// of any process.
+/// Duplicates a descriptor of this process, given by number. dup(2) in safe Rust takes a borrowed
+/// descriptor, which cannot be made of a number; pidfd_getfd(2) takes the number.
 #[cfg(target_os = "linux")]
 fn duplicate(descriptor: u32) -> std::result::Result<File, Errno> {
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
     let descriptor = i32::try_from(descriptor).map_err(|_| Errno::BADF)?;
     let this = pidfd_open(getpid(), PidfdFlags::empty())?;
     let copy = pidfd_getfd(this, descriptor, PidfdGetfdFlags::empty())?;
+    // Reported now: the first write would fail only after work is done.
     if rustix::fs::fcntl_getfl(&copy)? & OFlags::RWMODE == OFlags::RDONLY {
         return Err(Errno::BADF);
     }

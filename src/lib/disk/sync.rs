@@ -1,4 +1,4 @@
-//! Waiting until octets and names are on the disk.
+//! Syncs files and directories.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -40,16 +40,16 @@ pub fn sync_dir(dir: &Path, role: FileRole) -> Result<()> {
     })
 }
 
-/// Announces the sync of a directory, makes it, and decides which failures matter.
+/// Syncs a directory as a step of [`fault`], and ignores failures that do not matter.
 pub(super) fn synced(
     dir: &Path,
     role: FileRole,
     sync: impl FnOnce() -> io::Result<()>,
 ) -> Result<()> {
     match fault::change(Operation::SyncDir, &[dir], dir, role, sync) {
-        // FUSE and SMB may answer EINVAL, and a user may write into a directory that they cannot
-        // read, such as another user's in a spool. The file has its name by now: to report a
-        // failure would make the user send it twice.
+        // FUSE and SMB may return EINVAL, and a user may write into a directory that they cannot
+        // read, such as another user's in a spool. The file has its name by now; a reported failure
+        // would make the user send it twice.
         Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
         Err(error) if matches!(role, FileRole::Output | FileRole::Spool) && error.is_denied() => {
             Ok(())
@@ -58,7 +58,7 @@ pub(super) fn synced(
     }
 }
 
-/// Lets the disk begin with octets that were written.
+/// Starts writeback of written octets without waiting for it.
 pub(super) fn start_writeback(file: &File, start: u64, len: usize) {
     #[cfg(target_os = "linux")]
     {

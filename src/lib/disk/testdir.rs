@@ -1,4 +1,4 @@
-//! Names and modes in a directory, for the tests of this floor.
+//! Helpers for the tests of this floor: names and modes in a directory.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,7 +15,7 @@ pub(super) fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// The permission bits of what a path leads to.
+/// The permission bits of a file; links are followed.
 pub(super) fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }

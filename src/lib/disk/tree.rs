@@ -1,4 +1,4 @@
-//! Listing directories, and walking trees of them.
+//! Lists directories, and walks directory trees.
 
 use std::ffi::OsString;
 use std::fs::{self, FileType};
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::names::is_temporary;
 use super::{Error, FileRole, Operation, Result};
 
-/// What a directory entry is.
+/// The kind of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EntryKind {
     /// A regular file.
@@ -28,7 +28,7 @@ pub struct Entry {
     pub path: PathBuf,
     /// The name alone.
     pub name: OsString,
-    /// Which of the two it is, the entry itself: links are not followed.
+    /// The kind of the entry itself: links are not followed.
     pub kind: EntryKind,
     role: FileRole,
 }
@@ -48,7 +48,7 @@ pub struct Stat {
     pub group: u32,
 }
 
-/// The metadata of a file, directory or link itself; `None` if there is none.
+/// The metadata of a file, directory or link itself; `None` if it does not exist.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub fn stat(path: &Path, role: FileRole) -> Result<Option<Stat>> {
 }
 
 impl Entry {
-    /// Its metadata now; `None` if it has gone since it was listed.
+    /// Its current metadata; `None` if it has been removed since it was listed.
     ///
     /// # Errors
     ///
@@ -86,17 +86,17 @@ impl Entry {
 pub struct Listing {
     /// Regular files and directories.
     pub entries: Vec<Entry>,
-    /// Symbolic links, devices, FIFOs and sockets, which nothing here reads.
+    /// Symbolic links, devices, FIFOs and sockets, which are never read.
     pub skipped: Vec<PathBuf>,
     role: Option<FileRole>,
 }
 
 impl Listing {
-    /// The entries, provided that nothing was skipped.
+    /// The entries, if nothing was skipped.
     ///
     /// # Errors
     ///
-    /// [`Error::NotRegular`] names the first that was.
+    /// [`Error::NotRegular`] with the first skipped path.
     pub fn complete(self) -> Result<Vec<Entry>> {
         match (self.skipped.into_iter().next(), self.role) {
             (Some(path), Some(role)) => Err(Error::NotRegular { path, role }),
@@ -105,7 +105,7 @@ impl Listing {
     }
 }
 
-/// Lists a directory without its temporary files. A missing directory is an empty one.
+/// Lists a directory without its temporary files. A missing directory counts as empty.
 ///
 /// # Errors
 ///
@@ -116,6 +116,7 @@ pub fn entries(dir: &Path, role: FileRole) -> Result<Listing> {
         ..Listing::default()
     };
     each(dir, role, |path, name, file_type| {
+        // Another run may still be writing it.
         if is_temporary(&name) {
             return Ok(());
         }
@@ -148,17 +149,17 @@ pub struct DirStream {
     entries: Option<fs::ReadDir>,
 }
 
-/// An entry that a [`DirStream`] gives.
+/// An entry from a [`DirStream`].
 #[derive(Debug)]
 pub enum Visited {
     /// A regular file or a directory.
     Entry(Entry),
-    /// A symbolic link, device, FIFO or socket, which nothing here reads.
+    /// A symbolic link, device, FIFO or socket, which is never read.
     Other(PathBuf),
 }
 
-/// Lists a directory in the order of the file system, without its temporary files, in memory that
-/// does not grow with it. A missing directory is an empty one.
+/// Lists a directory in the order of the file system, without its temporary files, in constant
+/// memory. A missing directory counts as empty.
 ///
 /// # Errors
 ///
@@ -225,8 +226,8 @@ pub fn walk(dir: &Path, role: FileRole) -> TreeWalk {
 impl Iterator for TreeWalk {
     type Item = Result<PathBuf>;
 
-    /// The next file; [`Error::NotRegular`] for a link, device, FIFO or socket, [`Error::Io`] for
-    /// what cannot be listed.
+    /// The next file; [`Error::NotRegular`] for a link, device, FIFO or socket, [`Error::Io`] for a
+    /// directory that cannot be listed.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.entries.next()? {
@@ -234,6 +235,7 @@ impl Iterator for TreeWalk {
                 Ok(entry) if entry.depth() == 0 && entry.path().is_dir() => {}
                 Ok(entry) if is_temporary(entry.file_name()) => {
                     if entry.file_type().is_dir() {
+                        // A tree that was being removed when the run was killed (`retire_tree`).
                         self.entries.skip_current_dir();
                     }
                 }
@@ -257,7 +259,8 @@ impl Iterator for TreeWalk {
     }
 }
 
-/// Calls `visit` with each entry of `dir`, in no order; a missing directory has none.
+/// Calls `visit` with each entry of `dir`, in the order of the file system; a missing directory has
+/// none.
 pub(super) fn each(
     dir: &Path,
     role: FileRole,
