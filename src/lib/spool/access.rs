@@ -1,4 +1,5 @@
-//! What this user may do with a spool: everything, or as a member of its group leave messages there.
+//! The access of the current user to a spool: full, or, as a member of its group, only to leave
+//! messages.
 
 use std::path::{Path, PathBuf};
 
@@ -14,12 +15,12 @@ use crate::node::{self, Config, Directory};
 use crate::pki::Window;
 use crate::verify::Policy;
 
-/// What this user may do with a spool.
+/// The access of the current user to a spool.
 #[derive(Debug)]
 pub enum Access {
-    /// Everything.
+    /// Full access.
     Owner(Box<Spool>),
-    /// To leave messages: nothing of the node that the spool belongs to can be read.
+    /// May only leave messages, and can read nothing of the node that owns the spool.
     Member(Member),
 }
 
@@ -27,15 +28,16 @@ pub enum Access {
 #[derive(Debug)]
 pub struct Member {
     spool: PathBuf,
-    /// That of his own endpoint, if he came by that.
+    /// The config of their own endpoint, if the spool was found through it; otherwise the default.
     config: Config,
 }
 
 impl Access {
-    /// What may be done with the spool that the node in this directory uses, which was opened or could not be.
+    /// Determines the access to the spool of the node in the directory `root`; `opened` is the
+    /// result of opening that node.
     ///
     /// # Errors
-    /// When the node, or its gateway, cannot be used at all.
+    /// When neither the node nor the spool of its gateway can be used.
     pub fn of(root: &Path, opened: Result<Directory, node::Error>) -> Result<Self, Error> {
         match opened {
             Ok(node) => {
@@ -48,6 +50,7 @@ impl Access {
                     config: spool.owner.config().clone(),
                 }))
             }
+            // A member cannot read the node's directory, but can enter its spool.
             Err(error) if error.is_denied() => match door(root) {
                 Some(spool) => Ok(Self::Member(Member {
                     spool,
@@ -59,7 +62,7 @@ impl Access {
         }
     }
 
-    /// The settings that go: those of the node that the spool belongs to, unless nobody but its user knows them.
+    /// The settings that apply: those of the node that owns the spool, if this user can read them.
     #[must_use]
     pub fn config(&self) -> &Config {
         match self {
@@ -68,10 +71,10 @@ impl Access {
         }
     }
 
-    /// The queue where messages are left, and the directory where they are written.
+    /// The queue `in`, and the directory for temporary files.
     ///
     /// # Errors
-    /// When they are not there and cannot be made.
+    /// When they do not exist and cannot be created.
     pub fn entrance(&self) -> Result<(Queue, PathBuf), Error> {
         match self {
             Self::Owner(spool) => Ok((spool.make(QueueId::In)?, spool.tmp())),
@@ -82,17 +85,19 @@ impl Access {
         }
     }
 
-    /// How the file of a parcel is stored.
+    /// The publication options for the file of a parcel.
     #[must_use]
     pub fn manner(&self, existing: IfExists) -> PublishOptions<'static> {
         let mode = match self {
             Self::Owner(spool) => spool.mode_of(crate::ramf::Kind::Parcel),
+            // The owner is another user, and reads the file through the group.
             Self::Member(_) => Mode::Exact(group::READABLE),
         };
         PublishOptions::stored(FileRole::Spool, existing).mode(mode)
     }
 
-    /// What went before, for who may know it. Members do without: the node's memory and queues are its user's alone.
+    /// The earlier messages, to compare new ones with; `None` for a member, since only the owner
+    /// can read the node's replay memory and queues.
     ///
     /// # Errors
     /// When a queue or the memory cannot be read.
@@ -103,8 +108,8 @@ impl Access {
         }
     }
 
-    /// What is held against messages: by who knows the node what it holds against them, else what a courier does. The
-    /// node looks at all of them again.
+    /// The policy that messages are verified against: the node's, or for a member, who cannot read
+    /// the node, a courier's. The node verifies each message again.
     ///
     /// # Errors
     /// When the node cannot be read.
@@ -115,7 +120,8 @@ impl Access {
         }
     }
 
-    /// The room for messages. Members know of no quota.
+    /// The limits on stored messages. For a member no quota applies, since they cannot read the
+    /// config.
     ///
     /// # Errors
     /// When a queue cannot be read.

@@ -16,41 +16,42 @@ use crate::pki::Window;
 use crate::ramf::{self, Kind, SignedMessage};
 use crate::verify::{self, Policy};
 
-/// Where parcels enter: the queue, and the directory in which they are written.
+/// The queue that parcels enter, and the directory for their temporary files.
 #[derive(Debug)]
 pub struct Entrance {
     queue: Queue,
     tmp: PathBuf,
 }
 
-/// Admits parcels to a spool; several may be looked at at once.
+/// Admits parcels to a spool. Several threads may use one at once.
 #[derive(Debug)]
 pub struct Admission<'a> {
     access: &'a Access,
     entrance: Entrance,
     policy: Policy,
-    /// What went before, as far as the user may read it.
+    /// The earlier messages; `None` if this user cannot read them.
     precedents: Option<Precedents<'a>>,
     room: Room,
     priority: Option<u8>,
 }
 
-/// A parcel that may enter, and has its share of the quotas.
+/// A parcel that may enter. Its length is already counted in the quota.
 #[derive(Debug)]
 pub struct Admitted {
     parcel: AdmittedParcel,
     message: SignedMessage,
     existing: IfExists,
-    /// Whether its file is to be written: not where another run has taken the same parcel already.
+    /// Whether its file is to be written: false if the same parcel already waits under another name
+    /// or in another queue.
     is_written: bool,
 }
 
-/// What is known of a parcel that was admitted.
+/// The facts about an admitted parcel, for reports.
 #[derive(Debug)]
 pub struct AdmittedParcel {
     /// Its file in the queue.
     pub path: PathBuf,
-    /// Older ones, which it replaces: to be removed once it is stored.
+    /// The files of older ones, to be removed once it is stored.
     pub replaced: Vec<PathBuf>,
     /// The name of its file.
     pub name: Name,
@@ -61,7 +62,7 @@ pub struct AdmittedParcel {
 }
 
 impl Entrance {
-    /// Makes the queue where it is missing and may be made.
+    /// Opens the entrance; creates the queue if it is missing and this user may.
     ///
     /// # Errors
     /// As [`Access::entrance`].
@@ -72,8 +73,8 @@ impl Entrance {
 }
 
 impl<'a> Admission<'a> {
-    /// Reads, once for all parcels, what went before and how much room there is. What is admitted gets this
-    /// `priority`.
+    /// Reads the earlier messages and the free room, once for all parcels. Admitted parcels get
+    /// this `priority`.
     ///
     /// # Errors
     /// When the spool or the node cannot be read.
@@ -94,14 +95,15 @@ impl<'a> Admission<'a> {
         })
     }
 
-    /// Verifies a parcel, and makes sure that it is new and that there is room for it.
+    /// Verifies a parcel, and checks that it is new and that there is room for it.
     ///
     /// # Errors
-    /// When it is no parcel, not valid, a repetition, or over a quota.
+    /// When it is not a parcel, not valid, a repetition, or over a quota.
     pub fn admit(&self, octets: Vec<u8>) -> Result<Admitted, Error> {
         let item = Item::parse(octets).map_err(node::Error::from)?;
         match item {
             Item::Parcel(_) => {}
+            // From here they prove nothing: they count only in the gateway's own cargo.
             Item::Pca(_) | Item::Rotation(_) => return Err(Error::Control(item.kind().word())),
             Item::Cargo(_) | Item::Cca(_) => return Err(not_a_parcel(item.kind())),
         }
@@ -130,17 +132,20 @@ impl<'a> Admission<'a> {
             Precedent::Older(paths) => paths,
             Precedent::None | Precedent::Same => Vec::new(),
         };
+        // A repetition takes no more room.
         if !is_same {
             self.room
                 .promise(Payer::of(&name), name.identity.recipient, octets.len())?;
         }
+        // An older parcel with exactly this name is replaced by the rename itself, without a gap.
         let existing = if replaced.contains(&path) {
             IfExists::Replace
         } else {
             IfExists::SameIsSuccess
         };
         replaced.retain(|old| *old != path);
-        // The same file is synced once more: the run that wrote it may have been killed before that.
+        // An existing file is written again, which syncs it: the run that wrote it may have been
+        // killed before it did.
         let is_written = !is_same || files::exists(&path, FileRole::Spool)?;
         let parcel = AdmittedParcel {
             path,
@@ -157,8 +162,8 @@ impl<'a> Admission<'a> {
         })
     }
 
-    /// Writes a parcel that was admitted; it gets its name with the batch that it is added to. `None` where its file
-    /// needs no writing.
+    /// Writes an admitted parcel; the batch that it is added to gives it its name. `None` if its
+    /// file need not be written.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -174,7 +179,7 @@ impl<'a> Admission<'a> {
 }
 
 impl Admitted {
-    /// What is to be reported, and the memory of the message, which is of no more use.
+    /// The facts for the report, and the buffer of the message for reuse.
     #[must_use]
     pub fn into_parts(self) -> (AdmittedParcel, Vec<u8>) {
         (self.parcel, self.message.into_octets())

@@ -1,6 +1,6 @@
-//! Messages that arrive: whether one is known, and what follows when it is where it belongs.
+//! Arriving messages: whether one is already known, and the effects once it is stored.
 //!
-//! The steps, of which each lasts before the next begins, and may be repeated:
+//! Each step is on disk before the next begins, and may be repeated:
 //!
 //! ```text
 //! killed after            the next run
@@ -24,10 +24,10 @@ use crate::node::seen::Memory;
 use crate::pki::NodeId;
 use crate::receive::{self, PendingReceipt};
 
-/// How often a message that was passed on and does not wait here any more is taken again.
+/// How many times a message is taken again after it was passed on and no longer waits here.
 const MAX_AGAIN: u8 = 3;
 
-/// Where a message comes from.
+/// The origin of a message.
 #[derive(Debug, Clone, Copy)]
 pub enum Origin<'a> {
     /// A program on this machine.
@@ -41,20 +41,21 @@ pub enum Origin<'a> {
     },
 }
 
-/// What is known of a message that arrives.
+/// The state of an arriving message, according to the spool's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
-    /// Nothing.
+    /// It is not known.
     New,
     /// It waits in a queue.
     Waits,
     /// It was delivered to a node here.
     Delivered,
-    /// It was passed on so many times, and does not wait here.
+    /// It was passed on this many times, and no longer waits here.
     PassedOn(u8),
-    /// An earlier run took it out of this very cargo, which had more that could not be taken yet.
+    /// An earlier run took it from this same cargo, which also had messages that could not be taken
+    /// yet.
     TakenFrom,
-    /// It was passed on too often to be taken again, and this hop was the first to bring it.
+    /// It was passed on too often to be taken again, and this hop had brought it before.
     BroughtBy,
 }
 
@@ -66,22 +67,22 @@ impl Known {
     }
 }
 
-/// What the spool knows of messages that came before, read once for many messages.
+/// What the spool remembers of earlier messages, read once for many new ones.
 #[derive(Debug)]
 pub struct History {
     /// The node whose own messages `memory` has; a guest does not deliver here.
     own: Option<NodeId>,
-    /// What passed through here, and what was delivered to the node itself.
+    /// Messages that passed through here, and those delivered to the node itself.
     memory: Memory,
-    /// What was delivered to each local endpoint, as far as this user may know it.
+    /// Messages delivered to each local endpoint; empty for a guest.
     delivered: HashMap<NodeId, Memory>,
-    /// What waits here, and the hop that brought it.
+    /// Waiting messages, each with the hop that brought it.
     waiting: HashMap<KeyDigest, Option<HopPrefix>>,
 }
 
 impl History {
-    /// What is remembered. Nothing waits as long as [`History::set_waiting`] was not called: to list all queues takes
-    /// long, and a run without cargo does not need it.
+    /// Reads the replay memories. Waiting messages are added by [`History::set_waiting`]: to list
+    /// all queues takes long, and a run without cargo does not need it.
     ///
     /// # Errors
     /// When the memory cannot be read.
@@ -100,7 +101,7 @@ impl History {
         })
     }
 
-    /// Adds what waits, as [`Spool::waiting`] lists it.
+    /// Sets the waiting messages, as [`Spool::waiting`] returns them.
     pub fn set_waiting(&mut self, waiting: HashMap<KeyDigest, Option<HopPrefix>>) {
         self.waiting = waiting;
     }
@@ -116,10 +117,11 @@ impl History {
         self.waiting.contains_key(&key)
     }
 
-    /// What is known of a message.
+    /// Looks up an arriving message.
     ///
-    /// Of what was passed on, the acknowledgement may have been lost, or the routes may be a loop. To take it again costs
-    /// a trip; to acknowledge it and not take it would lose it in a loop, until somebody mends that.
+    /// If it was passed on before, either its acknowledgement was lost or the routes form a loop.
+    /// To take it again costs a trip; to acknowledge it without taking it would lose it, if the
+    /// routes form a loop.
     #[must_use]
     pub fn known(&self, name: &Name, identity: &ReplayKey, origin: Origin<'_>) -> Known {
         let delivered = self.delivered_to(name.identity.recipient);
@@ -129,11 +131,14 @@ impl History {
         let waits = self.waits(name.identity.key());
         let times = self.memory.times_passed_on(identity);
         match origin {
-            // A message that was passed on once may have arrived: it cannot be replaced, though a copy still waits.
+            // A message that was passed on may have arrived, so it cannot be replaced, even if a
+            // copy still waits.
             Origin::Here if times > 0 => Known::PassedOn(times),
             _ if waits => Known::Waits,
-            // What is for a node here stays here, however often it came while that node was elsewhere.
+            // A message for a local node is delivered here, however often it was passed on while
+            // that node was elsewhere.
             Origin::Cargo { .. } if delivered.is_some() => Known::New,
+            // Before the count of passes: this is the same copy, not one more.
             Origin::Cargo { sha256, .. } if self.memory.knows(&identity.taken_from(sha256)) => {
                 Known::TakenFrom
             }
@@ -147,14 +152,15 @@ impl History {
         }
     }
 
-    /// Whether a message passes through here for the first time. One for a node here does not pass through.
+    /// Whether a message passes through here for the first time. One for a node here does not pass
+    /// through.
     #[must_use]
     pub fn is_first_pass(&self, name: &Name, identity: &ReplayKey) -> bool {
         self.delivered_to(name.identity.recipient).is_none()
             && self.memory.times_passed_on(identity) == 0
     }
 
-    /// Whether a run that was killed stored this parcel from this hop and could not remember that any more.
+    /// Whether a killed run stored this parcel from this hop, but did not record that.
     #[must_use]
     pub fn is_unremembered(&self, name: &Name, identity: &ReplayKey, hop: NodeId) -> bool {
         let from = self.waiting.get(&name.identity.key());
@@ -163,7 +169,8 @@ impl History {
             && !self.memory.knows(&identity.brought_by(hop))
     }
 
-    /// That each of these parcels was taken from this cargo, as far as that is not remembered yet.
+    /// The replay keys that record that these parcels were taken from this cargo, without those
+    /// already recorded.
     #[must_use]
     pub fn taken_from(&self, parcels: &[(Name, String)], sha256: &[u8; 32]) -> Vec<ReplayKey> {
         parcels
@@ -182,7 +189,7 @@ impl History {
     }
 }
 
-/// What follows from cargo whose messages are in their queues.
+/// The effects of cargo whose messages are already in their queues.
 pub struct Effects<'a> {
     /// The cargo's own receipt.
     pub receipt: &'a PendingReceipt<'a>,
@@ -190,15 +197,16 @@ pub struct Effects<'a> {
     pub hop: NodeId,
     /// The parcels to acknowledge, with their ids.
     pub parcels: &'a [(Name, String)],
-    /// What to remember of its messages.
+    /// The replay keys to record for its messages.
     pub brought: &'a [ReplayKey],
-    /// What to remember after that: the cargo, of which then nothing is looked at any more.
+    /// The replay keys to record last: those of the cargo itself, which is not opened again after
+    /// that.
     pub last: &'a [ReplayKey],
 }
 
 impl Effects<'_> {
-    /// Does all of it, in the order of this file's table. `settle` makes sure, before anything is remembered, that what
-    /// a killed run remembered lasts.
+    /// Performs the effects in the order of this module's table. `settle` is called before anything
+    /// is recorded, and syncs the records of a killed run.
     ///
     /// # Errors
     /// When a session, an acknowledgement or the memory cannot be stored.
@@ -211,6 +219,8 @@ impl Effects<'_> {
         receive::complete_all(
             [self.receipt],
             || {
+                // Before the memory: recorded cargo is not opened again, so its parcels would never
+                // be acknowledged.
                 acknowledge(spool, self.hop, self.parcels)?;
                 settle()
             },
@@ -241,6 +251,7 @@ fn acknowledge(spool: &Spool, hop: NodeId, parcels: &[(Name, String)]) -> Result
         let pca = Item::from(pca);
         let name = Name::of(&pca, name.expiry);
         let options =
+            // The name follows from the parcel, so a repeated step adds no second acknowledgement.
             PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).written_in(&tmp);
         batch.add(batch::stage(
             &queue.path_of(&name),
@@ -266,7 +277,7 @@ mod tests {
         NodeId::of_spki(name.as_bytes())
     }
 
-    /// A parcel from a hop, and what it is remembered by.
+    /// A parcel from a hop, and its replay key.
     fn parcel(recipient: &str, id: &str) -> (Name, ReplayKey) {
         let name = Name {
             identity: MessageKey {
@@ -297,7 +308,7 @@ mod tests {
         (dirs, history)
     }
 
-    /// What is known of a parcel that was put here, and of one that the hop brings.
+    /// The answers for a parcel that is put here, and for one that the hop brings.
     fn asked(history: &History, (name, key): &(Name, ReplayKey)) -> [Known; 2] {
         let (hop, sha256) = (node("hop"), &CARGO);
         let cargo = Origin::Cargo { hop, sha256 };
@@ -311,7 +322,7 @@ mod tests {
         assert_eq!(asked(&history, &far), [Known::New; 2]);
         assert!(history.is_first_pass(&far.0, &far.1));
 
-        // Stored by a run that was killed before it could remember that.
+        // Stored by a run that was killed before it recorded that.
         history.add_waiting(&far.0);
         assert_eq!(asked(&history, &far), [Known::Waits; 2]);
         assert!(history.is_unremembered(&far.0, &far.1, node("hop")));
@@ -320,7 +331,7 @@ mod tests {
         history.memory.add_all(&[brought]).unwrap();
         assert!(!history.is_unremembered(&far.0, &far.1, node("hop")));
 
-        // A copy that waits cannot be replaced when another one went on.
+        // A waiting copy cannot be replaced once another copy was passed on.
         for times in 1..=MAX_AGAIN + 1 {
             history
                 .memory
@@ -339,7 +350,7 @@ mod tests {
         };
         assert!(history.known(&far.0, &far.1, cargo).is_loop());
 
-        // Taken out of cargo that has more, and passed on since.
+        // Taken from cargo that has more messages, and passed on since.
         let taken = parcel("far", "b");
         history
             .memory
@@ -361,7 +372,8 @@ mod tests {
         let (_dirs, mut history) = empty_history();
         let here = ["gateway", "endpoint"].map(|recipient| parcel(recipient, "a"));
         for parcel in &here {
-            // One that was passed on when its recipient was elsewhere is taken again, and not put again.
+            // One that was passed on when its recipient was elsewhere is taken again, and not put
+            // again.
             history
                 .memory
                 .pass_on(std::slice::from_ref(&parcel.1))
@@ -374,7 +386,7 @@ mod tests {
         delivered.add_all(&[here[1].1.clone()]).unwrap();
         for parcel in &here {
             assert_eq!(asked(&history, parcel), [Known::Delivered; 2]);
-            // It may wait on, until the run that delivered it removes it.
+            // It may still wait, until the run that delivered it removes it.
             history.add_waiting(&parcel.0);
             assert_eq!(asked(&history, parcel), [Known::Delivered; 2]);
         }

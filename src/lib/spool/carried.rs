@@ -1,8 +1,10 @@
-//! What was written onto which medium: `carried/<medium>/<next hop>.<sha256 of the cargo>`, the date, the end of the
-//! cargo's life, and then the names of the messages in that cargo and of the CCA that it answers, a line each.
+//! Records of cargo written onto media: `carried/<medium>/<next hop>.<sha256 of the cargo>`. Its
+//! lines are the date, the expiry of the cargo, and then the names of the messages in it and of the
+//! CCA that it answers.
 //!
-//! A record is there before its cargo is, with `.new` behind its name until all is done that follows from the cargo:
-//! what a killed run left of that is for the next one. It keeps messages from going onto a medium twice.
+//! A record is stored before its cargo is written. Its name ends in `.new` until all effects of the
+//! cargo are complete; the next run completes those that a killed run left. Records keep messages
+//! from being written onto a medium twice.
 
 use std::path::PathBuf;
 
@@ -19,32 +21,33 @@ use crate::pki::NodeId;
 /// The folder of the records, in the spool.
 pub(crate) const FOLDER: &str = "carried";
 
-/// The longest record that is read, in octets: more than the names of as many messages as cargo has.
+/// Maximum length of a record, in octets: more than the names of all messages in one cargo need.
 const MAX_LEN: usize = 32 * 1024 * 1024;
 
-/// The end of the name of a record from which not everything has followed yet.
+/// Suffix of the name of a record until all effects of its cargo are complete.
 const NEW: &str = ".new";
 
-/// The cargo that was written for a next hop.
+/// A record of cargo that was written for a next hop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The next hop.
     pub hop: NodeId,
     /// The SHA-256 of the cargo's octets.
     pub cargo: [u8; 32],
-    /// Whether all is done that follows from the cargo.
+    /// Whether all effects of the cargo are complete.
     pub is_settled: bool,
     path: PathBuf,
 }
 
-/// What a record says of a cargo.
+/// The content of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
     /// When it was written.
     pub date: Timestamp,
-    /// When its life ends.
+    /// When it expires.
     pub expiry: Timestamp,
-    /// The names that its messages had when they were packed, and that of the CCA that it answers.
+    /// The names that its messages had when they were packed, and the name of the CCA that it
+    /// answers.
     pub names: Vec<Name>,
 }
 
@@ -55,7 +58,7 @@ pub struct Carried {
 }
 
 impl Spool {
-    /// Whether a message was written onto any medium that is remembered.
+    /// Whether a message was written onto any medium, according to the records.
     ///
     /// # Errors
     /// When a record cannot be read.
@@ -77,11 +80,11 @@ impl Spool {
         Ok(false)
     }
 
-    /// What was written onto the medium with this id, which is a safe name for a directory. What an earlier run noted
-    /// lasts from here on.
+    /// The records of the medium with this id, which must be safe as a directory name. Syncs the
+    /// folder, since an earlier run may have been killed before it did.
     ///
     /// # Errors
-    /// When the folder cannot be made or synced.
+    /// When the folder cannot be created or synced.
     pub fn carried(&self, medium: &str) -> Result<Carried, Error> {
         let dir = self.root().join(FOLDER).join(medium);
         files::create_dir_all_private(&dir, FileRole::Spool)?;
@@ -91,7 +94,7 @@ impl Spool {
 }
 
 impl Carried {
-    /// The records that there are, in one order. What else is in the folder is passed over.
+    /// The records, sorted by file name. Unknown files are ignored.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -117,7 +120,7 @@ impl Carried {
         Ok(records)
     }
 
-    /// What a record says; `None` for one that no program here wrote.
+    /// Reads a record; `None` if it has another format.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -129,6 +132,8 @@ impl Carried {
         let (Some(date), Some(expiry)) = (date(), date()) else {
             return Ok(None);
         };
+        // A line that is not a name is skipped: the others still keep their messages from going out
+        // twice.
         let names = lines.filter_map(|line| line.parse::<Name>().ok());
         Ok(Some(Load {
             date,
@@ -137,8 +142,8 @@ impl Carried {
         }))
     }
 
-    /// Records that this cargo, written at `now` and living until `expiry`, has these messages; it is on disk when this
-    /// returns, and is new.
+    /// Stores the record of a cargo that is written at `now` and expires at `expiry`, with the
+    /// names of its messages. It is on disk on return, and not settled.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -159,18 +164,20 @@ impl Carried {
             is_settled: false,
             path: self.dir.join(format!("{hop}.{}{NEW}", Hex(cargo))),
         };
+        // A killed run may have left a record of the same cargo.
         let manner = PublishOptions::stored(FileRole::Spool, IfExists::Replace);
         publish::publish(&record.path, &[text.as_bytes()], &manner)?;
         Ok(record)
     }
 
-    /// Notes that all is done that follows from these cargoes.
+    /// Records that all effects of these cargoes are complete.
     ///
     /// # Errors
     /// When that cannot be stored.
     pub fn settle(&self, records: &[Record]) -> Result<(), Error> {
         let mut moves = Moves::default();
         for record in records {
+            // Removes the suffix `.new`.
             moves.rename(&record.path, &record.path.with_extension(""))?;
         }
         moves.commit()

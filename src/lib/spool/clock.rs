@@ -1,8 +1,9 @@
-//! Whether the clock may be believed: `clock`, lines of `key = value`.
+//! Whether the system clock can be believed: the file `clock`, lines of `key = value`.
 //!
-//! What is purged is lost, so one boot with a wrong clock must not purge anything. A time is believed that follows on
-//! what is known of times here; another one only when it is there a day later, too, or when the user vouches for it.
-//! By a time that is not believed nothing expires, is set aside or removed; all else goes on.
+//! Purged messages are lost, so one boot with a wrong clock must not purge anything. A time is
+//! believed if it continues the times known here; any other only if the clock still agrees a day
+//! later, or if the user vouches for it. While the time is not believed, no message expires, is set
+//! aside or removed; everything else continues.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -20,58 +21,60 @@ use crate::pki::Window;
 /// The name of the file, in the spool.
 pub(crate) const FILE: &str = "clock";
 
-/// The longest such file, in octets: a line for each day that is kept of what happened.
+/// Maximum length of the file, in octets: it has at most a line for each day in `sent`.
 const MAX_LEN: usize = 64 * 1024;
 
-/// How long nothing need have happened here for the time to be believed.
+/// How far after the newest known time a time is still believed.
 pub(crate) const QUIET_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// How long a time that nothing leads to must go on before it is believed.
+/// How long a doubted time must continue before it is believed.
 const DOUBTED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
-/// How far beyond a time that was believed another one is while a candidate before it contradicts it.
+/// How far after the accepted time a time is believed while an earlier candidate contradicts it.
 const CONTRADICTED_FOR: SignedDuration = SignedDuration::from_hours(3 * 24);
 
-/// What was made of the clock so far.
+/// The stored record: which time is believed, and which one is doubted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClockRecord {
-    /// The latest time that was believed.
+    /// The newest believed time.
     pub accepted: Option<Timestamp>,
-    /// A time that was not, and may be if it goes on from there.
+    /// A doubted time, which will be believed if the clock continues from there.
     pub candidate: Option<Timestamp>,
-    /// Whether the run that believed it has not ended.
+    /// Whether the run that accepted the time has not finished.
     pub is_unfinished: bool,
-    /// The beginnings of days of which something is noted that lay ahead of a time that was believed.
+    /// First instants of days with notes in `sent` that lay ahead of a believed time: a wrong clock
+    /// began them.
     pub false_days: BTreeSet<Timestamp>,
 }
 
-/// What else tells what time it may be.
+/// Other evidence of the time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// Since when there has been a certificate of the node's own.
+    /// The start of the node's oldest own certificate.
     pub made: Option<Timestamp>,
-    /// The beginnings of days on which something was noted of messages, the earliest first.
+    /// First instants of the days with notes in `sent`, in ascending order.
     pub days: Vec<Timestamp>,
-    /// The newest date that other nodes gave: of a certificate that they issued to this one, or of a message. Only
-    /// looked up where it may decide.
+    /// The newest date from other nodes: of a certificate that they issued to this one, or of a
+    /// message. Looked up only if it can decide.
     pub others: Option<Timestamp>,
 }
 
-/// What is to be made of a time.
+/// The verdict on a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockVerdict {
     /// It is believed.
     Believed,
-    /// It lies before this time, at which a certificate or message was made: it cannot be right.
+    /// It is before this time, at which a certificate or message was made, so it cannot be right.
     Impossible(Timestamp),
-    /// It lies before this time, which was believed.
+    /// It is before this time, which was believed.
     Behind(Timestamp),
-    /// Nothing leads to it since this time, if there is any.
+    /// It is too far after this newest known time; `None` if no time is known.
     Ahead(Option<Timestamp>),
 }
 
 impl ClockVerdict {
-    /// Why the clock, which tells `now`, is not believed, and from when on relay-purge believes it; `None` where it is.
+    /// The error for a time `now` that is not believed; `again` is when relay-purge will believe
+    /// it. `None` if the time is believed.
     pub(crate) fn doubt(self, now: Timestamp, again: Option<Timestamp>) -> Option<Error> {
         match self {
             Self::Believed => None,
@@ -83,19 +86,19 @@ impl ClockVerdict {
     }
 }
 
-/// The time that a run goes by.
+/// The time of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time {
-    /// What the clock tells.
+    /// The time of the system clock.
     pub told: Timestamp,
-    /// What is to be made of that.
+    /// The verdict on it.
     pub verdict: ClockVerdict,
-    /// The time that is believed: what the clock tells, or the newest one that is known.
+    /// The believed time: that of the system clock, otherwise the newest known one.
     pub sure: Timestamp,
 }
 
 impl Time {
-    /// A time that nobody doubts.
+    /// A time that is believed without a check.
     #[must_use]
     pub fn believed(told: Timestamp) -> Self {
         Self {
@@ -105,13 +108,13 @@ impl Time {
         }
     }
 
-    /// Whether what the clock tells is believed.
+    /// Whether the system clock is believed.
     #[must_use]
     pub fn is_believed(&self) -> bool {
         self.verdict == ClockVerdict::Believed
     }
 
-    /// Why the clock is not believed; `None` where it is.
+    /// Why the clock is not believed; `None` if it is.
     #[must_use]
     pub fn doubt(&self) -> Option<Error> {
         self.verdict.doubt(self.told, None)
@@ -153,8 +156,9 @@ impl ClockRecord {
         text
     }
 
-    /// The newest time that is known for certain: days count as far as they follow each other, since one boot
-    /// with a wrong clock may have noted something, too. Those that lay ahead of a time that was believed never do.
+    /// The newest time that is known for certain. A day counts only if it follows the one before
+    /// within `QUIET_FOR`, since one boot with a wrong clock may have written notes, too. False
+    /// days never count.
     #[must_use]
     pub fn newest(&self, evidence: &Evidence) -> Option<Timestamp> {
         let mut newest = self.accepted.max(evidence.made)?;
@@ -166,8 +170,9 @@ impl ClockRecord {
         Some(newest)
     }
 
-    /// The latest time that follows on what is known: where a candidate before the accepted time contradicts that,
-    /// either of the two may be wrong, so that one wrong clock does not lead to the next.
+    /// The latest time that is believed. If a candidate before the accepted time contradicts it,
+    /// either of the two may be wrong; the limit is then stricter, so that one wrong clock does not
+    /// justify the next.
     fn latest(&self, newest: Timestamp) -> Timestamp {
         match (self.accepted, self.candidate) {
             (Some(accepted), Some(candidate)) if candidate < accepted => {
@@ -177,9 +182,10 @@ impl ClockRecord {
         }
     }
 
-    /// What is to be made of the time.
+    /// Judges a time; `window` is `now` with the allowed clock drift.
     #[must_use]
     pub fn judge(&self, now: Timestamp, window: &Window, evidence: &Evidence) -> ClockVerdict {
+        // First, since nothing overrides it: a certificate or message cannot be made in the future.
         let made = evidence.made.max(evidence.others);
         if let Some(made) = made.filter(|made| window.is_before(*made)) {
             return ClockVerdict::Impossible(made.max(self.accepted.unwrap_or(made)));
@@ -188,6 +194,7 @@ impl ClockRecord {
             let since = now.duration_since(candidate);
             (DOUBTED_FOR..=QUIET_FOR).contains(&since)
         };
+        // Before the accepted time is compared: a candidate behind it may be what replaces it.
         if self.candidate.is_some_and(goes_on) {
             return ClockVerdict::Believed;
         }
@@ -200,10 +207,11 @@ impl ClockRecord {
         }
     }
 
-    /// The clock with a time that is believed.
+    /// The record after `now` was believed.
     #[must_use]
     pub fn accepting(&self, now: Timestamp, window: &Window, evidence: &Evidence) -> Self {
-        // One that lies before the accepted time went on for a day, so that was wrong.
+        // A time before the accepted one is believed only after it continued for a day, so the
+        // accepted one was wrong.
         let accepted = self.accepted.filter(|known| !window.is_before(*known));
         Self {
             accepted: accepted.max(Some(now)),
@@ -213,13 +221,13 @@ impl ClockRecord {
         }
     }
 
-    /// The days of which something is noted and that cannot count at a time that is believed.
+    /// The false days in `sent`, given that the time of `window` is believed.
     fn false_days_at(&self, window: &Window, evidence: &Evidence) -> BTreeSet<Timestamp> {
         let is_false = |day: &&Timestamp| window.is_before(**day) || self.false_days.contains(day);
         evidence.days.iter().filter(is_false).copied().collect()
     }
 
-    /// The clock with a time that is not; one that waits already goes on waiting.
+    /// The record after `now` was doubted; a candidate that already waits stays.
     #[must_use]
     pub fn doubting(&self, now: Timestamp) -> Self {
         let waits = |candidate: &Timestamp| {
@@ -232,14 +240,15 @@ impl ClockRecord {
         }
     }
 
-    /// The clock after a run that purges nothing saw this time.
+    /// The record after a run that purges nothing saw this time.
     fn seeing(&self, time: &Time, window: &Window, evidence: &Evidence) -> Self {
         match time.verdict {
-            // Two wrong clocks that are days apart would vouch for each other: only relay-purge waits for a time ahead.
+            // Two wrong clocks some days apart would confirm each other, so only relay-purge
+            // records a candidate ahead.
             ClockVerdict::Impossible(_) | ClockVerdict::Ahead(_) => self.clone(),
             ClockVerdict::Behind(_) => self.doubting(time.told),
             ClockVerdict::Believed => Self {
-                // Whatever lies ahead of it was another clock's.
+                // A candidate ahead of a believed time came from a wrong clock.
                 candidate: self.candidate.filter(|it| !window.is_before(*it)),
                 false_days: self.false_days_at(window, evidence),
                 ..self.clone()
@@ -248,7 +257,7 @@ impl ClockRecord {
     }
 }
 
-/// An instant so much later, or the last one that there is.
+/// `at` plus `by`, or [`Timestamp::MAX`] on overflow.
 fn after(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
@@ -258,7 +267,7 @@ impl Spool {
         self.root().join(FILE)
     }
 
-    /// What was made of the clock so far.
+    /// Reads the record; the default if there is no file.
     ///
     /// # Errors
     /// When the file is damaged, or cannot be read.
@@ -275,7 +284,7 @@ impl Spool {
         })
     }
 
-    /// Stores what was made of the clock.
+    /// Stores the record.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -286,7 +295,7 @@ impl Spool {
         Ok(())
     }
 
-    /// What else tells what time it may be.
+    /// Collects evidence of the time, without `others`.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -300,7 +309,8 @@ impl Spool {
         })
     }
 
-    /// Judges a time; what others made is looked up only where the time is behind, and it may decide.
+    /// Judges a time. Dates from other nodes are looked up only if the time is before the accepted
+    /// one, since only then they can decide.
     fn judged(
         &self,
         clock: &ClockRecord,
@@ -309,6 +319,7 @@ impl Spool {
         window: &Window,
     ) -> Result<ClockVerdict, Error> {
         let verdict = clock.judge(now, window, evidence);
+        // Most times are not behind; then the files of all peers need not be read.
         if clock.accepted.is_none_or(|known| !window.is_before(known)) {
             return Ok(verdict);
         }
@@ -316,11 +327,11 @@ impl Spool {
         Ok(clock.judge(now, window, evidence))
     }
 
-    /// What is to be made of the time, for programs that remove nothing by it. A `clock` that is damaged keeps none of
-    /// them from work: relay-purge and relay-check say so.
+    /// Judges the time for programs that remove nothing because of it. A damaged `clock` does not
+    /// stop them; relay-purge and relay-check report it.
     ///
     /// # Errors
-    /// When what is known of the time cannot be read.
+    /// When the record or the evidence cannot be read.
     pub fn time(&self, now: Timestamp, window: &Window) -> Result<Time, Error> {
         let (clock, mut evidence) = (self.clock_or_none()?.unwrap_or_default(), self.evidence()?);
         self.time_by(&clock, &mut evidence, now, window)
@@ -345,24 +356,25 @@ impl Spool {
         })
     }
 
-    /// As [`Spool::time`]; and notes what follows for the times that later runs see. The caller holds the lock of the
-    /// queues.
+    /// As [`Spool::time`], and stores what later runs need to judge the time. The caller holds the
+    /// queue lock.
     ///
     /// # Errors
-    /// As [`Spool::time`]; or when that cannot be stored.
+    /// As [`Spool::time`]; or when the record cannot be stored.
     pub fn see_time(&self, now: Timestamp, window: &Window) -> Result<Time, Error> {
         let (known, mut evidence) = (self.clock_or_none()?, self.evidence()?);
         let before = known.clone().unwrap_or_default();
         let time = self.time_by(&before, &mut evidence, now, window)?;
         let after = before.seeing(&time, window, &evidence);
+        // A damaged file is not overwritten: relay-purge and relay-check still have to report it.
         if known.is_some() && after != before {
             self.set_clock(&after)?;
         }
         Ok(time)
     }
 
-    /// The day under which what happens at this time is noted: that of the newest time that is known where this one is
-    /// not believed, since it would count for a later run as if it were right.
+    /// The time whose day in `sent` gets notes of events at `now`: the newest known time if `now`
+    /// is not believed, since a later run would take a false day as evidence.
     ///
     /// # Errors
     /// As [`Spool::time`].
@@ -374,12 +386,12 @@ impl Spool {
         }
         let window = Window::new(now, SignedDuration::ZERO);
         let day = self.time(now, &window)?.sure;
-        // Another one may have been stored meanwhile, of the same run and so the same time.
+        // Another thread may have stored it first; within a run the time is the same.
         let _ = self.day.set((now, day));
         Ok(day)
     }
 
-    /// What was made of the clock so far; `None` where the file is damaged.
+    /// The record; `None` if the file is damaged.
     fn clock_or_none(&self) -> Result<Option<ClockRecord>, Error> {
         match self.clock() {
             Err(Error::Node(node::Error::Directory(node::DirectoryError::Damaged { .. }))) => {
@@ -389,11 +401,13 @@ impl Spool {
         }
     }
 
-    /// Takes the time for right or refuses it, and stores what was made of it unless `is_dry`. Gives what was made of
-    /// it before. The caller holds the lock of the queues.
+    /// Accepts the time or refuses it, and stores the new record unless `is_dry`. Returns the
+    /// record before that, or the new one if the user vouches for the time. The caller holds the
+    /// queue lock.
     ///
     /// # Errors
-    /// [`Error::ClockBehind`] and [`Error::ClockAhead`], unless the user vouches for the time.
+    /// [`Error::ClockBehind`] and [`Error::ClockAhead`], unless the user vouches for the time
+    /// (`is_vouched`).
     pub fn accept_time(
         &self,
         now: Timestamp,
@@ -403,6 +417,7 @@ impl Spool {
     ) -> Result<ClockRecord, Error> {
         let mut evidence = self.evidence()?;
         if is_vouched {
+            // The stored record is not read: the user overrides it, even if it is damaged.
             let unknown = ClockRecord::default();
             let clock = unknown.accepting(now, window, &evidence);
             if !is_dry {
@@ -412,6 +427,7 @@ impl Spool {
         }
         let before = self.clock()?;
         let verdict = self.judged(&before, &mut evidence, now, window)?;
+        // Stored although this run is refused: a run a day later depends on it.
         let doubted = || {
             let after = before.doubting(now);
             if !is_dry && after != before {
@@ -424,7 +440,7 @@ impl Spool {
             )
         };
         let again = match verdict {
-            // The certificate or message that shows it to be wrong shows the same later.
+            // The certificate or message that proves it wrong will prove the same later.
             ClockVerdict::Believed | ClockVerdict::Impossible(_) => None,
             ClockVerdict::Behind(_) | ClockVerdict::Ahead(_) => doubted()?,
         };
@@ -437,7 +453,7 @@ impl Spool {
         Ok(before)
     }
 
-    /// Checks that the time does not lie before what happened here.
+    /// Checks that the time is not before anything that happened here.
     ///
     /// # Errors
     /// [`Error::ClockBehind`] when it does.
@@ -450,7 +466,7 @@ impl Spool {
         }
     }
 
-    /// Notes that the run has ended which believed the time last. The caller holds the lock of the queues.
+    /// Records that the run that accepted the time has finished. The caller holds the queue lock.
     ///
     /// # Errors
     /// When that cannot be stored.
@@ -463,8 +479,8 @@ impl Spool {
     }
 }
 
-/// The newest date that other nodes gave this one, by their own clocks: when a certificate that they issued to it
-/// begins, or a message that it opened was made.
+/// The newest date that other nodes gave this one, by their own clocks: when a certificate that
+/// they issued to it begins, or a message that it opened was made.
 fn newest_of_others(node: &Directory) -> Result<Option<Timestamp>, Error> {
     let mut newest = certificates::newest_from_others(node)?;
     for peer in node.peers()? {
@@ -512,7 +528,7 @@ mod tests {
             );
         }
         let behind = ClockVerdict::Behind(at(PURGED));
-        // What others made later cannot have been made later by a clock that is right.
+        // Dates from other nodes are not after a time that is right.
         let made = Evidence {
             others: Some(at("2026-02-20T12:00:00Z")),
             ..Evidence::default()
@@ -549,7 +565,7 @@ mod tests {
             judged(&new, &steps, "2026-04-01T00:00:00Z"),
             ClockVerdict::Believed
         );
-        // One boot with a wrong clock noted something, too.
+        // One boot with a wrong clock wrote notes, too.
         let jump = days(&["2026-01-20", "2036-01-01"]);
         let last = Some(at("2026-01-20T00:00:00Z"));
         assert_eq!(
@@ -576,7 +592,7 @@ mod tests {
         ] {
             assert_eq!(judged(&doubting, &none, now), verdict, "{now}");
         }
-        // It waits from when it was there first, unless it is another one.
+        // A candidate waits from when it was first seen, unless another one replaces it.
         let again = doubting.doubting(at("2036-03-02T00:00:00Z"));
         assert_eq!(again, doubting);
         let other = at("2036-04-20T00:00:00Z");
@@ -586,7 +602,7 @@ mod tests {
             clock.accepting(at(now), &window, &none)
         };
         assert_eq!(accepting(&doubting, PURGED).candidate, None);
-        // A time before the accepted one lowers that, when it goes on for a day.
+        // A time before the accepted one lowers it, if it continues for a day.
         let behind = purged().doubting(at("2026-02-10T12:00:00Z"));
         let again = "2026-02-11T12:00:00Z";
         assert_eq!(judged(&behind, &none, again), ClockVerdict::Believed);
@@ -610,7 +626,7 @@ mod tests {
         assert_eq!(clock.false_days, BTreeSet::from([days[1]]));
         let ahead = ClockVerdict::Ahead(Some(now));
         assert_eq!(judged(&clock, &evidence, "2026-04-21T12:00:00Z"), ahead);
-        // Nor once they have come, as long as their file is there.
+        // Nor once that day has come, as long as its file exists.
         let now = at("2026-04-11T12:00:00Z");
         let window = Window::new(now, SignedDuration::from_hours(2));
         let clock = clock.accepting(now, &window, &evidence);

@@ -1,4 +1,5 @@
-//! Messages that are set aside in `failed`, each with a file that says why, and from where it came.
+//! Messages that are set aside in `failed`, each with a `.why` file: the reason, and the queue that
+//! it came from.
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use crate::node::{ReplayKey, endpoints, seen};
 use crate::pki::NodeId;
 use crate::ramf::limits;
 
-/// The longest file that says why, in octets.
+/// Maximum length of a `.why` file, in octets.
 const MAX_LEN: usize = 64 * 1024;
 
 /// A message that is to be set aside.
@@ -24,19 +25,20 @@ const MAX_LEN: usize = 64 * 1024;
 pub struct FailedMessage<'a> {
     /// Its file.
     pub path: &'a Path,
-    /// What it is called from now on.
+    /// Its name in `failed`.
     pub name: &'a Name,
     /// Its message id, if it could be read.
     pub id: Option<&'a str>,
-    /// Why.
+    /// The reason.
     pub why: String,
-    /// Where it goes when somebody wants it to be tried again.
+    /// The queue that a retry returns it to.
     pub back_to: QueueId,
 }
 
 impl Spool {
-    /// Sets a message aside, first the reason, then the message; of what is another user's, a copy. What was set
-    /// aside before, in whatever form, goes. The caller holds a lock of its queue.
+    /// Moves a message to `failed`: first its `.why` file, then the message, or a copy if the file
+    /// is another user's. If the same message was set aside before, in any encoding, this one is
+    /// only removed. The caller holds the lock of its queue.
     ///
     /// # Errors
     /// When it cannot be moved.
@@ -48,7 +50,8 @@ impl Spool {
     ) -> Result<Placed, Error> {
         let queue = self.make(QueueId::Failed)?;
         let is_by_another = self.is_by_another(aside.path)?;
-        // A copy is ours, and would count as what arrived in time if it went home without being judged.
+        // The copy is ours. Returned to `home` without being judged, it would count as having
+        // arrived in time.
         let back_to = match aside.back_to {
             QueueId::Home(_) if is_by_another && !self.is_guest() => QueueId::In,
             place => place,
@@ -69,6 +72,7 @@ impl Spool {
         });
         let why = queue.dir().join(format!("{name}{WHY}"));
         let manner = PublishOptions::stored(FileRole::Spool, IfExists::Replace);
+        // Before the message: one in `failed` without a reason could not be returned to its queue.
         publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
         let to = queue.path_of(&name);
         if is_by_another {
@@ -81,10 +85,11 @@ impl Spool {
         Ok(Placed::New)
     }
 
-    /// Returns a message that was set aside to where it came from. The caller holds the lock of the queues.
+    /// Returns a message from `failed` to the queue that it came from. The caller holds the queue
+    /// lock.
     ///
     /// # Errors
-    /// [`Error::UnknownMessage`] when there is none of this name.
+    /// [`Error::UnknownMessage`] when no message in `failed` has this name.
     pub fn retry(&self, name: &str) -> Result<(), Error> {
         let unknown = || Error::UnknownMessage(name.to_owned());
         let parsed: Name = name.parse().map_err(|_| unknown())?;
@@ -99,8 +104,10 @@ impl Spool {
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error.into()),
         };
+        // From `in` every message is routed anew, so nothing is lost with its `.why` file.
         let place = place.unwrap_or(QueueId::In);
-        // Before it moves: what is handed out later may have been received before, and a person wants it.
+        // Before it moves, so that a delivery at once finds it. The replay memory may be unable to
+        // judge the message, but the user wants it.
         if let QueueId::Home(recipient) = place {
             self.vouch(recipient, &aside)?;
         }
@@ -108,14 +115,16 @@ impl Spool {
         let mut moves = Moves::default();
         let _ = self.move_to(&queue, &aside, &parsed, &mut moves)?;
         moves.commit()?;
+        // Last: if the run is killed before, relay-purge removes the `.why` file as an orphan.
         files::remove(&why, FileRole::Spool)?;
         Ok(())
     }
 
-    /// When a message was set aside, by the clock of then; `None` where nothing tells.
+    /// When a message was set aside, by the clock at that time; `None` if its `.why` file does not
+    /// say.
     ///
     /// # Errors
-    /// When what tells cannot be read.
+    /// When the `.why` file cannot be read.
     pub(crate) fn set_aside_at(&self, name: &Name) -> Result<Option<Timestamp>, Error> {
         let why = self
             .queue(QueueId::Failed)
@@ -131,7 +140,8 @@ impl Spool {
         Ok(time.and_then(|time| time.parse().ok()))
     }
 
-    /// Lets a node here take a parcel of which its replay memory cannot tell whether it was received before.
+    /// Lets a local node accept a parcel that its replay memory cannot judge, since only the floor
+    /// covers it.
     fn vouch(&self, recipient: NodeId, parcel: &Path) -> Result<(), Error> {
         let root = if recipient == self.owner().id() {
             Some(self.owner().root().to_owned())
@@ -152,7 +162,8 @@ impl Spool {
     }
 }
 
-/// The name that a message gets in `failed`, where others may have its own; none if it is there in another form.
+/// A free name for a message in `failed`, where another may have its own; `None` if the same
+/// message is there in another encoding.
 fn free_name(failed: &Queue, aside: &FailedMessage<'_>) -> Result<Option<Name>, Error> {
     let mut octets = None;
     for name in aside.name.and_others() {
@@ -168,7 +179,7 @@ fn free_name(failed: &Queue, aside: &FailedMessage<'_>) -> Result<Option<Name>, 
                 limits::MAX_MESSAGE_LEN,
             )?),
         };
-        // A run that was killed may have left it there, before the reason for it was known.
+        // A killed run may have put it there; the caller stores the reason again.
         if files::read(&path, FileRole::Spool, limits::MAX_MESSAGE_LEN)
             .is_ok_and(|held| held == *octets)
         {
@@ -184,7 +195,7 @@ fn free_name(failed: &Queue, aside: &FailedMessage<'_>) -> Result<Option<Name>, 
     }))
 }
 
-/// Where a message came from, as the file says that tells why it was set aside.
+/// The queue that a message came from, according to its `.why` file.
 fn came_from(line: &[u8]) -> Option<QueueId> {
     let line: Value = serde_json::from_slice(line).ok()?;
     QueueId::to_return_to(line.get("queue")?.as_str()?)

@@ -1,13 +1,13 @@
-//! The folders of a spool that are no queues.
+//! The folders of a spool that are not queues.
 
-/// Where files are written, in the spool.
+/// Temporary files, until they are in a queue.
 pub(crate) const TMP: &str = "tmp";
 
-/// The folder of the spool in a node directory.
+/// The spool itself, in a node directory.
 pub(super) const SPOOL: &str = "spool";
 
-/// The folder for what programs that deliver note for the next run.
+/// Notes of relay-deliver for its next run: the names of files that it is about to create.
 pub const DELIVERING: &str = "delivering";
 
-/// The folder of the files, in the spool.
+/// Notes on what happened to messages, a file for each day.
 pub(crate) const SENT: &str = "sent";

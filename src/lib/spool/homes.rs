@@ -1,5 +1,6 @@
-//! The folders of `home`, one for each node here, and whose they are: where users share a spool, each is its user's,
-//! and the owner of the spool puts files there by a group of their own. Other members have no access.
+//! The folders of `home`, one for each local node, and their owners. In a shared spool each belongs
+//! to the user of its node, and the spool's owner writes to it through their own group. Other
+//! members have no access.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -10,52 +11,52 @@ use crate::disk::{FileRole, files, tree};
 use crate::node::endpoints;
 use crate::pki::NodeId;
 
-/// A folder of `home` that is not as it should be.
+/// A folder of `home` with a wrong owner, group or mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Amiss {
-    /// For which node it is.
+    /// The node that it is for.
     pub node: NodeId,
     /// The folder.
     pub path: PathBuf,
-    /// What it is, and what it should be.
+    /// Its owner, group and mode, and the expected ones, in words.
     pub what: String,
-    /// What root types to make it so.
+    /// The commands by which root corrects it.
     pub remedy: String,
-    /// Whether it belongs to others than it should, not only its mode is another one.
+    /// Whether its owner or group is wrong, not only its mode.
     pub is_anothers: bool,
-    /// Whether the user of the node cannot take what is there.
+    /// Whether the user of the node cannot take messages from it.
     pub is_closed: bool,
-    /// Whether the owner of the spool cannot put anything there.
+    /// Whether the owner of the spool cannot put messages into it.
     pub is_shut: bool,
 }
 
-/// The group that the owner of a spool has, where it is not theirs alone.
+/// The primary group of a spool's owner, if it has other members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnGroup {
     /// The owner.
     pub user: String,
     /// The group.
     pub group: String,
-    /// Whether it is the one that shares the spool.
+    /// Whether it is the group that shares the spool.
     pub is_shared: bool,
-    /// Who else is in it, as far as this machine lists that.
+    /// Its other members, as far as this machine lists them.
     pub others: Vec<String>,
 }
 
-/// What the folders of a spool are held against.
+/// The owner and groups that the folders are checked against.
 struct Measure {
     /// The owner of `home`.
     keeper: u32,
-    /// The group of the members.
+    /// The group that shares the spool.
     shared: Group,
-    /// That of the owner, if it is known here.
+    /// The owner's primary group, if this machine knows it.
     own: Option<Group>,
-    /// Whether the owner is alone in that.
+    /// Whether the owner is its only member.
     is_alone: bool,
 }
 
 impl Measure {
-    /// The groups and modes that a folder may have, the best first.
+    /// The groups and modes that a folder may have, the preferred one first.
     fn forms(&self) -> Vec<(Group, u32)> {
         let Some(own) = self.own else {
             return Vec::new();
@@ -72,8 +73,8 @@ impl Measure {
 }
 
 impl Spool {
-    /// The folders of `home` that are not as they should be: of a guest only their own. Where no group shares the spool,
-    /// there are none.
+    /// The folders of `home` with a wrong owner, group or mode; for a guest only their own. Empty
+    /// if no group shares the spool.
     ///
     /// # Errors
     /// When one cannot be examined.
@@ -100,11 +101,11 @@ impl Spool {
         Ok(amiss)
     }
 
-    /// The group that the owner of the spool has, where the members of the node's group are in it, or others are: who is
-    /// in it may write into every folder of `home` that is given away by it.
+    /// The primary group of the spool's owner, if it is the shared group or has other members: all
+    /// of them may write to each folder of `home` that has this group.
     ///
     /// # Errors
-    /// When that cannot be learned.
+    /// When the group or `home` cannot be examined.
     pub fn own_group_of_others(&self) -> Result<Option<OwnGroup>, Error> {
         let measure = self.measure()?.filter(|measure| !measure.is_alone);
         let (Some(measure), false) = (measure, self.is_guest()) else {
@@ -123,10 +124,11 @@ impl Spool {
             return Ok(None);
         };
         let shared = if self.is_guest() {
+            // A guest cannot read the owner's config, but `tmp` has the group.
             let found = tree::stat(&self.tmp(), FileRole::Spool)?;
             found.map(|found| Group::of_number(found.group))
         } else {
-            // A group that this machine does not know, programs that need it report.
+            // An unknown group is reported by the programs that need it.
             self.owner().config().find_group().ok().flatten()
         };
         let Some(shared) = shared else {
@@ -150,7 +152,7 @@ impl Spool {
         let (group, mode) = (Group::of_number(found.group), found.mode);
         let forms = measure.forms();
         let is_right = match (forms.is_empty(), user == measure.keeper) {
-            // What nobody else has to do with.
+            // A folder that only the spool's owner uses may be private.
             (_, true) if mode == group::PRIVATE => true,
             (true, _) => group != measure.shared && mode == group::GIVEN,
             (false, _) => forms.contains(&(group, mode)),
@@ -178,6 +180,7 @@ impl Spool {
             group.label()
         );
         let is_of_group = group == measure.shared && mode & 0o020 != 0;
+        // To create files in a directory takes both write and execute permission.
         let is_writable = mode & 0o030 == 0o030 && (is_of_group || measure.own == Some(group));
         let is_shut = found.owner != measure.keeper && measure.own.is_some() && !is_writable;
         if is_closed {
@@ -194,7 +197,7 @@ impl Spool {
             remedies.push(format!("chown {user}:{label} {shown}"));
         }
         if mode != best_mode {
-            // GNU's needs five digits to take the bit away that gives files the group.
+            // GNU chmod clears the set-group-ID bit of a directory only with five digits.
             remedies.push(format!("chmod {best_mode:05o} {shown}"));
         }
         Ok(Some(Amiss {
@@ -226,7 +229,8 @@ mod tests {
             measure.forms()
         };
         assert_eq!(forms(Some(own), true), [(own, group::GIVEN)]);
-        // Where there is none, by the group of all; what was given before is no worse.
+        // Without an own group, the shared one is used; a folder that was given by the own group is
+        // as good.
         let both = [(shared, group::SHARED), (own, group::GIVEN)];
         assert_eq!(forms(Some(own), false), both);
         assert_eq!(forms(Some(shared), false), [(shared, group::SHARED)]);

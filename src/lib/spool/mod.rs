@@ -1,8 +1,8 @@
-//! The spool: messages that wait, each in a file of its own, in a directory for each place where they wait
+//! The spool: waiting messages, each in its own file, in a directory for each queue
 //! (relay-spool(5)).
 //!
-//! A message is delivered to a queue at the instant of a rename or link, and leaves it only when the next
-//! place has it. Names are an index; facts come from the messages.
+//! A message enters a queue by an atomic rename or link, and leaves it only once the next queue has
+//! it. File names are an index; facts are read from the messages.
 
 pub mod name; // what a file's name says of its message
 mod queue_id; // which queue
@@ -39,67 +39,68 @@ pub use queue_id::{QueueId, QueueKind};
 pub use room::Room;
 pub use store::Spool;
 
-/// Why the spool cannot do what was asked of it.
+/// An error of the spool.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Another run is at work.
+    /// Another run holds the lock.
     #[error("another run is at work on the queues")]
     Locked,
-    /// A peer's messages take as much as they may.
+    /// The message would exceed the quota of a peer.
     #[error("over the quota of {limit} octets for {peer}, of which {used} are used")]
     Quota {
-        /// What to call the peer.
+        /// A short form of the peer's id.
         peer: String,
-        /// What its messages take in the queue, in octets.
+        /// The total of its waiting messages, in octets.
         used: u64,
-        /// What they may take, in octets.
+        /// The quota, in octets.
         limit: u64,
     },
-    /// The file system has not more room than is to be kept.
+    /// The file system would have less free space than the reserve.
     #[error("the disk has {free} octets left, of which {reserve} are kept free")]
     Reserve {
-        /// What is free, in octets.
+        /// The free space, in octets.
         free: u64,
-        /// What is to stay free, in octets.
+        /// The space to keep free, in octets.
         reserve: u64,
     },
-    /// A message that only the gateway's own cargo can bring.
+    /// A control message, which counts only in the cargo of its gateway.
     #[error("a {0} counts only in the cargo of the gateway that sends it")]
     Control(&'static str),
-    /// Another message with the same id went before, and may have arrived.
+    /// Another message with the same id was packed or passed on before, and may have arrived.
     #[error("a message with this id, to the same recipient, was packed or handed on before")]
     HandedOn,
     /// A later message with the same id waits.
     #[error("a later message with this id, to the same recipient, waits here")]
     Outdated,
-    /// No message is known by this.
+    /// No message is known by this id or name.
     #[error("no message is known as {0}")]
     UnknownMessage(String),
     /// No queue has this name.
     #[error("{0} is no queue")]
     NoQueue(String),
-    /// The clock tells a time at which nothing may be purged, since it lies before what happened here.
+    /// The clock is before a known time, so nothing may be purged.
     #[error("the clock tells {now}, and {known} was before")]
     ClockBehind {
-        /// What the clock tells.
+        /// The time of the system clock.
         now: Timestamp,
-        /// When the spool was purged last, or its node made.
+        /// The known time: of the last purge, of the node's creation, or of a date from another
+        /// node.
         known: Timestamp,
-        /// When it will be believed, if it goes on like this.
+        /// When the clock will be believed, if it continues like this.
         again: Option<Timestamp>,
     },
-    /// The clock tells a time at which nothing may be purged yet, since nothing here leads to it.
+    /// The clock is too far after the newest known time, so nothing may be purged yet.
     #[error("the clock tells {now}, and {} here", last.map_or_else(
         || "nothing tells the time".to_owned(),
         |last| format!("nothing happened since {last}"),
     ))]
     ClockAhead {
-        /// What the clock tells.
+        /// The time of the system clock.
         now: Timestamp,
-        /// The newest time that is known, if there is one.
+        /// The newest known time.
         last: Option<Timestamp>,
-        /// When it will be believed, if it goes on like this.
+        /// When the clock will be believed, if it continues like this.
         again: Option<Timestamp>,
     },
     /// The node cannot be read.
@@ -111,7 +112,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of the error, for callers to act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -127,8 +128,9 @@ impl Error {
         }
     }
 
-    /// Whether a single file is the reason, of which another user may be the owner: this user may not read it,
-    /// or leased to a program, too long or no file, or its name is taken. Others are not kept waiting for that.
+    /// Whether a single file, possibly another user's, is the cause: it is unreadable, leased to
+    /// another program, too long or not a regular file, or its name is taken. Callers continue with
+    /// the other files.
     #[must_use]
     pub fn is_of_one_file(&self) -> bool {
         match self {
@@ -138,6 +140,7 @@ impl Error {
                 | disk::Error::Exists { .. },
             ) => true,
             Self::Disk(error) => {
+                // EWOULDBLOCK: its owner holds a lease on it (fcntl(2), F_SETLEASE).
                 error.is_denied() || error.io_kind() == Some(std::io::ErrorKind::WouldBlock)
             }
             _ => false,

@@ -1,4 +1,4 @@
-//! Messages that go from queue to queue, many with one sync.
+//! Moves messages between queues, many with one sync.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use crate::disk::batch::{self, Batch};
 use crate::disk::publish::{IfExists, PublishOptions};
 use crate::disk::{FileRole, Published, files, publish};
 
-/// Renames and removals that are done and not yet synced. What was moved is in one of both places whatever
-/// happens; it is certain to be in the new one after [`Moves::commit`].
+/// Renames and removals that are done but not yet synced. After a crash each message is in its old
+/// or its new queue; after [`Moves::commit`] it is in the new one.
 #[derive(Debug, Default)]
 #[must_use = "what is not committed may be undone by a power failure"]
 pub struct Moves {
@@ -22,21 +22,22 @@ pub struct Moves {
     copied: Vec<(PathBuf, PathBuf)>,
 }
 
-/// What became of a message that was to be in a queue.
+/// The result of moving a message into a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placed {
-    /// It is there.
+    /// It is there, in its own file.
     New,
-    /// It was there already, in whatever form, and this one has gone.
+    /// The same message was there already, in any encoding, and this file was removed.
     Repeated,
 }
 
 impl Moves {
-    /// Moves a file. One with the same octets that has the name already is success.
+    /// Moves a file. If a file with the same octets has the new name, that is success.
     ///
     /// # Errors
     /// When something else has the name, or it cannot be moved.
     pub fn rename(&mut self, from: &Path, to: &Path) -> Result<(), Error> {
+        // Success, since a killed run may have linked the new name and not removed the old one.
         let moved = publish::rename_unsynced(from, to, FileRole::Spool, IfExists::SameIsSuccess)?;
         if moved == Published::Written {
             self.to.extend(to.parent().map(Path::to_owned));
@@ -45,8 +46,8 @@ impl Moves {
         Ok(())
     }
 
-    /// Moves a file into a queue, where it gets another name if something else has this one. One that is the same
-    /// message as the file which has the name is not needed, and goes.
+    /// Moves a file into a queue, under another name if a different message has this one. If the
+    /// same message has it, in any encoding, this file is removed instead.
     ///
     /// # Errors
     /// When it cannot be moved, or too many others have such names.
@@ -68,7 +69,7 @@ impl Moves {
         refused.map_or(Ok(Placed::New), Err)
     }
 
-    /// The same for another user's file, of which a copy is made: [`Moves::copy`].
+    /// As [`Moves::place`], for another user's file, which is [copied](Moves::copy).
     ///
     /// # Errors
     /// As [`Moves::place`].
@@ -96,8 +97,8 @@ impl Moves {
         refused.map_or(Ok(Placed::New), Err)
     }
 
-    /// Moves another user's file, as it was when it had these octets: they get a file of our own, of which its former
-    /// owner cannot change anything. The other one goes when the moves are committed.
+    /// Moves another user's file by writing the `octets` that were read from it to a file of our
+    /// own, which the former owner cannot change. The original is removed on commit.
     ///
     /// # Errors
     /// When something else has the name, or it cannot be written.
@@ -114,18 +115,19 @@ impl Moves {
         Ok(())
     }
 
-    /// Removes a file that is not needed any more.
+    /// Removes a file that is no longer needed.
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn remove(&mut self, path: &Path) -> Result<(), Error> {
+        // The file may be the last other copy of one that was moved: the new name is synced first.
         self.sync_new()?;
         files::remove_unsynced(path, FileRole::Spool)?;
         self.from.extend(path.parent().map(Path::to_owned));
         Ok(())
     }
 
-    /// Waits until all of it lasts: the new names first, then the removal of the old ones.
+    /// Syncs everything: the new names first, then the removal of the old ones.
     ///
     /// # Errors
     /// When a directory cannot be synced.
@@ -134,7 +136,7 @@ impl Moves {
         self.sync_new()?;
         let refused = self.batch.take_refused();
         for (from, to) in std::mem::take(&mut self.copied) {
-            // Of one whose name was taken in this instant nothing is moved; the next run finds it.
+            // If the new name was taken meanwhile, the original stays, and the next run finds it.
             if refused.iter().all(|error| error.path() != to) {
                 files::remove_unsynced(&from, FileRole::Spool)?;
                 self.from.extend(from.parent().map(Path::to_owned));

@@ -1,6 +1,7 @@
-//! What the name of a file in a queue says of its message.
+//! The name of a file in a queue, which is an index of its message.
 //!
-//! `<recipient>.<sender>.<sha256 of message id>.<expiry>[.p<priority>][.c<copies>][.f<from>].<kind>`
+//! `<recipient>.<sender>.<sha256 of message
+//! id>.<expiry>[.p<priority>][.c<copies>][.f<from>].<kind>`
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,22 +17,22 @@ use crate::node::ReplayKey;
 use crate::pki::NodeId;
 use crate::ramf::{Kind, SignedMessage};
 
-/// How an end of life is written, so that names sort by it: `20270522T101112Z`.
+/// Format of the expiry, which sorts by time: `20270522T101112Z`.
 const EXPIRY: &str = "%Y%m%dT%H%M%SZ";
 
-/// The priority of messages of which nothing else is said.
+/// The priority of a message whose name has none.
 pub const DEFAULT_PRIORITY: u8 = 5;
 
-/// The greatest priority: such messages go first.
+/// The highest priority: such messages go first.
 pub const MAX_PRIORITY: u8 = 9;
 
-/// The most copies of a message that go out.
+/// Maximum number of copies of a message that are sent.
 pub const MAX_COPIES: u8 = 9;
 
-/// The most names that are tried for a message, others having those before.
+/// Maximum number of names that are tried for a message while others have them.
 const MAX_NAMES: i64 = 1000;
 
-/// The beginning of a hop's id, enough to tell it from others.
+/// The first 8 octets of a hop's id, enough to tell hops apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HopPrefix([u8; 8]);
 
@@ -43,26 +44,27 @@ impl From<NodeId> for HopPrefix {
     }
 }
 
-/// What a message is the same as others by: those that it may replace, or repeats.
+/// Identifies a message: one with the same key is a repetition, or may replace it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MessageKey {
-    /// Whom it is for.
+    /// The recipient.
     pub recipient: NodeId,
-    /// Who sent it.
+    /// The sender.
     pub sender: NodeId,
     /// The SHA-256 of its id.
     pub id: [u8; 32],
-    /// What kind of message it is.
+    /// The kind of message.
     pub kind: Kind,
 }
 
-/// The beginning of a digest of an identity, for sets of many.
+/// A truncated digest of a [`MessageKey`], for large sets.
 pub type KeyDigest = [u8; 16];
 
 impl MessageKey {
-    /// What stands for it in a set.
+    /// The first 16 octets of the SHA-256 of the key.
     #[must_use]
     pub fn key(&self) -> KeyDigest {
+        // The parts have fixed lengths, so that no two keys have the same concatenation.
         let parts = [
             &[self.kind.octet()][..],
             self.recipient.digest(),
@@ -75,7 +77,8 @@ impl MessageKey {
         key
     }
 
-    /// The parcel that an acknowledgement with this key is for: both have the same id, sender and recipient.
+    /// The parcel that an acknowledgement with this key is for: both have the same id, sender and
+    /// recipient.
     #[must_use]
     pub fn of_parcel(&self) -> Self {
         Self {
@@ -84,8 +87,8 @@ impl MessageKey {
         }
     }
 
-    /// What the replay memory knows the message by. It wants the `id` itself, of which a name has only the digest, and
-    /// the end of its life, until which it is remembered.
+    /// The key of the message in the replay memory. It needs the `id` itself, since a name has only
+    /// its digest, and the expiry, until which the message is remembered.
     #[must_use]
     pub fn to_replay_key(&self, id: &str, expiry: Timestamp) -> ReplayKey {
         ReplayKey::new(self.kind, self.recipient, self.sender, id, expiry)
@@ -109,18 +112,18 @@ impl From<&Pca> for MessageKey {
 pub struct Name {
     /// Which message it is.
     pub identity: MessageKey,
-    /// When its life ends.
+    /// When the message expires.
     pub expiry: Timestamp,
-    /// How urgent it is, if that was said: 9 goes first.
+    /// Its priority, if one was set: 0 to 9, of which 9 goes first.
     pub priority: Option<u8>,
-    /// How many copies still go out, where nobody will say that one arrived.
+    /// How many copies are still to be sent, if no acknowledgement will come.
     pub copies: Option<u8>,
-    /// The hop that brought it, if one did.
+    /// The hop whose cargo brought it, if one did.
     pub from: Option<HopPrefix>,
 }
 
 impl Name {
-    /// The name for a message; control messages live until `expiry`, others as they say.
+    /// The name for a message. `expiry` is used for control messages that have none of their own.
     #[must_use]
     pub fn of(item: &Item, expiry: Timestamp) -> Self {
         let id = |id: &str| hash::sha256(id.as_bytes());
@@ -134,6 +137,8 @@ impl Name {
             Item::Cca(cca) => of_message(cca.as_ref()),
             Item::Pca(pca) => (pca.recipient, pca.sender, id(&pca.parcel_id)),
             Item::Rotation(rotation) => {
+                // A rotation has no recipient, sender or id field; its certificates and digest
+                // stand in.
                 let leaf = rotation.path.leaf.id();
                 let issuer = rotation.path.authorities.first();
                 let issuer = issuer.map_or(leaf, crate::pki::Certificate::id);
@@ -154,8 +159,8 @@ impl Name {
         }
     }
 
-    /// This name, and others for the same message where something else has it: names are an index, and each second
-    /// makes one.
+    /// This name, then alternatives if other files have it: each expires one second later. That is
+    /// harmless, since names are only an index.
     pub fn and_others(&self) -> impl Iterator<Item = Self> + use<> {
         let name = self.clone();
         (0..MAX_NAMES).filter_map(move |later| {
@@ -168,13 +173,14 @@ impl Name {
         })
     }
 
-    /// What the replay memory knows the message by, which has this `id`: see [`MessageKey::to_replay_key`].
+    /// The key in the replay memory of the message with this `id`: see
+    /// [`MessageKey::to_replay_key`].
     #[must_use]
     pub fn to_replay_key(&self, id: &str) -> ReplayKey {
         self.identity.to_replay_key(id, self.expiry)
     }
 
-    /// How urgent the message is.
+    /// The priority, or the default one.
     #[must_use]
     pub fn urgency(&self) -> u8 {
         self.priority.unwrap_or(DEFAULT_PRIORITY)
@@ -192,7 +198,7 @@ impl Name {
         self.from == Some(HopPrefix::from(hop))
     }
 
-    /// Whether the message's life has ended.
+    /// Whether the message has expired, according to this name.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expiry < now
@@ -227,7 +233,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// A name that no program here gives.
+/// The error for a file name that is not that of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of a message")]
 pub struct NotAName;
@@ -273,7 +279,7 @@ impl FromStr for Name {
                 _ => return Err(NotAName),
             }
         }
-        // Each message has one name, and nothing follows it.
+        // Only the canonical form is valid: no leading zeros, no other order, nothing after it.
         let copies = name
             .copies
             .is_none_or(|copies| (1..=MAX_COPIES).contains(&copies));

@@ -1,6 +1,6 @@
-//! Messages that went before, and that a new one is the same as: of the same sender, recipient and id.
+//! Earlier messages with the key of a new one: the same sender, recipient and id.
 //!
-//! A newer message replaces an older one only while that one has never been packed or handed on.
+//! A newer message replaces an older one only if that was never packed or passed on.
 
 use std::path::PathBuf;
 
@@ -12,17 +12,17 @@ use super::{Error, Name, QueueId, QueueKind, Spool};
 use crate::message::Item;
 use crate::node::ReplayKey;
 
-/// What is known of messages that went before.
+/// The earlier messages that a spool knows.
 #[derive(Debug)]
 pub struct Precedents<'a> {
     spool: &'a Spool,
     history: History,
 }
 
-/// What a new message is to those before it.
+/// How a new message relates to earlier ones.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Precedent {
-    /// There was none.
+    /// There is no earlier one.
     None,
     /// It waits here already, octet for octet.
     Same,
@@ -31,12 +31,13 @@ pub enum Precedent {
 }
 
 impl Spool {
-    /// What went before, read once for many messages.
+    /// Reads the earlier messages, once for many new ones.
     ///
     /// # Errors
     /// When a queue or the memory cannot be read.
     pub fn precedents(&self) -> Result<Precedents<'_>, Error> {
-        // The queues first: what is acknowledged meanwhile is remembered before it leaves them, so one of both has it.
+        // Queues before memory: a message that is acknowledged meanwhile is recorded before it
+        // leaves its queue, so one of the two has it.
         let waiting = self.waiting()?;
         let mut history = History::of(self)?;
         history.set_waiting(waiting);
@@ -48,11 +49,11 @@ impl Spool {
 }
 
 impl Precedents<'_> {
-    /// What a message with this name, identity and date is to those before it.
+    /// Compares a message with this name, replay key and date with the earlier ones.
     ///
     /// # Errors
-    /// [`Error::HandedOn`] when one was packed, handed on or delivered; [`Error::Outdated`] when a later one
-    /// waits; or when the spool cannot be read.
+    /// [`Error::HandedOn`] when one was packed, passed on or delivered; [`Error::Outdated`] when a
+    /// later one waits; or when the spool cannot be read.
     pub fn of(
         &self,
         name: &Name,
@@ -84,6 +85,7 @@ impl Precedents<'_> {
         for (_, home) in self.spool.queues_in(QueueKind::Home)? {
             for message in home.messages()? {
                 let message = message?;
+                // In `home` it may be delivered at any moment, so it cannot be replaced.
                 if message.name.identity.key() == key && !self.spool.is_by_another(&message.path)? {
                     return match message.read() {
                         Ok(Some(held)) if held == octets => Ok(Precedent::Same),
@@ -93,6 +95,7 @@ impl Precedents<'_> {
                 }
             }
         }
+        // On a medium it may arrive, even if it still waits here as well.
         if self.spool.was_carried(key)? {
             return Err(Error::HandedOn);
         }
@@ -104,7 +107,7 @@ impl Precedents<'_> {
         })
     }
 
-    /// Adds the files in a queue that are older; none for one that is the same.
+    /// Adds the older files in a queue to `older`, and `None` for one with the same octets.
     fn add(
         &self,
         place: QueueId,
@@ -118,7 +121,7 @@ impl Precedents<'_> {
             if message.name.identity.key() != key {
                 continue;
             }
-            // Nobody is kept waiting by what another user closed, and what is no message.
+            // A file that another user closed, or that is not a message, stops nothing.
             let held = match message.read() {
                 Err(error) if error.is_of_one_file() => continue,
                 read => read?,
@@ -126,7 +129,7 @@ impl Precedents<'_> {
             let Some(held) = held else {
                 continue;
             };
-            // What was set aside does not keep it from being tried again.
+            // A message in `failed` may be sent again.
             if held == octets && place != QueueId::Failed {
                 older.push(None);
                 continue;

@@ -19,26 +19,26 @@ pub struct Queue {
     place: QueueId,
 }
 
-/// What a queue holds.
+/// An entry of a queue.
 #[derive(Debug)]
 pub enum QueueEntry {
-    /// A message, as far as its name tells.
+    /// A message, according to its name; it has not been read.
     Message(Waiting),
-    /// Something that no program here put there.
+    /// An unknown file or directory.
     Unexpected(PathBuf),
 }
 
-/// A message that waits.
+/// A waiting message.
 #[derive(Debug, Clone)]
 pub struct Waiting {
     /// Its file.
     pub path: PathBuf,
-    /// What the file's name says.
+    /// Its parsed file name.
     pub name: Name,
 }
 
 impl Waiting {
-    /// How many octets it has; `None` when it has gone since it was listed.
+    /// Its length in octets; `None` if it has been removed since it was listed.
     ///
     /// # Errors
     /// When its file cannot be examined.
@@ -46,16 +46,17 @@ impl Waiting {
         Ok(tree::stat(&self.path, FileRole::Spool)?.map(|stat| stat.len))
     }
 
-    /// When its file was last written; `None` when it has gone since it was listed.
+    /// When its file was last written; `None` if it has been removed since it was listed.
     ///
     /// # Errors
     /// When its file cannot be examined.
     pub fn stored(&self) -> Result<Option<Timestamp>, Error> {
         let stat = tree::stat(&self.path, FileRole::Spool)?;
+        // A time out of range comes from a broken clock or file system: it proves no age.
         Ok(stat.map(|stat| Timestamp::try_from(stat.modified).unwrap_or(Timestamp::MAX)))
     }
 
-    /// How many octets to reckon with when it is read; the most that any has when nobody can say.
+    /// Its length in octets, to plan memory; the maximum of any message if it is unknown.
     #[must_use]
     pub fn len_or_most(&self) -> usize {
         let len = self.len().ok().flatten();
@@ -63,15 +64,15 @@ impl Waiting {
         len.unwrap_or(limits::MAX_MESSAGE_LEN)
     }
 
-    /// Its octets; `None` when it has gone since it was listed.
+    /// Its octets; `None` if it has been removed since it was listed.
     ///
     /// # Errors
-    /// When its file cannot be read, or is no regular one.
+    /// When its file cannot be read, or is not a regular one.
     pub fn read(&self) -> Result<Option<Vec<u8>>, Error> {
         self.read_into(Vec::new())
     }
 
-    /// The same, in memory that was used before.
+    /// As [`Waiting::read`], into a buffer that is reused.
     ///
     /// # Errors
     /// As [`Waiting::read`].
@@ -79,7 +80,8 @@ impl Waiting {
         Ok(self.read_with_owner(octets)?.map(|(octets, _)| octets))
     }
 
-    /// The same, and the user whose file was read, which could have been exchanged since it was listed.
+    /// As [`Waiting::read_into`], with the owner of the file that was read: it may have been
+    /// exchanged since it was listed.
     ///
     /// # Errors
     /// As [`Waiting::read`].
@@ -93,7 +95,7 @@ impl Waiting {
     }
 }
 
-/// Where a message stands among those that wait: the most urgent first, of these the one whose life ends first.
+/// The order of waiting messages: higher priority first, then earlier expiry, then name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
     urgency: Reverse<u8>,
@@ -101,7 +103,7 @@ pub struct Rank {
     name: OsString,
 }
 
-/// A message with its rank, for heaps.
+/// A message that is ordered by its rank.
 struct Ranked(Rank, Waiting);
 
 impl PartialEq for Ranked {
@@ -125,7 +127,7 @@ impl Ord for Ranked {
 }
 
 impl Waiting {
-    /// Where it stands among others.
+    /// Its rank among waiting messages.
     #[must_use]
     pub fn rank(&self) -> Rank {
         Rank {
@@ -141,7 +143,7 @@ impl Queue {
         Self { dir, place }
     }
 
-    /// Where it is.
+    /// Its directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -153,7 +155,7 @@ impl Queue {
         self.place
     }
 
-    /// The message of this name, if it still waits.
+    /// The message of this name; its file need not exist.
     #[must_use]
     pub fn waiting(&self, name: Name) -> Waiting {
         let path = self.path_of(&name);
@@ -166,12 +168,12 @@ impl Queue {
         self.dir.join(name.to_string())
     }
 
-    /// What is in it, as the file system gives it, in memory that does not grow with it. What says why a
-    /// message was set aside is passed over. The queue of a node here whose user has closed it is something that no
-    /// program here made.
+    /// Its entries in the order of the file system, in constant memory. `.why` files are skipped. A
+    /// [closed](Self::is_closed) queue has one entry, its own directory, as
+    /// [`QueueEntry::Unexpected`].
     ///
     /// # Errors
-    /// When it cannot be listed; one that does not exist is empty.
+    /// When it cannot be listed; one that does not exist counts as empty.
     pub fn entries(
         &self,
     ) -> Result<impl Iterator<Item = Result<QueueEntry, Error>> + use<>, Error> {
@@ -201,23 +203,24 @@ impl Queue {
         Ok(closed.into_iter().chain(found))
     }
 
-    /// Whether it is the queue of a node here whose user, another one, has closed it.
+    /// Whether it is in `home` and this user has no permission to list it.
     ///
     /// # Errors
-    /// When that cannot be learned.
+    /// When it cannot be listed for another reason.
     pub fn is_closed(&self) -> Result<bool, Error> {
         Ok(self.stream()?.is_none())
     }
 
     fn stream(&self) -> Result<Option<tree::DirStream>, Error> {
         match tree::stream(&self.dir, FileRole::Spool) {
+            // Only in `home` a directory belongs to another user, who may close it.
             Err(error) if error.is_denied() && matches!(self.place, QueueId::Home(_)) => Ok(None),
             stream => Ok(Some(stream?)),
         }
     }
 
-    /// The first `most` messages that `is_wanted`, in the order of their ranks, after the one of rank `after`. The
-    /// queue is read once for each such part, in memory that does not grow with it.
+    /// The first `most` messages by rank that come after `after` and that `is_wanted` accepts. Each
+    /// call lists the queue once, in memory for `most` messages.
     ///
     /// # Errors
     /// As [`Queue::entries`].
@@ -236,6 +239,7 @@ impl Queue {
             }
             if first.len() < most {
                 first.push(Ranked(rank, message));
+            // The heap has the greatest rank on top, which a smaller one replaces.
             } else if let Some(mut last) = first.peek_mut()
                 && rank < last.0
             {
@@ -246,7 +250,7 @@ impl Queue {
         Ok(sorted.map(|Ranked(_, message)| message).collect())
     }
 
-    /// The messages in it; what else is there is passed over.
+    /// The messages in it; unknown files are skipped.
     ///
     /// # Errors
     /// As [`Queue::entries`].
@@ -259,7 +263,7 @@ impl Queue {
     }
 }
 
-/// The end of the name of a file that says why a message was set aside.
+/// Suffix of the file with the reason why a message was set aside.
 pub const WHY: &str = ".why";
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! Which queue: where a message waits, and the folders that have a queue for each node.
+//! Identifies queues, and the folders that have a queue for each node.
 
 use std::path::{Path, PathBuf};
 
 use crate::pki::NodeId;
 
-/// The folder with a queue for each node here.
+/// The folder with a queue for each local node.
 pub(crate) const HOME: &str = "home";
 
-/// Where messages wait.
+/// Identifies a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum QueueId {
     /// Arrived or sent from here, not yet routed.
@@ -22,12 +22,12 @@ pub enum QueueId {
     Acks(NodeId),
     /// Requests for cargo by this gateway.
     Cca(NodeId),
-    /// Set aside.
+    /// Messages that were set aside.
     Failed,
 }
 
 impl QueueId {
-    /// The queue that has this path in the spool, of those that messages return to.
+    /// The queue with this path in the spool, if messages return to it from `failed`.
     #[must_use]
     pub fn to_return_to(path: &str) -> Option<Self> {
         match path.split_once('/') {
@@ -35,11 +35,12 @@ impl QueueId {
             Some(("home", node)) => Some(Self::Home(node.parse().ok()?)),
             Some(("cca", gateway)) => Some(Self::Cca(gateway.parse().ok()?)),
             Some(("control", gateway)) => Some(Self::Control(gateway.parse().ok()?)),
+            // Not `out` and `acks`: what goes to a hop is routed anew.
             _ => None,
         }
     }
 
-    /// Whether other users than the spool's own have to do with it, where a group does.
+    /// Whether members of the group use it, in a shared spool.
     pub(super) fn is_of_group(self) -> bool {
         matches!(self, Self::In | Self::Home(_))
     }

@@ -1,4 +1,4 @@
-//! Room for messages: what a peer's may take in a queue, and what the disk keeps free.
+//! Limits on stored messages: the quota of each peer, and the free space to keep.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,23 +13,23 @@ use crate::pipeline::mutex;
 use crate::pki::NodeId;
 use crate::ramf::limits;
 
-/// What stays free unless the node's config says otherwise, in octets.
+/// The space to keep free unless the config sets `reserve`, in octets.
 pub const DEFAULT_RESERVE: u64 = 16 * 1024 * 1024;
 
-/// How many octets are promised before the disk is asked again.
+/// How many octets are promised before the free space is read again.
 const ASK_AFTER: u64 = 16 * 1024 * 1024;
 
-/// Against whose quota a message counts.
+/// The peer whose quota a message counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Payer {
-    /// Of what is sent from here, that of its recipient.
+    /// The recipient, for a message sent from here.
     Recipient(NodeId),
-    /// Of what cargo brought, that of the hop whose cargo it was.
+    /// The hop, for a message that its cargo brought.
     Hop(HopPrefix),
 }
 
 impl Payer {
-    /// Against whose quota a message counts that waits here.
+    /// The payer of a waiting message.
     #[must_use]
     pub fn of(name: &Name) -> Self {
         match name.from {
@@ -39,7 +39,7 @@ impl Payer {
     }
 }
 
-/// What there is room for. Several may ask at once.
+/// The room for messages. Several threads may ask at once.
 #[derive(Debug)]
 pub struct Room {
     dir: PathBuf,
@@ -50,9 +50,9 @@ pub struct Room {
 
 #[derive(Debug, Default)]
 struct RoomState {
-    /// What each peer's messages take in the queue.
+    /// The octets of waiting messages, by payer.
     used: HashMap<Payer, u64>,
-    /// What the disk had left when it was asked, less what was promised since.
+    /// The free space when it was last read, less the octets promised since.
     free: u64,
     promised: u64,
     was_asked: bool,
@@ -70,7 +70,7 @@ impl Room {
         }
     }
 
-    /// Counts what waits in `in` and `out` already; nothing where there is no quota.
+    /// Counts the messages that wait in `in` and `out`; does nothing without a quota.
     ///
     /// # Errors
     /// When a queue cannot be read.
@@ -84,7 +84,8 @@ impl Room {
                     let mut message = message?;
                     let mut len = message.len()?.unwrap_or(0);
                     if spool.is_by_another(&message.path)? {
-                        // A user who put it can only have sent it from here, and at most a whole message.
+                        // Another user's file counts as sent from here, whatever its name says, and
+                        // its length as at most that of a whole message.
                         message.name.from = None;
                         len = len.min(limits::MAX_MESSAGE_LEN as u64);
                     }
@@ -96,11 +97,11 @@ impl Room {
         Ok(self)
     }
 
-    /// Promises room for a message of `len` octets, of those that count against the quota of `payer`, which is that
-    /// of `peer`.
+    /// Reserves room for a message of `len` octets on the quota of `payer`; an error names `peer`.
     ///
     /// # Errors
-    /// [`Error::Quota`] or [`Error::Reserve`] when there is none; [`Error::Disk`] when that cannot be learned.
+    /// [`Error::Quota`] or [`Error::Reserve`] when there is not enough; [`Error::Disk`] when the
+    /// free space cannot be read.
     pub fn promise(&self, payer: Payer, peer: NodeId, len: usize) -> Result<(), Error> {
         let len = len as u64;
         let mut state = mutex::lock(&self.state);
@@ -113,6 +114,7 @@ impl Room {
             });
         }
         let lacks = |free: u64| free < self.reserve.saturating_add(len);
+        // Read again before a refusal: other programs may have freed space since.
         if !state.was_asked || state.promised >= ASK_AFTER || lacks(state.free) {
             state.free = files::free_space(&self.dir, FileRole::Spool)?;
             state.promised = 0;

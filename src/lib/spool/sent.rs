@@ -1,4 +1,4 @@
-//! What became of messages: `sent/<day>`, a line of JSON for each event.
+//! Notes on what happened to messages: `sent/<day>`, a line of JSON for each event.
 
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -13,16 +13,16 @@ use crate::pki::NodeId;
 
 use super::folders::SENT;
 
-/// The version of the lines.
+/// Version of the format, in each line as `v`.
 const VERSION: u32 = 1;
 
-/// The longest file of a day that is read, in octets.
+/// Maximum length of the file of a day, in octets.
 const MAX_DAY_LEN: usize = 1 << 30;
 
-/// The longest line that is read, in octets: many times those that programs write here.
+/// Maximum length of a line, in octets: many times that of any line written here.
 const MAX_LINE_LEN: u64 = 64 * 1024;
 
-/// What happened to a message.
+/// An event of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SentEvent {
     /// It was put into the queue of a next hop, or of a node here.
@@ -31,9 +31,10 @@ pub enum SentEvent {
     Packed,
     /// The next gateway has stored it, or it was delivered here.
     Acknowledged,
-    /// It went where nobody answers for it: into a directory, to a command, or in its last copy to a next hop.
+    /// It left, and no acknowledgement will come: it went into a directory, to a command, or as its
+    /// last copy to a next hop.
     Released,
-    /// Its life ended before.
+    /// It expired before that.
     Expired,
     /// It was set aside.
     Failed,
@@ -69,20 +70,20 @@ impl fmt::Display for SentEvent {
     }
 }
 
-/// A line: what happened to which message.
+/// A line: one event of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// When.
+    /// The time of the event.
     pub time: Timestamp,
-    /// What.
+    /// The event.
     pub event: SentEvent,
-    /// Whom the message is for.
+    /// The recipient.
     pub recipient: NodeId,
-    /// Who sent it.
+    /// The sender.
     pub sender: NodeId,
     /// Its message id.
     pub id: String,
-    /// Where it went, or why it went nowhere.
+    /// The destination, or the reason why there is none.
     pub to: Option<String>,
     /// The id of the cargo that it was packed into.
     pub cargo: Option<String>,
@@ -105,7 +106,7 @@ impl Line {
         })
     }
 
-    /// Reads a line; `None` for one that no program here wrote.
+    /// Parses a line; `None` if it has another format.
     fn parse(line: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(line).ok()?;
         let text = |key: &str| value.get(key).and_then(Value::as_str);
@@ -126,8 +127,8 @@ impl Line {
 }
 
 impl Spool {
-    /// Notes what happened, on the day of the first line, or the last day that is believed where its time is not; it is
-    /// on disk when this returns.
+    /// Appends lines to the file of the day of the first line, or of the newest known day if its
+    /// time is not believed. They are on disk on return.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -147,13 +148,13 @@ impl Spool {
             .iter()
             .map(|line| line.to_json().to_string())
             .collect();
-        // Those who deliver for local endpoints do not keep others from routing.
+        // A lock of its own: a run that delivers for a local endpoint does not hold the queue lock.
         let _lock = Lock::exclusive(&self.owner().lock_file(SENT)?)?;
         files::append_line(&day, FileRole::Spool, text.join("\n").as_bytes())?;
         Ok(())
     }
 
-    /// What was noted of messages with this id, the oldest first.
+    /// The notes on messages with this id, oldest first.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -166,6 +167,7 @@ impl Spool {
             }
             let octets = files::read(&day.path, FileRole::Spool, MAX_DAY_LEN)?;
             let text = String::from_utf8_lossy(&octets);
+            // A search for the id comes first, since few lines have it and parsing JSON is slower.
             let of_message = text.lines().filter(|line| line.contains(&quoted));
             lines.extend(
                 of_message
@@ -176,11 +178,12 @@ impl Spool {
         Ok(lines)
     }
 
-    /// Gives each line of this event to `relies`, in memory that does not grow with what was noted. Those that it
-    /// relies on are on the disk when this returns, whatever became of the run that noted them.
+    /// Calls `relies` with each line of this event, in constant memory. It returns whether the
+    /// caller relies on the line; such lines are on disk on return, even if the run that wrote them
+    /// was killed before its sync.
     ///
     /// # Errors
-    /// When it cannot be read, or not be synced.
+    /// When a file cannot be read or synced.
     pub fn each_noted(
         &self,
         event: SentEvent,
@@ -198,6 +201,7 @@ impl Spool {
                 line.clear();
                 let read = lines
                     .by_ref()
+                    // A damaged file may have no newline.
                     .take(MAX_LINE_LEN)
                     .read_until(b'\n', &mut line)
                     .map_err(|error| disk::Error::reading(&day.path, FileRole::Spool, error))?;

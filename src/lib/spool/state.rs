@@ -1,4 +1,4 @@
-//! What became of a message, by where it waits and what was noted of it.
+//! The state of a message, from the queue where it waits and the notes on it.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use super::sent::{Line, SentEvent};
 use super::{Error, QueueId, Spool};
 use crate::pki::NodeId;
 
-/// How far a message has come.
+/// The state of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageState {
     /// It waits to be routed.
@@ -17,18 +17,18 @@ pub enum MessageState {
     Home,
     /// The next gateway has it, or it was delivered here.
     Acknowledged,
-    /// It went where nobody answers for it.
+    /// It left, and no acknowledgement will come.
     Released,
-    /// It was under way, and its file is not there any more.
+    /// It was under way, but its file no longer exists.
     Missing,
-    /// Its life ended before.
+    /// It expired before that.
     Expired,
     /// It was set aside.
     Failed,
 }
 
 impl MessageState {
-    /// The word for it.
+    /// The word in output.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl MessageState {
 
     fn of_place(place: QueueId, has_expired: bool) -> Self {
         match place {
-            // What arrived in time is delivered at any age.
+            // A message that arrived in time is delivered at any age.
             QueueId::Home(_) => Self::Home,
             QueueId::Failed if !has_expired => Self::Failed,
             _ if has_expired => Self::Expired,
@@ -54,7 +54,7 @@ impl MessageState {
         }
     }
 
-    /// What a message has become that waits nowhere any more.
+    /// The state of a message that no longer waits, from its last event.
     fn of_last(event: Option<SentEvent>) -> Self {
         match event {
             Some(SentEvent::Expired) => Self::Expired,
@@ -66,31 +66,31 @@ impl MessageState {
     }
 }
 
-/// What is known of one message.
+/// The history of one message.
 #[derive(Debug)]
 pub struct Story {
-    /// Whom it is for.
+    /// The recipient.
     pub recipient: NodeId,
-    /// Who sent it.
+    /// The sender.
     pub sender: NodeId,
-    /// How far it has come.
+    /// Its state.
     pub state: MessageState,
-    /// What happened to it, the oldest first.
+    /// Its events, oldest first.
     pub lines: Vec<Line>,
 }
 
 impl Spool {
-    /// What is known of the messages with this id; senders may choose the same.
+    /// The histories of the messages with this id: several senders may choose the same one.
     ///
     /// # Errors
-    /// When a queue, or what was noted, cannot be read.
+    /// When a queue or the notes cannot be read.
     pub fn stories(&self, id: &str, now: Timestamp) -> Result<Vec<Story>, Error> {
         let stories = self.stories_now(id, now)?;
         if stories
             .iter()
             .any(|story| story.state == MessageState::Missing)
         {
-            // It may have moved on while queue after queue was looked at.
+            // It may have moved to a queue that was already searched.
             return self.stories_now(id, now);
         }
         Ok(stories)
@@ -128,7 +128,8 @@ impl Spool {
             let went_home = last.and_then(|line| line.to.as_ref());
             let went_home = went_home.is_some_and(|to| to.starts_with("home:"));
             if story.state == MessageState::Missing && went_home && self.is_shared() {
-                // Who takes it there may be another user, who notes that elsewhere.
+                // The user of that node, possibly another one, took it and notes that in their own
+                // spool.
                 story.state = MessageState::Acknowledged;
             }
         }

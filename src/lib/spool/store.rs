@@ -1,4 +1,4 @@
-//! A spool: its folders, its queues, and who may be at work on them.
+//! A spool: its folders, its queues and its locks.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,23 +14,24 @@ use crate::node::{Directory, endpoints};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 
-/// The spool of a node, which its local endpoints use, too.
+/// The spool of a node and its local endpoints. A local endpoint whose gateway belongs to another
+/// user is a guest in it.
 #[derive(Debug)]
 pub struct Spool {
-    /// Where what belongs to the owner is.
+    /// The directory of the owner's own folders.
     pub(super) root: PathBuf,
-    /// Where messages come in and go home: elsewhere for a local endpoint that uses another user's spool.
+    /// The directory of `in`, `home` and `tmp`: for a guest, the gateway's spool, otherwise `root`.
     pub(super) shared: PathBuf,
     pub(super) owner: Directory,
-    /// A time, and the one that is believed for it: a run asks for the same one again and again.
+    /// A time with the believed one for it, kept because a run asks for the same one many times.
     pub(super) day: OnceLock<(Timestamp, Timestamp)>,
 }
 
 impl Spool {
-    /// The spool that a node uses: its own, or as a local endpoint its gateway's.
+    /// The spool that a node uses: its own, or its gateway's if it is a local endpoint.
     ///
     /// # Errors
-    /// When the gateway's directory is not right.
+    /// When the gateway's directory cannot be opened.
     pub fn of(node: Directory) -> Result<Self, Error> {
         Ok(match gateway_of(&node)? {
             Some(gateway) => Self::owned_by(Directory::open(&gateway)?),
@@ -38,11 +39,12 @@ impl Spool {
         })
     }
 
-    /// The same, also where the gateway is another user's: then only what members of its group may use of the
-    /// spool. What else there is to be stored, the endpoint stores in a spool of its own, and is the owner of that.
+    /// As [`Spool::of`], but the gateway may belong to another user. The endpoint is then a guest:
+    /// it uses the folders that are open to members of the gateway's group, and stores everything
+    /// else in a spool of its own.
     ///
     /// # Errors
-    /// When the gateway's directory is not right, or may not be used at all.
+    /// When the gateway's directory cannot be opened, and its spool is not open to this user.
     pub fn shared_with(node: Directory) -> Result<Self, Error> {
         let Some(gateway) = gateway_of(&node)? else {
             return Ok(Self::owned_by(node));
@@ -73,7 +75,7 @@ impl Spool {
         }
     }
 
-    /// Whether messages come in and go home in another user's spool.
+    /// Whether `in` and `home` are in another user's spool.
     #[must_use]
     pub fn is_guest(&self) -> bool {
         self.shared != self.root
@@ -85,25 +87,25 @@ impl Spool {
         self.is_guest() || self.owner.config().group().is_some()
     }
 
-    /// The node that the spool belongs to; of a guest, his own.
+    /// The node that owns the spool; for a guest, their own node.
     #[must_use]
     pub fn owner(&self) -> &Directory {
         &self.owner
     }
 
-    /// The spool's directory; of a guest, that of his own.
+    /// The spool's directory; for a guest, that of their own spool.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where files are written before they are in a queue.
+    /// The directory for temporary files.
     #[must_use]
     pub fn tmp(&self) -> PathBuf {
         self.shared.join(folders::TMP)
     }
 
-    /// The queue at this place; it need not exist.
+    /// The queue with this id; it need not exist.
     #[must_use]
     pub fn queue(&self, place: QueueId) -> Queue {
         let root = if place.is_of_group() {
@@ -114,7 +116,7 @@ impl Spool {
         Queue::new(root.join(place.path()), place)
     }
 
-    /// The permission bits of the file of a message of this kind: parcels are for the group to read.
+    /// The permission bits for the file of a message of this kind: the group may read parcels.
     #[must_use]
     pub fn mode_of(&self, kind: Kind) -> Mode {
         if self.is_shared() && kind == Kind::Parcel {
@@ -124,10 +126,11 @@ impl Spool {
         }
     }
 
-    /// Makes the queue at this place, for messages to come. A guest makes nothing in another user's spool.
+    /// Creates the queue with this id if it is missing. A guest creates nothing in another user's
+    /// spool.
     ///
     /// # Errors
-    /// When a directory cannot be made, or not be given to the group.
+    /// When a directory cannot be created, or not given to the group.
     pub fn make(&self, place: QueueId) -> Result<Queue, Error> {
         let queue = self.queue(place);
         if self.is_guest() {
@@ -137,6 +140,7 @@ impl Spool {
             return Ok(queue);
         }
         if let Some(group) = self.owner.config().find_group()? {
+            // From the top, so that each directory is created in one that has its final mode.
             group.create_dir(&self.root, FileRole::Spool, group::GATE)?;
             group.create_dir(&self.tmp(), FileRole::Spool, group::SHARED)?;
             match place {
@@ -150,15 +154,16 @@ impl Spool {
                 _ => {}
             }
         }
-        // Those that are there are synced into theirs: a run that was killed may have made them and no more.
+        // Existing directories are synced into their parents, too: a killed run may have created
+        // them without that.
         for dir in [&self.root, &self.tmp(), queue.dir()] {
             files::create_dir_all_private(dir, FileRole::Spool)?;
         }
         Ok(queue)
     }
 
-    /// Makes what the members of the node's group need before anything else is there: the queue for what they send, and
-    /// one for each local endpoint. Without a group nothing.
+    /// Creates the queues that members of the node's group need: `in`, and one for each local
+    /// endpoint. Does nothing without a group.
     ///
     /// # Errors
     /// As [`Spool::make`].
@@ -173,7 +178,7 @@ impl Spool {
         Ok(())
     }
 
-    /// All queues that there are, in one order: `in` and `failed`, and those for single nodes.
+    /// All queues in a fixed order: `in`, those for single nodes, then `failed`.
     ///
     /// # Errors
     /// When a directory cannot be read.
@@ -191,7 +196,7 @@ impl Spool {
     /// # Errors
     /// When their folder cannot be read.
     pub fn queues_in(&self, kind: QueueKind) -> Result<Vec<(NodeId, Queue)>, Error> {
-        // A guest may not list the folder, and is to know of no other node.
+        // A guest cannot list the folder, and must not learn of other nodes.
         if self.is_guest() && kind == QueueKind::Home {
             let own = self.owner.id();
             return Ok(vec![(own, self.queue(QueueId::Home(own)))]);
@@ -207,10 +212,12 @@ impl Spool {
         Ok(queues)
     }
 
-    /// The queues that a person means: `in`, `failed`, all of a folder (`out`), or one of it (`out/hub`).
+    /// The queues that a user names: `in`, `failed`, all of a folder (`out`), or one of it
+    /// (`out/hub`).
     ///
     /// # Errors
-    /// [`Error::NoQueue`] when there is none of this name; [`crate::node::PeerError::Unknown`] when nobody has it.
+    /// [`Error::NoQueue`] when there is no such queue; [`crate::node::PeerError::Unknown`] when no
+    /// peer has the name.
     pub fn find_queues(&self, text: &str) -> Result<Vec<Queue>, Error> {
         let no_queue = || Error::NoQueue(text.to_owned());
         match text.split_once('/') {
@@ -234,7 +241,7 @@ impl Spool {
         }
     }
 
-    /// The messages with this id that wait anywhere, but for control messages.
+    /// The waiting messages with this id, in all queues but those of control messages.
     ///
     /// # Errors
     /// When a queue cannot be read.
@@ -250,7 +257,7 @@ impl Spool {
             }
             for message in queue.messages()? {
                 let message = message?;
-                // What acknowledges a message has its id, too.
+                // A PCA has the id of the parcel that it acknowledges.
                 let identity = &message.name.identity;
                 if identity.id == digest && identity.kind != Kind::Pca {
                     found.push((queue.clone(), message));
@@ -260,7 +267,8 @@ impl Spool {
         Ok(found)
     }
 
-    /// What stands for each message that is on its way here, or set aside, and the hop that brought it.
+    /// The key digests of all messages that wait or are set aside, each with the hop that brought
+    /// it.
     ///
     /// # Errors
     /// When a queue cannot be read.
@@ -275,7 +283,7 @@ impl Spool {
         for queue in queues {
             for message in queue.messages()? {
                 let message = message?;
-                // What another user calls his files proves nothing.
+                // The name of another user's file proves nothing.
                 if !self.is_by_another(&message.path)? {
                     let name = message.name;
                     waiting.insert(name.identity.key(), name.from);
@@ -285,10 +293,10 @@ impl Spool {
         Ok(waiting)
     }
 
-    /// What was delivered to each local endpoint.
+    /// The replay memory of each local endpoint.
     ///
     /// # Errors
-    /// When that cannot be read.
+    /// When one cannot be read.
     pub fn delivered(&self) -> Result<HashMap<NodeId, Memory>, Error> {
         let mut delivered = HashMap::new();
         for endpoint in endpoints::local(&self.owner)? {
@@ -297,7 +305,7 @@ impl Spool {
         Ok(delivered)
     }
 
-    /// Whether a file in a queue is another user's, who called it what he liked.
+    /// Whether a file in a queue is another user's, so that its name proves nothing.
     ///
     /// # Errors
     /// When it cannot be examined.
@@ -305,14 +313,14 @@ impl Spool {
         Ok(self.is_shared() && files::is_of_another(path, FileRole::Spool)?)
     }
 
-    /// The same of a file that was read, of which this user is the owner.
+    /// As [`Spool::is_by_another`], for a file that was read and has this owner.
     #[must_use]
     pub fn is_anothers(&self, owner: u32) -> bool {
         self.is_shared() && files::is_another(owner)
     }
 
-    /// The user by whose files `home` shows that messages arrived in time: the one whose that folder is, and who judged
-    /// them then. What others leave there, root included, says nothing of when.
+    /// The owner of `home`. Only files there that belong to this user show that a message arrived
+    /// in time, since this user judged it then. Files of any other user, even root, do not.
     ///
     /// # Errors
     /// When it cannot be examined.
@@ -320,7 +328,7 @@ impl Spool {
         Ok(files::owner(&self.shared.join(HOME), FileRole::Spool)?)
     }
 
-    /// Lets the group read a message that is about to get into a queue of its members.
+    /// Lets the group read a message that is about to enter a queue of its members.
     fn let_read(&self, path: &Path, place: QueueId) -> Result<(), Error> {
         if let (QueueId::Home(_), false) = (place, self.is_guest())
             && let Some(group) = self.owner.config().find_group()?
@@ -330,7 +338,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Moves a message of the owner's to a queue, where those whom it is for can read it.
+    /// Moves a message of the owner to a queue, and lets the users of that queue read it.
     ///
     /// # Errors
     /// When it cannot be moved.
@@ -345,8 +353,8 @@ impl Spool {
         moves.place(from, queue, name)
     }
 
-    /// Keeps other runs from moving what is in the queues. What an earlier one moved, which may have been
-    /// killed before it could wait for that, lasts from here on.
+    /// Takes the queue lock, so that no other run moves messages, and syncs the queues: an earlier
+    /// run may have been killed before it did.
     ///
     /// # Errors
     /// [`Error::Locked`] when another run holds it; or when a directory cannot be synced.
@@ -354,8 +362,8 @@ impl Spool {
         self.lock_of(&self.owner)
     }
 
-    /// Keeps other runs from delivering what waits for this node, and where the spool is its own, from moving
-    /// anything: a local endpoint does not keep its gateway from work. As [`Spool::lock`].
+    /// As [`Spool::lock`], with the lock of `node`: it keeps other runs from delivering messages to
+    /// that node. A local endpoint has another lock than its gateway, and does not block it.
     ///
     /// # Errors
     /// As [`Spool::lock`].
@@ -366,10 +374,12 @@ impl Spool {
         Ok(lock)
     }
 
+    /// Creates the shared queues and syncs all folders and queues.
     fn settle(&self) -> Result<(), Error> {
         self.share()?;
         let folders = QueueKind::ALL.into_iter().map(QueueKind::folder);
         let mut dirs: Vec<PathBuf> = folders
+            // Not `carried`: opening the records of a medium syncs them.
             .chain([folders::SENT, folders::DELIVERING])
             .map(|folder| self.root.join(folder))
             .collect();
@@ -386,7 +396,7 @@ impl Spool {
     }
 }
 
-/// The directory of the gateway that a node is a local endpoint of.
+/// The directory of the gateway of a local endpoint; `None` for any other node.
 fn gateway_of(node: &Directory) -> Result<Option<PathBuf>, Error> {
     let endpoints = node.root().parent();
     let gateway = endpoints
@@ -400,7 +410,7 @@ fn gateway_of(node: &Directory) -> Result<Option<PathBuf>, Error> {
     }
 }
 
-/// The spool of the node in this directory, provided that this user may leave messages in it.
+/// The spool of the node in this directory, if this user may leave messages in it.
 pub(super) fn door(node: &Path) -> Option<PathBuf> {
     let spool = node.join(folders::SPOOL);
     let is_open = |dir: &str| files::is_writable_dir(&spool.join(dir));

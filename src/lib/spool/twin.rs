@@ -1,4 +1,4 @@
-//! Messages that are the same but for the form in which they are written, which nobody signed.
+//! Messages that differ only in their encoding, which no signature covers.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use crate::disk::{self, FileRole, files};
 use crate::message::Item;
 use crate::ramf::{SignedMessage, limits};
 
-/// Whether the file `held` makes `octets` useless: it holds the same message, with the same certificates, in
-/// whatever encoding. What cannot be read there is another one.
+/// Whether the file `held` has the message of `octets`, with the same certificates, in any
+/// encoding. A file that cannot be read counts as another message.
 pub(super) fn is_twin(held: &Path, octets: &[u8]) -> bool {
     let Ok(held) = files::read(held, FileRole::Spool, limits::MAX_MESSAGE_LEN) else {
         return false;
@@ -16,7 +16,7 @@ pub(super) fn is_twin(held: &Path, octets: &[u8]) -> bool {
     held == octets || are_twins(held, octets)
 }
 
-/// The same for two files; `from` is the one that is to go.
+/// As [`is_twin`], for two files; `from` is the one that the caller would remove.
 ///
 /// # Errors
 /// When `from` cannot be read.
@@ -36,17 +36,19 @@ fn are_twins(held: Vec<u8>, other: &[u8]) -> bool {
     }
 }
 
-/// Whatever certificates come with a message, it is shown to be authorized by them: with others it is another one.
+/// Certificates are compared, too: they may be what proves the authorization, so with others it
+/// counts as another message.
 fn is_same(held: &SignedMessage, other: &SignedMessage) -> bool {
     held.kind() == other.kind()
         && held.fields() == other.fields()
         && held.payload() == other.payload()
         && held.sender_certificate() == other.sender_certificate()
         && held.attached() == other.attached()
+        // A damaged or forged file must not cause the removal of a good one.
         && held.verify_signature().is_ok()
 }
 
-/// Whether something else has a name already.
+/// Whether the error is that another file has the name.
 pub(super) fn is_taken(error: &Error) -> bool {
     matches!(
         error,
