@@ -1,5 +1,5 @@
-//! Work on many items at once: on every core, in order, within a bound of memory. Nothing here
-//! knows what a message is.
+//! Parallel work on many items: on every core, with results in order, in bounded memory. Nothing
+//! here knows about messages.
 
 pub mod mutex; // locking without poisoning
 pub mod pool; // buffers that are used again

@@ -1,10 +1,10 @@
-//! Locking without poisoning: a panic of one thread ends the run, and the others need no error for
-//! that.
+//! Locks mutexes regardless of poisoning: a panic of one thread ends the run, so the others need no
+//! error for it.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Locks a mutex, also when a thread panicked while it held it. The caller makes sure that what it
-/// guards is whole at each point at which that could happen.
+/// Locks a mutex, even if a thread panicked while holding it. The caller makes sure that the
+/// guarded value is consistent wherever that can happen.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,12 +1,12 @@
-//! A pool of buffers. Without it, the memory of each large message would have to be cleared by the
-//! kernel again, and the allocator would keep what is freed apart for each thread, so that memory
-//! would grow with their number.
+//! A pool of buffers. Without it, the kernel would have to clear the memory of each large message
+//! anew, and the allocator would keep freed memory for each thread, so that memory would grow with
+//! their number.
 
 use std::sync::{Mutex, MutexGuard};
 
 use super::mutex::lock;
 
-/// How many free buffers are kept.
+/// Maximum number of free buffers.
 const MAX_FREE: usize = 4;
 
 /// Buffers that held a message and are free for the next one.
@@ -14,9 +14,9 @@ const MAX_FREE: usize = 4;
 pub struct Buffers(Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
-    /// Takes the smallest free buffer, emptied, that has room for `len` octets and for no more than
-    /// twice as many: a larger one is left for a larger message. If there is none, the buffer is
-    /// new and without memory.
+    /// Takes the smallest free buffer, emptied, whose capacity is between `len` octets and twice
+    /// that: a larger one is left for a larger message. Otherwise returns a new buffer without
+    /// memory.
     #[must_use]
     pub fn take(&self, len: usize) -> Vec<u8> {
         let mut free = self.free();
@@ -40,7 +40,7 @@ impl Buffers {
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
-        // Nothing in here can panic while the lock is held, so what it guards is whole.
+        // No code panics while it holds the lock, so the list is consistent.
         lock(&self.0)
     }
 }

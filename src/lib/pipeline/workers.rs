@@ -11,7 +11,7 @@ use std::thread;
 
 use super::mutex::{lock, wait};
 
-/// The most items that are under way when another one is read.
+/// Maximum number of items under way.
 const MAX_ITEMS: usize = 256;
 
 /// How many results wait before the reader is woken for them, unless the workers run out of items.
@@ -20,10 +20,9 @@ const WAKE_AT: usize = 64;
 /// Bounds of the octets under way and of the number of workers.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// The most octets of items that are under way when another one is read; a single item may have
-    /// more.
+    /// Maximum octets of items under way; a single item may have more.
     pub octets: usize,
-    /// The most workers.
+    /// Maximum number of workers.
     pub workers: usize,
 }
 
@@ -53,14 +52,14 @@ struct Shared<T, R> {
     waiting: VecDeque<(usize, T)>,
     /// Results that the reader has not taken yet, by the numbers of their items.
     results: BTreeMap<usize, R>,
-    /// No more items come, or a worker panicked.
+    /// No more items will come, or a worker panicked.
     is_over: bool,
     has_panicked: bool,
 }
 
 struct Workers<T, R> {
     shared: Mutex<Shared<T, R>>,
-    /// Signals to workers that an item waits, or that all is over.
+    /// Signals to workers that an item waits, or that no more will come.
     items: Condvar,
     /// Signals to the reader that results wait.
     results: Condvar,
@@ -68,7 +67,7 @@ struct Workers<T, R> {
 
 impl<T, R> Workers<T, R> {
     fn lock(&self) -> MutexGuard<'_, Shared<T, R>> {
-        // Nothing in here can panic while the lock is held, so what it guards is whole.
+        // No code panics while it holds the lock, so the state is consistent.
         lock(&self.shared)
     }
 
@@ -81,6 +80,7 @@ impl<T, R> Workers<T, R> {
                 let result = work(item);
                 shared = self.lock();
                 shared.results.insert(number, result);
+                // Not for each result: that would cost a context switch for each.
                 if shared.waiting.is_empty() || shared.results.len() >= WAKE_AT {
                     self.results.notify_one();
                 }
@@ -91,6 +91,7 @@ impl<T, R> Workers<T, R> {
             }
         }
         drop(shared);
+        // No panic: the alarm must not go off.
         std::mem::forget(alarm);
     }
 
@@ -116,6 +117,7 @@ impl<T, R> Workers<T, R> {
     fn end(&self) {
         let mut shared = self.lock();
         shared.is_over = true;
+        // After an error of the reader, nobody takes these results.
         shared.waiting.clear();
         self.items.notify_all();
     }
@@ -143,7 +145,7 @@ impl<T, R> Drop for Finished<'_, T, R> {
     }
 }
 
-/// Calls `work` with the items that `next` gives, on several cores at once, and `finish` with the
+/// Calls `work` with the items from `next`, on several cores at once, and `finish` with the
 /// results, on this thread and in order. A single item is worked on by this thread.
 ///
 /// # Errors
@@ -160,6 +162,7 @@ pub fn in_order<T: Send, R: Send, E>(
     let Some(first) = next() else {
         return Ok(());
     };
+    // A single item needs no threads.
     let Some(second) = next() else {
         return finish(work(first.item));
     };
@@ -185,9 +188,10 @@ pub fn in_order<T: Send, R: Send, E>(
         for _ in 0..bounds.workers {
             scope.spawn(|| workers.work(&work));
         }
+        // The scope waits for all workers, so they must end however this closure ends.
         let _end = Finished(&workers);
         let mut ahead = [first, second].into_iter();
-        // The octets of each item under way, the first of them being that of number `taken`.
+        // The octets of each item under way; the first is item number `taken`.
         let mut under_way: VecDeque<usize> = VecDeque::new();
         let mut octets = 0;
         let mut taken = 0;
@@ -195,8 +199,9 @@ pub fn in_order<T: Send, R: Send, E>(
             octets += item.octets;
             workers.put(taken + under_way.len(), item.item);
             under_way.push_back(item.octets);
-            // The last one is worked on while results before it are finished.
+            // One item stays under way, so that a worker is busy while results are finished.
             while under_way.len() > 1 && (under_way.len() > MAX_ITEMS || octets > bounds.octets) {
+                // A worker panicked: `thread::scope` passes the panic on when it joins the thread.
                 let Some(result) = workers.take(taken) else {
                     return Ok(());
                 };

@@ -1,4 +1,5 @@
-//! Cuts content of any size into the pieces that its parts hold: it is read and hashed once, piece by piece.
+//! Cuts content of any size into pieces, one for each part. It is read and hashed once, piece by
+//! piece.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver};
@@ -9,21 +10,21 @@ use crate::asn1::Buffer;
 use crate::crypto::hash::{Digest, Hash, Hasher};
 use crate::pipeline::mutex;
 
-/// Where content is read from.
+/// The reader of the content.
 pub type Source = Box<dyn Read + Send>;
 
-/// A pool of the memory that parts are made in.
+/// A pool of buffers for parts, which clones share.
 #[derive(Clone, Default)]
 pub struct Spare(Arc<Mutex<Vec<Buffer>>>);
 
 impl Spare {
-    /// Takes back the memory of a part that is done with.
+    /// Returns a buffer to the pool.
     pub fn put(&self, mut buffer: Buffer) {
         buffer.reset();
         self.free().push(buffer);
     }
 
-    /// Takes some of it, empty, or new memory of `len` octets.
+    /// Takes an empty buffer from the pool, or a new one with a capacity of `len` octets.
     #[must_use]
     pub fn take(&self, len: usize) -> Buffer {
         let spare = self.free().pop();
@@ -31,31 +32,31 @@ impl Spare {
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<Buffer>> {
-        // Nothing in here can panic while the lock is held, so what it guards is whole.
+        // No code panics while it holds the lock, so the list is consistent.
         mutex::lock(&self.0)
     }
 }
 
-/// How many octets are read at once, and hashed while the processor has them at hand.
+/// How many octets are read at once, then hashed while they are in the processor's cache.
 const BLOCK: usize = 256 * 1024;
 
 /// A piece of content.
 pub struct Piece {
-    /// Its octets.
+    /// The octets of the piece.
     pub octets: Buffer,
-    /// If it is the last one: SHA-256 of the whole content.
+    /// For the last piece only: the SHA-256 of the whole content.
     pub sha256: Option<Hash>,
 }
 
-/// The pieces of content, one after the other.
+/// An iterator over the pieces of content.
 pub struct Pieces {
     source: Cut,
     spare: Spare,
 }
 
-/// Where pieces are cut.
+/// The thread in which pieces are cut.
 enum Cut {
-    /// In this thread; none after the last piece.
+    /// In this thread; `None` after the last piece.
     Here(Option<Box<Cutter>>),
     /// In another one.
     There(Receiver<io::Result<Piece>>, Option<JoinHandle<()>>),
@@ -65,9 +66,9 @@ enum Cut {
 struct Cutter {
     source: Source,
     size: usize,
-    /// The first octet of the next piece, which was read to know whether there is one.
+    /// The first octet of the next piece, read ahead to learn whether there is one.
     ahead: Option<u8>,
-    /// Of the pieces so far.
+    /// The hash of the pieces so far.
     sha256: Hasher,
     spare: Spare,
 }
@@ -88,6 +89,7 @@ impl Cutter {
         into.append(self.ahead.take().as_slice());
         let mut hashed = 0;
         loop {
+            // Hashed block by block, since a whole piece would have left the cache by then.
             let wanted = BLOCK.min(self.size - into.len());
             let (octets, _) = into.parts_mut();
             let limit = u64::try_from(wanted).unwrap_or(u64::MAX);
@@ -104,9 +106,12 @@ impl Cutter {
         }
     }
 
-    /// Cuts in a thread of its own, one piece ahead, or where there can be no other thread in this one.
+    /// Cuts in another thread, one piece ahead, or in this one if no thread can be created.
     fn read_ahead(self: Box<Self>) -> Cut {
+        // The cutter is sent to the running thread: moved into its closure, it would be lost if the
+        // thread cannot be created.
         let (hand_over, handed_over) = mpsc::channel::<Box<Self>>();
+        // Without capacity, so that the thread is at most one piece ahead.
         let (give, taken) = mpsc::sync_channel(0);
         let reader = thread::Builder::new().spawn(move || {
             let Ok(mut cutter) = handed_over.recv() else {
@@ -130,14 +135,15 @@ impl Cutter {
     }
 }
 
-/// Whether no piece follows.
+/// Whether a piece is the last one, or an error.
 fn is_over(piece: &io::Result<Piece>) -> bool {
     !matches!(piece, Ok(piece) if piece.sha256.is_none())
 }
 
 impl Pieces {
-    /// The pieces of `size` octets of what is read from `source`; the last one may have fewer. While a large one is
-    /// worked on, the next is read and hashed by a thread that ends with the program.
+    /// Cuts what `source` reads into pieces of `size` octets; the last one may be shorter. If they
+    /// are large, a thread reads and hashes the next one while the caller works on one. The thread
+    /// may still wait in a read when `Pieces` is dropped, and ends with the program.
     #[must_use]
     pub fn of(source: Source, size: usize) -> Self {
         let spare = Spare::default();
@@ -156,7 +162,7 @@ impl Pieces {
         Self { source, spare }
     }
 
-    /// Where to put the memory of pieces that are done with.
+    /// The pool to return buffers of pieces to.
     #[must_use]
     pub fn spare(&self) -> Spare {
         self.spare.clone()
@@ -180,6 +186,7 @@ impl Iterator for Pieces {
                 if let Ok(piece) = taken.recv() {
                     return Some(piece);
                 }
+                // The channel is closed: the thread has ended, or panicked.
                 if let Err(panic) = reader.take()?.join() {
                     std::panic::resume_unwind(panic);
                 }
@@ -189,7 +196,7 @@ impl Iterator for Pieces {
     }
 }
 
-/// One octet more, if there is one.
+/// Reads one octet; `None` at the end.
 fn one(source: &mut Source) -> io::Result<Option<u8>> {
     let mut octets = [0];
     loop {

@@ -1,8 +1,9 @@
-//! Joins the parts of one content (relay-parts(5)). Each part is written at its place as it comes, in any order. The
-//! result gets its name only when every part has come and the SHA-256 of the whole is right.
+//! Joins the parts of one content (relay-parts(5)). Each part is written at its offset as it comes,
+//! in any order. The file gets its name only when every part has come and the SHA-256 of the whole
+//! is right.
 //!
-//! It takes the memory of a block, and a few bits for each part. If it is dropped before it is published, nothing of
-//! it is left.
+//! Joining takes the memory of one block, and a few bits for each part. If it is dropped before the
+//! content is published, nothing is left.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,13 @@ use crate::kind::ErrorKind;
 use crate::message::parts::{Ledger, Missing, Noted};
 use crate::message::{self, Part};
 
-/// Octets that are read back at once.
+/// How many octets are read back at once.
 const BLOCK: usize = 256 * 1024;
 
-/// Parts of at least this many octets are hashed in another thread while they are written.
+/// Parts of at least this many octets are hashed in another thread while they are being written.
 const MUCH: usize = 1 << 20;
 
-/// Why parts cannot be joined.
+/// The reason why parts cannot be joined.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -39,7 +40,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of the error, for callers to act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -51,23 +52,23 @@ impl Error {
     }
 }
 
-/// Where the parts of a content are written.
+/// The file that the parts of a content are written to.
 #[derive(Debug)]
 pub struct Site(SiteKind);
 
 #[derive(Debug)]
 enum SiteKind {
-    /// In the file that it gets in the end.
+    /// The temporary file that gets the final name.
     File(Pending),
-    /// In a scratch file, for a device or FIFO, which takes octets only in their order.
+    /// A scratch file, for a device or FIFO, which can only be written in order.
     Through(Pending, Scratch),
-    /// In a scratch file.
+    /// A scratch file.
     Aside(Scratch),
 }
 
 impl Site {
-    /// In a file that will be called `path`. What is for a device or FIFO waits in a scratch file in the directory
-    /// `aside` until it is whole.
+    /// A file that will be named `path`. Content for a device or FIFO is put into a scratch file in
+    /// the directory `aside` until it is whole.
     ///
     /// # Errors
     /// As [`Pending::create`].
@@ -80,7 +81,7 @@ impl Site {
         }))
     }
 
-    /// In a file without a name, in this directory.
+    /// A scratch file in this directory.
     #[must_use]
     pub fn aside(dir: &Path) -> Self {
         Self(SiteKind::Aside(Scratch::new(dir)))
@@ -104,7 +105,8 @@ impl Site {
         }
     }
 
-    /// Hands `len` octets from `start` on to `each`, block by block, until that gives false.
+    /// Reads `len` octets from offset `start` and passes them to `each`, block by block, until that
+    /// returns false.
     fn blocks<E: From<disk::Error>>(
         &self,
         start: u64,
@@ -120,13 +122,15 @@ impl Site {
     }
 }
 
-/// Hands `len` octets from `start` on, as `read_at` gives them, to `each`, block by block, until that gives false.
+/// Reads `len` octets from offset `start` with `read_at` and passes them to `each`, block by block,
+/// until that returns false.
 fn blocks<E: From<disk::Error>>(
     read_at: impl Fn(u64, &mut [u8]) -> disk::Result<()>,
     start: u64,
     len: u64,
     mut each: impl FnMut(&[u8]) -> Result<bool, E>,
 ) -> Result<(), E> {
+    // One block, so that content of any size takes the same memory.
     let mut block = vec![0; BLOCK.min(usize::try_from(len).unwrap_or(BLOCK))];
     let (mut at, end) = (start, start + len);
     while at < end {
@@ -145,12 +149,12 @@ pub struct Join {
     ledger: Ledger,
     site: Site,
     hasher: Hasher,
-    /// How many parts, from the first on, the hash has.
+    /// How many parts have been hashed, counted from the first one.
     hashed: u32,
 }
 
 impl Join {
-    /// Begins with a part; it need not be the first one.
+    /// Starts with any part of a transfer.
     ///
     /// # Errors
     /// [`Error::Disk`] when it cannot be written.
@@ -165,16 +169,18 @@ impl Join {
         Ok(join)
     }
 
-    /// Takes another part of the same transfer. One that came before, and is the same, changes nothing.
+    /// Adds a part of the same transfer. A repeated part with the same content changes nothing.
     ///
     /// # Errors
-    /// [`Error::Part`] when it contradicts those before, and [`Error::Disk`]. After either, what was joined so far
-    /// cannot be used.
+    /// [`Error::Part`] when it contradicts earlier ones, or [`Error::Disk`]. After either, the join
+    /// cannot be used any more.
     pub fn add(&mut self, part: &Part<'_>) -> Result<Noted, Error> {
         let header = part.header();
         let start = header.offset();
         let noted = self.ledger.note(part)?;
         if noted == Noted::Known {
+            // Parts of one transfer are not replaced: which of two contents is right cannot be
+            // known.
             if !self.is_same(start, part.content())? {
                 let (index, what) = (header.index, "content");
                 return Err(message::Error::PartConflict { index, what }.into());
@@ -182,11 +188,13 @@ impl Join {
             return Ok(noted);
         }
         let content = part.content();
+        // It came early: `hash_on` reads it back once the parts before it have come.
         if header.index != self.hashed + 1 {
+            // Only writing: the hash needs the parts in order.
             self.site.write_at(start, content)?;
             return Ok(noted);
         }
-        // Neither hashing nor writing waits for the other.
+        // Hashing and writing overlap, so that neither waits for the other.
         thread::scope(|scope| {
             let hasher = &mut self.hasher;
             if content.len() < MUCH {
@@ -201,14 +209,14 @@ impl Join {
         Ok(noted)
     }
 
-    /// Which parts have come.
+    /// The parts that have come.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// Whether a file has the joined content already. The last part alone tells, by length and SHA-256: a run that was
-    /// killed may have removed the others. Such a file is synced.
+    /// Whether a file has the joined content already; then it is synced. The last part alone shows
+    /// that, by length and SHA-256: a killed run may have removed the files of the others.
     ///
     /// # Errors
     /// [`Error::Disk`].
@@ -219,6 +227,7 @@ impl Join {
         let Some(held) = ExistingFile::open(path, role) else {
             return Ok(false);
         };
+        // Compared first, since hashing a large file of another length would be wasted.
         if held.len()? != len {
             return Ok(false);
         }
@@ -235,7 +244,7 @@ impl Join {
         Ok(true)
     }
 
-    /// Checks that every part has come, and that the whole has the SHA-256 that the last part says.
+    /// Checks that every part has come, and that the whole has the SHA-256 given in the last part.
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Digest`].
@@ -257,7 +266,7 @@ impl Join {
         })
     }
 
-    /// Whether these octets are what was written at `start`.
+    /// Whether these octets were written at offset `start`.
     fn is_same(&self, start: u64, octets: &[u8]) -> disk::Result<bool> {
         let mut rest = octets;
         self.site.blocks(start, octets.len() as u64, |block| {
@@ -270,7 +279,7 @@ impl Join {
         Ok(rest.is_empty())
     }
 
-    /// Hashes the parts that came early and whose turn it is now.
+    /// Hashes the parts that came early and now follow those already hashed.
     fn hash_on(&mut self) -> disk::Result<()> {
         let first = self.hashed;
         while self.ledger.has(self.hashed + 1) {
@@ -291,7 +300,7 @@ impl Join {
     }
 }
 
-/// Content that is whole and verified, and has no name yet.
+/// Content that is complete and verified, but not published yet.
 #[must_use = "it is removed unless it is published"]
 pub struct Whole {
     ledger: Ledger,
@@ -300,13 +309,13 @@ pub struct Whole {
 }
 
 impl Whole {
-    /// The parts that it was made of.
+    /// The parts that it was joined from.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// How many octets it has.
+    /// Its length in octets.
     #[must_use]
     #[allow(
         clippy::len_without_is_empty,
@@ -316,10 +325,10 @@ impl Whole {
         self.len
     }
 
-    /// Hands the content to `each`, block by block.
+    /// Passes the content to `each`, block by block.
     ///
     /// # Errors
-    /// What `each` gives, or when the content cannot be read back.
+    /// Any error of `each`, or when the content cannot be read back.
     pub fn copy<E: From<disk::Error>>(
         &self,
         mut each: impl FnMut(&[u8]) -> Result<(), E>,
@@ -328,7 +337,7 @@ impl Whole {
             .blocks(0, self.len, |block| each(block).map(|()| true))
     }
 
-    /// Syncs the file; a scratch file need not last.
+    /// Syncs the file; does nothing for a scratch file, which does not outlast the run.
     ///
     /// # Errors
     /// As [`Pending::finish`].
@@ -339,7 +348,8 @@ impl Whole {
         }
     }
 
-    /// The scratch file, to be read from its beginning; `None` if the content has a file of its own.
+    /// The scratch file, to be read from its beginning; `None` if the content has a file of its
+    /// own.
     ///
     /// # Errors
     /// As [`Scratch::into_file`].
@@ -350,7 +360,7 @@ impl Whole {
         }
     }
 
-    /// Syncs the file and gives it its name; a scratch file gets none.
+    /// Syncs the file and gives it its name; does nothing for a scratch file.
     ///
     /// # Errors
     /// As [`Pending::finish`].
@@ -366,8 +376,8 @@ impl Whole {
         }
     }
 
-    /// Syncs the file and gives it the first of these names that is free, or that a file with the same content has.
-    /// Returns that name; `None` for a scratch file, a device or a FIFO.
+    /// Syncs the file and gives it the first of these names that is free or that a file with the
+    /// same content has. Returns that name; `None` for a scratch file, device or FIFO.
     ///
     /// # Errors
     /// As [`Pending::finish_as`].
@@ -395,7 +405,7 @@ mod tests {
 
     const SAME: PublishOptions<'static> = PublishOptions::output(IfExists::SameIsSuccess);
 
-    /// Content cut into parts of this size.
+    /// Cuts content into parts of this size.
     fn cut(content: &[u8], size: u32) -> Vec<Vec<u8>> {
         let header = |index| PartHeader {
             transfer: [3; 16].into(),

@@ -1,5 +1,5 @@
-//! Joins the parts of several contents in one run, each into a file of its own, or of one content into a file
-//! that is named.
+//! Joins the parts of several contents in one run, each into its own file, or those of one content
+//! into a named file.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,44 +10,44 @@ use crate::disk::{self, FileRole, IfExists, PublishOptions};
 use crate::message::parts::{Ledger, TransferId};
 use crate::message::{Part, file_name};
 
-/// The most contents that are joined in one run, each of which takes an open file.
+/// Maximum number of contents joined in one run: each needs an open file.
 pub const MAX_TRANSFERS: usize = 200;
 
-/// Where content is stored once it is whole.
+/// The destination of joined content.
 #[derive(Debug, Clone)]
 pub enum JoinTarget {
-    /// In this directory, each content in a file of its own.
+    /// A directory, with a file for each content.
     Directory {
         /// The directory.
         dir: PathBuf,
-        /// Whether files get the names that senders gave.
+        /// Whether files get the names that their senders gave them.
         keeps_names: bool,
     },
-    /// In this file, which has room for one content.
+    /// A file, for one content only.
     File(PathBuf),
-    /// Nowhere: the caller gets one content.
+    /// No file: the caller gets one content.
     Caller,
 }
 
-/// How content is joined.
+/// Options of a [`Joiner`].
 #[derive(Debug)]
 pub struct JoinOptions {
-    /// Where it is stored.
+    /// The destination.
     pub target: JoinTarget,
-    /// Whether it replaces another file of its name.
+    /// Whether it replaces an existing file.
     pub replaces: bool,
-    /// Whether the files that parts are read from may be removed afterwards.
+    /// Whether the files of parts may be removed afterwards.
     pub may_remove: bool,
-    /// The directory for what cannot be put together in its own file.
+    /// The directory for scratch files, for content that cannot be joined in its final file.
     pub scratch: PathBuf,
 }
 
-/// Content cannot be stored.
+/// The error for content that cannot be stored.
 #[derive(Debug)]
 pub struct CannotStore {
-    /// Its file, or the directory for it; `None` if it has none, or if the content itself is at fault.
+    /// Its file or directory; `None` if it has none, or if the content itself is the cause.
     pub path: Option<PathBuf>,
-    /// Why not.
+    /// The cause.
     pub cause: Error,
 }
 
@@ -56,26 +56,26 @@ pub struct Joiner {
     options: JoinOptions,
     transfers: Vec<Transfer>,
     files: Vec<ReadFile>,
-    /// About the file that is being read.
+    /// The state of the file that is being read.
     current: CurrentFile,
     is_full: bool,
 }
 
-/// A regular file that was read to its end, and had nothing but parts in it.
+/// A regular file that was read to its end and contained only parts.
 #[derive(Debug)]
 pub struct PartFile {
-    /// Where it was.
+    /// Its path.
     pub path: PathBuf,
-    /// Which file it was.
+    /// The identity of the file that was read.
     pub identity: FileId,
 }
 
-/// A file that may be removed once all contents are stored that its parts belong to.
+/// A file that may be removed once all contents of its parts are stored.
 #[derive(Debug)]
 struct ReadFile {
     file: PartFile,
     transfers: Vec<TransferId>,
-    /// Whether one of its parts is the last of a content.
+    /// Whether it contains the last part of a content.
     has_last: bool,
 }
 
@@ -83,13 +83,13 @@ struct ReadFile {
 struct CurrentFile {
     transfers: Vec<TransferId>,
     has_last: bool,
-    /// Whether it has a part of one content too many.
+    /// Whether it contains a part beyond [`MAX_TRANSFERS`].
     has_more: bool,
 }
 
-/// What was read when all inputs are at their end.
+/// The result of reading all inputs.
 pub struct JoinedParts {
-    /// The contents, in the order in which their first parts came.
+    /// The contents, in the order in which they first appeared.
     pub transfers: Vec<Transfer>,
     /// Whether there were parts of more than [`MAX_TRANSFERS`] contents.
     pub is_full: bool,
@@ -97,17 +97,17 @@ pub struct JoinedParts {
     pub files: PartFiles,
 }
 
-/// Files that may be removed once their parts are of no use any more.
+/// Files that may be removed once their parts are no longer needed.
 #[derive(Debug)]
 pub struct PartFiles(Vec<ReadFile>);
 
-/// A content, as far as its parts have come.
+/// A content whose parts are being joined.
 pub struct Transfer {
-    /// What its parts belong to.
+    /// The id that its parts have in common.
     pub id: TransferId,
-    /// The name that its sender gave it, as its first part has it.
+    /// The name that its sender gave it, from the part that came first.
     pub name: Option<String>,
-    /// The name of its file, instead of one that follows from the id.
+    /// The name of its file, if it is not derived from the id.
     kept_name: Option<String>,
     state: TransferState,
 }
@@ -118,16 +118,16 @@ enum TransferState {
     Refused(Error),
 }
 
-/// Content that is whole.
+/// Content that is complete.
 pub enum StoredContent {
-    /// It is in this file; `None` where it went into a device or FIFO that has no name of its sender's.
+    /// It is in this file; `None` for a device or FIFO, which gets no name.
     Stored(Option<PathBuf>),
     /// It has no file.
     Unstored(Box<Whole>),
 }
 
 impl Joiner {
-    /// Nothing has come yet.
+    /// A joiner that has seen no part.
     #[must_use]
     pub fn new(options: JoinOptions) -> Self {
         Self {
@@ -139,7 +139,7 @@ impl Joiner {
         }
     }
 
-    /// Whether there is a place for the content that a part belongs to: only a directory has one for a second.
+    /// Whether the target can hold the content of a part: only a directory holds more than one.
     #[must_use]
     pub fn accepts(&self, part: &Part<'_>) -> bool {
         let id = part.header().transfer;
@@ -147,8 +147,8 @@ impl Joiner {
             || self.transfers.iter().all(|known| known.id == id)
     }
 
-    /// Takes a part of an accepted content. One that contradicts those before it refuses the content; that of one
-    /// content too many is left where it is.
+    /// Takes a part of an accepted content. If it contradicts earlier ones, the content is refused;
+    /// if it is beyond [`MAX_TRANSFERS`], it is ignored and its file stays.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -168,6 +168,7 @@ impl Joiner {
         match join.add(part) {
             Ok(_) => Ok(()),
             Err(error @ Error::Part(_)) => {
+                // This content cannot be joined, but the others can.
                 transfer.state = TransferState::Refused(error);
                 Ok(())
             }
@@ -204,12 +205,12 @@ impl Joiner {
         Ok(())
     }
 
-    /// Takes note of the end of an input; `file` is the one that may be removed, unless something in it was no
-    /// part.
+    /// Ends an input. `file` is the file that was read, if it may be removed: it contained nothing
+    /// but parts.
     pub fn end_of_input(&mut self, file: Option<PartFile>) {
         let current = std::mem::take(&mut self.current);
         self.is_full |= current.has_more;
-        // Parts that are left for another run are still needed.
+        // Another run still needs the parts beyond the maximum.
         if let (true, false, Some(file)) = (self.options.may_remove, current.has_more, file) {
             self.files.push(ReadFile {
                 file,
@@ -219,7 +220,7 @@ impl Joiner {
         }
     }
 
-    /// Ends reading: no more parts come. The contents are to be stored with [`Transfer::store`].
+    /// Ends reading. The caller stores the contents with [`Transfer::store`].
     #[must_use]
     pub fn finish(self) -> JoinedParts {
         JoinedParts {
@@ -231,13 +232,13 @@ impl Joiner {
 }
 
 impl PartFiles {
-    /// Removes those of which all parts belong to these contents, which are on the disk.
+    /// Removes the files whose parts all belong to `joined`: contents that are on disk.
     ///
     /// # Errors
     /// When one cannot be removed.
     pub fn remove(&self, joined: &BTreeSet<TransferId>) -> disk::Result<()> {
-        // The last part alone tells whether a file is what the parts make. A run that is killed here is recognised
-        // by it, so it goes after the others.
+        // The last part goes last: it alone shows that a stored file is the joined content, from
+        // which the next run recognises that this one was killed here.
         for has_last in [false, true] {
             let is_done = |read: &&ReadFile| read.transfers.iter().all(|id| joined.contains(id));
             let done = self.0.iter().filter(is_done);
@@ -250,9 +251,9 @@ impl PartFiles {
 }
 
 impl JoinOptions {
-    /// Where content is put together.
+    /// The file that content is joined in.
     fn site(&self, id: TransferId, has_kept_name: bool) -> Result<Site, CannotStore> {
-        // A name that somebody else gave replaces nothing.
+        // A sender's choice of name must not replace a file of the user.
         let existing = if self.replaces && !has_kept_name {
             IfExists::Replace
         } else {
@@ -281,7 +282,7 @@ impl JoinTarget {
 }
 
 impl Transfer {
-    /// Which parts have come; `None` if they contradict each other.
+    /// The parts that have come; `None` if they contradict each other.
     #[must_use]
     pub fn ledger(&self) -> Option<&Ledger> {
         match &self.state {
@@ -290,11 +291,11 @@ impl Transfer {
         }
     }
 
-    /// Stores the content if it is whole. If it is stored already, it does not matter which of its parts an
-    /// earlier run has removed.
+    /// Stores the content if it is complete, or if an earlier run stored it already and removed
+    /// some of its parts.
     ///
     /// # Errors
-    /// When it is not whole, its parts contradict each other, or it cannot be stored.
+    /// When it is incomplete, its parts contradict each other, or it cannot be stored.
     pub fn store(self, target: &JoinTarget) -> Result<StoredContent, CannotStore> {
         let unusable = |cause| CannotStore { path: None, cause };
         let kept_name = self.kept_name.as_deref();
@@ -326,10 +327,10 @@ impl Transfer {
 }
 
 impl StoredContent {
-    /// Its file; content without one is handed to `each`, block by block.
+    /// Returns its file; content without one is passed to `each`, block by block.
     ///
     /// # Errors
-    /// What `each` gives, or when the content cannot be read back.
+    /// Any error of `each`, or when the content cannot be read back.
     pub fn file_or<E: From<disk::Error>>(
         self,
         each: impl FnMut(&[u8]) -> Result<(), E>,
@@ -341,7 +342,7 @@ impl StoredContent {
     }
 }
 
-/// The file that has the content already, if one does.
+/// The file that already has the content, if there is one.
 fn stored(
     target: &JoinTarget,
     id: TransferId,
@@ -356,6 +357,7 @@ fn stored(
         (JoinTarget::File(file), _) => (vec![file.clone()], FileRole::Output),
         (JoinTarget::Caller, _) => return Ok(None),
     };
+    // Names are taken in order, so the content has none after the first free one.
     for path in paths.into_iter().take_while(|path| path.exists()) {
         match join.is_at(&path, role) {
             Ok(true) => return Ok(Some(path)),
@@ -376,12 +378,12 @@ fn cannot_store_in(path: PathBuf, error: disk::Error) -> CannotStore {
     }
 }
 
-/// The files in a directory that content may get which its sender calls `name`.
+/// The possible files in a directory for content that its sender named `name`.
 fn numbered(dir: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
     file_name::numbered_names(name).map(|name| dir.join(name))
 }
 
-/// The file of content whose name is not known, or not kept.
+/// The file of content without a name, or whose name is not kept.
 fn own_path(dir: &Path, id: TransferId) -> PathBuf {
     dir.join(format!("{id}.content"))
 }

@@ -1,4 +1,4 @@
-//! Content of any size: it is cut into parts that parcels hold, and joined again (relay-parts(5)).
+//! Content of any size: cut into parts that fit into parcels, and joined again (relay-parts(5)).
 
 pub mod cut; // content becomes pieces
 pub mod join; // parts become one content again
