@@ -1,8 +1,9 @@
-//! Runs a command of the user's, without a shell, with a message or its content on standard input and facts in the
-//! environment. The exit status says whether the command took it, as in sysexits(3).
+//! Runs a user's command, without a shell, with a message or its content on standard input and
+//! facts about it in the environment. The exit status says whether the command accepted it, as in
+//! sysexits(3).
 //!
-//! Standard input is a file and not a pipe: a command that does not read it does not block us, and if our program is
-//! killed, the command cannot take half of the input for the whole.
+//! Standard input is a file, not a pipe: a command that does not read it cannot block us, and if
+//! our program is killed, the command cannot mistake half of the input for the whole.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -17,23 +18,23 @@ use crate::disk;
 use crate::kind::ErrorKind;
 use crate::pki::NodeId;
 
-/// The statuses of sysexits(3) by which a command refuses for good; after any other the message is tried again.
+/// The statuses of sysexits(3) that refuse a message for good; after any other it is tried again.
 const REFUSALS: [i32; 11] = [64, 65, 66, 67, 68, 69, 70, 73, 76, 77, 78];
 
-/// The longest value of a variable, in octets: all of them together are small beside what a system allows for
-/// arguments and environment.
+/// Maximum length of a variable's value, in octets. All of them together are small compared to the
+/// system's limit for arguments and environment.
 const MAX_VALUE_LEN: usize = 1024;
 
-/// Why a command did not take what it was given.
+/// The reason why a command did not accept its input.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// It cannot be run.
+    /// The command cannot be run.
     #[error("{command}: {}", disk::reason(.cause))]
     NotRun {
         /// The command.
         command: String,
-        /// Why not.
+        /// The cause.
         cause: io::Error,
     },
     /// A fact of the message cannot be put into an environment variable.
@@ -41,10 +42,10 @@ pub enum Error {
     Unfit {
         /// The name of the variable.
         variable: &'static str,
-        /// What is wrong with its value.
+        /// The problem with its value.
         why: &'static str,
     },
-    /// It refused for good.
+    /// The command refused the message for good.
     #[error("{command} refused it with status {status}")]
     Refused {
         /// The command.
@@ -52,7 +53,7 @@ pub enum Error {
         /// Its exit status.
         status: i32,
     },
-    /// It did not take it this time.
+    /// The command did not accept the message this time.
     #[error("{command} did not take it: {end}")]
     Postponed {
         /// The command.
@@ -62,28 +63,28 @@ pub enum Error {
     },
 }
 
-/// The facts that a command gets, in variables of these names; a variable without a value is empty.
+/// The facts for a command, as environment variables; an unknown value is an empty variable.
 #[derive(Debug, Clone, Copy)]
 pub struct CommandFacts<'a> {
     /// `RELAY_NODE`: the directory of the node that runs it.
     pub node: &'a Path,
     /// `RELAY_SENDER`: the id of the sender.
     pub sender: NodeId,
-    /// `RELAY_PEER`: what the sender is called here.
+    /// `RELAY_PEER`: the name of the sender as a peer.
     pub peer: Option<&'a str>,
     /// `RELAY_RECIPIENT`: the id of the recipient.
     pub recipient: NodeId,
     /// `RELAY_ID`: the message id.
     pub id: &'a str,
-    /// `RELAY_DATE`: when it was made.
+    /// `RELAY_DATE`: when the message was created.
     pub date: Timestamp,
-    /// `RELAY_EXPIRY`: when its life ends.
+    /// `RELAY_EXPIRY`: when the message expires.
     pub expiry: Timestamp,
-    /// `RELAY_TYPE`: the media type of content.
+    /// `RELAY_TYPE`: the media type of the content.
     pub media_type: Option<&'a str>,
-    /// `RELAY_NAME`: a name for a file of the content that is safe to use.
+    /// `RELAY_NAME`: a safe file name for the content.
     pub name: Option<&'a str>,
-    /// `RELAY_SIZE`: how much is on standard input, in octets.
+    /// `RELAY_SIZE`: the length of standard input, in octets.
     pub size: u64,
 }
 
@@ -104,7 +105,8 @@ impl CommandFacts<'_> {
         ]
     }
 
-    /// The variables, checked. The first, the node's own directory, does not come from a message and needs no check.
+    /// Returns the variables after a check. The first one, the node's directory, does not come from
+    /// a message and needs none.
     fn fit(&self) -> Result<[(&'static str, OsString); 10], Error> {
         let variables = self.variables();
         for (variable, value) in &variables[1..] {
@@ -129,7 +131,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// The command with these arguments; the program is looked for where the shell would.
+    /// A command with these arguments; the program is looked up in `PATH`, as a shell would.
     #[must_use]
     pub fn new(program: &OsStr, args: &[OsString]) -> Self {
         Self {
@@ -138,7 +140,8 @@ impl Command {
         }
     }
 
-    /// Runs it with `input` as standard input, and waits for it. It inherits our standard output and standard error.
+    /// Runs it with `input` as standard input, and waits for it. It inherits our standard output
+    /// and standard error.
     ///
     /// # Errors
     /// [`Error::Unfit`], [`Error::NotRun`], [`Error::Refused`] or [`Error::Postponed`].
@@ -147,6 +150,7 @@ impl Command {
             command: self.to_string(),
             cause,
         };
+        // A NUL or a value that is too long would fail in execve(2), without naming the variable.
         let variables = facts.fit()?;
         let mut child = process::Command::new(&self.program)
             .args(&self.args)
@@ -170,12 +174,13 @@ impl Command {
 }
 
 impl Error {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of the error, for callers to act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         use std::io::ErrorKind as K;
         match self {
             Self::NotRun { cause, .. } => match cause.kind() {
+                // EAGAIN, ENOMEM and ETXTBSY pass by themselves.
                 K::WouldBlock | K::OutOfMemory | K::ExecutableFileBusy => ErrorKind::Busy,
                 _ => ErrorKind::Refused,
             },
@@ -185,17 +190,17 @@ impl Error {
         }
     }
 
-    /// Whether the command itself is at fault, so that it would take no other message either.
+    /// Whether the command itself is the cause, so that it would accept no other message either.
     #[must_use]
     pub fn is_of_command(&self) -> bool {
         match self {
-            // E2BIG comes of all that a program is given, so another message may fit.
+            // E2BIG depends on the facts of the message as well, so another message may fit.
             Self::NotRun { cause, .. } => cause.kind() != io::ErrorKind::ArgumentListTooLong,
             Self::Unfit { .. } | Self::Refused { .. } | Self::Postponed { .. } => false,
         }
     }
 
-    /// Whether another try with the same message gives the same result.
+    /// Whether another attempt with the same message would give the same result.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::Unfit { .. } | Self::Refused { .. })
@@ -306,7 +311,7 @@ mod tests {
             assert!(error.to_string().contains(variable), "{error}");
             assert!(error.is_settled() && !error.is_of_command(), "{error}");
         }
-        // Together with what was inherited it is too much for the system: others may fit.
+        // Together with the inherited environment it exceeds the system's limit; others may fit.
         let args = ["x".repeat(200_000).into()];
         let error = Command::new(OsStr::new("true"), &args)
             .run(&facts(b""), input(b""))

@@ -1,4 +1,4 @@
-//! Checks modes, owners and kinds of files, and reports unexpected ones.
+//! Checks modes, owners and kinds of files, and reports unknown ones.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -11,8 +11,8 @@ use crate::disk::FileRole;
 use crate::disk::publish::leftovers;
 use crate::disk::tree::{self, EntryKind, Visited};
 
-/// The age from which a temporary file is taken for one of a killed run. Shorter than that of relay-purge,
-/// which is 36 hours: a check only reports.
+/// The age from which a temporary file is taken for one of a killed run. Shorter than that of
+/// relay-purge, which is 36 hours: a check only reports.
 const LEFTOVER_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// The kind of file or directory that is expected at a path, which sets its mode and owner.
@@ -30,11 +30,11 @@ pub enum Shape {
     Gate,
     /// A directory into which a group may write.
     Shared,
-    /// Such a directory, for one endpoint; `Spool::check` checks its owner and mode.
+    /// A shared directory for one endpoint; `Spool::check` checks its owner and mode.
     Given,
     /// A directory that another check covers.
     Elsewhere,
-    /// A node that may be another user's, who checks it themselves.
+    /// A node that may be another user's, who runs the check themselves.
     Endpoint,
 }
 
@@ -51,7 +51,7 @@ impl Shape {
     }
 }
 
-/// Gives the shape of an entry by its path below the top; `None` for an unexpected one.
+/// Returns the shape of an entry by its path below the top; `None` for an unknown one.
 pub type Shapes<'a> = &'a dyn Fn(&[&str], EntryKind) -> Option<Shape>;
 
 /// The expected owner of files, and whether files of other users are allowed.
@@ -62,8 +62,8 @@ struct Ownership {
 }
 
 impl Checker<'_> {
-    /// Checks modes, owners and kinds of everything below a directory, which itself must have one of
-    /// these modes, and reports entries without a shape.
+    /// Checks modes, owners and kinds of everything below a directory, which itself must have one
+    /// of these modes, and reports entries without a shape.
     pub fn tree(&mut self, top: &Path, role: FileRole, modes: &[u32], shapes: Shapes<'_>) {
         let stat = match tree::stat(top, role) {
             Ok(Some(stat)) => stat,
@@ -86,6 +86,7 @@ impl Checker<'_> {
         ownership: Ownership,
         shapes: Shapes<'_>,
     ) {
+        // A younger one may belong to a run that is still at work.
         let before = SystemTime::from(self.now) - LEFTOVER_AFTER;
         match leftovers(dir, role, Some(before)) {
             Ok(found) => {
@@ -127,6 +128,7 @@ impl Checker<'_> {
         let parts: Vec<&str> = above.iter().map(String::as_str).collect();
         let shape = shapes(&parts, entry.kind).filter(|_| entry.name.to_str().is_some());
         match (shape, entry.stat()) {
+            // Removed since it was listed: other programs may be running.
             (_, Ok(None)) => {}
             (_, Err(error)) => self.damaged(path, &error.into()),
             (None, Ok(Some(_))) => {
@@ -164,6 +166,7 @@ impl Checker<'_> {
         if !matches!(shape, Shape::Elsewhere | Shape::Endpoint) {
             self.mode(path, shape, stat.mode, modes);
         }
+        // Files of other users are normal there.
         let is_given = ownership.is_shared || matches!(shape, Shape::Given | Shape::Endpoint);
         if stat.owner != ownership.owner && !is_given {
             let what = format!(
@@ -187,6 +190,7 @@ impl Checker<'_> {
         };
         let what = format!("mode {mode:04o}, not {expected:04o}");
         let level = match shape {
+            // A key that others may read must be taken as known to them.
             Shape::Key if mode & 0o077 != 0 => Level::Error,
             _ => Level::Warning,
         };

@@ -1,4 +1,4 @@
-//! Checks certificates and session keys, and reports what ends soon.
+//! Checks certificates and session keys, and reports those that end soon.
 
 use std::path::{Path, PathBuf};
 
@@ -58,6 +58,7 @@ impl Checker<'_> {
             let hint = "let it register this node anew (relay-register), and import that";
             self.ends(&dir, found, &format!("the registration with {label}"), hint);
         }
+        // Each registration was reported by itself; this one says that none is left.
         if let Some(end) = latest.filter(|end| *end < self.now) {
             let what = format!("no gateway certifies this node since {end}");
             let hint = "let one register it (relay-register), and import that".to_owned();
@@ -66,7 +67,8 @@ impl Checker<'_> {
         }
     }
 
-    /// The start and end of the path in a folder that ends last. Paths that are not for `subject` are reported.
+    /// The start and end of the path in a folder that ends last. Paths that are not for `subject`
+    /// are reported.
     pub(super) fn latest_in(
         &mut self,
         dir: &Path,
@@ -112,9 +114,12 @@ impl Checker<'_> {
         what: &str,
         hint: &str,
     ) {
+        // No certificate at all is not a finding here: the caller knows whether one is needed.
         let Some((start, end)) = latest else {
             return;
         };
+        // The start is backdated when it is issued, so a lifetime of `SOON` is that much longer
+        // here.
         if end.duration_since(start) <= SOON + issuance::BACKDATED {
             return;
         }
@@ -135,6 +140,7 @@ impl Checker<'_> {
         let top = node.root().join("sessions");
         let mut folders = vec![top.join(sessions::ANYBODY)];
         for (id, dir) in self.folders_of_nodes(&top) {
+            // Unknown senders have session keys, too, but are not peers.
             let is_unknown_sender =
                 || matches!(unknown_senders::is_known(node.root(), id), Ok(true));
             if matches!(node.peer(id), Ok(None)) && !is_unknown_sender() {

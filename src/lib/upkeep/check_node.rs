@@ -1,4 +1,4 @@
-//! Checks a node directory. Nothing is changed, and what cannot be read is a finding, too.
+//! Checks a node directory. It changes nothing; a file that cannot be read is a finding, too.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,7 +18,8 @@ impl Checker<'_> {
     /// Checks a node without its spool and its local endpoints; returns it if it can be opened.
     ///
     /// # Errors
-    /// [`DirectoryError::NotANode`] and [`DirectoryError::Version`]: then there is nothing to check.
+    /// [`DirectoryError::NotANode`] and [`DirectoryError::Version`], since then there is nothing to
+    /// check.
     pub fn node(&mut self, root: &Path) -> Result<Option<Directory>, Error> {
         let node = match Directory::open(root) {
             Ok(node) => Some(node),
@@ -48,6 +49,7 @@ impl Checker<'_> {
         let has_group = node
             .as_ref()
             .is_some_and(|node| node.config().get("group").is_some());
+        // Modes and owners are checked even if the node cannot be opened: they may be why.
         if let Ok(Some(stat)) = tree::stat(root, FileRole::Node)
             && stat.owner != self.user
         {
@@ -96,8 +98,8 @@ impl Checker<'_> {
     }
 
     fn floor(&mut self, node: &Directory, floor: Floor) {
-        // What was received before a purge is not remembered any more, so nothing but the floor keeps it from being
-        // taken a second time; a restoration can be repeated.
+        // The purge removed the memory of older messages, so only the floor keeps them from being
+        // accepted twice: it must stay. A restoration can simply be repeated.
         let times = [
             (
                 floor.expiry,
@@ -153,6 +155,7 @@ fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Sha
             _ => false,
         };
         return match (is_elsewhere, is_ours) {
+            // In a group, local endpoints belong to their own users.
             (true, _) if has_group && parts.len() > 1 => Some(Shape::Endpoint),
             (true, _) => Some(Shape::Elsewhere),
             (_, true) if has_group && *parts == ["endpoints"] => Some(Shape::Gate),

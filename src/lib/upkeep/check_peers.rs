@@ -35,6 +35,7 @@ impl Checker<'_> {
         match read_text(&path)
             .and_then(|text| public_key_from_pem(text.unwrap_or_default().as_bytes()))
         {
+            // Programs look a peer up by the name of its directory.
             Ok(key) if key.id() != id => {
                 let what = "not the key that the directory is named for";
                 self.report(Level::Error, Check::Damaged, &path, &what, None);
@@ -86,6 +87,7 @@ impl Checker<'_> {
             Ok(HeldAuthorization::Valid(_)) => true,
             Ok(_) => {
                 let label = peer.label();
+                // Gateways send cargo under a registration as well as under an authorization.
                 node.config().node_type() == NodeType::Gateway
                     && certificates::registration_with(node, peer.id, &label, self.now).is_ok()
             }

@@ -30,13 +30,13 @@ const MOVED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// How long a message may wait for a next hop, or for delivery, before it is reported.
 const WAITS_LONG: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Of how many late messages of a queue it is checked whether they were packed: the notes are read once.
+/// Maximum number of late messages in a queue that are looked up in the notes, to bound memory.
 const MOST: usize = 1000;
 
-/// How many users of a group a finding names.
+/// Maximum number of users that a finding names.
 const NAMED: usize = 3;
 
-/// The folder with the names of files that relay-deliver is about to make.
+/// The folder with the names of files that relay-deliver is about to create.
 const DELIVERING: &str = "delivering";
 
 /// How many messages wait in a queue.
@@ -78,7 +78,8 @@ impl Spool {
         }
     }
 
-    /// Checks that each user who shares the spool has access to their own queue, and nobody else has.
+    /// Checks that each user who shares the spool has access to their own queue, and nobody else
+    /// has.
     fn check_homes(&self, checker: &mut Checker<'_>) -> Result<(), Error> {
         if let Some(own) = self.own_group_of_others()? {
             let OwnGroup { user, group, .. } = &own;
@@ -137,10 +138,11 @@ impl Spool {
         };
         let is_due = match verdict {
             ClockVerdict::Believed => false,
-            // A clock before the node was made is a finding of the node's own check.
+            // The check of the node already reports a clock before its creation.
             ClockVerdict::Impossible(known) | ClockVerdict::Behind(known) => {
                 evidence.made != Some(known)
             }
+            // Not if a file changed shortly before: the clock was near this time then, too.
             ClockVerdict::Ahead(_) => changed.is_none_or(|at| now > at + clock::QUIET_FOR),
         };
         if let Some(doubt) = verdict.doubt(now, None).filter(|_| is_due) {
@@ -177,7 +179,8 @@ impl Spool {
         };
         let warning = Level::Warning;
         match queue.place() {
-            // A guest cannot tell whether other users' messages in `in` are late: the owner routes them.
+            // A guest cannot tell whether other users' messages in `in` are late: the owner routes
+            // them.
             QueueId::In if self.is_guest() => {}
             QueueId::In | QueueId::Control(_) => {
                 if let Some(late) = tally.late() {
@@ -260,6 +263,7 @@ impl Spool {
         for request in requests.messages()? {
             is_asked_for |= request?.name.expiry > checker.now;
         }
+        // A request for cargo authorizes the answer to it, without any other certificate.
         if is_asked_for {
             return Ok(());
         }
@@ -290,6 +294,7 @@ impl Spool {
             let identity = name.identity;
             (identity.recipient, identity.sender, identity.id)
         };
+        // What was packed only waits for its acknowledgement, which may take weeks.
         let mut unpacked: HashSet<_> = tally.some.iter().map(facts).collect();
         self.each_noted(SentEvent::Packed, &mut |line| {
             let id = hash::sha256(line.id.as_bytes());
@@ -364,7 +369,7 @@ impl QueueTally {
     }
 }
 
-/// The first of these names, and how many there are besides.
+/// The first of these names, and the number of the others.
 fn listed(names: &[String]) -> String {
     let first = names.iter().take(NAMED);
     let first: Vec<&str> = first.map(String::as_str).collect();
@@ -395,6 +400,7 @@ fn tally(queue: &Queue, now: Timestamp, patience: SignedDuration) -> Result<Queu
         };
         if now.duration_since(stored) > patience {
             tally.late += 1;
+            // Whole seconds, for the text.
             let stored = Timestamp::from_second(stored.as_second()).unwrap_or(stored);
             tally.oldest = Some(tally.oldest.map_or(stored, |oldest| oldest.min(stored)));
             if tally.some.len() < MOST {

@@ -14,7 +14,7 @@ use crate::pki::Window;
 pub struct Checker<'a> {
     /// The time.
     pub now: Timestamp,
-    /// The time, give or take the clock drift that is allowed.
+    /// The time, with the allowed clock drift.
     pub window: Window,
     /// The user who runs this.
     pub user: u32,

@@ -1,4 +1,4 @@
-//! What a check reports.
+//! The findings of a check.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ impl Level {
     }
 }
 
-/// What was checked.
+/// The subject of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Check {
@@ -84,7 +84,7 @@ impl Check {
 pub struct Finding {
     /// How serious it is.
     pub level: Level,
-    /// What was checked.
+    /// The check that found it.
     pub check: Check,
     /// The file or directory.
     pub path: PathBuf,

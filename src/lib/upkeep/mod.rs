@@ -1,8 +1,8 @@
 //! Upkeep of a node and its spool: check, purge, restore.
 //!
-//! A check (relay-check) changes nothing and reports a [`finding::Finding`] for each problem, also for
-//! what it cannot read. A purge (relay-purge) removes what is of no use any more and reports a
-//! [`purge_item::PurgeItem`] for each removal.
+//! A check (relay-check) changes nothing and reports a [`finding::Finding`] for each problem, also
+//! for each file that it cannot read. A purge (relay-purge) removes files that are no longer needed
+//! and reports a [`purge_item::PurgeItem`] for each of them.
 
 pub mod finding; // what a check reports
 pub mod checker; // the state of a check

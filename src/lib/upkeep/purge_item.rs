@@ -1,4 +1,4 @@
-//! What a purge removes, and why.
+//! The items that a purge removes, with the reasons.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::pki::NodeId;
 
-/// What kind of file or directory a purge removes.
+/// The kind of file or directory that a purge removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PurgeKind {
@@ -24,7 +24,7 @@ pub enum PurgeKind {
     Certificate,
     /// A private session key of ours.
     SessionKey,
-    /// The notes of a day on what happened to messages.
+    /// The notes of a day on events of messages (`sent`).
     Sent,
     /// The record of cargo that was written onto a medium.
     Carried,
@@ -48,17 +48,17 @@ impl PurgeKind {
     }
 }
 
-/// Why something is of no use any more.
+/// The reason why something is no longer needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PurgeReason {
-    /// The message's life has ended.
+    /// The message has expired.
     Expired,
-    /// The message that it belongs to is gone.
+    /// Its message no longer exists.
     Orphan,
     /// It is past its retention period.
     Old,
-    /// It is not valid any more.
+    /// It is no longer valid.
     Ended,
     /// The peer uses a later key.
     Superseded,
@@ -78,14 +78,14 @@ impl PurgeReason {
     }
 }
 
-/// Something that is of no use any more.
+/// Something that is no longer needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurgeItem {
-    /// What it is.
+    /// Its kind.
     pub what: PurgeKind,
-    /// Why it is of no use.
+    /// The reason.
     pub why: PurgeReason,
-    /// Since when it is of no use, or when its retention period began.
+    /// Since when it is no longer needed, or when its retention period began.
     pub since: Option<Timestamp>,
     /// Its file or directory.
     pub path: PathBuf,
@@ -104,11 +104,11 @@ pub struct ParcelId {
     pub id: String,
 }
 
-/// What a purge reports.
+/// A report of a purge.
 #[derive(Debug)]
 pub enum PurgeFinding {
-    /// Of no use any more, and removed unless this is a dry run.
+    /// No longer needed, and removed unless this is a dry run.
     Useless(PurgeItem),
-    /// Not what belongs there, and why; it stays.
+    /// An unknown or damaged file, which stays, and the problem with it.
     Unexpected(PathBuf, String),
 }

@@ -1,7 +1,7 @@
 //! Removes expired certificates, session keys and replay memory from a node.
 //!
-//! Every crash state is safe: the next run removes what a killed run, or one whose removals a power failure undid,
-//! has left.
+//! Every crash state is safe: the next run removes files that a killed run left, or whose removal a
+//! power failure undid.
 
 use std::path::{Path, PathBuf};
 
@@ -25,13 +25,13 @@ use crate::session::ratchet::{self, Keeping};
 /// How long an endpoint keeps a superseded session key unless its config says otherwise.
 const DEFAULT_GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// How long the session key and authorization of an unknown sender are kept after its last message: as long as a
-/// first session key is sealed to.
+/// How long the session key and authorization of an unknown sender are kept after its last message:
+/// as long as a first session key is sealed to.
 const UNKNOWN_SENDERS_KEPT_FOR: SignedDuration = ratchet::INITIAL_SEALED_FOR;
 
 impl<E: From<Error>> Remover<'_, E> {
-    /// Removes what is of no use in a node, without its session keys and its spool. Of the replay memory, days
-    /// from `seen_from` on stay.
+    /// Removes files of a node that are no longer needed, except session keys and the spool. The
+    /// replay memory is kept for days from `seen_from` on.
     ///
     /// # Errors
     /// When something cannot be read or removed.
@@ -47,7 +47,8 @@ impl<E: From<Error>> Remover<'_, E> {
             PurgeKind::UnknownSenders,
             UNKNOWN_SENDERS_KEPT_FOR,
         )?;
-        // The issuers in one path may be needed for another from the same gateway.
+        // The issuers in one path may be needed for another path from the same gateway, so a path
+        // stays until its longest-lived certificate ends.
         for dir in folders(&root.join("certs"))? {
             self.certificates(&dir, |path| path.iter().map(Certificate::not_after).max())?;
         }
@@ -57,6 +58,7 @@ impl<E: From<Error>> Remover<'_, E> {
                 self.certificates(&dir, |path| Some(path.leaf.not_after()))?;
             }
         }
+        // Not below the root: the spool and local endpoints are purged by themselves.
         self.leftovers(root, FileRole::Node, false)?;
         for folder in ["certs", "peers", "sessions", "strangers", "seen"] {
             self.leftovers(&root.join(folder), FileRole::Node, true)?;
@@ -73,13 +75,16 @@ impl<E: From<Error>> Remover<'_, E> {
         }
     }
 
-    /// Removes the replay memory of days on which no acceptable message expires, after the floor is raised to them.
+    /// Removes the replay memory of days on which no acceptable message expires, after the floor is
+    /// raised to them.
     ///
-    /// In this order, since a crash between the two must leave a floor that covers what is not remembered.
+    /// In this order: after a crash between the two, the floor must cover all messages whose memory
+    /// is gone.
     fn seen(&mut self, node: &Directory, from: Option<Timestamp>) -> Result<(), E> {
         let dir = node.root().join("seen");
         let options = self.options;
-        // Not the window's drift: a later run may have a larger one, from the config or an option.
+        // The maximum drift instead of the window's: a later run may allow a larger one, by config
+        // or option.
         let is_over = |end: Timestamp| {
             options.is_over(end, config::MAX_DRIFT) && from.is_none_or(|from| end < from)
         };
@@ -93,8 +98,8 @@ impl<E: From<Error>> Remover<'_, E> {
         self.remove(&dir, FileRole::Node, old)
     }
 
-    /// Removes the paths in a folder that have ended according to `end_of`. If none is valid, the one that ended
-    /// last stays, since errors and relay-check say when that was.
+    /// Removes the paths in a folder that have ended according to `end_of`. If none is valid, the
+    /// one that ended last stays, since errors and relay-check say when that was.
     fn certificates(
         &mut self,
         dir: &Path,
@@ -137,8 +142,8 @@ impl<E: From<Error>> Remover<'_, E> {
         self.remove(dir, FileRole::Node, useless.collect())
     }
 
-    /// The session keys of a node that are of no use any more. The caller keeps those that a waiting message is
-    /// sealed to.
+    /// The session keys of a node that are no longer needed. The caller must keep those that a
+    /// waiting message is sealed to.
     ///
     /// # Errors
     /// When they cannot be listed.
@@ -182,16 +187,19 @@ impl<E: From<Error>> Remover<'_, E> {
         let config: &Config = node.config();
         let is_gateway = config.node_type() == NodeType::Gateway;
         let grace = config.session_grace().unwrap_or(DEFAULT_GRACE);
-        // Anybody may write to an endpoint on the Internet.
+        // Anyone may send to an endpoint with an Internet address.
         let takes_from_anybody = !is_gateway && config.address().is_some();
         let may_send = match peer {
-            // Of one that has not written for long, no answer is expected once messages to it have expired.
+            // No answer is expected from an unknown sender that has been silent for long, once
+            // messages to it have expired.
             Some(peer) if takes_from_anybody && !node.knows(peer)? => {
                 unknown_senders::is_known(node.root(), peer)?
             }
             Some(peer) if !takes_from_anybody => match authorizations::given_until(node, peer) {
                 Ok(until) => until.is_some_and(|until| !self.options.window.is_after(until)),
                 Err(error) => {
+                    // If the authorizations cannot be read, the keys stay: a removed key cannot be
+                    // recovered.
                     self.unexpected(node.peer_dir(peer), &error)?;
                     true
                 }
@@ -210,6 +218,8 @@ impl<E: From<Error>> Remover<'_, E> {
     /// # Errors
     /// When one cannot be removed.
     pub fn keys(&mut self, node: &Directory, keys: Vec<SpentKey>) -> Result<(), E> {
+        // After an interrupted run the removals have to be synced, even if no key is left to
+        // remove.
         if keys.is_empty() && !self.options.is_unfinished {
             return Ok(());
         }
@@ -224,17 +234,17 @@ impl<E: From<Error>> Remover<'_, E> {
     }
 }
 
-/// A session key that is of no use any more.
+/// A session key that is no longer needed.
 #[derive(Debug)]
 pub struct SpentKey {
-    /// The peer that may use it; `None` for anybody.
+    /// The peer that may use it; `None` for anyone.
     pub peer: Option<NodeId>,
     /// Its id.
     pub id: KeyId,
     useless: PurgeItem,
 }
 
-/// The directories in one.
+/// The directories in a directory.
 fn folders(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = tree::entries(dir, FileRole::Node)?.entries.into_iter();
     let dirs = entries.filter(|entry| entry.kind == EntryKind::Dir);

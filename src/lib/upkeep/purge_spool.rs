@@ -1,7 +1,8 @@
 //! Removes expired messages and old records from a spool, then purges the nodes that use it.
 //!
-//! A message is removed only once it has expired by its own fields, and a note of that is stored first. Messages for
-//! a node of this machine are never removed, and neither are the session keys that open them.
+//! A message is removed only if it has expired according to its own fields, and a note of that is
+//! stored first. Messages in `home`, and the session keys that open waiting messages, are never
+//! removed.
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -24,19 +25,20 @@ use crate::upkeep::purge_item::{ParcelId, PurgeFinding, PurgeItem, PurgeKind, Pu
 use crate::upkeep::purge_node::SpentKey;
 use crate::upkeep::remover::{PurgeOptions, Remover};
 
-/// How many messages are removed per sync of their directory.
+/// Maximum number of messages removed with one sync of their directory.
 const GROUP: usize = 4096;
 
-/// How long notes on messages are kept: the longest life of a message, and a month.
+/// How long notes on messages are kept: the maximum lifetime of a message (180 days, RS-001), and a
+/// month.
 const SENT_KEPT_FOR: SignedDuration = SignedDuration::from_hours(210 * 24);
 
-/// The longest first line of a record of cargo, in octets; it has the date.
+/// Maximum length of the first line of a record of cargo, in octets; it has the date.
 const DATE_LEN: u64 = 64;
 
 /// Purges a spool and the nodes that use it.
 #[derive(Debug)]
 pub struct Purger<'a> {
-    /// The spool, which is locked unless nothing is removed.
+    /// The spool; the caller holds its queue lock, except in a dry run.
     pub spool: &'a Spool,
     /// The local endpoints that use it, each with the time by its own clock drift.
     pub endpoints: &'a [(Directory, Window)],
@@ -51,18 +53,18 @@ struct Ended {
     parcel: Option<ParcelId>,
 }
 
-/// What becomes of a message that has expired according to its file name.
+/// The result of reading a message that has expired according to its file name.
 enum Expiry {
     /// It has expired.
     Ended(Ended),
-    /// It stays, and why.
+    /// It stays, for this reason.
     Stays(String),
     /// The file is gone.
     Gone,
 }
 
 impl Purger<'_> {
-    /// Removes what is of no use any more, and reports it to `each`.
+    /// Removes what is no longer needed, and reports each item to `each`.
     ///
     /// # Errors
     /// When something cannot be read or removed, or `each` fails.
@@ -76,6 +78,7 @@ impl Purger<'_> {
         };
         for queue in self.spool.queues()? {
             match queue.place() {
+                // A message that arrived in time is delivered at any age.
                 QueueId::Home(_) => {}
                 // Only the owner removes messages of other users.
                 QueueId::In if self.spool.is_guest() => {}
@@ -99,8 +102,8 @@ impl Purger<'_> {
         self.leftovers(&mut remover)
     }
 
-    /// Removes temporary files of killed runs. It enters no directory below those that a group may write to: a member
-    /// can replace such a directory by a link while this runs.
+    /// Removes temporary files of killed runs. It enters no directory below those that a group may
+    /// write to: a member can replace such a directory by a link while this runs.
     fn leftovers<E>(&self, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
@@ -124,7 +127,7 @@ impl Purger<'_> {
         Ok(())
     }
 
-    /// Purges a node, but keeps what the messages that wait for it need.
+    /// Purges a node, but keeps what its waiting messages need.
     fn node<E>(&self, node: &Directory, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
@@ -164,10 +167,11 @@ impl Purger<'_> {
         self.remove(queue, group, remover)
     }
 
-    /// Reads a message that has expired according to its file name, which is no evidence.
+    /// Reads a message that has expired according to its file name, and checks its own fields: a
+    /// name is no evidence.
     fn examine(&self, message: &Waiting, place: QueueId) -> Result<Expiry, Error> {
-        // Control messages are nobody's mail, so those that failed may go by their name alone where they cannot be
-        // parsed.
+        // A failed control message that cannot be parsed is removed by its file name: no user's
+        // content is lost.
         let is_of_control = place == QueueId::Failed && message.name.is_of_control();
         let ended = || {
             Expiry::Ended(Ended {
@@ -188,7 +192,8 @@ impl Purger<'_> {
             Err(_) if is_of_control => return Ok(ended()),
             Err(error) => return Ok(Expiry::Stays(error.to_string())),
         };
-        // A control message may have no expiry of its own; the program that stored it put one into the file name.
+        // A control message may have no expiry of its own; the program that stored it put one into
+        // the file name.
         let expiry = item.expiry().unwrap_or(message.name.expiry);
         if !self.options.window.is_after(expiry) {
             let problem = format!("lives until {expiry}, and its name has another time");
@@ -220,6 +225,7 @@ impl Purger<'_> {
         E: From<Error> + From<node::Error>,
     {
         if !self.options.is_dry {
+            // Before the removal: a message must not disappear without a note, even after a crash.
             self.note(&group)?;
         }
         let mut useless = Vec::with_capacity(group.len());
@@ -237,7 +243,7 @@ impl Purger<'_> {
             });
             useless.extend(reason.map(orphan));
         }
-        // Nothing to sync either: taking the queue lock synced the queues.
+        // Earlier removals need no sync either: taking the queue lock synced the queues.
         if useless.is_empty() {
             return Ok(());
         }
@@ -251,6 +257,7 @@ impl Purger<'_> {
         if parcels.is_empty() {
             return Ok(());
         }
+        // A killed run may have noted some of them and removed none.
         self.spool.each_noted(SentEvent::Expired, &mut |line| {
             parcels.remove(&ParcelId {
                 recipient: line.recipient,
@@ -277,7 +284,7 @@ impl Purger<'_> {
         self.spool.note(&lines)
     }
 
-    /// Removes `.why` files in `failed` whose message is gone.
+    /// Removes `.why` files in `failed` whose message no longer exists.
     fn reasons<E>(&self, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
@@ -311,7 +318,7 @@ impl Purger<'_> {
 
     /// The earliest expiry among the messages that wait for a node of this machine.
     ///
-    /// They are delivered at any age, so the replay memory must stay exact from there on.
+    /// They are delivered at any age, so the replay memory must be complete from that time on.
     fn earliest_at_home(&self, node: &Directory) -> Result<Option<Timestamp>, Error> {
         let mut earliest: Option<Timestamp> = None;
         for message in self.spool.queue(QueueId::Home(node.id())).messages()? {
@@ -321,7 +328,7 @@ impl Purger<'_> {
         Ok(earliest)
     }
 
-    /// Those of `keys` that no waiting message for the node is sealed to.
+    /// The `keys` that no waiting message for the node is sealed to.
     fn not_named(&self, node: &Directory, mut keys: Vec<SpentKey>) -> Result<Vec<SpentKey>, Error> {
         for place in [QueueId::Home(node.id()), QueueId::In, QueueId::Failed] {
             if keys.is_empty() {
@@ -415,8 +422,8 @@ fn orphan(path: PathBuf) -> PurgeItem {
     }
 }
 
-/// When the cargo of a record was written, from its first line; `None` for a file that is no record, whose name
-/// would be `<next hop>.<sha256>`.
+/// When the cargo of a record was written, from its first line; `None` for a file that is not a
+/// record, named `<next hop>.<sha256>`.
 fn date_of_record(entry: &tree::Entry) -> Result<Option<Timestamp>, Error> {
     let name = entry.name.to_str().and_then(|name| name.split_once('.'));
     let is_named = name.is_some_and(|(hop, cargo)| {

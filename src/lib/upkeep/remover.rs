@@ -1,4 +1,4 @@
-//! How a purge removes files, and reports what it removed.
+//! Removes files for a purge, and reports them.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,8 @@ use crate::node::Error;
 use crate::node::day::end_of_day;
 use crate::pki::Window;
 
-/// The age from which a temporary file is one of a killed run: writers give up after 24 hours.
+/// The age from which a temporary file counts as left by a killed run: writers give up after 24
+/// hours.
 const LEFTOVER_AFTER: Duration = Duration::from_secs(36 * 3600);
 
 /// Options of a purge.
@@ -21,16 +22,17 @@ const LEFTOVER_AFTER: Duration = Duration::from_secs(36 * 3600);
 pub struct PurgeOptions {
     /// The time.
     pub now: Timestamp,
-    /// The time, give or take the clock drift that is allowed.
+    /// The time, with the allowed clock drift.
     pub window: Window,
-    /// Whether this is a dry run: report, remove nothing.
+    /// Whether this is a dry run, which only reports.
     pub is_dry: bool,
     /// Whether an earlier run was interrupted, so that its removals may not be on the disk yet.
     pub is_unfinished: bool,
 }
 
 impl PurgeOptions {
-    /// Whether `end` has passed for at least `kept_for`, even by a clock that is slow by the allowed drift.
+    /// Whether `end` has passed for at least `kept_for`, even by a clock that is slow by the
+    /// allowed drift.
     #[must_use]
     pub fn is_over(&self, end: Timestamp, kept_for: SignedDuration) -> bool {
         end.checked_add(kept_for)
@@ -42,7 +44,7 @@ impl PurgeOptions {
     }
 }
 
-/// Removes files that are of no use any more, and reports them.
+/// Removes files that are no longer needed, and reports them.
 pub struct Remover<'a, E> {
     /// The options.
     pub options: PurgeOptions,
@@ -59,10 +61,12 @@ impl<E: From<Error>> Remover<'_, E> {
         let removed = || -> Result<(), Error> {
             for one in &useless {
                 match one.what {
+                    // The only item that is a directory.
                     PurgeKind::UnknownSenders => files::remove_tree(&one.path, role)?,
                     _ => files::remove_unsynced(&one.path, role)?,
                 };
             }
+            // An interrupted run may have removed files without syncing the directory.
             let may_lack = self.options.is_unfinished && files::exists(dir, role)?;
             if !useless.is_empty() || may_lack {
                 files::sync_dir(dir, role)?;
@@ -72,10 +76,11 @@ impl<E: From<Error>> Remover<'_, E> {
         if !self.options.is_dry {
             removed()?;
         }
+        // Reported last: what is reported has been removed, and that is on disk.
         self.report(useless)
     }
 
-    /// Reports what was removed.
+    /// Reports the removed items.
     ///
     /// # Errors
     /// When `each` fails.
@@ -85,7 +90,7 @@ impl<E: From<Error>> Remover<'_, E> {
             .try_for_each(|one| (self.each)(PurgeFinding::Useless(one)))
     }
 
-    /// Reports an unexpected file, which stays.
+    /// Reports an unknown file, which stays.
     ///
     /// # Errors
     /// When `each` fails.
@@ -93,15 +98,16 @@ impl<E: From<Error>> Remover<'_, E> {
         (self.each)(PurgeFinding::Unexpected(path, problem.to_string()))
     }
 
-    /// Removes temporary files of killed runs from `dir`, and with `is_deep` from all directories below it.
+    /// Removes temporary files of killed runs from `dir`, and with `is_deep` from all directories
+    /// below it.
     ///
     /// # Errors
     /// When a directory cannot be listed, or a file not removed.
     pub fn leftovers(&mut self, dir: &Path, role: FileRole, is_deep: bool) -> Result<(), E> {
         let before = self.options.leftover_before();
         for leftover in leftovers(dir, role, Some(before)).map_err(Error::from)? {
-            // No program here makes temporary directories in a spool. Another user may have made this one, and can
-            // change what is in it while it is removed.
+            // No program here makes temporary directories in a spool. Another user may have made
+            // this one, and can change what is in it while it is removed.
             if role == FileRole::Spool && leftover.is_dir() {
                 continue;
             }

@@ -1,6 +1,6 @@
 //! A node whose directory was restored from an old backup.
 //!
-//! It lacks the session keys that were made since, and the memory of what was received since.
+//! It lacks the session keys that were created since, and the memory of messages received since.
 
 use jiff::Timestamp;
 
@@ -8,11 +8,11 @@ use crate::node::seen;
 use crate::node::{Directory, Error, sessions};
 use crate::pki::Window;
 
-/// Makes the node safe to be used again, and returns how many session keys are retired.
+/// Makes the node safe to use again, and returns how many session keys are retired.
 ///
-/// Messages dated until `now` may have been received since the backup, so none of them is opened without a
-/// record ([`seen::Recall::Unjudged`]). Each peer gets a new session key with the next message to it, since it
-/// may hold a newer one than the backup has.
+/// Messages dated until `now` may have been received since the backup, so none of them is opened
+/// without a record ([`seen::Recall::Unjudged`]). Each peer gets a new session key with the next
+/// message to it, since it may hold a newer one than the backup has.
 ///
 /// # Errors
 /// When something cannot be read or stored; it is safe to run it again.
