@@ -20,8 +20,7 @@ use relaynet::node::config::parse_duration;
 use relaynet::pki::{IdentityKey, issuance};
 use relaynet::ramf::InternetAddress;
 
-/// The shortest validity that leaves a sender time to use the authorization; a shorter one is
-/// warned of.
+/// A shorter validity is warned of: it leaves a sender too little time to use the authorization.
 const USEFUL_VALID: SignedDuration = SignedDuration::from_hours(48);
 
 /// Let a peer send to this node: print connection parameters with an authorization for it
@@ -73,7 +72,6 @@ fn authorize(args: &Args) -> anyhow::Result<()> {
     if args.valid > issuance::MAX_LIFE || args.valid <= SignedDuration::ZERO {
         return Err(Usage("--valid must be over 0 and at most 180d".to_owned()).into());
     }
-    // Sealer::new needs a day of life (certificates::MIN_LIFE).
     if args.valid < USEFUL_VALID {
         report::warn("senders stop a day before an authorization ends: this one is of little use");
     }
@@ -89,8 +87,7 @@ fn authorize(args: &Args) -> anyhow::Result<()> {
     args.output.write(pem::CONNECTION_PARAMETERS, &params)
 }
 
-/// Issues the authorization and stores what belongs to it. Returns the parameters and the peer's
-/// label.
+/// Issues and stores the authorization. Returns the parameters and the peer's label.
 fn authorize_in_node(args: &Args) -> anyhow::Result<(Params, Option<String>)> {
     let node = args.node.open()?;
     let now = args.now.get(Some(node.config()))?;

@@ -74,7 +74,6 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     let spool = Spool::shared_with(args.node.open()?)?;
     let now = args.clock.now((!args.dry_run).then_some(node.config()))?;
     let destination = args.destination()?;
-    // Checked before the lock is taken: a missing directory fails without waiting.
     destination.check().map_err(delivery::labelled)?;
     let _lock = if args.dry_run {
         None
@@ -82,8 +81,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         Some(args.wait.lock_of(&spool, &node)?)
     };
     let window = args.clock.window(now, Some(node.config()));
-    // With a local endpoint as the node, the run holds the lock of that endpoint's queue, not of
-    // its gateway's queues.
+    // A local endpoint locks its own queue, not those of its gateway.
     let holds_queues = spool.owner().id() == node.id();
     let time = if args.dry_run || !holds_queues {
         spool.time(now, &window)?
@@ -96,8 +94,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         path: std::path::absolute(node.root()).with_context(|| report::path(node.root()))?,
         terms: ReceiveOptions {
             window,
-            // Sessions are dated by the newest time that is believed: a key "superseded in 1970"
-            // would be purged at once.
+            // Not the clock's time: a key superseded "in 1970" would be purged at once.
             now: time.sure,
             repeats: Repeats::Refused,
         },
@@ -128,7 +125,6 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     unexpected.report();
     delivery::report_all(is_unjudged && !args.dry_run, not_kept);
     if let Some(left) = left {
-        // Reported as one input: the parts come from any number of messages.
         let queue = Input::named(format!("home/{}", node.id()));
         outcome.done(&queue, Err(Error::TooManyParts(left).into()))?;
     }

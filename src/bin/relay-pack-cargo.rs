@@ -57,7 +57,6 @@ fn run(args: &Args) -> anyhow::Result<()> {
         now,
         repeats: Repeats::Refused,
     };
-    // Both are checked before the inputs are read, which may take long.
     args.output.check("cargo")?;
     let peer = addressee(args, &node, now)?;
 
@@ -75,8 +74,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         };
         run.pack(peer, messages.outcome(), &mut left)
     });
-    // No message counts as packed before all cargo is written, since a failing output may lose any
-    // of it.
+    // Nothing counts as packed before all is written: a failing output may lose any of it.
     queue.tell(messages.outcome(), &left, &packed);
     packed?;
     messages.finish()
@@ -118,7 +116,6 @@ impl Run<'_> {
             None => keyring.lock_peer(peer.id)?,
         };
         let sealer = Sealer::new(keyring, peer, Kind::Cargo, args.cipher.cipher, now)?;
-        // The session key is stored now; sealing may take long and changes nothing of the peer.
         drop(locks);
         let packer = CargoPacker {
             queue: self.queue,
@@ -135,8 +132,7 @@ impl Run<'_> {
     }
 }
 
-/// The gateway to pack for, or `None` if the CCA names it. Usage errors are found before anything
-/// is read.
+/// The gateway to pack for, or `None` if the CCA names it.
 fn addressee(args: &Args, node: &Node, now: Timestamp) -> anyhow::Result<Option<Correspondent>> {
     match (&args.cca, &args.to) {
         (Some(file), _) if file.as_os_str() == "-" && args.inputs.has_stdin() => {

@@ -45,7 +45,6 @@ fn put(args: &Args) -> anyhow::Result<()> {
     let entrance = Entrance::of(&access)?;
     let mut messages = args.inputs.read()?;
     let admission = Admission::new(&access, entrance, window, now, args.priority)?;
-    // Memory of messages that are written goes back to the reader: no new pages for each of 8 MB.
     let pool = messages.spare();
     let mut stored = CommitBatch {
         batch: Batch::default(),
@@ -55,7 +54,6 @@ fn put(args: &Args) -> anyhow::Result<()> {
     let read = messages.prepare_with(
         |octets, _| {
             let admitted = admission.admit(octets)?;
-            // A failing disk fails for all messages, so the error is fatal.
             let staged = admission.write(&admitted).map_err(Fatal::output)?;
             let (parcel, octets) = admitted.into_parts();
             pool.put(octets);
@@ -66,7 +64,6 @@ fn put(args: &Args) -> anyhow::Result<()> {
             Err(error) => outcome.done(&input, Err(error)),
         },
     );
-    // Parcels that were written before an error are committed anyway.
     let committed = stored.commit(messages.outcome());
     read.and(committed)?;
     messages.finish()
@@ -91,7 +88,6 @@ impl CommitBatch {
         if let Some(staged) = staged {
             self.batch.add(staged).map_err(Fatal::output)?;
         }
-        // Empty: the batch was full and committed itself, or the parcel was stored already.
         if self.batch.is_empty() {
             self.report(outcome)?;
         }
@@ -114,7 +110,6 @@ impl CommitBatch {
         let mut refused = self.batch.take_refused();
         let mut text = String::new();
         for (input, parcel) in self.waiting.drain(..) {
-            // Another process took the name since it was chosen: this parcel alone fails.
             let taken = refused.iter().position(|error| error.path() == parcel.path);
             let result = if let Some(at) = taken {
                 Err(refused.swap_remove(at).into())
