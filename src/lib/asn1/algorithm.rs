@@ -11,16 +11,16 @@ use super::{Element, Error, oid, tag, write};
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Algorithm<'a> {
-    /// Which algorithm.
+    /// The object identifier of the algorithm.
     pub oid: ObjectIdentifier,
-    /// Its parameters, if there are any.
+    /// The parameters, one DER or BER value; `None` if absent.
     pub parameters: Option<Element<'a>>,
-    /// The whole identifier as received.
+    /// The whole identifier as received, header included.
     pub whole: &'a [u8],
 }
 
 impl<'a> Algorithm<'a> {
-    /// Reads the SEQUENCE `element`.
+    /// Parses the SEQUENCE `element`, under the rules that it was read with.
     ///
     /// # Errors
     /// When it is not an AlgorithmIdentifier.
@@ -45,12 +45,14 @@ impl<'a> Algorithm<'a> {
     /// Whether the parameters are absent or NULL, as most algorithms have them.
     #[must_use]
     pub fn is_bare(&self) -> bool {
+        // JavaScript nodes write NULL for a hash, JVM nodes leave the parameters out.
         self.parameters
             .is_none_or(|parameters| parameters.whole() == [tag::NULL, 0])
     }
 }
 
-/// The DER of an algorithm with these parameters (a whole DER value), or none.
+/// Encodes an AlgorithmIdentifier in DER. `parameters` is one whole DER value, or empty to leave
+/// them out.
 #[must_use]
 pub fn to_der(algorithm: &ObjectIdentifier, parameters: &[u8]) -> Vec<u8> {
     write::constructed(tag::SEQUENCE, &[&oid::to_der(algorithm), parameters])

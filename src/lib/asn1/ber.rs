@@ -1,8 +1,8 @@
-//! Walking BER and DER values where they lie (X.690 §8 and §10).
+//! Reads BER and DER values in place, without copying them (X.690 §8 and §10).
 //!
-//! Nothing is rewritten: an [`Element`] is a view of the received octets, its length definite or
-//! not. Every walk is iterative, so hostile nesting costs neither stack nor more than linear time
-//! for each level that a structure really has.
+//! Nothing is normalised: an [`Element`] borrows the octets as received, whether its length is
+//! definite or indefinite, because signatures cover those octets. No function recurses on its
+//! input: hostile nesting costs no stack, and at most linear time for each level.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,13 +11,13 @@ use der::asn1::ObjectIdentifier;
 
 use super::{Error, tag};
 
-/// How deep indefinite lengths and constructed strings may nest.
+/// Maximum nesting depth of indefinite lengths and constructed strings.
 pub const MAX_DEPTH: usize = 32;
 
-/// The bit of an identifier octet that says "constructed" (X.690 §8.1.2.5).
+/// The constructed bit of an identifier octet (X.690 §8.1.2.5).
 const CONSTRUCTED: u8 = 0x20;
 
-/// Which encoding rules a walk holds the octets to.
+/// The encoding rules that octets are read under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rules {
     /// Indefinite lengths, constructed strings and long length forms are allowed.
@@ -29,9 +29,9 @@ pub enum Rules {
 /// An identifier octet and the length that follows it.
 struct Header {
     tag: u8,
-    /// Octets of the identifier and the length.
+    /// Length of the identifier and length octets together.
     len: usize,
-    /// Octets of the content; `None` with an indefinite length.
+    /// Length of the content in octets; `None` if it is indefinite.
     content: Option<usize>,
 }
 
@@ -41,6 +41,8 @@ impl Header {
         let (Some(&tag), Some(&first)) = (octets.first(), octets.get(1)) else {
             return Ok(None);
         };
+        // Tag numbers over 30 need more identifier octets (X.690 §8.1.2.4); no structure here has
+        // one.
         if tag & 0x1f == 0x1f {
             return Err(Error::Value("tag"));
         }
@@ -54,6 +56,7 @@ impl Header {
         if first == 0x80 {
             return match (rules, tag & CONSTRUCTED) {
                 (Rules::Der, _) => Err(Error::Indefinite),
+                // A primitive value must have a definite length (X.690 §8.1.3.2).
                 (Rules::Ber, 0) => Err(Error::Length),
                 (Rules::Ber, _) => Ok(Some(Self {
                     tag,
@@ -63,10 +66,12 @@ impl Header {
             };
         }
         let count = usize::from(first & 0x7f);
+        // `count` is the sender's, up to 127, so no more than eight digits are waited for.
         let Some(digits) = octets.get(2..2 + count.min(8)) else {
             return Ok(None);
         };
-        // Four octets say up to 4 GiB, far over every limit of RS-001; leading zeros are BER only.
+        // Lengths over 32 bits are refused: 4 GiB is far over every limit of RS-001. Leading zeros
+        // are allowed in BER only.
         let value = digits
             .iter()
             .fold(0_u64, |value, &digit| value << 8 | u64::from(digit));
@@ -85,36 +90,38 @@ impl Header {
     }
 }
 
-/// Finds where an outermost value ends while its octets still arrive.
+/// Finds the end of an outermost value while its octets are still arriving.
 ///
-/// Nested values with a definite length are stepped over whole, so only indefinite lengths count
-/// towards [`MAX_DEPTH`].
+/// Nested values with a definite length are skipped whole, so only indefinite lengths count towards
+/// [`MAX_DEPTH`].
 #[derive(Debug, Default)]
 pub struct Framer {
     position: usize,
     open: usize,
 }
 
-/// What a [`Framer`] found so far.
+/// The result of [`Framer::advance`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Framing {
     /// The value has this many octets.
     Ends(usize),
-    /// At least this many octets are needed to find out.
+    /// The end is not known yet; at least this many octets of the value are needed to go on.
     Needs(usize),
 }
 
 impl Framer {
-    /// Goes on in `octets`, which start with the value and have grown since the last call.
+    /// Continues in `octets`, which start at the value and have grown since the last call.
     ///
     /// # Errors
-    /// When no value can begin like this, it nests too deep, or it would have more than `limit`
-    /// octets.
+    /// When `octets` cannot begin a value, when indefinite lengths nest too deep, or when the value
+    /// would have more than `limit` octets.
     pub fn advance(&mut self, octets: &[u8], limit: usize) -> Result<Framing, Error> {
         loop {
             if self.position > limit {
                 return Err(Error::TooLong(limit));
             }
+            // Back at depth 0, the outermost value ends here, although its octets may still be
+            // missing.
             if self.position > 0 && self.open == 0 {
                 return Ok(if self.position > octets.len() {
                     Framing::Needs(self.position)
@@ -123,15 +130,18 @@ impl Framer {
                 });
             }
             let rest = octets.get(self.position..).unwrap_or_default();
+            // End-of-contents closes the innermost indefinite length (X.690 §8.1.5).
             if self.open > 0 && rest.starts_with(&[0, 0]) {
                 self.position += 2;
                 self.open -= 1;
                 continue;
             }
             let Some(header) = Header::read(rest, Rules::Ber)? else {
+                // A definite length may have moved the position beyond the octets at hand.
                 return Ok(Framing::Needs(self.position.max(octets.len()) + 1));
             };
             match header.content {
+                // Tag 0 is reserved for end-of-contents, which was handled above.
                 Some(_) if header.tag == 0 => return Err(Error::Value("tag")),
                 Some(content) => self.position += header.len + content,
                 None if self.open == MAX_DEPTH => return Err(Error::TooDeep),
@@ -144,7 +154,7 @@ impl Framer {
     }
 }
 
-/// A walk over values that follow each other.
+/// Reads consecutive values from octets.
 #[derive(Debug, Clone)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
@@ -152,7 +162,7 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Walks `octets` as BER.
+    /// A cursor that reads `octets` as BER.
     #[must_use]
     pub fn ber(octets: &'a [u8]) -> Self {
         Self {
@@ -161,7 +171,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Walks `octets` as DER.
+    /// A cursor that reads `octets` as DER.
     #[must_use]
     pub fn der(octets: &'a [u8]) -> Self {
         Self {
@@ -170,22 +180,23 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The identifier octet of the next value.
+    /// The identifier octet of the next value; `None` at the end. Nothing else of the value is
+    /// checked.
     #[must_use]
     pub fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
-    /// The octets not walked yet.
+    /// The octets that were not read yet.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// The next value, whatever its tag; `None` at the end.
+    /// Takes the next value, whatever its tag; `None` at the end.
     ///
     /// # Errors
-    /// When the octets there are not a value under these rules.
+    /// When the next octets are not a value under the rules of this cursor.
     pub fn any(&mut self) -> Result<Option<Element<'a>>, Error> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -197,6 +208,7 @@ impl<'a> Cursor<'a> {
                 (self.rest.get(header.len..end).ok_or(Error::Truncated)?, end)
             }
             None => match Framer::default().advance(self.rest, self.rest.len())? {
+                // The two octets of end-of-contents are part of the value, but not of its content.
                 Framing::Ends(end) => (&self.rest[header.len..end - 2], end),
                 Framing::Needs(_) => return Err(Error::Truncated),
             },
@@ -211,10 +223,10 @@ impl<'a> Cursor<'a> {
         }))
     }
 
-    /// The next value, which must have this tag.
+    /// Takes the next value, which must have this tag (the whole identifier octet).
     ///
     /// # Errors
-    /// When it has another one, is missing or malformed.
+    /// When it has another tag, is missing, or is malformed.
     pub fn take(&mut self, tag: u8) -> Result<Element<'a>, Error> {
         match self.peek() {
             Some(found) if found == tag => self.any()?.ok_or(Error::Missing(tag)),
@@ -226,10 +238,10 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The next value if it has this tag.
+    /// Takes the next value if it has this tag, and else leaves it.
     ///
     /// # Errors
-    /// When it has, and is malformed.
+    /// When it has this tag and is malformed.
     pub fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, Error> {
         if self.peek() == Some(tag) {
             self.any()
@@ -238,8 +250,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The next value, which must be a string with this primitive tag; under BER it may be
-    /// constructed from segments (X.690 §8.7.3), which are joined.
+    /// Takes the next value, a string with this primitive tag. Under BER it may be constructed from
+    /// segments (X.690 §8.7.3), which are joined.
     ///
     /// # Errors
     /// When it has another tag or a malformed segment.
@@ -260,10 +272,10 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Ends the walk.
+    /// Checks that all values were read.
     ///
     /// # Errors
-    /// When values are left.
+    /// [`Error::Trailing`] when octets are left.
     pub fn finish(self) -> Result<(), Error> {
         if self.rest.is_empty() {
             Ok(())
@@ -273,17 +285,17 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Where a constructed value ends whose segments are being joined.
+/// The end of a constructed value whose segments are being joined.
 enum End {
-    /// There.
+    /// At this index.
     At(usize),
-    /// At its end-of-contents.
+    /// At its end-of-contents octets, since its length is indefinite.
     Marked,
 }
 
-/// Joins the segments of the string at the start of `octets[value]` to where it starts, and gives
-/// where they then are; a primitive string stays in its place. What was there is overwritten, and
-/// nothing is reserved.
+/// Joins the segments of the string at the start of `octets[value]` in place, and returns the range
+/// of the joined content, which starts at `value.start`. A primitive string is not moved. The
+/// string's headers are overwritten, and nothing is allocated for the content.
 ///
 /// # Errors
 /// When a segment is not an OCTET STRING or nests too deep.
@@ -304,6 +316,7 @@ pub fn join_in_place(octets: &mut [u8], value: Range<usize>) -> Result<Range<usi
             _ => {
                 let header = Header::read(rest, Rules::Ber)?.ok_or(Error::Truncated)?;
                 let is_segment = header.tag & !CONSTRUCTED == tag::OCTET_STRING;
+                // The outermost tag may be an implicit one, such as the `[0]` of encryptedContent.
                 if !open.is_empty() && !is_segment {
                     return Err(Error::Tag {
                         expected: tag::OCTET_STRING,
@@ -320,6 +333,7 @@ pub fn join_in_place(octets: &mut [u8], value: Range<usize>) -> Result<Range<usi
                         if open.is_empty() {
                             return Ok(read..end);
                         }
+                        // `write` is never ahead of `read`, since each segment loses its header.
                         octets.copy_within(read..end, write);
                         write += end - read;
                         read = end;
@@ -336,7 +350,7 @@ pub fn join_in_place(octets: &mut [u8], value: Range<usize>) -> Result<Range<usi
     }
 }
 
-/// One value as it was received.
+/// One value, as received.
 #[derive(Debug, Clone, Copy)]
 pub struct Element<'a> {
     tag: u8,
@@ -346,7 +360,7 @@ pub struct Element<'a> {
 }
 
 impl<'a> Element<'a> {
-    /// The only value in `octets`, as DER, with this tag.
+    /// Reads all of `octets` as one DER value with this tag.
     ///
     /// # Errors
     /// When it has another tag, is not DER, or octets follow.
@@ -369,13 +383,13 @@ impl<'a> Element<'a> {
         self.content
     }
 
-    /// Identifier, length and content as received.
+    /// The whole value as received: identifier, length, content and end-of-contents, if any.
     #[must_use]
     pub fn whole(&self) -> &'a [u8] {
         self.whole
     }
 
-    /// The values inside.
+    /// A cursor over the values inside, under the same rules.
     #[must_use]
     pub fn children(&self) -> Cursor<'a> {
         Cursor {
@@ -384,13 +398,13 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// The values inside, held to DER whatever the rules around it.
+    /// A cursor over the values inside, under DER whatever rules this value was read with.
     #[must_use]
     pub fn der_children(&self) -> Cursor<'a> {
         Cursor::der(self.content)
     }
 
-    /// Hands each primitive segment of this string to `each`; a primitive string is one segment.
+    /// Calls `each` with each primitive segment of this string; a primitive string is one segment.
     ///
     /// # Errors
     /// When a segment is not an OCTET STRING or nests too deep.
@@ -399,6 +413,7 @@ impl<'a> Element<'a> {
             each(self.content);
             return Ok(());
         }
+        // An explicit stack instead of recursion, since the sender chooses the nesting.
         let mut open = vec![self.children()];
         while let Some(cursor) = open.last_mut() {
             match cursor.any()? {
@@ -423,7 +438,7 @@ impl<'a> Element<'a> {
         Ok(())
     }
 
-    /// The content of this string, its segments joined if it has several.
+    /// The content of this string, borrowed unless segments had to be joined.
     ///
     /// # Errors
     /// As [`Element::segments`].
@@ -431,6 +446,7 @@ impl<'a> Element<'a> {
         if self.tag & CONSTRUCTED == 0 {
             return Ok(Cow::Borrowed(self.content));
         }
+        // Two passes: the first counts, so that the second allocates once.
         let mut len = 0;
         self.segments(|segment| len += segment.len())?;
         let mut octets = Vec::with_capacity(len);
@@ -441,13 +457,14 @@ impl<'a> Element<'a> {
     /// The value as an object identifier.
     ///
     /// # Errors
-    /// When the tag is another one or the content is malformed.
+    /// When the tag is not OBJECT IDENTIFIER or the content is malformed.
     pub fn oid(&self) -> Result<ObjectIdentifier, Error> {
         self.expect(tag::OID)?;
         ObjectIdentifier::from_bytes(self.content).map_err(|_| Error::Value("object identifier"))
     }
 
-    /// The content as a non-negative INTEGER of at most 31 bits, under any tag (for implicit ones).
+    /// The content as a non-negative INTEGER of at most 31 bits. The tag is not checked, since it
+    /// may be implicit.
     ///
     /// # Errors
     /// When it is negative, longer, or not minimal.
@@ -466,10 +483,11 @@ impl<'a> Element<'a> {
             .fold(0, |value, &digit| value << 8 | u32::from(digit)))
     }
 
-    /// The content of a BIT STRING without unused bits.
+    /// The octets of a BIT STRING. Unused bits are refused, since keys and signatures are whole
+    /// octets.
     ///
     /// # Errors
-    /// When the tag is another one or bits are unused.
+    /// When the tag is not BIT STRING, or bits are unused.
     pub fn bit_string(&self) -> Result<&'a [u8], Error> {
         self.expect(tag::BIT_STRING)?;
         match self.content.split_first() {
@@ -481,7 +499,7 @@ impl<'a> Element<'a> {
     /// The value of a DER BOOLEAN.
     ///
     /// # Errors
-    /// When the tag is another one or the content is neither `00` nor `FF`.
+    /// When the tag is not BOOLEAN, or the content is neither `00` nor `FF`.
     pub fn boolean(&self) -> Result<bool, Error> {
         self.expect(tag::BOOLEAN)?;
         match self.content {

@@ -1,4 +1,4 @@
-//! Instants as ASN.1 writes them; every one is UTC, in whole seconds.
+//! Dates in ASN.1 form: always UTC, in whole seconds.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -6,19 +6,19 @@ use jiff::tz::Offset;
 
 use super::{Element, Error, tag, write};
 
-/// Octets of a date in RAMF: `YYYYMMDDHHMMSS`.
+/// Length of a date in RAMF, `YYYYMMDDHHMMSS`, in octets.
 pub const RAMF_DATE_LEN: usize = 14;
 
-/// The last year that UTCTime can say (RFC 5280 §4.1.2.5).
+/// The last year that UTCTime can express (RFC 5280 §4.1.2.5).
 const LAST_UTC_TIME_YEAR: i16 = 2049;
 
-/// A date as RAMF and the registration messages carry it: 14 digits, no zone.
+/// Parses a date of RAMF or of a registration message: 14 digits, no zone.
 ///
-/// RS-001 §Format asks for an ASN.1 DATE-TIME; what is deployed is the digits of a GeneralizedTime
-/// without its `Z`, and any zone is refused.
+/// RS-001 §Format requires an ASN.1 DATE-TIME. Deployed nodes write the digits of a GeneralizedTime
+/// without its `Z`, and refuse any zone.
 ///
 /// # Errors
-/// When it is not 14 digits or no such instant exists.
+/// When it is not 14 digits, or the date does not exist.
 pub fn parse_ramf(content: &[u8]) -> Result<Timestamp, Error> {
     let malformed = Error::Value("date");
     if content.len() != RAMF_DATE_LEN {
@@ -27,7 +27,7 @@ pub fn parse_ramf(content: &[u8]) -> Result<Timestamp, Error> {
     from_digits(content).ok_or(malformed)
 }
 
-/// The 14 digits of `at`.
+/// Formats a date for RAMF: the 14 digits of `at`.
 #[must_use]
 pub fn to_ramf(at: Timestamp) -> String {
     Offset::UTC
@@ -36,10 +36,11 @@ pub fn to_ramf(at: Timestamp) -> String {
         .to_string()
 }
 
-/// A Time of a certificate: UTCTime or GeneralizedTime, with seconds and `Z` (RFC 5280 §4.1.2.5).
+/// Parses a Time of a certificate: UTCTime or GeneralizedTime, with seconds and `Z` (RFC 5280
+/// §4.1.2.5).
 ///
 /// # Errors
-/// When it is neither, or no such instant exists.
+/// When it is neither, or the date does not exist.
 pub fn parse_x509(element: &Element<'_>) -> Result<Timestamp, Error> {
     let malformed = Error::Value("date");
     let Some((b'Z', digits)) = element.content().split_last() else {
@@ -47,17 +48,18 @@ pub fn parse_x509(element: &Element<'_>) -> Result<Timestamp, Error> {
     };
     match (element.tag(), digits) {
         (tag::UTC_TIME, [first, .., _]) if digits.len() == 12 => {
+            // RFC 5280 §4.1.2.5.1: two digits from 50 on are of the 20th century.
             let century: &[u8] = if *first >= b'5' { b"19" } else { b"20" };
             from_digits(&[century, digits].concat()).ok_or(malformed)
         }
-        // RFC 5280 §4.1.2.5: no well-defined end; it is beyond what we can reckon with.
+        // RFC 5280 §4.1.2.5: no well-defined end. The date is later than any `Timestamp`.
         (tag::GENERALIZED_TIME, b"99991231235959") => Ok(Timestamp::MAX),
         (tag::GENERALIZED_TIME, _) if digits.len() == 14 => from_digits(digits).ok_or(malformed),
         _ => Err(malformed),
     }
 }
 
-/// A Time for a certificate: UTCTime to 2049, GeneralizedTime from then on.
+/// Encodes a Time for a certificate: UTCTime through 2049, GeneralizedTime after that.
 #[must_use]
 pub fn to_x509(at: Timestamp) -> Vec<u8> {
     let at = Offset::UTC.to_datetime(at);
@@ -75,6 +77,7 @@ pub fn to_x509(at: Timestamp) -> Vec<u8> {
 }
 
 fn from_digits(digits: &[u8]) -> Option<Timestamp> {
+    // Not `str::parse`, which also accepts a sign.
     let number = |range: std::ops::Range<usize>| {
         digits.get(range)?.iter().try_fold(0_i16, |number, digit| {
             digit

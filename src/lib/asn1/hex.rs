@@ -1,16 +1,16 @@
-//! Octets as lower-case hexadecimal digits, the form in which people see ids and digests.
+//! Octets as lower-case hexadecimal digits, the form in which ids and digests are shown.
 
 use std::fmt;
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// Shows octets as two digits each.
+/// Displays octets as two digits each.
 #[derive(Debug, Clone, Copy)]
 pub struct Hex<'a>(pub &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Ids and digests are written by the thousand, so not digit by digit.
+        // One `write_str` for 32 octets: ids and digests are written by the thousand.
         for octets in self.0.chunks(32) {
             let mut digits = [0; 64];
             for (pair, octet) in digits.chunks_exact_mut(2).zip(octets) {
@@ -24,7 +24,7 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
-/// Hexadecimal digits that people read aloud: half of a SHA-256.
+/// Digits of a fingerprint that people compare: half of a SHA-256.
 const READ_ALOUD: usize = 32;
 
 /// The first 32 digits of a digest in eight groups of four, to compare by telephone.
@@ -38,8 +38,8 @@ pub fn groups(digest: &[u8]) -> String {
     groups.join(" ")
 }
 
-/// The octets that digits in either case spell; `None` if something else is among them or their
-/// number is odd.
+/// Decodes hexadecimal digits of either case; `None` for another character or an odd number of
+/// digits.
 #[must_use]
 pub fn parse(digits: &str) -> Option<Vec<u8>> {
     let values: Option<Vec<u8>> = digits

@@ -1,6 +1,6 @@
 //! BER, PEM, dates and object identifiers: what the `der` crate lacks.
 //!
-//! [`ber`] walks values without rewriting them, so that whatever was signed stays as received;
+//! [`ber`] reads values without rewriting them, so that signed octets stay as received;
 //! [`mod@write`] builds DER from the inside out in one buffer. X.690 is the reference for both.
 
 pub mod ber;
@@ -26,7 +26,8 @@ pub enum Error {
     /// A value runs past the end of its container.
     #[error("cut short")]
     Truncated,
-    /// A length is malformed: reserved, in more than four octets, or not minimal where DER is required.
+    /// A length is malformed: reserved, in more than four octets, or not minimal where DER is
+    /// required.
     #[error("malformed length")]
     Length,
     /// An indefinite length where DER is required (X.690 §10.1).
@@ -35,15 +36,15 @@ pub enum Error {
     /// A string or indefinite length is nested deeper than [`ber::MAX_DEPTH`].
     #[error("nested over {} levels", ber::MAX_DEPTH)]
     TooDeep,
-    /// The value is longer than the caller allows, in octets.
+    /// The value is longer than the caller's limit, in octets.
     #[error("over {0} octets")]
     TooLong(usize),
-    /// Another tag was expected.
+    /// The next value has another tag than the structure requires.
     #[error("tag {expected:02x} expected, {found:02x} found")]
     Tag {
-        /// The identifier octet that the structure asks for.
+        /// The identifier octet that was expected.
         expected: u8,
-        /// The identifier octet that was there.
+        /// The identifier octet that was found.
         found: u8,
     },
     /// The container ended before the value with this tag.
@@ -61,7 +62,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of this error, which callers act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::Malformed

@@ -4,6 +4,7 @@ use der::asn1::ObjectIdentifier;
 
 use super::{tag, write};
 
+// `new_unwrap` is evaluated at compile time: a malformed identifier does not build.
 macro_rules! oids {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
         $($(#[$doc])* pub const $name: ObjectIdentifier = ObjectIdentifier::new_unwrap($text);)*
@@ -13,9 +14,9 @@ macro_rules! oids {
 oids! {
     /// Unprotected attribute with the originator's session key id (RS-003).
     ORIGINATOR_KEY_ID = "1.3.6.1.4.1.58708.0.1.0";
-    /// Plaintext of a PNRA signature.
+    /// Purpose of a PNRA signature: the first field of what the gateway signs.
     PNRA_SIGNATURE = "1.3.6.1.4.1.58708.0.2.0";
-    /// Plaintext of a PNRR countersignature.
+    /// Purpose of a PNRR countersignature: the first field of what the node signs.
     PNRA_COUNTERSIGNATURE = "1.3.6.1.4.1.58708.0.2.1";
     /// id-data (RFC 5652 §4).
     DATA = "1.2.840.113549.1.7.1";
@@ -83,7 +84,7 @@ oids! {
     AUTHORITY_KEY_IDENTIFIER = "2.5.29.35";
 }
 
-/// The DER value of an object identifier.
+/// Encodes an object identifier in DER.
 #[must_use]
 pub fn to_der(oid: &ObjectIdentifier) -> Vec<u8> {
     write::tlv(tag::OID, oid.as_bytes())

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Error;
 
-/// What every block begins with.
+/// The start of the first line of every block.
 pub const BEGIN: &[u8] = b"-----BEGIN ";
 /// A SubjectPublicKeyInfo.
 pub const PUBLIC_KEY: &str = "PUBLIC KEY";
@@ -15,7 +15,7 @@ pub const PUBLIC_KEY: &str = "PUBLIC KEY";
 pub const PRIVATE_KEY: &str = "PRIVATE KEY";
 /// A certificate; a path is several, leaf first.
 pub const CERTIFICATE: &str = "CERTIFICATE";
-/// What the labels of this network's own objects begin with, as in `RELAYNET PARCEL`.
+/// Prefix of the labels of Relaynet's own objects, as in `RELAYNET PARCEL`.
 pub const RELAYNET: &str = "RELAYNET ";
 /// A parcel.
 pub const PARCEL: &str = "RELAYNET PARCEL";
@@ -53,16 +53,17 @@ pub fn is_pem(octets: &[u8]) -> bool {
 fn first_line_that_begins(octets: &[u8]) -> Option<usize> {
     octets
         .windows(BEGIN.len())
+        // Text above a block may have 64 KiB at most, as in streams of messages.
         .take(1 << 16)
         .enumerate()
         .find(|(at, window)| *window == BEGIN && (*at == 0 || octets[at - 1] == b'\n'))
         .map(|(at, _)| at)
 }
 
-/// The blocks of a text, in their order; at least one.
+/// Decodes the blocks of a text, in their order; at least one.
 ///
 /// # Errors
-/// If a block is malformed, or there is none.
+/// When a block is malformed, or the text has none.
 pub fn blocks(octets: &[u8]) -> Result<Vec<Block<'_>>, Error> {
     let mut text = std::str::from_utf8(octets).map_err(|_| Error::Value("PEM"))?;
     let mut blocks = Vec::new();
@@ -84,10 +85,10 @@ pub fn blocks(octets: &[u8]) -> Result<Vec<Block<'_>>, Error> {
     }
 }
 
-/// Text before the first block, its label, the block with its boundaries, and what follows it.
+/// The text above a block, its label, the block with its boundary lines, and the text after it.
 type Split<'a> = (&'a str, &'a str, &'a str, &'a str);
 
-/// The range of the first block of a text; `None` if there is none.
+/// Splits a text at its first block; `None` if it has none.
 fn next_block(text: &str) -> Result<Option<Split<'_>>, Error> {
     let Some(begin) = first_line_that_begins(text.as_bytes()) else {
         return Ok(None);
@@ -108,33 +109,36 @@ fn next_block(text: &str) -> Result<Option<Split<'_>>, Error> {
     )))
 }
 
-/// A value as PEM.
+/// Encodes octets as a PEM block with LF line ends.
 #[must_use]
 pub fn encode(label: &str, contents: &[u8]) -> String {
     let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
     pem::encode_config(&pem::Pem::new(label, contents), config)
 }
 
-/// A PKCS#8 key as PEM; the text is wiped when dropped.
+/// Encodes a PKCS#8 key as PEM; the text is wiped when dropped.
 ///
 /// # Errors
 /// When it is too long to be a key.
 pub fn encode_private_key(pkcs8: &[u8]) -> Result<Zeroizing<String>, Error> {
+    // Not the `pem` crate, which keeps a copy that is not wiped.
     der::pem::encode_string(PRIVATE_KEY, LineEnding::LF, pkcs8)
         .map(Zeroizing::new)
         .map_err(|_| Error::Value("private key"))
 }
 
-/// The PKCS#8 (or SEC 1) octets of a private key file, PEM or DER, and the text above a PEM block.
+/// Extracts the octets of a private key file, PEM or DER, and the text above the PEM block. The
+/// octets are PKCS#8, or PKCS#1 or SEC 1 where the label of the block says so.
 ///
 /// # Errors
-/// When it is PEM of something else, or encrypted.
+/// When it is PEM without a private key, or the key is encrypted.
 pub fn private_key(octets: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Cow<'_, str>), Error> {
     if !is_pem(octets) {
         return Ok((Zeroizing::new(octets.to_vec()), Cow::Borrowed("")));
     }
     let text = std::str::from_utf8(octets).map_err(|_| Error::Value("PEM"))?;
-    // OpenSSL writes EC keys with their parameters in a block of their own above the key.
+    // OpenSSL writes EC keys with an `EC PARAMETERS` block above the key, so other blocks are
+    // skipped.
     let mut rest = text;
     while let Some((preamble, label, block, after)) = next_block(rest)? {
         match label {

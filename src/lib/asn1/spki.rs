@@ -22,7 +22,7 @@ pub enum SpkiKey<'a> {
 /// Reads a DER SubjectPublicKeyInfo, whose tag may have been replaced by an implicit one.
 ///
 /// # Errors
-/// When it is malformed, or of an algorithm that this network does not use: RSA keys are always
+/// When it is malformed, or the algorithm is not in use on this network: RSA keys are always
 /// `rsaEncryption` with NULL, although they only sign with PSS, and EC keys name their curve.
 pub fn parse<'a>(element: &Element<'a>) -> Result<SpkiKey<'a>, Error> {
     let mut fields = element.der_children();
@@ -33,6 +33,8 @@ pub fn parse<'a>(element: &Element<'a>) -> Result<SpkiKey<'a>, Error> {
         .parameters
         .is_some_and(|parameters| parameters.whole() == [tag::NULL, 0]);
     match algorithm.oid {
+        // Absent parameters are refused: ids are hashes of this encoding, so a key must have only
+        // one.
         oid::RSA_ENCRYPTION if null => Ok(SpkiKey::Rsa(key)),
         oid::EC_PUBLIC_KEY => {
             let curve = algorithm
@@ -48,7 +50,7 @@ pub fn parse<'a>(element: &Element<'a>) -> Result<SpkiKey<'a>, Error> {
     }
 }
 
-/// The SubjectPublicKeyInfo of an RSA key, from its PKCS#1 RSAPublicKey.
+/// Encodes the SubjectPublicKeyInfo of an RSA key, given its PKCS#1 RSAPublicKey.
 #[must_use]
 pub fn rsa_to_der(pkcs1: &[u8]) -> Vec<u8> {
     to_der(
@@ -57,7 +59,7 @@ pub fn rsa_to_der(pkcs1: &[u8]) -> Vec<u8> {
     )
 }
 
-/// The SubjectPublicKeyInfo of a point on a named curve.
+/// Encodes the SubjectPublicKeyInfo of a point on a named curve.
 #[must_use]
 pub fn ec_to_der(curve: &ObjectIdentifier, point: &[u8]) -> Vec<u8> {
     to_der(

@@ -1,4 +1,4 @@
-//! VisibleString (X.680 §41): printable ASCII, which every text field of RAMF is.
+//! VisibleString (X.680 §41): printable ASCII, the type of every text field of RAMF.
 
 use super::Error;
 

@@ -1,13 +1,13 @@
-//! Writing DER from the inside out (X.690 §10).
+//! Writes DER from the inside out (X.690 §10).
 //!
 //! A message is layers around its content, and each layer's header needs the length of what is
 //! inside. [`Buffer`] therefore grows at both ends: the content is read into place once, encrypted
-//! there, and headers are put before it.
+//! there, and headers are prepended.
 
-/// Octets of header that all layers of a parcel need before the content, with certificates to spare.
+/// Octets reserved before the content: more than the headers of all layers of a parcel.
 const ROOM: usize = 2048;
 
-/// Octets that follow the content in a parcel: padding, certificates, the signature.
+/// Octets reserved after the content, for the padding, certificates and signature of a parcel.
 const ROOM_AFTER: usize = 16 * 1024;
 
 /// A value under construction that can grow at both ends.
@@ -18,8 +18,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// An empty value, with room for `capacity` octets of content, and for what layers put before and
-    /// after it.
+    /// An empty value, with memory for `capacity` octets of content and for the layers around it.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         let mut octets = Vec::with_capacity(ROOM + capacity + ROOM_AFTER);
@@ -30,14 +29,14 @@ impl Buffer {
         }
     }
 
-    /// Makes it empty again, with the memory that it has.
+    /// Empties the value and keeps its memory.
     pub fn reset(&mut self) {
         self.octets.clear();
         self.octets.resize(ROOM, 0);
         self.start = ROOM;
     }
 
-    /// How many octets the value has.
+    /// The length of the value in octets.
     #[must_use]
     pub fn len(&self) -> usize {
         self.octets.len() - self.start
@@ -60,18 +59,19 @@ impl Buffer {
         &mut self.octets[self.start..]
     }
 
-    /// The backing octets and where the value starts in them, for what must work in place.
+    /// The backing octets, and the index where the value starts in them, for work in place.
     pub fn parts_mut(&mut self) -> (&mut Vec<u8>, usize) {
         (&mut self.octets, self.start)
     }
 
-    /// Puts octets after the value.
+    /// Appends octets to the value.
     pub fn append(&mut self, octets: &[u8]) {
         self.octets.extend_from_slice(octets);
     }
 
-    /// Puts octets before the value.
+    /// Prepends octets to the value.
     pub fn prepend(&mut self, octets: &[u8]) {
+        // The reserve is used up: the value is moved once to make a new one.
         if octets.len() > self.start {
             let room = octets.len() + ROOM;
             self.octets
@@ -83,14 +83,14 @@ impl Buffer {
         self.start = start;
     }
 
-    /// Makes the value the content of one with this tag.
+    /// Prepends a header, so that the value becomes the content of one with this tag.
     pub fn wrap(&mut self, tag: u8) {
         let header = header(tag, self.len());
         self.prepend(&header);
     }
 }
 
-/// Identifier and length octets for `len` octets of content.
+/// Identifier and length octets for `len` octets of content, in the shortest form.
 #[must_use]
 pub fn header(tag: u8, len: usize) -> Vec<u8> {
     let digits = len.to_be_bytes();
@@ -105,7 +105,7 @@ pub fn header(tag: u8, len: usize) -> Vec<u8> {
     }
 }
 
-/// One DER value.
+/// Encodes one DER value with this content.
 #[must_use]
 pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut octets = header(tag, content.len());
@@ -113,13 +113,13 @@ pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     octets
 }
 
-/// One DER value made of others, which are given whole.
+/// Encodes one DER value whose content is these whole DER values.
 #[must_use]
 pub fn constructed(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     tlv(tag, &parts.concat())
 }
 
-/// `whole` under another tag, as IMPLICIT tagging does; `whole` is one DER value.
+/// Replaces the tag of the DER value `whole`, as IMPLICIT tagging does.
 #[must_use]
 pub fn retagged(tag: u8, whole: &[u8]) -> Vec<u8> {
     let mut octets = whole.to_vec();
@@ -138,6 +138,7 @@ pub fn integer_content(value: u32) -> Vec<u8> {
         .position(|&digit| digit != 0)
         .unwrap_or(digits.len() - 1);
     let mut content = digits[first..].to_vec();
+    // A first bit of 1 would make it negative (X.690 §8.3.3).
     if content.first().is_some_and(|&digit| digit >= 0x80) {
         content.insert(0, 0);
     }

@@ -9,18 +9,19 @@ use crate::crypto::hash::Digest;
 use crate::crypto::secret::Secret;
 use crate::crypto::{self, aes_cbc, aes_gcm, hash, random};
 
-/// The most octets that a session key id may have.
+/// Maximum length of a session key id, in octets.
 pub const MAX_KEY_ID_LEN: usize = 64;
 
-/// How the content is encrypted; the size of the AES key is in octets.
+/// The content cipher; lengths of AES keys are in octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cipher {
-    /// AES-CBC with PKCS#7 padding (RFC 3565): what every deployed reader opens.
+    /// AES-CBC with PKCS#7 padding (RFC 3565), which every deployed reader opens.
     Cbc {
         /// 16, 24 or 32.
         key_len: usize,
     },
-    /// AES-GCM (RFC 5084), as RS-018 asks; no form of it reaches every deployed reader.
+    /// AES-GCM (RFC 5084), which RS-018 requires. JavaScript and the JVM read different forms of
+    /// its parameters, so no form reaches every deployed reader.
     Gcm {
         /// 16, 24 or 32.
         key_len: usize,
@@ -28,7 +29,7 @@ pub enum Cipher {
 }
 
 impl Cipher {
-    /// Octets of the content encryption key.
+    /// The length of the content encryption key, in octets.
     #[must_use]
     pub fn key_len(self) -> usize {
         match self {
@@ -60,20 +61,21 @@ impl Cipher {
     }
 }
 
-/// How the content encryption key reaches the recipient: KeyAgreeRecipientInfo (RFC 5652 §6.2.2).
+/// The key agreement that gives the recipient the content encryption key: KeyAgreeRecipientInfo
+/// (RFC 5652 §6.2.2).
 #[derive(Debug)]
 pub struct KeyAgreement {
     /// The curve of the originator's key.
     pub curve: der::asn1::ObjectIdentifier,
     /// The originator's public key: a point, as SEC 1 §2.3.3 encodes it.
     pub point: Vec<u8>,
-    /// User keying material, which makes each message's key another one.
+    /// User keying material, which makes the wrapping key of each message different.
     pub ukm: Option<Vec<u8>>,
     /// The hash of the key derivation function (ANSI X9.63).
     pub kdf: Digest,
-    /// The AlgorithmIdentifier of the key wrap as received: it goes into the derivation.
+    /// The AlgorithmIdentifier of the key wrap, as received since it is an input of the derivation.
     pub wrap: Vec<u8>,
-    /// Octets of the key that wraps.
+    /// The length of the wrapping key, in octets.
     pub wrap_key_len: usize,
     /// The id of the recipient's session key.
     pub recipient_key_id: Vec<u8>,
@@ -81,7 +83,7 @@ pub struct KeyAgreement {
     pub wrapped_key: Vec<u8>,
 }
 
-/// What an EnvelopedData says, and where in its octets the encrypted content is.
+/// A parsed EnvelopedData, with the range of the encrypted content in its octets.
 #[derive(Debug)]
 pub struct EnvelopedData {
     agreement: KeyAgreement,
@@ -111,6 +113,7 @@ impl EnvelopedData {
             return Err(Error::Unsupported("content type"));
         }
         let mut fields = enveloped_data.children();
+        // The version follows from the other fields (RFC 5652 §6.1), which are checked themselves.
         fields.take(tag::INTEGER).map_err(wrong)?;
         fields.optional(0xa0).map_err(wrong)?;
         let mut recipients = fields.take(tag::SET).map_err(wrong)?.children();
@@ -128,6 +131,7 @@ impl EnvelopedData {
                 });
             }
         };
+        // `[1]` is key agreement. Deployed nodes refuse key transport too.
         if recipient.tag() != 0xa1 {
             return Err(Error::NotASession);
         }
@@ -135,6 +139,7 @@ impl EnvelopedData {
         let mut content = fields.take(tag::SEQUENCE).map_err(wrong)?.children();
         content.take(tag::OID).map_err(wrong)?;
         let algorithm = content.take(tag::SEQUENCE).map_err(wrong)?;
+        // Segments stay as received: they are joined when the content is decrypted, in place.
         let encrypted = content.string_element(0x80).map_err(wrong)?.whole();
         let start = encrypted.as_ptr() as usize - octets.as_ptr() as usize;
         let encrypted = start..start + encrypted.len();
@@ -154,30 +159,30 @@ impl EnvelopedData {
         })
     }
 
-    /// How the key reaches the recipient.
+    /// The key agreement with the recipient.
     #[must_use]
     pub fn agreement(&self) -> &KeyAgreement {
         &self.agreement
     }
 
-    /// The id of the originator's session key; `None` where the attribute is missing, and with it
-    /// the session.
+    /// The id of the originator's session key; `None` without the attribute, in which case the
+    /// session cannot continue.
     #[must_use]
     pub fn originator_key_id(&self) -> Option<&[u8]> {
         self.originator_key_id.as_deref()
     }
 
-    /// How the content is encrypted.
+    /// The content cipher.
     #[must_use]
     pub fn cipher(&self) -> Cipher {
         self.cipher
     }
 
-    /// Decrypts the content with its key, in the octets that this was read from, and gives where the
-    /// plaintext is. If it fails, what the octets hold is of no use.
+    /// Decrypts the content in place, in the octets that this was parsed from, and returns the
+    /// range of the plaintext. After an error the octets are garbage.
     ///
     /// # Errors
-    /// [`Error::Decrypt`], whatever fails.
+    /// [`Error::Decrypt`], whichever step fails.
     pub fn decrypt_in_place(&self, key: &Secret, octets: &mut [u8]) -> Result<Range<usize>, Error> {
         if key.len() != self.cipher.key_len() {
             return Err(Error::Decrypt);
@@ -197,7 +202,7 @@ impl EnvelopedData {
 }
 
 impl KeyAgreement {
-    /// Walks `[1] KeyAgreeRecipientInfo`, of which there is one recipient with an rKeyId.
+    /// Parses `[1] KeyAgreeRecipientInfo`, which must have exactly one recipient, named by rKeyId.
     fn parse(element: &Element<'_>) -> Result<Self, Error> {
         let wrong = malformed("recipient");
         let mut fields = element.children();
@@ -226,6 +231,8 @@ impl KeyAgreement {
             found: 2,
         })?;
         let mut key = key.children();
+        // The other choice, issuerAndSerialNumber, names a certificate, which session keys do not
+        // have.
         let rid = key.take(0xa0).map_err(|_| Error::NotASession)?;
         let wrapped_key = key.string(tag::OCTET_STRING).map_err(wrong)?.into_owned();
         key.finish().map_err(wrong)?;
@@ -278,8 +285,8 @@ fn originator_key(
     if algorithm.oid != oid::EC_PUBLIC_KEY {
         return Err(asn1::Error::Unsupported("key type"));
     }
-    // RFC 5753 lets the curve be left out, but then the key cannot be kept to answer with, and
-    // neither deployed reader accepts it.
+    // RFC 5753 allows the curve to be left out, but then the key cannot be stored to answer with,
+    // and neither deployed reader accepts it.
     let curve = algorithm
         .parameters
         .ok_or(asn1::Error::Unsupported("curve"))?;
@@ -289,7 +296,7 @@ fn originator_key(
     ))
 }
 
-/// The cipher of the content and its parameters; GCM's occur in both deployed forms.
+/// Parses the content cipher and its parameters; those of GCM in either deployed form.
 fn content_algorithm(element: &Element<'_>) -> Result<(Cipher, Parameters), Error> {
     let wrong = malformed("content encryption algorithm");
     let mut fields = element.children();
@@ -322,6 +329,7 @@ fn content_algorithm(element: &Element<'_>) -> Result<(Cipher, Parameters), Erro
             }
             Parameters::Gcm { nonce, tag_len }
         }
+        // JavaScript nodes read the nonce as a bare OCTET STRING, and the tag has 16 octets.
         Cipher::Gcm { .. } => {
             let nonce = fields
                 .string(tag::OCTET_STRING)
@@ -334,8 +342,8 @@ fn content_algorithm(element: &Element<'_>) -> Result<(Cipher, Parameters), Erro
     Ok((cipher, parameters))
 }
 
-/// The originator's session key id among the unprotected attributes, as OCTET STRING or, as RS-003
-/// words it, INTEGER; either way its content octets are the id.
+/// Finds the originator's session key id among the unprotected attributes. Deployed nodes write an
+/// OCTET STRING, RS-003 says INTEGER; the content octets of either are the id.
 fn originator_key_id(attributes: &Element<'_>) -> Result<Option<Vec<u8>>, asn1::Error> {
     let mut list = attributes.children();
     let mut found = None;
@@ -359,31 +367,32 @@ fn originator_key_id(attributes: &Element<'_>) -> Result<Option<Vec<u8>>, asn1::
     Ok(found)
 }
 
-/// A ContentInfo with EnvelopedData for one recipient, whose content is encrypted when all that goes around it is
-/// there: with AES-CBC, what is then signed is hashed in the same pass.
+/// A ContentInfo with EnvelopedData for one recipient, whose content is still to be encrypted. That
+/// comes last, when all headers are in place: with AES-CBC, the same pass computes the hash that is
+/// signed.
 #[must_use]
 pub struct Envelope {
     value: Buffer,
     key: Secret,
     start: Start,
-    /// Octets of the content, encrypted.
+    /// The length of the encrypted content, in octets.
     len: usize,
-    /// What is behind it.
+    /// The octets after the content: the unprotected attributes.
     attributes: Vec<u8>,
 }
 
-/// What encryption starts with.
+/// The initialization vector or nonce.
 enum Start {
     Cbc { iv: [u8; aes_cbc::BLOCK_LEN] },
     Gcm { nonce: [u8; aes_gcm::NONCE_LEN] },
 }
 
 impl Envelope {
-    /// Puts an EnvelopedData, and its ContentInfo, around the content in `value`, which will be encrypted with this
-    /// key.
+    /// Wraps the content in `value` in an EnvelopedData and its ContentInfo, to be encrypted with
+    /// `key`.
     ///
     /// # Errors
-    /// When there are no random octets.
+    /// When the system's random number generator fails.
     pub fn new(
         mut value: Buffer,
         cipher: Cipher,
@@ -399,6 +408,7 @@ impl Envelope {
                 (Start::Cbc { iv }, write::tlv(tag::OCTET_STRING, &iv))
             }
             Cipher::Gcm { .. } => {
+                // Space for the tag, which follows the ciphertext.
                 value.append(&[0; aes_gcm::TAG_LEN]);
                 let nonce = random::array().map_err(Error::Crypto)?;
                 let written = write::tlv(tag::OCTET_STRING, &nonce);
@@ -408,6 +418,7 @@ impl Envelope {
             }
         };
         let len = value.len();
+        // One primitive string: the only shape that all deployed readers take at full size.
         value.wrap(0x80);
         value.prepend(&algorithm::to_der(&cipher.oid(), &parameters));
         value.prepend(&oid::to_der(&oid::DATA));
@@ -428,15 +439,15 @@ impl Envelope {
         })
     }
 
-    /// The value, to put more before it, and nothing behind it.
+    /// The value, to prepend headers to. Nothing may be appended to it.
     pub(crate) fn value_mut(&mut self) -> &mut Buffer {
         &mut self.value
     }
 
-    /// Encrypts the content, and gives all that is there now, and its SHA-256.
+    /// Encrypts the content, and returns all that is in the buffer now, and its SHA-256.
     ///
     /// # Errors
-    /// When the key is not one for the cipher, or something was put behind the value.
+    /// When the key does not fit the cipher, or something was appended to the value.
     pub fn encrypt(self) -> Result<(Buffer, [u8; 32]), Error> {
         let Self {
             mut value,
@@ -445,7 +456,8 @@ impl Envelope {
             len,
             attributes,
         } = self;
-        // Whatever was put behind it would leave as much of the content as it is.
+        // The content is located from the end, so appended octets would leave as many octets of it
+        // unencrypted.
         if !value.as_slice().ends_with(&attributes) {
             return Err(Error::Crypto(crypto::Error::Range));
         }
@@ -463,7 +475,7 @@ impl Envelope {
     }
 }
 
-/// `[1] KeyAgreeRecipientInfo`.
+/// Encodes `[1] KeyAgreeRecipientInfo`.
 fn recipient_info(agreement: &KeyAgreement) -> Vec<u8> {
     let kdf = match agreement.kdf {
         Digest::Sha384 => oid::STD_DH_SHA384,
@@ -495,8 +507,9 @@ fn recipient_info(agreement: &KeyAgreement) -> Vec<u8> {
     )
 }
 
-/// The unprotected attributes, of which there is one.
+/// Encodes the unprotected attributes: the originator's session key id alone.
 fn originator_attribute(originator_key_id: &[u8]) -> Vec<u8> {
+    // An OCTET STRING, although RS-003 says INTEGER: the JVM refuses that.
     let key_id = write::tlv(tag::SET, &write::tlv(tag::OCTET_STRING, originator_key_id));
     let attribute = write::constructed(
         tag::SEQUENCE,
@@ -505,7 +518,8 @@ fn originator_attribute(originator_key_id: &[u8]) -> Vec<u8> {
     write::tlv(0xa1, &attribute)
 }
 
-/// The DER AlgorithmIdentifier of the AES key wrap with a key of `key_len` octets (RFC 3565 §2.3.2).
+/// The DER AlgorithmIdentifier of the AES key wrap with a key of `key_len` octets (RFC 3565
+/// §2.3.2).
 #[must_use]
 pub fn key_wrap_algorithm(key_len: usize) -> Vec<u8> {
     let wrap = match key_len {
@@ -513,5 +527,6 @@ pub fn key_wrap_algorithm(key_len: usize) -> Vec<u8> {
         24 => oid::AES192_WRAP,
         _ => oid::AES256_WRAP,
     };
+    // No parameters: these octets are part of the derivation, and deployed nodes leave them out.
     algorithm::to_der(&wrap, &[])
 }

@@ -17,26 +17,26 @@ pub enum Error {
     /// The structure is malformed.
     #[error("malformed {what}: {cause}")]
     Malformed {
-        /// Which structure.
+        /// The name of the structure.
         what: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         cause: asn1::Error,
     },
     /// A structure has fewer or more parts of a kind than this network allows.
     #[error("{found} {what} where exactly one is allowed")]
     Count {
-        /// Which parts.
+        /// The name of the parts, in the plural.
         what: &'static str,
-        /// How many there are.
+        /// Their number.
         found: usize,
     },
     /// The signer is not named by issuer and serial number, or its certificate is not attached.
     #[error("the signer's certificate is not attached")]
     NoSignerCertificate,
-    /// There is no content where it must be attached.
+    /// The signature is detached where content must be attached.
     #[error("the signed content is missing")]
     NoContent,
-    /// The recipient is not named by a session key id (RS-003): key transport and passwords are
+    /// The recipient is not named by a session key id (RS-003); key transport and passwords are
     /// never used.
     #[error("not encrypted to a session key")]
     NotASession,
@@ -46,16 +46,16 @@ pub enum Error {
     /// The attached certificates or the signature are not acceptable.
     #[error(transparent)]
     Pki(#[from] pki::Error),
-    /// Decryption failed; why is not said, since the answer would help an attacker.
+    /// Decryption failed. The reason is not given, since it would help an attacker.
     #[error("cannot be decrypted")]
     Decrypt,
-    /// No random octets are available.
+    /// Encryption failed: no random octets, or a key of the wrong length.
     #[error(transparent)]
     Crypto(crypto::Error),
 }
 
 impl Error {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of this error, which callers act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -72,7 +72,7 @@ impl Error {
     }
 }
 
-/// Names the structure that a walk failed in.
+/// Adds the name of the structure to a parser's error.
 pub(crate) fn malformed(what: &'static str) -> impl Fn(asn1::Error) -> Error + Copy {
     move |cause| Error::Malformed { what, cause }
 }

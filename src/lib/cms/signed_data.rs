@@ -8,10 +8,10 @@ use crate::asn1::{self, Buffer, Cursor, Element, oid, tag, write};
 use crate::crypto::hash::{self, Digest};
 use crate::pki::{self, Certificate, IdentityKey, signature};
 
-/// The most certificates that may be attached; deployed messages have up to three.
+/// Maximum number of attached certificates; deployed messages have up to three.
 const MAX_CERTIFICATES: usize = 64;
 
-/// A SignedData, its signature not verified yet.
+/// A parsed SignedData, whose signature is not verified yet.
 #[derive(Debug)]
 pub struct SignedData<'a> {
     content: Option<Cow<'a, [u8]>>,
@@ -20,13 +20,13 @@ pub struct SignedData<'a> {
     signature: Signature,
 }
 
-/// The signature of a SignedData, and what it covers beside the content.
+/// The signature of a SignedData, with the signed attributes that it covers.
 #[derive(Debug, Clone)]
 pub struct Signature {
     digest: Digest,
-    /// The `[0]` as received, under its own tag.
+    /// The signed attributes as received, under their `[0]`.
     signed_attributes: Option<Vec<u8>>,
-    /// The value of the messageDigest attribute.
+    /// The value of the messageDigest attribute; empty without signed attributes.
     message_digest: Vec<u8>,
     value: Vec<u8>,
 }
@@ -41,10 +41,11 @@ impl Signature {
         let Some(attributes) = &self.signed_attributes else {
             return Ok(key.verify(self.digest, content, &self.value)?);
         };
+        // The signature covers only the attributes; the digest among them binds the content.
         if self.message_digest != self.digest.of(content).as_ref() {
             return Err(pki::Error::Signature.into());
         }
-        // What is signed is the SET OF, although the field has an implicit tag (RFC 5652 §5.4).
+        // The signature covers the SET OF, although the field has an implicit tag (RFC 5652 §5.4).
         Ok(key.verify(
             self.digest,
             &write::retagged(tag::SET, attributes),
@@ -76,9 +77,11 @@ impl<'a> SignedData<'a> {
         let version = fields
             .take(tag::INTEGER)
             .and_then(|version| version.small_integer());
+        // Deployed nodes write 1; RFC 5652 §5.1 requires 3 when the content is not id-data.
         if !matches!(version.map_err(wrong)?, 1 | 3) {
             return Err(Error::Unsupported("signed data version"));
         }
+        // digestAlgorithms is for readers in one pass; the SignerInfo names its own digest.
         fields.take(tag::SET).map_err(wrong)?;
         let (content_type, content) =
             encapsulated_content(&fields.take(tag::SEQUENCE).map_err(wrong)?).map_err(wrong)?;
@@ -86,11 +89,13 @@ impl<'a> SignedData<'a> {
             Some(set) => certificates(&set)?,
             None => (Vec::new(), None),
         };
+        // No deployed node sends crls, and none is evaluated.
         fields.optional(0xa1).map_err(wrong)?;
         let signers = fields.take(tag::SET).map_err(wrong)?;
         fields.finish().map_err(wrong)?;
 
         let signer = SignerInfo::parse(&only(&signers, "signers")?, content_type)?;
+        // The order in the set is the sender's choice, so the signer is looked up by its sid.
         let position = certificates
             .iter()
             .position(|certificate| certificate.is_issued(signer.issuer, signer.serial))
@@ -109,7 +114,7 @@ impl<'a> SignedData<'a> {
         self.content.as_deref()
     }
 
-    /// Takes the value apart: the content, the signer's certificate, the other certificates and the
+    /// Splits the value into the content, the signer's certificate, the other certificates and the
     /// signature.
     #[must_use]
     pub fn into_parts(
@@ -144,7 +149,7 @@ impl<'a> SignedData<'a> {
         self.verify_detached(self.content().ok_or(Error::NoContent)?)
     }
 
-    /// Verifies the signature over `content`, given apart.
+    /// Verifies a detached signature over `content`.
     ///
     /// # Errors
     /// [`pki::Error::Signature`] when it does not match.
@@ -173,9 +178,9 @@ fn encapsulated_content<'a>(element: &Element<'a>) -> Result<Encapsulated<'a>, a
     Ok((content_type.whole(), content))
 }
 
-/// The X.509 certificates of a CertificateSet (RFC 5652 §10.2.3), each as received, and what is wrong
-/// with the last one that is not of this network. Deployed readers step over such ones, unless one
-/// is the signer's.
+/// Parses the X.509 certificates of a CertificateSet (RFC 5652 §10.2.3), each as received. Those
+/// that this network does not use are skipped, as deployed readers do; the error of the last one is
+/// returned beside the others, in case it was the signer's.
 fn certificates(set: &Element<'_>) -> Result<(Vec<Certificate>, Option<pki::Error>), Error> {
     let mut certificates: Vec<Certificate> = Vec::new();
     let mut unreadable = None;
@@ -188,6 +193,7 @@ fn certificates(set: &Element<'_>) -> Result<(Vec<Certificate>, Option<pki::Erro
         }
         match Certificate::parse(choice.whole()) {
             Ok(certificate) => {
+                // The JVM too drops duplicates before it looks for a path.
                 if !certificates.contains(&certificate) {
                     certificates.push(certificate);
                 }
@@ -198,7 +204,7 @@ fn certificates(set: &Element<'_>) -> Result<(Vec<Certificate>, Option<pki::Erro
     Ok((certificates, unreadable))
 }
 
-/// The only value in a SET.
+/// Returns the only value of a SET.
 fn only<'a>(set: &Element<'a>, what: &'static str) -> Result<Element<'a>, Error> {
     let mut values = set.children();
     let first = values.any().map_err(malformed(what))?;
@@ -216,8 +222,9 @@ impl<'a> SignerInfo<'a> {
     fn parse(element: &Element<'a>, content_type: &[u8]) -> Result<Self, Error> {
         let wrong = malformed("signer");
         let mut fields = element.children();
+        // The version follows from the form of the sid (RFC 5652 §5.3), which is checked below.
         fields.take(tag::INTEGER).map_err(wrong)?;
-        // Only issuerAndSerialNumber: no deployed reader knows a signer by its key identifier.
+        // Only issuerAndSerialNumber: no deployed reader finds a signer by its key identifier.
         let sid = fields
             .take(tag::SEQUENCE)
             .map_err(|_| Error::NoSignerCertificate)?;
@@ -228,6 +235,7 @@ impl<'a> SignerInfo<'a> {
         let digest = signature::digest(&digest)?;
         let signed_attributes = fields.optional(0xa0).map_err(wrong)?;
         let signature_algorithm = algorithm(&mut fields).map_err(wrong)?;
+        // No deployed node hashes the content with one function and signs with another.
         if signature::pss_digest(&signature_algorithm)? != digest {
             return Err(pki::Error::SignatureAlgorithm.into());
         }
@@ -235,12 +243,14 @@ impl<'a> SignerInfo<'a> {
             .string(tag::OCTET_STRING)
             .map_err(wrong)?
             .into_owned();
+        // unsignedAttrs are ignored: no signature protects them.
         fields.optional(0xa1).map_err(wrong)?;
         fields.finish().map_err(wrong)?;
 
         let mut message_digest = Vec::new();
         if let Some(attributes) = &signed_attributes {
-            // Signed octets stay as received, so they must be DER already.
+            // The signature covers the DER of the attributes (RFC 5652 §5.4), and they are verified
+            // as received, so they must be DER already; both implementations send DER.
             let whole = Element::der(attributes.whole(), 0xa0).map_err(wrong)?;
             let signed_type = attribute(&whole, &oid::CONTENT_TYPE).map_err(wrong)?;
             if signed_type != content_type {
@@ -252,6 +262,7 @@ impl<'a> SignerInfo<'a> {
                 .content()
                 .to_vec();
         } else if content_type != oid::to_der(&oid::DATA) {
+            // RFC 5652 §5.3: without signed attributes the content must be id-data.
             return Err(Error::Unsupported("content type"));
         }
         Ok(Self {
@@ -271,7 +282,7 @@ fn algorithm<'a>(fields: &mut Cursor<'a>) -> Result<Algorithm<'a>, asn1::Error> 
     Algorithm::parse(&fields.take(tag::SEQUENCE)?)
 }
 
-/// The single value of the attribute `kind`, which must be there exactly once (RFC 5652 §11).
+/// Finds the single value of the attribute `kind`, which must occur exactly once (RFC 5652 §11).
 fn attribute<'a>(
     attributes: &Element<'a>,
     kind: &der::asn1::ObjectIdentifier,
@@ -294,12 +305,13 @@ fn attribute<'a>(
     found.ok_or(asn1::Error::Value("attribute"))
 }
 
-/// Signs the content in `buffer`, whose SHA-256 is given, and puts a ContentInfo with SignedData around it.
+/// Signs the content in `buffer` and wraps it in a ContentInfo with SignedData, in DER. `sha256` is
+/// the hash of the content, which encryption computes in the same pass.
 ///
 /// The first of `certificates` is the signer's; all of them are attached, in this order.
 ///
 /// # Errors
-/// When there are no random octets.
+/// When `certificates` is empty, or the system's random number generator fails.
 pub fn sign(
     buffer: &mut Buffer,
     sha256: &[u8; 32],
@@ -309,13 +321,14 @@ pub fn sign(
     let signer = certificates.first().ok_or(Error::NoSignerCertificate)?;
     debug_assert_eq!(*sha256, hash::sha256(buffer.as_slice()));
     let data = oid::to_der(&oid::DATA);
-    // In the order that DER gives a SET OF: contentType is the shorter one.
+    // The DER order of a SET OF: contentType is shorter. The JVM refuses any other order.
     let attributes = [
         signed_attribute(&oid::CONTENT_TYPE, &data),
         signed_attribute(&oid::MESSAGE_DIGEST, &write::tlv(tag::OCTET_STRING, sha256)),
     ]
     .concat();
     let signature = key.sign(&write::tlv(tag::SET, &attributes))?;
+    // Without parameters, as the JVM writes it; every deployed reader accepts both forms.
     let sha256 = algorithm::to_der(&oid::SHA256, &[]);
     let signer_info = write::constructed(
         tag::SEQUENCE,
@@ -332,6 +345,7 @@ pub fn sign(
         ],
     );
 
+    // One primitive string: segments cost octets, and asn1js 3.1.0 stops at 10 000 nodes.
     buffer.wrap(tag::OCTET_STRING);
     buffer.wrap(0xa0);
     buffer.prepend(&data);
@@ -384,7 +398,7 @@ mod tests {
         (key, certificate, buffer.as_slice().to_vec())
     }
 
-    /// The same signed data with other octets for its certificates.
+    /// The same signed data with other octets in place of its certificates.
     fn with_certificates(octets: &[u8], certificates: &[u8]) -> Vec<u8> {
         let (_, signed_data) = content_info::parse(octets).unwrap();
         let mut fields = signed_data.children();
@@ -418,7 +432,7 @@ mod tests {
     #[test]
     fn an_attached_certificate_of_another_kind_does_no_harm() {
         let (_, certificate, octets) = signed();
-        // An X.509 v1 certificate, or one with an elliptic curve key, is as little one of ours.
+        // X.509 v1 certificates and those with an elliptic curve key are not Relaynet's either.
         let foreign = write::tlv(tag::SEQUENCE, &write::tlv(tag::INTEGER, &[1]));
         let octets = with_certificates(
             &octets,

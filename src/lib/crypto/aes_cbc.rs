@@ -1,7 +1,8 @@
-//! AES-CBC with the padding of PKCS#7 (SP 800-38A §6.2, RFC 5652 §6.3), as CMS names it (RFC 3565 §2.1).
+//! AES-CBC with the padding of PKCS#7 (SP 800-38A §6.2, RFC 5652 §6.3), as CMS names it (RFC 3565
+//! §2.1).
 //!
-//! CBC says nothing about who made a ciphertext or whether it was changed: verify the signature around it
-//! first. Every failure to decrypt is the same error.
+//! CBC does not protect integrity: verify the signature around a ciphertext before decrypting it.
+//! Every failure to decrypt is the same error, so that none tells of the padding.
 
 use std::ops::Range;
 
@@ -25,18 +26,18 @@ pub const fn encrypted_len(len: usize) -> usize {
     len - len % BLOCK_LEN + BLOCK_LEN
 }
 
-/// How many octets are encrypted before they are hashed: so many that a processor begins to encrypt the next ones
-/// while it hashes these.
+/// Octets encrypted before they are hashed: enough for the processor to start encrypting the next
+/// ones while it hashes these.
 const STEP: usize = 128;
 
-/// Octets that SHA-256 takes at once.
+/// The block length of SHA-256, in octets.
 const HASHED_AT_ONCE: usize = 64;
 
-/// Puts the padding behind `buf[from..]`, which is to be encrypted: it grows by 1 to 16 octets to [`encrypted_len`],
-/// and is not reallocated when it has the capacity for them.
+/// Pads the plaintext `buf[from..]`, which grows by 1 to 16 octets to [`encrypted_len`] and is not
+/// reallocated when it has the capacity for them.
 ///
 /// # Errors
-/// [`Error::Range`] when `from` is after the end; the buffer is untouched then.
+/// [`Error::Range`] when `from` is after the end; the buffer is then unchanged.
 pub fn pad(buf: &mut Vec<u8>, from: usize) -> Result<(), Error> {
     let len = buf.len().checked_sub(from).ok_or(Error::Range)?;
     let padding = encrypted_len(len) - len;
@@ -46,15 +47,16 @@ pub fn pad(buf: &mut Vec<u8>, from: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Encrypts `value[content]` in place, and gives the SHA-256 of the whole value, the ciphertext in it.
+/// Encrypts `value[content]` in place, and returns the SHA-256 of the whole value, ciphertext
+/// included.
 ///
-/// `content` was padded by [`pad`]. `key` has 16, 24 or 32 octets; `iv` is random, and new for every message.
-/// Each block has to wait for the one before it, in either algorithm: done in one pass, both together take hardly
-/// longer than one of them, since the processor works on one while the other waits.
+/// `content` was padded by [`pad`]. `key` has 16, 24 or 32 octets; `iv` is random and new for every
+/// message. In both algorithms each block depends on the one before. In one pass they take hardly
+/// longer than one of them alone, since the processor works on one while the other waits.
 ///
 /// # Errors
-/// [`Error::KeyLength`], and [`Error::Range`] when `content` is not within the value, or not of whole blocks; the
-/// value is untouched then.
+/// [`Error::KeyLength`], and [`Error::Range`] when `content` is not within the value or not whole
+/// blocks; the value is then unchanged.
 pub fn encrypt_and_hash(
     key: &[u8],
     iv: &[u8; BLOCK_LEN],
@@ -75,11 +77,11 @@ pub fn encrypt_and_hash(
 
 /// Decrypts the buffer in place, and returns the length of the plaintext, which is at its start.
 ///
-/// `key` has 16, 24 or 32 octets. What follows the plaintext is the padding.
+/// `key` has 16, 24 or 32 octets. The padding follows the plaintext.
 ///
 /// # Errors
-/// [`Error::KeyLength`], and [`Error::Decrypt`] when the ciphertext is empty or not of whole blocks, or its
-/// padding is wrong; what the buffer holds after that is of no use.
+/// [`Error::KeyLength`], and [`Error::Decrypt`] when the ciphertext is empty or not whole blocks,
+/// or its padding is wrong; the buffer is then garbage.
 pub fn decrypt_in_place(key: &[u8], iv: &[u8; BLOCK_LEN], buf: &mut [u8]) -> Result<usize, Error> {
     match key.len() {
         16 => decrypt_with::<Aes128>(key, iv, buf),
@@ -109,7 +111,7 @@ where
     Ok(sha256.finalize().into())
 }
 
-/// A value that is hashed while a part of it is encrypted.
+/// Hashes a value while a part of it is encrypted.
 struct OnePass<'a> {
     value: &'a mut [u8],
     content: Range<usize>,
@@ -129,6 +131,7 @@ impl BlockModeEncClosure for OnePass<'_> {
             sha256,
         } = self;
         let mut encrypted = content.start;
+        // The hash starts with the headers before the content, which are final already.
         let mut hashed = 0;
         while encrypted < content.end {
             let end = content.end.min(encrypted + STEP);
@@ -137,10 +140,13 @@ impl BlockModeEncClosure for OnePass<'_> {
                 backend.encrypt_block(block.into());
             }
             encrypted = end;
+            // Whole blocks are hashed where they are; a part of one would be copied into the
+            // hasher.
             let whole = end - end % HASHED_AT_ONCE;
             sha256.update(&value[hashed..whole]);
             hashed = whole;
         }
+        // The rest of the last block, and the octets after the content.
         sha256.update(&value[hashed..]);
     }
 }
@@ -267,7 +273,8 @@ mod tests {
         assert_eq!(decrypt_in_place(&[0; 16], &iv(), &mut buf[3..]), Ok(0));
     }
 
-    /// `cargo test --release -- --ignored --nocapture aes_cbc`: about 6.2 and 1.6 ms; SHA-256 alone takes 5.5 ms.
+    /// `cargo test --release -- --ignored --nocapture aes_cbc`: about 6.2 and 1.6 ms; SHA-256 alone
+    /// takes 5.5 ms.
     #[test]
     #[ignore = "a measurement"]
     fn times_eight_million_octets() {

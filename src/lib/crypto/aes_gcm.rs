@@ -1,7 +1,8 @@
 //! AES-GCM (SP 800-38D), as CMS names it (RFC 5084 §3.2).
 //!
-//! Sealing always takes a nonce of 12 octets and gives a tag of 16. Opening also takes the nonces of 16
-//! octets that deployed JavaScript makes, and tags down to 12 octets, the default of RFC 5084.
+//! Sealing always takes a nonce of 12 octets and produces a tag of 16. Opening also accepts the
+//! nonces of 16 octets that deployed JavaScript makes, and tags down to 12 octets, the default of
+//! RFC 5084.
 
 use ::aes_gcm::aead::consts::{U12, U13, U14, U15, U16};
 use ::aes_gcm::aead::{AeadInOut, array::ArraySize};
@@ -18,13 +19,14 @@ pub const NONCE_LEN: usize = 12;
 /// The length of a tag when sealing, in octets.
 pub const TAG_LEN: usize = 16;
 
-/// Encrypts the buffer in place, but for its last 16 octets, which are replaced by the tag.
+/// Encrypts the buffer in place, except its last 16 octets, which are replaced by the tag.
 ///
-/// `key` has 16, 24 or 32 octets. A nonce must never be used twice with a key. `aad` is authenticated but not
-/// encrypted, and usually empty.
+/// `key` has 16, 24 or 32 octets. A nonce must never be used twice with a key. `aad` is
+/// authenticated but not encrypted, and usually empty.
 ///
 /// # Errors
-/// [`Error::KeyLength`], and [`Error::Range`] when there is no room for the tag, or when there are over 64 GiB.
+/// [`Error::KeyLength`], and [`Error::Range`] when the buffer has no space for the tag or over 64
+/// GiB.
 pub fn seal_in_place(
     key: &[u8],
     nonce: &[u8; NONCE_LEN],
@@ -42,6 +44,7 @@ pub fn seal_in_place(
             octets.copy_from_slice(tag.as_ref());
             octets
         }
+        // ring has no AES-192; any other length is an error.
         None => AesGcm::<Aes192, U12>::new_from_slice(key)
             .map_err(|_| Error::KeyLength { found: key.len() })?
             .encrypt_inout_detached(nonce.into(), aad, plaintext.into())
@@ -52,15 +55,15 @@ pub fn seal_in_place(
     Ok(())
 }
 
-/// Checks and decrypts the buffer, which ends with a tag of `tag_len` octets, in place; returns the length of
-/// the plaintext, which is at its start.
+/// Checks and decrypts the buffer, which ends with a tag of `tag_len` octets, in place; returns the
+/// length of the plaintext, which is at its start.
 ///
 /// `key` has 16, 24 or 32 octets, `nonce` 12 or 16, and the tag 12 to 16.
 ///
 /// # Errors
-/// [`Error::KeyLength`], [`Error::NonceLength`] and [`Error::TagLength`] for parameters out of range, and
-/// [`Error::Decrypt`] when the tag does not match or the buffer is shorter than it; what the buffer holds
-/// after that is of no use.
+/// [`Error::KeyLength`], [`Error::NonceLength`] and [`Error::TagLength`] for parameters out of
+/// range, and [`Error::Decrypt`] when the tag does not match or the buffer is shorter than it; the
+/// buffer is then garbage.
 pub fn open_in_place(
     key: &[u8],
     nonce: &[u8],
@@ -77,6 +80,7 @@ pub fn open_in_place(
     if !matches!(nonce.len(), 12 | 16) {
         return Err(Error::NonceLength { found: nonce.len() });
     }
+    // ring supports only nonces of 12 octets and tags of 16; other forms go to the slower crate.
     if tag_len == TAG_LEN
         && let Some(key) = ring_key(key)
         && let Ok(nonce) = aead::Nonce::try_assume_unique_for_key(nonce)
@@ -93,7 +97,7 @@ pub fn open_in_place(
     }
 }
 
-/// The key for ring, which is the fastest by far, but has no 192-bit keys.
+/// The key for ring, which is by far the fastest; `None` for AES-192, which it does not have.
 fn ring_key(key: &[u8]) -> Option<aead::LessSafeKey> {
     let algorithm = match key.len() {
         16 => &aead::AES_128_GCM,
@@ -117,6 +121,7 @@ where
 {
     let plaintext_len = buf.len().checked_sub(tag_len).ok_or(Error::Decrypt)?;
     let (ciphertext, tag) = buf.split_at_mut(plaintext_len);
+    // The crate has both lengths in its types, so each pair is another function.
     let open = match (nonce.len(), tag_len) {
         (12, 12) => open_exactly::<C, U12, U12>,
         (12, 13) => open_exactly::<C, U12, U13>,
@@ -188,8 +193,8 @@ mod tests {
         assert_eq!(buf[..60], plaintext);
     }
 
-    /// Made by OpenSSL through Python: lengths of key and nonce, ciphertext and tag. Keys count up from 0,
-    /// nonces from 100; the additional data is `aad`.
+    /// Made by OpenSSL through Python: lengths of key and nonce, ciphertext and tag. Keys count up
+    /// from 0, nonces from 100; the additional data is `aad`.
     const OPENSSL: [(u8, u8, &str); 6] = [
         (
             16,

@@ -1,4 +1,5 @@
-//! Session keys: Diffie-Hellman on the curves of NIST (SEC 1 §3.3.1, RFC 5753), with keys that can be stored.
+//! Session keys: Diffie-Hellman on the NIST curves (SEC 1 §3.3.1, RFC 5753). Not by ring, whose
+//! ephemeral keys cannot be stored.
 
 use std::fmt;
 
@@ -64,7 +65,7 @@ impl fmt::Display for Curve {
 /// A private key on one of the curves, wiped when dropped.
 pub struct PrivateKey {
     key: Key,
-    /// The public point, where it came with the private key and was checked to be its own.
+    /// The public point, if it came with the private key and was checked to belong to it.
     point: Option<Vec<u8>>,
 }
 
@@ -74,7 +75,7 @@ enum Key {
     P521(p521::SecretKey),
 }
 
-/// Does the same with the key of whichever curve.
+/// Evaluates an expression with the key, whichever curve it is on.
 macro_rules! on_curve {
     ($self:expr, $key:ident => $body:expr) => {
         match &$self.key {
@@ -86,7 +87,8 @@ macro_rules! on_curve {
 }
 
 impl PrivateKey {
-    /// A new random key. Nodes make theirs on [`Curve::P256`], the only curve that RS-018 requires of everybody.
+    /// Generates a random key. Nodes generate theirs on [`Curve::P256`], the only curve that RS-018
+    /// requires of all nodes.
     ///
     /// # Errors
     /// [`Error::Random`].
@@ -99,12 +101,13 @@ impl PrivateKey {
         Ok(Self { key, point: None })
     }
 
-    /// Reads a PKCS#8 `PrivateKeyInfo` in DER (RFC 5208 §5, RFC 5958 §2) that holds an `ECPrivateKey`
-    /// (RFC 5915 §3) on a named curve. Where it has a public key, that must belong to the private one.
+    /// Parses a PKCS#8 `PrivateKeyInfo` in DER (RFC 5208 §5, RFC 5958 §2) that holds an
+    /// `ECPrivateKey` (RFC 5915 §3) on a named curve. A public key in it must match the private
+    /// key.
     ///
     /// # Errors
-    /// [`Error::KeyMalformed`], [`Error::KeyAlgorithm`], [`Error::Curve`], and [`Error::KeyInconsistent`] when
-    /// the number is out of range or the public key is another's.
+    /// [`Error::KeyMalformed`], [`Error::KeyAlgorithm`], [`Error::Curve`], and
+    /// [`Error::KeyInconsistent`] when the number is out of range or the public key does not match.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, Error> {
         let info = PrivateKeyInfoRef::try_from(der).map_err(|_| Error::KeyMalformed {
             expected: "PKCS#8 PrivateKeyInfo",
@@ -118,7 +121,7 @@ impl PrivateKey {
             Ok(oid) if oid == NistP521::OID => Key::P521(from_pkcs8(der)?),
             _ => return Err(Error::Curve),
         };
-        // Reading the key compared it with its public half, which need not be computed once more.
+        // `from_pkcs8` has compared the public key, so it need not be computed again.
         let point = sec1_point(info.private_key.as_bytes()).ok().flatten();
         let mut loaded = Self { key, point: None };
         loaded.point = point.filter(|point| {
@@ -127,13 +130,14 @@ impl PrivateKey {
         Ok(loaded)
     }
 
-    /// Reads a bare `ECPrivateKey` in DER (SEC 1 §C.4, RFC 5915 §3), as OpenSSL writes under `EC PRIVATE KEY`.
-    /// Unlike inside PKCS#8, the curve must be named in it.
+    /// Parses a bare `ECPrivateKey` in DER (SEC 1 §C.4, RFC 5915 §3), as OpenSSL writes it under
+    /// `EC PRIVATE KEY`. It must name its curve, which is optional within PKCS#8.
     ///
     /// # Errors
     /// [`Error::KeyMalformed`], [`Error::Curve`] and [`Error::KeyInconsistent`], as
     /// [`from_pkcs8_der`](Self::from_pkcs8_der).
     pub fn from_sec1_der(der: &[u8]) -> Result<Self, Error> {
+        // The crate has the curve in its types, so it has to be known before the key is parsed.
         let curve = sec1_curve(der).map_err(|_| Error::KeyMalformed {
             expected: "ECPrivateKey",
         })?;
@@ -147,8 +151,8 @@ impl PrivateKey {
         .map_err(|_| Error::KeyInconsistent)
     }
 
-    /// Writes a PKCS#8 `PrivateKeyInfo` in DER, version 0, that holds an `ECPrivateKey` with its public key:
-    /// the form that OpenSSL, Java and JavaScript read.
+    /// Encodes a PKCS#8 `PrivateKeyInfo` in DER, version 0, that holds an `ECPrivateKey` with its
+    /// public key: the form that OpenSSL, Java and JavaScript read.
     ///
     /// # Errors
     /// [`Error::KeyInconsistent`] if it cannot be encoded, which no key is known to cause.
@@ -168,9 +172,10 @@ impl PrivateKey {
         }
     }
 
-    /// Its public key: an uncompressed point (SEC 1 §2.3.3) of [`Curve::point_len`] octets, `04 ‖ x ‖ y`.
+    /// Its public key: an uncompressed point (SEC 1 §2.3.3) of [`Curve::point_len`] octets, `04 ‖ x
+    /// ‖ y`.
     ///
-    /// Unless it came with the private key it is computed anew, at about the price of an agreement.
+    /// Unless it came with the private key it is computed, at about the cost of an agreement.
     #[must_use]
     pub fn public_point(&self) -> Vec<u8> {
         if let Some(point) = &self.point {
@@ -179,8 +184,9 @@ impl PrivateKey {
         on_curve!(self, key => key.public_key().to_sec1_point(false).as_bytes().to_vec())
     }
 
-    /// The x coordinate of this key's product with a peer's, padded on the left to [`Curve::field_len`] octets:
-    /// Z of SEC 1 §3.3.1, to be given to [`derive`](super::x963_kdf::derive) and used for nothing else.
+    /// Agrees on a secret with a peer: the x coordinate of the product of both keys, padded on the
+    /// left to [`Curve::field_len`] octets. This is Z of SEC 1 §3.3.1, to be passed to
+    /// [`derive`](super::x963_kdf::derive) and used for nothing else.
     ///
     /// The peer's point must be uncompressed, as in [`check_point`].
     ///
@@ -195,8 +201,8 @@ impl PrivateKey {
     }
 }
 
-/// Checks that these octets are an uncompressed point on the curve (SEC 1 §3.2.2.1): `04 ‖ x ‖ y`, of
-/// [`Curve::point_len`] octets. The curves have cofactor 1, so nothing more is needed.
+/// Checks that these octets are an uncompressed point on the curve (SEC 1 §3.2.2.1): `04 ‖ x ‖ y`,
+/// of [`Curve::point_len`] octets. The curves have cofactor 1, so no other check is needed.
 ///
 /// # Errors
 /// [`Error::PointForm`] for a compressed or hybrid point, the point at infinity or another length;
@@ -215,6 +221,7 @@ where
     AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
     FieldBytesSize<C>: ModulusSize,
 {
+    // The crate would accept compressed points too.
     if octets.len() != curve.point_len() || octets.first() != Some(&UNCOMPRESSED) {
         return Err(Error::PointForm { curve });
     }
@@ -235,6 +242,7 @@ fn sec1_curve(der: &[u8]) -> der::Result<Option<ObjectIdentifier>> {
         u8::decode(reader)?;
         <&OctetStringRef>::decode(reader)?;
         let curve = reader.context_specific(TagNumber(0), TagMode::Explicit)?;
+        // A reader must reach the end of its SEQUENCE; the crate checks the rest later.
         reader.read_slice(reader.remaining_len())?;
         Ok(curve)
     })

@@ -1,4 +1,4 @@
-//! SHA-2 (FIPS 180-4): whole messages, or piece by piece.
+//! SHA-2 (FIPS 180-4), of whole messages or piece by piece.
 
 use std::fmt;
 
@@ -58,7 +58,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// A hash: 32, 48 or 64 octets, and the function that made them.
+/// A hash of 32, 48 or 64 octets, with the function that made it.
 #[derive(Clone, Copy)]
 pub struct Hash {
     digest: Digest,
@@ -85,7 +85,8 @@ impl AsRef<[u8]> for Hash {
     }
 }
 
-/// Same function, same octets. Hashes are public here, so the time it takes is not kept constant.
+/// Equal function and octets. Hashes are public here, so the time of a comparison need not be
+/// constant.
 impl PartialEq for Hash {
     fn eq(&self, other: &Self) -> bool {
         self.digest == other.digest && self.as_bytes() == other.as_bytes()
@@ -104,7 +105,7 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// A hash under way, for messages that come in pieces. It can move to another thread.
+/// An incremental hash, for messages that arrive in pieces. It can move to another thread.
 #[derive(Clone)]
 pub struct Hasher {
     digest: Digest,
@@ -112,7 +113,7 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Nothing hashed yet.
+    /// A hasher that was given no octets yet.
     #[must_use]
     pub fn new(digest: Digest) -> Self {
         Self {

@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 
 use super::{Error, Secret};
 
-/// Wraps a key of 16, 24 or 32 octets under a key-encryption key of 16, 24 or 32 octets (RFC 3394 §2.2.1).
+/// Wraps a key of 16, 24 or 32 octets under a key-encryption key of 16, 24 or 32 octets (RFC 3394
+/// §2.2.1).
 ///
 /// The result has 8 octets more than the key. The same keys always give the same result.
 ///
@@ -22,11 +23,12 @@ pub fn wrap(kek: &[u8], key: &[u8]) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// Unwraps a key of 16, 24 or 32 octets, which takes 24, 32 or 40 (RFC 3394 §2.2.2).
+/// Unwraps a key of 16, 24 or 32 octets from 24, 32 or 40 (RFC 3394 §2.2.2).
 ///
 /// # Errors
-/// [`Error::KeyLength`] when the key-encryption key is not of 16, 24 or 32 octets; [`Error::Decrypt`] when
-/// the wrapped key has another length, was changed, or was wrapped under another key.
+/// [`Error::KeyLength`] when the key-encryption key is not of 16, 24 or 32 octets;
+/// [`Error::Decrypt`] when the wrapped key has another length, was changed, or was wrapped under
+/// another key.
 pub fn unwrap(kek: &[u8], wrapped: &[u8]) -> Result<Secret, Error> {
     match kek.len() {
         16 => unwrap_with::<Aes128>(kek, wrapped),
@@ -55,10 +57,12 @@ fn unwrap_with<C>(kek: &[u8], wrapped: &[u8]) -> Result<Secret, Error>
 where
     C: KeyInit + BlockCipherDecrypt + BlockSizeUser<BlockSize = U16>,
 {
+    // The same error as a failed check, so that nothing is learned from the difference.
     if !matches!(wrapped.len(), 24 | 32 | 40) {
         return Err(Error::Decrypt);
     }
     let cipher = C::new_from_slice(kek).map_err(|_| Error::KeyLength { found: kek.len() })?;
+    // Wiped also when unwrapping fails.
     let mut key = Zeroizing::new(vec![0; wrapped.len() - IV_LEN]);
     AesKw::inner_init(cipher)
         .unwrap_key(wrapped, &mut key)

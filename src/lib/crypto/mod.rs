@@ -1,21 +1,22 @@
 //! RS-018: the cryptographic primitives of Relaynet, each in one file.
 //!
 //! This is the only floor that names a cryptography crate. Algorithms are enums and functions here;
-//! what they are called on the wire (object identifiers and their parameters) belongs to the ASN.1
-//! floor. Values go in and values come out. Lengths are in octets unless bits are named.
+//! their names on the wire (object identifiers and parameters) belong to the ASN.1 floor. Functions
+//! take and return values. Lengths are in octets unless bits are named.
 //!
 //! * [`hash`]: SHA-256, SHA-384 and SHA-512 (FIPS 180-4). SHA-1 does not exist here.
-//! * [`secret`]: octets that are wiped when dropped, and that cannot be printed or copied by accident.
+//! * [`secret`]: octets that are wiped when dropped, and that cannot be printed or copied by
+//!   accident.
 //! * [`random`]: the system's randomness.
-//! * [`rsa_pss`]: identity keys, their signatures and the verification of others' (RFC 8017 §8.1).
+//! * [`rsa_pss`]: identity keys, signatures and their verification (RFC 8017 §8.1).
 //! * [`ecdh`]: session keys and their agreement on P-256, P-384 and P-521 (SEC 1 §3.3.1).
-//! * [`x963_kdf`]: from an agreement's result to a key-encryption key (ANSI X9.63 §5.6.3).
+//! * [`x963_kdf`]: derives a key-encryption key from an agreement (ANSI X9.63 §5.6.3).
 //! * [`key_wrap`]: AES key wrap (RFC 3394, RFC 3565).
-//! * [`aes_cbc`]: what deployed nodes encrypt with (RFC 3565), without integrity of its own.
-//! * [`aes_gcm`]: what RS-018 asks for (RFC 5084).
+//! * [`aes_cbc`]: the content cipher of deployed nodes (RFC 3565), without integrity of its own.
+//! * [`aes_gcm`]: the content cipher that RS-018 requires (RFC 5084).
 //!
-//! Every failure to decrypt, be it the unwrapping of a key, a padding or a tag, is the one [`Error::Decrypt`] with one
-//! text, so that an attacker does not learn which check failed.
+//! Every failure to decrypt (unwrapping, padding or tag) is [`Error::Decrypt`] with one text, so
+//! that an attacker does not learn which check failed.
 
 pub mod hash;
 pub mod secret;
@@ -38,7 +39,7 @@ mod vectors;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The ciphertext, the wrapped key or their key is wrong. Deliberately says no more.
+    /// The ciphertext, the wrapped key or their key is wrong. Deliberately without details.
     #[error("cannot be decrypted")]
     Decrypt,
     /// The signature was not made over this message with this key and this algorithm, or its salt
@@ -51,28 +52,28 @@ pub enum Error {
     /// The system's source of randomness failed.
     #[error("no randomness available from the system")]
     Random,
-    /// A key is not the structure that it should be (DER, and not encrypted or PEM).
+    /// A key is not DER of this structure; it may be PEM, or encrypted.
     #[error("key is not a well-formed {expected}")]
     KeyMalformed {
-        /// The name of the structure, such as `PKCS#8 PrivateKeyInfo`.
+        /// The structure that was expected, such as `PKCS#8 PrivateKeyInfo`.
         expected: &'static str,
     },
     /// A well-formed key is for another algorithm.
     #[error("key is not of the kind {expected}")]
     KeyAlgorithm {
-        /// The wanted kind of key: `RSA` or `EC`.
+        /// The kind of key that was expected: `RSA` or `EC`.
         expected: &'static str,
     },
     /// An RSA modulus is too small, too large or of an odd size; all are in bits.
     #[error("RSA key has {bits} bits, not {min} to {max} in steps of {step}")]
     KeySize {
-        /// The size of the modulus that was found or asked for.
+        /// The size of the modulus, found or asked for.
         bits: usize,
-        /// The least size.
+        /// The smallest size allowed.
         min: usize,
-        /// The greatest size.
+        /// The largest size allowed.
         max: usize,
-        /// Sizes are multiples of this.
+        /// Sizes must be multiples of this.
         step: usize,
     },
     /// An RSA public exponent is even, under 65537 (under 3 in the keys of others) or over 33 bits.
@@ -81,7 +82,8 @@ pub enum Error {
     /// The parts of a private key contradict one another, or are out of range.
     #[error("private key is inconsistent")]
     KeyInconsistent,
-    /// An elliptic curve other than P-256, P-384 and P-521, or one that isn't named (RFC 5480 §2.1.1).
+    /// An elliptic curve other than P-256, P-384 and P-521, or one that is not named (RFC 5480
+    /// §2.1.1).
     #[error("key is not on one of the curves P-256, P-384 and P-521")]
     Curve,
     /// A public key is not an uncompressed point of this curve's length (SEC 1 §2.3.3): it is

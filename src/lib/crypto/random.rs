@@ -1,18 +1,19 @@
-//! The system's randomness.
+//! The system's random number generator.
 
 use zeroize::Zeroizing;
 
 use super::{Error, Secret};
 
-/// Fills the octets with random ones.
+/// Fills `octets` with random ones.
 ///
 /// # Errors
-/// [`Error::Random`] when the system has none to give.
+/// [`Error::Random`] when the system's generator fails.
 pub fn fill(octets: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(octets).map_err(|_| Error::Random)
 }
 
-/// An array of random octets that are to be published: an IV, a nonce, a ukm or a key id.
+/// An array of random octets that are published, such as an IV, a nonce, a ukm or a key id. Unlike
+/// a [`secret`] it is not wiped.
 ///
 /// # Errors
 /// As [`fill`].

@@ -1,7 +1,8 @@
-//! Identity keys: RSASSA-PSS (RFC 8017 §8.1), with MGF1 over the same hash and a salt as long as the hash.
+//! Identity keys: RSASSA-PSS (RFC 8017 §8.1), with MGF1 over the same hash and a salt as long as
+//! the hash.
 //!
-//! RS-018 and the deployed nodes sign with SHA-256; signatures with SHA-384 and SHA-512 are verified too.
-//! Any other salt length is refused, as are PKCS#1 v1.5 and SHA-1.
+//! RS-018 and the deployed nodes sign with SHA-256; signatures with SHA-384 and SHA-512 are
+//! verified too. Any other salt length is refused, as are PKCS#1 v1.5 and SHA-1.
 
 use std::ops::RangeInclusive;
 
@@ -16,29 +17,30 @@ use zeroize::Zeroizing;
 
 use super::{Digest, Error, Secret, random};
 
-/// Sizes of the keys that sign, in bits.
+/// Sizes of private keys, in bits; ring signs with no others.
 const PRIVATE_BITS: RangeInclusive<usize> = 2048..=4096;
 
-/// Their sizes are multiples of this.
+/// Sizes of private keys are multiples of this, in bits; ring refuses others.
 const PRIVATE_STEP: usize = 512;
 
-/// Sizes of the keys that verify, in bits.
+/// Sizes of public keys, in bits.
 const PUBLIC_BITS: RangeInclusive<usize> = 2048..=8192;
 
-/// The one identifier here: what a private key file may say instead of `rsaEncryption` (RFC 8017 §A.2.3).
+/// The algorithm that a private key file may name instead of `rsaEncryption` (RFC 8017 §A.2.3).
 const ID_RSASSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 
 /// A private key of 2048 to 4096 bits, in steps of 512, with two primes and an exponent from 65537.
 pub struct PrivateKey(RsaKeyPair);
 
 impl PrivateKey {
-    /// Reads a PKCS#8 `PrivateKeyInfo` in DER (RFC 5208 §5, RFC 5958 §2) that holds an `RSAPrivateKey`
-    /// (RFC 8017 §A.1.2), under `rsaEncryption` or `id-RSASSA-PSS`. The parameters of the latter are not looked at.
+    /// Parses a PKCS#8 `PrivateKeyInfo` in DER (RFC 5208 §5, RFC 5958 §2) that holds an
+    /// `RSAPrivateKey` (RFC 8017 §A.1.2), under `rsaEncryption` or `id-RSASSA-PSS`. The parameters
+    /// of the latter are ignored.
     ///
     /// # Errors
-    /// [`Error::KeyMalformed`], [`Error::KeyAlgorithm`], [`Error::KeySize`], [`Error::KeyExponent`], and
-    /// [`Error::KeyInconsistent`] when the numbers contradict one another. Some contradictions show only when
-    /// signing.
+    /// [`Error::KeyMalformed`], [`Error::KeyAlgorithm`], [`Error::KeySize`],
+    /// [`Error::KeyExponent`], and [`Error::KeyInconsistent`] when the numbers contradict one
+    /// another. Some contradictions are found only when signing.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, Error> {
         let info = PrivateKeyInfoRef::try_from(der).map_err(|_| Error::KeyMalformed {
             expected: "PKCS#8 PrivateKeyInfo",
@@ -46,10 +48,12 @@ impl PrivateKey {
         if ![pkcs1::ALGORITHM_OID, ID_RSASSA_PSS].contains(&info.algorithm.oid) {
             return Err(Error::KeyAlgorithm { expected: "RSA" });
         }
+        // Not the whole PKCS#8: ring refuses one whose algorithm is id-RSASSA-PSS.
         Self::from_pkcs1(info.private_key.as_bytes())
     }
 
-    /// Reads a bare `RSAPrivateKey` in DER (RFC 8017 §A.1.2), as OpenSSL writes under `RSA PRIVATE KEY`.
+    /// Parses a bare `RSAPrivateKey` in DER (RFC 8017 §A.1.2), as OpenSSL writes it under `RSA
+    /// PRIVATE KEY`.
     ///
     /// # Errors
     /// As [`from_pkcs8`](Self::from_pkcs8).
@@ -69,7 +73,8 @@ impl PrivateKey {
             .map_err(|_| Error::KeyInconsistent)
     }
 
-    /// Signs a message (not its hash) with SHA-256 and a random salt of 32 octets (RFC 8017 §8.1.1).
+    /// Signs a message (not its hash) with SHA-256 and a random salt of 32 octets (RFC 8017
+    /// §8.1.1).
     ///
     /// The signature is as long as the modulus, and differs each time.
     ///
@@ -88,8 +93,8 @@ impl PrivateKey {
         Ok(signature)
     }
 
-    /// The public key: an `RSAPublicKey` in DER (RFC 8017 §A.1.1), which is what the BIT STRING of a
-    /// `SubjectPublicKeyInfo` holds.
+    /// The public key: an `RSAPublicKey` in DER (RFC 8017 §A.1.1), which is what the BIT STRING of
+    /// a `SubjectPublicKeyInfo` holds.
     #[must_use]
     pub fn public_key_der(&self) -> &[u8] {
         self.0.public_key().as_ref()
@@ -103,18 +108,20 @@ impl PrivateKey {
     }
 }
 
-/// Verifies a signature over a message (not its hash), with a salt as long as the hash (RFC 8017 §8.1.2).
+/// Verifies a signature over a message (not its hash), with a salt as long as the hash (RFC 8017
+/// §8.1.2).
 ///
 /// The key is an `RSAPublicKey` in DER, of 2048 to 8192 bits.
 ///
 /// # Errors
-/// [`Error::Signature`] when it does not match; what [`check_public_key`] says about an unusable key.
+/// [`Error::Signature`] when it does not match; those of [`check_public_key`] for an unusable key.
 pub fn verify(
     digest: Digest,
     public_key_pkcs1: &[u8],
     message: &[u8],
     signature: &[u8],
 ) -> Result<(), Error> {
+    // ring would report an unusable key as a signature that does not match.
     check_public_key(public_key_pkcs1)?;
     let parameters: &'static RsaParameters = match digest {
         Digest::Sha256 => &RSA_PSS_2048_8192_SHA256,
@@ -126,8 +133,8 @@ pub fn verify(
     key.verify(message, signature).map_err(|_| Error::Signature)
 }
 
-/// Checks that these octets are an `RSAPublicKey` in DER (RFC 8017 §A.1.1) of 2048 to 8192 bits, and returns its
-/// size in bits.
+/// Checks that these octets are an `RSAPublicKey` in DER (RFC 8017 §A.1.1) of 2048 to 8192 bits,
+/// and returns its size in bits.
 ///
 /// # Errors
 /// [`Error::KeyMalformed`], [`Error::KeySize`] and [`Error::KeyExponent`].
@@ -158,8 +165,9 @@ pub fn generate(bits: usize) -> Result<Secret, Error> {
             step: 1024,
         });
     }
-    // The generator below would panic if the system had no randomness; it either has or it hasn't.
+    // The generator panics if the system has no randomness, so ask for an octet first.
     random::array::<1>()?;
+    // This crate only generates keys: ring signs 4 times faster, and RUSTSEC-2023-0071 has no fix.
     let mut rng = rsa::rand_core::UnwrapErr(getrandom::SysRng);
     let key = rsa::RsaPrivateKey::new(&mut rng, bits).map_err(|_| Error::Random)?;
     let document = key.to_pkcs8_der().map_err(|_| Error::KeyInconsistent)?;
@@ -167,7 +175,8 @@ pub fn generate(bits: usize) -> Result<Secret, Error> {
     Ok(octets.into())
 }
 
-/// Checks the size and the exponent of a key, both big-endian without leading zeros; returns the size in bits.
+/// Checks the size and the exponent of a key, both big-endian without leading zeros; returns the
+/// size in bits.
 fn check_numbers(
     modulus: &[u8],
     exponent: &[u8],
@@ -187,6 +196,7 @@ fn check_numbers(
             step,
         });
     }
+    // ring accepts exponents of up to 33 bits, which bounds the time of a verification.
     let usable = exponent.len() <= 5 && {
         let value = exponent
             .iter()

@@ -3,7 +3,8 @@
 use p256::elliptic_curve::subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// Key material of any length: wiped when dropped, and deliberately without `Debug`, `Display` and `Clone`.
+/// Key material of any length: wiped when dropped, and deliberately without `Debug`, `Display` and
+/// `Clone`.
 ///
 /// Two secrets are compared in a time that depends on their lengths only.
 pub struct Secret(Zeroizing<Vec<u8>>);
@@ -21,7 +22,7 @@ impl Secret {
         self.0.len()
     }
 
-    /// Whether there are no octets at all.
+    /// Whether it has no octets.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -15,7 +15,7 @@ pub(super) fn hex(text: &str) -> Vec<u8> {
     digits.chunks(2).map(|two| two[0] << 4 | two[1]).collect()
 }
 
-/// A private key in both forms, its public point, a peer's public point, and what they agree upon.
+/// A private key in both forms, its public point, a peer's public point, and their agreement.
 pub(super) struct Ec {
     pub(super) curve: Curve,
     pub(super) pkcs8: &'static str,
@@ -258,7 +258,7 @@ pub(super) const RSA_EXPONENT_3_PKCS8: &str = "
     7b7f025c6e05ecb4ad232d4b5039399da3b0469e7c02fdcea99f9ee957b56891debe4fd41654a160928ed898e34c0e8f
     d1ad6574a865544230f2e2e7f49cbcd08948";
 
-/// What the signatures below were made over.
+/// The message of the signatures below.
 pub(super) const MESSAGE: &[u8] = b"parcel";
 
 /// Signatures by `RSA_PKCS8` with a salt as long as the hash.
@@ -295,7 +295,7 @@ pub(super) const SIGNATURES_ACCEPTED: [(Digest, &str); 3] = [
     ),
 ];
 
-/// Signatures by `RSA_PKCS8` that are not acceptable, and what they are.
+/// Signatures by `RSA_PKCS8` that are not acceptable, with the reason.
 pub(super) const SIGNATURES_REFUSED: [(&str, Digest, &str); 5] = [
     (
         "SHA-256, salt 0",

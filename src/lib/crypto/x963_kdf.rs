@@ -1,17 +1,18 @@
-//! The key derivation function of ANSI X9.63 §5.6.3, which is that of SEC 1 §3.6.1 too.
+//! The key derivation function of ANSI X9.63 §5.6.3, the same as that of SEC 1 §3.6.1.
 
 use zeroize::Zeroizing;
 
 use super::{Digest, Hasher, Secret};
 
-/// Derives `len` octets: the start of H(`z` ‖ 00000001 ‖ `shared_info`) ‖ H(`z` ‖ 00000002 ‖ `shared_info`) ‖ …
+/// Derives `len` octets: the start of H(`z` ‖ 00000001 ‖ `shared_info`) ‖ H(`z` ‖ 00000002 ‖
+/// `shared_info`) ‖ …
 ///
-/// `z` is what [`agree`](super::ecdh::PrivateKey::agree) gives. `shared_info` is the DER of
-/// `ECC-CMS-SharedInfo` in CMS (RFC 5753 §7.2), and may be empty here. The counter has 32 bits, so at most
-/// 2³² − 1 hashes can be had, which no memory holds.
+/// `z` is the result of [`agree`](super::ecdh::PrivateKey::agree). `shared_info` is the DER of
+/// `ECC-CMS-SharedInfo` in CMS (RFC 5753 §7.2), and may be empty here. The counter has 32 bits, so
+/// the output ends after 2³² − 1 hashes, more than memory holds.
 #[must_use]
 pub fn derive(digest: Digest, z: &[u8], shared_info: &[u8], len: usize) -> Secret {
-    // Room for whole hashes, so that no reallocation leaves a copy behind.
+    // Space for whole hashes, since a reallocation would leave a copy that is not wiped.
     let mut octets = Zeroizing::new(Vec::with_capacity(len.next_multiple_of(digest.len())));
     for counter in 1..=u32::MAX {
         if octets.len() >= len {
