@@ -9,16 +9,16 @@ use crate::asn1::algorithm::Algorithm;
 use crate::asn1::{self, Cursor, Element, date_time, oid, tag};
 use crate::crypto::hash::{self, Digest};
 
-/// keyCertSign among the bits of keyUsage, in its first octet (RFC 5280 §4.2.1.3).
+/// The bit of keyCertSign in the first octet of keyUsage (RFC 5280 §4.2.1.3).
 const KEY_CERT_SIGN: u8 = 0x04;
 
-/// The most extensions that a certificate may have; deployed ones have three.
+/// Maximum number of extensions; deployed certificates have three.
 const MAX_EXTENSIONS: usize = 32;
 
-/// The longest Name, in octets; deployed ones have 143.
+/// Maximum length of a Name, in octets; deployed ones have 143.
 const MAX_NAME_LEN: usize = 4096;
 
-/// A certificate, its octets as received.
+/// A parsed certificate, with its octets as received.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     octets: Vec<u8>,
@@ -34,10 +34,10 @@ pub struct Certificate {
     extensions: Extensions,
 }
 
-/// The attributes of a Name as text; none where one of them is not text.
+/// The attributes of a Name, as text.
 type NameText = Vec<(der::asn1::ObjectIdentifier, String)>;
 
-/// What the extensions of a certificate say.
+/// The extensions that are evaluated.
 #[derive(Debug, Clone, Default)]
 struct Extensions {
     ca: bool,
@@ -57,10 +57,10 @@ impl PartialEq for Certificate {
 impl Eq for Certificate {}
 
 impl Certificate {
-    /// Reads a DER certificate.
+    /// Parses all of `octets` as a DER certificate.
     ///
-    /// Its signature is not verified, and a signature algorithm that is never accepted is only
-    /// refused when it is: such a certificate can still be shown.
+    /// The signature is not verified. A signature algorithm that is not allowed is refused only by
+    /// [`verify_signature`](Self::verify_signature), so that such a certificate can still be shown.
     ///
     /// # Errors
     /// When it is malformed or its subject key is not an identity key.
@@ -99,7 +99,8 @@ impl Certificate {
         hash::sha256(&self.octets)
     }
 
-    /// The content octets of the serial number, which need not be minimal.
+    /// The content octets of the serial number. They need not be minimal: deployed JavaScript
+    /// writes leading zeros.
     #[must_use]
     pub fn serial(&self) -> &[u8] {
         &self.octets[self.serial.clone()]
@@ -117,13 +118,14 @@ impl Certificate {
         &self.octets[self.subject.clone()]
     }
 
-    /// The issuer's common name, if it is text; normally the issuer's node id.
+    /// The issuer's common name, normally its node id; `None` if it is not text.
     #[must_use]
     pub fn issuer_common_name(&self) -> Option<String> {
         common_name(self.issuer())
     }
 
-    /// The subject's common name, if it is text. It is not authoritative: [`Certificate::id`] is.
+    /// The subject's common name; `None` if it is not text. It is not authoritative:
+    /// [`Certificate::id`] is.
     #[must_use]
     pub fn subject_common_name(&self) -> Option<String> {
         common_name(self.subject())
@@ -159,15 +161,16 @@ impl Certificate {
         self.extensions.ca && self.extensions.may_sign_certificates != Some(false)
     }
 
-    /// How many authorities may stand between this one and a leaf.
+    /// The path length: how many authorities may follow between this one and the leaf; `None`
+    /// without a limit.
     #[must_use]
     pub fn path_len(&self) -> Option<u32> {
         self.extensions.path_len
     }
 
-    /// Whether this is what a gateway gives an endpoint, and an endpoint itself: that of an authority which
-    /// no other may stand below. A gateway has one of path length 1 or 2, and a delivery
-    /// authorization is not an authority.
+    /// Whether this is a certificate of an endpoint, self-issued or issued by its gateway: an
+    /// authority with path length 0. A gateway has path length 1 or 2, and a delivery authorization
+    /// is not an authority.
     #[must_use]
     pub fn is_endpoint(&self) -> bool {
         self.is_ca() && self.path_len() == Some(0)
@@ -201,6 +204,7 @@ impl Certificate {
     /// issuer. Names are compared as text, so their string types may differ.
     #[must_use]
     pub fn names_as_issuer(&self, issuer: &Certificate) -> bool {
+        // Deployed readers compare the identifiers only where both exist.
         let ids_agree = match (self.authority_key_id(), issuer.subject_key_id()) {
             (Some(authority), Some(subject)) => authority == subject,
             _ => true,
@@ -208,8 +212,8 @@ impl Certificate {
         ids_agree && names_match(self.issuer(), issuer.subject())
     }
 
-    /// The nodes that this certificate names as its issuer, by the identifier of their key and by their
-    /// name: normally one.
+    /// The nodes that this certificate names as its issuer, by key identifier and by common name;
+    /// normally these agree and there is one.
     #[must_use]
     pub fn issuer_ids(&self) -> Vec<NodeId> {
         let by_key = self
@@ -223,8 +227,7 @@ impl Certificate {
         by_key.into_iter().chain(by_name).collect()
     }
 
-    /// Whether this is the certificate with that issuer Name and serial number; names are compared
-    /// as text.
+    /// Whether this certificate has that issuer Name and serial number; names are compared as text.
     #[must_use]
     pub fn is_issued(&self, issuer: &[u8], serial: &[u8]) -> bool {
         self.serial() == serial && names_match(self.issuer(), issuer)
@@ -233,8 +236,8 @@ impl Certificate {
     /// Verifies that `key` signed this certificate.
     ///
     /// # Errors
-    /// [`Error::SignatureAlgorithm`] for an algorithm that is not allowed, [`Error::Signature`] when
-    /// the signature is another key's or over something else.
+    /// [`Error::SignatureAlgorithm`] for an algorithm that is not allowed, [`Error::Signature`]
+    /// when the signature does not match.
     pub fn verify_signature(&self, key: &PublicKey) -> Result<(), Error> {
         let digest = self.digest.ok_or(Error::SignatureAlgorithm)?;
         key.verify(
@@ -244,7 +247,7 @@ impl Certificate {
         )
     }
 
-    /// Checks that the certificate is valid at that time.
+    /// Checks that the certificate is valid at some instant of `window`.
     ///
     /// # Errors
     /// [`Error::Expired`] or [`Error::Early`].
@@ -280,7 +283,7 @@ struct CertificateParts<'a> {
 }
 
 impl<'a> CertificateParts<'a> {
-    /// Walks `Certificate` and `TBSCertificate` (RFC 5280 §4.1).
+    /// Parses `Certificate` and `TBSCertificate` (RFC 5280 §4.1).
     fn parse(certificate: &Element<'a>) -> Result<Self, asn1::Error> {
         let mut outer = certificate.children();
         let tbs = outer.take(tag::SEQUENCE)?;
@@ -296,6 +299,7 @@ impl<'a> CertificateParts<'a> {
             return Err(asn1::Error::Unsupported("certificate version"));
         }
         let serial = fields.take(tag::INTEGER)?.content();
+        // RFC 5280 §4.1.1.2: the algorithm must be the same within the signed part.
         if fields.take(tag::SEQUENCE)?.whole() != algorithm.whole() {
             return Err(asn1::Error::Value("signature algorithm"));
         }
@@ -308,11 +312,12 @@ impl<'a> CertificateParts<'a> {
         let (not_before, not_after) = (date()?, date()?);
         validity.finish()?;
         let subject = fields.take(tag::SEQUENCE)?.whole();
+        // Names are decoded at each comparison, so their length is bounded.
         if issuer.len().max(subject.len()) > MAX_NAME_LEN {
             return Err(asn1::Error::TooLong(MAX_NAME_LEN));
         }
         let spki = fields.take(tag::SEQUENCE)?.whole();
-        // issuerUniqueID and subjectUniqueID are obsolete and say nothing here.
+        // issuerUniqueID and subjectUniqueID are obsolete and ignored.
         fields.optional(0x81)?;
         fields.optional(0x82)?;
         let extensions = match fields.optional(0xa3)? {
@@ -344,6 +349,7 @@ impl Extensions {
         let mut known = Self::default();
         let mut seen = Vec::new();
         while let Some(extension) = list.any()? {
+            // `seen` is searched for each extension, so their number is bounded.
             if seen.len() == MAX_EXTENSIONS {
                 return Err(asn1::Error::Value("number of extensions"));
             }
@@ -355,6 +361,7 @@ impl Extensions {
             };
             let value = fields.take(tag::OCTET_STRING)?.content();
             fields.finish()?;
+            // RFC 5280 §4.2: an extension must not occur twice.
             if seen.contains(&kind) {
                 return Err(asn1::Error::Value("extensions"));
             }
@@ -373,6 +380,7 @@ impl Extensions {
         match *kind {
             oid::BASIC_CONSTRAINTS => {
                 let mut fields = Element::der(value, tag::SEQUENCE)?.children();
+                // An explicit FALSE is not DER, but the JVM writes it in PDAs and CDAs.
                 if let Some(ca) = fields.optional(tag::BOOLEAN)? {
                     self.ca = ca.boolean()?;
                 }
@@ -392,6 +400,7 @@ impl Extensions {
                 Ok(())
             }
             oid::KEY_USAGE => {
+                // The first content octet of a BIT STRING counts unused bits.
                 let bits = Element::der(value, tag::BIT_STRING)?.content();
                 self.may_sign_certificates =
                     Some(bits.get(1).is_some_and(|bits| bits & KEY_CERT_SIGN != 0));
@@ -405,7 +414,7 @@ impl Extensions {
     }
 }
 
-/// The text of the first commonName in a DER Name.
+/// The first commonName of a DER Name; `None` if it is missing or not text.
 fn common_name(name: &[u8]) -> Option<String> {
     let mut found = None;
     each_attribute(name, |kind, value| {
@@ -417,7 +426,7 @@ fn common_name(name: &[u8]) -> Option<String> {
     found
 }
 
-/// The attributes of a DER Name as text.
+/// The attributes of a DER Name as text; `None` if there are none or one is not text.
 fn name_text(name: &[u8]) -> Option<NameText> {
     let mut attributes = Vec::new();
     let mut all_text = true;
@@ -428,13 +437,14 @@ fn name_text(name: &[u8]) -> Option<NameText> {
     (walk.is_ok() && all_text && !attributes.is_empty()).then_some(attributes)
 }
 
-/// Whether two names say the same, in whatever string types.
+/// Whether two Names are the same text, whatever their string types.
 fn names_match(one: &[u8], other: &[u8]) -> bool {
     one == other
         || matches!((name_text(one), name_text(other)), (Some(one), Some(other)) if one == other)
 }
 
-/// Walks `RDNSequence ::= SEQUENCE OF SET OF AttributeTypeAndValue` (RFC 5280 §4.1.2.4).
+/// Calls `each` with the attributes of `RDNSequence ::= SEQUENCE OF SET OF AttributeTypeAndValue`
+/// (RFC 5280 §4.1.2.4).
 fn each_attribute(
     name: &[u8],
     mut each: impl FnMut(der::asn1::ObjectIdentifier, &Element<'_>),
@@ -452,12 +462,13 @@ fn each_attribute(
     Ok(())
 }
 
-/// The text of a directory string of the types that occur in the field.
+/// The text of a directory string; `None` for types that do not occur on this network.
 fn text(value: &Element<'_>) -> Option<String> {
     match value.tag() {
         tag::UTF8_STRING | tag::PRINTABLE_STRING => {
             std::str::from_utf8(value.content()).ok().map(str::to_owned)
         }
+        // UTF-16 in big-endian order: deployed issuers write node ids in it.
         tag::BMP_STRING if value.content().len().is_multiple_of(2) => {
             let units: Vec<u16> = value
                 .content()

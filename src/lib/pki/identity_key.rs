@@ -15,7 +15,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads a DER SubjectPublicKeyInfo.
+    /// Parses all of `octets` as a DER SubjectPublicKeyInfo.
     ///
     /// # Errors
     /// When it is malformed or not an RSA key in the deployed form.
@@ -23,7 +23,8 @@ impl PublicKey {
         let element = Element::der(octets, tag::SEQUENCE).map_err(Error::Key)?;
         match spki::parse(&element).map_err(Error::Key)? {
             spki::SpkiKey::Rsa(pkcs1) => {
-                // A key that is no key, or a giant, would otherwise be found out only when it verifies.
+                // Otherwise an unusable or oversized key would be found only when it has to verify
+                // something.
                 rsa_pss::check_public_key(pkcs1)
                     .map_err(|_| Error::Key(crate::asn1::Error::Unsupported("key size or form")))?;
                 Ok(Self {
@@ -66,7 +67,7 @@ pub struct IdentityKey {
 }
 
 impl IdentityKey {
-    /// Loads a DER PKCS#8 PrivateKeyInfo.
+    /// Parses a DER PKCS#8 PrivateKeyInfo.
     ///
     /// # Errors
     /// When it is malformed, or not an RSA key of 2048 to 4096 bits.
@@ -76,10 +77,10 @@ impl IdentityKey {
         Ok(Self { private, public })
     }
 
-    /// Makes a new key of 2048, 3072 or 4096 bits, as DER PKCS#8.
+    /// Generates a key of 2048, 3072 or 4096 bits, as DER PKCS#8.
     ///
     /// # Errors
-    /// When the size is another one or there are no random octets.
+    /// When the size is another one or the system's random number generator fails.
     pub fn generate(bits: usize) -> Result<Secret, Error> {
         rsa_pss::generate(bits).map_err(Error::Crypto)
     }
@@ -99,7 +100,7 @@ impl IdentityKey {
     /// Signs with RSA-PSS, SHA-256 and a salt of 32 octets.
     ///
     /// # Errors
-    /// When there are no random octets.
+    /// When the system's random number generator fails.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         self.private.sign_sha256(message).map_err(Error::Crypto)
     }

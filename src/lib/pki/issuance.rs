@@ -1,4 +1,4 @@
-//! Issuing certificates that both deployed path builders accept (RS-002).
+//! Issues certificates that both deployed path builders accept (RS-002).
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -6,13 +6,14 @@ use super::{Certificate, Error, IdentityKey, PublicKey, signature};
 use crate::asn1::{date_time, oid, tag, write};
 use crate::crypto::random;
 
-/// How far back validity starts, against clocks that run slow.
+/// How far certificates are backdated, for verifiers whose clocks are slow; deployed gateways do so
+/// too.
 pub const BACKDATED: SignedDuration = SignedDuration::from_hours(3);
 
-/// The longest life of a certificate that we issue.
+/// Maximum validity of a certificate that we issue: 180 days.
 pub const MAX_LIFE: SignedDuration = SignedDuration::from_hours(180 * 24);
 
-/// What the subject may do with the certificate: `(cA, pathLenConstraint)` in basicConstraints.
+/// The role of the subject, which decides `(cA, pathLenConstraint)` in basicConstraints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CertificateRole {
     /// A gateway's own, self-issued certificate.
@@ -31,17 +32,17 @@ impl CertificateRole {
             Self::SelfIssuedGateway => (0xff, 2),
             Self::Gateway => (0xff, 1),
             Self::Endpoint => (0xff, 0),
-            // FALSE is a default, which DER leaves out; the deployed issuers write it all the same.
+            // DER leaves out FALSE, the default; deployed issuers write it nevertheless.
             Self::DeliveryAuthorization => (0x00, 0),
         }
     }
 }
 
-/// Issues a certificate to `subject`, signed with `key`, whose own certificate is `issuer` (none:
-/// self-issued). The validity is cut to the issuer's.
+/// Issues a certificate to `subject`, signed with `key`, whose own certificate is `issuer` (`None`:
+/// self-issued). The validity is clamped to the issuer's, as deployed issuers do.
 ///
 /// # Errors
-/// When there are no random octets.
+/// When the system's random number generator fails.
 pub fn issue(
     key: &IdentityKey,
     issuer: Option<&Certificate>,
@@ -50,7 +51,9 @@ pub fn issue(
     (not_before, not_after): (Timestamp, Timestamp),
 ) -> Result<Certificate, Error> {
     let name = distinguished_name(subject);
+    // The issuer's Name as it is, since Bouncy Castle compares the encodings of names.
     let issuer_name = issuer.map_or(name.as_slice(), Certificate::subject);
+    // Both deployed path builders refuse an AKI that differs from the issuer's SKI.
     let authority = issuer
         .and_then(Certificate::subject_key_id)
         .unwrap_or(key.public().id().digest().as_slice())
@@ -58,7 +61,7 @@ pub fn issue(
     let not_before = issuer.map_or(not_before, |issuer| not_before.max(issuer.not_before()));
     let not_after = issuer.map_or(not_after, |issuer| not_after.min(issuer.not_after()));
 
-    // Never negative, never zero, always minimal.
+    // Between 0x40 and 0x7f at first: positive, nonzero and minimal.
     let mut serial = random::array::<8>().map_err(Error::Crypto)?;
     serial[0] = serial[0] & 0x3f | 0x40;
     let (ca, path_len) = role.basic_constraints();
@@ -112,8 +115,8 @@ pub fn issue(
     ))
 }
 
-/// One commonName holding the node id, as a BMPString: the type that deployed issuers write and
-/// that the JVM's path builder compares octet for octet.
+/// A Name with one commonName that holds the node id, as BMPString: the type that deployed issuers
+/// write, and that the JVM's path builder compares octet for octet.
 fn distinguished_name(subject: &PublicKey) -> Vec<u8> {
     let units: Vec<u8> = subject
         .id()

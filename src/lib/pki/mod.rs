@@ -24,7 +24,7 @@ use crate::{asn1, crypto};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A node id is `0` and 64 lower-case hexadecimal digits.
+    /// A node id is not `0` and 64 lower-case hexadecimal digits.
     #[error("malformed node id")]
     NodeId,
     /// A key is malformed or of a kind that identity keys cannot be.
@@ -42,13 +42,13 @@ pub enum Error {
     /// A signature does not match what it signs.
     #[error("bad signature")]
     Signature,
-    /// An authority's certificate is not signed by whom it names as its issuer.
+    /// An authority's certificate is not signed by the issuer that it names.
     #[error("the certificate of {0} is not signed by whom it names as its issuer")]
     Issuer(NodeId),
     /// No certification path leads from the certificate to a trusted key.
     #[error("no certification path to a trusted key")]
     NoPath,
-    /// A certificate of the path was issued for a time that is over.
+    /// A certificate of the path has expired.
     #[error("certificate of {subject} expired at {at}")]
     Expired {
         /// The certificate's subject.
@@ -64,13 +64,13 @@ pub enum Error {
         /// The start of its validity.
         at: Timestamp,
     },
-    /// No random octets are available, or a key could not be made.
+    /// The random number generator failed, or a key could not be generated or used.
     #[error(transparent)]
     Crypto(crypto::Error),
 }
 
 impl Error {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of this error, which callers act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -12,22 +12,23 @@ use crate::crypto::hash;
 pub struct NodeId([u8; 32]);
 
 impl NodeId {
-    /// Characters of an id.
+    /// The length of an id, in characters.
     pub const LEN: usize = 65;
 
-    /// The id of the key in these DER octets.
+    /// The id of the key with this DER SubjectPublicKeyInfo, as received: another encoding gives
+    /// another id.
     #[must_use]
     pub fn of_spki(spki: &[u8]) -> Self {
         Self(hash::sha256(spki))
     }
 
-    /// The id that spells out this digest of a key.
+    /// The id of the key with this digest.
     #[must_use]
     pub fn of_digest(digest: [u8; 32]) -> Self {
         Self(digest)
     }
 
-    /// The digest that the id spells out, which is also the key's identifier in certificates.
+    /// The digest of the key, which is also its identifier in certificates.
     #[must_use]
     pub fn digest(&self) -> &[u8; 32] {
         &self.0
@@ -51,6 +52,7 @@ impl FromStr for NodeId {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let digits = text.strip_prefix('0').ok_or(Error::NodeId)?;
+        // `hex::parse` takes either case, but deployed readers refuse upper case in ids.
         if digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
             return Err(Error::NodeId);
         }

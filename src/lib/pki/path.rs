@@ -1,15 +1,15 @@
-//! Finding a certification path (RS-002, RFC 5280 §6).
+//! Finds certification paths (RS-002, RFC 5280 §6).
 //!
-//! Deployed path builders differ; this one requires what keeps the meaning of a path: signatures,
-//! the dates of every certificate, authority on every issuer, identifiers that agree where both
-//! exist, and path lengths on intermediates.
+//! Deployed path builders differ. This one requires what gives a path its meaning: signatures, the
+//! dates of every certificate, authority of every issuer, identifiers that agree where both exist,
+//! and the path lengths of intermediates.
 
 use super::{Certificate, Error, NodeId, PublicKey, Trust, Window};
 
-/// The most certificates a path may have; deployed ones have up to four.
+/// Maximum length of a path, in certificates; deployed ones have up to four.
 const MAX_LEN: usize = 8;
 
-/// The most certificates that are looked at; messages carry up to three.
+/// Maximum number of certificates searched; messages carry up to three.
 const MAX_POOL: usize = 64;
 
 /// A certification path that was found.
@@ -21,11 +21,11 @@ pub struct Path<'a> {
     pub nodes: Vec<NodeId>,
 }
 
-/// Finds a path from `leaf` through `pool` to what `trust` has.
+/// Finds a path from `leaf` through `pool` to a key or certificate in `trust`.
 ///
 /// # Errors
-/// [`Error::Expired`] or [`Error::Early`] when a path is there but for its dates, otherwise
-/// [`Error::NoPath`].
+/// [`Error::Expired`] or [`Error::Early`] when there is a path, but a certificate on it is not
+/// valid in `window`; otherwise [`Error::NoPath`].
 pub fn find<'a>(
     leaf: &'a Certificate,
     pool: &'a [Certificate],
@@ -41,7 +41,9 @@ pub fn find<'a>(
     if let Some(path) = search(Some(window)).from(leaf) {
         return Ok(path);
     }
+    // Search again without dates, to report an expired path instead of an untrusted one.
     let undated = search(None).from(leaf).ok_or(Error::NoPath)?;
+    // A trusted certificate is not part of the path, but its dates count too.
     let trusted = trust
         .certificates
         .iter()
@@ -54,36 +56,36 @@ pub fn find<'a>(
     Err(Error::NoPath)
 }
 
-/// Where the issuers of a certificate are looked for.
+/// The certificates among which issuers are looked up.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Issuers<'a> {
-    /// What came with the certificate: it goes before the rest.
+    /// The certificates that came with the one in question; they are preferred.
     pub own: &'a [Certificate],
-    /// What else may be of use.
+    /// Other certificates, known to this node.
     pub pool: &'a [Certificate],
-    /// Keys of nodes that are known for certain: a certificate that names one of them as its issuer must
-    /// be signed with it.
+    /// Keys of nodes that are known for certain. A certificate that names one of these nodes as its
+    /// issuer must be signed with its key.
     pub known: &'a [PublicKey],
 }
 
-/// What the signature of an authority's own certificate is worth, with what is there.
+/// The standing of an authority's certificate, worst first, judged by its signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum PathStanding {
-    /// It is not by whom it names as its issuer.
+    /// The issuer that it names did not sign it.
     Bad,
-    /// Nothing that is known for certain can tell.
+    /// No key that is known for certain can tell.
     Open,
-    /// It is good: by a known node, or self-issued.
+    /// It is signed by a known node, or self-issued.
     Good,
 }
 
 impl<'a> Issuers<'a> {
-    /// The issuers of `leaf`, nearest first, as far as they are there: at each step one that is valid and
-    /// whose key signed the one before; rather one whose own signature is good than one of which nothing
-    /// tells, and then the one that lasts longest.
+    /// The issuers of `leaf`, nearest first, as far as they are found. Each is valid in `window`
+    /// and signed the one before. Of several, one of good standing is preferred, then the one that
+    /// expires last.
     ///
     /// # Errors
-    /// When an issuer is there, but none of its certificates is valid: the dates of one.
+    /// When an issuer is found, but none of its certificates is valid: the date error of one.
     pub fn of(&self, leaf: &Certificate, window: &Window) -> Result<Vec<&'a Certificate>, Error> {
         chain(leaf, |child| {
             let mut dates = Ok(());
@@ -104,12 +106,12 @@ impl<'a> Issuers<'a> {
         })
     }
 
-    /// The same for what came with `leaf` alone, at any date: the part of a path that may be stored. Those that
-    /// are valid go first.
+    /// Like [`Issuers::of`], but among [`own`](Self::own) alone and at any date: the part of a path
+    /// that may be stored. Certificates that are valid in `window` are preferred.
     ///
     /// # Errors
-    /// [`Error::Issuer`] when an authority is named as the issuer of another certificate and did not sign
-    /// it.
+    /// [`Error::Issuer`] when an authority that is named as the issuer of another certificate did
+    /// not sign it, or is itself not signed by the issuer that it names.
     pub fn checked(
         &self,
         leaf: &Certificate,
@@ -132,14 +134,13 @@ impl<'a> Issuers<'a> {
         })
     }
 
-    /// Whether what is known for certain shows who issued this authority: one of the known nodes did, or
-    /// it did so itself.
+    /// Whether the issuer of this authority is certain: a known node, or itself.
     #[must_use]
     pub fn show(&self, authority: &Certificate) -> bool {
         self.standing(authority) == PathStanding::Good
     }
 
-    /// Those that signed `child`, and what their own certificates are worth.
+    /// The certificates of `tier` whose keys signed `child`, with their standing.
     fn of_child(
         &self,
         child: &Certificate,
@@ -172,13 +173,13 @@ impl<'a> Issuers<'a> {
         match (keys.is_empty(), signers.next()) {
             (false, None) => PathStanding::Bad,
             (false, Some(_)) if is_certain => PathStanding::Good,
-            // Anyone who made up an authority can make up another one above it.
+            // This proves nothing: a forger of an authority can also forge one above it.
             _ => PathStanding::Open,
         }
     }
 }
 
-/// The certificates that lead up from `leaf`, as far as `issuer_of` finds them.
+/// The certificates that lead up from `leaf`, as far as `issuer_of` finds issuers.
 fn chain<'a>(
     leaf: &Certificate,
     issuer_of: impl Fn(&Certificate) -> Result<Option<&'a Certificate>, Error>,
@@ -190,6 +191,7 @@ fn chain<'a>(
             break;
         }
         match issuer_of(child)? {
+            // Two authorities may have certified each other.
             Some(issuer) if !chain.contains(&issuer) => chain.push(issuer),
             _ => break,
         }
@@ -197,7 +199,7 @@ fn chain<'a>(
     Ok(chain)
 }
 
-/// Of several certificates of an issuer the one to take.
+/// Chooses one of several certificates of an issuer.
 fn best<'a>(
     issuers: Vec<(&'a Certificate, PathStanding)>,
     window: &Window,
@@ -212,7 +214,7 @@ fn best<'a>(
         .map(|(issuer, _)| issuer)
 }
 
-/// The most signatures that one search verifies.
+/// Maximum number of signatures that one search verifies: the sender chooses the certificates.
 const MAX_STEPS: usize = 256;
 
 struct Search<'a, 'w> {
@@ -237,12 +239,14 @@ impl<'a> Search<'a, '_> {
         })
     }
 
-    /// Completes the path that ends with `path.last()`; at most [`MAX_LEN`] calls deep.
+    /// Extends the path that ends with `path.last()` to an anchor, whose node it returns. The
+    /// recursion is at most [`MAX_LEN`] deep.
     fn extend(&mut self, path: &mut Vec<&'a Certificate>) -> Option<NodeId> {
         let child = *path.last()?;
         if child.has_unknown_critical_extension() || !self.is_valid_now(child) {
             return None;
         }
+        // Only the key of such an anchor counts: it has no dates and no constraints.
         for anchor in &self.trust.keys {
             let named = child
                 .authority_key_id()
@@ -252,6 +256,8 @@ impl<'a> Search<'a, '_> {
             }
         }
         for anchor in &self.trust.certificates {
+            // An anchor's dates count, as in JavaScript; its path length does not, as in both
+            // deployed builders.
             if anchor.is_ca()
                 && !anchor.has_unknown_critical_extension()
                 && child.names_as_issuer(anchor)
@@ -408,7 +414,7 @@ mod tests {
         assert_eq!(issuers(&[], 1).unwrap(), []);
     }
 
-    /// Eve certifies the endpoint under the gateway's name, and lets that last longer.
+    /// Eve certifies the endpoint under the gateway's name, with a later end.
     #[test]
     fn who_signed_decides_and_not_the_names() {
         let Family {
@@ -469,7 +475,7 @@ mod tests {
         ));
         let pair = [forged.clone(), gateway.clone()];
         assert!(own(&pair).checked(&leaf, &day).is_err());
-        // Without them nothing can tell, and what came along goes first.
+        // Without them the forgery is not recognised, and what came along is preferred.
         assert_eq!(own(&alone).checked(&leaf, &day).unwrap(), [&forged]);
         assert!(!own(&alone).show(&forged));
         let both = Issuers {
@@ -479,7 +485,7 @@ mod tests {
         };
         assert_eq!(both.of(&leaf, &day).unwrap(), [&late]);
         assert!(with_key.show(&late) && own(&[]).show(&gateway));
-        // What Eve put above her forgery shows nothing.
+        // The authority that Eve put above her forgery proves nothing.
         let tower = [above.clone(), root.clone()];
         assert_eq!(own(&tower).checked(&leaf, &day).unwrap(), [&above, &root]);
         assert!(!own(&tower).show(&above));

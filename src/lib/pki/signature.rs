@@ -7,8 +7,8 @@ use crate::crypto::hash::Digest;
 
 /// The DER AlgorithmIdentifier that we sign with: SHA-256, MGF1 with SHA-256, a salt of 32 octets.
 ///
-/// RS-018 allows larger hashes, but deployed readers verify only this one, and compare neither
-/// form nor order, so these are the octets that they write themselves.
+/// RS-018 allows larger hashes, but the deployed Internet gateway verifies only SHA-256. These are
+/// the octets that deployed nodes write.
 #[must_use]
 pub fn pss_sha256() -> Vec<u8> {
     let sha256 = algorithm::to_der(&oid::SHA256, &[tag::NULL, 0]);
@@ -41,8 +41,8 @@ pub fn digest(algorithm: &Algorithm<'_>) -> Result<Digest, Error> {
 
 /// The digest of an RSA-PSS AlgorithmIdentifier.
 ///
-/// The mask generation must use the same digest and the salt must have its length, which is all
-/// that anybody emits; PKCS#1 v1.5 and SHA-1 (the default of each field) are refused.
+/// MGF1 must use the same digest, and the salt must have its length: deployed nodes emit nothing
+/// else. PKCS#1 v1.5 is refused, and so is SHA-1, the default of each field.
 ///
 /// # Errors
 /// When it is anything else.
@@ -53,6 +53,7 @@ pub fn pss_digest(algorithm: &Algorithm<'_>) -> Result<Digest, Error> {
         _ => return Err(Error::SignatureAlgorithm),
     };
     let mut fields = parameters.children();
+    // Each field has an EXPLICIT tag around exactly one value.
     let only = |element: Element<'_>, tag| {
         let mut inside = element.children();
         let value = inside.take(tag)?;
@@ -70,6 +71,7 @@ pub fn pss_digest(algorithm: &Algorithm<'_>) -> Result<Digest, Error> {
         .take(0xa2)
         .and_then(|field| only(field, tag::INTEGER))
         .map_err(unsupported)?;
+    // RFC 4055 §3.1: the trailer field must be 1, if it is not left out.
     if let Some(trailer) = fields.optional(0xa3).map_err(unsupported)?
         && trailer.content() != [tag::INTEGER, 1, 1]
     {
@@ -117,7 +119,7 @@ mod tests {
         *salt_20.last_mut().unwrap() = 20;
         assert!(read(&salt_20).is_err());
         assert!(read(&algorithm::to_der(&oid::RSA_ENCRYPTION, &[tag::NULL, 0])).is_err());
-        // All defaults mean SHA-1.
+        // Parameters that are left out mean SHA-1.
         assert!(read(&algorithm::to_der(&oid::RSASSA_PSS, &[tag::SEQUENCE, 0])).is_err());
     }
 }

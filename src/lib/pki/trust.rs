@@ -1,4 +1,4 @@
-//! What a verifier believes, as data: trusted keys and certificates.
+//! Trust anchors, as data: keys and certificates.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -7,16 +7,16 @@ use super::{Certificate, PublicKey};
 use crate::crypto::hash::{Digest, Hasher};
 use crate::pipeline::mutex;
 
-/// The most signatures that are remembered.
+/// Maximum number of verified signatures that are remembered, at 32 octets each.
 const MAX_VERIFIED: usize = 100_000;
 
-/// Where a certification path may end, and which signatures of certificates are known to be good: the
-/// messages of one sender bring the same ones again and again.
+/// The anchors of certification paths, and a cache of verified certificate signatures: the messages
+/// of one sender bring the same certificates again and again.
 #[derive(Debug, Default)]
 pub struct Trust {
     /// Trusted keys: a certificate signed with one of them ends a path.
     pub keys: Vec<PublicKey>,
-    /// Trusted certificates; they too must be valid and those of an authority.
+    /// Trusted certificates, which must also be valid and those of an authority.
     pub certificates: Vec<Certificate>,
     /// Digests of a certificate and the key that verified it.
     verified: Mutex<HashSet<[u8; 32]>>,
@@ -41,20 +41,23 @@ impl Trust {
         }
     }
 
-    /// Whether the certificate was signed with this key.
+    /// Whether the certificate was signed with this key. A good signature is verified only once.
     #[must_use]
     pub fn verifies(&self, certificate: &Certificate, key: &PublicKey) -> bool {
         let mut hasher = Hasher::new(Digest::Sha256);
+        // The key is part of the record: a signature is good only under the key that made it.
         hasher.update(key.id().digest());
         hasher.update(certificate.octets());
         let mut record = [0; 32];
         record.copy_from_slice(hasher.finish().as_bytes());
-        // A thread that panicked with the lock held had added no record or a whole one.
+        // A poisoned lock may be used: a thread that panicked had added no record or a whole one.
         let verified = || mutex::lock(&self.verified);
         if verified().contains(&record) {
             return true;
         }
+        // Verified without the lock, so that other threads go on.
         let is_good = certificate.verify_signature(key).is_ok();
+        // Only good signatures: bad ones are new each time, and would fill the cache.
         if is_good && verified().len() < MAX_VERIFIED {
             verified().insert(record);
         }

@@ -1,8 +1,8 @@
-//! The instants that count when something is verified.
+//! The time of a verification, with the allowed clock drift.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The instant that something is verified at, give or take the clock drift that is allowed.
+/// The time at which something is verified, plus or minus the allowed clock drift.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
     earliest: Timestamp,
@@ -10,7 +10,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// `at`, plus and minus `drift`.
+    /// From `drift` before `at` to `drift` after it.
     #[must_use]
     pub fn new(at: Timestamp, drift: SignedDuration) -> Self {
         Self {
@@ -19,7 +19,7 @@ impl Window {
         }
     }
 
-    /// Every instant: for what was verified in time, under a clock that is not believed.
+    /// All of time: for what was verified when it arrived, while the clock is not trusted.
     #[must_use]
     pub fn unbounded() -> Self {
         Self {
@@ -28,7 +28,7 @@ impl Window {
         }
     }
 
-    /// The same, and back to `end`: for what was verified in time, before it ended.
+    /// This window, extended back to `end`: for what was verified on arrival, before it expired.
     #[must_use]
     pub fn back_to(self, end: Timestamp) -> Self {
         Self {
@@ -37,13 +37,13 @@ impl Window {
         }
     }
 
-    /// Whether something that ends at `end` is over, even for the slowest clock allowed.
+    /// Whether something that ends at `end` has expired, even by the slowest clock allowed.
     #[must_use]
     pub fn is_after(&self, end: Timestamp) -> bool {
         end < self.earliest
     }
 
-    /// Whether something that starts at `start` lies in the future, even for the fastest clock
+    /// Whether something that starts at `start` is still in the future, even by the fastest clock
     /// allowed.
     #[must_use]
     pub fn is_before(&self, start: Timestamp) -> bool {

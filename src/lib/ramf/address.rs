@@ -1,33 +1,35 @@
-//! Internet addresses: the domain names under which gateways and Internet endpoints are found.
+//! Internet addresses: the domain names of gateways and Internet endpoints.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{Error, limits};
 
-/// A domain name of two labels or more whose last is not a number; IP addresses are none.
+/// A domain name of two or more labels, the last of which is not a number. IP addresses are
+/// refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InternetAddress(String);
 
-/// The address that stands for "no Internet gateway anywhere" in a structure that requires one.
+/// A placeholder for "no Internet gateway anywhere", in structures that require an address.
 const NOWHERE: &str = "relay.invalid";
 
 impl InternetAddress {
-    /// What a node without any Internet gateway writes where an address is required.
+    /// The placeholder that a node without an Internet gateway writes where an address is required.
     #[must_use]
     pub fn nowhere() -> Self {
         Self(NOWHERE.to_owned())
     }
 
-    /// Whether it stands for "no Internet gateway anywhere".
+    /// Whether this is the placeholder for "no Internet gateway anywhere".
     #[must_use]
     pub fn is_nowhere(&self) -> bool {
         self.0.eq_ignore_ascii_case(NOWHERE)
     }
 
-    /// Whether every deployed reader takes it for a domain name, as those that we give out must be.
+    /// Whether every deployed reader accepts it, as is required of addresses that we emit.
     #[must_use]
     pub fn is_portable(&self) -> bool {
+        // The JVM requires a last label of 2 to 24 letters, or one in Punycode.
         let last = self.0.rsplit('.').next().unwrap_or_default();
         !self.0.contains('_')
             && (last.starts_with("xn--")
@@ -51,8 +53,9 @@ impl fmt::Display for InternetAddress {
 impl FromStr for InternetAddress {
     type Err = Error;
 
-    /// Reads what any deployed reader takes for a domain name.
+    /// Parses a name that some deployed reader accepts as a domain name.
     fn from_str(text: &str) -> Result<Self, Error> {
+        // A dot at the end only says that the name is absolute.
         let name = text.strip_suffix('.').unwrap_or(text);
         let is_label = |label: &str| {
             (1..=63).contains(&label.len())

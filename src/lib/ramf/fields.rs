@@ -18,23 +18,23 @@ use crate::asn1::{self, Buffer, Element, Hex, date_time, tag, visible_string, wr
 use crate::crypto::hash;
 use crate::pki::NodeId;
 
-/// The fields of a message but its payload.
+/// The fields of a message without its payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fields {
     /// The node that the message is for.
     pub recipient: NodeId,
-    /// Where that node (or its gateway) is on the Internet.
+    /// The Internet address of that node or of its gateway.
     pub address: Option<InternetAddress>,
     /// The message's id, unique among those from the same sender to the same recipient.
     pub id: String,
-    /// When the message was made.
+    /// The creation date.
     pub date: Timestamp,
-    /// How long it lives, in seconds.
+    /// The time to live, in seconds.
     pub ttl: u32,
 }
 
 impl Fields {
-    /// When the message's life ends.
+    /// When the message expires: its date plus its time to live.
     #[must_use]
     pub fn expiry(&self) -> Timestamp {
         self.date
@@ -42,15 +42,16 @@ impl Fields {
             .unwrap_or(Timestamp::MAX)
     }
 
-    /// The name of a file for the message, or for what it holds: nothing untrusted becomes part of it.
+    /// A file name for the message or its content. The id is hashed, so that nothing untrusted
+    /// becomes part of a path.
     #[must_use]
     pub fn file_name(&self, sender: NodeId, kind: &str) -> String {
         let id = hash::sha256(self.id.as_bytes());
         format!("{}.{sender}.{}.{kind}", self.recipient, Hex(&id))
     }
 
-    /// Reads the fields, and where the payload lies in `octets`. Fields after the fifth are ignored,
-    /// as deployed readers do.
+    /// Parses the fields, and returns them with the range of the payload in `octets`. Fields after
+    /// the fifth are ignored, as JavaScript nodes do.
     ///
     /// # Errors
     /// When a field is missing, malformed or over its limit.
@@ -83,6 +84,7 @@ impl Fields {
         let id = visible_string::parse(id)
             .map_err(wrong("message id"))?
             .to_owned();
+        // JavaScript nodes replace an empty id by a random one, so it would identify nothing.
         if id.is_empty() {
             return Err(wrong("message id")(asn1::Error::Truncated));
         }
@@ -99,8 +101,9 @@ impl Fields {
 
         let payload = fields.take(0x84).map_err(wrong("payload"))?;
         check_len("payload", payload.content().len(), limits::MAX_PAYLOAD_LEN)?;
-        // What follows the payload is ignored, but it must be values.
+        // Further fields are ignored, but must be well-formed.
         while fields.any().map_err(wrong("fields"))?.is_some() {}
+        // A range instead of a slice, since the caller owns the octets and decrypts them in place.
         let start = payload.content().as_ptr() as usize - octets.as_ptr() as usize;
         let range = start..start + payload.content().len();
         Ok((
@@ -115,10 +118,10 @@ impl Fields {
         ))
     }
 
-    /// Puts the fields around the payload in `buffer`.
+    /// Wraps the payload in `buffer` in the fields.
     ///
     /// # Errors
-    /// When a field or the payload is over what deployed readers accept.
+    /// When a field or the payload is over the limit of a deployed reader.
     pub fn wrap(&self, buffer: &mut Buffer) -> Result<(), Error> {
         check_len("payload", buffer.len(), limits::MAX_EMITTED_PAYLOAD_LEN)?;
         check_id(&self.id)?;
@@ -136,6 +139,7 @@ impl Fields {
                 address.as_deref().unwrap_or_default(),
             ],
         );
+        // From the last field to the first, since headers are prepended.
         buffer.wrap(0x84);
         buffer.prepend(&write::tlv(0x83, &write::integer_content(self.ttl)));
         buffer.prepend(&write::tlv(0x82, date_time::to_ramf(self.date).as_bytes()));
@@ -146,10 +150,10 @@ impl Fields {
     }
 }
 
-/// Checks that a message may be given this id: 1 to 63 characters of printable ASCII.
+/// Checks an id for a message to be emitted: 1 to 63 characters of printable ASCII.
 ///
 /// # Errors
-/// When it is longer, or has other characters or none.
+/// When it is empty, longer, or has other characters.
 pub fn check_id(id: &str) -> Result<(), Error> {
     check_len("message id", id.len(), limits::MAX_EMITTED_ID_LEN)?;
     if id.is_empty() || !visible_string::is_visible(id) {

@@ -1,25 +1,26 @@
-//! The octets that say what a message is (RS-001 §Format, RS-000).
+//! The format signature: the octets that begin a message and give its kind (RS-001 §Format,
+//! RS-000).
 
 use std::fmt;
 
 use super::Error;
 
-/// What every format signature begins with.
+/// The start of every format signature.
 pub const MAGIC: &[u8; 5] = b"Awala";
 
-/// What format signatures began with until 2020.
+/// The start of format signatures until 2020.
 const FORMER_MAGIC: &[u8; 8] = b"Relaynet";
 
-/// The only version of every kind.
+/// The only version, for every kind.
 const VERSION: u8 = 0;
 
-/// Octets before the value: `"Awala"`, the concrete type, its version.
+/// The length in octets: `"Awala"`, the concrete type, its version.
 ///
-/// RS-001 §Format says ten, but the parts it lists add up to seven, and seven is what the other
-/// implementations write.
+/// RS-001 §Format says ten, but the parts that it lists add up to seven, and seven is what the
+/// other implementations write.
 pub const LEN: usize = 7;
 
-/// The kinds of message that a format signature announces.
+/// The kinds of message, as format signatures announce them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A parcel: a sealed service message from endpoint to endpoint.
@@ -60,7 +61,7 @@ impl Kind {
         }
     }
 
-    /// The seven octets that announce this kind.
+    /// The format signature of this kind.
     #[must_use]
     pub fn signature(self) -> [u8; LEN] {
         let mut signature = [0; LEN];
@@ -70,11 +71,12 @@ impl Kind {
         signature
     }
 
-    /// Reads the format signature that `octets` start with.
+    /// Parses the format signature at the start of `octets`; more may follow.
     ///
     /// # Errors
-    /// When there is none, or of an unknown kind or version.
+    /// When it is missing, or of an unknown kind or version.
     pub fn read(octets: &[u8]) -> Result<Self, Error> {
+        // Reported apart, so that it is clear why an old file is not read.
         if octets.starts_with(FORMER_MAGIC) {
             return Err(Error::FormerFormat);
         }

@@ -1,57 +1,59 @@
-//! How large and how long-lived messages may be; sizes in octets (RS-001 §Format, RS-000).
+//! Limits of the size and lifetime of messages; sizes are in octets (RS-001 §Format, RS-000).
 //!
 //! Where the specification and the deployed readers differ, we emit what all of them read and
 //! accept what any of them emits.
 
 use jiff::SignedDuration;
 
-/// The longest life of a message, in seconds: 180 days.
+/// Maximum time to live, in seconds: 180 days.
 pub const MAX_TTL: u32 = 15_552_000;
 
-/// The largest message accepted.
+/// Largest message accepted: 9 MiB, as in both deployed readers.
 pub const MAX_MESSAGE_LEN: usize = 9_437_184;
 
-/// The largest message emitted.
+/// Largest message emitted: the limit of RS-001, just under that of the Android courier.
 pub const MAX_EMITTED_MESSAGE_LEN: usize = 8_396_800;
 
-/// The largest payload accepted.
+/// Largest payload accepted: the limit of RS-001.
 pub const MAX_PAYLOAD_LEN: usize = 8_388_608;
 
-/// The largest payload emitted.
+/// Largest payload emitted; JavaScript nodes accept no more.
 pub const MAX_EMITTED_PAYLOAD_LEN: usize = 8_388_607;
 
-/// The largest parcel emitted, so that it fits into cargo.
+/// Largest parcel emitted, so that it fits into cargo (RS-000).
 pub const MAX_EMITTED_PARCEL_LEN: usize = 8_322_037;
 
-/// The longest message id accepted.
+/// Longest message id accepted, as in both deployed readers.
 pub const MAX_ID_LEN: usize = 64;
 
-/// The longest message id emitted.
+/// Longest message id emitted: the limit in the schema of RS-001.
 pub const MAX_EMITTED_ID_LEN: usize = 63;
 
-/// The longest Internet address accepted.
+/// Longest Internet address accepted.
 pub const MAX_ADDRESS_LEN: usize = 255;
 
-/// How far back a parcel is dated, since deployed readers have no tolerance for the future.
+/// How far parcels are backdated: deployed readers refuse a date that is one second ahead of their
+/// clock.
 pub const PARCEL_BACKDATED: SignedDuration = SignedDuration::from_mins(5);
 
-/// The largest message that is put into cargo; the deployed packers go one octet further than RS-000.
+/// Largest message in cargo: deployed packers go one octet further than RS-000.
 pub const MAX_ITEM_LEN: usize = 8_322_038;
 
-/// The largest plaintext emitted: a cargo's set of messages.
+/// Largest plaintext emitted: the message set of cargo.
 pub const MAX_EMITTED_PLAINTEXT_LEN: usize = 8_322_048;
 
-/// The most messages in one cargo.
+/// Maximum number of messages in one cargo.
 pub const MAX_ITEMS: usize = 100_000;
 
-/// How far back cargo is dated.
+/// How far cargo is backdated, as deployed gateways do.
 pub const CARGO_BACKDATED: SignedDuration = SignedDuration::from_hours(3);
 
-/// How far back a CCA is dated.
+/// How far CCAs are backdated, as deployed gateways do.
 pub const CCA_BACKDATED: SignedDuration = SignedDuration::from_mins(90);
 
-/// How long a CCA lives, and the authorization in it, unless something else is said.
+/// Default lifetime of a CCA and of the authorization in it.
 pub const CCA_LIFE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// The most octets that a courier's request may have as metadata: a CCA in base64, and the word before it.
+/// Maximum length of the gRPC metadata that carries a CCA: a word, then the CCA in base64. Deployed
+/// gateways and couriers accept no more.
 pub const MAX_CCA_METADATA_LEN: usize = 6000;

@@ -1,4 +1,4 @@
-//! RS-001: the Relaynet Abstract Message Format, which parcels, cargo and CCAs have.
+//! RS-001: the Relaynet Abstract Message Format, the form of parcels, cargo and CCAs.
 //!
 //! A message is a format signature, then SignedData around five fields, the last of which is the
 //! sealed payload.
@@ -26,39 +26,39 @@ use crate::{asn1, cms, pki};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The format signature is missing or of no known kind of message.
+    /// The format signature is missing, or of an unknown kind.
     #[error("not a Relaynet message")]
     NotRamf,
     /// The format signature is the one that was in use until 2020.
     #[error("a message in the former `Relaynet` format, which nobody reads any more")]
     FormerFormat,
-    /// A kind of message in a version that we do not know.
+    /// The version of this kind of message is unknown.
     #[error("version {0} of this kind of message is unknown")]
     Version(u8),
     /// Another kind of message was expected.
     #[error("a {found}, not a {expected}")]
     Kind {
-        /// The kind that was asked for.
+        /// The kind that was expected.
         expected: Kind,
-        /// The kind that is there.
+        /// The kind that was found.
         found: Kind,
     },
     /// A part is over its limit; both are in octets (RS-001 §Format).
     #[error("{part} has {found} octets, over {limit}")]
     TooLong {
-        /// Which part.
+        /// The name of the part.
         part: &'static str,
-        /// How long it is.
+        /// Its length.
         found: usize,
-        /// How long it may be.
+        /// Its limit.
         limit: usize,
     },
     /// A field is malformed.
     #[error("malformed {field}: {cause}")]
     Field {
-        /// Which field.
+        /// The name of the field.
         field: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         cause: asn1::Error,
     },
     /// The time to live is over 180 days, in seconds.
@@ -73,25 +73,25 @@ pub enum Error {
     /// The sender's certificate is not acceptable.
     #[error(transparent)]
     Pki(#[from] pki::Error),
-    /// The message's life is over.
+    /// The message has expired.
     #[error("expired at {0}")]
     Expired(Timestamp),
     /// The message is dated in the future.
     #[error("dated in the future, at {0}")]
     Early(Timestamp),
-    /// The message is for somebody else.
+    /// The message is addressed to another node.
     #[error("addressed to {0}, not to this node")]
     Recipient(NodeId),
     /// The sender's certificate was not issued by the recipient.
     #[error("the recipient has not authorized {sender} to send to it")]
     Unauthorized {
-        /// Who signed the message.
+        /// The node that signed the message.
         sender: NodeId,
     },
 }
 
 impl Error {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of this error, which callers act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

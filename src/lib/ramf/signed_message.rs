@@ -1,4 +1,4 @@
-//! A whole RAMF message: its octets as received, and what was read from them.
+//! A whole RAMF message: its octets as received, and the parsed fields.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,23 +11,23 @@ use crate::cms::signed_data::{self, Signature, SignedData};
 use crate::crypto::hash;
 use crate::pki::{Certificate, IdentityKey, NodeId};
 
-/// A RAMF message whose structure and limits are right; its signature and dates were not looked at.
+/// A parsed RAMF message within its limits. Signature and dates are not checked yet.
 #[derive(Debug)]
 pub struct SignedMessage {
     octets: Vec<u8>,
     head: Head,
     content: SignedContent,
-    /// Where the payload lies in the content.
+    /// The range of the payload in the content.
     payload: Range<usize>,
     signature: Signature,
 }
 
-/// All that a message says but its payload.
+/// A message without its payload.
 #[derive(Debug)]
 pub struct Head {
     /// The kind of the message.
     pub kind: Kind,
-    /// The fields but the payload.
+    /// The fields without the payload.
     pub fields: Fields,
     /// The certificate of the signer.
     pub sender: Certificate,
@@ -38,22 +38,24 @@ pub struct Head {
 /// The signed content: the DER fields.
 #[derive(Debug)]
 enum SignedContent {
-    /// It lies in one piece in the octets received.
+    /// A range of the octets received.
     Received(Range<usize>),
-    /// Its segments had to be joined.
+    /// Joined from segments, since the signature covers them without their headers.
     Joined(Vec<u8>),
 }
 
 impl SignedMessage {
-    /// Reads a message that is all of `octets`, in BER or DER.
+    /// Parses all of `octets` as a message, in BER or DER.
     ///
     /// # Errors
     /// When it is malformed or a part of it is over its limit.
     pub fn parse(octets: Vec<u8>) -> Result<Self, Error> {
         fields::check_len("message", octets.len(), limits::MAX_MESSAGE_LEN)?;
+        // Checked before the CMS parser runs, which gives the clearer error.
         let kind = Kind::read(&octets)?;
         let signed = SignedData::parse(&octets[format_signature::LEN..])?;
         let (content, sender, attached, signature) = signed.into_parts();
+        // Detached signatures are objects of their own, not messages.
         let content = content.ok_or(cms::Error::NoContent)?;
         let (fields, payload) = Fields::parse(&content)?;
         let content = match content {
@@ -77,12 +79,13 @@ impl SignedMessage {
         })
     }
 
-    /// Puts the fields around a payload, encrypts what is in that, signs all, and gives the message's octets.
+    /// Wraps a payload in the fields, encrypts its content, signs the whole, and returns the
+    /// message.
     ///
     /// The first of `certificates` is the sender's.
     ///
     /// # Errors
-    /// When a part would be over its limit, or there are no random octets.
+    /// When a part would be over its limit, or the system's random number generator fails.
     pub fn seal(
         mut payload: Envelope,
         kind: Kind,
@@ -91,11 +94,12 @@ impl SignedMessage {
         certificates: &[&Certificate],
     ) -> Result<Buffer, Error> {
         fields.wrap(payload.value_mut())?;
+        // After all that is signed is in place, since encryption also computes its hash.
         let (value, sha256) = payload.encrypt()?;
         Self::finish(value, &sha256, kind, key, certificates)
     }
 
-    /// The same for a payload that is encrypted already.
+    /// Like [`SignedMessage::seal`], for a payload that is encrypted already.
     ///
     /// # Errors
     /// As [`SignedMessage::seal`].
@@ -149,7 +153,7 @@ impl SignedMessage {
         self.octets
     }
 
-    /// The fields but the payload.
+    /// The fields without the payload.
     #[must_use]
     pub fn fields(&self) -> &Fields {
         &self.head.fields
@@ -168,7 +172,7 @@ impl SignedMessage {
         }
     }
 
-    /// Takes the message apart: what it says, and octets with its payload in that part of them, to be
+    /// Splits the message into its head, and octets with the range of the payload in them, to be
     /// decrypted in place.
     #[must_use]
     pub fn into_payload(self) -> (Head, Vec<u8>, Range<usize>) {

@@ -1,14 +1,14 @@
-//! What must hold before a message is processed any further (RS-001 §Processing, RS-002).
+//! The checks before a message is processed any further (RS-001 §Processing, RS-002).
 //!
-//! [`Valid`] has a signature, dates and limits behind it, which is enough to carry a message;
-//! [`Authorized`] also a path to a trusted key whose second node is the recipient, which is what
-//! opening asks for. The types keep the order: nothing is decrypted before its signature is known
-//! to be good.
+//! A [`Valid`] message has a good signature and is within its dates and limits, which is enough to
+//! carry it. An [`Authorized`] one also has a path to a trusted key whose second node is the
+//! recipient, which is required to open it. The types enforce the order: nothing is decrypted
+//! before its signature was verified.
 
 use super::{Error, SignedMessage};
 use crate::pki::{self, NodeId, PublicKey, Trust, Window, path};
 
-/// A message whose signature, dates and limits are right.
+/// A message whose signature, dates and limits were checked.
 #[derive(Debug)]
 pub struct Valid(SignedMessage);
 
@@ -21,22 +21,24 @@ pub struct Authorized(SignedMessage);
 pub enum Authorization {
     /// The sender's certificate is signed with the recipient's key.
     Shown,
-    /// The message alone cannot tell: the recipient's certificate is not attached, or the recipient
-    /// may be an Internet endpoint, which anybody may write to.
+    /// The message alone does not tell: the recipient's certificate is not attached, or the
+    /// recipient may be an Internet endpoint, to which anyone may send.
     NotShown,
-    /// The sender's certificate is signed by somebody else, and the recipient has no Internet address.
+    /// The sender's certificate is signed with another key, and the recipient has no Internet
+    /// address.
     Refuted,
 }
 
 impl Valid {
     /// Checks the signature, then the dates of the message and of the sender's certificate.
     ///
-    /// Whether the certificate was valid on the message's date is not asked: deployed cargo is
-    /// dated before its certificate.
+    /// The certificate need not have been valid on the message's date, although RS-001 requires it:
+    /// deployed gateways date cargo before its certificate.
     ///
     /// # Errors
-    /// When one of them is not right.
+    /// When one of these checks fails.
     pub fn check(message: SignedMessage, window: &Window) -> Result<Self, Error> {
+        // First, since the dates of a forged message mean nothing.
         message.verify_signature()?;
         let fields = message.fields();
         if window.is_before(fields.date) {
@@ -64,7 +66,7 @@ impl Valid {
     /// Checks that the message is for this node.
     ///
     /// # Errors
-    /// [`Error::Recipient`] when it is for another one.
+    /// [`Error::Recipient`] when it is addressed to another one.
     pub fn check_recipient(&self, node: NodeId) -> Result<(), Error> {
         let recipient = self.0.fields().recipient;
         if recipient == node {
@@ -74,8 +76,8 @@ impl Valid {
         }
     }
 
-    /// What the attached certificates alone say about the sender's authorization; `trust` is asked only
-    /// for signatures that it knows to be good.
+    /// What the attached certificates alone show of the sender's authorization. `trust` serves only
+    /// as a cache of verified signatures.
     #[must_use]
     pub fn authorization(&self, trust: &Trust, window: &Window) -> Authorization {
         let sender = self.0.sender_certificate();
@@ -93,19 +95,21 @@ impl Valid {
         } else if self.0.fields().address.is_none()
             && (issuers.next().is_some() || signed_by(sender.key()))
         {
+            // Without an address it is a private node, which must have issued the sender's
+            // certificate.
             Authorization::Refuted
         } else {
             Authorization::NotShown
         }
     }
 
-    /// Finds a certification path from the sender to a trusted key, and checks that the
-    /// certificate after the sender's is the recipient's. `chain` are certificates known from
-    /// elsewhere.
+    /// Finds a certification path from the sender to a trusted key, and checks that the second
+    /// certificate is the recipient's. `chain` has certificates from other sources than the
+    /// message.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] when there is no such path; the dates of a path that is there but
-    /// for them.
+    /// [`Error::Unauthorized`] when there is no such path; a date error when there is one that is
+    /// not valid in `window`.
     pub fn authorization_path(
         &self,
         trust: &Trust,
@@ -129,7 +133,7 @@ impl Valid {
         }
     }
 
-    /// Takes the message as authorized, if [`Valid::authorization_path`] finds that it is.
+    /// Turns the message into an authorized one, if [`Valid::authorization_path`] finds a path.
     ///
     /// # Errors
     /// As [`Valid::authorization_path`].
@@ -143,8 +147,8 @@ impl Valid {
         Ok(Authorized(self.0))
     }
 
-    /// Takes the message as authorized by policy: that of a node with an Internet address, which
-    /// anybody may write to, or of a user who asks for any sender.
+    /// Turns the message into an authorized one by policy: that of a node with an Internet address,
+    /// to which anyone may send, or of a user who accepts any sender.
     #[must_use]
     pub fn from_anybody(self) -> Authorized {
         Authorized(self.0)
@@ -158,7 +162,7 @@ impl Authorized {
         &self.0
     }
 
-    /// Takes the message, to be opened.
+    /// Takes the message, to open it.
     #[must_use]
     pub fn into_message(self) -> SignedMessage {
         self.0

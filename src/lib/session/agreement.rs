@@ -10,27 +10,28 @@ use crate::crypto::hash::Digest;
 use crate::crypto::secret::Secret;
 use crate::crypto::{key_wrap, random, x963_kdf};
 
-/// Octets of user keying material; deployed readers cannot do without it.
+/// Length of the user keying material, in octets. It is always sent: JavaScript nodes cannot
+/// decrypt a message without it.
 const UKM_LEN: usize = 64;
 
-/// What a payload says that was not opened yet.
+/// A parsed payload that was not opened yet.
 #[derive(Debug)]
 pub struct Sealed {
     enveloped: EnvelopedData,
     recipient_key_id: KeyId,
 }
 
-/// What opening a payload gave.
+/// An opened payload.
 #[derive(Debug)]
 pub struct OpenedPayload {
-    /// Where the plaintext is, in the octets of the payload.
+    /// The range of the plaintext in the octets of the payload.
     pub plaintext: Range<usize>,
-    /// The key to answer the originator under.
+    /// The originator's session key, to seal the answer to.
     pub originator: PublicSessionKey,
 }
 
 impl Sealed {
-    /// Reads a payload: a ContentInfo with EnvelopedData, in BER or DER.
+    /// Parses a payload: a ContentInfo with EnvelopedData, in BER or DER.
     ///
     /// # Errors
     /// [`Error::Payload`] when it is malformed or not sealed to a session key.
@@ -57,29 +58,31 @@ impl Sealed {
             .and_then(|id| KeyId::new(id).ok())
     }
 
-    /// How the content's key reaches the recipient.
+    /// The key agreement with the recipient.
     #[must_use]
     pub fn agreement(&self) -> &KeyAgreement {
         self.enveloped.agreement()
     }
 
-    /// How the content is encrypted.
+    /// The content cipher.
     #[must_use]
     pub fn cipher(&self) -> Cipher {
         self.enveloped.cipher()
     }
 
-    /// Decrypts the payload in its octets, those that this was read from, with the first of these keys
-    /// that fits.
+    /// Decrypts `payload` in place, the octets that this was parsed from, with the first of `keys`
+    /// that unwraps the content encryption key.
     ///
     /// # Errors
-    /// [`Error::Undecryptable`], whatever fails.
+    /// [`Error::Undecryptable`], whichever step fails.
     pub fn open_in_place(
         &self,
         keys: &[PrivateSessionKey],
         payload: &mut [u8],
     ) -> Result<OpenedPayload, Error> {
         let agreement = self.enveloped.agreement();
+        // Without the originator's key nothing could be answered, so deployed readers refuse it
+        // too.
         let id = self.originator_key_id().ok_or(Error::Undecryptable)?;
         let originator = PublicSessionKey::from_point(id, agreement.curve, &agreement.point)
             .map_err(|_| Error::Undecryptable)?;
@@ -98,15 +101,14 @@ impl Sealed {
     }
 }
 
-/// The content encryption key, if it was wrapped for this key.
+/// Unwraps the content encryption key; `None` if it was not wrapped for `key`.
 fn content_key(
     agreement: &KeyAgreement,
     key: &PrivateSessionKey,
     originator: &PublicSessionKey,
 ) -> Option<Secret> {
     let shared = key.agree(originator.curve(), originator.point()).ok()?;
-    // RFC 5753 leaves entityUInfo out where there is no ukm; the JavaScript implementation puts an
-    // empty one there.
+    // Without a ukm RFC 5753 leaves entityUInfo out, but JavaScript nodes write an empty one.
     let forms = match agreement.ukm.as_deref() {
         Some(ukm) => vec![Some(ukm)],
         None => vec![None, Some(&[][..])],
@@ -117,17 +119,18 @@ fn content_key(
     })
 }
 
-/// Seals `content` to `recipient`, with `originator` as the key to answer under; it is encrypted last.
+/// Seals `content` to the session key of `recipient`; `originator` is the key to seal the answer
+/// to. The content is encrypted only when the envelope is.
 ///
 /// # Errors
-/// When there are no random octets.
+/// When the system's random number generator fails.
 pub fn seal(
     content: Buffer,
     cipher: Cipher,
     recipient: &PublicSessionKey,
     originator: &PrivateSessionKey,
 ) -> Result<Envelope, Error> {
-    // The agreement is with the recipient's curve, so the originator's key must be on it.
+    // Fails unless both keys are on the same curve, which is the recipient's choice.
     let shared = originator
         .agree(recipient.curve(), recipient.point())
         .map_err(Error::Crypto)?;
@@ -138,6 +141,7 @@ pub fn seal(
         curve: originator.public().curve_oid(),
         point: originator.public().point().to_vec(),
         ukm: Some(ukm.to_vec()),
+        // As the JVM writes it. JavaScript nodes write SHA-512 and read every SHA-2.
         kdf: Digest::Sha256,
         wrap,
         wrap_key_len: cipher.key_len(),
@@ -158,7 +162,7 @@ pub fn seal(
     .map_err(Error::Cms)
 }
 
-/// The key that wraps the content encryption key (RFC 5753 §7.2).
+/// Derives the key that wraps the content encryption key (RFC 5753 §7.2).
 ///
 /// ```text
 /// ECC-CMS-SharedInfo ::= SEQUENCE {

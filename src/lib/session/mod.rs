@@ -1,5 +1,5 @@
-//! RS-003: channel sessions. Each message carries its originator's session key, and is answered
-//! under it.
+//! RS-003: channel sessions. Each message carries a session key of its originator, to seal the
+//! answer to.
 
 pub mod session_key;
 pub mod agreement;
@@ -11,7 +11,7 @@ pub use session_key::{KeyId, PrivateSessionKey, PublicSessionKey};
 use crate::kind::ErrorKind;
 use crate::{asn1, cms, crypto};
 
-/// Why a session cannot be held.
+/// Why a session key or a payload cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -21,17 +21,17 @@ pub enum Error {
     /// A private session key cannot be used.
     #[error("unusable session key: {0}")]
     PrivateKey(#[source] crypto::Error),
-    /// A session key id is 1 to 64 octets, in hexadecimal digits.
+    /// A session key id is not 1 to 64 octets, or not in hexadecimal digits.
     #[error("malformed session key id")]
     KeyId,
     /// The payload is not a well-formed EnvelopedData for a session key.
     #[error("malformed payload: {0}")]
     Payload(#[source] cms::Error),
-    /// Anything from key agreement to the parsed plaintext failed. One text for all of it: the
-    /// difference would be an oracle for anyone who can have messages opened.
+    /// A step from key agreement to parsing the plaintext failed. All have one text: a difference
+    /// would be an oracle for anyone who can have messages opened.
     #[error("cannot be decrypted")]
     Undecryptable,
-    /// A session key could not be made, or the payload not encrypted.
+    /// A session key could not be generated or used, or the random number generator failed.
     #[error(transparent)]
     Crypto(crypto::Error),
     /// The payload could not be encrypted.
@@ -40,7 +40,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of this error, which callers act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -1,22 +1,23 @@
-//! Which of our session keys a message carries, what an opened message changes, and which keys are of no use
-//! any more (RS-003).
+//! Decides which of our session keys a message carries, what an opened message changes, and which
+//! keys are no longer of use (RS-003).
 //!
-//! Pure: facts about keys go in, decisions come out; the caller stores them.
+//! Pure functions: the caller passes the metadata of keys, and stores the decisions.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::KeyId;
 
-/// How long one of our keys is put into messages.
+/// How long one of our keys is put into messages before a new one is generated.
 pub const CURRENT_FOR: SignedDuration = SignedDuration::from_hours(24);
 
-/// How long an initial key (of an authorization or of parameters) is sealed to.
+/// How long messages may be sealed to an initial key, one that came with an authorization or
+/// parameters.
 pub const INITIAL_SEALED_FOR: SignedDuration = SignedDuration::from_hours(60 * 24);
 
-/// How long an initial key that is bound to nobody is handed out.
+/// How long an initial key that is bound to no peer is handed out.
 pub const INITIAL_HANDED_OUT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// What is known of one of our session keys for a peer.
+/// The metadata of one of our session keys for a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnKey {
     /// The key's id.
@@ -27,65 +28,68 @@ pub struct OwnKey {
     pub last: Option<Timestamp>,
     /// When we first opened a message that the peer had sealed to it; `None` before.
     pub used: Option<Timestamp>,
-    /// Whether it is not to be put into messages any more.
+    /// Whether it must not be put into messages any more.
     pub retired: bool,
-    /// Until when it is kept, if it was handed out with an authorization or parameters: such a key is for
-    /// the peer's first message and is not put into ours.
+    /// The end of its retention, if it was handed out with an authorization or parameters: such a
+    /// key is for the peer's first message and is not put into ours.
     pub kept_until: Option<Timestamp>,
 }
 
 impl OwnKey {
-    /// The latest date under which the peer may have come to know it.
+    /// The latest date with which the peer may have received it.
     fn latest(&self) -> Timestamp {
         self.last.unwrap_or(self.first)
     }
 }
 
-/// The key that a message of `date` to the peer carries; `None` asks for a new one.
+/// The key that a message of `date` to the peer carries; `None` if a new one must be generated.
 ///
-/// One key is current: the one first carried last. It is kept until the peer has used it or it is
-/// 24 hours old, or retired. A new key is taken only for a message dated later than every message sent under
-/// the old one, since the peer answers under the key of the latest date.
+/// The current key is the one that was introduced last. It is used until the peer has used it, it
+/// is 24 hours old, or it is retired. A new key is introduced only by a message dated later than
+/// every message with the old one, since the peer answers to the key of the latest date.
 #[must_use]
 pub fn current(keys: &[OwnKey], date: Timestamp) -> Option<&OwnKey> {
     let current = keys
         .iter()
+        // Initial keys are for the peer's first message only.
         .filter(|key| key.kept_until.is_none())
         .max_by_key(|key| (key.first, key.id.clone()))?;
     let is_in_use = current.used.is_none() && !current.retired;
     let fresh = is_in_use && date.duration_since(current.first) < CURRENT_FOR;
     let later = current.last.is_none_or(|last| date > last) && date > current.first;
+    // A new key in a message that is not later would never be adopted by the peer.
     if fresh || !later { Some(current) } else { None }
 }
 
-/// How long a message that carries one of our keys may be on its way: as long as any (RS-001 §Format).
+/// How long a message with one of our keys may be in transit: the maximum time to live (RS-001
+/// §Format).
 const UNDER_WAY_FOR: SignedDuration = SignedDuration::from_hours(180 * 24);
 
-/// How long our keys for a peer are kept.
+/// The retention policy for our keys for a peer.
 #[derive(Debug, Clone, Copy)]
 pub struct Keeping {
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// How long a superseded key is kept; without it, until the next completed exchange.
+    /// How long a superseded key is kept; `None` keeps it until the next completed exchange.
     pub grace: Option<SignedDuration>,
     /// Whether the peer may send to us.
     pub may_send: bool,
 }
 
-/// Why a key is of no use any more.
+/// The reason why a key is no longer of use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpentReason {
-    /// The peer has used a later one, since then.
+    /// The peer has used a later key, first at this time.
     Superseded(Timestamp),
-    /// It was kept until then.
+    /// Its retention ended at this time.
     Over(Timestamp),
 }
 
-/// Whether one of our `keys` for a peer is of no use any more.
+/// The reason why `key`, one of our `keys` for a peer, is no longer of use; `None` while it is.
 ///
-/// When an opened message used a key, those with earlier dates are superseded, since the peer seals to the
-/// one of the latest date that it knows. Others are kept while the peer may send to us and may come to know
-/// them, and initial ones until the end that they were given.
+/// A message sealed to one key supersedes those with earlier dates, since the peer seals to the key
+/// of the latest date that it knows. Other keys are kept while the peer may send to us and may
+/// still learn of them, and initial keys until the end of their retention.
 #[must_use]
 pub fn useless(key: &OwnKey, keys: &[OwnKey], keeping: &Keeping) -> Option<SpentReason> {
     let later = keys.iter().filter(|other| other.first > key.latest());
@@ -95,7 +99,7 @@ pub fn useless(key: &OwnKey, keys: &[OwnKey], keeping: &Keeping) -> Option<Spent
         Some(grace) => uses
             .first()
             .filter(|since| keeping.now.duration_since(**since) > grace),
-        // We sent the key after it, and the peer answered under that.
+        // A second use of a later key completes another exchange.
         None => uses.get(1),
     };
     if let Some(since) = superseded {
@@ -109,16 +113,16 @@ pub fn useless(key: &OwnKey, keys: &[OwnKey], keeping: &Keeping) -> Option<Spent
     (end < keeping.now).then_some(SpentReason::Over(end))
 }
 
-/// What is known of the key that a peer wants to be answered under.
+/// The metadata of the session key of a peer, to which we seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerKey {
-    /// The date of the message, authorization or registration that brought it; connection parameters
-    /// have none.
+    /// The date of the message, authorization or registration that brought it; `None` for
+    /// connection parameters, which are not dated.
     pub date: Option<Timestamp>,
 }
 
-/// Whether the key of a message (or authorization) of `date` replaces the one that is stored: the
-/// peer's key with the latest date is the one to seal to, and any date is later than none.
+/// Whether the key of a message or authorization of `date` replaces the stored one: we seal to the
+/// key with the latest date, and any date is later than none.
 #[must_use]
 pub fn replaces(stored: Option<&PeerKey>, date: Timestamp) -> bool {
     stored

@@ -1,4 +1,4 @@
-//! Session keys: elliptic curve keys under opaque ids (RS-003, RS-018).
+//! Session keys: elliptic curve keys, named by opaque ids (RS-003, RS-018).
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,15 +12,16 @@ use crate::crypto::ecdh::{self, Curve};
 use crate::crypto::random;
 use crate::crypto::secret::Secret;
 
-/// The id of a session key: 1 to 64 opaque octets, leading zeros included; shown in hexadecimal.
+/// The id of a session key: 1 to 64 opaque octets, compared as octets, so that leading zeros count.
+/// It is shown in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(Vec<u8>);
 
 impl KeyId {
-    /// An id made of these octets.
+    /// The id with these octets.
     ///
     /// # Errors
-    /// When there are none or more than 64.
+    /// When there are no octets or more than 64.
     pub fn new(octets: &[u8]) -> Result<Self, Error> {
         if (1..=MAX_KEY_ID_LEN).contains(&octets.len()) {
             Ok(Self(octets.to_vec()))
@@ -50,7 +51,7 @@ impl FromStr for KeyId {
     }
 }
 
-/// A session key's public half, under its id.
+/// The public half of a session key, with its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicSessionKey {
     id: KeyId,
@@ -59,10 +60,11 @@ pub struct PublicSessionKey {
 }
 
 impl PublicSessionKey {
-    /// Reads a DER SubjectPublicKeyInfo, whose tag may have been replaced by an implicit one.
+    /// Parses a DER SubjectPublicKeyInfo, whose tag may have been replaced by an implicit one.
     ///
     /// # Errors
-    /// When it is malformed, on another curve than P-256, P-384 or P-521, or the point is not on it.
+    /// When it is malformed, on another curve than P-256, P-384 or P-521, or the point is not on
+    /// it.
     pub fn parse(id: KeyId, element: &Element<'_>) -> Result<Self, Error> {
         match spki::parse(element).map_err(Error::Key)? {
             spki::SpkiKey::Ec { curve, point } => Self::from_point(id, curve, point),
@@ -70,7 +72,7 @@ impl PublicSessionKey {
         }
     }
 
-    /// Reads all of `octets` as a DER SubjectPublicKeyInfo.
+    /// Parses all of `octets` as a DER SubjectPublicKeyInfo.
     ///
     /// # Errors
     /// As [`PublicSessionKey::parse`].
@@ -96,6 +98,7 @@ impl PublicSessionKey {
             oid::P521 => Curve::P521,
             _ => return Err(Error::Key(asn1::Error::Unsupported("curve"))),
         };
+        // Refused when it is parsed, before it can be stored as the key of a peer.
         ecdh::check_point(curve, point).map_err(|_| Error::Key(asn1::Error::Value("point")))?;
         Ok(Self {
             id,
@@ -143,23 +146,23 @@ impl PublicSessionKey {
 pub struct PrivateSessionKey {
     id: KeyId,
     private: ecdh::PrivateKey,
-    /// Reckoned only when it is asked for: opening a payload needs no more than the private half.
+    /// Computed on first use: opening a payload needs only the private half.
     public: OnceLock<PublicSessionKey>,
 }
 
 impl PrivateSessionKey {
-    /// Makes a new key under eight random octets, as deployed nodes have them. It is on P-256,
-    /// unless a peer's key on another curve has to be agreed with.
+    /// Generates a key with a random id of eight octets, as deployed nodes do. It is on P-256,
+    /// unless the key of the peer is on another curve.
     ///
     /// # Errors
-    /// When there are no random octets.
+    /// When the system's random number generator fails.
     pub fn generate(curve: Curve) -> Result<Self, Error> {
         let id = random::array::<8>().map_err(Error::Crypto)?;
         let private = ecdh::PrivateKey::generate(curve).map_err(Error::Crypto)?;
         Ok(Self::new(KeyId(id.to_vec()), private))
     }
 
-    /// Loads a DER PKCS#8 PrivateKeyInfo.
+    /// Parses a DER PKCS#8 PrivateKeyInfo.
     ///
     /// # Errors
     /// When it is malformed or on a curve that is not allowed.
@@ -202,11 +205,12 @@ impl PrivateSessionKey {
         })
     }
 
-    /// The secret shared with the holder of the other point: its x-coordinate (SEC 1 §3.3.1).
+    /// Agrees on a secret with the holder of the other key: an x-coordinate (SEC 1 §3.3.1).
     pub(super) fn agree(&self, curve: Curve, point: &[u8]) -> Result<Secret, crypto::Error> {
         if curve == self.private.curve() {
             self.private.agree(point)
         } else {
+            // The same error as for a key that does not fit, since the sender chooses the curve.
             Err(crypto::Error::Decrypt)
         }
     }
