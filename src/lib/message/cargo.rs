@@ -5,20 +5,20 @@ use std::collections::BTreeSet;
 use super::{Error, message_set};
 use crate::ramf::{self, Kind, SignedMessage, limits};
 
-/// Cargo whose structure is right; nothing else about it was looked at.
+/// Well-formed cargo, whose signature and dates are not checked yet.
 #[derive(Debug)]
 pub struct Cargo(pub(super) SignedMessage);
 
 impl Cargo {
-    /// Reads octets that are all one message.
+    /// Parses all of `octets` as one message.
     ///
     /// # Errors
-    /// When they are malformed, over a limit, or another kind of message.
+    /// When it is malformed, over a limit, or another kind of message.
     pub fn parse(octets: Vec<u8>) -> Result<Self, Error> {
         Self::try_from(SignedMessage::parse(octets)?)
     }
 
-    /// The message.
+    /// Takes the RAMF message.
     #[must_use]
     pub fn into_message(self) -> SignedMessage {
         self.0
@@ -46,21 +46,22 @@ impl TryFrom<SignedMessage> for Cargo {
     }
 }
 
-/// Octets of messages, headers included, that one cargo has room for.
+/// The space for messages in one cargo, headers included, in octets.
 const ROOM: usize = limits::MAX_EMITTED_PLAINTEXT_LEN - message_set::HEADER_LEN;
 
-/// Distributes messages of these sizes over as few cargoes as it can: the largest first, each into the
-/// cargo that it fills best. Gives the messages of each cargo, by their place in `sizes`, in order.
+/// Distributes messages of these sizes over as few cargoes as possible: the largest first, each
+/// into the fullest cargo with space for it. Returns the messages of each cargo, as ascending
+/// indexes into `sizes`.
 ///
-/// To find the fewest is NP-hard; this finds them for what occurs, and is never over by more than two
-/// ninths and one (best-fit decreasing).
-/// No size may be over [`limits::MAX_ITEM_LEN`].
+/// Finding the fewest is NP-hard. Best-fit decreasing finds them for what occurs, and needs at most
+/// 11/9 of them and one more. No size may be over [`limits::MAX_ITEM_LEN`].
 #[must_use]
 pub fn distribute(sizes: &[usize]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..sizes.len()).collect();
+    // The index breaks ties, so that equal input gives equal cargo.
     order.sort_by_key(|&at| (std::cmp::Reverse(sizes[at]), at));
     let mut cargoes: Vec<Vec<usize>> = Vec::new();
-    // Those that have room: how much, and which.
+    // The cargoes with space left: (space, index).
     let mut open: BTreeSet<(usize, usize)> = BTreeSet::new();
     for at in order {
         let needed = message_set::item_len(sizes[at]);
@@ -70,6 +71,7 @@ pub fn distribute(sizes: &[usize]) -> Vec<Vec<usize>> {
             cargoes.push(Vec::new());
         }
         cargoes[cargo].push(at);
+        // Small messages reach the maximum number before the maximum size.
         if cargoes[cargo].len() < limits::MAX_ITEMS {
             open.insert((room.saturating_sub(needed), cargo));
         }

@@ -1,22 +1,22 @@
-//! Cargo collection authorizations: they let a courier collect cargo (RS-000 §CCA).
+//! Cargo collection authorizations: with one, a courier collects cargo for a gateway (RS-000 §CCA).
 
 use super::Error;
 use crate::ramf::{self, Kind, SignedMessage};
 
-/// A CCA whose structure is right; nothing else about it was looked at.
+/// A well-formed CCA, whose signature and dates are not checked yet.
 #[derive(Debug)]
 pub struct Cca(pub(super) SignedMessage);
 
 impl Cca {
-    /// Reads octets that are all one message.
+    /// Parses all of `octets` as one message.
     ///
     /// # Errors
-    /// When they are malformed, over a limit, or another kind of message.
+    /// When it is malformed, over a limit, or another kind of message.
     pub fn parse(octets: Vec<u8>) -> Result<Self, Error> {
         Self::try_from(SignedMessage::parse(octets)?)
     }
 
-    /// The message.
+    /// Takes the RAMF message.
     #[must_use]
     pub fn into_message(self) -> SignedMessage {
         self.0

@@ -7,16 +7,16 @@
 //! ```
 //!
 //! JavaScript nodes put each certificate into an OCTET STRING, JVM nodes since 1.67.1 write it
-//! directly under the tag, and neither reads the other's. The first tag tells them apart.
+//! directly under the tag, and neither reads the other form. The first tag tells them apart.
 
 use super::{Error, malformed};
 use crate::asn1::{self, Element, tag, write};
 use crate::pki::Certificate;
 
-/// The most authorities that a path may have.
+/// Maximum number of authorities in a path.
 const MAX_AUTHORITIES: usize = 16;
 
-/// How certificates are encoded in a path.
+/// The encoding of certificates in a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathForm {
     /// Each in an OCTET STRING: rotations of JavaScript nodes, RS-002.
@@ -30,12 +30,12 @@ pub enum PathForm {
 pub struct CertificationPath {
     /// The certificate that the path is about.
     pub leaf: Certificate,
-    /// Its issuer, then that one's, and so on.
+    /// Its issuer, the issuer of that one, and so on.
     pub authorities: Vec<Certificate>,
 }
 
 impl CertificationPath {
-    /// Reads a path whose own tag may have been replaced by an implicit one.
+    /// Parses a path, whose own tag may have been replaced by an implicit one.
     ///
     /// # Errors
     /// When it, or a certificate in it, is malformed.
@@ -62,7 +62,7 @@ impl CertificationPath {
             if authorities.len() == MAX_AUTHORITIES {
                 return Err(wrong(asn1::Error::Value("number of certificates")));
             }
-            // JVM 1.67.1 and 1.67.2 mixed the forms, so each entry is taken as it comes.
+            // JVM 1.67.1 and 1.67.2 mixed the forms, so each entry is read by its own tag.
             authorities.push(match authority.tag() {
                 tag::OCTET_STRING => Certificate::parse(authority.content())?,
                 _ => Certificate::parse(authority.whole())?,
@@ -71,9 +71,10 @@ impl CertificationPath {
         Ok((Self { leaf, authorities }, form))
     }
 
-    /// The path as DER under this tag.
+    /// Encodes the path in DER under this tag.
     #[must_use]
     pub fn to_der(&self, tag: u8, form: PathForm) -> Vec<u8> {
+        // In path order. JavaScript declares a SET OF, but sorting it would lose the order.
         let authorities = self.authorities.iter().map(Certificate::octets);
         let (leaf, authorities) = match form {
             PathForm::OctetStrings => (

@@ -10,7 +10,7 @@ use super::{Error, malformed};
 use crate::asn1::{Buffer, Element, tag};
 use crate::pki::Certificate;
 
-/// The authorization to deliver cargo that a private gateway gives with a CCA.
+/// A private gateway's authorization to deliver cargo to it, given with a CCA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectionRequest {
     /// The cargo delivery authorization.
@@ -18,7 +18,7 @@ pub struct CollectionRequest {
 }
 
 impl CollectionRequest {
-    /// Reads a request that is this part of `octets`.
+    /// Parses `octets[part]` as a request.
     ///
     /// # Errors
     /// When it, or the certificate in it, is malformed.
@@ -33,7 +33,7 @@ impl CollectionRequest {
         })
     }
 
-    /// The request as DER, to be sealed.
+    /// Encodes the request in DER, to be sealed.
     #[must_use]
     pub fn to_buffer(&self) -> Buffer {
         let mut buffer = Buffer::with_capacity(self.authorization.octets().len());

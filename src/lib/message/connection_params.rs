@@ -1,4 +1,4 @@
-//! What others need to reach a node (RS-000 §Connection Parameters).
+//! Connection parameters: what peers need to reach a node (RS-000 §Connection Parameters).
 
 use super::certification_path::{CertificationPath, PathForm};
 use super::{Error, malformed};
@@ -7,7 +7,7 @@ use crate::pki::PublicKey;
 use crate::ramf::InternetAddress;
 use crate::session::{KeyId, PublicSessionKey};
 
-/// How a node with an Internet address is reached (NCP).
+/// Connection parameters of a node with an Internet address (NCP).
 ///
 /// ```text
 /// NodeConnectionParams ::= SEQUENCE {
@@ -19,7 +19,7 @@ use crate::session::{KeyId, PublicSessionKey};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeConnectionParams {
-    /// Where the node is.
+    /// The node's Internet address.
     pub address: InternetAddress,
     /// Its identity key.
     pub identity: PublicKey,
@@ -27,7 +27,7 @@ pub struct NodeConnectionParams {
     pub session_key: PublicSessionKey,
 }
 
-/// How a private endpoint is reached, and the authorization to do so (PECP).
+/// Connection parameters of a private endpoint, with the authorization to send to it (PECP).
 ///
 /// ```text
 /// PrivateEndpointConnParams ::= SEQUENCE {
@@ -39,12 +39,12 @@ pub struct NodeConnectionParams {
 ///     publicKey [1] SubjectPublicKeyInfo } }
 /// ```
 ///
-/// Its session key has another form than the one in [`NodeConnectionParams`].
+/// The session key is encoded differently than in [`NodeConnectionParams`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrivateEndpointConnectionParams {
     /// The endpoint's identity key.
     pub identity: PublicKey,
-    /// Where its Internet gateway is.
+    /// The address of its Internet gateway.
     pub gateway_address: InternetAddress,
     /// The delivery authorization and its issuers.
     pub authorization: CertificationPath,
@@ -53,7 +53,7 @@ pub struct PrivateEndpointConnectionParams {
 }
 
 impl NodeConnectionParams {
-    /// Reads parameters that are all of `octets`.
+    /// Parses all of `octets` as connection parameters.
     ///
     /// # Errors
     /// When they or a key in them are malformed.
@@ -65,6 +65,7 @@ impl NodeConnectionParams {
         let address = address(&fields.take(0x80).map_err(wrong)?)?;
         let identity = PublicKey::parse(fields.take(0x81).map_err(wrong)?.content())?;
         let session_key = session_key_in_strings(&fields.take(0xa2).map_err(wrong)?)?;
+        // Further fields are ignored, as deployed readers do.
         Ok(Self {
             address,
             identity,
@@ -72,7 +73,7 @@ impl NodeConnectionParams {
         })
     }
 
-    /// The parameters as DER.
+    /// Encodes the parameters in DER.
     #[must_use]
     pub fn to_der(&self) -> Vec<u8> {
         write::constructed(
@@ -87,7 +88,7 @@ impl NodeConnectionParams {
 }
 
 impl PrivateEndpointConnectionParams {
-    /// Reads parameters that are all of `octets`.
+    /// Parses all of `octets` as connection parameters.
     ///
     /// # Errors
     /// When they, or a key or certificate in them, are malformed.
@@ -97,6 +98,7 @@ impl PrivateEndpointConnectionParams {
             .map_err(wrong)?
             .children();
         let identity = fields.take(0xa0).map_err(wrong)?;
+        // The implicit tag is replaced, since ids are hashes of the key under its own tag.
         let identity = PublicKey::parse(&write::retagged(tag::SEQUENCE, identity.whole()))?;
         let gateway_address = address(&fields.take(0x81).map_err(wrong)?)?;
         let (authorization, _) = CertificationPath::parse(&fields.take(0xa2).map_err(wrong)?)?;
@@ -111,7 +113,7 @@ impl PrivateEndpointConnectionParams {
         })
     }
 
-    /// The parameters as DER.
+    /// Encodes the parameters in DER.
     #[must_use]
     pub fn to_der(&self) -> Vec<u8> {
         let session_key = write::constructed(
@@ -133,14 +135,14 @@ impl PrivateEndpointConnectionParams {
     }
 }
 
-/// An Internet address in a VisibleString.
+/// Parses an Internet address in a VisibleString.
 pub(super) fn address(element: &Element<'_>) -> Result<InternetAddress, Error> {
     let text = visible_string::parse(element.content())
         .map_err(|_| malformed("Internet address")(asn1::Error::Value("visible string")))?;
     Ok(text.parse()?)
 }
 
-/// A session key whose two parts are OCTET STRINGs.
+/// Parses a session key in the form of two OCTET STRINGs.
 pub(super) fn session_key_in_strings(element: &Element<'_>) -> Result<PublicSessionKey, Error> {
     let wrong = malformed("session key");
     let mut fields = element.der_children();
@@ -150,7 +152,7 @@ pub(super) fn session_key_in_strings(element: &Element<'_>) -> Result<PublicSess
     Ok(PublicSessionKey::from_spki(id, spki.content())?)
 }
 
-/// A session key whose two parts are OCTET STRINGs, as DER under this tag.
+/// Encodes a session key as two OCTET STRINGs, in DER under this tag.
 pub(super) fn session_key_to_strings(tag: u8, key: &PublicSessionKey) -> Vec<u8> {
     write::constructed(
         tag,

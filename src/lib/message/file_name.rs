@@ -1,11 +1,11 @@
-//! File names in media types: how a sender passes one on, and what a receiver makes of it.
+//! File names in media types: how a sender adds one, and which name a receiver uses.
 //!
-//! A name travels as the `name` parameter (RFC 2045 §5.1), or as `name*` with percent-encoding where
-//! it is not plain ASCII (RFC 8187 §3.2).
+//! A name is the `name` parameter (RFC 2045 §5.1), or `name*` with percent-encoding if it is not
+//! plain ASCII (RFC 8187 §3.2).
 
 use std::fmt::Write as _;
 
-/// The longest name that is used, in octets.
+/// Maximum length of a name that is used for a file, in octets.
 const MAX_LEN: usize = 200;
 
 /// Characters that need no encoding in `name*` (RFC 8187 §3.2.1, attr-char).
@@ -13,7 +13,7 @@ fn is_attr_char(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&octet)
 }
 
-/// The media type with a file's name as parameter.
+/// Adds the name of a file to a media type, as a parameter.
 #[must_use]
 pub fn with_name(media_type: &str, name: &str) -> String {
     let mut text = format!("{media_type}; name");
@@ -40,7 +40,8 @@ pub fn with_name(media_type: &str, name: &str) -> String {
     text
 }
 
-/// A media type without its name, and the name, as the sender gave them. Neither is longer than the whole.
+/// Splits a media type into the type without its name parameter, and the name, both as the sender
+/// gave them. Neither is longer than the whole.
 #[must_use]
 pub fn split(media_type: &str) -> (String, Option<String>) {
     let mut plain = String::with_capacity(media_type.len());
@@ -49,6 +50,7 @@ pub fn split(media_type: &str) -> (String, Option<String>) {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
         let key = key.trim();
         if at > 0 && key.eq_ignore_ascii_case("name*") {
+            // The encoded form wins, in whichever order the two come.
             name = decoded(value.trim()).or(name);
         } else if at > 0 && key.eq_ignore_ascii_case("name") {
             name.get_or_insert_with(|| unquoted(value.trim()));
@@ -62,7 +64,7 @@ pub fn split(media_type: &str) -> (String, Option<String>) {
     (plain.trim().to_owned(), name)
 }
 
-/// The type and its parameters, split at semicolons outside of quotes.
+/// Splits a media type at semicolons outside of quotes.
 fn parameters(media_type: &str) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     media_type.split(move |character: char| {
@@ -72,6 +74,7 @@ fn parameters(media_type: &str) -> impl Iterator<Item = &str> {
         if character == '"' && !escaped {
             quoted = !quoted;
         }
+        // A backslash escapes only within quotes, and can be escaped itself.
         escaped = quoted && !escaped && character == '\\';
         false
     })
@@ -95,7 +98,7 @@ fn unquoted(value: &str) -> String {
     text
 }
 
-/// The text of `UTF-8''percent-encoded`.
+/// Decodes `UTF-8''percent-encoded`; `None` for another charset or malformed text.
 fn decoded(value: &str) -> Option<String> {
     let (charset, rest) = value.split_once('\'')?;
     let (_language, encoded) = rest.split_once('\'')?;
@@ -116,22 +119,25 @@ fn decoded(value: &str) -> Option<String> {
     String::from_utf8(octets).ok()
 }
 
-/// Whether a character could change how a terminal or a log shows what is around it.
+/// Whether a character could change how a terminal or a log shows the text around it.
 #[must_use]
 pub fn is_harmful(character: char) -> bool {
     character.is_control()
+        // Soft hyphen, zero-width, bidirectional, separator, annotation and tag characters.
         || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The name of a file to write for a sender's name: its last component, without what could harm a
-/// terminal, hide the file or leave its directory; `None` when nothing is left.
+/// A safe file name from a sender's name: the last component, without what could harm a terminal,
+/// hide the file or leave its directory; `None` when nothing is left.
 #[must_use]
 pub fn safe(name: &str) -> Option<String> {
+    // Both separators, since the sender may use another system.
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let visible: String = last
         .chars()
         .filter(|character| !is_harmful(*character))
         .collect();
+    // A dot in front hides the file, and a dash makes it look like an option.
     let hides = |character: char| matches!(character, '.' | '-') || character.is_whitespace();
     let mut safe = visible.trim_start_matches(hides).trim_end().to_owned();
     if safe.len() > MAX_LEN {
@@ -140,10 +146,10 @@ pub fn safe(name: &str) -> Option<String> {
     (!safe.is_empty()).then_some(safe)
 }
 
-/// A directory has fewer files of one name, and its numbered variants, than this.
+/// Exclusive upper bound of the number in a numbered name.
 pub const MAX_NUMBERED: usize = 10_000;
 
-/// The name for the `count`th file that would have this one: `report.pdf`, then `report~2.pdf`.
+/// The name of the `count`th file of this name: `report.pdf`, then `report~2.pdf`.
 #[must_use]
 pub fn numbered(name: &str, count: usize) -> String {
     match count {
@@ -152,14 +158,15 @@ pub fn numbered(name: &str, count: usize) -> String {
     }
 }
 
-/// The names that a file may get which its sender calls `name`: that one, then `name~2` and so on.
+/// The candidate names for a file that its sender calls `name`: that, then `name~2` and so on.
 pub fn numbered_names(name: &str) -> impl Iterator<Item = String> {
     (1..MAX_NUMBERED).map(move |count| numbered(name, count))
 }
 
-/// `name` with `mark` before its extension, its stem cut so that all of it fits `limit` octets.
+/// Inserts `mark` before the extension of `name`, and cuts the stem so that the result fits `limit`
+/// octets.
 fn shortened(name: &str, mark: &str, limit: usize) -> String {
-    // Anything longer after a dot is not an extension, but part of the name.
+    // An extension has 20 octets at most, dot included; anything longer is part of the stem.
     let dot = name
         .rfind('.')
         .filter(|&at| at > 0 && name.len() - at <= 20);

@@ -1,4 +1,4 @@
-//! A message of any kind: what streams and cargo consist of.
+//! A message of any kind: the element of streams and of cargo.
 
 use std::ops::Deref;
 
@@ -25,7 +25,7 @@ pub enum Item {
     Rotation(Received<Rotation>),
 }
 
-/// A control message with its octets as received: written anew, they could differ.
+/// A control message with its octets as received: encoding it again could give others.
 #[derive(Debug)]
 pub struct Received<T> {
     value: T,
@@ -39,7 +39,7 @@ impl<T> Received<T> {
         &self.octets
     }
 
-    /// Takes what was read from the octets.
+    /// Takes the parsed value.
     #[must_use]
     pub fn into_value(self) -> T {
         self.value
@@ -64,10 +64,10 @@ impl From<Pca> for Item {
 }
 
 impl Item {
-    /// Reads octets that are all one message, and keeps them.
+    /// Parses all of `octets` as one message, and keeps them.
     ///
     /// # Errors
-    /// When they are malformed, over a limit, or a kind that is not read yet.
+    /// When it is malformed, over a limit, or of a kind that is not read yet.
     pub fn parse(octets: Vec<u8>) -> Result<Self, Error> {
         match Kind::read(&octets)? {
             Kind::Parcel => Ok(Self::Parcel(Parcel::parse(octets)?)),
@@ -81,11 +81,12 @@ impl Item {
                 value: Rotation::parse(&octets)?,
                 octets,
             })),
+            // No deployed implementation sends these.
             Kind::Pdd => Err(Error::NotReadYet(Kind::Pdd)),
         }
     }
 
-    /// What kind of message it is.
+    /// The kind of the message.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
@@ -121,7 +122,7 @@ impl Item {
         }
     }
 
-    /// The RAMF message that it is; `None` for control messages.
+    /// The RAMF message; `None` for control messages.
     #[must_use]
     pub fn message(&self) -> Option<&SignedMessage> {
         match self {
@@ -132,7 +133,7 @@ impl Item {
         }
     }
 
-    /// Takes the RAMF message that it is; `None` for control messages.
+    /// Takes the RAMF message; `None` for control messages.
     #[must_use]
     pub fn into_message(self) -> Option<SignedMessage> {
         match self {
@@ -143,19 +144,20 @@ impl Item {
         }
     }
 
-    /// When its life ends; `None` for control messages, which live as long as what carries them.
+    /// When it expires; `None` for control messages, which live as long as what carries them.
     #[must_use]
     pub fn expiry(&self) -> Option<Timestamp> {
         self.message().map(|message| message.fields().expiry())
     }
 
-    /// The name of a file for it, of which nothing untrusted becomes part.
+    /// A file name for the message, of which nothing untrusted becomes part.
     #[must_use]
     pub fn file_name(&self) -> String {
         match self {
             Self::Pca(pca) => pca.file_name(),
             Self::Rotation(rotation) => {
                 let leaf = &rotation.path.leaf;
+                // A rotation has no sender; the issuer takes that place in the name.
                 let issuer = rotation
                     .path
                     .authorities

@@ -10,10 +10,10 @@ use super::{Error, malformed};
 use crate::asn1::{self, Buffer, Cursor, Element, tag, write};
 use crate::ramf::limits;
 
-/// Octets before an item, and before a set, at their longest: a tag and a length of three octets.
+/// Maximum length of the header of an item or a set, in octets: a tag, and a length in four.
 pub const HEADER_LEN: usize = 5;
 
-/// The messages of cargo, in the octets that were decrypted.
+/// A parsed message set, in the octets that were decrypted.
 pub struct CargoMessageSet {
     octets: Vec<u8>,
     content: Range<usize>,
@@ -21,7 +21,7 @@ pub struct CargoMessageSet {
 }
 
 impl CargoMessageSet {
-    /// Reads a set that is all of `octets`.
+    /// Parses all of `octets` as a set.
     ///
     /// # Errors
     /// When it is malformed, or has more messages than cargo may have.
@@ -30,8 +30,8 @@ impl CargoMessageSet {
         Self::parse_within(octets, all)
     }
 
-    /// Reads a set that is this part of `octets`, and keeps it where it is. Nothing is set aside for
-    /// its messages, however many it claims.
+    /// Parses `octets[part]` as a set, without copying. No memory is reserved for the messages,
+    /// however many there are.
     ///
     /// # Errors
     /// When it is malformed, or has more messages than cargo may have.
@@ -43,6 +43,7 @@ impl CargoMessageSet {
         while list.peek().is_some() {
             list.take(tag::OCTET_STRING).map_err(wrong)?;
             len += 1;
+            // An empty message takes two octets, so a set could have millions.
             if len > limits::MAX_ITEMS {
                 return Err(wrong(asn1::Error::Value("number of messages")));
             }
@@ -57,13 +58,13 @@ impl CargoMessageSet {
         })
     }
 
-    /// Takes the octets that the set is in, for their memory.
+    /// Takes the octets, to use their memory again.
     #[must_use]
     pub fn into_octets(self) -> Vec<u8> {
         self.octets
     }
 
-    /// How many messages there are.
+    /// The number of messages.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
@@ -75,15 +76,15 @@ impl CargoMessageSet {
         self.len == 0
     }
 
-    /// The messages, in their order; nothing about them was looked at.
+    /// The messages in their order, unparsed.
     pub fn messages(&self) -> impl Iterator<Item = &[u8]> {
         let mut list = Cursor::der(&self.octets[self.content.clone()]);
-        // Parsing has walked over all of them, so none can fail now.
+        // Parsing has read all of them, so none can fail now.
         std::iter::from_fn(move || list.any().ok().flatten().map(|message| message.content()))
     }
 }
 
-/// How many octets a message takes in a set.
+/// The octets that a message of this length takes in a set, header included.
 #[must_use]
 pub fn item_len(message: usize) -> usize {
     message
@@ -95,12 +96,12 @@ pub fn item_len(message: usize) -> usize {
         }
 }
 
-/// Begins the set's next message, whose octets the caller appends.
+/// Appends the header of the next message, whose octets the caller appends.
 pub fn append_header(set: &mut Buffer, message: usize) {
     set.append(&write::header(tag::OCTET_STRING, message));
 }
 
-/// Puts what makes them a set around the messages in `buffer`.
+/// Wraps the messages in `buffer` in a set.
 pub fn wrap(buffer: &mut Buffer) {
     buffer.wrap(tag::SEQUENCE);
 }

@@ -1,4 +1,5 @@
-//! RS-000: what travels on the network, and what nodes tell each other to make it travel.
+//! RS-000: the messages of the network, and the parameters that nodes exchange to set up their
+//! transport.
 
 pub mod service_message;
 pub mod file_name;
@@ -42,9 +43,9 @@ pub enum Error {
     /// The structure is malformed.
     #[error("malformed {what}: {cause}")]
     Malformed {
-        /// Which structure.
+        /// The name of the structure.
         what: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         cause: asn1::Error,
     },
     /// The octets are not an object of this network.
@@ -59,7 +60,8 @@ pub enum Error {
     /// A session key, or a payload, is not acceptable.
     #[error(transparent)]
     Session(#[from] session::Error),
-    /// Something else than a message or the end follows a message, so that nothing after it can be recognised.
+    /// A message is followed by neither a message nor the end, so that nothing after it can be
+    /// recognised.
     #[error("neither another message nor the end of the input follows the message")]
     Framing,
     /// The input ends inside a message.
@@ -68,27 +70,29 @@ pub enum Error {
     /// A PEM block is malformed.
     #[error("malformed PEM")]
     Pem,
-    /// A PEM block holds something else than a message.
+    /// A PEM block does not hold a message.
     #[error("a {0}, not a message")]
     NotAMessage(String),
-    /// A signature in a registration does not match, or one of its certificates was not issued as it says.
+    /// A signature in a registration does not match, or a certificate was not issued by its
+    /// gateway.
     #[error("bad signature in the {0}")]
     Signature(&'static str),
-    /// A kind of message that is specified, but that nobody emits and we do not read yet.
+    /// A kind of message that is specified, but that no deployed node emits and that is not read
+    /// yet.
     #[error("a {0}, which is not read yet")]
     NotReadYet(ramf::Kind),
     /// A kind of message that is not carried in cargo.
     #[error("{0} is not carried in cargo")]
     NotInCargo(ramf::Kind),
-    /// An object of this kind carries nothing that could be verified.
+    /// An object of a kind that has nothing to verify.
     #[error("nothing about a {} can be verified", .0.replace('-', " "))]
     NotVerifiable(&'static str),
-    /// An object does not have what is asked for.
+    /// An object lacks what is asked for.
     #[error("a {} has no {what}", object.replace('-', " "))]
     Lacks {
-        /// What kind of object it is.
+        /// The kind of the object.
         object: &'static str,
-        /// What it does not have.
+        /// What it lacks.
         what: &'static str,
     },
     /// The octets are not a part of a transfer.
@@ -97,29 +101,29 @@ pub enum Error {
     /// A part in a format that is newer than these programs.
     #[error("a part in version {0}, which is not read")]
     PartVersion(u8),
-    /// A part contradicts those of the same transfer that came before it.
+    /// A part contradicts earlier ones of the same transfer.
     #[error("part {index} contradicts others of its transfer: another {what}")]
     PartConflict {
-        /// Which part it is.
+        /// The index of the part.
         index: u32,
-        /// What it says otherwise.
+        /// The property that differs.
         what: &'static str,
     },
-    /// A media type is empty, or not VisibleString.
+    /// A media type is empty, or not a VisibleString.
     #[error("malformed media type")]
     MediaType,
     /// A media type is over the limit; both are in octets.
     #[error("a media type of {len} octets, over {limit}")]
     LongMediaType {
-        /// How long it is, with the name of a file if that makes it too long.
+        /// Its length, with the name of a file if that makes it too long.
         len: usize,
-        /// The most.
+        /// The limit.
         limit: usize,
     },
 }
 
 impl Error {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of this error, which callers act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -145,7 +149,7 @@ impl Error {
     }
 }
 
-/// Names the structure that a walk failed in.
+/// Adds the name of the structure to a parser's error.
 pub(crate) fn malformed(what: &'static str) -> impl Fn(asn1::Error) -> Error + Copy {
     move |cause| Error::Malformed { what, cause }
 }

@@ -1,7 +1,7 @@
-//! Recognising an object of this network by itself, whatever its form.
+//! Recognises an object of this network from its octets, in any form.
 //!
-//! Messages begin with a format signature; everything else is DER, and the tags of its fields tell
-//! what it is, except where two structures share them and a field has to be looked at.
+//! Messages begin with a format signature. Everything else is DER, recognised by the tags of its
+//! fields, and by the content of a field where two structures have the same tags.
 
 use super::certification_path::CertificationPath;
 use super::connection_params::{NodeConnectionParams, PrivateEndpointConnectionParams};
@@ -14,7 +14,7 @@ use crate::pki::{Certificate, IdentityKey, NodeId, PublicKey};
 use crate::ramf::{InternetAddress, SignedMessage, format_signature};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 
-/// Octets of a handshake's nonce.
+/// Length of the nonce of a handshake, in octets.
 const NONCE_LEN: usize = 16;
 
 /// An object of this network.
@@ -49,12 +49,12 @@ pub enum Object {
     Response(Vec<Vec<u8>>),
     /// A parcel on its way between an endpoint and its gateway.
     ParcelDelivery {
-        /// What the delivery is acknowledged by.
+        /// The id by which the delivery is acknowledged.
         id: String,
         /// The parcel.
         parcel: Vec<u8>,
     },
-    /// A detached signature; by whom.
+    /// A detached signature: the certificate of its signer.
     Signature(Box<Certificate>),
     /// An unsealed service message.
     ServiceMessage(ServiceMessage),
@@ -65,10 +65,10 @@ pub enum Object {
 }
 
 impl Object {
-    /// Reads octets that are all one object, in binary or PEM. Those of a message are copied.
+    /// Parses all of `octets` as one object, in binary or PEM. The octets of a message are copied.
     ///
     /// # Errors
-    /// When they are malformed, or no object of this network.
+    /// When it is malformed, or not an object of this network.
     pub fn parse(octets: &[u8]) -> Result<Self, Error> {
         if octets.starts_with(format_signature::MAGIC) {
             return Ok(Self::Message(Box::new(Item::parse(octets.to_vec())?)));
@@ -79,14 +79,14 @@ impl Object {
         if octets.first() == Some(&tag::SEQUENCE) {
             return Self::from_der(octets);
         }
-        // The former format, or an unknown one, gets an error of its own.
+        // The former format and unknown versions have errors of their own.
         Err(match crate::ramf::Kind::read(octets) {
             Err(crate::ramf::Error::NotRamf) | Ok(_) => Error::Unknown,
             Err(former) => former.into(),
         })
     }
 
-    /// The same without a copy: a message keeps its octets.
+    /// Like [`Object::parse`] without a copy: a message keeps its octets.
     ///
     /// # Errors
     /// As [`Object::parse`].
@@ -100,6 +100,7 @@ impl Object {
 
     fn from_pem(octets: &[u8]) -> Result<Self, Error> {
         let text = std::str::from_utf8(octets).map_err(|_| Error::Pem)?;
+        // Before the general decoder, which keeps copies that are not wiped.
         if text.contains("PRIVATE KEY-----") {
             let (key, preamble) = pem::private_key(octets).map_err(malformed("private key"))?;
             return Self::private_key(&key, key_id_line(&preamble)?);
@@ -136,7 +137,7 @@ impl Object {
         let wrong = malformed("object");
         let element = match Element::der(octets, tag::SEQUENCE) {
             Ok(element) => element,
-            // Of DER objects only detached signatures come in BER.
+            // Only detached signatures are in BER; everything else is DER.
             Err(asn1::Error::Indefinite | asn1::Error::Length) => {
                 return Self::from_content_info(octets);
             }
@@ -144,6 +145,7 @@ impl Object {
         };
         let mut fields = element.children();
         let mut tags = Vec::new();
+        // The first tags decide, and a message set may have 100 000.
         while tags.len() < 5 {
             match fields.any() {
                 Ok(Some(field)) => tags.push(field.tag()),
@@ -155,8 +157,10 @@ impl Object {
             }
         }
         match tags[..] {
+            // TBSCertificate, algorithm, signature; a SubjectPublicKeyInfo has no first of these.
             [0x30, 0x30, 0x03] => Ok(Self::Certificates(vec![Certificate::parse(octets)?])),
             [0x30, 0x03] => Self::public_key(octets, &element),
+            // A version, then the algorithm of PKCS#8 or the number of SEC 1.
             [0x02, 0x30 | 0x04, ..] => Self::private_key(octets, None),
             [0x06, 0xa0] => Self::from_content_info(octets),
             [0x80, 0x81, 0xa2, ..] => Ok(Self::NodeConnectionParams(NodeConnectionParams::parse(
@@ -173,6 +177,7 @@ impl Object {
             [0x80, 0x81, ..] => Self::from_two_strings(octets, &element),
             [0x80] => Self::from_string(&element),
             [0xa0] => Self::response(&element),
+            // A message set may be empty; no other structure is.
             [] | [0x04, ..] => Ok(Self::CargoMessageSet(CargoMessageSet::parse(
                 octets.to_vec(),
             )?)),
@@ -184,6 +189,7 @@ impl Object {
         match spki::parse(element).map_err(malformed("public key"))? {
             spki::SpkiKey::Rsa(_) => Ok(Self::IdentityKey(PublicKey::parse(octets)?)),
             spki::SpkiKey::Ec { .. } => Ok(Self::SessionKey(
+                // A placeholder, until a `Key-Id:` line above the block gives the id.
                 PublicSessionKey::from_spki(KeyId::new(&[0])?, octets)?,
                 None,
             )),
@@ -214,7 +220,8 @@ impl Object {
         Ok(Self::Signature(Box::new(signer)))
     }
 
-    /// A registration, a request for one, or the authorization of one.
+    /// A registration, a registration request, or a registration authorization, by the first field:
+    /// a certificate, a key, or a date.
     fn from_three_strings(octets: &[u8], element: &Element<'_>) -> Result<Self, Error> {
         let first = element
             .children()
@@ -234,8 +241,8 @@ impl Object {
         }
     }
 
-    /// A service message or a parcel delivery: the former has a media type where the latter has an
-    /// id, which is not a media type.
+    /// A service message or a parcel delivery. They are told apart by the slash of a media type,
+    /// and by the format signature of a parcel.
     fn from_two_strings(octets: &[u8], element: &Element<'_>) -> Result<Self, Error> {
         let wrong = malformed("parcel delivery");
         let mut fields = element.children();
@@ -243,7 +250,7 @@ impl Object {
         let id = visible_string::parse(id.content()).map_err(wrong)?;
         let content = fields.take(0x81).map_err(wrong)?.content();
         if PublicKey::parse(content).is_ok() {
-            // Connection parameters whose session key is missing.
+            // Connection parameters without their session key have the same two tags.
             return Err(malformed("connection parameters")(asn1::Error::Missing(
                 0xa2,
             )));
@@ -259,7 +266,7 @@ impl Object {
         })
     }
 
-    /// A cargo collection request or a challenge.
+    /// A cargo collection request or a challenge; a certificate is longer than a nonce.
     fn from_string(element: &Element<'_>) -> Result<Self, Error> {
         let content = element
             .children()
@@ -317,8 +324,8 @@ impl Object {
         }
     }
 
-    /// SHA-256 of the whole object in its binary form, whatever armor it came in: of what relay-import
-    /// takes, since signatures cover only a part of it. `None` for other objects.
+    /// SHA-256 of the whole object in its binary form, for the objects that relay-import takes,
+    /// since signatures cover only a part of them; `None` for others.
     #[must_use]
     pub fn digest(&self) -> Option<[u8; 32]> {
         let octets = match self {
@@ -334,7 +341,7 @@ impl Object {
         Some(hash::sha256(&octets))
     }
 
-    /// The identity key of the node behind the object: whose it is, or who made it.
+    /// The identity key of the node behind the object: its owner, or its author.
     #[must_use]
     pub fn identity_key(&self) -> Option<&PublicKey> {
         match self {
@@ -374,7 +381,7 @@ impl Object {
         }
     }
 
-    /// Where the node behind the object is on the Internet, if the object says it.
+    /// The Internet address of the node behind the object, if the object has one.
     #[must_use]
     pub fn address(&self) -> Option<&InternetAddress> {
         match self {
@@ -386,7 +393,7 @@ impl Object {
     }
 }
 
-/// The session key id in a `Key-Id:` line above a PEM block.
+/// Parses the session key id in a `Key-Id:` line above a PEM block.
 fn key_id_line(preamble: &str) -> Result<Option<KeyId>, Error> {
     let line = preamble
         .lines()

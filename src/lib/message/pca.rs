@@ -1,11 +1,11 @@
-//! Parcel collection acknowledgements: the next gateway has stored a parcel (RS-000 §PCA).
+//! Parcel collection acknowledgements: a gateway says that it has stored a parcel (RS-000 §PCA).
 //!
 //! ```text
 //! ParcelCollectionAck ::= SEQUENCE {
 //!   senderEndpointId [0] VisibleString, recipientEndpointId [1] VisibleString, parcelId [2] VisibleString }
 //! ```
 //!
-//! They are not signed: they count only with the gateway whose cargo held them.
+//! They are not signed: one counts only for the gateway whose cargo it came in.
 
 use super::{Error, malformed};
 use crate::asn1::{self, Element, Hex, tag, visible_string, write};
@@ -16,9 +16,9 @@ use crate::ramf::{self, Kind, SignedMessage, format_signature, limits};
 /// An acknowledgement of one parcel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pca {
-    /// Who sent the parcel.
+    /// The endpoint that sent the parcel.
     pub sender: NodeId,
-    /// Whom the parcel is for.
+    /// The endpoint that the parcel is addressed to.
     pub recipient: NodeId,
     /// The parcel's id.
     pub parcel_id: String,
@@ -36,7 +36,7 @@ impl Pca {
         }
     }
 
-    /// The message.
+    /// Encodes the message, format signature included.
     #[must_use]
     pub fn to_octets(&self) -> Vec<u8> {
         let fields = write::constructed(
@@ -50,17 +50,18 @@ impl Pca {
         [&Kind::Pca.signature()[..], &fields].concat()
     }
 
-    /// The name of a file for it: that of its parcel, but for the kind.
+    /// A file name for it: that of its parcel with another kind.
     #[must_use]
     pub fn file_name(&self) -> String {
+        // Hashed as in the name of the parcel, since ids are untrusted.
         let id = hash::sha256(self.parcel_id.as_bytes());
         format!("{}.{}.{}.pca", self.recipient, self.sender, Hex(&id))
     }
 
-    /// Reads octets that are all one acknowledgement.
+    /// Parses all of `octets` as one acknowledgement.
     ///
     /// # Errors
-    /// When they are malformed or another kind of message.
+    /// When it is malformed or another kind of message.
     pub fn parse(octets: &[u8]) -> Result<Self, Error> {
         let wrong = malformed("PCA");
         let value = control_message(octets, Kind::Pca)?;

@@ -1,7 +1,7 @@
-//! How a gateway certifies a private node (RS-000, RS-016).
+//! Registration: a gateway certifies a private node (RS-000, RS-016).
 //!
-//! RS-000 shows keys, certificates and the authorization inline; what is deployed wraps each of
-//! them in an OCTET STRING.
+//! RS-000 shows keys, certificates and the authorization inline; deployed nodes wrap each of them
+//! in an OCTET STRING.
 
 use jiff::Timestamp;
 
@@ -27,14 +27,14 @@ pub struct Registration {
     pub node: Certificate,
     /// The gateway's own certificate.
     pub gateway: Certificate,
-    /// Where the Internet gateway is.
+    /// The address of the Internet gateway.
     pub gateway_address: InternetAddress,
-    /// The gateway's session key; a private gateway gives none to its endpoints.
+    /// The gateway's session key; a private gateway sends none to its endpoints.
     pub session_key: Option<PublicSessionKey>,
 }
 
 impl Registration {
-    /// Reads a registration that is all of `octets`.
+    /// Parses all of `octets` as a registration.
     ///
     /// # Errors
     /// When it, or a key or certificate in it, is malformed.
@@ -50,6 +50,7 @@ impl Registration {
             Some(key) => Some(connection_params::session_key_in_strings(&key)?),
             None => None,
         };
+        // Further fields are ignored, as deployed readers do.
         Ok(Self {
             node,
             gateway,
@@ -58,7 +59,7 @@ impl Registration {
         })
     }
 
-    /// The registration as DER.
+    /// Encodes the registration in DER.
     #[must_use]
     pub fn to_der(&self) -> Vec<u8> {
         let session_key = self
@@ -81,7 +82,7 @@ impl Registration {
     /// # Errors
     /// [`Error::Signature`] when it did not.
     pub fn verify(&self) -> Result<(), Error> {
-        // An authorization to deliver is signed alike, but makes nobody an authority.
+        // A delivery authorization is signed alike, but its subject is not an authority.
         let issued = self.gateway.is_ca()
             && self.node.is_ca()
             && self.node.names_as_issuer(&self.gateway)
@@ -102,19 +103,19 @@ impl Registration {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationAuthorization {
-    /// When the promise ends; no clock drift is allowed for.
+    /// When the promise expires; there is no tolerance for clock drift.
     pub expiry: Timestamp,
-    /// What the gateway wants back; deployed gateways put SHA-256 of the node's key there.
+    /// Data that the gateway gets back; deployed gateways write the SHA-256 of the node's key.
     pub gateway_data: Vec<u8>,
     signed: Vec<u8>,
     signature: Vec<u8>,
 }
 
 impl RegistrationAuthorization {
-    /// Promises to register the node with this key until `expiry`, as a gateway with that key.
+    /// Signs an authorization, as `gateway`, to register `node` until `expiry`.
     ///
     /// # Errors
-    /// When there are no random octets.
+    /// When the system's random number generator fails.
     pub fn sign(gateway: &IdentityKey, node: &PublicKey, expiry: Timestamp) -> Result<Self, Error> {
         let gateway_data = hash::sha256(node.spki()).to_vec();
         let signed = signed_authorization(date_time::to_ramf(expiry).as_bytes(), &gateway_data);
@@ -127,7 +128,7 @@ impl RegistrationAuthorization {
         })
     }
 
-    /// The authorization as DER.
+    /// Encodes the authorization in DER.
     #[must_use]
     pub fn to_der(&self) -> Vec<u8> {
         write::constructed(
@@ -140,13 +141,13 @@ impl RegistrationAuthorization {
         )
     }
 
-    /// Whether the promise is to the node with this key.
+    /// Whether it authorizes the node with this key.
     #[must_use]
     pub fn is_for(&self, node: &PublicKey) -> bool {
         self.gateway_data == hash::sha256(node.spki())
     }
 
-    /// Reads an authorization that is all of `octets`.
+    /// Parses all of `octets` as an authorization.
     ///
     /// # Errors
     /// When it is malformed.
@@ -159,6 +160,7 @@ impl RegistrationAuthorization {
         let data = fields.take(0x81).map_err(wrong)?;
         let signature = fields.take(0x82).map_err(wrong)?.content().to_vec();
         fields.finish().map_err(wrong)?;
+        // From the octets as received, which the gateway has signed.
         let signed = signed_authorization(expiry.content(), data.content());
         let expiry = date_time::parse_ramf(expiry.content()).map_err(wrong)?;
         Ok(Self {
@@ -169,11 +171,12 @@ impl RegistrationAuthorization {
         })
     }
 
-    /// Checks that the gateway with this key made it.
+    /// Verifies that the gateway with this key signed it.
     ///
     /// # Errors
     /// [`Error::Signature`] when it did not.
     pub fn verify(&self, gateway: &PublicKey) -> Result<(), Error> {
+        // A bare RSA-PSS signature instead of CMS: the node has no certificate yet.
         let verified = gateway.verify(Digest::Sha256, &self.signed, &self.signature);
         verified.map_err(|_| Error::Signature("registration authorization"))
     }
@@ -197,7 +200,8 @@ pub struct RegistrationRequest {
     signature: Vec<u8>,
 }
 
-/// What a gateway signs: the purpose takes the first tag, which moves the others on by one.
+/// The octets that a gateway signs. The purpose takes the first tag, so the tags of the other
+/// fields are one higher than in the PNRA.
 fn signed_authorization(expiry: &[u8], data: &[u8]) -> Vec<u8> {
     write::constructed(
         tag::SEQUENCE,
@@ -209,7 +213,7 @@ fn signed_authorization(expiry: &[u8], data: &[u8]) -> Vec<u8> {
     )
 }
 
-/// What a node signs: the purpose, then the authorization.
+/// The octets that a node signs: the purpose, then the authorization.
 fn signed_request(authorization: &[u8]) -> Vec<u8> {
     write::constructed(
         tag::SEQUENCE,
@@ -221,10 +225,11 @@ fn signed_request(authorization: &[u8]) -> Vec<u8> {
 }
 
 impl RegistrationRequest {
-    /// Asks to be registered as promised in `authorization`, a PNRA as received, as the node with this key.
+    /// Signs a request, as `node`, to be registered as promised in `authorization`, the octets of a
+    /// PNRA as received.
     ///
     /// # Errors
-    /// When the authorization is malformed, or there are no random octets.
+    /// When the authorization is malformed, or the system's random number generator fails.
     pub fn sign(node: &IdentityKey, authorization: &[u8]) -> Result<Self, Error> {
         let signed = signed_request(authorization);
         let signature = node.sign(&signed)?;
@@ -237,7 +242,7 @@ impl RegistrationRequest {
         })
     }
 
-    /// The request as DER.
+    /// Encodes the request in DER.
     #[must_use]
     pub fn to_der(&self) -> Vec<u8> {
         write::constructed(
@@ -250,7 +255,7 @@ impl RegistrationRequest {
         )
     }
 
-    /// Reads a request that is all of `octets`.
+    /// Parses all of `octets` as a request.
     ///
     /// # Errors
     /// When it is malformed.
@@ -274,7 +279,7 @@ impl RegistrationRequest {
         })
     }
 
-    /// Checks that the node countersigned the authorization.
+    /// Verifies that the node countersigned the authorization.
     ///
     /// # Errors
     /// [`Error::Signature`] when it did not.

@@ -11,15 +11,15 @@ use crate::ramf::Kind;
 pub struct Rotation {
     /// The new certificate and its authorities.
     pub path: CertificationPath,
-    /// Which of the deployed encodings it has.
+    /// The encoding of its path; neither deployed reader reads the other's.
     pub form: PathForm,
 }
 
 impl Rotation {
-    /// Reads octets that are all one rotation.
+    /// Parses all of `octets` as one rotation.
     ///
     /// # Errors
-    /// When they are malformed or another kind of message.
+    /// When it is malformed or another kind of message.
     pub fn parse(octets: &[u8]) -> Result<Self, Error> {
         let value = pca::control_message(octets, Kind::Rotation)?;
         let element = Element::der(value, tag::SEQUENCE).map_err(malformed("rotation"))?;
@@ -27,7 +27,7 @@ impl Rotation {
         Ok(Self { path, form })
     }
 
-    /// The message.
+    /// Encodes the message, format signature included.
     #[must_use]
     pub fn to_octets(&self) -> Vec<u8> {
         let path = self.path.to_der(tag::SEQUENCE, self.form);
@@ -37,7 +37,8 @@ impl Rotation {
     /// Finds the certificate of the authority that signed the renewed one.
     ///
     /// # Errors
-    /// [`Error::Signature`] when it did not come with the message, or did not sign the certificate.
+    /// [`Error::Signature`] when that certificate is missing, or its key did not sign the renewed
+    /// one.
     pub fn verify(&self) -> Result<&Certificate, Error> {
         let leaf = &self.path.leaf;
         let issuer = self

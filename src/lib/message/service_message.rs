@@ -1,27 +1,28 @@
-//! Service messages: what applications send each other, the plaintext of a parcel (RS-000).
+//! Service messages, which applications send each other: the plaintext of a parcel (RS-000).
 //!
 //! ```text
 //! ServiceMessage ::= SEQUENCE { type [0] VisibleString, content [1] OCTET STRING }
 //! ```
 //!
-//! RS-000 §Service Message describes a binary layout with length prefixes; this is what is deployed.
+//! RS-000 §Service Message describes a binary layout with length prefixes, which no deployed node
+//! uses.
 
 use std::ops::Range;
 
 use super::{Error, file_name, malformed};
 use crate::asn1::{Buffer, Element, tag, visible_string, write};
 
-/// The longest media type that is emitted or delivered, in octets, without the name of a file: IMAP and MIME
-/// libraries take it, and it is small beside the rest of the environment of a command.
+/// Longest media type that is emitted or delivered, in octets, without the name of a file. IMAP and
+/// MIME libraries accept it, and it is small beside the rest of the environment of a command.
 pub const MAX_TYPE_LEN: usize = 255;
 
-/// The longest with such a name, in octets: each octet of a name may take three.
+/// The same with the name of a file, in octets: percent-encoding may take three for one.
 pub const MAX_NAMED_TYPE_LEN: usize = 1024;
 
-/// The longest media type that is accepted, in octets.
+/// Longest media type that is parsed, in octets.
 const MAX_READ_TYPE_LEN: usize = 64 * 1024;
 
-/// A service message in the octets that were decrypted.
+/// A parsed service message, in the octets that were decrypted.
 pub struct ServiceMessage {
     octets: Vec<u8>,
     media_type: String,
@@ -29,7 +30,7 @@ pub struct ServiceMessage {
 }
 
 impl ServiceMessage {
-    /// Reads a service message that is all of `octets`.
+    /// Parses all of `octets` as a service message.
     ///
     /// # Errors
     /// When it is malformed.
@@ -38,7 +39,7 @@ impl ServiceMessage {
         Self::parse_within(octets, all)
     }
 
-    /// Reads a service message that is this part of `octets`, and keeps it where it is.
+    /// Parses `octets[part]` as a service message, without copying the content.
     ///
     /// # Errors
     /// When it is malformed.
@@ -56,6 +57,7 @@ impl ServiceMessage {
         let content = fields.take(0x81).map_err(wrong)?.content();
         let start = content.as_ptr() as usize - octets.as_ptr() as usize;
         let content = start..start + content.len();
+        // Further fields are ignored, as deployed readers do.
         Ok(Self {
             octets,
             media_type,
@@ -75,14 +77,14 @@ impl ServiceMessage {
         &self.octets[self.content.clone()]
     }
 
-    /// The memory that it was in, to be used again.
+    /// Takes the octets, to use their memory again.
     #[must_use]
     pub fn into_octets(self) -> Vec<u8> {
         self.octets
     }
 }
 
-/// Checks that a media type can be written.
+/// Checks that a media type can be emitted.
 ///
 /// # Errors
 /// [`Error::MediaType`], [`Error::LongMediaType`].
@@ -93,7 +95,7 @@ pub fn check_type(media_type: &str) -> Result<(), Error> {
     check_type_len(media_type)
 }
 
-/// Checks that a media type is not over the limit.
+/// Checks the length of a media type, with and without the name of a file.
 ///
 /// # Errors
 /// [`Error::LongMediaType`].
@@ -110,10 +112,10 @@ pub fn check_type_len(media_type: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts a service message of this media type around the content in `buffer`.
+/// Wraps the content in `buffer` in a service message of this media type.
 ///
 /// # Errors
-/// When the media type cannot be written.
+/// When the media type cannot be emitted.
 pub fn wrap(buffer: &mut Buffer, media_type: &str) -> Result<(), Error> {
     check_type(media_type)?;
     buffer.wrap(0x81);

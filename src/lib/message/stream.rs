@@ -1,8 +1,8 @@
-//! A stream of messages is their concatenation, binary or PEM, in any mixture.
+//! A stream of messages: their concatenation, binary or PEM, in any mixture.
 //!
-//! A message begins with its format signature and ends where its outermost value ends. It counts
-//! only if the end of the input, another format signature or a PEM block follows. Reading needs no
-//! more memory than the largest message.
+//! A message begins with its format signature and ends where its outermost value ends. It is
+//! accepted only if the end of the input, another format signature or a PEM block follows. Reading
+//! needs no more memory than the largest message.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -13,20 +13,21 @@ use crate::kind::ErrorKind;
 use crate::pipeline::Buffers;
 use crate::ramf::{self, Kind, format_signature, limits};
 
-/// Octets that are looked at to recognise what follows a message.
+/// Octets that suffice to recognise what follows a message.
 const LOOKAHEAD: usize = pem::BEGIN.len();
 
-/// How much is read at once where the end of a message is not known yet: at first, and of a large one.
+/// Octets that are read at once while the end of a message is not known: the minimum, and the
+/// maximum, for a large message.
 const CHUNK: usize = 64 * 1024;
 const MAX_CHUNK: usize = 1024 * 1024;
 
-/// The length octet of a value that goes on until its end is marked (X.690 §8.1.3.6).
+/// The length octet of a value of indefinite length (X.690 §8.1.3.6).
 const INDEFINITE: u8 = 0x80;
 
-/// The longest text that may stand above the first PEM block, in octets.
+/// Longest text above the first PEM block, in octets.
 pub const MAX_PREAMBLE_LEN: usize = CHUNK;
 
-/// The longest PEM block: base64 takes four octets for three, and line ends.
+/// Longest PEM block: 48 octets take a line of 64 characters and CRLF.
 const MAX_PEM_LEN: usize = limits::MAX_MESSAGE_LEN / 48 * 66 + 1024;
 
 /// Why a message could not be taken from a stream.
@@ -35,13 +36,13 @@ pub enum StreamError {
     /// Reading the input failed.
     #[error(transparent)]
     Read(#[from] io::Error),
-    /// What was read is not a message, or its end cannot be recognised.
+    /// The octets are not a message, or its end cannot be recognised.
     #[error(transparent)]
     Message(#[from] Error),
 }
 
 impl StreamError {
-    /// What went wrong, in a word that a caller can act on.
+    /// The kind of this error, which callers act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -51,22 +52,22 @@ impl StreamError {
     }
 }
 
-/// Takes messages from an input one by one.
+/// Reads messages from an input one by one.
 pub struct Stream<R> {
     input: R,
     buffer: Vec<u8>,
-    /// Where memory comes from.
+    /// The pool that memory is taken from.
     spare: Arc<Buffers>,
     /// Where in the buffer the next message starts.
     start: usize,
     ended: bool,
-    /// Framing was lost, so no further message can be recognised.
+    /// Framing was lost, so that no further message can be recognised.
     lost: bool,
-    /// Whether the last thing taken was PEM, after which line ends may follow.
+    /// Whether the last item taken was PEM, after which line ends may follow.
     after_pem: bool,
     /// Whether anything was taken yet.
     has_taken: bool,
-    /// How many octets the input is said to have; 0 if unknown.
+    /// The expected length of the input in octets; 0 if unknown.
     expected: usize,
 }
 
@@ -76,7 +77,8 @@ impl<R: Read> Stream<R> {
         Self::with_spare(input, Arc::default())
     }
 
-    /// A stream that reads from `input` into memory from a pool; the caller puts the octets of messages back.
+    /// A stream that reads from `input` into memory from a pool; the caller puts the octets of
+    /// messages back.
     pub fn with_spare(input: R, spare: Arc<Buffers>) -> Self {
         Self {
             input,
@@ -91,7 +93,7 @@ impl<R: Read> Stream<R> {
         }
     }
 
-    /// Says how many octets the input has, so that a short one is read at once.
+    /// Announces the length of the input, so that a short one is read at once.
     pub fn expect(&mut self, len: u64) {
         self.expected = usize::try_from(len).unwrap_or(usize::MAX);
     }
@@ -117,7 +119,7 @@ impl<R: Read> Stream<R> {
         }
     }
 
-    /// Whether the next thing begins with a format signature.
+    /// Whether the next octets begin with a format signature.
     ///
     /// # Errors
     /// When reading fails.
@@ -126,7 +128,7 @@ impl<R: Read> Stream<R> {
         Ok(self.rest().starts_with(format_signature::MAGIC))
     }
 
-    /// Up to `len` octets of those that were not taken yet.
+    /// Looks ahead at up to `len` octets, without taking them.
     ///
     /// # Errors
     /// When reading fails.
@@ -136,7 +138,8 @@ impl<R: Read> Stream<R> {
         Ok(&rest[..len.min(rest.len())])
     }
 
-    /// Everything that was not taken yet, up to `limit` octets and one more.
+    /// The rest of the input, up to `limit` octets and one more, by which the caller notices that
+    /// there are too many.
     ///
     /// # Errors
     /// When reading fails.
@@ -146,7 +149,7 @@ impl<R: Read> Stream<R> {
         Ok(self.buffer)
     }
 
-    /// Whether something else than a message was met, which ends the stream.
+    /// Whether an error has ended the stream.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.lost
@@ -181,6 +184,7 @@ impl<R: Read> Stream<R> {
         }
         self.after_pem = false;
         if !self.rest().starts_with(format_signature::MAGIC) {
+            // Former formats and unknown versions have errors of their own.
             return Err(match Kind::read(self.rest()) {
                 Err(error) => Error::from(error).into(),
                 Ok(_) => Error::Unknown.into(),
@@ -210,6 +214,7 @@ impl<R: Read> Stream<R> {
                 Framing::Needs(needed) => {
                     let have = self.rest().len();
                     let needed = format_signature::LEN + needed;
+                    // With an indefinite length, the framer asks for one header after another.
                     let ahead = if self.rest().get(format_signature::LEN + 1) == Some(&INDEFINITE) {
                         needed.max(have + more(have))
                     } else {
@@ -224,6 +229,7 @@ impl<R: Read> Stream<R> {
         };
         self.fill(end + LOOKAHEAD)?;
         let next = &self.rest()[end..];
+        // Anything else behind a message means that framing is lost, so the message is refused too.
         let follows = next.is_empty()
             || next.starts_with(pem::BEGIN)
             || next
@@ -246,12 +252,14 @@ impl<R: Read> Stream<R> {
             {
                 break at + line + 1;
             }
+            // The last line may lack its line end.
             if self.ended {
                 break rest.len();
             }
             if rest.len() > MAX_PEM_LEN {
                 return Err(Error::Pem.into());
             }
+            // A read may end within the last line; 128 octets are enough for its label.
             searched = rest.len().saturating_sub(END.len() + 128);
             let have = rest.len();
             self.fill(have + more(have))?;
@@ -262,7 +270,7 @@ impl<R: Read> Stream<R> {
         decoded
     }
 
-    /// Steps over text above a PEM block, if there is a block soon.
+    /// Skips text above a PEM block, if a block begins within [`MAX_PREAMBLE_LEN`].
     fn skip_preamble(&mut self) -> io::Result<()> {
         if !is_text(self.rest()) || Kind::read(self.rest()).is_ok() {
             return Ok(());
@@ -275,13 +283,13 @@ impl<R: Read> Stream<R> {
         Ok(())
     }
 
-    /// Steps over what may stand between PEM blocks and after the last: line ends, and any text, as
-    /// mail has it.
+    /// Skips line ends and any text between PEM blocks and after the last, such as that of a mail.
     fn skip_to_next(&mut self) -> io::Result<()> {
         self.skip_line_ends()?;
         if self.after_pem && self.has_taken && !self.begins_with_message()? {
             self.skip_preamble()?;
             if !self.rest().starts_with(pem::BEGIN) && is_text(self.rest()) {
+                // Text without another block, such as the signature of a mail, ends the stream.
                 self.start = self.buffer.len();
                 self.ended = true;
             }
@@ -304,9 +312,10 @@ impl<R: Read> Stream<R> {
         &self.buffer[self.start..]
     }
 
-    /// Takes `len` octets off the front; the octets behind them are copied instead where those are fewer.
+    /// Takes `len` octets off the front, copying those behind them instead where these are fewer.
     fn consume(&mut self, len: usize) -> Vec<u8> {
         let (message, behind) = self.rest().split_at(len);
+        // The buffer itself becomes the message only if it begins with it.
         if self.start > 0 || message.len() < behind.len() {
             let message = message.to_vec();
             self.start += len;
@@ -318,7 +327,7 @@ impl<R: Read> Stream<R> {
         message
     }
 
-    /// Reads until `len` octets lie ahead, or the input ends.
+    /// Reads until `len` octets are buffered, or the input ends.
     fn fill(&mut self, len: usize) -> io::Result<()> {
         let have = self.rest().len();
         if self.ended || have >= len {
@@ -330,12 +339,15 @@ impl<R: Read> Stream<R> {
         }
         let mut missing = len - have;
         if self.buffer.is_empty() && self.expected < CHUNK {
+            // One read for a short input; the octet more shows that it has ended.
             missing = missing.max(self.expected + 1);
         }
-        // Where more may come than will, the buffer grows with what does.
+        // `missing` may be a limit far over what comes: beyond one message the buffer grows as it
+        // is read.
         let room = missing.min(limits::MAX_MESSAGE_LEN);
         if self.buffer.capacity() < have + room {
             let mut larger = self.spare.take(have + room);
+            // The pool has no buffer of a suitable size.
             if larger.capacity() == 0 {
                 self.buffer.reserve_exact(room);
             } else {
@@ -354,12 +366,13 @@ impl<R: Read> Stream<R> {
     }
 }
 
-/// How much is read where the end of `have` octets is not known.
+/// Octets to read while the end of a message is unknown: as many again, within bounds, so that the
+/// number of reads grows only with the logarithm.
 fn more(have: usize) -> usize {
     have.clamp(CHUNK, MAX_CHUNK)
 }
 
-/// The message in the text of a PEM block.
+/// Decodes the message in a PEM block.
 fn decoded(text: &[u8]) -> Result<Vec<u8>, StreamError> {
     let mut blocks = pem::blocks(text).map_err(|_| Error::Pem)?;
     match blocks.pop() {
@@ -380,7 +393,7 @@ fn decoded(text: &[u8]) -> Result<Vec<u8>, StreamError> {
     }
 }
 
-/// Whether what lies ahead looks like text.
+/// Whether octets look like text: no control characters but white space.
 fn is_text(octets: &[u8]) -> bool {
     octets
         .iter()
@@ -477,7 +490,7 @@ mod tests {
         assert_eq!(there, 10);
     }
 
-    /// Counts how often it is read from.
+    /// Counts how often it is read.
     struct Counted<'a>(&'a [u8], usize);
 
     impl Read for &mut Counted<'_> {

@@ -1,4 +1,5 @@
-//! Keeps account of the parts of a transfer: which have come, which are missing, and whether they agree.
+//! Keeps account of the parts of a transfer: which have arrived, which are missing, and whether
+//! they agree.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,22 +11,22 @@ use crate::message::Error;
 /// Bits in a word of the table of parts.
 const BITS: u32 = u64::BITS;
 
-/// The parts of one transfer that have come. Memory grows with the number of parts, not with their indexes: at most a
-/// word and its number for each part.
+/// The parts of one transfer that have arrived. Memory grows with the number of parts, not with
+/// their indexes: at most a word and its number for each part.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     transfer: TransferId,
     size: u32,
     name: Option<String>,
-    /// The words of a table with a bit for each part, the first part's first; those of which no part has come are not
-    /// there.
+    /// The words of a table with a bit for each part, the lowest bit for the first part. Words
+    /// without a part are absent, since the sender chooses the indexes.
     table: BTreeMap<u32, u64>,
     count: u32,
     highest: u32,
     last: Option<Last>,
 }
 
-/// What the last part has said.
+/// The facts that the last part gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Last {
     index: u32,
@@ -33,17 +34,17 @@ struct Last {
     sha256: [u8; 32],
 }
 
-/// How a part relates to those that came before.
+/// Whether a part is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noted {
-    /// It has not come before.
+    /// It has not arrived before.
     New,
-    /// It has, as far as its header tells; the content was not compared.
+    /// It has arrived before, as far as its header tells; the content was not compared.
     Known,
 }
 
 impl Ledger {
-    /// One for the transfer that this part belongs to; the part itself is not noted.
+    /// A ledger for the transfer of this part; the part itself is not noted.
     #[must_use]
     pub fn of(part: &PartHeader) -> Self {
         Self {
@@ -57,10 +58,11 @@ impl Ledger {
         }
     }
 
-    /// Notes that a part has come. If it has come before, the caller has to compare the content.
+    /// Notes that a part has arrived. If it had arrived before, the caller must compare the
+    /// content.
     ///
     /// # Errors
-    /// [`Error::PartConflict`] when it contradicts those before; then it is not noted.
+    /// [`Error::PartConflict`] when it contradicts earlier parts; it is then not noted.
     pub fn note(&mut self, part: &Part<'_>) -> Result<Noted, Error> {
         let header = part.header();
         let index = header.index;
@@ -76,14 +78,16 @@ impl Ledger {
         }
         let last = header.sha256.map(|sha256| Last {
             index,
-            // No part has more octets than fit.
+            // This always fits: parts have 8 MiB at most.
             len: u32::try_from(part.content().len()).unwrap_or(u32::MAX),
             sha256,
         });
         match (self.last, last) {
+            // A transfer has one last part, which no part may contradict or exceed.
             (Some(before), Some(last)) if before != last => return Err(conflict("end")),
             (Some(before), None) if index == before.index => return Err(conflict("end")),
             (Some(before), None) if index > before.index => return Err(conflict("end")),
+            // A part that claims to be the last, although this one or a later one has arrived.
             (None, Some(_)) if index < self.highest || self.has(index) => {
                 return Err(conflict("end"));
             }
@@ -100,69 +104,69 @@ impl Ledger {
         Ok(Noted::New)
     }
 
-    /// Whether this part has come.
+    /// Whether this part has arrived.
     #[must_use]
     pub fn has(&self, index: u32) -> bool {
         let (word, bit) = place(index);
         index > 0 && self.table.get(&word).is_some_and(|word| word & bit != 0)
     }
 
-    /// Whether every part has come.
+    /// Whether every part has arrived.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.parts() == Some(self.count)
     }
 
-    /// What the parts belong to.
+    /// The transfer that the parts belong to.
     #[must_use]
     pub fn transfer(&self) -> TransferId {
         self.transfer
     }
 
-    /// What the sender calls the file, as it came.
+    /// The sender's name for the file, as received.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// How many octets of content every part has but the last.
+    /// The length of the content of every part but the last, in octets.
     #[must_use]
     pub fn size(&self) -> u32 {
         self.size
     }
 
-    /// How many parts have come.
+    /// The number of parts that have arrived.
     #[must_use]
     pub fn received(&self) -> u32 {
         self.count
     }
 
-    /// How many parts there are, which the last one tells.
+    /// The number of parts; `None` until the last one has arrived.
     #[must_use]
     pub fn parts(&self) -> Option<u32> {
         self.last.map(|last| last.index)
     }
 
-    /// How many octets the whole has, which the last part tells.
+    /// The length of the whole in octets; `None` until the last part has arrived.
     #[must_use]
     pub fn len(&self) -> Option<u64> {
         let last = self.last?;
         Some(u64::from(last.index - 1) * u64::from(self.size) + u64::from(last.len))
     }
 
-    /// Whether no part has come.
+    /// Whether no part has arrived.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The SHA-256 of the whole, which the last part tells.
+    /// The SHA-256 of the whole; `None` until the last part has arrived.
     #[must_use]
     pub fn sha256(&self) -> Option<&[u8; 32]> {
         self.last.as_ref().map(|last| &last.sha256)
     }
 
-    /// How many octets of content a part has; of the last, once it has come.
+    /// The length of the content of a part in octets; of the last one, once it has arrived.
     #[must_use]
     pub fn len_of(&self, index: u32) -> u32 {
         match self.last {
@@ -171,18 +175,19 @@ impl Ledger {
         }
     }
 
-    /// How many words its table takes.
+    /// The number of words in the table.
     #[cfg(test)]
     pub(crate) fn words(&self) -> usize {
         self.table.len()
     }
 
-    /// The parts that have come: in order, one range for those of a word that follow each other.
+    /// The parts that have arrived, in order: one range for consecutive parts of a word.
     fn came(&self) -> impl Iterator<Item = Range<u32>> {
         self.table.iter().flat_map(|(word, bits)| {
             let first = word * BITS + 1;
             let mut at = 0;
             std::iter::from_fn(move || {
+                // A shift by 64 gives `None` and ends the word; a rest without bits has 64 zeros.
                 at += bits.checked_shr(at)?.trailing_zeros();
                 let len = bits.checked_shr(at)?.trailing_ones();
                 let came = first + at..first + at + len;
@@ -192,7 +197,7 @@ impl Ledger {
         })
     }
 
-    /// The parts that have not come.
+    /// The parts that are missing.
     #[must_use]
     pub fn missing(&self) -> Missing {
         let mut ranges = Vec::new();
@@ -215,26 +220,27 @@ impl Ledger {
     }
 }
 
-/// In which word of the table a part has its bit, and the bit.
+/// The word of the table that has the bit of a part, and the bit.
 fn place(index: u32) -> (u32, u64) {
     let at = index.saturating_sub(1);
     (at / BITS, 1 << (at % BITS))
 }
 
-/// Parts that have not come.
+/// The missing parts of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// What they belong to.
+    /// The transfer that they belong to.
     pub transfer: TransferId,
-    /// What the sender calls the file, as it came.
+    /// The sender's name for the file, as received.
     pub name: Option<String>,
-    /// How many parts there are, if the last one has come.
+    /// The number of parts, if the last one has arrived.
     pub parts: Option<u32>,
-    /// The first and last part of each gap, in order; no last one where it is not known how many follow.
+    /// The first and last part of each gap, in order. The last is `None` where the number of parts
+    /// is unknown.
     pub ranges: Vec<(u32, Option<u32>)>,
 }
 
-/// The most gaps that a message to the user lists; JSON has all of them.
+/// Maximum number of gaps in a message to the user; JSON has all of them.
 const MAX_LISTED: usize = 50;
 
 impl Missing {
@@ -273,10 +279,10 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Parts by their indexes, as [`Missing::ranges`] gives them: `7`, `3-5` or `9-`.
+/// Parses indexes of parts, in the form of [`Missing::ranges`]: `7`, `3-5` or `9-`.
 ///
 /// # Errors
-/// A text that says what is wrong.
+/// A text with the reason.
 pub fn parse_range(text: &str) -> Result<(u32, u32), &'static str> {
     let number = |text: &str| match text.parse::<u32>() {
         Ok(number) if (1..=MAX_COUNT).contains(&number) && !text.starts_with('+') => Ok(number),
@@ -300,7 +306,7 @@ mod tests {
     use super::super::tests::{header, last, part};
     use super::*;
 
-    /// Notes parts, given as index, and whether it is the last.
+    /// Notes parts, given as index and whether it is the last.
     fn noted(parts: &[(u32, bool)]) -> Ledger {
         let mut ledger = Ledger::of(&header(1, 3));
         for (index, is_last) in parts {

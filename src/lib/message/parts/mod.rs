@@ -1,4 +1,5 @@
-//! Parts: content too large for one parcel, cut up so that it can be joined in any order; relay-parts(5).
+//! Parts: content too large for one parcel, cut up so that it can be joined in any order;
+//! relay-parts(5).
 //!
 //! ```text
 //! "RelayPart" 00
@@ -8,8 +9,8 @@
 //!     content [5] OCTET STRING (SIZE (0..8388608)) }
 //! ```
 //!
-//! Every part of a transfer but the last has `size` octets of content, so the index alone tells its place.
-//! The last one has the digest of the whole, and is known by that.
+//! Every part of a transfer but the last has `size` octets of content, so the index alone gives its
+//! offset. The last part is recognised by the digest of the whole, which only it has.
 
 pub mod ledger;
 pub mod stream;
@@ -27,35 +28,36 @@ use crate::ramf::fields;
 /// The media type of a part in a parcel.
 pub const MEDIA_TYPE: &str = "application/vnd.relaynet.part";
 
-/// What a part begins with, but for the version.
+/// The start of a part, followed by the version.
 const MAGIC: &[u8] = b"RelayPart";
 
 /// The version that is written, and the only one that is read.
 const VERSION: u8 = 0;
 
-/// Octets before the value.
+/// The length of magic and version, in octets.
 const SIGNATURE_LEN: usize = MAGIC.len() + 1;
 
-/// The most octets of content in a part that are accepted.
+/// Largest content of a part that is accepted, in octets.
 pub const MAX_CONTENT_LEN: usize = 8_388_608;
 
-/// The most octets of content in a part that is made: the largest multiple of 64 KiB that fits a parcel
-/// ([`MAX_EMITTED_PARCEL_LEN`](crate::ramf::limits::MAX_EMITTED_PARCEL_LEN)) with whatever has to travel with it.
+/// Largest content of a part that is emitted, in octets: the largest multiple of 64 KiB that fits a
+/// parcel ([`MAX_EMITTED_PARCEL_LEN`](crate::ramf::limits::MAX_EMITTED_PARCEL_LEN)) with everything
+/// around it.
 pub const MAX_EMITTED_CONTENT_LEN: u32 = 8_257_536;
 
-/// The most octets of a part beside its content.
+/// Upper bound of the octets of a part beside its content.
 const MAX_OVERHEAD: usize = 512;
 
 /// The longest part, in octets.
 pub const MAX_LEN: usize = MAX_CONTENT_LEN + MAX_OVERHEAD;
 
-/// The most parts of one transfer.
+/// Maximum number of parts of one transfer.
 pub const MAX_COUNT: u32 = 1_048_576;
 
-/// The longest name of a file, in octets.
+/// Longest name of a file, in octets.
 pub const MAX_NAME_LEN: usize = 255;
 
-/// What parts belong to: the same in all parts of one content.
+/// The id of a transfer, the same in all of its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TransferId([u8; 16]);
 
@@ -90,16 +92,16 @@ impl FromStr for TransferId {
     }
 }
 
-/// What a part says of itself.
+/// The fields of a part without its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartHeader {
-    /// What it belongs to.
+    /// The transfer that it belongs to.
     pub transfer: TransferId,
-    /// Which part it is, from 1 to [`MAX_COUNT`].
+    /// The index of the part, from 1 to [`MAX_COUNT`].
     pub index: u32,
-    /// How many octets of content every part has but the last.
+    /// The length of the content of every part but the last, in octets.
     pub size: u32,
-    /// What the sender calls the file; from [`Part::parse`] as it came, so see
+    /// The sender's name for the file. [`Part::parse`] keeps it as received, so see
     /// [`file_name::safe`](super::file_name::safe).
     pub name: Option<String>,
     /// The SHA-256 of the whole: in the last part, and in no other.
@@ -107,7 +109,7 @@ pub struct PartHeader {
 }
 
 impl PartHeader {
-    /// Where the part's content begins in the whole, in octets from its beginning.
+    /// The offset of the part's content in the whole, in octets.
     #[must_use]
     pub fn offset(&self) -> u64 {
         u64::from(self.index.saturating_sub(1)) * u64::from(self.size)
@@ -119,15 +121,16 @@ impl PartHeader {
         self.sha256.is_some()
     }
 
-    /// What the part's file is called in a directory.
+    /// The name of the part's file in a directory.
     #[must_use]
     pub fn file_name(&self) -> String {
         format!("{}.{:07}.part", self.transfer, self.index)
     }
 
-    /// Holds a part with this much content to what every part must be.
+    /// Checks the fields of a part with this many octets of content against the limits.
     fn check(&self, content: usize) -> Result<(), asn1::Error> {
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
+        // Empty content is one part, which is also the last.
         let is_empty_whole = self.index == 1 && content == 0;
         let fits = if self.is_last() {
             content <= size && (content > 0 || is_empty_whole)
@@ -149,7 +152,7 @@ impl PartHeader {
     }
 }
 
-/// A part, in the octets that it came in.
+/// A parsed part, in the octets that were received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part<'a> {
     header: PartHeader,
@@ -157,7 +160,7 @@ pub struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Reads a part that is all of `octets`.
+    /// Parses all of `octets` as a part.
     ///
     /// # Errors
     /// [`Error::NotAPart`], [`Error::PartVersion`], or when it is malformed or over a limit.
@@ -174,6 +177,7 @@ impl<'a> Part<'a> {
         let name = list.optional(0x83).map_err(wrong)?;
         let sha256 = list.optional(0x84).map_err(wrong)?;
         let content = list.take(0x85).map_err(wrong)?.content();
+        // A part has only one encoding: further fields are refused, unlike in messages.
         list.finish().map_err(wrong)?;
         let value = |what| wrong(asn1::Error::Value(what));
         let text = |name: Element<'_>| {
@@ -196,7 +200,7 @@ impl<'a> Part<'a> {
         Ok(Self { header, content })
     }
 
-    /// What the part says of itself.
+    /// The fields of the part without its content.
     #[must_use]
     pub fn header(&self) -> &PartHeader {
         &self.header
@@ -209,12 +213,13 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Puts what makes it a part around the content in `buffer`.
+/// Wraps the content in `buffer` in a part.
 ///
 /// # Errors
-/// When no part can be like this.
+/// When a field or the length of the content is out of range.
 pub fn wrap(buffer: &mut Buffer, header: &PartHeader) -> Result<(), Error> {
     header.check(buffer.len()).map_err(malformed("part"))?;
+    // From the last field to the first, since headers are prepended.
     buffer.wrap(0x85);
     if let Some(sha256) = &header.sha256 {
         buffer.prepend(&write::tlv(0x84, sha256));
@@ -232,13 +237,14 @@ pub fn wrap(buffer: &mut Buffer, header: &PartHeader) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether octets begin as a part does, whatever its version.
+/// Whether octets begin like a part of any version.
 #[must_use]
 pub fn is_part(octets: &[u8]) -> bool {
     octets.starts_with(MAGIC)
 }
 
-/// Holds what octets begin with to a part's signature; fewer may be the beginning of one.
+/// Checks that octets begin with the signature of a part. Fewer octets pass if they may be the
+/// beginning of one.
 fn check_signature(octets: &[u8]) -> Result<(), Error> {
     let len = octets.len().min(MAGIC.len());
     if octets[..len] != MAGIC[..len] {

@@ -1,4 +1,4 @@
-//! A stream of parts is their concatenation; to read it takes the memory of one part.
+//! A stream of parts: their concatenation. Reading it takes the memory of one part.
 
 use std::io::Read;
 
@@ -8,11 +8,11 @@ use crate::message::stream::StreamError;
 use crate::message::{Error, malformed};
 use crate::ramf;
 
-/// Takes parts from an input one by one.
+/// Reads parts from an input one by one.
 #[derive(Debug)]
 pub struct PartStream<R> {
     input: R,
-    /// An error was met, after which no part can be recognised.
+    /// Whether an error was met, after which no part can be recognised.
     lost: bool,
 }
 
@@ -22,12 +22,12 @@ impl<R: Read> PartStream<R> {
         Self { input, lost: false }
     }
 
-    /// Puts the octets of the next part after those in `into`, and gives how many there are; `None` at the
-    /// end. Nothing about the part was looked at but its signature and its length. After an error nothing
-    /// more comes.
+    /// Appends the octets of the next part to `into` and returns their number; `None` at the end.
+    /// Only the signature and the length of the part are checked. After an error the stream has
+    /// ended.
     ///
     /// # Errors
-    /// When reading fails, or what is there is no part or cut short.
+    /// When reading fails, or the next octets are not a part or are cut short.
     pub fn next_part(&mut self, into: &mut Vec<u8>) -> Option<Result<usize, StreamError>> {
         if self.lost {
             return None;
@@ -65,6 +65,7 @@ impl<R: Read> PartStream<R> {
             usize::from(first)
         } else {
             let count = usize::from(first & 0x7f);
+            // Zero digits would be an indefinite length, which a part in DER never has.
             if !(1..=4).contains(&count) {
                 return Err(wrong(asn1::Error::Length).into());
             }
@@ -77,6 +78,7 @@ impl<R: Read> PartStream<R> {
                 .fold(0, |len, &digit| len << 8 | usize::from(digit))
         };
         let found = (into.len() - start).saturating_add(len);
+        // Before the content is read, so that a false length reserves no memory.
         if found > MAX_LEN {
             let limit = MAX_LEN;
             let part = "part";
@@ -88,7 +90,7 @@ impl<R: Read> PartStream<R> {
         Ok(())
     }
 
-    /// Reads `len` more octets, or as many as there are, and returns their number.
+    /// Reads `len` more octets, or fewer at the end, and returns their number.
     fn fill(&mut self, into: &mut Vec<u8>, len: usize) -> std::io::Result<usize> {
         into.reserve(len);
         let limit = u64::try_from(len).unwrap_or(u64::MAX);
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_is_only_said_to_come_costs_nothing() {
-        // 100 octets that say they were 8 million.
+        // 100 octets that claim to be 8 million.
         let liar = [b"RelayPart\0\x30\x83\x80\0\0".as_slice(), &[0; 100]].concat();
         assert_eq!(read(&liar), [Err("cut short".to_owned())]);
     }
