@@ -1,110 +1,111 @@
-//! What went wrong, once for all floors: an error says it in words, [`ErrorKind`] in one that a caller can act on.
+//! Kinds of errors, common to all floors. The text of an error is for people; its [`ErrorKind`] is
+//! for callers.
 //!
-//! Each floor's `Error` has a `kind()`. The programs' table from kinds to exit statuses is in `cli::status`; the library
-//! asks for kinds and never looks into another floor's variants.
+//! Each floor's `Error` has a `kind()`. `cli::status` maps kinds to exit statuses. The library asks
+//! for kinds, and never looks into the variants of another floor.
 
 use std::io;
 
 use crate::disk::{self, FileRole, Operation};
 
-/// What went wrong.
+/// The kind of an error, which callers act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The caller asked for something that makes no sense.
+    /// The request makes no sense.
     Usage,
-    /// Octets are not what they should be: malformed, over a limit, or in a form that is not supported.
+    /// Octets are malformed, over a limit, or in an unsupported form.
     Malformed,
-    /// A signature, digest or decryption shows that octets were changed or are somebody else's.
+    /// A signature, digest or decryption shows that octets were changed or made with another key.
     Corrupt,
-    /// Parts, names or dates of good objects contradict each other.
+    /// Well-formed objects contradict each other, in parts, names or dates.
     Conflict,
-    /// The object is good, and not of a kind that is taken here.
+    /// A well-formed object of a kind that is not accepted here.
     Unsuitable,
-    /// The message is dated after the end of what brought it.
+    /// A message in cargo is dated after the cargo expires.
     Outlived,
-    /// What should be read is not there.
+    /// An input does not exist.
     NotFound,
-    /// A peer is not known here.
+    /// The peer is not known to this node.
     UnknownPeer,
-    /// A session key is not known here.
+    /// The session key is not known to this node.
     UnknownKey,
-    /// A message or queue entry is not known here.
+    /// The message or queue entry is not known to this node.
     UnknownMessage,
-    /// It is for somebody else.
+    /// The message is addressed to another node.
     OtherRecipient,
-    /// No way leads to the recipient.
+    /// There is no route to the recipient.
     NoRoute,
-    /// A command or next hop refused it.
+    /// A command or the next hop refused the message.
     Refused,
-    /// A message comes round in a loop.
+    /// A message came back to this node in a loop.
     Loop,
-    /// Something is there already, or stands in the way.
+    /// The output exists already, or another file has its name.
     Exists,
-    /// An output cannot be made where it should be.
+    /// The output cannot be created.
     CannotCreate,
-    /// It would change what is pinned.
+    /// The import would change a pinned value.
     Pinned,
-    /// Another run is at work.
+    /// Another process holds the lock, or the system is out of resources.
     Busy,
-    /// A quota, or the space that is kept free, is reached.
+    /// A quota is reached, or the space that is kept free.
     Full,
-    /// The clock is not believed.
+    /// The system clock is not trusted.
     ClockDoubted,
-    /// Something is still to come, or may be taken later.
+    /// Parts are missing, or the message is to be offered again later.
     Incomplete,
-    /// The sender is not authorized by the recipient, as far as anything shows.
+    /// The message does not show that its recipient authorized the sender.
     Unauthorized,
-    /// No path leads to a trusted key.
+    /// No certification path leads to a trusted key.
     Untrusted,
-    /// Somebody may not do this at all, whatever the time.
+    /// The operation is never allowed, whatever the time.
     Forbidden,
-    /// The node, its config or its directory cannot be used.
+    /// The node, its configuration or its directory cannot be used.
     Config,
-    /// The time of a message or certificate is over.
+    /// A message or certificate has expired.
     Expired,
-    /// A message or certificate is valid only later.
+    /// A message or certificate is not valid yet.
     Early,
-    /// It was received before.
+    /// The message was received before.
     Seen,
-    /// Nobody can tell whether it was received before.
+    /// It cannot be decided whether the message was received before.
     Unjudged,
     /// Reading from an input failed.
     Io,
-    /// A file or directory: what it is to the program, what was being done, and what is wrong.
+    /// A file or directory: its role, the operation, and the cause.
     Disk {
-        /// What the file is to the program.
+        /// The role of the file for the program.
         role: FileRole,
-        /// What was asked of the operating system, if it is the one that refused.
+        /// The operation that the operating system refused; `None` for other causes.
         operation: Option<Operation>,
-        /// What is wrong.
+        /// The cause.
         cause: DiskCause,
     },
-    /// A bug in these programs, or of what they are built of.
+    /// An internal failure: a bug in these programs or their dependencies, or no randomness.
     Internal,
 }
 
-/// What is wrong with a file.
+/// The cause of a failure with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskCause {
     /// Its name is taken.
     Exists,
-    /// It is no regular file.
+    /// It is not a regular file.
     NotRegular,
     /// It is a secret that others can read.
     Exposed,
-    /// It is longer than such a file may be.
+    /// It is over the size limit of its role.
     TooLarge,
     /// It does not read back as it was written.
     Differs,
-    /// The disk fails (EIO), is full, or a limit for files or memory is reached.
+    /// The disk fails (EIO) or is full, or a limit for files or memory is reached.
     Full,
     /// The operating system refused for another reason.
     System(io::ErrorKind),
 }
 
 impl ErrorKind {
-    /// Whether a clock that is right may lead to another answer.
+    /// Whether the result may differ when the clock is right.
     #[must_use]
     pub fn depends_on_clock(self) -> bool {
         matches!(
@@ -112,7 +113,7 @@ impl ErrorKind {
             Self::Expired
                 | Self::Early
                 | Self::Outlived
-                // That no path shows it may be for a certificate that is not valid at the moment.
+                // A path may be missing only because a certificate is not valid at this time.
                 | Self::Unauthorized
                 | Self::Untrusted
         )
@@ -120,7 +121,7 @@ impl ErrorKind {
 }
 
 impl disk::Error {
-    /// What went wrong.
+    /// The kind of this error, which callers act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         use io::ErrorKind as K;
@@ -134,6 +135,7 @@ impl disk::Error {
                 K::StorageFull | K::QuotaExceeded | K::FileTooLarge | K::OutOfMemory => {
                     DiskCause::Full
                 }
+                // `io::ErrorKind` has no stable kind for EIO.
                 _ if cause.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
                     DiskCause::Full
                 }

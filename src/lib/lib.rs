@@ -1,8 +1,8 @@
 //! Relaynet, today called Awala, as a library: parcels that survive any delay and any carrier.
 //!
-//! The `relay-*` programs are thin: each parses its arguments and calls this library. This page is its
-//! architecture: the words, the road of a parcel with the module behind each step, an example, and the
-//! floors that the modules stand on. relay(7) tells the same to users.
+//! The `relay-*` programs are thin: each parses its arguments and calls this library. This page
+//! describes its architecture: the terms, the road of a parcel with the module behind each step, an
+//! example, and the floors on which the modules stand. relay(7) describes the same to users.
 //!
 //! # Ten words
 //!
@@ -19,13 +19,14 @@
 //! | spool | where messages wait in a node: a directory for each queue, a file for each message ([`spool`]) |
 //! | medium | a directory on a stick or a share that a courier carries ([`medium`]) |
 //!
-//! Control messages travel in cargo or on media: a CCA asks a gateway for cargo ([`message::Cca`]), a PCA says
-//! that it has stored a parcel ([`message::Pca`]), a rotation renews a certificate ([`message::Rotation`]).
-//! Sizes are in octets, times in UTC with whole seconds on the wire.
+//! Control messages travel in cargo or on media: a CCA asks a gateway for cargo ([`message::Cca`]),
+//! a PCA acknowledges that a parcel was stored ([`message::Pca`]), a rotation renews a certificate
+//! ([`message::Rotation`]). Sizes are in octets, times in UTC with whole seconds on the wire.
 //!
 //! # The road of a parcel
 //!
-//! Down to send. The content stays in one [`asn1::Buffer`] and each layer is put around it, so it is never copied:
+//! Down to send. The content stays in one [`asn1::Buffer`] and each layer is put around it, so it
+//! is never copied:
 //!
 //! ```text
 //!  content
@@ -44,27 +45,33 @@
 //!
 //! - [`send::parcel`] does the first four steps: it stores our session key, seals to the peer's
 //!   ([`session::agreement`]) and signs ([`ramf::SignedMessage`]).
-//! - [`spool`] keeps the parcel until somebody else says that they have it. [`route::Router`] decides where it goes.
-//! - [`medium::Exporter`] packs what waits for a gateway into cargo ([`send::cargo`]) and writes that to a medium.
+//! - [`spool`] keeps the parcel until the next node acknowledges it. [`route::Router`] decides
+//!   where it goes.
+//! - [`medium::Exporter`] packs the messages for a gateway into cargo ([`send::cargo`]) and writes
+//!   that to a medium.
 //!
-//! And up to receive, where each type proves what was checked:
+//! And up to receive, where each type proves which checks were made:
 //!
-//! - [`medium::Importer`] opens cargo ([`receive::cargo`]), puts the parcels into the spool, queues an
-//!   acknowledgement of each, and only then removes the cargo from the medium.
-//! - [`message::Parcel`] is well-formed. [`ramf::Valid`] also has a good signature and is within its dates
-//!   and limits: enough to carry it. [`ramf::Authorized`] is also addressed to us, by a sender that our
-//!   certificates lead to: enough to open it. The compiler keeps this order (RS-001: before any further processing).
-//! - [`receive::parcel`] asks the replay memory, decrypts, and gives a [`receive::Arrival`]. The caller stores the
-//!   content, then calls [`complete`](receive::Arrival::complete), which stores the sender's next session key and
-//!   remembers the parcel. A crash in between may cost a duplicate, never a loss.
-//! - [`deliver::Delivery`] does that for all that waits, into a directory, a Maildir or a command.
+//! - [`medium::Importer`] opens cargo ([`receive::cargo`]), puts the parcels into the spool, queues
+//!   an acknowledgement of each, and only then removes the cargo from the medium.
+//! - [`message::Parcel`] is well-formed. [`ramf::Valid`] also has a good signature and is within
+//!   its dates and limits, which is enough to carry it. [`ramf::Authorized`] also has a path from
+//!   its sender to our certificates, with its recipient next to the sender, which is required to
+//!   open it. The compiler enforces this order (RS-001: before any further processing).
+//! - [`receive::parcel`] consults the replay memory, decrypts, and returns a [`receive::Arrival`].
+//!   The caller stores the content, then calls [`complete`](receive::Arrival::complete), which
+//!   stores the sender's next session key and remembers the parcel. A crash in between may cause a
+//!   duplicate, never a loss.
+//! - [`deliver::Delivery`] does that for all parcels in the queue, into a directory, a Maildir or a
+//!   command.
 //!
-//! What a node knows is behind one trait, [`node::Keyring`], with two implementations: [`node::Directory`], which
-//! is persistent, and [`node::ExplicitFiles`], which remembers nothing.
+//! The state of a node is behind one trait, [`node::Keyring`], with two implementations:
+//! [`node::Directory`], which is persistent, and [`node::ExplicitFiles`], which remembers nothing.
 //!
 //! # Example
 //!
-//! Alice authorizes Bob, Bob seals a parcel for her, and she opens it. Neither has a node directory:
+//! Alice authorizes Bob, Bob seals a parcel for her, and she opens it. Neither has a node
+//! directory:
 //!
 //! ```
 //! use jiff::{SignedDuration, Timestamp};
@@ -143,16 +150,18 @@
 //!
 //! # Floors
 //!
-//! The modules below are floors, ground floor first. Each imports only from floors before it in this list
-//! (`tests/layering.rs` checks it), so a floor can be read, tested and changed without those above it:
+//! The modules below are floors, ground floor first. Each imports only from floors before it in
+//! this list (`tests/layering.rs` checks it), so a floor can be read, tested and changed without
+//! those above it:
 //!
-//! - [`disk`] is the only floor that changes files. [`crypto`] is the only one that names a cryptography crate.
-//! - [`asn1`] to [`message`] take values and give values: no paths, no stores, no clock. [`transfer`] cuts content into
-//!   parts and joins them, on disk.
+//! - [`disk`] is the only floor that changes files. [`crypto`] is the only one that names a
+//!   cryptography crate.
+//! - [`asn1`] to [`message`] take and return values: no paths, no stores, no clock. [`transfer`]
+//!   cuts content into parts and joins them, on disk.
 //! - [`node`] and [`spool`] are the two stores; [`upkeep`] keeps both in order.
 //! - [`send`] and [`receive`] fix the order of effects when a message leaves and arrives.
-//! - [`cli`] is for the programs alone. Nothing below it reads the clock, the environment or the arguments, prints or
-//!   exits: time is an argument everywhere.
+//! - [`cli`] is for the programs alone. Nothing below it reads the clock, the environment or the
+//!   arguments, prints or exits: time is an argument everywhere.
 //!
 //! A floor has at most one `Error`, with a variant for each thing that a caller acts on.
 
