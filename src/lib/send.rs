@@ -70,8 +70,8 @@ pub fn parcels(keyring: &dyn Keyring, peer: NodeId, draft: &Draft<'_>) -> Result
 
 /// Seals the content in `buffer` as one of several parcels. Thread-safe.
 ///
+/// # Errors
 /// When the media type is not valid, the system has no random octets, or the parcel is larger than
-/// deployed gateways carry.
 /// deployed gateways carry.
 pub fn content(sealer: &Sealer, mut buffer: Buffer, draft: &Draft<'_>) -> Result<Sent, Error> {
     service_message::wrap(&mut buffer, draft.media_type)?;

@@ -320,7 +320,7 @@ pub fn scratch_dir() -> PathBuf {
 /// the name becomes `name~2` and so on. An identical file is success, so that a repeated run leaves
 /// no second copy.
 ///
-/// [`Fatal`] when it cannot be written; when too many files have names of this form.
+/// # Errors
 /// [`Fatal`] when it cannot be written; when there are too many files of that name.
 pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<PathBuf> {
     for name in file_name::numbered_names(name) {

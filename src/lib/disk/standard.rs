@@ -74,7 +74,7 @@ pub fn open_descriptor(descriptor: u32) -> Result<File> {
     let failed = || Error::io(&path, FileRole::Output, Operation::Open);
     #[cfg(target_os = "linux")]
     match duplicate(descriptor) {
-        // Linux before 5.6, or a sandbox that forbids pidfd_getfd(2).
+        // Linux before 5.6, or a sandbox that forbids `pidfd_getfd(2)`.
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {}
         duplicated => return duplicated.map_err(|error| failed()(error.into())),
     }
