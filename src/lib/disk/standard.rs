@@ -83,7 +83,7 @@ pub fn open_descriptor(descriptor: u32) -> Result<File> {
 }
 
 /// Duplicates a descriptor of this process, given by number. dup(2) in safe Rust takes a borrowed
-/// descriptor, which cannot be made of a number; pidfd_getfd(2) takes the number.
+/// descriptor, which cannot be made of a number; `pidfd_getfd`(2) takes the number.
 #[cfg(target_os = "linux")]
 fn duplicate(descriptor: u32) -> std::result::Result<File, Errno> {
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
