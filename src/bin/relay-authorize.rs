@@ -124,7 +124,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<(Params, Option<String>)> {
 fn authorize_with_files(args: &Args) -> anyhow::Result<Params> {
     args.node.refuse("--identity-key")?;
     if args.name.is_some() {
-        return Err(Usage("--name has no place beside --identity-key".to_owned()).into());
+        return Err(Usage("--name cannot be used with --identity-key".to_owned()).into());
     }
     let now = args.now.get(None)?;
     let key = args::peer_key(args.peer.as_deref(), None)?;

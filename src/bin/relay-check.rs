@@ -100,7 +100,7 @@ fn make_good(args: &Args, node: Directory) -> anyhow::Result<Timestamp> {
         let retired = restore::make_good(node, now, &window)?;
         let path = report::path(node.root());
         report::note(&format!(
-            "{path}: what was made until {now} is refused from now on, and {retired} session keys are replaced"
+            "{path}: messages made before {now} are refused from now on, {retired} session keys were replaced"
         ));
     }
     Ok(now)

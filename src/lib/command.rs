@@ -38,7 +38,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// A fact of the message cannot be put into an environment variable.
-    #[error("its {variable} cannot be passed to a command: {why}")]
+    #[error("{variable} cannot be passed to a command: {why}")]
     Unfit {
         /// The name of the variable.
         variable: &'static str,
@@ -54,7 +54,7 @@ pub enum Error {
         status: i32,
     },
     /// The command did not accept the message this time.
-    #[error("{command} did not take it: {end}")]
+    #[error("{command} failed: {end}")]
     Postponed {
         /// The command.
         command: String,

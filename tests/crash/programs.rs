@@ -1408,7 +1408,7 @@ fn route_to_nowhere() {
         program: "relay-route",
         args: &["-q", "-N", "hub"],
         now: FIRST,
-        nodes: &["stray/hub"],
+        nodes: &["unroutable/hub"],
         order: &["hub/spool/sent/", "hub/spool/failed/"],
         left: |scene, _| is_once(scene, "hub"),
         proof: |scene, _| assert_eq!(queue(scene, "hub/spool/failed"), first(scene)),

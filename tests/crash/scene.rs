@@ -54,7 +54,7 @@ const DIRS: [&str; 28] = [
     "gateways",
     "grouped",
     "asked",
-    "stray",
+    "unroutable",
     "queued",
     "acked",
     "worn",
@@ -143,7 +143,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `lone`: the gateways hub, who has an Internet address, and field have just been made.
 /// - `gateways`: hub has registered field, who has packed `in/first.cargo` for it.
 /// - `asked`: field has made `in/field.cca`.
-/// - `stray`: hub has `in/first.parcel` in its spool, and no way for it.
+/// - `unroutable`: hub has `in/first.parcel` in its spool, and no way for it.
 /// - `queued`: the same with a way, to field.
 /// - `acked`: field has it on its way to hub, whose acknowledgement has come.
 /// - `worn`: field has been in use for weeks, and has much that is of no use at [`LATE`].
@@ -307,9 +307,13 @@ impl World {
         let args = ["-q", "-N", "asked/field", "-t", "hub", "-o", "in/field.cca"];
         run("relay-request-cargo", &args, FIRST);
 
-        copy_tree(&path.join("gateways/hub"), &path.join("stray/hub"));
-        run("relay-put", &["-N", "stray/hub", "in/first.parcel"], FIRST);
-        copy_tree(&path.join("stray/hub"), &path.join("queued/hub"));
+        copy_tree(&path.join("gateways/hub"), &path.join("unroutable/hub"));
+        run(
+            "relay-put",
+            &["-N", "unroutable/hub", "in/first.parcel"],
+            FIRST,
+        );
+        copy_tree(&path.join("unroutable/hub"), &path.join("queued/hub"));
         fs::write(path.join("queued/hub/routes"), "* peer:field\n").unwrap();
         let mode = PermissionsExt::from_mode(0o600);
         fs::set_permissions(path.join("queued/hub/routes"), mode).unwrap();
@@ -565,7 +569,7 @@ fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
 
     // What hub cannot handle.
     let node = path.join("unfit/hub");
-    copy_tree(&path.join("stray/hub"), &node);
+    copy_tree(&path.join("unroutable/hub"), &node);
     let queued = fs::read_dir(node.join("spool/in")).unwrap().last();
     let parcel = queued.unwrap().unwrap().file_name();
     run("relay-route", &["-q", "-N", "unfit/hub"], FIRST);
@@ -725,7 +729,7 @@ impl Scene {
         if octets.starts_with(b"Awala") {
             return match Parcel::parse(octets.to_vec()) {
                 Ok(_) => "parcel".to_owned(),
-                Err(error) => format!("parcel that is none: {error}"),
+                Err(error) => format!("malformed parcel: {error}"),
             };
         }
         let Ok(text) = std::str::from_utf8(octets) else {

@@ -165,7 +165,7 @@ fn fail(case: &Case<'_>, scene: &Scene, undisturbed: &Undisturbed, fault: &str, 
     let may_be = match step.op.as_str() {
         "create" | "mkdir" if step.is_outside() => &[74, 73][..],
         _ if waits => &[0],
-        // A node that cannot be written to is none.
+        // A node that cannot be written to cannot be used at all.
         _ if matches!(fault, "EROFS" | "ENOENT") && step.is_in_a_node() => &[74, 75, 78],
         // Of several things that did not fail, one did.
         _ if tries_again || case.program == "relay-route" => &[74, 75],

@@ -361,7 +361,7 @@ fn parcels_open_as_the_references_say() {
     });
 }
 
-/// Cargo is opened: what comes out are the messages that the reference found, but for what is none.
+/// Cargo is opened: what comes out are the messages that the reference found, without the entries that are not messages.
 #[test]
 fn cargo_is_unpacked_as_the_references_say() {
     each(&["open-cargo"], |entry, bench| {

@@ -390,11 +390,11 @@ fn explicit_files_leave_no_trace() {
     authorize()
         .args(given.clone())
         .args(["--name", "bob", &bob.public])
-        .fails(64, "--name has no place beside --identity-key");
+        .fails(64, "--name cannot be used with --identity-key");
     authorize()
         .args(given.clone())
         .args(["-N", "alice", &bob.public])
-        .fails(64, "-N has no place beside --identity-key");
+        .fails(64, "-N cannot be used with --identity-key");
     env.relay("authorize")
         .args([
             "--identity-key",

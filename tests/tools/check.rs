@@ -256,7 +256,7 @@ fn files_of_others_are_found() {
     assert!(
         found
             .iter()
-            .any(|line| line == "warning bob: belongs to user 12345, and this is user 0")
+            .any(|line| line == "warning bob: belongs to user 12345, but this is user 0")
     );
 }
 
@@ -422,7 +422,7 @@ fn a_clock_that_is_wrong_is_found() {
     let has = |text: &str| found.iter().any(|line| line.contains(text));
     assert!(
         has(
-            "error alice/spool/clock: the clock tells 2016-03-01T12:00:00Z, and 2026-03-01T12:00:00Z was before"
+            "error alice/spool/clock: the clock shows 2016-03-01T12:00:00Z, which is before 2026-03-01T12:00:00Z, a time already seen"
         ),
         "{found:#?}"
     );
@@ -435,7 +435,7 @@ fn a_clock_that_is_wrong_is_found() {
         "{found:#?}"
     );
     let found = found_at(&env, "alice", "2026-04-05T12:00:00Z");
-    let ahead = "warning alice/spool/clock: the clock tells 2026-04-05T12:00:00Z, and nothing happened since";
+    let ahead = "warning alice/spool/clock: the clock shows 2026-04-05T12:00:00Z, but nothing happened since";
     assert!(
         found[0].starts_with(ahead) && found.len() == 1,
         "{found:#?}"
@@ -634,7 +634,7 @@ fn what_may_have_been_received_before_is_refused_after_a_restoration() {
         .arg("--restored")
         .at("2026-03-01T13:00:00Z")
         .run();
-    let note = "alice: what was made until 2026-03-01T13:00:00Z is refused from now on, and 0 session keys are replaced";
+    let note = "alice: messages made before 2026-03-01T13:00:00Z are refused from now on, 0 session keys were replaced";
     assert_eq!(ran.diagnostics(), [note]);
     assert_eq!(env.text("alice/seen/floor"), "dated 2026-03-01T13:00:00Z\n");
     let after = seal("after", "2026-03-01T13:10:00Z");
@@ -706,10 +706,13 @@ fn each_peer_gets_a_new_session_key_after_a_restoration() {
 fn a_restoration_believes_no_clock_that_is_behind() {
     let env = Env::with_peers();
     let restored = |at: &str| check(&env, "alice").arg("--restored").at(at);
-    restored("2016-03-01T12:00:00Z").fails(75, "the clock tells 2016-03-01T12:00:00Z, and 2026-03");
+    restored("2016-03-01T12:00:00Z").fails(
+        75,
+        "the clock shows 2016-03-01T12:00:00Z, which is before 2026-03",
+    );
     let config = env.text("alice/config").replace("clock = test\n", "");
     env.write("alice/config", config);
-    restored(NOW).fails(78, "another time than the clock's is refused");
+    restored(NOW).fails(78, "--now is refused");
     assert!(!env.path("alice/seen/floor").exists());
 }
 

@@ -32,7 +32,7 @@ fn out(env: &Env) -> usize {
 }
 
 fn is_refused(ran: &Ran) -> bool {
-    ran.stderr.contains("the clock tells ")
+    ran.stderr.contains("the clock shows ")
 }
 
 /// A gateway with a message that lives for 30 days, which was purged.
@@ -169,7 +169,7 @@ fn waits(ran: &Ran, count: usize) {
     let end = format!(": {wait} until the clock is right");
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(
-        said[0].starts_with("the clock tells ") && said[0].ends_with(&end),
+        said[0].starts_with("the clock shows ") && said[0].ends_with(&end),
         "{said:?}"
     );
     assert_eq!(
@@ -252,12 +252,12 @@ fn no_wrong_clock_takes_anything_off_a_medium() {
     for wrong in WRONG {
         let env = exchanged();
         purge(&env, BEGIN).ok();
-        let lying = |env: &Env| {
+        let waiting = |env: &Env| {
             let hub = id("hub");
             let names = |kind: &str| env.names(&format!("stick/relaynet/{kind}/{hub}"));
             [names("cargo"), names("cca")]
         };
-        let before = lying(&env);
+        let before = waiting(&env);
         // Neither does it take its own cargo off, nor the hub what it cannot open at that time.
         let ran = sync(&env, "gateway", wrong).run();
         assert!([0, 75].contains(&ran.status), "{wrong}: {}", ran.stderr);
@@ -265,7 +265,7 @@ fn no_wrong_clock_takes_anything_off_a_medium() {
         // It may have met a request of that time, which it takes.
         assert!([0, 75].contains(&ran.status), "{wrong}: {}", ran.stderr);
         waits(&ran, 2);
-        let after = lying(&env);
+        let after = waiting(&env);
         for (before, after) in before.iter().zip(&after) {
             assert!(before.iter().all(|name| after.contains(name)), "{wrong}");
         }

@@ -281,7 +281,7 @@ fn rotations_wait_for_their_time() {
     for _ in 0..2 {
         let ran = at(late).run();
         assert_eq!(ran.status, 75, "{}", ran.stderr);
-        assert!(ran.diagnostics()[0].starts_with("the clock tells "));
+        assert!(ran.diagnostics()[0].starts_with("the clock shows "));
         assert_eq!(queue(&env, &control("hub")), std::slice::from_ref(&expired));
     }
     // A clock that was believed: what ended is set aside.

@@ -68,7 +68,7 @@ fn content_is_in_a_directory_once() {
     assert_eq!(found, ["one", "two"]);
     assert_eq!(waiting(&env), 0);
     deliver(&env, &["--dir", "inbox"]).ok().quiet().changes(&[]);
-    // Whoever asks is told that it was handed over.
+    // A search by id says that it was handed over.
     let told = env.relay("list").args(["-N", "alice", "--id", "m0"]).ok();
     assert!(told.text().starts_with("acknowledged\t"), "{}", told.text());
     assert!(told.text().contains("dir:inbox"), "{}", told.text());
@@ -336,11 +336,7 @@ fn a_command_that_fails_gets_it_again() {
         let env = arrived(&[b"one"]);
         let ran = deliver(&env, &["--", "sh", "-c", script]).run();
         assert_eq!(ran.status, 75, "{script}: {}", ran.stderr);
-        assert!(
-            ran.stderr.contains("sh did not take it: "),
-            "{}",
-            ran.stderr
-        );
+        assert!(ran.stderr.contains("sh failed: "), "{}", ran.stderr);
         assert_eq!(waiting(&env), 1, "{script}");
         let told = env.relay("list").args(["-N", "alice", "--id", "m0"]).run();
         assert_eq!((told.status, told.text().starts_with("home\t")), (75, true));
@@ -899,7 +895,7 @@ fn joined_content_goes_to_a_command_or_becomes_a_mail() {
     let facts = format!("{TRANSFER} 303 whole.txt application/octet-stream bob\n{content}");
     let ran = deliver(&env, &command("1")).run();
     assert_eq!(ran.status, 75, "{}", ran.stderr);
-    ran.says_somewhere(&format!("31 parts of {TRANSFER}: sh did not take it"))
+    ran.says_somewhere(&format!("31 parts of {TRANSFER}: sh failed"))
         .stdout(&facts);
     assert_eq!(waiting(&env), 31);
     // What is refused is set aside with all of its parts, and comes back with them.

@@ -174,7 +174,7 @@ fn command_lines_that_are_wrong() {
     let export = || env.relay("export");
     export()
         .args(["-N", "alice", "--identity-key", &keys.identity])
-        .fails(64, "-N has no place beside --identity-key");
+        .fails(64, "-N cannot be used with --identity-key");
     export()
         .args(["--session-key", &keys.session, "--session-key-id", "00"])
         .fails(64, "--identity-key is needed");

@@ -975,10 +975,7 @@ fn root_finishes_what_the_gateways_user_cannot() {
             let line = said.pop().unwrap();
             assert!(line.starts_with(&home) && line.ends_with(why), "{line}");
             let hints = ran.hints();
-            let hint = format!(
-                "root makes it right: chown {}:{} {home}",
-                bert.uid, relay.uid
-            );
+            let hint = format!("as root, run: chown {}:{} {home}", bert.uid, relay.uid);
             assert!(hints.len() == 1 && hints[0].starts_with(&hint), "{hints:?}");
         }
         assert_eq!(said, [""; 0]);

@@ -498,7 +498,7 @@ fn another_clock_needs_a_test_node() {
     env.write("bob/config", config);
     env.relay("import")
         .args(["-N", "bob", "alice.conn"])
-        .fails(78, "another time than the clock's is refused");
+        .fails(78, "--now is refused");
 }
 
 /// Once imported, a full disk for the output is an error, and the import stands.

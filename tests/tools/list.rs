@@ -69,8 +69,8 @@ fn queues_are_found_by_the_names_of_peers() {
                 .stdout(own.stdout);
         }
     }
-    list(&env, &["nowhere"]).fails(64, "nowhere is no queue");
-    list(&env, &["tmp/x"]).fails(64, "tmp/x is no queue");
+    list(&env, &["nowhere"]).fails(64, "nowhere: no such queue");
+    list(&env, &["tmp/x"]).fails(64, "tmp/x: no such queue");
     list(&env, &["out/nobody"]).fails(67, "no peer is known as nobody");
 }
 

@@ -584,7 +584,7 @@ fn explicit_files_read_no_node() {
             "--params",
             "mallory.conn",
         ])
-        .fails(64, "-N has no place beside --params");
+        .fails(64, "-N cannot be used with --params");
     env.relay("pack-cargo")
         .args(["--identity-key", &keys.identity])
         .fails(64, "--params is needed");

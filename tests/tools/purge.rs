@@ -183,7 +183,7 @@ fn acknowledgements_and_requests_go_too() {
     }
     let ran = purge(&env, "gateway").at("2026-03-04T12:00:00Z").ok();
     // A request tells itself how long it lives.
-    ran.says(&[&format!("{}: stays: lives until 2026-03-15T", kept[1])]);
+    ran.says(&[&format!("{}: stays: expires at 2026-03-15T", kept[1])]);
     for folder in ["acks", "control", "cca"] {
         let dir = format!("gateway/spool/{folder}/{hub}");
         let names = env.names(&dir).into_iter();
@@ -212,7 +212,7 @@ fn a_name_alone_is_no_reason() {
     assert_eq!(said.len(), 4, "{said:?}");
     let of = |end: &str| said.iter().any(|line| line.ends_with(end));
     assert!(of(
-        "stays: lives until 2026-03-11T11:55:00Z, and its name has another time"
+        "stays: expires at 2026-03-11T11:55:00Z, but its name says another time"
     ));
     assert!(
         of("stays: not a Relaynet message")
@@ -260,7 +260,7 @@ fn a_dry_run_tells_and_changes_nothing() {
 fn it_waits_for_nobody_unless_asked_to() {
     let env = Env::with_gateways();
     let held = relaynet::disk::Lock::exclusive(&env.path("gateway/lock/queue")).unwrap();
-    purge(&env, "gateway").fails(75, "another run is at work");
+    purge(&env, "gateway").fails(75, "another run is active");
     purge(&env, "gateway").arg("-n").ok();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| purge(&env, "gateway").args(["--wait", "60s"]).ok());
@@ -279,7 +279,7 @@ fn what_cannot_be_purged_is_said() {
     assert_eq!(ran.status, 74, "{}", ran.stderr);
     let config = env.text("hub/config").replace("clock = test\n", "");
     env.write("hub/config", config);
-    purge(&env, "hub").fails(78, "another time than the clock's is refused");
+    purge(&env, "hub").fails(78, "--now is refused");
 }
 
 // The clock
@@ -308,7 +308,7 @@ fn a_clock_that_is_wrong_destroys_nothing() {
         }
         let ran = purge(&env, node).at("2016-03-01T12:00:00Z").fails(
             75,
-            "the clock tells 2016-03-01T12:00:00Z, and 2026-03-01T14:00:00Z was before",
+            "the clock shows 2016-03-01T12:00:00Z, which is before 2026-03-01T14:00:00Z, a time already seen",
         );
         assert_eq!(
             ran.hints(),
@@ -318,7 +318,7 @@ fn a_clock_that_is_wrong_destroys_nothing() {
             .at("2036-03-01T12:00:00Z")
             .run()
             .says(&[
-                "the clock tells 2036-03-01T12:00:00Z, and nothing happened since 2026-03-01T14",
+                "the clock shows 2036-03-01T12:00:00Z, but nothing happened since 2026-03-01T14",
             ])
             .changes(&[&format!("*{node}/spool/clock")]);
         assert_eq!(ran.status, 75);
@@ -362,9 +362,9 @@ fn a_first_run_with_a_wrong_clock_destroys_nothing() {
     send(&env, "first", "30d");
     purge(&env, "gateway")
         .at("2016-03-01T12:00:00Z")
-        .fails(75, "the clock tells 2016");
+        .fails(75, "the clock shows 2016");
     let ran = purge(&env, "gateway").at("2036-03-01T12:00:00Z").run();
-    ran.says(&["the clock tells 2036-03-01T12:00:00Z, and nothing happened since 2026-03-01T06"])
+    ran.says(&["the clock shows 2036-03-01T12:00:00Z, but nothing happened since 2026-03-01T06"])
         .changes(&["+gateway/spool/clock"]);
     assert_eq!(env.names(&out()).len(), 1);
 }
@@ -399,7 +399,7 @@ fn a_user_may_vouch_for_a_time() {
     assert!(env.names(&out()).is_empty());
     let ran = purge(&env, "gateway").at("2026-03-02T12:00:00Z").run();
     assert_eq!(ran.status, 75);
-    ran.says(&["the clock tells 2026-03-02T12:00:00Z, and 2026-06-01T12:00:00Z was before"])
+    ran.says(&["the clock shows 2026-03-02T12:00:00Z, which is before 2026-06-01T12:00:00Z, a time already seen"])
         .changes(&["*gateway/spool/clock"]);
     // What was believed wrongly is put right in the same way.
     purge(&env, "gateway")
@@ -481,12 +481,12 @@ fn the_memory_of_a_day_goes_when_nothing_of_it_can_be_accepted() {
     let second = opened("second", "20d");
     assert_eq!(env.names("alice/seen"), ["2026-03-03", "2026-03-21"]);
     env.write("alice/seen/notes", "x");
-    let stray = "alice/seen/notes: stays: not named for a day";
+    let foreign = "alice/seen/notes: stays: not named for a day";
     let last = "2026-03-10T23:59:59Z";
     purge(&env, "alice")
         .at(last)
         .ok()
-        .says(&[stray])
+        .says(&[foreign])
         .changes(&["+alice/spool", "+alice/spool/clock"]);
     // Two hours for clocks that differ, and a week for those that will be allowed to.
     purge(&env, "alice")
@@ -769,12 +769,15 @@ fn what_is_kept_by_the_day_goes_with_it() {
     let torn = format!("gateway/spool/carried/5a/{}", record(3));
     let said = ran.diagnostics();
     assert_eq!(said.len(), 3, "{said:?}");
-    for stray in [
+    for foreign in [
         "gateway/spool/sent/notes: stays: not named for a day",
         "gateway/spool/carried/5a/x.pem: stays: not a record of cargo",
         &format!("{torn}: stays: not a record of cargo"),
     ] {
-        assert!(said.iter().any(|line| line == stray), "{stray}: {said:?}");
+        assert!(
+            said.iter().any(|line| line == foreign),
+            "{foreign}: {said:?}"
+        );
     }
     ran.changes(&[
         "+gateway/spool/clock",
@@ -811,6 +814,6 @@ fn a_gateway_purges_its_endpoints_and_an_endpoint_its_gateway() {
     ]);
     let config = format!("{local}/config");
     env.write(&config, env.text(&config).replace("clock = test\n", ""));
-    purge(&env, "gateway").fails(78, "another time than the clock's is refused");
+    purge(&env, "gateway").fails(78, "--now is refused");
     env.relay("purge").args(["-N", "gateway", "-n"]).ok();
 }

@@ -134,7 +134,7 @@ fn explicit_files_leave_no_trace() {
         .args(["--recipient", &id("mallory")])
         .ok()
         .quiet();
-    ask(&["-N", "mallory"]).fails(64, "-N has no place beside --params");
+    ask(&["-N", "mallory"]).fails(64, "-N cannot be used with --params");
     ask(&["-t", "hub"]).fails(64, "");
     let other = env.keys("gateway");
     env.relay("request-cargo")

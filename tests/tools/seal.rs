@@ -677,7 +677,7 @@ fn explicit_files_leave_no_trace() {
 
     seal()
         .args(["-N", "bob"])
-        .fails(64, "-N has no place beside --params");
+        .fails(64, "-N cannot be used with --params");
     seal().args(["-t", "alice"]).fails(64, "the argument ");
     seal()
         .args(["--session-key", &bob.session])
@@ -792,7 +792,7 @@ fn opening_with_explicit_files_leaves_no_trace() {
         );
     open()
         .args(["--any-sender", "-N", "alice"])
-        .fails(64, "-N has no place beside");
+        .fails(64, "-N cannot be used with");
     env.relay("open")
         .args(["--any-sender", "--session-key", &alice.session, "x.parcel"])
         .fails(65, "x.parcel: ");

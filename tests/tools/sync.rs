@@ -36,7 +36,7 @@ fn queue(env: &Env, at: &str, queue: &str) -> Vec<String> {
 }
 
 /// What lies on the medium for a gateway.
-fn lying(env: &Env, kind: &str, gateway: &str) -> Vec<String> {
+fn on_medium(env: &Env, kind: &str, gateway: &str) -> Vec<String> {
     let dir = format!("stick/relaynet/{kind}/{}", id(gateway));
     if env.path(&dir).exists() {
         env.names(&dir)
@@ -77,24 +77,24 @@ fn a_parcel_crosses_two_gateways_and_is_acknowledged() {
     let ran = sync(&env, "mallory", "stick").arg("-v").ok();
     said(&ran, "packed");
     said(&ran, "requested");
-    assert_eq!(lying(&env, "cargo", "hub").len(), 1);
-    assert_eq!(lying(&env, "cca", "hub").len(), 2); // that of gateway, which made the medium, and this one
+    assert_eq!(on_medium(&env, "cargo", "hub").len(), 1);
+    assert_eq!(on_medium(&env, "cca", "hub").len(), 2); // that of gateway, which made the medium, and this one
     assert_eq!(state(&env, "mallory", "m1").0, 75);
 
     // The hub has it, says so to mallory, and waits for somebody to ask for it.
     let ran = sync(&env, "hub", "stick").arg("-v").ok();
     said(&ran, "stored");
     said(&ran, "asked");
-    assert_eq!(lying(&env, "cargo", "hub"), [""; 0]);
-    assert_eq!(lying(&env, "cca", "hub"), [""; 0]);
-    assert_eq!(lying(&env, "cargo", "mallory").len(), 1);
+    assert_eq!(on_medium(&env, "cargo", "hub"), [""; 0]);
+    assert_eq!(on_medium(&env, "cca", "hub"), [""; 0]);
+    assert_eq!(on_medium(&env, "cargo", "mallory").len(), 1);
     route(&env, "hub");
     assert_eq!(
         queue(&env, "hub", &format!("out/{}", id("gateway"))).len(),
         1
     );
     sync(&env, "hub", "stick").ok().quiet();
-    assert_eq!(lying(&env, "cargo", "gateway").len(), 1);
+    assert_eq!(on_medium(&env, "cargo", "gateway").len(), 1);
 
     sync(&env, "mallory", "stick").ok().quiet();
     route(&env, "mallory");
@@ -141,7 +141,7 @@ fn first(env: &Env, kind: &str, gateway: &str) -> String {
     format!(
         "stick/relaynet/{kind}/{}/{}",
         id(gateway),
-        lying(env, kind, gateway)[0]
+        on_medium(env, kind, gateway)[0]
     )
 }
 
@@ -167,7 +167,7 @@ fn a_message_goes_once_onto_a_medium_and_again_when_its_cargo_has_left() {
     fs::remove_file(env.path(&cargo)).unwrap();
     let ran = sync(&env, "mallory", "stick").arg("-v").ok();
     said(&ran, "packed");
-    assert_eq!(lying(&env, "cargo", "hub").len(), 1);
+    assert_eq!(on_medium(&env, "cargo", "hub").len(), 1);
     assert_ne!(first(&env, "cargo", "hub"), cargo);
     // Another medium is another chance.
     env.mkdir("other");
@@ -177,7 +177,7 @@ fn a_message_goes_once_onto_a_medium_and_again_when_its_cargo_has_left() {
     let later = "2026-03-08T12:00:01Z";
     let ran = sync(&env, "mallory", "stick").at(later).arg("-v").ok();
     said(&ran, "packed");
-    assert_eq!(lying(&env, "cargo", "hub").len(), 2);
+    assert_eq!(on_medium(&env, "cargo", "hub").len(), 2);
     sync(&env, "mallory", "stick")
         .at(later)
         .ok()
@@ -197,7 +197,7 @@ fn cargo_that_comes_again_is_acknowledged_again_and_nothing_is_there_twice() {
     // The same cargo once more: it was seen, and is taken off.
     env.write(&cargo, &octets);
     sync(&env, "hub", "stick").ok().quiet();
-    assert_eq!(lying(&env, "cargo", "hub"), [""; 0]);
+    assert_eq!(on_medium(&env, "cargo", "hub"), [""; 0]);
     assert_eq!(queue(&env, "hub", "in").len(), 1);
     // The acknowledgement was lost, so mallory sends again, in other cargo; that is acknowledged, too.
     sync(&env, "mallory", "stick").ok().quiet();
@@ -234,7 +234,7 @@ fn held(env: &Env) -> String {
 fn a_cca_that_cannot_be_answered_is_reported_and_keeps_no_other_waiting() {
     let of_gateway = format!("hub/sessions/{}", id("gateway"));
     let key = |env: &Env| format!("{of_gateway}/{}", env.names(&of_gateway)[0]);
-    let given_to = |env: &Env, hop: &str| lying(env, "cargo", hop).len();
+    let given_to = |env: &Env, hop: &str| on_medium(env, "cargo", hop).len();
 
     // Keys that others can read.
     let env = asked();
@@ -364,7 +364,7 @@ fn a_cca_that_can_never_be_answered_is_set_aside() {
         assert_eq!(ran.status, status, "{}", ran.stderr);
         let line = format!("{file}: set aside: {why}");
         ran.says(&[&line]);
-        assert_eq!(lying(&env, "cargo", "mallory").len(), 1);
+        assert_eq!(on_medium(&env, "cargo", "mallory").len(), 1);
         let name = file.rsplit_once('/').unwrap().1;
         assert_eq!(
             queue(&env, "hub", "failed"),
@@ -390,6 +390,6 @@ fn a_bad_cca_does_not_stop_a_good_one_of_the_same_gateway() {
     }
     let ran = sync(&env, "hub", "stick").run();
     assert!([0, 65].contains(&ran.status), "{}", ran.stderr);
-    assert_eq!(lying(&env, "cargo", "gateway").len(), 1);
+    assert_eq!(on_medium(&env, "cargo", "gateway").len(), 1);
     assert!(!env.path(&good).exists());
 }

@@ -221,7 +221,7 @@ fn a_loop_is_noticed_loses_nothing_and_can_be_mended() {
     assert!(!noticed.is_empty(), "{:?}", network.on_the_way());
     for ran in &noticed {
         assert_eq!(ran.status, 69, "{}", ran.stderr);
-        assert!(ran.stderr.contains("a loop"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("a routing loop"), "{}", ran.stderr);
     }
     // Each still waits somewhere, and nobody has made two of one.
     let waiting = network.on_the_way();

@@ -49,7 +49,7 @@ fn out(env: &Env, at: &str, hop: &str) -> Vec<String> {
     queue(env, at, &format!("out/{}", id(hop)))
 }
 
-fn lying(env: &Env, medium: &str, kind: &str, gateway: &str) -> Vec<String> {
+fn on_medium(env: &Env, medium: &str, kind: &str, gateway: &str) -> Vec<String> {
     let dir = format!("{medium}/relaynet/{kind}/{}", id(gateway));
     let of_kind = |name: &String| name.ends_with(&format!(".{kind}"));
     names(env, &dir).into_iter().filter(of_kind).collect()
@@ -70,7 +70,7 @@ fn of_two_media_one_may_be_lost_and_found_again() {
     let env = waiting(&["m1", "m2"]);
     for medium in ["red", "blue"] {
         sync(&env, "mallory", medium).ok().quiet();
-        assert_eq!(lying(&env, medium, "cargo", "hub").len(), 1);
+        assert_eq!(on_medium(&env, medium, "cargo", "hub").len(), 1);
     }
     // Red is lost. Blue goes to the hub and back, and all is done.
     sync(&env, "hub", "blue").ok().quiet();
@@ -127,9 +127,9 @@ fn a_stick_that_returns_with_what_it_once_held_changes_nothing() {
         said(&ran, "stored") + said(&ran, "repeated") + said(&ran, "asked"),
         0
     );
-    assert_eq!(lying(&env, "red", "cargo", "hub"), [""; 0]);
+    assert_eq!(on_medium(&env, "red", "cargo", "hub"), [""; 0]);
     assert_eq!(
-        lying(&env, "red", "cca", "hub"),
+        on_medium(&env, "red", "cca", "hub"),
         [""; 0],
         "an answered CCA is of no use"
     );
@@ -167,12 +167,12 @@ fn hints_free_what_couriers_have_and_a_false_one_costs_a_trip() {
     let env = waiting(&["m1"]);
     sync(&env, "mallory", "red").ok().quiet();
     env.relay("carry").args(["red", "blue"]).ok().quiet();
-    let cargo = lying(&env, "blue", "cargo", "hub");
+    let cargo = on_medium(&env, "blue", "cargo", "hub");
     assert_eq!(cargo.len(), 1);
     // The hub gets it from blue, and says so; red is freed when both meet.
     sync(&env, "hub", "blue").ok().quiet();
     env.relay("carry").args(["blue", "red"]).ok().quiet();
-    assert_eq!(lying(&env, "red", "cargo", "hub"), [""; 0]);
+    assert_eq!(on_medium(&env, "red", "cargo", "hub"), [""; 0]);
     // Its cargo has left red, and with it comes the acknowledgement: nothing goes again.
     let ran = sync(&env, "mallory", "red").arg("-v").ok();
     assert_eq!(said(&ran, "packed"), 0, "{}", ran.stderr);
@@ -182,7 +182,7 @@ fn hints_free_what_couriers_have_and_a_false_one_costs_a_trip() {
     // A false hint takes cargo off, so that it goes again.
     let env = waiting(&["m1"]);
     sync(&env, "mallory", "red").ok().quiet();
-    let cargo = lying(&env, "red", "cargo", "hub").remove(0);
+    let cargo = on_medium(&env, "red", "cargo", "hub").remove(0);
     let sha256 = cargo.split('.').nth(1).unwrap();
     let got = format!("red/relaynet/got/{}", id("hub"));
     fs::create_dir_all(env.path(&got)).unwrap();
@@ -191,8 +191,8 @@ fn hints_free_what_couriers_have_and_a_false_one_costs_a_trip() {
     let ran = sync(&env, "mallory", "red").arg("-v").ok();
     assert_eq!(said(&ran, "packed"), 0);
     env.relay("carry").args(["red", "blue"]).ok().quiet();
-    assert_eq!(lying(&env, "red", "cargo", "hub"), [""; 0]);
-    assert_eq!(lying(&env, "blue", "cargo", "hub"), [""; 0]);
+    assert_eq!(on_medium(&env, "red", "cargo", "hub"), [""; 0]);
+    assert_eq!(on_medium(&env, "blue", "cargo", "hub"), [""; 0]);
     sync(&env, "mallory", "red").ok().quiet();
     env.relay("carry").args(["red", "blue"]).ok().quiet();
     sync(&env, "hub", "blue").ok().quiet();
@@ -204,10 +204,10 @@ fn one_run_is_at_work_on_a_node() {
     let env = waiting(&["m1"]);
     let file = fs::File::open(env.path("mallory/lock/queue")).unwrap();
     rustix::fs::flock(file.as_fd(), rustix::fs::FlockOperation::LockExclusive).unwrap();
-    sync(&env, "mallory", "red").fails(75, "another run is at work");
+    sync(&env, "mallory", "red").fails(75, "another run is active");
     sync(&env, "mallory", "red")
         .args(["--wait", "1s"])
-        .fails(75, "another run is at work");
+        .fails(75, "another run is active");
     let ran = sync(&env, "mallory", "red").arg("-q").run();
     assert_eq!((ran.status, &ran.stderr[..]), (75, ""));
     // Nobody is waited for where there is nothing to do.
@@ -274,7 +274,11 @@ fn what_lies_on_a_medium_goes_again_after_the_time_that_the_node_sets() {
         ("2026-03-01T18:30:00Z", 5),
     ] {
         sync(&env, "mallory", "red").at(now).run();
-        assert_eq!(lying(&env, "red", "cargo", "hub").len(), cargoes, "{now}");
+        assert_eq!(
+            on_medium(&env, "red", "cargo", "hub").len(),
+            cargoes,
+            "{now}"
+        );
     }
 }
 
@@ -289,10 +293,10 @@ fn our_own_cargo_is_taken_off_when_its_life_has_ended() {
         .quiet();
     route(&env, "mallory");
     sync(&env, "mallory", "red").ok().quiet();
-    assert_eq!(lying(&env, "red", "cargo", "hub").len(), 1);
+    assert_eq!(on_medium(&env, "red", "cargo", "hub").len(), 1);
     let later = "2026-03-01T16:30:00Z"; // more than the drift of clocks after that
     sync(&env, "mallory", "red").at(later).ok().quiet();
-    assert_eq!(lying(&env, "red", "cargo", "hub"), [""; 0]);
+    assert_eq!(on_medium(&env, "red", "cargo", "hub"), [""; 0]);
     let carried = names(&env, "mallory/spool/carried");
     assert_eq!(
         names(&env, &format!("mallory/spool/carried/{}", carried[0])),
@@ -319,13 +323,13 @@ fn a_request_is_made_when_the_medium_has_none_that_holds() {
     assert_eq!(made("2026-03-15T11:00:00Z"), 0);
     assert_eq!(made("2026-03-15T12:30:00Z"), 1, "it holds for 14 days");
     assert_eq!(
-        lying(&env, "red", "cca", "hub").len(),
+        on_medium(&env, "red", "cca", "hub").len(),
         1,
         "the old one is gone"
     );
     // One that only bears our name does not hold.
     let dir = format!("red/relaynet/cca/{}", id("hub"));
-    let name = lying(&env, "red", "cca", "hub").remove(0);
+    let name = on_medium(&env, "red", "cca", "hub").remove(0);
     let genuine = env.read(format!("{dir}/{name}"));
     let forgeries = [
         forged(&genuine, "gateway", |it| {
@@ -338,27 +342,27 @@ fn a_request_is_made_when_the_medium_has_none_that_holds() {
         relaynet::asn1::pem::encode("RELAYNET CCA", &genuine).into_bytes(),
     ];
     for forgery in forgeries {
-        fs::remove_file(env.path(format!("{dir}/{}", lying(&env, "red", "cca", "hub")[0])))
+        fs::remove_file(env.path(format!("{dir}/{}", on_medium(&env, "red", "cca", "hub")[0])))
             .unwrap();
         env.write(
             format!("{dir}/{}.{}.cca", id("mallory"), sha256(&forgery)),
             &forgery,
         );
         assert_eq!(made("2026-03-15T12:30:00Z"), 1);
-        assert_eq!(lying(&env, "red", "cca", "hub").len(), 1);
+        assert_eq!(on_medium(&env, "red", "cca", "hub").len(), 1);
     }
     // When it was taken, the next one is due.
     sync(&env, "hub", "red")
         .at("2026-03-15T12:30:00Z")
         .ok()
         .quiet();
-    assert_eq!(lying(&env, "red", "cca", "hub"), [""; 0]);
+    assert_eq!(on_medium(&env, "red", "cca", "hub"), [""; 0]);
     assert_eq!(made("2026-03-15T12:30:00Z"), 1);
 }
 
 /// Puts a CCA onto red, for the hub unless it says otherwise.
-fn lay_cca(env: &Env, octets: &[u8], sender: &str, pile: &str) -> String {
-    let dir = format!("red/relaynet/cca/{}", id(pile));
+fn lay_cca(env: &Env, octets: &[u8], sender: &str, recipient: &str) -> String {
+    let dir = format!("red/relaynet/cca/{}", id(recipient));
     fs::create_dir_all(env.path(&dir)).unwrap();
     let path = format!("{dir}/{}.{}.cca", id(sender), sha256(octets));
     env.write(&path, octets);
@@ -398,14 +402,17 @@ fn of_requests_the_latest_is_kept_and_answered_once() {
     route(&env, "hub");
     sync(&env, "hub", "red").ok().quiet();
     assert_eq!(
-        (held().len(), lying(&env, "red", "cargo", "gateway").len()),
+        (
+            held().len(),
+            on_medium(&env, "red", "cargo", "gateway").len()
+        ),
         (0, 1)
     );
     lay_cca(&env, &newer, "gateway", "hub");
     let ran = sync(&env, "hub", "red").arg("-v").ok();
     assert_eq!(said(&ran, "asked") + said(&ran, "packed"), 0);
     assert_eq!(
-        (held().len(), lying(&env, "red", "cca", "hub").len()),
+        (held().len(), on_medium(&env, "red", "cca", "hub").len()),
         (0, 0)
     );
     // What is for another gateway, or says that it is of another one, stays where it is.
@@ -582,7 +589,7 @@ fn what_is_over_a_quota_or_the_reserve_stays_and_is_taken_later() {
         ran.stderr
     );
     assert_eq!((queue(&env, "hub", "in").len(), acks()), (0, 0));
-    assert_eq!(lying(&env, "red", "cargo", "hub").len(), 1);
+    assert_eq!(on_medium(&env, "red", "cargo", "hub").len(), 1);
 
     // There is room for two of three: they are here and acknowledged, but the cargo stays.
     set(&format!("quota = {}", 2 * len + len / 2));
@@ -595,7 +602,7 @@ fn what_is_over_a_quota_or_the_reserve_stays_and_is_taken_later() {
             ran.stderr
         );
         assert_eq!(queue(&env, "hub", "in").len(), 2);
-        assert_eq!(lying(&env, "red", "cargo", "hub").len(), 1);
+        assert_eq!(on_medium(&env, "red", "cargo", "hub").len(), 1);
     }
     // They go on, so that there is room again; they do not come twice.
     for _ in 0..3 {
@@ -605,7 +612,7 @@ fn what_is_over_a_quota_or_the_reserve_stays_and_is_taken_later() {
     }
     route(&env, "hub");
     sync(&env, "hub", "red").ok().quiet();
-    assert_eq!(lying(&env, "red", "cargo", "hub"), [""; 0]);
+    assert_eq!(on_medium(&env, "red", "cargo", "hub"), [""; 0]);
     assert_eq!(out(&env, "hub", "gateway").len(), 1);
     for node in ["mallory", "hub", "mallory"] {
         sync(&env, node, "red").ok().quiet();
@@ -622,8 +629,8 @@ fn what_was_taken_first_goes_with_the_answer() {
     sync(&env, "gateway", "blue").ok().quiet();
     for medium in ["red", "blue"] {
         sync(&env, "hub", medium).arg("--take").ok().quiet();
-        assert_eq!(lying(&env, medium, "cargo", "gateway"), [""; 0]);
-        assert_eq!(lying(&env, medium, "cargo", "mallory"), [""; 0]);
+        assert_eq!(on_medium(&env, medium, "cargo", "gateway"), [""; 0]);
+        assert_eq!(on_medium(&env, medium, "cargo", "mallory"), [""; 0]);
     }
     route(&env, "hub");
     for medium in ["red", "blue"] {
@@ -672,5 +679,5 @@ fn acknowledgements_of_nothing_are_bounded() {
     let stored = queue(&env, "hub", &control).len();
     assert!((1000..=1001).contains(&stored), "{stored}");
     assert_eq!(queue(&env, "hub", "in").len(), 1);
-    assert_eq!(lying(&env, "red", "cargo", "hub"), [""; 0]);
+    assert_eq!(on_medium(&env, "red", "cargo", "hub"), [""; 0]);
 }

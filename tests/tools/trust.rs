@@ -141,7 +141,7 @@ fn a_rotation_brings_no_forged_authority() {
     env.write("hub.ncp", ncp);
     import("hub.ncp").arg("-q").ok();
     let refused = format!(
-        "forged: the certificate of {} is not signed by whom it names",
+        "forged: the certificate of {} is not signed by the issuer",
         id("gateway")
     );
     import("forged").fails(65, &refused);
@@ -287,7 +287,7 @@ fn an_authorization_keeps_the_authorities_that_it_came_with() {
     import(&with(&[&alice, &gateway])).fails(
         65,
         &format!(
-            "-: the certificate of {} is not signed by whom",
+            "-: the certificate of {} is not signed by the issuer",
             id("alice")
         ),
     );
@@ -996,7 +996,7 @@ fn a_flood_of_strangers_ends() {
         env.relay("open").args(["-N", "alice"]).stdin(known).ok();
         fill(&env);
         let parcel = reverse(&env, "bob", NOW);
-        let why = "too many strangers wrote today";
+        let why = "too many unknown senders wrote today";
         env.relay("open")
             .args(["-N", "alice", "--again"])
             .stdin(&*parcel)

@@ -445,11 +445,11 @@ fn command_lines_that_are_wrong() {
     for (args, text) in [
         (
             &["-N", "alice", "--trust", "alice/identity.pub"][..],
-            "-N has no place beside",
+            "-N cannot be used with",
         ),
         (
             &["-N", "alice", "--identity-key", &keys.identity],
-            "-N has no place beside",
+            "-N cannot be used with",
         ),
         (
             &["--recipient", &id("alice")],

@@ -61,7 +61,7 @@ pub fn report_all(is_unjudged: bool, not_kept: usize) {
     }
     if not_kept > 0 {
         report::warn(&format!(
-            "too many strangers wrote today: {not_kept} of their authorizations are not kept"
+            "too many unknown senders wrote today: {not_kept} of their authorizations are not kept"
         ));
     }
 }

@@ -103,7 +103,7 @@ pub fn several() -> anyhow::Error {
 }
 
 /// The warning for an authorization that is not stored.
-const NOT_KEPT: &str = "the authorization in it is not kept: too many strangers wrote today";
+const NOT_KEPT: &str = "the authorization in it is not kept: too many unknown senders wrote today";
 
 /// Imports an authorization into the node instead of writing it out, since it is not for a user.
 ///

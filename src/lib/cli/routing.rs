@@ -110,7 +110,7 @@ pub fn warn_of_closed(spool: &Spool, filled: &BTreeSet<NodeId>) -> Result<(), sp
             let path = report::path(&amiss.path);
             report::warn_with(
                 &format!("{path}: {}", amiss.what),
-                &format!("root makes it right: {}", amiss.remedy),
+                &format!("as root, run: {}", amiss.remedy),
             );
         }
     }

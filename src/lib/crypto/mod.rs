@@ -118,6 +118,6 @@ pub enum Error {
         found: usize,
     },
     /// The part of a buffer to work on starts after its end, or is longer than the cipher allows.
-    #[error("nothing there to encrypt, or too much")]
+    #[error("nothing to encrypt, or more than the algorithm takes")]
     Range,
 }

@@ -61,7 +61,7 @@ pub enum Error {
     #[error("its name has another sender or recipient")]
     OtherSender,
     /// The message was passed on and came back too often.
-    #[error("it comes back for the fourth time after it was passed on: a loop")]
+    #[error("passed on three times already, and back again: a routing loop")]
     Loop,
     /// Another message with the same id waits here.
     #[error("another message with the same id waits here")]

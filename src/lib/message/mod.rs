@@ -79,7 +79,7 @@ pub enum Error {
     Signature(&'static str),
     /// A kind of message that is specified, but that no deployed node emits and that is not read
     /// yet.
-    #[error("a {0}, which is not read yet")]
+    #[error("a {0}, which is not supported")]
     NotReadYet(ramf::Kind),
     /// A kind of message that is not carried in cargo.
     #[error("{0} is not carried in cargo")]
@@ -99,7 +99,7 @@ pub enum Error {
     #[error("not a part of a transfer")]
     NotAPart,
     /// A part in a format that is newer than these programs.
-    #[error("a part in version {0}, which is not read")]
+    #[error("a part in version {0}, which is not supported")]
     PartVersion(u8),
     /// A part contradicts earlier ones of the same transfer.
     #[error("part {index} contradicts others of its transfer: another {what}")]

@@ -114,7 +114,7 @@ pub enum DirectoryError {
         problem: String,
     },
     /// `--now` was given to a program that changes the node.
-    #[error("another time than the clock's is refused, since it would be stored in the node")]
+    #[error("--now is refused: this program would store that time in the node")]
     TestClock,
     /// Something that only gateways do was asked of an endpoint.
     #[error("{} is an endpoint, not a gateway", .0.display())]

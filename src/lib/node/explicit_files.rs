@@ -254,7 +254,7 @@ impl Keyring for ExplicitFiles {
                 certificates: self.own_certificates(now)?,
             }),
             Params::Registration(_) => Err(Error::Import(ImportError::Unsuitable(
-                "a registration tells nothing about a recipient of parcels",
+                "a registration does not authorize anybody to receive parcels",
             ))),
             Params::Private(params) => {
                 let id = params.identity.id();

@@ -78,7 +78,7 @@ struct ImportedFrom {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Remark {
     /// The stored session key of the peer has a later date, and is kept.
-    #[error("a session key of later date is held and sealed to on; --replace takes this one")]
+    #[error("the session key held is newer and stays in use; --replace takes this one")]
     NewerSessionKeyKept,
     /// Parameters, which have no date, brought another session key than the stored one.
     #[error("another session key than before is taken; --expect makes sure")]

@@ -43,7 +43,7 @@ pub enum Error {
     #[error("bad signature")]
     Signature,
     /// An authority's certificate is not signed by the issuer that it names.
-    #[error("the certificate of {0} is not signed by whom it names as its issuer")]
+    #[error("the certificate of {0} is not signed by the issuer that it names")]
     Issuer(NodeId),
     /// No certification path leads from the certificate to a trusted key.
     #[error("no certification path to a trusted key")]

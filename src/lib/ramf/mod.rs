@@ -30,7 +30,7 @@ pub enum Error {
     #[error("not a Relaynet message")]
     NotRamf,
     /// The format signature is the one that was in use until 2020.
-    #[error("a message in the former `Relaynet` format, which nobody reads any more")]
+    #[error("a message in the former `Relaynet` format, which is no longer supported")]
     FormerFormat,
     /// The version of this kind of message is unknown.
     #[error("version {0} of this kind of message is unknown")]

@@ -44,7 +44,7 @@ pub use store::Spool;
 #[non_exhaustive]
 pub enum Error {
     /// Another run holds the lock.
-    #[error("another run is at work on the queues")]
+    #[error("another run is active on these queues")]
     Locked,
     /// The message would exceed the quota of a peer.
     #[error("over the quota of {limit} octets for {peer}, of which {used} are used")]
@@ -77,10 +77,10 @@ pub enum Error {
     #[error("no message is known as {0}")]
     UnknownMessage(String),
     /// No queue has this name.
-    #[error("{0} is no queue")]
+    #[error("{0}: no such queue")]
     NoQueue(String),
     /// The clock is before a known time, so nothing may be purged.
-    #[error("the clock tells {now}, and {known} was before")]
+    #[error("the clock shows {now}, which is before {known}, a time already seen")]
     ClockBehind {
         /// The time of the system clock.
         now: Timestamp,
@@ -91,8 +91,8 @@ pub enum Error {
         again: Option<Timestamp>,
     },
     /// The clock is too far after the newest known time, so nothing may be purged yet.
-    #[error("the clock tells {now}, and {} here", last.map_or_else(
-        || "nothing tells the time".to_owned(),
+    #[error("the clock shows {now}, but {} here", last.map_or_else(
+        || "there is no evidence of the time".to_owned(),
         |last| format!("nothing happened since {last}"),
     ))]
     ClockAhead {

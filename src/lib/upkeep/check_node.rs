@@ -54,7 +54,7 @@ impl Checker<'_> {
             && stat.owner != self.user
         {
             let what = format!(
-                "belongs to user {}, and this is user {}",
+                "belongs to user {}, but this is user {}",
                 stat.owner, self.user
             );
             self.report(Level::Warning, Check::Owner, root, &what, None);

@@ -191,7 +191,7 @@ impl Spool {
             QueueId::Home(node) => {
                 if tally.count > 0 && !nodes.contains(&node) {
                     let what = format!(
-                        "{} for {}, which is no node here",
+                        "{} for {}, which is not a node here",
                         messages(tally.count),
                         short_id(node)
                     );
@@ -352,7 +352,7 @@ impl Spool {
         full.sort_unstable();
         for (recipient, used) in full {
             let peer = self.owner().label_of(recipient)?;
-            let what = format!("{used} octets for {peer}, and {limit} is the quota");
+            let what = format!("{used} octets for {peer}, over the quota of {limit}");
             let hint = "relay-route moves them on".to_owned();
             let (level, check) = (Level::Warning, Check::Room);
             checker.report(level, check, queue.dir(), &what, Some(hint));

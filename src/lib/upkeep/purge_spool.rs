@@ -196,7 +196,7 @@ impl Purger<'_> {
         // the file name.
         let expiry = item.expiry().unwrap_or(message.name.expiry);
         if !self.options.window.is_after(expiry) {
-            let problem = format!("lives until {expiry}, and its name has another time");
+            let problem = format!("expires at {expiry}, but its name says another time");
             return Ok(Expiry::Stays(problem));
         }
         let parcel = match (item.kind(), item.message()) {

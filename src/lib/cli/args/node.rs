@@ -114,7 +114,7 @@ impl NodeDir {
     /// A [`Usage`] error.
     pub fn refuse(&self, beside: &str) -> anyhow::Result<()> {
         if self.is_given() {
-            return Err(Usage(format!("-N has no place beside {beside}")).into());
+            return Err(Usage(format!("-N cannot be used with {beside}")).into());
         }
         Ok(())
     }

@@ -151,7 +151,7 @@ mod tests {
             (b"AwalaP\0\x30", "not a part of a transfer"),
             (
                 b"RelayPart\x01\x30\0",
-                "a part in version 1, which is not read",
+                "a part in version 1, which is not supported",
             ),
             (
                 b"RelayPart\0\x04\0",
