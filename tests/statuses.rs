@@ -240,6 +240,11 @@ fn disk() -> Cases<disk::Error> {
                 role,
             })
             .note(&role),
+            Case::new(E::IsInput {
+                path: path.clone(),
+                role,
+            })
+            .note(&role),
             Case::new(E::Differs {
                 path: path.clone(),
                 role,

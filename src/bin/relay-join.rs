@@ -13,7 +13,7 @@ use relaynet::cli::files::{self, Output, OutputForm};
 use relaynet::cli::inputs::{InputRef, Trees};
 use relaynet::cli::outputs;
 use relaynet::cli::parts::{PartInputs, PartVisit, cannot_store};
-use relaynet::cli::{self, report};
+use relaynet::cli::{self, named_files, report};
 use relaynet::describe;
 use relaynet::transfer::joiner::{JoinOptions, JoinTarget, Joiner, MAX_TRANSFERS};
 
@@ -53,6 +53,7 @@ fn join(args: &Args) -> anyhow::Result<()> {
     let mut joiner = Joiner::new(JoinOptions {
         target: target.clone(),
         replaces: args.output.force(),
+        spared: named_files::read(),
         may_remove: args.remove,
         scratch: files::scratch_dir(),
     });

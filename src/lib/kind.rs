@@ -131,6 +131,7 @@ impl disk::Error {
             Self::Exposed { .. } => DiskCause::Exposed,
             Self::TooLarge { .. } => DiskCause::TooLarge,
             Self::Differs { .. } => DiskCause::Differs,
+            Self::IsInput { .. } => return ErrorKind::Usage,
             Self::Io { cause, .. } => match cause.kind() {
                 K::StorageFull | K::QuotaExceeded | K::FileTooLarge | K::OutOfMemory => {
                     DiskCause::Full

@@ -411,14 +411,13 @@ fn only_files_whose_content_is_stored_are_removed() {
 }
 
 #[test]
-fn a_result_that_takes_the_place_of_its_part_is_not_removed() {
+fn a_result_does_not_take_the_place_of_its_part() {
     let env = Env::new();
     env.write("file", parts(&env).concat());
     let join = env
         .relay("join")
         .args(["-f", "-o", "file", "--remove", "file"]);
-    join.ok().quiet().changes(&["*file"]);
-    assert_eq!(env.read("file"), CONTENT);
+    join.fails(64, "file: is read, too");
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod list;
 mod medium;
 mod mounted;
 mod open;
+mod outputs;
 mod pack_cargo;
 mod peers;
 mod purge;

@@ -20,7 +20,9 @@ impl Fatal {
     #[must_use]
     pub fn output(error: disk::Error) -> anyhow::Error {
         match error {
-            disk::Error::Exists { .. } | disk::Error::NotRegular { .. } => error.into(),
+            disk::Error::Exists { .. }
+            | disk::Error::NotRegular { .. }
+            | disk::Error::IsInput { .. } => error.into(),
             error => Self::Output(error).into(),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use anyhow::Context as _;
 
 use super::errors::{Fatal, ForTerminal};
-use super::report;
+use super::{named_files, report};
 use crate::asn1::pem;
 use crate::disk::files::Standard;
 use crate::disk::publish::{self, IfExists, PublishOptions};
@@ -46,8 +46,11 @@ impl ObjectOutput {
         // not undone.
         if let Some(file) = self.output.file() {
             let existing = self.output.existing(self.form());
-            publish::check(file, &PublishOptions::output(existing))
-                .with_context(|| report::path(file))?;
+            publish::check(
+                file,
+                &named_files::sparing(PublishOptions::output(existing)),
+            )
+            .with_context(|| report::path(file))?;
         }
         Ok(())
     }
@@ -115,7 +118,8 @@ impl Output {
             }
             return write_stdout(parts);
         };
-        let published = publish::publish(file, parts, &PublishOptions::output(self.existing(form)));
+        let options = named_files::sparing(PublishOptions::output(self.existing(form)));
+        let published = publish::publish(file, parts, &options);
         published.with_context(|| report::path(file))?;
         Ok(())
     }
@@ -304,7 +308,7 @@ pub fn write_into(dir: &Path, name: &str, parts: &[&[u8]], force: bool) -> anyho
     } else {
         IfExists::SameIsSuccess
     };
-    let manner = PublishOptions::delivery(existing);
+    let manner = named_files::sparing(PublishOptions::delivery(existing));
     let published = publish::publish(&path, parts, &manner).map_err(Fatal::output);
     published.with_context(|| report::path(&path))?;
     Ok(path)

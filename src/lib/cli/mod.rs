@@ -11,6 +11,7 @@ pub mod files;
 mod limited; // at most so many lines on standard error
 pub mod input_ref; // where a message was read
 pub mod outcome;
+pub mod named_files; // which are read, and are not replaced
 mod whole; // inputs that are read whole
 pub mod inputs;
 pub mod parts;
@@ -38,6 +39,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, CommandFactory, Parser};
 
 use crate::disk::fault;
+use named_files::NamedFiles;
 use report::Verbosity;
 use status::{Reported, Status};
 
@@ -69,7 +71,7 @@ pub fn run<A: Parser>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
             return Status::USAGE;
         }
         match parse(command) {
-            Ok(args) => finish(program(&args)),
+            Ok((args, named)) => finish(named.check().and_then(|()| program(&args))),
             Err(error) => usage(&error),
         }
     });
@@ -100,7 +102,7 @@ const QUIET: &str = "quiet";
 const VERBOSE: &str = "verbose";
 
 /// Parses the command line, and sets the verbosity for everything that follows.
-fn parse<A: Parser>(mut command: Command) -> Result<A, clap::Error> {
+fn parse<A: Parser>(mut command: Command) -> Result<(A, NamedFiles), clap::Error> {
     let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
     report::set_verbosity(if matches.get_flag(QUIET) {
         Verbosity::Quiet
@@ -109,7 +111,10 @@ fn parse<A: Parser>(mut command: Command) -> Result<A, clap::Error> {
     } else {
         Verbosity::Normal
     });
-    A::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    let named = NamedFiles::of(&command, &matches);
+    let args = A::from_arg_matches_mut(&mut matches);
+    let args = args.map_err(|error| error.format(&mut command))?;
+    Ok((args, named))
 }
 
 fn finish(result: anyhow::Result<()>) -> Status {

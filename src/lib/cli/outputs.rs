@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::errors::Fatal;
 use super::files::{self, Output, OutputForm};
-use super::report;
+use super::{named_files, report};
 use crate::asn1::{Hex, pem};
 use crate::crypto::hash;
 use crate::disk::batch::{self, Batch, Staged};
@@ -63,8 +63,11 @@ impl OutputFile {
     fn begun(&mut self) -> anyhow::Result<&mut Pending> {
         let pending = match self.pending.take() {
             Some(pending) => pending,
-            None => Pending::create(&self.path, &PublishOptions::output(self.existing))
-                .map_err(failed(&self.path))?,
+            None => Pending::create(
+                &self.path,
+                &named_files::sparing(PublishOptions::output(self.existing)),
+            )
+            .map_err(failed(&self.path))?,
         };
         Ok(self.pending.insert(pending))
     }
@@ -251,7 +254,7 @@ impl Stager {
             return Ok(text.map_or(StagedOutput::Plain, StagedOutput::Text));
         };
         let written = text.as_ref().map_or(octets, String::as_bytes);
-        let manner = PublishOptions::delivery(*existing);
+        let manner = named_files::sparing(PublishOptions::delivery(*existing));
         let mut path = dir.join(name);
         let mut staged = batch::stage(&path, &[written], &manner);
         let is_taken = matches!(

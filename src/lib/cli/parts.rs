@@ -8,7 +8,7 @@ use super::errors::{Empty, Fatal};
 use super::input_ref::InputRef;
 use super::inputs::{Operands, Source, Trees, read_error, source};
 use super::outcome::Outcome;
-use super::report;
+use super::{named_files, report};
 use crate::asn1::Buffer;
 use crate::disk::files::{self, FileId};
 use crate::message::Part;
@@ -280,6 +280,7 @@ fn open(path: &Path) -> anyhow::Result<(PartInput, Option<PartFile>)> {
         return Ok((PartInput::open(path)?, None));
     }
     let file = files::open_input(path)?;
+    named_files::note_read(&file)?;
     // Identified by device and inode, so that no other file is removed that has its name by then.
     let file_of_parts = FileId::of(&file).map(|identity| PartFile {
         path: path.to_owned(),

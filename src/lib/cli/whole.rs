@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::errors::{Empty, Usage};
-use super::report;
+use super::{named_files, report};
 use crate::asn1::Buffer;
 use crate::disk::files::Standard;
 use crate::disk::{self, FileRole, files};
@@ -25,6 +25,7 @@ pub(super) fn source(path: &Path) -> anyhow::Result<(Source, Option<u64>)> {
         return Ok((Box::new(std::io::stdin()), None));
     }
     let file = files::open_input(path)?;
+    named_files::note_read(&file)?;
     let len = file
         .metadata()
         .ok()

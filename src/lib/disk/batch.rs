@@ -250,7 +250,9 @@ fn place(
         match file.place() {
             Ok(_) => {}
             // Another run took the name since `stage` looked. That concerns this file only.
-            Err(refusal @ (Error::Exists { .. } | Error::NotRegular { .. })) => {
+            Err(
+                refusal @ (Error::Exists { .. } | Error::NotRegular { .. } | Error::IsInput { .. }),
+            ) => {
                 refused.push(refusal);
             }
             Err(error) => return Err(error),

@@ -1,9 +1,12 @@
 //! File metadata: existence, owner, identity and mode, and the free space of a file system.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::fault;
 use super::{Error, FileRole, Operation, Result};
@@ -87,7 +90,7 @@ pub fn is_writable_dir(path: &Path) -> bool {
 }
 
 /// The identity of a file: it does not change when the file is renamed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FileId {
     device: u64,
     inode: u64,
@@ -102,11 +105,51 @@ impl FileId {
             .and_then(|metadata| Self::from(&metadata))
     }
 
+    /// The identity of the regular file at a path, behind symbolic links; `None` for anything else.
+    #[must_use]
+    pub fn at(path: &Path) -> Option<Self> {
+        fs::metadata(path)
+            .ok()
+            .and_then(|metadata| Self::from(&metadata))
+    }
+
+    /// The identity of a regular file that this process inherited open; `None` for anything else.
+    #[must_use]
+    pub fn inherited(stream: impl AsFd) -> Option<Self> {
+        let stream = stream.as_fd().try_clone_to_owned().ok()?;
+        Self::of(&File::from(stream))
+    }
+
     pub(super) fn from(metadata: &fs::Metadata) -> Option<Self> {
         metadata.is_file().then(|| Self {
             device: metadata.dev(),
             inode: metadata.ino(),
         })
+    }
+}
+
+/// Files that a run reads, and must not replace.
+#[derive(Debug, Default)]
+pub struct FileSet(Mutex<BTreeSet<FileId>>);
+
+impl FileSet {
+    /// A set without a file.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Mutex::new(BTreeSet::new()))
+    }
+
+    /// Adds a file.
+    pub fn add(&self, file: FileId) {
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        files.insert(file);
+    }
+
+    /// Whether a file is in it.
+    #[must_use]
+    pub fn contains(&self, file: FileId) -> bool {
+        let files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        files.contains(&file)
     }
 }
 

@@ -135,6 +135,14 @@ pub enum Error {
         /// Its role.
         role: FileRole,
     },
+    /// The file that would be replaced is one that this run reads.
+    #[error("{}is read by this run, which would replace it", before(*.role, .path))]
+    IsInput {
+        /// The file.
+        path: PathBuf,
+        /// Its role.
+        role: FileRole,
+    },
     /// The name is taken, and the options do not allow replacing the file.
     #[error("{}already exists", before(*.role, .path))]
     Exists {
@@ -171,6 +179,7 @@ impl Error {
             | Self::NotRegular { path, .. }
             | Self::Exposed { path, .. }
             | Self::Differs { path, .. }
+            | Self::IsInput { path, .. }
             | Self::Exists { path, .. } => path,
         }
     }
@@ -184,6 +193,7 @@ impl Error {
             | Self::NotRegular { role, .. }
             | Self::Exposed { role, .. }
             | Self::Differs { role, .. }
+            | Self::IsInput { role, .. }
             | Self::Exists { role, .. } => *role,
         }
     }

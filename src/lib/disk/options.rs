@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::FileRole;
+use super::metadata::FileSet;
 
 /// What publication does if the name is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +48,7 @@ pub struct PublishOptions<'a> {
     pub(super) temporary_dir: Option<&'a Path>,
     pub(super) syncs_dir: bool,
     pub(super) is_unnamed: bool,
+    pub(super) spared: Option<&'static FileSet>,
 }
 
 impl<'a> PublishOptions<'a> {
@@ -72,6 +74,7 @@ impl<'a> PublishOptions<'a> {
             temporary_dir: None,
             syncs_dir: true,
             is_unnamed: false,
+            spared: None,
         }
     }
 
@@ -102,6 +105,15 @@ impl<'a> PublishOptions<'a> {
     pub const fn unnamed(self) -> Self {
         Self {
             is_unnamed: true,
+            ..self
+        }
+    }
+
+    /// Replaces none of these files, whatever happens to others.
+    #[must_use]
+    pub const fn sparing(self, files: &'static FileSet) -> Self {
+        Self {
+            spared: Some(files),
             ..self
         }
     }

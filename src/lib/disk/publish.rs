@@ -18,7 +18,7 @@ use super::existing::{
     PublishTarget, TargetState, behind_links, is_same, keep, open_existing, same, survey,
 };
 use super::fault;
-use super::metadata::set_mode;
+use super::metadata::{FileId, FileSet, set_mode};
 use super::names::parent;
 use super::open::flags;
 use super::sync::sync_dir;
@@ -78,6 +78,23 @@ pub fn check(path: &Path, options: &PublishOptions<'_>) -> Result<()> {
     }
 }
 
+/// Refuses to replace a file that is to be spared.
+fn check_spared(
+    target: &Path,
+    role: FileRole,
+    existing: IfExists,
+    spared: Option<&FileSet>,
+) -> Result<()> {
+    let is_spared = |files: &FileSet| FileId::at(target).is_some_and(|file| files.contains(file));
+    if existing == IfExists::Replace && spared.is_some_and(is_spared) {
+        return Err(Error::IsInput {
+            path: target.to_owned(),
+            role,
+        });
+    }
+    Ok(())
+}
+
 /// Publishes a secret key: mode 0600, by hard link, which fails if the name is taken.
 ///
 /// # Errors
@@ -109,6 +126,7 @@ pub struct Pending {
     existing: IfExists,
     naming: Naming,
     syncs_dir: bool,
+    spared: Option<&'static FileSet>,
 }
 
 impl Pending {
@@ -146,6 +164,7 @@ impl Pending {
             } else {
                 path.to_owned()
             };
+            check_spared(&target, role, existing, options.spared)?;
             let (bits, exact) = match (options.mode, found) {
                 (Mode::User, PublishTarget::Taken(mode)) if existing == IfExists::Replace => {
                     (mode, Some(mode))
@@ -179,6 +198,7 @@ impl Pending {
             existing,
             naming: Naming::Rename,
             syncs_dir: options.syncs_dir,
+            spared: options.spared,
         })
     }
 
@@ -356,6 +376,8 @@ impl Pending {
             return Ok(Published::Written);
         };
         let (target, role) = (&*self.target, self.role);
+        // A file that was opened to be read after this one was begun.
+        check_spared(target, role, self.existing, self.spared)?;
         // Without `Replace`, each of these fails if the name was taken since `survey`.
         let (placed, doing) = match self.naming {
             Naming::Rename if temporary.is_unnamed => {

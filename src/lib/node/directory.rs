@@ -13,8 +13,28 @@ use crate::disk::{self, FileRole, Lock, files, tree};
 use crate::pipeline::mutex;
 use crate::pki::{NodeId, PublicKey};
 
+/// What the file VERSION begins with, in every version.
+const NAME: &str = "relay-node";
+
 /// The content of the file VERSION.
 pub const VERSION: &str = "relay-node 1";
+
+/// What a node directory consists of.
+const ENTRIES: [&str; 13] = [
+    "VERSION",
+    "config",
+    "routes",
+    "identity.key",
+    "identity.pub",
+    "certs",
+    "peers",
+    "sessions",
+    "strangers",
+    "seen",
+    "endpoints",
+    "lock",
+    "spool",
+];
 
 /// An opened node directory of the layout that we know.
 #[derive(Debug)]
@@ -68,6 +88,21 @@ impl Directory {
             is_rid_of_leftovers: AtomicBool::new(false),
             tally: Mutex::default(),
         })
+    }
+
+    /// Whether a path, absolute and without symbolic links, is that of a node directory or leads to what belongs to
+    /// one. What else users keep there is theirs: where services run as the user `relay`, it is their home.
+    #[must_use]
+    pub fn owns(path: &Path) -> bool {
+        let is_node = |dir: &&Path| {
+            let version = files::read(&dir.join("VERSION"), FileRole::Node, MAX_FILE_LEN);
+            version.is_ok_and(|version| version.starts_with(NAME.as_bytes()))
+        };
+        let Some(root) = path.ancestors().find(is_node) else {
+            return false;
+        };
+        let entry = path.strip_prefix(root).unwrap_or(path).iter().next();
+        entry.is_none_or(|entry| ENTRIES.iter().any(|own| *own == entry))
     }
 
     /// The directory.

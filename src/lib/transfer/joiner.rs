@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::join::{Error, Join, Site, Whole};
-use crate::disk::files::{self, FileId};
+use crate::disk::files::{self, FileId, FileSet};
 use crate::disk::{self, FileRole, IfExists, PublishOptions};
 use crate::message::parts::{Ledger, TransferId};
 use crate::message::{Part, file_name};
@@ -36,6 +36,8 @@ pub struct JoinOptions {
     pub target: JoinTarget,
     /// Whether it replaces an existing file.
     pub replaces: bool,
+    /// The files that it does not replace for all that.
+    pub spared: &'static FileSet,
     /// Whether the files of parts may be removed afterwards.
     pub may_remove: bool,
     /// The directory for scratch files, for content that cannot be joined in its final file.
@@ -266,7 +268,8 @@ impl JoinOptions {
             JoinTarget::File(file) => (file.clone(), PublishOptions::output(existing)),
             JoinTarget::Caller => return Ok(Site::aside(&self.scratch)),
         };
-        let site = Site::file(&path, &options.unnamed(), &self.scratch);
+        let options = options.unnamed().sparing(self.spared);
+        let site = Site::file(&path, &options, &self.scratch);
         site.map_err(|error| cannot_store_in(path, error))
     }
 }
