@@ -136,6 +136,7 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     report.add(plain([errors::Postponed(text())]));
     report.add(plain([errors::NoFile]));
     report.add(plain([errors::Unchecked]));
+    report.add(plain([errors::LeakedKey]));
     report.add(plain([errors::Again]));
     report.add(plain([errors::ForTerminal(WORD)]));
     report.add(noted([

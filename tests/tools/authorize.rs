@@ -430,3 +430,33 @@ fn the_fingerprint_is_that_of_the_key() {
         ]);
     assert_eq!(sha256(&env.read(env.keys("bob").public)), id("bob")[1..]);
 }
+
+/// The public half of a private key would be enough, and nobody would learn that the key has left its node.
+#[test]
+fn a_private_key_is_refused_with_what_to_do() {
+    let env = Env::with_gateways();
+    let session = format!("bob/sessions/any/{}", env.names("bob/sessions/any")[0]);
+    let key = env.text("bob/identity.key");
+    let public = env.text("bob/identity.pub");
+    env.write("both", format!("{public}{key}"));
+    env.write("dos", key.replace('\n', "\r\n"));
+    for file in ["bob/identity.key", &session, "both", "dos"] {
+        for call in [
+            "authorize -N alice",
+            "register -N gateway",
+            "register -N gateway --authorize",
+            "register -N gateway --complete",
+            "import -N alice",
+        ] {
+            let mut words = call.split(' ');
+            let program = words.next().unwrap();
+            let call = env.relay(program).args(words).arg(file);
+            let ran = call.fails(65, &format!("{file}: "));
+            assert!(ran.stderr.contains("private key"), "{}", ran.stderr);
+            assert_eq!(ran.hints().len(), 1, "{}", ran.stderr);
+            assert!(ran.hints()[0].contains("relay-keygen"), "{}", ran.stderr);
+        }
+    }
+    let ran = env.relay("authorize").args(["-N", "alice"]).stdin(key);
+    ran.fails(65, "-: a private key: whoever has seen it");
+}

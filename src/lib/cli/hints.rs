@@ -1,6 +1,6 @@
 //! Hints: what a user can do about an error.
 
-use super::errors::{Fatal, ForTerminal, Unchecked};
+use super::errors::{Fatal, ForTerminal, LeakedKey, Unchecked};
 use super::escape;
 use crate::disk::{self, FileRole, Operation};
 use crate::ramf::{Kind, limits};
@@ -43,6 +43,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         }
         Some(Fatal::Output(error)) => return hint_for_disk(error),
         None => {}
+    }
+    if cause.is::<LeakedKey>() {
+        return Some(LEAKED.to_owned());
     }
     if cause.is::<Unchecked>() {
         return Some("relay-register --complete checks and registers it".to_owned());
@@ -175,6 +178,7 @@ fn hint_for_import(error: &node::ImportError) -> Option<&'static str> {
     use node::ImportError as E;
     Some(match error {
         E::NotImportable("public-key" | "certificate") => "relay-authorize takes it",
+        E::NotImportable("private-key") => LEAKED,
         E::NotImportable("parcel") => "relay-open takes it",
         E::Pinned(_) => "--replace takes it all the same; first make sure that it is genuine",
         E::Expectation { .. } => {
@@ -314,6 +318,10 @@ fn hint_for_pki(error: &pki::Error) -> Option<String> {
         _ => None,
     }
 }
+
+/// The hint after a private key was sent around.
+const LEAKED: &str =
+    "its owner makes a new node (relay-keygen), and sends what relay-export prints of that";
 
 /// The hint for content that is too large for one parcel.
 const SPLIT: &str = "relay-split cuts it into parts, which --parts seals";

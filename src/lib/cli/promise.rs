@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::errors::Usage;
+use super::errors::{LeakedKey, Usage};
 use super::{inputs, report};
 use crate::message::Object;
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
@@ -65,6 +65,9 @@ fn warn_of_another_node(node: &Directory, authorization: &RegistrationAuthorizat
 }
 
 fn not_a(expected: &str, path: &Path, found: &Object) -> anyhow::Error {
+    if let Object::PrivateIdentityKey(_) | Object::PrivateSessionKey(..) = found {
+        return anyhow::Error::new(LeakedKey).context(report::path(path));
+    }
     let found = found.word().replace('-', " ");
     Usage(format!(
         "{}: a {expected} is needed, not a {found}",

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use super::errors::{
-    Again, Changed, Empty, Fatal, ForTerminal, NoFile, Postponed, Unchecked, Usage,
+    Again, Changed, Empty, Fatal, ForTerminal, LeakedKey, NoFile, Postponed, Unchecked, Usage,
 };
 use crate::disk::{self, FileRole, Operation};
 use crate::kind::{DiskCause, ErrorKind};
@@ -99,6 +99,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     }
     if cause.is::<Changed>() || cause.is::<Postponed>() || cause.is::<Again>() {
         return Some(Status::TEMP_FAIL);
+    }
+    if cause.is::<LeakedKey>() {
+        return Some(Status::DATA);
     }
     if cause.is::<Empty>() || cause.is::<NoFile>() {
         return Some(Status::NO_INPUT);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::cli::errors::Unchecked;
+use crate::cli::errors::{LeakedKey, Unchecked};
 use crate::cli::{inputs, report};
 use crate::message::{self, Object};
 use crate::node::{self, Directory};
@@ -13,8 +13,8 @@ use crate::pki::PublicKey;
 /// The identity key of a peer: of a known one, or from a file or standard input.
 ///
 /// # Errors
-/// When the operand is neither a known peer nor an object with an identity key. A registration
-/// request is refused, since its key is not yet shown to be its sender's.
+/// When the operand is neither a known peer nor an object with an identity key. A private key is
+/// refused, and so is a registration request, since its key is not yet shown to be its sender's.
 pub fn peer_key(peer: Option<&Path>, node: Option<&Directory>) -> anyhow::Result<PublicKey> {
     let path = peer.unwrap_or(Path::new("-"));
     if let (Some(node), Some(text)) = (node, path.to_str())
@@ -35,8 +35,15 @@ pub fn peer_key(peer: Option<&Path>, node: Option<&Directory>) -> anyhow::Result
     let octets = inputs::read_whole(path)?;
     let name = || report::path(path);
     let object = Object::parse(&octets).with_context(name)?;
-    if let Object::RegistrationRequest(_) = object {
-        return Err(anyhow::Error::new(Unchecked)).with_context(name);
+    match object {
+        Object::RegistrationRequest(_) => {
+            return Err(anyhow::Error::new(Unchecked)).with_context(name);
+        }
+        // Its public half would do, but then nobody would learn that the key has left its node.
+        Object::PrivateIdentityKey(_) | Object::PrivateSessionKey(..) => {
+            return Err(anyhow::Error::new(LeakedKey)).with_context(name);
+        }
+        _ => {}
     }
     match object.identity_key() {
         Some(key) => Ok(key.clone()),
