@@ -307,6 +307,7 @@ fn asn1() -> Cases<asn1::Error> {
         E::Trailing,
         E::Value(WORD),
         E::Unsupported(WORD),
+        E::Utf16,
     ])
 }
 

@@ -5,6 +5,7 @@
 
 pub mod ber;
 pub mod write;
+pub mod text;
 pub mod pem;
 pub mod hex;
 pub mod visible_string;
@@ -56,6 +57,9 @@ pub enum Error {
     /// The value's content is not what its type allows.
     #[error("malformed {0}")]
     Value(&'static str),
+    /// Text is in UTF-16 where UTF-8 is read.
+    #[error("text in UTF-16, not UTF-8")]
+    Utf16,
     /// An algorithm, key type or curve that Relaynet does not allow (RS-018).
     #[error("unsupported {0}")]
     Unsupported(&'static str),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use der::pem::LineEnding;
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::{Error, text};
 
 /// The start of the first line of every block.
 pub const BEGIN: &[u8] = b"-----BEGIN ";
@@ -40,10 +40,13 @@ pub struct Block<'a> {
     pub contents: Vec<u8>,
 }
 
-/// Whether the octets look like PEM: text with a block in it.
+/// Whether the octets look like PEM: text with a block in it, or text in UTF-16, which is refused as such.
 #[must_use]
 pub fn is_pem(octets: &[u8]) -> bool {
-    octets.starts_with(BEGIN)
+    let is_wide = text::is_utf16(octets);
+    let octets = text::without_mark(octets);
+    is_wide
+        || octets.starts_with(BEGIN)
         || (octets
             .first()
             .is_some_and(|first| first.is_ascii_graphic() || first.is_ascii_whitespace())
@@ -56,8 +59,15 @@ fn first_line_that_begins(octets: &[u8]) -> Option<usize> {
         // Text above a block may have 64 KiB at most, as in streams of messages.
         .take(1 << 16)
         .enumerate()
-        .find(|(at, window)| *window == BEGIN && (*at == 0 || octets[at - 1] == b'\n'))
+        .find(|(at, window)| *window == BEGIN && is_line_start(&octets[..*at]))
         .map(|(at, _)| at)
+}
+
+/// Whether a line starts after these octets. Where files were joined, a byte order mark may stand there.
+#[must_use]
+pub fn is_line_start(before: &[u8]) -> bool {
+    let before = before.strip_suffix(text::MARK.as_bytes()).unwrap_or(before);
+    before.last().is_none_or(|octet| *octet == b'\n')
 }
 
 /// Decodes the blocks of a text, in their order; at least one.
@@ -65,7 +75,7 @@ fn first_line_that_begins(octets: &[u8]) -> Option<usize> {
 /// # Errors
 /// When a block is malformed, or the text has none.
 pub fn blocks(octets: &[u8]) -> Result<Vec<Block<'_>>, Error> {
-    let mut text = std::str::from_utf8(octets).map_err(|_| Error::Value("PEM"))?;
+    let mut text = text(octets)?;
     let mut blocks = Vec::new();
     while let Some((preamble, label, body, rest)) = next_block(text)? {
         let contents = pem::parse(body.as_bytes())
@@ -85,6 +95,13 @@ pub fn blocks(octets: &[u8]) -> Result<Vec<Block<'_>>, Error> {
     }
 }
 
+fn text(octets: &[u8]) -> Result<&str, Error> {
+    text::read(octets).map_err(|error| match error {
+        Error::Utf16 => error,
+        _ => Error::Value("PEM"),
+    })
+}
+
 /// The text above a block, its label, the block with its boundary lines, and the text after it.
 type Split<'a> = (&'a str, &'a str, &'a str, &'a str);
 
@@ -102,7 +119,9 @@ fn next_block(text: &str) -> Result<Option<Split<'_>>, Error> {
     let at = block.find(&end).ok_or(malformed)? + end.len();
     let (block, rest) = block.split_at(at);
     Ok(Some((
-        preamble,
+        preamble
+            .trim_start_matches(text::MARK)
+            .trim_end_matches(text::MARK),
         label,
         block,
         rest.trim_start_matches(['\r', '\n']),
@@ -136,7 +155,7 @@ pub fn private_key(octets: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Cow<'_, str>), 
     if !is_pem(octets) {
         return Ok((Zeroizing::new(octets.to_vec()), Cow::Borrowed("")));
     }
-    let text = std::str::from_utf8(octets).map_err(|_| Error::Value("PEM"))?;
+    let text = text(octets)?;
     // OpenSSL writes EC keys with an `EC PARAMETERS` block above the key, so other blocks are
     // skipped.
     let mut rest = text;

@@ -5,7 +5,7 @@ use super::escape;
 use crate::disk::{self, FileRole, Operation};
 use crate::ramf::{Kind, limits};
 use crate::transfer::join;
-use crate::{command, deliver, medium, message, node, pki, ramf, route, spool};
+use crate::{asn1, command, deliver, medium, message, node, pki, ramf, route, spool};
 
 /// The hint for an error or one of its causes, if there is one.
 #[must_use]
@@ -65,12 +65,19 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<message::Error>() {
         return hint_for_message(error);
     }
+    if let Some(asn1::Error::Utf16) = cause.downcast_ref() {
+        return Some(AS_UTF8.to_owned());
+    }
     cause.downcast_ref().and_then(hint_for_ramf)
 }
 
 fn hint_for_message(error: &message::Error) -> Option<String> {
     match error {
         message::Error::Ramf(error) => hint_for_ramf(error),
+        message::Error::Malformed {
+            cause: asn1::Error::Utf16,
+            ..
+        } => Some(AS_UTF8.to_owned()),
         _ => None,
     }
 }
@@ -79,7 +86,9 @@ fn hint_for_node(error: &node::Error) -> Option<String> {
     use node::Error as E;
     let text = match error {
         E::Disk(error) => return hint_for_disk(error),
-        E::Ramf(error) | E::Message(message::Error::Ramf(error)) => return hint_for_ramf(error),
+        E::Ramf(error) => return hint_for_ramf(error),
+        E::Message(error) => return hint_for_message(error),
+        E::Asn1(asn1::Error::Utf16) => Some(AS_UTF8),
         E::Pki(error) => return hint_for_pki(error),
         E::Directory(error) => hint_for_directory(error),
         E::Peer(error) => hint_for_peer(error),
@@ -318,6 +327,9 @@ fn hint_for_pki(error: &pki::Error) -> Option<String> {
         _ => None,
     }
 }
+
+/// The hint for UTF-16.
+const AS_UTF8: &str = "save it as UTF-8: in the editor, or with iconv(1)";
 
 /// The hint after a private key was sent around.
 const LEAKED: &str =

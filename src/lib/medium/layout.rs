@@ -15,7 +15,7 @@ use std::path::Path;
 
 use super::Error;
 use super::names::{FOLDERS, MediumFile, below, file_name};
-use crate::asn1::{Hex, hex};
+use crate::asn1::{Hex, hex, text};
 use crate::crypto::{hash, random};
 use crate::disk::dir::{Dir, PendingEntry};
 use crate::disk::{self, FileRole, Operation, files};
@@ -115,7 +115,9 @@ impl Medium {
         }
         let broken = || Error::Broken(dir.to_owned());
         let text = |name: &str| match top.read(name, MAX_TEXT_LEN) {
-            Ok(octets) => Ok(String::from_utf8_lossy(&octets).trim().to_owned()),
+            Ok(octets) => Ok(String::from_utf8_lossy(text::without_mark(&octets))
+                .trim()
+                .to_owned()),
             Err(disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. }) => Err(broken()),
             Err(error) if error.is_not_found() => Err(broken()),
             Err(error) => Err(error.into()),
@@ -259,7 +261,7 @@ fn check_place(dir: &Path) -> Result<(), Error> {
     let place = files::canonical(dir, FileRole::Spool)?;
     for above in place.ancestors() {
         let version = files::read(&above.join("VERSION"), FileRole::Spool, MAX_TEXT_LEN);
-        if version.is_ok_and(|version| version.starts_with(b"relay-")) {
+        if version.is_ok_and(|version| text::without_mark(&version).starts_with(b"relay-")) {
             return Err(Error::NotAPlace(dir.to_owned()));
         }
     }

@@ -7,7 +7,7 @@ use super::certification_path::CertificationPath;
 use super::connection_params::{NodeConnectionParams, PrivateEndpointConnectionParams};
 use super::registration::{Registration, RegistrationAuthorization, RegistrationRequest};
 use super::{CargoMessageSet, CollectionRequest, Error, Item, ServiceMessage, malformed};
-use crate::asn1::{self, Element, pem, spki, tag, visible_string};
+use crate::asn1::{self, Element, pem, spki, tag, text, visible_string};
 use crate::cms::SignedData;
 use crate::crypto::hash;
 use crate::pki::{Certificate, IdentityKey, NodeId, PublicKey};
@@ -64,6 +64,17 @@ pub enum Object {
     CargoCollectionRequest(Box<CollectionRequest>),
 }
 
+/// Text that is no PEM.
+fn not_pem(cause: asn1::Error) -> Error {
+    match cause {
+        asn1::Error::Utf16 => Error::Malformed {
+            what: "object",
+            cause,
+        },
+        _ => Error::Pem,
+    }
+}
+
 impl Object {
     /// Parses all of `octets` as one object, in binary or PEM. The octets of a message are copied.
     ///
@@ -99,13 +110,13 @@ impl Object {
     }
 
     fn from_pem(octets: &[u8]) -> Result<Self, Error> {
-        let text = std::str::from_utf8(octets).map_err(|_| Error::Pem)?;
+        let text = text::read(octets).map_err(not_pem)?;
         // Before the general decoder, which keeps copies that are not wiped.
         if text.contains("PRIVATE KEY-----") {
             let (key, preamble) = pem::private_key(octets).map_err(malformed("private key"))?;
             return Self::private_key(&key, key_id_line(&preamble)?);
         }
-        let blocks = pem::blocks(octets).map_err(|_| Error::Pem)?;
+        let blocks = pem::blocks(octets).map_err(not_pem)?;
         let certificates: Vec<_> = blocks
             .iter()
             .filter(|block| block.label == pem::CERTIFICATE)

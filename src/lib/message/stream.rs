@@ -8,13 +8,13 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::Error;
-use crate::asn1::{self, ber::Framer, ber::Framing, pem};
+use crate::asn1::{self, ber::Framer, ber::Framing, pem, text};
 use crate::kind::ErrorKind;
 use crate::pipeline::Buffers;
 use crate::ramf::{self, Kind, format_signature, limits};
 
 /// Octets that suffice to recognise what follows a message.
-const LOOKAHEAD: usize = pem::BEGIN.len();
+const LOOKAHEAD: usize = pem::BEGIN.len() + text::MARK.len();
 
 /// Octets that are read at once while the end of a message is not known: the minimum, and the
 /// maximum, for a large message.
@@ -186,6 +186,11 @@ impl<R: Read> Stream<R> {
         if !self.rest().starts_with(format_signature::MAGIC) {
             // Former formats and unknown versions have errors of their own.
             return Err(match Kind::read(self.rest()) {
+                Err(_) if text::is_utf16(self.rest()) => Error::Malformed {
+                    what: "message",
+                    cause: asn1::Error::Utf16,
+                }
+                .into(),
                 Err(error) => Error::from(error).into(),
                 Ok(_) => Error::Unknown.into(),
             });
@@ -231,7 +236,7 @@ impl<R: Read> Stream<R> {
         let next = &self.rest()[end..];
         // Anything else behind a message means that framing is lost, so the message is refused too.
         let follows = next.is_empty()
-            || next.starts_with(pem::BEGIN)
+            || text::without_mark(next).starts_with(pem::BEGIN)
             || next
                 .get(..format_signature::LEN)
                 .is_some_and(|next| Kind::read(next).is_ok());
@@ -278,7 +283,7 @@ impl<R: Read> Stream<R> {
         self.fill(MAX_PREAMBLE_LEN)?;
         let rest = self.rest();
         let at = (0..rest.len().min(MAX_PREAMBLE_LEN))
-            .find(|&at| rest[at..].starts_with(pem::BEGIN) && (at == 0 || rest[at - 1] == b'\n'));
+            .find(|&at| rest[at..].starts_with(pem::BEGIN) && pem::is_line_start(&rest[..at]));
         self.start += at.unwrap_or(0);
         Ok(())
     }
@@ -297,15 +302,21 @@ impl<R: Read> Stream<R> {
         Ok(())
     }
 
+    /// Steps over line ends after PEM, and over a byte order mark before text.
     fn skip_line_ends(&mut self) -> io::Result<()> {
-        while self.after_pem {
-            self.fill(1)?;
-            match self.rest().first() {
-                Some(b'\r' | b'\n' | b' ' | b'\t') => self.start += 1,
-                _ => break,
+        loop {
+            self.fill(LOOKAHEAD)?;
+            let rest = self.rest();
+            let after_mark = rest.strip_prefix(text::MARK.as_bytes());
+            match (rest.first(), after_mark) {
+                (Some(b'\r' | b'\n' | b' ' | b'\t'), _) if self.after_pem => self.start += 1,
+                // No message begins so, and what is text begins with PEM or with what may stand above it.
+                (_, Some(after)) if self.after_pem || after.starts_with(pem::BEGIN) => {
+                    self.start += text::MARK.len();
+                }
+                _ => return Ok(()),
             }
         }
-        Ok(())
     }
 
     fn rest(&self) -> &[u8] {

@@ -9,6 +9,7 @@ use super::files::{MAX_FILE_LEN, damaged, lock_file, read_text};
 use super::key_file::public_key_from_pem;
 use super::quota::UnknownSenderTally;
 use super::{Config, Error, NodeType};
+use crate::asn1::{self, text};
 use crate::disk::{self, FileRole, Lock, files, tree};
 use crate::pipeline::mutex;
 use crate::pki::{NodeId, PublicKey};
@@ -62,8 +63,13 @@ impl Directory {
             }
             Err(error) => return Err(error.into()),
         };
+        if text::is_utf16(&version) {
+            let path = root.join("VERSION");
+            return Err(damaged(&path, &text::problem(&asn1::Error::Utf16)));
+        }
+        let version = text::without_mark(&version);
         if version.trim_ascii() != VERSION.as_bytes() {
-            let version = String::from_utf8_lossy(&version).trim().to_owned();
+            let version = String::from_utf8_lossy(version).trim().to_owned();
             return Err(Error::Directory(DirectoryError::Version {
                 path: root.to_owned(),
                 version,
@@ -96,7 +102,7 @@ impl Directory {
     pub fn owns(path: &Path) -> bool {
         let is_node = |dir: &&Path| {
             let version = files::read(&dir.join("VERSION"), FileRole::Node, MAX_FILE_LEN);
-            version.is_ok_and(|version| version.starts_with(NAME.as_bytes()))
+            version.is_ok_and(|version| text::without_mark(&version).starts_with(NAME.as_bytes()))
         };
         let Some(root) = path.ancestors().find(is_node) else {
             return false;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::{DirectoryError, ImportError};
+use crate::asn1::text;
 use crate::disk::{self, FileRole, files};
 
 /// The largest file of a node that is read, in octets.
@@ -25,12 +26,9 @@ pub(super) fn lock_file(root: &Path, name: &str) -> Result<PathBuf, Error> {
 /// Reads a text file; `None` if it does not exist.
 pub(crate) fn read_text(path: &Path) -> Result<Option<String>, Error> {
     match files::read(path, FileRole::Node, MAX_FILE_LEN) {
-        Ok(octets) => match String::from_utf8(octets) {
-            Ok(text) => Ok(Some(text)),
-            Err(_) => Err(Error::Directory(DirectoryError::Damaged {
-                path: path.to_owned(),
-                problem: "not text".to_owned(),
-            })),
+        Ok(octets) => match text::read(&octets) {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(error) => Err(damaged(path, &text::problem(&error))),
         },
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),

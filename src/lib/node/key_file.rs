@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::Error;
-use crate::asn1::pem;
+use crate::asn1::{pem, text};
 use crate::pki::PublicKey;
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 
@@ -35,7 +35,10 @@ impl Headers {
         let pairs = preamble.lines().filter_map(|line| line.split_once(':'));
         Self(
             pairs
-                .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+                .map(|(name, value)| {
+                    let name = name.trim_start_matches(text::MARK).trim();
+                    (name.to_owned(), value.trim().to_owned())
+                })
                 .collect(),
         )
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::Error;
 use super::target::Target;
+use crate::asn1::text;
 use crate::command::Command;
 use crate::disk::{FileRole, files};
 use crate::node::Directory;
@@ -139,9 +140,12 @@ impl Table {
             problem,
         };
         let (mut routes, mut problems) = (Vec::new(), Vec::new());
-        let Ok(text) = String::from_utf8(octets) else {
-            problems.push(wrong(1, "not text".to_owned()));
-            return Ok((routes, problems));
+        let text = match text::read(&octets) {
+            Ok(text) => text,
+            Err(error) => {
+                problems.push(wrong(1, text::problem(&error).to_owned()));
+                return Ok((routes, problems));
+            }
         };
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
