@@ -9,10 +9,11 @@ use crate::crypto::random;
 use crate::message::{CollectionRequest, message_set, service_message};
 use crate::node::AuthorizationError;
 use crate::node::certificates::MIN_LIFE;
+use crate::node::sessions::OriginatorKey;
 use crate::node::{Correspondent, Error, Keyring};
 use crate::pki::{Certificate, IdentityKey, NodeId};
 use crate::ramf::{Fields, Kind, SignedMessage, fields, limits};
-use crate::session::{PrivateSessionKey, agreement};
+use crate::session::agreement;
 
 /// The sender's choices for a parcel.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,9 @@ pub struct Sent {
     pub fields: Fields,
     /// The time that its life was cut to, because a certificate ends before it would.
     pub cut_to: Option<Timestamp>,
+    /// The date up to which earlier messages to the recipient were dated ahead by a wrong clock, if
+    /// a new session key was made for that reason.
+    pub dated_ahead: Option<Timestamp>,
 }
 
 /// Seals the content in `buffer` for `peer`.
@@ -124,7 +128,7 @@ pub struct Sealer {
     date: Timestamp,
     end: Timestamp,
     identity: IdentityKey,
-    originator: PrivateSessionKey,
+    originator: OriginatorKey,
 }
 
 impl Sealer {
@@ -202,7 +206,7 @@ impl Sealer {
             ttl: u32::try_from(life.max(0)).unwrap_or(limits::MAX_TTL),
         };
         let (cipher, recipient) = (self.cipher, &self.peer.session_key);
-        let payload = agreement::seal(content, cipher, recipient, &self.originator)?;
+        let payload = agreement::seal(content, cipher, recipient, &self.originator.key)?;
         let certificates: Vec<&Certificate> = self.peer.certificates.iter().collect();
         let octets =
             SignedMessage::seal(payload, self.kind, &fields, &self.identity, &certificates)?;
@@ -211,6 +215,7 @@ impl Sealer {
             octets,
             fields,
             cut_to: (lives_until < expiry).then_some(lives_until),
+            dated_ahead: self.originator.dated_ahead,
         })
     }
 }

@@ -197,7 +197,7 @@ impl Bench {
             .carrier(node.find_gateway("hub").unwrap(), now)
             .unwrap();
         let date = peer.certificates[0].not_before();
-        let key = node.originator_key(peer.id, Curve::P256, date).unwrap();
+        let key = node.originator_key(peer.id, Curve::P256, date).unwrap().key;
         let mut buffer = Buffer::with_capacity(plaintext.len());
         buffer.append(plaintext);
         let cipher = Cipher::Cbc { key_len: 16 };

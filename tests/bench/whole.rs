@@ -385,7 +385,7 @@ impl Bench {
             identity: &bob.identity().unwrap(),
             certificates: &alice.certificates.iter().collect::<Vec<_>>(),
             recipient: &alice.session_key,
-            originator: &bob.originator_key(alice.id, Curve::P256, date).unwrap(),
+            originator: &bob.originator_key(alice.id, Curve::P256, date).unwrap().key,
         };
         ber::parcel(buffer, &parts)
     }

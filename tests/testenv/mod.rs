@@ -214,7 +214,7 @@ impl Env {
         let mut buffer = Buffer::with_capacity(plaintext.len());
         buffer.append(plaintext);
         let cipher = Cipher::Cbc { key_len: 16 };
-        let payload = agreement::seal(buffer, cipher, &peer.session_key, &originator.unwrap());
+        let payload = agreement::seal(buffer, cipher, &peer.session_key, &originator.unwrap().key);
         let fields = Fields {
             recipient: peer.id,
             address: peer.address,

@@ -223,3 +223,58 @@ fn the_node_is_an_option_else_the_environment_else_the_home() {
         .var("HOME", "")
         .fails(64, "-N is needed where HOME is not set");
 }
+
+/// One message under a clock that is a month ahead does not fix the session key for that month, and
+/// can be opened when its date has come.
+#[test]
+fn a_clock_that_was_ahead_once_does_not_keep_its_session_key() {
+    let env = Env::with_peers();
+    let seal = |from: &str, to: &str, at: &str| {
+        env.relay("seal")
+            .at(at)
+            .args(["-N", from, "-t", to])
+            .stdin("text")
+            .ok()
+    };
+    let open = |node: &str, parcel: &[u8], at: &str| {
+        env.relay("open")
+            .at(at)
+            .args(["-N", node])
+            .stdin(parcel.to_vec())
+            .ok()
+            .quiet()
+            .stdout("text");
+    };
+    let purge = |at: &str| {
+        for node in ["alice", "bob"] {
+            env.relay("purge").args(["-N", node]).at(at).run();
+        }
+    };
+    let ahead = seal("bob", "alice", "2026-04-01T12:00:00Z").quiet().stdout;
+    let right = seal("bob", "alice", "2026-03-02T12:00:00Z");
+    let right = right
+        .says(&["earlier messages to "])
+        .says_somewhere("were dated up to 2026-04-01T")
+        .stdout;
+    let next = seal("bob", "alice", "2026-03-02T13:00:00Z").quiet().stdout;
+    let (_, of_future) = keys_of(&env, &ahead);
+    let (_, of_now) = keys_of(&env, &right);
+    assert_ne!(of_now, of_future);
+    assert_eq!(
+        keys_of(&env, &next).1,
+        of_now,
+        "the new key stays for a day"
+    );
+    let renewed = seal("bob", "alice", "2026-03-04T12:00:00Z").stdout;
+    assert_ne!(keys_of(&env, &renewed).1, of_now);
+
+    open("alice", &renewed, "2026-03-04T12:30:00Z");
+    let answer = seal("alice", "bob", "2026-03-04T13:00:00Z").stdout;
+    open("bob", &answer, "2026-03-04T13:30:00Z");
+    purge("2026-03-20T12:00:00Z");
+    // The message of the future brings alice back to its key, which bob still has.
+    open("alice", &ahead, "2026-04-01T13:00:00Z");
+    let late = seal("alice", "bob", "2026-04-01T14:00:00Z").stdout;
+    assert_eq!(keys_of(&env, &late).0, of_future);
+    open("bob", &late, "2026-04-01T15:00:00Z");
+}

@@ -119,6 +119,12 @@ fn report_sealed(sent: &Sent, warns: bool) {
             "the life of the parcel for {peer} is cut to {at}, when a certificate of its path ends"
         ));
     }
+    if let (Some(at), true) = (sent.dated_ahead, warns) {
+        let peer = short_id(sent.fields.recipient);
+        report::warn(&format!(
+            "earlier messages to {peer} were dated up to {at}, ahead of this clock: a new session key is used"
+        ));
+    }
     report::event(
         "sealed",
         &[

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::files::{MAX_KEY_LEN, damaged};
 use super::peers::{Peer, short_id};
+use super::sessions::OriginatorKey;
 use super::{AuthorizationError, DirectoryError, PeerError, SessionKeyError};
 use super::{Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
 use super::{authorizations, certificates, seen, sessions, unknown_senders};
@@ -318,7 +319,7 @@ impl Keyring for Directory {
         peer: NodeId,
         curve: Curve,
         date: Timestamp,
-    ) -> Result<PrivateSessionKey, Error> {
+    ) -> Result<OriginatorKey, Error> {
         sessions::current(self.root(), peer, curve, date)
     }
 }

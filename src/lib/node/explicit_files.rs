@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
 use super::key_file::{self, Headers};
+use super::sessions::OriginatorKey;
 use super::{Correspondent, Error, Keyring, Recall, ReplayKey, authorizations};
 use super::{ImportError, PeerError, SessionKeyError};
 use crate::crypto::ecdh::Curve;
@@ -331,19 +332,19 @@ impl Keyring for ExplicitFiles {
         _peer: NodeId,
         curve: Curve,
         _date: Timestamp,
-    ) -> Result<PrivateSessionKey, Error> {
+    ) -> Result<OriginatorKey, Error> {
         match &self.session_key {
             Some(read) => {
                 let key = read()?;
                 if key.public().curve() == curve {
-                    Ok(key)
+                    Ok(key.into())
                 } else {
                     Err(Error::Import(ImportError::Unsuitable(
                         "the session key is on another curve than the recipient's",
                     )))
                 }
             }
-            None => self.new_session_key(curve),
+            None => self.new_session_key(curve).map(OriginatorKey::from),
         }
     }
 }

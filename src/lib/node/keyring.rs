@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::sessions::OriginatorKey;
 use super::{Error, Recall, ReplayKey};
 use crate::crypto::ecdh::Curve;
 use crate::disk::Lock;
@@ -144,5 +145,5 @@ pub trait Keyring: Sync {
         peer: NodeId,
         curve: Curve,
         date: Timestamp,
-    ) -> Result<PrivateSessionKey, Error>;
+    ) -> Result<OriginatorKey, Error>;
 }

@@ -166,6 +166,24 @@ pub fn list(root: &Path, peer: Option<NodeId>) -> Result<Vec<StoredOwnKey>, Erro
     Ok(keys)
 }
 
+/// Our session key for a message, which carries its public half.
+pub struct OriginatorKey {
+    /// The key.
+    pub key: PrivateSessionKey,
+    /// The date up to which earlier messages to the peer were dated ahead of this one, if the key
+    /// is new for that reason.
+    pub dated_ahead: Option<Timestamp>,
+}
+
+impl From<PrivateSessionKey> for OriginatorKey {
+    fn from(key: PrivateSessionKey) -> Self {
+        Self {
+            key,
+            dated_ahead: None,
+        }
+    }
+}
+
 /// The key that a message of `date` to the peer carries: the current one, or a new one. Its file
 /// has that date on disk before it is returned.
 ///
@@ -176,7 +194,7 @@ pub fn current(
     peer: NodeId,
     curve: Curve,
     date: Timestamp,
-) -> Result<PrivateSessionKey, Error> {
+) -> Result<OriginatorKey, Error> {
     // No other run writes here: the caller has locked the peer.
     disk::publish::sweep(&dir(root, Some(peer)), FileRole::Node, None)?;
     let mut stored = list(root, Some(peer))?;
@@ -192,17 +210,21 @@ pub fn current(
         } else {
             rely_on(&stored.path)?;
         }
-        return stored.key();
+        return stored.key().map(OriginatorKey::from);
     }
     let mut headers = Headers::default();
     headers.set(FIRST, &date);
     headers.set(LAST, &date);
-    create(
+    let key = create(
         root,
         Some(peer),
         PrivateSessionKey::generate(curve)?,
         &headers,
-    )
+    )?;
+    Ok(OriginatorKey {
+        key,
+        dated_ahead: ratchet::dated_ahead(&facts, date),
+    })
 }
 
 /// Makes an initial key, dated `date` and kept until `kept_until`.

@@ -17,6 +17,10 @@ pub const INITIAL_SEALED_FOR: SignedDuration = SignedDuration::from_hours(60 * 2
 /// How long an initial key that is bound to no peer is handed out.
 pub const INITIAL_HANDED_OUT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// How far a key may be dated ahead of a message before the clock of that time counts as wrong: as
+/// much as clocks may differ between nodes.
+const AHEAD: SignedDuration = SignedDuration::from_hours(2);
+
 /// The metadata of one of our session keys for a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnKey {
@@ -40,6 +44,20 @@ impl OwnKey {
     fn latest(&self) -> Timestamp {
         self.last.unwrap_or(self.first)
     }
+
+    /// Whether a message dated far after `date` carried it, so that the clock was wrong then or is
+    /// wrong now.
+    fn is_ahead_of(&self, date: Timestamp) -> bool {
+        // Initial keys are dated by the authorization, and never chosen by date.
+        self.kept_until.is_none() && self.latest().duration_since(date) > AHEAD
+    }
+}
+
+/// The latest date of a message with one of these keys, if that lies far ahead of `date`.
+#[must_use]
+pub fn dated_ahead(keys: &[OwnKey], date: Timestamp) -> Option<Timestamp> {
+    let ahead = keys.iter().filter(|key| key.is_ahead_of(date));
+    ahead.map(OwnKey::latest).max()
 }
 
 /// The key that a message of `date` to the peer carries; `None` if a new one must be generated.
@@ -47,12 +65,16 @@ impl OwnKey {
 /// The current key is the one that was introduced last. It is used until the peer has used it, it
 /// is 24 hours old, or it is retired. A new key is introduced only by a message dated later than
 /// every message with the old one, since the peer answers to the key of the latest date.
+///
+/// A key that a clock far ahead dated is passed over, else one message under such a clock would fix
+/// the key until the true time has caught up. If the peer opens that message meanwhile, it answers
+/// to its key until then: the key is kept, since nothing supersedes it before its last date.
 #[must_use]
 pub fn current(keys: &[OwnKey], date: Timestamp) -> Option<&OwnKey> {
     let current = keys
         .iter()
         // Initial keys are for the peer's first message only.
-        .filter(|key| key.kept_until.is_none())
+        .filter(|key| key.kept_until.is_none() && !key.is_ahead_of(date))
         .max_by_key(|key| (key.first, key.id.clone()))?;
     let is_in_use = current.used.is_none() && !current.retired;
     let fresh = is_in_use && date.duration_since(current.first) < CURRENT_FOR;
@@ -186,9 +208,30 @@ mod tests {
             [1]
         );
         assert_eq!(
-            current(&[key(1, 0, 5, true)], at(-30)).unwrap().id.octets(),
+            current(&[key(1, 0, 5, true)], at(3)).unwrap().id.octets(),
             [1]
         );
+    }
+
+    #[test]
+    fn a_key_of_a_clock_far_ahead_is_passed_over_and_kept() {
+        let (before, ahead) = (key(1, 0, 5, true), key(2, 720, 720, false));
+        let mut keys = vec![before, ahead];
+        assert_eq!(current(&keys, at(6)), None);
+        assert_eq!(dated_ahead(&keys, at(6)), Some(at(720)));
+        assert_eq!(dated_ahead(&keys, at(719)), None);
+        keys.push(key(3, 6, 6, false));
+        assert_eq!(current(&keys, at(7)).unwrap().id.octets(), [3]);
+        // Its use does not supersede the other, whose message may be opened late.
+        keys[2].used = Some(at(8));
+        let keeping = Keeping {
+            now: at(500),
+            grace: Some(HOUR),
+            may_send: true,
+        };
+        assert_eq!(useless(&keys[1], &keys, &keeping), None);
+        // Once the true time is there, the key is used like any other.
+        assert_eq!(current(&keys, at(720)).unwrap().id.octets(), [2]);
     }
 
     #[test]
