@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+use std::process::Command;
 
 use crate::mounted::Mounted;
 use crate::testenv::{Call, Env, copy_tree, id, sha256};
@@ -271,4 +272,61 @@ fn purge_on_a_full_disk() {
         purge.at("2026-05-01T12:00:00Z").ok().quiet();
         assert_eq!(left(&env), ["0"]);
     }
+}
+
+/// A limit on the size of files (`ulimit -f`, in units of 512 octets) is an error like a full disk.
+#[test]
+fn a_limit_on_file_size_leaves_nothing() {
+    let env = Env::with_peers();
+    let content = vec![7; 300_000];
+    env.write("content", &content);
+    env.write("parcel", env.parcel("bob", "alice", &content));
+    env.mkdir("out");
+    env.write(
+        "parts",
+        env.relay("split")
+            .args(["--size", "100000", "content"])
+            .ok()
+            .stdout,
+    );
+    for call in [
+        "seal -N bob -t alice -o sealed content",
+        "open -N alice -o opened parcel",
+        "open -N alice -d out parcel",
+        "put -N alice parcel",
+        "split -o parts.2 content",
+        "join -o joined parts",
+        "join -d out parts",
+        "ack -o out/ack -f parcel",
+    ] {
+        let mut words = call.split(' ');
+        let program = words.next().unwrap();
+        let limit = if program == "ack" {
+            "ulimit -f 0"
+        } else {
+            "ulimit -f 100"
+        };
+        let ran = env.relay(program).args(words).shell(limit, "").run();
+        assert_eq!(ran.status, 74, "{call}: {}", ran.stderr);
+        ran.says_somewhere("File too large");
+        let found = Command::new("find")
+            .arg(env.root())
+            .args(["-name", "*.tmp"])
+            .output();
+        assert_eq!(
+            String::from_utf8(found.unwrap().stdout).unwrap(),
+            "",
+            "{call}"
+        );
+    }
+    // Neither is the message taken for received, nor does a command inherit what becomes of the signal.
+    env.relay("put").args(["-N", "alice", "parcel"]).ok();
+    env.relay("route").args(["-N", "alice"]).ok();
+    let script = "cat >content.2; grep SigIgn /proc/self/status >ignored";
+    env.relay("deliver")
+        .args(["-N", "alice", "--", "sh", "-c", script])
+        .ok();
+    let ignored = env.text("ignored");
+    let mask = u64::from_str_radix(ignored.trim_start_matches("SigIgn:").trim(), 16).unwrap();
+    assert_eq!(mask >> (25 - 1) & 1, 0, "SIGXFSZ is ignored: {ignored}");
 }

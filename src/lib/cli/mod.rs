@@ -34,6 +34,7 @@ pub mod findings; // what relay-check prints
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, CommandFactory, Parser};
@@ -50,6 +51,7 @@ pub fn run<A: Parser>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
     // First of all: no key is in memory yet.
     forbid_core_dumps();
     widen_pipes();
+    survive_size_limit();
     // A user can do nothing with a backtrace; the place is enough for a report.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
@@ -166,6 +168,14 @@ fn forbid_core_dumps() {
             maximum: Some(0),
         },
     );
+}
+
+/// Lets a write beyond the limit on file sizes (`ulimit -f`) fail with EFBIG, which is reported:
+/// by default its signal kills, and leaves a temporary file. The signal is handled, not ignored,
+/// because a COMMAND would inherit that it is ignored.
+fn survive_size_limit() {
+    // If the handler cannot be installed, the signal kills as it does by default.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 /// The size that pipes are set to, in octets; an unprivileged process may set up to 1 MiB by
