@@ -56,7 +56,7 @@ pub fn run<A: Parser>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
             .location()
-            .map(ToString::to_string)
+            .map(|location| place(location.file(), location.line()))
             .unwrap_or_default();
         report::error(&format!(
             "a bug in this program, at {place}; please report it"
@@ -157,6 +157,15 @@ fn usage(error: &clap::Error) -> Status {
     Status::USAGE
 }
 
+/// A line of the sources, by the last two parts of its file's path: before them is where the program was built.
+fn place(file: &str, line: u32) -> String {
+    let mut parts = file.rsplit(['/', '\\']);
+    match (parts.next(), parts.next()) {
+        (Some(name), Some(dir)) => format!("{dir}/{name}:{line}"),
+        _ => format!("{file}:{line}"),
+    }
+}
+
 /// Keeps keys out of core dumps.
 fn forbid_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
@@ -191,5 +200,19 @@ fn widen_pipes() {
         // Fails for anything but a pipe, or beyond the system's limit; then nothing changes.
         let _ = rustix::pipe::fcntl_setpipe_size(std::io::stdin(), PIPE_LEN);
         let _ = rustix::pipe::fcntl_setpipe_size(std::io::stdout(), PIPE_LEN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_says_nothing_of_the_machine_that_built_it() {
+        let long = "/home/builder/.cargo/registry/src/index/aes-0.9.4/src/soft.rs";
+        assert_eq!(place(long, 7), "src/soft.rs:7");
+        assert_eq!(place("src/lib/cli/mod.rs", 9), "cli/mod.rs:9");
+        assert_eq!(place("C:\\build\\main.rs", 1), "build/main.rs:1");
+        assert_eq!(place("main.rs", 1), "main.rs:1");
     }
 }
