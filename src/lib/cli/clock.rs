@@ -41,6 +41,12 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
     let time: Timestamp = text
         .parse()
         .map_err(|_| "not a time such as 2026-03-01T10:00:00Z")?;
+    // The parser takes a second 60 anywhere for 59; no clock here has one.
+    let (_, clock) = text.split_once(['T', 't', ' ']).unwrap_or_default();
+    let digits: String = clock.chars().filter(|it| *it != ':').take(6).collect();
+    if digits.len() == 6 && digits.ends_with("60") {
+        return Err("a time has the seconds 00 to 59");
+    }
     let year = jiff::tz::Offset::UTC.to_datetime(time).year();
     if YEARS.contains(&year) {
         Ok(time)
@@ -114,5 +120,29 @@ impl ClockArgs {
             .or_else(|| config.and_then(Config::clock_drift))
             .unwrap_or(DEFAULT_DRIFT);
         Window::new(now, drift)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn second_60_is_no_time() {
+        for text in [
+            "2026-11-28T10:10:60Z",
+            "2026-11-28 10:10:60+01:00",
+            "2016-12-31t23:59:60z",
+            "20261128T101060Z",
+        ] {
+            assert!(time(text).is_err(), "{text}");
+        }
+        for text in [
+            "2026-11-28T10:10:59Z",
+            "2026-11-28T10:10:00.60Z",
+            "20261128T106000Z",
+        ] {
+            assert_eq!(time(text).is_ok(), !text.contains("106000"), "{text}");
+        }
     }
 }
