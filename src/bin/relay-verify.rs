@@ -92,18 +92,19 @@ fn judge(args: &Args) -> anyhow::Result<Policy> {
     let now = args.clock.now(None)?;
     let chain = args.trust.chain()?;
     let recipient = args.trust.recipient();
-    let Some(node) = args.node.open_if_any()? else {
-        if recipient.is_some() {
+    let of_node = args.node.use_if_any(|node| {
+        let window = args.clock.window(now, Some(node.config()));
+        Policy::of_node(node, chain.clone(), window, now)
+    })?;
+    let policy = match of_node {
+        Some(policy) => policy,
+        None if recipient.is_some() => {
             return Err(Usage("--recipient goes with --trust or a node".to_owned()).into());
         }
-        return Ok(Policy {
-            recipient,
-            ..Policy::courier(chain, args.clock.window(now, None), now)
-        });
+        None => Policy::courier(chain, args.clock.window(now, None), now),
     };
-    let window = args.clock.window(now, Some(node.config()));
     Ok(Policy {
         recipient,
-        ..Policy::of_node(&node, chain, window, now)?
+        ..policy
     })
 }

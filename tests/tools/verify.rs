@@ -4,7 +4,7 @@ use std::fs;
 
 use relaynet::asn1::pem;
 
-use crate::testenv::{Env, forged, id, interop, json_lines, keys_in, self_issued};
+use crate::testenv::{Env, copy_tree, forged, id, interop, json_lines, keys_in, self_issued};
 
 /// When the vectors of one of the other implementations are judged.
 const ALPHA: &str = "2026-12-01T12:00:00Z";
@@ -44,14 +44,47 @@ fn a_courier_sees_who_authorized_whom() {
         .changes(&[]);
     // A node that is not there is no harm unless it was named.
     verify()
-        .var("RELAY_NODE", "nowhere")
-        .fails(78, "nowhere is not a node directory");
-    verify()
         .args(["-N", "nowhere"])
         .fails(78, "nowhere is not a node directory");
     env.mkdir("home");
     env.mkdir("home/.relay");
     verify().ok().quiet().stdout(&line);
+}
+
+/// A courier needs no node, so one that cannot be used does not stop one.
+#[test]
+fn a_node_that_is_not_named_and_cannot_be_used_is_done_without() {
+    let env = Env::with_peers();
+    env.write("x.parcel", env.parcel("bob", "alice", b"x"));
+    let verify = || env.relay("verify").arg("x.parcel");
+    let line = verify().ok().quiet().stdout;
+    env.mkdir("home");
+    for (file, content) in [
+        ("VERSION", "relay-node 9\n"),
+        ("config", "nonsense\n"),
+        ("identity.pub", "nonsense\n"),
+    ] {
+        env.mkdir("home/.relay");
+        copy_tree(&env.path("carol"), &env.path("home/.relay"));
+        env.write(format!("home/.relay/{file}"), content);
+        let ran = verify().ok().stdout(&line);
+        assert!(ran.diagnostics()[0].ends_with(": going on without a node"));
+        for call in [
+            verify().var("RELAY_NODE", "home/.relay"),
+            verify().var("RELAY_NODE", "nowhere"),
+        ] {
+            let ran = call.ok().stdout(&line);
+            assert_eq!(ran.diagnostics().len(), 1, "{}", ran.stderr);
+        }
+        assert_eq!(
+            verify().args(["-N", "home/.relay"]).run().status,
+            78,
+            "{file}"
+        );
+        fs::remove_dir_all(env.path("home/.relay")).unwrap();
+    }
+    env.write("home/.relay", "a file");
+    verify().ok().stdout(&line).says(&[""]);
 }
 
 #[test]

@@ -84,28 +84,35 @@ impl NodeDir {
         Ok(Access::of(&path, opened)?)
     }
 
-    /// Opens the node, or gives `None` if neither an option names one nor the default directory
-    /// exists.
+    /// What `read` gives for the node. Where no option names one, there may be none, and one that
+    /// cannot be used is reported and does without: `None`.
     ///
     /// # Errors
-    /// When the node is damaged, or was named and does not exist.
-    pub fn open_if_any(&self) -> anyhow::Result<Option<Directory>> {
-        let named =
-            self.is_given() || std::env::var_os("RELAY_NODE").is_some_and(|dir| !dir.is_empty());
-        match self.path().and_then(|path| Ok(Directory::open(&path)?)) {
-            Ok(directory) => Ok(Some(directory)),
-            Err(error) if named => Err(error),
-            Err(error)
-                if matches!(
-                    error.downcast_ref(),
-                    Some(node::Error::Directory(node::DirectoryError::NotANode(_)))
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) if error.is::<Usage>() => Ok(None),
-            Err(error) => Err(error),
+    /// When the node that the option names does not exist, is damaged, or `read` fails.
+    pub fn use_if_any<T>(
+        &self,
+        read: impl FnOnce(&Directory) -> Result<T, node::Error>,
+    ) -> anyhow::Result<Option<T>> {
+        let used = self.path().and_then(|path| {
+            let node = Directory::open(&path)?;
+            Ok(read(&node)?)
+        });
+        let error = match used {
+            Ok(used) => return Ok(Some(used)),
+            Err(error) if self.is_given() => return Err(error),
+            Err(error) => error,
+        };
+        let is_named = std::env::var_os("RELAY_NODE").is_some_and(|dir| !dir.is_empty());
+        let is_absent = error.is::<Usage>()
+            || matches!(
+                error.downcast_ref(),
+                Some(node::Error::Directory(node::DirectoryError::NotANode(_)))
+            );
+        if is_named || !is_absent {
+            let text = report::text_of(&error);
+            report::warn(&format!("{text}: going on without a node"));
         }
+        Ok(None)
     }
 
     /// Refuses `-N` beside explicit files, which are used without a node.
