@@ -110,7 +110,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<(Params, Option<String>)> {
         node.name_peer(key.id(), name)?;
     }
     if !given.has_gateway {
-        report::warn(
+        report::detail(
             "no gateway knows this node, so parcels for it have to be carried to it by hand",
         );
     }

@@ -13,7 +13,7 @@ use relaynet::cli::errors::Usage;
 use relaynet::cli::status::{self, Reported, Status};
 use relaynet::cli::{self, files, inputs, report};
 use relaynet::node::Directory;
-use relaynet::node::import::Options;
+use relaynet::node::import::{Options, Remark};
 
 /// Accept a registration, authorization, connection parameters or rotation, and pin it
 #[derive(Debug, Parser)]
@@ -104,7 +104,12 @@ fn import_file(node: &Directory, file: &Path, options: &Options<'_>) -> anyhow::
         &[("kind", imported.kind), ("peer", &id.to_string())],
     );
     for remark in &imported.remarks {
-        report::warn(&format!("{label}: {remark}"));
+        let text = format!("{label}: {remark}");
+        match remark {
+            // So it is whenever a file is imported a second time, or an answer came before it.
+            Remark::NewerSessionKeyKept => report::detail(&text),
+            _ => report::warn(&text),
+        }
     }
     report::note(&format!("{label}: fingerprint {}", id.fingerprint()));
     let kind = imported.kind.replace('-', " ");

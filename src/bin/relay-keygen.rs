@@ -107,7 +107,7 @@ fn make_endpoint(
 ) -> Result<Directory, node::Error> {
     let (node, has_gateway) = endpoints::create(gateway, name, plan, now)?;
     if !has_gateway {
-        report::warn(
+        report::detail(
             "no Internet gateway knows this gateway, so the endpoint is reached only through gateways that peer with it",
         );
     }

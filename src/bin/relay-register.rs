@@ -129,7 +129,7 @@ fn certify(
         node.name_peer(key.id(), name)?;
     }
     if !given.has_gateway {
-        report::warn(
+        report::detail(
             "no Internet gateway knows this gateway, so what it registers is reached only through gateways that peer with it",
         );
     }

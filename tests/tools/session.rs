@@ -32,7 +32,6 @@ fn three_trips_of_the_stick() {
         .args(["-o", "stick/alice.conn", "stick/bob.pub"])
         .ok()
         .says(&[
-            "no gateway knows this node, so parcels",
             &format!("bob: fingerprint {}", fingerprint("bob")),
             "bob: authorization as a whole ",
         ])

@@ -109,6 +109,14 @@ pub fn note(text: &str) {
     warn(text);
 }
 
+/// Says something that is as it should be and may explain something later: only with `-v`, and in the system's log.
+pub fn detail(text: &str) {
+    log(Severity::Info, text);
+    if says(Verbosity::Verbose) {
+        line(text);
+    }
+}
+
 /// Shows the digits to compare for a whole object, by its SHA-256. A fingerprint vouches for an
 /// identity key alone. `peer` is the label of the peer that the object is about.
 pub fn whole(peer: Option<&str>, object: &str, digest: &[u8; 32]) {
