@@ -58,7 +58,7 @@ fn inspect(args: &Args) -> anyhow::Result<()> {
             Shown::All(facts) => facts,
         };
         if args.json {
-            return files::print(&to_json(facts, place).to_string());
+            return files::print(&describe::json::line(&to_json(facts, place)));
         }
         let heading = if shown == 1 && place.is_only {
             String::new()

@@ -93,7 +93,7 @@ fn join(args: &Args) -> anyhow::Result<()> {
         }
         outcome.done(&InputRef::named(id.to_string()), result.map(drop))?;
         if args.json {
-            files::print_line(&facts.to_string())?;
+            files::print_line(&describe::json::line(&facts))?;
         }
     }
     if found.is_full {

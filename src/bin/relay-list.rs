@@ -12,7 +12,7 @@ use relaynet::cli::listing::List;
 use relaynet::cli::status::{Reported, Status};
 use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, files, queues};
-use relaynet::describe::lines;
+use relaynet::describe::{json, lines};
 use relaynet::spool::queue::{QueueEntry, Waiting};
 use relaynet::spool::state::MessageState;
 use relaynet::spool::{self, Queue, Spool};
@@ -87,7 +87,7 @@ fn add(args: &Args, listing: &mut List, queue: &Queue, message: &Waiting) -> any
     }
     if args.json {
         let facts = lines::waiting(queue, message, header.as_ref());
-        return listing.line(facts.to_string().as_bytes(), b'\n');
+        return listing.line(json::line(&facts).as_bytes(), b'\n');
     }
     let row = queues::columns(queue, message, header.as_ref(), listing.is_table());
     listing.row(row)
@@ -103,7 +103,7 @@ fn tell(spool: &Spool, id: &str, now: Timestamp, json: bool) -> anyhow::Result<(
     let mut told = Vec::new();
     for story in stories {
         files::print_line(&if json {
-            lines::story(id, &story).to_string()
+            json::line(&lines::story(id, &story))
         } else {
             queues::story_row(&story)
         })?;

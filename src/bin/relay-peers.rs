@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use relaynet::cli::args::NodeDir;
 use relaynet::cli::{self, files, report, table};
-use relaynet::describe::lines;
+use relaynet::describe::{json, lines};
 use relaynet::node::peers::{StoredSessionKey, short_id};
 use relaynet::node::{Directory, Peer, authorizations};
 
@@ -54,7 +54,7 @@ fn peers(args: &Args) -> anyhow::Result<()> {
     if args.json {
         return rows
             .iter()
-            .try_for_each(|row| files::print(&row.to_json().to_string()));
+            .try_for_each(|row| files::print(&json::line(&row.to_json())));
     }
     let head = [
         "NAME",

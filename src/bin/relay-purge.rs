@@ -123,7 +123,7 @@ fn line(useless: &PurgeItem, json: bool) -> String {
         return format!("{what}\t{why}\t{since}\t{}", report::path(&useless.path));
     }
     let parcel = useless.parcel.as_ref();
-    json!({
+    describe::json::line(&json!({
         "v": describe::VERSION,
         "what": what,
         "why": why,
@@ -132,6 +132,5 @@ fn line(useless: &PurgeItem, json: bool) -> String {
         "recipient": parcel.map(|parcel| parcel.recipient.to_string()),
         "sender": parcel.map(|parcel| parcel.sender.to_string()),
         "id": parcel.map(|parcel| &parcel.id),
-    })
-    .to_string()
+    }))
 }

@@ -10,7 +10,7 @@ use relaynet::cli::errors::Fatal;
 use relaynet::cli::inputs::{InputRef as Input, Trees};
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::{self, files, report};
-use relaynet::describe::lines;
+use relaynet::describe::{json, lines};
 use relaynet::disk::batch::{Batch, Staged};
 use relaynet::disk::{self, FileRole};
 use relaynet::spool::admission::{Admission, AdmittedParcel, Entrance};
@@ -142,7 +142,7 @@ fn report(parcel: &AdmittedParcel, json: bool) -> String {
         ],
     );
     if json {
-        format!("{}\n", lines::stored(parcel))
+        json::line(&lines::stored(parcel)) + "\n"
     } else {
         let id = report::escaped(&parcel.id);
         format!("{recipient}\t{sender}\t{id}\n")

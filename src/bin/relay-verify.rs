@@ -48,7 +48,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
             if let (Value::Object(line), Value::Object(facts)) = (&mut line, verdict.to_json()) {
                 line.extend(facts);
             }
-            files::print_line(&line.to_string())?;
+            files::print_line(&describe::json::line(&line))?;
         } else {
             files::print_line(&report::escaped(&format!("{label}: {verdict}")))?;
         }

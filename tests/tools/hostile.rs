@@ -4,12 +4,13 @@ use relaynet::asn1::Element;
 use relaynet::asn1::write::{constructed, tlv};
 use relaynet::cli::status::{self, Status};
 use relaynet::message::Parcel;
+use relaynet::message::file_name::is_harmful;
 use relaynet::message::stream::Stream;
 use relaynet::node::{Directory, Keyring as _};
 use relaynet::pki::Window;
 use relaynet::ramf::{SignedMessage, Valid};
 
-use crate::testenv::{Env, NOW, forged, id, identity, self_issued};
+use crate::testenv::{Env, NOW, copy_tree, forged, id, identity, self_issued};
 
 /// What relay-open does with these octets until it decrypts them, without the cost of a process.
 fn admit(node: &Directory, octets: &[u8]) -> Result<SignedMessage, Status> {
@@ -570,4 +571,51 @@ fn a_media_type_without_bound_is_set_aside() {
         let told = open.args(["--keep-name", &aside]).ok().quiet();
         assert!(told.stdout.len() < 70_000);
     }
+}
+
+/// Names of files, of parts and of senders reach a terminal through JSON as well.
+#[test]
+fn lines_of_json_change_no_terminal() {
+    let env = Env::with_peers();
+    let name = "a\u{9b}31m\u{202e}b\u{e0041}\u{7f}";
+    let dir = format!("dir{name}");
+    env.mkdir(&dir);
+    let parcel = env.parcel("bob", "alice", b"content");
+    env.write(format!("{dir}/{name}"), &parcel);
+    env.write(format!("{dir}/no"), "no message");
+    let input = format!("{dir}/{name}");
+    let split = env
+        .relay("split")
+        .args(["--name", "whole"])
+        .stdin("content");
+    env.write(format!("{dir}/parts"), split.ok().stdout);
+    let parts = format!("{dir}/parts");
+    let node = format!("{dir}/alice");
+    env.mkdir(&node);
+    copy_tree(&env.path("alice"), &env.path(&node));
+    let harmful = |text: &str| text.chars().any(|it| it != '\n' && is_harmful(it));
+    for args in [
+        vec!["verify", "--json", &input],
+        vec!["verify", "--json", "--status-fd", "1", &input],
+        vec!["inspect", "--json", &input],
+        vec!["open", "-N", "alice", "--json", "-d", &dir, &input],
+        vec!["join", "--json", "-d", &dir, &parts],
+        vec!["put", "-N", &node, "--json", &input],
+        vec!["list", "-N", &node, "--json"],
+        vec!["check", "-N", &node, "--json"],
+        vec!["route", "-N", &node, "-n", "--json"],
+        vec!["deliver", "-N", &node, "-n", "--json"],
+        vec!["purge", "-N", &node, "-n", "--json"],
+    ] {
+        let ran = env.relay(args[0]).args(&args[1..]).run();
+        let text = ran.text();
+        assert!(!harmful(text), "{args:?}: {text:?}");
+        for line in ran.json() {
+            if let Some(read) = line["input"].as_str().filter(|_| args[0] != "join") {
+                assert_eq!(read, input, "{args:?}");
+            }
+        }
+    }
+    let listed = env.relay("list").args(["-N", &node, "--json"]).ok();
+    assert!(listed.text().contains("\\u009b"), "{}", listed.text());
 }

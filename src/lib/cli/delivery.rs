@@ -6,7 +6,7 @@ use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
 use super::{files, report};
 use crate::deliver::{Content, DeliveryEffect, DeliveryOutcome, Error};
-use crate::describe::lines;
+use crate::describe::{json, lines};
 use crate::disk::FileRole;
 use crate::transfer::join;
 
@@ -30,7 +30,7 @@ pub fn report(delivered: DeliveryOutcome, json: bool, outcome: &mut Outcome) -> 
         Ok(DeliveryEffect::Delivered(path)) => {
             event("delivered", content, path.as_deref());
             if json {
-                files::print_line(&lines::delivered(&delivered).to_string())?;
+                files::print_line(&json::line(&lines::delivered(&delivered)))?;
             }
         }
         Ok(DeliveryEffect::Imported) => event("imported", content, None),
@@ -111,7 +111,7 @@ pub fn decision(delivered: &DeliveryOutcome, json: bool) -> String {
         let mut facts = lines::delivered(delivered);
         facts["decision"] = what.into();
         facts["error"] = error.into();
-        return facts.to_string();
+        return json::line(&facts);
     }
     let name = delivered
         .path

@@ -3,7 +3,7 @@
 use super::listing::List;
 use super::status::{Reported, Status};
 use super::{files, report};
-use crate::describe::lines;
+use crate::describe::{json, lines};
 use crate::upkeep::finding::{Finding, Level};
 
 /// The findings of a check, while they are printed.
@@ -38,7 +38,7 @@ impl Findings {
             return;
         }
         self.printed = if self.json {
-            let facts = lines::finding(finding).to_string();
+            let facts = json::line(&lines::finding(finding));
             self.listing.line(facts.as_bytes(), b'\n')
         } else {
             self.listing.row(vec![

@@ -1,9 +1,11 @@
 //! The position of a message in the inputs, as diagnostics name it.
 
+use super::report;
+
 /// The position of a message in the inputs.
 #[derive(Debug, Clone)]
 pub struct InputRef {
-    /// The input as diagnostics name it; `-` is standard input.
+    /// The name of the input as it is; `-` is standard input.
     pub input: String,
     /// The index of the message in the input, counted from 1.
     pub index: usize,
@@ -32,9 +34,9 @@ impl InputRef {
     #[must_use]
     pub fn label(&self) -> String {
         if self.is_only {
-            self.input.clone()
+            report::escaped(&self.input)
         } else {
-            format!("{}[{}]", self.input, self.index)
+            format!("{}[{}]", report::escaped(&self.input), self.index)
         }
     }
 }

@@ -424,7 +424,7 @@ impl Reader {
         match open(&path, self.takes, self.spare.clone()) {
             Ok(OpenedInput::Stream(stream, len)) => {
                 self.current = Some(Current {
-                    input: report::path(&path),
+                    input: path.to_string_lossy().into_owned(),
                     file: len.map(|len| (path, len)),
                     taken: 0,
                     stream,
@@ -503,7 +503,7 @@ impl TakenInput {
     /// An input that cannot be read at all.
     fn failed(path: &Path, error: anyhow::Error) -> Self {
         Self {
-            place: InputRef::named(report::path(path)),
+            place: InputRef::named(path.to_string_lossy().into_owned()),
             octets: Err(error),
             file: None,
         }

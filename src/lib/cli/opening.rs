@@ -8,7 +8,7 @@ use super::files::{self, Output, OutputForm};
 use super::input_ref::InputRef;
 use super::inputs::Message;
 use super::report;
-use crate::describe::lines;
+use crate::describe::{json, lines};
 use crate::message::{ServiceMessage, file_name, parts};
 use crate::node::Directory;
 use crate::pki::Window;
@@ -85,7 +85,7 @@ impl Opener<'_> {
         drop(arrival.complete()?);
         report::event("opened", &[("id", &id), ("from", &sender)]);
         if self.json {
-            files::print_line(&facts.to_string())?;
+            files::print_line(&json::line(&facts))?;
         }
         Ok(())
     }

@@ -177,7 +177,8 @@ impl Outcome {
                 "v": describe::VERSION, "input": place.input, "index": place.index, "status": status.code(), "error": error,
             });
             // A caller that asked for the lines but does not read them still gets the exit status.
-            let _ = lines.write_all(format!("{line}\n").as_bytes());
+            let line = describe::json::line(&line) + "\n";
+            let _ = lines.write_all(line.as_bytes());
         }
     }
 

@@ -269,7 +269,7 @@ impl PackInput {
     fn place(&self) -> InputRef {
         match (&self.place, &self.at) {
             (Some(place), _) => (**place).clone(),
-            (None, PackIndex::File(file)) => InputRef::named(report::path(&file.0)),
+            (None, PackIndex::File(file)) => InputRef::named(file.0.to_string_lossy().into_owned()),
             (None, PackIndex::Scratch(_)) => InputRef::named("-".to_owned()),
         }
     }

@@ -65,7 +65,7 @@ impl PartInput {
     /// The position of the next part.
     fn place(&self) -> InputRef {
         InputRef {
-            input: report::path(&self.path),
+            input: self.path.to_string_lossy().into_owned(),
             index: self.taken + 1,
             is_only: false,
         }
@@ -218,7 +218,10 @@ impl PartInputs {
             let (mut input, mut file) = match opened {
                 Ok(opened) => opened,
                 Err((path, error)) => {
-                    self.failed(&InputRef::named(report::path(&path)), &error);
+                    self.failed(
+                        &InputRef::named(path.to_string_lossy().into_owned()),
+                        &error,
+                    );
                     continue;
                 }
             };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
 use super::report;
-use crate::describe::lines;
+use crate::describe::{json, lines};
 use crate::pki::NodeId;
 use crate::route::control::{Applied, ControlEffect};
 use crate::route::run::RouteOutcome;
@@ -131,7 +131,7 @@ pub fn decision(routed: &RouteOutcome, json: bool) -> String {
         .unwrap_or_default()
         .to_string_lossy();
     if json {
-        return lines::route_decision(routed, &name, what).to_string();
+        return json::line(&lines::route_decision(routed, &name, what));
     }
     format!("{name}\t{what}\t{}", report::escaped(&target))
 }

@@ -9,7 +9,7 @@ use super::inputs::{Message, Messages};
 use super::outcome::{Outcome, PartReports};
 use super::outputs::Sink;
 use super::{files, report, status};
-use crate::describe::lines;
+use crate::describe::{json, lines};
 use crate::message::CargoMessageSet;
 use crate::node;
 use crate::pipeline::Buffers;
@@ -189,7 +189,7 @@ impl<'a> Unpacker<'a> {
                 if json {
                     let (place, len) = (place.facts(), octets.len());
                     let facts = lines::unpacked(&unpacked, place, items.count, len, path);
-                    files::print_line(&facts.to_string())?;
+                    files::print_line(&json::line(&facts))?;
                 }
                 anyhow::Ok(())
             },

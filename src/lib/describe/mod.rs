@@ -1,6 +1,7 @@
 //! Describes every object of this network as JSON and text. Needs no keys and verifies nothing.
 
 mod facts;
+pub mod json; // lines that a terminal can show
 pub mod lines; // what programs print for each message or finding
 mod text;
 mod transfer;
