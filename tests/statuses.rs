@@ -452,6 +452,7 @@ fn message() -> Cases<message::Error> {
             what: WORD,
         },
         E::MediaType,
+        E::NotAMediaType(text()),
         E::LongMediaType { len: 2, limit: 1 },
     ]);
     cases.extend(around(asn1(), |cause| E::Malformed { what: WORD, cause }));

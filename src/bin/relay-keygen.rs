@@ -54,6 +54,10 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     if args.dir.is_some() && args.node.is_given() {
         return Err(Usage("DIR and -N name the same thing twice".to_owned()).into());
     }
+    let named = args.dir.as_deref().and_then(std::path::Path::to_str);
+    if let Some(word @ ("help" | "version")) = named {
+        return Err(Usage(format!("--{word} shows it; ./{word} would be a directory")).into());
+    }
     let config = config(args)?;
     if args.endpoint.is_some() && config.group().is_some() {
         return Err(
@@ -66,7 +70,7 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     };
     let now = args
         .now
-        .get(Some(gateway.as_ref().map_or(&config, Directory::config)))?;
+        .get_for_new(Some(gateway.as_ref().map_or(&config, Directory::config)))?;
     let session_key = args.session.read_with_id()?;
     let rsa_bits = args.rsa.parse()?;
     let plan = NodePlan {

@@ -77,7 +77,7 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     let peers = recipients(args, &node)?;
     let now = args.now.get(node.config())?;
     let media_type = media_type(args)?;
-    service_message::check_type(&media_type)?;
+    service_message::check_syntax(&media_type)?;
     let draft = Draft {
         media_type: &media_type,
         ttl: args

@@ -190,7 +190,7 @@ fn what_holds_no_identity_key() {
     authorize().fails(66, "-: empty");
     authorize()
         .arg(".")
-        .fails(66, ".: cannot open: Is a directory");
+        .fails(67, ".: neither a file nor a peer");
     authorize()
         .arg("alice/identity.pub")
         .fails(64, "a node needs no authorization to send to itself");

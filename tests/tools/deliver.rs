@@ -412,7 +412,7 @@ fn types_choose_and_the_rest_stays() {
         ("1", "text/plain"),
         ("2", "Text/HTML; charset=utf-8"),
         ("3", "application/pdf"),
-        ("4", "odd"),
+        ("4", "odd/type"),
     ] {
         let options = ["-y", media_type];
         arrive(

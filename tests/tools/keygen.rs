@@ -483,3 +483,14 @@ fn an_output_that_fails_leaves_a_node_all_the_same() {
         env.relay("export").args(["-N", node]).ok().quiet();
     }
 }
+
+/// Words that other programs take for commands make no directory.
+#[test]
+fn help_and_version_make_no_node() {
+    let env = Env::new();
+    for word in ["help", "version"] {
+        let make = |dir: &str| env.relay("keygen").args(["--set", "clock=test", dir]);
+        make(word).fails(64, &format!("--{word} shows it"));
+        make(&format!("./{word}")).ok();
+    }
+}

@@ -1053,7 +1053,7 @@ fn help_and_version_go_to_standard_output() {
         assert_eq!(ran.status, 74, "{program}");
         let ran = env
             .relay(program)
-            .arg("--nonsense")
+            .arg("--xyzzy")
             .fails(64, "unexpected argument");
         assert_eq!(ran.hints(), ["see --help"]);
     }

@@ -1,5 +1,7 @@
 //! relay-peers
 
+use std::fs;
+
 use crate::testenv::{Env, fingerprint, id, keys_in};
 
 #[test]
@@ -224,4 +226,69 @@ fn outputs_that_fail() {
     env.relay("peers")
         .args(["-N", "nowhere"])
         .fails(78, "nowhere is not a node directory");
+}
+
+/// What can be a name is said, and the nearest.
+#[test]
+fn a_name_that_cannot_be_one_is_mended() {
+    let env = Env::with_peers();
+    for (bad, good) in [
+        ("Bob", "bob"),
+        ("Bob Miller", "bob-miller"),
+        ("-x_", "x"),
+        ("Zoë", "zo"),
+    ] {
+        let authorize =
+            env.relay("authorize")
+                .args(["-N", "alice", &format!("--name={bad}"), "bob"]);
+        let ran = authorize.fails(
+            64,
+            &format!("{bad} cannot be a peer's name: a name is of 1 to 63"),
+        );
+        assert_eq!(ran.hints(), [format!("{good} can be one")]);
+    }
+}
+
+/// A command line that lacks a word is recognised.
+#[test]
+fn slips_of_a_command_line_have_a_hint() {
+    let env = Env::with_peers();
+    env.write("film", "x");
+    for (args, hint) in [
+        (
+            "seal --tpye text/plain -N bob -t alice film",
+            "did you mean --type?",
+        ),
+        ("keygen --type gatway x", "did you mean gateway?"),
+        (
+            "seal -N bob alice film",
+            "a recipient is named with -t: -t alice",
+        ),
+        (
+            "deliver -N bob wc -l",
+            "a command stands after --: relay-deliver -- wc",
+        ),
+        ("route bob", "a node is named with -N: -N bob"),
+        ("list bob", "a node is named with -N: -N bob"),
+        ("open bob film", "a node is named with -N: -N bob"),
+        ("seal --xyzzy film", "see --help"),
+    ] {
+        let mut words = args.split(' ');
+        let ran = env.relay(words.next().unwrap()).args(words).run();
+        assert!(matches!(ran.status, 64 | 78), "{args}: {}", ran.stderr);
+        assert_eq!(ran.hints(), [hint], "{args}: {}", ran.stderr);
+    }
+}
+
+/// A file comes before the peer of that name, and a directory does not.
+#[test]
+fn a_file_that_hides_a_peer_is_named() {
+    let env = Env::with_peers();
+    env.mkdir("dir");
+    let authorize = |peer: &str| env.relay("authorize").args(["-N", "alice", peer]);
+    authorize("dir").fails(67, "dir: neither a file nor a peer");
+    authorize("bob").ok();
+    fs::rename(env.path("bob"), env.path("bob.node")).unwrap();
+    env.write("bob", "no key");
+    authorize("bob").fails(65, "bob: a file, which hides the peer of that name: ");
 }

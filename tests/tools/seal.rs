@@ -312,10 +312,13 @@ fn types_that_no_message_can_have() {
         seal.args(options).stdin("x")
     };
     // With a name of file that takes three octets for each, more is left for the type than anybody needs.
-    let (longest, name) = ("t".repeat(255), "é".repeat(100));
+    let (longest, name) = (format!("t/{}", "t".repeat(253)), "é".repeat(100));
     seal(&["-y", &longest]).ok().quiet();
     seal(&["-y", &longest, "--name", &name]).ok().quiet();
-    for (media_type, len) in [("t".repeat(256), 256), (";".repeat(65_536), 65_536)] {
+    for (media_type, len) in [
+        (format!("t/{}", "t".repeat(254)), 256),
+        (";".repeat(65_536), 65_536),
+    ] {
         let text = format!("a media type of {len} octets, over 255");
         seal(&["-y", &media_type]).fails(64, &text);
         seal(&["-y", &media_type, "--name", "x"]).fails(64, &text);
@@ -930,5 +933,35 @@ fn parts_that_are_none() {
             assert_eq!(parcels.count(), leaves);
             ran.changes_outside_nodes(&[]);
         }
+    }
+}
+
+#[test]
+fn a_media_type_has_a_type_and_a_subtype() {
+    let env = Env::with_peers();
+    let seal = |media_type: &str| {
+        let seal = env
+            .relay("seal")
+            .args(["-N", "bob", "-t", "alice", "-y", media_type]);
+        seal.stdin("x")
+    };
+    for wrong in [
+        "txt",
+        "text/",
+        "/plain",
+        "text/plain/x",
+        "te xt/plain",
+        ".a/b",
+        "text",
+    ] {
+        seal(wrong).fails(64, &format!("{wrong}: not a media type such as text/plain"));
+    }
+    for right in [
+        "text/plain",
+        "application/vnd.a+json",
+        "text/plain; charset=utf-8",
+        "a/b;c=\"d\"",
+    ] {
+        seal(right).ok();
     }
 }

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::errors::Postponed;
 use super::report;
 use crate::node::config::parse_duration;
 use crate::node::{self, Config};
@@ -66,7 +67,26 @@ fn system_time() -> Timestamp {
     Timestamp::from_second(seconds.min(LAST)).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
+/// The start of 2026, when there were no such programs yet: a clock before it was never set.
+const NEVER_SET: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
 impl NowArgs {
+    /// The time, for a node that is made: its first certificate, by which others know it, would have ended under any
+    /// clock that is right.
+    ///
+    /// # Errors
+    /// [`Postponed`] when the clock was never set, and as [`Self::get`].
+    pub fn get_for_new(&self, changes: Option<&Config>) -> anyhow::Result<Timestamp> {
+        let now = self.get(changes)?;
+        if self.now.is_none() && now < NEVER_SET {
+            let text = format!(
+                "this clock was never set, it says {now}: a node made now would be of no use"
+            );
+            return Err(Postponed(text).into());
+        }
+        Ok(now)
+    }
+
     /// The time: `--now`, else the clock. `changes` is the config of the node that the program
     /// changes.
     ///

@@ -91,6 +91,9 @@ fn hint_for_node(error: &node::Error) -> Option<String> {
         E::Asn1(asn1::Error::Utf16) => Some(AS_UTF8),
         E::Pki(error) => return hint_for_pki(error),
         E::Directory(error) => hint_for_directory(error),
+        E::Peer(node::PeerError::BadName(name)) => {
+            return node::peers::nearest_name(name).map(|name| format!("{name} can be one"));
+        }
         E::Peer(error) => hint_for_peer(error),
         E::Authorization(error) => hint_for_authorization(error),
         E::SessionKey(error) => hint_for_session_key(error),

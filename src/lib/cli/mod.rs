@@ -6,6 +6,7 @@ pub mod status; // which error has which exit status
 pub mod hints; // what the user can do about which error
 pub mod report;
 pub mod args;
+mod slips; // of a command line
 pub mod clock;
 pub mod files;
 mod limited; // at most so many lines on standard error
@@ -126,7 +127,10 @@ fn finish(result: anyhow::Result<()>) -> Status {
             let status = status::status(&error);
             // The reader of the output has gone (SIGPIPE), or the failure was reported already.
             if status != Status::BROKEN_PIPE && !error.is::<Reported>() {
-                report::failure(None, &error);
+                match slips::hint_for(&error) {
+                    Some(hint) => report::failure_hinted(&error, &hint),
+                    None => report::failure(None, &error),
+                }
             }
             status
         }
@@ -153,7 +157,8 @@ fn usage(error: &clap::Error) -> Status {
         .collect();
     let text = lines.join(" ");
     report::error(text.strip_prefix("error: ").unwrap_or(&text));
-    report::hint("see --help");
+    let hint = slips::hint_for_usage(error, report::program());
+    report::hint(hint.as_deref().unwrap_or("see --help"));
     Status::USAGE
 }
 

@@ -40,7 +40,7 @@ pub(super) fn set_verbosity(verbosity: Verbosity) {
 
 /// Sends every event, warning and error to this socket, too. A missing log is warned of.
 pub(super) fn log_to(socket: &Path) {
-    let program = PROGRAM.get().map_or("relay", String::as_str);
+    let program = program();
     match Syslog::open(socket, program) {
         // If a run opens two nodes, the log of the first one is used.
         Ok(syslog) => drop(SYSLOG.set(syslog)),
@@ -72,9 +72,14 @@ pub fn is_verbose() -> bool {
 
 /// Writes one line to standard error. If that fails, there is no other place to report it.
 fn line(text: &str) {
-    let program = PROGRAM.get().map_or("relay", String::as_str);
+    let program = program();
     let line = format!("{program}: {}\n", escaped(text));
     let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// The name of the program.
+pub(super) fn program() -> &'static str {
+    PROGRAM.get().map_or("relay", String::as_str)
 }
 
 /// Reports an error.
@@ -154,6 +159,14 @@ pub fn event(name: &str, facts: &[(&str, &str)]) {
 /// Reports a failure, with its input and a hint.
 pub fn failure(input: Option<&str>, error: &anyhow::Error) {
     failure_with(input, error, |_| true);
+}
+
+/// Reports a failure with a hint of its own.
+pub(super) fn failure_hinted(error: &anyhow::Error, what_helps: &str) {
+    self::error(&text_of(error));
+    if says(Verbosity::Normal) {
+        hint(what_helps);
+    }
 }
 
 /// Reports a failure with its input, and its hint if `is_said` returns true for it.

@@ -1,6 +1,6 @@
 //! Inputs that are read whole: one object, one message, or content to seal.
 
-use std::io::Read;
+use std::io::{IsTerminal as _, Read};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -22,6 +22,10 @@ pub(super) const MAX_OBJECT_LEN: usize = limits::MAX_MESSAGE_LEN * 3 / 2;
 /// Opens an input. Returns also its length in octets, if it is a regular file.
 pub(super) fn source(path: &Path) -> anyhow::Result<(Source, Option<u64>)> {
     if path.as_os_str() == "-" {
+        let stdin = std::io::stdin();
+        if stdin.is_terminal() && !report::is_quiet() {
+            report::note("reading from the terminal; Ctrl-D ends it");
+        }
         return Ok((Box::new(std::io::stdin()), None));
     }
     let file = files::open_input(path)?;

@@ -112,6 +112,9 @@ pub enum Error {
     /// A media type is empty, or not a VisibleString.
     #[error("malformed media type")]
     MediaType,
+    /// A media type is no type and subtype.
+    #[error("{0}: not a media type such as text/plain")]
+    NotAMediaType(String),
     /// A media type is over the limit; both are in octets.
     #[error("a media type of {len} octets, over {limit}")]
     LongMediaType {
@@ -130,7 +133,9 @@ impl Error {
             Self::Ramf(error) => error.kind(),
             Self::Pki(error) => error.kind(),
             Self::Session(error) => error.kind(),
-            Self::MediaType | Self::LongMediaType { .. } => ErrorKind::Usage,
+            Self::MediaType | Self::NotAMediaType(_) | Self::LongMediaType { .. } => {
+                ErrorKind::Usage
+            }
             Self::Signature(_) => ErrorKind::Corrupt,
             Self::PartConflict { .. } => ErrorKind::Conflict,
             Self::NotInCargo(_) | Self::NotVerifiable(_) | Self::Lacks { .. } => {

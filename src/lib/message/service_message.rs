@@ -95,6 +95,26 @@ pub fn check_type(media_type: &str) -> Result<(), Error> {
     check_type_len(media_type)
 }
 
+/// Checks that a media type is a type and a subtype, as a sender should give it (RFC 6838 §4.2). Receivers take any.
+///
+/// # Errors
+/// [`Error::NotAMediaType`], and as [`check_type`].
+pub fn check_syntax(media_type: &str) -> Result<(), Error> {
+    check_type(media_type)?;
+    let is_name = |name: &str| {
+        let is_mark = |octet: u8| b"!#$&-^_.+".contains(&octet);
+        name.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && name
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || is_mark(octet))
+    };
+    let (essence, _) = media_type.split_once(';').unwrap_or((media_type, ""));
+    match essence.trim_end().split_once('/') {
+        Some((name, subtype)) if is_name(name) && is_name(subtype) => Ok(()),
+        _ => Err(Error::NotAMediaType(media_type.to_owned())),
+    }
+}
+
 /// Checks the length of a media type, with and without the name of a file.
 ///
 /// # Errors

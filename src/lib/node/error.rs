@@ -132,7 +132,9 @@ pub enum PeerError {
     #[error("several peers have ids that begin with {0}")]
     Ambiguous(String),
     /// A name is not one that a peer can have.
-    #[error("{0} cannot be a peer's name")]
+    #[error(
+        "{0} cannot be a peer's name: a name is of 1 to 63 of a-z 0-9 . _ -, begins with a letter or digit, and is neither an id nor any"
+    )]
     BadName(String),
     /// Another peer has this name.
     #[error("the name {name} is taken by {holder}")]

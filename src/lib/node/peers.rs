@@ -19,6 +19,18 @@ use crate::session::ratchet::{self, PeerKey};
 /// The longest name, in characters.
 const MAX_NAME_LEN: usize = 63;
 
+/// The nearest name that a peer can have.
+#[must_use]
+pub fn nearest_name(text: &str) -> Option<String> {
+    let legal = |it: char| match it.to_ascii_lowercase() {
+        lower if lower.is_ascii_alphanumeric() || matches!(lower, '.' | '_' | '-') => lower,
+        _ => '-',
+    };
+    let name: String = text.chars().map(legal).take(MAX_NAME_LEN).collect();
+    let name = name.trim_matches(['.', '_', '-']);
+    (name != text && check_name(name).is_ok()).then(|| name.to_owned())
+}
+
 /// The shortest prefix of an id that is accepted in place of it.
 const MIN_PREFIX_LEN: usize = 8;
 

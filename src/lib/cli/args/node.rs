@@ -18,7 +18,7 @@ use crate::verify::Policy;
 const SYSTEM_NODE: &str = "/var/lib/relay";
 
 /// `-N`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct NodeDir {
     /// The node directory [default: `$RELAY_NODE`, else ~/.relay]
     #[arg(short = 'N', long, value_name = "DIR")]

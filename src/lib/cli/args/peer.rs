@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use crate::cli::errors::{LeakedKey, Unchecked};
 use crate::cli::{inputs, report};
 use crate::message::{self, Object};
-use crate::node::{self, Directory};
+use crate::node::Directory;
 use crate::pki::PublicKey;
 
 /// The identity key of a peer: of a known one, or from a file or standard input.
@@ -25,7 +25,6 @@ pub fn peer_key(peer: Option<&Path>, node: Option<&Directory>) -> anyhow::Result
         match node.find_peer(text) {
             Ok(peer) => return Ok(node.identity_of(peer.id)?),
             // A directory of this name is not a peer: reading it below gives the better error.
-            Err(node::Error::Peer(node::PeerError::Unknown(_))) if path.exists() => {}
             Err(error) => {
                 return Err(error)
                     .with_context(|| format!("{}: neither a file nor a peer", report::path(path)));
@@ -34,7 +33,16 @@ pub fn peer_key(peer: Option<&Path>, node: Option<&Directory>) -> anyhow::Result
     }
     let octets = inputs::read_whole(path)?;
     let name = || report::path(path);
-    let object = Object::parse(&octets).with_context(name)?;
+    let object = Object::parse(&octets).map_err(|error| {
+        let error = anyhow::Error::new(error);
+        let is_hidden =
+            |node: &Directory| path.to_str().is_some_and(|it| node.find_peer(it).is_ok());
+        if node.is_some_and(is_hidden) {
+            let text = "a file, which hides the peer of that name";
+            return error.context(format!("{}: {text}", name()));
+        }
+        error.context(name())
+    })?;
     match object {
         Object::RegistrationRequest(_) => {
             return Err(anyhow::Error::new(Unchecked)).with_context(name);

@@ -1,0 +1,110 @@
+//! Slips of a command line that can be recognised: a misspelt option, or a `-N`, `-t` or `--` that is missing.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use clap::error::{ContextKind, ContextValue};
+
+use super::args::NodeDir;
+use super::escape;
+use crate::node::{Directory, DirectoryError, Error};
+
+/// What would put right a command line that clap refuses.
+pub(super) fn hint_for_usage(error: &clap::Error, program: &str) -> Option<String> {
+    let suggested = [
+        ContextKind::SuggestedArg,
+        ContextKind::SuggestedValue,
+        ContextKind::SuggestedSubcommand,
+    ];
+    for kind in suggested {
+        match error.get(kind) {
+            Some(ContextValue::String(right)) => return Some(format!("did you mean {right}?")),
+            Some(ContextValue::Strings(all)) => {
+                let right = all.first()?;
+                return Some(format!("did you mean {right}?"));
+            }
+            _ => {}
+        }
+    }
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    if word.starts_with('-') {
+        return None;
+    }
+    if program == "relay-deliver" {
+        return Some(format!(
+            "a command stands after --: relay-deliver -- {}",
+            escape::escaped(word)
+        ));
+    }
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    unnamed_node(&words).or_else(|| unnamed_peer(&words))
+}
+
+/// What would put right a command line for which there is no default node.
+pub(super) fn hint_for(error: &anyhow::Error) -> Option<String> {
+    let is_absent = error.chain().any(|cause| {
+        matches!(
+            cause.downcast_ref(),
+            Some(Error::Directory(DirectoryError::NotANode(_)))
+        )
+    });
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    is_absent.then(|| unnamed_node(&words)).flatten()
+}
+
+/// An operand that is a node directory, where no option names one.
+fn unnamed_node(words: &[OsString]) -> Option<String> {
+    if node_option(words).is_some() {
+        return None;
+    }
+    let node = words
+        .iter()
+        .find(|word| Path::new(word).join("VERSION").is_file())?;
+    Some(format!(
+        "a node is named with -N: -N {}",
+        escape::path(Path::new(node))
+    ))
+}
+
+/// An operand that is a peer of the node, where no option names one.
+fn unnamed_peer(words: &[OsString]) -> Option<String> {
+    let is_to = |word: &OsString| {
+        let word = word.to_string_lossy();
+        word.starts_with("-t") || word.starts_with("--to")
+    };
+    if words.iter().any(is_to) {
+        return None;
+    }
+    let root = match node_option(words) {
+        Some(root) => root,
+        None => NodeDir::default().path().ok()?,
+    };
+    let node = Directory::open(&root).ok()?;
+    let peer = words.iter().filter_map(|word| word.to_str());
+    let peer = peer.filter(|word| !word.starts_with('-') && Path::new(word) != root);
+    let peer = peer.into_iter().find(|word| node.find_peer(word).is_ok())?;
+    Some(format!(
+        "a recipient is named with -t: -t {}",
+        escape::escaped(peer)
+    ))
+}
+
+/// The value of `-N`.
+fn node_option(words: &[OsString]) -> Option<PathBuf> {
+    let at = words
+        .iter()
+        .position(|word| word == OsStr::new("-N") || word == OsStr::new("--node"));
+    let attached = |word: &OsString| {
+        let word = word.to_str()?;
+        let value = word
+            .strip_prefix("--node=")
+            .or_else(|| word.strip_prefix("-N"))?;
+        (!value.is_empty()).then(|| PathBuf::from(value))
+    };
+    match at {
+        Some(at) => words.get(at + 1).map(PathBuf::from),
+        None => words.iter().find_map(attached),
+    }
+}
