@@ -38,6 +38,34 @@ pub fn groups(digest: &[u8]) -> String {
     groups.join(" ")
 }
 
+/// The value of each octet that is a lower-case digit; for others a value that no digit has.
+const VALUES: [u8; 256] = {
+    let mut values = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[DIGITS[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
+/// The octets that exactly `2 * N` lower-case digits spell. Names in queues are read by the hundred
+/// thousand, so this allocates nothing and has no branch for each digit.
+#[must_use]
+pub fn octets<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut octets = [0; N];
+    let mut all = 0;
+    for (octet, pair) in octets.iter_mut().zip(digits.chunks_exact(2)) {
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        all |= high | low;
+        *octet = high << 4 | (low & 15);
+    }
+    (all < 16).then_some(octets)
+}
+
 /// Decodes hexadecimal digits of either case; `None` for another character or an odd number of
 /// digits.
 #[must_use]
@@ -69,6 +97,10 @@ mod tests {
         assert_eq!(Hex(&[0, 255]).to_string(), "00ff");
         for bad in ["0", "0g", "+1", "é"] {
             assert_eq!(parse(bad), None, "{bad}");
+        }
+        assert_eq!(octets(b"00ff"), Some([0, 255]));
+        for bad in ["00f", "00fg", "00fF", "00ff00", "00 f", "g000"] {
+            assert_eq!(octets::<2>(bad.as_bytes()), None, "{bad}");
         }
     }
 }

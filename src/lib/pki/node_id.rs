@@ -51,12 +51,9 @@ impl FromStr for NodeId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let digits = text.strip_prefix('0').ok_or(Error::NodeId)?;
-        // `hex::parse` takes either case, but deployed readers refuse upper case in ids.
-        if digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
-            return Err(Error::NodeId);
-        }
-        let octets = hex::parse(digits).and_then(|octets| octets.try_into().ok());
+        // Lower case only: deployed readers refuse upper case in ids.
+        let octets = text.strip_prefix('0').map(str::as_bytes);
+        let octets = octets.and_then(hex::octets);
         octets.map(Self).ok_or(Error::NodeId)
     }
 }

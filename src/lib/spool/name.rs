@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::asn1::{Hex, hex};
@@ -75,6 +75,13 @@ impl MessageKey {
         let mut key = [0; 16];
         key.copy_from_slice(&digest[..16]);
         key
+    }
+
+    /// The first octets of the digest of the id, as [`beginning_of_id`] finds them in a name.
+    pub(super) fn beginning_of_id(&self) -> u64 {
+        let mut octets = [0; 8];
+        octets.copy_from_slice(&self.id[..8]);
+        u64::from_be_bytes(octets)
     }
 
     /// The parcel that an acknowledgement with this key is for: both have the same id, sender and
@@ -213,7 +220,7 @@ impl fmt::Display for Name {
             id,
             kind,
         } = &self.identity;
-        let expiry = jiff::tz::Offset::UTC.to_datetime(self.expiry);
+        let expiry = Offset::UTC.to_datetime(self.expiry);
         write!(
             formatter,
             "{recipient}.{sender}.{}.{}",
@@ -246,11 +253,8 @@ impl FromStr for Name {
         let mut next = || parts.next().ok_or(NotAName);
         let node = |text: &str| text.parse().map_err(|_| NotAName);
         let (recipient, sender) = (node(next()?)?, node(next()?)?);
-        let id = hex::parse(next()?).and_then(|id| id.try_into().ok());
-        let expiry = DateTime::strptime(EXPIRY, next()?)
-            .and_then(|at| at.to_zoned(TimeZone::UTC))
-            .map_err(|_| NotAName)?
-            .timestamp();
+        let id = hex::octets(next()?.as_bytes());
+        let expiry = parse_expiry(next()?.as_bytes());
         let mut name = Self {
             identity: MessageKey {
                 recipient,
@@ -258,37 +262,69 @@ impl FromStr for Name {
                 id: id.ok_or(NotAName)?,
                 kind: Kind::Parcel,
             },
-            expiry,
+            expiry: expiry.ok_or(NotAName)?,
             priority: None,
             copies: None,
             from: None,
         };
+        // Only the canonical form is valid: no leading zeros, no other order, nothing after it.
         loop {
             let part = next()?;
             if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.word() == part) {
                 name.identity.kind = kind;
                 break;
             }
-            match part.split_at_checked(1).ok_or(NotAName)? {
-                ("p", priority) => name.priority = Some(priority.parse().map_err(|_| NotAName)?),
-                ("c", copies) => name.copies = Some(copies.parse().map_err(|_| NotAName)?),
-                ("f", hop) => {
-                    let hop = hex::parse(hop).and_then(|hop| hop.try_into().ok());
-                    name.from = Some(HopPrefix(hop.ok_or(NotAName)?));
+            match (part.as_bytes(), name.priority, name.copies, name.from) {
+                ([b'p', digit @ b'0'..=b'9'], None, None, None) => {
+                    name.priority = Some(digit - b'0');
+                }
+                ([b'c', digit @ b'1'..=b'9'], _, None, None) => name.copies = Some(digit - b'0'),
+                ([b'f', hop @ ..], _, _, None) => {
+                    name.from = Some(HopPrefix(hex::octets(hop).ok_or(NotAName)?));
                 }
                 _ => return Err(NotAName),
             }
         }
-        // Only the canonical form is valid: no leading zeros, no other order, nothing after it.
-        let copies = name
-            .copies
-            .is_none_or(|copies| (1..=MAX_COPIES).contains(&copies));
-        if name.to_string() == text && name.urgency() <= MAX_PRIORITY && copies {
-            Ok(name)
-        } else {
-            Err(NotAName)
+        match parts.next() {
+            None => Ok(name),
+            Some(_) => Err(NotAName),
         }
     }
+}
+
+/// Reads what [`EXPIRY`] writes. Queues hold names by the hundred thousand, and jiff's reader of
+/// formats takes longer than all the rest of a name.
+fn parse_expiry(text: &[u8]) -> Option<Timestamp> {
+    let [date @ .., b'T', _, _, _, _, _, _, b'Z'] = text else {
+        return None;
+    };
+    let time = text.get(date.len() + 1..text.len() - 1)?;
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0_i16, |number, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| number * 10 + i16::from(digit - b'0'))
+        })
+    };
+    let two = |digits: &[u8]| number(digits).and_then(|number| i8::try_from(number).ok());
+    let (&[y1, y2, y3, y4, ref day @ ..], &[h1, h2, m1, m2, s1, s2]) = (date, time) else {
+        return None;
+    };
+    let &[n1, n2, d1, d2] = day else {
+        return None;
+    };
+    let date = (number(&[y1, y2, y3, y4])?, two(&[n1, n2])?, two(&[d1, d2])?);
+    let time = (two(&[h1, h2])?, two(&[m1, m2])?, two(&[s1, s2])?);
+    let at = DateTime::new(date.0, date.1, date.2, time.0, time.1, time.2, 0).ok()?;
+    Offset::UTC.to_timestamp(at).ok()
+}
+
+/// The first octets of the digest of the message id in what may be the name of a message: enough to
+/// find the few names that are worth reading.
+pub(super) fn beginning_of_id(name: &[u8]) -> Option<u64> {
+    const START: usize = 2 * (NodeId::LEN + 1);
+    let digits = name.get(START..START + 16)?;
+    hex::octets(digits).map(u64::from_be_bytes)
 }
 
 #[cfg(test)]
@@ -326,8 +362,11 @@ mod tests {
             };
             let text = name.to_string();
             assert!(text.len() <= 255 - ".why".len(), "{text}");
+            let beginning = beginning_of_id(text.as_bytes());
+            assert_eq!(beginning, Some(name.identity.beginning_of_id()));
             assert_eq!(text.parse(), Ok(name), "{text}");
         }
+        assert_eq!(beginning_of_id(b"short"), None);
         assert!(sample().to_string().contains(".20270522T101112Z.parcel"));
     }
 
@@ -351,6 +390,13 @@ mod tests {
             from(".parcel", ".c2.p5.parcel"),
             from("20270522T101112Z", "20270532T101112Z"),
             from("20270522T101112Z", "2027-05-22T10:11:12Z"),
+            from("20270522T101112Z", "20270522T101160Z"),
+            from("20270522T101112Z", "20270522T10111 Z"),
+            from("20270522T101112Z", "020270522T101112Z"),
+            from(".parcel", ".p5"),
+            from(".parcel", ".p+.parcel"),
+            from(".parcel", ".f01010101010101FE.parcel"),
+            from(".0707", ".0G07"),
             good.to_ascii_uppercase(),
             from("0707", "07"),
         ] {
