@@ -39,7 +39,7 @@ pub struct Importer<'a> {
     terms: ReceiveOptions,
     time: Time,
     policy: Policy,
-    room: Room,
+    room: Room<'a>,
     /// What is known of earlier messages. The queues are added with the first cargo.
     history: History,
     /// Whether the queues were added.
@@ -94,7 +94,7 @@ impl<'a> Importer<'a> {
             terms,
             time,
             policy: Policy::of_node(owner, Vec::new(), terms.window, time.told)?,
-            room: Room::new(spool.root(), owner.config()).count(spool)?,
+            room: Room::new(spool.root(), owner.config(), Some(spool)),
             history,
             is_queues_read: false,
             is_settled: false,

@@ -122,13 +122,11 @@ impl Access {
 
     /// The limits on stored messages. For a member no quota applies, since they cannot read the
     /// config.
-    ///
-    /// # Errors
-    /// When a queue cannot be read.
-    pub fn room(&self) -> Result<Room, Error> {
+    #[must_use]
+    pub fn room(&self) -> Room<'_> {
         match self {
-            Self::Owner(spool) => Room::new(spool.root(), spool.owner().config()).count(spool),
-            Self::Member(Member { spool, .. }) => Ok(Room::new(spool, &Config::default())),
+            Self::Owner(spool) => Room::new(spool.root(), spool.owner().config(), Some(spool)),
+            Self::Member(Member { spool, .. }) => Room::new(spool, &Config::default(), None),
         }
     }
 }

@@ -31,7 +31,7 @@ pub struct Admission<'a> {
     policy: Policy,
     /// The earlier messages; `None` if this user cannot read them.
     precedents: Option<Precedents<'a>>,
-    room: Room,
+    room: Room<'a>,
     priority: Option<u8>,
 }
 
@@ -90,7 +90,7 @@ impl<'a> Admission<'a> {
             entrance,
             precedents: access.precedents()?,
             policy: access.policy(window, now)?,
-            room: access.room()?,
+            room: access.room(),
             priority,
         })
     }

@@ -6,11 +6,13 @@
 //! cargo are complete; the next run completes those that a killed run left. Records keep messages
 //! from being written onto a medium twice.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
 use super::moves::Moves;
+use super::name::KeyDigest;
 use super::{Error, Name, Spool};
 use crate::asn1::{Hex, hex};
 use crate::disk::publish::{self, IfExists, PublishOptions};
@@ -58,26 +60,26 @@ pub struct Carried {
 }
 
 impl Spool {
-    /// Whether a message was written onto any medium, according to the records.
+    /// The keys of all messages that were written onto any medium, according to the records.
     ///
     /// # Errors
     /// When a record cannot be read.
-    pub fn was_carried(&self, message: super::name::KeyDigest) -> Result<bool, Error> {
+    pub fn all_carried(&self) -> Result<HashSet<KeyDigest>, Error> {
+        let mut all = HashSet::new();
         for medium in tree::entries(&self.root().join(FOLDER), FileRole::Spool)?.entries {
             if medium.kind != EntryKind::Dir {
                 continue;
             }
             let carried = Carried { dir: medium.path };
             for record in carried.records()? {
-                let load = carried.read(&record)?;
-                if load.is_some_and(|load| {
-                    load.names.iter().any(|name| name.identity.key() == message)
-                }) {
-                    return Ok(true);
-                }
+                let names = carried
+                    .read(&record)?
+                    .into_iter()
+                    .flat_map(|load| load.names);
+                all.extend(names.map(|name| name.identity.key()));
             }
         }
-        Ok(false)
+        Ok(all)
     }
 
     /// The records of the medium with this id, which must be safe as a directory name. Syncs the

@@ -22,6 +22,8 @@ pub mod arrival; // whether a message is known, and what follows from it
 pub mod precedent; // what a message that is put here may replace
 pub mod admission; // whether a parcel may enter, and its file
 pub mod clock; // whether the time may be believed
+#[cfg(test)]
+mod testspool; // a spool, for the tests
 
 use jiff::Timestamp;
 

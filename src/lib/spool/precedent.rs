@@ -2,21 +2,45 @@
 //!
 //! A newer message replaces an older one only if that was never packed or passed on.
 
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
 use super::arrival::{History, Known, Origin};
-use super::name::KeyDigest;
-use super::{Error, Name, QueueId, QueueKind, Spool};
+use super::name::{KeyDigest, beginning_of_id};
+use super::queue::Waiting;
+use super::{Error, Name, Queue, QueueId, QueueKind, Spool};
 use crate::message::Item;
 use crate::node::ReplayKey;
+use crate::pipeline::Once;
 
 /// The earlier messages that a spool knows.
+///
+/// Most messages are new, so the first listing keeps 8 octets of each name, and nothing is read,
+/// hashed or examined for it. Only what may be known is looked for by its name.
 #[derive(Debug)]
 pub struct Precedents<'a> {
     spool: &'a Spool,
     history: History,
+    /// The beginnings of the ids of all messages that wait, sorted.
+    ids: Vec<u64>,
+    /// How often the queues were listed.
+    listings: AtomicUsize,
+    /// All that waits, by the beginnings of the ids.
+    index: Once<Index>,
+    /// What was written onto media.
+    carried: Once<HashSet<KeyDigest>>,
+}
+
+/// The names of all files that wait.
+#[derive(Debug, Default)]
+struct Index {
+    queues: Vec<Queue>,
+    /// For each beginning of an id the files, each with the position of its queue.
+    files: HashMap<u64, Vec<(usize, OsString)>>,
 }
 
 /// How a new message relates to earlier ones.
@@ -36,16 +60,41 @@ impl Spool {
     /// # Errors
     /// When a queue or the memory cannot be read.
     pub fn precedents(&self) -> Result<Precedents<'_>, Error> {
+        let mut ids = Vec::new();
         // Queues before memory: a message that is acknowledged meanwhile is recorded before it
         // leaves its queue, so one of the two has it.
-        let waiting = self.waiting()?;
-        let mut history = History::of(self)?;
-        history.set_waiting(waiting);
+        each_waiting(self, |_, id, _| ids.push(id))?;
+        ids.sort_unstable();
         Ok(Precedents {
             spool: self,
-            history,
+            history: History::of(self)?,
+            ids,
+            listings: AtomicUsize::new(1),
+            index: Once::default(),
+            carried: Once::default(),
         })
     }
+}
+
+/// Gives each file that may be a message on its way here, or set aside: its queue, the beginning of
+/// its id, and its name. The queues come in the order in which messages move through them, so that
+/// one that moves meanwhile is met.
+fn each_waiting(spool: &Spool, mut each: impl FnMut(&Queue, u64, &OsStr)) -> Result<(), Error> {
+    let mut queues = [QueueId::In, QueueId::Failed]
+        .map(|place| spool.queue(place))
+        .to_vec();
+    for kind in [QueueKind::Out, QueueKind::Home] {
+        queues.extend(spool.queues_in(kind)?.into_iter().map(|(_, queue)| queue));
+    }
+    for queue in &queues {
+        queue.each_name(|_, name| {
+            if let Some(id) = beginning_of_id(name.as_encoded_bytes()) {
+                each(queue, id, name);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 impl Precedents<'_> {
@@ -62,8 +111,7 @@ impl Precedents<'_> {
         octets: &[u8],
     ) -> Result<Precedent, Error> {
         match self.history.known(name, identity, Origin::Here) {
-            Known::New => Ok(Precedent::None),
-            Known::Waits => self.compare(name.identity.key(), date, octets),
+            Known::New | Known::Waits => self.compare(name, date, octets),
             Known::Delivered | Known::PassedOn(_) | Known::TakenFrom | Known::BroughtBy => {
                 Err(Error::HandedOn)
             }
@@ -71,67 +119,87 @@ impl Precedents<'_> {
     }
 
     /// Compares a message with those that wait under the same key.
-    fn compare(&self, key: KeyDigest, date: Timestamp, octets: &[u8]) -> Result<Precedent, Error> {
-        let mut older = Vec::new();
-        for place in [QueueId::In, QueueId::Failed] {
-            self.add(place, key, date, octets, &mut older)?;
+    fn compare(&self, name: &Name, date: Timestamp, octets: &[u8]) -> Result<Precedent, Error> {
+        let id = name.identity.beginning_of_id();
+        if self.ids.binary_search(&id).is_err() {
+            return Ok(Precedent::None);
         }
-        for (_, queue) in self.spool.queues_in(QueueKind::Out)? {
-            self.add(queue.place(), key, date, octets, &mut older)?;
-        }
-        if older.iter().any(Option::is_none) {
-            return Ok(Precedent::Same);
-        }
-        for (_, home) in self.spool.queues_in(QueueKind::Home)? {
-            for message in home.messages()? {
-                let message = message?;
-                // In `home` it may be delivered at any moment, so it cannot be replaced.
-                if message.name.identity.key() == key && !self.spool.is_by_another(&message.path)? {
-                    return match message.read() {
-                        Ok(Some(held)) if held == octets => Ok(Precedent::Same),
-                        Err(error) if !error.is_of_one_file() => Err(error),
-                        _ => Err(Error::HandedOn),
-                    };
-                }
+        // Most runs that repeat anything repeat one message, or many.
+        if self.listings.load(Ordering::Relaxed) > 1 {
+            let found = self.compare_with(&self.indexed(id)?, name, date, octets)?;
+            if !found.is_gone {
+                return self.conclude(found, name);
             }
+            // One was moved or replaced since it was listed.
         }
-        // On a medium it may arrive, even if it still waits here as well.
-        if self.spool.was_carried(key)? {
-            return Err(Error::HandedOn);
-        }
-        let older: Vec<PathBuf> = older.into_iter().flatten().collect();
-        Ok(if older.is_empty() {
-            Precedent::None
-        } else {
-            Precedent::Older(older)
-        })
+        let found = self.compare_with(&self.find(id)?, name, date, octets)?;
+        self.conclude(found, name)
     }
 
-    /// Adds the older files in a queue to `older`, and `None` for one with the same octets.
-    fn add(
+    /// The files that wait now with this beginning of an id.
+    fn find(&self, id: u64) -> Result<Vec<(QueueId, Waiting)>, Error> {
+        self.listings.fetch_add(1, Ordering::Relaxed);
+        let mut waiting = Vec::new();
+        each_waiting(self.spool, |queue, other, name| {
+            if other == id {
+                let message = queue.waiting_in(name);
+                waiting.extend(message.map(|message| (queue.place(), message)));
+            }
+        })?;
+        Ok(waiting)
+    }
+
+    /// Those that waited when all were listed.
+    fn indexed(&self, id: u64) -> Result<Vec<(QueueId, Waiting)>, Error> {
+        let index = self.index.get_or_read(|| {
+            self.listings.fetch_add(1, Ordering::Relaxed);
+            Index::of(self.spool)
+        })?;
+        let files = index.files.get(&id).into_iter().flatten();
+        Ok(files
+            .filter_map(|(queue, name)| {
+                let queue = index.queues.get(*queue)?;
+                Some((queue.place(), queue.waiting_in(name)?))
+            })
+            .collect())
+    }
+
+    /// Compares a message with these files, as far as they are of the same message.
+    fn compare_with(
         &self,
-        place: QueueId,
-        key: KeyDigest,
+        waiting: &[(QueueId, Waiting)],
+        name: &Name,
         date: Timestamp,
         octets: &[u8],
-        older: &mut Vec<Option<PathBuf>>,
-    ) -> Result<(), Error> {
-        for message in self.spool.queue(place).messages()? {
-            let message = message?;
-            if message.name.identity.key() != key {
+    ) -> Result<Found, Error> {
+        let mut found = Found::default();
+        for (place, message) in waiting {
+            // What another user calls his files proves nothing.
+            if message.name.identity != name.identity || self.spool.is_by_another(&message.path)? {
                 continue;
             }
+            // In `home` it may be delivered at any moment, so it cannot be replaced.
+            let is_home = matches!(place, QueueId::Home(_));
             // A file that another user closed, or that is not a message, stops nothing.
             let held = match message.read() {
-                Err(error) if error.is_of_one_file() => continue,
+                Err(error) if error.is_of_one_file() => {
+                    found.is_handed_on |= is_home;
+                    continue;
+                }
                 read => read?,
             };
             let Some(held) = held else {
+                found.is_gone = true;
                 continue;
             };
-            // A message in `failed` may be sent again.
-            if held == octets && place != QueueId::Failed {
-                older.push(None);
+            let is_aside = *place == QueueId::Failed;
+            // What was set aside does not keep it from being tried again.
+            if held == octets && !is_aside {
+                found.is_same = true;
+                continue;
+            }
+            if is_home {
+                found.is_handed_on = true;
                 continue;
             }
             let item = Item::parse(held).ok();
@@ -142,10 +210,127 @@ impl Precedents<'_> {
             if held_date.is_some_and(|held| held > date) {
                 return Err(Error::Outdated);
             }
-            if place != QueueId::Failed {
-                older.push(Some(message.path));
+            if !is_aside {
+                found.older.push(message.path.clone());
             }
         }
-        Ok(())
+        Ok(found)
+    }
+
+    fn conclude(&self, found: Found, name: &Name) -> Result<Precedent, Error> {
+        if found.is_same {
+            return Ok(Precedent::Same);
+        }
+        // On a medium it may arrive, even if it still waits here as well.
+        if found.is_handed_on || self.was_carried(name.identity.key())? {
+            return Err(Error::HandedOn);
+        }
+        Ok(if found.older.is_empty() {
+            Precedent::None
+        } else {
+            Precedent::Older(found.older)
+        })
+    }
+
+    fn was_carried(&self, message: KeyDigest) -> Result<bool, Error> {
+        let carried = self.carried.get_or_read(|| self.spool.all_carried())?;
+        Ok(carried.contains(&message))
+    }
+}
+
+/// What was found of a message.
+#[derive(Debug, Default)]
+struct Found {
+    /// It waits, octet for octet.
+    is_same: bool,
+    /// It was handed on to a node here.
+    is_handed_on: bool,
+    /// These files are older.
+    older: Vec<PathBuf>,
+    /// A file has gone since it was listed.
+    is_gone: bool,
+}
+
+impl Index {
+    fn of(spool: &Spool) -> Result<Self, Error> {
+        let mut files: HashMap<u64, Vec<(usize, OsString)>> = HashMap::new();
+        let mut queues: Vec<Queue> = Vec::new();
+        each_waiting(spool, |queue, id, name| {
+            if queues
+                .last()
+                .is_none_or(|last| last.place() != queue.place())
+            {
+                queues.push(queue.clone());
+            }
+            let file = (queues.len() - 1, name.to_owned());
+            files.entry(id).or_default().push(file);
+        })?;
+        Ok(Self { queues, files })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::NodeId;
+    use crate::ramf::Kind;
+    use crate::spool::name::MessageKey;
+    use crate::spool::testspool;
+
+    fn named(nth: u8) -> Name {
+        Name {
+            identity: MessageKey {
+                recipient: NodeId::of_spki(b"recipient"),
+                sender: NodeId::of_spki(b"sender"),
+                id: crate::crypto::hash::sha256(&[nth]),
+                kind: Kind::Parcel,
+            },
+            expiry: "2027-05-22T10:11:12Z".parse().unwrap(),
+            priority: None,
+            copies: None,
+            from: None,
+        }
+    }
+
+    #[test]
+    fn many_are_found_with_a_few_listings() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = testspool::spool(dir.path());
+        let hop = NodeId::of_spki(b"hop");
+        for (nth, place) in (0..90).zip([QueueId::In, QueueId::Out(hop)].into_iter().cycle()) {
+            let queue = spool.make(place).unwrap();
+            std::fs::write(queue.path_of(&named(nth)), [nth]).unwrap();
+        }
+        let precedents = spool.precedents().unwrap();
+        let ask = |name: &Name, content: u8| {
+            let identity = name.to_replay_key("id");
+            precedents
+                .of(name, &identity, name.expiry, &[content])
+                .unwrap()
+        };
+        let listings = || precedents.listings.load(Ordering::Relaxed);
+        for nth in 90..=255 {
+            assert_eq!(ask(&named(nth), nth), Precedent::None);
+        }
+        assert_eq!(listings(), 1);
+        for nth in 0..90 {
+            assert_eq!(ask(&named(nth), nth), Precedent::Same);
+        }
+        assert_eq!(listings(), 3);
+        // One that was routed since it was listed is looked for once more.
+        let (from, to) = (spool.queue(QueueId::In), spool.queue(QueueId::Out(hop)));
+        std::fs::rename(from.path_of(&named(0)), to.path_of(&named(0))).unwrap();
+        assert_eq!(ask(&named(0), 0), Precedent::Same);
+        let older = Precedent::Older(vec![to.path_of(&named(0))]);
+        assert_eq!(ask(&named(0), 1), older);
+        assert_eq!(listings(), 5);
+        let other = Name {
+            identity: MessageKey {
+                sender: hop,
+                ..named(1).identity
+            },
+            ..named(1)
+        };
+        assert_eq!(ask(&other, 1), Precedent::None);
     }
 }

@@ -2,14 +2,15 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::{Error, Name, QueueId};
+use crate::disk::dir::{Dir, DirEntry};
 use crate::disk::tree::{self, EntryKind, Visited};
-use crate::disk::{FileRole, files};
+use crate::disk::{self, FileRole, files};
 use crate::ramf::limits;
 
 /// A directory of messages, each in a file of its own.
@@ -155,6 +156,15 @@ impl Queue {
         self.place
     }
 
+    /// The message in the file of this name; `None` if it is not the name of a message.
+    pub(super) fn waiting_in(&self, file: &OsStr) -> Option<Waiting> {
+        let name = file.to_str()?.parse().ok()?;
+        Some(Waiting {
+            path: self.dir.join(file),
+            name,
+        })
+    }
+
     /// The message of this name; its file need not exist.
     #[must_use]
     pub fn waiting(&self, name: Name) -> Waiting {
@@ -213,10 +223,14 @@ impl Queue {
 
     fn stream(&self) -> Result<Option<tree::DirStream>, Error> {
         match tree::stream(&self.dir, FileRole::Spool) {
-            // Only in `home` a directory belongs to another user, who may close it.
-            Err(error) if error.is_denied() && matches!(self.place, QueueId::Home(_)) => Ok(None),
+            Err(error) if self.is_closed_by(&error) => Ok(None),
             stream => Ok(Some(stream?)),
         }
+    }
+
+    /// Only in `home` a directory belongs to another user, who may close it.
+    fn is_closed_by(&self, error: &disk::Error) -> bool {
+        error.is_denied() && matches!(self.place, QueueId::Home(_))
     }
 
     /// The first `most` messages by rank that come after `after` and that `is_wanted` accepts. Each
@@ -248,6 +262,32 @@ impl Queue {
         }
         let sorted = first.into_sorted_vec().into_iter();
         Ok(sorted.map(|Ranked(_, message)| message).collect())
+    }
+
+    /// Gives the name of each file in it to `each`, unread, with the directory in which it is. For
+    /// runs that want few of many messages: to read all names takes several times as long.
+    ///
+    /// # Errors
+    /// As [`Queue::entries`], or an error of `each`.
+    pub fn each_name(
+        &self,
+        mut each: impl FnMut(&Dir, &OsStr) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let dir = match Dir::open(&self.dir, FileRole::Spool) {
+            Err(error) if error.is_not_found() => return Ok(()),
+            opened => opened?,
+        };
+        let names = match dir.names() {
+            Err(error) if self.is_closed_by(&error) => return Ok(()),
+            names => names?,
+        };
+        for named in names {
+            let DirEntry { name, kind } = named?;
+            if kind == Some(EntryKind::File) {
+                each(&dir, &name)?;
+            }
+        }
+        Ok(())
     }
 
     /// The messages in it; unknown files are skipped.
