@@ -647,6 +647,7 @@ fn spool() -> Cases<spool::Error> {
         E::Control(WORD),
         E::HandedOn,
         E::Outdated,
+        E::OtherContent,
         E::UnknownMessage(text()),
         E::NoQueue(text()),
     ]);

@@ -118,7 +118,7 @@ fn pca(parcel_id: &str) -> Pca {
 const LATER: (&str, &str) = ("2026-02-20", "2026-12-01");
 
 /// The same parcel, with an indefinite length outermost, which nobody signed.
-fn in_another_form(parcel: &[u8]) -> Vec<u8> {
+pub(super) fn in_another_form(parcel: &[u8]) -> Vec<u8> {
     let (signature, value) = parcel.split_at(7);
     assert_eq!(value[..2], [0x30, 0x82]);
     [signature, &[0x30, 0x80], &value[4..], &[0, 0]].concat()

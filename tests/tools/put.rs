@@ -1,7 +1,10 @@
 //! relay-put: what it stores, under which name, and what it refuses before it writes anything.
 
+use std::fs;
+
 use relaynet::ramf::Kind;
 
+use crate::control::in_another_form;
 use crate::testenv::{Env, forged, id, json_lines, keys_in, self_issued, sha256};
 
 /// Where the parcels of the gateway wait.
@@ -246,6 +249,57 @@ fn a_later_message_replaces_an_earlier_one_until_that_has_left() {
     deliver.args(["--", "cat"]).ok().stdout("rain");
     for parcel in [&first, &second] {
         put(parcel).fails(82, "-: a message with this id");
+    }
+}
+
+/// Nobody signed the certificates that are attached, nor the form in which a message is written.
+#[test]
+fn of_twins_the_one_that_shows_its_authorization_stays() {
+    let env = Env::with_gateways();
+    // A node that knows neither of both.
+    env.make_node("carol", &[]);
+    let parcel = env.parcel_with("bob", "alice", b"x", &["--id", "first"]);
+    let bare = forged(&parcel, "bob", |it| it.certificates.truncate(1));
+    let twin = in_another_form(&parcel);
+    let other = forged(&parcel, "bob", |it| it.payload.push(0));
+    let put = |octets: &[u8]| env.relay("put").args(["-N", "carol"]).stdin(octets);
+    let queues = ["in".to_owned(), format!("out/{}", id("hub"))];
+    let queues = queues.map(|queue| format!("carol/spool/{queue}"));
+    let waits = |octets: &[u8]| {
+        let files = queues.iter().flat_map(|queue| {
+            let names = if env.path(queue).exists() {
+                env.names(queue)
+            } else {
+                Vec::new()
+            };
+            names.into_iter().map(move |name| format!("{queue}/{name}"))
+        });
+        let files: Vec<String> = files.collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        assert!(env.read(&files[0]) == octets, "{files:?}");
+        files[0].clone()
+    };
+    let route = |file: String| {
+        fs::create_dir_all(env.path(&queues[1])).unwrap();
+        let to = file.replace(&queues[0], &queues[1]);
+        fs::rename(env.path(&file), env.path(to)).unwrap();
+    };
+    for is_routed in [false, true] {
+        put(&bare).ok().quiet();
+        if is_routed {
+            route(waits(&bare));
+        }
+        put(&parcel).ok().quiet();
+        let file = waits(&parcel);
+        if is_routed {
+            route(file);
+        }
+        for again in [&bare, &twin, &parcel] {
+            let line = line("bob", "alice", "first");
+            put(again).ok().quiet().stdout(line).changes(&[]);
+        }
+        put(&other).fails(82, "-: another message with this id and date");
+        fs::remove_file(env.path(waits(&parcel))).unwrap();
     }
 }
 

@@ -218,7 +218,7 @@ fn hint_for_spool(error: &spool::Error) -> Option<String> {
             };
             return Some(text);
         }
-        E::UnknownMessage(_) | E::HandedOn | E::Outdated => return None,
+        E::UnknownMessage(_) | E::HandedOn | E::Outdated | E::OtherContent => return None,
         E::Node(error) => return hint_for(error),
         E::Disk(error) => return hint_for_disk(error),
     };

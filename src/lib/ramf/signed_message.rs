@@ -135,6 +135,15 @@ impl SignedMessage {
         Ok(self.signature.verify(&self.head.sender, self.content())?)
     }
 
+    /// Whether the same sender signed the same, in whatever encoding, and whatever certificates are
+    /// attached: those are not signed.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.kind() == other.kind()
+            && self.sender() == other.sender()
+            && self.content() == other.content()
+    }
+
     /// The kind of the message.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::precedent::{Precedent, Precedents};
+use super::precedent::{Newcomer, Precedent, Precedents};
 use super::room::Payer;
 use super::{Access, Error, Name, Queue, Room};
 use crate::disk::batch::{self, Staged};
 use crate::disk::publish::IfExists;
 use crate::disk::{self, FileRole, files};
-use crate::message::Item;
+use crate::message::{Item, Parcel};
 use crate::node::{self, ReplayKey};
 use crate::pki::Window;
 use crate::ramf::{self, Kind, SignedMessage};
@@ -107,7 +107,7 @@ impl<'a> Admission<'a> {
             Item::Pca(_) | Item::Rotation(_) => return Err(Error::Control(item.kind().word())),
             Item::Cargo(_) | Item::Cca(_) => return Err(not_a_parcel(item.kind())),
         }
-        let item = verify::transport(item, &self.policy).map_err(node::Error::from)?;
+        let (item, is_shown) = verify::transit(item, &self.policy).map_err(node::Error::from)?;
         let kind = item.kind();
         let name = item
             .message()
@@ -122,15 +122,26 @@ impl<'a> Admission<'a> {
         let (octets, fields) = (message.octets(), message.fields());
         let precedent = match &self.precedents {
             Some(precedents) => {
-                precedents.of(&name, &ReplayKey::of(&message), fields.date, octets)?
+                let newcomer = Newcomer {
+                    message: &message,
+                    is_shown,
+                    shows: &|held| {
+                        let item = Parcel::try_from(held).map(Item::Parcel);
+                        item.is_ok_and(|item| {
+                            let verdict = verify::transit(item, &self.policy);
+                            verdict.is_ok_and(|(_, is_shown)| is_shown)
+                        })
+                    },
+                };
+                precedents.of(&name, &ReplayKey::of(&message), &newcomer)?
             }
             None => Precedent::None,
         };
         let path = self.entrance.queue.path_of(&name);
-        let is_same = precedent == Precedent::Same;
-        let mut replaced = match precedent {
-            Precedent::Older(paths) => paths,
-            Precedent::None | Precedent::Same => Vec::new(),
+        let is_same = matches!(precedent, Precedent::Same | Precedent::Twin);
+        let mut replaced = match &precedent {
+            Precedent::Older(paths) => paths.clone(),
+            _ => Vec::new(),
         };
         // A repetition takes no more room.
         if !is_same {
@@ -145,8 +156,15 @@ impl<'a> Admission<'a> {
         };
         replaced.retain(|old| *old != path);
         // An existing file is written again, which syncs it: the run that wrote it may have been
-        // killed before it did.
-        let is_written = !is_same || files::exists(&path, FileRole::Spool)?;
+        // killed before it did. A twin is synced as it is.
+        let is_written = match precedent {
+            Precedent::Same => files::exists(&path, FileRole::Spool)?,
+            Precedent::Twin => {
+                self.entrance.queue.sync(&name)?;
+                false
+            }
+            _ => true,
+        };
         let parcel = AdmittedParcel {
             path,
             replaced,

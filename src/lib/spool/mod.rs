@@ -75,6 +75,9 @@ pub enum Error {
     /// A later message with the same id waits.
     #[error("a later message with this id, to the same recipient, waits here")]
     Outdated,
+    /// Another message with the same id and date waits.
+    #[error("another message with this id and date, to the same recipient, waits here")]
+    OtherContent,
     /// No message is known by this id or name.
     #[error("no message is known as {0}")]
     UnknownMessage(String),
@@ -122,7 +125,7 @@ impl Error {
             Self::Quota { .. } | Self::Reserve { .. } => ErrorKind::Full,
             Self::ClockBehind { .. } | Self::ClockAhead { .. } => ErrorKind::ClockDoubted,
             Self::Control(_) => ErrorKind::Forbidden,
-            Self::HandedOn | Self::Outdated => ErrorKind::Seen,
+            Self::HandedOn | Self::Outdated | Self::OtherContent => ErrorKind::Seen,
             Self::UnknownMessage(_) => ErrorKind::UnknownMessage,
             Self::NoQueue(_) => ErrorKind::Usage,
             Self::Node(error) => error.kind(),

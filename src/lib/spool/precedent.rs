@@ -2,12 +2,11 @@
 //!
 //! A newer message replaces an older one only if that was never packed or passed on.
 
+use std::cmp;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-use jiff::Timestamp;
 
 use super::arrival::{History, Known, Origin};
 use super::name::{KeyDigest, beginning_of_id};
@@ -16,6 +15,7 @@ use super::{Error, Name, Queue, QueueId, QueueKind, Spool};
 use crate::message::Item;
 use crate::node::ReplayKey;
 use crate::pipeline::Once;
+use crate::ramf::SignedMessage;
 
 /// The earlier messages that a spool knows.
 ///
@@ -43,6 +43,16 @@ struct Index {
     files: HashMap<u64, Vec<(usize, OsString)>>,
 }
 
+/// A new message that was verified.
+pub struct Newcomer<'a> {
+    /// It.
+    pub message: &'a SignedMessage,
+    /// Whether it shows that its recipient authorized its sender.
+    pub is_shown: bool,
+    /// Whether another one shows that.
+    pub shows: &'a dyn Fn(SignedMessage) -> bool,
+}
+
 /// How a new message relates to earlier ones.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Precedent {
@@ -50,6 +60,8 @@ pub enum Precedent {
     None,
     /// It waits here already, octet for octet.
     Same,
+    /// The same waits here in another form, which is as good or better.
+    Twin,
     /// It replaces these files once it is stored.
     Older(Vec<PathBuf>),
 }
@@ -98,20 +110,20 @@ fn each_waiting(spool: &Spool, mut each: impl FnMut(&Queue, u64, &OsStr)) -> Res
 }
 
 impl Precedents<'_> {
-    /// Compares a message with this name, replay key and date with the earlier ones.
+    /// Compares a verified message with this name and replay key with the earlier ones.
     ///
     /// # Errors
     /// [`Error::HandedOn`] when one was packed, passed on or delivered; [`Error::Outdated`] when a
-    /// later one waits; or when the spool cannot be read.
+    /// later one waits; [`Error::OtherContent`] when another one of the same date waits; or when the
+    /// spool cannot be read.
     pub fn of(
         &self,
         name: &Name,
         identity: &ReplayKey,
-        date: Timestamp,
-        octets: &[u8],
+        newcomer: &Newcomer<'_>,
     ) -> Result<Precedent, Error> {
         match self.history.known(name, identity, Origin::Here) {
-            Known::New | Known::Waits => self.compare(name, date, octets),
+            Known::New | Known::Waits => self.compare(name, newcomer),
             Known::Delivered | Known::PassedOn(_) | Known::TakenFrom | Known::BroughtBy => {
                 Err(Error::HandedOn)
             }
@@ -119,20 +131,20 @@ impl Precedents<'_> {
     }
 
     /// Compares a message with those that wait under the same key.
-    fn compare(&self, name: &Name, date: Timestamp, octets: &[u8]) -> Result<Precedent, Error> {
+    fn compare(&self, name: &Name, newcomer: &Newcomer<'_>) -> Result<Precedent, Error> {
         let id = name.identity.beginning_of_id();
         if self.ids.binary_search(&id).is_err() {
             return Ok(Precedent::None);
         }
         // Most runs that repeat anything repeat one message, or many.
         if self.listings.load(Ordering::Relaxed) > 1 {
-            let found = self.compare_with(&self.indexed(id)?, name, date, octets)?;
+            let found = self.compare_with(&self.indexed(id)?, name, newcomer)?;
             if !found.is_gone {
                 return self.conclude(found, name);
             }
             // One was moved or replaced since it was listed.
         }
-        let found = self.compare_with(&self.find(id)?, name, date, octets)?;
+        let found = self.compare_with(&self.find(id)?, name, newcomer)?;
         self.conclude(found, name)
     }
 
@@ -169,8 +181,7 @@ impl Precedents<'_> {
         &self,
         waiting: &[(QueueId, Waiting)],
         name: &Name,
-        date: Timestamp,
-        octets: &[u8],
+        newcomer: &Newcomer<'_>,
     ) -> Result<Found, Error> {
         let mut found = Found::default();
         for (place, message) in waiting {
@@ -192,26 +203,16 @@ impl Precedents<'_> {
                 found.is_gone = true;
                 continue;
             };
-            let is_aside = *place == QueueId::Failed;
-            // What was set aside does not keep it from being tried again.
-            if held == octets && !is_aside {
-                found.is_same = true;
-                continue;
-            }
-            if is_home {
-                found.is_handed_on = true;
-                continue;
-            }
-            let item = Item::parse(held).ok();
-            let held_date = item
-                .as_ref()
-                .and_then(Item::message)
-                .map(|held| held.fields().date);
-            if held_date.is_some_and(|held| held > date) {
-                return Err(Error::Outdated);
-            }
-            if !is_aside {
-                found.older.push(message.path.clone());
+            match (place, newcomer.stands_to(held)) {
+                (QueueId::Failed, Standing::Earlier) => return Err(Error::Outdated),
+                // What was set aside does not keep it from being tried again.
+                (QueueId::Failed, _) => {}
+                (_, Standing::Same) => found.is_same = true,
+                (_, Standing::Twin) | (QueueId::Home(_), Standing::Better) => found.is_twin = true,
+                (QueueId::Home(_), _) => found.is_handed_on = true,
+                (_, Standing::Earlier) => return Err(Error::Outdated),
+                (_, Standing::Other) => return Err(Error::OtherContent),
+                (_, Standing::Better | Standing::Later) => found.older.push(message.path.clone()),
             }
         }
         Ok(found)
@@ -220,6 +221,9 @@ impl Precedents<'_> {
     fn conclude(&self, found: Found, name: &Name) -> Result<Precedent, Error> {
         if found.is_same {
             return Ok(Precedent::Same);
+        }
+        if found.is_twin {
+            return Ok(Precedent::Twin);
         }
         // On a medium it may arrive, even if it still waits here as well.
         if found.is_handed_on || self.was_carried(name.identity.key())? {
@@ -238,11 +242,49 @@ impl Precedents<'_> {
     }
 }
 
+/// How a new message stands to one with the same identity that waits.
+enum Standing {
+    /// It has the same octets.
+    Same,
+    /// It says the same, and the one that waits shows its authorization as well or better.
+    Twin,
+    /// It says the same, and only it shows its authorization.
+    Better,
+    /// It has the same date, and says something else.
+    Other,
+    /// It has an earlier date.
+    Earlier,
+    /// It has a later date, or the other one is none.
+    Later,
+}
+
+impl Newcomer<'_> {
+    /// Only what its sender signed counts: anybody can take attached certificates off a message, or
+    /// write it in another form.
+    fn stands_to(&self, held: Vec<u8>) -> Standing {
+        if held == self.message.octets() {
+            return Standing::Same;
+        }
+        let Some(message) = Item::parse(held).ok().and_then(Item::into_message) else {
+            return Standing::Later;
+        };
+        match message.fields().date.cmp(&self.message.fields().date) {
+            cmp::Ordering::Greater => Standing::Earlier,
+            cmp::Ordering::Less => Standing::Later,
+            cmp::Ordering::Equal if !message.says_the_same(self.message) => Standing::Other,
+            cmp::Ordering::Equal if !self.is_shown || (self.shows)(message) => Standing::Twin,
+            cmp::Ordering::Equal => Standing::Better,
+        }
+    }
+}
+
 /// What was found of a message.
 #[derive(Debug, Default)]
 struct Found {
     /// It waits, octet for octet.
     is_same: bool,
+    /// It waits in another form.
+    is_twin: bool,
     /// It was handed on to a node here.
     is_handed_on: bool,
     /// These files are older.
@@ -296,41 +338,45 @@ mod tests {
     fn many_are_found_with_a_few_listings() {
         let dir = tempfile::tempdir().unwrap();
         let spool = testspool::spool(dir.path());
+        let (same, other) = (testspool::parcel(0), testspool::parcel(1));
         let hop = NodeId::of_spki(b"hop");
         for (nth, place) in (0..90).zip([QueueId::In, QueueId::Out(hop)].into_iter().cycle()) {
             let queue = spool.make(place).unwrap();
-            std::fs::write(queue.path_of(&named(nth)), [nth]).unwrap();
+            std::fs::write(queue.path_of(&named(nth)), same.octets()).unwrap();
         }
         let precedents = spool.precedents().unwrap();
-        let ask = |name: &Name, content: u8| {
+        let ask = |name: &Name, content: &SignedMessage| {
+            let newcomer = Newcomer {
+                message: content,
+                is_shown: true,
+                shows: &|_| true,
+            };
             let identity = name.to_replay_key("id");
-            precedents
-                .of(name, &identity, name.expiry, &[content])
-                .unwrap()
+            precedents.of(name, &identity, &newcomer).unwrap()
         };
         let listings = || precedents.listings.load(Ordering::Relaxed);
         for nth in 90..=255 {
-            assert_eq!(ask(&named(nth), nth), Precedent::None);
+            assert_eq!(ask(&named(nth), &same), Precedent::None);
         }
         assert_eq!(listings(), 1);
         for nth in 0..90 {
-            assert_eq!(ask(&named(nth), nth), Precedent::Same);
+            assert_eq!(ask(&named(nth), &same), Precedent::Same);
         }
         assert_eq!(listings(), 3);
         // One that was routed since it was listed is looked for once more.
         let (from, to) = (spool.queue(QueueId::In), spool.queue(QueueId::Out(hop)));
         std::fs::rename(from.path_of(&named(0)), to.path_of(&named(0))).unwrap();
-        assert_eq!(ask(&named(0), 0), Precedent::Same);
+        assert_eq!(ask(&named(0), &same), Precedent::Same);
         let older = Precedent::Older(vec![to.path_of(&named(0))]);
-        assert_eq!(ask(&named(0), 1), older);
+        assert_eq!(ask(&named(0), &other), older);
         assert_eq!(listings(), 5);
-        let other = Name {
+        let unknown = Name {
             identity: MessageKey {
                 sender: hop,
                 ..named(1).identity
             },
             ..named(1)
         };
-        assert_eq!(ask(&other, 1), Precedent::None);
+        assert_eq!(ask(&unknown, &same), Precedent::None);
     }
 }

@@ -156,6 +156,19 @@ impl Queue {
         self.place
     }
 
+    /// Waits until a message that is in it is on the disk.
+    ///
+    /// # Errors
+    /// When it cannot be synced.
+    pub(super) fn sync(&self, name: &Name) -> Result<(), Error> {
+        let path = self.path_of(name);
+        if files::exists(&path, FileRole::Spool)? {
+            files::sync(&path, FileRole::Spool)?;
+            files::sync_dir(&self.dir, FileRole::Spool)?;
+        }
+        Ok(())
+    }
+
     /// The message in the file of this name; `None` if it is not the name of a message.
     pub(super) fn waiting_in(&self, file: &OsStr) -> Option<Waiting> {
         let name = file.to_str()?.parse().ok()?;
