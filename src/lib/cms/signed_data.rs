@@ -24,11 +24,21 @@ pub struct SignedData<'a> {
 #[derive(Debug, Clone)]
 pub struct Signature {
     digest: Digest,
-    /// The signed attributes as received, under their `[0]`.
-    signed_attributes: Option<Vec<u8>>,
-    /// The value of the messageDigest attribute; empty without signed attributes.
-    message_digest: Vec<u8>,
+    /// The signed attributes, if there are any.
+    signed_attributes: Option<SignedAttributes>,
     value: Vec<u8>,
+}
+
+/// Signed attributes as the SET OF that is signed, although the field has an implicit tag (RFC 5652
+/// §5.4).
+#[derive(Debug, Clone)]
+struct SignedAttributes {
+    /// In DER, in which they are to be signed in whatever order they are sent.
+    sorted: Vec<u8>,
+    /// In the order received, if that is another one: some senders sign what they send.
+    received: Option<Vec<u8>>,
+    /// The value of the messageDigest attribute.
+    message_digest: Vec<u8>,
 }
 
 impl Signature {
@@ -42,15 +52,15 @@ impl Signature {
             return Ok(key.verify(self.digest, content, &self.value)?);
         };
         // The signature covers only the attributes; the digest among them binds the content.
-        if self.message_digest != self.digest.of(content).as_ref() {
+        if attributes.message_digest != self.digest.of(content).as_ref() {
             return Err(pki::Error::Signature.into());
         }
-        // The signature covers the SET OF, although the field has an implicit tag (RFC 5652 §5.4).
-        Ok(key.verify(
-            self.digest,
-            &write::retagged(tag::SET, attributes),
-            &self.value,
-        )?)
+        let verify = |attributes: &[u8]| key.verify(self.digest, attributes, &self.value);
+        let verified = match (verify(&attributes.sorted), &attributes.received) {
+            (Err(_), Some(received)) => verify(received),
+            (verified, _) => verified,
+        };
+        Ok(verified?)
     }
 }
 
@@ -247,33 +257,50 @@ impl<'a> SignerInfo<'a> {
         fields.optional(0xa1).map_err(wrong)?;
         fields.finish().map_err(wrong)?;
 
-        let mut message_digest = Vec::new();
-        if let Some(attributes) = &signed_attributes {
-            // The signature covers the DER of the attributes (RFC 5652 §5.4), and they are verified
-            // as received, so they must be DER already; both implementations send DER.
-            let whole = Element::der(attributes.whole(), 0xa0).map_err(wrong)?;
-            let signed_type = attribute(&whole, &oid::CONTENT_TYPE).map_err(wrong)?;
-            if signed_type != content_type {
-                return Err(Error::Unsupported("content type"));
-            }
-            let digest = attribute(&whole, &oid::MESSAGE_DIGEST).map_err(wrong)?;
-            message_digest = Element::der(digest, tag::OCTET_STRING)
-                .map_err(wrong)?
-                .content()
-                .to_vec();
-        } else if content_type != oid::to_der(&oid::DATA) {
+        let signed_attributes = match signed_attributes {
+            Some(attributes) => Some(SignedAttributes::parse(&attributes, content_type)?),
+            None if content_type == oid::to_der(&oid::DATA) => None,
             // RFC 5652 §5.3: without signed attributes the content must be id-data.
-            return Err(Error::Unsupported("content type"));
-        }
+            None => return Err(Error::Unsupported("content type")),
+        };
         Ok(Self {
             issuer,
             serial,
             signature: Signature {
                 digest,
-                signed_attributes: signed_attributes.map(|attributes| attributes.whole().to_vec()),
-                message_digest,
+                signed_attributes,
                 value,
             },
+        })
+    }
+}
+
+impl SignedAttributes {
+    /// Reads the `[0]` of a signer of content of this type.
+    fn parse(attributes: &Element<'_>, content_type: &[u8]) -> Result<Self, Error> {
+        let wrong = malformed("signer");
+        // The signature covers the DER of the attributes (RFC 5652 §5.4). But for their order they
+        // are verified as received, so each must be DER already; both implementations send DER.
+        let whole = Element::der(attributes.whole(), 0xa0).map_err(wrong)?;
+        let signed_type = attribute(&whole, &oid::CONTENT_TYPE).map_err(wrong)?;
+        if signed_type != content_type {
+            return Err(Error::Unsupported("content type"));
+        }
+        let digest = attribute(&whole, &oid::MESSAGE_DIGEST).map_err(wrong)?;
+        let digest = Element::der(digest, tag::OCTET_STRING).map_err(wrong)?;
+        let mut list = whole.der_children();
+        let mut each = Vec::new();
+        while let Some(attribute) = list.any().map_err(wrong)? {
+            each.push(attribute.whole());
+        }
+        // X.690 §11.6 pads the shorter one, but no encoding is the beginning of another.
+        each.sort_unstable();
+        let sorted = write::tlv(tag::SET, &each.concat());
+        let received = write::retagged(tag::SET, whole.whole());
+        Ok(Self {
+            received: (received != sorted).then_some(received),
+            sorted,
+            message_digest: digest.content().to_vec(),
         })
     }
 }
@@ -427,6 +454,61 @@ mod tests {
             parsed.verify_detached(b"other"),
             Err(Error::Pki(pki::Error::Signature))
         ));
+    }
+
+    /// The signed data of [`signed`] with its attributes sent and signed in these orders.
+    fn with_attributes(sent: [usize; 3], signed: [usize; 3]) -> Vec<u8> {
+        let (key, certificate, _) = self::signed();
+        let digest = write::tlv(tag::OCTET_STRING, &hash::sha256(b"content"));
+        let attributes = [
+            signed_attribute(&oid::CONTENT_TYPE, &oid::to_der(&oid::DATA)),
+            signed_attribute(&oid::MESSAGE_DIGEST, &digest),
+            // Another one, which is unknown and longer.
+            signed_attribute(&oid::SHA256, &write::tlv(tag::OCTET_STRING, &[7; 90])),
+        ];
+        let ordered = |order: [usize; 3]| order.map(|at| attributes[at].clone()).concat();
+        let signature = key.sign(&write::tlv(tag::SET, &ordered(signed))).unwrap();
+        let sha256 = algorithm::to_der(&oid::SHA256, &[]);
+        let serial = write::tlv(tag::INTEGER, certificate.serial());
+        let info = write::constructed(
+            tag::SEQUENCE,
+            &[
+                &[tag::INTEGER, 1, 1],
+                &write::constructed(tag::SEQUENCE, &[certificate.issuer(), &serial]),
+                &sha256,
+                &write::tlv(0xa0, &ordered(sent)),
+                &signature::pss_sha256(),
+                &write::tlv(tag::OCTET_STRING, &signature),
+            ],
+        );
+        let content = write::tlv(0xa0, &write::tlv(tag::OCTET_STRING, b"content"));
+        let mut buffer = Buffer::with_capacity(4096);
+        buffer.append(&[tag::INTEGER, 1, 1]);
+        buffer.append(&write::tlv(tag::SET, &sha256));
+        buffer.append(&write::constructed(
+            tag::SEQUENCE,
+            &[&oid::to_der(&oid::DATA), &content],
+        ));
+        buffer.append(&write::tlv(0xa0, certificate.octets()));
+        buffer.append(&write::tlv(tag::SET, &info));
+        buffer.wrap(tag::SEQUENCE);
+        content_info::wrap(&mut buffer, &oid::SIGNED_DATA);
+        buffer.as_slice().to_vec()
+    }
+
+    #[test]
+    fn attributes_may_be_sent_in_another_order_than_they_are_signed() {
+        const SORTED: [usize; 3] = [0, 1, 2];
+        let verified = |sent, signed| {
+            let octets = with_attributes(sent, signed);
+            SignedData::parse(&octets).unwrap().verify().is_ok()
+        };
+        for sent in [SORTED, [1, 0, 2], [2, 1, 0], [0, 2, 1]] {
+            assert!(verified(sent, SORTED), "{sent:?}");
+            assert!(verified(sent, sent), "{sent:?}");
+        }
+        assert!(!verified([1, 0, 2], [2, 0, 1]));
+        assert!(!verified(SORTED, [1, 0, 2]));
     }
 
     #[test]
