@@ -130,9 +130,10 @@ pub(super) fn file_name(sender: NodeId, sha256: &[u8; 32], kind: Kind) -> String
 pub(super) fn parse_file_name(name: &str, kind: Kind) -> Option<(NodeId, [u8; 32])> {
     let mut parts = name.split('.');
     let sender = parts.next()?.parse().ok()?;
-    let sha256 = hex::parse(parts.next()?)?.try_into().ok()?;
-    // Only the canonical spelling counts, so that no message has two names.
-    (file_name(sender, &sha256, kind) == name).then_some((sender, sha256))
+    let sha256 = hex::octets(parts.next()?.as_bytes())?;
+    // Only the canonical spelling counts, so that no message has two names: ids and digests have no
+    // other.
+    (parts.next() == Some(kind.word()) && parts.next().is_none()).then_some((sender, sha256))
 }
 
 /// Opens a directory below another one; `None` if it or a directory above it does not exist.

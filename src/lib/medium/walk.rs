@@ -4,17 +4,21 @@ use std::collections::BinaryHeap;
 use std::path::{Path, PathBuf};
 
 use super::layout::{Medium, unreadable};
-use super::names::{FOLDERS, MediumFile, parse_file_name};
+use super::names::{FOLDERS, MediumFile, file_name, parse_file_name};
 use super::{Error, ExchangeEvent};
 use crate::disk;
-use crate::disk::dir::DirEntry;
+use crate::disk::dir::{Dir, DirEntry};
 use crate::disk::publish::is_temporary;
 use crate::disk::tree::EntryKind;
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 
-/// The number of names in memory at a time.
-const PART: usize = 1024;
+/// The number of names that are in memory at first, at 64 octets each. Each later part is twice as
+/// large: parts of one size would list a directory of n files n times as often as n grows.
+const PART: usize = if cfg!(test) { 4 } else { 64 * 1024 };
+
+/// What a file's name says: the sender and the digest, in whose order names are.
+type Named = (NodeId, [u8; 32]);
 
 /// The most unexpected files that are named.
 const MAX_STRAYS: usize = 8;
@@ -144,8 +148,8 @@ impl Medium {
         Ok((gateways, unexpected))
     }
 
-    /// The files for a gateway, in the order of their names. Names are read in parts, so that a
-    /// large directory costs time but no memory.
+    /// The files for a gateway, in the order of their names. Names are read in parts, which
+    /// take less memory than the names of the whole directory, and few listings.
     ///
     /// # Errors
     /// [`Error::Unreadable`] when the directory cannot be listed.
@@ -154,7 +158,9 @@ impl Medium {
             medium: self,
             kind,
             recipient,
+            dir: None,
             after: None,
+            most: PART,
             part: Vec::new().into_iter(),
             is_over: false,
             unexpected: UnexpectedFiles::default(),
@@ -172,8 +178,11 @@ pub struct RecipientDir<'a> {
     medium: &'a Medium,
     kind: Kind,
     recipient: NodeId,
-    after: Option<String>,
-    part: std::vec::IntoIter<MediumFile>,
+    dir: Option<Dir>,
+    after: Option<Named>,
+    /// The most names of the next part.
+    most: usize,
+    part: std::vec::IntoIter<Named>,
     is_over: bool,
     unexpected: UnexpectedFiles,
 }
@@ -190,8 +199,21 @@ impl RecipientDir<'_> {
     /// [`Error::Unreadable`] when the directory cannot be listed.
     pub fn next_message(&mut self) -> Result<Option<MediumFile>, Error> {
         loop {
-            if let Some(file) = self.part.next() {
-                return Ok(Some(file));
+            let named = self.part.next();
+            if let (Some((sender, sha256)), Some(dir)) = (named, &self.dir) {
+                let name = file_name(sender, &sha256, self.kind);
+                if let Some(len) = dir.len_of(&name).map_err(Error::Unreadable)? {
+                    return Ok(Some(MediumFile {
+                        recipient: self.recipient,
+                        sender,
+                        sha256,
+                        path: dir.path().join(name),
+                        len,
+                        kind: self.kind,
+                        top: self.medium.top.clone(),
+                    }));
+                }
+                continue;
             }
             if self.is_over {
                 return Ok(None);
@@ -209,49 +231,77 @@ impl RecipientDir<'_> {
             return Ok(());
         };
         // A max-heap: the largest name leaves when there is a smaller one.
-        let mut first: BinaryHeap<String> = BinaryHeap::new();
+        let mut first: BinaryHeap<Named> = BinaryHeap::new();
         for named in dir.names().map_err(Error::Unreadable)? {
             let DirEntry { name, kind } = named.map_err(Error::Unreadable)?;
             if is_temporary(&name) {
                 continue;
             }
-            let told = name.to_str().filter(|name| {
-                kind == Some(EntryKind::File) && parse_file_name(name, self.kind).is_some()
-            });
-            let Some(name) = told else {
+            let text = name.to_str().filter(|_| kind == Some(EntryKind::File));
+            let Some(named) = text.and_then(|name| parse_file_name(name, self.kind)) else {
                 report(dir.path().join(name));
                 continue;
             };
-            if self.after.as_deref().is_some_and(|after| name <= after) {
+            if self.after.is_some_and(|after| named <= after) {
                 continue;
             }
-            first.push(name.to_owned());
-            if first.len() > PART {
+            first.push(named);
+            if first.len() > self.most {
                 first.pop();
                 self.is_over = false;
             }
         }
-        let names = first.into_sorted_vec();
-        self.after = names.last().cloned().or(self.after.take());
-        let mut part = Vec::new();
-        for name in names {
-            let Some((sender, sha256)) = parse_file_name(&name, self.kind) else {
-                continue;
-            };
-            let Some(len) = dir.len_of(&name).map_err(Error::Unreadable)? else {
-                continue;
-            };
-            part.push(MediumFile {
-                recipient: self.recipient,
-                sender,
-                sha256,
-                path: dir.path().join(name),
-                len,
-                kind: self.kind,
-                top: self.medium.top.clone(),
-            });
-        }
+        let part = first.into_sorted_vec();
+        self.after = part.last().copied().or(self.after);
+        self.most = self.most.saturating_mul(2);
         self.part = part.into_iter();
+        self.dir = Some(dir);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::crypto::hash;
+
+    #[test]
+    fn many_files_come_in_the_order_of_their_names() {
+        let root = tempfile::tempdir().unwrap();
+        let medium = Medium::init(root.path()).unwrap();
+        let recipient = NodeId::of_spki(b"recipient");
+        let dir = medium.top.path().join(format!("cargo/{recipient}"));
+        fs::create_dir_all(&dir).unwrap();
+        let mut names: Vec<String> = (0..100_u8)
+            .map(|nth| {
+                file_name(
+                    NodeId::of_spki(&[nth / 2]),
+                    &hash::sha256(&[nth]),
+                    Kind::Cargo,
+                )
+            })
+            .collect();
+        for name in &names {
+            fs::write(dir.join(name), name).unwrap();
+        }
+        fs::write(dir.join("x"), "").unwrap();
+        names.sort_unstable();
+        let mut files = medium.files_for(Kind::Cargo, recipient).unwrap();
+        let unexpected = files.take_unexpected();
+        assert_eq!(unexpected.first, [dir.join("x")]);
+        let mut found = Vec::new();
+        let mut listings = 0;
+        let mut most = 0;
+        while let Some(file) = files.next_message().unwrap() {
+            listings += usize::from(files.most != most);
+            most = files.most;
+            assert_eq!(file.path, dir.join(file.name()));
+            found.push(file.name());
+        }
+        assert_eq!(found, names);
+        // 4, 8, 16, 32 and what is left.
+        assert_eq!(listings, 5);
     }
 }
