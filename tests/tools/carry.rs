@@ -101,6 +101,15 @@ fn a_quota_bounds_what_lies_there() {
         );
         assert_eq!(counts(&env, "blue"), expected, "{quota}");
     }
+    for (quota, said) in [(cca - 1, true), (cca, false)] {
+        let env = laden();
+        let quota = quota.to_string();
+        let ran = carry(&env, "red", "blue").args(["-q", "--quota", &quota]);
+        let stderr = ran.ok().stderr;
+        let line = "relay-carry: blue: no room for 2 messages (";
+        assert_eq!(stderr.starts_with(line), said, "{quota}: {stderr}");
+        assert_eq!(stderr.is_empty(), !said, "{quota}: {stderr}");
+    }
 }
 
 #[test]

@@ -611,6 +611,49 @@ fn a_full_stick_has_what_is_urgent_and_the_rest_waits_for_the_next_trip() {
     assert!(trips > 1);
 }
 
+/// A tmpfs without a limit counts no blocks, as do file systems of the network.
+#[test]
+fn a_file_system_that_tells_no_room_is_not_full() {
+    let env = Env::with_gateways();
+    env.mkdir("sticks");
+    let Some(_mounted) = Mounted::on(env.path("sticks"), "0", MEDIA) else {
+        return;
+    };
+    env.mkdir("sticks/first");
+    env.mkdir("sticks/second");
+    env.mkdir("sticks/mallory");
+    copy_tree(&env.path("mallory"), &env.path("sticks/mallory"));
+    env.chmod("sticks/mallory", 0o700);
+    let parcel = env.parcel_with("bob", "alice", b"hello", &["--id", "m1"]);
+    let put = env.relay("put").args(["-N", "sticks/mallory"]);
+    put.stdin(parcel).ok().quiet();
+    let route = env.relay("route").args(["-N", "sticks/mallory"]);
+    route.ok().quiet();
+    sync(&env, "hub", "sticks/first").arg("--init").ok().quiet();
+    sync(&env, "sticks/mallory", "sticks/first").ok().quiet();
+    let carry = env.relay("carry").args(["--init", "sticks/first"]);
+    carry.arg("sticks/second").ok().quiet();
+    sync(&env, "hub", "sticks/second").ok().quiet();
+    assert_eq!(arrived(&env).len(), 1);
+}
+
+#[test]
+fn that_nothing_fits_is_said_to_those_who_want_only_errors() {
+    let env = Env::with_gateways();
+    let Some(_mounted) = Mounted::on(env.path("stick"), "200k", MEDIA) else {
+        return;
+    };
+    sync(&env, "hub", "stick").arg("--init").ok().quiet();
+    let parcel = env.parcel_with("bob", "alice", b"hello", &["--id", "m1"]);
+    let put = env.relay("put").args(["-N", "mallory"]);
+    put.stdin(parcel).ok().quiet();
+    env.relay("route").args(["-N", "mallory"]).ok().quiet();
+    let ran = sync(&env, "mallory", "stick").arg("-q").ok();
+    let line = "relay-sync: stick: no room for 1 message (";
+    assert!(ran.stderr.starts_with(line), "{}", ran.stderr);
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+}
+
 #[test]
 fn a_stick_without_any_room_is_still_read() {
     let env = laden();

@@ -37,7 +37,19 @@ pub struct Log {
     /// media.
     top: Option<PathBuf>,
     unexpected: Limited,
+    /// Whether any message was written onto a medium.
+    has_written: bool,
+    left: Option<NoRoom>,
     outcome: Outcome,
+}
+
+/// What there was no room for.
+#[derive(Debug)]
+struct NoRoom {
+    /// The medium without room.
+    place: String,
+    messages: usize,
+    octets: u64,
 }
 
 impl Log {
@@ -55,6 +67,8 @@ impl Log {
             medium: medium.to_owned(),
             top: None,
             unexpected: Limited::new(MAX_UNEXPECTED),
+            has_written: false,
+            left: None,
             outcome: Outcome::default(),
         }
     }
@@ -109,7 +123,13 @@ impl Log {
                 self.failed(&what, anyhow::Error::from(error).context("set aside"))?;
             }
             ExchangeEvent::Failed { what, error } => self.failed(&what, error.into())?,
-            change => log_change(change, &self.medium),
+            change => {
+                self.has_written |= matches!(
+                    change,
+                    ExchangeEvent::Packed { .. } | ExchangeEvent::Carried(_)
+                );
+                log_change(change, &self.medium);
+            }
         }
         Ok(())
     }
@@ -123,17 +143,20 @@ impl Log {
         }
     }
 
-    fn waiting(&self, hop: &str, messages: usize, octets: u64, why: WaitReason) {
-        let (count, octets) = (messages.to_string(), octets.to_string());
-        let (noun, wait) = if messages == 1 {
-            ("message", "waits")
-        } else {
-            ("messages", "wait")
-        };
+    fn waiting(&mut self, hop: &str, messages: usize, octets: u64, why: WaitReason) {
+        if why == WaitReason::NoRoom {
+            let dir = self.top.as_deref().and_then(Path::parent);
+            let left = self.left.get_or_insert_with(|| NoRoom {
+                place: dir.map_or_else(|| hop.to_owned(), report::path),
+                messages: 0,
+                octets: 0,
+            });
+            left.messages += messages;
+            left.octets += octets;
+        }
+        let count = messages.to_string();
         match why {
-            WaitReason::NoRoom => report::warn(&format!(
-                "{hop}: no room for {count} {noun} ({octets} octets), which {wait} for another medium"
-            )),
+            WaitReason::NoRoom => report::warn(&no_room(hop, messages, octets)),
             // Not a warning: a gateway that requests its cargo on each trip is expected not to have
             // asked yet.
             WaitReason::NoWay | WaitReason::Ended => report::event(
@@ -141,7 +164,7 @@ impl Log {
                 &[
                     ("to", hop),
                     ("messages", &count),
-                    ("octets", &octets),
+                    ("octets", &octets.to_string()),
                     (
                         "why",
                         if why == WaitReason::Ended {
@@ -167,8 +190,28 @@ impl Log {
                 self.medium
             ));
         }
+        // A medium that nothing fits onto trip after trip is more than a detail, and those who want
+        // only errors have not read a line of it.
+        if let Some(left) = self.left
+            && !self.has_written
+            && report::is_quiet()
+        {
+            report::error(&no_room(&left.place, left.messages, left.octets));
+        }
         self.outcome.finish()
     }
+}
+
+/// What is said of messages that do not fit: `what` is where they go, or what is full.
+fn no_room(what: &str, messages: usize, octets: u64) -> String {
+    let (noun, wait) = if messages == 1 {
+        ("message", "waits")
+    } else {
+        ("messages", "wait")
+    };
+    format!(
+        "{what}: no room for {messages} {noun} ({octets} octets), which {wait} for another medium"
+    )
 }
 
 /// Logs a change of state in an exchange with this medium.

@@ -19,6 +19,7 @@ use rustix::io::Errno;
 
 use super::existing::BLOCK;
 use super::fault;
+use super::metadata::free_of;
 use super::names::is_temporary;
 use super::open::refused;
 use super::read::read_regular;
@@ -231,7 +232,7 @@ impl Dir {
     pub fn free_space(&self) -> Result<u64> {
         let found = rustix::fs::fstatvfs(&self.fd).map_err(io::Error::from);
         let found = found.map_err(Error::io(&self.path, self.role, Operation::Examine))?;
-        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+        Ok(free_of(&found))
     }
 
     /// Lists it in the order of the file system, temporary files included, in constant memory.

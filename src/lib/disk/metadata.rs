@@ -8,6 +8,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::StatVfs;
+
 use super::fault;
 use super::{Error, FileRole, Operation, Result};
 
@@ -49,7 +51,21 @@ pub fn canonical(path: &Path, role: FileRole) -> Result<PathBuf> {
 pub fn free_space(dir: &Path, role: FileRole) -> Result<u64> {
     let found = rustix::fs::statvfs(dir).map_err(io::Error::from);
     let found = found.map_err(Error::io(dir, role, Operation::Examine))?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    Ok(free_of(&found))
+}
+
+/// The free space that a file system tells of. One without any blocks does not count them: many
+/// that programs or the network provide, and a tmpfs without a limit. It is as good as without
+/// bounds, since a write that fails after all is reported then.
+pub(super) fn free_of(found: &StatVfs) -> u64 {
+    let block = match found.f_frsize {
+        0 => found.f_bsize,
+        size => size,
+    };
+    if found.f_blocks == 0 || block == 0 {
+        return u64::MAX;
+    }
+    found.f_bavail.saturating_mul(block)
 }
 
 /// The user id of the owner of a file, directory or link itself; `None` if it does not exist.
@@ -160,4 +176,30 @@ pub(super) fn set_mode(file: &File, path: &Path, mode: u32) -> io::Result<()> {
     }
     fault::step(Operation::SetMode, &[path])?;
     file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_counts_no_blocks_is_not_full() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = rustix::fs::statvfs(dir.path()).unwrap();
+        let free = |blocks, free, fragment, block| {
+            free_of(&StatVfs {
+                f_blocks: blocks,
+                f_bavail: free,
+                f_frsize: fragment,
+                f_bsize: block,
+                ..real
+            })
+        };
+        assert_eq!(free(10, 3, 1024, 4096), 3 * 1024);
+        assert_eq!(free(10, 0, 1024, 4096), 0);
+        assert_eq!(free(10, 3, 0, 4096), 3 * 4096);
+        assert_eq!(free(0, 0, 1024, 4096), u64::MAX);
+        assert_eq!(free(10, 3, 0, 0), u64::MAX);
+        assert_eq!(free(u64::MAX, u64::MAX, 4096, 4096), u64::MAX);
+    }
 }
