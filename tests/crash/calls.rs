@@ -180,6 +180,38 @@ fn no_change_bypasses_the_trace() {
     compare(&scene, "relay-carry", &["--move", "stick", "blue"], SECOND);
 }
 
+/// Whatever close(2) says, as it may on a network file system that has gone: what was read is read.
+#[test]
+fn a_directory_that_cannot_be_closed_ends_no_run() {
+    if missing().is_some() {
+        eprintln!("strace is not used: nothing is known of close(2)");
+        return;
+    }
+    let scene = World::get().scene(&["friends/alice", "friends/bob"]);
+    for (name, args) in [
+        ("relay-peers", &["-N", "alice"][..]),
+        ("relay-seal", &["-N", "bob", "-t", "alice", "in/report.txt"]),
+        ("relay-purge", &["-n", "-N", "alice"]),
+    ] {
+        let plain = scene.command(name, args, FIRST);
+        let mut strace = Command::new("strace");
+        for dir in ["alice/peers", "alice/seen", "bob/peers", "bob/sessions"] {
+            strace.arg("-P").arg(scene.path(dir));
+        }
+        strace
+            .args(["-f", "-o", "/dev/null", "-e", "trace=close"])
+            .args(["-e", "inject=close:error=EIO"])
+            .arg(program(name))
+            .args(plain.get_args())
+            .current_dir(scene.path(""))
+            .env("RELAY_NOW", FIRST)
+            .stdin(Stdio::null());
+        let output = strace.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {text}");
+    }
+}
+
 #[test]
 fn calls_are_recognised() {
     let scene = World::get().scene(&[]);

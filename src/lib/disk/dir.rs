@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::existing::BLOCK;
 use super::fault;
@@ -70,7 +70,7 @@ impl Dir {
     ///
     /// [`Error::Io`] while [`Operation::Examine`], also if it is not a directory.
     pub fn open(path: &Path, role: FileRole) -> Result<Self> {
-        let opened = rustix::fs::open(path, HELD | AT_ONCE, Mode::empty());
+        let opened = retry_on_intr(|| rustix::fs::open(path, HELD | AT_ONCE, Mode::empty()));
         let fd = opened.map_err(|error| Error::io(path, role, Operation::Examine)(error.into()))?;
         Ok(Self {
             fd: Arc::new(fd),
@@ -94,7 +94,8 @@ impl Dir {
     pub fn dir(&self, name: impl AsRef<OsStr>) -> Result<Option<Self>> {
         let path = self.path.join(name.as_ref());
         let wanted = HELD | OFlags::NOFOLLOW | AT_ONCE;
-        match rustix::fs::openat(&self.fd, name.as_ref(), wanted, Mode::empty()) {
+        let open = || rustix::fs::openat(&self.fd, name.as_ref(), wanted, Mode::empty());
+        match retry_on_intr(open) {
             Ok(fd) => Ok(Some(Self {
                 fd: Arc::new(fd),
                 path,
@@ -176,7 +177,8 @@ impl Dir {
     pub fn read(&self, name: impl AsRef<OsStr>, limit: usize) -> Result<Vec<u8>> {
         let path = self.path.join(name.as_ref());
         let wanted = OFlags::RDONLY | OFlags::NOFOLLOW | AT_ONCE;
-        let opened = rustix::fs::openat(&self.fd, name.as_ref(), wanted, Mode::empty());
+        let open = || rustix::fs::openat(&self.fd, name.as_ref(), wanted, Mode::empty());
+        let opened = retry_on_intr(open);
         let file = opened.map_err(|error| refused(&path, self.role, error.into()))?;
         read_regular(File::from(file), &path, self.role, limit)
     }
@@ -221,7 +223,8 @@ impl Dir {
     /// Opens the same directory for reading.
     fn readable(&self) -> io::Result<OwnedFd> {
         let wanted = OFlags::RDONLY | OFlags::DIRECTORY | AT_ONCE;
-        Ok(rustix::fs::openat(&self.fd, ".", wanted, Mode::empty())?)
+        let open = || rustix::fs::openat(&self.fd, ".", wanted, Mode::empty());
+        Ok(retry_on_intr(open)?)
     }
 
     /// The free space of its file system for an unprivileged user, in octets.
@@ -379,11 +382,7 @@ impl Iterator for DirEntries<'_> {
             };
             return Some(Ok(DirEntry {
                 name: name.to_owned(),
-                kind: match file_type {
-                    FileType::RegularFile => Some(EntryKind::File),
-                    FileType::Directory => Some(EntryKind::Dir),
-                    _ => None,
-                },
+                kind: EntryKind::of(file_type),
             }));
         }
     }

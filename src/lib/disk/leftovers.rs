@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use super::names::is_temporary;
 use super::remove::{remove_tree, remove_unsynced};
-use super::{FileRole, Result, tree};
+use super::tree::{self, EntryKind};
+use super::{FileRole, Result};
 
 /// The temporary files and directories that killed runs left in `dir`, sorted. A missing directory
 /// has none.
@@ -19,7 +20,7 @@ use super::{FileRole, Result, tree};
 /// [`Error::Io`](super::Error::Io) while [`Operation::List`](super::Operation::List).
 pub fn leftovers(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Result<Vec<Leftover>> {
     let mut leftovers = Vec::new();
-    tree::each(dir, role, |path, name, file_type| {
+    tree::each(dir, role, |path, name, kind| {
         let is_old = || match before {
             None => true,
             Some(before) => fs::symlink_metadata(&path)
@@ -27,10 +28,13 @@ pub fn leftovers(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Resu
                 // One that has gone meanwhile was a file of a run that is still at work.
                 .is_ok_and(|modified| modified < before),
         };
-        if (file_type.is_file() || file_type.is_dir()) && is_temporary(&name) && is_old() {
+        if let Some(kind) = kind
+            && is_temporary(&name)
+            && is_old()
+        {
             leftovers.push(Leftover {
                 path,
-                is_dir: file_type.is_dir(),
+                is_dir: kind == EntryKind::Dir,
                 role,
             });
         }

@@ -10,7 +10,8 @@ use super::fault;
 use super::metadata::{FileId, exists};
 use super::names::{parent, temporary_name};
 use super::sync::sync_dir;
-use super::{Error, FileRole, Operation, Result, tree};
+use super::tree::{self, EntryKind};
+use super::{Error, FileRole, Operation, Result};
 
 /// Removes a file, or a symbolic link itself, and syncs its directory. Returns `false` if there was
 /// none.
@@ -132,8 +133,8 @@ fn sync_dir_if_any(dir: &Path, role: FileRole) -> Result<()> {
 
 fn remove_content(dir: &Path, role: FileRole) -> Result<()> {
     let mut found: Vec<(PathBuf, bool)> = Vec::new();
-    tree::each(dir, role, |path, _: OsString, file_type| {
-        found.push((path, file_type.is_dir()));
+    tree::each(dir, role, |path, _: OsString, kind| {
+        found.push((path, kind == Some(EntryKind::Dir)));
         Ok(())
     })?;
     found.sort_unstable();

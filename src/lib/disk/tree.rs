@@ -1,13 +1,15 @@
 //! Lists directories, and walks directory trees.
 
-use std::ffi::OsString;
-use std::fs::{self, FileType};
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
 
 use super::names::is_temporary;
 use super::{Error, FileRole, Operation, Result};
@@ -19,6 +21,17 @@ pub enum EntryKind {
     File,
     /// A directory.
     Dir,
+}
+
+impl EntryKind {
+    /// `None` for a symbolic link, device, FIFO or socket.
+    pub(super) fn of(file_type: FileType) -> Option<Self> {
+        match file_type {
+            FileType::RegularFile => Some(Self::File),
+            FileType::Directory => Some(Self::Dir),
+            _ => None,
+        }
+    }
 }
 
 /// A regular file or directory in a listed directory.
@@ -115,27 +128,12 @@ pub fn entries(dir: &Path, role: FileRole) -> Result<Listing> {
         role: Some(role),
         ..Listing::default()
     };
-    each(dir, role, |path, name, file_type| {
-        // Another run may still be writing it.
-        if is_temporary(&name) {
-            return Ok(());
+    for met in stream(dir, role)? {
+        match met? {
+            Visited::Entry(entry) => listing.entries.push(entry),
+            Visited::Other(path) => listing.skipped.push(path),
         }
-        let kind = if file_type.is_file() {
-            EntryKind::File
-        } else if file_type.is_dir() {
-            EntryKind::Dir
-        } else {
-            listing.skipped.push(path);
-            return Ok(());
-        };
-        listing.entries.push(Entry {
-            path,
-            name,
-            kind,
-            role,
-        });
-        Ok(())
-    })?;
+    }
     listing.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     listing.skipped.sort_unstable();
     Ok(listing)
@@ -146,7 +144,7 @@ pub fn entries(dir: &Path, role: FileRole) -> Result<Listing> {
 pub struct DirStream {
     dir: PathBuf,
     role: FileRole,
-    entries: Option<fs::ReadDir>,
+    names: Option<DirNames>,
 }
 
 /// An entry from a [`DirStream`].
@@ -165,14 +163,11 @@ pub enum Visited {
 ///
 /// [`Error::Io`] when the directory cannot be read.
 pub fn stream(dir: &Path, role: FileRole) -> Result<DirStream> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        found => Some(found.map_err(Error::io(dir, role, Operation::List))?),
-    };
+    let names = DirNames::of(dir).map_err(Error::io(dir, role, Operation::List))?;
     Ok(DirStream {
         dir: dir.to_owned(),
         role,
-        entries,
+        names,
     })
 }
 
@@ -180,29 +175,83 @@ impl Iterator for DirStream {
     type Item = Result<Visited>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let failed = || Error::io(&self.dir, self.role, Operation::List);
         loop {
-            let entry = match self.entries.as_mut()?.next()? {
-                Ok(entry) => entry,
-                Err(error) => return Some(Err(failed()(error))),
+            let (name, kind) = match self.names.as_mut()?.next()? {
+                Ok(met) => met,
+                Err(error) => {
+                    let failed = Error::io(&self.dir, self.role, Operation::List);
+                    return Some(Err(failed(error)));
+                }
             };
-            let name = entry.file_name();
             if is_temporary(&name) {
                 continue;
             }
-            let kind = match entry.file_type() {
-                Ok(kind) if kind.is_file() => EntryKind::File,
-                Ok(kind) if kind.is_dir() => EntryKind::Dir,
-                Ok(_) => return Some(Ok(Visited::Other(entry.path()))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // gone meanwhile
-                Err(error) => return Some(Err(failed()(error))),
+            let path = self.dir.join(&name);
+            let role = self.role;
+            return Some(Ok(match kind {
+                Some(kind) => Visited::Entry(Entry {
+                    path,
+                    name,
+                    kind,
+                    role,
+                }),
+                None => Visited::Other(path),
+            }));
+        }
+    }
+}
+
+/// The names in a directory, each with what it is, but for files and directories `None`.
+///
+/// The standard library's way to list a directory panics where closing it fails, as it may on a
+/// network file system that has gone.
+#[derive(Debug)]
+struct DirNames(rustix::fs::Dir);
+
+impl DirNames {
+    /// `None` for a missing directory.
+    fn of(dir: &Path) -> io::Result<Option<Self>> {
+        let wanted = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match retry_on_intr(|| rustix::fs::open(dir, wanted, Mode::empty())) {
+            Ok(opened) => Ok(Some(Self(rustix::fs::Dir::new(opened)?))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What has this name, which the listing does not say on every file system; `None` if it has
+    /// gone meanwhile.
+    fn look_up(&self, name: &OsStr) -> io::Result<Option<FileType>> {
+        match rustix::fs::statat(self.0.fd()?, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(Some(FileType::from_raw_mode(found.st_mode))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Iterator for DirNames {
+    type Item = io::Result<(OsString, Option<EntryKind>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let entry = match self.0.next()? {
+                Ok(entry) => entry,
+                Err(error) => return Some(Err(error.into())),
             };
-            return Some(Ok(Visited::Entry(Entry {
-                path: entry.path(),
-                name,
-                kind,
-                role: self.role,
-            })));
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            let file_type = match entry.file_type() {
+                FileType::Unknown => match self.look_up(name) {
+                    Ok(Some(file_type)) => file_type,
+                    Ok(None) => continue,
+                    Err(error) => return Some(Err(error)),
+                },
+                file_type => file_type,
+            };
+            return Some(Ok((name.to_owned(), EntryKind::of(file_type))));
         }
     }
 }
@@ -264,20 +313,12 @@ impl Iterator for TreeWalk {
 pub(super) fn each(
     dir: &Path,
     role: FileRole,
-    mut visit: impl FnMut(PathBuf, OsString, FileType) -> Result<()>,
+    mut visit: impl FnMut(PathBuf, OsString, Option<EntryKind>) -> Result<()>,
 ) -> Result<()> {
     let failed = || Error::io(dir, role, Operation::List);
-    let found = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => found.map_err(failed())?,
-    };
-    for entry in found {
-        let entry = entry.map_err(failed())?;
-        match entry.file_type() {
-            Ok(file_type) => visit(entry.path(), entry.file_name(), file_type)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // gone meanwhile
-            Err(error) => return Err(failed()(error)),
-        }
+    for met in DirNames::of(dir).map_err(failed())?.into_iter().flatten() {
+        let (name, kind) = met.map_err(failed())?;
+        visit(dir.join(&name), name, kind)?;
     }
     Ok(())
 }
