@@ -1,6 +1,6 @@
 //! Locks between runs: flock(2), which the kernel releases when a run is killed.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 use super::fault;
-use super::metadata::set_mode;
+use super::metadata::{FileId, set_mode};
 use super::open::flags;
 use super::{Error, FileRole, Operation, Result};
 
@@ -60,29 +60,51 @@ impl Lock {
     }
 }
 
+/// How often a lock is taken anew because its file has gone meanwhile. One is enough but where
+/// somebody removes it again and again, or where the file system gives a file no lasting identity.
+const ROUNDS: usize = 8;
+
 fn wait(path: &Path, take: impl Fn(&File) -> io::Result<()>) -> Result<Lock> {
-    let file = open(path)?;
+    let take = |file: &File| take(file).map_err(TryLockError::Error);
     loop {
-        match take(&file) {
-            Ok(()) => return Ok(Lock { _file: file }),
-            // A signal interrupts flock(2).
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io(path, FileRole::Node, Operation::Lock)(error)),
+        if let Some(lock) = attempt(path, take)? {
+            return Ok(lock);
         }
     }
 }
 
+/// Takes the lock, unless `take` says that another run holds it.
+///
+/// Somebody may have removed the file, or all of its directory, after it was opened and before it
+/// was locked: the lock would exclude nobody, so it is taken on the file that has the name now.
 fn attempt(
     path: &Path,
     take: impl Fn(&File) -> std::result::Result<(), TryLockError>,
 ) -> Result<Option<Lock>> {
-    let file = open(path)?;
-    match take(&file) {
-        Ok(()) => Ok(Some(Lock { _file: file })),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => {
-            Err(Error::io(path, FileRole::Node, Operation::Lock)(error))
+    let failed = |operation| Error::io(path, FileRole::Node, operation);
+    let mut round = 0;
+    loop {
+        let file = open(path)?;
+        match take(&file) {
+            Ok(()) => {
+                round += 1;
+                if round == ROUNDS || is_named(&file, path).map_err(failed(Operation::Examine))? {
+                    return Ok(Some(Lock { _file: file }));
+                }
+            }
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(error)) => return Err(failed(Operation::Lock)(error)),
         }
+    }
+}
+
+/// Whether an open file is the one that has this name.
+fn is_named(file: &File, path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(FileId::from(&found) == FileId::of(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -151,6 +173,61 @@ mod tests {
             drop(held);
             waiting.join().unwrap().unwrap();
         });
+    }
+
+    #[test]
+    fn what_was_locked_has_the_name_of_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node");
+        let taken = std::cell::Cell::new(0);
+        let held = attempt(&path, |file| {
+            taken.set(taken.get() + 1);
+            if taken.get() < 3 {
+                fs::remove_file(&path).unwrap();
+            }
+            file.try_lock()
+        });
+        assert!(held.unwrap().is_some());
+        assert_eq!(taken.get(), 3);
+        // Where it never has, there is an end to that.
+        let held = attempt(&path, |file| {
+            fs::remove_file(&path).unwrap();
+            file.try_lock()
+        });
+        assert!(held.unwrap().is_some());
+        let held = wait(&path, |file| {
+            fs::remove_file(&path).unwrap();
+            file.lock()
+        });
+        drop(held.unwrap());
+        let held = Lock::exclusive(&path).unwrap();
+        assert!(Lock::try_exclusive(&path).unwrap().is_none());
+        drop(held);
+    }
+
+    #[test]
+    fn a_signal_is_no_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node");
+        let interrupted = std::cell::Cell::new(2);
+        let is_interrupted = || interrupted.replace(interrupted.get().max(1) - 1) > 0;
+        let held = attempt(&path, |file| {
+            if is_interrupted() {
+                return Err(TryLockError::Error(io::ErrorKind::Interrupted.into()));
+            }
+            file.try_lock()
+        });
+        let held = held.unwrap().unwrap();
+        assert!(Lock::try_exclusive(&path).unwrap().is_none());
+        drop(held);
+        interrupted.set(2);
+        let held = wait(&path, |file| {
+            if is_interrupted() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            file.lock()
+        });
+        assert!(held.is_ok());
     }
 
     #[test]
