@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use crate::testenv::{Call, Env, NOW, id, is_root, keys_in};
+use crate::mounted::Mounted;
+use crate::testenv::{Call, Env, NOW, copy_tree, id, is_root, keys_in};
 
 /// Dates everything in a directory as if it had just been written.
 fn settle(env: &Env, dir: &str, at: &str) {
@@ -456,6 +457,58 @@ fn a_clock_that_is_wrong_is_found() {
             "error alice/seen/floor: everything that expires until 2027-01-01T00:00:00Z is refused",
         ],
     );
+}
+
+/// On most file systems no file can be dated so late.
+#[test]
+fn a_file_of_the_last_days_of_all_is_found_by_a_clock_that_is_ahead() {
+    let env = gateways();
+    env.mkdir("late");
+    let Some(_mounted) = Mounted::on(env.path("late"), "16m", "files dated 9999") else {
+        return;
+    };
+    env.mkdir("late/alice");
+    copy_tree(&env.path("alice"), &env.path("late/alice"));
+    env.chmod("late/alice", 0o700);
+    env.relay("purge").args(["-N", "late/alice"]).ok();
+    let config = File::options()
+        .write(true)
+        .open(env.path("late/alice/config"));
+    let last: Timestamp = "9999-12-30T10:00:00Z".parse().unwrap();
+    config.unwrap().set_modified(last.into()).unwrap();
+    for now in [NOW, "2027-12-31T23:59:00Z"] {
+        let found = found_at(&env, "late/alice", now);
+        let changed = "and this changed at 9999-12-30T10:00:00Z";
+        let is_said = found.iter().any(|line| line.contains(changed));
+        assert!(is_said, "{found:#?}");
+    }
+}
+
+#[test]
+fn what_a_killed_run_left_of_a_cargo_is_no_fault() {
+    let env = gateways();
+    let (medium, cargo) = ("5f1d5f3e", "ab".repeat(32));
+    for name in [
+        format!("{}.{cargo}", id("alice")),
+        format!("{}.{cargo}.new", id("alice")),
+    ] {
+        let dir = format!("gateway/spool/carried/{medium}");
+        fs::create_dir_all(env.path(&dir)).unwrap();
+        env.write(format!("{dir}/{name}"), "");
+        env.chmod(format!("{dir}/{name}"), 0o600);
+        for dir in [&*dir, "gateway/spool/carried", "gateway/spool"] {
+            env.chmod(dir, 0o700);
+        }
+        settle(&env, "gateway", NOW);
+        finds(&env, "gateway", NOW, &[]);
+        let foreign = format!("{dir}/{name}.newer");
+        env.write(&foreign, "");
+        env.chmod(&foreign, 0o600);
+        settle(&env, "gateway", NOW);
+        let line = format!("warning {foreign}: does not belong here");
+        finds(&env, "gateway", NOW, &[&line]);
+        fs::remove_dir_all(env.path(dir)).unwrap();
+    }
 }
 
 #[test]

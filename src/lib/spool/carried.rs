@@ -95,6 +95,20 @@ impl Spool {
     }
 }
 
+/// The next hop and the cargo that the name of a record tells, and whether it is settled; `None` for another name.
+fn parse_name(name: &str) -> Option<(NodeId, [u8; 32], bool)> {
+    let (hop, cargo) = name.split_once('.')?;
+    let settled = cargo.strip_suffix(NEW);
+    let (cargo, is_settled) = (settled.unwrap_or(cargo), settled.is_none());
+    let cargo = hex::parse(cargo)?.try_into().ok()?;
+    Some((hop.parse().ok()?, cargo, is_settled))
+}
+
+/// Whether a file of this name is a record.
+pub(crate) fn is_record(name: &str) -> bool {
+    parse_name(name).is_some()
+}
+
 impl Carried {
     /// The records, sorted by file name. Unknown files are ignored.
     ///
@@ -103,14 +117,10 @@ impl Carried {
     pub fn records(&self) -> Result<Vec<Record>, Error> {
         let mut records = Vec::new();
         for entry in tree::entries(&self.dir, FileRole::Spool)?.entries {
-            let name = entry.name.to_str().and_then(|name| name.split_once('.'));
-            let Some((hop, cargo)) = name.filter(|_| entry.kind == EntryKind::File) else {
-                continue;
-            };
-            let settled = cargo.strip_suffix(NEW);
-            let (cargo, is_settled) = (settled.unwrap_or(cargo), settled.is_none());
-            let cargo = hex::parse(cargo).and_then(|cargo| cargo.try_into().ok());
-            if let (Ok(hop), Some(cargo)) = (hop.parse(), cargo) {
+            let name = entry.name.to_str().and_then(parse_name);
+            if let Some((hop, cargo, is_settled)) = name
+                && entry.kind == EntryKind::File
+            {
                 records.push(Record {
                     hop,
                     cargo,

@@ -258,7 +258,7 @@ impl ClockRecord {
 }
 
 /// `at` plus `by`, or [`Timestamp::MAX`] on overflow.
-fn after(at: Timestamp, by: SignedDuration) -> Timestamp {
+pub(crate) fn after(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 

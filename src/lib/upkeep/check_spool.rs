@@ -142,8 +142,9 @@ impl Spool {
             ClockVerdict::Impossible(known) | ClockVerdict::Behind(known) => {
                 evidence.made != Some(known)
             }
-            // Not if a file changed shortly before: the clock was near this time then, too.
-            ClockVerdict::Ahead(_) => changed.is_none_or(|at| now > at + clock::QUIET_FOR),
+            ClockVerdict::Ahead(_) => {
+                changed.is_none_or(|at| now > clock::after(at, clock::QUIET_FOR))
+            }
         };
         if let Some(doubt) = verdict.doubt(now, None).filter(|_| is_due) {
             checker.report(level, Check::Clock, &path, &doubt, Some(hint.to_owned()));
@@ -447,9 +448,7 @@ fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
         ["failed", name] => is_message(name.strip_suffix(WHY).unwrap_or(name)),
         [SENT, day] => end_of_day(day).is_some(),
         [DELIVERING, id] => is_node(id),
-        [carried::FOLDER, _, record] => record
-            .split_once('.')
-            .is_some_and(|(hop, cargo)| is_node(hop) && cargo.len() == 64),
+        [carried::FOLDER, _, record] => carried::is_record(record),
         [folder, _, name] => is_folder(folder) && is_message(name),
         _ => false,
     };
