@@ -528,6 +528,25 @@ fn node_directory() -> Cases<node::DirectoryError> {
             problem: text(),
         },
         E::TestClock,
+        E::Anothers {
+            path: path(),
+            user: Some(text()),
+            us: Some(text()),
+        },
+        E::Anothers {
+            path: path(),
+            user: Some(text()),
+            us: None,
+        },
+        E::Anothers {
+            path: path(),
+            user: None,
+            us: None,
+        },
+        E::Writable {
+            path: path(),
+            mode: 0o777,
+        },
         E::NotAGateway(path()),
     ]);
     cases.extend(around(disk(), |cause| E::CannotMake {

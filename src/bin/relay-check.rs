@@ -43,9 +43,7 @@ fn check(args: &Args) -> anyhow::Result<()> {
         args.clock.now(None)?
     };
     let mut findings = Findings::new(args.json);
-    // A config that cannot be read is a finding of the checker below, not an error that ends the
-    // run.
-    let config = Directory::open(&root).ok();
+    let config = Directory::open_to_check(&root).ok();
     let config = config.as_ref().map(Directory::config);
     let mut checker = Checker {
         now,

@@ -1032,3 +1032,101 @@ fn root_finishes_what_the_gateways_user_cannot() {
     assert!(found.starts_with(&what), "{found}");
     assert!(world.shell(anna, "true"));
 }
+
+/// A run as root would leave files that the node's user could not use afterwards.
+#[test]
+fn root_reads_anybodys_node_and_changes_none() {
+    let Some(world) = world() else {
+        return;
+    };
+    let parcel = world.sent("content");
+    world.env.write("one.parcel", &parcel);
+    world.env.mkdir("stick");
+    let reads: [(&str, &[&str]); 7] = [
+        ("route", &["-n", "-N", GATEWAY]),
+        ("list", &["-N", GATEWAY]),
+        ("peers", &["-N", ANNA]),
+        ("inspect", &["one.parcel"]),
+        ("verify", &["-N", BERT, "one.parcel"]),
+        ("export", &["-N", ANNA]),
+        ("check", &["-q", "-N", ANNA]),
+    ];
+    for (program, args) in reads {
+        let ran = world.run(ROOT, program, args).run();
+        let is_done = ran.status == 0 || program == "check" && ran.status == 1;
+        assert!(is_done, "{program}: {}", ran.stderr);
+        ran.changes(&[]);
+    }
+    let changes: [(&str, &[&str], User); 10] = [
+        ("route", &["-N", GATEWAY], world.users.relay),
+        ("purge", &["-N", GATEWAY], world.users.relay),
+        ("purge", &["-N", ANNA], world.users.relay),
+        ("put", &["-N", GATEWAY, "one.parcel"], world.users.relay),
+        (
+            "sync",
+            &["-N", GATEWAY, "--init", "stick"],
+            world.users.relay,
+        ),
+        (
+            "keygen",
+            &["-N", GATEWAY, "--endpoint", "carl"],
+            world.users.relay,
+        ),
+        ("seal", &["-N", ANNA, "-t", "bert"], world.users.anna),
+        ("open", &["-N", BERT, "one.parcel"], world.users.bert),
+        ("deliver", &["-N", BERT, "--dir", "."], world.users.bert),
+        ("peers", &["-N", ANNA, "--forget", "bert"], world.users.anna),
+    ];
+    for (program, args, user) in changes {
+        let call = world.run(ROOT, program, args).stdin("x");
+        let ran = call.run();
+        assert_eq!(ran.status, 78, "{program} {args:?}: {}", ran.stderr);
+        let remedy = format!("as that user: runuser -u {} -- relay-...", user.uid);
+        assert!(ran.stderr.contains(&remedy), "{program}: {}", ran.stderr);
+        let words = format!("belongs to user {}, and this is root", user.uid);
+        ran.says_somewhere(&words);
+    }
+    // Nothing of root's came into any node.
+    world
+        .run(world.users.relay, "route", &["-N", GATEWAY])
+        .ok()
+        .quiet();
+    let deliver = world.run(
+        world.users.bert,
+        "deliver",
+        &["-N", BERT, "--", "/bin/true"],
+    );
+    deliver.ok().quiet();
+    // Nor does anybody else use it, whatever its modes are.
+    world.env.chmod(ANNA, 0o755);
+    for name in ["VERSION", "config", "identity.pub"] {
+        world.env.chmod(format!("{ANNA}/{name}"), 0o644);
+    }
+    world.env.chmod(GATEWAY, 0o755);
+    world.env.chmod(format!("{GATEWAY}/endpoints"), 0o755);
+    let ran = world.run(world.users.carol, "peers", &["-N", ANNA]).run();
+    assert_eq!(ran.status, 78, "{}", ran.stderr);
+    ran.says_somewhere("belongs to user 61002, and this is user 61004");
+}
+
+/// What others own in a node is theirs, whatever its mode is.
+#[test]
+fn a_file_of_another_user_is_not_followed() {
+    let Some(world) = world() else {
+        return;
+    };
+    let routes = format!("{GATEWAY}/routes");
+    world.env.write(&routes, "* exec:touch pwned\n");
+    world.env.chmod(&routes, 0o644);
+    world.sent("content");
+    for (user, expected) in [(world.users.carol, 78), (ROOT, 0), (world.users.relay, 0)] {
+        own(&world.env, user, &routes);
+        let ran = world
+            .run(world.users.relay, "route", &["-N", GATEWAY])
+            .run();
+        assert_eq!(ran.status, expected, "{}", ran.stderr);
+        if expected == 78 {
+            ran.says_somewhere("routes belongs to user 61004, and this is user 61001");
+        }
+    }
+}

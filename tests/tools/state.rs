@@ -275,3 +275,77 @@ fn a_gateway_authorizes_another() {
     );
     assert_eq!(facts["authorization"]["authorities"][0]["path_length"], 2);
 }
+
+/// Who can write there decides which commands the node's user runs, and whom the node trusts.
+#[test]
+fn a_node_that_others_can_write_is_not_used() {
+    let env = Env::with_gateways();
+    env.write("gateway/routes", "* exec:touch pwned\n");
+    let parcel = env.parcel_with("bob", "alice", b"hello", &["--id", "m1"]);
+    env.relay("put").args(["-N", "gateway"]).stdin(parcel).ok();
+    for (path, mode) in [
+        ("gateway", 0o700),
+        ("gateway/VERSION", 0o600),
+        ("gateway/certs", 0o700),
+        ("gateway/config", 0o600),
+        ("gateway/identity.pub", 0o600),
+        ("gateway/peers", 0o700),
+        ("gateway/routes", 0o644),
+    ] {
+        for others in [0o002, 0o020] {
+            env.chmod(path, mode | others);
+            let line = format!("{path} can be changed by other users (mode ");
+            let ran = env.relay("route").args(["-N", "gateway"]).fails(78, &line);
+            let hint = format!(
+                "chmod go-w {path}; a file system without modes, such as FAT, cannot hold a node"
+            );
+            assert_eq!(ran.hints(), [hint]);
+            let found = env.relay("check").args(["-N", "gateway"]).run();
+            assert_eq!(found.status, 1, "{}", found.stderr);
+            assert!(found.text().contains(path), "{}", found.text());
+        }
+        env.chmod(path, mode);
+    }
+    // Single files of peers are the business of who reads them, and what lies above is not the node's.
+    env.chmod("", 0o777);
+    env.relay("list").args(["-N", "gateway"]).ok();
+}
+
+#[test]
+fn a_local_endpoint_needs_a_gateway_that_nobody_else_can_write() {
+    let env = Env::new();
+    env.make_node("gateway", &["--type", "gateway"]);
+    let keygen = env
+        .relay("keygen")
+        .args(["-N", "gateway", "--endpoint", "anna"]);
+    keygen.at_any_time().ok();
+    let anna = "gateway/endpoints/anna";
+    env.chmod("gateway/config", 0o666);
+    for program in ["deliver", "list"] {
+        let call = env.relay(program).at_any_time().args(["-N", anna]);
+        let args: &[&str] = if program == "deliver" {
+            &["--dir", "."]
+        } else {
+            &[]
+        };
+        call.args(args).fails(
+            78,
+            "gateway/config can be changed by other users (mode 0666)",
+        );
+    }
+}
+
+#[test]
+fn no_node_is_made_where_others_can_write() {
+    let env = Env::new();
+    env.mkdir("open");
+    for (mode, expected) in [(0o777, 78), (0o770, 78), (0o755, 0)] {
+        env.chmod("open", mode);
+        let ran = env.relay("keygen").at_any_time().args(["-q", "open"]).run();
+        assert_eq!(ran.status, expected, "{mode:o}: {}", ran.stderr);
+        if expected == 78 {
+            ran.says_somewhere("open can be changed by other users (mode ")
+                .changes(&[]);
+        }
+    }
+}

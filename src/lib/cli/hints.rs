@@ -56,6 +56,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<node::Error>() {
         return hint_for_node(error);
     }
+    if let Some(error) = cause.downcast_ref::<node::DirectoryError>() {
+        return hint_for_directory(error);
+    }
     if let Some(hint) = hint_for_node_cause(cause) {
         return Some(hint.to_owned());
     }
@@ -90,7 +93,7 @@ fn hint_for_node(error: &node::Error) -> Option<String> {
         E::Message(error) => return hint_for_message(error),
         E::Asn1(asn1::Error::Utf16) => Some(AS_UTF8),
         E::Pki(error) => return hint_for_pki(error),
-        E::Directory(error) => hint_for_directory(error),
+        E::Directory(error) => return hint_for_directory(error),
         E::Peer(node::PeerError::BadName(name)) => {
             return node::peers::nearest_name(name).map(|name| format!("{name} can be one"));
         }
@@ -106,17 +109,37 @@ fn hint_for_node(error: &node::Error) -> Option<String> {
 
 /// What can be done about one of the causes of [`node::Error`] that stands alone.
 fn hint_for_node_cause(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    (cause.downcast_ref().and_then(hint_for_directory))
-        .or_else(|| cause.downcast_ref().and_then(hint_for_peer))
+    (cause.downcast_ref().and_then(hint_for_peer))
         .or_else(|| cause.downcast_ref().and_then(hint_for_authorization))
         .or_else(|| cause.downcast_ref().and_then(hint_for_session_key))
         .or_else(|| cause.downcast_ref().map(hint_for_replay))
         .or_else(|| cause.downcast_ref().and_then(hint_for_import))
 }
 
-fn hint_for_directory(error: &node::DirectoryError) -> Option<&'static str> {
+fn hint_for_directory(error: &node::DirectoryError) -> Option<String> {
     use node::DirectoryError as E;
-    Some(match error {
+    let text = match error {
+        E::Anothers { user: None, .. } => {
+            "map that user into this user namespace, or run it outside"
+        }
+        E::Anothers {
+            user: Some(user),
+            us: None,
+            ..
+        } => {
+            return Some(format!(
+                "as that user: runuser -u {user} -- relay-...; root would leave files there that {user} cannot change"
+            ));
+        }
+        E::Anothers { .. } => {
+            "only a node's own user may use it: -N or RELAY_NODE names another node"
+        }
+        E::Writable { path, .. } => {
+            return Some(format!(
+                "chmod go-w {}; a file system without modes, such as FAT, cannot hold a node",
+                escape::path(path)
+            ));
+        }
         E::NotANode(_) => "relay-keygen makes one; -N or RELAY_NODE names another",
         E::TestClock => "only a node made with relay-keygen --set clock=test takes it",
         E::NotAGateway(_) => {
@@ -124,7 +147,8 @@ fn hint_for_directory(error: &node::DirectoryError) -> Option<&'static str> {
         }
         E::UnknownGroup(_) => "make the group, or change the setting group in the node's config",
         _ => return None,
-    })
+    };
+    Some(text.to_owned())
 }
 
 fn hint_for_peer(error: &node::PeerError) -> Option<&'static str> {

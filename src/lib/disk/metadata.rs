@@ -81,6 +81,39 @@ pub fn owner(path: &Path, role: FileRole) -> Result<Option<u32>> {
     }
 }
 
+/// Whether a directory is the top of another file system than the directory above it.
+#[must_use]
+pub fn is_mounted(dir: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).ok().map(|found| found.dev());
+    let above = dir.parent().and_then(device);
+    device(dir).is_some_and(|device| above.is_some_and(|above| above != device))
+}
+
+/// The user who runs this, as a user id.
+#[must_use]
+pub fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Whether the system can tell who has this user id. In a user namespace, as of a container, all
+/// users that it does not know have one id, which stands for nobody there.
+#[must_use]
+pub fn is_mapped(user: u32) -> bool {
+    let text = |path| fs::read_to_string(path).unwrap_or_default();
+    let unknown = text("/proc/sys/kernel/overflowuid");
+    unknown.trim().parse() != Ok(user) || maps_all(&text("/proc/self/uid_map"))
+}
+
+/// Whether all users are known, by a `/proc/self/uid_map`; one that cannot be read is that of a
+/// system without user namespaces.
+fn maps_all(map: &str) -> bool {
+    let counts = map
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2));
+    let count: u64 = counts.filter_map(|count| count.parse::<u64>().ok()).sum();
+    map.is_empty() || count >= u64::from(u32::MAX)
+}
+
 /// Whether a user id is not the effective one of this process.
 #[must_use]
 pub fn is_another(user: u32) -> bool {
@@ -181,6 +214,15 @@ pub(super) fn set_mode(file: &File, path: &Path, mode: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_namespace_does_not_know_all_users() {
+        assert!(maps_all("         0          0 4294967295\n"));
+        assert!(!maps_all("         0       1000          1\n"));
+        assert!(!maps_all("  0  1000  1\n  1  100000  65536\n"));
+        assert!(maps_all(""));
+        assert!(is_mapped(user()) || user() == 65534);
+    }
 
     #[test]
     fn a_file_system_that_counts_no_blocks_is_not_full() {

@@ -67,7 +67,20 @@ pub struct Stat {
 ///
 /// [`Error::Io`] when it cannot be examined.
 pub fn stat(path: &Path, role: FileRole) -> Result<Option<Stat>> {
-    let stat = fs::symlink_metadata(path).and_then(|metadata| {
+    stat_of(fs::symlink_metadata(path), path, role)
+}
+
+/// The same of what a link leads to.
+///
+/// # Errors
+///
+/// [`Error::Io`] when it cannot be examined.
+pub fn stat_behind(path: &Path, role: FileRole) -> Result<Option<Stat>> {
+    stat_of(fs::metadata(path), path, role)
+}
+
+fn stat_of(found: io::Result<fs::Metadata>, path: &Path, role: FileRole) -> Result<Option<Stat>> {
+    let stat = found.and_then(|metadata| {
         Ok(Stat {
             len: metadata.len(),
             modified: metadata.modified()?,

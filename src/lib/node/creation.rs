@@ -11,7 +11,7 @@ use super::DirectoryError;
 use super::certificates;
 use super::directory::VERSION;
 use super::files::{damaged, ensure_dir, lock_file, read_secret, rely_on, store};
-use super::{Config, Directory, Error, sessions};
+use super::{Config, Directory, Error, ownership, sessions};
 use crate::asn1::pem;
 use crate::disk::{self, FileRole, files, group};
 use crate::message::CertificationPath;
@@ -46,6 +46,7 @@ pub fn create(root: &Path, plan: NodePlan) -> Result<Directory, Error> {
             cause,
         })
     })?;
+    ownership::check_place(root)?;
     let _lock = disk::Lock::exclusive(&lock_file(root, "node")?)?;
     if files::exists(&root.join("VERSION"), FileRole::Node)? {
         return Err(Error::Directory(DirectoryError::Exists(root.to_owned())));

@@ -8,7 +8,7 @@ use super::DirectoryError;
 use super::files::{MAX_FILE_LEN, damaged, lock_file, read_text};
 use super::key_file::public_key_from_pem;
 use super::quota::UnknownSenderTally;
-use super::{Config, Error, NodeType};
+use super::{Config, Error, NodeType, ownership};
 use crate::asn1::{self, text};
 use crate::disk::{self, FileRole, Lock, files, tree};
 use crate::pipeline::mutex;
@@ -55,26 +55,17 @@ impl Directory {
     /// # Errors
     /// When there is no node in it, or its version, config or public key is not valid.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        // VERSION first: without it, a directory is not a node or not complete.
-        let version = match files::read(&root.join("VERSION"), FileRole::Node, MAX_FILE_LEN) {
-            Ok(version) => version,
-            Err(error) if error.is_not_found() => {
-                return Err(Error::Directory(DirectoryError::NotANode(root.to_owned())));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if text::is_utf16(&version) {
-            let path = root.join("VERSION");
-            return Err(damaged(&path, &text::problem(&asn1::Error::Utf16)));
-        }
-        let version = text::without_mark(&version);
-        if version.trim_ascii() != VERSION.as_bytes() {
-            let version = String::from_utf8_lossy(version).trim().to_owned();
-            return Err(Error::Directory(DirectoryError::Version {
-                path: root.to_owned(),
-                version,
-            }));
-        }
+        check_version(root)?;
+        ownership::check(root)?;
+        Self::open_to_check(root)
+    }
+
+    /// The same whosever it is, and whoever can change it: to say so.
+    ///
+    /// # Errors
+    /// When there is none, or its version, config or public key is not right.
+    pub fn open_to_check(root: &Path) -> Result<Self, Error> {
+        check_version(root)?;
         let path = root.join("config");
         let text = read_text(&path)?.unwrap_or_default();
         let config = Config::parse(&text).map_err(|(line, error)| {
@@ -201,4 +192,28 @@ impl Directory {
     pub fn lock_file(&self, name: &str) -> Result<PathBuf, Error> {
         lock_file(&self.root, name)
     }
+}
+
+/// Checks that there is a node, of the layout that we know.
+fn check_version(root: &Path) -> Result<(), Error> {
+    let version = match files::read(&root.join("VERSION"), FileRole::Node, MAX_FILE_LEN) {
+        Ok(version) => version,
+        Err(error) if error.is_not_found() => {
+            return Err(Error::Directory(DirectoryError::NotANode(root.to_owned())));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if text::is_utf16(&version) {
+        let path = root.join("VERSION");
+        return Err(damaged(&path, &text::problem(&asn1::Error::Utf16)));
+    }
+    let version = text::without_mark(&version);
+    if version.trim_ascii() != VERSION.as_bytes() {
+        let version = String::from_utf8_lossy(version).trim().to_owned();
+        return Err(Error::Directory(DirectoryError::Version {
+            path: root.to_owned(),
+            version,
+        }));
+    }
+    Ok(())
 }

@@ -113,12 +113,37 @@ pub enum DirectoryError {
         /// What is wrong.
         problem: String,
     },
+    /// The node, or a file of it, is another user's.
+    #[error("{} belongs to {}, and this is {}", path.display(), owner(user.as_deref()), us.as_deref().map_or("root".to_owned(), |us| format!("user {us}")))]
+    Anothers {
+        /// The directory or file.
+        path: PathBuf,
+        /// The user's name, or number; `None` for one whom this user namespace does not know.
+        user: Option<String>,
+        /// The user who runs this; `None` for root.
+        us: Option<String>,
+    },
+    /// Others than the node's user can change it.
+    #[error("{} can be changed by other users (mode {mode:04o})", path.display())]
+    Writable {
+        /// The directory or file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// `--now` was given to a program that changes the node.
     #[error("--now is refused: this program would store that time in the node")]
     TestClock,
     /// Something that only gateways do was asked of an endpoint.
     #[error("{} is an endpoint, not a gateway", .0.display())]
     NotAGateway(PathBuf),
+}
+
+fn owner(user: Option<&str>) -> String {
+    user.map_or_else(
+        || "a user who is not known in this user namespace".to_owned(),
+        |user| format!("user {user}"),
+    )
 }
 
 /// Why a peer is not found, or cannot be named so.
@@ -345,6 +370,8 @@ impl DirectoryError {
             | Self::Config { .. }
             | Self::Damaged { .. }
             | Self::UnknownGroup(_)
+            | Self::Anothers { .. }
+            | Self::Writable { .. }
             | Self::TestClock => ErrorKind::Config,
             Self::Setting { .. } | Self::NotAGateway(_) => ErrorKind::Usage,
             Self::Exists(_) => ErrorKind::Exists,

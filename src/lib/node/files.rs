@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::Error;
+use super::ownership::check_user;
 use super::{DirectoryError, ImportError};
 use crate::asn1::text;
 use crate::disk::{self, FileRole, files};
@@ -18,6 +19,7 @@ pub(super) const MAX_KEY_LEN: usize = 16 * 1024;
 /// The path of a lock file, in a folder that is made. Nothing is synced, since locks do not survive
 /// a reboot.
 pub(super) fn lock_file(root: &Path, name: &str) -> Result<PathBuf, Error> {
+    check_user(root)?;
     let locks = root.join("lock");
     files::create_dir(&locks, FileRole::Node, 0o700)?;
     Ok(locks.join(name))
@@ -61,6 +63,7 @@ pub(super) fn ensure_dir(root: &Path, dir: &Path) -> Result<(), Error> {
     let Ok(below) = dir.strip_prefix(root) else {
         return Ok(());
     };
+    check_user(root)?;
     let mut path = root.to_owned();
     for part in below.components() {
         let above = path.clone();
@@ -80,6 +83,7 @@ pub(super) fn store(root: &Path, path: &Path, content: &[u8]) -> Result<(), Erro
             "too large to be kept",
         )));
     }
+    check_user(root)?;
     if let Some(dir) = path.parent()
         && !files::exists(path, FileRole::Node)?
     {

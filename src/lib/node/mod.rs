@@ -12,6 +12,7 @@ pub mod day;
 pub mod directory;
 pub mod creation;
 pub mod key_file;
+pub(crate) mod ownership;
 pub mod peers;
 pub mod sessions;
 pub mod unknown_senders;

@@ -10,7 +10,7 @@ use super::queue_id::HOME;
 use super::{Error, Name, Queue, QueueId, QueueKind, folders, moves, name, queue};
 use crate::disk::{self, FileRole, Lock, Mode, files, group};
 use crate::node::seen::Memory;
-use crate::node::{Directory, endpoints};
+use crate::node::{Directory, endpoints, ownership};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 
@@ -132,6 +132,7 @@ impl Spool {
     /// # Errors
     /// When a directory cannot be created, or not given to the group.
     pub fn make(&self, place: QueueId) -> Result<Queue, Error> {
+        ownership::check_user(self.owner.root())?;
         let queue = self.queue(place);
         if self.is_guest() {
             if !place.is_of_group() {

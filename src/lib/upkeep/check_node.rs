@@ -21,7 +21,7 @@ impl Checker<'_> {
     /// [`DirectoryError::NotANode`] and [`DirectoryError::Version`], since then there is nothing to
     /// check.
     pub fn node(&mut self, root: &Path) -> Result<Option<Directory>, Error> {
-        let node = match Directory::open(root) {
+        let node = match Directory::open_to_check(root) {
             Ok(node) => Some(node),
             Err(
                 error @ Error::Directory(
