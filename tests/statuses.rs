@@ -171,13 +171,14 @@ const ROLES: [FileRole; 6] = [
     FileRole::Spool,
 ];
 
-const OPERATIONS: [Operation; 23] = [
+const OPERATIONS: [Operation; 24] = [
     Operation::Open,
     Operation::Examine,
     Operation::Read,
     Operation::List,
     Operation::Lock,
     Operation::Share,
+    Operation::SetGroupId,
     Operation::Create,
     Operation::CreateDir,
     Operation::CreateLock,
@@ -527,7 +528,6 @@ fn node_directory() -> Cases<node::DirectoryError> {
             path: path(),
             problem: text(),
         },
-        E::TestClock,
         E::Anothers {
             path: path(),
             user: Some(text()),
@@ -547,6 +547,7 @@ fn node_directory() -> Cases<node::DirectoryError> {
             path: path(),
             mode: 0o777,
         },
+        E::TestClock,
         E::NotAGateway(path()),
     ]);
     cases.extend(around(disk(), |cause| E::CannotMake {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::testenv::{Env, fingerprint, id, keys_in};
+use crate::testenv::{Env, copy_tree, fingerprint, id, keys_in};
 
 #[test]
 fn a_node_without_peers_has_an_empty_table() {
@@ -291,4 +291,42 @@ fn a_file_that_hides_a_peer_is_named() {
     fs::rename(env.path("bob"), env.path("bob.node")).unwrap();
     env.write("bob", "no key");
     authorize("bob").fails(65, "bob: a file, which hides the peer of that name: ");
+}
+
+/// A directory of the lower layer of an overlay file system cannot be renamed.
+#[test]
+fn a_peer_is_forgotten_where_directories_cannot_be_renamed() {
+    let env = Env::with_peers();
+    let forget = || {
+        let call = env.relay("peers").args(["-N", "alice", "--forget", "bob"]);
+        call.var(
+            "RELAY_FAULT",
+            format!("trace:{}", env.path("trace").display()),
+        )
+    };
+    let before = env.path("before");
+    fs::create_dir(&before).unwrap();
+    copy_tree(&env.path("alice"), &before);
+    forget().ok();
+    let trace = env.text("trace");
+    let at = trace.lines().position(|line| line.contains("rename"));
+    let at = at.unwrap() + 1;
+    fs::remove_dir_all(env.path("alice")).unwrap();
+    fs::rename(&before, env.path("alice")).unwrap();
+    env.chmod("alice", 0o700);
+    fs::remove_file(env.path("trace")).unwrap();
+    let ran = env
+        .relay("peers")
+        .args(["-N", "alice", "--forget", "bob"])
+        .var("RELAY_FAULT", format!("EXDEV:{at}"))
+        .ok();
+    assert!(
+        ran.changed()
+            .iter()
+            .any(|path| path.contains("identity.pub"))
+    );
+    assert_eq!(env.names("alice/peers"), [id("carol")]);
+    env.relay("peers")
+        .args(["-N", "alice", "bob"])
+        .fails(67, "no peer is known as bob");
 }

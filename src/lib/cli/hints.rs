@@ -385,6 +385,10 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
         } if cause.kind() == std::io::ErrorKind::IsADirectory => {
             Some("name the files in it".to_owned())
         }
+        error if error.doing() == Some(Operation::SetGroupId) && error.is_denied() => Some(
+            "a sandbox forbids the set-group-ID bit, which the directories of a group need: for systemd, RestrictSUIDSGID=no"
+                .to_owned(),
+        ),
         error if error.doing() == Some(Operation::Share) && error.is_denied() => Some(
             "its owner, if in the group, or root can share it with the group: relay-node(5)"
                 .to_owned(),

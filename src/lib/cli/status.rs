@@ -180,8 +180,7 @@ fn of_disk(role: FileRole, operation: Option<Operation>, cause: DiskCause) -> St
     if cause == C::System(K::BrokenPipe) {
         return Status::BROKEN_PIPE;
     }
-    // Sharing needs the owner or root, so a refusal is a matter of configuration.
-    if operation == Some(Operation::Share) {
+    if matches!(operation, Some(Operation::Share | Operation::SetGroupId)) {
         return if cause == C::System(K::PermissionDenied) {
             Status::CONFIG
         } else {

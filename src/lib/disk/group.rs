@@ -21,6 +21,9 @@ pub const GATE: u32 = 0o710;
 /// belong to the group (set-group-ID).
 pub const SHARED: u32 = 0o3770;
 
+/// The bit that gives the files in a directory its group.
+const SET_GROUP_ID: u32 = 0o2000;
+
 /// Mode of one user's directory, into which the spool's owner puts files through their own group.
 pub const GIVEN: u32 = 0o770;
 
@@ -197,7 +200,7 @@ impl Group {
     /// [`Error::Io`] while [`Operation::Share`]: it is another user's, or this one is not a member
     /// of the group.
     pub fn give(self, path: &Path, role: FileRole, mode: u32) -> Result<()> {
-        let given = || -> io::Result<()> {
+        let given = || -> io::Result<fs::File> {
             let dir = OpenOptions::new()
                 .read(true)
                 // By descriptor: another user could put a link there between two calls by path.
@@ -207,10 +210,16 @@ impl Group {
                 fault::step(Operation::SetGroup, &[path])?;
                 rustix::fs::fchown(&dir, None, Some(self.0))?;
             }
-            // After the group: the set-group-ID bit must not apply to the former one.
-            set_mode(&dir, path, mode)
+            Ok(dir)
         };
-        given().map_err(Error::io(path, role, Operation::Share))
+        let dir = given().map_err(Error::io(path, role, Operation::Share))?;
+        // After that, since the set-group-id bit is for this group.
+        let operation = if mode & SET_GROUP_ID == 0 {
+            Operation::Share
+        } else {
+            Operation::SetGroupId
+        };
+        set_mode(&dir, path, mode).map_err(Error::io(path, role, operation))
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Operation {
     Lock,
     /// Gives a file or directory to a group.
     Share,
+    /// Gives a directory to a group, as its files are to be, with the set-group-ID bit.
+    SetGroupId,
     /// Creates a file.
     Create,
     /// Creates a directory.
@@ -80,7 +82,7 @@ impl Operation {
             Self::Read => "read",
             Self::List => "list",
             Self::Lock | Self::CreateLock => "lock",
-            Self::Share => "share",
+            Self::Share | Self::SetGroupId => "share",
             Self::Create => "create",
             Self::CreateDir => "mkdir",
             Self::CreateScratch | Self::WriteScratch => "scratch",

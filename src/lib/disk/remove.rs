@@ -1,7 +1,6 @@
 //! Removing files and directories.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -100,12 +99,16 @@ pub fn remove_tree(path: &Path, role: FileRole) -> Result<bool> {
 /// Removes a directory and its content atomically: it is renamed first, to a name that [`sweep`]
 /// recognises as a leftover. Returns `false` if there was none.
 ///
+/// A directory of a lower layer cannot be renamed on an overlay file system. Then the content is
+/// removed where it is, `last` after everything else: a run that is killed leaves that, so that the
+/// next one finds what it has to remove.
+///
 /// # Errors
 ///
 /// As [`remove_tree`], and [`Error::Io`] while [`Operation::Rename`].
 ///
 /// [`sweep`]: super::leftovers::sweep
-pub fn retire_tree(path: &Path, role: FileRole) -> Result<bool> {
+pub fn retire_tree(path: &Path, last: &str, role: FileRole) -> Result<bool> {
     let Some(name) = path.file_name() else {
         return Ok(false);
     };
@@ -115,9 +118,17 @@ pub fn retire_tree(path: &Path, role: FileRole) -> Result<bool> {
     if !exists(path, role)? {
         return Ok(false);
     }
-    fault::change(Operation::Rename, &[path, &hidden], path, role, || {
+    let renamed = fault::change(Operation::Rename, &[path, &hidden], path, role, || {
         fs::rename(path, &hidden)
-    })?;
+    });
+    match renamed {
+        Err(Error::Io { cause, .. }) if cause.kind() == io::ErrorKind::CrossesDevices => {
+            remove_all_but(path, last, role)?;
+            sync_dir(path, role)?;
+            return remove_tree(path, role);
+        }
+        renamed => renamed?,
+    }
     sync_dir(parent(path), role)?;
     // Only now: the new name is on disk, so a crash cannot restore a half-removed tree.
     remove_tree(&hidden, role)
@@ -132,9 +143,17 @@ fn sync_dir_if_any(dir: &Path, role: FileRole) -> Result<()> {
 }
 
 fn remove_content(dir: &Path, role: FileRole) -> Result<()> {
+    remove_all_but(dir, "", role)?;
+    fault::change(Operation::Remove, &[dir], dir, role, || fs::remove_dir(dir))
+}
+
+/// Removes what is in a directory, but for what has this name.
+fn remove_all_but(dir: &Path, kept: &str, role: FileRole) -> Result<()> {
     let mut found: Vec<(PathBuf, bool)> = Vec::new();
-    tree::each(dir, role, |path, _: OsString, kind| {
-        found.push((path, kind == Some(EntryKind::Dir)));
+    tree::each(dir, role, |path, name, kind| {
+        if name != kept {
+            found.push((path, kind == Some(EntryKind::Dir)));
+        }
         Ok(())
     })?;
     found.sort_unstable();
@@ -145,7 +164,7 @@ fn remove_content(dir: &Path, role: FileRole) -> Result<()> {
             remove_unsynced(&path, role)?;
         }
     }
-    fault::change(Operation::Remove, &[dir], dir, role, || fs::remove_dir(dir))
+    Ok(())
 }
 
 #[cfg(test)]

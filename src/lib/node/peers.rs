@@ -478,8 +478,7 @@ impl Directory {
         sessions::forget(self.root(), id)?;
         certificates::forget(self, id)?;
         unknown_senders::forget(self.root(), id)?;
-        // Last: `identity.pub` makes the peer known, so a killed run can be repeated by its name.
-        files::retire_tree(&self.peer_dir(id), FileRole::Node)?;
+        files::retire_tree(&self.peer_dir(id), "identity.pub", FileRole::Node)?;
         Ok(())
     }
 }
