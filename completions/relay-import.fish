@@ -1,6 +1,6 @@
 complete -c relay-import -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
 complete -c relay-import -l name -d 'Call the peer NAME' -r
-complete -c relay-import -l expect -d 'Accept only a file whose SHA-256 is HEX, or that of the object in it' -r
+complete -c relay-import -l expect -d 'Accept only a file whose SHA-256 is HEX or begins with these eight groups, or that of the object in it' -r
 complete -c relay-import -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
 complete -c relay-import -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
 complete -c relay-import -l replace -d 'Change what is pinned'

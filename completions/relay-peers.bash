@@ -23,7 +23,7 @@ _relay__peers() {
 
     case "${cmd}" in
         relay__peers)
-            opts="-N -q -v -h -V --node --json --rename --forget --quiet --verbose --help --version"
+            opts="-N -q -v -h -V --node --json --rename --forget --confirm --expect-none --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -2,6 +2,8 @@ complete -c relay-peers -s N -l node -d 'The node directory [default: `$RELAY_NO
 complete -c relay-peers -l rename -d 'Call PEER by another name' -r
 complete -c relay-peers -l json -d 'Print a line of JSON for each peer'
 complete -c relay-peers -l forget -d 'Forget PEER, its session keys included'
+complete -c relay-peers -l confirm -d 'Note that the digits of PEER were compared'
+complete -c relay-peers -l expect-none -d 'Expect no more mail with PEER: relay-check reports nothing that ends'
 complete -c relay-peers -s q -l quiet -d 'Report errors only'
 complete -c relay-peers -s v -l verbose -d 'Report every change of state'
 complete -c relay-peers -s h -l help -d 'Print help'

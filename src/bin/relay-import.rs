@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser;
 
-use relaynet::asn1::hex;
 use relaynet::cli::args::NodeDir;
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::status::{self, Reported, Status};
 use relaynet::cli::{self, files, inputs, report};
 use relaynet::node::Directory;
+use relaynet::node::expected::Expected;
 use relaynet::node::import::{Options, Remark};
 
 /// Accept a registration, authorization, connection parameters or rotation, and pin it
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// Call the peer NAME
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Accept only a file whose SHA-256 is HEX, or that of the object in it
+    /// Accept only a file whose SHA-256 is HEX or begins with these eight groups, or that of the object in it
     #[arg(long, value_name = "HEX")]
     expect: Option<String>,
     /// Change what is pinned
@@ -48,13 +48,12 @@ fn import(args: &Args) -> anyhow::Result<()> {
     if args.files.len() > 1 && (args.name.is_some() || args.expect.is_some()) {
         return Err(Usage("--name and --expect are for one FILE".to_owned()).into());
     }
-    let malformed = || Usage("--expect needs the 64 hexadecimal digits of a SHA-256".to_owned());
-    let expected = args.expect.as_deref().map(|digits| {
-        hex::parse(digits)
-            .and_then(|octets| <[u8; 32]>::try_from(octets).ok())
-            .ok_or_else(malformed)
-    });
-    // The id is the result of an import, so a closed stream is refused before anything changes.
+    let malformed = || {
+        let needed = "--expect needs the 64 hexadecimal digits of a SHA-256, or the eight groups that are shown of it";
+        Usage(needed.to_owned())
+    };
+    let digits = args.expect.as_deref();
+    let expected = digits.map(|digits| Expected::parse(digits).ok_or_else(malformed));
     files::check_stdout()?;
     let node = args.node.open()?;
     let now = args.clock.now(Some(node.config()))?;

@@ -6,7 +6,8 @@ use clap::Parser;
 use jiff::Timestamp;
 
 use relaynet::cli::args::NodeDir;
-use relaynet::cli::{self, files, report, table};
+use relaynet::cli::peers::{self, PeerChange};
+use relaynet::cli::{self, files, table};
 use relaynet::describe::{json, lines};
 use relaynet::node::peers::{StoredSessionKey, short_id};
 use relaynet::node::{Directory, Peer, authorizations};
@@ -14,6 +15,7 @@ use relaynet::node::{Directory, Peer, authorizations};
 /// List peers and what was authorized in either direction
 #[derive(Debug, Parser)]
 #[command(name = "relay-peers", version)]
+#[command(group = clap::ArgGroup::new("change").requires("peer").conflicts_with("json"))]
 pub(crate) struct Args {
     /// Only this peer: its name, its id, or the beginning of its id
     #[arg(value_name = "PEER")]
@@ -24,24 +26,38 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     /// Call PEER by another name
-    #[arg(long, value_name = "NEW", requires = "peer", conflicts_with = "json")]
+    #[arg(long, value_name = "NEW", group = "change")]
     rename: Option<String>,
     /// Forget PEER, its session keys included
-    #[arg(long, requires = "peer", conflicts_with_all = ["json", "rename"])]
+    #[arg(long, group = "change")]
     forget: bool,
+    /// Note that the digits of PEER were compared
+    #[arg(long, group = "change")]
+    confirm: bool,
+    /// Expect no more mail with PEER: relay-check reports nothing that ends
+    #[arg(long, group = "change")]
+    expect_none: bool,
+}
+
+impl Args {
+    fn change(&self) -> Option<PeerChange<'_>> {
+        let rename = self.rename.as_deref().map(PeerChange::Rename);
+        let change = |is_wanted: bool, change| is_wanted.then_some(change);
+        rename
+            .or(change(self.forget, PeerChange::Forget))
+            .or(change(self.confirm, PeerChange::Confirm))
+            .or(change(self.expect_none, PeerChange::ExpectNone))
+    }
 }
 
 fn main() -> ExitCode {
-    cli::run(peers)
+    cli::run(list)
 }
 
-fn peers(args: &Args) -> anyhow::Result<()> {
+fn list(args: &Args) -> anyhow::Result<()> {
     let node = args.node.open()?;
-    if let (Some(peer), Some(name)) = (&args.peer, &args.rename) {
-        return rename(&node, peer, name);
-    }
-    if let (Some(peer), true) = (&args.peer, args.forget) {
-        return forget(&node, peer);
+    if let (Some(peer), Some(change)) = (&args.peer, args.change()) {
+        return peers::change(&node, peer, change);
     }
     let peers = match &args.peer {
         Some(peer) => vec![node.find_peer(peer)?],
@@ -64,6 +80,7 @@ fn peers(args: &Args) -> anyhow::Result<()> {
         "WE MAY SEND UNTIL",
         "THEY MAY SEND UNTIL",
         "SESSION KEY OF",
+        "DIGITS",
     ];
     let columns: Vec<_> = rows
         .iter()
@@ -72,39 +89,14 @@ fn peers(args: &Args) -> anyhow::Result<()> {
     table::print(&head, &columns)
 }
 
-fn rename(node: &Directory, peer: &str, name: &str) -> anyhow::Result<()> {
-    let _lock = node.lock_exclusive()?;
-    let peer = node.find_peer(peer)?;
-    // The first check also refuses to take the name from its holder; the second one allows renaming
-    // this peer.
-    node.check_name_free(peer.id, name)?;
-    node.check_peer_name(peer.id, name, true)?;
-    node.name_peer(peer.id, name)?;
-    report::event("renamed", &[("peer", &peer.id.to_string()), ("name", name)]);
-    Ok(())
-}
-
-fn forget(node: &Directory, peer: &str) -> anyhow::Result<()> {
-    let _lock = node.lock_exclusive()?;
-    let peer = node.find_peer(peer)?;
-    // The certificate cannot be revoked: it is valid until it ends, wherever it is kept.
-    if let Some(until) = authorizations::given_until(node, peer.id)? {
-        report::warn(&format!(
-            "{}: what we gave it authorizes it until {until} all the same",
-            peer.label()
-        ));
-    }
-    node.forget_peer(peer.id)?;
-    report::event("forgotten", &[("peer", &peer.id.to_string())]);
-    Ok(())
-}
-
 /// A peer with its authorizations and session key.
 struct Row {
     peer: Peer,
     held_until: Option<Timestamp>,
     given_until: Option<Timestamp>,
     session_key: Option<StoredSessionKey>,
+    is_compared: bool,
+    expects_mail: bool,
 }
 
 impl Row {
@@ -113,13 +105,16 @@ impl Row {
             held_until: authorizations::held_until(node, peer.id)?,
             given_until: authorizations::given_until(node, peer.id)?,
             session_key: node.session_key_of(peer.id)?,
+            is_compared: node.is_compared(peer.id)?,
+            expects_mail: node.expects_mail(peer.id)?,
             peer,
         })
     }
 
     fn to_json(&self) -> serde_json::Value {
         let key = self.session_key.as_ref();
-        lines::peer(&self.peer, self.held_until, self.given_until, key)
+        let ends = (self.held_until, self.given_until);
+        lines::peer(&self.peer, ends, key, (self.is_compared, self.expects_mail))
     }
 
     fn to_columns(&self, short: bool) -> Vec<String> {
@@ -140,6 +135,11 @@ impl Row {
             date(self.held_until),
             date(self.given_until),
             date(self.session_key.as_ref().map(|key| key.date)),
+            if self.is_compared {
+                "compared".to_owned()
+            } else {
+                "not compared".to_owned()
+            },
         ]
     }
 }

@@ -30,7 +30,7 @@ fn a_line_for_each_peer() {
     let line = |name: &str, called: &str, session: &str| {
         let until = "2026-08-28T06:00:00Z";
         format!(
-            "{called}\t{}\t{}\t-\t{until}\t{until}\t{session}\n",
+            "{called}\t{}\t{}\t-\t{until}\t{until}\t{session}\tnot compared\n",
             id(name),
             fingerprint(name)
         )
@@ -85,7 +85,9 @@ fn json() {
                 "address",
                 "we_may_send_until",
                 "they_may_send_until",
-                "session_key"
+                "session_key",
+                "compared",
+                "expects_mail"
             ]
         );
         assert_eq!(
@@ -329,4 +331,64 @@ fn a_peer_is_forgotten_where_directories_cannot_be_renamed() {
     env.relay("peers")
         .args(["-N", "alice", "bob"])
         .fails(67, "no peer is known as bob");
+}
+
+#[test]
+fn that_digits_were_compared_is_noted() {
+    let env = Env::with_peers();
+    let digits = |peer: &str| {
+        let ran = env.relay("peers").args(["-N", "alice", peer]).ok();
+        ran.text()
+            .trim_end()
+            .rsplit('\t')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(digits("bob"), "not compared");
+    let confirm = || env.relay("peers").args(["-N", "alice", "--confirm", "bob"]);
+    let file = format!("alice/peers/{}/compared", id("bob"));
+    let said = format!("bob: fingerprint {}", fingerprint("bob"));
+    confirm()
+        .ok()
+        .says(&[&said])
+        .changes(&["+alice/peers/BOB/compared"]);
+    confirm().ok().changes(&[]);
+    assert_eq!(
+        (&*digits("bob"), &*digits("carol")),
+        ("compared", "not compared")
+    );
+    assert_eq!(env.mode(&file), 0o600);
+    env.relay("check")
+        .args(["-N", "alice"])
+        .run()
+        .says_nothing_of("does not belong here");
+    env.relay("peers")
+        .args(["-N", "alice", "--confirm", "nobody"])
+        .fails(67, "no peer is known as nobody");
+    for one_of in [
+        &["--confirm"][..],
+        &["--confirm", "--forget", "bob"],
+        &["--confirm", "--json", "bob"],
+    ] {
+        let ran = env.relay("peers").args(["-N", "alice"]).args(one_of).run();
+        assert_eq!(ran.status, 64, "{one_of:?}");
+    }
+    // Digits that were given with the import are compared.
+    let conn = env
+        .relay("authorize")
+        .args(["-q", "-N", "carol", "--name", "alice"]);
+    let conn = conn.stdin(env.read("alice/identity.pub")).ok().stdout;
+    env.write("carol.conn", &conn);
+    let import = env
+        .relay("import")
+        .args(["-N", "alice", "--replace", "carol.conn"]);
+    let said = import.ok().stderr;
+    assert_eq!(digits("carol"), "not compared");
+    let shown = said.lines().find_map(|line| line.split_once("as a whole "));
+    let import = env
+        .relay("import")
+        .args(["-N", "alice", "--replace", "carol.conn"]);
+    import.args(["--expect", shown.unwrap().1]).ok();
+    assert_eq!(digits("carol"), "compared");
 }

@@ -13,6 +13,7 @@ mod limited; // at most so many lines on standard error
 pub mod input_ref; // where a message was read
 pub mod outcome;
 pub mod named_files; // which are read, and are not replaced
+pub mod peers; // what relay-peers changes
 mod whole; // inputs that are read whole
 pub mod inputs;
 pub mod parts;

@@ -226,9 +226,9 @@ pub fn finding(finding: &Finding) -> Value {
 #[must_use]
 pub fn peer(
     peer: &Peer,
-    held_until: Option<Timestamp>,
-    given_until: Option<Timestamp>,
+    (held_until, given_until): (Option<Timestamp>, Option<Timestamp>),
     key: Option<&StoredSessionKey>,
+    (is_compared, expects_mail): (bool, bool),
 ) -> Value {
     json!({
         "v": VERSION,
@@ -239,5 +239,7 @@ pub fn peer(
         "we_may_send_until": held_until.map(|until| until.to_string()),
         "they_may_send_until": given_until.map(|until| until.to_string()),
         "session_key": key.map(|key| peer_session_key(&key.key, key.date, key.sealed_until)),
+        "compared": is_compared,
+        "expects_mail": expects_mail,
     })
 }

@@ -217,6 +217,7 @@ pub fn give(
     let leaf = &authorization.leaf;
     // From here on, files of the peer are stored, so everything that may be refused comes before.
     node.pin_identity(key)?;
+    node.expect_mail(peer, true)?;
     node.adopt_unknown_sender(key, &Window::new(options.now, SignedDuration::ZERO))?;
 
     // A one-way peer never learns a newer key from an answer, so it seals to this one until the

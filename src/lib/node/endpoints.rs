@@ -201,6 +201,7 @@ pub fn create(
     };
     let given = registrations::give(gateway, endpoint.public(), &options)?;
     gateway.name_peer(endpoint.id(), name)?;
+    gateway.note_compared(endpoint.id())?;
     let options = Options {
         name: Some(GATEWAY_NAME),
         replace: false,

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use super::ImportError;
+use super::expected::Expected;
 use super::peers::Initial;
 use super::unknown_senders::{Heard, SentAuthorization};
 use super::{Directory, Error, authorizations, certificates, unknown_senders};
@@ -30,7 +31,7 @@ pub struct Options<'a> {
     pub replace: bool,
     /// The SHA-256 of the whole file, or of the object in it in binary form. If given, it vouches
     /// for a new gateway.
-    pub expected: Option<[u8; 32]>,
+    pub expected: Option<Expected>,
     /// Whether the object came in a parcel that the peer signed, so that it may change the peer's
     /// address.
     pub vouched: bool,
@@ -112,10 +113,11 @@ impl Directory {
         // Parsed before `expected` is checked, but an error counts only after: a wrong digest
         // explains more.
         let object = Object::parse(octets);
-        if let Some(expected) = options.expected {
+        if let Some(expected) = &options.expected {
             let file = hash::sha256(octets);
             let object = object.as_ref().ok().and_then(Object::digest);
-            if expected != file && Some(expected) != object {
+            let is_of = |digest: &[u8; 32]| expected.is_of(digest);
+            if !is_of(&file) && !object.as_ref().is_some_and(is_of) {
                 return Err(Error::Import(ImportError::Expectation { file, object }));
             }
         }
@@ -143,6 +145,10 @@ impl Directory {
             _ => return Err(not_importable),
         };
         let ImportedFrom { peer, remarks } = taken?;
+        if options.is_vouched() {
+            self.note_compared(peer)?;
+        }
+        self.expect_mail(peer, true)?;
         Ok(Imported {
             peer,
             kind,

@@ -12,6 +12,7 @@ pub mod day;
 pub mod directory;
 pub mod creation;
 pub mod key_file;
+pub(crate) mod marks;
 pub(crate) mod ownership;
 pub mod peers;
 pub mod sessions;
@@ -22,6 +23,7 @@ pub mod authorizations;
 pub mod registrations;
 mod directory_keyring;
 pub mod endpoints;
+pub mod expected;
 pub mod import;
 pub mod explicit_files;
 

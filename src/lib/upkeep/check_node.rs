@@ -11,7 +11,7 @@ use crate::disk::tree::{self, EntryKind};
 use crate::node::DirectoryError;
 use crate::node::day::end_of_day;
 use crate::node::seen::{self, Floor};
-use crate::node::{Directory, Error, Keyring as _, certificates, peers, sessions};
+use crate::node::{Directory, Error, Keyring as _, certificates, marks, peers, sessions};
 use crate::pki::NodeId;
 
 impl Checker<'_> {
@@ -172,7 +172,15 @@ fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Sha
     let is_ours = match *parts {
         ["VERSION" | "identity.pub"] | ["lock", _] => true,
         ["seen", name] => name == seen::FLOOR || is_day(name),
-        ["peers", _, name] => ["identity.pub", "name", "address", "session.pem"].contains(&name),
+        ["peers", _, name] => [
+            "identity.pub",
+            "name",
+            "address",
+            "session.pem",
+            marks::COMPARED,
+            marks::EXPECT_NONE,
+        ]
+        .contains(&name),
         ["certs" | "strangers", _, name] | ["peers", _, _, name] => ends_with(name, ".pem"),
         _ => false,
     };
