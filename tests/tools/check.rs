@@ -414,6 +414,81 @@ fn what_ends_soon_is_told_for_a_month() {
 }
 
 #[test]
+fn that_authorizations_have_ended_is_found_while_mail_is_missed() {
+    let env = gateways();
+    let settled = |now: &str| settle(&env, "alice", now);
+    let ended = |found: &[String]| {
+        let held = format!(
+            "warning alice/peers/{}/held: the authorization from bob ",
+            id("bob")
+        );
+        let given = format!(
+            "warning alice/peers/{}/given: the authorization given to bob ",
+            id("bob")
+        );
+        let is_told = |start: &str| {
+            found
+                .iter()
+                .any(|line| line.starts_with(start) && line.contains(" ended"))
+        };
+        (is_told(&held), is_told(&given))
+    };
+    let at = |now: &str| {
+        settled(now);
+        ended(&found_at(&env, "alice", now))
+    };
+    // Without any mail nothing is missed.
+    assert_eq!(at("2026-09-01T00:00:00Z"), (false, false));
+    for (from, to, now) in [
+        ("alice", "bob", "2026-04-20T10:00:00Z"),
+        ("bob", "alice", "2026-08-20T10:00:00Z"),
+        ("alice", "bob", "2026-08-21T10:00:00Z"),
+    ] {
+        let seal = env.relay("seal").args(["-q", "-N", from, "-t", to]);
+        let parcel = seal.at(now).stdin("x").ok().stdout;
+        env.relay("open")
+            .args(["-q", "-N", to])
+            .at(now)
+            .stdin(parcel)
+            .ok();
+    }
+    for (now, expected) in [
+        ("2026-08-27T00:00:00Z", (false, false)),
+        ("2026-08-29T00:00:00Z", (true, true)),
+        ("2026-11-18T00:00:00Z", (true, true)),
+        ("2026-11-20T00:00:00Z", (false, false)),
+    ] {
+        assert_eq!(at(now), expected, "{now}");
+    }
+    // What relay-purge removed has ended, too.
+    let now = "2026-09-10T00:00:00Z";
+    for folder in ["held", "given"] {
+        fs::remove_dir_all(env.path(format!("alice/peers/{}/{folder}", id("bob")))).unwrap();
+    }
+    assert_eq!(at(now), (true, true));
+    let peers = |option: &str| env.relay("peers").args(["-N", "alice", option, "bob"]);
+    let quiet = format!("alice/peers/{}/expect-none", id("bob"));
+    peers("--expect-none")
+        .ok()
+        .quiet()
+        .changes(&["+alice/peers/BOB/expect-none"]);
+    peers("--expect-none").ok().quiet().changes(&[]);
+    assert_eq!(at(now), (false, false));
+    let listed = env
+        .relay("peers")
+        .args(["-N", "alice", "--json", "bob"])
+        .ok();
+    assert_eq!(listed.json()[0]["expects_mail"], false);
+    // Whoever is authorized again is expected again.
+    let authorize = env
+        .relay("authorize")
+        .args(["-q", "-N", "alice", "bob/identity.pub"]);
+    authorize.at(now).ok();
+    assert!(!env.path(&quiet).exists());
+    assert_eq!(at(now), (true, false));
+}
+
+#[test]
 fn a_clock_that_is_wrong_is_found() {
     let env = gateways();
     env.relay("purge").args(["-N", "alice"]).ok();

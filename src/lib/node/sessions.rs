@@ -131,6 +131,15 @@ fn dir(root: &Path, peer: Option<NodeId>) -> PathBuf {
     root.join("sessions").join(name)
 }
 
+/// The date of the last message to this peer, as far as a key remembers it.
+///
+/// # Errors
+/// When a key cannot be read.
+pub fn last_sent(root: &Path, peer: NodeId) -> Result<Option<Timestamp>, Error> {
+    let keys = list(root, Some(peer))?;
+    Ok(keys.iter().filter_map(|key| key.facts().last).max())
+}
+
 /// The keys with this id that `peer` may have sealed to: bound to it, or unbound.
 ///
 /// # Errors

@@ -56,7 +56,8 @@ impl Checker<'_> {
                 latest = latest.max(Some(end));
             }
             let hint = "let it register this node anew (relay-register), and import that";
-            self.ends(&dir, found, &format!("the registration with {label}"), hint);
+            let what = format!("the registration with {label}");
+            self.ends(&dir, found, &what, hint, false);
         }
         // Each registration was reported by itself; this one says that none is left.
         if let Some(end) = latest.filter(|end| *end < self.now) {
@@ -106,13 +107,15 @@ impl Checker<'_> {
 
     /// Reports when a certificate ends that users renew by hand.
     ///
-    /// Short-lived ones are left out: programs renew those on use.
+    /// Short-lived ones are left out: programs renew those on use. What has ended is no more than worth knowing, unless
+    /// it `is_missed`.
     pub(super) fn ends(
         &mut self,
         dir: &Path,
         latest: Option<(Timestamp, Timestamp)>,
         what: &str,
         hint: &str,
+        is_missed: bool,
     ) {
         // No certificate at all is not a finding here: the caller knows whether one is needed.
         let Some((start, end)) = latest else {
@@ -124,7 +127,9 @@ impl Checker<'_> {
             return;
         }
         let left = end.duration_since(self.now);
-        let (level, verb, hint) = if left.is_negative() {
+        let (level, verb, hint) = if left.is_negative() && is_missed {
+            (Level::Warning, "ended", Some(hint.to_owned()))
+        } else if left.is_negative() {
             (Level::Information, "ended", None)
         } else if left <= SOON {
             (Level::Warning, "ends", Some(hint.to_owned()))

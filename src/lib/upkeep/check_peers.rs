@@ -3,15 +3,31 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::checker::Checker;
 use super::finding::{Check, Level};
 use crate::node::SessionKeyError;
 use crate::node::authorizations::HeldAuthorization;
 use crate::node::key_file::public_key_from_pem;
 use crate::node::{
-    Directory, Error, NodeType, Peer, authorizations, certificates, peers, read_text,
+    Directory, Error, NodeType, Peer, authorizations, certificates, peers, read_text, sessions,
 };
 use crate::pki::NodeId;
+
+/// How long after the last mail an authorization is missed.
+const RECENT: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// What was exchanged with a peer not long ago.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mail {
+    /// Whether anything is to be exchanged with it at all.
+    is_expected: bool,
+    /// Whether something went there.
+    sent: bool,
+    /// Whether something came from there.
+    received: bool,
+}
 
 impl Checker<'_> {
     /// Checks the files of a peer. `names` collects the names of all peers, which must differ.
@@ -54,26 +70,78 @@ impl Checker<'_> {
                 self.report(Level::Error, Check::Damaged, &path, &what, Some(hint));
             }
         }
+        self.authorizations(node, &peer, dir);
+        self.sealed_to(node, &peer, dir);
+    }
+
+    /// Checks when what the peer gave this node ends, and what this node gave the peer.
+    fn authorizations(&mut self, node: &Directory, peer: &Peer, dir: &Path) {
         let label = peer.label();
-        let held = dir.join("held");
-        let found = self.latest_in(&held, node.id());
-        let hint = "ask them for a new one (relay-authorize), and import that";
-        self.ends(
-            &held,
-            found,
-            &format!("the authorization from {label}"),
-            hint,
-        );
-        for (folder, what, program) in [
-            ("given", "authorization", "relay-authorize"),
-            ("registered", "registration", "relay-register"),
+        let mail = match self.mail_with(node, peer.id) {
+            Ok(mail) => mail,
+            Err(error) => return self.damaged(dir, &error),
+        };
+        // Gateways get them with each request for cargo, and do not keep them.
+        let is_endpoint = node.config().node_type() == NodeType::Endpoint;
+        let renew = "ask them for a new one (relay-authorize), and import that";
+        let expect_none = "relay-peers --expect-none ends these reports";
+        for (folder, subject, what, renew, was_used) in [
+            (
+                "held",
+                node.id(),
+                "the authorization from",
+                renew,
+                mail.sent,
+            ),
+            (
+                "given",
+                peer.id,
+                "the authorization given to",
+                "relay-authorize gives a new one",
+                mail.received && node.config().address().is_none(),
+            ),
+            (
+                "registered",
+                peer.id,
+                "the registration given to",
+                "relay-register gives a new one",
+                false,
+            ),
         ] {
             let dir = dir.join(folder);
-            let found = self.latest_in(&dir, id);
-            let what = format!("the {what} given to {label}");
-            self.ends(&dir, found, &what, &format!("{program} gives a new one"));
+            let found = self.latest_in(&dir, subject);
+            let what = format!("{what} {label}");
+            let hint = format!("{renew}; {expect_none}");
+            let is_missed = folder != "registered" && (mail.sent || mail.received);
+            if found.is_none() && was_used && is_endpoint {
+                // relay-purge has removed it.
+                let what = format!("{what} has ended");
+                self.report(Level::Warning, Check::Ending, &dir, &what, Some(hint));
+                continue;
+            }
+            let hint = if is_missed { &hint } else { renew };
+            if mail.is_expected {
+                self.ends(&dir, found, &what, hint, is_missed);
+            }
         }
-        self.sealed_to(node, &peer, dir);
+    }
+
+    /// What went to a peer and came from it not long ago.
+    fn mail_with(&self, node: &Directory, peer: NodeId) -> Result<Mail, Error> {
+        if !node.expects_mail(peer)? {
+            return Ok(Mail::default());
+        }
+        let is_recent = |date: Option<Timestamp>| {
+            date.is_some_and(|date| self.now.duration_since(date) <= RECENT)
+        };
+        // A key that came with an authorization or parameters says until when it is sealed to.
+        let stored = node.session_key_of(peer).ok().flatten();
+        let received = stored.filter(|key| key.sealed_until.is_none());
+        Ok(Mail {
+            is_expected: true,
+            sent: is_recent(sessions::last_sent(node.root(), peer)?),
+            received: is_recent(received.map(|key| key.date)),
+        })
     }
 
     /// Checks that there is a session key to seal to, if this node may send to the peer.
