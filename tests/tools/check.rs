@@ -489,6 +489,21 @@ fn that_authorizations_have_ended_is_found_while_mail_is_missed() {
 }
 
 #[test]
+fn a_file_system_without_a_journal_is_found() {
+    let env = gateways();
+    env.mkdir("old");
+    let Some(_mounted) = Mounted::ext2(env.path("old"), &env.path("image")) else {
+        return;
+    };
+    env.mkdir("old/alice");
+    copy_tree(&env.path("alice"), &env.path("old/alice"));
+    env.chmod("old/alice", 0o700);
+    settle(&env, "old/alice", NOW);
+    let what = "warning old/alice: on a file system without a journal (ext2): a power cut can lose messages";
+    finds(&env, "old/alice", NOW, &[what]);
+}
+
+#[test]
 fn a_clock_that_is_wrong_is_found() {
     let env = gateways();
     env.relay("purge").args(["-N", "alice"]).ok();

@@ -1,6 +1,6 @@
 //! File systems that a test mounts for itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A file system of its own, as long as this lives.
@@ -18,6 +18,27 @@ impl Mounted {
             return Some(Self(dir));
         }
         eprintln!("not tested, since nothing can be mounted: {untested}");
+        None
+    }
+
+    /// An ext2, in a file; `None` for those who may not mount anything, or cannot make one.
+    pub(crate) fn ext2(dir: PathBuf, image: &Path) -> Option<Self> {
+        std::fs::File::create(image)
+            .unwrap()
+            .set_len(16 << 20)
+            .unwrap();
+        let mut make = Command::new("mkfs.ext2");
+        make.arg("-q").arg(image);
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "ext2", "-o", "loop"])
+            .arg(image)
+            .arg(&dir);
+        let does = |command: &mut Command| command.status().is_ok_and(|it| it.success());
+        if rustix::process::geteuid().is_root() && does(&mut make) && does(&mut mount) {
+            return Some(Self(dir));
+        }
+        eprintln!("not tested, since no ext2 can be made and mounted");
         None
     }
 

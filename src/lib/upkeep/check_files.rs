@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::checker::Checker;
 use super::finding::{Check, Level};
 use crate::disk::FileRole;
+use crate::disk::mounts;
 use crate::disk::publish::leftovers;
 use crate::disk::tree::{self, EntryKind, Visited};
 
@@ -76,6 +77,17 @@ impl Checker<'_> {
             is_shared: false,
         };
         self.dir(top, role, &mut Vec::new(), ownership, shapes);
+    }
+
+    /// Reports a file system on which a power cut can lose a message.
+    pub fn file_system(&mut self, top: &Path) {
+        if let Some(kind) = mounts::unjournalled(top) {
+            let what = format!(
+                "on a file system without a journal ({kind}): a power cut can lose messages"
+            );
+            let hint = "move the node to a journalled file system, such as ext4".to_owned();
+            self.report(Level::Warning, Check::FileSystem, top, &what, Some(hint));
+        }
     }
 
     fn dir(

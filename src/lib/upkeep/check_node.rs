@@ -62,6 +62,7 @@ impl Checker<'_> {
         let mode = if has_group { 0o710 } else { 0o700 };
         let shapes = |parts: &[&str], kind: EntryKind| shape_in_node(parts, kind, has_group);
         self.tree(root, FileRole::Node, &[mode], &shapes);
+        self.file_system(root);
         if let Some(node) = &node {
             self.contents(node);
         }

@@ -62,6 +62,9 @@ impl Spool {
             report_error(checker, &self.root().join(HOME), &error);
         }
         checker.tree(self.root(), FileRole::Spool, modes, &shapes);
+        if files::is_mounted(self.root()) {
+            checker.file_system(self.root());
+        }
         self.check_clock(checker);
         match self.queues() {
             Ok(queues) => {

@@ -55,6 +55,8 @@ pub enum Check {
     Failed,
     /// Free space, and quotas.
     Room,
+    /// The kind of file system.
+    FileSystem,
 }
 
 impl Check {
@@ -75,6 +77,7 @@ impl Check {
             Self::Waiting => "waiting",
             Self::Failed => "failed",
             Self::Room => "room",
+            Self::FileSystem => "file-system",
         }
     }
 }
