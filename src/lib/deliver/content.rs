@@ -97,7 +97,9 @@ impl Content {
     /// The sender's name for diagnostics.
     #[must_use]
     pub fn label(&self) -> String {
-        self.peer.clone().unwrap_or_else(|| short_id(self.sender))
+        // The file of a peer may have been edited by hand.
+        let name = self.peer.as_ref().filter(|name| check_name(name).is_ok());
+        name.cloned().unwrap_or_else(|| short_id(self.sender))
     }
 
     /// A file name without any untrusted text: `20270522T101112Z.0123abcd`.

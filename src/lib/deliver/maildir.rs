@@ -74,14 +74,29 @@ const SENDER: &str = "X-Relay-Sender";
 /// content becomes the body of a new mail.
 #[must_use]
 pub fn mail(content: &Content, octets: &[u8]) -> Vec<u8> {
-    if content.media_type.eq_ignore_ascii_case("message/rfc822") && takes_a_line(octets) {
-        return [sender(content).as_bytes(), octets].concat();
+    if is_mail(&content.media_type) && takes_a_line(octets) {
+        return [sender(content, line_end(octets)).as_bytes(), octets].concat();
     }
     let mut mail = head(content, &media_type(content, octets)).into_bytes();
     let mut lines = MailLines::default();
     mail.extend(lines.of(octets));
     mail.extend(lines.end());
     mail
+}
+
+fn is_mail(media_type: &str) -> bool {
+    let (plain, _) = media_type.split_once(';').unwrap_or((media_type, ""));
+    plain.trim().eq_ignore_ascii_case("message/rfc822")
+}
+
+/// What ends the first line of a mail. The line above it ends alike: a mail with both kinds is
+/// malformed for some readers, and to change the mail itself would break signatures over it.
+fn line_end(mail: &[u8]) -> &'static str {
+    let end = mail.iter().position(|octet| *octet == b'\n');
+    match end.and_then(|end| mail[..end].last()) {
+        Some(b'\r') => "\r\n",
+        _ => "\n",
+    }
 }
 
 /// Whether every reader would see a field above the mail as a field of its own: the mail begins
@@ -112,15 +127,28 @@ fn is_sender(line: &[u8]) -> bool {
     name.is_some_and(|(name, _)| name.eq_ignore_ascii_case(SENDER.as_bytes()))
 }
 
-/// The sender field, as a line.
-fn sender(content: &Content) -> String {
-    format!("{SENDER}: {}\n", content.sender)
+/// The sender field, as a line with this end.
+fn sender(content: &Content, end: &str) -> String {
+    format!("{SENDER}: {}{end}", content.sender)
+}
+
+/// A display name (RFC 5322 §3.4): quoted unless it is an atom, which a name with a dot is not.
+fn display_name(name: &str) -> String {
+    let is_atom_char =
+        |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet);
+    if !name.is_empty() && name.bytes().all(is_atom_char) {
+        name.to_owned()
+    } else if name.bytes().all(|octet| matches!(octet, 0x20..=0x7e)) {
+        format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+    } else {
+        in_header(name)
+    }
 }
 
 /// The header of a mail whose body has this media type.
 #[must_use]
 pub fn head(content: &Content, media_type: &str) -> String {
-    let mut head = sender(content);
+    let mut head = sender(content, "\n");
     let date = Offset::UTC
         .to_datetime(content.date)
         .strftime("%a, %d %b %Y %H:%M:%S +0000");
@@ -130,7 +158,7 @@ pub fn head(content: &Content, media_type: &str) -> String {
     let _ = write!(
         head,
         "Date: {date}\nFrom: {} <{}@{DOMAIN}>\nTo: <{}@{DOMAIN}>\nMessage-ID: <{}@{DOMAIN}>\nSubject: {}\n",
-        content.label(),
+        display_name(&content.label()),
         content.sender,
         content.recipient,
         content.file_name(),
@@ -242,6 +270,7 @@ fn in_header(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::peers::short_id;
     use crate::pki::NodeId;
 
     fn sample(media_type: &str, name: Option<&str>) -> Content {
@@ -306,6 +335,50 @@ mod tests {
     }
 
     #[test]
+    fn the_line_above_a_mail_ends_as_its_own_lines_do() {
+        for media_type in ["message/rfc822", "Message/RFC822; charset=utf-8"] {
+            let content = sample(media_type, None);
+            for end in ["\n", "\r\n"] {
+                let mail_of = format!("From: eve{end}Subject: x{end}{end}y{end}");
+                let mail = String::from_utf8(mail(&content, mail_of.as_bytes())).unwrap();
+                let (first, rest) = mail.split_once(end).unwrap();
+                assert_eq!(first, format!("X-Relay-Sender: {}", content.sender));
+                assert_eq!(rest, mail_of);
+            }
+        }
+    }
+
+    #[test]
+    fn a_display_name_is_quoted_where_it_must_be() {
+        for (name, expected) in [
+            ("bob", "bob"),
+            ("bob-2_x", "bob-2_x"),
+            ("b.jr", "\"b.jr\""),
+            ("a \"b\" \\", "\"a \\\"b\\\" \\\\\""),
+            ("", "\"\""),
+            ("é", "=?UTF-8?B?w6k=?="),
+        ] {
+            assert_eq!(display_name(name), expected);
+        }
+        let content = Content {
+            peer: Some("b.jr".to_owned()),
+            ..sample("text/plain", None)
+        };
+        let mail = String::from_utf8(mail(&content, b"x")).unwrap();
+        assert!(mail.contains(&format!("\nFrom: \"b.jr\" <{}@", content.sender)));
+        // A name file that was edited by hand adds nothing to the head.
+        let content = Content {
+            peer: Some("b\nBcc: all".to_owned()),
+            ..content
+        };
+        let head = head(&content, "text/plain");
+        assert!(
+            !head.contains("Bcc") && head.contains(&short_id(content.sender)),
+            "{head}"
+        );
+    }
+
+    #[test]
     fn what_would_change_the_line_above_it_becomes_no_mail() {
         let content = sample("message/rfc822", None);
         for forged in [
@@ -339,7 +412,12 @@ mod tests {
             &b"From: eve\r\nTo: bob\r\n\r\nX-Relay-Sender: 0bad"[..],
             b"a:b",
         ] {
-            let expected = [sender(&content).as_bytes(), mail_of].concat();
+            let end = if mail_of.contains(&b'\r') {
+                "\r\n"
+            } else {
+                "\n"
+            };
+            let expected = [sender(&content, end).as_bytes(), mail_of].concat();
             assert_eq!(mail(&content, mail_of), expected);
         }
     }
