@@ -655,6 +655,7 @@ fn spool() -> Cases<spool::Error> {
     use spool::Error as E;
     let mut cases = plain([
         E::Locked,
+        E::Closed("home/x".into()),
         E::Quota {
             peer: text(),
             used: 1,

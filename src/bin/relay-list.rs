@@ -8,7 +8,9 @@ use jiff::Timestamp;
 
 use relaynet::cli::args::NodeDir;
 use relaynet::cli::clock::NowArgs;
+use relaynet::cli::inputs::InputRef;
 use relaynet::cli::listing::List;
+use relaynet::cli::outcome::Outcome;
 use relaynet::cli::status::{Reported, Status};
 use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, files, queues};
@@ -58,22 +60,30 @@ fn list(args: &Args) -> anyhow::Result<()> {
     };
     let is_table = files::is_terminal() && !args.json && !args.null;
     let mut listing = List::new(is_table, |text| files::write_stdout(&[text]));
+    let mut outcome = Outcome::default();
     for queue in named {
+        outcome.take();
         let mut unexpected = UnexpectedReport::default();
+        let mut listed = Ok(());
         for found in queue.entries()? {
-            match found? {
+            match found {
                 // Without --long no file is opened: names say everything else.
-                QueueEntry::Message(message) => add(args, &mut listing, &queue, &message)?,
-                QueueEntry::Unexpected(path) => unexpected.add(path),
+                Ok(QueueEntry::Message(message)) => add(args, &mut listing, &queue, &message)?,
+                Ok(QueueEntry::Unexpected(path)) => unexpected.add(path),
+                // The other queues are listed all the same.
+                Err(error) => listed = Err(error.into()),
             }
         }
         unexpected.report();
+        let place = queue.place().path().display().to_string();
+        outcome.done(&InputRef::named(place), listed)?;
     }
     let mut head = vec!["QUEUE", "KIND", "TO", "FROM", "EXPIRES", "PRIORITY", "NAME"];
     if args.long {
         head.extend(["ID", "DATE", "OCTETS"]);
     }
-    listing.finish(&head)
+    listing.finish(&head)?;
+    outcome.finish()
 }
 
 fn add(args: &Args, listing: &mut List, queue: &Queue, message: &Waiting) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ use relaynet::message::stream::Stream;
 use relaynet::ramf::Kind;
 use relaynet::spool::Name;
 
-use crate::testenv::{Call, Env, forged, id, keys_in, self_issued};
+use crate::testenv::{Call, Env, forged, id, is_root, keys_in, self_issued};
 
 /// Where the parcels for alice wait.
 fn home() -> String {
@@ -539,24 +539,72 @@ fn one_message_under_two_names_is_delivered_once() {
 }
 
 #[test]
-fn what_is_not_genuine_stays_and_the_rest_is_delivered() {
-    let env = arrived(&[b"one", b"bad", b"two"]);
-    let bad = env.names(&home()).remove(0);
-    let mut octets = env.read(format!("{}/{bad}", home()));
+fn what_is_not_genuine_is_set_aside_once_and_the_rest_is_delivered() {
+    let env = arrived(&[b"one", b"bad", b"cut", b"long", b"cargo", b"two"]);
+    let names = env.names(&home());
+    let at = |nth: usize| format!("{}/{}", home(), names[nth]);
+    let mut octets = env.read(at(0));
     let last = octets.len() - 1;
     octets[last] ^= 1;
-    env.write(format!("{}/{bad}", home()), octets);
-    env.write(format!("{}/junk", home()), "junk");
-    env.link(
-        "/etc/passwd",
-        &format!("{}/{}", home(), bad.replace(".2026", ".2027")),
+    env.write(at(0), &octets);
+    env.write(at(1), &env.read(at(1))[..100]);
+    env.write(at(2), vec![0; 10_000_000]);
+    env.write(at(3), "no message at all");
+    env.write(at(4), "");
+    let ran = deliver(&env, &["--dir", "inbox"]).ok();
+    let said = ran.diagnostics();
+    assert_eq!(said.len(), 5, "{}", ran.stderr);
+    for (name, line) in names.iter().zip(&said) {
+        assert!(
+            line.contains("set aside: ") && said.iter().any(|line| line.contains(&**name)),
+            "{line}"
+        );
+    }
+    assert_eq!(env.names("inbox/bob").len(), 1);
+    assert_eq!(
+        (waiting(&env), env.names("alice/spool/failed").len()),
+        (0, 10)
     );
-    let ran = deliver(&env, &["--dir", "inbox"]).run();
-    assert_eq!(ran.status, 65, "{}", ran.stderr);
-    assert_eq!(ran.diagnostics().len(), 3, "{}", ran.stderr);
-    assert_eq!(env.names("inbox/bob").len(), 2);
-    assert_eq!(waiting(&env), 3);
-    assert!(!env.path("alice/spool/failed").exists());
+    // Of what nobody signed like this, nobody is told anything.
+    assert!(
+        !env.text("alice/spool/sent/2026-03-01")
+            .contains("\"failed\"")
+    );
+    deliver(&env, &["--dir", "inbox"]).ok().quiet().changes(&[]);
+    // A person may have it tried once more, with the same result.
+    let retry = ["-N", "alice", "--retry", &names[0]];
+    env.relay("route").args(retry).ok().quiet();
+    let again = deliver(&env, &["--dir", "inbox"]).ok();
+    again.says_somewhere("set aside: bad signature");
+}
+
+#[test]
+fn what_is_no_message_is_left_to_its_owner() {
+    let env = arrived(&[b"one"]);
+    env.write(format!("{}/junk", home()), "junk");
+    let link = env.names(&home())[0].replace(".2026", ".2027");
+    env.link("/etc/passwd", &format!("{}/{link}", home()));
+    for _ in 0..2 {
+        let ran = deliver(&env, &["--dir", "inbox"]).ok();
+        assert_eq!(ran.diagnostics().len(), 2, "{}", ran.stderr);
+    }
+    assert_eq!(contents(&env, "inbox/bob"), ["one"]);
+    assert_eq!(waiting(&env), 2);
+}
+
+#[test]
+fn a_home_that_cannot_be_listed_is_an_error() {
+    let untested = "a queue that its user has closed";
+    if is_root(untested) {
+        return;
+    }
+    let env = arrived(&[b"one"]);
+    env.chmod(home(), 0);
+    let text = "home/";
+    deliver(&env, &["--dir", "inbox"]).fails(78, text);
+    env.relay("list").args(["-N", "alice"]).fails(78, text);
+    env.chmod(home(), 0o700);
+    deliver(&env, &["--dir", "inbox"]).ok().quiet();
 }
 
 #[test]
@@ -771,9 +819,9 @@ fn only_parcels_are_at_home() {
     let parcel = env.read(format!("{}/{name}", home()));
     let disguised = forged(&parcel, "bob", |forgery| forgery.kind = Kind::Cargo);
     env.write(format!("{}/{name}", home()), disguised);
-    let ran = deliver(&env, &["--dir", "inbox"]).run();
-    assert_eq!(ran.status, 65, "{}", ran.stderr);
-    assert_eq!(waiting(&env), 1);
+    let ran = deliver(&env, &["--dir", "inbox"]).ok();
+    ran.says_somewhere("set aside: ");
+    assert_eq!(waiting(&env), 0);
 }
 
 /// What parts belong to.

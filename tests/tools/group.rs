@@ -614,6 +614,8 @@ fn a_member_cannot_keep_others_waiting() {
     let reply = seal.stdin("hello").ok().stdout;
     let put = world.run(bert, "put", &["-N", BERT]);
     put.stdin(&reply[..]).ok();
+    let list = world.run(relay, "list", &["-N", GATEWAY, "home"]);
+    list.fails(78, "home/");
     let routed = world.route().run();
     assert_ne!(routed.status, 0);
     let said = routed.diagnostics().join("\n");

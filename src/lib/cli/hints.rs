@@ -230,6 +230,7 @@ fn hint_for_spool(error: &spool::Error) -> Option<String> {
         E::Locked => "--wait DURATION waits for it",
         E::Quota { .. } => "the setting quota in the node's config bounds it",
         E::Reserve { .. } => "the setting reserve in the node's config bounds it",
+        E::Closed(_) => "relay-check names the owner and mode that it should have",
         E::Control(_) => "cargo that relay-sync unpacks may bring it",
         E::NoQueue(_) => "relay-list without one lists them all",
         E::ClockBehind { again, .. } | E::ClockAhead { again, .. } => {

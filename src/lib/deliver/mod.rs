@@ -108,17 +108,23 @@ impl Error {
         }
     }
 
-    /// Whether the message is genuine and every further try fails in the same way, so that it is
-    /// set aside.
+    /// Whether every further try fails in the same way, so that the message is set aside. That holds
+    /// for what is no parcel at all, or not as it was signed: files appear whole here, so nothing
+    /// completes it later.
     pub(super) fn is_settled(&self) -> bool {
         match self {
             Self::Command(error) => error.is_settled(),
             Self::Type(_)
             | Self::Late { .. }
             | Self::Part(_)
-            | Self::Join(transfer::join::Error::Part(_) | transfer::join::Error::Digest) => true,
+            | Self::Join(transfer::join::Error::Part(_) | transfer::join::Error::Digest)
+            | Self::Spool(spool::Error::Disk(disk::Error::TooLarge { .. })) => true,
             Self::Node(error) => match error.kind() {
-                ErrorKind::Unjudged
+                ErrorKind::Malformed
+                | ErrorKind::Corrupt
+                | ErrorKind::Conflict
+                | ErrorKind::Unsuitable
+                | ErrorKind::Unjudged
                 | ErrorKind::UnknownKey
                 | ErrorKind::Unauthorized
                 | ErrorKind::OtherRecipient => true,

@@ -4,6 +4,7 @@
 use super::Error;
 use super::hand_over::{Disposition, Task};
 use super::run::{Delivery, DeliveryEffect, DeliveryState};
+use crate::kind::ErrorKind;
 use crate::message::Parcel;
 use crate::pki::NodeId;
 use crate::spool::QueueId;
@@ -39,11 +40,17 @@ impl<'a> Delivery<'a> {
             match task.disposition {
                 Disposition::Stays | Disposition::Again => continue,
                 Disposition::Goes => moves.remove(&task.message.path)?,
-                Disposition::SetAside => {
-                    if self.set_aside(task, &mut moves)? == Placed::Repeated {
-                        task.result = Ok(DeliveryEffect::Repeated);
+                Disposition::SetAside => match self.set_aside(task, &mut moves) {
+                    Ok(Placed::New) => {}
+                    Ok(Placed::Repeated) => task.result = Ok(DeliveryEffect::Repeated),
+                    Ok(Placed::Useless) => task.disposition = Disposition::Goes,
+                    Err(Error::Spool(error)) if error.is_of_one_file() => {
+                        task.result = Err(error.into());
+                        task.disposition = Disposition::Stays;
+                        continue;
                     }
-                }
+                    Err(error) => return Err(error),
+                },
             }
             state.intents.forget(&task.message.name.to_string());
         }
@@ -63,7 +70,12 @@ impl<'a> Delivery<'a> {
             (Ok(DeliveryEffect::Imported | DeliveryEffect::NotKept), _) => {
                 (SentEvent::Acknowledged, format!("home:{}", self.node.id()))
             }
-            (Err(error), Disposition::SetAside) => (SentEvent::Failed, error.to_string()),
+            // What was not signed like this says nothing of any message.
+            (Err(error), Disposition::SetAside)
+                if !matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Corrupt) =>
+            {
+                (SentEvent::Failed, error.to_string())
+            }
             _ => return None,
         };
         let head = task.head()?;

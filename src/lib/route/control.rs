@@ -180,6 +180,7 @@ impl ControlQueue<'_> {
                 result: Ok(ControlEffect::Repeated),
                 is_aside: false,
             },
+            Ok(Placed::Useless) => Applied::stays(message, error),
             Err(error) => Applied::stays(message, error.into()),
         })
     }

@@ -35,6 +35,10 @@ pub struct FailedMessage<'a> {
     pub back_to: QueueId,
 }
 
+fn read(path: &Path) -> disk::Result<Vec<u8>> {
+    files::read(path, FileRole::Spool, limits::MAX_MESSAGE_LEN)
+}
+
 impl Spool {
     /// Moves a message to `failed`: first its `.why` file, then the message, or a copy if the file
     /// is another user's. If the same message was set aside before, in any encoding, this one is
@@ -56,6 +60,14 @@ impl Spool {
             QueueId::Home(_) if is_by_another && !self.is_guest() => QueueId::In,
             place => place,
         };
+        let copied = match is_by_another.then(|| read(aside.path)).transpose() {
+            // No message is so long, and a copy would cost us room for nothing.
+            Err(disk::Error::TooLarge { .. }) => {
+                moves.remove(aside.path)?;
+                return Ok(Placed::Useless);
+            }
+            copied => copied?,
+        };
         let Some(name) = free_name(&queue, aside)? else {
             moves.remove(aside.path)?;
             return Ok(Placed::Repeated);
@@ -75,8 +87,7 @@ impl Spool {
         // Before the message: one in `failed` without a reason could not be returned to its queue.
         publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
         let to = queue.path_of(&name);
-        if is_by_another {
-            let octets = files::read(aside.path, FileRole::Spool, limits::MAX_MESSAGE_LEN)?;
+        if let Some(octets) = copied {
             let manner = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess);
             moves.copy(aside.path, &to, &octets, &manner)?;
         } else {

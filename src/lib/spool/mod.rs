@@ -25,6 +25,8 @@ pub mod clock; // whether the time may be believed
 #[cfg(test)]
 mod testspool; // a spool, for the tests
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
 use crate::kind::ErrorKind;
@@ -108,6 +110,9 @@ pub enum Error {
         /// When the clock will be believed, if it continues like this.
         again: Option<Timestamp>,
     },
+    /// The queue of a node here that this user may not list.
+    #[error("cannot list {}: Permission denied", .0.display())]
+    Closed(PathBuf),
     /// The node cannot be read.
     #[error(transparent)]
     Node(#[from] node::Error),
@@ -124,6 +129,7 @@ impl Error {
             Self::Locked => ErrorKind::Busy,
             Self::Quota { .. } | Self::Reserve { .. } => ErrorKind::Full,
             Self::ClockBehind { .. } | Self::ClockAhead { .. } => ErrorKind::ClockDoubted,
+            Self::Closed(_) => ErrorKind::Config,
             Self::Control(_) => ErrorKind::Forbidden,
             Self::HandedOn | Self::Outdated | Self::OtherContent => ErrorKind::Seen,
             Self::UnknownMessage(_) => ErrorKind::UnknownMessage,

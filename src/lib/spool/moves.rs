@@ -29,6 +29,8 @@ pub enum Placed {
     New,
     /// The same message was there already, in any encoding, and this file was removed.
     Repeated,
+    /// It was longer than any message, and is gone.
+    Useless,
 }
 
 impl Moves {

@@ -191,12 +191,11 @@ impl Queue {
         self.dir.join(name.to_string())
     }
 
-    /// Its entries in the order of the file system, in constant memory. `.why` files are skipped. A
-    /// [closed](Self::is_closed) queue has one entry, its own directory, as
-    /// [`QueueEntry::Unexpected`].
+    /// Its entries in the order of the file system, in constant memory. `.why` files are skipped.
     ///
     /// # Errors
-    /// When it cannot be listed; one that does not exist counts as empty.
+    /// When it cannot be listed; one that does not exist counts as empty. The iterator of a
+    /// [closed](Self::is_closed) queue gives [`Error::Closed`].
     pub fn entries(
         &self,
     ) -> Result<impl Iterator<Item = Result<QueueEntry, Error>> + use<>, Error> {
@@ -220,7 +219,7 @@ impl Queue {
         let entries = self.stream()?;
         let closed = entries
             .is_none()
-            .then(|| Ok(QueueEntry::Unexpected(self.dir.clone())));
+            .then(|| Err(Error::Closed(self.dir.clone())));
         let entries = entries.into_iter().flatten();
         let found = entries.filter_map(move |met| met.map(found).map_err(Error::from).transpose());
         Ok(closed.into_iter().chain(found))
@@ -303,14 +302,14 @@ impl Queue {
         Ok(())
     }
 
-    /// The messages in it; unknown files are skipped.
+    /// The messages in it; unknown files are skipped. A closed queue counts as empty.
     ///
     /// # Errors
-    /// As [`Queue::entries`].
+    /// As [`Queue::entries`] otherwise.
     pub fn messages(&self) -> Result<impl Iterator<Item = Result<Waiting, Error>> + use<>, Error> {
         Ok(self.entries()?.filter_map(|found| match found {
             Ok(QueueEntry::Message(message)) => Some(Ok(message)),
-            Ok(QueueEntry::Unexpected(_)) => None,
+            Ok(QueueEntry::Unexpected(_)) | Err(Error::Closed(_)) => None,
             Err(error) => Some(Err(error)),
         }))
     }
