@@ -6,7 +6,8 @@ complete -c relay-deliver -l wait -d 'Wait up to DURATION for another run [defau
 complete -c relay-deliver -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
 complete -c relay-deliver -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
 complete -c relay-deliver -l keep-name -d 'In DIR, use the names that senders gave'
-complete -c relay-deliver -l join -d 'Wait for all parts of content that comes in parts, and put them together'
+complete -c relay-deliver -l no-join -d 'Deliver parts of larger content as they are, instead of putting them together'
+complete -c relay-deliver -l join
 complete -c relay-deliver -s n -l dry-run -d 'Print what would be done, without doing it'
 complete -c relay-deliver -l json -d 'Print a line of facts in JSON for each content'
 complete -c relay-deliver -s q -l quiet -d 'Report errors only'

@@ -29,7 +29,7 @@ visit() {
     run "$1" "relay-sync --if-present ../$2 && relay-route"
     case $1 in
     field) run anna 'relay-deliver -q --dir inbox' ;;
-    village) run bert 'relay-deliver -q --join --keep-name --dir inbox' ;;
+    village) run bert 'relay-deliver -q --keep-name --dir inbox' ;;
     esac
 }
 

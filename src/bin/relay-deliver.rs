@@ -9,14 +9,13 @@ use clap::{ArgGroup, Parser};
 
 use relaynet::cli::args::{NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
+use relaynet::cli::delivery::DeliveryReport;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::InputRef as Input;
-use relaynet::cli::outcome::Outcome;
 use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, delivery, files, report};
 use relaynet::command::Command;
-use relaynet::deliver::{Delivery, DeliveryEffect, Destination, Error};
-use relaynet::kind::ErrorKind;
+use relaynet::deliver::{Delivery, Destination, Error};
 use relaynet::receive::{ReceiveOptions, Repeats};
 use relaynet::spool::Spool;
 
@@ -46,8 +45,11 @@ pub(crate) struct Args {
     /// Run this command for each content, with the content on standard input
     #[arg(last = true, value_name = "COMMAND", group = "destination")]
     command: Vec<OsString>,
-    /// Wait for all parts of content that comes in parts, and put them together
+    /// Deliver parts of larger content as they are, instead of putting them together
     #[arg(long)]
+    no_join: bool,
+    // What is done anyway; scripts still say it.
+    #[arg(long, hide = true)]
     join: bool,
     /// Print what would be done, without doing it
     #[arg(short = 'n', long)]
@@ -101,34 +103,19 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         time,
         types: args.types.clone(),
         destination,
-        joins: args.join,
+        joins: !args.no_join,
         is_dry: args.dry_run,
     };
-    let (mut outcome, mut unexpected) = (Outcome::default(), UnexpectedReport::default());
-    outcome.doubt(&time);
-    let mut is_unjudged = false;
-    let mut not_kept = 0_usize;
-    let left = run.run(
-        &mut |delivered| {
-            is_unjudged |= delivered
-                .result
-                .as_ref()
-                .is_err_and(|error| error.kind() == ErrorKind::Unjudged);
-            if args.dry_run {
-                return files::print(&delivery::decision(&delivered, args.json));
-            }
-            not_kept += usize::from(matches!(delivered.result, Ok(DeliveryEffect::NotKept)));
-            delivery::report(delivered, args.json, &mut outcome)
-        },
-        &mut |path| unexpected.add(path),
-    )?;
+    let mut reports = DeliveryReport::new(&time, args.dry_run, args.json);
+    let mut unexpected = UnexpectedReport::default();
+    let left = run.run(&mut |delivered| reports.add(delivered), &mut |path| {
+        unexpected.add(path);
+    })?;
     unexpected.report();
-    delivery::report_all(is_unjudged && !args.dry_run, not_kept);
-    if let Some(left) = left {
-        let queue = Input::named(format!("home/{}", node.id()));
-        outcome.done(&queue, Err(Error::TooManyParts(left).into()))?;
-    }
-    outcome.finish()
+    // Reported as one input: the parts come from any number of messages.
+    let queue = Input::named(format!("home/{}", node.id()));
+    let left = left.map(|left| (queue, Error::TooManyParts(left)));
+    reports.finish(left)
 }
 
 impl Args {

@@ -8,7 +8,7 @@ use clap::Parser;
 use relaynet::cli;
 use relaynet::cli::args::{NodeDir, OpeningFiles};
 use relaynet::cli::clock::ClockArgs;
-use relaynet::cli::errors::Usage;
+use relaynet::cli::errors::{LonePart, Usage};
 use relaynet::cli::files::{self, Output, OutputForm};
 use relaynet::cli::inputs::Inputs;
 use relaynet::cli::opening::{self, Opener, Outputs};
@@ -117,11 +117,13 @@ fn open_single(inputs: &Inputs, opener: &Opener<'_>) -> anyhow::Result<()> {
         let is_alone = std::mem::take(&mut may_be_alone) && !messages.has_more()?;
         let place = message.place.clone();
         let result = opener.open(message, is_alone);
-        // A usage error would be the same for each parcel, so it ends the run.
-        if result.as_ref().is_err_and(anyhow::Error::is::<Usage>) {
-            return result;
+        // A usage error would be the same for each parcel, so it ends the run; so would the error of
+        // a part.
+        match result {
+            Err(error) if error.is::<Usage>() => return Err(error),
+            Err(error) if error.is::<LonePart>() => return Err(error.context(place.label())),
+            result => messages.done(&place, result)?,
         }
-        messages.done(&place, result)?;
     }
     messages.finish()
 }

@@ -312,8 +312,7 @@ fn compare_large(pair: &Pair, mib: usize) {
                     fs::remove_file(parcel).unwrap();
                 }
             } else {
-                let deliver =
-                    "relay-deliver -q -N berta/endpoints/bert --join --keep-name --dir inbox";
+                let deliver = "relay-deliver -q -N berta/endpoints/bert --keep-name --dir inbox";
                 warm();
                 delivered.time(|| place.pipe(&[deliver]));
                 same(&file, &place.dir.join("inbox/anna/large"));
@@ -336,7 +335,7 @@ fn compare_large(pair: &Pair, mib: usize) {
     put.print("split | seal | put");
     put_gcm.print("split | seal (AES-256-GCM) | put");
     sent.print("nncp-file -chunked");
-    delivered.print("deliver --join");
+    delivered.print("deliver");
     opened.print("open | join");
     received.print("nncp-toss, nncp-reass");
 }

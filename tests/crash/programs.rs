@@ -1694,8 +1694,8 @@ const JOIN_PARTS: Case = Case {
 #[test]
 fn deliver_parts_into_a_directory() {
     sweep(&Case {
-        name: "deliver --join --dir DIR",
-        args: &["-q", "-N", "alice", "--join", "--dir", "out"],
+        name: "deliver parts --dir DIR",
+        args: &["-q", "-N", "alice", "--dir", "out"],
         ..JOIN_PARTS
     });
 }
@@ -1703,8 +1703,8 @@ fn deliver_parts_into_a_directory() {
 #[test]
 fn deliver_parts_keeping_the_name() {
     sweep(&Case {
-        name: "deliver --join --dir DIR --keep-name",
-        args: &["-q", "-N", "alice", "--join", "--dir", "out", "--keep-name"],
+        name: "deliver parts --dir DIR --keep-name",
+        args: &["-q", "-N", "alice", "--dir", "out", "--keep-name"],
         order: &[
             "alice/spool/delivering/",
             "out/bob/",
@@ -1720,12 +1720,11 @@ fn deliver_parts_keeping_the_name() {
 #[test]
 fn deliver_parts_to_a_command() {
     sweep(&Case {
-        name: "deliver --join -- COMMAND",
+        name: "deliver parts -- COMMAND",
         args: &[
             "-q",
             "-N",
             "alice",
-            "--join",
             "--",
             "/bin/sh",
             "-c",

@@ -851,20 +851,67 @@ fn parts(env: &Env, from: &str, content: &str, transfer: &str, id: &str) -> Vec<
 }
 
 #[test]
-fn parts_are_delivered_as_they_are_unless_they_are_to_be_joined() {
-    let env = arrived(&[]);
+fn parts_are_joined_unless_they_are_to_stay_parts() {
+    let env = arrived(&[b"another"]);
+    for parcel in parts(&env, "bob", "twenty-three octets ...", TRANSFER, "x") {
+        arrive(&env, "alice", parcel);
+    }
+    let told = "3 of these are parts of larger content: relay-join puts them together";
+    let ran = deliver(&env, &["--dir", "inbox", "--no-join"]).ok();
+    ran.says(&[told]);
+    assert_eq!(env.names("inbox/bob").len(), 4);
+    let all = env.names("inbox/bob").into_iter();
+    let all = all.map(|name| env.read(format!("inbox/bob/{name}")));
+    let stream: Vec<Vec<u8>> = all.filter(|content| content != b"another").collect();
+    let joined = env.relay("join").stdin(stream.concat()).ok();
+    assert_eq!(joined.text(), "twenty-three octets ...");
+
+    let env = arrived(&[b"another"]);
     for parcel in parts(&env, "bob", "twenty-three octets ...", TRANSFER, "x") {
         arrive(&env, "alice", parcel);
     }
     deliver(&env, &["--dir", "inbox"]).ok().quiet();
-    assert_eq!(env.names("inbox/bob").len(), 3);
-    let all = env.names("inbox/bob").into_iter();
-    let stream: Vec<Vec<u8>> = all
-        .map(|name| env.read(format!("inbox/bob/{name}")))
-        .collect();
-    let joined = env.relay("join").stdin(stream.concat()).ok();
+    let mut found = contents(&env, "inbox/bob");
+    found.sort();
+    assert_eq!(found, ["another", "twenty-three octets ..."]);
+    // Older scripts say so, and need not change.
+    deliver(&env, &["--join", "--dir", "inbox"]).ok().quiet();
+}
+
+#[test]
+fn the_type_of_a_part_may_have_parameters() {
+    let env = arrived(&[]);
+    env.write("whole.txt", "twenty-three octets ...");
+    env.mkdir("parts");
+    env.relay("split")
+        .args(["--size", "10", "-d", "parts", "whole.txt"])
+        .ok();
+    let mut parcels = Vec::new();
+    for (name, media_type) in env.names("parts").iter().zip(PART_TYPES) {
+        let part = env.read(format!("parts/{name}"));
+        let parcel = env.parcel_with("bob", "alice", &part, &["-y", media_type]);
+        arrive(&env, "alice", parcel.clone());
+        parcels.push(parcel);
+    }
+    deliver(&env, &["--dir", "inbox"]).ok().quiet();
+    assert_eq!(contents(&env, "inbox/bob"), ["twenty-three octets ..."]);
+    let stream = env
+        .relay("open")
+        .args(["-N", "alice", "--again"])
+        .stdin(parcels.concat())
+        .ok()
+        .quiet()
+        .stdout;
+    let joined = env.relay("join").stdin(stream).ok().quiet();
     assert_eq!(joined.text(), "twenty-three octets ...");
 }
+
+/// What the type of a part may look like.
+const PART_TYPES: [&str; 3] = [
+    "application/vnd.relaynet.part; of=\"video/mp4\"",
+    "Application/VND.Relaynet.part",
+    "application/vnd.relaynet.part ; of=text/plain; name=\"a.txt\"",
+];
 
 #[test]
 fn parts_wait_until_all_are_there() {
@@ -881,19 +928,19 @@ fn parts_wait_until_all_are_there() {
         for parcel in [&parcels[2], &parcels[0]] {
             arrive(&env, "alice", parcel.clone());
             left += 1;
-            let args = [options, &["--join"]].concat();
+            let args = options.to_vec();
             deliver(&env, &args).ok().quiet().stdout("");
             assert_eq!(waiting(&env), left);
             assert_eq!(contents(&env, "inbox/bob"), ["another"]);
         }
-        let told = deliver(&env, &["-n", "--join", "--dir", "inbox"]).ok();
+        let told = deliver(&env, &["-n", "--dir", "inbox"]).ok();
         assert!(
             told.text()
                 .lines()
                 .all(|line| line.contains("\tjoin\tapplication/vnd.relaynet.part"))
         );
         arrive(&env, "alice", parcels[1].clone());
-        let args = [options, &["--join", "--json", "-v"]].concat();
+        let args = [options, &["--json", "-v"]].concat();
         let ran = deliver(&env, &args).ok();
         assert_eq!(waiting(&env), 1);
         let facts = &ran.json()[0];
@@ -918,7 +965,7 @@ fn parts_wait_until_all_are_there() {
             "alice",
             parts(&env, "bob", "twenty-three octets ...", TRANSFER, "y").remove(1),
         );
-        let args = [options, &["--join", "-v"]].concat();
+        let args = [options, &["-v"]].concat();
         let again = deliver(&env, &args).ok().stdout("");
         assert!(again.stderr.contains("event=repeated"), "{}", again.stderr);
         assert_eq!((waiting(&env), env.names("inbox/bob").len()), (1, 2));
@@ -939,7 +986,7 @@ fn joined_content_goes_to_a_command_or_becomes_a_mail() {
         arrive(&env, "alice", parcel);
     }
     let script = "echo $RELAY_ID $RELAY_SIZE $RELAY_NAME $RELAY_TYPE $RELAY_PEER; cat; exit $0";
-    let command = |status| ["--join", "--", "sh", "-c", script, status];
+    let command = |status| ["--", "sh", "-c", script, status];
     let facts = format!("{TRANSFER} 303 whole.txt application/octet-stream bob\n{content}");
     let ran = deliver(&env, &command("1")).run();
     assert_eq!(ran.status, 75, "{}", ran.stderr);
@@ -958,9 +1005,9 @@ fn joined_content_goes_to_a_command_or_becomes_a_mail() {
             .args(["-N", "alice", "--retry", name])
             .ok();
     }
-    let missing = deliver(&env, &["--join", "--", "/nonexistent/command"]).run();
+    let missing = deliver(&env, &["--", "/nonexistent/command"]).run();
     assert_eq!(missing.status, 69, "{}", missing.stderr);
-    deliver(&env, &["--join", "--maildir", "mail"]).ok().quiet();
+    deliver(&env, &["--maildir", "mail"]).ok().quiet();
     let mail = contents(&env, "mail/new").remove(0);
     let (head, body) = mail.split_once("\n\n").unwrap();
     assert!(head.contains("Subject: whole.txt\n"), "{head}");
@@ -976,7 +1023,7 @@ fn parts_that_make_nothing_are_set_aside() {
     for parcel in [&good[0], &good[1], &other[2], &good[2]] {
         arrive(&env, "alice", parcel.clone());
     }
-    let ran = deliver(&env, &["--join", "--dir", "inbox"]).run();
+    let ran = deliver(&env, &["--dir", "inbox"]).run();
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     ran.says_somewhere(&format!("set aside: 4 parts of {TRANSFER}: "));
     assert_eq!(env.names("alice/spool/failed").len(), 8);
@@ -990,7 +1037,7 @@ fn parts_that_make_nothing_are_set_aside() {
         "alice",
         env.parcel_with("bob", "alice", b"none", &options),
     );
-    let ran = deliver(&env, &["--join", "--dir", "inbox"]).run();
+    let ran = deliver(&env, &["--dir", "inbox"]).run();
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     ran.says_somewhere("set aside: not a part: ");
 }
@@ -1010,7 +1057,7 @@ fn joined_files_are_all_kept_and_never_replaced() {
             arrive(&env, "alice", parcel);
         }
     }
-    deliver(&env, &["--join", "--dir", "inbox", "--keep-name"])
+    deliver(&env, &["--dir", "inbox", "--keep-name"])
         .ok()
         .quiet();
     assert_eq!(

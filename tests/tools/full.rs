@@ -207,7 +207,7 @@ fn content_in_parts_on_a_full_disk() {
     let parcels = seal.stdin(parts.clone()).ok().stdout;
     let expected = sorted(&[whole]);
     whatever_room_there_is(
-        "deliver --join",
+        "deliver parts",
         |env| {
             put(env, "alice", parcels.clone());
             route(env, "alice");
@@ -215,7 +215,7 @@ fn content_in_parts_on_a_full_disk() {
         },
         |env| {
             let deliver = env.relay("deliver").args(["-q", "-N", "alice"]);
-            deliver.args(["--join", "--keep-name", "--dir", "small/inbox"])
+            deliver.args(["--keep-name", "--dir", "small/inbox"])
         },
         |env| digests(env, &["small/inbox/bob".to_owned()]),
         &expected,

@@ -521,7 +521,7 @@ fn a_media_type_without_bound_is_set_aside() {
     for destination in [
         &["--dir", "inbox"][..],
         &[
-            "--join",
+            "--no-join",
             "--",
             "sh",
             "-c",
@@ -557,7 +557,7 @@ fn a_media_type_without_bound_is_set_aside() {
             );
         }
         assert_eq!(env.names("alice/spool/failed").len(), 10);
-        if destination[0] == "--" || destination[0] == "--join" {
+        if destination[0] == "--" || destination[0] == "--no-join" {
             assert_eq!(env.text("got").len(), "goododd".len());
         }
         deliver().ok().quiet();

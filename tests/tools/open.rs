@@ -133,6 +133,43 @@ fn names_of_senders_stay_in_the_directory_and_in_sight() {
 }
 
 #[test]
+fn a_part_is_not_taken_for_the_content_that_it_belongs_to() {
+    let env = Env::with_peers();
+    env.write("film", "twenty-three octets ...");
+    let split = env.relay("split").args(["--size", "10", "film"]).ok();
+    let seal = ["-N", "bob", "-t", "alice", "--parts", "-o", "parts"];
+    env.relay("seal").args(seal).stdin(split.stdout).ok();
+    let text = "part 1 of larger content";
+    let open = || env.relay("open").args(["-N", "alice", "parts"]);
+    let ran = open().shell("", "> film2").run();
+    assert_eq!((ran.status, env.read("film2").len()), (65, 0));
+    assert_eq!(ran.diagnostics().len(), 1, "{}", ran.stderr);
+    let ran = ran.says_somewhere(text);
+    assert!(ran.hints()[0].contains("relay-join -o FILE") && !ran.stderr.contains("--cat"));
+    open()
+        .args(["-o", "film3"])
+        .fails(64, "more than one parcel")
+        .says_somewhere("relay-join");
+    let one = env.relay("split").arg("film").ok().stdout;
+    let seal = ["-N", "bob", "-t", "alice", "--parts", "-o", "one"];
+    env.relay("seal").args(seal).stdin(one).ok();
+    let open_one = env
+        .relay("open")
+        .args(["-N", "alice", "-o", "film3", "one"]);
+    let refused = open_one.run();
+    assert_eq!(refused.status, 65);
+    refused.says_somewhere(text).changes(&[]);
+    // Nothing was remembered, and a program or a directory gets the parts.
+    let stream = open().ok().quiet().stdout;
+    let joined = env.relay("join").stdin(stream).ok().quiet();
+    assert_eq!(joined.text(), "twenty-three octets ...");
+    env.mkdir("out");
+    let open_all = env.relay("open").args(["-N", "alice", "-d", "out", "one"]);
+    open_all.ok().quiet();
+    assert_eq!(env.names("out").len(), 1);
+}
+
+#[test]
 fn a_name_of_three_hundred_octets_is_cut_before_its_extension() {
     let env = Env::with_peers();
     for (dir, letter, encoded) in [("a", "x", "x"), ("b", "é", "%C3%A9")] {

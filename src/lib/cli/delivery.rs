@@ -1,68 +1,167 @@
 //! Reports the result of relay-deliver for each message.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::{Path, PathBuf};
 
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
 use super::{files, report};
 use crate::deliver::{Content, DeliveryEffect, DeliveryOutcome, Error};
 use crate::describe::{json, lines};
-use crate::disk::FileRole;
+use crate::disk::{self, FileRole};
+use crate::kind::ErrorKind;
+use crate::spool::Time;
 use crate::transfer::join;
 
-/// Reports the result for one message. A message that was set aside is warned of and does not count
-/// as a failure.
-///
-/// # Errors
-/// As [`Outcome::done`], and an error that stops every message from being delivered.
-pub fn report(delivered: DeliveryOutcome, json: bool, outcome: &mut Outcome) -> anyhow::Result<()> {
-    // Reported once for all messages at the end of the run.
-    if delivered.is_untimely {
-        outcome.wait_for_clock(1);
-        return Ok(());
-    }
-    if !matches!(delivered.result, Ok(DeliveryEffect::Part)) {
-        outcome.take(); // parts count as what they make
-    }
-    let input = report::path(&delivered.path);
-    let content = delivered.content.as_ref();
-    match &delivered.result {
-        Ok(DeliveryEffect::Delivered(path)) => {
-            event("delivered", content, path.as_deref());
-            if json {
-                files::print_line(&json::line(&lines::delivered(&delivered)))?;
-            }
-        }
-        Ok(DeliveryEffect::Imported) => event("imported", content, None),
-        Ok(DeliveryEffect::NotKept) => event("not-kept", content, None),
-        Ok(DeliveryEffect::Repeated) => report::event("repeated", &[("file", &input)]),
-        Err(error) if delivered.is_aside => {
-            report::warn(&format!("{input}: set aside: {error}"));
-        }
-        Ok(DeliveryEffect::Left | DeliveryEffect::Part) | Err(_) => {}
-    }
-    match delivered.result {
-        // A full or missing destination fails for all other messages, too.
-        Err(error) if error.is_of_destination() => Err(labelled(error)),
-        Err(error) if !delivered.is_aside => {
-            outcome.done(&Input::named(input), Err(labelled(error)))
-        }
-        _ => Ok(()),
-    }
+/// Reports the results of a run, each as it comes.
+#[derive(Debug)]
+pub struct DeliveryReport {
+    outcome: Outcome,
+    is_dry: bool,
+    json: bool,
+    /// Whether a message waited, be it a part.
+    is_used: bool,
+    is_unjudged: bool,
+    not_kept: usize,
+    /// Parts that were delivered as they are.
+    parts: usize,
+    /// The folders that took nothing, each with the reason, and how many messages waited for it
+    /// after the first.
+    folders: BTreeMap<(PathBuf, String), usize>,
 }
 
-/// Reports once for all messages that some could not be checked for repetition, and how many
-/// authorizations were not kept.
-pub fn report_all(is_unjudged: bool, not_kept: usize) {
-    if is_unjudged && !report::is_quiet() {
-        report::hint(
-            "relay-list failed names what was set aside; relay-route --retry NAME has it delivered all the same",
-        );
+impl DeliveryReport {
+    /// Starts without results. A dry run prints a line for each message.
+    #[must_use]
+    pub fn new(time: &Time, is_dry: bool, json: bool) -> Self {
+        let mut outcome = Outcome::default();
+        outcome.doubt(time);
+        Self {
+            outcome,
+            is_dry,
+            json,
+            is_used: false,
+            is_unjudged: false,
+            not_kept: 0,
+            parts: 0,
+            folders: BTreeMap::new(),
+        }
     }
-    if not_kept > 0 {
-        report::warn(&format!(
-            "too many unknown senders wrote today: {not_kept} of their authorizations are not kept"
-        ));
+
+    /// Reports the result for one message. A message that was set aside is warned of and does not
+    /// count as a failure.
+    ///
+    /// # Errors
+    /// As [`Outcome::done`], and an error that stops every message from being delivered.
+    pub fn add(&mut self, delivered: DeliveryOutcome) -> anyhow::Result<()> {
+        self.is_used = true;
+        if self.is_dry {
+            return files::print(&decision(&delivered, self.json));
+        }
+        // Reported once for all messages at the end of the run.
+        if delivered.is_untimely {
+            self.outcome.wait_for_clock(1);
+            return Ok(());
+        }
+        if !matches!(delivered.result, Ok(DeliveryEffect::Part)) {
+            self.outcome.take(); // parts count as what they make
+        }
+        let input = report::path(&delivered.path);
+        let content = delivered.content.as_ref();
+        match &delivered.result {
+            Ok(DeliveryEffect::Delivered(path)) => {
+                event("delivered", content, path.as_deref());
+                self.parts += usize::from(content.is_some_and(Content::is_part));
+                if self.json {
+                    files::print_line(&json::line(&lines::delivered(&delivered)))?;
+                }
+            }
+            Ok(DeliveryEffect::Imported) => event("imported", content, None),
+            Ok(DeliveryEffect::NotKept) => {
+                self.not_kept += 1;
+                event("not-kept", content, None);
+            }
+            Ok(DeliveryEffect::Repeated) => report::event("repeated", &[("file", &input)]),
+            Err(error) => {
+                self.is_unjudged |= error.kind() == ErrorKind::Unjudged;
+                if delivered.is_aside {
+                    report::warn(&format!("{input}: set aside: {error}"));
+                }
+            }
+            Ok(DeliveryEffect::Left | DeliveryEffect::Part) => {}
+        }
+        match delivered.result {
+            // A full or missing destination fails for all other messages, too.
+            Err(error) if error.is_of_destination() => Err(labelled(error)),
+            Err(error) if !delivered.is_aside => self.failed(&Input::named(input), error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reports the error of one message. What a folder refuses, it refuses for each message that
+    /// belongs there, and is reported once.
+    fn failed(&mut self, input: &Input, error: Error) -> anyhow::Result<()> {
+        if let Error::Disk(cause) = &error
+            && cause.role() == FileRole::Delivery
+            && !matches!(
+                cause,
+                disk::Error::Exists { .. } | disk::Error::NotRegular { .. }
+            )
+        {
+            let path = cause.path();
+            let parent = path.parent().filter(|_| !path.is_dir());
+            let folder = parent.unwrap_or(path).to_owned();
+            let told = self.folders.entry((folder, cause.to_string()));
+            if let Entry::Occupied(mut more) = told {
+                *more.get_mut() += 1;
+                self.outcome.count(input, &labelled(error));
+                return Ok(());
+            }
+            told.or_insert(0);
+        }
+        self.outcome.done(input, Err(labelled(error)))
+    }
+
+    /// Whether no message waited.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.is_used
+    }
+
+    /// Reports what is reported once for all messages, and ends the run. `left` are parts that were
+    /// left for another run.
+    ///
+    /// # Errors
+    /// The status that all failures add up to, unless it is 0.
+    pub fn finish(mut self, left: Option<(Input, Error)>) -> anyhow::Result<()> {
+        for ((folder, why), more) in std::mem::take(&mut self.folders) {
+            if more > 0 {
+                let folder = report::path(&folder);
+                report::error(&format!("{folder}: {why}: {more} more messages wait"));
+            }
+        }
+        if self.is_unjudged && !report::is_quiet() {
+            report::hint(
+                "relay-list failed names what was set aside; relay-route --retry NAME has it delivered all the same",
+            );
+        }
+        if self.not_kept > 0 {
+            report::warn(&format!(
+                "too many unknown senders wrote today: {} of their authorizations are not kept",
+                self.not_kept
+            ));
+        }
+        if self.parts > 0 {
+            report::warn(&format!(
+                "{} of these are parts of larger content: relay-join puts them together",
+                self.parts
+            ));
+        }
+        if let Some((queue, error)) = left {
+            self.outcome.done(&queue, Err(error.into()))?;
+        }
+        self.outcome.finish()
     }
 }
 

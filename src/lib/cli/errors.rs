@@ -43,6 +43,11 @@ pub struct Empty;
 #[error("{0}")]
 pub struct Postponed(pub String);
 
+/// A part of larger content, where a single whole content is wanted.
+#[derive(Debug, thiserror::Error)]
+#[error("part {0} of larger content, which is of no use alone")]
+pub struct LonePart(pub u32);
+
 /// A directory that holds no file.
 #[derive(Debug, thiserror::Error)]
 #[error("no file in it")]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::Context as _;
+use rustix::fs::FileType;
 
 use super::errors::{Fatal, ForTerminal};
 use super::{named_files, report};
@@ -289,6 +290,13 @@ fn unwritable(why: &'static str) -> anyhow::Error {
         doing: Operation::Write,
         cause: std::io::Error::other(why),
     })
+}
+
+/// Whether standard output is a regular file, which keeps what it gets.
+#[must_use]
+pub fn is_stdout_a_file() -> bool {
+    let found = rustix::fs::fstat(std::io::stdout());
+    found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_file())
 }
 
 /// Whether standard output is a terminal.

@@ -1,6 +1,6 @@
 //! Hints: what a user can do about an error.
 
-use super::errors::{Fatal, ForTerminal, LeakedKey, Unchecked};
+use super::errors::{Fatal, ForTerminal, LeakedKey, LonePart, Unchecked};
 use super::escape;
 use crate::disk::{self, FileRole, Operation};
 use crate::ramf::{Kind, limits};
@@ -49,6 +49,12 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if cause.is::<Unchecked>() {
         return Some("relay-register --complete checks and registers it".to_owned());
+    }
+    if cause.is::<LonePart>() {
+        return Some(
+            "relay-open PARCEL... | relay-join -o FILE puts all parts together; -d DIR writes each into a file"
+                .to_owned(),
+        );
     }
     if cause.is::<ForTerminal>() {
         return Some("use -o FILE, or -o - to write it to the terminal anyway".to_owned());

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Node;
-use super::errors::Usage;
+use super::errors::{LonePart, Usage};
 use super::files::{self, Output, OutputForm};
 use super::input_ref::InputRef;
 use super::inputs::Message;
 use super::report;
 use crate::describe::{json, lines};
-use crate::message::{ServiceMessage, file_name, parts};
+use crate::message::{Part, ServiceMessage, file_name, parts};
 use crate::node::Directory;
 use crate::pki::Window;
 use crate::receive::{self, Arrival, AuthorizationEffect, ReceiveOptions};
@@ -58,9 +58,14 @@ impl Opener<'_> {
             return import(arrival, directory, &self.options.window, &message.place);
         }
         // A stream of parts is unambiguous: relay-join finds the boundaries.
-        let is_part = arrival.content().media_type() == parts::MEDIA_TYPE;
+        let is_part = parts::is_part_type(arrival.content().media_type());
         if !stands_alone && (!is_part || matches!(self.outputs, Outputs::File(_))) {
             return Err(several());
+        }
+        // Before the parcel is remembered: nobody looks into a file that bears the name of the whole.
+        if is_part && self.is_for_one_content() {
+            let part = Part::parse(arrival.content().content())?;
+            return Err(LonePart(part.header().index).into());
         }
         let path = match self.outputs {
             Outputs::Directory(dir) => {
@@ -90,6 +95,17 @@ impl Opener<'_> {
         Ok(())
     }
 
+    /// Whether the output keeps or shows what it gets as one content: parts may only go to a program,
+    /// or each into a file of its own.
+    fn is_for_one_content(&self) -> bool {
+        match self.outputs {
+            Outputs::Directory(_) | Outputs::Concatenated => false,
+            // Only a FIFO or device passes them on.
+            Outputs::File(file) => file.metadata().map_or(true, |found| found.is_file()),
+            Outputs::Stdout => files::is_terminal() || files::is_stdout_a_file(),
+        }
+    }
+
     fn write(&self, arrival: &Arrival<'_, ServiceMessage>) -> anyhow::Result<()> {
         let content = arrival.content().content();
         self.output.write(&[content], OutputForm::Content)
@@ -99,7 +115,7 @@ impl Opener<'_> {
 /// The error for several parcels where only one can be written.
 #[must_use]
 pub fn several() -> anyhow::Error {
-    Usage("more than one parcel: -d DIR writes a file for each, --cat writes them one after the other".to_owned()).into()
+    Usage("more than one parcel: -d DIR writes a file for each, --cat writes them one after the other; parts of larger content: relay-open PARCEL... | relay-join".to_owned()).into()
 }
 
 /// The warning for an authorization that is not stored.

@@ -157,6 +157,11 @@ impl Outcome {
         }
     }
 
+    /// Counts a failure whose reason was reported before.
+    pub fn count(&mut self, place: &InputRef, error: &anyhow::Error) {
+        self.note(place, error);
+    }
+
     /// Reports a failure under this label, and counts it.
     pub fn failed(&mut self, place: &InputRef, label: &str, error: &anyhow::Error) {
         report::failure(Some(label), error);

@@ -4,7 +4,8 @@
 use std::process::ExitCode;
 
 use super::errors::{
-    Again, Changed, Empty, Fatal, ForTerminal, LeakedKey, NoFile, Postponed, Unchecked, Usage,
+    Again, Changed, Empty, Fatal, ForTerminal, LeakedKey, LonePart, NoFile, Postponed, Unchecked,
+    Usage,
 };
 use crate::disk::{self, FileRole, Operation};
 use crate::kind::{DiskCause, ErrorKind};
@@ -100,7 +101,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     if cause.is::<Changed>() || cause.is::<Postponed>() || cause.is::<Again>() {
         return Some(Status::TEMP_FAIL);
     }
-    if cause.is::<LeakedKey>() {
+    if cause.is::<LeakedKey>() || cause.is::<LonePart>() {
         return Some(Status::DATA);
     }
     if cause.is::<Empty>() || cause.is::<NoFile>() {

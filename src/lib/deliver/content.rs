@@ -117,7 +117,7 @@ impl Content {
     /// Whether it is a part of larger content.
     #[must_use]
     pub fn is_part(&self) -> bool {
-        self.media_type.eq_ignore_ascii_case(parts::MEDIA_TYPE)
+        parts::is_part_type(&self.media_type)
     }
 
     /// Whether the media type matches a pattern: `text/plain`, `text/*`, or `*`. An empty list

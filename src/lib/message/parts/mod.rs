@@ -28,6 +28,14 @@ use crate::ramf::fields;
 /// The media type of a part in a parcel.
 pub const MEDIA_TYPE: &str = "application/vnd.relaynet.part";
 
+/// Whether content of this media type is a part. Parameters do not count, so that later senders may say more
+/// there, nor does case (RFC 2045 §5.1).
+#[must_use]
+pub fn is_part_type(media_type: &str) -> bool {
+    let (plain, _) = media_type.split_once(';').unwrap_or((media_type, ""));
+    plain.trim().eq_ignore_ascii_case(MEDIA_TYPE)
+}
+
 /// The start of a part, followed by the version.
 const MAGIC: &[u8] = b"RelayPart";
 
@@ -282,6 +290,21 @@ pub(crate) mod tests {
         PartHeader {
             sha256: Some([9; 32]),
             ..header(index, size)
+        }
+    }
+
+    #[test]
+    fn a_part_is_known_by_its_type_alone() {
+        for (media_type, expected) in [
+            (MEDIA_TYPE, true),
+            ("Application/VND.relaynet.PART", true),
+            ("application/vnd.relaynet.part;of=\"video/mp4\"", true),
+            (" application/vnd.relaynet.part ; of=x", true),
+            ("application/vnd.relaynet.parts", false),
+            ("text/plain; application/vnd.relaynet.part", false),
+            ("", false),
+        ] {
+            assert_eq!(is_part_type(media_type), expected, "{media_type}");
         }
     }
 
