@@ -136,6 +136,10 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     report.add(plain([errors::Postponed(text())]));
     report.add(plain([errors::NoFile]));
     report.add(plain([errors::LonePart(3)]));
+    report.add(plain([errors::ForNeighbour {
+        cause: text(),
+        node: "n".into(),
+    }]));
     report.add(plain([errors::Unchecked]));
     report.add(plain([errors::LeakedKey]));
     report.add(plain([errors::Again]));

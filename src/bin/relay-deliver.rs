@@ -13,7 +13,7 @@ use relaynet::cli::delivery::DeliveryReport;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::unexpected::UnexpectedReport;
-use relaynet::cli::{self, delivery, files, report};
+use relaynet::cli::{self, delivery, elsewhere, files, report};
 use relaynet::command::Command;
 use relaynet::deliver::{Delivery, Destination, Error};
 use relaynet::receive::{ReceiveOptions, Repeats};
@@ -112,6 +112,9 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         unexpected.add(path);
     })?;
     unexpected.report();
+    if reports.is_empty() {
+        elsewhere::tell_what_waits(&spool, &node, now);
+    }
     // Reported as one input: the parts come from any number of messages.
     let queue = Input::named(format!("home/{}", node.id()));
     let left = left.map(|left| (queue, Error::TooManyParts(left)));

@@ -459,11 +459,29 @@ fn a_local_endpoint_does_not_wait_for_its_gateway() {
         .args(["-q", "-N", "bob", "--name", "local"])
         .stdin(conn)
         .ok();
-    arrive(&env, "gateway", env.parcel("bob", "local", b"one"));
+    let parcel = env.parcel("bob", "local", b"one");
+    env.write("a.parcel", &parcel);
     env.mkdir("inbox");
     let run = |node: &str| env.relay("deliver").args(["-N", node, "--dir", "inbox"]);
-    // The gateway itself has nothing there.
-    run("gateway").ok().quiet().changes(&[]);
+    // Nobody who gets nothing is left to guess why: the parcel is to be routed, or is another node's.
+    env.relay("put").args(["-N", "gateway", "a.parcel"]).ok();
+    run(local).ok().quiet();
+    let input = env.names("gateway/spool/in").remove(0);
+    let input = std::fs::File::open(env.path(format!("gateway/spool/in/{input}"))).unwrap();
+    let long_ago = "2026-02-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap();
+    input.set_modified(long_ago.into()).unwrap();
+    let told = "1 message waits in the queue in: relay-route -N gateway brings them home";
+    for node in ["gateway", local] {
+        run(node).ok().says(&[told]).changes(&[]);
+    }
+    env.relay("route").args(["-N", "gateway"]).ok().quiet();
+    let told = format!("1 message waits for local: relay-deliver -N {local} delivers them");
+    run("gateway").ok().says(&[&told]).changes(&[]);
+    run("gateway").arg("-q").ok().quiet();
+    let open = env.relay("open").args(["-N", "gateway", "a.parcel"]);
+    let opened = open.run();
+    let hint = format!("it is for another node here: -N {local}");
+    assert_eq!((opened.status, opened.hints()), (67, vec![&*hint]));
     let own = relaynet::disk::Lock::exclusive(&env.path(format!("{local}/lock/queue"))).unwrap();
     let blocked = run(local).run();
     assert_eq!(blocked.status, 75, "{}", blocked.stderr);

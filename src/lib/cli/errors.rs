@@ -1,5 +1,7 @@
 //! Errors of the programs themselves, beside those of the library.
 
+use std::path::PathBuf;
+
 use crate::disk;
 
 /// Errors that end the run, because the other messages would fail in the same way.
@@ -47,6 +49,16 @@ pub struct Postponed(pub String);
 #[derive(Debug, thiserror::Error)]
 #[error("part {0} of larger content, which is of no use alone")]
 pub struct LonePart(pub u32);
+
+/// A parcel that is for another node at the same gateway.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct ForNeighbour {
+    /// What is wrong with it here.
+    pub cause: String,
+    /// The directory of the node that it is for.
+    pub node: PathBuf,
+}
 
 /// A directory that holds no file.
 #[derive(Debug, thiserror::Error)]

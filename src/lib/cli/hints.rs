@@ -1,6 +1,6 @@
 //! Hints: what a user can do about an error.
 
-use super::errors::{Fatal, ForTerminal, LeakedKey, LonePart, Unchecked};
+use super::errors::{Fatal, ForNeighbour, ForTerminal, LeakedKey, LonePart, Unchecked};
 use super::escape;
 use crate::disk::{self, FileRole, Operation};
 use crate::ramf::{Kind, limits};
@@ -49,6 +49,12 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if cause.is::<Unchecked>() {
         return Some("relay-register --complete checks and registers it".to_owned());
+    }
+    if let Some(ForNeighbour { node, .. }) = cause.downcast_ref() {
+        return Some(format!(
+            "it is for another node here: -N {}",
+            escape::path(node)
+        ));
     }
     if cause.is::<LonePart>() {
         return Some(

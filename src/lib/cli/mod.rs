@@ -22,6 +22,7 @@ pub mod pack;
 pub mod issued; // certificates for peers, reported
 pub mod promise; // registrations that a gateway promised
 pub mod sealing; // parcels, sealed and written out
+pub mod elsewhere; // where messages are that are not found at a node
 pub mod opening; // what relay-open does with content
 pub mod unpack; // the messages in cargo, written out
 pub mod unexpected; // files in a queue that are not ours

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Node;
-use super::errors::{LonePart, Usage};
+use super::errors::{ForNeighbour, LonePart, Usage};
 use super::files::{self, Output, OutputForm};
 use super::input_ref::InputRef;
 use super::inputs::Message;
-use super::report;
+use super::{elsewhere, report};
 use crate::describe::{json, lines};
 use crate::message::{Part, ServiceMessage, file_name, parts};
-use crate::node::Directory;
+use crate::node::{self, Directory};
 use crate::pki::Window;
+use crate::ramf;
 use crate::receive::{self, Arrival, AuthorizationEffect, ReceiveOptions};
 
 /// The outputs of relay-open.
@@ -51,7 +52,8 @@ impl Opener<'_> {
     /// A [`Usage`] error for several contents in one output that are not parts; when the parcel
     /// cannot be opened, or its content cannot be written.
     pub fn open(&self, message: Message, stands_alone: bool) -> anyhow::Result<()> {
-        let arrival = receive::parcel(self.node.keyring(), message.octets, &self.options)?;
+        let arrival = receive::parcel(self.node.keyring(), message.octets, &self.options)
+            .map_err(|error| self.or_neighbour(error))?;
         if arrival.is_authorization()
             && let Some(directory) = self.node.directory()
         {
@@ -93,6 +95,18 @@ impl Opener<'_> {
             files::print_line(&json::line(&facts))?;
         }
         Ok(())
+    }
+
+    /// The error of a parcel; one that is for another node at the same gateway names it.
+    fn or_neighbour(&self, error: node::Error) -> anyhow::Error {
+        if let (node::Error::Ramf(ramf::Error::Recipient(id)), Some(directory)) =
+            (&error, self.node.directory())
+            && let Some(node) = elsewhere::directory_of(directory, *id)
+        {
+            let cause = error.to_string();
+            return ForNeighbour { cause, node }.into();
+        }
+        error.into()
     }
 
     /// Whether the output keeps or shows what it gets as one content: parts may only go to a program,

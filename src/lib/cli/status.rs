@@ -4,8 +4,8 @@
 use std::process::ExitCode;
 
 use super::errors::{
-    Again, Changed, Empty, Fatal, ForTerminal, LeakedKey, LonePart, NoFile, Postponed, Unchecked,
-    Usage,
+    Again, Changed, Empty, Fatal, ForNeighbour, ForTerminal, LeakedKey, LonePart, NoFile,
+    Postponed, Unchecked, Usage,
 };
 use crate::disk::{self, FileRole, Operation};
 use crate::kind::{DiskCause, ErrorKind};
@@ -103,6 +103,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     }
     if cause.is::<LeakedKey>() || cause.is::<LonePart>() {
         return Some(Status::DATA);
+    }
+    if cause.is::<ForNeighbour>() {
+        return Some(Status::NO_USER);
     }
     if cause.is::<Empty>() || cause.is::<NoFile>() {
         return Some(Status::NO_INPUT);
