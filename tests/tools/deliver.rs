@@ -165,6 +165,124 @@ fn files_of_one_name_are_all_kept() {
 }
 
 #[test]
+fn a_name_that_the_file_system_refuses_keeps_nobody_waiting() {
+    let errnos = [
+        "EILSEQ",
+        "EISDIR",
+        "ELOOP",
+        "ENAMETOOLONG",
+        "ENOENT",
+        "EEXIST",
+        "EPERM",
+        "EINVAL",
+    ];
+    for errno in errnos {
+        let env = arrived(&[]);
+        for name in ["w?.txt", "a.txt", "b.txt", "v?.txt", "c.txt"] {
+            arrive(&env, "alice", named(&env, name.as_bytes(), name));
+        }
+        let refusing = |text: &str| {
+            let run = deliver(&env, &["--dir", "inbox", "--keep-name"]);
+            run.var("RELAY_FAULT", format!("{errno}={text}"))
+        };
+        refusing("?").ok().quiet();
+        let names = env.names("inbox/bob");
+        assert_eq!(
+            names,
+            ["a.txt", "b.txt", "c.txt", "v_.txt", "w_.txt"],
+            "{errno}"
+        );
+        assert_eq!(env.text("inbox/bob/w_.txt"), "w?.txt");
+        // Where no name of the sender's is taken, the one that follows from the message is.
+        arrive(&env, "alice", named(&env, b"x", "x?.txt"));
+        refusing(".txt").ok().quiet();
+        assert!(env.names("inbox/bob")[0].starts_with("2026"), "{errno}");
+        assert_eq!(waiting(&env), 0);
+        // What takes no name at all is reported once, and others go on.
+        for id in ["one", "two"] {
+            arrive(
+                &env,
+                "alice",
+                env.parcel_with("bob", "alice", b"plain", &["--id", id]),
+            );
+        }
+        arrive(&env, "alice", named(&env, b"d", "d.txt"));
+        let ran = refusing("2026").run();
+        assert_eq!(ran.status, 73, "{errno}: {}", ran.stderr);
+        assert_eq!(ran.diagnostics().len(), 2, "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains(".parcel: inbox/bob/2026"),
+            "{}",
+            ran.stderr
+        );
+        assert!(env.path("inbox/bob/d.txt").exists());
+        assert_eq!(waiting(&env), 2);
+        deliver(&env, &["--dir", "inbox", "--keep-name"])
+            .ok()
+            .quiet();
+        assert_eq!(
+            (waiting(&env), env.names("inbox/bob").len()),
+            (0, 9),
+            "{errno}"
+        );
+        assert!(env.names("alice/spool/delivering").is_empty());
+    }
+}
+
+#[test]
+fn a_folder_that_fails_is_reported_once_and_the_others_get_theirs() {
+    for (errno, status) in [("EIO", 75), ("ESTALE", 73), ("EACCES", 73)] {
+        let env = arrived(&[]);
+        for name in ["a.txt", "b.txt", "c.dat", "d.txt"] {
+            arrive(&env, "alice", named(&env, b"x", name));
+        }
+        let run = deliver(&env, &["--dir", "inbox", "--keep-name"]);
+        let ran = run.var("RELAY_FAULT", format!("{errno}=.txt")).run();
+        assert_eq!(ran.status, status, "{}", ran.stderr);
+        let said = ran.diagnostics();
+        assert_eq!(said.len(), 2, "{}", ran.stderr);
+        assert!(said[1].contains("inbox/bob: ") && said[1].contains("2 more messages wait"));
+        assert_eq!(env.names("inbox/bob"), ["c.dat"]);
+        deliver(&env, &["--dir", "inbox", "--keep-name"])
+            .ok()
+            .quiet();
+        assert_eq!((waiting(&env), env.names("inbox/bob").len()), (0, 4));
+    }
+}
+
+#[test]
+fn joined_content_whose_name_is_refused_gets_another_one() {
+    for (text, expected) in [("?", "a_b.txt"), (".txt", "20260301T115500Z.")] {
+        let env = arrived(&[]);
+        env.write("a?b.txt", "twenty-three octets ...");
+        let split = ["--size", "10", "--keep-name", "a?b.txt"];
+        let stream = env.relay("split").args(split).ok().stdout;
+        let seal = ["-N", "bob", "-t", "alice", "--parts"];
+        let parcels = env.relay("seal").args(seal).stdin(stream.clone()).ok();
+        arrive(&env, "alice", parcels.stdout);
+        let fault = format!("EINVAL={text}");
+        let run = deliver(&env, &["--dir", "inbox", "--keep-name"]);
+        run.var("RELAY_FAULT", &fault).ok().quiet();
+        let names = env.names("inbox/bob");
+        assert!(
+            names.len() == 1 && names[0].starts_with(expected),
+            "{names:?}"
+        );
+        assert_eq!(waiting(&env), 0);
+        assert!(env.names("alice/spool/delivering").is_empty());
+        env.mkdir("out");
+        let join = env.relay("join").args(["-d", "out", "--keep-name"]);
+        join.var("RELAY_FAULT", &fault).stdin(stream).ok().quiet();
+        let names = env.names("out");
+        let expected = if text == "?" { "a_b.txt" } else { ".content" };
+        assert!(
+            names.len() == 1 && names[0].ends_with(expected),
+            "{names:?}"
+        );
+    }
+}
+
+#[test]
 fn no_name_leads_anywhere_else() {
     let env = arrived(&[]);
     let long = "x".repeat(400);

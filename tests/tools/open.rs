@@ -133,6 +133,53 @@ fn names_of_senders_stay_in_the_directory_and_in_sight() {
 }
 
 #[test]
+fn a_name_that_the_file_system_refuses_stops_no_parcel() {
+    for errno in [
+        "EINVAL",
+        "EILSEQ",
+        "ENAMETOOLONG",
+        "ENOENT",
+        "EISDIR",
+        "EEXIST",
+        "EPERM",
+    ] {
+        let env = Env::with_peers();
+        env.mkdir("out");
+        let mut parcels = Vec::new();
+        for (id, name) in [("one", "10:30.txt"), ("two", "b.dat"), ("three", "c:.txt")] {
+            let media_type = format!("text/plain; name=\"{name}\"");
+            let options = ["--id", id, "-y", &media_type];
+            parcels.extend(env.parcel_with("bob", "alice", id.as_bytes(), &options));
+        }
+        let open = |text: &str| {
+            let call = env.relay("open").args(["-N", "alice", "--again"]);
+            let call = call
+                .args(["-d", "out", "--keep-name"])
+                .stdin(parcels.clone());
+            call.var("RELAY_FAULT", format!("{errno}={text}"))
+        };
+        open(":").ok().quiet();
+        assert_eq!(
+            env.names("out"),
+            ["10_30.txt", "b.dat", "c_.txt"],
+            "{errno}"
+        );
+        fs::remove_dir_all(env.path("out")).unwrap();
+        env.mkdir("out");
+        open(".txt").ok().quiet();
+        let own = [
+            own_name("bob", "alice", "one"),
+            own_name("bob", "alice", "three"),
+        ];
+        let names = env.names("out");
+        assert!(
+            own.iter().all(|own| names.contains(own)),
+            "{errno}: {names:?}"
+        );
+    }
+}
+
+#[test]
 fn a_part_is_not_taken_for_the_content_that_it_belongs_to() {
     let env = Env::with_peers();
     env.write("film", "twenty-three octets ...");

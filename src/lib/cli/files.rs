@@ -330,27 +330,34 @@ pub fn scratch_dir() -> PathBuf {
 
 /// Writes a file into a directory under a name that its sender chose. No other file is replaced:
 /// the name becomes `name~2` and so on. An identical file is success, so that a repeated run leaves
-/// no second copy.
+/// no second copy. Returns `None` if the file system takes no name of this form.
 ///
 /// # Errors
-/// [`Fatal`] when it cannot be written; when there are too many files of that name.
-pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<PathBuf> {
-    for name in file_name::numbered_names(name) {
-        let path = dir.join(name);
-        match publish::publish(
-            &path,
-            &[content],
-            &PublishOptions::delivery(IfExists::SameIsSuccess),
-        ) {
-            Ok(_) => return Ok(path),
-            Err(disk::Error::Exists { .. } | disk::Error::NotRegular { .. }) => {}
-            Err(error) => return Err(Fatal::output(error).context(report::path(&path))),
+/// [`Fatal`] when it cannot be written; when too many files have names of this form.
+pub fn write_numbered(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<Option<PathBuf>> {
+    for name in file_name::spellings(name) {
+        let mut is_refused = false;
+        for name in file_name::numbered_names(&name) {
+            let path = dir.join(name);
+            let options = PublishOptions::delivery(IfExists::SameIsSuccess);
+            match publish::publish(&path, &[content], &options) {
+                Ok(_) => return Ok(Some(path)),
+                Err(error) if error.is_taken() => {}
+                Err(error) if error.is_of_name() => {
+                    is_refused = true;
+                    break;
+                }
+                Err(error) => return Err(Fatal::output(error).context(report::path(&path))),
+            }
+        }
+        if !is_refused {
+            let path = dir.join(name);
+            let error = disk::Error::Exists {
+                path: path.clone(),
+                role: FileRole::Delivery,
+            };
+            return Err(anyhow::Error::new(error).context(report::path(&path)));
         }
     }
-    let path = dir.join(name);
-    let error = disk::Error::Exists {
-        path: path.clone(),
-        role: FileRole::Delivery,
-    };
-    Err(anyhow::Error::new(error).context(report::path(&path)))
+    Ok(None)
 }

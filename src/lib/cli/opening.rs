@@ -172,8 +172,10 @@ fn write_into(
     let content = arrival.content().content();
     let (_, given) = file_name::split(arrival.content().media_type());
     let given = given.filter(|_| keeps_name);
-    if let Some(given) = given.and_then(|given| file_name::safe(&given)) {
-        return files::write_numbered(dir, &given, content);
+    if let Some(given) = given.and_then(|given| file_name::safe(&given))
+        && let Some(path) = files::write_numbered(dir, &given, content)?
+    {
+        return Ok(path);
     }
     let head = arrival.head();
     let own = head.fields.file_name(head.sender.id(), "content");

@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use super::intents::Intents;
-use super::names::Names;
 use super::open::{OpenedContent, OpenedMessage, StagedContent};
 use super::run::{Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState};
 use super::{Content, Error};
@@ -74,7 +72,8 @@ impl<'a> Delivery<'a> {
     ) -> Result<Vec<Task<'b>>, Error> {
         let mut tasks = Vec::new();
         let mut identities = HashSet::new();
-        let (mut names, mut files) = (Names::default(), Vec::new());
+        let mut files = Vec::new();
+        state.names.begin();
         for (message, opened) in group.into_iter().zip(opened) {
             let mut task = Task {
                 message,
@@ -107,7 +106,7 @@ impl<'a> Delivery<'a> {
                     // The replay memory is asked before the group is handed over, so it cannot see
                     // a repetition within the group.
                     if due.identity().is_none_or(is_first) {
-                        match self.hand_over(&task.message, &content, staged, state, &mut names) {
+                        match self.hand_over(&task.message, &content, staged, state) {
                             Ok((done, file)) => {
                                 task.result = Ok(done);
                                 task.due = Some(due);
@@ -125,7 +124,7 @@ impl<'a> Delivery<'a> {
             }
             tasks.push(task);
         }
-        give_names(files, &mut tasks, &mut state.intents)?;
+        give_names(files, &mut tasks, state)?;
         Ok(tasks)
     }
 
@@ -136,13 +135,12 @@ impl<'a> Delivery<'a> {
         content: &Content,
         staged: StagedContent<'_>,
         state: &mut DeliveryState<'a>,
-        names: &mut Names,
     ) -> Result<(DeliveryEffect, Option<Staged>), Error> {
         match staged {
             StagedContent::Done(effect) => Ok((effect, None)),
             StagedContent::File(staged) => {
                 // Noted before the file gets the name: see `give_names`.
-                let (name, file) = names.choose(&staged.dir, staged.file, &staged.wish)?;
+                let (name, file) = state.names.choose(&staged.dir, staged.file, &staged.wish)?;
                 if staged.is_noted {
                     state.intents.intend(&message.name.to_string(), &name);
                 }
@@ -177,20 +175,33 @@ impl<'a> Delivery<'a> {
 fn give_names(
     files: Vec<Staged>,
     tasks: &mut [Task<'_>],
-    intents: &mut Intents,
+    state: &mut DeliveryState<'_>,
 ) -> Result<(), Error> {
-    let refused = batch::name_all(files, || intents.save().map_err(Error::from))?;
-    for refused in refused {
-        // Another program took the name since it was chosen; the next round chooses another one.
-        let has_it = |task: &&mut Task<'_>| match &task.result {
-            Ok(DeliveryEffect::Delivered(Some(path))) => path == refused.path(),
-            _ => false,
-        };
-        if let Some(task) = tasks.iter_mut().find(has_it) {
+    let intents = &mut state.intents;
+    let failed = batch::name_all(files, || intents.save().map_err(Error::from))?;
+    for error in failed {
+        // Another program took the name since it was chosen, or the file system refuses it: the
+        // next round chooses another one.
+        let is_of_name = error.is_of_name();
+        if is_of_name {
+            state.not_named(&error);
+        }
+        for task in &mut *tasks {
+            let Ok(DeliveryEffect::Delivered(Some(path))) = &task.result else {
+                continue;
+            };
+            // Where a directory could not be synced, no name in it is certain.
+            if path != error.path() && path.parent() != Some(error.path()) {
+                continue;
+            }
             // Not delivered after all, so it must not be remembered.
             task.due = None;
-            task.disposition = Disposition::Again;
-            task.result = Err(refused.into());
+            task.disposition = if is_of_name {
+                Disposition::Again
+            } else {
+                Disposition::Stays
+            };
+            task.result = Err(error.repeated().into());
         }
     }
     Ok(())

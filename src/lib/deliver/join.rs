@@ -5,10 +5,11 @@
 //! content.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use super::intents::Intents;
-use super::names::{Names, Wish};
+use super::names::{Names, Wish, first_free};
 use super::parts::{PartParcel, PartsJoiner, TransferKey, Transfers};
 use super::run::{
     Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState, IN_FLIGHT, publish_options,
@@ -16,7 +17,7 @@ use super::run::{
 use super::{Content, Destination, Error, maildir};
 use crate::disk::batch;
 use crate::disk::{self, FileRole, files};
-use crate::message::file_name::numbered_names;
+use crate::message::file_name::{self, numbered_names};
 use crate::message::{Part, ServiceMessage};
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
@@ -30,6 +31,10 @@ use crate::transfer::join::{self, Join, Site, Whole};
 
 /// The most lines that are noted in one write.
 const NOTED_AT_ONCE: usize = 1000;
+
+/// How many names of a content are tried that the file system refuses: as it was given, another
+/// spelling, and the one that follows from the parts.
+const MOST_REFUSALS: usize = 2;
 
 impl<'a> Delivery<'a> {
     /// Joins and delivers all contents whose parts have arrived.
@@ -237,19 +242,33 @@ impl<'a> Delivery<'a> {
                 let own = content.file_name();
                 let (name, is_there) = choose(&folder, &join, [intended, given.clone()], &own)?;
                 let mut whole = join.verify()?;
-                let path = folder.join(&name);
-                if !is_there {
-                    // A name of the sender's choice says nothing to a later run, so it is noted
-                    // before it is given.
+                if is_there {
+                    return Ok(Some(folder.join(name)));
+                }
+                // A name of the sender's choice says nothing to a later run, so it is noted
+                // before it is given.
+                if given.is_some() {
+                    // The content must be on the disk before the note promises it.
+                    whole.sync()?;
+                }
+                let key = key.to_string();
+                let note = |name: &str| {
                     if given.is_some() {
-                        // The content must be on the disk before the note promises it.
-                        whole.sync()?;
-                        state.intents.intend(&key.to_string(), &name);
+                        state.intents.intend(&key, name);
                         state.intents.save()?;
                     }
-                    whole.publish_as([path.clone()])?;
-                }
-                Ok(Some(path))
+                    Ok(())
+                };
+                let other = given
+                    .as_deref()
+                    .map(file_name::spellings)
+                    .unwrap_or_default();
+                let other = other.into_iter().skip(1).filter_map(|name| {
+                    let free = first_free(&folder, &name, 1, |_| false).ok()??;
+                    Some(free.0)
+                });
+                let names = iter::once(name).chain(other).chain(numbered_names(&own));
+                name_whole(&mut whole, &folder, names, note).map(Some)
             }
             Destination::Maildir(dir) => {
                 let whole = join.verify()?;
@@ -364,6 +383,33 @@ fn mail(
     }
 }
 
+/// Gives joined content the first of these names that the file system takes; `note` is called before
+/// each is tried.
+fn name_whole(
+    whole: &mut Whole,
+    folder: &Path,
+    names: impl Iterator<Item = String>,
+    mut note: impl FnMut(&str) -> Result<(), Error>,
+) -> Result<PathBuf, Error> {
+    let mut refusals = 0;
+    for name in names {
+        note(&name)?;
+        let path = folder.join(name);
+        match whole.publish_as([[path.clone()]]) {
+            Ok(_) => return Ok(path),
+            Err(error) if error.is_taken() => {}
+            // A name that follows from the message is one that every file system takes: if it is
+            // refused, so are all.
+            Err(error) if error.is_of_name() && refusals < MOST_REFUSALS => refusals += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::Disk(disk::Error::Exists {
+        path: folder.to_owned(),
+        role: FileRole::Delivery,
+    }))
+}
+
 /// Chooses a name in a folder for joined content. Returns also whether the file of that name
 /// already has this content, because a killed run left it or the name follows from the parts.
 fn choose(
@@ -384,8 +430,9 @@ fn choose(
         }
     }
     // A file with the sender's name is never compared: it is another file, whatever is in it.
-    for name in given.iter().flat_map(|given| numbered_names(given)) {
-        if is_free(&name)? {
+    let given = given.iter();
+    for given in given.flat_map(|given| file_name::spellings(given)) {
+        if let Some((name, _)) = first_free(folder, &given, 1, |_| false)? {
             return Ok((name, false));
         }
     }

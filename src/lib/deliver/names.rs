@@ -20,15 +20,28 @@ pub struct Wish {
     pub own: String,
 }
 
-/// The names that were chosen for files of a group that have none yet.
+/// The names that were chosen for files of a group that have none yet, and those that were refused.
 #[derive(Debug, Default)]
 pub struct Names {
     chosen: HashSet<PathBuf>,
     /// The count at which each name chosen by senders was last free, so that a search starts there.
     taken: HashMap<PathBuf, usize>,
+    /// The names that the file system refused in this run.
+    refused: HashSet<PathBuf>,
 }
 
 impl Names {
+    /// Starts a group: the files of the one before it have their names.
+    pub fn begin(&mut self) {
+        self.chosen.clear();
+        self.taken.clear();
+    }
+
+    /// Notes that the file system refused a name, so that the file gets another one.
+    pub fn refuse(&mut self, path: PathBuf) {
+        self.refused.insert(path);
+    }
+
     /// Chooses a name in `dir` for a file that is written there. No existing file is replaced.
     ///
     /// # Errors
@@ -40,33 +53,31 @@ impl Names {
         wish: &Wish,
     ) -> Result<(String, Staged), Error> {
         if let Some(name) = &wish.intended
-            && !self.chosen.contains(&dir.join(name))
+            && !self.is_unusable(&dir.join(name))
         {
-            match file.held_at(OsStr::new(name))? {
+            match held_at(&mut file, name)? {
                 TargetState::Same => return Ok((name.clone(), file.there())),
                 TargetState::Nothing => return Ok(self.take(dir, name.clone(), file)),
                 TargetState::Other => {}
             }
         }
-        if let Some(given) = &wish.given {
-            let first = self.taken.get(&dir.join(given)).copied().unwrap_or(0) + 1;
-            for count in first..MAX_NUMBERED {
-                let name = file_name::numbered(given, count);
-                let path = dir.join(&name);
-                // Whether a file exists is asked without comparing it: two files of one name and
-                // content may both be wanted.
-                if !self.chosen.contains(&path) && !disk::files::exists(&path, FileRole::Delivery)?
-                {
-                    self.taken.insert(dir.join(given), count);
-                    return Ok(self.take(dir, name, file));
-                }
+        let given = wish.given.iter();
+        for given in given.flat_map(|given| file_name::spellings(given)) {
+            let base = dir.join(&given);
+            let first = self.taken.get(&base).copied().unwrap_or(0) + 1;
+            let found = first_free(dir, &given, first, |path| self.chosen.contains(path))?;
+            if let Some((name, count)) = found
+                && !self.refused.contains(&dir.join(&name))
+            {
+                self.taken.insert(base, count);
+                return Ok(self.take(dir, name, file));
             }
         }
         for name in file_name::numbered_names(&wish.own) {
             if self.chosen.contains(&dir.join(&name)) {
                 continue;
             }
-            match file.held_at(OsStr::new(&name))? {
+            match held_at(&mut file, &name)? {
                 TargetState::Same => return Ok((name, file.there())),
                 TargetState::Nothing => return Ok(self.take(dir, name, file)),
                 TargetState::Other => {}
@@ -78,11 +89,49 @@ impl Names {
         }))
     }
 
+    fn is_unusable(&self, path: &Path) -> bool {
+        self.chosen.contains(path) || self.refused.contains(path)
+    }
+
     fn take(&mut self, dir: &Path, name: String, file: UnnamedFile) -> (String, Staged) {
         self.chosen.insert(dir.join(&name));
         let staged = file.named(OsStr::new(&name));
         (name, staged)
     }
+}
+
+/// Compares the file with what has this name; a name that the file system refuses is as good as
+/// taken.
+fn held_at(file: &mut UnnamedFile, name: &str) -> Result<TargetState, Error> {
+    match file.held_at(OsStr::new(name)) {
+        Err(error) if error.is_of_name() => Ok(TargetState::Other),
+        held => Ok(held?),
+    }
+}
+
+/// The first name of a form that no file has, from the count `first` on, and its count; `None` if
+/// all are taken, or the file system refuses such names. Files are not compared: two files of one
+/// name and content may both be wanted.
+pub(super) fn first_free(
+    dir: &Path,
+    given: &str,
+    first: usize,
+    is_chosen: impl Fn(&Path) -> bool,
+) -> Result<Option<(String, usize)>, Error> {
+    for count in first..MAX_NUMBERED {
+        let name = file_name::numbered(given, count);
+        let path = dir.join(&name);
+        if is_chosen(&path) {
+            continue;
+        }
+        match disk::files::exists(&path, FileRole::Delivery) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Some((name, count))),
+            Err(error) if error.is_of_name() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -149,5 +198,30 @@ mod tests {
         assert_eq!(name(dir.path(), &[own("two")]), ["own~2"]);
         assert_eq!(name(dir.path(), &[own("one")]), ["own"]);
         assert_eq!(name(dir.path(), &[own("three")]), ["own~3"]);
+    }
+
+    #[test]
+    fn a_name_that_was_refused_is_not_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut names = Names::default();
+        let mut chosen = Vec::new();
+        for _ in 0..3 {
+            let options = PublishOptions::delivery(IfExists::SameIsSuccess);
+            let file = batch::write(dir.path(), &[b"x"], &options).unwrap();
+            let wish = wish(Some("in:tended"), Some("10:30.txt"));
+            let (name, _) = names.choose(dir.path(), file, &wish).unwrap();
+            names.begin();
+            names.refuse(dir.path().join(&name));
+            chosen.push(name);
+        }
+        assert_eq!(chosen, ["in:tended", "10:30.txt", "10_30.txt"]);
+        let long = "x".repeat(300);
+        let options = PublishOptions::delivery(IfExists::SameIsSuccess);
+        let file = batch::write(dir.path(), &[b"x"], &options).unwrap();
+        let wish = wish(Some(&long), Some(&long));
+        assert_eq!(
+            names.choose(dir.path(), file, &wish).unwrap().0,
+            long[..100]
+        );
     }
 }

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use jiff::SignedDuration;
 
 use super::intents::Intents;
+use super::names::Names;
 use super::parts::{LeftOut, Transfers};
 use super::{Content, Destination, Error};
 use crate::disk::publish::{IfExists, PublishOptions, sweep};
@@ -25,8 +26,9 @@ use crate::receive::inbox::{ClockReading, InboxReader};
 use crate::spool::queue::{QueueEntry, Waiting};
 use crate::spool::{self, QueueId, Spool, Time};
 
-/// How often a message is tried that another message of its group was in the way of.
-const ROUNDS: usize = 3;
+/// How often a message is tried that another message of its group was in the way of, or whose name
+/// was refused: it has three names.
+const ROUNDS: usize = 4;
 
 /// No further message is opened while the open ones have more octets than this together: of the
 /// largest messages, two are open at a time.
@@ -99,11 +101,21 @@ pub(super) struct DeliveryState<'a> {
     pub(super) intents: Intents,
     /// Folders that are known to exist.
     folders: Mutex<HashSet<PathBuf>>,
+    pub(super) names: Names,
     transfers: Mutex<Transfers>,
     pub(super) buffers: Buffers,
 }
 
 impl DeliveryState<'_> {
+    /// Notes what failed when a file was to get its name: the name, or the folder has gone.
+    pub(super) fn not_named(&mut self, error: &disk::Error) {
+        let folder = error.path().parent();
+        match folder.filter(|folder| !folder.exists()) {
+            Some(folder) => _ = mutex::lock(&self.folders).remove(folder),
+            None => self.names.refuse(error.path().to_owned()),
+        }
+    }
+
     /// The contents that come in parts.
     pub(super) fn transfers(&self) -> MutexGuard<'_, Transfers> {
         mutex::lock(&self.transfers)
@@ -172,6 +184,7 @@ impl<'a> Delivery<'a> {
             keeper: self.spool.keeper()?,
             intents: Intents::of(self.spool, self.node)?,
             folders: Mutex::default(),
+            names: Names::default(),
             transfers: Mutex::new(Transfers::at(self.terms.now)),
             buffers: Buffers::default(),
         };

@@ -1,6 +1,6 @@
 //! Publishes many files with one sync; each appears whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -177,19 +177,35 @@ impl Batch {
     }
 
     /// Syncs the files, gives them their names, and syncs the directories of those. A file whose
-    /// name is taken is left out and remembered as refused; the others get theirs.
+    /// name is taken, or refused by the file system of a result, is left out and remembered as
+    /// refused; the others get theirs.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] while syncing or renaming; files before the failure may have their names,
-    /// those after it are gone.
+    /// [`Error::Io`] while syncing, after which no file has its name, or renaming: then the others
+    /// may have theirs.
     pub fn commit(&mut self) -> Result<()> {
-        let mut pending = std::mem::take(&mut self.pending);
+        let pending = std::mem::take(&mut self.pending);
         let dirs = std::mem::take(&mut self.dirs);
         self.octets = 0;
-        // Octets before names: after a crash, a file under its final name is complete.
-        sync(&mut pending)?;
-        place(pending, &dirs, &mut self.refused)
+        let (pending, unsynced) = sync(pending);
+        if let Some(error) = unsynced.into_iter().next() {
+            return Err(error);
+        }
+        let mut failed = None;
+        for error in place(pending, &dirs) {
+            let is_result = matches!(error.role(), FileRole::Output | FileRole::Delivery);
+            let is_taken = matches!(
+                error,
+                Error::Exists { .. } | Error::NotRegular { .. } | Error::IsInput { .. }
+            );
+            if is_taken || is_result && error.is_of_name() {
+                self.refused.push(error);
+            } else {
+                failed.get_or_insert(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Whether a file waits that will get this path.
@@ -218,13 +234,13 @@ impl Batch {
 }
 
 /// Syncs the files, calls `ready`, which records what must be on the disk before they have their
-/// names, then names them and syncs the directories. Returns the errors of files whose names were
-/// taken.
+/// names, then names them and syncs the directories. No file stops another: returns the errors of
+/// those that have not got their names, and of directories that are not synced, each with its path.
 ///
 /// # Errors
 ///
-/// The error of `ready`, after which no file has its name; otherwise as [`Batch::commit`].
-pub fn name_all<E: From<Error>>(
+/// The error of `ready`, after which no file has its name.
+pub fn name_all<E>(
     files: Vec<Staged>,
     ready: impl FnOnce() -> std::result::Result<(), E>,
 ) -> std::result::Result<Vec<Error>, E> {
@@ -234,53 +250,67 @@ pub fn name_all<E: From<Error>>(
         dirs.insert(file.dir, file.role);
         pending.extend(file.pending);
     }
-    sync(&mut pending)?;
+    let (pending, mut failed) = sync(pending);
     ready()?;
-    let mut refused = Vec::new();
-    place(pending, &dirs, &mut refused)?;
-    Ok(refused)
+    failed.extend(place(pending, &dirs));
+    Ok(failed)
 }
 
-fn place(
-    pending: Vec<Pending>,
-    dirs: &BTreeMap<PathBuf, FileRole>,
-    refused: &mut Vec<Error>,
-) -> Result<()> {
-    for file in pending {
-        match file.place() {
-            Ok(_) => {}
-            // Another run took the name since `stage` looked. That concerns this file only.
-            Err(
-                refusal @ (Error::Exists { .. } | Error::NotRegular { .. } | Error::IsInput { .. }),
-            ) => {
-                refused.push(refusal);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    for (dir, role) in dirs {
-        sync_dir(dir, *role)?;
-    }
-    Ok(())
+/// Names the files and syncs the directories; returns the errors.
+fn place(pending: Vec<Pending>, dirs: &BTreeMap<PathBuf, FileRole>) -> Vec<Error> {
+    let placed = pending.into_iter().map(|file| file.place().map(drop));
+    let mut results: Vec<Result<()>> = placed.collect();
+    results.extend(dirs.iter().map(|(dir, role)| sync_dir(dir, *role)));
+    results.into_iter().filter_map(Result::err).collect()
 }
 
 /// Waits until the octets are on the disk; once for each file system that has many of the files.
-fn sync(pending: &mut [Pending]) -> Result<()> {
-    #[cfg(target_os = "linux")]
-    if pending.len() >= MANY {
-        // syncfs(2) syncs one file system, and the files may be on several.
-        let mut systems: BTreeMap<u64, Vec<&mut Pending>> = BTreeMap::new();
-        for file in pending {
-            systems.entry(file.device()?).or_default().push(file);
+/// Returns the files of which it is certain, and the errors of the others.
+fn sync(pending: Vec<Pending>) -> (Vec<Pending>, Vec<Error>) {
+    let systems = synced_systems(&pending);
+    let (mut synced, mut failed) = (Vec::new(), Vec::new());
+    for mut file in pending {
+        let is_synced = !systems.is_empty() && is_on(&file, &systems);
+        match if is_synced { Ok(()) } else { file.sync() } {
+            Ok(()) => synced.push(file),
+            // It is not synced once more: fsync(2) reports an error once, and success after that.
+            Err(error) => failed.push(error),
         }
-        return systems
-            .into_values()
-            .try_for_each(|mut files| match &files[..] {
-                [first, ..] if files.len() >= MANY => first.sync_file_system(),
-                _ => files.iter_mut().try_for_each(|file| file.sync()),
-            });
     }
-    pending.iter_mut().try_for_each(Pending::sync)
+    (synced, failed)
+}
+
+/// The file systems that have many of the files, and were synced. Where that fails each file is
+/// synced by itself: only this tells which of them is concerned.
+#[cfg(target_os = "linux")]
+fn synced_systems(pending: &[Pending]) -> BTreeSet<u64> {
+    let mut systems: BTreeMap<u64, Vec<&Pending>> = BTreeMap::new();
+    if pending.len() >= MANY {
+        for file in pending {
+            if let Ok(device) = file.device() {
+                systems.entry(device).or_default().push(file);
+            }
+        }
+    }
+    let synced = systems
+        .into_iter()
+        .filter(|(_, files)| files.len() >= MANY && files[0].sync_file_system().is_ok());
+    synced.map(|(device, _)| device).collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn synced_systems(_: &[Pending]) -> BTreeSet<u64> {
+    BTreeSet::new()
+}
+
+#[cfg(target_os = "linux")]
+fn is_on(file: &Pending, systems: &BTreeSet<u64>) -> bool {
+    file.device().is_ok_and(|device| systems.contains(&device))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_on(_: &Pending, _: &BTreeSet<u64>) -> bool {
+    false
 }
 
 #[cfg(test)]

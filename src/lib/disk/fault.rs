@@ -16,6 +16,8 @@ use super::{Error, FileRole, Operation, Result};
 /// - `torn:N` writes half of the octets of step N, then kills; where nothing is written it just
 ///   kills.
 /// - `ENOSPC:N` (or another errno's name) fails step N alone.
+/// - `EINVAL=TEXT` (or another) fails each rename or link to a name with `TEXT` in it, as a file
+///   system does that has no such names.
 ///
 /// # Errors
 ///
@@ -125,6 +127,7 @@ mod armed {
     pub(super) enum FaultPlan {
         Trace(File),
         At { step: u64, seen: u64, act: Act },
+        Named { text: String, errno: Errno },
     }
 
     #[derive(Clone, Copy)]
@@ -140,19 +143,24 @@ mod armed {
         Tear,
     }
 
-    const ERRNOS: [(&str, Errno); 13] = [
+    const ERRNOS: [(&str, Errno); 18] = [
         ("EACCES", Errno::ACCESS),
         ("EDQUOT", Errno::DQUOT),
         ("EEXIST", Errno::EXIST),
+        ("EILSEQ", Errno::ILSEQ),
         ("EINVAL", Errno::INVAL),
         ("EIO", Errno::IO),
+        ("EISDIR", Errno::ISDIR),
+        ("ELOOP", Errno::LOOP),
         ("EMFILE", Errno::MFILE),
         ("EMLINK", Errno::MLINK),
+        ("ENAMETOOLONG", Errno::NAMETOOLONG),
         ("ENOENT", Errno::NOENT),
         ("ENOSPC", Errno::NOSPC),
         ("EPERM", Errno::PERM),
         ("EPIPE", Errno::PIPE),
         ("EROFS", Errno::ROFS),
+        ("ESTALE", Errno::STALE),
         ("EXDEV", Errno::XDEV),
     ];
 
@@ -171,7 +179,20 @@ mod armed {
         PLAN.with_borrow_mut(change)
     }
 
+    fn errno(name: &str) -> Result<Errno, String> {
+        let known = ERRNOS.iter().find(|(known, _)| *known == name);
+        known
+            .map(|(_, errno)| *errno)
+            .ok_or_else(|| format!("{name}: not a fault"))
+    }
+
     pub(super) fn arm(spec: &str) -> Result<(), String> {
+        if let Some((name, text)) = spec.split_once('=') {
+            let errno = errno(name)?;
+            let text = text.to_owned();
+            with_plan(|current| *current = Some(FaultPlan::Named { text, errno }));
+            return Ok(());
+        }
         let (what, argument) = spec
             .split_once(':')
             .ok_or_else(|| format!("{spec}: not WHAT:ARGUMENT"))?;
@@ -182,10 +203,7 @@ mod armed {
             let act = match what {
                 "kill" => Act::Kill,
                 "torn" => Act::Tear,
-                name => match ERRNOS.iter().find(|(known, _)| *known == name) {
-                    Some((_, errno)) => Act::Fail(*errno),
-                    None => return Err(format!("{name}: not a fault")),
-                },
+                name => Act::Fail(errno(name)?),
             };
             match argument.parse() {
                 Ok(step) if step > 0 => FaultPlan::At { step, seen: 0, act },
@@ -207,6 +225,14 @@ mod armed {
                 }
                 line.push(b'\n');
                 file.write_all(&line)?;
+                Ok(FaultOutcome::Go)
+            }
+            Some(FaultPlan::Named { text, errno }) => {
+                let name = paths.last().and_then(|path| path.file_name());
+                let is_it = name.is_some_and(|name| name.to_string_lossy().contains(&**text));
+                if is_it && matches!(operation, Operation::Rename | Operation::Link) {
+                    return Err((*errno).into());
+                }
                 Ok(FaultOutcome::Go)
             }
             Some(FaultPlan::At { step, seen, act }) => {

@@ -40,6 +40,8 @@ mod testdir; // names and modes, for the tests
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 pub use batch::Batch;
 pub use existing::ExistingFile;
 pub use group::Group;
@@ -242,6 +244,67 @@ impl Error {
     /// Whether the name exists already, from a system call that only creates.
     fn is_already_there(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::AlreadyExists)
+    }
+
+    /// Whether the file system may have refused the name alone, while the directory takes other
+    /// names. Many file systems know fewer names than others do: FAT, NTFS and CIFS have none with
+    /// a colon, and each says so with another errno. Some of these also mean that the directory has
+    /// gone (`ENOENT`) or has no hard links (`EPERM`).
+    #[must_use]
+    pub fn is_of_name(&self) -> bool {
+        let Self::Io { cause, doing, .. } = self else {
+            return matches!(self, Self::Exists { .. } | Self::NotRegular { .. });
+        };
+        let looks = matches!(doing, Operation::Create | Operation::Examine);
+        match Errno::from_io_error(cause) {
+            Some(Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG | Errno::LOOP | Errno::ISDIR) => {
+                looks || matches!(doing, Operation::Rename | Operation::Link)
+            }
+            Some(Errno::NOENT | Errno::EXIST | Errno::PERM) => {
+                matches!(doing, Operation::Rename | Operation::Link)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether something has the name, so that one with a number may be free. A file system that
+    /// takes no such name may say the same of it.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        let is_taken = matches!(self, Self::Exists { .. } | Self::NotRegular { .. });
+        is_taken && self.path().symlink_metadata().is_ok()
+    }
+
+    /// The same error once more, since one failure may be that of many files.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        let path = self.path().to_owned();
+        let role = self.role();
+        match self {
+            Self::Io { doing, cause, .. } => Self::Io {
+                path,
+                role,
+                doing: *doing,
+                cause: cause.raw_os_error().map_or_else(
+                    || io::Error::new(cause.kind(), cause.to_string()),
+                    io::Error::from_raw_os_error,
+                ),
+            },
+            Self::TooLarge { limit, .. } => Self::TooLarge {
+                path,
+                role,
+                limit: *limit,
+            },
+            Self::Exposed { mode, .. } => Self::Exposed {
+                path,
+                role,
+                mode: *mode,
+            },
+            Self::NotRegular { .. } => Self::NotRegular { path, role },
+            Self::IsInput { .. } => Self::IsInput { path, role },
+            Self::Differs { .. } => Self::Differs { path, role },
+            Self::Exists { .. } => Self::Exists { path, role },
+        }
     }
 
     /// Whether the reader of a pipe that was written to has closed it.

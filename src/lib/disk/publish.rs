@@ -273,28 +273,35 @@ impl Pending {
     }
 
     /// Finishes the file as [`Pending::finish`] does, under the first of these paths that is free
-    /// or has the same octets. All must be in its directory. Returns that path, too.
+    /// or has the same octets. If the file system refuses a name, the next list is tried. All must
+    /// be in its directory. Returns that path, too.
     ///
     /// # Errors
     ///
     /// As [`publish`]; [`Error::Exists`] when all are taken.
-    pub fn finish_as(
-        mut self,
-        names: impl IntoIterator<Item = PathBuf>,
+    pub fn finish_as<N: IntoIterator<Item = PathBuf>>(
+        &mut self,
+        lists: impl IntoIterator<Item = N>,
     ) -> Result<(PathBuf, Published)> {
         self.sync()?;
-        for name in names {
-            self.target.clone_from(&name);
-            match self.try_place() {
-                // Another file has this name: try the next one.
-                Err(Error::Exists { .. } | Error::NotRegular { .. }) => {}
-                placed => return Ok((name, placed?)),
+        let mut refused = None;
+        for names in lists {
+            for name in names {
+                self.target.clone_from(&name);
+                match self.try_place() {
+                    Err(error) if error.is_taken() => {}
+                    Err(error) if error.is_of_name() => {
+                        refused = Some(error);
+                        break;
+                    }
+                    placed => return Ok((name, placed?)),
+                }
             }
         }
-        Err(Error::Exists {
+        Err(refused.unwrap_or_else(|| Error::Exists {
             path: self.target.clone(),
             role: self.role,
-        })
+        }))
     }
 
     /// Waits until the octets are on the disk; returns at once for a device or FIFO.
@@ -562,7 +569,7 @@ mod tests {
             let under = |content: &[u8], names: &[&str]| {
                 let mut pending = Pending::create(&at(names[0]), &options)?;
                 pending.write(&[content])?;
-                pending.finish_as(names.iter().map(|name| at(name)))
+                pending.finish_as([names.iter().map(|name| at(name))])
             };
             let all = ["a", "b", "c"];
             for (content, name, published) in [

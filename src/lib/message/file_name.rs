@@ -146,6 +146,46 @@ pub fn safe(name: &str) -> Option<String> {
     (!safe.is_empty()).then_some(safe)
 }
 
+/// The longest name that is used where a longer one is refused, in octets: encrypted directories (eCryptfs) take 143.
+const MAX_PORTABLE_LEN: usize = 100;
+
+/// Names that Windows keeps for devices, with any extension; COM and LPT have a digit after them.
+const DEVICES: [&str; 6] = ["con", "nul", "prn", "aux", "com", "lpt"];
+
+/// The spellings of a name to try one after the other, where a file system refuses the one before: as it is, then one
+/// that they all take.
+#[must_use]
+pub fn spellings(name: &str) -> Vec<String> {
+    let mut names = vec![name.to_owned(), portable(name)];
+    names.dedup();
+    names
+}
+
+/// A name for file systems that take fewer names than POSIX allows, such as FAT, NTFS and CIFS.
+fn portable(name: &str) -> String {
+    let taken = |character| match character {
+        ':' | '*' | '?' | '"' | '<' | '>' | '|' | '\\' | '/' => '_',
+        character if character.is_control() => '_',
+        character => character,
+    };
+    let name: String = name.chars().map(taken).collect();
+    // FAT and NTFS drop them.
+    let name =
+        name.trim_end_matches(|character: char| character == '.' || character.is_whitespace());
+    let (stem, _) = name.split_once('.').unwrap_or((name, ""));
+    let stem = stem.trim_end().to_ascii_lowercase();
+    let device = stem.trim_end_matches(|character: char| character.is_ascii_digit());
+    let digits = stem.len() - device.len();
+    let is_device =
+        DEVICES.contains(&device) && digits == usize::from(matches!(device, "com" | "lpt"));
+    let mark = if is_device || name.is_empty() {
+        "_"
+    } else {
+        ""
+    };
+    shortened(&format!("{mark}{name}"), "", MAX_PORTABLE_LEN)
+}
+
 /// Exclusive upper bound of the number in a numbered name.
 pub const MAX_NUMBERED: usize = 10_000;
 
@@ -244,6 +284,35 @@ mod tests {
             ("x\u{202e}fdp.exe", Some("xfdp.exe")),
         ] {
             assert_eq!(safe(name).as_deref(), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_some_file_systems_refuse_has_another_spelling() {
+        let long = format!("{}.pdf", "x".repeat(196));
+        let cut = format!("{}.pdf", "x".repeat(96));
+        for (name, expected) in [
+            ("10:30.txt", "10_30.txt"),
+            ("a<b>c|d?e*f\"g.txt", "a_b_c_d_e_f_g.txt"),
+            ("report. .", "report"),
+            ("NUL", "_NUL"),
+            ("con.txt", "_con.txt"),
+            ("Aux .c", "_Aux .c"),
+            ("lpt1.log", "_lpt1.log"),
+            ("...", "_"),
+            (&long, &cut),
+        ] {
+            assert_eq!(spellings(name), [name, expected]);
+        }
+        for name in [
+            "report.pdf",
+            "com.txt",
+            "com10",
+            "null",
+            "console.log",
+            "é~2",
+        ] {
+            assert_eq!(spellings(name), [name]);
         }
     }
 

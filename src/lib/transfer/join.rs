@@ -377,16 +377,17 @@ impl Whole {
     }
 
     /// Syncs the file and gives it the first of these names that is free or that a file with the
-    /// same content has. Returns that name; `None` for a scratch file, device or FIFO.
+    /// same content has; if the file system refuses a name, one of the next list. Returns that name;
+    /// `None` for a scratch file, device or FIFO.
     ///
     /// # Errors
     /// As [`Pending::finish_as`].
-    pub fn publish_as(
-        self,
-        names: impl IntoIterator<Item = PathBuf>,
+    pub fn publish_as<N: IntoIterator<Item = PathBuf>>(
+        &mut self,
+        lists: impl IntoIterator<Item = N>,
     ) -> disk::Result<Option<PathBuf>> {
-        match self.site.0 {
-            SiteKind::File(file) => file.finish_as(names).map(|(path, _)| Some(path)),
+        match &mut self.site.0 {
+            SiteKind::File(file) => file.finish_as(lists).map(|(path, _)| Some(path)),
             SiteKind::Through(..) | SiteKind::Aside(_) => Ok(None),
         }
     }
@@ -512,8 +513,8 @@ mod tests {
         fs::write(path("a"), "other").unwrap();
         for _ in 0..2 {
             let site = Site::file(&path("a"), &SAME, dir.path()).unwrap();
-            let whole = join(&cut(b"content", 3), site).unwrap().verify().unwrap();
-            let name = whole.publish_as([path("a"), path("b")]).unwrap();
+            let mut whole = join(&cut(b"content", 3), site).unwrap().verify().unwrap();
+            let name = whole.publish_as([[path("a"), path("b")]]).unwrap();
             assert_eq!(name, Some(path("b")));
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);

@@ -2,6 +2,7 @@
 //! into a named file.
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use super::join::{Error, Join, Site, Whole};
@@ -311,12 +312,12 @@ impl Transfer {
         {
             return Ok(StoredContent::Stored(Some(path)));
         }
-        let whole = join.verify().map_err(unusable)?;
+        let mut whole = join.verify().map_err(unusable)?;
         let path = match (target, kept_name) {
             (JoinTarget::Caller, _) => return Ok(StoredContent::Unstored(Box::new(whole))),
             (JoinTarget::File(file), _) => file.clone(),
             (JoinTarget::Directory { dir, .. }, Some(name)) => {
-                let path = whole.publish_as(numbered(dir, name));
+                let path = whole.publish_as(lists(dir, name, self.id));
                 let path = path.map_err(|error| cannot_store_in(dir.join(name), error))?;
                 return Ok(StoredContent::Stored(path));
             }
@@ -352,16 +353,18 @@ fn stored(
     kept_name: Option<&str>,
     join: &Join,
 ) -> Result<Option<PathBuf>, CannotStore> {
-    let (paths, role) = match (target, kept_name) {
+    let only = |path| vec![Box::new(iter::once(path)) as PathList];
+    let (lists, role) = match (target, kept_name) {
         (JoinTarget::Directory { dir, .. }, Some(name)) => {
-            (numbered(dir, name).collect(), FileRole::Delivery)
+            (lists(dir, name, id), FileRole::Delivery)
         }
-        (JoinTarget::Directory { dir, .. }, None) => (vec![own_path(dir, id)], FileRole::Delivery),
-        (JoinTarget::File(file), _) => (vec![file.clone()], FileRole::Output),
+        (JoinTarget::Directory { dir, .. }, None) => (only(own_path(dir, id)), FileRole::Delivery),
+        (JoinTarget::File(file), _) => (only(file.clone()), FileRole::Output),
         (JoinTarget::Caller, _) => return Ok(None),
     };
-    // Names are taken in order, so the content has none after the first free one.
-    for path in paths.into_iter().take_while(|path| path.exists()) {
+    // Names are taken in order, so the content has none after the first free one of a list.
+    let lists = lists.into_iter();
+    for path in lists.flat_map(|list| list.take_while(|path| path.exists())) {
         match join.is_at(&path, role) {
             Ok(true) => return Ok(Some(path)),
             Ok(false) => {}
@@ -381,9 +384,22 @@ fn cannot_store_in(path: PathBuf, error: disk::Error) -> CannotStore {
     }
 }
 
-/// The possible files in a directory for content that its sender named `name`.
-fn numbered(dir: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
-    file_name::numbered_names(name).map(|name| dir.join(name))
+/// Paths that are tried one after the other.
+type PathList = Box<dyn Iterator<Item = PathBuf>>;
+
+/// The possible files in a directory for content that its sender named `name`. Those of a later list
+/// are used only if the file system refuses the names before it.
+fn lists(dir: &Path, name: &str, id: TransferId) -> Vec<PathList> {
+    let mut lists: Vec<PathList> = Vec::new();
+    for name in file_name::spellings(name) {
+        let path = dir.join(&name);
+        let counts = 1..file_name::MAX_NUMBERED;
+        lists.push(Box::new(counts.map(move |count| {
+            path.with_file_name(file_name::numbered(&name, count))
+        })));
+    }
+    lists.push(Box::new(iter::once(own_path(dir, id))));
+    lists
 }
 
 /// The file of content without a name, or whose name is not kept.
