@@ -96,8 +96,17 @@ impl Unsynced {
                 // What is noted of a message relies on its content, not on what the node learned from it.
                 let is_note = path.contains("/spool/sent/");
                 let here = place(path);
+                // A file that comes back is known by what was remembered of it.
+                let published = |dir: &str| {
+                    let what = self.dirs.get(dir);
+                    what.is_some_and(|what| !what.starts_with("removal"))
+                };
                 let rests = self.rests(
-                    |dir| dir != own && !(is_note && place(&format!("{dir}/x")) == here),
+                    |dir| {
+                        dir != own
+                            && published(dir)
+                            && !(is_note && place(&format!("{dir}/x")) == here)
+                    },
                     |file| file != path && !(is_note && place(file) == here),
                 );
                 self.written(path);

@@ -41,6 +41,7 @@ mod split;
 mod state;
 mod streams;
 mod sync;
+mod syncs;
 mod text;
 mod topology;
 mod trust;

@@ -318,15 +318,23 @@ impl<'a> Delivery<'a> {
         let home = QueueId::Home(self.node.id());
         let queue = self.spool.queue(home);
         let mut moves = Moves::default();
-        for parcel in parcels {
-            let aside = FailedMessage {
-                path: &queue.path_of(&parcel.name),
-                name: &parcel.name,
-                id: Some(&parcel.id),
-                why: why.to_owned(),
-                back_to: home,
-            };
-            self.spool.set_aside(&aside, self.time.told, &mut moves)?;
+        for parcels in parcels.chunks(NOTED_AT_ONCE) {
+            let paths: Vec<_> = parcels.iter().map(|it| queue.path_of(&it.name)).collect();
+            let asides = parcels
+                .iter()
+                .zip(&paths)
+                .map(|(parcel, path)| FailedMessage {
+                    path,
+                    name: &parcel.name,
+                    id: Some(&parcel.id),
+                    why: why.to_owned(),
+                    back_to: home,
+                });
+            let asides: Vec<_> = asides.collect();
+            let placed = self
+                .spool
+                .set_aside_all(&asides, self.time.told, &mut moves)?;
+            placed.into_iter().try_for_each(|placed| placed.map(drop))?;
         }
         moves.commit()
     }

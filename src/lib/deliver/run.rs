@@ -23,6 +23,7 @@ use crate::pipeline::mutex;
 use crate::ramf::limits;
 use crate::receive::ReceiveOptions;
 use crate::receive::inbox::{ClockReading, InboxReader};
+use crate::spool::moves::Moves;
 use crate::spool::queue::{QueueEntry, Waiting};
 use crate::spool::{self, QueueId, Spool, Time};
 
@@ -99,6 +100,10 @@ pub(super) struct DeliveryState<'a> {
     /// The user whose files are known to have arrived in time.
     pub(super) keeper: Option<u32>,
     pub(super) intents: Intents,
+    /// Files that were removed or set aside, and are not synced yet.
+    pub(super) moves: Moves,
+    /// Of how many groups.
+    pub(super) unsynced: usize,
     /// Folders that are known to exist.
     folders: Mutex<HashSet<PathBuf>>,
     pub(super) names: Names,
@@ -166,6 +171,7 @@ impl<'a> Delivery<'a> {
         if self.is_dry {
             return Ok(None);
         }
+        state.moves.commit().map_err(Error::from)?;
         if self.joins {
             self.join_all(&mut state, each)?;
         }
@@ -183,6 +189,8 @@ impl<'a> Delivery<'a> {
             home: InboxReader::new(self.node, self.terms, clock)?,
             keeper: self.spool.keeper()?,
             intents: Intents::of(self.spool, self.node)?,
+            moves: Moves::default(),
+            unsynced: 0,
             folders: Mutex::default(),
             names: Names::default(),
             transfers: Mutex::new(Transfers::at(self.terms.now)),

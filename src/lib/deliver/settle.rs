@@ -1,9 +1,9 @@
 //! Finishes a group of messages that were handed over: notes, session keys, replay memory, then
 //! their files.
 
-use super::Error;
 use super::hand_over::{Disposition, Task};
 use super::run::{Delivery, DeliveryEffect, DeliveryState};
+use super::{Destination, Error};
 use crate::kind::ErrorKind;
 use crate::message::Parcel;
 use crate::pki::NodeId;
@@ -11,6 +11,9 @@ use crate::spool::QueueId;
 use crate::spool::failed::FailedMessage;
 use crate::spool::moves::{Moves, Placed};
 use crate::spool::sent::{Line, SentEvent};
+
+/// How many messages that a command took are removed with one sync.
+const GROUP: usize = 256;
 
 impl<'a> Delivery<'a> {
     /// Notes the results of a group, completes the receipts, and removes or sets aside the files.
@@ -35,26 +38,22 @@ impl<'a> Delivery<'a> {
             task.result = Err(error.into());
             task.disposition = Disposition::Stays;
         }
-        let mut moves = Moves::default();
+        let moves = &mut state.moves;
+        self.set_aside(tasks, moves)?;
         for task in tasks {
             match task.disposition {
                 Disposition::Stays | Disposition::Again => continue,
                 Disposition::Goes => moves.remove(&task.message.path)?,
-                Disposition::SetAside => match self.set_aside(task, &mut moves) {
-                    Ok(Placed::New) => {}
-                    Ok(Placed::Repeated) => task.result = Ok(DeliveryEffect::Repeated),
-                    Ok(Placed::Useless) => task.disposition = Disposition::Goes,
-                    Err(Error::Spool(error)) if error.is_of_one_file() => {
-                        task.result = Err(error.into());
-                        task.disposition = Disposition::Stays;
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                },
+                Disposition::SetAside => {}
             }
             state.intents.forget(&task.message.name.to_string());
         }
-        moves.commit()?;
+        // A message that is remembered is not delivered again, whether its file is gone or not.
+        state.unsynced += 1;
+        if !matches!(self.destination, Destination::Command(_)) || state.unsynced >= GROUP {
+            state.unsynced = 0;
+            moves.commit()?;
+        }
         Ok(())
     }
 
@@ -91,29 +90,47 @@ impl<'a> Delivery<'a> {
         })
     }
 
-    fn set_aside(&self, task: &Task<'_>, moves: &mut Moves) -> Result<Placed, Error> {
-        let head = task.head();
-        let is_ours = head
-            .as_ref()
-            .is_none_or(|head| head.recipient == self.node.id());
-        // A message for another recipient does not belong here: after a retry it is routed again.
-        let aside = FailedMessage {
-            path: &task.message.path,
-            name: &task.message.name,
-            id: head.as_ref().map(|head| head.id.as_str()),
-            why: task
-                .result
+    fn set_aside(&self, tasks: &mut [Task<'_>], moves: &mut Moves) -> Result<(), Error> {
+        let is_aside = |task: &&mut Task<'_>| task.disposition == Disposition::SetAside;
+        let mut tasks: Vec<_> = tasks.iter_mut().filter(is_aside).collect();
+        let heads: Vec<_> = tasks.iter().map(|task| task.head()).collect();
+        let asides = tasks.iter().zip(&heads).map(|(task, head)| {
+            let is_ours = head
                 .as_ref()
-                .err()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            back_to: if is_ours {
-                QueueId::Home(self.node.id())
-            } else {
-                QueueId::In
-            },
-        };
-        Ok(self.spool.set_aside(&aside, self.time.told, moves)?)
+                .is_none_or(|head| head.recipient == self.node.id());
+            FailedMessage {
+                path: &task.message.path,
+                name: &task.message.name,
+                id: head.as_ref().map(|head| head.id.as_str()),
+                why: task
+                    .result
+                    .as_ref()
+                    .err()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                back_to: if is_ours {
+                    QueueId::Home(self.node.id())
+                } else {
+                    QueueId::In
+                },
+            }
+        });
+        let asides: Vec<_> = asides.collect();
+        let placed = self.spool.set_aside_all(&asides, self.time.told, moves)?;
+        for (task, placed) in tasks.iter_mut().zip(placed) {
+            match placed {
+                Ok(Placed::New) => {}
+                Ok(Placed::Repeated) => task.result = Ok(DeliveryEffect::Repeated),
+                // Removed, without a line that it is kept.
+                Ok(Placed::Useless) => task.disposition = Disposition::Goes,
+                Err(error) if error.is_of_one_file() => {
+                    task.result = Err(error.into());
+                    task.disposition = Disposition::Stays;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,8 +2,8 @@
 
 pub use super::dirs::{create_dir, create_dir_all_private, create_dir_for_user};
 pub use super::metadata::{
-    FileId, FileSet, canonical, exists, free_space, is_another, is_mapped, is_mounted,
-    is_of_another, is_writable_dir, owner, user,
+    FileId, FileSet, FileVersion, canonical, exists, free_space, is_another, is_mapped, is_mounted,
+    is_of_another, is_writable_dir, owner, user, version,
 };
 pub use super::open::{open_input, open_to_read};
 pub use super::read::{read, read_again, read_from, read_into, read_secret, read_with_owner};

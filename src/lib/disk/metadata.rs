@@ -202,6 +202,24 @@ impl FileSet {
     }
 }
 
+/// Which file has a name, and when it was changed last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileVersion {
+    id: FileId,
+    changed: (i64, i64),
+}
+
+/// Which file has this name; `None` if it is no regular file, or that cannot be learned.
+#[must_use]
+pub fn version(path: &Path) -> Option<FileVersion> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    Some(FileVersion {
+        id: FileId::from(&metadata)?,
+        // A name that is replaced twice may be that of the same inode again.
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    })
+}
+
 /// Sets the exact mode of an open file, from which the umask may have removed bits.
 pub(super) fn set_mode(file: &File, path: &Path, mode: u32) -> io::Result<()> {
     if file.metadata()?.permissions().mode() & 0o7777 == mode {

@@ -1,15 +1,17 @@
 //! A node directory: plain files that the usual tools can read (relay-node(5)).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use super::DirectoryError;
-use super::files::{MAX_FILE_LEN, damaged, lock_file, read_text};
+use super::files::{MAX_FILE_LEN, damaged, lock_file, read_text, rely_on};
 use super::key_file::public_key_from_pem;
 use super::quota::UnknownSenderTally;
 use super::{Config, Error, NodeType, ownership};
 use crate::asn1::{self, text};
+use crate::disk::files::FileVersion;
 use crate::disk::{self, FileRole, Lock, files, tree};
 use crate::pipeline::mutex;
 use crate::pki::{NodeId, PublicKey};
@@ -47,6 +49,8 @@ pub struct Directory {
     is_rid_of_leftovers: AtomicBool,
     /// What is stored today for unknown senders.
     tally: Mutex<UnknownSenderTally>,
+    /// Files of which this run has synced the name.
+    relied_on: Mutex<BTreeMap<PathBuf, FileVersion>>,
 }
 
 impl Directory {
@@ -84,6 +88,7 @@ impl Directory {
             public,
             is_rid_of_leftovers: AtomicBool::new(false),
             tally: Mutex::default(),
+            relied_on: Mutex::default(),
         })
     }
 
@@ -100,6 +105,19 @@ impl Directory {
         };
         let entry = path.strip_prefix(root).unwrap_or(path).iter().next();
         entry.is_none_or(|entry| ENTRIES.iter().any(|own| *own == entry))
+    }
+
+    /// Syncs the name of a file, as [`rely_on`], unless this run did so since the file got it.
+    pub(super) fn rely_on_once(&self, path: &Path) -> Result<(), Error> {
+        let version = files::version(path);
+        if version.is_some() && mutex::lock(&self.relied_on).get(path) == version.as_ref() {
+            return Ok(());
+        }
+        rely_on(path)?;
+        if let Some(version) = version {
+            mutex::lock(&self.relied_on).insert(path.to_owned(), version);
+        }
+        Ok(())
     }
 
     /// The directory.

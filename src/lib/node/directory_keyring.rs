@@ -180,7 +180,7 @@ impl Keyring for Directory {
             };
             unknown_senders::store(self, peer, heard, now)?;
         }
-        sessions::mark_used(self.root(), peer, used, date, now)
+        sessions::mark_used(self, peer, used, date, now)
     }
 
     fn remember(&self, message: &ReplayKey) -> Result<(), Error> {

@@ -438,7 +438,7 @@ impl Directory {
             return Ok(true);
         }
         // The caller relies on the stored key, whose name a killed run may not have synced.
-        rely_on(&self.peer_dir(id).join("session.pem"))?;
+        self.rely_on_once(&self.peer_dir(id).join("session.pem"))?;
         Ok(known.is_some_and(|known| known == *key))
     }
 

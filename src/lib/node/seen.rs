@@ -250,6 +250,8 @@ pub struct Memory {
     raised: Option<Timestamp>,
     /// The files that this run has synced.
     synced: Mutex<HashSet<PathBuf>>,
+    /// Files of which this run has synced the name.
+    named: HashSet<PathBuf>,
 }
 
 impl Memory {
@@ -270,6 +272,7 @@ impl Memory {
             raised: tree::stat(&root.join("seen").join(FLOOR), FileRole::Node)?
                 .and_then(|stat| Timestamp::try_from(stat.modified).ok()),
             synced: Mutex::default(),
+            named: HashSet::new(),
         })
     }
 
@@ -338,6 +341,7 @@ impl Memory {
             floor: Floor::default(),
             raised: None,
             synced: Mutex::default(),
+            named: HashSet::new(),
         }
     }
 
@@ -385,6 +389,7 @@ impl Memory {
         }
         let seen = self.root.join("seen");
         let _lock = Lock::exclusive(&lock_file(&self.root, "seen")?)?;
+        let mut unnamed = Vec::new();
         for (day, records) in days {
             let day = seen.join(day);
             if !files::exists(&day, FileRole::Node)? {
@@ -392,9 +397,16 @@ impl Memory {
             }
             files::append_records(&day, FileRole::Node, &records)?;
             self.beginnings.extend(records.iter().map(beginning));
+            if !self.named.contains(&day) {
+                unnamed.push(day);
+            }
         }
-        // A killed run may have made a file and not synced its name.
-        files::sync_dir(&seen, FileRole::Node)?;
+        // A run that was killed may have made a file and appended a part of its records. A file that is new is synced
+        // with its name.
+        if !unnamed.is_empty() {
+            files::sync_dir(&seen, FileRole::Node)?;
+            self.named.extend(unnamed);
+        }
         Ok(())
     }
 }

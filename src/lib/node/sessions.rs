@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::Error;
 use super::files::{damaged, ensure_dir, read_secret, rely_on};
 use super::key_file::{self, Headers};
+use super::{Directory, Error};
 use crate::crypto::ecdh::Curve;
 use crate::disk::{self, FileRole, files, tree};
 use crate::pki::NodeId;
@@ -294,13 +294,13 @@ fn create(
 /// # Errors
 /// When it cannot be stored.
 pub fn mark_used(
-    root: &Path,
+    node: &Directory,
     peer: NodeId,
     id: &KeyId,
     date: Timestamp,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let path = dir(root, Some(peer)).join(format!("{id}.key"));
+    let path = dir(node.root(), Some(peer)).join(format!("{id}.key"));
     // An unbound key may be used by many peers, so its use proves nothing about one.
     let Some(mut stored) = StoredOwnKey::read(path)? else {
         return Ok(());
@@ -312,7 +312,7 @@ pub fn mark_used(
         stored.headers.set(USED, &date);
         stored.save()
     } else {
-        rely_on(&stored.path)
+        node.rely_on_once(&stored.path)
     }
 }
 

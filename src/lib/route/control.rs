@@ -72,6 +72,14 @@ pub struct ControlQueue<'a> {
 /// Acknowledgements by the message that they are for. Several files may acknowledge the same.
 type Acks = HashMap<MessageKey, Vec<(Waiting, Pca)>>;
 
+/// A message that cannot be applied, ever.
+struct Aside {
+    message: Waiting,
+    name: Name,
+    back_to: QueueId,
+    error: Error,
+}
+
 impl ControlQueue<'_> {
     /// Applies the control messages from this gateway. The result for each goes to `each`,
     /// unexpected files go to `unexpected`.
@@ -87,14 +95,14 @@ impl ControlQueue<'_> {
         let mut entries = queue.entries().map_err(Error::from)?;
         let mut failed = None;
         loop {
-            let (mut acks, mut applied) = (Acks::new(), Vec::new());
+            let (mut acks, mut asides, mut applied) = (Acks::new(), Vec::new(), Vec::new());
             let mut count = 0;
             let mut moves = Moves::default();
             while count < MAX_AT_ONCE {
                 match entries.next() {
                     Some(Ok(QueueEntry::Message(message))) => {
                         count += 1;
-                        applied.extend(self.take(message, &mut acks, &mut moves));
+                        applied.extend(self.take(message, &mut acks, &mut asides, &mut moves));
                     }
                     Some(Ok(QueueEntry::Unexpected(path))) => unexpected(path),
                     Some(Err(error)) => {
@@ -104,6 +112,7 @@ impl ControlQueue<'_> {
                     None => break,
                 }
             }
+            applied.extend(self.set_aside(asides, &mut moves)?);
             moves.commit().map_err(Error::from)?;
             applied.extend(self.acknowledge(acks)?);
             applied.into_iter().try_for_each(&mut *each)?;
@@ -116,9 +125,16 @@ impl ControlQueue<'_> {
         }
     }
 
-    /// Applies one message. An acknowledgement is collected in `acks` instead, since one pass over
-    /// the queue serves all of them; then `None` is returned, as for a message that is gone.
-    fn take(&self, message: Waiting, acks: &mut Acks, moves: &mut Moves) -> Option<Applied> {
+    /// Applies one message at once, unless it is an acknowledgement: those are collected in `acks`, since one pass over
+    /// the queue serves all of them; or it is to be set aside, for which it is collected in `asides`. `None` is returned
+    /// for these, and for a message that has gone.
+    fn take(
+        &self,
+        message: Waiting,
+        acks: &mut Acks,
+        asides: &mut Vec<Aside>,
+        moves: &mut Moves,
+    ) -> Option<Applied> {
         let mut name = message.name.clone();
         let mut back_to = QueueId::Control(self.gateway);
         let read = match message.read() {
@@ -162,27 +178,39 @@ impl ControlQueue<'_> {
                 });
             }
         };
-        let aside = FailedMessage {
-            path: &message.path,
-            name: &name,
-            id: None,
-            why: error.to_string(),
+        asides.push(Aside {
+            message,
+            name,
             back_to,
-        };
-        Some(match self.spool.set_aside(&aside, self.time.told, moves) {
-            Ok(Placed::New) => Applied {
-                message,
-                result: Err(error),
-                is_aside: true,
-            },
-            Ok(Placed::Repeated) => Applied {
-                message,
-                result: Ok(ControlEffect::Repeated),
-                is_aside: false,
-            },
-            Ok(Placed::Useless) => Applied::stays(message, error),
-            Err(error) => Applied::stays(message, error.into()),
-        })
+        });
+        None
+    }
+
+    /// Sets aside what cannot be applied, with one sync.
+    fn set_aside(&self, asides: Vec<Aside>, moves: &mut Moves) -> Result<Vec<Applied>, Error> {
+        let failed = asides.iter().map(|aside| FailedMessage {
+            path: &aside.message.path,
+            name: &aside.name,
+            id: None,
+            why: aside.error.to_string(),
+            back_to: aside.back_to,
+        });
+        let failed: Vec<_> = failed.collect();
+        let placed = self.spool.set_aside_all(&failed, self.time.told, moves)?;
+        let applied = asides.into_iter().zip(placed).map(|(aside, placed)| {
+            let (result, is_aside) = match placed {
+                Ok(Placed::New) => (Err(aside.error), true),
+                Ok(Placed::Repeated) => (Ok(ControlEffect::Repeated), false),
+                Ok(Placed::Useless) => (Err(aside.error), false),
+                Err(error) => (Err(error.into()), false),
+            };
+            Applied {
+                message: aside.message,
+                result,
+                is_aside,
+            }
+        });
+        Ok(applied.collect())
     }
 
     /// Removes acknowledged messages from the queue for the gateway: first this is noted and
@@ -320,13 +348,5 @@ impl Applied {
     pub fn is_untimely(&self, time: &Time) -> bool {
         let stays = self.result.as_ref().err().filter(|_| !self.is_aside);
         !time.is_believed() && stays.is_some_and(|error| error.kind().depends_on_clock())
-    }
-
-    fn stays(message: Waiting, error: Error) -> Self {
-        Self {
-            message,
-            result: Err(error),
-            is_aside: false,
-        }
     }
 }

@@ -1,11 +1,11 @@
 //! Routes the messages in `in`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Error, Hops, Target};
 use crate::command::{Command, CommandFacts};
 use crate::disk::publish::{self, IfExists, PublishOptions};
-use crate::disk::{FileRole, Mode, scratch};
+use crate::disk::{self, FileRole, Mode, batch, scratch};
 use crate::kind::ErrorKind;
 use crate::message::Item;
 use crate::node::ReplayKey;
@@ -213,60 +213,112 @@ impl Router<'_> {
 
     /// Hands over, notes and moves a group of messages, in this order.
     fn moved(&self, mut group: Vec<Decided>) -> Result<Vec<RouteOutcome>, Error> {
-        let mut outcomes = Vec::new();
+        let mut placed = Vec::new();
         if !self.is_dry {
-            let mut passed = Vec::new();
-            for decided in &mut group {
-                // Handed over before it is noted: a crash in between hands it over twice, but never
-                // notes what was not handed over.
-                let handed = match &decided.result {
-                    Ok(Target::Directory(dir)) => hand_over(dir, decided),
-                    Ok(Target::Command(command)) => self.run_command(command, decided),
-                    _ => continue,
-                };
-                match handed {
-                    Ok(()) => passed.extend(decided.identity()),
-                    Err(error) => decided.result = Err(error),
-                }
-            }
+            // Handed over before it is noted: a crash in between hands it over twice, but never
+            // notes what was not handed over.
+            let passed = self.hand_over_all(&mut group);
             // Remembered before the file is removed: if it comes back, it must not count as new.
             if !passed.is_empty() {
                 Memory::of(self.spool.owner().root())?.pass_on(&passed)?;
             }
             let lines: Vec<Line> = group.iter().filter_map(|it| self.line(it)).collect();
             self.spool.note(&lines)?;
+            placed = self.place_all(&group)?;
         }
-        let mut moves = Moves::default();
-        for mut decided in group {
-            let mut is_aside = decided
-                .result
-                .as_ref()
-                .is_err_and(|error| self.is_settled(error));
+        let mut placed = placed.into_iter();
+        let outcomes = group.into_iter().map(|decided| {
+            let mut result = decided.result;
+            let mut is_aside = result.as_ref().is_err_and(|error| self.is_settled(error));
             let mut is_repeated = false;
-            if !self.is_dry {
-                match self.place(&decided, is_aside, &mut moves) {
-                    Err(error) if error.is_of_one_file() => {
-                        is_aside = false;
-                        decided.result = Err(error.into());
-                    }
-                    placed => is_repeated = placed? == Placed::Repeated,
+            match placed.next() {
+                Some(Ok(placed)) => is_repeated = placed == Placed::Repeated,
+                Some(Err(error)) => {
+                    is_aside = false;
+                    result = Err(error.into());
                 }
+                None => {}
             }
-            outcomes.push(RouteOutcome {
+            RouteOutcome {
                 path: decided.message.path,
                 name: decided.name,
                 id: decided.id,
-                is_untimely: decided
-                    .result
-                    .as_ref()
-                    .is_err_and(|error| self.is_untimely(error)),
-                result: decided.result,
+                is_untimely: result.as_ref().is_err_and(|error| self.is_untimely(error)),
+                result,
                 is_aside,
                 is_repeated,
-            });
+            }
+        });
+        Ok(outcomes.collect())
+    }
+
+    /// Hands messages over to directories and commands. Gives the identities of those that were taken.
+    fn hand_over_all(&self, group: &mut [Decided]) -> Vec<ReplayKey> {
+        put_into_dirs(group);
+        let mut passed = Vec::new();
+        for decided in group {
+            let handed = match &decided.result {
+                Ok(Target::Directory(_)) => Ok(()),
+                Ok(Target::Command(command)) => self.run_command(command, decided),
+                _ => continue,
+            };
+            match handed {
+                Ok(()) => passed.extend(decided.identity()),
+                Err(error) => decided.result = Err(error),
+            }
+        }
+        passed
+    }
+
+    /// Moves the messages of a group to their queues, sets aside, or removes what was handed over. Gives what became of
+    /// each; only what is of one file does not end the run.
+    fn place_all(&self, group: &[Decided]) -> Result<Vec<Result<Placed, spool::Error>>, Error> {
+        let mut moves = Moves::default();
+        let is_aside = |decided: &&Decided| {
+            let result = decided.result.as_ref();
+            result.is_err_and(|error| self.is_settled(error))
+        };
+        let asides = group.iter().filter(is_aside).map(|decided| FailedMessage {
+            path: &decided.message.path,
+            name: &decided.name,
+            id: decided.id.as_deref(),
+            why: decided
+                .result
+                .as_ref()
+                .err()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            back_to: QueueId::In,
+        });
+        let asides: Vec<_> = asides.collect();
+        let aside = self
+            .spool
+            .set_aside_all(&asides, self.time.told, &mut moves)?;
+        let mut aside = aside.into_iter();
+        let mut placed: Vec<_> = group
+            .iter()
+            .map(|decided| {
+                if is_aside(&decided) {
+                    aside.next().unwrap_or(Ok(Placed::New))
+                } else {
+                    self.place(decided, &mut moves)
+                }
+            })
+            .collect();
+        // After all names are given, since each removal waits for those before it.
+        for (placed, decided) in placed.iter_mut().zip(group) {
+            if let Ok(Target::Directory(_) | Target::Command(_)) = decided.result {
+                *placed = moves.remove(&decided.message.path).map(|()| Placed::New);
+            }
         }
         moves.commit()?;
-        Ok(outcomes)
+        placed
+            .into_iter()
+            .map(|placed| match placed {
+                Err(error) if !error.is_of_one_file() => Err(error.into()),
+                placed => Ok(placed),
+            })
+            .collect()
     }
 
     /// Whether the message is genuine and every further try fails in the same way.
@@ -333,33 +385,13 @@ impl Router<'_> {
         })
     }
 
-    /// Moves a message to its queue, removes it, or sets it aside.
-    fn place(
-        &self,
-        decided: &Decided,
-        is_aside: bool,
-        moves: &mut Moves,
-    ) -> Result<Placed, spool::Error> {
+    /// Moves a message to its queue, if it goes to one.
+    fn place(&self, decided: &Decided, moves: &mut Moves) -> Result<Placed, spool::Error> {
         let from = &decided.message.path;
         let place = match &decided.result {
             Ok(Target::Home(node)) => QueueId::Home(*node),
             Ok(Target::Out(hop)) => QueueId::Out(*hop),
-            Ok(Target::Directory(_) | Target::Command(_)) => {
-                moves.commit()?;
-                moves.remove(from)?;
-                return Ok(Placed::New);
-            }
-            Err(error) if is_aside => {
-                let aside = FailedMessage {
-                    path: &decided.message.path,
-                    name: &decided.name,
-                    id: decided.id.as_deref(),
-                    why: error.to_string(),
-                    back_to: QueueId::In,
-                };
-                return self.spool.set_aside(&aside, self.time.told, moves);
-            }
-            Err(_) => return Ok(Placed::New),
+            Ok(Target::Directory(_) | Target::Command(_)) | Err(_) => return Ok(Placed::New),
         };
         let queue = self.spool.make(place)?;
         if !decided.is_of_another {
@@ -378,21 +410,55 @@ impl Router<'_> {
     }
 }
 
-/// Writes a message into a directory outside of the spool.
-fn hand_over(dir: &std::path::Path, decided: &Decided) -> Result<(), Error> {
-    // Priority, copies and hop matter only in this spool.
+/// Puts messages into directories outside of the spool, with one sync.
+fn put_into_dirs(group: &mut [Decided]) {
+    let (mut staged, mut numbers) = (Vec::new(), Vec::new());
+    for (number, decided) in group.iter_mut().enumerate() {
+        let Ok(Target::Directory(dir)) = &decided.result else {
+            continue;
+        };
+        let (path, options) = handed_file(dir, decided);
+        if !dir.is_dir() {
+            decided.result = Err(Error::NoDirectory(dir.clone()));
+            continue;
+        }
+        match batch::stage(&path, &[&decided.octets], &options) {
+            Ok(file) => {
+                staged.push(file);
+                numbers.push((number, path));
+            }
+            Err(error) => decided.result = Err(error.into()),
+        }
+    }
+    let named = batch::name_all(staged, || Ok::<(), disk::Error>(()));
+    for (number, path) in numbers {
+        let is_there = named
+            .as_ref()
+            .is_ok_and(|refused| refused.iter().all(|error| error.path() != path));
+        let decided = &mut group[number];
+        let Ok(Target::Directory(dir)) = &decided.result else {
+            continue;
+        };
+        // One after another then, which tells whose failure it is.
+        if !is_there {
+            let (path, options) = handed_file(dir, decided);
+            if let Err(error) = publish::publish(&path, &[&decided.octets], &options) {
+                decided.result = Err(error.into());
+            }
+        }
+    }
+}
+
+/// The file of a message that is put into a directory outside of the spool, and how it is written.
+fn handed_file(dir: &Path, decided: &Decided) -> (PathBuf, PublishOptions<'static>) {
     let name = Name {
         priority: None,
         copies: None,
         from: None,
         ..decided.name.clone()
     };
-    if !dir.is_dir() {
-        return Err(Error::NoDirectory(dir.to_owned()));
-    }
     let options = PublishOptions::delivery(IfExists::SameIsSuccess);
-    publish::publish(&dir.join(name.to_string()), &[&decided.octets], &options)?;
-    Ok(())
+    (dir.join(name.to_string()), options)
 }
 
 /// Whether the message is genuine, and every further try by a right clock fails in the same way.

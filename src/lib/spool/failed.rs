@@ -1,7 +1,8 @@
 //! Messages that are set aside in `failed`, each with a `.why` file: the reason, and the queue that
 //! it came from.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -10,7 +11,8 @@ use super::moves::{Moves, Placed};
 use super::queue::{Queue, WHY};
 use super::twin::is_twin;
 use super::{Error, Name, QueueId, Spool};
-use crate::disk::publish::{self, IfExists, PublishOptions};
+use crate::disk::batch::{self, Batch};
+use crate::disk::publish::{IfExists, PublishOptions};
 use crate::disk::{self, FileRole, files};
 use crate::message::Item;
 use crate::node::{ReplayKey, endpoints, seen};
@@ -35,14 +37,22 @@ pub struct FailedMessage<'a> {
     pub back_to: QueueId,
 }
 
+/// What becomes of a message that is to be set aside.
+enum Plan {
+    /// It goes to this file, once its reason is stored.
+    Move(PathBuf, batch::Staged),
+    /// It was set aside before, in any encoding, and is removed.
+    Repeated,
+    /// It is no message, and is removed.
+    Useless,
+}
+
 fn read(path: &Path) -> disk::Result<Vec<u8>> {
     files::read(path, FileRole::Spool, limits::MAX_MESSAGE_LEN)
 }
 
 impl Spool {
-    /// Moves a message to `failed`: first its `.why` file, then the message, or a copy if the file
-    /// is another user's. If the same message was set aside before, in any encoding, this one is
-    /// only removed. The caller holds the lock of its queue.
+    /// Sets a message aside, as [`Spool::set_aside_all`] does many.
     ///
     /// # Errors
     /// When it cannot be moved.
@@ -52,25 +62,80 @@ impl Spool {
         now: Timestamp,
         moves: &mut Moves,
     ) -> Result<Placed, Error> {
+        let mut placed = self.set_aside_all(std::slice::from_ref(aside), now, moves)?;
+        placed.pop().unwrap_or(Ok(Placed::Repeated))
+    }
+
+    /// Sets messages aside, first the reasons, with one sync, then the messages; of what is another user's, a copy. What
+    /// was set aside before, in whatever form, goes. The caller holds a lock of their queue. Gives what became of each.
+    ///
+    /// # Errors
+    /// When nothing can be set aside.
+    pub fn set_aside_all(
+        &self,
+        asides: &[FailedMessage<'_>],
+        now: Timestamp,
+        moves: &mut Moves,
+    ) -> Result<Vec<Result<Placed, Error>>, Error> {
+        if asides.is_empty() {
+            return Ok(Vec::new());
+        }
         let queue = self.make(QueueId::Failed)?;
-        let is_by_another = self.is_by_another(aside.path)?;
+        let (mut reasons, mut planned) = (Batch::default(), PlannedNames::new());
+        let mut plans = Vec::new();
+        for aside in asides {
+            plans.push(match self.plan(aside, &queue, &mut planned, now) {
+                Ok(Plan::Move(to, why)) => {
+                    reasons.add(why)?;
+                    Ok((Some(to), Placed::New))
+                }
+                Ok(Plan::Repeated) => Ok((None, Placed::Repeated)),
+                Ok(Plan::Useless) => Ok((None, Placed::Useless)),
+                Err(error) => Err(error),
+            });
+        }
+        reasons.commit()?;
+        let mut placed: Vec<_> = plans
+            .into_iter()
+            .zip(asides)
+            .map(|(plan, aside)| {
+                let (to, placed) = plan?;
+                if let Some(to) = to {
+                    self.put_aside(aside.path, &to, moves)?;
+                }
+                Ok(placed)
+            })
+            .collect();
+        // After all names are given, since each removal waits for those before it.
+        for (placed, aside) in placed.iter_mut().zip(asides) {
+            if let Ok(what @ (Placed::Repeated | Placed::Useless)) = *placed {
+                *placed = moves.remove(aside.path).map(|()| what);
+            }
+        }
+        Ok(placed)
+    }
+
+    /// Decides where a message that is set aside goes.
+    fn plan<'a>(
+        &self,
+        aside: &FailedMessage<'a>,
+        queue: &Queue,
+        planned: &mut PlannedNames<'a>,
+        now: Timestamp,
+    ) -> Result<Plan, Error> {
         // The copy is ours. Returned to `home` without being judged, it would count as having
         // arrived in time.
+        let is_by_another = self.is_by_another(aside.path)?;
         let back_to = match aside.back_to {
             QueueId::Home(_) if is_by_another && !self.is_guest() => QueueId::In,
             place => place,
         };
-        let copied = match is_by_another.then(|| read(aside.path)).transpose() {
+        if is_by_another && matches!(read(aside.path), Err(disk::Error::TooLarge { .. })) {
             // No message is so long, and a copy would cost us room for nothing.
-            Err(disk::Error::TooLarge { .. }) => {
-                moves.remove(aside.path)?;
-                return Ok(Placed::Useless);
-            }
-            copied => copied?,
-        };
-        let Some(name) = free_name(&queue, aside)? else {
-            moves.remove(aside.path)?;
-            return Ok(Placed::Repeated);
+            return Ok(Plan::Useless);
+        }
+        let Some(name) = free_name(queue, aside, planned)? else {
+            return Ok(Plan::Repeated);
         };
         let identity = &name.identity;
         let line = json!({
@@ -85,15 +150,19 @@ impl Spool {
         let why = queue.dir().join(format!("{name}{WHY}"));
         let manner = PublishOptions::stored(FileRole::Spool, IfExists::Replace);
         // Before the message: one in `failed` without a reason could not be returned to its queue.
-        publish::publish(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
+        let why = batch::stage(&why, &[line.to_string().as_bytes(), b"\n"], &manner)?;
         let to = queue.path_of(&name);
-        if let Some(octets) = copied {
-            let manner = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess);
-            moves.copy(aside.path, &to, &octets, &manner)?;
-        } else {
-            moves.rename(aside.path, &to)?;
+        planned.insert(to.clone(), aside.path);
+        Ok(Plan::Move(to, why))
+    }
+
+    fn put_aside(&self, path: &Path, to: &Path, moves: &mut Moves) -> Result<(), Error> {
+        if !self.is_by_another(path)? {
+            return moves.rename(path, to);
         }
-        Ok(Placed::New)
+        let octets = read(path)?;
+        let manner = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess);
+        moves.copy(path, to, &octets, &manner)
     }
 
     /// Returns a message from `failed` to the queue that it came from. The caller holds the queue
@@ -173,15 +242,24 @@ impl Spool {
     }
 }
 
+/// The paths that messages of one group are to get in `failed`, each with where its message is meanwhile.
+type PlannedNames<'a> = HashMap<PathBuf, &'a Path>;
+
 /// A free name for a message in `failed`, where another may have its own; `None` if the same
 /// message is there in another encoding.
-fn free_name(failed: &Queue, aside: &FailedMessage<'_>) -> Result<Option<Name>, Error> {
+fn free_name(
+    failed: &Queue,
+    aside: &FailedMessage<'_>,
+    planned: &PlannedNames<'_>,
+) -> Result<Option<Name>, Error> {
     let mut octets = None;
     for name in aside.name.and_others() {
         let path = failed.path_of(&name);
-        if !files::exists(&path, FileRole::Spool)? {
-            return Ok(Some(name));
-        }
+        let holder = match planned.get(&path) {
+            Some(meanwhile) => *meanwhile,
+            None if files::exists(&path, FileRole::Spool)? => &path,
+            None => return Ok(Some(name)),
+        };
         let octets = match &octets {
             Some(octets) => octets,
             None => octets.insert(files::read(
@@ -191,12 +269,12 @@ fn free_name(failed: &Queue, aside: &FailedMessage<'_>) -> Result<Option<Name>, 
             )?),
         };
         // A killed run may have put it there; the caller stores the reason again.
-        if files::read(&path, FileRole::Spool, limits::MAX_MESSAGE_LEN)
+        if files::read(holder, FileRole::Spool, limits::MAX_MESSAGE_LEN)
             .is_ok_and(|held| held == *octets)
         {
             return Ok(Some(name));
         }
-        if is_twin(&path, octets) {
+        if is_twin(holder, octets) {
             return Ok(None);
         }
     }

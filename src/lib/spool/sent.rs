@@ -137,7 +137,7 @@ impl Spool {
             return Ok(());
         };
         let dir = self.root().join(SENT);
-        files::create_dir_all_private(&dir, FileRole::Spool)?;
+        self.make_dir(&dir)?;
         let day = dir.join(
             jiff::tz::Offset::UTC
                 .to_datetime(self.day_of(first.time)?)

@@ -1,8 +1,8 @@
 //! A spool: its folders, its queues and its locks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use jiff::Timestamp;
 
@@ -11,6 +11,7 @@ use super::{Error, Name, Queue, QueueId, QueueKind, folders, moves, name, queue}
 use crate::disk::{self, FileRole, Lock, Mode, files, group};
 use crate::node::seen::Memory;
 use crate::node::{Directory, endpoints, ownership};
+use crate::pipeline::mutex;
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 
@@ -25,6 +26,8 @@ pub struct Spool {
     pub(super) owner: Directory,
     /// A time with the believed one for it, kept because a run asks for the same one many times.
     pub(super) day: OnceLock<(Timestamp, Timestamp)>,
+    /// Directories that this run made or synced into theirs.
+    made: Mutex<HashSet<PathBuf>>,
 }
 
 impl Spool {
@@ -57,6 +60,7 @@ impl Spool {
                     shared,
                     owner: node,
                     day: OnceLock::new(),
+                    made: Mutex::default(),
                 }),
                 None => Err(error.into()),
             },
@@ -72,6 +76,7 @@ impl Spool {
             shared,
             owner,
             day: OnceLock::new(),
+            made: Mutex::default(),
         }
     }
 
@@ -126,17 +131,20 @@ impl Spool {
         }
     }
 
-    /// Creates the queue with this id if it is missing. A guest creates nothing in another user's
-    /// spool.
+    /// Creates the queue with this id if it is missing, and looks only once in a run. A guest creates
+    /// nothing in another user's spool.
     ///
     /// # Errors
     /// When a directory cannot be created, or not given to the group.
     pub fn make(&self, place: QueueId) -> Result<Queue, Error> {
         ownership::check_user(self.owner.root())?;
         let queue = self.queue(place);
+        if self.is_made(queue.dir()) {
+            return Ok(queue);
+        }
         if self.is_guest() {
             if !place.is_of_group() {
-                files::create_dir_all_private(queue.dir(), FileRole::Spool)?;
+                self.make_dir(queue.dir())?;
             }
             return Ok(queue);
         }
@@ -155,12 +163,25 @@ impl Spool {
                 _ => {}
             }
         }
-        // Existing directories are synced into their parents, too: a killed run may have created
-        // them without that.
         for dir in [&self.root, &self.tmp(), queue.dir()] {
-            files::create_dir_all_private(dir, FileRole::Spool)?;
+            self.make_dir(dir)?;
         }
         Ok(queue)
+    }
+
+    /// Creates a directory of the spool, once in a run. An existing one is synced into its parent: a
+    /// killed run may have created it without that.
+    pub(super) fn make_dir(&self, dir: &Path) -> Result<(), Error> {
+        if !self.is_made(dir) {
+            files::create_dir_all_private(dir, FileRole::Spool)?;
+            mutex::lock(&self.made).insert(dir.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether this run made the directory, and it is still there.
+    fn is_made(&self, dir: &Path) -> bool {
+        mutex::lock(&self.made).contains(dir) && dir.is_dir()
     }
 
     /// Creates the queues that members of the node's group need: `in`, and one for each local

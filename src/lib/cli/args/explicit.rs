@@ -49,7 +49,7 @@ impl SendingFiles {
         knows_recipient: bool,
     ) -> anyhow::Result<Node> {
         if !self.identity.is_given() && !self.session.is_given() && self.params.is_none() {
-            return Ok(Node::Directory(node.open()?));
+            return Ok(Node::Directory(Box::new(node.open()?)));
         }
         if self.params.is_none() && !knows_recipient {
             return Err(Usage(
@@ -123,7 +123,7 @@ impl OpeningFiles {
                 )
                 .into());
             }
-            return Ok(Node::Directory(node.open()?));
+            return Ok(Node::Directory(Box::new(node.open()?)));
         }
         node.refuse("--identity-key, --session-key, --trust and --any-sender")?;
         if !self.session.is_given() {

@@ -173,7 +173,7 @@ impl Wait {
 /// A node directory, or explicit files in its place.
 pub enum Node {
     /// A node directory.
-    Directory(Directory),
+    Directory(Box<Directory>),
     /// Explicit files.
     ExplicitFiles(Box<ExplicitFiles>),
 }
@@ -183,7 +183,7 @@ impl Node {
     #[must_use]
     pub fn keyring(&self) -> &dyn Keyring {
         match self {
-            Self::Directory(directory) => directory,
+            Self::Directory(directory) => &**directory,
             Self::ExplicitFiles(loose) => &**loose,
         }
     }
