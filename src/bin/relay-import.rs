@@ -97,7 +97,7 @@ fn import_file(node: &Directory, file: &Path, options: &Options<'_>) -> anyhow::
         .import(&octets, options)
         .with_context(|| report::path(file))?;
     let id = imported.peer;
-    let label = node.label_of(id)?;
+    let label = node.label_of(id);
     report::event(
         "imported",
         &[("kind", imported.kind), ("peer", &id.to_string())],

@@ -64,19 +64,11 @@ fn list(args: &Args) -> anyhow::Result<()> {
     for queue in named {
         outcome.take();
         let mut unexpected = UnexpectedReport::default();
-        let mut listed = Ok(());
-        for found in queue.entries()? {
-            match found {
-                // Without --long no file is opened: names say everything else.
-                Ok(QueueEntry::Message(message)) => add(args, &mut listing, &queue, &message)?,
-                Ok(QueueEntry::Unexpected(path)) => unexpected.add(path),
-                // The other queues are listed all the same.
-                Err(error) => listed = Err(error.into()),
-            }
-        }
+        let listed = add_all(args, &mut listing, &queue, &mut unexpected)?;
         unexpected.report();
+        // The other queues are listed all the same.
         let place = queue.place().path().display().to_string();
-        outcome.done(&InputRef::named(place), listed)?;
+        outcome.done(&InputRef::named(place), listed.map_err(Into::into))?;
     }
     let mut head = vec!["QUEUE", "KIND", "TO", "FROM", "EXPIRES", "PRIORITY", "NAME"];
     if args.long {
@@ -84,6 +76,28 @@ fn list(args: &Args) -> anyhow::Result<()> {
     }
     listing.finish(&head)?;
     outcome.finish()
+}
+
+/// Adds the messages of a queue; the inner error tells why it cannot be listed.
+fn add_all(
+    args: &Args,
+    listing: &mut List,
+    queue: &Queue,
+    unexpected: &mut UnexpectedReport,
+) -> anyhow::Result<Result<(), spool::Error>> {
+    let entries = match queue.entries() {
+        Ok(entries) => entries,
+        Err(error) => return Ok(Err(error)),
+    };
+    for found in entries {
+        match found {
+            // Without --long no file is opened: names say everything else.
+            Ok(QueueEntry::Message(message)) => add(args, listing, queue, &message)?,
+            Ok(QueueEntry::Unexpected(path)) => unexpected.add(path),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(()))
 }
 
 fn add(args: &Args, listing: &mut List, queue: &Queue, message: &Waiting) -> anyhow::Result<()> {

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use relaynet::cli::args::NodeDir;
 use relaynet::cli::peers::{self, PeerChange};
-use relaynet::cli::{self, files, table};
+use relaynet::cli::{self, files, table, unreadable_peers};
 use relaynet::describe::{json, lines};
-use relaynet::node::peers::{StoredSessionKey, short_id};
-use relaynet::node::{Directory, Peer, authorizations};
+use relaynet::node::peers::{StoredSessionKey, UnreadablePeer, short_id};
+use relaynet::node::{self, Directory, Peer, authorizations};
 
 /// List peers and what was authorized in either direction
 #[derive(Debug, Parser)]
@@ -59,15 +59,22 @@ fn list(args: &Args) -> anyhow::Result<()> {
     if let (Some(peer), Some(change)) = (&args.peer, args.change()) {
         return peers::change(&node, peer, change);
     }
-    let peers = match &args.peer {
-        Some(peer) => vec![node.find_peer(peer)?],
+    let (known, mut unreadable) = match &args.peer {
+        Some(peer) => (vec![node.find_peer(peer)?], Vec::new()),
         None => node.peers()?,
     };
-    let rows = peers
-        .into_iter()
-        .map(|peer| Row::of(&node, peer))
-        .collect::<anyhow::Result<Vec<Row>>>()?;
-    if args.json {
+    let mut rows = Vec::new();
+    for peer in known {
+        let id = peer.id;
+        let row = Row::of(&node, peer).map(|row| rows.push(row));
+        unreadable.extend(row.err().map(|error| UnreadablePeer { id, error }));
+    }
+    show(&rows, args.json)?;
+    unreadable_peers::finish(&node, unreadable)
+}
+
+fn show(rows: &[Row], json: bool) -> anyhow::Result<()> {
+    if json {
         return rows
             .iter()
             .try_for_each(|row| files::print(&json::line(&row.to_json())));
@@ -100,7 +107,7 @@ struct Row {
 }
 
 impl Row {
-    fn of(node: &Directory, peer: Peer) -> anyhow::Result<Self> {
+    fn of(node: &Directory, peer: Peer) -> Result<Self, node::Error> {
         Ok(Self {
             held_until: authorizations::held_until(node, peer.id)?,
             given_until: authorizations::given_until(node, peer.id)?,

@@ -7,6 +7,8 @@ use serde_json::json;
 
 use relaynet::cli::args::{NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
+use relaynet::cli::inputs::InputRef as Input;
+use relaynet::cli::outcome::Outcome;
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
 use relaynet::node::{Directory, endpoints};
@@ -76,6 +78,7 @@ fn purge(args: &Args) -> anyhow::Result<()> {
             is_unfinished: before.is_unfinished,
         },
     };
+    let mut outcome = Outcome::default();
     purger.purge(&mut |found| match found {
         PurgeFinding::Useless(useless) if args.dry_run => files::print(&line(&useless, args.json)),
         PurgeFinding::Useless(useless) => {
@@ -86,12 +89,16 @@ fn purge(args: &Args) -> anyhow::Result<()> {
             report::warn(&format!("{}: stays: {problem}", report::path(&path)));
             Ok(())
         }
+        PurgeFinding::Unreadable(path, error) => {
+            outcome.take();
+            outcome.done(&Input::named(report::path(&path)), Err(error.into()))
+        }
     })?;
     // Only now: after a crash before this, the next run knows that the purge was not finished.
     if !args.dry_run {
         spool.finish()?;
     }
-    Ok(())
+    outcome.finish()
 }
 
 /// Reports that something was removed.

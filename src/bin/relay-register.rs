@@ -133,7 +133,7 @@ fn certify(
             "no Internet gateway knows this gateway, so what it registers is reached only through gateways that peer with it",
         );
     }
-    let label = node.label_of(key.id())?;
+    let label = node.label_of(key.id());
     let until = given.registration.node.not_after();
     let wanted = now + valid_for.min(issuance::MAX_LIFE);
     Issued::Registration.report(&label, key, until, wanted);

@@ -10,7 +10,7 @@ use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::outcome::Outcome;
 use relaynet::cli::unexpected::UnexpectedReport;
-use relaynet::cli::{self, files, report, routing};
+use relaynet::cli::{self, files, report, routing, unreadable_peers};
 use relaynet::pki::Window;
 use relaynet::route::control::ControlQueue;
 use relaynet::route::{Hops, Router, Target};
@@ -76,13 +76,19 @@ fn route(args: &Args) -> anyhow::Result<()> {
     if !args.dry_run {
         apply(&spool, &window, &time, &mut outcome)?;
     }
+    let mut hops = Hops::of(owner)?;
+    let mut policy = Policy::of_node(owner, Vec::new(), window, now)?;
+    let mut unreadable = hops.take_unreadable();
+    unreadable.append(&mut policy.unreadable);
     let router = Router {
         spool: &spool,
-        hops: Hops::of(owner)?,
-        policy: Policy::of_node(owner, Vec::new(), window, now)?,
+        hops,
+        policy,
+        is_in_doubt: !unreadable.is_empty(),
         time,
         is_dry: args.dry_run,
     };
+    unreadable_peers::report_unreadable(owner, unreadable, &mut outcome)?;
     let (mut unexpected, mut filled) = (UnexpectedReport::default(), BTreeSet::new());
     router.run(
         &mut |routed| {

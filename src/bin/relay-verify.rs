@@ -9,7 +9,7 @@ use relaynet::cli::args::{IdentityKeyFile, NodeDir, TrustFiles};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::Objects;
-use relaynet::cli::{self, files, report};
+use relaynet::cli::{self, files, report, unreadable_peers};
 use relaynet::describe;
 use relaynet::pki::IdentityKey;
 use relaynet::verify::{self, AuthorizationVerdict, Policy, PolicyRole, Private};
@@ -79,6 +79,7 @@ fn judge(args: &Args) -> anyhow::Result<Policy> {
         let window = args.clock.window(now, None);
         return Ok(Policy {
             trust,
+            unreadable: Vec::new(),
             role: PolicyRole::Strict,
             chain: args.trust.chain()?,
             recipient,
@@ -94,7 +95,9 @@ fn judge(args: &Args) -> anyhow::Result<Policy> {
     let recipient = args.trust.recipient();
     let of_node = args.node.use_if_any(|node| {
         let window = args.clock.window(now, Some(node.config()));
-        Policy::of_node(node, chain.clone(), window, now)
+        let policy = Policy::of_node(node, chain.clone(), window, now)?;
+        unreadable_peers::warn_of_unreadable(node, &policy.unreadable);
+        Ok(policy)
     })?;
     let policy = match of_node {
         Some(policy) => policy,

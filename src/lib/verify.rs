@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use crate::message::{Error, Item, Object, Parcel, Registration, Rotation};
+use crate::node::peers::UnreadablePeer;
 use crate::node::{self, Directory, Peer, certificates, registrations};
 use crate::pki::{self, Certificate, NodeId, PublicKey, Trust, Window, issuance, path};
 use crate::ramf::{self, Authorization, Fields, InternetAddress, Kind, SignedMessage, Valid};
@@ -17,6 +18,8 @@ use crate::ramf::{self, Authorization, Fields, InternetAddress, Kind, SignedMess
 pub struct Policy {
     /// The anchors that certification paths must end in.
     pub trust: Trust,
+    /// Peers whose keys should be among these and cannot be read: what depends on them is not known.
+    pub unreadable: Vec<UnreadablePeer>,
     /// The role in which objects are verified.
     pub role: PolicyRole,
     /// Intermediate certificates for paths.
@@ -61,7 +64,7 @@ impl Private {
         for peer in peers {
             if private.gateways.contains(&peer.id) {
                 private.addresses.extend(peer.address.clone());
-            } else if registrations::is_registered(node, peer.id)? {
+            } else if registrations::is_registered(node, peer.id).unwrap_or(true) {
                 private.registered.insert(peer.id);
             }
         }
@@ -92,6 +95,7 @@ impl Policy {
     pub fn courier(chain: Vec<Certificate>, window: Window, now: Timestamp) -> Self {
         Self {
             trust: Trust::default(),
+            unreadable: Vec::new(),
             role: PolicyRole::Courier,
             chain,
             recipient: None,
@@ -106,7 +110,7 @@ impl Policy {
     /// peers.
     ///
     /// # Errors
-    /// When a peer cannot be read.
+    /// When its peers, or the gateways that registered it, cannot be listed.
     pub fn of_node(
         node: &Directory,
         chain: Vec<Certificate>,
@@ -114,17 +118,23 @@ impl Policy {
         now: Timestamp,
     ) -> Result<Self, node::Error> {
         let mut trust = Trust::key(node.public().clone());
-        let peers = node.peers()?;
+        let (peers, mut unreadable) = node.peers()?;
+        let mut private = Private::of_node(node, &peers)?;
+        private.peers.extend(unreadable.iter().map(|peer| peer.id));
         for peer in &peers {
-            trust.keys.push(node.identity_of(peer.id)?);
+            match node.identity_of(peer.id) {
+                Ok(key) => trust.keys.push(key),
+                Err(error) => unreadable.push(UnreadablePeer { id: peer.id, error }),
+            }
         }
         Ok(Self {
             trust,
+            unreadable,
             role: PolicyRole::Node,
             chain,
             recipient: None,
             accepts_anybody: node.config().address().map(|_| node.id()),
-            private: Private::of_node(node, &peers)?,
+            private,
             window,
             now,
         })

@@ -47,4 +47,5 @@ mod topology;
 mod trust;
 mod trips;
 mod unpack_cargo;
+mod unreadable;
 mod verify;

@@ -298,9 +298,11 @@ fn hint_for_medium(error: &medium::Error) -> Option<String> {
             Some("remove it: a medium holds no links and no files of others".to_owned())
         }
         E::NotAPlace(_) => Some("name the directory that the stick is mounted on".to_owned()),
-        E::Version(_) | E::NotADirectory(_) | E::SameMedium(_) | E::OtherSender | E::Replaces => {
-            None
-        }
+        E::Replaces => Some(
+            "remove from spool/in what is no message: the cargo stays on the medium for the next run"
+                .to_owned(),
+        ),
+        E::Version(_) | E::NotADirectory(_) | E::SameMedium(_) | E::OtherSender => None,
     }
 }
 

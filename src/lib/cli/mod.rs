@@ -31,6 +31,7 @@ mod syslog;
 pub mod table;
 pub mod listing; // a table on a terminal, else lines
 pub mod routing; // what relay-route reports
+pub mod unreadable_peers; // peers of which something cannot be read
 pub mod delivery; // what relay-deliver reports
 pub mod queues; // what relay-list prints
 pub mod findings; // what relay-check prints

@@ -226,15 +226,12 @@ impl<'a> Delivery<'a> {
         let mut octets = 0;
         while group.len() < most && (group.is_empty() || octets < most_octets) {
             match entries.next() {
-                Some(Ok(QueueEntry::Message(message))) => match message.len() {
-                    Ok(Some(len)) => {
-                        octets += len;
+                Some(Ok(QueueEntry::Message(message))) => {
+                    if !matches!(message.len(), Ok(None)) {
+                        octets += message.len_or_most() as u64;
                         group.push(message);
                     }
-                    // The message was taken by another program since it was listed.
-                    Ok(None) => {}
-                    Err(error) => return (group, Some(error)),
-                },
+                }
                 Some(Ok(QueueEntry::Unexpected(path))) => unexpected(path),
                 Some(Err(error)) => return (group, Some(error)),
                 None => break,

@@ -235,6 +235,23 @@ impl Error {
         self.io_kind() == Some(io::ErrorKind::NotFound)
     }
 
+    /// Whether a file or directory that is there cannot be read, so that others may be readable. That this process
+    /// has no memory or descriptors left is true for all of them.
+    #[must_use]
+    pub fn is_of_reading(&self) -> bool {
+        let Self::Io { doing, cause, .. } = self else {
+            return false;
+        };
+        let is_of_process = [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
+            .iter()
+            .any(|errno| cause.raw_os_error() == Some(errno.raw_os_error()));
+        !is_of_process
+            && matches!(
+                doing,
+                Operation::Open | Operation::Examine | Operation::Read | Operation::List
+            )
+    }
+
     /// Whether the user who runs this lacks permission.
     #[must_use]
     pub fn is_denied(&self) -> bool {

@@ -15,7 +15,7 @@ mod hop; // a next hop, and what is chosen for it
 mod pack; // cargo is filled, sealed and written
 mod request; // requests for our own cargo
 
-use context::Context;
+use context::{Context, unlisted};
 use hop::NextHop;
 use on_medium::{OnMedium, Unsettled};
 use space::Space;
@@ -25,7 +25,7 @@ use crate::cms::enveloped_data::Cipher;
 use crate::pki::NodeId;
 use crate::receive::ReceiveOptions;
 use crate::spool::name::MAX_PRIORITY;
-use crate::spool::queue::{Rank, Waiting};
+use crate::spool::queue::{QueueEntry, Rank, Waiting};
 use crate::spool::{Name, QueueId, QueueKind, Spool, Time};
 use crate::verify::Policy;
 
@@ -87,6 +87,9 @@ impl<'a> Exporter<'a> {
         &mut self,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
+        std::mem::take(&mut self.on_medium.failed)
+            .into_iter()
+            .try_for_each(&mut *each)?;
         // First, since a request is small, and without one no cargo comes back.
         self.context.request(each)?;
         self.space = Space::of(self.context.medium)?;
@@ -121,7 +124,9 @@ impl<'a> Exporter<'a> {
         let mut waiting = 0;
         for id in self.waiting_hops()? {
             let unsettled = self.on_medium.take_unsettled(id);
-            let amount = self.amount(id)?;
+            let Some(amount) = self.amount(id, each)? else {
+                continue;
+            };
             if amount.untimely > 0 {
                 each(ExchangeEvent::Untimely(amount.untimely))?;
             }
@@ -147,7 +152,7 @@ impl<'a> Exporter<'a> {
             messages, octets, ..
         } = amount;
         let time = &self.context.time;
-        let label = || self.context.spool.owner().label_of(id).map_err(Error::from);
+        let label = || self.context.spool.owner().label_of(id);
         let mut events = Vec::new();
         let way = self.context.way(id, &mut events);
         events.into_iter().try_for_each(&mut *each)?;
@@ -162,18 +167,17 @@ impl<'a> Exporter<'a> {
                 each(ExchangeEvent::Untimely(messages))?;
             }
             Ok(Way::Closed(why)) => each(ExchangeEvent::Waiting {
-                hop: label()?,
+                hop: label(),
                 messages,
                 octets,
                 why,
             })?,
-            Err(error @ (Error::Disk(_) | Error::Spool(_))) => return Err(error.into()),
             Err(error) if self.context.is_untimely(&error) => {
                 each(ExchangeEvent::Untimely(messages))?;
             }
             // A problem of one next hop does not stop the export to the others.
             Err(error) => each(ExchangeEvent::Failed {
-                what: label()?,
+                what: label(),
                 error,
             })?,
         }
@@ -197,24 +201,48 @@ impl<'a> Exporter<'a> {
         Ok(hops)
     }
 
-    /// The messages for a next hop that may go onto this medium.
-    fn amount(&self, hop: NodeId) -> Result<Amount, Error> {
+    /// How much waits for a next hop that may go onto this medium; `None` where that cannot be listed, which is
+    /// reported, as is what is no message.
+    fn amount<E: From<Error>>(
+        &self,
+        hop: NodeId,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
+    ) -> Result<Option<Amount>, E> {
         let Context { spool, time, .. } = &self.context;
         let mut amount = Amount::default();
         for place in [QueueId::Acks(hop), QueueId::Out(hop)] {
-            for message in spool.queue(place).messages()? {
-                let message = message?;
+            let queue = spool.queue(place);
+            let entries = match queue.entries() {
+                Ok(entries) => entries,
+                Err(error) => {
+                    each(unlisted(&queue, error))?;
+                    return Ok(None);
+                }
+            };
+            for entry in entries {
+                let message = match entry {
+                    Ok(QueueEntry::Message(message)) => message,
+                    Ok(QueueEntry::Unexpected(path)) => {
+                        each(ExchangeEvent::Unexpected(path))?;
+                        continue;
+                    }
+                    Err(error) => {
+                        each(unlisted(&queue, error))?;
+                        return Ok(None);
+                    }
+                };
                 let has_expired = message.name.has_expired(time.told);
                 amount.untimely += usize::from(has_expired && !time.is_believed());
+                // Of one that cannot be examined it is reported when it is packed.
                 if self.may_go(hop, &message.name)
-                    && let Some(len) = message.len()?
+                    && let Some(len) = message.len().unwrap_or(Some(0))
                 {
                     amount.messages += 1;
                     amount.octets += len;
                 }
             }
         }
-        Ok(amount)
+        Ok(Some(amount))
     }
 
     fn may_go(&self, hop: NodeId, name: &Name) -> bool {
@@ -237,14 +265,18 @@ impl<'a> Exporter<'a> {
                 level.is_none_or(|level| message.name.urgency() == level)
                     && self.may_go(hop.id, &message.name)
             };
-            let part = queue
-                .in_order(after.as_ref(), PART, is_wanted)
-                .map_err(Error::from)?;
+            let part = match queue.in_order(after.as_ref(), PART, is_wanted) {
+                Ok(part) => part,
+                Err(error) => {
+                    hop.is_blocked = true;
+                    return each(unlisted(&queue, error));
+                }
+            };
             let Some(last) = part.last() else {
                 return Ok(());
             };
             after = Some(last.rank());
-            hop.choose(part, &mut self.space)?;
+            hop.choose(part, &mut self.space);
             // Chosen messages of several priorities share a cargo until there are enough.
             if hop.chosen.len() >= PART {
                 self.context.pack(hop, &mut self.space, each)?;

@@ -4,7 +4,6 @@
 //! key is stored, the acknowledgements are queued, the cargo is remembered, the cargo is removed
 //! from the medium. Each step may be repeated.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
@@ -25,7 +24,7 @@ use crate::receive::{self, Arrival, ReceiveOptions, Unpacked};
 use crate::spool::arrival::{Effects, History, Known, Origin};
 use crate::spool::name::HopPrefix;
 use crate::spool::room::Payer;
-use crate::spool::{self, Name, QueueId, QueueKind, Room, Spool, Time};
+use crate::spool::{self, Name, Queue, QueueId, QueueKind, Room, Spool, Time};
 use crate::verify::Policy;
 
 /// The most stored acknowledgements for parcels that do not wait here. Without it, only the disk
@@ -39,6 +38,8 @@ pub struct Importer<'a> {
     terms: ReceiveOptions,
     time: Time,
     policy: Policy,
+    /// Whether peers cannot be read, so that there may be authorizations that are not known.
+    is_in_doubt: bool,
     room: Room<'a>,
     /// What is known of earlier messages. The queues are added with the first cargo.
     history: History,
@@ -83,6 +84,7 @@ impl<'a> Importer<'a> {
         time: Time,
     ) -> Result<Self, Error> {
         let owner = spool.owner();
+        let policy = Policy::of_node(owner, Vec::new(), terms.window, time.told)?;
         let history = History::of(spool)?;
         spool.make(QueueId::In)?;
         // A killed run may have left names on the medium that are not synced; nothing may rely on
@@ -93,7 +95,8 @@ impl<'a> Importer<'a> {
             medium,
             terms,
             time,
-            policy: Policy::of_node(owner, Vec::new(), terms.window, time.told)?,
+            is_in_doubt: !policy.unreadable.is_empty(),
+            policy,
             room: Room::new(spool.root(), owner.config(), Some(spool)),
             history,
             is_queues_read: false,
@@ -113,6 +116,12 @@ impl<'a> Importer<'a> {
     ) -> Result<(), E> {
         let medium = self.medium;
         let us = self.spool.owner().id();
+        for peer in std::mem::take(&mut self.policy.unreadable) {
+            each(ExchangeEvent::Failed {
+                what: self.spool.owner().label_of(peer.id),
+                error: peer.error.into(),
+            })?;
+        }
         medium.unexpected(Some(us))?.tell(medium.dir(), each)?;
         for kind in [Kind::Cargo, Kind::Cca] {
             let unlisted = |error| ExchangeEvent::Failed {
@@ -148,7 +157,7 @@ impl<'a> Importer<'a> {
                     Ok(()) => {}
                     Err(error) if self.is_untimely(&error) => each(ExchangeEvent::Untimely(1))?,
                     // A failing disk would fail for the other files, too.
-                    Err(error @ (Error::Disk(_) | Error::Spool(spool::Error::Disk(_)))) => {
+                    Err(error) if error.is_of_disk() && !error.is_of_one_file() => {
                         return Err(error.into());
                     }
                     Err(error) => each(ExchangeEvent::Failed {
@@ -228,7 +237,9 @@ impl<'a> Importer<'a> {
         }
         self.history.set_waiting(self.spool.waiting()?);
         for (_, queue) in self.spool.queues_in(QueueKind::Control)? {
-            *self.unmatched.get_mut() += queue.messages()?.take(MAX_UNMATCHED).count();
+            // relay-route reports one that cannot be listed.
+            let messages = queue.messages().into_iter().flatten();
+            *self.unmatched.get_mut() += messages.take(MAX_UNMATCHED).count();
         }
         self.is_queues_read = true;
         Ok(())
@@ -270,9 +281,7 @@ impl<'a> Importer<'a> {
                 number += 1;
                 match ready {
                     Ok(ready) => stored.add(ready, head, hop, &mut batch, &mut events)?,
-                    Err(error @ (Error::Disk(_) | Error::Spool(spool::Error::Disk(_)))) => {
-                        return Err(error);
-                    }
+                    Err(error) if error.is_of_disk() => return Err(error),
                     Err(error @ Error::Spool(_)) => {
                         stored.is_whole = false;
                         no_room.get_or_insert((number, 0, error)).1 += 1;
@@ -283,7 +292,9 @@ impl<'a> Importer<'a> {
                     }
                     Err(error) => {
                         // An item that may succeed later keeps the cargo on the medium.
-                        stored.is_whole &= !error.may_pass();
+                        let may_pass =
+                            error.may_pass() || self.is_in_doubt && error.kind().depends_on_peers();
+                        stored.is_whole &= !may_pass;
                         each(ExchangeEvent::Failed {
                             what: format!("{file}: item {number}"),
                             error,
@@ -308,6 +319,7 @@ impl<'a> Importer<'a> {
         for refused in batch.take_refused() {
             let path = refused.path().to_owned();
             let is_it = |name: &Name| path.ends_with(name.to_string());
+            stored.is_whole = false;
             stored.parcels.retain(|(name, _)| !is_it(name));
             events.retain(
                 |event| !matches!(event, ExchangeEvent::Stored { name, .. } if is_it(name)),
@@ -326,7 +338,7 @@ impl<'a> Importer<'a> {
     fn ready(&self, octets: &[u8], head: &Head, file: &MediumFile) -> Result<StagedItem, Error> {
         let hop = file.sender;
         let unpacked = receive::item(octets, head, &self.policy, &self.pool)?;
-        let name = name_of(&unpacked, octets, head, hop);
+        let mut name = name_of(&unpacked, octets, head, hop);
         let mode = self.spool.mode_of(unpacked.kind);
         let stored = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).mode(mode);
         let manner = |tmp| stored.written_in(tmp);
@@ -341,8 +353,8 @@ impl<'a> Importer<'a> {
             return Ok(StagedItem { name, id, fate });
         }
         if unpacked.kind != Kind::Parcel {
-            let path = self.spool.queue(QueueId::Control(hop)).path_of(&name);
-            let fate = ItemDisposition::Control(stage(&path, octets, &manner(&tmp))?);
+            let queue = self.spool.queue(QueueId::Control(hop));
+            let fate = ItemDisposition::Control(stage(&queue, &mut name, octets, &manner(&tmp))?);
             return Ok(StagedItem { name, id, fate });
         }
         let identity = name.to_replay_key(id.as_deref().unwrap_or_default());
@@ -355,9 +367,10 @@ impl<'a> Importer<'a> {
             Known::New | Known::PassedOn(_) => {
                 // Reserved only for new messages: repetitions take no room.
                 self.room.promise(Payer::of(&name), hop, octets.len())?;
-                let path = self.spool.queue(QueueId::In).path_of(&name);
                 let is_first = self.history.is_first_pass(&name, &identity);
-                ItemDisposition::New(stage(&path, octets, &manner(&tmp))?, is_first)
+                let queue = self.spool.queue(QueueId::In);
+                let staged = stage(&queue, &mut name, octets, &manner(&tmp))?;
+                ItemDisposition::New(staged, is_first)
             }
             Known::Waits | Known::Delivered | Known::TakenFrom | Known::BroughtBy => {
                 ItemDisposition::Known(self.history.is_unremembered(&name, &identity, hop))
@@ -543,13 +556,23 @@ fn unstored(error: spool::Error) -> Error {
     }
 }
 
-/// Writes a message for its queue, without its name. That another message has the name is an error
-/// of this one only.
-fn stage(path: &Path, octets: &[u8], manner: &PublishOptions<'_>) -> Result<Staged, Error> {
-    match batch::stage(path, &[octets], manner) {
-        Err(disk::Error::Exists { .. }) => Err(Error::Replaces),
-        staged => Ok(staged?),
+/// Writes a message for its queue, where it gets another name if something else has this one: what anybody put there.
+fn stage(
+    queue: &Queue,
+    name: &mut Name,
+    octets: &[u8],
+    manner: &PublishOptions<'_>,
+) -> Result<Staged, Error> {
+    for other in name.and_others() {
+        match batch::stage(&queue.path_of(&other), &[octets], manner) {
+            Err(disk::Error::Exists { .. } | disk::Error::NotRegular { .. }) => {}
+            staged => {
+                *name = other;
+                return Ok(staged?);
+            }
+        }
     }
+    Err(Error::Replaces)
 }
 
 /// The name in a queue of a message from this cargo. Control messages live as long as the cargo.

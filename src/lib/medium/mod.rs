@@ -63,8 +63,8 @@ pub enum Error {
     /// The message was passed on and came back too often.
     #[error("passed on three times already, and back again: a routing loop")]
     Loop,
-    /// Another message with the same id waits here.
-    #[error("another message with the same id waits here")]
+    /// Something else has each name that a message could get in its queue.
+    #[error("other files have the names that it could get in the queue")]
     Replaces,
     /// The message is not valid.
     #[error(transparent)]
@@ -92,7 +92,7 @@ impl Error {
             Self::InTheWay(_) => ErrorKind::Exists,
             Self::Damaged | Self::OtherSender => ErrorKind::Conflict,
             Self::Loop => ErrorKind::Loop,
-            Self::Replaces => ErrorKind::Seen,
+            Self::Replaces => ErrorKind::Busy,
             Self::Message(error) => error.kind(),
             Self::Node(error) => error.kind(),
             Self::Spool(error) => error.kind(),
@@ -100,10 +100,26 @@ impl Error {
         }
     }
 
+    /// Whether a file of the spool or the medium is the reason.
+    fn is_of_disk(&self) -> bool {
+        matches!(self, Self::Disk(_) | Self::Spool(spool::Error::Disk(_)))
+    }
+
+    /// Whether it is one file, of one peer or message, and others may be right.
+    fn is_of_one_file(&self) -> bool {
+        match self {
+            Self::Disk(error) => error.is_denied() || error.is_of_reading(),
+            Self::Spool(error) => error.is_of_one_file(),
+            _ => false,
+        }
+    }
+
     /// Whether another run may succeed without any change.
     fn may_pass(&self) -> bool {
-        matches!(self, Self::Disk(_) | Self::Unreadable(_) | Self::Spool(_))
-            || self.kind() == ErrorKind::Early
+        matches!(
+            self,
+            Self::Disk(_) | Self::Unreadable(_) | Self::Spool(_) | Self::Replaces
+        ) || self.kind() == ErrorKind::Early
     }
 }
 

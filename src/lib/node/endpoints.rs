@@ -85,7 +85,7 @@ pub fn local(gateway: &Directory) -> Result<Vec<Local>, Error> {
         return Ok(Vec::new());
     }
     let mut named = HashMap::new();
-    for peer in gateway.peers()? {
+    for peer in gateway.peers()?.0 {
         if let Some(name) = peer.name
             && registrations::is_registered(gateway, peer.id)?
         {

@@ -80,6 +80,15 @@ pub struct StoredSessionKey {
     pub is_undated: bool,
 }
 
+/// A peer of which something cannot be read.
+#[derive(Debug)]
+pub struct UnreadablePeer {
+    /// Which one.
+    pub id: NodeId,
+    /// What, and why not.
+    pub error: Error,
+}
+
 /// The options for storing an initial session key.
 #[derive(Debug, Clone, Copy)]
 pub struct Initial {
@@ -165,30 +174,30 @@ impl Directory {
             .ok_or_else(|| Error::Peer(PeerError::Unknown(id.to_string())))
     }
 
-    /// The name of a node for diagnostics, as [`Peer::label`]; also for an unknown node.
-    ///
-    /// # Errors
-    /// When its files cannot be read.
-    pub fn label_of(&self, id: NodeId) -> Result<String, Error> {
-        let peer = self.peer(id)?;
-        Ok(peer.map_or_else(|| short_id(id), |peer| peer.label()))
+    /// The name of a node for diagnostics: as [`Peer::label`], also for one that is unknown or cannot be read.
+    #[must_use]
+    pub fn label_of(&self, id: NodeId) -> String {
+        let peer = self.peer(id).ok().flatten();
+        peer.map_or_else(|| short_id(id), |peer| peer.label())
     }
 
-    /// Every peer, by id.
+    /// Every peer, by id, and those of which something cannot be read: they keep nobody from working with the others.
     ///
     /// # Errors
-    /// When one cannot be read.
-    pub fn peers(&self) -> Result<Vec<Peer>, Error> {
-        let mut peers = Vec::new();
+    /// When they cannot be listed.
+    pub fn peers(&self) -> Result<(Vec<Peer>, Vec<UnreadablePeer>), Error> {
+        let (mut peers, mut unreadable) = (Vec::new(), Vec::new());
         for entry in tree::entries(&self.root().join("peers"), FileRole::Node)?.entries {
             let id = entry.name.to_str().and_then(|name| name.parse().ok());
-            if let Some(id) = id
-                && let Some(peer) = self.peer(id)?
-            {
-                peers.push(peer);
+            let Some(id) = id else {
+                continue;
+            };
+            match self.peer(id) {
+                Ok(peer) => peers.extend(peer),
+                Err(error) => unreadable.push(UnreadablePeer { id, error }),
             }
         }
-        Ok(peers)
+        Ok((peers, unreadable))
     }
 
     /// The peer that a user means: by its name, its id, or the beginning of its id.
@@ -200,19 +209,23 @@ impl Directory {
         if let Ok(id) = text.parse() {
             return self.peer(id)?.ok_or_else(unknown);
         }
-        let mut peers = self.peers()?;
+        let (mut peers, unreadable) = self.peers()?;
         if let Some(at) = peers
             .iter()
             .position(|peer| peer.name.as_deref() == Some(text))
         {
             return Ok(peers.swap_remove(at));
         }
+        // It may be the one that cannot be read.
+        let mut unreadable = unreadable.into_iter().map(|peer| peer.error);
         if text.len() < MIN_PREFIX_LEN {
-            return Err(unknown());
+            return Err(unreadable.next().unwrap_or_else(unknown));
         }
         peers.retain(|peer| peer.id.to_string().starts_with(text));
         match peers.len() {
-            0 | 1 => peers.pop().ok_or_else(unknown),
+            0 | 1 => peers
+                .pop()
+                .ok_or_else(|| unreadable.next().unwrap_or_else(unknown)),
             _ => Err(Error::Peer(PeerError::Ambiguous(text.to_owned()))),
         }
     }
@@ -293,8 +306,11 @@ impl Directory {
     }
 
     fn holder_of(&self, name: &str) -> Result<Option<NodeId>, Error> {
-        Ok(self
-            .peers()?
+        let (peers, unreadable) = self.peers()?;
+        if let Some(peer) = unreadable.into_iter().next() {
+            return Err(peer.error); // it may have that name
+        }
+        Ok(peers
             .into_iter()
             .find(|peer| peer.name.as_deref() == Some(name))
             .map(|peer| peer.id))

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Error, Table, Target};
 use crate::disk::{FileRole, files};
-use crate::node::peers::short_id;
-use crate::node::{Directory, certificates, endpoints, registrations};
+use crate::node::peers::{UnreadablePeer, short_id};
+use crate::node::{self, Directory, Peer, certificates, endpoints, registrations};
 use crate::pki::{Certificate, NodeId};
 use crate::ramf::SignedMessage;
 use crate::spool::Name;
@@ -41,6 +41,8 @@ pub struct Hops {
     /// The gateways among them that certified this node.
     registrars: Vec<NodeId>,
     table: Table,
+    /// Peers of which something cannot be read: they may be next hops, or nodes here.
+    unreadable: Vec<UnreadablePeer>,
 }
 
 impl Hops {
@@ -56,16 +58,14 @@ impl Hops {
         let mut registrars = certificates::issuers(node)?;
         registrars.retain(|issuer| *issuer != node.id());
         let mut gateways: HashSet<NodeId> = registrars.iter().copied().collect();
-        for peer in node.peers()? {
-            let held = node
-                .root()
-                .join("peers")
-                .join(peer.id.to_string())
-                .join("held");
-            // Either lets cargo go there: its authorization, or a registration in one direction.
-            if files::exists(&held, FileRole::Node)? || registrations::is_registered(node, peer.id)?
-            {
-                gateways.insert(peer.id);
+        let (peers, mut unreadable) = node.peers()?;
+        for Peer { id, .. } in peers {
+            match takes_cargo(node, id) {
+                Ok(true) => {
+                    gateways.insert(id);
+                }
+                Ok(false) => {}
+                Err(error) => unreadable.push(UnreadablePeer { id, error }),
             }
         }
         Ok(Self {
@@ -73,7 +73,13 @@ impl Hops {
             gateways,
             registrars,
             table: Table::of(node)?,
+            unreadable,
         })
+    }
+
+    /// Peers of which something cannot be read, so that there may be a route where none is found.
+    pub fn take_unreadable(&mut self) -> Vec<UnreadablePeer> {
+        std::mem::take(&mut self.unreadable)
     }
 
     /// Decides where a verified message goes. `is_shown` says whether the message shows that its
@@ -127,4 +133,10 @@ impl Hops {
         let hop = hop.ok_or_else(|| Error::Back(short_id(recipient)))?;
         Ok(Target::Out(hop).into())
     }
+}
+
+/// Whether a peer takes cargo from this node.
+fn takes_cargo(node: &Directory, id: NodeId) -> Result<bool, node::Error> {
+    let held = node.peer_dir(id).join("held");
+    Ok(files::exists(&held, FileRole::Node)? || registrations::is_registered(node, id)?)
 }

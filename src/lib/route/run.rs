@@ -37,6 +37,9 @@ pub struct Router<'a> {
     pub policy: Policy,
     /// The time. Under a doubted clock nothing is set aside.
     pub time: Time,
+    /// Whether a peer cannot be read: then what has no route or authorization is not set aside, since that peer may be
+    /// it.
+    pub is_in_doubt: bool,
     /// Whether to move nothing.
     pub is_dry: bool,
 }
@@ -107,14 +110,10 @@ impl Router<'_> {
                 loop {
                     match entries.next()? {
                         Ok(QueueEntry::Message(item)) => {
-                            let octets = match item.len() {
-                                Ok(Some(len)) => usize::try_from(len).unwrap_or(usize::MAX),
-                                Ok(None) => continue,
-                                Err(error) => {
-                                    failed = Some(error);
-                                    return None;
-                                }
-                            };
+                            if matches!(item.len(), Ok(None)) {
+                                continue; // gone
+                            }
+                            let octets = item.len_or_most();
                             return Some(WorkItem { item, octets });
                         }
                         Ok(QueueEntry::Unexpected(path)) => unexpected(path),
@@ -323,7 +322,13 @@ impl Router<'_> {
 
     /// Whether the message is genuine and every further try fails in the same way.
     fn is_settled(&self, error: &Error) -> bool {
-        is_settled(error) && !self.is_untimely(error)
+        is_settled(error) && !self.is_untimely(error) && !self.depends_on_unreadable(error)
+    }
+
+    /// Whether an error may be for a peer that cannot be read.
+    fn depends_on_unreadable(&self, error: &Error) -> bool {
+        let is_of_way = matches!(error, Error::NoRoute(_) | Error::Back(_) | Error::NotShown);
+        self.is_in_doubt && (is_of_way || error.kind().depends_on_peers())
     }
 
     /// Whether an error may only be due to the clock, which is doubted.

@@ -38,7 +38,7 @@ pub struct Record {
     pub cargo: [u8; 32],
     /// Whether all effects of the cargo are complete.
     pub is_settled: bool,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 /// The content of a record.
@@ -72,10 +72,11 @@ impl Spool {
             }
             let carried = Carried { dir: medium.path };
             for record in carried.records()? {
-                let names = carried
-                    .read(&record)?
-                    .into_iter()
-                    .flat_map(|load| load.names);
+                let load = match carried.read(&record) {
+                    Err(error) if error.is_of_one_file() => continue,
+                    load => load?,
+                };
+                let names = load.into_iter().flat_map(|load| load.names);
                 all.extend(names.map(|name| name.identity.key()));
             }
         }

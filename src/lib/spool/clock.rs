@@ -483,7 +483,7 @@ impl Spool {
 /// they issued to it begins, or a message that it opened was made.
 fn newest_of_others(node: &Directory) -> Result<Option<Timestamp>, Error> {
     let mut newest = certificates::newest_from_others(node)?;
-    for peer in node.peers()? {
+    for peer in node.peers()?.0 {
         newest = newest.max(node.newest_date_from(peer.id));
     }
     Ok(newest)

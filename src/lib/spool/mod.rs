@@ -139,9 +139,8 @@ impl Error {
         }
     }
 
-    /// Whether a single file, possibly another user's, is the cause: it is unreadable, leased to
-    /// another program, too long or not a regular file, or its name is taken. Callers continue with
-    /// the other files.
+    /// Whether a single file is the reason: it cannot be read, whatever the system says, is too long or no file, or its
+    /// name is taken. Others are not kept waiting for that.
     #[must_use]
     pub fn is_of_one_file(&self) -> bool {
         match self {
@@ -150,10 +149,7 @@ impl Error {
                 | disk::Error::NotRegular { .. }
                 | disk::Error::Exists { .. },
             ) => true,
-            Self::Disk(error) => {
-                // EWOULDBLOCK: its owner holds a lease on it (fcntl(2), F_SETLEASE).
-                error.is_denied() || error.io_kind() == Some(std::io::ErrorKind::WouldBlock)
-            }
+            Self::Disk(error) => error.is_denied() || error.is_of_reading(),
             _ => false,
         }
     }

@@ -303,10 +303,14 @@ impl Spool {
         queues.extend([QueueId::In, QueueId::Failed].map(|place| self.queue(place)));
         let mut waiting = HashMap::new();
         for queue in queues {
-            for message in queue.messages()? {
-                let message = message?;
+            // What waits in a queue that cannot be listed is not known, and comes there a second time at worst. The
+            // programs that need what is in it report it.
+            let Ok(messages) = queue.messages() else {
+                continue;
+            };
+            for message in messages.map_while(Result::ok) {
                 // The name of another user's file proves nothing.
-                if !self.is_by_another(&message.path)? {
+                if self.is_by_another(&message.path).is_ok_and(|is_it| !is_it) {
                     let name = message.name;
                     waiting.insert(name.identity.key(), name.from);
                 }

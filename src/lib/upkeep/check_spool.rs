@@ -271,7 +271,7 @@ impl Spool {
         if is_asked_for {
             return Ok(());
         }
-        let waits = format!("{} for {}", messages(count), owner.label_of(hop)?);
+        let waits = format!("{} for {}", messages(count), owner.label_of(hop));
         let dir = queue.dir();
         if registrations::is_registered(owner, hop)? {
             let what = format!("{waits}, and no request for cargo to answer");
@@ -355,7 +355,7 @@ impl Spool {
             .collect();
         full.sort_unstable();
         for (recipient, used) in full {
-            let peer = self.owner().label_of(recipient)?;
+            let peer = self.owner().label_of(recipient);
             let what = format!("{used} octets for {peer}, over the quota of {limit}");
             let hint = "relay-route moves them on".to_owned();
             let (level, check) = (Level::Warning, Check::Room);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::disk;
 use jiff::Timestamp;
 
 use crate::pki::NodeId;
@@ -111,4 +112,6 @@ pub enum PurgeFinding {
     Useless(PurgeItem),
     /// An unknown or damaged file, which stays, and the problem with it.
     Unexpected(PathBuf, String),
+    /// It cannot be read, and why; it stays.
+    Unreadable(PathBuf, disk::Error),
 }

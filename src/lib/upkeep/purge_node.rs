@@ -49,10 +49,10 @@ impl<E: From<Error>> Remover<'_, E> {
         )?;
         // The issuers in one path may be needed for another path from the same gateway, so a path
         // stays until its longest-lived certificate ends.
-        for dir in folders(&root.join("certs"))? {
+        for dir in self.folders(&root.join("certs"))? {
             self.certificates(&dir, |path| path.iter().map(Certificate::not_after).max())?;
         }
-        for peer in folders(&root.join("peers"))? {
+        for peer in self.folders(&root.join("peers"))? {
             for folder in ["held", "given", "registered"] {
                 let dir = peer.join(folder);
                 self.certificates(&dir, |path| Some(path.leaf.not_after()))?;
@@ -105,7 +105,8 @@ impl<E: From<Error>> Remover<'_, E> {
         dir: &Path,
         end_of: impl Fn(&CertificationPath) -> Option<Timestamp>,
     ) -> Result<(), E> {
-        let listing = tree::entries(dir, FileRole::Node).map_err(Error::from)?;
+        let listing = self.readable(dir, tree::entries(dir, FileRole::Node))?;
+        let listing = listing.unwrap_or_default();
         for path in listing.skipped {
             self.unexpected(path, &"not a regular file")?;
         }
@@ -149,7 +150,7 @@ impl<E: From<Error>> Remover<'_, E> {
     /// When they cannot be listed.
     pub fn spent_keys(&mut self, node: &Directory) -> Result<Vec<SpentKey>, E> {
         let mut spent = Vec::new();
-        for dir in folders(&node.root().join("sessions"))? {
+        for dir in self.folders(&node.root().join("sessions"))? {
             let name = dir.file_name().and_then(|name| name.to_str());
             let peer: Option<NodeId> = name.and_then(|name| name.parse().ok());
             if peer.is_none() && name != Some(sessions::ANYBODY) {
@@ -157,7 +158,13 @@ impl<E: From<Error>> Remover<'_, E> {
                 continue;
             }
             let keeping = self.keeping(node, peer)?;
-            let sorted = sessions::spent(node.root(), peer, &keeping)?;
+            let sorted = match sessions::spent(node.root(), peer, &keeping) {
+                Err(Error::Disk(error)) => self.readable(&dir, Err(error))?,
+                sorted => Some(sorted?),
+            };
+            let Some(sorted) = sorted else {
+                continue;
+            };
             for (path, error) in sorted.others {
                 self.unexpected(path, &error)?;
             }
@@ -180,6 +187,14 @@ impl<E: From<Error>> Remover<'_, E> {
             }));
         }
         Ok(spent)
+    }
+
+    /// The directories in one.
+    fn folders(&mut self, dir: &Path) -> Result<Vec<PathBuf>, E> {
+        let listing = self.readable(dir, tree::entries(dir, FileRole::Node))?;
+        let entries = listing.unwrap_or_default().entries.into_iter();
+        let dirs = entries.filter(|entry| entry.kind == EntryKind::Dir);
+        Ok(dirs.map(|entry| entry.path).collect())
     }
 
     /// The rules for keeping session keys for a peer, or for anybody.
@@ -225,7 +240,7 @@ impl<E: From<Error>> Remover<'_, E> {
         }
         let _lock = self.lock(node)?;
         let mut keys = keys.into_iter().map(|key| key.useless).collect::<Vec<_>>();
-        for dir in folders(&node.root().join("sessions"))? {
+        for dir in self.folders(&node.root().join("sessions"))? {
             let of_dir = keys.extract_if(.., |key| key.path.parent() == Some(&dir));
             let of_dir = of_dir.collect();
             self.remove(&dir, FileRole::Node, of_dir)?;
@@ -242,11 +257,4 @@ pub struct SpentKey {
     /// Its id.
     pub id: KeyId,
     useless: PurgeItem,
-}
-
-/// The directories in a directory.
-fn folders(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries = tree::entries(dir, FileRole::Node)?.entries.into_iter();
-    let dirs = entries.filter(|entry| entry.kind == EntryKind::Dir);
-    Ok(dirs.map(|entry| entry.path).collect())
 }

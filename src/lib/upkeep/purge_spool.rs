@@ -59,6 +59,8 @@ enum Expiry {
     Ended(Ended),
     /// It stays, for this reason.
     Stays(String),
+    /// It cannot be read.
+    Unreadable(disk::Error),
     /// The file is gone.
     Gone,
 }
@@ -132,10 +134,13 @@ impl Purger<'_> {
     where
         E: From<Error> + From<node::Error>,
     {
-        remover.node(node, self.earliest_at_home(node)?)?;
+        // Where nobody can say what waits, all is kept that it may need.
+        let home = self.spool.queue(QueueId::Home(node.id()));
+        let earliest = listed(&home, self.earliest_at_home(node), remover)?;
+        remover.node(node, earliest.unwrap_or(Some(Timestamp::MIN)))?;
         let spent = remover.spent_keys(node)?;
-        let spent = self.not_named(node, spent)?;
-        remover.keys(node, spent)
+        let spent = listed(&home, self.not_named(node, spent), remover)?;
+        remover.keys(node, spent.unwrap_or_default())
     }
 
     /// Removes the expired messages of a queue.
@@ -144,13 +149,15 @@ impl Purger<'_> {
         E: From<Error> + From<node::Error>,
     {
         let mut group = Vec::new();
-        for entry in queue.entries()? {
-            let message = match entry? {
-                Entry::Message(message) => message,
-                Entry::Unexpected(path) => {
+        let entries = listed(queue, queue.entries(), remover)?;
+        for entry in entries.into_iter().flatten() {
+            let message = match listed(queue, entry, remover)? {
+                Some(Entry::Message(message)) => message,
+                Some(Entry::Unexpected(path)) => {
                     remover.unexpected(path, &"not a message that these programs stored")?;
                     continue;
                 }
+                None => break,
             };
             if !self.options.window.is_after(message.name.expiry) {
                 continue;
@@ -158,6 +165,9 @@ impl Purger<'_> {
             match self.examine(&message, queue.place())? {
                 Expiry::Ended(ended) => group.push(ended),
                 Expiry::Stays(problem) => remover.unexpected(message.path, &problem)?,
+                Expiry::Unreadable(error) => {
+                    remover.readable::<()>(&message.path, Err(error))?;
+                }
                 Expiry::Gone => {}
             }
             if group.len() >= GROUP {
@@ -184,6 +194,9 @@ impl Purger<'_> {
             Ok(Some(octets)) => octets,
             Ok(None) => return Ok(Expiry::Gone),
             Err(Error::Disk(disk::Error::TooLarge { .. })) if is_of_control => return Ok(ended()),
+            Err(Error::Disk(error)) if error.is_of_reading() => {
+                return Ok(Expiry::Unreadable(error));
+            }
             Err(error) if error.is_of_one_file() => return Ok(Expiry::Stays(error.to_string())),
             Err(error) => return Err(error),
         };
@@ -291,9 +304,11 @@ impl Purger<'_> {
     {
         let queue = self.spool.queue(QueueId::Failed);
         let mut orphans = Vec::new();
-        for met in tree::stream(queue.dir(), FileRole::Spool).map_err(Error::from)? {
-            let Visited::Entry(entry) = met.map_err(Error::from)? else {
-                continue; // `messages` reported it
+        // What cannot be listed or does not belong there, `messages` reported.
+        let met = tree::stream(queue.dir(), FileRole::Spool).into_iter();
+        for met in met.flatten().map_while(Result::ok) {
+            let Visited::Entry(entry) = met else {
+                continue;
             };
             let name = entry.name.to_str().and_then(|name| name.strip_suffix(WHY));
             let Some(message) = name.filter(|_| entry.kind == EntryKind::File) else {
@@ -375,15 +390,21 @@ impl Purger<'_> {
                 continue;
             }
             let mut old = Vec::new();
-            for met in tree::stream(&medium.path, FileRole::Spool).map_err(Error::from)? {
-                let entry = match met.map_err(Error::from)? {
-                    Visited::Entry(entry) => entry,
-                    Visited::Other(path) => {
+            let records = tree::stream(&medium.path, FileRole::Spool);
+            let records = remover.readable(&medium.path, records)?;
+            for met in records.into_iter().flatten() {
+                let entry = match remover.readable(&medium.path, met)? {
+                    Some(Visited::Entry(entry)) => entry,
+                    Some(Visited::Other(path)) => {
                         remover.unexpected(path, &"not a regular file")?;
                         continue;
                     }
+                    None => break,
                 };
-                match date_of_record(&entry)? {
+                let Some(date) = remover.readable(&entry.path, date_of_record(&entry))? else {
+                    continue;
+                };
+                match date {
                     None => remover.unexpected(entry.path, &"not a record of cargo")?,
                     Some(date) if self.options.is_over(date, SENT_KEPT_FOR) => {
                         old.push(PurgeItem {
@@ -400,6 +421,21 @@ impl Purger<'_> {
             remover.remove(&medium.path, FileRole::Spool, old)?;
         }
         Ok(())
+    }
+}
+
+/// What was found in a queue; `None` where it cannot be listed, which is reported.
+fn listed<T, E>(
+    queue: &Queue,
+    found: Result<T, Error>,
+    remover: &mut Remover<'_, E>,
+) -> Result<Option<T>, E>
+where
+    E: From<Error> + From<node::Error>,
+{
+    match found {
+        Err(Error::Disk(error)) => remover.readable(queue.dir(), Err(error)),
+        found => Ok(Some(found?)),
     }
 }
 
@@ -424,7 +460,7 @@ fn orphan(path: PathBuf) -> PurgeItem {
 
 /// When the cargo of a record was written, from its first line; `None` for a file that is not a
 /// record, named `<next hop>.<sha256>`.
-fn date_of_record(entry: &tree::Entry) -> Result<Option<Timestamp>, Error> {
+fn date_of_record(entry: &tree::Entry) -> Result<Option<Timestamp>, disk::Error> {
     let name = entry.name.to_str().and_then(|name| name.split_once('.'));
     let is_named = name.is_some_and(|(hop, cargo)| {
         hop.parse::<NodeId>().is_ok()

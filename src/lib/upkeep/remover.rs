@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::purge_item::{PurgeFinding, PurgeItem, PurgeKind, PurgeReason};
 use crate::disk::publish::leftovers;
 use crate::disk::tree::{self, EntryKind, Visited};
-use crate::disk::{FileRole, files};
+use crate::disk::{self, FileRole, files};
 use crate::node::Error;
 use crate::node::day::end_of_day;
 use crate::pki::Window;
@@ -90,6 +90,25 @@ impl<E: From<Error>> Remover<'_, E> {
             .try_for_each(|one| (self.each)(PurgeFinding::Useless(one)))
     }
 
+    /// What was read; `None` where that cannot be read, which is reported, and keeps nothing else from being purged.
+    ///
+    /// # Errors
+    /// When `each` fails, or nothing else could be read either.
+    pub fn readable<T>(
+        &mut self,
+        path: &Path,
+        read: Result<T, disk::Error>,
+    ) -> Result<Option<T>, E> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(error) if error.is_of_reading() => {
+                (self.each)(PurgeFinding::Unreadable(path.to_owned(), error))?;
+                Ok(None)
+            }
+            Err(error) => Err(Error::from(error).into()),
+        }
+    }
+
     /// Reports an unknown file, which stays.
     ///
     /// # Errors
@@ -105,7 +124,8 @@ impl<E: From<Error>> Remover<'_, E> {
     /// When a directory cannot be listed, or a file not removed.
     pub fn leftovers(&mut self, dir: &Path, role: FileRole, is_deep: bool) -> Result<(), E> {
         let before = self.options.leftover_before();
-        for leftover in leftovers(dir, role, Some(before)).map_err(Error::from)? {
+        let found = leftovers(dir, role, Some(before));
+        for leftover in self.readable(dir, found)?.unwrap_or_default() {
             // No program here makes temporary directories in a spool. Another user may have made
             // this one, and can change what is in it while it is removed.
             if role == FileRole::Spool && leftover.is_dir() {
@@ -125,7 +145,7 @@ impl<E: From<Error>> Remover<'_, E> {
         if !is_deep {
             return Ok(());
         }
-        for met in tree::stream(dir, role).map_err(Error::from)? {
+        for met in tree::stream(dir, role).into_iter().flatten() {
             if let Visited::Entry(entry) = met.map_err(Error::from)?
                 && entry.kind == EntryKind::Dir
             {
@@ -161,7 +181,8 @@ impl<E: From<Error>> Remover<'_, E> {
         others: &[&str],
         is_over: &dyn Fn(Timestamp) -> bool,
     ) -> Result<Vec<PurgeItem>, E> {
-        let listing = tree::entries(dir, role).map_err(Error::from)?;
+        let listing = self.readable(dir, tree::entries(dir, role))?;
+        let listing = listing.unwrap_or_default();
         for path in listing.skipped {
             self.unexpected(path, &"not a regular file")?;
         }

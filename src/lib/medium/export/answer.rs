@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::context::Context;
+use super::context::{Context, unlisted};
 use crate::disk::{FileRole, files};
 use crate::kind::ErrorKind;
 use crate::medium::{Error, ExchangeEvent, WaitReason};
@@ -88,7 +88,7 @@ impl<'a> Context<'a> {
             (Some((sealer, answered)), refusal) => {
                 // The cargo can go, but somebody should repair what is damaged.
                 if is_broken {
-                    let what = node.label_of(hop)?;
+                    let what = node.label_of(hop);
                     let error = refusal.into();
                     events.push(ExchangeEvent::Failed { what, error });
                 }
@@ -113,14 +113,10 @@ impl<'a> Context<'a> {
     ) -> (Option<(Sealer, Answered<'a>)>, WaitReason) {
         let mut why = WaitReason::NoWay;
         let queue = self.spool.queue(QueueId::Cca(hop));
-        let unlisted = |error: spool::Error| ExchangeEvent::Failed {
-            what: queue.dir().display().to_string(),
-            error: error.into(),
-        };
         let entries = match queue.entries() {
             Ok(entries) => entries,
             Err(error) => {
-                events.push(unlisted(error));
+                events.push(unlisted(&queue, error));
                 return (None, why);
             }
         };
@@ -132,8 +128,7 @@ impl<'a> Context<'a> {
                     continue;
                 }
                 Err(error) => {
-                    // A queue that cannot be listed further is reported, and the other hops go on.
-                    events.push(unlisted(error));
+                    events.push(unlisted(&queue, error));
                     break;
                 }
             };
@@ -143,13 +138,15 @@ impl<'a> Context<'a> {
                 Ok(None) => {}
                 // relay-purge removes it, if it believes the clock. The gateway sends a new one.
                 Err(Unanswered::Over) => why = WaitReason::Ended,
-                Err(Unanswered::Never(error)) => match self.set_aside(hop, &cca, &error) {
-                    Ok(()) => events.push(ExchangeEvent::SetAside { what, error }),
-                    Err(unmoved) => events.extend([error, unmoved.into()].map(|error| {
-                        let what = what.clone();
-                        ExchangeEvent::Failed { what, error }
-                    })),
-                },
+                Err(Unanswered::Never(error)) => {
+                    match self.set_aside(&cca, QueueId::Cca(hop), &error) {
+                        Ok(()) => events.push(ExchangeEvent::SetAside { what, error }),
+                        Err(unmoved) => events.extend([error, unmoved.into()].map(|error| {
+                            let what = what.clone();
+                            ExchangeEvent::Failed { what, error }
+                        })),
+                    }
+                }
                 Err(Unanswered::Now(error)) => events.push(ExchangeEvent::Failed { what, error }),
             }
         }
@@ -192,13 +189,18 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn set_aside(&self, hop: NodeId, cca: &Waiting, error: &Error) -> Result<(), spool::Error> {
+    pub(super) fn set_aside(
+        &self,
+        message: &Waiting,
+        back_to: QueueId,
+        error: &Error,
+    ) -> Result<(), spool::Error> {
         let failed = FailedMessage {
-            path: &cca.path,
-            name: &cca.name,
+            path: &message.path,
+            name: &message.name,
             id: None,
             why: error.to_string(),
-            back_to: QueueId::Cca(hop),
+            back_to,
         };
         let mut moves = Moves::default();
         self.spool.set_aside(&failed, self.time.told, &mut moves)?;

@@ -1,10 +1,10 @@
 //! The context that all steps of an export share.
 
 use crate::cms::enveloped_data::Cipher;
-use crate::medium::{Error, Medium};
+use crate::medium::{Error, ExchangeEvent, Medium};
 use crate::receive::ReceiveOptions;
 use crate::spool::carried::Carried;
-use crate::spool::{Spool, Time};
+use crate::spool::{self, Queue, Spool, Time};
 use crate::verify::Policy;
 
 /// Source, medium and options of an export. Nothing in it changes during a run.
@@ -23,5 +23,13 @@ impl Context<'_> {
     /// Whether an error may only be due to the clock, which is doubted.
     pub(super) fn is_untimely(&self, error: &Error) -> bool {
         !self.time.is_believed() && error.kind().depends_on_clock()
+    }
+}
+
+/// That a queue cannot be listed, which keeps no other waiting.
+pub(super) fn unlisted(queue: &Queue, error: spool::Error) -> ExchangeEvent {
+    ExchangeEvent::Failed {
+        what: queue.dir().display().to_string(),
+        error: error.into(),
     }
 }

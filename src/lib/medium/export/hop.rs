@@ -3,7 +3,6 @@
 use super::answer::Answered;
 use super::on_medium::Unsettled;
 use super::space::{Left, Space};
-use crate::medium::Error;
 use crate::pki::NodeId;
 use crate::ramf::limits;
 use crate::send::Sealer;
@@ -58,16 +57,10 @@ impl<'a> NextHop<'a> {
     }
 
     /// Chooses the messages that there is space for, in order.
-    ///
-    /// # Errors
-    /// When a file cannot be examined.
-    pub(super) fn choose(
-        &mut self,
-        messages: Vec<Waiting>,
-        space: &mut Space,
-    ) -> Result<(), Error> {
+    pub(super) fn choose(&mut self, messages: Vec<Waiting>, space: &mut Space) {
         for message in messages {
-            let Some(octets) = message.len()? else {
+            // One that cannot be examined takes no space, and is reported when it is packed.
+            let Some(octets) = message.len().unwrap_or(Some(0)) else {
                 continue;
             };
             let len = usize::try_from(octets).unwrap_or(usize::MAX);
@@ -79,6 +72,5 @@ impl<'a> NextHop<'a> {
                 self.left.add(1, octets);
             }
         }
-        Ok(())
     }
 }

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::SignedDuration;
 
-use super::context::Context;
+use super::context::{Context, unlisted};
 use super::record::PackedMessage;
 use crate::disk::{FileRole, files};
-use crate::medium::{Error, MediumFile};
+use crate::medium::{Error, ExchangeEvent, MediumFile};
 use crate::message::Item;
 use crate::pki::NodeId;
 use crate::ramf::{Kind, limits};
@@ -27,6 +27,8 @@ pub(super) struct OnMedium {
     messages: HashMap<NodeId, HashSet<KeyDigest>>,
     /// What a killed run left to do, by next hop.
     unsettled: HashMap<NodeId, Unsettled>,
+    /// What of it cannot be read.
+    pub failed: Vec<ExchangeEvent>,
 }
 
 /// Cargo that is on the medium, but whose consequences are not complete.
@@ -80,7 +82,17 @@ impl Context<'_> {
             return Ok(());
         }
         let file = found?;
-        let load = self.carried.read(&record)?;
+        let load = match self.carried.read(&record) {
+            // What it says cannot be known, so its messages may go once more.
+            Err(error) if error.is_of_one_file() => {
+                on_medium.failed.push(ExchangeEvent::Failed {
+                    what: record.path.display().to_string(),
+                    error: error.into(),
+                });
+                return Ok(());
+            }
+            load => load?,
+        };
         let (Some(file), Some(load)) = (file, load) else {
             // The cargo is gone, so somebody has taken it or it is lost: its messages may go again.
             self.carried.forget(&record)?;
@@ -137,6 +149,8 @@ impl Context<'_> {
             let octets = match files::read(&path, FileRole::Spool, limits::MAX_MESSAGE_LEN) {
                 Ok(octets) => octets,
                 Err(error) if error.is_not_found() => continue,
+                // Its name is enough to release it.
+                Err(error) if error.is_of_reading() => Vec::new(),
                 Err(error) => return Err(error.into()),
             };
             let item = Item::parse(octets).ok();
@@ -156,11 +170,17 @@ impl Context<'_> {
     fn add_acknowledged(&self, on_medium: &mut OnMedium) -> Result<(), Error> {
         for (hop, queue) in self.spool.queues_in(QueueKind::Control)? {
             let acknowledged = on_medium.messages.entry(hop).or_default();
-            for message in queue.messages()? {
-                let identity = message?.name.identity;
-                if identity.kind == Kind::Pca {
-                    acknowledged.insert(identity.of_parcel().key());
+            let found = queue.messages().and_then(|messages| {
+                for message in messages {
+                    let identity = message?.name.identity;
+                    if identity.kind == Kind::Pca {
+                        acknowledged.insert(identity.of_parcel().key());
+                    }
                 }
+                Ok(())
+            });
+            if let Err(error) = found {
+                on_medium.failed.push(unlisted(&queue, error));
             }
         }
         Ok(())

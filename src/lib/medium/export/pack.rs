@@ -7,12 +7,14 @@ use super::hop::{Chosen, NextHop};
 use super::record::PackedMessage;
 use super::space::Space;
 use crate::asn1::Buffer;
+use crate::kind::ErrorKind;
 use crate::medium::layout::denied;
 use crate::medium::{Error, ExchangeEvent, is_full};
 use crate::message::{Item, cargo, message_set};
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::ramf::{Kind, limits};
 use crate::send::{self, Sealer};
+use crate::spool::QueueId;
 use crate::spool::queue::Waiting;
 use crate::verify;
 
@@ -128,19 +130,25 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Reports a message that cannot be packed and stays in its queue.
+    /// Reports a message that cannot be packed. What never will be is set aside, the rest waits on.
     fn report_unloaded<E: From<Error>>(
         &self,
         message: &Waiting,
         error: Error,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
-        match error {
-            Error::Disk(_) | Error::Spool(_) => Err(error.into()),
-            error if self.is_untimely(&error) => each(ExchangeEvent::Untimely(1)),
-            error => each(ExchangeEvent::Failed {
-                what: message.path.display().to_string(),
-                error,
+        if self.is_untimely(&error) {
+            return each(ExchangeEvent::Untimely(1));
+        }
+        let what = message.path.display().to_string();
+        if !is_settled(&error) {
+            return each(ExchangeEvent::Failed { what, error });
+        }
+        match self.set_aside(message, QueueId::In, &error) {
+            Ok(()) => each(ExchangeEvent::SetAside { what, error }),
+            Err(unmoved) => [error, unmoved.into()].into_iter().try_for_each(|error| {
+                let what = what.clone();
+                each(ExchangeEvent::Failed { what, error })
             }),
         }
     }
@@ -224,4 +232,13 @@ impl<'a> Context<'a> {
             len: octets.len(),
         })
     }
+}
+
+/// Whether a message is none, or not what its name says, so that it can never be packed.
+fn is_settled(error: &Error) -> bool {
+    use ErrorKind as K;
+    matches!(
+        error.kind(),
+        K::Malformed | K::Corrupt | K::Conflict | K::Unsuitable
+    )
 }

@@ -34,7 +34,7 @@ impl Context<'_> {
                 // The messages that wait for the clock are counted with their next hop.
                 Err(error) if self.is_untimely(&error) => {}
                 Err(error) => each(ExchangeEvent::Failed {
-                    what: node.label_of(gateway).map_err(Error::from)?,
+                    what: node.label_of(gateway),
                     error,
                 })?,
             }
