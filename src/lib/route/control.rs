@@ -182,6 +182,7 @@ impl ControlQueue<'_> {
             message,
             name,
             back_to,
+            error,
         });
         None
     }
