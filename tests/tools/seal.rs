@@ -849,12 +849,13 @@ fn each_part_becomes_a_parcel_under_one_session_key() {
         .stdout("")
         .changes_outside_nodes(&["+out/ALICE.BOB.HEX.parcel"; 3]);
     assert_eq!(env.names("out").len(), 3);
+    env.mkdir("opened");
     for index in 1..=3 {
         let digest = sha256(format!("x.{index}").as_bytes());
         let name = format!("out/{}.{}.{digest}.parcel", id("alice"), id("bob"));
         let open = env
             .relay("open")
-            .args(["-N", "alice", "--json", "-o", "o", "-f", &name]);
+            .args(["-N", "alice", "--json", "-d", "opened", &name]);
         let facts = &open.ok().quiet().json()[0];
         assert_eq!(facts["type"], "application/vnd.relaynet.part");
         assert!(facts["name"].is_null());

@@ -78,7 +78,7 @@ fn on_the_road(messages: usize) -> Vec<(&'static str, usize)> {
     env.mkdir("got");
     count(
         "deliver",
-        relay(&env, "deliver", "bob").args(["--dir", "got"]),
+        relay(&env, "deliver", "bob").args(["--no-join", "--dir", "got"]),
     );
     assert_eq!(env.names("got/alice").len(), messages);
     counts
@@ -99,7 +99,7 @@ fn a_message_for_a_command_waits_for_the_disk_three_times() {
         let sent = parcels(&env, messages);
         relay(&env, "put", "bob").stdin(sent).ok();
         relay(&env, "route", "bob").ok();
-        let call = relay(&env, "deliver", "bob").args(["--", "sh", "-c", command]);
+        let call = relay(&env, "deliver", "bob").args(["--no-join", "--", "sh", "-c", command]);
         let count = syncs(&env, call);
         let ran = env.read("ran");
         assert_eq!(ran.len(), messages);

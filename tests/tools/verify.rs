@@ -274,6 +274,7 @@ fn json_and_status_lines() {
 #[test]
 fn several_failures_have_one_status() {
     let env = Env::with_peers();
+    env.write("good", env.parcel("bob", "alice", b"x"));
     let late = env
         .relay("seal")
         .at("2026-03-02T12:00:00Z")
@@ -282,7 +283,6 @@ fn several_failures_have_one_status() {
         .ok()
         .stdout;
     env.write("early", late);
-    env.write("good", env.parcel("bob", "alice", b"x"));
     env.write("junk", "junk");
     env.write("nothing", "");
     let status = |files: &[&str]| env.relay("verify").args(files).run().changes(&[]).status;
