@@ -125,28 +125,27 @@ impl Row {
     }
 
     fn to_columns(&self, short: bool) -> Vec<String> {
-        let date = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let date = |at: Option<Timestamp>| or_dash(at.map(|at| at.to_string()));
         let id = if short {
             short_id(self.peer.id)
         } else {
             self.peer.id.to_string()
         };
+        let digits = if self.is_compared {
+            "compared"
+        } else {
+            "not compared"
+        };
         vec![
-            self.peer.name.clone().unwrap_or_else(|| "-".to_owned()),
+            or_dash(self.peer.name.clone()),
             id,
             self.peer.id.fingerprint(),
-            self.peer
-                .address
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), ToString::to_string),
+            or_dash(self.peer.address.as_ref().map(ToString::to_string)),
             date(self.held_until),
             date(self.given_until),
             date(self.session_key.as_ref().map(|key| key.date)),
-            if self.is_compared {
-                "compared".to_owned()
-            } else {
-                "not compared".to_owned()
-            },
+            digits.to_owned(),
         ]
     }
 }

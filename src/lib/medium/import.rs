@@ -4,18 +4,21 @@
 //! key is stored, the acknowledgements are queued, the cargo is remembered, the cargo is removed
 //! from the medium. Each step may be repeated.
 
+mod stored;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
+use self::stored::{ItemDisposition, StagedItem, StoredItems, stage};
 use super::names::dir_name;
 use super::{Error, ExchangeEvent, Hint, Medium, MediumFile};
 use crate::crypto::hash;
-use crate::disk::batch::{self, Batch, Staged};
+use crate::disk::batch::Batch;
 use crate::disk::publish::{IfExists, PublishOptions};
-use crate::disk::{self, FileRole, files, publish};
+use crate::disk::{FileRole, files, publish};
 use crate::message::{CargoMessageSet, Item};
-use crate::node::{self, ReplayKey, seen};
+use crate::node::{self, seen};
 use crate::pipeline::Buffers;
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
@@ -24,7 +27,7 @@ use crate::receive::{self, Arrival, ReceiveOptions, Unpacked};
 use crate::spool::arrival::{Effects, History, Known, Origin};
 use crate::spool::name::HopPrefix;
 use crate::spool::room::Payer;
-use crate::spool::{self, Name, Queue, QueueId, QueueKind, Room, Spool, Time};
+use crate::spool::{self, Name, QueueId, QueueKind, Room, Spool, Time};
 use crate::verify::Policy;
 
 /// The most stored acknowledgements for parcels that do not wait here. Without it, only the disk
@@ -52,24 +55,6 @@ pub struct Importer<'a> {
     unmatched: AtomicUsize,
     /// Buffers for copies of messages.
     pool: Buffers,
-}
-
-/// A verified message from cargo, and what becomes of it.
-struct StagedItem {
-    name: Name,
-    id: Option<String>,
-    fate: ItemDisposition,
-}
-
-enum ItemDisposition {
-    /// It is written but not named; whether it passes through here for the first time.
-    New(Staged, bool),
-    /// A control message, written but not named.
-    Control(Staged),
-    /// An acknowledgement for a parcel that does not wait here, beyond the limit.
-    Useless,
-    /// It was here before; whether it is still to be remembered that this hop brought it.
-    Known(bool),
 }
 
 impl<'a> Importer<'a> {
@@ -482,62 +467,6 @@ impl<'a> Importer<'a> {
     }
 }
 
-/// The messages of a cargo that were stored.
-#[derive(Default)]
-struct StoredItems {
-    /// Whether another run could get nothing more from the cargo.
-    is_whole: bool,
-    /// Whether any message was here before.
-    is_repeated: bool,
-    /// The parcels to acknowledge, with their message ids.
-    parcels: Vec<(Name, String)>,
-    /// Records for parcels that pass through here for the first time.
-    brought: Vec<ReplayKey>,
-}
-
-impl StoredItems {
-    fn add(
-        &mut self,
-        ready: StagedItem,
-        head: &Head,
-        hop: NodeId,
-        batch: &mut Batch,
-        events: &mut Vec<ExchangeEvent>,
-    ) -> Result<(), Error> {
-        let StagedItem { name, id, fate } = ready;
-        // Repeated parcels are acknowledged again: the first acknowledgement may be lost.
-        if let (Kind::Parcel, Some(id)) = (name.identity.kind, &id) {
-            self.parcels.push((name.clone(), id.clone()));
-        }
-        let identity = name.to_replay_key(id.as_deref().unwrap_or_default());
-        let staged = match fate {
-            ItemDisposition::Useless => return Ok(()),
-            ItemDisposition::Known(is_unremembered) => {
-                self.is_repeated = true;
-                if is_unremembered {
-                    self.brought.push(identity.brought_by(hop));
-                }
-                events.push(ExchangeEvent::Repeated { name, id });
-                return Ok(());
-            }
-            ItemDisposition::New(staged, is_first) => {
-                if is_first {
-                    self.brought.push(identity.brought_by(hop));
-                }
-                staged
-            }
-            ItemDisposition::Control(staged) => staged,
-        };
-        batch.add(staged)?;
-        events.push(ExchangeEvent::Stored {
-            name,
-            id,
-            cargo: head.fields.id.clone(),
-        });
-        Ok(())
-    }
-}
-
 /// Syncs the replay memory, once in a run, before anything is removed because of what it says.
 fn settle_memory(spool: &Spool, is_settled: &mut bool) -> Result<(), spool::Error> {
     if !*is_settled {
@@ -554,25 +483,6 @@ fn unstored(error: spool::Error) -> Error {
         spool::Error::Node(error) => Error::Node(error),
         error => Error::Spool(error),
     }
-}
-
-/// Writes a message for its queue, where it gets another name if something else has this one: what anybody put there.
-fn stage(
-    queue: &Queue,
-    name: &mut Name,
-    octets: &[u8],
-    manner: &PublishOptions<'_>,
-) -> Result<Staged, Error> {
-    for other in name.and_others() {
-        match batch::stage(&queue.path_of(&other), &[octets], manner) {
-            Err(disk::Error::Exists { .. } | disk::Error::NotRegular { .. }) => {}
-            staged => {
-                *name = other;
-                return Ok(staged?);
-            }
-        }
-    }
-    Err(Error::Replaces)
 }
 
 /// The name in a queue of a message from this cargo. Control messages live as long as the cargo.
