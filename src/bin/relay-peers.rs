@@ -89,11 +89,8 @@ fn show(rows: &[Row], json: bool) -> anyhow::Result<()> {
         "SESSION KEY OF",
         "DIGITS",
     ];
-    let columns: Vec<_> = rows
-        .iter()
-        .map(|row| row.to_columns(files::is_terminal()))
-        .collect();
-    table::print(&head, &columns)
+    let columns = rows.iter().map(|row| row.to_columns(files::is_terminal()));
+    table::print(&head, &columns.collect::<Vec<_>>())
 }
 
 /// A peer with its authorizations and session key.
