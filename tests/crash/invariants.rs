@@ -148,6 +148,9 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
         },
         ([] | ["peers", _], "identity.pub") => problem_of_public_key(octets),
         (["peers", _], "name" | "address") => is_line().is_none().then(|| "not a line".to_owned()),
+        (["peers", _], "compared" | "expect-none") => {
+            (!octets.is_empty()).then(|| "a mark with content".to_owned())
+        }
         (["peers", _], "session.pem") => key_file::public_from_text(octets)
             .err()
             .map(|error| error.to_string()),
