@@ -23,7 +23,7 @@ _relay__carry() {
 
     case "${cmd}" in
         relay__carry)
-            opts="-q -v -h -V --init --if-present --quota --move --now --clock-drift --quiet --verbose --help --version"
+            opts="-q -v -h -V --init --if-present --quota --move --json --now --clock-drift --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -4,6 +4,7 @@ complete -c relay-carry -l clock-drift -d 'Allow clocks to differ by up to DURAT
 complete -c relay-carry -l init -d 'Make TO a medium first, if it is not one'
 complete -c relay-carry -l if-present -d 'Do nothing, and succeed, if one of the media is not there'
 complete -c relay-carry -l move -d 'Remove from FROM what has arrived on TO'
+complete -c relay-carry -l json -d 'Print a line of JSON for each event, and one at the end'
 complete -c relay-carry -s q -l quiet -d 'Report errors only'
 complete -c relay-carry -s v -l verbose -d 'Report every change of state'
 complete -c relay-carry -s h -l help -d 'Print help'

@@ -23,7 +23,7 @@ _relay__keygen() {
 
     case "${cmd}" in
         relay__keygen)
-            opts="-N -q -v -h -V --node --type --endpoint --address --rsa --identity-key --session-key --session-key-id --set --now --quiet --verbose --help --version"
+            opts="-N -q -v -h -V --node --type --endpoint --address --rsa --identity-key --session-key --session-key-id --set --json --now --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

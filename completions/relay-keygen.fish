@@ -11,6 +11,7 @@ complete -c relay-keygen -l session-key -d 'Our private session key (PKCS#8, PEM
 complete -c relay-keygen -l session-key-id -d 'The id of that key, in hexadecimal' -r
 complete -c relay-keygen -l set -d 'Write this setting into the config' -r
 complete -c relay-keygen -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay-keygen -l json -d 'Print a line of facts in JSON instead of the id'
 complete -c relay-keygen -s q -l quiet -d 'Report errors only'
 complete -c relay-keygen -s v -l verbose -d 'Report every change of state'
 complete -c relay-keygen -s h -l help -d 'Print help'

@@ -5,7 +5,7 @@ complete -c relay-route -l wait -d 'Wait up to DURATION for another run [default
 complete -c relay-route -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
 complete -c relay-route -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
 complete -c relay-route -s n -l dry-run -d 'Print the decisions and move nothing'
-complete -c relay-route -l json -d 'Print decisions in JSON'
+complete -c relay-route -l json -d 'Print a line of JSON for each message'
 complete -c relay-route -s q -l quiet -d 'Report errors only'
 complete -c relay-route -s v -l verbose -d 'Report every change of state'
 complete -c relay-route -s h -l help -d 'Print help'

@@ -23,7 +23,7 @@ _relay__seal() {
 
     case "${cmd}" in
         relay__seal)
-            opts="-N -t -y -o -f -d -q -v -h -V --node --to --type --ttl --id --keep-name --name --parts --cipher --output --force --directory --armor --now --identity-key --params --session-key --session-key-id --save-session-key --certificate --quiet --verbose --help --version"
+            opts="-N -t -y -o -f -d -q -v -h -V --node --to --type --ttl --id --keep-name --name --parts --cipher --output --force --directory --armor --json --now --identity-key --params --session-key --session-key-id --save-session-key --certificate --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

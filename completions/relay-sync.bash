@@ -23,7 +23,7 @@ _relay__sync() {
 
     case "${cmd}" in
         relay__sync)
-            opts="-N -q -v -h -V --node --init --if-present --take --wait --cipher --now --clock-drift --quiet --verbose --help --version"
+            opts="-N -q -v -h -V --node --init --if-present --take --json --wait --cipher --now --clock-drift --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

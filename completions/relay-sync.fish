@@ -11,6 +11,7 @@ complete -c relay-sync -l clock-drift -d 'Allow clocks to differ by up to DURATI
 complete -c relay-sync -l init -d 'Make it a medium first, if it is not one'
 complete -c relay-sync -l if-present -d 'Do nothing, and succeed, if no medium is there'
 complete -c relay-sync -l take -d 'Take only, and give nothing: it is another run\'s turn when what came has been routed'
+complete -c relay-sync -l json -d 'Print a line of JSON for each event, and one at the end'
 complete -c relay-sync -s q -l quiet -d 'Report errors only'
 complete -c relay-sync -s v -l verbose -d 'Report every change of state'
 complete -c relay-sync -s h -l help -d 'Print help'

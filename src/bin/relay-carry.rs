@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use relaynet::cli;
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exchange::{self, Log};
+use relaynet::cli::{self, files};
 use relaynet::medium::Courier;
 use relaynet::node::config::parse_size;
 use relaynet::verify::Policy;
@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Remove from FROM what has arrived on TO
     #[arg(long = "move")]
     moves: bool,
+    /// Print a line of JSON for each event, and one at the end
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     clock: ClockArgs,
 }
@@ -43,6 +46,9 @@ fn main() -> ExitCode {
 }
 
 fn carry(args: &Args) -> anyhow::Result<()> {
+    if args.json {
+        files::check_lines()?;
+    }
     let Some(from) = exchange::open(&args.from, false, args.if_present)? else {
         return Ok(());
     };
@@ -59,7 +65,7 @@ fn carry(args: &Args) -> anyhow::Result<()> {
         now,
     };
     // A courier needs no node: the policy trusts nobody, as of messages that pass.
-    let mut log = Log::of(to.id());
+    let mut log = Log::of(to.id()).printed(args.json);
     courier.run(&mut |event| log.tell(event))?;
     log.finish()
 }

@@ -10,6 +10,7 @@ use relaynet::cli::args::{IdentityKeyFile, NodeDir, SessionKeyFile};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::{self, files, report};
+use relaynet::describe::{json, lines};
 use relaynet::node::creation::{self, NodePlan};
 use relaynet::node::{self, Config, Directory, NodeType, endpoints};
 use relaynet::spool::Spool;
@@ -42,6 +43,9 @@ pub(crate) struct Args {
     /// Write this setting into the config
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Print a line of facts in JSON instead of the id
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     now: NowArgs,
 }
@@ -98,9 +102,13 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     };
     let id = node.id().to_string();
     report::event("made", &[("id", &id), ("dir", &report::path(node.root()))]);
+    let facts = args.json.then(|| json::line(&lines::made(&node)));
+    let made = report::path(node.root());
     // Shared at once: group members may leave messages before any other program runs here.
     Spool::of(node)?.share()?;
-    files::print(&id)
+    files::print(facts.as_ref().unwrap_or(&id))?;
+    report::summary(&format!("the node {made} is made"));
+    Ok(())
 }
 
 fn make_endpoint(

@@ -1,6 +1,5 @@
 //! relay-route: decides where each queued message goes next, and moves it there.
 
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,12 +7,12 @@ use clap::Parser;
 use relaynet::cli::args::{NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::inputs::InputRef as Input;
-use relaynet::cli::outcome::Outcome;
+use relaynet::cli::routing::{self, RouteReport};
 use relaynet::cli::unexpected::UnexpectedReport;
-use relaynet::cli::{self, files, report, routing, unreadable_peers};
+use relaynet::cli::{self, files, report, unreadable_peers};
 use relaynet::pki::Window;
 use relaynet::route::control::ControlQueue;
-use relaynet::route::{Hops, Router, Target};
+use relaynet::route::{Hops, Router};
 use relaynet::spool::{QueueKind, Spool, Time};
 use relaynet::verify::Policy;
 
@@ -26,8 +25,8 @@ pub(crate) struct Args {
     /// Print the decisions and move nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Print decisions in JSON
-    #[arg(long, requires = "dry_run")]
+    /// Print a line of JSON for each message
+    #[arg(long)]
     json: bool,
     /// Try again with this message, which was set aside: its name in relay-list failed
     #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
@@ -46,6 +45,9 @@ fn main() -> ExitCode {
 }
 
 fn route(args: &Args) -> anyhow::Result<()> {
+    if args.json {
+        files::check_lines()?;
+    }
     let spool = Spool::of(args.node.open()?)?;
     let owner = spool.owner();
     let changes = (!args.dry_run).then_some(owner.config());
@@ -61,8 +63,8 @@ fn route(args: &Args) -> anyhow::Result<()> {
     } else {
         spool.see_time(now, &window)?
     };
-    let mut outcome = Outcome::default();
-    outcome.doubt(&time);
+    let mut reports = RouteReport::new(&time, args.json);
+    let outcome = &mut reports.outcome;
     for name in &args.retry {
         outcome.take();
         let returned = spool.retry(name).map_err(anyhow::Error::from);
@@ -74,7 +76,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
         outcome.done(&Input::named(peer.clone()), recalled)?;
     }
     if !args.dry_run {
-        apply(&spool, &window, &time, &mut outcome)?;
+        apply(&spool, &window, &time, &mut reports)?;
     }
     let mut hops = Hops::of(owner)?;
     let mut policy = Policy::of_node(owner, Vec::new(), window, now)?;
@@ -88,23 +90,22 @@ fn route(args: &Args) -> anyhow::Result<()> {
         time,
         is_dry: args.dry_run,
     };
-    unreadable_peers::report_unreadable(owner, unreadable, &mut outcome)?;
-    let (mut unexpected, mut filled) = (UnexpectedReport::default(), BTreeSet::new());
+    unreadable_peers::report_unreadable(owner, unreadable, &mut reports.outcome)?;
+    let mut unexpected = UnexpectedReport::default();
     router.run(
         &mut |routed| {
             if args.dry_run {
                 return files::print(&routing::decision(&routed, args.json));
             }
-            if let Ok(Target::Home(node)) = &routed.result {
-                filled.insert(*node);
-            }
-            routing::report(routed, &mut outcome)
+            reports.add(routed)
         },
         &mut |path| unexpected.add(path),
     )?;
     unexpected.report();
-    routing::warn_of_closed(&spool, &filled)?;
-    outcome.finish()
+    if args.dry_run {
+        return reports.outcome.finish();
+    }
+    reports.finish(&spool)
 }
 
 /// Moves what waits for a peer back to `in`, to be routed again.
@@ -120,7 +121,12 @@ fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
 
 /// Applies the control messages of each gateway. An error of one queue keeps neither the other
 /// queues nor the parcels from being handled.
-fn apply(spool: &Spool, window: &Window, time: &Time, outcome: &mut Outcome) -> anyhow::Result<()> {
+fn apply(
+    spool: &Spool,
+    window: &Window,
+    time: &Time,
+    reports: &mut RouteReport,
+) -> anyhow::Result<()> {
     for (gateway, queue) in spool.queues_in(QueueKind::Control)? {
         let desk = ControlQueue {
             spool,
@@ -130,13 +136,14 @@ fn apply(spool: &Spool, window: &Window, time: &Time, outcome: &mut Outcome) -> 
         };
         let mut unexpected = UnexpectedReport::default();
         let applied = desk.apply(
-            &mut |applied| routing::report_control(gateway, applied, time, outcome),
+            &mut |applied| reports.add_control(gateway, applied, time),
             &mut |path| unexpected.add(path),
         );
         unexpected.report();
         if applied.is_err() {
-            outcome.take();
-            outcome.done(&Input::named(report::path(queue.dir())), applied)?;
+            reports.outcome.take();
+            let queue = Input::named(report::path(queue.dir()));
+            reports.outcome.done(&queue, applied)?;
         }
     }
     Ok(())

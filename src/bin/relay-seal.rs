@@ -6,9 +6,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, Parser};
 use jiff::SignedDuration;
 
-use relaynet::cli::args::{
-    CertificateFile, CipherChoice, Node, NodeDir, SendingFiles, SuggestedName,
-};
+use relaynet::cli::args::{CertificateFile, CipherChoice, NodeDir, SendingFiles, SuggestedName};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::outputs::MessageOutput;
@@ -16,7 +14,6 @@ use relaynet::cli::parts::PartFeed;
 use relaynet::cli::{self, inputs, sealing};
 use relaynet::message::{file_name, service_message};
 use relaynet::node::config::parse_duration;
-use relaynet::pki::NodeId;
 use relaynet::ramf::{fields, limits};
 use relaynet::send::Draft;
 
@@ -58,6 +55,9 @@ pub(crate) struct Args {
     cipher: CipherChoice,
     #[command(flatten)]
     output: MessageOutput,
+    /// Print a line of facts in JSON for each parcel
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     now: NowArgs,
     #[command(flatten)]
@@ -71,10 +71,13 @@ fn main() -> ExitCode {
 }
 
 fn seal(args: &Args) -> anyhow::Result<()> {
+    if args.json {
+        args.output.check_lines("parcels")?;
+    }
     let node = args
         .files
         .open(&args.node, Some(&args.certificate), false)?;
-    let peers = recipients(args, &node)?;
+    let peers = sealing::recipients(&args.to, &node)?;
     let now = args.now.get(node.config())?;
     let media_type = media_type(args)?;
     service_message::check_syntax(&media_type)?;
@@ -94,31 +97,24 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     let path = args.file.clone().unwrap_or_else(|| PathBuf::from("-"));
     if args.parts {
         let feed = PartFeed::open(&path, peers.len(), args.id.as_deref())?;
-        return sealing::seal_parts(node.keyring(), feed, &peers, &draft, &args.output);
+        return sealing::seal_parts(
+            node.keyring(),
+            feed,
+            &peers,
+            &draft,
+            &args.output,
+            args.json,
+        );
     }
     let content = inputs::read_content(&path, limits::MAX_EMITTED_PARCEL_LEN)?;
-    sealing::seal(node.keyring(), content, &peers, &draft, &args.output)
-}
-
-/// The recipients: peers of the node, or the one that `--params` describes.
-fn recipients(args: &Args, node: &Node) -> anyhow::Result<Vec<NodeId>> {
-    match node {
-        Node::ExplicitFiles(files) => Ok(vec![files.peer()?]),
-        Node::Directory(_) if args.to.is_empty() => {
-            Err(Usage("-t PEER is needed".to_owned()).into())
-        }
-        Node::Directory(directory) => {
-            let mut ids = Vec::new();
-            for peer in &args.to {
-                let id = directory.find_recipient(peer)?;
-                if ids.contains(&id) {
-                    return Err(Usage(format!("-t {peer}: the same peer twice")).into());
-                }
-                ids.push(id);
-            }
-            Ok(ids)
-        }
-    }
+    sealing::seal(
+        node.keyring(),
+        content,
+        &peers,
+        &draft,
+        &args.output,
+        args.json,
+    )
 }
 
 /// The media type, with the file name as a parameter if it is to be sent along.

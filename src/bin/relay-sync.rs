@@ -8,7 +8,7 @@ use clap::Parser;
 use relaynet::cli::args::{CipherChoice, NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exchange::Log;
-use relaynet::cli::{self, exchange};
+use relaynet::cli::{self, exchange, files};
 use relaynet::medium::{Exporter, Importer};
 use relaynet::receive::{ReceiveOptions, Repeats};
 use relaynet::spool::Spool;
@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Take only, and give nothing: it is another run's turn when what came has been routed
     #[arg(long)]
     take: bool,
+    /// Print a line of JSON for each event, and one at the end
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
@@ -44,6 +47,9 @@ fn main() -> ExitCode {
 }
 
 fn sync(args: &Args) -> anyhow::Result<()> {
+    if args.json {
+        files::check_lines()?;
+    }
     let node = args.node.open()?;
     node.check_is_gateway()?;
     let spool = Spool::of(node)?;
@@ -63,7 +69,10 @@ fn sync(args: &Args) -> anyhow::Result<()> {
         // Cargo holds sealed messages, each of which its recipient checks for repetition.
         repeats: Repeats::Unjudged,
     };
-    let mut log = Log::of(medium.id()).at(&args.medium).by(&time);
+    let mut log = Log::of(medium.id())
+        .at(&args.medium)
+        .by(&time)
+        .printed(args.json);
     // Import first: it frees space, and its acknowledgements and requests go back with this export.
     Importer::new(&spool, &medium, terms, time)?.run(&mut |event| log.tell(event))?;
     if !args.take {

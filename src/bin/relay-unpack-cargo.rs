@@ -4,13 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use relaynet::cli;
 use relaynet::cli::args::{NodeDir, OpeningFiles};
 use relaynet::cli::clock::ClockArgs;
-use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::Inputs;
 use relaynet::cli::outputs::MessageOutput;
 use relaynet::cli::unpack::Unpacker;
-use relaynet::cli::{self, files};
 use relaynet::receive::Repeats;
 
 /// Verify cargo, decrypt it and write out the messages in it, each verified on its own
@@ -40,14 +39,8 @@ fn main() -> ExitCode {
 }
 
 fn unpack(args: &Args) -> anyhow::Result<()> {
-    if args.json && !args.output.leaves_stdout() {
-        return Err(Usage(
-            "--json needs -d DIR or -o FILE, since messages go to standard output".to_owned(),
-        )
-        .into());
-    }
     if args.json {
-        files::check_lines()?;
+        args.output.check_lines("messages")?;
     }
     let node = args.files.open(&args.node)?;
     // Only gateways unpack cargo; explicit files do not tell what kind of node they make up.

@@ -394,6 +394,7 @@ impl Env {
             shell: None,
             user: None,
             has_reader: true,
+            at_terminal: false,
         }
     }
 
@@ -538,6 +539,7 @@ pub(crate) struct Call<'a> {
     shell: Option<String>,
     user: Option<User>,
     has_reader: bool,
+    at_terminal: bool,
 }
 
 /// A user of the system, by number: /etc/passwd need not have them.
@@ -620,6 +622,12 @@ impl Call<'_> {
         self
     }
 
+    /// Gives it a terminal for its standard error.
+    pub(crate) fn at_terminal(mut self) -> Self {
+        self.at_terminal = true;
+        self
+    }
+
     /// Runs it.
     pub(crate) fn run(self) -> Ran {
         let program = Path::new(env!("CARGO_BIN_EXE_relay-open")).with_file_name(&self.program);
@@ -651,16 +659,26 @@ impl Call<'_> {
             let (_, writer) = std::io::pipe().unwrap();
             command.stdout(writer);
         }
+        let terminal = self.at_terminal.then(|| {
+            let (screen, line) = terminal();
+            command.stderr(line);
+            screen
+        });
         let before = self.env.tree();
         let mut child = command.spawn().unwrap();
+        drop(command); // a terminal ends when nobody holds it any more
+        let shown = terminal.map(|screen| std::thread::spawn(move || shown(screen)));
         let mut stdin = child.stdin.take().unwrap();
         let octets = self.stdin;
         let writer = std::thread::spawn(move || {
             // A program may end without reading its input: that is not this test's failure.
             let _ = stdin.write_all(&octets);
         });
-        let output = child.wait_with_output().unwrap();
+        let mut output = child.wait_with_output().unwrap();
         writer.join().unwrap();
+        if let Some(shown) = shown {
+            output.stderr = shown.join().unwrap();
+        }
         let line = format!("{}{:?}", self.program, self.args);
         let code = output.status.code();
         assert_eq!(output.status.signal(), None, "{line}");
@@ -698,6 +716,30 @@ impl Call<'_> {
         );
         ran.says(&[diagnostic]).stdout("").changes(&[])
     }
+}
+
+/// A terminal: what reads its screen, and what a program has of it.
+fn terminal() -> (fs::File, fs::File) {
+    use rustix::fs::{Mode, OFlags};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&screen).unwrap();
+    unlockpt(&screen).unwrap();
+    let name = ptsname(&screen, Vec::new()).unwrap();
+    // No other program that is started meanwhile gets it, nor do the tests come under its control.
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let line = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+    (screen.into(), line.into())
+}
+
+/// What a terminal showed until its program ended, with the ends of lines as the program wrote them.
+fn shown(mut screen: fs::File) -> Vec<u8> {
+    use std::io::Read as _;
+    let mut octets = Vec::new();
+    // Linux ends it with an error, and not with an end of file.
+    let _ = screen.read_to_end(&mut octets);
+    let text = String::from_utf8(octets).unwrap();
+    text.replace("\r\n", "\n").into_bytes()
 }
 
 /// A run that has ended.

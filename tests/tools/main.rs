@@ -43,6 +43,7 @@ mod streams;
 mod sync;
 mod syncs;
 mod text;
+mod told;
 mod topology;
 mod trust;
 mod trips;

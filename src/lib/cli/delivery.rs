@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
-use super::{files, report};
+use super::{files, report, tally};
 use crate::deliver::{Content, DeliveryEffect, DeliveryOutcome, Error};
 use crate::describe::{json, lines};
 use crate::disk::{self, FileRole};
@@ -24,6 +24,10 @@ pub struct DeliveryReport {
     is_used: bool,
     is_unjudged: bool,
     not_kept: usize,
+    delivered: usize,
+    imported: usize,
+    aside: usize,
+    left: usize,
     /// Parts that were delivered as they are.
     parts: usize,
     /// The folders that took nothing, each with the reason, and how many messages waited for it
@@ -44,6 +48,10 @@ impl DeliveryReport {
             is_used: false,
             is_unjudged: false,
             not_kept: 0,
+            delivered: 0,
+            imported: 0,
+            aside: 0,
+            left: 0,
             parts: 0,
             folders: BTreeMap::new(),
         }
@@ -59,6 +67,7 @@ impl DeliveryReport {
         if self.is_dry {
             return files::print(&decision(&delivered, self.json));
         }
+        self.count(&delivered);
         // Reported once for all messages at the end of the run.
         if delivered.is_untimely {
             self.outcome.wait_for_clock(1);
@@ -97,6 +106,39 @@ impl DeliveryReport {
             Err(error) if !delivered.is_aside => self.failed(&Input::named(input), error),
             _ => Ok(()),
         }
+    }
+
+    fn count(&mut self, delivered: &DeliveryOutcome) {
+        match &delivered.result {
+            Ok(DeliveryEffect::Delivered(_)) => self.delivered += 1,
+            Ok(DeliveryEffect::Imported) => self.imported += 1,
+            // A part may yet be joined in this run.
+            Ok(DeliveryEffect::Part | DeliveryEffect::NotKept | DeliveryEffect::Repeated) => {}
+            Err(_) if delivered.is_aside => self.aside += 1,
+            Ok(DeliveryEffect::Left) | Err(_) => self.left += 1,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        let mut parts = Vec::new();
+        if self.delivered > 0 {
+            parts.push(format!("delivered {}", self.delivered));
+        }
+        if self.imported > 0 {
+            let what = tally::counted(self.imported, "authorization", "authorizations");
+            parts.push(format!("imported {what}"));
+        }
+        if self.aside > 0 {
+            parts.push(format!("set {} aside", self.aside));
+        }
+        if self.left > 0 {
+            let wait = if self.left == 1 { "waits" } else { "wait" };
+            parts.push(format!("{} {wait}", self.left));
+        }
+        if parts.is_empty() {
+            return "nothing to deliver".to_owned();
+        }
+        parts.join(", ")
     }
 
     /// Reports the error of one message. What a folder refuses, it refuses for each message that
@@ -161,7 +203,12 @@ impl DeliveryReport {
         if let Some((queue, error)) = left {
             self.outcome.done(&queue, Err(error.into()))?;
         }
-        self.outcome.finish()
+        let sentence = self.sentence();
+        let ended = self.outcome.finish();
+        if !self.is_dry {
+            report::summary(&sentence);
+        }
+        ended
     }
 }
 

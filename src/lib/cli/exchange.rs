@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use super::input_ref::InputRef;
 use super::limited::Limited;
 use super::outcome::Outcome;
-use super::report;
+use super::tally::ExchangeTally;
+use super::{files, report};
+use crate::describe::{self, json};
 use crate::medium::{self, ExchangeEvent, Medium, WaitReason, layout};
 use crate::spool::Time;
 
@@ -41,6 +43,9 @@ pub struct Log {
     has_written: bool,
     left: Option<NoRoom>,
     outcome: Outcome,
+    tally: ExchangeTally,
+    /// Whether each event is printed.
+    is_printed: bool,
 }
 
 /// What there was no room for.
@@ -70,6 +75,8 @@ impl Log {
             has_written: false,
             left: None,
             outcome: Outcome::default(),
+            tally: ExchangeTally::default(),
+            is_printed: false,
         }
     }
 
@@ -78,6 +85,24 @@ impl Log {
     pub fn at(self, dir: &Path) -> Self {
         let top = Some(dir.join(layout::TOP));
         Self { top, ..self }
+    }
+
+    /// Prints a line of JSON for each event, and one at the end, if `is_printed`.
+    #[must_use]
+    pub fn printed(self, is_printed: bool) -> Self {
+        Self { is_printed, ..self }
+    }
+
+    /// Prints an event as a line of JSON. What an event is about is named as in the diagnostics.
+    fn print(&self, event: &ExchangeEvent) -> anyhow::Result<()> {
+        let mut facts = describe::exchanged(event, &self.medium);
+        if let ExchangeEvent::SetAside { what, error } | ExchangeEvent::Failed { what, error } =
+            event
+        {
+            facts["what"] = self.named(what).into();
+            facts["error"] = report::text_of_error(error).into();
+        }
+        files::print_line(&json::line(&facts))
     }
 
     /// The subject of an event for the user: a file on the medium gets its whole path.
@@ -93,6 +118,10 @@ impl Log {
     /// # Errors
     /// Fatal errors only: the output is closed, or cannot be written for anything.
     pub fn tell(&mut self, event: ExchangeEvent) -> anyhow::Result<()> {
+        self.tally.count(&event);
+        if self.is_printed {
+            self.print(&event)?;
+        }
         if let ExchangeEvent::Untimely(messages) = event {
             self.outcome.wait_for_clock(messages);
             return Ok(());
@@ -179,7 +208,7 @@ impl Log {
         }
     }
 
-    /// Ends the run with the exit status of all events.
+    /// Ends the run with the exit status of all events, and says what was done.
     ///
     /// # Errors
     /// That status, unless it is 0.
@@ -198,7 +227,14 @@ impl Log {
         {
             report::error(&no_room(&left.place, left.messages, left.octets));
         }
-        self.outcome.finish()
+        let printed = if self.is_printed {
+            files::print_line(&json::line(&self.tally.json(&self.medium)))
+        } else {
+            Ok(())
+        };
+        let ended = self.outcome.finish();
+        report::summary(&self.tally.sentence());
+        ended.and(printed)
     }
 }
 

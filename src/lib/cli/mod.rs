@@ -27,6 +27,7 @@ pub mod opening; // what relay-open does with content
 pub mod unpack; // the messages in cargo, written out
 pub mod unexpected; // files in a queue that are not ours
 pub mod exchange;
+pub mod tally; // what a run did, in numbers
 mod syslog;
 pub mod table;
 pub mod listing; // a table on a terminal, else lines

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::errors::Fatal;
+use super::errors::{Fatal, Usage};
 use super::files::{self, Output, OutputForm};
 use super::{named_files, report};
 use crate::asn1::{Hex, pem};
@@ -133,6 +133,21 @@ impl MessageOutput {
     #[must_use]
     pub fn leaves_stdout(&self) -> bool {
         self.directory.is_some() || self.output.file().is_some()
+    }
+
+    /// Checks before anything is done that lines of JSON can go to standard output; `what` is the word for the
+    /// messages.
+    ///
+    /// # Errors
+    /// When the messages go there, or as [`files::check_lines`].
+    pub fn check_lines(&self, what: &str) -> anyhow::Result<()> {
+        if self.leaves_stdout() {
+            return files::check_lines();
+        }
+        Err(Usage(format!(
+            "--json needs -d DIR or -o FILE, since {what} go to standard output"
+        ))
+        .into())
     }
 
     /// Checks before anything is done that messages can be written, as far as that is known; `what`

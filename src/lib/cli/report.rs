@@ -2,7 +2,7 @@
 //! message, `program: input: text`.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -122,6 +122,13 @@ pub fn detail(text: &str) {
     }
 }
 
+/// Says at the end what a run did: to somebody at a terminal. Logs and mails of cron have nothing from it.
+pub fn summary(text: &str) {
+    if says(Verbosity::Normal) && std::io::stderr().is_terminal() {
+        line(text);
+    }
+}
+
 /// Shows the digits to compare for a whole object, by its SHA-256. A fingerprint vouches for an
 /// identity key alone. `peer` is the label of the peer that the object is about.
 pub fn whole(peer: Option<&str>, object: &str, digest: &[u8; 32]) {
@@ -191,8 +198,18 @@ pub(super) fn failure_with(
 /// The text of an error and its causes. A cause that the text before ends with is left out.
 #[must_use]
 pub fn text_of(error: &anyhow::Error) -> String {
+    text_of_chain(error.chain())
+}
+
+/// As [`text_of`], for an error of the library.
+#[must_use]
+pub fn text_of_error(error: &(dyn std::error::Error + 'static)) -> String {
+    text_of_chain(anyhow::Chain::new(error))
+}
+
+fn text_of_chain(chain: anyhow::Chain<'_>) -> String {
     let mut text = String::new();
-    for cause in error.chain() {
+    for cause in chain {
         let words = cause.to_string();
         if text.is_empty() {
             text = words;

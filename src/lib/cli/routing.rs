@@ -1,31 +1,157 @@
 //! The report of relay-route for each message.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
-use super::report;
+use super::{files, report, tally};
 use crate::describe::{json, lines};
 use crate::pki::NodeId;
+use crate::route::Target;
 use crate::route::control::{Applied, ControlEffect};
 use crate::route::run::RouteOutcome;
 use crate::spool::{self, Spool, Time};
 
-/// Reports the result for a control message of this gateway. One that was set aside is warned of,
-/// which is no failure.
-///
-/// # Errors
-/// As [`Outcome::done`].
-pub fn report_control(
-    gateway: NodeId,
-    applied: Applied,
-    time: &Time,
-    outcome: &mut Outcome,
-) -> anyhow::Result<()> {
-    if applied.is_untimely(time) {
-        outcome.wait_for_clock(1);
-        return Ok(());
+/// Reports the results of a run, each as it comes.
+#[derive(Debug, Default)]
+pub struct RouteReport {
+    /// The results so far, also of what the command line asks for.
+    pub outcome: Outcome,
+    /// Whether a line of JSON is printed for each message.
+    json: bool,
+    /// Nodes here that got parcels.
+    filled: BTreeSet<NodeId>,
+    home: usize,
+    out: usize,
+    handed_over: usize,
+    applied: usize,
+    aside: usize,
+    left: usize,
+}
+
+impl RouteReport {
+    /// Starts without results; with `json`, a line is printed for each message.
+    #[must_use]
+    pub fn new(time: &Time, json: bool) -> Self {
+        let mut report = Self {
+            json,
+            ..Self::default()
+        };
+        report.outcome.doubt(time);
+        report
     }
+
+    /// Reports the result for a control message of this gateway. One that was set aside is warned of,
+    /// which is no failure.
+    ///
+    /// # Errors
+    /// As [`Outcome::done`].
+    pub fn add_control(
+        &mut self,
+        gateway: NodeId,
+        applied: Applied,
+        time: &Time,
+    ) -> anyhow::Result<()> {
+        let what = match &applied.result {
+            Ok(ControlEffect::Acknowledged(_) | ControlEffect::Rotated) => "apply",
+            Ok(_) => "remove",
+            Err(_) if applied.is_aside => "fail",
+            Err(_) => "leave",
+        };
+        self.count(what, None);
+        if self.json {
+            let name = file_name(&applied.message.path);
+            let line = lines::control_decision(&applied, gateway, &name, what);
+            files::print_line(&json::line(&line))?;
+        }
+        if applied.is_untimely(time) {
+            self.outcome.wait_for_clock(1);
+            return Ok(());
+        }
+        report_control(gateway, applied, &mut self.outcome)
+    }
+
+    /// Reports the result for a message. One that was set aside is warned of, which is no failure.
+    ///
+    /// # Errors
+    /// As [`Outcome::done`].
+    pub fn add(&mut self, routed: RouteOutcome) -> anyhow::Result<()> {
+        let what = word(&routed);
+        self.count(what, routed.result.as_ref().ok());
+        if self.json {
+            let name = file_name(&routed.path);
+            let line = lines::route_decision(&routed, &name, what);
+            files::print_line(&json::line(&line))?;
+        }
+        if routed.is_untimely {
+            self.outcome.wait_for_clock(1);
+            return Ok(());
+        }
+        report(routed, &mut self.outcome)
+    }
+
+    fn count(&mut self, what: &str, target: Option<&Target>) {
+        match (what, target) {
+            ("move", Some(Target::Home(node))) => {
+                self.filled.insert(*node);
+                self.home += 1;
+            }
+            ("move", Some(Target::Out(_))) => self.out += 1,
+            ("move", _) => self.handed_over += 1,
+            ("apply", _) => self.applied += 1,
+            ("fail", _) => self.aside += 1,
+            ("leave", _) => self.left += 1,
+            // A repetition was removed: nothing that anybody waits for.
+            _ => {}
+        }
+    }
+
+    /// Reports what is reported once for all messages, and ends the run.
+    ///
+    /// # Errors
+    /// The status that all failures add up to, unless it is 0; when the spool cannot be read.
+    pub fn finish(self, spool: &Spool) -> anyhow::Result<()> {
+        warn_of_closed(spool, &self.filled)?;
+        let sentence = self.sentence();
+        let ended = self.outcome.finish();
+        report::summary(&sentence);
+        ended
+    }
+
+    fn sentence(&self) -> String {
+        let mut parts = Vec::new();
+        if self.applied > 0 {
+            let what = tally::counted(self.applied, "control message", "control messages");
+            parts.push(format!("applied {what}"));
+        }
+        let moved = [(self.home, "home"), (self.out, "to other gateways")];
+        for (number, whereto) in moved {
+            if number > 0 {
+                let what = tally::counted(number, "parcel", "parcels");
+                parts.push(format!("moved {what} {whereto}"));
+            }
+        }
+        if self.handed_over > 0 {
+            let what = tally::counted(self.handed_over, "parcel", "parcels");
+            parts.push(format!("handed over {what}"));
+        }
+        if self.aside > 0 {
+            parts.push(format!("set {} aside", self.aside));
+        }
+        if self.left > 0 {
+            parts.push(format!("left {} where they were", self.left));
+        }
+        if parts.is_empty() {
+            return "nothing to move".to_owned();
+        }
+        parts.join(", ")
+    }
+}
+
+/// Reports the result for a control message of this gateway.
+fn report_control(gateway: NodeId, applied: Applied, outcome: &mut Outcome) -> anyhow::Result<()> {
     outcome.take();
     let from = gateway.to_string();
     let path = report::path(&applied.message.path);
@@ -56,17 +182,10 @@ pub fn report_control(
     Ok(())
 }
 
-/// Reports the result for a message. One that was set aside is warned of, which is no failure.
-///
-/// # Errors
-/// As [`Outcome::done`].
-pub fn report(routed: RouteOutcome, outcome: &mut Outcome) -> anyhow::Result<()> {
+/// Reports the result for a message.
+fn report(routed: RouteOutcome, outcome: &mut Outcome) -> anyhow::Result<()> {
     let identity = &routed.name.identity;
     let (sender, recipient) = (identity.sender.to_string(), identity.recipient.to_string());
-    if routed.is_untimely {
-        outcome.wait_for_clock(1);
-        return Ok(());
-    }
     outcome.take();
     let path = report::path(&routed.path);
     if routed.is_repeated {
@@ -98,10 +217,7 @@ pub fn report(routed: RouteOutcome, outcome: &mut Outcome) -> anyhow::Result<()>
 }
 
 /// Warns of folders in `home` that were filled but cannot be read by their user.
-///
-/// # Errors
-/// When the spool cannot be read.
-pub fn warn_of_closed(spool: &Spool, filled: &BTreeSet<NodeId>) -> Result<(), spool::Error> {
+fn warn_of_closed(spool: &Spool, filled: &BTreeSet<NodeId>) -> Result<(), spool::Error> {
     if filled.is_empty() {
         return Ok(());
     }
@@ -117,21 +233,31 @@ pub fn warn_of_closed(spool: &Spool, filled: &BTreeSet<NodeId>) -> Result<(), sp
     Ok(())
 }
 
+/// The decision on a message, in a word that stands in JSON.
+fn word(routed: &RouteOutcome) -> &'static str {
+    match &routed.result {
+        _ if routed.is_repeated => "remove",
+        Ok(_) => "move",
+        Err(_) if routed.is_aside => "fail",
+        Err(_) => "leave",
+    }
+}
+
+/// The name of a message's file.
+fn file_name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
 /// The line of a dry run: the message's name, the action, and the target or the error.
 #[must_use]
 pub fn decision(routed: &RouteOutcome, json: bool) -> String {
-    let (what, target) = match &routed.result {
-        Ok(target) => ("move", target.to_string()),
-        Err(error) if routed.is_aside => ("fail", error.to_string()),
-        Err(error) => ("leave", error.to_string()),
-    };
-    let name = routed
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let (what, name) = (word(routed), file_name(&routed.path));
     if json {
         return json::line(&lines::route_decision(routed, &name, what));
     }
+    let target = match &routed.result {
+        Ok(target) => target.to_string(),
+        Err(error) => error.to_string(),
+    };
     format!("{name}\t{what}\t{}", report::escaped(&target))
 }

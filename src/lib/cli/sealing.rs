@@ -1,10 +1,14 @@
 //! Seals parcels and writes them to the output.
 
+use std::path::Path;
+
+use super::args::Node;
 use super::errors::Usage;
 use super::outputs::{MessageOutput, Sink};
 use super::parts::{PartFeed, PartJob};
-use super::report;
+use super::{files, report, tally};
 use crate::asn1::Buffer;
+use crate::describe::{json, lines};
 use crate::message::parts;
 use crate::node::peers::short_id;
 use crate::node::{self, Keyring};
@@ -12,6 +16,28 @@ use crate::pipeline::workers::{self, Bounds};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 use crate::send::{self, Draft, Sealer, Sent};
+
+/// The recipients: peers of the node, or the one that `--params` describes.
+///
+/// # Errors
+/// When there is none, one is named twice, or it is not known.
+pub fn recipients(to: &[String], node: &Node) -> anyhow::Result<Vec<NodeId>> {
+    match node {
+        Node::ExplicitFiles(files) => Ok(vec![files.peer()?]),
+        Node::Directory(_) if to.is_empty() => Err(Usage("-t PEER is needed".to_owned()).into()),
+        Node::Directory(directory) => {
+            let mut ids = Vec::new();
+            for peer in to {
+                let id = directory.find_recipient(peer)?;
+                if ids.contains(&id) {
+                    return Err(Usage(format!("-t {peer}: the same peer twice")).into());
+                }
+                ids.push(id);
+            }
+            Ok(ids)
+        }
+    }
+}
 
 /// Seals content for one or more peers.
 ///
@@ -23,6 +49,7 @@ pub fn seal(
     peers: &[NodeId],
     draft: &Draft<'_>,
     output: &MessageOutput,
+    json: bool,
 ) -> anyhow::Result<()> {
     let Some((last, others)) = peers.split_last() else {
         return Err(Usage("-t PEER is needed".to_owned()).into());
@@ -32,10 +59,11 @@ pub fn seal(
     // Standard output gets all parcels or none, so they are held until the last one is sealed.
     let mut sink = output.open("a parcel")?;
     let mut parcels = Vec::new();
+    let mut written = Written::new(json);
     let mut finish = |sent: Sent| {
         report_sealed(&sent, true);
         if output.leaves_stdout() {
-            return put(&mut sink, sender, &sent);
+            return put(&mut sink, sender, &sent, &mut written);
         }
         parcels.push(sent);
         Ok(())
@@ -48,9 +76,10 @@ pub fn seal(
     }
     finish(send::parcel(keyring, *last, content, draft)?)?;
     for sent in &parcels {
-        put(&mut sink, sender, sent)?;
+        put(&mut sink, sender, sent, &mut written)?;
     }
-    sink.finish()
+    sink.finish()?;
+    written.finish()
 }
 
 /// Seals each part by itself and writes each parcel at once, since reading all parts again would
@@ -64,6 +93,7 @@ pub fn seal_parts(
     peers: &[NodeId],
     draft: &Draft<'_>,
     output: &MessageOutput,
+    json: bool,
 ) -> anyhow::Result<()> {
     let draft = Draft {
         media_type: parts::MEDIA_TYPE,
@@ -75,6 +105,7 @@ pub fn seal_parts(
         .collect::<Result<_, _>>()?;
     let mut sink = output.open("a parcel")?;
     let stager = sink.stager();
+    let mut written = Written::new(json);
     let spare = feed.spare();
     // A warning for each part would repeat the same text up to thousands of times.
     let mut warned = vec![false; sealers.len()];
@@ -94,21 +125,78 @@ pub fn seal_parts(
         },
         |sealed: anyhow::Result<_>| {
             let (peer, sent, ready) = sealed?;
-            sink.take(ready, sent.octets.as_slice())?;
+            let path = sink.take(ready, sent.octets.as_slice())?;
             report_sealed(&sent, !std::mem::replace(&mut warned[peer], true));
+            written.add(&sent, sealers[peer].sender(), path.as_deref(), &sink)?;
             spare.put(sent.octets);
             anyhow::Ok(())
         },
     )?;
-    sink.finish()
+    sink.finish()?;
+    written.finish()
 }
 
-fn put(sink: &mut Sink, sender: NodeId, sent: &Sent) -> anyhow::Result<()> {
+fn put(sink: &mut Sink, sender: NodeId, sent: &Sent, written: &mut Written) -> anyhow::Result<()> {
     let name = sent.fields.file_name(sender, Kind::Parcel.word());
-    sink.put(Kind::Parcel, &name, sent.octets.as_slice())?;
+    let path = sink.put(Kind::Parcel, &name, sent.octets.as_slice())?;
     // Named now: a parcel in a directory need not wait for those to other peers.
     sink.settle()?;
-    Ok(())
+    written.add(sent, sender, path.as_deref(), sink)
+}
+
+/// The parcels that were written: counted, and printed as JSON once they are complete.
+struct Written {
+    json: bool,
+    /// The lines of parcels that are not synced under their names yet.
+    lines: Vec<String>,
+    parcels: usize,
+    octets: u64,
+}
+
+impl Written {
+    fn new(json: bool) -> Self {
+        Self {
+            json,
+            lines: Vec::new(),
+            parcels: 0,
+            octets: 0,
+        }
+    }
+
+    /// Adds a parcel that was given to the sink.
+    fn add(
+        &mut self,
+        sent: &Sent,
+        sender: NodeId,
+        path: Option<&Path>,
+        sink: &Sink,
+    ) -> anyhow::Result<()> {
+        self.parcels += 1;
+        self.octets += u64::try_from(sent.octets.len()).unwrap_or(u64::MAX);
+        if self.json {
+            let facts = lines::sealed(sent, sender, path);
+            self.lines.push(json::line(&facts));
+        }
+        if sink.is_settled() {
+            self.print()?;
+        }
+        Ok(())
+    }
+
+    fn print(&mut self) -> anyhow::Result<()> {
+        for line in self.lines.drain(..) {
+            files::print_line(&line)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a run whose output is complete.
+    fn finish(mut self) -> anyhow::Result<()> {
+        self.print()?;
+        let parcels = tally::counted(self.parcels, "parcel", "parcels");
+        report::summary(&format!("sealed {parcels}, {}", tally::size(self.octets)));
+        Ok(())
+    }
 }
 
 /// Reports a sealed parcel, and warns if its life was cut.

@@ -8,11 +8,14 @@ use serde_json::{Value, json};
 use super::{VERSION, peer_session_key};
 use crate::deliver::{DeliveryEffect, DeliveryOutcome};
 use crate::message::{Item, ServiceMessage, file_name};
-use crate::node::Peer;
 use crate::node::peers::StoredSessionKey;
+use crate::node::{Directory, Peer};
+use crate::pki::NodeId;
 use crate::ramf::{InternetAddress, SignedMessage};
 use crate::receive::{Arrival, Unpacked};
+use crate::route::control::{Applied, ControlEffect};
 use crate::route::run::RouteOutcome;
+use crate::send::Sent;
 use crate::spool::Queue;
 use crate::spool::admission::AdmittedParcel;
 use crate::spool::queue::Waiting;
@@ -198,13 +201,69 @@ pub fn route_decision(routed: &RouteOutcome, name: &str, decision: &str) -> Valu
     json!({
         "v": VERSION,
         "name": name,
+        "kind": identity.kind.word(),
         "recipient": identity.recipient.to_string(),
         "sender": identity.sender.to_string(),
         "id": routed.id,
         "priority": routed.name.urgency(),
+        "by": null,
         "decision": decision,
         "target": routed.result.as_ref().ok().map(ToString::to_string),
         "error": routed.result.as_ref().err().map(ToString::to_string),
+    })
+}
+
+/// The decision on a control message of this gateway.
+#[must_use]
+pub fn control_decision(applied: &Applied, gateway: NodeId, name: &str, decision: &str) -> Value {
+    let identity = &applied.message.name.identity;
+    let id = match &applied.result {
+        Ok(ControlEffect::Acknowledged(pca)) => Some(&pca.parcel_id),
+        _ => None,
+    };
+    json!({
+        "v": VERSION,
+        "name": name,
+        "kind": identity.kind.word(),
+        "recipient": identity.recipient.to_string(),
+        "sender": identity.sender.to_string(),
+        "id": id,
+        "priority": null,
+        "by": gateway.to_string(),
+        "decision": decision,
+        "target": null,
+        "error": applied.result.as_ref().err().map(ToString::to_string),
+    })
+}
+
+/// A parcel that was sealed, and the file that it was written to.
+#[must_use]
+pub fn sealed(sent: &Sent, sender: NodeId, path: Option<&Path>) -> Value {
+    let fields = &sent.fields;
+    json!({
+        "v": VERSION,
+        "path": path.map(|path| path.to_string_lossy()),
+        "recipient": fields.recipient.to_string(),
+        "sender": sender.to_string(),
+        "id": fields.id,
+        "date": fields.date.to_string(),
+        "expiry": fields.expiry().to_string(),
+        "cut_to": sent.cut_to.map(|at| at.to_string()),
+        "size": sent.octets.len(),
+    })
+}
+
+/// A node that was made.
+#[must_use]
+pub fn made(node: &Directory) -> Value {
+    let config = node.config();
+    json!({
+        "v": VERSION,
+        "id": node.id().to_string(),
+        "fingerprint": node.id().fingerprint(),
+        "path": node.root().to_string_lossy(),
+        "type": config.node_type().word(),
+        "address": config.address().map(|address| address.as_str().to_owned()),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Describes every object of this network as JSON and text. Needs no keys and verifies nothing.
 
+mod exchange;
 mod facts;
 pub mod json; // lines that a terminal can show
 pub mod lines; // what programs print for each message or finding
@@ -7,6 +8,7 @@ mod text;
 mod transfer;
 mod version;
 
+pub use exchange::exchanged;
 pub use facts::{object, peer_session_key};
 pub use text::to_text;
 pub use transfer::transfer;

@@ -1,0 +1,393 @@
+//! What a run tells of its work: lines of JSON for programs, and one line at the end for people.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::testenv::{Call, Env, Ran, id, keys_in};
+
+/// A world with the media red and blue, and a parcel that waits at mallory for the hub.
+fn laden() -> Env {
+    let env = Env::with_gateways();
+    for medium in ["red", "blue"] {
+        env.mkdir(medium);
+        sync(&env, "hub", medium).arg("--init").ok().quiet();
+    }
+    let parcel = env.parcel_with("bob", "alice", b"hello", &["--id", "m1"]);
+    put(&env, "mallory", &parcel);
+    env.relay("route").args(["-N", "mallory"]).ok().quiet();
+    env
+}
+
+fn put(env: &Env, at: &str, parcel: &[u8]) {
+    env.relay("put").args(["-N", at]).stdin(parcel).ok().quiet();
+}
+
+fn sync<'a>(env: &'a Env, at: &str, medium: &str) -> Call<'a> {
+    env.relay("sync").args(["-N", at, medium])
+}
+
+fn events(lines: &[Value]) -> Vec<&str> {
+    lines
+        .iter()
+        .map(|line| line["event"].as_str().unwrap())
+        .collect()
+}
+
+/// The event of this name, of which there is one.
+#[track_caller]
+fn the<'a>(lines: &'a [Value], event: &str) -> &'a Value {
+    let found: Vec<_> = lines.iter().filter(|line| line["event"] == event).collect();
+    assert_eq!(found.len(), 1, "{event}: {lines:#?}");
+    found[0]
+}
+
+/// The last diagnostic, which only a terminal shows.
+#[track_caller]
+fn summary(ran: &Ran) -> String {
+    ran.diagnostics().pop().expect("a summary")
+}
+
+#[test]
+fn an_exchange_is_told_in_json() {
+    let env = laden();
+    let given = sync(&env, "mallory", "red")
+        .arg("--json")
+        .ok()
+        .quiet()
+        .json();
+    assert_eq!(events(&given), ["requested", "packed", "summary"]);
+    let medium = env.text("red/relaynet/ID");
+    for line in &given {
+        assert_eq!(line["medium"], medium.trim());
+    }
+    let packed = the(&given, "packed");
+    assert_eq!(packed["recipient"], id("hub"));
+    assert_eq!(packed["messages"], 1);
+    let expected = json!({
+        "v": 1, "event": "summary", "medium": medium.trim(),
+        "cargoes_taken": 0, "messages_taken": 0, "messages_repeated": 0, "asked": 0,
+        "cargoes_given": 1, "messages_given": 1, "requested": 1, "carried": 0,
+        "size": packed["size"], "waiting": 0, "failed": 0, "safe_to_remove": true,
+    });
+    assert_eq!(given[2], expected);
+
+    let carry = |options: &[&str]| {
+        let carry = env.relay("carry").args(["red", "blue", "--json"]);
+        carry.args(options).run()
+    };
+    let carried = carry(&["--quota", "1"]).json();
+    let waiting = the(&carried, "waiting");
+    assert_eq!(
+        (&waiting["why"], &waiting["messages"]),
+        (&json!("room"), &json!(2))
+    );
+    assert_eq!(carried.last().unwrap()["waiting"], 2);
+    let carried = carry(&[]).quiet().json();
+    assert_eq!(events(&carried), ["carried", "carried", "summary"]);
+    assert_eq!(
+        (&carried[0]["kind"], &carried[1]["kind"]),
+        (&json!("cca"), &json!("cargo"))
+    );
+    assert_eq!(carried[1]["sender"], id("mallory"));
+    assert_eq!(carried[1]["size"], packed["size"]);
+    assert_eq!(carried[2]["carried"], 2);
+
+    let taken = sync(&env, "hub", "blue").arg("--json").ok().quiet().json();
+    let stored = the(&taken, "stored");
+    assert_eq!(
+        keys_in(stored),
+        [
+            "v",
+            "event",
+            "medium",
+            "kind",
+            "recipient",
+            "sender",
+            "id",
+            "cargo"
+        ]
+    );
+    assert_eq!(
+        (&stored["kind"], &stored["id"]),
+        (&json!("parcel"), &json!("m1"))
+    );
+    assert_eq!(stored["cargo"], packed["cargo"]);
+    assert_eq!(the(&taken, "unpacked")["messages"], 1);
+    assert_eq!(the(&taken, "asked")["sender"], id("mallory"));
+    let last = taken.last().unwrap();
+    assert_eq!(
+        (&last["cargoes_taken"], &last["messages_taken"]),
+        (&json!(1), &json!(1))
+    );
+
+    // The same again on the other medium: an earlier run unpacked it.
+    let again = sync(&env, "hub", "red").arg("--json").ok().quiet().json();
+    assert_eq!(the(&again, "unpacked")["messages"], Value::Null);
+}
+
+#[test]
+fn what_fails_in_an_exchange_is_told_in_json_too() {
+    let env = laden();
+    sync(&env, "mallory", "red").ok().quiet();
+    let dir = format!("red/relaynet/cargo/{}", id("hub"));
+    let cargo = env.path(&dir).join(&env.names(&dir)[0]);
+    fs::write(&cargo, "no cargo").unwrap();
+    env.write(format!("{dir}/stranger"), "");
+    for call in [
+        env.relay("carry").args(["red", "blue", "--json"]),
+        sync(&env, "hub", "red").arg("--json"),
+    ] {
+        let ran = call.run();
+        assert_eq!(ran.status, 65, "{}", ran.stderr);
+        let lines = ran.json();
+        let failed = the(&lines, "failed");
+        let (what, error) = (
+            failed["what"].as_str().unwrap(),
+            failed["error"].as_str().unwrap(),
+        );
+        let ran = ran.says_somewhere(&format!("{what}: {error}"));
+        let unexpected = the(&lines, "unexpected");
+        assert_eq!(unexpected["more"], Value::Null);
+        ran.says_somewhere(unexpected["what"].as_str().unwrap());
+        let last = lines.last().unwrap();
+        assert_eq!(
+            (&last["failed"], &last["safe_to_remove"]),
+            (&json!(1), &json!(true))
+        );
+    }
+}
+
+#[test]
+fn what_waits_for_the_clock_is_told_in_json() {
+    let env = laden();
+    let ran = sync(&env, "mallory", "red")
+        .arg("--json")
+        .at("1999-01-01T00:00:00Z")
+        .run();
+    let lines = ran.json();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["event"] == "waiting" && line["why"] == "clock"),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn what_relay_route_did_is_told_in_json() {
+    let env = Env::with_gateways();
+    let route = |options: &[&str]| {
+        let route = env.relay("route").args(["-N", "hub", "--json"]);
+        route.args(options).ok().json()
+    };
+    assert!(route(&[]).is_empty());
+    let parcel = env.parcel_with("bob", "alice", b"x", &["--id", "m1"]);
+    put(&env, "hub", &parcel);
+    let decided = route(&["-n"]);
+    assert_eq!(decided[0]["decision"], "move");
+    assert_eq!(decided[0]["target"], format!("peer:{}", id("gateway")));
+    // What is done is told as what would be done.
+    assert_eq!(route(&[]), decided);
+    // A parcel without a route is set aside.
+    let lost = env.parcel_with("alice", "bob", b"x", &["--id", "m2"]);
+    put(&env, "hub", &lost);
+    let lost = route(&[]);
+    assert_eq!(
+        (&lost[0]["decision"], &lost[0]["kind"]),
+        (&json!("fail"), &json!("parcel"))
+    );
+    assert!(
+        lost[0]["error"].is_string() && lost[0]["target"].is_null(),
+        "{lost:?}"
+    );
+    assert_eq!(
+        (&lost[0]["id"], &lost[0]["by"]),
+        (&json!("m2"), &Value::Null)
+    );
+}
+
+#[test]
+fn control_messages_are_told_in_json() {
+    let env = laden();
+    sync(&env, "mallory", "red").ok().quiet();
+    sync(&env, "hub", "red").ok().quiet();
+    sync(&env, "mallory", "red").ok().quiet();
+    let ran = env.relay("route").args(["-N", "mallory", "--json"]).ok();
+    let lines = ran.quiet().json();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let told = &lines[0];
+    assert_eq!(
+        (&told["kind"], &told["decision"]),
+        (&json!("pca"), &json!("apply"))
+    );
+    assert_eq!(
+        (&told["id"], &told["by"]),
+        (&json!("m1"), &json!(id("hub")))
+    );
+}
+
+#[test]
+fn sealed_parcels_are_told_in_json() {
+    let env = Env::with_peers();
+    env.mkdir("out");
+    let seal = |options: &[&str]| {
+        let seal = env.relay("seal").args(["-N", "alice", "--json"]);
+        seal.args(["-t", "bob", "-t", "carol"])
+            .args(options)
+            .stdin("content")
+    };
+    let lines = seal(&["-d", "out", "--id", "m1"]).ok().quiet().json();
+    assert_eq!(lines.len(), 2);
+    for (line, peer) in lines.iter().zip(["bob", "carol"]) {
+        assert_eq!(line["recipient"], id(peer));
+        assert_eq!(line["sender"], id("alice"));
+        assert_eq!((&line["id"], &line["cut_to"]), (&json!("m1"), &Value::Null));
+        let path = line["path"].as_str().unwrap();
+        assert_eq!(env.read(path).len(), line["size"]);
+    }
+    let lines = seal(&["-o", "both"]).ok().quiet().json();
+    assert_eq!(
+        (&lines[0]["path"], &lines[1]["path"]),
+        (&json!("both"), &json!("both"))
+    );
+    // Parcels and lines cannot both go to standard output.
+    seal(&[]).fails(64, "--json needs -d DIR or -o FILE");
+    // A file that is there is kept, and no parcel is told of.
+    seal(&["-o", "both"]).fails(73, "both");
+}
+
+#[test]
+fn each_part_that_is_sealed_is_told_in_json() {
+    let env = Env::with_peers();
+    env.mkdir("out");
+    let parts = env
+        .relay("split")
+        .args(["--size", "1000"])
+        .stdin([7; 5000])
+        .ok();
+    let seal = env
+        .relay("seal")
+        .args(["-N", "bob", "-t", "alice", "--parts"]);
+    let lines = seal
+        .args(["-d", "out", "--json"])
+        .stdin(parts.stdout)
+        .ok()
+        .json();
+    let mut paths: Vec<_> = lines
+        .iter()
+        .map(|line| line["path"].as_str().unwrap())
+        .collect();
+    paths.sort_unstable();
+    let mut names = env.names("out");
+    names.sort_unstable();
+    let names: Vec<_> = names.iter().map(|name| format!("out/{name}")).collect();
+    assert_eq!(paths, names);
+    assert!(names.len() > 4, "{names:?}");
+}
+
+#[test]
+fn a_node_that_is_made_is_told_in_json() {
+    let env = Env::new();
+    let keygen = |options: &[&str]| {
+        env.relay("keygen")
+            .at_any_time()
+            .args(options)
+            .arg("--json")
+            .ok()
+    };
+    let made = keygen(&["--type", "gateway", "--address", "hub.example.org", "hub"])
+        .quiet()
+        .json();
+    let id = env.relay("inspect").args(["--id", "hub/identity.pub"]).ok();
+    let id = id.text().trim().to_owned();
+    assert_eq!(
+        keys_in(&made[0]),
+        ["v", "id", "fingerprint", "path", "type", "address"]
+    );
+    assert_eq!(made[0]["id"], id);
+    assert_eq!(
+        (&made[0]["path"], &made[0]["type"]),
+        (&json!("hub"), &json!("gateway"))
+    );
+    assert_eq!(made[0]["address"], "hub.example.org");
+    let made = keygen(&["-N", "hub", "--endpoint", "anna"]).json();
+    assert_eq!(
+        (&made[0]["path"], &made[0]["type"]),
+        (&json!("hub/endpoints/anna"), &json!("endpoint"))
+    );
+    assert_eq!(made[0]["address"], Value::Null);
+}
+
+#[test]
+fn a_terminal_has_a_summary_at_the_end() {
+    let env = laden();
+    let at_terminal = |call: Call<'_>| summary(&call.at_terminal().ok());
+    let given = at_terminal(sync(&env, "mallory", "red"));
+    assert!(given.starts_with("gave 1 message in 1 cargo, "), "{given}");
+    assert!(
+        given.ends_with(" kB and 1 request; safe to remove"),
+        "{given}"
+    );
+    let carried = at_terminal(env.relay("carry").args(["red", "blue"]));
+    assert!(
+        carried.starts_with("carried 1 cargo and 1 request, "),
+        "{carried}"
+    );
+    let taken = at_terminal(sync(&env, "hub", "red").arg("--take"));
+    assert_eq!(
+        taken,
+        "took 1 cargo with 1 new message and 1 request; safe to remove"
+    );
+    let again = at_terminal(sync(&env, "hub", "red").arg("--take"));
+    assert_eq!(again, "nothing to do; safe to remove");
+    let routed = at_terminal(env.relay("route").args(["-N", "hub"]));
+    assert_eq!(routed, "moved 1 parcel to other gateways");
+    let routed = at_terminal(env.relay("route").args(["-N", "hub"]));
+    assert_eq!(routed, "nothing to move");
+}
+
+#[test]
+fn a_terminal_has_a_summary_of_what_an_endpoint_does() {
+    let env = Env::with_peers();
+    let at_terminal = |call: Call<'_>| summary(&call.at_terminal().ok());
+    let seal = env
+        .relay("seal")
+        .args(["-N", "bob", "-t", "alice", "-o", "m"]);
+    let sealed = at_terminal(seal.stdin("content"));
+    assert!(sealed.starts_with("sealed 1 parcel, "), "{sealed}");
+    put(&env, "alice", &env.read("m"));
+    let routed = at_terminal(env.relay("route").args(["-N", "alice"]));
+    assert_eq!(routed, "moved 1 parcel home");
+    env.mkdir("inbox");
+    let deliver = || env.relay("deliver").args(["-N", "alice", "--dir", "inbox"]);
+    assert_eq!(at_terminal(deliver()), "delivered 1");
+    assert_eq!(at_terminal(deliver()), "nothing to deliver");
+    let made = env.relay("keygen").at_any_time().arg("dora");
+    assert_eq!(at_terminal(made), "the node dora is made");
+}
+
+#[test]
+fn a_summary_is_only_for_a_terminal_and_not_with_q() {
+    let env = laden();
+    sync(&env, "mallory", "red").ok().quiet();
+    sync(&env, "hub", "red")
+        .arg("-q")
+        .at_terminal()
+        .ok()
+        .quiet();
+    for program in ["route", "sync"] {
+        let call = env.relay(program).args(["-N", "hub", "-q"]);
+        let call = if program == "sync" {
+            call.arg("red")
+        } else {
+            call
+        };
+        call.at_terminal().ok().quiet();
+    }
+    env.relay("carry")
+        .args(["red", "blue", "-q"])
+        .at_terminal()
+        .ok()
+        .quiet();
+}
