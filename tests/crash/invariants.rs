@@ -125,6 +125,15 @@ fn problem_of_parts(octets: &[u8]) -> Option<String> {
     None
 }
 
+fn problem_of_identity_key(octets: &[u8]) -> Option<String> {
+    match pem::private_key(octets) {
+        Err(error) => Some(error.to_string()),
+        Ok((pkcs8, _)) => IdentityKey::from_pkcs8(&pkcs8)
+            .err()
+            .map(|error| error.to_string()),
+    }
+}
+
 /// Checks a file of a node; `above` are the directories that it is in.
 fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<String> {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
@@ -140,12 +149,7 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
             (!text.ends_with('\n') || !text.contains("clock = test"))
                 .then(|| "not the whole config".to_owned())
         }
-        ([], "identity.key") => match pem::private_key(octets) {
-            Err(error) => Some(error.to_string()),
-            Ok((pkcs8, _)) => IdentityKey::from_pkcs8(&pkcs8)
-                .err()
-                .map(|error| error.to_string()),
-        },
+        ([], "identity.key") => problem_of_identity_key(octets),
         ([] | ["peers", _], "identity.pub") => problem_of_public_key(octets),
         (["peers", _], "name" | "address") => is_line().is_none().then(|| "not a line".to_owned()),
         (["peers", _], "compared" | "expect-none") => {
