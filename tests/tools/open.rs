@@ -1217,3 +1217,18 @@ fn an_authorization_of_others_is_refused() {
             .fails(status, "-: ");
     }
 }
+
+#[test]
+fn a_hint_is_given_once_in_a_run() {
+    let env = Env::with_gateways();
+    let cargo = env.cargo("gateway", "hub", env.parcel("alice", "bob", b"x"));
+    env.write("a", &cargo);
+    env.write("b", &cargo);
+    env.mkdir("out");
+    let open = env
+        .relay("open")
+        .args(["-N", "alice", "-d", "out", "a", "b"]);
+    let ran = open.run();
+    assert_eq!(ran.diagnostics().len(), 2, "{}", ran.stderr);
+    assert_eq!(ran.hints(), ["relay-unpack-cargo takes it"]);
+}

@@ -1,6 +1,5 @@
 //! Per-input results, and the exit status that they add up to.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 
 use super::errors::Fatal;
@@ -110,7 +109,7 @@ impl Outcome {
     }
 
     /// As [`Outcome::done`], for one of many files in a directory that others may write to: only
-    /// the first failures are reported, and each hint once. The others are counted.
+    /// the first failures are reported. The others are counted.
     ///
     /// # Errors
     /// As [`Outcome::done`].
@@ -234,8 +233,6 @@ struct DirectoryReports {
     dir: String,
     of_dir: Limited,
     of_all: Limited,
-    /// Hints that were given, since each is given once.
-    hints: BTreeSet<String>,
 }
 
 impl Default for DirectoryReports {
@@ -244,7 +241,6 @@ impl Default for DirectoryReports {
             dir: String::new(),
             of_dir: Limited::new(MAX_OF_DIRECTORY),
             of_all: Limited::new(MAX_OF_DIRECTORIES),
-            hints: BTreeSet::new(),
         }
     }
 }
@@ -259,9 +255,7 @@ impl DirectoryReports {
             self.of_all.suppress(1);
         } else if self.of_dir.admit() {
             self.of_all.admit();
-            report::failure_with(Some(label), error, |hint| {
-                self.hints.insert(hint.to_owned())
-            });
+            report::failure(Some(label), error);
         }
     }
 

@@ -1,16 +1,18 @@
 //! Diagnostics on standard error, and in syslog if the node's config asks for it: one line for each
 //! message, `program: input: text`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 pub use super::escape::{escaped, path};
 use super::hints;
 use super::syslog::{Severity, Syslog};
 use crate::asn1::hex;
+use crate::pipeline::mutex;
 
 /// How much is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,9 +90,19 @@ pub fn error(text: &str) {
     line(text);
 }
 
-/// Prints a hint: what the user can do about the error reported last.
+/// Prints a hint, once in a run: what the user can do about the error reported last.
 pub fn hint(text: &str) {
-    line(&format!("hint: {text}"));
+    static GIVEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if mutex::lock(&GIVEN).insert(text.to_owned()) {
+        line(&format!("hint: {text}"));
+    }
+}
+
+/// Prints a hint about a warning, unless only errors are reported.
+pub(super) fn advise(text: &str) {
+    if says(Verbosity::Normal) {
+        hint(text);
+    }
 }
 
 /// Warns of a problem that does not stop the program.
@@ -104,9 +116,7 @@ pub fn warn(text: &str) {
 /// Warns of a problem, and prints a hint.
 pub fn warn_with(text: &str, what_helps: &str) {
     warn(text);
-    if says(Verbosity::Normal) {
-        hint(what_helps);
-    }
+    advise(what_helps);
 }
 
 /// Reports a fact that the user needs but did not ask for, such as a fingerprint.
@@ -163,35 +173,21 @@ pub fn event(name: &str, facts: &[(&str, &str)]) {
     }
 }
 
-/// Reports a failure, with its input and a hint.
-pub fn failure(input: Option<&str>, error: &anyhow::Error) {
-    failure_with(input, error, |_| true);
-}
-
 /// Reports a failure with a hint of its own.
 pub(super) fn failure_hinted(error: &anyhow::Error, what_helps: &str) {
     self::error(&text_of(error));
-    if says(Verbosity::Normal) {
-        hint(what_helps);
-    }
+    advise(what_helps);
 }
 
-/// Reports a failure with its input, and its hint if `is_said` returns true for it.
-pub(super) fn failure_with(
-    input: Option<&str>,
-    error: &anyhow::Error,
-    is_said: impl FnOnce(&str) -> bool,
-) {
+/// Reports a failure, with its input and a hint.
+pub fn failure(input: Option<&str>, error: &anyhow::Error) {
     let text = text_of(error);
     match input {
         Some(input) => self::error(&format!("{input}: {text}")),
         None => self::error(&text),
     }
-    if says(Verbosity::Normal)
-        && let Some(text) = hints::hint(error)
-        && is_said(&text)
-    {
-        hint(&text);
+    if let Some(text) = hints::hint(error) {
+        advise(&text);
     }
 }
 
