@@ -63,7 +63,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
     } else {
         spool.see_time(now, &window)?
     };
-    let mut reports = RouteReport::new(&time, args.json);
+    let mut reports = RouteReport::new(owner, &time, args.json);
     let outcome = &mut reports.outcome;
     for name in &args.retry {
         outcome.take();
@@ -125,7 +125,7 @@ fn apply(
     spool: &Spool,
     window: &Window,
     time: &Time,
-    reports: &mut RouteReport,
+    reports: &mut RouteReport<'_>,
 ) -> anyhow::Result<()> {
     for (gateway, queue) in spool.queues_in(QueueKind::Control)? {
         let desk = ControlQueue {

@@ -285,7 +285,7 @@ fn what_is_old_by_a_clock_that_is_believed_is_set_aside_as_ever() {
     put(&env, "second", "2d");
     let ran = route(&env, &later(10, 0)).run();
     assert_eq!(ran.status, 0);
-    ran.says_somewhere("set aside: expired at ");
+    ran.says_somewhere("set aside in failed: expired at ");
 }
 
 /// What an earlier version set aside under a clock that was ahead.

@@ -198,7 +198,7 @@ fn control_messages_that_cannot_be_applied_end() {
         let ran = route(&env).ok();
         let said = ran.diagnostics();
         assert_eq!(said.len(), 1, "{why}: {said:?}");
-        assert!(said[0].contains(": set aside: "), "{}", said[0]);
+        assert!(said[0].contains(": set aside in failed: "), "{}", said[0]);
         assert!(said[0].contains(why), "{why}: {}", said[0]);
         assert!(queue(&env, &control(by)).is_empty(), "{why}");
         route(&env).ok().quiet().changes(&[]);
@@ -298,7 +298,7 @@ fn rotations_wait_for_their_time() {
     purge.args(["-q", "--trust-clock"]).ok();
     let ran = at(late).ok();
     assert!(
-        ran.diagnostics()[0].contains(": set aside: "),
+        ran.diagnostics()[0].contains(": set aside in failed: "),
         "{}",
         ran.stderr
     );

@@ -49,7 +49,7 @@ fn what_nobody_can_tell_is_set_aside_and_delivered_when_a_person_says_so() {
     let ran = deliver().ok();
     ran.diagnostics()
         .iter()
-        .find(|line| line.contains(": set aside: already received, or its record"))
+        .find(|line| line.contains(": set aside in failed: already received, or its record"))
         .unwrap_or_else(|| panic!("{}", ran.stderr));
     assert_eq!(ran.hints().len(), 1, "{}", ran.stderr);
     assert_eq!(inbox(&env), 0);
@@ -204,7 +204,7 @@ fn what_an_early_purge_forgot_is_not_delivered_twice() {
 
     put();
     route(&env, "alice", "2026-03-01T12:00:00Z");
-    deliver().says_somewhere("set aside: already received, or its record");
+    deliver().says_somewhere("set aside in failed: already received, or its record");
     assert_eq!(inbox(&env), 1);
     deliver().quiet().changes(&[]);
 }

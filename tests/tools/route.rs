@@ -195,7 +195,25 @@ fn what_has_no_way_is_set_aside_and_may_be_tried_again() {
     put(&env, "mallory", stray.clone());
     let ran = route(&env, "mallory").run();
     assert_eq!(ran.status, 0, "{}", ran.stderr);
-    ran.says_somewhere("set aside: no route to ");
+    // Who, what, where it is now and what to do, on a line that can be read.
+    let said = ran.diagnostics();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("first from "), "{}", said[0]);
+    assert!(
+        said[0].contains(": set aside in failed: no route to "),
+        "{}",
+        said[0]
+    );
+    for line in ran.stderr.lines() {
+        assert!(line.chars().count() <= 160, "{line}");
+    }
+    assert!(
+        ran.hints()
+            .iter()
+            .any(|hint| hint.contains("relay-route --retry NAME")),
+        "{}",
+        ran.stderr
+    );
     let failed = queue(&env, "mallory", "failed");
     assert_eq!(failed.len(), 2);
     let why: serde_json::Value =
@@ -269,24 +287,67 @@ fn what_has_expired_is_set_aside_and_what_is_early_waits() {
 }
 
 #[test]
-fn junk_is_reported_and_left_where_it_is() {
+fn what_is_no_parcel_is_set_aside_once_and_nobody_is_told() {
     let env = Env::with_gateways();
-    put(&env, "gateway", env.parcel("alice", "bob", b"good"));
-    put(&env, "gateway", env.parcel("alice", "bob", b"bad"));
-    let name = queue(&env, "gateway", "in").remove(0);
-    let mut octets = env.read(format!("gateway/spool/in/{name}"));
-    let last = octets.len() - 1;
-    octets[last] ^= 1;
-    env.write(format!("gateway/spool/in/{name}"), octets);
+    for content in [
+        &b"good"[..],
+        b"changed",
+        b"short",
+        b"long",
+        b"junk",
+        b"cargo",
+    ] {
+        put(&env, "gateway", env.parcel("alice", "bob", content));
+    }
+    let mut names = queue(&env, "gateway", "in");
+    let mut spoil = |change: &dyn Fn(&mut Vec<u8>)| {
+        let name = names.remove(0);
+        let path = env.path(format!("gateway/spool/in/{name}"));
+        let mut octets = fs::read(&path).unwrap();
+        change(&mut octets);
+        fs::write(path, octets).unwrap();
+        name
+    };
+    let mut spoilt = vec![
+        spoil(&|octets| *octets.last_mut().unwrap() ^= 1),
+        spoil(&|octets| octets.truncate(octets.len() / 2)),
+        spoil(&|octets| octets.resize(10 * 1024 * 1024, 0)),
+        spoil(&|octets| *octets = b"junk".to_vec()),
+    ];
+    let cargo = env.relay("pack-cargo").args(["-N", "gateway", "-t", "hub"]);
+    let cargo = cargo.stdin(env.parcel("alice", "bob", b"x")).ok().stdout;
+    let cargo = spoil(&|octets| octets.clone_from(&cargo));
+    // Anybody's file of another name is no message of the queue.
     env.write("gateway/spool/in/junk", "junk");
+    let dry = route(&env, "gateway").arg("-n").ok().changes(&[]);
+    assert_eq!(dry.text().matches("\tfail\t").count(), 5, "{}", dry.text());
     let ran = route(&env, "gateway").run();
-    assert_eq!(ran.status, 65, "{}", ran.stderr);
-    assert_eq!(ran.diagnostics().len(), 2, "{}", ran.stderr);
-    assert_eq!(queue(&env, "gateway", "in").len(), 2);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
     assert_eq!(
-        queue(&env, "gateway", &format!("out/{}", id("hub"))).len(),
-        1
+        ran.stderr.matches("set aside in failed").count(),
+        5,
+        "{}",
+        ran.stderr
     );
+    let failed = queue(&env, "gateway", "failed");
+    assert_eq!(failed.len(), 10, "{failed:?}");
+    for name in &spoilt {
+        assert!(failed.contains(name), "{name}: {failed:?}");
+    }
+    spoilt.push(cargo);
+    assert_eq!(queue(&env, "gateway", "in"), ["junk"]);
+    let out = queue(&env, "gateway", &format!("out/{}", id("hub")));
+    assert_eq!(out.len(), 1);
+    // What nobody signed like this says nothing of the message whose name it has.
+    let told = env.text("gateway/spool/sent/2026-03-01");
+    assert!(!told.contains("\"failed\""), "{told}");
+    let again = route(&env, "gateway").ok().changes(&[]);
+    assert!(!again.stderr.contains("set aside"), "{}", again.stderr);
+    // One that is set aside twice is there once.
+    env.relay("route")
+        .args(["-N", "gateway", "--retry", &spoilt[0]])
+        .ok();
+    assert_eq!(queue(&env, "gateway", "failed"), failed);
 }
 
 #[test]

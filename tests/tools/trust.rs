@@ -831,7 +831,7 @@ fn a_stranger_is_no_next_hop() {
     env.relay("route")
         .args(["-N", "hub"])
         .ok()
-        .says_somewhere("set aside: ");
+        .says_somewhere("set aside in failed: ");
     assert!(
         !env.path(format!("hub/spool/out/{}", id("mallory")))
             .exists()
@@ -1102,7 +1102,7 @@ fn an_authorization_that_begins_after_its_parcel_is_set_aside() {
     let deliver = || env.relay("deliver").args(["-N", "alice", "--dir", "inbox"]);
     deliver()
         .ok()
-        .says_somewhere("set aside: its authorization cannot be imported: ");
+        .says_somewhere("set aside in failed: its authorization cannot be imported: ");
     deliver().ok().quiet();
     assert_eq!(env.names("alice/spool/failed").len(), 2);
 }

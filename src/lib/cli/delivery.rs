@@ -4,25 +4,26 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
+use super::aside::{AsideMessage, AsideReport};
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
 use super::{files, report, tally};
-use crate::deliver::{Content, DeliveryEffect, DeliveryOutcome, Error};
+use crate::deliver::{Content, DeliveryEffect, DeliveryOutcome, Error, MessageHead};
 use crate::describe::{json, lines};
 use crate::disk::{self, FileRole};
-use crate::kind::ErrorKind;
+use crate::node::Directory;
 use crate::spool::Time;
 use crate::transfer::join;
 
 /// Reports the results of a run, each as it comes.
 #[derive(Debug)]
-pub struct DeliveryReport {
+pub struct DeliveryReport<'a> {
     outcome: Outcome,
+    asides: AsideReport<'a>,
     is_dry: bool,
     json: bool,
     /// Whether a message waited, be it a part.
     is_used: bool,
-    is_unjudged: bool,
     not_kept: usize,
     delivered: usize,
     imported: usize,
@@ -35,18 +36,18 @@ pub struct DeliveryReport {
     folders: BTreeMap<(PathBuf, String), usize>,
 }
 
-impl DeliveryReport {
+impl<'a> DeliveryReport<'a> {
     /// Starts without results. A dry run prints a line for each message.
     #[must_use]
-    pub fn new(time: &Time, is_dry: bool, json: bool) -> Self {
+    pub fn new(node: &'a Directory, time: &Time, is_dry: bool, json: bool) -> Self {
         let mut outcome = Outcome::default();
         outcome.doubt(time);
         Self {
             outcome,
+            asides: AsideReport::of(node),
             is_dry,
             json,
             is_used: false,
-            is_unjudged: false,
             not_kept: 0,
             delivered: 0,
             imported: 0,
@@ -92,19 +93,42 @@ impl DeliveryReport {
                 event("not-kept", content, None);
             }
             Ok(DeliveryEffect::Repeated) => report::event("repeated", &[("file", &input)]),
-            Err(error) => {
-                self.is_unjudged |= error.kind() == ErrorKind::Unjudged;
-                if delivered.is_aside {
-                    report::warn(&format!("{input}: set aside: {error}"));
-                }
-            }
-            Ok(DeliveryEffect::Left | DeliveryEffect::Part) => {}
+            Err(_) | Ok(DeliveryEffect::Left | DeliveryEffect::Part) => {}
         }
         match delivered.result {
             // A full or missing destination fails for all other messages, too.
             Err(error) if error.is_of_destination() => Err(labelled(error)),
             Err(error) if !delivered.is_aside => self.failed(&Input::named(input), error),
-            _ => Ok(()),
+            Err(error) => {
+                self.set_aside(
+                    &delivered.path,
+                    delivered.head.as_ref(),
+                    content,
+                    &error.into(),
+                );
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    fn set_aside(
+        &mut self,
+        path: &Path,
+        head: Option<&MessageHead>,
+        content: Option<&Content>,
+        why: &anyhow::Error,
+    ) {
+        let head = head.map(|head| (head.id.as_deref(), head.sender, head.recipient));
+        let content = content.map(|it| (Some(it.id.as_str()), it.sender, it.recipient));
+        if let Some((id, sender, recipient)) = head.or(content) {
+            let message = AsideMessage {
+                path,
+                id,
+                sender,
+                recipient,
+            };
+            self.asides.set_aside(&message, why);
         }
     }
 
@@ -182,11 +206,6 @@ impl DeliveryReport {
                 let folder = report::path(&folder);
                 report::error(&format!("{folder}: {why}: {more} more messages wait"));
             }
-        }
-        if self.is_unjudged && !report::is_quiet() {
-            report::hint(
-                "relay-list failed names what was set aside; relay-route --retry NAME has it delivered all the same",
-            );
         }
         if self.not_kept > 0 {
             report::warn(&format!(

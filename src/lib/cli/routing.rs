@@ -4,21 +4,24 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::aside::{AsideMessage, AsideReport};
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
 use super::{files, report, tally};
 use crate::describe::{json, lines};
+use crate::node::Directory;
 use crate::pki::NodeId;
 use crate::route::Target;
 use crate::route::control::{Applied, ControlEffect};
-use crate::route::run::RouteOutcome;
+use crate::route::run::{Fate, RouteOutcome};
 use crate::spool::{self, Spool, Time};
 
 /// Reports the results of a run, each as it comes.
-#[derive(Debug, Default)]
-pub struct RouteReport {
+#[derive(Debug)]
+pub struct RouteReport<'a> {
     /// The results so far, also of what the command line asks for.
     pub outcome: Outcome,
+    asides: AsideReport<'a>,
     /// Whether a line of JSON is printed for each message.
     json: bool,
     /// Nodes here that got parcels.
@@ -31,16 +34,24 @@ pub struct RouteReport {
     left: usize,
 }
 
-impl RouteReport {
+impl<'a> RouteReport<'a> {
     /// Starts without results; with `json`, a line is printed for each message.
     #[must_use]
-    pub fn new(time: &Time, json: bool) -> Self {
-        let mut report = Self {
+    pub fn new(node: &'a Directory, time: &Time, json: bool) -> Self {
+        let mut outcome = Outcome::default();
+        outcome.doubt(time);
+        Self {
+            outcome,
+            asides: AsideReport::of(node),
             json,
-            ..Self::default()
-        };
-        report.outcome.doubt(time);
-        report
+            filled: BTreeSet::new(),
+            home: 0,
+            out: 0,
+            handed_over: 0,
+            applied: 0,
+            aside: 0,
+            left: 0,
+        }
     }
 
     /// Reports the result for a control message of this gateway. One that was set aside is warned of,
@@ -70,7 +81,7 @@ impl RouteReport {
             self.outcome.wait_for_clock(1);
             return Ok(());
         }
-        report_control(gateway, applied, &mut self.outcome)
+        report_control(gateway, applied, &mut self.outcome, &mut self.asides)
     }
 
     /// Reports the result for a message. One that was set aside is warned of, which is no failure.
@@ -89,7 +100,7 @@ impl RouteReport {
             self.outcome.wait_for_clock(1);
             return Ok(());
         }
-        report(routed, &mut self.outcome)
+        report(routed, &mut self.outcome, &mut self.asides)
     }
 
     fn count(&mut self, what: &str, target: Option<&Target>) {
@@ -151,7 +162,12 @@ impl RouteReport {
 }
 
 /// Reports the result for a control message of this gateway.
-fn report_control(gateway: NodeId, applied: Applied, outcome: &mut Outcome) -> anyhow::Result<()> {
+fn report_control(
+    gateway: NodeId,
+    applied: Applied,
+    outcome: &mut Outcome,
+    asides: &mut AsideReport<'_>,
+) -> anyhow::Result<()> {
     outcome.take();
     let from = gateway.to_string();
     let path = report::path(&applied.message.path);
@@ -172,7 +188,16 @@ fn report_control(gateway: NodeId, applied: Applied, outcome: &mut Outcome) -> a
         Ok(ControlEffect::Rotated) => report::event("rotated", &[("by", &from)]),
         Ok(ControlEffect::Outdated) => useless("the certificate here lasts as long or longer"),
         Ok(ControlEffect::Repeated) => report::event("repeated", &[("file", &path)]),
-        Err(error) if applied.is_aside => report::warn(&format!("{path}: set aside: {error}")),
+        Err(error) if applied.is_aside => {
+            let identity = &applied.message.name.identity;
+            let message = AsideMessage {
+                path: &applied.message.path,
+                id: None,
+                sender: identity.sender,
+                recipient: identity.recipient,
+            };
+            asides.set_aside(&message, &error.into());
+        }
         Err(error) => {
             let queue = applied.message.path.parent().map(report::path);
             let queue = queue.unwrap_or_default();
@@ -183,16 +208,26 @@ fn report_control(gateway: NodeId, applied: Applied, outcome: &mut Outcome) -> a
 }
 
 /// Reports the result for a message.
-fn report(routed: RouteOutcome, outcome: &mut Outcome) -> anyhow::Result<()> {
+fn report(
+    routed: RouteOutcome,
+    outcome: &mut Outcome,
+    asides: &mut AsideReport<'_>,
+) -> anyhow::Result<()> {
     let identity = &routed.name.identity;
     let (sender, recipient) = (identity.sender.to_string(), identity.recipient.to_string());
     outcome.take();
     let path = report::path(&routed.path);
-    if routed.is_repeated {
-        report::event("repeated", &[("file", &path)]);
-        return Ok(());
-    }
+    let message = AsideMessage {
+        path: &routed.path,
+        id: routed.id.as_deref(),
+        sender: identity.sender,
+        recipient: identity.recipient,
+    };
     match routed.result {
+        _ if routed.fate == Fate::Repeated => {
+            report::event("repeated", &[("file", &path)]);
+            Ok(())
+        }
         Ok(target) => {
             let facts = [
                 ("id", routed.id.as_deref().unwrap_or_default()),
@@ -203,8 +238,12 @@ fn report(routed: RouteOutcome, outcome: &mut Outcome) -> anyhow::Result<()> {
             report::event("routed", &facts);
             Ok(())
         }
-        Err(error) if routed.is_aside => {
-            report::warn(&format!("{path}: set aside: {error}"));
+        Err(error) if routed.fate == Fate::SetAside => {
+            asides.set_aside(&message, &error.into());
+            Ok(())
+        }
+        Err(error) if routed.fate == Fate::Useless => {
+            asides.removed(&message, &error.into());
             Ok(())
         }
         // Bounded by directory: every user of the spool may put files into `in`.
@@ -235,11 +274,11 @@ fn warn_of_closed(spool: &Spool, filled: &BTreeSet<NodeId>) -> Result<(), spool:
 
 /// The decision on a message, in a word that stands in JSON.
 fn word(routed: &RouteOutcome) -> &'static str {
-    match &routed.result {
-        _ if routed.is_repeated => "remove",
-        Ok(_) => "move",
-        Err(_) if routed.is_aside => "fail",
-        Err(_) => "leave",
+    match routed.fate {
+        Fate::Repeated | Fate::Useless => "remove",
+        Fate::Routed => "move",
+        Fate::SetAside => "fail",
+        Fate::Stays => "leave",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::open::{OpenedContent, OpenedMessage, StagedContent};
-use super::run::{Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState};
+use super::run::{Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState, MessageHead};
 use super::{Content, Error};
 use crate::disk::batch::{self, Staged};
 use crate::disk::scratch;
@@ -15,6 +15,7 @@ use crate::spool::queue::Waiting;
 /// A message of a group.
 pub(super) struct Task<'a> {
     pub(super) message: Waiting,
+    pub(super) head: Option<MessageHead>,
     pub(super) content: Option<Content>,
     pub(super) due: Option<PendingReceipt<'a>>,
     pub(super) result: Result<DeliveryEffect, Error>,
@@ -54,6 +55,7 @@ impl<'a> Delivery<'a> {
             }
             outcomes.push(DeliveryOutcome {
                 path: task.message.path,
+                head: task.head,
                 content: task.content,
                 is_untimely: task.result.as_ref().is_err_and(|it| self.is_untimely(it)),
                 result: task.result,
@@ -77,6 +79,7 @@ impl<'a> Delivery<'a> {
         for (message, opened) in group.into_iter().zip(opened) {
             let mut task = Task {
                 message,
+                head: None,
                 content: None,
                 due: None,
                 result: Ok(DeliveryEffect::Repeated),

@@ -218,6 +218,7 @@ impl<'a> Delivery<'a> {
         }
         Ok(Some(DeliveryOutcome {
             path: joiner.path,
+            head: None,
             content: Some(content),
             result,
             is_aside,

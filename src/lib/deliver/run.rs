@@ -20,6 +20,7 @@ use crate::disk::{self, FileRole, files};
 use crate::node::Directory;
 use crate::pipeline::Buffers;
 use crate::pipeline::mutex;
+use crate::pki::NodeId;
 use crate::ramf::limits;
 use crate::receive::ReceiveOptions;
 use crate::receive::inbox::{ClockReading, InboxReader};
@@ -66,6 +67,8 @@ pub struct Delivery<'a> {
 pub struct DeliveryOutcome {
     /// Its file in the queue.
     pub path: PathBuf,
+    /// The id, sender and recipient of one that was set aside unopened.
+    pub head: Option<MessageHead>,
     /// The facts about its content, if it could be opened.
     pub content: Option<Content>,
     /// The effect, or the error.
@@ -74,6 +77,17 @@ pub struct DeliveryOutcome {
     pub is_aside: bool,
     /// Whether it waits until the clock is believed.
     pub is_untimely: bool,
+}
+
+/// The id, sender and recipient of a message.
+#[derive(Debug, Clone)]
+pub struct MessageHead {
+    /// Its id; `None` if it cannot be read, and the rest is what its file's name says.
+    pub id: Option<String>,
+    /// The sender.
+    pub sender: NodeId,
+    /// The recipient.
+    pub recipient: NodeId,
 }
 
 /// The effect of delivering a message.

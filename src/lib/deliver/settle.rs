@@ -2,11 +2,10 @@
 //! their files.
 
 use super::hand_over::{Disposition, Task};
-use super::run::{Delivery, DeliveryEffect, DeliveryState};
+use super::run::{Delivery, DeliveryEffect, DeliveryState, MessageHead};
 use super::{Destination, Error};
 use crate::kind::ErrorKind;
 use crate::message::Parcel;
-use crate::pki::NodeId;
 use crate::spool::QueueId;
 use crate::spool::failed::FailedMessage;
 use crate::spool::moves::{Moves, Placed};
@@ -77,13 +76,13 @@ impl<'a> Delivery<'a> {
             }
             _ => return None,
         };
-        let head = task.head()?;
+        let head = task.read_head();
         Some(Line {
             time: self.time.told,
             event,
             recipient: head.recipient,
             sender: head.sender,
-            id: head.id,
+            id: head.id?,
             to: Some(to),
             cargo: None,
             medium: None,
@@ -93,15 +92,14 @@ impl<'a> Delivery<'a> {
     fn set_aside(&self, tasks: &mut [Task<'_>], moves: &mut Moves) -> Result<(), Error> {
         let is_aside = |task: &&mut Task<'_>| task.disposition == Disposition::SetAside;
         let mut tasks: Vec<_> = tasks.iter_mut().filter(is_aside).collect();
-        let heads: Vec<_> = tasks.iter().map(|task| task.head()).collect();
+        let heads: Vec<_> = tasks.iter().map(|task| task.read_head()).collect();
         let asides = tasks.iter().zip(&heads).map(|(task, head)| {
-            let is_ours = head
-                .as_ref()
-                .is_none_or(|head| head.recipient == self.node.id());
+            // One without an id is no parcel, and what its file's name says counts for nothing.
+            let is_ours = head.id.is_none() || head.recipient == self.node.id();
             FailedMessage {
                 path: &task.message.path,
                 name: &task.message.name,
-                id: head.as_ref().map(|head| head.id.as_str()),
+                id: head.id.as_deref(),
                 why: task
                     .result
                     .as_ref()
@@ -117,7 +115,8 @@ impl<'a> Delivery<'a> {
         });
         let asides: Vec<_> = asides.collect();
         let placed = self.spool.set_aside_all(&asides, self.time.told, moves)?;
-        for (task, placed) in tasks.iter_mut().zip(placed) {
+        for ((task, head), placed) in tasks.iter_mut().zip(heads).zip(placed) {
+            task.head = Some(head);
             match placed {
                 Ok(Placed::New) => {}
                 Ok(Placed::Repeated) => task.result = Ok(DeliveryEffect::Repeated),
@@ -134,31 +133,31 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// The sender, recipient and id of a message.
-struct MessageHead {
-    sender: NodeId,
-    recipient: NodeId,
-    id: String,
-}
-
 impl Task<'_> {
-    /// The sender, recipient and id, if the message can be read.
-    fn head(&self) -> Option<MessageHead> {
+    /// The sender, recipient and id. What cannot be read has no id.
+    fn read_head(&self) -> MessageHead {
         if let Some(content) = &self.content {
-            return Some(MessageHead {
+            return MessageHead {
+                id: Some(content.id.clone()),
                 sender: content.sender,
                 recipient: content.recipient,
-                id: content.id.clone(),
-            });
+            };
         }
         // Only unopened messages are read again, to note them.
-        let parcel = Parcel::parse(self.message.read().ok()??)
-            .ok()?
-            .into_message();
-        Some(MessageHead {
-            sender: parcel.sender(),
-            recipient: parcel.fields().recipient,
-            id: parcel.fields().id.clone(),
-        })
+        let octets = self.message.read().ok().flatten();
+        let parcel = octets.and_then(|octets| Some(Parcel::parse(octets).ok()?.into_message()));
+        let named = &self.message.name.identity;
+        parcel.map_or(
+            MessageHead {
+                id: None,
+                sender: named.sender,
+                recipient: named.recipient,
+            },
+            |parcel| MessageHead {
+                id: Some(parcel.fields().id.clone()),
+                sender: parcel.sender(),
+                recipient: parcel.fields().recipient,
+            },
+        )
     }
 }

@@ -35,10 +35,10 @@ pub enum Error {
     #[error("no route to {0}")]
     NoRoute(String),
     /// The only route leads back to where the message came from.
-    #[error("the route to {0} leads back to where the message came from")]
+    #[error("the route to {0} leads back to where it came from")]
     Back(String),
     /// The recipient is a node here, and the message does not show that it authorized the sender.
-    #[error("nothing shows that its recipient, a node here, authorized its sender")]
+    #[error("not shown to be authorized by its recipient here")]
     NotShown,
     /// A kind of message that is not routed.
     #[error("a {0} is not routed")]

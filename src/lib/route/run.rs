@@ -55,14 +55,25 @@ pub struct RouteOutcome {
     pub id: Option<String>,
     /// The target, or the error.
     pub result: Result<Target, Error>,
-    /// Whether it was set aside because of the error. A message that is not authenticated stays
-    /// where it is.
-    pub is_aside: bool,
+    /// What became of its file.
+    pub fate: Fate,
     /// Whether it waits until the clock is believed.
     pub is_untimely: bool,
-    /// Whether it was removed, because the same message was at the target already, in this or
-    /// another encoding.
-    pub is_repeated: bool,
+}
+
+/// What became of the file of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It went to the target.
+    Routed,
+    /// It stays where it is, because of the error.
+    Stays,
+    /// It was set aside, because of the error.
+    SetAside,
+    /// It was removed: the same message was at the target already, in this or another encoding.
+    Repeated,
+    /// It was removed: it is another user's, and no message.
+    Useless,
 }
 
 /// A message with its routing decision.
@@ -228,15 +239,19 @@ impl Router<'_> {
         let mut placed = placed.into_iter();
         let outcomes = group.into_iter().map(|decided| {
             let mut result = decided.result;
-            let mut is_aside = result.as_ref().is_err_and(|error| self.is_settled(error));
-            let mut is_repeated = false;
+            let mut fate = match &result {
+                Ok(_) => Fate::Routed,
+                Err(error) if self.is_settled(error) => Fate::SetAside,
+                Err(_) => Fate::Stays,
+            };
             match placed.next() {
-                Some(Ok(placed)) => is_repeated = placed == Placed::Repeated,
+                Some(Ok(Placed::Repeated)) => fate = Fate::Repeated,
+                Some(Ok(Placed::Useless)) => fate = Fate::Useless,
                 Some(Err(error)) => {
-                    is_aside = false;
+                    fate = Fate::Stays;
                     result = Err(error.into());
                 }
-                None => {}
+                Some(Ok(Placed::New)) | None => {}
             }
             RouteOutcome {
                 path: decided.message.path,
@@ -244,8 +259,7 @@ impl Router<'_> {
                 id: decided.id,
                 is_untimely: result.as_ref().is_err_and(|error| self.is_untimely(error)),
                 result,
-                is_aside,
-                is_repeated,
+                fate,
             }
         });
         Ok(outcomes.collect())
@@ -320,7 +334,7 @@ impl Router<'_> {
             .collect()
     }
 
-    /// Whether the message is genuine and every further try fails in the same way.
+    /// Whether every further try fails in the same way.
     fn is_settled(&self, error: &Error) -> bool {
         is_settled(error) && !self.is_untimely(error) && !self.depends_on_unreadable(error)
     }
@@ -368,6 +382,8 @@ impl Router<'_> {
             Ok(target @ (Target::Directory(_) | Target::Command(_))) => {
                 (SentEvent::Released, target.to_string())
             }
+            // What was not signed like this says nothing of any message.
+            Err(error) if is_unsigned(error) => return None,
             Err(error) if self.is_settled(error) => {
                 let event = if is_expiry(error) {
                     SentEvent::Expired
@@ -466,17 +482,25 @@ fn handed_file(dir: &Path, decided: &Decided) -> (PathBuf, PublishOptions<'stati
     (dir.join(name.to_string()), options)
 }
 
-/// Whether the message is genuine, and every further try by a right clock fails in the same way.
+/// Whether every further try by a right clock fails in the same way. Files appear whole in a queue, so nothing completes
+/// later what is no message now.
 fn is_settled(error: &Error) -> bool {
     match error {
-        Error::NoRoute(_) | Error::Back(_) | Error::NotShown => true,
+        Error::NoRoute(_)
+        | Error::Back(_)
+        | Error::NotShown
+        | Error::Kind(_)
+        | Error::Spool(spool::Error::Disk(disk::Error::TooLarge { .. })) => true,
         Error::Command(error) => error.is_settled(),
-        error => is_expiry(error) || is_refusal(error),
+        Error::Message(error) => !matches!(error.kind(), ErrorKind::Early | ErrorKind::Internal),
+        Error::Node(error) => error.kind() == ErrorKind::Unauthorized,
+        _ => false,
     }
 }
 
-fn is_refusal(error: &Error) -> bool {
-    matches!(error, Error::Message(_) | Error::Node(_)) && error.kind() == ErrorKind::Unauthorized
+/// Whether the file is no message, or not as it was signed.
+fn is_unsigned(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Corrupt)
 }
 
 fn is_expiry(error: &Error) -> bool {

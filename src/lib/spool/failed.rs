@@ -130,8 +130,7 @@ impl Spool {
             QueueId::Home(_) if is_by_another && !self.is_guest() => QueueId::In,
             place => place,
         };
-        if is_by_another && matches!(read(aside.path), Err(disk::Error::TooLarge { .. })) {
-            // No message is so long, and a copy would cost us room for nothing.
+        if is_by_another && self.is_useless(aside.path)? {
             return Ok(Plan::Useless);
         }
         let Some(name) = free_name(queue, aside, planned)? else {
@@ -154,6 +153,16 @@ impl Spool {
         let to = queue.path_of(&name);
         planned.insert(to.clone(), aside.path);
         Ok(Plan::Move(to, why))
+    }
+
+    /// Whether another user's file is no message at all. A copy would cost us room, as much as that user likes, and nobody
+    /// would miss it. What a guest finds is the gateway's, which damage may explain: that is kept.
+    fn is_useless(&self, path: &Path) -> Result<bool, Error> {
+        match read(path) {
+            Ok(octets) => Ok(!self.is_guest() && Item::parse(octets).is_err()),
+            Err(disk::Error::TooLarge { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn put_aside(&self, path: &Path, to: &Path, moves: &mut Moves) -> Result<(), Error> {

@@ -29,7 +29,7 @@ pub enum Placed {
     New,
     /// The same message was there already, in any encoding, and this file was removed.
     Repeated,
-    /// It was longer than any message, and is gone.
+    /// It was another user's and no message, and is gone.
     Useless,
 }
 

@@ -1,0 +1,138 @@
+//! The line about a message that was set aside: which one, why, and what to do, short enough to be read.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::hints;
+use super::report;
+use crate::kind::ErrorKind;
+use crate::node::Directory;
+use crate::pki::NodeId;
+
+/// The most characters of a line, with the name of the program. The whole reason is in the `.why` file.
+const MAX_LINE: usize = 160;
+
+/// The most characters of a message id. Those of these programs have 36; others choose theirs.
+const MAX_ID: usize = 40;
+
+/// The names of nodes, each looked up once in a run.
+#[derive(Debug)]
+pub struct AsideReport<'a> {
+    node: &'a Directory,
+    labels: HashMap<NodeId, String>,
+}
+
+/// A message that was set aside.
+#[derive(Debug, Clone, Copy)]
+pub struct AsideMessage<'a> {
+    /// Its file before.
+    pub path: &'a Path,
+    /// Its id, if it could be read.
+    pub id: Option<&'a str>,
+    /// The sender, as its content or its file's name says.
+    pub sender: NodeId,
+    /// The recipient.
+    pub recipient: NodeId,
+}
+
+impl<'a> AsideReport<'a> {
+    /// Names nodes as this one knows them.
+    #[must_use]
+    pub fn of(node: &'a Directory) -> Self {
+        Self {
+            node,
+            labels: HashMap::new(),
+        }
+    }
+
+    /// Warns of a message that is in `failed` now, because of this error.
+    pub fn set_aside(&mut self, message: &AsideMessage<'_>, why: &anyhow::Error) {
+        let text = format!("{}: set aside in failed: ", self.named(message));
+        self.warn(&text, message, why);
+        if is_unjudged(why) {
+            report::advise(
+                "relay-list failed names what was set aside; relay-route --retry NAME has it delivered all the same",
+            );
+            return;
+        }
+        if let Some(hint) = hints::hint(why) {
+            report::advise(&hint);
+        }
+        report::advise(
+            "relay-list failed names what was set aside; relay-route --retry NAME tries it again",
+        );
+    }
+
+    /// Warns of another user's file that was no message, and was removed.
+    pub fn removed(&mut self, message: &AsideMessage<'_>, why: &anyhow::Error) {
+        let text = format!("{}: removed: ", self.named(message));
+        self.warn(&text, message, why);
+    }
+
+    fn warn(&mut self, begin: &str, message: &AsideMessage<'_>, why: &anyhow::Error) {
+        // An error of the file begins with its path, where it is no longer.
+        let path = format!("{}: ", message.path.display());
+        let why = self.shortened(&report::text_of(why).replace(&path, ""));
+        let room = MAX_LINE.saturating_sub(report::program().len() + 2);
+        report::warn(&cut(&format!("{begin}{why}"), room));
+    }
+
+    /// `ID from SENDER to RECIPIENT`.
+    fn named(&mut self, message: &AsideMessage<'_>) -> String {
+        let (from, to) = (self.label(message.sender), self.label(message.recipient));
+        match message.id {
+            Some(id) => format!("{} from {from} to {to}", cut(&report::escaped(id), MAX_ID)),
+            None => format!("a file from {from} to {to}"),
+        }
+    }
+
+    fn label(&mut self, id: NodeId) -> String {
+        if id == self.node.id() {
+            return "this node".to_owned();
+        }
+        let known = self.labels.entry(id);
+        known.or_insert_with(|| self.node.label_of(id)).clone()
+    }
+
+    /// A text with names in place of ids, which have 65 digits.
+    fn shortened(&mut self, text: &str) -> String {
+        let is_part = |character: char| character.is_ascii_alphanumeric();
+        let mut short = String::new();
+        for piece in text.split_inclusive(|character| !is_part(character)) {
+            let word = piece.trim_end_matches(|character| !is_part(character));
+            match word.parse() {
+                Ok(id) => {
+                    short += &self.label(id);
+                    short += &piece[word.len()..];
+                }
+                Err(_) => short += piece,
+            }
+        }
+        short
+    }
+}
+
+fn is_unjudged(why: &anyhow::Error) -> bool {
+    let error = why.downcast_ref::<crate::deliver::Error>();
+    error.is_some_and(|error| error.kind() == ErrorKind::Unjudged)
+}
+
+/// At most so many characters of a text.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    kept + "…"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_is_cut() {
+        assert_eq!(cut("añb", 3), "añb");
+        assert_eq!(cut("añbc", 3), "añ…");
+    }
+}
