@@ -120,6 +120,7 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
         Remark::NewerSessionKeyKept,
         Remark::OtherSessionKeyTaken,
         Remark::NewGateway,
+        Remark::NoSessionKey,
         Remark::OtherIssuersKept,
     ]));
     report.add(spool());

@@ -107,6 +107,10 @@ fn import_file(node: &Directory, file: &Path, options: &Options<'_>) -> anyhow::
         match remark {
             // So it is whenever a file is imported a second time, or an answer came before it.
             Remark::NewerSessionKeyKept => report::detail(&text),
+            Remark::NoSessionKey => report::warn_with(
+                &text,
+                "let it register this gateway anew with relay-register --type gateway, and import that",
+            ),
             _ => report::warn(&text),
         }
     }

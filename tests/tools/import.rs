@@ -515,3 +515,48 @@ fn an_output_that_fails() {
     assert_eq!(ran.status, 141);
     import().ok().changes(&[]);
 }
+
+/// A private gateway registers endpoints unless it is told otherwise.
+#[test]
+fn a_gateway_that_was_registered_as_an_endpoint_hears_it_at_once_and_once() {
+    let env = Env::new();
+    for gateway in ["gateway", "mallory"] {
+        env.make_node(gateway, &["--type", "gateway"]);
+    }
+    for endpoint in ["alice", "bob"] {
+        env.make_node(endpoint, &[]);
+    }
+    env.introduce("bob", "alice", &[]);
+    env.introduce("alice", "bob", &[]);
+    let key = env.relay("export").args(["-N", "mallory"]).ok().stdout;
+    let registered = |options: &[&str]| {
+        let register = env
+            .relay("register")
+            .args(["-q", "-N", "gateway"])
+            .args(options);
+        let registration = register.stdin(&key[..]).ok().stdout;
+        let import = env
+            .relay("import")
+            .args(["-N", "mallory", "--name", "gateway"]);
+        import.stdin(registration).ok()
+    };
+    let ran = registered(&[]).says_somewhere("gateway: no session key came with the registration");
+    assert!(
+        ran.hints()[0].contains("relay-register --type gateway"),
+        "{}",
+        ran.stderr
+    );
+
+    let parcel = env.parcel("alice", "bob", b"x");
+    env.relay("put").args(["-N", "mallory"]).stdin(parcel).ok();
+    env.relay("route").args(["-N", "mallory"]).ok();
+    env.mkdir("stick");
+    let sync = || env.relay("sync").args(["-N", "mallory", "--init", "stick"]);
+    let ran = sync().run();
+    assert_eq!(ran.status, 67, "{}", ran.stderr);
+    ran.says(&["gateway: no session key of gateway is known"]);
+
+    let ran = registered(&["--type", "gateway"]);
+    assert!(!ran.stderr.contains("no session key"), "{}", ran.stderr);
+    sync().ok();
+}

@@ -205,7 +205,9 @@ fn hint_for_session_key(error: &node::SessionKeyError) -> Option<&'static str> {
     Some(match error {
         E::Expired { .. } => RENEW_AUTHORIZATION,
         E::RegistrationExpired { .. } => RENEW_REGISTRATION,
-        E::Missing(_) => "import connection parameters from them",
+        E::Missing(_) => {
+            "let them authorize this node (relay-authorize), or register it as a gateway (relay-register --type gateway), and import that"
+        }
         E::Unknown(_) => {
             "it was deleted, or is another node's: let the sender relay-import --replace new connection parameters"
         }

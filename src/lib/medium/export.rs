@@ -20,6 +20,8 @@ use hop::NextHop;
 use on_medium::{OnMedium, Unsettled};
 use space::Space;
 
+use std::collections::BTreeSet;
+
 use super::{Error, ExchangeEvent, Medium, WaitReason};
 use crate::cms::enveloped_data::Cipher;
 use crate::pki::NodeId;
@@ -90,10 +92,21 @@ impl<'a> Exporter<'a> {
         std::mem::take(&mut self.on_medium.failed)
             .into_iter()
             .try_for_each(&mut *each)?;
+        let mut failed = BTreeSet::new();
+        let key = |what: &str, error: &Error| (what.to_owned(), error.to_string());
         // First, since a request is small, and without one no cargo comes back.
-        self.context.request(each)?;
+        self.context.request(&mut |event| {
+            if let ExchangeEvent::Failed { what, error } = &event {
+                failed.insert(key(what, error));
+            }
+            each(event)
+        })?;
         self.space = Space::of(self.context.medium)?;
-        let (mut hops, waiting) = self.open_hops(each)?;
+        // A gateway that no request can be sealed to gets no cargo for the same reason, which is said once.
+        let (mut hops, waiting) = self.open_hops(&mut |event| match &event {
+            ExchangeEvent::Failed { what, error } if failed.contains(&key(what, error)) => Ok(()),
+            _ => each(event),
+        })?;
         // With space for all messages, sorting by priority would only make more cargoes.
         let levels: Vec<Option<u8>> = if self.space.is_scarce(waiting, hops.len()) {
             (0..=MAX_PRIORITY).rev().map(Some).collect()

@@ -9,7 +9,7 @@ use super::ImportError;
 use super::expected::Expected;
 use super::peers::Initial;
 use super::unknown_senders::{Heard, SentAuthorization};
-use super::{Directory, Error, authorizations, certificates, unknown_senders};
+use super::{Directory, Error, NodeType, authorizations, certificates, unknown_senders};
 use crate::crypto::hash;
 use crate::message::Item;
 use crate::message::{
@@ -87,6 +87,11 @@ pub enum Remark {
     /// A gateway certified this node for the first time.
     #[error("it vouches for this node from now on, as a gateway of this node")]
     NewGateway,
+    /// A gateway registered this one, and no session key of it is known, so that no cargo can go to it.
+    #[error(
+        "no session key came with the registration, as if for an endpoint: no cargo can go to it"
+    )]
+    NoSessionKey,
     /// The same certificate is stored already, with other certificates of its issuers.
     #[error(
         "this was imported before, and the certificates of its issuers were others; those are kept, \
@@ -411,7 +416,12 @@ impl Directory {
         let kept = (!taken).then_some(Remark::NewerSessionKeyKept);
         let is_new = !issuers.contains(&gateway.id());
         let new = is_new.then_some(Remark::NewGateway);
+        let is_gateway = self.config().node_type() == NodeType::Gateway;
+        // An endpoint seals nothing to its gateway.
+        let is_keyless = is_gateway && self.session_key_of(gateway.id())?.is_none();
+        let keyless = is_keyless.then_some(Remark::NoSessionKey);
         let remarks = new.into_iter().chain(admitted.remark).chain(kept);
+        let remarks = remarks.chain(keyless);
         self.finish(gateway.id(), remarks, options)
     }
 
