@@ -184,7 +184,9 @@ fn what_holds_no_identity_key() {
     env.write("junk", "junk");
     env.write("nothing", "");
     let authorize = || env.relay("authorize").args(["-N", "alice", "-o", "out"]);
-    authorize().arg("session").fails(65, "session: a ");
+    authorize()
+        .arg("session")
+        .fails(65, "session: no identity key in a session public key");
     authorize().arg("junk").fails(65, "junk: ");
     authorize().arg("nothing").fails(66, "nothing: empty");
     authorize().fails(66, "-: empty");

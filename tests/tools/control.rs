@@ -190,7 +190,7 @@ fn control_messages_that_cannot_be_applied_end() {
             "hub",
             Some(name_for(Kind::Pca, 6)),
             cargo,
-            "a cargo among control messages",
+            "cargo among control messages",
         ),
     ] {
         let name = name.unwrap_or_else(|| name_of(&octets));

@@ -706,7 +706,13 @@ fn explicit_files_leave_no_trace() {
             "-o",
             "out",
         ])
-        .fails(64, &format!("{}: connection parameters needed", bob.public));
+        .fails(
+            64,
+            &format!(
+                "{}: connection parameters are needed, not a public key",
+                bob.public
+            ),
+        );
     env.relay("seal")
         .args([
             "--identity-key",

@@ -68,9 +68,9 @@ fn not_a(expected: &str, path: &Path, found: &Object) -> anyhow::Error {
     if let Object::PrivateIdentityKey(_) | Object::PrivateSessionKey(..) = found {
         return anyhow::Error::new(LeakedKey).context(report::path(path));
     }
-    let found = found.word().replace('-', " ");
+    let found = found.phrase();
     Usage(format!(
-        "{}: a {expected} is needed, not a {found}",
+        "{}: a {expected} is needed, not {found}",
         report::path(path)
     ))
     .into()

@@ -14,6 +14,7 @@ pub mod rotation;
 pub mod registration;
 pub mod connection_params;
 pub mod item;
+mod phrase; // words for objects in a sentence
 pub mod object;
 pub mod stream;
 pub mod parts;
@@ -29,6 +30,7 @@ pub use object::Object;
 pub use parcel::Parcel;
 pub use parts::Part;
 pub use pca::Pca;
+pub use phrase::phrase;
 pub use registration::Registration;
 pub use rotation::Rotation;
 pub use service_message::ServiceMessage;
@@ -71,7 +73,7 @@ pub enum Error {
     #[error("malformed PEM")]
     Pem,
     /// A PEM block does not hold a message.
-    #[error("a {0}, not a message")]
+    #[error("{}, not a message", phrase(.0))]
     NotAMessage(String),
     /// A signature in a registration does not match, or a certificate was not issued by its
     /// gateway.
@@ -85,10 +87,10 @@ pub enum Error {
     #[error("{0} is not carried in cargo")]
     NotInCargo(ramf::Kind),
     /// An object of a kind that has nothing to verify.
-    #[error("nothing about a {} can be verified", .0.replace('-', " "))]
+    #[error("nothing about {} can be verified", phrase(.0))]
     NotVerifiable(&'static str),
     /// An object lacks what is asked for.
-    #[error("a {} has no {what}", object.replace('-', " "))]
+    #[error("no {what} in {}", phrase(.object))]
     Lacks {
         /// The kind of the object.
         object: &'static str,

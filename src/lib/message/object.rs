@@ -335,6 +335,12 @@ impl Object {
         }
     }
 
+    /// The object for a sentence: `a public key`, `connection parameters`.
+    #[must_use]
+    pub fn phrase(&self) -> String {
+        super::phrase(self.word())
+    }
+
     /// SHA-256 of the whole object in its binary form, for the objects that relay-import takes,
     /// since signatures cover only a part of them; `None` for others.
     #[must_use]

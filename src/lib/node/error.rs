@@ -327,7 +327,7 @@ pub enum ImportError {
         object: Option<[u8; 32]>,
     },
     /// The object cannot be imported.
-    #[error("cannot import a {}", .0.replace('-', " "))]
+    #[error("cannot import {}", message::phrase(.0))]
     NotImportable(&'static str),
 }
 

@@ -41,10 +41,10 @@ pub enum Error {
     #[error("not shown to be authorized by its recipient here")]
     NotShown,
     /// A kind of message that is not routed.
-    #[error("a {0} is not routed")]
+    #[error("{} is not routed", message::phrase(.0))]
     Kind(&'static str),
     /// A message in a control queue that is not a control message.
-    #[error("a {0} among control messages")]
+    #[error("{} among control messages", message::phrase(.0))]
     NoControl(&'static str),
     /// The directory of a route does not exist.
     #[error("{}: there is no such directory", .0.display())]

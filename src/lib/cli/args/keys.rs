@@ -177,9 +177,9 @@ impl CertificateFile {
             Object::Path(path) => path,
             other => {
                 let text = format!(
-                    "{}: certificate needed, not a {}",
+                    "{}: a certificate is needed, not {}",
                     report::path(path),
-                    other.word()
+                    other.phrase()
                 );
                 return Err(Usage(text).into());
             }
@@ -246,9 +246,9 @@ impl TrustFiles {
                         trust.keys.push(key.clone());
                     } else {
                         let text = format!(
-                            "{}: a {} cannot be trusted",
+                            "{}: {} cannot be trusted",
                             report::path(path),
-                            object.word()
+                            object.phrase()
                         );
                         return Err(Usage(text).into());
                     }
@@ -305,9 +305,9 @@ pub fn read_params(path: &Path) -> anyhow::Result<Params> {
         Object::Registration(registration) => Ok(Params::Registration(registration)),
         other => {
             let text = format!(
-                "{}: connection parameters needed, not a {}",
+                "{}: connection parameters are needed, not {}",
                 report::path(path),
-                other.word()
+                other.phrase()
             );
             Err(Usage(text).into())
         }
