@@ -494,7 +494,7 @@ fn command_lines_that_are_wrong() {
         ),
         (
             &["--trust", &keys.session],
-            &format!("{}: a private-key cannot be trusted", keys.session),
+            &format!("{}: a private key cannot be trusted", keys.session),
         ),
         (&["--status-fd", "77"], "file descriptor 77 is not open"),
         (&["-", "-"], "standard input can be read only once"),
