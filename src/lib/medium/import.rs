@@ -188,7 +188,7 @@ impl<'a> Importer<'a> {
         } else {
             // The next run reads this cargo again, and must not store these parcels again if they
             // have left the queue by then.
-            self.history.taken_from(&stored.parcels, &file.sha256)
+            self.history.taken_from(&stored.parcels, &file.sha256)?
         };
         let effects = Effects {
             receipt: &due,
@@ -346,19 +346,19 @@ impl<'a> Importer<'a> {
         let sha256 = &file.sha256;
         let known = self
             .history
-            .known(&name, &identity, Origin::Cargo { hop, sha256 });
+            .known(&name, &identity, Origin::Cargo { hop, sha256 })?;
         let fate = match known {
             known if known.is_loop() => return Err(Error::Loop),
             Known::New | Known::PassedOn(_) => {
                 // Reserved only for new messages: repetitions take no room.
                 self.room.promise(Payer::of(&name), hop, octets.len())?;
-                let is_first = self.history.is_first_pass(&name, &identity);
+                let is_first = self.history.is_first_pass(&name, &identity)?;
                 let queue = self.spool.queue(QueueId::In);
                 let staged = stage(&queue, &mut name, octets, &manner(&tmp))?;
                 ItemDisposition::New(staged, is_first)
             }
             Known::Waits | Known::Delivered | Known::TakenFrom | Known::BroughtBy => {
-                ItemDisposition::Known(self.history.is_unremembered(&name, &identity, hop))
+                ItemDisposition::Known(self.history.is_unremembered(&name, &identity, hop)?)
             }
         };
         Ok(StagedItem { name, id, fate })

@@ -18,6 +18,7 @@ pub mod peers;
 pub mod sessions;
 pub mod unknown_senders;
 pub mod seen;
+mod seen_days;
 pub mod certificates;
 pub mod authorizations;
 pub mod registrations;

@@ -1,4 +1,5 @@
-//! The replay memory: `seen/<day of expiry>`, with records of 32 octets.
+//! The replay memory: `seen/<day of expiry>` and `seen/<day of expiry>.sorted`, with records of 32
+//! octets.
 //!
 //! A record is a digest of what makes a message unique ([`ReplayKey`]). Its file is named for the
 //! day on which the message expires; after that day the record is not needed. `seen/floor` says for
@@ -19,6 +20,9 @@ use jiff::Timestamp;
 use super::Error;
 use super::day::day_name;
 use super::files::{damaged, ensure_dir, lock_file, read_text, rely_on, store};
+pub(crate) use super::seen_days::FLOOR;
+pub use super::seen_days::end_of_seen_day;
+use super::seen_days::{self, RECORD_LEN, SeenRecord, Sorted};
 use crate::crypto::hash::{Digest, Hasher};
 use crate::disk::{FileRole, Lock, files, tree};
 use crate::message::parts::TransferId;
@@ -26,14 +30,8 @@ use crate::pipeline::mutex;
 use crate::pki::{NodeId, Window};
 use crate::ramf::{Kind, SignedMessage};
 
-/// The length of a record, in octets.
-const RECORD_LEN: usize = 32;
-
 /// In place of the kind octet, for content in parts; no kind of message has this value.
 const TRANSFER: u8 = 0xff;
-
-/// The name of the file for [`Floor`].
-pub(crate) const FLOOR: &str = "floor";
 
 /// The identity of a message: its kind, recipient, sender and id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -166,7 +164,7 @@ impl ReplayKey {
 /// # Errors
 /// When the memory cannot be read.
 pub fn recall(root: &Path, message: &ReplayKey) -> Result<Recall, Error> {
-    if find(root, |record| *record == message.record)?.is_some() {
+    if is_recorded(root, &message.record)? {
         return Ok(Recall::Seen);
     }
     let floor = Floor::of(root)?;
@@ -174,7 +172,7 @@ pub fn recall(root: &Path, message: &ReplayKey) -> Result<Recall, Error> {
         return Ok(Recall::New);
     }
     let vouched = message.vouched_for(floor).record;
-    let is_vouched = find(root, |record| *record == vouched)?.is_some();
+    let is_vouched = is_recorded(root, &vouched)?;
     Ok(if is_vouched {
         Recall::New
     } else {
@@ -211,44 +209,46 @@ pub fn settle(root: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The file with the first record for which `is_it` returns true.
-fn find(
-    root: &Path,
-    mut is_it: impl FnMut(&[u8; RECORD_LEN]) -> bool,
-) -> Result<Option<PathBuf>, Error> {
-    // `complete` fails on unreadable entries: a hidden record would let a repetition pass.
-    for entry in tree::entries(&root.join("seen"), FileRole::Node)?.complete()? {
-        if entry.kind != tree::EntryKind::File || entry.name == FLOOR {
-            continue;
-        }
-        let mut is_found = false;
-        files::each_record(&entry.path, FileRole::Node, |record| {
-            is_found = is_it(record);
-            if is_found {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })?;
-        if is_found {
-            return Ok(Some(entry.path));
+/// Whether there is a record like this, in a sorted file or a tail.
+fn is_recorded(root: &Path, record: &SeenRecord) -> Result<bool, Error> {
+    let seen = root.join("seen");
+    for day in seen_days::days(&seen)? {
+        if is_in_tail(&day, record)?
+            || Sorted::of(&day, false)?.map_or(Ok(false), |sorted| sorted.contains(record))?
+        {
+            return Ok(true);
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
-/// The replay memory, read once for a run that handles many messages. The run holds a lock that
-/// keeps others from handling the same messages.
+fn is_in_tail(day: &Path, record: &SeenRecord) -> Result<bool, Error> {
+    let mut is_found = false;
+    seen_days::each_of_tail(day, |other| {
+        is_found = other == record;
+        if is_found {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    Ok(is_found)
+}
+
+/// The replay memory, for a run that takes many messages. The run holds a lock that keeps others
+/// from taking the same ones.
 ///
-/// It holds the first eight octets of each record. A match is confirmed on disk.
+/// It holds the first 16 octets of each record of the tails, and searches sorted days where they
+/// are.
 #[derive(Debug)]
 pub struct Memory {
     root: PathBuf,
-    beginnings: HashSet<u64>,
+    beginnings: HashSet<u128>,
+    sorted: Vec<Sorted>,
     floor: Floor,
-    /// When the file of the floor was last modified.
+    /// When the file of the floor was modified last.
     raised: Option<Timestamp>,
-    /// The files that this run has synced.
+    /// Files that this run has synced.
     synced: Mutex<HashSet<PathBuf>>,
     /// Files of which this run has synced the name.
     named: HashSet<PathBuf>,
@@ -261,13 +261,20 @@ impl Memory {
     /// When it cannot be read.
     pub fn of(root: &Path) -> Result<Self, Error> {
         let mut beginnings = HashSet::new();
-        find(root, |record| {
-            beginnings.insert(beginning(record));
-            false
-        })?;
+        let mut sorted = Vec::new();
+        for day in seen_days::days(&root.join("seen"))? {
+            // Who may not write here, or has no room, reads all of it.
+            let _ = seen_days::sort_if_long(root, &day);
+            seen_days::each_of_tail(&day, |record| {
+                beginnings.insert(beginning(record));
+                ControlFlow::Continue(())
+            })?;
+            sorted.extend(Sorted::of(&day, true)?);
+        }
         Ok(Self {
             root: root.to_owned(),
             beginnings,
+            sorted,
             floor: Floor::of(root)?,
             raised: tree::stat(&root.join("seen").join(FLOOR), FileRole::Node)?
                 .and_then(|stat| Timestamp::try_from(stat.modified).ok()),
@@ -316,20 +323,35 @@ impl Memory {
     /// # Errors
     /// When the memory cannot be read or synced.
     pub fn contains(&self, message: &ReplayKey) -> Result<bool, Error> {
+        if self.is_sorted(&message.record)? {
+            return Ok(true);
+        }
         if !self.beginnings.contains(&beginning(&message.record)) {
             return Ok(false);
         }
-        let Some(day) = find(&self.root, |record| *record == message.record)? else {
-            return Ok(false);
-        };
-        // A panicking thread leaves the set consistent.
-        let mut synced = mutex::lock(&self.synced);
-        if !synced.contains(&day) {
-            files::sync(&day, FileRole::Node)?;
-            rely_on(&day)?;
-            synced.insert(day);
+        for day in seen_days::days(&self.root.join("seen"))? {
+            if is_in_tail(&day, &message.record)? {
+                // A thread that panicked with the lock held had added no path or a whole one.
+                let mut synced = mutex::lock(&self.synced);
+                if !synced.contains(&day) {
+                    files::sync(&day, FileRole::Node)?;
+                    rely_on(&day)?;
+                    synced.insert(day);
+                }
+                return Ok(true);
+            }
         }
-        Ok(true)
+        // Another run may have sorted it since.
+        is_recorded(&self.root, &message.record)
+    }
+
+    fn is_sorted(&self, record: &SeenRecord) -> Result<bool, Error> {
+        for day in &self.sorted {
+            if day.contains(record)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// An empty memory, for a node whose own cannot be read.
@@ -338,6 +360,7 @@ impl Memory {
         Self {
             root: root.to_owned(),
             beginnings: HashSet::new(),
+            sorted: Vec::new(),
             floor: Floor::default(),
             raised: None,
             synced: Mutex::default(),
@@ -345,18 +368,26 @@ impl Memory {
         }
     }
 
-    /// Whether there seems to be a record, by its first octets. Reads nothing from disk.
-    #[must_use]
-    pub fn knows(&self, what: &ReplayKey) -> bool {
-        self.beginnings.contains(&beginning(&what.record))
+    /// Whether this is recorded. Of records that were not sorted yet 128 bits are compared, and
+    /// nothing waits for the disk.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn knows(&self, what: &ReplayKey) -> Result<bool, Error> {
+        Ok(self.beginnings.contains(&beginning(&what.record)) || self.is_sorted(&what.record)?)
     }
 
     /// How often the message was passed on, see [`ReplayKey::passed_on`].
-    #[must_use]
-    pub fn times_passed_on(&self, message: &ReplayKey) -> u8 {
-        (0..u8::MAX)
-            .find(|nth| !self.knows(&message.passed_on(*nth)))
-            .unwrap_or(u8::MAX)
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn times_passed_on(&self, message: &ReplayKey) -> Result<u8, Error> {
+        for nth in 0..u8::MAX {
+            if !self.knows(&message.passed_on(nth))? {
+                return Ok(nth);
+            }
+        }
+        Ok(u8::MAX)
     }
 
     /// Records that these messages were passed on once more.
@@ -364,10 +395,10 @@ impl Memory {
     /// # Errors
     /// When that cannot be stored.
     pub fn pass_on(&mut self, messages: &[ReplayKey]) -> Result<(), Error> {
-        let passed: Vec<ReplayKey> = messages
-            .iter()
-            .map(|message| message.passed_on(self.times_passed_on(message)))
-            .collect();
+        let mut passed = Vec::with_capacity(messages.len());
+        for message in messages {
+            passed.push(message.passed_on(self.times_passed_on(message)?));
+        }
         self.add_all(&passed)
     }
 
@@ -379,7 +410,7 @@ impl Memory {
         if messages.is_empty() {
             return Ok(());
         }
-        let mut days: BTreeMap<String, Vec<[u8; RECORD_LEN]>> = BTreeMap::new();
+        let mut days: BTreeMap<String, Vec<SeenRecord>> = BTreeMap::new();
         for message in messages {
             let day = days.entry(day_name(message.expiry)).or_default();
             day.push(message.record);
@@ -392,17 +423,19 @@ impl Memory {
         let mut unnamed = Vec::new();
         for (day, records) in days {
             let day = seen.join(day);
-            if !files::exists(&day, FileRole::Node)? {
+            let is_new = !files::exists(&day, FileRole::Node)?;
+            if is_new {
                 ensure_dir(&self.root, &seen)?;
             }
             files::append_records(&day, FileRole::Node, &records)?;
             self.beginnings.extend(records.iter().map(beginning));
-            if !self.named.contains(&day) {
-                unnamed.push(day);
+            if is_new || !self.named.contains(&day) {
+                unnamed.push(day.clone());
             }
+            seen_days::sort_after_append(&day)?;
         }
-        // A run that was killed may have made a file and appended a part of its records. A file that is new is synced
-        // with its name.
+        // A run that was killed may have made a file and appended a part of its records. A file
+        // that is new, or new again since it was sorted, is synced with its name.
         if !unnamed.is_empty() {
             files::sync_dir(&seen, FileRole::Node)?;
             self.named.extend(unnamed);
@@ -411,10 +444,10 @@ impl Memory {
     }
 }
 
-fn beginning(record: &[u8; RECORD_LEN]) -> u64 {
-    let mut octets = [0; 8];
-    octets.copy_from_slice(&record[..8]);
-    u64::from_be_bytes(octets)
+fn beginning(record: &SeenRecord) -> u128 {
+    let mut octets = [0; 16];
+    octets.copy_from_slice(&record[..16]);
+    u128::from_be_bytes(octets)
 }
 
 /// The messages whose records may be missing: without a record, they may have been received before.
@@ -518,7 +551,7 @@ pub fn add(root: &Path, message: &ReplayKey) -> Result<(), Error> {
         ensure_dir(root, &seen)?;
     }
     files::append_record(&day, FileRole::Node, &message.record)?;
-    Ok(())
+    seen_days::sort_after_append(&day)
 }
 
 #[cfg(test)]
@@ -581,5 +614,67 @@ mod tests {
         vouch(dir.path(), &early).unwrap();
         add(dir.path(), &early).unwrap();
         assert_eq!(asked(&early), Recall::Seen);
+    }
+
+    #[test]
+    fn sorted_days_and_tails_are_one_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let seen = dir.path().join("seen");
+        std::fs::create_dir(&seen).unwrap();
+        let node = NodeId::of_spki(b"node");
+        let keys = |ids: std::ops::Range<u32>| -> Vec<ReplayKey> {
+            let key = |id: u32| {
+                let expiry = at(["2026-04-01T10:00:00Z", "2026-04-02T00:00:00Z"][id as usize % 2]);
+                ReplayKey::new(Kind::Parcel, node, node, &id.to_string(), expiry)
+            };
+            ids.map(key).collect()
+        };
+        let all_known = |memory: &Memory, ids| {
+            keys(ids).iter().all(|key| {
+                let known = memory.knows(key).unwrap();
+                assert_eq!(known, memory.contains(key).unwrap());
+                known
+            })
+        };
+        let names = || -> Vec<String> {
+            let entries = tree::entries(&seen, FileRole::Node).unwrap().entries;
+            entries
+                .iter()
+                .map(|it| it.name.to_str().unwrap().to_owned())
+                .collect()
+        };
+        // A day as older versions left it, longer than a tail may be, with a torn record.
+        let old: Vec<SeenRecord> = keys(0..5000).iter().map(|key| key.record).collect();
+        let torn = [old.as_flattened(), b"torn"].concat();
+        std::fs::write(seen.join("2026-04-01"), &torn).unwrap();
+        let mut memory = Memory::of(dir.path()).unwrap();
+        assert_eq!(names(), ["2026-04-01.sorted"]);
+        assert!(all_known(&memory, 0..5000));
+        assert!(
+            !keys(5000..9000)
+                .iter()
+                .any(|key| memory.knows(key).unwrap())
+        );
+        // Any day can have a record, and a killed run may have left it in both files.
+        std::fs::write(seen.join("2026-04-01"), &torn[..3200]).unwrap();
+        for ids in [5000..5001, 5001..5300, 5300..9800, 9800..9801] {
+            memory.add_all(&keys(ids.clone())).unwrap();
+            assert!(all_known(&memory, 0..ids.end));
+            let again = Memory::of(dir.path()).unwrap();
+            assert!(all_known(&again, 0..ids.end));
+            let later = keys(ids.end..ids.end + 100);
+            assert!(!later.iter().any(|key| again.knows(key).unwrap()));
+            let [last, next] = [ids.end - 1, ids.end].map(|id| keys(id..id + 1).remove(0));
+            assert_eq!(recall(dir.path(), &last).unwrap(), Recall::Seen);
+            assert_eq!(recall(dir.path(), &next).unwrap(), Recall::New);
+        }
+        let days = ["2026-04-01", "2026-04-02"];
+        let expected = ["2026-04-01", "2026-04-01.sorted", "2026-04-02.sorted"];
+        assert_eq!(names(), expected);
+        for day in days {
+            let sorted = std::fs::read(seen.join(day.to_owned() + ".sorted")).unwrap();
+            let records = sorted.as_chunks::<RECORD_LEN>().0;
+            assert!(records.is_sorted() && !records.is_empty());
+        }
     }
 }

@@ -122,15 +122,24 @@ impl History {
     /// If it was passed on before, either its acknowledgement was lost or the routes form a loop.
     /// To take it again costs a trip; to acknowledge it without taking it would lose it, if the
     /// routes form a loop.
-    #[must_use]
-    pub fn known(&self, name: &Name, identity: &ReplayKey, origin: Origin<'_>) -> Known {
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn known(
+        &self,
+        name: &Name,
+        identity: &ReplayKey,
+        origin: Origin<'_>,
+    ) -> Result<Known, Error> {
         let delivered = self.delivered_to(name.identity.recipient);
-        if delivered.is_some_and(|memory| memory.knows(identity)) {
-            return Known::Delivered;
+        if let Some(memory) = delivered
+            && memory.knows(identity)?
+        {
+            return Ok(Known::Delivered);
         }
         let waits = self.waits(name.identity.key());
-        let times = self.memory.times_passed_on(identity);
-        match origin {
+        let times = self.memory.times_passed_on(identity)?;
+        Ok(match origin {
             // A message that was passed on may have arrived, so it cannot be replaced, even if a
             // copy still waits.
             Origin::Here if times > 0 => Known::PassedOn(times),
@@ -139,45 +148,63 @@ impl History {
             // that node was elsewhere.
             Origin::Cargo { .. } if delivered.is_some() => Known::New,
             // Before the count of passes: this is the same copy, not one more.
-            Origin::Cargo { sha256, .. } if self.memory.knows(&identity.taken_from(sha256)) => {
+            Origin::Cargo { sha256, .. } if self.memory.knows(&identity.taken_from(sha256))? => {
                 Known::TakenFrom
             }
             Origin::Cargo { hop, .. }
-                if times > MAX_AGAIN && self.memory.knows(&identity.brought_by(hop)) =>
+                if times > MAX_AGAIN && self.memory.knows(&identity.brought_by(hop))? =>
             {
                 Known::BroughtBy
             }
             _ if times > 0 => Known::PassedOn(times),
             _ => Known::New,
-        }
+        })
     }
 
     /// Whether a message passes through here for the first time. One for a node here does not pass
     /// through.
-    #[must_use]
-    pub fn is_first_pass(&self, name: &Name, identity: &ReplayKey) -> bool {
-        self.delivered_to(name.identity.recipient).is_none()
-            && self.memory.times_passed_on(identity) == 0
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn is_first_pass(&self, name: &Name, identity: &ReplayKey) -> Result<bool, Error> {
+        Ok(self.delivered_to(name.identity.recipient).is_none()
+            && self.memory.times_passed_on(identity)? == 0)
     }
 
     /// Whether a killed run stored this parcel from this hop, but did not record that.
-    #[must_use]
-    pub fn is_unremembered(&self, name: &Name, identity: &ReplayKey, hop: NodeId) -> bool {
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn is_unremembered(
+        &self,
+        name: &Name,
+        identity: &ReplayKey,
+        hop: NodeId,
+    ) -> Result<bool, Error> {
         let from = self.waiting.get(&name.identity.key());
-        from == Some(&Some(HopPrefix::from(hop)))
-            && self.is_first_pass(name, identity)
-            && !self.memory.knows(&identity.brought_by(hop))
+        Ok(from == Some(&Some(HopPrefix::from(hop)))
+            && self.is_first_pass(name, identity)?
+            && !self.memory.knows(&identity.brought_by(hop))?)
     }
 
     /// The replay keys that record that these parcels were taken from this cargo, without those
     /// already recorded.
-    #[must_use]
-    pub fn taken_from(&self, parcels: &[(Name, String)], sha256: &[u8; 32]) -> Vec<ReplayKey> {
-        parcels
-            .iter()
-            .map(|(name, id)| name.to_replay_key(id).taken_from(sha256))
-            .filter(|taken| !self.memory.knows(taken))
-            .collect()
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn taken_from(
+        &self,
+        parcels: &[(Name, String)],
+        sha256: &[u8; 32],
+    ) -> Result<Vec<ReplayKey>, Error> {
+        let mut unknown = Vec::new();
+        for (name, id) in parcels {
+            let taken = name.to_replay_key(id).taken_from(sha256);
+            if !self.memory.knows(&taken)? {
+                unknown.push(taken);
+            }
+        }
+        Ok(unknown)
     }
 
     fn delivered_to(&self, recipient: NodeId) -> Option<&Memory> {
@@ -312,7 +339,7 @@ mod tests {
     fn asked(history: &History, (name, key): &(Name, ReplayKey)) -> [Known; 2] {
         let (hop, sha256) = (node("hop"), &CARGO);
         let cargo = Origin::Cargo { hop, sha256 };
-        [Origin::Here, cargo].map(|origin| history.known(name, key, origin))
+        [Origin::Here, cargo].map(|origin| history.known(name, key, origin).unwrap())
     }
 
     #[test]
@@ -320,16 +347,28 @@ mod tests {
         let (_dirs, mut history) = empty_history();
         let far = parcel("far", "a");
         assert_eq!(asked(&history, &far), [Known::New; 2]);
-        assert!(history.is_first_pass(&far.0, &far.1));
+        assert!(history.is_first_pass(&far.0, &far.1).unwrap());
 
         // Stored by a run that was killed before it recorded that.
         history.add_waiting(&far.0);
         assert_eq!(asked(&history, &far), [Known::Waits; 2]);
-        assert!(history.is_unremembered(&far.0, &far.1, node("hop")));
-        assert!(!history.is_unremembered(&far.0, &far.1, node("other")));
+        assert!(
+            history
+                .is_unremembered(&far.0, &far.1, node("hop"))
+                .unwrap()
+        );
+        assert!(
+            !history
+                .is_unremembered(&far.0, &far.1, node("other"))
+                .unwrap()
+        );
         let brought = far.1.brought_by(node("hop"));
         history.memory.add_all(&[brought]).unwrap();
-        assert!(!history.is_unremembered(&far.0, &far.1, node("hop")));
+        assert!(
+            !history
+                .is_unremembered(&far.0, &far.1, node("hop"))
+                .unwrap()
+        );
 
         // A waiting copy cannot be replaced once another copy was passed on.
         for times in 1..=MAX_AGAIN + 1 {
@@ -348,7 +387,7 @@ mod tests {
             hop: node("other"),
             sha256: &CARGO,
         };
-        assert!(history.known(&far.0, &far.1, cargo).is_loop());
+        assert!(history.known(&far.0, &far.1, cargo).unwrap().is_loop());
 
         // Taken from cargo that has more messages, and passed on since.
         let taken = parcel("far", "b");
@@ -358,13 +397,13 @@ mod tests {
             .unwrap();
         assert_eq!(asked(&history, &taken), [Known::PassedOn(1); 2]);
         let parcels = [(taken.0.clone(), "b".to_owned())];
-        let keys = history.taken_from(&parcels, &CARGO);
+        let keys = history.taken_from(&parcels, &CARGO).unwrap();
         history.memory.add_all(&keys).unwrap();
         assert_eq!(
             asked(&history, &taken),
             [Known::PassedOn(1), Known::TakenFrom]
         );
-        assert_eq!(history.taken_from(&parcels, &CARGO), []);
+        assert_eq!(history.taken_from(&parcels, &CARGO).unwrap(), []);
     }
 
     #[test]
@@ -379,7 +418,7 @@ mod tests {
                 .pass_on(std::slice::from_ref(&parcel.1))
                 .unwrap();
             assert_eq!(asked(&history, parcel), [Known::PassedOn(1), Known::New]);
-            assert!(!history.is_first_pass(&parcel.0, &parcel.1));
+            assert!(!history.is_first_pass(&parcel.0, &parcel.1).unwrap());
         }
         history.memory.add_all(&[here[0].1.clone()]).unwrap();
         let delivered = history.delivered.get_mut(&node("endpoint")).unwrap();

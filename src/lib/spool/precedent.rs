@@ -122,7 +122,7 @@ impl Precedents<'_> {
         identity: &ReplayKey,
         newcomer: &Newcomer<'_>,
     ) -> Result<Precedent, Error> {
-        match self.history.known(name, identity, Origin::Here) {
+        match self.history.known(name, identity, Origin::Here)? {
             Known::New | Known::Waits => self.compare(name, newcomer),
             Known::Delivered | Known::PassedOn(_) | Known::TakenFrom | Known::BroughtBy => {
                 Err(Error::HandedOn)

@@ -172,7 +172,7 @@ fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Sha
     };
     let is_ours = match *parts {
         ["VERSION" | "identity.pub"] | ["lock", _] => true,
-        ["seen", name] => name == seen::FLOOR || is_day(name),
+        ["seen", name] => name == seen::FLOOR || seen::end_of_seen_day(name).is_some(),
         ["peers", _, name] => [
             "identity.pub",
             "name",

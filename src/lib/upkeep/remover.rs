@@ -11,6 +11,7 @@ use crate::disk::tree::{self, EntryKind, Visited};
 use crate::disk::{self, FileRole, files};
 use crate::node::Error;
 use crate::node::day::end_of_day;
+use crate::node::seen::end_of_seen_day;
 use crate::pki::Window;
 
 /// The age from which a temporary file counts as left by a killed run: writers give up after 24
@@ -191,7 +192,10 @@ impl<E: From<Error>> Remover<'_, E> {
             if others.iter().any(|other| entry.name == *other) {
                 continue;
             }
-            let day = entry.name.to_str().and_then(end_of_day);
+            let day = entry.name.to_str().and_then(match what {
+                PurgeKind::Seen => end_of_seen_day,
+                _ => end_of_day,
+            });
             match day.filter(|_| entry.kind == kind) {
                 Some(end) if is_over(end) => old.push(PurgeItem {
                     what,
