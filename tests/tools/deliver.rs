@@ -835,11 +835,20 @@ fn authorizations_are_imported_and_never_handed_over() {
             .ok();
     }
     env.relay("route").args(["-N", "alice"]).at(later).ok();
+    let expect_none = ["-N", "alice", "--expect-none", "bob"];
+    env.relay("peers").args(expect_none).at(later).ok();
     let args = ["-v", "--type", "text/plain", "--", "cat"];
     let ran = deliver(&env, &args).at(later).ok().stdout("");
     assert!(ran.stderr.contains("event=imported id="), "{}", ran.stderr);
     ran.says_somewhere("set aside in failed: its authorization cannot be imported: ");
     assert_eq!(env.names(&held).len(), before + 1);
+    // What a person noted of bob stays, and bob cannot note that somebody compared the digits.
+    let noted = ["compared", "expect-none"];
+    let has = |mark| {
+        env.path(format!("alice/peers/{}/{mark}", id("bob")))
+            .exists()
+    };
+    assert_eq!(noted.map(has), [false, true]);
     assert_eq!(env.names("alice/spool/failed").len(), 2);
     assert_eq!(waiting(&env), 0);
 }

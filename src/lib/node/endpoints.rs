@@ -213,5 +213,6 @@ pub fn create(
     };
     let _own_lock = endpoint.lock_exclusive()?;
     endpoint.import(&given.registration.to_der(), &options)?;
+    endpoint.note_compared(gateway.id())?;
     Ok((endpoint, given.has_gateway))
 }

@@ -150,10 +150,13 @@ impl Directory {
             _ => return Err(not_importable),
         };
         let ImportedFrom { peer, remarks } = taken?;
-        if options.is_vouched() {
+        if options.expected.is_some() {
             self.note_compared(peer)?;
         }
-        self.expect_mail(peer, true)?;
+        // What a peer sends says nothing of what a person here noted of it.
+        if !options.vouched {
+            self.expect_mail(peer, true)?;
+        }
         Ok(Imported {
             peer,
             kind,
