@@ -62,6 +62,7 @@ fn import(args: &Args) -> anyhow::Result<()> {
         replace: args.replace,
         expected: expected.transpose()?,
         vouched: false,
+        is_local: false,
         one_way: args.one_way,
         now,
         window: args.clock.window(now, Some(node.config())),

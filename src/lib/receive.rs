@@ -362,6 +362,7 @@ impl Arrival<'_, ServiceMessage> {
             expected: None,
             // The sender signed the parcel, so it vouches for all of the object.
             vouched: true,
+            is_local: false,
             one_way: false,
             now: self.due.now,
             window: *window,

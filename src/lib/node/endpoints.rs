@@ -207,12 +207,12 @@ pub fn create(
         replace: false,
         expected: None,
         vouched: true,
+        is_local: true,
         one_way: false,
         now,
         window: Window::new(now, SignedDuration::ZERO),
     };
     let _own_lock = endpoint.lock_exclusive()?;
     endpoint.import(&given.registration.to_der(), &options)?;
-    endpoint.note_compared(gateway.id())?;
     Ok((endpoint, given.has_gateway))
 }

@@ -35,6 +35,8 @@ pub struct Options<'a> {
     /// Whether the object came in a parcel that the peer signed, so that it may change the peer's
     /// address.
     pub vouched: bool,
+    /// Whether nobody has to compare the peer's digits, since both nodes are here.
+    pub is_local: bool,
     /// Whether the peer gave its authorization with `--one-way`: its first session key lasts as
     /// long.
     pub one_way: bool,
@@ -150,13 +152,6 @@ impl Directory {
             _ => return Err(not_importable),
         };
         let ImportedFrom { peer, remarks } = taken?;
-        if options.expected.is_some() {
-            self.note_compared(peer)?;
-        }
-        // What a peer sends says nothing of what a person here noted of it.
-        if !options.vouched {
-            self.expect_mail(peer, true)?;
-        }
         Ok(Imported {
             peer,
             kind,
@@ -580,6 +575,14 @@ impl Directory {
         remarks: impl IntoIterator<Item = Remark>,
         options: &Options<'_>,
     ) -> Result<ImportedFrom, Error> {
+        // What a peer sends says nothing of what a person here noted of it.
+        if options.is_local || options.expected.is_some() {
+            self.note_compared(peer)?;
+        }
+        if options.is_local || !options.vouched {
+            self.expect_mail(peer, true)?;
+        }
+        // Last: a local endpoint that has the name of its gateway is complete.
         if let Some(name) = options.name {
             self.name_peer(peer, name)?;
         }

@@ -313,6 +313,7 @@ impl ControlQueue<'_> {
             replace: false,
             expected: None,
             vouched: true,
+            is_local: false,
             one_way: false,
             now: self.time.told,
             window: *self.window,
