@@ -153,7 +153,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `blank`: the media stick and blue have just been made. In `empty`, stick is an ordinary directory.
 /// - `given`: on stick is what field has for hub: `in/first.cargo`, and `in/field.cca`.
 /// - `laden`: on stick is what hub has for field, in answer to that: both parcels, an acknowledgement and a rotation.
-/// - `both`: stick has all of that; blue has a hint that field got its cargo.
+/// - `both`: stick has all of that, and a hint that field got its cargo.
 /// - `outgoing`: field has both parcels for hub, and asks for no acknowledgement of the second, but for two copies.
 /// - `unfit`: hub has set `in/first.parcel` aside, and has it once more in another encoding; field's cargo brought it a
 ///   rotation that is for another node.
@@ -550,7 +550,7 @@ fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
     run("relay-pack-cargo", &args, FIRST);
     lay("laden/stick", (&field, &hub), "answer.cargo");
     let sha256 = lay("both/stick", (&field, &hub), "answer.cargo");
-    let got = path.join("both/blue/relaynet/got").join(&field);
+    let got = path.join("both/stick/relaynet/got").join(&field);
     fs::create_dir(&got).unwrap();
     fs::write(got.join(sha256), format!("{FIRST}\n")).unwrap();
 

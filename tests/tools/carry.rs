@@ -225,29 +225,98 @@ fn hints_that_free_nothing_go_nowhere() {
     assert_eq!(hints(&env, "red"), names);
 }
 
+/// The digest of the only cargo for the hub on red.
+fn digest(env: &Env) -> String {
+    let cargo = lying(env, "red", "cargo").remove(0);
+    cargo.split('.').nth(1).unwrap().to_owned()
+}
+
 #[test]
-fn hints_that_free_something_take_its_place_and_are_bounded() {
+fn a_hint_frees_only_the_medium_where_it_lies() {
     let env = laden();
-    let names: Vec<String> = (0..1030).map(|at| format!("{at:064x}")).collect();
-    let dir = format!("blue/relaynet/cargo/{}", id("hub"));
-    fs::create_dir_all(env.path(&dir)).unwrap();
-    for name in &names {
-        env.write(format!("{dir}/{}.{name}.cargo", id("mallory")), "x");
+    let name = digest(&env);
+    carry(&env, "red", "blue").ok().quiet();
+    let before = [lying(&env, "red", "cargo"), lying(&env, "blue", "cargo")];
+    env.mkdir("evil");
+    let init = env.relay("sync").args(["-N", "hub", "--init", "evil"]);
+    init.ok().quiet();
+    for cca in lying(&env, "evil", "cca") {
+        fs::remove_file(env.path(&cca)).unwrap();
     }
-    hint(&env, "red", &names, "2026-03-01T11:00:00Z\n");
-    let lens = ["cargo", "cca"].map(|kind| env.read(&lying(&env, "red", kind)[0]).len());
-    let quota = lens.iter().sum::<usize>().to_string();
-    let ran = carry(&env, "red", "blue").args(["--quota", &quota]).ok();
-    ran.quiet();
-    assert_eq!(counts(&env, "blue"), (1, 1));
-    assert_eq!(hints(&env, "blue"), names[..1024]);
+    hint(&env, "evil", [&name], "2026-03-01T11:00:00Z\n");
+    // Whoever forges a hint has no other cargo removed, and is not given it.
+    for quota in ["1G", "0"] {
+        for store in ["red", "blue"] {
+            let ran = carry(&env, "evil", store).args(["--quota", quota]).run();
+            assert!(!ran.stderr.contains("freed"), "{}", ran.stderr);
+            carry(&env, store, "evil").args(["--quota", quota]).run();
+        }
+    }
+    assert_eq!(
+        before,
+        [lying(&env, "red", "cargo"), lying(&env, "blue", "cargo")]
+    );
+    assert_eq!(counts(&env, "evil").0, 0);
+    assert_eq!(
+        (hints(&env, "red").len(), hints(&env, "blue").len()),
+        (0, 0)
+    );
+    // Where it lies it frees, and that is an event.
+    hint(&env, "red", [&name], "2026-03-01T11:00:00Z\n");
+    let ran = carry(&env, "red", "blue").arg("-v").ok();
+    assert_eq!(
+        ran.stderr.matches("event=freed").count(),
+        1,
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains(&name), "{}", ran.stderr);
+    assert_eq!((counts(&env, "red").0, counts(&env, "blue").0), (0, 1));
+}
+
+#[test]
+fn a_store_without_room_loses_copies_of_what_has_arrived_but_no_last_one() {
+    let arrived = "2026-03-01T11:00:00Z\n";
+    for holds_it in [true, false] {
+        let env = laden();
+        let name = digest(&env);
+        carry(&env, "red", "blue").ok().quiet();
+        let used: usize = ["cargo", "cca"]
+            .map(|kind| env.read(&lying(&env, "blue", kind)[0]).len())
+            .iter()
+            .sum();
+        // Another message on red, which fits only in the place of the cargo.
+        let parcel = env.parcel_with("bob", "alice", b"more", &["--id", "m2"]);
+        let put = env.relay("put").args(["-N", "mallory"]);
+        put.stdin(parcel).ok().quiet();
+        env.relay("route").args(["-N", "mallory"]).ok().quiet();
+        let sync = env.relay("sync").args(["-N", "mallory", "red"]);
+        sync.at("2026-03-01T13:00:00Z").ok().quiet();
+        assert_eq!(counts(&env, "red").0, 2);
+        hint(&env, "red", [&name], arrived);
+        if !holds_it {
+            let cargo = lying(&env, "red", "cargo");
+            let file = cargo.iter().find(|path| path.contains(&name)).unwrap();
+            fs::remove_file(env.path(file)).unwrap();
+        }
+        let quota = (used + 100).to_string();
+        let ran = carry(&env, "red", "blue").args(["-v", "--quota", &quota]);
+        let ran = ran.at("2026-03-01T13:00:00Z").ok();
+        let there = lying(&env, "blue", "cargo").concat();
+        assert_eq!(there.contains(&name), !holds_it, "{}", ran.stderr);
+        assert_eq!(counts(&env, "blue").0, 1, "{}", ran.stderr);
+        // What made room there stays here for this run.
+        let here = lying(&env, "red", "cargo").concat();
+        assert_eq!(here.contains(&name), holds_it, "{}", ran.stderr);
+        let freed = ran.stderr.matches("event=freed").count();
+        assert_eq!(freed, usize::from(holds_it), "{}", ran.stderr);
+    }
 }
 
 #[test]
 fn a_hint_from_the_future_frees_nothing() {
     let env = laden();
-    let cargo = lying(&env, "red", "cargo").remove(0);
-    let name = cargo.split('.').nth(1).unwrap().to_owned();
+    let name = digest(&env);
     hint(&env, "red", [&name], "2026-03-05T11:00:00Z\n");
     carry(&env, "red", "blue").ok().quiet();
     assert_eq!(
@@ -255,6 +324,9 @@ fn a_hint_from_the_future_frees_nothing() {
         ((1, 1), (1, 1))
     );
     carry(&env, "red", "blue").at("2026-03-05T11:00:00Z").ok();
-    assert_eq!((counts(&env, "red").0, counts(&env, "blue").0), (0, 0));
-    assert_eq!(hints(&env, "blue"), [name]);
+    assert_eq!((counts(&env, "red").0, counts(&env, "blue").0), (0, 1));
+    assert_eq!(
+        (hints(&env, "red"), hints(&env, "blue")),
+        (vec![name], Vec::new())
+    );
 }

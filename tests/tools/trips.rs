@@ -163,17 +163,19 @@ fn a_copy_of_a_stick_is_as_good_as_the_stick() {
 }
 
 #[test]
-fn hints_free_what_couriers_have_and_a_false_one_costs_a_trip() {
+fn hints_free_the_medium_where_they_lie_and_a_false_one_costs_a_trip() {
     let env = waiting(&["m1"]);
     sync(&env, "mallory", "red").ok().quiet();
     env.relay("carry").args(["red", "blue"]).ok().quiet();
     let cargo = on_medium(&env, "blue", "cargo", "hub");
     assert_eq!(cargo.len(), 1);
-    // The hub gets it from blue, and says so; red is freed when both meet.
+    // The hub gets it from blue, and says so; it is not put there again, and stays on red.
     sync(&env, "hub", "blue").ok().quiet();
+    env.relay("carry").args(["red", "blue"]).ok().quiet();
+    assert_eq!(on_medium(&env, "blue", "cargo", "hub"), [""; 0]);
     env.relay("carry").args(["blue", "red"]).ok().quiet();
-    assert_eq!(on_medium(&env, "red", "cargo", "hub"), [""; 0]);
-    // Its cargo has left red, and with it comes the acknowledgement: nothing goes again.
+    assert_eq!(on_medium(&env, "red", "cargo", "hub"), cargo);
+    // With it comes the acknowledgement: nothing goes again.
     let ran = sync(&env, "mallory", "red").arg("-v").ok();
     assert_eq!(said(&ran, "packed"), 0, "{}", ran.stderr);
     route(&env, "mallory");

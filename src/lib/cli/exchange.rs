@@ -317,6 +317,14 @@ fn log_change(event: ExchangeEvent, medium: &str) {
                 medium,
             ],
         ),
+        ExchangeEvent::Freed { file, medium } => report::event(
+            "freed",
+            &[
+                ("file", &file.to_string()),
+                ("octets", &file.len.to_string()),
+                ("medium", &medium),
+            ],
+        ),
         // The other events are not changes of state; `Log::tell` handles them.
         _ => {}
     }

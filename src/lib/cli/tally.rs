@@ -59,7 +59,9 @@ impl ExchangeTally {
                     ErrorKind::Disk { .. } | ErrorKind::Io | ErrorKind::CannotCreate
                 );
             }
-            ExchangeEvent::Unexpected(_) | ExchangeEvent::MoreUnexpected { .. } => {}
+            ExchangeEvent::Freed { .. }
+            | ExchangeEvent::Unexpected(_)
+            | ExchangeEvent::MoreUnexpected { .. } => {}
         }
     }
 

@@ -61,6 +61,10 @@ fn word_and_facts(event: &ExchangeEvent) -> (&'static str, Value) {
                 "size": file.len,
             }),
         ),
+        ExchangeEvent::Freed { file, medium } => (
+            "freed",
+            json!({"medium": medium, "file": file.to_string(), "size": file.len}),
+        ),
         ExchangeEvent::Untimely(messages) => (
             "waiting",
             json!({"for": null, "messages": messages, "size": null, "why": "clock"}),

@@ -2,25 +2,22 @@
 //!
 //! The recipient and expiry of a message are in clear; the rest is sealed.
 
+use std::collections::HashSet;
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
 use super::hints::Unlisted;
 use super::hints::tell_unlisted;
 use super::layout::denied;
 use super::names::dir_name;
-use super::{Error, ExchangeEvent, Hint, Medium, MediumFile, WaitReason, is_full};
+use super::{Error, ExchangeEvent, Medium, MediumFile, WaitReason, is_full};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 use crate::verify::{AuthorizationVerdict, Policy};
 
 /// The most that a message takes on a medium besides its octets: what file systems round up to.
 const OVERHEAD: u64 = 64 * 1024;
-
-/// The most hints of one gateway that a run copies.
-const MAX_HINTS_OF_GATEWAY: usize = 1024;
-
-/// The most hints that a run copies.
-const MAX_HINTS: usize = 4096;
 
 /// Copies messages from one medium to another.
 pub struct Courier<'a> {
@@ -39,8 +36,8 @@ pub struct Courier<'a> {
 }
 
 impl Courier<'_> {
-    /// Carries messages that are worth it, and reports to `each`. Messages for which one medium has
-    /// a hint of their arrival are removed from both.
+    /// Carries messages that are worth it, and reports to `each`. A hint of arrival on a medium frees
+    /// that medium only: nobody has signed it, and the other one may be the courier's own store.
     ///
     /// # Errors
     /// Fatal errors only: a medium cannot be read or changed, or `each` failed.
@@ -55,32 +52,48 @@ impl Courier<'_> {
             medium.settle()?;
         }
         // Before the space is measured, which this enlarges.
-        self.free(each)?;
-        let (mut free, mut allowed) = self.room(each)?;
-        let mut wanted = Vec::new();
+        self.free(self.to, &HashSet::new(), each)?;
+        let mut room = self.room(each)?;
+        let mut found = Offer::default();
         let mut unexpected = vec![(self.from.dir(), self.from.unexpected(None)?)];
         for kind in [Kind::Cca, Kind::Cargo] {
             let (recipients, others) = self.from.recipients(kind)?;
             unexpected.push((self.from.dir(), others));
             for recipient in recipients {
-                self.look(kind, recipient, &mut wanted, each)?;
+                self.look(kind, recipient, &mut found, each)?;
             }
         }
         for (dir, unexpected) in unexpected {
             unexpected.tell(dir, each)?;
         }
         // Requests are small and come first; then cargo with the least time left.
-        wanted.sort_unstable_by(|(a, a_end), (b, b_end)| {
+        found.wanted.sort_unstable_by(|(a, a_end), (b, b_end)| {
             let key = |file: &MediumFile, end: &Timestamp| (file.kind() == Kind::Cargo, *end);
             (key(a, a_end), &a.path).cmp(&(key(b, b_end), &b.path))
         });
+        let kept = self.carry_all(found, &mut room, each)?;
+        self.free(self.from, &kept, each)
+    }
+
+    /// Carries what was found while there is room, and reports the rest. Returns the files that must
+    /// stay on `from`, since their copies made room on `to`.
+    fn carry_all<E: From<Error>>(
+        &self,
+        found: Offer,
+        room: &mut FreeRoom,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
+    ) -> Result<HashSet<PathBuf>, E> {
+        let Offer { wanted, mut twice } = found;
+        let mut kept = HashSet::new();
         let (mut messages, mut octets) = (0, 0);
         for (file, _) in wanted {
+            if !room.has(file.len) {
+                self.make_room(file.len, room, &mut twice, &mut kept, each)?;
+            }
             // Smaller messages after one that does not fit are still tried.
-            let mut fits = file.len + OVERHEAD <= free && file.len <= allowed;
+            let mut fits = room.has(file.len);
             if fits {
-                free -= file.len + OVERHEAD;
-                allowed -= file.len;
+                room.take(file.len);
                 match self.carry(&file) {
                     Ok(true) => {
                         self.is_there(&file, each)?;
@@ -90,7 +103,7 @@ impl Courier<'_> {
                     // The file system had less room than it reported.
                     Err(Error::Disk(error)) if is_full(&error) => {
                         fits = false;
-                        free = 0;
+                        room.free = 0;
                     }
                     Err(error @ Error::Disk(_)) => return Err(error.into()),
                     Err(error) => failed(file.to_string(), error, each)?,
@@ -109,58 +122,88 @@ impl Courier<'_> {
                 why: WaitReason::NoRoom,
             })?;
         }
-        Ok(())
+        Ok(kept)
     }
 
-    /// Removes from each medium what it or the other one has a hint for. The other medium's hint is
-    /// copied before the message that it frees is removed. An error on one medium is only reported,
-    /// since carrying needs neither.
-    fn free<E: From<Error>>(
+    /// Removes from `to` what `from` has a hint for, and holds itself: the last copy of anything
+    /// stays. Removes nothing if that would not be enough for a message of this length.
+    fn make_room<E: From<Error>>(
         &self,
+        len: u64,
+        room: &mut FreeRoom,
+        twice: &mut Vec<MediumFile>,
+        kept: &mut HashSet<PathBuf>,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (medium, other) in [(self.from, self.to), (self.to, self.from)] {
-            let freed = self.free_one(medium, other).and_then(|mut freed| {
-                freed.extend(medium.tidy(self.now)?);
-                Ok(freed)
-            });
-            match freed {
-                Ok(wrong) => tell_unlisted(wrong, each)?,
-                Err(error) => failed(medium.dir().display().to_string(), error, each)?,
+        let mut most = *room;
+        for file in twice.iter() {
+            most.give(file.len);
+        }
+        if !most.has(len) {
+            return Ok(());
+        }
+        while !room.has(len)
+            && let Some(file) = twice.pop()
+        {
+            // Names are claims: only octets show that a copy is left.
+            if !matches!(file.read(), Ok(Some(_))) {
+                continue;
+            }
+            match self.to.find_same(&file).and_then(|copy| {
+                copy.map(|copy| self.to.remove(&copy).map(|()| copy))
+                    .transpose()
+            }) {
+                Ok(None) => {}
+                Ok(Some(copy)) => {
+                    room.give(copy.len);
+                    kept.insert(file.path);
+                    each(freed_by(self.to, copy))?;
+                }
+                Err(error) => failed(file.to_string(), error, each)?,
             }
         }
         Ok(())
     }
 
-    fn free_one(&self, medium: &Medium, other: &Medium) -> Result<Unlisted, Error> {
-        let mut wrong = Vec::new();
-        let mut passed = 0;
-        // The limit is counted for each gateway: hints of one cannot crowd out those of others.
-        for recipient in medium.recipients(Kind::Cargo)?.0 {
-            let most = MAX_HINTS.min(passed + MAX_HINTS_OF_GATEWAY);
-            let mut refused = None;
-            let listed = each_file(medium, Kind::Cargo, recipient, |file| {
-                if self.hint(medium, file)?.is_none() {
-                    let Some(hint) = self.hint(other, file)? else {
-                        return Ok(());
-                    };
-                    // A hint takes a block. An empty file has none to give for it.
-                    if passed < most && file.len > 0 {
-                        passed += 1;
-                        match medium.hint(&hint) {
-                            // The error concerns the hints of this gateway only.
-                            Err(error @ (Error::InTheWay(_) | Error::Unreadable(_))) => {
-                                refused.get_or_insert(error);
-                            }
-                            written => written?,
-                        }
-                    }
-                }
-                medium.remove(file)
+    /// Removes from a medium what it has a hint for, except what is to stay, and then what is
+    /// useless there. An error is only reported, since carrying does not need it.
+    fn free<E: From<Error>>(
+        &self,
+        medium: &Medium,
+        kept: &HashSet<PathBuf>,
+        each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut freed = Vec::new();
+        let ended = self
+            .free_one(medium, kept, &mut freed)
+            .and_then(|mut wrong| {
+                wrong.extend(medium.tidy(self.now)?);
+                Ok(wrong)
             });
-            if let Some(error) = refused {
-                wrong.push((medium.dir().display().to_string(), error));
-            }
+        for file in freed {
+            each(freed_by(medium, file))?;
+        }
+        match ended {
+            Ok(wrong) => tell_unlisted(wrong, each),
+            Err(error) => failed(medium.dir().display().to_string(), error, each),
+        }
+    }
+
+    fn free_one(
+        &self,
+        medium: &Medium,
+        kept: &HashSet<PathBuf>,
+        freed: &mut Vec<MediumFile>,
+    ) -> Result<Unlisted, Error> {
+        let mut wrong = Vec::new();
+        for recipient in medium.recipients(Kind::Cargo)?.0 {
+            let listed = each_file(medium, Kind::Cargo, recipient, |file| {
+                if !kept.contains(&file.path) && self.has_hint(medium, file)? {
+                    medium.remove(file)?;
+                    freed.push(file.clone());
+                }
+                Ok(())
+            });
             match listed {
                 // On `from`, the search for messages to carry reports this error.
                 Err(Error::Unreadable(_)) if medium.id() == self.from.id() => {}
@@ -173,23 +216,27 @@ impl Courier<'_> {
         Ok(wrong)
     }
 
-    /// The hint that cargo has arrived, unless it is dated in the future. Hints that cannot be
-    /// listed do not count; the error is reported when old hints are removed.
-    fn hint(&self, medium: &Medium, file: &MediumFile) -> Result<Option<Hint>, Error> {
+    /// Whether a medium has a hint that cargo has arrived, not dated in the future. Hints that
+    /// cannot be listed do not count; the error is reported when old hints are removed.
+    fn has_hint(&self, medium: &Medium, file: &MediumFile) -> Result<bool, Error> {
+        if file.kind() != Kind::Cargo {
+            return Ok(false);
+        }
         match medium.hint_of(file.recipient, file.sha256, self.now) {
-            Err(Error::Unreadable(_)) => Ok(None),
-            hint => Ok(hint?.filter(|hint| !self.policy.window.is_before(hint.date))),
+            Err(Error::Unreadable(_)) => Ok(false),
+            hint => Ok(hint?.is_some_and(|hint| !self.policy.window.is_before(hint.date))),
         }
     }
 
-    /// The free space, and the octets that the quota still allows.
+    /// The room on `to`.
     fn room<E: From<Error>>(
         &self,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
-    ) -> Result<(u64, u64), E> {
+    ) -> Result<FreeRoom, E> {
         let free = self.to.free_space()?.saturating_sub(OVERHEAD);
         let Some(quota) = self.quota else {
-            return Ok((free, u64::MAX));
+            let allowed = u64::MAX;
+            return Ok(FreeRoom { free, allowed });
         };
         let mut used = 0;
         for kind in [Kind::Cca, Kind::Cargo] {
@@ -208,7 +255,8 @@ impl Courier<'_> {
                 }
             }
         }
-        Ok((free, quota.saturating_sub(used)))
+        let allowed = quota.saturating_sub(used);
+        Ok(FreeRoom { free, allowed })
     }
 
     /// Lists the messages for a gateway, and notes those worth carrying with their expiry.
@@ -216,7 +264,7 @@ impl Courier<'_> {
         &self,
         kind: Kind,
         recipient: NodeId,
-        wanted: &mut Vec<(MediumFile, Timestamp)>,
+        found: &mut Offer,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         let what = || dir_name(kind, recipient);
@@ -228,33 +276,47 @@ impl Courier<'_> {
         files.take_unexpected().tell(self.from.dir(), each)?;
         loop {
             let next = files.next_message().and_then(|next| match next {
-                Some(file) => {
-                    let has_arrived = self.hint(self.from, &file)?.is_some()
-                        || self.hint(self.to, &file)?.is_some();
-                    // When the original is to be removed, the copy is compared by its octets.
-                    let is_held = !has_arrived && self.to.holds(&file, self.moves)?;
-                    Ok(Some((file, is_held, has_arrived)))
-                }
+                Some(file) => Ok(Some((self.state(&file)?, file))),
                 None => Ok(None),
             });
             let file = match next {
-                // A message that arrived but could not be removed waits for another run.
-                Ok(Some((_, _, true))) => continue,
-                Ok(Some((file, true, _))) => {
+                Ok(Some((State::Arrived, _))) => continue,
+                Ok(Some((State::Twice, file))) => {
+                    found.twice.push(file);
+                    continue;
+                }
+                Ok(Some((State::Held, file))) => {
                     self.is_there(&file, each)?;
                     continue;
                 }
-                Ok(Some((file, ..))) => file,
+                Ok(Some((State::Missing, file))) => file,
                 Ok(None) => return Ok(()),
                 Err(error @ Error::Unreadable(_)) => return failed(what(), error, each),
                 Err(error) => return Err(error.into()),
             };
             match self.verified(&file) {
-                Ok(Some(end)) => wanted.push((file, end)),
+                Ok(Some(end)) => found.wanted.push((file, end)),
                 Ok(None) => {}
                 Err(error) => failed(file.to_string(), error, each)?,
             }
         }
+    }
+
+    /// How a message on `from` stands to `to`.
+    fn state(&self, file: &MediumFile) -> Result<State, Error> {
+        Ok(if self.has_hint(self.from, file)? {
+            match self.to.find_same(file)? {
+                Some(_) => State::Twice,
+                None => State::Arrived,
+            }
+        } else if self.has_hint(self.to, file)? {
+            State::Arrived
+        } else if self.to.holds(file, self.moves)? {
+            // When the original is to be removed, the copy is compared by its octets.
+            State::Held
+        } else {
+            State::Missing
+        })
     }
 
     /// Removes a message from `from` if it is on `to` and is to be moved.
@@ -299,6 +361,54 @@ impl Courier<'_> {
     }
 }
 
+/// What was found on `from`.
+#[derive(Default)]
+struct Offer {
+    /// The messages to carry, and when they end.
+    wanted: Vec<(MediumFile, Timestamp)>,
+    /// What has arrived, as a hint on `from` says, and is on both.
+    twice: Vec<MediumFile>,
+}
+
+/// How a message on `from` stands to `to`.
+enum State {
+    /// A hint on one of them says that it has arrived.
+    Arrived,
+    /// A hint on `from` says so, and both have it.
+    Twice,
+    /// It is on `to`.
+    Held,
+    /// It is not on `to`.
+    Missing,
+}
+
+/// The room on `to`, in octets.
+#[derive(Clone, Copy)]
+struct FreeRoom {
+    /// The free space.
+    free: u64,
+    /// What the quota still allows.
+    allowed: u64,
+}
+
+impl FreeRoom {
+    fn has(&self, len: u64) -> bool {
+        len.saturating_add(OVERHEAD) <= self.free && len <= self.allowed
+    }
+
+    /// Takes the room of a message, which must be there.
+    fn take(&mut self, len: u64) {
+        self.free -= len + OVERHEAD;
+        self.allowed -= len;
+    }
+
+    /// Gives back the room of a message that left. What it took besides its octets is not known.
+    fn give(&mut self, len: u64) {
+        self.free = self.free.saturating_add(len);
+        self.allowed = self.allowed.saturating_add(len);
+    }
+}
+
 /// Calls `each` for the messages for a gateway on a medium.
 fn each_file(
     medium: &Medium,
@@ -311,6 +421,13 @@ fn each_file(
         each(&file)?;
     }
     Ok(())
+}
+
+fn freed_by(medium: &Medium, file: MediumFile) -> ExchangeEvent {
+    ExchangeEvent::Freed {
+        file,
+        medium: medium.id().to_owned(),
+    }
 }
 
 fn failed<E>(

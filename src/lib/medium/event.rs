@@ -54,6 +54,13 @@ pub enum ExchangeEvent {
     },
     /// A message was copied to the other medium.
     Carried(MediumFile),
+    /// A message was removed from a medium, since a hint says that it has arrived.
+    Freed {
+        /// The file.
+        file: MediumFile,
+        /// The id of the medium that it was on.
+        medium: String,
+    },
     /// This many messages wait until the clock is believed.
     Untimely(usize),
     /// Messages still wait.

@@ -1,4 +1,4 @@
-//! Hints that cargo has arrived, which free other media of it, and the removal of old hints and
+//! Hints that cargo has arrived, which free the medium where they lie, and the removal of old hints and
 //! leftovers.
 //!
 //! `relaynet/got/<gateway>/<sha256>` holds the time at which the gateway had the cargo.
@@ -49,7 +49,8 @@ pub(super) fn tell_unlisted<E>(
 }
 
 impl Medium {
-    /// Writes a hint, for couriers who have the same cargo on another medium.
+    /// Writes a hint, for couriers who have the same cargo on another medium: they do not put it onto
+    /// this one again.
     ///
     /// # Errors
     /// When it cannot be written; [`Error::Unreadable`] when its directory may not be used.

@@ -199,14 +199,19 @@ impl Medium {
         }))
     }
 
+    /// Finds the file of the same name on this medium.
+    pub(super) fn find_same(&self, other: &MediumFile) -> Result<Option<MediumFile>, Error> {
+        let ends = (other.recipient, other.sender);
+        self.find(other.kind, ends, other.sha256)
+    }
+
     /// Whether this medium has the same file: by name and length, or with `is_certain` by its
     /// octets.
     ///
     /// # Errors
     /// When the file cannot be examined.
     pub fn holds(&self, other: &MediumFile, is_certain: bool) -> Result<bool, Error> {
-        let ends = (other.recipient, other.sender);
-        Ok(match self.find(other.kind, ends, other.sha256)? {
+        Ok(match self.find_same(other)? {
             Some(own) if own.len == other.len => !is_certain || matches!(own.read(), Ok(Some(_))),
             _ => false,
         })
