@@ -23,13 +23,17 @@ _relay__carry() {
 
     case "${cmd}" in
         relay__carry)
-            opts="-q -v -h -V --init --if-present --quota --move --json --now --clock-drift --quiet --verbose --help --version"
+            opts="-q -v -h -V --init --if-present --quota --move --json --for --now --clock-drift --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --quota)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

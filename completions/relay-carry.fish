@@ -1,4 +1,5 @@
 complete -c relay-carry -l quota -d 'Leave at most SIZE octets of messages on TO, as in 500M' -r
+complete -c relay-carry -l for -d 'Carry first what is for the gateway ID; may be repeated' -r
 complete -c relay-carry -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
 complete -c relay-carry -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
 complete -c relay-carry -l init -d 'Make TO a medium first, if it is not one'

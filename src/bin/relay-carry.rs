@@ -10,6 +10,7 @@ use relaynet::cli::exchange::{self, Log};
 use relaynet::cli::{self, files};
 use relaynet::medium::Courier;
 use relaynet::node::config::parse_size;
+use relaynet::pki::NodeId;
 use relaynet::verify::Policy;
 
 /// Carry cargo and requests for it from one medium to another; needs no node and no keys
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// Print a line of JSON for each event, and one at the end
     #[arg(long)]
     json: bool,
+    /// Carry first what is for the gateway ID; may be repeated
+    #[arg(long = "for", value_name = "ID")]
+    known: Vec<NodeId>,
     #[command(flatten)]
     clock: ClockArgs,
 }
@@ -61,6 +65,7 @@ fn carry(args: &Args) -> anyhow::Result<()> {
         to: &to,
         quota: args.quota,
         moves: args.moves,
+        known: args.known.clone(),
         policy: Policy::courier(Vec::new(), args.clock.window(now, None), now),
         now,
     };

@@ -330,3 +330,86 @@ fn a_hint_from_the_future_frees_nothing() {
         (vec![name], Vec::new())
     );
 }
+
+/// Writes cargo of the hub for a gateway onto red; returns its length.
+fn load(env: &Env, to: &str, content: &[u8]) -> usize {
+    let parcel = env.parcel_with("bob", "alice", content, &[]);
+    env.write("cca", env.cca(to, "hub"));
+    let pack = env.relay("pack-cargo").args(["-N", "hub", "--cca", "cca"]);
+    let cargo = pack.stdin(parcel).ok().stdout;
+    let dir = format!("red/relaynet/cargo/{}", id(to));
+    fs::create_dir_all(env.path(&dir)).unwrap();
+    let name = format!("{}.{}.cargo", id("hub"), sha256(&cargo));
+    env.write(format!("{dir}/{name}"), &cargo);
+    cargo.len()
+}
+
+/// How many cargoes for a gateway are on blue.
+fn carried(env: &Env, to: &str) -> usize {
+    let dir = format!("blue/relaynet/cargo/{}", id(to));
+    if env.path(&dir).exists() {
+        env.names(&dir).len()
+    } else {
+        0
+    }
+}
+
+#[test]
+fn what_nobody_here_asked_for_gets_half_of_the_room_and_is_counted() {
+    let env = Env::with_gateways();
+    for medium in ["red", "blue"] {
+        env.mkdir(medium);
+        let init = env.relay("sync").args(["-N", "hub", "--init", medium]);
+        init.ok().quiet();
+    }
+    let len = (0..4)
+        .map(|nth| load(&env, "gateway", &[nth; 4000]))
+        .max()
+        .unwrap();
+    for nth in 4..6 {
+        load(&env, "mallory", &[nth; 4000]);
+    }
+    // Half of the room is for two; more runs do not give them more.
+    let quota = (4 * len + len / 2).to_string();
+    for left in [4, 4] {
+        let ran = carry(&env, "red", "blue").args(["--quota", &quota]).ok();
+        let said = format!(
+            "for 2 gateways that no request, hint or --for names: authorized: not shown for 0, {left} not"
+        );
+        assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+        // One for each, not two for the one that has more.
+        assert_eq!((carried(&env, "gateway"), carried(&env, "mallory")), (1, 1));
+    }
+    // The one that is named comes first, and is not among the others.
+    let named = id("mallory");
+    let args = ["--quota", &quota, "--for", &named];
+    let ran = carry(&env, "red", "blue").args(args).ok();
+    assert_eq!((carried(&env, "gateway"), carried(&env, "mallory")), (1, 2));
+    assert!(ran.stderr.contains("for 1 gateway that"), "{}", ran.stderr);
+    // So is one that asks, by what it signed: a name is only a claim.
+    let dir = format!("red/relaynet/cca/{}", id("hub"));
+    fs::create_dir_all(env.path(&dir)).unwrap();
+    let cca = env.cca("gateway", "hub");
+    let path = |octets: &[u8]| format!("{dir}/{}.{}.cca", id("gateway"), sha256(octets));
+    env.write(path(b"junk"), "junk");
+    let ran = carry(&env, "red", "blue").args(args).run();
+    assert!(ran.stderr.contains("for 1 gateway that"), "{}", ran.stderr);
+    fs::remove_file(env.path(path(b"junk"))).unwrap();
+    env.write(path(&cca), &cca);
+    let ran = carry(&env, "red", "blue").args(["--for", &named]).ok();
+    ran.quiet();
+    assert_eq!((carried(&env, "gateway"), carried(&env, "mallory")), (4, 2));
+}
+
+#[test]
+fn what_shows_no_authorization_is_counted_and_carried() {
+    let env = laden();
+    for cca in lying(&env, "red", "cca") {
+        fs::remove_file(env.path(cca)).unwrap();
+    }
+    carry(&env, "red", "blue").ok().says(&[
+        "1 message for 1 gateway that no request, hint or --for names: authorized: not shown for 1, \
+         0 not carried (they get at most half of the room)",
+    ]);
+    assert_eq!(counts(&env, "blue"), (1, 0));
+}

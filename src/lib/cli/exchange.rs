@@ -134,6 +134,12 @@ impl Log {
                 octets,
                 why,
             } => self.waiting(&hop, messages, octets, why),
+            ExchangeEvent::Strangers {
+                recipients,
+                messages,
+                not_shown,
+                left,
+            } => strangers(recipients, messages, not_shown, left),
             ExchangeEvent::Unexpected(path) => {
                 // A medium is not trusted and may hold any number of such files.
                 if self.unexpected.admit() {
@@ -248,6 +254,28 @@ fn no_room(what: &str, messages: usize, octets: u64) -> String {
     format!(
         "{what}: no room for {messages} {noun} ({octets} octets), which {wait} for another medium"
     )
+}
+
+/// Reports messages for recipients that a courier has no reason to know. On the first trip to a
+/// gateway that is usual: only what may be junk, or had no room, is worth a warning.
+fn strangers(recipients: usize, messages: usize, not_shown: usize, left: usize) {
+    if not_shown == 0 && left == 0 {
+        let counts = [recipients, messages].map(|count| count.to_string());
+        return report::event(
+            "strangers",
+            &[("recipients", &counts[0]), ("messages", &counts[1])],
+        );
+    }
+    report::warn(&format!(
+        "{messages} {} for {recipients} {} that no request, hint or --for names: authorized: not shown for \
+         {not_shown}, {left} not carried (they get at most half of the room)",
+        if messages == 1 { "message" } else { "messages" },
+        if recipients == 1 {
+            "gateway"
+        } else {
+            "gateways"
+        },
+    ));
 }
 
 /// Logs a change of state in an exchange with this medium.

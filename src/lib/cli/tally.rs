@@ -60,6 +60,7 @@ impl ExchangeTally {
                 );
             }
             ExchangeEvent::Freed { .. }
+            | ExchangeEvent::Strangers { .. }
             | ExchangeEvent::Unexpected(_)
             | ExchangeEvent::MoreUnexpected { .. } => {}
         }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::VERSION;
-use crate::medium::{ExchangeEvent, WaitReason};
+use crate::medium::{ExchangeEvent, MediumFile, WaitReason};
 use crate::spool::Name;
 
 /// An event of an exchange with the medium of this id.
@@ -51,16 +51,7 @@ fn word_and_facts(event: &ExchangeEvent) -> (&'static str, Value) {
             "requested",
             json!({"id": id, "recipient": gateway.to_string()}),
         ),
-        ExchangeEvent::Carried(file) => (
-            "carried",
-            json!({
-                "file": file.to_string(),
-                "kind": file.kind().word(),
-                "recipient": file.recipient.to_string(),
-                "sender": file.sender.to_string(),
-                "size": file.len,
-            }),
-        ),
+        ExchangeEvent::Carried(file) => ("carried", carried(file)),
         ExchangeEvent::Freed { file, medium } => (
             "freed",
             json!({"medium": medium, "file": file.to_string(), "size": file.len}),
@@ -78,6 +69,15 @@ fn word_and_facts(event: &ExchangeEvent) -> (&'static str, Value) {
             "waiting",
             json!({"for": hop, "messages": messages, "size": octets, "why": reason(*why)}),
         ),
+        ExchangeEvent::Strangers {
+            recipients,
+            messages,
+            not_shown,
+            left,
+        } => (
+            "strangers",
+            json!({"recipients": recipients, "messages": messages, "not_shown": not_shown, "left": left}),
+        ),
         ExchangeEvent::Unexpected(path) => (
             "unexpected",
             json!({"what": path.to_string_lossy(), "more": null}),
@@ -94,6 +94,16 @@ fn word_and_facts(event: &ExchangeEvent) -> (&'static str, Value) {
             ("failed", json!({"what": what, "error": error.to_string()}))
         }
     }
+}
+
+fn carried(file: &MediumFile) -> Value {
+    json!({
+        "file": file.to_string(),
+        "kind": file.kind().word(),
+        "recipient": file.recipient.to_string(),
+        "sender": file.sender.to_string(),
+        "size": file.len,
+    })
 }
 
 /// A message that was in cargo.

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+mod turns; // whose messages go first
+
+use self::turns::{FreeRoom, OVERHEAD, Strangers, Wanted};
 use super::hints::Unlisted;
 use super::hints::tell_unlisted;
 use super::layout::denied;
@@ -15,9 +18,6 @@ use super::{Error, ExchangeEvent, Medium, MediumFile, WaitReason, is_full};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 use crate::verify::{AuthorizationVerdict, Policy};
-
-/// The most that a message takes on a medium besides its octets: what file systems round up to.
-const OVERHEAD: u64 = 64 * 1024;
 
 /// Copies messages from one medium to another.
 pub struct Courier<'a> {
@@ -29,6 +29,8 @@ pub struct Courier<'a> {
     pub quota: Option<u64>,
     /// Whether to remove from `from` what is on `to`.
     pub moves: bool,
+    /// Recipients that the courier knows, besides those that it has a reason to know.
+    pub known: Vec<NodeId>,
     /// The policy that messages are verified against.
     pub policy: Policy,
     /// The time of the run.
@@ -53,7 +55,8 @@ impl Courier<'_> {
         }
         // Before the space is measured, which this enlarges.
         self.free(self.to, &HashSet::new(), each)?;
-        let mut room = self.room(each)?;
+        let known = self.known()?;
+        let room = self.room(each)?;
         let mut found = Offer::default();
         let mut unexpected = vec![(self.from.dir(), self.from.unexpected(None)?)];
         for kind in [Kind::Cca, Kind::Cargo] {
@@ -66,12 +69,8 @@ impl Courier<'_> {
         for (dir, unexpected) in unexpected {
             unexpected.tell(dir, each)?;
         }
-        // Requests are small and come first; then cargo with the least time left.
-        found.wanted.sort_unstable_by(|(a, a_end), (b, b_end)| {
-            let key = |file: &MediumFile, end: &Timestamp| (file.kind() == Kind::Cargo, *end);
-            (key(a, a_end), &a.path).cmp(&(key(b, b_end), &b.path))
-        });
-        let kept = self.carry_all(found, &mut room, each)?;
+        turns::sort(&mut found.wanted, &known, self.now);
+        let kept = self.carry_all(found, &known, room, each)?;
         self.free(self.from, &kept, each)
     }
 
@@ -80,23 +79,31 @@ impl Courier<'_> {
     fn carry_all<E: From<Error>>(
         &self,
         found: Offer,
-        room: &mut FreeRoom,
+        known: &HashSet<NodeId>,
+        mut room: FreeRoom,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<HashSet<PathBuf>, E> {
         let Offer { wanted, mut twice } = found;
         let mut kept = HashSet::new();
-        let (mut messages, mut octets) = (0, 0);
-        for (file, _) in wanted {
-            if !room.has(file.len) {
-                self.make_room(file.len, room, &mut twice, &mut kept, each)?;
+        let mut their_room = room.for_strangers(self.held_by_strangers(known));
+        let (mut messages, mut octets, mut strangers) = (0, 0, Strangers::default());
+        for wanted in wanted {
+            let file = &wanted.file;
+            let is_known = known.contains(&file.recipient);
+            let may_go = is_known || their_room.has(file.len);
+            if may_go && !room.has(file.len) {
+                self.make_room(file.len, &mut room, &mut twice, &mut kept, each)?;
             }
             // Smaller messages after one that does not fit are still tried.
-            let mut fits = room.has(file.len);
+            let mut fits = may_go && room.has(file.len);
             if fits {
                 room.take(file.len);
-                match self.carry(&file) {
+                if !is_known {
+                    their_room.take(file.len);
+                }
+                match self.carry(file) {
                     Ok(true) => {
-                        self.is_there(&file, each)?;
+                        self.is_there(file, each)?;
                         each(ExchangeEvent::Carried(file.clone()))?;
                     }
                     Ok(false) => {}
@@ -113,6 +120,17 @@ impl Courier<'_> {
                 messages += 1;
                 octets += file.len;
             }
+            if !is_known {
+                strangers.count(&wanted, !fits);
+            }
+        }
+        if strangers.messages > 0 {
+            each(ExchangeEvent::Strangers {
+                recipients: strangers.recipients(),
+                messages: strangers.messages,
+                not_shown: strangers.not_shown,
+                left: strangers.left,
+            })?;
         }
         if messages > 0 {
             each(ExchangeEvent::Waiting {
@@ -228,6 +246,48 @@ impl Courier<'_> {
         }
     }
 
+    /// The recipients that the courier has a reason to know: they sent a request or were asked in
+    /// one, or a hint of theirs lay on one of the media, or the user named them.
+    fn known(&self) -> Result<HashSet<NodeId>, Error> {
+        let mut known: HashSet<NodeId> = self.known.iter().copied().collect();
+        for medium in [self.from, self.to] {
+            known.extend(medium.gateways_in("got")?.0);
+            for recipient in medium.recipients(Kind::Cca)?.0 {
+                let listed = each_file(medium, Kind::Cca, recipient, |file| {
+                    let ends = [file.recipient, file.sender];
+                    // A name is only a claim.
+                    let is_news = ends.iter().any(|end| !known.contains(end));
+                    if is_news && matches!(self.verified(file), Ok(Some(_))) {
+                        known.extend(ends);
+                    }
+                    Ok(())
+                });
+                match listed {
+                    // Whoever needs this directory reports the error.
+                    Err(Error::Unreadable(_)) => {}
+                    listed => listed?,
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// The octets of cargo on `to` for recipients that are not known, as far as it can be listed.
+    fn held_by_strangers(&self, known: &HashSet<NodeId>) -> u64 {
+        let mut held = 0;
+        let recipients = self.to.recipients(Kind::Cargo).map(|(all, _)| all);
+        for recipient in recipients.unwrap_or_default() {
+            if !known.contains(&recipient) {
+                // What cannot be listed is reported when hints are followed.
+                let _ = each_file(self.to, Kind::Cargo, recipient, |file| {
+                    held += file.len;
+                    Ok(())
+                });
+            }
+        }
+        held
+    }
+
     /// The room on `to`.
     fn room<E: From<Error>>(
         &self,
@@ -295,7 +355,11 @@ impl Courier<'_> {
                 Err(error) => return Err(error.into()),
             };
             match self.verified(&file) {
-                Ok(Some(end)) => found.wanted.push((file, end)),
+                Ok(Some((end, is_shown))) => found.wanted.push(Wanted {
+                    file,
+                    end,
+                    is_shown,
+                }),
                 Ok(None) => {}
                 Err(error) => failed(file.to_string(), error, each)?,
             }
@@ -334,18 +398,20 @@ impl Courier<'_> {
         }
     }
 
-    /// Verifies that a message matches its name, is signed and has not expired. Returns its expiry;
-    /// `None` if it is gone.
-    fn verified(&self, file: &MediumFile) -> Result<Option<Timestamp>, Error> {
+    /// Verifies that a message matches its name, is signed and has not expired. Returns its expiry,
+    /// and whether it shows that its sender is authorized; `None` if it is gone.
+    fn verified(&self, file: &MediumFile) -> Result<Option<(Timestamp, bool)>, Error> {
         // All of it is read and hashed: a damaged file would only take space on the other medium.
         let Some(octets) = file.read()? else {
             return Ok(None);
         };
         let verdict = file.verified(octets, &self.policy)?;
-        if let AuthorizationVerdict::No(error) = verdict.authorized {
-            return Err(error.into());
-        }
-        Ok(Some(verdict.expiry.unwrap_or(self.now)))
+        let is_shown = match verdict.authorized {
+            AuthorizationVerdict::Yes => true,
+            AuthorizationVerdict::NotShown => false,
+            AuthorizationVerdict::No(error) => return Err(error.into()),
+        };
+        Ok(Some((verdict.expiry.unwrap_or(self.now), is_shown)))
     }
 
     /// Copies a message; `false` if it is gone.
@@ -364,8 +430,8 @@ impl Courier<'_> {
 /// What was found on `from`.
 #[derive(Default)]
 struct Offer {
-    /// The messages to carry, and when they end.
-    wanted: Vec<(MediumFile, Timestamp)>,
+    /// The messages to carry.
+    wanted: Vec<Wanted>,
     /// What has arrived, as a hint on `from` says, and is on both.
     twice: Vec<MediumFile>,
 }
@@ -380,33 +446,6 @@ enum State {
     Held,
     /// It is not on `to`.
     Missing,
-}
-
-/// The room on `to`, in octets.
-#[derive(Clone, Copy)]
-struct FreeRoom {
-    /// The free space.
-    free: u64,
-    /// What the quota still allows.
-    allowed: u64,
-}
-
-impl FreeRoom {
-    fn has(&self, len: u64) -> bool {
-        len.saturating_add(OVERHEAD) <= self.free && len <= self.allowed
-    }
-
-    /// Takes the room of a message, which must be there.
-    fn take(&mut self, len: u64) {
-        self.free -= len + OVERHEAD;
-        self.allowed -= len;
-    }
-
-    /// Gives back the room of a message that left. What it took besides its octets is not known.
-    fn give(&mut self, len: u64) {
-        self.free = self.free.saturating_add(len);
-        self.allowed = self.allowed.saturating_add(len);
-    }
 }
 
 /// Calls `each` for the messages for a gateway on a medium.

@@ -61,6 +61,17 @@ pub enum ExchangeEvent {
         /// The id of the medium that it was on.
         medium: String,
     },
+    /// There are messages for recipients that the courier has no reason to know.
+    Strangers {
+        /// The number of recipients.
+        recipients: usize,
+        /// The number of messages.
+        messages: usize,
+        /// How many of them do not show that their recipient authorized their sender.
+        not_shown: usize,
+        /// How many of them had no room.
+        left: usize,
+    },
     /// This many messages wait until the clock is believed.
     Untimely(usize),
     /// Messages still wait.
