@@ -162,7 +162,7 @@ fn a_status_is_told_when_the_acknowledgement_is_where_it_belongs() {
     }
 }
 
-/// Whoever else writes to the descriptor wrote over the lines.
+/// Another writer to the descriptor wrote over the lines.
 #[test]
 fn status_lines_stay_where_others_write_too() {
     let env = Env::with_peers();

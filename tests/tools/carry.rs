@@ -244,7 +244,7 @@ fn a_hint_frees_only_the_medium_where_it_lies() {
         fs::remove_file(env.path(&cca)).unwrap();
     }
     hint(&env, "evil", [&name], "2026-03-01T11:00:00Z\n");
-    // Whoever forges a hint has no other cargo removed, and is not given it.
+    // A forged hint removes no other cargo, and its author is given none.
     for quota in ["1G", "0"] {
         for store in ["red", "blue"] {
             let ran = carry(&env, "evil", store).args(["--quota", quota]).run();

@@ -479,7 +479,7 @@ fn that_authorizations_have_ended_is_found_while_mail_is_missed() {
         .args(["-N", "alice", "--json", "bob"])
         .ok();
     assert_eq!(listed.json()[0]["expects_mail"], false);
-    // Whoever is authorized again is expected again.
+    // A peer that is authorized again is expected again.
     let authorize = env
         .relay("authorize")
         .args(["-q", "-N", "alice", "bob/identity.pub"]);

@@ -136,7 +136,7 @@ fn a_rotation_brings_no_forged_authority() {
     import("forged").fails(73, refused);
     assert!(is_believed(&env));
 
-    // Whoever knows the hub's key can tell.
+    // A program that knows the hub's key can tell.
     let ncp = env.relay("export").args(["-q", "-N", "hub"]).ok().stdout;
     env.write("hub.ncp", ncp);
     import("hub.ncp").arg("-q").ok();

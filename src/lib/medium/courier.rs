@@ -263,7 +263,7 @@ impl Courier<'_> {
                     Ok(())
                 });
                 match listed {
-                    // Whoever needs this directory reports the error.
+                    // The code that needs this directory reports the error.
                     Err(Error::Unreadable(_)) => {}
                     listed => listed?,
                 }

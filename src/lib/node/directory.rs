@@ -64,7 +64,7 @@ impl Directory {
         Self::open_to_check(root)
     }
 
-    /// The same whosever it is, and whoever can change it: to say so.
+    /// Opens it without asking who owns or can change it: relay-check reports that.
     ///
     /// # Errors
     /// When there is none, or its version, config or public key is not right.

@@ -1,6 +1,6 @@
 //! Who may change a node: its user alone, and root.
 //!
-//! Whoever can write to a node's directory decides what its user runs (`routes` names commands), whom the node trusts,
+//! Anybody who can write to a node's directory decides what its user runs (`routes` names commands), whom the node trusts,
 //! and under which name it speaks. So a node that others can change is not used.
 
 use std::path::Path;

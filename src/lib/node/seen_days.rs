@@ -5,7 +5,7 @@
 //! an older version left. The sorted file appears whole before the other one goes, so that a record
 //! is at least in one of them, whenever a run is killed.
 //!
-//! Whoever reads a day without the lock reads the tail first: its records may move to the sorted
+//! A program that reads a day without the lock reads the tail first: its records may move to the sorted
 //! file meanwhile, and never back.
 
 use std::collections::BTreeSet;
