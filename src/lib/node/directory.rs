@@ -61,7 +61,7 @@ impl Directory {
     pub fn open(root: &Path) -> Result<Self, Error> {
         check_version(root)?;
         ownership::check(root)?;
-        Self::open_to_check(root)
+        Self::read(root)
     }
 
     /// Opens it without asking who owns or can change it: relay-check reports that.
@@ -70,6 +70,10 @@ impl Directory {
     /// When there is none, or its version, config or public key is not right.
     pub fn open_to_check(root: &Path) -> Result<Self, Error> {
         check_version(root)?;
+        Self::read(root)
+    }
+
+    fn read(root: &Path) -> Result<Self, Error> {
         let path = root.join("config");
         let text = read_text(&path)?.unwrap_or_default();
         let config = Config::parse(&text).map_err(|(line, error)| {

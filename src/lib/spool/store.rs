@@ -137,11 +137,11 @@ impl Spool {
     /// # Errors
     /// When a directory cannot be created, or not given to the group.
     pub fn make(&self, place: QueueId) -> Result<Queue, Error> {
-        ownership::check_user(self.owner.root())?;
         let queue = self.queue(place);
         if self.is_made(queue.dir()) {
             return Ok(queue);
         }
+        ownership::check_user(self.owner.root())?;
         if self.is_guest() {
             if !place.is_of_group() {
                 self.make_dir(queue.dir())?;
