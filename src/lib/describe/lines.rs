@@ -13,14 +13,15 @@ use crate::node::{Directory, Peer};
 use crate::pki::NodeId;
 use crate::ramf::{InternetAddress, SignedMessage};
 use crate::receive::{Arrival, Unpacked};
+use crate::route;
 use crate::route::control::{Applied, ControlEffect};
 use crate::route::run::RouteOutcome;
 use crate::send::Sent;
-use crate::spool::Queue;
 use crate::spool::admission::AdmittedParcel;
 use crate::spool::queue::Waiting;
 use crate::spool::sent::Line;
 use crate::spool::state::Story;
+use crate::spool::{Name, Queue};
 use crate::upkeep::finding::Finding;
 
 /// The header that a waiting message claims; nothing is verified.
@@ -197,42 +198,44 @@ pub fn unpacked(
 /// The decision on a message in the queue `in`.
 #[must_use]
 pub fn route_decision(routed: &RouteOutcome, name: &str, decision: &str) -> Value {
-    let identity = &routed.name.identity;
-    json!({
-        "v": VERSION,
-        "name": name,
-        "kind": identity.kind.word(),
-        "recipient": identity.recipient.to_string(),
-        "sender": identity.sender.to_string(),
-        "id": routed.id,
-        "priority": routed.name.urgency(),
-        "by": null,
-        "decision": decision,
-        "target": routed.result.as_ref().ok().map(ToString::to_string),
-        "error": routed.result.as_ref().err().map(ToString::to_string),
-    })
+    let mut line = decided(&routed.name, name, decision, routed.result.as_ref().err());
+    line["id"] = json!(routed.id);
+    line["priority"] = json!(routed.name.urgency());
+    line["target"] = json!(routed.result.as_ref().ok().map(ToString::to_string));
+    line
 }
 
 /// The decision on a control message of this gateway.
 #[must_use]
 pub fn control_decision(applied: &Applied, gateway: NodeId, name: &str, decision: &str) -> Value {
-    let identity = &applied.message.name.identity;
-    let id = match &applied.result {
-        Ok(ControlEffect::Acknowledged(pca)) => Some(&pca.parcel_id),
-        _ => None,
-    };
+    let mut line = decided(
+        &applied.message.name,
+        name,
+        decision,
+        applied.result.as_ref().err(),
+    );
+    if let Ok(ControlEffect::Acknowledged(pca)) = &applied.result {
+        line["id"] = json!(pca.parcel_id);
+    }
+    line["by"] = json!(gateway.to_string());
+    line
+}
+
+/// What both kinds of decision say; the keys of the other kind are null.
+fn decided(of: &Name, name: &str, decision: &str, error: Option<&route::Error>) -> Value {
+    let identity = &of.identity;
     json!({
         "v": VERSION,
         "name": name,
         "kind": identity.kind.word(),
         "recipient": identity.recipient.to_string(),
         "sender": identity.sender.to_string(),
-        "id": id,
+        "id": null,
         "priority": null,
-        "by": gateway.to_string(),
+        "by": null,
         "decision": decision,
         "target": null,
-        "error": applied.result.as_ref().err().map(ToString::to_string),
+        "error": error.map(ToString::to_string),
     })
 }
 
