@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::hints;
-use super::report;
-use crate::kind::ErrorKind;
+use super::{report, status};
 use crate::node::Directory;
 use crate::pki::NodeId;
 
@@ -49,7 +48,7 @@ impl<'a> AsideReport<'a> {
     pub fn set_aside(&mut self, message: &AsideMessage<'_>, why: &anyhow::Error) {
         let text = format!("{}: set aside in failed: ", self.named(message));
         self.warn(&text, message, why);
-        if is_unjudged(why) {
+        if status::is_unjudged(why) {
             report::advise(
                 "relay-list failed names what was set aside; relay-route --retry NAME has it delivered all the same",
             );
@@ -110,11 +109,6 @@ impl<'a> AsideReport<'a> {
         }
         short
     }
-}
-
-fn is_unjudged(why: &anyhow::Error) -> bool {
-    let error = why.downcast_ref::<crate::deliver::Error>();
-    error.is_some_and(|error| error.kind() == ErrorKind::Unjudged)
 }
 
 /// At most so many characters of a text.

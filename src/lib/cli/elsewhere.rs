@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::report;
+use super::{report, tally};
 use crate::node::endpoints::{self, Local};
 use crate::node::{Directory, peers::short_id};
 use crate::pki::NodeId;
@@ -80,8 +80,7 @@ fn count(queue: &Queue, is_wanted: impl Fn(&Waiting) -> bool) -> Option<String> 
     let wanted = messages.flatten().filter(is_wanted);
     match wanted.take(MOST).count() {
         0 => None,
-        1 => Some("1 message waits".to_owned()),
         MOST => Some(format!("{MOST} messages or more wait")),
-        count => Some(format!("{count} messages wait")),
+        count => Some(tally::counted(count, "message waits", "messages wait")),
     }
 }

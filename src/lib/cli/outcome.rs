@@ -5,8 +5,8 @@ use std::fs::File;
 use super::errors::Fatal;
 use super::input_ref::InputRef;
 use super::limited::Limited;
-use super::report;
 use super::status::{self, Reported, Status};
+use super::{report, tally};
 use crate::describe;
 use crate::spool::{self, Time};
 
@@ -66,10 +66,7 @@ impl Outcome {
         let Some(doubt) = self.doubt.as_ref().filter(|_| self.untimely > 0) else {
             return false;
         };
-        let wait = match self.untimely {
-            1 => "1 message waits".to_owned(),
-            more => format!("{more} messages wait"),
-        };
+        let wait = tally::counted(self.untimely, "message waits", "messages wait");
         let text = format!("{doubt}: {wait} until the clock is right");
         let is_all = self.taken == self.untimely;
         if is_all {

@@ -6,9 +6,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use rustix::fs::StatVfs;
+
+use crate::pipeline::mutex::lock;
 
 use super::fault;
 use super::{Error, FileRole, Operation, Result};
@@ -190,15 +192,13 @@ impl FileSet {
 
     /// Adds a file.
     pub fn add(&self, file: FileId) {
-        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        files.insert(file);
+        lock(&self.0).insert(file);
     }
 
     /// Whether a file is in it.
     #[must_use]
     pub fn contains(&self, file: FileId) -> bool {
-        let files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        files.contains(&file)
+        lock(&self.0).contains(&file)
     }
 }
 
