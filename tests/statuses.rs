@@ -637,7 +637,12 @@ fn node_session_key() -> Cases<node::SessionKeyError> {
 
 fn node_replay() -> Cases<node::ReplayError> {
     use node::ReplayError as E;
-    plain([E::Seen, E::Unjudged, E::CcaUsed])
+    plain([
+        E::Seen,
+        E::Unjudged,
+        E::Claimed(WORD.to_owned()),
+        E::CcaUsed,
+    ])
 }
 
 fn node_import() -> Cases<node::ImportError> {

@@ -17,7 +17,7 @@ use crate::node::certificates::MIN_LIFE;
 use crate::node::import::Options;
 use crate::node::seen::Memory;
 use crate::node::{AuthorizationError, ImportError, ReplayError, SessionKeyError};
-use crate::node::{Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
+use crate::node::{Claim, Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
 use crate::pipeline::Buffers;
 use crate::pki::{self, Certificate, NodeId, Window};
 use crate::ramf::{self, Authorized, Head, Kind, SignedMessage, Valid, fields, limits};
@@ -65,6 +65,8 @@ impl Repeats {
 pub struct Arrival<'a, T> {
     content: T,
     due: PendingReceipt<'a>,
+    // Released before the locks: who waits for those then finds no claim.
+    _claim: Option<Claim>,
     _locks: Vec<Lock>,
 }
 
@@ -146,6 +148,11 @@ fn open<'a, T>(
     let message = keyring.admit(valid, &terms.window)?;
     // Locked before the memory is asked, so that no other run opens the same message in between.
     let locks = keyring.lock_sender(message.message().sender_certificate())?;
+    // Of what has content for users. relay-deliver holds it while it hands over such messages.
+    let claim = match message.message().kind() {
+        Kind::Parcel => keyring.claim_sender(message.message().sender())?,
+        _ => None,
+    };
     let identity = ReplayKey::of(message.message());
     let recall = keyring.recall(&identity)?;
     let keys = |sender, id: &KeyId| keyring.session_keys(sender, id).map(Box::new);
@@ -153,6 +160,7 @@ fn open<'a, T>(
         message,
         identity,
         recall,
+        claim,
         locks,
     };
     opened(keyring, admitted, terms, keys, parse)
@@ -163,7 +171,8 @@ struct Verified {
     message: Authorized,
     identity: ReplayKey,
     recall: Recall,
-    /// The locks that were held when the memory was asked, and keep its answer true.
+    /// The claim and locks that were held when the memory was asked, and keep its answer true.
+    claim: Option<Claim>,
     locks: Vec<Lock>,
 }
 
@@ -179,6 +188,7 @@ fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
         message,
         identity,
         recall,
+        claim,
         locks,
     } = admitted;
     let sender = message.message().sender();
@@ -205,6 +215,7 @@ fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
             identity: (recall != Recall::Seen).then_some(identity),
             now: terms.now,
         },
+        _claim: claim,
         _locks: locks,
     })
 }

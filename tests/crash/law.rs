@@ -132,6 +132,8 @@ impl Unsynced {
                 refuse(step, rests)?;
             }
             ("mkdir", _) => self.changed(path, "creation of"),
+            // The name of a lock need not survive, nor its removal.
+            ("remove", [path]) if path.contains("/lock/") => {}
             ("remove", _) if is_temporary(path) => {
                 self.files.retain(|file| file != path);
                 // What a directory lost no longer matters when it is gone itself.

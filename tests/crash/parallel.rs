@@ -1,8 +1,10 @@
 //! Two runs at once: locks let each see what the other has done, and neither waits for ever.
 
 use std::fs;
+use std::io;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::invariants;
@@ -77,6 +79,75 @@ fn two_runs_do_not_open_the_same_parcel() {
             assert_eq!(seen, 32);
         }
     }
+}
+
+/// Waits until a run has this file open.
+fn await_open(child: &Child, path: &Path) {
+    let start = Instant::now();
+    let dir = format!("/proc/{}/fd", child.id());
+    let has = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path))
+    };
+    while !fs::read_dir(&dir).is_ok_and(|mut entries| entries.any(has)) {
+        assert!(
+            start.elapsed() < PATIENCE,
+            "{} is not opened",
+            path.display()
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Starts relay-open, which has the claim on the sender until somebody reads. Returns the file of that claim, too.
+fn open_into_fifo(scene: &Scene) -> (Child, PathBuf) {
+    let claim = format!("alice/lock/open.{}", scene.world().id("bob"));
+    let root = fs::canonicalize(scene.path("alice")).unwrap();
+    let claim = root.parent().unwrap().join(claim);
+    let made = Command::new("mkfifo").arg(scene.path("tmp/fifo")).status();
+    assert!(made.unwrap().success());
+    let open = ["-q", "-N", "alice", "-o", "tmp/fifo", "in/first.parcel"];
+    let open = start(scene, "relay-open", &open, SECOND);
+    await_open(&open, &claim);
+    (open, claim)
+}
+
+/// relay-deliver had read the memory before relay-open wrote to it, and delivered what that had written out.
+#[test]
+fn what_is_being_opened_is_not_delivered_as_well() {
+    for destination in [
+        &["--dir", "out"][..],
+        &["--", "/bin/sh", "-c", "/bin/cat >> out/log"],
+    ] {
+        let scene = World::get().scene(&["arrived/alice"]);
+        let (open, claim) = open_into_fifo(&scene);
+        let deliver = [&["-v", "-N", "alice"][..], destination].concat();
+        let deliver = start(&scene, "relay-deliver", &deliver, SECOND);
+        await_open(&deliver, &claim);
+        assert_eq!(fs::read(scene.path("tmp/fifo")).unwrap(), CONTENT);
+        for (status, _) in finish(vec![open, deliver]) {
+            assert_eq!(status, 0, "{destination:?}");
+        }
+        assert!(scene.results().is_empty(), "{destination:?}");
+        let parcels = scene.files("alice/spool").into_iter();
+        assert_eq!(parcels.filter(|path| path.ends_with(".parcel")).count(), 0);
+    }
+}
+
+/// A pager that nobody leaves must keep neither the queue nor the messages of others.
+#[test]
+fn delivery_does_not_wait_for_ever_for_what_is_being_opened() {
+    let scene = World::get().scene(&["arrived/alice"]);
+    let (open, _) = open_into_fifo(&scene);
+    let args = ["-q", "-N", "alice", "--dir", "out"];
+    let deliver = scene.run("relay-deliver", &args, SECOND);
+    deliver.expect(75);
+    let line = "another run is handing out messages from bob";
+    assert!(deliver.stderr.contains(line), "{}", deliver.stderr);
+    assert!(scene.results().is_empty());
+    assert_eq!(fs::read(scene.path("tmp/fifo")).unwrap(), CONTENT);
+    assert_eq!(finish(vec![open])[0].0, 0);
+    scene.run("relay-deliver", &args, SECOND).expect(0);
+    assert!(scene.results().is_empty());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! relay-deliver: where content goes, how often, and what becomes of messages that cannot be delivered.
 
 use std::fs;
+use std::path::Path;
 
 use relaynet::message::file_name;
 use relaynet::message::stream::Stream;
@@ -438,6 +439,125 @@ fn a_command_gets_content_and_facts_and_no_shell() {
     assert_eq!(ran.text(), expected);
     assert_eq!(waiting(&env), 0);
     deliver(&env, &args).ok().quiet().stdout("").changes(&[]);
+}
+
+/// relay-open beside relay-deliver handed out what the command was given: content was there twice.
+#[test]
+fn what_a_command_is_handed_nothing_else_opens() {
+    let env = Env::with_peers();
+    let one = env.parcel("bob", "alice", b"one");
+    for (name, parcel) in [
+        ("one.parcel", one.clone()),
+        ("two.parcel", env.parcel("bob", "alice", b"two")),
+        ("carols.parcel", env.parcel("carol", "alice", b"three")),
+    ] {
+        env.write(name, parcel);
+    }
+    arrive(&env, "alice", one);
+    // The sender can be answered meanwhile, and others be read.
+    let script = "cat >got
+        $BIN/relay-open -N alice one.parcel 2>said; echo $? >>ends
+        $BIN/relay-open -N alice -d out --again one.parcel two.parcel 2>/dev/null; echo $? >>ends
+        $BIN/relay-open -N alice -o three carols.parcel; echo $? >>ends
+        $BIN/relay-seal -N alice -t bob -o answer got; echo $? >>ends";
+    let programs = Path::new(env!("CARGO_BIN_EXE_relay-open")).parent();
+    env.mkdir("out");
+    deliver(&env, &["--", "sh", "-c", script])
+        .var("BIN", programs.unwrap())
+        .ok()
+        .stdout("");
+    assert_eq!(env.text("ends"), "75\n75\n0\n0\n");
+    let said = env.text("said");
+    assert!(
+        said.contains("one.parcel: another run is handing out messages from bob\n"),
+        "{said}"
+    );
+    assert_eq!(
+        (env.text("got"), env.text("three")),
+        ("one".to_owned(), "three".to_owned())
+    );
+    assert_eq!(env.names("out"), [""; 0]);
+    env.relay("open")
+        .args(["-q", "-N", "bob", "answer"])
+        .ok()
+        .stdout("one");
+
+    let open = |file| env.relay("open").args(["-N", "alice", file]);
+    open("one.parcel").fails(82, "one.parcel: already received");
+    open("two.parcel").ok().stdout("two");
+}
+
+/// The parts of content that a command is handed as a whole.
+#[test]
+fn what_a_command_is_handed_in_one_is_not_opened_in_parts() {
+    let env = arrived(&[]);
+    let content = "twenty-three octets ...";
+    for (number, parcel) in parts(&env, "bob", content, TRANSFER, "x")
+        .iter()
+        .enumerate()
+    {
+        env.write(format!("{number}.parcel"), parcel);
+        arrive(&env, "alice", parcel.clone());
+    }
+    let script = "cat; $BIN/relay-open -N alice -d inbox 0.parcel 2>/dev/null; echo $?";
+    let programs = Path::new(env!("CARGO_BIN_EXE_relay-open")).parent();
+    deliver(&env, &["--", "sh", "-c", script])
+        .var("BIN", programs.unwrap())
+        .ok()
+        .stdout(format!("{content}75\n"));
+    assert_eq!((waiting(&env), env.names("inbox").len()), (0, 0));
+    let args = ["-N", "alice", "-d", "inbox", "0.parcel"];
+    env.relay("open")
+        .args(args)
+        .fails(82, "0.parcel: already received");
+}
+
+/// A file in the queue may bear the name of another sender's message.
+#[test]
+fn the_sender_is_claimed_whatever_the_file_is_called() {
+    let env = arrived(&[b"one"]);
+    let name = env.names(&home()).remove(0);
+    let other = name.replace(&id("bob"), &id("carol"));
+    assert_ne!(name, other);
+    fs::rename(
+        env.path(format!("{}/{name}", home())),
+        env.path(format!("{}/{other}", home())),
+    )
+    .unwrap();
+    fs::copy(
+        env.path(format!("{}/{other}", home())),
+        env.path("one.parcel"),
+    )
+    .unwrap();
+    let script = "cat; $BIN/relay-open -N alice one.parcel 2>/dev/null; echo $?";
+    let programs = Path::new(env!("CARGO_BIN_EXE_relay-open")).parent();
+    deliver(&env, &["--", "sh", "-c", script])
+        .var("BIN", programs.unwrap())
+        .ok()
+        .stdout("one75\n");
+    let args = ["-N", "alice", "one.parcel"];
+    env.relay("open")
+        .args(args)
+        .fails(82, "one.parcel: already received");
+}
+
+#[test]
+fn strangers_leave_no_claims() {
+    let env = Env::new();
+    env.make_node("alice", &["--address", "alice.example.org"]);
+    env.make_node("bob", &[]);
+    let ncp = env.relay("export").args(["-q", "-N", "alice"]).ok().stdout;
+    env.relay("import")
+        .args(["-q", "-N", "bob", "--name", "alice"])
+        .stdin(ncp)
+        .ok();
+    arrive(&env, "alice", env.parcel("bob", "alice", b"one"));
+    deliver(&env, &["--", "cat"]).ok().stdout("one");
+    let parcel = env.parcel("bob", "alice", b"two");
+    let open = env.relay("open").args(["-N", "alice"]);
+    open.stdin(parcel).ok().stdout("two");
+    let claims = env.names("alice/lock").into_iter();
+    assert_eq!(claims.filter(|name| name.starts_with("open.")).count(), 0);
 }
 
 #[test]

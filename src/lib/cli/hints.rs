@@ -220,6 +220,7 @@ fn hint_for_replay(error: &node::ReplayError) -> &'static str {
     match error {
         E::Seen => "--again opens it once more, while its session key exists",
         E::Unjudged => "--again opens it all the same, while its session key exists",
+        E::Claimed(_) => "run it again when that one has ended",
         E::CcaUsed => "each is good for one answer: ask the gateway for a new one",
     }
 }

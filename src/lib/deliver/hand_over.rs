@@ -40,10 +40,16 @@ impl<'a> Delivery<'a> {
         is_last: bool,
         state: &mut DeliveryState<'a>,
     ) -> Result<(Vec<DeliveryOutcome>, Vec<Waiting>), Error> {
+        if !self.is_dry {
+            // Held until the messages are remembered.
+            let senders = group.iter().map(|message| message.name.identity.sender);
+            state.home.claim(&senders.collect())?;
+        }
         let opened = self.open_all(&group, state)?;
         let mut tasks = self.hand_over_all(group, opened, state)?;
         if !self.is_dry {
             self.settle(&mut tasks, state)?;
+            state.home.release();
         }
         let (mut outcomes, mut again) = (Vec::new(), Vec::new());
         for task in tasks {

@@ -12,7 +12,8 @@ use super::intents::Intents;
 use super::names::{Names, Wish, first_free};
 use super::parts::{PartParcel, PartsJoiner, TransferKey, Transfers};
 use super::run::{
-    Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState, IN_FLIGHT, publish_options,
+    Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState, IN_FLIGHT, MOST_CLAIMS,
+    publish_options,
 };
 use super::{Content, Destination, Error, maildir};
 use crate::disk::batch;
@@ -49,19 +50,26 @@ impl<'a> Delivery<'a> {
             if settled.is_empty() {
                 break;
             }
-            let joiners = settled.into_iter();
-            let mut joiners: BTreeMap<TransferKey, PartsJoiner<'a>> = joiners
-                .map(|(key, known)| (key, PartsJoiner::new(known)))
-                .collect();
-            self.gather(&mut joiners, state)?;
-            for (key, joiner) in joiners {
-                let Some(outcome) = self.finish(key, joiner, state)? else {
-                    continue;
-                };
-                if outcome.result.is_err() && !outcome.is_aside {
-                    failed.insert(key.to_string());
+            let mut settled = settled.into_iter().peekable();
+            while settled.peek().is_some() {
+                let joiners = settled.by_ref().take(MOST_CLAIMS);
+                let mut joiners: BTreeMap<TransferKey, PartsJoiner<'a>> = joiners
+                    .map(|(key, known)| (key, PartsJoiner::new(known)))
+                    .collect();
+                // Anew, and held until all parts are remembered: relay-open opens parts, too.
+                let senders = joiners.keys().map(|key| key.sender);
+                state.home.claim(&senders.collect()).map_err(Error::from)?;
+                self.gather(&mut joiners, state)?;
+                for (key, joiner) in joiners {
+                    let Some(outcome) = self.finish(key, joiner, state)? else {
+                        continue;
+                    };
+                    if outcome.result.is_err() && !outcome.is_aside {
+                        failed.insert(key.to_string());
+                    }
+                    each(outcome)?;
                 }
-                each(outcome)?;
+                state.home.release();
             }
         }
         state.retain_intents(&failed);

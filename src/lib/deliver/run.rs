@@ -32,6 +32,9 @@ use crate::spool::{self, QueueId, Spool, Time};
 /// was refused: it has three names.
 const ROUNDS: usize = 4;
 
+/// The most senders in a group, each of which is claimed with an open file.
+pub(super) const MOST_CLAIMS: usize = 64;
+
 /// No further message is opened while the open ones have more octets than this together: of the
 /// largest messages, two are open at a time.
 pub(super) const IN_FLIGHT: usize = limits::MAX_MESSAGE_LEN;
@@ -199,7 +202,6 @@ impl<'a> Delivery<'a> {
             is_believed: self.time.is_believed(),
         };
         let state = DeliveryState {
-            // Read once: the lock on the queue keeps other runs from delivering these messages.
             home: InboxReader::new(self.node, self.terms, clock)?,
             keeper: self.spool.keeper()?,
             intents: Intents::of(self.spool, self.node)?,
@@ -238,11 +240,16 @@ impl<'a> Delivery<'a> {
         let (most, most_octets) = self.destination.group();
         let mut group = Vec::new();
         let mut octets = 0;
-        while group.len() < most && (group.is_empty() || octets < most_octets) {
+        let mut senders = BTreeSet::new();
+        while group.len() < most
+            && senders.len() < MOST_CLAIMS
+            && (group.is_empty() || octets < most_octets)
+        {
             match entries.next() {
                 Some(Ok(QueueEntry::Message(message))) => {
                     if !matches!(message.len(), Ok(None)) {
                         octets += message.len_or_most() as u64;
+                        senders.insert(message.name.identity.sender);
                         group.push(message);
                     }
                 }

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 
@@ -14,12 +15,12 @@ use super::{Error, FileRole, Operation, Result};
 
 /// A held lock, released on drop.
 ///
-/// The lock file (mode 0600) is created if it is missing, stays empty and is never deleted: a run
-/// that holds a deleted file would not exclude one that creates it again.
+/// The lock file (mode 0600) is created if it is missing, and stays empty. It is never deleted but by
+/// [`Lock::remove`]: a run that holds a deleted file does not exclude one that creates it again.
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -50,6 +51,27 @@ impl Lock {
         attempt(path, File::try_lock)
     }
 
+    /// Takes the lock, or returns `None` if another run holds it all the time of `patience`, of
+    /// which only what is left stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the lock file cannot be opened, created or locked.
+    pub fn exclusive_within(path: &Path, patience: &mut Duration) -> Result<Option<Self>> {
+        attempt(path, |file| {
+            loop {
+                match file.try_lock() {
+                    // flock(2) waits for ever or not at all.
+                    Err(TryLockError::WouldBlock) if *patience > Duration::ZERO => {
+                        std::thread::sleep(TRY_EVERY);
+                        *patience = patience.saturating_sub(TRY_EVERY);
+                    }
+                    tried => return tried,
+                }
+            }
+        })
+    }
+
     /// Takes the lock, or returns `None` at once if another run holds it exclusively.
     ///
     /// # Errors
@@ -58,7 +80,20 @@ impl Lock {
     pub fn try_shared(path: &Path) -> Result<Option<Self>> {
         attempt(path, File::try_lock_shared)
     }
+
+    /// Removes the file of a lock that is held exclusively, then releases it. Whoever waits for it
+    /// takes it on a new file. A file that cannot be removed stays, as those of other locks do.
+    pub fn remove(self, path: &Path) {
+        if is_named(&self.file, path).unwrap_or(false) {
+            let remove = || fs::remove_file(path);
+            // Not synced: locks do not survive a reboot.
+            let _ = fault::change(Operation::Remove, &[path], path, FileRole::Node, remove);
+        }
+    }
 }
+
+/// How long a run sleeps before it tries again.
+const TRY_EVERY: Duration = Duration::from_millis(10);
 
 /// How often a lock is taken anew because its file has gone meanwhile. One is enough but where
 /// somebody removes it again and again, or where the file system gives a file no lasting identity.
@@ -79,7 +114,7 @@ fn wait(path: &Path, take: impl Fn(&File) -> io::Result<()>) -> Result<Lock> {
 /// was locked: the lock would exclude nobody, so it is taken on the file that has the name now.
 fn attempt(
     path: &Path,
-    take: impl Fn(&File) -> std::result::Result<(), TryLockError>,
+    mut take: impl FnMut(&File) -> std::result::Result<(), TryLockError>,
 ) -> Result<Option<Lock>> {
     let failed = |operation| Error::io(path, FileRole::Node, operation);
     let mut round = 0;
@@ -89,7 +124,7 @@ fn attempt(
             Ok(()) => {
                 round += 1;
                 if round == ROUNDS || is_named(&file, path).map_err(failed(Operation::Examine))? {
-                    return Ok(Some(Lock { _file: file }));
+                    return Ok(Some(Lock { file }));
                 }
             }
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -203,6 +238,22 @@ mod tests {
         let held = Lock::exclusive(&path).unwrap();
         assert!(Lock::try_exclusive(&path).unwrap().is_none());
         drop(held);
+    }
+
+    #[test]
+    fn who_waits_for_a_lock_that_is_removed_gets_it_under_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node");
+        let held = Lock::exclusive(&path).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| Lock::exclusive(&path).unwrap());
+            held.remove(&path);
+            let held = waiting.join().unwrap();
+            assert!(path.exists());
+            assert!(Lock::try_exclusive(&path).unwrap().is_none());
+            held.remove(&path);
+            assert!(!path.exists());
+        });
     }
 
     #[test]

@@ -207,6 +207,7 @@ impl FileSet {
 pub struct FileVersion {
     id: FileId,
     changed: (i64, i64),
+    len: u64,
 }
 
 /// Which file has this name; `None` if it is no regular file, or that cannot be learned.
@@ -217,6 +218,8 @@ pub fn version(path: &Path) -> Option<FileVersion> {
         id: FileId::from(&metadata)?,
         // A name that is replaced twice may be that of the same inode again.
         changed: (metadata.ctime(), metadata.ctime_nsec()),
+        // The clock of a file system may stand still between two changes.
+        len: metadata.len(),
     })
 }
 

@@ -1,12 +1,14 @@
 //! The [`Keyring`] of a node directory.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::files::{MAX_KEY_LEN, damaged};
 use super::peers::{Peer, short_id};
 use super::sessions::OriginatorKey;
-use super::{AuthorizationError, DirectoryError, PeerError, SessionKeyError};
-use super::{Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
+use super::{AuthorizationError, DirectoryError, PeerError, ReplayError, SessionKeyError};
+use super::{Claim, Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
 use super::{authorizations, certificates, seen, sessions, unknown_senders};
 use crate::asn1::pem;
 use crate::crypto::ecdh::Curve;
@@ -143,6 +145,14 @@ impl Keyring for Directory {
 
     fn lock_sender(&self, sender: &Certificate) -> Result<Vec<Lock>, Error> {
         self.lock_node_and(sender.id(), Some(sender))
+    }
+
+    fn claim_sender(&self, sender: NodeId) -> Result<Option<Claim>, Error> {
+        let mut patience = Duration::ZERO;
+        match self.claim(sender, &mut patience)? {
+            Some(claim) => Ok(Some(claim)),
+            None => Err(Error::Replay(ReplayError::Claimed(self.label_of(sender)))),
+        }
     }
 
     fn recall(&self, message: &ReplayKey) -> Result<Recall, Error> {

@@ -300,6 +300,9 @@ pub enum ReplayError {
     /// The message may have been received before: only the floor of the replay memory covers it.
     #[error("already received, or its record was purged or lost with a backup: nobody can tell")]
     Unjudged,
+    /// Another run hands out messages of the same sender, so this may be one of them.
+    #[error("another run is handing out messages from {0}")]
+    Claimed(String),
     /// The CCA was answered before.
     #[error("this CCA was answered already")]
     CcaUsed,
@@ -436,6 +439,7 @@ impl ReplayError {
         match self {
             Self::Seen | Self::CcaUsed => ErrorKind::Seen,
             Self::Unjudged => ErrorKind::Unjudged,
+            Self::Claimed(_) => ErrorKind::Busy,
         }
     }
 }

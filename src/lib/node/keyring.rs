@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::sessions::OriginatorKey;
-use super::{Error, Recall, ReplayKey};
+use super::{Claim, Error, Recall, ReplayKey};
 use crate::crypto::ecdh::Curve;
 use crate::disk::Lock;
 use crate::pki::{Certificate, IdentityKey, NodeId, Window};
@@ -55,6 +55,15 @@ pub trait Keyring: Sync {
     /// As [`Keyring::lock_peer`].
     fn lock_sender(&self, sender: &Certificate) -> Result<Vec<Lock>, Error> {
         self.lock_peer(sender.id())
+    }
+
+    /// Claims the messages of a sender, while one is handed out; `None` where nothing is remembered.
+    ///
+    /// # Errors
+    /// [`ReplayError::Claimed`](super::ReplayError::Claimed) when another run has the claim. It is
+    /// not waited for: it may be that of the relay-deliver whose command this run belongs to.
+    fn claim_sender(&self, _sender: NodeId) -> Result<Option<Claim>, Error> {
+        Ok(None)
     }
 
     /// Looks a message up in the replay memory.

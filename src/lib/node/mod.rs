@@ -19,6 +19,7 @@ pub mod sessions;
 pub mod unknown_senders;
 pub mod seen;
 mod seen_days;
+mod claims; // which run hands out messages of a sender
 pub mod certificates;
 pub mod authorizations;
 pub mod registrations;
@@ -28,6 +29,7 @@ pub mod expected;
 pub mod import;
 pub mod explicit_files;
 
+pub use claims::Claim;
 pub use config::{Config, NodeType};
 pub use directory::Directory;
 pub use error::{

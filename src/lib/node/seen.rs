@@ -10,7 +10,7 @@
 //! before. A message without a record that the floor covers may be new or a repetition, and the
 //! user decides.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -24,6 +24,7 @@ pub(crate) use super::seen_days::FLOOR;
 pub use super::seen_days::end_of_seen_day;
 use super::seen_days::{self, RECORD_LEN, SeenRecord, Sorted};
 use crate::crypto::hash::{Digest, Hasher};
+use crate::disk::files::FileVersion;
 use crate::disk::{FileRole, Lock, files, tree};
 use crate::message::parts::TransferId;
 use crate::pipeline::mutex;
@@ -244,7 +245,9 @@ fn is_in_tail(day: &Path, record: &SeenRecord) -> Result<bool, Error> {
 pub struct Memory {
     root: PathBuf,
     beginnings: HashSet<u128>,
-    sorted: Vec<Sorted>,
+    sorted: HashMap<PathBuf, Sorted>,
+    /// The two files of each day as they were when they were read.
+    versions: HashMap<PathBuf, [Option<FileVersion>; 2]>,
     floor: Floor,
     /// When the file of the floor was modified last.
     raised: Option<Timestamp>,
@@ -260,27 +263,41 @@ impl Memory {
     /// # Errors
     /// When it cannot be read.
     pub fn of(root: &Path) -> Result<Self, Error> {
-        let mut beginnings = HashSet::new();
-        let mut sorted = Vec::new();
-        for day in seen_days::days(&root.join("seen"))? {
+        let seen = root.join("seen");
+        for day in seen_days::days(&seen)? {
             // Who may not write here, or has no room, reads all of it.
             let _ = seen_days::sort_if_long(root, &day);
+        }
+        let mut memory = Self::unknown(root);
+        memory.refresh()?;
+        Ok(memory)
+    }
+
+    /// Reads what other runs have recorded since.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn refresh(&mut self) -> Result<(), Error> {
+        let seen = self.root.join("seen");
+        for day in seen_days::days(&seen)? {
+            // Before it is read: what is appended meanwhile is read again.
+            let versions = seen_days::versions(&day);
+            if self.versions.get(&day) == Some(&versions) {
+                continue;
+            }
             seen_days::each_of_tail(&day, |record| {
-                beginnings.insert(beginning(record));
+                self.beginnings.insert(beginning(record));
                 ControlFlow::Continue(())
             })?;
-            sorted.extend(Sorted::of(&day, true)?);
+            if let Some(sorted) = Sorted::of(&day, true)? {
+                self.sorted.insert(day.clone(), sorted);
+            }
+            self.versions.insert(day, versions);
         }
-        Ok(Self {
-            root: root.to_owned(),
-            beginnings,
-            sorted,
-            floor: Floor::of(root)?,
-            raised: tree::stat(&root.join("seen").join(FLOOR), FileRole::Node)?
-                .and_then(|stat| Timestamp::try_from(stat.modified).ok()),
-            synced: Mutex::default(),
-            named: HashSet::new(),
-        })
+        self.floor = Floor::of(&self.root)?;
+        self.raised = tree::stat(&seen.join(FLOOR), FileRole::Node)?
+            .and_then(|stat| Timestamp::try_from(stat.modified).ok());
+        Ok(())
     }
 
     /// Looks up a message at `now`, which waits in a file last written at `stored`.
@@ -346,7 +363,7 @@ impl Memory {
     }
 
     fn is_sorted(&self, record: &SeenRecord) -> Result<bool, Error> {
-        for day in &self.sorted {
+        for day in self.sorted.values() {
             if day.contains(record)? {
                 return Ok(true);
             }
@@ -360,7 +377,8 @@ impl Memory {
         Self {
             root: root.to_owned(),
             beginnings: HashSet::new(),
-            sorted: Vec::new(),
+            sorted: HashMap::new(),
+            versions: HashMap::new(),
             floor: Floor::default(),
             raised: None,
             synced: Mutex::default(),

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::Error;
 use super::day::end_of_day;
 use super::files::lock_file;
+use crate::disk::files::FileVersion;
 use crate::disk::sorted::SortedRecords;
 use crate::disk::{FileRole, IfExists, Lock, PublishOptions, files, publish, tree};
 
@@ -61,6 +62,11 @@ pub(super) fn days(seen: &Path) -> Result<Vec<PathBuf>, Error> {
         days.insert(name.map_or(entry.path.clone(), |day| seen.join(day)));
     }
     Ok(days.into_iter().collect())
+}
+
+/// Which files hold the records of a day: its tail and the sorted one.
+pub(super) fn versions(day: &Path) -> [Option<FileVersion>; 2] {
+    [files::version(day), files::version(&sorted_path(day))]
 }
 
 /// Gives the records of a tail to `each`, until it breaks.

@@ -1,7 +1,8 @@
 //! Opens the messages that arrived in time and wait in `home`, many in one run.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -9,7 +10,7 @@ use super::{Arrival, PendingReceipt, ReceiveOptions, Verified, complete_all, ope
 use crate::message::parts::TransferId;
 use crate::message::{Parcel, ServiceMessage};
 use crate::node::seen::Memory;
-use crate::node::{Directory, Error, Keyring, ReplayKey};
+use crate::node::{Claim, Directory, Error, Keyring, ReplayKey};
 use crate::pipeline::mutex;
 use crate::pki::{Certificate, NodeId, Window};
 use crate::ramf::Valid;
@@ -17,6 +18,11 @@ use crate::session::{KeyId, PrivateSessionKey};
 
 /// The most session keys in memory.
 const MAX_KEYS: usize = 64;
+
+/// How long a run waits for claims of others, all together. Such a run writes out one message, but
+/// may write to a pager that nobody leaves; other senders, and who needs the queue, need not wait
+/// for that.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The private keys for one key id.
 type SharedKeys = Arc<Vec<PrivateSessionKey>>;
@@ -44,6 +50,13 @@ impl<'a> Joined<'a> {
     }
 }
 
+/// A claim on a sender.
+struct HeldClaim {
+    _claim: Claim,
+    /// Whether the memory of the run was read under it.
+    is_in_memory: bool,
+}
+
 /// The system clock, whatever time [`ReceiveOptions`] have.
 #[derive(Debug, Clone, Copy)]
 pub struct ClockReading {
@@ -53,13 +66,18 @@ pub struct ClockReading {
     pub is_believed: bool,
 }
 
-/// Opens the messages that wait for a node. The caller's lock on the queue keeps other runs from
-/// them.
+/// Opens the messages that wait for a node. The caller's lock on the queue keeps other runs of
+/// relay-deliver from them, and claims on their senders ([`InboxReader::claim`]) keep relay-open
+/// from copies of them.
 pub struct InboxReader<'a> {
     node: &'a Directory,
     terms: ReceiveOptions,
     clock: ClockReading,
     seen: Memory,
+    /// The claims of the senders whose messages are opened now; `None` if nothing is handed out.
+    claims: Mutex<Option<BTreeMap<NodeId, HeldClaim>>>,
+    /// What is left of [`PATIENCE`].
+    patience: Duration,
     /// The keys that were read last, by sender and key id.
     keys: Mutex<VecDeque<((NodeId, KeyId), SharedKeys)>>,
 }
@@ -80,8 +98,61 @@ impl<'a> InboxReader<'a> {
             terms,
             clock,
             seen: Memory::of(node.root())?,
+            claims: Mutex::default(),
+            patience: PATIENCE,
             keys: Mutex::default(),
         })
+    }
+
+    /// Claims senders before messages of theirs are opened to be handed out: waits a while for runs
+    /// of relay-open that write one out, then learns what such runs have remembered since. Messages
+    /// of a sender that is still claimed by another run are not opened
+    /// ([`ReplayError::Claimed`](crate::node::ReplayError::Claimed)). Earlier claims are released.
+    ///
+    /// # Errors
+    /// When a claim cannot be taken, or the memory cannot be read.
+    pub fn claim(&mut self, senders: &BTreeSet<NodeId>) -> Result<(), Error> {
+        self.release();
+        let mut claims = BTreeMap::new();
+        for sender in senders {
+            if let Some(claim) = self.node.claim(*sender, &mut self.patience)? {
+                let held = HeldClaim {
+                    _claim: claim,
+                    is_in_memory: true,
+                };
+                claims.insert(*sender, held);
+            }
+        }
+        self.seen.refresh()?;
+        *mutex::lock(&self.claims) = Some(claims);
+        Ok(())
+    }
+
+    /// Releases the claims, after the messages are remembered.
+    pub fn release(&mut self) {
+        *mutex::lock(&self.claims) = None;
+    }
+
+    /// Claims the sender of a message as well, if the name of its file says another one, or another
+    /// run had the claim. Returns whether the memory was read under the claim.
+    fn claim_also(&self, sender: NodeId) -> Result<bool, Error> {
+        // A thread that panicked with the lock held had added no claim or a whole one.
+        let mut claims = mutex::lock(&self.claims);
+        let Some(claims) = claims.as_mut() else {
+            return Ok(true);
+        };
+        if let Some(held) = claims.get(&sender) {
+            return Ok(held.is_in_memory);
+        }
+        // Not waited for, since it is out of order.
+        if let Some(claim) = self.node.claim_sender(sender)? {
+            let held = HeldClaim {
+                _claim: claim,
+                is_in_memory: false,
+            };
+            claims.insert(sender, held);
+        }
+        Ok(false)
     }
 
     /// Opens a parcel in a file last written at `stored`. One that arrived in time is opened at any
@@ -113,13 +184,18 @@ impl<'a> InboxReader<'a> {
         };
         let message = self.node.admit(Valid::check(parcel, &window)?, &window)?;
         let identity = ReplayKey::of(message.message());
-        let recall = self.seen.recall(&identity, stored, self.clock.told)?;
+        let ask = |seen: &Memory| seen.recall(&identity, stored, self.clock.told);
+        let recall = if self.claim_also(message.message().sender())? {
+            ask(&self.seen)?
+        } else {
+            ask(&Memory::of(self.node.root())?)?
+        };
         let admitted = Verified {
             message,
             identity,
             recall,
-            // The caller's lock on the queue keeps other runs from these messages, so senders are
-            // not locked.
+            // The sender is claimed already, and its session keys are locked when they change.
+            claim: None,
             locks: Vec::new(),
         };
         opened(
