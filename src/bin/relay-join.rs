@@ -124,8 +124,10 @@ fn check(args: &Args, target: &JoinTarget) -> anyhow::Result<()> {
     if args.json {
         files::check_lines()?;
     }
-    let dir = args.directory.as_deref();
-    dir.map_or(Ok(()), outputs::check_directory)
+    match &args.directory {
+        Some(dir) => outputs::check_directory(dir),
+        None => args.output.check(OutputForm::Content),
+    }
 }
 
 fn target(args: &Args) -> JoinTarget {

@@ -75,7 +75,10 @@ fn open(args: &Args) -> anyhow::Result<()> {
         json: args.json,
     };
     match opener.outputs {
-        Outputs::Directory(_) => args.inputs.each(|message| opener.open(message, true)),
+        Outputs::Directory(dir) => {
+            files::sweep(dir);
+            args.inputs.each(|message| opener.open(message, true))
+        }
         Outputs::Concatenated => {
             args.output.check(OutputForm::Content)?;
             if args.output.file().is_some() {

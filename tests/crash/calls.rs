@@ -20,6 +20,7 @@ const CALLS: &str = "?open,?openat,?openat2,?creat,?write,?writev,?pwrite64,?pwr
 struct Call {
     name: String,
     arguments: String,
+    result: String,
     failed: bool,
 }
 
@@ -31,6 +32,7 @@ fn parse(line: &str) -> Option<Call> {
     Some(Call {
         name: name.to_owned(),
         arguments: arguments.trim_end().trim_end_matches(')').to_owned(),
+        result: result.trim().to_owned(),
         failed: result.trim_start().starts_with('-'),
     })
 }
@@ -55,16 +57,35 @@ fn described(arguments: &str) -> (&str, &str) {
     (descriptor, path)
 }
 
+/// Files without a name that a run made: descriptor, path as strace shows it, and path in the trace.
+type Unnamed = Vec<(String, PathBuf, PathBuf)>;
+
 /// The traced step that a call belongs to; `None` if it changes nothing.
-fn step_of(call: &Call, scene: &Scene, trace: &Path) -> Option<Step> {
+fn step_of(call: &Call, scene: &Scene, trace: &Path, unnamed: &mut Unnamed) -> Option<Step> {
     let (descriptor, file) = described(&call.arguments);
-    let file = Path::new(file);
+    let mut file = Path::new(file);
     let step = |op: &str, paths: &[PathBuf]| {
         let paths = paths.iter().map(|path| scene.relative(path));
         Some(Step {
             op: op.to_owned(),
             paths: paths.collect(),
         })
+    };
+    if call.arguments.contains("O_TMPFILE") {
+        let dir = quoted(&call.arguments).into_iter().next()?;
+        let label = dir.join(format!(".relay-{}.tmp", unnamed.len()));
+        let (descriptor, shown) = described(&call.result);
+        unnamed.push((descriptor.to_owned(), shown.into(), label.clone()));
+        return step("create", &[label]);
+    }
+    if let Some((_, _, label)) = unnamed.iter().find(|(_, shown, _)| shown == file) {
+        file = label;
+    }
+    let named = |path: PathBuf| {
+        let descriptor = path.strip_prefix("/proc/self/fd").ok();
+        let mut opened = unnamed.iter().rev();
+        let opened = opened.find(|(it, ..)| descriptor == Some(Path::new(it)));
+        opened.map_or(path.clone(), |(_, _, label)| label.clone())
     };
     let whole = &[file.to_owned()];
     match call.name.as_str() {
@@ -89,7 +110,10 @@ fn step_of(call: &Call, scene: &Scene, trace: &Path) -> Option<Step> {
         "fsync" | "fdatasync" if file.is_dir() => step("syncdir", whole),
         "fsync" | "fdatasync" => step("sync", whole),
         "rename" | "renameat" | "renameat2" => step("rename", &quoted(&call.arguments)),
-        "link" | "linkat" => step("link", &quoted(&call.arguments)),
+        "link" | "linkat" => {
+            let paths: Vec<_> = quoted(&call.arguments).into_iter().map(named).collect();
+            step("link", &paths)
+        }
         "unlink" | "unlinkat" | "rmdir" => step("remove", &quoted(&call.arguments)),
         "mkdir" | "mkdirat" => step("mkdir", &quoted(&call.arguments)),
         "ftruncate" => step("truncate", whole),
@@ -134,9 +158,10 @@ fn compare(scene: &Scene, name: &str, args: &[&str], now: &str) {
 
     let text = fs::read_to_string(&calls).unwrap();
     let lines = text.lines().filter(|line| !line.contains("+++"));
+    let mut unnamed = Unnamed::new();
     let called = lines.filter_map(|line| {
         let call = parse(line).unwrap_or_else(|| panic!("{line}: not a call"));
-        step_of(&call, scene, &trace)
+        step_of(&call, scene, &trace, &mut unnamed)
     });
     let mut called: Vec<Step> = called.collect();
     // One announced write may take several calls.
@@ -218,9 +243,11 @@ fn calls_are_recognised() {
     let root = scene.path("");
     let root = root.to_str().unwrap().trim_end_matches('/');
     let trace = scene.path("tmp/trace");
-    let step = |line: &str| {
+    let mut unnamed = Unnamed::new();
+    let mut step = |line: &str| {
         let call = parse(&line.replace("ROOT", root)).unwrap();
-        step_of(&call, &scene, &trace).map(|step| format!("{} {}", step.op, step.paths.join(" ")))
+        step_of(&call, &scene, &trace, &mut unnamed)
+            .map(|step| format!("{} {}", step.op, step.paths.join(" ")))
     };
     for (line, expected) in [
         (
@@ -258,6 +285,18 @@ fn calls_are_recognised() {
         (
             "12 openat(3<ROOT/out>, \"x\", O_RDWR|O_CREAT|O_EXCL, 0666) = 5<ROOT/out/x>",
             Some("create out/x"),
+        ),
+        (
+            "12 openat(AT_FDCWD, \"out\", O_RDWR|O_CLOEXEC|O_TMPFILE, 0666) = 6<ROOT/out/#12>(deleted)",
+            Some("create out/.relay-0.tmp"),
+        ),
+        (
+            "12 write(6<ROOT/out/#12>(deleted), \"\"..., 9) = 9",
+            Some("write out/.relay-0.tmp"),
+        ),
+        (
+            "12 linkat(AT_FDCWD, \"/proc/self/fd/6\", AT_FDCWD, \"ROOT/out/y\", AT_SYMLINK_FOLLOW) = 0",
+            Some("link out/.relay-0.tmp out/y"),
         ),
         (
             "12 chmod(\"out/x\", 0600) = 0",

@@ -257,7 +257,7 @@ fn check_synced(case: &Case<'_>, scene: &Scene, before: &[Step], steps: &[Step])
     let relies = |step: &&Step| match case.program {
         "relay-open" => step.op != "emit",
         // Its file is tried to be named anew, and is the same.
-        "relay-unpack-cargo" => !(step.op == "rename" && step.is_outside()),
+        "relay-unpack-cargo" => !(matches!(&*step.op, "rename" | "link") && step.is_outside()),
         _ => true,
     };
     let steps: Vec<Step> = steps.iter().filter(relies).map(generic).collect();

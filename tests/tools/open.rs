@@ -1219,6 +1219,77 @@ fn an_authorization_of_others_is_refused() {
 }
 
 #[test]
+fn what_killed_runs_left_beside_the_output_is_removed_when_it_is_old() {
+    let env = Env::with_peers();
+    let parcel = env.parcel("bob", "alice", b"secret");
+    env.mkdir("out");
+    let left = |name: &str, is_old: bool| {
+        env.write(format!("out/{name}"), "half");
+        if is_old {
+            let file = fs::File::options()
+                .write(true)
+                .open(env.path(format!("out/{name}")));
+            let days = std::time::Duration::from_secs(40 * 3600);
+            file.unwrap()
+                .set_modified(std::time::SystemTime::now() - days)
+                .unwrap();
+        }
+    };
+    for target in [["-o", "out/file"], ["-d", "out"]] {
+        left(".relay-old.tmp", true);
+        left(".relay-new.tmp", false);
+        left("old.tmp", true);
+        let open = env
+            .relay("open")
+            .args(["-N", "alice", "--again"])
+            .args(target);
+        open.stdin(&parcel[..]).ok().quiet();
+        let names = env.names("out");
+        assert!(!names.contains(&".relay-old.tmp".to_owned()), "{names:?}");
+        assert_eq!(names.len(), 3 + usize::from(target[0] == "-d"), "{names:?}");
+    }
+}
+
+#[test]
+fn a_killed_run_leaves_nothing_incomplete_that_others_can_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let env = Env::with_peers();
+    let parcel = env.parcel("bob", "alice", b"secret");
+    let (mut kills, mut open_ones) = (0, 0);
+    for force in [&["-f"][..], &[]] {
+        for step in 1..100 {
+            env.mkdir("out");
+            env.write("out/taken", "before");
+            let file = if force.is_empty() {
+                "out/new"
+            } else {
+                "out/taken"
+            };
+            let open = env
+                .relay("open")
+                .args(["-N", "alice", "--again", "-o", file])
+                .args(force);
+            let open = open.var("RELAY_FAULT", format!("kill:{step}"));
+            // A shell of its own, so that the test survives, too.
+            let open = open.shell("\"$0\" \"$@\"; exit $?", "");
+            let was_killed = open.stdin(&parcel[..]).run().status == 128 + 9;
+            for name in env.names("out") {
+                let meta = fs::metadata(env.path(format!("out/{name}"))).unwrap();
+                let is_open = meta.permissions().mode() & 0o077 != 0;
+                open_ones += usize::from(name.starts_with(".relay-") && is_open);
+            }
+            fs::remove_dir_all(env.path("out")).unwrap();
+            if !was_killed {
+                break;
+            }
+            kills += 1;
+        }
+    }
+    // A complete one has the mode of the result immediately before it gets its name.
+    assert!(kills > 5 && open_ones <= 1, "{kills}: {open_ones}");
+}
+
+#[test]
 fn a_hint_is_given_once_in_a_run() {
     let env = Env::with_gateways();
     let cargo = env.cargo("gateway", "hub", env.parcel("alice", "bob", b"x"));

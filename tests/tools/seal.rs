@@ -427,7 +427,8 @@ fn a_full_disk() {
     };
     // Once a session key is there, every run takes the same steps.
     seal().ok();
-    seal().arg("-f").var("RELAY_FAULT", "trace:trace").ok();
+    std::fs::remove_file(env.path("out")).unwrap();
+    seal().var("RELAY_FAULT", "trace:trace").ok();
     let steps = env.text("trace").lines().count();
     assert!(steps >= 5, "{}", env.text("trace"));
     std::fs::remove_file(env.path("out")).unwrap();

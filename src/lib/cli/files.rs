@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use rustix::fs::FileType;
@@ -136,14 +137,23 @@ impl Output {
         }
     }
 
-    /// Checks before anything is done that standard output is usable, if the result goes there.
+    /// Checks before anything is done that standard output is usable, if the result goes there;
+    /// else removes what killed runs left beside the file.
     ///
     /// # Errors
     /// As [`check_stdout`].
     pub(super) fn check_stream(&self) -> anyhow::Result<()> {
         match self.file() {
             // Opening one of these would succeed even if the stream itself is unusable.
-            Some(file) if STDOUT_NAMES.iter().all(|name| file != Path::new(name)) => Ok(()),
+            Some(file) if STDOUT_NAMES.iter().all(|name| file != Path::new(name)) => {
+                // With -f, that is beside the target of a symbolic link.
+                let target = file.canonicalize();
+                let target = target.as_deref().unwrap_or(file);
+                if let Some(dir) = target.parent() {
+                    sweep(dir);
+                }
+                Ok(())
+            }
             _ => check_stdout(),
         }
     }
@@ -177,6 +187,22 @@ impl Output {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The age from which a temporary file is a leftover of a killed run.
+const ABANDONED: Duration = Duration::from_secs(36 * 60 * 60);
+
+/// Removes what killed runs of this user left in a directory that results go to.
+pub fn sweep(dir: &Path) {
+    let dir = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
+    // By the clock of the file system's times, whatever --now says.
+    if let Some(before) = SystemTime::now().checked_sub(ABANDONED) {
+        publish::sweep_ours(dir, before);
     }
 }
 

@@ -239,6 +239,7 @@ pub fn check_directory(dir: &Path) -> anyhow::Result<()> {
         let error = failed(std::io::ErrorKind::NotADirectory.into());
         return Err(anyhow::Error::new(error).context(report::path(dir)));
     }
+    files::sweep(dir);
     Ok(())
 }
 

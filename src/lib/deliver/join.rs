@@ -158,7 +158,7 @@ impl<'a> Delivery<'a> {
             let folder = dir.join(whole.folder());
             self.make(&folder, state)?;
             let path = folder.join(whole.file_name());
-            return Ok(Site::file(&path, &publish_options().unnamed(), &folder)?);
+            return Ok(Site::file(&path, &publish_options(), &folder)?);
         }
         self.spool.make(QueueId::Home(self.node.id()))?;
         Ok(Site::aside(&self.spool.tmp()))

@@ -15,7 +15,7 @@ use super::intents::Intents;
 use super::names::Names;
 use super::parts::{LeftOut, Transfers};
 use super::{Content, Destination, Error};
-use crate::disk::publish::{IfExists, PublishOptions, sweep};
+use crate::disk::publish::{IfExists, PublishOptions, sweep_ours};
 use crate::disk::{self, FileRole, files};
 use crate::node::Directory;
 use crate::pipeline::Buffers;
@@ -214,21 +214,19 @@ impl<'a> Delivery<'a> {
         };
         // The folders of senders in a directory are swept when `make` meets them.
         if let (Destination::Maildir(dir), false) = (&self.destination, self.is_dry) {
-            self.sweep(&dir.join("tmp"))?;
+            self.sweep(&dir.join("tmp"));
         }
         Ok(state)
     }
 
     /// Removes the temporary files of killed runs. Under a doubted clock the old ones cannot be
     /// told from new ones, so all stay.
-    fn sweep(&self, dir: &Path) -> Result<(), disk::Error> {
-        if !self.time.is_believed() {
-            return Ok(());
+    fn sweep(&self, dir: &Path) {
+        if self.time.is_believed() {
+            let before = self.terms.now.checked_sub(ABANDONED).ok();
+            let before = before.map_or(SystemTime::UNIX_EPOCH, SystemTime::from);
+            sweep_ours(dir, before);
         }
-        let before = self.terms.now.checked_sub(ABANDONED).ok();
-        let before = before.map_or(SystemTime::UNIX_EPOCH, SystemTime::from);
-        sweep(dir, FileRole::Delivery, Some(before))?;
-        Ok(())
     }
 
     /// The next group of messages, and the error that ended it if the queue cannot be read further.
@@ -266,7 +264,7 @@ impl<'a> Delivery<'a> {
         let mut folders = mutex::lock(&state.folders);
         if !folders.contains(folder) {
             if !files::create_dir_for_user(folder, FileRole::Delivery)? {
-                self.sweep(folder)?;
+                self.sweep(folder);
             }
             folders.insert(folder.to_owned());
         }

@@ -281,10 +281,12 @@ mod tests {
     use crate::disk::publish::publish;
     use crate::disk::records::append_record;
     use crate::disk::remove::remove;
+    use crate::disk::testdir::mode;
     use crate::disk::{FileRole, IfExists, PublishOptions, tree};
 
+    /// For a file that has a temporary name meanwhile.
     fn options() -> PublishOptions<'static> {
-        PublishOptions::output(IfExists::Refuse)
+        PublishOptions::stored(FileRole::Output, IfExists::Refuse)
     }
 
     #[test]
@@ -312,6 +314,22 @@ mod tests {
             disarm();
             assert_eq!(error.io_kind(), Some(io::ErrorKind::StorageFull), "{step}");
             assert_eq!(fs::read_dir(dir.path()).unwrap().count(), left, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_linked_is_copied() {
+        for existing in [IfExists::Refuse, IfExists::Replace] {
+            let dir = tempfile::tempdir().unwrap();
+            let (path, usual) = (dir.path().join("f"), dir.path().join("usual"));
+            fs::write(&usual, b"").unwrap();
+            // create, write, sync, link
+            arm("EPERM:4").unwrap();
+            publish(&path, &[b"oct", b"ets"], &PublishOptions::output(existing)).unwrap();
+            disarm();
+            assert_eq!(fs::read(&path).unwrap(), b"octets");
+            assert_eq!(mode(&path), mode(&usual));
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
         }
     }
 

@@ -1,9 +1,11 @@
 //! Temporary files and directories that killed runs left.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::existing::open_existing;
+use super::metadata::is_of_another;
 use super::names::is_temporary;
 use super::remove::{remove_tree, remove_unsynced};
 use super::tree::{self, EntryKind};
@@ -87,6 +89,26 @@ pub fn sweep(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Result<u
         removed += usize::from(leftover.remove()?);
     }
     Ok(removed)
+}
+
+/// Removes the temporary files of this user in a directory of users' files that were last written
+/// before that instant, unless a run still writes them. Nothing depends on it, so what cannot be
+/// listed or removed stays.
+pub fn sweep_ours(dir: &Path, before: SystemTime) {
+    let role = FileRole::Delivery;
+    for leftover in leftovers(dir, role, Some(before)).unwrap_or_default() {
+        let is_ours = is_of_another(&leftover.path, role).is_ok_and(|is| !is);
+        if is_ours && !leftover.is_dir && !is_locked(&leftover.path) {
+            let _ = leftover.remove();
+        }
+    }
+}
+
+/// Whether a run holds the lock that it takes on the temporary file of a result: a clock that jumped
+/// makes a new file look old.
+fn is_locked(path: &Path) -> bool {
+    let file = open_existing(path, FileRole::Delivery);
+    file.is_some_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 #[cfg(test)]

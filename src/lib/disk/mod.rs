@@ -26,9 +26,9 @@ mod records; // files that are appended to
 pub mod sorted; // files of sorted records, which are searched
 pub mod tree; // what is in a directory
 mod remove; // files and trees
-mod leftovers; // temporary files of killed runs
 mod options; // how a file is published
 mod existing; // a file that has the name already
+mod leftovers; // temporary files of killed runs
 mod rename; // and link
 mod temporary; // files that are being written
 pub mod publish; // files that appear whole, under their final names

@@ -52,16 +52,22 @@ pub struct PublishOptions<'a> {
 }
 
 impl<'a> PublishOptions<'a> {
-    /// A result for the user: [`FileRole::Output`], [`Mode::User`].
+    /// A result for the user: [`FileRole::Output`], [`Mode::User`], [unnamed](Self::unnamed) until
+    /// it is complete.
     #[must_use]
     pub const fn output(existing: IfExists) -> Self {
-        Self::stored(FileRole::Output, existing).mode(Mode::User)
+        Self::stored(FileRole::Output, existing)
+            .mode(Mode::User)
+            .unnamed()
     }
 
-    /// A result in a directory that the user named: [`FileRole::Delivery`], [`Mode::User`].
+    /// A result in a directory that the user named: [`FileRole::Delivery`], [`Mode::User`],
+    /// [unnamed](Self::unnamed) until it is complete.
     #[must_use]
     pub const fn delivery(existing: IfExists) -> Self {
-        Self::stored(FileRole::Delivery, existing).mode(Mode::User)
+        Self::stored(FileRole::Delivery, existing)
+            .mode(Mode::User)
+            .unnamed()
     }
 
     /// A file of a node or spool: [`Mode::Secret`], unless [`mode`](Self::mode) sets another.
@@ -100,7 +106,8 @@ impl<'a> PublishOptions<'a> {
     }
 
     /// Writes a file without a name (`O_TMPFILE`) where the file system has such files, so that a
-    /// killed run leaves nothing. It is then named by link(2), which never replaces a file.
+    /// killed run leaves nothing. It is then named by link(2), which never replaces a file; a result
+    /// that does is renamed after that.
     #[must_use]
     pub const fn unnamed(self) -> Self {
         Self {

@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek as _, Write};
 #[cfg(target_os = "linux")]
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -26,7 +26,7 @@ use super::temporary::{self, Temporary};
 use super::{Error, FileRole, Operation, Result};
 
 pub use super::existing::ExistingFile;
-pub use super::leftovers::{Leftover, leftovers, sweep};
+pub use super::leftovers::{Leftover, leftovers, sweep, sweep_ours};
 pub use super::names::is_temporary;
 pub use super::options::{IfExists, Mode, PublishOptions, Published};
 pub use super::rename::{link, rename, rename_unsynced};
@@ -125,6 +125,8 @@ pub struct Pending {
     role: FileRole,
     existing: IfExists,
     naming: Naming,
+    /// The permission bits to set before it gets its name.
+    mode: Option<u32>,
     syncs_dir: bool,
     spared: Option<&'static FileSet>,
 }
@@ -148,6 +150,7 @@ impl Pending {
     ) -> Result<Self> {
         let PublishOptions { role, existing, .. } = *options;
         let failed = || Error::io(path, role, Operation::Create);
+        let mut later = None;
         let (file, temporary, target) = if let PublishTarget::Through = found {
             let mut options = OpenOptions::new();
             // A terminal that is named as output must not become our controlling terminal.
@@ -174,8 +177,10 @@ impl Pending {
                 (Mode::Secret, _) => (0o600, Some(0o600)),
             };
             let dir = options.temporary_dir.unwrap_or_else(|| parent(&target));
-            // linkat(2), which names such a file, cannot replace another.
-            let unnamed = if options.is_unnamed && existing != IfExists::Replace {
+            let is_result = matches!(role, FileRole::Output | FileRole::Delivery);
+            // linkat(2), which names such a file, cannot replace another: it takes a step more, which
+            // is worth it where a killed run would leave what the user never sees.
+            let unnamed = if options.is_unnamed && (is_result || existing != IfExists::Replace) {
                 Temporary::unnamed(dir, bits & 0o777).map_err(failed())?
             } else {
                 None
@@ -184,8 +189,12 @@ impl Pending {
                 Some(unnamed) => unnamed,
                 None => Temporary::create(dir, bits & 0o777).map_err(failed())?,
             };
+            if is_result && !temporary.is_unnamed {
+                let _ = file.try_lock(); // for `sweep_ours`; not every file system has locks
+                later = hide(&file, &temporary.path, exact);
+            }
             // The umask may have removed bits at creation.
-            if let Some(mode) = exact {
+            if let (Some(mode), None) = (exact, later) {
                 set_mode(&file, &temporary.path, mode).map_err(failed())?;
             }
             (file, Some(temporary), target)
@@ -197,6 +206,7 @@ impl Pending {
             role,
             existing,
             naming: Naming::Rename,
+            mode: later,
             syncs_dir: options.syncs_dir,
             spared: options.spared,
         })
@@ -379,23 +389,13 @@ impl Pending {
 
     /// As [`Pending::place`], but the file stays: if the name is taken, the caller may try another.
     fn try_place(&mut self) -> Result<Published> {
-        let Some(temporary) = &mut self.temporary else {
+        let (path, role) = (&*self.target, self.role);
+        // A file that was opened to be read after this one was begun.
+        check_spared(path, role, self.existing, self.spared)?;
+        let Some((placed, doing)) = self.give_name()? else {
             return Ok(Published::Written);
         };
-        let (target, role) = (&*self.target, self.role);
-        // A file that was opened to be read after this one was begun.
-        check_spared(target, role, self.existing, self.spared)?;
-        // Without `Replace`, each of these fails if the name was taken since `survey`.
-        let (placed, doing) = match self.naming {
-            Naming::Rename if temporary.is_unnamed => {
-                (temporary.name(&self.file, target), Operation::Link)
-            }
-            Naming::Rename => (
-                temporary.rename(target, self.existing == IfExists::Replace),
-                Operation::Rename,
-            ),
-            Naming::Link => (temporary.link(target), Operation::Link),
-        };
+        let target = &*self.target;
         match placed {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 // Another run may have published the same octets while this one wrote them.
@@ -424,6 +424,65 @@ impl Pending {
         }
         Ok(Published::Written)
     }
+
+    /// Gives the file its name. Returns how that went, and the operation; `None` for a device or
+    /// FIFO. Without [`IfExists::Replace`], it fails if the name was taken since [`survey`].
+    fn give_name(&mut self) -> Result<Option<(io::Result<()>, Operation)>> {
+        let replace = self.existing == IfExists::Replace;
+        if let Some(unnamed) = self.temporary.as_mut().filter(|it| it.is_unnamed) {
+            match unnamed.name(&self.file, &self.target, replace) {
+                Err(error) if temporary::is_unsupported(&error) => self.copy_to_named()?,
+                named => return Ok(Some((named, Operation::Link))),
+            }
+        }
+        let Some(temporary) = &mut self.temporary else {
+            return Ok(None);
+        };
+        if let Some(mode) = self.mode {
+            let shown = set_mode(&self.file, &temporary.path, mode);
+            shown.map_err(Error::io(&self.target, self.role, Operation::SetMode))?;
+        }
+        Ok(Some(match self.naming {
+            Naming::Rename => (temporary.rename(&self.target, replace), Operation::Rename),
+            Naming::Link => (temporary.link(&self.target), Operation::Link),
+        }))
+    }
+
+    /// Copies a file without a name, which the file system does not link, to one with a temporary
+    /// name.
+    fn copy_to_named(&mut self) -> Result<()> {
+        let (target, role) = (&*self.target, self.role);
+        let failed = |operation| Error::io(target, role, operation);
+        let mode = self
+            .file
+            .metadata()
+            .map(|it| it.permissions().mode() & 0o7777);
+        let mode = mode.map_err(failed(Operation::Examine))?;
+        let (mut file, named) =
+            Temporary::create(parent(target), 0o600).map_err(failed(Operation::Create))?;
+        let path: &[&Path] = &[&named.path];
+        let from = &mut self.file;
+        fault::change(Operation::Write, path, target, role, || {
+            from.rewind()?;
+            io::copy(from, &mut file)
+        })?;
+        fault::change(Operation::Sync, path, target, role, || file.sync_all())?;
+        self.mode = Some(mode);
+        self.file = file;
+        self.temporary = Some(named);
+        Ok(())
+    }
+}
+
+/// Keeps content that is being written from others, since a killed run leaves it under its temporary
+/// name. Returns the permission bits that it is to have in the end: `exact`, or those that the umask
+/// and an ACL of the directory gave it. `None` where nobody else could read it, or the file system
+/// has no permissions. Who opened the empty file before may read the result anyway.
+fn hide(file: &File, path: &Path, exact: Option<u32>) -> Option<u32> {
+    let given = file.metadata().ok()?.permissions().mode() & 0o7777;
+    let mode = exact.unwrap_or(given);
+    let is_open = (mode | given) & 0o077 != 0;
+    (is_open && set_mode(file, path, 0o600).is_ok()).then_some(mode)
 }
 
 impl Write for Pending {
@@ -522,17 +581,39 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_file_leaves_nothing() {
+    fn an_unfinished_file_is_read_by_nobody_else_and_leaves_nothing() {
         let dir = tempdir().unwrap();
-        let mut pending = Pending::create(&dir.path().join("f"), &OUTPUT).unwrap();
-        pending.write(&[b"octets"]).unwrap();
-        let during = names(dir.path());
-        assert!(
-            during.len() == 1 && is_temporary(during[0].as_ref()),
-            "{during:?}"
-        );
-        drop(pending);
-        assert!(names(dir.path()).is_empty());
+        let path = dir.path().join("f");
+        // Where there are no files without a name, all have one.
+        let named = PublishOptions::stored(FileRole::Output, IfExists::Replace).mode(Mode::User);
+        for (options, has_name) in [(OUTPUT, false), (REPLACE, false), (named, true)] {
+            let mut pending = Pending::create(&path, &options).unwrap();
+            pending.write(&[b"octets"]).unwrap();
+            let during = names(dir.path());
+            assert!(during.len() == 1 || !has_name, "{during:?}");
+            for name in &during {
+                assert!(is_temporary(name.as_ref()), "{during:?}");
+                assert_eq!(mode(&dir.path().join(name)), 0o600);
+            }
+            drop(pending);
+            assert!(names(dir.path()).is_empty());
+        }
+        fs::write(dir.path().join("usual"), b"").unwrap();
+        for options in [OUTPUT, REPLACE, named] {
+            publish(&path, &[b"octets"], &options).unwrap();
+            assert_eq!(mode(&path), mode(&dir.path().join("usual")));
+            fs::remove_file(&path).unwrap();
+        }
+        for options in [REPLACE, named] {
+            fs::write(&path, b"before").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+            publish(&path, &[b"octets"], &options).unwrap();
+            assert_eq!(
+                (fs::read(&path).unwrap(), mode(&path)),
+                (b"octets".to_vec(), 0o640)
+            );
+        }
+        assert_eq!(names(dir.path()), ["f", "usual"]);
     }
 
     #[test]

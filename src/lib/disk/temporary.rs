@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::names::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX, name_of};
+use super::names::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX, name_of, parent};
 use super::open::flags;
 use super::rename::place;
 use super::sync::start_writeback;
@@ -125,16 +125,39 @@ impl Temporary {
         }
     }
 
-    /// Links a file without a name to `target`, which must be free.
-    pub(super) fn name(&mut self, file: &File, target: &Path) -> io::Result<()> {
-        fault::step(Operation::Link, &[&self.path, target])?;
+    /// Gives a file without a name the name `target`; without `replace`, fails with `EEXIST` if
+    /// that is taken.
+    pub(super) fn name(&mut self, file: &File, target: &Path, replace: bool) -> io::Result<()> {
+        if !replace {
+            self.link_open(file, target)?;
+            self.is_placed = true;
+            return Ok(());
+        }
+        // linkat(2) replaces no file, so the complete file gets a temporary name first.
+        let named = tempfile::Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .suffix(TEMPORARY_SUFFIX)
+            .make_in(parent(target), |path| self.link_open(file, path))?;
+        let ((), path) = named.keep().map_err(|failed| failed.error)?;
+        self.path = path;
+        self.is_unnamed = false;
+        self.rename(target, true)
+    }
+
+    /// Links an open file without a name to a path, which must be free.
+    fn link_open(&self, file: &File, path: &Path) -> io::Result<()> {
+        fault::step(Operation::Link, &[&self.path, path])?;
         let open = Path::new(OPEN_FILES).join(file.as_raw_fd().to_string());
         let cwd = rustix::fs::CWD;
         // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH; following the link in /proc needs no
         // privilege.
-        rustix::fs::linkat(cwd, &open, cwd, target, AtFlags::SYMLINK_FOLLOW)?;
-        self.is_placed = true;
-        Ok(())
+        Ok(rustix::fs::linkat(
+            cwd,
+            &open,
+            cwd,
+            path,
+            AtFlags::SYMLINK_FOLLOW,
+        )?)
     }
 
     /// Renames the file to `target`; without `replace`, fails with `EEXIST` if that is taken.
@@ -226,7 +249,7 @@ impl<F: FileExt> Write for Location<'_, F> {
 }
 
 /// Whether link(2) may have failed because the file system has no hard links.
-fn is_unsupported(error: &io::Error) -> bool {
+pub(super) fn is_unsupported(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK)

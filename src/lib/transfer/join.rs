@@ -448,7 +448,7 @@ mod tests {
     fn nothing_has_its_name_before_all_of_it_is_there_and_right() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("whole");
-        let site = || Site::file(&path, &SAME.unnamed(), dir.path()).unwrap();
+        let site = || Site::file(&path, &SAME, dir.path()).unwrap();
         let content = content(1000);
         let mut parts = cut(&content, 300);
         let missing = join(&parts[1..], site()).unwrap().verify();

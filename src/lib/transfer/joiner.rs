@@ -269,7 +269,7 @@ impl JoinOptions {
             JoinTarget::File(file) => (file.clone(), PublishOptions::output(existing)),
             JoinTarget::Caller => return Ok(Site::aside(&self.scratch)),
         };
-        let options = options.unnamed().sparing(self.spared);
+        let options = options.sparing(self.spared);
         let site = Site::file(&path, &options, &self.scratch);
         site.map_err(|error| cannot_store_in(path, error))
     }
