@@ -27,6 +27,7 @@ impl Samples {
         samples
     }
 
+    #[allow(dead_code)] // not every bench repeats
     pub(crate) fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort();

@@ -13,22 +13,23 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 use std::time::Instant;
 
 #[path = "measure.rs"]
 mod measure;
 #[path = "nncp.rs"]
 mod nncp;
+#[path = "pair.rs"]
+mod pair;
 #[path = "parcels.rs"]
 mod parcels;
 #[path = "programs.rs"]
 mod programs;
 
-use measure::Samples;
+use pair::{Pair, settle};
 use programs::{Place, Usage};
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -63,112 +64,6 @@ fn main() {
     }
 }
 
-/// Two gateways that peer, each with an endpoint: anna, in anton's, may send to bert, in berta's.
-struct Pair(Place);
-
-impl Pair {
-    fn prepare(place: Place) -> Self {
-        programs::compile(&["peak"], &place.dir);
-        for (gateway, endpoint) in [("anton", "anna"), ("berta", "bert")] {
-            place.run(&format!(
-                "relay-keygen -q --type gateway --set quota=64G -N {gateway}"
-            ));
-            place.run(&format!(
-                "relay-keygen -q -N {gateway} --endpoint {endpoint}"
-            ));
-        }
-        let (anna, bert) = ("anton/endpoints/anna", "berta/endpoints/bert");
-        for (from, to, from_name, to_name) in [
-            ("anton", "berta", "anton", "berta"),
-            ("berta", "anton", "berta", "anton"),
-            (anna, bert, "anna", "bert"),
-        ] {
-            for command in [
-                format!("relay-export -N {from} -f -o key"),
-                format!("relay-authorize -q -N {to} --name {from_name} -f -o connection key"),
-                format!("relay-import -q -N {from} --name {to_name} connection"),
-            ] {
-                place.run(&command);
-            }
-        }
-        place.run("relay-route -q -N anton");
-        place.run("relay-route -q -N berta");
-        for dir in ["stick", "inbox"] {
-            fs::create_dir(place.dir.join(dir)).unwrap();
-        }
-        place.run("relay-sync -q -N anton --init stick");
-        Self(place)
-    }
-
-    /// Writes that many parcels from anna to bert to the file `stream`.
-    fn seal(&self, parcels: usize) {
-        let anna = self.0.dir.join("anton/endpoints/anna");
-        let cores = thread::available_parallelism().unwrap().get();
-        let sealed = thread::scope(|scope| {
-            let seal = || {
-                let mut stream = Vec::new();
-                parcels::seal(&anna, parcels.div_ceil(cores), |_, sent| {
-                    stream.push(sent.octets.as_slice().to_vec());
-                });
-                stream
-            };
-            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(seal)).collect();
-            let streams = workers.into_iter().map(|worker| worker.join().unwrap());
-            streams.flatten().collect::<Vec<_>>()
-        });
-        let mut stream = BufWriter::new(File::create(self.0.dir.join("stream")).unwrap());
-        for octets in &sealed[..parcels] {
-            stream.write_all(octets).unwrap();
-        }
-        stream.flush().unwrap();
-    }
-
-    /// From anton's spool to the one of bert.
-    fn carry(&self) {
-        for line in [
-            "relay-route -q -N anton",
-            "relay-sync -q -N anton stick",
-            "relay-sync -q -N berta stick",
-            "relay-route -q -N berta",
-        ] {
-            self.0.run(line);
-        }
-    }
-
-    /// The acknowledgements from berta to anton, so that nothing waits there.
-    fn acknowledge(&self) {
-        for line in [
-            "relay-sync -q -N berta stick",
-            "relay-sync -q -N anton stick",
-            "relay-route -q -N anton",
-        ] {
-            self.0.run(line);
-        }
-        assert_eq!(self.files("anton/spool/out"), 0, "acknowledged");
-    }
-
-    /// Runs a command and prints how many messages a second it made its way with.
-    fn step(&self, name: &str, line: &str, parcels: usize) {
-        let words: Vec<&str> = line.split(' ').collect();
-        settle();
-        let mut wall = Samples::default();
-        let usage = wall.time(|| self.0.measured(&words, true));
-        let seconds = wall.median() / 1e3;
-        println!(
-            "{name:<34} {seconds:>8.2} {:>9.0} {:>7.2} {:>7.1}",
-            parcels as f64 / seconds,
-            usage.cpu / seconds,
-            usage.memory as f64 / MIB,
-        );
-    }
-
-    fn files(&self, dir: &str) -> usize {
-        let walk = walkdir::WalkDir::new(self.0.dir.join(dir)).into_iter();
-        let files = walk.filter(|entry| entry.as_ref().unwrap().file_type().is_file());
-        files.count()
-    }
-}
-
 fn queue(pair: &Pair, parcels: usize) {
     pair.seal(parcels);
     println!("\n{parcels} parcels of 1 KiB                    s  a second   cores     MiB");
@@ -185,7 +80,7 @@ fn queue(pair: &Pair, parcels: usize) {
             "relay-deliver -q -N berta/endpoints/bert --dir inbox",
         ),
     ] {
-        pair.step(name, line, parcels);
+        step(pair, name, line, parcels);
     }
     assert_eq!(pair.files("inbox"), parcels, "delivered");
     for (name, line) in [
@@ -199,14 +94,20 @@ fn queue(pair: &Pair, parcels: usize) {
         ),
         ("route, what is acknowledged", "relay-route -q -N anton"),
     ] {
-        pair.step(name, line, parcels);
+        step(pair, name, line, parcels);
     }
     assert_eq!(pair.files("anton/spool/out"), 0, "acknowledged");
 }
 
-/// What is on its way to the disk does not count for the next one.
-fn settle() {
-    assert!(Command::new("sync").status().unwrap().success());
+/// Runs a command and prints how many messages a second it made its way with.
+fn step(pair: &Pair, name: &str, line: &str, parcels: usize) {
+    let (seconds, usage) = pair.time(line);
+    println!(
+        "{name:<34} {seconds:>8.2} {:>9.0} {:>7.2} {:>7.1}",
+        parcels as f64 / seconds,
+        usage.cpu / seconds,
+        usage.memory as f64 / MIB,
+    );
 }
 
 /// Takes as much memory as the next one needs, and frees it: a virtual machine may have given it back to its host,
