@@ -2,7 +2,7 @@
 //!
 //! Nothing is normalised: an [`Element`] borrows the octets as received, whether its length is
 //! definite or indefinite, because signatures cover those octets. No function recurses on its
-//! input: hostile nesting costs no stack, and at most linear time for each level.
+//! input: hostile nesting costs no stack, and strings are joined in one pass.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -285,12 +285,83 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The end of a constructed value whose segments are being joined.
-enum End {
-    /// At this index.
-    At(usize),
-    /// At its end-of-contents octets, since its length is indefinite.
-    Marked,
+/// Where a constructed value ends that is being read.
+struct Open {
+    /// Nothing inside may go beyond this index.
+    limit: usize,
+    /// Whether end-of-contents octets end it before that, since its length is indefinite.
+    is_marked: bool,
+}
+
+/// Finds the primitive segments of a string, however deep they are, in one pass.
+///
+/// It holds no octets, so that they can be moved between two segments.
+struct Segments {
+    position: usize,
+    open: Vec<Open>,
+    value: Range<usize>,
+    rules: Rules,
+}
+
+impl Segments {
+    /// Of the string at the start of this range of some octets.
+    fn of(value: Range<usize>, rules: Rules) -> Self {
+        Self {
+            position: value.start,
+            open: Vec::new(),
+            value,
+            rules,
+        }
+    }
+
+    /// The range of the next segment, or `None` after the last one. `octets` from there on must be as they were
+    /// received.
+    fn next(&mut self, octets: &[u8]) -> Result<Option<Range<usize>>, Error> {
+        loop {
+            let is_outermost = self.open.is_empty();
+            if is_outermost && self.position > self.value.start {
+                return Ok(None);
+            }
+            let innermost = self.open.last();
+            let limit = innermost.map_or(self.value.end, |open| open.limit);
+            let is_marked = innermost.is_some_and(|open| open.is_marked);
+            let rest = octets.get(self.position..limit).ok_or(Error::Truncated)?;
+            if is_marked && rest.starts_with(&[0, 0]) {
+                self.position += 2;
+                self.open.pop();
+                continue;
+            }
+            if !is_outermost && !is_marked && rest.is_empty() {
+                self.open.pop();
+                continue;
+            }
+            let header = Header::read(rest, self.rules)?.ok_or(Error::Truncated)?;
+            // The outermost tag may be an implicit one, such as the `[0]` of encryptedContent.
+            if !is_outermost && header.tag & !CONSTRUCTED != tag::OCTET_STRING {
+                return Err(Error::Tag {
+                    expected: tag::OCTET_STRING,
+                    found: header.tag,
+                });
+            }
+            self.position += header.len;
+            let end = header.content.map(|len| self.position + len);
+            if end.is_some_and(|end| end > limit) {
+                return Err(Error::Truncated);
+            }
+            match end {
+                Some(end) if header.tag & CONSTRUCTED == 0 => {
+                    let segment = self.position..end;
+                    self.position = end;
+                    return Ok(Some(segment));
+                }
+                _ if self.open.len() == MAX_DEPTH => return Err(Error::TooDeep),
+                end => self.open.push(Open {
+                    limit: end.unwrap_or(limit),
+                    is_marked: end.is_none(),
+                }),
+            }
+        }
+    }
 }
 
 /// Joins the segments of the string at the start of `octets[value]` in place, and returns the range
@@ -301,53 +372,19 @@ enum End {
 /// When a segment is not an OCTET STRING or nests too deep.
 pub fn join_in_place(octets: &mut [u8], value: Range<usize>) -> Result<Range<usize>, Error> {
     let start = value.start;
-    let (mut read, mut write) = (start, start);
-    let mut open: Vec<End> = Vec::new();
-    loop {
-        let rest = octets.get(read..value.end).ok_or(Error::Truncated)?;
-        match open.last() {
-            Some(End::At(end)) if read == *end => {
-                open.pop();
-            }
-            Some(End::Marked) if rest.starts_with(&[0, 0]) => {
-                read += 2;
-                open.pop();
-            }
-            _ => {
-                let header = Header::read(rest, Rules::Ber)?.ok_or(Error::Truncated)?;
-                let is_segment = header.tag & !CONSTRUCTED == tag::OCTET_STRING;
-                // The outermost tag may be an implicit one, such as the `[0]` of encryptedContent.
-                if !open.is_empty() && !is_segment {
-                    return Err(Error::Tag {
-                        expected: tag::OCTET_STRING,
-                        found: header.tag,
-                    });
-                }
-                read += header.len;
-                let end = header.content.map(|len| read + len);
-                if end.is_some_and(|end| end > value.end) {
-                    return Err(Error::Truncated);
-                }
-                match end {
-                    Some(end) if header.tag & CONSTRUCTED == 0 => {
-                        if open.is_empty() {
-                            return Ok(read..end);
-                        }
-                        // `write` is never ahead of `read`, since each segment loses its header.
-                        octets.copy_within(read..end, write);
-                        write += end - read;
-                        read = end;
-                    }
-                    _ if open.len() == MAX_DEPTH => return Err(Error::TooDeep),
-                    Some(end) => open.push(End::At(end)),
-                    None => open.push(End::Marked),
-                }
-            }
+    let is_primitive = octets.get(start).is_some_and(|tag| tag & CONSTRUCTED == 0);
+    let mut segments = Segments::of(value, Rules::Ber);
+    let mut write = start;
+    while let Some(segment) = segments.next(octets)? {
+        if is_primitive {
+            return Ok(segment);
         }
-        if open.is_empty() {
-            return Ok(start..write);
-        }
+        // `write` is never ahead of the segment, since each one loses its header.
+        let len = segment.len();
+        octets.copy_within(segment, write);
+        write += len;
     }
+    Ok(start..write)
 }
 
 /// One value, as received.
@@ -409,31 +446,9 @@ impl<'a> Element<'a> {
     /// # Errors
     /// When a segment is not an OCTET STRING or nests too deep.
     pub fn segments(&self, mut each: impl FnMut(&'a [u8])) -> Result<(), Error> {
-        if self.tag & CONSTRUCTED == 0 {
-            each(self.content);
-            return Ok(());
-        }
-        // An explicit stack instead of recursion, since the sender chooses the nesting.
-        let mut open = vec![self.children()];
-        while let Some(cursor) = open.last_mut() {
-            match cursor.any()? {
-                None => {
-                    open.pop();
-                }
-                Some(part) if part.tag == tag::OCTET_STRING => each(part.content),
-                Some(part) if part.tag == tag::OCTET_STRING | CONSTRUCTED => {
-                    if open.len() == MAX_DEPTH {
-                        return Err(Error::TooDeep);
-                    }
-                    open.push(part.children());
-                }
-                Some(part) => {
-                    return Err(Error::Tag {
-                        expected: tag::OCTET_STRING,
-                        found: part.tag,
-                    });
-                }
-            }
+        let mut segments = Segments::of(0..self.whole.len(), self.rules);
+        while let Some(segment) = segments.next(self.whole)? {
+            each(&self.whole[segment]);
         }
         Ok(())
     }
@@ -606,11 +621,34 @@ mod tests {
             &[0xa0, 0x80, 2, 1, 1, 0, 0][..],
             &[0xa0, 0x80, 4, 1, 1],
             &[0xa0, 5, 4, 9, 1, 2, 3],
+            // An inner string that goes on where the one around it ends, of either form.
+            &[0x24, 6, 0x24, 2, 4, 1, 9, 0],
+            &[0x24, 0x80, 0x24, 2, 0x24, 0x80, 0, 0, 0, 0],
         ] {
             let mut bad = bad.to_vec();
+            let element = Cursor::ber(&bad).any();
+            let joined = element.and_then(|element| Ok(element.unwrap().joined()?.into_owned()));
+            assert!(joined.is_err(), "{bad:02x?}");
             let all = 0..bad.len();
             assert!(join_in_place(&mut bad, all).is_err(), "{bad:02x?}");
         }
+    }
+
+    #[test]
+    fn deep_segments_are_read_once() {
+        // 28 levels of a million octets in all; each level would be framed anew by reading it as a value.
+        let depth = 28;
+        let leaves = 1 << 18;
+        let open = [0x24, 0x80].repeat(depth);
+        let octets = [open, [4, 0].repeat(leaves), [0, 0].repeat(depth)].concat();
+        let mut segments = Segments::of(0..octets.len(), Rules::Ber);
+        let mut read = 0;
+        while let Some(segment) = segments.next(&octets).unwrap() {
+            assert!(segment.start > read, "each octet is read once");
+            read = segment.start;
+        }
+        assert_eq!(segments.position, octets.len());
+        assert_eq!(read, 2 * (depth + leaves), "where the last one is");
     }
 
     #[test]
