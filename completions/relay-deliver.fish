@@ -2,6 +2,7 @@ complete -c relay-deliver -s N -l node -d 'The node directory [default: `$RELAY_
 complete -c relay-deliver -s y -l type -d 'Deliver only content of this media type; a * at the end stands for anything [default: all]' -r
 complete -c relay-deliver -l dir -d 'Write each content into DIR, in a folder for its sender' -r -F
 complete -c relay-deliver -l maildir -d 'Write each content into this Maildir, as a mail' -r -F
+complete -c relay-deliver -l timeout -d 'Give a command DURATION for each message; 0 for ever [default: 10m, and 1m for each 16 MiB]' -r
 complete -c relay-deliver -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r
 complete -c relay-deliver -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
 complete -c relay-deliver -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r

@@ -23,7 +23,7 @@ _relay__route() {
 
     case "${cmd}" in
         relay__route)
-            opts="-N -n -q -v -h -V --node --dry-run --json --retry --reroute --wait --now --clock-drift --quiet --verbose --help --version"
+            opts="-N -n -q -v -h -V --node --dry-run --json --retry --reroute --timeout --wait --now --clock-drift --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -42,6 +42,10 @@ _relay__route() {
                     return 0
                     ;;
                 --reroute)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -713,7 +713,25 @@ fn command() -> Cases<command::Error> {
             command: text(),
             status: 65,
         },
+        E::Hangs {
+            command: text(),
+            times: 5,
+        },
+        E::Stopped {
+            command: text(),
+            signal: WORD,
+        },
     ]);
+    for times in [1, command::MOST_TIMEOUTS] {
+        let limit = std::time::Duration::from_secs(600);
+        let command = text();
+        let timed_out = E::TimedOut {
+            command,
+            limit,
+            times,
+        };
+        cases.push(Case::new(timed_out).word(&format!("time-out {times}")));
+    }
     let ends = [
         ("status 75", 75 << 8),
         ("status 1", 1 << 8),

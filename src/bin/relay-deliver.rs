@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{ArgGroup, Parser};
 
-use relaynet::cli::args::{NodeDir, Wait};
+use relaynet::cli::args::{CommandTime, NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::delivery::DeliveryReport;
 use relaynet::cli::errors::Usage;
@@ -58,6 +58,8 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    time: CommandTime,
+    #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
     clock: ClockArgs,
@@ -103,6 +105,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         time,
         types: args.types.clone(),
         destination,
+        commands: args.time.options(),
         joins: !args.no_join,
         is_dry: args.dry_run,
     };

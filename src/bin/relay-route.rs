@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use relaynet::cli::args::{NodeDir, Wait};
+use relaynet::cli::args::{CommandTime, NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::routing::{self, RouteReport};
@@ -35,6 +35,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PEER", conflicts_with = "dry_run")]
     reroute: Vec<String>,
     #[command(flatten)]
+    time: CommandTime,
+    #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
     clock: ClockArgs,
@@ -53,7 +55,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
     let changes = (!args.dry_run).then_some(owner.config());
     let now = args.clock.now(changes)?;
     let window = args.clock.window(now, Some(owner.config()));
-    let _lock = if args.dry_run {
+    let lock = if args.dry_run {
         None
     } else {
         Some(args.wait.lock(&spool)?)
@@ -72,7 +74,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
     }
     for peer in &args.reroute {
         outcome.take();
-        let recalled = recall(&spool, peer);
+        let recalled = routing::recall(&spool, peer);
         outcome.done(&Input::named(peer.clone()), recalled)?;
     }
     if !args.dry_run {
@@ -88,11 +90,13 @@ fn route(args: &Args) -> anyhow::Result<()> {
         policy,
         is_in_doubt: !unreadable.is_empty(),
         time,
+        commands: args.time.options(),
         is_dry: args.dry_run,
     };
     unreadable_peers::report_unreadable(owner, unreadable, &mut reports.outcome)?;
     let mut unexpected = UnexpectedReport::default();
     router.run(
+        lock,
         &mut |routed| {
             if args.dry_run {
                 return files::print(&routing::decision(&routed, args.json));
@@ -106,17 +110,6 @@ fn route(args: &Args) -> anyhow::Result<()> {
         return reports.outcome.finish();
     }
     reports.finish(&spool)
-}
-
-/// Moves what waits for a peer back to `in`, to be routed again.
-fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
-    let hop = spool.owner().find_peer(peer)?.id;
-    let count = spool.recall(hop)?.to_string();
-    report::event(
-        "recalled",
-        &[("from", &hop.to_string()), ("messages", &count)],
-    );
-    Ok(())
 }
 
 /// Applies the control messages of each gateway. An error of one queue keeps neither the other

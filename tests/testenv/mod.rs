@@ -628,8 +628,8 @@ impl Call<'_> {
         self
     }
 
-    /// Runs it.
-    pub(crate) fn run(self) -> Ran {
+    /// The command that runs it, with pipes.
+    pub(crate) fn to_command(&self) -> Command {
         let program = Path::new(env!("CARGO_BIN_EXE_relay-open")).with_file_name(&self.program);
         let mut command = if let Some(script) = &self.shell {
             let mut command = Command::new("/bin/sh");
@@ -651,10 +651,16 @@ impl Call<'_> {
             .env("LC_ALL", "de_DE.UTF-8")
             .env("TZ", "Asia/Tokyo")
             .envs(self.now.iter().map(|now| ("RELAY_NOW", now)))
-            .envs(self.vars)
+            .envs(self.vars.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it.
+    pub(crate) fn run(self) -> Ran {
+        let mut command = self.to_command();
         if !self.has_reader {
             let (_, writer) = std::io::pipe().unwrap();
             command.stdout(writer);

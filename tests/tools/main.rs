@@ -43,6 +43,7 @@ mod streams;
 mod sync;
 mod syncs;
 mod text;
+mod timeout;
 mod told;
 mod topology;
 mod trust;

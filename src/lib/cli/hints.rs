@@ -332,6 +332,13 @@ fn hint_for_command(error: &command::Error) -> Option<String> {
         {
             Some("run this with fewer or shorter variables, as env -i does".to_owned())
         }
+        command::Error::TimedOut { .. } => Some(
+            "if it needs more time, give it with --timeout; a message is set aside after three"
+                .to_owned(),
+        ),
+        command::Error::Hangs { .. } => Some(
+            "try it by hand: it may wait for something that is down, or for a terminal".to_owned(),
+        ),
         _ => None,
     }
 }

@@ -45,6 +45,7 @@ use std::sync::Arc;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, CommandFactory, Parser};
 
+use crate::command::pending_signal;
 use crate::disk::fault;
 use named_files::NamedFiles;
 use report::Verbosity;
@@ -83,9 +84,12 @@ pub fn run<A: Parser>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
             Err(error) => usage(&error),
         }
     });
-    std::panic::catch_unwind(run)
-        .unwrap_or(Status::SOFTWARE)
-        .into()
+    let status = std::panic::catch_unwind(run).unwrap_or(Status::SOFTWARE);
+    // It was kept while a command ran. The caller sees this program end by it, as it would have.
+    if let Some(signal) = pending_signal() {
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    }
+    status.into()
 }
 
 /// The command line of a program, with `-q` and `-v`, which every program has.

@@ -161,6 +161,20 @@ impl<'a> RouteReport<'a> {
     }
 }
 
+/// Moves what waits for a peer back to `in`, to be routed again.
+///
+/// # Errors
+/// When no peer is known as this, or a message cannot be moved.
+pub fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
+    let hop = spool.owner().find_peer(peer)?.id;
+    let count = spool.recall(hop)?.to_string();
+    report::event(
+        "recalled",
+        &[("from", &hop.to_string()), ("messages", &count)],
+    );
+    Ok(())
+}
+
 /// Reports the result for a control message of this gateway.
 fn report_control(
     gateway: NodeId,

@@ -156,13 +156,15 @@ impl<'a> Delivery<'a> {
                 let path = staged.dir.join(name);
                 Ok((DeliveryEffect::Delivered(Some(path)), Some(file)))
             }
-            StagedContent::ForCommand(message, command) => {
+            StagedContent::ForCommand(held, command) => {
                 self.spool.make(QueueId::Home(self.node.id()))?;
                 // On its standard input the command gets a file of its own, not the one in the
                 // queue.
-                let input = scratch::holding(&self.spool.tmp(), message.content())?;
+                let input = scratch::holding(&self.spool.tmp(), held.content())?;
                 let name = content.safe_name();
-                command.run(&content.facts(&self.path, name.as_deref()), input)?;
+                let facts = content.facts(&self.path, name.as_deref());
+                let counted = (&mut state.intents, &*message.name.to_string());
+                state.runs.run::<Error>(command, &facts, input, counted)?;
                 Ok((DeliveryEffect::Delivered(None), None))
             }
         }

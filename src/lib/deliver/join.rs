@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use super::intents::Intents;
 use super::names::{Names, Wish, first_free};
 use super::parts::{PartParcel, PartsJoiner, TransferKey, Transfers};
 use super::run::{
@@ -27,7 +26,7 @@ use crate::spool::failed::FailedMessage;
 use crate::spool::moves::Moves;
 use crate::spool::queue::{Queue, Waiting};
 use crate::spool::sent::{Line, SentEvent};
-use crate::spool::{self, Name, QueueId};
+use crate::spool::{self, Intents, Name, QueueId};
 use crate::transfer::join::{self, Join, Site, Whole};
 
 /// The most lines that are noted in one write.
@@ -294,7 +293,9 @@ impl<'a> Delivery<'a> {
                     return Ok(None);
                 };
                 let name = content.safe_name();
-                command.run(&content.facts(&self.path, name.as_deref()), input)?;
+                let facts = content.facts(&self.path, name.as_deref());
+                let counted = (&mut state.intents, &*key.to_string());
+                state.runs.run::<Error>(command, &facts, input, counted)?;
                 Ok(None)
             }
         }

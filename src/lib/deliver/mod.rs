@@ -8,7 +8,6 @@ pub mod content; // what is known of content, and what its files are called
 pub mod destination; // where it goes
 pub mod maildir; // as a mail
 pub mod names; // names for the files of a group
-pub mod intents; // names that were about to be given when a run was killed
 pub mod parts; // which parts of content are there
 pub mod run; // delivers everything that waits for a node, in groups
 mod open; // opens messages and writes their content, without a name

@@ -11,10 +11,10 @@ use std::time::SystemTime;
 
 use jiff::SignedDuration;
 
-use super::intents::Intents;
 use super::names::Names;
 use super::parts::{LeftOut, Transfers};
 use super::{Content, Destination, Error};
+use crate::command::{RunOptions, Runs};
 use crate::disk::publish::{IfExists, PublishOptions, sweep_ours};
 use crate::disk::{self, FileRole, files};
 use crate::node::Directory;
@@ -26,7 +26,7 @@ use crate::receive::ReceiveOptions;
 use crate::receive::inbox::{ClockReading, InboxReader};
 use crate::spool::moves::Moves;
 use crate::spool::queue::{QueueEntry, Waiting};
-use crate::spool::{self, QueueId, Spool, Time};
+use crate::spool::{self, Intents, QueueId, Spool, Time};
 
 /// How often a message is tried that another message of its group was in the way of, or whose name
 /// was refused: it has three names.
@@ -59,6 +59,8 @@ pub struct Delivery<'a> {
     pub types: Vec<String>,
     /// The destination.
     pub destination: Destination,
+    /// How a command is run.
+    pub commands: RunOptions,
     /// Whether to wait for all parts of a content and join them.
     pub joins: bool,
     /// Whether to change nothing.
@@ -117,6 +119,7 @@ pub(super) struct DeliveryState<'a> {
     /// The user whose files are known to have arrived in time.
     pub(super) keeper: Option<u32>,
     pub(super) intents: Intents,
+    pub(super) runs: Runs,
     /// Files that were removed or set aside, and are not synced yet.
     pub(super) moves: Moves,
     /// Of how many groups.
@@ -204,7 +207,8 @@ impl<'a> Delivery<'a> {
         let state = DeliveryState {
             home: InboxReader::new(self.node, self.terms, clock)?,
             keeper: self.spool.keeper()?,
-            intents: Intents::of(self.spool, self.node)?,
+            intents: Intents::of(self.spool, QueueId::Home(self.node.id()))?,
+            runs: Runs::new(self.commands),
             moves: Moves::default(),
             unsynced: 0,
             folders: Mutex::default(),

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{Error, Hops, Target};
-use crate::command::{Command, CommandFacts};
+use crate::command::{Command, RunOptions};
 use crate::disk::publish::{self, IfExists, PublishOptions};
-use crate::disk::{self, FileRole, Mode, batch, scratch};
+use crate::disk::{self, FileRole, Lock, Mode, batch};
 use crate::kind::ErrorKind;
 use crate::message::Item;
 use crate::node::ReplayKey;
-use crate::node::peers::check_name;
 use crate::node::seen::Memory;
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
@@ -29,7 +28,7 @@ const MAX_HELD: usize = 32 * 1024 * 1024;
 
 /// Routes the messages in `in`.
 pub struct Router<'a> {
-    /// The spool. The caller holds the queue lock.
+    /// The spool.
     pub spool: &'a Spool,
     /// The next hops.
     pub hops: Hops,
@@ -40,6 +39,8 @@ pub struct Router<'a> {
     /// Whether a peer cannot be read: then what has no route or authorization is not set aside, since that peer may be
     /// it.
     pub is_in_doubt: bool,
+    /// How commands are run.
+    pub commands: RunOptions,
     /// Whether to move nothing.
     pub is_dry: bool,
 }
@@ -77,33 +78,42 @@ pub enum Fate {
 }
 
 /// A message with its routing decision.
-struct Decided {
-    message: Waiting,
-    name: Name,
-    id: Option<String>,
+pub(super) struct Decided {
+    pub(super) message: Waiting,
+    pub(super) name: Name,
+    pub(super) id: Option<String>,
     /// The date of a message that is handed over, and its octets.
-    date: jiff::Timestamp,
-    octets: Vec<u8>,
+    pub(super) date: jiff::Timestamp,
+    pub(super) octets: Vec<u8>,
     /// Whether another user owns the file. They could change it at any time, so the octets that
     /// were verified go on.
     is_of_another: bool,
-    result: Result<Target, Error>,
+    pub(super) result: Result<Target, Error>,
 }
 
 impl Decided {
+    /// The command that the message is for.
+    pub(super) fn command(&self) -> Option<&Command> {
+        match &self.result {
+            Ok(Target::Command(command)) => Some(command),
+            _ => None,
+        }
+    }
+
     fn identity(&self) -> Option<ReplayKey> {
         Some(self.name.to_replay_key(self.id.as_deref()?))
     }
 }
 
 impl Router<'_> {
-    /// Routes all messages in `in`. The result for each goes to `each`, unexpected files go to
-    /// `unexpected`.
+    /// Routes all messages in `in`. `lock` is the queue lock, which is released for commands; a dry
+    /// run needs none. The result for each goes to `each`, unexpected files go to `unexpected`.
     ///
     /// # Errors
     /// Fatal errors only: the spool cannot be read or changed, or `each` failed.
     pub fn run<E: From<Error>>(
         &self,
+        lock: Option<Lock>,
         each: &mut dyn FnMut(RouteOutcome) -> Result<(), E>,
         unexpected: &mut dyn FnMut(PathBuf),
     ) -> Result<(), E> {
@@ -114,6 +124,7 @@ impl Router<'_> {
             .map_err(Error::from)?;
         let mut group = Vec::new();
         let mut held = 0;
+        let mut has_commands = false;
         let mut failed = None;
         workers::in_order(
             Bounds::octets(limits::MAX_MESSAGE_LEN),
@@ -140,6 +151,11 @@ impl Router<'_> {
                 let Some(decided) = decided? else {
                     return Ok(());
                 };
+                // After everything else: a slow command delays only what is for it.
+                if decided.command().is_some() && !self.is_dry {
+                    has_commands = true;
+                    return Ok(());
+                }
                 held += decided.octets.len();
                 group.push(decided);
                 if group.len() >= GROUP || held >= MAX_HELD {
@@ -150,6 +166,9 @@ impl Router<'_> {
             },
         )?;
         self.commit(group, each)?;
+        if has_commands {
+            self.run_commands(lock, each)?;
+        }
         // Messages that were read before the error are routed first.
         match failed {
             Some(error) => Err(Error::from(error).into()),
@@ -158,7 +177,7 @@ impl Router<'_> {
     }
 
     /// Decides on a message; `None` if it is gone.
-    fn decide(&self, message: Waiting) -> Result<Option<Decided>, Error> {
+    pub(super) fn decide(&self, message: Waiting) -> Result<Option<Decided>, Error> {
         let (octets, is_of_another) = match message.read_with_owner(Vec::new()) {
             Ok(Some((octets, owner))) => (Ok(octets), self.spool.is_anothers(owner)),
             Ok(None) => return Ok(None),
@@ -213,7 +232,7 @@ impl Router<'_> {
     }
 
     /// Moves a group of messages, and reports them.
-    fn commit<E: From<Error>>(
+    pub(super) fn commit<E: From<Error>>(
         &self,
         group: Vec<Decided>,
         each: &mut dyn FnMut(RouteOutcome) -> Result<(), E>,
@@ -227,7 +246,7 @@ impl Router<'_> {
         if !self.is_dry {
             // Handed over before it is noted: a crash in between hands it over twice, but never
             // notes what was not handed over.
-            let passed = self.hand_over_all(&mut group);
+            let passed = hand_over_all(&mut group);
             // Remembered before the file is removed: if it comes back, it must not count as new.
             if !passed.is_empty() {
                 Memory::of(self.spool.owner().root())?.pass_on(&passed)?;
@@ -263,24 +282,6 @@ impl Router<'_> {
             }
         });
         Ok(outcomes.collect())
-    }
-
-    /// Hands messages over to directories and commands. Gives the identities of those that were taken.
-    fn hand_over_all(&self, group: &mut [Decided]) -> Vec<ReplayKey> {
-        put_into_dirs(group);
-        let mut passed = Vec::new();
-        for decided in group {
-            let handed = match &decided.result {
-                Ok(Target::Directory(_)) => Ok(()),
-                Ok(Target::Command(command)) => self.run_command(command, decided),
-                _ => continue,
-            };
-            match handed {
-                Ok(()) => passed.extend(decided.identity()),
-                Err(error) => decided.result = Err(error),
-            }
-        }
-        passed
     }
 
     /// Moves the messages of a group to their queues, sets aside, or removes what was handed over. Gives what became of
@@ -335,7 +336,7 @@ impl Router<'_> {
     }
 
     /// Whether every further try fails in the same way.
-    fn is_settled(&self, error: &Error) -> bool {
+    pub(super) fn is_settled(&self, error: &Error) -> bool {
         is_settled(error) && !self.is_untimely(error) && !self.depends_on_unreadable(error)
     }
 
@@ -348,28 +349,6 @@ impl Router<'_> {
     /// Whether an error may only be due to the clock, which is doubted.
     fn is_untimely(&self, error: &Error) -> bool {
         !self.time.is_believed() && error.kind().depends_on_clock()
-    }
-
-    /// Hands a message to a user's command.
-    fn run_command(&self, command: &Command, decided: &Decided) -> Result<(), Error> {
-        let node = self.spool.owner();
-        let identity = &decided.name.identity;
-        let peer = node.peer(identity.sender)?.and_then(|peer| peer.name);
-        let facts = CommandFacts {
-            node: node.root(),
-            sender: identity.sender,
-            // The peer's name may have been edited by hand, and not be valid.
-            peer: peer.as_deref().filter(|name| check_name(name).is_ok()),
-            recipient: identity.recipient,
-            id: decided.id.as_deref().unwrap_or_default(),
-            date: decided.date,
-            expiry: decided.name.expiry,
-            media_type: None,
-            name: None,
-            size: decided.octets.len() as u64,
-        };
-        let input = scratch::holding(&self.spool.tmp(), &decided.octets)?;
-        Ok(command.run(&facts, input)?)
     }
 
     /// The line for `sent`, which the sender can read.
@@ -429,6 +408,20 @@ impl Router<'_> {
         let (to, options) = ((&queue, &decided.name), options.written_in(&tmp));
         moves.place_copy(from, to, &decided.octets, &options)
     }
+}
+
+/// Hands messages over to directories; those for commands were. Gives the identities of those that
+/// were taken.
+fn hand_over_all(group: &mut [Decided]) -> Vec<ReplayKey> {
+    put_into_dirs(group);
+    let is_passed = |decided: &&Decided| {
+        matches!(
+            decided.result,
+            Ok(Target::Directory(_) | Target::Command(_))
+        )
+    };
+    let passed = group.iter().filter(is_passed);
+    passed.filter_map(Decided::identity).collect()
 }
 
 /// Puts messages into directories outside of the spool, with one sync.

@@ -6,8 +6,8 @@ pub(crate) const TMP: &str = "tmp";
 /// The spool itself, in a node directory.
 pub(super) const SPOOL: &str = "spool";
 
-/// Notes of relay-deliver for its next run: the names of files that it is about to create.
-pub const DELIVERING: &str = "delivering";
+/// Notes of relay-deliver and relay-route for their next run.
+pub(crate) const DELIVERING: &str = "delivering";
 
 /// Notes on what happened to messages, a file for each day.
 pub(crate) const SENT: &str = "sent";

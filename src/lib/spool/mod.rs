@@ -15,6 +15,7 @@ pub mod room; // quotas, and the space that is kept free
 mod twin; // the same message in another form
 pub mod moves; // from queue to queue, many with one sync
 pub mod failed; // messages that are set aside, and why
+pub mod intents; // notes on messages that are handed over
 pub mod sent; // what happened to messages: a line for each event
 pub mod state; // what became of one of them
 pub mod carried; // what was written onto which medium
@@ -34,8 +35,8 @@ use crate::{disk, node};
 
 pub use access::Access;
 pub use clock::Time;
-pub use folders::DELIVERING;
-pub(crate) use folders::{SENT, TMP};
+pub(crate) use folders::{DELIVERING, SENT, TMP};
+pub use intents::Intents;
 pub use name::Name;
 pub use queue::Queue;
 pub(crate) use queue_id::HOME;

@@ -400,6 +400,23 @@ impl Spool {
         Ok(lock)
     }
 
+    /// Waits for the queue lock, for a run that held it before.
+    ///
+    /// # Errors
+    /// When the lock file cannot be opened or locked.
+    pub fn lock_again(&self) -> Result<Lock, Error> {
+        Ok(Lock::exclusive(&self.owner.lock_file("queue")?)?)
+    }
+
+    /// Takes the lock of those who hand messages over to commands; `None` if another run holds it. A
+    /// command may take long, so the queue lock is not held meanwhile.
+    ///
+    /// # Errors
+    /// When the lock file cannot be opened or locked.
+    pub fn lock_commands(&self) -> Result<Option<Lock>, Error> {
+        Ok(Lock::try_exclusive(&self.owner.lock_file("commands")?)?)
+    }
+
     /// Creates the shared queues and syncs all folders and queues.
     fn settle(&self) -> Result<(), Error> {
         self.share()?;

@@ -18,7 +18,7 @@ use crate::spool::queue::{WHY, Waiting};
 use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
 use crate::spool::{
-    Error, HOME, Name, Queue, QueueId, QueueKind, SENT, Spool, TMP, carried, clock,
+    DELIVERING, Error, HOME, Name, Queue, QueueId, QueueKind, SENT, Spool, TMP, carried, clock,
 };
 use crate::upkeep::check_files::Shape;
 use crate::upkeep::checker::Checker;
@@ -35,9 +35,6 @@ const MOST: usize = 1000;
 
 /// Maximum number of users that a finding names.
 const NAMED: usize = 3;
-
-/// The folder with the names of files that relay-deliver is about to create.
-const DELIVERING: &str = "delivering";
 
 /// How many messages wait in a queue.
 #[derive(Default)]
@@ -450,7 +447,7 @@ fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
         ["in", name] => is_message(name),
         ["failed", name] => is_message(name.strip_suffix(WHY).unwrap_or(name)),
         [SENT, day] => end_of_day(day).is_some(),
-        [DELIVERING, id] => is_node(id),
+        [DELIVERING, queue] => queue == "in" || is_node(queue),
         [carried::FOLDER, _, record] => carried::is_record(record),
         [folder, _, name] => is_folder(folder) && is_message(name),
         _ => false,

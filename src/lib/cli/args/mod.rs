@@ -13,6 +13,6 @@ pub use keys::{
     CertificateFile, IdentityKeyFile, MAX_PARAMS_LEN, SessionKeyFile, TrustFiles, read_object,
     read_params,
 };
-pub use node::{Node, NodeDir, Wait};
+pub use node::{CommandTime, Node, NodeDir, Wait};
 pub use peer::peer_key;
 pub use validity::validity;

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::cli::errors::Usage;
 use crate::cli::report;
 use crate::cli::status::{Reported, Status};
+use crate::command::RunOptions;
 use crate::disk::Lock;
 use crate::node::config::parse_duration;
 use crate::node::{self, Directory, ExplicitFiles, Keyring};
@@ -133,6 +134,25 @@ pub struct Wait {
     /// Wait up to DURATION for another run [default: fail at once]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     wait: Option<SignedDuration>,
+}
+
+/// `--timeout`, for programs that run commands.
+#[derive(Debug, clap::Args)]
+pub struct CommandTime {
+    /// Give a command DURATION for each message; 0 for ever [default: 10m, and 1m for each 16 MiB]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<SignedDuration>,
+}
+
+impl CommandTime {
+    /// The options that commands are run with.
+    #[must_use]
+    pub fn options(&self) -> RunOptions {
+        RunOptions {
+            limit: self.timeout.map(SignedDuration::unsigned_abs),
+            ..RunOptions::default()
+        }
+    }
 }
 
 /// The interval between tries to take a lock.

@@ -4,19 +4,33 @@
 //!
 //! Standard input is a file, not a pipe: a command that does not read it cannot block us, and if
 //! our program is killed, the command cannot mistake half of the input for the whole.
+//!
+//! A command may run for a limited time. It has a process group of its own, so that all of it can be
+//! told to end, and signals that end our program are passed on to it.
+
+mod child; // waits for a command, and ends it
+mod runs; // for the messages of a queue
+mod signals; // that end this program
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{self, Stdio};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::disk;
 use crate::kind::ErrorKind;
 use crate::pki::NodeId;
+use child::CommandEnd;
+use signals::Watch;
+
+pub use runs::{RunOptions, Runs};
+pub use signals::pending as pending_signal;
 
 /// The statuses of sysexits(3) that refuse a message for good; after any other it is tried again.
 const REFUSALS: [i32; 11] = [64, 65, 66, 67, 68, 69, 70, 73, 76, 77, 78];
@@ -24,6 +38,9 @@ const REFUSALS: [i32; 11] = [64, 65, 66, 67, 68, 69, 70, 73, 76, 77, 78];
 /// Maximum length of a variable's value, in octets. All of them together are small compared to the
 /// system's limit for arguments and environment.
 const MAX_VALUE_LEN: usize = 1024;
+
+/// How often a command may not end in time for one message, until the message is set aside.
+pub const MOST_TIMEOUTS: u32 = 3;
 
 /// The reason why a command did not accept its input.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +78,36 @@ pub enum Error {
         /// How it ended: its exit status or a signal.
         end: process::ExitStatus,
     },
+    /// The command did not end in time, and was ended.
+    #[error("{command} did not end within {} (time-out {times} of {MOST_TIMEOUTS})", shown(*.limit))]
+    TimedOut {
+        /// The command.
+        command: String,
+        /// How long it was given.
+        limit: Duration,
+        /// How often that has been so for this message.
+        times: u32,
+    },
+    /// The command was not run: it had not ended in time for the messages before.
+    #[error("{command} did not end in time for {times} messages in a row")]
+    Hangs {
+        /// The command.
+        command: String,
+        /// For how many messages.
+        times: usize,
+    },
+    /// Our program was told to end, and so was the command.
+    #[error("{command} was ended by {signal}")]
+    Stopped {
+        /// The command.
+        command: String,
+        /// The name of the signal.
+        signal: &'static str,
+    },
+}
+
+fn shown(limit: Duration) -> String {
+    SignedDuration::try_from(limit).map_or_else(|_| "its time".to_owned(), |it| format!("{it:#}"))
 }
 
 /// The facts for a command, as environment variables; an unknown value is an empty variable.
@@ -140,25 +187,48 @@ impl Command {
         }
     }
 
-    /// Runs it with `input` as standard input, and waits for it. It inherits our standard output
-    /// and standard error.
+    /// Runs it with `input` as standard input, and waits for it, for at most `limit`. It inherits
+    /// our standard output and standard error.
     ///
     /// # Errors
-    /// [`Error::Unfit`], [`Error::NotRun`], [`Error::Refused`] or [`Error::Postponed`].
-    pub fn run(&self, facts: &CommandFacts<'_>, input: File) -> Result<(), Error> {
+    /// [`Error::Unfit`], [`Error::NotRun`], [`Error::Refused`], [`Error::Postponed`],
+    /// [`Error::TimedOut`] or [`Error::Stopped`].
+    pub fn run(
+        &self,
+        facts: &CommandFacts<'_>,
+        input: File,
+        limit: Option<Duration>,
+    ) -> Result<(), Error> {
         let failed = |cause| Error::NotRun {
             command: self.to_string(),
             cause,
         };
         // A NUL or a value that is too long would fail in execve(2), without naming the variable.
         let variables = facts.fit()?;
+        let watch = Watch::start().map_err(failed)?;
         let mut child = process::Command::new(&self.program)
             .args(&self.args)
             .envs(variables)
             .stdin(Stdio::from(input))
+            .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let end = child.wait().map_err(failed)?;
+        let end = match child::wait(&mut child, limit, &watch).map_err(failed)? {
+            CommandEnd::Exited(end) => end,
+            CommandEnd::TimedOut => {
+                return Err(Error::TimedOut {
+                    command: self.to_string(),
+                    limit: limit.unwrap_or_default(),
+                    times: 1,
+                });
+            }
+            CommandEnd::Stopped(signal) => {
+                return Err(Error::Stopped {
+                    command: self.to_string(),
+                    signal,
+                });
+            }
+        };
         match end.code() {
             Some(0) => Ok(()),
             Some(status) if REFUSALS.contains(&status) => Err(Error::Refused {
@@ -186,24 +256,36 @@ impl Error {
             },
             Self::Unfit { .. } => ErrorKind::Unsuitable,
             Self::Refused { .. } => ErrorKind::Refused,
-            Self::Postponed { .. } => ErrorKind::Incomplete,
+            Self::Postponed { .. }
+            | Self::TimedOut { .. }
+            | Self::Hangs { .. }
+            | Self::Stopped { .. } => ErrorKind::Incomplete,
         }
     }
 
-    /// Whether the command itself is the cause, so that it would accept no other message either.
+    /// Whether no other message would be accepted either: the command itself is the cause, or the
+    /// run ends.
     #[must_use]
     pub fn is_of_command(&self) -> bool {
         match self {
             // E2BIG depends on the facts of the message as well, so another message may fit.
             Self::NotRun { cause, .. } => cause.kind() != io::ErrorKind::ArgumentListTooLong,
-            Self::Unfit { .. } | Self::Refused { .. } | Self::Postponed { .. } => false,
+            Self::Hangs { .. } | Self::Stopped { .. } => true,
+            Self::Unfit { .. }
+            | Self::Refused { .. }
+            | Self::Postponed { .. }
+            | Self::TimedOut { .. } => false,
         }
     }
 
     /// Whether another attempt with the same message would give the same result.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        matches!(self, Self::Unfit { .. } | Self::Refused { .. })
+        match self {
+            Self::Unfit { .. } | Self::Refused { .. } => true,
+            Self::TimedOut { times, .. } => *times >= MOST_TIMEOUTS,
+            _ => false,
+        }
     }
 }
 
@@ -220,7 +302,12 @@ mod tests {
 
     fn run(script: &str, octets: &[u8]) -> Result<(), Error> {
         let shell = Command::new(OsStr::new("sh"), &["-c".into(), script.into()]);
-        shell.run(&facts(octets), input(octets))
+        shell.run(&facts(octets), input(octets), None)
+    }
+
+    fn run_for(limit: Duration, script: &str) -> Result<(), Error> {
+        let shell = Command::new(OsStr::new("sh"), &["-c".into(), script.into()]);
+        shell.run(&facts(b""), input(b""), Some(limit))
     }
 
     fn input(octets: &[u8]) -> File {
@@ -267,9 +354,54 @@ mod tests {
             assert!(matches!(postponed, Error::Postponed { .. }), "{script}");
         }
         let missing = Command::new(OsStr::new("/nonexistent/x"), &[]);
-        let error = missing.run(&facts(b""), input(b"")).unwrap_err();
+        let error = missing.run(&facts(b""), input(b""), None).unwrap_err();
         assert!(error.is_of_command() && !error.is_settled(), "{error}");
         assert_eq!(missing.to_string(), "/nonexistent/x");
+    }
+
+    #[test]
+    fn a_command_is_ended_with_all_that_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let pids = dir.path().join("pids");
+        let rest = format!(
+            "sleep 60 & echo $! >>{0}; echo $$ >>{0}; wait",
+            pids.display()
+        );
+        // One that ends when it is told to, one that does not, and one of which only a part does not.
+        for script in [
+            rest.clone(),
+            format!("trap '' TERM; {rest}; sleep 60"),
+            format!("(trap '' TERM; sleep 60) & {rest}"),
+        ] {
+            let error = run_for(Duration::from_millis(200), &script).unwrap_err();
+            assert!(matches!(error, Error::TimedOut { times: 1, .. }), "{error}");
+            assert!(!error.is_settled() && !error.is_of_command(), "{error}");
+            let why = "sh did not end within 200ms (time-out 1 of 3)";
+            assert_eq!(error.to_string(), why);
+        }
+        let pids = std::fs::read_to_string(pids).unwrap();
+        assert_eq!(pids.lines().count(), 6);
+        for pid in pids.lines() {
+            // Empty if nobody has asked yet how it ended.
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            assert!(line.is_empty(), "{pid} is alive");
+        }
+    }
+
+    #[test]
+    fn one_that_ends_well_when_it_is_told_to_has_accepted() {
+        let script = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
+        run_for(Duration::from_millis(300), script).unwrap();
+        let script = "trap 'exit 70' TERM; while :; do sleep 0.05; done";
+        let error = run_for(Duration::from_millis(300), script).unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_a_command_leaves_behind_keeps_nobody_waiting() {
+        let started = std::time::Instant::now();
+        run("sleep 60 & exit 0", b"").unwrap();
+        assert!(started.elapsed() < Duration::from_secs(30));
     }
 
     #[test]
@@ -306,7 +438,7 @@ mod tests {
             ),
         ] {
             let error = Command::new(OsStr::new("true"), &[])
-                .run(&facts, input(b""))
+                .run(&facts, input(b""), None)
                 .unwrap_err();
             assert!(error.to_string().contains(variable), "{error}");
             assert!(error.is_settled() && !error.is_of_command(), "{error}");
@@ -314,7 +446,7 @@ mod tests {
         // Together with the inherited environment it exceeds the system's limit; others may fit.
         let args = ["x".repeat(200_000).into()];
         let error = Command::new(OsStr::new("true"), &args)
-            .run(&facts(b""), input(b""))
+            .run(&facts(b""), input(b""), None)
             .unwrap_err();
         assert!(matches!(error, Error::NotRun { .. }), "{error}");
         assert!(!error.is_of_command() && !error.is_settled(), "{error}");
