@@ -263,6 +263,16 @@ fn disk() -> Cases<disk::Error> {
                 role,
             })
             .note(&role),
+            Case::new(E::Placeholder {
+                path: path.clone(),
+                role,
+            })
+            .note(&role),
+            Case::new(E::CannotHold {
+                path: path.clone(),
+                role,
+            })
+            .note(&role),
         ]);
         cases.push(
             Case::new(E::Exposed {

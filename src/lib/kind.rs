@@ -138,6 +138,8 @@ impl disk::Error {
             Self::TooLarge { .. } => DiskCause::TooLarge,
             Self::Differs { .. } => DiskCause::Differs,
             Self::IsInput { .. } => return ErrorKind::Usage,
+            Self::Placeholder { .. } => DiskCause::System(K::NotFound),
+            Self::CannotHold { .. } => return ErrorKind::Config,
             Self::Io { cause, .. } => match cause.kind() {
                 K::StorageFull | K::QuotaExceeded | K::FileTooLarge | K::OutOfMemory => {
                     DiskCause::Full

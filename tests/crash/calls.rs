@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::law::Step;
-use super::scene::{FIRST, SECOND, Scene, World, program};
+use super::scene::{CONTENT, FIRST, SECOND, Scene, World, is_temporary, program};
 
 /// The calls that change files or names, or sync them. `?` lets strace pass over one that it does not know.
 const CALLS: &str = "?open,?openat,?openat2,?creat,?write,?writev,?pwrite64,?pwritev,?pwritev2,?sendfile,\
@@ -234,6 +234,58 @@ fn a_directory_that_cannot_be_closed_ends_no_run() {
         let output = strace.output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{name}: {text}");
+    }
+}
+
+/// What the kernel says for a file system with neither renames that replace nothing nor hard links.
+#[test]
+fn results_are_written_where_names_can_only_be_replaced() {
+    if let Some(problem) = missing() {
+        eprintln!("strace is not used, so no file system says no: {problem}");
+        assert!(std::env::var_os("CI").is_none(), "strace is needed in CI");
+        return;
+    }
+    for errno in ["EINVAL", "EPERM", "EOPNOTSUPP", "ENOSYS"] {
+        let scene = World::get().scene(&["arrived/alice", "sealed/bob", "alone/carol"]);
+        let injected =
+            ["renameat2", "link,linkat"].map(|calls| format!("inject={calls}:error={errno}"));
+        for command in [
+            "seal -q -N bob -t alice -o out/parcel in/report.txt",
+            "seal -q -N bob -t alice -d out in/report.txt",
+            "export -q -N carol -o out/carol.pub",
+            "deliver -q -N alice --dir out --keep-name",
+            "join -q -o out/joined in/report.parts",
+            "open -q -N alice --again -d out --keep-name in/first.parcel",
+        ] {
+            let mut words = command.split(' ');
+            let name = &*format!("relay-{}", words.next().unwrap());
+            let args = &*words.collect::<Vec<_>>();
+            let plain = scene.command(name, args, SECOND);
+            let mut strace = Command::new("strace");
+            strace
+                .args([
+                    "-f",
+                    "-q",
+                    "-o",
+                    "/dev/null",
+                    "-e",
+                    "trace=renameat2,link,linkat",
+                ])
+                .args(["-e", &injected[0], "-e", &injected[1]])
+                .arg(program(name))
+                .args(plain.get_args())
+                .current_dir(scene.path(""))
+                .env("RELAY_NOW", SECOND)
+                .stdin(Stdio::null());
+            let output = strace.output().unwrap();
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{errno}: {name}: {text}");
+        }
+        assert_eq!(fs::read(scene.path("out/joined")).unwrap(), CONTENT);
+        assert_eq!(fs::read(scene.path("out/report.txt")).unwrap(), CONTENT);
+        assert_eq!(fs::read(scene.path("out/bob/report.txt")).unwrap(), CONTENT);
+        assert_eq!(scene.results().len(), 6);
+        assert!(!scene.files("out").iter().any(|path| is_temporary(path)));
     }
 }
 

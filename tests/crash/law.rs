@@ -125,6 +125,8 @@ impl Unsynced {
                     |dir| is_declaration || place(&format!("{dir}/x")) != here,
                     |file| file == from || is_declaration || place(file) != here,
                 );
+                // What had the name before no longer matters.
+                self.files.retain(|file| file != to);
                 self.changed(to, "new name");
                 if !is_temporary(from) {
                     self.changed(from, "old name");

@@ -8,12 +8,12 @@ use relaynet::message::Object;
 
 use super::scene::{
     ANSWER, CONTENT, FIRST, LATE, MONTH, RENEWAL, RENEWED, RESTORED, SECOND, START, Scene,
-    TRANSFER, carried_key, group_to_give_to, is_temporary,
+    TRANSFER, carried_key, group_to_give_to, is_incomplete, is_placeholder, is_temporary,
 };
 use super::sweep::{Case, sweep, sweep_errnos};
 
 /// The number of cases in this file.
-pub(crate) const CASES: usize = 56 + super::media::CASES;
+pub(crate) const CASES: usize = 61 + super::media::CASES;
 
 /// The defaults of most cases.
 pub(crate) const CASE: Case<'static> = Case {
@@ -24,6 +24,7 @@ pub(crate) const CASE: Case<'static> = Case {
     nodes: &[],
     dirs: &[],
     order: &[],
+    is_bare: false,
     faults: &["kill", "torn", "ENOSPC", "EIO"],
     unfinished: &[],
     spare: 0,
@@ -1175,6 +1176,106 @@ fn acknowledge() {
             assert_eq!(scene.results(), [pca]);
         },
         ..CASE
+    });
+}
+
+// Where files can be named only by replacing others
+
+/// 73 if a run was killed after it took the name, and before it wrote that it is only taken: nobody can tell
+/// such a file from a user's.
+fn if_taken(scene: &Scene, done: i32) -> i32 {
+    let files = scene.files("out").into_iter();
+    let mut files = files.filter(|path| !is_temporary(path) && scene.path(path).is_file());
+    match files.find(|path| is_incomplete(&fs::read(scene.path(path)).unwrap())) {
+        Some(path) if !is_placeholder(&fs::read(scene.path(&path)).unwrap()) => 73,
+        Some(_) => 0,
+        None => done,
+    }
+}
+
+#[test]
+fn seal_into_a_file_by_a_placeholder() {
+    sweep(&Case {
+        name: "seal -o FILE, by a placeholder",
+        args: &[
+            "-q",
+            "-N",
+            "bob",
+            "-t",
+            "alice",
+            "-o",
+            "out/parcel",
+            "in/report.txt",
+        ],
+        now: SECOND,
+        nodes: &["sealed/bob"],
+        order: &["bob/sessions/", "out/"],
+        is_bare: true,
+        next: |scene| if_taken(scene, if_there(scene, "out/parcel", 73)),
+        force: Some("-f"),
+        ..SEAL
+    });
+}
+
+#[test]
+fn open_into_a_directory_by_a_placeholder() {
+    sweep(&Case {
+        name: "open -d DIR, by a placeholder",
+        args: &["-q", "-N", "alice", "-d", "out", "in/first.parcel"],
+        order: &["out/", "alice/peers/", "alice/sessions/", "alice/seen/"],
+        is_bare: true,
+        next: |scene| if_taken(scene, if is_remembered(scene) { 82 } else { 0 }),
+        force: Some("-f"),
+        ..OPEN
+    });
+}
+
+#[test]
+fn export_by_a_placeholder() {
+    sweep(&Case {
+        name: "export -o FILE, by a placeholder",
+        program: "relay-export",
+        args: &["-q", "-N", "carol", "-o", "out/carol.ncp"],
+        now: MONTH,
+        nodes: &["alone/carol"],
+        order: &["carol/sessions/any/", "out/"],
+        left: export_left,
+        is_bare: true,
+        next: |scene| if_taken(scene, if_there(scene, "out/carol.ncp", 73)),
+        force: Some("-f"),
+        proof: export_proof,
+        ..CASE
+    });
+}
+
+#[test]
+fn deliver_into_a_directory_by_a_placeholder() {
+    sweep(&Case {
+        name: "deliver --dir DIR, by a placeholder",
+        args: &["-q", "-N", "alice", "--dir", "out"],
+        is_bare: true,
+        // A name that nobody can tell from a user's file is left to it.
+        unfinished: &["out/"],
+        ..DELIVER
+    });
+}
+
+#[test]
+fn deliver_keeping_the_name_by_a_placeholder() {
+    sweep(&Case {
+        name: "deliver --dir DIR --keep-name, by a placeholder",
+        args: &["-q", "-N", "alice", "--dir", "out", "--keep-name"],
+        order: &[
+            "alice/spool/delivering/",
+            "out/bob/report.txt",
+            "alice/spool/sent/",
+            "alice/peers/",
+            "alice/sessions/",
+            "alice/seen/",
+        ],
+        is_bare: true,
+        unfinished: &["out/", "alice/spool/delivering/"],
+        ..DELIVER
     });
 }
 

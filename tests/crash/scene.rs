@@ -427,6 +427,7 @@ impl World {
         let scene = Scene {
             root,
             world: Arc::clone(self),
+            is_bare: false,
         };
         for node in nodes {
             scene.add(node);
@@ -595,6 +596,8 @@ fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
 pub(crate) struct Scene {
     root: TempDir,
     world: Arc<World>,
+    /// Whether the file system of `out` can only create names and replace them.
+    pub(crate) is_bare: bool,
 }
 
 impl Scene {
@@ -620,7 +623,8 @@ impl Scene {
     /// Runs a program under a fault.
     pub(crate) fn run_under(&self, fault: &str, name: &str, args: &[&str], now: &str) -> Outcome {
         let mut command = command(self.root.path(), name, args, now);
-        command.env("RELAY_FAULT", fault);
+        let bare = if self.is_bare { "bare=out+" } else { "" };
+        command.env("RELAY_FAULT", format!("{bare}{fault}"));
         Self::finish(command)
     }
 
@@ -762,7 +766,15 @@ impl Scene {
         files
             .filter(|path| !is_temporary(path) && self.path(path).is_file())
             .map(|path| fs::read(self.path(&path)).unwrap())
+            .filter(|octets| !(self.is_bare && is_incomplete(octets)))
             .collect()
+    }
+
+    /// Whether a name in `out` is only taken.
+    pub(crate) fn has_taken_names(&self) -> bool {
+        let mut files = self.files("out").into_iter().map(|path| self.path(&path));
+        let is_it = |path: PathBuf| path.is_file() && is_incomplete(&fs::read(path).unwrap());
+        self.is_bare && files.any(is_it)
     }
 
     /// Keeps octets in a file of the test's own.
@@ -799,6 +811,17 @@ pub(crate) fn is_temporary(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.strip_prefix(".relay-")
         .is_some_and(|rest| rest.strip_suffix(".tmp").is_some())
+}
+
+/// Whether a file only takes its name: the line is whole, torn, or not there yet.
+pub(crate) fn is_incomplete(octets: &[u8]) -> bool {
+    let line = b"relay placeholder ";
+    octets.starts_with(line) || line.starts_with(octets)
+}
+
+/// Whether a file says that it only takes its name.
+pub(crate) fn is_placeholder(octets: &[u8]) -> bool {
+    is_incomplete(octets) && octets.ends_with(b"\n")
 }
 
 /// The id of the session key that a whole parcel carries.

@@ -8,6 +8,7 @@ mod testenv;
 mod ack;
 mod check;
 mod authorize;
+mod bare;
 mod carry;
 mod clock;
 mod control;

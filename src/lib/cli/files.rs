@@ -170,7 +170,7 @@ impl Output {
             // `existing`.
             Some(file) if !self.force && form != OutputForm::Content => {
                 let is_file = std::fs::symlink_metadata(file).is_ok_and(|meta| meta.is_file());
-                if is_file {
+                if is_file && !publish::is_abandoned(file) {
                     let error = disk::Error::Exists {
                         path: file.to_owned(),
                         role: FileRole::Output,

@@ -398,6 +398,12 @@ fn hint_for_disk(error: &disk::Error) -> Option<String> {
         disk::Error::Exists {
             role: FileRole::Output, ..
         } => Some("-f replaces it".to_owned()),
+        disk::Error::Placeholder { .. } => {
+            Some("run again what was to write it".to_owned())
+        }
+        disk::Error::CannotHold { .. } => Some(
+            "use a file system that was made for this system, such as ext4, XFS or Btrfs: relay-node(5)".to_owned(),
+        ),
         disk::Error::TooLarge {
             role: FileRole::Input,
             limit: limits::MAX_EMITTED_PARCEL_LEN,

@@ -12,6 +12,7 @@ use super::fault;
 use super::names::parent;
 use super::open::flags;
 use super::options::{IfExists, Published};
+use super::placeholder;
 use super::sync::sync_dir;
 use super::{Error, FileRole, Operation, Result};
 
@@ -56,6 +57,14 @@ pub(super) fn survey(path: &Path, role: FileRole, existing: IfExists) -> Result<
         fs::symlink_metadata(path)
     };
     match found {
+        Ok(found)
+            if found.is_file()
+                && existing != IfExists::Replace
+                && placeholder::is_at(path, found.len())
+                && placeholder::is_abandoned(path) =>
+        {
+            Ok(PublishTarget::Free)
+        }
         Ok(found) if found.is_file() => match existing {
             IfExists::Refuse => Err(exists()),
             IfExists::Replace | IfExists::SameIsSuccess => {
@@ -150,7 +159,8 @@ impl ExistingFile {
     }
 }
 
-/// Opens an existing regular file; `None` if there is none, or it cannot be read.
+/// Opens an existing regular file; `None` if there is none, it is not written yet, or it cannot be
+/// read.
 pub(super) fn open_existing(path: &Path, role: FileRole) -> Option<File> {
     // Opening a FIFO would wait for a writer.
     let mut wanted = OFlags::NONBLOCK;
@@ -162,9 +172,9 @@ pub(super) fn open_existing(path: &Path, role: FileRole) -> Option<File> {
         .custom_flags(flags(wanted))
         .open(path)
         .ok()?;
-    file.metadata()
-        .is_ok_and(|metadata| metadata.is_file())
-        .then_some(file)
+    let found = file.metadata().ok()?;
+    let is_whole = found.is_file() && !placeholder::is_in(&file, found.len());
+    is_whole.then_some(file)
 }
 
 /// Keeps the existing file `found` if it has the octets of `content`; otherwise fails with

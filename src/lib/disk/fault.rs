@@ -6,6 +6,8 @@
 use std::io::{self, IoSlice, Write};
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use super::{Error, FileRole, Operation, Result};
 
 /// Plans one fault for the rest of this process. Steps count from 1.
@@ -18,6 +20,9 @@ use super::{Error, FileRole, Operation, Result};
 /// - `ENOSPC:N` (or another errno's name) fails step N alone.
 /// - `EINVAL=TEXT` (or another) fails each rename or link to a name with `TEXT` in it, as a file
 ///   system does that has no such names.
+/// - `bare=TEXT` makes the file system of paths with `TEXT` in them one with neither renames that
+///   replace nothing, nor hard links, nor files without a name. `bare=TEXT+PLAN` also plans one of
+///   the faults above.
 ///
 /// # Errors
 ///
@@ -39,6 +44,18 @@ pub(super) fn step(operation: Operation, paths: &[&Path]) -> io::Result<()> {
     }
     #[cfg(not(debug_assertions))]
     let _ = (operation, paths);
+    Ok(())
+}
+
+/// Fails with `errno` what a bare file system cannot do to a path.
+#[cfg_attr(not(debug_assertions), allow(clippy::unnecessary_wraps))]
+pub(super) fn bare(path: &Path, errno: Errno) -> std::result::Result<(), Errno> {
+    #[cfg(debug_assertions)]
+    if armed::is_bare(path) {
+        return Err(errno);
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = (path, errno);
     Ok(())
 }
 
@@ -109,7 +126,7 @@ pub(super) fn write(
 /// Discards the plan of this thread's test.
 #[cfg(all(test, debug_assertions))]
 pub(crate) fn disarm() {
-    armed::with_plan(|plan| *plan = None);
+    armed::with_plan(|plan| *plan = armed::FaultPlan::default());
 }
 
 #[cfg(debug_assertions)]
@@ -124,7 +141,14 @@ mod armed {
 
     use super::Operation;
 
-    pub(super) enum FaultPlan {
+    /// What is planned for this process.
+    #[derive(Default)]
+    pub(super) struct FaultPlan {
+        bare: Option<String>,
+        fault: Option<Fault>,
+    }
+
+    enum Fault {
         Trace(File),
         At { step: u64, seen: u64, act: Act },
         Named { text: String, errno: Errno },
@@ -165,16 +189,19 @@ mod armed {
     ];
 
     #[cfg(not(test))]
-    pub(super) fn with_plan<T>(change: impl FnOnce(&mut Option<FaultPlan>) -> T) -> T {
-        static PLAN: std::sync::Mutex<Option<FaultPlan>> = std::sync::Mutex::new(None);
+    pub(super) fn with_plan<T>(change: impl FnOnce(&mut FaultPlan) -> T) -> T {
+        static PLAN: std::sync::Mutex<FaultPlan> = std::sync::Mutex::new(FaultPlan {
+            bare: None,
+            fault: None,
+        });
         change(&mut crate::pipeline::mutex::lock(&PLAN))
     }
 
     // Unit tests share a process, so each has a plan of its own.
     #[cfg(test)]
-    pub(super) fn with_plan<T>(change: impl FnOnce(&mut Option<FaultPlan>) -> T) -> T {
+    pub(super) fn with_plan<T>(change: impl FnOnce(&mut FaultPlan) -> T) -> T {
         thread_local! {
-            static PLAN: std::cell::RefCell<Option<FaultPlan>> = const { std::cell::RefCell::new(None) };
+            static PLAN: std::cell::RefCell<FaultPlan> = std::cell::RefCell::default();
         }
         PLAN.with_borrow_mut(change)
     }
@@ -186,19 +213,37 @@ mod armed {
             .ok_or_else(|| format!("{name}: not a fault"))
     }
 
+    pub(super) fn is_bare(path: &Path) -> bool {
+        let is_in = |text: &String| path.to_string_lossy().contains(&**text);
+        with_plan(|plan| plan.bare.as_ref().is_some_and(is_in))
+    }
+
     pub(super) fn arm(spec: &str) -> Result<(), String> {
+        let (bare, rest) = match spec.strip_prefix("bare=") {
+            Some(rest) => match rest.split_once('+') {
+                Some((text, rest)) => (Some(text.to_owned()), Some(rest)),
+                None => (Some(rest.to_owned()), None),
+            },
+            None => (None, Some(spec)),
+        };
+        let fault = rest.map(fault).transpose()?;
+        with_plan(|plan| *plan = FaultPlan { bare, fault });
+        Ok(())
+    }
+
+    fn fault(spec: &str) -> Result<Fault, String> {
         if let Some((name, text)) = spec.split_once('=') {
             let errno = errno(name)?;
             let text = text.to_owned();
-            with_plan(|current| *current = Some(FaultPlan::Named { text, errno }));
-            return Ok(());
+            return Ok(Fault::Named { text, errno });
         }
         let (what, argument) = spec
             .split_once(':')
             .ok_or_else(|| format!("{spec}: not WHAT:ARGUMENT"))?;
-        let plan = if what == "trace" {
+        if what == "trace" {
             let file = OpenOptions::new().append(true).create(true).open(argument);
-            FaultPlan::Trace(file.map_err(|error| format!("{argument}: {error}"))?)
+            let file = file.map_err(|error| format!("{argument}: {error}"))?;
+            Ok(Fault::Trace(file))
         } else {
             let act = match what {
                 "kill" => Act::Kill,
@@ -206,18 +251,16 @@ mod armed {
                 name => Act::Fail(errno(name)?),
             };
             match argument.parse() {
-                Ok(step) if step > 0 => FaultPlan::At { step, seen: 0, act },
-                _ => return Err(format!("{argument}: not the number of a step")),
+                Ok(step) if step > 0 => Ok(Fault::At { step, seen: 0, act }),
+                _ => Err(format!("{argument}: not the number of a step")),
             }
-        };
-        with_plan(|current| *current = Some(plan));
-        Ok(())
+        }
     }
 
     pub(super) fn step(operation: Operation, paths: &[&Path]) -> io::Result<FaultOutcome> {
-        with_plan(|plan| match plan {
+        with_plan(|plan| match &mut plan.fault {
             None => Ok(FaultOutcome::Go),
-            Some(FaultPlan::Trace(file)) => {
+            Some(Fault::Trace(file)) => {
                 let mut line = operation.traced().as_bytes().to_vec();
                 for path in paths {
                     line.push(b'\t');
@@ -227,7 +270,7 @@ mod armed {
                 file.write_all(&line)?;
                 Ok(FaultOutcome::Go)
             }
-            Some(FaultPlan::Named { text, errno }) => {
+            Some(Fault::Named { text, errno }) => {
                 let name = paths.last().and_then(|path| path.file_name());
                 let is_it = name.is_some_and(|name| name.to_string_lossy().contains(&**text));
                 if is_it && matches!(operation, Operation::Rename | Operation::Link) {
@@ -235,7 +278,7 @@ mod armed {
                 }
                 Ok(FaultOutcome::Go)
             }
-            Some(FaultPlan::At { step, seen, act }) => {
+            Some(Fault::At { step, seen, act }) => {
                 *seen += 1;
                 match act {
                     _ if seen != step => Ok(FaultOutcome::Go),
@@ -299,6 +342,9 @@ mod tests {
             "kill:x",
             "ENOPE:1",
             "trace:/nonexistent/file",
+            "bare",
+            "bare=+",
+            "bare=x+kill",
         ] {
             assert!(arm(spec).is_err(), "{spec}");
         }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use super::existing::open_existing;
 use super::metadata::is_of_another;
 use super::names::is_temporary;
+use super::placeholder;
 use super::remove::{remove_tree, remove_unsynced};
 use super::tree::{self, EntryKind};
 use super::{FileRole, Result};
@@ -31,7 +32,7 @@ pub fn leftovers(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Resu
                 .is_ok_and(|modified| modified < before),
         };
         if let Some(kind) = kind
-            && is_temporary(&name)
+            && (is_temporary(&name) || role == FileRole::Spool && is_abandoned(&path, kind))
             && is_old()
         {
             leftovers.push(Leftover {
@@ -44,6 +45,15 @@ pub fn leftovers(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Resu
     })?;
     leftovers.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     Ok(leftovers)
+}
+
+/// Whether a run that was killed only took the name. No program does so in a spool, but files may be
+/// put there by others.
+fn is_abandoned(path: &Path, kind: EntryKind) -> bool {
+    let len = || fs::symlink_metadata(path).map(|found| found.len());
+    kind == EntryKind::File
+        && len().is_ok_and(|len| placeholder::is_at(path, len))
+        && placeholder::is_abandoned(path)
 }
 
 /// A temporary file or directory that a killed run left.

@@ -12,8 +12,9 @@
 mod operation; // what is done to a file, in errors and in traces
 pub mod fault; // every change passes here: traces, kills and failures for the tests
 mod names; // of temporary files, and of the directory that holds a name
-mod open; // files that exist
 mod metadata; // whether a file exists, whose it is, its mode
+mod placeholder; // names that are taken for files to come
+mod open; // files that exist
 mod standard; // the standard streams
 mod read; // whole files, within a limit
 mod sync; // waiting for the disk
@@ -155,16 +156,39 @@ pub enum Error {
         /// Its role.
         role: FileRole,
     },
+    /// Another run took the name and has not written the file, or was killed before it did.
+    #[error("{}only reserved by a run that did not write it yet", before(*.role, .path))]
+    Placeholder {
+        /// The name.
+        path: PathBuf,
+        /// The role of the expected file.
+        role: FileRole,
+    },
+    /// The file system gives no file a name without replacing what has it.
+    #[error("{}this file system cannot hold a node or a key", before(*.role, .path))]
+    CannotHold {
+        /// The name.
+        path: PathBuf,
+        /// The role of the file.
+        role: FileRole,
+    },
 }
 
 impl Error {
     /// Returns a function that makes an [`Error::Io`] of the system's error.
     fn io(path: &Path, role: FileRole, operation: Operation) -> impl FnOnce(io::Error) -> Self {
-        move |cause| Self::Io {
-            path: path.to_owned(),
-            role,
-            doing: operation.reported(),
-            cause,
+        move |cause| {
+            let path = path.to_owned();
+            // Of `rename::place` alone: what the system says has a number.
+            if cause.raw_os_error().is_none() && cause.kind() == io::ErrorKind::Unsupported {
+                return Self::CannotHold { path, role };
+            }
+            Self::Io {
+                path,
+                role,
+                doing: operation.reported(),
+                cause,
+            }
         }
     }
 
@@ -184,6 +208,8 @@ impl Error {
             | Self::Exposed { path, .. }
             | Self::Differs { path, .. }
             | Self::IsInput { path, .. }
+            | Self::Placeholder { path, .. }
+            | Self::CannotHold { path, .. }
             | Self::Exists { path, .. } => path,
         }
     }
@@ -198,6 +224,8 @@ impl Error {
             | Self::Exposed { role, .. }
             | Self::Differs { role, .. }
             | Self::IsInput { role, .. }
+            | Self::Placeholder { role, .. }
+            | Self::CannotHold { role, .. }
             | Self::Exists { role, .. } => *role,
         }
     }
@@ -230,10 +258,10 @@ impl Error {
         }
     }
 
-    /// Whether the file does not exist.
+    /// Whether the file does not exist, or not yet.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        self.io_kind() == Some(io::ErrorKind::NotFound)
+        self.io_kind() == Some(io::ErrorKind::NotFound) || matches!(self, Self::Placeholder { .. })
     }
 
     /// Whether a file or directory that is there cannot be read, so that others may be readable. That this process
@@ -322,6 +350,8 @@ impl Error {
             Self::IsInput { .. } => Self::IsInput { path, role },
             Self::Differs { .. } => Self::Differs { path, role },
             Self::Exists { .. } => Self::Exists { path, role },
+            Self::Placeholder { .. } => Self::Placeholder { path, role },
+            Self::CannotHold { .. } => Self::CannotHold { path, role },
         }
     }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::placeholder;
 use super::{Error, FileRole, Operation, Result};
 
 /// Opens an operand. FIFOs and devices may be operands, directories may not.
@@ -44,6 +45,10 @@ pub(super) fn open(path: &Path, role: FileRole) -> Result<(File, u64)> {
         .metadata()
         .map_err(Error::io(path, role, Operation::Examine))?;
     match (metadata.is_file(), metadata.is_dir(), role.named_by_user()) {
+        (true, ..) if is_placeholder(&file, role, metadata.len()) => Err(Error::Placeholder {
+            path: path.to_owned(),
+            role,
+        }),
         (true, ..) => Ok((file, metadata.len())),
         // open(2) for reading succeeds on a directory; the first read(2) would fail.
         (_, true, true) => Err(Error::io(path, role, Operation::Open)(Errno::ISDIR.into())),
@@ -53,6 +58,11 @@ pub(super) fn open(path: &Path, role: FileRole) -> Result<(File, u64)> {
             role,
         }),
     }
+}
+
+/// Whether a file to be read was not written yet. Files of a node are never placeholders.
+pub(super) fn is_placeholder(file: &File, role: FileRole, len: u64) -> bool {
+    role != FileRole::Node && placeholder::is_in(file, len)
 }
 
 /// The error for a failed open(2): with `O_NOFOLLOW` it gives `ELOOP` for a link, and `ENXIO` for a

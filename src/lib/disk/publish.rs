@@ -21,6 +21,7 @@ use super::fault;
 use super::metadata::{FileId, FileSet, set_mode};
 use super::names::parent;
 use super::open::flags;
+use super::placeholder;
 use super::sync::sync_dir;
 use super::temporary::{self, Temporary};
 use super::{Error, FileRole, Operation, Result};
@@ -29,6 +30,7 @@ pub use super::existing::ExistingFile;
 pub use super::leftovers::{Leftover, leftovers, sweep, sweep_ours};
 pub use super::names::is_temporary;
 pub use super::options::{IfExists, Mode, PublishOptions, Published};
+pub use super::placeholder::is_abandoned;
 pub use super::rename::{link, rename, rename_unsynced};
 pub use super::standard::emit;
 
@@ -177,19 +179,19 @@ impl Pending {
                 (Mode::Secret, _) => (0o600, Some(0o600)),
             };
             let dir = options.temporary_dir.unwrap_or_else(|| parent(&target));
-            let is_result = matches!(role, FileRole::Output | FileRole::Delivery);
             // linkat(2), which names such a file, cannot replace another: it takes a step more, which
             // is worth it where a killed run would leave what the user never sees.
-            let unnamed = if options.is_unnamed && (is_result || existing != IfExists::Replace) {
-                Temporary::unnamed(dir, bits & 0o777).map_err(failed())?
-            } else {
-                None
-            };
+            let unnamed =
+                if options.is_unnamed && (is_result(role) || existing != IfExists::Replace) {
+                    Temporary::unnamed(dir, bits & 0o777).map_err(failed())?
+                } else {
+                    None
+                };
             let (file, temporary) = match unnamed {
                 Some(unnamed) => unnamed,
                 None => Temporary::create(dir, bits & 0o777).map_err(failed())?,
             };
-            if is_result && !temporary.is_unnamed {
+            if is_result(role) && !temporary.is_unnamed {
                 let _ = file.try_lock(); // for `sweep_ours`; not every file system has locks
                 later = hide(&file, &temporary.path, exact);
             }
@@ -392,12 +394,19 @@ impl Pending {
         let (path, role) = (&*self.target, self.role);
         // A file that was opened to be read after this one was begun.
         check_spared(path, role, self.existing, self.spared)?;
-        let Some((placed, doing)) = self.give_name()? else {
+        let Some((mut placed, doing)) = self.give_name(self.existing == IfExists::Replace)? else {
             return Ok(Published::Written);
         };
+        let is_taken = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+        if placed.as_ref().is_err_and(is_taken)
+            && let Some(_held) = placeholder::take(&self.target)
+            && let Some((replaced, _)) = self.give_name(true)?
+        {
+            placed = replaced;
+        }
         let target = &*self.target;
         match placed {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(error) if is_taken(&error) => {
                 // Another run may have published the same octets while this one wrote them.
                 if self.existing == IfExists::SameIsSuccess
                     && let Some(mut found) = open_existing(target, role)
@@ -426,9 +435,8 @@ impl Pending {
     }
 
     /// Gives the file its name. Returns how that went, and the operation; `None` for a device or
-    /// FIFO. Without [`IfExists::Replace`], it fails if the name was taken since [`survey`].
-    fn give_name(&mut self) -> Result<Option<(io::Result<()>, Operation)>> {
-        let replace = self.existing == IfExists::Replace;
+    /// FIFO. Without `replace`, it fails if the name was taken since [`survey`].
+    fn give_name(&mut self, replace: bool) -> Result<Option<(io::Result<()>, Operation)>> {
         if let Some(unnamed) = self.temporary.as_mut().filter(|it| it.is_unnamed) {
             match unnamed.name(&self.file, &self.target, replace) {
                 Err(error) if temporary::is_unsupported(&error) => self.copy_to_named()?,
@@ -442,9 +450,16 @@ impl Pending {
             let shown = set_mode(&self.file, &temporary.path, mode);
             shown.map_err(Error::io(&self.target, self.role, Operation::SetMode))?;
         }
+        let target = &*self.target;
         Ok(Some(match self.naming {
-            Naming::Rename => (temporary.rename(&self.target, replace), Operation::Rename),
-            Naming::Link => (temporary.link(&self.target), Operation::Link),
+            Naming::Rename => {
+                let reserves = is_result(self.role);
+                (
+                    temporary.rename(target, replace, reserves),
+                    Operation::Rename,
+                )
+            }
+            Naming::Link => (temporary.link(target), Operation::Link),
         }))
     }
 
@@ -472,6 +487,11 @@ impl Pending {
         self.temporary = Some(named);
         Ok(())
     }
+}
+
+/// Whether files of this role are results, in directories of users.
+const fn is_result(role: FileRole) -> bool {
+    matches!(role, FileRole::Output | FileRole::Delivery)
 }
 
 /// Keeps content that is being written from others, since a killed run leaves it under its temporary
@@ -614,6 +634,64 @@ mod tests {
             );
         }
         assert_eq!(names(dir.path()), ["f", "usual"]);
+    }
+
+    /// A file system with neither renames that replace nothing nor hard links.
+    #[cfg(debug_assertions)]
+    #[test]
+    fn a_name_is_reserved_where_nothing_else_takes_it_without_replacing() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("f");
+        let left = "relay placeholder 7 -\n";
+        fault::arm("bare=/").unwrap();
+        let delivery = PublishOptions::delivery(IfExists::SameIsSuccess);
+        for options in [OUTPUT, SAME, delivery, REPLACE] {
+            for before in [None, Some(left)] {
+                if let Some(before) = before {
+                    fs::write(&path, before).unwrap();
+                }
+                let published = publish(&path, &[b"oct", b"ets"], &options);
+                assert_eq!(published.unwrap(), Published::Written);
+                assert_eq!(fs::read(&path).unwrap(), b"octets");
+                assert_eq!(names(dir.path()), ["f"]);
+                fs::remove_file(&path).unwrap();
+            }
+        }
+        // What a run is about to replace, and what somebody wrote, stay.
+        fs::write(&path, left).unwrap();
+        let held = placeholder::take(&path).unwrap();
+        for options in [OUTPUT, SAME] {
+            let error = publish(&path, &[b"octets"], &options).unwrap_err();
+            assert!(matches!(error, Error::Exists { .. }), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), left.as_bytes());
+        }
+        drop(held);
+        let mut late = Pending::create(&path, &OUTPUT).unwrap();
+        late.write(&[b"late"]).unwrap();
+        fs::write(&path, "the user's").unwrap();
+        assert!(matches!(late.finish(), Err(Error::Exists { .. })));
+        assert_eq!(names(dir.path()), ["f"]);
+        let key = publish_key(&dir.path().join("key"), FileRole::Node, &[b"k"]);
+        assert!(matches!(key, Err(Error::CannotHold { .. })));
+        let stored = PublishOptions::stored(FileRole::Node, IfExists::Refuse);
+        let stored = publish(&dir.path().join("config"), &[b"x"], &stored);
+        assert!(matches!(stored, Err(Error::CannotHold { .. })));
+        fault::disarm();
+        assert_eq!(names(dir.path()), ["f"]);
+    }
+
+    /// The file was on a file system without such names when a run was killed, and is not now.
+    #[test]
+    fn what_is_reserved_by_a_killed_run_is_replaced() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("f");
+        let named = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess);
+        for options in [OUTPUT, SAME, named] {
+            fs::write(&path, "relay placeholder 7 -\n").unwrap();
+            publish(&path, &[b"octets"], &options).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"octets");
+            assert_eq!(names(dir.path()), ["f"]);
+        }
     }
 
     #[test]

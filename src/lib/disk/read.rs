@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use super::open::{flags, open};
+use super::open::{flags, is_placeholder, open};
 use super::{Error, FileRole, Operation, Result};
 
 /// The permission bits that a secret file must not have.
@@ -107,6 +107,12 @@ pub(super) fn read_regular(
         .map_err(Error::io(path, role, Operation::Examine))?;
     if !metadata.is_file() {
         return Err(Error::NotRegular {
+            path: path.to_owned(),
+            role,
+        });
+    }
+    if is_placeholder(&file, role, metadata.len()) {
+        return Err(Error::Placeholder {
             path: path.to_owned(),
             role,
         });

@@ -5,13 +5,13 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-#[cfg(target_os = "linux")]
 use rustix::io::Errno;
 
 use super::existing::{open_existing, same};
 use super::fault;
 use super::names::parent;
 use super::options::{IfExists, Published};
+use super::placeholder;
 use super::remove::remove_unsynced;
 use super::sync::sync_dir;
 use super::{Error, FileRole, Operation, Result};
@@ -43,7 +43,7 @@ pub fn rename_unsynced(
     role: FileRole,
     existing: IfExists,
 ) -> Result<Published> {
-    match place(from, to, existing == IfExists::Replace) {
+    match place(from, to, existing == IfExists::Replace, false) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let (true, Some(mut found), Some(mut moved)) = (
                 existing == IfExists::SameIsSuccess,
@@ -95,8 +95,9 @@ pub fn link(from: &Path, to: &Path, role: FileRole) -> Result<()> {
     sync_dir(parent(to), role)
 }
 
-/// Renames a file; without `replace`, fails with `EEXIST` if the new name is taken.
-pub(super) fn place(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
+/// Renames a file; without `replace`, fails with `EEXIST` if the new name is taken. With `reserves`
+/// it does so on every file system, by a [`placeholder`].
+pub(super) fn place(from: &Path, to: &Path, replace: bool, reserves: bool) -> io::Result<()> {
     fault::step(Operation::Rename, &[from, to])?;
     if replace {
         // For two names of one file rename(2) does nothing, and reports success.
@@ -107,21 +108,36 @@ pub(super) fn place(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
         };
     }
     #[cfg(target_os = "linux")]
-    match rustix::fs::renameat_with(
-        rustix::fs::CWD,
-        from,
-        rustix::fs::CWD,
-        to,
-        rustix::fs::RenameFlags::NOREPLACE,
-    ) {
+    match fault::bare(to, Errno::INVAL).and_then(|()| {
+        rustix::fs::renameat_with(
+            rustix::fs::CWD,
+            from,
+            rustix::fs::CWD,
+            to,
+            rustix::fs::RenameFlags::NOREPLACE,
+        )
+    }) {
         // A kernel or file system without RENAME_NOREPLACE.
         Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => {}
+        Err(Errno::PERM) if reserves => {}
         renamed => return renamed.map_err(io::Error::from),
     }
     // link(2) does not replace a file. Killed in between, the file has both names, which loses
     // nothing.
-    fs::hard_link(from, to)?;
-    fs::remove_file(from)
+    let linked = fault::bare(to, Errno::PERM).map_err(io::Error::from);
+    match linked.and_then(|()| fs::hard_link(from, to)) {
+        Err(error) if has_none(&error) && reserves => placeholder::rename(from, to),
+        Err(error) if has_none(&error) => Err(io::ErrorKind::Unsupported.into()),
+        linked => linked.and_then(|()| fs::remove_file(from)),
+    }
+}
+
+/// Whether link(2) may have failed because the file system has no hard links.
+fn has_none(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM)
+    )
 }
 
 fn is_one_file(a: &Path, b: &Path) -> bool {

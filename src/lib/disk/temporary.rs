@@ -94,6 +94,7 @@ impl Temporary {
         if cfg!(not(target_os = "linux"))
             // Without /proc, as in some containers and chroots, the file could not be linked.
             || !CAN_BE_NAMED.get_or_init(|| Path::new(OPEN_FILES).is_dir())
+            || fault::bare(dir, Errno::OPNOTSUPP).is_err()
         {
             return Ok(None);
         }
@@ -141,7 +142,7 @@ impl Temporary {
         let ((), path) = named.keep().map_err(|failed| failed.error)?;
         self.path = path;
         self.is_unnamed = false;
-        self.rename(target, true)
+        self.rename(target, true, false)
     }
 
     /// Links an open file without a name to a path, which must be free.
@@ -160,9 +161,15 @@ impl Temporary {
         )?)
     }
 
-    /// Renames the file to `target`; without `replace`, fails with `EEXIST` if that is taken.
-    pub(super) fn rename(&mut self, target: &Path, replace: bool) -> io::Result<()> {
-        place(&self.path, target, replace)?;
+    /// Renames the file to `target`; without `replace`, fails with `EEXIST` if that is taken, which
+    /// with `reserves` works on every file system.
+    pub(super) fn rename(
+        &mut self,
+        target: &Path,
+        replace: bool,
+        reserves: bool,
+    ) -> io::Result<()> {
+        place(&self.path, target, replace, reserves)?;
         self.is_placed = true;
         Ok(())
     }
@@ -181,10 +188,11 @@ impl Temporary {
     /// temporary name is removed on drop.
     pub(super) fn link(&mut self, target: &Path) -> io::Result<()> {
         match fault::step(Operation::Link, &[&self.path, target])
+            .and_then(|()| Ok(fault::bare(target, Errno::PERM)?))
             .and_then(|()| fs::hard_link(&self.path, target))
         {
             // FAT and some network file systems have no hard links.
-            Err(error) if is_unsupported(&error) => self.rename(target, false),
+            Err(error) if is_unsupported(&error) => self.rename(target, false, false),
             linked => linked,
         }
     }
@@ -252,6 +260,6 @@ impl<F: FileExt> Write for Location<'_, F> {
 pub(super) fn is_unsupported(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
-        Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK)
+        Some(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK)
     )
 }

@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::names::is_temporary;
+use super::placeholder;
 use super::{Error, FileRole, Operation, Result};
 
 /// The kind of a directory entry.
@@ -277,7 +278,8 @@ pub struct TreeWalk {
     role: FileRole,
 }
 
-/// Walks a directory and those below it, without temporary files. Links are not followed, except
+/// Walks a directory and those below it, without temporary files and those that only take a name.
+/// Links are not followed, except
 /// `dir` itself.
 #[must_use]
 pub fn walk(dir: &Path, role: FileRole) -> TreeWalk {
@@ -302,7 +304,12 @@ impl Iterator for TreeWalk {
                     }
                 }
                 Ok(entry) if entry.file_type().is_dir() => {}
-                Ok(entry) if entry.file_type().is_file() => return Some(Ok(entry.into_path())),
+                Ok(entry) if entry.file_type().is_file() => {
+                    let len = entry.metadata().map_or(u64::MAX, |found| found.len());
+                    if !placeholder::is_at(entry.path(), len) {
+                        return Some(Ok(entry.into_path()));
+                    }
+                }
                 Ok(entry) => {
                     return Some(Err(Error::NotRegular {
                         path: entry.into_path(),
