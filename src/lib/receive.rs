@@ -65,6 +65,12 @@ impl Repeats {
 pub struct Arrival<'a, T> {
     content: T,
     due: PendingReceipt<'a>,
+    _held: Held,
+}
+
+/// The claim and the locks that were held when the memory was asked, and keep its answer true.
+#[derive(Default)]
+struct Held {
     // Released before the locks: who waits for those then finds no claim.
     _claim: Option<Claim>,
     _locks: Vec<Lock>,
@@ -160,8 +166,10 @@ fn open<'a, T>(
         message,
         identity,
         recall,
-        claim,
-        locks,
+        held: Held {
+            _claim: claim,
+            _locks: locks,
+        },
     };
     opened(keyring, admitted, terms, keys, parse)
 }
@@ -171,9 +179,7 @@ struct Verified {
     message: Authorized,
     identity: ReplayKey,
     recall: Recall,
-    /// The claim and locks that were held when the memory was asked, and keep its answer true.
-    claim: Option<Claim>,
-    locks: Vec<Lock>,
+    held: Held,
 }
 
 /// Opens a message that is admitted.
@@ -188,8 +194,7 @@ fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
         message,
         identity,
         recall,
-        claim,
-        locks,
+        held,
     } = admitted;
     let sender = message.message().sender();
     // Before the session key is looked up: that of a repetition may be deleted by now.
@@ -215,8 +220,7 @@ fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
             identity: (recall != Recall::Seen).then_some(identity),
             now: terms.now,
         },
-        _claim: claim,
-        _locks: locks,
+        _held: held,
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Arrival, PendingReceipt, ReceiveOptions, Verified, complete_all, opened};
+use super::{Arrival, Held, PendingReceipt, ReceiveOptions, Verified, complete_all, opened};
 use crate::message::parts::TransferId;
 use crate::message::{Parcel, ServiceMessage};
 use crate::node::seen::Memory;
@@ -195,8 +195,7 @@ impl<'a> InboxReader<'a> {
             identity,
             recall,
             // The sender is claimed already, and its session keys are locked when they change.
-            claim: None,
-            locks: Vec::new(),
+            held: Held::default(),
         };
         opened(
             self.node,
