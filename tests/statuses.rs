@@ -650,6 +650,10 @@ fn node_replay() -> Cases<node::ReplayError> {
     plain([
         E::Seen,
         E::Unjudged,
+        E::SentByAnother {
+            first: id(),
+            sender: id(),
+        },
         E::Claimed(WORD.to_owned()),
         E::CcaUsed,
     ])

@@ -14,6 +14,7 @@ use crate::message::{
     self, Cargo, CargoMessageSet, Cca, CollectionRequest, Item, Object, Parcel, ServiceMessage,
 };
 use crate::node::certificates::MIN_LIFE;
+use crate::node::ciphertexts::Ciphertext;
 use crate::node::import::Options;
 use crate::node::seen::Memory;
 use crate::node::{AuthorizationError, ImportError, ReplayError, SessionKeyError};
@@ -82,6 +83,8 @@ pub struct PendingReceipt<'a> {
     head: Head,
     originator: PublicSessionKey,
     used_key: KeyId,
+    /// Its ciphertext, if another may have signed that, too.
+    ciphertext: Option<Ciphertext>,
     /// The key to remember it by; `None` if it is remembered already.
     identity: Option<ReplayKey>,
     now: Timestamp,
@@ -171,7 +174,10 @@ fn open<'a, T>(
             _locks: locks,
         },
     };
-    opened(keyring, admitted, terms, keys, parse)
+    let arrival = opened(keyring, admitted, terms, keys, parse)?;
+    // Before the content is handed out, so that of two runs one is first.
+    arrival.due.check_sender(terms.repeats)?;
+    Ok(arrival)
 }
 
 /// A verified and authorized message, with the answer of the replay memory.
@@ -200,6 +206,7 @@ fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
     // Before the session key is looked up: that of a repetition may be deleted by now.
     terms.repeats.check(recall)?;
     let sealed = Sealed::parse(message.message().payload())?;
+    let ciphertext = Ciphertext::of(message.message(), &sealed);
     let used_key = sealed.recipient_key_id().clone();
     let keys = keys(sender, &used_key)?;
     if keys.is_empty() {
@@ -217,6 +224,7 @@ fn opened<'a, T, K: Deref<Target = Vec<PrivateSessionKey>>>(
             head,
             originator: opened.originator,
             used_key,
+            ciphertext,
             identity: (recall != Recall::Seen).then_some(identity),
             now: terms.now,
         },
@@ -275,6 +283,25 @@ impl PendingReceipt<'_> {
     pub fn complete_later(self) -> Result<(), Error> {
         let _locks = self.keyring.lock_sender(&self.head.sender)?;
         self.complete()
+    }
+
+    /// Checks that no other sender sent the ciphertext first, unless the user wants it all the same.
+    fn check_sender(&self, repeats: Repeats) -> Result<(), Error> {
+        let Some(ciphertext) = &self.ciphertext else {
+            return Ok(());
+        };
+        match self.keyring.first_sender(ciphertext)? {
+            Some(first) if repeats != Repeats::Taken => {
+                let accepted = self.identity.as_ref().map(ReplayKey::whoever_wrote_it);
+                let is_accepted =
+                    accepted.map_or(Ok(Recall::New), |it| self.keyring.recall(&it))?;
+                match is_accepted {
+                    Recall::Seen => Ok(()),
+                    Recall::New | Recall::Unjudged => Err(sent_by_another(first, ciphertext)),
+                }
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The key to remember the message by; `None` if it is remembered already.
@@ -443,6 +470,13 @@ impl Arrival<'_, CollectionRequest> {
             ],
         })
     }
+}
+
+fn sent_by_another(first: NodeId, ciphertext: &Ciphertext) -> Error {
+    Error::Replay(ReplayError::SentByAnother {
+        first,
+        sender: ciphertext.sender(),
+    })
 }
 
 /// The time from which a message will be valid, if it is early.

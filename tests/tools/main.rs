@@ -9,6 +9,7 @@ mod ack;
 mod check;
 mod authorize;
 mod bare;
+mod authors;
 mod carry;
 mod clock;
 mod control;

@@ -220,6 +220,9 @@ fn hint_for_replay(error: &node::ReplayError) -> &'static str {
     match error {
         E::Seen => "--again opens it once more, while its session key exists",
         E::Unjudged => "--again opens it all the same, while its session key exists",
+        E::SentByAnother { .. } => {
+            "--again opens it all the same, while its session key exists; quote nothing of it in an answer"
+        }
         E::Claimed(_) => "run it again when that one has ended",
         E::CcaUsed => "each is good for one answer: ask the gateway for a new one",
     }

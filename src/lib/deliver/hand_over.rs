@@ -100,7 +100,7 @@ impl<'a> Delivery<'a> {
                     task.result = Ok(DeliveryEffect::Left);
                     task.disposition = Disposition::Stays;
                 }
-                OpenedMessage::Part(content) => {
+                OpenedMessage::Part(content, _) => {
                     task.content = Some(content);
                     task.result = Ok(DeliveryEffect::Part);
                     task.disposition = Disposition::Stays;

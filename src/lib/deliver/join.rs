@@ -148,7 +148,11 @@ impl<'a> Delivery<'a> {
             return None;
         }
         let (held, due) = arrival.into_due();
-        Some((content, held, due))
+        // It may have come since the first pass.
+        match state.home.check_senders(&[&due]).ok()?[..] {
+            [None] => Some((content, held, due)),
+            _ => None,
+        }
     }
 
     /// The file that the parts of a content are written to.

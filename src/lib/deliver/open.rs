@@ -25,7 +25,7 @@ pub(super) enum OpenedMessage<'a> {
     /// Its media type is not delivered by this run.
     Left(Content),
     /// It is a part, and waits for the other parts.
-    Part(Content),
+    Part(Content, Box<PendingReceipt<'a>>),
     /// It cannot be opened, or its content cannot be written.
     Failed(Error),
     /// Another program has taken it meanwhile.
@@ -123,6 +123,7 @@ impl<'a> Delivery<'a> {
                 Ok::<(), Error>(())
             },
         )?;
+        check_senders(&mut opened, state)?;
         Ok(opened)
     }
 
@@ -149,8 +150,9 @@ impl<'a> Delivery<'a> {
             // Parts that arrive again after the content was joined.
             if !state.home.is_joined(content.sender, transfer)? {
                 state.transfers().note(content.sender, &part, &message.name);
-                state.buffers.put(arrival.into_due().0.into_octets());
-                return Ok(OpenedMessage::Part(content));
+                let (held, due) = arrival.into_due();
+                state.buffers.put(held.into_octets());
+                return Ok(OpenedMessage::Part(content, Box::new(due)));
             }
             return Ok(done(content, arrival, DeliveryEffect::Repeated));
         }
@@ -242,6 +244,28 @@ impl<'a> Delivery<'a> {
         state.buffers.put(message.into_octets());
         Ok(opened(content, due, staged))
     }
+}
+
+/// Refuses messages whose ciphertext another sender sent first. Of a part that waits it is
+/// remembered, too, who was first.
+fn check_senders(opened: &mut [OpenedMessage<'_>], state: &DeliveryState<'_>) -> Result<(), Error> {
+    let (mut numbers, mut dues) = (Vec::new(), Vec::new());
+    for (number, one) in opened.iter().enumerate() {
+        let due = match one {
+            OpenedMessage::Content(content) => &content.due,
+            OpenedMessage::Part(_, due) => due,
+            _ => continue,
+        };
+        numbers.push(number);
+        dues.push(due);
+    }
+    let errors = state.home.check_senders(&dues)?;
+    for (number, error) in numbers.into_iter().zip(errors) {
+        if let Some(error) = error {
+            opened[number] = OpenedMessage::Failed(error.into());
+        }
+    }
+    Ok(())
 }
 
 fn opened<'a>(

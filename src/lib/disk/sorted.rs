@@ -1,11 +1,13 @@
 //! Files of sorted records, which are searched where they are.
 
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use super::open::open;
-use super::{Error, FileRole, Operation, Result};
+use super::{Error, FileRole, IfExists, Operation, PublishOptions, Result};
+use super::{publish, records, remove};
 
 /// How many records are read at once. Records are digests, so that the place of one can be guessed:
 /// among 100 000 the guess is wrong by more than half of this in one of ten cases.
@@ -43,8 +45,18 @@ impl<const N: usize> SortedRecords<N> {
     ///
     /// [`Error::Io`] while [`Operation::Read`].
     pub fn contains(&self, record: &[u8; N], path: &Path, role: FileRole) -> Result<bool> {
+        Ok(self.find(record, path, role)?.is_some())
+    }
+
+    /// The record that begins with these octets, of which there are eight or more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Operation::Read`].
+    pub fn find(&self, beginning: &[u8], path: &Path, role: FileRole) -> Result<Option<[u8; N]>> {
+        let of = |record: &[u8; N]| record[..beginning.len()].cmp(beginning);
         let (mut low, mut high) = (0, self.count);
-        let mut middle = self.guess(record);
+        let mut middle = self.guess(beginning);
         let mut buffer = vec![[0; N]; usize::try_from(AT_ONCE).unwrap_or_default()];
         while low < high {
             let most = high - low;
@@ -55,22 +67,47 @@ impl<const N: usize> SortedRecords<N> {
                 .read_exact_at(read.as_flattened_mut(), start * N as u64)
                 .map_err(Error::io(path, role, Operation::Read))?;
             match read {
-                [first, ..] if record < first => high = start,
-                [.., last] if record > last => low = start + most.min(AT_ONCE),
-                read => return Ok(read.binary_search(record).is_ok()),
+                [first, ..] if of(first).is_gt() => high = start,
+                [.., last] if of(last).is_lt() => low = start + most.min(AT_ONCE),
+                read => return Ok(read.binary_search_by(of).ok().map(|found| read[found])),
             }
             middle = low.midpoint(high);
         }
-        Ok(false)
+        Ok(None)
     }
 
-    /// Where a record should be.
-    fn guess(&self, record: &[u8; N]) -> u64 {
-        let mut beginning = [0; 8];
-        beginning.copy_from_slice(&record[..8]);
-        let place = u128::from(u64::from_be_bytes(beginning)) * u128::from(self.count);
+    /// Where a record with this beginning should be.
+    fn guess(&self, beginning: &[u8]) -> u64 {
+        let mut first = [0; 8];
+        first.copy_from_slice(&beginning[..8]);
+        let place = u128::from(u64::from_be_bytes(first)) * u128::from(self.count);
         u64::try_from(place >> 64).unwrap_or_default()
     }
+}
+
+/// Moves the records of a file that grows to a sorted one, which appears whole before the other one
+/// goes, so that a record is at least in one of them, whenever a run is killed.
+///
+/// # Errors
+///
+/// When one cannot be read, or the sorted one not be stored.
+pub fn merge<const N: usize>(tail: &Path, sorted: &Path, role: FileRole) -> Result<()> {
+    let mut all: Vec<[u8; N]> = Vec::new();
+    for path in [sorted, tail] {
+        records::each_record(path, role, |record| {
+            all.push(*record);
+            ControlFlow::Continue(())
+        })?;
+    }
+    if all.is_empty() {
+        return Ok(());
+    }
+    all.sort_unstable();
+    all.dedup();
+    let options = PublishOptions::stored(role, IfExists::Replace);
+    publish::publish(sorted, &[all.as_flattened()], &options)?;
+    remove::remove(tail, role)?;
+    Ok(())
 }
 
 #[cfg(test)]

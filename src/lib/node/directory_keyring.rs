@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::ciphertexts::Ciphertext;
 use super::files::{MAX_KEY_LEN, damaged};
 use super::peers::{Peer, short_id};
 use super::sessions::OriginatorKey;
 use super::{AuthorizationError, DirectoryError, PeerError, ReplayError, SessionKeyError};
 use super::{Claim, Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
-use super::{authorizations, certificates, seen, sessions, unknown_senders};
+use super::{authorizations, certificates, ciphertexts, seen, sessions, unknown_senders};
 use crate::asn1::pem;
 use crate::crypto::ecdh::Curve;
 use crate::disk::{FileRole, Lock, files};
@@ -153,6 +154,11 @@ impl Keyring for Directory {
             Some(claim) => Ok(Some(claim)),
             None => Err(Error::Replay(ReplayError::Claimed(self.label_of(sender)))),
         }
+    }
+
+    fn first_sender(&self, ciphertext: &Ciphertext) -> Result<Option<NodeId>, Error> {
+        let others = ciphertexts::record(self.root(), &[ciphertext])?;
+        Ok(others.into_iter().flatten().next())
     }
 
     fn recall(&self, message: &ReplayKey) -> Result<Recall, Error> {

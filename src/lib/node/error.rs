@@ -300,6 +300,14 @@ pub enum ReplayError {
     /// The message may have been received before: only the floor of the replay memory covers it.
     #[error("already received, or its record was purged or lost with a backup: nobody can tell")]
     Unjudged,
+    /// Another sender sent the same ciphertext first, sealed to a key that anybody may use.
+    #[error("{first} sent this ciphertext before {sender}: nobody can tell who wrote it")]
+    SentByAnother {
+        /// Who was first.
+        first: NodeId,
+        /// The sender of this message.
+        sender: NodeId,
+    },
     /// Another run hands out messages of the same sender, so this may be one of them.
     #[error("another run is handing out messages from {0}")]
     Claimed(String),
@@ -438,7 +446,7 @@ impl ReplayError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Seen | Self::CcaUsed => ErrorKind::Seen,
-            Self::Unjudged => ErrorKind::Unjudged,
+            Self::Unjudged | Self::SentByAnother { .. } => ErrorKind::Unjudged,
             Self::Claimed(_) => ErrorKind::Busy,
         }
     }

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::ciphertexts::Ciphertext;
 use super::sessions::OriginatorKey;
 use super::{Claim, Error, Recall, ReplayKey};
 use crate::crypto::ecdh::Curve;
@@ -63,6 +64,15 @@ pub trait Keyring: Sync {
     /// [`ReplayError::Claimed`](super::ReplayError::Claimed) when another run has the claim. It is
     /// not waited for: it may be that of the relay-deliver whose command this run belongs to.
     fn claim_sender(&self, _sender: NodeId) -> Result<Option<Claim>, Error> {
+        Ok(None)
+    }
+
+    /// Records who was first to send this ciphertext, and returns the sender if that is another;
+    /// `None` where nothing is remembered.
+    ///
+    /// # Errors
+    /// When that cannot be read or stored.
+    fn first_sender(&self, _ciphertext: &Ciphertext) -> Result<Option<NodeId>, Error> {
         Ok(None)
     }
 

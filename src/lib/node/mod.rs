@@ -19,6 +19,7 @@ pub mod sessions;
 pub mod unknown_senders;
 pub mod seen;
 mod seen_days;
+pub mod ciphertexts; // who was first to send what
 mod claims; // which run hands out messages of a sender
 pub mod certificates;
 pub mod authorizations;

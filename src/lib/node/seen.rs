@@ -133,6 +133,13 @@ impl ReplayKey {
         self.about(b"taken from", cargo)
     }
 
+    /// The record that the user accepts the message although another sender sent its ciphertext
+    /// first.
+    #[must_use]
+    pub fn whoever_wrote_it(&self) -> Self {
+        self.about(b"whoever wrote it", &[])
+    }
+
     /// The record that the user accepts the message although this floor covers it. After a later
     /// restoration raises the floor, the record no longer counts.
     fn vouched_for(&self, floor: Floor) -> Self {

@@ -17,8 +17,8 @@ use super::Error;
 use super::day::end_of_day;
 use super::files::lock_file;
 use crate::disk::files::FileVersion;
-use crate::disk::sorted::SortedRecords;
-use crate::disk::{FileRole, IfExists, Lock, PublishOptions, files, publish, tree};
+use crate::disk::sorted::{self, SortedRecords};
+use crate::disk::{FileRole, Lock, files, tree};
 
 /// The end of the name of a sorted file.
 const SORTED: &str = ".sorted";
@@ -147,23 +147,11 @@ pub(super) fn sort_after_append(day: &Path) -> Result<(), Error> {
 }
 
 fn sort(day: &Path) -> Result<(), Error> {
-    let sorted = sorted_path(day);
-    let mut records: Vec<SeenRecord> = Vec::new();
-    for path in [sorted.as_path(), day] {
-        files::each_record(path, FileRole::Node, |record| {
-            records.push(*record);
-            ControlFlow::Continue(())
-        })?;
-    }
-    if records.is_empty() {
-        return Ok(());
-    }
-    records.sort_unstable();
-    records.dedup();
-    let options = PublishOptions::stored(FileRole::Node, IfExists::Replace);
-    publish::publish(&sorted, &[records.as_flattened()], &options)?;
-    files::remove(day, FileRole::Node)?;
-    Ok(())
+    Ok(sorted::merge::<RECORD_LEN>(
+        day,
+        &sorted_path(day),
+        FileRole::Node,
+    )?)
 }
 
 fn sorted_path(day: &Path) -> PathBuf {

@@ -17,6 +17,9 @@ use crate::session::{KeyId, PrivateSessionKey};
 /// The folder for keys that are bound to nobody.
 pub(crate) const ANYBODY: &str = "any";
 
+/// The ends of the names of files that say who was first to send what was sealed to such a key.
+const SENDERS: [&str; 2] = [".senders", ".senders.sorted"];
+
 /// Header: the date of the first message that carried the key, or of the object that it was handed
 /// out with.
 const FIRST: &str = "First-Carried";
@@ -129,6 +132,25 @@ impl StoredOwnKey {
 fn dir(root: &Path, peer: Option<NodeId>) -> PathBuf {
     let name = peer.map_or_else(|| ANYBODY.to_owned(), |peer| peer.to_string());
     root.join("sessions").join(name)
+}
+
+/// The file of a key that anybody may use.
+pub(super) fn unbound_path(root: &Path, id: &KeyId) -> PathBuf {
+    dir(root, None).join(format!("{id}.key"))
+}
+
+/// The files of [`ciphertexts`](super::ciphertexts) for the unbound key in this file: the one that
+/// grows, and the sorted one.
+#[must_use]
+pub fn senders_of(key: &Path) -> [PathBuf; 2] {
+    SENDERS.map(|end| key.with_extension(&end[1..]))
+}
+
+/// Whether this is the name of such a file.
+#[must_use]
+pub fn is_senders(name: &str) -> bool {
+    let key = SENDERS.iter().find_map(|end| name.strip_suffix(end));
+    key.is_some_and(|key| !key.is_empty())
 }
 
 /// The date of the last message to this peer, as far as a key remembers it.
@@ -391,6 +413,10 @@ pub fn spent(
     let mut keys = Vec::new();
     let mut others = Vec::new();
     for entry in tree::entries(&dir(root, peer), FileRole::Node)?.entries {
+        let name = entry.name.to_str();
+        if peer.is_none() && name.is_some_and(is_senders) {
+            continue;
+        }
         match StoredOwnKey::read(entry.path.clone()) {
             Ok(Some(stored)) => keys.push(stored),
             Ok(None) => {}

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Arrival, Held, PendingReceipt, ReceiveOptions, Verified, complete_all, opened};
+use super::{
+    Arrival, Held, PendingReceipt, ReceiveOptions, Verified, complete_all, opened, sent_by_another,
+};
 use crate::message::parts::TransferId;
 use crate::message::{Parcel, ServiceMessage};
+use crate::node::ciphertexts::{self, Ciphertext};
 use crate::node::seen::Memory;
 use crate::node::{Claim, Directory, Error, Keyring, ReplayKey};
 use crate::pipeline::mutex;
@@ -204,6 +207,34 @@ impl<'a> InboxReader<'a> {
             |sender, id| self.keys(sender, id),
             ServiceMessage::parse_within,
         )
+    }
+
+    /// Checks that no other sender sent the ciphertexts of opened messages first, and remembers who
+    /// did, unless nothing is handed out. Returns the error for each where another did, except for
+    /// those that the user wants all the same.
+    ///
+    /// # Errors
+    /// When the records cannot be read or stored.
+    pub fn check_senders(&self, dues: &[&PendingReceipt<'_>]) -> Result<Vec<Option<Error>>, Error> {
+        let with_any = dues.iter().enumerate();
+        let with_any = with_any.filter_map(|(nth, due)| Some((nth, due.ciphertext.as_ref()?)));
+        let (numbers, sent): (Vec<usize>, Vec<&Ciphertext>) = with_any.unzip();
+        let is_dry = mutex::lock(&self.claims).is_none();
+        let firsts = if is_dry {
+            ciphertexts::others(self.node.root(), &sent)?
+        } else {
+            ciphertexts::record(self.node.root(), &sent)?
+        };
+        let mut errors: Vec<Option<Error>> = dues.iter().map(|_| None).collect();
+        for ((nth, ciphertext), first) in numbers.into_iter().zip(sent).zip(firsts) {
+            let accepted = dues[nth].identity.as_ref().map(ReplayKey::whoever_wrote_it);
+            if let Some(first) = first
+                && !accepted.map_or(Ok(false), |it| self.seen.contains(&it))?
+            {
+                errors[nth] = Some(sent_by_another(first, ciphertext));
+            }
+        }
+        Ok(errors)
     }
 
     fn keys(&self, sender: NodeId, id: &KeyId) -> Result<SharedKeys, Error> {

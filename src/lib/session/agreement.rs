@@ -6,7 +6,7 @@ use super::{Error, KeyId, PrivateSessionKey, PublicSessionKey};
 use crate::asn1::{Buffer, tag, write};
 use crate::cms::EnvelopedData;
 use crate::cms::enveloped_data::{self, Cipher, Envelope, KeyAgreement};
-use crate::crypto::hash::Digest;
+use crate::crypto::hash::{self, Digest};
 use crate::crypto::secret::Secret;
 use crate::crypto::{key_wrap, random, x963_kdf};
 
@@ -48,6 +48,13 @@ impl Sealed {
     #[must_use]
     pub fn recipient_key_id(&self) -> &KeyId {
         &self.recipient_key_id
+    }
+
+    /// A digest that tells the ciphertext from others, in whatever form it comes: of the wrapped
+    /// content encryption key, which nobody can wrap in another way who does not know it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        hash::sha256(&self.enveloped.agreement().wrapped_key)
     }
 
     /// The id of the originator's session key, if the payload names one.

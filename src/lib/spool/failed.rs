@@ -15,7 +15,7 @@ use crate::disk::batch::{self, Batch};
 use crate::disk::publish::{IfExists, PublishOptions};
 use crate::disk::{self, FileRole, files};
 use crate::message::Item;
-use crate::node::{ReplayKey, endpoints, seen};
+use crate::node::{ReplayKey, ciphertexts, endpoints, seen};
 use crate::pki::NodeId;
 use crate::ramf::limits;
 
@@ -230,7 +230,7 @@ impl Spool {
     }
 
     /// Lets a local node accept a parcel that its replay memory cannot judge, since only the floor
-    /// covers it.
+    /// covers it, or whose ciphertext another sender sent first.
     fn vouch(&self, recipient: NodeId, parcel: &Path) -> Result<(), Error> {
         let root = if recipient == self.owner().id() {
             Some(self.owner().root().to_owned())
@@ -246,6 +246,7 @@ impl Spool {
         let octets = files::read(parcel, FileRole::Spool, limits::MAX_MESSAGE_LEN)?;
         if let Some(message) = Item::parse(octets).ok().and_then(Item::into_message) {
             seen::vouch(&root, &ReplayKey::of(&message))?;
+            ciphertexts::vouch(&root, &message)?;
         }
         Ok(())
     }

@@ -163,7 +163,9 @@ impl Checker<'_> {
                 }
             };
             for entry in entries.into_iter().filter(|it| it.kind == EntryKind::File) {
-                if let Err(error) = sessions::check(&entry.path) {
+                let name = entry.name.to_str();
+                let is_other = name.is_some_and(sessions::is_senders);
+                if !is_other && let Err(error) = sessions::check(&entry.path) {
                     self.damaged(&entry.path, &error);
                 }
             }

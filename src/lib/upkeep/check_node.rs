@@ -182,6 +182,7 @@ fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Sha
             marks::EXPECT_NONE,
         ]
         .contains(&name),
+        ["sessions", sessions::ANYBODY, name] if sessions::is_senders(name) => true,
         ["certs" | "strangers", _, name] | ["peers", _, _, name] => ends_with(name, ".pem"),
         _ => false,
     };

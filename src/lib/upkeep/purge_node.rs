@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::purge_item::{PurgeItem, PurgeKind, PurgeReason};
 use super::remover::Remover;
 use crate::disk::tree::{self, EntryKind};
-use crate::disk::{FileRole, Lock};
+use crate::disk::{FileRole, Lock, files};
 use crate::message::CertificationPath;
 use crate::node::certificates::path_from_octets;
 use crate::node::seen;
@@ -242,7 +242,16 @@ impl<E: From<Error>> Remover<'_, E> {
         let mut keys = keys.into_iter().map(|key| key.useless).collect::<Vec<_>>();
         for dir in self.folders(&node.root().join("sessions"))? {
             let of_dir = keys.extract_if(.., |key| key.path.parent() == Some(&dir));
-            let of_dir = of_dir.collect();
+            let of_dir: Vec<PurgeItem> = of_dir.collect();
+            if !self.options.is_dry && dir.ends_with(sessions::ANYBODY) {
+                // Before the key, which is what the next run would know them by.
+                for file in of_dir
+                    .iter()
+                    .flat_map(|key| sessions::senders_of(&key.path))
+                {
+                    files::remove_unsynced(&file, FileRole::Node).map_err(Error::from)?;
+                }
+            }
             self.remove(&dir, FileRole::Node, of_dir)?;
         }
         Ok(())
