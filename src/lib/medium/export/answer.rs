@@ -3,13 +3,13 @@
 
 use std::path::PathBuf;
 
-use super::context::{Context, unlisted};
+use super::context::{Context, check_len, unlisted};
 use crate::disk::{FileRole, files};
 use crate::kind::ErrorKind;
 use crate::medium::{Error, ExchangeEvent, WaitReason};
 use crate::node::{self, Keyring as _, seen};
 use crate::pki::NodeId;
-use crate::ramf::Kind;
+use crate::ramf::{Kind, limits};
 use crate::receive::{self, PendingReceipt};
 use crate::send::Sealer;
 use crate::spool::failed::FailedMessage;
@@ -156,6 +156,10 @@ impl<'a> Context<'a> {
     /// Prepares to answer a CCA; `None` if it is gone or was answered before.
     fn answer_to(&self, cca: &Waiting) -> Result<Option<(Sealer, Answered<'a>)>, Unanswered> {
         let node = self.spool.owner();
+        check_len(cca, limits::MAX_MESSAGE_LEN).map_err(|error| match error {
+            Error::Message(_) => Unanswered::Never(error),
+            error => Unanswered::Now(error),
+        })?;
         let Some(octets) = cca.read()? else {
             return Ok(None);
         };

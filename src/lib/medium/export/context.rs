@@ -2,8 +2,11 @@
 
 use crate::cms::enveloped_data::Cipher;
 use crate::medium::{Error, ExchangeEvent, Medium};
+use crate::message;
+use crate::ramf::fields;
 use crate::receive::ReceiveOptions;
 use crate::spool::carried::Carried;
+use crate::spool::queue::Waiting;
 use crate::spool::{self, Queue, Spool, Time};
 use crate::verify::Policy;
 
@@ -24,6 +27,14 @@ impl Context<'_> {
     pub(super) fn is_untimely(&self, error: &Error) -> bool {
         !self.time.is_believed() && error.kind().depends_on_clock()
     }
+}
+
+/// Refuses a file that is too long for a message, before it is read.
+pub(super) fn check_len(waiting: &Waiting, limit: usize) -> Result<(), Error> {
+    let len = waiting.len()?.unwrap_or_default();
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    fields::check_len("message", len, limit).map_err(message::Error::from)?;
+    Ok(())
 }
 
 /// That a queue cannot be listed, which keeps no other waiting.

@@ -59,14 +59,13 @@ impl<'a> NextHop<'a> {
     /// Chooses the messages that there is space for, in order.
     pub(super) fn choose(&mut self, messages: Vec<Waiting>, space: &mut Space) {
         for message in messages {
-            // One that cannot be examined takes no space, and is reported when it is packed.
+            // One that cannot be examined, or is too long, takes no space: it is reported when it is packed.
             let Some(octets) = message.len().unwrap_or(Some(0)) else {
                 continue;
             };
             let len = usize::try_from(octets).unwrap_or(usize::MAX);
-            // These programs store no longer message. One that was put here by hand is counted as
-            // left over.
-            if len <= limits::MAX_ITEM_LEN && space.reserve(len) {
+            let len = if len > limits::MAX_ITEM_LEN { 0 } else { len };
+            if space.reserve(len) {
                 self.chosen.push(Chosen { message, len });
             } else {
                 self.left.add(1, octets);

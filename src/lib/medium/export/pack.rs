@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::context::Context;
+use super::context::{Context, check_len};
 use super::hop::{Chosen, NextHop};
 use super::record::PackedMessage;
 use super::space::Space;
@@ -141,7 +141,9 @@ impl<'a> Context<'a> {
             return each(ExchangeEvent::Untimely(1));
         }
         let what = message.path.display().to_string();
-        if !is_settled(&error) {
+        // A peer that cannot be read may be the one that authorized the sender.
+        let is_in_doubt = !self.policy.unreadable.is_empty() && error.kind().depends_on_peers();
+        if is_in_doubt || !is_settled(&error) {
             return each(ExchangeEvent::Failed { what, error });
         }
         match self.set_aside(message, QueueId::In, &error) {
@@ -155,6 +157,7 @@ impl<'a> Context<'a> {
 
     /// Reads and verifies a message; `None` if it is gone.
     fn load(&self, message: &Waiting) -> Result<Option<LoadedMessage>, Error> {
+        check_len(message, limits::MAX_ITEM_LEN)?;
         let Some(octets) = message.read()? else {
             return Ok(None);
         };
@@ -234,11 +237,19 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Whether a message is none, or not what its name says, so that it can never be packed.
+/// Whether a message can never be packed: it is none, is not what its name says, or nobody would take it any more. A
+/// right clock is assumed.
 fn is_settled(error: &Error) -> bool {
     use ErrorKind as K;
     matches!(
         error.kind(),
-        K::Malformed | K::Corrupt | K::Conflict | K::Unsuitable
+        K::Malformed
+            | K::Corrupt
+            | K::Conflict
+            | K::Unsuitable
+            | K::Expired
+            | K::Unauthorized
+            | K::Untrusted
+            | K::Forbidden
     )
 }
