@@ -272,16 +272,14 @@ fn free_name(
         };
         let octets = match &octets {
             Some(octets) => octets,
-            None => octets.insert(files::read(
-                aside.path,
-                FileRole::Spool,
-                limits::MAX_MESSAGE_LEN,
-            )?),
+            None => match read(aside.path) {
+                // It is no message, so it is in no other encoding either.
+                Err(disk::Error::TooLarge { .. }) => continue,
+                read => octets.insert(read?),
+            },
         };
         // A killed run may have put it there; the caller stores the reason again.
-        if files::read(holder, FileRole::Spool, limits::MAX_MESSAGE_LEN)
-            .is_ok_and(|held| held == *octets)
-        {
+        if read(holder).is_ok_and(|held| held == *octets) {
             return Ok(Some(name));
         }
         if is_twin(holder, octets) {

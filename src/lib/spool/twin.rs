@@ -21,8 +21,12 @@ pub(super) fn is_twin(held: &Path, octets: &[u8]) -> bool {
 /// # Errors
 /// When `from` cannot be read.
 pub(super) fn is_twin_of_file(held: &Path, from: &Path) -> Result<bool, Error> {
-    let octets = files::read(from, FileRole::Spool, limits::MAX_MESSAGE_LEN)?;
-    Ok(is_twin(held, &octets))
+    match files::read(from, FileRole::Spool, limits::MAX_MESSAGE_LEN) {
+        Ok(octets) => Ok(is_twin(held, &octets)),
+        // It is no message, so it is in no other encoding either.
+        Err(disk::Error::TooLarge { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn are_twins(held: Vec<u8>, other: &[u8]) -> bool {
