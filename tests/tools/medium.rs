@@ -785,6 +785,11 @@ fn what_is_no_hint_of_use_frees_nothing() {
     fs::write(&names[1], "no date").unwrap();
     fs::write(&names[2], "2026-01-01T12:00:00Z\n").unwrap();
     symlink(env.path("stick/relaynet/ID"), &names[3]).unwrap();
+    // By age only where something vouches for the clock: a hint of the last month.
+    let ran = carry(now);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(!names[1].exists() && names[2].exists());
+    fs::write(got.join(sha256(b"other")), "2026-02-10T12:00:00Z\n").unwrap();
     for _ in 0..2 {
         let ran = carry(now);
         assert_eq!(ran.status, 0, "{}", ran.stderr);

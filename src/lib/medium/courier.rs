@@ -195,7 +195,7 @@ impl Courier<'_> {
         let ended = self
             .free_one(medium, kept, &mut freed)
             .and_then(|mut wrong| {
-                wrong.extend(medium.tidy(self.now)?);
+                wrong.extend(medium.tidy(self.now, false)?);
                 Ok(wrong)
             });
         for file in freed {

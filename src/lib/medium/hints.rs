@@ -20,6 +20,9 @@ const MAX_HINT_LEN: usize = 64;
 /// The age from which a hint is useless.
 const HINT_LIFE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
+/// How long after a hint was written a clock is believed that nothing else vouches for.
+const VOUCHED_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// The age from which a temporary file is a leftover of a killed run.
 const LEFTOVER_LIFE: Duration = Duration::from_secs(36 * 3600);
 
@@ -74,19 +77,24 @@ impl Medium {
     ) -> Result<Option<Hint>, Error> {
         let found = self.has_dir(&["got", &gateway.to_string()]);
         let dir = found.map_err(unreadable)?;
-        let date = dir.and_then(|dir| date_of_hint(&dir, &Hex(&sha256).to_string(), now));
-        Ok(date.map(|date| Hint {
+        let date = dir.and_then(|dir| date_of_hint(&dir, &Hex(&sha256).to_string()));
+        Ok(date.filter(|date| counts(*date, now)).map(|date| Hint {
             gateway,
             sha256,
             date,
         }))
     }
 
-    /// Removes the useless hints of a gateway.
-    fn tidy_hints(&self, gateway: NodeId, now: Timestamp) -> Result<(), Error> {
+    /// Gives the hints of a gateway to `each`, until one returns true: the directory, the name, and the date, which a
+    /// damaged one lacks. Returns whether one did.
+    fn any_hint(
+        &self,
+        gateway: NodeId,
+        mut each: impl FnMut(&Dir, &str, Option<Timestamp>) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
         let found = self.has_dir(&["got", &gateway.to_string()]);
         let Some(dir) = found.map_err(unreadable)? else {
-            return Ok(());
+            return Ok(false);
         };
         for named in dir.names().map_err(Error::Unreadable)? {
             let DirEntry { name, kind } = named.map_err(Error::Unreadable)?;
@@ -95,11 +103,40 @@ impl Medium {
             // Other files are not ours, and stay.
             let is_hint = kind == Some(EntryKind::File)
                 && sha256.is_some_and(|sha256| Hex(&sha256).to_string() == name);
-            if is_hint && date_of_hint(&dir, name, now).is_none() {
-                dir.remove(name)?;
+            if is_hint && each(&dir, name, date_of_hint(&dir, name))? {
+                return Ok(true);
             }
         }
+        Ok(false)
+    }
+
+    /// Removes the useless hints of a gateway; by age only if the clock `is_sure`.
+    fn tidy_hints(&self, gateway: NodeId, now: Timestamp, is_sure: bool) -> Result<(), Error> {
+        self.any_hint(gateway, |dir, name, date| {
+            if date.is_none_or(|date| is_sure && !counts(date, now)) {
+                dir.remove(name)?;
+            }
+            Ok(false)
+        })?;
         Ok(())
+    }
+
+    /// Whether a hint was written not long before this time. A courier remembers no time by which a clock could be
+    /// judged, and a wrong one must not end what gateways have written.
+    fn is_vouched_for(&self, now: Timestamp) -> Result<bool, Error> {
+        for gateway in self.gateways_in("got")?.0 {
+            let is_recent = |date: Timestamp| {
+                let age = now.duration_since(date);
+                (SignedDuration::ZERO..=VOUCHED_FOR).contains(&age)
+            };
+            match self.any_hint(gateway, |_, _, date| Ok(date.is_some_and(is_recent))) {
+                Ok(true) => return Ok(true),
+                // Reported when old hints are removed.
+                Ok(false) | Err(Error::Unreadable(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// Removes old hints and leftovers of killed runs. Reports directories that cannot be listed.
@@ -111,17 +148,19 @@ impl Medium {
         now: Timestamp,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
-        tell_unlisted(self.tidy(now)?, each)
+        tell_unlisted(self.tidy(now, true)?, each)
     }
 
-    /// Removes old hints and leftovers. Returns the directories that cannot be listed.
+    /// Removes old hints and leftovers. Unless the clock `is_sure`, no hint is removed by age if
+    /// none was written in the month before. Returns the directories that cannot be listed.
     ///
     /// # Errors
     /// When something cannot be removed.
-    pub(super) fn tidy(&self, now: Timestamp) -> Result<Unlisted, Error> {
+    pub(super) fn tidy(&self, now: Timestamp, is_sure: bool) -> Result<Unlisted, Error> {
+        let is_sure = is_sure || self.is_vouched_for(now)?;
         let mut unlisted = Vec::new();
         for gateway in self.gateways_in("got")?.0 {
-            match self.tidy_hints(gateway, now) {
+            match self.tidy_hints(gateway, now, is_sure) {
                 Err(error @ Error::Unreadable(_)) => {
                     unlisted.push((format!("got/{gateway}"), error));
                 }
@@ -136,10 +175,13 @@ impl Medium {
     }
 }
 
-/// The date of a hint; `None` if the hint is damaged or too old. A date in the future counts as
-/// well, since either clock may be wrong.
-fn date_of_hint(dir: &Dir, name: &str, now: Timestamp) -> Option<Timestamp> {
+/// The date of a hint; `None` if the hint is damaged.
+fn date_of_hint(dir: &Dir, name: &str) -> Option<Timestamp> {
     let octets = dir.read(name, MAX_HINT_LEN).ok()?;
-    let date: Timestamp = String::from_utf8_lossy(&octets).trim().parse().ok()?;
-    (date.duration_since(now).abs() <= HINT_LIFE).then_some(date)
+    String::from_utf8_lossy(&octets).trim().parse().ok()
+}
+
+/// Whether a hint of this date is not too old. One in the future counts as well, since either clock may be wrong.
+fn counts(date: Timestamp, now: Timestamp) -> bool {
+    date.duration_since(now).abs() <= HINT_LIFE
 }
