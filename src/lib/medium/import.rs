@@ -17,12 +17,13 @@ use crate::crypto::hash;
 use crate::disk::batch::Batch;
 use crate::disk::publish::{IfExists, PublishOptions};
 use crate::disk::{FileRole, files, publish};
+use crate::kind::ErrorKind;
 use crate::message::{CargoMessageSet, Item};
 use crate::node::{self, seen};
 use crate::pipeline::Buffers;
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
-use crate::ramf::{Head, Kind, limits};
+use crate::ramf::{Head, Kind, SignedMessage, limits};
 use crate::receive::{self, Arrival, ReceiveOptions, Unpacked};
 use crate::spool::arrival::{Effects, History, Known, Origin};
 use crate::spool::name::HopPrefix;
@@ -424,6 +425,12 @@ impl<'a> Importer<'a> {
                 self.remove(file, each);
                 return Ok(());
             }
+            Err(error)
+                if error.kind() == ErrorKind::UnknownKey && self.is_outdated(file, &octets) =>
+            {
+                self.remove(file, each);
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         };
         let queue = self.spool.make(QueueId::Cca(file.sender))?;
@@ -464,6 +471,18 @@ impl<'a> Importer<'a> {
         self.remove(file, each);
         each(ExchangeEvent::Asked(file.clone()));
         Ok(())
+    }
+
+    /// Whether a gateway has written to this node since it made this CCA, of which only the key is not known any more:
+    /// a copy that a courier brings late.
+    fn is_outdated(&self, file: &MediumFile, cca: &[u8]) -> bool {
+        let newest = self.spool.owner().newest_date_from(file.sender);
+        let item = Item::parse(cca.to_vec()).ok();
+        let cca = item.as_ref().and_then(Item::message);
+        let is_older = |cca: &SignedMessage| {
+            cca.sender() == file.sender && newest.is_some_and(|newest| cca.fields().date < newest)
+        };
+        self.time.is_believed() && cca.is_some_and(is_older)
     }
 }
 
