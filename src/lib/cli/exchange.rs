@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::input_ref::InputRef;
 use super::limited::Limited;
 use super::outcome::Outcome;
-use super::tally::ExchangeTally;
+use super::tally::{self, ExchangeTally};
 use super::{files, report};
 use crate::describe::{self, json};
 use crate::medium::{self, ExchangeEvent, Medium, WaitReason, layout};
@@ -151,8 +151,7 @@ impl Log {
             }
             // A summary of a whole directory does not count towards the limit.
             ExchangeEvent::MoreUnexpected { dir, more } => {
-                let dir = report::path(&dir);
-                report::warn(&format!("{dir}: {more} others do not belong there"));
+                others_do_not_belong(&report::path(&dir), more);
             }
             ExchangeEvent::SetAside { what, error } => {
                 self.failed(&what, anyhow::Error::from(error).context("set aside"))?;
@@ -220,10 +219,7 @@ impl Log {
     /// That status, unless it is 0.
     pub fn finish(self) -> anyhow::Result<()> {
         if let Some(more) = self.unexpected.suppressed() {
-            report::warn(&format!(
-                "{}: {more} others do not belong there",
-                self.medium
-            ));
+            others_do_not_belong(&self.medium, more);
         }
         // A medium that nothing fits onto trip after trip is more than a detail, and those who want
         // only errors have not read a line of it.
@@ -242,6 +238,11 @@ impl Log {
         report::summary(&self.tally.sentence());
         ended.and(printed)
     }
+}
+
+fn others_do_not_belong(place: &str, count: usize) {
+    let others = tally::counted(count, "other does", "others do");
+    report::warn(&format!("{place}: {others} not belong there"));
 }
 
 /// What is said of messages that do not fit: `what` is where they go, or what is full.

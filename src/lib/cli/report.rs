@@ -183,12 +183,20 @@ pub(super) fn failure_hinted(error: &anyhow::Error, what_helps: &str) {
 pub fn failure(input: Option<&str>, error: &anyhow::Error) {
     let text = text_of(error);
     match input {
-        Some(input) => self::error(&format!("{input}: {text}")),
-        None => self::error(&text),
+        Some(input) if !begins_with(&text, input) => self::error(&format!("{input}: {text}")),
+        _ => self::error(&text),
     }
     if let Some(text) = hints::hint(error) {
         advise(&text);
     }
+}
+
+/// Whether a text begins with the path of this file, of which `name` may be the end.
+fn begins_with(text: &str, name: &str) -> bool {
+    let path = text.split_once(": ").map(|(path, _)| path);
+    let before = path.and_then(|path| path.strip_suffix(name));
+    // Words before the path say what could not be done with it.
+    before.is_some_and(|it| it.is_empty() || it.ends_with('/') && !it.contains(' '))
 }
 
 /// The text of an error and its causes. A cause that the text before ends with is left out.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::limited::Limited;
-use super::report;
+use super::{report, tally};
 
 /// The most files of a queue that are named.
 const MAX_NAMED: usize = 8;
@@ -45,9 +45,8 @@ impl UnexpectedReport {
         let dir = self.named.first().and_then(|path| path.parent());
         if let (Some(dir), Some(more)) = (dir, self.lines.suppressed()) {
             let dir = report::path(dir);
-            report::warn(&format!(
-                "{dir}: {more} others are not messages that these programs stored"
-            ));
+            let others = tally::counted(more, "other is not a message", "others are not messages");
+            report::warn(&format!("{dir}: {others} that these programs stored"));
         }
     }
 }
