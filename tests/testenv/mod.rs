@@ -899,7 +899,7 @@ impl Ran {
 }
 
 /// A path with node ids replaced by the nodes' names.
-fn readable(path: &str) -> String {
+pub(crate) fn readable(path: &str) -> String {
     let mut path = path.to_owned();
     for (name, _) in NODES {
         path = path.replace(&id(name), &name.to_uppercase());

@@ -65,7 +65,7 @@ fn certificate(
     (leaf.unwrap(), own)
 }
 
-fn rotation(issuer: &str, subject: &str, days: (&str, &str)) -> Vec<u8> {
+pub(super) fn rotation(issuer: &str, subject: &str, days: (&str, &str)) -> Vec<u8> {
     let (leaf, own) = certificate(issuer, subject, days);
     let path = CertificationPath {
         leaf,
@@ -106,7 +106,7 @@ fn name_for(kind: Kind, number: u8) -> Name {
     name
 }
 
-fn pca(parcel_id: &str) -> Pca {
+pub(super) fn pca(parcel_id: &str) -> Pca {
     Pca {
         sender: node("alice"),
         recipient: node("bob"),

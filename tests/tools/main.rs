@@ -14,6 +14,7 @@ mod carry;
 mod clock;
 mod control;
 mod deliver;
+mod ends;
 mod export;
 mod found;
 mod full;
