@@ -12,6 +12,7 @@ mod bare;
 mod authors;
 mod carry;
 mod clock;
+mod clocks;
 mod control;
 mod deliver;
 mod ends;
