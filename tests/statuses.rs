@@ -577,7 +577,11 @@ fn node_peer() -> Cases<node::PeerError> {
     use node::PeerError as E;
     plain([
         E::Unknown(text()),
-        E::Ambiguous(text()),
+        E::Ambiguous {
+            text: text(),
+            ids: vec![text(), text()],
+        },
+        E::ShortId(text()),
         E::BadName(text()),
         E::NameTaken {
             name: text(),
@@ -695,6 +699,10 @@ fn spool() -> Cases<spool::Error> {
         E::Outdated,
         E::OtherContent,
         E::UnknownMessage(text()),
+        E::AmbiguousMessage {
+            text: text(),
+            names: vec![text(), text()],
+        },
         E::NoQueue(text()),
     ]);
     for (name, again) in [("until a time", Some(AT)), ("for good", None)] {

@@ -4,19 +4,17 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
 use clap::Parser;
-use jiff::Timestamp;
 
 use relaynet::cli::args::NodeDir;
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::inputs::InputRef;
+use relaynet::cli::labels::Labels;
 use relaynet::cli::listing::List;
 use relaynet::cli::outcome::Outcome;
-use relaynet::cli::status::{Reported, Status};
 use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, files, queues};
 use relaynet::describe::{json, lines};
 use relaynet::spool::queue::{QueueEntry, Waiting};
-use relaynet::spool::state::MessageState;
 use relaynet::spool::{self, Queue, Spool};
 
 /// List what waits in the spool, or tell what became of one message
@@ -28,7 +26,7 @@ pub(crate) struct Args {
     queue: Option<String>,
     #[command(flatten)]
     node: NodeDir,
-    /// Show what became of the message with this id; the exit status says it, too
+    /// Show what became of this message: its id, or its name in the table; the exit status says it, too
     #[arg(long, value_name = "ID", conflicts_with_all = ["queue", "long", "null"])]
     id: Option<String>,
     /// Add what the messages themselves say, without verifying it: id, date, octets
@@ -52,19 +50,25 @@ fn list(args: &Args) -> anyhow::Result<()> {
     let spool = Spool::shared_with(args.node.open()?)?;
     let now = args.now.get(None)?;
     if let Some(id) = &args.id {
-        return tell(&spool, id, now, args.json);
+        return queues::tell(&spool, id, now, args.json);
     }
     let named = match &args.queue {
         Some(queue) => spool.find_queues(queue)?,
         None => spool.queues()?,
     };
     let is_table = files::is_terminal() && !args.json && !args.null;
+    let mut labels = is_table.then(|| Labels::of(spool.owner()));
     let mut listing = List::new(is_table, |text| files::write_stdout(&[text]));
     let mut outcome = Outcome::default();
     for queue in named {
         outcome.take();
         let mut unexpected = UnexpectedReport::default();
-        let listed = add_all(args, &mut listing, &queue, &mut unexpected)?;
+        let listed = add_all(
+            args,
+            (&mut listing, labels.as_mut()),
+            &queue,
+            &mut unexpected,
+        )?;
         unexpected.report();
         // The other queues are listed all the same.
         let place = queue.place().path().display().to_string();
@@ -81,7 +85,7 @@ fn list(args: &Args) -> anyhow::Result<()> {
 /// Adds the messages of a queue; the inner error tells why it cannot be listed.
 fn add_all(
     args: &Args,
-    listing: &mut List,
+    (listing, mut labels): (&mut List, Option<&mut Labels<'_>>),
     queue: &Queue,
     unexpected: &mut UnexpectedReport,
 ) -> anyhow::Result<Result<(), spool::Error>> {
@@ -92,7 +96,9 @@ fn add_all(
     for found in entries {
         match found {
             // Without --long no file is opened: names say everything else.
-            Ok(QueueEntry::Message(message)) => add(args, listing, queue, &message)?,
+            Ok(QueueEntry::Message(message)) => {
+                add(args, (listing, labels.as_deref_mut()), queue, &message)?;
+            }
             Ok(QueueEntry::Unexpected(path)) => unexpected.add(path),
             Err(error) => return Ok(Err(error)),
         }
@@ -100,7 +106,12 @@ fn add_all(
     Ok(Ok(()))
 }
 
-fn add(args: &Args, listing: &mut List, queue: &Queue, message: &Waiting) -> anyhow::Result<()> {
+fn add(
+    args: &Args,
+    (listing, labels): (&mut List, Option<&mut Labels<'_>>),
+    queue: &Queue,
+    message: &Waiting,
+) -> anyhow::Result<()> {
     let header = if args.long {
         Some(queues::read_header(message)?)
     } else {
@@ -113,35 +124,6 @@ fn add(args: &Args, listing: &mut List, queue: &Queue, message: &Waiting) -> any
         let facts = lines::waiting(queue, message, header.as_ref());
         return listing.line(json::line(&facts).as_bytes(), b'\n');
     }
-    let row = queues::columns(queue, message, header.as_ref(), listing.is_table());
+    let row = queues::columns(queue, message, header.as_ref(), labels);
     listing.row(row)
-}
-
-/// Prints what became of the messages with this id. Of several, the least finished one decides the
-/// status.
-fn tell(spool: &Spool, id: &str, now: Timestamp, json: bool) -> anyhow::Result<()> {
-    let stories = spool.stories(id, now)?;
-    if stories.is_empty() {
-        return Err(spool::Error::UnknownMessage(id.to_owned()).into());
-    }
-    let mut told = Vec::new();
-    for story in stories {
-        files::print_line(&if json {
-            json::line(&lines::story(id, &story))
-        } else {
-            queues::story_row(&story)
-        })?;
-        told.push(match story.state {
-            MessageState::Acknowledged | MessageState::Released => Status::OK,
-            MessageState::In | MessageState::Out | MessageState::Home => Status::TEMP_FAIL,
-            MessageState::Expired => Status::EXPIRED,
-            MessageState::Failed | MessageState::Missing => Status::NO_USER,
-        });
-    }
-    // From least to most finished; the first that occurs decides.
-    let worst = [Status::TEMP_FAIL, Status::NO_USER, Status::EXPIRED];
-    match worst.into_iter().find(|one| told.contains(one)) {
-        Some(one) => Err(Reported(one).into()),
-        None => Ok(()),
-    }
 }

@@ -9,7 +9,7 @@ use relaynet::cli::args::{IdentityKeyFile, NodeDir, TrustFiles};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::Objects;
-use relaynet::cli::{self, files, report, unreadable_peers};
+use relaynet::cli::{self, files, labels, report, unreadable_peers};
 use relaynet::describe;
 use relaynet::pki::IdentityKey;
 use relaynet::verify::{self, AuthorizationVerdict, Policy, PolicyRole, Private};
@@ -50,7 +50,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
             }
             files::print_line(&describe::json::line(&line))?;
         } else {
-            files::print_line(&report::escaped(&format!("{label}: {verdict}")))?;
+            let line = report::escaped(&format!("{label}: {verdict}"));
+            files::print_line(&labels::shown(line))?;
         }
         for warning in &verdict.warnings {
             report::warn(&format!("{label}: {warning}"));

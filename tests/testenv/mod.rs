@@ -395,6 +395,7 @@ impl Env {
             user: None,
             has_reader: true,
             at_terminal: false,
+            is_shown: false,
         }
     }
 
@@ -540,6 +541,7 @@ pub(crate) struct Call<'a> {
     user: Option<User>,
     has_reader: bool,
     at_terminal: bool,
+    is_shown: bool,
 }
 
 /// A user of the system, by number: /etc/passwd need not have them.
@@ -622,6 +624,12 @@ impl Call<'_> {
         self
     }
 
+    /// Gives it a terminal for its standard output.
+    pub(crate) fn shown(mut self) -> Self {
+        self.is_shown = true;
+        self
+    }
+
     /// Gives it a terminal for its standard error.
     pub(crate) fn at_terminal(mut self) -> Self {
         self.at_terminal = true;
@@ -665,6 +673,11 @@ impl Call<'_> {
             let (_, writer) = std::io::pipe().unwrap();
             command.stdout(writer);
         }
+        let screen = self.is_shown.then(|| {
+            let (screen, line) = terminal();
+            command.stdout(line);
+            screen
+        });
         let terminal = self.at_terminal.then(|| {
             let (screen, line) = terminal();
             command.stderr(line);
@@ -673,7 +686,8 @@ impl Call<'_> {
         let before = self.env.tree();
         let mut child = command.spawn().unwrap();
         drop(command); // a terminal ends when nobody holds it any more
-        let shown = terminal.map(|screen| std::thread::spawn(move || shown(screen)));
+        let show = |screen| std::thread::spawn(move || shown(screen));
+        let (shown, printed) = (terminal.map(show), screen.map(show));
         let mut stdin = child.stdin.take().unwrap();
         let octets = self.stdin;
         let writer = std::thread::spawn(move || {
@@ -684,6 +698,9 @@ impl Call<'_> {
         writer.join().unwrap();
         if let Some(shown) = shown {
             output.stderr = shown.join().unwrap();
+        }
+        if let Some(printed) = printed {
+            output.stdout = printed.join().unwrap();
         }
         let line = format!("{}{:?}", self.program, self.args);
         let code = output.status.code();

@@ -55,8 +55,8 @@ fn an_authorization_says_what_it_should() {
     );
     // Without a name it is known by its id.
     ran.says(&[
-        &format!("{}: fingerprint {}", &id("bob")[..13], fingerprint("bob")),
-        &format!("{}: authorization as a whole", &id("bob")[..13]),
+        &format!("{}: fingerprint {}", &id("bob")[..16], fingerprint("bob")),
+        &format!("{}: authorization as a whole", &id("bob")[..16]),
     ])
     .changes(&[
         "+alice/peers/BOB",
@@ -149,7 +149,7 @@ fn the_peer_comes_in_any_object() {
 fn a_known_peer_is_renewed_by_name() {
     let env = Env::with_peers();
     // The directory bob is no file, so it is not in the way.
-    for peer in ["bob".to_owned(), id("bob"), id("bob")[..8].to_owned()] {
+    for peer in ["bob".to_owned(), id("bob"), id("bob")[..16].to_owned()] {
         let ran = env
             .relay("authorize")
             .args(["-q", "-N", "alice", &peer])
@@ -281,7 +281,7 @@ fn how_long_it_lasts() {
         .at("2026-06-01T12:00:00Z")
         .args(["-N", "alice", "--valid", "170d", &keys.public])
         .ok()
-        .says(&[&id("bob")[..13], &id("bob")[..13]]);
+        .says(&[&id("bob")[..16], &id("bob")[..16]]);
     assert_eq!(
         facts(&env, &ran.stdout)["authorization"]["leaf"]["until"],
         "2026-11-18T12:00:00Z"
@@ -421,8 +421,8 @@ fn the_fingerprint_is_that_of_the_key() {
         .stdin(tampered)
         .ok()
         .says(&[
-            &format!("{}: fingerprint {}", &id("bob")[..13], fingerprint("bob")),
-            &format!("{}: authorization as a whole", &id("bob")[..13]),
+            &format!("{}: fingerprint {}", &id("bob")[..16], fingerprint("bob")),
+            &format!("{}: authorization as a whole", &id("bob")[..16]),
         ]);
     assert_eq!(sha256(&env.read(env.keys("bob").public)), id("bob")[1..]);
 }

@@ -35,14 +35,14 @@ fn signed_again(parcel: &[u8], by: &str, message_id: &str, ttl: u32) -> Vec<u8> 
 /// The reason for which a message from this sender waits, of which the other one sent the ciphertext first.
 fn reason(first: &str, sender: &str) -> String {
     let (first, sender) = (id(first), id(sender));
-    format!("{first} sent this ciphertext before {sender}: nobody can tell who wrote it")
+    format!("{first} sent this before {sender}: nobody can tell who wrote it")
 }
 
 /// The same with short ids, as relay-deliver says it.
 fn said(first: &str, sender: &str) -> String {
     let (first, sender) = (id(first), id(sender));
-    let (first, sender) = (&first[..13], &sender[..13]);
-    format!("{first} sent this ciphertext before {sender}: nobody can tell who wrote it")
+    let (first, sender) = (&first[..16], &sender[..16]);
+    format!("{first} sent this before {sender}: nobody can tell who wrote it")
 }
 
 fn arrive(env: &Env, parcel: &[u8]) {

@@ -268,12 +268,12 @@ fn the_bad_ones_are_named_and_the_others_imported() {
         .run();
     assert_eq!(ran.status, 66);
     ran.says(&[
-        &format!("{}: fingerprint ", &id("alice")[..13]),
-        &format!("{}: authorization as a whole ", &id("alice")[..13]),
+        &format!("{}: fingerprint ", &id("alice")[..16]),
+        &format!("{}: authorization as a whole ", &id("alice")[..16]),
         "missing: ",
         "junk: ",
-        &format!("{}: fingerprint ", &id("carol")[..13]),
-        &format!("{}: authorization as a whole ", &id("carol")[..13]),
+        &format!("{}: fingerprint ", &id("carol")[..16]),
+        &format!("{}: authorization as a whole ", &id("carol")[..16]),
     ])
     .stdout(format!("{}\n{}\n", id("alice"), id("carol")));
 }

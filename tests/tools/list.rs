@@ -64,7 +64,7 @@ fn queues_are_found_by_the_names_of_peers() {
         let own = list(&env, &[queue]).ok();
         let place = own.text().split('\t').next().unwrap_or_default().to_owned();
         if !place.is_empty() {
-            list(&env, &[&place[..queue.len() + 14]])
+            list(&env, &[&place[..queue.len() + 17]])
                 .ok()
                 .stdout(own.stdout);
         }
@@ -135,4 +135,37 @@ fn options_that_contradict_each_other_are_refused() {
     ] {
         list(&env, args).fails(64, "");
     }
+}
+
+/// What a terminal shows: the first fields of each line.
+fn table(env: &Env, args: &[&str]) -> Vec<Vec<String>> {
+    let ran = list(env, args).shown().ok().quiet();
+    let lines = ran.text().lines();
+    let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect();
+    lines.map(fields).collect()
+}
+
+#[test]
+fn a_terminal_shows_short_names_and_they_are_taken_back() {
+    let env = Env::with_gateways();
+    for message_id in ["first", "second"] {
+        put(&env, message_id);
+    }
+    env.write("gateway/routes", "* peer:hub\n");
+    env.relay("route").args(["-N", "gateway"]).ok();
+    let table = table(&env, &["out"]);
+    assert_eq!(table.len(), 3, "{table:?}");
+    assert_eq!(table[1][0], "out/hub");
+    // Bob is no peer of the gateway.
+    assert_eq!(table[1][2..4], ["alice", &id("bob")[..16]]);
+    let names: Vec<&String> = table[1..].iter().map(|row| &row[6]).collect();
+    assert!(names.iter().all(|name| name.len() == 16), "{names:?}");
+    let told = |id: &str| list(&env, &["--id", id]).run().stdout;
+    let ids = ["first", "second"].map(told);
+    let by_name: Vec<_> = names.iter().map(|name| told(name)).collect();
+    assert!(ids.iter().all(|told| by_name.contains(told)), "{names:?}");
+    // Everything is whole elsewhere.
+    let ran = list(&env, &["out"]).ok();
+    assert!(ran.text().contains(&id("alice")), "{}", ran.text());
+    list(&env, &["--id", &names[0][..15]]).fails(67, "no message is known as ");
 }

@@ -42,7 +42,7 @@ fn a_line_for_each_peer() {
         .quiet()
         .changes(&[])
         .stdout(line("carol", "carol", date) + &line("bob", "bob", date));
-    for peer in ["bob", &id("bob"), &id("bob")[..8]] {
+    for peer in ["bob", &id("bob"), &id("bob")[..16]] {
         peers()
             .arg(peer)
             .ok()
@@ -391,4 +391,35 @@ fn that_digits_were_compared_is_noted() {
         .args(["-N", "alice", "--replace", "carol.conn"]);
     import.args(["--expect", shown.unwrap().1]).ok();
     assert_eq!(digits("carol"), "compared");
+}
+
+#[test]
+fn the_beginning_of_an_id_is_long_enough_to_be_safe() {
+    let env = Env::with_peers();
+    let bob = id("bob");
+    for len in [8, 15] {
+        let ran = env.relay("peers").args(["-N", "alice", &bob[..len]]).run();
+        assert_eq!(ran.status, 64, "{}", ran.stderr);
+        let why = format!(
+            "{}: so few digits of an id may be those of another one, too",
+            &bob[..len]
+        );
+        let ran = ran.says_somewhere(&why);
+        assert_eq!(ran.hints().len(), 1, "{}", ran.stderr);
+    }
+    env.relay("peers")
+        .args(["-N", "alice", &bob[..7]])
+        .fails(67, "no peer is known as ");
+    env.relay("peers").args(["-N", "alice", &bob[..16]]).ok();
+    // Another one that begins alike: nobody can make it, but two peers may be given by mistake.
+    let other = format!("{}{}", &bob[..16], &id("carol")[16..]);
+    let key = env.read(format!("alice/peers/{bob}/identity.pub"));
+    env.mkdir(&format!("alice/peers/{other}"));
+    env.write(format!("alice/peers/{other}/identity.pub"), key);
+    let ran = env.relay("peers").args(["-N", "alice", &bob[..16]]).run();
+    assert_eq!(ran.status, 64, "{}", ran.stderr);
+    let ran = ran.says_somewhere(" begins several ids: ");
+    for id in [&bob, &other] {
+        assert!(ran.stderr.contains(id), "{}", ran.stderr);
+    }
 }

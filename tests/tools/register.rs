@@ -105,8 +105,8 @@ fn a_private_gateway_registers_an_endpoint_under_its_newest_certificate() {
         .args(["-N", "gateway", "--der", "alice.pub"])
         .ok()
         .says(&[
-            &format!("{}: fingerprint", &id("alice")[..13]),
-            &format!("{}: registration as a whole ", &id("alice")[..13]),
+            &format!("{}: fingerprint", &id("alice")[..16]),
+            &format!("{}: registration as a whole ", &id("alice")[..16]),
         ]);
     let own = registration(&own.stdout);
     assert!(own.gateway.is_self_issued() && own.gateway_address.is_nowhere());

@@ -33,6 +33,69 @@ fn queue(env: &Env, at: &str, queue: &str) -> Vec<String> {
 }
 
 #[test]
+fn what_was_set_aside_is_returned_by_its_short_name_or_its_id() {
+    let env = Env::with_peering();
+    for to in ["alice", "carol"] {
+        for message_id in ["first", "second"] {
+            let parcel = env.parcel_with("bob", "alice", b"x", &["--id", message_id]);
+            let stray = forged(&parcel, "bob", |forgery| {
+                forgery.fields.recipient = node(to);
+                forgery.fields.address = Some("nowhere.example.org".parse().unwrap());
+                forgery.certificates = vec![self_issued("bob")];
+            });
+            put(&env, "mallory", stray);
+        }
+    }
+    route(&env, "mallory").ok();
+    let failed = || queue(&env, "mallory", "failed").len() / 2;
+    assert_eq!(failed(), 4);
+    let short = &sha256(b"first")[..16];
+    for text in [short, "first"] {
+        let ran = route(&env, "mallory").args(["--retry", text]).run();
+        assert_eq!(ran.status, 64, "{}", ran.stderr);
+        let ran = ran.says_somewhere(&format!("{text}: {text} is more than one message: "));
+        for name in queue(&env, "mallory", "failed") {
+            let is_candidate = name.ends_with(".parcel") && name.contains(short);
+            assert_eq!(ran.stderr.contains(&name), is_candidate, "{name}");
+        }
+    }
+    for name in queue(&env, "mallory", "failed") {
+        if name.starts_with(&id("carol")) {
+            fs::remove_file(env.path(format!("mallory/spool/failed/{name}"))).unwrap();
+        }
+    }
+    env.mkdir("out");
+    let out = env.path("out");
+    env.write("mallory/routes", format!("* dir:{}\n", out.display()));
+    for text in [short, "second"] {
+        route(&env, "mallory").args(["--retry", text]).ok().quiet();
+    }
+    assert_eq!((failed(), env.names("out").len()), (0, 2));
+    route(&env, "mallory")
+        .args(["--retry", short])
+        .run()
+        .says_somewhere("no message is known as ");
+}
+
+#[test]
+fn a_terminal_shows_names_and_no_long_ids() {
+    let env = Env::with_gateways();
+    env.write("gateway/routes", "* peer:hub\n");
+    put(
+        &env,
+        "gateway",
+        env.parcel_with("bob", "alice", b"x", &["--id", "first"]),
+    );
+    let dry = route(&env, "gateway").arg("-n").shown().ok();
+    let short = &sha256(b"first")[..16];
+    assert_eq!(dry.text(), format!("{short}\tmove\tpeer:hub\n"));
+    let ran = route(&env, "gateway").arg("-v").at_terminal().ok();
+    let from = &id("bob")[..16];
+    let event = format!("event=routed id=first from={from} to=alice next=peer:hub");
+    ran.says_somewhere(&event);
+}
+
+#[test]
 fn a_parcel_goes_to_the_gateway_in_its_path() {
     let env = Env::with_gateways();
     let parcel = env.parcel("bob", "alice", b"x");

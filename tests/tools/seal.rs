@@ -118,7 +118,7 @@ fn recipients_that_are_wrong() {
     };
     seal(&[]).fails(64, "-t PEER is needed");
     seal(&["-t", "bob", "-t", "bob"]).fails(64, "-t bob: the same peer twice");
-    seal(&["-t", "bob", "-t", &id("bob")[..8]]).fails(64, "-t ");
+    seal(&["-t", "bob", "-t", &id("bob")[..16]]).fails(64, "-t ");
     let ran = seal(&["-t", "nobody"]).fails(67, "no peer is known as nobody");
     assert_eq!(ran.hints().len(), 1);
     seal(&["-t", "bob", "-t", "nobody"]).fails(67, "no peer is known as nobody");
@@ -128,7 +128,7 @@ fn recipients_that_are_wrong() {
     let ran = seal(&["-t", "\x1b[31m"]).run();
     assert_eq!(ran.status, 67);
     ran.says(&["no peer is known as \\u{1b}[31m"]).changes(&[]);
-    for to in [id("bob"), id("bob")[..8].to_owned()] {
+    for to in [id("bob"), id("bob")[..16].to_owned()] {
         seal(&["-f", "-t", &to]).ok().quiet();
     }
 }
@@ -490,7 +490,7 @@ fn a_life_is_cut_to_the_paths_end() {
             .args(["-N", "bob", "-t", "alice"])
             .stdin("x")
     };
-    let cut = "the life of the parcel for 096119e26651d is cut to 2026-03-11T12:00:00Z";
+    let cut = "the life of the parcel for 096119e26651d9d7 is cut to 2026-03-11T12:00:00Z";
     let ran = seal("2026-03-05T12:00:00Z").ok().says(&[cut]);
     assert_eq!(
         facts(&env, &ran.stdout)[0]["expiry"],
@@ -583,6 +583,7 @@ fn to_an_internet_node() {
         .stdout("hello")
         .changes(&[
             "+bob/seen/2026-03-31",
+            "+bob/sessions/any/HEX.senders",
             "+bob/strangers",
             "+bob/strangers/2026-03-01",
             "+bob/strangers/2026-03-01/ALICE.pem",

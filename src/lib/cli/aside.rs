@@ -1,9 +1,9 @@
 //! The line about a message that was set aside: which one, why, and what to do, short enough to be read.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use super::hints;
+use super::labels::Labels;
 use super::{report, status};
 use crate::node::Directory;
 use crate::pki::NodeId;
@@ -14,11 +14,10 @@ const MAX_LINE: usize = 160;
 /// The most characters of a message id. Those of these programs have 36; others choose theirs.
 const MAX_ID: usize = 40;
 
-/// The names of nodes, each looked up once in a run.
+/// Reports messages that were set aside.
 #[derive(Debug)]
 pub struct AsideReport<'a> {
-    node: &'a Directory,
-    labels: HashMap<NodeId, String>,
+    labels: Labels<'a>,
 }
 
 /// A message that was set aside.
@@ -39,8 +38,7 @@ impl<'a> AsideReport<'a> {
     #[must_use]
     pub fn of(node: &'a Directory) -> Self {
         Self {
-            node,
-            labels: HashMap::new(),
+            labels: Labels::of(node),
         }
     }
 
@@ -71,43 +69,23 @@ impl<'a> AsideReport<'a> {
     fn warn(&mut self, begin: &str, message: &AsideMessage<'_>, why: &anyhow::Error) {
         // An error of the file begins with its path, where it is no longer.
         let path = format!("{}: ", message.path.display());
-        let why = self.shortened(&report::text_of(why).replace(&path, ""));
+        let why = self
+            .labels
+            .in_text(&report::text_of(why).replace(&path, ""));
         let room = MAX_LINE.saturating_sub(report::program().len() + 2);
         report::warn(&cut(&format!("{begin}{why}"), room));
     }
 
     /// `ID from SENDER to RECIPIENT`.
     fn named(&mut self, message: &AsideMessage<'_>) -> String {
-        let (from, to) = (self.label(message.sender), self.label(message.recipient));
+        let (from, to) = (
+            self.labels.label_or_self(message.sender),
+            self.labels.label_or_self(message.recipient),
+        );
         match message.id {
             Some(id) => format!("{} from {from} to {to}", cut(&report::escaped(id), MAX_ID)),
             None => format!("a file from {from} to {to}"),
         }
-    }
-
-    fn label(&mut self, id: NodeId) -> String {
-        if id == self.node.id() {
-            return "this node".to_owned();
-        }
-        let known = self.labels.entry(id);
-        known.or_insert_with(|| self.node.label_of(id)).clone()
-    }
-
-    /// A text with names in place of ids, which have 65 digits.
-    fn shortened(&mut self, text: &str) -> String {
-        let is_part = |character: char| character.is_ascii_alphanumeric();
-        let mut short = String::new();
-        for piece in text.split_inclusive(|character| !is_part(character)) {
-            let word = piece.trim_end_matches(|character| !is_part(character));
-            match word.parse() {
-                Ok(id) => {
-                    short += &self.label(id);
-                    short += &piece[word.len()..];
-                }
-                Err(_) => short += piece,
-            }
-        }
-        short
     }
 }
 

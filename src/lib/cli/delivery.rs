@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::aside::{AsideMessage, AsideReport};
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
-use super::{files, report, tally};
+use super::{files, labels, report, tally};
 use crate::deliver::{Content, DeliveryEffect, DeliveryOutcome, Error, MessageHead};
 use crate::describe::{json, lines};
 use crate::disk::{self, FileRole};
@@ -278,15 +278,11 @@ pub fn decision(delivered: &DeliveryOutcome, json: bool) -> String {
         facts["error"] = error.into();
         return json::line(&facts);
     }
-    let name = delivered
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let name = labels::shown_name(&delivered.path);
     let media_type = delivered
         .content
         .as_ref()
         .map(|content| content.media_type.clone());
     let detail = error.or(media_type).unwrap_or_default();
-    format!("{name}\t{what}\t{}", report::escaped(&detail))
+    labels::shown(format!("{name}\t{what}\t{}", report::escaped(&detail)))
 }

@@ -166,8 +166,9 @@ fn hint_for_directory(error: &node::DirectoryError) -> Option<String> {
 fn hint_for_peer(error: &node::PeerError) -> Option<&'static str> {
     use node::PeerError as E;
     Some(match error {
-        E::Unknown(_) => "relay-peers lists known peers; use a name, an id, or its first 8 digits",
-        E::Ambiguous(_) => "give more digits, or a name",
+        E::Unknown(_) => "relay-peers lists known peers; use a name, an id, or its first 16 digits",
+        E::Ambiguous { .. } => "give more digits, or a name",
+        E::ShortId(_) => "use the peer's name, or at least 16 digits: relay-peers shows both",
         E::NameTaken { .. } => "choose another name, or rename that peer with relay-peers --rename",
         E::NamedAlready(_) => "relay-peers --rename changes it",
         _ => return None,
@@ -261,6 +262,7 @@ fn hint_for_spool(error: &spool::Error) -> Option<String> {
             };
             return Some(text);
         }
+        E::AmbiguousMessage { .. } => "name one of them in full",
         E::UnknownMessage(_) | E::HandedOn | E::Outdated | E::OtherContent => return None,
         E::Node(error) => return hint_for(error),
         E::Disk(error) => return hint_for_disk(error),

@@ -31,6 +31,7 @@ pub mod tally; // what a run did, in numbers
 mod syslog;
 pub mod table;
 pub mod listing; // a table on a terminal, else lines
+pub mod labels; // short names for a terminal
 pub mod aside; // messages that were set aside
 pub mod routing; // what relay-route reports
 pub mod unreadable_peers; // peers of which something cannot be read

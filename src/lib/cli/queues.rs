@@ -1,12 +1,15 @@
 //! The output of relay-list for messages in queues.
 
-use super::report;
+use jiff::Timestamp;
+
+use super::labels::Labels;
+use super::status::{Reported, Status};
+use super::{files, report};
+use crate::describe::json;
 use crate::describe::lines::{self, UnverifiedHeader};
-use crate::node::peers::short_id;
-use crate::pki::NodeId;
-use crate::spool::Queue;
 use crate::spool::queue::Waiting;
-use crate::spool::state::Story;
+use crate::spool::state::{MessageState, Story};
+use crate::spool::{self, Queue, Spool};
 
 /// Reads the header that a message claims; empty if another run has just moved the message.
 ///
@@ -25,29 +28,37 @@ pub fn read_header(message: &Waiting) -> anyhow::Result<UnverifiedHeader> {
     }
 }
 
-/// The columns for a message; `short` abbreviates ids, for a terminal.
+/// The columns for a message; with `labels`, for a terminal, nodes have their names there, and messages
+/// the first digits of the digests of their ids.
 #[must_use]
 pub fn columns(
     queue: &Queue,
     message: &Waiting,
     header: Option<&UnverifiedHeader>,
-    short: bool,
+    labels: Option<&mut Labels<'_>>,
 ) -> Vec<String> {
-    let node = |id: NodeId| if short { short_id(id) } else { id.to_string() };
     let (name, identity) = (&message.name, &message.name.identity);
-    let place = lines::queue_name(queue);
+    let mut place = lines::queue_name(queue);
+    let (mut to, mut from) = (identity.recipient.to_string(), identity.sender.to_string());
+    let mut file = name.to_string();
+    if let Some(labels) = labels {
+        if let Some((folder, id)) = place.split_once('/')
+            && let Ok(id) = id.parse()
+        {
+            place = format!("{folder}/{}", labels.label(id));
+        }
+        to = labels.label_or_self(identity.recipient);
+        from = labels.label_or_self(identity.sender);
+        file = identity.short();
+    }
     let mut row = vec![
-        match place.split_once('/') {
-            // As many characters as `short_id` keeps.
-            Some((folder, id)) if short => format!("{folder}/{}", id.get(..13).unwrap_or(id)),
-            _ => place,
-        },
+        place,
         identity.kind.word().to_owned(),
-        node(identity.recipient),
-        node(identity.sender),
+        to,
+        from,
         name.expiry.to_string(),
         name.urgency().to_string(),
-        name.to_string(),
+        file,
     ];
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     if let Some(header) = header {
@@ -61,9 +72,8 @@ pub fn columns(
 }
 
 /// The line for the state of a message: its state, since when, the nodes, and the hop of its last
-/// event.
-#[must_use]
-pub fn story_row(story: &Story) -> String {
+/// event; with `labels`, for a terminal, with the names of nodes.
+fn story_row(story: &Story, labels: Option<&mut Labels<'_>>) -> String {
     let last = story.lines.last();
     let since = last.map_or_else(|| "-".to_owned(), |line| line.time.to_string());
     let to = last.and_then(|line| line.to.as_deref()).unwrap_or("-");
@@ -74,5 +84,40 @@ pub fn story_row(story: &Story) -> String {
         story.sender.to_string(),
         report::escaped(to),
     ];
-    row.join("\t")
+    let row = row.join("\t");
+    labels.map_or_else(|| row.clone(), |labels| labels.in_text(&row))
+}
+
+/// Prints what became of the messages with this id. Of several, the least finished one decides the
+/// status.
+///
+/// # Errors
+/// That status, unless it is 0; when no message or several are meant, or the spool cannot be read.
+pub fn tell(spool: &Spool, id: &str, now: Timestamp, json: bool) -> anyhow::Result<()> {
+    let id = &spool.find_id(id)?;
+    let stories = spool.stories(id, now)?;
+    if stories.is_empty() {
+        return Err(spool::Error::UnknownMessage(id.to_owned()).into());
+    }
+    let mut told = Vec::new();
+    let mut labels = files::is_terminal().then(|| Labels::of(spool.owner()));
+    for story in stories {
+        files::print_line(&if json {
+            json::line(&lines::story(id, &story))
+        } else {
+            story_row(&story, labels.as_mut())
+        })?;
+        told.push(match story.state {
+            MessageState::Acknowledged | MessageState::Released => Status::OK,
+            MessageState::In | MessageState::Out | MessageState::Home => Status::TEMP_FAIL,
+            MessageState::Expired => Status::EXPIRED,
+            MessageState::Failed | MessageState::Missing => Status::NO_USER,
+        });
+    }
+    // From least to most finished; the first that occurs decides.
+    let worst = [Status::TEMP_FAIL, Status::NO_USER, Status::EXPIRED];
+    match worst.into_iter().find(|one| told.contains(one)) {
+        Some(one) => Err(Reported(one).into()),
+        None => Ok(()),
+    }
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 pub use super::escape::{escaped, path};
-use super::hints;
 use super::syslog::{Severity, Syslog};
+use super::{hints, labels};
 use crate::asn1::hex;
 use crate::pipeline::mutex;
 
@@ -75,7 +75,13 @@ pub fn is_verbose() -> bool {
 /// Writes one line to standard error. If that fails, there is no other place to report it.
 fn line(text: &str) {
     let program = program();
-    let line = format!("{program}: {}\n", escaped(text));
+    // A hint has what can be typed.
+    let text = if std::io::stderr().is_terminal() && !text.starts_with("hint: ") {
+        labels::named(text)
+    } else {
+        text.to_owned()
+    };
+    let line = format!("{program}: {}\n", escaped(&text));
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::aside::{AsideMessage, AsideReport};
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
-use super::{files, report, tally};
+use super::{files, labels, report, tally};
 use crate::describe::{json, lines};
 use crate::node::Directory;
 use crate::pki::NodeId;
@@ -304,13 +304,15 @@ fn file_name(path: &Path) -> Cow<'_, str> {
 /// The line of a dry run: the message's name, the action, and the target or the error.
 #[must_use]
 pub fn decision(routed: &RouteOutcome, json: bool) -> String {
-    let (what, name) = (word(routed), file_name(&routed.path));
+    let what = word(routed);
     if json {
+        let name = file_name(&routed.path);
         return json::line(&lines::route_decision(routed, &name, what));
     }
+    let name = labels::shown_name(&routed.path);
     let target = match &routed.result {
         Ok(target) => target.to_string(),
         Err(error) => error.to_string(),
     };
-    format!("{name}\t{what}\t{}", report::escaped(&target))
+    labels::shown(format!("{name}\t{what}\t{}", report::escaped(&target)))
 }

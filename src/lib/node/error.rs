@@ -153,9 +153,17 @@ pub enum PeerError {
     /// No peer has this name or id.
     #[error("no peer is known as {0}")]
     Unknown(String),
-    /// More than one peer has an id that begins like this.
-    #[error("several peers have ids that begin with {0}")]
-    Ambiguous(String),
+    /// More than one node has an id that begins like this.
+    #[error("{text} begins several ids: {}", ids.join(", "))]
+    Ambiguous {
+        /// The beginning.
+        text: String,
+        /// The ids.
+        ids: Vec<String>,
+    },
+    /// The beginning of an id, too short to stand for it: somebody could make another one like it.
+    #[error("{0}: so few digits of an id may be those of another one, too")]
+    ShortId(String),
     /// A name is not one that a peer can have.
     #[error(
         "{0} cannot be a peer's name: a name is of 1 to 63 of a-z 0-9 . _ -, begins with a letter or digit, and is neither an id nor any"
@@ -301,7 +309,7 @@ pub enum ReplayError {
     #[error("already received, or its record was purged or lost with a backup: nobody can tell")]
     Unjudged,
     /// Another sender sent the same ciphertext first, sealed to a key that anybody may use.
-    #[error("{first} sent this ciphertext before {sender}: nobody can tell who wrote it")]
+    #[error("{first} sent this before {sender}: nobody can tell who wrote it")]
     SentByAnother {
         /// Who was first.
         first: NodeId,
@@ -396,8 +404,8 @@ impl PeerError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unknown(_) | Self::Ambiguous(_) => ErrorKind::UnknownPeer,
-            Self::BadName(_) => ErrorKind::Usage,
+            Self::Unknown(_) => ErrorKind::UnknownPeer,
+            Self::BadName(_) | Self::Ambiguous { .. } | Self::ShortId(_) => ErrorKind::Usage,
             Self::NameTaken { .. } | Self::NamedAlready(_) => ErrorKind::Exists,
         }
     }

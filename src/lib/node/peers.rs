@@ -31,8 +31,12 @@ pub fn nearest_name(text: &str) -> Option<String> {
     (name != text && check_name(name).is_ok()).then(|| name.to_owned())
 }
 
-/// The shortest prefix of an id that is accepted in place of it.
-const MIN_PREFIX_LEN: usize = 8;
+/// The digits of a short id, and the fewest that are accepted in place of an id: 60 bits, since the
+/// first is always 0. Nobody makes another node whose id begins alike.
+const SHORT_LEN: usize = 16;
+
+/// From so many digits on, what begins like an id is meant as one, and is no name.
+const LIKE_ID_LEN: usize = 8;
 
 /// Header: the date of the message or object that brought the session key.
 const DATE: &str = "Date";
@@ -64,7 +68,20 @@ impl Peer {
 /// The beginning of an id, enough to tell peers apart and to name one on a command line.
 #[must_use]
 pub fn short_id(id: NodeId) -> String {
-    id.to_string().chars().take(13).collect()
+    id.to_string().chars().take(SHORT_LEN).collect()
+}
+
+/// Whether a text is meant as an id, or as the beginning of one: ids begin with 0.
+fn is_like_id(text: &str) -> bool {
+    text.len() >= LIKE_ID_LEN
+        && text.starts_with('0')
+        && text.bytes().all(|octet| octet.is_ascii_hexdigit())
+}
+
+/// Whether a text is the beginning of this id, and long enough to stand for it.
+#[must_use]
+pub fn is_short_for(text: &str, id: NodeId) -> bool {
+    text.len() >= SHORT_LEN && id.to_string().starts_with(&text.to_ascii_lowercase())
 }
 
 /// A peer's session key as it is stored.
@@ -110,16 +127,19 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     let rest = octets.all(|octet| {
         octet.is_ascii_lowercase() || octet.is_ascii_digit() || matches!(octet, b'.' | b'_' | b'-')
     });
-    // Ids begin with 0, so that other names may be hexadecimal.
-    let is_id = name.len() >= MIN_PREFIX_LEN
-        && name.starts_with('0')
-        && name.bytes().all(|octet| octet.is_ascii_hexdigit());
     // `any` is the folder for session keys that are bound to nobody.
-    if first && rest && name.len() <= MAX_NAME_LEN && !is_id && name != "any" {
+    if first && rest && name.len() <= MAX_NAME_LEN && !is_like_id(name) && name != "any" {
         Ok(())
     } else {
         Err(Error::Peer(PeerError::BadName(name.to_owned())))
     }
+}
+
+fn ambiguous(text: &str, ids: &[NodeId]) -> Error {
+    Error::Peer(PeerError::Ambiguous {
+        text: text.to_owned(),
+        ids: ids.iter().map(ToString::to_string).collect(),
+    })
 }
 
 impl Directory {
@@ -218,32 +238,40 @@ impl Directory {
         }
         // It may be the one that cannot be read.
         let mut unreadable = unreadable.into_iter().map(|peer| peer.error);
-        if text.len() < MIN_PREFIX_LEN {
-            return Err(unreadable.next().unwrap_or_else(unknown));
+        if is_like_id(text) && text.len() < SHORT_LEN {
+            return Err(Error::Peer(PeerError::ShortId(text.to_owned())));
         }
-        peers.retain(|peer| peer.id.to_string().starts_with(text));
-        match peers.len() {
-            0 | 1 => peers
-                .pop()
-                .ok_or_else(|| unreadable.next().unwrap_or_else(unknown)),
-            _ => Err(Error::Peer(PeerError::Ambiguous(text.to_owned()))),
+        peers.retain(|peer| is_short_for(text, peer.id));
+        match &peers[..] {
+            [] => Err(unreadable.next().unwrap_or_else(unknown)),
+            [_] => peers.pop().ok_or_else(unknown),
+            several => {
+                let ids: Vec<NodeId> = several.iter().map(|peer| peer.id).collect();
+                Err(ambiguous(text, &ids))
+            }
         }
     }
 
     /// The recipient that a user means: a peer as in [`Directory::find_peer`], or an unknown sender
-    /// by its full id.
+    /// by its id, or the beginning of that.
     ///
     /// # Errors
     /// As [`Directory::find_peer`].
     pub fn find_recipient(&self, text: &str) -> Result<NodeId, Error> {
-        match (self.find_peer(text), text.parse()) {
-            (Ok(peer), _) => Ok(peer.id),
-            (Err(Error::Peer(PeerError::Unknown(_))), Ok(id))
-                if unknown_senders::is_known(self.root(), id)? =>
-            {
-                Ok(id)
-            }
-            (Err(error), _) => Err(error),
+        let unknown = match self.find_peer(text) {
+            Ok(peer) => return Ok(peer.id),
+            Err(error @ Error::Peer(PeerError::Unknown(_))) => error,
+            Err(error) => return Err(error),
+        };
+        if !is_like_id(text) {
+            return Err(unknown);
+        }
+        let senders = unknown_senders::all(self.root())?.into_iter();
+        let meant: Vec<NodeId> = senders.filter(|id| is_short_for(text, *id)).collect();
+        match meant[..] {
+            [] => Err(unknown),
+            [id] => Ok(id),
+            _ => Err(ambiguous(text, &meant)),
         }
     }
 

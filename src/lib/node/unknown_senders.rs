@@ -6,6 +6,7 @@
 //! user imports, authorizes or registers it. Each sender has one file a day, and the newest
 //! includes everything in the older ones. relay-purge removes old days.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -197,6 +198,24 @@ pub fn is_known(root: &Path, sender: NodeId) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+/// The unknown senders of whom anything is stored.
+///
+/// # Errors
+/// When the folders cannot be read.
+pub fn all(root: &Path) -> Result<BTreeSet<NodeId>, Error> {
+    let mut senders = BTreeSet::new();
+    for day in tree::entries(&root.join(FOLDER), FileRole::Node)?.entries {
+        for kept in tree::entries(&day.path, FileRole::Node)?.entries {
+            let name = kept
+                .name
+                .to_str()
+                .and_then(|name| name.strip_suffix(".pem"));
+            senders.extend(name.and_then(|id| id.parse::<NodeId>().ok()));
+        }
+    }
+    Ok(senders)
 }
 
 /// Removes all files of an unknown sender.

@@ -174,14 +174,38 @@ impl Spool {
         moves.copy(path, to, &octets, &manner)
     }
 
+    /// The message in `failed` that a user means: by its name, its id, or the beginning of the digest
+    /// of its id.
+    fn find_failed(&self, text: &str) -> Result<Name, Error> {
+        let unknown = || Error::UnknownMessage(text.to_owned());
+        if let Ok(name) = text.parse() {
+            return Ok(name);
+        }
+        let mut meant = Vec::new();
+        for message in self.queue(QueueId::Failed).messages()? {
+            let name = message?.name;
+            if name.identity.is_meant_by(text) {
+                meant.push(name);
+            }
+        }
+        match &meant[..] {
+            [_] | [] => meant.pop().ok_or_else(unknown),
+            several => Err(Error::AmbiguousMessage {
+                text: text.to_owned(),
+                names: several.iter().map(ToString::to_string).collect(),
+            }),
+        }
+    }
+
     /// Returns a message from `failed` to the queue that it came from. The caller holds the queue
     /// lock.
     ///
     /// # Errors
-    /// [`Error::UnknownMessage`] when no message in `failed` has this name.
+    /// [`Error::UnknownMessage`] when no message in `failed` is known by this name, id or beginning
+    /// of its digest, and [`Error::AmbiguousMessage`] when several are.
     pub fn retry(&self, name: &str) -> Result<(), Error> {
         let unknown = || Error::UnknownMessage(name.to_owned());
-        let parsed: Name = name.parse().map_err(|_| unknown())?;
+        let parsed = self.find_failed(name)?;
         let failed = self.queue(QueueId::Failed);
         let aside = failed.path_of(&parsed);
         if !files::exists(&aside, FileRole::Spool)? {

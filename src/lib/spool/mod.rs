@@ -84,6 +84,14 @@ pub enum Error {
     /// No message is known by this id or name.
     #[error("no message is known as {0}")]
     UnknownMessage(String),
+    /// Several messages are known by the beginning of a digest of their ids, or by one id.
+    #[error("{text} is more than one message: {}", names.join(", "))]
+    AmbiguousMessage {
+        /// What they are known by.
+        text: String,
+        /// Their names or ids.
+        names: Vec<String>,
+    },
     /// No queue has this name.
     #[error("{0}: no such queue")]
     NoQueue(String),
@@ -134,7 +142,7 @@ impl Error {
             Self::Control(_) => ErrorKind::Forbidden,
             Self::HandedOn | Self::Outdated | Self::OtherContent => ErrorKind::Seen,
             Self::UnknownMessage(_) => ErrorKind::UnknownMessage,
-            Self::NoQueue(_) => ErrorKind::Usage,
+            Self::NoQueue(_) | Self::AmbiguousMessage { .. } => ErrorKind::Usage,
             Self::Node(error) => error.kind(),
             Self::Disk(error) => error.kind(),
         }

@@ -77,6 +77,18 @@ impl MessageKey {
         key
     }
 
+    /// The first 16 hexadecimal digits of the digest of the id, which name a message for a user.
+    #[must_use]
+    pub fn short(&self) -> String {
+        short_digest(&self.id)
+    }
+
+    /// Whether a user may mean this message by a text: its id, or the beginning of its digest.
+    #[must_use]
+    pub fn is_meant_by(&self, text: &str) -> bool {
+        self.id == hash::sha256(text.as_bytes()) || begins(text, &self.id)
+    }
+
     /// The first octets of the digest of the id, as [`beginning_of_id`] finds them in a name.
     pub(super) fn beginning_of_id(&self) -> u64 {
         let mut octets = [0; 8];
@@ -100,6 +112,21 @@ impl MessageKey {
     pub fn to_replay_key(&self, id: &str, expiry: Timestamp) -> ReplayKey {
         ReplayKey::new(self.kind, self.recipient, self.sender, id, expiry)
     }
+}
+
+/// The hexadecimal digits of a digest that are shown.
+const SHORT_LEN: usize = 16;
+
+fn short_digest(digest: &[u8; 32]) -> String {
+    Hex(&digest[..SHORT_LEN / 2]).to_string()
+}
+
+/// Whether a text is the beginning of this digest of an id, and long enough to stand for it.
+pub(super) fn begins(text: &str, digest: &[u8; 32]) -> bool {
+    (SHORT_LEN..=64).contains(&text.len())
+        && Hex(digest)
+            .to_string()
+            .starts_with(&text.to_ascii_lowercase())
 }
 
 impl From<&Pca> for MessageKey {

@@ -159,8 +159,16 @@ impl Spool {
     /// # Errors
     /// When it cannot be read.
     pub fn noted(&self, id: &str) -> Result<Vec<Line>, Error> {
+        self.noted_where(&Value::from(id).to_string(), |line| line.id == id)
+    }
+
+    /// The notes for which `is_meant` is true, oldest first; their lines have `part`.
+    pub(super) fn noted_where(
+        &self,
+        part: &str,
+        is_meant: impl Fn(&Line) -> bool,
+    ) -> Result<Vec<Line>, Error> {
         let mut lines = Vec::new();
-        let quoted = Value::from(id).to_string();
         for day in tree::entries(&self.root().join(SENT), FileRole::Spool)?.entries {
             if day.kind != EntryKind::File {
                 continue;
@@ -168,12 +176,8 @@ impl Spool {
             let octets = files::read(&day.path, FileRole::Spool, MAX_DAY_LEN)?;
             let text = String::from_utf8_lossy(&octets);
             // A search for the id comes first, since few lines have it and parsing JSON is slower.
-            let of_message = text.lines().filter(|line| line.contains(&quoted));
-            lines.extend(
-                of_message
-                    .filter_map(Line::parse)
-                    .filter(|line| line.id == id),
-            );
+            let of_message = text.lines().filter(|line| line.contains(part));
+            lines.extend(of_message.filter_map(Line::parse).filter(&is_meant));
         }
         Ok(lines)
     }

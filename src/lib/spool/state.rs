@@ -1,9 +1,13 @@
 //! The state of a message, from the queue where it waits and the notes on it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::sent::{Line, SentEvent};
-use super::{Error, QueueId, Spool};
+use super::{Error, QueueId, Spool, name};
+use crate::crypto::hash;
+use crate::message::Item;
 use crate::pki::NodeId;
 
 /// The state of a message.
@@ -80,6 +84,42 @@ pub struct Story {
 }
 
 impl Spool {
+    /// The id of the message that a user means by this text: the text itself, unless it only is the
+    /// beginning of the digest of an id.
+    ///
+    /// # Errors
+    /// [`Error::AmbiguousMessage`], or when a queue or the notes cannot be read.
+    pub fn find_id(&self, text: &str) -> Result<String, Error> {
+        let is_digits = text.bytes().all(|octet| octet.is_ascii_hexdigit());
+        if !is_digits || !self.find(text)?.is_empty() || !self.noted(text)?.is_empty() {
+            return Ok(text.to_owned());
+        }
+        let mut ids = BTreeSet::new();
+        for queue in self.queues()? {
+            for message in queue.messages()? {
+                let message = message?;
+                if name::begins(text, &message.name.identity.id)
+                    && let Ok(Some(octets)) = message.read()
+                    && let Ok(item) = Item::parse(octets)
+                {
+                    ids.extend(item.message().map(|message| message.fields().id.clone()));
+                }
+            }
+        }
+        let is_of = |line: &Line| name::begins(text, &hash::sha256(line.id.as_bytes()));
+        let lines = self.noted_where("", is_of)?;
+        ids.extend(lines.into_iter().map(|line| line.id));
+        let mut ids = ids.into_iter();
+        match (ids.next(), ids.next()) {
+            (None, _) => Ok(text.to_owned()),
+            (Some(id), None) => Ok(id),
+            (Some(one), Some(two)) => Err(Error::AmbiguousMessage {
+                text: text.to_owned(),
+                names: [one, two].into_iter().chain(ids).collect(),
+            }),
+        }
+    }
+
     /// The histories of the messages with this id: several senders may choose the same one.
     ///
     /// # Errors

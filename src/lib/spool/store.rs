@@ -10,7 +10,7 @@ use super::queue_id::HOME;
 use super::{Error, Name, Queue, QueueId, QueueKind, folders, moves, name, queue};
 use crate::disk::{self, FileRole, Lock, Mode, files, group};
 use crate::node::seen::Memory;
-use crate::node::{Directory, endpoints, ownership};
+use crate::node::{Directory, endpoints, ownership, peers};
 use crate::pipeline::mutex;
 use crate::pki::NodeId;
 use crate::ramf::Kind;
@@ -253,7 +253,7 @@ impl Spool {
             Some((folder, node)) => {
                 let kind = QueueKind::of_folder(folder).ok_or_else(no_queue)?;
                 let own = self.owner.id();
-                let id = if node == own.to_string() {
+                let id = if peers::is_short_for(node, own) {
                     own
                 } else {
                     self.owner.find_peer(node)?.id

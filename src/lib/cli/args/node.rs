@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::errors::Usage;
-use crate::cli::report;
 use crate::cli::status::{Reported, Status};
+use crate::cli::{labels, report};
 use crate::command::RunOptions;
 use crate::disk::Lock;
 use crate::node::config::parse_duration;
@@ -67,6 +67,7 @@ impl NodeDir {
 
     fn open_at(path: &Path) -> Result<Directory, node::Error> {
         let directory = Directory::open(path)?;
+        labels::use_names_of(path);
         if let Some(socket) = directory.config().syslog() {
             report::log_to(socket);
         }
@@ -96,6 +97,7 @@ impl NodeDir {
     ) -> anyhow::Result<Option<T>> {
         let used = self.path().and_then(|path| {
             let node = Directory::open(&path)?;
+            labels::use_names_of(&path);
             Ok(read(&node)?)
         });
         let error = match used {
