@@ -319,6 +319,46 @@ fn what_was_set_aside_by_a_wrong_clock_is_named_and_comes_back() {
     assert_eq!(out(&env), 1);
 }
 
+/// By its age relay-deliver knows that the purge may have forgotten it. A file system has the clock of the system, so here
+/// the purge is in the future instead.
+#[test]
+fn what_arrives_by_a_clock_that_went_back_is_no_older_than_the_last_purge() {
+    let hour = std::time::Duration::from_secs(3600);
+    let now = std::time::SystemTime::now();
+    let purged = |env: &Env, at: std::time::SystemTime, accepted: std::time::SystemTime| {
+        env.write("hub/seen/floor", "2026-02-01T00:00:00Z\n");
+        let floor = std::fs::File::options()
+            .write(true)
+            .open(env.path("hub/seen/floor"));
+        floor.unwrap().set_modified(at).unwrap();
+        let accepted = jiff::Timestamp::try_from(accepted).unwrap();
+        env.write("hub/spool/clock", format!("accepted = {accepted}\n"));
+    };
+    // By a right clock; by one that was ahead, and counts no more; and earlier.
+    for (at, accepted, is_dated) in [
+        (now + 2 * hour, now + 2 * hour, true),
+        (now + 30 * 24 * hour, now, false),
+        (now - hour, now - hour, false),
+    ] {
+        let env = exchanged();
+        std::fs::create_dir_all(env.path("hub/seen")).unwrap();
+        std::fs::create_dir_all(env.path("hub/spool")).unwrap();
+        purged(&env, at, accepted);
+        // One by hand, and two by the stick.
+        let parcel = env.parcel("bob", "alice", b"x");
+        env.relay("put").args(["-N", "hub"]).stdin(parcel).ok();
+        env.relay("sync").args(["-N", "hub", "stick"]).run();
+        let names = env.names("hub/spool/in");
+        assert_eq!(names.len(), 3);
+        for name in names {
+            let metadata = env.path(format!("hub/spool/in/{name}")).metadata();
+            let stored = metadata.unwrap().modified().unwrap();
+            assert_eq!(stored == at, is_dated);
+            assert!(stored >= now - hour);
+        }
+    }
+}
+
 /// The script for cron that opens what falls into a directory keeps to that, too.
 #[test]
 fn the_example_for_a_drop_folder_refuses_nothing_for_a_wrong_clock() {

@@ -2,6 +2,7 @@
 //! is.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::FileRole;
 use super::metadata::FileSet;
@@ -49,6 +50,7 @@ pub struct PublishOptions<'a> {
     pub(super) syncs_dir: bool,
     pub(super) is_unnamed: bool,
     pub(super) spared: Option<&'static FileSet>,
+    pub(super) not_before: Option<SystemTime>,
 }
 
 impl<'a> PublishOptions<'a> {
@@ -81,6 +83,7 @@ impl<'a> PublishOptions<'a> {
             syncs_dir: true,
             is_unnamed: false,
             spared: None,
+            not_before: None,
         }
     }
 
@@ -121,6 +124,15 @@ impl<'a> PublishOptions<'a> {
     pub const fn sparing(self, files: &'static FileSet) -> Self {
         Self {
             spared: Some(files),
+            ..self
+        }
+    }
+
+    /// Gives the file this time if it would have an earlier one, because the system clock went back.
+    #[must_use]
+    pub const fn not_before(self, time: Option<SystemTime>) -> Self {
+        Self {
+            not_before: time,
             ..self
         }
     }

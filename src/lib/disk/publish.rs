@@ -11,6 +11,7 @@ use std::io::{self, Read, Seek as _, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
@@ -131,6 +132,8 @@ pub struct Pending {
     mode: Option<u32>,
     syncs_dir: bool,
     spared: Option<&'static FileSet>,
+    /// The time that it has at least.
+    not_before: Option<SystemTime>,
 }
 
 impl Pending {
@@ -211,6 +214,7 @@ impl Pending {
             mode: later,
             syncs_dir: options.syncs_dir,
             spared: options.spared,
+            not_before: options.not_before,
         })
     }
 
@@ -224,11 +228,16 @@ impl Pending {
             Some(temporary) => &temporary.path,
             None => &self.target,
         };
-        temporary::write(&mut self.file, path, parts).map_err(Error::io(
-            &self.target,
-            self.role,
-            Operation::Write,
-        ))
+        let written = temporary::write(&mut self.file, path, parts).and_then(|()| self.date());
+        written.map_err(Error::io(&self.target, self.role, Operation::Write))
+    }
+
+    /// Gives it the time that it has at least.
+    fn date(&self) -> io::Result<()> {
+        match self.not_before {
+            Some(time) if self.file.metadata()?.modified()? < time => self.file.set_modified(time),
+            _ => Ok(()),
+        }
     }
 
     /// Whether it is a device or FIFO, which can only be written from beginning to end.

@@ -325,8 +325,7 @@ impl<'a> Importer<'a> {
         let hop = file.sender;
         let unpacked = receive::item(octets, head, &self.policy, &self.pool)?;
         let mut name = name_of(&unpacked, octets, head, hop);
-        let mode = self.spool.mode_of(unpacked.kind);
-        let stored = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).mode(mode);
+        let stored = self.spool.arriving(unpacked.kind, IfExists::SameIsSuccess);
         let manner = |tmp| stored.written_in(tmp);
         let tmp = self.spool.tmp();
         let id = unpacked.id;

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 
@@ -302,8 +303,7 @@ impl Memory {
             self.versions.insert(day, versions);
         }
         self.floor = Floor::of(&self.root)?;
-        self.raised = tree::stat(&seen.join(FLOOR), FileRole::Node)?
-            .and_then(|stat| Timestamp::try_from(stat.modified).ok());
+        self.raised = raised(&self.root)?.and_then(|time| Timestamp::try_from(time).ok());
         Ok(())
     }
 
@@ -324,7 +324,7 @@ impl Memory {
         if self.contains(message)? {
             return Ok(Recall::Seen);
         }
-        let is_older = |raised: Timestamp| stored <= raised && raised <= now;
+        let is_older = |raised: Timestamp| stored < raised && raised <= now;
         let floor = Floor {
             expiry: self
                 .floor
@@ -517,6 +517,15 @@ impl Floor {
     }
 }
 
+/// When the floor was raised last, by the clock of the file system; `None` if it never was.
+///
+/// # Errors
+/// When its file cannot be examined.
+pub fn raised(root: &Path) -> Result<Option<SystemTime>, Error> {
+    let floor = tree::stat(&root.join("seen").join(FLOOR), FileRole::Node)?;
+    Ok(floor.map(|stat| stat.modified))
+}
+
 /// Raises the floor after a purge: without a record, messages that expired until `expiry` can no
 /// longer be judged. It is never lowered.
 ///
@@ -613,6 +622,14 @@ mod tests {
         assert_eq!(seen(), [false, false]);
         raise(Some("2026-04-01T00:00:00Z"), None);
         assert_eq!(seen(), [true, false]);
+        // What was stored before has arrived before, but not what has the same time: that was given to it.
+        let raised = Timestamp::try_from(raised(dir.path()).unwrap().unwrap()).unwrap();
+        let memory = Memory::of(dir.path()).unwrap();
+        for (earlier, answer) in [(1, Recall::New), (0, Recall::Unjudged)] {
+            let stored = raised - jiff::SignedDuration::from_nanos(earlier);
+            let recalled = memory.recall(&early, stored, Timestamp::MAX);
+            assert_eq!(recalled.unwrap(), answer, "{earlier}");
+        }
         // It is never lowered.
         raise(Some("2026-01-01T00:00:00Z"), None);
         assert_eq!(seen(), [true, false]);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Error, Hops, Target};
 use crate::command::{Command, RunOptions};
 use crate::disk::publish::{self, IfExists, PublishOptions};
-use crate::disk::{self, FileRole, Lock, Mode, batch};
+use crate::disk::{self, Lock, Mode, batch};
 use crate::kind::ErrorKind;
 use crate::message::Item;
 use crate::node::ReplayKey;
@@ -404,7 +404,11 @@ impl Router<'_> {
             QueueId::Home(_) => self.spool.mode_of(decided.name.identity.kind),
             _ => Mode::Secret,
         };
-        let options = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).mode(mode);
+        let kind = decided.name.identity.kind;
+        let options = self
+            .spool
+            .arriving(kind, IfExists::SameIsSuccess)
+            .mode(mode);
         let (to, options) = ((&queue, &decided.name), options.written_in(&tmp));
         moves.place_copy(from, to, &decided.octets, &options)
     }

@@ -88,12 +88,13 @@ impl Access {
     /// The publication options for the file of a parcel.
     #[must_use]
     pub fn manner(&self, existing: IfExists) -> PublishOptions<'static> {
-        let mode = match self {
-            Self::Owner(spool) => spool.mode_of(crate::ramf::Kind::Parcel),
+        match self {
+            Self::Owner(spool) => spool.arriving(crate::ramf::Kind::Parcel, existing),
             // The owner is another user, and reads the file through the group.
-            Self::Member(_) => Mode::Exact(group::READABLE),
-        };
-        PublishOptions::stored(FileRole::Spool, existing).mode(mode)
+            Self::Member(_) => {
+                PublishOptions::stored(FileRole::Spool, existing).mode(Mode::Exact(group::READABLE))
+            }
+        }
     }
 
     /// The earlier messages, to compare new ones with; `None` for a member, since only the owner

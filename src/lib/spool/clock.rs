@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,8 +16,9 @@ use super::{Error, SENT, Spool};
 use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::tree;
 use crate::disk::{FileRole, files};
-use crate::node::{self, Directory, certificates};
+use crate::node::{self, Directory, certificates, endpoints, seen};
 use crate::pki::Window;
+use crate::ramf::Kind;
 
 /// The name of the file, in the spool.
 pub(crate) const FILE: &str = "clock";
@@ -32,6 +34,9 @@ const DOUBTED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// How far after the accepted time a time is believed while an earlier candidate contradicts it.
 const CONTRADICTED_FOR: SignedDuration = SignedDuration::from_hours(3 * 24);
+
+/// How long after a purge began the replay memory may be purged by it.
+const PURGE_LASTS: SignedDuration = SignedDuration::from_hours(24);
 
 /// The stored record: which time is believed, and which one is doubted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -476,6 +481,31 @@ impl Spool {
             ..self.clock()?
         };
         self.set_clock(&clock)
+    }
+
+    /// The options for the file of a message of this kind that arrives now. It is not older than the last purge of the
+    /// replay memories here, even if the clock is: by its age relay-deliver knows which messages that purge may have
+    /// forgotten.
+    #[must_use]
+    pub fn arriving(&self, kind: Kind, existing: IfExists) -> PublishOptions<'static> {
+        let purged = self.purged.get_or_init(|| self.purged().ok().flatten());
+        let options = PublishOptions::stored(FileRole::Spool, existing);
+        options.mode(self.mode_of(kind)).not_before(*purged)
+    }
+
+    /// When replay memories here were purged last, unless that was by a clock that was ahead.
+    fn purged(&self) -> Result<Option<SystemTime>, Error> {
+        let Some(accepted) = self.clock()?.accepted else {
+            return Ok(None);
+        };
+        let locals = endpoints::local(&self.owner)?.into_iter();
+        let roots = locals.filter_map(endpoints::Local::own_root);
+        let mut newest = seen::raised(self.owner.root())?;
+        for root in roots {
+            newest = newest.max(seen::raised(&root)?);
+        }
+        let is_right = |time: &SystemTime| *time <= after(accepted, PURGE_LASTS).into();
+        Ok(newest.filter(is_right))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 
@@ -26,6 +27,8 @@ pub struct Spool {
     pub(super) owner: Directory,
     /// A time with the believed one for it, kept because a run asks for the same one many times.
     pub(super) day: OnceLock<(Timestamp, Timestamp)>,
+    /// When replay memories here were purged last.
+    pub(super) purged: OnceLock<Option<SystemTime>>,
     /// Directories that this run made or synced into theirs.
     made: Mutex<HashSet<PathBuf>>,
 }
@@ -60,6 +63,7 @@ impl Spool {
                     shared,
                     owner: node,
                     day: OnceLock::new(),
+                    purged: OnceLock::new(),
                     made: Mutex::default(),
                 }),
                 None => Err(error.into()),
@@ -76,6 +80,7 @@ impl Spool {
             shared,
             owner,
             day: OnceLock::new(),
+            purged: OnceLock::new(),
             made: Mutex::default(),
         }
     }
