@@ -109,7 +109,8 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
         joins: !args.no_join,
         is_dry: args.dry_run,
     };
-    let mut reports = DeliveryReport::new(&node, &time, args.dry_run, args.json);
+    let reports = DeliveryReport::new(&node, &time, args.dry_run, args.json);
+    let mut reports = reports.for_guest(spool.is_guest());
     let mut unexpected = UnexpectedReport::default();
     let left = run.run(&mut |delivered| reports.add(delivered), &mut |path| {
         unexpected.add(path);

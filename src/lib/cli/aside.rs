@@ -18,6 +18,8 @@ const MAX_ID: usize = 40;
 #[derive(Debug)]
 pub struct AsideReport<'a> {
     labels: Labels<'a>,
+    /// Whether the spool is another user's, whose relay-route returns nothing of this node.
+    pub(super) is_guest: bool,
 }
 
 /// A message that was set aside.
@@ -39,6 +41,7 @@ impl<'a> AsideReport<'a> {
     pub fn of(node: &'a Directory) -> Self {
         Self {
             labels: Labels::of(node),
+            is_guest: false,
         }
     }
 
@@ -46,18 +49,19 @@ impl<'a> AsideReport<'a> {
     pub fn set_aside(&mut self, message: &AsideMessage<'_>, why: &anyhow::Error) {
         let text = format!("{}: set aside in failed: ", self.named(message));
         self.warn(&text, message, why);
-        if status::is_unjudged(why) {
-            report::advise(
-                "relay-list failed names what was set aside; relay-route --retry NAME has it delivered all the same",
-            );
-            return;
-        }
-        if let Some(hint) = hints::hint(why) {
+        let is_unjudged = status::is_unjudged(why);
+        if let (false, Some(hint)) = (is_unjudged, hints::hint(why)) {
             report::advise(&hint);
         }
-        report::advise(
-            "relay-list failed names what was set aside; relay-route --retry NAME tries it again",
-        );
+        let what_helps = match (self.is_guest, is_unjudged) {
+            (false, false) => "relay-route --retry NAME tries it again",
+            (false, true) => "relay-route --retry NAME has it delivered all the same",
+            (true, false) => "relay-put puts such a file once more, relay-open opens it",
+            (true, true) => "relay-open --again opens such a file all the same",
+        };
+        report::advise(&format!(
+            "relay-list failed names what was set aside; {what_helps}"
+        ));
     }
 
     /// Warns of another user's file that was no message, and was removed.

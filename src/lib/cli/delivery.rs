@@ -58,6 +58,13 @@ impl<'a> DeliveryReport<'a> {
         }
     }
 
+    /// Gives hints for a node in the spool of another user, if it `is_guest`.
+    #[must_use]
+    pub fn for_guest(mut self, is_guest: bool) -> Self {
+        self.asides.is_guest = is_guest;
+        self
+    }
+
     /// Reports the result for one message. A message that was set aside is warned of and does not
     /// count as a failure.
     ///

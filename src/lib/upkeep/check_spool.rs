@@ -214,7 +214,11 @@ impl Spool {
             }
             QueueId::Failed if tally.count > 0 => {
                 let what = format!("{} set aside", messages(tally.count));
-                let hint = "NAME.why says why; relay-route --retry NAME tries again";
+                let hint = if self.is_guest() {
+                    "NAME.why says why; relay-put puts it once more, relay-open opens it"
+                } else {
+                    "NAME.why says why; relay-route --retry NAME tries again"
+                };
                 say(warning, Check::Failed, what, hint);
             }
             QueueId::Out(hop) if tally.count > 0 => {
