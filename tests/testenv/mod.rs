@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use relaynet::asn1::{Buffer, pem, write};
@@ -528,6 +528,15 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
+/// Gives a process its standard input, while others read its output.
+fn feed(child: &mut Child, octets: Vec<u8>) -> std::thread::JoinHandle<()> {
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::spawn(move || {
+        // A program may end without reading its input: that is not this test's failure.
+        let _ = stdin.write_all(&octets);
+    })
+}
+
 /// A run that has not started yet.
 #[must_use]
 pub(crate) struct Call<'a> {
@@ -636,6 +645,16 @@ impl Call<'_> {
         self
     }
 
+    /// Runs it, however it ends, and looks at no files.
+    pub(crate) fn output(mut self) -> Output {
+        let stdin = std::mem::take(&mut self.stdin);
+        let mut child = self.to_command().spawn().unwrap();
+        let writer = feed(&mut child, stdin);
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        output
+    }
+
     /// The command that runs it, with pipes.
     pub(crate) fn to_command(&self) -> Command {
         let program = Path::new(env!("CARGO_BIN_EXE_relay-open")).with_file_name(&self.program);
@@ -667,7 +686,7 @@ impl Call<'_> {
     }
 
     /// Runs it.
-    pub(crate) fn run(self) -> Ran {
+    pub(crate) fn run(mut self) -> Ran {
         let mut command = self.to_command();
         if !self.has_reader {
             let (_, writer) = std::io::pipe().unwrap();
@@ -688,12 +707,7 @@ impl Call<'_> {
         drop(command); // a terminal ends when nobody holds it any more
         let show = |screen| std::thread::spawn(move || shown(screen));
         let (shown, printed) = (terminal.map(show), screen.map(show));
-        let mut stdin = child.stdin.take().unwrap();
-        let octets = self.stdin;
-        let writer = std::thread::spawn(move || {
-            // A program may end without reading its input: that is not this test's failure.
-            let _ = stdin.write_all(&octets);
-        });
+        let writer = feed(&mut child, std::mem::take(&mut self.stdin));
         let mut output = child.wait_with_output().unwrap();
         writer.join().unwrap();
         if let Some(shown) = shown {

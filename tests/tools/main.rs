@@ -29,6 +29,7 @@ mod keygen;
 mod list;
 mod medium;
 mod mounted;
+mod once;
 mod open;
 mod outputs;
 mod pack_cargo;
