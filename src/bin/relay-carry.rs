@@ -7,7 +7,7 @@ use clap::Parser;
 
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exchange::{self, Log};
-use relaynet::cli::{self, files};
+use relaynet::cli::{self, files, report};
 use relaynet::medium::Courier;
 use relaynet::node::config::parse_size;
 use relaynet::pki::NodeId;
@@ -71,6 +71,7 @@ fn carry(args: &Args) -> anyhow::Result<()> {
     };
     // A courier needs no node: the policy trusts nobody, as of messages that pass.
     let mut log = Log::of(to.id()).printed(args.json);
+    report::progress(args.json, || None);
     courier.run(&mut |event| log.tell(event))?;
     log.finish()
 }

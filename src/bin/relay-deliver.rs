@@ -17,7 +17,7 @@ use relaynet::cli::{self, delivery, elsewhere, files, report};
 use relaynet::command::Command;
 use relaynet::deliver::{Delivery, Destination, Error};
 use relaynet::receive::{ReceiveOptions, Repeats};
-use relaynet::spool::Spool;
+use relaynet::spool::{QueueId, Spool};
 
 /// Hand what arrived for this node to a directory, a Maildir or a command
 #[derive(Debug, Parser)]
@@ -112,6 +112,8 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     let reports = DeliveryReport::new(&node, &time, args.dry_run, args.json);
     let mut reports = reports.for_guest(spool.is_guest());
     let mut unexpected = UnexpectedReport::default();
+    let home = QueueId::Home(node.id());
+    report::progress(args.json || args.dry_run, || spool.count(home).ok());
     let left = run.run(&mut |delivered| reports.add(delivered), &mut |path| {
         unexpected.add(path);
     })?;

@@ -85,6 +85,7 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         now,
     };
     files::check_stdout()?; // a node whose id is not told was made in vain
+    report::progress(args.json, || None);
     let made = match (&gateway, &args.endpoint, &args.dir) {
         (Some(gateway), Some(name), _) => make_endpoint(gateway, name, plan, now),
         (_, _, Some(dir)) => creation::create(dir, plan),

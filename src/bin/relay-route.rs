@@ -13,7 +13,7 @@ use relaynet::cli::{self, files, report, unreadable_peers};
 use relaynet::pki::Window;
 use relaynet::route::control::ControlQueue;
 use relaynet::route::{Hops, Router};
-use relaynet::spool::{QueueKind, Spool, Time};
+use relaynet::spool::{QueueId, QueueKind, Spool, Time};
 use relaynet::verify::Policy;
 
 /// Decide where each message in the spool goes next, and move it there
@@ -95,6 +95,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
     };
     unreadable_peers::report_unreadable(owner, unreadable, &mut reports.outcome)?;
     let mut unexpected = UnexpectedReport::default();
+    report::progress(args.json || args.dry_run, || spool.count(QueueId::In).ok());
     router.run(
         lock,
         &mut |routed| {

@@ -1,6 +1,7 @@
 //! relay-seal: makes a parcel of a service message.
 
-use std::path::PathBuf;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser};
@@ -11,7 +12,7 @@ use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::outputs::MessageOutput;
 use relaynet::cli::parts::PartFeed;
-use relaynet::cli::{self, inputs, sealing};
+use relaynet::cli::{self, inputs, report, sealing};
 use relaynet::message::{file_name, service_message};
 use relaynet::node::config::parse_duration;
 use relaynet::ramf::{fields, limits};
@@ -95,6 +96,10 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     args.output.check("a parcel")?;
     // Read after all checks, since the content may be large or come from a pipe.
     let path = args.file.clone().unwrap_or_else(|| PathBuf::from("-"));
+    // Nothing comes between what a user types.
+    if path != Path::new("-") || !std::io::stdin().is_terminal() {
+        report::progress(args.json, || None);
+    }
     if args.parts {
         let feed = PartFeed::open(&path, peers.len(), args.id.as_deref())?;
         return sealing::seal_parts(

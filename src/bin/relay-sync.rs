@@ -8,7 +8,7 @@ use clap::Parser;
 use relaynet::cli::args::{CipherChoice, NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exchange::Log;
-use relaynet::cli::{self, exchange, files};
+use relaynet::cli::{self, exchange, files, report};
 use relaynet::medium::{Exporter, Importer};
 use relaynet::receive::{ReceiveOptions, Repeats};
 use relaynet::spool::Spool;
@@ -73,6 +73,7 @@ fn sync(args: &Args) -> anyhow::Result<()> {
         .at(&args.medium)
         .by(&time)
         .printed(args.json);
+    report::progress(args.json, || None);
     // Import first: it frees space, and its acknowledgements and requests go back with this export.
     Importer::new(&spool, &medium, terms, time)?.run(&mut |event| log.tell(event))?;
     if !args.take {

@@ -391,3 +391,71 @@ fn a_summary_is_only_for_a_terminal_and_not_with_q() {
         .ok()
         .quiet();
 }
+
+/// Seals what comes through a pipe after two seconds.
+fn seal_slowly<'a>(env: &'a Env, options: &[&str]) -> Call<'a> {
+    let before = "rm -f pipe; mkfifo pipe; (sleep 2; echo content >&3) 3> pipe 2> /dev/null &";
+    let call = env.relay("seal").args(["-N", "bob", "-t", "alice"]);
+    call.args(options).shell(before, "< pipe")
+}
+
+#[test]
+fn who_waits_at_a_terminal_sees_a_bar_that_leaves_nothing() {
+    let env = Env::with_peers();
+    let ran = seal_slowly(&env, &[])
+        .at_terminal()
+        .var("TERM", "xterm")
+        .ok();
+    assert!(ran.stderr.contains(" 1s"), "{:?}", ran.stderr);
+    // Whatever stood on a line before it was cleared is gone.
+    let seen = |line: &str| line.rsplit("\u{1b}[2K").next().unwrap().to_owned();
+    let lines: Vec<String> = ran.stderr.split('\n').map(seen).collect();
+    assert!(lines.iter().all(|line| !line.contains(" 1s")), "{lines:?}");
+    let last = lines
+        .iter()
+        .rfind(|line| !line.trim_matches('\r').is_empty());
+    assert!(
+        last.unwrap().starts_with("relay-seal: sealed "),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn nobody_else_sees_a_bar() {
+    let env = Env::with_peers();
+    let ran = seal_slowly(&env, &[]).ok();
+    assert!(!ran.stderr.contains(" 1s"), "{}", ran.stderr);
+    for options in [&["-q"][..], &["-v"], &["--json", "-d", "."]] {
+        let ran = seal_slowly(&env, options).at_terminal().ok();
+        assert!(
+            !ran.stderr.contains('\u{1b}'),
+            "{options:?}: {:?}",
+            ran.stderr
+        );
+    }
+    let ran = seal_slowly(&env, &[])
+        .at_terminal()
+        .var("TERM", "dumb")
+        .ok();
+    assert!(!ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
+    // One that is done at once shows none.
+    let call = env
+        .relay("seal")
+        .args(["-N", "bob", "-t", "alice"])
+        .stdin("x");
+    let ran = call.at_terminal().ok();
+    assert!(!ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
+}
+
+#[test]
+fn a_command_has_the_terminal_for_itself() {
+    let env = Env::with_peers();
+    let parcel = env.parcel("bob", "alice", b"x");
+    env.relay("put").args(["-N", "alice"]).stdin(parcel).ok();
+    env.relay("route").args(["-N", "alice"]).ok();
+    let script = "sleep 2; echo said >&2";
+    let args = ["-N", "alice", "--", "sh", "-c", script];
+    let ran = env.relay("deliver").args(args).at_terminal().ok();
+    assert!(ran.stderr.contains("said\n"), "{:?}", ran.stderr);
+    assert!(!ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
+}

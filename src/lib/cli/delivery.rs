@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::aside::{AsideMessage, AsideReport};
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
-use super::{files, labels, report, tally};
+use super::{files, labels, progress, report, tally};
 use crate::deliver::{Content, DeliveryEffect, DeliveryOutcome, Error, MessageHead};
 use crate::describe::{json, lines};
 use crate::disk::{self, FileRole};
@@ -72,6 +72,7 @@ impl<'a> DeliveryReport<'a> {
     /// As [`Outcome::done`], and an error that stops every message from being delivered.
     pub fn add(&mut self, delivered: DeliveryOutcome) -> anyhow::Result<()> {
         self.is_used = true;
+        progress::step();
         if self.is_dry {
             return files::print(&decision(&delivered, self.json));
         }

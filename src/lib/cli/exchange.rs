@@ -6,7 +6,7 @@ use super::input_ref::InputRef;
 use super::limited::Limited;
 use super::outcome::Outcome;
 use super::tally::{self, ExchangeTally};
-use super::{files, report};
+use super::{files, progress, report};
 use crate::describe::{self, json};
 use crate::medium::{self, ExchangeEvent, Medium, WaitReason, layout};
 use crate::spool::Time;
@@ -119,6 +119,7 @@ impl Log {
     /// Fatal errors only: the output is closed, or cannot be written for anything.
     pub fn tell(&mut self, event: ExchangeEvent) -> anyhow::Result<()> {
         self.tally.count(&event);
+        progress::step();
         if self.is_printed {
             self.print(&event)?;
         }

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use rustix::fs::FileType;
 
 use super::errors::{Fatal, ForTerminal};
-use super::{named_files, report};
+use super::{named_files, progress, report};
 use crate::asn1::pem;
 use crate::disk::files::Standard;
 use crate::disk::publish::{self, IfExists, PublishOptions};
@@ -237,7 +237,7 @@ pub fn write_stdout(parts: &[&[u8]]) -> anyhow::Result<()> {
     if parts.iter().any(|part| !part.is_empty()) {
         check_stdout()?;
     }
-    emit(parts)
+    progress::away(|| emit(parts))
 }
 
 /// Writes a line of the result that the program was run for.

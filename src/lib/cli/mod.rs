@@ -31,6 +31,7 @@ pub mod tally; // what a run did, in numbers
 mod syslog;
 pub mod table;
 pub mod listing; // a table on a terminal, else lines
+pub mod progress; // a bar for who waits at a terminal
 pub mod labels; // short names for a terminal
 pub mod aside; // messages that were set aside
 pub mod routing; // what relay-route reports
@@ -86,6 +87,7 @@ pub fn run<A: Parser>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
         }
     });
     let status = std::panic::catch_unwind(run).unwrap_or(Status::SOFTWARE);
+    progress::end();
     // It was kept while a command ran. The caller sees this program end by it, as it would have.
     if let Some(signal) = pending_signal() {
         let _ = signal_hook::low_level::emulate_default_handler(signal);

@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock};
 
 pub use super::escape::{escaped, path};
 use super::syslog::{Severity, Syslog};
-use super::{hints, labels};
+use super::{hints, labels, progress};
 use crate::asn1::hex;
 use crate::pipeline::mutex;
 
@@ -82,7 +82,7 @@ fn line(text: &str) {
         text.to_owned()
     };
     let line = format!("{program}: {}\n", escaped(&text));
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    let _ = progress::away(|| std::io::stderr().write_all(line.as_bytes()));
 }
 
 /// The name of the program.
@@ -142,6 +142,16 @@ pub fn detail(text: &str) {
 pub fn summary(text: &str) {
     if says(Verbosity::Normal) && std::io::stderr().is_terminal() {
         line(text);
+    }
+}
+
+/// Shows from one second on how far this run is, until it ends: to somebody at a terminal. With `-v`
+/// and `--json` its lines tell that. `total` tells how much there is to do, if that is known.
+pub fn progress(json: bool, total: impl FnOnce() -> Option<usize>) {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let is_talking = json || is_quiet() || is_verbose();
+    if !is_dumb && !is_talking && std::io::stderr().is_terminal() {
+        progress::start(program(), total());
     }
 }
 

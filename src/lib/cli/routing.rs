@@ -7,7 +7,7 @@ use std::path::Path;
 use super::aside::{AsideMessage, AsideReport};
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
-use super::{files, labels, report, tally};
+use super::{files, labels, progress, report, tally};
 use crate::describe::{json, lines};
 use crate::node::Directory;
 use crate::pki::NodeId;
@@ -89,6 +89,7 @@ impl<'a> RouteReport<'a> {
     /// # Errors
     /// As [`Outcome::done`].
     pub fn add(&mut self, routed: RouteOutcome) -> anyhow::Result<()> {
+        progress::step();
         let what = word(&routed);
         self.count(what, routed.result.as_ref().ok());
         if self.json {

@@ -6,7 +6,7 @@ use super::args::Node;
 use super::errors::Usage;
 use super::outputs::{MessageOutput, Sink};
 use super::parts::{PartFeed, PartJob};
-use super::{files, report, tally};
+use super::{files, progress, report, tally};
 use crate::asn1::Buffer;
 use crate::describe::{json, lines};
 use crate::message::parts;
@@ -201,6 +201,7 @@ impl Written {
 
 /// Reports a sealed parcel, and warns if its life was cut.
 fn report_sealed(sent: &Sent, warns: bool) {
+    progress::step();
     if let (Some(at), true) = (sent.cut_to, warns) {
         let peer = short_id(sent.fields.recipient);
         report::warn(&format!(

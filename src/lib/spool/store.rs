@@ -268,6 +268,14 @@ impl Spool {
         }
     }
 
+    /// How many messages are in a queue.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn count(&self, queue: QueueId) -> Result<usize, Error> {
+        Ok(self.queue(queue).messages()?.count())
+    }
+
     /// The waiting messages with this id, in all queues but those of control messages.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::errors::Usage;
 use crate::cli::status::{Reported, Status};
-use crate::cli::{labels, report};
+use crate::cli::{labels, progress, report};
 use crate::command::RunOptions;
 use crate::disk::Lock;
 use crate::node::config::parse_duration;
@@ -152,7 +152,12 @@ impl CommandTime {
     pub fn options(&self) -> RunOptions {
         RunOptions {
             limit: self.timeout.map(SignedDuration::unsigned_abs),
-            ..RunOptions::default()
+            // It may write to the terminal.
+            on_run: |is_running| {
+                if is_running {
+                    progress::end();
+                }
+            },
         }
     }
 }
