@@ -239,3 +239,24 @@ fn nobody_waits_for_a_command_of_routes() {
     assert!(end.success(), "{end}");
     assert!(env.names("hub/spool/in").is_empty());
 }
+
+#[test]
+fn content_in_parts_counts_as_one() {
+    let env = arrived(0);
+    env.write("whole", "twenty-three octets ...");
+    let split = ["--size", "10", "whole"];
+    let stream = env.relay("split").args(split).ok().stdout;
+    let seal = ["-N", "bob", "-t", "alice", "--parts"];
+    let parcels = env.relay("seal").args(seal).stdin(stream).ok().stdout;
+    env.relay("put").args(["-N", "alice"]).stdin(parcels).ok();
+    env.relay("route").args(["-N", "alice"]).ok().quiet();
+    for time in 1..=2 {
+        let ran = deliver(&env, "sleep 60").run();
+        assert_eq!(ran.status, 75, "{}", ran.stderr);
+        ran.says_somewhere(&format!("(time-out {time} of 3)"));
+        assert_eq!((waiting(&env), notes(&env, "alice").len()), (3, 1));
+    }
+    deliver(&env, "sleep 60").ok();
+    assert_eq!((waiting(&env), notes(&env, "alice").len()), (0, 0));
+    assert_eq!(env.names("alice/spool/failed").len(), 6);
+}
