@@ -1,6 +1,7 @@
 //! relay-purge: what expired is removed, what is live stays, and a wrong clock destroys nothing.
 
 use std::fs::{self, File};
+use std::process::Command;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -624,6 +625,52 @@ fn a_key_that_a_waiting_message_names_is_kept() {
     fs::remove_file(env.path(&path)).unwrap();
     purge(&env, "alice").at("2026-04-10T13:00:00Z").ok();
     assert_eq!(keys(&env, "alice", "bob"), all[1..]);
+}
+
+/// A disk that fails now and then cost the key, and with it the message.
+#[test]
+fn a_key_is_kept_for_a_waiting_message_that_cannot_be_read() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("there is no strace, so every message can be read");
+        assert!(std::env::var_os("CI").is_none(), "strace is needed in CI");
+        return;
+    }
+    let env = Env::with_peers();
+    let early = env.parcel_with("bob", "alice", b"early", &["--id", "early"]);
+    exchange(&env, "alice", "bob", "2026-03-02T12:00:00Z");
+    exchange(&env, "bob", "alice", "2026-03-02T13:00:00Z");
+    let all = keys(&env, "alice", "bob");
+    env.relay("put").args(["-N", "alice"]).stdin(early).ok();
+    env.relay("route").args(["-N", "alice"]).ok();
+    purge(&env, "alice").at("2026-03-30T13:00:00Z").ok();
+    let home = format!("alice/spool/home/{}", id("alice"));
+    let path = format!("{home}/{}", env.names(&home).remove(0));
+    for call in ["openat", "read"] {
+        let plain = purge(&env, "alice").at("2026-04-10T13:00:00Z").to_command();
+        let mut strace = Command::new("strace");
+        strace
+            .args(["-f", "-q", "-o", "/dev/null", "-P", &path, "-e"])
+            .args([&format!("trace={call}"), "-e"])
+            .arg(format!("inject={call}:error=EIO"))
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .envs(
+                plain
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .current_dir(env.root());
+        let ran = strace.output().unwrap();
+        let text = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(74), "{call}: {text}");
+        assert!(text.contains("Input/output error"), "{text}");
+        assert_eq!(keys(&env, "alice", "bob"), all, "{call}");
+    }
+    purge(&env, "alice").at("2026-04-10T13:00:00Z").ok();
+    env.relay("open")
+        .args(["-N", "alice", &path])
+        .ok()
+        .stdout("early");
 }
 
 #[test]

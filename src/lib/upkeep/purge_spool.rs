@@ -356,9 +356,11 @@ impl Purger<'_> {
                 if identity.recipient != node.id() || !keys.iter().any(is_of) {
                     continue;
                 }
-                // A message that cannot be read needs no key.
                 let octets = match message.read() {
-                    Err(error) if error.is_of_one_file() => continue,
+                    // What is no message needs no key; one that cannot be read now may need any.
+                    Err(Error::Disk(
+                        disk::Error::TooLarge { .. } | disk::Error::NotRegular { .. },
+                    )) => continue,
                     read => read?,
                 };
                 let Some(octets) = octets else {
