@@ -10,7 +10,7 @@ use relaynet::message::Item;
 use relaynet::spool::Name;
 
 use crate::control::pca;
-use crate::testenv::{Content, Env, NOW, Ran, Tree, copy_tree, forged, id, readable};
+use crate::testenv::{Content, Env, NOW, Ran, Tree, copy_tree, forged, id, readable, self_issued};
 
 const LOCAL: &str = "gateway/endpoints/local";
 
@@ -147,10 +147,14 @@ fn lay(env: &Env) {
     for (id, ttl) in [("out-long", "150d"), ("out-short", "3d"), ("acked", "150d")] {
         put(env, "gateway", &one("alice", "bob", id, ttl), &now);
     }
-    let bare = forged(&one("bob", "local", "aside", "150d"), "bob", |it| {
-        it.certificates.truncate(1);
+    let stranger = forged(&one("bob", "local", "aside", "150d"), "mallory", |it| {
+        it.certificates = vec![self_issued("mallory")];
     });
-    put(env, "gateway", &bare, &now);
+    let name = Name::of(
+        &Item::parse(stranger.clone()).unwrap(),
+        now.parse().unwrap(),
+    );
+    env.write(format!("gateway/spool/in/{name}"), stranger);
     for step in [
         ("purge", "gateway", &[][..]),
         ("purge", "hub", &[]),
@@ -158,6 +162,7 @@ fn lay(env: &Env) {
     ] {
         assert_eq!(run(env, step, &now).status, 0);
     }
+    assert_eq!(env.names("gateway/spool/failed").len(), 2);
     // On the stick, from the hub.
     for (id, ttl) in [("stick-long", "150d"), ("stick-short", "3d")] {
         put(env, "hub", &one("bob", "local", id, ttl), &now);
