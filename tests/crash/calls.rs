@@ -17,15 +17,15 @@ const CALLS: &str = "?open,?openat,?openat2,?creat,?write,?writev,?pwrite64,?pwr
 
 /// A call as strace prints it.
 #[derive(Debug)]
-struct Call {
-    name: String,
-    arguments: String,
+pub(crate) struct Call {
+    pub(crate) name: String,
+    pub(crate) arguments: String,
     result: String,
-    failed: bool,
+    pub(crate) failed: bool,
 }
 
 /// Reads `PID name(arguments) = result`.
-fn parse(line: &str) -> Option<Call> {
+pub(crate) fn parse(line: &str) -> Option<Call> {
     let line = line.trim_start_matches(|character: char| character.is_ascii_digit());
     let (name, rest) = line.trim_start().split_once('(')?;
     let (arguments, result) = rest.rsplit_once(" = ")?;
@@ -39,7 +39,7 @@ fn parse(line: &str) -> Option<Call> {
 
 /// The paths in quotes, each from the directory whose descriptor is before it. Nothing that the tests make needs
 /// escapes.
-fn quoted(arguments: &str) -> Vec<PathBuf> {
+pub(crate) fn quoted(arguments: &str) -> Vec<PathBuf> {
     let parts: Vec<&str> = arguments.split('"').collect();
     let named = parts.chunks_exact(2).map(|part| {
         let before = part[0].trim_end().trim_end_matches(',');
@@ -51,7 +51,7 @@ fn quoted(arguments: &str) -> Vec<PathBuf> {
 }
 
 /// The file behind the first descriptor, as `-y` shows it: `3</tmp/x>`.
-fn described(arguments: &str) -> (&str, &str) {
+pub(crate) fn described(arguments: &str) -> (&str, &str) {
     let (descriptor, rest) = arguments.split_once('<').unwrap_or((arguments, ""));
     let (path, _) = rest.split_once('>').unwrap_or((rest, ""));
     (descriptor, path)
@@ -127,7 +127,7 @@ fn step_of(call: &Call, scene: &Scene, trace: &Path, unnamed: &mut Unnamed) -> O
 }
 
 /// Why strace cannot be used here, if it cannot.
-fn missing() -> Option<String> {
+pub(crate) fn missing() -> Option<String> {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-y", "-o", "/dev/null", "-e", "trace=?openat", "true"]);
     match strace.stdin(Stdio::null()).output() {

@@ -183,10 +183,7 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
             let line: Result<serde_json::Value, _> = serde_json::from_slice(octets);
             line.err().map(|error| error.to_string())
         }
-        (["spool"], "clock") => {
-            let text = String::from_utf8_lossy(octets);
-            (!text.starts_with("accepted = ")).then(|| "tells no time".to_owned())
-        }
+        (["spool"], "clock") => problem_of_clock(octets),
         (["spool", "carried", medium], _) => {
             let text = String::from_utf8_lossy(octets);
             let mut lines = text.lines();
@@ -220,6 +217,14 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
         (["seen"] | ["spool", "sent"], _) | ([], "routes") => None,
         _ => Some("nobody knows this file".to_owned()),
     }
+}
+
+fn problem_of_clock(octets: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(octets);
+    let mut beginnings = ["accepted = ", "candidate = "].iter();
+    // Without either, it waits for evidence.
+    let tells = text.is_empty() || beginnings.any(|it| text.starts_with(it));
+    (!tells).then(|| format!("tells no time: {text}"))
 }
 
 /// Checks a file of a medium; `above` are the directories that it is in.

@@ -25,6 +25,8 @@ mod parallel; // two runs at once
 #[cfg(debug_assertions)]
 mod programs; // what is run, and what proves that it worked
 #[cfg(debug_assertions)]
+mod refusals; // a file system that says no
+#[cfg(debug_assertions)]
 mod scene; // nodes to start from, copies of them, and what a run left
 #[cfg(debug_assertions)]
 mod sweep; // stopping and failing a program at each step

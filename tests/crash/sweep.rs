@@ -172,6 +172,8 @@ fn fail(case: &Case<'_>, scene: &Scene, undisturbed: &Undisturbed, fault: &str, 
         // A file that gets no name is one that cannot be created.
         "link" | "rename" if step.is_outside() && matches!(fault, "EROFS" | "ENOENT") => &[74, 73],
         _ if waits => &[0],
+        // A name that cannot be taken is one that cannot be created.
+        "write" if case.is_bare && step.is_outside() => &[74, 73],
         // A node that cannot be written to cannot be used at all.
         _ if matches!(fault, "EROFS" | "ENOENT") && step.is_in_a_node() => &[74, 75, 78],
         // Of several things that did not fail, one did.

@@ -167,11 +167,15 @@ mod armed {
         Tear,
     }
 
-    const ERRNOS: [(&str, Errno); 18] = [
+    const ERRNOS: [(&str, Errno); 32] = [
         ("EACCES", Errno::ACCESS),
+        ("EAGAIN", Errno::AGAIN),
+        ("EBUSY", Errno::BUSY),
         ("EDQUOT", Errno::DQUOT),
         ("EEXIST", Errno::EXIST),
+        ("EFBIG", Errno::FBIG),
         ("EILSEQ", Errno::ILSEQ),
+        ("EINTR", Errno::INTR),
         ("EINVAL", Errno::INVAL),
         ("EIO", Errno::IO),
         ("EISDIR", Errno::ISDIR),
@@ -179,12 +183,22 @@ mod armed {
         ("EMFILE", Errno::MFILE),
         ("EMLINK", Errno::MLINK),
         ("ENAMETOOLONG", Errno::NAMETOOLONG),
+        ("ENFILE", Errno::NFILE),
+        ("ENODEV", Errno::NODEV),
         ("ENOENT", Errno::NOENT),
+        ("ENOLCK", Errno::NOLCK),
+        ("ENOMEM", Errno::NOMEM),
         ("ENOSPC", Errno::NOSPC),
+        ("ENOSYS", Errno::NOSYS),
+        ("ENOTDIR", Errno::NOTDIR),
+        ("ENOTEMPTY", Errno::NOTEMPTY),
+        ("EOPNOTSUPP", Errno::OPNOTSUPP),
+        ("EOVERFLOW", Errno::OVERFLOW),
         ("EPERM", Errno::PERM),
         ("EPIPE", Errno::PIPE),
         ("EROFS", Errno::ROFS),
         ("ESTALE", Errno::STALE),
+        ("ETXTBSY", Errno::TXTBSY),
         ("EXDEV", Errno::XDEV),
     ];
 
