@@ -506,6 +506,10 @@ fn join() -> Cases<join::Error> {
 fn node() -> Cases<node::Error> {
     use node::Error as E;
     let mut cases = plain([E::AfterCargo(AT), E::Needs(WORD)]);
+    cases.extend(around(node_directory(), |cause| E::UnreadablePeer {
+        peer: text(),
+        cause: Box::new(E::Directory(cause)),
+    }));
     cases.extend(around(node_directory(), E::Directory));
     cases.extend(around(node_peer(), E::Peer));
     cases.extend(around(node_authorization(), E::Authorization));

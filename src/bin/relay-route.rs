@@ -9,7 +9,7 @@ use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::routing::{self, RouteReport};
 use relaynet::cli::unexpected::UnexpectedReport;
-use relaynet::cli::{self, files, report, unreadable_peers};
+use relaynet::cli::{self, files, report};
 use relaynet::pki::Window;
 use relaynet::route::control::ControlQueue;
 use relaynet::route::{Hops, Router};
@@ -80,20 +80,14 @@ fn route(args: &Args) -> anyhow::Result<()> {
     if !args.dry_run {
         apply(&spool, &window, &time, &mut reports)?;
     }
-    let mut hops = Hops::of(owner)?;
-    let mut policy = Policy::of_node(owner, Vec::new(), window, now)?;
-    let mut unreadable = hops.take_unreadable();
-    unreadable.append(&mut policy.unreadable);
     let router = Router {
         spool: &spool,
-        hops,
-        policy,
-        is_in_doubt: !unreadable.is_empty(),
+        hops: Hops::of(owner)?,
+        policy: Policy::of_node(owner, Vec::new(), window, now)?,
         time,
         commands: args.time.options(),
         is_dry: args.dry_run,
     };
-    unreadable_peers::report_unreadable(owner, unreadable, &mut reports.outcome)?;
     let mut unexpected = UnexpectedReport::default();
     report::progress(args.json || args.dry_run, || spool.count(QueueId::In).ok());
     router.run(

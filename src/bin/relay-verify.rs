@@ -9,7 +9,7 @@ use relaynet::cli::args::{IdentityKeyFile, NodeDir, TrustFiles};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::Objects;
-use relaynet::cli::{self, files, labels, report, unreadable_peers};
+use relaynet::cli::{self, files, labels, report};
 use relaynet::describe;
 use relaynet::pki::IdentityKey;
 use relaynet::verify::{self, AuthorizationVerdict, Policy, PolicyRole, Private};
@@ -80,7 +80,7 @@ fn judge(args: &Args) -> anyhow::Result<Policy> {
         let window = args.clock.window(now, None);
         return Ok(Policy {
             trust,
-            unreadable: Vec::new(),
+            peers: None,
             role: PolicyRole::Strict,
             chain: args.trust.chain()?,
             recipient,
@@ -96,9 +96,7 @@ fn judge(args: &Args) -> anyhow::Result<Policy> {
     let recipient = args.trust.recipient();
     let of_node = args.node.use_if_any(|node| {
         let window = args.clock.window(now, Some(node.config()));
-        let policy = Policy::of_node(node, chain.clone(), window, now)?;
-        unreadable_peers::warn_of_unreadable(node, &policy.unreadable);
-        Ok(policy)
+        Policy::of_node(node, chain.clone(), window, now)
     })?;
     let policy = match of_node {
         Some(policy) => policy,

@@ -118,12 +118,6 @@ impl ErrorKind {
                 | Self::Untrusted
         )
     }
-
-    /// Whether the key of one more peer may lead to another answer.
-    #[must_use]
-    pub fn depends_on_peers(self) -> bool {
-        matches!(self, Self::Unauthorized | Self::Untrusted)
-    }
 }
 
 impl disk::Error {

@@ -480,12 +480,15 @@ fn sent_by_another(first: NodeId, ciphertext: &Ciphertext) -> Error {
 }
 
 /// The time from which a message will be valid, if it is early.
-fn begins(error: &message::Error) -> Option<Timestamp> {
-    match error {
-        message::Error::Ramf(
-            ramf::Error::Early(at) | ramf::Error::Pki(pki::Error::Early { at, .. }),
-        )
-        | message::Error::Pki(pki::Error::Early { at, .. }) => Some(*at),
+fn begins(error: &Error) -> Option<Timestamp> {
+    let (ramf, pki) = match error {
+        Error::Message(message::Error::Ramf(error)) | Error::Ramf(error) => (Some(error), None),
+        Error::Message(message::Error::Pki(error)) | Error::Pki(error) => (None, Some(error)),
+        _ => return None,
+    };
+    match (ramf, pki) {
+        (Some(ramf::Error::Early(at) | ramf::Error::Pki(pki::Error::Early { at, .. })), _)
+        | (_, Some(pki::Error::Early { at, .. })) => Some(*at),
         _ => None,
     }
 }
@@ -527,7 +530,7 @@ pub fn item(
     let item =
         verify::transport(Item::parse(copy)?, policy).map_err(|error| match begins(&error) {
             Some(at) if at > end => Error::AfterCargo(at),
-            _ => error.into(),
+            _ => error,
         })?;
     if let Item::Rotation(rotation) = &item {
         let leaf = &rotation.path.leaf;

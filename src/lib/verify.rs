@@ -1,15 +1,14 @@
 //! Verifies objects without opening them, as couriers and gateways do with messages in transit.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
-use crate::message::{Error, Item, Object, Parcel, Registration, Rotation};
-use crate::node::peers::UnreadablePeer;
-use crate::node::{self, Directory, Peer, certificates, registrations};
+use crate::message::{self, Item, Object, Parcel, Registration, Rotation};
+use crate::node::lookup::PeerLookup;
+use crate::node::{Directory, Error, certificates};
 use crate::pki::{self, Certificate, NodeId, PublicKey, Trust, Window, issuance, path};
 use crate::ramf::{self, Authorization, Fields, InternetAddress, Kind, SignedMessage, Valid};
 
@@ -18,8 +17,8 @@ use crate::ramf::{self, Authorization, Fields, InternetAddress, Kind, SignedMess
 pub struct Policy {
     /// The anchors that certification paths must end in.
     pub trust: Trust,
-    /// Peers whose keys should be among these and cannot be read: what depends on them is not known.
-    pub unreadable: Vec<UnreadablePeer>,
+    /// The peers of the node, whose keys are anchors, too; `None` without a node.
+    pub peers: Option<PeerLookup>,
     /// The role in which objects are verified.
     pub role: PolicyRole,
     /// Intermediate certificates for paths.
@@ -36,56 +35,39 @@ pub struct Policy {
     pub now: Timestamp,
 }
 
-/// What a node knows of itself and of the nodes behind it: which recipients are private, although
+/// What a node knows of itself: with its peers, it tells which recipients are private, although
 /// messages for them bear the Internet address of their gateway, and whose cargo the node accepts.
 #[derive(Debug, Default)]
 pub struct Private {
     /// The node itself.
     own: Option<NodeId>,
-    /// Its peers.
-    peers: HashSet<NodeId>,
     /// The addresses of the node and of the gateways that certified it.
     addresses: Vec<InternetAddress>,
     /// The node and those gateways: messages for them are not for a node behind them.
     gateways: Vec<NodeId>,
-    /// The nodes that this one registered.
-    registered: HashSet<NodeId>,
 }
 
 impl Private {
-    fn of_node(node: &Directory, peers: &[Peer]) -> Result<Self, node::Error> {
-        let mut private = Self {
-            own: Some(node.id()),
-            peers: peers.iter().map(|peer| peer.id).collect(),
-            addresses: node.config().address().into_iter().collect(),
-            gateways: certificates::issuers(node)?,
-            registered: HashSet::new(),
-        };
-        for peer in peers {
-            if private.gateways.contains(&peer.id) {
-                private.addresses.extend(peer.address.clone());
-            } else if registrations::is_registered(node, peer.id).unwrap_or(true) {
-                private.registered.insert(peer.id);
-            }
+    fn of_node(node: &Directory) -> Result<Self, Error> {
+        let mut addresses: Vec<_> = node.config().address().into_iter().collect();
+        let mut gateways = certificates::issuers(node)?;
+        for gateway in &gateways {
+            // One that cannot be read is reported where a message depends on it.
+            let known = node.peer(*gateway).ok().flatten();
+            addresses.extend(known.and_then(|peer| peer.address));
         }
-        private.gateways.push(node.id());
-        Ok(private)
+        gateways.push(node.id());
+        Ok(Self {
+            own: Some(node.id()),
+            addresses,
+            gateways,
+        })
     }
 
-    fn has(&self, fields: &Fields) -> bool {
-        let is_behind = |address| self.addresses.contains(address);
-        self.registered.contains(&fields.recipient)
-            || (fields.address.as_ref().is_some_and(is_behind)
-                && !self.gateways.contains(&fields.recipient))
-    }
-
-    /// Whether the message is cargo or a CCA for the node itself from a sender that may not send
-    /// it: an unknown node, or an endpoint, even one that the node certified.
-    fn bars(&self, message: &SignedMessage) -> bool {
-        let sender = message.sender_certificate();
-        self.own == Some(message.fields().recipient)
-            && message.kind() != Kind::Parcel
-            && (sender.is_endpoint() || !self.peers.contains(&sender.id()))
+    /// Whether the message is for a node behind this one or behind its gateways.
+    fn is_behind(&self, fields: &Fields) -> bool {
+        let is_ours = |address| self.addresses.contains(address);
+        fields.address.as_ref().is_some_and(is_ours) && !self.gateways.contains(&fields.recipient)
     }
 }
 
@@ -95,7 +77,7 @@ impl Policy {
     pub fn courier(chain: Vec<Certificate>, window: Window, now: Timestamp) -> Self {
         Self {
             trust: Trust::default(),
-            unreadable: Vec::new(),
+            peers: None,
             role: PolicyRole::Courier,
             chain,
             recipient: None,
@@ -110,34 +92,68 @@ impl Policy {
     /// peers.
     ///
     /// # Errors
-    /// When its peers, or the gateways that registered it, cannot be listed.
+    /// When the gateways that registered it cannot be listed.
     pub fn of_node(
         node: &Directory,
         chain: Vec<Certificate>,
         window: Window,
         now: Timestamp,
-    ) -> Result<Self, node::Error> {
-        let mut trust = Trust::key(node.public().clone());
-        let (peers, mut unreadable) = node.peers()?;
-        let mut private = Private::of_node(node, &peers)?;
-        private.peers.extend(unreadable.iter().map(|peer| peer.id));
-        for peer in &peers {
-            match node.identity_of(peer.id) {
-                Ok(key) => trust.keys.push(key),
-                Err(error) => unreadable.push(UnreadablePeer { id: peer.id, error }),
-            }
-        }
+    ) -> Result<Self, Error> {
         Ok(Self {
-            trust,
-            unreadable,
+            trust: Trust::key(node.public().clone()),
+            peers: Some(PeerLookup::of(node)),
             role: PolicyRole::Node,
             chain,
             recipient: None,
             accepts_anybody: node.config().address().map(|_| node.id()),
-            private,
+            private: Private::of_node(node)?,
             window,
             now,
         })
+    }
+
+    /// The anchors for these certificates: those of the policy, and the peers that they name as
+    /// issuers. Returns also the error for a peer that cannot be read, so that one may be missing.
+    fn anchors<'a>(
+        &self,
+        certificates: impl Iterator<Item = &'a Certificate>,
+    ) -> (Trust, Result<(), Error>) {
+        let (mut keys, mut doubt) = (self.trust.keys.clone(), Ok(()));
+        if let Some(peers) = &self.peers {
+            let mut named: Vec<NodeId> = certificates
+                .take(path::MAX_POOL + 1)
+                .flat_map(Certificate::issuer_ids)
+                .collect();
+            named.sort_unstable();
+            named.dedup();
+            for id in named {
+                match peers.get(id) {
+                    Ok(peer) => keys.extend(peer.map(|peer| peer.key.clone())),
+                    Err(error) => doubt = Err(error),
+                }
+            }
+        }
+        (self.trust.with_keys(keys), doubt)
+    }
+
+    fn registered(&self, id: NodeId) -> Result<bool, Error> {
+        let peer = self.peers.as_ref().map(|peers| peers.get(id)).transpose()?;
+        Ok(peer.flatten().is_some_and(|peer| peer.is_registered))
+    }
+
+    fn knows(&self, id: NodeId) -> Result<bool, Error> {
+        let peer = self.peers.as_ref().map(|peers| peers.get(id)).transpose()?;
+        Ok(peer.flatten().is_some())
+    }
+
+    /// Whether the message is cargo or a CCA for the node itself from a sender that may not send
+    /// it: an unknown node, or an endpoint, even one that the node certified.
+    fn bars(&self, message: &SignedMessage) -> Result<bool, Error> {
+        let sender = message.sender_certificate();
+        let is_for_node = self.private.own == Some(message.fields().recipient);
+        Ok(is_for_node
+            && message.kind() != Kind::Parcel
+            && (sender.is_endpoint() || !self.knows(sender.id())?))
     }
 }
 
@@ -259,7 +275,7 @@ pub fn object(object: Object, policy: &Policy) -> Result<Verdict, Error> {
             Item::Rotation(rotation) => rotation_verdict(&rotation, policy),
             item => match item.into_message() {
                 Some(message) => message_verdict(message, policy),
-                None => Err(Error::Unknown),
+                None => Err(message::Error::Unknown.into()),
             },
         },
         Object::Certificates(certificates) => {
@@ -290,7 +306,7 @@ pub fn object(object: Object, policy: &Policy) -> Result<Verdict, Error> {
             authorized: check_authorization(&authorization, policy)?,
             ..Verdict::new("registration-authorization")
         }),
-        other => Err(Error::NotVerifiable(other.word())),
+        other => Err(message::Error::NotVerifiable(other.word()).into()),
     }
 }
 
@@ -340,35 +356,47 @@ fn authorization(
     }
     let sender = message.sender();
     let refused = |error: ramf::Error| Ok((AuthorizationVerdict::No(error.into()), Vec::new()));
-    match valid.authorization_path(&policy.trust, &policy.chain, &policy.window) {
-        Ok(_) if policy.private.bars(message) => refused(ramf::Error::Unauthorized { sender }),
-        Ok(nodes) => Ok((AuthorizationVerdict::Yes, nodes)),
+    let certificates = [message.sender_certificate()];
+    let certificates = certificates.into_iter().chain(message.attached());
+    let (trust, doubt) = policy.anchors(certificates.chain(&policy.chain));
+    match valid.authorization_path(&trust, &policy.chain, &policy.window) {
+        Ok(_) if policy.bars(message)? => return refused(ramf::Error::Unauthorized { sender }),
+        Ok(nodes) => return Ok((AuthorizationVerdict::Yes, nodes)),
         // For messages to itself, the node knows for certain.
         Err(error)
             if policy.role == PolicyRole::Strict || policy.private.own == Some(recipient) =>
         {
-            match error {
+            doubt?;
+            return match error {
                 error @ ramf::Error::Unauthorized { .. } => refused(error),
                 dates => Err(dates.into()),
-            }
+            };
         }
-        // Without a path to an anchor, the recipient's own certificate in the message may show the
-        // authorization.
-        Err(_) => match valid.authorization(&policy.trust, &policy.window) {
-            Authorization::Shown
-                if policy.role == PolicyRole::Courier || message.kind() == Kind::Parcel =>
-            {
-                Ok((AuthorizationVerdict::Yes, Vec::new()))
-            }
-            Authorization::Refuted => refused(ramf::Error::Unauthorized { sender }),
-            Authorization::NotShown if policy.private.has(message.fields()) => {
-                refused(ramf::Error::Unauthorized { sender })
-                // Only the recipient could tell, and it may accept anybody.
-            }
-            Authorization::Shown | Authorization::NotShown => {
-                Ok((AuthorizationVerdict::NotShown, Vec::new()))
-            }
-        },
+        Err(_) => {}
+    }
+    // Without a path to an anchor, the recipient's own certificate in the message may show the
+    // authorization.
+    match valid.authorization(&trust, &policy.window) {
+        Authorization::Shown
+            if policy.role == PolicyRole::Courier || message.kind() == Kind::Parcel =>
+        {
+            Ok((AuthorizationVerdict::Yes, Vec::new()))
+        }
+        Authorization::Refuted => {
+            doubt?;
+            refused(ramf::Error::Unauthorized { sender })
+        }
+        Authorization::NotShown
+            if policy.private.is_behind(message.fields()) || policy.registered(recipient)? =>
+        {
+            doubt?;
+            refused(ramf::Error::Unauthorized { sender })
+        }
+        // Only the recipient could tell, and it may accept anybody.
+        Authorization::Shown | Authorization::NotShown => {
+            doubt?;
+            Ok((AuthorizationVerdict::NotShown, Vec::new()))
+        }
     }
 }
 
@@ -405,7 +433,7 @@ pub fn transit(item: Item, policy: &Policy) -> Result<(Item, bool), Error> {
             Ok((Item::Rotation(rotation), false))
         }
         Item::Pca(_) => Ok((item, false)),
-        Item::Cargo(_) | Item::Cca(_) => Err(Error::NotInCargo(item.kind())),
+        Item::Cargo(_) | Item::Cca(_) => Err(message::Error::NotInCargo(item.kind()).into()),
     }
 }
 
@@ -414,7 +442,7 @@ fn certificates_verdict(
     certificates: &[Certificate],
     policy: &Policy,
 ) -> Result<Verdict, Error> {
-    let (leaf, rest) = certificates.split_first().ok_or(Error::Unknown)?;
+    let (leaf, rest) = certificates.split_first().ok_or(message::Error::Unknown)?;
     let pool: Vec<Certificate> = rest.iter().chain(&policy.chain).cloned().collect();
     let mut verdict = Verdict {
         sender: Some(leaf.id()),
@@ -423,7 +451,8 @@ fn certificates_verdict(
         ..Verdict::new(kind)
     };
     warn_of_long_life(leaf, &mut verdict.warnings);
-    match path::find(leaf, &pool, &policy.trust, &policy.window) {
+    let (trust, doubt) = policy.anchors([leaf].into_iter().chain(&pool));
+    match path::find(leaf, &pool, &trust, &policy.window) {
         Ok(path) => {
             verdict.authorized = AuthorizationVerdict::Yes;
             verdict.recipient = path.nodes.get(1).copied();
@@ -435,6 +464,7 @@ fn certificates_verdict(
             Ok(verdict)
         }
         Err(pki::Error::NoPath) => {
+            doubt?;
             // Without named anchors, only its own signature and dates can be checked.
             leaf.check_dates(&policy.window)?;
             let signer = pool
@@ -458,7 +488,7 @@ fn rotation_verdict(rotation: &Rotation, policy: &Policy) -> Result<Verdict, Err
     let issuer = rotation.verify()?;
     let path = &rotation.path;
     path.leaf.check_dates(&policy.window)?;
-    let is_trusted = trusts(policy, issuer.key());
+    let is_trusted = trusts(policy, issuer.key())?;
     Ok(Verdict {
         authorized: authorized_if(is_trusted, policy),
         path: vec![path.leaf.id(), issuer.id()],
@@ -472,7 +502,7 @@ fn registration_verdict(registration: &Registration, policy: &Policy) -> Result<
     registration.gateway.check_dates(&policy.window)?;
     let gateway = registration.gateway.id();
     Ok(Verdict {
-        authorized: authorized_if(trusts(policy, registration.gateway.key()), policy),
+        authorized: authorized_if(trusts(policy, registration.gateway.key())?, policy),
         path: vec![registration.node.id(), gateway],
         ..leaf_verdict("registration", &registration.node, gateway)
     })
@@ -496,11 +526,11 @@ fn check_authorization(
     if authorization.expiry < policy.now {
         return Err(ramf::Error::Expired(authorization.expiry).into());
     }
-    let keys = policy
-        .trust
-        .keys
-        .iter()
-        .chain(policy.trust.certificates.iter().map(Certificate::key));
+    // It does not name its gateway, so each key has to be tried.
+    let peers = policy.peers.as_ref().map(PeerLookup::keys).transpose()?;
+    let peers = peers.unwrap_or_default();
+    let anchors = policy.trust.certificates.iter().map(Certificate::key);
+    let keys = policy.trust.keys.iter().chain(&peers).chain(anchors);
     let mut failure = None;
     for key in keys {
         match authorization.verify(key) {
@@ -510,18 +540,28 @@ fn check_authorization(
     }
     match failure {
         // Without named anchors, the gateway may just be unknown.
-        Some(error) if policy.role == PolicyRole::Strict => Err(error),
+        Some(error) if policy.role == PolicyRole::Strict => Err(error.into()),
         _ => Ok(AuthorizationVerdict::NotShown),
     }
 }
 
-fn trusts(policy: &Policy, key: &PublicKey) -> bool {
-    policy.trust.keys.contains(key)
-        || policy
-            .trust
-            .certificates
-            .iter()
-            .any(|anchor| anchor.key() == key)
+fn trusts(policy: &Policy, key: &PublicKey) -> Result<bool, Error> {
+    let anchors = policy.trust.certificates.iter().map(Certificate::key);
+    if policy
+        .trust
+        .keys
+        .iter()
+        .chain(anchors)
+        .any(|anchor| anchor == key)
+    {
+        return Ok(true);
+    }
+    let peer = policy
+        .peers
+        .as_ref()
+        .map(|peers| peers.get(key.id()))
+        .transpose()?;
+    Ok(peer.flatten().is_some_and(|peer| peer.key == *key))
 }
 
 fn authorized_if(is_trusted: bool, policy: &Policy) -> AuthorizationVerdict {

@@ -100,6 +100,7 @@ fn hint_for_message(error: &message::Error) -> Option<String> {
 fn hint_for_node(error: &node::Error) -> Option<String> {
     use node::Error as E;
     let text = match error {
+        E::UnreadablePeer { cause, .. } => return hint_for_node(cause),
         E::Disk(error) => return hint_for_disk(error),
         E::Ramf(error) => return hint_for_ramf(error),
         E::Message(error) => return hint_for_message(error),

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::input_ref::InputRef;
 use super::outcome::Outcome;
-use super::report;
 use crate::node::Directory;
 use crate::node::peers::UnreadablePeer;
 
@@ -12,7 +11,7 @@ use crate::node::peers::UnreadablePeer;
 ///
 /// # Errors
 /// As [`Outcome::done`].
-pub fn report_unreadable(
+fn report_unreadable(
     node: &Directory,
     unreadable: Vec<UnreadablePeer>,
     outcome: &mut Outcome,
@@ -35,11 +34,4 @@ pub fn finish(node: &Directory, unreadable: Vec<UnreadablePeer>) -> anyhow::Resu
     let mut outcome = Outcome::default();
     report_unreadable(node, unreadable, &mut outcome)?;
     outcome.finish()
-}
-
-/// Warns of them where the program can do what it is for without them.
-pub fn warn_of_unreadable(node: &Directory, unreadable: &[UnreadablePeer]) {
-    for UnreadablePeer { id, error } in unreadable {
-        report::warn(&format!("{}: {error}", node.label_of(*id)));
-    }
 }

@@ -42,8 +42,6 @@ pub struct Importer<'a> {
     terms: ReceiveOptions,
     time: Time,
     policy: Policy,
-    /// Whether peers cannot be read, so that there may be authorizations that are not known.
-    is_in_doubt: bool,
     room: Room<'a>,
     /// What is known of earlier messages. The queues are added with the first cargo.
     history: History,
@@ -81,7 +79,6 @@ impl<'a> Importer<'a> {
             medium,
             terms,
             time,
-            is_in_doubt: !policy.unreadable.is_empty(),
             policy,
             room: Room::new(spool.root(), owner.config(), Some(spool)),
             history,
@@ -102,12 +99,6 @@ impl<'a> Importer<'a> {
     ) -> Result<(), E> {
         let medium = self.medium;
         let us = self.spool.owner().id();
-        for peer in std::mem::take(&mut self.policy.unreadable) {
-            each(ExchangeEvent::Failed {
-                what: self.spool.owner().label_of(peer.id),
-                error: peer.error.into(),
-            })?;
-        }
         medium.unexpected(Some(us))?.tell(medium.dir(), each)?;
         for kind in [Kind::Cargo, Kind::Cca] {
             let unlisted = |error| ExchangeEvent::Failed {
@@ -278,9 +269,7 @@ impl<'a> Importer<'a> {
                     }
                     Err(error) => {
                         // An item that may succeed later keeps the cargo on the medium.
-                        let may_pass =
-                            error.may_pass() || self.is_in_doubt && error.kind().depends_on_peers();
-                        stored.is_whole &= !may_pass;
+                        stored.is_whole &= !error.may_pass();
                         each(ExchangeEvent::Failed {
                             what: format!("{file}: item {number}"),
                             error,

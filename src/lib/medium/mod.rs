@@ -118,7 +118,11 @@ impl Error {
     fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::Disk(_) | Self::Unreadable(_) | Self::Spool(_) | Self::Replaces
+            Self::Disk(_)
+                | Self::Unreadable(_)
+                | Self::Spool(_)
+                | Self::Replaces
+                | Self::Node(node::Error::UnreadablePeer { .. })
         ) || self.kind() == ErrorKind::Early
     }
 }

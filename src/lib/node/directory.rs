@@ -1,9 +1,9 @@
 //! A node directory: plain files that the usual tools can read (relay-node(5)).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::DirectoryError;
 use super::files::{MAX_FILE_LEN, damaged, lock_file, read_text, rely_on};
@@ -49,6 +49,8 @@ pub struct Directory {
     is_rid_of_leftovers: AtomicBool,
     /// What is stored today for unknown senders.
     tally: Mutex<UnknownSenderTally>,
+    /// The nodes that it registered, by name, if this run had to list them.
+    registered: Mutex<Option<Arc<HashMap<String, NodeId>>>>,
     /// Files of which this run has synced the name.
     relied_on: Mutex<BTreeMap<PathBuf, FileVersion>>,
 }
@@ -92,8 +94,13 @@ impl Directory {
             public,
             is_rid_of_leftovers: AtomicBool::new(false),
             tally: Mutex::default(),
+            registered: Mutex::default(),
             relied_on: Mutex::default(),
         })
+    }
+
+    pub(super) fn registered_cache(&self) -> &Mutex<Option<Arc<HashMap<String, NodeId>>>> {
+        &self.registered
     }
 
     /// Whether a path, absolute and without symbolic links, is that of a node directory or leads to what belongs to

@@ -1,6 +1,5 @@
 //! Local endpoints of a gateway: `endpoints/<name>/`, node directories that the gateway registered.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +10,7 @@ use super::files::ensure_dir;
 use super::import::Options;
 use super::registrations::{self, RegistrationOptions};
 use super::seen::Memory;
-use super::{Directory, Error, NodeType, certificates, peers};
+use super::{Directory, Error, NodeType, certificates, peer_files, peers};
 use crate::disk::{FileRole, files, group, tree};
 use crate::pki::{NodeId, Window, issuance};
 
@@ -84,14 +83,6 @@ pub fn local(gateway: &Directory) -> Result<Vec<Local>, Error> {
     if folders.is_empty() {
         return Ok(Vec::new());
     }
-    let mut named = HashMap::new();
-    for peer in gateway.peers()?.0 {
-        if let Some(name) = peer.name
-            && registrations::is_registered(gateway, peer.id)?
-        {
-            named.insert(name, peer.id);
-        }
-    }
     let mut endpoints = Vec::new();
     for entry in folders {
         if entry.kind != tree::EntryKind::Dir {
@@ -99,8 +90,8 @@ pub fn local(gateway: &Directory) -> Result<Vec<Local>, Error> {
         }
         let name = entry.name.to_string_lossy().into_owned();
         let is_own = is_own(gateway.root(), &entry.path)?;
-        let id = match named.get(&name) {
-            Some(id) => *id,
+        let id = match id_of(gateway, &name, &entry.path)? {
+            Some(id) => id,
             None if is_own && files::exists(&entry.path.join("VERSION"), FileRole::Node)? => {
                 Directory::open(&entry.path)?.id()
             }
@@ -114,6 +105,18 @@ pub fn local(gateway: &Directory) -> Result<Vec<Local>, Error> {
         });
     }
     Ok(endpoints)
+}
+
+/// The node that the gateway registered under this name. The key in `endpoint` says where its record
+/// is, and only the record counts; without one that agrees, all records are listed.
+fn id_of(gateway: &Directory, name: &str, endpoint: &Path) -> Result<Option<NodeId>, Error> {
+    let claimed = peer_files::read_identity(endpoint).ok().flatten();
+    if let Some(id) = claimed.map(|key| key.id())
+        && gateway.is_registered_as(id, name)?
+    {
+        return Ok(Some(id));
+    }
+    Ok(gateway.registered_names()?.get(name).copied())
 }
 
 /// Whether a local endpoint has the same owner as its gateway. The gateway never trusts files that

@@ -35,6 +35,14 @@ pub enum Error {
     /// A message of cargo that is dated after the end of the cargo: it will not be valid before that is over.
     #[error("dated {0}, after the end of its cargo")]
     AfterCargo(Timestamp),
+    /// The files of a peer that a message depends on cannot be read.
+    #[error("peer {peer}: {cause}")]
+    UnreadablePeer {
+        /// Its name here, or the beginning of its id.
+        peer: String,
+        /// What cannot be read, and why not.
+        cause: Box<Error>,
+    },
     /// An explicit file is missing for what was asked.
     #[error("{0} is needed for this")]
     Needs(&'static str),
@@ -362,6 +370,7 @@ impl Error {
             Self::Replay(error) => error.kind(),
             Self::Import(error) => error.kind(),
             Self::AfterCargo(_) => ErrorKind::Outlived,
+            Self::UnreadablePeer { cause, .. } => cause.kind(),
             Self::Needs(_) => ErrorKind::Usage,
             Self::Disk(error) => error.kind(),
             Self::Pki(error) => error.kind(),

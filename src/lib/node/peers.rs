@@ -1,16 +1,19 @@
 //! The nodes that this one knows: `peers/<id>/`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::PeerError;
 use super::files::{damaged, read_text, rely_on, store};
-use super::key_file::{self, Headers, public_key_from_pem};
-use super::{Directory, Error, certificates, sessions, unknown_senders};
+use super::key_file::{self, Headers};
+use super::peer_files::{read_identity, read_name};
+use super::{Directory, Error, certificates, registrations, sessions, unknown_senders};
 use crate::asn1::pem;
 use crate::disk::{FileRole, files, tree};
+use crate::pipeline::mutex;
 use crate::pki::{Certificate, NodeId, PublicKey};
 use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
@@ -167,7 +170,7 @@ impl Directory {
             return Ok(None);
         }
         let dir = self.peer_dir(id);
-        let name = read_text(&dir.join("name"))?.map(|name| name.trim().to_owned());
+        let name = read_name(&dir)?;
         let path = dir.join("address");
         let address = match read_text(&path)? {
             Some(address) => Some(
@@ -178,11 +181,7 @@ impl Directory {
             ),
             None => None,
         };
-        Ok(Some(Peer {
-            id,
-            name: name.filter(|name| !name.is_empty()),
-            address,
-        }))
+        Ok(Some(Peer { id, name, address }))
     }
 
     /// The peer with this id, which must be known.
@@ -207,11 +206,7 @@ impl Directory {
     /// When they cannot be listed.
     pub fn peers(&self) -> Result<(Vec<Peer>, Vec<UnreadablePeer>), Error> {
         let (mut peers, mut unreadable) = (Vec::new(), Vec::new());
-        for entry in tree::entries(&self.root().join("peers"), FileRole::Node)?.entries {
-            let id = entry.name.to_str().and_then(|name| name.parse().ok());
-            let Some(id) = id else {
-                continue;
-            };
+        for id in self.peer_ids()? {
             match self.peer(id) {
                 Ok(peer) => peers.extend(peer),
                 Err(error) => unreadable.push(UnreadablePeer { id, error }),
@@ -229,27 +224,55 @@ impl Directory {
         if let Ok(id) = text.parse() {
             return self.peer(id)?.ok_or_else(unknown);
         }
-        let (mut peers, unreadable) = self.peers()?;
-        if let Some(at) = peers
-            .iter()
-            .position(|peer| peer.name.as_deref() == Some(text))
-        {
-            return Ok(peers.swap_remove(at));
-        }
         // It may be the one that cannot be read.
-        let mut unreadable = unreadable.into_iter().map(|peer| peer.error);
+        let (named, mut unreadable) = self.named(text)?;
+        if let Some(peer) = named {
+            return Ok(peer);
+        }
         if is_like_id(text) && text.len() < SHORT_LEN {
             return Err(Error::Peer(PeerError::ShortId(text.to_owned())));
         }
-        peers.retain(|peer| is_short_for(text, peer.id));
-        match &peers[..] {
-            [] => Err(unreadable.next().unwrap_or_else(unknown)),
-            [_] => peers.pop().ok_or_else(unknown),
-            several => {
-                let ids: Vec<NodeId> = several.iter().map(|peer| peer.id).collect();
-                Err(ambiguous(text, &ids))
+        let mut meant = Vec::new();
+        for id in self.peer_ids()?.filter(|id| is_short_for(text, *id)) {
+            match self.peer(id) {
+                Ok(peer) => meant.extend(peer),
+                Err(error) => unreadable = Some(error),
             }
         }
+        if meant.len() > 1 {
+            let ids: Vec<NodeId> = meant.iter().map(|peer| peer.id).collect();
+            return Err(ambiguous(text, &ids));
+        }
+        meant
+            .pop()
+            .ok_or_else(|| unreadable.unwrap_or_else(unknown))
+    }
+
+    /// The peer of this name, and why the name of another one cannot be read, if so. Reads no more
+    /// than names of all others: there may be thousands.
+    fn named(&self, name: &str) -> Result<(Option<Peer>, Option<Error>), Error> {
+        let mut unreadable = None;
+        for id in self.peer_ids()? {
+            match read_name(&self.peer_dir(id)) {
+                Ok(Some(its)) if its == name => {}
+                Ok(_) => continue,
+                Err(error) => {
+                    unreadable.get_or_insert(error);
+                    continue;
+                }
+            }
+            if let Some(peer) = self.peer(id)? {
+                return Ok((Some(peer), None));
+            }
+        }
+        Ok((None, unreadable))
+    }
+
+    /// The ids in `peers`, in order; a directory that is being removed is among them.
+    fn peer_ids(&self) -> Result<impl Iterator<Item = NodeId> + use<>, Error> {
+        let listed = tree::entries(&self.root().join("peers"), FileRole::Node)?;
+        let names = listed.entries.into_iter().map(|entry| entry.name);
+        Ok(names.filter_map(|name| name.to_str()?.parse().ok()))
     }
 
     /// The recipient that a user means: a peer as in [`Directory::find_peer`], or an unknown sender
@@ -334,14 +357,42 @@ impl Directory {
     }
 
     fn holder_of(&self, name: &str) -> Result<Option<NodeId>, Error> {
-        let (peers, unreadable) = self.peers()?;
-        if let Some(peer) = unreadable.into_iter().next() {
-            return Err(peer.error); // it may have that name
+        match self.named(name)? {
+            (None, Some(error)) => Err(error), // it may have that name
+            (named, _) => Ok(named.map(|peer| peer.id)),
         }
-        Ok(peers
-            .into_iter()
-            .find(|peer| peer.name.as_deref() == Some(name))
-            .map(|peer| peer.id))
+    }
+
+    /// The nodes that this one registered and gave a name, by their names; read once in a run.
+    ///
+    /// # Errors
+    /// When they cannot be listed or examined.
+    pub(super) fn registered_names(&self) -> Result<Arc<HashMap<String, NodeId>>, Error> {
+        if let Some(known) = &*mutex::lock(self.registered_cache()) {
+            return Ok(Arc::clone(known));
+        }
+        let mut named = HashMap::new();
+        for id in self.peer_ids()? {
+            // One that cannot be read is reported where a message depends on it.
+            if let Ok(Some(name)) = read_name(&self.peer_dir(id))
+                && self.is_registered_as(id, &name)?
+            {
+                named.insert(name, id);
+            }
+        }
+        let named = Arc::new(named);
+        *mutex::lock(self.registered_cache()) = Some(Arc::clone(&named));
+        Ok(named)
+    }
+
+    /// Whether this node registered a node and gave it this name.
+    ///
+    /// # Errors
+    /// When that cannot be examined.
+    pub(super) fn is_registered_as(&self, id: NodeId, name: &str) -> Result<bool, Error> {
+        Ok(registrations::is_registered(self, id)?
+            && self.knows(id)?
+            && read_name(&self.peer_dir(id))?.as_deref() == Some(name))
     }
 
     /// Names the peer `name`. A peer that has the name loses it.
@@ -357,6 +408,7 @@ impl Directory {
         if read_text(&path)?.is_some_and(|known| known.trim() == name) {
             return rely_on(&path);
         }
+        *mutex::lock(self.registered_cache()) = None;
         store(self.root(), &path, format!("{name}\n").as_bytes())
     }
 
@@ -365,10 +417,9 @@ impl Directory {
     /// # Errors
     /// When it cannot be stored, or what is stored is another key.
     pub fn pin_identity(&self, key: &PublicKey) -> Result<(), Error> {
-        let path = self.peer_dir(key.id()).join("identity.pub");
-        if let Some(text) = read_text(&path)? {
-            let known =
-                public_key_from_pem(text.as_bytes()).map_err(|error| damaged(&path, &error))?;
+        let dir = self.peer_dir(key.id());
+        let path = dir.join("identity.pub");
+        if let Some(known) = read_identity(&dir)? {
             if known != *key {
                 return Err(damaged(
                     &path,
@@ -389,10 +440,8 @@ impl Directory {
     /// # Errors
     /// When it is not known or cannot be read.
     pub fn identity_of(&self, id: NodeId) -> Result<PublicKey, Error> {
-        let path = self.peer_dir(id).join("identity.pub");
-        let text =
-            read_text(&path)?.ok_or_else(|| Error::Peer(PeerError::Unknown(short_id(id))))?;
-        public_key_from_pem(text.as_bytes()).map_err(|error| damaged(&path, &error))
+        read_identity(&self.peer_dir(id))?
+            .ok_or_else(|| Error::Peer(PeerError::Unknown(short_id(id))))
     }
 
     /// The known keys of nodes that these certificates name as issuers: our own and those of peers.

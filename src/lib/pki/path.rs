@@ -10,7 +10,7 @@ use super::{Certificate, Error, NodeId, PublicKey, Trust, Window};
 const MAX_LEN: usize = 8;
 
 /// Maximum number of certificates searched; messages carry up to three.
-const MAX_POOL: usize = 64;
+pub(crate) const MAX_POOL: usize = 64;
 
 /// A certification path that was found.
 #[derive(Debug)]

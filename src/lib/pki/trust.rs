@@ -1,7 +1,7 @@
 //! Trust anchors, as data: keys and certificates.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::{Certificate, PublicKey};
 use crate::crypto::hash::{Digest, Hasher};
@@ -19,7 +19,7 @@ pub struct Trust {
     /// Trusted certificates, which must also be valid and those of an authority.
     pub certificates: Vec<Certificate>,
     /// Digests of a certificate and the key that verified it.
-    verified: Mutex<HashSet<[u8; 32]>>,
+    verified: Arc<Mutex<HashSet<[u8; 32]>>>,
 }
 
 impl Trust {
@@ -38,6 +38,16 @@ impl Trust {
         Self {
             certificates,
             ..Self::default()
+        }
+    }
+
+    /// These certificates with other keys, and with the same cache.
+    #[must_use]
+    pub fn with_keys(&self, keys: Vec<PublicKey>) -> Self {
+        Self {
+            keys,
+            certificates: self.certificates.clone(),
+            verified: Arc::clone(&self.verified),
         }
     }
 

@@ -68,6 +68,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Why a message is not valid, or a peer that it depends on cannot be read.
+    pub(crate) fn of_message(error: node::Error) -> Self {
+        match error {
+            node::Error::Message(error) => Self::Message(error),
+            node::Error::Ramf(error) => Self::Message(error.into()),
+            node::Error::Pki(error) => Self::Message(error.into()),
+            error => Self::Node(error),
+        }
+    }
+
     /// The kind of this error, for callers to act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

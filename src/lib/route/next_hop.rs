@@ -1,11 +1,11 @@
 //! Decides where one message goes next.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::{Error, Table, Target};
-use crate::disk::{FileRole, files};
-use crate::node::peers::{UnreadablePeer, short_id};
-use crate::node::{self, Directory, Peer, certificates, endpoints, registrations};
+use crate::node::lookup::PeerLookup;
+use crate::node::peers::short_id;
+use crate::node::{self, Directory, certificates, endpoints};
 use crate::pki::{Certificate, NodeId};
 use crate::ramf::SignedMessage;
 use crate::spool::Name;
@@ -36,13 +36,11 @@ impl From<Target> for Decision {
 pub struct Hops {
     /// The nodes whose messages stay here: this one and its local endpoints, with their names.
     home: HashMap<NodeId, String>,
-    /// Gateways that take cargo from this node.
-    gateways: HashSet<NodeId>,
-    /// The gateways among them that certified this node.
+    /// The gateways that certified this node.
     registrars: Vec<NodeId>,
+    /// The peers, of which some take cargo from this node.
+    peers: PeerLookup,
     table: Table,
-    /// Peers of which something cannot be read: they may be next hops, or nodes here.
-    unreadable: Vec<UnreadablePeer>,
 }
 
 impl Hops {
@@ -57,29 +55,20 @@ impl Hops {
         }
         let mut registrars = certificates::issuers(node)?;
         registrars.retain(|issuer| *issuer != node.id());
-        let mut gateways: HashSet<NodeId> = registrars.iter().copied().collect();
-        let (peers, mut unreadable) = node.peers()?;
-        for Peer { id, .. } in peers {
-            match takes_cargo(node, id) {
-                Ok(true) => {
-                    gateways.insert(id);
-                }
-                Ok(false) => {}
-                Err(error) => unreadable.push(UnreadablePeer { id, error }),
-            }
-        }
         Ok(Self {
             home,
-            gateways,
             registrars,
+            peers: PeerLookup::of(node),
             table: Table::of(node)?,
-            unreadable,
         })
     }
 
-    /// Peers of which something cannot be read, so that there may be a route where none is found.
-    pub fn take_unreadable(&mut self) -> Vec<UnreadablePeer> {
-        std::mem::take(&mut self.unreadable)
+    /// Whether a node takes cargo from this one.
+    fn takes_cargo(&self, id: NodeId) -> Result<bool, node::Error> {
+        if self.registrars.contains(&id) {
+            return Ok(true);
+        }
+        Ok(self.peers.get(id)?.is_some_and(|peer| peer.takes_cargo))
     }
 
     /// Decides where a verified message goes. `is_shown` says whether the message shows that its
@@ -87,7 +76,7 @@ impl Hops {
     ///
     /// # Errors
     /// When there is no route, or only one back; when the recipient is a node here and `is_shown`
-    /// is false.
+    /// is false; when a peer that may be the next hop cannot be read.
     pub fn decide(
         &self,
         message: &SignedMessage,
@@ -119,24 +108,32 @@ impl Hops {
         let of_path = attached.iter().map(Certificate::id);
         let of_anchor = attached.last().map(Certificate::issuer_ids);
         let of_path = of_path.chain(of_anchor.unwrap_or_default());
-        let on_the_way = of_path.filter(|id| *id != recipient && self.gateways.contains(id));
+        let mut unreadable = None;
+        let on_the_way = of_path.filter(|id| {
+            *id != recipient
+                && self.takes_cargo(*id).unwrap_or_else(|error| {
+                    unreadable.get_or_insert(error);
+                    false
+                })
+        });
         // Of several registrars, none is the default: a route has to choose.
         let registrar = match &self.registrars[..] {
             [only] => Some(*only),
             _ => None,
         };
-        let mut hops = on_the_way.chain(registrar).peekable();
-        if hops.peek().is_none() {
-            return Err(Error::NoRoute(short_id(recipient)));
+        let (mut back, mut next) = (false, None);
+        for hop in on_the_way.chain(registrar) {
+            if !name.is_from(hop) {
+                next = Some(hop);
+                break;
+            }
+            back = true;
         }
-        let hop = hops.find(|hop| !name.is_from(*hop));
-        let hop = hop.ok_or_else(|| Error::Back(short_id(recipient)))?;
-        Ok(Target::Out(hop).into())
+        match (next, unreadable) {
+            (Some(hop), _) => Ok(Target::Out(hop).into()),
+            (None, Some(error)) => Err(error.into()),
+            (None, None) if back => Err(Error::Back(short_id(recipient))),
+            (None, None) => Err(Error::NoRoute(short_id(recipient))),
+        }
     }
-}
-
-/// Whether a peer takes cargo from this node.
-fn takes_cargo(node: &Directory, id: NodeId) -> Result<bool, node::Error> {
-    let held = node.peer_dir(id).join("held");
-    Ok(files::exists(&held, FileRole::Node)? || registrations::is_registered(node, id)?)
 }

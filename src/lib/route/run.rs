@@ -36,9 +36,6 @@ pub struct Router<'a> {
     pub policy: Policy,
     /// The time. Under a doubted clock nothing is set aside.
     pub time: Time,
-    /// Whether a peer cannot be read: then what has no route or authorization is not set aside, since that peer may be
-    /// it.
-    pub is_in_doubt: bool,
     /// How commands are run.
     pub commands: RunOptions,
     /// Whether to move nothing.
@@ -208,7 +205,7 @@ impl Router<'_> {
             return Err(Error::Kind(item.kind().word()));
         }
         decided.id = item.message().map(|message| message.fields().id.clone());
-        let (item, is_shown) = verify::transit(item, &self.policy)?;
+        let (item, is_shown) = verify::transit(item, &self.policy).map_err(Error::of_message)?;
         let Some(message) = item.message() else {
             return Err(Error::Kind(item.kind().word()));
         };
@@ -337,13 +334,7 @@ impl Router<'_> {
 
     /// Whether every further try fails in the same way.
     pub(super) fn is_settled(&self, error: &Error) -> bool {
-        is_settled(error) && !self.is_untimely(error) && !self.depends_on_unreadable(error)
-    }
-
-    /// Whether an error may be for a peer that cannot be read.
-    fn depends_on_unreadable(&self, error: &Error) -> bool {
-        let is_of_way = matches!(error, Error::NoRoute(_) | Error::Back(_) | Error::NotShown);
-        self.is_in_doubt && (is_of_way || error.kind().depends_on_peers())
+        is_settled(error) && !self.is_untimely(error)
     }
 
     /// Whether an error may only be due to the clock, which is doubted.

@@ -107,7 +107,7 @@ impl<'a> Admission<'a> {
             Item::Pca(_) | Item::Rotation(_) => return Err(Error::Control(item.kind().word())),
             Item::Cargo(_) | Item::Cca(_) => return Err(not_a_parcel(item.kind())),
         }
-        let (item, is_shown) = verify::transit(item, &self.policy).map_err(node::Error::from)?;
+        let (item, is_shown) = verify::transit(item, &self.policy)?;
         let kind = item.kind();
         let name = item
             .message()

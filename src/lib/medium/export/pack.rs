@@ -11,6 +11,7 @@ use crate::kind::ErrorKind;
 use crate::medium::layout::denied;
 use crate::medium::{Error, ExchangeEvent, is_full};
 use crate::message::{Item, cargo, message_set};
+use crate::node;
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::ramf::{Kind, limits};
 use crate::send::{self, Sealer};
@@ -142,7 +143,7 @@ impl<'a> Context<'a> {
         }
         let what = message.path.display().to_string();
         // A peer that cannot be read may be the one that authorized the sender.
-        let is_in_doubt = !self.policy.unreadable.is_empty() && error.kind().depends_on_peers();
+        let is_in_doubt = matches!(error, Error::Node(node::Error::UnreadablePeer { .. }));
         if is_in_doubt || !is_settled(&error) {
             return each(ExchangeEvent::Failed { what, error });
         }
