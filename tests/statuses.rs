@@ -862,6 +862,7 @@ fn medium() -> Cases<medium::Error> {
         E::Replaces,
     ]);
     cases.extend(around(disk(), E::Unreadable));
+    cases.extend(around(route(), |cause| E::Unrouted(Box::new(cause))));
     cases.extend(around(message(), E::Message));
     cases.extend(around(node(), E::Node));
     cases.extend(around(spool(), E::Spool));

@@ -13,7 +13,7 @@ use relaynet::cli::{self, files, report};
 use relaynet::pki::Window;
 use relaynet::route::control::ControlQueue;
 use relaynet::route::{Hops, Router};
-use relaynet::spool::{QueueId, QueueKind, Spool, Time};
+use relaynet::spool::{QueueId, QueueKind, Room, Spool, Time};
 use relaynet::verify::Policy;
 
 /// Decide where each message in the spool goes next, and move it there
@@ -84,6 +84,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
         spool: &spool,
         hops: Hops::of(owner)?,
         policy: Policy::of_node(owner, Vec::new(), window, now)?,
+        room: Room::new(spool.root(), owner.config(), Some(&spool)),
         time,
         commands: args.time.options(),
         is_dry: args.dry_run,

@@ -20,8 +20,8 @@ use crate::node::seen::Memory;
 use crate::node::{AuthorizationError, ImportError, ReplayError, SessionKeyError};
 use crate::node::{Claim, Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
 use crate::pipeline::Buffers;
-use crate::pki::{self, Certificate, NodeId, Window};
-use crate::ramf::{self, Authorized, Head, Kind, SignedMessage, Valid, fields, limits};
+use crate::pki::{Certificate, NodeId, Window};
+use crate::ramf::{Authorized, Head, Kind, SignedMessage, Valid, fields, limits};
 use crate::session::{self, KeyId, PrivateSessionKey, PublicSessionKey, Sealed};
 use crate::verify::{self, Policy};
 
@@ -481,14 +481,10 @@ fn sent_by_another(first: NodeId, ciphertext: &Ciphertext) -> Error {
 
 /// The time from which a message will be valid, if it is early.
 fn begins(error: &Error) -> Option<Timestamp> {
-    let (ramf, pki) = match error {
-        Error::Message(message::Error::Ramf(error)) | Error::Ramf(error) => (Some(error), None),
-        Error::Message(message::Error::Pki(error)) | Error::Pki(error) => (None, Some(error)),
-        _ => return None,
-    };
-    match (ramf, pki) {
-        (Some(ramf::Error::Early(at) | ramf::Error::Pki(pki::Error::Early { at, .. })), _)
-        | (_, Some(pki::Error::Early { at, .. })) => Some(*at),
+    match error {
+        Error::Message(error) => error.begins(),
+        Error::Ramf(error) => error.begins(),
+        Error::Pki(error) => error.begins(),
         _ => None,
     }
 }
@@ -523,12 +519,27 @@ pub fn item(
     policy: &Policy,
     pool: &Buffers,
 ) -> Result<Unpacked, Error> {
+    Ok(item_seen(octets, cargo, policy, pool, |_, _| ())?.0)
+}
+
+/// As [`item`]. Before the message goes back to the pool, `look` sees a parcel, and whether it shows
+/// that its recipient authorized its sender.
+///
+/// # Errors
+/// As [`item`].
+pub fn item_seen<T>(
+    octets: &[u8],
+    cargo: &Head,
+    policy: &Policy,
+    pool: &Buffers,
+    look: impl FnOnce(&SignedMessage, bool) -> T,
+) -> Result<(Unpacked, Option<T>), Error> {
     fields::check_len("message", octets.len(), limits::MAX_ITEM_LEN)?;
     let end = cargo.fields.expiry();
     let mut copy = pool.take(octets.len());
     copy.extend_from_slice(octets);
-    let item =
-        verify::transport(Item::parse(copy)?, policy).map_err(|error| match begins(&error) {
+    let (item, is_shown) =
+        verify::transit(Item::parse(copy)?, policy).map_err(|error| match begins(&error) {
             Some(at) if at > end => Error::AfterCargo(at),
             _ => error,
         })?;
@@ -561,6 +572,8 @@ pub fn item(
         expiry: item.expiry(),
         file_name: item.file_name(),
     };
+    let parcel = item.message().filter(|_| item.kind() == Kind::Parcel);
+    let seen = parcel.map(|parcel| look(parcel, is_shown));
     pool.put(item.into_octets());
-    Ok(unpacked)
+    Ok((unpacked, seen))
 }

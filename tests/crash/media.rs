@@ -155,7 +155,7 @@ fn sync_gives() {
         proof: |scene, _| {
             let out = messages(scene, &of(scene, "field/spool/out", "hub"));
             assert_eq!(out, files(scene, &PARCELS));
-            scene.add("gateways/hub");
+            scene.add("routed/hub");
             sync(scene, "hub", "stick");
             assert_eq!(messages(scene, "hub/spool/in"), files(scene, &PARCELS));
             // The answer acknowledges both; nobody waits for that of the second one.
@@ -174,7 +174,7 @@ fn sync_answers() {
     sweep(&Case {
         name: "sync, answering a CCA",
         args: &["-q", "-N", "hub", "stick"],
-        nodes: &["gateways/hub", "given/stick"],
+        nodes: &["routed/hub", "given/stick"],
         order: &[
             "hub/spool/in/",
             "hub/peers/",
@@ -212,7 +212,7 @@ fn sync_answers() {
 
 /// A message that can be answered.
 fn request_proof(scene: &Scene) {
-    scene.add("gateways/hub");
+    scene.add("routed/hub");
     sync(scene, "hub", "stick");
     assert_eq!(
         messages(scene, &of(scene, "hub/spool/cca", "field")).len(),
@@ -236,7 +236,7 @@ fn sync_asks() {
     sweep(&Case {
         name: "sync, making a CCA",
         args: &["-q", "-N", "field", "stick"],
-        nodes: &["gateways/field", "blank/stick"],
+        nodes: &["routed/field", "blank/stick"],
         order: &["field/peers/", "field/sessions/", "stick/relaynet/cca/"],
         spare: 1,
         proof: |scene, _| request_proof(scene),
@@ -249,7 +249,7 @@ fn sync_makes_a_medium() {
     sweep(&Case {
         name: "sync --init",
         args: &["-q", "-N", "field", "--init", "stick"],
-        nodes: &["gateways/field", "empty/stick"],
+        nodes: &["routed/field", "empty/stick"],
         order: &[
             "stick/relaynet/ID",
             "stick/relaynet/VERSION",
@@ -285,7 +285,7 @@ fn carry_proof(scene: &Scene, moved: bool) {
         let got = messages(scene, &of(scene, &format!("{dir}/got"), "field"));
         assert_eq!(got, vec![format!("{FIRST}\n").into_bytes(); hints]);
     }
-    scene.add("gateways/hub");
+    scene.add("routed/hub");
     sync(scene, "hub", "blue");
     let arrived = messages(scene, "hub/spool/in");
     assert_eq!(arrived, files(scene, &PARCELS[..1]));

@@ -40,7 +40,7 @@ pub(crate) const RESTORED: &str = "2040-01-01T12:00:00Z";
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
 /// The directory of the prepared nodes.
-const DIRS: [&str; 28] = [
+const DIRS: [&str; 29] = [
     "in",
     "keys",
     "alone",
@@ -54,6 +54,7 @@ const DIRS: [&str; 28] = [
     "gateways",
     "grouped",
     "asked",
+    "routed",
     "unroutable",
     "queued",
     "acked",
@@ -567,6 +568,17 @@ fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
         run("relay-route", &["-N", "outgoing/field"], FIRST);
     }
     fs::remove_file(node.join("routes")).unwrap();
+
+    // Those that know a way for all that comes: what has none is not taken.
+    for node in ["hub", "field"] {
+        copy_tree(
+            &path.join("gateways").join(node),
+            &path.join("routed").join(node),
+        );
+    }
+    for node in ["routed/hub", "routed/field", "laden/hub", "asked/field"] {
+        private(&path.join(node).join("routes"), b"* dir:/nonexistent\n");
+    }
 
     // What hub cannot handle.
     let node = path.join("unfit/hub");

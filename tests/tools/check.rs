@@ -729,7 +729,7 @@ fn space_that_is_used_up_is_found() {
         "gateway",
         NOW,
         &[
-            &format!("warning gateway/spool/in: {quota} octets for "),
+            &format!("warning gateway/spool: {quota} octets for "),
             "error gateway/spool: the disk has ",
         ],
     );

@@ -4,7 +4,10 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 
-use crate::testenv::{Call, Env, User, id, sha256};
+use relaynet::message::Item;
+use relaynet::spool::Name;
+
+use crate::testenv::{Call, Env, Forgery, User, forged, id, sha256};
 
 /// The gateway's directory.
 const GATEWAY: &str = "var/relay";
@@ -593,6 +596,78 @@ fn what_is_not_ones_own_is_closed() {
     let listed = world.run(anna, "list", &["-N", ANNA, "home"]).ok();
     assert_eq!(listed.text().lines().count(), 1);
     assert!(listed.text().contains(&id("alice")));
+}
+
+/// A member signs what they like, for whom they like. The gateway copies it within the quota of that user, nothing ends
+/// every run with a failure, and the others' mail arrives.
+#[test]
+fn a_member_fills_no_more_than_their_quota() {
+    const QUOTA: u64 = 32 * 1024;
+    let Some(world) = world() else { return };
+    let env = &world.env;
+    let Users { anna, bert, .. } = world.users;
+    let group = world.users.group.1;
+    let model = world.sent("model");
+    world.route().ok().quiet();
+    let config = format!("{GATEWAY}/config");
+    env.write(&config, format!("{}quota = {QUOTA}\n", env.text(&config)));
+    let left = |nth: usize, change: &dyn Fn(&mut Forgery)| {
+        let parcel = forged(&model, "alice", |forgery| {
+            forgery.fields.id = format!("number {nth}");
+            change(forgery);
+        });
+        let name = Name::of(&Item::parse(parcel.clone()).unwrap(), jiff::Timestamp::MAX);
+        let path = format!("{GATEWAY}/spool/in/{name}");
+        env.write(&path, &parcel);
+        env.chmod(&path, 0o640);
+        chown(env.path(&path), Some(anna.uid), Some(group)).unwrap();
+    };
+    let size = |queue: &str| {
+        let names = env.names(&format!("{GATEWAY}/spool/{queue}")).into_iter();
+        let read = |name| env.read(format!("{GATEWAY}/spool/{queue}/{name}")).len() as u64;
+        names.map(read).sum::<u64>()
+    };
+    let count = crate::bounds::count() / 5;
+    for nth in 0..count {
+        // Without a route, and of a time that nobody lives to see.
+        left(nth, &|forgery| {
+            forgery.fields.recipient = id("carol").parse().unwrap();
+        });
+        left(count + nth, &|forgery| {
+            forgery.fields.date = "9998-12-31T00:00:00Z".parse().unwrap();
+        });
+    }
+    let seal = world.run(bert, "seal", &["-N", BERT, "-t", "anna"]);
+    let reply = seal.stdin("hello").ok().stdout;
+    let put = world.run(bert, "put", &["-N", BERT]);
+    put.stdin(&reply[..]).ok();
+    let ran = world.route().run();
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(
+        sha256(&env.read(&world.waiting("alice")[0])),
+        sha256(&reply)
+    );
+    // For other nodes, and for the one here.
+    assert!(
+        (QUOTA..=2 * QUOTA).contains(&size("failed")),
+        "{}",
+        size("failed")
+    );
+    world.route().ok().quiet();
+
+    // What has a route is not removed for want of room.
+    let home = format!("home/{}", id("bob"));
+    let before = size(&home);
+    for nth in 0..count {
+        left(nth, &|_| {});
+    }
+    for _ in 0..2 {
+        let ran = world.route().run();
+        assert_eq!(ran.status, 75, "{}", ran.stderr);
+        assert!(size(&home) - before <= QUOTA, "{}", size(&home));
+    }
+    let there = world.waiting("bob").len() + env.names(&format!("{GATEWAY}/spool/in")).len();
+    assert_eq!(there, count + 1);
 }
 
 #[test]

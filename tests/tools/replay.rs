@@ -132,6 +132,7 @@ fn one_that_nobody_can_judge_counts_among_several() {
 #[test]
 fn a_restored_gateway_takes_cargo_that_it_never_saw() {
     let env = Env::with_gateways();
+    env.write("hub/routes", "* peer:mallory\n");
     let parcel = env.parcel_with("alice", "bob", b"x", &["--id", "m1"]);
     env.relay("put").args(["-N", "gateway"]).stdin(parcel).ok();
     route(&env, "gateway", LATER);

@@ -104,6 +104,8 @@ fn a_parcel_crosses_two_gateways_and_is_acknowledged() {
         [""; 0]
     );
 
+    // Alice fetches what is for her in some other way.
+    env.write("gateway/routes", format!("{} peer:alice\n", id("alice")));
     sync(&env, "gateway", "stick").ok().quiet();
     let arrived = queue(&env, "gateway", "in");
     assert_eq!(arrived.len(), 1);

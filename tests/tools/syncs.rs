@@ -50,10 +50,15 @@ fn on_the_road(messages: usize) -> Vec<(&'static str, usize)> {
         "give",
         relay(&env, "sync", "gateway").args(["--init", "stick"]),
     );
+    // What has no route when it comes is refused; it is lost later.
+    env.write(
+        "hub/routes",
+        format!("* dir:{}\n", env.path("drop").display()),
+    );
     count("take", relay(&env, "sync", "hub").args(["--take", "stick"]));
     env.mkdir("other");
     copy_tree(&env.path("hub"), &env.path("other"));
-    // The hub has no route to bob.
+    fs::remove_file(env.path("hub/routes")).unwrap();
     count("set aside", relay(&env, "route", "hub"));
     assert_eq!(env.names("hub/spool/failed").len(), 2 * messages);
     env.mkdir("drop");

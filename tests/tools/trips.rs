@@ -623,6 +623,57 @@ fn what_is_over_a_quota_or_the_reserve_stays_and_is_taken_later() {
     assert_eq!(out(&env, "mallory", "hub"), [""; 0]);
 }
 
+/// Nobody here knows where it should go, so it is left with its sender, who has it still, and the cargo is done.
+#[test]
+fn what_has_no_route_is_refused_at_the_door() {
+    let env = waiting(&["m1"]);
+    env.make_node("carol", &[]);
+    env.introduce("bob", "carol", &[]);
+    let lost = env.parcel_with("bob", "carol", b"x", &["--id", "lost"]);
+    let put = |at: &str| env.relay("put").args(["-N", at]).stdin(lost.clone());
+    put("mallory").ok();
+    route(&env, "mallory");
+    sync(&env, "mallory", "red").ok().quiet();
+    let ran = sync(&env, "hub", "red").run();
+    assert_eq!(ran.status, 67, "{}", ran.stderr);
+    let said = ran.diagnostics();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains(": no route to "), "{said:?}");
+    // The other one is taken, and the cargo does not come again.
+    assert_eq!(on_medium(&env, "red", "cargo", "hub"), [""; 0]);
+    assert_eq!(queue(&env, "hub", "in").len(), 1);
+    let acks = format!("acks/{}", id("mallory"));
+    route(&env, "hub");
+    assert_eq!(queue(&env, "hub", "failed"), [""; 0]);
+    sync(&env, "hub", "red").ok().quiet();
+    sync(&env, "mallory", "red").ok().quiet();
+    route(&env, "mallory");
+    let left = out(&env, "mallory", "hub");
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(left[0].starts_with(&id("carol")), "{left:?}");
+    // While the routes are wrong, it stays on the medium.
+    env.write("hub/routes", "* peer:nobody\n");
+    sync(&env, "mallory", "blue").ok().quiet();
+    for _ in 0..2 {
+        let ran = sync(&env, "hub", "blue").args(["--take"]).run();
+        assert_eq!(ran.status, 78, "{}", ran.stderr);
+        assert_eq!(on_medium(&env, "blue", "cargo", "hub").len(), 1);
+    }
+    // With a route it is taken, once it comes again.
+    env.write("hub/routes", format!("{} peer:gateway\n", id("carol")));
+    sync(&env, "hub", "blue").args(["--take"]).ok().quiet();
+    assert_eq!(queue(&env, "hub", &acks).len(), 1);
+    route(&env, "hub");
+    assert_eq!(out(&env, "hub", "gateway").len(), 2);
+    // What a user here puts is kept, since nobody else has it.
+    fs::remove_file(env.path("hub/routes")).unwrap();
+    let own = env.parcel_with("bob", "carol", b"x", &["--id", "own"]);
+    let put = env.relay("put").args(["-N", "hub"]).stdin(own);
+    put.ok();
+    env.relay("route").args(["-N", "hub"]).ok();
+    assert_eq!(queue(&env, "hub", "failed").len(), 2);
+}
+
 /// A hub that takes from every stick before it gives to any of them answers with what has just come.
 #[test]
 fn what_was_taken_first_goes_with_the_answer() {

@@ -127,6 +127,7 @@ fn junk_in_a_queue_to_a_gateway_is_set_aside_once() {
 #[test]
 fn a_name_that_is_taken_keeps_no_message_from_being_stored() {
     let env = Env::with_gateways();
+    env.write("hub/routes", "* peer:mallory\n");
     let parcel = env.parcel("alice", "bob", b"x");
     relay(&env, "put", "gateway").stdin(parcel).ok();
     let name = env.names("gateway/spool/in").remove(0);

@@ -298,6 +298,7 @@ fn hint_for_medium(error: &medium::Error) -> Option<String> {
             "remove it: its sender writes it again on the next visit, else only after resend-after"
                 .to_owned(),
         ),
+        E::Unrouted(error) => hint_for_route(error),
         E::Loop => Some("relay-route -n shows where messages go: relay-routes(5)".to_owned()),
         E::Spool(error) => hint_for_spool(error),
         E::Node(error) => hint_for(error),

@@ -343,6 +343,7 @@ impl<'a> Delivery<'a> {
                     id: Some(&parcel.id),
                     why: why.to_owned(),
                     back_to: home,
+                    has_room: true,
                 });
             let asides: Vec<_> = asides.collect();
             let placed = self

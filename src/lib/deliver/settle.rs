@@ -111,6 +111,7 @@ impl<'a> Delivery<'a> {
                 } else {
                     QueueId::In
                 },
+                has_room: true,
             }
         });
         let asides: Vec<_> = asides.collect();

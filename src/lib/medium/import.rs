@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
-use self::stored::{ItemDisposition, StagedItem, StoredItems, stage};
+use self::stored::{ItemDisposition, SimilarFailures, StagedItem, StoredItems, stage};
 use super::names::dir_name;
 use super::{Error, ExchangeEvent, Hint, Medium, MediumFile};
 use crate::crypto::hash;
@@ -25,6 +25,7 @@ use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
 use crate::ramf::{Head, Kind, SignedMessage, limits};
 use crate::receive::{self, Arrival, ReceiveOptions, Unpacked};
+use crate::route::{self, Hops, Target};
 use crate::spool::arrival::{Effects, History, Known, Origin};
 use crate::spool::name::HopPrefix;
 use crate::spool::room::Payer;
@@ -35,6 +36,9 @@ use crate::verify::Policy;
 /// would bound them.
 const MAX_UNMATCHED: usize = 1000;
 
+/// The most rotations of a gateway that wait to be applied; one cargo has two.
+const MAX_ROTATIONS: usize = 100;
+
 /// Imports from a medium. The caller holds the queue lock.
 pub struct Importer<'a> {
     spool: &'a Spool,
@@ -42,6 +46,10 @@ pub struct Importer<'a> {
     terms: ReceiveOptions,
     time: Time,
     policy: Policy,
+    /// The ways from here.
+    hops: Hops,
+    /// Whether the routes of the node are wrong, so that only what stays here has a way.
+    is_pathless: bool,
     room: Room<'a>,
     /// What is known of earlier messages. The queues are added with the first cargo.
     history: History,
@@ -52,6 +60,8 @@ pub struct Importer<'a> {
     /// The control messages that waited at first, and acknowledgements since then for parcels that
     /// do not wait here.
     unmatched: AtomicUsize,
+    /// The rotations that wait from the gateway whose cargo is imported.
+    rotations: AtomicUsize,
     /// Buffers for copies of messages.
     pool: Buffers,
 }
@@ -70,6 +80,12 @@ impl<'a> Importer<'a> {
         let owner = spool.owner();
         let policy = Policy::of_node(owner, Vec::new(), terms.window, time.told)?;
         let history = History::of(spool)?;
+        // What is for nodes here and what goes from here needs no routes.
+        let hops = match Hops::of(owner) {
+            Err(route::Error::Table { .. }) => Hops::without_routes(owner).map(|it| (it, true)),
+            hops => hops.map(|it| (it, false)),
+        };
+        let (hops, is_pathless) = hops.map_err(unrouted)?;
         spool.make(QueueId::In)?;
         // A killed run may have left names on the medium that are not synced; nothing may rely on
         // them before.
@@ -80,11 +96,14 @@ impl<'a> Importer<'a> {
             terms,
             time,
             policy,
+            hops,
+            is_pathless,
             room: Room::new(spool.root(), owner.config(), Some(spool)),
             history,
             is_queues_read: false,
             is_settled: false,
             unmatched: AtomicUsize::new(0),
+            rotations: AtomicUsize::new(0),
             pool: Buffers::default(),
         })
     }
@@ -231,7 +250,7 @@ impl<'a> Importer<'a> {
     ) -> Result<StoredItems, Error> {
         let head = cargo.head();
         let hop = file.sender;
-        self.spool.make(QueueId::Control(hop))?;
+        self.count_rotations(hop)?;
         let mut stored = StoredItems {
             is_whole: true,
             ..StoredItems::default()
@@ -239,8 +258,8 @@ impl<'a> Importer<'a> {
         let mut batch = Batch::default();
         let mut events = Vec::new();
         let mut number = 0;
-        // If there is no room for one message, there is none for many, so this is reported once.
-        let mut no_room: Option<(usize, usize, Error)> = None;
+        // If there is no room or no way for one message, there is none for many.
+        let (mut no_room, mut no_way) = (SimilarFailures::default(), SimilarFailures::default());
         workers::in_order(
             Bounds::octets(limits::MAX_MESSAGE_LEN),
             {
@@ -261,7 +280,11 @@ impl<'a> Importer<'a> {
                     Err(error) if error.is_of_disk() => return Err(error),
                     Err(error @ Error::Spool(_)) => {
                         stored.is_whole = false;
-                        no_room.get_or_insert((number, 0, error)).1 += 1;
+                        no_room.add(number, error);
+                    }
+                    Err(error @ Error::Unrouted(_)) => {
+                        stored.is_whole &= !error.may_pass();
+                        no_way.add(number, error);
                     }
                     Err(error) if self.is_untimely(&error) => {
                         stored.is_whole = false;
@@ -279,16 +302,8 @@ impl<'a> Importer<'a> {
                 Ok(())
             },
         )?;
-        if let Some((number, count, error)) = no_room {
-            let others = match count - 1 {
-                0 => String::new(),
-                others => format!(" and {others} others"),
-            };
-            each(ExchangeEvent::Failed {
-                what: format!("{file}: item {number}{others}"),
-                error,
-            });
-        }
+        no_room.tell(file, each);
+        no_way.tell(file, each);
         batch.commit()?;
         // A parcel that could not be stored must not be acknowledged.
         for refused in batch.take_refused() {
@@ -308,11 +323,27 @@ impl<'a> Importer<'a> {
         Ok(stored)
     }
 
+    /// Counts the rotations that wait from a gateway.
+    fn count_rotations(&self, hop: NodeId) -> Result<(), Error> {
+        let queue = self.spool.make(QueueId::Control(hop))?;
+        let waiting = queue.messages().into_iter().flatten().map_while(Result::ok);
+        let rotations = waiting.filter(|it| it.name.identity.kind == Kind::Rotation);
+        let count = rotations.take(MAX_ROTATIONS).count();
+        self.rotations.store(count, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Verifies a message of cargo on its own, and writes it unless it was here before.
     /// Thread-safe.
     fn ready(&self, octets: &[u8], head: &Head, file: &MediumFile) -> Result<StagedItem, Error> {
         let hop = file.sender;
-        let unpacked = receive::item(octets, head, &self.policy, &self.pool)?;
+        let (unpacked, way) = receive::item_seen(
+            octets,
+            head,
+            &self.policy,
+            &self.pool,
+            |parcel, is_shown| self.way(parcel, hop, is_shown),
+        )?;
         let mut name = name_of(&unpacked, octets, head, hop);
         let stored = self.spool.arriving(unpacked.kind, IfExists::SameIsSuccess);
         let manner = |tmp| stored.written_in(tmp);
@@ -326,7 +357,17 @@ impl<'a> Importer<'a> {
             let fate = ItemDisposition::Useless;
             return Ok(StagedItem { name, id, fate });
         }
+        if unpacked.kind == Kind::Rotation
+            && self.rotations.fetch_add(1, Ordering::Relaxed) >= MAX_ROTATIONS
+        {
+            let fate = ItemDisposition::Useless;
+            return Ok(StagedItem { name, id, fate });
+        }
         if unpacked.kind != Kind::Parcel {
+            if unpacked.kind != Kind::Pca {
+                self.room
+                    .promise(Payer::Hop(hop.into()), hop, octets.len())?;
+            }
             let queue = self.spool.queue(QueueId::Control(hop));
             let fate = ItemDisposition::Control(stage(&queue, &mut name, octets, &manner(&tmp))?);
             return Ok(StagedItem { name, id, fate });
@@ -339,18 +380,36 @@ impl<'a> Importer<'a> {
         let fate = match known {
             known if known.is_loop() => return Err(Error::Loop),
             Known::New | Known::PassedOn(_) => {
+                // Refused at the door, and not acknowledged: its sender has it, and sends it again later.
+                if let Some(Err(error)) = way {
+                    return Err(unrouted(error));
+                }
                 // Reserved only for new messages: repetitions take no room.
-                self.room.promise(Payer::of(&name), hop, octets.len())?;
+                self.room.promise_acknowledged(&name, hop, octets.len())?;
                 let is_first = self.history.is_first_pass(&name, &identity)?;
                 let queue = self.spool.queue(QueueId::In);
                 let staged = stage(&queue, &mut name, octets, &manner(&tmp))?;
                 ItemDisposition::New(staged, is_first)
             }
             Known::Waits | Known::Delivered | Known::TakenFrom | Known::BroughtBy => {
+                if known != Known::Waits {
+                    self.room.promise_ack(&name, hop)?;
+                }
                 ItemDisposition::Known(self.history.is_unremembered(&name, &identity, hop)?)
             }
         };
         Ok(StagedItem { name, id, fate })
+    }
+
+    /// Whether a parcel has a way from here. While the routes are wrong, only what stays here has.
+    fn way(&self, parcel: &SignedMessage, hop: NodeId, is_shown: bool) -> Result<(), route::Error> {
+        let way = self.hops.decide(parcel, Some(hop.into()), is_shown);
+        match way.map(|way| way.target) {
+            Ok(Target::Home(_)) => Ok(()),
+            Err(error @ route::Error::NotShown) => Err(error),
+            _ if self.is_pathless => Hops::of(self.spool.owner()).map(drop),
+            way => way.map(drop),
+        }
     }
 
     /// Whether an error may only be due to the clock, which is doubted.
@@ -489,6 +548,15 @@ fn unstored(error: spool::Error) -> Error {
         spool::Error::Node(node::Error::Disk(error)) => Error::Disk(error),
         spool::Error::Node(error) => Error::Node(error),
         error => Error::Spool(error),
+    }
+}
+
+/// Why a parcel has no way from here.
+fn unrouted(error: route::Error) -> Error {
+    match error {
+        route::Error::Node(error) => Error::Node(error),
+        route::Error::Disk(error) => Error::Disk(error),
+        error => Error::Unrouted(Box::new(error)),
     }
 }
 

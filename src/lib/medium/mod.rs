@@ -15,7 +15,7 @@ pub mod courier; // from medium to medium, without keys
 use std::path::PathBuf;
 
 use crate::kind::ErrorKind;
-use crate::{disk, message, node, spool};
+use crate::{disk, message, node, route, spool};
 
 pub use courier::Courier;
 pub use event::{ExchangeEvent, WaitReason};
@@ -66,6 +66,9 @@ pub enum Error {
     /// Something else has each name that a message could get in its queue.
     #[error("other files have the names that it could get in the queue")]
     Replaces,
+    /// A parcel has no way from here to its recipient.
+    #[error(transparent)]
+    Unrouted(Box<route::Error>),
     /// The message is not valid.
     #[error(transparent)]
     Message(#[from] message::Error),
@@ -93,6 +96,7 @@ impl Error {
             Self::Damaged | Self::OtherSender => ErrorKind::Conflict,
             Self::Loop => ErrorKind::Loop,
             Self::Replaces => ErrorKind::Busy,
+            Self::Unrouted(error) => error.kind(),
             Self::Message(error) => error.kind(),
             Self::Node(error) => error.kind(),
             Self::Spool(error) => error.kind(),
@@ -116,6 +120,10 @@ impl Error {
 
     /// Whether another run may succeed without any change.
     fn may_pass(&self) -> bool {
+        if let Self::Unrouted(error) = self {
+            // Once its routes or files are put right, a node knows the way.
+            return !matches!(error.kind(), ErrorKind::NoRoute | ErrorKind::Unauthorized);
+        }
         matches!(
             self,
             Self::Disk(_)

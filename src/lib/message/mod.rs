@@ -35,6 +35,8 @@ pub use registration::Registration;
 pub use rotation::Rotation;
 pub use service_message::ServiceMessage;
 
+use jiff::Timestamp;
+
 use crate::kind::ErrorKind;
 use crate::{asn1, pki, ramf, session};
 
@@ -128,6 +130,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// The time from which a message will be valid, if it is early.
+    #[must_use]
+    pub(crate) fn begins(&self) -> Option<Timestamp> {
+        match self {
+            Self::Ramf(error) => error.begins(),
+            Self::Pki(error) => error.begins(),
+            _ => None,
+        }
+    }
+
     /// The kind of this error, which callers act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

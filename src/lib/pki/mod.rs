@@ -70,6 +70,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// The time from which a message will be valid, if it is early.
+    #[must_use]
+    pub(crate) fn begins(&self) -> Option<Timestamp> {
+        match self {
+            Self::Early { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
+
     /// The kind of this error, which callers act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

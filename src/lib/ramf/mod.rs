@@ -91,6 +91,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// The time from which a message will be valid, if it is early.
+    #[must_use]
+    pub(crate) fn begins(&self) -> Option<Timestamp> {
+        match self {
+            Self::Early(at) => Some(*at),
+            Self::Pki(error) => error.begins(),
+            _ => None,
+        }
+    }
+
     /// The kind of this error, which callers act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

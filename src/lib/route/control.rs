@@ -195,6 +195,7 @@ impl ControlQueue<'_> {
             id: None,
             why: aside.error.to_string(),
             back_to: aside.back_to,
+            has_room: true,
         });
         let failed: Vec<_> = failed.collect();
         let placed = self.spool.set_aside_all(&failed, self.time.told, moves)?;

@@ -8,7 +8,7 @@ use crate::node::peers::short_id;
 use crate::node::{self, Directory, certificates, endpoints};
 use crate::pki::{Certificate, NodeId};
 use crate::ramf::SignedMessage;
-use crate::spool::Name;
+use crate::spool::name::HopPrefix;
 
 /// A routing decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,17 @@ impl Hops {
     /// # Errors
     /// When the routes are wrong, or a file cannot be read.
     pub fn of(node: &Directory) -> Result<Self, Error> {
+        Ok(Self {
+            table: Table::of(node)?,
+            ..Self::without_routes(node)?
+        })
+    }
+
+    /// The same as if the node had no routes.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn without_routes(node: &Directory) -> Result<Self, Error> {
         let mut home = HashMap::from([(node.id(), "this node".to_owned())]);
         for endpoint in endpoints::local(node)? {
             home.insert(endpoint.id, endpoint.name);
@@ -59,7 +70,7 @@ impl Hops {
             home,
             registrars,
             peers: PeerLookup::of(node),
-            table: Table::of(node)?,
+            table: Table::default(),
         })
     }
 
@@ -72,7 +83,7 @@ impl Hops {
     }
 
     /// Decides where a verified message goes. `is_shown` says whether the message shows that its
-    /// recipient authorized its sender.
+    /// recipient authorized its sender, `from` which hop brought it.
     ///
     /// # Errors
     /// When there is no route, or only one back; when the recipient is a node here and `is_shown`
@@ -80,9 +91,10 @@ impl Hops {
     pub fn decide(
         &self,
         message: &SignedMessage,
-        name: &Name,
+        from: Option<HopPrefix>,
         is_shown: bool,
     ) -> Result<Decision, Error> {
+        let is_back = |hop: NodeId| from == Some(hop.into());
         let fields = message.fields();
         let recipient = fields.recipient;
         if self.home.contains_key(&recipient) {
@@ -95,7 +107,7 @@ impl Hops {
         if let Some(route) = self.table.route(fields) {
             // Never back to the hop that brought it: that would be a loop of two.
             return match &route.target {
-                Target::Out(hop) if name.is_from(*hop) => Err(Error::Back(short_id(recipient))),
+                Target::Out(hop) if is_back(*hop) => Err(Error::Back(short_id(recipient))),
                 target => Ok(Decision {
                     target: target.clone(),
                     priority: route.priority,
@@ -123,7 +135,7 @@ impl Hops {
         };
         let (mut back, mut next) = (false, None);
         for hop in on_the_way.chain(registrar) {
-            if !name.is_from(hop) {
+            if !is_back(hop) {
                 next = Some(hop);
                 break;
             }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::SignedDuration;
+
 use super::{Error, Hops, Target};
 use crate::command::{Command, RunOptions};
 use crate::disk::publish::{self, IfExists, PublishOptions};
@@ -15,9 +17,10 @@ use crate::pki::NodeId;
 use crate::ramf::{Kind, limits};
 use crate::spool::failed::FailedMessage;
 use crate::spool::moves::{Moves, Placed};
+use crate::spool::name::HopPrefix;
 use crate::spool::queue::{QueueEntry, Waiting};
 use crate::spool::sent::{Line, SentEvent};
-use crate::spool::{self, Name, QueueId, Spool, Time};
+use crate::spool::{self, Name, QueueId, Room, Spool, Time};
 use crate::verify::{self, Policy};
 
 /// The most messages that are moved with one sync.
@@ -25,6 +28,9 @@ const GROUP: usize = 256;
 
 /// The octets of messages in memory from which they are moved, even if they are fewer.
 const MAX_HELD: usize = 32 * 1024 * 1024;
+
+/// How far ahead of its time a message waits in `in`.
+const MAX_EARLY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Routes the messages in `in`.
 pub struct Router<'a> {
@@ -34,6 +40,8 @@ pub struct Router<'a> {
     pub hops: Hops,
     /// The policy that messages are verified against.
     pub policy: Policy,
+    /// The room for copies of what other users left.
+    pub room: Room<'a>,
     /// The time. Under a doubted clock nothing is set aside.
     pub time: Time,
     /// How commands are run.
@@ -70,7 +78,7 @@ pub enum Fate {
     SetAside,
     /// It was removed: the same message was at the target already, in this or another encoding.
     Repeated,
-    /// It was removed: it is another user's, and no message.
+    /// It was removed: it is another user's, and no message, or there is no room for a copy.
     Useless,
 }
 
@@ -82,9 +90,11 @@ pub(super) struct Decided {
     /// The date of a message that is handed over, and its octets.
     pub(super) date: jiff::Timestamp,
     pub(super) octets: Vec<u8>,
-    /// Whether another user owns the file. They could change it at any time, so the octets that
-    /// were verified go on.
-    is_of_another: bool,
+    /// The other user who owns the file, if one does. They could change it at any time, so the
+    /// octets that were verified go on.
+    user: Option<u32>,
+    /// Whether there is room for a copy of what they left, if it is to be set aside.
+    has_room: bool,
     pub(super) result: Result<Target, Error>,
 }
 
@@ -175,16 +185,22 @@ impl Router<'_> {
 
     /// Decides on a message; `None` if it is gone.
     pub(super) fn decide(&self, message: Waiting) -> Result<Option<Decided>, Error> {
-        let (octets, is_of_another) = match message.read_with_owner(Vec::new()) {
-            Ok(Some((octets, owner))) => (Ok(octets), self.spool.is_anothers(owner)),
+        let (octets, user) = match message.read_with_owner(Vec::new()) {
+            Ok(Some((octets, owner))) => {
+                (Ok(octets), self.spool.is_anothers(owner).then_some(owner))
+            }
             Ok(None) => return Ok(None),
             // An unreadable file is reported and stays; a failing disk ends the run.
-            Err(error) if error.is_of_one_file() => (Err(error), true),
+            Err(error) if error.is_of_one_file() => (Err(error), None),
             Err(error) => return Err(error.into()),
         };
         let mut decided = Decided {
-            name: message.name.clone(),
-            is_of_another,
+            name: Name {
+                from: from(user, &message.name),
+                ..message.name.clone()
+            },
+            user,
+            has_room: true,
             message,
             id: None,
             date: self.time.told,
@@ -192,10 +208,35 @@ impl Router<'_> {
             // A placeholder, which the next statement replaces.
             result: Err(Error::Kind("message")),
         };
+        let len = octets.as_ref().map_or(0, Vec::len);
         decided.result = octets
             .map_err(Error::from)
             .and_then(|octets| self.way(octets, &mut decided));
+        if decided.user.is_some() {
+            self.find_room(&mut decided, len);
+        }
         Ok(Some(decided))
+    }
+
+    /// Reserves room for the copy of what another user left, on the quota of that user: for what
+    /// cannot be copied now, there may be room later.
+    fn find_room(&self, decided: &mut Decided, len: usize) {
+        let is_stored = matches!(&decided.result, Ok(Target::Home(_) | Target::Out(_)));
+        let may_fail = match &decided.result {
+            // What a command refuses is set aside.
+            Ok(target) => matches!(target, Target::Command(_)),
+            Err(error) => self.is_settled(error),
+        };
+        if !is_stored && !may_fail {
+            return;
+        }
+        let payer = self.room.payer(&decided.name);
+        if let Err(error) = self.room.promise(payer, decided.name.identity.sender, len) {
+            decided.has_room = false;
+            if is_stored {
+                decided.result = Err(error.into());
+            }
+        }
     }
 
     /// Verifies a message and decides where it goes.
@@ -213,15 +254,15 @@ impl Router<'_> {
         // priority is taken from the name, and the hop if the file is ours.
         decided.name = Name {
             priority: decided.message.name.priority,
-            from: decided.message.name.from.filter(|_| !decided.is_of_another),
+            from: from(decided.user, &decided.message.name),
             ..Name::of(&item, self.time.told)
         };
-        let decision = self.hops.decide(message, &decided.name, is_shown)?;
+        let decision = self.hops.decide(message, decided.name.from, is_shown)?;
         decided.name.priority = decided.name.priority.or(decision.priority);
         decided.name.copies = decision.copies;
         // Other messages are moved by a rename, so their octets need not stay in memory.
         let is_handed_over = matches!(decision.target, Target::Directory(_) | Target::Command(_));
-        if is_handed_over || decided.is_of_another {
+        if is_handed_over || decided.user.is_some() {
             decided.date = message.fields().date;
             decided.octets = item.into_octets();
         }
@@ -300,6 +341,7 @@ impl Router<'_> {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             back_to: QueueId::In,
+            has_room: decided.has_room,
         });
         let asides: Vec<_> = asides.collect();
         let aside = self
@@ -334,7 +376,19 @@ impl Router<'_> {
 
     /// Whether every further try fails in the same way.
     pub(super) fn is_settled(&self, error: &Error) -> bool {
-        is_settled(error) && !self.is_untimely(error)
+        (is_settled(error) || self.is_far_ahead(error)) && !self.is_untimely(error)
+    }
+
+    /// Whether a message, or a certificate in it, is so far in the future that waiting for it is no
+    /// use. What is a little early is only from another clock, and is routed in time.
+    fn is_far_ahead(&self, error: &Error) -> bool {
+        let Error::Message(error) = error else {
+            return false;
+        };
+        let latest = self.time.told.checked_add(MAX_EARLY);
+        error
+            .begins()
+            .is_some_and(|at| latest.is_ok_and(|latest| at > latest))
     }
 
     /// Whether an error may only be due to the clock, which is doubted.
@@ -385,7 +439,7 @@ impl Router<'_> {
             Ok(Target::Directory(_) | Target::Command(_)) | Err(_) => return Ok(Placed::New),
         };
         let queue = self.spool.make(place)?;
-        if !decided.is_of_another {
+        if decided.user.is_none() {
             return self.spool.move_to(&queue, from, &decided.name, moves);
         }
         // Copied instead of renamed: the owner of the file could still change it afterwards.
@@ -417,6 +471,11 @@ fn hand_over_all(group: &mut [Decided]) -> Vec<ReplayKey> {
     };
     let passed = group.iter().filter(is_passed);
     passed.filter_map(Decided::identity).collect()
+}
+
+/// Who brought a message: the other user who owns its file, else the hop in its name.
+fn from(user: Option<u32>, name: &Name) -> Option<HopPrefix> {
+    user.map(HopPrefix::of_user).or(name.from)
 }
 
 /// Puts messages into directories outside of the spool, with one sync.

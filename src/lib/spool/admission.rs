@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::precedent::{Newcomer, Precedent, Precedents};
-use super::room::Payer;
 use super::{Access, Error, Name, Queue, Room};
 use crate::disk::batch::{self, Staged};
 use crate::disk::publish::IfExists;
@@ -145,8 +144,11 @@ impl<'a> Admission<'a> {
         };
         // A repetition takes no more room.
         if !is_same {
-            self.room
-                .promise(Payer::of(&name), name.identity.recipient, octets.len())?;
+            self.room.promise(
+                self.room.payer(&name),
+                name.identity.recipient,
+                octets.len(),
+            )?;
         }
         // An older parcel with exactly this name is replaced by the rename itself, without a gap.
         let existing = if replaced.contains(&path) {

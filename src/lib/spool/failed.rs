@@ -35,6 +35,9 @@ pub struct FailedMessage<'a> {
     pub why: String,
     /// The queue that a retry returns it to.
     pub back_to: QueueId,
+    /// Whether there is room to keep it; otherwise it is removed. False only where whoever brought
+    /// it could fill the disk.
+    pub has_room: bool,
 }
 
 /// What becomes of a message that is to be set aside.
@@ -43,7 +46,7 @@ enum Plan {
     Move(PathBuf, batch::Staged),
     /// It was set aside before, in any encoding, and is removed.
     Repeated,
-    /// It is no message, and is removed.
+    /// It is no message, or there is no room for it, and it is removed.
     Useless,
 }
 
@@ -130,7 +133,7 @@ impl Spool {
             QueueId::Home(_) if is_by_another && !self.is_guest() => QueueId::In,
             place => place,
         };
-        if is_by_another && self.is_useless(aside.path)? {
+        if !aside.has_room || is_by_another && self.is_useless(aside.path)? {
             return Ok(Plan::Useless);
         }
         let Some(name) = free_name(queue, aside, planned)? else {

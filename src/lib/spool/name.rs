@@ -32,9 +32,20 @@ pub const MAX_COPIES: u8 = 9;
 /// Maximum number of names that are tried for a message while others have them.
 const MAX_NAMES: i64 = 1000;
 
-/// The first 8 octets of a hop's id, enough to tell hops apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The first 8 octets of a hop's id, enough to tell hops apart; or those of a digest that stands for
+/// another user of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HopPrefix([u8; 8]);
+
+impl HopPrefix {
+    /// Stands for another user of this machine, who is no hop.
+    #[must_use]
+    pub fn of_user(user: u32) -> Self {
+        let mut hop = [0; 8];
+        hop.copy_from_slice(&hash::sha256(format!("user {user}").as_bytes())[..8]);
+        Self(hop)
+    }
+}
 
 impl From<NodeId> for HopPrefix {
     fn from(node: NodeId) -> Self {
@@ -152,7 +163,7 @@ pub struct Name {
     pub priority: Option<u8>,
     /// How many copies are still to be sent, if no acknowledgement will come.
     pub copies: Option<u8>,
-    /// The hop whose cargo brought it, if one did.
+    /// The hop whose cargo brought it, or the user of whose file it is a copy.
     pub from: Option<HopPrefix>,
 }
 

@@ -14,11 +14,13 @@ use crate::node::{Keyring as _, NodeType, registrations};
 use crate::pki::NodeId;
 use crate::spool::clock::ClockVerdict;
 use crate::spool::homes::OwnGroup;
+use crate::spool::name::HopPrefix;
 use crate::spool::queue::{WHY, Waiting};
-use crate::spool::room::DEFAULT_RESERVE;
+use crate::spool::room::{DEFAULT_RESERVE, Payer};
 use crate::spool::sent::SentEvent;
 use crate::spool::{
-    DELIVERING, Error, HOME, Name, Queue, QueueId, QueueKind, SENT, Spool, TMP, carried, clock,
+    DELIVERING, Error, HOME, Name, Queue, QueueId, QueueKind, Room, SENT, Spool, TMP, carried,
+    clock,
 };
 use crate::upkeep::check_files::Shape;
 use crate::upkeep::checker::Checker;
@@ -343,24 +345,35 @@ impl Spool {
         let Some(limit) = config.quota() else {
             return Ok(());
         };
-        let queue = self.queue(QueueId::In);
-        let mut used: HashMap<NodeId, u64> = HashMap::new();
-        for message in queue.messages()? {
-            let message = message?;
-            *used.entry(message.name.identity.recipient).or_default() +=
-                message.len()?.unwrap_or(0);
+        // As the programs that store messages count it.
+        let full = Room::new(self.root(), config, Some(self)).full()?;
+        if full.is_empty() {
+            return Ok(());
         }
-        let mut full: Vec<_> = used
-            .into_iter()
-            .filter(|(_, used)| *used >= limit)
+        let owner = self.owner();
+        let peers = owner.peers()?.0.into_iter();
+        let hops: HashMap<_, _> = peers
+            .map(|it| (HopPrefix::from(it.id), it.label()))
             .collect();
-        full.sort_unstable();
-        for (recipient, used) in full {
-            let peer = self.owner().label_of(recipient);
-            let what = format!("{used} octets for {peer}, over the quota of {limit}");
-            let hint = "relay-route moves them on".to_owned();
+        // Else it stands for the user of whose files the messages are copies.
+        let hop = |hop| hops.get(&hop).map_or("another user", String::as_str);
+        let listed = "relay-list shows where they are";
+        for (payer, used) in full {
+            let (of, hint) = match payer {
+                Payer::Recipient(id) => (format!("for {}", owner.label_of(id)), listed),
+                Payer::Hop(by) => (format!("brought by {}", hop(by)), listed),
+                Payer::HopTo(by, id) => (
+                    format!("for {}, brought by {}", owner.label_of(id), hop(by)),
+                    "relay-deliver hands them over",
+                ),
+                Payer::Acks(to) => (
+                    format!("of acknowledgements for {}", hop(to)),
+                    "relay-sync gives them with cargo",
+                ),
+            };
+            let what = format!("{used} octets {of}, and the quota is {limit}");
             let (level, check) = (Level::Warning, Check::Room);
-            checker.report(level, check, queue.dir(), &what, Some(hint));
+            checker.report(level, check, self.root(), &what, Some(hint.to_owned()));
         }
         Ok(())
     }

@@ -17,6 +17,9 @@ use crate::spool::moves::Moves;
 use crate::spool::queue::{QueueEntry, Waiting};
 use crate::spool::{self, Name, QueueId};
 
+/// The most requests of one gateway in `failed`.
+const MAX_REQUESTS: usize = 10;
+
 /// The way to a next hop.
 pub(super) enum Way<'a> {
     /// Cargo can be sent, sealed by this; with the CCA that it answers, if that authorizes it.
@@ -199,16 +202,33 @@ impl<'a> Context<'a> {
         back_to: QueueId,
         error: &Error,
     ) -> Result<(), spool::Error> {
+        let has_room = match back_to {
+            QueueId::Cca(_) => self.has_room_for(message)?,
+            _ => true,
+        };
         let failed = FailedMessage {
             path: &message.path,
             name: &message.name,
             id: None,
             why: error.to_string(),
             back_to,
+            has_room,
         };
         let mut moves = Moves::default();
         self.spool.set_aside(&failed, self.time.told, &mut moves)?;
         moves.commit()
+    }
+}
+
+impl Context<'_> {
+    /// Whether a request may be set aside: no quota keeps one out, and each run can bring another.
+    fn has_room_for(&self, request: &Waiting) -> Result<bool, spool::Error> {
+        let ends = |name: &Name| (name.identity.kind, name.identity.sender);
+        let failed = self.spool.queue(QueueId::Failed).messages()?;
+        let alike = failed
+            .flatten()
+            .filter(|it| ends(&it.name) == ends(&request.name));
+        Ok(alike.take(MAX_REQUESTS).count() < MAX_REQUESTS)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The messages of one cargo on their way into the queues: written, then named together.
 
-use super::super::{Error, ExchangeEvent};
+use super::super::{Error, ExchangeEvent, MediumFile};
 use crate::disk;
 use crate::disk::batch::{self, Batch, Staged};
 use crate::disk::publish::PublishOptions;
@@ -44,6 +44,37 @@ pub(super) fn stage(
         }
     }
     Err(Error::Replaces)
+}
+
+/// Messages of a cargo with problems of one kind. Only the first is reported, with the number of the others: whoever made
+/// the cargo could fill a log.
+#[derive(Default)]
+pub(super) struct SimilarFailures {
+    first: Option<(usize, Error)>,
+    others: usize,
+}
+
+impl SimilarFailures {
+    pub(super) fn add(&mut self, number: usize, error: Error) {
+        match self.first {
+            Some(_) => self.others += 1,
+            None => self.first = Some((number, error)),
+        }
+    }
+
+    pub(super) fn tell(self, file: &MediumFile, each: &mut dyn FnMut(ExchangeEvent)) {
+        let Some((number, error)) = self.first else {
+            return;
+        };
+        let others = match self.others {
+            0 => String::new(),
+            others => format!(" and {others} others"),
+        };
+        each(ExchangeEvent::Failed {
+            what: format!("{file}: item {number}{others}"),
+            error,
+        });
+    }
 }
 
 /// The messages of a cargo that were stored.
