@@ -102,6 +102,7 @@ fn measure(pair: &Pair, parcels: usize) -> Vec<(f64, Usage)> {
     fs::rename(pair.0.dir.join("stream"), pair.0.dir.join("single")).unwrap();
     pair.seal(parcels);
     fs::create_dir(pair.0.dir.join("copy")).unwrap();
+    pair.0.run("relay-sync -q -N berta --init copy");
     let steps = STEPS.iter().map(|(name, line)| {
         let taken = pair.time(line);
         if *name == "deliver" {
