@@ -342,6 +342,7 @@ fn what_arrives_by_a_clock_that_went_back_is_no_older_than_the_last_purge() {
         (now - hour, now - hour, false),
     ] {
         let env = exchanged();
+        env.write("hub/routes", "* peer:mallory\n");
         std::fs::create_dir_all(env.path("hub/seen")).unwrap();
         std::fs::create_dir_all(env.path("hub/spool")).unwrap();
         purged(&env, at, accepted);
