@@ -618,7 +618,7 @@ fn sync() {
         (
             "sync, answering",
             &["-q", "-N", "hub", "stick"],
-            &["gateways/hub", "given/stick"],
+            &["routed/hub", "given/stick"],
         ),
     ] {
         refuse(
