@@ -243,3 +243,32 @@ fn who_was_first_is_known_as_long_as_the_key_exists() {
     }
     assert_eq!(senders(&env), 0, "{:?}", env.names(folder));
 }
+
+#[test]
+fn records_that_cannot_be_read_keep_only_messages_to_their_key_waiting() {
+    for suffix in ["senders", "senders.sorted"] {
+        let env = strangers();
+        env.make_node("carol", &[]);
+        env.introduce("carol", "alice", &[]);
+        let stranger = env.parcel_with("bob", "alice", b"from anybody", &["--id", "m1"]);
+        let peer = env.parcel_with("carol", "alice", b"from a peer", &["--id", "m2"]);
+        arrive(&env, &stranger);
+        arrive(&env, &peer);
+        let keys = env.names("alice/sessions/any");
+        let key = keys[0].strip_suffix(".key").unwrap();
+        let file = format!("alice/sessions/any/{key}.{suffix}");
+        env.mkdir(&file);
+        let deliver = || env.relay("deliver").args(["-N", "alice", "--", "cat"]);
+        let ran = deliver().run();
+        assert_eq!(ran.stdout, b"from a peer", "{file}: {}", ran.stderr);
+        assert_eq!(ran.status, 78, "{}", ran.stderr);
+        assert!(ran.stderr.contains(&file), "{}", ran.stderr);
+        assert_eq!(
+            env.names(&format!("alice/spool/home/{}", id("alice")))
+                .len(),
+            1
+        );
+        fs::remove_dir(env.path(&file)).unwrap();
+        deliver().ok().stdout("from anybody");
+    }
+}

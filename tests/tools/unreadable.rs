@@ -151,3 +151,24 @@ fn a_name_that_is_taken_keeps_no_message_from_being_stored() {
     let files = env.names("hub/spool/in");
     assert_eq!(files.len(), 2, "{files:?}");
 }
+
+#[test]
+fn a_claim_that_cannot_be_taken_keeps_only_its_sender_waiting() {
+    let env = Env::with_peers();
+    env.introduce("carol", "alice", &[]);
+    for (from, message) in [("bob", "m1"), ("carol", "m2"), ("bob", "m3")] {
+        let parcel = env.parcel_with(from, "alice", message.as_bytes(), &["--id", message]);
+        env.relay("put").args(["-N", "alice"]).stdin(parcel).ok();
+    }
+    env.relay("route").args(["-N", "alice"]).ok();
+    let claim = format!("alice/lock/open.{}", id("bob"));
+    env.mkdir(&claim);
+    let deliver = || env.relay("deliver").args(["-N", "alice", "--", "cat"]);
+    let ran = deliver().run();
+    assert_eq!(ran.stdout, b"m2", "{}", ran.stderr);
+    assert_eq!(ran.status, 78, "{}", ran.stderr);
+    let failed = format!("cannot open {claim}: Is a directory");
+    assert_eq!(ran.stderr.matches(&failed).count(), 2, "{}", ran.stderr);
+    fs::remove_dir(env.path(&claim)).unwrap();
+    assert_eq!(deliver().ok().stdout.len(), 4);
+}

@@ -54,4 +54,11 @@ impl Directory {
         lock.map(|lock| Claim::new(self, sender, path, lock))
             .transpose()
     }
+
+    /// Whether the file for claims on this sender is there, or anything else in its place.
+    #[must_use]
+    pub fn has_claim_file(&self, sender: NodeId) -> bool {
+        let path = self.root().join("lock").join(format!("open.{sender}"));
+        path.symlink_metadata().is_ok()
+    }
 }

@@ -110,15 +110,22 @@ impl<'a> InboxReader<'a> {
     /// Claims senders before messages of theirs are opened to be handed out: waits a while for runs
     /// of relay-open that write one out, then learns what such runs have remembered since. Messages
     /// of a sender that is still claimed by another run are not opened
-    /// ([`ReplayError::Claimed`](crate::node::ReplayError::Claimed)). Earlier claims are released.
+    /// ([`ReplayError::Claimed`](crate::node::ReplayError::Claimed)). Nor are those of a sender whose
+    /// file of claims is there and cannot be used, and each of them fails by itself. Earlier claims
+    /// are released.
     ///
     /// # Errors
-    /// When a claim cannot be taken, or the memory cannot be read.
+    /// When no claim can be taken, or the memory cannot be read.
     pub fn claim(&mut self, senders: &BTreeSet<NodeId>) -> Result<(), Error> {
         self.release();
         let mut claims = BTreeMap::new();
         for sender in senders {
-            if let Some(claim) = self.node.claim(*sender, &mut self.patience)? {
+            let claim = match self.node.claim(*sender, &mut self.patience) {
+                // It will fail again when a message of this sender is opened.
+                Err(_) if self.node.has_claim_file(*sender) => None,
+                claim => claim?,
+            };
+            if let Some(claim) = claim {
                 let held = HeldClaim {
                     _claim: claim,
                     is_in_memory: true,
@@ -211,22 +218,42 @@ impl<'a> InboxReader<'a> {
 
     /// Checks that no other sender sent the ciphertexts of opened messages first, and remembers who
     /// did, unless nothing is handed out. Returns the error for each where another did, except for
-    /// those that the user wants all the same.
+    /// those that the user wants all the same, and the error for each whose records cannot be read.
     ///
     /// # Errors
-    /// When the records cannot be read or stored.
+    /// When records cannot be stored.
     pub fn check_senders(&self, dues: &[&PendingReceipt<'_>]) -> Result<Vec<Option<Error>>, Error> {
         let with_any = dues.iter().enumerate();
         let with_any = with_any.filter_map(|(nth, due)| Some((nth, due.ciphertext.as_ref()?)));
         let (numbers, sent): (Vec<usize>, Vec<&Ciphertext>) = with_any.unzip();
         let is_dry = mutex::lock(&self.claims).is_none();
-        let firsts = if is_dry {
-            ciphertexts::others(self.node.root(), &sent)?
+        let check = if is_dry {
+            ciphertexts::others
         } else {
-            ciphertexts::record(self.node.root(), &sent)?
+            ciphertexts::record
         };
+        let root = self.node.root();
         let mut errors: Vec<Option<Error>> = dues.iter().map(|_| None).collect();
-        for ((nth, ciphertext), first) in numbers.into_iter().zip(sent).zip(firsts) {
+        let mut sent: Vec<_> = numbers.into_iter().zip(sent).collect();
+        let ciphertexts = |sent: &[(usize, &'_ Ciphertext)]| {
+            check(root, &sent.iter().map(|it| it.1).collect::<Vec<_>>())
+        };
+        let firsts = match ciphertexts(&sent) {
+            Ok(firsts) => firsts,
+            // The records of one key that cannot be read are the failure of messages to that key.
+            Err(error) => {
+                let asked = sent.len();
+                sent.retain(|(nth, ciphertext)| {
+                    errors[*nth] = ciphertexts::others(root, &[ciphertext]).err();
+                    errors[*nth].is_none()
+                });
+                if sent.len() == asked {
+                    return Err(error);
+                }
+                ciphertexts(&sent)?
+            }
+        };
+        for ((nth, ciphertext), first) in sent.into_iter().zip(firsts) {
             let accepted = dues[nth].identity.as_ref().map(ReplayKey::whoever_wrote_it);
             if let Some(first) = first
                 && !accepted.map_or(Ok(false), |it| self.seen.contains(&it))?
