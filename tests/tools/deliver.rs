@@ -62,7 +62,7 @@ fn content_is_in_a_directory_once() {
     for name in &names {
         let (date, hash) = name.split_once('.').unwrap();
         assert_eq!(date, "20260301T115500Z");
-        assert!(hash.len() == 8 && hash.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        assert!(hash.len() == 16 && hash.bytes().all(|digit| digit.is_ascii_hexdigit()));
     }
     let mut found = contents(&env, "inbox/bob");
     found.sort();

@@ -14,8 +14,9 @@ use crate::node::peers::{check_name, short_id};
 use crate::pki::NodeId;
 use crate::receive::Arrival;
 
-/// Digits of the digest in a file name: enough for the messages of one second.
-const DIGITS: usize = 8;
+/// Digits of the digest in a file name. Two messages of one second with the same content and the same
+/// name would be taken for one: of 100 000 with eight digits, one or two were.
+const DIGITS: usize = 16;
 
 /// The facts about content.
 #[derive(Debug, Clone)]
@@ -102,7 +103,7 @@ impl Content {
         name.cloned().unwrap_or_else(|| short_id(self.sender))
     }
 
-    /// A file name without any untrusted text: `20270522T101112Z.0123abcd`.
+    /// A file name without any untrusted text: `20270522T101112Z.0123456789abcdef`.
     #[must_use]
     pub fn file_name(&self) -> String {
         let date = Offset::UTC
@@ -165,7 +166,7 @@ mod tests {
         let content = sample("text/plain");
         let name = content.file_name();
         assert!(
-            name.starts_with("20270522T101112Z.") && name.len() == 25,
+            name.starts_with("20270522T101112Z.") && name.len() == 33,
             "{name}"
         );
         assert_eq!(content.folder(), content.sender.to_string());
@@ -180,6 +181,17 @@ mod tests {
             ..content
         };
         assert_ne!(other.file_name(), name);
+    }
+
+    #[test]
+    fn messages_of_one_second_have_different_names() {
+        let messages = 200_000_u32;
+        let names = (0..messages).map(|number| {
+            let id = number.to_string();
+            Content { id, ..sample("x") }.file_name()
+        });
+        let names: std::collections::HashSet<String> = names.collect();
+        assert_eq!(names.len(), messages as usize);
     }
 
     #[test]
