@@ -248,7 +248,9 @@ fn hint_for_spool(error: &spool::Error) -> Option<String> {
     use spool::Error as E;
     let text = match error {
         E::Locked => "--wait DURATION waits for it",
-        E::Quota { .. } => "the setting quota in the node's config bounds it",
+        E::Quota { .. } => {
+            "deliver or remove what waits (relay-list shows it), or raise quota in the node's config"
+        }
         E::Reserve { .. } => "the setting reserve in the node's config bounds it",
         E::Closed(_) => "relay-check names the owner and mode that it should have",
         E::Control(_) => "cargo that relay-sync unpacks may bring it",

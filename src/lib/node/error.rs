@@ -174,7 +174,7 @@ pub enum PeerError {
     ShortId(String),
     /// A name is not one that a peer can have.
     #[error(
-        "{0} cannot be a peer's name: a name is of 1 to 63 of a-z 0-9 . _ -, begins with a letter or digit, and is neither an id nor any"
+        "{0} cannot be a peer's name: a name is of 1 to 63 of a-z 0-9 . _ -, begins with a letter or digit, and is neither an id nor the word \"any\""
     )]
     BadName(String),
     /// Another peer has this name.
