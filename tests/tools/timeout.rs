@@ -127,7 +127,10 @@ fn a_signal_is_passed_on_and_then_ends_the_run() {
             "trap 'echo > got; exit 65' {name}; sleep 60 & echo $! > pid; : > started; wait"
         );
         let args = ["-N", "alice", "--", "sh", "-c", &script];
-        let mut child = start(&env, &env.relay("deliver").args(args));
+        let call = env.relay("deliver").args(args);
+        // Whoever runs the tests in the background has them ignore SIGINT, which children inherit.
+        let call = call.shell(r#"exec env --default-signal "$0" "$@""#, "");
+        let mut child = start(&env, &call);
         kill_process(Pid::from_child(&child), signal).unwrap();
         let end = child.wait().unwrap();
         assert_eq!(end.signal(), Some(signal.as_raw()), "{end}");
