@@ -11,11 +11,10 @@ use relaynet::cli::args::{CommandTime, NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::delivery::DeliveryReport;
 use relaynet::cli::errors::Usage;
-use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, delivery, elsewhere, files, report};
 use relaynet::command::Command;
-use relaynet::deliver::{Delivery, Destination, Error};
+use relaynet::deliver::{Delivery, Destination};
 use relaynet::receive::{ReceiveOptions, Repeats};
 use relaynet::spool::{QueueId, Spool};
 
@@ -121,10 +120,7 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     if reports.is_empty() {
         elsewhere::tell_what_waits(&spool, &node, now);
     }
-    // Reported as one input: the parts come from any number of messages.
-    let queue = Input::named(format!("home/{}", node.id()));
-    let left = left.map(|left| (queue, Error::TooManyParts(left)));
-    reports.finish(left)
+    reports.finish(node.id(), left)
 }
 
 impl Args {

@@ -363,6 +363,47 @@ fn a_terminal_has_a_summary_of_what_an_endpoint_does() {
     let deliver = || env.relay("deliver").args(["-N", "alice", "--dir", "inbox"]);
     assert_eq!(at_terminal(deliver()), "delivered 1");
     assert_eq!(at_terminal(deliver()), "nothing to deliver");
+    let stream = env
+        .relay("split")
+        .args(["--size", "2"])
+        .stdin("content")
+        .ok();
+    let seal = env.relay("seal").args(["-N", "bob", "-t", "alice"]);
+    let seal = seal.args(["--parts", "-d", ".", "--json"]);
+    let sealed = seal.stdin(stream.stdout).ok().json();
+    let parcels: Vec<&str> = sealed
+        .iter()
+        .map(|it| it["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(parcels.len(), 4);
+    put(&env, "alice", &env.read(parcels[2]));
+    env.relay("route").args(["-N", "alice"]).ok();
+    assert_eq!(
+        at_terminal(deliver()),
+        "1 part of 1 content waits for the rest"
+    );
+    for name in [parcels[0], parcels[3]] {
+        put(&env, "alice", &env.read(name));
+    }
+    put(&env, "alice", &env.parcel("bob", "alice", b"another"));
+    env.relay("route").args(["-N", "alice"]).ok();
+    let told = deliver().arg("--json").at_terminal().ok();
+    assert_eq!(
+        summary(&told),
+        "delivered 1, 3 parts of 1 content wait for the rest"
+    );
+    let told = told.json();
+    assert_eq!(told.len(), 2);
+    assert_eq!(
+        told[1],
+        json!({
+            "v": 1, "event": "summary", "delivered": 1, "imported": 0, "set_aside": 0,
+            "waiting": 0, "parts_waiting": 3, "contents_waiting": 1,
+        })
+    );
+    put(&env, "alice", &env.read(parcels[1]));
+    env.relay("route").args(["-N", "alice"]).ok();
+    assert_eq!(at_terminal(deliver()), "delivered 1");
     let made = env.relay("keygen").at_any_time().arg("dora");
     assert_eq!(at_terminal(made), "the node dora is made");
 }

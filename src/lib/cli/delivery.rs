@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::aside::{AsideMessage, AsideReport};
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
 use super::{files, labels, progress, report, tally};
-use crate::deliver::{Content, DeliveryEffect, DeliveryOutcome, Error, MessageHead};
-use crate::describe::{json, lines};
+use crate::deliver::{Content, DeliveryEffect, DeliveryOutcome, Error, MessageHead, PartsLeft};
+use crate::describe::{VERSION, json, lines};
 use crate::disk::{self, FileRole};
 use crate::node::Directory;
+use crate::pki::NodeId;
 use crate::spool::Time;
 use crate::transfer::join;
 
@@ -151,7 +154,22 @@ impl<'a> DeliveryReport<'a> {
         }
     }
 
-    fn sentence(&self) -> String {
+    /// The counts as the last line of a run's JSON.
+    fn facts(&self, left: &PartsLeft) -> Value {
+        serde_json::json!({
+            "v": VERSION,
+            "event": "summary",
+            "delivered": self.delivered,
+            "imported": self.imported,
+            "set_aside": self.aside,
+            "waiting": self.left,
+            "parts_waiting": left.parts,
+            "contents_waiting": left.contents,
+        })
+    }
+
+    /// The counts in words.
+    fn sentence(&self, left: &PartsLeft) -> String {
         let mut parts = Vec::new();
         if self.delivered > 0 {
             parts.push(format!("delivered {}", self.delivered));
@@ -166,6 +184,12 @@ impl<'a> DeliveryReport<'a> {
         if self.left > 0 {
             let wait = if self.left == 1 { "waits" } else { "wait" };
             parts.push(format!("{} {wait}", self.left));
+        }
+        if left.contents > 0 {
+            let wait = if left.parts == 1 { "waits" } else { "wait" };
+            let what = tally::counted(left.parts, "part", "parts");
+            let of = tally::counted(left.contents, "content", "contents");
+            parts.push(format!("{what} of {of} {wait} for the rest"));
         }
         if parts.is_empty() {
             return "nothing to deliver".to_owned();
@@ -203,12 +227,12 @@ impl<'a> DeliveryReport<'a> {
         !self.is_used
     }
 
-    /// Reports what is reported once for all messages, and ends the run. `left` are parts that were
-    /// left for another run.
+    /// Reports what is reported once for all messages, and ends the run for this node. `left` is what
+    /// it leaves of contents in parts.
     ///
     /// # Errors
-    /// The status that all failures add up to, unless it is 0.
-    pub fn finish(mut self, left: Option<(Input, Error)>) -> anyhow::Result<()> {
+    /// The status that all failures add up to, unless it is 0; the output cannot be written.
+    pub fn finish(mut self, node: NodeId, left: PartsLeft) -> anyhow::Result<()> {
         for ((folder, why), more) in std::mem::take(&mut self.folders) {
             if more > 0 {
                 let folder = report::path(&folder);
@@ -227,10 +251,16 @@ impl<'a> DeliveryReport<'a> {
                 self.parts
             ));
         }
-        if let Some((queue, error)) = left {
+        if let Some(left_out) = left.left_out {
+            // Reported as one input: the parts come from any number of messages.
+            let queue = Input::named(format!("home/{node}"));
+            let error = Error::TooManyParts(left_out);
             self.outcome.done(&queue, Err(error.into()))?;
         }
-        let sentence = self.sentence();
+        if self.json && !self.is_dry {
+            files::print_line(&json::line(&self.facts(&left)))?;
+        }
+        let sentence = self.sentence(&left);
         let ended = self.outcome.finish();
         if !self.is_dry {
             report::summary(&sentence);

@@ -25,7 +25,7 @@ use crate::{command, message, node, spool, transfer};
 
 pub use content::Content;
 pub use destination::Destination;
-pub use parts::LeftOut;
+pub use parts::{LeftOut, PartsLeft};
 pub use run::{Delivery, DeliveryEffect, DeliveryOutcome, MessageHead};
 
 /// The reason why a message is not delivered.

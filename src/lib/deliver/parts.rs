@@ -102,6 +102,17 @@ pub struct LeftOut {
     pub parts: usize,
 }
 
+/// What a run leaves of contents in parts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PartsLeft {
+    /// The parts that it had no room for.
+    pub left_out: Option<LeftOut>,
+    /// The contents of which parts are missing.
+    pub contents: usize,
+    /// The parts of these that are here.
+    pub parts: usize,
+}
+
 /// Such as `20 parts, most of them from <sender>, wait for another run: …`.
 impl std::fmt::Display for LeftOut {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -338,6 +349,22 @@ impl Transfers {
             others: left.len() - 1,
             parts: left.values().sum(),
         })
+    }
+
+    /// What is left once every content that is complete or refused was taken.
+    #[must_use]
+    pub fn left(&self) -> PartsLeft {
+        let known = self.senders.values().flat_map(|it| it.known.values());
+        let waiting: Vec<usize> = known
+            .filter(|(_, known)| parts_of_settled(known).is_none())
+            .filter_map(|(_, known)| known.as_ref().ok())
+            .map(|ledger| usize::try_from(ledger.received()).unwrap_or(usize::MAX))
+            .collect();
+        PartsLeft {
+            left_out: self.left_out(),
+            contents: waiting.len(),
+            parts: waiting.iter().sum(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use jiff::SignedDuration;
 
 use super::names::Names;
-use super::parts::{LeftOut, Transfers};
+use super::parts::{PartsLeft, Transfers};
 use super::{Content, Destination, Error};
 use crate::command::{RunOptions, Runs};
 use crate::disk::publish::{IfExists, PublishOptions, sweep_ours};
@@ -157,8 +157,8 @@ impl DeliveryState<'_> {
 
 impl<'a> Delivery<'a> {
     /// Delivers all messages that wait for the node. The result for each goes to `each`, unexpected
-    /// files go to `unexpected`. Returns the parts that are left for another run because there are
-    /// too many.
+    /// files go to `unexpected`. Returns what is left of contents in parts; a dry run joins none, and
+    /// does not know.
     ///
     /// # Errors
     /// Fatal errors only: the queue cannot be read or changed, the destination cannot take content,
@@ -167,7 +167,7 @@ impl<'a> Delivery<'a> {
         &self,
         each: &mut dyn FnMut(DeliveryOutcome) -> Result<(), E>,
         unexpected: &mut dyn FnMut(PathBuf),
-    ) -> Result<Option<LeftOut>, E> {
+    ) -> Result<PartsLeft, E> {
         let mut state = self.state()?;
         let queue = self.spool.queue(QueueId::Home(self.node.id()));
         let mut entries = queue.entries().map_err(Error::from)?;
@@ -189,14 +189,14 @@ impl<'a> Delivery<'a> {
             }
         }
         if self.is_dry {
-            return Ok(None);
+            return Ok(PartsLeft::default());
         }
         state.moves.commit().map_err(Error::from)?;
         if self.joins {
             self.join_all(&mut state, each)?;
         }
         state.intents.finish().map_err(Error::from)?;
-        Ok(state.transfers().left_out())
+        Ok(state.transfers().left())
     }
 
     fn state(&self) -> Result<DeliveryState<'a>, Error> {
