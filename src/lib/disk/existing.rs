@@ -95,6 +95,29 @@ pub(super) fn survey(path: &Path, role: FileRole, existing: IfExists) -> Result<
     }
 }
 
+/// Whether nothing has the name.
+pub(super) fn is_free(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Calls `give`, which gives a file the name `path`, and once more if that says that the name is
+/// taken while nothing has it: what had it may have been removed in between.
+pub(super) fn once_more<T>(path: &Path, mut give: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    match give() {
+        Err(error) if is_taken(&error, path) || error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(error)
+        }
+        Err(_) => give(),
+        given => given,
+    }
+}
+
+/// Whether a name could not be given because something has it. A file system may say so of a name
+/// that it does not take, and then nothing with these octets is there.
+pub(super) fn is_taken(error: &io::Error, path: &Path) -> bool {
+    error.kind() == io::ErrorKind::AlreadyExists && !is_free(path)
+}
+
 /// The path that `path` leads to through symbolic links in its last component.
 pub(super) fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();

@@ -16,7 +16,8 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 
 use super::existing::{
-    PublishTarget, TargetState, behind_links, is_same, keep, open_existing, same, survey,
+    PublishTarget, TargetState, behind_links, is_free, is_same, is_taken, keep, open_existing,
+    same, survey,
 };
 use super::fault;
 use super::metadata::{FileId, FileSet, set_mode};
@@ -403,11 +404,23 @@ impl Pending {
         let (path, role) = (&*self.target, self.role);
         // A file that was opened to be read after this one was begun.
         check_spared(path, role, self.existing, self.spared)?;
-        let Some((mut placed, doing)) = self.give_name(self.existing == IfExists::Replace)? else {
+        let replace = self.existing == IfExists::Replace;
+        let Some((mut placed, doing)) = self.give_name(replace)? else {
             return Ok(Published::Written);
         };
-        let is_taken = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
-        if placed.as_ref().is_err_and(is_taken)
+        let is_refused = |placed: &io::Result<()>| {
+            placed
+                .as_ref()
+                .is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists)
+        };
+        // What had the name may have been removed in between.
+        if is_refused(&placed)
+            && is_free(&self.target)
+            && let Some((again, _)) = self.give_name(replace)?
+        {
+            placed = again;
+        }
+        if is_refused(&placed)
             && let Some(_held) = placeholder::take(&self.target)
             && let Some((replaced, _)) = self.give_name(true)?
         {
@@ -415,7 +428,7 @@ impl Pending {
         }
         let target = &*self.target;
         match placed {
-            Err(error) if is_taken(&error) => {
+            Err(error) if is_taken(&error, target) => {
                 // Another run may have published the same octets while this one wrote them.
                 if self.existing == IfExists::SameIsSuccess
                     && let Some(mut found) = open_existing(target, role)
@@ -687,6 +700,32 @@ mod tests {
         assert!(matches!(stored, Err(Error::CannotHold { .. })));
         fault::disarm();
         assert_eq!(names(dir.path()), ["f"]);
+    }
+
+    /// Another run may have removed the file that had the name, and a file system may say so of a name that it
+    /// does not take.
+    #[test]
+    #[cfg(debug_assertions)]
+    fn a_name_that_is_taken_by_nothing_is_tried_again() {
+        let stored = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess);
+        for (options, step) in [(OUTPUT, 4), (SAME.unnamed(), 4), (stored, 4)] {
+            let dir = tempdir().unwrap();
+            let path = dir.path().join("f");
+            fault::arm(&format!("EEXIST:{step}")).unwrap();
+            let placed = publish(&path, &[b"octets"], &options);
+            fault::disarm();
+            assert_eq!(placed.unwrap(), Published::Written, "{options:?}");
+            assert_eq!(fs::read(&path).unwrap(), b"octets");
+            assert_eq!(names(dir.path()), ["f"]);
+
+            let path = dir.path().join("never");
+            fault::arm("EEXIST=never").unwrap();
+            let refused = publish(&path, &[b"octets"], &options).unwrap_err();
+            fault::disarm();
+            assert!(matches!(refused, Error::Io { .. }), "{refused}");
+            assert!(refused.is_of_name());
+            assert_eq!(names(dir.path()), ["f"]);
+        }
     }
 
     /// The file was on a file system without such names when a run was killed, and is not now.

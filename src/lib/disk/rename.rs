@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::existing::{open_existing, same};
+use super::existing::{is_taken, once_more, open_existing, same};
 use super::fault;
 use super::names::parent;
 use super::options::{IfExists, Published};
@@ -43,8 +43,9 @@ pub fn rename_unsynced(
     role: FileRole,
     existing: IfExists,
 ) -> Result<Published> {
-    match place(from, to, existing == IfExists::Replace, false) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+    let replace = existing == IfExists::Replace;
+    match once_more(to, || place(from, to, replace, false)) {
+        Err(error) if is_taken(&error, to) => {
             let (true, Some(mut found), Some(mut moved)) = (
                 existing == IfExists::SameIsSuccess,
                 open_existing(to, role),
@@ -80,17 +81,18 @@ pub fn rename_unsynced(
 /// [`Error::Exists`] if the name is taken; [`Error::Io`] while [`Operation::Link`] or
 /// [`Operation::Sync`].
 pub fn link(from: &Path, to: &Path, role: FileRole) -> Result<()> {
-    let linked = fault::change(Operation::Link, &[from, to], to, role, || {
+    let linked = once_more(to, || {
+        fault::step(Operation::Link, &[from, to])?;
         fs::hard_link(from, to)
     });
     match linked {
-        Err(error) if error.is_already_there() => {
+        Err(error) if is_taken(&error, to) => {
             return Err(Error::Exists {
                 path: to.to_owned(),
                 role,
             });
         }
-        linked => linked?,
+        linked => linked.map_err(Error::io(to, role, Operation::Link))?,
     }
     sync_dir(parent(to), role)
 }
@@ -189,5 +191,28 @@ mod tests {
                 .unwrap_err()
                 .is_not_found()
         );
+    }
+
+    /// What had the name was moved on since, or the file system says so of a name that it does not take.
+    #[test]
+    #[cfg(debug_assertions)]
+    fn a_name_that_is_taken_by_nothing_is_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name| dir.path().join(name);
+        let role = FileRole::Spool;
+        for existing in [IfExists::Refuse, IfExists::SameIsSuccess] {
+            fs::write(at("a"), b"message").unwrap();
+            fault::arm("EEXIST:1").unwrap();
+            let moved = rename(&at("a"), &at("b"), role, existing);
+            fault::disarm();
+            assert_eq!(moved.unwrap(), Published::Written);
+            assert_eq!(names(dir.path()), ["b"]);
+            fault::arm("EEXIST=never").unwrap();
+            let refused = rename(&at("b"), &at("never"), role, existing).unwrap_err();
+            fault::disarm();
+            assert!(matches!(refused, Error::Io { .. }), "{refused}");
+            assert_eq!(names(dir.path()), ["b"]);
+            fs::remove_file(at("b")).unwrap();
+        }
     }
 }

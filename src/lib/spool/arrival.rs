@@ -287,7 +287,11 @@ fn acknowledge(spool: &Spool, hop: NodeId, parcels: &[(Name, String)]) -> Result
         )?)?;
     }
     batch.commit()?;
-    Ok(())
+    // A parcel without one is not remembered, so that it is acknowledged when it comes again.
+    match batch.take_refused().into_iter().next() {
+        Some(refused) => Err(refused.into()),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -297,6 +301,7 @@ mod tests {
     use super::*;
     use crate::ramf::Kind;
     use crate::spool::name::MessageKey;
+    use crate::spool::testspool;
 
     const CARGO: [u8; 32] = [1; 32];
 
@@ -340,6 +345,23 @@ mod tests {
         let (hop, sha256) = (node("hop"), &CARGO);
         let cargo = Origin::Cargo { hop, sha256 };
         [Origin::Here, cargo].map(|origin| history.known(name, key, origin).unwrap())
+    }
+
+    /// Where the system said that its name was taken, the parcel counted as acknowledged.
+    #[test]
+    #[cfg(debug_assertions)]
+    fn a_parcel_whose_acknowledgement_has_no_name_is_not_acknowledged() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = testspool::spool(dir.path());
+        let parcels = ["a", "b"].map(|id| (parcel("far", id).0, id.to_owned()));
+        crate::disk::fault::arm("EEXIST=.pca").unwrap();
+        let refused = acknowledge(&spool, node("hop"), &parcels);
+        crate::disk::fault::disarm();
+        let refused = refused.unwrap_err();
+        assert!(refused.to_string().contains(".pca: "), "{refused}");
+        acknowledge(&spool, node("hop"), &parcels).unwrap();
+        let queue = spool.queue(QueueId::Acks(node("hop")));
+        assert_eq!(queue.messages().unwrap().count(), 2);
     }
 
     #[test]
