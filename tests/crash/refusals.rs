@@ -3,7 +3,8 @@
 //! with a line for each failure, and with no temporary file; nothing is lost; and the same command finishes
 //! the work once the file system is well again.
 //!
-//! By default a sample is tried, which is the same in each run; `RELAY_ALL_FAULTS=1` tries everything.
+//! By default a sample is tried, which is the same in each run; `RELAY_ALL_FAULTS=1` tries everything, and
+//! `RELAY_ALL_FAULTS=K/N` the Kth of N shares.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -133,7 +134,13 @@ pub(crate) fn is_sampled(point: &str) -> bool {
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, octet| {
             (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
         });
-    std::env::var_os("RELAY_ALL_FAULTS").is_some() || (hash >> 17).is_multiple_of(SAMPLED)
+    let share = std::env::var("RELAY_ALL_FAULTS").map(|share| match share.split_once('/') {
+        Some((at, of)) => (at.parse().unwrap(), of.parse().unwrap()),
+        None => (1, 1),
+    });
+    let (at, of): (u64, u64) = share.unwrap_or((SAMPLED, SAMPLED));
+    assert!((1..=of).contains(&at), "RELAY_ALL_FAULTS={at}/{of}");
+    (hash >> 17) % of == at % of
 }
 
 /// The statuses of a program, by its page.

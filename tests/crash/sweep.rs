@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use super::invariants;
 use super::law::{self, Step, Unsynced};
+use super::refusals::{documented, is_sampled, statuses};
 use super::scene::{Outcome, Scene, World, is_temporary};
 
 /// A case: a command, its initial state, and the checks of its result.
@@ -51,35 +52,18 @@ struct Undisturbed {
     stdout: String,
 }
 
-/// Runs a case undisturbed, then with each fault at each step.
+/// Runs a case undisturbed, then with each fault at each step, and with each other errno that Linux has for it.
 pub(crate) fn sweep(case: &Case<'_>) {
     let world = World::get();
     let undisturbed = undisturbed(case, &world);
     let count = undisturbed.steps.len();
     let mut failures = String::new();
     let mut points = 0;
-    for fault in case.faults.iter().copied() {
-        for at in 1..=count {
-            // Torn where nothing is written is killed.
-            let step = &undisturbed.steps[at - 1];
-            if fault == "torn" && !step.writes() {
-                continue;
-            }
-            // Media vanish, and what is not there need not be removed.
-            let is_gone = fault == "ENOENT" && step.op == "remove";
-            let is_rare = matches!(fault, "EDQUOT" | "EROFS" | "ENOENT");
-            let is_everywhere = std::env::var_os("RELAY_ALL_FAULTS").is_some();
-            if is_gone || is_rare && !step.is_on_a_medium() && !is_everywhere {
-                continue;
-            }
+    let mut attempt =
+        |fault: &str, at: usize, run: fn(&Case<'_>, &Scene, &Undisturbed, &str, usize)| {
             points += 1;
             let tried = catch_unwind(AssertUnwindSafe(|| {
-                let scene = scene(case, &world);
-                if let "kill" | "torn" = fault {
-                    stop(case, &scene, &undisturbed, fault, at);
-                } else {
-                    fail(case, &scene, &undisturbed, fault, at);
-                }
+                run(case, &scene(case, &world), &undisturbed, fault, at);
             }));
             if let Err(panic) = tried {
                 let text = panic
@@ -94,6 +78,31 @@ pub(crate) fn sweep(case: &Case<'_>) {
                     step.paths,
                     text.unwrap_or("?")
                 );
+            }
+        };
+    for fault in case.faults.iter().copied() {
+        for at in 1..=count {
+            // Torn where nothing is written is killed.
+            let step = &undisturbed.steps[at - 1];
+            if fault == "torn" && !step.writes() {
+                continue;
+            }
+            // Media vanish, and what is not there need not be removed.
+            let is_gone = fault == "ENOENT" && step.op == "remove";
+            let is_rare = matches!(fault, "EDQUOT" | "EROFS" | "ENOENT");
+            let is_everywhere = std::env::var_os("RELAY_ALL_FAULTS").is_some();
+            if is_gone || is_rare && !step.is_on_a_medium() && !is_everywhere {
+                continue;
+            }
+            let is_stopped = matches!(fault, "kill" | "torn");
+            attempt(fault, at, if is_stopped { stop } else { fail });
+        }
+    }
+    for at in 1..=count {
+        for errno in documented(&undisturbed.steps[at - 1].op) {
+            let is_done = case.faults.contains(errno);
+            if !is_done && is_sampled(&format!("{} {at} {errno}", case.name)) {
+                attempt(errno, at, answer);
             }
         }
     }
@@ -134,7 +143,7 @@ fn stop(case: &Case<'_>, scene: &Scene, undisturbed: &Undisturbed, fault: &str, 
     assert_eq!(killed.status.signal(), Some(9), "{}", killed.stderr);
     invariants::check(scene);
     (case.left)(scene, &killed.stdout);
-    let printed = repeat(case, scene, undisturbed, killed, Some(at));
+    let printed = repeat(case, scene, undisturbed, killed, Some(at), case.unfinished);
     (case.proof)(scene, &printed);
 }
 
@@ -192,11 +201,70 @@ fn fail(case: &Case<'_>, scene: &Scene, undisturbed: &Undisturbed, fault: &str, 
     );
     assert_eq!(leftovers, [""; 0]);
     (case.left)(scene, &failed.stdout);
-    let printed = repeat(case, scene, undisturbed, failed, None);
+    let printed = repeat(case, scene, undisturbed, failed, None, case.unfinished);
     // What is done about one failure is done about the other.
     if fault == "ENOSPC" {
         (case.proof)(scene, &printed);
     }
+}
+
+/// Answers a step with an errno that is none of the usual ones, and repeats the run. A program may have another way, and
+/// then does all there is to do. Otherwise it says what failed, and the next run does the rest.
+fn answer(case: &Case<'_>, scene: &Scene, undisturbed: &Undisturbed, errno: &str, at: usize) {
+    let step = &undisturbed.steps[at - 1];
+    let failed = scene.run_under(&format!("{errno}:{at}"), case.program, case.args, case.now);
+    let code = failed.status.code().unwrap_or(-1);
+    let text = &failed.stderr;
+    assert!(
+        statuses(case.program).contains(&code),
+        "status {code}: {text}"
+    );
+    let prefix = format!("{}: ", case.program);
+    assert!(text.lines().all(|line| line.starts_with(&prefix)), "{text}");
+    assert_eq!(code == 0, text.is_empty(), "status {code}: {text}");
+    let leftovers = invariants::check(scene);
+    assert!(
+        step.op == "remove" || leftovers.is_empty(),
+        "status {code}: {text}{leftovers:?}"
+    );
+    (case.left)(scene, &failed.stdout);
+    if code == 0 {
+        assert_eq!(scene.generic_content(&failed.stdout), undisturbed.stdout);
+        let (mut found, mut expected) = (scene.tree(), undisturbed.tree.clone());
+        // A name that is refused is another one.
+        if step.is_outside() && matches!(&*step.op, "link" | "rename" | "create") {
+            (found, expected) = (without_names(found), without_names(expected));
+        }
+        compare(&found, &expected, 0, &[]);
+        (case.proof)(scene, &[failed.stdout]);
+        return;
+    }
+    // What was taken and not remembered is taken again, and acknowledged once more.
+    let again: &[&str] = match case.program {
+        "relay-sync" => &[
+            "hub/spool/acks/",
+            "field/spool/acks/",
+            "hub/seen/",
+            "field/seen/",
+        ],
+        _ => &[],
+    };
+    let unfinished = [case.unfinished, again].concat();
+    let printed = repeat(case, scene, undisturbed, failed, None, &unfinished);
+    (case.proof)(scene, &printed);
+}
+
+/// A tree in which the names of results do not count.
+fn without_names(tree: BTreeMap<String, usize>) -> BTreeMap<String, usize> {
+    let mut unnamed = BTreeMap::new();
+    for (line, count) in tree {
+        let line = match line.split_once(' ') {
+            Some((path, content)) if path.starts_with("out/") => format!("out {content}"),
+            _ => line,
+        };
+        *unnamed.entry(line).or_default() += count;
+    }
+    unnamed
 }
 
 /// Runs the command once more after a stopped run. Returns all that was printed.
@@ -206,6 +274,7 @@ fn repeat(
     undisturbed: &Undisturbed,
     before: Outcome,
     killed_at: Option<usize>,
+    unfinished: &[&str],
 ) -> Vec<Vec<u8>> {
     let expected = (case.next)(scene);
     // A name that is only taken is nothing that the next run relies on.
@@ -240,12 +309,7 @@ fn repeat(
         );
         printed.push(forced.stdout);
     }
-    compare(
-        &scene.tree(),
-        &undisturbed.tree,
-        case.spare,
-        case.unfinished,
-    );
+    compare(&scene.tree(), &undisturbed.tree, case.spare, unfinished);
     printed
 }
 
