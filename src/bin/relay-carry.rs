@@ -72,6 +72,6 @@ fn carry(args: &Args) -> anyhow::Result<()> {
     // A courier needs no node: the policy trusts nobody, as of messages that pass.
     let mut log = Log::of(to.id()).printed(args.json);
     report::progress(args.json, || None);
-    courier.run(&mut |event| log.tell(event))?;
-    log.finish()
+    let ended = courier.run(&mut |event| log.tell(event));
+    log.finish(ended)
 }

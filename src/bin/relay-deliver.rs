@@ -113,14 +113,14 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     let mut unexpected = UnexpectedReport::default();
     let home = QueueId::Home(node.id());
     report::progress(args.json || args.dry_run, || spool.count(home).ok());
-    let left = run.run(&mut |delivered| reports.add(delivered), &mut |path| {
+    let ended = run.run(&mut |delivered| reports.add(delivered), &mut |path| {
         unexpected.add(path);
-    })?;
+    });
     unexpected.report();
-    if reports.is_empty() {
+    if ended.is_ok() && reports.is_empty() {
         elsewhere::tell_what_waits(&spool, &node, now);
     }
-    reports.finish(node.id(), left)
+    reports.finish(node.id(), ended)
 }
 
 impl Args {

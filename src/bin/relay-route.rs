@@ -77,8 +77,10 @@ fn route(args: &Args) -> anyhow::Result<()> {
         let recalled = routing::recall(&spool, peer);
         outcome.done(&Input::named(peer.clone()), recalled)?;
     }
-    if !args.dry_run {
-        apply(&spool, &window, &time, &mut reports)?;
+    if !args.dry_run
+        && let Err(error) = apply(&spool, &window, &time, &mut reports)
+    {
+        return reports.finish(&spool, Err(error));
     }
     let router = Router {
         spool: &spool,
@@ -91,7 +93,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
     };
     let mut unexpected = UnexpectedReport::default();
     report::progress(args.json || args.dry_run, || spool.count(QueueId::In).ok());
-    router.run(
+    let ended = router.run(
         lock,
         &mut |routed| {
             if args.dry_run {
@@ -100,12 +102,12 @@ fn route(args: &Args) -> anyhow::Result<()> {
             reports.add(routed)
         },
         &mut |path| unexpected.add(path),
-    )?;
+    );
     unexpected.report();
     if args.dry_run {
-        return reports.outcome.finish();
+        return ended.and_then(|()| reports.outcome.finish());
     }
-    reports.finish(&spool)
+    reports.finish(&spool, ended)
 }
 
 /// Applies the control messages of each gateway. An error of one queue keeps neither the other

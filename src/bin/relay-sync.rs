@@ -74,15 +74,19 @@ fn sync(args: &Args) -> anyhow::Result<()> {
         .by(&time)
         .printed(args.json);
     report::progress(args.json, || None);
-    // Import first: it frees space, and its acknowledgements and requests go back with this export.
-    Importer::new(&spool, &medium, terms, time)?.run(&mut |event| log.tell(event))?;
-    if !args.take {
-        let mut giver = Exporter::new(&spool, &medium, terms, time, args.cipher.cipher)?;
-        giver.run(&mut |event| log.tell(event))?;
-    }
-    // Under a doubted clock, old hints and leftovers cannot be told from new ones.
-    if time.is_believed() {
-        medium.clean(now, &mut |event| log.tell(event))?;
-    }
-    log.finish()
+    let mut exchange = || {
+        // Import first: it frees space, and its acknowledgements and requests go back with this export.
+        Importer::new(&spool, &medium, terms, time)?.run(&mut |event| log.tell(event))?;
+        if !args.take {
+            let mut giver = Exporter::new(&spool, &medium, terms, time, args.cipher.cipher)?;
+            giver.run(&mut |event| log.tell(event))?;
+        }
+        // Under a doubted clock, old hints and leftovers cannot be told from new ones.
+        if time.is_believed() {
+            medium.clean(now, &mut |event| log.tell(event))?;
+        }
+        Ok(())
+    };
+    let ended = exchange();
+    log.finish(ended)
 }

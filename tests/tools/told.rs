@@ -1,9 +1,13 @@
 //! What a run tells of its work: lines of JSON for programs, and one line at the end for people.
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::mounted::Mounted;
 use crate::testenv::{Call, Env, Ran, id, keys_in};
 
 /// A world with the media red and blue, and a parcel that waits at mallory for the hub.
@@ -499,4 +503,183 @@ fn a_command_has_the_terminal_for_itself() {
     let ran = env.relay("deliver").args(args).at_terminal().ok();
     assert!(ran.stderr.contains("said\n"), "{:?}", ran.stderr);
     assert!(!ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
+}
+
+/// A log that takes one line, and the next ones not before two seconds have passed since `path`
+/// appeared.
+fn slow_log(socket: &Path, path: PathBuf) {
+    let log = UnixDatagram::bind(socket).unwrap();
+    let filler = UnixDatagram::unbound().unwrap();
+    filler.connect(socket).unwrap();
+    filler.set_nonblocking(true).unwrap();
+    while filler.send(b"full").is_ok() {}
+    std::thread::spawn(move || {
+        let mut line = [0; 1000];
+        log.recv(&mut line).unwrap();
+        while fs::read_dir(&path).unwrap().next().is_none() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        while log.recv(&mut line).is_ok() {}
+    });
+}
+
+#[test]
+fn a_bar_counts_each_part_once_and_is_gone_before_the_summary() {
+    let env = Env::with_peers();
+    let split = env.relay("split").args(["--size", "16"]);
+    let stream = split.stdin([7; 48]).ok().stdout;
+    let seal = ["-N", "bob", "-t", "alice", "--parts"];
+    let parcels = env.relay("seal").args(seal).stdin(stream).ok().stdout;
+    put(&env, "alice", &parcels);
+    env.relay("route").args(["-N", "alice"]).ok().quiet();
+    env.mkdir("inbox");
+    let socket = env.path("log");
+    let config = env.text("alice/config");
+    env.write(
+        "alice/config",
+        format!("{config}log = syslog:{}\n", socket.display()),
+    );
+    // Takes the line about the time, and not yet the one about the content.
+    slow_log(&socket, env.path("inbox"));
+    let deliver = ["-N", "alice", "--dir", "inbox"];
+    let deliver = env.relay("deliver").args(deliver).at_terminal();
+    let ran = deliver.var("TERM", "xterm").ok();
+    let (bar, last) = ran.stderr.rsplit_once("relay-deliver: ").unwrap();
+    assert_eq!(last, "delivered 1\n");
+    assert!(bar.contains("] 3 of 3"), "{bar:?}");
+    assert!(!bar.contains("4 of"), "{bar:?}");
+}
+
+#[test]
+fn a_run_that_ends_early_says_at_a_terminal_what_it_did() {
+    let env = Env::with_peers();
+    for number in 0..7 {
+        let id = format!("m{number}");
+        let parcel = env.parcel_with("bob", "alice", b"x", &["--id", &id]);
+        put(&env, "alice", &parcel);
+    }
+    env.relay("route").args(["-N", "alice"]).ok().quiet();
+    // One is accepted, and the others wait for something that is down.
+    let script = "mkdir taken 2> /dev/null || exec sleep 60";
+    let args = ["-N", "alice", "--timeout", "1s", "--", "sh", "-c", script];
+    let ran = env.relay("deliver").args(args).at_terminal().run();
+    assert_eq!(ran.status, 75, "{}", ran.stderr);
+    let told = ran.diagnostics();
+    let (error, told) = told.split_last().unwrap();
+    let why = "sh did not end in time for 5 messages in a row";
+    assert_eq!(error, why);
+    let (summary, told) = told.split_last().unwrap();
+    assert_eq!(summary, "delivered 1, 6 wait; the run ended early");
+    // As a message that is set aside is named, and not by the path of its file.
+    assert_eq!(told.len(), 5, "{told:?}");
+    for line in told {
+        let line = line.strip_prefix('m').expect(line);
+        let why = " from bob to this node: sh did not end within 1s (time-out 1 of 3)";
+        assert_eq!(&line[1..], why);
+    }
+}
+
+#[test]
+fn what_a_command_postpones_is_named_by_path_off_a_terminal_only() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel_with("bob", "alice", b"x", &["--id", "m1"]);
+    env.write("hub/routes", "* exec:false\n");
+    put(&env, "hub", &parcel);
+    let name = env.names("hub/spool/in").pop().unwrap();
+    let route = || env.relay("route").args(["-N", "hub"]);
+    let why = "false failed: exit status: 1";
+    let line = format!("hub/spool/in/{name}: {why}");
+    route().fails(75, &line);
+    let ran = route().at_terminal().run();
+    assert_eq!(ran.status, 75, "{}", ran.stderr);
+    let told = ran.diagnostics();
+    assert!(told[0].starts_with("m1 from "), "{told:?}");
+    assert!(told[0].ends_with(&format!(": {why}")), "{told:?}");
+    assert_eq!(told[1], "left 1 where they were");
+}
+
+#[test]
+fn an_exchange_that_ends_early_is_told() {
+    let env = laden();
+    env.mkdir("locked");
+    let untested = "an exchange with a medium that cannot be written to";
+    let Some(mounted) = Mounted::on(env.path("locked"), "2m", untested) else {
+        return;
+    };
+    sync(&env, "hub", "locked").arg("--init").ok().quiet();
+    mounted.remount("ro");
+    let ran = sync(&env, "mallory", "locked").arg("--json").run();
+    assert_eq!(ran.status, 74, "{}", ran.stderr);
+    let last = ran.json().pop().expect("a summary");
+    assert_eq!(
+        (&last["event"], &last["safe_to_remove"]),
+        (&json!("summary"), &json!(false))
+    );
+    // A courier's, too.
+    sync(&env, "mallory", "red").ok().quiet();
+    let calls = [
+        sync(&env, "mallory", "locked"),
+        env.relay("carry").args(["red", "locked"]),
+    ];
+    for call in calls {
+        let ran = call.at_terminal().run();
+        assert_eq!(ran.status, 74, "{}", ran.stderr);
+        let told = ran.diagnostics();
+        assert_eq!(told[0], "nothing done; the run ended early");
+        let path = told[1].strip_prefix("cannot create locked/relaynet/");
+        assert!(
+            path.is_some_and(|it| it.ends_with(": Read-only file system")),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn a_sender_whose_disk_is_full_learns_what_was_sealed() {
+    let env = Env::with_peers();
+    env.mkdir("out");
+    let untested = "parcels that find no room";
+    let Some(_mounted) = Mounted::on(env.path("out"), "100k", untested) else {
+        return;
+    };
+    let seal = ["-N", "alice", "-t", "bob", "-t", "carol", "-d", "out"];
+    let seal = env.relay("seal").args(seal).stdin(vec![7; 60_000]);
+    let ran = seal.at_terminal().run();
+    assert_eq!(ran.status, 74, "{}", ran.stderr);
+    let told = ran.diagnostics();
+    let (error, summary) = (&told[told.len() - 1], &told[told.len() - 2]);
+    assert!(error.contains("No space left"), "{told:?}");
+    assert!(summary.starts_with("sealed 1 parcel, 6"), "{told:?}");
+    assert!(summary.ends_with(" kB; the run ended early"), "{told:?}");
+    assert_eq!(env.names("out").len(), 1);
+}
+
+#[test]
+fn a_recipient_whose_disk_is_full_learns_what_was_delivered() {
+    let env = Env::with_peers();
+    env.mkdir("inbox");
+    let untested = "content that finds no room";
+    let Some(_mounted) = Mounted::on(env.path("inbox"), "100k", untested) else {
+        return;
+    };
+    for id in ["m1", "m2"] {
+        let parcel = env.parcel_with("bob", "alice", &vec![7; 70_000], &["--id", id]);
+        put(&env, "alice", &parcel);
+    }
+    env.relay("route").args(["-N", "alice"]).ok().quiet();
+    let deliver = || env.relay("deliver").args(["-N", "alice", "--dir", "inbox"]);
+    let last = deliver().arg("--json").run().json().pop().unwrap();
+    assert_eq!(
+        (&last["event"], &last["waiting"], &last["parts_waiting"]),
+        (&json!("summary"), &json!(1), &Value::Null)
+    );
+    let ran = deliver().at_terminal().run();
+    let told = ran.diagnostics();
+    let (error, summary) = (&told[told.len() - 1], &told[told.len() - 2]);
+    assert!(error.contains("No space left"), "{told:?}");
+    assert!(
+        summary.ends_with("1 waits; the run ended early"),
+        "{told:?}"
+    );
 }

@@ -70,6 +70,26 @@ impl<'a> AsideReport<'a> {
         self.warn(&text, message, why);
     }
 
+    /// How a diagnostic names a message that stays: at a terminal as one that is set aside, else by the
+    /// path of its file, which scripts and logs can use. An error that begins with the path keeps it.
+    pub(super) fn label(
+        &mut self,
+        path: &Path,
+        message: Option<&AsideMessage<'_>>,
+        error: &(dyn std::error::Error + 'static),
+    ) -> String {
+        let whole = report::path(path);
+        match message {
+            Some(message)
+                if report::is_at_terminal()
+                    && !report::text_of_error(error).starts_with(&whole) =>
+            {
+                self.named(message)
+            }
+            _ => whole,
+        }
+    }
+
     fn warn(&mut self, begin: &str, message: &AsideMessage<'_>, why: &anyhow::Error) {
         // An error of the file begins with its path, where it is no longer.
         let path = format!("{}: ", message.path.display());

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::aside::{AsideMessage, AsideReport};
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
-use super::{files, labels, progress, report, tally};
+use super::tally::{self, ENDED_EARLY};
+use super::{files, labels, progress, report};
 use crate::deliver::{Content, DeliveryEffect, DeliveryOutcome, Error, MessageHead, PartsLeft};
 use crate::describe::{VERSION, json, lines};
 use crate::disk::{self, FileRole};
@@ -75,7 +76,10 @@ impl<'a> DeliveryReport<'a> {
     /// As [`Outcome::done`], and an error that stops every message from being delivered.
     pub fn add(&mut self, delivered: DeliveryOutcome) -> anyhow::Result<()> {
         self.is_used = true;
-        progress::step();
+        // The bar counts messages, and each part was one.
+        if !delivered.is_joined {
+            progress::step();
+        }
         if self.is_dry {
             return files::print(&decision(&delivered, self.json));
         }
@@ -109,7 +113,12 @@ impl<'a> DeliveryReport<'a> {
         match delivered.result {
             // A full or missing destination fails for all other messages, too.
             Err(error) if error.is_of_destination() => Err(labelled(error)),
-            Err(error) if !delivered.is_aside => self.failed(&Input::named(input), error),
+            Err(error) if !delivered.is_aside => {
+                let (path, head) = (&delivered.path, delivered.head.as_ref());
+                let message = aside_message(path, head, delivered.content.as_ref());
+                let label = self.asides.label(path, message.as_ref(), &error);
+                self.failed(&Input::named(label), error)
+            }
             Err(error) => {
                 self.set_aside(
                     &delivered.path,
@@ -130,15 +139,7 @@ impl<'a> DeliveryReport<'a> {
         content: Option<&Content>,
         why: &anyhow::Error,
     ) {
-        let head = head.map(|head| (head.id.as_deref(), head.sender, head.recipient));
-        let content = content.map(|it| (Some(it.id.as_str()), it.sender, it.recipient));
-        if let Some((id, sender, recipient)) = head.or(content) {
-            let message = AsideMessage {
-                path,
-                id,
-                sender,
-                recipient,
-            };
+        if let Some(message) = aside_message(path, head, content) {
             self.asides.set_aside(&message, why);
         }
     }
@@ -154,8 +155,8 @@ impl<'a> DeliveryReport<'a> {
         }
     }
 
-    /// The counts as the last line of a run's JSON.
-    fn facts(&self, left: &PartsLeft) -> Value {
+    /// The counts as the last line of a run's JSON. `left` is unknown after a run that ended early.
+    fn facts(&self, left: Option<&PartsLeft>) -> Value {
         serde_json::json!({
             "v": VERSION,
             "event": "summary",
@@ -163,13 +164,13 @@ impl<'a> DeliveryReport<'a> {
             "imported": self.imported,
             "set_aside": self.aside,
             "waiting": self.left,
-            "parts_waiting": left.parts,
-            "contents_waiting": left.contents,
+            "parts_waiting": left.map(|left| left.parts),
+            "contents_waiting": left.map(|left| left.contents),
         })
     }
 
     /// The counts in words.
-    fn sentence(&self, left: &PartsLeft) -> String {
+    fn sentence(&self, left: Option<&PartsLeft>) -> String {
         let mut parts = Vec::new();
         if self.delivered > 0 {
             parts.push(format!("delivered {}", self.delivered));
@@ -185,16 +186,18 @@ impl<'a> DeliveryReport<'a> {
             let wait = if self.left == 1 { "waits" } else { "wait" };
             parts.push(format!("{} {wait}", self.left));
         }
-        if left.contents > 0 {
+        if let Some(left) = left.filter(|left| left.contents > 0) {
             let wait = if left.parts == 1 { "waits" } else { "wait" };
             let what = tally::counted(left.parts, "part", "parts");
             let of = tally::counted(left.contents, "content", "contents");
             parts.push(format!("{what} of {of} {wait} for the rest"));
         }
-        if parts.is_empty() {
-            return "nothing to deliver".to_owned();
+        match (parts.is_empty(), left.is_some()) {
+            (false, true) => parts.join(", "),
+            (true, true) => "nothing to deliver".to_owned(),
+            (false, false) => format!("{}; {ENDED_EARLY}", parts.join(", ")),
+            (true, false) => format!("delivered nothing; {ENDED_EARLY}"),
         }
-        parts.join(", ")
     }
 
     /// Reports the error of one message. What a folder refuses, it refuses for each message that
@@ -227,12 +230,13 @@ impl<'a> DeliveryReport<'a> {
         !self.is_used
     }
 
-    /// Reports what is reported once for all messages, and ends the run for this node. `left` is what
-    /// it leaves of contents in parts.
+    /// Reports what is reported once for all messages, and what was done for this node, also by a run
+    /// that `ended` early. If it did not, that gives what it leaves of contents in parts.
     ///
     /// # Errors
-    /// The status that all failures add up to, unless it is 0; the output cannot be written.
-    pub fn finish(mut self, node: NodeId, left: PartsLeft) -> anyhow::Result<()> {
+    /// That of the run, else the status that all failures add up to, unless it is 0; the output cannot
+    /// be written.
+    pub fn finish(mut self, node: NodeId, ended: anyhow::Result<PartsLeft>) -> anyhow::Result<()> {
         for ((folder, why), more) in std::mem::take(&mut self.folders) {
             if more > 0 {
                 let folder = report::path(&folder);
@@ -251,22 +255,46 @@ impl<'a> DeliveryReport<'a> {
                 self.parts
             ));
         }
-        if let Some(left_out) = left.left_out {
-            // Reported as one input: the parts come from any number of messages.
-            let queue = Input::named(format!("home/{node}"));
-            let error = Error::TooManyParts(left_out);
-            self.outcome.done(&queue, Err(error.into()))?;
-        }
-        if self.json && !self.is_dry {
-            files::print_line(&json::line(&self.facts(&left)))?;
-        }
-        let sentence = self.sentence(&left);
-        let ended = self.outcome.finish();
+        let ended = ended.and_then(|mut left| match left.left_out.take() {
+            Some(left_out) => {
+                // Reported as one input: the parts come from any number of messages.
+                let queue = Input::named(format!("home/{node}"));
+                let error = Error::TooManyParts(left_out);
+                self.outcome.done(&queue, Err(error.into()))?;
+                Ok(left)
+            }
+            None => Ok(left),
+        });
+        let left = ended.as_ref().ok();
+        let printed = if self.json && !self.is_dry {
+            files::print_line(&json::line(&self.facts(left)))
+        } else {
+            Ok(())
+        };
+        let sentence = self.sentence(left);
+        let failures = self.outcome.finish();
         if !self.is_dry {
             report::summary(&sentence);
         }
-        ended
+        ended.and(failures).and(printed)
     }
+}
+
+/// How a message is named beside others: by its header or its content.
+fn aside_message<'a>(
+    path: &'a Path,
+    head: Option<&'a MessageHead>,
+    content: Option<&'a Content>,
+) -> Option<AsideMessage<'a>> {
+    let head = head.map(|head| (head.id.as_deref(), head.sender, head.recipient));
+    let content = content.map(|it| (Some(it.id.as_str()), it.sender, it.recipient));
+    let (id, sender, recipient) = head.or(content)?;
+    Some(AsideMessage {
+        path,
+        id,
+        sender,
+        recipient,
+    })
 }
 
 fn event(name: &str, content: Option<&Content>, path: Option<&Path>) {

@@ -214,11 +214,15 @@ impl Log {
         }
     }
 
-    /// Ends the run with the exit status of all events, and says what was done.
+    /// Ends the run with the exit status of all events, and says what was done, also by a run that
+    /// `ended` early.
     ///
     /// # Errors
-    /// That status, unless it is 0.
-    pub fn finish(self) -> anyhow::Result<()> {
+    /// That of the run, else that status, unless it is 0.
+    pub fn finish(mut self, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+        if ended.is_err() {
+            self.tally.end_early();
+        }
         if let Some(more) = self.unexpected.suppressed() {
             others_do_not_belong(&self.medium, more);
         }
@@ -235,9 +239,9 @@ impl Log {
         } else {
             Ok(())
         };
-        let ended = self.outcome.finish();
+        let failures = self.outcome.finish();
         report::summary(&self.tally.sentence());
-        ended.and(printed)
+        ended.and(failures).and(printed)
     }
 }
 

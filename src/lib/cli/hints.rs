@@ -341,6 +341,9 @@ fn hint_for_command(error: &command::Error) -> Option<String> {
         {
             Some("run this with fewer or shorter variables, as env -i does".to_owned())
         }
+        command::Error::TimedOut { .. } if error.is_settled() => {
+            Some("if it needs more time, give it with --timeout".to_owned())
+        }
         command::Error::TimedOut { .. } => Some(
             "if it needs more time, give it with --timeout; a message is set aside after three"
                 .to_owned(),

@@ -86,8 +86,10 @@ pub fn run<A: Parser>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
             Err(error) => usage(&error),
         }
     });
-    let status = std::panic::catch_unwind(run).unwrap_or(Status::SOFTWARE);
-    progress::end();
+    let status = std::panic::catch_unwind(run).unwrap_or_else(|_| {
+        progress::end();
+        Status::SOFTWARE
+    });
     // It was kept while a command ran. The caller sees this program end by it, as it would have.
     if let Some(signal) = pending_signal() {
         let _ = signal_hook::low_level::emulate_default_handler(signal);
@@ -133,6 +135,8 @@ fn parse<A: Parser>(mut command: Command) -> Result<(A, NamedFiles), clap::Error
 }
 
 fn finish(result: anyhow::Result<()>) -> Status {
+    // Before the error, below which the bar would be drawn once more.
+    progress::end();
     match result {
         Ok(()) => Status::OK,
         Err(error) => {

@@ -42,6 +42,10 @@ pub(super) fn start(program: &str, total: Option<usize>) {
 /// Counts one thing as done.
 pub fn step() {
     if let Some(bar) = &*mutex::lock(&BAR) {
+        // More may have come since the total was counted.
+        if bar.length().is_some_and(|len| bar.position() >= len) {
+            bar.inc_length(1);
+        }
         bar.inc(1);
         if bar.length().is_none() {
             bar.set_message(format!(", {} done", bar.position()));

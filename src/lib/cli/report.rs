@@ -72,11 +72,17 @@ pub fn is_verbose() -> bool {
     says(Verbosity::Verbose)
 }
 
+/// Whether a person reads what is reported.
+#[must_use]
+pub(super) fn is_at_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
 /// Writes one line to standard error. If that fails, there is no other place to report it.
 fn line(text: &str) {
     let program = program();
     // A hint has what can be typed.
-    let text = if std::io::stderr().is_terminal() && !text.starts_with("hint: ") {
+    let text = if is_at_terminal() && !text.starts_with("hint: ") {
         labels::named(text)
     } else {
         text.to_owned()
@@ -140,7 +146,9 @@ pub fn detail(text: &str) {
 
 /// Says at the end what a run did: to somebody at a terminal. Logs and mails of cron have nothing from it.
 pub fn summary(text: &str) {
-    if says(Verbosity::Normal) && std::io::stderr().is_terminal() {
+    // Otherwise the bar would be drawn once more below the last line.
+    progress::end();
+    if says(Verbosity::Normal) && is_at_terminal() {
         line(text);
     }
 }
@@ -150,7 +158,7 @@ pub fn summary(text: &str) {
 pub fn progress(json: bool, total: impl FnOnce() -> Option<usize>) {
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let is_talking = json || is_quiet() || is_verbose();
-    if !is_dumb && !is_talking && std::io::stderr().is_terminal() {
+    if !is_dumb && !is_talking && is_at_terminal() {
         progress::start(program(), total());
     }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use super::aside::{AsideMessage, AsideReport};
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
-use super::{files, labels, progress, report, tally};
+use super::tally::{self, ENDED_EARLY};
+use super::{files, labels, progress, report};
 use crate::describe::{json, lines};
 use crate::node::Directory;
 use crate::pki::NodeId;
@@ -120,19 +121,22 @@ impl<'a> RouteReport<'a> {
         }
     }
 
-    /// Reports what is reported once for all messages, and ends the run.
+    /// Reports what is reported once for all messages, and what was done, also by a run that `ended`
+    /// early.
     ///
     /// # Errors
-    /// The status that all failures add up to, unless it is 0; when the spool cannot be read.
-    pub fn finish(self, spool: &Spool) -> anyhow::Result<()> {
-        warn_of_closed(spool, &self.filled)?;
-        let sentence = self.sentence();
-        let ended = self.outcome.finish();
+    /// That of the run, else the status that all failures add up to, unless it is 0; when the spool
+    /// cannot be read.
+    pub fn finish(self, spool: &Spool, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+        let closed = warn_of_closed(spool, &self.filled);
+        let ended = ended.and(closed.map_err(anyhow::Error::from));
+        let sentence = self.sentence(ended.is_ok());
+        let failures = self.outcome.finish();
         report::summary(&sentence);
-        ended
+        ended.and(failures)
     }
 
-    fn sentence(&self) -> String {
+    fn sentence(&self, is_complete: bool) -> String {
         let mut parts = Vec::new();
         if self.applied > 0 {
             let what = tally::counted(self.applied, "control message", "control messages");
@@ -155,10 +159,12 @@ impl<'a> RouteReport<'a> {
         if self.left > 0 {
             parts.push(format!("left {} where they were", self.left));
         }
-        if parts.is_empty() {
-            return "nothing to move".to_owned();
+        match (parts.is_empty(), is_complete) {
+            (false, true) => parts.join(", "),
+            (true, true) => "nothing to move".to_owned(),
+            (false, false) => format!("{}; {ENDED_EARLY}", parts.join(", ")),
+            (true, false) => format!("moved nothing; {ENDED_EARLY}"),
         }
-        parts.join(", ")
     }
 }
 
@@ -186,6 +192,13 @@ fn report_control(
     outcome.take();
     let from = gateway.to_string();
     let path = report::path(&applied.message.path);
+    let identity = &applied.message.name.identity;
+    let message = AsideMessage {
+        path: &applied.message.path,
+        id: None,
+        sender: identity.sender,
+        recipient: identity.recipient,
+    };
     // Normal after a repetition, so an event and not a warning.
     let useless = |why| report::event("useless", &[("file", &path), ("why", why)]);
     match applied.result {
@@ -203,20 +216,12 @@ fn report_control(
         Ok(ControlEffect::Rotated) => report::event("rotated", &[("by", &from)]),
         Ok(ControlEffect::Outdated) => useless("the certificate here lasts as long or longer"),
         Ok(ControlEffect::Repeated) => report::event("repeated", &[("file", &path)]),
-        Err(error) if applied.is_aside => {
-            let identity = &applied.message.name.identity;
-            let message = AsideMessage {
-                path: &applied.message.path,
-                id: None,
-                sender: identity.sender,
-                recipient: identity.recipient,
-            };
-            asides.set_aside(&message, &error.into());
-        }
+        Err(error) if applied.is_aside => asides.set_aside(&message, &error.into()),
         Err(error) => {
             let queue = applied.message.path.parent().map(report::path);
             let queue = queue.unwrap_or_default();
-            return outcome.done_in(&queue, &Input::named(path), Err(error.into()));
+            let label = asides.label(&applied.message.path, Some(&message), &error);
+            return outcome.done_in(&queue, &Input::named(label), Err(error.into()));
         }
     }
     Ok(())
@@ -265,7 +270,8 @@ fn report(
         Err(error) => {
             let queue = routed.path.parent().map(report::path);
             let queue = queue.unwrap_or_default();
-            outcome.done_in(&queue, &Input::named(path), Err(error.into()))
+            let label = asides.label(&routed.path, Some(&message), &error);
+            outcome.done_in(&queue, &Input::named(label), Err(error.into()))
         }
     }
 }

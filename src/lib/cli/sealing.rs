@@ -6,7 +6,8 @@ use super::args::Node;
 use super::errors::Usage;
 use super::outputs::{MessageOutput, Sink};
 use super::parts::{PartFeed, PartJob};
-use super::{files, progress, report, tally};
+use super::tally::{self, ENDED_EARLY};
+use super::{files, progress, report};
 use crate::asn1::Buffer;
 use crate::describe::{json, lines};
 use crate::message::parts;
@@ -51,6 +52,19 @@ pub fn seal(
     output: &MessageOutput,
     json: bool,
 ) -> anyhow::Result<()> {
+    let mut written = Written::new(json);
+    let ended = seal_into(keyring, content, peers, draft, output, &mut written);
+    written.finish(ended)
+}
+
+fn seal_into(
+    keyring: &dyn Keyring,
+    content: Buffer,
+    peers: &[NodeId],
+    draft: &Draft<'_>,
+    output: &MessageOutput,
+    written: &mut Written,
+) -> anyhow::Result<()> {
     let Some((last, others)) = peers.split_last() else {
         return Err(Usage("-t PEER is needed".to_owned()).into());
     };
@@ -59,11 +73,10 @@ pub fn seal(
     // Standard output gets all parcels or none, so they are held until the last one is sealed.
     let mut sink = output.open("a parcel")?;
     let mut parcels = Vec::new();
-    let mut written = Written::new(json);
     let mut finish = |sent: Sent| {
         report_sealed(&sent, true);
         if output.leaves_stdout() {
-            return put(&mut sink, sender, &sent, &mut written);
+            return put(&mut sink, sender, &sent, written);
         }
         parcels.push(sent);
         Ok(())
@@ -76,10 +89,9 @@ pub fn seal(
     }
     finish(send::parcel(keyring, *last, content, draft)?)?;
     for sent in &parcels {
-        put(&mut sink, sender, sent, &mut written)?;
+        put(&mut sink, sender, sent, written)?;
     }
-    sink.finish()?;
-    written.finish()
+    sink.finish()
 }
 
 /// Seals each part by itself and writes each parcel at once, since reading all parts again would
@@ -89,11 +101,24 @@ pub fn seal(
 /// When a part cannot be read, or a parcel be sealed or written.
 pub fn seal_parts(
     keyring: &dyn Keyring,
-    mut feed: PartFeed,
+    feed: PartFeed,
     peers: &[NodeId],
     draft: &Draft<'_>,
     output: &MessageOutput,
     json: bool,
+) -> anyhow::Result<()> {
+    let mut written = Written::new(json);
+    let ended = seal_parts_into(keyring, feed, peers, draft, output, &mut written);
+    written.finish(ended)
+}
+
+fn seal_parts_into(
+    keyring: &dyn Keyring,
+    mut feed: PartFeed,
+    peers: &[NodeId],
+    draft: &Draft<'_>,
+    output: &MessageOutput,
+    written: &mut Written,
 ) -> anyhow::Result<()> {
     let draft = Draft {
         media_type: parts::MEDIA_TYPE,
@@ -105,7 +130,6 @@ pub fn seal_parts(
         .collect::<Result<_, _>>()?;
     let mut sink = output.open("a parcel")?;
     let stager = sink.stager();
-    let mut written = Written::new(json);
     let spare = feed.spare();
     // A warning for each part would repeat the same text up to thousands of times.
     let mut warned = vec![false; sealers.len()];
@@ -132,8 +156,7 @@ pub fn seal_parts(
             anyhow::Ok(())
         },
     )?;
-    sink.finish()?;
-    written.finish()
+    sink.finish()
 }
 
 fn put(sink: &mut Sink, sender: NodeId, sent: &Sent, written: &mut Written) -> anyhow::Result<()> {
@@ -151,6 +174,8 @@ struct Written {
     lines: Vec<String>,
     parcels: usize,
     octets: u64,
+    /// How many are complete, whatever happens to the others, and their octets.
+    settled: (usize, u64),
 }
 
 impl Written {
@@ -160,6 +185,7 @@ impl Written {
             lines: Vec::new(),
             parcels: 0,
             octets: 0,
+            settled: (0, 0),
         }
     }
 
@@ -178,6 +204,7 @@ impl Written {
             self.lines.push(json::line(&facts));
         }
         if sink.is_settled() {
+            self.settled = (self.parcels, self.octets);
             self.print()?;
         }
         Ok(())
@@ -190,12 +217,21 @@ impl Written {
         Ok(())
     }
 
-    /// Ends a run whose output is complete.
-    fn finish(mut self) -> anyhow::Result<()> {
-        self.print()?;
-        let parcels = tally::counted(self.parcels, "parcel", "parcels");
-        report::summary(&format!("sealed {parcels}, {}", tally::size(self.octets)));
-        Ok(())
+    /// Says what was done. Of a run that `ended` early only what is complete counts.
+    fn finish(mut self, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+        let ended = ended.and_then(|()| {
+            self.settled = (self.parcels, self.octets);
+            self.print()
+        });
+        let (parcels, octets) = self.settled;
+        let sealed = tally::counted(parcels, "parcel", "parcels");
+        let text = format!("sealed {sealed}, {}", tally::size(octets));
+        match ended {
+            Ok(()) => report::summary(&text),
+            Err(_) if parcels > 0 => report::summary(&format!("{text}; {ENDED_EARLY}")),
+            Err(_) => {}
+        }
+        ended
     }
 }
 

@@ -7,6 +7,9 @@ use crate::kind::ErrorKind;
 use crate::medium::{ExchangeEvent, WaitReason};
 use crate::ramf::Kind;
 
+/// What the summary of a run says that an error ended.
+pub(super) const ENDED_EARLY: &str = "the run ended early";
+
 /// Counts of an exchange with a medium.
 #[derive(Debug, Default)]
 pub struct ExchangeTally {
@@ -24,6 +27,8 @@ pub struct ExchangeTally {
     failed: usize,
     /// Whether a file could not be read or written, be it on the medium or here.
     is_amiss: bool,
+    /// Whether an error ended the run.
+    is_cut_short: bool,
 }
 
 impl ExchangeTally {
@@ -64,6 +69,12 @@ impl ExchangeTally {
             | ExchangeEvent::Unexpected(_)
             | ExchangeEvent::MoreUnexpected { .. } => {}
         }
+    }
+
+    /// Notes that an error ended the run: the medium may have failed.
+    pub fn end_early(&mut self) {
+        self.is_cut_short = true;
+        self.is_amiss = true;
     }
 
     /// The counts as the last line of a run's JSON.
@@ -116,10 +127,17 @@ impl ExchangeTally {
             parts.push(format!("{} failed", self.failed));
         }
         if parts.is_empty() {
-            parts.push("nothing to do".to_owned());
+            let nothing = if self.is_cut_short {
+                "nothing done"
+            } else {
+                "nothing to do"
+            };
+            parts.push(nothing.to_owned());
         }
         let text = parts.join(", ");
-        if self.is_amiss {
+        if self.is_cut_short {
+            format!("{text}; {ENDED_EARLY}")
+        } else if self.is_amiss {
             text
         } else {
             format!("{text}; safe to remove")

@@ -65,6 +65,7 @@ impl<'a> Delivery<'a> {
                 content: task.content,
                 is_untimely: task.result.as_ref().is_err_and(|it| self.is_untimely(it)),
                 result: task.result,
+                is_joined: false,
                 is_aside: task.disposition == Disposition::SetAside,
             });
         }

@@ -232,6 +232,7 @@ impl<'a> Delivery<'a> {
             head: None,
             content: Some(content),
             result,
+            is_joined: true,
             is_aside,
             is_untimely: false,
         }))

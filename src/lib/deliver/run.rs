@@ -78,6 +78,8 @@ pub struct DeliveryOutcome {
     pub content: Option<Content>,
     /// The effect, or the error.
     pub result: Result<DeliveryEffect, Error>,
+    /// Whether it is content put together from parts, each of which had a result of its own before.
+    pub is_joined: bool,
     /// Whether it was set aside because of the error.
     pub is_aside: bool,
     /// Whether it waits until the clock is believed.
