@@ -1,5 +1,5 @@
 complete -c relay-list -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay-list -l id -d 'Show what became of this message: its id, or its name in the table; the exit status says it, too' -r
+complete -c relay-list -l id -d 'Show what became of this message: its id, its name, or what the ids of parts begin with' -r
 complete -c relay-list -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
 complete -c relay-list -l long -d 'Add what the messages themselves say, without verifying it: id, date, octets'
 complete -c relay-list -s 0 -l null -d 'Print the paths of the files, each followed by a NUL'

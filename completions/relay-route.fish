@@ -1,5 +1,5 @@
 complete -c relay-route -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay-route -l retry -d 'Try again with this message, which was set aside: its name in relay-list failed' -r
+complete -c relay-route -l retry -d 'Try again with this message, which was set aside: its name, its id, or the transfer of its parts' -r
 complete -c relay-route -l reroute -d 'Decide anew on what waits for PEER, after a change of routes' -r
 complete -c relay-route -l timeout -d 'Give a command DURATION for each message; 0 for ever [default: 10m, and 1m for each 16 MiB]' -r
 complete -c relay-route -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r

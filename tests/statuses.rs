@@ -703,6 +703,11 @@ fn spool() -> Cases<spool::Error> {
         E::Outdated,
         E::OtherContent,
         E::UnknownMessage(text()),
+        E::UnknownMessage("0123456789".to_owned()),
+        E::NotSetAside {
+            text: text(),
+            state: "waits in home",
+        },
         E::AmbiguousMessage {
             text: text(),
             names: vec![text(), text()],

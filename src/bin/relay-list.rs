@@ -26,7 +26,7 @@ pub(crate) struct Args {
     queue: Option<String>,
     #[command(flatten)]
     node: NodeDir,
-    /// Show what became of this message: its id, or its name in the table; the exit status says it, too
+    /// Show what became of this message: its id, its name, or what the ids of parts begin with
     #[arg(long, value_name = "ID", conflicts_with_all = ["queue", "long", "null"])]
     id: Option<String>,
     /// Add what the messages themselves say, without verifying it: id, date, octets

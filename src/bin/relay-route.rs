@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Print a line of JSON for each message
     #[arg(long)]
     json: bool,
-    /// Try again with this message, which was set aside: its name in relay-list failed
+    /// Try again with this message, which was set aside: its name, its id, or the transfer of its parts
     #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
     retry: Vec<String>,
     /// Decide anew on what waits for PEER, after a change of routes
@@ -66,16 +66,9 @@ fn route(args: &Args) -> anyhow::Result<()> {
         spool.see_time(now, &window)?
     };
     let mut reports = RouteReport::new(owner, &time, args.json);
-    let outcome = &mut reports.outcome;
-    for name in &args.retry {
-        outcome.take();
-        let returned = spool.retry(name).map_err(anyhow::Error::from);
-        outcome.done(&Input::named(name.clone()), returned)?;
-    }
-    for peer in &args.reroute {
-        outcome.take();
-        let recalled = routing::recall(&spool, peer);
-        outcome.done(&Input::named(peer.clone()), recalled)?;
+    let named = (&args.retry[..], &args.reroute[..]);
+    if !routing::return_all(&spool, named, &time, &mut reports.outcome)? {
+        return reports.outcome.finish();
     }
     if !args.dry_run
         && let Err(error) = apply(&spool, &window, &time, &mut reports)

@@ -1,5 +1,6 @@
 //! relay-deliver: where content goes, how often, and what becomes of messages that cannot be delivered.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -1270,11 +1271,28 @@ fn joined_content_goes_to_a_command_or_becomes_a_mail() {
     assert_eq!(waiting(&env), 0);
     let failed = env.names("alice/spool/failed");
     assert_eq!(failed.len(), 62);
-    for name in failed.iter().filter(|name| name.ends_with(".parcel")) {
+    // They are known as what was reported.
+    let told = || {
+        let list = env.relay("list").args(["-N", "alice", "--id", TRANSFER]);
+        let ran = list.run();
+        let words = ran
+            .text()
+            .lines()
+            .map(|line| line.split('\t').next().unwrap());
+        let words: HashSet<String> = words.map(str::to_owned).collect();
+        (ran.status, ran.text().lines().count(), words)
+    };
+    assert_eq!(told(), (67, 31, HashSet::from(["failed".to_owned()])));
+    let retry = || {
         env.relay("route")
-            .args(["-N", "alice", "--retry", name])
-            .ok();
-    }
+            .args(["-N", "alice", "--retry", TRANSFER])
+    };
+    retry().ok();
+    assert_eq!(waiting(&env), 31);
+    assert_eq!(told(), (75, 31, HashSet::from(["home".to_owned()])));
+    let missing = retry().run();
+    assert_eq!(missing.status, 67, "{}", missing.stderr);
+    missing.says_somewhere(&format!("{TRANSFER} is not set aside: it waits in home"));
     let missing = deliver(&env, &["--", "/nonexistent/command"]).run();
     assert_eq!(missing.status, 69, "{}", missing.stderr);
     deliver(&env, &["--maildir", "mail"]).ok().quiet();
@@ -1283,6 +1301,38 @@ fn joined_content_goes_to_a_command_or_becomes_a_mail() {
     assert!(head.contains("Subject: whole.txt\n"), "{head}");
     assert!(body.ends_with("NDU2Nzg5ZW5k\n"), "{body}");
     assert_eq!((waiting(&env), env.names("mail/new").len()), (0, 1));
+    assert_eq!(told(), (0, 31, HashSet::from(["acknowledged".to_owned()])));
+    let list = env.relay("list").args(["-N", "alice", "--id", TRANSFER]);
+    let shown = list.shown().ok();
+    assert_eq!(shown.text().trim_end(), "31 of 31 acknowledged");
+    let delivered = retry().run();
+    assert_eq!(delivered.status, 67, "{}", delivered.stderr);
+    delivered.says_somewhere(&format!("{TRANSFER} is not set aside: it was delivered"));
+}
+
+#[test]
+fn parts_of_two_senders_are_not_returned_by_one_transfer() {
+    let env = arrived(&[]);
+    for from in ["bob", "carol"] {
+        for parcel in parts(&env, from, "twenty-three octets ...", TRANSFER, from) {
+            arrive(&env, "alice", parcel);
+        }
+    }
+    deliver(&env, &["--", "sh", "-c", "exit 65"]).run();
+    assert_eq!(env.names("alice/spool/failed").len(), 12);
+    for call in [
+        env.relay("route")
+            .args(["-N", "alice", "--retry", TRANSFER]),
+        env.relay("list").args(["-N", "alice", "--id", TRANSFER]),
+    ] {
+        let ran = call.run();
+        assert_eq!(ran.status, 64, "{}", ran.stderr);
+        ran.says_somewhere(&format!("{TRANSFER} is more than one message: "));
+    }
+    assert_eq!(
+        (env.names("alice/spool/failed").len(), waiting(&env)),
+        (12, 0)
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! relay-list: what waits, in which form, and what became of a message.
 
+use std::fs;
+
 use crate::testenv::{Env, id, keys_in};
 
 fn put(env: &Env, message_id: &str) {
@@ -168,4 +170,56 @@ fn a_terminal_shows_short_names_and_they_are_taken_back() {
     let ran = list(&env, &["out"]).ok();
     assert!(ran.text().contains(&id("alice")), "{}", ran.text());
     list(&env, &["--id", &names[0][..15]]).fails(67, "no message is known as ");
+}
+
+#[test]
+fn parts_are_found_by_what_their_ids_begin_with() {
+    let env = Env::with_gateways();
+    let stream = env.relay("split").args(["--size", "1"]).stdin("abcd").ok();
+    let seal = env.relay("seal").args(["-N", "bob", "-t", "alice"]);
+    let sealed = seal
+        .args(["--parts", "--id", "report"])
+        .stdin(stream.stdout)
+        .ok();
+    env.relay("put")
+        .args(["-N", "gateway"])
+        .stdin(sealed.stdout)
+        .ok();
+    let told = |shown: bool, args: &[&str]| {
+        let call = list(&env, &["--id", "report"]).args(args);
+        let ran = if shown {
+            call.shown().run()
+        } else {
+            call.run()
+        };
+        (ran.status, ran.text().trim_end().replace('\r', ""))
+    };
+    assert_eq!(
+        told(true, &[]),
+        (75, "0 of 4 acknowledged, 4 in".to_owned())
+    );
+    for (shown, args) in [(false, &[][..]), (true, &["-v"]), (true, &["--json"])] {
+        let (status, text) = told(shown, args);
+        assert_eq!((status, text.lines().count()), (75, 4), "{text}");
+    }
+    let (_, text) = told(false, &["--json"]);
+    assert!(text.contains("\"id\":\"report.3\""), "{text}");
+    // Two have gone, and one of them is still noted.
+    env.write("gateway/routes", "* peer:hub\n");
+    env.relay("route").args(["-N", "gateway"]).ok();
+    let out = format!("gateway/spool/out/{}", id("hub"));
+    for name in &env.names(&out)[..2] {
+        fs::remove_file(env.path(format!("{out}/{name}"))).unwrap();
+    }
+    let (status, text) = told(true, &[]);
+    assert_eq!(status, 75);
+    assert!(
+        [
+            "0 of 4 acknowledged, 2 out, 2 missing",
+            "0 of 4 acknowledged, 2 missing, 2 out"
+        ]
+        .contains(&&*text),
+        "{text}"
+    );
+    list(&env, &["--id", "report.9"]).fails(67, "no message is known as report.9");
 }

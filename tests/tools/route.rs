@@ -53,7 +53,9 @@ fn what_was_set_aside_is_returned_by_its_short_name_or_its_id() {
     for text in [short, "first"] {
         let ran = route(&env, "mallory").args(["--retry", text]).run();
         assert_eq!(ran.status, 64, "{}", ran.stderr);
-        let ran = ran.says_somewhere(&format!("{text}: {text} is more than one message: "));
+        let told = ran.diagnostics();
+        let begin = format!("{text} is more than one message: ");
+        assert!(told.len() == 1 && told[0].starts_with(&begin), "{told:?}");
         for name in queue(&env, "mallory", "failed") {
             let is_candidate = name.ends_with(".parcel") && name.contains(short);
             assert_eq!(ran.stderr.contains(&name), is_candidate, "{name}");
@@ -74,7 +76,137 @@ fn what_was_set_aside_is_returned_by_its_short_name_or_its_id() {
     route(&env, "mallory")
         .args(["--retry", short])
         .run()
-        .says_somewhere("no message is known as ");
+        .says_somewhere("is not set aside: it was passed on");
+}
+
+/// A gateway, mallory, with three parcels: "passed" waits in `out`, "aside" was set aside, "fresh" is in `in`.
+fn with_one_aside() -> Env {
+    let env = Env::with_peering();
+    let parcel = |id: &str| env.parcel_with("bob", "alice", b"x", &["--id", id]);
+    env.write("mallory/routes", "* peer:gateway\n");
+    put(&env, "mallory", parcel("passed"));
+    route(&env, "mallory").ok();
+    env.write("mallory/routes", "@elsewhere.example.org peer:gateway\n");
+    let stray = forged(&parcel("aside"), "bob", |forgery| {
+        forgery.fields.recipient = node("carol");
+        forgery.fields.address = Some("nowhere.example.org".parse().unwrap());
+        forgery.certificates = vec![self_issued("bob")];
+    });
+    put(&env, "mallory", stray);
+    route(&env, "mallory").ok();
+    assert_eq!(queue(&env, "mallory", "failed").len(), 2);
+    env.write("mallory/routes", "* peer:gateway\n");
+    put(&env, "mallory", parcel("fresh"));
+    env
+}
+
+#[test]
+fn what_cannot_be_returned_is_refused_before_anything_moves() {
+    let env = with_one_aside();
+    let retry = |names: &[&str]| {
+        let call = route(&env, "mallory");
+        let call = names
+            .iter()
+            .fold(call, |call, name| call.args(["--retry", name]));
+        call.run()
+    };
+    let aside = queue(&env, "mallory", "failed").remove(0);
+    let full = aside.replace(&id("carol"), &id("alice"));
+    for (text, told, hint) in [
+        (
+            "nothing",
+            "no message is known as nothing",
+            "relay-list failed",
+        ),
+        (
+            &full,
+            &format!("no message is known as {full}"),
+            "relay-list failed",
+        ),
+        (
+            "0123456789",
+            "no message is known as 0123456789",
+            "at least 16 digits",
+        ),
+        (
+            "fresh",
+            "fresh is not set aside: it waits in in",
+            "relay-list failed lists what was set aside",
+        ),
+        (
+            "passed",
+            "passed is not set aside: it waits in out",
+            "relay-list failed lists what was set aside",
+        ),
+    ] {
+        let ran = retry(&[text]);
+        assert_eq!(ran.status, 67, "{}", ran.stderr);
+        assert_eq!(ran.diagnostics(), [told], "{}", ran.stderr);
+        let hints = ran.hints();
+        assert!(hints.iter().any(|it| it.contains(hint)), "{hints:?}");
+        assert_eq!(queue(&env, "mallory", "in").len(), 1, "{text}");
+    }
+    let ran = route(&env, "mallory").args(["--reroute", "nobody"]).run();
+    assert_eq!((ran.status, queue(&env, "mallory", "in").len()), (67, 1));
+    assert_eq!(ran.diagnostics(), ["no peer is known as nobody"]);
+    // One that is known is returned all the same, and the run goes on.
+    let ran = retry(&["nothing", "aside"]);
+    assert_eq!(ran.status, 67, "{}", ran.stderr);
+    assert_eq!(queue(&env, "mallory", "failed"), [""; 0]);
+    assert_eq!(queue(&env, "mallory", "in"), [""; 0]);
+    let ran = retry(&["aside"]);
+    assert_eq!(ran.status, 67, "{}", ran.stderr);
+    ran.says_somewhere("aside is not set aside: it waits in out");
+}
+
+#[test]
+fn what_was_returned_waits_and_its_failure_is_past() {
+    let env = with_one_aside();
+    let told = |id: &str| {
+        let list = env.relay("list").args(["-N", "mallory", "--id", id]);
+        let ran = list.run();
+        let fields = ran.text().trim_end().split('\t');
+        (ran.status, fields.map(str::to_owned).collect::<Vec<_>>())
+    };
+    let (status, row) = told("aside");
+    assert_eq!((status, &*row[0]), (67, "failed"));
+    let name = queue(&env, "mallory", "failed").remove(0);
+    // The name of the file is taken, as relay-route --retry takes it.
+    assert_eq!(told(&name), (67, row.clone()));
+    // A run that was killed noted that it was returned, and no more.
+    let day = env.names("mallory/spool/sent").pop().unwrap();
+    let day = format!("mallory/spool/sent/{day}");
+    let lines = env.text(&day);
+    let of_aside = lines
+        .lines()
+        .find(|line| line.contains("\"failed\""))
+        .unwrap();
+    let returned = of_aside.replace("\"failed\"", "\"returned\"");
+    env.write(&day, format!("{lines}{returned}\n"));
+    assert_eq!(told("aside"), (67, row));
+    // Nothing has a way, so that what was returned stays in the queue.
+    env.write("mallory/routes", "* dir:/nonexistent/directory\n");
+    let retry = route(&env, "mallory").args(["--retry", &name]);
+    retry.at("2026-03-01T13:00:00Z").run();
+    let (status, row) = told("aside");
+    assert_eq!(
+        (status, &*row[0], &*row[1], &*row[4]),
+        (75, "in", "2026-03-01T13:00:00Z", "returned")
+    );
+    let name = queue(&env, "mallory", "in")
+        .into_iter()
+        .find(|name| name.starts_with(&id("carol")));
+    assert_eq!(told(&name.unwrap()), (75, row));
+    let list = env
+        .relay("list")
+        .args(["-N", "mallory", "--id", "aside", "--json"]);
+    let story = list.run().json().remove(0);
+    assert_eq!(story["id"], "aside");
+    let event = story["events"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&event["event"], &event["to"]),
+        (&"returned".into(), &"in".into())
+    );
 }
 
 #[test]

@@ -266,11 +266,21 @@ fn hint_for_spool(error: &spool::Error) -> Option<String> {
             return Some(text);
         }
         E::AmbiguousMessage { .. } => "name one of them in full",
-        E::UnknownMessage(_) | E::HandedOn | E::Outdated | E::OtherContent => return None,
+        E::NotSetAside { .. } => "relay-list failed lists what was set aside",
+        E::UnknownMessage(text) if has_few_digits(text) => {
+            "give at least 16 digits of it, as relay-list shows them"
+        }
+        E::UnknownMessage(_) => "relay-list lists what waits, relay-list failed what was set aside",
+        E::HandedOn | E::Outdated | E::OtherContent => return None,
         E::Node(error) => return hint_for(error),
         E::Disk(error) => return hint_for_disk(error),
     };
     Some(text.to_owned())
+}
+
+/// Whether a text may be the first digits of something, and there are too few of them.
+fn has_few_digits(text: &str) -> bool {
+    (8..16).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_hexdigit())
 }
 
 fn hint_for_route(error: &route::Error) -> Option<String> {

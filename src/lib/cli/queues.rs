@@ -1,5 +1,7 @@
 //! The output of relay-list for messages in queues.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 
 use super::labels::Labels;
@@ -8,6 +10,7 @@ use super::{files, report};
 use crate::describe::json;
 use crate::describe::lines::{self, UnverifiedHeader};
 use crate::spool::queue::Waiting;
+use crate::spool::sent::SentEvent;
 use crate::spool::state::{MessageState, Story};
 use crate::spool::{self, Queue, Spool};
 
@@ -74,9 +77,13 @@ pub fn columns(
 /// The line for the state of a message: its state, since when, the nodes, and the hop of its last
 /// event; with `labels`, for a terminal, with the names of nodes.
 fn story_row(story: &Story, labels: Option<&mut Labels<'_>>) -> String {
-    let last = story.lines.last();
+    let last = story.last();
     let since = last.map_or_else(|| "-".to_owned(), |line| line.time.to_string());
-    let to = last.and_then(|line| line.to.as_deref()).unwrap_or("-");
+    let to = last.map_or("-", |line| match line.event {
+        // The state says where to.
+        SentEvent::Returned => line.event.word(),
+        _ => line.to.as_deref().unwrap_or("-"),
+    });
     let row = [
         story.state.word().to_owned(),
         since,
@@ -88,36 +95,64 @@ fn story_row(story: &Story, labels: Option<&mut Labels<'_>>) -> String {
     labels.map_or_else(|| row.clone(), |labels| labels.in_text(&row))
 }
 
-/// Prints what became of the messages with this id. Of several, the least finished one decides the
-/// status.
+/// The states of the parts of one content in a line: `9 of 13 acknowledged, 4 out`.
+fn parts_row(stories: &[Story]) -> String {
+    let mut counts: Vec<(MessageState, usize)> = vec![(MessageState::Acknowledged, 0)];
+    for story in stories {
+        match counts.iter_mut().find(|(state, _)| *state == story.state) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((story.state, 1)),
+        }
+    }
+    let mut counts = counts.into_iter();
+    let acknowledged = counts.next().map_or(0, |(_, count)| count);
+    let mut row = format!("{acknowledged} of {} acknowledged", stories.len());
+    for (state, count) in counts {
+        let _ = write!(row, ", {count} {}", state.word());
+    }
+    row
+}
+
+/// Prints what became of the messages that a user means by this text. Of several, the least finished
+/// one decides the status. Parts of one content have one line on a terminal, unless `-v` is given.
 ///
 /// # Errors
 /// That status, unless it is 0; when no message or several are meant, or the spool cannot be read.
-pub fn tell(spool: &Spool, id: &str, now: Timestamp, json: bool) -> anyhow::Result<()> {
-    let id = &spool.find_id(id)?;
-    let stories = spool.stories(id, now)?;
-    if stories.is_empty() {
-        return Err(spool::Error::UnknownMessage(id.to_owned()).into());
+pub fn tell(spool: &Spool, text: &str, now: Timestamp, json: bool) -> anyhow::Result<()> {
+    let meant = spool.meant(text)?;
+    let stories = spool.stories(&meant, now)?;
+    let Some(first) = stories.first() else {
+        return Err(spool::Error::UnknownMessage(text.to_owned()).into());
+    };
+    let is_terminal = files::is_terminal();
+    let ends = |story: &Story| (story.recipient, story.sender);
+    let is_one = meant.are_parts && stories.iter().all(|story| ends(story) == ends(first));
+    if is_one && is_terminal && !json && !report::is_verbose() {
+        files::print_line(&parts_row(&stories))?;
+    } else {
+        let mut labels = is_terminal.then(|| Labels::of(spool.owner()));
+        for story in &stories {
+            files::print_line(&if json {
+                json::line(&lines::story(story))
+            } else {
+                story_row(story, labels.as_mut())
+            })?;
+        }
     }
-    let mut told = Vec::new();
-    let mut labels = files::is_terminal().then(|| Labels::of(spool.owner()));
-    for story in stories {
-        files::print_line(&if json {
-            json::line(&lines::story(id, &story))
-        } else {
-            story_row(&story, labels.as_mut())
-        })?;
-        told.push(match story.state {
-            MessageState::Acknowledged | MessageState::Released => Status::OK,
-            MessageState::In | MessageState::Out | MessageState::Home => Status::TEMP_FAIL,
-            MessageState::Expired => Status::EXPIRED,
-            MessageState::Failed | MessageState::Missing => Status::NO_USER,
-        });
-    }
+    let told: Vec<Status> = stories.iter().map(status_of).collect();
     // From least to most finished; the first that occurs decides.
     let worst = [Status::TEMP_FAIL, Status::NO_USER, Status::EXPIRED];
     match worst.into_iter().find(|one| told.contains(one)) {
         Some(one) => Err(Reported(one).into()),
         None => Ok(()),
+    }
+}
+
+fn status_of(story: &Story) -> Status {
+    match story.state {
+        MessageState::Acknowledged | MessageState::Released => Status::OK,
+        MessageState::In | MessageState::Out | MessageState::Home => Status::TEMP_FAIL,
+        MessageState::Expired => Status::EXPIRED,
+        MessageState::Failed | MessageState::Missing => Status::NO_USER,
     }
 }

@@ -168,11 +168,44 @@ impl<'a> RouteReport<'a> {
     }
 }
 
+/// Returns messages that were set aside, and those that wait for peers, to be routed again. False if
+/// nothing that was named could be returned, so that the run is to end before it moves anything.
+///
+/// # Errors
+/// As [`Outcome::done`].
+pub fn return_all(
+    spool: &Spool,
+    (messages, peers): (&[String], &[String]),
+    time: &Time,
+    outcome: &mut Outcome,
+) -> anyhow::Result<bool> {
+    let mut returned = messages.is_empty() && peers.is_empty();
+    let of_messages = messages.iter().map(|text| {
+        let result = spool.retry(text, time.told).map_err(anyhow::Error::from);
+        (text, result)
+    });
+    let of_peers = peers.iter().map(|peer| (peer, recall(spool, peer)));
+    for (name, result) in of_messages.chain(of_peers) {
+        outcome.take();
+        returned |= result.is_ok();
+        let place = Input::named(name.clone());
+        match result {
+            // The text says the name already.
+            Err(error) if report::text_of(&error).contains(name.as_str()) => {
+                report::failure(None, &error);
+                outcome.count(&place, &error);
+            }
+            result => outcome.done(&place, result)?,
+        }
+    }
+    Ok(returned)
+}
+
 /// Moves what waits for a peer back to `in`, to be routed again.
 ///
 /// # Errors
 /// When no peer is known as this, or a message cannot be moved.
-pub fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
+fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
     let hop = spool.owner().find_peer(peer)?.id;
     let count = spool.recall(hop)?.to_string();
     report::event(

@@ -18,6 +18,7 @@ use super::{Content, Destination, Error, maildir};
 use crate::disk::batch;
 use crate::disk::{self, FileRole, files};
 use crate::message::file_name::{self, numbered_names};
+use crate::message::parts::TransferId;
 use crate::message::{Part, ServiceMessage};
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
@@ -224,7 +225,7 @@ impl<'a> Delivery<'a> {
             let why = error.to_string();
             // Set aside together: one part alone could not be retried.
             self.note_all(key, parcels, SentEvent::Failed, &why)?;
-            self.set_all_aside(parcels, &why)?;
+            self.set_all_aside(key.transfer, parcels, &why)?;
             state.intents.forget(&key.to_string());
         }
         Ok(Some(DeliveryOutcome {
@@ -323,13 +324,19 @@ impl<'a> Delivery<'a> {
                 to: Some(to.to_owned()),
                 cargo: None,
                 medium: None,
+                transfer: Some(key.transfer),
             });
             self.spool.note(&lines.collect::<Vec<_>>())?;
         }
         Ok(())
     }
 
-    fn set_all_aside(&self, parcels: &[PartParcel], why: &str) -> Result<(), spool::Error> {
+    fn set_all_aside(
+        &self,
+        transfer: TransferId,
+        parcels: &[PartParcel],
+        why: &str,
+    ) -> Result<(), spool::Error> {
         let home = QueueId::Home(self.node.id());
         let queue = self.spool.queue(home);
         let mut moves = Moves::default();
@@ -344,6 +351,7 @@ impl<'a> Delivery<'a> {
                     id: Some(&parcel.id),
                     why: why.to_owned(),
                     back_to: home,
+                    transfer: Some(transfer),
                     has_room: true,
                 });
             let asides: Vec<_> = asides.collect();

@@ -86,6 +86,7 @@ impl<'a> Delivery<'a> {
             to: Some(to),
             cargo: None,
             medium: None,
+            transfer: None,
         })
     }
 
@@ -111,6 +112,7 @@ impl<'a> Delivery<'a> {
                 } else {
                     QueueId::In
                 },
+                transfer: None,
                 has_room: true,
             }
         });

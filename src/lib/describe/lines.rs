@@ -87,13 +87,13 @@ pub fn waiting(queue: &Queue, message: &Waiting, header: Option<&UnverifiedHeade
     facts
 }
 
-/// The state and events of the message with this id.
+/// The state and events of a message.
 #[must_use]
-pub fn story(id: &str, story: &Story) -> Value {
+pub fn story(story: &Story) -> Value {
     let event = |line: &Line| json!({"time": line.time.to_string(), "event": line.event.word(), "to": line.to});
     json!({
         "v": VERSION,
-        "id": id,
+        "id": story.id(),
         "recipient": story.recipient.to_string(),
         "sender": story.sender.to_string(),
         "state": story.state.word(),

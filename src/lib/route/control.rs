@@ -195,6 +195,7 @@ impl ControlQueue<'_> {
             id: None,
             why: aside.error.to_string(),
             back_to: aside.back_to,
+            transfer: None,
             has_room: true,
         });
         let failed: Vec<_> = failed.collect();
@@ -249,6 +250,7 @@ impl ControlQueue<'_> {
                             to: Some(self.gateway.to_string()),
                             cargo: None,
                             medium: None,
+                            transfer: None,
                         });
                         passed.extend(acked.first().map(|acked| {
                             MessageKey::from(&pca).to_replay_key(&pca.parcel_id, acked.name.expiry)

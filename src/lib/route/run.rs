@@ -341,6 +341,7 @@ impl Router<'_> {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             back_to: QueueId::In,
+            transfer: None,
             has_room: decided.has_room,
         });
         let asides: Vec<_> = asides.collect();
@@ -427,6 +428,7 @@ impl Router<'_> {
             to: Some(to),
             cargo: None,
             medium: None,
+            transfer: None,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Messages that are set aside in `failed`, each with a `.why` file: the reason, and the queue that
 //! it came from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -9,18 +9,23 @@ use serde_json::{Value, json};
 
 use super::moves::{Moves, Placed};
 use super::queue::{Queue, WHY};
+use super::sent::{Line, SentEvent};
 use super::twin::is_twin;
 use super::{Error, Name, QueueId, Spool};
 use crate::disk::batch::{self, Batch};
 use crate::disk::publish::{IfExists, PublishOptions};
 use crate::disk::{self, FileRole, files};
 use crate::message::Item;
+use crate::message::parts::TransferId;
 use crate::node::{ReplayKey, ciphertexts, endpoints, seen};
 use crate::pki::NodeId;
 use crate::ramf::limits;
 
 /// Maximum length of a `.why` file, in octets.
 const MAX_LEN: usize = 64 * 1024;
+
+/// The most messages that are returned with one sync.
+const RETURNED_AT_ONCE: usize = 1000;
 
 /// A message that is to be set aside.
 #[derive(Debug)]
@@ -35,6 +40,8 @@ pub struct FailedMessage<'a> {
     pub why: String,
     /// The queue that a retry returns it to.
     pub back_to: QueueId,
+    /// The transfer of the content that is set aside with all of its parts, of which it is one.
+    pub transfer: Option<TransferId>,
     /// Whether there is room to keep it; otherwise it is removed. False only where whoever brought
     /// it could fill the disk.
     pub has_room: bool,
@@ -140,7 +147,7 @@ impl Spool {
             return Ok(Plan::Repeated);
         };
         let identity = &name.identity;
-        let line = json!({
+        let mut line = json!({
             "v": 1,
             "time": now.to_string(),
             "recipient": identity.recipient.to_string(),
@@ -149,6 +156,9 @@ impl Spool {
             "error": aside.why,
             "queue": back_to.path().to_string_lossy(),
         });
+        if let Some(transfer) = aside.transfer {
+            line["transfer"] = transfer.to_string().into();
+        }
         let why = queue.dir().join(format!("{name}{WHY}"));
         let manner = PublishOptions::stored(FileRole::Spool, IfExists::Replace);
         // Before the message: one in `failed` without a reason could not be returned to its queue.
@@ -177,22 +187,42 @@ impl Spool {
         moves.copy(path, to, &octets, &manner)
     }
 
-    /// The message in `failed` that a user means: by its name, its id, or the beginning of the digest
-    /// of its id.
-    fn find_failed(&self, text: &str) -> Result<Name, Error> {
-        let unknown = || Error::UnknownMessage(text.to_owned());
-        if let Ok(name) = text.parse() {
-            return Ok(name);
+    /// The messages in `failed` that a user means: one by its name, its id, or the beginning of the
+    /// digest of its id, or all parts of a transfer.
+    fn find_failed(&self, text: &str, now: Timestamp) -> Result<Vec<Name>, Error> {
+        let failed = self.queue(QueueId::Failed);
+        let full: Option<Name> = text.parse().ok();
+        if let Some(name) = &full
+            && files::exists(&failed.path_of(name), FileRole::Spool)?
+        {
+            return Ok(full.into_iter().collect());
         }
         let mut meant = Vec::new();
-        for message in self.queue(QueueId::Failed).messages()? {
+        for message in failed.messages()? {
             let name = message?.name;
-            if name.identity.is_meant_by(text) {
+            let is_meant = match &full {
+                // Where it waited before, it may have had another name.
+                Some(full) => name.identity == full.identity,
+                None => name.identity.is_meant_by(text),
+            };
+            if is_meant {
                 meant.push(name);
             }
         }
+        if let (true, Ok(transfer)) = (meant.is_empty(), text.parse()) {
+            meant = self.failed_of(transfer)?;
+            // Senders choose transfers, and who returns a message vouches for it.
+            let mut senders = HashSet::new();
+            let mut firsts = meant.clone();
+            firsts.retain(|name| senders.insert(name.identity.sender));
+            if firsts.len() < 2 && !meant.is_empty() {
+                return Ok(meant);
+            }
+            meant = firsts;
+        }
         match &meant[..] {
-            [_] | [] => meant.pop().ok_or_else(unknown),
+            [] => Err(self.not_in_failed(text, now)?),
+            [_] => Ok(meant),
             several => Err(Error::AmbiguousMessage {
                 text: text.to_owned(),
                 names: several.iter().map(ToString::to_string).collect(),
@@ -200,40 +230,100 @@ impl Spool {
         }
     }
 
-    /// Returns a message from `failed` to the queue that it came from. The caller holds the queue
+    /// The messages in `failed` that are parts of this transfer.
+    pub(super) fn failed_of(&self, transfer: TransferId) -> Result<Vec<Name>, Error> {
+        let mut names = Vec::new();
+        for message in self.queue(QueueId::Failed).messages()? {
+            let name = message?.name;
+            if self.why_of(&name)?.transfer == Some(transfer) {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// The error for a message that is not in `failed`.
+    fn not_in_failed(&self, text: &str, now: Timestamp) -> Result<Error, Error> {
+        let stories = self.stories(&self.meant(text)?, now)?;
+        let text = text.to_owned();
+        Ok(match stories.first() {
+            Some(story) => Error::NotSetAside {
+                text,
+                state: story.is_where(),
+            },
+            None => Error::UnknownMessage(text),
+        })
+    }
+
+    /// Returns messages from `failed` to the queues that they came from: one that is known by this
+    /// name, id or beginning of its digest, or all parts of a transfer. The caller holds the queue
     /// lock.
     ///
     /// # Errors
-    /// [`Error::UnknownMessage`] when no message in `failed` is known by this name, id or beginning
-    /// of its digest, and [`Error::AmbiguousMessage`] when several are.
-    pub fn retry(&self, name: &str) -> Result<(), Error> {
-        let unknown = || Error::UnknownMessage(name.to_owned());
-        let parsed = self.find_failed(name)?;
-        let failed = self.queue(QueueId::Failed);
-        let aside = failed.path_of(&parsed);
-        if !files::exists(&aside, FileRole::Spool)? {
-            return Err(unknown());
+    /// [`Error::UnknownMessage`] and [`Error::NotSetAside`] when no message in `failed` is known as
+    /// this, and [`Error::AmbiguousMessage`] when several are.
+    pub fn retry(&self, text: &str, now: Timestamp) -> Result<(), Error> {
+        let names = self.find_failed(text, now)?;
+        for names in names.chunks(RETURNED_AT_ONCE) {
+            self.return_all(names, now)?;
         }
-        let why = failed.dir().join(format!("{parsed}{WHY}"));
-        let place = match files::read(&why, FileRole::Spool, MAX_LEN) {
-            Ok(line) => came_from(&line),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(error.into()),
-        };
-        // From `in` every message is routed anew, so nothing is lost with its `.why` file.
-        let place = place.unwrap_or(QueueId::In);
-        // Before it moves, so that a delivery at once finds it. The replay memory may be unable to
-        // judge the message, but the user wants it.
-        if let QueueId::Home(recipient) = place {
-            self.vouch(recipient, &aside)?;
-        }
-        let queue = self.make(place)?;
-        let mut moves = Moves::default();
-        let _ = self.move_to(&queue, &aside, &parsed, &mut moves)?;
-        moves.commit()?;
-        // Last: if the run is killed before, relay-purge removes the `.why` file as an orphan.
-        files::remove(&why, FileRole::Spool)?;
         Ok(())
+    }
+
+    fn return_all(&self, names: &[Name], now: Timestamp) -> Result<(), Error> {
+        let failed = self.queue(QueueId::Failed);
+        let (mut ways, mut lines) = (Vec::new(), Vec::new());
+        for name in names {
+            let aside = failed.path_of(name);
+            let why = self.why_of(name)?;
+            // From `in` every message is routed anew, so nothing is lost with its `.why` file.
+            let place = why.queue.unwrap_or(QueueId::In);
+            // Before it moves, so that a delivery at once finds it. The replay memory may be unable
+            // to judge the message, but the user wants it.
+            if let QueueId::Home(recipient) = place {
+                self.vouch(recipient, &aside)?;
+            }
+            let key = &name.identity;
+            // What has no id is no message, or a control message.
+            lines.extend(why.id.map(|id| Line {
+                time: now,
+                event: SentEvent::Returned,
+                recipient: key.recipient,
+                sender: key.sender,
+                id,
+                to: Some(place.path().to_string_lossy().into_owned()),
+                cargo: None,
+                medium: None,
+                transfer: None,
+            }));
+            ways.push((name, aside, place));
+        }
+        // Before they move: a delivery at once notes more.
+        self.note(&lines)?;
+        let mut moves = Moves::default();
+        for (name, aside, place) in &ways {
+            let _ = self.move_to(&self.make(*place)?, aside, name, &mut moves)?;
+        }
+        moves.commit()?;
+        // Last: if the run is killed before, relay-purge removes the `.why` files as orphans.
+        for name in names {
+            files::remove(&self.path_of_why(name), FileRole::Spool)?;
+        }
+        Ok(())
+    }
+
+    fn path_of_why(&self, name: &Name) -> PathBuf {
+        let failed = self.queue(QueueId::Failed);
+        failed.dir().join(format!("{name}{WHY}"))
+    }
+
+    /// What its `.why` file says of a message.
+    fn why_of(&self, name: &Name) -> Result<Why, Error> {
+        match files::read(&self.path_of_why(name), FileRole::Spool, MAX_LEN) {
+            Ok(line) => Ok(Why::parse(&line)),
+            Err(error) if error.is_not_found() => Ok(Why::default()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// When a message was set aside, by the clock at that time; `None` if its `.why` file does not
@@ -242,18 +332,7 @@ impl Spool {
     /// # Errors
     /// When the `.why` file cannot be read.
     pub(crate) fn set_aside_at(&self, name: &Name) -> Result<Option<Timestamp>, Error> {
-        let why = self
-            .queue(QueueId::Failed)
-            .dir()
-            .join(format!("{name}{WHY}"));
-        let line = match files::read(&why, FileRole::Spool, MAX_LEN) {
-            Ok(line) => line,
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let line: Option<Value> = serde_json::from_slice(&line).ok();
-        let time = line.as_ref().and_then(|line| line.get("time")?.as_str());
-        Ok(time.and_then(|time| time.parse().ok()))
+        Ok(self.why_of(name)?.time)
     }
 
     /// Lets a local node accept a parcel that its replay memory cannot judge, since only the floor
@@ -319,10 +398,27 @@ fn free_name(
     }))
 }
 
-/// The queue that a message came from, according to its `.why` file.
-fn came_from(line: &[u8]) -> Option<QueueId> {
-    let line: Value = serde_json::from_slice(line).ok()?;
-    QueueId::to_return_to(line.get("queue")?.as_str()?)
+/// What a `.why` file says; `None` what is missing or malformed.
+#[derive(Default)]
+struct Why {
+    time: Option<Timestamp>,
+    id: Option<String>,
+    /// The queue that the message came from.
+    queue: Option<QueueId>,
+    transfer: Option<TransferId>,
+}
+
+impl Why {
+    fn parse(line: &[u8]) -> Self {
+        let line: Value = serde_json::from_slice(line).unwrap_or_default();
+        let text = |key: &str| line.get(key).and_then(Value::as_str);
+        Self {
+            time: text("time").and_then(|time| time.parse().ok()),
+            id: text("id").map(str::to_owned),
+            queue: text("queue").and_then(QueueId::to_return_to),
+            transfer: text("transfer").and_then(|text| text.parse().ok()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -339,7 +435,7 @@ mod tests {
             QueueId::Cca(node),
         ] {
             let line = json!({"queue": place.path().to_str()}).to_string();
-            assert_eq!(came_from(line.as_bytes()), Some(place));
+            assert_eq!(Why::parse(line.as_bytes()).queue, Some(place));
         }
         for line in [
             "",
@@ -350,7 +446,7 @@ mod tests {
             r#"{"queue":"failed"}"#,
             &json!({"queue": QueueId::Out(node).path().to_str()}).to_string(),
         ] {
-            assert_eq!(came_from(line.as_bytes()), None, "{line}");
+            assert_eq!(Why::parse(line.as_bytes()).queue, None, "{line}");
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod moves; // from queue to queue, many with one sync
 pub mod failed; // messages that are set aside, and why
 pub mod intents; // notes on messages that are handed over
 pub mod sent; // what happened to messages: a line for each event
+pub mod meant; // which messages a user means
 pub mod state; // what became of one of them
 pub mod carried; // what was written onto which medium
 pub mod arrival; // whether a message is known, and what follows from it
@@ -84,6 +85,14 @@ pub enum Error {
     /// No message is known by this id or name.
     #[error("no message is known as {0}")]
     UnknownMessage(String),
+    /// The message is not in `failed`, but known.
+    #[error("{text} is not set aside: it {state}")]
+    NotSetAside {
+        /// What it is known by.
+        text: String,
+        /// Its state, in words.
+        state: &'static str,
+    },
     /// Several messages are known by the beginning of a digest of their ids, or by one id.
     #[error("{text} is more than one message: {}", names.join(", "))]
     AmbiguousMessage {
@@ -141,7 +150,7 @@ impl Error {
             Self::Closed(_) => ErrorKind::Config,
             Self::Control(_) => ErrorKind::Forbidden,
             Self::HandedOn | Self::Outdated | Self::OtherContent => ErrorKind::Seen,
-            Self::UnknownMessage(_) => ErrorKind::UnknownMessage,
+            Self::UnknownMessage(_) | Self::NotSetAside { .. } => ErrorKind::UnknownMessage,
             Self::NoQueue(_) | Self::AmbiguousMessage { .. } => ErrorKind::Usage,
             Self::Node(error) => error.kind(),
             Self::Disk(error) => error.kind(),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Error, Spool};
 use crate::disk::tree::{self, EntryKind};
 use crate::disk::{self, FileRole, Lock, files};
+use crate::message::parts::TransferId;
 use crate::pki::NodeId;
 
 use super::folders::SENT;
@@ -38,16 +39,19 @@ pub enum SentEvent {
     Expired,
     /// It was set aside.
     Failed,
+    /// It was returned to where it was set aside.
+    Returned,
 }
 
 impl SentEvent {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Queued,
         Self::Packed,
         Self::Acknowledged,
         Self::Released,
         Self::Expired,
         Self::Failed,
+        Self::Returned,
     ];
 
     /// The word in a line.
@@ -60,6 +64,7 @@ impl SentEvent {
             Self::Released => "released",
             Self::Expired => "expired",
             Self::Failed => "failed",
+            Self::Returned => "returned",
         }
     }
 }
@@ -89,11 +94,13 @@ pub struct Line {
     pub cargo: Option<String>,
     /// The id of the medium that the cargo is on.
     pub medium: Option<String>,
+    /// The transfer of content that was joined here, of which it is a part.
+    pub transfer: Option<TransferId>,
 }
 
 impl Line {
     fn to_json(&self) -> Value {
-        json!({
+        let mut line = json!({
             "v": VERSION,
             "time": self.time.to_string(),
             "event": self.event.word(),
@@ -103,7 +110,12 @@ impl Line {
             "to": self.to,
             "cargo": self.cargo,
             "medium": self.medium,
-        })
+        });
+        // Few messages are parts, and there are very many lines.
+        if let Some(transfer) = self.transfer {
+            line["transfer"] = transfer.to_string().into();
+        }
+        line
     }
 
     /// Parses a line; `None` if it has another format.
@@ -122,6 +134,7 @@ impl Line {
             to: text("to").map(str::to_owned),
             cargo: text("cargo").map(str::to_owned),
             medium: text("medium").map(str::to_owned),
+            transfer: text("transfer").and_then(|text| text.parse().ok()),
         })
     }
 }

@@ -1,11 +1,13 @@
 //! The state of a message, from the queue where it waits and the notes on it.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use super::meant::Meant;
+use super::queue::Waiting;
 use super::sent::{Line, SentEvent};
-use super::{Error, QueueId, Spool, name};
+use super::{Error, QueueId, Spool};
 use crate::crypto::hash;
 use crate::message::Item;
 use crate::pki::NodeId;
@@ -65,7 +67,9 @@ impl MessageState {
             Some(SentEvent::Failed) => Self::Failed,
             Some(SentEvent::Acknowledged) => Self::Acknowledged,
             Some(SentEvent::Released) => Self::Released,
-            Some(SentEvent::Queued | SentEvent::Packed) | None => Self::Missing,
+            Some(SentEvent::Queued | SentEvent::Packed | SentEvent::Returned) | None => {
+                Self::Missing
+            }
         }
     }
 }
@@ -73,6 +77,10 @@ impl MessageState {
 /// The history of one message.
 #[derive(Debug)]
 pub struct Story {
+    /// Its id, if a note has it.
+    id: Option<String>,
+    /// The file that it waits in.
+    file: Option<Waiting>,
     /// The recipient.
     pub recipient: NodeId,
     /// The sender.
@@ -83,84 +91,103 @@ pub struct Story {
     pub lines: Vec<Line>,
 }
 
-impl Spool {
-    /// The id of the message that a user means by this text: the text itself, unless it only is the
-    /// beginning of the digest of an id.
-    ///
-    /// # Errors
-    /// [`Error::AmbiguousMessage`], or when a queue or the notes cannot be read.
-    pub fn find_id(&self, text: &str) -> Result<String, Error> {
-        let is_digits = text.bytes().all(|octet| octet.is_ascii_hexdigit());
-        if !is_digits || !self.find(text)?.is_empty() || !self.noted(text)?.is_empty() {
-            return Ok(text.to_owned());
-        }
-        let mut ids = BTreeSet::new();
-        for queue in self.queues()? {
-            for message in queue.messages()? {
-                let message = message?;
-                if name::begins(text, &message.name.identity.id)
-                    && let Ok(Some(octets)) = message.read()
-                    && let Ok(item) = Item::parse(octets)
-                {
-                    ids.extend(item.message().map(|message| message.fields().id.clone()));
-                }
+impl Story {
+    /// Its id; `None` if its file cannot be read and no note has it.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        let read = || {
+            let octets = self.file.as_ref()?.read().ok()??;
+            let item = Item::parse(octets).ok()?;
+            Some(item.message()?.fields().id.clone())
+        };
+        self.id.clone().or_else(read)
+    }
+
+    /// Its state after the word "it".
+    #[must_use]
+    pub fn is_where(&self) -> &'static str {
+        let to = self.last().and_then(|line| line.to.as_deref());
+        match self.state {
+            MessageState::In => "waits in in",
+            MessageState::Out => "waits in out",
+            MessageState::Home => "waits in home",
+            // A node that has it is named by its id alone.
+            MessageState::Acknowledged if to.is_none_or(|to| !to.contains(':')) => {
+                "was acknowledged"
             }
-        }
-        let is_of = |line: &Line| name::begins(text, &hash::sha256(line.id.as_bytes()));
-        let lines = self.noted_where("", is_of)?;
-        ids.extend(lines.into_iter().map(|line| line.id));
-        let mut ids = ids.into_iter();
-        match (ids.next(), ids.next()) {
-            (None, _) => Ok(text.to_owned()),
-            (Some(id), None) => Ok(id),
-            (Some(one), Some(two)) => Err(Error::AmbiguousMessage {
-                text: text.to_owned(),
-                names: [one, two].into_iter().chain(ids).collect(),
-            }),
+            MessageState::Acknowledged => "was delivered",
+            MessageState::Released => "was passed on",
+            MessageState::Missing => "is missing",
+            MessageState::Expired => "expired",
+            MessageState::Failed => "was set aside, and its file has gone",
         }
     }
 
-    /// The histories of the messages with this id: several senders may choose the same one.
+    /// The event that led to its state. A run that was killed may have noted that it was returned,
+    /// and left it in `failed`.
+    #[must_use]
+    pub fn last(&self) -> Option<&Line> {
+        let is_aside = self.state == MessageState::Failed;
+        let mut lines = self.lines.iter().rev();
+        lines.find(|line| !is_aside || line.event != SentEvent::Returned)
+    }
+}
+
+impl Spool {
+    /// The histories of the messages that a user means: several senders may choose the same id.
     ///
     /// # Errors
     /// When a queue or the notes cannot be read.
-    pub fn stories(&self, id: &str, now: Timestamp) -> Result<Vec<Story>, Error> {
-        let stories = self.stories_now(id, now)?;
+    pub fn stories(&self, meant: &Meant, now: Timestamp) -> Result<Vec<Story>, Error> {
+        let stories = self.stories_now(meant, now)?;
         if stories
             .iter()
             .any(|story| story.state == MessageState::Missing)
         {
             // It may have moved to a queue that was already searched.
-            return self.stories_now(id, now);
+            return self.stories_now(meant, now);
         }
         Ok(stories)
     }
 
-    fn stories_now(&self, id: &str, now: Timestamp) -> Result<Vec<Story>, Error> {
+    fn stories_now(&self, meant: &Meant, now: Timestamp) -> Result<Vec<Story>, Error> {
         let mut stories: Vec<Story> = Vec::new();
-        for (queue, message) in self.find(id)? {
-            let identity = &message.name.identity;
+        let mut known = HashMap::new();
+        for (queue, message) in self.find(meant)? {
+            let key = message.name.identity;
+            known
+                .entry((key.recipient, key.sender, key.id))
+                .or_insert(stories.len());
             stories.push(Story {
-                recipient: identity.recipient,
-                sender: identity.sender,
+                id: None,
+                recipient: key.recipient,
+                sender: key.sender,
                 state: MessageState::of_place(queue.place(), message.name.has_expired(now)),
                 lines: Vec::new(),
+                file: Some(message),
             });
         }
         let waiting = stories.len();
-        for line in self.noted(id)? {
-            let is_of = |story: &&mut Story| {
-                (story.recipient, story.sender) == (line.recipient, line.sender)
-            };
-            match stories.iter_mut().find(is_of) {
-                Some(story) => story.lines.push(line),
-                None => stories.push(Story {
+        for line in self.noted_of(meant)? {
+            let key = (
+                line.recipient,
+                line.sender,
+                hash::sha256(line.id.as_bytes()),
+            );
+            let at = *known.entry(key).or_insert_with(|| {
+                stories.push(Story {
+                    id: None,
                     recipient: line.recipient,
                     sender: line.sender,
                     state: MessageState::Missing,
-                    lines: vec![line],
-                }),
-            }
+                    lines: Vec::new(),
+                    file: None,
+                });
+                stories.len() - 1
+            });
+            let story = &mut stories[at];
+            story.id.get_or_insert_with(|| line.id.clone());
+            story.lines.push(line);
         }
         for story in &mut stories[waiting..] {
             let last = story.lines.last();

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 
 use super::queue_id::HOME;
-use super::{Error, Name, Queue, QueueId, QueueKind, folders, moves, name, queue};
+use super::{Error, Name, Queue, QueueId, QueueKind, folders, moves, name};
 use crate::disk::{self, FileRole, Lock, Mode, files, group};
 use crate::node::seen::Memory;
 use crate::node::{Directory, endpoints, ownership, peers};
@@ -274,32 +274,6 @@ impl Spool {
     /// When it cannot be read.
     pub fn count(&self, queue: QueueId) -> Result<usize, Error> {
         Ok(self.queue(queue).messages()?.count())
-    }
-
-    /// The waiting messages with this id, in all queues but those of control messages.
-    ///
-    /// # Errors
-    /// When a queue cannot be read.
-    pub fn find(&self, id: &str) -> Result<Vec<(Queue, queue::Waiting)>, Error> {
-        let digest = crate::crypto::hash::sha256(id.as_bytes());
-        let mut found = Vec::new();
-        for queue in self.queues()? {
-            if matches!(
-                queue.place(),
-                QueueId::Control(_) | QueueId::Acks(_) | QueueId::Cca(_)
-            ) {
-                continue;
-            }
-            for message in queue.messages()? {
-                let message = message?;
-                // A PCA has the id of the parcel that it acknowledges.
-                let identity = &message.name.identity;
-                if identity.id == digest && identity.kind != Kind::Pca {
-                    found.push((queue.clone(), message));
-                }
-            }
-        }
-        Ok(found)
     }
 
     /// The key digests of all messages that wait or are set aside, each with the hop that brought

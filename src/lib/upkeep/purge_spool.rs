@@ -292,6 +292,7 @@ impl Purger<'_> {
                 to: Some(ramf::Error::Expired(ended.expiry).to_string()),
                 cargo: None,
                 medium: None,
+                transfer: None,
             });
         }
         self.spool.note(&lines)

@@ -212,6 +212,7 @@ impl<'a> Context<'a> {
             id: None,
             why: error.to_string(),
             back_to,
+            transfer: None,
             has_room,
         };
         let mut moves = Moves::default();

@@ -45,6 +45,7 @@ impl Context<'_> {
                 to: Some(hop.to_string()),
                 cargo: Some(cargo.to_owned()),
                 medium: Some(self.medium.id().to_owned()),
+                transfer: None,
             })
         };
         let noted = packed.iter().filter_map(|it| line(it, SentEvent::Packed));
