@@ -694,6 +694,11 @@ fn spool() -> Cases<spool::Error> {
             used: 1,
             limit: 2,
         },
+        E::OverQuota {
+            peer: text(),
+            len: 1,
+            limit: 0,
+        },
         E::Reserve {
             free: 1,
             reserve: 2,

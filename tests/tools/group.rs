@@ -668,6 +668,25 @@ fn a_member_fills_no_more_than_their_quota() {
     }
     let there = world.waiting("bob").len() + env.names(&format!("{GATEWAY}/spool/in")).len();
     assert_eq!(there, count + 1);
+
+    // What is alone over the quota never fits, and does not stay for ever.
+    let name = "number 1000000";
+    left(1_000_000, &|forgery| {
+        forgery.payload.resize(40 * 1024, 0);
+    });
+    let ran = world.route().run();
+    let line = ran
+        .diagnostics()
+        .into_iter()
+        .find(|line| line.contains(": removed: "));
+    let line = line.unwrap_or_else(|| panic!("{}", ran.stderr));
+    assert!(
+        line.contains("octets are more than the whole quota of 32768 octets"),
+        "{line}"
+    );
+    assert!(line.starts_with(name), "{line}");
+    let left = world.waiting("bob").len() + env.names(&format!("{GATEWAY}/spool/in")).len();
+    assert_eq!(left, count + 1);
 }
 
 #[test]

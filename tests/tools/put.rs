@@ -163,6 +163,16 @@ fn quota_and_reserve_hold_before_anything_is_written() {
     );
     put(&parcel).ok();
     put(&other).fails(75, "-: over the quota of ");
+    // What alone is over the quota never fits.
+    let large = env.parcel("bob", "alice", &[0; 1000]);
+    let len = large.len();
+    let told = format!(
+        "-: {len} octets are more than the whole quota of {} octets for ",
+        parcel.len()
+    );
+    put(&large).fails(65, &told);
+    env.write("gateway/config", format!("{config}quota = {len}\n"));
+    put(&large).fails(75, "-: over the quota of ");
     env.write(
         "gateway/config",
         format!("{config}reserve = {}\n", u64::MAX),

@@ -119,6 +119,41 @@ fn a_parcel_crosses_two_gateways_and_is_acknowledged() {
     );
 }
 
+/// A message that is alone over the quota of the node would never be taken.
+#[test]
+fn what_never_fits_is_refused_and_its_cargo_does_not_wait() {
+    let env = Env::with_gateways();
+    medium(&env);
+    let large = env.parcel_with("bob", "alice", &[0; 9000], &["--id", "large"]);
+    let small = env.parcel_with("bob", "alice", b"hello", &["--id", "small"]);
+    let (len, limit) = (large.len(), large.len() - 1);
+    assert!(small.len() < limit);
+    for parcel in [large, small] {
+        put(&env, "mallory", parcel);
+    }
+    route(&env, "mallory");
+    sync(&env, "mallory", "stick").ok().quiet();
+    let config = env.text("hub/config");
+    env.write(
+        "hub/config",
+        format!("{config}quota = {limit}\nreserve = 0\n"),
+    );
+    let ran = sync(&env, "hub", "stick").run();
+    assert_eq!(ran.status, 65, "{}", ran.stderr);
+    ran.says_somewhere(&format!(
+        "{len} octets are more than the whole quota of {limit} octets for "
+    ));
+    assert_eq!(on_medium(&env, "cargo", "hub"), [""; 0]);
+    assert_eq!(queue(&env, "hub", "in").len(), 1);
+    // The next run has nothing to try again, and only the small one is acknowledged.
+    sync(&env, "hub", "stick").ok().quiet();
+    sync(&env, "mallory", "stick").ok().quiet();
+    route(&env, "mallory");
+    let told = |id| state(&env, "mallory", id);
+    assert_eq!(told("small"), (0, "acknowledged".to_owned()));
+    assert_eq!(told("large"), (75, "out".to_owned()));
+}
+
 #[test]
 fn what_is_no_medium_is_left_alone() {
     let env = Env::with_gateways();

@@ -251,6 +251,9 @@ fn hint_for_spool(error: &spool::Error) -> Option<String> {
         E::Quota { .. } => {
             "deliver or remove what waits (relay-list shows it), or raise quota in the node's config"
         }
+        E::OverQuota { .. } => {
+            "raise quota in the node's config, or ask for smaller parts (relay-split --size)"
+        }
         E::Reserve { .. } => "the setting reserve in the node's config bounds it",
         E::Closed(_) => "relay-check names the owner and mode that it should have",
         E::Control(_) => "cargo that relay-sync unpacks may bring it",

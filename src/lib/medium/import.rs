@@ -260,6 +260,7 @@ impl<'a> Importer<'a> {
         let mut number = 0;
         // If there is no room or no way for one message, there is none for many.
         let (mut no_room, mut no_way) = (SimilarFailures::default(), SimilarFailures::default());
+        let mut too_large = SimilarFailures::default();
         workers::in_order(
             Bounds::octets(limits::MAX_MESSAGE_LEN),
             {
@@ -278,6 +279,10 @@ impl<'a> Importer<'a> {
                 match ready {
                     Ok(ready) => stored.add(ready, head, hop, &mut batch, &mut events)?,
                     Err(error) if error.is_of_disk() => return Err(error),
+                    // It never fits, so the cargo does not wait for it. Its sender keeps it.
+                    Err(error @ Error::Spool(spool::Error::OverQuota { .. })) => {
+                        too_large.add(number, error);
+                    }
                     Err(error @ Error::Spool(_)) => {
                         stored.is_whole = false;
                         no_room.add(number, error);
@@ -302,6 +307,7 @@ impl<'a> Importer<'a> {
                 Ok(())
             },
         )?;
+        too_large.tell(file, each);
         no_room.tell(file, each);
         no_way.tell(file, each);
         batch.commit()?;

@@ -124,6 +124,9 @@ impl Error {
             // Once its routes or files are put right, a node knows the way.
             return !matches!(error.kind(), ErrorKind::NoRoute | ErrorKind::Unauthorized);
         }
+        if matches!(self, Self::Spool(spool::Error::OverQuota { .. })) {
+            return false;
+        }
         matches!(
             self,
             Self::Disk(_)

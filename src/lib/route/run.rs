@@ -539,7 +539,9 @@ fn is_settled(error: &Error) -> bool {
         | Error::Back(_)
         | Error::NotShown
         | Error::Kind(_)
-        | Error::Spool(spool::Error::Disk(disk::Error::TooLarge { .. })) => true,
+        | Error::Spool(
+            spool::Error::Disk(disk::Error::TooLarge { .. }) | spool::Error::OverQuota { .. },
+        ) => true,
         Error::Command(error) => error.is_settled(),
         Error::Message(error) => !matches!(error.kind(), ErrorKind::Early | ErrorKind::Internal),
         Error::Node(error) => error.kind() == ErrorKind::Unauthorized,

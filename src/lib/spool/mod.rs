@@ -62,6 +62,16 @@ pub enum Error {
         /// The quota, in octets.
         limit: u64,
     },
+    /// The message alone exceeds the quota of a peer, so it never fits.
+    #[error("{len} octets are more than the whole quota of {limit} octets for {peer}")]
+    OverQuota {
+        /// A short form of the peer's id.
+        peer: String,
+        /// What the message counts, in octets.
+        len: u64,
+        /// The quota, in octets.
+        limit: u64,
+    },
     /// The file system would have less free space than the reserve.
     #[error("the disk has {free} octets left, of which {reserve} are kept free")]
     Reserve {
@@ -148,6 +158,8 @@ impl Error {
             Self::Quota { .. } | Self::Reserve { .. } => ErrorKind::Full,
             Self::ClockBehind { .. } | Self::ClockAhead { .. } => ErrorKind::ClockDoubted,
             Self::Closed(_) => ErrorKind::Config,
+            // The message is right, but over a limit of this node.
+            Self::OverQuota { .. } => ErrorKind::Unsuitable,
             Self::Control(_) => ErrorKind::Forbidden,
             Self::HandedOn | Self::Outdated | Self::OtherContent => ErrorKind::Seen,
             Self::UnknownMessage(_) | Self::NotSetAside { .. } => ErrorKind::UnknownMessage,

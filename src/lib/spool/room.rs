@@ -135,8 +135,8 @@ impl<'a> Room<'a> {
     /// Reserves room for a message of `len` octets on the quota of `payer`; an error names `peer`.
     ///
     /// # Errors
-    /// [`Error::Quota`] or [`Error::Reserve`] when there is not enough; [`Error::Disk`] when the
-    /// free space cannot be read.
+    /// [`Error::OverQuota`] when it never fits; [`Error::Quota`] or [`Error::Reserve`] when there is
+    /// not enough room now; [`Error::Disk`] when the free space cannot be read.
     pub fn promise(&self, payer: Payer, peer: NodeId, len: usize) -> Result<(), Error> {
         self.promise_all(&[(payer, len as u64)], peer)
     }
@@ -193,8 +193,13 @@ impl<'a> Room<'a> {
         let mut promised = Vec::new();
         if let Some(limit) = self.quota {
             for (payer, len) in claims {
+                let len = (*len).max(MIN_COUNTED);
+                if len > limit {
+                    let peer = short_id(peer);
+                    return Err(Error::OverQuota { peer, len, limit });
+                }
                 let used = self.used(&mut state, *payer)?;
-                let then = used.saturating_add((*len).max(MIN_COUNTED));
+                let then = used.saturating_add(len);
                 if then > limit {
                     return Err(Error::Quota {
                         peer: short_id(peer),
@@ -331,6 +336,14 @@ mod tests {
                 ..
             })
         ));
+        assert!(matches!(
+            promise(bob, 10_001),
+            Err(Error::OverQuota {
+                len: 10_001,
+                limit: 10_000,
+                ..
+            })
+        ));
         promise(bob, 4000).unwrap();
         promise(carol, 9000).unwrap();
         let hop = bob.into();
@@ -448,11 +461,8 @@ mod tests {
             let room = Room::new(spool.root(), &config, Some(&spool));
             for nth in 0..expected.len() {
                 let (payer, used) = expected[(first + nth) % expected.len()];
-                let refused = room.promise(payer, bob, 1_000_001).unwrap_err();
-                let Error::Quota { used: found, .. } = refused else {
-                    panic!("{refused}");
-                };
-                assert_eq!(found, used, "{payer:?}");
+                let found = room.used(&mut mutex::lock(&room.state), payer);
+                assert_eq!(found.unwrap(), used, "{payer:?}");
             }
             room.promise(Payer::Recipient(bob), bob, 5000).unwrap();
             let used = mutex::lock(&room.state).used[&Payer::Recipient(bob)];
