@@ -66,10 +66,14 @@ pub(super) fn is_placeholder(file: &File, role: FileRole, len: u64) -> bool {
 }
 
 /// The error for a failed open(2): with `O_NOFOLLOW` it gives `ELOOP` for a link, and `ENXIO` for a
-/// socket.
+/// socket. A file whose device has gone may give `ENXIO`, too, and is still a file.
 pub(super) fn refused(path: &Path, role: FileRole, error: io::Error) -> Error {
+    let is_other = || {
+        let found = path.symlink_metadata();
+        found.is_ok_and(|found| !found.is_file())
+    };
     match Errno::from_io_error(&error) {
-        Some(Errno::LOOP | Errno::NXIO | Errno::ISDIR) if !role.named_by_user() => {
+        Some(Errno::LOOP | Errno::NXIO | Errno::ISDIR) if !role.named_by_user() && is_other() => {
             Error::NotRegular {
                 path: path.to_owned(),
                 role,
@@ -83,4 +87,28 @@ pub(super) fn refused(path: &Path, role: FileRole, error: io::Error) -> Error {
 /// takes them.
 pub(super) fn flags(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A message on a device that had gone counted as none, and the key that it needs was removed.
+    #[test]
+    fn a_regular_file_that_is_not_opened_is_still_a_regular_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("f"), dir.path().join("l"));
+        std::fs::write(&file, b"x").unwrap();
+        symlink("f", &link).unwrap();
+        for errno in [Errno::NXIO, Errno::LOOP, Errno::ISDIR] {
+            let error = refused(&file, FileRole::Spool, errno.into());
+            assert!(error.is_of_reading(), "{error}");
+            for other in [&link, dir.path()] {
+                let error = refused(other, FileRole::Spool, errno.into());
+                assert!(matches!(error, Error::NotRegular { .. }), "{error}");
+            }
+        }
+    }
 }
