@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use super::calls::{described, missing, parse, quoted};
 use super::invariants;
-use super::scene::{LATE, Outcome, SECOND, Scene, World, program};
+use super::scene::{CONTENT, LATE, Outcome, SECOND, Scene, World, program};
 
 /// How many points there are for each that is tried by default.
 const SAMPLED: u64 = 32;
@@ -217,6 +217,8 @@ struct Run<'a> {
     before: fn(&Scene),
     /// The messages that are done.
     done: fn(&Scene, &Outcome) -> usize,
+    /// Checks in the end that nothing is lost which is no result and in no queue.
+    proof: fn(&Scene),
 }
 
 fn scene(run: &Run<'_>, world: &Arc<World>) -> Scene {
@@ -349,6 +351,7 @@ fn refuse(name: &str, run: &Run<'_>) {
     let undisturbed = scene(run, &world);
     let calls = called(&undisturbed, run);
     let expected = work(&undisturbed);
+    (run.proof)(&undisturbed);
     let calls_differ = scene(run, &world);
     // Only what is the same in each copy of the scene can be failed by its name.
     let calls = calls
@@ -454,6 +457,10 @@ fn refuse_one(
     if !is_another {
         compare(&work(scene), expected, &text);
     }
+    // A message that has gone needs nothing.
+    if errno != "ENOENT" {
+        (run.proof)(scene);
+    }
 }
 
 /// Whether a path is that of a message.
@@ -497,6 +504,7 @@ fn route() {
                     .filter(|path| path.ends_with(".parcel"))
                     .count()
             },
+            proof: |_| {},
         },
     );
 }
@@ -538,6 +546,7 @@ fn deliver() {
                 dirs,
                 before: more_arrived,
                 done: contents,
+                proof: |_| {},
             },
         );
     }
@@ -564,6 +573,7 @@ fn open() {
             dirs: &[],
             before: three_files,
             done: contents,
+            proof: |_| {},
         },
     );
 }
@@ -593,6 +603,7 @@ fn put() {
                     .filter(|path| path.ends_with(".parcel"))
                     .count()
             },
+            proof: |_| {},
         },
     );
 }
@@ -638,6 +649,7 @@ fn sync() {
                 dirs: &[],
                 before: |_| {},
                 done: none,
+                proof: |_| {},
             },
         );
     }
@@ -660,6 +672,7 @@ fn carry() {
                 dirs: &[],
                 before: |_| {},
                 done: none,
+                proof: |_| {},
             },
         );
     }
@@ -679,24 +692,48 @@ fn join() {
             dirs: &[],
             before: |_| {},
             done: none,
+            proof: |_| {},
         },
     );
 }
 
 #[test]
 fn purge() {
-    let args = &["-N", "field"];
-    let nodes = &["worn/field"];
-    refuse(
-        "purge",
-        &Run {
-            program: "relay-purge",
-            args,
-            now: LATE,
-            nodes,
-            dirs: &[],
-            before: |_| {},
-            done: none,
-        },
-    );
+    for (name, args, nodes, proof) in [
+        (
+            "purge",
+            &["-N", "field"],
+            &["worn/field"],
+            (|_| {}) as fn(&Scene),
+        ),
+        (
+            "purge, with a message at home",
+            &["-N", "alice"],
+            &["worn/alice"],
+            waiting_can_be_opened,
+        ),
+    ] {
+        refuse(
+            name,
+            &Run {
+                program: "relay-purge",
+                args,
+                now: LATE,
+                nodes,
+                dirs: &[],
+                before: |_| {},
+                done: none,
+                proof,
+            },
+        );
+    }
+}
+
+/// A session key that was removed because the message that names it could not be read cost the message.
+fn waiting_can_be_opened(scene: &Scene) {
+    let home = scene.files("alice/spool/home");
+    let waiting = home.iter().find(|path| path.ends_with(".parcel")).unwrap();
+    let opened = scene.run("relay-open", &["-q", "-N", "alice", waiting], LATE);
+    opened.expect(0);
+    assert_eq!(opened.stdout, CONTENT, "{}", opened.stderr);
 }

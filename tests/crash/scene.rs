@@ -147,7 +147,8 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `unroutable`: hub has `in/first.parcel` in its spool, and no way for it.
 /// - `queued`: the same with a way, to field.
 /// - `acked`: field has it on its way to hub, whose acknowledgement has come.
-/// - `worn`: field has been in use for weeks, and has much that is of no use at [`LATE`].
+/// - `worn`: field has been in use for weeks, and has much that is of no use at [`LATE`]. For alice waits a parcel
+///   that is sealed to a session key which is too old then.
 /// - `arrived`: `in/first.parcel` waits for alice in her spool, and `in/renewed.parcel` for bob in bob's.
 /// - `parts`: box has `in/report.txt` in four parts, each in a file, which `in/report.parts` has in a stream.
 /// - `parted`: bob has sealed these parts, and the parcels wait for alice in her spool.
@@ -396,6 +397,21 @@ impl World {
             "2026-12-20T12:00:00Z",
         );
         run("relay-route", &field, "2026-12-20T12:00:00Z");
+
+        copy_tree(&path.join("friends/alice"), &path.join("worn/alice"));
+        // Alice's next key is in use, and what waits for her is sealed to the one before.
+        for (from, to) in [("alice", "bob"), ("bob", "alice")] {
+            let (from, node) = (format!("worn/{from}"), format!("worn/{to}"));
+            let mut seal = vec!["-q", "-N", &from, "-t", to, "-f", "-o", "worn/parcel"];
+            seal.push("in/report.txt");
+            run("relay-seal", &seal, ANSWER);
+            let open = ["-q", "-N", &node, "-f", "-o", "worn/content", "worn/parcel"];
+            run("relay-open", &open, ANSWER);
+        }
+        let alice = ["-q", "-N", "worn/alice"];
+        let put = [&alice[..], &["in/long.parcel"]].concat();
+        run("relay-put", &put, "2026-12-20T12:00:00Z");
+        run("relay-route", &alice, "2026-12-20T12:00:00Z");
 
         let medium = path.join(format!("worn/field/spool/carried/{}", "5a".repeat(16)));
         private_dir(&medium);
