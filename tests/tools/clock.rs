@@ -391,3 +391,22 @@ fn the_example_for_a_drop_folder_refuses_nothing_for_a_wrong_clock() {
     assert_eq!(env.names("drop/refused"), ["first.parcel"]);
     assert!(env.names("inbox").is_empty());
 }
+
+#[test]
+fn a_wrong_time_is_named_for_where_it_comes_from() {
+    let env = Env::with_peers();
+    let list = || env.relay("list").args(["-N", "alice"]).at_any_time();
+    let why = "not a time such as 2026-03-01T10:00:00Z";
+    let text = format!("invalid value 'soon' for 'RELAY_NOW': {why}");
+    list().var("RELAY_NOW", "soon").fails(64, &text);
+    let text = format!("invalid value 'soon' for '--now <TIME>': {why}");
+    list().args(["--now", "soon"]).fails(64, &text);
+    let both = list().arg("--now=soon").var("RELAY_NOW", "later");
+    both.fails(64, &text);
+    let most = "the last time is 8999-12-31T23:59:59Z";
+    for time in ["9999-12-31", "9999-12-31T23:59:59Z"] {
+        let ran = list().var("RELAY_NOW", time).run();
+        assert_eq!(ran.status, 64, "{}", ran.stderr);
+        ran.says_somewhere(most);
+    }
+}

@@ -39,9 +39,15 @@ pub struct ClockArgs {
 /// Parses an instant from 1970 to 8999, so that dates computed from it are representable.
 fn time(text: &str) -> Result<Timestamp, &'static str> {
     const YEARS: std::ops::RangeInclusive<i16> = 1970..=8999;
-    let time: Timestamp = text
-        .parse()
-        .map_err(|_| "not a time such as 2026-03-01T10:00:00Z")?;
+    const OUT_OF_RANGE: &str = "not from 1970 to 8999: the last time is 8999-12-31T23:59:59Z";
+    let time: Timestamp = text.parse().map_err(|_| {
+        // The last days of 9999 are no instants for the parser, nor is a year of more digits.
+        let year = text.trim_start_matches('+').split_once('-');
+        match year.and_then(|(year, _)| year.parse::<u64>().ok()) {
+            Some(9000..) => OUT_OF_RANGE,
+            _ => "not a time such as 2026-03-01T10:00:00Z",
+        }
+    })?;
     // The parser takes a second 60 anywhere for 59; no clock here has one.
     let (_, clock) = text.split_once(['T', 't', ' ']).unwrap_or_default();
     let digits: String = clock.chars().filter(|it| *it != ':').take(6).collect();
@@ -52,7 +58,7 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
     if YEARS.contains(&year) {
         Ok(time)
     } else {
-        Err("not a time from 1970 to 8999")
+        Err(OUT_OF_RANGE)
     }
 }
 
@@ -146,6 +152,28 @@ impl ClockArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_after_the_last_one_is_told_which_that_is() {
+        for text in [
+            "9000-01-01T00:00:00Z",
+            "9999-12-30T00:00:00Z",
+            "9999-12-31",
+            "9999-12-31T23:59:59Z",
+            "+010000-01-01T00:00:00Z",
+        ] {
+            let why = time(text).unwrap_err();
+            assert!(
+                why.ends_with("the last time is 8999-12-31T23:59:59Z"),
+                "{text}"
+            );
+        }
+        assert!(time("8999-12-31T23:59:59Z").is_ok());
+        for text in ["2026-03-01", "20260301", "tomorrow", ""] {
+            let why = time(text).unwrap_err();
+            assert!(why.starts_with("not a time such as"), "{text}");
+        }
+    }
 
     #[test]
     fn second_60_is_no_time() {

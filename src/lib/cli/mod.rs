@@ -171,7 +171,7 @@ fn usage(error: &clap::Error) -> Status {
         .take_while(|line| !line.trim().is_empty())
         .map(str::trim)
         .collect();
-    let text = lines.join(" ");
+    let text = slips::named_for_source(error, &lines.join(" "));
     report::error(text.strip_prefix("error: ").unwrap_or(&text));
     let hint = slips::hint_for_usage(error, report::program());
     report::hint(hint.as_deref().unwrap_or("see --help"));

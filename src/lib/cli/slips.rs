@@ -42,6 +42,29 @@ pub(super) fn hint_for_usage(error: &clap::Error, program: &str) -> Option<Strin
     unnamed_node(&words).or_else(|| unnamed_peer(&words))
 }
 
+/// The text of an error, in which a value from the environment is called by its variable.
+pub(super) fn named_for_source(error: &clap::Error, text: &str) -> String {
+    const OPTION: &str = "--now";
+    const VARIABLE: &str = "RELAY_NOW";
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else {
+        return text.to_owned();
+    };
+    let is_of_option = option.split(' ').next() == Some(OPTION);
+    // After `--` there is a command with options of its own.
+    let words = std::env::args_os().skip(1);
+    let words = words.take_while(|word| word != "--");
+    let is_typed = |word: OsString| {
+        let word = word.to_string_lossy();
+        let rest = word.strip_prefix(OPTION);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    };
+    if is_of_option && !words.into_iter().any(is_typed) {
+        text.replacen(option.as_str(), VARIABLE, 1)
+    } else {
+        text.to_owned()
+    }
+}
+
 /// What would put right a command line for which there is no default node.
 pub(super) fn hint_for(error: &anyhow::Error) -> Option<String> {
     let is_absent = error.chain().any(|cause| {
