@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use relaynet::cli::args::NodeDir;
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::findings::Findings;
-use relaynet::cli::{self, report};
+use relaynet::cli::{self, findings, report};
 use relaynet::node::{Directory, endpoints};
 use relaynet::route::Table;
 use relaynet::spool::Spool;
@@ -68,7 +68,7 @@ fn check(args: &Args) -> anyhow::Result<()> {
             Ok(endpoints) => nodes.extend(endpoints.iter().map(|endpoint| endpoint.id)),
             Err(error) => checker.damaged(&root, &error),
         }
-        Table::check(&node, &mut checker);
+        Table::check(&node, &findings::search_path(), &mut checker);
         // An endpoint shares its gateway's spool, which is checked together with the gateway.
         let spool = Spool::shared_with(node)?;
         if spool.owner().root() == root {

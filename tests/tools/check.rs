@@ -242,6 +242,173 @@ fn what_does_not_belong_there_is_found() {
 }
 
 #[test]
+fn directories_in_the_place_of_files_are_found_with_what_fails() {
+    let env = gateways();
+    let open = format!("alice/lock/open.{}", id("bob"));
+    let key = env.names("alice/sessions/any").remove(0);
+    let senders = format!("alice/sessions/any/{}", key.replace(".key", ".senders"));
+    let peer = format!("alice/peers/{}/address", id("bob"));
+    for dir in [&open, &senders, &peer] {
+        env.mkdir(dir);
+    }
+    fs::remove_dir_all(env.path("alice/strangers")).ok();
+    env.write("alice/strangers", "");
+    settle(&env, "alice", NOW);
+    let instead = "a directory in the place of a file";
+    let found = found(&env, "alice");
+    for line in [
+        format!(
+            "error {open}: {instead}: messages of this sender are neither delivered nor opened"
+        ),
+        format!(
+            "error {senders}: {instead}: messages sealed to this key are neither delivered nor opened"
+        ),
+        format!("error {peer}: {instead}: what needs the file fails"),
+        "error alice/strangers: a file in the place of a directory".to_owned(),
+    ] {
+        assert!(found.contains(&line), "{line}: {found:#?}");
+    }
+    assert!(
+        found.iter().all(|line| !line.contains("does not belong")),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn records_of_a_wrong_length_are_found() {
+    let env = gateways();
+    let key = env.names("alice/sessions/any").remove(0);
+    let senders = format!("alice/sessions/any/{}", key.replace(".key", ".senders"));
+    let files = [
+        (senders.clone(), 64 * 3 + 7),
+        (format!("{senders}.sorted"), 64 * 3 + 7),
+        ("alice/seen/2026-03-01".to_owned(), 32 * 3 + 7),
+        ("alice/seen/2026-03-02.sorted".to_owned(), 32 * 3 + 7),
+        ("alice/seen/2026-03-03".to_owned(), 32 * 3),
+    ];
+    for (file, len) in &files {
+        env.write(file, vec![7; *len]);
+        env.chmod(file, 0o600);
+    }
+    settle(&env, "alice", NOW);
+    let torn = "7 octets of an incomplete record at the end";
+    finds(
+        &env,
+        "alice",
+        NOW,
+        &[
+            &format!("warning {senders}: {torn}"),
+            &format!("error {senders}.sorted: not whole records of 64 octets"),
+            &format!("warning alice/seen/2026-03-01: {torn}"),
+            "error alice/seen/2026-03-02.sorted: not whole records of 32 octets",
+        ],
+    );
+}
+
+#[test]
+fn targets_of_routes_that_cannot_be_used_are_found() {
+    let env = gateways();
+    env.mkdir("dir");
+    env.write("closed", "");
+    let at = env.root().display().to_string();
+    let lines = [
+        "* exec:sh -c true".to_owned(),
+        "* exec:/bin/sh".to_owned(),
+        "* exec:no-such-command".to_owned(),
+        format!("* exec:{at}/none"),
+        format!("* exec:{at}/closed"),
+        // Where this is depends on where relay-route is started.
+        "* exec:./none".to_owned(),
+        format!("* dir:{at}/dir"),
+        format!("* dir:{at}/none"),
+        format!("* dir:{at}/closed"),
+    ];
+    env.write("gateway/routes", lines.join("\n") + "\n");
+    env.chmod("gateway/routes", 0o600);
+    settle(&env, "gateway", NOW);
+    let line = |number: usize, what: &str| format!("warning gateway/routes: line {number}: {what}");
+    finds(
+        &env,
+        "gateway",
+        NOW,
+        &[
+            &line(
+                3,
+                "there is no command no-such-command in the directories of PATH",
+            ),
+            &line(4, &format!("there is no command {at}/none")),
+            &line(5, "user "),
+            &line(8, &format!("{at}/none is not a directory")),
+            &line(9, &format!("{at}/closed is not a directory")),
+        ],
+    );
+}
+
+#[test]
+fn root_finds_targets_that_another_user_cannot_use() {
+    if !is_root("targets of another user's routes") {
+        return;
+    }
+    let env = gateways();
+    for dir in ["theirs", "ours", "shut"] {
+        env.mkdir(dir);
+    }
+    env.mkdir("shut/open");
+    for (path, mode) in [
+        ("", 0o755),
+        ("ours", 0o755),
+        ("shut", 0o700),
+        ("shut/open", 0o777),
+    ] {
+        env.chmod(path, mode);
+    }
+    for (program, mode) in [("private", 0o700), ("public", 0o755)] {
+        env.write(program, "");
+        env.chmod(program, mode);
+    }
+    let at = env.root().display().to_string();
+    let nobody = user_number("nobody");
+    std::os::unix::fs::chown(env.path("theirs"), Some(nobody), None).unwrap();
+    let lines = [
+        format!("* dir:{at}/theirs"),
+        format!("* dir:{at}/ours"),
+        format!("* dir:{at}/shut/open"),
+        format!("* exec:{at}/private"),
+        format!("* exec:{at}/public"),
+    ];
+    env.write("gateway/routes", lines.join("\n") + "\n");
+    let mut chown = std::process::Command::new("chown");
+    let made = chown
+        .args(["-R", "nobody"])
+        .arg(env.path("gateway"))
+        .status();
+    assert!(made.unwrap().success());
+    let found = found(&env, "gateway");
+    let found: Vec<_> = found
+        .iter()
+        .filter(|line| line.contains(": line "))
+        .collect();
+    let line = |number: usize, what: &str| {
+        format!("warning gateway/routes: line {number}: user nobody cannot {what}")
+    };
+    let expected = [
+        line(2, &format!("write to {at}/ours")),
+        line(3, &format!("write to {at}/shut/open")),
+        line(4, &format!("run {at}/private")),
+    ];
+    assert_eq!(found, expected.iter().collect::<Vec<_>>());
+}
+
+/// The number of a user.
+fn user_number(name: &str) -> u32 {
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let line = users
+        .lines()
+        .find(|line| line.split(':').next() == Some(name));
+    line.unwrap().split(':').nth(2).unwrap().parse().unwrap()
+}
+
+#[test]
 fn files_of_others_are_found() {
     if !is_root("") {
         return; // nobody else can give files away
@@ -729,7 +896,7 @@ fn space_that_is_used_up_is_found() {
         "gateway",
         NOW,
         &[
-            &format!("warning gateway/spool: {quota} octets for "),
+            &format!("warning gateway/spool: a quota is used up: {quota} octets for "),
             "error gateway/spool: the disk has ",
         ],
     );

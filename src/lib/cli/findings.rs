@@ -1,10 +1,20 @@
 //! The output of relay-check.
 
+use std::path::PathBuf;
+
 use super::listing::List;
 use super::status::{Reported, Status};
 use super::{files, report};
 use crate::describe::{json, lines};
 use crate::upkeep::finding::{Finding, Level};
+
+/// The directories in which commands are searched.
+#[must_use]
+pub fn search_path() -> Vec<PathBuf> {
+    // As execvp(3) does without the variable.
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+    std::env::split_paths(&path).collect()
+}
 
 /// The findings of a check, while they are printed.
 #[derive(Debug)]

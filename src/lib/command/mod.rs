@@ -187,6 +187,12 @@ impl Command {
         }
     }
 
+    /// The program, as it was given.
+    #[must_use]
+    pub fn program(&self) -> &OsStr {
+        &self.program
+    }
+
     /// Runs it with `input` as standard input, and waits for it, for at most `limit`. It inherits
     /// our standard output and standard error.
     ///

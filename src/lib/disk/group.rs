@@ -1,5 +1,6 @@
 //! Directories that the members of a group may use, besides their owner.
 
+use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -228,6 +229,15 @@ impl Group {
 pub fn label_of_user(uid: u32) -> String {
     let listed = nix::unistd::User::from_uid(uid.into()).ok().flatten();
     listed.map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// The numbers of all groups of a user; `None` if the system does not list that user.
+#[must_use]
+pub(super) fn groups_of_user(uid: u32) -> Option<Vec<u32>> {
+    let user = nix::unistd::User::from_uid(uid.into()).ok()??;
+    let name = CString::new(user.name).ok()?;
+    let groups = nix::unistd::getgrouplist(&name, user.gid).ok()?;
+    Some(groups.into_iter().map(nix::unistd::Gid::as_raw).collect())
 }
 
 /// The result of a lookup; `file` is where the system looks unless nsswitch.conf(5) names another

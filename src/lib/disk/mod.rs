@@ -20,6 +20,7 @@ mod read; // whole files, within a limit
 mod sync; // waiting for the disk
 mod dirs; // creating directories
 pub mod group; // directories that other users may use
+pub mod permission; // what a user may do
 pub mod lock; // flock(2), released by the kernel when a run is killed
 pub mod mounts; // kinds of file systems
 pub mod scratch; // files without a name, for the length of a run

@@ -24,8 +24,11 @@ const MAX_TAIL: u64 = 64 * 1024;
 /// Octets of a digest, and of an id.
 const HALF: usize = 32;
 
+/// The length of a record, in octets.
+pub const RECORD_LEN: usize = 2 * HALF;
+
 /// The digest of a ciphertext and the digest of its first sender.
-type SenderRecord = [u8; 2 * HALF];
+type SenderRecord = [u8; RECORD_LEN];
 
 /// A ciphertext with the sender of the parcel that holds it.
 #[derive(Debug, Clone)]

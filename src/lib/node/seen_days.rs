@@ -33,7 +33,7 @@ const MAX_OPEN: usize = 400;
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// Octets of a record.
-pub(super) const RECORD_LEN: usize = 32;
+pub const RECORD_LEN: usize = 32;
 
 /// The name of the file of the floor.
 pub(crate) const FLOOR: &str = "floor";

@@ -8,7 +8,7 @@ use super::Error;
 use super::target::Target;
 use crate::asn1::text;
 use crate::command::Command;
-use crate::disk::{FileRole, files};
+use crate::disk::{FileRole, files, tree};
 use crate::node::Directory;
 use crate::pki::NodeId;
 use crate::ramf::Fields;
@@ -24,6 +24,9 @@ const MAX_LEN: usize = 1024 * 1024;
 pub struct Table {
     routes: Vec<Route>,
 }
+
+/// The valid lines of a table with their numbers, and the errors of the others.
+type Lines = (Vec<(usize, Route)>, Vec<Error>);
 
 /// A route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,17 +107,19 @@ impl Table {
     pub fn of(node: &Directory) -> Result<Self, Error> {
         let (routes, mut problems) = Self::read(node)?;
         if problems.is_empty() {
+            let routes = routes.into_iter().map(|(_, route)| route).collect();
             Ok(Self { routes })
         } else {
             Err(problems.swap_remove(0))
         }
     }
 
-    /// Reports every wrong line in the table of a node.
-    pub fn check(node: &Directory, checker: &mut Checker<'_>) {
-        let problems = match Self::read(node) {
-            Ok((_, problems)) => problems,
-            Err(error) => vec![error],
+    /// Reports every wrong line in the table of a node, and each target that the node's user cannot
+    /// use. Commands are searched in these directories.
+    pub fn check(node: &Directory, search: &[PathBuf], checker: &mut Checker<'_>) {
+        let (routes, problems) = match Self::read(node) {
+            Ok(read) => read,
+            Err(error) => (Vec::new(), vec![error]),
         };
         let path = node.root().join("routes");
         for error in problems {
@@ -124,10 +129,20 @@ impl Table {
             };
             checker.report(Level::Error, Check::Route, &path, &what, None);
         }
+        let owner = tree::stat(node.root(), FileRole::Node).ok().flatten();
+        let Some(owner) = owner.map(|stat| stat.owner) else {
+            return;
+        };
+        for (line, route) in routes {
+            if let Some((what, hint)) = route.target.amiss(owner, search) {
+                let what = format!("line {line}: {what}");
+                checker.report(Level::Warning, Check::Route, &path, &what, Some(hint));
+            }
+        }
     }
 
-    /// The valid lines of a node's table, and the errors of the others.
-    fn read(node: &Directory) -> Result<(Vec<Route>, Vec<Error>), Error> {
+    /// The valid lines of a node's table with their numbers, and the errors of the others.
+    fn read(node: &Directory) -> Result<Lines, Error> {
         let path = node.root().join("routes");
         let octets = match files::read(&path, FileRole::Node, MAX_LEN) {
             Ok(octets) => octets,
@@ -153,7 +168,7 @@ impl Table {
                 continue;
             }
             match Route::parse(line, node) {
-                Ok(route) => routes.push(route),
+                Ok(route) => routes.push((number, route)),
                 Err(problem) => problems.push(wrong(number, problem)),
             }
         }

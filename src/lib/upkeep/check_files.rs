@@ -11,6 +11,7 @@ use crate::disk::FileRole;
 use crate::disk::mounts;
 use crate::disk::publish::leftovers;
 use crate::disk::tree::{self, EntryKind, Visited};
+use crate::node::sessions;
 
 /// The age from which a temporary file is taken for one of a killed run. Shorter than that of
 /// relay-purge, which is 36 hours: a check only reports.
@@ -54,6 +55,19 @@ impl Shape {
 
 /// Returns the shape of an entry by its path below the top; `None` for an unknown one.
 pub type Shapes<'a> = &'a dyn Fn(&[&str], EntryKind) -> Option<Shape>;
+
+/// What fails while a directory has the name of this file.
+fn fails_for(parts: &[&str]) -> &'static str {
+    match *parts {
+        ["lock", name] if name.starts_with("open.") => {
+            "messages of this sender are neither delivered nor opened"
+        }
+        ["sessions", _, name] if sessions::is_senders(name) => {
+            "messages sealed to this key are neither delivered nor opened"
+        }
+        _ => "what needs the file fails",
+    }
+}
 
 /// The expected owner of files, and whether files of other users are allowed.
 #[derive(Clone, Copy)]
@@ -143,10 +157,7 @@ impl Checker<'_> {
             // Removed since it was listed: other programs may be running.
             (_, Ok(None)) => {}
             (_, Err(error)) => self.damaged(path, &error.into()),
-            (None, Ok(Some(_))) => {
-                let what = "does not belong here";
-                self.report(Level::Warning, Check::Unknown, path, &what, None);
-            }
+            (None, Ok(Some(_))) => self.stray(entry, &parts, shapes),
             (Some(shape), Ok(Some(stat))) => {
                 self.stat(path, shape, &stat, ownership, entry.kind);
                 let is_shared = matches!(shape, Shape::Shared | Shape::Given);
@@ -160,6 +171,26 @@ impl Checker<'_> {
             }
         }
         above.pop();
+    }
+
+    /// Reports an entry without a shape. In the place of something else it is in the way of it.
+    fn stray(&mut self, entry: &tree::Entry, parts: &[&str], shapes: Shapes<'_>) {
+        let is_named = entry.name.to_str().is_some();
+        let is_instead = |kind| is_named && shapes(parts, kind).is_some();
+        let what = match entry.kind {
+            EntryKind::Dir if is_instead(EntryKind::File) => {
+                format!("a directory in the place of a file: {}", fails_for(parts))
+            }
+            EntryKind::File if parts.len() == 1 && is_instead(EntryKind::Dir) => {
+                "a file in the place of a directory".to_owned()
+            }
+            _ => {
+                let what = "does not belong here";
+                return self.report(Level::Warning, Check::Unknown, &entry.path, &what, None);
+            }
+        };
+        let hint = Some("move it away".to_owned());
+        self.report(Level::Error, Check::Unknown, &entry.path, &what, hint);
     }
 
     fn stat(

@@ -9,7 +9,7 @@ use super::finding::{Check, Level};
 use crate::disk::FileRole;
 use crate::disk::tree::{self, EntryKind};
 use crate::node::certificates::path_from_octets;
-use crate::node::{Directory, read_text, sessions, unknown_senders};
+use crate::node::{Directory, ciphertexts, read_text, seen, sessions, unknown_senders};
 use crate::pki::{NodeId, issuance};
 
 /// How long before its end a certificate is reported.
@@ -140,6 +140,51 @@ impl Checker<'_> {
         self.report(level, Check::Ending, dir, &what, hint);
     }
 
+    /// Checks the records of what was received.
+    pub(super) fn seen(&mut self, node: &Directory) {
+        let dir = node.root().join("seen");
+        match tree::entries(&dir, FileRole::Node) {
+            Ok(listing) => {
+                for entry in listing.entries {
+                    let name = entry.name.to_str();
+                    let is_of_day = name.is_some_and(|name| seen::end_of_seen_day(name).is_some());
+                    if is_of_day && entry.kind == EntryKind::File {
+                        self.records(&entry, seen::RECORD_LEN);
+                    }
+                }
+            }
+            Err(error) => self.damaged(&dir, &error.into()),
+        }
+    }
+
+    /// Checks that a file has whole records of this length, in octets.
+    fn records(&mut self, entry: &tree::Entry, of: usize) {
+        let Ok(Some(stat)) = entry.stat() else {
+            return; // it has gone, or was reported with the modes
+        };
+        let rest = stat.len % u64::try_from(of).unwrap_or(u64::MAX);
+        if rest == 0 {
+            return;
+        }
+        // Sorted records appear whole. Others are appended, which a kill or a crash cuts short.
+        let is_sorted = entry.path.extension() == Some("sorted".as_ref());
+        let (level, what, hint) = if is_sorted {
+            let what = format!("not whole records of {of} octets");
+            let hint =
+                "records are lost: relay-check --restored refuses what they may have recorded";
+            (Level::Error, what, hint)
+        } else {
+            let what = format!("{rest} octets of an incomplete record at the end");
+            (
+                Level::Warning,
+                what,
+                "a run was killed: the next record that is stored replaces it",
+            )
+        };
+        let hint = Some(hint.to_owned());
+        self.report(level, Check::Damaged, &entry.path, &what, hint);
+    }
+
     /// Checks the private session keys.
     pub(super) fn sessions(&mut self, node: &Directory) {
         let top = node.root().join("sessions");
@@ -164,8 +209,9 @@ impl Checker<'_> {
             };
             for entry in entries.into_iter().filter(|it| it.kind == EntryKind::File) {
                 let name = entry.name.to_str();
-                let is_other = name.is_some_and(sessions::is_senders);
-                if !is_other && let Err(error) = sessions::check(&entry.path) {
+                if name.is_some_and(sessions::is_senders) {
+                    self.records(&entry, ciphertexts::RECORD_LEN);
+                } else if let Err(error) = sessions::check(&entry.path) {
                     self.damaged(&entry.path, &error);
                 }
             }

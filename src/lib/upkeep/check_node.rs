@@ -84,6 +84,7 @@ impl Checker<'_> {
             self.peer(node, id, &dir, &mut names);
         }
         self.sessions(node);
+        self.seen(node);
         match certificates::own_since(node) {
             Ok(Some(since)) if self.window.is_before(since) => {
                 let what = format!(

@@ -371,7 +371,7 @@ impl Spool {
                     "relay-sync gives them with cargo",
                 ),
             };
-            let what = format!("{used} octets {of}, and the quota is {limit}");
+            let what = format!("a quota is used up: {used} octets {of}, and it is {limit}");
             let (level, check) = (Level::Warning, Check::Room);
             checker.report(level, check, self.root(), &what, Some(hint.to_owned()));
         }
