@@ -649,7 +649,7 @@ fn that_nothing_fits_is_said_to_those_who_want_only_errors() {
     put.stdin(parcel).ok().quiet();
     env.relay("route").args(["-N", "mallory"]).ok().quiet();
     let ran = sync(&env, "mallory", "stick").arg("-q").ok();
-    let line = "relay-sync: stick: no room for 1 message (";
+    let line = "relay-sync: hub: no room for 1 message (";
     assert!(ran.stderr.starts_with(line), "{}", ran.stderr);
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
 }

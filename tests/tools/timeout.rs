@@ -227,6 +227,20 @@ fn a_note_on_a_message_that_has_gone_is_dropped() {
 }
 
 #[test]
+fn a_note_goes_with_its_message_when_nothing_has_a_command_any_more() {
+    let (env, names) = handing("sleep 60");
+    assert_eq!(route(&env).run().status, 75);
+    assert_eq!(notes(&env, "hub"), ["in"]);
+    for name in names {
+        std::fs::remove_file(env.path(format!("hub/spool/in/{name}"))).unwrap();
+    }
+    route(&env).arg("-n").ok().quiet();
+    assert_eq!(notes(&env, "hub"), ["in"]);
+    route(&env).ok().quiet();
+    assert!(notes(&env, "hub").is_empty());
+}
+
+#[test]
 fn nobody_waits_for_a_command_of_routes() {
     let script = ": > started; while [ ! -e go ]; do sleep 0.05; done";
     let (env, names) = handing(script);

@@ -616,6 +616,23 @@ fn an_exchange_that_ends_early_is_told() {
         (&last["event"], &last["safe_to_remove"]),
         (&json!("summary"), &json!(false))
     );
+    // What comes is taken, and cannot be removed: its path is named once.
+    mounted.remount("rw");
+    sync(&env, "mallory", "locked").ok().quiet();
+    mounted.remount("ro");
+    let ran = sync(&env, "hub", "locked").run();
+    let lines = ran.diagnostics();
+    for line in &lines {
+        assert_eq!(line.matches("locked/relaynet/").count(), 1, "{lines:?}");
+    }
+    assert!(
+        lines[0].ends_with(": cannot remove: Read-only file system"),
+        "{lines:?}"
+    );
+    mounted.remount("rw");
+    put(&env, "mallory", &env.parcel("bob", "alice", b"another"));
+    env.relay("route").args(["-N", "mallory"]).ok().quiet();
+    mounted.remount("ro");
     // A courier's, too.
     sync(&env, "mallory", "red").ok().quiet();
     let calls = [
@@ -682,4 +699,86 @@ fn a_recipient_whose_disk_is_full_learns_what_was_delivered() {
         summary.ends_with("1 waits; the run ended early"),
         "{told:?}"
     );
+}
+
+#[test]
+fn damaged_messages_in_the_spool_are_told_in_few_words() {
+    let env = Env::with_gateways();
+    env.mkdir("red");
+    let node = env.path("mallory").display().to_string();
+    for number in 0..12 {
+        let id = format!("m{number}");
+        let parcel = env.parcel_with("bob", "alice", b"hello", &["--id", &id]);
+        put(&env, "mallory", &parcel);
+    }
+    env.relay("route").args(["-N", "mallory"]).ok().quiet();
+    let out = format!("mallory/spool/out/{}", id("hub"));
+    for name in env.names(&out) {
+        env.write(format!("{out}/{name}"), "damaged");
+    }
+    let ran = sync(&env, &node, "red").arg("--init").run();
+    assert_eq!(ran.status, 65, "{}", ran.stderr);
+    let told = ran.diagnostics();
+    let damaged = told.iter().filter(|line| line.contains(": set aside: "));
+    assert_eq!(damaged.count(), 8, "{told:#?}");
+    let rest = format!("{}: and 4 more", env.path(&out).display());
+    assert!(told.contains(&rest), "{told:#?}");
+}
+
+#[test]
+fn a_parcel_whose_content_finds_no_room_is_named() {
+    let env = Env::with_peers();
+    env.mkdir("full");
+    let Some(_mounted) = Mounted::on(env.path("full"), "16k", "content that finds no room") else {
+        return;
+    };
+    env.write("p.parcel", env.parcel("bob", "alice", &[7; 4000]));
+    env.write("q.parcel", env.parcel("bob", "alice", &vec![7; 40_000]));
+    let open = ["-N", "alice", "-d", "full", "p.parcel", "q.parcel"];
+    let ran = env.relay("open").args(open).run();
+    assert_eq!(ran.status, 74, "{}", ran.stderr);
+    let told = ran.diagnostics();
+    assert!(
+        told[0].starts_with("q.parcel: ") && told[0].contains("No space left"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_retried_message_is_told_with_v() {
+    let env = Env::with_gateways();
+    let lost = env.parcel_with("alice", "bob", b"x", &["--id", "m2"]);
+    put(&env, "hub", &lost);
+    env.relay("route").args(["-N", "hub"]).ok();
+    let name = env.names("hub/spool/failed").remove(0);
+    let args = ["-N", "hub", "-v", "--retry", "m2"];
+    let ran = env.relay("route").args(args).run();
+    ran.says_somewhere(&format!("event=retried file={name} queue=in"));
+}
+
+#[test]
+fn a_name_that_cannot_be_read_is_told_where_mail_is_delivered() {
+    for destination in ["--dir", "--maildir"] {
+        let env = Env::with_peers();
+        for folder in ["inbox", "inbox/tmp", "inbox/new", "inbox/cur"] {
+            env.mkdir(folder);
+        }
+        for id in ["m1", "m2"] {
+            let parcel = env.parcel_with("bob", "alice", b"x", &["--id", id]);
+            put(&env, "alice", &parcel);
+        }
+        env.relay("route").args(["-N", "alice"]).ok().quiet();
+        let name = format!("alice/peers/{}/name", id("bob"));
+        fs::remove_file(env.path(&name)).unwrap();
+        env.mkdir(&name);
+        let deliver = ["-N", "alice", destination, "inbox"];
+        let ran = env.relay("deliver").args(deliver).ok();
+        let told = ran.diagnostics();
+        assert_eq!(told.len(), 1, "{told:?}");
+        let why = format!(
+            "{name}: not a regular file: {} is named by its id",
+            &id("bob")[..16]
+        );
+        assert_eq!(told[0], why);
+    }
 }

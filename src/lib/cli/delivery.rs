@@ -1,7 +1,7 @@
 //! Reports the result of relay-deliver for each message.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -23,7 +23,10 @@ use crate::transfer::join;
 #[derive(Debug)]
 pub struct DeliveryReport<'a> {
     outcome: Outcome,
+    node: &'a Directory,
     asides: AsideReport<'a>,
+    /// Senders without a name, of whom it is known whether theirs cannot be read.
+    nameless: BTreeSet<NodeId>,
     is_dry: bool,
     json: bool,
     /// Whether a message waited, be it a part.
@@ -48,7 +51,9 @@ impl<'a> DeliveryReport<'a> {
         outcome.doubt(time);
         Self {
             outcome,
+            node,
             asides: AsideReport::of(node),
+            nameless: BTreeSet::new(),
             is_dry,
             json,
             is_used: false,
@@ -96,6 +101,7 @@ impl<'a> DeliveryReport<'a> {
         let content = delivered.content.as_ref();
         match &delivered.result {
             Ok(DeliveryEffect::Delivered(path)) => {
+                self.look_for_name(content);
                 event("delivered", content, path.as_deref());
                 self.parts += usize::from(content.is_some_and(Content::is_part));
                 if self.json {
@@ -141,6 +147,20 @@ impl<'a> DeliveryReport<'a> {
     ) {
         if let Some(message) = aside_message(path, head, content) {
             self.asides.set_aside(&message, why);
+        }
+    }
+
+    /// Warns, once in a run, that the name of a sender cannot be read: its content has the id instead,
+    /// in its folder or its mail.
+    fn look_for_name(&mut self, content: Option<&Content>) {
+        let Some(content) = content.filter(|content| content.peer.is_none()) else {
+            return;
+        };
+        if self.nameless.insert(content.sender)
+            && let Err(error) = self.node.peer(content.sender)
+        {
+            let label = content.label();
+            report::warn(&format!("{error}: {label} is named by its id"));
         }
     }
 

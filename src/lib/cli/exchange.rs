@@ -31,6 +31,9 @@ pub fn open(dir: &Path, init: bool, if_present: bool) -> Result<Option<Medium>, 
 /// How many unexpected files are named in a run.
 const MAX_UNEXPECTED: usize = 64;
 
+/// How many gateways are named for which there was no room, with `-q`.
+const MAX_NO_ROOM: usize = 8;
+
 /// Reports what happens in an exchange, and collects the exit status.
 #[derive(Debug)]
 pub struct Log {
@@ -41,7 +44,9 @@ pub struct Log {
     unexpected: Limited,
     /// Whether any message was written onto a medium.
     has_written: bool,
-    left: Option<NoRoom>,
+    /// The first ones that there was no room for, and the number of the others.
+    left: Vec<NoRoom>,
+    left_too: usize,
     outcome: Outcome,
     tally: ExchangeTally,
     /// Whether each event is printed.
@@ -51,8 +56,8 @@ pub struct Log {
 /// What there was no room for.
 #[derive(Debug)]
 struct NoRoom {
-    /// The medium without room.
-    place: String,
+    /// Where it was to go.
+    hop: String,
     messages: usize,
     octets: u64,
 }
@@ -73,7 +78,8 @@ impl Log {
             top: None,
             unexpected: Limited::new(MAX_UNEXPECTED),
             has_written: false,
-            left: None,
+            left: Vec::new(),
+            left_too: 0,
             outcome: Outcome::default(),
             tally: ExchangeTally::default(),
             is_printed: false,
@@ -179,19 +185,12 @@ impl Log {
     }
 
     fn waiting(&mut self, hop: &str, messages: usize, octets: u64, why: WaitReason) {
-        if why == WaitReason::NoRoom {
-            let dir = self.top.as_deref().and_then(Path::parent);
-            let left = self.left.get_or_insert_with(|| NoRoom {
-                place: dir.map_or_else(|| hop.to_owned(), report::path),
-                messages: 0,
-                octets: 0,
-            });
-            left.messages += messages;
-            left.octets += octets;
-        }
         let count = messages.to_string();
         match why {
-            WaitReason::NoRoom => report::warn(&no_room(hop, messages, octets)),
+            WaitReason::NoRoom => {
+                report::warn(&no_room(hop, messages, octets));
+                self.no_room(hop, messages, octets);
+            }
             // Not a warning: a gateway that requests its cargo on each trip is expected not to have
             // asked yet.
             WaitReason::NoWay | WaitReason::Ended => report::event(
@@ -214,6 +213,21 @@ impl Log {
         }
     }
 
+    fn no_room(&mut self, hop: &str, messages: usize, octets: u64) {
+        if let Some(left) = self.left.iter_mut().find(|left| left.hop == hop) {
+            left.messages += messages;
+            left.octets += octets;
+        } else if self.left.len() < MAX_NO_ROOM {
+            self.left.push(NoRoom {
+                hop: hop.to_owned(),
+                messages,
+                octets,
+            });
+        } else {
+            self.left_too += 1;
+        }
+    }
+
     /// Ends the run with the exit status of all events, and says what was done, also by a run that
     /// `ended` early.
     ///
@@ -228,11 +242,14 @@ impl Log {
         }
         // A medium that nothing fits onto trip after trip is more than a detail, and those who want
         // only errors have not read a line of it.
-        if let Some(left) = self.left
-            && !self.has_written
-            && report::is_quiet()
-        {
-            report::error(&no_room(&left.place, left.messages, left.octets));
+        if !self.has_written && report::is_quiet() {
+            for left in &self.left {
+                report::error(&no_room(&left.hop, left.messages, left.octets));
+            }
+            if self.left_too > 0 {
+                let others = tally::counted(self.left_too, "other gateway", "other gateways");
+                report::error(&format!("and no room for what waits for {others}"));
+            }
         }
         let printed = if self.is_printed {
             files::print_line(&json::line(&self.tally.json(&self.medium)))
@@ -250,7 +267,8 @@ fn others_do_not_belong(place: &str, count: usize) {
     report::warn(&format!("{place}: {others} not belong there"));
 }
 
-/// What is said of messages that do not fit: `what` is where they go, or what is full.
+/// What is said of messages that do not fit: `what` is the gateway that they are for, or the medium
+/// that they were to be carried to.
 fn no_room(what: &str, messages: usize, octets: u64) -> String {
     let (noun, wait) = if messages == 1 {
         ("message", "waits")
@@ -364,11 +382,11 @@ fn log_change(event: ExchangeEvent, medium: &str) {
     }
 }
 
-/// The directory of a file on the medium, or the file of an item; `None` for a path in the spool.
+/// The directory of a file on the medium or in the spool, or the file of an item; `None` for what is
+/// not a path.
 fn container_of(what: &str) -> Option<&str> {
     match what.split_once(": item ") {
         Some((file, _)) => Some(file),
-        None if what.starts_with('/') => None,
         None => what.rsplit_once('/').map(|(folder, _)| folder),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Node;
-use super::errors::{ForNeighbour, LonePart, Usage};
+use super::errors::{Fatal, ForNeighbour, LonePart, Usage};
 use super::files::{self, Output, OutputForm};
 use super::input_ref::InputRef;
 use super::inputs::Message;
@@ -72,7 +72,15 @@ impl Opener<'_> {
         let path = match self.outputs {
             Outputs::Directory(dir) => {
                 let force = self.output.force();
-                Some(write_into(dir, &arrival, self.keeps_names, force)?)
+                let written = write_into(dir, &arrival, self.keeps_names, force);
+                // It ends the run, and of several parcels this one is not opened.
+                Some(written.map_err(|error| {
+                    if error.is::<Fatal>() {
+                        error.context(message.place.label())
+                    } else {
+                        error
+                    }
+                })?)
             }
             Outputs::File(file) => {
                 self.write(&arrival)?;

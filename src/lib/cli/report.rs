@@ -207,12 +207,30 @@ pub(super) fn failure_hinted(error: &anyhow::Error, what_helps: &str) {
 pub fn failure(input: Option<&str>, error: &anyhow::Error) {
     let text = text_of(error);
     match input {
-        Some(input) if !begins_with(&text, input) => self::error(&format!("{input}: {text}")),
-        _ => self::error(&text),
+        Some(input) => self::error(&labelled(input, &text)),
+        None => self::error(&text),
     }
     if let Some(text) = hints::hint(error) {
         advise(&text);
     }
+}
+
+/// The text of an error with its input before it, which the text then leaves out.
+fn labelled(input: &str, text: &str) -> String {
+    if begins_with(text, input) {
+        return text.to_owned();
+    }
+    let cause = format!(": {input}: ");
+    let object = format!(" {input}: ");
+    let text = if text.contains(&cause) {
+        text.replacen(&cause, ": ", 1)
+    } else if input.contains('/') {
+        // After a verb; a name without a folder may be any word of the text.
+        text.replacen(&object, ": ", 1)
+    } else {
+        text.to_owned()
+    };
+    format!("{input}: {text}")
 }
 
 /// Whether a text begins with the path of this file, of which `name` may be the end.
@@ -223,7 +241,8 @@ fn begins_with(text: &str, name: &str) -> bool {
     before.is_some_and(|it| it.is_empty() || it.ends_with('/') && !it.contains(' '))
 }
 
-/// The text of an error and its causes. A cause that the text before ends with is left out.
+/// The text of an error and its causes. A cause that the text before ends with is left out, and so is
+/// a path that the cause after it begins with.
 #[must_use]
 pub fn text_of(error: &anyhow::Error) -> String {
     text_of_chain(error.chain())
@@ -241,9 +260,53 @@ fn text_of_chain(chain: anyhow::Chain<'_>) -> String {
         let words = cause.to_string();
         if text.is_empty() {
             text = words;
+        } else if words.starts_with(&format!("{text}: ")) {
+            // The text so far is the path that this cause names, too.
+            text = words;
         } else if !text.ends_with(&format!(": {words}")) {
             text = format!("{text}: {words}");
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_named_once() {
+        let named = |text| labelled("m/cargo/x", text);
+        for (text, expected) in [
+            ("damaged", "m/cargo/x: damaged"),
+            (
+                "m/cargo/x: not a regular file",
+                "m/cargo/x: not a regular file",
+            ),
+            (
+                "cannot remove m/cargo/x: Read-only",
+                "m/cargo/x: cannot remove: Read-only",
+            ),
+            (
+                "set aside: m/cargo/x: damaged",
+                "m/cargo/x: set aside: damaged",
+            ),
+            ("m/got is in the way", "m/cargo/x: m/got is in the way"),
+            (
+                "cannot remove m/cargo/xy: no",
+                "m/cargo/x: cannot remove m/cargo/xy: no",
+            ),
+        ] {
+            assert_eq!(named(text), expected);
+        }
+        assert_eq!(
+            labelled("in", "no room in in: full"),
+            "in: no room in in: full"
+        );
+        let cause = anyhow::anyhow!("m/cargo/x: not a regular file");
+        assert_eq!(
+            text_of(&cause.context("m/cargo/x")),
+            "m/cargo/x: not a regular file"
+        );
+    }
 }

@@ -15,7 +15,7 @@ use crate::pki::NodeId;
 use crate::route::Target;
 use crate::route::control::{Applied, ControlEffect};
 use crate::route::run::{Fate, RouteOutcome};
-use crate::spool::{self, Spool, Time};
+use crate::spool::{self, Name, QueueId, Spool, Time};
 
 /// Reports the results of a run, each as it comes.
 #[derive(Debug)]
@@ -181,8 +181,8 @@ pub fn return_all(
 ) -> anyhow::Result<bool> {
     let mut returned = messages.is_empty() && peers.is_empty();
     let of_messages = messages.iter().map(|text| {
-        let result = spool.retry(text, time.told).map_err(anyhow::Error::from);
-        (text, result)
+        let result = spool.retry(text, time.told, &mut report_returned);
+        (text, result.map_err(anyhow::Error::from))
     });
     let of_peers = peers.iter().map(|peer| (peer, recall(spool, peer)));
     for (name, result) in of_messages.chain(of_peers) {
@@ -199,6 +199,12 @@ pub fn return_all(
         }
     }
     Ok(returned)
+}
+
+fn report_returned(name: &Name, queue: QueueId) {
+    let (name, queue) = (name.to_string(), queue.path());
+    let facts = [("file", &*name), ("queue", &*queue.to_string_lossy())];
+    report::event("retried", &facts);
 }
 
 /// Moves what waits for a peer back to `in`, to be routed again.

@@ -37,6 +37,13 @@ pub struct Hint {
     pub date: Timestamp,
 }
 
+impl Hint {
+    /// The directory on the medium that it belongs to.
+    pub(super) fn dir_name(&self) -> String {
+        format!("got/{}", self.gateway)
+    }
+}
+
 /// Directories that could not be listed, and the errors.
 pub(super) type Unlisted = Vec<(String, Error)>;
 

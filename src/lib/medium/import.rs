@@ -442,7 +442,7 @@ impl<'a> Importer<'a> {
         self.remove(file, each);
         if let Err(error) = hinted.or_else(|_| self.medium.hint(&hint)) {
             each(ExchangeEvent::Failed {
-                what: file.to_string(),
+                what: hint.dir_name(),
                 error,
             });
         }

@@ -20,7 +20,7 @@ use crate::spool::moves::{Moves, Placed};
 use crate::spool::name::HopPrefix;
 use crate::spool::queue::{QueueEntry, Waiting};
 use crate::spool::sent::{Line, SentEvent};
-use crate::spool::{self, Name, QueueId, Room, Spool, Time};
+use crate::spool::{self, Intents, Name, QueueId, Room, Spool, Time};
 use crate::verify::{self, Policy};
 
 /// The most messages that are moved with one sync.
@@ -175,6 +175,10 @@ impl Router<'_> {
         self.commit(group, each)?;
         if has_commands {
             self.run_commands(lock, each)?;
+        } else if !self.is_dry {
+            // Drops notes on messages that are gone. They do no harm, so an error does not end the
+            // run; relay-check reports a file that cannot be read.
+            let _ = Intents::of(self.spool, QueueId::In).map(|mut notes| notes.finish());
         }
         // Messages that were read before the error are routed first.
         match failed {

@@ -256,21 +256,31 @@ impl Spool {
     }
 
     /// Returns messages from `failed` to the queues that they came from: one that is known by this
-    /// name, id or beginning of its digest, or all parts of a transfer. The caller holds the queue
-    /// lock.
+    /// name, id or beginning of its digest, or all parts of a transfer. Each is given to `returned`
+    /// with its queue. The caller holds the queue lock.
     ///
     /// # Errors
     /// [`Error::UnknownMessage`] and [`Error::NotSetAside`] when no message in `failed` is known as
     /// this, and [`Error::AmbiguousMessage`] when several are.
-    pub fn retry(&self, text: &str, now: Timestamp) -> Result<(), Error> {
+    pub fn retry(
+        &self,
+        text: &str,
+        now: Timestamp,
+        returned: &mut dyn FnMut(&Name, QueueId),
+    ) -> Result<(), Error> {
         let names = self.find_failed(text, now)?;
         for names in names.chunks(RETURNED_AT_ONCE) {
-            self.return_all(names, now)?;
+            self.return_all(names, now, returned)?;
         }
         Ok(())
     }
 
-    fn return_all(&self, names: &[Name], now: Timestamp) -> Result<(), Error> {
+    fn return_all(
+        &self,
+        names: &[Name],
+        now: Timestamp,
+        returned: &mut dyn FnMut(&Name, QueueId),
+    ) -> Result<(), Error> {
         let failed = self.queue(QueueId::Failed);
         let (mut ways, mut lines) = (Vec::new(), Vec::new());
         for name in names {
@@ -306,8 +316,9 @@ impl Spool {
         }
         moves.commit()?;
         // Last: if the run is killed before, relay-purge removes the `.why` files as orphans.
-        for name in names {
+        for (name, _, place) in &ways {
             files::remove(&self.path_of_why(name), FileRole::Spool)?;
+            returned(name, *place);
         }
         Ok(())
     }
