@@ -157,7 +157,8 @@
 //! - [`disk`] is the only floor that changes files. [`crypto`] is the only one that names a
 //!   cryptography crate.
 //! - [`asn1`] to [`message`] take and return values: no paths, no stores, no clock. [`transfer`]
-//!   cuts content into parts and joins them, on disk.
+//!   cuts content into parts and joins them, on disk; [`archive`] makes content of a directory and
+//!   a directory of content.
 //! - [`node`] and [`spool`] are the two stores; [`upkeep`] keeps both in order.
 //! - [`send`] and [`receive`] fix the order of effects when a message leaves and arrives.
 //! - [`cli`] is for the programs alone. Nothing below it reads the clock, the environment or the
@@ -176,6 +177,7 @@ pub mod session; // RS-003: session keys, agreement, and which key comes next
 pub mod ramf; // RS-001: the message format, its limits and its validation
 pub mod message; // RS-000: parcels, control messages, parameters, and streams of them
 pub mod transfer; // content of any size: cut into parts, joined again
+pub mod archive; // a directory as one content, and back
 pub mod node; // a node: its directory, or explicit files; peers, sessions, authorizations, replay memory
 pub mod verify; // judging objects without opening them
 pub mod send; // the order of effects when a message leaves: key, message

@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::entry::{EntryFacts, OpenEntry, facts_of, type_of};
 use super::existing::BLOCK;
 use super::fault;
 use super::metadata::free_of;
@@ -167,6 +168,50 @@ impl Dir {
         let found = self.stat(name.as_ref())?;
         let file = found.filter(|found| type_of(found) == FileType::RegularFile);
         Ok(file.and_then(|file| u64::try_from(file.st_size).ok()))
+    }
+
+    /// The metadata of what has this name, links not followed; `None` if nothing has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Operation::Examine`].
+    pub fn facts(&self, name: impl AsRef<OsStr>) -> Result<Option<EntryFacts>> {
+        let found = self.stat(name.as_ref())?;
+        Ok(found.as_ref().map(EntryFacts::of))
+    }
+
+    /// Its own metadata.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Operation::Examine`].
+    pub fn own_facts(&self) -> Result<EntryFacts> {
+        facts_of(&*self.fd, &self.path, self.role)
+    }
+
+    /// Opens a regular file to be read piece by piece, without following a link.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRegular`] when something else has the name; [`Error::Io`] while
+    /// [`Operation::Open`].
+    pub fn open_file(&self, name: impl AsRef<OsStr>) -> Result<OpenEntry> {
+        let path = self.path.join(name.as_ref());
+        let wanted = OFlags::RDONLY | OFlags::NOFOLLOW | AT_ONCE;
+        let open = || rustix::fs::openat(&self.fd, name.as_ref(), wanted, Mode::empty());
+        let opened = retry_on_intr(open);
+        let fd = opened.map_err(|error| {
+            // Named by the user or not, a link or socket in a directory is no regular file.
+            match error {
+                Errno::LOOP | Errno::NXIO => self.not_regular(path.clone()),
+                error => refused(&path, self.role, error.into()),
+            }
+        })?;
+        let file = OpenEntry::of(File::from(fd), path, self.role);
+        match file.facts()?.kind {
+            Some(EntryKind::File) => Ok(file),
+            _ => Err(self.not_regular(file.path().to_owned())),
+        }
     }
 
     /// Reads a whole file of at most `limit` octets.
@@ -349,10 +394,6 @@ impl Dir {
             role: self.role,
         }
     }
-}
-
-fn type_of(found: &Stat) -> FileType {
-    FileType::from_raw_mode(found.st_mode)
 }
 
 impl Iterator for DirEntries<'_> {

@@ -35,6 +35,7 @@ mod rename; // and link
 mod temporary; // files that are being written
 pub mod publish; // files that appear whole, under their final names
 pub mod batch; // many of them, synced together
+pub mod entry; // a name in a directory that is held open
 pub mod dir; // directories that another user may change meanwhile
 pub mod files; // operations on files and directories by their paths
 #[cfg(test)]
