@@ -177,7 +177,7 @@ const ROLES: [FileRole; 6] = [
     FileRole::Spool,
 ];
 
-const OPERATIONS: [Operation; 24] = [
+const OPERATIONS: [Operation; 25] = [
     Operation::Open,
     Operation::Examine,
     Operation::Read,
@@ -196,6 +196,7 @@ const OPERATIONS: [Operation; 24] = [
     Operation::Truncate,
     Operation::SetMode,
     Operation::SetGroup,
+    Operation::SetTime,
     Operation::Sync,
     Operation::SyncDir,
     Operation::SyncFs,

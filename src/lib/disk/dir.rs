@@ -80,6 +80,11 @@ impl Dir {
         })
     }
 
+    /// Its descriptor, for lookups only.
+    pub(super) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
     /// The path by which it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -242,7 +247,15 @@ impl Dir {
         Ok(removed)
     }
 
-    fn remove_unsynced(&self, name: &OsStr) -> Result<bool> {
+    /// Removes an empty directory; the caller syncs this one.
+    pub(super) fn remove_dir(&self, name: &OsStr) -> Result<()> {
+        let path = self.path.join(name);
+        fault::change(Operation::Remove, &[&path], &path, self.role, || {
+            Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
+        })
+    }
+
+    pub(super) fn remove_unsynced(&self, name: &OsStr) -> Result<bool> {
         let path = self.path.join(name);
         let removed = fault::change(Operation::Remove, &[&path], &path, self.role, || {
             Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
@@ -266,7 +279,7 @@ impl Dir {
     }
 
     /// Opens the same directory for reading.
-    fn readable(&self) -> io::Result<OwnedFd> {
+    pub(super) fn readable(&self) -> io::Result<OwnedFd> {
         let wanted = OFlags::RDONLY | OFlags::DIRECTORY | AT_ONCE;
         let open = || rustix::fs::openat(&self.fd, ".", wanted, Mode::empty());
         Ok(retry_on_intr(open)?)

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Stat};
 
+use super::existing::is_same;
+use super::fault;
 use super::tree::EntryKind;
 use super::{Error, FileRole, Operation, Result};
 
@@ -21,6 +23,8 @@ pub struct EntryFacts {
     pub is_executable: bool,
     /// When its content last changed: seconds since 1970, and nanoseconds.
     pub modified: (i64, u32),
+    /// When it was changed last in any way, its name and mode included: seconds since 1970.
+    pub changed: i64,
     /// The user id of its owner.
     pub owner: u32,
     /// The number of its file system.
@@ -44,6 +48,7 @@ impl EntryFacts {
                 i64::from(found.st_mtime),
                 u32::try_from(found.st_mtime_nsec).unwrap_or_default(),
             ),
+            changed: i64::from(found.st_ctime),
             owner: found.st_uid,
             device: u64::from(found.st_dev),
             inode: u64::from(found.st_ino),
@@ -122,5 +127,30 @@ impl OpenEntry {
                 read => return read.map_err(Error::io(&self.path, self.role, Operation::Read)),
             }
         }
+    }
+
+    /// Whether another file has the same octets from here on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Operation::Read`].
+    pub(super) fn is_same(&mut self, other: &mut Self) -> Result<bool> {
+        let same = is_same(&mut self.file, &mut other.file);
+        same.map_err(Error::io(&other.path, self.role, Operation::Read))
+    }
+
+    /// Waits until its octets are on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Operation::Sync`].
+    pub(super) fn sync(&self) -> Result<()> {
+        fault::change(
+            Operation::Sync,
+            &[&self.path],
+            &self.path,
+            self.role,
+            || self.file.sync_all(),
+        )
     }
 }

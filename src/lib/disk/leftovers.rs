@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use super::existing::open_existing;
 use super::metadata::is_of_another;
 use super::names::is_temporary;
+use super::new_tree;
 use super::placeholder;
 use super::remove::{remove_tree, remove_unsynced};
 use super::tree::{self, EntryKind};
@@ -101,14 +102,16 @@ pub fn sweep(dir: &Path, role: FileRole, before: Option<SystemTime>) -> Result<u
     Ok(removed)
 }
 
-/// Removes the temporary files of this user in a directory of users' files that were last written
-/// before that instant, unless a run still writes them. Nothing depends on it, so what cannot be
-/// listed or removed stays.
+/// Removes the temporary files and directories of this user in a directory of users' files that were
+/// last written before that instant, unless a run still writes them. Nothing depends on it, so what
+/// cannot be listed or removed stays.
 pub fn sweep_ours(dir: &Path, before: SystemTime) {
     let role = FileRole::Delivery;
     for leftover in leftovers(dir, role, Some(before)).unwrap_or_default() {
         let is_ours = is_of_another(&leftover.path, role).is_ok_and(|is| !is);
-        if is_ours && !leftover.is_dir && !is_locked(&leftover.path) {
+        if leftover.is_dir {
+            let _ = new_tree::sweep(dir, &leftover.path, before);
+        } else if is_ours && !is_locked(&leftover.path) {
             let _ = leftover.remove();
         }
     }

@@ -30,13 +30,14 @@ pub mod tree; // what is in a directory
 mod remove; // files and trees
 mod options; // how a file is published
 mod existing; // a file that has the name already
-mod leftovers; // temporary files of killed runs
 mod rename; // and link
 mod temporary; // files that are being written
-pub mod publish; // files that appear whole, under their final names
-pub mod batch; // many of them, synced together
 pub mod entry; // a name in a directory that is held open
 pub mod dir; // directories that another user may change meanwhile
+pub mod new_tree; // directories that appear whole, under their final names
+mod leftovers; // temporary files of killed runs
+pub mod publish; // files that appear whole, under their final names
+pub mod batch; // many of them, synced together
 pub mod files; // operations on files and directories by their paths
 #[cfg(test)]
 mod testdir; // names and modes, for the tests

@@ -46,6 +46,8 @@ pub enum Operation {
     SetMode,
     /// Changes the group of a file or directory.
     SetGroup,
+    /// Sets when the content of a file or directory was changed last.
+    SetTime,
     /// Waits until the octets of a file are on the disk.
     Sync,
     /// Waits until the names in a directory are on the disk.
@@ -66,7 +68,7 @@ impl Operation {
     pub const fn reported(self) -> Self {
         match self {
             Self::CreateDir | Self::CreateLock | Self::CreateScratch => Self::Create,
-            Self::WriteScratch | Self::Append | Self::Emit => Self::Write,
+            Self::WriteScratch | Self::Append | Self::Emit | Self::SetTime => Self::Write,
             Self::SetMode | Self::SetGroup => Self::Share,
             Self::SyncDir | Self::SyncFs => Self::Sync,
             reported => reported,
@@ -92,6 +94,7 @@ impl Operation {
             Self::Truncate => "truncate",
             Self::SetMode => "chmod",
             Self::SetGroup => "chown",
+            Self::SetTime => "utime",
             Self::Sync => "sync",
             Self::SyncDir => "syncdir",
             Self::SyncFs => "syncfs",
