@@ -23,7 +23,7 @@ _relay__deliver() {
 
     case "${cmd}" in
         relay__deliver)
-            opts="-N -y -n -q -v -h -V --node --type --dir --keep-name --maildir --no-join --join --dry-run --json --timeout --wait --now --clock-drift --quiet --verbose --help --version"
+            opts="-N -y -n -q -v -h -V --node --type --dir --keep-name --extract --maildir --no-join --join --dry-run --json --timeout --wait --now --clock-drift --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -7,6 +7,7 @@ complete -c relay-deliver -l wait -d 'Wait up to DURATION for another run [defau
 complete -c relay-deliver -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
 complete -c relay-deliver -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
 complete -c relay-deliver -l keep-name -d 'In DIR, use the names that senders gave'
+complete -c relay-deliver -l extract -d 'In DIR, give back directories that were sent as one content'
 complete -c relay-deliver -l no-join -d 'Deliver parts of larger content as they are, instead of putting them together'
 complete -c relay-deliver -l join
 complete -c relay-deliver -s n -l dry-run -d 'Print what would be done, without doing it'

@@ -23,7 +23,7 @@ _relay__open() {
 
     case "${cmd}" in
         relay__open)
-            opts="-N -d -o -f -q -v -h -V --allow-empty --status-fd --node --directory --output --force --keep-name --again --cat --json --now --clock-drift --identity-key --session-key --session-key-id --trust --chain --recipient --any-sender --quiet --verbose --help --version"
+            opts="-N -d -o -f -q -v -h -V --allow-empty --status-fd --node --directory --output --force --keep-name --extract --again --cat --json --now --clock-drift --identity-key --session-key --session-key-id --trust --chain --recipient --any-sender --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

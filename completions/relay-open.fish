@@ -13,6 +13,7 @@ complete -c relay-open -l recipient -d 'The node id that messages must be for' -
 complete -c relay-open -l allow-empty -d 'Accept an empty input'
 complete -c relay-open -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-open -l keep-name -d 'In DIR, use the names that senders gave'
+complete -c relay-open -l extract -d 'In DIR, give back directories that were sent as one content'
 complete -c relay-open -l again -d 'Open parcels that were received before, too'
 complete -c relay-open -l cat -d 'Write the contents of several parcels one after the other'
 complete -c relay-open -l json -d 'Print a line of facts in JSON for each parcel'

@@ -35,8 +35,8 @@ use relaynet::ramf::{Kind, limits};
 use relaynet::session::KeyId;
 use relaynet::transfer::join;
 use relaynet::{
-    asn1, cms, command, crypto, deliver, disk, medium, message, node, pki, ramf, route, session,
-    spool,
+    archive, asn1, cms, command, crypto, deliver, disk, medium, message, node, pki, ramf, route,
+    session, spool,
 };
 
 const PINNED: &str = "tests/fixtures/statuses.txt";
@@ -109,6 +109,7 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     report.add(message());
     report.add(stream());
     report.add(join());
+    report.add(archive());
     report.add(node());
     report.add(node_directory());
     report.add(node_peer());
@@ -823,6 +824,22 @@ fn route() -> Cases<route::Error> {
     cases
 }
 
+fn archive() -> Cases<archive::Error> {
+    use archive::Error as E;
+    let mut cases = plain([
+        E::TooMany,
+        E::TooDeep(text()),
+        E::LongPath(text()),
+        E::BadName(text()),
+        E::Unsteady(path()),
+        E::Malformed { what: WORD, at: 7 },
+        E::Unsuitable(text(), WORD),
+        E::Source(io::Error::from(Errno::IO)),
+    ]);
+    cases.extend(around(disk(), E::Disk));
+    cases
+}
+
 fn deliver() -> Cases<deliver::Error> {
     let mut cases = deliver_at_once();
     cases.extend(around(deliver_at_once(), |cause| deliver::Error::Parts {
@@ -851,6 +868,7 @@ fn deliver_at_once() -> Cases<deliver::Error> {
     }));
     cases.extend(around(message(), E::Part));
     cases.extend(around(join(), E::Join));
+    cases.extend(around(archive(), E::Archive));
     cases.extend(around(command(), E::Command));
     cases.extend(around(spool(), E::Spool));
     cases.extend(around(disk(), E::Disk));

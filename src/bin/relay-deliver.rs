@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// In DIR, use the names that senders gave
     #[arg(long, requires = "dir", conflicts_with_all = ["maildir", "command"])]
     keep_name: bool,
+    /// In DIR, give back directories that were sent as one content
+    #[arg(long, requires = "dir", conflicts_with_all = ["maildir", "command"])]
+    extract: bool,
     /// Write each content into this Maildir, as a mail
     #[arg(long, value_name = "DIR", group = "destination")]
     maildir: Option<PathBuf>,
@@ -130,6 +133,7 @@ impl Args {
                 (Some(dir), ..) => Destination::Directory {
                     dir: dir.clone(),
                     keeps_names: self.keep_name,
+                    extracts: self.extract,
                 },
                 (_, Some(dir), _) => Destination::Maildir(dir.clone()),
                 (.., Some((program, args))) => Destination::Command(Command::new(program, args)),

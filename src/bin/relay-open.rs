@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// In DIR, use the names that senders gave
     #[arg(long, requires = "directory", conflicts_with = "output")]
     keep_name: bool,
+    /// In DIR, give back directories that were sent as one content
+    #[arg(long, requires = "directory", conflicts_with = "output")]
+    extract: bool,
     /// Open parcels that were received before, too
     #[arg(long)]
     again: bool,
@@ -72,6 +75,7 @@ fn open(args: &Args) -> anyhow::Result<()> {
         outputs: args.outputs(),
         output: &args.output,
         keeps_names: args.keep_name,
+        extracts: args.extract,
         json: args.json,
     };
     match opener.outputs {

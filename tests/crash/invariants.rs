@@ -14,7 +14,7 @@ use relaynet::node::{certificates, key_file};
 use relaynet::pki::{IdentityKey, NodeId, PublicKey};
 use relaynet::spool::Name;
 
-use super::scene::{CONTENT, Scene, is_incomplete, is_temporary};
+use super::scene::{CONTENT, Scene, is_in_temporary, is_incomplete, is_temporary};
 
 /// [`CONTENT`] in a mail.
 const ENCODED: &[u8] = b"\nYSBmZXcgbGluZXMKdGhhdCBtdXN0IG5vdCBiZSBsb3N0Cg==\n";
@@ -29,11 +29,15 @@ pub(crate) fn check(scene: &Scene) -> Vec<String> {
             continue;
         };
         let metadata = fs::symlink_metadata(scene.path(&path)).unwrap();
+        if metadata.is_dir() && is_temporary(name) && matches!(above, ["out", ..]) {
+            leftovers.push(path);
+            continue;
+        }
         if metadata.is_dir() || path == "in" || matches!(above, ["tmp", ..]) {
             continue;
         }
         assert!(metadata.is_file(), "{path}: neither file nor directory");
-        if is_temporary(name) {
+        if is_in_temporary(&path) {
             leftovers.push(path);
             continue;
         }

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scene::is_temporary;
+use super::scene::{is_in_temporary, is_temporary};
 
 /// A line of a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,9 +121,11 @@ impl Unsynced {
             ("rename" | "link", [from, to]) => {
                 let here = place(to).to_owned();
                 let is_declaration = name(to) == "VERSION";
+                // A directory gets its name with all that is in it.
+                let inside = |path: &str| path == from || path.starts_with(&format!("{from}/"));
                 let rests = self.rests(
-                    |dir| is_declaration || place(&format!("{dir}/x")) != here,
-                    |file| file == from || is_declaration || place(file) != here,
+                    |dir| is_declaration || inside(dir) || place(&format!("{dir}/x")) != here,
+                    |file| inside(file) || is_declaration || place(file) != here,
                 );
                 // What had the name before no longer matters.
                 self.files.retain(|file| file != to);
@@ -133,10 +135,12 @@ impl Unsynced {
                 }
                 refuse(step, rests)?;
             }
+            // As a temporary file, it is garbage until it gets another name.
+            ("mkdir", _) if is_temporary(path) => {}
             ("mkdir", _) => self.changed(path, "creation of"),
             // The name of a lock need not survive, nor its removal.
             ("remove", [path]) if path.contains("/lock/") => {}
-            ("remove", _) if is_temporary(path) => {
+            ("remove", _) if is_in_temporary(path) => {
                 self.files.retain(|file| file != path);
                 // What a directory lost no longer matters when it is gone itself.
                 self.dirs.remove(path);
@@ -155,7 +159,7 @@ impl Unsynced {
                 refuse(step, rests)?;
             }
             // The name of a lock need not survive, and modes are set before what they protect.
-            ("lock" | "chmod" | "chown" | "scratch", [_]) => {}
+            ("lock" | "chmod" | "chown" | "utime" | "scratch", [_]) => {}
             (op, paths) => return Err(format!("{op} {paths:?}: not a step")),
         }
         Ok(())
@@ -171,7 +175,8 @@ impl Unsynced {
 
     /// Forgets unsynced files that a killed run left as garbage.
     pub(crate) fn survive_kill(&mut self) {
-        self.files.retain(|file| !is_temporary(file));
+        self.files.retain(|file| !is_in_temporary(file));
+        self.dirs.retain(|dir, _| !is_in_temporary(dir));
     }
 
     /// The same with paths rewritten.
@@ -321,6 +326,32 @@ mod tests {
         syncdir bob/peers/x
         remove bob/peers/x
         syncdir bob/peers";
+
+    const TREE: &str = "
+        mkdir out/.relay-1.tmp
+        mkdir out/.relay-1.tmp/d
+        create out/.relay-1.tmp/d/f
+        write out/.relay-1.tmp/d/f
+        utime out/.relay-1.tmp/d/f
+        sync out/.relay-1.tmp/d/f
+        syncdir out/.relay-1.tmp/d
+        syncdir out/.relay-1.tmp
+        rename out/.relay-1.tmp out/photos
+        syncdir out";
+
+    #[test]
+    fn a_directory_is_synced_whole_before_it_has_its_name() {
+        check(&trace(TREE)).unwrap();
+        for sync in [
+            "sync ",
+            "syncdir out/.relay-1.tmp/d",
+            "syncdir out/.relay-1.tmp\n",
+        ] {
+            let lines = TREE.split_inclusive('\n');
+            let without: String = lines.filter(|line| !line.contains(sync)).collect();
+            assert!(check(&trace(&without)).is_err(), "{sync}");
+        }
+    }
 
     #[test]
     fn lawful_traces_pass() {

@@ -8,12 +8,13 @@ use relaynet::message::Object;
 
 use super::scene::{
     ANSWER, CONTENT, FIRST, LATE, MONTH, RENEWAL, RENEWED, RESTORED, SECOND, START, Scene,
-    TRANSFER, carried_key, group_to_give_to, is_incomplete, is_placeholder, is_temporary,
+    TRANSFER, carried_key, group_to_give_to, is_in_temporary, is_incomplete, is_placeholder,
+    is_temporary,
 };
 use super::sweep::{Case, sweep, sweep_errnos};
 
 /// The number of cases in this file.
-pub(crate) const CASES: usize = 61 + super::media::CASES;
+pub(crate) const CASES: usize = 63 + super::media::CASES;
 
 /// The defaults of most cases.
 pub(crate) const CASE: Case<'static> = Case {
@@ -554,6 +555,35 @@ fn open_keeping_the_name() {
             "alice/sessions/",
             "alice/seen/",
         ],
+        ..OPEN
+    });
+}
+
+#[test]
+fn open_a_directory() {
+    sweep(&Case {
+        name: "open -d DIR --extract",
+        args: &[
+            "-q",
+            "-N",
+            "alice",
+            "-d",
+            "out",
+            "--extract",
+            "in/tree.parcel",
+        ],
+        order: &[
+            "out/photos",
+            "alice/peers/",
+            "alice/sessions/",
+            "alice/seen/",
+        ],
+        left: |scene, _| {
+            let is_whole = scene.results() == [CONTENT];
+            assert!(is_whole || scene.results().is_empty(), "half of it");
+            assert!(is_whole || !is_remembered(scene), "remembered too early");
+        },
+        proof: |scene, _| tree_proof(scene, "out"),
         ..OPEN
     });
 }
@@ -1686,6 +1716,55 @@ fn deliver_keeping_the_name() {
             "alice/sessions/",
             "alice/seen/",
         ],
+        ..DELIVER
+    });
+}
+
+/// Checks that a directory is there whole or not at all, and that its message is remembered only when it is.
+fn tree_left(scene: &Scene, _: &[u8]) {
+    let is_whole = scene.results() == [CONTENT];
+    assert!(is_whole || scene.results().is_empty(), "half of it");
+    assert!(is_whole || !is_remembered(scene), "remembered too early");
+    let is_there = !queue(scene, "alice/spool/home").is_empty();
+    assert!(is_there || is_remembered(scene), "gone too early");
+}
+
+/// Checks that the directory is there once, and that an answer opens at the sender.
+fn tree_proof(scene: &Scene, folder: &str) {
+    let files = scene.files("out").into_iter();
+    let found: Vec<_> = files.filter(|path| !is_in_temporary(path)).collect();
+    let found: Vec<_> = found.iter().filter(|path| *path != folder).collect();
+    // It has another name if the first one was refused.
+    let [top, inner, file] = found[..] else {
+        panic!("{found:?}");
+    };
+    assert!(top.starts_with(&format!("{folder}/")));
+    assert_eq!(*inner, format!("{top}/d"));
+    assert_eq!(*file, format!("{top}/report.txt"));
+    assert_eq!(scene.results(), [CONTENT]);
+    scene.add("treed/bob");
+    deliver(scene, "alice", "bob", "bob", ANSWER);
+}
+
+#[test]
+fn deliver_a_directory() {
+    sweep(&Case {
+        name: "deliver --dir DIR --extract",
+        args: &["-q", "-N", "alice", "--dir", "out", "--extract"],
+        nodes: &["treed/alice"],
+        order: &[
+            "alice/spool/delivering/",
+            "out/bob/photos",
+            "alice/spool/sent/",
+            "alice/peers/",
+            "alice/sessions/",
+            "alice/seen/",
+        ],
+        left: tree_left,
+        proof: |scene, _| {
+            assert_eq!(queue(scene, "alice/spool"), [[0; 0]; 0]);
+            tree_proof(scene, "out/bob");
+        },
         ..DELIVER
     });
 }

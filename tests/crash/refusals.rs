@@ -75,7 +75,7 @@ const OF_RENAME: [&str; 20] = [
 ];
 
 /// The errnos of the calls that a step stands for: open(2), mkdir(2), rename(2), link(2), unlink(2), fsync(2),
-/// write(2), ftruncate(2), chmod(2), chown(2).
+/// write(2), ftruncate(2), chmod(2), chown(2), utimensat(2).
 pub(crate) fn documented(op: &str) -> &'static [&'static str] {
     match op {
         "create" | "scratch" | "lock" => &OF_OPEN,
@@ -123,6 +123,18 @@ pub(crate) fn documented(op: &str) -> &'static [&'static str] {
             "EACCES", "EFBIG", "EINTR", "EINVAL", "EIO", "EPERM", "EROFS", "ETXTBSY",
         ],
         "chmod" | "chown" | "share" => &["EACCES", "EIO", "ENOMEM", "EOPNOTSUPP", "EPERM", "EROFS"],
+        "utime" => &[
+            "EACCES",
+            "EINVAL",
+            "EIO",
+            "ELOOP",
+            "ENAMETOOLONG",
+            "ENOENT",
+            "ENOTDIR",
+            "EOPNOTSUPP",
+            "EPERM",
+            "EROFS",
+        ],
         op => panic!("{op}: not a step"),
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 
+use relaynet::archive;
 use relaynet::asn1::{Hex, pem};
 use relaynet::crypto::hash::sha256;
 use relaynet::message::certification_path::PathForm;
@@ -40,7 +42,7 @@ pub(crate) const RESTORED: &str = "2040-01-01T12:00:00Z";
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
 /// The directory of the prepared nodes.
-const DIRS: [&str; 29] = [
+const DIRS: [&str; 30] = [
     "in",
     "keys",
     "alone",
@@ -63,6 +65,7 @@ const DIRS: [&str; 29] = [
     "parts/box",
     "parted",
     "parted/box",
+    "treed",
     "blank",
     "empty",
     "given",
@@ -152,6 +155,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `arrived`: `in/first.parcel` waits for alice in her spool, and `in/renewed.parcel` for bob in bob's.
 /// - `parts`: box has `in/report.txt` in four parts, each in a file, which `in/report.parts` has in a stream.
 /// - `parted`: bob has sealed these parts, and the parcels wait for alice in her spool.
+/// - `treed`: bob has sealed a directory `photos` for alice, `in/tree.parcel`, which waits in her spool.
 /// - `blank`: the media stick and blue have just been made. In `empty`, stick is an ordinary directory.
 /// - `given`: on stick is what field has for hub: `in/first.cargo`, and `in/field.cca`.
 /// - `laden`: on stick is what hub has for field, in answer to that: both parcels, an acknowledgement and a rotation.
@@ -340,6 +344,7 @@ impl World {
         make_heard(path, &run);
         make_parts(path, run);
         make_parted(path, run);
+        make_treed(path, run);
         make_media(path, &run);
 
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
@@ -464,6 +469,26 @@ fn make_parted(root: &Path, run: impl Fn(&str, &[&str], &str)) {
     run("relay-seal", &args, FIRST);
     run("relay-put", &["-N", "parted/alice", "parted/box"], FIRST);
     run("relay-route", &["-N", "parted/alice"], FIRST);
+}
+
+/// Makes the stage `treed`.
+fn make_treed(root: &Path, run: impl Fn(&str, &[&str], &str)) {
+    for name in ["alice", "bob"] {
+        let (from, to) = (format!("friends/{name}"), format!("treed/{name}"));
+        copy_tree(&root.join(from), &root.join(to));
+    }
+    let photos = root.join("treed/photos");
+    fs::create_dir_all(photos.join("d")).unwrap();
+    fs::write(photos.join("report.txt"), CONTENT).unwrap();
+    let mut tree = archive::Tree::open(&photos, "photos").unwrap();
+    let mut octets = Vec::new();
+    tree.read_to_end(&mut octets).unwrap();
+    fs::write(root.join("in/photos.tar"), octets).unwrap();
+    let mut args = vec!["-N", "treed/bob", "-t", "alice", "-y", archive::MEDIA_TYPE];
+    args.extend(["-o", "in/tree.parcel", "in/photos.tar"]);
+    run("relay-seal", &args, FIRST);
+    run("relay-put", &["-N", "treed/alice", "in/tree.parcel"], FIRST);
+    run("relay-route", &["-N", "treed/alice"], FIRST);
 }
 
 fn make_dirs(path: &Path) {
@@ -734,7 +759,7 @@ impl Scene {
         let mut tree = BTreeMap::new();
         for path in self.files("") {
             let top = path.split('/').next().unwrap();
-            if is_temporary(&path) || ["in", "tmp"].contains(&top) {
+            if is_in_temporary(&path) || ["in", "tmp"].contains(&top) {
                 continue;
             }
             let full = self.path(&path);
@@ -797,7 +822,7 @@ impl Scene {
     pub(crate) fn results(&self) -> Vec<Vec<u8>> {
         let files = self.files("out").into_iter();
         files
-            .filter(|path| !is_temporary(path) && self.path(path).is_file())
+            .filter(|path| !is_in_temporary(path) && self.path(path).is_file())
             .map(|path| fs::read(self.path(&path)).unwrap())
             .filter(|octets| !(self.is_bare && is_incomplete(octets)))
             .collect()
@@ -844,6 +869,11 @@ pub(crate) fn is_temporary(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.strip_prefix(".relay-")
         .is_some_and(|rest| rest.strip_suffix(".tmp").is_some())
+}
+
+/// Whether a path is that of a temporary file or directory, or of a file in one.
+pub(crate) fn is_in_temporary(path: &str) -> bool {
+    path.split('/').any(is_temporary)
 }
 
 /// Whether a file only takes its name: the line is whole, torn, or not there yet.

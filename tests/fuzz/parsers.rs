@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use relaynet::archive::read::{ArchivedFile, TarReader};
+use relaynet::archive::{MAX_DEPTH, MAX_PATH_LEN};
 use relaynet::asn1::ber::{self, Framer, Framing};
 use relaynet::asn1::{Buffer, Cursor, Element, pem, tag};
 use relaynet::cms::{EnvelopedData, SignedData};
@@ -26,7 +28,7 @@ pub(crate) type Parser = (&'static str, fn(&[u8]));
 
 /// All of them.
 #[allow(dead_code)] // a fuzz target runs one
-pub(crate) const ALL: [Parser; 12] = [
+pub(crate) const ALL: [Parser; 13] = [
     ("ber", ber),
     ("pem", pem),
     ("certificate", certificate),
@@ -39,6 +41,7 @@ pub(crate) const ALL: [Parser; 12] = [
     ("item", item),
     ("stream", stream),
     ("parts", parts),
+    ("archive", archive),
 ];
 
 pub(crate) fn ber(octets: &[u8]) {
@@ -369,5 +372,67 @@ pub(crate) fn parts(octets: &[u8]) {
         });
         counted.unwrap();
         assert_eq!(ledger.len(), Some(len), "another length than said");
+    }
+}
+
+pub(crate) fn archive(octets: &[u8]) {
+    let whole = archived(octets, octets.len());
+    assert_eq!(
+        archived(octets, 1),
+        whole,
+        "other entries from a slow input"
+    );
+    // What is behind a checksum is never reached by chance.
+    let mut summed = octets.to_vec();
+    let headers = summed.chunks_exact_mut(512);
+    for header in headers.filter(|header| header[257..262] == *b"ustar") {
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|octet| u32::from(*octet)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    }
+    archived(&summed, summed.len()).ok();
+}
+
+/// The entries of an archive that comes in pieces of this many octets.
+fn archived(octets: &[u8], piece: usize) -> Result<Vec<ArchivedFile>, String> {
+    let slow = Pieces { octets, piece };
+    let mut reader = TarReader::new(slow, octets.len() as u64);
+    let mut files = Vec::new();
+    loop {
+        let file = match reader.next_file() {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(files),
+            Err(error) => return Err(error.to_string()),
+        };
+        assert!((1..=MAX_DEPTH).contains(&file.names.len()));
+        assert!(file.path().len() <= MAX_PATH_LEN);
+        let leads_elsewhere =
+            |name: &String| matches!(&**name, "" | "." | "..") || name.contains(['/', '\0']);
+        assert!(!file.names.iter().any(leads_elsewhere), "{file:?}");
+        assert!(file.len <= octets.len() as u64 && (!file.is_dir || file.len == 0));
+        let mut block = [0; 100];
+        let mut len = 0;
+        loop {
+            match reader.content(&mut block) {
+                Ok(0) => break,
+                Ok(read) => len += read as u64,
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        assert_eq!(len, file.len);
+        files.push(file);
+    }
+}
+
+/// Octets that are read in pieces.
+struct Pieces<'a> {
+    octets: &'a [u8],
+    piece: usize,
+}
+
+impl std::io::Read for Pieces<'_> {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        let len = room.len().min(self.piece);
+        std::io::Read::read(&mut self.octets, &mut room[..len])
     }
 }

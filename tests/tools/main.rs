@@ -18,6 +18,7 @@ mod control;
 mod deliver;
 mod ends;
 mod export;
+mod extract;
 mod found;
 mod full;
 mod group;

@@ -28,6 +28,32 @@ const MAX_OCTAL: u64 = 0o777_7777_7777;
 pub(super) const PATH: &str = "path";
 pub(super) const SIZE: &str = "size";
 pub(super) const MTIME: &str = "mtime";
+pub(super) const COMMENT: &str = "comment";
+
+/// Whether content of this media type is a directory: `application/x-tar` with the parameter
+/// `tree=1`.
+#[must_use]
+pub fn is_tree(media_type: &str) -> bool {
+    let mut parts = media_type.split(';').map(str::trim);
+    let is_tar = parts
+        .next()
+        .is_some_and(|it| it.eq_ignore_ascii_case("application/x-tar"));
+    is_tar
+        && parts.any(|parameter| {
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            key.trim().eq_ignore_ascii_case("tree") && matches!(value.trim(), "1" | "\"1\"")
+        })
+}
+
+/// The beginning of a path or key from a stream, for errors.
+pub(super) fn shown(text: &str) -> String {
+    const MOST: usize = 120;
+    let mut shown: String = text.chars().take(MOST).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
 
 /// The octets that fill up the last block of content with this length.
 pub(super) fn padding_of(len: u64) -> usize {
@@ -75,7 +101,7 @@ pub(super) fn put_head(fields: &HeadFields<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(records.as_bytes());
         out.resize(out.len() + padding_of(len), 0);
     }
-    let shown = shown(&path);
+    let shown = in_ascii(&path);
     let kind = if fields.is_dir {
         EntryType::Directory
     } else {
@@ -137,7 +163,7 @@ fn split(path: &str) -> Option<(&str, &str)> {
 }
 
 /// What readers without pax show of a path that the header does not hold.
-fn shown(path: &str) -> String {
+fn in_ascii(path: &str) -> String {
     let ascii = path.chars().map(|it| if it.is_ascii() { it } else { '_' });
     ascii.take(100).collect()
 }
@@ -203,6 +229,28 @@ mod tests {
         let deep = format!("{long}/{}/{long}", "y".repeat(54));
         assert_eq!(split(&deep), Some((&deep[..155], &*long)));
         assert_eq!(split(&format!("z{deep}")), None);
+    }
+
+    #[test]
+    fn only_a_tar_that_says_so_is_a_tree() {
+        for media_type in [
+            MEDIA_TYPE,
+            "application/x-tar;tree=1",
+            "Application/X-Tar; name=photos.tar; Tree = \"1\"",
+        ] {
+            assert!(is_tree(media_type), "{media_type}");
+        }
+        for media_type in [
+            "",
+            "application/x-tar",
+            "application/x-tar; tree=2",
+            "application/x-tar; tree",
+            "application/x-tar; subtree=1",
+            "application/tar; tree=1",
+            "text/plain; x=application/x-tar; tree=1",
+        ] {
+            assert!(!is_tree(media_type), "{media_type}");
+        }
     }
 
     #[test]

@@ -6,16 +6,20 @@
 
 mod format; // what both directions agree on: limits, blocks, records
 pub mod write; // a directory that is read as a tar stream
+pub mod read; // a tar stream that is read entry by entry
+pub mod extract; // the directory that it was made of
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::disk;
 use crate::kind::ErrorKind;
 
-pub use format::{MAX_DEPTH, MAX_ENTRIES, MAX_PATH_LEN, MEDIA_TYPE};
+pub use extract::{Extracted, extract};
+pub use format::{MAX_DEPTH, MAX_ENTRIES, MAX_PATH_LEN, MEDIA_TYPE, is_tree};
 pub use write::{Omission, Tree};
 
-/// The reason why a directory cannot be archived.
+/// The reason why a directory cannot be made content, or content a directory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -34,6 +38,20 @@ pub enum Error {
     /// A file was changed while it was read.
     #[error("{}: changed while it was read", .0.display())]
     Unsteady(PathBuf),
+    /// The stream is not a tar archive, or damaged.
+    #[error("not a tar archive that is accepted here: {what}, before octet {at}")]
+    Malformed {
+        /// What is wrong.
+        what: &'static str,
+        /// How many octets are before it.
+        at: u64,
+    },
+    /// The archive has something that is not accepted: a path or key, and what it is.
+    #[error("{0}: {1}, which is not accepted")]
+    Unsuitable(String, &'static str),
+    /// The stream cannot be read.
+    #[error("cannot read: {}", disk::reason(.0))]
+    Source(io::Error),
     /// A file or directory cannot be read or written.
     #[error("{}: {_0}", .0.path().display())]
     Disk(#[from] disk::Error),
@@ -44,9 +62,13 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::TooMany | Self::TooDeep(_) | Self::LongPath(_) | Self::BadName(_) => {
-                ErrorKind::Malformed
-            }
+            Self::TooMany
+            | Self::TooDeep(_)
+            | Self::LongPath(_)
+            | Self::BadName(_)
+            | Self::Malformed { .. }
+            | Self::Unsuitable(..) => ErrorKind::Malformed,
+            Self::Source(_) => ErrorKind::Io,
             Self::Unsteady(_) => ErrorKind::Busy,
             Self::Disk(error) => error.kind(),
         }

@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::format::{BLOCK, END, HeadFields, padding_of, put_head};
+use super::format::{BLOCK, END, HeadFields, padding_of, put_head, shown};
 use super::{Error, MAX_DEPTH, MAX_ENTRIES, MAX_PATH_LEN};
 use crate::disk::dir::Dir;
 use crate::disk::entry::{EntryFacts, OpenEntry};
@@ -140,7 +140,7 @@ impl Tree {
                 continue;
             }
             if depth == MAX_DEPTH {
-                return Err(Error::TooDeep(self.path_of(above)));
+                return Err(Error::TooDeep(shown(&self.path_of(above))));
             }
             let spelling = spelling_of(name, &names);
             if let Some(spelling) = &spelling {
@@ -187,7 +187,7 @@ impl Tree {
     fn count(&mut self, number: usize) -> Result<(), Error> {
         let path = self.path_of(number);
         if path.len() > MAX_PATH_LEN {
-            return Err(Error::LongPath(path));
+            return Err(Error::LongPath(shown(&path)));
         }
         let mut head = Vec::with_capacity(3 * BLOCK);
         let fields = self.fields(number, &path);

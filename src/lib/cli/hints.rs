@@ -5,7 +5,7 @@ use super::escape;
 use crate::disk::{self, FileRole, Operation};
 use crate::ramf::{Kind, limits};
 use crate::transfer::join;
-use crate::{asn1, command, deliver, medium, message, node, pki, ramf, route, spool};
+use crate::{archive, asn1, command, deliver, medium, message, node, pki, ramf, route, spool};
 
 /// The hint for an error or one of its causes, if there is one.
 #[must_use]
@@ -36,6 +36,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         }
         Some(join::Error::Disk(error)) => return hint_for_disk(error),
         _ => {}
+    }
+    if let Some(error) = cause.downcast_ref::<archive::Error>() {
+        return hint_for_archive(error);
     }
     match cause.downcast_ref() {
         Some(Fatal::Aside(_)) => {
@@ -342,8 +345,21 @@ fn hint_for_deliver(error: &deliver::Error) -> Option<String> {
         E::Spool(error) => hint_for_spool(error),
         E::Disk(error) | E::Join(join::Error::Disk(error)) => hint_for_disk(error),
         E::Parts { cause, .. } => hint_for_deliver(cause),
+        E::Archive(error) => hint_for_archive(error),
         E::Command(error) => hint_for_command(error),
         E::Part(_) | E::Type(_) | E::Join(_) => None,
+    }
+}
+
+fn hint_for_archive(error: &archive::Error) -> Option<String> {
+    use archive::Error as E;
+    match error {
+        E::Malformed { .. } | E::Unsuitable(..) => {
+            Some("without --extract the archive is written as a file".to_owned())
+        }
+        E::Unsteady(_) => Some("try again when no program writes to it".to_owned()),
+        E::Disk(error) => hint_for_disk(error),
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ use super::files::{self, Output, OutputForm};
 use super::input_ref::InputRef;
 use super::inputs::Message;
 use super::{elsewhere, report};
+use crate::archive::{self, Extracted};
 use crate::describe::{json, lines};
 use crate::message::{Part, ServiceMessage, file_name, parts};
 use crate::node::{self, Directory};
@@ -40,6 +41,8 @@ pub struct Opener<'a> {
     pub output: &'a Output,
     /// Whether files in a directory get the names that senders chose.
     pub keeps_names: bool,
+    /// Whether directories are made of content that is one.
+    pub extracts: bool,
     /// Whether to print a line of JSON for each parcel.
     pub json: bool,
 }
@@ -70,6 +73,11 @@ impl Opener<'_> {
             return Err(LonePart(part.header().index).into());
         }
         let path = match self.outputs {
+            Outputs::Directory(dir)
+                if self.extracts && archive::is_tree(arrival.content().media_type()) =>
+            {
+                Some(self.extract_into(dir, &arrival)?)
+            }
             Outputs::Directory(dir) => {
                 let force = self.output.force();
                 let written = write_into(dir, &arrival, self.keeps_names, force);
@@ -125,6 +133,26 @@ impl Opener<'_> {
             // Only a FIFO or device passes them on.
             Outputs::File(file) => file.metadata().map_or(true, |found| found.is_file()),
             Outputs::Stdout => files::is_terminal() || files::is_stdout_a_file(),
+        }
+    }
+
+    /// Makes a directory of content, in `dir`. Returns its path.
+    fn extract_into(
+        &self,
+        dir: &Path,
+        arrival: &Arrival<'_, ServiceMessage>,
+    ) -> anyhow::Result<PathBuf> {
+        let content = arrival.content().content();
+        let (len, now) = (content.len() as u64, self.options.now.into());
+        let placed = archive::extract(content, len, dir, now).and_then(Extracted::place);
+        match placed {
+            Ok(name) => Ok(dir.join(name)),
+            // What the disk refuses, it refuses for each parcel.
+            Err(archive::Error::Disk(error)) => {
+                let path = report::path(error.path());
+                Err(Fatal::output(error).context(path))
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -11,7 +11,9 @@ use crate::disk::{self, FileRole, Operation};
 use crate::kind::{DiskCause, ErrorKind};
 use crate::message::stream::StreamError;
 use crate::transfer::join;
-use crate::{asn1, cms, command, deliver, medium, message, node, pki, ramf, route, session, spool};
+use crate::{
+    archive, asn1, cms, command, deliver, medium, message, node, pki, ramf, route, session, spool,
+};
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +140,7 @@ fn kind_of(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
         medium::Error,
         deliver::Error,
         join::Error,
+        archive::Error,
         message::Error,
         StreamError,
         ramf::Error,

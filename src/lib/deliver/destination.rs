@@ -16,6 +16,8 @@ pub enum Destination {
         dir: PathBuf,
         /// Whether to use the names that senders chose.
         keeps_names: bool,
+        /// Whether directories are made of content that is one ([`crate::archive`]).
+        extracts: bool,
     },
     /// Mails in a Maildir.
     Maildir(PathBuf),

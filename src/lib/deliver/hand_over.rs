@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::open::{OpenedContent, OpenedMessage, StagedContent};
 use super::run::{Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState, MessageHead};
+use super::trees::NamedTree;
 use super::{Content, Error};
 use crate::disk::batch::{self, Staged};
 use crate::disk::scratch;
@@ -81,7 +82,7 @@ impl<'a> Delivery<'a> {
     ) -> Result<Vec<Task<'b>>, Error> {
         let mut tasks = Vec::new();
         let mut identities = HashSet::new();
-        let mut files = Vec::new();
+        let mut named = NamedGroup::default();
         state.names.begin();
         for (message, opened) in group.into_iter().zip(opened) {
             let mut task = Task {
@@ -116,11 +117,10 @@ impl<'a> Delivery<'a> {
                     // The replay memory is asked before the group is handed over, so it cannot see
                     // a repetition within the group.
                     if due.identity().is_none_or(is_first) {
-                        match self.hand_over(&task.message, &content, staged, state) {
-                            Ok((done, file)) => {
+                        match self.hand_over(&task.message, &content, staged, state, &mut named) {
+                            Ok(done) => {
                                 task.result = Ok(done);
                                 task.due = Some(due);
-                                files.extend(file);
                             }
                             Err(error) => self.fail(&mut task, error),
                         }
@@ -134,7 +134,7 @@ impl<'a> Delivery<'a> {
             }
             tasks.push(task);
         }
-        give_names(files, &mut tasks, state)?;
+        give_names(named, &mut tasks, state)?;
         Ok(tasks)
     }
 
@@ -145,9 +145,10 @@ impl<'a> Delivery<'a> {
         content: &Content,
         staged: StagedContent<'_>,
         state: &mut DeliveryState<'a>,
-    ) -> Result<(DeliveryEffect, Option<Staged>), Error> {
+        named: &mut NamedGroup,
+    ) -> Result<DeliveryEffect, Error> {
         match staged {
-            StagedContent::Done(effect) => Ok((effect, None)),
+            StagedContent::Done(effect) => Ok(effect),
             StagedContent::File(staged) => {
                 // Noted before the file gets the name: see `give_names`.
                 let (name, file) = state.names.choose(&staged.dir, staged.file, &staged.wish)?;
@@ -155,7 +156,15 @@ impl<'a> Delivery<'a> {
                     state.intents.intend(&message.name.to_string(), &name);
                 }
                 let path = staged.dir.join(name);
-                Ok((DeliveryEffect::Delivered(Some(path)), Some(file)))
+                named.files.push(file);
+                Ok(DeliveryEffect::Delivered(Some(path)))
+            }
+            StagedContent::Tree(staged) => {
+                let tree = staged.choose(&mut state.names)?;
+                state.intents.intend(&message.name.to_string(), tree.name());
+                let path = tree.path.clone();
+                named.trees.push(tree);
+                Ok(DeliveryEffect::Delivered(Some(path)))
             }
             StagedContent::ForCommand(held, command) => {
                 self.spool.make(QueueId::Home(self.node.id()))?;
@@ -166,7 +175,7 @@ impl<'a> Delivery<'a> {
                 let facts = content.facts(&self.path, name.as_deref());
                 let counted = (&mut state.intents, &*message.name.to_string());
                 state.runs.run::<Error>(command, &facts, input, counted)?;
-                Ok((DeliveryEffect::Delivered(None), None))
+                Ok(DeliveryEffect::Delivered(None))
             }
         }
     }
@@ -182,16 +191,36 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Gives the files of a group their names. Names that a later run could not derive from the
-/// messages are noted first.
-fn give_names(
+/// The files and directories of a group whose names are chosen.
+#[derive(Default)]
+struct NamedGroup {
     files: Vec<Staged>,
+    trees: Vec<NamedTree>,
+}
+
+/// Gives the files and directories of a group their names. Names that a later run could not derive
+/// from the messages are noted first.
+fn give_names(
+    named: NamedGroup,
     tasks: &mut [Task<'_>],
     state: &mut DeliveryState<'_>,
 ) -> Result<(), Error> {
     let intents = &mut state.intents;
-    let failed = batch::name_all(files, || intents.save().map_err(Error::from))?;
-    for error in failed {
+    let (mut trees, mut failed) = (Vec::new(), Vec::new());
+    for tree in named.trees {
+        match tree.sync() {
+            Ok(()) => trees.push(tree),
+            Err(error) => failed.push((tree.path, error)),
+        }
+    }
+    let of_files = batch::name_all(named.files, || intents.save().map_err(Error::from))?;
+    failed.extend(of_files.into_iter().map(|it| (it.path().to_owned(), it)));
+    for mut tree in trees {
+        if let Err(error) = tree.place() {
+            failed.push((tree.path, error));
+        }
+    }
+    for (failed, error) in failed {
         // Another program took the name since it was chosen, or the file system refuses it: the
         // next round chooses another one.
         let is_of_name = error.is_of_name();
@@ -203,7 +232,7 @@ fn give_names(
                 continue;
             };
             // Where a directory could not be synced, no name in it is certain.
-            if path != error.path() && path.parent() != Some(error.path()) {
+            if *path != failed && path.parent() != Some(&failed) {
                 continue;
             }
             // Not delivered after all, so it must not be remembered.

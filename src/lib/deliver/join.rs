@@ -14,7 +14,9 @@ use super::run::{
     Delivery, DeliveryEffect, DeliveryOutcome, DeliveryState, IN_FLIGHT, MOST_CLAIMS,
     publish_options,
 };
+use super::trees::{StagedTree, place_joined};
 use super::{Content, Destination, Error, maildir};
+use crate::archive;
 use crate::disk::batch;
 use crate::disk::{self, FileRole, files};
 use crate::message::file_name::{self, numbered_names};
@@ -249,9 +251,21 @@ impl<'a> Delivery<'a> {
     ) -> Result<Option<PathBuf>, Error> {
         content.size = join.ledger().len().unwrap_or_default();
         match &self.destination {
-            Destination::Directory { dir, keeps_names } => {
+            Destination::Directory {
+                dir,
+                keeps_names,
+                extracts,
+            } => {
                 let folder = dir.join(content.folder());
                 let intended = state.intents.name_for(&key.to_string()).map(str::to_owned);
+                if *extracts && archive::is_tree(&content.media_type) {
+                    let whole = join.verify()?;
+                    let now = self.terms.now.into();
+                    let made = archive::extract(whole.reader(), whole.len(), &folder, now)?;
+                    drop(whole); // gives its room back
+                    let tree = StagedTree::new(&folder, made, intended, content.file_name());
+                    return place_joined(tree, &key.to_string(), &mut state.intents).map(Some);
+                }
                 let given = content.safe_name().filter(|_| *keeps_names);
                 let own = content.file_name();
                 let (name, is_there) = choose(&folder, &join, [intended, given.clone()], &own)?;

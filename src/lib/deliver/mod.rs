@@ -10,6 +10,7 @@ pub mod maildir; // as a mail
 pub mod names; // names for the files of a group
 pub mod parts; // which parts of content are there
 pub mod run; // delivers everything that waits for a node, in groups
+mod trees; // directories, made of content
 mod open; // opens messages and writes their content, without a name
 mod hand_over; // gives files their names, or runs the command
 mod settle; // then: notes, sessions, memory, removal
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 use crate::disk::{self, group};
 use crate::kind::ErrorKind;
 use crate::message::parts::TransferId;
-use crate::{command, message, node, spool, transfer};
+use crate::{archive, command, message, node, spool, transfer};
 
 pub use content::Content;
 pub use destination::Destination;
@@ -64,6 +65,9 @@ pub enum Error {
     /// The parts do not join to the content that they were cut from.
     #[error(transparent)]
     Join(#[from] transfer::join::Error),
+    /// The content is no directory that can be made here.
+    #[error(transparent)]
+    Archive(archive::Error),
     /// Content in parts cannot be delivered.
     #[error("{count} parts of {transfer}: {cause}")]
     Parts {
@@ -88,6 +92,15 @@ pub enum Error {
     Disk(#[from] disk::Error),
 }
 
+impl From<archive::Error> for Error {
+    fn from(error: archive::Error) -> Self {
+        match error {
+            archive::Error::Disk(error) => Self::Disk(error),
+            error => Self::Archive(error),
+        }
+    }
+}
+
 impl Error {
     /// The kind of this error, for callers to act on.
     #[must_use]
@@ -101,6 +114,7 @@ impl Error {
             Self::Part(error) | Self::Type(error) => error.kind(),
             Self::Parts { cause, .. } => cause.kind(),
             Self::Join(error) => error.kind(),
+            Self::Archive(error) => error.kind(),
             Self::Command(error) => error.kind(),
             Self::Spool(error) => error.kind(),
             Self::Disk(error) => error.kind(),
@@ -113,6 +127,7 @@ impl Error {
     pub(super) fn is_settled(&self) -> bool {
         match self {
             Self::Command(error) => error.is_settled(),
+            Self::Archive(error) => error.kind() == ErrorKind::Malformed,
             Self::Type(_)
             | Self::Late { .. }
             | Self::Part(_)

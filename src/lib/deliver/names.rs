@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use crate::disk::batch::{Staged, TargetState, UnnamedFile};
+use crate::disk::new_tree::NewTree;
 use crate::disk::{self, FileRole};
 use crate::message::file_name::{self, MAX_NUMBERED};
 
@@ -89,6 +90,47 @@ impl Names {
         }))
     }
 
+    /// Chooses a name in `dir` for a directory that was made there. Returns also whether it has that
+    /// name already, because a killed run gave it.
+    ///
+    /// # Errors
+    /// As [`Names::choose`].
+    pub fn choose_for_tree(
+        &mut self,
+        dir: &Path,
+        tree: &NewTree,
+        wish: &Wish,
+    ) -> Result<(String, bool), Error> {
+        if let Some(name) = &wish.intended
+            && !self.is_unusable(&dir.join(name))
+        {
+            match tree.is_at(name) {
+                Ok(true) => return Ok((name.clone(), true)),
+                Ok(false) if !exists(&dir.join(name))? => {
+                    self.chosen.insert(dir.join(name));
+                    return Ok((name.clone(), false));
+                }
+                Err(error) if !error.is_of_name() => return Err(error.into()),
+                _ => {}
+            }
+        }
+        let given = wish.given.iter();
+        let given = given.flat_map(|given| file_name::spellings(given));
+        for base in given.chain([wish.own.clone()]) {
+            let found = first_free(dir, &base, 1, |path| self.chosen.contains(path))?;
+            if let Some((name, _)) = found
+                && !self.refused.contains(&dir.join(&name))
+            {
+                self.chosen.insert(dir.join(&name));
+                return Ok((name, false));
+            }
+        }
+        Err(Error::Disk(disk::Error::Exists {
+            path: dir.join(&wish.own),
+            role: FileRole::Delivery,
+        }))
+    }
+
     fn is_unusable(&self, path: &Path) -> bool {
         self.chosen.contains(path) || self.refused.contains(path)
     }
@@ -97,6 +139,14 @@ impl Names {
         self.chosen.insert(dir.join(&name));
         let staged = file.named(OsStr::new(&name));
         (name, staged)
+    }
+}
+
+/// Whether something has this name; one that the file system refuses is as good as taken.
+fn exists(path: &Path) -> Result<bool, Error> {
+    match disk::files::exists(path, FileRole::Delivery) {
+        Err(error) if error.is_of_name() => Ok(true),
+        exists => Ok(exists?),
     }
 }
 
@@ -198,6 +248,37 @@ mod tests {
         assert_eq!(name(dir.path(), &[own("two")]), ["own~2"]);
         assert_eq!(name(dir.path(), &[own("one")]), ["own"]);
         assert_eq!(name(dir.path(), &[own("three")]), ["own~3"]);
+    }
+
+    #[test]
+    fn a_directory_gets_another_spelling_where_its_name_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = NewTree::create(dir.path()).unwrap();
+        let mut names = Names::default();
+        let wish = wish(Some("in:tended"), Some("10:30"));
+        let mut chosen = Vec::new();
+        for _ in 0..4 {
+            let (name, is_there) = names.choose_for_tree(dir.path(), &tree, &wish).unwrap();
+            assert!(!is_there);
+            names.begin();
+            names.refuse(dir.path().join(&name));
+            chosen.push(name);
+        }
+        assert_eq!(chosen, ["in:tended", "10:30", "10_30", "own"]);
+        assert!(names.choose_for_tree(dir.path(), &tree, &wish).is_err());
+        // One that is taken, or chosen for another of the group, has a number.
+        fs::create_dir(dir.path().join("t")).unwrap();
+        let mut names = Names::default();
+        let wish = wish_for_tree("t");
+        let mut choose = || names.choose_for_tree(dir.path(), &tree, &wish).unwrap();
+        assert_eq!(
+            (choose().0, choose().0),
+            ("t~2".to_owned(), "t~3".to_owned())
+        );
+    }
+
+    fn wish_for_tree(given: &str) -> Wish {
+        wish(None, Some(given))
     }
 
     #[test]

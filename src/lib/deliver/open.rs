@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use super::names::Wish;
 use super::run::{Delivery, DeliveryEffect, DeliveryState, IN_FLIGHT, publish_options};
+use super::trees::StagedTree;
 use super::{Content, Destination, Error, maildir};
+use crate::archive;
 use crate::command::Command;
 use crate::disk::batch::{self, UnnamedFile};
 use crate::kind::ErrorKind;
@@ -43,6 +45,8 @@ pub(super) struct OpenedContent<'a> {
 pub(super) enum StagedContent<'a> {
     /// It is in a file, which has no name yet.
     File(StagedFile),
+    /// It is a directory, which has no name yet.
+    Tree(Box<StagedTree>),
     /// It is for this command, and waits for its turn.
     ForCommand(ServiceMessage, &'a Command),
     /// It needs no delivery: this is the result.
@@ -195,9 +199,22 @@ impl<'a> Delivery<'a> {
         let octets = arrival.content().content();
         let intended = state.intents.name_for(&message.name.to_string());
         let staged = match &self.destination {
-            Destination::Directory { dir, keeps_names } => {
+            Destination::Directory {
+                dir,
+                keeps_names,
+                extracts,
+            } => {
                 let folder = dir.join(content.folder());
                 self.make(&folder, state)?;
+                if *extracts && archive::is_tree(&content.media_type) {
+                    let (len, now) = (octets.len() as u64, self.terms.now.into());
+                    let made = archive::extract(octets, len, &folder, now)?;
+                    let intended = intended.map(str::to_owned);
+                    let tree = StagedTree::new(&folder, made, intended, content.file_name());
+                    let (message, due) = arrival.into_due();
+                    state.buffers.put(message.into_octets());
+                    return Ok(opened(content, due, StagedContent::Tree(Box::new(tree))));
+                }
                 let file = batch::write(&folder, &[octets], &publish_options())?;
                 let given = content.safe_name().filter(|_| *keeps_names);
                 StagedContent::File(StagedFile {

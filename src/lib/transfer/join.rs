@@ -6,6 +6,7 @@
 //! content is published, nothing is left.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -337,6 +338,13 @@ impl Whole {
             .blocks(0, self.len, |block| each(block).map(|()| true))
     }
 
+    /// The content, to be read from its beginning. Its errors are [`disk::Error`]s in an
+    /// [`io::Error`].
+    #[must_use]
+    pub fn reader(&self) -> impl Read + '_ {
+        WholeReader { whole: self, at: 0 }
+    }
+
     /// Syncs the file; does nothing for a scratch file, which does not outlast the run.
     ///
     /// # Errors
@@ -390,6 +398,23 @@ impl Whole {
             SiteKind::File(file) => file.finish_as(lists).map(|(path, _)| Some(path)),
             SiteKind::Through(..) | SiteKind::Aside(_) => Ok(None),
         }
+    }
+}
+
+/// Reads content from its beginning.
+struct WholeReader<'a> {
+    whole: &'a Whole,
+    at: u64,
+}
+
+impl Read for WholeReader<'_> {
+    fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.whole.len - self.at).unwrap_or(usize::MAX);
+        let len = octets.len().min(left);
+        let read = self.whole.site.read_at(self.at, &mut octets[..len]);
+        read.map_err(io::Error::other)?;
+        self.at += len as u64;
+        Ok(len)
     }
 }
 
