@@ -888,6 +888,34 @@ fn who_is_not_in_the_group_cannot_make_such_a_node() {
 }
 
 #[test]
+fn a_group_that_the_system_does_not_list_is_named_by_its_number() {
+    let Some(world) = empty() else { return };
+    let number = 61_500;
+    let relay = User {
+        group: Some(number),
+        ..world.users.relay
+    };
+    let set = format!("group={number}");
+    let args = ["--type", "gateway", "--set", &set, GATEWAY];
+    world.run(relay, "keygen", &args).ok();
+    for (path, mode) in [("", 0o710), ("/spool", 0o710), ("/spool/in", 0o3770)] {
+        let found = fs::metadata(world.env.path(format!("{GATEWAY}{path}"))).unwrap();
+        let found = (found.gid(), found.permissions().mode() & 0o7777);
+        assert_eq!(found, (number, mode), "{path}");
+    }
+    let args = [
+        "--type",
+        "gateway",
+        "--set",
+        "group=4294967295",
+        "var/other",
+    ];
+    let ran = world.run(relay, "keygen", &args).run();
+    assert_eq!(ran.status, 78, "{}", ran.stderr);
+    ran.says(&["no such group: 4294967295"]).stdout("");
+}
+
+#[test]
 fn what_another_member_leaves_in_a_home_is_not_taken_for_what_arrived_in_time() {
     let Some(world) = world() else { return };
     let Users { anna, bert, .. } = &world.users;

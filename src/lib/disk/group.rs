@@ -1,14 +1,13 @@
 //! Directories that the members of a group may use, besides their owner.
 
-use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use nix::errno::Errno;
 use rustix::fs::{Gid, OFlags};
 
+use super::accounts::{self, ListedGroup, USERS};
 use super::dirs;
 use super::fault;
 use super::metadata::set_mode;
@@ -34,22 +33,23 @@ pub const READABLE: u32 = 0o640;
 /// Mode of a directory before it is given to the group.
 pub const PRIVATE: u32 = 0o700;
 
-/// The local list of users.
-const USERS: &str = "/etc/passwd";
-
 /// A group of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group(Gid);
 
 impl Group {
-    /// The group of this name; `None` if it does not exist.
+    /// The group of this name, else of this number, as for chown(1); `None` if it does not exist. A
+    /// number needs no entry: a group of a directory service may not be listed here.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] while [`Operation::Examine`], if the lookup itself fails.
     pub fn find(name: &str) -> Result<Option<Self>> {
-        let found = listed(nix::unistd::Group::from_name(name), "/etc/group")?;
-        Ok(found.map(|group| Self::of_number(group.gid.as_raw())))
+        let found = accounts::group_named(name)?;
+        Ok(match found {
+            Some(group) => Some(Self::of_number(group.number)),
+            None => number(name).map(Self::of_number),
+        })
     }
 
     /// The group of this number.
@@ -65,10 +65,10 @@ impl Group {
     ///
     /// As [`Group::find`].
     pub fn of_user(uid: u32) -> Result<Option<Self>> {
-        let listed = listed(nix::unistd::User::from_uid(uid.into()), USERS)?;
+        let listed = accounts::user_numbered(uid)?;
         let us = rustix::process::geteuid().as_raw();
         Ok(match listed {
-            Some(user) => Some(Self::of_number(user.gid.as_raw())),
+            Some(user) => Some(Self::of_number(user.group)),
             None if uid == us => Some(Self(rustix::process::getegid())),
             None => None,
         })
@@ -91,7 +91,7 @@ impl Group {
     /// in the group, and users whose primary group it is.
     #[must_use]
     pub fn others_than(self, uid: u32) -> Vec<String> {
-        let mut names = self.listed().map(|group| group.mem).unwrap_or_default();
+        let mut names = self.listed().map(|group| group.members).unwrap_or_default();
         let user = label_of_user(uid);
         names.retain(|name| *name != user);
         let (gid, uid) = (self.number().to_string(), uid.to_string());
@@ -108,9 +108,8 @@ impl Group {
         names
     }
 
-    fn listed(self) -> Option<nix::unistd::Group> {
-        let gid = nix::unistd::Gid::from_raw(self.number());
-        nix::unistd::Group::from_gid(gid).ok().flatten()
+    fn listed(self) -> Option<ListedGroup> {
+        accounts::group_numbered(self.number()).ok().flatten()
     }
 
     /// Creates a directory of the group with exactly these permission bits, and syncs its parent.
@@ -227,29 +226,21 @@ impl Group {
 /// The name of a user that `chown` takes, or the number if there is no name.
 #[must_use]
 pub fn label_of_user(uid: u32) -> String {
-    let listed = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+    let listed = accounts::user_numbered(uid).ok().flatten();
     listed.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// The numbers of all groups of a user; `None` if the system does not list that user.
 #[must_use]
 pub(super) fn groups_of_user(uid: u32) -> Option<Vec<u32>> {
-    let user = nix::unistd::User::from_uid(uid.into()).ok()??;
-    let name = CString::new(user.name).ok()?;
-    let groups = nix::unistd::getgrouplist(&name, user.gid).ok()?;
-    Some(groups.into_iter().map(nix::unistd::Gid::as_raw).collect())
+    accounts::groups_of(uid).ok()?
 }
 
-/// The result of a lookup; `file` is where the system looks unless nsswitch.conf(5) names another
-/// service.
-fn listed<T>(found: nix::Result<Option<T>>, file: &str) -> Result<Option<T>> {
-    match found {
-        // Some name services return these for an unknown name (getgrnam(3)).
-        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
-        found => found.map_err(|errno| {
-            Error::io(Path::new(file), FileRole::Node, Operation::Examine)(errno.into())
-        }),
-    }
+/// The number of a group, written in digits alone. The last one means "no group" to chown(2).
+fn number(text: &str) -> Option<u32> {
+    let is_number = text.bytes().all(|octet| octet.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| *number != u32::MAX);
+    number.filter(|_| is_number)
 }
 
 fn is_private_and_ours(path: &Path) -> bool {
@@ -276,6 +267,15 @@ mod tests {
             assert_eq!(Group::find(&own.name).unwrap(), Some(ours()));
         }
         assert_eq!(Group::find("no-such-group-here").unwrap(), None);
+    }
+
+    #[test]
+    fn a_group_is_found_by_its_number_though_nothing_lists_it() {
+        let number = Group::find("4294967290").unwrap();
+        assert_eq!(number, Some(Group::of_number(4_294_967_290)));
+        for wrong in ["4294967295", "4294967296", "-1", "+7", "7a", ""] {
+            assert_eq!(Group::find(wrong).unwrap(), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod standard; // the standard streams
 mod read; // whole files, within a limit
 mod sync; // waiting for the disk
 mod dirs; // creating directories
+mod accounts; // users and groups of the system
 pub mod group; // directories that other users may use
 pub mod permission; // what a user may do
 pub mod lock; // flock(2), released by the kernel when a run is killed
