@@ -14,6 +14,9 @@ use std::process::{Command, Output, Stdio};
 #[test]
 fn the_examples_of_every_page_work() {
     let pages = files("man", "1").into_iter().chain(files("man", "7"));
+    // relay is built with the feature only, and relaynet(7) is another name of relay(7).
+    let pages = pages.filter(|page| cfg!(feature = "multicall") || !page.ends_with("relay.1"));
+    let pages = pages.filter(|page| !page.is_symlink());
     let mut failures = Vec::new();
     for page in pages {
         let script = script_of_page(&fs::read_to_string(&page).unwrap());

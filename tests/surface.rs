@@ -12,50 +12,20 @@ use std::path::Path;
 use clap::Command;
 use clap_complete::Shell;
 
-macro_rules! programs {
-    ($($module:ident $name:literal $source:literal)*) => {
-        $(
-            #[allow(dead_code)]
-            #[path = $source]
-            mod $module;
-        )*
+#[allow(dead_code)] // it is run by its own test
+#[path = "../src/bin/relay.rs"]
+mod relay;
 
-        fn programs() -> Vec<Command> {
-            vec![$({
-                let mut command = relaynet::cli::command::<$module::Args>();
-                command.build();
-                assert_eq!(command.get_name(), $name);
-                command
-            }),*]
-        }
-    };
-}
-
-programs! {
-    relay_ack "relay-ack" "../src/bin/relay-ack.rs"
-    relay_authorize "relay-authorize" "../src/bin/relay-authorize.rs"
-    relay_carry "relay-carry" "../src/bin/relay-carry.rs"
-    relay_check "relay-check" "../src/bin/relay-check.rs"
-    relay_deliver "relay-deliver" "../src/bin/relay-deliver.rs"
-    relay_export "relay-export" "../src/bin/relay-export.rs"
-    relay_import "relay-import" "../src/bin/relay-import.rs"
-    relay_inspect "relay-inspect" "../src/bin/relay-inspect.rs"
-    relay_join "relay-join" "../src/bin/relay-join.rs"
-    relay_keygen "relay-keygen" "../src/bin/relay-keygen.rs"
-    relay_list "relay-list" "../src/bin/relay-list.rs"
-    relay_open "relay-open" "../src/bin/relay-open.rs"
-    relay_pack_cargo "relay-pack-cargo" "../src/bin/relay-pack-cargo.rs"
-    relay_peers "relay-peers" "../src/bin/relay-peers.rs"
-    relay_purge "relay-purge" "../src/bin/relay-purge.rs"
-    relay_put "relay-put" "../src/bin/relay-put.rs"
-    relay_register "relay-register" "../src/bin/relay-register.rs"
-    relay_request_cargo "relay-request-cargo" "../src/bin/relay-request-cargo.rs"
-    relay_route "relay-route" "../src/bin/relay-route.rs"
-    relay_seal "relay-seal" "../src/bin/relay-seal.rs"
-    relay_sync "relay-sync" "../src/bin/relay-sync.rs"
-    relay_split "relay-split" "../src/bin/relay-split.rs"
-    relay_unpack_cargo "relay-unpack-cargo" "../src/bin/relay-unpack-cargo.rs"
-    relay_verify "relay-verify" "../src/bin/relay-verify.rs"
+/// The programs, and relay, which is all of them.
+fn programs() -> Vec<Command> {
+    let single = relay::PROGRAMS.iter().map(|program| {
+        let command = (program.command)();
+        assert_eq!(command.get_name(), program.name);
+        command
+    });
+    let mut all: Vec<Command> = single.chain([relay::command()]).collect();
+    all.iter_mut().for_each(Command::build);
+    all
 }
 
 /// What each letter means, in every program that has it.
@@ -74,7 +44,7 @@ const LETTERS: [(char, &str); 12] = [
     ('y', "type"),
 ];
 
-/// Options of every program, which a SYNOPSIS may leave out.
+/// Options of every program, which a SYNOPSIS may leave out. relay has the first two.
 const EVERYWHERE: [&str; 4] = ["help", "version", "quiet", "verbose"];
 
 #[test]
@@ -84,8 +54,15 @@ fn every_program_has_a_page_and_every_page_a_program() {
         .iter()
         .map(|command| command.get_name().to_owned())
         .collect();
-    assert_eq!(listed, sources, "list in tests/surface.rs, and src/bin");
+    assert_eq!(listed, sources, "list in src/bin/relay.rs, and src/bin");
     assert_eq!(names("man", "", ".1"), sources, "man/*.1, and src/bin");
+}
+
+#[test]
+fn cargo_install_makes_single_programs() {
+    let manifest = read("Cargo.toml");
+    let target = "[[bin]]\nname = \"relay\"\npath = \"src/bin/relay.rs\"\nrequired-features = [\"multicall\"]\n";
+    assert!(manifest.contains(target) && !manifest.contains("\ndefault = "));
 }
 
 #[test]
@@ -126,7 +103,7 @@ fn pages_describe_the_options_that_there_are() {
                 say(format!("{option} is not in SYNOPSIS"));
             }
         }
-        let has_operands = command.get_positionals().next().is_some();
+        let has_operands = command.get_positionals().next().is_some() || command.has_subcommands();
         if has_operands != page.has_operands {
             say(format!(
                 "SYNOPSIS {} operands",
@@ -148,10 +125,11 @@ fn a_letter_means_one_thing() {
                 assert_eq!(long, letters.get(&letter).copied(), "{name}: {option}");
             }
         }
-        for long in EVERYWHERE {
+        let count = if command.has_subcommands() { 2 } else { 4 };
+        for long in &EVERYWHERE[..count] {
             let found = options(&command)
                 .into_iter()
-                .any(|option| option.long.as_deref() == Some(long));
+                .any(|option| option.long.as_deref() == Some(*long));
             assert!(found, "{name} lacks --{long}");
         }
     }

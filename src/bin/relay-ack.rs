@@ -20,7 +20,7 @@ pub(crate) struct Args {
     output: MessageOutput,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(acknowledge)
 }
 

@@ -64,7 +64,7 @@ pub(crate) struct Args {
     save_session_key: Option<PathBuf>,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(authorize)
 }
 

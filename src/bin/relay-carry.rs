@@ -45,7 +45,7 @@ pub(crate) struct Args {
     clock: ClockArgs,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(carry)
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     now: NowArgs,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(export)
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct Args {
     clock: ClockArgs,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(import)
 }
 

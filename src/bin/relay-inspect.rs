@@ -41,7 +41,7 @@ struct Only {
     recipient: bool,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(inspect)
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(join)
 }
 

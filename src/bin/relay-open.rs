@@ -48,7 +48,7 @@ pub(crate) struct Args {
     files: OpeningFiles,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(open)
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Args {
     files: SendingFiles,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(run)
 }
 

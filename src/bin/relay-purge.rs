@@ -38,7 +38,7 @@ pub(crate) struct Args {
     clock: ClockArgs,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(purge)
 }
 

@@ -67,7 +67,7 @@ pub(crate) struct Args {
     certificate: CertificateFile,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(seal)
 }
 

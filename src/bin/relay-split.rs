@@ -42,7 +42,7 @@ pub(crate) struct Args {
     allow_empty: bool,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(split)
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     files: OpeningFiles,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     cli::run(unpack)
 }
 

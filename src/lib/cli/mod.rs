@@ -6,6 +6,7 @@ pub mod status; // which error has which exit status
 pub mod hints; // what the user can do about which error
 pub mod report;
 pub mod args;
+pub mod words; // of the command line
 mod slips; // of a command line
 pub mod clock;
 pub mod files;
@@ -56,7 +57,29 @@ use status::{Reported, Status};
 /// Parses the command line, runs the program, reports its error, and returns the exit status.
 pub fn run<A: Parser>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
     let command = command::<A>();
-    report::set_program(command.get_name().to_owned());
+    let name = command.get_name().to_owned();
+    guarded(name, || match parse(command) {
+        Ok((args, named)) => finish(named.check().and_then(|()| program(&args))),
+        Err(error) => usage(&error),
+    })
+}
+
+/// Answers a command line that names none of the programs: with help, the version, or what is wrong.
+#[must_use]
+pub fn answer(mut command: Command) -> ExitCode {
+    guarded(command.get_name().to_owned(), move || {
+        let parsed = command.try_get_matches_from_mut(words::all());
+        usage(
+            &parsed.err().unwrap_or_else(|| {
+                command.error(ErrorKind::MissingSubcommand, "no program is named")
+            }),
+        )
+    })
+}
+
+/// Runs a program of this name, whatever becomes of it, and returns its exit status.
+fn guarded(name: String, program: impl FnOnce() -> Status) -> ExitCode {
+    report::set_program(name);
     // First of all: no key is in memory yet.
     forbid_core_dumps();
     widen_pipes();
@@ -81,10 +104,7 @@ pub fn run<A: Parser>(program: fn(&A) -> anyhow::Result<()>) -> ExitCode {
             report::error(&problem);
             return Status::USAGE;
         }
-        match parse(command) {
-            Ok((args, named)) => finish(named.check().and_then(|()| program(&args))),
-            Err(error) => usage(&error),
-        }
+        program()
     });
     let status = std::panic::catch_unwind(run).unwrap_or_else(|_| {
         progress::end();
@@ -120,7 +140,7 @@ const VERBOSE: &str = "verbose";
 
 /// Parses the command line, and sets the verbosity for everything that follows.
 fn parse<A: Parser>(mut command: Command) -> Result<(A, NamedFiles), clap::Error> {
-    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let mut matches = command.try_get_matches_from_mut(words::all())?;
     report::set_verbosity(if matches.get_flag(QUIET) {
         Verbosity::Quiet
     } else if matches.get_flag(VERBOSE) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::error::{ContextKind, ContextValue};
 
 use super::args::NodeDir;
-use super::escape;
+use super::{escape, words};
 use crate::node::{Directory, DirectoryError, Error};
 
 /// What would put right a command line that clap refuses.
@@ -38,7 +38,7 @@ pub(super) fn hint_for_usage(error: &clap::Error, program: &str) -> Option<Strin
             escape::escaped(word)
         ));
     }
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let words = words::arguments();
     unnamed_node(&words).or_else(|| unnamed_peer(&words))
 }
 
@@ -73,7 +73,7 @@ pub(super) fn hint_for(error: &anyhow::Error) -> Option<String> {
             Some(Error::Directory(DirectoryError::NotANode(_)))
         )
     });
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let words = words::arguments();
     is_absent.then(|| unnamed_node(&words)).flatten()
 }
 
