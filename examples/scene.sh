@@ -58,6 +58,10 @@ if [ ! -f "$file" ] || [ ! -r "$file" ]; then
     die "$file: not a file that can be read"
 fi
 
+# An installed copy has no sources beside it.
+if [ -z "${RELAY_BIN:-}" ] && [ ! -e "$here/../Cargo.toml" ] && installed=$(command -v relay-open); then
+    RELAY_BIN=$(dirname "$installed")
+fi
 if [ -z "${RELAY_BIN:-}" ]; then
     echo "Building the programs (some minutes, the first time) …"
     (cd "$here/.." && cargo build --release --bins) || die "the programs cannot be built"
