@@ -65,7 +65,25 @@ empty_root() {
     trace rooted relay-keygen --type gateway --set group=couriers /named
     trace rooted relay-keygen --type gateway --set group=0 /numbered
     ends 78 rooted relay-keygen --type gateway --set group=no-such-group /unknown
+    [ "$(id -u)" -ne 0 ] || own_groups
     same "the mode of a gateway with a group" "$(stat -c %a "$root/named") $(stat -c %a "$root/numbered")" "710 710"
+}
+
+# What waits for an endpoint is for the own group of the gateway's user, if the files say that it has no other member.
+own_groups() {
+    local listed expected found
+    echo 'couriers:x:4711:' >"$root/etc/group"
+    while read -r listed expected; do
+        [ "$listed" = no ] || echo "$listed" >>"$root/etc/group"
+        rm -rf "$root/shared"
+        rooted relay-keygen --type gateway --set group=couriers /shared </dev/null >/dev/null
+        found=$(rooted relay-keygen -N /shared --endpoint anna </dev/null)
+        same "spool/home/ID where root's group is listed as $listed" \
+            "$(stat -c '%a %g' "$root/shared/spool/home/$found")" "$expected"
+    done <<'END'
+no 3770 4711
+root:x:0: 770 0
+END
 }
 
 trace() {

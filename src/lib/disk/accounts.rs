@@ -13,6 +13,9 @@ pub(super) use local::{group_named, group_numbered, groups_of, user_numbered};
 #[cfg(not(target_feature = "crt-static"))]
 pub(super) use services::{group_named, group_numbered, groups_of, user_numbered};
 
+/// Whether lookups ask all services of the system.
+pub(super) const ARE_ALL_ASKED: bool = cfg!(not(target_feature = "crt-static"));
+
 /// The local list of users.
 pub(super) const USERS: &str = "/etc/passwd";
 

@@ -108,6 +108,12 @@ impl Group {
         names
     }
 
+    /// Whether its members are known as far as the system knows them. A group that a static
+    /// executable does not find may be a directory's, with any number of members.
+    fn is_seen(self) -> bool {
+        accounts::ARE_ALL_ASKED || self.listed().is_some()
+    }
+
     fn listed(self) -> Option<ListedGroup> {
         accounts::group_numbered(self.number()).ok().flatten()
     }
@@ -165,7 +171,7 @@ impl Group {
     /// As [`Group::find`].
     pub fn own_beside(self, uid: u32) -> Result<Option<Self>> {
         let own = Self::of_user(uid)?;
-        Ok(own.filter(|own| *own != self && own.others_than(uid).is_empty()))
+        Ok(own.filter(|own| *own != self && own.is_seen() && own.others_than(uid).is_empty()))
     }
 
     /// Lets the group read a file that belongs to the user who runs this; does nothing for any
