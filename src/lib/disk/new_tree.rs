@@ -35,8 +35,8 @@ pub struct NewTree {
     parent: Dir,
     /// Itself, under its temporary name.
     root: Dir,
-    /// Itself, opened to be synced and locked.
-    handle: File,
+    /// Itself, locked as long as this is open.
+    _lock: File,
     /// How many files and directories were made in it.
     made: usize,
     is_placed: bool,
@@ -70,14 +70,14 @@ impl NewTree {
         let root = parent.dir(name_of(&path))?;
         let gone = || Error::io(&path, ROLE, Operation::Open)(Errno::NOENT.into());
         let root = root.ok_or_else(gone)?;
-        let handle = root.readable().map(File::from);
-        let handle = handle.map_err(Error::io(&path, ROLE, Operation::Open))?;
+        let lock = root.readable().map(File::from);
+        let lock = lock.map_err(Error::io(&path, ROLE, Operation::Open))?;
         // For `sweep`; not every file system has locks.
-        let _ = handle.try_lock();
+        let _ = lock.try_lock();
         Ok(Self {
             parent,
             root,
-            handle,
+            _lock: lock,
             made: 0,
             is_placed: false,
         })
@@ -141,18 +141,23 @@ impl NewTree {
     ///
     /// [`Error::Io`] while [`Operation::Sync`].
     pub fn sync(&self) -> Result<()> {
+        self.sync_as_many(&self.root)
+    }
+
+    /// Syncs a directory that has as many files as this one.
+    fn sync_as_many(&self, dir: &Dir) -> Result<()> {
         #[cfg(target_os = "linux")]
         if self.made >= MANY {
-            let path = self.root.path();
+            let path = dir.path();
             let synced = fault::change(Operation::SyncFs, &[path], path, ROLE, || {
-                Ok(rustix::fs::syncfs(&self.handle)?)
+                Ok(rustix::fs::syncfs(dir.readable()?)?)
             });
             // Where that fails, the files are synced one by one: another may be the one concerned.
             if synced.is_ok() {
                 return Ok(());
             }
         }
-        sync_all(&self.root)
+        sync_all(dir)
     }
 
     /// Whether a directory of this name, beside it, has the same files and directories, with the same
@@ -177,7 +182,7 @@ impl NewTree {
                 }
             }
         }
-        sync_all(&other)?;
+        self.sync_as_many(&other)?;
         self.parent.sync()?;
         Ok(true)
     }
@@ -518,6 +523,25 @@ mod tests {
             assert!(words.contains(&Some(word)), "{text}");
             assert_eq!(words.len(), if count == 1 { 2 } else { 1 }, "{text}");
         }
+        // So is one that is kept.
+        let dir = tempfile::tempdir().unwrap();
+        let trace = dir.path().join("trace");
+        let many = || {
+            let mut tree = NewTree::create(dir.path()).unwrap();
+            for number in 0..MANY {
+                let path = number.to_string();
+                drop(tree.create_file(Path::new(&path), false).unwrap());
+            }
+            tree
+        };
+        many().place("t").unwrap();
+        let again = many();
+        fault::arm(&format!("trace:{}", trace.display())).unwrap();
+        assert!(again.is_at("t").unwrap());
+        fault::disarm();
+        let text = fs::read_to_string(&trace).unwrap();
+        let words: Vec<_> = text.lines().map(|line| line.split('\t').next()).collect();
+        assert_eq!(words, [Some("syncfs"), Some("syncdir")]);
         // Where that fails, one by one.
         let dir = tempfile::tempdir().unwrap();
         let mut tree = NewTree::create(dir.path()).unwrap();
