@@ -13,7 +13,7 @@ use relaynet::cli::errors::Usage;
 use relaynet::cli::outputs::MessageOutput;
 use relaynet::cli::parts::PartFeed;
 use relaynet::cli::{self, inputs, report, sealing};
-use relaynet::message::{file_name, service_message};
+use relaynet::message::{file_name, parts, service_message};
 use relaynet::node::config::parse_duration;
 use relaynet::ramf::{fields, limits};
 use relaynet::send::Draft;
@@ -33,14 +33,9 @@ pub(crate) struct Args {
     /// Seal for this peer: its name, its id, or the beginning of its id
     #[arg(short, long, value_name = "PEER", action = ArgAction::Append)]
     to: Vec<String>,
-    /// The media type of the content
-    #[arg(
-        short = 'y',
-        long = "type",
-        value_name = "TYPE",
-        default_value = "application/octet-stream"
-    )]
-    media_type: String,
+    /// The media type of the content [default: application/octet-stream]
+    #[arg(short = 'y', long = "type", value_name = "TYPE")]
+    media_type: Option<String>,
     /// Let the parcel expire after DURATION [default: 30d]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     ttl: Option<SignedDuration>,
@@ -50,7 +45,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     name: SuggestedName,
     /// Make a parcel of each part that relay-split makes
-    #[arg(long, conflicts_with_all = ["media_type", "keep_name", "name"])]
+    #[arg(long, conflicts_with_all = ["keep_name", "name"])]
     parts: bool,
     #[command(flatten)]
     cipher: CipherChoice,
@@ -122,11 +117,17 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     )
 }
 
-/// The media type, with the file name as a parameter if it is to be sent along.
+/// The media type, with the file name as a parameter if it is to be sent along; of parts, with the type of the whole.
 fn media_type(args: &Args) -> anyhow::Result<String> {
+    let media_type = args.media_type.as_deref();
+    if args.parts {
+        let of = media_type.map(parts::media_type_of).transpose()?;
+        return Ok(of.unwrap_or_else(|| parts::MEDIA_TYPE.to_owned()));
+    }
+    let media_type = media_type.unwrap_or("application/octet-stream");
     Ok(match args.name.of(args.file.as_deref())? {
-        Some(name) => file_name::with_name(&args.media_type, &name),
-        None => args.media_type.clone(),
+        Some(name) => file_name::with_name(media_type, &name),
+        None => media_type.to_owned(),
     })
 }
 

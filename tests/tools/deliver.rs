@@ -1179,10 +1179,112 @@ fn the_type_of_a_part_may_have_parameters() {
 
 /// What the type of a part may look like.
 const PART_TYPES: [&str; 3] = [
-    "application/vnd.relaynet.part; of=\"video/mp4\"",
+    "application/vnd.relaynet.part; x=\"video/mp4\"",
     "Application/VND.Relaynet.part",
-    "application/vnd.relaynet.part ; of=text/plain; name=\"a.txt\"",
+    "application/vnd.relaynet.part ; x=text/plain; name=\"a.txt\"",
 ];
+
+/// Leaves a part of each of these types for alice.
+fn arrive_in_parts(env: &Env, content: &str, types: &[&str]) {
+    env.write("whole.txt", content);
+    let size = content.len().div_ceil(types.len()).to_string();
+    env.mkdir("parts");
+    env.relay("split")
+        .args(["--size", &size, "-d", "parts", "whole.txt"])
+        .ok();
+    let names = env.names("parts");
+    assert_eq!(names.len(), types.len());
+    for (name, media_type) in names.iter().zip(types) {
+        let part = env.read(format!("parts/{name}"));
+        let parcel = env.parcel_with("bob", "alice", &part, &["-y", media_type]);
+        arrive(env, "alice", parcel);
+    }
+    fs::remove_dir_all(env.path("parts")).unwrap();
+}
+
+#[test]
+fn the_whole_has_the_type_that_its_parts_say() {
+    let env = arrived(&[]);
+    env.write("whole.txt", "twenty-three octets ...");
+    let stream = env.relay("split").args(["--size", "10", "whole.txt"]).ok();
+    let parcels = env
+        .relay("seal")
+        .args(["-N", "bob", "-t", "alice", "--parts"])
+        .args(["-y", "text/x-log; charset=utf-8"])
+        .stdin(stream.stdout)
+        .ok()
+        .stdout;
+    let mut messages = Stream::new(&parcels[..]);
+    while let Some(parcel) = messages.next_message() {
+        arrive(&env, "alice", parcel.unwrap());
+    }
+    for other in [
+        "application/*",
+        "application/vnd.relaynet.part",
+        "text/plain",
+    ] {
+        deliver(&env, &["--dir", "inbox", "-y", other]).ok().quiet();
+        assert_eq!(waiting(&env), 3, "{other}");
+    }
+    let ran = deliver(&env, &["--dir", "inbox", "-y", "text/*", "--json"]).ok();
+    assert_eq!(ran.json()[0]["type"], "text/x-log; charset=utf-8");
+    assert_eq!(contents(&env, "inbox/bob"), ["twenty-three octets ..."]);
+}
+
+#[test]
+fn parts_that_disagree_on_the_type_are_set_aside() {
+    let part = "application/vnd.relaynet.part";
+    for other in [part, "application/vnd.relaynet.part; of=\"text/html\""] {
+        let env = arrived(&[b"another"]);
+        let types = ["application/vnd.relaynet.part; of=\"text/plain\"", other];
+        arrive_in_parts(&env, "twenty-three octets ...", &types);
+        deliver(&env, &["--dir", "inbox"])
+            .ok()
+            .says_somewhere("part 2 contradicts oth");
+        assert_eq!(contents(&env, "inbox/bob"), ["another"]);
+        assert_eq!(waiting(&env), 0);
+    }
+}
+
+#[test]
+fn content_that_programs_act_on_does_not_come_in_parts() {
+    for of in [
+        "application/vnd+relaycorp.awala.pda-path",
+        "Application/VND.Relaynet.Part",
+        "application/vnd.relaynet.request",
+        "plain",
+        &format!("text/{}", "x".repeat(156)),
+    ] {
+        let env = arrived(&[b"another"]);
+        let sealed = env
+            .relay("seal")
+            .args(["-N", "bob", "-t", "alice", "--parts", "-y", of])
+            .stdin("")
+            .run();
+        assert_eq!(sealed.status, 64, "{}", sealed.stderr);
+        let media_type = format!("application/vnd.relaynet.part; of=\"{of}\"");
+        arrive_in_parts(&env, "x", &[&media_type]);
+        deliver(&env, &["--dir", "inbox"])
+            .ok()
+            .says_somewhere("not a part: malformed type of a part");
+        assert_eq!(contents(&env, "inbox/bob"), ["another"]);
+        assert_eq!(waiting(&env), 0);
+    }
+}
+
+#[test]
+fn a_mail_in_parts_is_that_mail() {
+    let env = arrived(&[]);
+    for dir in ["mail", "mail/tmp", "mail/new", "mail/cur"] {
+        env.mkdir(dir);
+    }
+    let mail = "From: bob\nSubject: long\n\ntext\n";
+    let types = ["application/vnd.relaynet.part; of=\"message/rfc822\""; 2];
+    arrive_in_parts(&env, mail, &types);
+    deliver(&env, &["--maildir", "mail"]).ok().quiet();
+    let expected = format!("X-Relay-Sender: {}\n{mail}", id("bob"));
+    assert_eq!(contents(&env, "mail/new"), [expected]);
+}
 
 #[test]
 fn parts_wait_until_all_are_there() {

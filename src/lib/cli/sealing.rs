@@ -120,13 +120,9 @@ fn seal_parts_into(
     output: &MessageOutput,
     written: &mut Written,
 ) -> anyhow::Result<()> {
-    let draft = Draft {
-        media_type: parts::MEDIA_TYPE,
-        ..*draft
-    };
     let sealers: Vec<Sealer> = peers
         .iter()
-        .map(|peer| send::parcels(keyring, *peer, &draft))
+        .map(|peer| send::parcels(keyring, *peer, draft))
         .collect::<Result<_, _>>()?;
     let mut sink = output.open("a parcel")?;
     let stager = sink.stager();
@@ -142,7 +138,7 @@ fn seal_parts_into(
             } = job?;
             let id = id.as_deref();
             let sealer = &sealers[peer];
-            let sent = send::content(sealer, octets, &Draft { id, ..draft })?;
+            let sent = send::content(sealer, octets, &Draft { id, ..*draft })?;
             let name = sent.fields.file_name(sealer.sender(), Kind::Parcel.word());
             let ready = stager.stage(Kind::Parcel, &name, sent.octets.as_slice())?;
             Ok((peer, sent, ready))

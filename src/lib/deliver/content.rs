@@ -9,7 +9,7 @@ use crate::asn1::Hex;
 use crate::command::CommandFacts;
 use crate::crypto::hash;
 use crate::message::parts::{self, TransferId};
-use crate::message::{ServiceMessage, file_name};
+use crate::message::{ServiceMessage, file_name, media_type};
 use crate::node::peers::{check_name, short_id};
 use crate::pki::NodeId;
 use crate::receive::Arrival;
@@ -122,15 +122,14 @@ impl Content {
     }
 
     /// Whether the media type matches a pattern: `text/plain`, `text/*`, or `*`. An empty list
-    /// matches all.
+    /// matches all. With `joins`, what a part is a part of counts, where its sender says it.
     #[must_use]
-    pub fn is_of(&self, patterns: &[String]) -> bool {
+    pub fn is_of(&self, patterns: &[String], joins: bool) -> bool {
+        let whole = parts::whole_type(&self.media_type).ok().flatten();
+        let whole = whole.filter(|_| joins && self.is_part());
+        let media_type = whole.as_deref().unwrap_or(&self.media_type);
         // Parameters such as charset do not count.
-        let (media_type, _) = self
-            .media_type
-            .split_once(';')
-            .unwrap_or((&self.media_type, ""));
-        let media_type = media_type.trim().to_ascii_lowercase();
+        let media_type = media_type::essence(media_type).to_ascii_lowercase();
         patterns.is_empty()
             || patterns.iter().any(|pattern| {
                 let pattern = pattern.to_ascii_lowercase();
@@ -197,12 +196,15 @@ mod tests {
     #[test]
     fn types_are_matched_without_their_parameters() {
         let is_of =
-            |media_type: &str, pattern: &str| sample(media_type).is_of(&[pattern.to_owned()]);
+            |media_type: &str, pattern: &str| sample(media_type).is_of(&[pattern.to_owned()], true);
         assert!(is_of("Text/Plain; charset=utf-8", "text/plain"));
         assert!(is_of("text/html", "text/*"));
         assert!(is_of("x", "*"));
         assert!(!is_of("text/html", "text/plain"));
         assert!(!is_of("application/text", "text/*"));
-        assert!(sample("x").is_of(&[]));
+        assert!(sample("x").is_of(&[], true));
+        let part = r#"application/vnd.relaynet.part; of="Text/Plain; charset=utf-8""#;
+        assert!(is_of(part, "text/plain") && !is_of(part, "application/*"));
+        assert!(sample(part).is_of(&["application/*".to_owned()], false));
     }
 }

@@ -147,7 +147,7 @@ impl<'a> Delivery<'a> {
     ) -> Option<(Content, ServiceMessage, PendingReceipt<'a>)> {
         let arrival = state.open(message, len).ok()??;
         let content = Content::of(&arrival);
-        if !content.is_part() || !content.is_of(&self.types) {
+        if !content.is_part() || !content.is_of(&self.types, true) {
             return None;
         }
         let (held, due) = arrival.into_due();
@@ -406,15 +406,10 @@ fn mail(
     intents: &mut Intents,
 ) -> Result<PathBuf, Error> {
     let (new, tmp) = (dir.join("new"), dir.join("tmp"));
-    let head = maildir::head(content, &content.media_type);
-    let mut file = batch::write(
-        &new,
-        &[head.as_bytes()],
-        &publish_options().written_in(&tmp),
-    )?;
-    let mut lines = maildir::MailLines::default();
-    whole.copy(|block| file.write(&[&lines.of(block)]))?;
-    file.write(&[&lines.end()])?;
+    let mut file = batch::write(&new, &[], &publish_options().written_in(&tmp))?;
+    let mut writer = maildir::MailWriter::of(content);
+    whole.copy(|block| file.write(&[&writer.block(block)]))?;
+    file.write(&[&writer.end()])?;
     let wish = Wish {
         intended: intents.name_for(key).map(str::to_owned),
         given: None,

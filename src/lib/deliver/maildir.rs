@@ -10,7 +10,7 @@ use jiff::tz::Offset;
 use super::{Content, Error};
 use crate::disk::FileRole;
 use crate::disk::tree::{self, EntryKind};
-use crate::message::file_name;
+use crate::message::{file_name, media_type};
 
 /// The domain of the addresses, reserved so that it never exists (RFC 2606 §2).
 const DOMAIN: &str = "relay.invalid";
@@ -74,19 +74,77 @@ const SENDER: &str = "X-Relay-Sender";
 /// content becomes the body of a new mail.
 #[must_use]
 pub fn mail(content: &Content, octets: &[u8]) -> Vec<u8> {
-    if is_mail(&content.media_type) && takes_a_line(octets) {
-        return [sender(content, line_end(octets)).as_bytes(), octets].concat();
-    }
-    let mut mail = head(content, &media_type(content, octets)).into_bytes();
-    let mut lines = MailLines::default();
-    mail.extend(lines.of(octets));
-    mail.extend(lines.end());
+    let mut writer = MailWriter::of(content);
+    let mut mail = writer.block(octets);
+    mail.extend(writer.end());
     mail
 }
 
+/// Makes a mail of content that comes block by block, as [`mail`].
+#[derive(Debug)]
+pub struct MailWriter<'a> {
+    content: &'a Content,
+    body: Option<Body>,
+}
+
+/// The form that the content has in the mail.
+#[derive(Debug)]
+enum Body {
+    /// It is a mail itself.
+    Verbatim,
+    Encoded(MailLines),
+}
+
+impl<'a> MailWriter<'a> {
+    /// Begins with nothing.
+    #[must_use]
+    pub fn of(content: &'a Content) -> Self {
+        Self {
+            content,
+            body: None,
+        }
+    }
+
+    /// The octets of the mail for the next block of content. The first block decides whether it is a mail itself.
+    #[must_use]
+    pub fn block(&mut self, octets: &[u8]) -> Vec<u8> {
+        match &mut self.body {
+            Some(Body::Verbatim) => octets.to_vec(),
+            Some(Body::Encoded(lines)) => lines.of(octets),
+            None => {
+                let content = self.content;
+                let is_all = content.size <= octets.len() as u64;
+                if is_mail(&content.media_type) && takes_a_line(octets, is_all) {
+                    self.body = Some(Body::Verbatim);
+                    return [sender(content, line_end(octets)).as_bytes(), octets].concat();
+                }
+                let mut mail = head(content, &media_type(content, octets, is_all)).into_bytes();
+                let mut lines = MailLines::default();
+                mail.extend(lines.of(octets));
+                self.body = Some(Body::Encoded(lines));
+                mail
+            }
+        }
+    }
+
+    /// The end of the mail.
+    #[must_use]
+    pub fn end(mut self) -> Vec<u8> {
+        // Content without a single octet has no first block.
+        let mut mail = if self.body.is_none() {
+            self.block(&[])
+        } else {
+            Vec::new()
+        };
+        if let Some(Body::Encoded(lines)) = self.body {
+            mail.extend(lines.end());
+        }
+        mail
+    }
+}
+
 fn is_mail(media_type: &str) -> bool {
-    let (plain, _) = media_type.split_once(';').unwrap_or((media_type, ""));
-    plain.trim().eq_ignore_ascii_case("message/rfc822")
+    media_type::essence(media_type).eq_ignore_ascii_case("message/rfc822")
 }
 
 /// What ends the first line of a mail. The line above it ends alike: a mail with both kinds is
@@ -101,9 +159,14 @@ fn line_end(mail: &[u8]) -> &'static str {
 
 /// Whether every reader would see a field above the mail as a field of its own: the mail begins
 /// with a field, not with a continuation of the field above it, and has no such field itself.
-fn takes_a_line(mail: &[u8]) -> bool {
+/// Of a mail of which this is not all, the head must be complete.
+fn takes_a_line(mail: &[u8], is_all: bool) -> bool {
     let is_empty = |line: &&[u8]| matches!(*line, b"" | b"\r");
-    let head = mail.split(|octet| *octet == b'\n');
+    let lines = || mail.split(|octet| *octet == b'\n');
+    if !is_all && !lines().any(|line| is_empty(&line)) {
+        return false;
+    }
+    let head = lines();
     let mut head = head.take_while(|line| !is_empty(line)).peekable();
     head.peek().is_some_and(|line| field_of(line).is_some())
         && head
@@ -146,8 +209,7 @@ fn display_name(name: &str) -> String {
 }
 
 /// The header of a mail whose body has this media type.
-#[must_use]
-pub fn head(content: &Content, media_type: &str) -> String {
+fn head(content: &Content, media_type: &str) -> String {
     let mut head = sender(content, "\n");
     let date = Offset::UTC
         .to_datetime(content.date)
@@ -177,15 +239,14 @@ pub fn head(content: &Content, media_type: &str) -> String {
 
 /// Encodes octets that come block by block as lines of base64.
 #[derive(Debug, Default)]
-pub struct MailLines {
+struct MailLines {
     /// Octets that do not fill a line yet.
     rest: Vec<u8>,
 }
 
 impl MailLines {
     /// The lines that these octets complete.
-    #[must_use]
-    pub fn of(&mut self, mut octets: &[u8]) -> Vec<u8> {
+    fn of(&mut self, mut octets: &[u8]) -> Vec<u8> {
         let mut lines = Vec::with_capacity(octets.len() / IN_LINE * (LINE + 1) + LINE + 1);
         if !self.rest.is_empty() {
             let (more, after) = octets.split_at((IN_LINE - self.rest.len()).min(octets.len()));
@@ -206,8 +267,7 @@ impl MailLines {
     }
 
     /// The last line, if it is not empty.
-    #[must_use]
-    pub fn end(self) -> Vec<u8> {
+    fn end(self) -> Vec<u8> {
         let mut lines = Vec::new();
         if !self.rest.is_empty() {
             line(&self.rest, &mut lines);
@@ -229,7 +289,7 @@ fn line(octets: &[u8], lines: &mut Vec<u8>) {
 /// The media type for the header. Its sender chose it, so anything unfit becomes
 /// `application/octet-stream`. UTF-8 text without a charset is labelled as such. `message/` and
 /// `multipart/` cannot be in base64 (RFC 2045 §6.4).
-fn media_type(content: &Content, octets: &[u8]) -> String {
+fn media_type(content: &Content, octets: &[u8], is_all: bool) -> String {
     let media_type = &content.media_type;
     let is_fit = media_type.contains('/')
         && media_type.len() <= MAX_TYPE_LEN
@@ -241,7 +301,8 @@ fn media_type(content: &Content, octets: &[u8]) -> String {
     if plain.starts_with("message/") || plain.starts_with("multipart/") {
         return "application/octet-stream".to_owned();
     }
-    if plain.starts_with("text/") && !plain.contains("charset") && str::from_utf8(octets).is_ok() {
+    let is_utf8 = || is_all && str::from_utf8(octets).is_ok();
+    if plain.starts_with("text/") && !plain.contains("charset") && is_utf8() {
         return format!("{media_type}; charset=utf-8");
     }
     media_type.clone()

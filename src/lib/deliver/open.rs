@@ -12,7 +12,7 @@ use crate::archive;
 use crate::command::Command;
 use crate::disk::batch::{self, UnnamedFile};
 use crate::kind::ErrorKind;
-use crate::message::{Part, ServiceMessage, service_message};
+use crate::message::{Part, ServiceMessage, parts, service_message};
 use crate::node::{self, Keyring as _};
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::receive::{Arrival, AuthorizationEffect, PendingReceipt};
@@ -145,11 +145,12 @@ impl<'a> Delivery<'a> {
         // environment has it.
         service_message::check_type_len(arrival.content().media_type()).map_err(Error::Type)?;
         let is_authorization = arrival.is_authorization();
-        if !is_authorization && !content.is_of(&self.types) {
+        if !is_authorization && !content.is_of(&self.types, self.joins) {
             return Ok(OpenedMessage::Left(content));
         }
         if self.joins && content.is_part() {
             let part = Part::parse(arrival.content().content()).map_err(Error::Part)?;
+            parts::whole_type(&content.media_type).map_err(Error::Part)?;
             let transfer = part.header().transfer;
             // Parts that arrive again after the content was joined.
             if !state.home.is_joined(content.sender, transfer)? {

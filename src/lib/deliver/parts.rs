@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use super::{Content, Error};
 use crate::crypto::hash;
-use crate::message::Part;
-use crate::message::parts::{Ledger, TransferId};
+use crate::message::parts::{self, Ledger, TransferId};
+use crate::message::{self, Part};
 use crate::pki::NodeId;
 use crate::receive::PendingReceipt;
 use crate::receive::inbox::Joined;
@@ -30,7 +30,7 @@ const MAX_AT_ONCE: usize = 32;
 /// The most parts of the contents that are joined at once, at a few hundred octets each.
 const MAX_PARTS: u32 = 65_536;
 
-/// The media type of joined content, since parts do not carry one.
+/// The media type of joined content of which the sender said none.
 const MEDIA_TYPE: &str = "application/octet-stream";
 
 /// Identifies a content in parts. Senders choose transfer ids, so one counts only together with its
@@ -430,7 +430,15 @@ impl<'a> PartsJoiner<'a> {
             id: content.id.clone(),
         });
         self.due.add(due);
+        let of = parts::whole_type(&content.media_type).ok().flatten();
+        let of = of.unwrap_or_else(|| MEDIA_TYPE.to_owned());
         let whole = if let Some(whole) = self.content.take() {
+            if whole.media_type != of && self.join.is_ok() {
+                let (index, what) = (part.header().index, "type");
+                self.join = Err(Error::Join(
+                    message::Error::PartConflict { index, what }.into(),
+                ));
+            }
             Content {
                 // The content is as old as its oldest part, and lives as long as its last one.
                 date: whole.date.min(content.date),
@@ -441,7 +449,7 @@ impl<'a> PartsJoiner<'a> {
             self.path = message.path;
             Content {
                 id: part.header().transfer.to_string(),
-                media_type: MEDIA_TYPE.to_owned(),
+                media_type: of,
                 name: self.name.clone(),
                 transfer: Some(part.header().transfer),
                 ..content

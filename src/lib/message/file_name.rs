@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use super::media_type;
+
 /// Maximum length of a name that is used for a file, in octets.
 const MAX_LEN: usize = 200;
 
@@ -18,14 +20,8 @@ fn is_attr_char(octet: u8) -> bool {
 pub fn with_name(media_type: &str, name: &str) -> String {
     let mut text = format!("{media_type}; name");
     if name.bytes().all(|octet| matches!(octet, 0x20..=0x7e)) {
-        text.push_str("=\"");
-        for character in name.chars() {
-            if matches!(character, '"' | '\\') {
-                text.push('\\');
-            }
-            text.push(character);
-        }
-        text.push('"');
+        text.push('=');
+        text.push_str(&media_type::quoted(name));
     } else {
         text.push_str("*=UTF-8''");
         for octet in name.bytes() {
@@ -46,14 +42,14 @@ pub fn with_name(media_type: &str, name: &str) -> String {
 pub fn split(media_type: &str) -> (String, Option<String>) {
     let mut plain = String::with_capacity(media_type.len());
     let mut name = None;
-    for (at, part) in parameters(media_type).enumerate() {
+    for (at, part) in media_type::fields(media_type).enumerate() {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
         let key = key.trim();
         if at > 0 && key.eq_ignore_ascii_case("name*") {
             // The encoded form wins, in whichever order the two come.
             name = decoded(value.trim()).or(name);
         } else if at > 0 && key.eq_ignore_ascii_case("name") {
-            name.get_or_insert_with(|| unquoted(value.trim()));
+            name.get_or_insert_with(|| media_type::unquoted(value.trim()));
         } else {
             if at > 0 {
                 plain.push(';');
@@ -62,40 +58,6 @@ pub fn split(media_type: &str) -> (String, Option<String>) {
         }
     }
     (plain.trim().to_owned(), name)
-}
-
-/// Splits a media type at semicolons outside of quotes.
-fn parameters(media_type: &str) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    media_type.split(move |character: char| {
-        if character == ';' && !quoted {
-            return true;
-        }
-        if character == '"' && !escaped {
-            quoted = !quoted;
-        }
-        // A backslash escapes only within quotes, and can be escaped itself.
-        escaped = quoted && !escaped && character == '\\';
-        false
-    })
-}
-
-fn unquoted(value: &str) -> String {
-    let Some(inner) = value
-        .strip_prefix('"')
-        .and_then(|value| value.strip_suffix('"'))
-    else {
-        return value.to_owned();
-    };
-    let mut text = String::new();
-    let mut characters = inner.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => text.extend(characters.next()),
-            other => text.push(other),
-        }
-    }
-    text
 }
 
 /// Decodes `UTF-8''percent-encoded`; `None` for another charset or malformed text.

@@ -1,6 +1,7 @@
 //! RS-000: the messages of the network, and the parameters that nodes exchange to set up their
 //! transport.
 
+pub mod media_type;
 pub mod service_message;
 pub mod file_name;
 pub mod parcel;
@@ -119,6 +120,11 @@ pub enum Error {
     /// A media type is no type and subtype.
     #[error("{0}: not a media type such as text/plain")]
     NotAMediaType(String),
+    /// Content of this media type is not sent in parts.
+    #[error(
+        "content of type {0} cannot be sent in parts: the type has over 160 octets, or is one that programs act on"
+    )]
+    NotAWhole(String),
     /// A media type is over the limit; both are in octets.
     #[error("a media type of {len} octets, over {limit}")]
     LongMediaType {
@@ -147,9 +153,10 @@ impl Error {
             Self::Ramf(error) => error.kind(),
             Self::Pki(error) => error.kind(),
             Self::Session(error) => error.kind(),
-            Self::MediaType | Self::NotAMediaType(_) | Self::LongMediaType { .. } => {
-                ErrorKind::Usage
-            }
+            Self::MediaType
+            | Self::NotAMediaType(_)
+            | Self::NotAWhole(_)
+            | Self::LongMediaType { .. } => ErrorKind::Usage,
             Self::Signature(_) => ErrorKind::Corrupt,
             Self::PartConflict { .. } => ErrorKind::Conflict,
             Self::NotInCargo(_) | Self::NotVerifiable(_) | Self::Lacks { .. } => {

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use super::{Error, file_name, malformed};
+use super::{Error, file_name, malformed, media_type};
 use crate::asn1::{Buffer, Element, tag, visible_string, write};
 
 /// Longest media type that is emitted or delivered, in octets, without the name of a file. IMAP and
@@ -108,9 +108,12 @@ pub fn check_syntax(media_type: &str) -> Result<(), Error> {
                 .bytes()
                 .all(|octet| octet.is_ascii_alphanumeric() || is_mark(octet))
     };
-    let (essence, _) = media_type.split_once(';').unwrap_or((media_type, ""));
-    match essence.trim_end().split_once('/') {
-        Some((name, subtype)) if is_name(name) && is_name(subtype) => Ok(()),
+    match media_type::essence(media_type).split_once('/') {
+        Some((name, subtype))
+            if is_name(name) && is_name(subtype) && media_type.starts_with(name) =>
+        {
+            Ok(())
+        }
         _ => Err(Error::NotAMediaType(media_type.to_owned())),
     }
 }

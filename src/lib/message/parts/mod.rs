@@ -21,7 +21,7 @@ use std::str::FromStr;
 pub use ledger::{Ledger, Missing, Noted};
 pub use stream::PartStream;
 
-use super::{Error, malformed};
+use super::{Error, malformed, media_type, service_message};
 use crate::asn1::{self, Buffer, Element, Hex, hex, tag, write};
 use crate::ramf::fields;
 
@@ -32,8 +32,60 @@ pub const MEDIA_TYPE: &str = "application/vnd.relaynet.part";
 /// there, nor does case (RFC 2045 §5.1).
 #[must_use]
 pub fn is_part_type(media_type: &str) -> bool {
-    let (plain, _) = media_type.split_once(';').unwrap_or((media_type, ""));
-    plain.trim().eq_ignore_ascii_case(MEDIA_TYPE)
+    media_type::essence(media_type).eq_ignore_ascii_case(MEDIA_TYPE)
+}
+
+/// The parameter of that type for the media type of the whole.
+const WHOLE_TYPE: &str = "of";
+
+/// Longest media type of the whole, in octets.
+pub const MAX_WHOLE_TYPE_LEN: usize = 160;
+
+/// What content in parts cannot be: parts again, and what programs act on as soon as it comes.
+const NEVER_WHOLE: [&str; 4] = [
+    MEDIA_TYPE,
+    "application/vnd+relaycorp.awala.pda-path",
+    "application/vnd.relaynet.request",
+    "application/vnd.relaynet.topic",
+];
+
+/// The media type of parts of content of this type.
+///
+/// # Errors
+/// [`Error::NotAWhole`], or when it is not a media type.
+pub fn media_type_of(whole: &str) -> Result<String, Error> {
+    check_whole_type(whole)?;
+    Ok(format!(
+        "{MEDIA_TYPE}; {WHOLE_TYPE}={}",
+        media_type::quoted(whole)
+    ))
+}
+
+/// The media type of the whole, from that of a part; `None` where the sender does not say it.
+///
+/// # Errors
+/// When content of that type cannot come in parts.
+pub fn whole_type(part: &str) -> Result<Option<String>, Error> {
+    let Some(whole) = media_type::parameter(part, WHOLE_TYPE) else {
+        return Ok(None);
+    };
+    match check_whole_type(&whole) {
+        Ok(()) => Ok(Some(whole)),
+        Err(_) => Err(malformed("type of a part")(asn1::Error::Value(WHOLE_TYPE))),
+    }
+}
+
+/// Checks that content of this media type can come in parts.
+fn check_whole_type(whole: &str) -> Result<(), Error> {
+    service_message::check_syntax(whole)?;
+    let essence = media_type::essence(whole);
+    let is_never = NEVER_WHOLE
+        .iter()
+        .any(|never| essence.eq_ignore_ascii_case(never));
+    if whole.len() > MAX_WHOLE_TYPE_LEN || is_never {
+        return Err(Error::NotAWhole(whole.to_owned()));
+    }
+    Ok(())
 }
 
 /// The start of a part, followed by the version.
