@@ -1,6 +1,6 @@
 complete -c relay-seal -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay-seal -s t -l to -d 'Seal for this peer: its name, its id, or the beginning of its id' -r
-complete -c relay-seal -s y -l type -d 'The media type of the content' -r
+complete -c relay-seal -s t -l to -d 'Seal for this peer: its name, its id, or the beginning of its id; @NAME for an alias' -r
+complete -c relay-seal -s y -l type -d 'The media type of the content [default: application/octet-stream]' -r
 complete -c relay-seal -l ttl -d 'Let the parcel expire after DURATION [default: 30d]' -r
 complete -c relay-seal -l id -d 'The parcel\'s id [default: a random UUID]' -r
 complete -c relay-seal -l name -d 'Send NAME along as the name of the file' -r

@@ -5,21 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser};
-use jiff::SignedDuration;
 
-use relaynet::cli::args::{CertificateFile, CipherChoice, NodeDir, SendingFiles, SuggestedName};
+use relaynet::cli::args::{
+    CertificateFile, CipherChoice, Life, NodeDir, SendingFiles, SuggestedName, message_id,
+};
 use relaynet::cli::clock::NowArgs;
-use relaynet::cli::errors::Usage;
 use relaynet::cli::outputs::MessageOutput;
-use relaynet::cli::parts::PartFeed;
-use relaynet::cli::{self, inputs, report, sealing};
+use relaynet::cli::{self, inputs, recipients, report, sealing};
 use relaynet::message::{file_name, parts, service_message};
-use relaynet::node::config::parse_duration;
-use relaynet::ramf::{fields, limits};
+use relaynet::ramf::limits;
 use relaynet::send::Draft;
-
-/// How long parcels live if neither the option nor the config says so.
-const DEFAULT_TTL: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Seal content for a peer: service message to parcel
 #[derive(Debug, Parser)]
@@ -30,15 +25,14 @@ pub(crate) struct Args {
     file: Option<PathBuf>,
     #[command(flatten)]
     node: NodeDir,
-    /// Seal for this peer: its name, its id, or the beginning of its id
+    /// Seal for this peer: its name, its id, or the beginning of its id; @NAME for an alias
     #[arg(short, long, value_name = "PEER", action = ArgAction::Append)]
     to: Vec<String>,
     /// The media type of the content [default: application/octet-stream]
     #[arg(short = 'y', long = "type", value_name = "TYPE")]
     media_type: Option<String>,
-    /// Let the parcel expire after DURATION [default: 30d]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
-    ttl: Option<SignedDuration>,
+    #[command(flatten)]
+    life: Life,
     /// The parcel's id [default: a random UUID]
     #[arg(long, value_name = "ID", value_parser = message_id)]
     id: Option<String>,
@@ -73,21 +67,17 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     let node = args
         .files
         .open(&args.node, Some(&args.certificate), false)?;
-    let peers = sealing::recipients(&args.to, &node)?;
     let now = args.now.get(node.config())?;
+    let peers = recipients::recipients(&args.to, &node, now)?;
     let media_type = media_type(args)?;
     service_message::check_syntax(&media_type)?;
     let draft = Draft {
         media_type: &media_type,
-        ttl: args
-            .ttl
-            .or_else(|| node.config()?.ttl())
-            .unwrap_or(DEFAULT_TTL),
+        ttl: args.life.get(node.config())?,
         id: args.id.as_deref(),
         cipher: args.cipher.cipher,
         now,
     };
-    check_ttl(draft.ttl)?;
     args.output.check("a parcel")?;
     // Read after all checks, since the content may be large or come from a pipe.
     let path = args.file.clone().unwrap_or_else(|| PathBuf::from("-"));
@@ -96,10 +86,9 @@ fn seal(args: &Args) -> anyhow::Result<()> {
         report::progress(args.json, || None);
     }
     if args.parts {
-        let feed = PartFeed::open(&path, peers.len(), args.id.as_deref())?;
         return sealing::seal_parts(
             node.keyring(),
-            feed,
+            &path,
             &peers,
             &draft,
             &args.output,
@@ -129,20 +118,4 @@ fn media_type(args: &Args) -> anyhow::Result<String> {
         Some(name) => file_name::with_name(media_type, &name),
         None => media_type.to_owned(),
     })
-}
-
-/// Parses a message id, and checks that a message can have it.
-fn message_id(id: &str) -> Result<String, relaynet::ramf::Error> {
-    fields::check_id(id).map(|()| id.to_owned())
-}
-
-fn check_ttl(ttl: SignedDuration) -> anyhow::Result<()> {
-    let longest = SignedDuration::from_secs(i64::from(limits::MAX_TTL));
-    // A parcel dated back by 5 minutes with a shorter life would be expired at once.
-    if ttl > longest || ttl <= limits::PARCEL_BACKDATED {
-        let text =
-            "--ttl must be over 5m, since parcels are dated back by as much, and at most 180d";
-        return Err(Usage(text.to_owned()).into());
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@
 mod testenv;
 
 mod ack;
+mod aliases;
 mod bounds;
 mod check;
 mod authorize;

@@ -918,11 +918,7 @@ fn parts_that_are_none() {
         .stdin("junk")
         .fails(65, "-: not a part of a transfer");
     seal(&["none"]).fails(66, "none: cannot open");
-    for option in [
-        &["-y", "text/plain"][..],
-        &["--name", "x"],
-        &["--keep-name"],
-    ] {
+    for option in [&["--name", "x"][..], &["--keep-name"]] {
         seal(option)
             .stdin(stream.clone())
             .fails(64, "the argument '--parts' cannot be used with");

@@ -101,11 +101,11 @@ impl PartFeed {
     ///
     /// # Errors
     /// When the input cannot be opened, or does not begin with a part.
-    pub fn open(path: &Path, peers: usize, id: Option<&str>) -> anyhow::Result<Self> {
+    pub fn open(path: &Path, id: Option<&str>) -> anyhow::Result<Self> {
         let input = PartInput::open(path).with_context(|| report::path(path))?;
         let mut feed = Self {
             input,
-            peers,
+            peers: 1,
             id: id.map(str::to_owned),
             current: None,
             has_failed: false,
@@ -113,6 +113,11 @@ impl PartFeed {
         };
         feed.read()?;
         Ok(feed)
+    }
+
+    /// Hands out each part for so many peers.
+    pub fn for_peers(&mut self, peers: usize) {
+        self.peers = peers;
     }
 
     /// The pool that buffers return to.

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use super::args::Node;
+use jiff::Timestamp;
+
 use super::errors::Usage;
 use super::outputs::{MessageOutput, Sink};
 use super::parts::{PartFeed, PartJob};
+use super::recipients::{Recipient, sealers};
 use super::tally::{self, ENDED_EARLY};
 use super::{files, progress, report};
 use crate::asn1::Buffer;
@@ -18,28 +20,6 @@ use crate::pki::NodeId;
 use crate::ramf::Kind;
 use crate::send::{self, Draft, Sealer, Sent};
 
-/// The recipients: peers of the node, or the one that `--params` describes.
-///
-/// # Errors
-/// When there is none, one is named twice, or it is not known.
-pub fn recipients(to: &[String], node: &Node) -> anyhow::Result<Vec<NodeId>> {
-    match node {
-        Node::ExplicitFiles(files) => Ok(vec![files.peer()?]),
-        Node::Directory(_) if to.is_empty() => Err(Usage("-t PEER is needed".to_owned()).into()),
-        Node::Directory(directory) => {
-            let mut ids = Vec::new();
-            for peer in to {
-                let id = directory.find_recipient(peer)?;
-                if ids.contains(&id) {
-                    return Err(Usage(format!("-t {peer}: the same peer twice")).into());
-                }
-                ids.push(id);
-            }
-            Ok(ids)
-        }
-    }
-}
-
 /// Seals content for one or more peers.
 ///
 /// # Errors
@@ -47,25 +27,26 @@ pub fn recipients(to: &[String], node: &Node) -> anyhow::Result<Vec<NodeId>> {
 pub fn seal(
     keyring: &dyn Keyring,
     content: Buffer,
-    peers: &[NodeId],
+    peers: &[Recipient],
     draft: &Draft<'_>,
     output: &MessageOutput,
     json: bool,
 ) -> anyhow::Result<()> {
+    let sealers = sealers(keyring, peers, draft)?;
     let mut written = Written::new(json);
-    let ended = seal_into(keyring, content, peers, draft, output, &mut written);
+    let ended = seal_into(keyring, content, &sealers, draft, output, &mut written);
     written.finish(ended)
 }
 
 fn seal_into(
     keyring: &dyn Keyring,
     content: Buffer,
-    peers: &[NodeId],
+    sealers: &[Sealer],
     draft: &Draft<'_>,
     output: &MessageOutput,
     written: &mut Written,
 ) -> anyhow::Result<()> {
-    let Some((last, others)) = peers.split_last() else {
+    let Some((last, others)) = sealers.split_last() else {
         return Err(Usage("-t PEER is needed".to_owned()).into());
     };
     let sender = keyring.node().ok_or(node::Error::Needs("--identity-key"))?;
@@ -82,12 +63,12 @@ fn seal_into(
         Ok(())
     };
     // Sealing encrypts in place, so every peer but the last gets a copy.
-    for peer in others {
+    for sealer in others {
         let mut copy = Buffer::with_capacity(content.len());
         copy.append(content.as_slice());
-        finish(send::parcel(keyring, *peer, copy, draft)?)?;
+        finish(send::content(sealer, copy, draft)?)?;
     }
-    finish(send::parcel(keyring, *last, content, draft)?)?;
+    finish(send::content(last, content, draft)?)?;
     for sent in &parcels {
         put(&mut sink, sender, sent, written)?;
     }
@@ -101,29 +82,27 @@ fn seal_into(
 /// When a part cannot be read, or a parcel be sealed or written.
 pub fn seal_parts(
     keyring: &dyn Keyring,
-    feed: PartFeed,
-    peers: &[NodeId],
+    path: &Path,
+    peers: &[Recipient],
     draft: &Draft<'_>,
     output: &MessageOutput,
     json: bool,
 ) -> anyhow::Result<()> {
+    let mut feed = PartFeed::open(path, draft.id)?;
+    let sealers = sealers(keyring, peers, draft)?;
+    feed.for_peers(sealers.len());
     let mut written = Written::new(json);
-    let ended = seal_parts_into(keyring, feed, peers, draft, output, &mut written);
+    let ended = seal_parts_into(feed, &sealers, draft, output, &mut written);
     written.finish(ended)
 }
 
 fn seal_parts_into(
-    keyring: &dyn Keyring,
     mut feed: PartFeed,
-    peers: &[NodeId],
+    sealers: &[Sealer],
     draft: &Draft<'_>,
     output: &MessageOutput,
     written: &mut Written,
 ) -> anyhow::Result<()> {
-    let sealers: Vec<Sealer> = peers
-        .iter()
-        .map(|peer| send::parcels(keyring, *peer, draft))
-        .collect::<Result<_, _>>()?;
     let mut sink = output.open("a parcel")?;
     let stager = sink.stager();
     let spare = feed.spare();
@@ -234,17 +213,8 @@ impl Written {
 /// Reports a sealed parcel, and warns if its life was cut.
 fn report_sealed(sent: &Sent, warns: bool) {
     progress::step();
-    if let (Some(at), true) = (sent.cut_to, warns) {
-        let peer = short_id(sent.fields.recipient);
-        report::warn(&format!(
-            "the life of the parcel for {peer} is cut to {at}, when a certificate of its path ends"
-        ));
-    }
-    if let (Some(at), true) = (sent.dated_ahead, warns) {
-        let peer = short_id(sent.fields.recipient);
-        report::warn(&format!(
-            "earlier messages to {peer} were dated up to {at}, ahead of this clock: a new session key is used"
-        ));
+    if warns {
+        warn_of_life(sent.fields.recipient, sent.cut_to, sent.dated_ahead);
     }
     report::event(
         "sealed",
@@ -254,4 +224,19 @@ fn report_sealed(sent: &Sent, warns: bool) {
             ("expiry", &sent.fields.expiry().to_string()),
         ],
     );
+}
+
+/// Warns where parcels for a peer live shorter than they should, or earlier ones were dated ahead; see [`Sent`].
+pub fn warn_of_life(peer: NodeId, cut_to: Option<Timestamp>, dated_ahead: Option<Timestamp>) {
+    let peer = short_id(peer);
+    if let Some(at) = cut_to {
+        report::warn(&format!(
+            "the life of the parcel for {peer} is cut to {at}, when a certificate of its path ends"
+        ));
+    }
+    if let Some(at) = dated_ahead {
+        report::warn(&format!(
+            "earlier messages to {peer} were dated up to {at}, ahead of this clock: a new session key is used"
+        ));
+    }
 }

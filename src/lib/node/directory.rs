@@ -23,8 +23,10 @@ const NAME: &str = "relay-node";
 pub const VERSION: &str = "relay-node 1";
 
 /// What a node directory consists of.
-const ENTRIES: [&str; 13] = [
+const ENTRIES: [&str; 15] = [
     "VERSION",
+    "aliases",
+    "aliases.d",
     "config",
     "routes",
     "identity.key",

@@ -177,6 +177,12 @@ pub enum PeerError {
         "{0} cannot be a peer's name: a name is of 1 to 63 of a-z 0-9 . _ -, begins with a letter or digit, and is neither an id nor the word \"any\""
     )]
     BadName(String),
+    /// No alias has this name.
+    #[error("no alias is called {0}")]
+    UnknownAlias(String),
+    /// An alias comes to more peers than are written to at once.
+    #[error("the alias {0} comes to over 10000 peers")]
+    ManyMembers(String),
     /// Another peer has this name.
     #[error("the name {name} is taken by {holder}")]
     NameTaken {
@@ -413,8 +419,10 @@ impl PeerError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unknown(_) => ErrorKind::UnknownPeer,
-            Self::BadName(_) | Self::Ambiguous { .. } | Self::ShortId(_) => ErrorKind::Usage,
+            Self::Unknown(_) | Self::UnknownAlias(_) => ErrorKind::UnknownPeer,
+            Self::BadName(_) | Self::Ambiguous { .. } | Self::ShortId(_) | Self::ManyMembers(_) => {
+                ErrorKind::Usage
+            }
             Self::NameTaken { .. } | Self::NamedAlready(_) => ErrorKind::Exists,
         }
     }

@@ -16,6 +16,7 @@ pub(crate) mod marks;
 pub(crate) mod ownership;
 mod peer_files;
 pub mod peers;
+pub mod aliases; // names for several peers
 pub mod lookup;
 pub mod sessions;
 pub mod unknown_senders;

@@ -11,8 +11,10 @@ use crate::disk::tree::{self, Stat};
 use crate::disk::{FileRole, files};
 
 /// What is checked in the directory. What others may do to single keys is asked where they are read.
-const CHECKED: [&str; 7] = [
+const CHECKED: [&str; 9] = [
     "VERSION",
+    "aliases",
+    "aliases.d",
     "certs",
     "config",
     "identity.key",

@@ -11,7 +11,7 @@ use crate::disk::tree::{self, EntryKind};
 use crate::node::DirectoryError;
 use crate::node::day::end_of_day;
 use crate::node::seen::{self, Floor};
-use crate::node::{Directory, Error, Keyring as _, certificates, marks, peers, sessions};
+use crate::node::{Directory, Error, Keyring as _, aliases, certificates, marks, peers, sessions};
 use crate::pki::NodeId;
 
 impl Checker<'_> {
@@ -28,15 +28,6 @@ impl Checker<'_> {
                     DirectoryError::NotANode(_) | DirectoryError::Version { .. },
                 ),
             ) => return Err(error),
-            Err(Error::Directory(DirectoryError::Config {
-                path,
-                line,
-                problem,
-            })) => {
-                let what = format!("line {line}: {problem}");
-                self.report(Level::Error, Check::Damaged, &path, &what, None);
-                None
-            }
             Err(error) => {
                 let path = match &error {
                     Error::Disk(error) => error.path(),
@@ -83,6 +74,7 @@ impl Checker<'_> {
         for (id, dir) in self.folders_of_nodes(&node.root().join("peers")) {
             self.peer(node, id, &dir, &mut names);
         }
+        self.aliases(node);
         self.sessions(node);
         self.seen(node);
         match certificates::own_since(node) {
@@ -141,6 +133,7 @@ fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Sha
         };
         let is_ours = match *parts {
             [name] => [
+                aliases::FOLDER,
                 "certs",
                 "peers",
                 "sessions",
@@ -188,7 +181,13 @@ fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Sha
         _ => false,
     };
     match (is_key, is_ours) {
-        _ if matches!(*parts, ["config" | "routes"]) => Some(Shape::Text),
+        _ if matches!(
+            *parts,
+            ["config" | "routes" | aliases::FILE] | [aliases::FOLDER, _]
+        ) =>
+        {
+            Some(Shape::Text)
+        }
         (true, _) => Some(Shape::Key),
         (_, true) => Some(Shape::File),
         _ => None,

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::checker::Checker;
 use super::finding::{Check, Level};
 use crate::node::SessionKeyError;
+use crate::node::aliases::{self, Aliases};
 use crate::node::authorizations::HeldAuthorization;
 use crate::node::key_file::public_key_from_pem;
 use crate::node::{
@@ -72,6 +73,20 @@ impl Checker<'_> {
         }
         self.authorizations(node, &peer, dir);
         self.sealed_to(node, &peer, dir);
+    }
+
+    /// Checks the aliases, and whether their members are known.
+    pub(super) fn aliases(&mut self, node: &Directory) {
+        let path = node.root().join(aliases::FILE);
+        let (aliases, problems) = Aliases::read(node.root());
+        for error in &problems {
+            self.damaged(&path, error);
+        }
+        for (name, member, error) in aliases.unknown(node) {
+            let what = format!("{member}, a member of {name}, gets nothing: {error}");
+            let hint = "relay-peers lists the peers".to_owned();
+            self.report(Level::Warning, Check::Alias, &path, &what, Some(hint));
+        }
     }
 
     /// Checks when what the peer gave this node ends, and what this node gave the peer.

@@ -50,6 +50,11 @@ impl Checker<'_> {
             Error::Directory(DirectoryError::Damaged { path, problem }) => {
                 (path.as_path(), problem.clone())
             }
+            Error::Directory(DirectoryError::Config {
+                path,
+                line,
+                problem,
+            }) => (path.as_path(), format!("line {line}: {problem}")),
             error => (path, error.to_string()),
         };
         self.report(Level::Error, Check::Damaged, path, &what, None);

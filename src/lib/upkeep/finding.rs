@@ -47,6 +47,8 @@ pub enum Check {
     Ending,
     /// Keys to seal to.
     SessionKey,
+    /// Names for several peers.
+    Alias,
     /// Routes of messages.
     Route,
     /// How long messages wait.
@@ -73,6 +75,7 @@ impl Check {
             Self::Clock => "clock",
             Self::Ending => "ending",
             Self::SessionKey => "session-key",
+            Self::Alias => "alias",
             Self::Route => "route",
             Self::Waiting => "waiting",
             Self::Failed => "failed",

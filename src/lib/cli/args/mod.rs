@@ -3,6 +3,7 @@
 mod content;
 mod explicit;
 mod keys;
+mod life;
 mod node;
 mod peer;
 mod validity;
@@ -13,6 +14,7 @@ pub use keys::{
     CertificateFile, IdentityKeyFile, MAX_PARAMS_LEN, SessionKeyFile, TrustFiles, read_object,
     read_params,
 };
+pub use life::{Life, message_id};
 pub use node::{CommandTime, Node, NodeDir, Wait};
 pub use peer::peer_key;
 pub use validity::validity;
