@@ -79,6 +79,9 @@ _relay() {
             relay,seal)
                 cmd="relay__subcmd__seal"
                 ;;
+            relay,send)
+                cmd="relay__subcmd__send"
+                ;;
             relay,split)
                 cmd="relay__subcmd__split"
                 ;;
@@ -154,6 +157,9 @@ _relay() {
             relay__subcmd__help,seal)
                 cmd="relay__subcmd__help__subcmd__seal"
                 ;;
+            relay__subcmd__help,send)
+                cmd="relay__subcmd__help__subcmd__send"
+                ;;
             relay__subcmd__help,split)
                 cmd="relay__subcmd__help__subcmd__split"
                 ;;
@@ -173,7 +179,7 @@ _relay() {
 
     case "${cmd}" in
         relay)
-            opts="-h -V --help --version ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal split sync unpack-cargo verify help"
+            opts="-h -V --help --version ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal send split sync unpack-cargo verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -451,7 +457,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help)
-            opts="ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal split sync unpack-cargo verify help"
+            opts="ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal send split sync unpack-cargo verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -745,6 +751,20 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help__subcmd__seal)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        relay__subcmd__help__subcmd__send)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1508,6 +1528,84 @@ _relay() {
                     return 0
                     ;;
                 --certificate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        relay__subcmd__send)
+            opts="-N -t -y -q -v -h -V --node --to --type --name --no-name --id --drop --sent --settle --ttl --priority --cipher --json --now --clock-drift --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --node)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -N)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -y)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --drop)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sent)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --settle)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ttl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --priority)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cipher)
+                    COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
+                    return 0
+                    ;;
+                --now)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --clock-drift)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -35,8 +35,8 @@ use relaynet::ramf::{Kind, limits};
 use relaynet::session::KeyId;
 use relaynet::transfer::join;
 use relaynet::{
-    archive, asn1, cms, command, crypto, deliver, disk, medium, message, node, pki, ramf, route,
-    session, spool,
+    archive, asn1, cms, command, crypto, deliver, disk, medium, message, node, outbox, pki, ramf,
+    route, session, spool,
 };
 
 const PINNED: &str = "tests/fixtures/statuses.txt";
@@ -128,6 +128,7 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     report.add(plain([spool::name::NotAName]));
     report.add(command());
     report.add(route());
+    report.add(outbox());
     report.add(deliver());
     report.add(medium());
     report.add(plain([errors::Changed]));
@@ -169,8 +170,9 @@ fn id() -> NodeId {
     NodeId::of_digest([7; 32])
 }
 
-const ROLES: [FileRole; 6] = [
+const ROLES: [FileRole; 7] = [
     FileRole::Input,
+    FileRole::Dropped,
     FileRole::Output,
     FileRole::Delivery,
     FileRole::Keys,
@@ -472,6 +474,7 @@ fn message() -> Cases<message::Error> {
         },
         E::MediaType,
         E::NotAMediaType(text()),
+        E::NotAWhole(text()),
         E::LongMediaType { len: 2, limit: 1 },
     ]);
     cases.extend(around(asn1(), |cause| E::Malformed { what: WORD, cause }));
@@ -594,6 +597,8 @@ fn node_peer() -> Cases<node::PeerError> {
             holder: id(),
         },
         E::NamedAlready(text()),
+        E::UnknownAlias(text()),
+        E::ManyMembers(text()),
     ])
 }
 
@@ -836,6 +841,27 @@ fn archive() -> Cases<archive::Error> {
         E::Unsuitable(text(), WORD),
         E::Source(io::Error::from(Errno::IO)),
     ]);
+    cases.extend(around(disk(), E::Disk));
+    cases
+}
+
+fn outbox() -> Cases<outbox::Error> {
+    use outbox::Error as E;
+    let mut cases = plain([
+        E::Changed,
+        E::Read(io::Error::from(Errno::IO)),
+        E::TooManyParts,
+        E::Locked(path()),
+        E::Folder {
+            path: path(),
+            why: WORD,
+        },
+        E::NotTaken(WORD),
+    ]);
+    cases.extend(around(archive(), E::Archive));
+    cases.extend(around(message(), E::Message));
+    cases.extend(around(node(), E::Node));
+    cases.extend(around(spool(), E::Spool));
     cases.extend(around(disk(), E::Disk));
     cases
 }

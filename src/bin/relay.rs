@@ -56,6 +56,7 @@ programs! {
     relay_request_cargo "relay-request-cargo" "relay-request-cargo.rs"
     relay_route "relay-route" "relay-route.rs"
     relay_seal "relay-seal" "relay-seal.rs"
+    relay_send "relay-send" "relay-send.rs"
     relay_split "relay-split" "relay-split.rs"
     relay_sync "relay-sync" "relay-sync.rs"
     relay_unpack_cargo "relay-unpack-cargo" "relay-unpack-cargo.rs"

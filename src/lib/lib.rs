@@ -159,7 +159,8 @@
 //! - [`asn1`] to [`message`] take and return values: no paths, no stores, no clock. [`transfer`]
 //!   cuts content into parts and joins them, on disk; [`archive`] makes content of a directory and
 //!   a directory of content.
-//! - [`node`] and [`spool`] are the two stores; [`upkeep`] keeps both in order.
+//! - [`node`] and [`spool`] are the two stores; [`upkeep`] keeps both in order; [`outbox`] puts files and
+//!   folders into the spool.
 //! - [`send`] and [`receive`] fix the order of effects when a message leaves and arrives.
 //! - [`cli`] is for the programs alone. Nothing below it reads the clock, the environment or the
 //!   arguments, prints or exits: time is an argument everywhere.
@@ -183,6 +184,7 @@ pub mod verify; // judging objects without opening them
 pub mod send; // the order of effects when a message leaves: key, message
 pub mod receive; // the order of effects when one arrives: content, key, memory
 pub mod spool; // messages that wait: a queue for each place
+pub mod outbox; // files and folders, sealed and put into the spool
 pub mod upkeep; // check, purge and restore: of a node and its spool
 pub mod command; // a command of the user's, given octets and facts
 pub mod route; // where each message goes next

@@ -186,6 +186,12 @@ impl Sealer {
         &self.peer
     }
 
+    /// When a message that is to live for `ttl` expires.
+    #[must_use]
+    pub fn expiry(&self, ttl: SignedDuration) -> Timestamp {
+        (self.date + ttl).min(self.end)
+    }
+
     /// The sender of the messages.
     #[must_use]
     pub fn sender(&self) -> NodeId {
@@ -238,20 +244,26 @@ fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-/// A random UUID as text (RFC 9562 §5.4).
+/// A random UUID as text.
 fn uuid4() -> Result<String, Error> {
-    let mut octets = random::array::<16>().map_err(crate::pki::Error::Crypto)?;
+    let octets = random::array::<16>().map_err(crate::pki::Error::Crypto)?;
+    Ok(uuid(octets))
+}
+
+/// A UUID of version 4 with the bits of these octets, as text (RFC 9562 §5.4).
+#[must_use]
+pub fn uuid(mut octets: [u8; 16]) -> String {
     // Version 4.
     octets[6] = octets[6] & 0x0f | 0x40;
     // Variant 10xx.
     octets[8] = octets[8] & 0x3f | 0x80;
     let digits = crate::asn1::Hex(&octets).to_string();
-    Ok([
+    [
         &digits[..8],
         &digits[8..12],
         &digits[12..16],
         &digits[16..20],
         &digits[20..],
     ]
-    .join("-"))
+    .join("-")
 }

@@ -44,6 +44,7 @@ mod replay;
 mod request_cargo;
 mod route;
 mod seal;
+mod send;
 mod session;
 mod split;
 mod state;

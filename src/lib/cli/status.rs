@@ -12,7 +12,8 @@ use crate::kind::{DiskCause, ErrorKind};
 use crate::message::stream::StreamError;
 use crate::transfer::join;
 use crate::{
-    archive, asn1, cms, command, deliver, medium, message, node, pki, ramf, route, session, spool,
+    archive, asn1, cms, command, deliver, medium, message, node, outbox, pki, ramf, route, session,
+    spool,
 };
 
 /// An exit status.
@@ -139,6 +140,7 @@ fn kind_of(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
         route::Error,
         medium::Error,
         deliver::Error,
+        outbox::Error,
         join::Error,
         archive::Error,
         message::Error,
@@ -198,12 +200,13 @@ fn of_disk(role: FileRole, operation: Option<Operation>, cause: DiskCause) -> St
         (C::Exists, _) | (C::NotRegular, FileRole::Output | FileRole::Delivery) => {
             Status::CANT_CREATE
         }
-        (C::NotRegular, FileRole::Input | FileRole::Keys) => Status::NO_INPUT,
+        (C::NotRegular, FileRole::Input | FileRole::Dropped | FileRole::Keys) => Status::NO_INPUT,
         (C::Exposed | C::NotRegular, _) | (C::TooLarge, FileRole::Node) => Status::CONFIG,
         (C::TooLarge, _) => Status::DATA,
         (C::Full | C::Differs, _) | (C::System(_), FileRole::Spool) => Status::IO,
         // A directory given as a file is a wrong input, not a failing disk.
-        (C::System(cause), FileRole::Input | FileRole::Keys) => match operation {
+        (C::System(cause), FileRole::Input | FileRole::Dropped | FileRole::Keys) => match operation
+        {
             Some(Operation::Read) if cause != K::IsADirectory => Status::IO,
             _ => Status::NO_INPUT,
         },

@@ -10,6 +10,7 @@ use crate::deliver::{DeliveryEffect, DeliveryOutcome};
 use crate::message::{Item, ServiceMessage, file_name};
 use crate::node::peers::StoredSessionKey;
 use crate::node::{Directory, Peer};
+use crate::outbox::SubmittedTo;
 use crate::pki::NodeId;
 use crate::ramf::{InternetAddress, SignedMessage};
 use crate::receive::{Arrival, Unpacked};
@@ -115,6 +116,23 @@ pub fn stored(parcel: &AdmittedParcel) -> Value {
         "expiry": parcel.name.expiry.to_string(),
         "priority": parcel.name.urgency(),
         "size": parcel.len,
+    })
+}
+
+/// Content that was sealed and stored for a recipient; `label` is where it was read.
+#[must_use]
+pub fn submitted(sent: &SubmittedTo, label: &str, name: Option<&str>, media_type: &str) -> Value {
+    json!({
+        "v": VERSION,
+        "input": label,
+        "recipient": sent.recipient.to_string(),
+        "id": sent.id,
+        "parcels": sent.parcels,
+        "parts": sent.is_in_parts,
+        "type": media_type,
+        "name": name,
+        "date": sent.date.to_string(),
+        "expiry": sent.expiry.to_string(),
     })
 }
 

@@ -202,6 +202,50 @@ impl FileSet {
     }
 }
 
+/// Which file it is, how long, and when its content was changed last. If two of them are equal, nobody wrote to the
+/// file in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileState {
+    id: FileId,
+    modified: (i64, i64),
+    len: u64,
+}
+
+impl FileState {
+    /// The state of an open regular file; `None` for anything else.
+    #[must_use]
+    pub fn of(file: &File) -> Option<Self> {
+        file.metadata().ok().and_then(|found| Self::from(&found))
+    }
+
+    /// The state of the regular file that has this name; `None` for anything else, links included.
+    #[must_use]
+    pub fn at(path: &Path) -> Option<Self> {
+        let found = fs::symlink_metadata(path).ok()?;
+        Self::from(&found)
+    }
+
+    fn from(found: &fs::Metadata) -> Option<Self> {
+        Some(Self {
+            id: FileId::from(found)?,
+            modified: (found.mtime(), found.mtime_nsec()),
+            len: found.len(),
+        })
+    }
+
+    /// The length of the file in octets.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the file has no content.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
 /// Which file has a name, and when it was changed last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileVersion {

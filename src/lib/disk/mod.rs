@@ -65,6 +65,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum FileRole {
     /// An operand to be read. Symbolic links are followed, FIFOs and devices are read.
     Input,
+    /// A file that was left in a directory to be taken from there, perhaps by somebody else. Regular files only, no
+    /// symbolic links.
+    Dropped,
     /// A result, named by the user or the standard output. Symbolic links are followed.
     Output,
     /// A result in a directory that the user named, under a name that another user could predict:

@@ -66,6 +66,32 @@ pub fn remove_same<'a>(
     Ok(removed)
 }
 
+/// Removes a directory that is empty. Returns `false` if it is not there, or not empty. Nothing is synced.
+///
+/// # Errors
+///
+/// [`Error::Io`] while [`Operation::Remove`].
+pub fn remove_dir(path: &Path, role: FileRole) -> Result<bool> {
+    let removed = fault::change(Operation::Remove, &[path], path, role, || {
+        fs::remove_dir(path)
+    });
+    match removed {
+        Ok(()) => Ok(true),
+        Err(Error::Io { cause, .. })
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::DirectoryNotEmpty
+                    // Of a directory that is not empty on some file systems.
+                    | io::ErrorKind::AlreadyExists
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Removes a directory and its content, then syncs its parent. Returns `false` if there was none.
 ///
 /// Symbolic links in it are removed, not followed. No other user may be able to write to it: a

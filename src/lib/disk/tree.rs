@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -54,8 +54,16 @@ pub struct Stat {
     pub len: u64,
     /// When its content last changed.
     pub modified: SystemTime,
+    /// When its content, its name or its metadata last changed.
+    pub changed: SystemTime,
     /// Its permission bits.
     pub mode: u32,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+    /// The file system that it is on.
+    pub device: u64,
+    /// How many names it has.
+    pub links: u64,
     /// The user id of its owner.
     pub owner: u32,
     /// The id of its group.
@@ -85,7 +93,11 @@ fn stat_of(found: io::Result<fs::Metadata>, path: &Path, role: FileRole) -> Resu
         Ok(Stat {
             len: metadata.len(),
             modified: metadata.modified()?,
+            changed: time_of(metadata.ctime(), metadata.ctime_nsec()),
             mode: metadata.permissions().mode() & 0o7777,
+            is_dir: metadata.is_dir(),
+            device: metadata.dev(),
+            links: metadata.nlink(),
             owner: metadata.uid(),
             group: metadata.gid(),
         })
@@ -95,6 +107,19 @@ fn stat_of(found: io::Result<fs::Metadata>, path: &Path, role: FileRole) -> Resu
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io(path, role, Operation::Examine)(error)),
     }
+}
+
+/// A time that a file system gave; the beginning of 1970 if it cannot be expressed.
+fn time_of(seconds: i64, nanoseconds: i64) -> SystemTime {
+    let fraction = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0));
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let time = if seconds < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(whole)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(whole)
+    };
+    time.and_then(|time| time.checked_add(fraction))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 impl Entry {

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::name::MessageKey;
 use super::precedent::{Newcomer, Precedent, Precedents};
 use super::{Access, Error, Name, Queue, Room};
+use crate::crypto::hash;
 use crate::disk::batch::{self, Staged};
 use crate::disk::publish::IfExists;
 use crate::disk::{self, FileRole, files};
 use crate::message::{Item, Parcel};
 use crate::node::{self, ReplayKey};
-use crate::pki::Window;
+use crate::pki::{NodeId, Window};
 use crate::ramf::{self, Kind, SignedMessage};
 use crate::verify::{self, Policy};
 
@@ -180,6 +182,31 @@ impl<'a> Admission<'a> {
             existing,
             is_written,
         })
+    }
+
+    /// Removes a parcel of this run from the queue that it entered. Returns whether it was still there. Nothing is synced.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn withdraw(
+        &self,
+        (recipient, sender): (NodeId, NodeId),
+        id: &str,
+        expiry: Timestamp,
+    ) -> disk::Result<bool> {
+        let name = Name {
+            identity: MessageKey {
+                recipient,
+                sender,
+                id: hash::sha256(id.as_bytes()),
+                kind: Kind::Parcel,
+            },
+            expiry,
+            priority: self.priority,
+            copies: None,
+            from: None,
+        };
+        files::remove_unsynced(&self.entrance.queue.path_of(&name), FileRole::Spool)
     }
 
     /// Writes an admitted parcel; the batch that it is added to gives it its name. `None` if its

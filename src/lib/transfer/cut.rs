@@ -146,7 +146,12 @@ impl Pieces {
     /// may still wait in a read when `Pieces` is dropped, and ends with the program.
     #[must_use]
     pub fn of(source: Source, size: usize) -> Self {
-        let spare = Spare::default();
+        Self::with(source, size, Spare::default())
+    }
+
+    /// As [`Pieces::of`], with buffers of this pool.
+    #[must_use]
+    pub fn with(source: Source, size: usize, spare: Spare) -> Self {
         let cutter = Box::new(Cutter {
             source,
             size,
