@@ -428,7 +428,7 @@ impl Pending {
         }
         let target = &*self.target;
         match placed {
-            Err(error) if is_taken(&error, target) => {
+            Err(error) if !replace && is_taken(&error, target) => {
                 // Another run may have published the same octets while this one wrote them.
                 if self.existing == IfExists::SameIsSuccess
                     && let Some(mut found) = open_existing(target, role)
@@ -725,6 +725,25 @@ mod tests {
             assert!(matches!(refused, Error::Io { .. }), "{refused}");
             assert!(refused.is_of_name());
             assert_eq!(names(dir.path()), ["f"]);
+        }
+    }
+
+    /// It was said to exist already, by programs whose pages have no such status.
+    #[test]
+    #[cfg(debug_assertions)]
+    fn a_file_that_is_not_replaced_is_no_name_that_is_taken() {
+        let stored = PublishOptions::stored(FileRole::Node, IfExists::Replace);
+        for options in [REPLACE, stored] {
+            let dir = tempdir().unwrap();
+            let path = dir.path().join("f");
+            fs::write(&path, b"before").unwrap();
+            fault::arm("EEXIST=f").unwrap();
+            let refused = publish(&path, &[b"octets"], &options).unwrap_err();
+            let moved = rename_unsynced(&path, &path, FileRole::Node, IfExists::Replace);
+            fault::disarm();
+            assert!(matches!(refused, Error::Io { .. }), "{refused}");
+            assert!(matches!(moved, Err(Error::Io { .. })), "{moved:?}");
+            assert_eq!(fs::read(&path).unwrap(), b"before");
         }
     }
 

@@ -45,7 +45,7 @@ pub fn rename_unsynced(
 ) -> Result<Published> {
     let replace = existing == IfExists::Replace;
     match once_more(to, || place(from, to, replace, false)) {
-        Err(error) if is_taken(&error, to) => {
+        Err(error) if !replace && is_taken(&error, to) => {
             let (true, Some(mut found), Some(mut moved)) = (
                 existing == IfExists::SameIsSuccess,
                 open_existing(to, role),
