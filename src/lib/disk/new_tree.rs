@@ -26,7 +26,7 @@ use super::{Error, FileRole, Operation, Result};
 /// A tree of at least this many files and directories is synced with one syncfs(2), not one by one.
 const MANY: usize = 8;
 
-/// A directory that is being filled. It gets its name from [`NewTree::place_as`]; if it is dropped
+/// A directory that is being filled. It gets its name from [`NewTree::place`]; if it is dropped
 /// before, nothing is left.
 #[derive(Debug)]
 #[must_use = "the directory is removed unless it is placed"]
