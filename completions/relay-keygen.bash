@@ -1,5 +1,16 @@
+# The helper is beside this file, under either name.
+if ! declare -F _relay_complete >/dev/null; then
+    for _relay_helper in "$(dirname -- "${BASH_SOURCE[0]}")"/relay-complete{.bash,}; do
+        if [[ -r $_relay_helper ]]; then
+            . "$_relay_helper"
+            break
+        fi
+    done
+    unset -v _relay_helper
+fi
+
 _relay__keygen() {
-    local i cur prev opts cmd
+    local i cur prev opts cmd words ended typed
     COMPREPLY=()
     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
         cur="$2"
@@ -7,6 +18,7 @@ _relay__keygen() {
         cur="${COMP_WORDS[COMP_CWORD]}"
     fi
     prev="$3"
+    _relay_line "$2" 2>/dev/null
     cmd=""
     opts=""
 
@@ -23,61 +35,61 @@ _relay__keygen() {
 
     case "${cmd}" in
         relay__keygen)
-            opts="-N -q -v -h -V --node --type --endpoint --address --rsa --identity-key --session-key --session-key-id --set --json --now --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+            opts="-q -v -h -V -N --type --rsa --json --quiet --verbose --help --version --node --endpoint --address --identity-key --session-key --session-key-id --set --now"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --type)
                     COMPREPLY=($(compgen -W "endpoint gateway" -- "${cur}"))
-                    return 0
-                    ;;
-                --endpoint)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --address)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --rsa)
                     COMPREPLY=($(compgen -W "2048 3072 4096" -- "${cur}"))
                     return 0
                     ;;
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --endpoint)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --address)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
                 --identity-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --set)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete dir 2>/dev/null
             return 0
             ;;
     esac

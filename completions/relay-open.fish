@@ -1,15 +1,18 @@
-complete -c relay-open -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
-complete -c relay-open -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay-open -s d -l directory -d 'Write each content into DIR, under a name of its own' -r -F
+# The helper is beside this file.
+functions -q _relay_complete; or source (status dirname)/relay_complete.fish
+
+complete -c relay-open -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
+complete -c relay-open -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-open -s d -l directory -d 'Write each content into DIR, under a name of its own' -r -f -a '(_relay_complete dir)'
 complete -c relay-open -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay-open -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay-open -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay-open -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay-open -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay-open -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-open -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
-complete -c relay-open -l session-key-id -d 'The id of that key, in hexadecimal' -r
+complete -c relay-open -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay-open -l trust -d 'Trust these certificates or public keys, and nothing else' -r -F
 complete -c relay-open -l chain -d 'Certificates that may be needed to find a path' -r -F
-complete -c relay-open -l recipient -d 'The node id that messages must be for' -r
+complete -c relay-open -l recipient -d 'The node id that messages must be for' -r -f -a '(_relay_complete node-id)'
 complete -c relay-open -l allow-empty -d 'Accept an empty input'
 complete -c relay-open -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-open -l keep-name -d 'In DIR, use the names that senders gave'
@@ -22,3 +25,4 @@ complete -c relay-open -s q -l quiet -d 'Report errors only'
 complete -c relay-open -s v -l verbose -d 'Report every change of state'
 complete -c relay-open -s h -l help -d 'Print help'
 complete -c relay-open -s V -l version -d 'Print version'
+complete -c relay-open -F

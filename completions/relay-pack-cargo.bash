@@ -1,5 +1,16 @@
+# The helper is beside this file, under either name.
+if ! declare -F _relay_complete >/dev/null; then
+    for _relay_helper in "$(dirname -- "${BASH_SOURCE[0]}")"/relay-complete{.bash,}; do
+        if [[ -r $_relay_helper ]]; then
+            . "$_relay_helper"
+            break
+        fi
+    done
+    unset -v _relay_helper
+fi
+
 _relay__pack__cargo() {
-    local i cur prev opts cmd
+    local i cur prev opts cmd words ended typed
     COMPREPLY=()
     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
         cur="$2"
@@ -7,6 +18,7 @@ _relay__pack__cargo() {
         cur="${COMP_WORDS[COMP_CWORD]}"
     fi
     prev="$3"
+    _relay_line "$2" 2>/dev/null
     cmd=""
     opts=""
 
@@ -23,89 +35,89 @@ _relay__pack__cargo() {
 
     case "${cmd}" in
         relay__pack__cargo)
-            opts="-N -t -o -f -d -q -v -h -V --allow-empty --status-fd --node --to --cca --cipher --output --force --directory --armor --now --clock-drift --identity-key --params --session-key --session-key-id --save-session-key --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+            opts="-f -q -v -h -V -N -t -o -d --allow-empty --cipher --force --armor --quiet --verbose --help --version --status-fd --node --to --cca --output --directory --now --clock-drift --identity-key --params --session-key --session-key-id --save-session-key"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --to)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -t)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --cca)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --cipher)
                     COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
                     return 0
                     ;;
+                --status-fd)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --to)
+                    _relay_complete peer 2>/dev/null
+                    return 0
+                    ;;
+                -t)
+                    _relay_complete peer 2>/dev/null
+                    return 0
+                    ;;
+                --cca)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --directory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -d)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --identity-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --params)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --save-session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
     esac

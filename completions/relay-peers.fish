@@ -1,5 +1,8 @@
-complete -c relay-peers -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay-peers -l rename -d 'Call PEER by another name' -r
+# The helper is beside this file.
+functions -q _relay_complete; or source (status dirname)/relay_complete.fish
+
+complete -c relay-peers -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-peers -l rename -d 'Call PEER by another name' -r -f
 complete -c relay-peers -l json -d 'Print a line of JSON for each peer'
 complete -c relay-peers -l forget -d 'Forget PEER, its session keys included'
 complete -c relay-peers -l confirm -d 'Note that the digits of PEER were compared'
@@ -8,3 +11,4 @@ complete -c relay-peers -s q -l quiet -d 'Report errors only'
 complete -c relay-peers -s v -l verbose -d 'Report every change of state'
 complete -c relay-peers -s h -l help -d 'Print help'
 complete -c relay-peers -s V -l version -d 'Print version'
+complete -c relay-peers -f -a '(_relay_complete peer)'

@@ -1,5 +1,16 @@
+# The helper is beside this file, under either name.
+if ! declare -F _relay_complete >/dev/null; then
+    for _relay_helper in "$(dirname -- "${BASH_SOURCE[0]}")"/relay-complete{.bash,}; do
+        if [[ -r $_relay_helper ]]; then
+            . "$_relay_helper"
+            break
+        fi
+    done
+    unset -v _relay_helper
+fi
+
 _relay__send() {
-    local i cur prev opts cmd
+    local i cur prev opts cmd words ended typed
     COMPREPLY=()
     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
         cur="$2"
@@ -7,6 +18,7 @@ _relay__send() {
         cur="${COMP_WORDS[COMP_CWORD]}"
     fi
     prev="$3"
+    _relay_line "$2" 2>/dev/null
     cmd=""
     opts=""
 
@@ -23,81 +35,81 @@ _relay__send() {
 
     case "${cmd}" in
         relay__send)
-            opts="-N -t -y -q -v -h -V --node --to --type --name --no-name --id --drop --sent --settle --ttl --priority --cipher --json --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+            opts="-q -v -h -V -N -t -y --no-name --cipher --json --quiet --verbose --help --version --node --to --type --name --id --drop --sent --settle --ttl --priority --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --to)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -t)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --type)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -y)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --name)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --drop)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --sent)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --settle)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --ttl)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --priority)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --cipher)
                     COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
                     return 0
                     ;;
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --to)
+                    _relay_complete recipient 2>/dev/null
+                    return 0
+                    ;;
+                -t)
+                    _relay_complete recipient 2>/dev/null
+                    return 0
+                    ;;
+                --type)
+                    _relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4 2>/dev/null
+                    return 0
+                    ;;
+                -y)
+                    _relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4 2>/dev/null
+                    return 0
+                    ;;
+                --name)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --id)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --drop)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --sent)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --settle)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --ttl)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --priority)
+                    _relay_complete words 0 1 2 3 4 5 6 7 8 9 2>/dev/null
+                    return 0
+                    ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
     esac

@@ -1,5 +1,16 @@
+# The helper is beside this file, under either name.
+if ! declare -F _relay_complete >/dev/null; then
+    for _relay_helper in "$(dirname -- "${BASH_SOURCE[0]}")"/relay-complete{.bash,}; do
+        if [[ -r $_relay_helper ]]; then
+            . "$_relay_helper"
+            break
+        fi
+    done
+    unset -v _relay_helper
+fi
+
 _relay__sync() {
-    local i cur prev opts cmd
+    local i cur prev opts cmd words ended typed
     COMPREPLY=()
     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
         cur="$2"
@@ -7,6 +18,7 @@ _relay__sync() {
         cur="${COMP_WORDS[COMP_CWORD]}"
     fi
     prev="$3"
+    _relay_line "$2" 2>/dev/null
     cmd=""
     opts=""
 
@@ -23,41 +35,41 @@ _relay__sync() {
 
     case "${cmd}" in
         relay__sync)
-            opts="-N -q -v -h -V --node --init --if-present --take --json --wait --cipher --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+            opts="-q -v -h -V -N --init --if-present --take --json --cipher --quiet --verbose --help --version --node --wait --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --wait)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --cipher)
                     COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
                     return 0
                     ;;
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --wait)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete dir 2>/dev/null
             return 0
             ;;
     esac

@@ -1,5 +1,16 @@
+# The helper is beside this file, under either name.
+if ! declare -F _relay_complete >/dev/null; then
+    for _relay_helper in "$(dirname -- "${BASH_SOURCE[0]}")"/relay-complete{.bash,}; do
+        if [[ -r $_relay_helper ]]; then
+            . "$_relay_helper"
+            break
+        fi
+    done
+    unset -v _relay_helper
+fi
+
 _relay() {
-    local i cur prev opts cmd
+    local i cur prev opts cmd words ended typed
     COMPREPLY=()
     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
         cur="$2"
@@ -7,6 +18,7 @@ _relay() {
         cur="${COMP_WORDS[COMP_CWORD]}"
     fi
     prev="$3"
+    _relay_line "$2" 2>/dev/null
     cmd=""
     opts=""
 
@@ -189,276 +201,280 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__ack)
-            opts="-o -f -d -q -v -h -V --allow-empty --status-fd --output --force --directory --armor --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-f -q -v -h -V -o -d --allow-empty --force --armor --quiet --verbose --help --version --status-fd --output --directory"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --directory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -d)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
         relay__subcmd__authorize)
-            opts="-N -o -f -q -v -h -V --node --valid --name --one-way --output --force --der --now --identity-key --certificate --address --session-key --session-key-id --save-session-key --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-f -q -v -h -V -N -o --one-way --force --der --quiet --verbose --help --version --node --valid --name --output --now --identity-key --certificate --address --session-key --session-key-id --save-session-key"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --valid)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --name)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --identity-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --certificate)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --address)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --save-session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file-or-peer 2>/dev/null
             return 0
             ;;
         relay__subcmd__carry)
-            opts="-q -v -h -V --init --if-present --quota --move --json --for --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-q -v -h -V --init --if-present --move --json --quiet --verbose --help --version --quota --for --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --quota)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --for)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete node-id 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete dir 2>/dev/null
             return 0
             ;;
         relay__subcmd__check)
-            opts="-N -q -v -h -V --node --restored --json --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-q -v -h -V -N --restored --json --quiet --verbose --help --version --node --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__deliver)
-            opts="-N -y -n -q -v -h -V --node --type --dir --keep-name --extract --maildir --no-join --join --dry-run --json --timeout --wait --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-n -q -v -h -V -N -y --keep-name --extract --no-join --join --dry-run --json --quiet --verbose --help --version --node --type --dir --maildir --timeout --wait --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --type)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4 2>/dev/null
                     return 0
                     ;;
                 -y)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4 2>/dev/null
                     return 0
                     ;;
                 --dir)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --maildir)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --wait)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            if [[ -n ${ended} ]]; then
+                _relay_complete command 2>/dev/null
+            else
+                _relay_complete none 2>/dev/null
+            fi
             return 0
             ;;
         relay__subcmd__export)
-            opts="-N -o -f -q -v -h -V --node --output --force --der --identity-key --address --session-key --session-key-id --now --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-f -q -v -h -V -N -o --force --der --quiet --verbose --help --version --node --output --identity-key --address --session-key --session-key-id --now"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --identity-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --address)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help)
             opts="ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal send split sync unpack-cargo verify help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -467,12 +483,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__ack)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -481,12 +497,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__authorize)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -495,12 +511,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__carry)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -509,12 +525,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__check)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -523,12 +539,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__deliver)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -537,12 +553,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__export)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -551,12 +567,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__help)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -565,12 +581,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__import)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -579,12 +595,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__inspect)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -593,12 +609,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__join)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -607,12 +623,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__keygen)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -621,12 +637,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__list)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -635,12 +651,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__open)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -649,12 +665,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__pack__subcmd__cargo)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -663,12 +679,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__peers)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -677,12 +693,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__purge)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -691,12 +707,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__put)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -705,12 +721,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__register)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -719,12 +735,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__request__subcmd__cargo)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -733,12 +749,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__route)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -747,12 +763,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__seal)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -761,12 +777,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__send)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -775,12 +791,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__split)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -789,12 +805,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__sync)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -803,12 +819,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__unpack__subcmd__cargo)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -817,12 +833,12 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__help__subcmd__verify)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -831,997 +847,997 @@ _relay() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__import)
-            opts="-N -q -v -h -V --node --name --expect --replace --one-way --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-q -v -h -V -N --replace --one-way --quiet --verbose --help --version --node --name --expect --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --name)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --expect)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
         relay__subcmd__inspect)
-            opts="-q -v -h -V --allow-empty --status-fd --json --id --message-id --sender --recipient --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-q -v -h -V --allow-empty --json --id --message-id --sender --recipient --quiet --verbose --help --version --status-fd"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
         relay__subcmd__join)
-            opts="-d -o -f -q -v -h -V --allow-empty --status-fd --directory --output --force --keep-name --remove --json --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-f -q -v -h -V -d -o --allow-empty --force --keep-name --remove --json --quiet --verbose --help --version --status-fd --directory --output"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --directory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -d)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
         relay__subcmd__keygen)
-            opts="-N -q -v -h -V --node --type --endpoint --address --rsa --identity-key --session-key --session-key-id --set --json --now --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-q -v -h -V -N --type --rsa --json --quiet --verbose --help --version --node --endpoint --address --identity-key --session-key --session-key-id --set --now"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --type)
                     COMPREPLY=($(compgen -W "endpoint gateway" -- "${cur}"))
-                    return 0
-                    ;;
-                --endpoint)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --address)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --rsa)
                     COMPREPLY=($(compgen -W "2048 3072 4096" -- "${cur}"))
                     return 0
                     ;;
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --endpoint)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --address)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
                 --identity-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --set)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete dir 2>/dev/null
             return 0
             ;;
         relay__subcmd__list)
-            opts="-N -0 -q -v -h -V --node --id --long --null --json --now --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-0 -q -v -h -V -N --long --null --json --quiet --verbose --help --version --node --id --now"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete message 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete queue in failed home out control acks cca 2>/dev/null
             return 0
             ;;
         relay__subcmd__open)
-            opts="-N -d -o -f -q -v -h -V --allow-empty --status-fd --node --directory --output --force --keep-name --extract --again --cat --json --now --clock-drift --identity-key --session-key --session-key-id --trust --chain --recipient --any-sender --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-f -q -v -h -V -N -d -o --allow-empty --force --keep-name --extract --again --cat --json --any-sender --quiet --verbose --help --version --status-fd --node --directory --output --now --clock-drift --identity-key --session-key --session-key-id --trust --chain --recipient"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --directory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -d)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --identity-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --trust)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --chain)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --recipient)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete node-id 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
         relay__subcmd__pack__subcmd__cargo)
-            opts="-N -t -o -f -d -q -v -h -V --allow-empty --status-fd --node --to --cca --cipher --output --force --directory --armor --now --clock-drift --identity-key --params --session-key --session-key-id --save-session-key --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-f -q -v -h -V -N -t -o -d --allow-empty --cipher --force --armor --quiet --verbose --help --version --status-fd --node --to --cca --output --directory --now --clock-drift --identity-key --params --session-key --session-key-id --save-session-key"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --cipher)
+                    COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
+                    return 0
+                    ;;
                 --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --to)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete peer 2>/dev/null
                     return 0
                     ;;
                 -t)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete peer 2>/dev/null
                     return 0
                     ;;
                 --cca)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --cipher)
-                    COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --directory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -d)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --identity-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --params)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --save-session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
         relay__subcmd__peers)
-            opts="-N -q -v -h -V --node --json --rename --forget --confirm --expect-none --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-q -v -h -V -N --json --forget --confirm --expect-none --quiet --verbose --help --version --node --rename"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --rename)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete peer 2>/dev/null
             return 0
             ;;
         relay__subcmd__purge)
-            opts="-N -n -q -v -h -V --node --dry-run --json --trust-clock --wait --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-n -q -v -h -V -N --dry-run --json --trust-clock --quiet --verbose --help --version --node --wait --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --wait)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__put)
-            opts="-N -q -v -h -V --allow-empty --status-fd --node --priority --json --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-q -v -h -V -N --allow-empty --json --quiet --verbose --help --version --status-fd --node --priority --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --priority)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete words 0 1 2 3 4 5 6 7 8 9 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
         relay__subcmd__register)
-            opts="-N -o -f -q -v -h -V --node --type --valid --name --authorize --request --complete --output --force --der --now --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-f -q -v -h -V -N -o --authorize --request --complete --force --der --quiet --verbose --help --version --node --type --valid --name --output --now"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --type)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete words endpoint gateway 2>/dev/null
                     return 0
                     ;;
                 --valid)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --name)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file-or-peer 2>/dev/null
             return 0
             ;;
         relay__subcmd__request__subcmd__cargo)
-            opts="-N -t -o -f -d -q -v -h -V --node --to --valid --cipher --output --force --directory --armor --now --identity-key --params --session-key --session-key-id --save-session-key --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-f -q -v -h -V -N -t -o -d --cipher --force --armor --quiet --verbose --help --version --node --to --valid --output --directory --now --identity-key --params --session-key --session-key-id --save-session-key"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --cipher)
+                    COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
+                    return 0
+                    ;;
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --to)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete peer 2>/dev/null
                     return 0
                     ;;
                 -t)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete peer 2>/dev/null
                     return 0
                     ;;
                 --valid)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --cipher)
-                    COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --directory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -d)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --identity-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --params)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --save-session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__route)
-            opts="-N -n -q -v -h -V --node --dry-run --json --retry --reroute --timeout --wait --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-n -q -v -h -V -N --dry-run --json --quiet --verbose --help --version --node --retry --reroute --timeout --wait --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --retry)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete set-aside 2>/dev/null
                     return 0
                     ;;
                 --reroute)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete peer 2>/dev/null
                     return 0
                     ;;
                 --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --wait)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__seal)
-            opts="-N -t -y -o -f -d -q -v -h -V --node --to --type --ttl --id --keep-name --name --parts --cipher --output --force --directory --armor --json --now --identity-key --params --session-key --session-key-id --save-session-key --certificate --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-f -q -v -h -V -N -t -y -o -d --keep-name --parts --cipher --force --armor --json --quiet --verbose --help --version --node --to --type --ttl --id --name --output --directory --now --identity-key --params --session-key --session-key-id --save-session-key --certificate"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --to)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -t)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --type)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -y)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --ttl)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --name)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --cipher)
                     COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
                     return 0
                     ;;
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --to)
+                    _relay_complete recipient 2>/dev/null
+                    return 0
+                    ;;
+                -t)
+                    _relay_complete recipient 2>/dev/null
+                    return 0
+                    ;;
+                --type)
+                    _relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4 2>/dev/null
+                    return 0
+                    ;;
+                -y)
+                    _relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4 2>/dev/null
+                    return 0
+                    ;;
+                --ttl)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --id)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --name)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --directory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -d)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --identity-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --params)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --save-session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --certificate)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
         relay__subcmd__send)
-            opts="-N -t -y -q -v -h -V --node --to --type --name --no-name --id --drop --sent --settle --ttl --priority --cipher --json --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-q -v -h -V -N -t -y --no-name --cipher --json --quiet --verbose --help --version --node --to --type --name --id --drop --sent --settle --ttl --priority --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --cipher)
+                    COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
+                    return 0
+                    ;;
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --to)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete recipient 2>/dev/null
                     return 0
                     ;;
                 -t)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete recipient 2>/dev/null
                     return 0
                     ;;
                 --type)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4 2>/dev/null
                     return 0
                     ;;
                 -y)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4 2>/dev/null
                     return 0
                     ;;
                 --name)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --drop)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --sent)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --settle)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --ttl)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --priority)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --cipher)
-                    COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
+                    _relay_complete words 0 1 2 3 4 5 6 7 8 9 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
         relay__subcmd__split)
-            opts="-o -f -d -q -v -h -V --keep-name --name --size --transfer --only --output --force --directory --allow-empty --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-f -q -v -h -V -o -d --keep-name --force --allow-empty --quiet --verbose --help --version --name --size --transfer --only --output --directory"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --name)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --size)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --transfer)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --only)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --directory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -d)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
         relay__subcmd__sync)
-            opts="-N -q -v -h -V --node --init --if-present --take --json --wait --cipher --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-q -v -h -V -N --init --if-present --take --json --cipher --quiet --verbose --help --version --node --wait --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --wait)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --cipher)
                     COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
                     return 0
                     ;;
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --wait)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete dir 2>/dev/null
             return 0
             ;;
         relay__subcmd__unpack__subcmd__cargo)
-            opts="-N -o -f -d -q -v -h -V --allow-empty --status-fd --node --output --force --directory --armor --again --json --now --clock-drift --identity-key --session-key --session-key-id --trust --chain --recipient --any-sender --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-f -q -v -h -V -N -o -d --allow-empty --force --armor --again --json --any-sender --quiet --verbose --help --version --status-fd --node --output --directory --now --clock-drift --identity-key --session-key --session-key-id --trust --chain --recipient"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --directory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -d)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --identity-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --session-key-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --trust)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --chain)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --recipient)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete node-id 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
         relay__subcmd__verify)
-            opts="-N -q -v -h -V --allow-empty --status-fd --node --trust --chain --recipient --identity-key --json --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-q -v -h -V -N --allow-empty --json --quiet --verbose --help --version --status-fd --node --trust --chain --recipient --identity-key --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --trust)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --chain)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --recipient)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete node-id 2>/dev/null
                     return 0
                     ;;
                 --identity-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete file 2>/dev/null
             return 0
             ;;
     esac

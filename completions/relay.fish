@@ -1,3 +1,6 @@
+# The helper is beside this file.
+functions -q _relay_complete; or source (status dirname)/relay_complete.fish
+
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_relay_global_optspecs
     string join \n h/help V/version
@@ -52,9 +55,9 @@ complete -c relay -n "__fish_relay_needs_command" -f -a "sync" -d 'Exchange mess
 complete -c relay -n "__fish_relay_needs_command" -f -a "unpack-cargo" -d 'Verify cargo, decrypt it and write out the messages in it, each verified on its own'
 complete -c relay -n "__fish_relay_needs_command" -f -a "verify" -d 'Check messages and certificates as a courier or gateway must, without opening them'
 complete -c relay -n "__fish_relay_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c relay -n "__fish_relay_using_subcommand ack" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
+complete -c relay -n "__fish_relay_using_subcommand ack" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
 complete -c relay -n "__fish_relay_using_subcommand ack" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay -n "__fish_relay_using_subcommand ack" -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -F
+complete -c relay -n "__fish_relay_using_subcommand ack" -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand ack" -l allow-empty -d 'Accept an empty input'
 complete -c relay -n "__fish_relay_using_subcommand ack" -s f -l force -d 'Replace FILE if it exists'
 complete -c relay -n "__fish_relay_using_subcommand ack" -l armor -d 'Write PEM instead of binary'
@@ -62,16 +65,16 @@ complete -c relay -n "__fish_relay_using_subcommand ack" -s q -l quiet -d 'Repor
 complete -c relay -n "__fish_relay_using_subcommand ack" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand ack" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand ack" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand authorize" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand authorize" -l valid -d 'How long the authorization lasts' -r
-complete -c relay -n "__fish_relay_using_subcommand authorize" -l name -d 'Call the peer NAME' -r
+complete -c relay -n "__fish_relay_using_subcommand authorize" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand authorize" -l valid -d 'How long the authorization lasts' -r -f
+complete -c relay -n "__fish_relay_using_subcommand authorize" -l name -d 'Call the peer NAME' -r -f
 complete -c relay -n "__fish_relay_using_subcommand authorize" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay -n "__fish_relay_using_subcommand authorize" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay -n "__fish_relay_using_subcommand authorize" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand authorize" -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay -n "__fish_relay_using_subcommand authorize" -l certificate -d 'Our own certificate, and its issuers\', to sign under' -r -F
-complete -c relay -n "__fish_relay_using_subcommand authorize" -l address -d 'The domain name of our Internet gateway' -r
+complete -c relay -n "__fish_relay_using_subcommand authorize" -l address -d 'The domain name of our Internet gateway' -r -f
 complete -c relay -n "__fish_relay_using_subcommand authorize" -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
-complete -c relay -n "__fish_relay_using_subcommand authorize" -l session-key-id -d 'The id of that key, in hexadecimal' -r
+complete -c relay -n "__fish_relay_using_subcommand authorize" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay -n "__fish_relay_using_subcommand authorize" -l save-session-key -d 'Store the new session key in FILE' -r -F
 complete -c relay -n "__fish_relay_using_subcommand authorize" -l one-way -d 'The peer will never be answered: let its first session key last as long as the authorization'
 complete -c relay -n "__fish_relay_using_subcommand authorize" -s f -l force -d 'Replace FILE if it exists'
@@ -80,10 +83,10 @@ complete -c relay -n "__fish_relay_using_subcommand authorize" -s q -l quiet -d 
 complete -c relay -n "__fish_relay_using_subcommand authorize" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand authorize" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand authorize" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand carry" -l quota -d 'Leave at most SIZE octets of messages on TO, as in 500M' -r
-complete -c relay -n "__fish_relay_using_subcommand carry" -l for -d 'Carry first what is for the gateway ID; may be repeated' -r
-complete -c relay -n "__fish_relay_using_subcommand carry" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand carry" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand carry" -l quota -d 'Leave at most SIZE octets of messages on TO, as in 500M' -r -f
+complete -c relay -n "__fish_relay_using_subcommand carry" -l for -d 'Carry first what is for the gateway ID; may be repeated' -r -f -a '(_relay_complete node-id)'
+complete -c relay -n "__fish_relay_using_subcommand carry" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand carry" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand carry" -l init -d 'Make TO a medium first, if it is not one'
 complete -c relay -n "__fish_relay_using_subcommand carry" -l if-present -d 'Do nothing, and succeed, if one of the media is not there'
 complete -c relay -n "__fish_relay_using_subcommand carry" -l move -d 'Remove from FROM what has arrived on TO'
@@ -92,23 +95,23 @@ complete -c relay -n "__fish_relay_using_subcommand carry" -s q -l quiet -d 'Rep
 complete -c relay -n "__fish_relay_using_subcommand carry" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand carry" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand carry" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand check" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand check" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand check" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand check" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand check" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand check" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand check" -l restored -d 'Make the node safe to be used after an old backup of it was restored, then check it'
 complete -c relay -n "__fish_relay_using_subcommand check" -l json -d 'Print a line of JSON for each finding'
 complete -c relay -n "__fish_relay_using_subcommand check" -s q -l quiet -d 'Report errors only'
 complete -c relay -n "__fish_relay_using_subcommand check" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand check" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand check" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand deliver" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand deliver" -s y -l type -d 'Deliver only content of this media type; a * at the end stands for anything [default: all]' -r
-complete -c relay -n "__fish_relay_using_subcommand deliver" -l dir -d 'Write each content into DIR, in a folder for its sender' -r -F
-complete -c relay -n "__fish_relay_using_subcommand deliver" -l maildir -d 'Write each content into this Maildir, as a mail' -r -F
-complete -c relay -n "__fish_relay_using_subcommand deliver" -l timeout -d 'Give a command DURATION for each message; 0 for ever [default: 10m, and 1m for each 16 MiB]' -r
-complete -c relay -n "__fish_relay_using_subcommand deliver" -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r
-complete -c relay -n "__fish_relay_using_subcommand deliver" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand deliver" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand deliver" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand deliver" -s y -l type -d 'Deliver only content of this media type; a * at the end stands for anything [default: all]' -r -f -a '(_relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4)'
+complete -c relay -n "__fish_relay_using_subcommand deliver" -l dir -d 'Write each content into DIR, in a folder for its sender' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand deliver" -l maildir -d 'Write each content into this Maildir, as a mail' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand deliver" -l timeout -d 'Give a command DURATION for each message; 0 for ever [default: 10m, and 1m for each 16 MiB]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand deliver" -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand deliver" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand deliver" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand deliver" -l keep-name -d 'In DIR, use the names that senders gave'
 complete -c relay -n "__fish_relay_using_subcommand deliver" -l extract -d 'In DIR, give back directories that were sent as one content'
 complete -c relay -n "__fish_relay_using_subcommand deliver" -l no-join -d 'Deliver parts of larger content as they are, instead of putting them together'
@@ -119,31 +122,31 @@ complete -c relay -n "__fish_relay_using_subcommand deliver" -s q -l quiet -d 'R
 complete -c relay -n "__fish_relay_using_subcommand deliver" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand deliver" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand deliver" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand export" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
+complete -c relay -n "__fish_relay_using_subcommand export" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand export" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay -n "__fish_relay_using_subcommand export" -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
-complete -c relay -n "__fish_relay_using_subcommand export" -l address -d 'The domain name to print with that key' -r
+complete -c relay -n "__fish_relay_using_subcommand export" -l address -d 'The domain name to print with that key' -r -f
 complete -c relay -n "__fish_relay_using_subcommand export" -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
-complete -c relay -n "__fish_relay_using_subcommand export" -l session-key-id -d 'The id of that key, in hexadecimal' -r
-complete -c relay -n "__fish_relay_using_subcommand export" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay -n "__fish_relay_using_subcommand export" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
+complete -c relay -n "__fish_relay_using_subcommand export" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand export" -s f -l force -d 'Replace FILE if it exists'
 complete -c relay -n "__fish_relay_using_subcommand export" -l der -d 'Write DER instead of PEM'
 complete -c relay -n "__fish_relay_using_subcommand export" -s q -l quiet -d 'Report errors only'
 complete -c relay -n "__fish_relay_using_subcommand export" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand export" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand export" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand import" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand import" -l name -d 'Call the peer NAME' -r
-complete -c relay -n "__fish_relay_using_subcommand import" -l expect -d 'Accept only a file whose SHA-256 is HEX or begins with these eight groups, or that of the object in it' -r
-complete -c relay -n "__fish_relay_using_subcommand import" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand import" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand import" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand import" -l name -d 'Call the peer NAME' -r -f
+complete -c relay -n "__fish_relay_using_subcommand import" -l expect -d 'Accept only a file whose SHA-256 is HEX or begins with these eight groups, or that of the object in it' -r -f
+complete -c relay -n "__fish_relay_using_subcommand import" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand import" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand import" -l replace -d 'Change what is pinned'
 complete -c relay -n "__fish_relay_using_subcommand import" -l one-way -d 'The peer authorized us with --one-way: its first session key lasts as long as that'
 complete -c relay -n "__fish_relay_using_subcommand import" -s q -l quiet -d 'Report errors only'
 complete -c relay -n "__fish_relay_using_subcommand import" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand import" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand import" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand inspect" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
+complete -c relay -n "__fish_relay_using_subcommand inspect" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
 complete -c relay -n "__fish_relay_using_subcommand inspect" -l allow-empty -d 'Accept an empty input'
 complete -c relay -n "__fish_relay_using_subcommand inspect" -l json -d 'Print a line of JSON for each object'
 complete -c relay -n "__fish_relay_using_subcommand inspect" -l id -d 'Print just the id of the node behind the object'
@@ -154,8 +157,8 @@ complete -c relay -n "__fish_relay_using_subcommand inspect" -s q -l quiet -d 'R
 complete -c relay -n "__fish_relay_using_subcommand inspect" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand inspect" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand join" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
-complete -c relay -n "__fish_relay_using_subcommand join" -s d -l directory -d 'Write each content into DIR, under a name of its own' -r -F
+complete -c relay -n "__fish_relay_using_subcommand join" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
+complete -c relay -n "__fish_relay_using_subcommand join" -s d -l directory -d 'Write each content into DIR, under a name of its own' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand join" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay -n "__fish_relay_using_subcommand join" -l allow-empty -d 'Accept an empty input'
 complete -c relay -n "__fish_relay_using_subcommand join" -s f -l force -d 'Replace FILE if it exists'
@@ -166,27 +169,27 @@ complete -c relay -n "__fish_relay_using_subcommand join" -s q -l quiet -d 'Repo
 complete -c relay -n "__fish_relay_using_subcommand join" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand join" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand join" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand keygen" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l type -d 'What the node is to be [default: endpoint]' -r -f -a "endpoint\t''
 gateway\t''"
-complete -c relay -n "__fish_relay_using_subcommand keygen" -l endpoint -d 'Make a local endpoint of the gateway that -N names, registered with it under NAME' -r
-complete -c relay -n "__fish_relay_using_subcommand keygen" -l address -d 'The node\'s domain name on the Internet, if it has one' -r
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l rsa -d 'Bits of the new identity key' -r -f -a "2048\t''
 3072\t''
 4096\t''"
+complete -c relay -n "__fish_relay_using_subcommand keygen" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l endpoint -d 'Make a local endpoint of the gateway that -N names, registered with it under NAME' -r -f
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l address -d 'The node\'s domain name on the Internet, if it has one' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
-complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key-id -d 'The id of that key, in hexadecimal' -r
-complete -c relay -n "__fish_relay_using_subcommand keygen" -l set -d 'Write this setting into the config' -r
-complete -c relay -n "__fish_relay_using_subcommand keygen" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log=)'
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l json -d 'Print a line of facts in JSON instead of the id'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -s q -l quiet -d 'Report errors only'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand list" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand list" -l id -d 'Show what became of this message: its id, its name, or what the ids of parts begin with' -r
-complete -c relay -n "__fish_relay_using_subcommand list" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay -n "__fish_relay_using_subcommand list" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand list" -l id -d 'Show what became of this message: its id, its name, or what the ids of parts begin with' -r -f -a '(_relay_complete message)'
+complete -c relay -n "__fish_relay_using_subcommand list" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand list" -l long -d 'Add what the messages themselves say, without verifying it: id, date, octets'
 complete -c relay -n "__fish_relay_using_subcommand list" -s 0 -l null -d 'Print the paths of the files, each followed by a NUL'
 complete -c relay -n "__fish_relay_using_subcommand list" -l json -d 'Print a line of JSON for each message'
@@ -194,18 +197,18 @@ complete -c relay -n "__fish_relay_using_subcommand list" -s q -l quiet -d 'Repo
 complete -c relay -n "__fish_relay_using_subcommand list" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand list" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand list" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand open" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
-complete -c relay -n "__fish_relay_using_subcommand open" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand open" -s d -l directory -d 'Write each content into DIR, under a name of its own' -r -F
+complete -c relay -n "__fish_relay_using_subcommand open" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
+complete -c relay -n "__fish_relay_using_subcommand open" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand open" -s d -l directory -d 'Write each content into DIR, under a name of its own' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand open" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay -n "__fish_relay_using_subcommand open" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand open" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand open" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand open" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand open" -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay -n "__fish_relay_using_subcommand open" -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
-complete -c relay -n "__fish_relay_using_subcommand open" -l session-key-id -d 'The id of that key, in hexadecimal' -r
+complete -c relay -n "__fish_relay_using_subcommand open" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay -n "__fish_relay_using_subcommand open" -l trust -d 'Trust these certificates or public keys, and nothing else' -r -F
 complete -c relay -n "__fish_relay_using_subcommand open" -l chain -d 'Certificates that may be needed to find a path' -r -F
-complete -c relay -n "__fish_relay_using_subcommand open" -l recipient -d 'The node id that messages must be for' -r
+complete -c relay -n "__fish_relay_using_subcommand open" -l recipient -d 'The node id that messages must be for' -r -f -a '(_relay_complete node-id)'
 complete -c relay -n "__fish_relay_using_subcommand open" -l allow-empty -d 'Accept an empty input'
 complete -c relay -n "__fish_relay_using_subcommand open" -s f -l force -d 'Replace FILE if it exists'
 complete -c relay -n "__fish_relay_using_subcommand open" -l keep-name -d 'In DIR, use the names that senders gave'
@@ -218,24 +221,24 @@ complete -c relay -n "__fish_relay_using_subcommand open" -s q -l quiet -d 'Repo
 complete -c relay -n "__fish_relay_using_subcommand open" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand open" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand open" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
-complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s t -l to -d 'Pack for this gateway: its name, its id, or the beginning of its id' -r
-complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l cca -d 'Answer this cargo collection authorization, which is used up by it' -r -F
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l cipher -d 'How the content is encrypted; only aes-128-cbc is opened by every deployed node' -r -f -a "aes-128-cbc\t''
 aes-192-cbc\t''
 aes-256-cbc\t''
 aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
+complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
+complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s t -l to -d 'Pack for this gateway: its name, its id, or the beginning of its id' -r -f -a '(_relay_complete peer)'
+complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l cca -d 'Answer this cargo collection authorization, which is used up by it' -r -F
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -F
-complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l params -d 'How to reach the recipient: connection parameters, or for cargo a registration' -r -F
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
-complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l session-key-id -d 'The id of that key, in hexadecimal' -r
+complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l save-session-key -d 'Store the session key to be answered under in FILE' -r -F
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l allow-empty -d 'Accept an empty input'
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s f -l force -d 'Replace FILE if it exists'
@@ -244,8 +247,8 @@ complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s q -l quiet -d
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand peers" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand peers" -l rename -d 'Call PEER by another name' -r
+complete -c relay -n "__fish_relay_using_subcommand peers" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand peers" -l rename -d 'Call PEER by another name' -r -f
 complete -c relay -n "__fish_relay_using_subcommand peers" -l json -d 'Print a line of JSON for each peer'
 complete -c relay -n "__fish_relay_using_subcommand peers" -l forget -d 'Forget PEER, its session keys included'
 complete -c relay -n "__fish_relay_using_subcommand peers" -l confirm -d 'Note that the digits of PEER were compared'
@@ -254,10 +257,10 @@ complete -c relay -n "__fish_relay_using_subcommand peers" -s q -l quiet -d 'Rep
 complete -c relay -n "__fish_relay_using_subcommand peers" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand peers" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand peers" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand purge" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand purge" -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r
-complete -c relay -n "__fish_relay_using_subcommand purge" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand purge" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand purge" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand purge" -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand purge" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand purge" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand purge" -s n -l dry-run -d 'Print what would be removed, and remove nothing'
 complete -c relay -n "__fish_relay_using_subcommand purge" -l json -d 'Print it in JSON'
 complete -c relay -n "__fish_relay_using_subcommand purge" -l trust-clock -d 'Purge by this clock, although nothing in the spool confirms the time that it shows'
@@ -265,23 +268,23 @@ complete -c relay -n "__fish_relay_using_subcommand purge" -s q -l quiet -d 'Rep
 complete -c relay -n "__fish_relay_using_subcommand purge" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand purge" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand purge" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand put" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
-complete -c relay -n "__fish_relay_using_subcommand put" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand put" -l priority -d 'How urgent they are; 9 goes first' -r
-complete -c relay -n "__fish_relay_using_subcommand put" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand put" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand put" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
+complete -c relay -n "__fish_relay_using_subcommand put" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand put" -l priority -d 'How urgent they are; 9 goes first' -r -f -a '(_relay_complete words 0 1 2 3 4 5 6 7 8 9)'
+complete -c relay -n "__fish_relay_using_subcommand put" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand put" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand put" -l allow-empty -d 'Accept an empty input'
 complete -c relay -n "__fish_relay_using_subcommand put" -l json -d 'Print a line of facts in JSON for each message'
 complete -c relay -n "__fish_relay_using_subcommand put" -s q -l quiet -d 'Report errors only'
 complete -c relay -n "__fish_relay_using_subcommand put" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand put" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand put" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand register" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand register" -l type -d 'What to register it as [default: gateway on a node with an Internet address, else endpoint]' -r
-complete -c relay -n "__fish_relay_using_subcommand register" -l valid -d 'How long the registration lasts, or the promise of one [default: 180d; with --authorize 14d]' -r
-complete -c relay -n "__fish_relay_using_subcommand register" -l name -d 'Call the node NAME' -r
+complete -c relay -n "__fish_relay_using_subcommand register" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand register" -l type -d 'What to register it as [default: gateway on a node with an Internet address, else endpoint]' -r -f -a '(_relay_complete words endpoint gateway)'
+complete -c relay -n "__fish_relay_using_subcommand register" -l valid -d 'How long the registration lasts, or the promise of one [default: 180d; with --authorize 14d]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand register" -l name -d 'Call the node NAME' -r -f
 complete -c relay -n "__fish_relay_using_subcommand register" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay -n "__fish_relay_using_subcommand register" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay -n "__fish_relay_using_subcommand register" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand register" -l authorize -d 'Only promise to register the node with this public key'
 complete -c relay -n "__fish_relay_using_subcommand register" -l request -d 'As the node: ask to be registered as FILE promises'
 complete -c relay -n "__fish_relay_using_subcommand register" -l complete -d 'Register the node whose request is FILE'
@@ -291,22 +294,22 @@ complete -c relay -n "__fish_relay_using_subcommand register" -s q -l quiet -d '
 complete -c relay -n "__fish_relay_using_subcommand register" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand register" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand register" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s t -l to -d 'The gateway to collect from: its name, its id, or the beginning of its id' -r
-complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l valid -d 'How long the request holds, and the gateway may send cargo for it' -r
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l cipher -d 'How the content is encrypted; only aes-128-cbc is opened by every deployed node' -r -f -a "aes-128-cbc\t''
 aes-192-cbc\t''
 aes-256-cbc\t''
 aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
+complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s t -l to -d 'The gateway to collect from: its name, its id, or the beginning of its id' -r -f -a '(_relay_complete peer)'
+complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l valid -d 'How long the request holds, and the gateway may send cargo for it' -r -f
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -F
-complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l params -d 'How to reach the recipient: connection parameters, or for cargo a registration' -r -F
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
-complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l session-key-id -d 'The id of that key, in hexadecimal' -r
+complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l save-session-key -d 'Store the session key to be answered under in FILE' -r -F
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s f -l force -d 'Replace FILE if it exists'
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l armor -d 'Write PEM instead of binary'
@@ -314,38 +317,38 @@ complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s q -l quiet
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand route" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand route" -l retry -d 'Try again with this message, which was set aside: its name, its id, or the transfer of its parts' -r
-complete -c relay -n "__fish_relay_using_subcommand route" -l reroute -d 'Decide anew on what waits for PEER, after a change of routes' -r
-complete -c relay -n "__fish_relay_using_subcommand route" -l timeout -d 'Give a command DURATION for each message; 0 for ever [default: 10m, and 1m for each 16 MiB]' -r
-complete -c relay -n "__fish_relay_using_subcommand route" -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r
-complete -c relay -n "__fish_relay_using_subcommand route" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand route" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand route" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand route" -l retry -d 'Try again with this message, which was set aside: its name, its id, or the transfer of its parts' -r -f -a '(_relay_complete set-aside)'
+complete -c relay -n "__fish_relay_using_subcommand route" -l reroute -d 'Decide anew on what waits for PEER, after a change of routes' -r -f -a '(_relay_complete peer)'
+complete -c relay -n "__fish_relay_using_subcommand route" -l timeout -d 'Give a command DURATION for each message; 0 for ever [default: 10m, and 1m for each 16 MiB]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand route" -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand route" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand route" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand route" -s n -l dry-run -d 'Print the decisions and move nothing'
 complete -c relay -n "__fish_relay_using_subcommand route" -l json -d 'Print a line of JSON for each message'
 complete -c relay -n "__fish_relay_using_subcommand route" -s q -l quiet -d 'Report errors only'
 complete -c relay -n "__fish_relay_using_subcommand route" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand route" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand route" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand seal" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand seal" -s t -l to -d 'Seal for this peer: its name, its id, or the beginning of its id; @NAME for an alias' -r
-complete -c relay -n "__fish_relay_using_subcommand seal" -s y -l type -d 'The media type of the content [default: application/octet-stream]' -r
-complete -c relay -n "__fish_relay_using_subcommand seal" -l ttl -d 'Let the parcel expire after DURATION [default: 30d]' -r
-complete -c relay -n "__fish_relay_using_subcommand seal" -l id -d 'The parcel\'s id [default: a random UUID]' -r
-complete -c relay -n "__fish_relay_using_subcommand seal" -l name -d 'Send NAME along as the name of the file' -r
 complete -c relay -n "__fish_relay_using_subcommand seal" -l cipher -d 'How the content is encrypted; only aes-128-cbc is opened by every deployed node' -r -f -a "aes-128-cbc\t''
 aes-192-cbc\t''
 aes-256-cbc\t''
 aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
+complete -c relay -n "__fish_relay_using_subcommand seal" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand seal" -s t -l to -d 'Seal for this peer: its name, its id, or the beginning of its id; @NAME for an alias' -r -f -a '(_relay_complete recipient)'
+complete -c relay -n "__fish_relay_using_subcommand seal" -s y -l type -d 'The media type of the content [default: application/octet-stream]' -r -f -a '(_relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4)'
+complete -c relay -n "__fish_relay_using_subcommand seal" -l ttl -d 'Let the parcel expire after DURATION [default: 30d]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand seal" -l id -d 'The parcel\'s id [default: a random UUID]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand seal" -l name -d 'Send NAME along as the name of the file' -r -f
 complete -c relay -n "__fish_relay_using_subcommand seal" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay -n "__fish_relay_using_subcommand seal" -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -F
-complete -c relay -n "__fish_relay_using_subcommand seal" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
+complete -c relay -n "__fish_relay_using_subcommand seal" -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand seal" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand seal" -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay -n "__fish_relay_using_subcommand seal" -l params -d 'How to reach the recipient: connection parameters, or for cargo a registration' -r -F
 complete -c relay -n "__fish_relay_using_subcommand seal" -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
-complete -c relay -n "__fish_relay_using_subcommand seal" -l session-key-id -d 'The id of that key, in hexadecimal' -r
+complete -c relay -n "__fish_relay_using_subcommand seal" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay -n "__fish_relay_using_subcommand seal" -l save-session-key -d 'Store the session key to be answered under in FILE' -r -F
 complete -c relay -n "__fish_relay_using_subcommand seal" -l certificate -d 'Our own certificate, and its issuers\', to sign under' -r -F
 complete -c relay -n "__fish_relay_using_subcommand seal" -l keep-name -d 'Send the name of FILE along'
@@ -357,36 +360,36 @@ complete -c relay -n "__fish_relay_using_subcommand seal" -s q -l quiet -d 'Repo
 complete -c relay -n "__fish_relay_using_subcommand seal" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand seal" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand seal" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand send" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand send" -s t -l to -d 'Send to this peer: its name, its id, or the beginning of its id; @NAME for an alias' -r
-complete -c relay -n "__fish_relay_using_subcommand send" -s y -l type -d 'The media type of files [default: application/octet-stream]' -r
-complete -c relay -n "__fish_relay_using_subcommand send" -l name -d 'Send NAME along as the name of the only FILE' -r
-complete -c relay -n "__fish_relay_using_subcommand send" -l id -d 'The id of the only FILE\'s message [default: a random UUID]' -r
-complete -c relay -n "__fish_relay_using_subcommand send" -l drop -d 'Send what waits in DIR, each file once' -r -F
-complete -c relay -n "__fish_relay_using_subcommand send" -l sent -d 'Move what was sent from the drop folder into DIR, instead of removing it' -r -F
-complete -c relay -n "__fish_relay_using_subcommand send" -l settle -d 'Leave files in the drop folder that changed in the last DURATION [default: 60s]' -r
-complete -c relay -n "__fish_relay_using_subcommand send" -l ttl -d 'Let the parcel expire after DURATION [default: 30d]' -r
-complete -c relay -n "__fish_relay_using_subcommand send" -l priority -d 'How urgent they are; 9 goes first' -r
 complete -c relay -n "__fish_relay_using_subcommand send" -l cipher -d 'How the content is encrypted; only aes-128-cbc is opened by every deployed node' -r -f -a "aes-128-cbc\t''
 aes-192-cbc\t''
 aes-256-cbc\t''
 aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
-complete -c relay -n "__fish_relay_using_subcommand send" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand send" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand send" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand send" -s t -l to -d 'Send to this peer: its name, its id, or the beginning of its id; @NAME for an alias' -r -f -a '(_relay_complete recipient)'
+complete -c relay -n "__fish_relay_using_subcommand send" -s y -l type -d 'The media type of files [default: application/octet-stream]' -r -f -a '(_relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4)'
+complete -c relay -n "__fish_relay_using_subcommand send" -l name -d 'Send NAME along as the name of the only FILE' -r -f
+complete -c relay -n "__fish_relay_using_subcommand send" -l id -d 'The id of the only FILE\'s message [default: a random UUID]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand send" -l drop -d 'Send what waits in DIR, each file once' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand send" -l sent -d 'Move what was sent from the drop folder into DIR, instead of removing it' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand send" -l settle -d 'Leave files in the drop folder that changed in the last DURATION [default: 60s]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand send" -l ttl -d 'Let the parcel expire after DURATION [default: 30d]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand send" -l priority -d 'How urgent they are; 9 goes first' -r -f -a '(_relay_complete words 0 1 2 3 4 5 6 7 8 9)'
+complete -c relay -n "__fish_relay_using_subcommand send" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand send" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand send" -l no-name -d 'Send no names along'
 complete -c relay -n "__fish_relay_using_subcommand send" -l json -d 'Print a line of facts in JSON for each file and recipient'
 complete -c relay -n "__fish_relay_using_subcommand send" -s q -l quiet -d 'Report errors only'
 complete -c relay -n "__fish_relay_using_subcommand send" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand send" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand send" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand split" -l name -d 'Send NAME along as the name of the file' -r
-complete -c relay -n "__fish_relay_using_subcommand split" -l size -d 'Octets of content in each part but the last [default: 8257536]' -r
-complete -c relay -n "__fish_relay_using_subcommand split" -l transfer -d 'Id of the transfer, in hexadecimal [default: random]' -r
-complete -c relay -n "__fish_relay_using_subcommand split" -l only -d 'Write only these parts, such as 7, 3-5 or 9-' -r
+complete -c relay -n "__fish_relay_using_subcommand split" -l name -d 'Send NAME along as the name of the file' -r -f
+complete -c relay -n "__fish_relay_using_subcommand split" -l size -d 'Octets of content in each part but the last [default: 8257536]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand split" -l transfer -d 'Id of the transfer, in hexadecimal [default: random]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand split" -l only -d 'Write only these parts, such as 7, 3-5 or 9-' -r -f
 complete -c relay -n "__fish_relay_using_subcommand split" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay -n "__fish_relay_using_subcommand split" -s d -l directory -d 'Write each part into DIR, under a name of its own' -r -F
+complete -c relay -n "__fish_relay_using_subcommand split" -s d -l directory -d 'Write each part into DIR, under a name of its own' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand split" -l keep-name -d 'Send the name of FILE along'
 complete -c relay -n "__fish_relay_using_subcommand split" -s f -l force -d 'Replace FILE if it exists'
 complete -c relay -n "__fish_relay_using_subcommand split" -l allow-empty -d 'Accept an input without a single octet'
@@ -394,16 +397,16 @@ complete -c relay -n "__fish_relay_using_subcommand split" -s q -l quiet -d 'Rep
 complete -c relay -n "__fish_relay_using_subcommand split" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand split" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand split" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand sync" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
-complete -c relay -n "__fish_relay_using_subcommand sync" -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r
 complete -c relay -n "__fish_relay_using_subcommand sync" -l cipher -d 'How the content is encrypted; only aes-128-cbc is opened by every deployed node' -r -f -a "aes-128-cbc\t''
 aes-192-cbc\t''
 aes-256-cbc\t''
 aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
-complete -c relay -n "__fish_relay_using_subcommand sync" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand sync" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand sync" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand sync" -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand sync" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand sync" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand sync" -l init -d 'Make it a medium first, if it is not one'
 complete -c relay -n "__fish_relay_using_subcommand sync" -l if-present -d 'Do nothing, and succeed, if no medium is there'
 complete -c relay -n "__fish_relay_using_subcommand sync" -l take -d 'Take only, and give nothing: it is another run\'s turn when what came has been routed'
@@ -412,18 +415,18 @@ complete -c relay -n "__fish_relay_using_subcommand sync" -s q -l quiet -d 'Repo
 complete -c relay -n "__fish_relay_using_subcommand sync" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand sync" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand sync" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
-complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
+complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
+complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
-complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -F
-complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
-complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l session-key-id -d 'The id of that key, in hexadecimal' -r
+complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l trust -d 'Trust these certificates or public keys, and nothing else' -r -F
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l chain -d 'Certificates that may be needed to find a path' -r -F
-complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l recipient -d 'The node id that messages must be for' -r
+complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l recipient -d 'The node id that messages must be for' -r -f -a '(_relay_complete node-id)'
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l allow-empty -d 'Accept an empty input'
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s f -l force -d 'Replace FILE if it exists'
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l armor -d 'Write PEM instead of binary'
@@ -434,14 +437,14 @@ complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s q -l quiet 
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s V -l version -d 'Print version'
-complete -c relay -n "__fish_relay_using_subcommand verify" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r
-complete -c relay -n "__fish_relay_using_subcommand verify" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -F
+complete -c relay -n "__fish_relay_using_subcommand verify" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
+complete -c relay -n "__fish_relay_using_subcommand verify" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand verify" -l trust -d 'Trust these certificates or public keys, and nothing else' -r -F
 complete -c relay -n "__fish_relay_using_subcommand verify" -l chain -d 'Certificates that may be needed to find a path' -r -F
-complete -c relay -n "__fish_relay_using_subcommand verify" -l recipient -d 'The node id that messages must be for' -r
+complete -c relay -n "__fish_relay_using_subcommand verify" -l recipient -d 'The node id that messages must be for' -r -f -a '(_relay_complete node-id)'
 complete -c relay -n "__fish_relay_using_subcommand verify" -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
-complete -c relay -n "__fish_relay_using_subcommand verify" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r
-complete -c relay -n "__fish_relay_using_subcommand verify" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r
+complete -c relay -n "__fish_relay_using_subcommand verify" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand verify" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand verify" -l allow-empty -d 'Accept an empty input'
 complete -c relay -n "__fish_relay_using_subcommand verify" -l json -d 'Print a line of JSON for each object'
 complete -c relay -n "__fish_relay_using_subcommand verify" -s q -l quiet -d 'Report errors only'
@@ -474,3 +477,29 @@ complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_su
 complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_subcommand_from ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal send split sync unpack-cargo verify help" -f -a "unpack-cargo" -d 'Verify cargo, decrypt it and write out the messages in it, each verified on its own'
 complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_subcommand_from ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal send split sync unpack-cargo verify help" -f -a "verify" -d 'Check messages and certificates as a courier or gateway must, without opening them'
 complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_subcommand_from ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal send split sync unpack-cargo verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c relay -n '__fish_relay_using_subcommand ack' -F
+complete -c relay -n '__fish_relay_using_subcommand authorize' -F -a '(_relay_complete file-or-peer)'
+complete -c relay -n '__fish_relay_using_subcommand carry' -f -a '(_relay_complete dir)'
+complete -c relay -n '__fish_relay_using_subcommand check' -f
+complete -c relay -n '__fish_relay_using_subcommand deliver' -f
+complete -c relay -n '__fish_relay_using_subcommand deliver; and contains -- -- (commandline -opc)' -F -a '(_relay_complete command)'
+complete -c relay -n '__fish_relay_using_subcommand export' -f
+complete -c relay -n '__fish_relay_using_subcommand import' -F
+complete -c relay -n '__fish_relay_using_subcommand inspect' -F
+complete -c relay -n '__fish_relay_using_subcommand join' -F
+complete -c relay -n '__fish_relay_using_subcommand keygen' -f -a '(_relay_complete dir)'
+complete -c relay -n '__fish_relay_using_subcommand list' -f -a '(_relay_complete queue in failed home out control acks cca)'
+complete -c relay -n '__fish_relay_using_subcommand open' -F
+complete -c relay -n '__fish_relay_using_subcommand pack-cargo' -F
+complete -c relay -n '__fish_relay_using_subcommand peers' -f -a '(_relay_complete peer)'
+complete -c relay -n '__fish_relay_using_subcommand purge' -f
+complete -c relay -n '__fish_relay_using_subcommand put' -F
+complete -c relay -n '__fish_relay_using_subcommand register' -F -a '(_relay_complete file-or-peer)'
+complete -c relay -n '__fish_relay_using_subcommand request-cargo' -f
+complete -c relay -n '__fish_relay_using_subcommand route' -f
+complete -c relay -n '__fish_relay_using_subcommand seal' -F
+complete -c relay -n '__fish_relay_using_subcommand send' -F
+complete -c relay -n '__fish_relay_using_subcommand split' -F
+complete -c relay -n '__fish_relay_using_subcommand sync' -f -a '(_relay_complete dir)'
+complete -c relay -n '__fish_relay_using_subcommand unpack-cargo' -F
+complete -c relay -n '__fish_relay_using_subcommand verify' -F

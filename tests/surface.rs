@@ -16,6 +16,9 @@ use clap_complete::Shell;
 #[path = "../src/bin/relay.rs"]
 mod relay;
 
+#[path = "surface/completions.rs"]
+mod completions;
+
 /// The programs, and relay, which is all of them.
 fn programs() -> Vec<Command> {
     let single = relay::PROGRAMS.iter().map(|program| {
@@ -140,21 +143,14 @@ fn completions_are_those_of_the_options() {
     let bless = env::var_os("BLESS").is_some();
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("completions");
     let mut expected = BTreeMap::new();
-    for mut command in programs() {
-        let name = command.get_name().to_owned();
-        for (shell, file) in [
-            (Shell::Bash, format!("{name}.bash")),
-            (Shell::Zsh, format!("_{name}")),
-            (Shell::Fish, format!("{name}.fish")),
-        ] {
-            let mut made = Vec::new();
-            clap_complete::generate(shell, &mut command, &name, &mut made);
-            expected.insert(file, String::from_utf8(made).unwrap());
+    for command in programs() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            expected.extend([completions::make(shell, &command)]);
         }
     }
     if bless {
         fs::create_dir_all(&dir).unwrap();
-        for file in names("completions", "", "") {
+        for file in made_completions() {
             fs::remove_file(dir.join(file)).unwrap();
         }
         for (file, text) in &expected {
@@ -162,17 +158,48 @@ fn completions_are_those_of_the_options() {
         }
     }
     let files: BTreeSet<String> = expected.keys().cloned().collect();
-    assert_eq!(
-        names("completions", "", ""),
-        files,
-        "BLESS=1 rewrites completions/"
-    );
+    assert_eq!(made_completions(), files, "BLESS=1 rewrites completions/");
     for (file, text) in expected {
         let same = read(&format!("completions/{file}")) == text;
         assert!(
             same,
             "completions/{file} is out of date; BLESS=1 rewrites it"
         );
+    }
+}
+
+/// The files in completions/ without the helpers, which have to be there.
+fn made_completions() -> BTreeSet<String> {
+    let mut files = names("completions", "", "");
+    for helper in completions::HELPERS {
+        assert!(files.remove(helper), "completions/{helper} is missing");
+    }
+    files
+}
+
+#[test]
+fn every_value_has_a_kind_of_completion() {
+    for command in programs() {
+        for argument in command.get_arguments() {
+            let is_listed = !argument.get_possible_values().is_empty();
+            let is_completed = is_listed || completions::kind(argument).is_some();
+            let takes_value = argument.get_action().takes_values();
+            assert_eq!(is_completed, takes_value || is_listed, "{argument}");
+        }
+    }
+}
+
+#[test]
+fn helpers_of_all_shells_know_every_kind() {
+    for helper in completions::HELPERS {
+        let text = read(&format!("completions/{helper}"));
+        for kind in completions::kinds() {
+            let is_known = text.lines().any(|line| {
+                let words = line.split([' ', '(', ')', '|']);
+                words.into_iter().any(|word| word == kind)
+            });
+            assert!(is_known, "completions/{helper} does not complete {kind}");
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     node: NodeDir,
     /// Show what became of this message: its id, its name, or what the ids of parts begin with
-    #[arg(long, value_name = "ID", conflicts_with_all = ["queue", "long", "null"])]
+    #[arg(long, value_name = "MESSAGE", conflicts_with_all = ["queue", "long", "null"])]
     id: Option<String>,
     /// Add what the messages themselves say, without verifying it: id, date, octets
     #[arg(long, conflicts_with = "null")]

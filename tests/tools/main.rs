@@ -15,6 +15,7 @@ mod authors;
 mod carry;
 mod clock;
 mod clocks;
+mod completions;
 mod control;
 mod deliver;
 mod ends;
