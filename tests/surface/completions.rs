@@ -301,7 +301,7 @@ fn fish_operands(
             [] => String::new(),
             _ => format!(" -n '{}'", conditions.join("; and ")),
         };
-        text.extend(["complete -c ", program, &condition, &completion, "\n"]);
+        text.extend(["complete -c ", program, &condition, completion, "\n"]);
     };
     let (last, first): (Vec<_>, Vec<_>) =
         command.get_positionals().partition(|one| one.is_last_set());
