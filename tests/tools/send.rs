@@ -285,6 +285,30 @@ fn what_is_no_finished_file_stays_and_is_named() {
     assert_eq!(left, ["fifo", "hard", "inner", "link"]);
 }
 
+/// Cron mails each line, and a file that somebody is writing is nothing to be told every minute.
+#[test]
+fn a_quiet_run_passes_over_what_is_written_now_without_a_word() {
+    let env = drop_folder();
+    env.write("drop/bob/fresh", "x");
+    let send = |options: &[&str]| {
+        env.relay("send")
+            .args(["-N", "alice", "--drop", "drop"])
+            .args(options)
+            .run()
+    };
+    let ran = send(&["-q"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (75, ""));
+    send(&[]).says_somewhere("bob/fresh: changed a moment ago");
+    let lock = fs::File::open(env.path("drop/.sending/lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let ran = send(&["-q"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (75, ""));
+    let ran = send(&[]);
+    assert_eq!(ran.status, 75);
+    ran.says_somewhere("another run takes files from here");
+    assert_eq!(env.text("drop/bob/fresh"), "x");
+}
+
 #[test]
 fn a_folder_that_others_can_exchange_is_not_used() {
     let env = drop_folder();

@@ -14,6 +14,7 @@ use super::listing::List;
 use super::outcome::Outcome;
 use super::recipients::{recipients_of, sealers};
 use super::sealing::warn_of_life;
+use super::status::{Reported, Status};
 use super::{files, progress, report, tally};
 use crate::archive::{self, Tree};
 use crate::crypto::random;
@@ -145,7 +146,13 @@ impl<'a> Sending<'a> {
     /// # Errors
     /// When the folder cannot be used; the status that all failures add up to.
     pub fn drop_folder(self, terms: &DropTerms<'_>, now: SystemTime) -> anyhow::Result<()> {
-        let folder = DropFolder::open(terms.dir, terms.sent, terms.settle)?;
+        let folder = match DropFolder::open(terms.dir, terms.sent, terms.settle) {
+            // Run by cron with `-q`: the next run goes on, so this is not worth a mail.
+            Err(Error::Locked(_)) if report::is_quiet() => {
+                return Err(Reported(Status::TEMP_FAIL).into());
+            }
+            opened => opened?,
+        };
         // Before anything is claimed.
         let to = if terms.to.is_empty() {
             None
@@ -539,7 +546,9 @@ impl Drops<'_, '_> {
     /// Reports what is not taken: of very many, the first ones.
     fn not_taken(&mut self, path: &Path, error: &anyhow::Error) {
         let label = report::path(path);
-        if self.reported.admit() {
+        // With `-q` from cron, a file that is still being written is not worth a mail either.
+        let is_told = !(report::is_quiet() && error.is::<Postponed>());
+        if is_told && self.reported.admit() {
             self.sending.failed(&label, error);
         } else {
             let mut outcome = self.sending.outcome.borrow_mut();
