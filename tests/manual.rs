@@ -2,10 +2,11 @@
 //!
 //! In the `.Bd -literal` blocks of a page's EXAMPLES, or of a tutorial, a line that starts with `$ ` is a command
 //! and `> ` continues it; what else stands there is output. In the README the `sh` blocks that begin with one of
-//! these programs are commands. All commands of a page are one script, in an empty home.
+//! these programs, or that sets PATH, are commands. All commands of a page are one script, in an empty home.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,92 @@ fn what_the_readme_shows_works() {
     );
     let failure = failure(&readme, &script);
     assert!(failure.is_none(), "\n{}", failure.unwrap());
+}
+
+/// `examples/site.sh` runs what relay-site(7) tells people to type, so that the page stays true.
+#[test]
+fn the_steps_of_a_site_are_those_of_the_example() {
+    let page = fs::read_to_string(root().join("man/relay-site.7")).unwrap();
+    let example = fs::read_to_string(root().join("examples/site.sh")).unwrap();
+    let steps = joined(&script(&page, |title| {
+        title.starts_with("step")
+            || title.starts_with("backup")
+            || title.starts_with("aliases")
+            || title.starts_with("what to do")
+    }));
+    assert!(steps.lines().count() > 25, "{steps}");
+    let missing: Vec<&str> = steps
+        .lines()
+        .filter(|step| !step.starts_with("cd ") && !example.contains(step))
+        .collect();
+    assert!(missing.is_empty(), "not in examples/site.sh: {missing:#?}");
+}
+
+/// One line for each command, with paths inside of a scratch root, as `examples/site.sh` has them.
+fn joined(script: &str) -> String {
+    let joined = script.replace("\\\n", " ");
+    let commands = joined.lines().map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let line = words.join(" ").replace(" /", " ");
+        match line.strip_prefix("relay-list --id ") {
+            Some(_) => "relay-list --id $id".to_owned(),
+            None => line,
+        }
+    });
+    commands.collect::<Vec<_>>().join("\n")
+}
+
+/// What would surprise in the crontabs: files that others can read, and one job at different times.
+#[test]
+fn crontabs_have_a_umask_and_do_not_contradict_each_other() {
+    let crontabs: Vec<PathBuf> = fs::read_dir(root().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains("/cron.d-"))
+        .collect();
+    assert_eq!(crontabs.len(), 4);
+    let mut times = BTreeMap::new();
+    for crontab in &crontabs {
+        let text = fs::read_to_string(crontab).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for setting in ["MAILTO=root", "PATH=/usr/local/bin:/usr/bin:/bin"] {
+            assert!(lines.contains(&setting), "{}", crontab.display());
+        }
+        let jobs = lines
+            .iter()
+            .filter(|line| line.starts_with(|c: char| c == '*' || c.is_ascii_digit()));
+        for job in jobs {
+            let mut fields = job.splitn(7, ' ');
+            let time: Vec<&str> = fields.by_ref().take(5).collect();
+            assert_eq!(fields.next(), Some("relay"), "{job}");
+            let command = fields.next().unwrap();
+            let command = command.strip_prefix("umask 077; ").expect(job);
+            assert!(!command.contains('%'), "a new line to cron: {job}");
+            // The daily and weekly jobs are the same ones everywhere.
+            if time[0].parse::<u8>().is_ok() {
+                let time = time.join(" ");
+                let other = times
+                    .entry(command.to_owned())
+                    .or_insert_with(|| time.clone());
+                assert_eq!(*other, time, "{command}");
+            }
+        }
+        for program in ["relay-sync", "relay-route"] {
+            let waits = text.matches(&format!("{program} -q ")).count();
+            let all = text.matches(&format!("; {program} ")).count()
+                + text.matches(&format!("do {program} ")).count();
+            assert_eq!(
+                waits,
+                all,
+                "{}: {program} reports another run",
+                crontab.display()
+            );
+        }
+    }
+    assert!(
+        times.contains_key("relay-check") && times.len() >= 2,
+        "{times:?}"
+    );
 }
 
 #[test]
@@ -107,12 +194,18 @@ fn programs() -> PathBuf {
 }
 
 fn script_of_page(page: &str) -> String {
+    script(page, |title| {
+        title.contains("examples") || title.contains("tutorial")
+    })
+}
+
+/// The commands in the sections whose titles, in lower case, are taken.
+fn script(page: &str, takes: impl Fn(&str) -> bool) -> String {
     let mut script = String::new();
     let (mut in_section, mut in_block, mut in_command) = (false, false, false);
     for line in page.lines() {
         if let Some(title) = line.strip_prefix(".Sh ").or(line.strip_prefix(".Ss ")) {
-            let title = title.to_lowercase();
-            in_section = title.contains("examples") || title.contains("tutorial");
+            in_section = takes(&title.to_lowercase());
         } else if line.starts_with(".Bd ") {
             in_block = line.contains("-literal");
         } else if line.starts_with(".Ed") {
@@ -164,7 +257,7 @@ fn script_of_readme(readme: &str) -> String {
         if info == "sh"
             && block
                 .first()
-                .is_some_and(|first| first.starts_with("relay-"))
+                .is_some_and(|first| first.starts_with("relay-") || first.starts_with("PATH="))
         {
             script.push_str(&block.join("\n"));
             script.push('\n');
