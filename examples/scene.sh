@@ -49,6 +49,21 @@ tamper() {
     tail -c +309 "$1"
 }
 
+# can_build: whether the build can work, and if not, why; an old cargo itself fails with a word about editions.
+can_build() {
+    needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
+    how="README.md, \"Install\", says how to get it; a package or the tarball needs no Rust"
+    command -v cargo > /dev/null || die "cargo is not in PATH, and the programs need Rust $needed or later: $how"
+    found=$(rustc --version | sed -n 's/^rustc \([0-9][0-9.]*\).*/\1/p') || found=
+    [ -n "$found" ] || die "rustc does not say its version, and the programs need Rust $needed or later: $how"
+    # Rust 2 would be later than any 1.x.
+    minor=${found#1.} needed_minor=${needed#1.}
+    if [ "$minor" != "$found" ] && [ "${minor%%.*}" -lt "${needed_minor%%.*}" ]; then
+        die "$(command -v rustc) is Rust $found, and the programs need $needed or later: $how"
+    fi
+    command -v cc > /dev/null || die "cc is not in PATH: a C compiler is needed, such as the package gcc"
+}
+
 here=$(cd "$(dirname "$0")" && pwd)
 file=${1:-$here/$(basename "$0")}
 case $file in
@@ -63,7 +78,8 @@ if [ -z "${RELAY_BIN:-}" ] && [ ! -e "$here/../Cargo.toml" ] && installed=$(comm
     RELAY_BIN=$(dirname "$installed")
 fi
 if [ -z "${RELAY_BIN:-}" ]; then
-    echo "Building the programs (some minutes, the first time) …"
+    can_build
+    echo "Building the programs with Rust $found (some minutes, the first time) …"
     (cd "$here/.." && cargo build --release --bins) || die "the programs cannot be built"
     target=${CARGO_TARGET_DIR:-target}
     case $target in

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -130,6 +131,61 @@ fn crontabs_have_a_umask_and_do_not_contradict_each_other() {
     );
 }
 
+/// An interactive zsh knows no comments, and a quote in one would be that of a string.
+#[test]
+fn the_first_session_of_the_readme_can_be_pasted() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let session = readme.split("```sh\nPATH=").nth(1).unwrap();
+    let session = session.split("```").next().unwrap();
+    assert!(session.contains("\nrelay-open "), "{session}");
+    assert!(!session.contains(['#', '!']), "{session}");
+}
+
+#[test]
+fn an_example_says_which_rust_it_found_and_needs() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let needed = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "));
+    let needed = needed.unwrap().trim_matches('"');
+    let old = build_error("echo 'rustc 1.63.0 (4b91a6ea7 2022-08-08)'");
+    assert!(
+        old.contains("is Rust 1.63.0, and the programs need ") && old.contains(needed),
+        "{old}"
+    );
+    let silent = build_error("exit 1");
+    assert!(
+        silent.contains("does not say its version") && silent.contains(needed),
+        "{silent}"
+    );
+    let later = build_error("echo 'rustc 2.0.0 (0123456789 2032-01-01)'");
+    assert!(
+        later.contains("with Rust 2.0.0") && later.contains("cannot be built"),
+        "{later}"
+    );
+}
+
+/// What an example prints when it has to build the programs with such a `rustc`, and a `cargo` that fails.
+fn build_error(rustc: &str) -> String {
+    let scratch = tempfile::tempdir().unwrap();
+    for (name, script) in [("rustc", rustc), ("cargo", "exit 101"), ("cc", "exit 1")] {
+        let program = scratch.path().join(name);
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let output = Command::new("sh")
+        .arg(root().join("examples/first-parcel.sh"))
+        .env_remove("RELAY_BIN")
+        .env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", scratch.path().display()),
+        )
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
 #[test]
 fn example_scripts_are_shell() {
     for script in files("examples", "sh") {
@@ -180,6 +236,7 @@ fn run(script: &str, options: &str) -> Output {
         .env_clear()
         .env("PATH", path)
         .env("HOME", scratch.path())
+        .env("TMPDIR", scratch.path())
         .env("LC_ALL", "C")
         .current_dir(scratch.path())
         .stdin(Stdio::null())
