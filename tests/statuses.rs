@@ -851,6 +851,7 @@ fn outbox() -> Cases<outbox::Error> {
         E::Changed,
         E::Read(io::Error::from(Errno::IO)),
         E::TooManyParts,
+        E::OverQuota { len: 3, limit: 2 },
         E::Locked(path()),
         E::Folder {
             path: path(),

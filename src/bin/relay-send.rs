@@ -9,8 +9,9 @@ use jiff::SignedDuration;
 
 use relaynet::cli::args::{CipherChoice, Life, NodeDir, message_id};
 use relaynet::cli::clock::ClockArgs;
+use relaynet::cli::drops::{self, DropTerms};
 use relaynet::cli::errors::Usage;
-use relaynet::cli::sending::{DropTerms, OperandTerms, Sending};
+use relaynet::cli::sending::{OperandTerms, Sending};
 use relaynet::cli::{self, files};
 use relaynet::message::{file_name, service_message};
 use relaynet::node::config::parse_duration;
@@ -81,6 +82,11 @@ fn send(args: &Args) -> anyhow::Result<()> {
         service_message::check_syntax(media_type)?;
     }
     args.check_files()?;
+    // A run that finds claims must look at the queues after the one that made them has ended.
+    let settle = args.settle.unwrap_or(SETTLE).unsigned_abs();
+    let drop = args.drop.as_deref();
+    let folder = drop.map(|dir| drops::open(dir, args.sent.as_deref(), settle));
+    let folder = folder.transpose()?;
     let node = args.node.open()?;
     let access = args.node.access()?;
     let now = args.clock.now(Some(node.config()))?;
@@ -94,14 +100,9 @@ fn send(args: &Args) -> anyhow::Result<()> {
         now,
     };
     let sending = Sending::new(&node, submission, args.media_type.as_deref(), args.json);
-    if let Some(dir) = &args.drop {
-        let terms = DropTerms {
-            dir,
-            sent: args.sent.as_deref(),
-            settle: args.settle.unwrap_or(SETTLE).unsigned_abs(),
-            to: &args.to,
-        };
-        return sending.drop_folder(&terms, SystemTime::now());
+    if let (Some(dir), Some(folder)) = (drop, folder) {
+        let terms = DropTerms { dir, to: &args.to };
+        return drops::send(sending, folder, &terms, SystemTime::now());
     }
     let terms = OperandTerms {
         to: &args.to,

@@ -18,6 +18,7 @@ mod clocks;
 mod completions;
 mod control;
 mod deliver;
+mod drops;
 mod ends;
 mod export;
 mod extract;

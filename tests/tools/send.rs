@@ -333,8 +333,10 @@ fn a_folder_that_others_can_exchange_is_not_used() {
 #[test]
 fn a_file_that_waits_for_room_is_sent_as_the_same_message() {
     let env = drop_folder();
+    quota(&env, "10M");
+    env.write("other", "x".repeat(2_000_000));
+    sent(&env, &["-t", "bob", "other"]);
     env.write("drop/bob/large", "x".repeat(9_000_000));
-    quota(&env, "8300K");
     let ran = env.relay("send").args(["-N", "alice"]).args(DROP).run();
     assert_ne!(ran.status, 0);
     assert_eq!(env.names("drop/bob"), Vec::<String>::new());
@@ -342,7 +344,7 @@ fn a_file_that_waits_for_room_is_sent_as_the_same_message() {
     quota(&env, "20M");
     assert_eq!(sent(&env, &DROP).len(), 1);
     let all = env.names("alice/spool/in");
-    assert_eq!(all.len(), 2);
+    assert_eq!(all.len(), 3);
     let key = |name: &str| name.split('.').take(3).collect::<Vec<_>>().join(".");
     assert!(
         first

@@ -5,7 +5,9 @@ use super::escape;
 use crate::disk::{self, FileRole, Operation};
 use crate::ramf::{Kind, limits};
 use crate::transfer::join;
-use crate::{archive, asn1, command, deliver, medium, message, node, pki, ramf, route, spool};
+use crate::{
+    archive, asn1, command, deliver, medium, message, node, outbox, pki, ramf, route, spool,
+};
 
 /// The hint for an error or one of its causes, if there is one.
 #[must_use]
@@ -28,6 +30,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if let Some(error) = cause.downcast_ref::<deliver::Error>() {
         return hint_for_deliver(error);
+    }
+    if let Some(error) = cause.downcast_ref::<outbox::Error>() {
+        return hint_for_outbox(error);
     }
     match cause.downcast_ref::<join::Error>() {
         Some(join::Error::Missing(_)) => {
@@ -349,6 +354,24 @@ fn hint_for_deliver(error: &deliver::Error) -> Option<String> {
         E::Archive(error) => hint_for_archive(error),
         E::Command(error) => hint_for_command(error),
         E::Part(_) | E::Type(_) | E::Join(_) => None,
+    }
+}
+
+fn hint_for_outbox(error: &outbox::Error) -> Option<String> {
+    use outbox::Error as E;
+    match error {
+        E::OverQuota { .. } => {
+            Some("raise quota in the node's config, or send it as several files".to_owned())
+        }
+        E::Spool(spool::Error::OverQuota { .. }) => {
+            Some("raise quota in the node's config".to_owned())
+        }
+        E::Archive(error) => hint_for_archive(error),
+        E::Message(error) => hint_for_message(error),
+        E::Node(error) => hint_for_node(error),
+        E::Spool(error) => hint_for_spool(error),
+        E::Disk(error) => hint_for_disk(error),
+        _ => None,
     }
 }
 

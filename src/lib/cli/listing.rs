@@ -58,6 +58,14 @@ impl List {
         Ok(())
     }
 
+    /// Writes the lines so far, for what counts once they are read; a table has to wait.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn flush(&mut self) -> anyhow::Result<()> {
+        (self.write)(&std::mem::take(&mut self.text))
+    }
+
     /// Writes the rest; `head` names the columns of a table.
     ///
     /// # Errors

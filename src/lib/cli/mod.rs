@@ -25,6 +25,7 @@ pub mod promise; // registrations that a gateway promised
 pub mod recipients; // that -t names
 pub mod sealing; // parcels, sealed and written out
 pub mod sending; // contents into the spool
+pub mod drops; // files of a drop folder
 pub mod elsewhere; // where messages are that are not found at a node
 pub mod opening; // what relay-open does with content
 pub mod unpack; // the messages in cargo, written out

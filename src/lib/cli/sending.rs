@@ -1,41 +1,41 @@
 //! What relay-send does: contents from operands or a drop folder, recipients, and a line for each.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::ffi::{OsStr, OsString};
+use std::collections::{HashSet, VecDeque};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use super::errors::{Postponed, Usage};
+use super::errors::{Empty, Usage};
 use super::input_ref::InputRef;
 use super::limited::Limited;
 use super::listing::List;
 use super::outcome::Outcome;
 use super::recipients::{recipients_of, sealers};
 use super::sealing::warn_of_life;
-use super::status::{Reported, Status};
 use super::{files, progress, report, tally};
 use crate::archive::{self, Tree};
 use crate::crypto::random;
 use crate::describe::{json, lines};
-use crate::disk::files::FileState;
+use crate::disk::files::{FileState, Standard};
 use crate::disk::{self, FileRole};
 use crate::message::file_name;
 use crate::message::parts::MAX_EMITTED_CONTENT_LEN;
 use crate::node::Directory;
-use crate::outbox::drop_folder::Scan;
 use crate::outbox::{
     Claimed, DropFolder, Error, Ids, Outgoing, OutgoingSource, Submission, SubmittedTo,
 };
 use crate::pki::NodeId;
 use crate::send::{Draft, Sealer};
 
-/// Files of a drop folder that are claimed with common syncs.
-const CLAIMED_AT_ONCE: usize = 256;
-
 /// The most files of a drop folder that are reported one by one.
-const MAX_REPORTED: usize = 20;
+pub(super) const MAX_REPORTED: usize = 20;
+
+/// Octets that a drop folder may still have though they are queued.
+const MUCH: u64 = 64 * 1024 * 1024;
+
+/// Files that are claimed, and let go, with common syncs.
+pub(super) const AT_ONCE: usize = 256;
 
 /// The type of content of which nobody says one.
 const UNTYPED: &str = "application/octet-stream";
@@ -45,7 +45,7 @@ pub struct Sending<'a> {
     node: &'a Directory,
     submission: Submission<'a>,
     media_type: &'a str,
-    json: bool,
+    pub(super) json: bool,
     outcome: RefCell<Outcome>,
     list: RefCell<List>,
     /// The contents under way, the first one first.
@@ -53,14 +53,16 @@ pub struct Sending<'a> {
     counts: RefCell<Counts>,
     /// The recipients of which it was said what is unusual about their parcels.
     warned: RefCell<HashSet<NodeId>>,
+    /// The files of a drop folder that are sent, and are to be let go.
+    sent: RefCell<Vec<(Claimed, Option<FileState>)>>,
 }
 
 /// What is known of a content before it is sent.
-struct Facts {
-    label: String,
-    name: Option<String>,
-    media_type: String,
-    claim: Option<(Claimed, Option<FileState>)>,
+pub(super) struct Facts {
+    pub(super) label: String,
+    pub(super) name: Option<String>,
+    pub(super) media_type: String,
+    pub(super) claim: Option<(Claimed, Option<FileState>)>,
 }
 
 #[derive(Default)]
@@ -83,19 +85,6 @@ pub struct OperandTerms<'a> {
     pub id: Option<&'a str>,
 }
 
-/// A folder that files are taken from.
-#[derive(Debug, Clone)]
-pub struct DropTerms<'a> {
-    /// The folder.
-    pub dir: &'a Path,
-    /// Where files go that were sent; they are removed without.
-    pub sent: Option<&'a Path>,
-    /// How long a file must not have changed.
-    pub settle: Duration,
-    /// The recipients; without any, subfolders are named like them.
-    pub to: &'a [String],
-}
-
 impl<'a> Sending<'a> {
     /// Starts without results.
     #[must_use]
@@ -115,6 +104,7 @@ impl<'a> Sending<'a> {
             under_way: RefCell::default(),
             counts: RefCell::default(),
             warned: RefCell::default(),
+            sent: RefCell::default(),
         }
     }
 
@@ -141,44 +131,8 @@ impl<'a> Sending<'a> {
         self.finish(sent)
     }
 
-    /// Sends what waits in a drop folder.
-    ///
-    /// # Errors
-    /// When the folder cannot be used; the status that all failures add up to.
-    pub fn drop_folder(self, terms: &DropTerms<'_>, now: SystemTime) -> anyhow::Result<()> {
-        let folder = match DropFolder::open(terms.dir, terms.sent, terms.settle) {
-            // Run by cron with `-q`: the next run goes on, so this is not worth a mail.
-            Err(Error::Locked(_)) if report::is_quiet() => {
-                return Err(Reported(Status::TEMP_FAIL).into());
-            }
-            opened => opened?,
-        };
-        // Before anything is claimed.
-        let to = if terms.to.is_empty() {
-            None
-        } else {
-            Some(self.sealers(terms.to)?)
-        };
-        report::progress(self.json, || None);
-        let mut drops = Drops {
-            sending: &self,
-            folder: &folder,
-            to,
-            of_folder: HashMap::new(),
-            claimed: folder.claims()?.into(),
-            to_claim: VecDeque::new(),
-            reported: Limited::new(MAX_REPORTED),
-        };
-        drops.scan(now)?;
-        let sent = self.run(|| drops.next(), Some(&folder));
-        drops.end(terms.dir);
-        let ended = folder.end();
-        let sent = sent.and_then(|()| Ok(ended?));
-        self.finish(sent)
-    }
-
     /// Prepares to seal for recipients, and warns of what is unusual about one.
-    fn sealers(&self, to: &[String]) -> anyhow::Result<Vec<Arc<Sealer>>> {
+    pub(super) fn sealers(&self, to: &[String]) -> anyhow::Result<Vec<Arc<Sealer>>> {
         let draft = Draft {
             media_type: self.media_type,
             ttl: self.submission.ttl,
@@ -208,7 +162,7 @@ impl<'a> Sending<'a> {
             None => own.and_then(|name| file_name::safe(&name.to_string_lossy())),
         };
         let source = if is_stdin {
-            OutgoingSource::stream(Box::new(std::io::stdin()))
+            stdin()?
         } else {
             OutgoingSource::operand(path)?
         };
@@ -261,7 +215,7 @@ impl<'a> Sending<'a> {
         Ok((OutgoingSource::tree(tree), facts))
     }
 
-    fn outgoing(
+    pub(super) fn outgoing(
         &self,
         source: OutgoingSource,
         facts: Facts,
@@ -285,7 +239,7 @@ impl<'a> Sending<'a> {
         outgoing
     }
 
-    fn run(
+    pub(super) fn run(
         &self,
         next: impl FnMut() -> Option<Outgoing>,
         folder: Option<&DropFolder>,
@@ -293,7 +247,7 @@ impl<'a> Sending<'a> {
         self.submission.run(next, progress::step, &mut |_, result| {
             let facts = self.under_way.borrow_mut().pop_front();
             match facts {
-                Some(facts) => self.done(&facts, result, folder),
+                Some(facts) => self.done(facts, result, folder),
                 None => Ok(()),
             }
         })
@@ -302,11 +256,11 @@ impl<'a> Sending<'a> {
     /// Reports what became of a content, and lets its file go.
     fn done(
         &self,
-        facts: &Facts,
+        mut facts: Facts,
         result: Result<Vec<SubmittedTo>, Error>,
         folder: Option<&DropFolder>,
     ) -> anyhow::Result<()> {
-        let claim = facts.claim.as_ref().zip(folder);
+        let claim = facts.claim.take().zip(folder);
         match result {
             Ok(sent) => {
                 self.counts.borrow_mut().contents += 1;
@@ -315,20 +269,49 @@ impl<'a> Sending<'a> {
                         warn_of_life(sent.recipient, sent.cut_to, sent.dated_ahead);
                     }
                     self.counts.borrow_mut().parcels += usize::try_from(sent.parcels).unwrap_or(0);
-                    self.line(facts, sent)?;
+                    self.line(&facts, sent)?;
                 }
-                let finished = claim.map(|((claim, state), folder)| folder.finish(claim, *state));
-                match finished.unwrap_or(Ok(())) {
-                    Ok(()) => self.outcome.borrow_mut().take(),
-                    Err(error) => self.failed(&facts.label, &error.into()),
+                self.outcome.borrow_mut().take();
+                if let Some((claim, folder)) = claim {
+                    let mut sent = self.sent.borrow_mut();
+                    sent.push(claim);
+                    let octets = sent
+                        .iter()
+                        .filter_map(|(_, state)| Some(state.as_ref()?.len()));
+                    let is_much = octets.sum::<u64>() >= MUCH;
+                    let is_due = is_much || sent.len() >= AT_ONCE;
+                    drop(sent);
+                    if is_due {
+                        self.let_go(folder)?;
+                    }
                 }
             }
             Err(error) => {
-                if let (Some(((claim, _), folder)), Error::Changed) = (claim, &error) {
-                    folder.put_back(claim)?;
-                }
+                let is_of_content = error.is_of_content();
                 self.failed(&facts.label, &error.into());
+                // There it can be seen; in its place it would fail in each run.
+                if let Some(((claim, _), folder)) = claim
+                    && is_of_content
+                    && let Err(error) = folder.put_back(&claim)
+                {
+                    self.failed(&report::path(&claim.place()), &error.into());
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Lets files go that were sent.
+    pub(super) fn let_go(&self, folder: &DropFolder) -> anyhow::Result<()> {
+        let sent = self.sent.take();
+        if sent.is_empty() {
+            return Ok(());
+        }
+        for (path, error) in folder.finish(sent)? {
+            // It was counted when it was sent.
+            let label = report::path(&path);
+            let mut outcome = self.outcome.borrow_mut();
+            outcome.failed(&InputRef::named(label.clone()), &label, &error.into());
         }
         Ok(())
     }
@@ -363,16 +346,34 @@ impl<'a> Sending<'a> {
             date.to_owned(),
             parcels,
             sent.id.clone(),
-        ])
+        ])?;
+        // Before the file is let go: what is printed later would be lost with a run that is killed.
+        list.flush()
     }
 
-    fn failed(&self, label: &str, error: &anyhow::Error) {
+    pub(super) fn failed(&self, label: &str, error: &anyhow::Error) {
         let mut outcome = self.outcome.borrow_mut();
         outcome.take();
         outcome.failed(&InputRef::named(label.to_owned()), label, error);
     }
 
-    fn finish(self, sent: anyhow::Result<()>) -> anyhow::Result<()> {
+    /// Counts a failure without a word.
+    pub(super) fn count(&self, label: &str, error: &anyhow::Error) {
+        let mut outcome = self.outcome.borrow_mut();
+        outcome.take();
+        outcome.count(&InputRef::named(label.to_owned()), error);
+    }
+
+    /// Counts files that are not taken yet.
+    pub(super) fn note_unready(&self, files: usize) {
+        self.counts.borrow_mut().unready += files;
+    }
+
+    pub(super) fn media_type(&self) -> &str {
+        self.media_type
+    }
+
+    pub(super) fn finish(self, sent: anyhow::Result<()>) -> anyhow::Result<()> {
         progress::end();
         let counts = self.counts.into_inner();
         self.list
@@ -396,172 +397,16 @@ impl<'a> Sending<'a> {
     }
 }
 
-/// Files of a drop folder on their way.
-struct Drops<'a, 'b> {
-    sending: &'b Sending<'a>,
-    folder: &'b DropFolder,
-    /// Who gets everything; `None` if subfolders say it.
-    to: Option<Vec<Arc<Sealer>>>,
-    /// Who gets what is in a subfolder; `None` if that is nobody known.
-    of_folder: HashMap<OsString, Option<Vec<Arc<Sealer>>>>,
-    claimed: VecDeque<Claimed>,
-    to_claim: VecDeque<(Option<OsString>, Vec<OsString>)>,
-    reported: Limited,
-}
-
-impl Drops<'_, '_> {
-    /// Notes what is to be claimed.
-    fn scan(&mut self, now: SystemTime) -> anyhow::Result<()> {
-        let Scan {
-            ready,
-            unready,
-            others,
-            folders,
-        } = self.folder.scan(None, now)?;
-        self.tell(others);
-        if self.to.is_some() {
-            self.unready(None, unready);
-            self.to_claim.push_back((None, ready));
-            for folder in folders {
-                let error = Error::NotTaken("a directory, which is sent only as an operand");
-                self.not_taken(Path::new(&folder), &error.into());
-            }
-            return Ok(());
-        }
-        for name in ready.into_iter().chain(unready) {
-            let error =
-                Error::NotTaken("without -t, files lie in subfolders named like their recipients");
-            self.not_taken(Path::new(&name), &error.into());
-        }
-        for folder in folders {
-            // Before anything in it is claimed.
-            if self.to(Some(&folder)).is_none() {
-                continue;
-            }
-            match self.folder.scan(Some(&folder), now) {
-                Ok(scan) => {
-                    self.tell(scan.others);
-                    self.unready(Some(&folder), scan.unready);
-                    for inner in scan.folders {
-                        let error = Error::NotTaken("a directory in a directory");
-                        self.not_taken(&Path::new(&folder).join(inner), &error.into());
-                    }
-                    self.to_claim.push_back((Some(folder), scan.ready));
-                }
-                Err(error) => self.not_taken(Path::new(&folder), &error.into()),
-            }
-        }
-        Ok(())
+/// Standard input, which may be empty, but not closed.
+fn stdin() -> anyhow::Result<OutgoingSource> {
+    let stdin = std::io::stdin();
+    if Standard::input(&stdin) != Standard::Open {
+        return Err(Empty.into());
     }
-
-    /// Who gets what is in a subfolder, or in the folder itself.
-    fn to(&mut self, folder: Option<&OsStr>) -> Option<Vec<Arc<Sealer>>> {
-        if let Some(to) = &self.to {
-            return Some(to.clone());
-        }
-        let folder = folder?;
-        if let Some(known) = self.of_folder.get(folder) {
-            return known.clone();
-        }
-        let name = folder.to_string_lossy().into_owned();
-        let to = self.sending.sealers(std::slice::from_ref(&name));
-        let to = to.map_err(|error| self.not_taken(Path::new(folder), &error));
-        let to = to.ok();
-        self.of_folder.insert(folder.to_owned(), to.clone());
-        to
+    if stdin.is_terminal() && !report::is_quiet() {
+        report::note("reading from the terminal; Ctrl-D ends it");
     }
-
-    /// The next content: first what runs before this one claimed.
-    fn next(&mut self) -> Option<Outgoing> {
-        loop {
-            while let Some(claim) = self.claimed.pop_front() {
-                let Some(to) = self.to(claim.folder.as_deref()) else {
-                    continue;
-                };
-                match self.content(claim) {
-                    Ok((source, facts)) => {
-                        return Some(self.sending.outgoing(source, facts, to, None));
-                    }
-                    Err((label, error)) => self.not_taken(&label, &error),
-                }
-            }
-            let (folder, mut names) = self.to_claim.pop_front()?;
-            let rest = names.split_off(names.len().min(CLAIMED_AT_ONCE));
-            if names.is_empty() {
-                continue;
-            }
-            if !rest.is_empty() {
-                self.to_claim.push_front((folder.clone(), rest));
-            }
-            match self.folder.claim(folder.as_deref(), &names) {
-                Ok((claimed, failed)) => {
-                    self.claimed.extend(claimed);
-                    self.tell(failed);
-                }
-                Err(error) => {
-                    self.to_claim.retain(|(other, _)| *other != folder);
-                    let label = folder.unwrap_or_else(|| OsString::from("."));
-                    self.not_taken(Path::new(&label), &error.into());
-                }
-            }
-        }
-    }
-
-    fn content(&self, claim: Claimed) -> Result<(OutgoingSource, Facts), (PathBuf, anyhow::Error)> {
-        let label = claim.label();
-        let source = match OutgoingSource::dropped(&claim.path) {
-            Ok(source) => source,
-            // It would fail in each run, where nobody sees it.
-            Err(error) => {
-                let label = self.folder.put_back(&claim).unwrap_or(label);
-                return Err((label, error.into()));
-            }
-        };
-        let facts = Facts {
-            label: report::path(&label),
-            name: file_name::safe(&claim.name.to_string_lossy()),
-            media_type: self.sending.media_type.to_owned(),
-            claim: Some((claim, source.state())),
-        };
-        Ok((source, facts))
-    }
-
-    fn unready(&mut self, folder: Option<&OsStr>, names: Vec<OsString>) {
-        self.sending.counts.borrow_mut().unready += names.len();
-        for name in names {
-            let path = folder.map_or_else(|| PathBuf::from(&name), |it| Path::new(it).join(&name));
-            let error = anyhow::Error::new(Postponed(
-                "changed a moment ago; a later run takes it".to_owned(),
-            ));
-            self.not_taken(&path, &error);
-        }
-    }
-
-    fn tell(&mut self, others: Vec<(PathBuf, Error)>) {
-        for (path, error) in others {
-            self.not_taken(&path, &error.into());
-        }
-    }
-
-    /// Reports what is not taken: of very many, the first ones.
-    fn not_taken(&mut self, path: &Path, error: &anyhow::Error) {
-        let label = report::path(path);
-        // With `-q` from cron, a file that is still being written is not worth a mail either.
-        let is_told = !(report::is_quiet() && error.is::<Postponed>());
-        if is_told && self.reported.admit() {
-            self.sending.failed(&label, error);
-        } else {
-            let mut outcome = self.sending.outcome.borrow_mut();
-            outcome.take();
-            outcome.count(&InputRef::named(label), error);
-        }
-    }
-
-    fn end(self, dir: &Path) {
-        if let Some(more) = self.reported.suppressed() {
-            report::error(&format!("{}: and {more} more", report::path(dir)));
-        }
-    }
+    Ok(OutgoingSource::stream(Box::new(stdin)))
 }
 
 /// The number of parcels, if it is known.

@@ -244,6 +244,13 @@ impl FileState {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+
+    /// A text that is another one once the content was changed, wherever the file was moved to meanwhile.
+    #[must_use]
+    pub fn version(&self) -> String {
+        let (seconds, nanoseconds) = self.modified;
+        format!("{}.{seconds}.{nanoseconds}", self.len)
+    }
 }
 
 /// Which file has a name, and when it was changed last.

@@ -13,11 +13,10 @@ use super::Error;
 use crate::asn1::{Hex, hex};
 use crate::crypto::{hash, random};
 use crate::disk::files::{self, FileState};
-use crate::disk::publish::IfExists;
-use crate::disk::publish::rename_unsynced;
+use crate::disk::publish::{IfExists, rename_unsynced};
 use crate::disk::tree::{self, EntryKind, Visited};
 use crate::disk::{self, FileRole, Lock};
-use crate::message::file_name::{MAX_NUMBERED, numbered};
+use crate::message::file_name::numbered;
 
 const ROLE: FileRole = FileRole::Dropped;
 
@@ -83,51 +82,78 @@ impl DropFolder {
     /// [`Error::Locked`]; when it cannot be used.
     pub fn open(dir: &Path, sent: Option<&Path>, settle: Duration) -> Result<Self, Error> {
         let label = dir;
-        let dir = files::canonical(dir, FileRole::Input)?;
+        let dir = files::canonical(dir, ROLE)?;
         let device = check(&dir, label)?;
-        if let Some(sent) = sent
-            && tree::stat_behind(sent, FileRole::Output)?.map(|found| found.device) != Some(device)
-        {
-            return Err(Error::Folder {
-                path: sent.to_owned(),
-                why: "not a directory on the file system of the drop folder",
-            });
-        }
+        let sent = match sent {
+            None => None,
+            Some(sent) => {
+                let found = tree::stat_behind(sent, ROLE)?;
+                if !found.is_some_and(|found| found.is_dir && found.device == device) {
+                    return Err(Error::Folder {
+                        path: sent.to_owned(),
+                        why: "not a directory on the file system of the drop folder",
+                    });
+                }
+                Some(files::canonical(sent, ROLE)?)
+            }
+        };
         let claims = dir.join(CLAIMS);
-        files::create_dir(&claims, ROLE, 0o700)?;
+        let is_new =
+            tree::stat(&claims, ROLE)?.is_none() && files::create_dir(&claims, ROLE, 0o700)?;
         check(&claims, &label.join(CLAIMS))?;
+        if !is_new {
+            // A run that was killed may not have done so.
+            for dir in [&dir, &claims] {
+                files::sync_dir(dir, ROLE)?;
+            }
+        }
         let lock = Lock::try_exclusive(&claims.join(LOCK))?;
         let number: [u8; 16] = random::array()
             .map_err(|error| crate::node::Error::Pki(crate::pki::Error::Crypto(error)))?;
         Ok(Self {
             run: Hex(&number).to_string(),
-            sent: sent.map(Path::to_owned),
+            sent,
             settle,
             _lock: lock.ok_or_else(|| Error::Locked(label.to_owned()))?,
             dir,
         })
     }
 
-    /// The files that runs claimed which did not send them to their end.
+    /// The files that runs claimed which did not send them to their end. What those runs moved is synced: they may have been
+    /// killed before they did.
     ///
     /// # Errors
-    /// When the claims cannot be listed.
+    /// When the claims cannot be listed or synced.
     pub fn claims(&self) -> Result<Vec<Claimed>, Error> {
         let mut claims = Vec::new();
+        let (mut dirs, mut folders) = (Vec::new(), BTreeSet::new());
         for run in tree::entries(&self.dir.join(CLAIMS), ROLE)?.entries {
             let is_run = run.name.to_str().and_then(hex::parse).map(|it| it.len()) == Some(16);
             if run.kind != EntryKind::Dir || !is_run {
                 continue;
             }
-            for entry in tree::entries(&run.path, ROLE)?.entries {
-                if entry.kind == EntryKind::File {
-                    claims.push(claimed(&run.name, None, &entry.name, entry.path));
+            for (name, path) in all_in(&run.path)? {
+                if !is_of_a_run(&path)? {
+                    claims.push(claimed(&run.name, None, &name, path));
                     continue;
                 }
-                let folder = Some(entry.name);
-                for entry in tree::entries(&entry.path, ROLE)?.entries {
-                    claims.push(claimed(&run.name, folder.clone(), &entry.name, entry.path));
+                for (file, path) in all_in(&path)? {
+                    claims.push(claimed(&run.name, Some(name.clone()), &file, path));
                 }
+                dirs.push(path);
+                folders.insert(Some(name));
+            }
+            dirs.push(run.path);
+            folders.insert(None);
+        }
+        // Where files came to before where they were.
+        let sent = folders
+            .iter()
+            .filter_map(|folder| self.sent_place(folder.as_deref()));
+        let places = folders.iter().map(|folder| self.place(folder.as_deref()));
+        for dir in sent.chain(dirs).chain(places) {
+            if files::exists(&dir, ROLE)? {
+                files::sync_dir(&dir, ROLE)?;
             }
         }
         Ok(claims)
@@ -143,17 +169,14 @@ impl DropFolder {
             check(&dir, Path::new(folder))?;
         }
         let mut scan = Scan::default();
-        let label = |name: &OsStr| {
-            folder.map_or_else(|| PathBuf::from(name), |it| Path::new(it).join(name))
-        };
         for met in tree::stream(&dir, ROLE)? {
             let entry = match met? {
                 Visited::Entry(entry) => entry,
                 Visited::Other(path) => {
-                    let is_hidden = path.file_name().is_some_and(is_passed_over);
-                    if !is_hidden {
-                        scan.others
-                            .push((path, Error::NotTaken("not a regular file")));
+                    let name = path.file_name().unwrap_or_default();
+                    if !is_passed_over(name) {
+                        let error = Error::NotTaken("not a regular file");
+                        scan.others.push((label(folder, name), error));
                     }
                     continue;
                 }
@@ -162,7 +185,10 @@ impl DropFolder {
                 continue;
             }
             if entry.kind == EntryKind::Dir {
-                scan.folders.insert(entry.name);
+                // It may be in the folder.
+                if self.sent.as_ref() != Some(&entry.path) {
+                    scan.folders.insert(entry.name);
+                }
                 continue;
             }
             let Some(found) = entry.stat()? else {
@@ -171,7 +197,7 @@ impl DropFolder {
             if found.links > 1 {
                 let error =
                     Error::NotTaken("it has another name, too, which may be somebody else's");
-                scan.others.push((label(&entry.name), error));
+                scan.others.push((label(folder, &entry.name), error));
             } else if self.is_settled(found.changed, now) {
                 scan.ready.push(entry.name);
             } else {
@@ -205,48 +231,63 @@ impl DropFolder {
         for dir in [&run, &to] {
             files::create_dir(dir, ROLE, 0o700)?;
         }
-        let (mut claims, mut failed) = (Vec::new(), Vec::new());
+        let (mut moved, mut failed) = (Vec::new(), Vec::new());
         for name in names {
             let (old, new) = (from.join(name), to.join(name));
             match rename_unsynced(&old, &new, ROLE, IfExists::Refuse) {
-                Ok(_) => {
-                    let claim = claimed(
-                        OsStr::new(&self.run),
-                        folder.map(OsStr::to_owned),
-                        name,
-                        new,
-                    );
-                    claims.push(claim);
-                }
+                Ok(_) => moved.push((name, new)),
                 // Taken away since the folder was listed.
                 Err(error) if error.is_not_found() => {}
-                Err(error) => failed.push((old, error.into())),
+                Err(error) => failed.push((label(folder, name), error.into())),
             }
         }
         // Claims without a parcel are sent again, parcels without a claim would be sent twice.
         files::sync_dir(&to, ROLE)?;
         files::sync_dir(&from, ROLE)?;
-        let (mut taken, mut odd) = (Vec::new(), Vec::new());
-        for claim in claims {
-            // Anything may have had the name by then.
-            let found = tree::stat(&claim.path, ROLE)?;
-            let is_right =
-                FileState::at(&claim.path).is_some() && found.is_some_and(|it| it.links == 1);
-            if is_right { &mut taken } else { &mut odd }.push(claim);
-        }
-        for claim in odd {
-            let path = self.put_back(&claim)?;
-            failed.push((path, Error::NotTaken("it was exchanged while it was taken")));
-        }
-        Ok((taken, failed))
+        let run = OsStr::new(&self.run);
+        let claims = moved.into_iter();
+        let claims =
+            claims.map(|(name, path)| claimed(run, folder.map(OsStr::to_owned), name, path));
+        Ok((claims.collect(), failed))
     }
 
-    /// Removes a file that was sent, or moves it away; `before` is its state when it was opened.
+    /// Checks that a claimed file is one that is sent: anything may have had its name when it was claimed.
     ///
     /// # Errors
-    /// [`Error::Changed`] when it was written to since then: it is back in the folder, to be sent anew. When it cannot be
-    /// removed or moved: it stays claimed, and is not sent twice.
-    pub fn finish(&self, claim: &Claimed, before: Option<FileState>) -> Result<(), Error> {
+    /// [`Error::NotTaken`] when it is none; when it cannot be examined.
+    pub fn check(&self, claim: &Claimed) -> Result<(), Error> {
+        let found = tree::stat(&claim.path, ROLE)?;
+        let is_alone = found.is_some_and(|it| it.links == 1);
+        if is_alone && FileState::at(&claim.path).is_some() {
+            return Ok(());
+        }
+        Err(Error::NotTaken("it was exchanged while it was taken"))
+    }
+
+    /// Removes files that were sent, or moves them away, and syncs that; each comes with its state when it was opened.
+    /// Returns those of which that failed. They stay claimed, and are not sent twice. One that was written to since it was
+    /// opened is back in the folder, to be sent anew: [`Error::Changed`].
+    ///
+    /// # Errors
+    /// When a directory cannot be synced.
+    pub fn finish(&self, sent: Vec<(Claimed, Option<FileState>)>) -> Result<Vec<NotTaken>, Error> {
+        let (mut failed, mut dirs) = (Vec::new(), (BTreeSet::new(), BTreeSet::new()));
+        for (claim, before) in sent {
+            match self.let_go(&claim, before) {
+                Ok(to) => dirs.0.extend(to),
+                Err(error) => failed.push((claim.label(), error)),
+            }
+            dirs.1.insert(claim.dir().to_owned());
+        }
+        // The new places first: a file must not be lost between two.
+        for dir in dirs.0.into_iter().chain(dirs.1) {
+            files::sync_dir(&dir, ROLE)?;
+        }
+        Ok(failed)
+    }
+
+    /// Returns the directory that the file was moved to.
+    fn let_go(&self, claim: &Claimed, before: Option<FileState>) -> Result<Option<PathBuf>, Error> {
         let now = FileState::at(&claim.path);
         let is_same = match before {
             Some(before) => now == Some(before),
@@ -256,31 +297,28 @@ impl DropFolder {
             self.put_back(claim)?;
             return Err(Error::Changed);
         }
-        match &self.sent {
-            None => {
-                files::remove_unsynced(&claim.path, ROLE)?;
-            }
-            Some(sent) => {
-                let dir = match &claim.folder {
-                    Some(folder) => {
-                        let dir = sent.join(folder);
-                        files::create_dir_for_user(&dir, FileRole::Output)?;
-                        dir
-                    }
-                    None => sent.clone(),
-                };
-                place_in(&dir, claim)?;
-            }
+        let Some(dir) = self.sent_place(claim.folder.as_deref()) else {
+            files::remove_unsynced(&claim.path, ROLE)?;
+            return Ok(None);
+        };
+        if claim.folder.is_some() {
+            files::create_dir_for_user(&dir, FileRole::Output)?;
         }
-        Ok(())
+        place_in(&dir, claim)?;
+        Ok(Some(dir))
     }
 
     /// Puts a claimed file back into the folder. Returns its name there.
     ///
     /// # Errors
-    /// When it cannot be moved.
+    /// When it cannot be moved: it stays claimed.
     pub fn put_back(&self, claim: &Claimed) -> Result<PathBuf, Error> {
-        place_in(&self.place(claim.folder.as_deref()), claim)
+        let dir = self.place(claim.folder.as_deref());
+        let path = place_in(&dir, claim)?;
+        files::sync_dir(&dir, ROLE)?;
+        files::sync_dir(claim.dir(), ROLE)?;
+        let name = path.file_name().unwrap_or_default();
+        Ok(label(claim.folder.as_deref(), name))
     }
 
     /// Ends the run: removes the directories of claims that are empty.
@@ -289,6 +327,7 @@ impl DropFolder {
     /// When they cannot be listed or removed.
     pub fn end(self) -> Result<(), Error> {
         let claims = self.dir.join(CLAIMS);
+        let mut is_changed = false;
         for run in tree::entries(&claims, ROLE)?.entries {
             if run.kind != EntryKind::Dir {
                 continue;
@@ -298,9 +337,18 @@ impl DropFolder {
                     files::remove_dir(&folder.path, ROLE)?;
                 }
             }
-            files::remove_dir(&run.path, ROLE)?;
+            is_changed |= files::remove_dir(&run.path, ROLE)?;
+        }
+        if is_changed {
+            files::sync_dir(&claims, ROLE)?;
         }
         Ok(())
+    }
+
+    /// Where files of the folder go that were sent, if they are kept.
+    fn sent_place(&self, folder: Option<&OsStr>) -> Option<PathBuf> {
+        let sent = self.sent.as_ref()?;
+        Some(folder.map_or_else(|| sent.clone(), |folder| sent.join(folder)))
     }
 
     fn place(&self, folder: Option<&OsStr>) -> PathBuf {
@@ -312,18 +360,61 @@ impl Claimed {
     /// Its name for people: below the folder.
     #[must_use]
     pub fn label(&self) -> PathBuf {
-        match &self.folder {
-            Some(folder) => Path::new(folder).join(&self.name),
-            None => PathBuf::from(&self.name),
-        }
+        label(self.folder.as_deref(), &self.name)
+    }
+
+    fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// Where it is meanwhile, below the folder.
+    #[must_use]
+    pub fn place(&self) -> PathBuf {
+        let mut parts: Vec<_> = self.path.iter().rev().collect();
+        parts.truncate(if self.folder.is_some() { 4 } else { 3 });
+        parts.into_iter().rev().collect()
     }
 }
 
+fn label(folder: Option<&OsStr>, name: &OsStr) -> PathBuf {
+    folder.map_or_else(|| PathBuf::from(name), |it| Path::new(it).join(name))
+}
+
+/// The names and paths of whatever is in a directory.
+fn all_in(dir: &Path) -> Result<Vec<(OsString, PathBuf)>, Error> {
+    let found = tree::entries(dir, ROLE)?;
+    let paths = found.entries.into_iter().map(|it| it.path);
+    let paths = paths.chain(found.skipped);
+    Ok(paths
+        .map(|path| (path.file_name().unwrap_or_default().to_owned(), path))
+        .collect())
+}
+
+/// Whether a run has made this directory; others could have come under the name of a file that was claimed.
+fn is_of_a_run(path: &Path) -> Result<bool, Error> {
+    let found = tree::stat(path, ROLE)?;
+    let is_right = |it: &tree::Stat| {
+        it.is_dir && [files::user(), ROOT].contains(&it.owner) && it.mode & BY_OTHERS == 0
+    };
+    Ok(found.as_ref().is_some_and(is_right))
+}
+
+/// The number follows from the name and from the state of the file: one that was written to after a run had claimed it is
+/// another content, which must not count as sent.
 fn claimed(run: &OsStr, folder: Option<OsString>, name: &OsStr, path: PathBuf) -> Claimed {
     let folder_octets = folder.as_deref().unwrap_or_default().as_bytes();
-    let known = [run.as_bytes(), b"/", folder_octets, b"/", name.as_bytes()].concat();
+    let state = FileState::at(&path).map_or_else(String::new, |state| state.version());
+    let known = [
+        run.as_bytes(),
+        b"/",
+        folder_octets,
+        b"/",
+        name.as_bytes(),
+        b"/",
+        state.as_bytes(),
+    ];
     let mut number = [0; 16];
-    number.copy_from_slice(&hash::sha256(&known)[..16]);
+    number.copy_from_slice(&hash::sha256(&known.concat())[..16]);
     Claimed {
         path,
         folder,
@@ -359,17 +450,22 @@ fn is_passed_over(name: &OsStr) -> bool {
     name.starts_with(b".") || UNFINISHED.iter().any(|end| name.ends_with(end.as_bytes()))
 }
 
-/// Moves a claimed file into a directory, under its name or the next that is free.
+/// How many names are tried one after the other.
+const MAX_TRIED: usize = 100;
+
+/// Moves a claimed file into a directory, under its name or one that is free.
 fn place_in(dir: &Path, claim: &Claimed) -> Result<PathBuf, Error> {
+    let name = claim.name.to_string_lossy();
+    let [a, b, c, d, ..] = claim.number;
+    // Where one name comes again and again, the last one is as good as any.
+    let last = u32::from_be_bytes([a, b, c, d]) as usize;
     let mut path = dir.join(&claim.name);
-    for count in 2..MAX_NUMBERED {
+    for count in (2..MAX_TRIED).chain([last]) {
         match rename_unsynced(&claim.path, &path, ROLE, IfExists::Refuse) {
-            Ok(_) => return Ok(path),
-            Err(disk::Error::Exists { .. }) => {
-                path = dir.join(numbered(&claim.name.to_string_lossy(), count));
-            }
-            Err(error) => return Err(error.into()),
+            Err(disk::Error::Exists { .. }) => path = dir.join(numbered(&name, count)),
+            moved => return Ok(moved.map(|_| path)?),
         }
     }
-    Err(Error::NotTaken("all names like its own are taken"))
+    rename_unsynced(&claim.path, &path, ROLE, IfExists::Refuse)?;
+    Ok(path)
 }

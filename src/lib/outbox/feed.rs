@@ -39,6 +39,8 @@ pub(super) struct SealTask {
     pub(super) id: String,
     /// The header of a part; `None` if the piece is the whole content.
     pub(super) part: Option<PartHeader>,
+    /// The length of the whole content in octets, if it is known.
+    pub(super) of: Option<u64>,
 }
 
 /// Contents, of which one is being read.
@@ -69,6 +71,7 @@ struct ContentFacts {
     to: Vec<Arc<Sealer>>,
     ids: Ids,
     name: Option<String>,
+    len: Option<u64>,
     /// The media type of the content where it is whole, with its name.
     whole: Arc<str>,
     /// The media type of its parts.
@@ -147,6 +150,7 @@ impl<N: FnMut() -> Option<Outgoing>> Feed<N> {
                 None => media_type.as_str().into(),
             },
             part: parts::media_type_of(&media_type)?.into(),
+            len: source.len,
             name,
         });
         match source.len {
@@ -263,6 +267,7 @@ impl<N: FnMut() -> Option<Outgoing>> Feed<N> {
                 None => id,
             },
             part,
+            of: head.len,
             octets,
         };
         WorkItem {

@@ -34,6 +34,14 @@ pub enum Error {
     /// The content makes too many parts.
     #[error("over {MAX_COUNT} parts of {MAX_EMITTED_CONTENT_LEN} octets")]
     TooManyParts,
+    /// The parts of the content alone exceed the quota of a recipient, so they never fit.
+    #[error("{len} octets in all, and only {limit} may wait for one peer")]
+    OverQuota {
+        /// What the parcels would count, in octets.
+        len: u64,
+        /// The quota, in octets.
+        limit: u64,
+    },
     /// A directory cannot be read as one content.
     #[error(transparent)]
     Archive(#[from] archive::Error),
@@ -72,7 +80,7 @@ impl Error {
         match self {
             Self::Changed | Self::Locked(_) => ErrorKind::Busy,
             Self::Read(_) => ErrorKind::Io,
-            Self::TooManyParts => ErrorKind::Unsuitable,
+            Self::TooManyParts | Self::OverQuota { .. } => ErrorKind::Unsuitable,
             Self::NotTaken(_) => ErrorKind::NotFound,
             Self::Folder { .. } => ErrorKind::Config,
             Self::Archive(error) => error.kind(),
@@ -80,6 +88,23 @@ impl Error {
             Self::Node(error) => error.kind(),
             Self::Spool(error) => error.kind(),
             Self::Disk(error) => error.kind(),
+        }
+    }
+
+    /// Whether the content itself is the reason: it cannot be read, has changed, or never fits. Nothing that was stored of
+    /// it is of use, and no later run goes on with it.
+    #[must_use]
+    pub fn is_of_content(&self) -> bool {
+        match self {
+            Self::Changed
+            | Self::Read(_)
+            | Self::TooManyParts
+            | Self::OverQuota { .. }
+            | Self::Archive(_)
+            | Self::Message(_)
+            | Self::NotTaken(_) => true,
+            Self::Spool(error) => matches!(error, spool::Error::OverQuota { .. }),
+            Self::Node(_) | Self::Disk(_) | Self::Locked(_) | Self::Folder { .. } => false,
         }
     }
 

@@ -139,6 +139,7 @@ impl Submission<'_> {
             |(content, facts, made)| {
                 step();
                 if stored.failed.contains(&content) {
+                    stored.drop_made(made);
                     return Ok(());
                 }
                 if !stored.take(content, facts, made)? {
@@ -171,7 +172,9 @@ impl Submission<'_> {
             media_type,
             id,
             part,
+            of,
         } = task;
+        let len = octets.len() as u64;
         if let Some(part) = &part {
             parts::wrap(&mut octets, part)?;
         }
@@ -183,6 +186,9 @@ impl Submission<'_> {
             now: self.now,
         };
         let sent = send::content(&sealer, octets, &draft)?;
+        if let (Some(_), Some(whole)) = (&part, of) {
+            self.check_whole(whole, sent.octets.len() as u64 - len)?;
+        }
         let mut octets = pool.take(sent.octets.len());
         octets.extend_from_slice(sent.octets.as_slice());
         if part.is_some() {
@@ -202,15 +208,21 @@ impl Submission<'_> {
             dated_ahead: sent.dated_ahead,
             sender: sealer.sender(),
         };
-        let admitted = match self.admission.admit(octets).map_err(Error::from) {
-            Err(error) if kind != IdsKind::Drawn && error.is_there_already() => {
-                return Ok(Made {
-                    staged: None,
-                    parcel: None,
-                    to,
-                });
-            }
+        let admitted = match kind {
+            IdsKind::Repeated => self.admission.admit_missing(octets),
+            IdsKind::Drawn | IdsKind::Given => self.admission.admit(octets).map(Some),
+        };
+        let admitted = match admitted.map_err(Error::from) {
+            Err(error) if kind != IdsKind::Drawn && error.is_there_already() => None,
             admitted => admitted?,
+        };
+        let Some(admitted) = admitted else {
+            self.admission.sync_earlier().map_err(NotMade::Spool)?;
+            return Ok(Made {
+                staged: None,
+                parcel: None,
+                to,
+            });
         };
         let staged = self.admission.write(&admitted).map_err(NotMade::Spool)?;
         let (parcel, octets) = admitted.into_parts();
@@ -218,9 +230,30 @@ impl Submission<'_> {
         let parcel = Some(parcel);
         Ok(Made { staged, parcel, to })
     }
+
+    /// Checks that the parts of a content could wait together for a recipient, with so many octets more in each.
+    fn check_whole(&self, whole: u64, more: u64) -> Result<(), Error> {
+        let count = whole.div_ceil(u64::from(parts::MAX_EMITTED_CONTENT_LEN));
+        let len = whole.saturating_add(count.saturating_mul(more));
+        match self.admission.quota() {
+            Some(limit) if len > limit => Err(Error::OverQuota { len, limit }),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Stored<'_> {
+    /// Drops a parcel of a content that has failed.
+    fn drop_made(&self, made: Result<Made, NotMade>) {
+        if let Ok(Made {
+            parcel: Some(parcel),
+            ..
+        }) = made
+        {
+            self.admission.give_back(&parcel);
+        }
+    }
+
     /// Takes what became of a job. Returns whether the content goes on.
     fn take<E: From<Error>>(
         &mut self,
@@ -230,9 +263,9 @@ impl Stored<'_> {
     ) -> Result<bool, E> {
         let progress = self.open.entry(content).or_default();
         progress.kind = kind;
-        progress.is_whole |= is_last;
         match made {
             Ok(Made { staged, parcel, to }) => {
+                progress.is_whole |= is_last;
                 progress.note(to);
                 let Some(parcel) = parcel else {
                     return Ok(true);
@@ -240,8 +273,10 @@ impl Stored<'_> {
                 progress.waiting += 1;
                 progress.stored += 1;
                 self.waiting.push((content, parcel));
-                if let Some(staged) = staged {
-                    self.batch.add(staged).map_err(Error::from)?;
+                if let Some(Err(error)) = staged.map(|staged| self.batch.add(staged)) {
+                    // It is not known which of them are stored: none of their contents counts as sent.
+                    self.waiting.clear();
+                    return Err(Error::from(error).into());
                 }
                 if self.batch.is_empty() {
                     self.settle();
@@ -251,6 +286,10 @@ impl Stored<'_> {
             Err(NotMade::Content(error)) => {
                 progress.error = Some(error);
                 self.failed.insert(content);
+                // What waits of it goes soon, so that others have its room.
+                if progress.waiting > 0 {
+                    self.commit()?;
+                }
                 return Ok(false);
             }
         }
@@ -259,7 +298,11 @@ impl Stored<'_> {
 
     /// Waits until all parcels of the batch are synced in the queue.
     fn commit(&mut self) -> Result<(), Error> {
-        self.batch.commit()?;
+        if let Err(error) = self.batch.commit() {
+            // It is not known which of them are stored: none of their contents counts as sent.
+            self.waiting.clear();
+            return Err(error.into());
+        }
         self.settle();
         Ok(())
     }
@@ -276,6 +319,7 @@ impl Stored<'_> {
             if let Some(at) = taken {
                 progress.error = Some(refused.swap_remove(at).into());
                 self.failed.insert(content);
+                self.admission.give_back(&parcel);
                 continue;
             }
             // The older file goes only after its replacement is synced.
@@ -302,7 +346,7 @@ impl Stored<'_> {
             let (content, mut progress) = first.remove_entry();
             if let Some(error) = progress.error.take() {
                 // What is stored of content that has changed fits nothing that a later run would read.
-                if progress.kind == IdsKind::Drawn || matches!(error, Error::Changed) {
+                if progress.kind == IdsKind::Drawn || error.is_of_content() {
                     self.withdraw(&progress);
                 }
                 done(content, Err(error))?;

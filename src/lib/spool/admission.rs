@@ -1,6 +1,7 @@
 //! Admission: whether a parcel may enter the spool, and the file that it is written to.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
@@ -10,7 +11,7 @@ use super::{Access, Error, Name, Queue, Room};
 use crate::crypto::hash;
 use crate::disk::batch::{self, Staged};
 use crate::disk::publish::IfExists;
-use crate::disk::{self, FileRole, files};
+use crate::disk::{self, FileRole, files, tree};
 use crate::message::{Item, Parcel};
 use crate::node::{self, ReplayKey};
 use crate::pki::{NodeId, Window};
@@ -34,6 +35,7 @@ pub struct Admission<'a> {
     precedents: Option<Precedents<'a>>,
     room: Room<'a>,
     priority: Option<u8>,
+    is_synced: OnceLock<()>,
 }
 
 /// A parcel that may enter. Its length is already counted in the quota.
@@ -93,6 +95,7 @@ impl<'a> Admission<'a> {
             policy: access.policy(window, now)?,
             room: access.room(),
             priority,
+            is_synced: OnceLock::new(),
         })
     }
 
@@ -101,6 +104,21 @@ impl<'a> Admission<'a> {
     /// # Errors
     /// When it is not a parcel, not valid, a repetition, or over a quota.
     pub fn admit(&self, octets: Vec<u8>) -> Result<Admitted, Error> {
+        let admitted = self.admit_beside(octets, false)?;
+        admitted.ok_or(Error::HandedOn)
+    }
+
+    /// As [`Admission::admit`], for a parcel that may have been stored by a run that was killed: `None` if it waits here, in
+    /// the form in which that run made it, which stays.
+    ///
+    /// # Errors
+    /// As [`Admission::admit`].
+    pub fn admit_missing(&self, octets: Vec<u8>) -> Result<Option<Admitted>, Error> {
+        self.admit_beside(octets, true)
+    }
+
+    /// `None` only where an older form of the message stays.
+    fn admit_beside(&self, octets: Vec<u8>, older_stays: bool) -> Result<Option<Admitted>, Error> {
         let item = Item::parse(octets).map_err(node::Error::from)?;
         match item {
             Item::Parcel(_) => {}
@@ -141,6 +159,7 @@ impl<'a> Admission<'a> {
         let path = self.entrance.queue.path_of(&name);
         let is_same = matches!(precedent, Precedent::Same | Precedent::Twin);
         let mut replaced = match &precedent {
+            Precedent::Older(_) if older_stays => return Ok(None),
             Precedent::Older(paths) => paths.clone(),
             _ => Vec::new(),
         };
@@ -176,12 +195,37 @@ impl<'a> Admission<'a> {
             id: fields.id.clone(),
             len: octets.len(),
         };
-        Ok(Admitted {
+        Ok(Some(Admitted {
             parcel,
             message,
             existing,
             is_written,
-        })
+        }))
+    }
+
+    /// Waits until what runs before this one stored is on the disk; they may have been killed before they waited for that.
+    /// It is done once.
+    ///
+    /// # Errors
+    /// When the directory of the queue cannot be synced.
+    pub fn sync_earlier(&self) -> disk::Result<()> {
+        if self.is_synced.get().is_none() {
+            files::sync_dir(self.entrance.queue.dir(), FileRole::Spool)?;
+            let _ = self.is_synced.set(());
+        }
+        Ok(())
+    }
+
+    /// The octets that may wait for one recipient, if that is limited.
+    #[must_use]
+    pub fn quota(&self) -> Option<u64> {
+        self.room.quota()
+    }
+
+    /// Gives back the room of a parcel that was admitted, and is not stored.
+    pub fn give_back(&self, parcel: &AdmittedParcel) {
+        self.room
+            .give_back(self.room.payer(&parcel.name), parcel.len);
     }
 
     /// Removes a parcel of this run from the queue that it entered. Returns whether it was still there. Nothing is synced.
@@ -206,7 +250,15 @@ impl<'a> Admission<'a> {
             copies: None,
             from: None,
         };
-        files::remove_unsynced(&self.entrance.queue.path_of(&name), FileRole::Spool)
+        let path = self.entrance.queue.path_of(&name);
+        let found = tree::stat(&path, FileRole::Spool)?;
+        let is_removed = files::remove_unsynced(&path, FileRole::Spool)?;
+        if let Some(len) = found.and_then(|found| usize::try_from(found.len).ok())
+            && is_removed
+        {
+            self.room.give_back(self.room.payer(&name), len);
+        }
+        Ok(is_removed)
     }
 
     /// Writes an admitted parcel; the batch that it is added to gives it its name. `None` if its

@@ -141,6 +141,22 @@ impl<'a> Room<'a> {
         self.promise_all(&[(payer, len as u64)], peer)
     }
 
+    /// Gives back what was promised to a message that is not stored, or was removed again.
+    pub fn give_back(&self, payer: Payer, len: usize) {
+        let mut state = mutex::lock(&self.state);
+        let len = len as u64;
+        if let Some(used) = state.used.get_mut(&payer) {
+            *used = used.saturating_sub(len.max(MIN_COUNTED));
+        }
+        state.free = state.free.saturating_add(len);
+    }
+
+    /// The quota of each payer, if there is one.
+    #[must_use]
+    pub fn quota(&self) -> Option<u64> {
+        self.quota
+    }
+
     /// Reserves room for a parcel of `len` octets that the cargo of `hop` brought, and for its
     /// acknowledgement.
     ///
@@ -352,8 +368,13 @@ mod tests {
         // Small files count, too.
         assert!(promise(carol, 1).is_err());
         let dave = NodeId::of_spki(b"dave");
-        let many = (0..100).take_while(|_| promise(dave, 1).is_ok());
-        assert_eq!(many.count(), 9);
+        let many = || (0..100).take_while(|_| promise(dave, 1).is_ok()).count();
+        assert_eq!(many(), 9);
+        // What was not stored, or is gone again, has left its room.
+        for len in [1, 1, 1024] {
+            room.give_back(Payer::Recipient(dave), len);
+        }
+        assert_eq!(many(), 3);
     }
 
     #[test]
