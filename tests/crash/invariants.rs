@@ -42,7 +42,7 @@ pub(crate) fn check(scene: &Scene) -> Vec<String> {
             continue;
         }
         let is_medium = matches!(above, ["stick" | "blue", "relaynet", ..]);
-        if !is_medium && !matches!(above, ["out", ..]) {
+        if !is_medium && !matches!(above, ["out" | "drop" | "all" | "large" | "sent", ..]) {
             let mode = metadata.permissions().mode() & 0o7777;
             assert_eq!(mode, 0o600, "{path}");
         }
@@ -51,6 +51,8 @@ pub(crate) fn check(scene: &Scene) -> Vec<String> {
         let is_taken = scene.is_bare && matches!(above, ["out", ..]) && is_incomplete(&octets);
         let problem = if is_known || is_taken {
             None
+        } else if let ["drop" | "all" | "large" | "sent", ..] = above {
+            (!is_dropped(&path, &octets)).then(|| "not what was left there".to_owned())
         } else if let ["out" | "box", ..] = above {
             problem_of_result(&octets)
         } else if is_medium {
@@ -82,6 +84,15 @@ pub(crate) fn check(scene: &Scene) -> Vec<String> {
         }
     }
     leftovers
+}
+
+/// Whether a file in a drop folder, or one that was sent from there, is whole.
+fn is_dropped(path: &str, octets: &[u8]) -> bool {
+    match path.rsplit('/').next() {
+        Some("lock") => octets.is_empty(),
+        Some("large.txt") => octets.len() > CONTENT.len() && octets.starts_with(CONTENT),
+        _ => octets == CONTENT,
+    }
 }
 
 /// Paths and what was found there.

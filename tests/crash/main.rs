@@ -29,4 +29,6 @@ mod refusals; // a file system that says no
 #[cfg(debug_assertions)]
 mod scene; // nodes to start from, copies of them, and what a run left
 #[cfg(debug_assertions)]
+mod sending; // contents sent from operands and drop folders
+#[cfg(debug_assertions)]
 mod sweep; // stopping and failing a program at each step

@@ -14,7 +14,7 @@ use super::scene::{
 use super::sweep::{Case, sweep, sweep_errnos};
 
 /// The number of cases in this file.
-pub(crate) const CASES: usize = 63 + super::media::CASES;
+pub(crate) const CASES: usize = 63 + super::media::CASES + super::sending::CASES;
 
 /// The defaults of most cases.
 pub(crate) const CASE: Case<'static> = Case {

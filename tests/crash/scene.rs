@@ -41,8 +41,11 @@ pub(crate) const RESTORED: &str = "2040-01-01T12:00:00Z";
 /// What bob writes.
 pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 
+/// The octets of content in two parts, about.
+const LARGE_LEN: usize = 8_300_000;
+
 /// The directory of the prepared nodes.
-const DIRS: [&str; 30] = [
+const DIRS: [&str; 31] = [
     "in",
     "keys",
     "alone",
@@ -73,6 +76,7 @@ const DIRS: [&str; 30] = [
     "both",
     "outgoing",
     "unfit",
+    "dropped",
 ];
 
 /// The transfer id of its parts.
@@ -106,6 +110,7 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-carry" => env!("CARGO_BIN_EXE_relay-carry"),
         "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
         "relay-deliver" => env!("CARGO_BIN_EXE_relay-deliver"),
+        "relay-send" => env!("CARGO_BIN_EXE_relay-send"),
         other => panic!("{other}: not a program that is tested here"),
     }
 }
@@ -164,6 +169,8 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `unfit`: hub has set `in/first.parcel` aside, and has it once more in another encoding; field's cargo brought it a
 ///   rotation that is for another node.
 /// - `told`: bob knows carol, and lets her send to bob: in `in/stranger.parcel`, and later again.
+/// - `dropped`: in the drop folder `drop` lie two files for alice, in `all` one for whom `-t` names, in `large` one of two
+///   parts.
 /// - `heard`: carol, who does not know bob, has opened that.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
@@ -342,6 +349,7 @@ impl World {
         Self::wear(path, &hub.to_string(), &run);
 
         make_heard(path, &run);
+        make_dropped(path);
         make_parts(path, run);
         make_parted(path, run);
         make_treed(path, run);
@@ -495,6 +503,26 @@ fn make_dirs(path: &Path) {
     for dir in DIRS {
         fs::create_dir(path.join(dir)).unwrap();
     }
+}
+
+/// Makes the stage `dropped`.
+fn make_dropped(path: &Path) {
+    for dir in ["drop", "drop/alice", "all", "large", "sent"] {
+        fs::create_dir(path.join("dropped").join(dir)).unwrap();
+    }
+    for file in ["drop/alice/one.txt", "drop/alice/two.txt", "all/one.txt"] {
+        fs::write(path.join("dropped").join(file), CONTENT).unwrap();
+    }
+    fs::write(
+        path.join("in/large.txt"),
+        CONTENT.repeat(LARGE_LEN / CONTENT.len()),
+    )
+    .unwrap();
+    fs::copy(
+        path.join("in/large.txt"),
+        path.join("dropped/large/large.txt"),
+    )
+    .unwrap();
 }
 
 /// Makes the stages `told` and `heard`.
@@ -802,6 +830,17 @@ impl Scene {
                 line.contains("-----") || line.contains(": ") && !line.starts_with("Key-Id: ")
             });
             return lines.collect::<Vec<_>>().join("|");
+        }
+        if text.contains('\t') {
+            let word = |word| match word {
+                uuid if str::len(uuid) == 36 && uuid.split('-').count() == 5 => "<uuid>",
+                word => self.word(word),
+            };
+            let lines = text.lines().map(|line| {
+                let words: Vec<&str> = line.split('\t').map(word).collect();
+                words.join("\t") + "\n"
+            });
+            return lines.collect();
         }
         match self.word(text.trim_end()) {
             word if word == text.trim_end() => format!("{text:?}"),
