@@ -14,7 +14,7 @@ use super::scene::{
 use super::sweep::{Case, sweep, sweep_errnos};
 
 /// The number of cases in this file.
-pub(crate) const CASES: usize = 63 + super::media::CASES + super::sending::CASES;
+pub(crate) const CASES: usize = 64 + super::media::CASES + super::sending::CASES;
 
 /// The defaults of most cases.
 pub(crate) const CASE: Case<'static> = Case {
@@ -583,7 +583,7 @@ fn open_a_directory() {
             assert!(is_whole || scene.results().is_empty(), "half of it");
             assert!(is_whole || !is_remembered(scene), "remembered too early");
         },
-        proof: |scene, _| tree_proof(scene, "out"),
+        proof: |scene, _| tree_proof(scene, "out", "treed/bob"),
         ..OPEN
     });
 }
@@ -1730,7 +1730,7 @@ fn tree_left(scene: &Scene, _: &[u8]) {
 }
 
 /// Checks that the directory is there once, and that an answer opens at the sender.
-fn tree_proof(scene: &Scene, folder: &str) {
+fn tree_proof(scene: &Scene, folder: &str, sender: &str) {
     let files = scene.files("out").into_iter();
     let found: Vec<_> = files.filter(|path| !is_in_temporary(path)).collect();
     let found: Vec<_> = found.iter().filter(|path| *path != folder).collect();
@@ -1742,7 +1742,7 @@ fn tree_proof(scene: &Scene, folder: &str) {
     assert_eq!(*inner, format!("{top}/d"));
     assert_eq!(*file, format!("{top}/report.txt"));
     assert_eq!(scene.results(), [CONTENT]);
-    scene.add("treed/bob");
+    scene.add(sender);
     deliver(scene, "alice", "bob", "bob", ANSWER);
 }
 
@@ -1763,7 +1763,7 @@ fn deliver_a_directory() {
         left: tree_left,
         proof: |scene, _| {
             assert_eq!(queue(scene, "alice/spool"), [[0; 0]; 0]);
-            tree_proof(scene, "out/bob");
+            tree_proof(scene, "out/bob", "treed/bob");
         },
         ..DELIVER
     });
@@ -1893,6 +1893,35 @@ fn deliver_parts_keeping_the_name() {
             "alice/sessions/",
             "alice/seen/",
         ],
+        ..JOIN_PARTS
+    });
+}
+
+#[test]
+fn deliver_parts_of_a_directory() {
+    sweep(&Case {
+        name: "deliver parts --dir DIR --extract",
+        args: &["-q", "-N", "alice", "--dir", "out", "--extract"],
+        nodes: &["piecemeal/alice"],
+        order: &[
+            "alice/spool/delivering/",
+            "out/bob/",
+            "alice/spool/sent/",
+            "alice/peers/",
+            "alice/sessions/",
+            "alice/seen/",
+        ],
+        left: |scene, _| {
+            let is_whole = scene.results() == [CONTENT];
+            assert!(is_whole || scene.results().is_empty(), "half of it");
+            assert!(is_whole || !is_remembered(scene), "remembered too early");
+            let is_there = !queue(scene, "alice/spool/home").is_empty();
+            assert!(is_there || is_remembered(scene), "gone too early");
+        },
+        proof: |scene, _| {
+            assert_eq!(queue(scene, "alice/spool"), [[0; 0]; 0]);
+            tree_proof(scene, "out/bob", "piecemeal/bob");
+        },
         ..JOIN_PARTS
     });
 }

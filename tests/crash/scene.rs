@@ -45,7 +45,7 @@ pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 const LARGE_LEN: usize = 8_300_000;
 
 /// The directory of the prepared nodes.
-const DIRS: [&str; 31] = [
+const DIRS: [&str; 33] = [
     "in",
     "keys",
     "alone",
@@ -69,6 +69,8 @@ const DIRS: [&str; 31] = [
     "parted",
     "parted/box",
     "treed",
+    "treed/box",
+    "piecemeal",
     "blank",
     "empty",
     "given",
@@ -161,6 +163,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `parts`: box has `in/report.txt` in four parts, each in a file, which `in/report.parts` has in a stream.
 /// - `parted`: bob has sealed these parts, and the parcels wait for alice in her spool.
 /// - `treed`: bob has sealed a directory `photos` for alice, `in/tree.parcel`, which waits in her spool.
+/// - `piecemeal`: the same directory waits there in parts.
 /// - `blank`: the media stick and blue have just been made. In `empty`, stick is an ordinary directory.
 /// - `given`: on stick is what field has for hub: `in/first.cargo`, and `in/field.cca`.
 /// - `laden`: on stick is what hub has for field, in answer to that: both parcels, an acknowledgement and a rotation.
@@ -497,6 +500,23 @@ fn make_treed(root: &Path, run: impl Fn(&str, &[&str], &str)) {
     run("relay-seal", &args, FIRST);
     run("relay-put", &["-N", "treed/alice", "in/tree.parcel"], FIRST);
     run("relay-route", &["-N", "treed/alice"], FIRST);
+    for name in ["alice", "bob"] {
+        let (from, to) = (format!("friends/{name}"), format!("piecemeal/{name}"));
+        copy_tree(&root.join(from), &root.join(to));
+    }
+    let args = ["--size", "1000", "-o", "in/photos.parts", "in/photos.tar"];
+    run("relay-split", &args, FIRST);
+    let mut args = vec!["-q", "-N", "piecemeal/bob", "-t", "alice", "--parts"];
+    args.extend([
+        "-y",
+        archive::MEDIA_TYPE,
+        "-d",
+        "treed/box",
+        "in/photos.parts",
+    ]);
+    run("relay-seal", &args, FIRST);
+    run("relay-put", &["-N", "piecemeal/alice", "treed/box"], FIRST);
+    run("relay-route", &["-N", "piecemeal/alice"], FIRST);
 }
 
 fn make_dirs(path: &Path) {

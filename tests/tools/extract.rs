@@ -605,3 +605,45 @@ fn a_directory_that_may_be_in_use_is_not_removed() {
         assert_eq!(env.names(dir), [".relay-left.tmp", "photos"]);
     }
 }
+
+/// Brings an archive to alice in parts.
+fn arrive_in_parts(env: &Env, octets: &[u8], transfer: &str) {
+    env.write("photos.tar", octets);
+    let split = ["--size", "1000", "--transfer", transfer, "photos.tar"];
+    let parts = env.relay("split").args(split).ok().stdout;
+    let seal = env.relay("seal").args(["-N", "bob", "-t", "alice"]);
+    let seal = seal.args(["--parts", "-y", MEDIA_TYPE]);
+    arrive(env, seal.stdin(parts).ok().stdout);
+}
+
+#[test]
+fn a_directory_that_came_in_parts_is_one_again() {
+    let env = peers();
+    let home = format!("alice/spool/home/{}", id("alice"));
+    let big = "0123456789".repeat(1000);
+    let octets = archive(&[entry("t/x", b'0', big.as_bytes())]);
+    arrive_in_parts(&env, &octets, &"1".repeat(32));
+    assert!(env.names(&home).len() > 10);
+    let ran = deliver(&env, &["--extract", "--json"]).ok();
+    assert_eq!(ran.json()[0]["path"], "inbox/bob/t");
+    assert_eq!(env.text("inbox/bob/t/x"), big);
+    assert_eq!(env.names(&home).len(), 0);
+    // The same content once more is another one, and nothing is left of the joined archive.
+    arrive_in_parts(&env, &octets, &"2".repeat(32));
+    deliver(&env, &["--extract"]).ok().quiet();
+    assert_eq!(env.names("inbox/bob"), ["t", "t~2"]);
+    // One that is bad is set aside with all of its parts.
+    let bad = archive(&[entry("t/x", b'0', big.as_bytes()), entry("../x", b'0', b"")]);
+    arrive_in_parts(&env, &bad, &"3".repeat(32));
+    deliver(&env, &["--extract"])
+        .ok()
+        .says_somewhere("`..` in a path");
+    assert_eq!(env.names("inbox/bob"), ["t", "t~2"]);
+    assert_eq!(env.names(&home).len(), 0);
+    // Without the option it is a file.
+    arrive_in_parts(&env, &octets, &"4".repeat(32));
+    deliver(&env, &[]).ok().quiet();
+    let names = env.names("inbox/bob");
+    let file = names.iter().find(|name| name.starts_with("2026"));
+    assert_eq!(env.read(format!("inbox/bob/{}", file.unwrap())), octets);
+}

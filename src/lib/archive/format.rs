@@ -2,6 +2,8 @@
 
 use tar::{EntryType, Header};
 
+use crate::message::media_type;
+
 /// The media type of a directory as a tar stream.
 pub const MEDIA_TYPE: &str = "application/x-tar; tree=1";
 
@@ -34,15 +36,8 @@ pub(super) const COMMENT: &str = "comment";
 /// `tree=1`.
 #[must_use]
 pub fn is_tree(media_type: &str) -> bool {
-    let mut parts = media_type.split(';').map(str::trim);
-    let is_tar = parts
-        .next()
-        .is_some_and(|it| it.eq_ignore_ascii_case("application/x-tar"));
-    is_tar
-        && parts.any(|parameter| {
-            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            key.trim().eq_ignore_ascii_case("tree") && matches!(value.trim(), "1" | "\"1\"")
-        })
+    media_type::essence(media_type).eq_ignore_ascii_case("application/x-tar")
+        && media_type::parameter(media_type, "tree").is_some_and(|value| value == "1")
 }
 
 /// The beginning of a path or key from a stream, for errors.
@@ -246,6 +241,7 @@ mod tests {
             "application/x-tar; tree=2",
             "application/x-tar; tree",
             "application/x-tar; subtree=1",
+            "application/x-tar; name=\"x; tree=1\"",
             "application/tar; tree=1",
             "text/plain; x=application/x-tar; tree=1",
         ] {
