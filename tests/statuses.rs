@@ -586,6 +586,10 @@ fn node_peer() -> Cases<node::PeerError> {
     use node::PeerError as E;
     plain([
         E::Unknown(text()),
+        E::Mistyped {
+            text: text(),
+            meant: text(),
+        },
         E::Ambiguous {
             text: text(),
             ids: vec![text(), text()],

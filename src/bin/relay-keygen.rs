@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use relaynet::cli::args::{IdentityKeyFile, NodeDir, SessionKeyFile};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
-use relaynet::cli::{self, files, report};
+use relaynet::cli::{self, files, report, slips};
 use relaynet::describe::{json, lines};
 use relaynet::node::creation::{self, NodePlan};
 use relaynet::node::{self, Config, Directory, NodeType, endpoints};
@@ -58,9 +58,8 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     if args.dir.is_some() && args.node.is_given() {
         return Err(Usage("DIR and -N name the same thing twice".to_owned()).into());
     }
-    let named = args.dir.as_deref().and_then(std::path::Path::to_str);
-    if let Some(word @ ("help" | "version")) = named {
-        return Err(Usage(format!("--{word} shows it; ./{word} would be a directory")).into());
+    if let Some(dir) = &args.dir {
+        slips::check_not_a_command(dir, args.node_type.is_some())?;
     }
     let config = config(args)?;
     if args.endpoint.is_some() && config.group().is_some() {

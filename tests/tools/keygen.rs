@@ -486,11 +486,32 @@ fn an_output_that_fails_leaves_a_node_all_the_same() {
 
 /// Words that other programs take for commands make no directory.
 #[test]
-fn help_and_version_make_no_node() {
+fn a_word_that_looks_like_a_subcommand_makes_no_node() {
     let env = Env::new();
+    let make = |dir: &str| env.relay("keygen").args(["--set", "clock=test", dir]);
     for word in ["help", "version"] {
-        let make = |dir: &str| env.relay("keygen").args(["--set", "clock=test", dir]);
-        make(word).fails(64, &format!("--{word} shows it"));
-        make(&format!("./{word}")).ok();
+        make(word).fails(
+            64,
+            &format!("--{word} shows it; ./{word} would be a directory"),
+        );
     }
+    for word in ["init", "new", "list", "export", "rm"] {
+        let text = format!("there is no subcommand {word}; ./{word} would be a directory");
+        make(word).fails(64, &text).changes(&[]);
+    }
+    for word in ["gateway", "endpoint"] {
+        let text = format!("--type {word} DIR makes one; ./{word} would be a directory");
+        make(word).fails(64, &text).changes(&[]);
+    }
+    make("./help").ok();
+    make("./new").ok();
+    make("gateway").args(["--type", "gateway"]).ok();
+    env.relay("keygen")
+        .args(["--set", "clock=test", "-N", "init"])
+        .ok();
+    assert!(
+        ["help", "new", "gateway", "init"]
+            .iter()
+            .all(|dir| env.path(dir).join("VERSION").is_file())
+    );
 }

@@ -74,6 +74,15 @@ fn queues_are_found_by_the_names_of_peers() {
     list(&env, &["nowhere"]).fails(64, "nowhere: no such queue");
     list(&env, &["tmp/x"]).fails(64, "tmp/x: no such queue");
     list(&env, &["out/nobody"]).fails(67, "no peer is known as nobody");
+    for (typed, meant) in [
+        ("faild", "failed"),
+        ("oout/bob", "out/bob"),
+        ("contro", "control"),
+    ] {
+        let ran = list(&env, &[typed]).fails(64, &format!("{typed}: no such queue"));
+        let hint = format!("did you mean {meant}? relay-list without one lists them all");
+        assert_eq!(ran.hints(), [hint]);
+    }
 }
 
 #[test]

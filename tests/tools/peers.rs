@@ -25,6 +25,50 @@ fn a_node_without_peers_has_an_empty_table() {
 }
 
 #[test]
+fn a_mistyped_name_is_understood_and_an_id_never() {
+    let env = Env::with_peers();
+    let peers = |peer: &str| env.relay("peers").at_any_time().args(["-N", "alice", peer]);
+    for (typed, meant) in [
+        ("carlo", "carol"),
+        ("Carol", "carol"),
+        ("bo", ""),
+        ("caro", "carol"),
+    ] {
+        let ran = peers(typed).fails(67, "no peer is known as ");
+        let suggested = match meant {
+            "" => String::new(),
+            _ => format!(": did you mean {meant}?"),
+        };
+        assert_eq!(
+            ran.diagnostics(),
+            [format!("no peer is known as {typed}{suggested}")]
+        );
+    }
+    let mut other = id("bob");
+    let last = other.pop().unwrap();
+    other.push(if last == '0' { '1' } else { '0' });
+    let ran = peers(&other).fails(67, "no peer is known as ");
+    assert_eq!(ran.diagnostics(), [format!("no peer is known as {other}")]);
+    // What is named nearly like an id is not taken for it.
+    let near = &other[..20];
+    env.relay("peers")
+        .at_any_time()
+        .args(["-N", "alice", "--rename", "bobby", "bob"])
+        .ok();
+    let ran = peers(&near.replace(&near[10..11], "x")).fails(67, "no peer is known as ");
+    assert!(!ran.stderr.contains("did you mean"), "{}", ran.stderr);
+    let ran = env
+        .relay("seal")
+        .args(["-N", "alice", "-t", "boby"])
+        .stdin("x")
+        .fails(67, "no peer is known as ");
+    assert_eq!(
+        ran.diagnostics(),
+        ["no peer is known as boby: did you mean bobby?"]
+    );
+}
+
+#[test]
 fn a_line_for_each_peer() {
     let env = Env::with_peers();
     let line = |name: &str, called: &str, session: &str| {

@@ -3,7 +3,9 @@
 use super::errors::{Fatal, ForNeighbour, ForTerminal, LeakedKey, LonePart, Unchecked};
 use super::escape;
 use crate::disk::{self, FileRole, Operation};
+use crate::node::nearest::Nearest;
 use crate::ramf::{Kind, limits};
+use crate::spool::QueueKind;
 use crate::transfer::join;
 use crate::{
     archive, asn1, command, deliver, medium, message, node, outbox, pki, ramf, route, spool,
@@ -79,6 +81,9 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<node::DirectoryError>() {
         return hint_for_directory(error);
     }
+    if let Some(error) = cause.downcast_ref::<node::PeerError>() {
+        return hint_for_peer(error);
+    }
     if let Some(hint) = hint_for_node_cause(cause) {
         return Some(hint.to_owned());
     }
@@ -115,10 +120,7 @@ fn hint_for_node(error: &node::Error) -> Option<String> {
         E::Asn1(asn1::Error::Utf16) => Some(AS_UTF8),
         E::Pki(error) => return hint_for_pki(error),
         E::Directory(error) => return hint_for_directory(error),
-        E::Peer(node::PeerError::BadName(name)) => {
-            return node::peers::nearest_name(name).map(|name| format!("{name} can be one"));
-        }
-        E::Peer(error) => hint_for_peer(error),
+        E::Peer(error) => return hint_for_peer(error),
         E::Authorization(error) => hint_for_authorization(error),
         E::SessionKey(error) => hint_for_session_key(error),
         E::Replay(error) => Some(hint_for_replay(error)),
@@ -130,8 +132,7 @@ fn hint_for_node(error: &node::Error) -> Option<String> {
 
 /// What can be done about one of the causes of [`node::Error`] that stands alone.
 fn hint_for_node_cause(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    (cause.downcast_ref().and_then(hint_for_peer))
-        .or_else(|| cause.downcast_ref().and_then(hint_for_authorization))
+    (cause.downcast_ref().and_then(hint_for_authorization))
         .or_else(|| cause.downcast_ref().and_then(hint_for_session_key))
         .or_else(|| cause.downcast_ref().map(hint_for_replay))
         .or_else(|| cause.downcast_ref().and_then(hint_for_import))
@@ -172,17 +173,23 @@ fn hint_for_directory(error: &node::DirectoryError) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn hint_for_peer(error: &node::PeerError) -> Option<&'static str> {
+fn hint_for_peer(error: &node::PeerError) -> Option<String> {
     use node::PeerError as E;
-    Some(match error {
-        E::Unknown(_) => "relay-peers lists known peers; use a name, an id, or its first 16 digits",
+    let text = match error {
+        E::BadName(name) => {
+            return node::peers::nearest_name(name).map(|name| format!("{name} can be one"));
+        }
+        E::Unknown(_) | E::Mistyped { .. } => {
+            "relay-peers lists known peers; use a name, an id, or its first 16 digits"
+        }
         E::UnknownAlias(_) => "a line in the node's aliases would define it: relay-node(5)",
         E::Ambiguous { .. } => "give more digits, or a name",
         E::ShortId(_) => "use the peer's name, or at least 16 digits: relay-peers shows both",
         E::NameTaken { .. } => "choose another name, or rename that peer with relay-peers --rename",
         E::NamedAlready(_) => "relay-peers --rename changes it",
-        _ => return None,
-    })
+        E::ManyMembers(_) => return None,
+    };
+    Some(text.to_owned())
 }
 
 fn hint_for_authorization(error: &node::AuthorizationError) -> Option<&'static str> {
@@ -253,6 +260,16 @@ fn hint_for_import(error: &node::ImportError) -> Option<&'static str> {
     })
 }
 
+/// The queue that was meant by a mistyped one.
+fn nearest_queue(text: &str) -> Option<String> {
+    let of_nodes = QueueKind::ALL.map(QueueKind::folder);
+    if let Some((folder, node)) = text.split_once('/') {
+        let meant = Nearest::of(folder, of_nodes)?;
+        return Some(format!("{meant}/{}", escape::escaped(node)));
+    }
+    Nearest::of(text, of_nodes.into_iter().chain(["in", "failed"]))
+}
+
 fn hint_for_spool(error: &spool::Error) -> Option<String> {
     use spool::Error as E;
     let text = match error {
@@ -266,7 +283,13 @@ fn hint_for_spool(error: &spool::Error) -> Option<String> {
         E::Reserve { .. } => "the setting reserve in the node's config bounds it",
         E::Closed(_) => "relay-check names the owner and mode that it should have",
         E::Control(_) => "cargo that relay-sync unpacks may bring it",
-        E::NoQueue(_) => "relay-list without one lists them all",
+        E::NoQueue(text) => {
+            let lists = "relay-list without one lists them all";
+            return Some(match nearest_queue(text) {
+                Some(meant) => format!("did you mean {meant}? {lists}"),
+                None => lists.to_owned(),
+            });
+        }
         E::ClockBehind { again, .. } | E::ClockAhead { again, .. } => {
             let text = match again {
                 Some(again) => format!(

@@ -7,7 +7,7 @@ pub mod hints; // what the user can do about which error
 pub mod report;
 pub mod args;
 pub mod words; // of the command line
-mod slips; // of a command line
+pub mod slips; // of a command line
 pub mod clock;
 pub mod files;
 mod limited; // at most so many lines on standard error

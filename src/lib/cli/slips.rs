@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::error::{ContextKind, ContextValue};
 
 use super::args::NodeDir;
+use super::errors::Usage;
 use super::{escape, words};
 use crate::node::{Directory, DirectoryError, Error};
 
@@ -63,6 +64,33 @@ pub(super) fn named_for_source(error: &clap::Error, text: &str) -> String {
     } else {
         text.to_owned()
     }
+}
+
+/// Subcommands of other programs that make keys, configure something or show what there is.
+const COMMANDS: &str = "add authorize config create delete export forget gen generate get import init inspect keygen \
+    list ls make new open peers register remove rename restore rm run seal send set setup show start status stop sync \
+    update upgrade verify";
+
+/// Checks that the operand of relay-keygen is not meant as a subcommand, of which a node would be made that nobody
+/// wants. `has_type` tells whether the type of the node is given. A path with a slash is always meant as a directory.
+///
+/// # Errors
+/// [`Usage`], which tells how to name a directory like that.
+pub fn check_not_a_command(dir: &Path, has_type: bool) -> Result<(), Usage> {
+    let Some(word) = dir.to_str() else {
+        return Ok(());
+    };
+    let text = match word {
+        "help" | "version" => format!("--{word} shows it; ./{word} would be a directory"),
+        "gateway" | "endpoint" if !has_type => {
+            format!("--type {word} DIR makes one; ./{word} would be a directory")
+        }
+        word if COMMANDS.split(' ').any(|it| it == word) => {
+            format!("there is no subcommand {word}; ./{word} would be a directory")
+        }
+        _ => return Ok(()),
+    };
+    Err(Usage(text))
 }
 
 /// What would put right a command line for which there is no default node.

@@ -142,7 +142,9 @@ impl Aliases {
         }
         match node.find_peer(text) {
             Ok(peer) => Ok(AliasMember::Peer(peer.id)),
-            Err(Error::Peer(PeerError::Unknown(_))) if self.has(text) => {
+            Err(Error::Peer(PeerError::Unknown(_) | PeerError::Mistyped { .. }))
+                if self.has(text) =>
+            {
                 Ok(AliasMember::Alias(text.to_ascii_lowercase()))
             }
             Err(error) => Err(error),

@@ -161,6 +161,14 @@ pub enum PeerError {
     /// No peer has this name or id.
     #[error("no peer is known as {0}")]
     Unknown(String),
+    /// No peer has this name, and one has a name that is nearly the same.
+    #[error("no peer is known as {text}: did you mean {meant}?")]
+    Mistyped {
+        /// The name that was given.
+        text: String,
+        /// The name that is near.
+        meant: String,
+    },
     /// More than one node has an id that begins like this.
     #[error("{text} begins several ids: {}", ids.join(", "))]
     Ambiguous {
@@ -419,7 +427,9 @@ impl PeerError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unknown(_) | Self::UnknownAlias(_) => ErrorKind::UnknownPeer,
+            Self::Unknown(_) | Self::Mistyped { .. } | Self::UnknownAlias(_) => {
+                ErrorKind::UnknownPeer
+            }
             Self::BadName(_) | Self::Ambiguous { .. } | Self::ShortId(_) | Self::ManyMembers(_) => {
                 ErrorKind::Usage
             }

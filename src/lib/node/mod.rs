@@ -15,6 +15,7 @@ pub mod key_file;
 pub(crate) mod marks;
 pub(crate) mod ownership;
 mod peer_files;
+pub mod nearest; // the name that was meant
 pub mod peers;
 pub mod aliases; // names for several peers
 pub mod lookup;

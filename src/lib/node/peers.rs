@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::PeerError;
 use super::files::{damaged, read_text, rely_on, store};
 use super::key_file::{self, Headers};
+use super::nearest::Nearest;
 use super::peer_files::{read_identity, read_name};
 use super::{Directory, Error, certificates, registrations, sessions, unknown_senders};
 use crate::asn1::pem;
@@ -218,14 +219,15 @@ impl Directory {
     /// The peer that a user means: by its name, its id, or the beginning of its id.
     ///
     /// # Errors
-    /// [`PeerError::Unknown`] or [`PeerError::Ambiguous`].
+    /// [`PeerError::Unknown`], [`PeerError::Mistyped`] or [`PeerError::Ambiguous`].
     pub fn find_peer(&self, text: &str) -> Result<Peer, Error> {
-        let unknown = || Error::Peer(PeerError::Unknown(text.to_owned()));
+        let unknown = || PeerError::Unknown(text.to_owned());
         if let Ok(id) = text.parse() {
-            return self.peer(id)?.ok_or_else(unknown);
+            return self.peer(id)?.ok_or_else(|| Error::Peer(unknown()));
         }
+        let mut nearest = Nearest::to(text);
         // It may be the one that cannot be read.
-        let (named, mut unreadable) = self.named(text)?;
+        let (named, mut unreadable) = self.named(text, &mut nearest)?;
         if let Some(peer) = named {
             return Ok(peer);
         }
@@ -243,19 +245,37 @@ impl Directory {
             let ids: Vec<NodeId> = meant.iter().map(|peer| peer.id).collect();
             return Err(ambiguous(text, &ids));
         }
+        // No name is near an id: two ids that look alike are two nodes.
+        let near = nearest.into_name().filter(|_| !is_like_id(text));
+        let unknown = || match near {
+            Some(meant) => PeerError::Mistyped {
+                text: text.to_owned(),
+                meant,
+            },
+            None => unknown(),
+        };
         meant
             .pop()
-            .ok_or_else(|| unreadable.unwrap_or_else(unknown))
+            .ok_or_else(|| unreadable.unwrap_or_else(|| Error::Peer(unknown())))
     }
 
     /// The peer of this name, and why the name of another one cannot be read, if so. Reads no more
-    /// than names of all others: there may be thousands.
-    fn named(&self, name: &str) -> Result<(Option<Peer>, Option<Error>), Error> {
+    /// than names of all others: there may be thousands. `nearest` sees all names.
+    fn named(
+        &self,
+        name: &str,
+        nearest: &mut Nearest,
+    ) -> Result<(Option<Peer>, Option<Error>), Error> {
         let mut unreadable = None;
         for id in self.peer_ids()? {
             match read_name(&self.peer_dir(id)) {
                 Ok(Some(its)) if its == name => {}
-                Ok(_) => continue,
+                Ok(its) => {
+                    if let Some(its) = its {
+                        nearest.offer(&its);
+                    }
+                    continue;
+                }
                 Err(error) => {
                     unreadable.get_or_insert(error);
                     continue;
@@ -357,7 +377,7 @@ impl Directory {
     }
 
     fn holder_of(&self, name: &str) -> Result<Option<NodeId>, Error> {
-        match self.named(name)? {
+        match self.named(name, &mut Nearest::to(""))? {
             (None, Some(error)) => Err(error), // it may have that name
             (named, _) => Ok(named.map(|peer| peer.id)),
         }

@@ -243,8 +243,8 @@ impl Spool {
     /// (`out/hub`).
     ///
     /// # Errors
-    /// [`Error::NoQueue`] when there is no such queue; [`crate::node::PeerError::Unknown`] when no
-    /// peer has the name.
+    /// [`Error::NoQueue`] when there is no such queue; [`crate::node::PeerError::Unknown`] and
+    /// [`crate::node::PeerError::Mistyped`] when no peer has the name.
     pub fn find_queues(&self, text: &str) -> Result<Vec<Queue>, Error> {
         let no_queue = || Error::NoQueue(text.to_owned());
         match text.split_once('/') {
