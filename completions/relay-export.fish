@@ -10,6 +10,7 @@ complete -c relay-export -l session-key-id -d 'The id of that key, in hexadecima
 complete -c relay-export -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay-export -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-export -l der -d 'Write DER instead of PEM'
+complete -c relay-export -l qr -d 'Draw the public key as a code that phones read; an image if FILE ends with .png'
 complete -c relay-export -s q -l quiet -d 'Report errors only'
 complete -c relay-export -s v -l verbose -d 'Report every change of state'
 complete -c relay-export -s h -l help -d 'Print help'

@@ -8,6 +8,7 @@ complete -c relay-inspect -l id -d 'Print just the id of the node behind the obj
 complete -c relay-inspect -l message-id -d 'Print just the id of the message'
 complete -c relay-inspect -l sender -d 'Print just the id of the node that sent the message'
 complete -c relay-inspect -l recipient -d 'Print just the id of the node that the message is for'
+complete -c relay-inspect -l qr -d 'Draw the SHA-256 of the object as a whole as a code, for relay-import --expect'
 complete -c relay-inspect -s q -l quiet -d 'Report errors only'
 complete -c relay-inspect -s v -l verbose -d 'Report every change of state'
 complete -c relay-inspect -s h -l help -d 'Print help'

@@ -145,6 +145,7 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     }]));
     report.add(plain([errors::Unchecked]));
     report.add(plain([errors::LeakedKey]));
+    report.add(plain([errors::NoCode(4297)]));
     report.add(plain([errors::Again]));
     report.add(plain([errors::ForTerminal(WORD)]));
     report.add(noted([
@@ -329,6 +330,7 @@ fn asn1() -> Cases<asn1::Error> {
         E::Value(WORD),
         E::Unsupported(WORD),
         E::Utf16,
+        E::Base32('1'),
     ])
 }
 
@@ -454,6 +456,7 @@ fn message() -> Cases<message::Error> {
     use message::Error as E;
     let mut cases = plain([
         E::Unknown,
+        E::LoneDigest,
         E::Framing,
         E::Truncated,
         E::Pem,

@@ -9,9 +9,9 @@ use relaynet::cli::args::{IdentityKeyFile, NodeDir, SessionKeyFile};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
-use relaynet::cli::{self, report};
+use relaynet::cli::{self, qr, report};
 use relaynet::crypto::hash;
-use relaynet::message::NodeConnectionParams;
+use relaynet::message::{NodeConnectionParams, scanned};
 use relaynet::pki::{IdentityKey, PublicKey};
 use relaynet::ramf::InternetAddress;
 
@@ -23,6 +23,9 @@ pub(crate) struct Args {
     node: NodeDir,
     #[command(flatten)]
     output: ObjectOutput,
+    /// Draw the public key as a code that phones read; an image if FILE ends with .png
+    #[arg(long, conflicts_with_all = ["der", "address", "session_key"])]
+    qr: bool,
     #[command(flatten)]
     identity: IdentityKeyFile,
     /// The domain name to print with that key
@@ -44,8 +47,9 @@ fn export(args: &Args) -> anyhow::Result<()> {
         return export_files(args);
     }
     let node = args.node.open()?;
-    let Some(address) = node.config().address() else {
-        return write_key(args, node.public());
+    let address = match node.config().address() {
+        Some(address) if !args.qr => address,
+        _ => return write_key(args, node.public()),
     };
     let now = args.now.get(Some(node.config()))?;
     // Making or renewing the key changes the node, hence the exclusive lock.
@@ -85,6 +89,9 @@ fn export_files(args: &Args) -> anyhow::Result<()> {
 }
 
 fn write_key(args: &Args, key: &PublicKey) -> anyhow::Result<()> {
+    if args.qr {
+        return qr::draw(&scanned::key_to_text(key), &args.output);
+    }
     args.output.write(pem::PUBLIC_KEY, key.spki())
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// Call the peer NAME
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Accept only a file whose SHA-256 is HEX or begins with these eight groups, or that of the object in it
+    /// Accept only a file whose SHA-256 is HEX, or begins with eight groups of it, or that of the object in it
     #[arg(long, value_name = "HEX")]
     expect: Option<String>,
     /// Change what is pinned
@@ -49,7 +49,7 @@ fn import(args: &Args) -> anyhow::Result<()> {
         return Err(Usage("--name and --expect are for one FILE".to_owned()).into());
     }
     let malformed = || {
-        let needed = "--expect needs the 64 hexadecimal digits of a SHA-256, or the eight groups that are shown of it";
+        let needed = "--expect needs the 64 hexadecimal digits of a SHA-256, the eight groups that are shown of it, or what a scanner reads of relay-inspect --qr";
         Usage(needed.to_owned())
     };
     let digits = args.expect.as_deref();

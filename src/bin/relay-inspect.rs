@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use relaynet::cli::inputs::{InputRef, Objects};
+use relaynet::cli::single_fact::{Fact, SingleFact};
 use relaynet::cli::{self, files, report};
 use relaynet::describe;
-use relaynet::message::{Item, Object};
-use relaynet::ramf::SignedMessage;
+use relaynet::message::Object;
 
 /// Show any object of this network as text or JSON
 #[derive(Debug, Parser)]
@@ -20,25 +20,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    only: Only,
-}
-
-/// A single fact to print.
-#[derive(Debug, clap::Args)]
-#[group(multiple = false, conflicts_with = "json")]
-struct Only {
-    /// Print just the id of the node behind the object
-    #[arg(long)]
-    id: bool,
-    /// Print just the id of the message
-    #[arg(long)]
-    message_id: bool,
-    /// Print just the id of the node that sent the message
-    #[arg(long)]
-    sender: bool,
-    /// Print just the id of the node that the message is for
-    #[arg(long)]
-    recipient: bool,
+    only: SingleFact,
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -47,14 +29,14 @@ pub(crate) fn main() -> ExitCode {
 
 fn inspect(args: &Args) -> anyhow::Result<()> {
     let mut shown = 0;
-    let look = |object: Object| match args.only.fact(&object) {
+    let look = |object: Object| match args.only.of(&object) {
         Some(fact) => Ok(Shown::Fact(fact?)),
         None => Ok(Shown::All(describe::object(&object))),
     };
     args.inputs.each(look, |place, seen| {
         shown += 1;
         let facts = match seen {
-            Shown::Fact(fact) => return files::print(&report::escaped(&fact)),
+            Shown::Fact(fact) => return fact.print(),
             Shown::All(facts) => facts,
         };
         if args.json {
@@ -76,7 +58,7 @@ fn inspect(args: &Args) -> anyhow::Result<()> {
 /// What to print of an object.
 enum Shown {
     /// The single fact that an option asks for.
-    Fact(String),
+    Fact(Fact),
     /// All facts.
     All(serde_json::Map<String, serde_json::Value>),
 }
@@ -91,60 +73,4 @@ fn to_json(
     line.insert("index".to_owned(), place.index.into());
     line.extend(facts);
     line.into()
-}
-
-impl Only {
-    /// The fact that an option asks for; `None` without such an option.
-    fn fact(&self, object: &Object) -> Option<anyhow::Result<String>> {
-        let (what, fact) = if self.id {
-            ("node id", object.node().map(|id| id.to_string()))
-        } else if self.message_id {
-            (
-                "message id",
-                message_fact(
-                    object,
-                    |message| message.fields().id.clone(),
-                    |pca| pca.parcel_id.clone(),
-                ),
-            )
-        } else if self.sender {
-            (
-                "sender",
-                message_fact(
-                    object,
-                    |message| message.sender().to_string(),
-                    |pca| pca.sender.to_string(),
-                ),
-            )
-        } else if self.recipient {
-            let recipient = |message: &SignedMessage| message.fields().recipient.to_string();
-            (
-                "recipient",
-                message_fact(object, recipient, |pca| pca.recipient.to_string()),
-            )
-        } else {
-            return None;
-        };
-        Some(fact.ok_or_else(|| {
-            relaynet::message::Error::Lacks {
-                object: object.word(),
-                what,
-            }
-            .into()
-        }))
-    }
-}
-
-fn message_fact(
-    object: &Object,
-    of_message: impl Fn(&SignedMessage) -> String,
-    of_pca: impl Fn(&relaynet::message::Pca) -> String,
-) -> Option<String> {
-    match object {
-        Object::Message(item) => match &**item {
-            Item::Pca(pca) => Some(of_pca(pca)),
-            item => item.message().map(of_message),
-        },
-        _ => None,
-    }
 }

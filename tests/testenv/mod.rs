@@ -395,7 +395,7 @@ impl Env {
             user: None,
             has_reader: true,
             at_terminal: false,
-            is_shown: false,
+            is_shown: None,
         }
     }
 
@@ -550,7 +550,8 @@ pub(crate) struct Call<'a> {
     user: Option<User>,
     has_reader: bool,
     at_terminal: bool,
-    is_shown: bool,
+    /// The columns of the terminal that its standard output is; 0 if it does not tell.
+    is_shown: Option<u16>,
 }
 
 /// A user of the system, by number: /etc/passwd need not have them.
@@ -635,7 +636,13 @@ impl Call<'_> {
 
     /// Gives it a terminal for its standard output.
     pub(crate) fn shown(mut self) -> Self {
-        self.is_shown = true;
+        self.is_shown = Some(0);
+        self
+    }
+
+    /// Gives it a terminal of so many columns for its standard output.
+    pub(crate) fn shown_in(mut self, columns: u16) -> Self {
+        self.is_shown = Some(columns);
         self
     }
 
@@ -692,8 +699,15 @@ impl Call<'_> {
             let (_, writer) = std::io::pipe().unwrap();
             command.stdout(writer);
         }
-        let screen = self.is_shown.then(|| {
+        let screen = self.is_shown.map(|columns| {
             let (screen, line) = terminal();
+            let size = rustix::termios::Winsize {
+                ws_row: 24,
+                ws_col: columns,
+                ws_xpixel: 0,
+                ws_ypixel: 0,
+            };
+            rustix::termios::tcsetwinsize(&screen, size).unwrap();
             command.stdout(line);
             screen
         });

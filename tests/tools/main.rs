@@ -16,6 +16,7 @@ mod carry;
 mod clock;
 mod clocks;
 mod completions;
+mod codes;
 mod control;
 mod deliver;
 mod drops;

@@ -8,6 +8,7 @@ pub mod write;
 pub mod text;
 pub mod pem;
 pub mod hex;
+pub mod base32;
 pub mod visible_string;
 pub mod date_time;
 pub mod oid;
@@ -57,6 +58,9 @@ pub enum Error {
     /// The value's content is not what its type allows.
     #[error("malformed {0}")]
     Value(&'static str),
+    /// A character that base32 does not have.
+    #[error("{0:?} is no digit of base32")]
+    Base32(char),
     /// Text is in UTF-16 where UTF-8 is read.
     #[error("text in UTF-16, not UTF-8")]
     Utf16,

@@ -85,6 +85,11 @@ pub struct Again;
 #[error("{0} is not written to a terminal")]
 pub struct ForTerminal(pub &'static str);
 
+/// Text of so many characters, which no code holds.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} characters are too many for a code that phones read")]
+pub struct NoCode(pub usize);
+
 /// A file whose message has changed since it was verified.
 #[derive(Debug, thiserror::Error)]
 #[error("changed while it was being packed")]

@@ -72,6 +72,12 @@ impl ObjectOutput {
         self.output.write(&[octets], self.form())
     }
 
+    /// Where it goes.
+    #[must_use]
+    pub(super) fn output(&self) -> &Output {
+        &self.output
+    }
+
     fn form(&self) -> OutputForm {
         if self.der {
             OutputForm::Binary("DER")

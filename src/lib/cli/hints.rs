@@ -3,6 +3,7 @@
 use super::errors::{Fatal, ForNeighbour, ForTerminal, LeakedKey, LonePart, Unchecked};
 use super::escape;
 use crate::disk::{self, FileRole, Operation};
+use crate::message::scanned;
 use crate::node::nearest::Nearest;
 use crate::ramf::{Kind, limits};
 use crate::spool::QueueKind;
@@ -106,6 +107,11 @@ fn hint_for_message(error: &message::Error) -> Option<String> {
             cause: asn1::Error::Utf16,
             ..
         } => Some(AS_UTF8.to_owned()),
+        message::Error::Malformed {
+            what: scanned::KEY_TEXT,
+            ..
+        } => Some("scan the code again, or take the key as a file".to_owned()),
+        message::Error::LoneDigest => Some("relay-import --expect takes them".to_owned()),
         _ => None,
     }
 }

@@ -43,6 +43,8 @@ pub mod unreadable_peers; // peers of which something cannot be read
 pub mod delivery; // what relay-deliver reports
 pub mod queues; // what relay-list prints
 pub mod findings; // what relay-check prints
+pub mod qr; // codes that phones read
+pub mod single_fact; // what relay-inspect prints alone
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use super::errors::{
-    Again, Changed, Empty, Fatal, ForNeighbour, ForTerminal, LeakedKey, LonePart, NoFile,
+    Again, Changed, Empty, Fatal, ForNeighbour, ForTerminal, LeakedKey, LonePart, NoCode, NoFile,
     Postponed, Unchecked, Usage,
 };
 use crate::disk::{self, FileRole, Operation};
@@ -104,7 +104,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
     if cause.is::<Changed>() || cause.is::<Postponed>() || cause.is::<Again>() {
         return Some(Status::TEMP_FAIL);
     }
-    if cause.is::<LeakedKey>() || cause.is::<LonePart>() {
+    if cause.is::<LeakedKey>() || cause.is::<LonePart>() || cause.is::<NoCode>() {
         return Some(Status::DATA);
     }
     if cause.is::<ForNeighbour>() {

@@ -16,6 +16,7 @@ pub mod registration;
 pub mod connection_params;
 pub mod item;
 mod phrase; // words for objects in a sentence
+pub mod scanned; // the text of codes that phones read
 pub mod object;
 pub mod stream;
 pub mod parts;
@@ -56,6 +57,9 @@ pub enum Error {
     /// The octets are not an object of this network.
     #[error("neither a message, a key, a certificate nor parameters of this network")]
     Unknown,
+    /// The text of a code with digits to compare, where an object is to be read.
+    #[error("digits to compare an object with, not the object")]
+    LoneDigest,
     /// The message is not acceptable.
     #[error(transparent)]
     Ramf(#[from] ramf::Error),
@@ -164,6 +168,7 @@ impl Error {
             }
             Self::Malformed { .. }
             | Self::Unknown
+            | Self::LoneDigest
             | Self::Framing
             | Self::Truncated
             | Self::Pem

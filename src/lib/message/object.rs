@@ -6,7 +6,7 @@
 use super::certification_path::CertificationPath;
 use super::connection_params::{NodeConnectionParams, PrivateEndpointConnectionParams};
 use super::registration::{Registration, RegistrationAuthorization, RegistrationRequest};
-use super::{CargoMessageSet, CollectionRequest, Error, Item, ServiceMessage, malformed};
+use super::{CargoMessageSet, CollectionRequest, Error, Item, ServiceMessage, malformed, scanned};
 use crate::asn1::{self, Element, pem, spki, tag, text, visible_string};
 use crate::cms::SignedData;
 use crate::crypto::hash;
@@ -76,7 +76,8 @@ fn not_pem(cause: asn1::Error) -> Error {
 }
 
 impl Object {
-    /// Parses all of `octets` as one object, in binary or PEM. The octets of a message are copied.
+    /// Parses all of `octets` as one object, in binary or PEM; a public key also as the text of a code. The octets of a
+    /// message are copied.
     ///
     /// # Errors
     /// When it is malformed, or not an object of this network.
@@ -89,6 +90,12 @@ impl Object {
         }
         if octets.first() == Some(&tag::SEQUENCE) {
             return Self::from_der(octets);
+        }
+        if let Some(key) = scanned::key(octets) {
+            return Ok(Self::IdentityKey(key?));
+        }
+        if scanned::digest_digits(octets).is_some() {
+            return Err(Error::LoneDigest);
         }
         // The former format and unknown versions have errors of their own.
         Err(match crate::ramf::Kind::read(octets) {

@@ -1,6 +1,7 @@
 //! The digits of an object that somebody told by another way than that by which it came.
 
 use crate::asn1::hex;
+use crate::message::scanned;
 
 /// The octets that the digits which are read aloud spell: eight groups of four.
 const READ_ALOUD: usize = 16;
@@ -10,13 +11,23 @@ const READ_ALOUD: usize = 16;
 pub struct Expected(Vec<u8>);
 
 impl Expected {
-    /// Reads digits in either case, between which there may be blanks; `None` if they are neither all of a digest nor
-    /// the part that is shown.
+    /// Reads digits in either case, between which there may be blanks, or the text of a code with all of them; `None` if
+    /// they are neither all of a digest nor the part that is shown.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digits: String = text.chars().filter(|it| !it.is_whitespace()).collect();
+        let scanned = scanned::digest_digits(text.as_bytes());
+        let digits = match scanned {
+            Some(digits) => std::str::from_utf8(digits).ok()?,
+            None => text,
+        };
+        let digits: String = digits.chars().filter(|it| !it.is_whitespace()).collect();
         let octets = hex::parse(&digits)?;
-        matches!(octets.len(), READ_ALOUD | 32).then_some(Self(octets))
+        match octets.len() {
+            32 => Some(Self(octets)),
+            // A code has all of them, so it was cut.
+            READ_ALOUD if scanned.is_none() => Some(Self(octets)),
+            _ => None,
+        }
     }
 
     /// Whether it is the digest's.
@@ -36,12 +47,16 @@ mod tests {
         let digest: [u8; 32] = std::array::from_fn(|at| 0xf0 ^ u8::try_from(at).unwrap());
         let shown = hex::groups(&digest);
         let all = Hex(&digest).to_string();
+        let code = scanned::digest_to_text(&digest);
         for text in [
             &*shown,
             &shown.replace(' ', ""),
             &format!(" {shown}\n"),
             &all,
             &all.to_uppercase(),
+            &code,
+            &code.to_lowercase(),
+            &format!("\u{feff}{}\r\n{}\n", &code[..40], &code[40..]),
         ] {
             assert!(Expected::parse(text).unwrap().is_of(&digest), "{text}");
         }
@@ -60,6 +75,10 @@ mod tests {
             &all[..62],
             &format!("{all}00"),
             &shown.replace('f', "g"),
+            &code[..12 + 32],
+            &code[..75],
+            &code.replace(':', ""),
+            "RELAYEXPECT:",
         ] {
             assert!(Expected::parse(text).is_none(), "{text}");
         }
