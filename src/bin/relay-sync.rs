@@ -87,6 +87,7 @@ fn sync(args: &Args) -> anyhow::Result<()> {
         }
         Ok(())
     };
-    let ended = exchange();
+    // A run that an error ended was no exchange.
+    let ended = exchange().and_then(|()| log.remember(&spool, &time));
     log.finish(ended)
 }

@@ -199,20 +199,7 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
             line.err().map(|error| error.to_string())
         }
         (["spool"], "clock") => problem_of_clock(octets),
-        (["spool", "carried", medium], _) => {
-            let text = String::from_utf8_lossy(octets);
-            let mut lines = text.lines();
-            let dates = lines
-                .by_ref()
-                .take(2)
-                .filter(|line| line.parse::<jiff::Timestamp>().is_ok())
-                .count();
-            let is_whole = hex::parse(medium).is_some_and(|id| id.len() == 16)
-                && dates == 2
-                && text.ends_with('\n')
-                && lines.all(|line| line.parse::<Name>().is_ok());
-            (!is_whole).then(|| format!("not a record: {text}"))
-        }
+        (["spool", "carried", medium], _) => problem_of_carried(medium, name, octets),
         (["spool", "delivering"], _) => {
             let lines = octets.split_inclusive(|octet| *octet == b'\n');
             let parsed = lines.map(serde_json::from_slice::<serde_json::Value>);
@@ -232,6 +219,27 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
         (["seen"] | ["spool", "sent"], _) | ([], "routes") => None,
         _ => Some("nobody knows this file".to_owned()),
     }
+}
+
+/// Checks a record of cargo on a medium, or the last exchange with it.
+fn problem_of_carried(medium: &str, name: &str, octets: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(octets);
+    let is_last = name == "last";
+    let mut lines = text.lines();
+    let dates = if is_last { 1 } else { 2 };
+    let is_dated = (0..dates).all(|_| {
+        let line = lines.next().unwrap_or_default();
+        line.parse::<jiff::Timestamp>().is_ok()
+    });
+    let is_line = |line: &str| match line.split_once(" = ") {
+        Some((_, count)) => is_last && count.parse::<u64>().is_ok(),
+        None => !is_last && line.parse::<Name>().is_ok(),
+    };
+    let is_whole = hex::parse(medium).is_some_and(|id| id.len() == 16)
+        && is_dated
+        && text.ends_with('\n')
+        && lines.all(is_line);
+    (!is_whole).then(|| format!("not a record: {text}"))
 }
 
 fn problem_of_clock(octets: &[u8]) -> Option<String> {

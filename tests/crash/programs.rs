@@ -1643,7 +1643,7 @@ fn purge() {
                 ("seen", 1),
                 ("strangers", 0),
                 ("spool/failed", 0),
-                ("spool/carried", 1),
+                ("spool/carried", 0),
                 ("spool/sent", 3),
             ] {
                 assert_eq!(count(dir), left, "{dir}");

@@ -434,6 +434,7 @@ impl World {
         let record = format!("{hub}.{}", "5a".repeat(32));
         let dates = b"2026-05-01T12:00:00Z\n2026-05-31T12:00:00Z\n";
         private(&medium.join(record), dates);
+        private(&medium.join("last"), b"2026-05-01T12:00:00Z\ngiven = 1\n");
         private(&path.join("worn/field/spool/sent/2026-05-01"), b"");
         let strangers = path.join("worn/field/strangers/2026-10-01");
         private_dir(&strangers);
@@ -820,6 +821,10 @@ impl Scene {
                 let text = fs::read_to_string(&full).unwrap();
                 let lines: BTreeSet<String> = text.lines().map(without_ids).collect();
                 self.generic_content(format!("{lines:?}").as_bytes())
+            } else if path.contains("/spool/carried/") && path.ends_with("/last") {
+                // Its counts are those of the last run: another one had less to do, or failed.
+                let text = fs::read_to_string(&full).unwrap();
+                text.lines().take(1).collect()
             } else if path.contains("/seen/") {
                 // What was remembered before a run failed may be remembered once more.
                 let octets = fs::read(&full).unwrap();

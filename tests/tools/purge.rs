@@ -809,6 +809,26 @@ fn what_is_kept_by_the_day_goes_with_it() {
     ] {
         env.write(format!("gateway/spool/carried/5a/{}", record(day)), text);
     }
+    // A medium that comes no more goes with its records, and one that was here lately stays.
+    for (medium, date) in [
+        ("6b", "2025-08-03T09:59:59Z"),
+        ("7c", "2025-08-03T10:00:00Z"),
+    ] {
+        env.mkdir(&format!("gateway/spool/carried/{medium}"));
+        env.write(format!("gateway/spool/carried/{medium}/last"), date);
+        let old = "2025-08-03T09:59:58Z\n";
+        env.write(format!("gateway/spool/carried/{medium}/{}", record(4)), old);
+    }
+    let dry = purge(&env, "gateway").arg("-n").ok();
+    let media: Vec<&str> = dry
+        .text()
+        .lines()
+        .filter(|it| it.starts_with("medium"))
+        .collect();
+    assert_eq!(
+        media,
+        ["medium\told\t2025-08-03T09:59:59Z\tgateway/spool/carried/6b"]
+    );
     for day in ["2025-08-02", "2025-08-03", "notes"] {
         env.write(format!("gateway/spool/sent/{day}"), "");
     }
@@ -829,6 +849,10 @@ fn what_is_kept_by_the_day_goes_with_it() {
     ran.changes(&[
         "+gateway/spool/clock",
         "-gateway/spool/carried/5a/HUB.HEX",
+        "-gateway/spool/carried/6b",
+        "-gateway/spool/carried/6b/HUB.HEX",
+        "-gateway/spool/carried/6b/last",
+        "-gateway/spool/carried/7c/HUB.HEX",
         "-gateway/spool/sent/2025-08-02",
         "-gateway/strangers/2025-12-30",
         "-gateway/strangers/2025-12-30/x.pem",

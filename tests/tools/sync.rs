@@ -430,3 +430,50 @@ fn a_bad_cca_does_not_stop_a_good_one_of_the_same_gateway() {
     assert_eq!(on_medium(&env, "cargo", "gateway").len(), 1);
     assert!(!env.path(&good).exists());
 }
+
+#[test]
+fn the_last_exchange_with_each_medium_is_kept() {
+    let env = waiting();
+    let media = || env.names("mallory/spool/carried");
+    assert!(!env.path("mallory/spool/carried").exists());
+    sync(&env, "mallory", "stick").ok().quiet();
+    let last = format!("mallory/spool/carried/{}/last", media()[0]);
+    let gave = "2026-03-01T12:00:00Z\ntaken = 0\ngiven = 1\nwaiting = 0\nfailed = 0\n";
+    assert_eq!(env.text(&last), gave);
+    // A stick that stays there is not written of each minute.
+    let again = |now| sync(&env, "mallory", "stick").at(now).ok().quiet();
+    again("2026-03-01T12:59:59Z").changes(&[]);
+    again("2026-03-01T13:00:00Z").changes(&["*mallory/spool/carried/HEX/last"]);
+    let idle = "2026-03-01T13:00:00Z\ntaken = 0\ngiven = 0\nwaiting = 0\nfailed = 0\n";
+    assert_eq!(env.text(&last), idle);
+    let check = || env.relay("check").args(["-N", "mallory"]).run();
+    assert!(
+        !check().text().contains("does not belong"),
+        "{}",
+        check().text()
+    );
+    // Another medium has its own; what is damaged is reported, and replaced.
+    env.mkdir("other");
+    sync(&env, "mallory", "other").arg("--init").ok();
+    assert_eq!(media().len(), 2);
+    env.write(&last, "today");
+    let ran = check();
+    assert_eq!(ran.status, 1, "{}", ran.stderr);
+    assert!(
+        ran.text().contains("does not begin with a date"),
+        "{}",
+        ran.text()
+    );
+    again("2026-03-01T13:00:01Z");
+    assert!(env.text(&last).starts_with("2026-03-01T13:00:01Z\n"));
+    // Where the clock is not believed, the date is the newest that is.
+    let far = sync(&env, "mallory", "stick")
+        .at("2036-03-01T12:00:00Z")
+        .run();
+    assert!(
+        env.text(&last).starts_with("2026-"),
+        "{} {}",
+        far.stderr,
+        env.text(&last)
+    );
+}

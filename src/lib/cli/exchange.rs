@@ -9,7 +9,7 @@ use super::tally::{self, ExchangeTally};
 use super::{files, progress, report};
 use crate::describe::{self, json};
 use crate::medium::{self, ExchangeEvent, Medium, WaitReason, layout};
-use crate::spool::Time;
+use crate::spool::{Spool, Time};
 
 /// Opens the medium in a directory, or makes one with `init`. `None` if `if_present` and there is
 /// no medium.
@@ -226,6 +226,14 @@ impl Log {
         } else {
             self.left_too += 1;
         }
+    }
+
+    /// Notes in the spool that there was an exchange with the medium.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn remember(&self, spool: &Spool, time: &Time) -> anyhow::Result<()> {
+        Ok(spool.note_exchange(&self.medium, &self.tally.exchange_at(time.sure))?)
     }
 
     /// Ends the run with the exit status of all events, and says what was done, also by a run that

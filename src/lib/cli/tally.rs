@@ -1,11 +1,13 @@
 //! What a run did, counted: the last line on a terminal, and the last line of JSON.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::describe::VERSION;
 use crate::kind::ErrorKind;
 use crate::medium::{ExchangeEvent, WaitReason};
 use crate::ramf::Kind;
+use crate::spool::exchanges::Exchange;
 
 /// What the summary of a run says that an error ended.
 pub(super) const ENDED_EARLY: &str = "the run ended early";
@@ -75,6 +77,19 @@ impl ExchangeTally {
     pub fn end_early(&mut self) {
         self.is_cut_short = true;
         self.is_amiss = true;
+    }
+
+    /// What the spool keeps of it.
+    #[must_use]
+    pub fn exchange_at(&self, date: Timestamp) -> Exchange {
+        let count = |count| u64::try_from(count).unwrap_or(u64::MAX);
+        Exchange {
+            date,
+            taken: count(self.taken),
+            given: count(self.given),
+            waiting: count(self.waiting),
+            failed: count(self.failed),
+        }
     }
 
     /// The counts as the last line of a run's JSON.

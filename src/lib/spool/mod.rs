@@ -20,6 +20,7 @@ pub mod sent; // what happened to messages: a line for each event
 pub mod meant; // which messages a user means
 pub mod state; // what became of one of them
 pub mod carried; // what was written onto which medium
+pub mod exchanges; // when each medium was here last
 pub mod arrival; // whether a message is known, and what follows from it
 pub mod precedent; // what a message that is put here may replace
 pub mod admission; // whether a parcel may enter, and its file

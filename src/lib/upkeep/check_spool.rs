@@ -20,7 +20,7 @@ use crate::spool::room::{DEFAULT_RESERVE, Payer};
 use crate::spool::sent::SentEvent;
 use crate::spool::{
     DELIVERING, Error, HOME, Name, Queue, QueueId, QueueKind, Room, SENT, Spool, TMP, carried,
-    clock,
+    clock, exchanges,
 };
 use crate::upkeep::check_files::Shape;
 use crate::upkeep::checker::Checker;
@@ -71,6 +71,14 @@ impl Spool {
                     if let Err(error) = self.check_queue(&queue, checker, nodes) {
                         report_error(checker, queue.dir(), &error);
                     }
+                }
+            }
+            Err(error) => report_error(checker, self.root(), &error),
+        }
+        match self.exchanges() {
+            Ok(exchanges) => {
+                for error in exchanges.into_iter().filter_map(|(_, last)| last.err()) {
+                    report_error(checker, self.root(), &error);
                 }
             }
             Err(error) => report_error(checker, self.root(), &error),
@@ -465,7 +473,7 @@ fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
         ["failed", name] => is_message(name.strip_suffix(WHY).unwrap_or(name)),
         [SENT, day] => end_of_day(day).is_some(),
         [DELIVERING, queue] => queue == "in" || is_node(queue),
-        [carried::FOLDER, _, record] => carried::is_record(record),
+        [carried::FOLDER, _, name] => name == exchanges::LAST || carried::is_record(name),
         [folder, _, name] => is_folder(folder) && is_message(name),
         _ => false,
     };

@@ -29,6 +29,8 @@ pub enum PurgeKind {
     Sent,
     /// The record of cargo that was written onto a medium.
     Carried,
+    /// What is known of a medium, of which every record is old.
+    Medium,
 }
 
 impl PurgeKind {
@@ -45,6 +47,7 @@ impl PurgeKind {
             Self::SessionKey => "session-key",
             Self::Sent => "sent",
             Self::Carried => "carried",
+            Self::Medium => "medium",
         }
     }
 }

@@ -17,10 +17,9 @@ use crate::node::{self, Directory};
 use crate::pki::{NodeId, Window};
 use crate::ramf::{self, Kind as MessageKind};
 use crate::session::Sealed;
-use crate::spool::carried;
 use crate::spool::queue::{QueueEntry as Entry, WHY, Waiting};
 use crate::spool::sent::{Line, SentEvent};
-use crate::spool::{Error, Name, Queue, QueueId, QueueKind, SENT, Spool, TMP};
+use crate::spool::{Error, Name, Queue, QueueId, QueueKind, SENT, Spool, TMP, carried, exchanges};
 use crate::upkeep::purge_item::{ParcelId, PurgeFinding, PurgeItem, PurgeKind, PurgeReason};
 use crate::upkeep::purge_node::SpentKey;
 use crate::upkeep::remover::{PurgeOptions, Remover};
@@ -378,12 +377,13 @@ impl Purger<'_> {
         Ok(keys)
     }
 
-    /// Removes old records of cargo that was written onto media.
+    /// Removes old records of cargo that was written onto media, and a medium with nothing else.
     fn carried<E>(&self, remover: &mut Remover<'_, E>) -> Result<(), E>
     where
         E: From<Error> + From<node::Error>,
     {
         let media = self.spool.root().join(carried::FOLDER);
+        let mut gone = Vec::new();
         for medium in tree::entries(&media, FileRole::Spool)
             .map_err(Error::from)?
             .entries
@@ -393,23 +393,27 @@ impl Purger<'_> {
                 continue;
             }
             let mut old = Vec::new();
+            let mut is_needed = false;
             let records = tree::stream(&medium.path, FileRole::Spool);
-            let records = remover.readable(&medium.path, records)?;
-            for met in records.into_iter().flatten() {
+            let Some(records) = remover.readable(&medium.path, records)? else {
+                continue;
+            };
+            for met in records {
                 let entry = match remover.readable(&medium.path, met)? {
                     Some(Visited::Entry(entry)) => entry,
                     Some(Visited::Other(path)) => {
+                        is_needed = true;
                         remover.unexpected(path, &"not a regular file")?;
                         continue;
                     }
-                    None => break,
+                    None => {
+                        is_needed = true;
+                        break;
+                    }
                 };
-                let Some(date) = remover.readable(&entry.path, date_of_record(&entry))? else {
-                    continue;
-                };
+                let date = remover.readable(&entry.path, date_of_record(&entry))?;
                 match date {
-                    None => remover.unexpected(entry.path, &"not a record of cargo")?,
-                    Some(date) if self.options.is_over(date, SENT_KEPT_FOR) => {
+                    Some(Some(date)) if self.options.is_over(date, SENT_KEPT_FOR) => {
                         old.push(PurgeItem {
                             what: PurgeKind::Carried,
                             why: PurgeReason::Old,
@@ -417,13 +421,28 @@ impl Purger<'_> {
                             path: entry.path,
                             parcel: None,
                         });
+                        continue;
                     }
-                    Some(_) => {}
+                    Some(None) => remover.unexpected(entry.path, &"not a record of cargo")?,
+                    Some(Some(_)) | None => {}
                 }
+                is_needed = true;
             }
-            remover.remove(&medium.path, FileRole::Spool, old)?;
+            if is_needed {
+                remover.remove(&medium.path, FileRole::Spool, old)?;
+            } else {
+                // With its last exchange goes the medium itself: every stick that ever came leaves one.
+                gone.push(PurgeItem {
+                    what: PurgeKind::Medium,
+                    why: PurgeReason::Old,
+                    since: old.iter().filter_map(|it| it.since).max(),
+                    path: medium.path,
+                    parcel: None,
+                });
+            }
         }
-        Ok(())
+        // Also without any: an interrupted run may have removed some.
+        remover.remove(&media, FileRole::Spool, gone)
     }
 }
 
@@ -461,15 +480,16 @@ fn orphan(path: PathBuf) -> PurgeItem {
     }
 }
 
-/// When the cargo of a record was written, from its first line; `None` for a file that is not a
-/// record, named `<next hop>.<sha256>`.
+/// When the cargo of a record was written, or the medium was here last, from the first line; `None`
+/// for a file that is neither `<next hop>.<sha256>` nor `last`.
 fn date_of_record(entry: &tree::Entry) -> Result<Option<Timestamp>, disk::Error> {
     let name = entry.name.to_str().and_then(|name| name.split_once('.'));
-    let is_named = name.is_some_and(|(hop, cargo)| {
-        hop.parse::<NodeId>().is_ok()
-            && cargo.len() == 64
-            && crate::asn1::hex::parse(cargo).is_some()
-    });
+    let is_named = entry.name == exchanges::LAST
+        || name.is_some_and(|(hop, cargo)| {
+            hop.parse::<NodeId>().is_ok()
+                && cargo.len() == 64
+                && crate::asn1::hex::parse(cargo).is_some()
+        });
     if !is_named || entry.kind != EntryKind::File {
         return Ok(None);
     }

@@ -62,8 +62,10 @@ impl<E: From<Error>> Remover<'_, E> {
         let removed = || -> Result<(), Error> {
             for one in &useless {
                 match one.what {
-                    // The only item that is a directory.
-                    PurgeKind::UnknownSenders => files::remove_tree(&one.path, role)?,
+                    // The only items that are directories.
+                    PurgeKind::UnknownSenders | PurgeKind::Medium => {
+                        files::remove_tree(&one.path, role)?
+                    }
                     _ => files::remove_unsynced(&one.path, role)?,
                 };
             }
