@@ -2,18 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::checker::Checker;
+use super::endings::{Ending, EndingKind};
 use super::finding::{Check, Level};
 use crate::disk::FileRole;
 use crate::disk::tree::{self, EntryKind};
 use crate::node::certificates::path_from_octets;
 use crate::node::{Directory, ciphertexts, read_text, seen, sessions, unknown_senders};
-use crate::pki::{NodeId, issuance};
-
-/// How long before its end a certificate is reported.
-pub const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
+use crate::pki::NodeId;
 
 impl Checker<'_> {
     /// The folders in `dir` that are named for nodes.
@@ -35,29 +33,9 @@ impl Checker<'_> {
     /// Checks the certificates that gateways gave this node.
     pub(super) fn registrations(&mut self, node: &Directory) {
         let mut latest: Option<Timestamp> = None;
-        for (issuer, dir) in self.folders_of_nodes(&node.root().join("certs")) {
-            let found = self.latest_in(&dir, node.id());
-            if issuer == node.id() {
-                continue; // the node issues itself a new one when it needs one
-            }
-            let label = match node.peer(issuer) {
-                Ok(Some(peer)) => peer.label(),
-                Ok(None) => {
-                    let what = "certificates of a gateway that is not known";
-                    self.report(Level::Warning, Check::Orphan, &dir, &what, None);
-                    continue;
-                }
-                Err(error) => {
-                    self.damaged(&dir, &error);
-                    continue;
-                }
-            };
-            if let Some((_, end)) = found {
-                latest = latest.max(Some(end));
-            }
-            let hint = "let it register this node anew (relay-register), and import that";
-            let what = format!("the registration with {label}");
-            self.ends(&dir, found, &what, hint, false);
+        for ending in self.endings_of_registrations(node) {
+            latest = latest.max(ending.end());
+            self.ends(&ending, ending.kind.remedy());
         }
         // Each registration was reported by itself; this one says that none is left.
         if let Some(end) = latest.filter(|end| *end < self.now) {
@@ -66,6 +44,33 @@ impl Checker<'_> {
             let path = node.root().join("certs");
             self.report(Level::Warning, Check::Ending, &path, &what, Some(hint));
         }
+    }
+
+    /// The last registration with each gateway.
+    pub(super) fn endings_of_registrations(&mut self, node: &Directory) -> Vec<Ending> {
+        let mut endings = Vec::new();
+        for (issuer, dir) in self.folders_of_nodes(&node.root().join("certs")) {
+            let found = self.latest_in(&dir, node.id());
+            if issuer == node.id() {
+                continue; // the node issues itself a new one when it needs one
+            }
+            match node.peer(issuer) {
+                // No certificate at all is not a finding here.
+                Ok(Some(peer)) => endings.extend(found.map(|span| Ending {
+                    kind: EndingKind::Registration,
+                    peer: peer.label(),
+                    span: Some(span),
+                    is_missed: false,
+                    dir,
+                })),
+                Ok(None) => {
+                    let what = "certificates of a gateway that is not known";
+                    self.report(Level::Warning, Check::Orphan, &dir, &what, None);
+                }
+                Err(error) => self.damaged(&dir, &error),
+            }
+        }
+        endings
     }
 
     /// The start and end of the path in a folder that ends last. Paths that are not for `subject`
@@ -106,38 +111,13 @@ impl Checker<'_> {
     }
 
     /// Reports when a certificate ends that users renew by hand.
-    ///
-    /// Short-lived ones are left out: programs renew those on use. What has ended is no more than worth knowing, unless
-    /// it `is_missed`.
-    pub(super) fn ends(
-        &mut self,
-        dir: &Path,
-        latest: Option<(Timestamp, Timestamp)>,
-        what: &str,
-        hint: &str,
-        is_missed: bool,
-    ) {
-        // No certificate at all is not a finding here: the caller knows whether one is needed.
-        let Some((start, end)) = latest else {
+    pub(super) fn ends(&mut self, ending: &Ending, remedy: &str) {
+        let Some(level) = ending.level(self.now) else {
             return;
         };
-        // The start is backdated when it is issued, so a lifetime of `SOON` is that much longer
-        // here.
-        if end.duration_since(start) <= SOON + issuance::BACKDATED {
-            return;
-        }
-        let left = end.duration_since(self.now);
-        let (level, verb, hint) = if left.is_negative() && is_missed {
-            (Level::Warning, "ended", Some(hint.to_owned()))
-        } else if left.is_negative() {
-            (Level::Information, "ended", None)
-        } else if left <= SOON {
-            (Level::Warning, "ends", Some(hint.to_owned()))
-        } else {
-            (Level::Information, "ends", None)
-        };
-        let what = format!("{what} {verb} at {end}");
-        self.report(level, Check::Ending, dir, &what, hint);
+        let hint = (level == Level::Warning).then(|| remedy.to_owned());
+        let what = ending.text(self.now);
+        self.report(level, Check::Ending, &ending.dir, &what, hint);
     }
 
     /// Checks the records of what was received.

@@ -6,6 +6,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::checker::Checker;
+use super::endings::{Ending, EndingKind};
 use super::finding::{Check, Level};
 use crate::node::SessionKeyError;
 use crate::node::aliases::{self, Aliases};
@@ -91,54 +92,50 @@ impl Checker<'_> {
 
     /// Checks when what the peer gave this node ends, and what this node gave the peer.
     fn authorizations(&mut self, node: &Directory, peer: &Peer, dir: &Path) {
-        let label = peer.label();
+        for ending in self.endings_of(node, peer, dir) {
+            let remedy = ending.kind.remedy();
+            if ending.is_missed || ending.span.is_none() {
+                let expect_none = "relay-peers --expect-none ends these reports";
+                self.ends(&ending, &format!("{remedy}; {expect_none}"));
+            } else {
+                self.ends(&ending, remedy);
+            }
+        }
+    }
+
+    /// When what the peer gave this node ends, and what this node gave the peer, if mail is expected.
+    pub(super) fn endings_of(&mut self, node: &Directory, peer: &Peer, dir: &Path) -> Vec<Ending> {
         let mail = match self.mail_with(node, peer.id) {
             Ok(mail) => mail,
-            Err(error) => return self.damaged(dir, &error),
+            Err(error) => {
+                self.damaged(dir, &error);
+                return Vec::new();
+            }
         };
         // Gateways get them with each request for cargo, and do not keep them.
         let is_endpoint = node.config().node_type() == NodeType::Endpoint;
-        let renew = "ask them for a new one (relay-authorize), and import that";
-        let expect_none = "relay-peers --expect-none ends these reports";
-        for (folder, subject, what, renew, was_used) in [
-            (
-                "held",
-                node.id(),
-                "the authorization from",
-                renew,
-                mail.sent,
-            ),
-            (
-                "given",
-                peer.id,
-                "the authorization given to",
-                "relay-authorize gives a new one",
-                mail.received && node.config().address().is_none(),
-            ),
-            (
-                "registered",
-                peer.id,
-                "the registration given to",
-                "relay-register gives a new one",
-                false,
-            ),
+        let was_answered = mail.received && node.config().address().is_none();
+        let mut endings = Vec::new();
+        for (kind, subject, was_used) in [
+            (EndingKind::Held, node.id(), mail.sent),
+            (EndingKind::Given, peer.id, was_answered),
+            (EndingKind::Registered, peer.id, false),
         ] {
-            let dir = dir.join(folder);
-            let found = self.latest_in(&dir, subject);
-            let what = format!("{what} {label}");
-            let hint = format!("{renew}; {expect_none}");
-            let is_missed = folder != "registered" && (mail.sent || mail.received);
-            if found.is_none() && was_used && is_endpoint {
-                // relay-purge has removed it.
-                let what = format!("{what} has ended");
-                self.report(Level::Warning, Check::Ending, &dir, &what, Some(hint));
-                continue;
-            }
-            let hint = if is_missed { &hint } else { renew };
-            if mail.is_expected {
-                self.ends(&dir, found, &what, hint, is_missed);
+            let dir = dir.join(kind.word());
+            let span = self.latest_in(&dir, subject);
+            // relay-purge has removed what was used.
+            let is_due = span.is_some() && mail.is_expected;
+            if is_due || span.is_none() && was_used && is_endpoint {
+                endings.push(Ending {
+                    kind,
+                    peer: peer.label(),
+                    span,
+                    is_missed: kind != EndingKind::Registered && (mail.sent || mail.received),
+                    dir,
+                });
             }
         }
+        endings
     }
 
     /// What went to a peer and came from it not long ago.

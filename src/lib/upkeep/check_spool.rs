@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::crypto::hash;
-use crate::disk::tree::{self, EntryKind};
+use crate::disk::tree::EntryKind;
 use crate::disk::{FileRole, files};
 use crate::node::day::end_of_day;
 use crate::node::peers::short_id;
@@ -15,7 +15,7 @@ use crate::pki::NodeId;
 use crate::spool::clock::ClockVerdict;
 use crate::spool::homes::OwnGroup;
 use crate::spool::name::HopPrefix;
-use crate::spool::queue::{WHY, Waiting};
+use crate::spool::queue::WHY;
 use crate::spool::room::{DEFAULT_RESERVE, Payer};
 use crate::spool::sent::SentEvent;
 use crate::spool::{
@@ -25,6 +25,7 @@ use crate::spool::{
 use crate::upkeep::check_files::Shape;
 use crate::upkeep::checker::Checker;
 use crate::upkeep::finding::{Check, Level};
+use crate::upkeep::queue_tally::QueueTally;
 
 /// How long a message may wait for relay-route before it is reported.
 const MOVED_AFTER: SignedDuration = SignedDuration::from_hours(24);
@@ -32,24 +33,8 @@ const MOVED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// How long a message may wait for a next hop, or for delivery, before it is reported.
 const WAITS_LONG: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Maximum number of late messages in a queue that are looked up in the notes, to bound memory.
-const MOST: usize = 1000;
-
 /// Maximum number of users that a finding names.
 const NAMED: usize = 3;
-
-/// How many messages wait in a queue.
-#[derive(Default)]
-struct QueueTally {
-    /// All messages.
-    count: usize,
-    /// Those that have waited too long.
-    late: usize,
-    /// The first of those.
-    oldest: Option<Timestamp>,
-    /// The names of the first [`MOST`] of those.
-    some: Vec<Name>,
-}
 
 impl Spool {
     /// Checks the spool, and the messages that wait there for the nodes of this machine.
@@ -181,7 +166,12 @@ impl Spool {
             QueueId::In | QueueId::Control(_) => MOVED_AFTER,
             _ => WAITS_LONG,
         };
-        let tally = tally(queue, checker.now, patience)?;
+        // What is no message, the check of files reports.
+        let tally = match QueueTally::of(queue, checker.now, patience, &mut |_| {}) {
+            // A closed queue is its user's.
+            Err(Error::Closed(_)) => QueueTally::default(),
+            tally => tally?,
+        };
         if queue.place() == QueueId::Failed {
             self.check_set_aside(queue, checker)?;
         }
@@ -194,7 +184,7 @@ impl Spool {
             // them.
             QueueId::In if self.is_guest() => {}
             QueueId::In | QueueId::Control(_) => {
-                if let Some(late) = tally.late() {
+                if let Some(late) = late(&tally) {
                     let hint = "relay-route moves them, or says why not";
                     say(warning, Check::Waiting, late, hint);
                 }
@@ -213,7 +203,7 @@ impl Spool {
                         "move them to in, to be routed again",
                     );
                 }
-                if let Some(late) = tally.late() {
+                if let Some(late) = late(&tally) {
                     say(
                         warning,
                         Check::Waiting,
@@ -387,14 +377,6 @@ impl Spool {
     }
 }
 
-impl QueueTally {
-    /// The words for messages that have waited too long, if there are any.
-    fn late(&self) -> Option<String> {
-        let oldest = self.oldest.filter(|_| self.late > 0)?;
-        Some(format!("{} waiting since {oldest}", messages(self.late)))
-    }
-}
-
 /// The first of these names, and the number of the others.
 fn listed(names: &[String]) -> String {
     let first = names.iter().take(NAMED);
@@ -405,36 +387,17 @@ fn listed(names: &[String]) -> String {
     }
 }
 
+/// The words for messages that have waited too long, if there are any.
+fn late(tally: &QueueTally) -> Option<String> {
+    let oldest = tally.oldest.filter(|_| tally.late > 0)?;
+    Some(format!("{} waiting since {oldest}", messages(tally.late)))
+}
+
 fn messages(count: usize) -> String {
     match count {
         1 => "1 message".to_owned(),
         count => format!("{count} messages"),
     }
-}
-
-/// Counts the messages of a queue.
-fn tally(queue: &Queue, now: Timestamp, patience: SignedDuration) -> Result<QueueTally, Error> {
-    let mut tally = QueueTally::default();
-    for message in queue.messages()? {
-        let message: Waiting = message?;
-        let Some(stat) = tree::stat(&message.path, FileRole::Spool)? else {
-            continue;
-        };
-        tally.count += 1;
-        let Ok(stored) = Timestamp::try_from(stat.modified) else {
-            continue;
-        };
-        if now.duration_since(stored) > patience {
-            tally.late += 1;
-            // Whole seconds, for the text.
-            let stored = Timestamp::from_second(stored.as_second()).unwrap_or(stored);
-            tally.oldest = Some(tally.oldest.map_or(stored, |oldest| oldest.min(stored)));
-            if tally.some.len() < MOST {
-                tally.some.push(message.name);
-            }
-        }
-    }
-    Ok(tally)
 }
 
 /// Reports a file or directory that could not be checked.

@@ -6,6 +6,8 @@
 
 pub mod finding; // what a check reports
 pub mod checker; // the state of a check
+pub mod endings; // when authorizations and registrations end
+pub mod queue_tally; // what waits in a queue, counted
 pub mod check_files; // modes, owners, and unexpected files
 pub mod check_keys; // certificates and session keys
 pub mod check_peers; // what is known of peers
