@@ -58,6 +58,7 @@ programs! {
     relay_seal "relay-seal" "relay-seal.rs"
     relay_send "relay-send" "relay-send.rs"
     relay_split "relay-split" "relay-split.rs"
+    relay_status "relay-status" "relay-status.rs"
     relay_sync "relay-sync" "relay-sync.rs"
     relay_unpack_cargo "relay-unpack-cargo" "relay-unpack-cargo.rs"
     relay_verify "relay-verify" "relay-verify.rs"

@@ -51,6 +51,7 @@ mod send;
 mod session;
 mod split;
 mod state;
+mod status;
 mod streams;
 mod sync;
 mod syncs;

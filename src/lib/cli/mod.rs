@@ -45,6 +45,8 @@ pub mod queues; // what relay-list prints
 pub mod findings; // what relay-check prints
 pub mod qr; // codes that phones read
 pub mod single_fact; // what relay-inspect prints alone
+pub mod overview; // what relay-status prints
+pub mod nagios; // thresholds on its numbers
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;

@@ -25,6 +25,12 @@ impl Status {
     pub const OK: Self = Self(0);
     /// relay-check found something.
     pub const FOUND: Self = Self(1);
+    /// To a monitoring system: a number is near its limit.
+    pub const WARNING: Self = Self(1);
+    /// To a monitoring system: a number is over its limit.
+    pub const CRITICAL: Self = Self(2);
+    /// To a monitoring system: a number is not known.
+    pub const UNKNOWN: Self = Self(3);
     /// The command line is wrong.
     pub const USAGE: Self = Self(64);
     /// An input is malformed, too large, badly signed or undecryptable.

@@ -2,7 +2,9 @@
 
 mod exchange;
 mod facts;
+mod numbers;
 pub mod json; // lines that a terminal can show
+pub mod metrics; // the numbers of a node for Prometheus
 pub mod lines; // what programs print for each message or finding
 mod text;
 mod transfer;
@@ -10,6 +12,7 @@ mod version;
 
 pub use exchange::exchanged;
 pub use facts::{object, peer_session_key};
+pub use numbers::numbers;
 pub use text::to_text;
 pub use transfer::transfer;
 pub use version::VERSION;

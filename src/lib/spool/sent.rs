@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Error, Spool};
+use super::{Error, Spool, clock};
 use crate::disk::tree::{self, EntryKind};
 use crate::disk::{self, FileRole, Lock, files};
 use crate::message::parts::TransferId;
+use crate::node::day::end_of_day;
 use crate::pki::NodeId;
 
 use super::folders::SENT;
@@ -44,7 +45,8 @@ pub enum SentEvent {
 }
 
 impl SentEvent {
-    const ALL: [Self; 7] = [
+    /// All, in the order in which a message meets them.
+    pub const ALL: [Self; 7] = [
         Self::Queued,
         Self::Packed,
         Self::Acknowledged,
@@ -211,32 +213,123 @@ impl Spool {
             if day.kind != EntryKind::File {
                 continue;
             }
-            let mut lines = BufReader::new(files::open_to_read(&day.path, FileRole::Spool)?);
-            let mut line = Vec::new();
             let mut is_relied_on = false;
-            loop {
-                line.clear();
-                let read = lines
-                    .by_ref()
-                    // A damaged file may have no newline.
-                    .take(MAX_LINE_LEN)
-                    .read_until(b'\n', &mut line)
-                    .map_err(|error| disk::Error::reading(&day.path, FileRole::Spool, error))?;
-                if read == 0 {
-                    break;
-                }
-                let text = String::from_utf8_lossy(&line);
+            each_line(&day, &mut |line| {
+                let text = String::from_utf8_lossy(line);
                 if text.contains(&word)
                     && let Some(line) = Line::parse(&text)
                     && line.event == event
                 {
                     is_relied_on |= relies(line);
                 }
-            }
+            })?;
             if is_relied_on {
                 files::sync(&day.path, FileRole::Spool)?;
             }
         }
         Ok(())
+    }
+
+    /// How many events of each kind there were from `first` to `last`, as in [`SentEvent::ALL`]. In
+    /// constant memory; only days are read that may have such a line.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn events_between(&self, first: Timestamp, last: Timestamp) -> Result<[u64; 7], Error> {
+        let mut counts = [0; 7];
+        for day in tree::entries(&self.root().join(SENT), FileRole::Spool)?.entries {
+            // A line has the file of the day on which its run began, or of the newest known one.
+            let end = day.name.to_str().and_then(end_of_day);
+            let is_near = |end| first <= clock::after(end, RUNS_FOR);
+            if day.kind != EntryKind::File || !end.is_some_and(is_near) {
+                continue;
+            }
+            each_line(&day, &mut |line| {
+                if let Some((at, event)) = head_of(line)
+                    && (first..=last).contains(&at)
+                {
+                    counts[event as usize] += 1;
+                }
+            })?;
+        }
+        Ok(counts)
+    }
+}
+
+/// How long a run may last that notes events under the day of its start.
+const RUNS_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+/// Gives each line of the file of a day to `each`, in constant memory.
+fn each_line(day: &tree::Entry, each: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+    let mut lines = BufReader::new(files::open_to_read(&day.path, FileRole::Spool)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = lines
+            .by_ref()
+            // A damaged file may have no newline.
+            .take(MAX_LINE_LEN)
+            .read_until(b'\n', &mut line)
+            .map_err(|error| disk::Error::reading(&day.path, FileRole::Spool, error))?;
+        if read == 0 {
+            return Ok(());
+        }
+        each(&line);
+    }
+}
+
+/// The time and event of a line, without the rest, which takes several times as long to parse: there
+/// may be a hundred thousand lines a day. In a string a quotation mark has a backslash before it, so
+/// these keys are found nowhere else.
+fn head_of(line: &[u8]) -> Option<(Timestamp, SentEvent)> {
+    let line = std::str::from_utf8(line).ok()?;
+    // A torn line is not counted.
+    if !line.ends_with("}\n") {
+        return None;
+    }
+    let value = |key: &str| Some(line.split_once(key)?.1.split_once('"')?.0);
+    let event = value("\"event\":\"")?;
+    let event = SentEvent::ALL.into_iter().find(|it| it.word() == event)?;
+    Some((value("\"time\":\"")?.parse().ok()?, event))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_line_is_what_all_of_it_says() {
+        for id in [
+            "m1",
+            "\",\"event\":\"failed",
+            "\\\",\"time\":\"1970-01-01T00:00:00Z",
+            "é\n\u{1}",
+        ] {
+            for event in SentEvent::ALL {
+                let line = Line {
+                    time: "2027-05-01T10:11:12Z".parse().unwrap(),
+                    event,
+                    recipient: NodeId::of_spki(b"recipient"),
+                    sender: NodeId::of_spki(b"sender"),
+                    id: id.to_owned(),
+                    to: Some(id.to_owned()),
+                    cargo: None,
+                    medium: Some(id.to_owned()),
+                    transfer: None,
+                };
+                let text = format!("{}\n", line.to_json());
+                assert_eq!(head_of(text.as_bytes()), Some((line.time, event)), "{text}");
+                assert_eq!(SentEvent::ALL[event as usize], event);
+                assert_eq!(head_of(text.trim_end().as_bytes()), None);
+            }
+        }
+        for torn in [
+            "",
+            "{}\n",
+            "\"event\":\"failed\n",
+            "{\"event\":\"failed\"}\n",
+        ] {
+            assert_eq!(head_of(torn.as_bytes()), None, "{torn}");
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod check_keys; // certificates and session keys
 pub mod check_peers; // what is known of peers
 pub mod check_node; // a whole node
 pub mod check_spool; // a spool, and whether its messages move
+pub mod status; // the numbers of a node
 pub mod purge_item; // what a purge removes, and why
 pub mod remover; // how files are removed
 pub mod purge_node; // expired files of a node

@@ -1,0 +1,55 @@
+//! The numbers of a node as JSON: relay-json(5).
+
+use serde_json::{Map, Value, json};
+
+use super::VERSION;
+use crate::spool::sent::SentEvent;
+use crate::upkeep::status::{NodeStatus, QueueNumbers};
+
+/// The numbers of a node and its spool.
+#[must_use]
+pub fn numbers(status: &NodeStatus) -> Value {
+    let media = status.media.iter().map(|(medium, last)| {
+        json!({
+            "medium": medium,
+            "date": last.date.to_string(),
+            "taken": last.taken,
+            "given": last.given,
+            "waiting": last.waiting,
+            "failed": last.failed,
+        })
+    });
+    let endings = status.counted_endings().map(|ending| {
+        json!({
+            "kind": ending.kind.word(),
+            "peer": ending.peer,
+            "end": ending.end().map(|end| end.to_string()),
+        })
+    });
+    let events = SentEvent::ALL.iter().zip(status.events);
+    let events: Map<String, Value> = events
+        .map(|(event, count)| (event.word().to_owned(), count.into()))
+        .collect();
+    json!({
+        "v": VERSION,
+        "time": status.now.to_string(),
+        "clock_doubted": status.doubt,
+        "queues": status.queues.iter().map(queue).collect::<Vec<_>>(),
+        "media": media.collect::<Vec<_>>(),
+        "endings": endings.collect::<Vec<_>>(),
+        "events_last_day": events,
+        "disk_free": status.free,
+        "reserve": status.reserve,
+    })
+}
+
+fn queue(queue: &QueueNumbers) -> Value {
+    json!({
+        "queue": queue.place.path().to_string_lossy(),
+        "peer": queue.peer,
+        "messages": queue.messages,
+        "size": queue.octets,
+        "oldest": queue.oldest.map(|at| at.to_string()),
+        "next_expiry": queue.next_expiry.map(|at| at.to_string()),
+    })
+}
