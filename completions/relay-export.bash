@@ -35,7 +35,7 @@ _relay__export() {
 
     case "${cmd}" in
         relay__export)
-            opts="-f -q -v -h -V -N -o --force --der --quiet --verbose --help --version --node --output --identity-key --address --session-key --session-key-id --now"
+            opts="-f -q -v -h -V -N -o --force --der --qr --quiet --verbose --help --version --node --output --identity-key --address --session-key --session-key-id --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -35,7 +35,7 @@ _relay__inspect() {
 
     case "${cmd}" in
         relay__inspect)
-            opts="-q -v -h -V --allow-empty --json --id --message-id --sender --recipient --quiet --verbose --help --version --status-fd"
+            opts="-q -v -h -V --allow-empty --json --id --message-id --sender --recipient --qr --quiet --verbose --help --version --status-fd"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

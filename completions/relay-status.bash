@@ -1,5 +1,16 @@
+# The helper is beside this file, under either name.
+if ! declare -F _relay_complete >/dev/null; then
+    for _relay_helper in "$(dirname -- "${BASH_SOURCE[0]}")"/relay-complete{.bash,}; do
+        if [[ -r $_relay_helper ]]; then
+            . "$_relay_helper"
+            break
+        fi
+    done
+    unset -v _relay_helper
+fi
+
 _relay__status() {
-    local i cur prev opts cmd
+    local i cur prev opts cmd words ended typed
     COMPREPLY=()
     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
         cur="$2"
@@ -7,6 +18,7 @@ _relay__status() {
         cur="${COMP_WORDS[COMP_CWORD]}"
     fi
     prev="$3"
+    _relay_line "$2" 2>/dev/null
     cmd=""
     opts=""
 
@@ -23,45 +35,45 @@ _relay__status() {
 
     case "${cmd}" in
         relay__status)
-            opts="-N -o -f -q -v -h -V --node --output --force --json --prometheus --nagios --now --clock-drift --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+            opts="-f -q -v -h -V -N -o --force --json --prometheus --quiet --verbose --help --version --node --output --nagios --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --node)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete file 2>/dev/null
                     return 0
                     ;;
                 --nagios)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --now)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --clock-drift)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            _relay_complete none 2>/dev/null
             return 0
             ;;
     esac

@@ -97,6 +97,9 @@ _relay() {
             relay,split)
                 cmd="relay__subcmd__split"
                 ;;
+            relay,status)
+                cmd="relay__subcmd__status"
+                ;;
             relay,sync)
                 cmd="relay__subcmd__sync"
                 ;;
@@ -175,6 +178,9 @@ _relay() {
             relay__subcmd__help,split)
                 cmd="relay__subcmd__help__subcmd__split"
                 ;;
+            relay__subcmd__help,status)
+                cmd="relay__subcmd__help__subcmd__status"
+                ;;
             relay__subcmd__help,sync)
                 cmd="relay__subcmd__help__subcmd__sync"
                 ;;
@@ -191,7 +197,7 @@ _relay() {
 
     case "${cmd}" in
         relay)
-            opts="-h -V --help --version ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal send split sync unpack-cargo verify help"
+            opts="-h -V --help --version ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal send split status sync unpack-cargo verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -423,7 +429,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__export)
-            opts="-f -q -v -h -V -N -o --force --der --quiet --verbose --help --version --node --output --identity-key --address --session-key --session-key-id --now"
+            opts="-f -q -v -h -V -N -o --force --der --qr --quiet --verbose --help --version --node --output --identity-key --address --session-key --session-key-id --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -473,7 +479,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help)
-            opts="ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal send split sync unpack-cargo verify help"
+            opts="ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal send split status sync unpack-cargo verify help"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -808,6 +814,20 @@ _relay() {
             _relay_complete none 2>/dev/null
             return 0
             ;;
+        relay__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete none 2>/dev/null
+            return 0
+            ;;
         relay__subcmd__help__subcmd__sync)
             opts=""
             if [[ ${cur} == -* && -z ${ended} ]] ; then
@@ -889,7 +909,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__inspect)
-            opts="-q -v -h -V --allow-empty --json --id --message-id --sender --recipient --quiet --verbose --help --version --status-fd"
+            opts="-q -v -h -V --allow-empty --json --id --message-id --sender --recipient --qr --quiet --verbose --help --version --status-fd"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1676,6 +1696,48 @@ _relay() {
                     ;;
             esac
             _relay_complete file 2>/dev/null
+            return 0
+            ;;
+        relay__subcmd__status)
+            opts="-f -q -v -h -V -N -o --force --json --prometheus --quiet --verbose --help --version --node --output --nagios --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --output)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                -o)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --nagios)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --now)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --clock-drift)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__sync)

@@ -46,6 +46,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("QUEUE", "", "queue in failed home out control acks cca"),
     ("RANGE", "", "none"),
     ("SIZE", "", "none"),
+    ("METRIC=WARNING:CRITICAL", "", "none"),
     ("TIME", "", "none"),
     ("TO", "", "dir"),
     ("TYPE", "y", MEDIA_TYPES),
