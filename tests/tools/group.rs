@@ -1285,3 +1285,40 @@ fn a_file_of_another_user_is_not_followed() {
         }
     }
 }
+
+/// A member reads neither the queues nor the memory: the message of a run that was killed is made anew, and the gateway
+/// keeps one of the two.
+#[test]
+fn what_a_member_drops_goes_on_once_though_a_run_is_killed() {
+    let Some(world) = world() else { return };
+    let env = &world.env;
+    let drop = format!("{ANNA}/drop");
+    for dir in [drop.clone(), format!("{drop}/bert")] {
+        env.mkdir(&dir);
+    }
+    own_all(env, world.users.anna, &drop);
+    let send = |name: &str| {
+        let path = format!("{drop}/bert/{name}");
+        env.write(&path, "content");
+        own(env, world.users.anna, &path);
+        let args = ["-N", ANNA, "--drop", &drop, "--settle", "0s"];
+        world.run(world.users.anna, "send", &args)
+    };
+    let trace = env.path("var/trace");
+    env.write("var/trace", "");
+    own(env, world.users.anna, "var/trace");
+    send("first").ok();
+    // To see which step lets the file go.
+    let traced = send("other").var("RELAY_FAULT", format!("trace:{}", trace.display()));
+    traced.ok();
+    let text = env.text("var/trace");
+    let is_last = |line: &str| line.starts_with("remove") && line.ends_with("/bert/other");
+    let at = text.lines().position(is_last).unwrap() + 1;
+    let killed = send("third")
+        .var("RELAY_FAULT", format!("kill:{at}"))
+        .output();
+    assert_eq!(killed.status.code(), None, "{killed:?}");
+    send("fourth").ok();
+    world.route().ok();
+    assert_eq!(world.waiting("bob").len(), 4, "each of them once");
+}

@@ -63,6 +63,17 @@ struct Made {
     to: SubmittedTo,
 }
 
+impl Made {
+    /// A run before this one stored it.
+    fn before(to: SubmittedTo) -> Self {
+        Self {
+            staged: None,
+            parcel: None,
+            to,
+        }
+    }
+}
+
 /// Why no parcel was made.
 enum NotMade {
     /// Because of the content or its recipient.
@@ -218,15 +229,22 @@ impl Submission<'_> {
         };
         let Some(admitted) = admitted else {
             self.admission.sync_earlier().map_err(NotMade::Spool)?;
-            return Ok(Made {
-                staged: None,
-                parcel: None,
-                to,
-            });
+            return Ok(Made::before(to));
         };
-        let staged = self.admission.write(&admitted).map_err(NotMade::Spool)?;
+        let staged = self.admission.write(&admitted);
         let (parcel, octets) = admitted.into_parts();
         pool.put(octets);
+        let staged = match staged {
+            // Who cannot read the queues learns only here that a run before made it at this very time.
+            Err(disk::Error::Exists { .. }) if kind == IdsKind::Repeated => {
+                self.admission.give_back(&parcel);
+                self.admission.sync_earlier().map_err(NotMade::Spool)?;
+                return Ok(Made::before(to));
+            }
+            // A name that is taken concerns this content alone.
+            Err(error @ disk::Error::Exists { .. }) => return Err(Error::Disk(error).into()),
+            staged => staged.map_err(NotMade::Spool)?,
+        };
         let parcel = Some(parcel);
         Ok(Made { staged, parcel, to })
     }
