@@ -25,7 +25,7 @@ pub struct QueueTally {
     pub next_expiry: Option<Timestamp>,
     /// How many have waited longer than the patience that was asked for.
     pub late: usize,
-    /// The names of the first [`MOST`] of those.
+    /// The names of the first of those.
     pub some: Vec<Name>,
 }
 
