@@ -36,6 +36,21 @@ impl Buffer {
         self.start = ROOM;
     }
 
+    /// The value as octets of its own, in the memory that it has.
+    #[must_use]
+    pub fn into_octets(mut self) -> Vec<u8> {
+        self.octets.drain(..self.start);
+        self.octets
+    }
+
+    /// An empty value in the memory of these octets.
+    #[must_use]
+    pub fn reusing(octets: Vec<u8>) -> Self {
+        let mut buffer = Self { octets, start: 0 };
+        buffer.reset();
+        buffer
+    }
+
     /// The length of the value in octets.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -9,11 +9,11 @@ use super::Error;
 use super::feed::{Feed, Job, SealTask};
 use super::ids::IdsKind;
 use super::source::Outgoing;
+use crate::asn1::Buffer;
 use crate::cms::enveloped_data::Cipher;
 use crate::disk::batch::{Batch, Staged};
 use crate::disk::{self, FileRole, files};
 use crate::message::parts;
-use crate::pipeline::Buffers;
 use crate::pipeline::workers::{self, Bounds};
 use crate::pki::NodeId;
 use crate::send::{self, Draft};
@@ -126,7 +126,6 @@ impl Submission<'_> {
     ) -> Result<(), E> {
         let feed = RefCell::new(Feed::of(next));
         let spare = feed.borrow().spare();
-        let pool = Buffers::default();
         let mut stored = Stored {
             admission: self.admission,
             batch: Batch::default(),
@@ -144,7 +143,7 @@ impl Submission<'_> {
                  task,
              }| {
                 let made = task.map_err(NotMade::Content);
-                let made = made.and_then(|task| self.make(task, kind, &spare, &pool));
+                let made = made.and_then(|task| self.make(task, kind, &spare));
                 (content, (is_last, kind), made)
             },
             |(content, facts, made)| {
@@ -170,13 +169,7 @@ impl Submission<'_> {
         sent.and(committed)
     }
 
-    fn make(
-        &self,
-        task: SealTask,
-        kind: IdsKind,
-        spare: &Spare,
-        pool: &Buffers,
-    ) -> Result<Made, NotMade> {
+    fn make(&self, task: SealTask, kind: IdsKind, spare: &Spare) -> Result<Made, NotMade> {
         let SealTask {
             sealer,
             mut octets,
@@ -200,11 +193,8 @@ impl Submission<'_> {
         if let (Some(_), Some(whole)) = (&part, of) {
             self.check_whole(whole, sent.octets.len() as u64 - len)?;
         }
-        let mut octets = pool.take(sent.octets.len());
-        octets.extend_from_slice(sent.octets.as_slice());
-        if part.is_some() {
-            spare.put(sent.octets);
-        }
+        // Moved to the front, not copied: a second buffer for each part under way would double the memory of a run.
+        let octets = sent.octets.into_octets();
         let to = SubmittedTo {
             recipient: sent.fields.recipient,
             id: match &part {
@@ -233,7 +223,9 @@ impl Submission<'_> {
         };
         let staged = self.admission.write(&admitted);
         let (parcel, octets) = admitted.into_parts();
-        pool.put(octets);
+        if to.is_in_parts {
+            spare.put(Buffer::reusing(octets));
+        }
         let staged = match staged {
             // Who cannot read the queues learns only here that a run before made it at this very time.
             Err(disk::Error::Exists { .. }) if kind == IdsKind::Repeated => {
