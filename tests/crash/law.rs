@@ -112,7 +112,11 @@ impl Unsynced {
                 self.written(path);
                 refuse(step, rests)?;
             }
-            ("emit", _) => refuse(step, self.rests(|_| true, |_| true))?,
+            // A line promises nothing of a message that has no name in a queue yet: another core may write one.
+            ("emit", _) => {
+                let rests = self.rests(|_| true, |file| !file.contains("/spool/tmp/"));
+                refuse(step, rests)?;
+            }
             ("sync", _) => self.files.retain(|file| file != path),
             ("syncfs", _) => self.files.clear(),
             ("syncdir", _) => {

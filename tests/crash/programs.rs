@@ -48,7 +48,7 @@ fn keygen() {
     sweep(&Case {
         name: "keygen",
         program: "relay-keygen",
-        args: &["-q", "--set", "clock=test", "new"],
+        args: &["-q", "--set", "clock=test", "./new"],
         order: &["new/identity.key", "new/sessions/any/", "new/VERSION", "-"],
         next: |scene| if_there(scene, "new/VERSION", 73),
         proof: |scene, _| {
@@ -66,7 +66,7 @@ fn keygen() {
 #[test]
 fn keygen_with_a_group() {
     let group: &str = Box::leak(format!("group={}", group_to_give_to()).into_boxed_str());
-    let args = ["-q", "--set", "clock=test", "--set", group, "new"];
+    let args = ["-q", "--set", "clock=test", "--set", group, "./new"];
     sweep(&Case {
         name: "keygen --set group=NAME",
         program: "relay-keygen",
