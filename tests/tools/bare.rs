@@ -156,7 +156,7 @@ fn a_name_that_is_only_taken_in_a_queue_or_on_a_medium_is_swept() {
 #[cfg(debug_assertions)] // without them, programs take no faults
 fn a_node_needs_more() {
     let env = Env::new();
-    let keygen = env.relay("keygen").arg("new").at_any_time();
+    let keygen = env.relay("keygen").args(["-N", "new"]).at_any_time();
     let ran = keygen.var("RELAY_FAULT", "bare=new").run();
     assert_eq!(ran.status, 78);
     ran.says(&["new/identity.key: this file system cannot hold a node or a key"]);

@@ -341,7 +341,11 @@ fn no_node_is_made_where_others_can_write() {
     env.mkdir("open");
     for (mode, expected) in [(0o777, 78), (0o770, 78), (0o755, 0)] {
         env.chmod("open", mode);
-        let ran = env.relay("keygen").at_any_time().args(["-q", "open"]).run();
+        let ran = env
+            .relay("keygen")
+            .at_any_time()
+            .args(["-q", "-N", "open"])
+            .run();
         assert_eq!(ran.status, expected, "{mode:o}: {}", ran.stderr);
         if expected == 78 {
             ran.says_somewhere("open can be changed by other users (mode ")
