@@ -55,8 +55,8 @@ pub fn text(status: &NodeStatus) -> String {
 
 fn queue_row(queue: &QueueNumbers, now: Timestamp) -> Vec<String> {
     let place = match &queue.peer {
-        Some(peer) => format!("{}/{}", queue.folder(), report::escaped(peer)),
-        None => queue.folder().to_owned(),
+        Some(peer) => format!("{}/{}", queue.place.folder(), report::escaped(peer)),
+        None => queue.place.folder().to_owned(),
     };
     if queue.messages == 0 {
         return vec![place, "0".to_owned()];

@@ -78,7 +78,7 @@ fn queues(metrics: &mut Metrics, status: &NodeStatus) {
         let peer = queue.peer.as_deref().map(|peer| known.value(peer));
         let peer = peer.unwrap_or_default();
         let sum = sums
-            .entry(labels(&[("queue", queue.folder()), ("peer", &peer)]))
+            .entry(labels(&[("queue", queue.place.folder()), ("peer", &peer)]))
             .or_default();
         sum.messages += integer(queue.messages);
         sum.octets += integer(queue.octets);

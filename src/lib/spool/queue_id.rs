@@ -48,15 +48,36 @@ impl QueueId {
     /// The queue's path in the spool.
     #[must_use]
     pub fn path(self) -> PathBuf {
-        let of = |kind: QueueKind, node: NodeId| Path::new(kind.folder()).join(node.to_string());
+        match self.node() {
+            Some(node) => Path::new(self.folder()).join(node.to_string()),
+            None => self.folder().into(),
+        }
+    }
+
+    /// The folder in the spool that the queue is, or that it is in.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
         match self {
-            Self::In => "in".into(),
-            Self::Failed => "failed".into(),
-            Self::Home(node) => of(QueueKind::Home, node),
-            Self::Out(hop) => of(QueueKind::Out, hop),
-            Self::Control(gateway) => of(QueueKind::Control, gateway),
-            Self::Acks(hop) => of(QueueKind::Acks, hop),
-            Self::Cca(gateway) => of(QueueKind::Cca, gateway),
+            Self::In => "in",
+            Self::Failed => "failed",
+            Self::Home(_) => QueueKind::Home.folder(),
+            Self::Out(_) => QueueKind::Out.folder(),
+            Self::Control(_) => QueueKind::Control.folder(),
+            Self::Acks(_) => QueueKind::Acks.folder(),
+            Self::Cca(_) => QueueKind::Cca.folder(),
+        }
+    }
+
+    /// The node that the queue is for, or of; `None` for `in` and `failed`.
+    #[must_use]
+    pub fn node(self) -> Option<NodeId> {
+        match self {
+            Self::In | Self::Failed => None,
+            Self::Home(node)
+            | Self::Out(node)
+            | Self::Control(node)
+            | Self::Acks(node)
+            | Self::Cca(node) => Some(node),
         }
     }
 }

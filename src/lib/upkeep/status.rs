@@ -38,22 +38,6 @@ pub struct QueueNumbers {
     pub next_expiry: Option<Timestamp>,
 }
 
-impl QueueNumbers {
-    /// The folder of the queue.
-    #[must_use]
-    pub fn folder(&self) -> &'static str {
-        match self.place {
-            QueueId::In => "in",
-            QueueId::Failed => "failed",
-            QueueId::Home(_) => QueueKind::Home.folder(),
-            QueueId::Out(_) => QueueKind::Out.folder(),
-            QueueId::Control(_) => QueueKind::Control.folder(),
-            QueueId::Acks(_) => QueueKind::Acks.folder(),
-            QueueId::Cca(_) => QueueKind::Cca.folder(),
-        }
-    }
-}
-
 /// Something that could not be counted; the rest was.
 #[derive(Debug)]
 pub enum StatusProblem {
@@ -200,17 +184,12 @@ impl Gathering<'_> {
             let Some(tally) = self.read(queue.dir(), tally) else {
                 continue;
             };
-            let peer = match queue.place() {
-                QueueId::In | QueueId::Failed => None,
-                QueueId::Home(id) if id == owner.id() => None,
-                QueueId::Home(id)
-                | QueueId::Out(id)
-                | QueueId::Control(id)
-                | QueueId::Acks(id)
-                | QueueId::Cca(id) => Some(owner.label_of(id)),
-            };
+            let place = queue.place();
+            let own_home = QueueId::Home(owner.id());
+            let peer = place.node().filter(|_| place != own_home);
+            let peer = peer.map(|id| owner.label_of(id));
             numbers.push(QueueNumbers {
-                place: queue.place(),
+                place,
                 peer,
                 messages: tally.count,
                 octets: tally.octets,
