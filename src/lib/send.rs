@@ -186,12 +186,6 @@ impl Sealer {
         &self.peer
     }
 
-    /// When a message that is to live for `ttl` expires.
-    #[must_use]
-    pub fn expiry(&self, ttl: SignedDuration) -> Timestamp {
-        (self.date + ttl).min(self.end)
-    }
-
     /// The sender of the messages.
     #[must_use]
     pub fn sender(&self) -> NodeId {
