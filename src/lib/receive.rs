@@ -25,8 +25,7 @@ use crate::ramf::{Authorized, Head, Kind, SignedMessage, Valid, fields, limits};
 use crate::session::{self, KeyId, PrivateSessionKey, PublicSessionKey, Sealed};
 use crate::verify::{self, Policy};
 
-/// The media type under which an endpoint sends an authorization in a parcel.
-pub const AUTHORIZATION_TYPE: &str = "application/vnd+relaycorp.awala.pda-path";
+pub use crate::message::certification_path::AUTHORIZATION_TYPE;
 
 /// The options for receiving a message.
 #[derive(Debug, Clone, Copy)]

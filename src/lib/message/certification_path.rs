@@ -13,6 +13,9 @@ use super::{Error, malformed};
 use crate::asn1::{self, Element, tag, write};
 use crate::pki::Certificate;
 
+/// The media type under which an endpoint sends an authorization in a parcel.
+pub const AUTHORIZATION_TYPE: &str = "application/vnd+relaycorp.awala.pda-path";
+
 /// Maximum number of authorities in a path.
 const MAX_AUTHORITIES: usize = 16;
 

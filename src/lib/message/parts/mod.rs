@@ -21,6 +21,7 @@ use std::str::FromStr;
 pub use ledger::{Ledger, Missing, Noted};
 pub use stream::PartStream;
 
+use super::certification_path::AUTHORIZATION_TYPE;
 use super::{Error, malformed, media_type, service_message};
 use crate::asn1::{self, Buffer, Element, Hex, hex, tag, write};
 use crate::ramf::fields;
@@ -44,7 +45,7 @@ pub const MAX_WHOLE_TYPE_LEN: usize = 160;
 /// What content in parts cannot be: parts again, and what programs act on as soon as it comes.
 const NEVER_WHOLE: [&str; 4] = [
     MEDIA_TYPE,
-    "application/vnd+relaycorp.awala.pda-path",
+    AUTHORIZATION_TYPE,
     "application/vnd.relaynet.request",
     "application/vnd.relaynet.topic",
 ];
