@@ -12,7 +12,7 @@ use super::{named_files, report};
 use crate::asn1::Buffer;
 use crate::disk::files::{self, FileId};
 use crate::message::Part;
-use crate::message::parts::{MAX_LEN, PartStream};
+use crate::message::parts::{self, MAX_LEN, PartStream};
 use crate::message::stream::StreamError;
 use crate::pipeline::workers::WorkItem;
 use crate::transfer::cut::{Piece, Pieces, Spare};
@@ -148,7 +148,7 @@ impl PartFeed {
         } else {
             octets
         };
-        let id = self.id.as_ref().map(|id| format!("{id}.{index}"));
+        let id = self.id.as_ref().map(|id| parts::parcel_id(id, index));
         Some(WorkItem {
             octets: octets.len(),
             item: Ok(PartJob { octets, peer, id }),

@@ -36,6 +36,7 @@ pub(super) struct SealTask {
     pub(super) sealer: Arc<Sealer>,
     pub(super) octets: Buffer,
     pub(super) media_type: Arc<str>,
+    /// The id of the content.
     pub(super) id: String,
     /// The header of a part; `None` if the piece is the whole content.
     pub(super) part: Option<PartHeader>,
@@ -262,10 +263,7 @@ impl<N: FnMut() -> Option<Outgoing>> Feed<N> {
             } else {
                 head.part.clone()
             },
-            id: match part {
-                Some(_) => format!("{id}.{index}"),
-                None => id,
-            },
+            id,
             part,
             of: head.len,
             octets,

@@ -182,10 +182,11 @@ impl Submission<'_> {
         if let Some(part) = &part {
             parts::wrap(&mut octets, part)?;
         }
+        let of_part = part.as_ref().map(|part| parts::parcel_id(&id, part.index));
         let draft = Draft {
             media_type: &media_type,
             ttl: self.ttl,
-            id: Some(&id),
+            id: Some(of_part.as_ref().unwrap_or(&id)),
             cipher: self.cipher,
             now: self.now,
         };
@@ -197,10 +198,7 @@ impl Submission<'_> {
         let octets = sent.octets.into_octets();
         let to = SubmittedTo {
             recipient: sent.fields.recipient,
-            id: match &part {
-                Some(part) => id[..id.len() - format!(".{}", part.index).len()].to_owned(),
-                None => id,
-            },
+            id,
             parcels: part.as_ref().map_or(1, |part| part.index),
             is_in_parts: part.is_some(),
             date: sent.fields.date,
@@ -375,7 +373,7 @@ impl Stored<'_> {
         for to in &progress.to {
             for index in 1..=to.parcels {
                 let id = if to.is_in_parts {
-                    format!("{}.{index}", to.id)
+                    parts::parcel_id(&to.id, index)
                 } else {
                     to.id.clone()
                 };

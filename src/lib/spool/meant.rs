@@ -10,7 +10,7 @@ use super::queue::Waiting;
 use super::sent::Line;
 use super::{Error, Name, Queue, QueueId, Spool};
 use crate::crypto::hash;
-use crate::message::parts::{MAX_COUNT, TransferId};
+use crate::message::parts::{MAX_COUNT, TransferId, parcel_id};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 
@@ -144,7 +144,7 @@ impl Spool {
         let (mut at, mut last) = (1, noted);
         // A name has only the digest of the id, so ids are tried.
         while at <= MAX_COUNT && at - 1 <= last.saturating_add(MAX_GAP) && !waiting.is_empty() {
-            let id = hash::sha256(format!("{begin}{at}").as_bytes());
+            let id = hash::sha256(parcel_id(text, at).as_bytes());
             if waiting.contains(&id) {
                 ids.insert(id);
                 last = last.max(at);

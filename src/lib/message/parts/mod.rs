@@ -36,6 +36,12 @@ pub fn is_part_type(media_type: &str) -> bool {
     media_type::essence(media_type).eq_ignore_ascii_case(MEDIA_TYPE)
 }
 
+/// The id of the parcel with a part of content that has this id.
+#[must_use]
+pub fn parcel_id(id: &str, index: u32) -> String {
+    format!("{id}.{index}")
+}
+
 /// The parameter of that type for the media type of the whole.
 const WHOLE_TYPE: &str = "of";
 
