@@ -70,6 +70,26 @@ pub struct Stat {
     pub group: u32,
 }
 
+/// The user id of root.
+const ROOT: u32 = 0;
+
+/// The bits that let others than the owner write.
+const BY_OTHERS: u32 = 0o022;
+
+impl Stat {
+    /// Whether it belongs to this user, or to root.
+    #[must_use]
+    pub fn is_of(&self, user: u32) -> bool {
+        self.owner == user || self.owner == ROOT
+    }
+
+    /// Whether its mode lets others than its owner write.
+    #[must_use]
+    pub fn is_writable_by_others(&self) -> bool {
+        self.mode & BY_OTHERS != 0
+    }
+}
+
 /// The metadata of a file, directory or link itself; `None` if it does not exist.
 ///
 /// # Errors

@@ -23,9 +23,6 @@ const CHECKED: [&str; 9] = [
     "routes",
 ];
 
-/// The bits that let others write.
-const BY_OTHERS: u32 = 0o022;
-
 const ROOT: u32 = 0;
 
 /// Checks that the node in `root` is of the user who runs this, or root's, and that nobody else can change it. Root
@@ -38,7 +35,7 @@ pub(super) fn check(root: &Path) -> Result<(), Error> {
     let Some(found) = stat(root)? else {
         return Ok(());
     };
-    if us != ROOT && found.owner != us && found.owner != ROOT {
+    if us != ROOT && !found.is_of(us) {
         return Err(anothers(root, found.owner));
     }
     let user = found.owner;
@@ -80,10 +77,10 @@ pub(super) fn check_place(root: &Path) -> Result<(), Error> {
 }
 
 fn check_one(path: &Path, found: &Stat, user: u32) -> Result<(), Error> {
-    if found.owner != user && found.owner != ROOT {
+    if !found.is_of(user) {
         return Err(anothers(path, found.owner));
     }
-    if found.mode & BY_OTHERS != 0 {
+    if found.is_writable_by_others() {
         return Err(Error::Directory(DirectoryError::Writable {
             path: path.to_owned(),
             mode: found.mode,

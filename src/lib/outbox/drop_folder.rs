@@ -29,9 +29,7 @@ const LOCK: &str = "lock";
 /// Names that are not taken: programs give them to files that they are still writing.
 const UNFINISHED: [&str; 4] = [".part", ".tmp", ".crdownload", "~"];
 
-const ROOT: u32 = 0;
 const STICKY: u32 = 0o1000;
-const BY_OTHERS: u32 = 0o022;
 
 /// A folder, locked for this run.
 #[derive(Debug)]
@@ -393,10 +391,7 @@ fn all_in(dir: &Path) -> Result<Vec<(OsString, PathBuf)>, Error> {
 /// Whether a run has made this directory; others could have come under the name of a file that was claimed.
 fn is_of_a_run(path: &Path) -> Result<bool, Error> {
     let found = tree::stat(path, ROLE)?;
-    let is_right = |it: &tree::Stat| {
-        it.is_dir && [files::user(), ROOT].contains(&it.owner) && it.mode & BY_OTHERS == 0
-    };
-    Ok(found.as_ref().is_some_and(is_right))
+    Ok(found.is_some_and(|it| it.is_dir && it.is_of(files::user()) && !it.is_writable_by_others()))
 }
 
 /// The number follows from the name and from the state of the file: one that was written to after a run had claimed it is
@@ -433,10 +428,10 @@ fn check(dir: &Path, label: &Path) -> Result<u64, Error> {
     let Some(found) = tree::stat(dir, ROLE)?.filter(|found| found.is_dir) else {
         return Err(wrong("not a directory"));
     };
-    if found.owner != files::user() && found.owner != ROOT {
+    if !found.is_of(files::user()) {
         return Err(wrong("it belongs to another user"));
     }
-    if found.mode & BY_OTHERS != 0 && found.mode & STICKY == 0 {
+    if found.is_writable_by_others() && found.mode & STICKY == 0 {
         return Err(wrong(
             "others can write there and exchange what is in it: chmod +t keeps them from that",
         ));
