@@ -12,7 +12,7 @@ use super::report;
 use super::sending::{AT_ONCE, Facts, MAX_REPORTED, Sending};
 use super::status::{Reported, Status};
 use crate::message::file_name;
-use crate::outbox::drop_folder::Scan;
+use crate::outbox::drop_folder::{self, Scan};
 use crate::outbox::{Claimed, DropFolder, Error, Outgoing, OutgoingSource};
 use crate::send::Sealer;
 
@@ -221,7 +221,7 @@ impl<'a, 'b> Drops<'a, 'b> {
     fn unready(&mut self, folder: Option<&OsStr>, names: Vec<OsString>) {
         self.sending.note_unready(names.len());
         for name in names {
-            let path = folder.map_or_else(|| PathBuf::from(&name), |it| Path::new(it).join(&name));
+            let path = drop_folder::label(folder, &name);
             let error = anyhow::Error::new(Postponed(
                 "changed a moment ago; a later run takes it".to_owned(),
             ));

@@ -225,7 +225,7 @@ impl DropFolder {
     ) -> Result<(Vec<Claimed>, Vec<NotTaken>), Error> {
         let from = self.place(folder);
         let run = self.dir.join(CLAIMS).join(&self.run);
-        let to = folder.map_or_else(|| run.clone(), |folder| run.join(folder));
+        let to = within(&run, folder);
         for dir in [&run, &to] {
             files::create_dir(dir, ROLE, 0o700)?;
         }
@@ -345,12 +345,11 @@ impl DropFolder {
 
     /// Where files of the folder go that were sent, if they are kept.
     fn sent_place(&self, folder: Option<&OsStr>) -> Option<PathBuf> {
-        let sent = self.sent.as_ref()?;
-        Some(folder.map_or_else(|| sent.clone(), |folder| sent.join(folder)))
+        Some(within(self.sent.as_ref()?, folder))
     }
 
     fn place(&self, folder: Option<&OsStr>) -> PathBuf {
-        folder.map_or_else(|| self.dir.clone(), |folder| self.dir.join(folder))
+        within(&self.dir, folder)
     }
 }
 
@@ -374,8 +373,15 @@ impl Claimed {
     }
 }
 
-fn label(folder: Option<&OsStr>, name: &OsStr) -> PathBuf {
-    folder.map_or_else(|| PathBuf::from(name), |it| Path::new(it).join(name))
+/// A subfolder of a directory, or the directory itself.
+fn within(dir: &Path, folder: Option<&OsStr>) -> PathBuf {
+    folder.map_or_else(|| dir.to_owned(), |folder| dir.join(folder))
+}
+
+/// The name of a file for people: below the folder.
+#[must_use]
+pub fn label(folder: Option<&OsStr>, name: &OsStr) -> PathBuf {
+    within(Path::new(""), folder).join(name)
 }
 
 /// The names and paths of whatever is in a directory.
