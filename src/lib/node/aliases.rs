@@ -277,7 +277,7 @@ fn each_line(
     }
 }
 
-/// Whether a file is none of ours, as editors leave them.
+/// Whether a file has a name as editors give to their own.
 fn is_passed_over(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy());
     name.is_some_and(|name| name.starts_with('.') || name.ends_with('~'))

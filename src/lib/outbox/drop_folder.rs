@@ -252,7 +252,7 @@ impl DropFolder {
     /// Checks that a claimed file is one that is sent: anything may have had its name when it was claimed.
     ///
     /// # Errors
-    /// [`Error::NotTaken`] when it is none; when it cannot be examined.
+    /// [`Error::NotTaken`] when it is not; when it cannot be examined.
     pub fn check(&self, claim: &Claimed) -> Result<(), Error> {
         let found = tree::stat(&claim.path, ROLE)?;
         let is_alone = found.is_some_and(|it| it.links == 1);

@@ -239,7 +239,8 @@ impl Submission<'_> {
         Ok(Made { staged, parcel, to })
     }
 
-    /// Checks that the parts of a content could wait together for a recipient, with so many octets more in each.
+    /// Checks that the parts of a content could wait together for a recipient; each parcel has `more` octets beside its
+    /// content.
     fn check_whole(&self, whole: u64, more: u64) -> Result<(), Error> {
         let count = whole.div_ceil(u64::from(parts::MAX_EMITTED_CONTENT_LEN));
         let len = whole.saturating_add(count.saturating_mul(more));

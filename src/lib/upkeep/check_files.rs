@@ -157,7 +157,7 @@ impl Checker<'_> {
             // Removed since it was listed: other programs may be running.
             (_, Ok(None)) => {}
             (_, Err(error)) => self.damaged(path, &error.into()),
-            (None, Ok(Some(_))) => self.stray(entry, &parts, shapes),
+            (None, Ok(Some(_))) => self.misplaced(entry, &parts, shapes),
             (Some(shape), Ok(Some(stat))) => {
                 self.stat(path, shape, &stat, ownership, entry.kind);
                 let is_shared = matches!(shape, Shape::Shared | Shape::Given);
@@ -174,7 +174,7 @@ impl Checker<'_> {
     }
 
     /// Reports an entry without a shape. In the place of something else it is in the way of it.
-    fn stray(&mut self, entry: &tree::Entry, parts: &[&str], shapes: Shapes<'_>) {
+    fn misplaced(&mut self, entry: &tree::Entry, parts: &[&str], shapes: Shapes<'_>) {
         let is_named = entry.name.to_str().is_some();
         let is_instead = |kind| is_named && shapes(parts, kind).is_some();
         let what = match entry.kind {
