@@ -6,12 +6,16 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use super::open::open;
+use super::publish::Pending;
 use super::{Error, FileRole, IfExists, Operation, PublishOptions, Result};
-use super::{publish, records, remove};
+use super::{records, remove};
 
 /// How many records are read at once. Records are digests, so that the place of one can be guessed:
 /// among 100 000 the guess is wrong by more than half of this in one of ten cases.
 const AT_ONCE: u64 = 512;
+
+/// How many octets of a merged file are written at once.
+const PIECE: usize = 256 * 1024;
 
 /// An open file of sorted records of `N` octets each, of which the first eight are spread evenly.
 #[derive(Debug)]
@@ -86,28 +90,77 @@ impl<const N: usize> SortedRecords<N> {
 }
 
 /// Moves the records of a file that grows to a sorted one, which appears whole before the other one
-/// goes, so that a record is at least in one of them, whenever a run is killed.
+/// goes, so that a record is at least in one of them, whenever a run is killed. Memory grows with the
+/// first file alone.
 ///
 /// # Errors
 ///
 /// When one cannot be read, or the sorted one not be stored.
 pub fn merge<const N: usize>(tail: &Path, sorted: &Path, role: FileRole) -> Result<()> {
-    let mut all: Vec<[u8; N]> = Vec::new();
-    for path in [sorted, tail] {
-        records::each_record(path, role, |record| {
-            all.push(*record);
-            ControlFlow::Continue(())
+    let mut new: Vec<[u8; N]> = Vec::new();
+    records::each_record(tail, role, |record| {
+        new.push(*record);
+        ControlFlow::Continue(())
+    })?;
+    if !new.is_empty() {
+        new.sort_unstable();
+        let options = PublishOptions::stored(role, IfExists::Replace);
+        let mut merged = Merged::new(Pending::create(sorted, &options)?);
+        let mut new = new.iter().peekable();
+        let mut failed = None;
+        records::each_record(sorted, role, |old: &[u8; N]| {
+            while let Some(record) = new.next_if(|record| *record < old) {
+                if let Err(error) = merged.add(record) {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            failed = merged.add(old).err();
+            match failed {
+                Some(_) => ControlFlow::Break(()),
+                None => ControlFlow::Continue(()),
+            }
         })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        new.try_for_each(|record| merged.add(record))?;
+        merged.finish()?;
     }
-    if all.is_empty() {
-        return Ok(());
-    }
-    all.sort_unstable();
-    all.dedup();
-    let options = PublishOptions::stored(role, IfExists::Replace);
-    publish::publish(sorted, &[all.as_flattened()], &options)?;
     remove::remove(tail, role)?;
     Ok(())
+}
+
+/// A sorted file that is being written, in pieces and without repetitions.
+struct Merged<const N: usize> {
+    file: Pending,
+    piece: Vec<u8>,
+    last: Option<[u8; N]>,
+}
+
+impl<const N: usize> Merged<N> {
+    fn new(file: Pending) -> Self {
+        let (piece, last) = (Vec::with_capacity(PIECE + N), None);
+        Self { file, piece, last }
+    }
+
+    fn add(&mut self, record: &[u8; N]) -> Result<()> {
+        if self.last.as_ref() == Some(record) {
+            return Ok(());
+        }
+        self.last = Some(*record);
+        self.piece.extend_from_slice(record);
+        if self.piece.len() >= PIECE {
+            self.file.write(&[&self.piece])?;
+            self.piece.clear();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.file.write(&[&self.piece])?;
+        self.file.finish().map(drop)
+    }
 }
 
 #[cfg(test)]
@@ -144,5 +197,29 @@ mod tests {
                 assert!(![0, u64::MAX].into_iter().any(has), "{count}");
             }
         }
+    }
+
+    #[test]
+    fn a_merge_keeps_each_record_once_and_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let (tail, sorted) = (dir.path().join("day"), dir.path().join("day.sorted"));
+        let spread = |nth: u64| nth.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+        let mut all = std::collections::BTreeSet::new();
+        // The third file is longer than a piece, and each tail repeats records of the one before.
+        for (first, last) in [(0, 3), (2, 5), (3, 40_000), (39_990, 40_100), (0, 1)] {
+            let tail_of: Vec<[u8; 8]> = (first..last).map(spread).collect();
+            all.extend(tail_of.iter().copied());
+            std::fs::write(&tail, [tail_of.as_flattened(), b"torn"].concat()).unwrap();
+            merge::<8>(&tail, &sorted, FileRole::Node).unwrap();
+            assert!(!tail.exists());
+            let merged = std::fs::read(&sorted).unwrap();
+            assert_eq!(merged, all.iter().flatten().copied().collect::<Vec<u8>>());
+        }
+        // Nothing to merge, and nothing there.
+        merge::<8>(&tail, &sorted, FileRole::Node).unwrap();
+        std::fs::write(&tail, b"torn").unwrap();
+        merge::<8>(&tail, &sorted, FileRole::Node).unwrap();
+        assert_eq!(std::fs::read(&sorted).unwrap().len(), all.len() * 8);
+        assert!(!tail.exists());
     }
 }
