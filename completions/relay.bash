@@ -341,7 +341,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__check)
-            opts="-q -v -h -V -N --restored --json --quiet --verbose --help --version --node --now --clock-drift"
+            opts="-q -v -h -V -N --restored --json --quiet --verbose --help --version --node --backup --wait --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -353,6 +353,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --backup)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --wait)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --now)

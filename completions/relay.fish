@@ -97,6 +97,8 @@ complete -c relay -n "__fish_relay_using_subcommand carry" -s v -l verbose -d 'R
 complete -c relay -n "__fish_relay_using_subcommand carry" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand carry" -s V -l version -d 'Print version'
 complete -c relay -n "__fish_relay_using_subcommand check" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand check" -l backup -d 'Copy the node, as it is at one instant, to the new directory DIR' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand check" -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand check" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand check" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand check" -l restored -d 'Make the node safe to be used after an old backup of it was restored, then check it'

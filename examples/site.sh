@@ -179,9 +179,10 @@ says '^All wells are dry\.$' harbour 'cat srv/relay/inbox/field/wells~2.txt'
 
 echo
 echo "Backup, and a new disk."
-silent field 'tar -C var/lib -cf relay.tar relay'
-silent field 'rm -r var/lib/relay'
-silent field 'tar -C var/lib -xpf relay.tar'
+silent field 'mkdir -p mnt/backup'
+silent field 'relay-check --wait 1h --backup mnt/backup/relay-1'
+silent field 'rm -r var/lib/relay && mkdir -m 700 var/lib/relay'
+silent field 'cp -a mnt/backup/relay-1/. var/lib/relay'
 says 'relay: messages made before .* are refused from now on' field 'relay-check --restored'
 says '	wells.txt	' field 'relay-send -N var/lib/relay/endpoints/station -t harbour wells.txt'
 carry harbour field

@@ -537,6 +537,7 @@ fn node_directory() -> Cases<node::DirectoryError> {
     use node::DirectoryError as E;
     let mut cases = plain([
         E::NotANode(path()),
+        E::Backup(path()),
         E::Version {
             path: path(),
             version: text(),

@@ -1,14 +1,16 @@
 //! relay-check: checks a node directory: modes, orphans, the clock, what ends soon.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use jiff::Timestamp;
 
-use relaynet::cli::args::NodeDir;
+use relaynet::cli::args::{NodeDir, Wait};
 use relaynet::cli::clock::ClockArgs;
+use relaynet::cli::errors::Usage;
 use relaynet::cli::findings::Findings;
-use relaynet::cli::{self, findings, report};
+use relaynet::cli::{self, backup, findings, report};
 use relaynet::node::{Directory, endpoints};
 use relaynet::route::Table;
 use relaynet::spool::Spool;
@@ -24,9 +26,14 @@ pub(crate) struct Args {
     /// Make the node safe to be used after an old backup of it was restored, then check it
     #[arg(long)]
     restored: bool,
+    /// Copy the node, as it is at one instant, to the new directory DIR
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["restored", "json"])]
+    backup: Option<PathBuf>,
     /// Print a line of JSON for each finding
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    wait: Wait,
     #[command(flatten)]
     clock: ClockArgs,
 }
@@ -37,8 +44,14 @@ pub(crate) fn main() -> ExitCode {
 
 fn check(args: &Args) -> anyhow::Result<()> {
     let root = args.node.path()?;
+    if let Some(target) = &args.backup {
+        return backup::back_up(&root, target, &args.wait);
+    }
+    if args.wait.is_given() {
+        return Err(Usage("--wait goes with --backup".to_owned()).into());
+    }
     let now = if args.restored {
-        make_good(args, Directory::open(&root)?)?
+        make_good(args, Directory::open_restored(&root)?)?
     } else {
         args.clock.now(None)?
     };
@@ -82,11 +95,12 @@ fn check(args: &Args) -> anyhow::Result<()> {
 /// Makes a restored node and its local endpoints safe to use, and returns the time that was used.
 fn make_good(args: &Args, node: Directory) -> anyhow::Result<Timestamp> {
     let spool = Spool::shared_with(node)?;
-    let endpoints = endpoints::all(spool.owner())?;
+    let endpoints = endpoints::paths(spool.owner().root())?.into_iter();
+    let endpoints: Vec<_> = endpoints
+        .map(|path| Directory::open_restored(&path))
+        .collect::<Result<_, _>>()?;
     let nodes = [spool.owner()].into_iter();
-    let nodes: Vec<_> = nodes
-        .chain(endpoints.iter().map(|(_, node)| node))
-        .collect();
+    let nodes: Vec<_> = nodes.chain(&endpoints).collect();
     // `--now` is allowed only if every node that changes allows it.
     let strictest = nodes.iter().find(|node| !node.config().allows_test_clock());
     let config = strictest.map_or(spool.owner().config(), |node| node.config());

@@ -10,6 +10,7 @@
 //! message that carries it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::scene::{is_in_temporary, is_temporary};
 
@@ -118,7 +119,11 @@ impl Unsynced {
                 refuse(step, rests)?;
             }
             ("sync", _) => self.files.retain(|file| file != path),
-            ("syncfs", _) => self.files.clear(),
+            ("syncfs", _) => {
+                self.files.clear();
+                // The names below that directory, too; others may be on another file system.
+                self.dirs.retain(|dir, _| !Path::new(dir).starts_with(path));
+            }
             ("syncdir", _) => {
                 self.dirs.remove(path);
             }

@@ -14,7 +14,7 @@ use super::scene::{
 use super::sweep::{Case, sweep, sweep_errnos};
 
 /// The number of cases in this file.
-pub(crate) const CASES: usize = 64 + super::media::CASES + super::sending::CASES;
+pub(crate) const CASES: usize = 65 + super::media::CASES + super::sending::CASES;
 
 /// The defaults of most cases.
 pub(crate) const CASE: Case<'static> = Case {
@@ -858,6 +858,40 @@ fn check_restored() {
             let carried: Vec<_> = texts.iter().filter(is_carried).collect();
             let retired = format!("Retired: {RESTORED}\n");
             assert!(carried.len() == 1 && carried[0].contains(&retired));
+        },
+        ..CASE
+    });
+}
+
+#[test]
+fn check_backup() {
+    sweep(&Case {
+        name: "check --backup DIR",
+        program: "relay-check",
+        args: &["-q", "-N", "alice", "--backup", "copy"],
+        now: FIRST,
+        nodes: &["arrived/alice"],
+        order: &["copy"],
+        left: |scene, _| {
+            // Whole or not at all: VERSION is its last file.
+            let is_there = scene.path("copy").exists();
+            let is_whole = scene.path("copy/VERSION").exists();
+            assert_eq!(is_there, is_whole);
+        },
+        next: |scene| if_there(scene, "copy", 73),
+        proof: |scene, _| {
+            let (node, copy) = (scene.path("alice"), scene.path("copy"));
+            fs::remove_dir_all(&node).unwrap();
+            fs::rename(copy, node).unwrap();
+            let restore = ["-q", "-N", "alice", "--restored"];
+            scene.run("relay-check", &restore, FIRST).expect(0);
+            assert_eq!(queue(scene, "alice/spool").len(), 1);
+            // It may have been delivered since the backup was made.
+            let open = ["-q", "-N", "alice", "in/first.parcel"];
+            scene.run("relay-open", &open, SECOND).expect(82);
+            let args = ["-q", "-N", "alice", "--again", "in/first.parcel"];
+            let opened = scene.run("relay-open", &args, SECOND);
+            assert_eq!(opened.expect(0).stdout, CONTENT);
         },
         ..CASE
     });

@@ -12,6 +12,7 @@ mod check;
 mod authorize;
 mod bare;
 mod authors;
+mod backup;
 mod carry;
 mod clock;
 mod clocks;

@@ -169,6 +169,12 @@ fn hint_for_directory(error: &node::DirectoryError) -> Option<String> {
             ));
         }
         E::NotANode(_) => "relay-keygen makes one; -N or RELAY_NODE names another",
+        E::Backup(path) => {
+            return Some(format!(
+                "never use it beside the node that it is of; relay-check -N {} --restored makes it a node",
+                escape::path(path)
+            ));
+        }
         E::TestClock => "only a node made with relay-keygen --set clock=test takes it",
         E::NotAGateway(_) => {
             "use -N with the directory of a gateway; relay-keygen --type gateway makes one"

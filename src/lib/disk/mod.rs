@@ -36,6 +36,7 @@ mod temporary; // files that are being written
 pub mod entry; // a name in a directory that is held open
 pub mod dir; // directories that another user may change meanwhile
 pub mod new_tree; // directories that appear whole, under their final names
+pub mod copy; // directories as they are at one instant
 mod leftovers; // temporary files of killed runs
 pub mod publish; // files that appear whole, under their final names
 pub mod batch; // many of them, synced together

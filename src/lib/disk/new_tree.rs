@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::dir::Dir;
@@ -83,6 +83,24 @@ impl NewTree {
         })
     }
 
+    /// Checks that nobody else can look into it: not every file system has modes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CannotHold`]; [`Error::Io`] while [`Operation::Examine`].
+    pub fn check_private(&self) -> Result<()> {
+        let path = self.root.path();
+        let found = rustix::fs::fstat(self.root.fd()).map_err(io::Error::from);
+        let found = found.map_err(Error::io(path, ROLE, Operation::Examine))?;
+        if found.st_mode & !OF_OWNER & 0o777 != 0 {
+            return Err(Error::CannotHold {
+                path: self.parent.path().to_owned(),
+                role: ROLE,
+            });
+        }
+        Ok(())
+    }
+
     /// Creates a directory in it, by its path from the top, with mode 0700 less the umask.
     ///
     /// # Errors
@@ -132,6 +150,65 @@ impl NewTree {
             Ok(rustix::fs::utimensat(self.root.fd(), path, &times, flags)?)
         });
         or_untimed(dated)
+    }
+
+    /// Gives a file or directory in it this mode and group, by its path from the top. Without the
+    /// group, as where this user is not in it, it is for its owner alone. A file system without modes
+    /// keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Operation::Examine`] or [`Operation::Share`].
+    pub fn give(&self, path: &Path, mode: u32, group: u32) -> Result<()> {
+        let shown = self.root.path().join(path);
+        let found = rustix::fs::statat(self.root.fd(), path, AtFlags::SYMLINK_NOFOLLOW);
+        let found = found.map_err(io::Error::from);
+        let found = found.map_err(Error::io(&shown, ROLE, Operation::Examine))?;
+        let mut mode = mode;
+        if found.st_gid != group && mode & !OF_OWNER != 0 {
+            let given = fault::change(Operation::SetGroup, &[&shown], &shown, ROLE, || {
+                let (group, flags) = (Gid::from_raw(group), AtFlags::SYMLINK_NOFOLLOW);
+                Ok(rustix::fs::chownat(
+                    self.root.fd(),
+                    path,
+                    None,
+                    Some(group),
+                    flags,
+                )?)
+            });
+            if or_unsupported(given)?.is_none() {
+                mode &= OF_OWNER;
+            }
+        }
+        if found.st_mode & 0o7777 == mode {
+            return Ok(());
+        }
+        let given = fault::change(Operation::SetMode, &[&shown], &shown, ROLE, || {
+            let mode = Mode::from_raw_mode(mode);
+            Ok(rustix::fs::chmodat(
+                self.root.fd(),
+                path,
+                mode,
+                AtFlags::empty(),
+            )?)
+        });
+        or_unsupported(given).map(drop)
+    }
+
+    /// Removes a file in it, by its path from the top.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Operation::Remove`].
+    pub fn discard(&mut self, path: &Path) -> Result<()> {
+        let shown = self.root.path().join(path);
+        fault::change(Operation::Remove, &[&shown], &shown, ROLE, || {
+            Ok(rustix::fs::unlinkat(
+                self.root.fd(),
+                path,
+                AtFlags::empty(),
+            )?)
+        })
     }
 
     /// Waits until all of it is on the disk: with one syncfs(2) if it has many files, else one by
@@ -193,8 +270,8 @@ impl NewTree {
     ///
     /// [`Error::Exists`] if the name is taken, after which another may be tried; [`Error::Io`] while
     /// [`Operation::Rename`] or [`Operation::Sync`].
-    pub fn place(&mut self, name: &str) -> Result<()> {
-        let target = self.parent.path().join(name);
+    pub fn place(&mut self, name: impl AsRef<OsStr>) -> Result<()> {
+        let target = self.parent.path().join(name.as_ref());
         let from = self.root.path();
         let placed = once_more(&target, || {
             fault::step(Operation::Rename, &[from, &target])?;
@@ -286,6 +363,9 @@ const ROLE: FileRole = FileRole::Delivery;
 
 const PRIVATE: Mode = Mode::RWXU;
 
+/// The bits of the owner.
+const OF_OWNER: u32 = 0o700;
+
 const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// Creates a name, and tries once more if a file system says that it is taken by nothing.
@@ -313,11 +393,17 @@ fn or_exists<T>(named: io::Result<T>, path: &Path, operation: Operation) -> Resu
 
 /// Passes over what a file system answers that has no such times.
 fn or_untimed(dated: Result<()>) -> Result<()> {
-    let untimed = [Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL];
-    let errno = dated.as_ref().err().and_then(Error::raw_os_error);
+    or_unsupported(dated).map(drop)
+}
+
+/// `None` for what a file system answers that has no such metadata, or to a user who may not change
+/// it.
+fn or_unsupported(changed: Result<()>) -> Result<Option<()>> {
+    let unsupported = [Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL];
+    let errno = changed.as_ref().err().and_then(Error::raw_os_error);
     match errno {
-        Some(errno) if untimed.iter().any(|it| it.raw_os_error() == errno) => Ok(()),
-        _ => dated,
+        Some(errno) if unsupported.iter().any(|it| it.raw_os_error() == errno) => Ok(None),
+        _ => changed.map(Some),
     }
 }
 

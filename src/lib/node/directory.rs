@@ -1,12 +1,13 @@
 //! A node directory: plain files that the usual tools can read (relay-node(5)).
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::DirectoryError;
-use super::files::{MAX_FILE_LEN, damaged, lock_file, read_text, rely_on};
+use super::files::{MAX_FILE_LEN, damaged, lock_file, read_text, rely_on, store};
 use super::key_file::public_key_from_pem;
 use super::quota::UnknownSenderTally;
 use super::{Config, Error, NodeType, ownership};
@@ -21,6 +22,9 @@ const NAME: &str = "relay-node";
 
 /// The content of the file VERSION.
 pub const VERSION: &str = "relay-node 1";
+
+/// What it says in a backup, which nobody uses as a node by mistake.
+const BACKUP_VERSION: &str = "relay-node 1 backup";
 
 /// What a node directory consists of.
 const ENTRIES: [&str; 15] = [
@@ -63,18 +67,55 @@ impl Directory {
     /// # Errors
     /// When there is no node in it, or its version, config or public key is not valid.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        check_version(root)?;
+        if is_backup(root)? {
+            return Err(Error::Directory(DirectoryError::Backup(root.to_owned())));
+        }
+        Self::open_restored(root)
+    }
+
+    /// Opens the node, or a backup that is to become one.
+    ///
+    /// # Errors
+    /// As [`Directory::open`].
+    pub fn open_restored(root: &Path) -> Result<Self, Error> {
+        is_backup(root)?;
         ownership::check(root)?;
         Self::read(root)
     }
 
-    /// Opens it without asking who owns or can change it: relay-check reports that.
+    /// Opens it without asking who owns or can change it, which relay-check reports, or whether it is
+    /// a backup.
     ///
     /// # Errors
     /// When there is none, or its version, config or public key is not right.
     pub fn open_to_check(root: &Path) -> Result<Self, Error> {
-        check_version(root)?;
+        is_backup(root)?;
         Self::read(root)
+    }
+
+    /// Makes a restored backup a node.
+    ///
+    /// # Errors
+    /// When VERSION cannot be stored.
+    pub fn end_restoration(&self) -> Result<(), Error> {
+        if is_backup(&self.root)? {
+            let version = format!("{VERSION}\n");
+            store(&self.root, &self.root.join("VERSION"), version.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// What the file VERSION of a backup says.
+    #[must_use]
+    pub fn backup_version() -> String {
+        format!("{BACKUP_VERSION}\n")
+    }
+
+    /// Whether a node directory consists of files or directories of this name. What else users keep
+    /// there is theirs: where services run as the user `relay`, it is their home.
+    #[must_use]
+    pub fn is_entry(name: &OsStr) -> bool {
+        ENTRIES.iter().any(|own| *own == name)
     }
 
     fn read(root: &Path) -> Result<Self, Error> {
@@ -106,7 +147,7 @@ impl Directory {
     }
 
     /// Whether a path, absolute and without symbolic links, is that of a node directory or leads to what belongs to
-    /// one. What else users keep there is theirs: where services run as the user `relay`, it is their home.
+    /// one.
     #[must_use]
     pub fn owns(path: &Path) -> bool {
         let is_node = |dir: &&Path| {
@@ -117,7 +158,7 @@ impl Directory {
             return false;
         };
         let entry = path.strip_prefix(root).unwrap_or(path).iter().next();
-        entry.is_none_or(|entry| ENTRIES.iter().any(|own| *own == entry))
+        entry.is_none_or(Self::is_entry)
     }
 
     /// Syncs the name of a file, as [`rely_on`], unless this run did so since the file got it.
@@ -230,8 +271,8 @@ impl Directory {
     }
 }
 
-/// Checks that there is a node, of the layout that we know.
-fn check_version(root: &Path) -> Result<(), Error> {
+/// Checks that there is a node, of the layout that we know, and returns whether it is a backup.
+fn is_backup(root: &Path) -> Result<bool, Error> {
     let version = match files::read(&root.join("VERSION"), FileRole::Node, MAX_FILE_LEN) {
         Ok(version) => version,
         Err(error) if error.is_not_found() => {
@@ -244,12 +285,13 @@ fn check_version(root: &Path) -> Result<(), Error> {
         return Err(damaged(&path, &text::problem(&asn1::Error::Utf16)));
     }
     let version = text::without_mark(&version);
-    if version.trim_ascii() != VERSION.as_bytes() {
-        let version = String::from_utf8_lossy(version).trim().to_owned();
-        return Err(Error::Directory(DirectoryError::Version {
+    let version = String::from_utf8_lossy(version).trim().to_owned();
+    match &*version {
+        VERSION => Ok(false),
+        BACKUP_VERSION => Ok(true),
+        _ => Err(Error::Directory(DirectoryError::Version {
             path: root.to_owned(),
             version,
-        }));
+        })),
     }
-    Ok(())
 }

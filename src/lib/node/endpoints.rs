@@ -15,7 +15,7 @@ use crate::disk::{FileRole, files, group, tree};
 use crate::pki::{NodeId, Window, issuance};
 
 /// The folder of a gateway's local endpoints.
-const FOLDER: &str = "endpoints";
+pub(crate) const FOLDER: &str = "endpoints";
 
 /// The name that a local endpoint has for its gateway.
 pub const GATEWAY_NAME: &str = "gateway";

@@ -81,6 +81,9 @@ pub enum DirectoryError {
         /// What its VERSION says.
         version: String,
     },
+    /// The directory is a backup of a node.
+    #[error("{} is a backup", .0.display())]
+    Backup(PathBuf),
     /// There is a node already where one was to be made.
     #[error("{} is a node directory already", .0.display())]
     Exists(PathBuf),
@@ -408,6 +411,7 @@ impl DirectoryError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotANode(_)
+            | Self::Backup(_)
             | Self::Version { .. }
             | Self::Config { .. }
             | Self::Damaged { .. }

@@ -4,7 +4,7 @@
 pub(crate) const TMP: &str = "tmp";
 
 /// The spool itself, in a node directory.
-pub(super) const SPOOL: &str = "spool";
+pub(crate) const SPOOL: &str = "spool";
 
 /// Notes of relay-deliver and relay-route for their next run.
 pub(crate) const DELIVERING: &str = "delivering";

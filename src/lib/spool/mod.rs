@@ -37,7 +37,7 @@ use crate::{disk, node};
 
 pub use access::Access;
 pub use clock::Time;
-pub(crate) use folders::{DELIVERING, SENT, TMP};
+pub(crate) use folders::{DELIVERING, SENT, SPOOL, TMP};
 pub use intents::Intents;
 pub use name::Name;
 pub use queue::Queue;

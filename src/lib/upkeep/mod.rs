@@ -1,4 +1,4 @@
-//! Upkeep of a node and its spool: check, purge, restore.
+//! Upkeep of a node and its spool: check, purge, back up, restore.
 //!
 //! A check (relay-check) changes nothing and reports a [`finding::Finding`] for each problem, also
 //! for each file that it cannot read. A purge (relay-purge) removes files that are no longer needed
@@ -18,4 +18,5 @@ pub mod purge_item; // what a purge removes, and why
 pub mod remover; // how files are removed
 pub mod purge_node; // expired files of a node
 pub mod purge_spool; // expired messages and records of a spool, then the nodes that use it
+pub mod backup; // a copy of a node as it is at one instant
 pub mod restore; // a node whose directory was restored from an old backup

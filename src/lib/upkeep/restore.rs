@@ -19,5 +19,8 @@ use crate::pki::Window;
 pub fn make_good(node: &Directory, now: Timestamp, window: &Window) -> Result<usize, Error> {
     let _lock = node.lock_exclusive()?;
     seen::restore_floor(node.root(), now, window)?;
-    sessions::retire(node.root(), now)
+    let retired = sessions::retire(node.root(), now)?;
+    // Last: until then other programs refuse a backup.
+    node.end_restoration()?;
+    Ok(retired)
 }

@@ -166,6 +166,12 @@ impl CommandTime {
 const TRY_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
 
 impl Wait {
+    /// Whether the option is given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.wait.is_some()
+    }
+
     /// Takes the lock of the queues, so that no other run moves messages.
     ///
     /// # Errors
@@ -179,19 +185,30 @@ impl Wait {
     /// # Errors
     /// [`spool::Error::Locked`] when another run holds it until `--wait` is over.
     pub fn lock_of(&self, spool: &Spool, node: &Directory) -> anyhow::Result<Lock> {
+        self.until(|| match spool.lock_of(node) {
+            Err(spool::Error::Locked) => Ok(None),
+            locked => locked.map(Some),
+        })
+    }
+
+    /// Tries to take locks until that succeeds, or `--wait` is over.
+    ///
+    /// # Errors
+    /// [`spool::Error::Locked`] when it did not succeed, and those of `lock`.
+    pub fn until<T>(
+        &self,
+        lock: impl Fn() -> Result<Option<T>, spool::Error>,
+    ) -> anyhow::Result<T> {
         let patience = self.wait.unwrap_or_default().unsigned_abs();
         let started = std::time::Instant::now();
         // Polled, since flock(2) has no timeout.
         loop {
-            match spool.lock_of(node) {
-                Err(spool::Error::Locked) if started.elapsed() < patience => {
-                    std::thread::sleep(TRY_EVERY);
-                }
+            match lock()? {
+                Some(locked) => return Ok(locked),
+                None if started.elapsed() < patience => std::thread::sleep(TRY_EVERY),
                 // Run by cron with `-q`: the next run tries again, so this is not worth a mail.
-                Err(spool::Error::Locked) if report::is_quiet() => {
-                    return Err(Reported(Status::TEMP_FAIL).into());
-                }
-                locked => return Ok(locked?),
+                None if report::is_quiet() => return Err(Reported(Status::TEMP_FAIL).into()),
+                None => return Err(spool::Error::Locked.into()),
             }
         }
     }
