@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use jiff::SignedDuration;
 
 use relaynet::asn1::pem;
-use relaynet::cli::args::{self, CertificateFile, IdentityKeyFile, NodeDir, SessionKeyFile};
+use relaynet::cli::args::{self, AuthorizationTerms, CertificateFile, IdentityKeyFile};
+use relaynet::cli::args::{NodeDir, SessionKeyFile};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
@@ -15,13 +15,9 @@ use relaynet::cli::issued::Issued;
 use relaynet::cli::{self, report};
 use relaynet::crypto::hash;
 use relaynet::message::PrivateEndpointConnectionParams as Params;
-use relaynet::node::authorizations::{self, AuthorizationOptions};
-use relaynet::node::config::parse_duration;
-use relaynet::pki::{IdentityKey, issuance};
+use relaynet::node::authorizations;
+use relaynet::pki::IdentityKey;
 use relaynet::ramf::InternetAddress;
-
-/// A shorter validity is warned of: it leaves a sender too little time to use the authorization.
-const USEFUL_VALID: SignedDuration = SignedDuration::from_hours(48);
 
 /// Let a peer send to this node: print connection parameters with an authorization for it
 #[derive(Debug, Parser)]
@@ -32,15 +28,11 @@ pub(crate) struct Args {
     peer: Option<PathBuf>,
     #[command(flatten)]
     node: NodeDir,
-    /// How long the authorization lasts
-    #[arg(long, value_name = "DURATION", default_value = "180d", value_parser = parse_duration)]
-    valid: SignedDuration,
+    #[command(flatten)]
+    terms: AuthorizationTerms,
     /// Call the peer NAME
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The peer will never be answered: let its first session key last as long as the authorization
-    #[arg(long)]
-    one_way: bool,
     #[command(flatten)]
     output: ObjectOutput,
     #[command(flatten)]
@@ -69,12 +61,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn authorize(args: &Args) -> anyhow::Result<()> {
-    if args.valid > issuance::MAX_LIFE || args.valid <= SignedDuration::ZERO {
-        return Err(Usage("--valid must be over 0 and at most 180d".to_owned()).into());
-    }
-    if args.valid < USEFUL_VALID {
-        report::warn("senders stop a day before an authorization ends: this one is of little use");
-    }
+    args.terms.check()?;
     // Checked first: the session key and certificate that are stored below are not taken back.
     args.output.check()?;
     let (params, label) = if args.identity.is_given() || args.session.is_given() {
@@ -100,12 +87,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<(Params, Option<String>)> {
     if let Some(name) = &args.name {
         node.check_peer_name(key.id(), name, false)?;
     }
-    let options = AuthorizationOptions {
-        now,
-        valid_for: args.valid,
-        one_way: args.one_way,
-    };
-    let given = authorizations::give(&node, &key, &options)?;
+    let given = authorizations::give(&node, &key, &args.terms.at(now))?;
     if let Some(name) = &args.name {
         node.name_peer(key.id(), name)?;
     }
@@ -116,7 +98,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<(Params, Option<String>)> {
     }
     let label = node.label_of(key.id());
     let until = given.params.authorization.leaf.not_after();
-    Issued::Authorization.report(&label, &key, until, now + args.valid);
+    Issued::Authorization.report(&label, &key, until, now + args.terms.valid);
     Ok((given.params, Some(label)))
 }
 
@@ -136,7 +118,7 @@ fn authorize_with_files(args: &Args) -> anyhow::Result<Params> {
         .read_or_make(args.save_session_key.as_deref())?
         .ok_or_else(|| Usage("--session-key or --save-session-key is needed".to_owned()))?;
     let authorization =
-        authorizations::authorize(&identity, &issuer, &key, (now, now + args.valid))?;
+        authorizations::authorize(&identity, &issuer, &key, (now, now + args.terms.valid))?;
     report::note(&format!("fingerprint {}", key.id().fingerprint()));
     Ok(Params {
         identity: identity.public().clone(),

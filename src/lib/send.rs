@@ -13,7 +13,7 @@ use crate::node::sessions::OriginatorKey;
 use crate::node::{Correspondent, Error, Keyring};
 use crate::pki::{Certificate, IdentityKey, NodeId};
 use crate::ramf::{Fields, Kind, SignedMessage, fields, limits};
-use crate::session::agreement;
+use crate::session::{PublicSessionKey, agreement};
 
 /// The sender's choices for a parcel.
 #[derive(Debug, Clone, Copy)]
@@ -178,6 +178,12 @@ impl Sealer {
     #[must_use]
     pub fn end(&self) -> Timestamp {
         self.end
+    }
+
+    /// Our session key that the messages carry.
+    #[must_use]
+    pub fn session_key(&self) -> &PublicSessionKey {
+        self.originator.key.public()
     }
 
     /// The recipient of the messages.

@@ -3,15 +3,16 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::certificates::{self, path_file_name, path_to_pem, paths_in};
-use super::files::{file_date, rely_on, store};
+use super::files::{rely_on, store};
+use super::issued::{self, IssuedKind, IssuedTerms};
 use super::{Directory, Error, Keyring, NodeType, sessions};
-use crate::asn1::Hex;
 use crate::disk::{FileRole, files, tree};
 use crate::message::{CertificationPath, PrivateEndpointConnectionParams};
 use crate::pki::issuance::{self, CertificateRole};
 use crate::pki::path::Issuers;
 use crate::pki::{self, Certificate, NodeId, PublicKey, Window};
 use crate::ramf::{InternetAddress, limits};
+use crate::session::PublicSessionKey;
 
 /// How long the private half of an initial session key is kept: as long as peers seal to it (60
 /// days), and then as long as a message can live (180 days).
@@ -175,6 +176,8 @@ pub struct AuthorizationOptions {
     pub valid_for: SignedDuration,
     /// Whether the peer will never be answered, so that its first session key must last as long.
     pub one_way: bool,
+    /// Whether it is never renewed.
+    pub once: bool,
 }
 
 /// A new authorization.
@@ -198,20 +201,8 @@ pub fn give(
     options: &AuthorizationOptions,
 ) -> Result<IssuedAuthorization, Error> {
     let peer = key.id();
-    let is_gateway = node.config().node_type() == NodeType::Gateway;
     let end = options.now + options.valid_for;
-    // Gateways that peer directly need no gateway above them.
-    let (issuer, gateway) = if is_gateway {
-        let leaf = certificates::self_issued_until(node, options.now, end)?;
-        let authorities = Vec::new();
-        (CertificationPath { leaf, authorities }, None)
-    } else {
-        certificates::issuing_path(node, options.now, end)?
-    };
-    let gateway_address = match gateway {
-        Some(gateway) => node.peer(gateway)?.and_then(|gateway| gateway.address),
-        None => node.config().address(),
-    };
+    let (issuer, gateway) = issuer_of(node, options.now, end)?;
     let identity = node.identity()?;
     let authorization = authorize(&identity, &issuer, key, (options.now, end))?;
     let leaf = &authorization.leaf;
@@ -226,18 +217,70 @@ pub fn give(
     let kept_until = kept_until(leaf.not_before(), sealed_until);
     let session_key =
         sessions::create_initial(node.root(), Some(peer), leaf.not_before(), kept_until)?;
-    store_issued(node, peer, "given", &authorization)?;
+    let terms = IssuedTerms {
+        valid_for: options.valid_for,
+        is_once: options.once,
+    };
+    issued::store_path(node, peer, IssuedKind::Given, &authorization, &terms)?;
+    let is_gateway = node.config().node_type() == NodeType::Gateway;
+    Ok(IssuedAuthorization {
+        params: params_of(node, authorization, session_key.public().clone())?,
+        has_gateway: gateway.is_some() || is_gateway || node.config().address().is_some(),
+    })
+}
 
-    let params = PrivateEndpointConnectionParams {
+/// The path under which an authorization is issued, and the gateway that it leads through.
+fn issuer_of(
+    node: &Directory,
+    now: Timestamp,
+    end: Timestamp,
+) -> Result<(CertificationPath, Option<NodeId>), Error> {
+    if node.config().node_type() == NodeType::Endpoint {
+        return certificates::issuing_path(node, now, end);
+    }
+    // Gateways that peer directly need no gateway above them.
+    let leaf = certificates::self_issued_until(node, now, end)?;
+    let authorities = Vec::new();
+    Ok((CertificationPath { leaf, authorities }, None))
+}
+
+/// The parameters that carry an authorization to its subject, which is to seal to this session key.
+///
+/// # Errors
+/// When the gateway that it leads through cannot be read.
+pub fn params_of(
+    node: &Directory,
+    authorization: CertificationPath,
+    session_key: PublicSessionKey,
+) -> Result<PrivateEndpointConnectionParams, Error> {
+    let gateway_address = match authorization.authorities.first() {
+        Some(own) => node.address_above(own)?,
+        None => node.config().address(),
+    };
+    Ok(PrivateEndpointConnectionParams {
         identity: node.public().clone(),
         gateway_address: gateway_address.unwrap_or_else(InternetAddress::nowhere),
         authorization,
-        session_key: session_key.public().clone(),
-    };
-    Ok(IssuedAuthorization {
-        params,
-        has_gateway: gateway.is_some() || is_gateway || node.config().address().is_some(),
+        session_key,
     })
+}
+
+/// Issues the next authorization for a peer, and stores it as one that the peer is still to get.
+/// The caller holds the node's exclusive lock.
+///
+/// # Errors
+/// When it cannot be issued or stored.
+pub fn renew(
+    node: &Directory,
+    key: &PublicKey,
+    terms: &IssuedTerms,
+    now: Timestamp,
+) -> Result<CertificationPath, Error> {
+    let end = now + terms.valid_for;
+    let (issuer, _) = issuer_of(node, now, end)?;
+    let path = authorize(&node.identity()?, &issuer, key, (now, end))?;
+    issued::store_renewed(node, key.id(), IssuedKind::Given, &path, terms)?;
+    Ok(path)
 }
 
 /// Lets a known gateway send cargo to this node: issues a certificate (CDA) for `valid_for` and
@@ -258,24 +301,12 @@ pub fn give_carrier(
         authorities: Vec::new(),
     };
     let authorization = authorize(&node.identity()?, &issuer, &key, (now, end))?;
-    store_issued(node, gateway, "given", &authorization)?;
+    let terms = IssuedTerms {
+        valid_for,
+        is_once: true,
+    };
+    issued::store_path(node, gateway, IssuedKind::Given, &authorization, &terms)?;
     Ok(authorization.leaf)
-}
-
-/// Stores what was issued to a peer, in one of its folders: `<notAfter>.<serial>.pem`.
-///
-/// # Errors
-/// When it cannot be stored.
-pub(super) fn store_issued(
-    node: &Directory,
-    peer: NodeId,
-    folder: &str,
-    path: &CertificationPath,
-) -> Result<(), Error> {
-    let leaf = &path.leaf;
-    let file = format!("{}.{}.pem", file_date(leaf.not_after()), Hex(leaf.serial()));
-    let file = node.peer_dir(peer).join(folder).join(file);
-    store(node.root(), &file, path_to_pem(path).as_bytes())
 }
 
 /// Until when the private half of a session key is kept that was handed out with a certificate of

@@ -13,10 +13,15 @@ use crate::message::CertificationPath;
 use crate::pki::issuance::{self, CertificateRole};
 use crate::pki::path::Issuers;
 use crate::pki::{self, Certificate, IdentityKey, NodeId, Window};
+use crate::ramf::{InternetAddress, limits};
 
 /// The life that a certificate must have left to send under it. Our own is renewed when it has
 /// less.
 pub const MIN_LIFE: SignedDuration = SignedDuration::from_hours(24);
+
+/// The longest life of an authorization that is made for a request for cargo.
+pub const CCA_LEAF_LIFE: SignedDuration =
+    SignedDuration::from_secs(limits::CCA_LIFE.as_secs() + issuance::BACKDATED.as_secs());
 
 /// How much shorter our own certificate may last than what is asked for. Without this, every
 /// authorization would need a new certificate.
@@ -138,6 +143,15 @@ pub(super) fn rely_on_path(
     leaf: &Certificate,
 ) -> Result<(), Error> {
     rely_on(&dir(node, issuer).join(path_file_name(leaf)))
+}
+
+/// Syncs the names of our self-issued certificates, before something is issued under them: the run
+/// that stored one may have been killed before it did.
+///
+/// # Errors
+/// When their folder cannot be synced.
+pub fn rely_on_own(node: &Directory) -> Result<(), Error> {
+    Ok(files::sync_dir(&dir(node, node.id()), FileRole::Node)?)
 }
 
 /// Removes all paths that `issuer` issued to us except the one with this leaf.
@@ -285,6 +299,27 @@ pub fn issuing_path(
     Ok((path, None))
 }
 
+impl Directory {
+    /// The Internet address that leads to this node where it uses this certificate of its own: that
+    /// of the gateway that issued it, else the node's.
+    ///
+    /// # Errors
+    /// When the gateway cannot be read.
+    pub(super) fn address_above(
+        &self,
+        own: &Certificate,
+    ) -> Result<Option<InternetAddress>, Error> {
+        for gateway in own.issuer_ids() {
+            if gateway != self.id()
+                && let Some(gateway) = self.peer(gateway)?
+            {
+                return Ok(gateway.address);
+            }
+        }
+        Ok(self.config().address())
+    }
+}
+
 /// The start of our oldest self-issued certificate that can be read.
 ///
 /// # Errors
@@ -356,16 +391,34 @@ pub fn self_issued_until(
             return Ok(path.leaf);
         }
     }
-    let certificate = issue_own(&node.identity()?, node.config().node_type(), now)?;
-    store_path(
-        node,
-        node.id(),
-        &CertificationPath {
-            leaf: certificate.clone(),
-            authorities: Vec::new(),
-        },
-    )?;
-    Ok(certificate)
+    renew_own(node, now)
+}
+
+/// Issues and stores a new self-issued certificate.
+///
+/// # Errors
+/// When it cannot be issued or stored.
+pub fn renew_own(node: &Directory, now: Timestamp) -> Result<Certificate, Error> {
+    let leaf = issue_own(&node.identity()?, node.config().node_type(), now)?;
+    let path = CertificationPath {
+        leaf: leaf.clone(),
+        authorities: Vec::new(),
+    };
+    store_path(node, node.id(), &path)?;
+    Ok(leaf)
+}
+
+/// The end of the path under which this node would issue now; `None` if that is our own
+/// certificate, of which there is always a new one.
+///
+/// # Errors
+/// When a path cannot be read.
+pub fn issuing_until(node: &Directory, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+    if node.config().address().is_some() {
+        return Ok(None);
+    }
+    let newest = newest_from_gateway(node, now)?;
+    Ok(newest.and_then(|(_, path)| path.iter().map(Certificate::not_after).min()))
 }
 
 /// Issues a node's own certificate, with the longest validity.

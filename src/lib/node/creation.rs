@@ -141,16 +141,30 @@ impl Directory {
     /// # Errors
     /// When it cannot be read, made or stored.
     pub fn unbound_session_key(&self, now: Timestamp) -> Result<PrivateSessionKey, Error> {
-        let newest = sessions::list(self.root(), None)?
-            .into_iter()
-            .max_by_key(sessions::StoredOwnKey::first);
-        if let Some(newest) = newest
+        if let Some(newest) = self.newest_unbound_key()?
             && newest.first().is_some_and(|first| {
                 now.duration_since(first) < crate::session::ratchet::INITIAL_HANDED_OUT_FOR
             })
         {
             return newest.key_to_hand_out();
         }
+        self.renew_unbound_key(now)
+    }
+
+    /// Makes a new unbound session key, which is handed out from now on.
+    ///
+    /// # Errors
+    /// When it cannot be made or stored.
+    pub fn renew_unbound_key(&self, now: Timestamp) -> Result<PrivateSessionKey, Error> {
         sessions::create_initial(self.root(), None, now, now + UNBOUND_KEPT_FOR)
+    }
+
+    /// The unbound session key that is handed out.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn newest_unbound_key(&self) -> Result<Option<sessions::StoredOwnKey>, Error> {
+        let keys = sessions::list(self.root(), None)?.into_iter();
+        Ok(keys.max_by_key(sessions::StoredOwnKey::first))
     }
 }

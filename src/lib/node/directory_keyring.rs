@@ -10,7 +10,7 @@ use super::peers::{Peer, short_id};
 use super::sessions::OriginatorKey;
 use super::{AuthorizationError, DirectoryError, PeerError, ReplayError, SessionKeyError};
 use super::{Claim, Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
-use super::{authorizations, certificates, ciphertexts, seen, sessions, unknown_senders};
+use super::{authorizations, certificates, ciphertexts, issued, seen, sessions, unknown_senders};
 use crate::asn1::pem;
 use crate::crypto::ecdh::Curve;
 use crate::disk::{FileRole, Lock, files};
@@ -185,6 +185,7 @@ impl Keyring for Directory {
         now: Timestamp,
     ) -> Result<(), Error> {
         let peer = sender.id();
+        issued::note_use(self, sender)?;
         // A forgotten peer does not become a peer again by sending a message.
         if self.knows(peer)? {
             self.offer_session_key(peer, key, date, None)?;

@@ -12,7 +12,8 @@ use super::registrations::{self, RegistrationOptions};
 use super::seen::Memory;
 use super::{Directory, Error, NodeType, certificates, peer_files, peers};
 use crate::disk::{FileRole, files, group, tree};
-use crate::pki::{NodeId, Window, issuance};
+use crate::message::CertificationPath;
+use crate::pki::{Certificate, NodeId, Window, issuance};
 
 /// The folder of a gateway's local endpoints.
 pub(crate) const FOLDER: &str = "endpoints";
@@ -205,8 +206,18 @@ pub fn create(
     let given = registrations::give(gateway, endpoint.public(), &options)?;
     gateway.name_peer(endpoint.id(), name)?;
     gateway.note_compared(endpoint.id())?;
-    let options = Options {
-        name: Some(GATEWAY_NAME),
+    let _own_lock = endpoint.lock_exclusive()?;
+    endpoint.import(
+        &given.registration.to_der(),
+        &local_options(Some(GATEWAY_NAME), now),
+    )?;
+    Ok((endpoint, given.has_gateway))
+}
+
+/// What a local endpoint imports from its gateway under.
+fn local_options(name: Option<&str>, now: Timestamp) -> Options<'_> {
+    Options {
+        name,
         replace: false,
         expected: None,
         vouched: true,
@@ -214,8 +225,30 @@ pub fn create(
         one_way: false,
         now,
         window: Window::new(now, SignedDuration::ZERO),
-    };
-    let _own_lock = endpoint.lock_exclusive()?;
-    endpoint.import(&given.registration.to_der(), &options)?;
-    Ok((endpoint, given.has_gateway))
+    }
+}
+
+/// Whether a local endpoint has this certificate from its gateway.
+///
+/// # Errors
+/// When its certificates cannot be read.
+pub fn has(endpoint: &Directory, gateway: NodeId, leaf: &Certificate) -> Result<bool, Error> {
+    let held = certificates::paths_from(endpoint, gateway)?;
+    Ok(held.iter().any(|held| held.leaf == *leaf))
+}
+
+/// Stores a certificate that the gateway issued in the local endpoint that it is for.
+///
+/// # Errors
+/// When it cannot be stored.
+pub fn hand_in(
+    gateway: &Directory,
+    endpoint: &Directory,
+    path: &CertificationPath,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let registration = registrations::object_of(gateway, path, None)?;
+    let _lock = endpoint.lock_exclusive()?;
+    endpoint.import(&registration.to_der(), &local_options(None, now))?;
+    Ok(())
 }

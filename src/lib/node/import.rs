@@ -14,7 +14,6 @@ use crate::crypto::hash;
 use crate::message::Item;
 use crate::message::{
     CertificationPath, NodeConnectionParams, Object, PrivateEndpointConnectionParams, Registration,
-    Rotation,
 };
 use crate::pki::path::Issuers;
 use crate::pki::{Certificate, NodeId, PublicKey, Window, issuance};
@@ -72,7 +71,7 @@ pub struct Imported {
 }
 
 /// The peer that an object is from, and remarks for the user.
-struct ImportedFrom {
+pub(super) struct ImportedFrom {
     peer: NodeId,
     remarks: Vec<Remark>,
 }
@@ -103,11 +102,11 @@ pub enum Remark {
 }
 
 /// The authorities to store with a path.
-struct KeptPath {
+pub(super) struct KeptPath {
     /// The path to store; `None` if the stored one stays.
-    path: Option<CertificationPath>,
+    pub(super) path: Option<CertificationPath>,
     /// A remark on it, for the user.
-    remark: Option<Remark>,
+    pub(super) remark: Option<Remark>,
 }
 
 impl Directory {
@@ -190,7 +189,11 @@ impl Directory {
         Ok(())
     }
 
-    fn check_subject(&self, path: &CertificationPath, options: &Options<'_>) -> Result<(), Error> {
+    pub(super) fn check_subject(
+        &self,
+        path: &CertificationPath,
+        options: &Options<'_>,
+    ) -> Result<(), Error> {
         if path.leaf.id() != self.id() {
             return Err(Error::Import(ImportError::ForAnotherNode(path.leaf.id())));
         }
@@ -201,7 +204,7 @@ impl Directory {
     /// Checks a path whose leaf is known to be well signed. Nothing signs the other certificates
     /// except each other. `held` are the stored paths of the same issuer: if one has this leaf, its
     /// authorities stay, unless the issuer itself sent the new ones.
-    fn admit_path(
+    pub(super) fn admit_path(
         &self,
         path: &CertificationPath,
         held: &[CertificationPath],
@@ -242,7 +245,7 @@ impl Directory {
 
     /// The same for a path that a gateway issued to this node. Its authorities are attached to
     /// everything that this node issues, so new ones must be vouched for.
-    fn admit_issued(
+    pub(super) fn admit_issued(
         &self,
         issuer: NodeId,
         path: &CertificationPath,
@@ -270,7 +273,7 @@ impl Directory {
         Ok(admitted)
     }
 
-    fn store_issued(
+    pub(super) fn store_issued(
         &self,
         issuer: NodeId,
         leaf: &Certificate,
@@ -444,45 +447,6 @@ impl Directory {
         self.offer_session_key(peer, key, date, initial)
     }
 
-    /// Imports a rotation by hand, under the rules for one in cargo: our key in its leaf, signed by
-    /// a pinned gateway, and ending later than the stored certificates.
-    fn import_rotation(
-        &self,
-        rotation: &Rotation,
-        options: &Options<'_>,
-    ) -> Result<ImportedFrom, Error> {
-        let path = &rotation.path;
-        self.check_subject(path, options)?;
-        if !path.leaf.is_ca() {
-            return Err(Error::Import(ImportError::Unsuitable(
-                "a rotation of something that is no registration",
-            )));
-        }
-        // A rotation does not name the gateway that issued it, so each one is tried.
-        for issuer in certificates::issuers(self)? {
-            let key = self.identity_of(issuer)?;
-            if path.leaf.verify_signature(&key).is_err() {
-                continue;
-            }
-            let known = certificates::paths_from(self, issuer)?;
-            let is_known = known.iter().any(|known| known.leaf == path.leaf);
-            let lasts_longer = known
-                .iter()
-                .all(|known| known.leaf.not_after() < path.leaf.not_after());
-            if !is_known && !lasts_longer && !options.replace {
-                return Err(Error::Import(ImportError::Pinned(
-                    "the certificate here lasts as long or longer",
-                )));
-            }
-            let admitted = self.admit_issued(issuer, path, options)?;
-            self.store_issued(issuer, &path.leaf, &admitted, options)?;
-            return self.finish(issuer, admitted.remark, options);
-        }
-        Err(Error::Import(ImportError::Unsuitable(
-            "no gateway that registered this node signed it",
-        )))
-    }
-
     /// Stores an authorization from an unknown sender, with the session key and date of its
     /// message, until a user imports the sender. Returns whether the daily quota had room for it.
     /// The caller holds the lock of unknown senders.
@@ -569,7 +533,7 @@ impl Directory {
         }
     }
 
-    fn finish(
+    pub(super) fn finish(
         &self,
         peer: NodeId,
         remarks: impl IntoIterator<Item = Remark>,

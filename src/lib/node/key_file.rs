@@ -74,7 +74,8 @@ impl Headers {
         Ok(self.get(KEY_ID).map(str::parse).transpose()?)
     }
 
-    fn to_text(&self) -> String {
+    /// The lines.
+    pub(super) fn to_text(&self) -> String {
         let mut text = String::new();
         for (name, value) in &self.0 {
             // Writing to a String cannot fail.

@@ -26,12 +26,14 @@ mod seen_days;
 pub mod ciphertexts; // who was first to send what
 mod claims; // which run hands out messages of a sender
 pub mod certificates;
+pub mod issued; // what this node issued to peers, and what they are still to get
 pub mod authorizations;
 pub mod registrations;
 mod directory_keyring;
 pub mod endpoints;
 pub mod expected;
 pub mod import;
+mod rotations; // renewed certificates from gateways
 pub mod explicit_files;
 
 pub use claims::Claim;

@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::AuthorizationError;
-use super::authorizations::{kept_until, store_issued};
+use super::authorizations::kept_until;
+use super::issued::{self, IssuedKind, IssuedPath, IssuedTerms};
 use super::{Directory, Error, Keyring, NodeType, certificates, sessions};
 use crate::disk::{FileRole, files};
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
@@ -11,6 +12,7 @@ use crate::message::{CertificationPath, Registration};
 use crate::pki::issuance::{self, CertificateRole};
 use crate::pki::{NodeId, PublicKey, Window};
 use crate::ramf::InternetAddress;
+use crate::session::PublicSessionKey;
 
 /// Options of a registration.
 #[derive(Debug, Clone, Copy)]
@@ -51,19 +53,11 @@ pub fn give(
         None => NodeType::Endpoint,
     };
     let node_type = options.node_type.unwrap_or(default_type);
-    let end = options.now + options.valid_for;
-    let (issuer, gateway) = certificates::issuing_path(node, options.now, end)?;
-    let gateway_address = match gateway {
-        Some(gateway) => node.peer(gateway)?.and_then(|gateway| gateway.address),
-        None => own_address,
+    let terms = IssuedTerms {
+        valid_for: options.valid_for,
+        is_once: false,
     };
-    let start = options.now - issuance::BACKDATED;
-    let role = match node_type {
-        NodeType::Gateway => CertificateRole::Gateway,
-        NodeType::Endpoint => CertificateRole::Endpoint,
-    };
-    let validity = (start, end.min(start + issuance::MAX_LIFE));
-    let leaf = issuance::issue(&node.identity()?, Some(&issuer.leaf), key, role, validity)?;
+    let (path, has_gateway) = certify(node, key, node_type, &terms, options.now)?;
     // From here on, files of the node are stored, so everything that may be refused comes before.
     node.pin_identity(key)?;
     node.expect_mail(key.id(), true)?;
@@ -72,27 +66,88 @@ pub fn give(
     let session_key = match node_type {
         NodeType::Endpoint => None,
         NodeType::Gateway => {
-            let kept_until = kept_until(leaf.not_before(), options.now);
-            let start = leaf.not_before();
+            let start = path.leaf.not_before();
+            let kept_until = kept_until(start, options.now);
             let key = sessions::create_initial(node.root(), Some(key.id()), start, kept_until)?;
             Some(key.public().clone())
         }
     };
-    let gateway_certificate = issuer.leaf.clone();
+    issued::store_path(node, key.id(), IssuedKind::Registered, &path, &terms)?;
+    Ok(IssuedRegistration {
+        has_gateway,
+        registration: object_of(node, &path, session_key)?,
+    })
+}
+
+/// Issues the certificate of a node behind this gateway. Returns also whether an Internet gateway
+/// leads to it.
+fn certify(
+    node: &Directory,
+    key: &PublicKey,
+    node_type: NodeType,
+    terms: &IssuedTerms,
+    now: Timestamp,
+) -> Result<(CertificationPath, bool), Error> {
+    let end = now + terms.valid_for;
+    let (issuer, gateway) = certificates::issuing_path(node, now, end)?;
+    let has_gateway = match gateway {
+        Some(gateway) => node.peer(gateway)?.is_some_and(|it| it.address.is_some()),
+        None => node.config().address().is_some(),
+    };
+    let start = now - issuance::BACKDATED;
+    let role = match node_type {
+        NodeType::Gateway => CertificateRole::Gateway,
+        NodeType::Endpoint => CertificateRole::Endpoint,
+    };
+    let validity = (start, end.min(start + issuance::MAX_LIFE));
+    let leaf = issuance::issue(&node.identity()?, Some(&issuer.leaf), key, role, validity)?;
     let path = CertificationPath {
         leaf,
         authorities: issuer.iter().cloned().collect(),
     };
-    store_issued(node, key.id(), "registered", &path)?;
-    Ok(IssuedRegistration {
-        has_gateway: gateway_address.is_some(),
-        registration: Registration {
-            node: path.leaf,
-            gateway: gateway_certificate,
-            gateway_address: gateway_address.unwrap_or_else(InternetAddress::nowhere),
-            session_key,
-        },
+    Ok((path, has_gateway))
+}
+
+/// The registration that carries a certificate to its node.
+///
+/// # Errors
+/// When the path has no issuer, or our own gateway cannot be read.
+pub fn object_of(
+    node: &Directory,
+    path: &CertificationPath,
+    session_key: Option<PublicSessionKey>,
+) -> Result<Registration, Error> {
+    let own = path.authorities.first();
+    let own = own.ok_or(crate::asn1::Error::Value("certification path"))?;
+    Ok(Registration {
+        node: path.leaf.clone(),
+        gateway: own.clone(),
+        gateway_address: node
+            .address_above(own)?
+            .unwrap_or_else(InternetAddress::nowhere),
+        session_key,
     })
+}
+
+/// Issues the next certificate of a registered node, and stores it as one that the node is still to
+/// get. The caller holds the node's exclusive lock.
+///
+/// # Errors
+/// When it cannot be issued or stored.
+pub fn renew(
+    node: &Directory,
+    key: &PublicKey,
+    newest: &IssuedPath,
+    now: Timestamp,
+) -> Result<CertificationPath, Error> {
+    let node_type = if newest.path.leaf.is_endpoint() {
+        NodeType::Endpoint
+    } else {
+        NodeType::Gateway
+    };
+    let (path, _) = certify(node, key, node_type, &newest.terms, now)?;
+    issued::store_renewed(node, key.id(), IssuedKind::Registered, &path, &newest.terms)?;
+    Ok(path)
 }
 
 /// Promises to register the holder of `key` until `expiry`. Nothing is stored.

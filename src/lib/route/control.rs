@@ -17,7 +17,7 @@ use crate::message::item::Received;
 use crate::message::{Item, Pca, Rotation};
 use crate::node::import::Options;
 use crate::node::seen::Memory;
-use crate::node::{self, certificates};
+use crate::node::{self, authorizations, certificates};
 use crate::pki::{NodeId, Window};
 use crate::ramf::Kind;
 use crate::spool::failed::FailedMessage;
@@ -302,7 +302,12 @@ impl ControlQueue<'_> {
             );
         }
         let _lock = node.lock_exclusive()?;
-        let held = certificates::paths_from(node, self.gateway)?;
+        // Gateways that peer directly renew authorizations to send cargo in the same way.
+        let held = if leaf.is_ca() {
+            certificates::paths_from(node, self.gateway)?
+        } else {
+            authorizations::held(node, self.gateway)?
+        };
         let is_held = held.iter().any(|held| held.leaf == *leaf);
         if !is_held
             && held

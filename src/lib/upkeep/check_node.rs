@@ -10,6 +10,7 @@ use crate::disk::FileRole;
 use crate::disk::tree::{self, EntryKind};
 use crate::node::DirectoryError;
 use crate::node::day::end_of_day;
+use crate::node::issued::IssuedKind;
 use crate::node::seen::{self, Floor};
 use crate::node::{Directory, Error, Keyring as _, aliases, certificates, marks, peers, sessions};
 use crate::pki::NodeId;
@@ -174,6 +175,8 @@ fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Sha
             "session.pem",
             marks::COMPARED,
             marks::EXPECT_NONE,
+            IssuedKind::Given.record(),
+            IssuedKind::Registered.record(),
         ]
         .contains(&name),
         ["sessions", sessions::ANYBODY, name] if sessions::is_senders(name) => true,

@@ -11,6 +11,7 @@ use super::finding::{Check, Level};
 use crate::node::SessionKeyError;
 use crate::node::aliases::{self, Aliases};
 use crate::node::authorizations::HeldAuthorization;
+use crate::node::issued::{HandOver, IssuedKind};
 use crate::node::key_file::public_key_from_pem;
 use crate::node::{
     Directory, Error, NodeType, Peer, authorizations, certificates, peers, read_text, sessions,
@@ -70,6 +71,11 @@ impl Checker<'_> {
                 let what = format!("{name} is the name of {other}, too");
                 let hint = "relay-peers ID --rename gives another".to_owned();
                 self.report(Level::Error, Check::Damaged, &path, &what, Some(hint));
+            }
+        }
+        for kind in IssuedKind::ALL {
+            if let Err(error) = HandOver::of(node, id, kind) {
+                self.damaged(&dir.join(kind.record()), &error);
             }
         }
         self.authorizations(node, &peer, dir);

@@ -23,6 +23,8 @@ pub enum PurgeKind {
     UnknownSenders,
     /// A certification path.
     Certificate,
+    /// That a peer is still to get a renewed certificate.
+    Renewal,
     /// A private session key of ours.
     SessionKey,
     /// The notes of a day on events of messages (`sent`).
@@ -44,6 +46,7 @@ impl PurgeKind {
             Self::Seen => "seen",
             Self::UnknownSenders => "strangers",
             Self::Certificate => "certificate",
+            Self::Renewal => "renewal",
             Self::SessionKey => "session-key",
             Self::Sent => "sent",
             Self::Carried => "carried",

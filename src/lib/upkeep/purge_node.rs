@@ -13,6 +13,7 @@ use crate::disk::tree::{self, EntryKind};
 use crate::disk::{FileRole, Lock, files};
 use crate::message::CertificationPath;
 use crate::node::certificates::path_from_octets;
+use crate::node::issued::{self, HandOver, IssuedKind};
 use crate::node::seen;
 use crate::node::{
     Config, Directory, Error, NodeType, authorizations, config, read_text, sessions,
@@ -57,6 +58,7 @@ impl<E: From<Error>> Remover<'_, E> {
                 let dir = peer.join(folder);
                 self.certificates(&dir, |path| Some(path.leaf.not_after()))?;
             }
+            self.renewals(node, &peer)?;
         }
         // Not below the root: the spool and local endpoints are purged by themselves.
         self.leftovers(root, FileRole::Node, false)?;
@@ -141,6 +143,43 @@ impl<E: From<Error>> Remover<'_, E> {
             parcel: None,
         });
         self.remove(dir, FileRole::Node, useless.collect())
+    }
+
+    /// Removes the notes that a peer is still to get certificates which have ended, or are not the
+    /// newest.
+    fn renewals(&mut self, node: &Directory, dir: &Path) -> Result<(), E> {
+        let name = dir.file_name().and_then(|name| name.to_str());
+        let Some(peer) = name.and_then(|name| name.parse().ok()) else {
+            return Ok(());
+        };
+        let mut useless = Vec::new();
+        for kind in IssuedKind::ALL {
+            let path = dir.join(kind.record());
+            let due = match HandOver::of(node, peer, kind) {
+                Ok(Some(due)) => due,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.unexpected(path, &error)?;
+                    continue;
+                }
+            };
+            // One that cannot be read was reported with the others of its folder.
+            let Ok(newest) = issued::newest(node, peer, kind) else {
+                continue;
+            };
+            let newest = newest.filter(|newest| newest.name == due.certificate);
+            let end = newest.map(|newest| newest.life().1);
+            if end.is_none_or(|end| self.options.window.is_after(end)) {
+                useless.push(PurgeItem {
+                    what: PurgeKind::Renewal,
+                    why: PurgeReason::Ended,
+                    since: end,
+                    path,
+                    parcel: None,
+                });
+            }
+        }
+        self.remove(dir, FileRole::Node, useless)
     }
 
     /// The session keys of a node that are no longer needed. The caller must keep those that a

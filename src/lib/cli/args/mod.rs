@@ -1,5 +1,6 @@
 //! Groups of options that several programs share.
 
+mod authority;
 mod content;
 mod explicit;
 mod keys;
@@ -8,6 +9,7 @@ mod node;
 mod peer;
 mod validity;
 
+pub use authority::AuthorizationTerms;
 pub use content::{CipherChoice, SuggestedName};
 pub use explicit::{OpeningFiles, SendingFiles};
 pub use keys::{

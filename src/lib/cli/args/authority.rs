@@ -1,0 +1,55 @@
+//! Options for the terms of an authorization.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cli::errors::Usage;
+use crate::cli::report;
+use crate::node::authorizations::AuthorizationOptions;
+use crate::node::config::parse_duration;
+use crate::pki::issuance;
+
+/// A shorter validity is warned of: it leaves a sender too little time to use the authorization.
+const USEFUL_VALID: SignedDuration = SignedDuration::from_hours(48);
+
+/// `--valid`, `--one-way` and `--once`.
+#[derive(Debug, clap::Args)]
+pub struct AuthorizationTerms {
+    /// How long the authorization lasts
+    #[arg(long, value_name = "DURATION", default_value = "180d", value_parser = parse_duration)]
+    pub valid: SignedDuration,
+    /// The peer will never be answered: let its first session key last as long as the authorization
+    #[arg(long)]
+    one_way: bool,
+    /// Let it end: relay-rotate does not renew it
+    #[arg(long, conflicts_with = "identity_key")]
+    once: bool,
+}
+
+impl AuthorizationTerms {
+    /// Checks the validity, and warns of one that is of little use.
+    ///
+    /// # Errors
+    /// A [`Usage`] error.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if self.valid > issuance::MAX_LIFE || self.valid <= SignedDuration::ZERO {
+            return Err(Usage("--valid must be over 0 and at most 180d".to_owned()).into());
+        }
+        if self.valid < USEFUL_VALID {
+            report::warn(
+                "senders stop a day before an authorization ends: this one is of little use",
+            );
+        }
+        Ok(())
+    }
+
+    /// The options for issuing it now.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> AuthorizationOptions {
+        AuthorizationOptions {
+            now,
+            valid_for: self.valid,
+            one_way: self.one_way,
+            once: self.once,
+        }
+    }
+}
