@@ -13,6 +13,7 @@ complete -c relay-authorize -l session-key -d 'Our private session key (PKCS#8, 
 complete -c relay-authorize -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay-authorize -l save-session-key -d 'Store the new session key in FILE' -r -F
 complete -c relay-authorize -l one-way -d 'The peer will never be answered: let its first session key last as long as the authorization'
+complete -c relay-authorize -l once -d 'Let it end: relay-rotate does not renew it'
 complete -c relay-authorize -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-authorize -l der -d 'Write DER instead of PEM'
 complete -c relay-authorize -s q -l quiet -d 'Report errors only'

@@ -85,6 +85,9 @@ _relay() {
             relay,request-cargo)
                 cmd="relay__subcmd__request__subcmd__cargo"
                 ;;
+            relay,rotate)
+                cmd="relay__subcmd__rotate"
+                ;;
             relay,route)
                 cmd="relay__subcmd__route"
                 ;;
@@ -166,6 +169,9 @@ _relay() {
             relay__subcmd__help,request-cargo)
                 cmd="relay__subcmd__help__subcmd__request__subcmd__cargo"
                 ;;
+            relay__subcmd__help,rotate)
+                cmd="relay__subcmd__help__subcmd__rotate"
+                ;;
             relay__subcmd__help,route)
                 cmd="relay__subcmd__help__subcmd__route"
                 ;;
@@ -197,7 +203,7 @@ _relay() {
 
     case "${cmd}" in
         relay)
-            opts="-h -V --help --version ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal send split status sync unpack-cargo verify help"
+            opts="-h -V --help --version ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo rotate route seal send split status sync unpack-cargo verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -245,7 +251,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__authorize)
-            opts="-f -q -v -h -V -N -o --one-way --force --der --quiet --verbose --help --version --node --valid --name --output --now --identity-key --certificate --address --session-key --session-key-id --save-session-key"
+            opts="-f -q -v -h -V -N -o --one-way --once --force --der --quiet --verbose --help --version --node --valid --name --output --now --identity-key --certificate --address --session-key --session-key-id --save-session-key"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -487,7 +493,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help)
-            opts="ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo route seal send split status sync unpack-cargo verify help"
+            opts="ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo rotate route seal send split status sync unpack-cargo verify help"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -753,6 +759,20 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help__subcmd__request__subcmd__cargo)
+            opts=""
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete none 2>/dev/null
+            return 0
+            ;;
+        relay__subcmd__help__subcmd__rotate)
             opts=""
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1429,6 +1449,36 @@ _relay() {
                     ;;
                 --save-session-key)
                     _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete none 2>/dev/null
+            return 0
+            ;;
+        relay__subcmd__rotate)
+            opts="-n -q -v -h -V -N --dry-run --json --quiet --verbose --help --version --node --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --now)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --clock-drift)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 *)

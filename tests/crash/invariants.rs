@@ -180,6 +180,11 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
         (["peers", _], "compared" | "expect-none") => {
             (!octets.is_empty()).then(|| "a mark with content".to_owned())
         }
+        (["peers", _], "renewal" | "rotation") => {
+            let text = std::str::from_utf8(octets).unwrap_or_default();
+            (!text.starts_with("Certificate: ") || !text.ends_with('\n'))
+                .then(|| "not what is to be handed on".to_owned())
+        }
         (["peers", _], "session.pem") => key_file::public_from_text(octets)
             .err()
             .map(|error| error.to_string()),

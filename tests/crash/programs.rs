@@ -14,7 +14,8 @@ use super::scene::{
 use super::sweep::{Case, sweep, sweep_errnos};
 
 /// The number of cases in this file.
-pub(crate) const CASES: usize = 65 + super::media::CASES + super::sending::CASES;
+pub(crate) const CASES: usize =
+    65 + super::media::CASES + super::rotating::CASES + super::sending::CASES;
 
 /// The defaults of most cases.
 pub(crate) const CASE: Case<'static> = Case {

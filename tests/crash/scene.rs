@@ -35,6 +35,9 @@ pub(crate) const MONTH: &str = "2027-01-01T12:00:00Z";
 /// When much of what was stored before has expired.
 pub(crate) const LATE: &str = "2027-01-10T12:00:00Z";
 
+/// When half of the life of the first certificates is over.
+pub(crate) const HALF: &str = "2027-03-15T12:00:00Z";
+
 /// Long after everything that was made here, by any clock.
 pub(crate) const RESTORED: &str = "2040-01-01T12:00:00Z";
 
@@ -45,7 +48,7 @@ pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 const LARGE_LEN: usize = 8_300_000;
 
 /// The directory of the prepared nodes.
-const DIRS: [&str; 33] = [
+const DIRS: [&str; 35] = [
     "in",
     "keys",
     "alone",
@@ -79,6 +82,8 @@ const DIRS: [&str; 33] = [
     "outgoing",
     "unfit",
     "dropped",
+    "due",
+    "homely",
 ];
 
 /// The transfer id of its parts.
@@ -110,6 +115,7 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-route" => env!("CARGO_BIN_EXE_relay-route"),
         "relay-sync" => env!("CARGO_BIN_EXE_relay-sync"),
         "relay-carry" => env!("CARGO_BIN_EXE_relay-carry"),
+        "relay-rotate" => env!("CARGO_BIN_EXE_relay-rotate"),
         "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
         "relay-deliver" => env!("CARGO_BIN_EXE_relay-deliver"),
         "relay-send" => env!("CARGO_BIN_EXE_relay-send"),
@@ -172,6 +178,8 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `unfit`: hub has set `in/first.parcel` aside, and has it once more in another encoding; field's cargo brought it a
 ///   rotation that is for another node.
 /// - `told`: bob knows carol, and lets her send to bob: in `in/stranger.parcel`, and later again.
+/// - `due`: alice and hub as in `friends` and `gateways`, but a month later, as relay-purge knows.
+/// - `homely`: the same time, and field has the local endpoint `home`.
 /// - `dropped`: in the drop folder `drop` lie two files for alice, in `all` one for whom `-t` names, in `large` one of two
 ///   parts.
 /// - `heard`: carol, who does not know bob, has opened that.
@@ -352,6 +360,7 @@ impl World {
         Self::wear(path, &hub.to_string(), &run);
 
         make_heard(path, &run);
+        make_due(path, &run);
         make_dropped(path);
         make_parts(path, run);
         make_parted(path, run);
@@ -544,6 +553,26 @@ fn make_dropped(path: &Path) {
         path.join("dropped/large/large.txt"),
     )
     .unwrap();
+}
+
+/// Makes the stages `due` and `homely`.
+fn make_due(path: &Path, run: &impl Fn(&str, &[&str], &str)) {
+    for (from, to) in [
+        ("friends/alice", "due/alice"),
+        ("gateways/hub", "due/hub"),
+        ("lone/field", "homely/field"),
+    ] {
+        copy_tree(&path.join(from), &path.join(to));
+        if to == "homely/field" {
+            let args = ["-q", "-N", to, "--set", "clock=test", "--endpoint", "home"];
+            run("relay-keygen", &args, START);
+            let args = ["-q", "-N", to, "--trust-clock"];
+            run("relay-purge", &args, HALF);
+        } else {
+            let args = ["-q", "-N", to, "--trust-clock"];
+            run("relay-purge", &args, MONTH);
+        }
+    }
 }
 
 /// Makes the stages `told` and `heard`.
@@ -866,6 +895,10 @@ impl Scene {
                 words.join("\t") + "\n"
             });
             return lines.collect();
+        }
+        if text.starts_with("Certificate: ") {
+            let words = text.split(['.', '\n']).map(|word| self.word(word));
+            return words.collect::<Vec<_>>().join(" ");
         }
         match self.word(text.trim_end()) {
             word if word == text.trim_end() => format!("{text:?}"),

@@ -46,6 +46,7 @@ mod put;
 mod register;
 mod replay;
 mod request_cargo;
+mod rotate;
 mod route;
 mod seal;
 mod send;

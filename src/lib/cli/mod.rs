@@ -39,6 +39,7 @@ pub mod progress; // a bar for who waits at a terminal
 pub mod labels; // short names for a terminal
 pub mod aside; // messages that were set aside
 pub mod routing; // what relay-route reports
+pub mod rotating; // what relay-rotate reports
 pub mod unreadable_peers; // peers of which something cannot be read
 pub mod delivery; // what relay-deliver reports
 pub mod queues; // what relay-list prints

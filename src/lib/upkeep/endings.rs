@@ -52,11 +52,13 @@ impl EndingKind {
     #[must_use]
     pub fn remedy(self) -> &'static str {
         match self {
-            Self::Held => "ask them for a new one (relay-authorize), and import that",
-            Self::Given => "relay-authorize gives a new one",
-            Self::Registered => "relay-register gives a new one",
+            Self::Held => {
+                "ask them to run relay-rotate, or for a new one (relay-authorize), and import that"
+            }
+            Self::Given => "relay-rotate renews it, and relay-authorize gives a new one",
+            Self::Registered => "relay-rotate renews it, and relay-register gives a new one",
             Self::Registration => {
-                "let it register this node anew (relay-register), and import that"
+                "ask it to run relay-rotate, or to register this node anew (relay-register), and import that"
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Upkeep of a node and its spool: check, purge, back up, restore.
+//! Upkeep of a node and its spool: check, purge, rotate, back up, restore.
 //!
 //! A check (relay-check) changes nothing and reports a [`finding::Finding`] for each problem, also
 //! for each file that it cannot read. A purge (relay-purge) removes files that are no longer needed
@@ -19,4 +19,7 @@ pub mod remover; // how files are removed
 pub mod purge_node; // expired files of a node
 pub mod purge_spool; // expired messages and records of a spool, then the nodes that use it
 pub mod backup; // a copy of a node as it is at one instant
+pub mod due; // when something is renewed
+pub mod handing_on; // renewed certificates, on their way to peers
+pub mod rotate; // renewed certificates and keys
 pub mod restore; // a node whose directory was restored from an old backup

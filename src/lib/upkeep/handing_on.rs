@@ -1,0 +1,160 @@
+//! Puts renewed certificates into the spool, for the peers that they are for.
+
+use std::cell::OnceCell;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::asn1::Buffer;
+use crate::cms::enveloped_data::Cipher;
+use crate::crypto::hash;
+use crate::disk::batch::{self, Batch};
+use crate::disk::publish::{IfExists, PublishOptions};
+use crate::disk::{self, FileRole, files};
+use crate::kind::ErrorKind;
+use crate::message::certification_path::{AUTHORIZATION_TYPE, PathForm};
+use crate::message::{CertificationPath, Item, Rotation};
+use crate::node::{self, Directory, authorizations};
+use crate::pki::{NodeId, Window};
+use crate::ramf::limits;
+use crate::send::{self, Draft};
+use crate::spool::admission::{Admission, Entrance};
+use crate::spool::name::MAX_PRIORITY;
+use crate::spool::{Access, Error, Name, QueueId};
+
+/// The cipher for authorizations: every deployed reader opens it.
+const CIPHER: Cipher = Cipher::Cbc { key_len: 16 };
+
+/// The way of renewed certificates into the spool.
+#[derive(Debug)]
+pub struct Outlet<'a> {
+    access: &'a Access,
+    window: Window,
+    now: Timestamp,
+    /// What admits parcels; made for the first one.
+    admission: OnceCell<Admission<'a>>,
+}
+
+impl<'a> Outlet<'a> {
+    /// The way into this spool.
+    #[must_use]
+    pub fn of(access: &'a Access, window: Window, now: Timestamp) -> Self {
+        Self {
+            access,
+            window,
+            now,
+            admission: OnceCell::new(),
+        }
+    }
+
+    /// Queues a certificate for the gateway that it is for, in both deployed forms, since neither
+    /// reader reads the other's. They go with the next cargo, before everything else, and leave the
+    /// queue with it. Repeated, it adds nothing to what waits.
+    ///
+    /// # Errors
+    /// When they cannot be stored.
+    pub fn rotation(&self, hop: NodeId, path: &CertificationPath) -> Result<(), Error> {
+        let Access::Owner(spool) = self.access else {
+            // Cargo is the gateway's, and a guest has none.
+            return Err(Error::NoQueue(format!("acks/{hop}")));
+        };
+        let queue = spool.make(QueueId::Acks(hop))?;
+        let tmp = spool.tmp();
+        let end = path.leaf.not_after();
+        let mut batch = Batch::default();
+        for form in [PathForm::OctetStrings, PathForm::Certificates] {
+            let path = path.clone();
+            let octets = Rotation { path, form }.to_octets();
+            let item = Item::parse(octets).map_err(node::Error::from)?;
+            let name = Name {
+                priority: Some(MAX_PRIORITY),
+                ..Name::of(&item, end)
+            };
+            let manner = PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess);
+            let manner = manner.written_in(&tmp);
+            let target = queue.path_of(&name);
+            batch.add(batch::stage(&target, &[item.octets()], &manner)?)?;
+        }
+        commit(batch)
+    }
+
+    /// Seals an authorization for its peer, and stores the parcel. Its id follows from the
+    /// authorization, so that a repeated run stores no second one.
+    ///
+    /// # Errors
+    /// When the peer cannot be sealed to, or the parcel cannot be stored.
+    pub fn authorization(
+        &self,
+        node: &Directory,
+        peer: NodeId,
+        path: &CertificationPath,
+    ) -> Result<(), Error> {
+        let longest = SignedDuration::from_secs(i64::from(limits::MAX_TTL));
+        let ttl = path.leaf.not_after().duration_since(self.now).min(longest);
+        let draft = Draft {
+            media_type: AUTHORIZATION_TYPE,
+            ttl,
+            id: None,
+            cipher: CIPHER,
+            now: self.now,
+        };
+        let sealer = send::parcels(node, peer, &draft)?;
+        // The key that the parcel carries anyway: with another one, it would depend on the order
+        // of the two which is in use.
+        let key = sealer.session_key().clone();
+        let params = authorizations::params_of(node, path.clone(), key)?.to_der();
+        let mut content = Buffer::with_capacity(params.len());
+        content.append(&params);
+        let mut number = [0; 16];
+        number.copy_from_slice(&hash::sha256(path.leaf.octets())[..16]);
+        let id = send::uuid(number);
+        let id = Some(id.as_str());
+        let sent = send::content(&sealer, content, &Draft { id, ..draft })?;
+        self.store(sent.octets.into_octets())
+    }
+
+    /// Stores a parcel that a run before this one may have stored.
+    fn store(&self, parcel: Vec<u8>) -> Result<(), Error> {
+        let admission = self.admission()?;
+        let admitted = match admission.admit_missing(parcel) {
+            Err(error) if error.kind() == ErrorKind::Seen => None,
+            admitted => admitted?,
+        };
+        let Some(admitted) = admitted else {
+            return Ok(admission.sync_earlier()?);
+        };
+        let staged = match admission.write(&admitted) {
+            // Who cannot read the queues learns only here that it was stored before.
+            Err(disk::Error::Exists { .. }) => return Ok(admission.sync_earlier()?),
+            staged => staged?,
+        };
+        let (parcel, _) = admitted.into_parts();
+        let mut batch = Batch::default();
+        if let Some(staged) = staged {
+            batch.add(staged)?;
+        }
+        commit(batch)?;
+        for older in &parcel.replaced {
+            files::remove(older, FileRole::Spool)?;
+        }
+        Ok(())
+    }
+
+    fn admission(&self) -> Result<&Admission<'a>, Error> {
+        if let Some(admission) = self.admission.get() {
+            return Ok(admission);
+        }
+        let entrance = Entrance::of(self.access)?;
+        let priority = Some(MAX_PRIORITY);
+        let made = Admission::new(self.access, entrance, self.window, self.now, priority)?;
+        Ok(self.admission.get_or_init(|| made))
+    }
+}
+
+/// Waits until files have their names, all of them.
+fn commit(mut batch: Batch) -> Result<(), Error> {
+    batch.commit()?;
+    match batch.take_refused().into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}
