@@ -35,7 +35,7 @@ _relay__seal() {
 
     case "${cmd}" in
         relay__seal)
-            opts="-f -q -v -h -V -N -t -y -o -d --keep-name --parts --cipher --force --armor --json --quiet --verbose --help --version --node --to --type --ttl --id --name --output --directory --now --identity-key --params --session-key --session-key-id --save-session-key --certificate"
+            opts="-f -q -v -h -V -N -t -y -o -d --keep-name --parts --authorize --cipher --force --armor --json --quiet --verbose --help --version --node --to --type --ttl --id --name --output --directory --now --identity-key --params --session-key --session-key-id --save-session-key --certificate"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

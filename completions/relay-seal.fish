@@ -24,6 +24,7 @@ complete -c relay-seal -l save-session-key -d 'Store the session key to be answe
 complete -c relay-seal -l certificate -d 'Our own certificate, and its issuers\', to sign under' -r -F
 complete -c relay-seal -l keep-name -d 'Send the name of FILE along'
 complete -c relay-seal -l parts -d 'Make a parcel of each part that relay-split makes'
+complete -c relay-seal -l authorize -d 'Let the peer answer: seal our authorization for it as a parcel of its own'
 complete -c relay-seal -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-seal -l armor -d 'Write PEM instead of binary'
 complete -c relay-seal -l json -d 'Print a line of facts in JSON for each parcel'

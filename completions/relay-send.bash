@@ -35,7 +35,7 @@ _relay__send() {
 
     case "${cmd}" in
         relay__send)
-            opts="-q -v -h -V -N -t -y --no-name --cipher --json --quiet --verbose --help --version --node --to --type --name --id --drop --sent --settle --ttl --priority --now --clock-drift"
+            opts="-q -v -h -V -N -t -y --no-name --authorize --cipher --json --quiet --verbose --help --version --node --to --type --name --id --drop --sent --settle --ttl --priority --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -20,6 +20,7 @@ complete -c relay-send -l priority -d 'How urgent they are; 9 goes first' -r -f 
 complete -c relay-send -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay-send -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay-send -l no-name -d 'Send no names along'
+complete -c relay-send -l authorize -d 'Let the peers answer: send each our authorization, too'
 complete -c relay-send -l json -d 'Print a line of facts in JSON for each file and recipient'
 complete -c relay-send -s q -l quiet -d 'Report errors only'
 complete -c relay-send -s v -l verbose -d 'Report every change of state'

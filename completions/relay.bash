@@ -1535,7 +1535,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__seal)
-            opts="-f -q -v -h -V -N -t -y -o -d --keep-name --parts --cipher --force --armor --json --quiet --verbose --help --version --node --to --type --ttl --id --name --output --directory --now --identity-key --params --session-key --session-key-id --save-session-key --certificate"
+            opts="-f -q -v -h -V -N -t -y -o -d --keep-name --parts --authorize --cipher --force --armor --json --quiet --verbose --help --version --node --to --type --ttl --id --name --output --directory --now --identity-key --params --session-key --session-key-id --save-session-key --certificate"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1633,7 +1633,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__send)
-            opts="-q -v -h -V -N -t -y --no-name --cipher --json --quiet --verbose --help --version --node --to --type --name --id --drop --sent --settle --ttl --priority --now --clock-drift"
+            opts="-q -v -h -V -N -t -y --no-name --authorize --cipher --json --quiet --verbose --help --version --node --to --type --name --id --drop --sent --settle --ttl --priority --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

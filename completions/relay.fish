@@ -369,6 +369,7 @@ complete -c relay -n "__fish_relay_using_subcommand seal" -l save-session-key -d
 complete -c relay -n "__fish_relay_using_subcommand seal" -l certificate -d 'Our own certificate, and its issuers\', to sign under' -r -F
 complete -c relay -n "__fish_relay_using_subcommand seal" -l keep-name -d 'Send the name of FILE along'
 complete -c relay -n "__fish_relay_using_subcommand seal" -l parts -d 'Make a parcel of each part that relay-split makes'
+complete -c relay -n "__fish_relay_using_subcommand seal" -l authorize -d 'Let the peer answer: seal our authorization for it as a parcel of its own'
 complete -c relay -n "__fish_relay_using_subcommand seal" -s f -l force -d 'Replace FILE if it exists'
 complete -c relay -n "__fish_relay_using_subcommand seal" -l armor -d 'Write PEM instead of binary'
 complete -c relay -n "__fish_relay_using_subcommand seal" -l json -d 'Print a line of facts in JSON for each parcel'
@@ -395,6 +396,7 @@ complete -c relay -n "__fish_relay_using_subcommand send" -l priority -d 'How ur
 complete -c relay -n "__fish_relay_using_subcommand send" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand send" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand send" -l no-name -d 'Send no names along'
+complete -c relay -n "__fish_relay_using_subcommand send" -l authorize -d 'Let the peers answer: send each our authorization, too'
 complete -c relay -n "__fish_relay_using_subcommand send" -l json -d 'Print a line of facts in JSON for each file and recipient'
 complete -c relay -n "__fish_relay_using_subcommand send" -s q -l quiet -d 'Report errors only'
 complete -c relay -n "__fish_relay_using_subcommand send" -s v -l verbose -d 'Report every change of state'

@@ -119,9 +119,20 @@ fn open_single(inputs: &Inputs, opener: &Opener<'_>) -> anyhow::Result<()> {
         return Err(opening::several());
     }
     // Whether more follows is asked before the first parcel is opened, since opening remembers it.
-    let mut may_be_alone = !inputs.are_several();
-    while let Some(message) = messages.next_message() {
-        let is_alone = std::mem::take(&mut may_be_alone) && !messages.has_more()?;
+    let mut first = Vec::from_iter(messages.next_message());
+    if !first.is_empty() && !inputs.are_several() && messages.has_more()? {
+        first.extend(messages.next_message());
+    }
+    let is_alone = match &first[..] {
+        [_] => !inputs.are_several(),
+        // What relay-seal --authorize makes, in either order.
+        [one, other] if !messages.has_more()? => {
+            opener.is_authorization(one) || opener.is_authorization(other)
+        }
+        _ => false,
+    };
+    let mut first = first.into_iter();
+    while let Some(message) = first.next().or_else(|| messages.next_message()) {
         let place = message.place.clone();
         let result = opener.open(message, is_alone);
         // A usage error would be the same for each parcel, so it ends the run; so would the error of

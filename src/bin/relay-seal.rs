@@ -11,6 +11,7 @@ use relaynet::cli::args::{
 };
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::outputs::MessageOutput;
+use relaynet::cli::sealing::Sealing;
 use relaynet::cli::{self, inputs, recipients, report, sealing};
 use relaynet::message::{file_name, parts, service_message};
 use relaynet::ramf::limits;
@@ -41,6 +42,9 @@ pub(crate) struct Args {
     /// Make a parcel of each part that relay-split makes
     #[arg(long, conflicts_with_all = ["keep_name", "name"])]
     parts: bool,
+    /// Let the peer answer: seal our authorization for it as a parcel of its own
+    #[arg(long, conflicts_with_all = ["identity_key", "params"])]
+    authorize: bool,
     #[command(flatten)]
     cipher: CipherChoice,
     #[command(flatten)]
@@ -68,6 +72,7 @@ fn seal(args: &Args) -> anyhow::Result<()> {
         .files
         .open(&args.node, Some(&args.certificate), false)?;
     let now = args.now.get(node.config())?;
+    sealing::check_answerable(node.config().filter(|_| args.authorize))?;
     let peers = recipients::recipients(&args.to, &node, now)?;
     let media_type = media_type(args)?;
     service_message::check_syntax(&media_type)?;
@@ -85,25 +90,18 @@ fn seal(args: &Args) -> anyhow::Result<()> {
     if path != Path::new("-") || !std::io::stdin().is_terminal() {
         report::progress(args.json, || None);
     }
+    let sealing = Sealing {
+        keyring: node.keyring(),
+        peers: &peers,
+        draft: &draft,
+        output: &args.output,
+        json: args.json,
+        answerable: node.directory().filter(|_| args.authorize),
+    };
     if args.parts {
-        return sealing::seal_parts(
-            node.keyring(),
-            &path,
-            &peers,
-            &draft,
-            &args.output,
-            args.json,
-        );
+        return sealing.seal_parts(&path);
     }
-    let content = inputs::read_content(&path, limits::MAX_EMITTED_PARCEL_LEN)?;
-    sealing::seal(
-        node.keyring(),
-        content,
-        &peers,
-        &draft,
-        &args.output,
-        args.json,
-    )
+    sealing.seal(inputs::read_content(&path, limits::MAX_EMITTED_PARCEL_LEN)?)
 }
 
 /// The media type, with the file name as a parameter if it is to be sent along; of parts, with the type of the whole.

@@ -12,11 +12,12 @@ use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::drops::{self, DropTerms};
 use relaynet::cli::errors::Usage;
 use relaynet::cli::sending::{OperandTerms, Sending};
-use relaynet::cli::{self, files};
+use relaynet::cli::{self, files, sealing};
 use relaynet::message::{file_name, service_message};
 use relaynet::node::config::parse_duration;
 use relaynet::outbox::Submission;
 use relaynet::spool::admission::{Admission, Entrance};
+use relaynet::upkeep::handing_on::Outlet;
 
 /// How long a file in a drop folder must not have changed, in seconds.
 const SETTLE: SignedDuration = SignedDuration::from_secs(60);
@@ -58,6 +59,9 @@ pub(crate) struct Args {
     /// Leave files in the drop folder that changed in the last DURATION [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "drop")]
     settle: Option<SignedDuration>,
+    /// Let the peers answer: send each our authorization, too
+    #[arg(long, conflicts_with = "drop")]
+    authorize: bool,
     #[command(flatten)]
     life: Life,
     /// How urgent they are; 9 goes first
@@ -89,6 +93,7 @@ fn send(args: &Args) -> anyhow::Result<()> {
     let folder = folder.transpose()?;
     let node = args.node.open()?;
     let access = args.node.access()?;
+    sealing::check_answerable(args.authorize.then_some(node.config()))?;
     let now = args.clock.now(Some(node.config()))?;
     let window = args.clock.window(now, Some(node.config()));
     let entrance = Entrance::of(&access)?;
@@ -104,11 +109,13 @@ fn send(args: &Args) -> anyhow::Result<()> {
         let terms = DropTerms { dir, to: &args.to };
         return drops::send(sending, folder, &terms, SystemTime::now());
     }
+    let outlet = Outlet::of(&access, window, now);
     let terms = OperandTerms {
         to: &args.to,
         name: args.name.as_deref(),
         is_nameless: args.no_name,
         id: args.id.as_deref(),
+        answers: args.authorize.then_some(&outlet),
     };
     sending.operands(&args.files, &terms)
 }

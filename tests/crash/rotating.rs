@@ -1,4 +1,4 @@
-//! relay-rotate, stopped and failed at each step: nothing is issued twice, and what was issued leaves.
+//! relay-rotate and relay-seal --authorize, stopped and failed at each step: nothing is issued twice, and what was issued leaves.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use super::scene::{CONTENT, HALF, MONTH, Scene, is_temporary};
 use super::sweep::{Case, sweep};
 
 /// The number of cases in this file.
-pub(crate) const CASES: usize = 3;
+pub(crate) const CASES: usize = 4;
 
 const ROTATE: Case<'static> = Case {
     program: "relay-rotate",
@@ -116,6 +116,60 @@ fn rotate_a_local_endpoint() {
             let left = scene.files("field/peers").into_iter();
             let left = left.filter(|path| path.ends_with("/rotation"));
             assert_eq!(left.count(), 0);
+        },
+        ..ROTATE
+    });
+}
+
+/// The authorization that bob gave carol has ended: the parcel brings another.
+#[test]
+fn seal_with_an_authorization() {
+    sweep(&Case {
+        name: "seal --authorize -d DIR",
+        program: "relay-seal",
+        args: &[
+            "-q",
+            "-N",
+            "bob",
+            "-t",
+            "carol",
+            "--authorize",
+            "-d",
+            "out",
+            "in/report.txt",
+        ],
+        nodes: &["told/bob"],
+        order: &["bob/sessions/", "bob/peers/", "out/"],
+        spare: 2,
+        left: |scene, _| {
+            // What it names is on disk before it leaves.
+            if scene.results().len() > 1 {
+                assert_eq!(issued_to(scene, "bob", "carol", IssuedKind::Given), 3);
+            }
+        },
+        proof: |scene, _| {
+            scene.add("alone/carol");
+            for parcel in scene.results() {
+                let file = scene.keep("parcel", &parcel);
+                let opened = scene.run("relay-open", &["-q", "-N", "carol", &file], MONTH);
+                opened.expect(0);
+                assert!(opened.stdout.is_empty() || opened.stdout == CONTENT);
+            }
+            let bob = scene.world().id("bob").to_owned();
+            let args = [
+                "-q",
+                "-N",
+                "carol",
+                "-t",
+                &bob,
+                "-o",
+                "tmp/a",
+                "in/report.txt",
+            ];
+            scene.run("relay-seal", &args, MONTH).expect(0);
+            let opened = scene.run("relay-open", &["-q", "-N", "bob", "tmp/a"], MONTH);
+            opened.expect(0);
+            assert_eq!(opened.stdout, CONTENT);
         },
         ..ROTATE
     });

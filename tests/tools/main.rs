@@ -6,6 +6,7 @@
 mod testenv;
 
 mod ack;
+mod answers;
 mod chains;
 mod aliases;
 mod bounds;

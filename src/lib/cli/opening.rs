@@ -113,6 +113,16 @@ impl Opener<'_> {
         Ok(())
     }
 
+    /// Whether a parcel holds an authorization for the node, and nothing for a user. It is neither
+    /// imported nor remembered.
+    #[must_use]
+    pub fn is_authorization(&self, message: &Message) -> bool {
+        // Opening decrypts in place.
+        let octets = message.octets.clone();
+        let opened = receive::parcel(self.node.keyring(), octets, &self.options);
+        self.node.directory().is_some() && opened.is_ok_and(|arrival| arrival.is_authorization())
+    }
+
     /// The error of a parcel; one that is for another node at the same gateway names it.
     fn or_neighbour(&self, error: node::Error) -> anyhow::Error {
         if let (node::Error::Ramf(ramf::Error::Recipient(id)), Some(directory)) =

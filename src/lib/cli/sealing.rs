@@ -12,126 +12,195 @@ use super::tally::{self, ENDED_EARLY};
 use super::{files, progress, report};
 use crate::asn1::Buffer;
 use crate::describe::{json, lines};
+use crate::message::certification_path::AUTHORIZATION_TYPE;
 use crate::message::parts;
 use crate::node::peers::short_id;
-use crate::node::{self, Keyring};
+use crate::node::{self, Config, Directory, Keyring, NodeType, authorizations};
 use crate::pipeline::workers::{self, Bounds};
 use crate::pki::NodeId;
 use crate::ramf::Kind;
 use crate::send::{self, Draft, Sealer, Sent};
 
-/// Seals content for one or more peers.
+/// Checks that a node which sends its authorization along can be answered.
 ///
 /// # Errors
-/// When a parcel cannot be sealed or written.
-pub fn seal(
-    keyring: &dyn Keyring,
-    content: Buffer,
-    peers: &[Recipient],
-    draft: &Draft<'_>,
-    output: &MessageOutput,
-    json: bool,
-) -> anyhow::Result<()> {
-    let sealers = sealers(keyring, peers, draft)?;
-    let mut written = Written::new(json);
-    let ended = seal_into(keyring, content, &sealers, draft, output, &mut written);
-    written.finish(ended)
-}
-
-fn seal_into(
-    keyring: &dyn Keyring,
-    content: Buffer,
-    sealers: &[Sealer],
-    draft: &Draft<'_>,
-    output: &MessageOutput,
-    written: &mut Written,
-) -> anyhow::Result<()> {
-    let Some((last, others)) = sealers.split_last() else {
-        return Err(Usage("-t PEER is needed".to_owned()).into());
-    };
-    let sender = keyring.node().ok_or(node::Error::Needs("--identity-key"))?;
-    // Files and directories take parcels one by one, since an incomplete file gets no name.
-    // Standard output gets all parcels or none, so they are held until the last one is sealed.
-    let mut sink = output.open("a parcel")?;
-    let mut parcels = Vec::new();
-    let mut finish = |sent: Sent| {
-        report_sealed(&sent, true);
-        if output.leaves_stdout() {
-            return put(&mut sink, sender, &sent, written);
+/// A [`Usage`] error for a gateway.
+pub fn check_answerable(config: Option<&Config>) -> anyhow::Result<()> {
+    match config.map(Config::node_type) {
+        Some(NodeType::Gateway) => {
+            let text = "--authorize is for endpoints: nobody writes to a gateway";
+            Err(Usage(text.to_owned()).into())
         }
-        parcels.push(sent);
-        Ok(())
-    };
-    // Sealing encrypts in place, so every peer but the last gets a copy.
-    for sealer in others {
-        let mut copy = Buffer::with_capacity(content.len());
-        copy.append(content.as_slice());
-        finish(send::content(sealer, copy, draft)?)?;
+        _ => Ok(()),
     }
-    finish(send::content(last, content, draft)?)?;
-    for sent in &parcels {
-        put(&mut sink, sender, sent, written)?;
-    }
-    sink.finish()
 }
 
-/// Seals each part by itself and writes each parcel at once, since reading all parts again would
-/// take long.
-///
-/// # Errors
-/// When a part cannot be read, or a parcel be sealed or written.
-pub fn seal_parts(
-    keyring: &dyn Keyring,
-    path: &Path,
-    peers: &[Recipient],
-    draft: &Draft<'_>,
-    output: &MessageOutput,
-    json: bool,
-) -> anyhow::Result<()> {
-    let mut feed = PartFeed::open(path, draft.id)?;
-    let sealers = sealers(keyring, peers, draft)?;
-    feed.for_peers(sealers.len());
-    let mut written = Written::new(json);
-    let ended = seal_parts_into(feed, &sealers, draft, output, &mut written);
-    written.finish(ended)
+/// How parcels are sealed, and where they go.
+pub struct Sealing<'a> {
+    /// The keys to seal with.
+    pub keyring: &'a dyn Keyring,
+    /// The recipients.
+    pub peers: &'a [Recipient],
+    /// The sender's choices.
+    pub draft: &'a Draft<'a>,
+    /// Where the parcels go.
+    pub output: &'a MessageOutput,
+    /// Whether a line of JSON is printed for each.
+    pub json: bool,
+    /// The node that lets each recipient answer: its authorization goes along.
+    pub answerable: Option<&'a Directory>,
 }
 
-fn seal_parts_into(
-    mut feed: PartFeed,
-    sealers: &[Sealer],
-    draft: &Draft<'_>,
-    output: &MessageOutput,
-    written: &mut Written,
-) -> anyhow::Result<()> {
-    let mut sink = output.open("a parcel")?;
-    let stager = sink.stager();
-    let spare = feed.spare();
-    // A warning for each part would repeat the same text up to thousands of times.
-    let mut warned = vec![false; sealers.len()];
-    workers::in_order(
-        Bounds::octets(2 * parts::MAX_LEN),
-        || feed.next_job(),
-        |job: anyhow::Result<PartJob>| {
-            let PartJob {
-                octets, peer, id, ..
-            } = job?;
-            let id = id.as_deref();
-            let sealer = &sealers[peer];
-            let sent = send::content(sealer, octets, &Draft { id, ..*draft })?;
-            let name = sent.fields.file_name(sealer.sender(), Kind::Parcel.word());
-            let ready = stager.stage(Kind::Parcel, &name, sent.octets.as_slice())?;
-            Ok((peer, sent, ready))
-        },
-        |sealed: anyhow::Result<_>| {
-            let (peer, sent, ready) = sealed?;
-            let path = sink.take(ready, sent.octets.as_slice())?;
-            report_sealed(&sent, !std::mem::replace(&mut warned[peer], true));
-            written.add(&sent, sealers[peer].sender(), path.as_deref(), &sink)?;
-            spare.put(sent.octets);
-            anyhow::Ok(())
-        },
-    )?;
-    sink.finish()
+/// What is ready for a recipient before anything is written.
+struct Prepared {
+    sealer: Sealer,
+    /// The connection parameters that let it answer.
+    offer: Option<Vec<u8>>,
+}
+
+impl Sealing<'_> {
+    /// Seals content for one or more peers.
+    ///
+    /// # Errors
+    /// When a parcel cannot be sealed or written.
+    pub fn seal(&self, content: Buffer) -> anyhow::Result<()> {
+        let prepared = self.prepare()?;
+        let mut written = Written::new(self.json);
+        let ended = self.seal_into(content, &prepared, &mut written);
+        written.finish(ended)
+    }
+
+    /// The sealers of all recipients, with the authorizations for them.
+    fn prepare(&self) -> anyhow::Result<Vec<Prepared>> {
+        let mut prepared = Vec::new();
+        for sealer in sealers(self.keyring, self.peers, self.draft)? {
+            let offer = match self.answerable {
+                Some(node) => {
+                    let path = authorizations::offer(node, sealer.peer().id, self.draft.now)?;
+                    // The key that the parcels carry anyway, so that their order does not matter.
+                    let key = sealer.session_key().clone();
+                    Some(authorizations::params_of(node, path, key)?.to_der())
+                }
+                None => None,
+            };
+            prepared.push(Prepared { sealer, offer });
+        }
+        Ok(prepared)
+    }
+
+    /// Seals the authorization for a recipient.
+    fn authorize(&self, prepared: &Prepared) -> anyhow::Result<Option<Sent>> {
+        let Some(params) = &prepared.offer else {
+            return Ok(None);
+        };
+        let draft = Draft {
+            media_type: AUTHORIZATION_TYPE,
+            id: None,
+            ..*self.draft
+        };
+        let mut content = Buffer::with_capacity(params.len());
+        content.append(params);
+        Ok(Some(send::content(&prepared.sealer, content, &draft)?))
+    }
+
+    fn seal_into(
+        &self,
+        content: Buffer,
+        prepared: &[Prepared],
+        written: &mut Written,
+    ) -> anyhow::Result<()> {
+        let Some((last, others)) = prepared.split_last() else {
+            return Err(Usage("-t PEER is needed".to_owned()).into());
+        };
+        let sender = self.keyring.node();
+        let sender = sender.ok_or(node::Error::Needs("--identity-key"))?;
+        // Files and directories take parcels one by one, since an incomplete file gets no name.
+        // Standard output gets all parcels or none, so they are held until the last one is sealed.
+        let mut sink = self.output.open("a parcel")?;
+        let mut parcels = Vec::new();
+        let mut finish = |sent: Sent, warns: bool| {
+            report_sealed(&sent, warns);
+            if self.output.leaves_stdout() {
+                return put(&mut sink, sender, &sent, written);
+            }
+            parcels.push(sent);
+            Ok(())
+        };
+        // Sealing encrypts in place, so every peer but the last gets a copy.
+        for other in others {
+            let mut copy = Buffer::with_capacity(content.len());
+            copy.append(content.as_slice());
+            finish(send::content(&other.sealer, copy, self.draft)?, true)?;
+        }
+        finish(send::content(&last.sealer, content, self.draft)?, true)?;
+        for one in prepared {
+            if let Some(sent) = self.authorize(one)? {
+                finish(sent, false)?;
+            }
+        }
+        for sent in &parcels {
+            put(&mut sink, sender, sent, written)?;
+        }
+        sink.finish()
+    }
+
+    /// Seals each part by itself and writes each parcel at once, since reading all parts again would
+    /// take long.
+    ///
+    /// # Errors
+    /// When a part cannot be read, or a parcel be sealed or written.
+    pub fn seal_parts(&self, path: &Path) -> anyhow::Result<()> {
+        let mut feed = PartFeed::open(path, self.draft.id)?;
+        let prepared = self.prepare()?;
+        feed.for_peers(prepared.len());
+        let mut written = Written::new(self.json);
+        let ended = self.seal_parts_into(feed, &prepared, &mut written);
+        written.finish(ended)
+    }
+
+    fn seal_parts_into(
+        &self,
+        mut feed: PartFeed,
+        prepared: &[Prepared],
+        written: &mut Written,
+    ) -> anyhow::Result<()> {
+        let mut sink = self.output.open("a parcel")?;
+        let stager = sink.stager();
+        let spare = feed.spare();
+        // A warning for each part would repeat the same text up to thousands of times.
+        let mut warned = vec![false; prepared.len()];
+        workers::in_order(
+            Bounds::octets(2 * parts::MAX_LEN),
+            || feed.next_job(),
+            |job: anyhow::Result<PartJob>| {
+                let PartJob {
+                    octets, peer, id, ..
+                } = job?;
+                let id = id.as_deref();
+                let sealer = &prepared[peer].sealer;
+                let sent = send::content(sealer, octets, &Draft { id, ..*self.draft })?;
+                let name = sent.fields.file_name(sealer.sender(), Kind::Parcel.word());
+                let ready = stager.stage(Kind::Parcel, &name, sent.octets.as_slice())?;
+                Ok((peer, sent, ready))
+            },
+            |sealed: anyhow::Result<_>| {
+                let (peer, sent, ready) = sealed?;
+                let path = sink.take(ready, sent.octets.as_slice())?;
+                report_sealed(&sent, !std::mem::replace(&mut warned[peer], true));
+                let sender = prepared[peer].sealer.sender();
+                written.add(&sent, sender, path.as_deref(), &sink)?;
+                spare.put(sent.octets);
+                anyhow::Ok(())
+            },
+        )?;
+        for one in prepared {
+            if let Some(sent) = self.authorize(one)? {
+                report_sealed(&sent, false);
+                put(&mut sink, one.sealer.sender(), &sent, written)?;
+            }
+        }
+        sink.finish()
+    }
 }
 
 fn put(sink: &mut Sink, sender: NodeId, sent: &Sent, written: &mut Written) -> anyhow::Result<()> {

@@ -21,12 +21,14 @@ use crate::disk::files::{FileState, Standard};
 use crate::disk::{self, FileRole};
 use crate::message::file_name;
 use crate::message::parts::MAX_EMITTED_CONTENT_LEN;
-use crate::node::Directory;
+use crate::node::{Correspondent, Directory, authorizations};
 use crate::outbox::{
     Claimed, DropFolder, Error, Ids, Outgoing, OutgoingSource, Submission, SubmittedTo,
 };
 use crate::pki::NodeId;
 use crate::send::{Draft, Sealer};
+use crate::spool;
+use crate::upkeep::handing_on::Outlet;
 
 /// The most files of a drop folder that are reported one by one.
 pub(super) const MAX_REPORTED: usize = 20;
@@ -73,7 +75,7 @@ struct Counts {
 }
 
 /// What is sent of operands.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct OperandTerms<'a> {
     /// The recipients, as `-t` names them.
     pub to: &'a [String],
@@ -83,6 +85,8 @@ pub struct OperandTerms<'a> {
     pub is_nameless: bool,
     /// The id of the parcel.
     pub id: Option<&'a str>,
+    /// The way of our authorizations to the recipients, if they are to answer.
+    pub answers: Option<&'a Outlet<'a>>,
 }
 
 impl<'a> Sending<'a> {
@@ -128,7 +132,28 @@ impl<'a> Sending<'a> {
             }
         };
         let sent = self.run(next, None);
+        if let (Ok(()), Some(outlet)) = (&sent, terms.answers) {
+            for sealer in &to {
+                self.let_answer(sealer.peer(), outlet);
+            }
+        }
         self.finish(sent)
+    }
+
+    /// Sends a recipient our authorization.
+    fn let_answer(&self, peer: &Correspondent, outlet: &Outlet<'_>) {
+        let path = authorizations::offer(self.node, peer.id, self.submission.now);
+        let stored = path.map_err(spool::Error::from).and_then(|path| {
+            outlet.authorization(self.node, peer.id, &path)?;
+            Ok(path.leaf.not_after().to_string())
+        });
+        match stored {
+            Ok(until) => {
+                let peer = peer.id.to_string();
+                report::event("authorized", &[("peer", &peer), ("until", &until)]);
+            }
+            Err(error) => self.failed(&peer.name, &error.into()),
+        }
     }
 
     /// Prepares to seal for recipients, and warns of what is unusual about one.

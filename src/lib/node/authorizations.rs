@@ -283,6 +283,35 @@ pub fn renew(
     Ok(path)
 }
 
+/// The authorization to send along with a message to a known peer: the newest one that it was
+/// given, or a new one for the longest time where half of the life of that is over.
+///
+/// # Errors
+/// When the peer is not known, or it cannot be issued or stored.
+pub fn offer(node: &Directory, peer: NodeId, now: Timestamp) -> Result<CertificationPath, Error> {
+    let _lock = node.lock_exclusive()?;
+    let kind = IssuedKind::Given;
+    if let Some(newest) = issued::newest(node, peer, kind)? {
+        let (start, end) = newest.life();
+        if now.duration_since(start) < end.duration_since(start) / 2 {
+            issued::rely_on_issued(node, peer, kind)?;
+            return Ok(newest.path);
+        }
+    }
+    let key = node.identity_of(peer)?;
+    let terms = IssuedTerms {
+        valid_for: issuance::MAX_LIFE,
+        is_once: false,
+    };
+    let end = now + terms.valid_for;
+    let (issuer, _) = issuer_of(node, now, end)?;
+    certificates::rely_on_own(node)?;
+    let path = authorize(&node.identity()?, &issuer, &key, (now, end))?;
+    node.expect_mail(peer, true)?;
+    issued::store_path(node, peer, kind, &path, &terms)?;
+    Ok(path)
+}
+
 /// Lets a known gateway send cargo to this node: issues a certificate (CDA) for `valid_for` and
 /// stores it with those given to the gateway.
 ///
