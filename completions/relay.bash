@@ -251,7 +251,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__authorize)
-            opts="-f -q -v -h -V -N -o --one-way --once --force --der --quiet --verbose --help --version --node --valid --name --output --now --identity-key --certificate --address --session-key --session-key-id --save-session-key"
+            opts="-f -q -v -h -V -N -o --one-way --once --force --der --quiet --verbose --help --version --node --valid --rate --name --output --now --identity-key --certificate --address --session-key --session-key-id --save-session-key"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -266,6 +266,10 @@ _relay() {
                     return 0
                     ;;
                 --valid)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --rate)
                     _relay_complete none 2>/dev/null
                     return 0
                     ;;

@@ -69,6 +69,7 @@ complete -c relay -n "__fish_relay_using_subcommand ack" -s h -l help -d 'Print 
 complete -c relay -n "__fish_relay_using_subcommand ack" -s V -l version -d 'Print version'
 complete -c relay -n "__fish_relay_using_subcommand authorize" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand authorize" -l valid -d 'How long the authorization lasts' -r -f
+complete -c relay -n "__fish_relay_using_subcommand authorize" -l rate -d 'Let the peer send at most N parcels in any such time, such as 24/1d' -r -f
 complete -c relay -n "__fish_relay_using_subcommand authorize" -l name -d 'Call the peer NAME' -r -f
 complete -c relay -n "__fish_relay_using_subcommand authorize" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay -n "__fish_relay_using_subcommand authorize" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustix::io::Errno;
 
 use relaynet::cli::{errors, hints, status};
@@ -643,6 +643,7 @@ fn node_authorization() -> Cases<node::AuthorizationError> {
         E::ForeignRotation,
         E::ForeignPromise,
         E::OtherCollector(id()),
+        E::OverRate(pki::RateLimit::new(24, SignedDuration::from_hours(24)).unwrap()),
         E::PromiseExpired(AT),
     ])
 }

@@ -84,6 +84,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<(Params, Option<String>)> {
     if key.id() == node.id() {
         return Err(Usage("a node needs no authorization to send to itself".to_owned()).into());
     }
+    args.terms.check_for(node.config().node_type())?;
     if let Some(name) = &args.name {
         node.check_peer_name(key.id(), name, false)?;
     }
@@ -117,8 +118,13 @@ fn authorize_with_files(args: &Args) -> anyhow::Result<Params> {
         .session
         .read_or_make(args.save_session_key.as_deref())?
         .ok_or_else(|| Usage("--session-key or --save-session-key is needed".to_owned()))?;
-    let authorization =
-        authorizations::authorize(&identity, &issuer, &key, (now, now + args.terms.valid))?;
+    let authorization = authorizations::authorize(
+        &identity,
+        &issuer,
+        &key,
+        args.terms.rate,
+        (now, now + args.terms.valid),
+    )?;
     report::note(&format!("fingerprint {}", key.id().fingerprint()));
     Ok(Params {
         identity: identity.public().clone(),

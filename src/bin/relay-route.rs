@@ -1,6 +1,7 @@
 //! relay-route: decides where each queued message goes next, and moves it there.
 
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use clap::Parser;
 
@@ -10,6 +11,7 @@ use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::routing::{self, RouteReport};
 use relaynet::cli::unexpected::UnexpectedReport;
 use relaynet::cli::{self, files, report};
+use relaynet::node::Rates;
 use relaynet::pki::Window;
 use relaynet::route::control::ControlQueue;
 use relaynet::route::{Hops, Router};
@@ -80,6 +82,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
         hops: Hops::of(owner)?,
         policy: Policy::of_node(owner, Vec::new(), window, now)?,
         room: Room::new(spool.root(), owner.config(), Some(&spool)),
+        rates: Mutex::new(Rates::of(owner.root())),
         time,
         commands: args.time.options(),
         is_dry: args.dry_run,

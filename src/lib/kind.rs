@@ -58,6 +58,8 @@ pub enum ErrorKind {
     Unauthorized,
     /// No certification path leads to a trusted key.
     Untrusted,
+    /// The sender has sent as many messages as its authorization allows.
+    OverRate,
     /// The operation is never allowed, whatever the time.
     Forbidden,
     /// The node, its configuration or its directory cannot be used.
@@ -116,6 +118,8 @@ impl ErrorKind {
                 // A path may be missing only because a certificate is not valid at this time.
                 | Self::Unauthorized
                 | Self::Untrusted
+                // An Internet gateway counts by its own clock.
+                | Self::OverRate
         )
     }
 }

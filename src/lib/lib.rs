@@ -104,7 +104,7 @@
 //! let params = PrivateEndpointConnectionParams {
 //!     identity: alice.public().clone(),
 //!     gateway_address: InternetAddress::nowhere(),
-//!     authorization: authorize(&alice, &own, bob.public(), month)?,
+//!     authorization: authorize(&alice, &own, bob.public(), None, month)?,
 //!     session_key: session_key.public().clone(),
 //! };
 //!

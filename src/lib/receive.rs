@@ -163,6 +163,12 @@ fn open<'a, T>(
     };
     let identity = ReplayKey::of(message.message());
     let recall = keyring.recall(&identity)?;
+    if message.message().kind() == Kind::Parcel
+        && recall == Recall::New
+        && terms.repeats != Repeats::Taken
+    {
+        keyring.count(message.message())?;
+    }
     let keys = |sender, id: &KeyId| keyring.session_keys(sender, id).map(Box::new);
     let admitted = Verified {
         message,

@@ -115,7 +115,7 @@ impl Pair {
             &alice,
             Some(&issuer),
             bob.public(),
-            CertificateRole::DeliveryAuthorization,
+            CertificateRole::DeliveryAuthorization(None),
             validity,
         )
         .unwrap();

@@ -228,7 +228,7 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
             found => Some(format!("not that message: {found:?}")),
         },
         // Records and lines are appended; a torn one at the end does not count.
-        (["seen"] | ["spool", "sent"], _) | ([], "routes") => None,
+        (["seen"] | ["rates", _] | ["spool", "sent"], _) | ([], "routes") => None,
         _ => Some("nobody knows this file".to_owned()),
     }
 }

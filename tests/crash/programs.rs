@@ -15,7 +15,7 @@ use super::sweep::{Case, sweep, sweep_errnos};
 
 /// The number of cases in this file.
 pub(crate) const CASES: usize =
-    65 + super::media::CASES + super::rotating::CASES + super::sending::CASES;
+    66 + super::media::CASES + super::rotating::CASES + super::sending::CASES;
 
 /// The defaults of most cases.
 pub(crate) const CASE: Case<'static> = Case {
@@ -1578,6 +1578,35 @@ fn route_to_nowhere() {
         order: &["hub/spool/sent/", "hub/spool/failed/"],
         left: |scene, _| is_once(scene, "hub"),
         proof: |scene, _| assert_eq!(queue(scene, "hub/spool/failed"), first(scene)),
+        ..SPOOL
+    });
+}
+
+#[test]
+fn route_one_too_many() {
+    sweep(&Case {
+        name: "route, one over the rate",
+        program: "relay-route",
+        args: &["-q", "-N", "hub"],
+        now: FIRST,
+        nodes: &["limited/hub"],
+        order: &["hub/rates/", "hub/spool/failed/"],
+        left: |scene, _| {
+            assert_eq!(queue(scene, "hub/spool").len(), 2);
+            let files = scene.files("hub/spool").into_iter();
+            let out = files
+                .filter(|file| file.starts_with("hub/spool/out/") && file.ends_with(".parcel"));
+            assert!(out.count() <= 1);
+        },
+        proof: |scene, _| {
+            for place in ["out", "failed"] {
+                assert_eq!(
+                    queue(scene, &format!("hub/spool/{place}")).len(),
+                    1,
+                    "{place}"
+                );
+            }
+        },
         ..SPOOL
     });
 }

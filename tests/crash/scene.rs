@@ -48,7 +48,7 @@ pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 const LARGE_LEN: usize = 8_300_000;
 
 /// The directory of the prepared nodes.
-const DIRS: [&str; 35] = [
+const DIRS: [&str; 36] = [
     "in",
     "keys",
     "alone",
@@ -64,6 +64,7 @@ const DIRS: [&str; 35] = [
     "asked",
     "routed",
     "unroutable",
+    "limited",
     "queued",
     "acked",
     "worn",
@@ -160,6 +161,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `lone`: the gateways hub, who has an Internet address, and field have just been made.
 /// - `gateways`: hub has registered field, who has packed `in/first.cargo` for it.
 /// - `asked`: field has made `in/field.cca`.
+/// - `limited`: hub has two parcels of bob's in its spool, and alice lets him send one a day.
 /// - `unroutable`: hub has `in/first.parcel` in its spool, and no way for it.
 /// - `queued`: the same with a way, to field.
 /// - `acked`: field has it on its way to hub, whose acknowledgement has come.
@@ -341,6 +343,7 @@ impl World {
         fs::write(path.join("queued/hub/routes"), "* peer:field\n").unwrap();
         let mode = PermissionsExt::from_mode(0o600);
         fs::set_permissions(path.join("queued/hub/routes"), mode).unwrap();
+        make_limited(path);
         copy_tree(&path.join("gateways/field"), &path.join("acked/field"));
         run(
             "relay-put",
@@ -1014,6 +1017,49 @@ fn private(path: &Path, octets: &[u8]) {
 }
 
 /// Makes a gateway whose config names a group.
+fn make_limited(path: &Path) {
+    let run = |program: &str, args: &[&str]| {
+        let output = command(path, program, args, FIRST).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program} {args:?}: {text}");
+    };
+    for node in ["alice", "bob"] {
+        copy_tree(
+            &path.join("friends").join(node),
+            &path.join("limited").join(node),
+        );
+    }
+    let mut args = vec!["-q", "-N", "limited/alice", "--rate", "1/1d"];
+    args.extend(["-o", "in/limited.conn", "bob"]);
+    run("relay-authorize", &args);
+    // The one without a rate ends at the same time.
+    for peer in fs::read_dir(path.join("limited/bob/peers")).unwrap() {
+        fs::remove_dir_all(peer.unwrap().path().join("held")).ok();
+    }
+    run(
+        "relay-import",
+        &["-q", "-N", "limited/bob", "in/limited.conn"],
+    );
+    copy_tree(&path.join("queued/hub"), &path.join("limited/hub"));
+    fs::remove_dir_all(path.join("limited/hub/spool/in")).unwrap();
+    for parcel in ["in/limited-1.parcel", "in/limited-2.parcel"] {
+        let seal = [
+            "-N",
+            "limited/bob",
+            "-t",
+            "alice",
+            "-o",
+            parcel,
+            "in/report.txt",
+        ];
+        run("relay-seal", &seal);
+        run("relay-put", &["-N", "limited/hub", parcel]);
+    }
+    for node in ["alice", "bob"] {
+        fs::remove_dir_all(path.join("limited").join(node)).unwrap();
+    }
+}
+
 fn make_grouped(path: &Path) {
     let node = path.join("grouped/field");
     copy_tree(&path.join("gateways/field"), &node);

@@ -24,6 +24,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("DIGIT", "", "words 0 1 2 3 4 5 6 7 8 9"),
     ("DIR", "", "dir"),
     ("DURATION", "", "none"),
+    ("N/DURATION", "", "none"),
     ("FILE", "", "file"),
     ("FILE|DIR", "", "file"),
     ("FILE|PEER", "", "file-or-peer"),

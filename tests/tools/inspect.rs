@@ -206,6 +206,7 @@ fn every_kind_is_recognised() {
                 "until",
                 "ca",
                 "path_length",
+                "rate",
                 "sha256"
             ]
         );

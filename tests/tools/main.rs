@@ -45,6 +45,7 @@ mod pack_cargo;
 mod peers;
 mod purge;
 mod put;
+mod rates;
 mod register;
 mod replay;
 mod request_cargo;

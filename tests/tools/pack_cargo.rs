@@ -392,7 +392,7 @@ fn authorization(issuer: &str, subject: &str, validity: (&str, &str)) -> Certifi
         &key,
         Some(&own.unwrap()),
         subject.public(),
-        CertificateRole::DeliveryAuthorization,
+        CertificateRole::DeliveryAuthorization(None),
         validity,
     )
     .unwrap()

@@ -1090,7 +1090,7 @@ fn an_authorization_that_begins_after_its_parcel_is_set_aside() {
     let own = early.authorization.authorities.remove(0);
     let (key, begins) = (identity("bob"), "2026-08-01T00:00:00Z".parse().unwrap());
     let validity = (begins, "2026-08-20T00:00:00Z".parse().unwrap());
-    let role = CertificateRole::DeliveryAuthorization;
+    let role = CertificateRole::DeliveryAuthorization(None);
     let leaf = issuance::issue(&key, Some(&own), identity("alice").public(), role, validity);
     early.authorization = CertificationPath {
         leaf: leaf.unwrap(),

@@ -12,6 +12,8 @@ macro_rules! oids {
 }
 
 oids! {
+    /// PDA Rate Limiting (RS-002): how many parcels may be sent under an authorization.
+    PDA_RATE_LIMIT = "1.3.6.1.4.1.58708.0.0.0";
     /// Unprotected attribute with the originator's session key id (RS-003).
     ORIGINATOR_KEY_ID = "1.3.6.1.4.1.58708.0.1.0";
     /// Purpose of a PNRA signature: the first field of what the gateway signs.

@@ -221,6 +221,9 @@ fn hint_for_authorization(error: &node::AuthorizationError) -> Option<&'static s
         E::Expired { .. } => RENEW_AUTHORIZATION,
         E::RegistrationExpired { .. } => RENEW_REGISTRATION,
         E::Early { .. } | E::RegistrationEarly { .. } => "check this clock",
+        E::OverRate(_) => {
+            "relay-open --again and relay-route --retry let this one pass; relay-authorize --rate gives another rate"
+        }
         E::CcaEnds { .. } => "ask the gateway for a new one (relay-request-cargo)",
         _ => return None,
     })

@@ -173,7 +173,7 @@ fn of_kind(kind: ErrorKind) -> Status {
         K::Exists | K::CannotCreate | K::Pinned => Status::CANT_CREATE,
         K::Io => Status::IO,
         K::Busy | K::Full | K::ClockDoubted | K::Incomplete => Status::TEMP_FAIL,
-        K::Unauthorized | K::Untrusted | K::Forbidden => Status::NO_PERMISSION,
+        K::Unauthorized | K::Untrusted | K::OverRate | K::Forbidden => Status::NO_PERMISSION,
         K::Config => Status::CONFIG,
         K::Expired => Status::EXPIRED,
         K::Early => Status::EARLY,

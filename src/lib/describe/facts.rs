@@ -225,6 +225,7 @@ fn certificate(certificate: &Certificate) -> Value {
         "until": certificate.not_after().to_string(),
         "ca": certificate.is_ca(),
         "path_length": certificate.path_len(),
+        "rate": certificate.rate_limit().map(|rate| rate.to_string()),
         "sha256": hex(&certificate.sha256()),
     })
 }

@@ -4,13 +4,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::certificates::{self, path_file_name, path_to_pem, paths_in};
 use super::files::{rely_on, store};
-use super::issued::{self, IssuedKind, IssuedTerms};
+use super::issued::{self, IssuedKind, IssuedPath, IssuedTerms};
 use super::{Directory, Error, Keyring, NodeType, sessions};
 use crate::disk::{FileRole, files, tree};
 use crate::message::{CertificationPath, PrivateEndpointConnectionParams};
 use crate::pki::issuance::{self, CertificateRole};
 use crate::pki::path::Issuers;
-use crate::pki::{self, Certificate, NodeId, PublicKey, Window};
+use crate::pki::{self, Certificate, NodeId, PublicKey, RateLimit, Window};
 use crate::ramf::{InternetAddress, limits};
 use crate::session::PublicSessionKey;
 
@@ -178,6 +178,8 @@ pub struct AuthorizationOptions {
     pub one_way: bool,
     /// Whether it is never renewed.
     pub once: bool,
+    /// How many parcels the peer may send; `None` for any number.
+    pub rate: Option<RateLimit>,
 }
 
 /// A new authorization.
@@ -204,7 +206,7 @@ pub fn give(
     let end = options.now + options.valid_for;
     let (issuer, gateway) = issuer_of(node, options.now, end)?;
     let identity = node.identity()?;
-    let authorization = authorize(&identity, &issuer, key, (options.now, end))?;
+    let authorization = authorize(&identity, &issuer, key, options.rate, (options.now, end))?;
     let leaf = &authorization.leaf;
     // From here on, files of the peer are stored, so everything that may be refused comes before.
     node.pin_identity(key)?;
@@ -273,12 +275,13 @@ pub fn params_of(
 pub fn renew(
     node: &Directory,
     key: &PublicKey,
-    terms: &IssuedTerms,
+    newest: &IssuedPath,
     now: Timestamp,
 ) -> Result<CertificationPath, Error> {
+    let (terms, rate) = (&newest.terms, newest.path.leaf.rate_limit());
     let end = now + terms.valid_for;
     let (issuer, _) = issuer_of(node, now, end)?;
-    let path = authorize(&node.identity()?, &issuer, key, (now, end))?;
+    let path = authorize(&node.identity()?, &issuer, key, rate, (now, end))?;
     issued::store_renewed(node, key.id(), IssuedKind::Given, &path, terms)?;
     Ok(path)
 }
@@ -329,7 +332,7 @@ pub fn give_carrier(
         leaf: certificates::self_issued_until(node, now, end)?,
         authorities: Vec::new(),
     };
-    let authorization = authorize(&node.identity()?, &issuer, &key, (now, end))?;
+    let authorization = authorize(&node.identity()?, &issuer, &key, None, (now, end))?;
     let terms = IssuedTerms {
         valid_for,
         is_once: true,
@@ -346,7 +349,7 @@ pub(super) fn kept_until(start: Timestamp, sealed_until: Timestamp) -> Timestamp
 }
 
 /// Issues a delivery authorization to `subject` under the recipient's path, signed by the
-/// recipient's key.
+/// recipient's key, and limited to a `rate` of parcels if there is one.
 ///
 /// # Errors
 /// When it cannot be signed.
@@ -354,6 +357,7 @@ pub fn authorize(
     identity: &crate::pki::IdentityKey,
     issuer: &CertificationPath,
     subject: &PublicKey,
+    rate: Option<RateLimit>,
     (now, end): (Timestamp, Timestamp),
 ) -> Result<CertificationPath, Error> {
     let start = now - issuance::BACKDATED;
@@ -361,7 +365,7 @@ pub fn authorize(
         identity,
         Some(&issuer.leaf),
         subject,
-        CertificateRole::DeliveryAuthorization,
+        CertificateRole::DeliveryAuthorization(rate),
         (start, end.min(start + issuance::MAX_LIFE)),
     )?;
     Ok(CertificationPath {

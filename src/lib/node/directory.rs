@@ -27,7 +27,7 @@ pub const VERSION: &str = "relay-node 1";
 const BACKUP_VERSION: &str = "relay-node 1 backup";
 
 /// What a node directory consists of.
-const ENTRIES: [&str; 15] = [
+const ENTRIES: [&str; 16] = [
     "VERSION",
     "aliases",
     "aliases.d",
@@ -40,6 +40,7 @@ const ENTRIES: [&str; 15] = [
     "sessions",
     "strangers",
     "seen",
+    "rates",
     "endpoints",
     "lock",
     "spool",

@@ -9,13 +9,13 @@ use super::files::{MAX_KEY_LEN, damaged};
 use super::peers::{Peer, short_id};
 use super::sessions::OriginatorKey;
 use super::{AuthorizationError, DirectoryError, PeerError, ReplayError, SessionKeyError};
-use super::{Claim, Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
+use super::{Claim, Correspondent, Directory, Error, Keyring, RateClaim, Rates, Recall, ReplayKey};
 use super::{authorizations, certificates, ciphertexts, issued, seen, sessions, unknown_senders};
 use crate::asn1::pem;
 use crate::crypto::ecdh::Curve;
 use crate::disk::{FileRole, Lock, files};
 use crate::pki::{self, Certificate, IdentityKey, NodeId, Trust, Window};
-use crate::ramf::{Authorized, Kind, Valid};
+use crate::ramf::{Authorized, Kind, SignedMessage, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 
 impl Directory {
@@ -163,6 +163,20 @@ impl Keyring for Directory {
 
     fn recall(&self, message: &ReplayKey) -> Result<Recall, Error> {
         seen::recall(self.root(), message)
+    }
+
+    fn count(&self, parcel: &SignedMessage) -> Result<(), Error> {
+        // An endpoint sees a parcel long after it was sent, whatever its gateway is.
+        let Some(claim) = RateClaim::of(parcel, None) else {
+            return Ok(());
+        };
+        let mut rates = Rates::of(self.root());
+        if !rates.count(&claim)? {
+            return Err(Error::Authorization(AuthorizationError::OverRate(
+                claim.limit(),
+            )));
+        }
+        rates.store()
     }
 
     fn session_keys(&self, peer: NodeId, id: &KeyId) -> Result<Vec<PrivateSessionKey>, Error> {

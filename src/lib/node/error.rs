@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::asn1::Hex;
 use crate::kind::ErrorKind;
-use crate::pki::NodeId;
+use crate::pki::{NodeId, RateLimit};
 use crate::session::KeyId;
 use crate::{asn1, disk, message, pki, ramf, session};
 
@@ -281,6 +281,9 @@ pub enum AuthorizationError {
     /// A CCA is from another gateway than the one that cargo is for.
     #[error("the CCA is from {0}, not from the gateway that the cargo is for")]
     OtherCollector(NodeId),
+    /// The sender has sent as many parcels as its authorization allows.
+    #[error("over the rate of its sender's authorization, {0}")]
+    OverRate(RateLimit),
     /// An authorization to register that has expired.
     #[error("the authorization to register ended at {0}")]
     PromiseExpired(Timestamp),
@@ -462,6 +465,7 @@ impl AuthorizationError {
             | Self::PromiseExpired(_) => ErrorKind::Expired,
             Self::Early { .. } | Self::RegistrationEarly { .. } => ErrorKind::Early,
             Self::OtherCollector(_) => ErrorKind::OtherRecipient,
+            Self::OverRate(_) => ErrorKind::OverRate,
         }
     }
 }

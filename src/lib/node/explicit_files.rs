@@ -15,7 +15,7 @@ use crate::message::{
 };
 use crate::pki::issuance::{self, CertificateRole};
 use crate::pki::{Certificate, IdentityKey, NodeId, Trust, Window};
-use crate::ramf::{Authorized, Valid};
+use crate::ramf::{Authorized, SignedMessage, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 
 /// The parameters of the recipient.
@@ -216,6 +216,10 @@ impl Keyring for ExplicitFiles {
         Ok(Recall::New)
     }
 
+    fn count(&self, _parcel: &SignedMessage) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn session_keys(&self, _peer: NodeId, id: &KeyId) -> Result<Vec<PrivateSessionKey>, Error> {
         let read = self
             .session_key
@@ -314,7 +318,8 @@ impl Keyring for ExplicitFiles {
             authorities: Vec::new(),
         };
         let key = registration.gateway.key();
-        let path = authorizations::authorize(&identity, &issuer, key, (now, now + valid_for))?;
+        let path =
+            authorizations::authorize(&identity, &issuer, key, None, (now, now + valid_for))?;
         Ok(path.leaf)
     }
 

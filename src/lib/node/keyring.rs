@@ -8,7 +8,7 @@ use super::{Claim, Error, Recall, ReplayKey};
 use crate::crypto::ecdh::Curve;
 use crate::disk::Lock;
 use crate::pki::{Certificate, IdentityKey, NodeId, Window};
-use crate::ramf::{Authorized, InternetAddress, Valid};
+use crate::ramf::{Authorized, InternetAddress, SignedMessage, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 
 /// A peer that a message can be sealed to.
@@ -81,6 +81,13 @@ pub trait Keyring: Sync {
     /// # Errors
     /// When it cannot be read.
     fn recall(&self, message: &ReplayKey) -> Result<Recall, Error>;
+
+    /// Counts a parcel against the rate of its sender's authorization, unless it was counted before.
+    ///
+    /// # Errors
+    /// [`AuthorizationError::OverRate`](super::AuthorizationError::OverRate) when the sender has sent as
+    /// many as it may; when the parcels that were counted cannot be read or stored.
+    fn count(&self, parcel: &SignedMessage) -> Result<(), Error>;
 
     /// Our private session keys with this id that `peer` may have sealed to.
     ///

@@ -23,6 +23,7 @@ pub mod sessions;
 pub mod unknown_senders;
 pub mod seen;
 mod seen_days;
+pub mod rates; // what senders with a limited authorization have sent
 pub mod ciphertexts; // who was first to send what
 mod claims; // which run hands out messages of a sender
 pub mod certificates;
@@ -46,4 +47,5 @@ pub use explicit_files::ExplicitFiles;
 pub(crate) use files::read_text;
 pub use keyring::{Correspondent, Keyring};
 pub use peers::Peer;
+pub use rates::{RateClaim, Rates};
 pub use seen::{Recall, ReplayKey};

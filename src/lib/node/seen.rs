@@ -141,6 +141,17 @@ impl ReplayKey {
         self.about(b"whoever wrote it", &[])
     }
 
+    /// The record that the user accepts the message although its sender has sent too many.
+    #[must_use]
+    pub fn whatever_its_rate(&self) -> Self {
+        self.about(b"whatever its rate", &[])
+    }
+
+    /// What makes the message unique, as a digest.
+    pub(super) fn digest(&self) -> &[u8; RECORD_LEN] {
+        &self.record
+    }
+
     /// The record that the user accepts the message although this floor covers it. After a later
     /// restoration raises the floor, the record no longer counts.
     fn vouched_for(&self, floor: Floor) -> Self {
@@ -439,9 +450,6 @@ impl Memory {
         for message in messages {
             let day = days.entry(day_name(message.expiry)).or_default();
             day.push(message.record);
-        }
-        if days.is_empty() {
-            return Ok(());
         }
         let seen = self.root.join("seen");
         let _lock = Lock::exclusive(&lock_file(&self.root, "seen")?)?;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use super::{Error, NodeId, PublicKey, Window, signature};
+use super::{Error, NodeId, PublicKey, RateLimit, Window, signature};
 use crate::asn1::algorithm::Algorithm;
 use crate::asn1::{self, Cursor, Element, date_time, oid, tag};
 use crate::crypto::hash::{self, Digest};
@@ -45,6 +45,7 @@ struct Extensions {
     subject_key_id: Option<Vec<u8>>,
     authority_key_id: Option<Vec<u8>>,
     may_sign_certificates: Option<bool>,
+    rate_limit: Option<RateLimit>,
     unknown_critical: bool,
 }
 
@@ -186,6 +187,12 @@ impl Certificate {
     #[must_use]
     pub fn authority_key_id(&self) -> Option<&[u8]> {
         self.extensions.authority_key_id.as_deref()
+    }
+
+    /// How many parcels may be sent under it; `None` without a limit, or with one that nodes do not count.
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        self.extensions.rate_limit
     }
 
     /// Whether an extension that we do not know is marked critical (RFC 5280 §4.2).
@@ -404,6 +411,12 @@ impl Extensions {
                 let bits = Element::der(value, tag::BIT_STRING)?.content();
                 self.may_sign_certificates =
                     Some(bits.get(1).is_some_and(|bits| bits & KEY_CERT_SIGN != 0));
+                Ok(())
+            }
+            // It limits only those who count, so a malformed one must not make the certificate unreadable here and
+            // readable elsewhere.
+            oid::PDA_RATE_LIMIT => {
+                self.rate_limit = RateLimit::parse(value).ok().flatten();
                 Ok(())
             }
             _ => {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Certificate, Error, IdentityKey, PublicKey, signature};
+use super::{Certificate, Error, IdentityKey, PublicKey, RateLimit, signature};
 use crate::asn1::{date_time, oid, tag, write};
 use crate::crypto::random;
 
@@ -22,8 +22,8 @@ pub enum CertificateRole {
     Gateway,
     /// An endpoint, self-issued or certified by its gateway.
     Endpoint,
-    /// A sender that may deliver to the issuer: a PDA or a CDA.
-    DeliveryAuthorization,
+    /// A sender that may deliver to the issuer: a PDA or a CDA, with the rate of a PDA, if it is limited.
+    DeliveryAuthorization(Option<RateLimit>),
 }
 
 impl CertificateRole {
@@ -33,7 +33,7 @@ impl CertificateRole {
             Self::Gateway => (0xff, 1),
             Self::Endpoint => (0xff, 0),
             // DER leaves out FALSE, the default; deployed issuers write it nevertheless.
-            Self::DeliveryAuthorization => (0x00, 0),
+            Self::DeliveryAuthorization(_) => (0x00, 0),
         }
     }
 }
@@ -65,7 +65,7 @@ pub fn issue(
     let mut serial = random::array::<8>().map_err(Error::Crypto)?;
     serial[0] = serial[0] & 0x3f | 0x40;
     let (ca, path_len) = role.basic_constraints();
-    let extensions = [
+    let mut extensions = vec![
         extension(
             &oid::BASIC_CONSTRAINTS,
             true,
@@ -85,6 +85,10 @@ pub fn issue(
             &write::tlv(tag::OCTET_STRING, subject.id().digest()),
         ),
     ];
+    // Not critical (RS-002), so that those who do not count parcels take it.
+    if let CertificateRole::DeliveryAuthorization(Some(rate)) = role {
+        extensions.push(extension(&oid::PDA_RATE_LIMIT, false, &rate.to_der()));
+    }
     let pss = signature::pss_sha256();
     let tbs = write::constructed(
         tag::SEQUENCE,

@@ -4,6 +4,7 @@ pub mod node_id;
 pub mod signature;
 pub mod identity_key;
 mod window;
+pub mod rate_limit;
 pub mod certificate;
 pub mod issuance;
 pub mod trust;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 pub use certificate::Certificate;
 pub use identity_key::{IdentityKey, PublicKey};
 pub use node_id::NodeId;
+pub use rate_limit::RateLimit;
 pub use trust::Trust;
 pub use window::Window;
 

@@ -374,7 +374,7 @@ mod tests {
             &endpoint_key,
             Some(&late),
             own,
-            CertificateRole::DeliveryAuthorization,
+            CertificateRole::DeliveryAuthorization(None),
             50,
         );
         Family {

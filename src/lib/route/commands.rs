@@ -30,9 +30,13 @@ impl Router<'_> {
             let Some(command) = decided.command().cloned() else {
                 continue;
             };
+            // Before it is handed over: what is counted and not handed over is counted once all the same.
+            self.count(std::slice::from_mut(&mut decided))?;
             let key = decided.message.name.to_string();
             let counted = (&mut intents, &*key);
-            if let Err(error) = self.run_command(&command, &decided, &mut runs, counted) {
+            if decided.result.is_ok()
+                && let Err(error) = self.run_command(&command, &decided, &mut runs, counted)
+            {
                 let is_stopped = matches!(error, Error::Command(command::Error::Stopped { .. }));
                 if is_stopped {
                     return Err(error.into());

@@ -1,6 +1,7 @@
 //! Routes the messages in `in`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use jiff::SignedDuration;
 
@@ -10,8 +11,8 @@ use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::{self, Lock, Mode, batch};
 use crate::kind::ErrorKind;
 use crate::message::Item;
-use crate::node::ReplayKey;
 use crate::node::seen::Memory;
+use crate::node::{RateClaim, Rates, ReplayKey};
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::pki::NodeId;
 use crate::ramf::{Kind, limits};
@@ -42,6 +43,8 @@ pub struct Router<'a> {
     pub policy: Policy,
     /// The room for copies of what other users left.
     pub room: Room<'a>,
+    /// What senders with a limited authorization have sent.
+    pub rates: Mutex<Rates>,
     /// The time. Under a doubted clock nothing is set aside.
     pub time: Time,
     /// How commands are run.
@@ -95,6 +98,8 @@ pub(super) struct Decided {
     user: Option<u32>,
     /// Whether there is room for a copy of what they left, if it is to be set aside.
     has_room: bool,
+    /// What it counts against, if its sender may not send any number.
+    pub(super) rate: Option<RateClaim>,
     pub(super) result: Result<Target, Error>,
 }
 
@@ -107,7 +112,7 @@ impl Decided {
         }
     }
 
-    fn identity(&self) -> Option<ReplayKey> {
+    pub(super) fn identity(&self) -> Option<ReplayKey> {
         Some(self.name.to_replay_key(self.id.as_deref()?))
     }
 }
@@ -205,6 +210,7 @@ impl Router<'_> {
             },
             user,
             has_room: true,
+            rate: None,
             message,
             id: None,
             date: self.time.told,
@@ -264,6 +270,9 @@ impl Router<'_> {
         let decision = self.hops.decide(message, decided.name.from, is_shown)?;
         decided.name.priority = decided.name.priority.or(decision.priority);
         decided.name.copies = decision.copies;
+        // RS-002: an Internet gateway counts a parcel when it receives it, a private one at its date.
+        let is_on_internet = self.spool.owner().config().address().is_some();
+        decided.rate = RateClaim::of(message, is_on_internet.then_some(self.time.told));
         // Other messages are moved by a rename, so their octets need not stay in memory.
         let is_handed_over = matches!(decision.target, Target::Directory(_) | Target::Command(_));
         if is_handed_over || decided.user.is_some() {
@@ -285,6 +294,7 @@ impl Router<'_> {
     /// Hands over, notes and moves a group of messages, in this order.
     fn moved(&self, mut group: Vec<Decided>) -> Result<Vec<RouteOutcome>, Error> {
         let mut placed = Vec::new();
+        self.count(&mut group)?;
         if !self.is_dry {
             // Handed over before it is noted: a crash in between hands it over twice, but never
             // notes what was not handed over.
@@ -548,7 +558,9 @@ fn is_settled(error: &Error) -> bool {
         ) => true,
         Error::Command(error) => error.is_settled(),
         Error::Message(error) => !matches!(error.kind(), ErrorKind::Early | ErrorKind::Internal),
-        Error::Node(error) => error.kind() == ErrorKind::Unauthorized,
+        Error::Node(error) => {
+            matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::OverRate)
+        }
         _ => false,
     }
 }

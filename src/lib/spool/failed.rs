@@ -19,7 +19,7 @@ use crate::message::Item;
 use crate::message::parts::TransferId;
 use crate::node::{ReplayKey, ciphertexts, endpoints, seen};
 use crate::pki::NodeId;
-use crate::ramf::limits;
+use crate::ramf::{SignedMessage, limits};
 
 /// Maximum length of a `.why` file, in octets.
 const MAX_LEN: usize = 64 * 1024;
@@ -290,8 +290,10 @@ impl Spool {
             let place = why.queue.unwrap_or(QueueId::In);
             // Before it moves, so that a delivery at once finds it. The replay memory may be unable
             // to judge the message, but the user wants it.
-            if let QueueId::Home(recipient) = place {
-                self.vouch(recipient, &aside)?;
+            match place {
+                QueueId::Home(recipient) => self.vouch(recipient, &aside)?,
+                QueueId::In => self.excuse(&aside)?,
+                _ => {}
             }
             let key = &name.identity;
             // What has no id is no message, or a control message.
@@ -344,6 +346,21 @@ impl Spool {
     /// When the `.why` file cannot be read.
     pub(crate) fn set_aside_at(&self, name: &Name) -> Result<Option<Timestamp>, Error> {
         Ok(self.why_of(name)?.time)
+    }
+
+    /// Lets a parcel pass here although its sender has sent too many, if they are counted.
+    fn excuse(&self, message: &Path) -> Result<(), Error> {
+        let octets = files::read(message, FileRole::Spool, limits::MAX_MESSAGE_LEN)?;
+        let parcel = Item::parse(octets).ok().and_then(Item::into_message);
+        let is_limited = |it: &SignedMessage| it.sender_certificate().rate_limit().is_some();
+        if let Some(parcel) = parcel.filter(is_limited) {
+            let root = self.owner().root();
+            let excused = ReplayKey::of(&parcel).whatever_its_rate();
+            if seen::recall(root, &excused)? != seen::Recall::Seen {
+                seen::add(root, &excused)?;
+            }
+        }
+        Ok(())
     }
 
     /// Lets a local node accept a parcel that its replay memory cannot judge, since only the floor

@@ -12,7 +12,9 @@ use crate::node::DirectoryError;
 use crate::node::day::end_of_day;
 use crate::node::issued::IssuedKind;
 use crate::node::seen::{self, Floor};
-use crate::node::{Directory, Error, Keyring as _, aliases, certificates, marks, peers, sessions};
+use crate::node::{
+    Directory, Error, Keyring as _, aliases, certificates, marks, peers, rates, sessions,
+};
 use crate::pki::NodeId;
 
 impl Checker<'_> {
@@ -140,6 +142,7 @@ fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Sha
                 "sessions",
                 "strangers",
                 "seen",
+                rates::FOLDER,
                 "endpoints",
                 "lock",
             ]
@@ -147,6 +150,7 @@ fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Sha
             ["certs" | "peers", id] => is_node(id),
             ["sessions", id] => is_node(id) || id == sessions::ANYBODY,
             ["strangers", day] => is_day(day),
+            [rates::FOLDER, pair] => rates::is_pair(pair),
             ["peers", _, folder] => GIVEN.contains(&folder),
             _ => false,
         };
@@ -167,6 +171,7 @@ fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Sha
     };
     let is_ours = match *parts {
         ["VERSION" | "identity.pub"] | ["lock", _] => true,
+        [rates::FOLDER, _, day] => end_of_day(day).is_some(),
         ["seen", name] => name == seen::FLOOR || seen::end_of_seen_day(name).is_some(),
         ["peers", _, name] => [
             "identity.pub",

@@ -19,6 +19,8 @@ pub enum PurgeKind {
     Temporary,
     /// The replay memory of a day.
     Seen,
+    /// What a sender with a limited authorization sent on a day.
+    Rates,
     /// The session keys and authorizations that unknown senders sent on a day.
     UnknownSenders,
     /// A certification path.
@@ -44,6 +46,7 @@ impl PurgeKind {
             Self::Reason => "reason",
             Self::Temporary => "temporary",
             Self::Seen => "seen",
+            Self::Rates => "rates",
             Self::UnknownSenders => "strangers",
             Self::Certificate => "certificate",
             Self::Renewal => "renewal",

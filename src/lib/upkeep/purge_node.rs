@@ -16,7 +16,7 @@ use crate::node::certificates::path_from_octets;
 use crate::node::issued::{self, HandOver, IssuedKind};
 use crate::node::seen;
 use crate::node::{
-    Config, Directory, Error, NodeType, authorizations, config, read_text, sessions,
+    Config, Directory, Error, NodeType, authorizations, config, rates, read_text, sessions,
     unknown_senders,
 };
 use crate::pki::{Certificate, NodeId};
@@ -48,6 +48,10 @@ impl<E: From<Error>> Remover<'_, E> {
             PurgeKind::UnknownSenders,
             UNKNOWN_SENDERS_KEPT_FOR,
         )?;
+        for pair in self.folders(&root.join(rates::FOLDER))? {
+            let files = (FileRole::Node, EntryKind::File);
+            self.days(&pair, files, PurgeKind::Rates, rates::KEPT_FOR)?;
+        }
         // The issuers in one path may be needed for another path from the same gateway, so a path
         // stays until its longest-lived certificate ends.
         for dir in self.folders(&root.join("certs"))? {
@@ -62,7 +66,14 @@ impl<E: From<Error>> Remover<'_, E> {
         }
         // Not below the root: the spool and local endpoints are purged by themselves.
         self.leftovers(root, FileRole::Node, false)?;
-        for folder in ["certs", "peers", "sessions", "strangers", "seen"] {
+        for folder in [
+            "certs",
+            "peers",
+            "sessions",
+            "strangers",
+            "seen",
+            rates::FOLDER,
+        ] {
             self.leftovers(&root.join(folder), FileRole::Node, true)?;
         }
         Ok(())

@@ -284,9 +284,7 @@ impl Rotator<'_> {
                 certificates::rely_on_own(self.node)?;
                 let key = self.node.identity_of(peer)?;
                 let path = match kind {
-                    IssuedKind::Given => {
-                        authorizations::renew(self.node, &key, &newest.terms, self.now)
-                    }
+                    IssuedKind::Given => authorizations::renew(self.node, &key, &newest, self.now),
                     IssuedKind::Registered => {
                         registrations::renew(self.node, &key, &newest, self.now)
                     }

@@ -171,7 +171,9 @@ pub(super) fn registrations(world: &mut World, them: &mut Reference) {
     );
 
     // Each side's private endpoint lets the other's send to it.
-    world.relay("authorize --der -N home/endpoints/anna --name rend -o anna.pecp rend.pub");
+    world.relay(
+        "authorize --der --rate 100/1d -N home/endpoints/anna --name rend -o anna.pecp rend.pub",
+    );
     let read = them.ask(&["read-pecp", "rend", "anna.pecp"]);
     assert_eq!(
         read[..2],

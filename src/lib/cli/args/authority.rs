@@ -4,14 +4,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::errors::Usage;
 use crate::cli::report;
+use crate::node::NodeType;
 use crate::node::authorizations::AuthorizationOptions;
 use crate::node::config::parse_duration;
-use crate::pki::issuance;
+use crate::pki::{RateLimit, issuance};
 
 /// A shorter validity is warned of: it leaves a sender too little time to use the authorization.
 const USEFUL_VALID: SignedDuration = SignedDuration::from_hours(48);
 
-/// `--valid`, `--one-way` and `--once`.
+/// `--valid`, `--one-way`, `--once` and `--rate`.
 #[derive(Debug, clap::Args)]
 pub struct AuthorizationTerms {
     /// How long the authorization lasts
@@ -23,6 +24,9 @@ pub struct AuthorizationTerms {
     /// Let it end: relay-rotate does not renew it
     #[arg(long, conflicts_with = "identity_key")]
     once: bool,
+    /// Let the peer send at most N parcels in any such time, such as 24/1d
+    #[arg(long, value_name = "N/DURATION", value_parser = parse_rate)]
+    pub rate: Option<RateLimit>,
 }
 
 impl AuthorizationTerms {
@@ -42,6 +46,19 @@ impl AuthorizationTerms {
         Ok(())
     }
 
+    /// Refuses terms that make no sense for a node of this type.
+    ///
+    /// # Errors
+    /// A [`Usage`] error when a gateway is to limit parcels.
+    pub fn check_for(&self, node: NodeType) -> anyhow::Result<()> {
+        match (node, self.rate) {
+            (NodeType::Gateway, Some(_)) => {
+                Err(Usage("--rate limits parcels, and a gateway takes cargo".to_owned()).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The options for issuing it now.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> AuthorizationOptions {
@@ -50,6 +67,15 @@ impl AuthorizationTerms {
             valid_for: self.valid,
             one_way: self.one_way,
             once: self.once,
+            rate: self.rate,
         }
     }
+}
+
+/// Parses how many parcels may be sent in a period, such as `24/1d`. An error is for clap to print.
+fn parse_rate(text: &str) -> Result<RateLimit, &'static str> {
+    const FORM: &str = "not a number and a duration such as 24/1d";
+    let (parcels, period) = text.split_once('/').ok_or(FORM)?;
+    let parcels = parcels.parse().map_err(|_| FORM)?;
+    RateLimit::new(parcels, parse_duration(period)?)
 }
