@@ -48,7 +48,13 @@ fn authorizations_that_let_nobody_send() {
     let recipient = own("alice", Endpoint);
     let stranger = own("carol", Endpoint);
     let by = |issuer: &IdentityKey, above: &Certificate, subject: &IdentityKey, days| {
-        issued(issuer, Some(above), subject, DeliveryAuthorization, days)
+        issued(
+            issuer,
+            Some(above),
+            subject,
+            DeliveryAuthorization(None),
+            days,
+        )
     };
     // A recipient authorizes, and nobody else: neither those whom it authorized, nor those beside it.
     let authorized = by(&alice, &recipient, &carol, LONG);
@@ -119,7 +125,7 @@ fn a_gateway_is_shown_who_authorized_whom() {
     let endpoint = |key: &IdentityKey| issued(&gateway, Some(&root), key, Endpoint, LONG);
     let (alices, carols) = (endpoint(&alice), endpoint(&carol));
     let by = |issuer: &IdentityKey, above: &Certificate| {
-        issued(issuer, Some(above), &bob, DeliveryAuthorization, LONG)
+        issued(issuer, Some(above), &bob, DeliveryAuthorization(None), LONG)
     };
     let put = |certificates| {
         let parcel = under(&env, "bob", certificates);
@@ -163,7 +169,13 @@ fn chains_in_circles_end() {
     let carols = issued(&mallory, Some(&start), &carol, Gateway, LONG);
     let mallorys = issued(&carol, Some(&carols), &mallory, Gateway, LONG);
     let alices = issued(&carol, Some(&carols), &alice, Endpoint, LONG);
-    let leaf = issued(&alice, Some(&alices), &bob, DeliveryAuthorization, LONG);
+    let leaf = issued(
+        &alice,
+        Some(&alices),
+        &bob,
+        DeliveryAuthorization(None),
+        LONG,
+    );
     let circle = vec![
         leaf.clone(),
         alices.clone(),
@@ -187,7 +199,13 @@ fn a_hundred_certificates_are_no_path() {
     let (env, hub, root) = trusting();
     let [alice, bob] = ["alice", "bob"].map(identity);
     let alices = issued(&hub, Some(&root), &alice, Endpoint, LONG);
-    let leaf = issued(&alice, Some(&alices), &bob, DeliveryAuthorization, LONG);
+    let leaf = issued(
+        &alice,
+        Some(&alices),
+        &bob,
+        DeliveryAuthorization(None),
+        LONG,
+    );
     // They name each other, and all could be the next.
     let carol = identity("carol");
     let mut many = vec![own("carol", Gateway)];
@@ -196,7 +214,13 @@ fn a_hundred_certificates_are_no_path() {
         many.push(issued(&carol, Some(&above), &carol, Gateway, LONG));
     }
     let by_carol = issued(&carol, many.last(), &alice, Endpoint, LONG);
-    let lost = issued(&alice, Some(&by_carol), &bob, DeliveryAuthorization, LONG);
+    let lost = issued(
+        &alice,
+        Some(&by_carol),
+        &bob,
+        DeliveryAuthorization(None),
+        LONG,
+    );
     // A message brings at most 64, and of those each is tried once.
     for (count, status) in [(100, 65), (60, 77)] {
         let path = [
@@ -228,10 +252,20 @@ fn a_hundred_certificates_are_no_path() {
 fn an_authority_is_not_one_for_authorities() {
     let (env, hub, root) = trusting();
     let [alice, bob, carol] = ["alice", "bob", "carol"].map(identity);
-    for (role, status) in [(Endpoint, 77), (DeliveryAuthorization, 77), (Gateway, 0)] {
+    for (role, status) in [
+        (Endpoint, 77),
+        (DeliveryAuthorization(None), 77),
+        (Gateway, 0),
+    ] {
         let carols = issued(&hub, Some(&root), &carol, role, LONG);
         let alices = issued(&carol, Some(&carols), &alice, Endpoint, LONG);
-        let leaf = issued(&alice, Some(&alices), &bob, DeliveryAuthorization, LONG);
+        let leaf = issued(
+            &alice,
+            Some(&alices),
+            &bob,
+            DeliveryAuthorization(None),
+            LONG,
+        );
         let (found, _) = verified(&env, vec![leaf, alices, carols]);
         assert_eq!(found, status, "{role:?}");
     }

@@ -287,14 +287,16 @@ pub fn renew(
 }
 
 /// The authorization to send along with a message to a known peer: the newest one that it was
-/// given, or a new one for the longest time where half of the life of that is over.
+/// given, or a new one for the longest time, at the same rate, where half of the life of that is over.
 ///
 /// # Errors
 /// When the peer is not known, or it cannot be issued or stored.
 pub fn offer(node: &Directory, peer: NodeId, now: Timestamp) -> Result<CertificationPath, Error> {
     let _lock = node.lock_exclusive()?;
     let kind = IssuedKind::Given;
+    let mut rate = None;
     if let Some(newest) = issued::newest(node, peer, kind)? {
+        rate = newest.path.leaf.rate_limit();
         let (start, end) = newest.life();
         if now.duration_since(start) < end.duration_since(start) / 2 {
             issued::rely_on_issued(node, peer, kind)?;
@@ -309,7 +311,7 @@ pub fn offer(node: &Directory, peer: NodeId, now: Timestamp) -> Result<Certifica
     let end = now + terms.valid_for;
     let (issuer, _) = issuer_of(node, now, end)?;
     certificates::rely_on_own(node)?;
-    let path = authorize(&node.identity()?, &issuer, &key, (now, end))?;
+    let path = authorize(&node.identity()?, &issuer, &key, rate, (now, end))?;
     node.expect_mail(peer, true)?;
     issued::store_path(node, peer, kind, &path, &terms)?;
     Ok(path)
