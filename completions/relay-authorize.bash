@@ -35,7 +35,7 @@ _relay__authorize() {
 
     case "${cmd}" in
         relay__authorize)
-            opts="-f -q -v -h -V -N -o --one-way --once --force --der --quiet --verbose --help --version --node --valid --rate --name --output --now --identity-key --certificate --address --session-key --session-key-id --save-session-key"
+            opts="-f -q -v -h -V -N -o --one-way --once --force --der --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --valid --rate --name --output --now --identity-key --certificate --address --session-key --session-key-id --save-session-key"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -47,6 +47,14 @@ _relay__authorize() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --valid)

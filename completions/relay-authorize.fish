@@ -2,6 +2,8 @@
 functions -q _relay_complete; or source (status dirname)/relay_complete.fish
 
 complete -c relay-authorize -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-authorize -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay-authorize -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-authorize -l valid -d 'How long the authorization lasts' -r -f
 complete -c relay-authorize -l rate -d 'Let the peer send at most N parcels in any such time, such as 24/1d' -r -f
 complete -c relay-authorize -l name -d 'Call the peer NAME' -r -f

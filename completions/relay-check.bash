@@ -35,7 +35,7 @@ _relay__check() {
 
     case "${cmd}" in
         relay__check)
-            opts="-q -v -h -V -N --restored --json --quiet --verbose --help --version --node --backup --wait --now --clock-drift"
+            opts="-q -v -h -V -N --restored --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --backup --wait --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -47,6 +47,14 @@ _relay__check() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --backup)

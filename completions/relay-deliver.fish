@@ -2,6 +2,8 @@
 functions -q _relay_complete; or source (status dirname)/relay_complete.fish
 
 complete -c relay-deliver -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-deliver -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay-deliver -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-deliver -s y -l type -d 'Deliver only content of this media type; a * at the end stands for anything [default: all]' -r -f -a '(_relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4)'
 complete -c relay-deliver -l dir -d 'Write each content into DIR, in a folder for its sender' -r -f -a '(_relay_complete dir)'
 complete -c relay-deliver -l maildir -d 'Write each content into this Maildir, as a mail' -r -f -a '(_relay_complete dir)'

@@ -35,7 +35,7 @@ _relay__export() {
 
     case "${cmd}" in
         relay__export)
-            opts="-f -q -v -h -V -N -o --force --der --qr --quiet --verbose --help --version --node --output --identity-key --address --session-key --session-key-id --now"
+            opts="-f -q -v -h -V -N -o --force --der --qr --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --output --identity-key --address --session-key --session-key-id --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -47,6 +47,14 @@ _relay__export() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --output)

@@ -2,6 +2,8 @@
 functions -q _relay_complete; or source (status dirname)/relay_complete.fish
 
 complete -c relay-export -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-export -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay-export -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-export -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay-export -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-export -l address -d 'The domain name to print with that key' -r -f

@@ -35,7 +35,7 @@ _relay__keygen() {
 
     case "${cmd}" in
         relay__keygen)
-            opts="-q -v -h -V -N --type --rsa --json --quiet --verbose --help --version --node --endpoint --address --identity-key --session-key --session-key-id --set --now"
+            opts="-q -v -h -V -N --type --rsa --passphrase --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --endpoint --address --identity-key --session-key --session-key-id --set --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -55,6 +55,14 @@ _relay__keygen() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --endpoint)

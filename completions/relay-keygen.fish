@@ -7,6 +7,8 @@ complete -c relay-keygen -l rsa -d 'Bits of the new identity key' -r -f -a "2048
 3072\t''
 4096\t''"
 complete -c relay-keygen -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-keygen -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay-keygen -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-keygen -l endpoint -d 'Make a local endpoint of the gateway that -N names, registered with it under NAME' -r -f
 complete -c relay-keygen -l address -d 'The node\'s domain name on the Internet, if it has one' -r -f
 complete -c relay-keygen -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
@@ -14,6 +16,7 @@ complete -c relay-keygen -l session-key -d 'Our private session key (PKCS#8, PEM
 complete -c relay-keygen -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay-keygen -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log=)'
 complete -c relay-keygen -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay-keygen -l passphrase -d 'Encrypt the private keys under the passphrase'
 complete -c relay-keygen -l json -d 'Print a line of facts in JSON instead of the id'
 complete -c relay-keygen -s q -l quiet -d 'Report errors only'
 complete -c relay-keygen -s v -l verbose -d 'Report every change of state'

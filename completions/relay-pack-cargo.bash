@@ -35,7 +35,7 @@ _relay__pack__cargo() {
 
     case "${cmd}" in
         relay__pack__cargo)
-            opts="-f -q -v -h -V -N -t -o -d --allow-empty --cipher --force --armor --quiet --verbose --help --version --status-fd --node --to --cca --output --directory --now --clock-drift --identity-key --params --session-key --session-key-id --save-session-key"
+            opts="-f -q -v -h -V -N -t -o -d --allow-empty --cipher --force --armor --quiet --verbose --help --version --status-fd --node --passphrase-file --passphrase-fd --to --cca --output --directory --now --clock-drift --identity-key --params --session-key --session-key-id --save-session-key"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -55,6 +55,14 @@ _relay__pack__cargo() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --to)

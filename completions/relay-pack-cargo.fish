@@ -9,6 +9,8 @@ aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay-pack-cargo -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
 complete -c relay-pack-cargo -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-pack-cargo -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay-pack-cargo -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-pack-cargo -s t -l to -d 'Pack for this gateway: its name, its id, or the beginning of its id' -r -f -a '(_relay_complete peer)'
 complete -c relay-pack-cargo -l cca -d 'Answer this cargo collection authorization, which is used up by it' -r -F
 complete -c relay-pack-cargo -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F

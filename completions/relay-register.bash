@@ -35,7 +35,7 @@ _relay__register() {
 
     case "${cmd}" in
         relay__register)
-            opts="-f -q -v -h -V -N -o --authorize --request --complete --force --der --quiet --verbose --help --version --node --type --valid --name --output --now"
+            opts="-f -q -v -h -V -N -o --authorize --request --complete --force --der --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --type --valid --name --output --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -47,6 +47,14 @@ _relay__register() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --type)

@@ -2,6 +2,8 @@
 functions -q _relay_complete; or source (status dirname)/relay_complete.fish
 
 complete -c relay-register -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-register -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay-register -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-register -l type -d 'What to register it as [default: gateway on a node with an Internet address, else endpoint]' -r -f -a '(_relay_complete words endpoint gateway)'
 complete -c relay-register -l valid -d 'How long the registration lasts, or the promise of one [default: 180d; with --authorize 14d]' -r -f
 complete -c relay-register -l name -d 'Call the node NAME' -r -f

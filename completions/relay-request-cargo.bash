@@ -35,7 +35,7 @@ _relay__request__cargo() {
 
     case "${cmd}" in
         relay__request__cargo)
-            opts="-f -q -v -h -V -N -t -o -d --cipher --force --armor --quiet --verbose --help --version --node --to --valid --output --directory --now --identity-key --params --session-key --session-key-id --save-session-key"
+            opts="-f -q -v -h -V -N -t -o -d --cipher --force --armor --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --to --valid --output --directory --now --identity-key --params --session-key --session-key-id --save-session-key"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -51,6 +51,14 @@ _relay__request__cargo() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --to)

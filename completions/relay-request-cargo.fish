@@ -8,6 +8,8 @@ aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay-request-cargo -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-request-cargo -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay-request-cargo -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-request-cargo -s t -l to -d 'The gateway to collect from: its name, its id, or the beginning of its id' -r -f -a '(_relay_complete peer)'
 complete -c relay-request-cargo -l valid -d 'How long the request holds, and the gateway may send cargo for it' -r -f
 complete -c relay-request-cargo -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F

@@ -8,6 +8,8 @@ aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay-seal -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-seal -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay-seal -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-seal -s t -l to -d 'Seal for this peer: its name, its id, or the beginning of its id; @NAME for an alias' -r -f -a '(_relay_complete recipient)'
 complete -c relay-seal -s y -l type -d 'The media type of the content [default: application/octet-stream]' -r -f -a '(_relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4)'
 complete -c relay-seal -l ttl -d 'Let the parcel expire after DURATION [default: 30d]' -r -f

@@ -35,7 +35,7 @@ _relay__send() {
 
     case "${cmd}" in
         relay__send)
-            opts="-q -v -h -V -N -t -y --no-name --authorize --cipher --json --quiet --verbose --help --version --node --to --type --name --id --drop --sent --settle --ttl --priority --now --clock-drift"
+            opts="-q -v -h -V -N -t -y --no-name --authorize --cipher --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --to --type --name --id --drop --sent --settle --ttl --priority --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -51,6 +51,14 @@ _relay__send() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --to)

@@ -35,7 +35,7 @@ _relay__sync() {
 
     case "${cmd}" in
         relay__sync)
-            opts="-q -v -h -V -N --init --if-present --take --json --cipher --quiet --verbose --help --version --node --wait --now --clock-drift"
+            opts="-q -v -h -V -N --init --if-present --take --json --cipher --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --wait --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -51,6 +51,14 @@ _relay__sync() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --wait)

@@ -8,6 +8,8 @@ aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay-sync -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-sync -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay-sync -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-sync -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r -f
 complete -c relay-sync -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay-sync -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f

@@ -35,7 +35,7 @@ _relay__unpack__cargo() {
 
     case "${cmd}" in
         relay__unpack__cargo)
-            opts="-f -q -v -h -V -N -o -d --allow-empty --force --armor --again --json --any-sender --quiet --verbose --help --version --status-fd --node --output --directory --now --clock-drift --identity-key --session-key --session-key-id --trust --chain --recipient"
+            opts="-f -q -v -h -V -N -o -d --allow-empty --force --armor --again --json --any-sender --quiet --verbose --help --version --status-fd --node --passphrase-file --passphrase-fd --output --directory --now --clock-drift --identity-key --session-key --session-key-id --trust --chain --recipient"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -51,6 +51,14 @@ _relay__unpack__cargo() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --output)

@@ -3,6 +3,8 @@ functions -q _relay_complete; or source (status dirname)/relay_complete.fish
 
 complete -c relay-unpack-cargo -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
 complete -c relay-unpack-cargo -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-unpack-cargo -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay-unpack-cargo -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-unpack-cargo -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay-unpack-cargo -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -f -a '(_relay_complete dir)'
 complete -c relay-unpack-cargo -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f

@@ -35,7 +35,7 @@ _relay__verify() {
 
     case "${cmd}" in
         relay__verify)
-            opts="-q -v -h -V -N --allow-empty --json --quiet --verbose --help --version --status-fd --node --trust --chain --recipient --identity-key --now --clock-drift"
+            opts="-q -v -h -V -N --allow-empty --json --quiet --verbose --help --version --status-fd --node --passphrase-file --passphrase-fd --trust --chain --recipient --identity-key --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -51,6 +51,14 @@ _relay__verify() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --trust)

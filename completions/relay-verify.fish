@@ -3,6 +3,8 @@ functions -q _relay_complete; or source (status dirname)/relay_complete.fish
 
 complete -c relay-verify -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
 complete -c relay-verify -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay-verify -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay-verify -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-verify -l trust -d 'Trust these certificates or public keys, and nothing else' -r -F
 complete -c relay-verify -l chain -d 'Certificates that may be needed to find a path' -r -F
 complete -c relay-verify -l recipient -d 'The node id that messages must be for' -r -f -a '(_relay_complete node-id)'

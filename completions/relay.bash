@@ -251,7 +251,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__authorize)
-            opts="-f -q -v -h -V -N -o --one-way --once --force --der --quiet --verbose --help --version --node --valid --rate --name --output --now --identity-key --certificate --address --session-key --session-key-id --save-session-key"
+            opts="-f -q -v -h -V -N -o --one-way --once --force --der --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --valid --rate --name --output --now --identity-key --certificate --address --session-key --session-key-id --save-session-key"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -263,6 +263,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --valid)
@@ -351,7 +359,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__check)
-            opts="-q -v -h -V -N --restored --json --quiet --verbose --help --version --node --backup --wait --now --clock-drift"
+            opts="-q -v -h -V -N --restored --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --backup --wait --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -363,6 +371,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --backup)
@@ -389,7 +405,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__deliver)
-            opts="-n -q -v -h -V -N -y --keep-name --extract --no-join --join --dry-run --json --quiet --verbose --help --version --node --type --dir --maildir --timeout --wait --now --clock-drift"
+            opts="-n -q -v -h -V -N -y --keep-name --extract --no-join --join --dry-run --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --type --dir --maildir --timeout --wait --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -401,6 +417,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --type)
@@ -447,7 +471,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__export)
-            opts="-f -q -v -h -V -N -o --force --der --qr --quiet --verbose --help --version --node --output --identity-key --address --session-key --session-key-id --now"
+            opts="-f -q -v -h -V -N -o --force --der --qr --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --output --identity-key --address --session-key --session-key-id --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -459,6 +483,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --output)
@@ -993,7 +1025,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__keygen)
-            opts="-q -v -h -V -N --type --rsa --json --quiet --verbose --help --version --node --endpoint --address --identity-key --session-key --session-key-id --set --now"
+            opts="-q -v -h -V -N --type --rsa --passphrase --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --endpoint --address --identity-key --session-key --session-key-id --set --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1013,6 +1045,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --endpoint)
@@ -1081,7 +1121,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__open)
-            opts="-f -q -v -h -V -N -d -o --allow-empty --force --keep-name --extract --again --cat --json --any-sender --quiet --verbose --help --version --status-fd --node --directory --output --now --clock-drift --identity-key --session-key --session-key-id --trust --chain --recipient"
+            opts="-f -q -v -h -V -N -d -o --allow-empty --force --keep-name --extract --again --cat --json --any-sender --quiet --verbose --help --version --status-fd --node --passphrase-file --passphrase-fd --directory --output --now --clock-drift --identity-key --session-key --session-key-id --trust --chain --recipient"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1097,6 +1137,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --directory)
@@ -1155,7 +1203,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__pack__subcmd__cargo)
-            opts="-f -q -v -h -V -N -t -o -d --allow-empty --cipher --force --armor --quiet --verbose --help --version --status-fd --node --to --cca --output --directory --now --clock-drift --identity-key --params --session-key --session-key-id --save-session-key"
+            opts="-f -q -v -h -V -N -t -o -d --allow-empty --cipher --force --armor --quiet --verbose --help --version --status-fd --node --passphrase-file --passphrase-fd --to --cca --output --directory --now --clock-drift --identity-key --params --session-key --session-key-id --save-session-key"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1175,6 +1223,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --to)
@@ -1339,7 +1395,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__register)
-            opts="-f -q -v -h -V -N -o --authorize --request --complete --force --der --quiet --verbose --help --version --node --type --valid --name --output --now"
+            opts="-f -q -v -h -V -N -o --authorize --request --complete --force --der --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --type --valid --name --output --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1351,6 +1407,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --type)
@@ -1385,7 +1449,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__request__subcmd__cargo)
-            opts="-f -q -v -h -V -N -t -o -d --cipher --force --armor --quiet --verbose --help --version --node --to --valid --output --directory --now --identity-key --params --session-key --session-key-id --save-session-key"
+            opts="-f -q -v -h -V -N -t -o -d --cipher --force --armor --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --to --valid --output --directory --now --identity-key --params --session-key --session-key-id --save-session-key"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1401,6 +1465,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --to)
@@ -1463,7 +1535,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__rotate)
-            opts="-n -q -v -h -V -N --dry-run --json --quiet --verbose --help --version --node --now --clock-drift"
+            opts="-n -q -v -h -V -N --dry-run --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1475,6 +1547,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --now)
@@ -1539,7 +1619,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__seal)
-            opts="-f -q -v -h -V -N -t -y -o -d --keep-name --parts --authorize --cipher --force --armor --json --quiet --verbose --help --version --node --to --type --ttl --id --name --output --directory --now --identity-key --params --session-key --session-key-id --save-session-key --certificate"
+            opts="-f -q -v -h -V -N -t -y -o -d --keep-name --parts --authorize --cipher --force --armor --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --to --type --ttl --id --name --output --directory --now --identity-key --params --session-key --session-key-id --save-session-key --certificate"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1555,6 +1635,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --to)
@@ -1637,7 +1725,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__send)
-            opts="-q -v -h -V -N -t -y --no-name --authorize --cipher --json --quiet --verbose --help --version --node --to --type --name --id --drop --sent --settle --ttl --priority --now --clock-drift"
+            opts="-q -v -h -V -N -t -y --no-name --authorize --cipher --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --to --type --name --id --drop --sent --settle --ttl --priority --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1653,6 +1741,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --to)
@@ -1803,7 +1899,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__sync)
-            opts="-q -v -h -V -N --init --if-present --take --json --cipher --quiet --verbose --help --version --node --wait --now --clock-drift"
+            opts="-q -v -h -V -N --init --if-present --take --json --cipher --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --wait --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1819,6 +1915,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --wait)
@@ -1841,7 +1945,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__unpack__subcmd__cargo)
-            opts="-f -q -v -h -V -N -o -d --allow-empty --force --armor --again --json --any-sender --quiet --verbose --help --version --status-fd --node --output --directory --now --clock-drift --identity-key --session-key --session-key-id --trust --chain --recipient"
+            opts="-f -q -v -h -V -N -o -d --allow-empty --force --armor --again --json --any-sender --quiet --verbose --help --version --status-fd --node --passphrase-file --passphrase-fd --output --directory --now --clock-drift --identity-key --session-key --session-key-id --trust --chain --recipient"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1857,6 +1961,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --output)
@@ -1915,7 +2027,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__verify)
-            opts="-q -v -h -V -N --allow-empty --json --quiet --verbose --help --version --status-fd --node --trust --chain --recipient --identity-key --now --clock-drift"
+            opts="-q -v -h -V -N --allow-empty --json --quiet --verbose --help --version --status-fd --node --passphrase-file --passphrase-fd --trust --chain --recipient --identity-key --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1931,6 +2043,14 @@ _relay() {
                     ;;
                 -N)
                     _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --trust)

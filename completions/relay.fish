@@ -68,6 +68,8 @@ complete -c relay -n "__fish_relay_using_subcommand ack" -s v -l verbose -d 'Rep
 complete -c relay -n "__fish_relay_using_subcommand ack" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand ack" -s V -l version -d 'Print version'
 complete -c relay -n "__fish_relay_using_subcommand authorize" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand authorize" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand authorize" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand authorize" -l valid -d 'How long the authorization lasts' -r -f
 complete -c relay -n "__fish_relay_using_subcommand authorize" -l rate -d 'Let the peer send at most N parcels in any such time, such as 24/1d' -r -f
 complete -c relay -n "__fish_relay_using_subcommand authorize" -l name -d 'Call the peer NAME' -r -f
@@ -100,6 +102,8 @@ complete -c relay -n "__fish_relay_using_subcommand carry" -s v -l verbose -d 'R
 complete -c relay -n "__fish_relay_using_subcommand carry" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand carry" -s V -l version -d 'Print version'
 complete -c relay -n "__fish_relay_using_subcommand check" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand check" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand check" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand check" -l backup -d 'Copy the node, as it is at one instant, to the new directory DIR' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand check" -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand check" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
@@ -111,6 +115,8 @@ complete -c relay -n "__fish_relay_using_subcommand check" -s v -l verbose -d 'R
 complete -c relay -n "__fish_relay_using_subcommand check" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand check" -s V -l version -d 'Print version'
 complete -c relay -n "__fish_relay_using_subcommand deliver" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand deliver" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand deliver" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand deliver" -s y -l type -d 'Deliver only content of this media type; a * at the end stands for anything [default: all]' -r -f -a '(_relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4)'
 complete -c relay -n "__fish_relay_using_subcommand deliver" -l dir -d 'Write each content into DIR, in a folder for its sender' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand deliver" -l maildir -d 'Write each content into this Maildir, as a mail' -r -f -a '(_relay_complete dir)'
@@ -129,6 +135,8 @@ complete -c relay -n "__fish_relay_using_subcommand deliver" -s v -l verbose -d 
 complete -c relay -n "__fish_relay_using_subcommand deliver" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand deliver" -s V -l version -d 'Print version'
 complete -c relay -n "__fish_relay_using_subcommand export" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand export" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand export" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand export" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay -n "__fish_relay_using_subcommand export" -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay -n "__fish_relay_using_subcommand export" -l address -d 'The domain name to print with that key' -r -f
@@ -183,6 +191,8 @@ complete -c relay -n "__fish_relay_using_subcommand keygen" -l rsa -d 'Bits of t
 3072\t''
 4096\t''"
 complete -c relay -n "__fish_relay_using_subcommand keygen" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l endpoint -d 'Make a local endpoint of the gateway that -N names, registered with it under NAME' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l address -d 'The node\'s domain name on the Internet, if it has one' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
@@ -190,6 +200,7 @@ complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key -d 'O
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log=)'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l passphrase -d 'Encrypt the private keys under the passphrase'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l json -d 'Print a line of facts in JSON instead of the id'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -s q -l quiet -d 'Report errors only'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -s v -l verbose -d 'Report every change of state'
@@ -207,6 +218,8 @@ complete -c relay -n "__fish_relay_using_subcommand list" -s h -l help -d 'Print
 complete -c relay -n "__fish_relay_using_subcommand list" -s V -l version -d 'Print version'
 complete -c relay -n "__fish_relay_using_subcommand open" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
 complete -c relay -n "__fish_relay_using_subcommand open" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand open" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand open" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand open" -s d -l directory -d 'Write each content into DIR, under a name of its own' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand open" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay -n "__fish_relay_using_subcommand open" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
@@ -237,6 +250,8 @@ aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s t -l to -d 'Pack for this gateway: its name, its id, or the beginning of its id' -r -f -a '(_relay_complete peer)'
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -l cca -d 'Answer this cargo collection authorization, which is used up by it' -r -F
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
@@ -288,6 +303,8 @@ complete -c relay -n "__fish_relay_using_subcommand put" -s v -l verbose -d 'Rep
 complete -c relay -n "__fish_relay_using_subcommand put" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand put" -s V -l version -d 'Print version'
 complete -c relay -n "__fish_relay_using_subcommand register" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand register" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand register" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand register" -l type -d 'What to register it as [default: gateway on a node with an Internet address, else endpoint]' -r -f -a '(_relay_complete words endpoint gateway)'
 complete -c relay -n "__fish_relay_using_subcommand register" -l valid -d 'How long the registration lasts, or the promise of one [default: 180d; with --authorize 14d]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand register" -l name -d 'Call the node NAME' -r -f
@@ -309,6 +326,8 @@ aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s t -l to -d 'The gateway to collect from: its name, its id, or the beginning of its id' -r -f -a '(_relay_complete peer)'
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -l valid -d 'How long the request holds, and the gateway may send cargo for it' -r -f
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
@@ -326,6 +345,8 @@ complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s v -l verbo
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand request-cargo" -s V -l version -d 'Print version'
 complete -c relay -n "__fish_relay_using_subcommand rotate" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand rotate" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand rotate" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand rotate" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand rotate" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand rotate" -s n -l dry-run -d 'Print what is due, and renew nothing'
@@ -354,6 +375,8 @@ aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay -n "__fish_relay_using_subcommand seal" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand seal" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand seal" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand seal" -s t -l to -d 'Seal for this peer: its name, its id, or the beginning of its id; @NAME for an alias' -r -f -a '(_relay_complete recipient)'
 complete -c relay -n "__fish_relay_using_subcommand seal" -s y -l type -d 'The media type of the content [default: application/octet-stream]' -r -f -a '(_relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4)'
 complete -c relay -n "__fish_relay_using_subcommand seal" -l ttl -d 'Let the parcel expire after DURATION [default: 30d]' -r -f
@@ -385,6 +408,8 @@ aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay -n "__fish_relay_using_subcommand send" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand send" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand send" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand send" -s t -l to -d 'Send to this peer: its name, its id, or the beginning of its id; @NAME for an alias' -r -f -a '(_relay_complete recipient)'
 complete -c relay -n "__fish_relay_using_subcommand send" -s y -l type -d 'The media type of files [default: application/octet-stream]' -r -f -a '(_relay_complete words application/gzip application/json application/octet-stream application/pdf application/x-tar application/zip audio/mpeg audio/ogg image/jpeg image/png image/svg+xml message/rfc822 text/calendar text/csv text/html text/markdown text/plain text/vcard video/mp4)'
 complete -c relay -n "__fish_relay_using_subcommand send" -l name -d 'Send NAME along as the name of the only FILE' -r -f
@@ -435,6 +460,8 @@ aes-128-gcm\t''
 aes-192-gcm\t''
 aes-256-gcm\t''"
 complete -c relay -n "__fish_relay_using_subcommand sync" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand sync" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand sync" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand sync" -l wait -d 'Wait up to DURATION for another run [default: fail at once]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand sync" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand sync" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
@@ -448,6 +475,8 @@ complete -c relay -n "__fish_relay_using_subcommand sync" -s h -l help -d 'Print
 complete -c relay -n "__fish_relay_using_subcommand sync" -s V -l version -d 'Print version'
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s d -l directory -d 'Write each message into DIR, under a name of its own' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
@@ -470,6 +499,8 @@ complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s h -l help -
 complete -c relay -n "__fish_relay_using_subcommand unpack-cargo" -s V -l version -d 'Print version'
 complete -c relay -n "__fish_relay_using_subcommand verify" -l status-fd -d 'Write a line of JSON for each message to this file descriptor' -r -f
 complete -c relay -n "__fish_relay_using_subcommand verify" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
+complete -c relay -n "__fish_relay_using_subcommand verify" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand verify" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand verify" -l trust -d 'Trust these certificates or public keys, and nothing else' -r -F
 complete -c relay -n "__fish_relay_using_subcommand verify" -l chain -d 'Certificates that may be needed to find a path' -r -F
 complete -c relay -n "__fish_relay_using_subcommand verify" -l recipient -d 'The node id that messages must be for' -r -f -a '(_relay_complete node-id)'

@@ -30,7 +30,8 @@ const TOO_LONG: &[(&str, usize)] = &[];
 const MAX_LIBRARY_LINES: usize = 600;
 const MAX_PROGRAM_LINES: usize = 150;
 
-const CRYPTOGRAPHY: &str = "aes aes_gcm aes_kw cbc getrandom p256 p384 p521 ring rsa sha2";
+const CRYPTOGRAPHY: &str =
+    "aes aes_gcm aes_kw cbc getrandom p256 p384 p521 pbkdf2 ring rsa scrypt sha2";
 
 /// Paths that change files, and with each what is below it. `*` is a glob import.
 const CHANGES_FILES: &str = "

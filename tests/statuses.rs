@@ -117,6 +117,7 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     report.add(node_session_key());
     report.add(node_replay());
     report.add(node_import());
+    report.add(node_passphrase());
     report.add(plain([
         Remark::NewerSessionKeyKept,
         Remark::OtherSessionKeyTaken,
@@ -358,6 +359,8 @@ fn crypto() -> Cases<crypto::Error> {
         E::KeyLength { found: 1 },
         E::NonceLength { found: 1 },
         E::TagLength { found: 1 },
+        E::Encryption(WORD),
+        E::Costly,
         E::Range,
     ])
 }
@@ -524,6 +527,7 @@ fn node() -> Cases<node::Error> {
     cases.extend(around(node_session_key(), E::SessionKey));
     cases.extend(around(node_replay(), E::Replay));
     cases.extend(around(node_import(), E::Import));
+    cases.extend(around(node_passphrase(), E::Passphrase));
     cases.extend(around(disk(), E::Disk));
     cases.extend(around(pki(), E::Pki));
     cases.extend(around(session(), E::Session));
@@ -583,6 +587,21 @@ fn node_directory() -> Cases<node::DirectoryError> {
         path: path(),
         cause,
     }));
+    cases.extend(around(node_passphrase(), |cause| E::Locked {
+        path: path(),
+        cause,
+    }));
+    cases
+}
+
+fn node_passphrase() -> Cases<node::PassphraseError> {
+    use node::PassphraseError as E;
+    let mut cases = plain([E::Missing, E::Empty, E::Wrong]);
+    cases.extend(around(disk(), |cause| E::File {
+        path: path(),
+        cause,
+    }));
+    cases.extend(around(crypto(), E::Refused));
     cases
 }
 

@@ -7,7 +7,7 @@ use clap::Parser;
 
 use relaynet::asn1::pem;
 use relaynet::cli::args::{self, AuthorizationTerms, CertificateFile, IdentityKeyFile};
-use relaynet::cli::args::{NodeDir, SessionKeyFile};
+use relaynet::cli::args::{KeyedNode, SessionKeyFile};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE|PEER")]
     peer: Option<PathBuf>,
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     #[command(flatten)]
     terms: AuthorizationTerms,
     /// Call the peer NAME
@@ -111,12 +111,12 @@ fn authorize_with_files(args: &Args) -> anyhow::Result<Params> {
     }
     let now = args.now.get(None)?;
     let key = args::peer_key(args.peer.as_deref(), None)?;
-    let pkcs8 = args.identity.require()?;
+    let pkcs8 = args.identity.require(args.node.passphrase())?;
     let identity = IdentityKey::from_pkcs8(pkcs8.as_bytes())?;
     let issuer = args.certificate.require(&pkcs8)?;
     let session_key = args
         .session
-        .read_or_make(args.save_session_key.as_deref())?
+        .read_or_make(args.node.passphrase(), args.save_session_key.as_deref())?
         .ok_or_else(|| Usage("--session-key or --save-session-key is needed".to_owned()))?;
     let authorization = authorizations::authorize(
         &identity,

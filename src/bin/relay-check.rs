@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use jiff::Timestamp;
 
-use relaynet::cli::args::{NodeDir, Wait};
+use relaynet::cli::args::{KeyedNode, Wait};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::findings::Findings;
@@ -22,7 +22,7 @@ use relaynet::upkeep::restore;
 #[command(name = "relay-check", version)]
 pub(crate) struct Args {
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     /// Make the node safe to be used after an old backup of it was restored, then check it
     #[arg(long)]
     restored: bool,
@@ -61,6 +61,7 @@ fn check(args: &Args) -> anyhow::Result<()> {
     let mut checker = Checker {
         now,
         window: args.clock.window(now, config),
+        passphrase: args.node.passphrase(),
         user: rustix::process::geteuid().as_raw(),
         each: &mut |finding| findings.add(finding),
         newest: None,

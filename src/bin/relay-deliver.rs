@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{ArgGroup, Parser};
 
-use relaynet::cli::args::{CommandTime, NodeDir, Wait};
+use relaynet::cli::args::{CommandTime, KeyedNode, Wait};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::delivery::DeliveryReport;
 use relaynet::cli::errors::Usage;
@@ -28,7 +28,7 @@ use relaynet::spool::{QueueId, Spool};
 )]
 pub(crate) struct Args {
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     /// Deliver only content of this media type; a * at the end stands for anything [default: all]
     #[arg(short = 'y', long = "type", value_name = "PATTERN")]
     types: Vec<String>,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use relaynet::asn1::pem;
-use relaynet::cli::args::{IdentityKeyFile, NodeDir, SessionKeyFile};
+use relaynet::cli::args::{IdentityKeyFile, KeyedNode, SessionKeyFile};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
@@ -20,7 +20,7 @@ use relaynet::ramf::InternetAddress;
 #[command(name = "relay-export", version)]
 pub(crate) struct Args {
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     #[command(flatten)]
     output: ObjectOutput,
     /// Draw the public key as a code that phones read; an image if FILE ends with .png
@@ -70,10 +70,13 @@ fn export_files(args: &Args) -> anyhow::Result<()> {
     args.node.refuse("--identity-key")?;
     let pkcs8 = args
         .identity
-        .read()?
+        .read(args.node.passphrase())?
         .ok_or_else(|| Usage("--identity-key is needed".to_owned()))?;
     let identity = IdentityKey::from_pkcs8(pkcs8.as_bytes())?.public().clone();
-    match (&args.address, args.session.read_with_id()?) {
+    match (
+        &args.address,
+        args.session.read_with_id(args.node.passphrase())?,
+    ) {
         (None, None) => write_key(args, &identity),
         (Some(address), Some(key)) => write_params(
             args,

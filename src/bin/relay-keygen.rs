@@ -4,15 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use jiff::Timestamp;
 
-use relaynet::cli::args::{IdentityKeyFile, NodeDir, SessionKeyFile};
+use relaynet::cli::args::{IdentityKeyFile, KeyedNode, SessionKeyFile};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
-use relaynet::cli::{self, files, report, slips};
+use relaynet::cli::{self, files, making, report, slips};
 use relaynet::describe::{json, lines};
 use relaynet::node::creation::{self, NodePlan};
-use relaynet::node::{self, Config, Directory, NodeType, endpoints};
+use relaynet::node::{self, Directory};
 use relaynet::spool::Spool;
 
 /// Make a node directory: identity key, self-issued certificate, first session key
@@ -23,7 +22,7 @@ pub(crate) struct Args {
     #[arg(value_name = "DIR", conflicts_with = "endpoint")]
     dir: Option<PathBuf>,
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     /// What the node is to be [default: endpoint]
     #[arg(long = "type", value_name = "TYPE", value_parser = ["endpoint", "gateway"])]
     node_type: Option<String>,
@@ -40,6 +39,9 @@ pub(crate) struct Args {
     identity: IdentityKeyFile,
     #[command(flatten)]
     session: SessionKeyFile,
+    /// Encrypt the private keys under the passphrase
+    #[arg(long)]
+    passphrase: bool,
     /// Write this setting into the config
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -61,7 +63,11 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     if let Some(dir) = &args.dir {
         slips::check_not_a_command(dir, args.node_type.is_some())?;
     }
-    let config = config(args)?;
+    let config = making::config(
+        args.node_type.as_deref(),
+        args.address.as_deref(),
+        &args.set,
+    )?;
     if args.endpoint.is_some() && config.group().is_some() {
         return Err(
             Usage("the group of a local endpoint is that of its gateway".to_owned()).into(),
@@ -74,19 +80,19 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     let now = args
         .now
         .get_for_new(Some(gateway.as_ref().map_or(&config, Directory::config)))?;
-    let session_key = args.session.read_with_id()?;
-    let rsa_bits = args.rsa.parse()?;
+    let passphrase = args.node.passphrase();
     let plan = NodePlan {
         config,
-        rsa_bits,
-        identity: args.identity.read()?,
-        session_key,
+        rsa_bits: args.rsa.parse()?,
+        passphrase: args.node.to_encrypt(args.passphrase, gateway.as_ref())?,
+        identity: args.identity.read(passphrase)?,
+        session_key: args.session.read_with_id(passphrase)?,
         now,
     };
     files::check_stdout()?; // a node whose id is not told was made in vain
     report::progress(args.json, || None);
     let made = match (&gateway, &args.endpoint, &args.dir) {
-        (Some(gateway), Some(name), _) => make_endpoint(gateway, name, plan, now),
+        (Some(gateway), Some(name), _) => making::endpoint(gateway, name, plan, now),
         (_, _, Some(dir)) => creation::create(dir, plan),
         _ => creation::create(&args.node.path()?, plan),
     };
@@ -101,48 +107,12 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         made => made?,
     };
     let id = node.id().to_string();
-    report::event("made", &[("id", &id), ("dir", &report::path(node.root()))]);
-    let facts = args.json.then(|| json::line(&lines::made(&node)));
     let made = report::path(node.root());
+    report::event("made", &[("id", &id), ("dir", &made)]);
+    let facts = args.json.then(|| json::line(&lines::made(&node)));
     // Shared at once: group members may leave messages before any other program runs here.
     Spool::of(node)?.share()?;
     files::print(facts.as_ref().unwrap_or(&id))?;
     report::summary(&format!("the node {made} is made"));
     Ok(())
-}
-
-fn make_endpoint(
-    gateway: &Directory,
-    name: &str,
-    plan: NodePlan,
-    now: Timestamp,
-) -> Result<Directory, node::Error> {
-    let (node, has_gateway) = endpoints::create(gateway, name, plan, now)?;
-    if !has_gateway {
-        report::detail(
-            "no Internet gateway knows this gateway, so the endpoint is reached only through gateways that peer with it",
-        );
-    }
-    Ok(node)
-}
-
-/// The settings that the options give.
-fn config(args: &Args) -> anyhow::Result<Config> {
-    let mut config = Config::default();
-    config.set(
-        "type",
-        args.node_type
-            .as_deref()
-            .unwrap_or(NodeType::default().word()),
-    )?;
-    if let Some(address) = &args.address {
-        config.set("address", address)?;
-    }
-    for setting in &args.set {
-        let (key, value) = setting
-            .split_once('=')
-            .ok_or_else(|| Usage(format!("{setting}: not KEY=VALUE")))?;
-        config.set(key.trim(), value.trim())?;
-    }
-    Ok(config)
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use relaynet::cli;
-use relaynet::cli::args::{NodeDir, OpeningFiles};
+use relaynet::cli::args::{KeyedNode, OpeningFiles};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::{LonePart, Usage};
 use relaynet::cli::files::{self, Output, OutputForm};
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     inputs: Inputs,
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     /// Write each content into DIR, under a name of its own
     #[arg(short, long, value_name = "DIR", conflicts_with_all = ["output", "cat"])]
     directory: Option<PathBuf>,

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use jiff::Timestamp;
 
-use relaynet::cli::args::{CipherChoice, Node, NodeDir, SendingFiles};
+use relaynet::cli::args::{CipherChoice, KeyedNode, Node, SendingFiles};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::Trees;
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     inputs: Trees,
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     /// Pack for this gateway: its name, its id, or the beginning of its id
     #[arg(short, long, value_name = "GATEWAY")]
     to: Option<String>,

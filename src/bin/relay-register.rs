@@ -7,7 +7,7 @@ use clap::Parser;
 use jiff::{SignedDuration, Timestamp};
 
 use relaynet::asn1::pem;
-use relaynet::cli::args::{self, NodeDir};
+use relaynet::cli::args::{self, KeyedNode};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::files::ObjectOutput;
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE|PEER")]
     peer: Option<PathBuf>,
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     /// What to register it as [default: gateway on a node with an Internet address, else endpoint]
     #[arg(long = "type", value_name = "TYPE")]
     node_type: Option<NodeType>,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use jiff::SignedDuration;
 
-use relaynet::cli::args::{self, CipherChoice, NodeDir, SendingFiles};
+use relaynet::cli::args::{self, CipherChoice, KeyedNode, SendingFiles};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::outputs::MessageOutput;
 use relaynet::cli::{self, report};
@@ -19,7 +19,7 @@ use relaynet::send;
 #[command(name = "relay-request-cargo", version)]
 pub(crate) struct Args {
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     /// The gateway to collect from: its name, its id, or the beginning of its id
     #[arg(
         short,

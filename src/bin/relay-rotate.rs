@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use relaynet::cli::args::NodeDir;
+use relaynet::cli::args::KeyedNode;
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::inputs::InputRef as Input;
 use relaynet::cli::outcome::Outcome;
@@ -21,7 +21,7 @@ use relaynet::upkeep::rotate::Rotator;
 #[command(name = "relay-rotate", version)]
 pub(crate) struct Args {
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     /// Print what is due, and renew nothing
     #[arg(short = 'n', long)]
     dry_run: bool,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, Parser};
 
 use relaynet::cli::args::{
-    CertificateFile, CipherChoice, Life, NodeDir, SendingFiles, SuggestedName, message_id,
+    CertificateFile, CipherChoice, KeyedNode, Life, SendingFiles, SuggestedName, message_id,
 };
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::outputs::MessageOutput;
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     /// Seal for this peer: its name, its id, or the beginning of its id; @NAME for an alias
     #[arg(short, long, value_name = "PEER", action = ArgAction::Append)]
     to: Vec<String>,

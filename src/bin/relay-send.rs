@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use clap::{ArgAction, Parser};
 use jiff::SignedDuration;
 
-use relaynet::cli::args::{CipherChoice, Life, NodeDir, message_id};
+use relaynet::cli::args::{CipherChoice, KeyedNode, Life, message_id};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::drops::{self, DropTerms};
 use relaynet::cli::errors::Usage;
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     )]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     /// Send to this peer: its name, its id, or the beginning of its id; @NAME for an alias
     #[arg(short, long, value_name = "PEER", action = ArgAction::Append)]
     to: Vec<String>,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use relaynet::cli::args::{CipherChoice, NodeDir, Wait};
+use relaynet::cli::args::{CipherChoice, KeyedNode, Wait};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::exchange::Log;
 use relaynet::cli::{self, exchange, files, report};
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(value_name = "MEDIUM")]
     medium: PathBuf,
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     /// Make it a medium first, if it is not one
     #[arg(long, conflicts_with = "if_present")]
     init: bool,

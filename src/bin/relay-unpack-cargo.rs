@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use relaynet::cli;
-use relaynet::cli::args::{NodeDir, OpeningFiles};
+use relaynet::cli::args::{KeyedNode, OpeningFiles};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::inputs::Inputs;
 use relaynet::cli::outputs::MessageOutput;
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     inputs: Inputs,
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     #[command(flatten)]
     output: MessageOutput,
     /// Unpack cargo that was received before, too

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::{Value, json};
 
-use relaynet::cli::args::{IdentityKeyFile, NodeDir, TrustFiles};
+use relaynet::cli::args::{IdentityKeyFile, KeyedNode, TrustFiles};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::inputs::Objects;
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     inputs: Objects,
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     #[command(flatten)]
     trust: TrustFiles,
     #[command(flatten)]
@@ -71,7 +71,7 @@ fn judge(args: &Args) -> anyhow::Result<Policy> {
         let mut trust = args.trust.trust()?;
         let mut recipient = args.trust.recipient();
         // With the recipient's own key, messages for it are checked as it would check them.
-        if let Some(pkcs8) = args.identity.read()? {
+        if let Some(pkcs8) = args.identity.read(args.node.passphrase())? {
             let own = IdentityKey::from_pkcs8(pkcs8.as_bytes())?;
             recipient = recipient.or(Some(own.id()));
             trust.keys.push(own.public().clone());

@@ -222,6 +222,11 @@ impl World {
             fs::set_permissions(to, PermissionsExt::from_mode(mode)).unwrap();
         };
         fs::write(path.join("in/report.txt"), CONTENT).unwrap();
+        for (name, text) in [("pass", "old\n"), ("pass.new", "new\n")] {
+            let secret = path.join("in").join(name);
+            fs::write(&secret, text).unwrap();
+            fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
+        }
         copied(
             &vectors.join("gsc/endpoint-a.pnr"),
             &path.join("in/alice.pnr"),

@@ -42,6 +42,7 @@ mod once;
 mod open;
 mod outputs;
 mod pack_cargo;
+mod passphrase;
 mod peers;
 mod purge;
 mod put;

@@ -74,6 +74,18 @@ oids! {
     AES192_GCM = "2.16.840.1.101.3.4.1.26";
     /// id-aes256-GCM.
     AES256_GCM = "2.16.840.1.101.3.4.1.46";
+    /// id-PBES2 (RFC 8018 §A.4).
+    PBES2 = "1.2.840.113549.1.5.13";
+    /// id-PBKDF2 (RFC 8018 §A.2).
+    PBKDF2 = "1.2.840.113549.1.5.12";
+    /// id-scrypt (RFC 7914 §7).
+    SCRYPT = "1.3.6.1.4.1.11591.4.11";
+    /// id-hmacWithSHA256 (RFC 8018 §B.1.2).
+    HMAC_SHA256 = "1.2.840.113549.2.9";
+    /// id-hmacWithSHA384.
+    HMAC_SHA384 = "1.2.840.113549.2.10";
+    /// id-hmacWithSHA512.
+    HMAC_SHA512 = "1.2.840.113549.2.11";
     /// commonName (X.520).
     COMMON_NAME = "2.5.4.3";
     /// subjectKeyIdentifier (RFC 5280 §4.2.1.2).

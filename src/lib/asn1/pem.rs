@@ -9,6 +9,8 @@ use super::{Error, text};
 
 /// The start of the first line of every block.
 pub const BEGIN: &[u8] = b"-----BEGIN ";
+/// A PKCS#8 `EncryptedPrivateKeyInfo`.
+pub const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
 /// A SubjectPublicKeyInfo.
 pub const PUBLIC_KEY: &str = "PUBLIC KEY";
 /// A PKCS#8 PrivateKeyInfo.
@@ -146,14 +148,41 @@ pub fn encode_private_key(pkcs8: &[u8]) -> Result<Zeroizing<String>, Error> {
         .map_err(|_| Error::Value("private key"))
 }
 
-/// Extracts the octets of a private key file, PEM or DER, and the text above the PEM block. The
-/// octets are PKCS#8, or PKCS#1 or SEC 1 where the label of the block says so.
+/// A private key from a file.
+#[derive(Debug)]
+pub struct KeyBlock<'a> {
+    /// PKCS#8, or PKCS#1 or SEC 1 where the label of the block says so; encrypted PKCS#8 if it says
+    /// that, or perhaps if there is no block.
+    pub octets: Zeroizing<Vec<u8>>,
+    /// The text above the block.
+    pub preamble: Cow<'a, str>,
+    /// The label; `None` for DER.
+    pub label: Option<&'a str>,
+}
+
+/// Extracts the octets of a private key file as [`key_block`] does, if the key is not encrypted.
 ///
 /// # Errors
 /// When it is PEM without a private key, or the key is encrypted.
 pub fn private_key(octets: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Cow<'_, str>), Error> {
+    let block = key_block(octets)?;
+    if block.label == Some(ENCRYPTED_PRIVATE_KEY) {
+        return Err(Error::Unsupported("encrypted private key"));
+    }
+    Ok((block.octets, block.preamble))
+}
+
+/// Extracts the octets of a private key file, PEM or DER.
+///
+/// # Errors
+/// When it is PEM without a private key.
+pub fn key_block(octets: &[u8]) -> Result<KeyBlock<'_>, Error> {
     if !is_pem(octets) {
-        return Ok((Zeroizing::new(octets.to_vec()), Cow::Borrowed("")));
+        return Ok(KeyBlock {
+            octets: Zeroizing::new(octets.to_vec()),
+            preamble: Cow::Borrowed(""),
+            label: None,
+        });
     }
     let text = text(octets)?;
     // OpenSSL writes EC keys with an `EC PARAMETERS` block above the key, so other blocks are
@@ -161,12 +190,15 @@ pub fn private_key(octets: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Cow<'_, str>), 
     let mut rest = text;
     while let Some((preamble, label, block, after)) = next_block(rest)? {
         match label {
-            PRIVATE_KEY | "EC PRIVATE KEY" | "RSA PRIVATE KEY" => {
+            PRIVATE_KEY | ENCRYPTED_PRIVATE_KEY | "EC PRIVATE KEY" | "RSA PRIVATE KEY" => {
                 let (_, contents) =
                     der::pem::decode_vec(block.as_bytes()).map_err(|_| Error::Value("PEM"))?;
-                return Ok((Zeroizing::new(contents), Cow::Borrowed(preamble)));
+                return Ok(KeyBlock {
+                    octets: Zeroizing::new(contents),
+                    preamble: Cow::Borrowed(preamble),
+                    label: Some(label),
+                });
             }
-            "ENCRYPTED PRIVATE KEY" => return Err(Error::Unsupported("encrypted private key")),
             _ => rest = after,
         }
     }

@@ -131,6 +131,7 @@ fn hint_for_node(error: &node::Error) -> Option<String> {
         E::SessionKey(error) => hint_for_session_key(error),
         E::Replay(error) => Some(hint_for_replay(error)),
         E::Import(error) => hint_for_import(error),
+        E::Passphrase(error) => hint_for_passphrase(error),
         _ => None,
     };
     text.map(str::to_owned)
@@ -142,6 +143,7 @@ fn hint_for_node_cause(cause: &(dyn std::error::Error + 'static)) -> Option<&'st
         .or_else(|| cause.downcast_ref().and_then(hint_for_session_key))
         .or_else(|| cause.downcast_ref().map(hint_for_replay))
         .or_else(|| cause.downcast_ref().and_then(hint_for_import))
+        .or_else(|| cause.downcast_ref().and_then(hint_for_passphrase))
 }
 
 fn hint_for_directory(error: &node::DirectoryError) -> Option<String> {
@@ -175,6 +177,7 @@ fn hint_for_directory(error: &node::DirectoryError) -> Option<String> {
                 escape::path(path)
             ));
         }
+        E::Locked { cause, .. } => return hint_for_passphrase(cause).map(str::to_owned),
         E::TestClock => "only a node made with relay-keygen --set clock=test takes it",
         E::NotAGateway(_) => {
             "use -N with the directory of a gateway; relay-keygen --type gateway makes one"
@@ -183,6 +186,21 @@ fn hint_for_directory(error: &node::DirectoryError) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+fn hint_for_passphrase(error: &node::PassphraseError) -> Option<&'static str> {
+    use node::PassphraseError as E;
+    Some(match error {
+        E::Missing => {
+            "--passphrase-file names a file with it, --passphrase-fd a descriptor: relay-node(5)"
+        }
+        E::Refused(_) => "openssl-pkcs8(1) encrypts it anew",
+        E::File {
+            cause: disk::Error::Exposed { .. },
+            ..
+        } => "chmod 600 that file: whoever reads it opens the keys",
+        _ => return None,
+    })
 }
 
 fn hint_for_peer(error: &node::PeerError) -> Option<String> {

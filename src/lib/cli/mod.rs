@@ -45,6 +45,7 @@ pub mod delivery; // what relay-deliver reports
 pub mod queues; // what relay-list prints
 pub mod findings; // what relay-check prints
 pub mod backup; // a copy of a node
+pub mod making; // what relay-keygen makes
 pub mod qr; // codes that phones read
 pub mod single_fact; // what relay-inspect prints alone
 pub mod overview; // what relay-status prints

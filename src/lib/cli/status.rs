@@ -141,6 +141,7 @@ fn kind_of(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
         node::SessionKeyError,
         node::ReplayError,
         node::ImportError,
+        node::PassphraseError,
         spool::Error,
         command::Error,
         route::Error,

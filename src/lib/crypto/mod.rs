@@ -13,6 +13,7 @@
 //! * [`x963_kdf`]: derives a key-encryption key from an agreement (ANSI X9.63 §5.6.3).
 //! * [`key_wrap`]: AES key wrap (RFC 3394, RFC 3565).
 //! * [`aes_cbc`]: the content cipher of deployed nodes (RFC 3565), without integrity of its own.
+//! * [`pbes2`]: private keys that are encrypted under a passphrase (RFC 8018 §6.2).
 //! * [`aes_gcm`]: the content cipher that RS-018 requires (RFC 5084).
 //!
 //! Every failure to decrypt (unwrapping, padding or tag) is [`Error::Decrypt`] with one text, so
@@ -27,6 +28,7 @@ pub mod x963_kdf;
 pub mod key_wrap;
 pub mod aes_cbc;
 pub mod aes_gcm;
+pub mod pbes2;
 
 pub use hash::{Digest, Hash, Hasher, sha256};
 pub use secret::Secret;
@@ -117,6 +119,13 @@ pub enum Error {
         /// Its length in octets.
         found: usize,
     },
+    /// A private key is encrypted with something else than PBES2, scrypt or PBKDF2 with SHA-2, and
+    /// AES-CBC.
+    #[error("encrypted with an unsupported {0}")]
+    Encryption(&'static str),
+    /// The parameters of an encrypted private key ask for too much memory or time.
+    #[error("opening it would take over {} MiB of memory or {} rounds", pbes2::MAX_MEMORY >> 20, pbes2::MAX_ROUNDS)]
+    Costly,
     /// The part of a buffer to work on starts after its end, or is longer than the cipher allows.
     #[error("nothing to encrypt, or more than the algorithm takes")]
     Range,

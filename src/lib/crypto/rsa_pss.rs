@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use ring::rand::SystemRandom;
 use ring::signature::{
-    self, KeyPair as _, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    self, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
     RSA_PSS_2048_8192_SHA512, RSA_PSS_SHA256, RsaKeyPair, RsaParameters, UnparsedPublicKey,
 };
 use rsa::pkcs1::{self, RsaPrivateKeyRef, RsaPublicKeyRef};
@@ -91,6 +91,22 @@ impl PrivateKey {
             )
             .map_err(|_| Error::Sign)?;
         Ok(signature)
+    }
+
+    /// A secret that only this key gives, and always the same: the SHA-256 of its PKCS#1 v1.5
+    /// signature over `label` (RFC 8017 §8.2.1), which has no randomness. No program signs a message
+    /// so.
+    ///
+    /// # Errors
+    /// [`Error::Sign`] when the key's numbers contradict one another.
+    pub fn derive(&self, label: &[u8]) -> Result<Secret, Error> {
+        let mut signature = Zeroizing::new(vec![0; self.0.public().modulus_len()]);
+        let random = SystemRandom::new();
+        let signed = self
+            .0
+            .sign(&RSA_PKCS1_SHA256, &random, label, &mut signature);
+        signed.map_err(|_| Error::Sign)?;
+        Ok(Secret::from(super::sha256(&signature).to_vec()))
     }
 
     /// The public key: an `RSAPublicKey` in DER (RFC 8017 §A.1.1), which is what the BIT STRING of

@@ -6,7 +6,9 @@ pub use super::metadata::{
     is_mounted, is_of_another, is_writable_dir, owner, user, version,
 };
 pub use super::open::{open_input, open_to_read};
-pub use super::read::{read, read_again, read_from, read_into, read_secret, read_with_owner};
+pub use super::read::{
+    read, read_again, read_from, read_into, read_secret, read_wiped, read_with_owner,
+};
 pub use super::records::{append_line, append_record, append_records, each_record};
 pub use super::remove::{
     remove, remove_dir, remove_same, remove_tree, remove_unsynced, retire_tree,

@@ -159,11 +159,31 @@ pub fn read_secret(path: &Path, role: FileRole, limit: usize) -> Result<Zeroizin
             mode,
         });
     }
+    fill_wiped(&mut file, path, role, limit)
+}
+
+/// Reads a secret as [`read_secret`] does, whatever the mode of the file: what reaches a process through a
+/// descriptor, or from its service manager, is protected by that.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_wiped(path: &Path, role: FileRole, limit: usize) -> Result<Zeroizing<Vec<u8>>> {
+    let (mut file, _) = open(path, role)?;
+    fill_wiped(&mut file, path, role, limit)
+}
+
+fn fill_wiped(
+    file: &mut File,
+    path: &Path,
+    role: FileRole,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>> {
     // One octet more than allowed, to notice a longer file without growing the buffer.
     let mut octets = Zeroizing::new(vec![0; limit.saturating_add(1)]);
     let mut filled = 0;
     while filled < octets.len() {
-        match read_some(&mut file, &mut octets[filled..]).map_err(Error::io(
+        match read_some(file, &mut octets[filled..]).map_err(Error::io(
             path,
             role,
             Operation::Read,

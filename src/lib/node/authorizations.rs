@@ -217,8 +217,7 @@ pub fn give(
     // end.
     let sealed_until = if options.one_way { end } else { options.now };
     let kept_until = kept_until(leaf.not_before(), sealed_until);
-    let session_key =
-        sessions::create_initial(node.root(), Some(peer), leaf.not_before(), kept_until)?;
+    let session_key = sessions::create_initial(node, Some(peer), leaf.not_before(), kept_until)?;
     let terms = IssuedTerms {
         valid_for: options.valid_for,
         is_once: options.once,

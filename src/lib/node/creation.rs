@@ -4,6 +4,7 @@
 //! killed; the next run completes it, and keeps the keys that are there.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,8 +12,11 @@ use super::DirectoryError;
 use super::certificates;
 use super::directory::VERSION;
 use super::files::{damaged, ensure_dir, lock_file, read_secret, rely_on, store};
-use super::{Config, Directory, Error, ownership, sessions};
+use super::private_keys::{IDENTITY, key_problem};
+use super::session_secret::SessionSecret;
+use super::{Config, Directory, Error, Passphrase, key_file, ownership, sessions};
 use crate::asn1::pem;
+use crate::crypto::ecdh::Curve;
 use crate::disk::{self, FileRole, files, group};
 use crate::message::CertificationPath;
 use crate::pki::IdentityKey;
@@ -27,6 +31,8 @@ pub struct NodePlan {
     pub config: Config,
     /// The size of a new identity key, in bits.
     pub rsa_bits: usize,
+    /// The passphrase of the node's keys, if they are to be encrypted.
+    pub passphrase: Option<Arc<Passphrase>>,
     /// An existing identity key to use, as PKCS#8.
     pub identity: Option<crate::crypto::Secret>,
     /// An existing session key to use.
@@ -56,7 +62,7 @@ pub fn create(root: &Path, plan: NodePlan) -> Result<Directory, Error> {
     }
     // The lock is exclusive, so every temporary file is of a killed run.
     disk::publish::sweep(root, FileRole::Node, None)?;
-    let identity = identity_key(root, &plan)?;
+    let (identity, secret) = identity_key(root, &plan)?;
     let public = pem::encode(pem::PUBLIC_KEY, identity.public().spki());
     store(root, &root.join("identity.pub"), public.as_bytes())?;
     store(root, &root.join("config"), plan.config.to_text().as_bytes())?;
@@ -80,13 +86,15 @@ pub fn create(root: &Path, plan: NodePlan) -> Result<Directory, Error> {
     let known = sessions::list(root, None)?;
     match plan.session_key {
         Some(key) if known.iter().any(|known| known.id() == key.public().id()) => {}
-        Some(key) => {
-            sessions::adopt(root, None, key, plan.now, kept_until)?;
+        None if !known.is_empty() => {}
+        given => {
+            let key = match given {
+                Some(key) => key,
+                None => PrivateSessionKey::generate(Curve::P256)?,
+            };
+            let times = (plan.now, kept_until);
+            sessions::adopt(root, None, key, times, secret.as_ref())?;
         }
-        None if known.is_empty() => {
-            sessions::create_initial(root, None, plan.now, kept_until)?;
-        }
-        None => {}
     }
     let unbound = root.join("sessions").join("any");
     ensure_dir(root, &unbound)?;
@@ -97,15 +105,44 @@ pub fn create(root: &Path, plan: NodePlan) -> Result<Directory, Error> {
         &root.join("VERSION"),
         format!("{VERSION}\n").as_bytes(),
     )?;
-    Directory::open(root)
+    let node = Directory::open(root)?;
+    Ok(match plan.passphrase {
+        Some(passphrase) => node.with_passphrase(passphrase),
+        None => node,
+    })
 }
 
-/// The identity key of the node: the one of a killed run, the given one, or a new one.
-fn identity_key(root: &Path, plan: &NodePlan) -> Result<IdentityKey, Error> {
-    let path = root.join("identity.key");
+/// The identity key of the node: the one of a killed run, the given one, or a new one. Returns with it the
+/// password of session keys, if keys are to be encrypted.
+fn identity_key(
+    root: &Path,
+    plan: &NodePlan,
+) -> Result<(IdentityKey, Option<SessionSecret>), Error> {
+    let identity = stored_or_new(root, plan)?;
+    let secret = plan
+        .passphrase
+        .is_some()
+        .then(|| SessionSecret::of(&identity));
+    Ok((identity, secret.transpose()?))
+}
+
+fn stored_or_new(root: &Path, plan: &NodePlan) -> Result<IdentityKey, Error> {
+    let path = root.join(IDENTITY);
+    let none = Passphrase::default();
+    let passphrase = plan.passphrase.as_deref().unwrap_or(&none);
     if let Some(text) = read_secret(&path)? {
-        let (pkcs8, _) = pem::private_key(&text).map_err(|error| damaged(&path, &error))?;
-        let known = IdentityKey::from_pkcs8(&pkcs8).map_err(|error| damaged(&path, &error))?;
+        let read = || {
+            // A node is made in one way: a killed run cannot have encrypted what this one would not.
+            if key_file::is_encrypted(&text)? != plan.passphrase.is_some() {
+                return Err(damaged(
+                    &path,
+                    &"made by a run with other options: move it away",
+                ));
+            }
+            let (pkcs8, _) = key_file::pkcs8_from_text(&text, &|key| passphrase.open(key))?;
+            Ok(IdentityKey::from_pkcs8(pkcs8.as_bytes())?)
+        };
+        let known = read().map_err(|error| key_problem(&path, error))?;
         // A node never changes its key, so another given key is refused.
         if let Some(adopted) = &plan.identity
             && IdentityKey::from_pkcs8(adopted.as_bytes())?.id() != known.id()
@@ -129,7 +166,13 @@ fn identity_key(root: &Path, plan: &NodePlan) -> Result<IdentityKey, Error> {
         &generated
     };
     let key = IdentityKey::from_pkcs8(pkcs8.as_bytes())?;
-    let text = pem::encode_private_key(pkcs8.as_bytes())?;
+    let text = match &plan.passphrase {
+        Some(passphrase) => {
+            let sealed = passphrase.seal(pkcs8.as_bytes())?;
+            pem::encode(pem::ENCRYPTED_PRIVATE_KEY, &sealed).into()
+        }
+        None => pem::encode_private_key(pkcs8.as_bytes())?,
+    };
     disk::publish::publish_key(&path, FileRole::Node, &[text.as_bytes()])?;
     Ok(key)
 }
@@ -146,7 +189,7 @@ impl Directory {
                 now.duration_since(first) < crate::session::ratchet::INITIAL_HANDED_OUT_FOR
             })
         {
-            return newest.key_to_hand_out();
+            return newest.key_to_hand_out(self);
         }
         self.renew_unbound_key(now)
     }
@@ -156,7 +199,7 @@ impl Directory {
     /// # Errors
     /// When it cannot be made or stored.
     pub fn renew_unbound_key(&self, now: Timestamp) -> Result<PrivateSessionKey, Error> {
-        sessions::create_initial(self.root(), None, now, now + UNBOUND_KEPT_FOR)
+        sessions::create_initial(self, None, now, now + UNBOUND_KEPT_FOR)
     }
 
     /// The unbound session key that is handed out.

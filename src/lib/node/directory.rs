@@ -10,7 +10,8 @@ use super::DirectoryError;
 use super::files::{MAX_FILE_LEN, damaged, lock_file, read_text, rely_on, store};
 use super::key_file::public_key_from_pem;
 use super::quota::UnknownSenderTally;
-use super::{Config, Error, NodeType, ownership};
+use super::session_secret::SessionSecret;
+use super::{Config, Error, NodeType, Passphrase, ownership};
 use crate::asn1::{self, text};
 use crate::disk::files::FileVersion;
 use crate::disk::{self, FileRole, Lock, files, tree};
@@ -52,6 +53,10 @@ pub struct Directory {
     root: PathBuf,
     config: Config,
     public: PublicKey,
+    /// Of its private keys, if they are encrypted.
+    passphrase: Arc<Passphrase>,
+    /// The password of its session keys, if this run needed it.
+    session_secret: Mutex<Option<Arc<SessionSecret>>>,
     /// Whether this run has already removed the temporary files of killed runs.
     is_rid_of_leftovers: AtomicBool,
     /// What is stored today for unknown senders.
@@ -136,6 +141,8 @@ impl Directory {
             root: root.to_owned(),
             config,
             public,
+            passphrase: Arc::default(),
+            session_secret: Mutex::default(),
             is_rid_of_leftovers: AtomicBool::new(false),
             tally: Mutex::default(),
             registered: Mutex::default(),
@@ -173,6 +180,31 @@ impl Directory {
             mutex::lock(&self.relied_on).insert(path.to_owned(), version);
         }
         Ok(())
+    }
+
+    /// The same node, whose private keys this passphrase opens if they are encrypted.
+    #[must_use]
+    pub fn with_passphrase(mut self, passphrase: Arc<Passphrase>) -> Self {
+        self.passphrase = passphrase;
+        self
+    }
+
+    /// Opens another node, whose private keys the same passphrase opens.
+    ///
+    /// # Errors
+    /// As [`Directory::open`].
+    pub fn open_other(&self, root: &Path) -> Result<Self, Error> {
+        Ok(Self::open(root)?.with_passphrase(Arc::clone(&self.passphrase)))
+    }
+
+    /// The passphrase of its private keys.
+    #[must_use]
+    pub fn passphrase(&self) -> &Arc<Passphrase> {
+        &self.passphrase
+    }
+
+    pub(super) fn session_secret_cache(&self) -> &Mutex<Option<Arc<SessionSecret>>> {
+        &self.session_secret
     }
 
     /// The directory.

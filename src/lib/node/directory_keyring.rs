@@ -5,15 +5,15 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::ciphertexts::Ciphertext;
-use super::files::{MAX_KEY_LEN, damaged};
+use super::files::damaged;
 use super::peers::{Peer, short_id};
+use super::private_keys::IDENTITY;
 use super::sessions::OriginatorKey;
-use super::{AuthorizationError, DirectoryError, PeerError, ReplayError, SessionKeyError};
+use super::{AuthorizationError, PeerError, ReplayError, SessionKeyError};
 use super::{Claim, Correspondent, Directory, Error, Keyring, RateClaim, Rates, Recall, ReplayKey};
 use super::{authorizations, certificates, ciphertexts, issued, seen, sessions, unknown_senders};
-use crate::asn1::pem;
 use crate::crypto::ecdh::Curve;
-use crate::disk::{FileRole, Lock, files};
+use crate::disk::Lock;
 use crate::pki::{self, Certificate, IdentityKey, NodeId, Trust, Window};
 use crate::ramf::{Authorized, Kind, SignedMessage, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
@@ -111,17 +111,12 @@ impl Keyring for Directory {
     }
 
     fn identity(&self) -> Result<IdentityKey, Error> {
-        let path = self.root().join("identity.key");
-        let text = files::read_secret(&path, FileRole::Node, MAX_KEY_LEN)?;
-        let (pkcs8, _) = pem::private_key(&text).map_err(|error| damaged(&path, &error))?;
-        let key = IdentityKey::from_pkcs8(&pkcs8).map_err(|error| damaged(&path, &error))?;
+        let key = self.read_identity_key()?;
         if key.id() == self.id() {
             Ok(key)
         } else {
-            Err(Error::Directory(DirectoryError::Damaged {
-                path,
-                problem: "not the private half of identity.pub".to_owned(),
-            }))
+            let path = self.root().join(IDENTITY);
+            Err(damaged(&path, &"not the private half of identity.pub"))
         }
     }
 
@@ -182,7 +177,7 @@ impl Keyring for Directory {
     fn session_keys(&self, peer: NodeId, id: &KeyId) -> Result<Vec<PrivateSessionKey>, Error> {
         sessions::find(self.root(), peer, id)?
             .iter()
-            .map(sessions::StoredOwnKey::key)
+            .map(|stored| stored.key(self))
             .collect()
     }
 
@@ -351,6 +346,6 @@ impl Keyring for Directory {
         curve: Curve,
         date: Timestamp,
     ) -> Result<OriginatorKey, Error> {
-        sessions::current(self.root(), peer, curve, date)
+        sessions::current(self, peer, curve, date)
     }
 }

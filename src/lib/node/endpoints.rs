@@ -136,7 +136,7 @@ pub fn all(gateway: &Directory) -> Result<Vec<(String, Directory)>, Error> {
     for path in paths(gateway.root())? {
         let name = path.file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
-        endpoints.push((name, Directory::open(&path)?));
+        endpoints.push((name, gateway.open_other(&path)?));
     }
     Ok(endpoints)
 }
@@ -183,7 +183,7 @@ pub fn create(
     let endpoint = match creation::create(&root, plan) {
         Ok(endpoint) => endpoint,
         Err(Error::Directory(DirectoryError::Exists(root))) => {
-            let endpoint = Directory::open(&root)?;
+            let endpoint = gateway.open_other(&root)?;
             // Complete only with both: the registration, and the name of the gateway, which comes
             // last.
             if certificates::issuers(&endpoint)?.contains(&gateway.id())

@@ -32,6 +32,9 @@ pub enum Error {
     /// It cannot be imported.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// An encrypted private key is not opened.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
     /// A message of cargo that is dated after the end of the cargo: it will not be valid before that is over.
     #[error("dated {0}, after the end of its cargo")]
     AfterCargo(Timestamp),
@@ -64,6 +67,32 @@ pub enum Error {
     /// PEM or DER is malformed.
     #[error(transparent)]
     Asn1(#[from] asn1::Error),
+}
+
+/// Why an encrypted private key is not opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PassphraseError {
+    /// No passphrase is given.
+    #[error("encrypted, and no passphrase is given")]
+    Missing,
+    /// The file of the passphrase cannot be read.
+    #[error("passphrase in {}: {cause}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: disk::Error,
+    },
+    /// The passphrase is empty.
+    #[error("the passphrase is empty")]
+    Empty,
+    /// The passphrase is that of another key. A damaged file looks the same.
+    #[error("the passphrase does not open it, or it is damaged")]
+    Wrong,
+    /// It is encrypted in a way that is not supported, or that costs too much.
+    #[error(transparent)]
+    Refused(crate::crypto::Error),
 }
 
 /// Why a node directory, its config or a file in it cannot be used.
@@ -123,6 +152,14 @@ pub enum DirectoryError {
         path: PathBuf,
         /// What is wrong.
         problem: String,
+    },
+    /// An encrypted private key of the node is not opened.
+    #[error("{}: {cause}", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: PassphraseError,
     },
     /// The node, or a file of it, is another user's.
     #[error("{} belongs to {}, and this is {}", path.display(), owner(user.as_deref()), us.as_deref().map_or("root".to_owned(), |us| format!("user {us}")))]
@@ -389,6 +426,7 @@ impl Error {
             Self::SessionKey(error) => error.kind(),
             Self::Replay(error) => error.kind(),
             Self::Import(error) => error.kind(),
+            Self::Passphrase(error) => error.kind(),
             Self::AfterCargo(_) => ErrorKind::Outlived,
             Self::UnreadablePeer { cause, .. } => cause.kind(),
             Self::Needs(_) => ErrorKind::Usage,
@@ -425,6 +463,19 @@ impl DirectoryError {
             Self::Setting { .. } | Self::NotAGateway(_) => ErrorKind::Usage,
             Self::Exists(_) => ErrorKind::Exists,
             Self::CannotMake { cause, .. } => cause.kind(),
+            Self::Locked { cause, .. } => cause.kind(),
+        }
+    }
+}
+
+impl PassphraseError {
+    /// The reason, as callers of all floors tell reasons apart.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Missing | Self::Wrong | Self::Refused(_) => ErrorKind::Config,
+            Self::Empty => ErrorKind::NotFound,
+            Self::File { cause, .. } => cause.kind(),
         }
     }
 }

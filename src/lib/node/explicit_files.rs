@@ -168,7 +168,7 @@ impl ExplicitFiles {
     pub fn new_session_key(&self, curve: Curve) -> Result<PrivateSessionKey, Error> {
         let key = PrivateSessionKey::generate(curve)?;
         if let Some(path) = &self.save_session_key {
-            let text = key_file::private_to_text(&key, &Headers::default())?;
+            let text = key_file::private_to_text(&key, &Headers::default(), None)?;
             disk::publish::publish_key(path, FileRole::Output, &[text.as_bytes()]).map_err(
                 |cause| {
                     Error::SessionKey(SessionKeyError::NotSaved {

@@ -1,13 +1,17 @@
 //! Keys in files: a PEM block. A session key has `Name: value` lines above it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::session_secret::SessionSecret;
+use super::{Error, PassphraseError};
 use crate::asn1::{pem, text};
-use crate::pki::PublicKey;
+use crate::crypto::pbes2::EncryptedKey;
+use crate::crypto::{self, Secret};
+use crate::pki::{self, PublicKey};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 
 /// The identity key in a `PUBLIC KEY` block.
@@ -108,25 +112,85 @@ pub fn public_from_text(text: &[u8]) -> Result<(PublicSessionKey, Headers), Erro
     Ok((PublicSessionKey::from_spki(id, &block.contents)?, headers))
 }
 
-/// A private session key with its headers, as text that is zeroed when it is dropped.
+/// Decrypts a private key, and returns its PKCS#8.
+pub type OpenKey<'a> = &'a dyn Fn(&EncryptedKey) -> Result<Secret, Error>;
+
+/// The octets of a private key file, PEM or DER, and the text above the PEM block. They are PKCS#8, or
+/// PKCS#1 or SEC 1 where the label of the block says so. An encrypted key is opened by `open`.
+///
+/// # Errors
+/// When it is PEM without a private key, or malformed, and those of `open`.
+pub fn pkcs8_from_text<'a>(
+    text: &'a [u8],
+    open: OpenKey<'_>,
+) -> Result<(Secret, Cow<'a, str>), Error> {
+    let block = pem::key_block(text)?;
+    match encrypted(&block)? {
+        Some(encrypted) => Ok((open(&encrypted)?, block.preamble)),
+        None => Ok((block.octets.into(), block.preamble)),
+    }
+}
+
+/// Whether a private key file, PEM or DER, holds an encrypted key.
+///
+/// # Errors
+/// When it is PEM without a private key, malformed, or encrypted in a way that is not supported.
+pub fn is_encrypted(text: &[u8]) -> Result<bool, Error> {
+    Ok(encrypted(&pem::key_block(text)?)?.is_some())
+}
+
+fn encrypted(block: &pem::KeyBlock<'_>) -> Result<Option<EncryptedKey>, Error> {
+    let is_it = match block.label {
+        Some(label) => label == pem::ENCRYPTED_PRIVATE_KEY,
+        None => EncryptedKey::is_in(&block.octets),
+    };
+    if !is_it {
+        return Ok(None);
+    }
+    match EncryptedKey::parse(&block.octets) {
+        Ok(encrypted) => Ok(Some(encrypted)),
+        Err(error @ (crypto::Error::Costly | crypto::Error::Encryption(_))) => {
+            Err(PassphraseError::Refused(error).into())
+        }
+        Err(error) => Err(pki::Error::PrivateKey(error).into()),
+    }
+}
+
+/// A private session key with its headers, as text that is zeroed when it is dropped; encrypted if there is
+/// a password for that.
 ///
 /// # Errors
 /// When the key cannot be encoded.
 pub fn private_to_text(
     key: &PrivateSessionKey,
     headers: &Headers,
+    secret: Option<&SessionSecret>,
 ) -> Result<Zeroizing<String>, Error> {
     let mut all = Headers::default();
     all.set(KEY_ID, key.public().id());
     all.0
         .extend(headers.0.iter().filter(|(name, _)| name != KEY_ID).cloned());
-    let block = pem::encode_private_key(key.to_pkcs8()?.as_bytes())?;
+    let block = pkcs8_to_block(key.to_pkcs8()?.as_bytes(), secret)?;
     let lines = all.to_text();
     // Allocated at its full size: growing would leave a copy of the key in freed memory.
     let mut text = Zeroizing::new(String::with_capacity(lines.len() + block.len()));
     text.push_str(&lines);
     text.push_str(&block);
     Ok(text)
+}
+
+/// The PEM block of a PKCS#8 key; encrypted if there is a password for that.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub(super) fn pkcs8_to_block(
+    pkcs8: &[u8],
+    secret: Option<&SessionSecret>,
+) -> Result<Zeroizing<String>, Error> {
+    Ok(match secret {
+        Some(secret) => pem::encode(pem::ENCRYPTED_PRIVATE_KEY, &secret.seal(pkcs8)?).into(),
+        None => pem::encode_private_key(pkcs8)?,
+    })
 }
 
 /// The lines above the first PEM block of a text.
@@ -154,16 +218,17 @@ fn block_start(text: &[u8]) -> usize {
         .unwrap_or(text.len())
 }
 
-/// Parses a private session key, PEM or DER. `id` overrides the id in the headers. Without either,
+/// Parses a private session key, PEM or DER; an encrypted one is opened by `open`. `id` overrides the id in the headers. Without either,
 /// the key gets a placeholder. Returns also whether the key has its real id.
 ///
 /// # Errors
-/// When the key or its id is malformed.
+/// When the key or its id is malformed, and those of `open`.
 pub fn private_from_text(
     text: &[u8],
     id: Option<KeyId>,
+    open: OpenKey<'_>,
 ) -> Result<(PrivateSessionKey, Headers, bool), Error> {
-    let (pkcs8, preamble) = pem::private_key(text)?;
+    let (pkcs8, preamble) = pkcs8_from_text(text, open)?;
     let headers = Headers::parse(&preamble);
     let named = match id {
         Some(id) => Some(id),
@@ -171,5 +236,9 @@ pub fn private_from_text(
     };
     let has_id = named.is_some();
     let id = named.map_or_else(|| KeyId::new(&[0]), Ok)?;
-    Ok((PrivateSessionKey::from_pkcs8(id, &pkcs8)?, headers, has_id))
+    Ok((
+        PrivateSessionKey::from_pkcs8(id, pkcs8.as_bytes())?,
+        headers,
+        has_id,
+    ))
 }

@@ -11,6 +11,9 @@ mod quota;
 pub mod day;
 pub mod directory;
 pub mod creation;
+pub mod passphrase; // of encrypted private keys
+pub mod session_secret; // the password of session keys
+mod private_keys; // plain, or encrypted
 pub mod key_file;
 pub(crate) mod marks;
 pub(crate) mod ownership;
@@ -41,11 +44,13 @@ pub use claims::Claim;
 pub use config::{Config, NodeType};
 pub use directory::Directory;
 pub use error::{
-    AuthorizationError, DirectoryError, Error, ImportError, PeerError, ReplayError, SessionKeyError,
+    AuthorizationError, DirectoryError, Error, ImportError, PassphraseError, PeerError,
+    ReplayError, SessionKeyError,
 };
 pub use explicit_files::ExplicitFiles;
 pub(crate) use files::read_text;
 pub use keyring::{Correspondent, Keyring};
+pub use passphrase::Passphrase;
 pub use peers::Peer;
 pub use rates::{RateClaim, Rates};
 pub use seen::{Recall, ReplayKey};

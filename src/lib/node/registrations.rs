@@ -68,7 +68,7 @@ pub fn give(
         NodeType::Gateway => {
             let start = path.leaf.not_before();
             let kept_until = kept_until(start, options.now);
-            let key = sessions::create_initial(node.root(), Some(key.id()), start, kept_until)?;
+            let key = sessions::create_initial(node, Some(key.id()), start, kept_until)?;
             Some(key.public().clone())
         }
     };

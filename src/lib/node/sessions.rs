@@ -7,8 +7,11 @@ use zeroize::Zeroizing;
 
 use super::files::{damaged, ensure_dir, read_secret, rely_on};
 use super::key_file::{self, Headers};
-use super::{Directory, Error};
+use super::private_keys::{IDENTITY, key_problem};
+use super::session_secret::SessionSecret;
+use super::{Directory, DirectoryError, Error};
 use crate::crypto::ecdh::Curve;
+use crate::crypto::pbes2::EncryptedKey;
 use crate::disk::{self, FileRole, files, tree};
 use crate::pki::NodeId;
 use crate::session::ratchet::{self, OwnKey};
@@ -72,10 +75,11 @@ impl StoredOwnKey {
     /// The key.
     ///
     /// # Errors
-    /// When it is malformed.
-    pub fn key(&self) -> Result<PrivateSessionKey, Error> {
-        let (key, ..) = key_file::private_from_text(&self.text, Some(self.id.clone()))
-            .map_err(|error| damaged(&self.path, &error))?;
+    /// When it is malformed, or encrypted and not opened.
+    pub fn key(&self, node: &Directory) -> Result<PrivateSessionKey, Error> {
+        let open = |key: &EncryptedKey| node.open_session_key(key);
+        let read = key_file::private_from_text(&self.text, Some(self.id.clone()), &open);
+        let (key, ..) = read.map_err(|error| key_problem(&self.path, error))?;
         Ok(key)
     }
 
@@ -84,9 +88,9 @@ impl StoredOwnKey {
     ///
     /// # Errors
     /// As [`StoredOwnKey::key`], or when it cannot be synced.
-    pub fn key_to_hand_out(&self) -> Result<PrivateSessionKey, Error> {
+    pub fn key_to_hand_out(&self, node: &Directory) -> Result<PrivateSessionKey, Error> {
         rely_on(&self.path)?;
-        self.key()
+        self.key(node)
     }
 
     /// The date of the first message that carried the key, or of the object that it was handed out
@@ -221,11 +225,12 @@ impl From<PrivateSessionKey> for OriginatorKey {
 /// # Errors
 /// When it cannot be read, made or stored.
 pub fn current(
-    root: &Path,
+    node: &Directory,
     peer: NodeId,
     curve: Curve,
     date: Timestamp,
 ) -> Result<OriginatorKey, Error> {
+    let root = node.root();
     // No other run writes here: the caller has locked the peer.
     disk::publish::sweep(&dir(root, Some(peer)), FileRole::Node, None)?;
     let mut stored = list(root, Some(peer))?;
@@ -241,17 +246,14 @@ pub fn current(
         } else {
             rely_on(&stored.path)?;
         }
-        return stored.key().map(OriginatorKey::from);
+        return stored.key(node).map(OriginatorKey::from);
     }
     let mut headers = Headers::default();
     headers.set(FIRST, &date);
     headers.set(LAST, &date);
-    let key = create(
-        root,
-        Some(peer),
-        PrivateSessionKey::generate(curve)?,
-        &headers,
-    )?;
+    let key = PrivateSessionKey::generate(curve)?;
+    let secret = node.secret_to_seal()?;
+    let key = create(root, Some(peer), key, &headers, secret.as_deref())?;
     Ok(OriginatorKey {
         key,
         dated_ahead: ratchet::dated_ahead(&facts, date),
@@ -263,21 +265,24 @@ pub fn current(
 /// # Errors
 /// When it cannot be made or stored.
 pub fn create_initial(
-    root: &Path,
+    node: &Directory,
     peer: Option<NodeId>,
     date: Timestamp,
     kept_until: Timestamp,
 ) -> Result<PrivateSessionKey, Error> {
+    let key = PrivateSessionKey::generate(Curve::P256)?;
+    let secret = node.secret_to_seal()?;
     adopt(
-        root,
+        node.root(),
         peer,
-        PrivateSessionKey::generate(Curve::P256)?,
-        date,
-        kept_until,
+        key,
+        (date, kept_until),
+        secret.as_deref(),
     )
 }
 
-/// Stores an existing key as an initial one, dated `date` and kept until `kept_until`.
+/// Stores an existing key as an initial one, dated and kept until these times; encrypted if there is a
+/// password for that.
 ///
 /// # Errors
 /// When there is a key with its id already, or it cannot be stored.
@@ -285,13 +290,13 @@ pub fn adopt(
     root: &Path,
     peer: Option<NodeId>,
     key: PrivateSessionKey,
-    date: Timestamp,
-    kept_until: Timestamp,
+    (date, kept_until): (Timestamp, Timestamp),
+    secret: Option<&SessionSecret>,
 ) -> Result<PrivateSessionKey, Error> {
     let mut headers = Headers::default();
     headers.set(FIRST, &date);
     headers.set(KEPT_UNTIL, &kept_until);
-    create(root, peer, key, &headers)
+    create(root, peer, key, &headers, secret)
 }
 
 fn create(
@@ -299,12 +304,13 @@ fn create(
     peer: Option<NodeId>,
     key: PrivateSessionKey,
     headers: &Headers,
+    secret: Option<&SessionSecret>,
 ) -> Result<PrivateSessionKey, Error> {
     let dir = dir(root, peer);
     ensure_dir(root, &dir)?;
     let mut headers = headers.clone();
     headers.set(CURVE, &key.public().curve());
-    let text = key_file::private_to_text(&key, &headers)?;
+    let text = key_file::private_to_text(&key, &headers, secret)?;
     let path = dir.join(format!("{}.key", key.public().id()));
     disk::publish::publish_key(&path, FileRole::Node, &[text.as_bytes()])?;
     Ok(key)
@@ -363,13 +369,14 @@ pub fn retire(root: &Path, now: Timestamp) -> Result<usize, Error> {
     Ok(retired)
 }
 
-/// Checks that a file holds a usable private session key with the id that it is named for.
+/// Checks that a file holds a usable private session key with the id that it is named for. Returns whether
+/// it is encrypted, or `None` if it has gone. Without the passphrase, of an encrypted key only the form is checked.
 ///
 /// # Errors
 /// When it does not, or is readable by others.
-pub fn check(path: &Path) -> Result<(), Error> {
+pub fn check(node: &Directory, path: &Path) -> Result<Option<bool>, Error> {
     let Some(stored) = StoredOwnKey::read(path.to_owned())? else {
-        return Ok(());
+        return Ok(None);
     };
     let is_named = path.file_stem().and_then(|stem| stem.to_str()) == Some(&stored.id.to_string());
     if !is_named {
@@ -378,7 +385,14 @@ pub fn check(path: &Path) -> Result<(), Error> {
     if stored.first().is_none() {
         return Err(damaged(path, &"no First-Carried"));
     }
-    stored.key().map(drop)
+    let is_encrypted = key_file::is_encrypted(&stored.text);
+    let is_encrypted = is_encrypted.map_err(|error| key_problem(path, error))?;
+    match stored.key(node) {
+        // The identity key is not opened, so neither are those that depend on it.
+        Err(Error::Directory(DirectoryError::Locked { path, .. })) if path.ends_with(IDENTITY) => {}
+        read => drop(read?),
+    }
+    Ok(Some(is_encrypted))
 }
 
 /// A key that is of no use any more.

@@ -97,6 +97,14 @@ impl IdentityKey {
         self.public.id
     }
 
+    /// A secret that only this key gives, and always the same for a label.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    pub fn derive(&self, label: &[u8]) -> Result<Secret, Error> {
+        self.private.derive(label).map_err(Error::Crypto)
+    }
+
     /// Signs with RSA-PSS, SHA-256 and a salt of 32 octets.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ impl Spool {
     /// When the gateway's directory cannot be opened.
     pub fn of(node: Directory) -> Result<Self, Error> {
         Ok(match gateway_of(&node)? {
-            Some(gateway) => Self::owned_by(Directory::open(&gateway)?),
+            Some(gateway) => Self::owned_by(node.open_other(&gateway)?),
             None => Self::owned_by(node),
         })
     }
@@ -55,7 +55,7 @@ impl Spool {
         let Some(gateway) = gateway_of(&node)? else {
             return Ok(Self::owned_by(node));
         };
-        match Directory::open(&gateway) {
+        match node.open_other(&gateway) {
             Ok(owner) => Ok(Self::owned_by(owner)),
             Err(error) if error.is_denied() => match door(&gateway) {
                 Some(shared) => Ok(Self {

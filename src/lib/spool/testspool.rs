@@ -18,6 +18,7 @@ pub(super) fn spool(dir: &Path) -> Spool {
     let plan = NodePlan {
         config: Config::default(),
         rsa_bits: 2048,
+        passphrase: None,
         identity: Some(identity()),
         session_key: None,
         now: "2027-05-01T00:00:00Z".parse::<Timestamp>().unwrap(),

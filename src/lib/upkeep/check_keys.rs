@@ -13,6 +13,9 @@ use crate::node::certificates::path_from_octets;
 use crate::node::{Directory, ciphertexts, read_text, seen, sessions, unknown_senders};
 use crate::pki::NodeId;
 
+/// What makes all keys of a node alike.
+const MIXTURE: &str = "relay-keygen --change-passphrase encrypts all keys, or none";
+
 impl Checker<'_> {
     /// The folders in `dir` that are named for nodes.
     pub(super) fn folders_of_nodes(&mut self, dir: &Path) -> Vec<(NodeId, PathBuf)> {
@@ -179,6 +182,7 @@ impl Checker<'_> {
             }
             folders.push(dir);
         }
+        let (mut encrypted, mut plain) = (0, 0);
         for dir in folders {
             let entries = match tree::entries(&dir, FileRole::Node) {
                 Ok(listing) => listing.entries,
@@ -191,10 +195,43 @@ impl Checker<'_> {
                 let name = entry.name.to_str();
                 if name.is_some_and(sessions::is_senders) {
                     self.records(&entry, ciphertexts::RECORD_LEN);
-                } else if let Err(error) = sessions::check(&entry.path) {
-                    self.damaged(&entry.path, &error);
+                    continue;
+                }
+                match sessions::check(node, &entry.path) {
+                    Ok(Some(true)) => encrypted += 1,
+                    Ok(Some(false)) => plain += 1,
+                    Ok(None) => {}
+                    Err(error) => self.damaged(&entry.path, &error),
                 }
             }
         }
+        self.encryption(node, encrypted, plain);
+    }
+
+    /// Reports which keys are encrypted, and a mixture, of which a seized disk shows more than it need.
+    fn encryption(&mut self, node: &Directory, encrypted: usize, plain: usize) {
+        // What is wrong with the file is reported already.
+        let Ok(is_encrypted) = node.is_encrypted() else {
+            return;
+        };
+        let path = node.root().join("identity.key");
+        let of_all = encrypted + plain;
+        let (level, what) = match is_encrypted {
+            true if plain > 0 => {
+                let what = format!("encrypted, but {plain} of {of_all} session keys are not");
+                (Level::Warning, what)
+            }
+            false if encrypted > 0 => {
+                let what = format!("not encrypted, but {encrypted} of {of_all} session keys are");
+                (Level::Warning, what)
+            }
+            true => {
+                let what = format!("encrypted, as are the {of_all} session keys");
+                (Level::Information, what)
+            }
+            false => return,
+        };
+        let hint = (level == Level::Warning).then(|| MIXTURE.to_owned());
+        self.report(level, Check::Encryption, &path, &what, hint);
     }
 }

@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::check_files::Shape;
 use super::checker::Checker;
 use super::finding::{Check, Level};
 use crate::disk::FileRole;
 use crate::disk::tree::{self, EntryKind};
-use crate::node::DirectoryError;
 use crate::node::day::end_of_day;
 use crate::node::issued::IssuedKind;
 use crate::node::seen::{self, Floor};
 use crate::node::{
     Directory, Error, Keyring as _, aliases, certificates, marks, peers, rates, sessions,
 };
+use crate::node::{DirectoryError, PassphraseError};
 use crate::pki::NodeId;
 
 impl Checker<'_> {
@@ -25,7 +26,7 @@ impl Checker<'_> {
     /// check.
     pub fn node(&mut self, root: &Path) -> Result<Option<Directory>, Error> {
         let node = match Directory::open_to_check(root) {
-            Ok(node) => Some(node),
+            Ok(node) => Some(node.with_passphrase(Arc::clone(self.passphrase))),
             Err(
                 error @ Error::Directory(
                     DirectoryError::NotANode(_) | DirectoryError::Version { .. },
@@ -65,8 +66,16 @@ impl Checker<'_> {
 
     /// Checks the contents of a node's files.
     fn contents(&mut self, node: &Directory) {
-        if let Err(error) = node.identity() {
-            self.damaged(&node.root().join("identity.key"), &error);
+        match node.identity() {
+            Err(Error::Directory(DirectoryError::Locked {
+                cause: PassphraseError::Missing,
+                path,
+            })) => {
+                let what = "encrypted, and not opened without a passphrase";
+                self.report(Level::Information, Check::Encryption, &path, &what, None);
+            }
+            Err(error) => self.damaged(&node.root().join("identity.key"), &error),
+            Ok(_) => {}
         }
         match Floor::of(node.root()) {
             Ok(floor) => self.floor(node, floor),

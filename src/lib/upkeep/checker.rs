@@ -1,13 +1,13 @@
 //! The state of a check, and how its findings are reported.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::finding::{Check, Finding, Level};
 use crate::disk;
-use crate::node::DirectoryError;
-use crate::node::Error;
+use crate::node::{DirectoryError, Error, Passphrase};
 use crate::pki::Window;
 
 /// A check in progress: its parameters, and what it has seen so far.
@@ -16,6 +16,8 @@ pub struct Checker<'a> {
     pub now: Timestamp,
     /// The time, with the allowed clock drift.
     pub window: Window,
+    /// The passphrase of private keys, if they are encrypted.
+    pub passphrase: &'a Arc<Passphrase>,
     /// The user who runs this.
     pub user: u32,
     /// Called with each finding.

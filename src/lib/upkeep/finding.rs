@@ -47,6 +47,8 @@ pub enum Check {
     Ending,
     /// Keys to seal to.
     SessionKey,
+    /// Whether private keys are encrypted.
+    Encryption,
     /// Names for several peers.
     Alias,
     /// Routes of messages.
@@ -75,6 +77,7 @@ impl Check {
             Self::Clock => "clock",
             Self::Ending => "ending",
             Self::SessionKey => "session-key",
+            Self::Encryption => "encryption",
             Self::Alias => "alias",
             Self::Route => "route",
             Self::Waiting => "waiting",

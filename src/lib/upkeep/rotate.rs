@@ -238,7 +238,7 @@ impl Rotator<'_> {
                 && let Some(start) = newest.first()
                 && self.is_new(Lifetime { start, end: start })
             {
-                newest.key_to_hand_out()?;
+                newest.key_to_hand_out(self.node)?;
             }
             return Ok(None);
         }

@@ -223,6 +223,7 @@ impl Gathering<'_> {
             };
             let problem = &mut *self.problem;
             let mut checker = Checker {
+                passphrase: node.passphrase(),
                 now: self.now,
                 window: self.window,
                 user: files::user(),

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::keys::{CertificateFile, IdentityKeyFile, SessionKeyFile, TrustFiles, read_params};
-use super::node::{Node, NodeDir};
+use super::node::Node;
+use super::passphrase::KeyedNode;
 use crate::cli::errors::Usage;
 use crate::cli::report;
 use crate::node::ExplicitFiles;
@@ -44,7 +45,7 @@ impl SendingFiles {
     /// When a file that is needed is missing, cannot be read, or was made for another node.
     pub fn open(
         &self,
-        node: &NodeDir,
+        node: &KeyedNode,
         certificate: Option<&CertificateFile>,
         knows_recipient: bool,
     ) -> anyhow::Result<Node> {
@@ -61,7 +62,7 @@ impl SendingFiles {
             Some(_) => "--params",
             None => "--identity-key",
         })?;
-        let identity = self.identity.require()?;
+        let identity = self.identity.require(node.passphrase())?;
         let own = IdentityKey::from_pkcs8(identity.as_bytes())?;
         let mut loose = ExplicitFiles {
             params: match &self.params {
@@ -81,7 +82,7 @@ impl SendingFiles {
         if let Some(params) = &self.params {
             loose.check_params().with_context(|| report::path(params))?;
         }
-        self.session.put_into(&mut loose)?;
+        self.session.put_into(&mut loose, node.passphrase())?;
         // An answer names the key by its id, so a key that is sent along must have its real one.
         if self.session.is_given() && !loose.session_key_has_id && self.params.is_some() {
             return Err(
@@ -111,7 +112,7 @@ impl OpeningFiles {
     ///
     /// # Errors
     /// When a file that is needed is missing or cannot be read.
-    pub fn open(&self, node: &NodeDir) -> anyhow::Result<Node> {
+    pub fn open(&self, node: &KeyedNode) -> anyhow::Result<Node> {
         if !(self.identity.is_given()
             || self.session.is_given()
             || self.trust.is_given()
@@ -135,11 +136,11 @@ impl OpeningFiles {
             return Err(Usage("--trust or --any-sender is needed".to_owned()).into());
         }
         let mut loose = ExplicitFiles {
-            identity: self.identity.read()?,
+            identity: self.identity.read(node.passphrase())?,
             any_sender: self.any_sender,
             ..ExplicitFiles::default()
         };
-        self.session.put_into(&mut loose)?;
+        self.session.put_into(&mut loose, node.passphrase())?;
         self.trust.put_into(&mut loose)?;
         Ok(Node::ExplicitFiles(Box::new(loose)))
     }

@@ -1,18 +1,20 @@
 //! Options for files: keys, certificates, parameters, and trust anchors.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::asn1::pem;
 use crate::cli::errors::Usage;
 use crate::cli::report;
 use crate::crypto::Secret;
 use crate::crypto::ecdh::Curve;
+use crate::crypto::pbes2::EncryptedKey;
 use crate::disk::{FileRole, files};
 use crate::message::{CertificationPath, Object};
 use crate::node::explicit_files::{Params, ReadSessionKey};
-use crate::node::{self, ExplicitFiles, certificates, key_file};
+use crate::node::session_secret::SessionSecret;
+use crate::node::{self, ExplicitFiles, Passphrase, certificates, key_file};
 use crate::pki::{IdentityKey, NodeId, Trust};
 use crate::ramf::limits;
 use crate::session::{KeyId, PrivateSessionKey};
@@ -43,8 +45,11 @@ impl SessionKeyFile {
     ///
     /// # Errors
     /// When the file is unreadable, malformed or readable by others, or the key has no id.
-    pub fn read_with_id(&self) -> anyhow::Result<Option<PrivateSessionKey>> {
-        match self.read()? {
+    pub fn read_with_id(
+        &self,
+        passphrase: &Passphrase,
+    ) -> anyhow::Result<Option<PrivateSessionKey>> {
+        match self.read(passphrase)? {
             Some((_, false)) => {
                 Err(Usage("--session-key-id is needed with this session key".to_owned()).into())
             }
@@ -58,8 +63,12 @@ impl SessionKeyFile {
     ///
     /// # Errors
     /// As [`Self::read_with_id`], and when the new key cannot be stored.
-    pub fn read_or_make(&self, save: Option<&Path>) -> anyhow::Result<Option<PrivateSessionKey>> {
-        match (self.read_with_id()?, save) {
+    pub fn read_or_make(
+        &self,
+        passphrase: &Passphrase,
+        save: Option<&Path>,
+    ) -> anyhow::Result<Option<PrivateSessionKey>> {
+        match (self.read_with_id(passphrase)?, save) {
             (None, Some(path)) => {
                 let node = ExplicitFiles {
                     save_session_key: Some(path.to_owned()),
@@ -72,14 +81,15 @@ impl SessionKeyFile {
     }
 
     /// Reads the key. Returns with it whether it has an id.
-    fn read(&self) -> anyhow::Result<Option<(PrivateSessionKey, bool)>> {
+    fn read(&self, passphrase: &Passphrase) -> anyhow::Result<Option<(PrivateSessionKey, bool)>> {
         let Some(path) = &self.session_key else {
             return Ok(None);
         };
         let name = || report::path(path);
         let text = files::read_secret(path, FileRole::Keys, MAX_PARAMS_LEN).with_context(name)?;
-        let (key, _, has_id) =
-            key_file::private_from_text(&text, self.session_key_id.clone()).with_context(name)?;
+        let open = |key: &EncryptedKey| passphrase.open(key);
+        let id = self.session_key_id.clone();
+        let (key, _, has_id) = key_file::private_from_text(&text, id, &open).with_context(name)?;
         Ok(Some((key, has_id)))
     }
 
@@ -87,7 +97,11 @@ impl SessionKeyFile {
     ///
     /// # Errors
     /// When the file is unreadable, malformed or readable by others.
-    pub fn put_into(&self, loose: &mut ExplicitFiles) -> anyhow::Result<()> {
+    pub fn put_into(
+        &self,
+        loose: &mut ExplicitFiles,
+        passphrase: &Arc<Passphrase>,
+    ) -> anyhow::Result<()> {
         let Some(path) = &self.session_key else {
             return Ok(());
         };
@@ -96,10 +110,23 @@ impl SessionKeyFile {
         let id = self.session_key_id.clone();
         // Parsed once here to report errors with the path; the closure below parses it for each
         // use.
-        let (_, _, has_id) = key_file::private_from_text(&text, id.clone()).with_context(name)?;
+        let passphrase = Arc::clone(passphrase);
+        // A session key of an encrypted node is opened by the node's identity key.
+        let is_encrypted = key_file::is_encrypted(&text).with_context(name)?;
+        let identity = loose.identity.as_ref().filter(|_| is_encrypted);
+        let secret = identity.map(|pkcs8| {
+            let identity = IdentityKey::from_pkcs8(pkcs8.as_bytes())?;
+            SessionSecret::of(&identity)
+        });
+        let secret = secret.transpose().with_context(name)?;
+        let open = move |key: &EncryptedKey| match secret.as_ref().map(|secret| secret.open(key)) {
+            Some(Ok(opened)) => Ok(opened),
+            _ => passphrase.open(key),
+        };
+        let parse = move || key_file::private_from_text(&text, id.clone(), &open);
+        let (_, _, has_id) = parse().with_context(name)?;
         loose.session_key_has_id = has_id;
-        let read: ReadSessionKey =
-            Box::new(move || Ok(key_file::private_from_text(&text, id.clone())?.0));
+        let read: ReadSessionKey = Box::new(move || Ok(parse()?.0));
         loose.session_key = Some(read);
         Ok(())
     }
@@ -124,8 +151,8 @@ impl IdentityKeyFile {
     ///
     /// # Errors
     /// As [`Self::read`], and a [`Usage`] error without the option.
-    pub fn require(&self) -> anyhow::Result<Secret> {
-        let key = self.read()?;
+    pub fn require(&self, passphrase: &Passphrase) -> anyhow::Result<Secret> {
+        let key = self.read(passphrase)?;
         Ok(key.ok_or_else(|| Usage("--identity-key is needed".to_owned()))?)
     }
 
@@ -133,16 +160,17 @@ impl IdentityKeyFile {
     ///
     /// # Errors
     /// When the file is unreadable, readable by others, or not an identity key.
-    pub fn read(&self) -> anyhow::Result<Option<Secret>> {
+    pub fn read(&self, passphrase: &Passphrase) -> anyhow::Result<Option<Secret>> {
         let Some(path) = &self.identity_key else {
             return Ok(None);
         };
         let name = || report::path(path);
         let text = files::read_secret(path, FileRole::Keys, MAX_PARAMS_LEN).with_context(name)?;
-        let (pkcs8, _) = pem::private_key(&text).with_context(name)?;
+        let open = |key: &EncryptedKey| passphrase.open(key);
+        let (pkcs8, _) = key_file::pkcs8_from_text(&text, &open).with_context(name)?;
         // Parsed to report a bad key with its path, and before anything is done.
-        IdentityKey::from_pkcs8(&pkcs8).with_context(name)?;
-        Ok(Some(Secret::from(pkcs8)))
+        IdentityKey::from_pkcs8(pkcs8.as_bytes()).with_context(name)?;
+        Ok(Some(pkcs8))
     }
 }
 

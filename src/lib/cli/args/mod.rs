@@ -6,6 +6,7 @@ mod explicit;
 mod keys;
 mod life;
 mod node;
+mod passphrase;
 mod peer;
 mod validity;
 
@@ -18,5 +19,6 @@ pub use keys::{
 };
 pub use life::{Life, message_id};
 pub use node::{CommandTime, Node, NodeDir, Wait};
+pub use passphrase::{KeyedNode, PassphraseArgs, of_options};
 pub use peer::peer_key;
 pub use validity::validity;
