@@ -549,3 +549,90 @@ fn the_newest_certificate_signs_and_all_valid_ones_verify() {
         unpack.stdin(cargo).ok();
     }
 }
+
+/// Two gateways and two endpoints by their crontabs alone, and a stick every three weeks. Nobody writes for 400 days,
+/// while each certificate lasts for 180; then a mail arrives, and its answer.
+#[test]
+fn after_four_hundred_silent_days_a_mail_arrives() {
+    let env = Env::new();
+    env.make_node(
+        "hub",
+        &["--type", "gateway", "--address", crate::testenv::HUB],
+    );
+    env.make_node("gateway", &["--type", "gateway"]);
+    env.register("hub", "gateway", &[]);
+    env.mkdir("stick");
+    let init = env.relay("sync").args(["-N", "hub", "--init", "stick"]);
+    init.ok();
+    let (anna, bert) = ("gateway/endpoints/anna", "hub/endpoints/bert");
+    for (gateway, name) in [("gateway", "anna"), ("hub", "bert")] {
+        let keygen = env
+            .relay("keygen")
+            .args(["-N", gateway, "--endpoint", name]);
+        keygen.args(["--set", "clock=test"]).at(&day(0)).ok();
+    }
+    for (from, (to, name)) in [(bert, (anna, "anna")), (anna, (bert, "bert"))] {
+        let key = env.read(format!("{to}/identity.pub"));
+        let authorize = env
+            .relay("authorize")
+            .args(["-q", "-N", from, "--name", name]);
+        let conn = authorize.stdin(key).at(&day(0)).ok().stdout;
+        let own = from.rsplit('/').next().unwrap();
+        let import = env.relay("import").args(["-q", "-N", to, "--name", own]);
+        import.stdin(conn).at(&day(0)).ok();
+    }
+    let deliver = |now: &str| {
+        for (node, inbox) in [(anna, "in-anna"), (bert, "in-bert")] {
+            let deliver = env.relay("deliver").args(["-N", node, "--dir", inbox]);
+            deliver.at(now).ok().quiet();
+        }
+    };
+    for inbox in ["in-anna", "in-bert"] {
+        env.mkdir(inbox);
+    }
+    for week in 0..58 {
+        let now = day(7 * week + 1);
+        for node in ["gateway", "hub"] {
+            for program in ["rotate", "purge", "route"] {
+                let ran = env.relay(program).args(["-N", node]).at(&now).output();
+                let said = String::from_utf8_lossy(&ran.stderr);
+                assert!(ran.status.success(), "{now}: {program}: {said}");
+                assert_eq!(said.lines().count(), 1, "but the time: {said}");
+            }
+        }
+        if week % 3 == 0 {
+            round(&env, &now);
+            deliver(&now);
+        }
+    }
+    for (node, to, content) in [(anna, "bert", "still here"), (bert, "anna", "so am I")] {
+        let now = day(408);
+        let send = env.relay("send").args(["-N", node, "-t", to, "-"]);
+        send.stdin(content).at(&now).ok();
+        for _ in 0..2 {
+            round(&env, &now);
+        }
+        deliver(&now);
+        let from = node.rsplit('/').next().unwrap();
+        let dir = format!("in-{to}/{from}");
+        let names = env.names(&dir);
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert_eq!(env.text(format!("{dir}/{}", names[0])), content);
+    }
+    for node in ["gateway", "hub"] {
+        assert_eq!(names(&env, &format!("{node}/spool/failed")), [""; 0]);
+        // Of each kind two or three: what has ended is removed.
+        for (dir, most) in [("certs", 8), ("peers", 20)] {
+            let count = count_files(&env, &format!("{node}/{dir}"));
+            assert!(count <= most, "{node}/{dir}: {count}");
+        }
+    }
+}
+
+fn count_files(env: &Env, dir: &str) -> usize {
+    let tree = env.tree();
+    let inside = tree.iter().filter(|(path, _)| path.starts_with(dir));
+    let files =
+        inside.filter(|(_, (_, content))| matches!(content, crate::testenv::Content::File(_)));
+    files.count()
+}
