@@ -1322,3 +1322,57 @@ fn what_a_member_drops_goes_on_once_though_a_run_is_killed() {
     world.route().ok();
     assert_eq!(world.waiting("bob").len(), 4, "each of them once");
 }
+
+/// An endpoint of another user renews what it gave by itself, through the gateway's spool; the gateway cannot do that.
+#[test]
+fn an_endpoint_of_another_user_is_rotated_by_them() {
+    let Some(world) = world() else {
+        return;
+    };
+    let users = &world.users;
+    let month = jiff::SignedDuration::from_hours(40 * 24);
+    let now = &(jiff::Timestamp::now() + month).to_string();
+    let nodes = [
+        (users.relay, GATEWAY),
+        (users.anna, ANNA),
+        (users.bert, BERT),
+    ];
+    for (user, node) in nodes {
+        world.takes_any_time(node);
+        let purge = ["-N", node, "--trust-clock"];
+        world.run(user, "purge", &purge).at(now).ok();
+    }
+    let ran = world.run(users.relay, "rotate", &["-N", GATEWAY, "-v"]);
+    let ran = ran.at(now).ok();
+    let theirs = "belongs to another user, who runs relay-rotate for it";
+    assert_eq!(ran.stderr.matches(theirs).count(), 2, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("event="), "{}", ran.stderr);
+    let rotate = || world.run(users.anna, "rotate", &["-N", ANNA, "-v"]).at(now);
+    let ran = rotate().ok();
+    assert_eq!(
+        ran.stderr.matches("event=renewed ").count(),
+        1,
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("way=parcel"), "{}", ran.stderr);
+    assert_eq!(world.env.names(&format!("{GATEWAY}/spool/in")).len(), 1);
+    rotate().ok().quiet().changes(&[]);
+    world
+        .run(users.relay, "route", &["-N", GATEWAY])
+        .at(now)
+        .ok()
+        .quiet();
+    let held = format!("{BERT}/peers/{}/held", id("alice"));
+    assert_eq!(world.env.names(&held).len(), 1);
+    world.env.mkdir("inbox");
+    own(&world.env, users.bert, "inbox");
+    let deliver = ["-N", BERT, "--dir", "inbox"];
+    world
+        .run(users.bert, "deliver", &deliver)
+        .at(now)
+        .ok()
+        .quiet();
+    assert_eq!(world.env.names(&held).len(), 2);
+    assert_eq!(world.env.names("inbox"), [""; 0]);
+}

@@ -636,3 +636,67 @@ fn count_files(env: &Env, dir: &str) -> usize {
         inside.filter(|(_, (_, content))| matches!(content, crate::testenv::Content::File(_)));
     files.count()
 }
+
+/// A rotation of an authorization to send cargo, valid for these days, by the key of one node for that of another.
+fn renewed_carrier(issuer: &str, subject: &str, until: &str) -> Vec<u8> {
+    use relaynet::message::certification_path::PathForm;
+    use relaynet::message::{CertificationPath, Rotation};
+    use relaynet::pki::issuance::{self, CertificateRole};
+    let at = |day: &str| format!("{day}T00:00:00Z").parse().unwrap();
+    let (key, subject) = (
+        crate::testenv::identity(issuer),
+        crate::testenv::identity(subject),
+    );
+    let long = (at("2026-02-01"), at("2027-01-20"));
+    let role = CertificateRole::SelfIssuedGateway;
+    let own = issuance::issue(&key, None, key.public(), role, long).unwrap();
+    let days = (at("2026-02-20"), at(until));
+    let role = CertificateRole::DeliveryAuthorization(None);
+    let leaf = issuance::issue(&key, Some(&own), subject.public(), role, days).unwrap();
+    let path = CertificationPath {
+        leaf,
+        authorities: vec![own],
+    };
+    let form = PathForm::Certificates;
+    Rotation { path, form }.to_octets()
+}
+
+/// Only who was authorized before gets more, from the same gateway, and never less.
+#[test]
+fn rotations_that_renew_no_authorization() {
+    let env = Env::with_peering();
+    let import =
+        |node: &str, rotation: Vec<u8>| env.relay("import").args(["-N", node]).stdin(rotation);
+    let later = "2026-12-20";
+    let stranger = "-: no gateway that lets this one send cargo signed it";
+    import("gateway", renewed_carrier("hub", "gateway", later)).fails(65, stranger);
+    import("gateway", renewed_carrier("bob", "gateway", later)).fails(65, stranger);
+    import("gateway", renewed_carrier("mallory", "alice", later)).fails(67, "-: made for ");
+    let backwards = "-: the certificate here lasts as long or longer";
+    import(
+        "gateway",
+        renewed_carrier("mallory", "gateway", "2026-05-01"),
+    )
+    .fails(73, backwards);
+    import(
+        "gateway",
+        renewed_carrier("mallory", "gateway", "2026-02-25"),
+    )
+    .fails(80, "-: ");
+    let none = "-: a rotation of something that is no registration";
+    import("alice", renewed_carrier("bob", "alice", later)).fails(65, none);
+    // The good one, twice; in the form that another gateway made it in, too.
+    let good = renewed_carrier("mallory", "gateway", later);
+    import("gateway", good.clone()).ok();
+    import("gateway", good).ok().changes(&[]);
+    assert_eq!(count(&env, "gateway", "mallory", "held"), 2);
+    // One that mallory sends again and again: four are kept.
+    for day in 10..20 {
+        import(
+            "gateway",
+            renewed_carrier("mallory", "gateway", &format!("2027-01-{day}")),
+        )
+        .ok();
+    }
+    assert_eq!(count(&env, "gateway", "mallory", "held"), 4);
+}

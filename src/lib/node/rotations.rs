@@ -2,7 +2,7 @@
 //! send cargo.
 
 use super::import::{ImportedFrom, Options};
-use super::{Directory, Error, ImportError};
+use super::{Directory, Error, ImportError, NodeType};
 use super::{authorizations, certificates};
 use crate::message::Rotation;
 use crate::pki::{Certificate, NodeId};
@@ -44,7 +44,11 @@ impl Directory {
         options: &Options<'_>,
     ) -> Result<ImportedFrom, Error> {
         let path = &rotation.path;
-        self.check_is_gateway()?;
+        if self.config().node_type() == NodeType::Endpoint {
+            return Err(Error::Import(ImportError::Unsuitable(
+                "a rotation of something that is no registration",
+            )));
+        }
         for issuer in path.leaf.issuer_ids() {
             if !self.knows(issuer)? || !self.has_issued(issuer, &path.leaf)? {
                 continue;
