@@ -465,7 +465,14 @@ fn message() -> Cases<message::Error> {
         E::Pem,
         E::NotAMessage(text()),
         E::Signature(WORD),
-        E::NotReadYet(Kind::Pdd),
+        E::Revoker {
+            signer: id(),
+            issuer: id(),
+        },
+        E::TooManySerials {
+            found: 257,
+            limit: 256,
+        },
         E::NotInCargo(Kind::Cargo),
         E::NotVerifiable(WORD),
         E::Lacks {

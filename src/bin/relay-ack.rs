@@ -75,7 +75,7 @@ fn acknowledgement(item: Item) -> Result<Option<Pca>, message::Error> {
             message.verify_signature()?;
             Ok(Some(Pca::of(&message)))
         }
-        Item::Pca(_) | Item::Rotation(_) => Ok(None),
+        Item::Pca(_) | Item::Rotation(_) | Item::Pdd(_) => Ok(None),
         Item::Cargo(_) | Item::Cca(_) => Err(ramf::Error::Kind {
             expected: Kind::Parcel,
             found: item.kind(),

@@ -499,11 +499,12 @@ fn begins(error: &Error) -> Option<Timestamp> {
 pub struct Unpacked {
     /// The kind of message.
     pub kind: Kind,
-    /// The sender; for an acknowledgement, the sender of the parcel.
+    /// The sender; for an acknowledgement, the sender of the parcel; for a deauthorization, its signer.
     pub sender: NodeId,
-    /// The recipient; for an acknowledgement, the recipient of the parcel.
+    /// The recipient; for an acknowledgement, the recipient of the parcel; for a deauthorization, the issuer of what it
+    /// revokes.
     pub recipient: NodeId,
-    /// The message id; for an acknowledgement, that of the parcel. Rotations have none.
+    /// The message id; for an acknowledgement, that of the parcel. Rotations and deauthorizations have none.
     pub id: Option<String>,
     /// The expiry, if the message has its own.
     pub expiry: Option<Timestamp>,
@@ -561,6 +562,7 @@ pub fn item_seen<T>(
     let (sender, recipient, id) = match &item {
         Item::Pca(pca) => (pca.sender, pca.recipient, Some(pca.parcel_id.clone())),
         Item::Rotation(rotation) => (cargo.sender.id(), rotation.path.leaf.id(), None),
+        Item::Pdd(pdd) => (pdd.signer(), pdd.issuer, None),
         Item::Parcel(_) | Item::Cargo(_) | Item::Cca(_) => match item.message() {
             Some(message) => {
                 let fields = message.fields();

@@ -1,12 +1,14 @@
 //! Verifies objects without opening them, as couriers and gateways do with messages in transit.
 
-use std::fmt;
+mod verdict;
+
+pub use verdict::{AuthorizationVerdict, Verdict};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
 
+use crate::message::pdd::Revoker;
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
-use crate::message::{self, Item, Object, Parcel, Registration, Rotation};
+use crate::message::{self, Item, Object, Parcel, Pdd, Registration, Rotation};
 use crate::node::lookup::PeerLookup;
 use crate::node::{Directory, Error, certificates};
 use crate::pki::{self, Certificate, NodeId, PublicKey, Trust, Window, issuance, path};
@@ -168,95 +170,6 @@ pub enum PolicyRole {
     Courier,
 }
 
-/// Whether the sender of an object is authorized.
-#[derive(Debug)]
-pub enum AuthorizationVerdict {
-    /// It is authorized.
-    Yes,
-    /// The object and the trusted keys do not show it.
-    NotShown,
-    /// It is not authorized, for this reason.
-    No(Error),
-}
-
-/// The result of verifying an object.
-#[derive(Debug)]
-pub struct Verdict {
-    kind: &'static str,
-    /// The node that made it.
-    pub sender: Option<NodeId>,
-    /// The node that it is for.
-    pub recipient: Option<NodeId>,
-    /// Its message id.
-    pub id: Option<String>,
-    /// When it was made, or is valid from.
-    pub date: Option<Timestamp>,
-    /// Its expiry.
-    pub expiry: Option<Timestamp>,
-    /// Whether its sender is authorized.
-    pub authorized: AuthorizationVerdict,
-    /// The nodes of the certification path, the sender first.
-    pub path: Vec<NodeId>,
-    /// Problems that are no reason to refuse it.
-    pub warnings: Vec<String>,
-}
-
-impl Verdict {
-    fn new(kind: &'static str) -> Self {
-        Self {
-            kind,
-            sender: None,
-            recipient: None,
-            id: None,
-            date: None,
-            expiry: None,
-            authorized: AuthorizationVerdict::NotShown,
-            path: Vec::new(),
-            warnings: Vec::new(),
-        }
-    }
-
-    /// `yes`, `no` or `not shown`.
-    #[must_use]
-    pub fn authorized_word(&self) -> &'static str {
-        match self.authorized {
-            AuthorizationVerdict::Yes => "yes",
-            AuthorizationVerdict::NotShown => "not shown",
-            AuthorizationVerdict::No(_) => "no",
-        }
-    }
-
-    /// The verdict as JSON with stable keys.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let text = |node: &Option<NodeId>| node.map(|node| node.to_string());
-        json!({
-            "kind": self.kind,
-            "sender": text(&self.sender),
-            "recipient": text(&self.recipient),
-            "id": self.id,
-            "date": self.date.map(|at| at.to_string()),
-            "expiry": self.expiry.map(|at| at.to_string()),
-            "authorized": self.authorized_word(),
-            "path": self.path.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "warnings": self.warnings,
-        })
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.kind)?;
-        if let Some(sender) = self.sender {
-            write!(formatter, " from {sender}")?;
-        }
-        if let Some(recipient) = self.recipient {
-            write!(formatter, " to {recipient}")?;
-        }
-        write!(formatter, ": authorized: {}", self.authorized_word())
-    }
-}
-
 /// Verifies an object.
 ///
 /// # Errors
@@ -273,6 +186,7 @@ pub fn object(object: Object, policy: &Policy) -> Result<Verdict, Error> {
                 ..Verdict::new(Kind::Pca.word())
             }),
             Item::Rotation(rotation) => rotation_verdict(&rotation, policy),
+            Item::Pdd(pdd) => pdd_verdict(&pdd, policy),
             item => match item.into_message() {
                 Some(message) => message_verdict(message, policy),
                 None => Err(message::Error::Unknown.into()),
@@ -432,6 +346,11 @@ pub fn transit(item: Item, policy: &Policy) -> Result<(Item, bool), Error> {
             rotation.path.leaf.check_dates(&policy.window)?;
             Ok((Item::Rotation(rotation), false))
         }
+        Item::Pdd(pdd) => {
+            pdd.verify()?;
+            pdd.check_dates(&policy.window)?;
+            Ok((Item::Pdd(pdd), false))
+        }
         Item::Pca(_) => Ok((item, false)),
         Item::Cargo(_) | Item::Cca(_) => Err(message::Error::NotInCargo(item.kind()).into()),
     }
@@ -493,6 +412,25 @@ fn rotation_verdict(rotation: &Rotation, policy: &Policy) -> Result<Verdict, Err
         authorized: authorized_if(is_trusted, policy),
         path: vec![path.leaf.id(), issuer.id()],
         ..leaf_verdict(Kind::Rotation.word(), &path.leaf, issuer.id())
+    })
+}
+
+fn pdd_verdict(pdd: &Pdd, policy: &Policy) -> Result<Verdict, Error> {
+    let revoker = pdd.verify()?;
+    pdd.check_dates(&policy.window)?;
+    let mut is_trusted = trusts(policy, revoker.issuer_key())?;
+    let mut path = vec![pdd.issuer];
+    if let Revoker::Gateway { gateway, .. } = revoker {
+        is_trusted |= trusts(policy, gateway.key())?;
+        path.push(gateway.id());
+    }
+    Ok(Verdict {
+        sender: Some(pdd.signer()),
+        recipient: Some(pdd.issuer),
+        expiry: Some(pdd.expiry),
+        authorized: authorized_if(is_trusted, policy),
+        path,
+        ..Verdict::new(Kind::Pdd.word())
     })
 }
 

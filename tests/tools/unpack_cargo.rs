@@ -315,7 +315,7 @@ fn a_bad_message_is_reported_and_the_rest_is_kept() {
             "PDD",
             b"Awala\x12\0\x30\0".to_vec(),
             65,
-            "a PDD, which is not supported",
+            "malformed signed data",
         ),
         (
             "unknown",

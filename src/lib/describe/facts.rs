@@ -6,6 +6,7 @@ use crate::asn1::Hex;
 use crate::asn1::hex::groups;
 use crate::cms::enveloped_data::Cipher;
 use crate::crypto::hash::{Digest, sha256};
+use crate::message::pdd::RevocationScope;
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use crate::message::{CertificationPath, Item, Object, Registration};
 use crate::pki::{Certificate, PublicKey};
@@ -111,6 +112,22 @@ fn item_facts(item: &Item) -> Value {
                 crate::message::certification_path::PathForm::Certificates => "certificates",
             };
             json!({ "form": form, "path": path_facts(&rotation.path) })
+        }
+        Item::Pdd(pdd) => {
+            let serials = match &pdd.scope {
+                RevocationScope::All => None,
+                RevocationScope::Serials(serials) => {
+                    Some(serials.iter().map(|serial| hex(serial)).collect::<Vec<_>>())
+                }
+            };
+            json!({
+                "issuer": pdd.issuer.to_string(),
+                "signer": pdd.signer().to_string(),
+                "all": serials.is_none(),
+                "serials": serials,
+                "expiry": pdd.expiry.to_string(),
+                "certificates": pdd.certificates().map(certificate).collect::<Vec<_>>(),
+            })
         }
     }
 }

@@ -5,12 +5,14 @@
 //! from the medium. Each step may be repeated.
 
 mod stored;
+mod tally;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
 use self::stored::{ItemDisposition, SimilarFailures, StagedItem, StoredItems, stage};
+use self::tally::ControlTally;
 use super::names::dir_name;
 use super::{Error, ExchangeEvent, Hint, Medium, MediumFile};
 use crate::crypto::hash;
@@ -36,9 +38,6 @@ use crate::verify::Policy;
 /// would bound them.
 const MAX_UNMATCHED: usize = 1000;
 
-/// The most rotations of a gateway that wait to be applied; one cargo has two.
-const MAX_ROTATIONS: usize = 100;
-
 /// Imports from a medium. The caller holds the queue lock.
 pub struct Importer<'a> {
     spool: &'a Spool,
@@ -60,8 +59,8 @@ pub struct Importer<'a> {
     /// The control messages that waited at first, and acknowledgements since then for parcels that
     /// do not wait here.
     unmatched: AtomicUsize,
-    /// The rotations that wait from the gateway whose cargo is imported.
-    rotations: AtomicUsize,
+    /// The control messages that wait from the gateway whose cargo is imported.
+    control: ControlTally,
     /// Buffers for copies of messages.
     pool: Buffers,
 }
@@ -103,7 +102,7 @@ impl<'a> Importer<'a> {
             is_queues_read: false,
             is_settled: false,
             unmatched: AtomicUsize::new(0),
-            rotations: AtomicUsize::new(0),
+            control: ControlTally::default(),
             pool: Buffers::default(),
         })
     }
@@ -250,7 +249,7 @@ impl<'a> Importer<'a> {
     ) -> Result<StoredItems, Error> {
         let head = cargo.head();
         let hop = file.sender;
-        self.count_rotations(hop)?;
+        self.control.count(&self.spool.make(QueueId::Control(hop))?);
         let mut stored = StoredItems {
             is_whole: true,
             ..StoredItems::default()
@@ -329,16 +328,6 @@ impl<'a> Importer<'a> {
         Ok(stored)
     }
 
-    /// Counts the rotations that wait from a gateway.
-    fn count_rotations(&self, hop: NodeId) -> Result<(), Error> {
-        let queue = self.spool.make(QueueId::Control(hop))?;
-        let waiting = queue.messages().into_iter().flatten().map_while(Result::ok);
-        let rotations = waiting.filter(|it| it.name.identity.kind == Kind::Rotation);
-        let count = rotations.take(MAX_ROTATIONS).count();
-        self.rotations.store(count, Ordering::Relaxed);
-        Ok(())
-    }
-
     /// Verifies a message of cargo on its own, and writes it unless it was here before.
     /// Thread-safe.
     fn ready(&self, octets: &[u8], head: &Head, file: &MediumFile) -> Result<StagedItem, Error> {
@@ -363,9 +352,7 @@ impl<'a> Importer<'a> {
             let fate = ItemDisposition::Useless;
             return Ok(StagedItem { name, id, fate });
         }
-        if unpacked.kind == Kind::Rotation
-            && self.rotations.fetch_add(1, Ordering::Relaxed) >= MAX_ROTATIONS
-        {
+        if self.control.is_over(unpacked.kind) {
             let fate = ItemDisposition::Useless;
             return Ok(StagedItem { name, id, fate });
         }

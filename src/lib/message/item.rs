@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use jiff::Timestamp;
 
-use super::{Cargo, Cca, Error, Parcel, Pca, Rotation};
+use super::{Cargo, Cca, Error, Parcel, Pca, Pdd, Rotation};
 use crate::asn1::Hex;
 use crate::crypto::hash;
 use crate::pki::Certificate;
@@ -23,6 +23,8 @@ pub enum Item {
     Pca(Received<Pca>),
     /// A certificate rotation.
     Rotation(Received<Rotation>),
+    /// A parcel delivery deauthorization.
+    Pdd(Received<Pdd>),
 }
 
 /// A control message with its octets as received: encoding it again could give others.
@@ -81,8 +83,10 @@ impl Item {
                 value: Rotation::parse(&octets)?,
                 octets,
             })),
-            // No deployed implementation sends these.
-            Kind::Pdd => Err(Error::NotReadYet(Kind::Pdd)),
+            Kind::Pdd => Ok(Self::Pdd(Received {
+                value: Pdd::parse(&octets)?,
+                octets,
+            })),
         }
     }
 
@@ -95,6 +99,7 @@ impl Item {
             Self::Cca(_) => Kind::Cca,
             Self::Pca(_) => Kind::Pca,
             Self::Rotation(_) => Kind::Rotation,
+            Self::Pdd(_) => Kind::Pdd,
         }
     }
 
@@ -107,6 +112,7 @@ impl Item {
             | Self::Cca(Cca(message)) => message.octets(),
             Self::Pca(pca) => pca.octets(),
             Self::Rotation(rotation) => rotation.octets(),
+            Self::Pdd(pdd) => pdd.octets(),
         }
     }
 
@@ -119,6 +125,7 @@ impl Item {
             | Self::Cca(Cca(message)) => message.into_octets(),
             Self::Pca(pca) => pca.octets,
             Self::Rotation(rotation) => rotation.octets,
+            Self::Pdd(pdd) => pdd.octets,
         }
     }
 
@@ -129,7 +136,7 @@ impl Item {
             Self::Parcel(parcel) => Some(parcel.as_ref()),
             Self::Cargo(cargo) => Some(cargo.as_ref()),
             Self::Cca(cca) => Some(cca.as_ref()),
-            Self::Pca(_) | Self::Rotation(_) => None,
+            Self::Pca(_) | Self::Rotation(_) | Self::Pdd(_) => None,
         }
     }
 
@@ -140,14 +147,18 @@ impl Item {
             Self::Parcel(parcel) => Some(parcel.into_message()),
             Self::Cargo(cargo) => Some(cargo.into_message()),
             Self::Cca(cca) => Some(cca.into_message()),
-            Self::Pca(_) | Self::Rotation(_) => None,
+            Self::Pca(_) | Self::Rotation(_) | Self::Pdd(_) => None,
         }
     }
 
-    /// When it expires; `None` for control messages, which live as long as what carries them.
+    /// When it expires; `None` for acknowledgements and rotations, which live as long as what
+    /// carries them.
     #[must_use]
     pub fn expiry(&self) -> Option<Timestamp> {
-        self.message().map(|message| message.fields().expiry())
+        match self {
+            Self::Pdd(pdd) => Some(pdd.expiry),
+            item => item.message().map(|message| message.fields().expiry()),
+        }
     }
 
     /// A file name for the message, of which nothing untrusted becomes part.
@@ -169,6 +180,12 @@ impl Item {
                     Hex(&hash::sha256(rotation.octets()))
                 )
             }
+            Self::Pdd(pdd) => format!(
+                "{}.{}.{}.pdd",
+                pdd.issuer,
+                pdd.signer(),
+                Hex(&hash::sha256(pdd.octets()))
+            ),
             Self::Parcel(Parcel(message))
             | Self::Cargo(Cargo(message))
             | Self::Cca(Cca(message)) => message

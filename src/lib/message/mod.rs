@@ -10,6 +10,7 @@ pub mod cargo;
 pub mod collection_request;
 pub mod cca;
 pub mod pca;
+pub mod pdd;
 pub mod certification_path;
 pub mod rotation;
 pub mod registration;
@@ -32,6 +33,7 @@ pub use object::Object;
 pub use parcel::Parcel;
 pub use parts::Part;
 pub use pca::Pca;
+pub use pdd::Pdd;
 pub use phrase::phrase;
 pub use registration::Registration;
 pub use rotation::Rotation;
@@ -86,10 +88,23 @@ pub enum Error {
     /// gateway.
     #[error("bad signature in the {0}")]
     Signature(&'static str),
-    /// A kind of message that is specified, but that no deployed node emits and that is not read
-    /// yet.
-    #[error("a {0}, which is not supported")]
-    NotReadYet(ramf::Kind),
+    /// A deauthorization is signed by neither the issuer of the authorizations nor a gateway that
+    /// certified it.
+    #[error("signed by {signer}, which may not revoke authorizations of {issuer}")]
+    Revoker {
+        /// The node that signed it.
+        signer: pki::NodeId,
+        /// The issuer of the authorizations.
+        issuer: pki::NodeId,
+    },
+    /// A deauthorization has more serial numbers than allowed.
+    #[error("{found} serial numbers, over {limit}")]
+    TooManySerials {
+        /// Their number, or that of those which were read.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// A kind of message that is not carried in cargo.
     #[error("{0} is not carried in cargo")]
     NotInCargo(ramf::Kind),
@@ -163,6 +178,7 @@ impl Error {
             | Self::LongMediaType { .. } => ErrorKind::Usage,
             Self::Signature(_) => ErrorKind::Corrupt,
             Self::PartConflict { .. } => ErrorKind::Conflict,
+            Self::Revoker { .. } => ErrorKind::Unauthorized,
             Self::NotInCargo(_) | Self::NotVerifiable(_) | Self::Lacks { .. } => {
                 ErrorKind::Unsuitable
             }
@@ -173,7 +189,7 @@ impl Error {
             | Self::Truncated
             | Self::Pem
             | Self::NotAMessage(_)
-            | Self::NotReadYet(_)
+            | Self::TooManySerials { .. }
             | Self::NotAPart
             | Self::PartVersion(_) => ErrorKind::Malformed,
         }

@@ -358,6 +358,7 @@ impl Object {
             Self::Registration(registration) => registration.to_der(),
             Self::Message(item) => match &**item {
                 Item::Rotation(rotation) => rotation.to_octets(),
+                Item::Pdd(pdd) => pdd.octets().to_vec(),
                 _ => return None,
             },
             _ => return None,
@@ -399,6 +400,7 @@ impl Object {
             Self::Message(item) => match &**item {
                 Item::Pca(pca) => Some(pca.recipient),
                 Item::Rotation(rotation) => Some(rotation.path.leaf.id()),
+                Item::Pdd(pdd) => Some(pdd.signer()),
                 item => item.message().map(SignedMessage::sender),
             },
             other => other.identity_key().map(PublicKey::id),

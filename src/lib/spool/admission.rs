@@ -123,7 +123,9 @@ impl<'a> Admission<'a> {
         match item {
             Item::Parcel(_) => {}
             // From here they prove nothing: they count only in the gateway's own cargo.
-            Item::Pca(_) | Item::Rotation(_) => return Err(Error::Control(item.kind().word())),
+            Item::Pca(_) | Item::Rotation(_) | Item::Pdd(_) => {
+                return Err(Error::Control(item.kind().word()));
+            }
             Item::Cargo(_) | Item::Cca(_) => return Err(not_a_parcel(item.kind())),
         }
         let (item, is_shown) = verify::transit(item, &self.policy)?;

@@ -12,7 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::asn1::{Hex, hex};
 use crate::crypto::hash;
-use crate::message::{Item, Pca};
+use crate::message::item::Received;
+use crate::message::{Item, Pca, Pdd};
 use crate::node::ReplayKey;
 use crate::pki::NodeId;
 use crate::ramf::{Kind, SignedMessage};
@@ -189,6 +190,7 @@ impl Name {
                 let issuer = issuer.map_or(leaf, crate::pki::Certificate::id);
                 (leaf, issuer, hash::sha256(rotation.octets()))
             }
+            Item::Pdd(pdd) => return Self::of_pdd(pdd),
         };
         Self {
             identity: MessageKey {
@@ -198,6 +200,23 @@ impl Name {
                 kind: item.kind(),
             },
             expiry: item.expiry().unwrap_or(expiry),
+            priority: None,
+            copies: None,
+            from: None,
+        }
+    }
+
+    /// The name for a deauthorization, which has no id: its digest stands in.
+    #[must_use]
+    pub fn of_pdd(pdd: &Received<Pdd>) -> Self {
+        Self {
+            identity: MessageKey {
+                recipient: pdd.issuer,
+                sender: pdd.signer(),
+                id: hash::sha256(pdd.octets()),
+                kind: Kind::Pdd,
+            },
+            expiry: pdd.expiry,
             priority: None,
             copies: None,
             from: None,
