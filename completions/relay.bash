@@ -85,6 +85,9 @@ _relay() {
             relay,request-cargo)
                 cmd="relay__subcmd__request__subcmd__cargo"
                 ;;
+            relay,revoke)
+                cmd="relay__subcmd__revoke"
+                ;;
             relay,rotate)
                 cmd="relay__subcmd__rotate"
                 ;;
@@ -169,6 +172,9 @@ _relay() {
             relay__subcmd__help,request-cargo)
                 cmd="relay__subcmd__help__subcmd__request__subcmd__cargo"
                 ;;
+            relay__subcmd__help,revoke)
+                cmd="relay__subcmd__help__subcmd__revoke"
+                ;;
             relay__subcmd__help,rotate)
                 cmd="relay__subcmd__help__subcmd__rotate"
                 ;;
@@ -203,7 +209,7 @@ _relay() {
 
     case "${cmd}" in
         relay)
-            opts="-h -V --help --version ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo rotate route seal send split status sync unpack-cargo verify help"
+            opts="-h -V --help --version ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo revoke rotate route seal send split status sync unpack-cargo verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -529,7 +535,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help)
-            opts="ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo rotate route seal send split status sync unpack-cargo verify help"
+            opts="ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo revoke rotate route seal send split status sync unpack-cargo verify help"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -795,6 +801,20 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help__subcmd__request__subcmd__cargo)
+            opts=""
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete none 2>/dev/null
+            return 0
+            ;;
+        relay__subcmd__help__subcmd__revoke)
             opts=""
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1532,6 +1552,56 @@ _relay() {
                     ;;
             esac
             _relay_complete none 2>/dev/null
+            return 0
+            ;;
+        relay__subcmd__revoke)
+            opts="-n -f -q -v -h -V -N -o --dry-run --json --all --force --der --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --issuer --valid --output --now"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --issuer)
+                    _relay_complete peer 2>/dev/null
+                    return 0
+                    ;;
+                --valid)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --output)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                -o)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --now)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete peer 2>/dev/null
             return 0
             ;;
         relay__subcmd__rotate)

@@ -214,8 +214,9 @@ compare "$gateways"
 
 echo
 echo "The computer at field is stolen: harbour takes nothing from it any more."
-run harbour 'relay-peers --forget field'
+says 'field	' harbour 'relay-revoke -N var/lib/relay/endpoints/station field'
 run harbour 'relay-peers -N var/lib/relay/endpoints/station --forget field'
+run harbour 'relay-peers --forget field'
 visit field
 carry field harbour
 refused 77 harbour 'relay-sync media/relay'

@@ -124,6 +124,7 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
         Remark::NewGateway,
         Remark::NoSessionKey,
         Remark::OtherIssuersKept,
+        Remark::RevokedAlready,
     ]));
     report.add(spool());
     report.add(plain([spool::name::NotAName]));
@@ -671,6 +672,17 @@ fn node_authorization() -> Cases<node::AuthorizationError> {
         E::OtherCollector(id()),
         E::OverRate(pki::RateLimit::new(24, SignedDuration::from_hours(24)).unwrap()),
         E::PromiseExpired(AT),
+        E::Revoked {
+            sender: id(),
+            by: id(),
+            until: AT,
+        },
+        E::AllRevoked(AT),
+        E::UnknownRevoker(id()),
+        E::TooManyRevoked(id()),
+        E::NotGiven(text()),
+        E::NothingGiven(text()),
+        E::NotCertified(text()),
     ])
 }
 

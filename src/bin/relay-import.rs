@@ -10,12 +10,12 @@ use relaynet::cli::args::NodeDir;
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::status::{self, Reported, Status};
-use relaynet::cli::{self, files, inputs, report};
+use relaynet::cli::{self, files, inputs, report, revoking};
 use relaynet::node::Directory;
 use relaynet::node::expected::Expected;
 use relaynet::node::import::{Options, Remark};
 
-/// Accept a registration, authorization, connection parameters or rotation, and pin it
+/// Accept a registration, authorization, connection parameters, rotation or PDD, and pin it
 #[derive(Debug, Parser)]
 #[command(name = "relay-import", version)]
 pub(crate) struct Args {
@@ -74,7 +74,7 @@ fn import(args: &Args) -> anyhow::Result<()> {
     };
     let mut failures = Vec::new();
     for file in &files {
-        match import_file(&node, file, &options) {
+        match import_file(args, &node, file, &options) {
             Ok(()) => {}
             // Nobody reads the output any more, so the other files are not tried.
             Err(error) if status::status(&error) == Status::BROKEN_PIPE => return Err(error),
@@ -90,13 +90,23 @@ fn import(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-fn import_file(node: &Directory, file: &Path, options: &Options<'_>) -> anyhow::Result<()> {
+fn import_file(
+    args: &Args,
+    node: &Directory,
+    file: &Path,
+    options: &Options<'_>,
+) -> anyhow::Result<()> {
     let octets = inputs::read_whole(file)?;
-    // Locked after the file is read, so that a slow pipe does not block other programs.
-    let _lock = node.lock_exclusive()?;
-    let imported = node
-        .import(&octets, options)
-        .with_context(|| report::path(file))?;
+    let imported = {
+        // Locked after the file is read, so that a slow pipe does not block other programs.
+        let _lock = node.lock_exclusive()?;
+        node.import(&octets, options)
+            .with_context(|| report::path(file))?
+    };
+    if let Some(pdd) = &imported.revocation {
+        // relay-route of the gateway passes it on.
+        revoking::queue(&args.node, pdd, options.now)?;
+    }
     let id = imported.peer;
     let label = node.label_of(id);
     report::event(

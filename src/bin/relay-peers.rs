@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use relaynet::cli::args::NodeDir;
 use relaynet::cli::peers::{self, PeerChange};
 use relaynet::cli::{self, files, table, unreadable_peers};
-use relaynet::describe::{json, lines};
+use relaynet::describe::json;
+use relaynet::describe::lines::{self, PeerMarks};
 use relaynet::node::peers::{StoredSessionKey, UnreadablePeer, short_id};
 use relaynet::node::{self, Directory, Peer, authorizations};
 
@@ -99,8 +100,7 @@ struct Row {
     held_until: Option<Timestamp>,
     given_until: Option<Timestamp>,
     session_key: Option<StoredSessionKey>,
-    is_compared: bool,
-    expects_mail: bool,
+    marks: PeerMarks,
 }
 
 impl Row {
@@ -109,16 +109,18 @@ impl Row {
             held_until: authorizations::held_until(node, peer.id)?,
             given_until: authorizations::given_until(node, peer.id)?,
             session_key: node.session_key_of(peer.id)?,
-            is_compared: node.is_compared(peer.id)?,
-            expects_mail: node.expects_mail(peer.id)?,
+            marks: PeerMarks {
+                is_compared: node.is_compared(peer.id)?,
+                expects_mail: node.expects_mail(peer.id)?,
+                is_revoked: node.has_revoked(peer.id)?,
+            },
             peer,
         })
     }
 
     fn to_json(&self) -> serde_json::Value {
-        let key = self.session_key.as_ref();
         let ends = (self.held_until, self.given_until);
-        lines::peer(&self.peer, ends, key, (self.is_compared, self.expects_mail))
+        lines::peer(&self.peer, ends, self.session_key.as_ref(), self.marks)
     }
 
     fn to_columns(&self, short: bool) -> Vec<String> {
@@ -129,10 +131,10 @@ impl Row {
         } else {
             self.peer.id.to_string()
         };
-        let digits = if self.is_compared {
-            "compared"
+        let given = if self.marks.is_revoked {
+            "revoked".to_owned()
         } else {
-            "not compared"
+            date(self.given_until)
         };
         vec![
             or_dash(self.peer.name.clone()),
@@ -140,9 +142,9 @@ impl Row {
             self.peer.id.fingerprint(),
             or_dash(self.peer.address.as_ref().map(ToString::to_string)),
             date(self.held_until),
-            date(self.given_until),
+            given,
             date(self.session_key.as_ref().map(|key| key.date)),
-            digits.to_owned(),
+            self.marks.digits().to_owned(),
         ]
     }
 }

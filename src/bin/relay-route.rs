@@ -14,6 +14,7 @@ use relaynet::cli::{self, files, report};
 use relaynet::node::Rates;
 use relaynet::pki::Window;
 use relaynet::route::control::ControlQueue;
+use relaynet::route::revocation::RevocationDesk;
 use relaynet::route::{Hops, Router};
 use relaynet::spool::{QueueId, QueueKind, Room, Spool, Time};
 use relaynet::verify::Policy;
@@ -106,7 +107,7 @@ fn route(args: &Args) -> anyhow::Result<()> {
     reports.finish(&spool, ended)
 }
 
-/// Applies the control messages of each gateway. An error of one queue keeps neither the other
+/// Applies the control messages of each gateway, and the deauthorizations in `in`. An error of one queue keeps neither the other
 /// queues nor the parcels from being handled.
 fn apply(
     spool: &Spool,
@@ -114,10 +115,15 @@ fn apply(
     time: &Time,
     reports: &mut RouteReport<'_>,
 ) -> anyhow::Result<()> {
-    for (gateway, queue) in spool.queues_in(QueueKind::Control)? {
+    let revocations = RevocationDesk::new(spool, window, time);
+    let by_gateways = spool.queues_in(QueueKind::Control)?.into_iter();
+    let by_gateways = by_gateways.map(|(gateway, queue)| (Some(gateway), queue));
+    let left_here = (None, spool.queue(QueueId::In));
+    for (gateway, queue) in by_gateways.chain([left_here]) {
         let desk = ControlQueue {
             spool,
             gateway,
+            desk: &revocations,
             window,
             time,
         };

@@ -86,6 +86,7 @@ fn judge(args: &Args) -> anyhow::Result<Policy> {
             recipient,
             accepts_anybody: None,
             private: Private::default(),
+            revocations: None,
             window,
             now,
         });

@@ -54,6 +54,7 @@ programs! {
     relay_put "relay-put" "relay-put.rs"
     relay_register "relay-register" "relay-register.rs"
     relay_request_cargo "relay-request-cargo" "relay-request-cargo.rs"
+    relay_revoke "relay-revoke" "relay-revoke.rs"
     relay_rotate "relay-rotate" "relay-rotate.rs"
     relay_route "relay-route" "relay-route.rs"
     relay_seal "relay-seal" "relay-seal.rs"

@@ -6,11 +6,13 @@ pub use verdict::{AuthorizationVerdict, Verdict};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::kind::ErrorKind;
 use crate::message::pdd::Revoker;
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use crate::message::{self, Item, Object, Parcel, Pdd, Registration, Rotation};
 use crate::node::lookup::PeerLookup;
-use crate::node::{Directory, Error, certificates};
+use crate::node::revocations::RevocationQuery;
+use crate::node::{Directory, Error, Revocations, certificates};
 use crate::pki::{self, Certificate, NodeId, PublicKey, Trust, Window, issuance, path};
 use crate::ramf::{self, Authorization, Fields, InternetAddress, Kind, SignedMessage, Valid};
 
@@ -31,6 +33,8 @@ pub struct Policy {
     pub accepts_anybody: Option<NodeId>,
     /// The recipients that are known to accept messages only from senders they authorized.
     pub private: Private,
+    /// What the node knows to be revoked; `None` without a node.
+    pub revocations: Option<Revocations>,
     /// The instants that dates are checked against.
     pub window: Window,
     /// The time, for dates without clock drift.
@@ -85,6 +89,7 @@ impl Policy {
             recipient: None,
             accepts_anybody: None,
             private: Private::default(),
+            revocations: None,
             window,
             now,
         }
@@ -109,6 +114,7 @@ impl Policy {
             recipient: None,
             accepts_anybody: node.config().address().map(|_| node.id()),
             private: Private::of_node(node)?,
+            revocations: Some(Revocations::of(node)?),
             window,
             now,
         })
@@ -136,6 +142,20 @@ impl Policy {
             }
         }
         (self.trust.with_keys(keys), doubt)
+    }
+
+    /// Checks that the sender's authorization is not revoked.
+    fn check_revoked(&self, message: &SignedMessage) -> Result<(), Error> {
+        let Some(revocations) = &self.revocations else {
+            return Ok(());
+        };
+        let query = RevocationQuery {
+            issuer: message.fields().recipient,
+            leaf: message.sender_certificate(),
+            attached: message.attached(),
+            stored: Timestamp::MAX,
+        };
+        revocations.check(&query, &self.window)
     }
 
     fn registered(&self, id: NodeId) -> Result<bool, Error> {
@@ -265,6 +285,12 @@ fn authorization(
 ) -> Result<(AuthorizationVerdict, Vec<NodeId>), Error> {
     let message = valid.message();
     let recipient = message.fields().recipient;
+    match policy.check_revoked(message) {
+        Err(revoked) if revoked.kind() == ErrorKind::Unauthorized => {
+            return Ok((AuthorizationVerdict::No(revoked), Vec::new()));
+        }
+        checked => checked?,
+    }
     if message.kind() == Kind::Parcel && policy.accepts_anybody == Some(recipient) {
         return Ok((AuthorizationVerdict::Yes, Vec::new()));
     }

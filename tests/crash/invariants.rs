@@ -10,7 +10,7 @@ use relaynet::crypto::hash::sha256;
 use relaynet::crypto::pbes2::EncryptedKey;
 use relaynet::message::parts::{self, PartStream};
 use relaynet::message::stream::Stream;
-use relaynet::message::{Item, Object, Part};
+use relaynet::message::{Item, Object, Part, Pdd};
 use relaynet::node::{Error, PassphraseError, certificates, key_file};
 use relaynet::pki::{IdentityKey, NodeId, PublicKey};
 use relaynet::spool::Name;
@@ -210,6 +210,7 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
         }
         // A torn record is cut off by the next run.
         (["sessions", "any"], _) if extension == "senders" => None,
+        (["revoked", _], _) => Pdd::parse(octets).err().map(|error| error.to_string()),
         (["strangers", _], _) => key_file::public_from_text(octets)
             .err()
             .map(|error| error.to_string()),

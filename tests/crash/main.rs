@@ -27,6 +27,8 @@ mod programs; // what is run, and what proves that it worked
 #[cfg(debug_assertions)]
 mod refusals; // a file system that says no
 #[cfg(debug_assertions)]
+mod revoking; // authorizations that end before their time
+#[cfg(debug_assertions)]
 mod rotating; // what is renewed, once
 #[cfg(debug_assertions)]
 mod scene; // nodes to start from, copies of them, and what a run left

@@ -14,8 +14,11 @@ use super::scene::{
 use super::sweep::{Case, sweep, sweep_errnos};
 
 /// The number of cases in this file.
-pub(crate) const CASES: usize =
-    66 + super::media::CASES + super::rotating::CASES + super::sending::CASES;
+pub(crate) const CASES: usize = 66
+    + super::media::CASES
+    + super::revoking::CASES
+    + super::rotating::CASES
+    + super::sending::CASES;
 
 /// The defaults of most cases.
 pub(crate) const CASE: Case<'static> = Case {

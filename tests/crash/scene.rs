@@ -48,7 +48,7 @@ pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 const LARGE_LEN: usize = 8_300_000;
 
 /// The directory of the prepared nodes.
-const DIRS: [&str; 36] = [
+const DIRS: [&str; 38] = [
     "in",
     "keys",
     "alone",
@@ -85,6 +85,8 @@ const DIRS: [&str; 36] = [
     "dropped",
     "due",
     "homely",
+    "revoking",
+    "passing",
 ];
 
 /// The transfer id of its parts.
@@ -119,6 +121,8 @@ pub(crate) fn program(name: &str) -> &'static str {
         "relay-rotate" => env!("CARGO_BIN_EXE_relay-rotate"),
         "relay-register" => env!("CARGO_BIN_EXE_relay-register"),
         "relay-deliver" => env!("CARGO_BIN_EXE_relay-deliver"),
+        "relay-revoke" => env!("CARGO_BIN_EXE_relay-revoke"),
+        "relay-verify" => env!("CARGO_BIN_EXE_relay-verify"),
         "relay-send" => env!("CARGO_BIN_EXE_relay-send"),
         other => panic!("{other}: not a program that is tested here"),
     }
@@ -184,6 +188,8 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `homely`: the same time, and field has the local endpoint `home`.
 /// - `dropped`: in the drop folder `drop` lie two files for alice, in `all` one for whom `-t` names, in `large` one of two
 ///   parts.
+/// - `revoking`: field has registered alice, whom bob may send to.
+/// - `passing`: alice has revoked that, and `in/alice.pdd` waits in the spool of field.
 /// - `heard`: carol, who does not know bob, has opened that.
 /// - `renewed`: alice has sealed `in/renewed.parcel`, a new authorization, for bob.
 pub(crate) struct World {
@@ -374,6 +380,7 @@ impl World {
         make_parted(path, run);
         make_treed(path, run);
         make_media(path, &run);
+        make_revoking(path, &run);
 
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
         let ids = nodes
@@ -613,6 +620,29 @@ fn make_parts(root: &Path, run: impl Fn(&str, &[&str], &str)) {
         let mode = PermissionsExt::from_mode(0o600);
         fs::set_permissions(part.unwrap().path(), mode).unwrap();
     }
+}
+
+/// Makes the stages `revoking` and `passing`.
+fn make_revoking(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
+    let field = path.join("revoking/field");
+    copy_tree(&path.join("gateways/field"), &field);
+    copy_tree(&path.join("friends/alice"), &path.join("revoking/alice"));
+    let mut args = vec!["-q", "-N", "revoking/field", "--name", "alice"];
+    args.extend(["-o", "in/alice-field.pnr", "in/alice.pub"]);
+    run("relay-register", &args, START);
+    let args = ["-q", "-N", "revoking/alice", "in/alice-field.pnr"];
+    run("relay-import", &args, START);
+    let mut args = vec!["-q", "-N", "revoking/alice", "--der"];
+    args.extend(["-o", "in/alice.pdd", "bob"]);
+    run("relay-revoke", &args, START);
+    let node = path.join("passing/field");
+    copy_tree(&field, &node);
+    let octets = fs::read(path.join("in/alice.pdd")).unwrap();
+    let item = Item::parse(octets.clone()).unwrap();
+    let name = Name::of(&item, SECOND.parse().unwrap()).to_string();
+    let queue = node.join("spool/in");
+    fs::create_dir_all(&queue).unwrap();
+    private(&queue.join(name), &octets);
 }
 
 /// Makes the stages with media.

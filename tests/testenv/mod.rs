@@ -752,6 +752,14 @@ impl Call<'_> {
         ran
     }
 
+    /// Runs it and checks only its status.
+    #[track_caller]
+    pub(crate) fn ends(self, status: i32) -> Ran {
+        let ran = self.run();
+        assert_eq!(ran.status, status, "{}: {}", ran.line, ran.stderr);
+        ran
+    }
+
     /// Runs it and checks that it fails: this status, one diagnostic line that begins like this (and at
     /// most one hint), nothing on standard output, and every file as before.
     #[track_caller]

@@ -50,6 +50,7 @@ mod rates;
 mod register;
 mod replay;
 mod request_cargo;
+mod revoke;
 mod rotate;
 mod route;
 mod seal;

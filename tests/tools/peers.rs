@@ -131,7 +131,8 @@ fn json() {
                 "they_may_send_until",
                 "session_key",
                 "compared",
-                "expects_mail"
+                "expects_mail",
+                "revoked",
             ]
         );
         assert_eq!(

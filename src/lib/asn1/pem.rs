@@ -21,6 +21,8 @@ pub const CERTIFICATE: &str = "CERTIFICATE";
 pub const RELAYNET: &str = "RELAYNET ";
 /// A parcel.
 pub const PARCEL: &str = "RELAYNET PARCEL";
+/// A parcel delivery deauthorization.
+pub const PDD: &str = "RELAYNET PDD";
 /// Connection parameters, of a private endpoint or a node on the Internet.
 pub const CONNECTION_PARAMETERS: &str = "RELAYNET CONNECTION PARAMETERS";
 

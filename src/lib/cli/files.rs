@@ -72,6 +72,18 @@ impl ObjectOutput {
         self.output.write(&[octets], self.form())
     }
 
+    /// Whether `-o` says where it goes.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.output.output.is_some()
+    }
+
+    /// Whether `-o` sends it to standard output.
+    #[must_use]
+    pub fn is_to_stdout(&self) -> bool {
+        self.is_given() && self.output.file().is_none()
+    }
+
     /// Where it goes.
     #[must_use]
     pub(super) fn output(&self) -> &Output {

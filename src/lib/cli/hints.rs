@@ -234,6 +234,9 @@ fn hint_for_authorization(error: &node::AuthorizationError) -> Option<&'static s
         E::NotCarrier(_) => {
             "register with it (relay-register), answer its CCA (--cca), or let it authorize this gateway (relay-authorize)"
         }
+        E::Revoked { .. } => "only a new authorization of the recipient helps (relay-authorize)",
+        E::AllRevoked(_) => "make a new node (relay-keygen), and authorize peers there",
+        E::NotGiven(_) => "relay-revoke -n PEER shows the serial numbers of a peer",
         E::UnknownCarrier(_) => "relay-register or relay-authorize makes it known again",
         E::EndpointCarrier(_) => "relay-register --type gateway registers it as a gateway",
         E::Expired { .. } => RENEW_AUTHORIZATION,

@@ -38,6 +38,7 @@ pub mod listing; // a table on a terminal, else lines
 pub mod progress; // a bar for who waits at a terminal
 pub mod labels; // short names for a terminal
 pub mod aside; // messages that were set aside
+pub mod revoking; // what relay-revoke withdraws
 pub mod routing; // what relay-route reports
 pub mod rotating; // what relay-rotate reports
 pub mod unreadable_peers; // peers of which something cannot be read

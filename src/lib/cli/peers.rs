@@ -32,11 +32,17 @@ pub fn change(node: &Directory, peer: &str, change: PeerChange<'_>) -> anyhow::R
             report::event("renamed", &[("peer", &id), ("name", name)]);
         }
         PeerChange::Forget => {
-            if let Some(until) = authorizations::given_until(node, peer.id)? {
-                report::warn(&format!(
-                    "{}: what we gave it authorizes it until {until} all the same",
-                    peer.label()
-                ));
+            let until = authorizations::given_until(node, peer.id)?;
+            if let Some(until) = until
+                && !node.has_revoked(peer.id)?
+            {
+                report::warn_with(
+                    &format!(
+                        "{}: what we gave it authorizes it until {until} all the same",
+                        peer.label()
+                    ),
+                    "relay-revoke withdraws that, before a peer is forgotten",
+                );
             }
             node.forget_peer(peer.id)?;
             report::event("forgotten", &[("peer", &id)]);

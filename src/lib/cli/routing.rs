@@ -14,6 +14,7 @@ use crate::node::Directory;
 use crate::pki::NodeId;
 use crate::route::Target;
 use crate::route::control::{Applied, ControlEffect};
+use crate::route::revocation::RevocationEffect;
 use crate::route::run::{Fate, RouteOutcome};
 use crate::spool::{self, Name, QueueId, Spool, Time};
 
@@ -55,19 +56,23 @@ impl<'a> RouteReport<'a> {
         }
     }
 
-    /// Reports the result for a control message of this gateway. One that was set aside is warned of,
+    /// Reports the result for a control message of this gateway, or of `in`. One that was set aside is warned of,
     /// which is no failure.
     ///
     /// # Errors
     /// As [`Outcome::done`].
     pub fn add_control(
         &mut self,
-        gateway: NodeId,
+        gateway: Option<NodeId>,
         applied: Applied,
         time: &Time,
     ) -> anyhow::Result<()> {
         let what = match &applied.result {
-            Ok(ControlEffect::Acknowledged(_) | ControlEffect::Rotated) => "apply",
+            Ok(
+                ControlEffect::Acknowledged(_)
+                | ControlEffect::Rotated
+                | ControlEffect::OfPdd(RevocationEffect::Revoked(_)),
+            ) => "apply",
             Ok(_) => "remove",
             Err(_) if applied.is_aside => "fail",
             Err(_) => "leave",
@@ -223,13 +228,13 @@ fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
 
 /// Reports the result for a control message of this gateway.
 fn report_control(
-    gateway: NodeId,
+    gateway: Option<NodeId>,
     applied: Applied,
     outcome: &mut Outcome,
     asides: &mut AsideReport<'_>,
 ) -> anyhow::Result<()> {
     outcome.take();
-    let from = gateway.to_string();
+    let from = gateway.map_or_else(String::new, |gateway| gateway.to_string());
     let path = report::path(&applied.message.path);
     let identity = &applied.message.name.identity;
     let message = AsideMessage {
@@ -253,6 +258,11 @@ fn report_control(
         }
         Ok(ControlEffect::AlreadyAcknowledged) => useless("nothing waits that it acknowledges"),
         Ok(ControlEffect::Rotated) => report::event("rotated", &[("by", &from)]),
+        Ok(ControlEffect::OfPdd(RevocationEffect::Revoked(issuer))) => {
+            let (issuer, by) = (issuer.to_string(), identity.sender.to_string());
+            report::event("revoked", &[("issuer", &issuer), ("by", &by)]);
+        }
+        Ok(ControlEffect::OfPdd(RevocationEffect::Useless(why))) => useless(why),
         Ok(ControlEffect::Outdated) => useless("the certificate here lasts as long or longer"),
         Ok(ControlEffect::Repeated) => report::event("repeated", &[("file", &path)]),
         Err(error) if applied.is_aside => asides.set_aside(&message, &error.into()),

@@ -223,9 +223,31 @@ pub fn route_decision(routed: &RouteOutcome, name: &str, decision: &str) -> Valu
     line
 }
 
+/// An authorization that was revoked, or all of an issuer.
+#[must_use]
+pub fn revoked(
+    issuer: NodeId,
+    peer: Option<NodeId>,
+    serial: Option<&str>,
+    until: Timestamp,
+) -> Value {
+    json!({
+        "v": VERSION,
+        "issuer": issuer.to_string(),
+        "peer": peer.map(|peer| peer.to_string()),
+        "serial": serial,
+        "until": until.to_string(),
+    })
+}
+
 /// The decision on a control message of this gateway.
 #[must_use]
-pub fn control_decision(applied: &Applied, gateway: NodeId, name: &str, decision: &str) -> Value {
+pub fn control_decision(
+    applied: &Applied,
+    gateway: Option<NodeId>,
+    name: &str,
+    decision: &str,
+) -> Value {
     let mut line = decided(
         &applied.message.name,
         name,
@@ -235,7 +257,7 @@ pub fn control_decision(applied: &Applied, gateway: NodeId, name: &str, decision
     if let Ok(ControlEffect::Acknowledged(pca)) = &applied.result {
         line["id"] = json!(pca.parcel_id);
     }
-    line["by"] = json!(gateway.to_string());
+    line["by"] = json!(gateway.map(|gateway| gateway.to_string()));
     line
 }
 
@@ -301,6 +323,29 @@ pub fn finding(finding: &Finding) -> Value {
     })
 }
 
+/// What is known of a peer beside its keys and dates.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerMarks {
+    /// Whether somebody compared its digits.
+    pub is_compared: bool,
+    /// Whether mail is to be exchanged with it.
+    pub expects_mail: bool,
+    /// Whether what this node gave it is revoked.
+    pub is_revoked: bool,
+}
+
+impl PeerMarks {
+    /// The words for whether its digits were compared.
+    #[must_use]
+    pub fn digits(self) -> &'static str {
+        if self.is_compared {
+            "compared"
+        } else {
+            "not compared"
+        }
+    }
+}
+
 /// A peer, with the times until which either side may send, and the session key that this node
 /// seals to.
 #[must_use]
@@ -308,7 +353,7 @@ pub fn peer(
     peer: &Peer,
     (held_until, given_until): (Option<Timestamp>, Option<Timestamp>),
     key: Option<&StoredSessionKey>,
-    (is_compared, expects_mail): (bool, bool),
+    marks: PeerMarks,
 ) -> Value {
     json!({
         "v": VERSION,
@@ -319,7 +364,8 @@ pub fn peer(
         "we_may_send_until": held_until.map(|until| until.to_string()),
         "they_may_send_until": given_until.map(|until| until.to_string()),
         "session_key": key.map(|key| peer_session_key(&key.key, key.date, key.sealed_until)),
-        "compared": is_compared,
-        "expects_mail": expects_mail,
+        "compared": marks.is_compared,
+        "expects_mail": marks.expects_mail,
+        "revoked": marks.is_revoked,
     })
 }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::certificates::{self, path_file_name, path_to_pem, paths_in};
 use super::files::{rely_on, store};
 use super::issued::{self, IssuedKind, IssuedPath, IssuedTerms};
-use super::{Directory, Error, Keyring, NodeType, sessions};
+use super::{AuthorizationError, Directory, Error, Keyring, NodeType, Revocations, sessions};
 use crate::disk::{FileRole, files, tree};
 use crate::message::{CertificationPath, PrivateEndpointConnectionParams};
 use crate::pki::issuance::{self, CertificateRole};
@@ -133,6 +133,24 @@ pub fn held(node: &Directory, peer: NodeId) -> Result<Vec<CertificationPath>, Er
     paths_in(&node.peer_dir(peer).join("held"))
 }
 
+/// The nodes that ever let this one send to them.
+///
+/// # Errors
+/// When the peers cannot be listed.
+pub fn holders(node: &Directory) -> Result<Vec<NodeId>, Error> {
+    let mut holders = Vec::new();
+    for entry in tree::entries(&node.root().join("peers"), FileRole::Node)?.entries {
+        let id: Option<NodeId> = entry.name.to_str().and_then(|name| name.parse().ok());
+        let held = entry.path.join("held");
+        if let Some(id) = id
+            && files::exists(&held, FileRole::Node)?
+        {
+            holders.push(id);
+        }
+    }
+    Ok(holders)
+}
+
 /// Removes all authorizations from `peer` except the one with this leaf.
 ///
 /// # Errors
@@ -203,6 +221,11 @@ pub fn give(
     options: &AuthorizationOptions,
 ) -> Result<IssuedAuthorization, Error> {
     let peer = key.id();
+    let at = Window::new(options.now, SignedDuration::ZERO);
+    // A deauthorization has no date: one for all also revokes what is issued after it.
+    if let Some(until) = Revocations::of(node)?.own(None, &at)? {
+        return Err(Error::Authorization(AuthorizationError::AllRevoked(until)));
+    }
     let end = options.now + options.valid_for;
     let (issuer, gateway) = issuer_of(node, options.now, end)?;
     let identity = node.identity()?;

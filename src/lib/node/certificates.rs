@@ -109,7 +109,12 @@ pub(super) fn paths_in(dir: &std::path::Path) -> Result<Vec<CertificationPath>, 
 }
 
 fn dir(node: &Directory, issuer: NodeId) -> PathBuf {
-    node.root().join("certs").join(issuer.to_string())
+    folder_of(node.root(), issuer)
+}
+
+/// The folder for the certificates that `issuer` issued to the node in `root`.
+pub(super) fn folder_of(root: &std::path::Path, issuer: NodeId) -> PathBuf {
+    root.join("certs").join(issuer.to_string())
 }
 
 /// The nodes that certified this one, except itself.
@@ -334,6 +339,19 @@ pub fn own_since(node: &Directory) -> Result<Option<Timestamp>, Error> {
         }
     }
     Ok(since)
+}
+
+/// The end of the certificate of this node that ends last.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn newest_end(node: &Directory) -> Result<Option<Timestamp>, Error> {
+    let mut newest = None;
+    for issuer in issuers(node)?.into_iter().chain([node.id()]) {
+        let paths = paths_from(node, issuer)?;
+        newest = newest.max(paths.iter().map(|path| path.leaf.not_after()).max());
+    }
+    Ok(newest)
 }
 
 /// The start of the newest certificate that another node issued to this one: a registration or an

@@ -28,7 +28,7 @@ pub const VERSION: &str = "relay-node 1";
 const BACKUP_VERSION: &str = "relay-node 1 backup";
 
 /// What a node directory consists of.
-const ENTRIES: [&str; 16] = [
+const ENTRIES: [&str; 17] = [
     "VERSION",
     "aliases",
     "aliases.d",
@@ -40,6 +40,7 @@ const ENTRIES: [&str; 16] = [
     "peers",
     "sessions",
     "strangers",
+    "revoked",
     "seen",
     "rates",
     "endpoints",
@@ -261,7 +262,7 @@ impl Directory {
         // Once in a run, since it lists the folders of all peers.
         if !self.is_rid_of_leftovers.load(Ordering::Relaxed) {
             self.remove_leftovers(&self.root)?;
-            for dir in ["certs", "peers", "seen", "sessions"] {
+            for dir in ["certs", "peers", "revoked", "seen", "sessions"] {
                 self.remove_leftovers(&self.root.join(dir))?;
             }
             self.is_rid_of_leftovers.store(true, Ordering::Relaxed);

@@ -8,9 +8,13 @@ use super::ciphertexts::Ciphertext;
 use super::files::damaged;
 use super::peers::{Peer, short_id};
 use super::private_keys::IDENTITY;
+use super::revocations::RevocationQuery;
 use super::sessions::OriginatorKey;
 use super::{AuthorizationError, PeerError, ReplayError, SessionKeyError};
-use super::{Claim, Correspondent, Directory, Error, Keyring, RateClaim, Rates, Recall, ReplayKey};
+use super::{
+    Claim, Correspondent, Directory, Error, Keyring, RateClaim, Rates, Recall, ReplayKey,
+    Revocations,
+};
 use super::{authorizations, certificates, ciphertexts, issued, seen, sessions, unknown_senders};
 use crate::crypto::ecdh::Curve;
 use crate::disk::Lock;
@@ -33,6 +37,36 @@ impl Directory {
             )));
         }
         Ok(())
+    }
+
+    /// As [`Keyring::admit`], for a message that this node stored at this time. Whether its
+    /// authorization is revoked is asked for a window of its own.
+    pub(crate) fn admit_stored(
+        &self,
+        message: Valid,
+        window: &Window,
+        revocations: &Revocations,
+        (stored, at): (Timestamp, &Window),
+    ) -> Result<Authorized, Error> {
+        message.check_recipient(self.id())?;
+        let query = RevocationQuery {
+            issuer: self.id(),
+            leaf: message.message().sender_certificate(),
+            attached: message.message().attached(),
+            stored,
+        };
+        revocations.check(&query, at)?;
+        let is_parcel = message.message().kind() == Kind::Parcel;
+        // An Internet endpoint accepts parcels from anybody, but cargo only from those that it
+        // authorized.
+        if self.config().address().is_some() && is_parcel {
+            return Ok(message.from_anybody());
+        }
+        let message = message.authorize(&Trust::key(self.public().clone()), &[], window)?;
+        if !is_parcel {
+            self.check_carrier(message.message().sender_certificate())?;
+        }
+        Ok(message)
     }
 
     /// The session key to seal messages for a peer to.
@@ -121,18 +155,8 @@ impl Keyring for Directory {
     }
 
     fn admit(&self, message: Valid, window: &Window) -> Result<Authorized, Error> {
-        message.check_recipient(self.id())?;
-        let is_parcel = message.message().kind() == Kind::Parcel;
-        // An Internet endpoint accepts parcels from anybody, but cargo only from those that it
-        // authorized.
-        if self.config().address().is_some() && is_parcel {
-            return Ok(message.from_anybody());
-        }
-        let message = message.authorize(&Trust::key(self.public().clone()), &[], window)?;
-        if !is_parcel {
-            self.check_carrier(message.message().sender_certificate())?;
-        }
-        Ok(message)
+        let revocations = Revocations::of(self)?;
+        self.admit_stored(message, window, &revocations, (Timestamp::MAX, window))
     }
 
     fn lock_peer(&self, peer: NodeId) -> Result<Vec<Lock>, Error> {

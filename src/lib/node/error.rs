@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::authorization_error::AuthorizationError;
 use crate::asn1::Hex;
 use crate::kind::ErrorKind;
-use crate::pki::{NodeId, RateLimit};
+use crate::pki::NodeId;
 use crate::session::KeyId;
 use crate::{asn1, disk, message, pki, ramf, session};
 
@@ -244,88 +245,6 @@ pub enum PeerError {
     NamedAlready(String),
 }
 
-/// Why nothing allows a message, for one of the two sides, at this time.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuthorizationError {
-    /// The peer gave us no authorization.
-    #[error("{0} has not authorized this node to send to it")]
-    NotAuthorized(String),
-    /// The gateway never certified this node.
-    #[error("{0} has not registered this node")]
-    NotRegistered(String),
-    /// The gateway neither certified this node nor authorized it to send cargo.
-    #[error("{0} has neither registered this node nor authorized it to send cargo")]
-    NotCarrier(String),
-    /// Every authorization that the peer gave us has expired, or is about to.
-    #[error("the authorization from {peer} ends at {at}, and a message needs a day of it")]
-    Expired {
-        /// The peer.
-        peer: String,
-        /// When the last one ends or ended.
-        at: Timestamp,
-    },
-    /// Every certificate that the gateway gave us has expired, or is about to.
-    #[error("the registration with {peer} ends at {at}, and a message needs a day of it")]
-    RegistrationExpired {
-        /// The gateway.
-        peer: String,
-        /// When the last one ends or ended.
-        at: Timestamp,
-    },
-    /// The authorization that the peer gave us is not valid yet, by this clock.
-    #[error("the authorization from {peer} is valid only from {at}")]
-    Early {
-        /// The peer.
-        peer: String,
-        /// When it starts.
-        at: Timestamp,
-    },
-    /// The certificate that the gateway gave us is not valid yet, by this clock.
-    #[error("the registration with {peer} is valid only from {at}")]
-    RegistrationEarly {
-        /// The gateway.
-        peer: String,
-        /// When it starts.
-        at: Timestamp,
-    },
-    /// The authorization in a CCA is about to expire.
-    #[error("the CCA from {peer} ends at {at}, and cargo needs a day of it")]
-    CcaEnds {
-        /// The gateway that asks.
-        peer: String,
-        /// When its authorization ends.
-        at: Timestamp,
-    },
-    /// The sender was not authorized, and this node opens nothing else.
-    #[error("the sender of the authorization did not issue it, or it is not for this node")]
-    Foreign,
-    /// The authorization in a CCA is for another node, or was not issued by the sender of the CCA.
-    #[error("the authorization in the CCA is for another node, or not from the CCA's sender")]
-    ForeignCarrier,
-    /// Cargo or a CCA from a node that this one certified, but that is not a peer any more.
-    #[error("{0} is certified by this gateway, but not known here (any more)")]
-    UnknownCarrier(NodeId),
-    /// Cargo or a CCA under the certificate of an endpoint.
-    #[error("{0} is registered here as an endpoint, and only gateways send cargo")]
-    EndpointCarrier(NodeId),
-    /// A rotation that was not signed by the gateway whose cargo brought it.
-    #[error("a rotation that the cargo's sender did not sign")]
-    ForeignRotation,
-    /// An authorization to register that is for another node.
-    #[error("the authorization is to register another node")]
-    ForeignPromise,
-    /// A CCA is from another gateway than the one that cargo is for.
-    #[error("the CCA is from {0}, not from the gateway that the cargo is for")]
-    OtherCollector(NodeId),
-    /// The sender has sent as many parcels as its authorization allows.
-    #[error("over the rate of its sender's authorization, {0}")]
-    OverRate(RateLimit),
-    /// An authorization to register that has expired.
-    #[error("the authorization to register ended at {0}")]
-    PromiseExpired(Timestamp),
-}
-
 /// Why a session key cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -492,31 +411,6 @@ impl PeerError {
                 ErrorKind::Usage
             }
             Self::NameTaken { .. } | Self::NamedAlready(_) => ErrorKind::Exists,
-        }
-    }
-}
-
-impl AuthorizationError {
-    /// The reason, as callers of all floors tell reasons apart.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NotAuthorized(_)
-            | Self::NotRegistered(_)
-            | Self::NotCarrier(_)
-            | Self::Foreign
-            | Self::ForeignCarrier
-            | Self::UnknownCarrier(_)
-            | Self::EndpointCarrier(_)
-            | Self::ForeignRotation
-            | Self::ForeignPromise => ErrorKind::Forbidden,
-            Self::Expired { .. }
-            | Self::RegistrationExpired { .. }
-            | Self::CcaEnds { .. }
-            | Self::PromiseExpired(_) => ErrorKind::Expired,
-            Self::Early { .. } | Self::RegistrationEarly { .. } => ErrorKind::Early,
-            Self::OtherCollector(_) => ErrorKind::OtherRecipient,
-            Self::OverRate(_) => ErrorKind::OverRate,
         }
     }
 }

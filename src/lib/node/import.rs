@@ -1,4 +1,5 @@
-//! Imports objects from other nodes: registrations, authorizations, parameters and rotations.
+//! Imports objects from other nodes: registrations, authorizations, parameters, rotations and
+//! deauthorizations.
 //!
 //! Objects are hostile input. Only what signatures and our own keys prove is believed, and what was
 //! imported before stays pinned unless the user asks for a change.
@@ -6,14 +7,16 @@
 use jiff::Timestamp;
 
 use super::ImportError;
-use super::expected::Expected;
+pub use super::imported::{Imported, Options, Remark};
 use super::peers::Initial;
 use super::unknown_senders::{Heard, SentAuthorization};
 use super::{Directory, Error, NodeType, authorizations, certificates, unknown_senders};
 use crate::crypto::hash;
 use crate::message::Item;
+use crate::message::item::Received;
 use crate::message::{
-    CertificationPath, NodeConnectionParams, Object, PrivateEndpointConnectionParams, Registration,
+    CertificationPath, NodeConnectionParams, Object, Pdd, PrivateEndpointConnectionParams,
+    Registration,
 };
 use crate::pki::path::Issuers;
 use crate::pki::{Certificate, NodeId, PublicKey, Window, issuance};
@@ -21,84 +24,10 @@ use crate::ramf::InternetAddress;
 use crate::session::PublicSessionKey;
 use crate::session::ratchet::INITIAL_SEALED_FOR;
 
-/// Options of an import.
-#[derive(Debug, Clone)]
-pub struct Options<'a> {
-    /// The name for the peer.
-    pub name: Option<&'a str>,
-    /// Whether to change what is pinned.
-    pub replace: bool,
-    /// The SHA-256 of the whole file, or of the object in it in binary form. If given, it vouches
-    /// for a new gateway.
-    pub expected: Option<Expected>,
-    /// Whether the object came in a parcel that the peer signed, so that it may change the peer's
-    /// address.
-    pub vouched: bool,
-    /// Whether nobody has to compare the peer's digits, since both nodes are here.
-    pub is_local: bool,
-    /// Whether the peer gave its authorization with `--one-way`: its first session key lasts as
-    /// long.
-    pub one_way: bool,
-    /// The time of the import.
-    pub now: Timestamp,
-    /// The instants that certificates must be valid at.
-    pub window: Window,
-}
-
-impl Options<'_> {
-    /// Whether somebody vouches for the whole object, including the parts that nothing signs.
-    fn is_vouched(&self) -> bool {
-        self.vouched || self.expected.is_some()
-    }
-
-    /// Whether the import may change what is pinned.
-    fn may_change(&self) -> bool {
-        self.replace || self.is_vouched()
-    }
-}
-
-/// The result of an import.
-#[derive(Debug, Clone)]
-pub struct Imported {
-    /// The peer that the object is from.
-    pub peer: NodeId,
-    /// The kind of object, in a word.
-    pub kind: &'static str,
-    /// SHA-256 of the whole object in its binary form.
-    pub digest: [u8; 32],
-    /// Remarks for the user.
-    pub remarks: Vec<Remark>,
-}
-
 /// The peer that an object is from, and remarks for the user.
 pub(super) struct ImportedFrom {
     peer: NodeId,
     remarks: Vec<Remark>,
-}
-
-/// A remark on an import, for the user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Remark {
-    /// The stored session key of the peer has a later date, and is kept.
-    #[error("the session key held is newer and stays in use; --replace takes this one")]
-    NewerSessionKeyKept,
-    /// Parameters, which have no date, brought another session key than the stored one.
-    #[error("another session key than before is taken; --expect makes sure")]
-    OtherSessionKeyTaken,
-    /// A gateway certified this node for the first time.
-    #[error("it vouches for this node from now on, as a gateway of this node")]
-    NewGateway,
-    /// A gateway registered this one, and no session key of it is known, so that no cargo can go to it.
-    #[error(
-        "no session key came with the registration, as if for an endpoint: no cargo can go to it"
-    )]
-    NoSessionKey,
-    /// The same certificate is stored already, with other certificates of its issuers.
-    #[error(
-        "this was imported before, and the certificates of its issuers were others; those are kept, \
-         --replace takes these"
-    )]
-    OtherIssuersKept,
 }
 
 /// The authorities to store with a path.
@@ -132,6 +61,7 @@ impl Directory {
         let Some(digest) = object.digest() else {
             return Err(not_importable);
         };
+        let mut revocation = None;
         let (kind, taken) = match object {
             Object::Registration(registration) => (
                 "registration",
@@ -146,6 +76,11 @@ impl Directory {
             ),
             Object::Message(item) => match *item {
                 Item::Rotation(rotation) => ("rotation", self.import_rotation(&rotation, options)),
+                Item::Pdd(pdd) => {
+                    let taken = self.import_revocation(&pdd, options);
+                    revocation = Some(pdd.octets().to_vec());
+                    ("revocation", taken)
+                }
                 _ => return Err(not_importable),
             },
             _ => return Err(not_importable),
@@ -155,6 +90,7 @@ impl Directory {
             peer,
             kind,
             digest,
+            revocation,
             remarks,
         })
     }
@@ -445,6 +381,23 @@ impl Directory {
             return Ok(true);
         }
         self.offer_session_key(peer, key, date, initial)
+    }
+
+    /// Stores a deauthorization that was handed over.
+    fn import_revocation(
+        &self,
+        pdd: &Received<Pdd>,
+        options: &Options<'_>,
+    ) -> Result<ImportedFrom, Error> {
+        let times = (options.now, &options.window);
+        let is_new = self.keep_revocation(pdd, pdd.octets(), times)?;
+        Ok(ImportedFrom {
+            peer: pdd.signer(),
+            remarks: (!is_new)
+                .then_some(Remark::RevokedAlready)
+                .into_iter()
+                .collect(),
+        })
     }
 
     /// Stores an authorization from an unknown sender, with the session key and date of its

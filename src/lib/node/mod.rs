@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod keyring;
+mod authorization_error;
 mod error;
 mod files;
 mod quota;
@@ -33,19 +34,22 @@ pub mod certificates;
 pub mod issued; // what this node issued to peers, and what they are still to get
 pub mod authorizations;
 pub mod registrations;
+pub mod revocations; // authorizations that do not count any more
+pub mod revocation_store;
 mod directory_keyring;
 pub mod endpoints;
 pub mod expected;
+pub mod imported; // what an import takes and gives
 pub mod import;
 mod rotations; // renewed certificates from gateways
 pub mod explicit_files;
 
+pub use authorization_error::AuthorizationError;
 pub use claims::Claim;
 pub use config::{Config, NodeType};
 pub use directory::Directory;
 pub use error::{
-    AuthorizationError, DirectoryError, Error, ImportError, PassphraseError, PeerError,
-    ReplayError, SessionKeyError,
+    DirectoryError, Error, ImportError, PassphraseError, PeerError, ReplayError, SessionKeyError,
 };
 pub use explicit_files::ExplicitFiles;
 pub(crate) use files::read_text;
@@ -53,4 +57,5 @@ pub use keyring::{Correspondent, Keyring};
 pub use passphrase::Passphrase;
 pub use peers::Peer;
 pub use rates::{RateClaim, Rates};
+pub use revocations::Revocations;
 pub use seen::{Recall, ReplayKey};

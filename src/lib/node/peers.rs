@@ -289,7 +289,7 @@ impl Directory {
     }
 
     /// The ids in `peers`, in order; a directory that is being removed is among them.
-    fn peer_ids(&self) -> Result<impl Iterator<Item = NodeId> + use<>, Error> {
+    pub(super) fn peer_ids(&self) -> Result<impl Iterator<Item = NodeId> + use<>, Error> {
         let listed = tree::entries(&self.root().join("peers"), FileRole::Node)?;
         let names = listed.entries.into_iter().map(|entry| entry.name);
         Ok(names.filter_map(|name| name.to_str()?.parse().ok()))

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::AuthorizationError;
 use super::authorizations::kept_until;
 use super::issued::{self, IssuedKind, IssuedPath, IssuedTerms};
+use super::peer_files::registered_folder;
 use super::{Directory, Error, Keyring, NodeType, certificates, sessions};
 use crate::disk::{FileRole, files};
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
@@ -196,6 +197,14 @@ pub fn check_request(
 /// # Errors
 /// When its directory cannot be examined.
 pub fn is_registered(node: &Directory, peer: NodeId) -> Result<bool, Error> {
-    let folder = node.peer_dir(peer).join("registered");
+    let folder = registered_folder(node.root(), peer);
     Ok(files::exists(&folder, FileRole::Node)?)
+}
+
+/// The certificates that this gateway issued to a node; the one that ends last comes first.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn given_to(node: &Directory, peer: NodeId) -> Result<Vec<CertificationPath>, Error> {
+    certificates::paths_in(&registered_folder(node.root(), peer))
 }

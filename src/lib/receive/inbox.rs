@@ -13,7 +13,7 @@ use crate::message::parts::TransferId;
 use crate::message::{Parcel, ServiceMessage};
 use crate::node::ciphertexts::{self, Ciphertext};
 use crate::node::seen::Memory;
-use crate::node::{Claim, Directory, Error, Keyring, ReplayKey};
+use crate::node::{Claim, Directory, Error, Keyring, ReplayKey, Revocations};
 use crate::pipeline::mutex;
 use crate::pki::{Certificate, NodeId, Window};
 use crate::ramf::Valid;
@@ -77,6 +77,7 @@ pub struct InboxReader<'a> {
     terms: ReceiveOptions,
     clock: ClockReading,
     seen: Memory,
+    revocations: Revocations,
     /// The claims of the senders whose messages are opened now; `None` if nothing is handed out.
     claims: Mutex<Option<BTreeMap<NodeId, HeldClaim>>>,
     /// What is left of [`PATIENCE`].
@@ -101,6 +102,7 @@ impl<'a> InboxReader<'a> {
             terms,
             clock,
             seen: Memory::of(node.root())?,
+            revocations: Revocations::of(node)?,
             claims: Mutex::default(),
             patience: PATIENCE,
             keys: Mutex::default(),
@@ -166,7 +168,8 @@ impl<'a> InboxReader<'a> {
     }
 
     /// Opens a parcel in a file last written at `stored`. One that arrived in time is opened at any
-    /// age; another is checked as if it arrived now. Other runs may receive messages from the same
+    /// age, and although its authorization was revoked since; another is checked as if it arrived
+    /// now. Other runs may receive messages from the same
     /// sender meanwhile.
     ///
     /// # Errors
@@ -192,7 +195,12 @@ impl<'a> InboxReader<'a> {
         } else {
             self.terms.window
         };
-        let message = self.node.admit(Valid::check(parcel, &window)?, &window)?;
+        let message = Valid::check(parcel, &window)?;
+        // Not as of its arrival: what was stored before a deauthorization came is told by `stored`.
+        let at = (stored, &self.terms.window);
+        let message = self
+            .node
+            .admit_stored(message, &window, &self.revocations, at)?;
         let identity = ReplayKey::of(message.message());
         let ask = |seen: &Memory| seen.recall(&identity, stored, self.clock.told);
         let recall = if self.claim_also(message.message().sender())? {

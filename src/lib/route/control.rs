@@ -1,8 +1,9 @@
-//! Applies control messages. They are not signed, and count only for the gateway whose cargo
+//! Applies control messages. Acknowledgements and rotations count only for the gateway whose cargo
 //! brought them.
 //!
 //! An acknowledgement removes exactly one message from the queue for that gateway. A rotation
-//! renews our certificate from it.
+//! renews our certificate from it. A deauthorization counts wherever it comes from, also from a
+//! node here.
 //!
 //! Each message is applied, removed as useless, or set aside with the reason. One that cannot be
 //! read or is not valid yet stays, and does not keep the others from being applied.
@@ -10,11 +11,14 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use jiff::SignedDuration;
+
 use super::Error;
+use super::revocation::{RevocationDesk, RevocationEffect};
 use crate::disk::{self, FileRole, files};
 use crate::kind::ErrorKind;
 use crate::message::item::Received;
-use crate::message::{Item, Pca, Rotation};
+use crate::message::{Item, Pca, Pdd, Rotation};
 use crate::node::import::Options;
 use crate::node::seen::Memory;
 use crate::node::{self, authorizations, certificates};
@@ -29,6 +33,9 @@ use crate::spool::{self, QueueId, Spool, Time};
 
 /// The most control messages that are applied together.
 const MAX_AT_ONCE: usize = 4096;
+
+/// How far ahead of its time a deauthorization waits.
+const MAX_EARLY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The result for a control message.
 #[derive(Debug)]
@@ -52,17 +59,21 @@ pub enum ControlEffect {
     Rotated,
     /// Our certificate lasts as long or longer.
     Outdated,
+    /// That of a deauthorization.
+    OfPdd(RevocationEffect),
     /// The same message was set aside before.
     Repeated,
 }
 
-/// The control messages of one gateway.
+/// The control messages of one gateway, or the deauthorizations that were left in `in`.
 #[derive(Debug)]
 pub struct ControlQueue<'a> {
     /// The spool. The caller holds the queue lock.
     pub spool: &'a Spool,
-    /// The gateway whose cargo brought them.
-    pub gateway: NodeId,
+    /// The gateway whose cargo brought them; `None` for `in`.
+    pub gateway: Option<NodeId>,
+    /// Takes deauthorizations.
+    pub desk: &'a RevocationDesk<'a>,
     /// The instants that certificates must be valid at.
     pub window: &'a Window,
     /// The time. Under a doubted clock nothing is set aside.
@@ -78,9 +89,15 @@ struct Aside {
     name: Name,
     back_to: QueueId,
     error: Error,
+    /// False for what another user left, who could fill the disk.
+    has_room: bool,
 }
 
 impl ControlQueue<'_> {
+    fn place(&self) -> QueueId {
+        self.gateway.map_or(QueueId::In, QueueId::Control)
+    }
+
     /// Applies the control messages from this gateway. The result for each goes to `each`,
     /// unexpected files go to `unexpected`.
     ///
@@ -91,7 +108,7 @@ impl ControlQueue<'_> {
         each: &mut dyn FnMut(Applied) -> Result<(), E>,
         unexpected: &mut dyn FnMut(PathBuf),
     ) -> Result<(), E> {
-        let queue = self.spool.queue(QueueId::Control(self.gateway));
+        let queue = self.spool.queue(self.place());
         let mut entries = queue.entries().map_err(Error::from)?;
         let mut failed = None;
         loop {
@@ -100,6 +117,9 @@ impl ControlQueue<'_> {
             let mut moves = Moves::default();
             while count < MAX_AT_ONCE {
                 match entries.next() {
+                    Some(Ok(QueueEntry::Message(message))) if !self.is_meant(&message) => {}
+                    // The parcels there are looked at later.
+                    Some(Ok(QueueEntry::Unexpected(_))) if self.gateway.is_none() => {}
                     Some(Ok(QueueEntry::Message(message))) => {
                         count += 1;
                         applied.extend(self.take(message, &mut acks, &mut asides, &mut moves));
@@ -114,7 +134,9 @@ impl ControlQueue<'_> {
             }
             applied.extend(self.set_aside(asides, &mut moves)?);
             moves.commit().map_err(Error::from)?;
-            applied.extend(self.acknowledge(acks)?);
+            if let Some(gateway) = self.gateway {
+                applied.extend(self.acknowledge(gateway, acks)?);
+            }
             applied.into_iter().try_for_each(&mut *each)?;
             if let Some(error) = failed {
                 return Err(error.into());
@@ -123,6 +145,12 @@ impl ControlQueue<'_> {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a message is one of those that are applied: in `in`, those named as a
+    /// deauthorization.
+    fn is_meant(&self, message: &Waiting) -> bool {
+        self.gateway.is_some() || message.name.identity.kind == Kind::Pdd
     }
 
     /// Applies one message at once, unless it is an acknowledgement: those are collected in `acks`, since one pass over
@@ -136,16 +164,17 @@ impl ControlQueue<'_> {
         moves: &mut Moves,
     ) -> Option<Applied> {
         let mut name = message.name.clone();
-        let mut back_to = QueueId::Control(self.gateway);
-        let read = match message.read() {
-            Ok(octets) => Ok(octets?), // or it has gone meanwhile
+        let mut back_to = self.place();
+        let read = match message.read_with_owner(Vec::new()) {
+            Ok(read) => Ok(read?), // or it has gone meanwhile
             Err(error) => Err(error),
         };
+        let is_anothers = matches!(&read, Ok((_, owner)) if self.spool.is_anothers(*owner));
         let item = read
             .map_err(Error::from)
-            .and_then(|octets| Ok(Item::parse(octets)?));
-        let result = match item {
-            Ok(Item::Pca(pca)) => {
+            .and_then(|(octets, _)| Ok(Item::parse(octets)?));
+        let result = match (item, self.gateway) {
+            (Ok(Item::Pca(pca)), Some(_)) => {
                 let pca = pca.into_value();
                 // File names are only an index: the message itself says what it acknowledges.
                 acks.entry(MessageKey::from(&pca))
@@ -153,12 +182,21 @@ impl ControlQueue<'_> {
                     .push((message, pca));
                 return None;
             }
-            Ok(Item::Rotation(rotation)) => self.rotate(&rotation).and_then(|done| {
-                // Removed with the batch: the certificate is stored already.
-                moves.remove(&message.path)?;
-                Ok(done)
-            }),
-            Ok(item) => {
+            // Removed with the batch: what they change is stored already.
+            (Ok(Item::Rotation(rotation)), Some(gateway)) => {
+                self.rotate(gateway, &rotation).and_then(|done| {
+                    moves.remove(&message.path)?;
+                    Ok(done)
+                })
+            }
+            (Ok(Item::Pdd(pdd)), from) => {
+                let name = Name::of_pdd(&pdd);
+                self.revoke(&pdd, &name, from).and_then(|done| {
+                    moves.remove(&message.path)?;
+                    Ok(ControlEffect::OfPdd(done))
+                })
+            }
+            (Ok(item), _) => {
                 name = Name::of(&item, name.expiry);
                 if item.kind() == Kind::Parcel {
                     // A parcel that was put here by mistake is routed after a retry.
@@ -166,7 +204,7 @@ impl ControlQueue<'_> {
                 }
                 Err(Error::NoControl(item.kind().word()))
             }
-            Err(error) => Err(error),
+            (Err(error), _) => Err(error),
         };
         let error = match result {
             Err(error) if self.is_settled(&error) => error,
@@ -183,6 +221,7 @@ impl ControlQueue<'_> {
             name,
             back_to,
             error,
+            has_room: !is_anothers,
         });
         None
     }
@@ -196,7 +235,7 @@ impl ControlQueue<'_> {
             why: aside.error.to_string(),
             back_to: aside.back_to,
             transfer: None,
-            has_room: true,
+            has_room: aside.has_room,
         });
         let failed: Vec<_> = failed.collect();
         let placed = self.spool.set_aside_all(&failed, self.time.told, moves)?;
@@ -218,12 +257,12 @@ impl ControlQueue<'_> {
 
     /// Removes acknowledged messages from the queue for the gateway: first this is noted and
     /// remembered, then the messages are removed, then the acknowledgements.
-    fn acknowledge(&self, acks: Acks) -> Result<Vec<Applied>, Error> {
+    fn acknowledge(&self, gateway: NodeId, acks: Acks) -> Result<Vec<Applied>, Error> {
         let mut applied = Vec::new();
         if acks.is_empty() {
             return Ok(applied);
         }
-        let out = self.spool.queue(QueueId::Out(self.gateway));
+        let out = self.spool.queue(QueueId::Out(gateway));
         let mut waiting: HashMap<MessageKey, Vec<Waiting>> = HashMap::new();
         // One pass over the queue, whatever the number of acknowledgements.
         for message in out.messages()? {
@@ -247,7 +286,7 @@ impl ControlQueue<'_> {
                             recipient: pca.recipient,
                             sender: pca.sender,
                             id: pca.parcel_id.clone(),
-                            to: Some(self.gateway.to_string()),
+                            to: Some(gateway.to_string()),
                             cargo: None,
                             medium: None,
                             transfer: None,
@@ -279,7 +318,7 @@ impl ControlQueue<'_> {
         if !gone.is_empty() {
             files::sync_dir(out.dir(), FileRole::Spool)?;
         }
-        let control = self.spool.queue(QueueId::Control(self.gateway));
+        let control = self.spool.queue(QueueId::Control(gateway));
         for applied in &applied {
             files::remove_unsynced(&applied.message.path, FileRole::Spool)?;
         }
@@ -289,13 +328,17 @@ impl ControlQueue<'_> {
 
     /// Imports a renewed certificate: with our key, signed by this gateway, and ending later than
     /// the stored ones.
-    fn rotate(&self, rotation: &Received<Rotation>) -> Result<ControlEffect, Error> {
+    fn rotate(
+        &self,
+        gateway: NodeId,
+        rotation: &Received<Rotation>,
+    ) -> Result<ControlEffect, Error> {
         let node = self.spool.owner();
         let leaf = &rotation.path.leaf;
         if leaf.id() != node.id() {
             return Err(node::Error::Import(node::ImportError::ForAnotherNode(leaf.id())).into());
         }
-        let key = node.identity_of(self.gateway)?;
+        let key = node.identity_of(gateway)?;
         if leaf.verify_signature(&key).is_err() {
             return Err(
                 node::Error::Authorization(node::AuthorizationError::ForeignRotation).into(),
@@ -304,9 +347,9 @@ impl ControlQueue<'_> {
         let _lock = node.lock_exclusive()?;
         // Gateways that peer directly renew authorizations to send cargo in the same way.
         let held = if leaf.is_ca() {
-            certificates::paths_from(node, self.gateway)?
+            certificates::paths_from(node, gateway)?
         } else {
-            authorizations::held(node, self.gateway)?
+            authorizations::held(node, gateway)?
         };
         let is_held = held.iter().any(|held| held.leaf == *leaf);
         if !is_held
@@ -329,6 +372,33 @@ impl ControlQueue<'_> {
         // The import checks more than is checked here.
         node.import(rotation.octets(), &options)?;
         Ok(ControlEffect::Rotated)
+    }
+
+    /// Takes a deauthorization. One that begins far in the future is useless: by then, another can
+    /// come.
+    fn revoke(
+        &self,
+        pdd: &Received<Pdd>,
+        name: &Name,
+        from: Option<NodeId>,
+    ) -> Result<RevocationEffect, Error> {
+        let taken = self.desk.take(pdd, name, from);
+        let begins = |error: &Error| match error {
+            Error::Node(node::Error::Message(error)) => error.begins(),
+            _ => None,
+        };
+        let latest = self.time.told.checked_add(MAX_EARLY);
+        match &taken {
+            Err(error)
+                if self.time.is_believed()
+                    && begins(error).is_some_and(|at| latest.is_ok_and(|latest| at > latest)) =>
+            {
+                Ok(RevocationEffect::Useless(
+                    "it begins more than a day from now",
+                ))
+            }
+            _ => taken,
+        }
     }
 
     /// Whether every further try fails in the same way, so that the message is set aside.

@@ -5,6 +5,7 @@ pub mod target; // where a message goes
 pub mod table; // the node's `routes`
 pub mod next_hop; // decides on one message
 pub mod control; // applies acknowledgements and rotations
+pub mod revocation; // takes deauthorizations
 pub mod run; // moves all messages of a queue
 mod rates; // what senders may not send any number of
 mod commands; // after which those for commands are handed over

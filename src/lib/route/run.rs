@@ -144,8 +144,9 @@ impl Router<'_> {
                 loop {
                     match entries.next()? {
                         Ok(QueueEntry::Message(item)) => {
-                            if matches!(item.len(), Ok(None)) {
-                                continue; // gone
+                            let is_pdd = item.name.identity.kind == Kind::Pdd;
+                            if is_pdd || matches!(item.len(), Ok(None)) {
+                                continue; // taken before, or gone
                             }
                             let octets = item.len_or_most();
                             return Some(WorkItem { item, octets });
@@ -424,7 +425,8 @@ impl Router<'_> {
             // What was not signed like this says nothing of any message.
             Err(error) if is_unsigned(error) => return None,
             Err(error) if self.is_settled(error) => {
-                let event = if is_expiry(error) {
+                let is_message = matches!(error, Error::Message(_));
+                let event = if is_message && error.kind() == ErrorKind::Expired {
                     SentEvent::Expired
                 } else {
                     SentEvent::Failed
@@ -568,10 +570,6 @@ fn is_settled(error: &Error) -> bool {
 /// Whether the file is no message, or not as it was signed.
 fn is_unsigned(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Corrupt)
-}
-
-fn is_expiry(error: &Error) -> bool {
-    matches!(error, Error::Message(_)) && error.kind() == ErrorKind::Expired
 }
 
 impl Spool {

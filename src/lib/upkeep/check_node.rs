@@ -13,7 +13,8 @@ use crate::node::day::end_of_day;
 use crate::node::issued::IssuedKind;
 use crate::node::seen::{self, Floor};
 use crate::node::{
-    Directory, Error, Keyring as _, aliases, certificates, marks, peers, rates, sessions,
+    Directory, Error, Keyring as _, aliases, certificates, marks, peers, rates, revocations,
+    sessions,
 };
 use crate::node::{DirectoryError, PassphraseError};
 use crate::pki::NodeId;
@@ -87,6 +88,7 @@ impl Checker<'_> {
             self.peer(node, id, &dir, &mut names);
         }
         self.aliases(node);
+        self.revocations(node);
         self.sessions(node);
         self.seen(node);
         match certificates::own_since(node) {
@@ -100,6 +102,27 @@ impl Checker<'_> {
             }
             Ok(_) => {}
             Err(error) => self.damaged(&node.root().join("certs"), &error),
+        }
+    }
+
+    /// Checks that what is revoked can be read: a message that it may concern waits until then.
+    fn revocations(&mut self, node: &Directory) {
+        for (issuer, dir) in self.folders_of_nodes(&node.root().join(revocations::FOLDER)) {
+            let stored = match revocations::stored_in(&dir) {
+                Ok(stored) => stored,
+                Err(error) => {
+                    self.damaged(&dir, &error);
+                    continue;
+                }
+            };
+            for one in stored {
+                let what = match one.pdd.verify() {
+                    Ok(_) if one.pdd.issuer == issuer => continue,
+                    Ok(_) => "not of the issuer that the directory is named for".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                self.report(Level::Error, Check::Damaged, &one.path, &what, None);
+            }
         }
     }
 
@@ -150,13 +173,14 @@ fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Sha
                 "peers",
                 "sessions",
                 "strangers",
+                revocations::FOLDER,
                 "seen",
                 rates::FOLDER,
                 "endpoints",
                 "lock",
             ]
             .contains(&name),
-            ["certs" | "peers", id] => is_node(id),
+            ["certs" | "peers" | revocations::FOLDER, id] => is_node(id),
             ["sessions", id] => is_node(id) || id == sessions::ANYBODY,
             ["strangers", day] => is_day(day),
             [rates::FOLDER, pair] => rates::is_pair(pair),
@@ -194,6 +218,7 @@ fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Sha
         ]
         .contains(&name),
         ["sessions", sessions::ANYBODY, name] if sessions::is_senders(name) => true,
+        [revocations::FOLDER, _, name] => revocations::end_in_name(name).is_some(),
         ["certs" | "strangers", _, name] | ["peers", _, _, name] => ends_with(name, ".pem"),
         _ => false,
     };

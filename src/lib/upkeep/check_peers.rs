@@ -130,7 +130,8 @@ impl Checker<'_> {
             let dir = dir.join(kind.word());
             let span = self.latest_in(&dir, subject);
             // relay-purge has removed what was used.
-            let is_due = span.is_some() && mail.is_expected;
+            let is_revoked = kind == EndingKind::Given && node.has_revoked(peer.id).unwrap_or(true);
+            let is_due = span.is_some() && mail.is_expected && !is_revoked;
             if is_due || span.is_none() && was_used && is_endpoint {
                 endings.push(Ending {
                     kind,

@@ -27,6 +27,8 @@ pub enum PurgeKind {
     Certificate,
     /// That a peer is still to get a renewed certificate.
     Renewal,
+    /// A deauthorization.
+    Revocation,
     /// A private session key of ours.
     SessionKey,
     /// The notes of a day on events of messages (`sent`).
@@ -50,6 +52,7 @@ impl PurgeKind {
             Self::UnknownSenders => "strangers",
             Self::Certificate => "certificate",
             Self::Renewal => "renewal",
+            Self::Revocation => "revocation",
             Self::SessionKey => "session-key",
             Self::Sent => "sent",
             Self::Carried => "carried",

@@ -16,8 +16,8 @@ use crate::node::certificates::path_from_octets;
 use crate::node::issued::{self, HandOver, IssuedKind};
 use crate::node::seen;
 use crate::node::{
-    Config, Directory, Error, NodeType, authorizations, config, rates, read_text, sessions,
-    unknown_senders,
+    Config, Directory, Error, NodeType, authorizations, config, rates, read_text, revocations,
+    sessions, unknown_senders,
 };
 use crate::pki::{Certificate, NodeId};
 use crate::session::KeyId;
@@ -64,6 +64,9 @@ impl<E: From<Error>> Remover<'_, E> {
             }
             self.renewals(node, &peer)?;
         }
+        for dir in self.folders(&root.join(revocations::FOLDER))? {
+            self.revocations(&dir)?;
+        }
         // Not below the root: the spool and local endpoints are purged by themselves.
         self.leftovers(root, FileRole::Node, false)?;
         for folder in [
@@ -71,6 +74,7 @@ impl<E: From<Error>> Remover<'_, E> {
             "peers",
             "sessions",
             "strangers",
+            revocations::FOLDER,
             "seen",
             rates::FOLDER,
         ] {
@@ -109,6 +113,37 @@ impl<E: From<Error>> Remover<'_, E> {
             seen::raise_floor(node.root(), newest)?;
         }
         self.remove(&dir, FileRole::Node, old)
+    }
+
+    /// Removes the deauthorizations of an issuer that have ended, and the folder with the last one.
+    fn revocations(&mut self, dir: &Path) -> Result<(), E> {
+        let listing = self.readable(dir, tree::entries(dir, FileRole::Node))?;
+        let listing = listing.unwrap_or_default();
+        for path in listing.skipped {
+            self.unexpected(path, &"not a regular file")?;
+        }
+        let count = listing.entries.len();
+        let mut ended = Vec::new();
+        for entry in listing.entries {
+            // Only the name has the end that counts here: what it says itself may be later.
+            match entry.name.to_str().and_then(revocations::end_in_name) {
+                Some(end) if self.options.window.is_after(end) => ended.push(PurgeItem {
+                    what: PurgeKind::Revocation,
+                    why: PurgeReason::Ended,
+                    since: Some(end),
+                    path: entry.path,
+                    parcel: None,
+                }),
+                Some(_) => {}
+                None => self.unexpected(entry.path, &"not a deauthorization")?,
+            }
+        }
+        let is_empty_then = ended.len() == count;
+        self.remove(dir, FileRole::Node, ended)?;
+        if is_empty_then && !self.options.is_dry {
+            files::remove_dir(dir, FileRole::Node).map_err(Error::from)?;
+        }
+        Ok(())
     }
 
     /// Removes the paths in a folder that have ended according to `end_of`. If none is valid, the

@@ -454,7 +454,8 @@ impl Rotator<'_> {
         kind: IssuedKind,
         newest: &IssuedPath,
     ) -> Result<Option<RotationWay>, Error> {
-        if newest.terms.is_once {
+        let leaf = &newest.path.leaf;
+        if newest.terms.is_once || self.node.revoked_until(leaf, self.now)?.is_some() {
             return Ok(None);
         }
         let is_gateway = self.node.config().node_type() == NodeType::Gateway;

@@ -1,0 +1,743 @@
+//! relay-revoke, and what every program does with a deauthorization.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use jiff::{SignedDuration, Timestamp};
+
+use relaynet::message::pdd::{Pdd, RevocationScope};
+use relaynet::message::{Item, Parcel};
+use relaynet::node::NodeType;
+use relaynet::node::certificates;
+use relaynet::pki::issuance::{self, CertificateRole};
+use relaynet::pki::{Certificate, NodeId, PublicKey};
+use relaynet::spool::Name;
+
+use crate::testenv::{Call, Env, NOW, id, identity, self_issued};
+
+/// When authorizations of the fixed nodes end, about.
+const LATE: &str = "2026-08-20T00:00:00Z";
+
+fn at(time: &str) -> Timestamp {
+    time.parse().unwrap()
+}
+
+fn node(name: &str) -> NodeId {
+    id(name).parse().unwrap()
+}
+
+fn serials(list: &[&[u8]]) -> RevocationScope {
+    RevocationScope::Serials(list.iter().map(|serial| serial.to_vec()).collect())
+}
+
+/// A PDD of the nodes' fixed keys, signed under a self-issued certificate.
+fn pdd(signer: &str, issuer: &str, scope: &RevocationScope, end: &str) -> Vec<u8> {
+    let own = self_issued(signer);
+    Pdd::sign(node(issuer), scope, at(end), &identity(signer), &[&own]).unwrap()
+}
+
+/// The serial number of the certificate that a parcel is sent under.
+fn serial_of(parcel: &[u8]) -> Vec<u8> {
+    let parcel = Parcel::parse(parcel.to_vec()).unwrap().into_message();
+    parcel.sender_certificate().serial().to_vec()
+}
+
+fn revoke<'a>(env: &'a Env, node: &str) -> Call<'a> {
+    env.relay("revoke").args(["-N", node])
+}
+
+fn route<'a>(env: &'a Env, node: &str) -> Call<'a> {
+    env.relay("route").args(["-N", node])
+}
+
+fn sync(env: &Env, node: &str) {
+    env.relay("sync").args(["-q", "-N", node, "stick"]).ok();
+}
+
+/// The files of deauthorizations that a node stores, for all issuers.
+fn stored(env: &Env, node: &str) -> Vec<String> {
+    let dir = format!("{node}/revoked");
+    if !env.path(&dir).exists() {
+        return Vec::new();
+    }
+    let issuers = env.names(&dir).into_iter();
+    issuers
+        .flat_map(|issuer| env.names(&format!("{dir}/{issuer}")))
+        .collect()
+}
+
+/// Lays a file where the cargo of a gateway would have brought it.
+fn brought(env: &Env, to: &str, by: &str, octets: &[u8]) -> String {
+    let dir = format!("{to}/spool/control/{}", id(by));
+    fs::create_dir_all(env.path(&dir)).unwrap();
+    let item = Item::parse(octets.to_vec()).unwrap();
+    let name = Name::of(&item, at(LATE)).to_string();
+    env.write(format!("{dir}/{name}"), octets);
+    name
+}
+
+/// relay-check finds nothing to say about what is revoked.
+fn check(env: &Env, node: &str) {
+    let found = env.relay("check").args(["-N", node]).run();
+    let text = found.text();
+    // But that the files of a test are made by another clock.
+    let told = |line: &&str| line.contains("revoked") && !line.contains("check this clock");
+    assert_eq!(text.lines().find(told), None, "{text}");
+}
+
+fn count(env: &Env, dir: &str) -> usize {
+    let path = env.path(dir);
+    if path.exists() {
+        env.names(dir).len()
+    } else {
+        0
+    }
+}
+
+#[test]
+fn a_revoked_peer_is_refused_and_others_are_not() {
+    let env = Env::with_peers();
+    let (bob, carol) = (
+        env.parcel("bob", "alice", b"by bob"),
+        env.parcel("carol", "alice", b"by carol"),
+    );
+    env.write("bob.parcel", &bob);
+    env.write("carol.parcel", &carol);
+    env.relay("verify").args(["-N", "alice", "bob.parcel"]).ok();
+
+    let serial = relaynet::asn1::Hex(&serial_of(&bob)).to_string();
+    let planned = revoke(&env, "alice").args(["-n", "bob"]).ok().changes(&[]);
+    let line = planned.text();
+    assert!(
+        line.starts_with(&format!("bob\t{serial}\t2026-08-2")),
+        "{line}"
+    );
+    let done = revoke(&env, "alice").arg("bob").ok();
+    assert_eq!(done.text(), line);
+    assert!(
+        done.stderr.contains("only this node knows it"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(stored(&env, "alice").len(), 1);
+
+    let why = format!(
+        "the authorization of {} is revoked by {} until 2026-08-2",
+        id("bob"),
+        id("alice")
+    );
+    for program in ["verify", "put", "open"] {
+        let run = env.relay(program).args(["-N", "alice", "bob.parcel"]).run();
+        assert_eq!(run.status, 77, "{program}: {}", run.stderr);
+        assert!(run.stderr.contains(&why), "{program}: {}", run.stderr);
+        let run = env
+            .relay(program)
+            .args(["-N", "alice", "carol.parcel"])
+            .run();
+        assert_eq!(run.status, 0, "{program}: {}", run.stderr);
+    }
+    // A pure filter knows no node, and so nothing that is revoked.
+    let trust = env.keys("alice").public;
+    env.relay("verify")
+        .args(["--trust", &trust, "bob.parcel"])
+        .ok();
+    // By its serial number, and once more, it is the same.
+    for node in ["alice", "bob"] {
+        let shown = env.relay("peers").args(["-N", node]).ok();
+        assert_eq!(
+            shown.text().contains("\trevoked\t"),
+            node == "alice",
+            "{}",
+            shown.text()
+        );
+    }
+    for operand in ["bob", &serial] {
+        let again = revoke(&env, "alice").arg(operand).ok();
+        assert_eq!(again.text(), line);
+        assert_eq!(stored(&env, "alice").len(), 1);
+    }
+    // A new authorization counts.
+    let again = env
+        .relay("authorize")
+        .args(["-q", "-N", "alice", "bob"])
+        .ok();
+    let import = env.relay("import").args(["-q", "-N", "bob", "--replace"]);
+    import.stdin(again.stdout).ok();
+    env.write("new.parcel", env.parcel("bob", "alice", b"again"));
+    env.relay("open")
+        .args(["-N", "alice", "new.parcel"])
+        .ok()
+        .stdout("again");
+    check(&env, "alice");
+}
+
+/// What is revoked is not renewed, and what was given anew is.
+#[test]
+fn relay_rotate_renews_nothing_that_is_revoked() {
+    let env = Env::with_peers();
+    let later = "2026-06-15T00:00:00Z";
+    let purge = env
+        .relay("purge")
+        .args(["-q", "-N", "alice", "--trust-clock"]);
+    purge.at(later).ok();
+    let due = || {
+        let ran = env.relay("rotate").args(["-N", "alice", "-n"]).at(later);
+        let ran = ran.ok();
+        let is_of = |name: &str| ran.text().lines().any(|line| line.contains(&id(name)));
+        (is_of("bob"), is_of("carol"))
+    };
+    assert_eq!(due(), (true, true));
+    revoke(&env, "alice").at(later).arg("bob").ok();
+    assert_eq!(due(), (false, true));
+    let before = env.names(&format!("alice/peers/{}/given", id("bob")));
+    env.relay("rotate")
+        .args(["-q", "-N", "alice"])
+        .at(later)
+        .run();
+    let after = env.names(&format!("alice/peers/{}/given", id("bob")));
+    assert_eq!(before, after);
+}
+
+#[test]
+fn what_waits_at_home_since_before_is_delivered_and_what_is_not_routed_is_set_aside() {
+    let env = Env::with_peers();
+    let put = |parcel: &[u8]| env.relay("put").args(["-N", "alice"]).stdin(parcel).ok();
+    put(&env.parcel("bob", "alice", b"before"));
+    route(&env, "alice").ok();
+    put(&env.parcel("bob", "alice", b"too late"));
+    put(&env.parcel("carol", "alice", b"by carol"));
+    let home = format!("alice/spool/home/{}", id("alice"));
+    // Times of files have a granularity.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    revoke(&env, "alice").arg("bob").ok();
+    let routed = route(&env, "alice").ok();
+    assert!(
+        routed.stderr.contains("set aside in failed: "),
+        "{}",
+        routed.stderr
+    );
+    assert!(
+        routed.stderr.contains("is revoked by "),
+        "{}",
+        routed.stderr
+    );
+    assert_eq!(count(&env, &home), 2);
+    env.mkdir("got");
+    env.relay("deliver")
+        .args(["-N", "alice", "--dir", "got"])
+        .ok();
+    let got = |peer: &str| -> Vec<String> {
+        let names = env.names(&format!("got/{peer}")).into_iter();
+        names
+            .map(|name| env.text(format!("got/{peer}/{name}")))
+            .collect()
+    };
+    assert_eq!(got("bob"), ["before"]);
+    assert_eq!(got("carol"), ["by carol"]);
+    // What reached home afterwards, as into that of another node, is not delivered.
+    let failed: Vec<String> = env.names("alice/spool/failed");
+    let name = failed.iter().find(|name| !name.contains(".why")).unwrap();
+    let octets = env.read(format!("alice/spool/failed/{name}"));
+    env.write(format!("{home}/{name}"), octets);
+    env.chmod(format!("{home}/{name}"), 0o600);
+    let run = env
+        .relay("deliver")
+        .args(["-N", "alice", "--dir", "got"])
+        .run();
+    assert!(run.stderr.contains("is revoked by "), "{}", run.stderr);
+    assert_eq!(got("bob"), ["before"]);
+    assert_eq!(count(&env, &home), 0);
+}
+
+#[test]
+fn what_cannot_be_revoked_is_67_or_64() {
+    let env = Env::with_peers();
+    for (operand, why) in [
+        ("mallory", "no peer is known as mallory"),
+        ("ab12", "neither a peer nor the serial number"),
+    ] {
+        let run = revoke(&env, "alice").arg(operand).ends(67);
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+    }
+    // Bob gave nothing to carol.
+    let run = revoke(&env, "bob").arg("alice").ok();
+    assert_eq!(run.text().lines().count(), 1);
+    env.introduce("carol", "bob", &[]);
+    let late = revoke(&env, "bob")
+        .at("2027-06-01T00:00:00Z")
+        .arg("carol")
+        .run();
+    assert_eq!(late.status, 67, "{}", late.stderr);
+    assert!(
+        late.stderr
+            .contains("nothing that was given to carol is valid"),
+        "{}",
+        late.stderr
+    );
+    for arguments in [&[][..], &["--all", "bob"], &["--valid", "181d", "bob"]] {
+        revoke(&env, "alice").args(arguments).ends(64);
+    }
+    revoke(&env, "alice")
+        .args(["--issuer", "bob", "--all"])
+        .ends(64);
+    assert!(stored(&env, "alice").is_empty());
+}
+
+/// Alice, whose gateway is registered with the hub, revokes what bob has; both gateways refuse bob from then on.
+#[test]
+fn gateways_pass_it_on_over_a_stick_and_the_second_one_refuses_the_parcel() {
+    let env = Env::with_gateways();
+    env.relay("sync")
+        .args(["--init", "-N", "hub", "stick"])
+        .ok();
+    let parcel = env.parcel("bob", "alice", b"x");
+    env.write("bob.parcel", &parcel);
+    env.relay("verify").args(["-N", "hub", "bob.parcel"]).ok();
+    revoke(&env, "alice").args(["-o", "alice.pdd", "bob"]).ok();
+    let shown = env.relay("inspect").args(["--json", "alice.pdd"]).ok();
+    let shown = shown.text();
+    assert!(shown.contains("\"kind\":\"pdd\""), "{shown}");
+    assert!(
+        shown.contains(&format!("\"issuer\":\"{}\"", id("alice"))),
+        "{shown}"
+    );
+    for node in ["alice", "gateway"] {
+        env.relay("verify").args(["-N", node, "alice.pdd"]).ok();
+    }
+    let imported = env
+        .relay("import")
+        .args(["-N", "gateway", "alice.pdd"])
+        .ok();
+    assert_eq!(imported.text(), format!("{}\n", id("alice")));
+    route(&env, "gateway").ok().quiet();
+    let out = format!("gateway/spool/out/{}", id("hub"));
+    assert_eq!(count(&env, &out), 1);
+    assert_eq!(count(&env, "gateway/spool/in"), 0);
+    sync(&env, "gateway");
+    assert_eq!(count(&env, &out), 0, "it needs no acknowledgement");
+    sync(&env, "hub");
+    route(&env, "hub").ok().quiet();
+    assert_eq!(stored(&env, "hub").len(), 1);
+    for node in ["gateway", "hub"] {
+        let run = env.relay("put").args(["-N", node, "bob.parcel"]).run();
+        assert_eq!(run.status, 77, "{node}: {}", run.stderr);
+        assert!(run.stderr.contains("is revoked by "), "{}", run.stderr);
+        check(&env, node);
+    }
+    // It comes again: useless, and goes nowhere.
+    let octets = env
+        .relay("revoke")
+        .args(["-N", "alice", "--der", "-o", "-", "bob"])
+        .ok()
+        .stdout;
+    brought(&env, "hub", "gateway", &octets);
+    let ran = route(&env, "hub").arg("-v").ok();
+    assert!(
+        ran.stderr.contains("this is revoked here already"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(count(&env, &format!("hub/spool/out/{}", id("gateway"))), 0);
+    // After its end.
+    brought(&env, "hub", "gateway", &octets);
+    let late = route(&env, "hub").at("2026-10-01T00:00:00Z").run();
+    assert_eq!(
+        late.status, 75,
+        "a clock that relay-purge would not believe: {}",
+        late.stderr
+    );
+    env.relay("purge")
+        .at("2026-10-01T00:00:00Z")
+        .args(["-q", "-N", "hub", "--trust-clock"])
+        .ok();
+    assert!(stored(&env, "hub").is_empty());
+    assert_eq!(env.names("hub/revoked").len(), 0);
+    brought(&env, "hub", "gateway", &octets);
+    let late = route(&env, "hub").at("2026-10-01T00:00:00Z").arg("-v").ok();
+    assert!(late.stderr.contains("it has ended"), "{}", late.stderr);
+    assert!(stored(&env, "hub").is_empty());
+}
+
+/// It goes to each gateway once, and never back to where it came from.
+#[test]
+fn it_goes_on_to_peering_gateways_and_never_back() {
+    let env = Env::with_gateways();
+    env.introduce("gateway", "mallory", &[]);
+    env.introduce("mallory", "gateway", &[]);
+    let octets = pdd("alice", "alice", &serials(&[&[7]]), LATE);
+    brought(&env, "gateway", "hub", &octets);
+    route(&env, "gateway").ok().quiet();
+    assert_eq!(count(&env, &format!("gateway/spool/out/{}", id("hub"))), 0);
+    assert_eq!(
+        count(&env, &format!("gateway/spool/out/{}", id("mallory"))),
+        1
+    );
+    route(&env, "gateway").ok().quiet().changes(&[]);
+}
+
+/// A certificate of an endpoint that a gateway issued.
+fn certified(gateway: &str, endpoint: &str) -> (Certificate, Certificate) {
+    let key = identity(gateway);
+    let own = certificates::issue_own(&key, NodeType::Gateway, at(NOW)).unwrap();
+    let validity = (at("2026-02-20T00:00:00Z"), at("2026-08-01T00:00:00Z"));
+    let role = CertificateRole::Endpoint;
+    let subject = identity(endpoint);
+    let leaf = issuance::issue(&key, Some(&own), subject.public(), role, validity).unwrap();
+    (own, leaf)
+}
+
+fn by_gateway(gateway: &str, endpoint: &str, scope: &RevocationScope) -> Vec<u8> {
+    let (own, leaf) = certified(gateway, endpoint);
+    let key = identity(gateway);
+    Pdd::sign(
+        node(endpoint),
+        scope,
+        at("2026-07-01T00:00:00Z"),
+        &key,
+        &[&own, &leaf],
+    )
+    .unwrap()
+}
+
+/// The gateway that certified the endpoint may revoke; another one that claims the same does not count, since no path of a
+/// parcel shows it.
+#[test]
+fn the_gateway_of_the_issuer_may_revoke_and_another_gateway_may_not() {
+    let env = Env::with_gateways();
+    let parcel = env.parcel("bob", "alice", b"x");
+    env.write("bob.parcel", &parcel);
+    // Mallory certifies alice, too: the hub keeps it, as mallory is registered there, and it changes nothing.
+    brought(
+        &env,
+        "hub",
+        "mallory",
+        &by_gateway("mallory", "alice", &RevocationScope::All),
+    );
+    route(&env, "hub").ok().quiet();
+    assert_eq!(stored(&env, "hub").len(), 1);
+    env.relay("verify").args(["-N", "hub", "bob.parcel"]).ok();
+
+    let serial = relaynet::asn1::Hex(&serial_of(&parcel)).to_string();
+    let done = revoke(&env, "gateway")
+        .args(["--issuer", "alice", &serial])
+        .ok();
+    assert!(
+        done.text().starts_with(&format!("-\t{serial}\t2026-08-2")),
+        "{}",
+        done.text()
+    );
+    route(&env, "gateway").ok().quiet();
+    let run = env
+        .relay("verify")
+        .args(["-N", "gateway", "bob.parcel"])
+        .run();
+    assert_eq!(run.status, 77, "{}", run.stderr);
+    env.relay("sync")
+        .args(["--init", "-N", "hub", "stick"])
+        .ok();
+    sync(&env, "gateway");
+    sync(&env, "hub");
+    route(&env, "hub").ok().quiet();
+    assert_eq!(stored(&env, "hub").len(), 2);
+    let run = env.relay("put").args(["-N", "hub", "bob.parcel"]).run();
+    assert_eq!(run.status, 77, "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains(&format!("is revoked by {}", id("gateway"))),
+        "{}",
+        run.stderr
+    );
+    // The endpoint itself knows its gateway.
+    let octets = env
+        .relay("revoke")
+        .args(["-N", "gateway", "--der", "-o", "-"]);
+    let octets = octets.args(["--issuer", "alice", &serial]).ok().stdout;
+    env.write("gateway.pdd", octets);
+    env.relay("import")
+        .args(["-N", "alice", "gateway.pdd"])
+        .ok();
+    let run = env.relay("open").args(["-N", "alice", "bob.parcel"]).run();
+    assert_eq!(run.status, 77, "{}", run.stderr);
+    // Not a gateway for a node that it did not certify.
+    let run = revoke(&env, "gateway")
+        .args(["--issuer", "hub", "--all"])
+        .ends(77);
+    assert!(
+        run.stderr.contains("hub is not certified by this node"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn who_may_not_revoke_is_set_aside_and_strangers_are_useless() {
+    let env = Env::with_gateways();
+    // Signed by neither the issuer nor a gateway of it.
+    brought(
+        &env,
+        "gateway",
+        "hub",
+        &pdd("bob", "alice", &serials(&[&[7]]), LATE),
+    );
+    let ran = route(&env, "gateway").ok();
+    assert!(
+        ran.stderr.contains("set aside in failed: "),
+        "{}",
+        ran.stderr
+    );
+    let wrong = format!("signed by {}, which may not revoke", id("bob"));
+    let why = env.names("gateway/spool/failed");
+    let why = why.iter().find(|name| name.contains(".why")).unwrap();
+    assert!(
+        env.text(format!("gateway/spool/failed/{why}"))
+            .contains(&wrong)
+    );
+    assert!(stored(&env, "gateway").is_empty());
+    env.write("bad.pdd", pdd("bob", "alice", &serials(&[&[7]]), LATE));
+    for program in ["verify", "import"] {
+        let run = env.relay(program).args(["-N", "gateway", "bad.pdd"]).run();
+        assert_eq!(run.status, 77, "{program}: {}", run.stderr);
+        assert!(run.stderr.contains(&wrong), "{program}: {}", run.stderr);
+    }
+    // Bob is nobody to the gateway.
+    let stranger = pdd("bob", "bob", &serials(&[&[7]]), LATE);
+    brought(&env, "gateway", "hub", &stranger);
+    let ran = route(&env, "gateway").arg("-v").ok();
+    assert!(
+        ran.stderr.contains("nothing here is of its signer"),
+        "{}",
+        ran.stderr
+    );
+    assert!(stored(&env, "gateway").is_empty());
+    env.write("stranger.pdd", &stranger);
+    let run = env
+        .relay("import")
+        .args(["-N", "gateway", "stranger.pdd"])
+        .ends(77);
+    assert!(
+        run.stderr
+            .contains("which is neither known here nor certified"),
+        "{}",
+        run.stderr
+    );
+    // To alice he is a peer.
+    let imported = env
+        .relay("import")
+        .args(["-N", "alice", "stranger.pdd"])
+        .ok();
+    assert_eq!(imported.text(), format!("{}\n", id("bob")));
+    let again = env
+        .relay("import")
+        .args(["-N", "alice", "stranger.pdd"])
+        .ok();
+    assert!(
+        again.stderr.contains("this is revoked here already"),
+        "{}",
+        again.stderr
+    );
+}
+
+#[test]
+fn one_that_is_early_or_lasts_too_long_or_is_no_message() {
+    let env = Env::with_gateways();
+    // Its end is cut to 180 days from now.
+    brought(
+        &env,
+        "gateway",
+        "hub",
+        &pdd("alice", "alice", &serials(&[&[7]]), "2031-01-01T00:00:00Z"),
+    );
+    route(&env, "gateway").ok().quiet();
+    let names = stored(&env, "gateway");
+    assert!(names[0].starts_with("20260828T120000Z."), "{names:?}");
+    // It lasts as long as the others, so the same again is known.
+    brought(
+        &env,
+        "gateway",
+        "hub",
+        &pdd("alice", "alice", &serials(&[&[7]]), "2030-01-01T00:00:00Z"),
+    );
+    let ran = route(&env, "gateway").arg("-v").ok();
+    assert!(
+        ran.stderr.contains("this is revoked here already"),
+        "{}",
+        ran.stderr
+    );
+    // Signed under a certificate of the future: it waits for a day, and not for a month.
+    let key = identity("alice");
+    let under = |start: &str| {
+        let start = at(start);
+        let validity = (start, start + SignedDuration::from_hours(24 * 90));
+        let role = CertificateRole::Endpoint;
+        let own = issuance::issue(&key, None, key.public(), role, validity).unwrap();
+        Pdd::sign(key.id(), &serials(&[&[8]]), at(LATE), &key, &[&own]).unwrap()
+    };
+    let early = under("2026-03-02T00:00:00Z");
+    let name = brought(&env, "gateway", "hub", &early);
+    let ran = route(&env, "gateway").run();
+    assert_eq!(ran.status, 81, "{}", ran.stderr);
+    assert!(
+        env.path(format!("gateway/spool/control/{}/{name}", id("hub")))
+            .exists()
+    );
+    route(&env, "gateway")
+        .at("2026-03-02T00:00:00Z")
+        .ok()
+        .quiet();
+    assert_eq!(stored(&env, "gateway").len(), 2);
+    brought(&env, "gateway", "hub", &under("2026-04-02T00:00:00Z"));
+    let ran = route(&env, "gateway").arg("-v").ok();
+    assert!(
+        ran.stderr.contains("it begins more than a day from now"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(
+        count(&env, &format!("gateway/spool/control/{}", id("hub"))),
+        0
+    );
+    // Cut short, changed, and over the limit of serial numbers.
+    let good = pdd("alice", "alice", &serials(&[&[9]]), LATE);
+    for (file, octets, why) in [
+        ("short", good[..good.len() - 9].to_vec(), "cut short"),
+        ("junk", [b"Awala\x12\0".as_slice(), b"junk"].concat(), ""),
+        ("many", too_many(), "257 serial numbers, over 256"),
+    ] {
+        env.write(file, &octets);
+        for program in ["import", "inspect"] {
+            let node: &[&str] = if program == "import" {
+                &["-N", "gateway"]
+            } else {
+                &[]
+            };
+            let run = env.relay(program).args(node).arg(file).run();
+            assert_eq!(run.status, 65, "{program} {file}: {}", run.stderr);
+            assert!(run.stderr.contains(why), "{program} {file}: {}", run.stderr);
+        }
+    }
+    assert_eq!(stored(&env, "gateway").len(), 2);
+}
+
+/// A PDD with 257 serial numbers, which this library does not sign.
+fn too_many() -> Vec<u8> {
+    use relaynet::asn1::{Buffer, write};
+    use relaynet::cms::signed_data;
+    use relaynet::crypto::hash;
+    let numbers: Vec<Vec<u8>> = (0..257_u16)
+        .map(|nth| write::tlv(2, &(nth + 256).to_be_bytes()))
+        .collect();
+    let content = write::constructed(
+        0x30,
+        &[
+            &write::tlv(0x80, id("alice").as_bytes()),
+            &write::tlv(0xa1, &numbers.concat()),
+            &write::tlv(0x82, b"20260820000000"),
+        ],
+    );
+    let mut buffer = Buffer::with_capacity(content.len());
+    buffer.append(&content);
+    let own = self_issued("alice");
+    signed_data::sign(
+        &mut buffer,
+        &hash::sha256(&content),
+        &identity("alice"),
+        &[&own],
+    )
+    .unwrap();
+    buffer.prepend(b"Awala\x12\0");
+    buffer.into_octets()
+}
+
+#[test]
+fn all_ends_what_the_node_may_give() {
+    let env = Env::with_peers();
+    env.write("bob.parcel", env.parcel("bob", "alice", b"x"));
+    let done = revoke(&env, "alice").arg("--all").ok();
+    assert_eq!(done.text().lines().count(), 2, "{}", done.text());
+    let run = env.relay("open").args(["-N", "alice", "bob.parcel"]).run();
+    assert_eq!(run.status, 77, "{}", run.stderr);
+    let run = env.relay("authorize").args(["-N", "alice", "bob"]).run();
+    assert_eq!(run.status, 77, "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("all authorizations of this node are revoked until"),
+        "{}",
+        run.stderr
+    );
+    // It covers what comes after it.
+    let more = pdd("alice", "alice", &serials(&[&[7]]), "2026-04-01T00:00:00Z");
+    env.write("more.pdd", more);
+    env.relay("import").args(["-N", "alice", "more.pdd"]).ok();
+    assert_eq!(stored(&env, "alice").len(), 1);
+}
+
+/// A public key of which nobody has the private one.
+fn made_up_key(nth: usize) -> PublicKey {
+    let mut spki = identity("alice").public().spki().to_vec();
+    // In the middle of the modulus.
+    let middle = spki.len() / 2;
+    spki[middle..middle + 8].copy_from_slice(&nth.to_be_bytes());
+    PublicKey::parse(&spki).unwrap()
+}
+
+/// Of one signer at most 256 serial numbers and 64 KiB are kept, and of an issuer that is unknown at most 256 for each
+/// gateway that vouches; the rest is useless.
+#[test]
+fn ten_thousand_from_one_neighbour_stay_within_bounds() {
+    let env = Env::with_gateways();
+    let dir = format!("hub/spool/control/{}", id("gateway"));
+    fs::create_dir_all(env.path(&dir)).unwrap();
+    let gateway = identity("gateway");
+    let own = certificates::issue_own(&gateway, NodeType::Gateway, at(NOW)).unwrap();
+    let validity = (at("2026-02-20T00:00:00Z"), at("2026-08-01T00:00:00Z"));
+    let lay = |octets: &[u8]| {
+        let item = Item::parse(octets.to_vec()).unwrap();
+        let name = Name::of(&item, at(LATE)).to_string();
+        env.write(format!("{dir}/{name}"), octets);
+    };
+    // The gateway certifies endpoints that do not exist: their ids need no key of theirs.
+    let number: usize = std::env::var("RELAY_TEST_PDDS").map_or(600, |it| it.parse().unwrap());
+    let issuers: Vec<NodeId> = (0..number.min(300))
+        .map(|nth| {
+            let key = made_up_key(nth);
+            let role = CertificateRole::Endpoint;
+            let leaf = issuance::issue(&gateway, Some(&own), &key, role, validity).unwrap();
+            let octets = Pdd::sign(
+                key.id(),
+                &RevocationScope::All,
+                at(LATE),
+                &gateway,
+                &[&own, &leaf],
+            );
+            lay(&octets.unwrap());
+            key.id()
+        })
+        .collect();
+    // And one endpoint revokes one after the other.
+    let (own, leaf) = certified("gateway", "alice");
+    for nth in 0..number - issuers.len() {
+        let serial = u16::try_from(nth + 256).unwrap().to_be_bytes();
+        let octets = Pdd::sign(
+            node("alice"),
+            &serials(&[&serial]),
+            at(LATE),
+            &identity("alice"),
+            &[&leaf, &own],
+        );
+        lay(&octets.unwrap());
+    }
+    let started = std::time::Instant::now();
+    route(&env, "hub").ok().quiet();
+    eprintln!("{number} deauthorizations: {:?}", started.elapsed());
+    assert_eq!(count(&env, &dir), 0);
+    let kept: BTreeSet<String> = env.names("hub/revoked").into_iter().collect();
+    assert_eq!(kept.len(), 256);
+    let of_alice = format!("hub/revoked/{}", id("alice"));
+    let octets: usize = env
+        .names(&of_alice)
+        .iter()
+        .map(|name| env.read(format!("{of_alice}/{name}")).len())
+        .sum();
+    assert!((32 * 1024..=64 * 1024).contains(&octets), "{octets}");
+    assert_eq!(count(&env, "hub/spool/failed"), 0);
+}
