@@ -477,7 +477,7 @@ fn refuse_one(
 
 /// Whether a path is that of a message.
 fn is_message(path: &str) -> bool {
-    let kinds = ["parcel", "cargo", "cca", "pca", "rotation"];
+    let kinds = ["parcel", "cargo", "cca", "pca", "rotation", "pdd"];
     kinds.iter().any(|kind| path.ends_with(&format!(".{kind}")))
 }
 

@@ -12,10 +12,11 @@ use relaynet::asn1::ber::{self, Framer, Framing};
 use relaynet::asn1::{Buffer, Cursor, Element, pem, tag};
 use relaynet::cms::{EnvelopedData, SignedData};
 use relaynet::message::parts::{self, Ledger, PartStream};
+use relaynet::message::pdd::{MAX_LEN, MAX_SERIALS};
 use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use relaynet::message::stream::Stream;
 use relaynet::message::{
-    CargoMessageSet, CollectionRequest, Item, NodeConnectionParams, Part, Pca,
+    CargoMessageSet, CollectionRequest, Item, NodeConnectionParams, Part, Pca, Pdd,
     PrivateEndpointConnectionParams, Registration, Rotation, ServiceMessage, message_set,
 };
 use relaynet::pki::{Certificate, PublicKey};
@@ -249,6 +250,10 @@ pub(crate) fn item(octets: &[u8]) {
     if let Ok(pca) = Pca::parse(octets) {
         let again = Pca::parse(&pca.to_octets()).unwrap();
         assert_eq!(again, pca, "another acknowledgement when written again");
+    }
+    if let Ok(pdd) = Pdd::parse(octets) {
+        assert!(octets.len() <= MAX_LEN && pdd.scope.len() <= MAX_SERIALS);
+        let _ = pdd.verify();
     }
     if let Ok(rotation) = Rotation::parse(octets) {
         let _ = rotation.verify();

@@ -358,6 +358,86 @@ fn gateways_pass_it_on_over_a_stick_and_the_second_one_refuses_the_parcel() {
     assert!(stored(&env, "hub").is_empty());
 }
 
+/// An endpoint in the directory of a gateway needs nothing but relay-revoke: the gateway's relay-route takes it from
+/// the spool.
+#[test]
+fn what_an_endpoint_here_revokes_is_in_the_spool_of_its_gateway() {
+    let env = Env::with_gateways();
+    env.relay("keygen")
+        .args([
+            "-q",
+            "-N",
+            "gateway",
+            "--endpoint",
+            "desk",
+            "--set",
+            "clock=test",
+        ])
+        .ok();
+    let desk = "gateway/endpoints/desk";
+    let given = env
+        .relay("authorize")
+        .args(["-q", "-N", desk, "bob/identity.pub"])
+        .ok();
+    let import = env
+        .relay("import")
+        .args(["-q", "-N", "bob", "--name", "desk"]);
+    import.stdin(given.stdout).ok();
+    env.write("bob.parcel", env.parcel("bob", "desk", b"x"));
+    env.relay("verify").args(["-N", "hub", "bob.parcel"]).ok();
+    let bob = id("bob");
+    revoke(&env, desk).arg(&bob[..16]).ok().says(&[]);
+    assert_eq!(stored(&env, desk).len(), 1);
+    assert_eq!(count(&env, "gateway/spool/in"), 1);
+    check(&env, "gateway");
+    let put = env.relay("put").args(["-N", "gateway", "bob.parcel"]);
+    put.ok(); // not yet
+    let routed = route(&env, "gateway").ok();
+    assert!(
+        routed.stderr.contains(" is revoked by "),
+        "{}",
+        routed.stderr
+    );
+    assert_eq!(count(&env, "gateway/spool/in"), 0);
+    assert_eq!(stored(&env, "gateway").len(), 1);
+    assert_eq!(count(&env, &format!("gateway/spool/out/{}", id("hub"))), 1);
+    check(&env, "gateway");
+    for queue in ["out", "failed"] {
+        let list = env
+            .relay("list")
+            .args(["-N", "gateway", "--long", queue])
+            .ok();
+        assert_eq!(list.text().lines().count(), 1, "{}", list.text());
+    }
+    let refused = env.relay("put").args(["-N", "gateway", "bob.parcel"]);
+    refused.ends(77);
+}
+
+/// A gateway that takes no more cargo from this one gets nothing that would wait for it.
+#[test]
+fn nothing_waits_for_a_gateway_whose_certificate_has_ended() {
+    let env = Env::with_gateways();
+    env.introduce("mallory", "gateway", &[]);
+    env.introduce("gateway", "mallory", &["--valid", "3d"]);
+    let later = "2026-03-10T12:00:00Z";
+    let purge = env
+        .relay("purge")
+        .args(["-q", "-N", "gateway", "--trust-clock"]);
+    purge.at(later).ok();
+    brought(
+        &env,
+        "gateway",
+        "alice",
+        &pdd("alice", "alice", &serials(&[&[7]]), LATE),
+    );
+    route(&env, "gateway").at(later).ok().quiet();
+    assert_eq!(count(&env, &format!("gateway/spool/out/{}", id("hub"))), 1);
+    assert_eq!(
+        count(&env, &format!("gateway/spool/out/{}", id("mallory"))),
+        0
+    );
+}
+
 /// It goes to each gateway once, and never back to where it came from.
 #[test]
 fn it_goes_on_to_peering_gateways_and_never_back() {

@@ -5,7 +5,7 @@ use crate::disk::publish::{self, IfExists};
 use crate::message::Pdd;
 use crate::message::item::Received;
 use crate::node::revocation_store::{RevocationFate, RevocationStore};
-use crate::node::{self, NodeType, authorizations, certificates};
+use crate::node::{self, Keyring as _, NodeType, authorizations, certificates};
 use crate::pipeline::once::Once;
 use crate::pki::{NodeId, Window};
 use crate::ramf::{self, Kind};
@@ -108,7 +108,8 @@ impl<'a> RevocationDesk<'a> {
         Ok(())
     }
 
-    /// Those that certified this node, and those that let it send cargo to them.
+    /// Those that certified this node, and those that let it send cargo to them. Not those whose
+    /// certificate has ended: it would wait there, and relay-sync would complain each time.
     fn gateways(&self) -> Result<Vec<NodeId>, Error> {
         let node = self.spool.owner();
         if node.config().node_type() == NodeType::Endpoint {
@@ -118,6 +119,7 @@ impl<'a> RevocationDesk<'a> {
         gateways.extend(authorizations::holders(node)?);
         gateways.sort_unstable();
         gateways.dedup();
+        gateways.retain(|gateway| node.carrier(*gateway, self.time.told).is_ok());
         Ok(gateways)
     }
 }
