@@ -413,6 +413,113 @@ fn what_an_endpoint_here_revokes_is_in_the_spool_of_its_gateway() {
     refused.ends(77);
 }
 
+/// What is revoked is refused at the door: the other parcels of its cargo are taken, and its sender gets no
+/// acknowledgement for it.
+#[test]
+fn cargo_is_taken_without_the_parcel_that_is_revoked() {
+    let env = Env::with_gateways();
+    env.relay("sync")
+        .args(["--init", "-N", "hub", "stick"])
+        .ok();
+    let (bad, good) = (
+        env.parcel("bob", "alice", b"by bob"),
+        env.parcel("alice", "bob", b"by alice"),
+    );
+    env.write("gateway/routes", "* peer:hub\n");
+    env.chmod("gateway/routes", 0o600);
+    env.write("hub/routes", "* dir:/nonexistent\n");
+    env.chmod("hub/routes", 0o600);
+    for parcel in [&bad, &good] {
+        env.relay("put")
+            .args(["-N", "gateway"])
+            .stdin(parcel.clone())
+            .ok();
+    }
+    route(&env, "gateway").ok();
+    sync(&env, "gateway");
+    env.write(
+        "alice.pdd",
+        pdd("alice", "alice", &serials(&[&serial_of(&bad)]), LATE),
+    );
+    let unknown = env
+        .relay("import")
+        .args(["-N", "hub", "alice.pdd"])
+        .ends(77);
+    assert!(
+        unknown.stderr.contains("neither known here nor certified"),
+        "{}",
+        unknown.stderr
+    );
+    // In the form that relay-revoke gives it: with the certificates that lead to the gateway.
+    revoke(&env, "alice")
+        .args(["-f", "-o", "alice.pdd", "bob"])
+        .ok();
+    env.relay("import")
+        .args(["-q", "-N", "hub", "alice.pdd"])
+        .ok();
+    let ran = env.relay("sync").args(["-q", "-N", "hub", "stick"]).run();
+    assert_eq!(ran.status, 77, "{}", ran.stderr);
+    assert_eq!(
+        ran.stderr.matches(" is revoked by ").count(),
+        1,
+        "{}",
+        ran.stderr
+    );
+    let of_alice = |name: &String| name.starts_with(&id("bob")) && name.ends_with(".parcel");
+    let taken = env.names("hub/spool/in");
+    assert_eq!(
+        taken.iter().filter(|name| of_alice(name)).count(),
+        1,
+        "{taken:?}"
+    );
+    let out = format!("gateway/spool/out/{}", id("hub"));
+    assert_eq!(count(&env, &out), 2);
+    sync(&env, "gateway");
+    route(&env, "gateway").ok();
+    let waits = env.names(&out);
+    assert_eq!(waits.len(), 1, "{waits:?}");
+    assert!(waits[0].starts_with(&id("alice")), "{waits:?}");
+}
+
+/// A file that cannot be read stops what it may concern, and nothing else; relay-check names it.
+#[test]
+fn a_damaged_file_stops_only_messages_for_its_issuer() {
+    let env = Env::with_peers();
+    env.write("bob.parcel", env.parcel("bob", "alice", b"x"));
+    env.write("alice.parcel", env.parcel("alice", "bob", b"y"));
+    revoke(&env, "alice").arg("bob").ok();
+    let file = format!("alice/revoked/{}/{}", id("alice"), stored(&env, "alice")[0]);
+    let octets = env.read(&file);
+    for (damage, why) in [
+        (octets[..300].to_vec(), "malformed"),
+        (
+            pdd("bob", "bob", &RevocationScope::All, LATE),
+            "another issuer",
+        ),
+    ] {
+        env.write(&file, damage);
+        let run = env.relay("check").args(["-N", "alice"]).run();
+        assert_eq!(run.status, 1, "{why}");
+        assert!(run.text().contains("revoked/"), "{why}: {}", run.text());
+        env.relay("verify")
+            .args(["-N", "alice", "alice.parcel"])
+            .ok();
+    }
+    env.write(&file, &octets[..300]);
+    let run = env
+        .relay("open")
+        .args(["-N", "alice", "bob.parcel"])
+        .ends(78);
+    assert!(run.stderr.contains("revoked/"), "{}", run.stderr);
+    env.write("alice/revoked/readme", "");
+    let run = env.relay("check").args(["-N", "alice"]).run();
+    assert!(
+        run.text().contains("alice/revoked/readme"),
+        "{}",
+        run.text()
+    );
+}
+
 /// A gateway that takes no more cargo from this one gets nothing that would wait for it.
 #[test]
 fn nothing_waits_for_a_gateway_whose_certificate_has_ended() {
