@@ -35,7 +35,7 @@ _relay__keygen() {
 
     case "${cmd}" in
         relay__keygen)
-            opts="-q -v -h -V -N --type --rsa --passphrase --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --endpoint --address --identity-key --session-key --session-key-id --set --now"
+            opts="-q -v -h -V -N --type --rsa --passphrase --change-passphrase --no-passphrase --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --endpoint --address --identity-key --session-key --session-key-id --new-passphrase-file --new-passphrase-fd --set --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -82,6 +82,14 @@ _relay__keygen() {
                     return 0
                     ;;
                 --session-key-id)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --new-passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --new-passphrase-fd)
                     _relay_complete none 2>/dev/null
                     return 0
                     ;;

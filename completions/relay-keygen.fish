@@ -14,9 +14,13 @@ complete -c relay-keygen -l address -d 'The node\'s domain name on the Internet,
 complete -c relay-keygen -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-keygen -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-keygen -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
+complete -c relay-keygen -l new-passphrase-file -d 'With --change-passphrase: the new passphrase is in FILE' -r -F
+complete -c relay-keygen -l new-passphrase-fd -d 'With --change-passphrase: descriptor N gives the new passphrase' -r -f
 complete -c relay-keygen -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log=)'
 complete -c relay-keygen -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay-keygen -l passphrase -d 'Encrypt the private keys under the passphrase'
+complete -c relay-keygen -l change-passphrase -d 'Set, change or remove the passphrase of all private keys of the node'
+complete -c relay-keygen -l no-passphrase -d 'With --change-passphrase: the keys are to have none'
 complete -c relay-keygen -l json -d 'Print a line of facts in JSON instead of the id'
 complete -c relay-keygen -s q -l quiet -d 'Report errors only'
 complete -c relay-keygen -s v -l verbose -d 'Report every change of state'

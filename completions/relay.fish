@@ -199,9 +199,13 @@ complete -c relay -n "__fish_relay_using_subcommand keygen" -l address -d 'The n
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l new-passphrase-file -d 'With --change-passphrase: the new passphrase is in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l new-passphrase-fd -d 'With --change-passphrase: descriptor N gives the new passphrase' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log=)'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l passphrase -d 'Encrypt the private keys under the passphrase'
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l change-passphrase -d 'Set, change or remove the passphrase of all private keys of the node'
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l no-passphrase -d 'With --change-passphrase: the keys are to have none'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l json -d 'Print a line of facts in JSON instead of the id'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -s q -l quiet -d 'Report errors only'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -s v -l verbose -d 'Report every change of state'

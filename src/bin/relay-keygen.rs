@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use relaynet::cli::args::{IdentityKeyFile, KeyedNode, SessionKeyFile};
+use relaynet::cli::args::{IdentityKeyFile, KeyedNode, PassphraseChange, SessionKeyFile};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::{self, files, making, report, slips};
@@ -42,6 +42,8 @@ pub(crate) struct Args {
     /// Encrypt the private keys under the passphrase
     #[arg(long)]
     passphrase: bool,
+    #[command(flatten)]
+    change: PassphraseChange,
     /// Write this setting into the config
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -59,6 +61,10 @@ pub(crate) fn main() -> ExitCode {
 fn keygen(args: &Args) -> anyhow::Result<()> {
     if args.dir.is_some() && args.node.is_given() {
         return Err(Usage("DIR and -N name the same thing twice".to_owned()).into());
+    }
+    if args.change.is_given() {
+        let node = args.node.open_at(args.dir.as_deref())?;
+        return making::change_passphrase(&node, &args.change);
     }
     if let Some(dir) = &args.dir {
         slips::check_not_a_command(dir, args.node_type.is_some())?;

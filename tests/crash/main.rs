@@ -23,6 +23,8 @@ mod media; // what comes from media and goes onto them
 #[cfg(debug_assertions)]
 mod parallel; // two runs at once
 #[cfg(debug_assertions)]
+mod passphrases; // encrypted private keys
+#[cfg(debug_assertions)]
 mod programs; // what is run, and what proves that it worked
 #[cfg(debug_assertions)]
 mod refusals; // a file system that says no

@@ -14,8 +14,9 @@ use super::scene::{
 use super::sweep::{Case, sweep, sweep_errnos};
 
 /// The number of cases in this file.
-pub(crate) const CASES: usize = 66
+pub(crate) const CASES: usize = 65
     + super::media::CASES
+    + super::passphrases::CASES
     + super::revoking::CASES
     + super::rotating::CASES
     + super::sending::CASES;
@@ -63,66 +64,6 @@ fn keygen() {
             import(scene, "bob", "tmp/new.conn", START);
             deliver(scene, "bob", "peer", "new", FIRST);
         },
-        ..CASE
-    });
-}
-
-/// The node of [`keygen_encrypted`] writes to bob, who opens that.
-fn encrypted_proof(scene: &Scene, node: &str, pass: &str) {
-    scene.add("alone/bob");
-    let keyed = ["-q", "-N", node, "--passphrase-file", pass];
-    let run = |program: &str, args: &[&str]| {
-        let args = [&keyed, args].concat();
-        scene.run(program, &args, START).expect(0);
-    };
-    run("relay-authorize", &["-o", "tmp/new.conn", "in/bob.pub"]);
-    import(scene, "bob", "tmp/new.conn", START);
-    let seal = [
-        "-q",
-        "-N",
-        "bob",
-        "-t",
-        "peer",
-        "-o",
-        "tmp/new.parcel",
-        "in/report.txt",
-    ];
-    scene.run("relay-seal", &seal, FIRST).expect(0);
-    run("relay-open", &["-o", "tmp/content", "tmp/new.parcel"]);
-}
-
-#[test]
-fn keygen_encrypted() {
-    sweep(&Case {
-        name: "keygen --passphrase",
-        program: "relay-keygen",
-        args: &[
-            "-q",
-            "--set",
-            "clock=test",
-            "--passphrase",
-            "--passphrase-file",
-            "in/pass",
-            "./new",
-        ],
-        order: &["new/identity.key", "new/sessions/any/", "new/VERSION", "-"],
-        faults: &["kill", "torn"],
-        next: |scene| if_there(scene, "new/VERSION", 73),
-        left: |scene, _| {
-            // No key was ever on the disk as it is.
-            let is_there = scene.path("new").exists();
-            let files = if is_there {
-                scene.files("new")
-            } else {
-                Vec::new()
-            };
-            for file in files {
-                let octets = fs::read(scene.path(&file)).unwrap_or_default();
-                let text = String::from_utf8_lossy(&octets);
-                assert!(!text.contains("BEGIN PRIVATE KEY"), "{file}");
-            }
-        },
-        proof: |scene, _| encrypted_proof(scene, "new", "in/pass"),
         ..CASE
     });
 }
@@ -2131,12 +2072,12 @@ fn unpack(scene: &Scene, gateway: &str, cargo: &str) {
 // What shows that nodes work
 
 /// This status if the file is there, else 0.
-fn if_there(scene: &Scene, file: &str, status: i32) -> i32 {
+pub(crate) fn if_there(scene: &Scene, file: &str, status: i32) -> i32 {
     if scene.path(file).exists() { status } else { 0 }
 }
 
 /// `node` imports `file` under the name `peer`.
-fn import(scene: &Scene, node: &str, file: &str, now: &str) {
+pub(crate) fn import(scene: &Scene, node: &str, file: &str, now: &str) {
     let args = ["-q", "-N", node, "--name", "peer", file];
     scene.run("relay-import", &args, now).expect(0);
 }

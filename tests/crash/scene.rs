@@ -48,12 +48,13 @@ pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 const LARGE_LEN: usize = 8_300_000;
 
 /// The directory of the prepared nodes.
-const DIRS: [&str; 38] = [
+const DIRS: [&str; 39] = [
     "in",
     "keys",
     "alone",
     "friends",
     "sealed",
+    "locked",
     "renewed",
     "told",
     "heard",
@@ -162,6 +163,7 @@ pub(crate) fn command(dir: &Path, name: &str, args: &[&str], now: &str) -> Comma
 /// - `alone`: alice, bob and carol, who has an Internet address, have just been made.
 /// - `friends`: alice and bob authorized each other.
 /// - `sealed`: bob has sealed `in/first.parcel` for alice.
+/// - `locked`: the same, and all private keys of bob are encrypted under the passphrase in `in/pass`.
 /// - `lone`: the gateways hub, who has an Internet address, and field have just been made.
 /// - `gateways`: hub has registered field, who has packed `in/first.cargo` for it.
 /// - `asked`: field has made `in/field.cca`.
@@ -273,6 +275,10 @@ impl World {
         let mut args = vec!["-N", "sealed/bob", "-t", "alice", "--keep-name"];
         args.extend(["-o", "in/first.parcel", "in/report.txt"]);
         run("relay-seal", &args, FIRST);
+        copy_tree(&path.join("sealed/bob"), &path.join("locked/bob"));
+        let mut args = vec!["-q", "-N", "locked/bob", "--change-passphrase"];
+        args.extend(["--new-passphrase-file", "in/pass"]);
+        run("relay-keygen", &args, START);
         copy_tree(&path.join("friends/alice"), &path.join("renewed/alice"));
         let mut args = vec!["-q", "-N", "renewed/alice", "--der"];
         args.extend(["-o", "in/renewed.conn", "bob"]);

@@ -530,3 +530,211 @@ fn an_endpoint_is_encrypted_as_its_gateway_is() {
     let alone = env.relay("keygen").args(["--passphrase", "other"]);
     alone.at_any_time().fails(64, "a passphrase is needed");
 }
+
+// Changing it
+
+fn change<'a>(env: &'a Env, node: &str, options: &[&str]) -> Call<'a> {
+    let change = env
+        .relay("keygen")
+        .args(["-N", node, "--change-passphrase"]);
+    change.args(options)
+}
+
+/// Whether a node seals with this passphrase file, or without any.
+fn seals(env: &Env, node: &str, to: &str, pass: Option<&str>) -> bool {
+    let seal = env.relay("seal").args(["-N", node, "-t", to]).stdin("x");
+    let options = pass.iter().flat_map(|pass| ["--passphrase-file", pass]);
+    let ran = seal.args(options).run();
+    assert!([0, 78].contains(&ran.status), "{}", ran.stderr);
+    ran.status == 0
+}
+
+#[test]
+fn a_passphrase_is_set_changed_and_removed_for_all_keys() {
+    let env = Env::with_peers();
+    secret(&env, "one", "one\n");
+    secret(&env, "two", "two\n");
+    let parcel = env.parcel("bob", "alice", b"x");
+    env.parcel("alice", "bob", b"y");
+    let before = session_keys(&env, "alice");
+    let headers = |keys: &[(String, String)]| -> Vec<String> {
+        let above = keys
+            .iter()
+            .map(|(_, text)| text.split("-----").next().unwrap().to_owned());
+        above.collect()
+    };
+    let encrypted = || {
+        let keys = session_keys(&env, "alice");
+        assert_eq!(headers(&keys), headers(&before));
+        let identity = env.text("alice/identity.key").contains(ENCRYPTED);
+        let all = keys.iter().map(|(_, text)| text.contains(ENCRYPTED));
+        assert!(all.clone().all(|it| it == identity), "{keys:?}");
+        identity
+    };
+    let ran = change(&env, "alice", &["-v", "--new-passphrase-file", "one"]).ok();
+    let event = format!(
+        "event=passphrase-changed identity=stored session-keys={}",
+        before.len()
+    );
+    assert!(ran.stderr.contains(&event), "{}", ran.stderr);
+    assert!(encrypted() && seals(&env, "alice", "bob", Some("one")));
+    assert!(!seals(&env, "alice", "bob", None));
+    // Wrong and missing ones change nothing.
+    let missing = "alice/identity.key: encrypted, and no passphrase is given";
+    change(&env, "alice", &["--new-passphrase-file", "two"]).fails(
+        78,
+        "alice/identity.key: encrypted, and no passphrase is given",
+    );
+    change(&env, "alice", &["--no-passphrase"]).fails(78, missing);
+    let wrong = ["--passphrase-file", "two", "--no-passphrase"];
+    change(&env, "alice", &wrong).fails(78, "alice/identity.key: the passphrase does not open it");
+    let to_two = [
+        "-v",
+        "--passphrase-file",
+        "one",
+        "--new-passphrase-file",
+        "two",
+    ];
+    let ran = change(&env, "alice", &to_two).ok();
+    assert!(
+        ran.stderr.contains("identity=stored session-keys=0"),
+        "{}",
+        ran.stderr
+    );
+    // Again, as after a run that was killed.
+    let ran = change(&env, "alice", &to_two).ok();
+    assert!(
+        ran.stderr.contains("identity=kept session-keys=0"),
+        "{}",
+        ran.stderr
+    );
+    assert!(encrypted() && seals(&env, "alice", "bob", Some("two")));
+    assert!(!seals(&env, "alice", "bob", Some("one")));
+    change(
+        &env,
+        "alice",
+        &["--passphrase-file", "two", "--no-passphrase"],
+    )
+    .ok();
+    assert!(!encrypted() && seals(&env, "alice", "bob", None));
+    env.relay("open")
+        .args(["-N", "alice"])
+        .stdin(parcel)
+        .ok()
+        .stdout("x");
+    change(&env, "alice", &["--no-passphrase"]).ok();
+}
+
+#[test]
+fn a_new_passphrase_must_be_said_and_readable() {
+    let env = Env::with_peers();
+    secret(&env, "one", "one\n");
+    let usage = change(&env, "alice", &[]);
+    usage.fails(
+        64,
+        "--new-passphrase-file, --new-passphrase-fd or --no-passphrase is needed",
+    );
+    secret(&env, "none", "");
+    change(&env, "alice", &["--new-passphrase-file", "none"]).fails(66, "the passphrase is empty");
+    env.chmod("one", 0o644);
+    let open = change(&env, "alice", &["--new-passphrase-file", "one"]);
+    open.fails(78, "passphrase in one: open to other users");
+    let alone = env.relay("keygen").args(["new", "--no-passphrase"]).run();
+    assert_eq!(alone.status, 64);
+    let other = change(&env, "nowhere", &["--no-passphrase"]);
+    other.fails(78, "nowhere is not a node directory");
+}
+
+#[test]
+fn what_cannot_be_changed_does_not_stop_the_others() {
+    let env = peers();
+    let bound = format!("alice/sessions/{}", id("bob"));
+    let bad = format!("{bound}/{}", env.names(&bound)[0]);
+    let text = env.text(&bad);
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.remove(lines.len() - 3);
+    secret(&env, &bad, &lines.join("\n"));
+    let ran = change(
+        &env,
+        "alice",
+        &["--passphrase-file", "pass", "--no-passphrase"],
+    )
+    .run();
+    assert_eq!(ran.status, 78, "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("{bad}: ")), "{}", ran.stderr);
+    let plain = session_keys(&env, "alice");
+    let changed = plain.iter().filter(|(_, text)| !text.contains(ENCRYPTED));
+    assert_eq!(changed.count(), plain.len() - 1);
+    // A mixture of any kind becomes one kind.
+    secret(&env, &bad, &text);
+    change(&env, "alice", &["--no-passphrase"]).ok();
+    let keys = session_keys(&env, "alice");
+    assert!(keys.iter().all(|(_, text)| !text.contains(ENCRYPTED)));
+    assert!(seals(&env, "alice", "bob", None));
+}
+
+#[test]
+fn two_changes_at_once_and_many_keys() {
+    const COUNT: usize = 300;
+    let env = peers();
+    // Each is another session key to a node that reads no further than its form.
+    let bound = format!("alice/sessions/{}", id("bob"));
+    let text = env.text(format!("{bound}/{}", env.names(&bound)[0]));
+    let own = text
+        .lines()
+        .next()
+        .unwrap()
+        .trim_start_matches("Key-Id: ")
+        .to_owned();
+    for number in 0..COUNT {
+        let key_id = format!("{number:016x}");
+        secret(
+            &env,
+            &format!("{bound}/{key_id}.key"),
+            &text.replace(&own, &key_id),
+        );
+    }
+    secret(&env, "one", "one\n");
+    for options in [
+        &["--passphrase-file", "pass", "--no-passphrase"][..],
+        &["--new-passphrase-file", "one"],
+    ] {
+        change(&env, "alice", options).ok();
+    }
+    for (name, text) in [("two", "two\n"), ("three", "three\n")] {
+        secret(&env, name, text);
+    }
+    // Others work meanwhile: they find the one passphrase or the other.
+    let runs: Vec<_> = ["two", "three"]
+        .iter()
+        .map(|new| {
+            let options = ["--passphrase-file", "one", "--new-passphrase-file", new];
+            change(&env, "alice", &options)
+                .to_command()
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for pass in ["one", "two", "three"].iter().cycle().take(12) {
+        let seal = env
+            .relay("seal")
+            .args(["-N", "alice", "-t", "bob"])
+            .stdin("x");
+        let status = seal
+            .args(["--passphrase-file", pass])
+            .output()
+            .status
+            .code();
+        assert!([Some(0), Some(78)].contains(&status), "{status:?}");
+    }
+    let ended: Vec<i32> = runs
+        .into_iter()
+        .map(|run| run.wait_with_output().unwrap().status.code().unwrap())
+        .collect();
+    assert!(ended == [0, 78] || ended == [78, 0], "{ended:?}");
+    let new = if ended[0] == 0 { "two" } else { "three" };
+    assert!(seals(&env, "alice", "bob", Some(new)));
+    let keys = session_keys(&env, "alice");
+    assert!(keys.len() > COUNT);
+    assert!(keys.iter().all(|(_, text)| text.contains(ENCRYPTED)));
+}

@@ -2,10 +2,13 @@
 
 use jiff::Timestamp;
 
+use super::args::PassphraseChange;
 use super::errors::Usage;
+use super::input_ref::InputRef;
+use super::outcome::Outcome;
 use super::report;
 use crate::node::creation::NodePlan;
-use crate::node::{self, Config, Directory, NodeType, endpoints};
+use crate::node::{self, Config, Directory, NodeType, endpoints, passphrase_change};
 
 /// Makes a local endpoint, and says if only some gateways lead to it.
 ///
@@ -24,6 +27,38 @@ pub fn endpoint(
         );
     }
     Ok(node)
+}
+
+/// Sets, changes or removes the passphrase of a node's private keys.
+///
+/// # Errors
+/// When the new passphrase is not given, the keys are not opened, or one cannot be stored.
+pub fn change_passphrase(node: &Directory, options: &PassphraseChange) -> anyhow::Result<()> {
+    let new = options.new_passphrase()?;
+    let mut outcome = Outcome::default();
+    let changed = passphrase_change::change(node, new.as_deref(), &mut |path, error| {
+        let place = InputRef::named(path.to_string_lossy().into_owned());
+        outcome.take();
+        outcome.failed(&place, &place.label(), &error.into());
+    })?;
+    let count = changed.session_keys.to_string();
+    let identity = if changed.identity { "stored" } else { "kept" };
+    let facts = [("identity", identity), ("session-keys", &count)];
+    report::event("passphrase-changed", &facts);
+    for endpoint in endpoints::paths(node.root())? {
+        let path = report::path(&endpoint);
+        report::note(&format!("{path} keeps its own passphrase: use -N {path}"));
+    }
+    let all = if new.is_some() {
+        "encrypted under it"
+    } else {
+        "not encrypted"
+    };
+    report::summary(&format!(
+        "the identity key and {} session keys are {all}",
+        changed.of
+    ));
+    outcome.finish()
 }
 
 /// The settings that the options give: type, address, and lines `KEY=VALUE`.

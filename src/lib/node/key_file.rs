@@ -183,7 +183,7 @@ pub fn private_to_text(
 ///
 /// # Errors
 /// When it cannot be encoded.
-pub(super) fn pkcs8_to_block(
+fn pkcs8_to_block(
     pkcs8: &[u8],
     secret: Option<&SessionSecret>,
 ) -> Result<Zeroizing<String>, Error> {
@@ -209,6 +209,24 @@ pub fn with_headers(text: &[u8], headers: &Headers) -> Zeroizing<Vec<u8>> {
     changed.extend_from_slice(lines.as_bytes());
     changed.extend_from_slice(block);
     changed
+}
+
+/// The lines above the PEM block of a text, with this PKCS#8 key below them; encrypted if there is a
+/// password for that.
+///
+/// # Errors
+/// When the key cannot be encoded.
+pub(super) fn with_key(
+    text: &[u8],
+    pkcs8: &[u8],
+    secret: Option<&SessionSecret>,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let block = pkcs8_to_block(pkcs8, secret)?;
+    let lines = &text[..block_start(text)];
+    let mut changed = Zeroizing::new(Vec::with_capacity(lines.len() + block.len()));
+    changed.extend_from_slice(lines);
+    changed.extend_from_slice(block.as_bytes());
+    Ok(changed)
 }
 
 /// The offset of the first PEM block; the length of the text if there is none.

@@ -15,6 +15,7 @@ pub mod creation;
 pub mod passphrase; // of encrypted private keys
 pub mod session_secret; // the password of session keys
 mod private_keys; // plain, or encrypted
+pub mod passphrase_change; // of all private keys of a node
 pub mod key_file;
 pub(crate) mod marks;
 pub(crate) mod ownership;

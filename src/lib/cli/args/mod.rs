@@ -19,6 +19,6 @@ pub use keys::{
 };
 pub use life::{Life, message_id};
 pub use node::{CommandTime, Node, NodeDir, Wait};
-pub use passphrase::{KeyedNode, PassphraseArgs, of_options};
+pub use passphrase::{KeyedNode, PassphraseChange};
 pub use peer::peer_key;
 pub use validity::validity;

@@ -16,7 +16,7 @@ const CREDENTIAL: &str = "relay-passphrase";
 
 /// `--passphrase-file` and `--passphrase-fd`.
 #[derive(Debug, Default, clap::Args)]
-pub struct PassphraseArgs {
+pub(super) struct PassphraseArgs {
     /// Open encrypted keys with the passphrase in FILE
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
@@ -32,7 +32,7 @@ impl PassphraseArgs {
     /// The passphrase: that of the options, else the one among the credentials of the service. It is
     /// read when an encrypted key is met.
     #[must_use]
-    pub fn get(&self) -> &Arc<Passphrase> {
+    fn get(&self) -> &Arc<Passphrase> {
         self.shared.get_or_init(|| {
             of_options(self.passphrase_file.as_deref(), self.passphrase_fd)
                 .or_else(credential)
@@ -42,8 +42,7 @@ impl PassphraseArgs {
 }
 
 /// The passphrase in a file, which nobody else may read, or from a descriptor; `None` without either.
-#[must_use]
-pub fn of_options(file: Option<&Path>, descriptor: Option<u32>) -> Option<Arc<Passphrase>> {
+fn of_options(file: Option<&Path>, descriptor: Option<u32>) -> Option<Arc<Passphrase>> {
     if let Some(path) = file {
         return Some(of_file(path.to_owned(), files::read_secret));
     }
@@ -77,6 +76,63 @@ fn without_newline(text: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// What relay-keygen does with the passphrase of a node that there is.
+#[derive(Debug, clap::Args)]
+pub struct PassphraseChange {
+    /// Set, change or remove the passphrase of all private keys of the node
+    #[arg(long, conflicts_with_all = [
+        "passphrase", "endpoint", "node_type", "address", "set", "identity_key", "session_key", "json",
+    ])]
+    change_passphrase: bool,
+    /// With --change-passphrase: the new passphrase is in FILE
+    #[arg(long, value_name = "FILE", requires = "change_passphrase")]
+    new_passphrase_file: Option<PathBuf>,
+    /// With --change-passphrase: descriptor N gives the new passphrase
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "change_passphrase",
+        conflicts_with = "new_passphrase_file"
+    )]
+    new_passphrase_fd: Option<u32>,
+    /// With --change-passphrase: the keys are to have none
+    #[arg(
+        long,
+        requires = "change_passphrase",
+        conflicts_with_all = ["new_passphrase_file", "new_passphrase_fd"]
+    )]
+    no_passphrase: bool,
+}
+
+impl PassphraseChange {
+    /// Whether it is asked for.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.change_passphrase
+    }
+
+    /// The new passphrase; `None` if the keys are to have none.
+    ///
+    /// # Errors
+    /// A [`Usage`] error when none of these is said; when the passphrase cannot be read.
+    pub fn new_passphrase(&self) -> anyhow::Result<Option<Arc<Passphrase>>> {
+        let new = of_options(self.new_passphrase_file.as_deref(), self.new_passphrase_fd);
+        match (new, self.no_passphrase) {
+            (None, false) => {
+                let text =
+                    "--new-passphrase-file, --new-passphrase-fd or --no-passphrase is needed";
+                Err(Usage(text.to_owned()).into())
+            }
+            (Some(new), _) => {
+                // Read before anything is changed.
+                new.is_given()?;
+                Ok(Some(new))
+            }
+            (None, true) => Ok(None),
+        }
+    }
+}
+
 /// `-N`, and the passphrase of the node's private keys.
 #[derive(Debug, Default, clap::Args)]
 pub struct KeyedNode {
@@ -94,6 +150,17 @@ impl KeyedNode {
     pub fn open(&self) -> anyhow::Result<Directory> {
         let node = self.dir.open()?;
         Ok(node.with_passphrase(Arc::clone(self.passphrase())))
+    }
+
+    /// Opens the node in this directory, else as [`KeyedNode::open`].
+    ///
+    /// # Errors
+    /// As [`NodeDir::open`].
+    pub fn open_at(&self, dir: Option<&Path>) -> anyhow::Result<Directory> {
+        match dir {
+            Some(dir) => Ok(Directory::open(dir)?.with_passphrase(Arc::clone(self.passphrase()))),
+            None => self.open(),
+        }
     }
 
     /// The passphrase of private keys, also of those in explicit files.
