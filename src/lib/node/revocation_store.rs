@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -72,7 +72,13 @@ pub struct RevocationStore<'a> {
     /// The number of unknown issuers for each node that vouches for them; `None` until it is
     /// needed.
     vouched: Mutex<Option<HashMap<NodeId, usize>>>,
+    /// Those of the issuer that was asked for last: one who floods sends for the same again and
+    /// again.
+    last: Mutex<Option<LastIssuer>>,
 }
+
+/// An issuer, and its stored deauthorizations.
+type LastIssuer = (NodeId, Arc<Vec<StoredPdd>>);
 
 impl<'a> RevocationStore<'a> {
     /// The store of a node. Reads nothing yet.
@@ -81,6 +87,7 @@ impl<'a> RevocationStore<'a> {
         Self {
             node,
             vouched: Mutex::default(),
+            last: Mutex::default(),
         }
     }
 
@@ -103,7 +110,7 @@ impl<'a> RevocationStore<'a> {
         pdd.check_dates(window)?;
         let end = pdd.expiry.min(longest(now));
         let dir = dir_of(self.node, pdd.issuer);
-        let mut held = stored_in(&dir)?;
+        let held = self.held(pdd.issuer)?;
         let signer = pdd.signer();
         // By the same signer only: whether a gateway's counts is asked for each message.
         let is_covered = |it: &StoredPdd| {
@@ -121,7 +128,8 @@ impl<'a> RevocationStore<'a> {
             it.pdd.signer() == signer && it.end <= end && pdd.scope.covers(&it.pdd.scope)
         };
         let is_first = held.is_empty();
-        let (covered, mut rest): (Vec<_>, Vec<_>) = held.drain(..).partition(is_outdone);
+        let (covered, mut rest): (Vec<&StoredPdd>, Vec<&StoredPdd>) =
+            held.iter().partition(|it| is_outdone(it));
         rest.retain(|it| !window.is_after(it.end)); // relay-purge removes those
         let of_signer = || rest.iter().filter(|it| it.pdd.signer() == signer);
         let serials: usize = of_signer().map(|it| it.pdd.scope.len()).sum();
@@ -148,7 +156,7 @@ impl<'a> RevocationStore<'a> {
         }
         Ok(RevocationFate::New(NewRevocation {
             path: dir.join(file_name(end, octets)),
-            covered: covered.into_iter().map(|it| it.path).collect(),
+            covered: covered.into_iter().map(|it| it.path.clone()).collect(),
             voucher,
             is_first,
         }))
@@ -160,6 +168,7 @@ impl<'a> RevocationStore<'a> {
     /// # Errors
     /// When it cannot be stored, or others cannot be removed.
     pub fn keep(&self, new: &NewRevocation, octets: &[u8]) -> Result<(), Error> {
+        *mutex::lock(&self.last) = None;
         store(self.node.root(), &new.path, octets)?;
         for path in &new.covered {
             files::remove_unsynced(path, FileRole::Node)?;
@@ -174,6 +183,20 @@ impl<'a> RevocationStore<'a> {
             *counts.entry(voucher).or_default() += 1;
         }
         Ok(())
+    }
+
+    /// The deauthorizations of an issuer. What another run stores meanwhile may be missing: then one
+    /// more than allowed is stored, or the same twice.
+    fn held(&self, issuer: NodeId) -> Result<Arc<Vec<StoredPdd>>, Error> {
+        let mut last = mutex::lock(&self.last);
+        if let Some((known, held)) = &*last
+            && *known == issuer
+        {
+            return Ok(Arc::clone(held));
+        }
+        let held = Arc::new(stored_in(&dir_of(self.node, issuer))?);
+        *last = Some((issuer, Arc::clone(&held)));
+        Ok(held)
     }
 
     /// Why this node listens to the signer; `None` if it does not.
@@ -446,5 +469,146 @@ impl Directory {
     ) -> Result<Option<Timestamp>, Error> {
         let window = Window::new(now, SignedDuration::ZERO);
         Revocations::of(self)?.own(Some(leaf), &window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::asn1::pem;
+    use crate::crypto::Secret;
+    use crate::node::Config;
+    use crate::node::creation::{self, NodePlan};
+    use crate::pki::IdentityKey;
+    use crate::pki::issuance::CertificateRole;
+
+    const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+    fn identity(name: &str) -> Secret {
+        let dir = env!("CARGO_MANIFEST_DIR");
+        let path = format!("{dir}/tests/interop/alpha/nodes/{name}/identity.key.pem");
+        let text = std::fs::read(path).unwrap();
+        Secret::from(pem::private_key(&text).unwrap().0.to_vec())
+    }
+
+    fn key(name: &str) -> IdentityKey {
+        IdentityKey::from_pkcs8(identity(name).as_bytes()).unwrap()
+    }
+
+    fn start() -> Timestamp {
+        "2027-05-01T00:00:00Z".parse().unwrap()
+    }
+
+    /// A node that knows bob and a gateway.
+    fn node(dir: &std::path::Path) -> Directory {
+        let plan = NodePlan {
+            config: Config::default(),
+            rsa_bits: 2048,
+            passphrase: None,
+            identity: Some(identity("internet-gateway")),
+            session_key: None,
+            now: start(),
+        };
+        let node = creation::create(&dir.join("node"), plan).unwrap();
+        for peer in ["endpoint-b", "private-gateway-a"] {
+            node.pin_identity(key(peer).public()).unwrap();
+        }
+        node
+    }
+
+    /// A deauthorization that arrives.
+    #[derive(Debug, Clone)]
+    struct Sent {
+        /// Whether the gateway signs it, and not the issuer.
+        by_gateway: bool,
+        /// Every so many of the serial numbers from the first one; none for all.
+        serials: Option<(u16, u16)>,
+        /// How many days it counts.
+        days: i32,
+        /// How many days later than the one before it arrives.
+        later: i32,
+    }
+
+    fn sent() -> impl Strategy<Value = Sent> {
+        let serials = prop::option::weighted(0.9, (0..400_u16, 1..120_u16));
+        (any::<bool>(), serials, 1..250_i32, 0..40_i32).prop_map(
+            |(by_gateway, serials, days, later)| Sent {
+                by_gateway,
+                serials,
+                days,
+                later,
+            },
+        )
+    }
+
+    fn scope(serials: Option<(u16, u16)>) -> RevocationScope {
+        serials.map_or(RevocationScope::All, |(first, count)| {
+            let numbers = first..first + count;
+            RevocationScope::Serials(numbers.map(|it| it.to_be_bytes().to_vec()).collect())
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Whatever arrives in any order: what was taken counts until its end, cut to 180 days, and
+        /// the bounds hold.
+        #[test]
+        fn what_was_taken_counts_until_its_end_and_bounds_hold(all in vec(sent(), 1..14)) {
+            let dir = tempfile::tempdir().unwrap();
+            let node = node(dir.path());
+            let (bob, gateway) = (key("endpoint-b"), key("private-gateway-a"));
+            let long = (start() - DAY, start() + DAY * 1000);
+            let issue = |key: &IdentityKey, issuer: Option<&Certificate>, of: &IdentityKey, role| {
+                issuance::issue(key, issuer, of.public(), role, long).unwrap()
+            };
+            let own = issue(&bob, None, &bob, CertificateRole::Endpoint);
+            let above = issue(&gateway, None, &gateway, CertificateRole::SelfIssuedGateway);
+            let certified = issue(&gateway, Some(&above), &bob, CertificateRole::Endpoint);
+            let store = RevocationStore::of(&node);
+            let mut now = start();
+            let mut taken: Vec<(NodeId, RevocationScope, Timestamp)> = Vec::new();
+            for one in all {
+                now += DAY * one.later;
+                let (scope, end) = (scope(one.serials), now + DAY * one.days);
+                let (signer, certificates) = if one.by_gateway {
+                    (&gateway, vec![&above, &certified])
+                } else {
+                    (&bob, vec![&own])
+                };
+                let octets = Pdd::sign(bob.id(), &scope, end, signer, &certificates).unwrap();
+                let pdd = Pdd::parse(&octets).unwrap();
+                let window = Window::new(now, SignedDuration::ZERO);
+                match store.judge(&pdd, &octets, (now, &window)).unwrap() {
+                    RevocationFate::New(new) => {
+                        store.keep(&new, &octets).unwrap();
+                        taken.push((signer.id(), scope, end.min(longest(now))));
+                    }
+                    RevocationFate::Known => {
+                        taken.push((signer.id(), scope, end.min(longest(now))));
+                    }
+                    RevocationFate::NoRoom => {}
+                    other => prop_assert!(false, "{other:?}"),
+                }
+                let stored = stored_in(&dir_of(&node, bob.id())).unwrap();
+                for (signer, scope, end) in &taken {
+                    let counts = |it: &&StoredPdd| {
+                        it.pdd.signer() == *signer && it.end >= *end && it.pdd.scope.covers(scope)
+                    };
+                    prop_assert!(*end < now || stored.iter().any(|it| counts(&it)), "{scope:?}");
+                }
+                for signer in [bob.id(), gateway.id()] {
+                    let active = stored.iter().filter(|it| {
+                        it.pdd.signer() == signer && it.end >= now
+                    });
+                    let sizes = active.map(|it| (it.pdd.scope.len(), it.len));
+                    let (serials, octets) = sizes.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+                    prop_assert!(serials <= MAX_SERIALS && octets <= MAX_OF_SIGNER);
+                }
+            }
+        }
     }
 }
