@@ -231,3 +231,39 @@ fn who_cannot_be_answered_is_told() {
         .args(["-N", "bob", "-t", "alice", "--authorize"]);
     call.args(["--drop", "stick"]).fails(64, "");
 }
+
+/// What was withdrawn does not come back with a message.
+#[test]
+fn who_was_revoked_gets_no_authorization_with_a_message() {
+    let env = Env::with_peers();
+    let revoke = env.relay("revoke").args(["-q", "-N", "alice", "bob"]);
+    revoke.ok();
+    let seal = env
+        .relay("seal")
+        .args(["-N", "alice", "-t", "bob", "--authorize"]);
+    let ran = seal.stdin("x").run();
+    assert_eq!(ran.status, 77, "{}", ran.stderr);
+    ran.stdout("").says(&["the authorization of "]);
+    // Nor does it when it would be due, and the others are renewed.
+    let now = "2026-04-05T12:00:00Z";
+    let purge = env.relay("purge").args(["-N", "alice", "--trust-clock"]);
+    purge.at(now).ok();
+    let ran = env
+        .relay("rotate")
+        .args(["-N", "alice", "--json"])
+        .at(now)
+        .ok();
+    let lines = ran.json();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["peer"], id("carol"));
+    // A new one is given by hand.
+    let given = env
+        .relay("authorize")
+        .args(["-q", "-N", "alice", "bob"])
+        .at(now);
+    given.ok();
+    let seal = env
+        .relay("seal")
+        .args(["-N", "alice", "-t", "bob", "--authorize"]);
+    assert_eq!(messages(&seal.at(now).stdin("x").ok().stdout).len(), 2);
+}

@@ -312,12 +312,26 @@ pub fn renew(
 /// given, or a new one for the longest time, at the same rate, where half of the life of that is over.
 ///
 /// # Errors
-/// When the peer is not known, or it cannot be issued or stored.
+/// When the peer is not known, its authorization or all are revoked, or it cannot be issued or
+/// stored.
 pub fn offer(node: &Directory, peer: NodeId, now: Timestamp) -> Result<CertificationPath, Error> {
     let _lock = node.lock_exclusive()?;
     let kind = IssuedKind::Given;
+    let at = Window::new(now, SignedDuration::ZERO);
+    let revocations = Revocations::of(node)?;
+    if let Some(until) = revocations.own(None, &at)? {
+        return Err(Error::Authorization(AuthorizationError::AllRevoked(until)));
+    }
     let mut rate = None;
     if let Some(newest) = issued::newest(node, peer, kind)? {
+        // Only relay-authorize gives another one: an option of a message takes nothing back.
+        if let Some(until) = revocations.own(Some(&newest.path.leaf), &at)? {
+            return Err(Error::Authorization(AuthorizationError::Revoked {
+                sender: peer,
+                by: node.id(),
+                until,
+            }));
+        }
         rate = newest.path.leaf.rate_limit();
         let (start, end) = newest.life();
         if now.duration_since(start) < end.duration_since(start) / 2 {
