@@ -700,3 +700,79 @@ fn rotations_that_renew_no_authorization() {
     }
     assert_eq!(count(&env, "gateway", "mallory", "held"), 4);
 }
+
+/// The gateway's own certificate is renewed by the hub, then that of its endpoint, then what the endpoint gave.
+#[test]
+fn a_rotation_reaches_endpoints_and_what_they_gave() {
+    let env = with_stick();
+    let anna = "gateway/endpoints/anna";
+    let keygen = env
+        .relay("keygen")
+        .args(["-N", "gateway", "--endpoint", "anna"]);
+    keygen.args(["--set", "clock=test"]).at(&day(1)).ok();
+    for (from, to, name) in [("bob", anna, "anna"), (anna, "bob", "bob")] {
+        let key = env.read(format!("{to}/identity.pub"));
+        let authorize = env
+            .relay("authorize")
+            .args(["-q", "-N", from, "--name", name]);
+        let conn = authorize.stdin(key).at(&day(1)).ok().stdout;
+        let own = from.rsplit('/').next().unwrap();
+        let import = env.relay("import").args(["-q", "-N", to, "--name", own]);
+        import.stdin(conn).at(&day(1)).ok();
+    }
+    for (from, to, name) in [(anna, "bob", "bob"), ("bob", anna, "anna")] {
+        let seal = env.relay("seal").args(["-N", from, "-t", name]).at(&day(2));
+        let parcel = seal.stdin("x").ok().stdout;
+        env.relay("open")
+            .args(["-N", to])
+            .at(&day(2))
+            .stdin(parcel)
+            .ok();
+    }
+    let given = format!("{anna}/peers/{}/given", id("bob"));
+    let ends = |names: Vec<String>| -> Vec<String> {
+        names.into_iter().map(|name| name[..8].to_owned()).collect()
+    };
+    assert_eq!(ends(env.names(&given)), ["20260828"], "with the gateway's");
+    let now = day(100);
+    believe(&env, &["hub", "gateway"], &now);
+    // Before the hub has renewed it, there is nothing to gain.
+    let lines = due(&env, "gateway", &now);
+    assert!(
+        lines.iter().all(|line| line.starts_with("own ")),
+        "{lines:?}"
+    );
+    rotate(&env, "hub", &now).ok().quiet();
+    round(&env, &now);
+    let lines = due(&env, "gateway", &now);
+    assert!(lines.contains(&"registered - here".to_owned()), "{lines:?}");
+    rotate(&env, "gateway", &now).ok().quiet();
+    // The same run renews what is issued under that.
+    assert_eq!(ends(env.names(&given)), ["20260828", "20261206"]);
+    let certs = format!("{anna}/certs/{}", id("gateway"));
+    assert_eq!(ends(env.names(&certs)), ["20260828", "20261206"]);
+    let newest = env.names(&given).pop().unwrap();
+    let path = env.read(format!("{given}/{newest}"));
+    let verify = env.relay("verify").args(["-N", "hub"]).at(&day(200));
+    verify.stdin(path).ok();
+    let parcels = names(&env, "gateway/spool/in");
+    assert_eq!(parcels.len(), 1, "{parcels:?}");
+    let parcel = env.read(format!("gateway/spool/in/{}", parcels[0]));
+    env.relay("open")
+        .args(["-N", "bob"])
+        .at(&now)
+        .stdin(parcel)
+        .ok();
+    assert_eq!(
+        env.names(&format!("bob/peers/{}/held", anna_id(&env)))
+            .len(),
+        2
+    );
+}
+
+fn anna_id(env: &Env) -> String {
+    let inspect = env
+        .relay("inspect")
+        .args(["--id", "gateway/endpoints/anna/identity.pub"]);
+    inspect.ok().text().trim().to_owned()
+}

@@ -84,7 +84,8 @@ pub struct DueRotation {
     pub what: RotationKind,
     /// The peer that has it, unless the node itself.
     pub peer: Option<NodeId>,
-    /// The middle of its life, since when it is due.
+    /// Since when it is due: the middle of its life; of a successor that is there, when it was to
+    /// be sent.
     pub since: Timestamp,
     /// When it ends.
     pub end: Timestamp,
@@ -384,7 +385,8 @@ impl Rotator<'_> {
             } else if !life.has_ended(self.now)
                 && (waits.is_some() || !endpoints::has(local, self.node.id(), &newest.path.leaf)?)
             {
-                RotationStep::Send(due(true), newest)
+                let since = life.start;
+                RotationStep::Send(DueRotation { since, ..due(true) }, newest)
             } else {
                 forget
             });
@@ -394,20 +396,12 @@ impl Rotator<'_> {
             return Ok(forget);
         }
         if let Some(waits) = waits {
-            let resend_after = self.node.config().resend_after().unwrap_or(RESEND_AFTER);
-            let is_due = match way {
-                RotationWay::Cargo => due::is_due_again(waits.emitted, resend_after, self.now),
-                RotationWay::Parcel => true, // a run was killed before it was sent
-                RotationWay::Here | RotationWay::Hand => false,
-            };
             // No other is issued before this one is in use: a node that is gone would get them for
             // ever.
-            return Ok(if is_due {
-                RotationStep::Send(due(true), newest)
-            } else if is_new {
-                RotationStep::Settle
-            } else {
-                RotationStep::None
+            return Ok(match self.again(&waits, way, life) {
+                Some(since) => RotationStep::Send(DueRotation { since, ..due(true) }, newest),
+                None if is_new => RotationStep::Settle,
+                None => RotationStep::None,
             });
         }
         if life.is_due(next, self.now) {
@@ -430,6 +424,20 @@ impl Rotator<'_> {
             }
             None => forget,
         })
+    }
+
+    /// Since when a certificate is to be sent that the peer does not use yet; `None` if it is on its
+    /// way.
+    fn again(&self, waits: &HandOver, way: RotationWay, life: Lifetime) -> Option<Timestamp> {
+        let resend_after = self.node.config().resend_after().unwrap_or(RESEND_AFTER);
+        let is_due = match way {
+            RotationWay::Cargo => due::is_due_again(waits.emitted, resend_after, self.now),
+            RotationWay::Parcel => true, // a run was killed before it was sent
+            RotationWay::Here | RotationWay::Hand => false,
+        };
+        let emitted = waits.emitted;
+        let since = emitted.and_then(|at| at.checked_add(resend_after).ok());
+        is_due.then_some(since.unwrap_or(life.start))
     }
 
     /// The life of the session key that came with a certificate, if the peer has no other one of
