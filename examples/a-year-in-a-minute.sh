@@ -5,8 +5,8 @@
 # Anna and Ada are behind the gateway "field", which the Internet gateway "hub" has registered, and Bert is at the hub
 # itself. Each writes to another once a week, and a stick goes from the field to the hub and back. Certificates and
 # authorizations last for 180 days at most: all of them are renewed, several times, with nobody watching. Once, the
-# computer of the field is lost and its backup restored; once, Bert sends Ada more than she lets him. In the end every mail
-# has arrived, once. The time of the nodes is made up (clock = test). The programs are built first, unless RELAY_BIN names a
+# computer of the field is lost and its backup restored; once, Bert sends Ada more than she lets him; and Anna withdraws what
+# she let Ada do. In the end every mail has arrived, once. The time of the nodes is made up (clock = test). The programs are built first, unless RELAY_BIN names a
 # directory that has them.
 set -eu
 years=2
@@ -126,6 +126,20 @@ advertise() {
     rm "$work/ada/inbox/bert/advertisement-"*
 }
 
+# withdraw: Anna lets Ada send no more, and neither expects anything of the other.
+withdraw() {
+    echo "$RELAY_NOW: Anna withdraws what she let Ada do"
+    relay-revoke -q -N "$work/field/.relay/endpoints/anna" ada
+    quietly relay-route -q -N "$work/field/.relay"
+    status=0
+    echo "one more" > "$work/ada/refused"
+    relay-send -q -N "$work/field/.relay/endpoints/ada" -t anna "$work/ada/refused" > /dev/null 2> "$work/said" || status=$?
+    [ "$status" -eq 77 ] || die "status $status where 77 was expected: $(cat "$work/said")"
+    cat "$work/said"
+    relay-peers -q -N "$work/field/.relay/endpoints/anna" ada --expect-none > /dev/null
+    relay-peers -q -N "$work/field/.relay/endpoints/ada" anna --expect-none > /dev/null
+}
+
 # measure: the files with keys, and the octets, of both nodes.
 measure() {
     keys=$(find "$work/field/.relay" "$work/hub/.relay" -name '*.key' | wc -l)
@@ -175,7 +189,7 @@ while [ "$week" -lt $((years * 52)) ]; do
     weekly hub
     write $week anna bert
     write $week bert ada
-    write $week ada anna
+    [ "$week" -gt 35 ] || write $week ada anna
     visit field anna ada
     later 3600
     visit hub bert
@@ -183,6 +197,7 @@ while [ "$week" -lt $((years * 52)) ]; do
     visit field anna ada
     case $week in
     30) advertise ;;
+    35) withdraw ;;
     40) lose_and_restore ;;
     26 | 52 | 78) measure "After $week weeks" ;;
     esac
@@ -199,8 +214,9 @@ found=0
 for pair in 'anna bert' 'bert ada' 'ada anna'; do
     # shellcheck disable=SC2086 # two words
     set -- $pair
-    number=0
-    while [ "$number" -lt "$week" ]; do
+    number=0 last=$week
+    [ "$*" != 'ada anna' ] || last=35
+    while [ "$number" -lt "$last" ]; do
         number=$((number + 1))
         same "$work/$1/$1-$2-$number" "$work/$2/inbox/$1/$1-$2-$number"
     done
