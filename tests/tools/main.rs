@@ -71,3 +71,4 @@ mod trips;
 mod unpack_cargo;
 mod unreadable;
 mod verify;
+mod years;
