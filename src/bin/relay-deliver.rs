@@ -86,6 +86,10 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     } else {
         Some(args.wait.lock_of(&spool, &node)?)
     };
+    let home = QueueId::Home(node.id());
+    if !matches!(spool.count(home), Ok(0)) {
+        node.check_opened()?;
+    }
     let window = args.clock.window(now, Some(node.config()));
     // A local endpoint locks its own queue, not those of its gateway.
     let holds_queues = spool.owner().id() == node.id();
@@ -114,7 +118,6 @@ fn deliver(args: &Args) -> anyhow::Result<()> {
     let reports = DeliveryReport::new(&node, &time, args.dry_run, args.json);
     let mut reports = reports.for_guest(spool.is_guest());
     let mut unexpected = UnexpectedReport::default();
-    let home = QueueId::Home(node.id());
     report::progress(args.json || args.dry_run, || spool.count(home).ok());
     let ended = run.run(&mut |delivered| reports.add(delivered), &mut |path| {
         unexpected.add(path);

@@ -501,6 +501,33 @@ fn a_run_derives_one_key() {
 }
 
 #[test]
+fn what_waits_stays_until_the_passphrase_is_there() {
+    let env = peers();
+    let parcels =
+        ["one", "two", "three"].map(|content| env.parcel("bob", "alice", content.as_bytes()));
+    let put = env.relay("put").args(["-q", "-N", "alice"]);
+    put.stdin(parcels.concat()).ok();
+    env.relay("route").args(["-q", "-N", "alice"]).ok();
+    env.mkdir("inbox");
+    let home = format!("alice/spool/home/{}", id("alice"));
+    secret(&env, "other", "wrong");
+    let deliver = || env.relay("deliver").args(["-N", "alice", "--dir", "inbox"]);
+    // Said once, and not of each message.
+    deliver().fails(
+        78,
+        "alice/identity.key: encrypted, and no passphrase is given",
+    );
+    let wrong = deliver().args(["--passphrase-file", "other"]);
+    wrong.fails(78, "alice/identity.key: the passphrase does not open it");
+    assert_eq!(env.names(&home).len(), 3);
+    assert_eq!(env.names("inbox").len(), 0);
+    deliver().args(["--passphrase-file", "pass"]).ok();
+    assert_eq!(env.names("inbox/bob").len(), 3);
+    // Nothing waits, so nothing need be opened.
+    deliver().ok();
+}
+
+#[test]
 fn an_endpoint_is_encrypted_as_its_gateway_is() {
     let env = Env::new();
     secret(&env, "pass", "correct horse\n");

@@ -44,6 +44,18 @@ impl Directory {
         key_file::is_encrypted(&text).map_err(|error| key_problem(&path, error))
     }
 
+    /// Checks that encrypted keys can be opened, for a run that would say of each message that they are not.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Locked`] when they cannot.
+    pub fn check_opened(&self) -> Result<(), Error> {
+        // What else is wrong with the identity key is no matter where it is not needed.
+        if let Ok(true) = self.is_encrypted() {
+            self.read_identity_key()?;
+        }
+        Ok(())
+    }
+
     /// The identity key as the file has it.
     pub(super) fn read_identity_key(&self) -> Result<IdentityKey, Error> {
         let path = self.root().join(IDENTITY);
