@@ -528,6 +528,36 @@ fn what_waits_stays_until_the_passphrase_is_there() {
 }
 
 #[test]
+fn an_encrypted_node_is_backed_up_and_restored() {
+    let env = peers();
+    let parcel = env.parcel("bob", "alice", b"x");
+    // Neither copies with a passphrase nor restores with one: keys stay as they are.
+    env.relay("check")
+        .args(["-N", "alice", "--backup", "copy"])
+        .ok();
+    assert_eq!(
+        session_keys(&env, "copy").len(),
+        session_keys(&env, "alice").len()
+    );
+    assert_eq!(
+        env.read("copy/identity.key"),
+        env.read("alice/identity.key")
+    );
+    fs::remove_dir_all(env.path("alice")).unwrap();
+    fs::rename(env.path("copy"), env.path("alice")).unwrap();
+    let restored = env
+        .relay("check")
+        .args(["-N", "alice", "--restored", "-q"])
+        .run();
+    assert!([0, 1].contains(&restored.status), "{}", restored.stderr);
+    let open = keyed(&env, "open", "alice").arg("--again").stdin(parcel);
+    open.ok().stdout("x");
+    assert!(seals(&env, "alice", "bob", Some("pass")));
+    let keys = session_keys(&env, "alice");
+    assert!(keys.iter().all(|(_, text)| text.contains(ENCRYPTED)));
+}
+
+#[test]
 fn an_endpoint_is_encrypted_as_its_gateway_is() {
     let env = Env::new();
     secret(&env, "pass", "correct horse\n");
