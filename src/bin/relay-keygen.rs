@@ -87,10 +87,13 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         .now
         .get_for_new(Some(gateway.as_ref().map_or(&config, Directory::config)))?;
     let passphrase = args.node.passphrase();
+    let opens = args.identity.is_given() || args.session.is_given();
     let plan = NodePlan {
         config,
         rsa_bits: args.rsa.parse()?,
-        passphrase: args.node.to_encrypt(args.passphrase, gateway.as_ref())?,
+        passphrase: args
+            .node
+            .to_encrypt(args.passphrase, gateway.as_ref(), opens)?,
         identity: args.identity.read(passphrase)?,
         session_key: args.session.read_with_id(passphrase)?,
         now,

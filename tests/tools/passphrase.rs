@@ -584,6 +584,13 @@ fn an_endpoint_is_encrypted_as_its_gateway_is() {
     let check = keyed(&env, "check", "gateway").arg("-v").at(MADE).run();
     let found = String::from_utf8(check.stdout).unwrap();
     assert_eq!(found.matches("encrypted, as are the").count(), 2, "{found}");
+    // Nobody is to think that keys are encrypted which are not.
+    let forgotten = env
+        .relay("keygen")
+        .args(["--passphrase-file", "pass", "other"]);
+    forgotten
+        .at_any_time()
+        .fails(64, "--passphrase is needed to encrypt");
     let alone = env.relay("keygen").args(["--passphrase", "other"]);
     alone.at_any_time().fails(64, "a passphrase is needed");
 }

@@ -29,6 +29,11 @@ pub(super) struct PassphraseArgs {
 }
 
 impl PassphraseArgs {
+    /// Whether an option names one.
+    fn is_given(&self) -> bool {
+        self.passphrase_file.is_some() || self.passphrase_fd.is_some()
+    }
+
     /// The passphrase: that of the options, else the one among the credentials of the service. It is
     /// read when an encrypted key is met.
     #[must_use]
@@ -172,17 +177,23 @@ impl KeyedNode {
 
 impl KeyedNode {
     /// The passphrase for the keys of a new node: if they are `to_be` encrypted, or those of its gateway
-    /// are.
+    /// are. `opens` tells whether it may be given for other keys, which the node takes.
     ///
     /// # Errors
-    /// A [`Usage`] error when there is none; when the gateway's key cannot be read.
+    /// A [`Usage`] error when there is none, or it is given for nothing; when the gateway's key cannot be
+    /// read.
     pub fn to_encrypt(
         &self,
         to_be: bool,
         gateway: Option<&Directory>,
+        opens: bool,
     ) -> anyhow::Result<Option<Arc<Passphrase>>> {
         let is_encrypted = gateway.map(Directory::is_encrypted).transpose()?;
         if !to_be && is_encrypted != Some(true) {
+            if self.passphrase.is_given() && !opens {
+                let text = "--passphrase is needed to encrypt the keys of the new node";
+                return Err(Usage(text.to_owned()).into());
+            }
             return Ok(None);
         }
         let passphrase = self.passphrase();
