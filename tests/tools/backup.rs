@@ -294,6 +294,20 @@ fn a_message_that_cannot_be_copied_does_not_stop_the_others() {
 }
 
 #[test]
+fn what_a_group_may_use_stays_so() {
+    let env = Env::new();
+    let group = format!("group={}", rustix::process::getgid().as_raw());
+    let keygen = ["-q", "--type", "gateway", "--set", &group, "gateway"];
+    env.relay("keygen").args(keygen).at_any_time().ok();
+    back_up(&env, "gateway").ok().quiet();
+    for (dir, mode) in [("", 0o710), ("spool", 0o710), ("spool/in", 0o3770)] {
+        for node in ["gateway", "copy"] {
+            assert_eq!(env.mode(format!("{node}/{dir}")), mode, "{node}/{dir}");
+        }
+    }
+}
+
+#[test]
 fn few_descriptors_are_enough() {
     let env = site();
     back_up(&env, "gateway").shell("ulimit -n 80", "").ok();

@@ -116,6 +116,19 @@ impl TreeCopy {
         Ok(true)
     }
 
+    /// Gives the copy itself the mode of `from` in the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Operation::Examine`].
+    pub fn top(&mut self, from: &Path, role: FileRole) -> Result<()> {
+        if let Some(found) = stat(from, role)? {
+            let (mode, group) = (found.mode, found.group);
+            self.dirs.push((".".into(), FileAccess { mode, group }));
+        }
+        Ok(())
+    }
+
     /// Takes a file as it is now. Where no more can be held open, the file is copied at once. A file
     /// that has gone is passed over.
     ///

@@ -80,6 +80,7 @@ impl Backup {
     /// # Errors
     /// When a file of a node, other than a message, cannot be opened; when the copy cannot be written.
     pub fn take(&mut self, node: &Directory, each: OnOmitted<'_>) -> Result<(), Error> {
+        self.copy.top(node.root(), FileRole::Node)?;
         self.node(node.root(), Path::new(""), each)
     }
 
