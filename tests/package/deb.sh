@@ -134,6 +134,7 @@ units() {
     unit relay-stick@.service sdb1
     [ -d "$root/run/relay-stick/sdb1/relaynet" ] || fail "the stick is no medium: $(ls -R "$root/run/relay-stick")"
     unit relay-purge.service
+    unit relay-rotate.service
     # The unit relay-inbox is for a node that is an endpoint.
     mv "$root/var/lib/relay" "$root/var/lib/gateway"
     install -d -o "${relay%:*}" -g "${relay#*:}" -m 700 "$root/var/lib/relay"
