@@ -632,7 +632,10 @@ fn node_peer() -> Cases<node::PeerError> {
             holder: id(),
         },
         E::NamedAlready(text()),
-        E::UnknownAlias(text()),
+        E::UnknownAlias {
+            name: text(),
+            meant: None,
+        },
         E::ManyMembers(text()),
     ])
 }

@@ -139,6 +139,15 @@ fn lines_that_are_wrong() {
         .args(["-N", "alice", "-t", "@crew"])
         .stdin("")
         .fails(67, "no alias is called crew");
+    for (mistyped, meant) in [("taem", "team"), ("alll", "all")] {
+        env.relay("seal")
+            .args(["-N", "alice", "-t", &format!("@{mistyped}")])
+            .stdin("")
+            .fails(
+                67,
+                &format!("no alias is called {mistyped}: did you mean @{meant}?"),
+            );
+    }
 }
 
 #[test]

@@ -212,7 +212,7 @@ fn hint_for_peer(error: &node::PeerError) -> Option<String> {
         E::Unknown(_) | E::Mistyped { .. } => {
             "relay-peers lists known peers; use a name, an id, or its first 16 digits"
         }
-        E::UnknownAlias(_) => "a line in the node's aliases would define it: relay-node(5)",
+        E::UnknownAlias { .. } => "a line in the node's aliases would define it: relay-node(5)",
         E::Ambiguous { .. } => "give more digits, or a name",
         E::ShortId(_) => "use the peer's name, or at least 16 digits: relay-peers shows both",
         E::NameTaken { .. } => "choose another name, or rename that peer with relay-peers --rename",

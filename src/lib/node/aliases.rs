@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::authorizations::{HeldAuthorization, newest_held};
 use super::files::damaged;
+use super::nearest::Nearest;
 use super::peers::check_name;
 use super::{Directory, DirectoryError, Error, PeerError};
 use crate::asn1::text;
@@ -111,7 +112,7 @@ impl Aliases {
                 continue;
             }
             let Some(its) = self.members.get(&name) else {
-                let error = Error::Peer(PeerError::UnknownAlias(name.clone()));
+                let error = Error::Peer(self.no_such(&name));
                 if followed.len() == 1 {
                     return Err(error);
                 }
@@ -133,6 +134,17 @@ impl Aliases {
             }
         }
         Ok(members)
+    }
+
+    /// That there is no such alias, with the one that was meant, perhaps.
+    fn no_such(&self, name: &str) -> PeerError {
+        let mut nearest = Nearest::to(name);
+        nearest.offer(ALL);
+        self.members.keys().for_each(|other| nearest.offer(other));
+        PeerError::UnknownAlias {
+            name: name.to_owned(),
+            meant: nearest.into_name(),
+        }
     }
 
     /// What a member means: `@NAME` an alias; anything else a peer, or else an alias.
@@ -160,7 +172,7 @@ impl Aliases {
         let unknown = members.filter_map(|(name, member)| {
             let error = match self.member(member, node) {
                 Ok(AliasMember::Alias(other)) if other != ALL && !self.has(&other) => {
-                    Error::Peer(PeerError::UnknownAlias(other))
+                    Error::Peer(self.no_such(&other))
                 }
                 Ok(_) => return None,
                 Err(_) if is_for_mail(member) => return None,

@@ -227,8 +227,13 @@ pub enum PeerError {
     )]
     BadName(String),
     /// No alias has this name.
-    #[error("no alias is called {0}")]
-    UnknownAlias(String),
+    #[error("no alias is called {name}{}", did_you_mean(meant.as_deref()))]
+    UnknownAlias {
+        /// The name that was given.
+        name: String,
+        /// The name that is near, if there is one.
+        meant: Option<String>,
+    },
     /// An alias comes to more peers than are written to at once.
     #[error("the alias {0} comes to over 10000 peers")]
     ManyMembers(String),
@@ -399,12 +404,17 @@ impl PassphraseError {
     }
 }
 
+/// A question after an unknown alias, if another one has nearly the same name.
+fn did_you_mean(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |meant| format!(": did you mean @{meant}?"))
+}
+
 impl PeerError {
     /// The reason, as callers of all floors tell reasons apart.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unknown(_) | Self::Mistyped { .. } | Self::UnknownAlias(_) => {
+            Self::Unknown(_) | Self::Mistyped { .. } | Self::UnknownAlias { .. } => {
                 ErrorKind::UnknownPeer
             }
             Self::BadName(_) | Self::Ambiguous { .. } | Self::ShortId(_) | Self::ManyMembers(_) => {
