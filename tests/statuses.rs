@@ -675,6 +675,10 @@ fn node_authorization() -> Cases<node::AuthorizationError> {
         E::OtherCollector(id()),
         E::OverRate(pki::RateLimit::new(24, SignedDuration::from_hours(24)).unwrap()),
         E::PromiseExpired(AT),
+        E::Withdrawn {
+            peer: text(),
+            until: AT,
+        },
         E::Revoked {
             sender: id(),
             by: id(),

@@ -71,7 +71,11 @@ fn rotate(args: &Args) -> anyhow::Result<()> {
             is_dry: args.dry_run,
         };
         let rotated = rotator.rotate(&mut |rotated| rotating.tell(node, name, rotated));
-        rotating.ended(name, rotated)?;
+        let label = || match &**name {
+            "" => report::path(node.root()),
+            name => name.to_owned(),
+        };
+        rotating.ended(label, rotated)?;
     }
     rotating.finish()
 }
@@ -88,7 +92,7 @@ fn local_endpoints(
     }
     for path in endpoints::paths(node.root())? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        match Directory::open(&path) {
+        match node.open_other(&path) {
             Ok(endpoint) => opened.push((name.into_owned(), endpoint)),
             Err(error) => {
                 outcome.take();

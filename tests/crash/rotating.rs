@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use jiff::Timestamp;
 use relaynet::node::Directory;
 use relaynet::node::issued::{self, HandOver, IssuedKind};
 use relaynet::pki::NodeId;
@@ -36,7 +37,9 @@ fn one_more(scene: &Scene, (node, peer): (&str, &str), kind: IssuedKind, queue: 
     if count == 2 && !left {
         let node = Directory::open(&scene.path(node)).unwrap();
         let peer: NodeId = scene.world().id(peer).parse().unwrap();
-        let newest = issued::newest(&node, peer, kind).unwrap().unwrap();
+        let newest = issued::newest(&node, peer, kind, Timestamp::MAX)
+            .unwrap()
+            .unwrap();
         let due = HandOver::of(&node, peer, kind).unwrap().unwrap();
         assert_eq!(due.certificate, newest.name);
     }

@@ -243,7 +243,8 @@ fn who_was_revoked_gets_no_authorization_with_a_message() {
         .args(["-N", "alice", "-t", "bob", "--authorize"]);
     let ran = seal.stdin("x").run();
     assert_eq!(ran.status, 77, "{}", ran.stderr);
-    ran.stdout("").says(&["the authorization of "]);
+    ran.stdout("")
+        .says(&["this node revoked the authorization of bob"]);
     // Nor does it when it would be due, and the others are renewed.
     let now = "2026-04-05T12:00:00Z";
     let purge = env.relay("purge").args(["-N", "alice", "--trust-clock"]);

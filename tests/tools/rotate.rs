@@ -776,3 +776,70 @@ fn anna_id(env: &Env) -> String {
         .args(["--id", "gateway/endpoints/anna/identity.pub"]);
     inspect.ok().text().trim().to_owned()
 }
+
+/// One run of relay-authorize under a clock that was a year ahead left an authorization that nobody could import, and
+/// that no later one was newer than: mail ended after 180 days.
+#[test]
+fn what_a_clock_that_was_ahead_issued_keeps_nothing_from_being_renewed() {
+    let env = with_mail();
+    let ahead = env.relay("authorize").at("2027-03-01T12:00:00Z");
+    ahead.args(["-q", "-N", "alice", "bob"]).ok();
+    let now = day(100);
+    believe(&env, &["alice", "bob"], &now);
+    assert!(due(&env, "alice", &now).contains(&"given bob parcel".to_owned()));
+    rotate(&env, "alice", &now).ok();
+    assert_eq!(count(&env, "alice", "bob", "given"), 3);
+    assert_eq!(due(&env, "alice", &now), [""; 0]);
+}
+
+/// The peer gets nothing in a parcel that everybody refuses; whether it gets anything, a person decides.
+#[test]
+fn a_peer_that_withdrew_our_authorization_fails_no_run() {
+    let env = with_mail();
+    let revoke = ["-q", "-N", "bob", "-o", "withdrawn", "alice"];
+    env.relay("revoke").at(&day(50)).args(revoke).ok();
+    let import = ["-q", "-N", "alice", "withdrawn"];
+    env.relay("import").at(&day(50)).args(import).ok();
+    let now = day(100);
+    believe(&env, &["alice"], &now);
+    assert!(due(&env, "alice", &now).contains(&"given bob hand".to_owned()));
+    rotate(&env, "alice", &now).ok();
+    assert_eq!(count(&env, "alice", "bob", "given"), 1);
+}
+
+/// The passphrase of a gateway is that of its endpoints, unless they have their own.
+#[test]
+fn endpoints_with_encrypted_keys_are_renewed_with_their_gateway() {
+    let env = Env::new();
+    env.write("passphrase", "one two three");
+    env.chmod("passphrase", 0o600);
+    let encrypted = ["--passphrase", "--passphrase-file", "passphrase"];
+    let keygen = env.relay("keygen").at(MADE);
+    let gateway = ["--set", "clock=test", "--type", "gateway", "-N", "site"];
+    keygen.args(gateway).args(encrypted).ok();
+    let keygen = env.relay("keygen").at(MADE);
+    let endpoint = [
+        "-N",
+        "site",
+        "--endpoint",
+        "anna",
+        "--set",
+        "clock=test",
+        "--passphrase-file",
+        "passphrase",
+    ];
+    keygen.args(endpoint).ok();
+    let now = day(100);
+    believe(&env, &["site"], &now);
+    let passphrase = ["--passphrase-file", "passphrase"];
+    rotate(&env, "site", &now).args(passphrase).ok().quiet();
+    assert_eq!(due(&env, "site", &now), [""; 0]);
+    // Without it, who cannot be renewed is named.
+    let failed = rotate(&env, "site", &day(190)).run();
+    assert_ne!(failed.status, 0);
+    assert!(
+        !failed.stderr.contains("relay-rotate: : "),
+        "{}",
+        failed.stderr
+    );
+}

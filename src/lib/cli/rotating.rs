@@ -84,11 +84,15 @@ impl Rotating {
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub fn ended(&mut self, name: &str, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+    pub fn ended(
+        &mut self,
+        label: impl FnOnce() -> String,
+        ended: anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         match ended {
             Err(error) if error.is::<Error>() => {
                 self.outcome.take();
-                let place = InputRef::named(name.to_owned());
+                let place = InputRef::named(label());
                 self.outcome.done(&place, Err(error))
             }
             ended => ended,

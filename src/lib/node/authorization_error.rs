@@ -95,6 +95,14 @@ pub enum AuthorizationError {
         /// Until when.
         until: Timestamp,
     },
+    /// An authorization is to be sent along to a peer from which this node withdrew the last one.
+    #[error("this node revoked the authorization of {peer} until {until}")]
+    Withdrawn {
+        /// The peer.
+        peer: String,
+        /// Until when.
+        until: Timestamp,
+    },
     /// This node revoked all authorizations under its key, those to come included.
     #[error("all authorizations of this node are revoked until {0}")]
     AllRevoked(Timestamp),
@@ -131,6 +139,7 @@ impl AuthorizationError {
             | Self::ForeignRotation
             | Self::ForeignPromise
             | Self::AllRevoked(_)
+            | Self::Withdrawn { .. }
             | Self::UnknownRevoker(_)
             | Self::NotCertified(_) => ErrorKind::Forbidden,
             Self::Revoked { .. } => ErrorKind::Unauthorized,

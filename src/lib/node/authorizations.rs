@@ -323,12 +323,12 @@ pub fn offer(node: &Directory, peer: NodeId, now: Timestamp) -> Result<Certifica
         return Err(Error::Authorization(AuthorizationError::AllRevoked(until)));
     }
     let mut rate = None;
-    if let Some(newest) = issued::newest(node, peer, kind)? {
+    if let Some(newest) = issued::newest(node, peer, kind, now)? {
         // Only relay-authorize gives another one: an option of a message takes nothing back.
         if let Some(until) = revocations.own(Some(&newest.path.leaf), &at)? {
-            return Err(Error::Authorization(AuthorizationError::Revoked {
-                sender: peer,
-                by: node.id(),
+            let peer = node.label_of(peer);
+            return Err(Error::Authorization(AuthorizationError::Withdrawn {
+                peer,
                 until,
             }));
         }

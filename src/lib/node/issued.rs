@@ -147,7 +147,8 @@ pub fn store_renewed(
 }
 
 /// Of the certificates of a kind that this node issued to a peer, the one that ends last; of
-/// several, the one that begins last.
+/// several, the one that begins last. One that begins later than `now` was issued under a clock that was ahead:
+/// nobody can use it yet, so it renews nothing.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -155,6 +156,7 @@ pub fn newest(
     node: &Directory,
     peer: NodeId,
     kind: IssuedKind,
+    now: Timestamp,
 ) -> Result<Option<IssuedPath>, Error> {
     let dir = node.peer_dir(peer).join(kind.folder());
     let listed = tree::entries(&dir, FileRole::Node)?.complete()?;
@@ -176,6 +178,9 @@ pub fn newest(
         let path =
             path_from_octets(text.as_bytes()).map_err(|error| damaged(&entry.path, &error))?;
         let start = path.leaf.not_before();
+        if start > now {
+            continue;
+        }
         if newest
             .as_ref()
             .is_none_or(|it| it.path.leaf.not_before() < start)

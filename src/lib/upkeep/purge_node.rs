@@ -210,7 +210,7 @@ impl<E: From<Error>> Remover<'_, E> {
                 }
             };
             // One that cannot be read was reported with the others of its folder.
-            let Ok(newest) = issued::newest(node, peer, kind) else {
+            let Ok(newest) = issued::newest(node, peer, kind, self.options.now) else {
                 continue;
             };
             let newest = newest.filter(|newest| newest.name == due.certificate);

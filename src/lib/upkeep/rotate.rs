@@ -14,10 +14,12 @@ use super::due::{self, Lifetime};
 use super::handing_on::Outlet;
 use crate::node::certificates::MIN_LIFE;
 use crate::node::issued::{self, HandOver, IssuedKind, IssuedPath};
+use crate::node::revocations::{RevocationQuery, Revocations};
 use crate::node::{
-    Directory, NodeType, authorizations, certificates, endpoints, registrations, sessions,
+    self, AuthorizationError, Directory, NodeType, authorizations, certificates, endpoints,
+    registrations, sessions,
 };
-use crate::pki::{Certificate, NodeId, issuance};
+use crate::pki::{Certificate, NodeId, Window, issuance};
 use crate::session::ratchet::{INITIAL_HANDED_OUT_FOR, INITIAL_SEALED_FOR};
 use crate::spool::Error;
 
@@ -355,7 +357,7 @@ impl Rotator<'_> {
         } else {
             RotationStep::None
         };
-        let Some(newest) = issued::newest(self.node, peer, kind)? else {
+        let Some(newest) = issued::newest(self.node, peer, kind, self.now)? else {
             return Ok(forget);
         };
         let life = Lifetime::from(newest.life());
@@ -479,6 +481,24 @@ impl Rotator<'_> {
         })
     }
 
+    /// Whether a peer withdrew an authorization that it gave, so that everybody refuses what is sent under it.
+    fn is_withdrawn(&self, peer: NodeId, path: &[Certificate]) -> Result<bool, Error> {
+        let Some((leaf, attached)) = path.split_first() else {
+            return Ok(false);
+        };
+        let query = RevocationQuery {
+            leaf,
+            issuer: peer,
+            attached,
+            stored: Timestamp::MAX,
+        };
+        let window = Window::new(self.now, SignedDuration::ZERO);
+        match Revocations::of(self.node)?.check(&query, &window) {
+            Err(node::Error::Authorization(AuthorizationError::Revoked { .. })) => Ok(true),
+            checked => Ok(checked.map(|()| false)?),
+        }
+    }
+
     /// Whether a parcel can be sealed for a peer.
     fn can_write(&self, peer: NodeId) -> Result<bool, Error> {
         let key = self.node.session_key_of(peer)?;
@@ -490,7 +510,8 @@ impl Rotator<'_> {
             match authorizations::newest_held(self.node, peer, self.now)? {
                 authorizations::HeldAuthorization::Valid(path) => {
                     let ends = path.iter().map(Certificate::not_after);
-                    ends.min().is_some_and(|end| end >= self.now + MIN_LIFE)
+                    let lasts = ends.min().is_some_and(|end| end >= self.now + MIN_LIFE);
+                    lasts && !self.is_withdrawn(peer, &path)?
                 }
                 // A node on the Internet takes parcels from anybody.
                 authorizations::HeldAuthorization::None => {
