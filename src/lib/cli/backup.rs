@@ -23,7 +23,7 @@ use crate::upkeep::backup::{self, Backup, Omitted};
 pub fn back_up(root: &Path, target: &Path, wait: &Wait) -> anyhow::Result<()> {
     let node = Directory::open(root)?;
     let name = || report::path(target);
-    check_beside(target)?;
+    check_beside(target, node.root())?;
     if let Some(place) = target.parent() {
         files::sweep(place);
     }
@@ -55,13 +55,14 @@ pub fn back_up(root: &Path, target: &Path, wait: &Wait) -> anyhow::Result<()> {
 }
 
 /// Refuses a new name within a node: the backup would be copied too, or be taken for a part of it.
-fn check_beside(target: &Path) -> anyhow::Result<()> {
+fn check_beside(target: &Path, root: &Path) -> anyhow::Result<()> {
     let place = target.parent().filter(|dir| !dir.as_os_str().is_empty());
     let place = place.unwrap_or(Path::new("."));
     // What cannot be resolved is reported when the copy is begun there.
     if let (Ok(place), Some(name)) = (canonical(place, FileRole::Delivery), target.file_name())
         && !target.is_dir()
-        && Directory::owns(&place.join(name))
+        && (Directory::owns(&place.join(name))
+            || canonical(root, FileRole::Delivery).is_ok_and(|root| place.starts_with(root)))
     {
         let text = format!(
             "{}: within a node directory: name a place outside",
