@@ -679,6 +679,10 @@ fn node_authorization() -> Cases<node::AuthorizationError> {
             peer: text(),
             until: AT,
         },
+        E::TakenBack {
+            peer: text(),
+            until: AT,
+        },
         E::Revoked {
             sender: id(),
             by: id(),

@@ -105,14 +105,16 @@ struct Row {
 
 impl Row {
     fn of(node: &Directory, peer: Peer) -> Result<Self, node::Error> {
+        let (held_until, has_revoked) = authorizations::held_until(node, peer.id)?;
         Ok(Self {
-            held_until: authorizations::held_until(node, peer.id)?,
+            held_until,
             given_until: authorizations::given_until(node, peer.id)?,
             session_key: node.session_key_of(peer.id)?,
             marks: PeerMarks {
                 is_compared: node.is_compared(peer.id)?,
                 expects_mail: node.expects_mail(peer.id)?,
                 is_revoked: node.has_revoked(peer.id)?,
+                has_revoked,
             },
             peer,
         })
@@ -131,18 +133,14 @@ impl Row {
         } else {
             self.peer.id.to_string()
         };
-        let given = if self.marks.is_revoked {
-            "revoked".to_owned()
-        } else {
-            date(self.given_until)
-        };
+        let revoked = |is_revoked: bool| is_revoked.then(|| "revoked".to_owned());
         vec![
             or_dash(self.peer.name.clone()),
             id,
             self.peer.id.fingerprint(),
             or_dash(self.peer.address.as_ref().map(ToString::to_string)),
-            date(self.held_until),
-            given,
+            revoked(self.marks.has_revoked).unwrap_or_else(|| date(self.held_until)),
+            revoked(self.marks.is_revoked).unwrap_or_else(|| date(self.given_until)),
             date(self.session_key.as_ref().map(|key| key.date)),
             self.marks.digits().to_owned(),
         ]

@@ -133,6 +133,7 @@ fn json() {
                 "compared",
                 "expects_mail",
                 "revoked",
+                "revoked_by_peer",
             ]
         );
         assert_eq!(

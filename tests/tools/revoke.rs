@@ -198,6 +198,75 @@ fn relay_rotate_renews_nothing_that_is_revoked() {
     assert_eq!(before, after);
 }
 
+/// What the peer revoked counts as nothing for each program that would send under it.
+#[test]
+fn nothing_is_sealed_under_what_a_peer_withdrew() {
+    let env = Env::with_peers();
+    let give = |name: &str| {
+        let key = env.relay("export").args(["-N", "alice"]).ok().stdout;
+        let authorize = ["-q", "-N", "bob", "-o", name];
+        env.relay("authorize").args(authorize).stdin(key).ok();
+    };
+    revoke(&env, "bob").args(["-q", "-o", "pdd", "alice"]).ok();
+    let import = |name: &str| {
+        let args = ["-q", "-N", "alice", "--replace", name];
+        env.relay("import").args(args).ok();
+    };
+    let (to_bob, to_all) = (["-N", "alice", "-t", "bob"], ["-N", "alice", "-t", "@all"]);
+    let shown = || {
+        env.relay("peers")
+            .args(["-N", "alice", "bob"])
+            .ok()
+            .text()
+            .to_owned()
+    };
+    let column = |at: usize| shown().split('\t').nth(at).unwrap().to_owned();
+    env.relay("seal").args(to_bob).stdin("before").ok();
+    assert!(column(4).starts_with("2026-08-"), "{}", shown());
+
+    import("pdd");
+    let line = "the authorization from bob is revoked until 2026-08-";
+    let refused = env
+        .relay("seal")
+        .args(to_bob)
+        .stdin("after")
+        .fails(77, line);
+    assert!(
+        refused.stderr.contains("hint: ask them"),
+        "{}",
+        refused.stderr
+    );
+    env.write("file", "after");
+    let file = ["-N", "alice", "-t", "bob", "file"];
+    env.relay("send").args(file).ends(77).says(&[line]);
+    // Of all peers, only those are meant that can be written to.
+    let lines = env.relay("send").args(to_all).arg("file").ok();
+    let lines = lines.text();
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+    assert_eq!(column(4), "revoked");
+    let json = env
+        .relay("peers")
+        .args(["-N", "alice", "--json", "bob"])
+        .ok();
+    assert!(
+        json.text().contains("\"revoked_by_peer\":true"),
+        "{}",
+        json.text()
+    );
+    let found = env.relay("check").args(["-N", "alice"]).run();
+    let found = found.text();
+    assert!(
+        found.contains("the authorization from bob is revoked"),
+        "{found}"
+    );
+
+    // A second one was not withdrawn, whatever ends first.
+    give("second");
+    import("second");
+    env.relay("seal").args(to_bob).stdin("again").ok();
+    assert!(column(4).starts_with("2026-08-"), "{}", shown());
+}
+
 #[test]
 fn what_waits_at_home_since_before_is_delivered_and_what_is_not_routed_is_set_aside() {
     let env = Env::with_peers();

@@ -235,6 +235,9 @@ fn hint_for_authorization(error: &node::AuthorizationError) -> Option<&'static s
             "register with it (relay-register), answer its CCA (--cca), or let it authorize this gateway (relay-authorize)"
         }
         E::Withdrawn { .. } => "relay-authorize gives it another one",
+        E::TakenBack { .. } => {
+            "ask them for a new authorization (relay-authorize), and import that"
+        }
         E::Revoked { .. } => "only a new authorization of the recipient helps (relay-authorize)",
         E::AllRevoked(_) => "make a new node (relay-keygen), and authorize peers there",
         E::NotGiven(_) => "relay-revoke -n PEER shows the serial numbers of a peer",

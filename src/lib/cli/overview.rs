@@ -85,6 +85,7 @@ fn queue_row(queue: &QueueNumbers, now: Timestamp) -> Vec<String> {
 pub fn ends(ending: &Ending, now: Timestamp) -> String {
     let what = format!("{} {}", ending.kind.phrase(), report::escaped(&ending.peer));
     match ending.end() {
+        None if ending.is_revoked => format!("{what} is revoked"),
         None => format!("{what} has ended"),
         Some(end) if end < now => format!("{what} ended {} ago", words(now.duration_since(end))),
         Some(end) => format!("{what} ends in {}", words(end.duration_since(now))),

@@ -332,6 +332,8 @@ pub struct PeerMarks {
     pub expects_mail: bool,
     /// Whether what this node gave it is revoked.
     pub is_revoked: bool,
+    /// Whether it revoked what it gave this node.
+    pub has_revoked: bool,
 }
 
 impl PeerMarks {
@@ -367,5 +369,6 @@ pub fn peer(
         "compared": marks.is_compared,
         "expects_mail": marks.expects_mail,
         "revoked": marks.is_revoked,
+        "revoked_by_peer": marks.has_revoked,
     })
 }

@@ -10,7 +10,7 @@ use super::authorizations::{HeldAuthorization, newest_held};
 use super::files::damaged;
 use super::nearest::Nearest;
 use super::peers::check_name;
-use super::{Directory, DirectoryError, Error, PeerError};
+use super::{Directory, DirectoryError, Error, PeerError, Revocations};
 use crate::asn1::text;
 use crate::disk::{FileRole, files, tree};
 use crate::pki::NodeId;
@@ -228,10 +228,11 @@ enum AliasMember {
 /// The peers that let this node send to them, by id.
 fn reachable(node: &Directory, now: Timestamp) -> Result<Vec<NodeId>, Error> {
     let (peers, _) = node.peers()?;
+    let revocations = Revocations::of(node)?;
     let mut reachable = Vec::new();
     for peer in peers {
         // What cannot be read is no reason not to write to the others; relay-check reports it.
-        if let Ok(HeldAuthorization::Valid(_)) = newest_held(node, peer.id, now) {
+        if let Ok(HeldAuthorization::Valid(_)) = newest_held(node, peer.id, &revocations, now) {
             reachable.push(peer.id);
         }
     }

@@ -103,6 +103,14 @@ pub enum AuthorizationError {
         /// Until when.
         until: Timestamp,
     },
+    /// The peer, or its gateway, revoked what it gave this node.
+    #[error("the authorization from {peer} is revoked until {until}")]
+    TakenBack {
+        /// The peer.
+        peer: String,
+        /// Until when.
+        until: Timestamp,
+    },
     /// This node revoked all authorizations under its key, those to come included.
     #[error("all authorizations of this node are revoked until {0}")]
     AllRevoked(Timestamp),
@@ -142,7 +150,7 @@ impl AuthorizationError {
             | Self::Withdrawn { .. }
             | Self::UnknownRevoker(_)
             | Self::NotCertified(_) => ErrorKind::Forbidden,
-            Self::Revoked { .. } => ErrorKind::Unauthorized,
+            Self::Revoked { .. } | Self::TakenBack { .. } => ErrorKind::Unauthorized,
             Self::TooManyRevoked(_) => ErrorKind::Full,
             Self::NotGiven(_) | Self::NothingGiven(_) => ErrorKind::UnknownPeer,
             Self::Expired { .. }

@@ -28,31 +28,77 @@ pub enum HeldAuthorization {
     Valid(Vec<Certificate>),
     /// All have expired; the end of the last one.
     Expired(Timestamp),
-    /// One is not valid yet; its start.
+    /// None is valid yet; the start of the one that ends last.
     Early(Timestamp),
+    /// Each one that is valid now is revoked; until when the one is that ends last.
+    Revoked(Timestamp),
     /// There is none.
     None,
 }
 
-/// The authorization from `peer` that ends last.
+impl HeldAuthorization {
+    /// The certificate to sign with, then those to attach; `None` if `peer` gave nothing.
+    ///
+    /// # Errors
+    /// When nothing that it gave is good now.
+    pub fn certificates(self, peer: &str) -> Result<Option<Vec<Certificate>>, AuthorizationError> {
+        let peer = peer.to_owned();
+        Err(match self {
+            Self::Valid(certificates) => return Ok(Some(certificates)),
+            Self::None => return Ok(None),
+            Self::Expired(at) => AuthorizationError::Expired { peer, at },
+            Self::Early(at) => AuthorizationError::Early { peer, at },
+            Self::Revoked(until) => AuthorizationError::TakenBack { peer, until },
+        })
+    }
+}
+
+/// The authorization from `peer` that ends last, of those that are valid and not revoked.
 ///
 /// # Errors
-/// When one cannot be read.
+/// When one, or what the peer revoked, cannot be read.
 pub fn newest_held(
     node: &Directory,
     peer: NodeId,
+    revocations: &Revocations,
     now: Timestamp,
 ) -> Result<HeldAuthorization, Error> {
-    let mut ended = None;
+    let (mut revoked, mut early, mut ended) = (None, None, None);
     for path in paths_in(&node.peer_dir(peer).join("held"))? {
-        match to_attach(&path, peer, now) {
-            Ok(certificates) => return Ok(HeldAuthorization::Valid(certificates)),
-            Err(pki::Error::Expired { at, .. }) => ended = ended.max(Some(at)),
-            Err(pki::Error::Early { at, .. }) => return Ok(HeldAuthorization::Early(at)),
-            Err(error) => return Err(error.into()),
+        match judge_held(&path, peer, revocations, now)? {
+            HeldAuthorization::Revoked(until) => revoked = revoked.or(Some(until)),
+            HeldAuthorization::Early(at) => early = early.or(Some(at)),
+            HeldAuthorization::Expired(at) => ended = ended.max(Some(at)),
+            valid => return Ok(valid),
         }
     }
-    Ok(ended.map_or(HeldAuthorization::None, HeldAuthorization::Expired))
+    let found = revoked.map(HeldAuthorization::Revoked);
+    let found = found.or(early.map(HeldAuthorization::Early));
+    let found = found.or(ended.map(HeldAuthorization::Expired));
+    Ok(found.unwrap_or(HeldAuthorization::None))
+}
+
+/// Whether an authorization from `peer` is good now.
+///
+/// # Errors
+/// When it is malformed, or what the peer revoked cannot be read.
+pub fn judge_held(
+    path: &CertificationPath,
+    peer: NodeId,
+    revocations: &Revocations,
+    now: Timestamp,
+) -> Result<HeldAuthorization, Error> {
+    let certificates = match to_attach(path, peer, now) {
+        Ok(certificates) => certificates,
+        Err(pki::Error::Expired { at, .. }) => return Ok(HeldAuthorization::Expired(at)),
+        Err(pki::Error::Early { at, .. }) => return Ok(HeldAuthorization::Early(at)),
+        Err(error) => return Err(error.into()),
+    };
+    let at = Window::new(now, SignedDuration::ZERO);
+    Ok(match revocations.held(peer, &certificates, &at)? {
+        None => HeldAuthorization::Valid(certificates),
+        Some(until) => HeldAuthorization::Revoked(until),
+    })
 }
 
 /// The certificates to attach to a message under this path, the signer's first. Of each issuer only
@@ -159,14 +205,29 @@ pub fn keep_only(node: &Directory, peer: NodeId, leaf: &Certificate) -> Result<(
     certificates::remove_others(&node.peer_dir(peer).join("held"), leaf)
 }
 
-/// The end of the last authorization or registration that `peer` gave us.
+/// The end of the last authorization or registration that `peer` gave us, of those that are not
+/// revoked until they end; and whether all are.
 ///
 /// # Errors
-/// When one cannot be read.
-pub fn held_until(node: &Directory, peer: NodeId) -> Result<Option<Timestamp>, Error> {
-    let held = paths_in(&node.peer_dir(peer).join("held"))?;
-    let registrations = certificates::paths_from(node, peer)?;
-    Ok(last_end(held).max(last_end(registrations)))
+/// When one, or what the peer revoked, cannot be read.
+pub fn held_until(node: &Directory, peer: NodeId) -> Result<(Option<Timestamp>, bool), Error> {
+    let revocations = Revocations::of(node)?;
+    let mut until = last_end(certificates::paths_from(node, peer)?);
+    let mut is_revoked = false;
+    for path in paths_in(&node.peer_dir(peer).join("held"))? {
+        let end = path.leaf.not_after();
+        if until >= Some(end) {
+            continue;
+        }
+        let certificates: Vec<_> = [path.leaf].into_iter().chain(path.authorities).collect();
+        let at = Window::new(end, SignedDuration::ZERO);
+        if revocations.held(peer, &certificates, &at)?.is_some() {
+            is_revoked = true;
+        } else {
+            until = Some(end);
+        }
+    }
+    Ok((until, is_revoked && until.is_none()))
 }
 
 /// The end of the last authorization or registration that we gave `peer`.

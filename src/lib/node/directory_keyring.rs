@@ -18,7 +18,7 @@ use super::{
 use super::{authorizations, certificates, ciphertexts, issued, seen, sessions, unknown_senders};
 use crate::crypto::ecdh::Curve;
 use crate::disk::Lock;
-use crate::pki::{self, Certificate, IdentityKey, NodeId, Trust, Window};
+use crate::pki::{Certificate, IdentityKey, NodeId, Trust, Window};
 use crate::ramf::{Authorized, Kind, SignedMessage, Valid};
 use crate::session::{KeyId, PrivateSessionKey, PublicSessionKey};
 
@@ -113,22 +113,9 @@ impl Directory {
                 name,
             )));
         };
-        let certificates = match authorizations::to_attach(&authorization.path, id, now) {
-            Ok(certificates) => certificates,
-            Err(pki::Error::Expired { at, .. }) => {
-                return Err(Error::Authorization(AuthorizationError::Expired {
-                    peer: name,
-                    at,
-                }));
-            }
-            Err(pki::Error::Early { at, .. }) => {
-                return Err(Error::Authorization(AuthorizationError::Early {
-                    peer: name,
-                    at,
-                }));
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let revocations = Revocations::of(self)?;
+        let held = authorizations::judge_held(&authorization.path, id, &revocations, now)?;
+        let certificates = held.certificates(&name)?.unwrap_or_default();
         Ok(Correspondent {
             id,
             name,
@@ -243,26 +230,13 @@ impl Keyring for Directory {
         };
         let name = peer.label();
         let session_key = self.sealed_to(&peer, now)?;
-        let certificates = match authorizations::newest_held(self, peer.id, now)? {
-            authorizations::HeldAuthorization::Valid(path) => path,
-            authorizations::HeldAuthorization::Expired(at) => {
-                return Err(Error::Authorization(AuthorizationError::Expired {
-                    peer: name,
-                    at,
-                }));
-            }
-            authorizations::HeldAuthorization::Early(at) => {
-                return Err(Error::Authorization(AuthorizationError::Early {
-                    peer: name,
-                    at,
-                }));
-            }
+        let held = authorizations::newest_held(self, peer.id, &Revocations::of(self)?, now)?;
+        let certificates = match held.certificates(&name)? {
+            Some(certificates) => certificates,
             // An Internet endpoint accepts messages from anybody, under the sender's self-issued
             // certificate.
-            authorizations::HeldAuthorization::None if peer.address.is_some() => {
-                vec![certificates::self_issued(self, now)?]
-            }
-            authorizations::HeldAuthorization::None => {
+            None if peer.address.is_some() => vec![certificates::self_issued(self, now)?],
+            None => {
                 return Err(Error::Authorization(AuthorizationError::NotAuthorized(
                     name,
                 )));
@@ -309,28 +283,14 @@ impl Keyring for Directory {
         };
         let gateway = self.known_peer(gateway)?;
         let name = gateway.label();
-        let certificates = match authorizations::newest_held(self, gateway.id, now)? {
-            authorizations::HeldAuthorization::Valid(path) => path,
-            authorizations::HeldAuthorization::None => {
-                return Err(match refusal {
-                    Error::Authorization(AuthorizationError::NotRegistered(name)) => {
-                        Error::Authorization(AuthorizationError::NotCarrier(name))
-                    }
-                    expired => expired,
-                });
-            }
-            authorizations::HeldAuthorization::Expired(at) => {
-                return Err(Error::Authorization(AuthorizationError::Expired {
-                    peer: name,
-                    at,
-                }));
-            }
-            authorizations::HeldAuthorization::Early(at) => {
-                return Err(Error::Authorization(AuthorizationError::Early {
-                    peer: name,
-                    at,
-                }));
-            }
+        let held = authorizations::newest_held(self, gateway.id, &Revocations::of(self)?, now)?;
+        let Some(certificates) = held.certificates(&name)? else {
+            return Err(match refusal {
+                Error::Authorization(AuthorizationError::NotRegistered(name)) => {
+                    Error::Authorization(AuthorizationError::NotCarrier(name))
+                }
+                expired => expired,
+            });
         };
         Ok(Correspondent {
             id: gateway.id,

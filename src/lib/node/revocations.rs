@@ -197,6 +197,32 @@ impl Revocations {
         }
     }
 
+    /// Until when an authorization that `issuer` gave this node is revoked, which is the first of
+    /// these certificates; `None` if it is not revoked.
+    ///
+    /// # Errors
+    /// When what the issuer revoked cannot be read.
+    pub fn held(
+        &self,
+        issuer: NodeId,
+        certificates: &[Certificate],
+        window: &Window,
+    ) -> Result<Option<Timestamp>, Error> {
+        let Some((leaf, attached)) = certificates.split_first() else {
+            return Ok(None);
+        };
+        let query = RevocationQuery {
+            issuer,
+            leaf,
+            attached,
+            stored: Timestamp::MAX,
+        };
+        match self.check(&query, window) {
+            Err(Error::Authorization(AuthorizationError::Revoked { until, .. })) => Ok(Some(until)),
+            checked => checked.map(|()| None),
+        }
+    }
+
     /// Until when an authorization that this node gave is revoked, or all of them are; `None` if
     /// it is not revoked.
     ///

@@ -63,6 +63,7 @@ impl Checker<'_> {
                     kind: EndingKind::Registration,
                     peer: peer.label(),
                     span: Some(span),
+                    is_revoked: false,
                     is_missed: false,
                     dir,
                 })),

@@ -14,7 +14,8 @@ use crate::node::authorizations::HeldAuthorization;
 use crate::node::issued::{HandOver, IssuedKind};
 use crate::node::key_file::public_key_from_pem;
 use crate::node::{
-    Directory, Error, NodeType, Peer, authorizations, certificates, peers, read_text, sessions,
+    Directory, Error, NodeType, Peer, Revocations, authorizations, certificates, peers, read_text,
+    sessions,
 };
 use crate::pki::NodeId;
 
@@ -129,14 +130,18 @@ impl Checker<'_> {
         ] {
             let dir = dir.join(kind.word());
             let span = self.latest_in(&dir, subject);
+            let is_taken_back = kind == EndingKind::Held
+                && authorizations::held_until(node, peer.id).is_ok_and(|(_, it)| it);
+            let span = span.filter(|_| !is_taken_back);
             // relay-purge has removed what was used.
             let is_revoked = kind == EndingKind::Given && node.has_revoked(peer.id).unwrap_or(true);
-            let is_due = span.is_some() && mail.is_expected && !is_revoked;
+            let is_due = (span.is_some() || is_taken_back) && mail.is_expected && !is_revoked;
             if is_due || span.is_none() && was_used && is_endpoint {
                 endings.push(Ending {
                     kind,
                     peer: peer.label(),
                     span,
+                    is_revoked: is_taken_back,
                     is_missed: kind != EndingKind::Registered && (mail.sent || mail.received),
                     dir,
                 });
@@ -170,7 +175,9 @@ impl Checker<'_> {
             Ok(stored) => stored,
             Err(error) => return self.damaged(&path, &error),
         };
-        let may_send = match authorizations::newest_held(node, peer.id, self.now) {
+        let held = Revocations::of(node)
+            .and_then(|it| authorizations::newest_held(node, peer.id, &it, self.now));
+        let may_send = match held {
             Ok(HeldAuthorization::Valid(_)) => true,
             Ok(_) => {
                 let label = peer.label();

@@ -71,8 +71,11 @@ pub struct Ending {
     pub kind: EndingKind,
     /// The name of the peer, or the beginning of its id.
     pub peer: String,
-    /// When it starts and ends; `None` if it ended and was removed, and there was mail not long ago.
+    /// When it starts and ends; `None` if it is revoked, or if it ended and was removed, and there
+    /// was mail not long ago.
     pub span: Option<(Timestamp, Timestamp)>,
+    /// Whether the peer revoked it.
+    pub is_revoked: bool,
     /// Whether mail is missed without it.
     pub is_missed: bool,
     /// The folder that it is in.
@@ -91,7 +94,12 @@ impl Ending {
     #[must_use]
     pub fn level(&self, now: Timestamp) -> Option<Level> {
         let Some((start, end)) = self.span else {
-            return Some(Level::Warning);
+            let is_worth_knowing = self.is_revoked && !self.is_missed;
+            return Some(if is_worth_knowing {
+                Level::Information
+            } else {
+                Level::Warning
+            });
         };
         // The start is backdated when it is issued, so a lifetime of `SOON` is that much longer
         // here.
@@ -122,6 +130,7 @@ impl Ending {
     pub fn text(&self, now: Timestamp) -> String {
         let what = format!("{} {}", self.kind.phrase(), self.peer);
         match self.end() {
+            None if self.is_revoked => format!("{what} is revoked"),
             None => format!("{what} has ended"),
             Some(end) if end < now => format!("{what} ended at {end}"),
             Some(end) => format!("{what} ends at {end}"),

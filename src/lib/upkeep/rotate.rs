@@ -14,10 +14,9 @@ use super::due::{self, Lifetime};
 use super::handing_on::Outlet;
 use crate::node::certificates::MIN_LIFE;
 use crate::node::issued::{self, HandOver, IssuedKind, IssuedPath};
-use crate::node::revocations::{RevocationQuery, Revocations};
 use crate::node::{
-    self, AuthorizationError, Directory, NodeType, authorizations, certificates, endpoints,
-    registrations, sessions,
+    Directory, NodeType, Revocations, authorizations, certificates, endpoints, registrations,
+    sessions,
 };
 use crate::pki::{Certificate, NodeId, Window, issuance};
 use crate::session::ratchet::{INITIAL_HANDED_OUT_FOR, INITIAL_SEALED_FOR};
@@ -173,13 +172,17 @@ impl Rotator<'_> {
         tell(None, self.own())?;
         tell(None, self.parameters())?;
         let above = certificates::issuing_until(self.node, self.now).map_err(Error::from)?;
+        let revocations = Revocations::of(self.node).map_err(Error::from)?;
         let (peers, unreadable) = self.node.peers().map_err(Error::from)?;
         for peer in unreadable {
             tell(Some(peer.id), Err(peer.error.into()))?;
         }
         for peer in peers {
             for kind in IssuedKind::ALL {
-                tell(Some(peer.id), self.issued(peer.id, kind, above))?;
+                tell(
+                    Some(peer.id),
+                    self.issued(peer.id, kind, above, &revocations),
+                )?;
             }
         }
         Ok(())
@@ -260,8 +263,9 @@ impl Rotator<'_> {
         peer: NodeId,
         kind: IssuedKind,
         above: Option<Timestamp>,
+        revocations: &Revocations,
     ) -> Result<Option<DueRotation>, Error> {
-        let step = self.step(peer, kind, above)?;
+        let step = self.step(peer, kind, above, revocations)?;
         if self.is_dry || matches!(step, RotationStep::None | RotationStep::Leave(_)) {
             return Ok(match step {
                 RotationStep::None | RotationStep::Settle | RotationStep::Forget => None,
@@ -271,8 +275,9 @@ impl Rotator<'_> {
             });
         }
         let lock = self.node.lock_exclusive()?;
-        // Decided once more: another run may have been faster.
-        let (due, path) = match self.step(peer, kind, above)? {
+        // Decided once more: another run may have been faster, or relay-revoke.
+        let revocations = Revocations::of(self.node)?;
+        let (due, path) = match self.step(peer, kind, above, &revocations)? {
             RotationStep::None => return Ok(None),
             RotationStep::Leave(due) => return Ok(Some(due)),
             RotationStep::Settle => {
@@ -350,6 +355,7 @@ impl Rotator<'_> {
         peer: NodeId,
         kind: IssuedKind,
         above: Option<Timestamp>,
+        revocations: &Revocations,
     ) -> Result<RotationStep, Error> {
         let waits = HandOver::of(self.node, peer, kind)?;
         let forget = if waits.is_some() {
@@ -366,7 +372,7 @@ impl Rotator<'_> {
             RotationStep::None if is_new => RotationStep::Settle,
             forget => forget,
         };
-        let Some(way) = self.way(peer, kind, &newest)? else {
+        let Some(way) = self.way(peer, kind, &newest, revocations)? else {
             return Ok(forget);
         };
         // A gateway issues authorizations to send cargo under its own certificate.
@@ -463,9 +469,11 @@ impl Rotator<'_> {
         peer: NodeId,
         kind: IssuedKind,
         newest: &IssuedPath,
+        revocations: &Revocations,
     ) -> Result<Option<RotationWay>, Error> {
         let leaf = &newest.path.leaf;
-        if newest.terms.is_once || self.node.revoked_until(leaf, self.now)?.is_some() {
+        let at = Window::new(self.now, SignedDuration::ZERO);
+        if newest.terms.is_once || revocations.own(Some(leaf), &at)?.is_some() {
             return Ok(None);
         }
         let is_gateway = self.node.config().node_type() == NodeType::Gateway;
@@ -476,42 +484,23 @@ impl Rotator<'_> {
             IssuedKind::Registered => Some(RotationWay::Cargo),
             IssuedKind::Given if is_gateway && newest.is_of_request() => None,
             IssuedKind::Given if is_gateway => Some(RotationWay::Cargo),
-            IssuedKind::Given if self.can_write(peer)? => Some(RotationWay::Parcel),
+            IssuedKind::Given if self.can_write(peer, revocations)? => Some(RotationWay::Parcel),
             IssuedKind::Given => Some(RotationWay::Hand),
         })
     }
 
-    /// Whether a peer withdrew an authorization that it gave, so that everybody refuses what is sent under it.
-    fn is_withdrawn(&self, peer: NodeId, path: &[Certificate]) -> Result<bool, Error> {
-        let Some((leaf, attached)) = path.split_first() else {
-            return Ok(false);
-        };
-        let query = RevocationQuery {
-            leaf,
-            issuer: peer,
-            attached,
-            stored: Timestamp::MAX,
-        };
-        let window = Window::new(self.now, SignedDuration::ZERO);
-        match Revocations::of(self.node)?.check(&query, &window) {
-            Err(node::Error::Authorization(AuthorizationError::Revoked { .. })) => Ok(true),
-            checked => Ok(checked.map(|()| false)?),
-        }
-    }
-
     /// Whether a parcel can be sealed for a peer.
-    fn can_write(&self, peer: NodeId) -> Result<bool, Error> {
+    fn can_write(&self, peer: NodeId, revocations: &Revocations) -> Result<bool, Error> {
         let key = self.node.session_key_of(peer)?;
         let has_key = key.is_some_and(|it| it.sealed_until.is_none_or(|until| until >= self.now));
         if !has_key {
             return Ok(false);
         }
         Ok(
-            match authorizations::newest_held(self.node, peer, self.now)? {
+            match authorizations::newest_held(self.node, peer, revocations, self.now)? {
                 authorizations::HeldAuthorization::Valid(path) => {
                     let ends = path.iter().map(Certificate::not_after);
-                    let lasts = ends.min().is_some_and(|end| end >= self.now + MIN_LIFE);
-                    lasts && !self.is_withdrawn(peer, &path)?
+                    ends.min().is_some_and(|end| end >= self.now + MIN_LIFE)
                 }
                 // A node on the Internet takes parcels from anybody.
                 authorizations::HeldAuthorization::None => {
