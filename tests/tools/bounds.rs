@@ -47,7 +47,7 @@ fn relay<'a>(env: &'a Env, program: &str, node: &str) -> Call<'a> {
 }
 
 /// The octets and the files below a directory.
-fn size(dir: &Path) -> (u64, u64) {
+pub(super) fn size(dir: &Path) -> (u64, u64) {
     let (mut octets, mut files) = (0, 0);
     let Ok(entries) = fs::read_dir(dir) else {
         return (0, 0);
@@ -375,7 +375,7 @@ fn a_stick_out_of_hand_fills_neither_a_node_nor_another_medium() {
 }
 
 /// The number of system calls of a program.
-fn calls(env: &Env, call: Call<'_>) -> usize {
+pub(super) fn calls(env: &Env, call: Call<'_>) -> usize {
     call.shell("exec strace -f -o calls \"$0\" \"$@\"", "")
         .run();
     let text = env.text("calls");

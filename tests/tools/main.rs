@@ -34,6 +34,7 @@ mod import;
 mod inspect;
 mod interleaved;
 mod join;
+mod key_flood;
 mod keygen;
 mod list;
 mod medium;
