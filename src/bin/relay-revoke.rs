@@ -68,14 +68,17 @@ fn revoke(args: &Args) -> anyhow::Result<()> {
         now,
     };
     if args.dry_run {
-        return request.plan(&node)?.print(&node, args.json);
+        let plan = request.plan(&node)?;
+        plan.print(&node, args.json)?;
+        return plan.finish();
     }
-    let (plan, octets, is_new) = {
+    let (mut plan, octets, is_new) = {
         let _lock = node.lock_exclusive()?;
         let plan = request.plan(&node)?;
         let (octets, is_new) = revocation_store::revoke(&node, &plan.order)?;
         (plan, octets, is_new)
     };
+    plan.tell_issuer(&node, &octets)?;
     if args.output.is_given() {
         args.output.write(pem::PDD, &octets)?;
     }
@@ -91,8 +94,8 @@ fn revoke(args: &Args) -> anyhow::Result<()> {
             "relay-revoke -o FILE again, and have the gateways of this node import that",
         );
     }
-    if args.output.is_to_stdout() {
-        return Ok(());
+    if !args.output.is_to_stdout() {
+        plan.print(&node, args.json)?;
     }
-    plan.print(&node, args.json)
+    plan.finish()
 }

@@ -5,11 +5,11 @@ use std::fs;
 use relaynet::message::Item;
 
 use super::programs::CASE;
-use super::scene::{FIRST, SECOND, Scene};
+use super::scene::{FIRST, HALF, SECOND, Scene};
 use super::sweep::{Case, sweep};
 
 /// The number of cases in this file.
-pub(crate) const CASES: usize = 3;
+pub(crate) const CASES: usize = 4;
 
 /// The PDDs below a directory.
 fn pdds(scene: &Scene, dir: &str) -> Vec<Vec<u8>> {
@@ -86,6 +86,37 @@ fn revoke_at_an_endpoint_here() {
         },
         proof: |scene, _| {
             assert_eq!(pdds(scene, "field/spool/in"), pdds(scene, "field/revoked"));
+        },
+        ..CASE
+    });
+}
+
+#[test]
+fn revoke_for_an_endpoint_of_the_gateway() {
+    sweep(&Case {
+        name: "revoke, for a local endpoint",
+        program: "relay-revoke",
+        args: &["-q", "-N", "field", "--issuer", "home", "--all"],
+        now: HALF,
+        nodes: &["homely/field"],
+        order: &[
+            "field/revoked/",
+            "field/endpoints/home/revoked/",
+            "field/spool/in/",
+        ],
+        left: |scene, stdout| {
+            let told = pdds(scene, "field/endpoints/home/revoked");
+            assert!(told.is_empty() || told == pdds(scene, "field/revoked"));
+            // One that cannot be told keeps the gateways from nothing.
+            if !stdout.is_empty() {
+                assert_eq!(pdds(scene, "field/spool/in").len(), 1);
+            }
+        },
+        proof: |scene, _| {
+            let pdd = pdds(scene, "field/revoked");
+            assert_eq!(pdd.len(), 1);
+            assert_eq!(pdds(scene, "field/endpoints/home/revoked"), pdd);
+            assert_eq!(pdds(scene, "field/spool/in"), pdd);
         },
         ..CASE
     });

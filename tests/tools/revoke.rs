@@ -318,6 +318,100 @@ fn what_waits_at_home_since_before_is_delivered_and_what_is_not_routed_is_set_as
     assert_eq!(count(&env, &home), 0);
 }
 
+/// A name that nobody has keeps no other peer from being revoked.
+#[test]
+fn one_unknown_name_among_several_is_67_and_the_others_are_revoked() {
+    let env = Env::with_peers();
+    for dry in [&["-n"][..], &[]] {
+        let operands = ["mallory", "bob", "ab12"];
+        let run = revoke(&env, "alice").args(dry).args(operands).ends(67);
+        assert!(run.text().starts_with("bob\t"), "{}", run.text());
+        assert_eq!(run.text().lines().count(), 1);
+        let said = run.diagnostics();
+        let said: Vec<_> = said
+            .iter()
+            .filter(|it| !it.contains("only this node"))
+            .collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(
+            said[0].contains("mallory") && said[1].contains("ab12"),
+            "{said:?}"
+        );
+    }
+    env.write("bob.parcel", env.parcel("bob", "alice", b"by bob"));
+    env.relay("verify")
+        .args(["-N", "alice", "bob.parcel"])
+        .ends(77);
+    // Where nothing is left, each one is named.
+    let run = revoke(&env, "alice").args(["mallory", "ab12"]).ends(67);
+    assert_eq!(run.diagnostics().len(), 2, "{}", run.stderr);
+}
+
+/// What is printed is the date until which programs refuse it.
+#[test]
+fn a_shorter_revocation_after_a_longer_one_prints_the_longer() {
+    let env = Env::with_peers();
+    let long = revoke(&env, "alice").arg("bob").ok();
+    for dry in [&["-n"][..], &[]] {
+        let short = revoke(&env, "alice")
+            .args(dry)
+            .args(["--valid", "1d", "bob"])
+            .ok();
+        assert_eq!(short.text(), long.text());
+    }
+    let json = revoke(&env, "alice")
+        .args(["--json", "--valid", "1d", "bob"])
+        .ok();
+    let until = long.text().trim().split('\t').nth(2).unwrap();
+    assert_eq!(json.json()[0]["until"], until);
+    let all = revoke(&env, "alice")
+        .args(["-n", "--valid", "1d", "--all"])
+        .ok();
+    let carol = all.text().lines().find(|line| line.starts_with("carol"));
+    assert!(
+        carol.unwrap().ends_with("\t2026-03-02T12:00:00Z"),
+        "{}",
+        all.text()
+    );
+}
+
+/// What a gateway revokes for an endpoint of its own, that endpoint knows at once.
+#[test]
+fn an_endpoint_here_is_told_what_its_gateway_revokes() {
+    let env = Env::with_gateways();
+    env.relay("keygen")
+        .args([
+            "-q",
+            "-N",
+            "gateway",
+            "--set",
+            "clock=test",
+            "--endpoint",
+            "anna",
+        ])
+        .ok();
+    let anna = "gateway/endpoints/anna";
+    let authorize = || {
+        let key = env.relay("export").args(["-N", "bob"]).ok().stdout;
+        env.relay("authorize").args(["-q", "-N", anna]).stdin(key)
+    };
+    authorize().ok();
+    revoke(&env, "gateway")
+        .args(["--issuer", "anna", "--all"])
+        .ok();
+    assert_eq!(stored(&env, anna), stored(&env, "gateway"));
+    let shown = env.relay("peers").args(["-N", anna, "--json"]).ok();
+    let bob = shown.json().into_iter().find(|it| it["id"] == id("bob"));
+    assert_eq!(bob.unwrap()["revoked"], true);
+    authorize().fails(77, "all authorizations of this node are revoked until");
+    // A run that was killed in between is repeated.
+    fs::remove_dir_all(env.path(format!("{anna}/revoked"))).unwrap();
+    revoke(&env, "gateway")
+        .args(["--issuer", "anna", "--all"])
+        .ok();
+    assert_eq!(stored(&env, anna), stored(&env, "gateway"));
+}
+
 #[test]
 fn what_cannot_be_revoked_is_67_or_64() {
     let env = Env::with_peers();

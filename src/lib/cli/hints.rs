@@ -111,6 +111,7 @@ fn hint_for_message(error: &message::Error) -> Option<String> {
             what: scanned::KEY_TEXT,
             ..
         } => Some("scan the code again, or take the key as a file".to_owned()),
+        message::Error::TooManySerials { .. } => Some(MANY_SERIALS.to_owned()),
         message::Error::LoneDigest => Some("relay-import --expect takes them".to_owned()),
         _ => None,
     }
@@ -240,6 +241,7 @@ fn hint_for_authorization(error: &node::AuthorizationError) -> Option<&'static s
         }
         E::Revoked { .. } => "only a new authorization of the recipient helps (relay-authorize)",
         E::AllRevoked(_) => "make a new node (relay-keygen), and authorize peers there",
+        E::TooManyRevoked(_) => MANY_SERIALS,
         E::NotGiven(_) => "relay-revoke -n PEER shows the serial numbers of a peer",
         E::UnknownCarrier(_) => "relay-register or relay-authorize makes it known again",
         E::EndpointCarrier(_) => "relay-register --type gateway registers it as a gateway",
@@ -254,6 +256,8 @@ fn hint_for_authorization(error: &node::AuthorizationError) -> Option<&'static s
     })
 }
 
+const MANY_SERIALS: &str =
+    "relay-revoke --all revokes what a node gave without naming each authorization";
 const RENEW_AUTHORIZATION: &str =
     "ask them for new connection parameters (relay-authorize), and import those";
 const RENEW_REGISTRATION: &str = "let it register this node anew (relay-register), and import that";

@@ -7,16 +7,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::args::NodeDir;
 use super::errors::Usage;
+use super::status::{self, Reported};
 use super::{files, report, table};
 use crate::asn1::{Hex, hex};
 use crate::describe::{json, lines};
 use crate::disk::publish::{self, IfExists};
 use crate::kind::ErrorKind;
-use crate::message::Item;
 use crate::message::pdd::RevocationScope;
+use crate::message::{Item, Pdd};
 use crate::node::revocation_store::{self, GivenAuthorization, RevocationOrder};
-use crate::node::{AuthorizationError, Directory, Error, NodeType, certificates};
-use crate::pki::{NodeId, issuance};
+use crate::node::{AuthorizationError, Directory, Error, NodeType, certificates, endpoints};
+use crate::pki::{NodeId, Window, issuance};
 use crate::spool::{Access, Name};
 
 /// What the command line asks for.
@@ -40,21 +41,27 @@ pub struct RevocationPlan {
     /// What is to be revoked.
     pub order: RevocationOrder,
     meant: Vec<GivenAuthorization>,
+    /// Why others are not revoked.
+    failures: Vec<anyhow::Error>,
 }
 
 impl RevocationRequest<'_> {
-    /// Finds what is meant.
+    /// Finds what is meant. A peer or serial number that is not known, or a peer that was given
+    /// nothing, keeps no other from being revoked.
     ///
     /// # Errors
-    /// When a peer or serial number is not known, or nothing was given to a peer.
+    /// When nothing is left, or the node cannot be read.
     pub fn plan(&self, node: &Directory) -> anyhow::Result<RevocationPlan> {
-        let (issuer, meant) = match self.issuer {
-            Some(endpoint) => {
-                node.check_is_gateway()?;
-                (node.find_peer(endpoint)?.id, Vec::new())
-            }
-            None => (node.id(), self.meant(node)?),
+        let (issuer, meant, failures) = if let Some(endpoint) = self.issuer {
+            node.check_is_gateway()?;
+            (node.find_peer(endpoint)?.id, Vec::new(), Vec::new())
+        } else {
+            let (meant, failures) = self.meant(node)?;
+            (node.id(), meant, failures)
         };
+        if meant.is_empty() && !failures.is_empty() {
+            finish(&failures)?;
+        }
         let scope = if self.all {
             RevocationScope::All
         } else if self.issuer.is_some() {
@@ -84,41 +91,71 @@ impl RevocationRequest<'_> {
             until,
             now: self.now,
         };
-        Ok(RevocationPlan { order, meant })
+        Ok(RevocationPlan {
+            order,
+            meant,
+            failures,
+        })
     }
 
-    fn meant(&self, node: &Directory) -> anyhow::Result<Vec<GivenAuthorization>> {
+    /// What the operands stand for, and why some stand for nothing.
+    fn meant(
+        &self,
+        node: &Directory,
+    ) -> anyhow::Result<(Vec<GivenAuthorization>, Vec<anyhow::Error>)> {
         let given = revocation_store::given(node, None, self.now)?;
         if self.all {
-            return Ok(given);
+            return Ok((given, Vec::new()));
         }
-        let mut meant: Vec<GivenAuthorization> = Vec::new();
+        let (mut meant, mut failures) = (Vec::new(), Vec::new());
         for operand in self.operands {
-            let is_meant = |it: &&GivenAuthorization| {
-                Hex(it.leaf.serial()).to_string() == operand.to_ascii_lowercase()
-            };
-            if let Some(one) = given.iter().find(is_meant) {
-                meant.push(one.clone());
-                continue;
-            }
-            let peer = match node.find_peer(operand) {
-                Err(error) if serial(operand).is_ok() && is_unknown(&error) => {
-                    let what = AuthorizationError::NotGiven(operand.clone());
-                    return Err(Error::Authorization(what).into());
-                }
-                found => found?,
-            };
-            let of_peer = given.iter().filter(|it| it.peer == peer.id);
-            let before = meant.len();
-            meant.extend(of_peer.cloned());
-            if meant.len() == before {
-                let what = AuthorizationError::NothingGiven(peer.label());
-                return Err(Error::Authorization(what).into());
+            match meant_by(operand, node, &given) {
+                Ok(found) => meant.extend(found),
+                Err(error) => failures.push(error.into()),
             }
         }
         meant.sort_by(|one, other| one.leaf.serial().cmp(other.leaf.serial()));
         meant.dedup_by(|one, other| one.leaf == other.leaf);
-        Ok(meant)
+        Ok((meant, failures))
+    }
+}
+
+/// What a peer or serial number stands for.
+fn meant_by(
+    operand: &str,
+    node: &Directory,
+    given: &[GivenAuthorization],
+) -> Result<Vec<GivenAuthorization>, Error> {
+    let is_serial = |it: &&GivenAuthorization| {
+        Hex(it.leaf.serial()).to_string() == operand.to_ascii_lowercase()
+    };
+    if let Some(one) = given.iter().find(is_serial) {
+        return Ok(vec![one.clone()]);
+    }
+    let peer = match node.find_peer(operand) {
+        Err(error) if serial(operand).is_ok() && is_unknown(&error) => {
+            let what = AuthorizationError::NotGiven(operand.to_owned());
+            return Err(Error::Authorization(what));
+        }
+        found => found?,
+    };
+    let of_peer = given.iter().filter(|it| it.peer == peer.id);
+    let meant: Vec<_> = of_peer.cloned().collect();
+    if meant.is_empty() {
+        let what = AuthorizationError::NothingGiven(peer.label());
+        return Err(Error::Authorization(what));
+    }
+    Ok(meant)
+}
+
+/// Reports failures, and fails with the status of the first one.
+fn finish(failures: &[anyhow::Error]) -> anyhow::Result<()> {
+    for error in failures {
+        report::failure(None, error);
+    }
+    match failures.first() {
+        None => Ok(()),
+        Some(first) => Err(Reported(status::status(first)).into()),
     }
 }
 
@@ -133,14 +170,57 @@ fn serial(text: &str) -> Result<Vec<u8>, Usage> {
 }
 
 impl RevocationPlan {
+    /// Reports what was not revoked, and fails if there is something.
+    ///
+    /// # Errors
+    /// The status of the first failure.
+    pub fn finish(self) -> anyhow::Result<()> {
+        finish(&self.failures)
+    }
+
+    /// Stores a deauthorization with the endpoint that issued what it revokes, if that is one of
+    /// this gateway, so that it gives nothing more under it.
+    ///
+    /// # Errors
+    /// When the endpoints of this gateway cannot be listed.
+    pub fn tell_issuer(&mut self, node: &Directory, octets: &[u8]) -> anyhow::Result<()> {
+        if self.order.issuer == node.id() {
+            return Ok(());
+        }
+        let local = endpoints::local(node)?.into_iter();
+        let Some(local) = local.into_iter().find(|it| it.id == self.order.issuer) else {
+            return Ok(());
+        };
+        let name = local.name.clone();
+        let Some(root) = local.own_root() else {
+            report::warn_with(
+                &format!("{name} belongs to another user, and does not know it yet"),
+                "relay-revoke -o FILE again, and have them import that",
+            );
+            return Ok(());
+        };
+        let store = || -> anyhow::Result<()> {
+            let endpoint = node.open_other(&root)?;
+            let _lock = endpoint.lock_exclusive()?;
+            let now = self.order.now;
+            let window = Window::new(now, SignedDuration::ZERO);
+            endpoint.keep_revocation(&Pdd::parse(octets)?, octets, (now, &window))?;
+            Ok(())
+        };
+        if let Err(error) = store() {
+            self.failures.push(error.context(name));
+        }
+        Ok(())
+    }
+
     /// Prints a line for each authorization: the peer, the serial number, and until when it is
     /// revoked.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn print(&self, node: &Directory, is_json: bool) -> anyhow::Result<()> {
-        let until = self.order.until;
-        let serials: Vec<(Option<NodeId>, Option<&[u8]>)> = match &self.order.scope {
+        type Row<'a> = (Option<NodeId>, Option<&'a [u8]>);
+        let serials: Vec<Row<'_>> = match &self.order.scope {
             _ if !self.meant.is_empty() => {
                 let meant = self.meant.iter();
                 meant
@@ -153,21 +233,29 @@ impl RevocationPlan {
             }
         };
         let of = |serial: Option<&[u8]>| serial.map(|serial| Hex(serial).to_string());
+        // An earlier one may last longer.
+        let until = |serial: Option<&[u8]>| {
+            let scope = match (&self.order.scope, serial) {
+                (RevocationScope::All, _) | (_, None) => RevocationScope::All,
+                (_, Some(serial)) => RevocationScope::Serials([serial.to_vec()].into()),
+            };
+            revocation_store::revoked_until(node, &self.order, &scope)
+        };
         if is_json {
             return serials.into_iter().try_for_each(|(peer, serial)| {
+                let until = until(serial)?;
                 let line = lines::revoked(self.order.issuer, peer, of(serial).as_deref(), until);
                 files::print(&json::line(&line))
             });
         }
         let rows = serials.into_iter().map(|(peer, serial)| {
+            let until = until(serial)?;
             let peer = peer.map_or_else(|| "-".to_owned(), |peer| node.label_of(peer));
             let serial = of(serial).unwrap_or_else(|| "all".to_owned());
-            vec![peer, serial, until.to_string()]
+            Ok(vec![peer, serial, until.to_string()])
         });
-        table::print(
-            &["PEER", "SERIAL", "REVOKED UNTIL"],
-            &rows.collect::<Vec<_>>(),
-        )
+        let rows = rows.collect::<Result<Vec<_>, Error>>()?;
+        table::print(&["PEER", "SERIAL", "REVOKED UNTIL"], &rows)
     }
 }
 

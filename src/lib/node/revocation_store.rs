@@ -359,6 +359,25 @@ pub fn revoke(node: &Directory, order: &RevocationOrder) -> Result<(Vec<u8>, boo
     Ok((octets, true))
 }
 
+/// Until when a stored deauthorization by this node revokes all of this scope, or until it would by
+/// such an order.
+///
+/// # Errors
+/// When what is stored cannot be read.
+pub fn revoked_until(
+    node: &Directory,
+    order: &RevocationOrder,
+    scope: &RevocationScope,
+) -> Result<Timestamp, Error> {
+    let stored = stored_in(&dir_of(node, order.issuer))?;
+    let stored = stored.iter().filter(|it| it.pdd.signer() == node.id());
+    let ends = stored
+        .filter(|it| it.pdd.scope.covers(scope))
+        .map(|it| it.end);
+    let ordered = order.until.min(longest(order.now));
+    Ok(ends.fold(ordered, Timestamp::max))
+}
+
 /// Signs a deauthorization by this node. Before there is no room for more, it also revokes what the
 /// earlier ones for the same issuer revoke, and takes their place.
 fn sign(node: &Directory, order: &RevocationOrder) -> Result<Vec<u8>, Error> {
