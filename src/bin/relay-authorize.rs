@@ -88,6 +88,7 @@ fn authorize_in_node(args: &Args) -> anyhow::Result<(Params, Option<String>)> {
     if let Some(name) = &args.name {
         node.check_peer_name(key.id(), name, false)?;
     }
+    Issued::Authorization.doubt_clock(args.node.open()?, now);
     let given = authorizations::give(&node, &key, &args.terms.at(now))?;
     if let Some(name) = &args.name {
         node.name_peer(key.id(), name)?;

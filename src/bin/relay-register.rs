@@ -124,6 +124,7 @@ fn certify(
         valid_for,
         node_type: args.node_type,
     };
+    Issued::Registration.doubt_clock(args.node.open()?, now);
     let given = registrations::give(node, key, &terms)?;
     if let Some(name) = &args.name {
         node.name_peer(key.id(), name)?;

@@ -580,6 +580,104 @@ fn what_ends_soon_is_told_for_a_month() {
     finds(&env, "gateway", NOW, &[]);
 }
 
+/// What was issued under a clock that was ahead is of no use yet: told at once, and found under the
+/// right clock while there is nothing else.
+#[test]
+fn what_begins_in_the_future_is_found() {
+    let ahead = "2026-04-15T12:00:00Z";
+    let env = Env::with_peers();
+    for node in ["mallory", "hub"] {
+        env.make_node(node, &["--type", "gateway"]);
+    }
+    let key = |of: &str| env.relay("export").args(["-N", of]).ok().stdout;
+    for (program, node, of, word) in [
+        ("authorize", "alice", "mallory", "authorization"),
+        ("authorize", "alice", "bob", "authorization"),
+        ("register", "hub", "mallory", "registration"),
+    ] {
+        env.relay("purge").args(["-q", "-N", node]).ok();
+        let run = env
+            .relay(program)
+            .args(["-N", node])
+            .stdin(key(of))
+            .at(ahead)
+            .ok();
+        let says = format!(
+            "the clock shows {ahead}, but nothing happened since 2026-03-01T12:00:00Z here: \
+             the {word} is dated by it"
+        );
+        let lines = run.diagnostics();
+        assert!(lines.contains(&says), "{lines:?}");
+        assert!(
+            run.hints()
+                .iter()
+                .any(|it| it.starts_with("check this clock"))
+        );
+        // Under the right clock nothing is said.
+        let run = env
+            .relay(program)
+            .args(["-N", node])
+            .stdin(key("carol"))
+            .ok();
+        assert!(!run.stderr.contains("clock shows"), "{}", run.stderr);
+    }
+    settle(&env, "alice", NOW);
+    settle(&env, "hub", NOW);
+    let begins = "begins at 2026-04-15T09:00:00Z, which is still to come: of no use until then";
+    for (node, kind) in [("alice", "given"), ("hub", "registered")] {
+        let path = format!("{node}/peers/{}/{kind}", id("mallory"));
+        let found = found(&env, node);
+        let told: Vec<_> = found
+            .iter()
+            .filter(|it| it.contains("still to come"))
+            .collect();
+        assert_eq!(told.len(), 1, "{found:#?}");
+        assert!(told[0].starts_with(&format!("warning {path}/")), "{told:?}");
+        assert!(told[0].ends_with(begins), "{told:?}");
+    }
+    // Bob has another one, so nothing is missed.
+    let all = check(&env, "alice").arg("-v").run();
+    let bob = all
+        .text()
+        .lines()
+        .find(|it| it.contains(&id("bob")) && it.contains("still to come"));
+    assert!(bob.unwrap().starts_with("information\t"), "{bob:?}");
+}
+
+/// Nothing renews what was given once, and nobody is told that something does.
+#[test]
+fn what_was_given_once_is_not_said_to_be_renewed() {
+    let env = Env::with_peers();
+    let key = env.relay("export").args(["-N", "carol"]).ok().stdout;
+    env.make_node("mallory", &[]);
+    let authorize = env
+        .relay("authorize")
+        .args(["-q", "-N", "mallory", "--once"]);
+    authorize.stdin(key).ok();
+    let hint = |node: &str, peer: &str| {
+        let run = check(&env, node)
+            .at("2026-08-20T12:00:00Z")
+            .arg("--json")
+            .run();
+        let found = run.json();
+        let of_peer = |it: &&serde_json::Value| {
+            let path = it["where"].as_str().unwrap();
+            path.contains(&id(peer)) && path.contains("given")
+        };
+        let found = found.iter().find(of_peer);
+        found.map_or_else(
+            || panic!("{}", run.text()),
+            |it| it["hint"].as_str().unwrap().to_owned(),
+        )
+    };
+    let once = hint("mallory", "carol");
+    assert!(
+        once.starts_with("it was given once, so nothing renews it"),
+        "{once}"
+    );
+    assert!(hint("alice", "bob").starts_with("relay-rotate renews it"));
+}
+
 #[test]
 fn that_authorizations_have_ended_is_found_while_mail_is_missed() {
     let env = gateways();

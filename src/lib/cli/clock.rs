@@ -111,6 +111,13 @@ impl NowArgs {
     }
 }
 
+/// The instants that dates are checked against where no option says so.
+#[must_use]
+pub fn window_of(now: Timestamp, config: Option<&Config>) -> Window {
+    let drift = config.and_then(Config::clock_drift);
+    Window::new(now, drift.unwrap_or(DEFAULT_DRIFT))
+}
+
 impl ClockArgs {
     /// The time; see [`NowArgs::get`].
     ///
@@ -141,11 +148,10 @@ impl ClockArgs {
     /// The instants that dates are checked against. The option overrides the config.
     #[must_use]
     pub fn window(&self, now: Timestamp, config: Option<&Config>) -> Window {
-        let drift = self
-            .clock_drift
-            .or_else(|| config.and_then(Config::clock_drift))
-            .unwrap_or(DEFAULT_DRIFT);
-        Window::new(now, drift)
+        match self.clock_drift {
+            Some(drift) => Window::new(now, drift),
+            None => window_of(now, config),
+        }
     }
 }
 

@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::report;
+use super::{clock, report};
+use crate::disk::{FileRole, files};
+use crate::node::Directory;
 use crate::node::certificates::SLACK;
 use crate::pki::PublicKey;
+use crate::spool::Spool;
 
 /// The kind of certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +19,39 @@ pub enum Issued {
 }
 
 impl Issued {
+    /// Warns if the clock of a node contradicts what is known here: the certificate begins then.
+    pub fn doubt_clock(self, node: Directory, now: Timestamp) {
+        let window = clock::window_of(now, Some(node.config()));
+        // What keeps the clock from being judged keeps no certificate from being issued. Where there
+        // is no spool, nothing happens for months while the clock is right.
+        let time = Spool::shared_with(node).and_then(|spool| {
+            let is_used = files::exists(spool.root(), FileRole::Spool)?;
+            is_used.then(|| spool.time(now, &window)).transpose()
+        });
+        if let Ok(Some(time)) = time
+            && let Some(doubt) = time.doubt()
+        {
+            report::warn_with(
+                &format!("{doubt}: the {} is dated by it", self.word()),
+                "check this clock; if it is wrong, issue another one under the right one",
+            );
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Authorization => "authorization",
+            Self::Registration => "registration",
+        }
+    }
+
     /// Reports the certificate, warns if it ends before `wanted`, and shows the fingerprint of the
     /// peer's key.
     pub fn report(self, label: &str, key: &PublicKey, until: Timestamp, wanted: Timestamp) {
-        let (word, event) = match self {
-            Self::Authorization => ("authorization", "authorized"),
-            Self::Registration => ("registration", "registered"),
+        let word = self.word();
+        let event = match self {
+            Self::Authorization => "authorized",
+            Self::Registration => "registered",
         };
         // Less than the slack is expected: our own certificate is renewed only when it is shorter
         // by that.

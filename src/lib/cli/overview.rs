@@ -35,7 +35,7 @@ pub fn text(status: &NodeStatus) -> String {
     for ending in status.due_endings() {
         rows.push(vec![
             "keys".to_owned(),
-            format!("{} ({})", ends(ending, now), ending.kind.remedy()),
+            format!("{} ({})", ends(ending, now), ending.remedy()),
         ]);
     }
     rows.extend(status.free.map(|free| {

@@ -224,8 +224,15 @@ fn terms_of(text: &str, path: &CertificationPath) -> IssuedTerms {
     };
     IssuedTerms {
         valid_for: valid_for.clamp(SignedDuration::ZERO, MAX_LIFE),
-        is_once: headers.get(ONCE).is_some(),
+        is_once: is_once(text),
     }
+}
+
+/// Whether the file of a certificate says that it is never renewed.
+#[must_use]
+pub fn is_once(text: &str) -> bool {
+    let headers = text.split("-----BEGIN").next().unwrap_or_default();
+    Headers::parse(headers).get(ONCE).is_some()
 }
 
 /// A renewed certificate that its subject is still to get.

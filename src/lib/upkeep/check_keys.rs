@@ -10,11 +10,24 @@ use super::finding::{Check, Level};
 use crate::disk::FileRole;
 use crate::disk::tree::{self, EntryKind};
 use crate::node::certificates::path_from_octets;
+use crate::node::issued::is_once;
 use crate::node::{Directory, ciphertexts, read_text, seen, sessions, unknown_senders};
 use crate::pki::NodeId;
 
 /// What makes all keys of a node alike.
 const MIXTURE: &str = "relay-keygen --change-passphrase encrypts all keys, or none";
+
+/// Of the certificates in a folder, the one that counts: compared field by field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LatestPath {
+    has_begun: bool,
+    /// When it ends.
+    pub(super) end: Timestamp,
+    /// When it begins.
+    pub(super) start: Timestamp,
+    /// Whether it is never renewed.
+    pub(super) is_once: bool,
+}
 
 impl Checker<'_> {
     /// The folders in `dir` that are named for nodes.
@@ -38,7 +51,7 @@ impl Checker<'_> {
         let mut latest: Option<Timestamp> = None;
         for ending in self.endings_of_registrations(node) {
             latest = latest.max(ending.end());
-            self.ends(&ending, ending.kind.remedy());
+            self.ends(&ending, ending.remedy());
         }
         // Each registration was reported by itself; this one says that none is left.
         if let Some(end) = latest.filter(|end| *end < self.now) {
@@ -59,10 +72,11 @@ impl Checker<'_> {
             }
             match node.peer(issuer) {
                 // No certificate at all is not a finding here.
-                Ok(Some(peer)) => endings.extend(found.map(|span| Ending {
+                Ok(Some(peer)) => endings.extend(found.map(|found| Ending {
                     kind: EndingKind::Registration,
                     peer: peer.label(),
-                    span: Some(span),
+                    span: Some((found.start, found.end)),
+                    is_once: false,
                     is_revoked: false,
                     is_missed: false,
                     dir,
@@ -77,13 +91,9 @@ impl Checker<'_> {
         endings
     }
 
-    /// The start and end of the path in a folder that ends last. Paths that are not for `subject`
-    /// are reported.
-    pub(super) fn latest_in(
-        &mut self,
-        dir: &Path,
-        subject: NodeId,
-    ) -> Option<(Timestamp, Timestamp)> {
+    /// The path in a folder that ends last, of those that have begun if there is one. Paths that
+    /// are not for `subject` are reported, and those that begin in the future.
+    pub(super) fn latest_in(&mut self, dir: &Path, subject: NodeId) -> Option<LatestPath> {
         let entries = match tree::entries(dir, FileRole::Node) {
             Ok(listing) => listing.entries,
             Err(error) => {
@@ -91,25 +101,44 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let mut latest: Option<(Timestamp, Timestamp)> = None;
+        let (mut latest, mut early): (Option<LatestPath>, _) = (None, Vec::new());
         for entry in entries.into_iter().filter(|it| it.kind == EntryKind::File) {
-            let path = match read_text(&entry.path) {
-                Ok(text) => path_from_octets(text.unwrap_or_default().as_bytes()),
-                Err(error) => Err(error),
-            };
+            let path = read_text(&entry.path).and_then(|text| {
+                let text = text.unwrap_or_default();
+                Ok((path_from_octets(text.as_bytes())?, is_once(&text)))
+            });
             match path {
-                Ok(path) if path.leaf.id() != subject => {
+                Ok((path, _)) if path.leaf.id() != subject => {
                     let what = format!("for {}", path.leaf.id());
                     self.report(Level::Error, Check::Damaged, &entry.path, &what, None);
                 }
-                Ok(path) => {
-                    let (start, end) = (path.leaf.not_before(), path.leaf.not_after());
-                    if latest.is_none_or(|(_, latest)| end > latest) {
-                        latest = Some((start, end));
+                Ok((path, is_once)) => {
+                    let span = (path.leaf.not_before(), path.leaf.not_after());
+                    let found = LatestPath {
+                        has_begun: !self.window.is_before(span.0),
+                        end: span.1,
+                        start: span.0,
+                        is_once,
+                    };
+                    if !found.has_begun {
+                        early.push((entry.path, span.0));
                     }
+                    latest = latest.max(Some(found));
                 }
                 Err(error) => self.damaged(&entry.path, &error),
             }
+        }
+        // Nothing is missed while another one is valid.
+        let is_missed = latest.is_none_or(|it| !it.has_begun || it.end < self.now);
+        for (path, start) in early {
+            let what = format!("begins at {start}, which is still to come: of no use until then");
+            let (level, hint) = if is_missed {
+                let hint = "check this clock; if it is right, another one was wrong: have a new one issued";
+                (Level::Warning, Some(hint.to_owned()))
+            } else {
+                (Level::Information, None)
+            };
+            self.report(level, Check::Clock, &path, &what, hint);
         }
         latest
     }

@@ -100,7 +100,7 @@ impl Checker<'_> {
     /// Checks when what the peer gave this node ends, and what this node gave the peer.
     fn authorizations(&mut self, node: &Directory, peer: &Peer, dir: &Path) {
         for ending in self.endings_of(node, peer, dir) {
-            let remedy = ending.kind.remedy();
+            let remedy = ending.remedy();
             if ending.is_missed || ending.span.is_none() {
                 let expect_none = "relay-peers --expect-none ends these reports";
                 self.ends(&ending, &format!("{remedy}; {expect_none}"));
@@ -129,9 +129,10 @@ impl Checker<'_> {
             (EndingKind::Registered, peer.id, false),
         ] {
             let dir = dir.join(kind.word());
-            let span = self.latest_in(&dir, subject);
+            let latest = self.latest_in(&dir, subject);
             let is_taken_back = kind == EndingKind::Held
                 && authorizations::held_until(node, peer.id).is_ok_and(|(_, it)| it);
+            let span = latest.map(|it| (it.start, it.end));
             let span = span.filter(|_| !is_taken_back);
             // relay-purge has removed what was used.
             let is_revoked = kind == EndingKind::Given && node.has_revoked(peer.id).unwrap_or(true);
@@ -141,6 +142,7 @@ impl Checker<'_> {
                     kind,
                     peer: peer.label(),
                     span,
+                    is_once: latest.is_some_and(|it| it.is_once),
                     is_revoked: is_taken_back,
                     is_missed: kind != EndingKind::Registered && (mail.sent || mail.received),
                     dir,

@@ -47,21 +47,6 @@ impl EndingKind {
             Self::Registration => "the registration with",
         }
     }
-
-    /// How it is renewed.
-    #[must_use]
-    pub fn remedy(self) -> &'static str {
-        match self {
-            Self::Held => {
-                "ask them to run relay-rotate, or for a new one (relay-authorize), and import that"
-            }
-            Self::Given => "relay-rotate renews it, and relay-authorize gives a new one",
-            Self::Registered => "relay-rotate renews it, and relay-register gives a new one",
-            Self::Registration => {
-                "ask it to run relay-rotate, or to register this node anew (relay-register), and import that"
-            }
-        }
-    }
 }
 
 /// The last authorization or registration of a kind.
@@ -74,6 +59,8 @@ pub struct Ending {
     /// When it starts and ends; `None` if it is revoked, or if it ended and was removed, and there
     /// was mail not long ago.
     pub span: Option<(Timestamp, Timestamp)>,
+    /// Whether it is never renewed.
+    pub is_once: bool,
     /// Whether the peer revoked it.
     pub is_revoked: bool,
     /// Whether mail is missed without it.
@@ -83,6 +70,27 @@ pub struct Ending {
 }
 
 impl Ending {
+    /// How it is renewed.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self.kind {
+            EndingKind::Held if self.is_revoked => {
+                "ask them for a new one (relay-authorize), and import that"
+            }
+            EndingKind::Held => {
+                "ask them to run relay-rotate, or for a new one (relay-authorize), and import that"
+            }
+            EndingKind::Given if self.is_once => {
+                "it was given once, so nothing renews it; relay-authorize gives a new one"
+            }
+            EndingKind::Given => "relay-rotate renews it, and relay-authorize gives a new one",
+            EndingKind::Registered => "relay-rotate renews it, and relay-register gives a new one",
+            EndingKind::Registration => {
+                "ask it to run relay-rotate, or to register this node anew (relay-register), and import that"
+            }
+        }
+    }
+
     /// When it ends.
     #[must_use]
     pub fn end(&self) -> Option<Timestamp> {
