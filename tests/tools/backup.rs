@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::testenv::{Call, Env, id, is_root};
+use super::mounted::Mounted;
+use super::testenv::{Call, Env, User, copy_tree, id, is_root};
 
 const LATER: &str = "2026-03-01T14:00:00Z";
 
@@ -214,6 +216,9 @@ fn a_backup_replaces_nothing_and_lies_outside_the_node() {
         let inside = check(&env, "gateway").args(["--backup", within]);
         inside.fails(64, &format!("{within}: within a node"));
     }
+    // A dash would be a directory that is hard to remove.
+    let dash = check(&env, "gateway").args(["--backup", "-"]);
+    dash.fails(64, "--backup makes a directory");
     let nowhere = check(&env, "gateway").args(["--backup", "no/copy"]);
     nowhere.fails(73, "no/copy: cannot");
     check(&env, "gateway")
@@ -291,6 +296,109 @@ fn a_message_that_cannot_be_copied_does_not_stop_the_others() {
     env.chmod(format!("{sessions}/{name}"), 0);
     back_up(&env, "gateway").fails(78, "cannot open");
     assert!(!env.path("copy").exists());
+}
+
+/// What no program made is no part of the node: without it, the backup is as good.
+#[test]
+fn a_stray_file_that_cannot_be_read_does_not_stop_a_backup() {
+    let env = site();
+    let is_root = rustix::process::geteuid().is_root();
+    let strays = ["peers/notes", "endpoints/anna/seen/old", "peers/more"];
+    for stray in &strays[..2] {
+        env.write(format!("gateway/{stray}"), "x");
+    }
+    env.mkdir("gateway/peers/more");
+    let owner = User {
+        uid: 4243,
+        group: None,
+    };
+    if is_root {
+        let all = Command::new("chown")
+            .args(["-R", "4243:4243"])
+            .arg(env.root())
+            .status();
+        assert!(all.unwrap().success());
+    }
+    for stray in strays {
+        env.chmod(format!("gateway/{stray}"), 0);
+    }
+    let run = |call: Call<'_>| {
+        if is_root {
+            call.by(owner).run()
+        } else {
+            call.run()
+        }
+    };
+    let ran = run(back_up(&env, "gateway"));
+    assert_eq!(ran.status, 78, "{}", ran.stderr);
+    let said = ran.diagnostics();
+    assert_eq!(said.len(), 3, "{said:?}");
+    for stray in strays {
+        let line = format!("gateway/{stray}: cannot ");
+        assert!(said.iter().any(|it| it.starts_with(&line)), "{said:?}");
+    }
+    assert!(!env.path("copy/peers/notes").exists());
+    let keys = tree(&env.path("gateway/endpoints/anna/sessions"));
+    assert_eq!(tree(&env.path("copy/endpoints/anna/sessions")), keys);
+    fs::remove_dir_all(env.path("copy")).unwrap();
+    // What a program made is missed when it is needed.
+    let pinned = format!("gateway/peers/{}/identity.pub", id("hub"));
+    env.chmod(&pinned, 0);
+    let ran = run(back_up(&env, "gateway"));
+    assert_eq!(ran.status, 78, "{}", ran.stderr);
+    assert!(!env.path("copy").exists());
+}
+
+/// Where nothing can be written, nothing changes either, and a lock that is there is taken.
+#[test]
+fn a_node_that_is_mounted_read_only_is_copied() {
+    let env = site();
+    env.mkdir("disk");
+    let Some(mounted) = Mounted::on(env.path("disk"), "8m", "backup of what is read-only") else {
+        return;
+    };
+    env.mkdir("disk/gateway");
+    copy_tree(&env.path("gateway"), &env.path("disk/gateway"));
+    mounted.remount("ro");
+    back_up(&env, "disk/gateway").ok().quiet();
+    assert!(env.path("copy/identity.key").exists());
+    fs::remove_dir_all(env.path("copy")).unwrap();
+    let held = relaynet::disk::Lock::try_read_only(&env.path("disk/gateway/lock/queue"));
+    let held = held.unwrap().unwrap().unwrap();
+    back_up(&env, "disk/gateway").fails(75, "another run is active");
+    drop(held);
+    mounted.remount("rw");
+    fs::remove_dir_all(env.path("disk/gateway/lock")).unwrap();
+    mounted.remount("ro");
+    let says = "disk/gateway: read-only, and without locks";
+    back_up(&env, "disk/gateway").ok().says(&[says]);
+}
+
+/// A backup that was killed left private keys: the next one to that place removes them.
+#[test]
+fn what_a_killed_backup_left_goes_with_the_next_one() {
+    let env = site();
+    back_up(&env, "gateway")
+        .var("RELAY_FAULT", "kill:9")
+        .output();
+    let left = || {
+        let mut names = env.names("");
+        names.retain(|name| name.starts_with(".relay-"));
+        names
+    };
+    assert_eq!(left().len(), 1);
+    let killed = env.path(left().remove(0));
+    fs::rename(&killed, env.path(".relay-held.tmp")).unwrap();
+    fs::create_dir(env.path(".relay-empty.tmp")).unwrap();
+    let lock = fs::File::open(env.path(".relay-held.tmp")).unwrap();
+    lock.lock().unwrap();
+    back_up(&env, "gateway").ok();
+    assert_eq!(left(), [".relay-empty.tmp", ".relay-held.tmp"]);
+    drop(lock);
+    fs::rename(env.path("copy"), env.path("first")).unwrap();
+    back_up(&env, "gateway").ok();
+    // One that has just been made has no keys yet, and its run is about to lock it.
+    assert_eq!(left(), [".relay-empty.tmp"]);
 }
 
 #[test]

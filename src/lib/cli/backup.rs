@@ -18,14 +18,19 @@ use crate::upkeep::backup::{self, Backup, Omitted};
 /// Makes a backup of the node in `root`, which is to be called `target`.
 ///
 /// # Errors
-/// When it cannot be made, or lacks a message that cannot be read; [`Locked`](crate::spool::Error::Locked) when
+/// When it cannot be made, or lacks a file that cannot be read; [`Locked`](crate::spool::Error::Locked) when
 /// another run holds a lock until `--wait` is over.
 pub fn back_up(root: &Path, target: &Path, wait: &Wait) -> anyhow::Result<()> {
+    if target == Path::new("-") {
+        let text = "--backup makes a directory, and - stands for standard output: ./- is a name";
+        return Err(Usage(text.to_owned()).into());
+    }
     let node = Directory::open(root)?;
     let name = || report::path(target);
     check_beside(target, node.root())?;
     if let Some(place) = target.parent() {
         files::sweep(place);
+        files::sweep_trees(place);
     }
     let mut made = Backup::create(target).with_context(name)?;
     let mut outcome = Outcome::default();
@@ -34,6 +39,10 @@ pub fn back_up(root: &Path, target: &Path, wait: &Wait) -> anyhow::Result<()> {
     let locks = wait.until(|| Ok(backup::lock(&node)?))?;
     let started = Instant::now();
     let taken = made.take(&node, &mut each);
+    if locks.is_incomplete {
+        let text = "read-only, and without locks: nothing may change it elsewhere meanwhile";
+        report::warn(&format!("{}: {text}", report::path(node.root())));
+    }
     drop(locks);
     let locked = started.elapsed();
     taken.with_context(name)?;

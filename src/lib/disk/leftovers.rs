@@ -110,9 +110,20 @@ pub fn sweep_ours(dir: &Path, before: SystemTime) {
     for leftover in leftovers(dir, role, Some(before)).unwrap_or_default() {
         let is_ours = is_of_another(&leftover.path, role).is_ok_and(|is| !is);
         if leftover.is_dir {
-            let _ = new_tree::sweep(dir, &leftover.path, before);
+            let _ = new_tree::sweep(dir, &leftover.path, Some(before));
         } else if is_ours && !is_locked(&leftover.path) {
             let _ = leftover.remove();
+        }
+    }
+}
+
+/// Removes the temporary directories of this user in a directory of users' files that no run holds, however
+/// new they are: there may be keys in them. What cannot be removed stays, and so does what
+/// is on a file system without locks.
+pub fn sweep_trees(dir: &Path) {
+    for leftover in leftovers(dir, FileRole::Delivery, None).unwrap_or_default() {
+        if leftover.is_dir {
+            let _ = new_tree::sweep(dir, &leftover.path, None);
         }
     }
 }

@@ -51,6 +51,25 @@ impl Lock {
         attempt(path, File::try_lock)
     }
 
+    /// As [`Lock::try_exclusive`], where nothing can be written, so that the file is not created
+    /// either. A missing one nobody can hold: `Some(None)`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the lock file cannot be opened or locked.
+    pub fn try_read_only(path: &Path) -> Result<Option<Option<Self>>> {
+        let role = FileRole::Node;
+        let file = match super::open::open(path, role) {
+            Err(error) if error.is_not_found() => return Ok(Some(None)),
+            opened => opened?.0,
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Some(Self { file }))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::io(path, role, Operation::Lock)(error)),
+        }
+    }
+
     /// Takes the lock, or returns `None` if another run holds it all the time of `patience`, of
     /// which only what is left stays.
     ///

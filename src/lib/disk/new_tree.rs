@@ -338,8 +338,9 @@ impl NewFile {
 }
 
 /// Removes what a killed run of this user left of a directory, if it was last changed before that
-/// instant and no run holds its lock.
-pub(super) fn sweep(dir: &Path, path: &Path, before: SystemTime) -> Result<()> {
+/// instant and no run holds its lock. Without an instant: if its lock shows that no run holds it. An
+/// empty one stays then, since a run that has just made it takes the lock only after that.
+pub(super) fn sweep(dir: &Path, path: &Path, before: Option<SystemTime>) -> Result<()> {
     let parent = Dir::open(dir, ROLE)?;
     let Some(root) = parent.dir(name_of(path))? else {
         return Ok(());
@@ -347,12 +348,17 @@ pub(super) fn sweep(dir: &Path, path: &Path, before: SystemTime) -> Result<()> {
     let facts = root.own_facts()?;
     let since = Duration::from_secs(u64::try_from(facts.changed).unwrap_or_default());
     // Not by the time of its content, which is that of the files that it is to have.
-    let is_old = (SystemTime::UNIX_EPOCH.checked_add(since)).is_some_and(|it| it < before);
-    let is_locked = || {
-        let handle = root.readable().map(File::from);
-        handle.is_ok_and(|it| matches!(it.try_lock(), Err(TryLockError::WouldBlock)))
+    let changed = SystemTime::UNIX_EPOCH.checked_add(since);
+    let handle = root.readable().map(File::from);
+    let locked = handle
+        .map_err(TryLockError::Error)
+        .and_then(|it| it.try_lock().map(|()| it));
+    let is_left = match (before, &locked) {
+        (_, Err(TryLockError::WouldBlock)) => false,
+        (Some(before), _) => changed.is_some_and(|it| it < before),
+        (None, locked) => locked.is_ok() && root.names()?.next().is_some(),
     };
-    if facts.owner == user() && is_old && !is_locked() {
+    if facts.owner == user() && is_left {
         remove(&parent, &root)?;
     }
     Ok(())

@@ -29,7 +29,7 @@ use super::temporary::{self, Temporary};
 use super::{Error, FileRole, Operation, Result};
 
 pub use super::existing::ExistingFile;
-pub use super::leftovers::{Leftover, leftovers, sweep, sweep_ours};
+pub use super::leftovers::{Leftover, leftovers, sweep, sweep_ours, sweep_trees};
 pub use super::names::is_temporary;
 pub use super::options::{IfExists, Mode, PublishOptions, Published};
 pub use super::placeholder::is_abandoned;

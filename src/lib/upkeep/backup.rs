@@ -8,8 +8,10 @@
 //! A backup is no node until [`restore`](super::restore) has made it one.
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::check_node::shape_in_node;
 use crate::disk::copy::{CopyTotals, TreeCopy};
 use crate::disk::tree::{self, EntryKind};
 use crate::disk::{self, FileRole, Lock};
@@ -19,34 +21,68 @@ use crate::spool;
 /// Directories of a node that are not in a backup: locks do not outlive a run.
 const LOCKS: &str = "lock";
 
-/// Takes the locks under which nothing moves or is forgotten in a node and its local endpoints: they
-/// are held together or not at all. `None` if another run holds one.
+/// The locks under which nothing moves or is forgotten in a node and its local endpoints.
+#[derive(Debug, Default)]
+#[must_use = "the locks are released when this is dropped"]
+pub struct BackupLocks {
+    held: Vec<Lock>,
+    /// Whether a lock could not be made, since nothing can be written here.
+    pub is_incomplete: bool,
+}
+
+/// Takes the locks of a node and its local endpoints: they are held together or not at all. `None` if
+/// another run holds one.
 ///
 /// # Errors
-/// When a lock file cannot be made or locked.
-pub fn lock(node: &Directory) -> Result<Option<Vec<Lock>>, Error> {
+/// When a lock file cannot be made or locked, unless the file system is read-only.
+pub fn lock(node: &Directory) -> Result<Option<BackupLocks>, Error> {
+    let mut locks = BackupLocks::default();
     // Waited for, as by all programs: no run holds it long, and none takes others under it.
-    let mut locks = vec![Lock::exclusive(&node.lock_file("node")?)?];
-    let mut paths = vec![node.lock_file("queue")?];
+    if !locks.take(node, "node", |path| Lock::exclusive(path).map(Some))?
+        || !locks.take(node, "queue", Lock::try_exclusive)?
+    {
+        return Ok(None);
+    }
     for endpoint in endpoints::paths(node.root())? {
         // One that cannot be used does not change either.
-        if let Ok(endpoint) = Directory::open(&endpoint) {
-            paths.push(endpoint.lock_file("node")?);
-        }
-    }
-    for path in paths {
-        match Lock::try_exclusive(&path)? {
-            Some(lock) => locks.push(lock),
-            None => return Ok(None),
+        if let Ok(endpoint) = Directory::open(&endpoint)
+            && !locks.take(&endpoint, "node", Lock::try_exclusive)?
+        {
+            return Ok(None);
         }
     }
     Ok(Some(locks))
 }
 
+impl BackupLocks {
+    /// Takes a lock of a node. Returns `false` if another run holds it.
+    fn take(
+        &mut self,
+        node: &Directory,
+        name: &str,
+        take: impl Fn(&Path) -> disk::Result<Option<Lock>>,
+    ) -> Result<bool, Error> {
+        let taken = node.lock_file(name).and_then(|path| Ok(take(&path)?));
+        let lock = match taken {
+            // A file that is there can be locked all the same, and excludes those who may write.
+            Err(Error::Disk(error)) if error.io_kind() == Some(ErrorKind::ReadOnlyFilesystem) => {
+                let path = node.root().join(LOCKS).join(name);
+                let found = Lock::try_read_only(&path)?;
+                self.is_incomplete |= matches!(found, Some(None));
+                found
+            }
+            taken => taken?.map(Some),
+        };
+        let is_free = lock.is_some();
+        self.held.extend(lock.flatten());
+        Ok(is_free)
+    }
+}
+
 /// What is not in a backup.
 #[derive(Debug)]
 pub enum Omitted {
-    /// A file or directory of this node that cannot be read, or is none.
+    /// A message, or a file or directory that no program made, that cannot be read or is none.
     Unreadable(disk::Error),
     /// The local endpoint of another user.
     OfAnother(PathBuf),
@@ -61,6 +97,8 @@ pub struct Backup {
     copy: TreeCopy,
     /// The directories that become nodes, by their paths in the copy.
     nodes: Vec<PathBuf>,
+    /// The node.
+    root: PathBuf,
 }
 
 impl Backup {
@@ -72,14 +110,16 @@ impl Backup {
         Ok(Self {
             copy: TreeCopy::create(target)?,
             nodes: Vec::new(),
+            root: PathBuf::new(),
         })
     }
 
     /// Takes everything as it is now. The caller holds the locks.
     ///
     /// # Errors
-    /// When a file of a node, other than a message, cannot be opened; when the copy cannot be written.
+    /// When a key or record of a node cannot be opened; when the copy cannot be written.
     pub fn take(&mut self, node: &Directory, each: OnOmitted<'_>) -> Result<(), Error> {
+        node.root().clone_into(&mut self.root);
         self.copy.top(node.root(), FileRole::Node)?;
         self.node(node.root(), Path::new(""), each)
     }
@@ -89,7 +129,8 @@ impl Backup {
     /// # Errors
     /// When the copy cannot be written, or the name is taken.
     pub fn finish(mut self, each: OnOmitted<'_>) -> Result<CopyTotals, Error> {
-        self.copy.fill(&mut |error| omit(error, each))?;
+        let root = &self.root;
+        self.copy.fill(&mut |error| omit(root, error, each))?;
         // Last, as in a node that is made.
         for node in &self.nodes {
             let version = Directory::backup_version();
@@ -99,7 +140,7 @@ impl Backup {
     }
 
     fn node(&mut self, from: &Path, to: &Path, each: OnOmitted<'_>) -> Result<(), Error> {
-        let entries = listed(from, FileRole::Node, each)?.into_iter();
+        let entries = self.listed(from, FileRole::Node, each)?.into_iter();
         let mut entries: Vec<_> = entries
             .filter(|entry| Directory::is_entry(&entry.name) && entry.name != LOCKS)
             .collect();
@@ -129,7 +170,7 @@ impl Backup {
         each: OnOmitted<'_>,
     ) -> Result<(), Error> {
         self.copy.dir(&folder.path, to, FileRole::Node)?;
-        for entry in listed(&folder.path, FileRole::Node, each)? {
+        for entry in self.listed(&folder.path, FileRole::Node, each)? {
             let to = to.join(&entry.name);
             if entry.kind != EntryKind::Dir {
                 self.tree(&entry, &to, FileRole::Node, each)?;
@@ -152,14 +193,14 @@ impl Backup {
     ) -> Result<(), Error> {
         if entry.kind == EntryKind::File {
             return match self.copy.file(&entry.path, to, role) {
-                Err(error) if error.role() == role => Ok(omit(error, each)?),
+                Err(error) if error.role() == role => Ok(omit(&self.root, error, each)?),
                 taken => Ok(taken?),
             };
         }
         if !self.copy.dir(&entry.path, to, role)? || is_temporary(to) {
             return Ok(());
         }
-        let mut entries = listed(&entry.path, role, each)?;
+        let mut entries = self.listed(&entry.path, role, each)?;
         // In the order in which messages move.
         entries.sort_by_key(|entry| place(&entry.name));
         for entry in entries {
@@ -167,6 +208,31 @@ impl Backup {
             self.tree(&entry, &to, role, each)?;
         }
         Ok(())
+    }
+
+    /// What is in a directory. What is no file or directory is not, and neither is what is in a folder
+    /// of the spool, or of none of our programs, that cannot be listed.
+    fn listed(
+        &self,
+        dir: &Path,
+        role: FileRole,
+        each: OnOmitted<'_>,
+    ) -> Result<Vec<tree::Entry>, Error> {
+        let listing = match tree::entries(dir, role) {
+            Err(error) => {
+                omit(&self.root, error, each)?;
+                return Ok(Vec::new());
+            }
+            Ok(listing) => listing,
+        };
+        for path in listing.skipped {
+            let is_ours = path.file_name().is_none_or(Directory::is_entry);
+            // Beside a node users may keep what they like.
+            if role == FileRole::Spool || is_ours {
+                each(&Omitted::Unreadable(disk::Error::NotRegular { path, role }));
+            }
+        }
+        Ok(listing.entries)
     }
 }
 
@@ -188,34 +254,33 @@ fn is_temporary(path: &Path) -> bool {
     path.ends_with(Path::new(spool::SPOOL).join(spool::TMP))
 }
 
-/// What is in a directory. What is no file or directory is not, and neither is what is in a folder of
-/// the spool that cannot be listed.
-fn listed(dir: &Path, role: FileRole, each: OnOmitted<'_>) -> Result<Vec<tree::Entry>, Error> {
-    let listing = match tree::entries(dir, role) {
-        Err(error) => {
-            omit(error, each)?;
-            return Ok(Vec::new());
-        }
-        Ok(listing) => listing,
-    };
-    for path in listing.skipped {
-        let is_ours = path.file_name().is_none_or(Directory::is_entry);
-        // Beside a node users may keep what they like.
-        if role == FileRole::Spool || is_ours {
-            each(&Omitted::Unreadable(disk::Error::NotRegular { path, role }));
-        }
-    }
-    Ok(listing.entries)
-}
-
-/// Goes on without a message that cannot be read. Without a key or a record, a backup would be worth
-/// nothing when it is needed.
-fn omit(error: disk::Error, each: OnOmitted<'_>) -> disk::Result<()> {
-    if error.role() == FileRole::Spool && (error.is_of_reading() || is_no_file(&error)) {
+/// Goes on without a message, or a file that none of our programs made, that cannot be read. Without a
+/// key or a record, a backup would be worth nothing when it is needed.
+fn omit(root: &Path, error: disk::Error, each: OnOmitted<'_>) -> disk::Result<()> {
+    let is_needed = error.role() != FileRole::Spool && is_ours(root, error.path());
+    if !is_needed && (error.is_of_reading() || is_no_file(&error)) {
         each(&Omitted::Unreadable(error));
         return Ok(());
     }
     Err(error)
+}
+
+/// Whether programs make such a file or directory in the node in `root`, or in an endpoint of it.
+fn is_ours(root: &Path, path: &Path) -> bool {
+    let parts = path.strip_prefix(root).unwrap_or(path).iter();
+    // A name that is no text is none of ours.
+    let Some(parts): Option<Vec<&str>> = parts.map(OsStr::to_str).collect() else {
+        return false;
+    };
+    let parts = match &parts[..] {
+        [endpoints::FOLDER, _, own @ ..] if !own.is_empty() => own,
+        own => own,
+    };
+    let kinds = [EntryKind::File, EntryKind::Dir];
+    parts.is_empty()
+        || kinds
+            .iter()
+            .any(|kind| shape_in_node(parts, *kind, false).is_some())
 }
 
 fn is_no_file(error: &disk::Error) -> bool {

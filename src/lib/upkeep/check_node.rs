@@ -157,7 +157,7 @@ impl Checker<'_> {
 const GIVEN: [&str; 3] = ["held", "given", "registered"];
 
 /// The shape of an entry of a node directory.
-fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
+pub(super) fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
     let is_node = |name: &str| name.parse::<NodeId>().is_ok();
     let is_day = |name: &str| end_of_day(name).is_some();
     if kind == EntryKind::Dir {
