@@ -137,9 +137,9 @@ proptest! {
     }
 
     #[test]
-    fn random_octets_do_no_harm(octets in vec(any::<u8>(), 0..600), kind in 0_usize..9) {
-        let signatures: [&[u8]; 9] =
-            [b"", b"AwalaP\0", b"AwalaC\0", b"AwalaD\0", b"AwalaQ\0", b"Awala\x10\0", b"\x30\x80", b"-----BEGIN ",
+    fn random_octets_do_no_harm(octets in vec(any::<u8>(), 0..600), kind in 0_usize..10) {
+        let signatures: [&[u8]; 10] =
+            [b"", b"AwalaP\0", b"AwalaC\0", b"AwalaD\0", b"AwalaQ\0", b"Awala\x10\0", b"Awala\x12\0", b"\x30\x80", b"-----BEGIN ",
              b"RelayPart\0"];
         run_all("random octets", &[signatures[kind], &octets].concat());
     }

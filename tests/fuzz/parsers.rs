@@ -11,16 +11,20 @@ use relaynet::archive::{MAX_DEPTH, MAX_PATH_LEN};
 use relaynet::asn1::ber::{self, Framer, Framing};
 use relaynet::asn1::{Buffer, Cursor, Element, pem, tag};
 use relaynet::cms::{EnvelopedData, SignedData};
+use relaynet::crypto::Secret;
+use relaynet::crypto::pbes2::EncryptedKey;
 use relaynet::message::parts::{self, Ledger, PartStream};
-use relaynet::message::pdd::{MAX_LEN, MAX_SERIALS};
+use relaynet::message::pdd::{MAX_LEN, MAX_SERIALS, RevocationScope};
 use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use relaynet::message::stream::Stream;
 use relaynet::message::{
-    CargoMessageSet, CollectionRequest, Item, NodeConnectionParams, Part, Pca, Pdd,
+    CargoMessageSet, CollectionRequest, Item, NodeConnectionParams, Object, Part, Pca, Pdd,
     PrivateEndpointConnectionParams, Registration, Rotation, ServiceMessage, message_set,
 };
-use relaynet::pki::{Certificate, PublicKey};
-use relaynet::ramf::{SignedMessage, limits};
+use relaynet::node::{key_file, revocations};
+use relaynet::pki::{Certificate, PublicKey, RateLimit};
+use relaynet::ramf::{Kind, SignedMessage, limits};
+use relaynet::receive::AUTHORIZATION_TYPE;
 use relaynet::session::agreement::Sealed;
 use relaynet::transfer::join::{Join, Site};
 
@@ -29,7 +33,7 @@ pub(crate) type Parser = (&'static str, fn(&[u8]));
 
 /// All of them.
 #[allow(dead_code)] // a fuzz target runs one
-pub(crate) const ALL: [Parser; 13] = [
+pub(crate) const ALL: [Parser; 17] = [
     ("ber", ber),
     ("pem", pem),
     ("certificate", certificate),
@@ -43,6 +47,10 @@ pub(crate) const ALL: [Parser; 13] = [
     ("stream", stream),
     ("parts", parts),
     ("archive", archive),
+    ("object", object),
+    ("encrypted_key", encrypted_key),
+    ("key_file", key_file),
+    ("revocations", revocations),
 ];
 
 pub(crate) fn ber(octets: &[u8]) {
@@ -132,6 +140,11 @@ pub(crate) fn certificate(octets: &[u8]) {
             certificate.is_self_issued(),
             certificate.id().to_string(),
         );
+        if let Some(rate) = certificate.rate_limit() {
+            let again = RateLimit::new(rate.parcels(), rate.period());
+            assert_eq!(again, Ok(rate), "a rate that nodes do not count");
+            assert!(rate.to_string().contains('/'));
+        }
     }
 }
 
@@ -180,6 +193,10 @@ pub(crate) fn service_message(octets: &[u8]) {
                 .bytes()
                 .all(|octet| (0x20..0x7f).contains(&octet))
         );
+        // A renewed or reverse authorization is imported, whoever sends it.
+        if message.media_type() == AUTHORIZATION_TYPE {
+            object(message.content());
+        }
     }
 }
 
@@ -253,7 +270,14 @@ pub(crate) fn item(octets: &[u8]) {
     }
     if let Ok(pdd) = Pdd::parse(octets) {
         assert!(octets.len() <= MAX_LEN && pdd.scope.len() <= MAX_SERIALS);
-        let _ = pdd.verify();
+        assert!(pdd.scope.covers(&pdd.scope) && RevocationScope::All.covers(&pdd.scope));
+        if let RevocationScope::Serials(serials) = &pdd.scope {
+            assert!(serials.iter().all(|serial| pdd.scope.includes(serial)));
+            assert!(!pdd.scope.covers(&RevocationScope::All) && !serials.is_empty());
+        }
+        if let Ok(revoker) = pdd.verify() {
+            assert_eq!(revoker.issuer_key().id(), pdd.issuer, "the key of another");
+        }
     }
     if let Ok(rotation) = Rotation::parse(octets) {
         let _ = rotation.verify();
@@ -439,5 +463,94 @@ impl std::io::Read for Pieces<'_> {
     fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
         let len = room.len().min(self.piece);
         std::io::Read::read(&mut self.octets, &mut room[..len])
+    }
+}
+
+/// What relay-import and relay-inspect take from anybody.
+pub(crate) fn object(octets: &[u8]) {
+    if let Ok(object) = Object::parse(octets) {
+        assert!(!object.word().is_empty() && !object.phrase().is_empty());
+        let _ = (object.digest(), object.address());
+        if let Some(key) = object.identity_key() {
+            assert_eq!(object.node(), Some(key.id()), "the id of another key");
+        }
+        if let Object::PrivateEndpointConnectionParams(params) = &object {
+            parameters(&params.to_der());
+        }
+    }
+}
+
+/// Keys that are derived, of the lengths that ciphers take.
+fn derived() -> [Secret; 3] {
+    [16, 24, 32].map(|len| vec![7; len].into())
+}
+
+/// A private key under a passphrase. Nothing is derived, since that takes as long as the parameters say, within bounds.
+pub(crate) fn encrypted_key(octets: &[u8]) {
+    let Ok(encrypted) = EncryptedKey::parse(octets) else {
+        return;
+    };
+    assert!(EncryptedKey::is_in(octets), "taken for another key");
+    for key in derived() {
+        let _ = encrypted.open(&key);
+        let again = EncryptedKey::seal(encrypted.derivation(), &key, b"a key").unwrap();
+        let again = EncryptedKey::parse(&again).unwrap();
+        assert_eq!(again.derivation(), encrypted.derivation());
+        assert_eq!(**again.open(&key).unwrap(), *b"a key");
+    }
+}
+
+/// A file with a key and headers, plain or encrypted.
+pub(crate) fn key_file(octets: &[u8]) {
+    let open = |encrypted: &EncryptedKey| {
+        let opened = derived().iter().find_map(|key| encrypted.open(key).ok());
+        let pkcs8: Vec<u8> = opened.map(|pkcs8| pkcs8.to_vec()).unwrap_or_default();
+        Ok(pkcs8.into())
+    };
+    let is_encrypted = key_file::is_encrypted(octets);
+    let read = key_file::private_from_text(octets, None, &open);
+    assert!(is_encrypted.is_ok() || read.is_err(), "read, and malformed");
+    if let Ok((key, headers, _)) = read {
+        let written = key_file::private_to_text(&key, &headers, None).unwrap();
+        let (again, again_headers, has_id) =
+            key_file::private_from_text(written.as_bytes(), None, &open).unwrap();
+        assert!(has_id && again.public() == key.public());
+        assert!(again_headers.get("Key-Id").is_some());
+    }
+    if let Ok((key, headers)) = key_file::public_from_text(octets) {
+        let written = key_file::public_to_text(&key, &headers);
+        let (again, _) = key_file::public_from_text(written.as_bytes()).unwrap();
+        assert_eq!(again, key, "another key when written again");
+    }
+    let headers = key_file::headers_of(octets);
+    let _ = headers.key_id();
+}
+
+/// The deauthorizations that a node keeps, as if somebody had written into its directory: a file, or its name.
+pub(crate) fn revocations(octets: &[u8]) {
+    if let Ok(name) = std::str::from_utf8(octets)
+        && let Some(end) = revocations::end_in_name(name)
+    {
+        let digits: String = end.to_string().split(['-', ':']).collect();
+        assert!(name.starts_with(&digits), "{name} is not of {end}");
+    }
+    if !octets.starts_with(&Kind::Pdd.signature()) {
+        return;
+    }
+    let here = format!("{}-{:?}", std::process::id(), std::thread::current().id());
+    let dir = std::env::temp_dir().join(format!("relay-revoked-{here}"));
+    std::fs::create_dir_all(&dir).unwrap();
+    let file = dir.join(format!("20260901T000000Z.{}.pdd", "0".repeat(64)));
+    std::fs::write(&file, octets).unwrap();
+    let stored = revocations::stored_in(&dir);
+    let parsed = Pdd::parse(octets);
+    std::fs::remove_dir_all(&dir).unwrap();
+    match (stored, parsed) {
+        (Ok(stored), Ok(parsed)) => {
+            assert_eq!(stored.len(), 1);
+            assert_eq!(stored[0].pdd.scope, parsed.scope);
+            assert!(stored[0].end <= parsed.expiry, "counts longer than it says");
+        }
+        (stored, parsed) => assert!(stored.is_err() && parsed.is_err()),
     }
 }
