@@ -533,6 +533,7 @@ pub(crate) fn revocations(octets: &[u8]) {
     {
         let digits: String = end.to_string().split(['-', ':']).collect();
         assert!(name.starts_with(&digits), "{name} is not of {end}");
+        assert_eq!(name.len(), digits.len() + 1 + 64 + 4, "{name}");
     }
     if !octets.starts_with(&Kind::Pdd.signature()) {
         return;

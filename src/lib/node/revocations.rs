@@ -60,10 +60,13 @@ pub(super) fn file_name(end: Timestamp, octets: &[u8]) -> String {
 /// The end in the name of a file; `None` if no deauthorization has such a name.
 #[must_use]
 pub fn end_in_name(name: &str) -> Option<Timestamp> {
-    let (end, rest) = name.strip_suffix(".pdd")?.split_once('.')?;
+    let (digits, rest) = name.strip_suffix(".pdd")?.split_once('.')?;
     hex::octets::<32>(rest.as_bytes())?;
-    let end = DateTime::strptime(END, end).ok()?;
-    Offset::UTC.to_timestamp(end).ok()
+    let end = DateTime::strptime(END, digits).ok()?;
+    let end = Offset::UTC.to_timestamp(end).ok()?;
+    // Years before Christ are read, too, and fewer digits than are written.
+    let is_written_so = !digits.starts_with('-') && file_date(end) == digits;
+    is_written_so.then_some(end)
 }
 
 /// The deauthorizations in the folder of an issuer, ended ones included; the one that ends first
