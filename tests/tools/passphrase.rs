@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::testenv::{Call, Env, MADE, NOW, id};
+use super::testenv::{Call, Env, MADE, NOW, id, sha256};
 
 const ENCRYPTED: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
 
@@ -154,12 +154,12 @@ fn without_its_passphrase_a_key_is_not_opened() {
         78,
         "passphrase in file: open to other users",
     );
-    refused(Some(""), 0o600, 66, "the passphrase is empty");
-    refused(Some("\n"), 0o600, 66, "the passphrase is empty");
+    refused(Some(""), 0o600, 78, "the passphrase is empty");
+    refused(Some("\n"), 0o600, 78, "the passphrase is empty");
     refused(
         Some(&"x".repeat(1 << 20)),
         0o600,
-        65,
+        78,
         "passphrase in file: over 1024 octets",
     );
     refused(
@@ -168,7 +168,7 @@ fn without_its_passphrase_a_key_is_not_opened() {
         78,
         "the passphrase does not open it",
     );
-    refused(None, 0, 66, "passphrase in file: cannot open");
+    refused(None, 0, 78, "passphrase in file: cannot open");
     for right in ["correct horse", "correct horse\n", "correct horse\r\n"] {
         secret(&env, "file", right);
         env.chmod("file", 0o400);
@@ -200,7 +200,7 @@ fn a_passphrase_comes_from_a_descriptor_or_the_service_manager() {
     piped.shell("exec 3<<END\ncorrect horse\nEND", "").ok();
     seal()
         .args(["--passphrase-fd", "7"])
-        .fails(66, "alice/identity.key: passphrase in /dev/fd/7: cannot");
+        .fails(78, "alice/identity.key: passphrase in /dev/fd/7: cannot");
     env.mkdir("credentials");
     let credentials = env.path("credentials");
     let service = || seal().var("CREDENTIALS_DIRECTORY", &credentials);
@@ -500,6 +500,82 @@ fn a_run_derives_one_key() {
     assert_eq!(large.count(), 1, "{trace}");
 }
 
+/// One line, whatever number of cargoes wait for the key, and they wait on.
+#[test]
+fn relay_sync_says_once_that_there_is_no_passphrase() {
+    let env = Env::with_peering();
+    env.mkdir("stick");
+    secret(&env, "pass", "correct horse");
+    env.relay("sync")
+        .args(["-q", "-N", "gateway", "--init", "stick"])
+        .ok();
+    let cargo = format!("stick/relaynet/cargo/{}", id("gateway"));
+    fs::create_dir_all(env.path(&cargo)).unwrap();
+    for content in ["one", "two"] {
+        let parcel = env.parcel("bob", "alice", content.as_bytes());
+        let octets = env.cargo("mallory", "gateway", parcel);
+        let name = format!("{}.{}.cargo", id("mallory"), sha256(&octets));
+        env.write(format!("{cargo}/{name}"), octets);
+    }
+    assert_eq!(env.names(&cargo).len(), 2);
+    change(&env, "gateway", &["--new-passphrase-file", "pass"]).ok();
+    let sync = || env.relay("sync").args(["-N", "gateway", "stick"]);
+    let missing = "gateway/identity.key: encrypted, and no passphrase is given";
+    for dry in [&[][..], &["-q"]] {
+        sync().args(dry).ends(78).says(&[missing]);
+    }
+    assert_eq!(env.names(&cargo).len(), 2);
+    sync().args(["-q", "--passphrase-file", "pass"]).run();
+    assert_eq!(env.names(&cargo).len(), 0);
+}
+
+/// An endpoint that has a passphrase of its own is as it should be when the gateway's does not open it.
+#[test]
+fn relay_check_names_another_passphrase_and_no_damage() {
+    let env = Env::new();
+    env.make_node("gateway", &["--type", "gateway"]);
+    for endpoint in ["anna", "bert"] {
+        let keygen = env
+            .relay("keygen")
+            .args(["-q", "-N", "gateway", "--endpoint", endpoint]);
+        keygen.args(["--set", "clock=test"]).ok();
+    }
+    secret(&env, "pass", "correct horse");
+    secret(&env, "own", "battery staple");
+    change(
+        &env,
+        "gateway/endpoints/bert",
+        &["--new-passphrase-file", "own"],
+    )
+    .ok();
+    let new = ["--passphrase-file", "own", "--new-passphrase-file", "pass"];
+    change(&env, "gateway", &new[2..]).run();
+    let check = |pass: &str| {
+        let check = env.relay("check").args(["-v", "-N", "gateway"]);
+        check
+            .args(["--passphrase-file", pass])
+            .run()
+            .text()
+            .to_owned()
+    };
+    let found = check("pass");
+    let about: Vec<_> = found
+        .lines()
+        .filter(|it| it.contains("bert/identity.key"))
+        .collect();
+    assert!(about[0].starts_with("information\t"), "{found}");
+    assert!(
+        about[0].contains("encrypted under another passphrase than the one given"),
+        "{found}"
+    );
+    let damaged = |it: &&str| it.starts_with("error") && !it.contains("the clock says");
+    assert_eq!(found.lines().find(damaged), None, "{found}");
+    // Of the node itself it is a fault.
+    let found = check("own");
+    let line = found.lines().find(|it| it.contains("gateway/identity.key"));
+    assert!(line.unwrap().starts_with("error\t"), "{found}");
+}
+
 #[test]
 fn what_waits_stays_until_the_passphrase_is_there() {
     let env = peers();
@@ -699,7 +775,7 @@ fn a_new_passphrase_must_be_said_and_readable() {
         "--new-passphrase-file, --new-passphrase-fd or --no-passphrase is needed",
     );
     secret(&env, "none", "");
-    change(&env, "alice", &["--new-passphrase-file", "none"]).fails(66, "the passphrase is empty");
+    change(&env, "alice", &["--new-passphrase-file", "none"]).fails(78, "the passphrase is empty");
     env.chmod("one", 0o644);
     let open = change(&env, "alice", &["--new-passphrase-file", "one"]);
     open.fails(78, "passphrase in one: open to other users");

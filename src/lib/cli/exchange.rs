@@ -124,6 +124,11 @@ impl Log {
     /// # Errors
     /// Fatal errors only: the output is closed, or cannot be written for anything.
     pub fn tell(&mut self, event: ExchangeEvent) -> anyhow::Result<()> {
+        let event = match event {
+            // Said once, and not of each cargo.
+            ExchangeEvent::Failed { error, .. } if error.is_locked() => return Err(error.into()),
+            event => event,
+        };
         self.tally.count(&event);
         progress::step();
         if self.is_printed {

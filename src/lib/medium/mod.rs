@@ -104,6 +104,15 @@ impl Error {
         }
     }
 
+    /// Whether the node's private keys are encrypted and not opened, which is so for every message.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        match self {
+            Self::Node(error) | Self::Spool(spool::Error::Node(error)) => error.is_locked(),
+            _ => false,
+        }
+    }
+
     /// Whether a file of the spool or the medium is the reason.
     fn is_of_disk(&self) -> bool {
         matches!(self, Self::Disk(_) | Self::Spool(spool::Error::Disk(_)))

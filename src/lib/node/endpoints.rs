@@ -21,6 +21,13 @@ pub(crate) const FOLDER: &str = "endpoints";
 /// The name that a local endpoint has for its gateway.
 pub const GATEWAY_NAME: &str = "gateway";
 
+/// Whether a node directory lies where a gateway has its local endpoints.
+#[must_use]
+pub fn is_within(node: &Path) -> bool {
+    let folder = node.parent().and_then(Path::file_name);
+    folder.is_some_and(|name| name == FOLDER)
+}
+
 /// The path of the gateway's local endpoint of this name, whether it exists or not.
 ///
 /// # Errors

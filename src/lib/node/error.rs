@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::authorization_error::AuthorizationError;
 use crate::asn1::Hex;
+use crate::disk::FileRole;
 use crate::kind::ErrorKind;
 use crate::pki::NodeId;
 use crate::session::KeyId;
@@ -397,10 +398,27 @@ impl PassphraseError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Missing | Self::Wrong | Self::Refused(_) => ErrorKind::Config,
-            Self::Empty => ErrorKind::NotFound,
-            Self::File { cause, .. } => cause.kind(),
+            Self::Missing | Self::Empty | Self::Wrong | Self::Refused(_) => ErrorKind::Config,
+            // As for the key that it opens: the file is none of the inputs.
+            Self::File { cause, .. } => match cause.kind() {
+                ErrorKind::Disk {
+                    operation, cause, ..
+                } => ErrorKind::Disk {
+                    role: FileRole::Node,
+                    operation,
+                    cause,
+                },
+                kind => kind,
+            },
         }
+    }
+}
+
+impl Error {
+    /// Whether private keys are encrypted and not opened, so that nothing can be done that needs one.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Directory(DirectoryError::Locked { .. }))
     }
 }
 

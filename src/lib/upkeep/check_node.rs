@@ -13,8 +13,8 @@ use crate::node::day::end_of_day;
 use crate::node::issued::IssuedKind;
 use crate::node::seen::{self, Floor};
 use crate::node::{
-    Directory, Error, Keyring as _, aliases, certificates, marks, peers, rates, revocations,
-    sessions,
+    Directory, Error, Keyring as _, aliases, certificates, endpoints, marks, peers, rates,
+    revocations, sessions,
 };
 use crate::node::{DirectoryError, PassphraseError};
 use crate::pki::NodeId;
@@ -73,6 +73,15 @@ impl Checker<'_> {
                 path,
             })) => {
                 let what = "encrypted, and not opened without a passphrase";
+                self.report(Level::Information, Check::Encryption, &path, &what, None);
+            }
+            // The passphrase is that of the gateway, and an endpoint may have its own.
+            Err(Error::Directory(DirectoryError::Locked {
+                cause: PassphraseError::Wrong,
+                path,
+            })) if endpoints::is_within(node.root()) => {
+                let what =
+                    "encrypted under another passphrase than the one given, or damaged: not opened";
                 self.report(Level::Information, Check::Encryption, &path, &what, None);
             }
             Err(error) => self.damaged(&node.root().join("identity.key"), &error),
