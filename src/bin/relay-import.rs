@@ -1,6 +1,6 @@
 //! relay-import: accepts what another node sent, and pins it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -74,13 +74,15 @@ fn import(args: &Args) -> anyhow::Result<()> {
     };
     let mut failures = Vec::new();
     for file in &files {
-        match import_file(args, &node, file, &options) {
-            Ok(()) => {}
-            // Nobody reads the output any more, so the other files are not tried.
-            Err(error) if status::status(&error) == Status::BROKEN_PIPE => return Err(error),
-            Err(error) => {
-                report::failure(None, &error);
-                failures.push(status::status(&error));
+        for object in inputs::objects(file, args.name.is_some() || args.expect.is_some()) {
+            match object.and_then(|object| import_object(args, &node, &object, &options)) {
+                Ok(()) => {}
+                // Nobody reads the output any more, so the others are not tried.
+                Err(error) if status::status(&error) == Status::BROKEN_PIPE => return Err(error),
+                Err(error) => {
+                    report::failure(None, &error);
+                    failures.push(status::status(&error));
+                }
             }
         }
     }
@@ -90,18 +92,16 @@ fn import(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-fn import_file(
+fn import_object(
     args: &Args,
     node: &Directory,
-    file: &Path,
+    (name, octets): &(String, Vec<u8>),
     options: &Options<'_>,
 ) -> anyhow::Result<()> {
-    let octets = inputs::read_whole(file)?;
     let imported = {
         // Locked after the file is read, so that a slow pipe does not block other programs.
         let _lock = node.lock_exclusive()?;
-        node.import(&octets, options)
-            .with_context(|| report::path(file))?
+        node.import(octets, options).with_context(|| name.clone())?
     };
     if let Some(pdd) = &imported.revocation {
         // relay-route of the gateway passes it on.

@@ -41,6 +41,29 @@ const IMPORTED: [&str; 6] = [
     "+bob/peers/ALICE/session.pem",
 ];
 
+/// What several relay-revoke made, in one file: each is taken, and one bad one stops no other.
+#[test]
+fn several_objects_in_one_text_are_imported() {
+    let env = Env::with_peers();
+    let revoke = |node: &str| {
+        let args = ["-q", "-N", node, "-o", "-", "alice"];
+        env.relay("revoke").args(args).ok().stdout
+    };
+    let key = env.relay("export").args(["-N", "bob"]).ok().stdout;
+    env.write("all", [revoke("bob"), key, revoke("carol")].concat());
+    let import = || env.relay("import").args(["-q", "-N", "alice"]);
+    let ran = import().arg("all").run();
+    assert_eq!(ran.status, 65, "{}", ran.stderr);
+    assert_eq!(ran.text(), format!("{}\n{}\n", id("bob"), id("carol")));
+    assert_eq!(env.names("alice/revoked").len(), 2);
+    assert!(ran.stderr.contains("all[2]: "), "{}", ran.stderr);
+    let digits = "0".repeat(64);
+    for one in [["--name", "x"], ["--expect", &digits]] {
+        let refused = import().args(one).arg("all");
+        refused.fails(64, "all: --name and --expect are for one object");
+    }
+}
+
 #[test]
 fn the_same_file_twice_changes_nothing() {
     let env = before_import();

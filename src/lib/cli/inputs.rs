@@ -10,7 +10,7 @@ pub use super::input_ref::InputRef;
 use super::outcome::Outcome;
 use super::report;
 pub(super) use super::whole::{MAX_OBJECT_LEN, Source, read_error, source};
-pub use super::whole::{read_content, read_message, read_whole};
+pub use super::whole::{objects, read_content, read_message, read_whole};
 use crate::asn1::pem;
 use crate::disk::{self, FileRole, files, tree};
 use crate::message::Object;

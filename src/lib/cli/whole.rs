@@ -10,6 +10,7 @@ use super::{named_files, report};
 use crate::asn1::Buffer;
 use crate::disk::files::Standard;
 use crate::disk::{self, FileRole, files};
+use crate::message::object;
 use crate::message::stream::{Stream, StreamError};
 use crate::ramf::limits;
 
@@ -60,6 +61,29 @@ pub fn read_whole(path: &Path) -> anyhow::Result<Vec<u8>> {
         return Err(anyhow::Error::new(Empty)).with_context(name);
     }
     Ok(octets)
+}
+
+/// Reads the objects in an input, each with its name in reports: text may hold several. If `one` object is
+/// needed, more are refused.
+#[must_use]
+pub fn objects(path: &Path, one: bool) -> Vec<anyhow::Result<(String, Vec<u8>)>> {
+    let name = report::path(path);
+    let octets = match read_whole(path) {
+        Ok(octets) => octets,
+        Err(error) => return vec![Err(error)],
+    };
+    match object::several(&octets) {
+        None => vec![Ok((name, octets))],
+        Some(_) if one => {
+            let text = format!("{name}: --name and --expect are for one object");
+            vec![Err(Usage(text).into())]
+        }
+        Some(objects) => {
+            let named = (1..).zip(objects);
+            let named = named.map(|(index, octets)| Ok((format!("{name}[{index}]"), octets)));
+            named.collect()
+        }
+    }
 }
 
 /// Reads an input that is one message, in binary or PEM.

@@ -75,6 +75,24 @@ fn not_pem(cause: asn1::Error) -> Error {
     }
 }
 
+/// The objects, in binary, of a text that holds several of them; `None` for any other input, such as a path
+/// of certificates, which is one object.
+#[must_use]
+pub fn several(octets: &[u8]) -> Option<Vec<Vec<u8>>> {
+    if octets.first() == Some(&tag::SEQUENCE) || !pem::is_pem(octets) {
+        return None;
+    }
+    // The general decoder keeps copies that are not wiped.
+    if text::read(octets).ok()?.contains("PRIVATE KEY-----") {
+        return None;
+    }
+    let blocks = pem::blocks(octets).ok()?;
+    if blocks.len() < 2 || blocks.iter().any(|block| block.label == pem::CERTIFICATE) {
+        return None;
+    }
+    Some(blocks.into_iter().map(|block| block.contents).collect())
+}
+
 impl Object {
     /// Parses all of `octets` as one object, in binary or PEM; a public key also as the text of a code. The octets of a
     /// message are copied.
