@@ -8,15 +8,15 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::day::day_name;
+use super::day::{day_name, end_of_day};
 use super::files::{ensure_dir, lock_file, rely_on};
 use super::{Error, ReplayKey};
-use crate::disk::{FileRole, Lock, files};
+use crate::disk::{FileRole, Lock, files, tree};
 use crate::pki::{NodeId, RateLimit};
 use crate::ramf::SignedMessage;
 
@@ -76,31 +76,20 @@ impl RateClaim {
         day_name(Timestamp::from_second(self.at).unwrap_or_default())
     }
 
-    /// The days on which parcels count with this one.
-    fn days(&self) -> Vec<String> {
+    /// The first and last day on which parcels count with this one.
+    fn days(&self) -> RangeInclusive<String> {
         let period = self.limit.period();
         let at = Timestamp::from_second(self.at).unwrap_or_default();
-        let (mut day, last) = (at.saturating_sub(period), at.saturating_add(period));
-        let mut days = Vec::new();
-        if let (Ok(day), Ok(last)) = (&mut day, last) {
-            while *day < last {
-                days.push(day_name(*day));
-                match day.checked_add(SignedDuration::from_hours(24)) {
-                    Ok(next) => *day = next,
-                    Err(_) => break,
-                }
-            }
-            days.push(day_name(last));
-        }
-        days.dedup();
-        days
+        let first = at.checked_sub(period).unwrap_or(Timestamp::MIN);
+        day_name(first)..=day_name(at.checked_add(period).unwrap_or(Timestamp::MAX))
     }
 }
 
 /// What is known of one sender.
 #[derive(Debug, Default)]
 struct Counted {
-    days: BTreeSet<String>,
+    /// The days with records that are not read yet.
+    unread: BTreeSet<String>,
     /// In order.
     times: Vec<i64>,
     /// Each with the day that it counts on.
@@ -108,6 +97,18 @@ struct Counted {
 }
 
 impl Counted {
+    /// What the records in a folder are to tell; none is read yet.
+    fn of(folder: &Path) -> Result<Self, Error> {
+        let entries = tree::entries(folder, FileRole::Node)?.complete()?;
+        let names = entries
+            .into_iter()
+            .filter_map(|it| it.name.into_string().ok());
+        Ok(Self {
+            unread: names.filter(|name| end_of_day(name).is_some()).collect(),
+            ..Self::default()
+        })
+    }
+
     fn add(&mut self, record: &RateRecord, day: &str) {
         let (time, parcel) = record.split_at(TIME_LEN);
         let (Ok(time), Ok(parcel)) = (time.try_into(), parcel.try_into()) else {
@@ -169,16 +170,18 @@ impl Rates {
     /// When records cannot be read.
     pub fn count(&mut self, claim: &RateClaim) -> Result<bool, Error> {
         let folder = self.folder(claim.pair);
-        let counted = self.counted.entry(claim.pair).or_default();
-        for day in claim.days() {
-            if counted.days.contains(&day) {
-                continue;
-            }
+        let counted = match self.counted.entry(claim.pair) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(Counted::of(&folder)?),
+        };
+        let days = claim.days();
+        let due = counted.unread.iter().filter(|day| days.contains(*day));
+        for day in due.cloned().collect::<Vec<_>>() {
             files::each_record(&folder.join(&day), FileRole::Node, |record: &RateRecord| {
                 counted.add(record, &day);
                 ControlFlow::Continue(())
             })?;
-            counted.days.insert(day);
+            counted.unread.remove(&day);
         }
         if let Some(day) = counted.parcels.get(&claim.record[TIME_LEN..]) {
             self.relied_on.entry(folder.join(day)).or_default();

@@ -19,7 +19,7 @@ use crate::message::Item;
 use crate::message::parts::TransferId;
 use crate::node::{ReplayKey, ciphertexts, endpoints, seen};
 use crate::pki::NodeId;
-use crate::ramf::{SignedMessage, limits};
+use crate::ramf::limits;
 
 /// Maximum length of a `.why` file, in octets.
 const MAX_LEN: usize = 64 * 1024;
@@ -290,11 +290,7 @@ impl Spool {
             let place = why.queue.unwrap_or(QueueId::In);
             // Before it moves, so that a delivery at once finds it. The replay memory may be unable
             // to judge the message, but the user wants it.
-            match place {
-                QueueId::Home(recipient) => self.vouch(recipient, &aside)?,
-                QueueId::In => self.excuse(&aside)?,
-                _ => {}
-            }
+            self.let_pass(&aside, place)?;
             let key = &name.identity;
             // What has no id is no message, or a control message.
             lines.extend(why.id.map(|id| Line {
@@ -348,41 +344,43 @@ impl Spool {
         Ok(self.why_of(name)?.time)
     }
 
-    /// Lets a parcel pass here although its sender has sent too many, if they are counted.
-    fn excuse(&self, message: &Path) -> Result<(), Error> {
-        let octets = files::read(message, FileRole::Spool, limits::MAX_MESSAGE_LEN)?;
-        let parcel = Item::parse(octets).ok().and_then(Item::into_message);
-        let is_limited = |it: &SignedMessage| it.sender_certificate().rate_limit().is_some();
-        if let Some(parcel) = parcel.filter(is_limited) {
-            let root = self.owner().root();
-            let excused = ReplayKey::of(&parcel).whatever_its_rate();
-            if seen::recall(root, &excused)? != seen::Recall::Seen {
-                seen::add(root, &excused)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets a local node accept a parcel that its replay memory cannot judge, since only the floor
-    /// covers it, or whose ciphertext another sender sent first.
-    fn vouch(&self, recipient: NodeId, parcel: &Path) -> Result<(), Error> {
-        let root = if recipient == self.owner().id() {
-            Some(self.owner().root().to_owned())
-        } else {
-            let mut locals = endpoints::local(self.owner())?.into_iter();
-            locals
-                .find(|it| it.id == recipient)
-                .and_then(endpoints::Local::own_root)
+    /// Lets a parcel pass that a user returns to `place`: here although its sender has sent too many,
+    /// and at a local node although its replay memory cannot judge it, since only the floor covers
+    /// it, or another sender sent its ciphertext first.
+    fn let_pass(&self, parcel: &Path, place: QueueId) -> Result<(), Error> {
+        let root = match place {
+            QueueId::In => Some(self.owner().root().to_owned()),
+            QueueId::Home(recipient) => self.own_root_of(recipient)?,
+            _ => None,
         };
         let Some(root) = root else {
             return Ok(());
         };
         let octets = files::read(parcel, FileRole::Spool, limits::MAX_MESSAGE_LEN)?;
-        if let Some(message) = Item::parse(octets).ok().and_then(Item::into_message) {
-            seen::vouch(&root, &ReplayKey::of(&message))?;
-            ciphertexts::vouch(&root, &message)?;
+        let Some(parcel) = Item::parse(octets).ok().and_then(Item::into_message) else {
+            return Ok(());
+        };
+        let key = ReplayKey::of(&parcel);
+        if place != QueueId::In {
+            seen::vouch(&root, &key)?;
+            ciphertexts::vouch(&root, &parcel)?;
+        } else if parcel.sender_certificate().rate_limit().is_some() {
+            let excused = key.whatever_its_rate();
+            if seen::recall(&root, &excused)? != seen::Recall::Seen {
+                seen::add(&root, &excused)?;
+            }
         }
         Ok(())
+    }
+
+    /// The directory of a local node, if it belongs to this user.
+    fn own_root_of(&self, node: NodeId) -> Result<Option<PathBuf>, Error> {
+        if node == self.owner().id() {
+            return Ok(Some(self.owner().root().to_owned()));
+        }
+        let mut locals = endpoints::local(self.owner())?.into_iter();
+        let local = locals.find(|it| it.id == node);
+        Ok(local.and_then(endpoints::Local::own_root))
     }
 }
 
