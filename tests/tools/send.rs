@@ -63,6 +63,38 @@ fn drop_folder() -> Env {
 
 const DROP: [&str; 4] = ["--drop", "drop", "--settle", "0s"];
 
+/// Each operand has its line, or a report says what became of it.
+#[test]
+fn a_full_standard_output_leaves_no_operand_unnamed() {
+    let env = Env::with_peers();
+    let files: Vec<String> = (0..6).map(|nth| format!("f{nth}")).collect();
+    for file in &files {
+        env.write(file, file);
+    }
+    let send = env.relay("send").args(["-N", "alice", "-t", "bob"]);
+    let ran = send.args(&files).shell("", ">/dev/full").run();
+    assert_eq!(ran.status, 74, "{}", ran.stderr);
+    let mut queued = 0;
+    for file in &files {
+        let about = |line: &&String| line.starts_with(&format!("{file}: "));
+        let said = ran.diagnostics();
+        let said = said
+            .iter()
+            .find(about)
+            .unwrap_or_else(|| panic!("{file}: {}", ran.stderr));
+        if let Some(id) = said.strip_suffix(", without its line") {
+            let id = id.rsplit(' ').next().unwrap().to_owned();
+            env.relay("list")
+                .args(["-N", "alice", "--id", &id])
+                .ends(75);
+            queued += 1;
+        } else {
+            assert!(said.ends_with(": not sent"), "{said}");
+        }
+    }
+    assert_eq!(queued, env.names("alice/spool/in").len(), "{}", ran.stderr);
+}
+
 #[test]
 fn files_of_any_size_arrive_with_their_names() {
     let env = Env::with_peers();

@@ -13,6 +13,7 @@ use super::listing::List;
 use super::outcome::Outcome;
 use super::recipients::{recipients_of, sealers};
 use super::sealing::warn_of_life;
+use super::status::{self, Status};
 use super::{files, progress, report, tally};
 use crate::archive::{self, Tree};
 use crate::crypto::random;
@@ -132,12 +133,34 @@ impl<'a> Sending<'a> {
             }
         };
         let sent = self.run(next, None);
+        if let Err(error) = &sent {
+            self.not_sent(error, paths);
+        }
         if let (Ok(()), Some(outlet)) = (&sent, terms.answers) {
             for sealer in &to {
                 self.let_answer(sealer.peer(), outlet);
             }
         }
         self.finish(sent)
+    }
+
+    /// Reports the operands that a run which ends early leaves.
+    fn not_sent(&self, error: &anyhow::Error, paths: std::slice::Iter<'_, PathBuf>) {
+        // Nobody reads the lines any more, and the program ends without a word.
+        if status::status(error) == Status::BROKEN_PIPE {
+            return;
+        }
+        let begun = self.under_way.take().into_iter().map(|facts| facts.label);
+        let left: Vec<_> = begun.chain(paths.map(|path| report::path(path))).collect();
+        let mut reported = Limited::new(MAX_REPORTED);
+        for label in left {
+            if reported.admit() {
+                report::error(&format!("{label}: not sent"));
+            }
+        }
+        if let Some(more) = reported.suppressed() {
+            report::error(&format!("and {more} more are not sent"));
+        }
     }
 
     /// Sends a recipient our authorization.
@@ -294,7 +317,13 @@ impl<'a> Sending<'a> {
                         warn_of_life(sent.recipient, sent.cut_to, sent.dated_ahead);
                     }
                     self.counts.borrow_mut().parcels += usize::try_from(sent.parcels).unwrap_or(0);
-                    self.line(&facts, sent)?;
+                    if let Err(error) = self.line(&facts, sent) {
+                        if status::status(&error) != Status::BROKEN_PIPE {
+                            let (label, id) = (&facts.label, &sent.id);
+                            report::error(&format!("{label}: queued as {id}, without its line"));
+                        }
+                        return Err(error);
+                    }
                 }
                 self.outcome.borrow_mut().take();
                 if let Some((claim, folder)) = claim {
