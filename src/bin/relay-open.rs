@@ -13,6 +13,7 @@ use relaynet::cli::files::{self, Output, OutputForm};
 use relaynet::cli::inputs::Inputs;
 use relaynet::cli::opening::{self, Opener, Outputs};
 use relaynet::receive::Repeats;
+use relaynet::spool::clock::note_time;
 
 /// Verify parcels, decrypt them and write out their service messages
 #[derive(Debug, Parser)]
@@ -69,6 +70,7 @@ fn open(args: &Args) -> anyhow::Result<()> {
         Repeats::Refused
     };
     let options = args.clock.receive_options(node.config(), repeats)?;
+    note_time(node.directory(), &options.window);
     let opener = Opener {
         node: &node,
         options,

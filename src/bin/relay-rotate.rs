@@ -13,6 +13,7 @@ use relaynet::cli::rotating::Rotating;
 use relaynet::cli::{self, report};
 use relaynet::node::{Directory, NodeType, endpoints};
 use relaynet::spool::Spool;
+use relaynet::spool::clock::note_time;
 use relaynet::upkeep::handing_on::Outlet;
 use relaynet::upkeep::rotate::Rotator;
 
@@ -46,6 +47,9 @@ fn rotate(args: &Args) -> anyhow::Result<()> {
     let changes = (!args.dry_run).then_some(strictest.unwrap_or(node.config()));
     let now = args.clock.now(changes)?;
     let window = args.clock.window(now, Some(node.config()));
+    if !args.dry_run {
+        note_time(Some(&node), &window);
+    }
     // By a wrong clock, all would be renewed for a time that others do not believe.
     let spool = Spool::shared_with(args.node.open()?)?;
     if let Some(doubt) = spool.time(now, &window)?.doubt() {

@@ -9,13 +9,14 @@ use clap::{ArgAction, Parser};
 use relaynet::cli::args::{
     CertificateFile, CipherChoice, KeyedNode, Life, SendingFiles, SuggestedName, message_id,
 };
-use relaynet::cli::clock::NowArgs;
+use relaynet::cli::clock::{NowArgs, window_of};
 use relaynet::cli::outputs::MessageOutput;
 use relaynet::cli::sealing::Sealing;
 use relaynet::cli::{self, inputs, recipients, report, sealing};
 use relaynet::message::{file_name, parts, service_message};
 use relaynet::ramf::limits;
 use relaynet::send::Draft;
+use relaynet::spool::clock::note_time;
 
 /// Seal content for a peer: service message to parcel
 #[derive(Debug, Parser)]
@@ -72,6 +73,7 @@ fn seal(args: &Args) -> anyhow::Result<()> {
         .files
         .open(&args.node, Some(&args.certificate), false)?;
     let now = args.now.get(node.config())?;
+    note_time(node.directory(), &window_of(now, node.config()));
     sealing::check_answerable(node.config().filter(|_| args.authorize))?;
     let peers = recipients::recipients(&args.to, &node, now)?;
     let media_type = media_type(args)?;

@@ -133,6 +133,52 @@ fn a_purge_ahead_of_time_stops_no_right_clock_for_longer_than_a_day() {
     assert_eq!(out(&env), 1);
 }
 
+/// A clock whose battery is empty may be wrong by as much at each boot, for a moment. An endpoint may run nothing but
+/// relay-purge then, and open and seal by hand afterwards.
+#[test]
+fn wrong_times_in_the_same_future_are_no_clock_that_goes_on() {
+    let again = later(20_010, 0);
+    let purge = |env: &Env, at: &str| {
+        let ran = env.relay("purge").args(["-N", "alice"]).at(at).run();
+        (
+            ran.status,
+            env.names(&format!("alice/sessions/{}", id("bob"))),
+        )
+    };
+    let run = |env: &Env, program: &str| {
+        let node = ["-N", "alice"];
+        let call = match program {
+            "none" => return,
+            "open" => env
+                .relay("open")
+                .args(node)
+                .stdin(env.parcel("bob", "alice", b"hello")),
+            "seal" => env
+                .relay("seal")
+                .args(node)
+                .args(["-t", "bob"])
+                .stdin("hello"),
+            program => env.relay(program).args(node),
+        };
+        call.at(&later(5, 0)).run();
+    };
+    for program in ["none", "open", "seal", "rotate"] {
+        let env = Env::with_gateways();
+        env.relay("purge").args(["-N", "alice"]).at(BEGIN).ok();
+        assert_eq!(purge(&env, &later(20_000, 0)).0, 75, "{program}");
+        run(&env, program);
+        let (status, keys) = purge(&env, &again);
+        // If nothing else ran there, the time is that of the last known clock.
+        assert_eq!(status, if program == "none" { 0 } else { 75 }, "{program}");
+        assert_eq!(keys.is_empty(), program == "none", "{program}: {keys:?}");
+        if program == "none" {
+            continue;
+        }
+        // A time a day later is one that went on.
+        assert_eq!(purge(&env, &later(20_012, 0)).0, 0, "{program}");
+    }
+}
+
 #[test]
 fn a_clock_behind_what_others_made_is_never_believed() {
     let env = Env::with_gateways();

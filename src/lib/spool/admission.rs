@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
+use super::clock;
 use super::name::MessageKey;
 use super::precedent::{Newcomer, Precedent, Precedents};
 use super::{Access, Error, Name, Queue, Room};
@@ -88,6 +89,9 @@ impl<'a> Admission<'a> {
         now: Timestamp,
         priority: Option<u8>,
     ) -> Result<Self, Error> {
+        if let Access::Owner(spool) = access {
+            clock::note_time(Some(spool.owner()), &window);
+        }
         Ok(Self {
             access,
             entrance,

@@ -12,10 +12,11 @@ use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, SENT, Spool};
+use super::store::gateway_of;
+use super::{Error, SENT, SPOOL, Spool};
 use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::tree;
-use crate::disk::{FileRole, files};
+use crate::disk::{FileRole, Lock, files};
 use crate::node::{self, Directory, certificates, endpoints, seen};
 use crate::pki::Window;
 use crate::ramf::Kind;
@@ -245,18 +246,25 @@ impl ClockRecord {
         }
     }
 
+    /// The record after any run saw this time. A clock that went back before a candidate does not go on from
+    /// there: what it says later is doubted anew, even where this time cannot be right either.
+    fn contradicted(&self, window: &Window) -> Self {
+        Self {
+            candidate: self.candidate.filter(|it| !window.is_before(*it)),
+            ..self.clone()
+        }
+    }
+
     /// The record after a run that purges nothing saw this time.
     fn seeing(&self, time: &Time, window: &Window, evidence: &Evidence) -> Self {
         match time.verdict {
             // Two wrong clocks some days apart would confirm each other, so only relay-purge
             // records a candidate ahead.
-            ClockVerdict::Impossible(_) | ClockVerdict::Ahead(_) => self.clone(),
+            ClockVerdict::Impossible(_) | ClockVerdict::Ahead(_) => self.contradicted(window),
             ClockVerdict::Behind(_) => self.doubting(time.told),
             ClockVerdict::Believed => Self {
-                // A candidate ahead of a believed time came from a wrong clock.
-                candidate: self.candidate.filter(|it| !window.is_before(*it)),
                 false_days: self.false_days_at(window, evidence),
-                ..self.clone()
+                ..self.contradicted(window)
             },
         }
     }
@@ -277,16 +285,7 @@ impl Spool {
     /// # Errors
     /// When the file is damaged, or cannot be read.
     pub fn clock(&self) -> Result<ClockRecord, Error> {
-        let path = self.clock_path();
-        let octets = match files::read(&path, FileRole::Spool, MAX_LEN) {
-            Ok(octets) => octets,
-            Err(error) if error.is_not_found() => return Ok(ClockRecord::default()),
-            Err(error) => return Err(error.into()),
-        };
-        ClockRecord::parse(&String::from_utf8_lossy(&octets)).map_err(|problem| {
-            let problem = problem.to_owned();
-            node::Error::Directory(node::DirectoryError::Damaged { path, problem }).into()
-        })
+        read(self.clock_path())
     }
 
     /// Stores the record.
@@ -432,30 +431,25 @@ impl Spool {
         }
         let before = self.clock()?;
         let verdict = self.judged(&before, &mut evidence, now, window)?;
-        // Stored although this run is refused: a run a day later depends on it.
-        let doubted = || {
-            let after = before.doubting(now);
-            if !is_dry && after != before {
-                self.set_clock(&after)?;
-            }
-            Ok::<_, Error>(
-                after
-                    .candidate
-                    .and_then(|since| since.checked_add(DOUBTED_FOR).ok()),
-            )
-        };
-        let again = match verdict {
+        let (after, again) = match verdict {
+            ClockVerdict::Believed => (before.accepting(now, window, &evidence), None),
             // The certificate or message that proves it wrong will prove the same later.
-            ClockVerdict::Believed | ClockVerdict::Impossible(_) => None,
-            ClockVerdict::Behind(_) | ClockVerdict::Ahead(_) => doubted()?,
+            ClockVerdict::Impossible(_) => (before.contradicted(window), None),
+            ClockVerdict::Behind(_) | ClockVerdict::Ahead(_) => {
+                let after = before.doubting(now);
+                let since = after.candidate;
+                let again = since.and_then(|since| since.checked_add(DOUBTED_FOR).ok());
+                (after, again)
+            }
         };
-        if let Some(doubt) = verdict.doubt(now, again) {
-            return Err(doubt);
+        // Also where this run is refused: a run a day later depends on it.
+        if !is_dry && after != before {
+            self.set_clock(&after)?;
         }
-        if !is_dry {
-            self.set_clock(&before.accepting(now, window, &evidence))?;
+        match verdict.doubt(now, again) {
+            Some(doubt) => Err(doubt),
+            None => Ok(before),
         }
-        Ok(before)
     }
 
     /// Checks that the time is not before anything that happened here.
@@ -506,6 +500,48 @@ impl Spool {
         }
         let is_right = |time: &SystemTime| *time <= after(accepted, PURGE_LASTS).into();
         Ok(newest.filter(is_right))
+    }
+}
+
+/// Reads a record; the default if there is no file.
+fn read(path: PathBuf) -> Result<ClockRecord, Error> {
+    let octets = match files::read(&path, FileRole::Spool, MAX_LEN) {
+        Ok(octets) => octets,
+        Err(error) if error.is_not_found() => return Ok(ClockRecord::default()),
+        Err(error) => return Err(error.into()),
+    };
+    ClockRecord::parse(&String::from_utf8_lossy(&octets)).map_err(|problem| {
+        let problem = problem.to_owned();
+        node::Error::Directory(node::DirectoryError::Damaged { path, problem }).into()
+    })
+}
+
+/// Stores that a program of this node which moves no messages ran at the time of `window`, if a doubted clock went
+/// back by that. What cannot be read or stored, the programs that need it report.
+pub fn note_time(node: Option<&Directory>, window: &Window) {
+    let Some(node) = node else {
+        return;
+    };
+    let contradicts = |clock: &ClockRecord| clock.contradicted(window) != *clock;
+    let gateway = gateway_of(node).ok().flatten();
+    let root = gateway.as_deref().unwrap_or(node.root());
+    // Hardly ever: the rest need not be read for it.
+    if !read(root.join(SPOOL).join(FILE)).is_ok_and(|clock| contradicts(&clock)) {
+        return;
+    }
+    let spool = node.open_other(node.root()).ok().map(Spool::shared_with);
+    let Some(Ok(spool)) = spool else {
+        return;
+    };
+    let lock = spool.owner().lock_file("queue");
+    // Another run that holds the lock sees the time, too.
+    let Ok(Ok(Some(_lock))) = lock.map(|path| Lock::try_exclusive(&path)) else {
+        return;
+    };
+    if let Ok(clock) = spool.clock()
+        && contradicts(&clock)
+    {
+        let _ = spool.set_clock(&clock.contradicted(window));
     }
 }
 
@@ -641,6 +677,33 @@ mod tests {
             accepting(&purged(), "2026-03-01T11:00:00Z").accepted,
             Some(at(PURGED))
         );
+    }
+
+    /// Two wrong times in the same future, with the wrong past between them: once they were taken for a clock
+    /// that went on, and a key was deleted.
+    #[test]
+    fn a_clock_that_went_back_does_not_go_on() {
+        let evidence = Evidence {
+            made: Some(at("2026-01-01T00:00:00Z")),
+            ..Evidence::default()
+        };
+        let window = |now: &str| Window::new(at(now), SignedDuration::from_hours(2));
+        let doubting = purged().doubting(at("2080-12-02T12:00:00Z"));
+        let past = "2025-01-26T12:00:00Z";
+        assert!(matches!(
+            judged(&doubting, &evidence, past),
+            ClockVerdict::Impossible(_)
+        ));
+        let contradicted = doubting.contradicted(&window(past));
+        let again = "2080-12-12T12:00:00Z";
+        assert_eq!(judged(&doubting, &evidence, again), ClockVerdict::Believed);
+        assert!(matches!(
+            judged(&contradicted, &evidence, again),
+            ClockVerdict::Ahead(_)
+        ));
+        // By less than the drift, clocks go back every day.
+        let drift = doubting.contradicted(&window("2080-12-02T10:30:00Z"));
+        assert_eq!(drift, doubting);
     }
 
     #[test]

@@ -427,7 +427,7 @@ impl Spool {
 }
 
 /// The directory of the gateway of a local endpoint; `None` for any other node.
-fn gateway_of(node: &Directory) -> Result<Option<PathBuf>, Error> {
+pub(super) fn gateway_of(node: &Directory) -> Result<Option<PathBuf>, Error> {
     let endpoints = node.root().parent();
     let gateway = endpoints
         .filter(|dir| dir.file_name().is_some_and(|name| name == "endpoints"))
