@@ -64,8 +64,8 @@ fn put(args: &Args) -> anyhow::Result<()> {
             Err(error) => outcome.done(&input, Err(error)),
         },
     );
-    let committed = stored.commit(messages.outcome());
-    read.and(committed)?;
+    read.and(stored.commit(messages.outcome()))?;
+    admission.close();
     messages.finish()
 }
 

@@ -107,7 +107,9 @@ fn send(args: &Args) -> anyhow::Result<()> {
     let sending = Sending::new(&node, submission, args.media_type.as_deref(), args.json);
     if let (Some(dir), Some(folder)) = (drop, folder) {
         let terms = DropTerms { dir, to: &args.to };
-        return drops::send(sending, folder, &terms, SystemTime::now());
+        let sent = drops::send(sending, folder, &terms, SystemTime::now());
+        admission.close();
+        return sent;
     }
     let outlet = Outlet::of(&access, window, now);
     let terms = OperandTerms {
@@ -117,7 +119,9 @@ fn send(args: &Args) -> anyhow::Result<()> {
         id: args.id.as_deref(),
         answers: args.authorize.then_some(&outlet),
     };
-    sending.operands(&args.files, &terms)
+    let sent = sending.operands(&args.files, &terms);
+    admission.close();
+    sent
 }
 
 impl Args {

@@ -25,7 +25,7 @@ pub mod permission; // what a user may do
 pub mod lock; // flock(2), released by the kernel when a run is killed
 pub mod mounts; // kinds of file systems
 pub mod scratch; // files without a name, for the length of a run
-mod records; // files that are appended to
+pub mod records; // files that are appended to
 pub mod sorted; // files of sorted records, which are searched
 pub mod tree; // what is in a directory
 mod remove; // files and trees

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
@@ -43,6 +43,65 @@ pub fn append_records<const N: usize>(
     append(path, role, &[records.as_flattened()], |_, len| {
         Ok(len - len % N as u64)
     })
+}
+
+/// A file of records that is open for many more, which are not synced: it can be made anew.
+#[derive(Debug)]
+pub struct OpenRecords<const N: usize> {
+    file: File,
+    path: PathBuf,
+    role: FileRole,
+}
+
+impl<const N: usize> OpenRecords<N> {
+    /// Opens an existing file; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRegular`], or [`Error::Io`] while [`Operation::Open`] or [`Operation::Examine`].
+    pub fn open(path: &Path, role: FileRole) -> Result<Option<Self>> {
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .append(true)
+            .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
+        let file = match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|error| refused(path, role, error))?,
+        };
+        let path = path.to_owned();
+        let metadata = file.metadata();
+        let metadata = metadata.map_err(Error::io(&path, role, Operation::Examine))?;
+        if !metadata.is_file() {
+            return Err(Error::NotRegular { path, role });
+        }
+        Ok(Some(Self { file, path, role }))
+    }
+
+    /// Whether there are whole records only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Operation::Examine`].
+    pub fn is_whole(&self) -> Result<bool> {
+        let metadata = self.file.metadata();
+        let metadata = metadata.map_err(Error::io(&self.path, self.role, Operation::Examine))?;
+        Ok(metadata.len() % N as u64 == 0)
+    }
+
+    /// Appends a record. Others may append to the same file. After an error part of it may be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] while [`Operation::Append`].
+    pub fn append(&mut self, record: &[u8; N]) -> Result<()> {
+        let (path, role) = (&self.path, self.role);
+        fault::write(Operation::Append, path, &mut self.file, &[record]).map_err(Error::io(
+            path,
+            role,
+            Operation::Append,
+        ))
+    }
 }
 
 /// Appends one line to a text file, created with mode 0600, and syncs it. `line` comes without its

@@ -30,7 +30,7 @@ use crate::receive::{self, Arrival, ReceiveOptions, Unpacked};
 use crate::route::{self, Hops, Target};
 use crate::spool::arrival::{Effects, History, Known, Origin};
 use crate::spool::name::HopPrefix;
-use crate::spool::room::Payer;
+use crate::spool::payers::Payer;
 use crate::spool::{self, Name, QueueId, QueueKind, Room, Spool, Time};
 use crate::verify::Policy;
 
@@ -162,6 +162,7 @@ impl<'a> Importer<'a> {
                 }
             }
         }
+        self.room.close();
         Ok(())
     }
 
@@ -359,7 +360,7 @@ impl<'a> Importer<'a> {
         if unpacked.kind != Kind::Parcel {
             if unpacked.kind != Kind::Pca {
                 self.room
-                    .promise(Payer::Hop(hop.into()), hop, octets.len())?;
+                    .promise(Payer::Hop(hop.into()), &name, hop, octets.len())?;
             }
             let queue = self.spool.queue(QueueId::Control(hop));
             let fate = ItemDisposition::Control(stage(&queue, &mut name, octets, &manner(&tmp))?);

@@ -241,8 +241,8 @@ impl Router<'_> {
         if !is_stored && !may_fail {
             return;
         }
-        let payer = self.room.payer(&decided.name);
-        if let Err(error) = self.room.promise(payer, decided.name.identity.sender, len) {
+        let (payer, name) = (self.room.payer(&decided.name), &decided.name);
+        if let Err(error) = self.room.promise(payer, name, name.identity.sender, len) {
             decided.has_room = false;
             if is_stored {
                 decided.result = Err(error.into());

@@ -97,15 +97,21 @@ impl Access {
         }
     }
 
-    /// The earlier messages, to compare new ones with; `None` for a member, since only the owner
-    /// can read the node's replay memory and queues.
+    /// The earlier messages, to compare new ones with, and the room for these. A member has no earlier
+    /// messages, since only the owner can read the node's replay memory and queues; and no quota applies to
+    /// them, since they cannot read the config.
     ///
     /// # Errors
-    /// When a queue or the memory cannot be read.
-    pub fn precedents(&self) -> Result<Option<Precedents<'_>>, Error> {
+    /// When a queue, the ledger or the memory cannot be read.
+    pub(super) fn precedents_and_room(&self) -> Result<(Option<Precedents<'_>>, Room<'_>), Error> {
         match self {
-            Self::Owner(spool) => spool.precedents().map(Some),
-            Self::Member(_) => Ok(None),
+            Self::Owner(spool) => {
+                let (precedents, ledger) = spool.precedents()?;
+                Ok((Some(precedents), Room::with(spool, ledger)))
+            }
+            Self::Member(Member { spool, .. }) => {
+                Ok((None, Room::new(spool, &Config::default(), None)))
+            }
         }
     }
 
@@ -118,16 +124,6 @@ impl Access {
         match self {
             Self::Owner(spool) => Ok(Policy::of_node(spool.owner(), Vec::new(), window, now)?),
             Self::Member(_) => Ok(Policy::courier(Vec::new(), window, now)),
-        }
-    }
-
-    /// The limits on stored messages. For a member no quota applies, since they cannot read the
-    /// config.
-    #[must_use]
-    pub fn room(&self) -> Room<'_> {
-        match self {
-            Self::Owner(spool) => Room::new(spool.root(), spool.owner().config(), Some(spool)),
-            Self::Member(Member { spool, .. }) => Room::new(spool, &Config::default(), None),
         }
     }
 }

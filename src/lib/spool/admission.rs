@@ -92,12 +92,13 @@ impl<'a> Admission<'a> {
         if let Access::Owner(spool) = access {
             clock::note_time(Some(spool.owner()), &window);
         }
+        let (precedents, room) = access.precedents_and_room()?;
         Ok(Self {
             access,
             entrance,
-            precedents: access.precedents()?,
+            precedents,
             policy: access.policy(window, now)?,
-            room: access.room(),
+            room,
             priority,
             is_synced: OnceLock::new(),
         })
@@ -171,11 +172,9 @@ impl<'a> Admission<'a> {
         };
         // A repetition takes no more room.
         if !is_same {
-            self.room.promise(
-                self.room.payer(&name),
-                name.identity.recipient,
-                octets.len(),
-            )?;
+            let peer = name.identity.recipient;
+            self.room
+                .promise(self.room.payer(&name), &name, peer, octets.len())?;
         }
         // An older parcel with exactly this name is replaced by the rename itself, without a gap.
         let existing = if replaced.contains(&path) {
@@ -220,6 +219,11 @@ impl<'a> Admission<'a> {
             let _ = self.is_synced.set(());
         }
         Ok(())
+    }
+
+    /// Ends a run that is done: the next one need not list what this one stored.
+    pub fn close(&self) {
+        self.room.close();
     }
 
     /// The octets that may wait for one recipient, if that is limited.

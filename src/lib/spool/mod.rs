@@ -11,6 +11,8 @@ mod folders; // of the spool
 mod store; // the spool itself: its folders, queues and locks
 pub mod access; // what a user may do with a spool
 pub mod homes; // the folders of `home`, and whose they are
+pub mod payers; // whose quota a message counts against
+mod ledger; // at most what waits, for those who store one message
 pub mod room; // quotas, and the space that is kept free
 mod twin; // the same message in another form
 pub mod moves; // from queue to queue, many with one sync
@@ -39,6 +41,7 @@ pub use access::Access;
 pub use clock::Time;
 pub(crate) use folders::{DELIVERING, SENT, SPOOL, TMP};
 pub use intents::Intents;
+pub(crate) use ledger::FILE as LEDGER;
 pub use name::Name;
 pub use queue::Queue;
 pub(crate) use queue_id::HOME;

@@ -46,6 +46,10 @@ impl HopPrefix {
         hop.copy_from_slice(&hash::sha256(format!("user {user}").as_bytes())[..8]);
         Self(hop)
     }
+
+    pub(super) fn octets(&self) -> &[u8; 8] {
+        &self.0
+    }
 }
 
 impl From<NodeId> for HopPrefix {

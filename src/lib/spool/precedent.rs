@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::arrival::{History, Known, Origin};
+use super::ledger::SpoolLedger;
 use super::name::{KeyDigest, beginning_of_id};
 use super::queue::Waiting;
 use super::{Error, Name, Queue, QueueId, QueueKind, Spool};
@@ -19,15 +20,15 @@ use crate::ramf::SignedMessage;
 
 /// The earlier messages that a spool knows.
 ///
-/// Most messages are new, so the first listing keeps 8 octets of each name, and nothing is read,
-/// hashed or examined for it. Only what may be known is looked for by its name.
+/// Most messages are new, so 8 octets of each name are enough, from the [ledger](super::ledger) or a
+/// listing, and nothing is read, hashed or examined. Only what may be known is looked for by its name.
 #[derive(Debug)]
 pub struct Precedents<'a> {
     spool: &'a Spool,
     history: History,
-    /// The beginnings of the ids of all messages that wait, sorted.
+    /// The beginnings of the ids of all messages that wait, and of some that have left, sorted.
     ids: Vec<u64>,
-    /// How often the queues were listed.
+    /// How often the queues were listed for what may be known.
     listings: AtomicUsize,
     /// All that waits, by the beginnings of the ids.
     index: Once<Index>,
@@ -67,24 +68,29 @@ pub enum Precedent {
 }
 
 impl Spool {
-    /// Reads the earlier messages, once for many new ones.
+    /// Reads the earlier messages, once for many new ones, and opens the ledger in which the new ones are
+    /// noted.
     ///
     /// # Errors
-    /// When a queue or the memory cannot be read.
-    pub fn precedents(&self) -> Result<Precedents<'_>, Error> {
-        let mut ids = Vec::new();
+    /// When a queue, the ledger or the memory cannot be read.
+    pub(super) fn precedents(&self) -> Result<(Precedents<'_>, SpoolLedger), Error> {
         // Queues before memory: a message that is acknowledged meanwhile is recorded before it
         // leaves its queue, so one of the two has it.
-        each_waiting(self, |_, id, _| ids.push(id))?;
+        let (ledger, mut ids) = SpoolLedger::open_with_ids(self, || {
+            let mut ids = Vec::new();
+            each_waiting(self, |_, id, _| ids.push(id))?;
+            Ok(ids)
+        })?;
         ids.sort_unstable();
-        Ok(Precedents {
+        let precedents = Precedents {
             spool: self,
             history: History::of(self)?,
             ids,
-            listings: AtomicUsize::new(1),
+            listings: AtomicUsize::new(0),
             index: Once::default(),
             carried: Once::default(),
-        })
+        };
+        Ok((precedents, ledger))
     }
 }
 
@@ -137,7 +143,7 @@ impl Precedents<'_> {
             return Ok(Precedent::None);
         }
         // Most runs that repeat anything repeat one message, or many.
-        if self.listings.load(Ordering::Relaxed) > 1 {
+        if self.listings.load(Ordering::Relaxed) > 0 {
             let found = self.compare_with(&self.indexed(id)?, name, newcomer)?;
             if !found.is_gone {
                 return self.conclude(found, name);
@@ -344,7 +350,7 @@ mod tests {
             let queue = spool.make(place).unwrap();
             std::fs::write(queue.path_of(&named(nth)), same.octets()).unwrap();
         }
-        let precedents = spool.precedents().unwrap();
+        let (precedents, _ledger) = spool.precedents().unwrap();
         let ask = |name: &Name, content: &SignedMessage| {
             let newcomer = Newcomer {
                 message: content,
@@ -358,18 +364,18 @@ mod tests {
         for nth in 90..=255 {
             assert_eq!(ask(&named(nth), &same), Precedent::None);
         }
-        assert_eq!(listings(), 1);
+        assert_eq!(listings(), 0);
         for nth in 0..90 {
             assert_eq!(ask(&named(nth), &same), Precedent::Same);
         }
-        assert_eq!(listings(), 3);
+        assert_eq!(listings(), 2);
         // One that was routed since it was listed is looked for once more.
         let (from, to) = (spool.queue(QueueId::In), spool.queue(QueueId::Out(hop)));
         std::fs::rename(from.path_of(&named(0)), to.path_of(&named(0))).unwrap();
         assert_eq!(ask(&named(0), &same), Precedent::Same);
         let older = Precedent::Older(vec![to.path_of(&named(0))]);
         assert_eq!(ask(&named(0), &other), older);
-        assert_eq!(listings(), 5);
+        assert_eq!(listings(), 4);
         let unknown = Name {
             identity: MessageKey {
                 sender: hop,

@@ -2,15 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
-use super::name::{HopPrefix, MessageKey};
-use super::queue::Queue;
-use super::{Error, Name, QueueId, QueueKind, Spool};
+use super::ledger::SpoolLedger;
+use super::name::{KeyDigest, MessageKey};
+use super::payers::{CountedFile, MIN_COUNTED, Payer, Payers};
+use super::{Error, Name, QueueId, Spool};
 use crate::disk::{FileRole, files};
-use crate::node::endpoints;
+use crate::node::Config;
 use crate::node::peers::short_id;
-use crate::node::{Config, Directory};
 use crate::pipeline::mutex;
 use crate::pki::NodeId;
 use crate::ramf::Kind;
@@ -18,29 +18,11 @@ use crate::ramf::Kind;
 /// The space to keep free unless the config sets `reserve`, in octets.
 pub const DEFAULT_RESERVE: u64 = 16 * 1024 * 1024;
 
-/// What a file counts at least, in octets: thus a quota bounds the number of files, too.
-pub const MIN_COUNTED: u64 = 1024;
-
 /// How many octets are promised before the free space is read again.
 const ASK_AFTER: u64 = 16 * 1024 * 1024;
 
 /// For how many payers the queues are listed one by one, before all payers are counted at once.
 const ONE_BY_ONE: usize = 2;
-
-/// Whose quota a message counts against: whoever brought it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Payer {
-    /// The recipient, for a message sent from here.
-    Recipient(NodeId),
-    /// The hop whose cargo brought it, or the other user who put it here, for what goes on to
-    /// other nodes, and for rotations.
-    Hop(HopPrefix),
-    /// The same for what is for a node here. If that node takes nothing, messages of the hop for
-    /// others still have room.
-    HopTo(HopPrefix, NodeId),
-    /// The hop that acknowledgements are for.
-    Acks(HopPrefix),
-}
 
 /// The room for messages. Several threads may ask at once.
 #[derive(Debug)]
@@ -50,24 +32,106 @@ pub struct Room<'a> {
     spool: Option<&'a Spool>,
     quota: Option<u64>,
     reserve: u64,
-    /// The nodes here, once they are asked for.
-    here: OnceLock<HashSet<NodeId>>,
+    payers: Payers<'a>,
     state: Mutex<RoomState>,
 }
 
 #[derive(Debug, Default)]
 struct RoomState {
-    /// The octets of waiting messages, by payer, as far as they were counted.
-    used: HashMap<Payer, u64>,
+    /// Where it is noted what gets room; opened before the first one.
+    ledger: Option<SpoolLedger>,
+    /// The octets of waiting messages, by payer, as far as they were asked for.
+    used: HashMap<Payer, Used>,
+    /// What got room, with a quota.
+    own: HashSet<KeyDigest>,
+    /// How many messages got room in this run.
+    stored: usize,
     /// How often the queues were listed for that.
     listings: usize,
+    /// Whether all payers were counted.
+    is_counted: bool,
     /// The free space when it was last read, less the octets promised since.
     free: u64,
     promised: u64,
     was_asked: bool,
 }
 
+/// What a payer uses.
+#[derive(Debug, Clone, Copy, Default)]
+struct Used {
+    /// The octets that wait, or by the ledger may.
+    before: u64,
+    /// The octets that were promised since.
+    promised: u64,
+    /// Whether the queues say so.
+    is_counted: bool,
+}
+
+impl Used {
+    fn counted(before: u64) -> Self {
+        Self {
+            before,
+            promised: 0,
+            is_counted: true,
+        }
+    }
+
+    fn all(self) -> u64 {
+        self.before.saturating_add(self.promised)
+    }
+}
+
+/// A message that asks for room: of which payer, and how long it is.
+#[derive(Debug, Clone, Copy)]
+struct RoomClaim {
+    payer: Payer,
+    message: MessageKey,
+    len: u64,
+}
+
+impl RoomClaim {
+    fn new(payer: Payer, name: &Name, len: usize) -> Self {
+        Self {
+            payer,
+            message: name.identity,
+            len: len as u64,
+        }
+    }
+
+    /// What it counts.
+    fn counted(self) -> u64 {
+        self.len.max(MIN_COUNTED)
+    }
+}
+
+impl RoomState {
+    /// Notes what got room.
+    fn note(&mut self, claim: RoomClaim, has_quota: bool) -> Result<(), Error> {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.add(&CountedFile {
+                payer: claim.payer,
+                id: claim.message.beginning_of_id(),
+                len: claim.counted(),
+            })?;
+        }
+        if has_quota {
+            self.own.insert(claim.message.key());
+            let used = self.used.entry(claim.payer).or_default();
+            used.promised = used.promised.saturating_add(claim.counted());
+        }
+        self.stored += 1;
+        Ok(())
+    }
+}
+
 impl<'a> Room<'a> {
+    /// The room in a spool whose ledger is open.
+    pub(super) fn with(spool: &'a Spool, ledger: SpoolLedger) -> Self {
+        let room = Self::new(spool.root(), spool.owner().config(), Some(spool));
+        mutex::lock(&room.state).ledger = Some(ledger);
+        room
+    }
+
     /// The room on the file system of `dir`. What is in the queues of `spool` counts already.
     #[must_use]
     pub fn new(dir: &Path, config: &Config, spool: Option<&'a Spool>) -> Self {
@@ -76,7 +140,7 @@ impl<'a> Room<'a> {
             spool,
             quota: config.quota(),
             reserve: config.reserve().unwrap_or(DEFAULT_RESERVE),
-            here: OnceLock::new(),
+            payers: Payers::of(spool),
             state: Mutex::default(),
         }
     }
@@ -84,61 +148,74 @@ impl<'a> Room<'a> {
     /// The payer of a message with this name.
     #[must_use]
     pub fn payer(&self, name: &Name) -> Payer {
-        let MessageKey {
-            recipient,
-            sender,
-            kind,
-            ..
-        } = name.identity;
-        if kind != Kind::Parcel {
-            // A gateway makes its requests and rotations itself.
-            return Payer::Hop(sender.into());
-        }
-        match name.from {
-            Some(hop) if self.here().contains(&recipient) => Payer::HopTo(hop, recipient),
-            Some(hop) => Payer::Hop(hop),
-            None => Payer::Recipient(recipient),
-        }
-    }
-
-    fn here(&self) -> &HashSet<NodeId> {
-        self.here.get_or_init(|| {
-            let owner = self.spool.map(Spool::owner);
-            // One that cannot be read has no account of its own.
-            let local = owner.and_then(|owner| endpoints::local(owner).ok());
-            let local = local.into_iter().flatten().map(|local| local.id);
-            owner.map(Directory::id).into_iter().chain(local).collect()
-        })
+        self.payers.payer(name)
     }
 
     /// What the messages of `payer` take, those included that were promised room.
     ///
-    /// The name of a file tells whose it is, and only the file its length. A ledger of lengths could
-    /// be wrong, and a name is too short to hold one. So files are examined only once a message is
-    /// to be stored, and only those of its payer: one message costs nothing for what waits for
-    /// others. From the third payer on all are counted in one listing, since there may be many.
-    fn used(&self, state: &mut RoomState, payer: Payer) -> Result<u64, Error> {
-        if let Some(used) = state.used.get(&payer) {
-            return Ok(*used);
+    /// The name of a file tells whose it is, and only the file its length. Where there is a ledger, it says at
+    /// most how much waits, and files are examined only where that is too much. Without one only files of this
+    /// payer are examined, so that one message costs nothing for what waits for others; from the third payer on
+    /// all are counted in one listing, since there may be many.
+    fn used(&self, state: &mut RoomState, payer: Payer, limit: u64) -> Result<Used, Error> {
+        let noted = state.ledger.as_ref().and_then(|ledger| ledger.used(payer));
+        let known = state.used.get(&payer).copied().or(match noted {
+            _ if state.is_counted => Some(Used::counted(0)),
+            Some(before) => Some(Used {
+                before,
+                ..Used::default()
+            }),
+            None => None,
+        });
+        if let Some(used) = known
+            && (used.is_counted || used.all() <= limit)
+        {
+            state.used.insert(payer, used);
+            return Ok(used);
         }
-        if let Some(spool) = self.spool.filter(|_| state.listings < ONE_BY_ONE + 1) {
-            let only = (state.listings < ONE_BY_ONE).then_some(payer);
-            state.listings += 1;
-            for (payer, len) in self.usage(spool, only)? {
-                // What was counted before has what was promised since.
-                state.used.entry(payer).or_insert(len);
-            }
-        }
-        Ok(*state.used.entry(payer).or_default())
+        self.count(state, payer)
     }
 
-    /// Reserves room for a message of `len` octets on the quota of `payer`; an error names `peer`.
+    /// Counts what waits in the queues.
+    fn count(&self, state: &mut RoomState, payer: Payer) -> Result<Used, Error> {
+        let only = (state.listings < ONE_BY_ONE).then_some(payer);
+        state.listings += 1;
+        let mut found: HashMap<Payer, u64> = HashMap::new();
+        self.payers.each(only, |counted, message| {
+            // What got room in this run is in `promised`.
+            if !state.own.contains(&message.key()) {
+                *found.entry(counted.payer).or_default() += counted.len;
+            }
+        })?;
+        state.is_counted = only.is_none();
+        found.entry(payer).or_default();
+        for (payer, used) in &mut state.used {
+            if only.is_none() || only == Some(*payer) {
+                used.before = found.remove(payer).unwrap_or_default();
+                used.is_counted = true;
+            }
+        }
+        let found = found.into_iter();
+        state
+            .used
+            .extend(found.map(|(payer, before)| (payer, Used::counted(before))));
+        Ok(state.used.get(&payer).copied().unwrap_or_default())
+    }
+
+    /// Reserves room for a message with this name, of `len` octets, on the quota of `payer`; an error names `peer`.
+    /// What gets it is noted in the ledger.
     ///
     /// # Errors
     /// [`Error::OverQuota`] when it never fits; [`Error::Quota`] or [`Error::Reserve`] when there is
-    /// not enough room now; [`Error::Disk`] when the free space cannot be read.
-    pub fn promise(&self, payer: Payer, peer: NodeId, len: usize) -> Result<(), Error> {
-        self.promise_all(&[(payer, len as u64)], peer)
+    /// not enough room now; [`Error::Disk`] when the queues or the free space cannot be read, or the ledger not be written.
+    pub fn promise(
+        &self,
+        payer: Payer,
+        name: &Name,
+        peer: NodeId,
+        len: usize,
+    ) -> Result<(), Error> {
+        self.promise_all(&[RoomClaim::new(payer, name, len)], peer)
     }
 
     /// Gives back what was promised to a message that is not stored, or was removed again.
@@ -146,7 +223,7 @@ impl<'a> Room<'a> {
         let mut state = mutex::lock(&self.state);
         let len = len as u64;
         if let Some(used) = state.used.get_mut(&payer) {
-            *used = used.saturating_sub(len.max(MIN_COUNTED));
+            used.promised = used.promised.saturating_sub(len.max(MIN_COUNTED));
         }
         state.free = state.free.saturating_add(len);
     }
@@ -163,7 +240,7 @@ impl<'a> Room<'a> {
     /// # Errors
     /// As [`Room::promise`]. Then for neither.
     pub fn promise_acknowledged(&self, name: &Name, hop: NodeId, len: usize) -> Result<(), Error> {
-        let parcel = (self.payer(name), len as u64);
+        let parcel = RoomClaim::new(self.payer(name), name, len);
         match self.of_ack(name, hop)? {
             Some(ack) => self.promise_all(&[parcel, ack], hop),
             None => self.promise_all(&[parcel], hop),
@@ -183,7 +260,7 @@ impl<'a> Room<'a> {
 
     /// What the acknowledgement of a parcel takes; `None` if it waits there already, or if no quota
     /// is set.
-    fn of_ack(&self, name: &Name, hop: NodeId) -> Result<Option<(Payer, u64)>, Error> {
+    fn of_ack(&self, name: &Name, hop: NodeId) -> Result<Option<RoomClaim>, Error> {
         let (Some(spool), Some(_)) = (self.spool, self.quota) else {
             return Ok(None);
         };
@@ -199,31 +276,19 @@ impl<'a> Room<'a> {
         };
         let path = spool.queue(QueueId::Acks(hop)).path_of(&ack);
         let is_there = files::exists(&path, FileRole::Spool)?;
-        Ok((!is_there).then_some((Payer::Acks(hop.into()), 0)))
+        Ok((!is_there).then(|| RoomClaim::new(Payer::Acks(hop.into()), &ack, 0)))
     }
 
     /// Reserves room for all of these or for none.
-    fn promise_all(&self, claims: &[(Payer, u64)], peer: NodeId) -> Result<(), Error> {
-        let len = claims.iter().map(|(_, len)| len).sum();
+    fn promise_all(&self, claims: &[RoomClaim], peer: NodeId) -> Result<(), Error> {
+        let len = claims.iter().map(|claim| claim.len).sum();
         let mut state = mutex::lock(&self.state);
-        let mut promised = Vec::new();
+        if let (None, Some(spool)) = (&state.ledger, self.spool) {
+            state.ledger = Some(SpoolLedger::open(spool)?);
+        }
         if let Some(limit) = self.quota {
-            for (payer, len) in claims {
-                let len = (*len).max(MIN_COUNTED);
-                if len > limit {
-                    let peer = short_id(peer);
-                    return Err(Error::OverQuota { peer, len, limit });
-                }
-                let used = self.used(&mut state, *payer)?;
-                let then = used.saturating_add(len);
-                if then > limit {
-                    return Err(Error::Quota {
-                        peer: short_id(peer),
-                        used,
-                        limit,
-                    });
-                }
-                promised.push((*payer, then));
+            for claim in claims {
+                self.fits(&mut state, *claim, peer, limit)?;
             }
         }
         let lacks = |free: u64| free < self.reserve.saturating_add(len);
@@ -239,10 +304,40 @@ impl<'a> Room<'a> {
                 reserve: self.reserve,
             });
         }
+        for claim in claims {
+            state.note(*claim, self.quota.is_some())?;
+        }
         state.free -= len;
         state.promised += len;
-        state.used.extend(promised);
         Ok(())
+    }
+
+    /// Checks that a message fits on the quota of its payer.
+    fn fits(
+        &self,
+        state: &mut RoomState,
+        claim: RoomClaim,
+        peer: NodeId,
+        limit: u64,
+    ) -> Result<(), Error> {
+        let (peer, len) = (short_id(peer), claim.counted());
+        if len > limit {
+            return Err(Error::OverQuota { peer, len, limit });
+        }
+        let used = self.used(state, claim.payer, limit - len)?.all();
+        if used > limit - len {
+            return Err(Error::Quota { peer, used, limit });
+        }
+        Ok(())
+    }
+
+    /// Ends a run that is done: the next one need not list what this one stored.
+    pub fn close(&self) {
+        let mut state = mutex::lock(&self.state);
+        let stored = state.stored;
+        if let (Some(ledger), Some(spool)) = (state.ledger.take(), self.spool) {
+            ledger.close(spool, stored);
+        }
     }
 
     /// What each payer uses that has used up the quota, if there is one.
@@ -250,81 +345,23 @@ impl<'a> Room<'a> {
     /// # Errors
     /// When a queue cannot be listed.
     pub fn full(&self) -> Result<Vec<(Payer, u64)>, Error> {
-        let (Some(spool), Some(limit)) = (self.spool, self.quota) else {
+        let Some(limit) = self.quota else {
             return Ok(Vec::new());
         };
-        let used = self.usage(spool, None)?.into_iter();
+        let used = self.payers.usage(None)?.into_iter();
         // One more file counts at least this, and would be refused.
         let is_full = |used: u64| used.saturating_add(MIN_COUNTED) > limit;
         let mut full: Vec<_> = used.filter(|(_, used)| is_full(*used)).collect();
         full.sort_unstable();
         Ok(full)
     }
-
-    /// What is in the queues, for each payer or for one.
-    fn usage(&self, spool: &Spool, only: Option<Payer>) -> Result<HashMap<Payer, u64>, Error> {
-        let mut used: HashMap<Payer, u64> = HashMap::new();
-        for queue in queues(spool, only)? {
-            let of_queue = match queue.place() {
-                QueueId::Acks(hop) => Some(Payer::Acks(hop.into())),
-                QueueId::Control(hop) => Some(Payer::Hop(hop.into())),
-                _ => None,
-            };
-            queue.each_name(|dir, file| {
-                let name = file.to_str().and_then(|name| name.parse::<Name>().ok());
-                let Some(name) = name else {
-                    return Ok(());
-                };
-                let payer = of_queue.unwrap_or_else(|| self.payer(&name));
-                // Acknowledgements that come are not counted: those of messages that wait here let
-                // these go, and of others there are few.
-                let is_free =
-                    matches!(queue.place(), QueueId::Control(_)) && name.identity.kind == Kind::Pca;
-                if is_free || only.is_some_and(|only| only != payer) {
-                    return Ok(());
-                }
-                // What another user left is theirs until it is copied, and they choose its name.
-                if spool.is_by_another(&queue.dir().join(file))? {
-                    return Ok(());
-                }
-                let len = dir.len_of(file)?.unwrap_or(0).max(MIN_COUNTED);
-                let why = match queue.place() {
-                    QueueId::Failed => MIN_COUNTED,
-                    _ => 0,
-                };
-                *used.entry(payer).or_default() += len + why;
-                Ok(())
-            })?;
-        }
-        Ok(used)
-    }
-}
-
-/// The queues in which something of this payer, or of any, can be.
-fn queues(spool: &Spool, only: Option<Payer>) -> Result<Vec<Queue>, Error> {
-    use QueueKind as K;
-    let is_wanted = |kind, id: NodeId| match (only, kind) {
-        // Of requests for cargo, there is one of each gateway, which a new one replaces.
-        (None, kind) => kind != K::Cca,
-        (Some(Payer::Acks(hop)), K::Acks) | (Some(Payer::Hop(hop)), K::Control) => hop == id.into(),
-        (Some(Payer::HopTo(_, to) | Payer::Recipient(to)), K::Home) => id == to,
-        (Some(Payer::Acks(_)), _) | (Some(_), K::Acks | K::Control | K::Cca) => false,
-        (Some(_), K::Out | K::Home) => true,
-    };
-    let mut queues = Vec::new();
-    if !matches!(only, Some(Payer::Acks(_))) {
-        queues.extend([QueueId::In, QueueId::Failed].map(|place| spool.queue(place)));
-    }
-    for kind in K::ALL {
-        let of_kind = spool.queues_in(kind)?.into_iter();
-        queues.extend(of_kind.filter_map(|(id, queue)| is_wanted(kind, id).then_some(queue)));
-    }
-    Ok(queues)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::hash;
+    use crate::spool::name::HopPrefix;
     use crate::spool::testspool;
 
     fn room(quota: Option<&str>, reserve: &str) -> (tempfile::TempDir, Room<'static>) {
@@ -338,11 +375,27 @@ mod tests {
         (dir, room)
     }
 
+    /// The name of a message for a node.
+    fn named(recipient: NodeId) -> Name {
+        Name {
+            identity: MessageKey {
+                recipient,
+                sender: NodeId::of_spki(b"sender"),
+                id: [1; 32],
+                kind: Kind::Parcel,
+            },
+            expiry: "2027-05-22T10:11:12Z".parse().unwrap(),
+            priority: None,
+            copies: None,
+            from: None,
+        }
+    }
+
     #[test]
     fn a_peer_has_its_quota_and_no_more() {
         let (_dir, room) = room(Some("10000"), "0");
         let (bob, carol) = (NodeId::of_spki(b"bob"), NodeId::of_spki(b"carol"));
-        let promise = |peer, len| room.promise(Payer::Recipient(peer), peer, len);
+        let promise = |peer, len| room.promise(Payer::Recipient(peer), &named(peer), peer, len);
         promise(bob, 6000).unwrap();
         assert!(matches!(
             promise(bob, 4001),
@@ -363,8 +416,10 @@ mod tests {
         promise(bob, 4000).unwrap();
         promise(carol, 9000).unwrap();
         let hop = bob.into();
-        room.promise(Payer::Hop(hop), bob, 10_000).unwrap();
-        room.promise(Payer::HopTo(hop, carol), bob, 10_000).unwrap();
+        room.promise(Payer::Hop(hop), &named(bob), bob, 10_000)
+            .unwrap();
+        room.promise(Payer::HopTo(hop, carol), &named(carol), bob, 10_000)
+            .unwrap();
         // Small files count, too.
         assert!(promise(carol, 1).is_err());
         let dave = NodeId::of_spki(b"dave");
@@ -408,14 +463,69 @@ mod tests {
         room.promise_acknowledged(&here, hop, 1024).unwrap();
         // There is room for the message, and none for its acknowledgement.
         assert!(room.promise_acknowledged(&here, hop, 1024).is_err());
-        room.promise(room.payer(&here), hop, 1024).unwrap();
+        room.promise(room.payer(&here), &here, hop, 1024).unwrap();
+    }
+
+    /// The ledger says at most how much waits: a message for which that would be too much is measured against
+    /// what does wait.
+    #[test]
+    fn what_has_left_takes_no_room_whatever_the_ledger_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = testspool::spool(dir.path());
+        let (bob, carol) = (NodeId::of_spki(b"bob"), NodeId::of_spki(b"carol"));
+        let name = |nth: usize| Name {
+            identity: MessageKey {
+                id: hash::sha256(&nth.to_be_bytes()),
+                ..named(bob).identity
+            },
+            ..named(bob)
+        };
+        let queue = spool.make(QueueId::In).unwrap();
+        for nth in 0..3000 {
+            std::fs::write(queue.path_of(&name(nth)), [0; 10]).unwrap();
+        }
+        let mut config = Config::default();
+        config.set("reserve", "0").unwrap();
+        config.set("quota", "4000K").unwrap();
+        // The next program that stores many leaves the ledger for the others.
+        Room::new(spool.root(), &config, Some(&spool)).close();
+        drop(spool.precedents().unwrap());
+        let room = Room::new(spool.root(), &config, Some(&spool));
+        let promise = |nth: usize| room.promise(Payer::Recipient(bob), &name(nth), bob, 10);
+        let listings = || mutex::lock(&room.state).listings;
+        for nth in 3000..4000 {
+            promise(nth).unwrap();
+            std::fs::write(queue.path_of(&name(nth)), [0; 10]).unwrap();
+        }
+        room.promise(Payer::Recipient(carol), &named(carol), carol, 10)
+            .unwrap();
+        assert_eq!(listings(), 0);
+        for nth in 0..5 {
+            std::fs::remove_file(queue.path_of(&name(nth))).unwrap();
+        }
+        for nth in 4000..4005 {
+            promise(nth).unwrap();
+        }
+        let refused = promise(4005).unwrap_err();
+        assert!(matches!(refused, Error::Quota { .. }), "{refused}");
+        assert_eq!(listings(), 1);
+        drop(room);
+        // Those five never came, and the next run has their room.
+        let room = Room::new(spool.root(), &config, Some(&spool));
+        let promise = |nth: usize| room.promise(Payer::Recipient(bob), &name(nth), bob, 10);
+        for nth in 4005..4010 {
+            promise(nth).unwrap();
+        }
+        assert!(promise(4010).is_err());
     }
 
     #[test]
     fn the_reserve_is_kept() {
         let (_dir, room) = room(None, &u64::MAX.to_string());
         let bob = NodeId::of_spki(b"bob");
-        let refused = room.promise(Payer::Recipient(bob), bob, 1).unwrap_err();
+        let refused = room
+            .promise(Payer::Recipient(bob), &named(bob), bob, 1)
+            .unwrap_err();
         assert!(matches!(refused, Error::Reserve { .. }), "{refused}");
     }
 
@@ -482,12 +592,14 @@ mod tests {
             let room = Room::new(spool.root(), &config, Some(&spool));
             for nth in 0..expected.len() {
                 let (payer, used) = expected[(first + nth) % expected.len()];
-                let found = room.used(&mut mutex::lock(&room.state), payer);
-                assert_eq!(found.unwrap(), used, "{payer:?}");
+                let found = room.used(&mut mutex::lock(&room.state), payer, u64::MAX);
+                assert_eq!(found.unwrap().all(), used, "{payer:?}");
             }
-            room.promise(Payer::Recipient(bob), bob, 5000).unwrap();
+            let new = named(bob);
+            room.promise(Payer::Recipient(bob), &new, bob, 5000)
+                .unwrap();
             let used = mutex::lock(&room.state).used[&Payer::Recipient(bob)];
-            assert_eq!(used, expected[0].1 + 5000);
+            assert_eq!(used.all(), expected[0].1 + 5000);
             assert_eq!(mutex::lock(&room.state).listings, ONE_BY_ONE + 1);
         }
     }

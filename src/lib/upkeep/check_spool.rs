@@ -15,12 +15,13 @@ use crate::pki::NodeId;
 use crate::spool::clock::ClockVerdict;
 use crate::spool::homes::OwnGroup;
 use crate::spool::name::HopPrefix;
+use crate::spool::payers::Payer;
 use crate::spool::queue::WHY;
-use crate::spool::room::{DEFAULT_RESERVE, Payer};
+use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
 use crate::spool::{
-    DELIVERING, Error, HOME, Name, Queue, QueueId, QueueKind, Room, SENT, Spool, TMP, carried,
-    clock, exchanges,
+    DELIVERING, Error, HOME, LEDGER, Name, Queue, QueueId, QueueKind, Room, SENT, Spool, TMP,
+    carried, clock, exchanges,
 };
 use crate::upkeep::check_files::Shape;
 use crate::upkeep::checker::Checker;
@@ -431,7 +432,7 @@ fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
         return is_ours.then_some(shape);
     }
     let is_ours = match *parts {
-        [name] => name == clock::FILE,
+        [name] => name == clock::FILE || name == LEDGER,
         ["in", name] => is_message(name),
         ["failed", name] => is_message(name.strip_suffix(WHY).unwrap_or(name)),
         [SENT, day] => end_of_day(day).is_some(),

@@ -100,7 +100,11 @@ impl Purger<'_> {
         let days = (FileRole::Spool, EntryKind::File);
         remover.days(&root.join(SENT), days, PurgeKind::Sent, SENT_KEPT_FOR)?;
         self.carried(&mut remover)?;
-        self.leftovers(&mut remover)
+        self.leftovers(&mut remover)?;
+        if !self.options.is_dry {
+            self.spool.renew_ledger();
+        }
+        Ok(())
     }
 
     /// Removes temporary files of killed runs. It enters no directory below those that a group may

@@ -4,9 +4,11 @@
 
 use jiff::Timestamp;
 
+use crate::disk::{FileRole, files};
 use crate::node::seen;
 use crate::node::{Directory, Error, sessions};
 use crate::pki::Window;
+use crate::spool;
 
 /// Makes the node safe to use again, and returns how many session keys are retired.
 ///
@@ -20,6 +22,11 @@ pub fn make_good(node: &Directory, now: Timestamp, window: &Window) -> Result<us
     let _lock = node.lock_exclusive()?;
     seen::restore_floor(node.root(), now, window)?;
     let retired = sessions::retire(node.root(), now)?;
+    // It says what waited in another directory.
+    let ledger = node.root().join(spool::SPOOL).join(spool::LEDGER);
+    if files::exists(&ledger, FileRole::Spool)? {
+        files::remove(&ledger, FileRole::Spool)?;
+    }
     // Last: until then other programs refuse a backup.
     node.end_restoration()?;
     Ok(retired)
