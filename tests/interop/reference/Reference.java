@@ -118,9 +118,18 @@ public final class Reference {
     /** What a node knows of another. */
     static final class Peer {
         SessionKey sessionKey;
+        Instant sessionKeyDate = Instant.MIN;
         List<X509CertificateHolder> path;
         X509CertificateHolder certificate;
         X509CertificateHolder cda;
+
+        /** Takes the key of the latest date, as the Kotlin library's store does. */
+        void offer(SessionKey key, Instant date) {
+            if (date.isAfter(sessionKeyDate)) {
+                sessionKey = key;
+                sessionKeyDate = date;
+            }
+        }
     }
 
     static final class Node {
@@ -425,7 +434,7 @@ public final class Reference {
             ASN1OctetString.getInstance(attribute.getAttrValues().getObjectAt(0)).getOctets();
         String senderId = idOf(sender);
         Peer peer = own.peer(senderId);
-        peer.sessionKey = new SessionKey(originatorId, originatorKey);
+        peer.offer(new SessionKey(originatorId, originatorKey), created);
         peer.certificate = sender;
         List<String> facts = new ArrayList<>(
             List.of(senderId, messageId, keyId, Hex.toHexString(originatorId)));
@@ -473,13 +482,14 @@ public final class Reference {
                 rsa(spki);
                 ASN1Sequence session = ASN1Sequence.getInstance(field(fields, 2), false);
                 SessionKey key = new SessionKey(octetsOf(field(session, 0)), ec(octetsOf(field(session, 1))));
-                node(words[1]).peer(idOf(spki)).sessionKey = key;
+                node(words[1]).peer(idOf(spki)).offer(key, Instant.EPOCH);
                 return new String[] {idOf(spki), textOf(field(fields, 0)), key.hex()};
             }
             case "write-pecp": {
                 Node own = node(words[1]);
                 X509CertificateHolder issuer = own.registration == null ? own.certificate : own.registration;
-                X509CertificateHolder leaf = certify(own, "delivery", read(words[3]), issuer, 60);
+                int days = words.length > 5 ? Integer.parseInt(words[5]) : 60;
+                X509CertificateHolder leaf = certify(own, "delivery", read(words[3]), issuer, days);
                 ASN1EncodableVector chain = new ASN1EncodableVector();
                 chain.add(issuer.toASN1Structure());
                 if (own.gateway != null) {
@@ -506,7 +516,7 @@ public final class Reference {
                     octetsOf(field(session, 0)),
                     ec(SubjectPublicKeyInfo.getInstance(field(session, 1), false).getEncoded("DER")));
                 Peer peer = node(words[1]).peer(idOf(spki));
-                peer.sessionKey = key;
+                peer.offer(key, path.get(0).getNotBefore().toInstant());
                 peer.path = path;
                 return new String[] {idOf(spki), textOf(field(fields, 1)), key.hex()};
             }
@@ -542,7 +552,7 @@ public final class Reference {
                     ASN1Sequence session = ASN1Sequence.getInstance(field(fields, 3), false);
                     SessionKey key =
                         new SessionKey(octetsOf(field(session, 0)), ec(octetsOf(field(session, 1))));
-                    own.peer(idOf(gateway)).sessionKey = key;
+                    own.peer(idOf(gateway)).offer(key, leaf.getNotBefore().toInstant());
                     keyId = key.hex();
                 }
                 return new String[] {idOf(gateway), textOf(field(fields, 2)), keyId};
@@ -550,8 +560,8 @@ public final class Reference {
             case "parcel": {
                 Node own = node(words[1]);
                 Peer peer = own.peer(words[2]);
-                byte[] message = der(
-                    tagged(0, text("application/octet-stream")), tagged(1, octets(read(words[4]))));
+                String type = words.length > 7 ? words[7] : "application/octet-stream";
+                byte[] message = der(tagged(0, text(type)), tagged(1, octets(read(words[4]))));
                 X509CertificateHolder signer = peer.path == null ? own.certificate : peer.path.get(0);
                 List<X509CertificateHolder> chain =
                     peer.path == null ? List.of() : peer.path.subList(1, peer.path.size());
@@ -598,6 +608,26 @@ public final class Reference {
                 write(words[4], all.toByteArray());
                 opened.facts().add(String.valueOf(items.size()));
                 return opened.facts().toArray(new String[0]);
+            }
+            case "open-rotations": {
+                Node own = node(words[1]);
+                ASN1Sequence items = sequence(open(0x43, own, words[2], words[3]).plaintext(), 0);
+                int applied = 0;
+                for (ASN1Encodable item : items) {
+                    byte[] rotation = ((DEROctetString) item).getOctets();
+                    try {
+                        X509CertificateHolder leaf =
+                            path(ASN1Sequence.getInstance(Arrays.copyOfRange(rotation, 7, rotation.length))).get(0);
+                        if (idOf(leaf).equals(own.id) && leaf.getNotAfter().after(own.registration.getNotAfter())) {
+                            own.registration = leaf;
+                            applied++;
+                        }
+                    } catch (IllegalArgumentException | IllegalStateException otherForm) {
+                        continue; // gateways go on with the next item
+                    }
+                }
+                write(words[1] + ".registered.der", own.registration.getEncoded());
+                return new String[] {String.valueOf(items.size()), String.valueOf(applied)};
             }
             case "open-cca": {
                 Node own = node(words[1]);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Reference, World, road};
+use super::{Reference, World, crossing, road};
 
 /// Debian's libbcpkix-java, and what it needs.
 const JARS: [&str; 3] = [
@@ -32,5 +32,6 @@ fn bouncy_castle_and_these_programs_open_each_others() {
     road::parcels(&mut world, &mut reference);
     road::cargo(&mut world, &mut reference);
     road::control_messages(&mut world, &mut reference, road::Rotations::Certificates);
-    assert_eq!(world.finish(), 45);
+    crossing::crossing(&mut world, &mut reference);
+    assert_eq!(world.finish(), 50);
 }

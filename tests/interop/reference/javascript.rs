@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Reference, World, road};
+use super::{Reference, World, crossing, road};
 
 /// What the library's own folder is made of.
 const SOURCES: [&str; 3] = ["package.json", "package-lock.json", "reference.cjs"];
@@ -46,5 +46,6 @@ fn the_javascript_library_and_these_programs_open_each_others() {
     road::parcels(&mut world, &mut reference);
     road::cargo(&mut world, &mut reference);
     road::control_messages(&mut world, &mut reference, road::Rotations::OctetStrings);
-    assert_eq!(world.finish(), 49);
+    crossing::crossing(&mut world, &mut reference);
+    assert_eq!(world.finish(), 54);
 }

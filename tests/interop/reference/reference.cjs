@@ -48,15 +48,19 @@ function certify(own, role, subject, issuer, days = 60) {
   });
 }
 
-async function newSessionKey(own) {
-  const pair = await core.SessionKeyPair.generate();
-  own.keys.set(hex(pair.sessionKey.keyId), pair.privateKey);
-  return pair.sessionKey;
+// A key that only this peer may use, if one is named.
+async function newSessionKey(own, peerId) {
+  const { privateKey, sessionKey } = await core.SessionKeyPair.generate();
+  await own.keys.saveSessionKey(privateKey, sessionKey.keyId, own.id, peerId);
+  return sessionKey;
 }
 
+const subjectId = async (file) => core.getIdFromIdentityKey(await publicKey(file));
+
 async function seal(own, id, plaintext) {
-  const sealed = await core.SessionEnvelopedData.encrypt(plaintext, peer(own, id).sessionKey);
-  own.keys.set(hex(sealed.dhKeyId), sealed.dhPrivateKey);
+  const newest = await own.sessions.retrieveLastSessionKey(id);
+  const sealed = await core.SessionEnvelopedData.encrypt(plaintext, newest);
+  await own.keys.saveSessionKey(sealed.dhPrivateKey, Buffer.from(sealed.dhKeyId), own.id, id);
   return Buffer.from(sealed.envelopedData.serialize());
 }
 
@@ -80,13 +84,12 @@ async function open(Kind, own, file, trust) {
     new Uint8Array(message.payloadSerialized).buffer,
   );
   const keyId = hex(sealed.getRecipientKeyId());
-  if (!own.keys.has(keyId)) throw new Error(`no session key ${keyId}`);
-  const { payload, senderSessionKey } = await message.unwrapPayload(own.keys.get(keyId));
   const sender = await message.senderCertificate.calculateSubjectId();
-  Object.assign(peer(own, sender), {
-    sessionKey: senderSessionKey,
-    certificate: message.senderCertificate,
-  });
+  const key = await own.keys.retrieveSessionKey(sealed.getRecipientKeyId(), own.id, sender);
+  const { payload, senderSessionKey } = await message.unwrapPayload(key);
+  // The store keeps the key of the latest date.
+  await own.sessions.saveSessionKey(senderSessionKey, sender, message.creationDate);
+  peer(own, sender).certificate = message.senderCertificate;
   const facts = [sender, message.id, keyId, hex(senderSessionKey.keyId)];
   return { message, payload, sender, facts };
 }
@@ -96,7 +99,9 @@ const publicKey = (file) => core.derDeserializeRSAPublicKey(Buffer.from(read(fil
 const commands = {
   async node(name, type) {
     const pair = await core.generateRSAKeyPair();
-    const own = { ...pair, type, keys: new Map(), peers: new Map() };
+    const own = { ...pair, type, peers: new Map() };
+    own.keys = new core.MockPrivateKeyStore();
+    own.sessions = new core.MockPublicKeyStore();
     own.id = await core.getIdFromIdentityKey(pair.publicKey);
     own.certificate = await certify(own, type, pair.publicKey, undefined, 120);
     nodes.set(name, own);
@@ -113,16 +118,16 @@ const commands = {
   async 'read-ncp'(name, file) {
     const params = await core.NodeConnectionParams.deserialize(read(file));
     const id = await core.getIdFromIdentityKey(params.identityKey);
-    peer(node(name), id).sessionKey = params.sessionKey;
+    await node(name).sessions.saveSessionKey(params.sessionKey, id, new Date(0));
     return [id, params.internetAddress, hex(params.sessionKey.keyId)];
   },
-  async 'write-pecp'(name, address, subject, out) {
+  async 'write-pecp'(name, address, subject, out, days = 60) {
     const own = node(name);
     const issuer = own.registration || own.certificate;
-    const leaf = await certify(own, 'delivery', await publicKey(subject), issuer);
+    const leaf = await certify(own, 'delivery', await publicKey(subject), issuer, Number(days));
     const chain = own.gatewayCertificate ? [issuer, own.gatewayCertificate] : [issuer];
     const path = new core.CertificationPath(leaf, chain);
-    const key = await newSessionKey(own);
+    const key = await newSessionKey(own, await subjectId(subject));
     const params = new core.PrivateEndpointConnParams(own.publicKey, address, path, key);
     write(out, await params.serialize());
     return [];
@@ -130,10 +135,11 @@ const commands = {
   async 'read-pecp'(name, file) {
     const params = await core.PrivateEndpointConnParams.deserialize(read(file));
     const id = await core.getIdFromIdentityKey(params.identityKey);
-    Object.assign(peer(node(name), id), {
-      sessionKey: params.sessionKey,
-      path: params.deliveryAuth,
-    });
+    const own = node(name);
+    peer(own, id).path = params.deliveryAuth;
+    // The library takes the time at which it imports, which the messages of a test may lie before.
+    const { startDate } = params.deliveryAuth.leafCertificate;
+    await own.sessions.saveSessionKey(params.sessionKey, id, startDate);
     return [id, params.internetGatewayAddress, hex(params.sessionKey.keyId)];
   },
   async 'write-pnra'(name, subject, out) {
@@ -163,7 +169,8 @@ const commands = {
     const own = node(name);
     const issuer = own.registration || own.certificate;
     const leaf = await certify(own, role, await publicKey(subject), issuer);
-    const key = role === 'gateway' ? await newSessionKey(own) : null;
+    const id = await subjectId(subject);
+    const key = role === 'gateway' ? await newSessionKey(own, id) : null;
     const pnr = new core.PrivateNodeRegistration(leaf, issuer, address, key);
     write(out, await pnr.serialize());
     return [];
@@ -177,14 +184,17 @@ const commands = {
     own.gatewayCertificate = pnr.gatewayCertificate;
     write(`${name}.registered.der`, own.registration.serialize());
     const id = await pnr.gatewayCertificate.calculateSubjectId();
-    if (pnr.sessionKey) peer(own, id).sessionKey = pnr.sessionKey;
+    if (pnr.sessionKey) {
+      const { startDate } = pnr.privateNodeCertificate;
+      await own.sessions.saveSessionKey(pnr.sessionKey, id, startDate);
+    }
     const key = pnr.sessionKey ? hex(pnr.sessionKey.keyId) : '-';
     return [id, pnr.internetGatewayInternetAddress, key];
   },
-  async parcel(name, id, address, content, age, out) {
+  async parcel(name, id, address, content, age, out, type = 'application/octet-stream') {
     const own = node(name);
     const { path } = peer(own, id);
-    const message = new core.ServiceMessage('application/octet-stream', Buffer.from(read(content)));
+    const message = new core.ServiceMessage(type, Buffer.from(read(content)));
     const [signer, chain] = path
       ? [path.leafCertificate, path.certificateAuthorities]
       : [own.certificate, []];
@@ -214,6 +224,25 @@ const commands = {
     for (const item of payload.messages) await core.CargoMessageSet.deserializeItem(item);
     write(out, Buffer.concat(payload.messages.map((item) => Buffer.from(item))));
     return [...facts, String(payload.messages.length)];
+  },
+  async 'open-rotations'(name, file, trust) {
+    const own = node(name);
+    const { payload } = await open(core.Cargo, own, file, trust);
+    let applied = 0;
+    for (const item of payload.messages) {
+      try {
+        const { certificationPath } = core.CertificateRotation.deserialize(item);
+        const leaf = certificationPath.leafCertificate;
+        if ((await leaf.calculateSubjectId()) !== own.id) throw new Error('whose?');
+        if (leaf.expiryDate <= own.registration.expiryDate) continue;
+        own.registration = leaf;
+        applied += 1;
+      } catch (error) {
+        // In the other form: gateways go on with the next item.
+      }
+    }
+    write(`${name}.registered.der`, own.registration.serialize());
+    return [String(payload.messages.length), String(applied)];
   },
   async 'open-cca'(name, file, trust) {
     const own = node(name);

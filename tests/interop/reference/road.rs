@@ -15,8 +15,8 @@ use relaynet::send::{self, Sealer};
 
 use super::*;
 
-const OURS: &str = "hub.ours.example.org";
-const THEIRS: &str = "hub.theirs.example.org";
+pub(super) const OURS: &str = "hub.ours.example.org";
+pub(super) const THEIRS: &str = "hub.theirs.example.org";
 
 /// The contents that parcels have, in octets, but for the largest.
 const SIZES: [usize; 4] = [0, 1, 999, 1_000_000];
@@ -64,7 +64,7 @@ pub(super) fn parameters(world: &mut World, them: &mut Reference) {
 }
 
 /// The DER public key of one of our nodes.
-fn identity_of(world: &World, name: &str) -> Vec<u8> {
+pub(super) fn identity_of(world: &World, name: &str) -> Vec<u8> {
     let node = Directory::open(&world.path(name)).unwrap();
     node.public().spki().to_vec()
 }
