@@ -8,11 +8,11 @@ use relaynet::node::issued::{self, HandOver, IssuedKind};
 use relaynet::pki::NodeId;
 
 use super::programs::CASE;
-use super::scene::{CONTENT, HALF, MONTH, Scene, is_temporary};
+use super::scene::{AGAIN, CONTENT, HALF, MONTH, Scene, is_temporary};
 use super::sweep::{Case, sweep};
 
 /// The number of cases in this file.
-pub(crate) const CASES: usize = 4;
+pub(crate) const CASES: usize = 5;
 
 const ROTATE: Case<'static> = Case {
     program: "relay-rotate",
@@ -69,6 +69,33 @@ fn rotate_an_authorization() {
             let opened = scene.run("relay-open", &["-q", "-N", "alice", "tmp/parcel"], HALF);
             opened.expect(0);
             assert_eq!(opened.stdout, CONTENT);
+        },
+        ..ROTATE
+    });
+}
+
+#[test]
+fn rotate_an_authorization_that_was_lost() {
+    sweep(&Case {
+        name: "rotate, an authorization once more",
+        args: &["-q", "-N", "alice"],
+        now: AGAIN,
+        nodes: &["again/alice"],
+        order: &["alice/spool/in/", "alice/peers/"],
+        // A run that was killed before it noted the parcel leaves that to the next tenth.
+        unfinished: &["alice/peers/"],
+        left: |scene, _| {
+            assert_eq!(issued_to(scene, "alice", "bob", IssuedKind::Given), 2);
+        },
+        proof: |scene, _| {
+            let parcels = scene.files("alice/spool/in");
+            assert_eq!(parcels.len(), 1, "{parcels:?}");
+            assert_eq!(issued_to(scene, "alice", "bob", IssuedKind::Given), 2);
+            scene.add("friends/bob");
+            let opened = scene.run("relay-open", &["-q", "-N", "bob", &parcels[0]], AGAIN);
+            opened.expect(0);
+            let held = format!("bob/peers/{}/held", scene.world().id("alice"));
+            assert_eq!(scene.files(&held).len(), 2);
         },
         ..ROTATE
     });

@@ -35,6 +35,9 @@ pub(crate) const MONTH: &str = "2027-01-01T12:00:00Z";
 /// When much of what was stored before has expired.
 pub(crate) const LATE: &str = "2027-01-10T12:00:00Z";
 
+/// When what was renewed in January goes again.
+pub(crate) const AGAIN: &str = "2027-01-20T12:00:00Z";
+
 /// When half of the life of the first certificates is over.
 pub(crate) const HALF: &str = "2027-03-15T12:00:00Z";
 
@@ -48,7 +51,7 @@ pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 const LARGE_LEN: usize = 8_300_000;
 
 /// The directory of the prepared nodes.
-const DIRS: [&str; 39] = [
+const DIRS: [&str; 40] = [
     "in",
     "keys",
     "alone",
@@ -85,6 +88,7 @@ const DIRS: [&str; 39] = [
     "unfit",
     "dropped",
     "due",
+    "again",
     "homely",
     "revoking",
     "passing",
@@ -576,7 +580,7 @@ fn make_dropped(path: &Path) {
     .unwrap();
 }
 
-/// Makes the stages `due` and `homely`.
+/// Makes the stages `due`, `again` and `homely`.
 fn make_due(path: &Path, run: &impl Fn(&str, &[&str], &str)) {
     for (from, to) in [
         ("friends/alice", "due/alice"),
@@ -594,6 +598,12 @@ fn make_due(path: &Path, run: &impl Fn(&str, &[&str], &str)) {
             run("relay-purge", &args, MONTH);
         }
     }
+    // What it renewed left, and was lost.
+    copy_tree(&path.join("due/alice"), &path.join("again/alice"));
+    run("relay-rotate", &["-q", "-N", "again/alice"], MONTH);
+    let waiting = path.join("again/alice/spool/in");
+    fs::remove_dir_all(&waiting).unwrap();
+    fs::create_dir(&waiting).unwrap();
 }
 
 /// Makes the stages `told` and `heard`.

@@ -365,10 +365,9 @@ fn an_authorization_is_renewed_in_a_parcel() {
     let parcels = names(&env, "alice/spool/in");
     assert_eq!(parcels.len(), 2, "{parcels:?}");
     assert!(parcels.iter().all(|it| it.ends_with(".p9.parcel")));
-    assert!(
-        !env.path(format!("alice/peers/{}/renewal", id("bob")))
-            .exists()
-    );
+    let record = format!("alice/peers/{}/renewal", id("bob"));
+    let text = env.text(&record);
+    assert!(text.contains(&format!("\nEmitted: {now}\n")), "{text}");
     is_in_order(&env, "alice", &now);
     rotate(&env, "alice", &now)
         .arg("-v")
@@ -391,8 +390,83 @@ fn an_authorization_is_renewed_in_a_parcel() {
     let parcel = seal("bob", "alice").stdin("still here").ok().stdout;
     let open = env.relay("open").args(["-N", "alice"]).at(&late);
     open.stdin(parcel).ok().stdout("still here");
+    assert!(!env.path(&record).exists(), "in use");
     // The newest certificate signs.
     seal("alice", "bob").stdin("x").run();
+}
+
+/// What is lost beyond the next gateway goes again: another parcel, some times, until the peer shows that it has it.
+#[test]
+fn an_authorization_that_is_lost_goes_again() {
+    let env = with_mail();
+    let start = day(100);
+    believe(&env, &["alice"], &start);
+    rotate(&env, "alice", &start).ok();
+    let to_bob = || {
+        let mut names = names(&env, "alice/spool/in");
+        names.retain(|it| it.starts_with(&id("bob")));
+        names
+    };
+    let lose = || {
+        for name in names(&env, "alice/spool/in") {
+            fs::remove_file(env.path(format!("alice/spool/in/{name}"))).unwrap();
+        }
+    };
+    let run = |days: i64| {
+        let now = day(days);
+        believe(&env, &["alice"], &now);
+        let expected = due(&env, "alice", &now)
+            .iter()
+            .any(|it| it.starts_with("given bob"));
+        let ran = rotate(&env, "alice", &now).arg("-v").ok();
+        let about = ran
+            .stderr
+            .lines()
+            .filter(|it| it.contains("what=given") && it.contains(&id("bob")));
+        let count = about.filter(|it| it.contains("event=resent")).count();
+        let renewed = ran.stderr.contains("event=renewed") && ran.stderr.contains(&id("bob"));
+        assert_eq!(expected, count > 0 || renewed, "{days}: {}", ran.stderr);
+        // At once, nothing more.
+        rotate(&env, "alice", &now)
+            .arg("-v")
+            .ok()
+            .quiet()
+            .changes(&[]);
+        count
+    };
+    // While it waits here, no other one goes.
+    let first = to_bob();
+    assert_eq!((run(119), to_bob()), (0, first.clone()));
+    lose();
+    assert_eq!(run(120), 1);
+    let mut ids = vec![first[0].clone()];
+    let mut again = vec![120];
+    for days in 121..=174 {
+        ids.extend(to_bob());
+        lose();
+        if run(days) == 1 {
+            again.push(days);
+        }
+    }
+    // Each tenth of 180 days.
+    assert_eq!(again, [120, 138, 156, 174]);
+    let last = to_bob();
+    ids.extend(last.clone());
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), again.len() + 1, "each is another parcel");
+    assert_eq!(count(&env, "alice", "bob", "given"), 2);
+    // The last one arrives, and is used.
+    let parcel = env.read(format!("alice/spool/in/{}", last[0]));
+    let open = env.relay("open").args(["-N", "bob"]).at(&day(175));
+    open.stdin(parcel).ok();
+    write(&env, "bob", "alice", &day(176));
+    assert!(
+        !env.path(format!("alice/peers/{}/renewal", id("bob")))
+            .exists()
+    );
+    lose();
+    assert_eq!(run(178), 0);
 }
 
 /// What is not renewed: given once, with nobody to send it to, with nothing more expected, or ended.

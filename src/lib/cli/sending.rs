@@ -167,7 +167,7 @@ impl<'a> Sending<'a> {
     fn let_answer(&self, peer: &Correspondent, outlet: &Outlet<'_>) {
         let path = authorizations::offer(self.node, peer.id, self.submission.now);
         let stored = path.map_err(spool::Error::from).and_then(|path| {
-            outlet.authorization(self.node, peer.id, &path)?;
+            outlet.authorization(self.node, peer.id, (&path, None))?;
             Ok(path.leaf.not_after().to_string())
         });
         match stored {

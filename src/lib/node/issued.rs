@@ -1,8 +1,7 @@
 //! Certificates that this node issued to peers, `peers/<id>/given/` and `peers/<id>/registered/`,
 //! and which of them a peer is still to get.
 //!
-//! A renewed certificate travels to its subject by itself. Until it has left, or is seen in use, a
-//! file beside the folder names it: `renewal` for authorizations, `rotation` for registrations. The
+//! A renewed certificate travels to its subject by itself. Until it is seen in use, a file beside the folder names it: `renewal` for authorizations, `rotation` for registrations. The
 //! file is stored before the certificate, so that a run which is killed in between hands on what it
 //! issued, and issues nothing twice.
 

@@ -26,6 +26,12 @@ impl Lifetime {
         self.end.duration_since(self.start)
     }
 
+    /// How long the peer has to use it before it is sent again.
+    #[must_use]
+    pub fn tenth(&self) -> SignedDuration {
+        self.length() / 10
+    }
+
     /// The middle, from which on it is due for renewal.
     #[must_use]
     pub fn middle(&self) -> Timestamp {
@@ -62,12 +68,8 @@ pub fn next_end(now: Timestamp, valid_for: SignedDuration, above: Option<Timesta
 /// Whether something that was emitted then is to be emitted again. A date far in the future came
 /// from a wrong clock.
 #[must_use]
-pub fn is_due_again(
-    emitted: Option<Timestamp>,
-    resend_after: SignedDuration,
-    now: Timestamp,
-) -> bool {
-    emitted.is_none_or(|emitted| now.duration_since(emitted).abs() >= resend_after)
+pub fn is_due_again(emitted: Timestamp, resend_after: SignedDuration, now: Timestamp) -> bool {
+    now.duration_since(emitted).abs() >= resend_after
 }
 
 #[cfg(test)]
@@ -122,10 +124,9 @@ mod tests {
 
     #[test]
     fn what_was_emitted_goes_again_after_a_while() {
-        let due = |emitted: Option<i32>, now| is_due_again(emitted.map(at), DAY * 7, at(now));
-        assert!(due(None, 0));
-        assert!(!due(Some(0), 0) && !due(Some(0), 6));
-        assert!(due(Some(0), 7));
-        assert!(due(Some(50), 1), "a wrong clock");
+        let due = |emitted, now| is_due_again(at(emitted), DAY * 7, at(now));
+        assert!(!due(0, 0) && !due(0, 6));
+        assert!(due(0, 7));
+        assert!(due(50, 1), "a wrong clock");
     }
 }

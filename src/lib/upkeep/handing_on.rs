@@ -1,6 +1,7 @@
 //! Puts renewed certificates into the spool, for the peers that they are for.
 
 use std::cell::OnceCell;
+use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,7 +16,7 @@ use crate::message::certification_path::{AUTHORIZATION_TYPE, PathForm};
 use crate::message::{CertificationPath, Item, Rotation};
 use crate::node::{self, Directory, authorizations};
 use crate::pki::{NodeId, Window};
-use crate::ramf::limits;
+use crate::ramf::{Kind, limits};
 use crate::send::{self, Draft};
 use crate::spool::admission::{Admission, Entrance};
 use crate::spool::name::MAX_PRIORITY;
@@ -32,6 +33,8 @@ pub struct Outlet<'a> {
     now: Timestamp,
     /// What admits parcels; made for the first one.
     admission: OnceCell<Admission<'a>>,
+    /// The senders and recipients of the authorizations that wait; listed when one is asked for.
+    waiting: OnceCell<HashSet<(NodeId, NodeId)>>,
 }
 
 impl<'a> Outlet<'a> {
@@ -43,6 +46,7 @@ impl<'a> Outlet<'a> {
             window,
             now,
             admission: OnceCell::new(),
+            waiting: OnceCell::new(),
         }
     }
 
@@ -77,8 +81,56 @@ impl<'a> Outlet<'a> {
         commit(batch)
     }
 
+    /// Whether an authorization that was sent before waits here, since no gateway has acknowledged it.
+    /// A guest, who cannot read the queues, knows of none.
+    ///
+    /// # Errors
+    /// When a queue cannot be read.
+    pub fn has_waiting(&self, sender: NodeId, peer: NodeId) -> Result<bool, Error> {
+        if let Some(waiting) = self.waiting.get() {
+            return Ok(waiting.contains(&(sender, peer)));
+        }
+        let waiting = self.list_waiting()?;
+        let found = waiting.contains(&(sender, peer));
+        let _ = self.waiting.set(waiting);
+        Ok(found)
+    }
+
+    fn list_waiting(&self) -> Result<HashSet<(NodeId, NodeId)>, Error> {
+        let mut waiting = HashSet::new();
+        let Access::Owner(spool) = self.access else {
+            return Ok(waiting);
+        };
+        for queue in spool.queues()? {
+            if !matches!(queue.place(), QueueId::In | QueueId::Out(_)) {
+                continue;
+            }
+            for message in queue.messages()? {
+                let name = message?.name;
+                let key = name.identity;
+                // With this priority authorizations wait, and hardly anything else.
+                if key.kind == Kind::Parcel
+                    && name.priority == Some(MAX_PRIORITY)
+                    && !name.has_expired(self.now)
+                {
+                    waiting.insert((key.sender, key.recipient));
+                }
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Syncs what an earlier run queued: it may have been killed before it did.
+    ///
+    /// # Errors
+    /// When the queue cannot be synced.
+    pub fn settle(&self) -> Result<(), Error> {
+        Ok(self.admission()?.sync_earlier()?)
+    }
+
     /// Seals an authorization for its peer, and stores the parcel. Its id follows from the
-    /// authorization, so that a repeated run stores no second one.
+    /// authorization and from when it was sent `before`, so that a repeated run stores no second one,
+    /// and one that is sent again is another parcel to those who passed the first one on.
     ///
     /// # Errors
     /// When the peer cannot be sealed to, or the parcel cannot be stored.
@@ -86,7 +138,7 @@ impl<'a> Outlet<'a> {
         &self,
         node: &Directory,
         peer: NodeId,
-        path: &CertificationPath,
+        (path, before): (&CertificationPath, Option<Timestamp>),
     ) -> Result<(), Error> {
         let longest = SignedDuration::from_secs(i64::from(limits::MAX_TTL));
         let ttl = path.leaf.not_after().duration_since(self.now).min(longest);
@@ -104,8 +156,10 @@ impl<'a> Outlet<'a> {
         let params = authorizations::params_of(node, path.clone(), key)?.to_der();
         let mut content = Buffer::with_capacity(params.len());
         content.append(&params);
+        let before = before.map_or_else(String::new, |before| before.to_string());
         let mut number = [0; 16];
-        number.copy_from_slice(&hash::sha256(path.leaf.octets())[..16]);
+        let unique = [path.leaf.octets(), before.as_bytes()].concat();
+        number.copy_from_slice(&hash::sha256(&unique)[..16]);
         let id = send::uuid(number);
         let id = Some(id.as_str());
         let sent = send::content(&sealer, content, &Draft { id, ..draft })?;

@@ -3,8 +3,10 @@
 //!
 //! What others must learn is put into the spool. A registration goes to its gateway with the next
 //! cargo, in both deployed forms, and again after a while until a message of that gateway shows that
-//! it has it. An authorization goes to its peer in a parcel, once: the spool sends that again until
-//! it is acknowledged. What a run that was killed has issued is completed by the next one.
+//! it has it. An authorization goes to its peer in a parcel, which the spool sends again until the
+//! next gateway acknowledges it. What is lost beyond that goes again after a tenth of its life, until
+//! a message of the peer shows that it has it, or until it is itself renewed: a few times at most.
+//! What a run that was killed has issued is completed by the next one.
 
 use std::collections::HashMap;
 
@@ -151,8 +153,8 @@ enum RotationStep {
     Leave(DueRotation),
     /// A successor is issued and sent.
     Renew(DueRotation, IssuedPath),
-    /// It is sent.
-    Send(DueRotation, IssuedPath),
+    /// It is sent; when it was sent before, if it was.
+    Send(DueRotation, IssuedPath, Option<Timestamp>),
 }
 
 impl Rotator<'_> {
@@ -271,17 +273,20 @@ impl Rotator<'_> {
                 RotationStep::None | RotationStep::Settle | RotationStep::Forget => None,
                 RotationStep::Leave(due)
                 | RotationStep::Renew(due, _)
-                | RotationStep::Send(due, _) => Some(due),
+                | RotationStep::Send(due, ..) => Some(due),
             });
         }
         let lock = self.node.lock_exclusive()?;
         // Decided once more: another run may have been faster, or relay-revoke.
         let revocations = Revocations::of(self.node)?;
-        let (due, path) = match self.step(peer, kind, above, &revocations)? {
+        let (due, path, before) = match self.step(peer, kind, above, &revocations)? {
             RotationStep::None => return Ok(None),
             RotationStep::Leave(due) => return Ok(Some(due)),
             RotationStep::Settle => {
                 issued::rely_on_issued(self.node, peer, kind)?;
+                if kind == IssuedKind::Given && self.outlet.has_waiting(self.node.id(), peer)? {
+                    self.outlet.settle()?;
+                }
                 return Ok(None);
             }
             RotationStep::Forget => {
@@ -297,12 +302,12 @@ impl Rotator<'_> {
                         registrations::renew(self.node, &key, &newest, self.now)
                     }
                 };
-                (due, path?)
+                (due, path?, None)
             }
-            RotationStep::Send(due, newest) => {
+            RotationStep::Send(due, newest, before) => {
                 certificates::rely_on_own(self.node)?;
                 issued::rely_on_issued(self.node, peer, kind)?;
-                (due, newest.path)
+                (due, newest.path, before)
             }
         };
         // Sealing takes the lock by itself.
@@ -314,7 +319,9 @@ impl Rotator<'_> {
                 }
             }
             RotationWay::Cargo => self.outlet.rotation(peer, &path)?,
-            RotationWay::Parcel => self.outlet.authorization(self.node, peer, &path)?,
+            RotationWay::Parcel => self
+                .outlet
+                .authorization(self.node, peer, (&path, before))?,
             RotationWay::Hand => {}
         }
         self.note(peer, kind, &due, &path.leaf)?;
@@ -336,7 +343,7 @@ impl Rotator<'_> {
         if waits.is_none_or(|waits| waits.certificate != certificate) {
             return Ok(());
         }
-        if due.way == RotationWay::Cargo {
+        if matches!(due.way, RotationWay::Cargo | RotationWay::Parcel) {
             let emitted = Some(self.now);
             let waits = HandOver {
                 certificate,
@@ -394,7 +401,7 @@ impl Rotator<'_> {
                 && (waits.is_some() || !endpoints::has(local, self.node.id(), &newest.path.leaf)?)
             {
                 let since = life.start;
-                RotationStep::Send(DueRotation { since, ..due(true) }, newest)
+                RotationStep::Send(DueRotation { since, ..due(true) }, newest, None)
             } else {
                 forget
             });
@@ -403,16 +410,19 @@ impl Rotator<'_> {
         if life.has_ended(self.now) || !self.node.expects_mail(peer)? {
             return Ok(forget);
         }
-        if let Some(waits) = waits {
+        let is_due = life.is_due(next, self.now);
+        // Other than in cargo, the next one is issued in time though the peer has not used this one:
+        // it may only read.
+        let is_replaced = |waits: &HandOver| match way {
+            RotationWay::Parcel => is_due && waits.emitted.is_some(),
+            way => is_due && way == RotationWay::Hand,
+        };
+        if let Some(waits) = waits.filter(|waits| !is_replaced(waits)) {
             // No other is issued before this one is in use: a node that is gone would get them for
             // ever.
-            return Ok(match self.again(&waits, way, life) {
-                Some(since) => RotationStep::Send(DueRotation { since, ..due(true) }, newest),
-                None if is_new => RotationStep::Settle,
-                None => RotationStep::None,
-            });
+            return self.waiting(peer, &waits, newest, &due(true));
         }
-        if life.is_due(next, self.now) {
+        if is_due {
             return Ok(match way {
                 RotationWay::Hand => RotationStep::Leave(due(false)),
                 _ => RotationStep::Renew(due(false), newest),
@@ -434,18 +444,50 @@ impl Rotator<'_> {
         })
     }
 
+    /// What is to be done about a certificate that the peer is still to get.
+    fn waiting(
+        &self,
+        peer: NodeId,
+        waits: &HandOver,
+        newest: IssuedPath,
+        due: &DueRotation,
+    ) -> Result<RotationStep, Error> {
+        let (life, way) = (Lifetime::from(newest.life()), due.way);
+        let is_just_sent = waits.emitted.is_some_and(|at| self.is_new((at, at).into()));
+        Ok(match self.again(waits, way, life) {
+            // Another one would wait behind it.
+            Some(_)
+                if way == RotationWay::Parcel
+                    && waits.emitted.is_some()
+                    && self.outlet.has_waiting(self.node.id(), peer)? =>
+            {
+                RotationStep::Settle
+            }
+            Some(since) => {
+                let due = DueRotation {
+                    since,
+                    ..due.clone()
+                };
+                RotationStep::Send(due, newest, waits.emitted)
+            }
+            None if is_just_sent || self.is_new(life) => RotationStep::Settle,
+            None => RotationStep::None,
+        })
+    }
+
     /// Since when a certificate is to be sent that the peer does not use yet; `None` if it is on its
     /// way.
     fn again(&self, waits: &HandOver, way: RotationWay, life: Lifetime) -> Option<Timestamp> {
-        let resend_after = self.node.config().resend_after().unwrap_or(RESEND_AFTER);
-        let is_due = match way {
-            RotationWay::Cargo => due::is_due_again(waits.emitted, resend_after, self.now),
-            RotationWay::Parcel => true, // a run was killed before it was sent
-            RotationWay::Here | RotationWay::Hand => false,
+        let after = match way {
+            RotationWay::Cargo => self.node.config().resend_after().unwrap_or(RESEND_AFTER),
+            RotationWay::Parcel => life.tenth(),
+            RotationWay::Here | RotationWay::Hand => return None,
         };
-        let emitted = waits.emitted;
-        let since = emitted.and_then(|at| at.checked_add(resend_after).ok());
-        is_due.then_some(since.unwrap_or(life.start))
+        let Some(emitted) = waits.emitted else {
+            return Some(life.start); // a run was killed before it was sent
+        };
+        let since = emitted.checked_add(after).unwrap_or(life.start);
+        due::is_due_again(emitted, after, self.now).then_some(since)
     }
 
     /// The life of the session key that came with a certificate, if the peer has no other one of
