@@ -35,7 +35,7 @@ _relay__join() {
 
     case "${cmd}" in
         relay__join)
-            opts="-f -q -v -h -V -d -o --allow-empty --force --keep-name --remove --json --quiet --verbose --help --version --status-fd --directory --output"
+            opts="-f -q -v -h -V -d -o --allow-empty --force --keep-name --extract --remove --json --quiet --verbose --help --version --status-fd --directory --output"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -7,6 +7,7 @@ complete -c relay-join -s o -l output -d 'Write to FILE, which appears only when
 complete -c relay-join -l allow-empty -d 'Accept an empty input'
 complete -c relay-join -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-join -l keep-name -d 'In DIR, use the names that senders gave'
+complete -c relay-join -l extract -d 'In DIR, make a directory of each content, which must be a directory that was sent as tar'
 complete -c relay-join -l remove -d 'Remove the files with parts whose content is whole and stored'
 complete -c relay-join -l json -d 'Print a line of facts in JSON for each content'
 complete -c relay-join -s q -l quiet -d 'Report errors only'

@@ -180,6 +180,7 @@ complete -c relay -n "__fish_relay_using_subcommand join" -s o -l output -d 'Wri
 complete -c relay -n "__fish_relay_using_subcommand join" -l allow-empty -d 'Accept an empty input'
 complete -c relay -n "__fish_relay_using_subcommand join" -s f -l force -d 'Replace FILE if it exists'
 complete -c relay -n "__fish_relay_using_subcommand join" -l keep-name -d 'In DIR, use the names that senders gave'
+complete -c relay -n "__fish_relay_using_subcommand join" -l extract -d 'In DIR, make a directory of each content, which must be a directory that was sent as tar'
 complete -c relay -n "__fish_relay_using_subcommand join" -l remove -d 'Remove the files with parts whose content is whole and stored'
 complete -c relay -n "__fish_relay_using_subcommand join" -l json -d 'Print a line of facts in JSON for each content'
 complete -c relay -n "__fish_relay_using_subcommand join" -s q -l quiet -d 'Report errors only'

@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// In DIR, use the names that senders gave
     #[arg(long, requires = "directory")]
     keep_name: bool,
+    /// In DIR, make a directory of each content, which must be a directory that was sent as tar
+    #[arg(long, requires = "directory", conflicts_with_all = ["keep_name", "remove"])]
+    extract: bool,
     /// Remove the files with parts whose content is whole and stored
     #[arg(long)]
     remove: bool,
@@ -78,8 +81,10 @@ fn join(args: &Args) -> anyhow::Result<()> {
         let (id, name) = (transfer.id, transfer.name.clone());
         let mut facts = describe::transfer(&transfer);
         let stored = transfer.store(&target).map_err(cannot_store);
-        let mut result =
-            stored.and_then(|stored| stored.file_or(|block| files::write_stdout(&[block])));
+        let mut result = stored.and_then(|stored| match &target {
+            JoinTarget::Workplace(dir) => outputs::extract_joined(stored, dir),
+            _ => stored.file_or(|block| files::write_stdout(&[block])),
+        });
         match &result {
             Ok(path) => {
                 done.insert(id);
@@ -132,6 +137,7 @@ fn check(args: &Args, target: &JoinTarget) -> anyhow::Result<()> {
 
 fn target(args: &Args) -> JoinTarget {
     match (&args.directory, args.output.file()) {
+        (Some(dir), _) if args.extract => JoinTarget::Workplace(dir.clone()),
         (Some(dir), _) => JoinTarget::Directory {
             dir: dir.clone(),
             keeps_names: args.keep_name,

@@ -90,6 +90,69 @@ fn refused(octets: &[u8], text: &str) {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{text}");
 }
 
+/// A directory that came in parts, and beside it what is none: that is refused, and left nowhere.
+#[test]
+fn relay_join_makes_a_directory_of_parts() {
+    let env = Env::new();
+    let tree = archive(&[
+        entry("t/sub/", b'5', b""),
+        entry("t/sub/a", b'0', &[b'a'; 3000]),
+        entry("t/b", b'0', b"b"),
+    ]);
+    let split = |content: &[u8]| {
+        let split = env.relay("split").args(["--size", "1K", "--name", "t.tar"]);
+        split.stdin(content).ok().stdout
+    };
+    let (parts, other) = (split(&tree), split(b"no archive"));
+    env.mkdir("out");
+    let join = |options: &[&str]| env.relay("join").args(["-d", "out"]).args(options);
+    let ran = join(&["--extract", "--json"])
+        .stdin([other, parts.clone()].concat())
+        .ends(65);
+    assert_eq!(
+        ran.hints(),
+        ["without --extract the archive is written as a file"]
+    );
+    assert_eq!(env.names("out"), ["t"]);
+    assert_eq!(env.read("out/t/sub/a"), [b'a'; 3000]);
+    assert_eq!(env.text("out/t/b"), "b");
+    let facts = ran.json();
+    assert_eq!((facts.len(), &facts[1]["path"]), (2, &"out/t".into()));
+    // Once more is no second one, and other content of that name does not replace it.
+    join(&["--extract"])
+        .stdin(parts.clone())
+        .ok()
+        .quiet()
+        .changes(&[]);
+    env.write("out/t/b", "changed");
+    join(&["--extract"]).stdin(parts.clone()).ok().quiet();
+    assert_eq!(env.names("out"), ["t", "t~2"]);
+    assert_eq!(env.text("out/t/b"), "changed");
+    // What is not whole is not there.
+    let half = [&parts[..parts.len() / 2 / 1024 * 1024]].concat();
+    let ran = env
+        .relay("join")
+        .args(["-d", "out", "--extract"])
+        .stdin(half)
+        .run();
+    assert_ne!(ran.status, 0);
+    ran.changes(&[]);
+    for (options, why) in [
+        (
+            &["--extract", "--keep-name"][..],
+            "the argument '--extract' cannot be used with",
+        ),
+        (
+            &["--extract", "--remove"],
+            "the argument '--extract' cannot be used with",
+        ),
+    ] {
+        join(options).stdin(parts.clone()).fails(64, why);
+    }
+    let alone = env.relay("join").arg("--extract").stdin(parts);
+    assert_eq!(alone.run().status, 64);
+}
+
 #[test]
 fn paths_that_lead_elsewhere_are_refused() {
     for (path, text) in [

@@ -7,8 +7,8 @@ use super::errors::{Fatal, ForNeighbour, LonePart, Usage};
 use super::files::{self, Output, OutputForm};
 use super::input_ref::InputRef;
 use super::inputs::Message;
-use super::{elsewhere, report};
-use crate::archive::{self, Extracted};
+use super::{elsewhere, outputs, report};
+use crate::archive;
 use crate::describe::{json, lines};
 use crate::message::{Part, ServiceMessage, file_name, parts};
 use crate::node::{self, Directory};
@@ -76,7 +76,14 @@ impl Opener<'_> {
             Outputs::Directory(dir)
                 if self.extracts && archive::is_tree(arrival.content().media_type()) =>
             {
-                Some(self.extract_into(dir, &arrival)?)
+                let content = arrival.content().content();
+                let len = content.len() as u64;
+                Some(outputs::extract(
+                    content,
+                    len,
+                    dir,
+                    self.options.now.into(),
+                )?)
             }
             Outputs::Directory(dir) => {
                 let force = self.output.force();
@@ -143,26 +150,6 @@ impl Opener<'_> {
             // Only a FIFO or device passes them on.
             Outputs::File(file) => file.metadata().map_or(true, |found| found.is_file()),
             Outputs::Stdout => files::is_terminal() || files::is_stdout_a_file(),
-        }
-    }
-
-    /// Makes a directory of content, in `dir`. Returns its path.
-    fn extract_into(
-        &self,
-        dir: &Path,
-        arrival: &Arrival<'_, ServiceMessage>,
-    ) -> anyhow::Result<PathBuf> {
-        let content = arrival.content().content();
-        let (len, now) = (content.len() as u64, self.options.now.into());
-        let placed = archive::extract(content, len, dir, now).and_then(Extracted::place);
-        match placed {
-            Ok(name) => Ok(dir.join(name)),
-            // What the disk refuses, it refuses for each parcel.
-            Err(archive::Error::Disk(error)) => {
-                let path = report::path(error.path());
-                Err(Fatal::output(error).context(path))
-            }
-            Err(error) => Err(error.into()),
         }
     }
 

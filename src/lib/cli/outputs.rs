@@ -1,18 +1,22 @@
 //! Message outputs: a stream on standard output or in a file, or a directory with a file for each.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 
 use super::errors::{Fatal, Usage};
 use super::files::{self, Output, OutputForm};
 use super::{named_files, report};
+use crate::archive::{self, Extracted};
 use crate::asn1::{Hex, pem};
 use crate::crypto::hash;
 use crate::disk::batch::{self, Batch, Staged};
 use crate::disk::publish::{IfExists, PublishOptions};
 use crate::disk::{self, FileRole, Operation, Pending};
 use crate::ramf::Kind;
+use crate::transfer::joiner::StoredContent;
 
 /// `-o`, `-f`, `-d` and `--armor`.
 #[derive(Debug, clap::Args)]
@@ -241,6 +245,39 @@ pub fn check_directory(dir: &Path) -> anyhow::Result<()> {
     }
     files::sweep(dir);
     Ok(())
+}
+
+/// Makes a directory of a tar stream of `len` octets, in `dir`. Returns its path.
+///
+/// # Errors
+/// When it is no such stream; [`Fatal`] for what the disk refuses, since it does so for each.
+pub fn extract(
+    content: impl Read,
+    len: u64,
+    dir: &Path,
+    now: SystemTime,
+) -> anyhow::Result<PathBuf> {
+    match archive::extract(content, len, dir, now).and_then(Extracted::place) {
+        Ok(name) => Ok(dir.join(name)),
+        Err(archive::Error::Disk(error)) => {
+            let path = report::path(error.path());
+            Err(Fatal::output(error).context(path))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a directory in `dir` of joined content.
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_joined(stored: StoredContent, dir: &Path) -> anyhow::Result<Option<PathBuf>> {
+    match stored {
+        StoredContent::Stored(path) => Ok(path),
+        StoredContent::Unstored(whole) => {
+            extract(whole.reader(), whole.len(), dir, SystemTime::now()).map(Some)
+        }
+    }
 }
 
 impl Stager {

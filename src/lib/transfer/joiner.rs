@@ -24,6 +24,8 @@ pub enum JoinTarget {
         /// Whether files get the names that their senders gave them.
         keeps_names: bool,
     },
+    /// A directory, in which the caller makes something of each content.
+    Workplace(PathBuf),
     /// A file, for one content only.
     File(PathBuf),
     /// No file: the caller gets one content.
@@ -146,8 +148,10 @@ impl Joiner {
     #[must_use]
     pub fn accepts(&self, part: &Part<'_>) -> bool {
         let id = part.header().transfer;
-        matches!(self.options.target, JoinTarget::Directory { .. })
-            || self.transfers.iter().all(|known| known.id == id)
+        matches!(
+            self.options.target,
+            JoinTarget::Directory { .. } | JoinTarget::Workplace(_)
+        ) || self.transfers.iter().all(|known| known.id == id)
     }
 
     /// Takes a part of an accepted content. If it contradicts earlier ones, the content is refused;
@@ -263,7 +267,7 @@ impl JoinOptions {
             IfExists::SameIsSuccess
         };
         let (path, options) = match &self.target {
-            JoinTarget::Directory { dir, .. } => {
+            JoinTarget::Directory { dir, .. } | JoinTarget::Workplace(dir) => {
                 (own_path(dir, id), PublishOptions::delivery(existing))
             }
             JoinTarget::File(file) => (file.clone(), PublishOptions::output(existing)),
@@ -278,7 +282,9 @@ impl JoinOptions {
 impl JoinTarget {
     fn cannot_store(&self, cause: Error) -> CannotStore {
         let path = match self {
-            Self::Directory { dir: path, .. } | Self::File(path) => Some(path.clone()),
+            Self::Directory { dir: path, .. } | Self::Workplace(path) | Self::File(path) => {
+                Some(path.clone())
+            }
             Self::Caller => None,
         };
         CannotStore { path, cause }
@@ -314,7 +320,9 @@ impl Transfer {
         }
         let mut whole = join.verify().map_err(unusable)?;
         let path = match (target, kept_name) {
-            (JoinTarget::Caller, _) => return Ok(StoredContent::Unstored(Box::new(whole))),
+            (JoinTarget::Caller | JoinTarget::Workplace(_), _) => {
+                return Ok(StoredContent::Unstored(Box::new(whole)));
+            }
             (JoinTarget::File(file), _) => file.clone(),
             (JoinTarget::Directory { dir, .. }, Some(name)) => {
                 let path = whole.publish_as(lists(dir, name, self.id));
@@ -360,7 +368,7 @@ fn stored(
         }
         (JoinTarget::Directory { dir, .. }, None) => (only(own_path(dir, id)), FileRole::Delivery),
         (JoinTarget::File(file), _) => (only(file.clone()), FileRole::Output),
-        (JoinTarget::Caller, _) => return Ok(None),
+        (JoinTarget::Caller | JoinTarget::Workplace(_), _) => return Ok(None),
     };
     // Names are taken in order, so the content has none after the first free one of a list.
     let lists = lists.into_iter();
