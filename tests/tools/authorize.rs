@@ -454,5 +454,5 @@ fn a_private_key_is_refused_with_what_to_do() {
         }
     }
     let ran = env.relay("authorize").args(["-N", "alice"]).stdin(key);
-    ran.fails(65, "-: a private key: whoever has seen it");
+    ran.fails(65, "-: a private key: anybody who has seen it");
 }

@@ -85,7 +85,7 @@ pub fn extract(
     now: SystemTime,
 ) -> Result<Extracted, Error> {
     let mut reader = TarReader::new(source, len);
-    // Before anything is made: most streams that are none fail here.
+    // Before anything is made: most streams that are no archives fail here.
     let Some(top) = reader.next_file()? else {
         let what = "a stream without an entry";
         return Err(Error::Malformed { what, at: 0 });

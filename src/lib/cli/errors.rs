@@ -72,7 +72,7 @@ pub struct Unchecked;
 
 /// A private key where a public one is to be certified or trusted: it has left its node.
 #[derive(Debug, thiserror::Error)]
-#[error("a private key: whoever has seen it can act as that node")]
+#[error("a private key: anybody who has seen it can act as that node")]
 pub struct LeakedKey;
 
 /// An input that is not finished: another run may get more of it.

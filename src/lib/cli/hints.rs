@@ -199,7 +199,7 @@ fn hint_for_passphrase(error: &node::PassphraseError) -> Option<&'static str> {
         E::File {
             cause: disk::Error::Exposed { .. },
             ..
-        } => "chmod 600 that file: whoever reads it opens the keys",
+        } => "chmod 600 that file: anybody who reads it opens the keys",
         _ => return None,
     })
 }

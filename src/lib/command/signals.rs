@@ -122,7 +122,7 @@ fn keep_default() -> io::Result<()> {
     KEPT.get_or_init(keep).map_err(io::Error::from)
 }
 
-/// The signals that are passed on: not those that whoever started this program had ignored, as
+/// The signals that are passed on: not those that were ignored when this program started, as
 /// nohup(1) does.
 fn passed_on() -> impl Iterator<Item = (i32, Signal)> {
     static IGNORED: LazyLock<u64> = LazyLock::new(ignored);

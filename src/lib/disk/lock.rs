@@ -100,7 +100,7 @@ impl Lock {
         attempt(path, File::try_lock_shared)
     }
 
-    /// Removes the file of a lock that is held exclusively, then releases it. Whoever waits for it
+    /// Removes the file of a lock that is held exclusively, then releases it. A run that waits for it
     /// takes it on a new file. A file that cannot be removed stays, as those of other locks do.
     pub fn remove(self, path: &Path) {
         if is_named(&self.file, path).unwrap_or(false) {

@@ -185,7 +185,7 @@ mod tests {
                 let mut records: Vec<[u8; 8]> =
                     (1..=count).map(|nth| values(nth).to_be_bytes()).collect();
                 records.sort_unstable();
-                // A torn record at the end is none.
+                // A torn record at the end does not count.
                 std::fs::write(&path, [records.as_flattened(), b"torn"].concat()).unwrap();
                 let sorted = SortedRecords::open(&path, FileRole::Node).unwrap().unwrap();
                 let has = |value: u64| {

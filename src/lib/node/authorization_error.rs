@@ -117,8 +117,8 @@ pub enum AuthorizationError {
     /// A deauthorization by a node that this one has nothing to do with.
     #[error("a PDD of {0}, which is neither known here nor certified by a node that is")]
     UnknownRevoker(NodeId),
-    /// As many authorizations of this issuer are revoked as may be, or as may be for whoever
-    /// vouches for it.
+    /// As many authorizations of this issuer are revoked as may be, or as may be for the node
+    /// that vouches for it.
     #[error("no room for more revoked authorizations of {0}")]
     TooManyRevoked(NodeId),
     /// No authorization that this node gave has this serial number.

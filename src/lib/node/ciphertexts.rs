@@ -4,7 +4,7 @@
 //! A ciphertext says nothing of who made it. One that is sealed to a key that anybody may use can be
 //! taken out of its parcel and be signed by somebody else, who cannot read it, but would be taken for
 //! its author. So the node remembers who was first to send each. It remembers that as long as it has
-//! the key: how long a parcel lasts is the choice of whoever signs it.
+//! the key: how long a parcel lasts is the choice of its signer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;

@@ -11,7 +11,7 @@ use super::{Directory, Error};
 use crate::disk::Lock;
 use crate::pki::NodeId;
 
-/// A claim on the messages of a sender, released on drop. Whoever takes it asks the replay memory
+/// A claim on the messages of a sender, released on drop. The holder asks the replay memory
 /// again, and holds it until the messages are remembered.
 #[derive(Debug)]
 #[must_use = "the claim is released when this is dropped"]

@@ -1,4 +1,4 @@
-//! Stores deauthorizations, within bounds for whoever sends them, and makes those of this node.
+//! Stores deauthorizations, within bounds for each sender, and makes those of this node.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;

@@ -42,7 +42,7 @@ pub struct FailedMessage<'a> {
     pub back_to: QueueId,
     /// The transfer of the content that is set aside with all of its parts, of which it is one.
     pub transfer: Option<TransferId>,
-    /// Whether there is room to keep it; otherwise it is removed. False only where whoever brought
+    /// Whether there is room to keep it; otherwise it is removed. False only where the one who brought
     /// it could fill the disk.
     pub has_room: bool,
 }

@@ -15,7 +15,7 @@ use crate::ramf::Kind;
 /// What a file counts at least, in octets: thus a quota bounds the number of files, too.
 pub const MIN_COUNTED: u64 = 1024;
 
-/// Whose quota a message counts against: whoever brought it.
+/// Whose quota a message counts against: the sender or hop that brought it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Payer {
     /// The recipient, for a message sent from here.

@@ -260,7 +260,7 @@ enum Standing {
     Other,
     /// It has an earlier date.
     Earlier,
-    /// It has a later date, or the other one is none.
+    /// It has a later date, or the other one is no message.
     Later,
 }
 

@@ -82,7 +82,7 @@ impl BackupLocks {
 /// What is not in a backup.
 #[derive(Debug)]
 pub enum Omitted {
-    /// A message, or a file or directory that no program made, that cannot be read or is none.
+    /// A message, or a file or directory that no program made, that cannot be read or is not regular.
     Unreadable(disk::Error),
     /// The local endpoint of another user.
     OfAnother(PathBuf),

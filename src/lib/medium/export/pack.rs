@@ -238,7 +238,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Whether a message can never be packed: it is none, is not what its name says, or nobody would take it any more. A
+/// Whether a message can never be packed: it is no message, is not what its name says, or nobody would take it any more. A
 /// right clock is assumed.
 fn is_settled(error: &Error) -> bool {
     use ErrorKind as K;

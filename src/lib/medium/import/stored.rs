@@ -46,7 +46,7 @@ pub(super) fn stage(
     Err(Error::Replaces)
 }
 
-/// Messages of a cargo with problems of one kind. Only the first is reported, with the number of the others: whoever made
+/// Messages of a cargo with problems of one kind. Only the first is reported, with the number of the others: the sender of
 /// the cargo could fill a log.
 #[derive(Default)]
 pub(super) struct SimilarFailures {
