@@ -20,7 +20,7 @@ use crate::ramf::SignedMessage;
 
 /// The earlier messages that a spool knows.
 ///
-/// Most messages are new, so 8 octets of each name are enough, from the [ledger](super::ledger) or a
+/// Most messages are new, so 8 octets of each name are enough, from the ledger or a
 /// listing, and nothing is read, hashed or examined. Only what may be known is looked for by its name.
 #[derive(Debug)]
 pub struct Precedents<'a> {
