@@ -374,6 +374,17 @@ fn a_stick_out_of_hand_fills_neither_a_node_nor_another_medium() {
     assert!(octets <= 110 * 1024 && files <= 110, "{octets} {files}");
 }
 
+/// Whether system calls can be counted; prints that they are not.
+pub(super) fn can_trace() -> bool {
+    let strace = std::process::Command::new("strace");
+    let run = { strace }.args(["-f", "-o", "/dev/null", "true"]).output();
+    let can_trace = run.is_ok_and(|run| run.status.success());
+    if !can_trace {
+        eprintln!("not tested, since strace cannot be used: how many system calls there are");
+    }
+    can_trace
+}
+
 /// The number of system calls of a program.
 pub(super) fn calls(env: &Env, call: Call<'_>) -> usize {
     call.shell("exec strace -f -o calls \"$0\" \"$@\"", "")
@@ -386,10 +397,7 @@ pub(super) fn calls(env: &Env, call: Call<'_>) -> usize {
 /// The work of a run grows with what is there, and no faster.
 #[test]
 fn four_times_the_messages_are_four_times_the_work() {
-    let strace = std::process::Command::new("strace");
-    let is_there = { strace }.args(["-f", "-o", "/dev/null", "true"]).output();
-    if !is_there.is_ok_and(|run| run.status.success()) {
-        eprintln!("not tested, since strace cannot be used");
+    if !can_trace() {
         return;
     }
     let work = |count: usize| {
