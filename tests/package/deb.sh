@@ -109,7 +109,7 @@ nodes() {
     as_relay relay-authorize -N /var/lib/relay/endpoints/station --name anna -o /tmp/conn \
         /var/lib/relay/endpoints/anna/identity.pub >/dev/null 2>&1
     as_relay relay-import -N /var/lib/relay/endpoints/anna --name station /tmp/conn >/dev/null 2>&1
-    install -d -o "${relay%:*}" -g "${relay#*:}" -m 750 "$root"/srv/relay/{,inbox,drop}
+    install -d -o "${relay%:*}" -g "${relay#*:}" -m 750 "$root"/srv/relay/{,inbox,drop,outbox,outbox/station,sent}
 }
 
 # mail FIRST LAST: that many reports wait in spool/in.
@@ -135,6 +135,8 @@ units() {
     [ -d "$root/run/relay-stick/sdb1/relaynet" ] || fail "the stick is no medium: $(ls -R "$root/run/relay-stick")"
     unit relay-purge.service
     unit relay-rotate.service
+    unit relay-drop@.service anna
+    same "in the drop folder" "$(ls "$root/srv/relay/outbox")" station
     # The unit relay-inbox is for a node that is an endpoint.
     mv "$root/var/lib/relay" "$root/var/lib/gateway"
     install -d -o "${relay%:*}" -g "${relay#*:}" -m 700 "$root/var/lib/relay"
