@@ -240,6 +240,15 @@ pub fn object(object: Object, policy: &Policy) -> Result<Verdict, Error> {
             authorized: check_authorization(&authorization, policy)?,
             ..Verdict::new("registration-authorization")
         }),
+        Object::SuccessorNotice(notice) => {
+            let said = notice.verify()?;
+            Ok(Verdict {
+                sender: Some(said.old.id()),
+                recipient: Some(said.peer),
+                date: Some(said.date),
+                ..Verdict::new("successor-notice")
+            })
+        }
         other => Err(message::Error::NotVerifiable(other.word()).into()),
     }
 }

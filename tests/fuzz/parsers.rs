@@ -17,9 +17,11 @@ use relaynet::message::parts::{self, Ledger, PartStream};
 use relaynet::message::pdd::{MAX_LEN, MAX_SERIALS, RevocationScope};
 use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use relaynet::message::stream::Stream;
+use relaynet::message::successor;
 use relaynet::message::{
     CargoMessageSet, CollectionRequest, Item, NodeConnectionParams, Object, Part, Pca, Pdd,
-    PrivateEndpointConnectionParams, Registration, Rotation, ServiceMessage, message_set,
+    PrivateEndpointConnectionParams, Registration, Rotation, ServiceMessage, SuccessorNotice,
+    message_set,
 };
 use relaynet::node::{key_file, revocations};
 use relaynet::pki::{Certificate, PublicKey, RateLimit};
@@ -259,6 +261,10 @@ pub(crate) fn parameters(octets: &[u8]) {
     if let Ok(authorization) = RegistrationAuthorization::parse(octets) {
         let again = RegistrationAuthorization::parse(&authorization.to_der()).unwrap();
         assert_eq!(again, authorization, "another promise when written again");
+    }
+    if let Ok(notice) = SuccessorNotice::parse(octets) {
+        assert!(octets.len() <= successor::MAX_LEN && notice.octets() == octets);
+        let _ = notice.verify();
     }
 }
 

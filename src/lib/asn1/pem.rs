@@ -25,6 +25,8 @@ pub const PARCEL: &str = "RELAYNET PARCEL";
 pub const PDD: &str = "RELAYNET PDD";
 /// Connection parameters, of a private endpoint or a node on the Internet.
 pub const CONNECTION_PARAMETERS: &str = "RELAYNET CONNECTION PARAMETERS";
+/// A successor notice.
+pub const SUCCESSOR_NOTICE: &str = "RELAYNET SUCCESSOR NOTICE";
 
 /// A registration (PNR).
 pub const REGISTRATION: &str = "RELAYNET REGISTRATION";

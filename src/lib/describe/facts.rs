@@ -8,7 +8,7 @@ use crate::cms::enveloped_data::Cipher;
 use crate::crypto::hash::{Digest, sha256};
 use crate::message::pdd::RevocationScope;
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
-use crate::message::{CertificationPath, Item, Object, Registration};
+use crate::message::{CertificationPath, Item, Object, Registration, SuccessorNotice};
 use crate::pki::{Certificate, PublicKey};
 use crate::ramf::{InternetAddress, SignedMessage};
 use crate::session::{PublicSessionKey, Sealed};
@@ -46,6 +46,7 @@ pub fn object(object: &Object) -> Map<String, Value> {
             "session_key": session_key(&params.session_key),
         }),
         Object::Registration(registration) => registration_facts(registration),
+        Object::SuccessorNotice(notice) => successor_facts(notice),
         Object::RegistrationAuthorization(authorization) => authorization_facts(authorization),
         Object::RegistrationRequest(request) => request_facts(request),
         Object::Challenge(nonce) => json!({ "nonce": hex(nonce) }),
@@ -204,6 +205,21 @@ fn registration_facts(registration: &Registration) -> Value {
         "gateway_certificate": certificate(&registration.gateway),
         "gateway_address": registration.gateway_address.as_str(),
         "session_key": registration.session_key.as_ref().map(session_key),
+    })
+}
+
+fn successor_facts(notice: &SuccessorNotice) -> Value {
+    let said = notice.unverified();
+    let params = said.params.as_ref();
+    json!({
+        "old": node(&said.old),
+        "new": node(&said.new),
+        "peer": said.peer.to_string(),
+        "date": said.date.to_string(),
+        "gateway_address": params.map(|params| params.gateway_address.as_str()),
+        "authorization": params.map(|params| path_facts(&params.authorization)),
+        "session_key": params.map(|params| session_key(&params.session_key)),
+        "signed_by_both": notice.verify().is_ok(),
     })
 }
 

@@ -15,6 +15,7 @@ pub mod certification_path;
 pub mod rotation;
 pub mod registration;
 pub mod connection_params;
+pub mod successor; // a node that takes the place of another
 pub mod item;
 mod phrase; // words for objects in a sentence
 pub mod scanned; // the text of codes that phones read
@@ -38,6 +39,7 @@ pub use phrase::phrase;
 pub use registration::Registration;
 pub use rotation::Rotation;
 pub use service_message::ServiceMessage;
+pub use successor::SuccessorNotice;
 
 use jiff::Timestamp;
 

@@ -6,7 +6,10 @@
 use super::certification_path::CertificationPath;
 use super::connection_params::{NodeConnectionParams, PrivateEndpointConnectionParams};
 use super::registration::{Registration, RegistrationAuthorization, RegistrationRequest};
-use super::{CargoMessageSet, CollectionRequest, Error, Item, ServiceMessage, malformed, scanned};
+use super::{
+    CargoMessageSet, CollectionRequest, Error, Item, ServiceMessage, SuccessorNotice, malformed,
+    scanned,
+};
 use crate::asn1::{self, Element, pem, spki, tag, text, visible_string};
 use crate::cms::SignedData;
 use crate::crypto::hash;
@@ -39,6 +42,8 @@ pub enum Object {
     PrivateEndpointConnectionParams(Box<PrivateEndpointConnectionParams>),
     /// A registration.
     Registration(Box<Registration>),
+    /// A node names its successor.
+    SuccessorNotice(Box<SuccessorNotice>),
     /// A gateway's promise to register a node.
     RegistrationAuthorization(RegistrationAuthorization),
     /// A node's request to be registered.
@@ -205,6 +210,9 @@ impl Object {
             [0xa0, 0x81, 0xa2, 0xa3, ..] => Ok(Self::PrivateEndpointConnectionParams(Box::new(
                 PrivateEndpointConnectionParams::parse(octets)?,
             ))),
+            [0xa0, 0x81, 0x82, ..] => Ok(Self::SuccessorNotice(Box::new(SuccessorNotice::parse(
+                octets,
+            )?))),
             [0x80, 0x81, 0x82, 0xa3, ..] => {
                 Ok(Self::Registration(Box::new(Registration::parse(octets)?)))
             }
@@ -348,6 +356,7 @@ impl Object {
             Self::NodeConnectionParams(_) => "connection-parameters",
             Self::PrivateEndpointConnectionParams(_) => "private-endpoint-connection-parameters",
             Self::Registration(_) => "registration",
+            Self::SuccessorNotice(_) => "successor-notice",
             Self::RegistrationAuthorization(_) => "registration-authorization",
             Self::RegistrationRequest(_) => "registration-request",
             Self::Challenge(_) => "handshake-challenge",
@@ -374,6 +383,7 @@ impl Object {
             Self::NodeConnectionParams(params) => params.to_der(),
             Self::PrivateEndpointConnectionParams(params) => params.to_der(),
             Self::Registration(registration) => registration.to_der(),
+            Self::SuccessorNotice(notice) => notice.octets().to_vec(),
             Self::Message(item) => match &**item {
                 Item::Rotation(rotation) => rotation.to_octets(),
                 Item::Pdd(pdd) => pdd.octets().to_vec(),
@@ -398,6 +408,7 @@ impl Object {
             Self::PrivateEndpointConnectionParams(params) => Some(&params.identity),
             Self::Registration(registration) => Some(registration.node.key()),
             Self::RegistrationRequest(request) => Some(&request.node),
+            Self::SuccessorNotice(notice) => Some(&notice.unverified().new),
             Self::Signature(signer) => Some(signer.key()),
             Self::CargoCollectionRequest(request) => Some(request.authorization.key()),
             Self::SessionKey(..)

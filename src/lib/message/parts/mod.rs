@@ -22,6 +22,7 @@ pub use ledger::{Ledger, Missing, Noted};
 pub use stream::PartStream;
 
 use super::certification_path::AUTHORIZATION_TYPE;
+use super::successor::SUCCESSOR_TYPE;
 use super::{Error, malformed, media_type, service_message};
 use crate::asn1::{self, Buffer, Element, Hex, hex, tag, write};
 use crate::ramf::fields;
@@ -49,9 +50,10 @@ const WHOLE_TYPE: &str = "of";
 pub const MAX_WHOLE_TYPE_LEN: usize = 160;
 
 /// What content in parts cannot be: parts again, and what programs act on as soon as it comes.
-const NEVER_WHOLE: [&str; 4] = [
+const NEVER_WHOLE: [&str; 5] = [
     MEDIA_TYPE,
     AUTHORIZATION_TYPE,
+    SUCCESSOR_TYPE,
     "application/vnd.relaynet.request",
     "application/vnd.relaynet.topic",
 ];
