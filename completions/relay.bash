@@ -955,7 +955,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__import)
-            opts="-q -v -h -V -N --replace --one-way --quiet --verbose --help --version --node --name --expect --now --clock-drift"
+            opts="-q -v -h -V -N --replace --one-way --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --name --expect --successor --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -969,12 +969,24 @@ _relay() {
                     _relay_complete dir 2>/dev/null
                     return 0
                     ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
                 --name)
                     _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --expect)
                     _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --successor)
+                    _relay_complete file-or-peer 2>/dev/null
                     return 0
                     ;;
                 --now)

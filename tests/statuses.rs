@@ -589,6 +589,10 @@ fn node_directory() -> Cases<node::DirectoryError> {
             mode: 0o777,
         },
         E::TestClock,
+        E::Succeeded {
+            path: path(),
+            by: id(),
+        },
         E::NotAGateway(path()),
     ]);
     cases.extend(around(disk(), |cause| E::CannotMake {
@@ -742,6 +746,8 @@ fn node_import() -> Cases<node::ImportError> {
             file: [7; 32],
             object: None,
         },
+        E::NoSuccessor(text()),
+        E::SuccessorDigits(text()),
     ]);
     for kind in ["public-key", "certificate", "parcel", "cargo", WORD] {
         cases.push(Case::new(E::NotImportable(kind)).word(kind));

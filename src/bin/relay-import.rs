@@ -6,16 +6,16 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser;
 
-use relaynet::cli::args::NodeDir;
+use relaynet::cli::args::KeyedNode;
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::errors::Usage;
 use relaynet::cli::status::{self, Reported, Status};
-use relaynet::cli::{self, files, inputs, report, revoking};
+use relaynet::cli::{self, files, inputs, report, revoking, successors};
 use relaynet::node::Directory;
 use relaynet::node::expected::Expected;
 use relaynet::node::import::{Options, Remark};
 
-/// Accept a registration, authorization, connection parameters, rotation or PDD, and pin it
+/// Accept a registration, authorization, connection parameters, rotation, PDD or successor, and pin it
 #[derive(Debug, Parser)]
 #[command(name = "relay-import", version)]
 pub(crate) struct Args {
@@ -23,13 +23,16 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    node: NodeDir,
+    node: KeyedNode,
     /// Call the peer NAME
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Accept only a file whose SHA-256 is HEX, or begins with eight groups of it, or that of the object in it
     #[arg(long, value_name = "HEX")]
     expect: Option<String>,
+    /// Let the node with the digits of --expect take the place of PEER, or do what the notice in FILE says
+    #[arg(long, value_name = "PEER|FILE", requires = "expect", conflicts_with_all = ["files", "one_way"])]
+    successor: Option<String>,
     /// Change what is pinned
     #[arg(long)]
     replace: bool,
@@ -67,6 +70,9 @@ fn import(args: &Args) -> anyhow::Result<()> {
         now,
         window: args.clock.window(now, Some(node.config())),
     };
+    if let Some(text) = &args.successor {
+        return successors::confirm(&args.node, &node, text, &options);
+    }
     let files = if args.files.is_empty() {
         vec![PathBuf::from("-")]
     } else {
@@ -124,6 +130,10 @@ fn import_object(
             ),
             _ => report::warn(&text),
         }
+    }
+    if let Some(succession) = &imported.succession {
+        successors::imported(&args.node, node, (id, succession), options)?;
+        return files::print(&id.to_string());
     }
     report::note(&format!("{label}: fingerprint {}", id.fingerprint()));
     let kind = imported.kind.replace('-', " ");

@@ -96,6 +96,7 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
             .to_encrypt(args.passphrase, gateway.as_ref(), opens)?,
         identity: args.identity.read(passphrase)?,
         session_key: args.session.read_with_id(passphrase)?,
+        predecessor: None,
         now,
     };
     files::check_stdout()?; // a node whose id is not told was made in vain

@@ -129,7 +129,7 @@ fn open_single(inputs: &Inputs, opener: &Opener<'_>) -> anyhow::Result<()> {
         [_] => !inputs.are_several(),
         // What relay-seal --authorize makes, in either order.
         [one, other] if !messages.has_more()? => {
-            opener.is_authorization(one) || opener.is_authorization(other)
+            opener.is_for_node(one) || opener.is_for_node(other)
         }
         _ => false,
     };

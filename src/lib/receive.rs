@@ -3,6 +3,7 @@
 //!
 //! Each step may be repeated. A crash may cost a duplicate, but never a message.
 
+mod for_node; // what is for the node itself
 pub mod inbox; // what arrived in time and waited
 
 use std::ops::{Deref, Range};
@@ -11,14 +12,13 @@ use jiff::Timestamp;
 
 use crate::disk::Lock;
 use crate::message::{
-    self, Cargo, CargoMessageSet, Cca, CollectionRequest, Item, Object, Parcel, ServiceMessage,
+    self, Cargo, CargoMessageSet, Cca, CollectionRequest, Item, Parcel, ServiceMessage,
 };
 use crate::node::certificates::MIN_LIFE;
 use crate::node::ciphertexts::Ciphertext;
-use crate::node::import::Options;
 use crate::node::seen::Memory;
 use crate::node::{AuthorizationError, ImportError, ReplayError, SessionKeyError};
-use crate::node::{Claim, Correspondent, Directory, Error, Keyring, Recall, ReplayKey};
+use crate::node::{Claim, Correspondent, Error, Keyring, Recall, ReplayKey};
 use crate::pipeline::Buffers;
 use crate::pki::{Certificate, NodeId, Window};
 use crate::ramf::{Authorized, Head, Kind, SignedMessage, Valid, fields, limits};
@@ -26,6 +26,7 @@ use crate::session::{self, KeyId, PrivateSessionKey, PublicSessionKey, Sealed};
 use crate::verify::{self, Policy};
 
 pub use crate::message::certification_path::AUTHORIZATION_TYPE;
+pub use for_node::ImportEffect;
 
 /// The options for receiving a message.
 #[derive(Debug, Clone, Copy)]
@@ -372,71 +373,6 @@ pub fn complete_all<'r, 'k: 'r, E: From<Error>>(
         memory.add_all(keys)?;
     }
     Ok(())
-}
-
-impl Arrival<'_, ServiceMessage> {
-    /// Whether the content is for the node itself: a renewed or reverse authorization.
-    #[must_use]
-    pub fn is_authorization(&self) -> bool {
-        self.content.media_type() == AUTHORIZATION_TYPE
-    }
-
-    /// Imports the authorization in the parcel, if its sender issued it to this node. That of a
-    /// peer is stored with the peer's. That of an unknown sender makes no peer, and is stored apart
-    /// until a user imports the sender. The caller holds the lock of the sender.
-    ///
-    /// # Errors
-    /// [`AuthorizationError::Foreign`] when another node issued it or it is for another node;
-    /// otherwise as [`Directory::import`].
-    pub fn import_authorization(
-        &self,
-        node: &Directory,
-        window: &Window,
-    ) -> Result<AuthorizationEffect, Error> {
-        let sender = self.due.head.sender.id();
-        let params = match Object::parse(self.content.content())? {
-            Object::PrivateEndpointConnectionParams(params)
-                if params.identity.id() == sender
-                    && params.authorization.leaf.id() == node.id() =>
-            {
-                params
-            }
-            _ => return Err(Error::Authorization(AuthorizationError::Foreign)),
-        };
-        let options = Options {
-            name: None,
-            replace: false,
-            expected: None,
-            // The sender signed the parcel, so it vouches for all of the object.
-            vouched: true,
-            is_local: false,
-            one_way: false,
-            now: self.due.now,
-            window: *window,
-        };
-        if node.knows(sender)? {
-            node.import(self.content.content(), &options)?;
-            return Ok(AuthorizationEffect::OfPeer);
-        }
-        let key = (&self.due.originator, self.due.head.fields.date);
-        let is_kept = node.hear(&params, key, &options)?;
-        Ok(if is_kept {
-            AuthorizationEffect::OfStranger
-        } else {
-            AuthorizationEffect::NoRoom
-        })
-    }
-}
-
-/// The effect of an authorization in a parcel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthorizationEffect {
-    /// It is stored with those of a peer.
-    OfPeer,
-    /// It is stored for answers to an unknown sender.
-    OfStranger,
-    /// It was dropped: the quota for unknown senders is used up today.
-    NoRoom,
 }
 
 impl Arrival<'_, CollectionRequest> {

@@ -28,6 +28,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("FILE", "", "file"),
     ("FILE|DIR", "", "file"),
     ("FILE|PEER", "", "file-or-peer"),
+    ("PEER|FILE", "", "file-or-peer"),
     ("FROM", "", "dir"),
     ("GATEWAY", "", "peer"),
     ("HEX", "", "none"),

@@ -4,13 +4,14 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::aside::{AsideMessage, AsideReport};
 use super::input_ref::InputRef as Input;
 use super::outcome::Outcome;
 use super::tally::{self, ENDED_EARLY};
-use super::{files, labels, progress, report};
+use super::{files, labels, progress, report, successors};
 use crate::deliver::{Content, DeliveryEffect, DeliveryOutcome, Error, MessageHead, PartsLeft};
 use crate::describe::{VERSION, json, lines};
 use crate::disk::{self, FileRole};
@@ -24,6 +25,7 @@ use crate::transfer::join;
 pub struct DeliveryReport<'a> {
     outcome: Outcome,
     node: &'a Directory,
+    now: Timestamp,
     asides: AsideReport<'a>,
     /// Senders without a name, of whom it is known whether theirs cannot be read.
     nameless: BTreeSet<NodeId>,
@@ -52,6 +54,7 @@ impl<'a> DeliveryReport<'a> {
         Self {
             outcome,
             node,
+            now: time.told,
             asides: AsideReport::of(node),
             nameless: BTreeSet::new(),
             is_dry,
@@ -113,6 +116,13 @@ impl<'a> DeliveryReport<'a> {
                 self.not_kept += 1;
                 event("not-kept", content, None);
             }
+            Ok(DeliveryEffect::Successor(fate)) => {
+                event("imported", content, None);
+                if let Some(sender) = content.map(|content| content.sender) {
+                    successors::came(self.node, sender, *fate, self.now)?;
+                }
+            }
+            Ok(DeliveryEffect::Ignored) => event("ignored", content, None),
             Ok(DeliveryEffect::Repeated) => report::event("repeated", &[("file", &input)]),
             Err(_) | Ok(DeliveryEffect::Left | DeliveryEffect::Part) => {}
         }
@@ -169,7 +179,13 @@ impl<'a> DeliveryReport<'a> {
             Ok(DeliveryEffect::Delivered(_)) => self.delivered += 1,
             Ok(DeliveryEffect::Imported) => self.imported += 1,
             // A part may yet be joined in this run.
-            Ok(DeliveryEffect::Part | DeliveryEffect::NotKept | DeliveryEffect::Repeated) => {}
+            Ok(
+                DeliveryEffect::Part
+                | DeliveryEffect::NotKept
+                | DeliveryEffect::Successor(_)
+                | DeliveryEffect::Ignored
+                | DeliveryEffect::Repeated,
+            ) => {}
             Err(_) if delivered.is_aside => self.aside += 1,
             Ok(DeliveryEffect::Left) | Err(_) => self.left += 1,
         }
@@ -351,7 +367,12 @@ pub fn labelled(error: Error) -> anyhow::Error {
 pub fn decision(delivered: &DeliveryOutcome, json: bool) -> String {
     let what = match &delivered.result {
         Ok(DeliveryEffect::Delivered(_)) => "deliver",
-        Ok(DeliveryEffect::Imported | DeliveryEffect::NotKept) => "import",
+        Ok(
+            DeliveryEffect::Imported
+            | DeliveryEffect::NotKept
+            | DeliveryEffect::Successor(_)
+            | DeliveryEffect::Ignored,
+        ) => "import",
         Ok(DeliveryEffect::Repeated) => "remove",
         Ok(DeliveryEffect::Part) => "join",
         Err(_) if delivered.is_aside => "fail",

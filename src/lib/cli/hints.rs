@@ -179,6 +179,9 @@ fn hint_for_directory(error: &node::DirectoryError) -> Option<String> {
             ));
         }
         E::Locked { cause, .. } => return hint_for_passphrase(cause).map(str::to_owned),
+        E::Succeeded { .. } => {
+            "that node takes its place: relay-keygen --successor with its directory goes on with it"
+        }
         E::TestClock => "only a node made with relay-keygen --set clock=test takes it",
         E::NotAGateway(_) => {
             "use -N with the directory of a gateway; relay-keygen --type gateway makes one"
@@ -299,6 +302,12 @@ fn hint_for_import(error: &node::ImportError) -> Option<&'static str> {
         E::Pinned(_) => "--replace takes it all the same; first make sure that it is genuine",
         E::Expectation { .. } => {
             "the file was damaged or exchanged on its way: get it again, over an authentic channel"
+        }
+        E::NoSuccessor(_) => {
+            "relay-peers shows those that wait; a file with a notice is imported first"
+        }
+        E::SuccessorDigits(_) => {
+            "take no other: ask by voice for the fingerprint of the new node (relay-inspect shows it)"
         }
         _ => return None,
     })

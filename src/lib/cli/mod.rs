@@ -27,6 +27,7 @@ pub mod sealing; // parcels, sealed and written out
 pub mod sending; // contents into the spool
 pub mod drops; // files of a drop folder
 pub mod elsewhere; // where messages are that are not found at a node
+pub mod successors; // what is said of nodes that take the place of others
 pub mod opening; // what relay-open does with content
 pub mod unpack; // the messages in cargo, written out
 pub mod unexpected; // files in a queue that are not ours

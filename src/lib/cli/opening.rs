@@ -7,14 +7,13 @@ use super::errors::{Fatal, ForNeighbour, LonePart, Usage};
 use super::files::{self, Output, OutputForm};
 use super::input_ref::InputRef;
 use super::inputs::Message;
-use super::{elsewhere, outputs, report};
+use super::{elsewhere, outputs, report, successors};
 use crate::archive;
 use crate::describe::{json, lines};
 use crate::message::{Part, ServiceMessage, file_name, parts};
 use crate::node::{self, Directory};
-use crate::pki::Window;
 use crate::ramf;
-use crate::receive::{self, Arrival, AuthorizationEffect, ReceiveOptions};
+use crate::receive::{self, Arrival, ImportEffect, ReceiveOptions};
 
 /// The outputs of relay-open.
 #[derive(Debug, Clone, Copy)]
@@ -57,10 +56,10 @@ impl Opener<'_> {
     pub fn open(&self, message: Message, stands_alone: bool) -> anyhow::Result<()> {
         let arrival = receive::parcel(self.node.keyring(), message.octets, &self.options)
             .map_err(|error| self.or_neighbour(error))?;
-        if arrival.is_authorization()
+        if arrival.is_for_node()
             && let Some(directory) = self.node.directory()
         {
-            return import(arrival, directory, &self.options.window, &message.place);
+            return import(arrival, directory, &self.options, &message.place);
         }
         // A stream of parts is unambiguous: relay-join finds the boundaries.
         let is_part = parts::is_part_type(arrival.content().media_type());
@@ -120,14 +119,14 @@ impl Opener<'_> {
         Ok(())
     }
 
-    /// Whether a parcel holds an authorization for the node, and nothing for a user. It is neither
+    /// Whether what a parcel holds is for the node, and not for a user. It is neither
     /// imported nor remembered.
     #[must_use]
-    pub fn is_authorization(&self, message: &Message) -> bool {
+    pub fn is_for_node(&self, message: &Message) -> bool {
         // Opening decrypts in place.
         let octets = message.octets.clone();
         let opened = receive::parcel(self.node.keyring(), octets, &self.options);
-        self.node.directory().is_some() && opened.is_ok_and(|arrival| arrival.is_authorization())
+        self.node.directory().is_some() && opened.is_ok_and(|arrival| arrival.is_for_node())
     }
 
     /// The error of a parcel; one that is for another node at the same gateway names it.
@@ -168,25 +167,28 @@ pub fn several() -> anyhow::Error {
 /// The warning for an authorization that is not stored.
 const NOT_KEPT: &str = "the authorization in it is not kept: too many unknown senders wrote today";
 
-/// Imports an authorization into the node instead of writing it out, since it is not for a user.
+/// Imports content into the node instead of writing it out, since it is not for a user.
 ///
 /// # Errors
 /// When it is not valid for this node, or cannot be stored.
 fn import(
     arrival: Arrival<'_, ServiceMessage>,
     node: &Directory,
-    window: &Window,
+    options: &ReceiveOptions,
     place: &InputRef,
 ) -> anyhow::Result<()> {
-    let imported = arrival.import_authorization(node, window)?;
-    let sender = arrival.head().sender.id().to_string();
+    let imported = arrival.import_for_node(node, &options.window)?;
+    let id = arrival.head().sender.id();
+    let sender = id.to_string();
     drop(arrival.complete()?);
     match imported {
-        AuthorizationEffect::OfPeer => report::event("imported", &[("peer", &sender)]),
-        AuthorizationEffect::OfStranger => report::event("imported", &[("stranger", &sender)]),
+        ImportEffect::Successor(fate) => successors::came(node, id, fate, options.now)?,
+        ImportEffect::Ignored => report::event("ignored", &[("stranger", &sender)]),
+        ImportEffect::OfPeer => report::event("imported", &[("peer", &sender)]),
+        ImportEffect::OfStranger => report::event("imported", &[("stranger", &sender)]),
         // The parcel is done in any case: if it stayed, the flood of one day would fill the next
         // day's quota, too.
-        AuthorizationEffect::NoRoom => report::warn(&format!("{}: {NOT_KEPT}", place.label())),
+        ImportEffect::NoRoom => report::warn(&format!("{}: {NOT_KEPT}", place.label())),
     }
     Ok(())
 }

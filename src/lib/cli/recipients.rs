@@ -8,6 +8,7 @@ use super::args::Node;
 use super::errors::Usage;
 use super::report;
 use crate::node::aliases::{Aliases, MARK};
+use crate::node::peers::short_id;
 use crate::node::{Directory, Keyring};
 use crate::pki::NodeId;
 use crate::send::{self, Draft, Sealer};
@@ -47,12 +48,13 @@ pub fn recipients_of(
     if to.is_empty() {
         return Err(Usage("-t PEER is needed".to_owned()).into());
     }
+    warn_of_successor(node)?;
     let mut recipients: Vec<Recipient> = Vec::new();
     let mut places: HashMap<NodeId, usize> = HashMap::new();
     let mut aliases = None;
     for text in to {
         let Some(name) = text.strip_prefix(MARK) else {
-            let id = node.find_recipient(text)?;
+            let id = current(node, node.find_recipient(text)?)?;
             match places.get(&id).map(|place| &mut recipients[*place].alias) {
                 Some(None) => {
                     return Err(Usage(format!("-t {text}: the same peer twice")).into());
@@ -76,6 +78,7 @@ pub fn recipients_of(
             ));
         }
         for id in members.ids {
+            let id = current(node, id)?;
             if let std::collections::hash_map::Entry::Vacant(place) = places.entry(id) {
                 place.insert(recipients.len());
                 let alias = Some(text.clone());
@@ -88,6 +91,34 @@ pub fn recipients_of(
         return Err(Usage(text).into());
     }
     Ok(recipients)
+}
+
+/// Warns that another node takes the place of the one that sends.
+fn warn_of_successor(node: &Directory) -> anyhow::Result<()> {
+    if let Some(by) = node.own_successor()? {
+        let by = short_id(by);
+        report::warn_with(
+            &format!(
+                "{} has the successor {by}, which should send this",
+                report::path(node.root())
+            ),
+            "use -N with the directory of that node",
+        );
+    }
+    Ok(())
+}
+
+/// The node that takes the place of a recipient; the recipient itself if none does.
+fn current(node: &Directory, id: NodeId) -> anyhow::Result<NodeId> {
+    let last = node.last_successor(id)?;
+    if last != id {
+        report::warn(&format!(
+            "{} was succeeded by {}, which gets this",
+            node.label_of(id),
+            node.label_of(last)
+        ));
+    }
+    Ok(last)
 }
 
 /// Prepares to seal for recipients. A member of an alias that nothing can be sealed for is reported, and left out.

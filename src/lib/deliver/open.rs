@@ -15,7 +15,7 @@ use crate::kind::ErrorKind;
 use crate::message::{Part, ServiceMessage, parts, service_message};
 use crate::node::{self, Keyring as _};
 use crate::pipeline::workers::{self, Bounds, WorkItem};
-use crate::receive::{Arrival, AuthorizationEffect, PendingReceipt};
+use crate::receive::{Arrival, ImportEffect, PendingReceipt};
 use crate::spool::queue::Waiting;
 
 /// The result of opening a message.
@@ -144,8 +144,8 @@ impl<'a> Delivery<'a> {
         // Checked for every destination: a long type would fail the exec(2) of a command, whose
         // environment has it.
         service_message::check_type_len(arrival.content().media_type()).map_err(Error::Type)?;
-        let is_authorization = arrival.is_authorization();
-        if !is_authorization && !content.is_of(&self.types, self.joins) {
+        let is_for_node = arrival.is_for_node();
+        if !is_for_node && !content.is_of(&self.types, self.joins) {
             return Ok(OpenedMessage::Left(content));
         }
         if self.joins && content.is_part() {
@@ -161,7 +161,7 @@ impl<'a> Delivery<'a> {
             }
             return Ok(done(content, arrival, DeliveryEffect::Repeated));
         }
-        if is_authorization {
+        if is_for_node {
             let effect = self.import(&arrival)?;
             return Ok(done(content, arrival, effect));
         }
@@ -171,7 +171,7 @@ impl<'a> Delivery<'a> {
         self.stage(message, content, arrival, state)
     }
 
-    /// Imports the authorization in a message.
+    /// Imports a message that is for the node itself.
     fn import(&self, arrival: &Arrival<'_, ServiceMessage>) -> Result<DeliveryEffect, Error> {
         if self.is_dry {
             return Ok(DeliveryEffect::Imported);
@@ -179,12 +179,12 @@ impl<'a> Delivery<'a> {
         // It changes what the node knows of one peer. The exclusive lock would also sweep the
         // folders of all peers.
         let _locks = self.node.lock_sender(&arrival.head().sender)?;
-        let imported = arrival.import_authorization(self.node, &self.terms.window);
+        let imported = arrival.import_for_node(self.node, &self.terms.window);
         Ok(match imported.map_err(Error::Import)? {
-            AuthorizationEffect::NoRoom => DeliveryEffect::NotKept,
-            AuthorizationEffect::OfPeer | AuthorizationEffect::OfStranger => {
-                DeliveryEffect::Imported
-            }
+            ImportEffect::NoRoom => DeliveryEffect::NotKept,
+            ImportEffect::Successor(fate) => DeliveryEffect::Successor(fate),
+            ImportEffect::Ignored => DeliveryEffect::Ignored,
+            ImportEffect::OfPeer | ImportEffect::OfStranger => DeliveryEffect::Imported,
         })
     }
 

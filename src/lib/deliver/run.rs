@@ -18,6 +18,7 @@ use crate::command::{RunOptions, Runs};
 use crate::disk::publish::{IfExists, PublishOptions, sweep_ours};
 use crate::disk::{self, FileRole, files};
 use crate::node::Directory;
+use crate::node::import::SuccessorFate;
 use crate::pipeline::Buffers;
 use crate::pipeline::mutex;
 use crate::pki::NodeId;
@@ -109,6 +110,10 @@ pub enum DeliveryEffect {
     /// It was an authorization from an unknown sender, and was dropped: today's quota for those is
     /// used up.
     NotKept,
+    /// It names the successor of a peer.
+    Successor(SuccessorFate),
+    /// It was for the node itself, from an unknown sender, and was dropped.
+    Ignored,
     /// Its media type is not delivered by this run.
     Left,
     /// It is a part, and waits for the other parts.

@@ -65,9 +65,15 @@ impl<'a> Delivery<'a> {
             (Err(error @ Error::Late { .. }), Disposition::SetAside) => {
                 (SentEvent::Expired, error.to_string())
             }
-            (Ok(DeliveryEffect::Imported | DeliveryEffect::NotKept), _) => {
-                (SentEvent::Acknowledged, format!("home:{}", self.node.id()))
-            }
+            (
+                Ok(
+                    DeliveryEffect::Imported
+                    | DeliveryEffect::NotKept
+                    | DeliveryEffect::Successor(_)
+                    | DeliveryEffect::Ignored,
+                ),
+                _,
+            ) => (SentEvent::Acknowledged, format!("home:{}", self.node.id())),
             // What was not signed like this says nothing of any message.
             (Err(error), Disposition::SetAside)
                 if !matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Corrupt) =>

@@ -12,6 +12,7 @@ use super::DirectoryError;
 use super::certificates;
 use super::directory::VERSION;
 use super::files::{damaged, ensure_dir, lock_file, read_secret, rely_on, store};
+use super::predecessor::{self, PREDECESSOR};
 use super::private_keys::{IDENTITY, key_problem};
 use super::session_secret::SessionSecret;
 use super::{Config, Directory, Error, Passphrase, key_file, ownership, sessions};
@@ -19,7 +20,7 @@ use crate::asn1::pem;
 use crate::crypto::ecdh::Curve;
 use crate::disk::{self, FileRole, files, group};
 use crate::message::CertificationPath;
-use crate::pki::IdentityKey;
+use crate::pki::{IdentityKey, PublicKey};
 use crate::session::PrivateSessionKey;
 
 /// How long the private half of an unbound session key is kept.
@@ -37,6 +38,8 @@ pub struct NodePlan {
     pub identity: Option<crate::crypto::Secret>,
     /// An existing session key to use.
     pub session_key: Option<PrivateSessionKey>,
+    /// The node whose place it takes.
+    pub predecessor: Option<PublicKey>,
     /// The time of creation.
     pub now: Timestamp,
 }
@@ -99,6 +102,10 @@ pub fn create(root: &Path, plan: NodePlan) -> Result<Directory, Error> {
     let unbound = root.join("sessions").join("any");
     ensure_dir(root, &unbound)?;
     files::sync_dir(&unbound, FileRole::Node)?;
+    if let Some(predecessor) = &plan.predecessor {
+        let text = predecessor::key_to_text(predecessor);
+        store(root, &root.join(PREDECESSOR), text.as_bytes())?;
+    }
     // Last, once everything before it is synced: it makes the directory a node.
     store(
         root,

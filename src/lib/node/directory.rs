@@ -28,7 +28,7 @@ pub const VERSION: &str = "relay-node 1";
 const BACKUP_VERSION: &str = "relay-node 1 backup";
 
 /// What a node directory consists of.
-const ENTRIES: [&str; 17] = [
+const ENTRIES: [&str; 19] = [
     "VERSION",
     "aliases",
     "aliases.d",
@@ -36,6 +36,8 @@ const ENTRIES: [&str; 17] = [
     "routes",
     "identity.key",
     "identity.pub",
+    "predecessor",
+    "successor",
     "certs",
     "peers",
     "sessions",

@@ -184,6 +184,14 @@ pub enum DirectoryError {
     /// `--now` was given to a program that changes the node.
     #[error("--now is refused: this program would store that time in the node")]
     TestClock,
+    /// Another node takes this one's place already.
+    #[error("{} has the successor {by}", path.display())]
+    Succeeded {
+        /// The directory.
+        path: PathBuf,
+        /// The node that takes its place.
+        by: NodeId,
+    },
     /// Something that only gateways do was asked of an endpoint.
     #[error("{} is an endpoint, not a gateway", .0.display())]
     NotAGateway(PathBuf),
@@ -335,6 +343,12 @@ pub enum ImportError {
         /// That of the object, unless it cannot be read.
         object: Option<[u8; 32]>,
     },
+    /// A peer named no successor.
+    #[error("{0} named no successor")]
+    NoSuccessor(String),
+    /// No successor that a peer named has the digits that were given.
+    #[error("no successor that {0} named has these digits")]
+    SuccessorDigits(String),
     /// The object cannot be imported.
     #[error("cannot import {}", message::phrase(.0))]
     NotImportable(&'static str),
@@ -386,7 +400,7 @@ impl DirectoryError {
             | Self::Writable { .. }
             | Self::TestClock => ErrorKind::Config,
             Self::Setting { .. } | Self::NotAGateway(_) => ErrorKind::Usage,
-            Self::Exists(_) => ErrorKind::Exists,
+            Self::Exists(_) | Self::Succeeded { .. } => ErrorKind::Exists,
             Self::CannotMake { cause, .. } => cause.kind(),
             Self::Locked { cause, .. } => cause.kind(),
         }
@@ -475,6 +489,8 @@ impl ImportError {
         match self {
             Self::ForAnotherNode(_) => ErrorKind::OtherRecipient,
             Self::Pinned(_) => ErrorKind::Pinned,
+            Self::NoSuccessor(_) => ErrorKind::UnknownPeer,
+            Self::SuccessorDigits(_) => ErrorKind::Corrupt,
             Self::Unsuitable(_) | Self::Expectation { .. } | Self::NotImportable(_) => {
                 ErrorKind::Unsuitable
             }

@@ -21,7 +21,12 @@ impl Expected {
             None => text,
         };
         let digits: String = digits.chars().filter(|it| !it.is_whitespace()).collect();
-        let octets = hex::parse(&digits)?;
+        // A node id has a 0 before the digest of the key.
+        let digits = match digits.strip_prefix('0') {
+            Some(digest) if digits.len() == 65 => digest,
+            _ => &digits,
+        };
+        let octets = hex::parse(digits)?;
         match octets.len() {
             32 => Some(Self(octets)),
             // A code has all of them, so it was cut.
@@ -54,6 +59,7 @@ mod tests {
             &format!(" {shown}\n"),
             &all,
             &all.to_uppercase(),
+            &format!("0{all}"),
             &code,
             &code.to_lowercase(),
             &format!("\u{feff}{}\r\n{}\n", &code[..40], &code[40..]),

@@ -7,7 +7,9 @@
 use jiff::Timestamp;
 
 use super::ImportError;
-pub use super::imported::{Imported, Options, Remark};
+pub use super::imported::{
+    Confirmation, Imported, ImportedSuccession, Options, Remark, SuccessorFate,
+};
 use super::peers::Initial;
 use super::unknown_senders::{Heard, SentAuthorization};
 use super::{Directory, Error, NodeType, authorizations, certificates, unknown_senders};
@@ -16,7 +18,7 @@ use crate::message::Item;
 use crate::message::item::Received;
 use crate::message::{
     CertificationPath, NodeConnectionParams, Object, Pdd, PrivateEndpointConnectionParams,
-    Registration,
+    Registration, SuccessorNotice,
 };
 use crate::pki::path::Issuers;
 use crate::pki::{Certificate, NodeId, PublicKey, Window, issuance};
@@ -48,6 +50,9 @@ impl Directory {
         // Parsed before `expected` is checked, but an error counts only after: a wrong digest
         // explains more.
         let object = Object::parse(octets);
+        if let Ok(Object::SuccessorNotice(notice)) = &object {
+            return self.import_notice(notice, options);
+        }
         if let Some(expected) = &options.expected {
             let file = hash::sha256(octets);
             let object = object.as_ref().ok().and_then(Object::digest);
@@ -91,8 +96,80 @@ impl Directory {
             kind,
             digest,
             revocation,
+            succession: None,
             remarks,
         })
+    }
+
+    /// Imports a successor notice: with the digits of the new node, this one takes the place of the
+    /// old one; without, that waits for a person.
+    fn import_notice(
+        &self,
+        notice: &SuccessorNotice,
+        options: &Options<'_>,
+    ) -> Result<Imported, Error> {
+        let said = notice.verify()?;
+        let mut peer = said.old.id();
+        let (succession, remarks) = match &options.expected {
+            Some(expected) if !expected.is_of(said.new.id().digest()) => {
+                let label = self.label_of(peer);
+                return Err(Error::Import(ImportError::SuccessorDigits(label)));
+            }
+            Some(_) => {
+                let mut confirmed = self.confirm_successor(notice, options)?;
+                let remarks = std::mem::take(&mut confirmed.remarks);
+                peer = confirmed.new;
+                (ImportedSuccession::Confirmed(confirmed), remarks)
+            }
+            None if options.name.is_some() => {
+                return Err(Error::Import(ImportError::Unsuitable(
+                    "nothing is named before its digits are compared: --name goes with --expect",
+                )));
+            }
+            None => {
+                let fate = self.keep_notice(notice, &options.window)?;
+                (ImportedSuccession::Kept(fate), Vec::new())
+            }
+        };
+        Ok(Imported {
+            peer,
+            kind: "successor-notice",
+            digest: hash::sha256(notice.octets()),
+            revocation: None,
+            succession: Some(succession),
+            remarks,
+        })
+    }
+
+    /// Checks an authorization from a node that nobody vouches for: that it is for this node, that the
+    /// enclosed key signed it, and that all its certificates are valid.
+    pub(super) fn check_authorization(
+        &self,
+        params: &PrivateEndpointConnectionParams,
+        window: &Window,
+    ) -> Result<(), Error> {
+        let path = &params.authorization;
+        if path.leaf.id() != self.id() {
+            return Err(Error::Import(ImportError::ForAnotherNode(path.leaf.id())));
+        }
+        path.leaf.check_dates(window)?;
+        path.leaf.verify_signature(&params.identity)?;
+        let issuers = Issuers {
+            own: &path.authorities,
+            pool: &[],
+            known: &self.issuer_keys(&path.authorities)?,
+        };
+        issuers.checked(&path.leaf, window)?;
+        Ok(())
+    }
+
+    /// Imports the authorization of a successor whose digits a person compared.
+    pub(super) fn import_successor(
+        &self,
+        params: &PrivateEndpointConnectionParams,
+        options: &Options<'_>,
+    ) -> Result<Vec<Remark>, Error> {
+        Ok(self.import_authorization(params, options)?.remarks)
     }
 
     fn check(&self, peer: &PublicKey, options: &Options<'_>) -> Result<(), Error> {

@@ -41,6 +41,45 @@ impl Options<'_> {
     }
 }
 
+/// What became of a notice that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SuccessorFate {
+    /// It is new, and waits for a person.
+    Waits,
+    /// It waits already, or was confirmed.
+    Known,
+    /// As many wait as may, and it is not kept.
+    NoRoom,
+    /// Another successor was confirmed before, and stays.
+    Settled,
+}
+
+/// What a confirmation did.
+#[derive(Debug, Clone)]
+pub struct Confirmation {
+    /// The node that is succeeded.
+    pub old: NodeId,
+    /// Its successor.
+    pub new: NodeId,
+    /// Whether it was confirmed before.
+    pub is_known: bool,
+    /// Whether our authorization for the successor is still to be sent.
+    pub is_to_get: bool,
+    /// Whether the old node may send here, and no parcel can bring the successor an authorization.
+    pub is_unanswered: bool,
+    /// Remarks for the user.
+    pub remarks: Vec<Remark>,
+}
+
+/// What a successor notice that was imported did.
+#[derive(Debug, Clone)]
+pub enum ImportedSuccession {
+    /// It waits for a person, or does not.
+    Kept(SuccessorFate),
+    /// Its successor is taken.
+    Confirmed(Confirmation),
+}
+
 /// The result of an import.
 #[derive(Debug, Clone)]
 pub struct Imported {
@@ -52,6 +91,8 @@ pub struct Imported {
     pub digest: [u8; 32],
     /// The deauthorization, which gateways pass on.
     pub revocation: Option<Vec<u8>>,
+    /// What a successor notice did.
+    pub succession: Option<ImportedSuccession>,
     /// Remarks for the user.
     pub remarks: Vec<Remark>,
 }

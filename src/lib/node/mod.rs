@@ -42,6 +42,8 @@ pub mod endpoints;
 pub mod expected;
 pub mod imported; // what an import takes and gives
 pub mod import;
+pub mod succession; // nodes that take the place of peers
+pub mod predecessor; // the node whose place this one takes
 mod rotations; // renewed certificates from gateways
 pub mod explicit_files;
 

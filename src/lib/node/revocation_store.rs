@@ -529,6 +529,7 @@ mod tests {
             passphrase: None,
             identity: Some(identity("internet-gateway")),
             session_key: None,
+            predecessor: None,
             now: start(),
         };
         let node = creation::create(&dir.join("node"), plan).unwrap();

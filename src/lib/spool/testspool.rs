@@ -21,6 +21,7 @@ pub(super) fn spool(dir: &Path) -> Spool {
         passphrase: None,
         identity: Some(identity()),
         session_key: None,
+        predecessor: None,
         now: "2027-05-01T00:00:00Z".parse::<Timestamp>().unwrap(),
     };
     Spool::of(creation::create(dir, plan).unwrap()).unwrap()

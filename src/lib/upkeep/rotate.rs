@@ -518,6 +518,10 @@ impl Rotator<'_> {
         if newest.terms.is_once || revocations.own(Some(leaf), &at)?.is_some() {
             return Ok(None);
         }
+        // Peers are to write to the node that takes the place of this one.
+        if kind == IssuedKind::Given && self.node.own_successor()?.is_some() {
+            return Ok(None);
+        }
         let is_gateway = self.node.config().node_type() == NodeType::Gateway;
         Ok(match kind {
             IssuedKind::Registered if self.locals.contains_key(&peer) => Some(RotationWay::Here),
