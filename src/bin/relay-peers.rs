@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use relaynet::cli::args::NodeDir;
 use relaynet::cli::peers::{self, PeerChange};
-use relaynet::cli::{self, files, table, unreadable_peers};
+use relaynet::cli::{self, files, successors, table, unreadable_peers};
 use relaynet::describe::json;
 use relaynet::describe::lines::{self, PeerMarks};
 use relaynet::node::peers::{StoredSessionKey, UnreadablePeer, short_id};
@@ -43,11 +43,10 @@ pub(crate) struct Args {
 impl Args {
     fn change(&self) -> Option<PeerChange<'_>> {
         let rename = self.rename.as_deref().map(PeerChange::Rename);
-        let change = |is_wanted: bool, change| is_wanted.then_some(change);
         rename
-            .or(change(self.forget, PeerChange::Forget))
-            .or(change(self.confirm, PeerChange::Confirm))
-            .or(change(self.expect_none, PeerChange::ExpectNone))
+            .or(self.forget.then_some(PeerChange::Forget))
+            .or(self.confirm.then_some(PeerChange::Confirm))
+            .or(self.expect_none.then_some(PeerChange::ExpectNone))
     }
 }
 
@@ -71,14 +70,16 @@ fn list(args: &Args) -> anyhow::Result<()> {
         unreadable.extend(row.err().map(|error| UnreadablePeer { id, error }));
     }
     show(&rows, args.json)?;
+    for row in &rows {
+        successors::waits(&node, row.peer.id, Timestamp::MIN)?;
+    }
     unreadable_peers::finish(&node, unreadable)
 }
 
 fn show(rows: &[Row], json: bool) -> anyhow::Result<()> {
     if json {
-        return rows
-            .iter()
-            .try_for_each(|row| files::print(&json::line(&row.to_json())));
+        let mut lines = rows.iter().map(|row| json::line(&row.to_json()));
+        return lines.try_for_each(|line| files::print(&line));
     }
     let head = [
         "NAME",
@@ -101,6 +102,7 @@ struct Row {
     given_until: Option<Timestamp>,
     session_key: Option<StoredSessionKey>,
     marks: PeerMarks,
+    succession: serde_json::Value,
 }
 
 impl Row {
@@ -110,19 +112,16 @@ impl Row {
             held_until,
             given_until: authorizations::given_until(node, peer.id)?,
             session_key: node.session_key_of(peer.id)?,
-            marks: PeerMarks {
-                is_compared: node.is_compared(peer.id)?,
-                expects_mail: node.expects_mail(peer.id)?,
-                is_revoked: node.has_revoked(peer.id)?,
-                has_revoked,
-            },
+            marks: peers::marks(node, peer.id, has_revoked)?,
+            succession: successors::facts(node, peer.id)?,
             peer,
         })
     }
 
     fn to_json(&self) -> serde_json::Value {
         let ends = (self.held_until, self.given_until);
-        lines::peer(&self.peer, ends, self.session_key.as_ref(), self.marks)
+        let key = self.session_key.as_ref();
+        lines::peer(&self.peer, ends, key, self.marks, &self.succession)
     }
 
     fn to_columns(&self, short: bool) -> Vec<String> {

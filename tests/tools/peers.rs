@@ -134,6 +134,9 @@ fn json() {
                 "expects_mail",
                 "revoked",
                 "revoked_by_peer",
+                "successor",
+                "successors_waiting",
+                "successor_contested",
             ]
         );
         assert_eq!(

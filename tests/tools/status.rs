@@ -86,6 +86,7 @@ fn an_empty_node_has_numbers_too() {
         "queues",
         "media",
         "endings",
+        "successors",
         "events_last_day",
         "disk_free",
         "reserve",

@@ -248,6 +248,15 @@ fn line(status: &NodeStatus, thresholds: &[Threshold], unreadable: usize) -> (St
         severity = severity.max(Severity::Warning);
         words.push("the clock is not believed (WARNING)".to_owned());
     }
+    for waiting in &status.successions {
+        let one = if waiting.is_contested {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        };
+        severity = severity.max(one);
+        words.push(format!("{} ({})", waiting.text, one.word()));
+    }
     if unreadable > 0 {
         severity = severity.max(Severity::Unknown);
         let files = counted(unreadable, "file or directory", "files or directories");

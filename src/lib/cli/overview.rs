@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::report;
 use super::tally::{counted, size};
+use crate::node::succession::Succession;
 use crate::spool::QueueId;
 use crate::upkeep::endings::Ending;
 use crate::upkeep::status::{NodeStatus, QueueNumbers};
@@ -37,6 +38,10 @@ pub fn text(status: &NodeStatus) -> String {
             "keys".to_owned(),
             format!("{} ({})", ends(ending, now), ending.remedy()),
         ]);
+    }
+    for waiting in &status.successions {
+        let text = format!("{} ({})", waiting.text, Succession::remedy(&waiting.peer));
+        rows.push(vec!["successor".to_owned(), report::escaped(&text)]);
     }
     rows.extend(status.free.map(|free| {
         let amiss = if free < status.reserve {

@@ -1,7 +1,9 @@
 //! What relay-peers changes of a peer.
 
 use super::report;
-use crate::node::{Directory, authorizations};
+use crate::describe::lines::PeerMarks;
+use crate::node::{Directory, Error, authorizations};
+use crate::pki::NodeId;
 
 /// A change of what is kept of a peer.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +16,20 @@ pub enum PeerChange<'a> {
     Confirm,
     /// No mail is expected any more.
     ExpectNone,
+}
+
+/// What is known of a peer beside its keys and dates. `has_revoked` says whether it revoked all that it
+/// gave this node.
+///
+/// # Errors
+/// When that cannot be read.
+pub fn marks(node: &Directory, peer: NodeId, has_revoked: bool) -> Result<PeerMarks, Error> {
+    Ok(PeerMarks {
+        has_revoked,
+        is_compared: node.is_compared(peer)?,
+        expects_mail: node.expects_mail(peer)?,
+        is_revoked: node.has_revoked(peer)?,
+    })
 }
 
 /// Changes what is kept of the peer that this means.

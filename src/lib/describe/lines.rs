@@ -356,6 +356,7 @@ pub fn peer(
     (held_until, given_until): (Option<Timestamp>, Option<Timestamp>),
     key: Option<&StoredSessionKey>,
     marks: PeerMarks,
+    succession: &Value,
 ) -> Value {
     json!({
         "v": VERSION,
@@ -370,5 +371,8 @@ pub fn peer(
         "expects_mail": marks.expects_mail,
         "revoked": marks.is_revoked,
         "revoked_by_peer": marks.has_revoked,
+        "successor": succession["successor"],
+        "successors_waiting": succession["waiting"],
+        "successor_contested": succession["contested"],
     })
 }

@@ -30,6 +30,20 @@ pub fn metrics(status: &NodeStatus) -> String {
     );
     media(&mut metrics, status);
     endings(&mut metrics, status);
+    metrics.gauge(
+        "relay_successors_waiting",
+        "Nodes that claim to take the place of a peer, until a person compares digits.",
+        [(
+            labels(&[]),
+            integer(
+                status
+                    .successions
+                    .iter()
+                    .map(|it| it.ids.len())
+                    .sum::<usize>(),
+            ),
+        )],
+    );
     let events = SentEvent::ALL.iter().zip(status.events);
     metrics.gauge(
         "relay_events_last_day",

@@ -26,6 +26,13 @@ pub fn numbers(status: &NodeStatus) -> Value {
             "end": ending.end().map(|end| end.to_string()),
         })
     });
+    let successors = status.successions.iter().map(|waiting| {
+        json!({
+            "peer": waiting.peer,
+            "waiting": waiting.ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "contested": waiting.is_contested,
+        })
+    });
     let events = SentEvent::ALL.iter().zip(status.events);
     let events: Map<String, Value> = events
         .map(|(event, count)| (event.word().to_owned(), count.into()))
@@ -37,6 +44,7 @@ pub fn numbers(status: &NodeStatus) -> Value {
         "queues": status.queues.iter().map(queue).collect::<Vec<_>>(),
         "media": media.collect::<Vec<_>>(),
         "endings": endings.collect::<Vec<_>>(),
+        "successors": successors.collect::<Vec<_>>(),
         "events_last_day": events,
         "disk_free": status.free,
         "reserve": status.reserve,

@@ -13,8 +13,8 @@ use crate::node::day::end_of_day;
 use crate::node::issued::IssuedKind;
 use crate::node::seen::{self, Floor};
 use crate::node::{
-    Directory, Error, Keyring as _, aliases, certificates, endpoints, marks, peers, rates,
-    revocations, sessions,
+    Directory, Error, Keyring as _, aliases, certificates, endpoints, marks, peers, predecessor,
+    rates, revocations, sessions, succession,
 };
 use crate::node::{DirectoryError, PassphraseError};
 use crate::pki::NodeId;
@@ -96,6 +96,7 @@ impl Checker<'_> {
         for (id, dir) in self.folders_of_nodes(&node.root().join("peers")) {
             self.peer(node, id, &dir, &mut names);
         }
+        self.own_successor(node);
         self.aliases(node);
         self.revocations(node);
         self.sessions(node);
@@ -163,7 +164,7 @@ impl Checker<'_> {
 }
 
 /// The folders of a peer with certificates: received, and given to it.
-const GIVEN: [&str; 3] = ["held", "given", "registered"];
+const GIVEN: [&str; 4] = ["held", "given", "registered", succession::FOLDER];
 
 /// The shape of an entry of a node directory.
 pub(super) fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
@@ -212,7 +213,8 @@ pub(super) fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) ->
         _ => false,
     };
     let is_ours = match *parts {
-        ["VERSION" | "identity.pub"] | ["lock", _] => true,
+        ["VERSION" | "identity.pub" | predecessor::PREDECESSOR | predecessor::SUCCESSOR]
+        | ["lock", _] => true,
         [rates::FOLDER, _, day] => end_of_day(day).is_some(),
         ["seen", name] => name == seen::FLOOR || seen::end_of_seen_day(name).is_some(),
         ["peers", _, name] => [
@@ -222,6 +224,8 @@ pub(super) fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) ->
             "session.pem",
             marks::COMPARED,
             marks::EXPECT_NONE,
+            succession::CONFIRMED,
+            predecessor::NOTICE,
             IssuedKind::Given.record(),
             IssuedKind::Registered.record(),
         ]

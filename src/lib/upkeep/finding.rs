@@ -49,6 +49,8 @@ pub enum Check {
     SessionKey,
     /// Whether private keys are encrypted.
     Encryption,
+    /// Nodes that take the place of others.
+    Successor,
     /// Names for several peers.
     Alias,
     /// Routes of messages.
@@ -78,6 +80,7 @@ impl Check {
             Self::Ending => "ending",
             Self::SessionKey => "session-key",
             Self::Encryption => "encryption",
+            Self::Successor => "successor",
             Self::Alias => "alias",
             Self::Route => "route",
             Self::Waiting => "waiting",

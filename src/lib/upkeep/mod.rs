@@ -11,6 +11,7 @@ pub mod queue_tally; // what waits in a queue, counted
 pub mod check_files; // modes, owners, and unexpected files
 pub mod check_keys; // certificates and session keys
 pub mod check_peers; // what is known of peers
+mod check_successors; // nodes that take the place of others
 pub mod check_node; // a whole node
 pub mod check_spool; // a spool, and whether its messages move
 pub mod status; // the numbers of a node

@@ -27,6 +27,8 @@ pub enum PurgeKind {
     Certificate,
     /// That a peer is still to get a renewed certificate.
     Renewal,
+    /// A successor notice.
+    Successor,
     /// A deauthorization.
     Revocation,
     /// A private session key of ours.
@@ -52,6 +54,7 @@ impl PurgeKind {
             Self::UnknownSenders => "strangers",
             Self::Certificate => "certificate",
             Self::Renewal => "renewal",
+            Self::Successor => "successor",
             Self::Revocation => "revocation",
             Self::SessionKey => "session-key",
             Self::Sent => "sent",

@@ -16,8 +16,8 @@ use crate::node::certificates::path_from_octets;
 use crate::node::issued::{self, HandOver, IssuedKind};
 use crate::node::seen;
 use crate::node::{
-    Config, Directory, Error, NodeType, authorizations, config, rates, read_text, revocations,
-    sessions, unknown_senders,
+    Config, Directory, Error, NodeType, authorizations, config, predecessor, rates, read_text,
+    revocations, sessions, succession, unknown_senders,
 };
 use crate::pki::{Certificate, NodeId};
 use crate::session::KeyId;
@@ -63,6 +63,7 @@ impl<E: From<Error>> Remover<'_, E> {
                 self.certificates(&dir, |path| Some(path.leaf.not_after()))?;
             }
             self.renewals(node, &peer)?;
+            self.notices(&peer)?;
         }
         for dir in self.folders(&root.join(revocations::FOLDER))? {
             self.revocations(&dir)?;
@@ -226,6 +227,51 @@ impl<E: From<Error>> Remover<'_, E> {
             }
         }
         self.remove(dir, FileRole::Node, useless)
+    }
+
+    /// Removes successor notices that are too old to be taken: those that wait for a person, and the
+    /// one that this node made for the peer.
+    fn notices(&mut self, dir: &Path) -> Result<(), E> {
+        let folder = dir.join(succession::FOLDER);
+        let listing = self.readable(&folder, tree::entries(&folder, FileRole::Node))?;
+        let listing = listing.unwrap_or_default();
+        let waiting: Vec<PathBuf> = listing.entries.into_iter().map(|it| it.path).collect();
+        let count = waiting.len();
+        let old = self.old_notices(waiting)?;
+        // A run that was killed may have left it empty.
+        let is_empty_then = old.len() == count;
+        self.remove(&folder, FileRole::Node, old)?;
+        if is_empty_then && !self.options.is_dry {
+            files::remove_dir(&folder, FileRole::Node).map_err(Error::from)?;
+        }
+        let own = self.old_notices(vec![dir.join(predecessor::NOTICE)])?;
+        self.remove(dir, FileRole::Node, own)
+    }
+
+    fn old_notices(&mut self, paths: Vec<PathBuf>) -> Result<Vec<PurgeItem>, E> {
+        let mut old = Vec::new();
+        for path in paths {
+            let notice = match succession::notice_in(&path) {
+                Ok(Some(notice)) => notice,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.unexpected(path, &error)?;
+                    continue;
+                }
+            };
+            let date = notice.unverified().date;
+            let end = date.checked_add(succession::GOOD_FOR);
+            if self.options.window.is_after(end.unwrap_or(Timestamp::MAX)) {
+                old.push(PurgeItem {
+                    what: PurgeKind::Successor,
+                    why: PurgeReason::Old,
+                    since: Some(date),
+                    path,
+                    parcel: None,
+                });
+            }
+        }
+        Ok(old)
     }
 
     /// The session keys of a node that are no longer needed. The caller must keep those that a

@@ -11,7 +11,7 @@ use super::finding::{Check, Finding, Level};
 use super::queue_tally::QueueTally;
 use crate::disk::{FileRole, files};
 use crate::node::{self, Directory, DirectoryError, endpoints};
-use crate::pki::Window;
+use crate::pki::{NodeId, Window};
 use crate::spool::exchanges::Exchange;
 use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
@@ -47,6 +47,19 @@ pub enum StatusProblem {
     Unreadable(PathBuf, Error),
 }
 
+/// What waits until a person has compared digits.
+#[derive(Debug)]
+pub struct WaitingSuccession {
+    /// The name of the peer, or the beginning of its id.
+    pub peer: String,
+    /// The nodes that claim to succeed it.
+    pub ids: Vec<NodeId>,
+    /// Whether somebody else may have the peer's key.
+    pub is_contested: bool,
+    /// What is said of it.
+    pub text: String,
+}
+
 /// The numbers of a node and its spool.
 #[derive(Debug)]
 pub struct NodeStatus {
@@ -60,6 +73,8 @@ pub struct NodeStatus {
     pub media: Vec<(String, Exchange)>,
     /// The authorizations and registrations that people renew.
     pub endings: Vec<Ending>,
+    /// The peers of which a node claims to be the successor, while no person has confirmed one.
+    pub successions: Vec<WaitingSuccession>,
     /// Events of the last 24 hours, as in [`SentEvent::ALL`].
     pub events: [u64; SentEvent::ALL.len()],
     /// Free space on the file system of the spool, in octets.
@@ -94,6 +109,7 @@ impl NodeStatus {
             queues: gathering.queues(),
             media: gathering.media(),
             endings: gathering.endings(root),
+            successions: gathering.successions(root),
             events: gathering.read(top, events).unwrap_or_default(),
             free: gathering.free(),
             reserve: spool.owner().config().reserve().unwrap_or(DEFAULT_RESERVE),
@@ -234,6 +250,31 @@ impl Gathering<'_> {
         }
         endings.sort_by_key(|ending| (ending.end(), ending.kind, ending.peer.clone()));
         endings
+    }
+
+    /// Of the node and its local endpoints.
+    fn successions(&mut self, root: &Path) -> Vec<WaitingSuccession> {
+        // What cannot be listed was reported with what ends.
+        let paths = endpoints::paths(root).unwrap_or_default();
+        let mut waiting = Vec::new();
+        for path in [root.to_owned()].into_iter().chain(paths) {
+            let Ok(node) = Directory::open_to_check(&path) else {
+                continue;
+            };
+            let (peers, _) = node.peers().unwrap_or_default();
+            for peer in peers {
+                let label = peer.label();
+                let found = self.read(&path, node.succession_of(peer.id, self.now));
+                let Some(found) = found else { continue };
+                waiting.extend(found.text(&label).map(|text| WaitingSuccession {
+                    peer: label,
+                    ids: found.ids().collect(),
+                    is_contested: found.is_contested(),
+                    text,
+                }));
+            }
+        }
+        waiting
     }
 
     fn free(&mut self) -> Option<u64> {
