@@ -35,7 +35,7 @@ _relay__keygen() {
 
     case "${cmd}" in
         relay__keygen)
-            opts="-q -v -h -V -N --type --rsa --passphrase --change-passphrase --no-passphrase --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --endpoint --address --identity-key --session-key --session-key-id --new-passphrase-file --new-passphrase-fd --set --now"
+            opts="-q -v -h -V -N -d --type --rsa --passphrase --change-passphrase --no-passphrase --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --endpoint --address --successor --directory --identity-key --session-key --session-key-id --new-passphrase-file --new-passphrase-fd --set --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -71,6 +71,18 @@ _relay__keygen() {
                     ;;
                 --address)
                     _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --successor)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --directory)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -d)
+                    _relay_complete dir 2>/dev/null
                     return 0
                     ;;
                 --identity-key)

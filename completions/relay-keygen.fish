@@ -11,6 +11,8 @@ complete -c relay-keygen -l passphrase-file -d 'Open encrypted keys with the pas
 complete -c relay-keygen -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-keygen -l endpoint -d 'Make a local endpoint of the gateway that -N names, registered with it under NAME' -r -f
 complete -c relay-keygen -l address -d 'The node\'s domain name on the Internet, if it has one' -r -f
+complete -c relay-keygen -l successor -d 'Make the node that takes the place of the node in OLD, and tell the peers of that' -r -f -a '(_relay_complete dir)'
+complete -c relay-keygen -s d -l directory -d 'With --successor: also write what each peer is to import into DIR' -r -f -a '(_relay_complete dir)'
 complete -c relay-keygen -l identity-key -d 'Our private identity key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-keygen -l session-key -d 'Our private session key (PKCS#8, PEM or DER)' -r -F
 complete -c relay-keygen -l session-key-id -d 'The id of that key, in hexadecimal' -r -f

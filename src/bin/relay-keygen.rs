@@ -8,10 +8,11 @@ use clap::Parser;
 use relaynet::cli::args::{IdentityKeyFile, KeyedNode, PassphraseChange, SessionKeyFile};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::errors::Usage;
+use relaynet::cli::succeeding::{self, SuccessorArgs};
 use relaynet::cli::{self, files, making, report, slips};
 use relaynet::describe::{json, lines};
 use relaynet::node::creation::{self, NodePlan};
-use relaynet::node::{self, Directory};
+use relaynet::node::{self, Directory, endpoints};
 use relaynet::spool::Spool;
 
 /// Make a node directory: identity key, self-issued certificate, first session key
@@ -35,6 +36,8 @@ pub(crate) struct Args {
     /// Bits of the new identity key
     #[arg(long, value_name = "BITS", default_value = "2048", value_parser = ["2048", "3072", "4096"])]
     rsa: String,
+    #[command(flatten)]
+    succession: SuccessorArgs,
     #[command(flatten)]
     identity: IdentityKeyFile,
     #[command(flatten)]
@@ -69,7 +72,9 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     if let Some(dir) = &args.dir {
         slips::check_not_a_command(dir, args.node_type.is_some())?;
     }
+    let old = args.succession.old(&args.node)?;
     let config = making::config(
+        old.as_ref(),
         args.node_type.as_deref(),
         args.address.as_deref(),
         &args.set,
@@ -91,28 +96,37 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     let plan = NodePlan {
         config,
         rsa_bits: args.rsa.parse()?,
-        passphrase: args
-            .node
-            .to_encrypt(args.passphrase, gateway.as_ref(), opens)?,
+        passphrase: args.node.to_encrypt(
+            args.passphrase,
+            gateway.as_ref().or(old.as_ref()),
+            opens,
+        )?,
         identity: args.identity.read(passphrase)?,
         session_key: args.session.read_with_id(passphrase)?,
-        predecessor: None,
+        predecessor: old.as_ref().map(|old| old.public().clone()),
         now,
     };
+    let root = match (&gateway, &args.endpoint, &args.dir) {
+        (Some(gateway), Some(name), _) => endpoints::path_of(gateway, name)?,
+        (_, _, Some(dir)) => dir.clone(),
+        _ => args.node.path()?,
+    };
+    if let Some(old) = &old {
+        succeeding::check(old, &root)?;
+    }
     files::check_stdout()?; // a node whose id is not told was made in vain
     report::progress(args.json, || None);
-    let made = match (&gateway, &args.endpoint, &args.dir) {
-        (Some(gateway), Some(name), _) => making::endpoint(gateway, name, plan, now),
-        (_, _, Some(dir)) => creation::create(dir, plan),
-        _ => creation::create(&args.node.path()?, plan),
+    let made = match (&gateway, &args.endpoint) {
+        (Some(gateway), Some(name)) => making::endpoint(gateway, name, plan, now),
+        _ => creation::create(&root, plan),
     };
     let node = match made {
         Err(node::Error::Directory(node::DirectoryError::Exists(root))) => {
-            // A killed run may have made the node but not shared its spool.
-            if let Ok(node) = Directory::open(&root) {
-                Spool::of(node)?.share()?;
+            let succeeding = old.as_ref().map(Directory::id);
+            match succeeding::made_before(succeeding, &root, &args.node) {
+                Some(node) => node,
+                None => return Err(making::exists(&root)?.into()),
             }
-            return Err(node::Error::Directory(node::DirectoryError::Exists(root)).into());
         }
         made => made?,
     };
@@ -121,8 +135,12 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
     report::event("made", &[("id", &id), ("dir", &made)]);
     let facts = args.json.then(|| json::line(&lines::made(&node)));
     // Shared at once: group members may leave messages before any other program runs here.
-    Spool::of(node)?.share()?;
+    Spool::of(node.open_other(node.root())?)?.share()?;
+    let told = match &old {
+        Some(old) => succeeding::succeed(old, &node, &args.succession, now),
+        None => Ok(()),
+    };
     files::print(facts.as_ref().unwrap_or(&id))?;
     report::summary(&format!("the node {made} is made"));
-    Ok(())
+    told
 }

@@ -29,6 +29,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("FILE|DIR", "", "file"),
     ("FILE|PEER", "", "file-or-peer"),
     ("PEER|FILE", "", "file-or-peer"),
+    ("OLD", "", "dir"),
     ("FROM", "", "dir"),
     ("GATEWAY", "", "peer"),
     ("HEX", "", "none"),

@@ -61,6 +61,7 @@ mod split;
 mod state;
 mod status;
 mod streams;
+mod successor;
 mod sync;
 mod syncs;
 mod text;

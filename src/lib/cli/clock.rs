@@ -16,7 +16,7 @@ use crate::receive::{ReceiveOptions, Repeats};
 const LAST: i64 = 221_845_391_999;
 
 /// The default for how much clocks may differ.
-const DEFAULT_DRIFT: SignedDuration = SignedDuration::from_hours(2);
+pub(super) const DEFAULT_DRIFT: SignedDuration = SignedDuration::from_hours(2);
 
 /// `--now`, for programs that do not judge what others made.
 #[derive(Debug, clap::Args)]

@@ -1,5 +1,7 @@
 //! What relay-keygen makes.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use super::args::PassphraseChange;
@@ -8,7 +10,10 @@ use super::input_ref::InputRef;
 use super::outcome::Outcome;
 use super::report;
 use crate::node::creation::NodePlan;
-use crate::node::{self, Config, Directory, NodeType, endpoints, passphrase_change};
+use crate::node::{
+    self, Config, Directory, DirectoryError, NodeType, endpoints, passphrase_change,
+};
+use crate::spool::{self, Spool};
 
 /// Makes a local endpoint, and says if only some gateways lead to it.
 ///
@@ -27,6 +32,19 @@ pub fn endpoint(
         );
     }
     Ok(node)
+}
+
+/// The error for a node that is there already. A killed run may have made it but not shared its spool.
+///
+/// # Errors
+/// When the spool cannot be shared.
+pub fn exists(root: &Path) -> Result<node::Error, spool::Error> {
+    if let Ok(node) = Directory::open(root) {
+        Spool::of(node)?.share()?;
+    }
+    Ok(node::Error::Directory(DirectoryError::Exists(
+        root.to_owned(),
+    )))
 }
 
 /// Sets, changes or removes the passphrase of a node's private keys.
@@ -61,17 +79,21 @@ pub fn change_passphrase(node: &Directory, options: &PassphraseChange) -> anyhow
     outcome.finish()
 }
 
-/// The settings that the options give: type, address, and lines `KEY=VALUE`.
+/// The settings that the options give: type, address, and lines `KEY=VALUE`; those of the node that it
+/// follows come first.
 ///
 /// # Errors
 /// When one is unknown, or has a value that it cannot have.
 pub fn config(
+    old: Option<&Directory>,
     node_type: Option<&str>,
     address: Option<&str>,
     lines: &[String],
 ) -> anyhow::Result<Config> {
-    let mut config = Config::default();
-    config.set("type", node_type.unwrap_or(NodeType::default().word()))?;
+    let mut config = old.map_or_else(Config::default, |old| old.config().clone());
+    if old.is_none() {
+        config.set("type", node_type.unwrap_or(NodeType::default().word()))?;
+    }
     if let Some(address) = address {
         config.set("address", address)?;
     }

@@ -47,6 +47,7 @@ pub mod delivery; // what relay-deliver reports
 pub mod queues; // what relay-list prints
 pub mod findings; // what relay-check prints
 pub mod backup; // a copy of a node
+pub mod succeeding; // a node that takes the place of another
 pub mod making; // what relay-keygen makes
 pub mod qr; // codes that phones read
 pub mod single_fact; // what relay-inspect prints alone

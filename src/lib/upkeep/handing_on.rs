@@ -13,11 +13,12 @@ use crate::disk::publish::{IfExists, PublishOptions};
 use crate::disk::{self, FileRole, files};
 use crate::kind::ErrorKind;
 use crate::message::certification_path::{AUTHORIZATION_TYPE, PathForm};
-use crate::message::{CertificationPath, Item, Rotation};
+use crate::message::successor::SUCCESSOR_TYPE;
+use crate::message::{CertificationPath, Item, Rotation, SuccessorNotice};
 use crate::node::{self, Directory, authorizations};
 use crate::pki::{NodeId, Window};
 use crate::ramf::{Kind, limits};
-use crate::send::{self, Draft};
+use crate::send::{self, Draft, Sealer};
 use crate::spool::admission::{Admission, Entrance};
 use crate::spool::name::MAX_PRIORITY;
 use crate::spool::{Access, Error, Name, QueueId};
@@ -142,27 +143,59 @@ impl<'a> Outlet<'a> {
     ) -> Result<(), Error> {
         let longest = SignedDuration::from_secs(i64::from(limits::MAX_TTL));
         let ttl = path.leaf.not_after().duration_since(self.now).min(longest);
-        let draft = Draft {
-            media_type: AUTHORIZATION_TYPE,
-            ttl,
-            id: None,
-            cipher: CIPHER,
-            now: self.now,
-        };
+        let draft = self.draft(AUTHORIZATION_TYPE, ttl);
         let sealer = send::parcels(node, peer, &draft)?;
         // The key that the parcel carries anyway: with another one, it would depend on the order
         // of the two which is in use.
         let key = sealer.session_key().clone();
         let params = authorizations::params_of(node, path.clone(), key)?.to_der();
-        let mut content = Buffer::with_capacity(params.len());
-        content.append(&params);
         let before = before.map_or_else(String::new, |before| before.to_string());
-        let mut number = [0; 16];
         let unique = [path.leaf.octets(), before.as_bytes()].concat();
-        number.copy_from_slice(&hash::sha256(&unique)[..16]);
+        self.seal(&sealer, &params, &unique, &draft)
+    }
+
+    /// Seals for a peer the notice that another node takes this one's place, and stores the parcel. A
+    /// repeated run stores no second one.
+    ///
+    /// # Errors
+    /// When the peer cannot be sealed to, or the parcel cannot be stored.
+    pub fn successor_notice(
+        &self,
+        node: &Directory,
+        peer: NodeId,
+        notice: &SuccessorNotice,
+    ) -> Result<(), Error> {
+        let longest = SignedDuration::from_secs(i64::from(limits::MAX_TTL));
+        let draft = self.draft(SUCCESSOR_TYPE, longest);
+        let sealer = send::parcels(node, peer, &draft)?;
+        self.seal(&sealer, notice.octets(), notice.octets(), &draft)
+    }
+
+    fn draft(&self, media_type: &'static str, ttl: SignedDuration) -> Draft<'static> {
+        Draft {
+            media_type,
+            ttl,
+            id: None,
+            cipher: CIPHER,
+            now: self.now,
+        }
+    }
+
+    /// Seals a content, and stores the parcel under an id that follows from `named_for`.
+    fn seal(
+        &self,
+        sealer: &Sealer,
+        octets: &[u8],
+        named_for: &[u8],
+        draft: &Draft<'_>,
+    ) -> Result<(), Error> {
+        let mut content = Buffer::with_capacity(octets.len());
+        content.append(octets);
+        let mut number = [0; 16];
+        number.copy_from_slice(&hash::sha256(named_for)[..16]);
         let id = send::uuid(number);
         let id = Some(id.as_str());
-        let sent = send::content(&sealer, content, &Draft { id, ..draft })?;
+        let sent = send::content(sealer, content, &Draft { id, ..*draft })?;
         self.store(sent.octets.into_octets())
     }
 
