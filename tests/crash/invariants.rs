@@ -180,7 +180,12 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
                 .then(|| "not the whole config".to_owned())
         }
         ([], "identity.key") => problem_of_identity_key(octets),
-        ([] | ["peers", _], "identity.pub") => problem_of_public_key(octets),
+        ([] | ["peers", _], "identity.pub") | ([], "predecessor" | "successor") => {
+            problem_of_public_key(octets)
+        }
+        (["peers", _], "successor" | "notice.pem") | (["peers", _, "successors"], _) => {
+            problem_of_succession(name, octets)
+        }
         (["peers", _], "name" | "address") => is_line().is_none().then(|| "not a line".to_owned()),
         (["peers", _], "compared" | "expect-none") => {
             (!octets.is_empty()).then(|| "a mark with content".to_owned())
@@ -239,6 +244,19 @@ fn problem_of_node_file(above: &[&str], name: &str, octets: &[u8]) -> Option<Str
         // Records and lines are appended; a torn one at the end does not count.
         (["seen"] | ["rates", _] | ["spool", "sent"], _) | ([], "routes") => None,
         _ => Some("nobody knows this file".to_owned()),
+    }
+}
+
+/// Checks a notice, or the record of who took the place of a peer.
+fn problem_of_succession(name: &str, octets: &[u8]) -> Option<String> {
+    if name == "successor" {
+        let text = std::str::from_utf8(octets).unwrap_or_default();
+        let is_whole = text.starts_with("Node: 0") && text.ends_with('\n');
+        return (!is_whole).then(|| "not who took the place of the peer".to_owned());
+    }
+    match Object::parse(octets) {
+        Ok(Object::SuccessorNotice(notice)) => notice.verify().err().map(|error| error.to_string()),
+        _ => Some("not a notice".to_owned()),
     }
 }
 

@@ -37,4 +37,6 @@ mod scene; // nodes to start from, copies of them, and what a run left
 #[cfg(debug_assertions)]
 mod sending; // contents sent from operands and drop folders
 #[cfg(debug_assertions)]
+mod succeeding; // a node takes the place of another
+#[cfg(debug_assertions)]
 mod sweep; // stopping and failing a program at each step

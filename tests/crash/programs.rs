@@ -19,7 +19,8 @@ pub(crate) const CASES: usize = 65
     + super::passphrases::CASES
     + super::revoking::CASES
     + super::rotating::CASES
-    + super::sending::CASES;
+    + super::sending::CASES
+    + super::succeeding::CASES;
 
 /// The defaults of most cases.
 pub(crate) const CASE: Case<'static> = Case {
@@ -2044,7 +2045,7 @@ fn deliver_an_authorization() {
     });
 }
 
-fn is_remembered_by(scene: &Scene, node: &str) -> bool {
+pub(crate) fn is_remembered_by(scene: &Scene, node: &str) -> bool {
     let files = scene.files(&format!("{node}/seen"));
     files
         .iter()
@@ -2083,7 +2084,7 @@ pub(crate) fn import(scene: &Scene, node: &str, file: &str, now: &str) {
 }
 
 /// `from` seals for `to`, which it calls `name`, and `to` opens it.
-fn deliver(scene: &Scene, from: &str, name: &str, to: &str, now: &str) {
+pub(crate) fn deliver(scene: &Scene, from: &str, name: &str, to: &str, now: &str) {
     let args = ["-q", "-N", from, "-t", name, "in/report.txt"];
     let sealed = scene.run("relay-seal", &args, now);
     sealed.expect(0);

@@ -51,7 +51,7 @@ pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 const LARGE_LEN: usize = 8_300_000;
 
 /// The directory of the prepared nodes.
-const DIRS: [&str; 40] = [
+const DIRS: [&str; 43] = [
     "in",
     "keys",
     "alone",
@@ -91,6 +91,9 @@ const DIRS: [&str; 40] = [
     "again",
     "homely",
     "revoking",
+    "succeeding",
+    "succeeded",
+    "named",
     "passing",
 ];
 
@@ -391,6 +394,7 @@ impl World {
         make_treed(path, run);
         make_media(path, &run);
         make_revoking(path, &run);
+        make_succession(path, &run);
 
         let nodes = [("alone", "alice"), ("alone", "bob"), ("alone", "carol")].into_iter();
         let ids = nodes
@@ -636,6 +640,29 @@ fn make_parts(root: &Path, run: impl Fn(&str, &[&str], &str)) {
         let mode = PermissionsExt::from_mode(0o600);
         fs::set_permissions(part.unwrap().path(), mode).unwrap();
     }
+}
+
+/// Makes the stages `succeeding`, `succeeded` and `named`, with `in/successor.parcel` and
+/// `in/bob.successor`: alice's node has a successor, and bob is told.
+fn make_succession(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
+    for name in ["alice", "bob"] {
+        let node = path.join("succeeding").join(name);
+        copy_tree(&path.join("friends").join(name), &node);
+        private_dir(&node.join("spool"));
+    }
+    copy_tree(
+        &path.join("succeeding/alice"),
+        &path.join("succeeded/alice"),
+    );
+    let mut args = vec!["-q", "--successor", "succeeded/alice", "-d", "in"];
+    args.extend(["--identity-key", "in/mail.key", "succeeded/new"]);
+    run("relay-keygen", &args, START);
+    let queue = path.join("succeeded/alice/spool/in");
+    let parcel = fs::read_dir(queue).unwrap().last().unwrap().unwrap();
+    fs::copy(parcel.path(), path.join("in/successor.parcel")).unwrap();
+    copy_tree(&path.join("succeeding/bob"), &path.join("named/bob"));
+    let args = ["-q", "-N", "named/bob", "in/successor.parcel"];
+    run("relay-open", &args, FIRST);
 }
 
 /// Makes the stages `revoking` and `passing`.
