@@ -5,8 +5,9 @@
 # Anna and Ada are behind the gateway "field", which the Internet gateway "hub" has registered, and Bert is at the hub
 # itself. Each writes to another once a week, and a stick goes from the field to the hub and back. Certificates and
 # authorizations last for 180 days at most: all of them are renewed, several times, with nobody watching. Once, the
-# computer of the field is lost and its backup restored; once, Bert sends Ada more than she lets him; and Anna withdraws what
-# she let Ada do. In the end every mail has arrived, once. The time of the nodes is made up (clock = test). The programs are built first, unless RELAY_BIN names a
+# computer of the field is lost and its backup restored; once, Bert sends Ada more than she lets him; Anna withdraws what
+# she let Ada do; and Ada, whose key has to change, gets another node, by one command of hers and one of Bert's. In the end
+# every mail has arrived, once. The time of the nodes is made up (clock = test). The programs are built first, unless RELAY_BIN names a
 # directory that has them.
 set -eu
 years=2
@@ -70,7 +71,7 @@ visit() {
     fi
     quietly relay-sync -q -N "$work/$gateway/.relay" "$work/stick"
     for recipient; do
-        at "$recipient" relay-deliver --keep-name --dir "$work/$recipient/inbox"
+        at "$recipient" relay-deliver --keep-name --dir "$work/${recipient%2}/inbox"
     done
 }
 
@@ -115,7 +116,8 @@ advertise() {
     done
     flood=yes
     visit hub bert
-    visit field anna ada
+    # shellcheck disable=SC2086 # several words
+    visit field $readers
     flood=
     came=$(find "$work/ada/inbox" -name 'advertisement-*' | wc -l)
     aside=$(grep -c 'set aside in failed: over the rate' "$work/flood")
@@ -138,6 +140,21 @@ withdraw() {
     cat "$work/said"
     relay-peers -q -N "$work/field/.relay/endpoints/anna" ada --expect-none > /dev/null
     relay-peers -q -N "$work/field/.relay/endpoints/ada" anna --expect-none > /dev/null
+}
+
+# succeed: Ada's key has to change. A new node takes the place of hers, which still opens what is under way.
+succeed() {
+    echo "$RELAY_NOW: a new node takes the place of Ada's"
+    endpoints=$work/field/.relay/endpoints
+    relay-keygen -q -N "$work/field/.relay" --successor "$endpoints/ada" --endpoint ada2 > /dev/null
+    readers='anna ada ada2'
+}
+
+# accept: Bert has heard the digits of the new node from Ada, over the telephone.
+accept() {
+    heard=$(relay-inspect "$work/field/.relay/endpoints/ada2/identity.pub" | sed -n 's/^ *fingerprint: //p')
+    echo "$RELAY_NOW: Bert takes the node that has the digits $heard"
+    relay-import -q -N "$work/hub/.relay/endpoints/bert" --successor ada --expect "$heard" > /dev/null
 }
 
 # measure: the files with keys, and the octets, of both nodes.
@@ -176,6 +193,7 @@ for pair in 'anna bert' 'bert ada' 'ada anna'; do
 done
 relay-sync -q -N "$work/hub/.relay" --init "$work/stick"
 flood=
+readers='anna ada'
 visit field
 visit hub
 measure "At the beginning"
@@ -190,15 +208,19 @@ while [ "$week" -lt $((years * 52)) ]; do
     write $week anna bert
     write $week bert ada
     [ "$week" -gt 35 ] || write $week ada anna
-    visit field anna ada
+    # shellcheck disable=SC2086 # several words
+    visit field $readers
     later 3600
     visit hub bert
     later 3600
-    visit field anna ada
+    # shellcheck disable=SC2086 # several words
+    visit field $readers
     case $week in
     30) advertise ;;
     35) withdraw ;;
     40) lose_and_restore ;;
+    45) succeed ;;
+    46) accept ;;
     26 | 52 | 78) measure "After $week weeks" ;;
     esac
 done
@@ -206,7 +228,8 @@ done
 echo "The last answers come home."
 for _ in 1 2; do
     later $((2 * day))
-    visit field anna ada
+    # shellcheck disable=SC2086 # several words
+    visit field $readers
     visit hub bert
 done
 measure "At the end"
