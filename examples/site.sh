@@ -162,6 +162,7 @@ echo
 echo "What cron does once a day and once a week. Nothing is wrong."
 for site in $people; do
     cron "$site" 17
+    cron "$site" 11
     cron "$site" 23
     cron "$site" 37
 done
