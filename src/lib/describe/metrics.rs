@@ -116,7 +116,7 @@ fn queues(metrics: &mut Metrics, status: &NodeStatus) {
     );
     metrics.gauge(
         "relay_queue_oldest_timestamp_seconds",
-        "When the message was stored that has waited longest.",
+        "When the oldest message in a queue was stored.",
         all(&|sum| sum.oldest.map(Timestamp::as_second)),
     );
     metrics.gauge(
@@ -148,7 +148,7 @@ fn endings(metrics: &mut Metrics, status: &NodeStatus) {
     });
     metrics.gauge(
         "relay_certificate_not_after_timestamp_seconds",
-        "When an authorization or registration ends that people renew.",
+        "When an authorization or registration with a peer ends and has to be renewed.",
         earliest(ends),
     );
 }
