@@ -68,7 +68,7 @@ fn a_member_that_cannot_be_reached_keeps_the_others_from_nothing() {
         .ok();
     env.write(
         "alice/aliases",
-        "team: mallory, nobody, bob\nalone: mallory\nnone: nobody\n",
+        "team: mallory, nobody, bob\nalone: mallory\nnone: nobody\ncircle: @ring\nring: circle\n",
     );
     let seal = |to: &str| {
         env.relay("seal")
@@ -79,7 +79,15 @@ fn a_member_that_cannot_be_reached_keeps_the_others_from_nothing() {
     ran.says_somewhere("nobody, a member of @team, gets nothing: no peer is known as nobody")
         .says_somewhere("@team: no session key of mallory is known");
     assert_eq!(seal("@alone").run().status, 67);
-    assert_eq!(seal("@none").run().status, 64);
+    let none = seal("@none").run();
+    assert_eq!(none.status, 67);
+    none.says_somewhere("@none: nobody to send to: no peer is known as nobody");
+    seal("@circle").fails(
+        78,
+        "alice/aliases: the alias circle comes back to itself, and to no peer",
+    );
+    seal("team").fails(67, "no peer is known as team: did you mean @team?");
+    seal("Circle").fails(67, "no peer is known as Circle: did you mean @circle?");
     // Those that are named are all or none.
     let parcels = || {
         env.names(".")
@@ -120,7 +128,7 @@ fn lines_that_are_wrong() {
         ("../x: bob", "line 1: ../x cannot be an alias"),
         (
             "team: bob carol",
-            "line 1: bob carol: a member has no blanks",
+            "line 1: bob carol: a member has no blanks; a comma separates members",
         ),
     ] {
         env.write("alice/aliases", text);

@@ -9,7 +9,7 @@ use super::errors::Usage;
 use super::report;
 use crate::node::aliases::{Aliases, MARK};
 use crate::node::peers::short_id;
-use crate::node::{Directory, Keyring};
+use crate::node::{Directory, Error, Keyring, PeerError};
 use crate::pki::NodeId;
 use crate::send::{self, Draft, Sealer};
 
@@ -51,10 +51,12 @@ pub fn recipients_of(
     warn_of_successor(node)?;
     let mut recipients: Vec<Recipient> = Vec::new();
     let mut places: HashMap<NodeId, usize> = HashMap::new();
-    let mut aliases = None;
+    let (mut aliases, mut unknown) = (None, None);
     for text in to {
         let Some(name) = text.strip_prefix(MARK) else {
-            let id = current(node, node.find_recipient(text)?)?;
+            let found = node.find_recipient(text);
+            let found = found.map_err(|error| marked(text, node, error))?;
+            let id = current(node, found)?;
             match places.get(&id).map(|place| &mut recipients[*place].alias) {
                 Some(None) => {
                     return Err(Usage(format!("-t {text}: the same peer twice")).into());
@@ -76,6 +78,7 @@ pub fn recipients_of(
             report::warn(&format!(
                 "{member}, a member of {text}, gets nothing: {error}"
             ));
+            unknown.get_or_insert(error);
         }
         for id in members.ids {
             let id = current(node, id)?;
@@ -88,9 +91,27 @@ pub fn recipients_of(
     }
     if recipients.is_empty() {
         let text = format!("{}: nobody to send to", to.join(", "));
-        return Err(Usage(text).into());
+        return Err(match unknown {
+            Some(error) => anyhow::Error::from(error).context(text),
+            None => Usage(text).into(),
+        });
     }
     Ok(recipients)
+}
+
+/// The error for a peer that is not known; if an alias has its name, that is what was meant.
+fn marked(text: &str, node: &Directory, error: Error) -> Error {
+    let is_unknown = matches!(
+        error,
+        Error::Peer(PeerError::Unknown(_) | PeerError::Mistyped { .. })
+    );
+    if is_unknown && Aliases::read(node.root()).0.has(text) {
+        return Error::Peer(PeerError::Mistyped {
+            text: text.to_owned(),
+            meant: format!("{MARK}{}", text.to_ascii_lowercase()),
+        });
+    }
+    error
 }
 
 /// Warns that another node takes the place of the one that sends.

@@ -78,7 +78,9 @@ impl Aliases {
         for entry in listed {
             let path = folder.join(&entry.name);
             match entry.name.to_str().map(alias_name) {
-                Some(Ok(name)) => each_line(&path, &mut problems, |line| aliases.add(&name, line)),
+                Some(Ok(name)) => each_line(&path, &mut problems, |line| {
+                    aliases.add(&name, line, "each has a line of its own")
+                }),
                 // Left by an editor or a killed run.
                 _ if is_passed_over(&path) => {}
                 _ => problems.push(damaged(&path, &"its name cannot be an alias")),
@@ -95,11 +97,11 @@ impl Aliases {
     /// The peers that an alias comes to, through other aliases, too.
     ///
     /// # Errors
-    /// [`PeerError::UnknownAlias`]; when the peers cannot be listed, or are too many.
-    pub fn resolve(&self, name: &str, node: &Directory, now: Timestamp) -> Result<Members, Error> {
+    /// [`PeerError::UnknownAlias`]; when it comes to nothing but aliases; when the peers cannot be listed, or are too many.
+    pub fn resolve(&self, alias: &str, node: &Directory, now: Timestamp) -> Result<Members, Error> {
         let mut members = Members::default();
         let mut known = BTreeSet::new();
-        let mut open = vec![name.to_ascii_lowercase()];
+        let mut open = vec![alias.to_ascii_lowercase()];
         let mut followed = BTreeSet::new();
         while let Some(name) = open.pop() {
             if !followed.insert(name.clone()) {
@@ -132,6 +134,11 @@ impl Aliases {
             if members.ids.len() > MAX_MEMBERS {
                 return Err(Error::Peer(PeerError::ManyMembers(name)));
             }
+        }
+        let is_empty = members.ids.is_empty() && members.unknown.is_empty();
+        if is_empty && !followed.contains(ALL) {
+            let problem = format!("the alias {alias} comes back to itself, and to no peer");
+            return Err(damaged(&node.root().join(FILE), &problem));
         }
         Ok(members)
     }
@@ -183,7 +190,8 @@ impl Aliases {
         unknown.collect()
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// Whether there is an alias of this name, apart from the built-in one.
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.members.contains_key(&name.to_ascii_lowercase())
     }
 
@@ -202,12 +210,13 @@ impl Aliases {
         if members.peek().is_none() {
             return Err(format!("the alias {name} has no members"));
         }
-        members.try_for_each(|member| self.add(&name, member))
+        members.try_for_each(|member| self.add(&name, member, "a comma separates members"))
     }
 
-    fn add(&mut self, name: &str, member: &str) -> Result<(), String> {
+    /// Adds a member; `rule` says how members are separated where it stands.
+    fn add(&mut self, name: &str, member: &str, rule: &str) -> Result<(), String> {
         if member.contains(|character: char| character.is_whitespace() || character.is_control()) {
-            return Err(format!("{member}: a member has no blanks"));
+            return Err(format!("{member}: a member has no blanks; {rule}"));
         }
         let members = self.members.entry(name.to_owned()).or_default();
         members.push(member.to_owned());
