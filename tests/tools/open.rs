@@ -954,8 +954,17 @@ fn a_node_that_is_not_right() {
     env.write("alice/VERSION", "relay-node 2\n");
     open().fails(
         78,
-        "alice is a node directory of another version: relay-node 2",
+        "alice is a node directory of another version: relay-node 2 is newer than these programs: upgrade them",
     );
+    for (other, said) in [
+        ("\n", "its VERSION is empty"),
+        ("relay-node 0\n", "relay-node 0"),
+        ("relay-node x\n", "relay-node x"),
+    ] {
+        env.write("alice/VERSION", other);
+        let said = format!("alice is a node directory of another version: {said}");
+        open().fails(78, &said);
+    }
     env.write("alice/VERSION", &version);
 
     let sessions = format!("alice/sessions/{}", id("bob"));

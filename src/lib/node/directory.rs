@@ -307,6 +307,21 @@ impl Directory {
     }
 }
 
+/// What is said of a VERSION that is not ours, so that people know what to do.
+fn other_version(version: &str) -> String {
+    let number = |version: &str| -> Option<u64> {
+        let rest = version.strip_prefix(NAME)?;
+        rest.split_whitespace().next()?.parse().ok()
+    };
+    if version.is_empty() {
+        "its VERSION is empty".to_owned()
+    } else if number(version) > number(VERSION) {
+        format!("{version} is newer than these programs: upgrade them")
+    } else {
+        version.to_owned()
+    }
+}
+
 /// Checks that there is a node, of the layout that we know, and returns whether it is a backup.
 fn is_backup(root: &Path) -> Result<bool, Error> {
     let version = match files::read(&root.join("VERSION"), FileRole::Node, MAX_FILE_LEN) {
@@ -327,7 +342,7 @@ fn is_backup(root: &Path) -> Result<bool, Error> {
         BACKUP_VERSION => Ok(true),
         _ => Err(Error::Directory(DirectoryError::Version {
             path: root.to_owned(),
-            version,
+            version: other_version(&version),
         })),
     }
 }

@@ -109,7 +109,7 @@ pub enum DirectoryError {
     Version {
         /// The directory.
         path: PathBuf,
-        /// What its VERSION says.
+        /// What its VERSION says, or is wrong with it.
         version: String,
     },
     /// The directory is a backup of a node.
