@@ -301,7 +301,7 @@ fn what_is_no_finished_file_stays_and_is_named() {
         "bob/hard: it has another name",
         "bob/link: not a regular file",
         "bob/fifo: not a regular file",
-        "bob/inner: a directory in a directory",
+        "bob/inner: a directory, and a drop folder takes files only",
         "loose: without -t",
         "nobody: no peer is known as nobody",
     ] {

@@ -128,7 +128,8 @@ impl<'a, 'b> Drops<'a, 'b> {
                     self.tell(scan.others);
                     self.unready(Some(&folder), scan.unready);
                     for inner in scan.folders {
-                        let error = Error::NotTaken("a directory in a directory");
+                        let error =
+                            Error::NotTaken("a directory, and a drop folder takes files only");
                         self.not_taken(&Path::new(&folder).join(inner), &error.into());
                     }
                     self.to_claim.push_back((Some(folder), scan.ready));
