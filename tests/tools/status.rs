@@ -501,7 +501,7 @@ fn the_file_is_replaced_whole() {
         "the collector is another user"
     );
     let nagios = ["-o", "x", "--nagios", "failed=1:2"];
-    assert_eq!(status(&env, "gateway").args(nagios).run().status, 64);
+    assert_eq!(status(&env, "gateway").args(nagios).run().status, 3);
 }
 
 #[test]
@@ -565,7 +565,25 @@ fn thresholds_decide_the_status() {
             "{line}"
         );
     }
-    assert_eq!(status(&env, "gateway").arg("--nagios").run().status, 64);
+    // A command line that is wrong, too: the system shows the standard output.
+    for (wrong, why) in [
+        (&["--nagios"][..], "a value is required for '--nagios"),
+        (
+            &["--nagios=failed=1:2", "--bogus"],
+            "unexpected argument '--bogus'",
+        ),
+        (&["--json", "--nagios", "failed=1:2"], "cannot be used with"),
+    ] {
+        let ran = status(&env, "gateway").args(wrong).run();
+        assert_eq!(ran.status, 3, "{wrong:?}");
+        let line = ran.text();
+        assert!(
+            line.starts_with("RELAY UNKNOWN: ") && line.contains(why),
+            "{line}"
+        );
+        assert_eq!(line.lines().count(), 1, "{line}");
+    }
+    assert_eq!(status(&env, "gateway").arg("--bogus").run().status, 64);
 }
 
 #[test]

@@ -205,7 +205,11 @@ fn usage(error: &clap::Error) -> Status {
         .map(str::trim)
         .collect();
     let text = slips::named_for_source(error, &lines.join(" "));
-    report::error(text.strip_prefix("error: ").unwrap_or(&text));
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    if report::program() == "relay-status" && nagios::is_asked(&words::arguments()) {
+        return finish(nagios::unknown(text));
+    }
+    report::error(text);
     let hint = slips::hint_for_usage(error, report::program());
     report::hint(hint.as_deref().unwrap_or("see --help"));
     Status::USAGE

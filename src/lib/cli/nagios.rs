@@ -1,6 +1,8 @@
 //! Thresholds on the numbers of a node, and the line that a monitoring system reads, as the
 //! guidelines for plugins of Nagios say.
 
+use std::ffi::OsString;
+
 use super::errors::Usage;
 use super::overview::{ends, words};
 use super::status::{Reported, Status};
@@ -281,16 +283,31 @@ pub fn answer(
     let collected = collected.and_then(|thresholds| Ok((thresholds, collect()?)));
     let (line, status) = match collected {
         Ok((thresholds, (status, unreadable))) => line(&status, &thresholds, unreadable),
-        Err(error) => {
-            let text = report::text_of(&error).replace('|', "/");
-            (format!("RELAY UNKNOWN: {text}"), Status::UNKNOWN)
-        }
+        Err(error) => return unknown(&report::text_of(&error)),
     };
     files::print_line(&line)?;
     match status {
         Status::OK => Ok(()),
         status => Err(Reported(status).into()),
     }
+}
+
+/// Prints the line that says why there are no numbers.
+///
+/// # Errors
+/// The status for a monitoring system, 3; or when the line cannot be printed.
+pub(super) fn unknown(why: &str) -> anyhow::Result<()> {
+    // A bar separates the performance data.
+    let why = why.replace('|', "/");
+    files::print_line(&format!("RELAY UNKNOWN: {why}"))?;
+    Err(Reported(Status::UNKNOWN).into())
+}
+
+/// Whether a command line, which may be wrong, asks for the line for a monitoring system. Such a system knows only the
+/// statuses up to 3, and shows only the standard output.
+pub(super) fn is_asked(words: &[OsString]) -> bool {
+    let mut words = words.iter().map(|word| word.as_encoded_bytes());
+    words.any(|word| word == b"--nagios" || word.starts_with(b"--nagios="))
 }
 
 #[cfg(test)]
