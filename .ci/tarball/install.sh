@@ -72,6 +72,8 @@ main() {
     command -v sha256sum >/dev/null || die 69 "sha256sum is not installed"
     (cd "$here" && sha256sum -c SHA256SUMS >/dev/null 2>&1) ||
         die 65 "$here is damaged: sha256sum -c SHA256SUMS tells where"
+    prefix_is_new=
+    [ -d "$prefix" ] || prefix_is_new=yes
     if ! mkdir -p "$prefix" 2>/dev/null || [ ! -w "$prefix" ]; then
         die 73 "$prefix cannot be written: run this as root, or name another PREFIX, such as ~/.local"
     fi
@@ -88,7 +90,7 @@ main() {
     new=$(echo "$files" | while IFS= read -r path; do echo "$(sum "$here/$path")  $path"; done)
     old=
     [ ! -f "$list" ] || old=$(cat "$list")
-    dirs=$({ echo "$files" | directories; echo "$old" | grep '^dir  ' || :; } | sort -u)
+    dirs=$({ echo "$files" | directories; [ -z "$prefix_is_new" ] || echo "dir  ."; echo "$old" | grep '^dir  ' || :; } | sort -u)
     mkdir -p "${list%/*}"
     write_list "$dirs" "$old" "$new"
     echo "$files" | while IFS= read -r path; do place "$path"; done
@@ -132,10 +134,18 @@ mode() {
 
 report() {
     version=$("$prefix/bin/relay" --version) || die 69 "$prefix/bin/relay does not run here"
-    echo "$version is in $prefix; $prefix/lib/relay/uninstall.sh removes it"
+    echo "$version is in $prefix; $(quoted "$prefix/lib/relay/uninstall.sh") removes it"
     case :$PATH: in
     *:"$prefix/bin":*) echo "begin with: man relaynet" ;;
-    *) echo "begin with: PATH=$prefix/bin:\$PATH MANPATH=$prefix/share/man: man relaynet" ;;
+    *) echo "begin with: PATH=$(quoted "$prefix")/bin:\$PATH MANPATH=$(quoted "$prefix")/share/man: man relaynet" ;;
+    esac
+}
+
+# quoted PATH: as a shell reads it, since this is to be pasted.
+quoted() {
+    case $1 in
+    *[!A-Za-z0-9/._+-]*) printf "'%s'\n" "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")" ;;
+    *) printf '%s\n' "$1" ;;
     esac
 }
 

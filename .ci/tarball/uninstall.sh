@@ -46,7 +46,8 @@ main() {
     done
     rm -f "$list"
     echo "$all" | sed -n 's/^dir  //p' | sort -r | while IFS= read -r path; do
-        rmdir "$prefix/$path" 2>/dev/null || :
+        # "." is PREFIX itself, which rmdir(1) does not remove under that name.
+        rmdir "$prefix/${path#.}" 2>/dev/null || :
     done
     exit 0
 }

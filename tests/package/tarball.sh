@@ -110,6 +110,13 @@ install_as() {
     ends 0 unprivileged "${sh[@]}" "$prefix/lib/relay/uninstall.sh"
     same "after uninstall.sh" "$(tree "$prefix")" "$before"
 
+    # A PREFIX that was not there, with a blank: what is printed can be pasted, and PREFIX goes again.
+    ends 0 unprivileged "${sh[@]}" "$here/install.sh" "$work/home/somebody's own"
+    said=${said##*begin with: }
+    [[ $(sh -c "${said%man relaynet}relay --version") == relay\ * ]] || fail "install.sh says: $said"
+    ends 0 unprivileged "${sh[@]}" "$work/home/somebody's own/lib/relay/uninstall.sh"
+    [ ! -e "$work/home/somebody's own" ] || fail "uninstall.sh leaves a PREFIX that install.sh made"
+
     # What is in the way is named, and nothing is changed.
     echo mine >"$prefix/bin/relay"
     mkdir "$prefix/bin/relay-seal"
