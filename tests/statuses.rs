@@ -922,6 +922,8 @@ fn outbox() -> Cases<outbox::Error> {
             why: WORD,
         },
         E::NotTaken(WORD),
+        E::OfNode(path()),
+        E::NothingMissing,
     ]);
     cases.extend(around(archive(), E::Archive));
     cases.extend(around(message(), E::Message));

@@ -260,6 +260,16 @@ fn zsh(made: &str) -> String {
     let made = replace(made, ":(", ")", |words| {
         format!(": _relay_complete {words}")
     });
+    // A colon in the name of a value, which clap does not quote, would begin what zsh runs.
+    let names = KINDS.iter().map(|(value, ..)| *value);
+    let made = names
+        .filter(|name| name.contains(':'))
+        .fold(made, |made, name| {
+            made.replace(
+                &format!(":{name}:"),
+                &format!(":{}:", name.replace(':', "\\:")),
+            )
+        });
     let lines = made.lines().map(|line| match line.strip_prefix("'*::") {
         // With two colons, options after the first operand are not completed.
         Some(operand) if !operand.contains("_relay_complete command") => format!("'*:{operand}\n"),

@@ -50,6 +50,64 @@ fn claims(env: &Env, folder: &str) -> String {
     dir
 }
 
+/// Its private key would be on its way to a peer, and gone from the node.
+#[test]
+fn no_file_of_a_node_is_dropped_or_sent_with_a_directory() {
+    let env = drop_folder();
+    for (args, named) in [
+        (
+            &["-t", "bob", "--drop", "carol", "--settle", "0s"][..],
+            "carol",
+        ),
+        (&["-t", "bob", "--drop", "carol/certs"], "carol/certs"),
+        (
+            &["-t", "bob", "--drop", "drop", "--sent", "carol/peers"],
+            "carol/peers",
+        ),
+    ] {
+        let why =
+            format!("{named}: belongs to a node, whose files are not sent: name a place outside");
+        send(&env, args).fails(64, &why);
+    }
+    assert!(!env.path("carol/.sending").exists());
+    // A home of a service has other files, too.
+    env.mkdir("carol/mine");
+    env.write("carol/mine/note", "hello");
+    env.mkdir("drop/tree");
+    env.mkdir("drop/tree/deep");
+    fs::rename(env.path("carol"), env.path("drop/tree/deep/carol")).unwrap();
+    for (operand, named) in [
+        ("drop/tree", "drop/tree/deep/carol"),
+        ("drop/tree/deep/carol", "drop/tree/deep/carol"),
+        (
+            "drop/tree/deep/carol/sessions",
+            "drop/tree/deep/carol/sessions",
+        ),
+    ] {
+        env.write("beside", "for bob");
+        let ran = send(&env, &["-t", "bob", operand, "beside"]).run();
+        let why = format!("{named}: belongs to a node, whose files are not sent");
+        assert!(
+            ran.status == 65 && ran.stderr.contains(&why),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(ran.text().lines().count(), 1, "{operand}");
+    }
+    send(&env, &["-t", "bob", "drop/tree/deep/carol/mine"]).ok();
+    // A folder with the name of a peer that is a node.
+    fs::remove_dir(env.path("drop/bob")).unwrap();
+    fs::rename(env.path("drop/tree/deep/carol"), env.path("drop/bob")).unwrap();
+    let ran = dropped(&env, &[]).run();
+    let why = "bob: belongs to a node, whose files are not sent";
+    assert!(
+        ran.status == 65 && ran.stderr.contains(why),
+        "{}",
+        ran.stderr
+    );
+    assert!(env.path("drop/bob/identity.key").exists());
+}
+
 /// What bob delivers of what waits at alice, under the names that were sent along.
 fn delivered(env: &Env) -> Vec<String> {
     let home = format!("bob/spool/home/{}", id("bob"));

@@ -243,6 +243,34 @@ fn with_an_id_a_run_can_be_repeated() {
     );
 }
 
+/// At any later time, of which each parcel has the date: once the new one took the place of the one that waited.
+#[test]
+fn what_is_queued_under_an_id_stays() {
+    let env = Env::with_peers();
+    env.write("small", "one");
+    env.write("other", "two");
+    env.write("large", "x".repeat(LARGE));
+    for (id, file) in [("r1", "small"), ("r2", "large")] {
+        sent(&env, &["-t", "bob", "--id", id, file]);
+    }
+    let before = env.names("alice/spool/in");
+    for later in ["2026-03-01T12:00:01Z", "2026-03-02T12:00:00Z"] {
+        for (id, file) in [("r1", "small"), ("r1", "other"), ("r2", "large")] {
+            let again = env
+                .relay("send")
+                .args(["-N", "alice", "-t", "bob", "--id", id, file]);
+            let ran = again.at(later).run();
+            let why = format!("{file}: a message with this id was queued before");
+            assert!(
+                ran.status == 82 && ran.stderr.contains(&why),
+                "{}",
+                ran.stderr
+            );
+        }
+    }
+    assert_eq!(env.names("alice/spool/in"), before);
+}
+
 #[test]
 fn a_drop_folder_is_sent_once() {
     let env = drop_folder();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::errors::Postponed;
+use super::errors::{Postponed, Usage};
 use super::limited::Limited;
 use super::report;
 use super::sending::{AT_ONCE, Facts, MAX_REPORTED, Sending};
@@ -33,6 +33,9 @@ pub fn open(dir: &Path, sent: Option<&Path>, settle: Duration) -> anyhow::Result
     match DropFolder::open(dir, sent, settle) {
         // Run by cron with `-q`: the next run tries again, so this is not worth a mail.
         Err(Error::Locked(_)) if report::is_quiet() => Err(Reported(Status::TEMP_FAIL).into()),
+        Err(error @ Error::OfNode(_)) => {
+            Err(Usage(format!("{error}: name a place outside")).into())
+        }
         opened => Ok(opened?),
     }
 }

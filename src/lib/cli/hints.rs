@@ -442,6 +442,7 @@ fn hint_for_outbox(error: &outbox::Error) -> Option<String> {
         E::Spool(spool::Error::OverQuota { .. }) => {
             Some("raise quota in the node's config".to_owned())
         }
+        E::OfNode(_) => Some("name a place outside, or single files".to_owned()),
         E::Archive(error) => hint_for_archive(error),
         E::Message(error) => hint_for_message(error),
         E::Node(error) => hint_for_node(error),

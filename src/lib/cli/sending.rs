@@ -6,6 +6,8 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use walkdir::WalkDir;
+
 use super::errors::{Empty, Usage};
 use super::input_ref::InputRef;
 use super::limited::Limited;
@@ -238,6 +240,7 @@ impl<'a> Sending<'a> {
             .map(str::to_owned)
             .or_else(|| file_name::safe(&own));
         let name = name.ok_or_else(|| Usage("--name gives this directory a name".to_owned()))?;
+        check_no_node(path, &whole)?;
         let tree = Tree::open(path, &name).map_err(Error::from)?;
         let mut reported = Limited::new(MAX_REPORTED);
         for omission in tree.omissions() {
@@ -449,6 +452,22 @@ impl<'a> Sending<'a> {
         sent?;
         self.outcome.into_inner().finish()
     }
+}
+
+/// Refuses a directory that is of a node, or has one in it: its private keys would go with it.
+fn check_no_node(path: &Path, whole: &Path) -> Result<(), Error> {
+    if Directory::owns(whole) {
+        return Err(Error::OfNode(path.to_owned()));
+    }
+    // What cannot be read is reported when the content is.
+    for entry in WalkDir::new(whole).into_iter().filter_map(Result::ok) {
+        let dir = entry.path().parent().unwrap_or(whole);
+        if entry.file_name() == "VERSION" && Directory::owns(dir) {
+            let below = dir.strip_prefix(whole).unwrap_or(dir);
+            return Err(Error::OfNode(path.join(below)));
+        }
+    }
+    Ok(())
 }
 
 /// Standard input, which may be empty, but not closed.

@@ -17,6 +17,7 @@ use crate::disk::publish::{IfExists, rename_unsynced};
 use crate::disk::tree::{self, EntryKind, Visited};
 use crate::disk::{self, FileRole, Lock};
 use crate::message::file_name::numbered;
+use crate::node::Directory;
 
 const ROLE: FileRole = FileRole::Dropped;
 
@@ -76,11 +77,14 @@ impl DropFolder {
     /// taken once it has not changed for `settle`.
     ///
     /// # Errors
-    /// [`Error::Folder`] when others could exchange what is in it, or `sent` is on another file system;
+    /// [`Error::OfNode`]; [`Error::Folder`] when others could exchange what is in it, or `sent` is on another file system;
     /// [`Error::Locked`]; when it cannot be used.
     pub fn open(dir: &Path, sent: Option<&Path>, settle: Duration) -> Result<Self, Error> {
         let label = dir;
         let dir = files::canonical(dir, ROLE)?;
+        if Directory::owns(&dir) {
+            return Err(Error::OfNode(label.to_owned()));
+        }
         let device = check(&dir, label)?;
         let sent = match sent {
             None => None,
@@ -92,7 +96,11 @@ impl DropFolder {
                         why: "not a directory on the file system of the drop folder",
                     });
                 }
-                Some(files::canonical(sent, ROLE)?)
+                let place = files::canonical(sent, ROLE)?;
+                if Directory::owns(&place) {
+                    return Err(Error::OfNode(sent.to_owned()));
+                }
+                Some(place)
             }
         };
         let claims = dir.join(CLAIMS);
@@ -165,6 +173,9 @@ impl DropFolder {
         let dir = self.place(folder);
         if let Some(folder) = folder {
             check(&dir, Path::new(folder))?;
+            if Directory::owns(&dir) {
+                return Err(Error::OfNode(PathBuf::from(folder)));
+            }
         }
         let mut scan = Scan::default();
         for met in tree::stream(&dir, ROLE)? {

@@ -68,6 +68,13 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// What is to be sent, or the place for what was sent, belongs to a node: it would lose its files, and others get its
+    /// private keys.
+    #[error("{}: belongs to a node, whose files are not sent", .0.display())]
+    OfNode(PathBuf),
+    /// All of a content with the id that the user gave was queued before.
+    #[error("a message with this id was queued before: nothing is missing")]
+    NothingMissing,
     /// A file in the folder is not one that is sent.
     #[error("{0}")]
     NotTaken(&'static str),
@@ -80,9 +87,10 @@ impl Error {
         match self {
             Self::Changed | Self::Locked(_) => ErrorKind::Busy,
             Self::Read(_) => ErrorKind::Io,
-            Self::TooManyParts | Self::OverQuota { .. } => ErrorKind::Unsuitable,
+            Self::TooManyParts | Self::OverQuota { .. } | Self::OfNode(_) => ErrorKind::Unsuitable,
             Self::NotTaken(_) => ErrorKind::NotFound,
             Self::Folder { .. } => ErrorKind::Config,
+            Self::NothingMissing => ErrorKind::Seen,
             Self::Archive(error) => error.kind(),
             Self::Message(error) => error.kind(),
             Self::Node(error) => error.kind(),
@@ -102,9 +110,14 @@ impl Error {
             | Self::OverQuota { .. }
             | Self::Archive(_)
             | Self::Message(_)
+            | Self::OfNode(_)
             | Self::NotTaken(_) => true,
             Self::Spool(error) => matches!(error, spool::Error::OverQuota { .. }),
-            Self::Node(_) | Self::Disk(_) | Self::Locked(_) | Self::Folder { .. } => false,
+            Self::Node(_)
+            | Self::Disk(_)
+            | Self::Locked(_)
+            | Self::Folder { .. }
+            | Self::NothingMissing => false,
         }
     }
 

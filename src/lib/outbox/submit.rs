@@ -17,7 +17,6 @@ use crate::message::parts;
 use crate::pipeline::workers::{self, Bounds};
 use crate::pki::NodeId;
 use crate::send::{self, Draft};
-use crate::spool;
 use crate::spool::admission::{Admission, AdmittedParcel};
 use crate::transfer::cut::Spare;
 
@@ -208,8 +207,8 @@ impl Submission<'_> {
             sender: sealer.sender(),
         };
         let admitted = match kind {
-            IdsKind::Repeated => self.admission.admit_missing(octets),
-            IdsKind::Drawn | IdsKind::Given => self.admission.admit(octets).map(Some),
+            IdsKind::Repeated | IdsKind::Given => self.admission.admit_missing(octets),
+            IdsKind::Drawn => self.admission.admit(octets).map(Some),
         };
         let admitted = match admitted.map_err(Error::from) {
             Err(error) if kind != IdsKind::Drawn && error.is_there_already() => None,
@@ -226,7 +225,7 @@ impl Submission<'_> {
         }
         let staged = match staged {
             // Who cannot read the queues learns only here that a run before made it at this very time.
-            Err(disk::Error::Exists { .. }) if kind == IdsKind::Repeated => {
+            Err(disk::Error::Exists { .. }) if kind != IdsKind::Drawn => {
                 self.admission.give_back(&parcel);
                 self.admission.sync_earlier().map_err(NotMade::Spool)?;
                 return Ok(Made::before(to));
@@ -360,7 +359,7 @@ impl Stored<'_> {
                 }
                 done(content, Err(error))?;
             } else if progress.kind == IdsKind::Given && progress.stored == 0 {
-                done(content, Err(spool::Error::HandedOn.into()))?;
+                done(content, Err(Error::NothingMissing))?;
             } else {
                 done(content, Ok(progress.to))?;
             }
