@@ -133,6 +133,42 @@ fn a_purge_ahead_of_time_stops_no_right_clock_for_longer_than_a_day() {
     assert_eq!(out(&env), 1);
 }
 
+/// Where relay-purge runs rarely, the newest known time is that of a day with notes.
+#[test]
+fn a_clock_that_went_back_since_the_last_notes_sets_nothing_aside() {
+    let env = waiting();
+    let put_at = |message_id: &str, at: &str| {
+        let seal = env.relay("seal").args(["-q", "-N", "alice", "-t", "bob"]);
+        let parcel = seal
+            .args(["--id", message_id])
+            .at(at)
+            .stdin("x")
+            .ok()
+            .stdout;
+        let put = env.relay("put").args(["-N", "gateway"]).at(at);
+        put.stdin(parcel).ok();
+    };
+    let right = later(20, 0);
+    put_at("noted", &right);
+    route(&env, &right).ok();
+    // Two wrong clocks do not confirm each other where a right one ran in between.
+    for (hours, wrong) in (0..).zip([later(5, 0), later(6, 1), later(7, 2), later(19, 0)]) {
+        put_at(&wrong, &later(20, hours));
+        route(&env, &wrong).run();
+        assert_eq!(env.names("gateway/spool/in").len(), 1, "{wrong}");
+        route(&env, &later(20, hours)).ok();
+        assert_eq!(env.names("gateway/spool/in").len(), 0, "{wrong}");
+    }
+    assert_eq!(out(&env), 6);
+    // A clock that was a little ahead leaves notes, too: relay-purge decides the same day.
+    route(&env, &later(45, 0)).run();
+    put_at("right", &later(21, 0));
+    route(&env, &later(21, 0)).run();
+    purge(&env, &later(21, 1)).ok();
+    route(&env, &later(21, 2)).ok();
+    assert_eq!((out(&env), env.names("gateway/spool/in").len()), (7, 0));
+}
+
 /// A clock whose battery is empty may be wrong by as much at each boot, for a moment. An endpoint may run nothing but
 /// relay-purge then, and open and seal by hand afterwards.
 #[test]

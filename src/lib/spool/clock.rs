@@ -188,6 +188,14 @@ impl ClockRecord {
         }
     }
 
+    /// Whether a clock that was doubted still agrees.
+    fn goes_on_at(&self, now: Timestamp) -> bool {
+        self.candidate.is_some_and(|candidate| {
+            let since = now.duration_since(candidate);
+            (DOUBTED_FOR..=QUIET_FOR).contains(&since)
+        })
+    }
+
     /// Judges a time; `window` is `now` with the allowed clock drift.
     #[must_use]
     pub fn judge(&self, now: Timestamp, window: &Window, evidence: &Evidence) -> ClockVerdict {
@@ -196,12 +204,8 @@ impl ClockRecord {
         if let Some(made) = made.filter(|made| window.is_before(*made)) {
             return ClockVerdict::Impossible(made.max(self.accepted.unwrap_or(made)));
         }
-        let goes_on = |candidate: Timestamp| {
-            let since = now.duration_since(candidate);
-            (DOUBTED_FOR..=QUIET_FOR).contains(&since)
-        };
         // Before the accepted time is compared: a candidate behind it may be what replaces it.
-        if self.candidate.is_some_and(goes_on) {
+        if self.goes_on_at(now) {
             return ClockVerdict::Believed;
         }
         if let Some(accepted) = self.accepted.filter(|known| window.is_before(*known)) {
@@ -262,6 +266,14 @@ impl ClockRecord {
             // records a candidate ahead.
             ClockVerdict::Impossible(_) | ClockVerdict::Ahead(_) => self.contradicted(window),
             ClockVerdict::Behind(_) => self.doubting(time.told),
+            // The clock is where it was before: what was doubted in between came from a wrong one.
+            ClockVerdict::Believed if self.accepted.is_none_or(|it| !window.is_before(it)) => {
+                Self {
+                    candidate: None,
+                    false_days: self.false_days_at(window, evidence),
+                    ..self.clone()
+                }
+            }
             ClockVerdict::Believed => Self {
                 false_days: self.false_days_at(window, evidence),
                 ..self.contradicted(window)
@@ -348,7 +360,14 @@ impl Spool {
         now: Timestamp,
         window: &Window,
     ) -> Result<Time, Error> {
-        let verdict = self.judged(clock, evidence, now, window)?;
+        let mut verdict = self.judged(clock, evidence, now, window)?;
+        // Who removes nothing can wait for relay-purge to decide between the clock and later days.
+        if verdict == ClockVerdict::Believed
+            && !clock.goes_on_at(now)
+            && let Some(newest) = clock.newest(evidence).filter(|it| window.is_before(*it))
+        {
+            verdict = ClockVerdict::Behind(newest);
+        }
         let sure = match verdict {
             ClockVerdict::Believed => now,
             _ => clock.newest(evidence).unwrap_or(now),
