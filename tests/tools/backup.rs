@@ -349,6 +349,24 @@ fn a_stray_file_that_cannot_be_read_does_not_stop_a_backup() {
     assert!(!env.path("copy").exists());
 }
 
+/// It says what waits in this very directory, and may be anything that somebody made of it.
+#[test]
+fn the_ledger_of_a_spool_is_not_in_a_backup() {
+    let env = site();
+    let ledger = env.path("gateway/spool/ledger");
+    let copied = || {
+        back_up(&env, "gateway").ok();
+        assert!(!env.path("copy/spool/ledger").exists());
+        fs::remove_dir_all(env.path("copy")).unwrap();
+    };
+    fs::write(&ledger, "x").unwrap();
+    env.chmod("gateway/spool/ledger", 0);
+    copied();
+    fs::remove_file(&ledger).unwrap();
+    std::os::unix::fs::symlink("in", &ledger).unwrap();
+    copied();
+}
+
 /// Where nothing can be written, nothing changes either, and a lock that is there is taken.
 #[test]
 fn a_node_that_is_mounted_read_only_is_copied() {

@@ -26,8 +26,8 @@ const LOCK: &str = "ledger";
 
 /// The length of a record, in octets.
 ///
-/// `<beginning of the id: 8><payer: 8><octets: 8><the exclusive or of these: 8>`, all big-endian. The first
-/// record is a head instead: `<MAGIC: 8><boot id: 16><number of records that were counted: 8>`.
+/// `<beginning of the id: 8><payer: 8><octets: 8><the exclusive or of these and MAGIC: 8>`, all big-endian. The
+/// first record is a head instead: `<MAGIC: 8><boot id: 16><number of records that were counted: 8>`.
 const LEN: usize = 32;
 
 const MAGIC: [u8; 8] = *b"ledger 1";
@@ -205,7 +205,8 @@ impl Spool {
 impl LedgerContent {
     /// Whether most of what it has may have left.
     fn is_overgrown(&self) -> bool {
-        self.count > 2 * self.counted + 4 * LEAST as u64
+        let few = self.counted.saturating_mul(2);
+        self.count > few.saturating_add(4 * LEAST as u64)
     }
 }
 
@@ -233,7 +234,7 @@ fn read(path: &Path) -> disk::Result<Option<(OpenRecords<LEN>, LedgerContent)>> 
         }
     })?;
     // What was begun and not finished hides what follows.
-    is_whole &= file.is_whole()?;
+    is_whole &= file.is_whole()? && content.counted <= content.count;
     Ok(is_whole.then_some((file, content)))
 }
 
@@ -241,7 +242,7 @@ impl LedgerContent {
     /// Adds a record; `false` if it is none.
     fn add(&mut self, record: &Record) -> bool {
         let [id, payer, len, check] = [0, 1, 2, 3].map(|at| number(record, at));
-        if id ^ payer ^ len != check {
+        if checked(id, payer, len) != check {
             return false;
         }
         self.count += 1;
@@ -255,10 +256,16 @@ impl LedgerContent {
 fn record(counted: &CountedFile) -> Record {
     let [id, payer, len] = [counted.id, counted.payer.digest(), counted.len];
     let mut record = [0; LEN];
-    for (place, number) in record.chunks_mut(8).zip([id, payer, len, id ^ payer ^ len]) {
+    let check = checked(id, payer, len);
+    for (place, number) in record.chunks_mut(8).zip([id, payer, len, check]) {
         place.copy_from_slice(&number.to_be_bytes());
     }
     record
+}
+
+/// Zeros are no record: a file that was made longer has them.
+fn checked(id: u64, payer: u64, len: u64) -> u64 {
+    id ^ payer ^ len ^ u64::from_be_bytes(MAGIC)
 }
 
 fn head(boot: &[u8; 16], counted: u64) -> Record {
@@ -410,7 +417,9 @@ mod tests {
             Vec::new(),
             changed(0),
             changed(8),
+            changed(24),
             changed(LEN),
+            [&whole[..], &[0; LEN]].concat(),
             changed(whole.len() - 1),
         ] {
             fs::write(&path, octets).unwrap();

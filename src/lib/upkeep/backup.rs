@@ -191,6 +191,9 @@ impl Backup {
         role: FileRole,
         each: OnOmitted<'_>,
     ) -> Result<(), Error> {
+        if is_ledger(to) {
+            return Ok(());
+        }
         if entry.kind == EntryKind::File {
             return match self.copy.file(&entry.path, to, role) {
                 Err(error) if error.role() == role => Ok(omit(&self.root, error, each)?),
@@ -228,7 +231,8 @@ impl Backup {
         for path in listing.skipped {
             let is_ours = path.file_name().is_none_or(Directory::is_entry);
             // Beside a node users may keep what they like.
-            if role == FileRole::Spool || is_ours {
+            if (role == FileRole::Spool && !is_ledger(&path)) || is_ours && role != FileRole::Spool
+            {
                 each(&Omitted::Unreadable(disk::Error::NotRegular { path, role }));
             }
         }
@@ -252,6 +256,11 @@ fn place(name: &OsStr) -> u8 {
 /// Whether it is the folder of a spool for files that are being written.
 fn is_temporary(path: &Path) -> bool {
     path.ends_with(Path::new(spool::SPOOL).join(spool::TMP))
+}
+
+/// Whether it is the ledger of a spool, which is of no use elsewhere.
+fn is_ledger(path: &Path) -> bool {
+    path.ends_with(Path::new(spool::SPOOL).join(spool::LEDGER))
 }
 
 /// Goes on without a message, or a file that none of our programs made, that cannot be read. Without a

@@ -25,7 +25,8 @@ pub fn make_good(node: &Directory, now: Timestamp, window: &Window) -> Result<us
     // It says what waited in another directory.
     let ledger = node.root().join(spool::SPOOL).join(spool::LEDGER);
     if files::exists(&ledger, FileRole::Spool)? {
-        files::remove(&ledger, FileRole::Spool)?;
+        // What cannot be removed is no ledger that a program believes.
+        let _ = files::remove(&ledger, FileRole::Spool);
     }
     // Last: until then other programs refuse a backup.
     node.end_restoration()?;
