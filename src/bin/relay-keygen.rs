@@ -112,7 +112,7 @@ fn keygen(args: &Args) -> anyhow::Result<()> {
         _ => args.node.path()?,
     };
     if let Some(old) = &old {
-        succeeding::check(old, &root)?;
+        succeeding::check(old, &root, now)?;
     }
     files::check_stdout()?; // a node whose id is not told was made in vain
     report::progress(args.json, || None);

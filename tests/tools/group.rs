@@ -1188,6 +1188,35 @@ fn root_finishes_what_the_gateways_user_cannot() {
     assert!(world.shell(anna, "true"));
 }
 
+/// A successor has the routes of the node before it, and those name commands.
+#[test]
+fn nobody_makes_the_successor_of_another_users_node() {
+    let Some(world) = world() else {
+        return;
+    };
+    let users = &world.users;
+    world.env.mkdir("stick");
+    let routes = format!("{GATEWAY}/routes");
+    world.env.write(&routes, "* exec:/bin/true\n");
+    own(&world.env, users.relay, &routes);
+    world.env.chmod(&routes, 0o600);
+    let into: &[&str] = &["-N", GATEWAY, "--endpoint", "anna2"];
+    let calls: [(User, &str, &[&str], &str); 5] = [
+        (ROOT, GATEWAY, &["rnew"], GATEWAY),
+        (ROOT, ANNA, &["-d", "stick", "rnew"], ANNA),
+        (ROOT, ANNA, into, ANNA),
+        // No command does it yet for an endpoint with a user of its own.
+        (users.anna, ANNA, into, GATEWAY),
+        (users.relay, ANNA, into, ANNA),
+    ];
+    for (user, old, args, refused) in calls {
+        let call = world.run(user, "keygen", &["--successor", old]).args(args);
+        let ran = call.run();
+        assert_eq!(ran.status, 78, "{old} {args:?}: {}", ran.stderr);
+        ran.changes(&[]).says_somewhere(refused);
+    }
+}
+
 /// A run as root would leave files that the node's user could not use afterwards.
 #[test]
 fn root_reads_anybodys_node_and_changes_none() {

@@ -623,6 +623,23 @@ fn one_node_takes_the_place_of_another_and_no_second_one() {
 }
 
 #[test]
+fn under_a_doubted_clock_no_node_is_made() {
+    let env = with_spools();
+    let purge = env.relay("purge").args(["-q", "-N", "alice"]);
+    purge.at(&days(2)).ok();
+    let keygen = || {
+        let call = env.relay("keygen");
+        call.args(["--successor", "alice", "anna"])
+    };
+    let early = keygen().at(&days(-2)).run();
+    early.changes(&[]).ends_with(75).says_somewhere("clock");
+    keygen().at(&days(2)).ok();
+    assert_eq!(waiting(&env, "alice", &id("bob")).len(), 1);
+    // Nor does a repeated run go on.
+    keygen().at(&days(-2)).run().changes(&[]).ends_with(75);
+}
+
+#[test]
 fn what_a_peer_may_not_do_the_notice_does_not_give() {
     let env = with_spools();
     env.relay("revoke").args(["-q", "-N", "alice", "bob"]).ok();

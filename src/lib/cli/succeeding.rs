@@ -16,7 +16,7 @@ use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::kind::ErrorKind;
 use crate::message::SuccessorNotice;
 use crate::node::predecessor::{ContactKind, Inheritance};
-use crate::node::{Directory, Keyring as _, NodeType, registrations};
+use crate::node::{Directory, Keyring as _, NodeType, ownership, registrations};
 use crate::pki::{NodeId, Window};
 use crate::spool::{Access, Spool};
 use crate::upkeep::handing_on::Outlet;
@@ -39,12 +39,15 @@ impl SuccessorArgs {
     /// The node whose place is taken.
     ///
     /// # Errors
-    /// When it cannot be opened, or its identity key cannot be read.
+    /// When it cannot be opened, is another user's, or its identity key cannot be read.
     pub fn old(&self, dir: &KeyedNode) -> anyhow::Result<Option<Directory>> {
         let Some(path) = &self.successor else {
             return Ok(None);
         };
         let old = Directory::open(path)?.with_passphrase(Arc::clone(dir.passphrase()));
+        // Root opens every node. But the commands in the routes of another user's are not root's, nor
+        // can root note there who succeeds it.
+        ownership::check_user(old.root())?;
         old.identity()?; // read first: without it, nothing can be signed
         if let Some(dir) = &self.directory
             && !dir.is_dir()
@@ -56,11 +59,22 @@ impl SuccessorArgs {
     }
 }
 
-/// Checks that the old node has no other successor than what is made in `root`.
+/// How much the clock may be wrong, as the old node says.
+fn window_of(old: &Directory, now: Timestamp) -> Window {
+    let drift = old.config().clock_drift();
+    Window::new(now, drift.unwrap_or(super::clock::DEFAULT_DRIFT))
+}
+
+/// Checks that the old node has no other successor than what is made in `root`, and that the clock is
+/// believed: all peers would refuse a notice from a wrong one, and the new node would have its dates.
 ///
 /// # Errors
-/// When it has, or `root` cannot be read.
-pub fn check(old: &Directory, root: &Path) -> anyhow::Result<()> {
+/// When it has, or the clock is doubted; when `root` or the spool cannot be read.
+pub fn check(old: &Directory, root: &Path, now: Timestamp) -> anyhow::Result<()> {
+    let spool = Spool::shared_with(Directory::open(old.root())?)?;
+    if let Some(doubt) = spool.time(now, &window_of(old, now))?.doubt() {
+        return Err(doubt.into());
+    }
     let Some(by) = old.own_successor()? else {
         return Ok(());
     };
@@ -104,18 +118,8 @@ pub fn succeed(
 ) -> anyhow::Result<()> {
     let inheritance = Inheritance { old, new, now };
     inheritance.take_settings()?;
-    let drift = old
-        .config()
-        .clock_drift()
-        .unwrap_or(super::clock::DEFAULT_DRIFT);
-    let window = Window::new(now, drift);
-    let own = Directory::open(old.root());
-    let access = Access::of(old.root(), own)?;
-    // A notice from a wrong clock would be refused by all peers.
-    let spool = Spool::shared_with(Directory::open(old.root())?)?;
-    if let Some(doubt) = spool.time(now, &window)?.doubt() {
-        return Err(doubt.into());
-    }
+    let window = window_of(old, now);
+    let access = Access::of(old.root(), Directory::open(old.root()))?;
     let (peers, unreadable) = old.peers()?;
     let mut outcome = Outcome::default();
     for peer in unreadable {
