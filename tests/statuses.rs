@@ -748,6 +748,8 @@ fn node_import() -> Cases<node::ImportError> {
         },
         E::NoSuccessor(text()),
         E::SuccessorDigits(text()),
+        E::OtherSuccessors(text()),
+        E::SucceededByAnother,
     ]);
     for kind in ["public-key", "certificate", "parcel", "cargo", WORD] {
         cases.push(Case::new(E::NotImportable(kind)).word(kind));

@@ -343,11 +343,21 @@ fn two_successors_are_shown_and_the_right_digits_take_one() {
     assert_eq!(nagios.status, 2, "{}{}", nagios.text(), nagios.stderr);
     // A third one finds no room, and changes nothing.
     let ran = open(&env, "alice", &parcel(&env, "bob", "hub", "alice")).ends_with(0);
-    ran.says_somewhere("one more node claims to succeed it, and is not kept");
+    assert!(
+        ran.stderr
+            .contains("one more node claims to succeed it, and is not kept")
+    );
+    let as_file = "relay-import --successor FILE --expect DIGITS takes it";
+    assert!(ran.stderr.contains(as_file), "{}", ran.stderr);
     assert_eq!(found(&env, "alice"), found_first);
-    confirm(&env, "alice", "bob", &fingerprint("hub"))
+    let ran = confirm(&env, "alice", "bob", &fingerprint("hub"))
         .changes(&[])
         .ends_with(65);
+    assert!(
+        ran.stderr
+            .contains("several nodes claim to succeed bob, and none that is kept has these")
+    );
+    assert!(ran.stderr.contains(as_file), "{}", ran.stderr);
     // Its file with its digits is taken all the same: a thief who was first keeps nobody out.
     let other = Env::with_peers();
     for new in ["mallory", "gateway"] {
@@ -379,7 +389,61 @@ fn two_successors_are_shown_and_the_right_digits_take_one() {
     let again =
         env.relay("import")
             .args(["-N", "alice", "--expect", &fingerprint("mallory"), "again"]);
-    again.run().changes(&[]).ends_with(73);
+    let ran = again.run().changes(&[]).ends_with(73);
+    assert!(
+        ran.stderr
+            .contains("another successor of that node was confirmed before")
+    );
+    assert!(!ran.stderr.contains("--replace"), "{}", ran.stderr);
+    let call = env
+        .relay("import")
+        .args(["-N", "alice", "--replace", "again"]);
+    let call = call.args(["--expect", &fingerprint("mallory")]);
+    call.run().changes(&[]).ends_with(73);
+}
+
+#[test]
+fn what_does_not_belong_among_the_notices_stops_nothing() {
+    let env = Env::with_peers();
+    let folder = format!("alice/peers/{}/successors", id("bob"));
+    env.mkdir(&folder);
+    for other in ["one", "two"] {
+        env.mkdir(&format!("{folder}/{other}"));
+    }
+    env.chmod(&folder, 0o700);
+    let sealed = parcel(&env, "bob", "mallory", "alice");
+    let ran = open(&env, "alice", &sealed).ends_with(0);
+    ran.says_somewhere("bob says that ");
+    // Nor do they take the place of a notice.
+    assert_eq!(env.names(&folder).len(), 3);
+    let confirmed = || confirm(&env, "alice", "bob", &fingerprint("mallory"));
+    confirmed().ends_with(0);
+    assert_eq!(env.names(&folder), ["one", "two"]);
+    confirmed().changes(&[]).ends_with(0);
+    let checked = env.relay("check").args(["-N", "alice", "--json"]).run();
+    let said = checked.json();
+    let is = |finding: &serde_json::Value, what: &str| finding["check"] == what;
+    let at = format!("{folder}/one");
+    let mut unknown = said.iter().filter(|it| is(it, "unknown"));
+    assert!(unknown.any(|it| it.to_string().contains(&at)), "{said:?}");
+    assert!(!said.iter().any(|it| is(it, "successor")), "{said:?}");
+}
+
+#[test]
+fn a_name_that_leads_elsewhere_names_no_file() {
+    let env = Env::with_peers();
+    env.mkdir("stick");
+    env.mkdir("stick/in");
+    for name in ["../evil", "/tmp/evil", ".", "a b"] {
+        env.write(format!("alice/peers/{}/name", id("bob")), name);
+        let anna = succeed(&env, &["-d", "stick/in"]);
+        assert_eq!(env.names("stick"), ["in"], "{name}");
+        let of_bob = format!("{}.successor", id("bob"));
+        let mut expected = vec![of_bob.clone(), "carol.successor".to_owned()];
+        expected.sort();
+        assert_eq!(env.names("stick/in"), expected, "{name}");
+        assert!(!anna.is_empty());
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::escape;
 use crate::disk::{self, FileRole, Operation};
 use crate::message::scanned;
 use crate::node::nearest::Nearest;
+use crate::node::succession::Succession;
 use crate::ramf::{Kind, limits};
 use crate::spool::QueueKind;
 use crate::transfer::join;
@@ -309,6 +310,7 @@ fn hint_for_import(error: &node::ImportError) -> Option<&'static str> {
         E::SuccessorDigits(_) => {
             "take no other: ask by voice for the fingerprint of the new node (relay-inspect shows it)"
         }
+        E::OtherSuccessors(_) => Succession::NO_ROOM,
         _ => return None,
     })
 }

@@ -16,7 +16,7 @@ use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::kind::ErrorKind;
 use crate::message::SuccessorNotice;
 use crate::node::predecessor::{ContactKind, Inheritance};
-use crate::node::{Directory, Keyring as _, NodeType, ownership, registrations};
+use crate::node::{Directory, Keyring as _, NodeType, ownership, peers, registrations};
 use crate::pki::{NodeId, Window};
 use crate::spool::{Access, Spool};
 use crate::upkeep::handing_on::Outlet;
@@ -212,7 +212,10 @@ impl Telling<'_> {
             None => {}
         }
         if let Some(dir) = self.directory {
-            write(dir, label, &notice)?;
+            // A name that somebody wrote into the file for it may lead anywhere.
+            let id = peer.to_string();
+            let name = peers::check_name(label).map_or(&*id, |()| label);
+            write(dir, name, &notice)?;
             ways.push("file");
         }
         let id = peer.to_string();
@@ -275,8 +278,8 @@ fn is_of_peer(kind: ErrorKind) -> bool {
 }
 
 /// Writes the notice for a peer into a file.
-fn write(dir: &Path, label: &str, notice: &SuccessorNotice) -> anyhow::Result<()> {
-    let path = dir.join(format!("{label}.successor"));
+fn write(dir: &Path, name: &str, notice: &SuccessorNotice) -> anyhow::Result<()> {
+    let path = dir.join(format!("{name}.successor"));
     let text = pem::encode(pem::SUCCESSOR_NOTICE, notice.octets());
     // The notice of an earlier run, which is too old by now.
     let options = named_files::sparing(PublishOptions::output(IfExists::Replace));

@@ -42,7 +42,7 @@ pub fn came(
             event("successor-dropped");
             report::warn_with(
                 &format!("{label}: one more node claims to succeed it, and is not kept"),
-                &Succession::remedy(&label),
+                Succession::NO_ROOM,
             );
         }
         SuccessorFate::Settled => {

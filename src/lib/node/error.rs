@@ -349,6 +349,12 @@ pub enum ImportError {
     /// No successor that a peer named has the digits that were given.
     #[error("no successor that {0} named has these digits")]
     SuccessorDigits(String),
+    /// As many as are kept claim to succeed a peer, and none of them has the digits that were given.
+    #[error("several nodes claim to succeed {0}, and none that is kept has these digits")]
+    OtherSuccessors(String),
+    /// Another node took the place of a peer before.
+    #[error("another successor of that node was confirmed before")]
+    SucceededByAnother,
     /// The object cannot be imported.
     #[error("cannot import {}", message::phrase(.0))]
     NotImportable(&'static str),
@@ -488,9 +494,9 @@ impl ImportError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::ForAnotherNode(_) => ErrorKind::OtherRecipient,
-            Self::Pinned(_) => ErrorKind::Pinned,
+            Self::Pinned(_) | Self::SucceededByAnother => ErrorKind::Pinned,
             Self::NoSuccessor(_) => ErrorKind::UnknownPeer,
-            Self::SuccessorDigits(_) => ErrorKind::Corrupt,
+            Self::SuccessorDigits(_) | Self::OtherSuccessors(_) => ErrorKind::Corrupt,
             Self::Unsuitable(_) | Self::Expectation { .. } | Self::NotImportable(_) => {
                 ErrorKind::Unsuitable
             }

@@ -19,6 +19,7 @@ use super::{
     Directory, Error, ImportError, Keyring, NodeType, PeerError, Revocations, authorizations,
 };
 use crate::asn1::pem;
+use crate::disk::tree::{Entry, EntryKind};
 use crate::disk::{FileRole, files, tree};
 use crate::message::SuccessorNotice;
 use crate::message::pdd::RevocationScope;
@@ -96,6 +97,15 @@ impl Succession {
                 "{peer} says that {last} succeeds it, which counts once the digits are compared"
             )
         })
+    }
+
+    /// How the genuine one comes in when the notices of others leave it no room.
+    pub const NO_ROOM: &str = "let them hand over the notice as a file: relay-keygen --successor OLD -d DIR makes it there; here, relay-import --successor FILE --expect DIGITS takes it, with the digits that they say by voice";
+
+    /// Whether no more notices of the peer are kept.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.waiting.len() + self.unreadable.len() >= MAX_WAITING
     }
 
     /// The command that takes one, and what comes before it.
@@ -177,7 +187,8 @@ impl Directory {
     /// When one cannot be read.
     pub fn succession_of(&self, peer: NodeId, now: Timestamp) -> Result<Succession, Error> {
         let (mut waiting, mut unreadable) = (Vec::new(), Vec::new());
-        for entry in tree::entries(&self.successors_dir(peer), FileRole::Node)?.entries {
+        let found = tree::entries(&self.successors_dir(peer), FileRole::Node)?.entries;
+        for entry in found.into_iter().filter(is_file) {
             match notice_in(&entry.path) {
                 Ok(notice) => waiting.extend(notice),
                 Err(error) => unreadable.push(error),
@@ -267,7 +278,8 @@ impl Directory {
             return Ok(SuccessorFate::Known);
         }
         let waiting = tree::entries(&self.successors_dir(old), FileRole::Node)?.entries;
-        let others = waiting.iter().filter(|entry| entry.path != path);
+        let others = waiting.iter();
+        let others = others.filter(|entry| is_file(entry) && entry.path != path);
         if others.count() >= MAX_WAITING {
             return Ok(SuccessorFate::NoRoom);
         }
@@ -301,9 +313,7 @@ impl Directory {
             if confirmed.id == new {
                 return self.complete_confirmation(old, &confirmed);
             }
-            return Err(Error::Import(ImportError::Pinned(
-                "another successor of that node was confirmed before",
-            )));
+            return Err(Error::Import(ImportError::SucceededByAnother));
         }
         let name = options.name.map(str::to_owned).or(peer.name);
         if let Some(name) = &name {
@@ -351,7 +361,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`ImportError::NoSuccessor`] when none waits, [`ImportError::SuccessorDigits`] when none of
-    /// them has these digits.
+    /// them has these digits, and [`ImportError::OtherSuccessors`] when there was no room for another.
     pub fn confirm_waiting(
         &self,
         old: NodeId,
@@ -366,14 +376,19 @@ impl Directory {
             }
             return Err(Error::Import(ImportError::SuccessorDigits(label())));
         }
-        let waiting = self.succession_of(old, options.now)?.waiting;
-        if waiting.is_empty() {
+        let found = self.succession_of(old, options.now)?;
+        if found.waiting.is_empty() {
             return Err(Error::Import(ImportError::NoSuccessor(label())));
         }
-        let meant = waiting
-            .iter()
-            .find(|notice| is_meant(notice.unverified().new.id()));
-        let meant = meant.ok_or_else(|| Error::Import(ImportError::SuccessorDigits(label())))?;
+        let mut waiting = found.waiting.iter();
+        let meant = waiting.find(|notice| is_meant(notice.unverified().new.id()));
+        let meant = meant.ok_or_else(|| {
+            Error::Import(if found.is_full() {
+                ImportError::OtherSuccessors(label())
+            } else {
+                ImportError::SuccessorDigits(label())
+            })
+        })?;
         self.confirm_successor(meant, options)
     }
 
@@ -401,10 +416,12 @@ impl Directory {
         files::sync_dir(&of_new, FileRole::Node)?;
         let dir = self.successors_dir(old);
         if files::exists(&dir, FileRole::Node)? {
-            for entry in tree::entries(&dir, FileRole::Node)?.entries {
+            // What else somebody put there keeps nobody from taking the successor: relay-check says it.
+            let found = tree::entries(&dir, FileRole::Node)?.entries;
+            for entry in found.into_iter().filter(is_file) {
                 files::remove_unsynced(&entry.path, FileRole::Node)?;
             }
-            files::remove_dir(&dir, FileRole::Node)?;
+            files::remove_dir(&dir, FileRole::Node)?; // unless something is in it
         }
         files::sync_dir(&of_old, FileRole::Node)?;
         let due = issued::HandOver::of(self, new, IssuedKind::Given)?;
@@ -482,6 +499,11 @@ impl Directory {
         let path = self.peer_dir(old).join(CONFIRMED);
         store(self.root(), &path, headers.to_text().as_bytes())
     }
+}
+
+/// Whether an entry of the folder can be a notice. relay-check reports the others.
+pub(crate) fn is_file(entry: &Entry) -> bool {
+    entry.kind == EntryKind::File
 }
 
 /// The notice in a file; `None` if there is no file.

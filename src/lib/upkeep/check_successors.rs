@@ -4,11 +4,23 @@ use std::path::Path;
 
 use super::checker::Checker;
 use super::finding::{Check, Level};
-use crate::disk::{FileRole, files};
+use crate::disk::{FileRole, files, tree};
 use crate::node::peers::short_id;
 use crate::node::predecessor;
 use crate::node::succession::{self, Succession};
 use crate::node::{Directory, Peer};
+
+/// Whether a killed run left the folder of notices: it has notices, or nothing at all. Anything else in
+/// it is reported as unexpected.
+fn is_left(folder: &Path) -> bool {
+    let Ok(true) = files::exists(folder, FileRole::Node) else {
+        return false;
+    };
+    tree::entries(folder, FileRole::Node).is_ok_and(|found| {
+        found.entries.iter().any(succession::is_file)
+            || found.entries.is_empty() && found.skipped.is_empty()
+    })
+}
 
 impl Checker<'_> {
     /// Checks the successors that a peer named.
@@ -18,7 +30,7 @@ impl Checker<'_> {
             Ok(None) => {}
             Ok(Some(confirmed)) => {
                 // The last thing that a confirmation does is to remove it.
-                if let Ok(true) = files::exists(&folder, FileRole::Node) {
+                if is_left(&folder) {
                     let name = confirmed.name.unwrap_or_else(|| short_id(peer.id));
                     let what = format!("the run was killed that let a node succeed {name}");
                     let hint = format!("the same command again: relay-import --successor {name}");
