@@ -926,3 +926,27 @@ fn a_damaged_notice_keeps_nobody_from_a_good_one_and_backups_have_them() {
     assert!(!env.path(&folder).exists());
     fs::remove_dir_all(env.path("backup")).unwrap();
 }
+
+#[test]
+fn a_terminal_says_who_is_told() {
+    let keygen = |env: &Env| {
+        let call = env.relay("keygen").args(["--successor", "alice", "anna"]);
+        call.at_terminal().ok().stderr.clone()
+    };
+    let said = keygen(&Env::with_peers());
+    assert!(said.contains("nobody is told"), "{said}");
+    let env = with_spools();
+    let said = keygen(&env);
+    let sent = "2 peers are told, once relay-route sends the notices that wait in the spool";
+    assert!(said.contains(sent), "{said}");
+    let parcel = waiting(&env, "alice", &id("bob")).remove(0);
+    env.relay("put")
+        .args(["-q", "-N", "bob"])
+        .stdin(parcel)
+        .ok();
+    env.relay("route").args(["-q", "-N", "bob"]).ok();
+    env.mkdir("inbox");
+    let deliver = env.relay("deliver").args(["-N", "bob", "--dir", "inbox"]);
+    let said = deliver.at_terminal().ok().stderr.clone();
+    assert!(said.contains("took 1 successor notice"), "{said}");
+}

@@ -34,6 +34,8 @@ pub struct DeliveryReport<'a> {
     /// Whether a message waited, be it a part.
     is_used: bool,
     not_kept: usize,
+    /// Notices of peers that name a successor.
+    notices: usize,
     delivered: usize,
     imported: usize,
     aside: usize,
@@ -61,6 +63,7 @@ impl<'a> DeliveryReport<'a> {
             json,
             is_used: false,
             not_kept: 0,
+            notices: 0,
             delivered: 0,
             imported: 0,
             aside: 0,
@@ -117,6 +120,7 @@ impl<'a> DeliveryReport<'a> {
                 event("not-kept", content, None);
             }
             Ok(DeliveryEffect::Successor(fate)) => {
+                self.notices += 1;
                 event("imported", content, None);
                 if let Some(sender) = content.map(|content| content.sender) {
                     successors::came(self.node, sender, *fate, self.now)?;
@@ -214,6 +218,10 @@ impl<'a> DeliveryReport<'a> {
         if self.imported > 0 {
             let what = tally::counted(self.imported, "authorization", "authorizations");
             parts.push(format!("imported {what}"));
+        }
+        if self.notices > 0 {
+            let what = tally::counted(self.notices, "successor notice", "successor notices");
+            parts.push(format!("took {what}"));
         }
         if self.aside > 0 {
             parts.push(format!("set {} aside", self.aside));

@@ -100,6 +100,7 @@ struct Telling<'a> {
     directory: Option<&'a Path>,
     outcome: Outcome,
     told: usize,
+    sent: usize,
     by_hand: Vec<String>,
     unregistered: Vec<String>,
 }
@@ -138,6 +139,7 @@ pub fn succeed(
         directory: args.directory.as_deref(),
         outcome,
         told: 0,
+        sent: 0,
         by_hand: Vec::new(),
         unregistered: Vec::new(),
     };
@@ -203,7 +205,10 @@ impl Telling<'_> {
         let mut ways = Vec::new();
         let mut failed = None;
         match sent {
-            Some(Ok(())) => ways.push("parcel"),
+            Some(Ok(())) => {
+                ways.push("parcel");
+                self.sent += 1;
+            }
             // A person can carry a file to whom nothing can be sent.
             Some(Err(error)) if is_of_peer(error.kind()) => {
                 report::detail(&format!("{label}: {error}"));
@@ -256,9 +261,18 @@ impl Telling<'_> {
                 "the same command with -d DIR writes a file for each, which they give to relay-import",
             );
         }
+        if self.told == 0 {
+            report::summary("nobody is told");
+            return self.outcome.finish();
+        }
         let told = tally::counted(self.told, "peer is told", "peers are told");
+        let how = if self.sent > 0 {
+            ", once relay-route sends the notices that wait in the spool"
+        } else {
+            ""
+        };
         report::summary(&format!(
-            "{told}; each takes the new node once somebody there has compared its fingerprint {}",
+            "{told}{how}; each takes the new node once somebody there has compared its fingerprint {}",
             self.inheritance.new.id().fingerprint()
         ));
         self.outcome.finish()
