@@ -242,7 +242,10 @@ impl<E: From<Error>> Remover<'_, E> {
         let is_empty_then = old.len() == count;
         self.remove(&folder, FileRole::Node, old)?;
         if is_empty_then && !self.options.is_dry {
-            files::remove_dir(&folder, FileRole::Node).map_err(Error::from)?;
+            let is_there = files::exists(&folder, FileRole::Node).map_err(Error::from)?;
+            if is_there && files::remove_dir(&folder, FileRole::Node).map_err(Error::from)? {
+                files::sync_dir(dir, FileRole::Node).map_err(Error::from)?;
+            }
         }
         let own = self.old_notices(vec![dir.join(predecessor::NOTICE)])?;
         self.remove(dir, FileRole::Node, own)
