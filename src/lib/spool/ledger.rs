@@ -198,7 +198,10 @@ impl Spool {
     /// Counts anew what waits, if that was counted before: what the ledger has of messages that have left, or
     /// that came by the hands of a user, ends here. A ledger that cannot be renewed stays.
     pub(crate) fn renew_ledger(&self) {
-        let _ = SpoolLedger::renew(self, |found| found.is_some());
+        // Most spools have none, and then nothing is locked.
+        if files::exists(&self.root().join(FILE), FileRole::Spool).unwrap_or(true) {
+            let _ = SpoolLedger::renew(self, |found| found.is_some());
+        }
     }
 }
 
