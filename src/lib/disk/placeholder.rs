@@ -26,10 +26,15 @@ const MAX_LEN: u64 = (BEGINNING.len() + 10 + 1 + BOOT_ID_LEN + 1) as u64;
 
 /// The line of a placeholder: which process made it, since when the system runs.
 fn line() -> String {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let boot = boot.trim_end();
-    let boot = if is_boot_id(boot) { boot } else { "-" };
+    let boot = boot_id().unwrap_or_else(|| "-".to_owned());
     format!("{BEGINNING}{} {boot}\n", std::process::id())
+}
+
+/// What tells this boot of the system from others, in hexadecimal digits and hyphens; `None` where nobody knows.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim_end().to_owned()).filter(|text| is_boot_id(text))
 }
 
 fn is_boot_id(text: &str) -> bool {

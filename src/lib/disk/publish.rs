@@ -32,7 +32,7 @@ pub use super::existing::ExistingFile;
 pub use super::leftovers::{Leftover, leftovers, sweep, sweep_ours, sweep_trees};
 pub use super::names::is_temporary;
 pub use super::options::{IfExists, Mode, PublishOptions, Published};
-pub use super::placeholder::is_abandoned;
+pub use super::placeholder::{boot_id, is_abandoned};
 pub use super::rename::{link, rename, rename_unsynced};
 pub use super::standard::emit;
 

@@ -8,7 +8,6 @@
 //! It can be removed at any time. Nothing in it is synced: one of an earlier boot does not count.
 
 use std::collections::HashMap;
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +20,7 @@ use crate::disk::{self, FileRole, Lock, files};
 /// The name of the file, in the spool.
 pub(crate) const FILE: &str = "ledger";
 
-/// The name of the lock: whoever stores messages shares it, and who counts holds it alone.
+/// The name of the lock: programs that store messages share it, and one that counts holds it alone.
 const LOCK: &str = "ledger";
 
 /// The length of a record, in octets.
@@ -286,16 +285,15 @@ fn number(record: &Record, at: usize) -> u64 {
     u64::from_be_bytes(octets)
 }
 
-/// What tells this boot of the system from others; `None` where nobody knows.
+/// The octets of what tells this boot of the system from others; `None` where nobody knows.
 fn boot_id() -> Option<[u8; 16]> {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let digits = text.trim_end().replace('-', "");
+    let digits = publish::boot_id()?.replace('-', "");
     Some(u128::from_str_radix(&digits, 16).ok()?.to_be_bytes())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::OpenOptions;
+    use std::fs::{self, OpenOptions};
     use std::io::Write as _;
 
     use tempfile::TempDir;

@@ -1,4 +1,4 @@
-//! What waits counts for whoever brought it: the payers of messages, and what each of them uses.
+//! Each message counts for the one who brought it: the payers of messages, and what each of them uses.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
