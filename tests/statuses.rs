@@ -27,6 +27,7 @@ use relaynet::cli::{errors, hints, status};
 use relaynet::crypto::ecdh::Curve;
 use relaynet::deliver::LeftOut;
 use relaynet::disk::{FileRole, Operation};
+use relaynet::kind::ErrorKind;
 use relaynet::message::parts::{Missing, TransferId};
 use relaynet::message::stream::StreamError;
 use relaynet::node::import::Remark;
@@ -35,8 +36,8 @@ use relaynet::ramf::{Kind, limits};
 use relaynet::session::KeyId;
 use relaynet::transfer::join;
 use relaynet::{
-    archive, asn1, cms, command, crypto, deliver, disk, medium, message, node, outbox, pki, ramf,
-    route, session, spool,
+    archive, asn1, binding, cms, command, crypto, deliver, disk, medium, message, node, outbox,
+    pki, ramf, route, session, spool,
 };
 
 const PINNED: &str = "tests/fixtures/statuses.txt";
@@ -133,6 +134,7 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     report.add(outbox());
     report.add(deliver());
     report.add(medium());
+    report.add(binding());
     report.add(plain([errors::Changed]));
     report.add(around(disk(), errors::Fatal::Aside));
     report.add(around(disk(), errors::Fatal::Output));
@@ -987,6 +989,81 @@ fn medium() -> Cases<medium::Error> {
     ]);
     cases.extend(around(disk(), E::Unreadable));
     cases.extend(around(route(), |cause| E::Unrouted(Box::new(cause))));
+    cases.extend(around(message(), E::Message));
+    cases.extend(around(node(), E::Node));
+    cases.extend(around(spool(), E::Spool));
+    cases.extend(around(disk(), E::Disk));
+    cases
+}
+
+fn binding() -> Cases<binding::Error> {
+    use binding::Error as E;
+    let cause = || io::Error::from(io::ErrorKind::ConnectionRefused);
+    let server = text;
+    let mut cases = plain([
+        E::NoServer(text()),
+        E::NoResolver(text()),
+        E::Setting {
+            what: text(),
+            problem: text(),
+        },
+        E::Unresolved {
+            name: text(),
+            problem: text(),
+        },
+        E::NoService {
+            address: text(),
+            service: "PoWeb",
+        },
+        E::NoConnection {
+            server: server(),
+            cause: cause(),
+        },
+        E::PrivateAddress {
+            server: server(),
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+        },
+        E::Certificate {
+            server: server(),
+            problem: text(),
+        },
+        E::Proxy {
+            server: server(),
+            answer: text(),
+        },
+        E::Broken {
+            server: server(),
+            cause: cause(),
+        },
+        E::Silent {
+            server: server(),
+            waited: std::time::Duration::from_secs(30),
+        },
+        E::Protocol {
+            server: server(),
+            problem: text(),
+        },
+        E::Closed {
+            server: server(),
+            code: 1001,
+            reason: text(),
+        },
+    ]);
+    for kind in [
+        ErrorKind::Unreachable,
+        ErrorKind::Refused,
+        ErrorKind::Protocol,
+        ErrorKind::Unsuitable,
+    ] {
+        let error = E::Answer {
+            server: server(),
+            status: 503,
+            text: text(),
+            kind,
+            retry_after: None,
+        };
+        cases.push(Case::new(error).note(&kind));
+    }
     cases.extend(around(message(), E::Message));
     cases.extend(around(node(), E::Node));
     cases.extend(around(spool(), E::Spool));

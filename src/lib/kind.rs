@@ -38,6 +38,10 @@ pub enum ErrorKind {
     NoRoute,
     /// A command or the next hop refused the message.
     Refused,
+    /// A host cannot be reached, is busy, or does not show who it is: another try may succeed.
+    Unreachable,
+    /// The answer of a host breaks its protocol.
+    Protocol,
     /// A message came back to this node in a loop.
     Loop,
     /// The output exists already, or another file has its name.

@@ -190,5 +190,7 @@ pub mod command; // a command of the user's, given octets and facts
 pub mod route; // where each message goes next
 pub mod deliver; // what arrived, handed to those whom it is for
 pub mod medium; // what couriers carry: cargo on sticks and shares
+#[cfg(feature = "online")]
+pub mod binding; // the wire: gateways and nodes on the Internet, reached over it
 pub mod describe; // every object as text and JSON
 pub mod cli; // what the programs share: arguments, inputs, outputs, reports, exit statuses

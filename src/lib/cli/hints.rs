@@ -32,6 +32,12 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<medium::Error>() {
         return hint_for_medium(error);
     }
+    #[cfg(feature = "online")]
+    if let Some(error) = cause.downcast_ref::<crate::binding::Error>() {
+        return error
+            .inner()
+            .map_or_else(|| super::online_hints::hint_for_binding(error), hint_for);
+    }
     if let Some(error) = cause.downcast_ref::<deliver::Error>() {
         return hint_for_deliver(error);
     }
@@ -56,26 +62,8 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(Fatal::Output(error)) => return hint_for_disk(error),
         None => {}
     }
-    if cause.is::<LeakedKey>() {
-        return Some(LEAKED.to_owned());
-    }
-    if cause.is::<Unchecked>() {
-        return Some("relay-register --complete checks and registers it".to_owned());
-    }
-    if let Some(ForNeighbour { node, .. }) = cause.downcast_ref() {
-        return Some(format!(
-            "it is for another node here: -N {}",
-            escape::path(node)
-        ));
-    }
-    if cause.is::<LonePart>() {
-        return Some(
-            "relay-open PARCEL... | relay-join -o FILE puts all parts together; -d DIR writes each into a file"
-                .to_owned(),
-        );
-    }
-    if cause.is::<ForTerminal>() {
-        return Some("use -o FILE, or -o - to write it to the terminal anyway".to_owned());
+    if let Some(hint) = hint_for_command_line(cause) {
+        return Some(hint);
     }
     if let Some(error) = cause.downcast_ref::<node::Error>() {
         return hint_for_node(error);
@@ -99,6 +87,32 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         return Some(AS_UTF8.to_owned());
     }
     cause.downcast_ref().and_then(hint_for_ramf)
+}
+
+/// For errors of the programs about what they were asked.
+fn hint_for_command_line(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if cause.is::<LeakedKey>() {
+        return Some(LEAKED.to_owned());
+    }
+    if cause.is::<Unchecked>() {
+        return Some("relay-register --complete checks and registers it".to_owned());
+    }
+    if let Some(ForNeighbour { node, .. }) = cause.downcast_ref() {
+        return Some(format!(
+            "it is for another node here: -N {}",
+            escape::path(node)
+        ));
+    }
+    if cause.is::<LonePart>() {
+        return Some(
+            "relay-open PARCEL... | relay-join -o FILE puts all parts together; -d DIR writes each into a file"
+                .to_owned(),
+        );
+    }
+    if cause.is::<ForTerminal>() {
+        return Some("use -o FILE, or -o - to write it to the terminal anyway".to_owned());
+    }
+    None
 }
 
 fn hint_for_message(error: &message::Error) -> Option<String> {

@@ -4,6 +4,8 @@ pub mod escape; // text for a terminal
 pub mod errors; // the programs' own
 pub mod status; // which error has which exit status
 pub mod hints; // what the user can do about which error
+#[cfg(feature = "online")]
+mod online_hints; // about those of the wire
 pub mod report;
 pub mod args;
 pub mod words; // of the command line

@@ -49,6 +49,8 @@ impl Status {
     pub const IO: Self = Self(74);
     /// Another try may succeed.
     pub const TEMP_FAIL: Self = Self(75);
+    /// The answer of a host breaks its protocol.
+    pub const PROTOCOL: Self = Self(76);
     /// The sender is not authorized by the recipient.
     pub const NO_PERMISSION: Self = Self(77);
     /// The node directory is unusable, or its keys are readable by others.
@@ -127,6 +129,10 @@ fn kind_of(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
     if let Some(Fatal::Aside(error) | Fatal::Output(error)) = cause.downcast_ref() {
         return Some(error.kind());
     }
+    #[cfg(feature = "online")]
+    if let Some(error) = cause.downcast_ref::<crate::binding::Error>() {
+        return Some(error.kind());
+    }
     macro_rules! kind_of_any {
         ($($error:ty),+ $(,)?) => {
             None$(.or_else(|| cause.downcast_ref::<$error>().map(<$error>::kind)))+
@@ -173,7 +179,8 @@ fn of_kind(kind: ErrorKind) -> Status {
         K::Refused | K::Loop => Status::UNAVAILABLE,
         K::Exists | K::CannotCreate | K::Pinned => Status::CANT_CREATE,
         K::Io => Status::IO,
-        K::Busy | K::Full | K::ClockDoubted | K::Incomplete => Status::TEMP_FAIL,
+        K::Busy | K::Full | K::ClockDoubted | K::Incomplete | K::Unreachable => Status::TEMP_FAIL,
+        K::Protocol => Status::PROTOCOL,
         K::Unauthorized | K::Untrusted | K::OverRate | K::Forbidden => Status::NO_PERMISSION,
         K::Config => Status::CONFIG,
         K::Expired => Status::EXPIRED,

@@ -1,0 +1,185 @@
+//! The wire: how this node reaches gateways and nodes on the Internet (RS-007, RS-016).
+//!
+//! A message's next hop does not depend on whether there is a network. A binding empties the queue of a hop
+//! while its server can be reached, and leaves the rest where it is. No lock of the queues is held while a socket is
+//! open.
+//!
+//! Protocols are separate from sockets: tables, orders and deadlines take values and times, so the captures of
+//! other implementations are replayed without a network.
+
+pub mod server; // where a server is, and how its certificate is judged
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::kind::ErrorKind;
+use crate::{disk, message, node, spool};
+
+pub use server::{CertificateRule, Host, Server};
+
+/// The reason why a server was not reached, or why its answer does not count.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Text that is neither a host with a port nor an Internet address.
+    #[error("{0} is neither HOST:PORT nor a domain name")]
+    NoServer(String),
+    /// A name is to be looked up, and the node has no resolver.
+    #[error("{0} cannot be looked up: there is no resolver")]
+    NoResolver(String),
+    /// A resolver, a proxy or an authority that the operator named cannot be used.
+    #[error("{what}: {problem}")]
+    Setting {
+        /// The setting or file.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The resolver gave no answer that proves anything about a name.
+    #[error("{name} was not resolved: {problem}")]
+    Unresolved {
+        /// The name.
+        name: String,
+        /// What is wrong with the answer, or why there is none.
+        problem: String,
+    },
+    /// It is proven that there is no such service at an address.
+    #[error("{address} has no {service} server")]
+    NoService {
+        /// The Internet address.
+        address: String,
+        /// What the server would do.
+        service: &'static str,
+    },
+    /// No connection to any address of the server.
+    #[error("{server}: no connection: {cause}")]
+    NoConnection {
+        /// The server, as `host:port`.
+        server: String,
+        /// Why the last address was not reached.
+        cause: io::Error,
+    },
+    /// An address that only machines near this one have, where none is allowed.
+    #[error("{server}: {address} is a private address")]
+    PrivateAddress {
+        /// The server, as `host:port`.
+        server: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// The server does not show that it is the one that was meant.
+    #[error("{server}: certificate: {problem}")]
+    Certificate {
+        /// The server, as `host:port`.
+        server: String,
+        /// What is wrong with its certificate.
+        problem: String,
+    },
+    /// The proxy did not connect to the server.
+    #[error("{server}: the proxy refused: {answer}")]
+    Proxy {
+        /// The server, as `host:port`.
+        server: String,
+        /// The first line of its answer.
+        answer: String,
+    },
+    /// The connection ended before the answer did, or failed.
+    #[error("{server}: the connection failed: {cause}")]
+    Broken {
+        /// The server, as `host:port`.
+        server: String,
+        /// The cause.
+        cause: io::Error,
+    },
+    /// Nothing came for too long.
+    #[error("{server}: no answer for {} s", waited.as_secs())]
+    Silent {
+        /// The server, as `host:port`.
+        server: String,
+        /// How long.
+        waited: Duration,
+    },
+    /// The server refused what it was asked for, or cannot do it now.
+    #[error("{server}: {status}{}{text}", if text.is_empty() { "" } else { ": " })]
+    Answer {
+        /// The server, as `host:port`.
+        server: String,
+        /// The status of HTTP.
+        status: u16,
+        /// The beginning of its explanation, escaped.
+        text: String,
+        /// The kind of failure, from the table of outcomes.
+        kind: ErrorKind,
+        /// When it asks to be tried again.
+        retry_after: Option<Duration>,
+    },
+    /// What the server sent breaks the protocol.
+    #[error("{server}: {problem}")]
+    Protocol {
+        /// The server, as `host:port`.
+        server: String,
+        /// How.
+        problem: String,
+    },
+    /// The server said that it goes away or failed, and may be asked again.
+    #[error("{server}: closed: {code} {reason}")]
+    Closed {
+        /// The server, as `host:port`.
+        server: String,
+        /// The code of the close frame.
+        code: u16,
+        /// Its reason, escaped.
+        reason: String,
+    },
+    /// An object that it sent, or that it is sent, is not acceptable.
+    #[error(transparent)]
+    Message(#[from] message::Error),
+    /// The node cannot be read.
+    #[error(transparent)]
+    Node(#[from] node::Error),
+    /// The spool cannot be read or changed.
+    #[error(transparent)]
+    Spool(#[from] spool::Error),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
+}
+
+impl Error {
+    /// The error of another floor that this one passes on.
+    #[must_use]
+    pub fn inner(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Message(error) => Some(error),
+            Self::Node(error) => Some(error),
+            Self::Spool(error) => Some(error),
+            Self::Disk(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The kind of the error, for callers to act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoServer(_) => ErrorKind::Usage,
+            Self::NoResolver(_) | Self::Setting { .. } => ErrorKind::Config,
+            // The network may be at fault: a resolver that lies, a captive portal, a clock that is wrong.
+            Self::Unresolved { .. }
+            | Self::NoConnection { .. }
+            | Self::Certificate { .. }
+            | Self::Proxy { .. }
+            | Self::Broken { .. }
+            | Self::Silent { .. }
+            | Self::Closed { .. } => ErrorKind::Unreachable,
+            Self::NoService { .. } | Self::PrivateAddress { .. } => ErrorKind::Refused,
+            Self::Answer { kind, .. } => *kind,
+            Self::Protocol { .. } => ErrorKind::Protocol,
+            Self::Message(error) => error.kind(),
+            Self::Node(error) => error.kind(),
+            Self::Spool(error) => error.kind(),
+            Self::Disk(error) => error.kind(),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Hints about errors of the wire.
+
+use crate::binding::Error;
+
+/// The hint for an error of the wire, if there is one. What another floor's error says is that floor's.
+pub(super) fn hint_for_binding(error: &Error) -> Option<String> {
+    match error {
+        Error::NoServer(_) => Some("as in gw.example.org, 192.0.2.1:443 or [2001:db8::1]:443".to_owned()),
+        Error::NoResolver(_) => Some(
+            "write resolver = URL into the node's config, as in https://9.9.9.9/dns-query: relay-node(5)".to_owned(),
+        ),
+        Error::Unresolved { .. } => Some(
+            "what waits stays; if it goes on, try another resolver, or check this one: relay-node(5)".to_owned(),
+        ),
+        Error::NoService { .. } => Some("ask its operator which address it has".to_owned()),
+        Error::PrivateAddress { .. } => {
+            Some("--private allows it, where the network is one that you trust".to_owned())
+        }
+        Error::Certificate { .. } => Some(
+            "the network may ask for a login first, or this clock may be wrong; what waits stays".to_owned(),
+        ),
+        Error::Setting { .. }
+        | Error::NoConnection { .. }
+        | Error::Proxy { .. }
+        | Error::Broken { .. }
+        | Error::Silent { .. }
+        | Error::Answer { .. }
+        | Error::Protocol { .. }
+        | Error::Closed { .. }
+        | Error::Message(_)
+        | Error::Node(_)
+        | Error::Spool(_)
+        | Error::Disk(_) => None,
+    }
+}
