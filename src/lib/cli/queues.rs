@@ -150,7 +150,10 @@ pub fn tell(spool: &Spool, text: &str, now: Timestamp, json: bool) -> anyhow::Re
 
 fn status_of(story: &Story) -> Status {
     match story.state {
-        MessageState::Acknowledged | MessageState::Released => Status::OK,
+        MessageState::Acknowledged
+        | MessageState::Released
+        | MessageState::Accepted
+        | MessageState::Posted => Status::OK,
         MessageState::In | MessageState::Out | MessageState::Home => Status::TEMP_FAIL,
         MessageState::Expired => Status::EXPIRED,
         MessageState::Failed | MessageState::Missing => Status::NO_USER,

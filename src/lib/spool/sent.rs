@@ -36,6 +36,10 @@ pub enum SentEvent {
     /// It left, and no acknowledgement will come: it went into a directory, to a command, or as its
     /// last copy to a next hop.
     Released,
+    /// A gateway took it over the network, for its recipient.
+    Accepted,
+    /// The Internet node that it is for took it over the network.
+    Posted,
     /// It expired before that.
     Expired,
     /// It was set aside.
@@ -46,11 +50,13 @@ pub enum SentEvent {
 
 impl SentEvent {
     /// All, in the order in which a message meets them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Queued,
         Self::Packed,
         Self::Acknowledged,
         Self::Released,
+        Self::Accepted,
+        Self::Posted,
         Self::Expired,
         Self::Failed,
         Self::Returned,
@@ -64,6 +70,8 @@ impl SentEvent {
             Self::Packed => "packed",
             Self::Acknowledged => "acknowledged",
             Self::Released => "released",
+            Self::Accepted => "accepted",
+            Self::Posted => "posted",
             Self::Expired => "expired",
             Self::Failed => "failed",
             Self::Returned => "returned",
@@ -235,8 +243,12 @@ impl Spool {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn events_between(&self, first: Timestamp, last: Timestamp) -> Result<[u64; 7], Error> {
-        let mut counts = [0; 7];
+    pub fn events_between(
+        &self,
+        first: Timestamp,
+        last: Timestamp,
+    ) -> Result<[u64; SentEvent::ALL.len()], Error> {
+        let mut counts = [0; SentEvent::ALL.len()];
         for day in tree::entries(&self.root().join(SENT), FileRole::Spool)?.entries {
             // A line has the file of the day on which its run began, or of the newest known one.
             let end = day.name.to_str().and_then(end_of_day);

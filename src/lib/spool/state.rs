@@ -25,6 +25,10 @@ pub enum MessageState {
     Acknowledged,
     /// It left, and no acknowledgement will come.
     Released,
+    /// A gateway took it over the network.
+    Accepted,
+    /// Its recipient took it over the network.
+    Posted,
     /// It was under way, but its file no longer exists.
     Missing,
     /// It expired before that.
@@ -43,6 +47,8 @@ impl MessageState {
             Self::Home => "home",
             Self::Acknowledged => "acknowledged",
             Self::Released => "released",
+            Self::Accepted => "accepted",
+            Self::Posted => "posted",
             Self::Missing => "missing",
             Self::Expired => "expired",
             Self::Failed => "failed",
@@ -67,6 +73,8 @@ impl MessageState {
             Some(SentEvent::Failed) => Self::Failed,
             Some(SentEvent::Acknowledged) => Self::Acknowledged,
             Some(SentEvent::Released) => Self::Released,
+            Some(SentEvent::Accepted) => Self::Accepted,
+            Some(SentEvent::Posted) => Self::Posted,
             Some(SentEvent::Queued | SentEvent::Packed | SentEvent::Returned) | None => {
                 Self::Missing
             }
@@ -117,6 +125,8 @@ impl Story {
             }
             MessageState::Acknowledged => "was delivered",
             MessageState::Released => "was passed on",
+            MessageState::Accepted => "was accepted by a gateway",
+            MessageState::Posted => "was posted to its recipient",
             MessageState::Missing => "is missing",
             MessageState::Expired => "expired",
             MessageState::Failed => "was set aside, and its file has gone",
