@@ -1,8 +1,8 @@
 //! The wire: how this node reaches gateways and nodes on the Internet (RS-007, RS-016).
 //!
 //! A message's next hop does not depend on whether there is a network. A binding empties the queue of a hop
-//! while its server can be reached, and leaves the rest where it is. No lock of the queues is held while a socket is
-//! open.
+//! while its server can be reached, and leaves the rest where it is. It reaches messages only through
+//! [`spool::wire`], and holds no lock of the queues while a socket is open.
 //!
 //! Protocols are separate from sockets: tables, orders and deadlines take values and times, so the captures of
 //! other implementations are replayed without a network.

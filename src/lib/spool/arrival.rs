@@ -39,6 +39,11 @@ pub enum Origin<'a> {
         /// The SHA-256 of its octets.
         sha256: &'a [u8; 32],
     },
+    /// A hop that is connected, and brings each message by itself.
+    Wire {
+        /// The gateway.
+        hop: NodeId,
+    },
 }
 
 /// The state of an arriving message, according to the spool's memory.
@@ -106,6 +111,34 @@ impl History {
         self.waiting = waiting;
     }
 
+    /// Reads what other runs have delivered or passed on since.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn refresh(&mut self) -> Result<(), Error> {
+        self.memory.refresh()?;
+        for memory in self.delivered.values_mut() {
+            memory.refresh()?;
+        }
+        Ok(())
+    }
+
+    /// Records that this hop brought messages; they wait from now on.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub fn add_brought<'n>(
+        &mut self,
+        brought: &[ReplayKey],
+        names: impl Iterator<Item = &'n Name>,
+    ) -> Result<(), Error> {
+        self.memory.add_all(brought)?;
+        for name in names {
+            self.add_waiting(name);
+        }
+        Ok(())
+    }
+
     /// Notes that a message waits from now on.
     pub fn add_waiting(&mut self, name: &Name) {
         self.waiting.entry(name.identity.key()).or_insert(name.from);
@@ -146,12 +179,12 @@ impl History {
             _ if waits => Known::Waits,
             // A message for a local node is delivered here, however often it was passed on while
             // that node was elsewhere.
-            Origin::Cargo { .. } if delivered.is_some() => Known::New,
+            Origin::Cargo { .. } | Origin::Wire { .. } if delivered.is_some() => Known::New,
             // Before the count of passes: this is the same copy, not one more.
             Origin::Cargo { sha256, .. } if self.memory.knows(&identity.taken_from(sha256))? => {
                 Known::TakenFrom
             }
-            Origin::Cargo { hop, .. }
+            Origin::Cargo { hop, .. } | Origin::Wire { hop }
                 if times > MAX_AGAIN && self.memory.knows(&identity.brought_by(hop))? =>
             {
                 Known::BroughtBy

@@ -26,6 +26,7 @@ pub mod exchanges; // when each medium was here last
 pub mod arrival; // whether a message is known, and what follows from it
 pub mod precedent; // what a message that is put here may replace
 pub mod admission; // whether a parcel may enter, and its file
+pub mod wire; // what carriers on the wire may do with messages
 pub mod clock; // whether the time may be believed
 #[cfg(test)]
 mod testspool; // a spool, for the tests
