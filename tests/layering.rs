@@ -183,8 +183,9 @@ fn broken(source: &Source, floors: &[String]) -> Vec<String> {
         if !may_change_files && lists(CHANGES_FILES, &whole) && !lists(READS_FILES, &whole) {
             say(line, &whole, "only disk changes files");
         }
-        // A timer, which limits how long a command runs.
-        let is_timer = floor == Some("command") && whole == "std::time::Instant::now";
+        // A timer, which limits how long a command or a connection lasts.
+        let has_timers = matches!(floor, Some("command" | "binding"));
+        let is_timer = has_timers && whole == "std::time::Instant::now";
         if is_below_cli && lists(SURROUNDINGS, &whole) && !is_timer {
             say(
                 line,

@@ -8,6 +8,8 @@
 //! other implementations are replayed without a network.
 
 pub mod server; // where a server is, and how its certificate is judged
+pub mod retry; // the one table of outcomes: accepted, refused for good, later
+pub mod excerpt; // the beginning of what a server said, for reports
 
 use std::io;
 use std::net::IpAddr;
