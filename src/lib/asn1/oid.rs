@@ -20,6 +20,10 @@ oids! {
     PNRA_SIGNATURE = "1.3.6.1.4.1.58708.0.2.0";
     /// Purpose of a PNRR countersignature: the first field of what the node signs.
     PNRA_COUNTERSIGNATURE = "1.3.6.1.4.1.58708.0.2.1";
+    /// Purpose of a parcel delivery's countersignature (RS-016 §Delivery).
+    PARCEL_DELIVERY = "1.3.6.1.4.1.58708.0.3.0";
+    /// Purpose of the signature over a nonce, by which a node collects parcels (RS-016 §Collection).
+    PARCEL_COLLECTION = "1.3.6.1.4.1.58708.0.3.1";
     /// id-data (RFC 5652 §4).
     DATA = "1.2.840.113549.1.7.1";
     /// id-signedData (RFC 5652 §5.1).

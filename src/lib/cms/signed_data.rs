@@ -47,12 +47,21 @@ impl Signature {
     /// # Errors
     /// [`pki::Error::Signature`] when it does not match.
     pub fn verify(&self, signer: &Certificate, content: &[u8]) -> Result<(), Error> {
+        self.verify_parts(signer, &[content])
+    }
+
+    /// As [`Signature::verify`], over content in several parts.
+    fn verify_parts(&self, signer: &Certificate, parts: &[&[u8]]) -> Result<(), Error> {
         let key = signer.key();
         let Some(attributes) = &self.signed_attributes else {
-            return Ok(key.verify(self.digest, content, &self.value)?);
+            return Ok(key.verify(self.digest, &parts.concat(), &self.value)?);
         };
+        let mut hasher = hash::Hasher::new(self.digest);
+        for part in parts {
+            hasher.update(part);
+        }
         // The signature covers only the attributes; the digest among them binds the content.
-        if attributes.message_digest != self.digest.of(content).as_ref() {
+        if attributes.message_digest != hasher.finish().as_bytes() {
             return Err(pki::Error::Signature.into());
         }
         let verify = |attributes: &[u8]| key.verify(self.digest, attributes, &self.value);
@@ -165,6 +174,17 @@ impl<'a> SignedData<'a> {
     /// [`pki::Error::Signature`] when it does not match.
     pub fn verify_detached(&self, content: &[u8]) -> Result<(), Error> {
         self.signature.verify(self.signer(), content)
+    }
+
+    /// As [`SignedData::verify_detached`], over content in several parts.
+    ///
+    /// # Errors
+    /// As [`SignedData::verify_detached`]; [`Error::Unsupported`] when it has content of its own.
+    pub fn verify_detached_parts(&self, parts: &[&[u8]]) -> Result<(), Error> {
+        if self.content.is_some() {
+            return Err(Error::Unsupported("content in a detached signature"));
+        }
+        self.signature.verify_parts(self.signer(), parts)
     }
 }
 
@@ -347,6 +367,34 @@ pub fn sign(
 ) -> Result<(), Error> {
     let signer = certificates.first().ok_or(Error::NoSignerCertificate)?;
     debug_assert_eq!(*sha256, hash::sha256(buffer.as_slice()));
+    // One primitive string: segments cost octets, and asn1js 3.1.0 stops at 10 000 nodes.
+    buffer.wrap(tag::OCTET_STRING);
+    buffer.wrap(0xa0);
+    wrap_signed(buffer, sha256, key, (signer, certificates))
+}
+
+/// Signs content that is sent elsewhere, and gives the ContentInfo with SignedData, in DER. Only the signer's
+/// certificate is attached.
+///
+/// # Errors
+/// When the system's random number generator fails.
+pub fn sign_detached(
+    sha256: &[u8; 32],
+    key: &IdentityKey,
+    signer: &Certificate,
+) -> Result<Vec<u8>, Error> {
+    let mut buffer = Buffer::with_capacity(0);
+    wrap_signed(&mut buffer, sha256, key, (signer, &[signer]))?;
+    Ok(buffer.into_octets())
+}
+
+/// Signs content with this hash, and makes a ContentInfo of what is in `buffer`: the content, or nothing.
+fn wrap_signed(
+    buffer: &mut Buffer,
+    sha256: &[u8; 32],
+    key: &IdentityKey,
+    (signer, certificates): (&Certificate, &[&Certificate]),
+) -> Result<(), Error> {
     let data = oid::to_der(&oid::DATA);
     // The DER order of a SET OF: contentType is shorter. The JVM refuses any other order.
     let attributes = [
@@ -372,9 +420,6 @@ pub fn sign(
         ],
     );
 
-    // One primitive string: segments cost octets, and asn1js 3.1.0 stops at 10 000 nodes.
-    buffer.wrap(tag::OCTET_STRING);
-    buffer.wrap(0xa0);
     buffer.prepend(&data);
     buffer.wrap(tag::SEQUENCE);
     buffer.prepend(&write::tlv(tag::SET, &sha256));

@@ -14,6 +14,8 @@ pub mod pdd;
 pub mod certification_path;
 pub mod rotation;
 pub mod registration;
+pub mod countersignature; // by a registered node, for its gateway
+pub mod parcel_collection; // what a gateway and its node say while parcels are collected
 pub mod connection_params;
 pub mod successor; // a node that takes the place of another
 pub mod item;
