@@ -5,6 +5,10 @@
 #[path = "../testenv/mod.rs"]
 mod testenv;
 
+#[cfg(feature = "online")]
+#[path = "../testenv/online/mod.rs"]
+mod online;
+
 mod ack;
 mod answers;
 mod chains;
@@ -40,6 +44,10 @@ mod list;
 mod medium;
 mod mounted;
 mod once;
+#[cfg(feature = "online")]
+mod online_env;
+#[cfg(feature = "online")]
+mod online_gateway;
 mod open;
 mod outputs;
 mod pack_cargo;
