@@ -860,6 +860,44 @@ fn what_is_kept_by_the_day_goes_with_it() {
 }
 
 #[test]
+fn what_is_known_of_servers_goes_when_it_is_not_used() {
+    let env = Env::with_gateways();
+    fs::create_dir_all(env.path("gateway/spool/hosts")).unwrap();
+    let file = |digit: char| format!("gateway/spool/hosts/{}", digit.to_string().repeat(64));
+    for (digit, date) in [('a', "2025-12-31T09:59:59Z"), ('b', "2025-12-31T10:00:01Z")] {
+        let text = format!(
+            r#"{{"version":1,"address":"{digit}.example.org","services":{{}},"failures":0,"changed":"{date}"}}"#
+        );
+        env.write(file(digit), text);
+    }
+    // It may be of a newer version.
+    env.write(file('c'), r#"{"version":2}"#);
+    env.write("gateway/spool/hosts/x", "");
+    let dry = purge(&env, "gateway").at("2026-03-01T12:00:00Z").arg("-n");
+    let dry = dry.ok();
+    let hosts: Vec<&str> = dry
+        .text()
+        .lines()
+        .filter(|it| it.starts_with("host"))
+        .collect();
+    let expected = format!("host\told\t2025-12-31T09:59:59Z\t{}", file('a'));
+    assert_eq!(hosts, [expected]);
+    let ran = purge(&env, "gateway").at("2026-03-01T12:00:00Z").ok();
+    assert_eq!(
+        ran.diagnostics(),
+        ["gateway/spool/hosts/x: stays: not named for an address"]
+    );
+    let left = ["b", "c"].map(|digit| digit.repeat(64));
+    assert_eq!(env.names("gateway/spool/hosts"), [&left[0], &left[1], "x"]);
+    // relay-check knows the folder.
+    let ran = env.relay("check").args(["-N", "gateway", "--json"]).run();
+    let mut unknown = ran.text().lines().filter(|it| it.contains("\"unknown\""));
+    let first = unknown.next().unwrap();
+    assert!(first.contains("\"gateway/spool/hosts/x\""), "{first}");
+    assert_eq!(unknown.next(), None);
+}
+
+#[test]
 fn a_gateway_purges_its_endpoints_and_an_endpoint_its_gateway() {
     let env = Env::with_gateways();
     let args = ["-N", "gateway", "--endpoint", "local"];

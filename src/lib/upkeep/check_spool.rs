@@ -21,7 +21,7 @@ use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
 use crate::spool::{
     DELIVERING, Error, HOME, LEDGER, Name, Queue, QueueId, QueueKind, Room, SENT, Spool, TMP,
-    carried, clock, exchanges,
+    carried, clock, exchanges, hosts,
 };
 use crate::upkeep::check_files::Shape;
 use crate::upkeep::checker::Checker;
@@ -415,7 +415,15 @@ fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
     let is_message = |name: &str| name.parse::<Name>().is_ok();
     let is_folder = |name: &str| QueueKind::of_folder(name).is_some();
     if kind == EntryKind::Dir {
-        let others = [TMP, "in", "failed", SENT, carried::FOLDER, DELIVERING];
+        let others = [
+            TMP,
+            "in",
+            "failed",
+            SENT,
+            carried::FOLDER,
+            DELIVERING,
+            hosts::FOLDER,
+        ];
         let is_ours = match *parts {
             [name] => is_folder(name) || others.contains(&name),
             [carried::FOLDER, _] => true,
@@ -436,6 +444,7 @@ fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
         ["in", name] => is_message(name),
         ["failed", name] => is_message(name.strip_suffix(WHY).unwrap_or(name)),
         [SENT, day] => end_of_day(day).is_some(),
+        [hosts::FOLDER, name] => hosts::is_named(name),
         [DELIVERING, queue] => queue == "in" || is_node(queue),
         [carried::FOLDER, _, name] => name == exchanges::LAST || carried::is_record(name),
         [folder, _, name] => is_folder(folder) && is_message(name),

@@ -39,6 +39,8 @@ pub enum PurgeKind {
     Carried,
     /// What is known of a medium, of which every record is old.
     Medium,
+    /// What is known of the servers of an address.
+    Host,
 }
 
 impl PurgeKind {
@@ -60,6 +62,7 @@ impl PurgeKind {
             Self::Sent => "sent",
             Self::Carried => "carried",
             Self::Medium => "medium",
+            Self::Host => "host",
         }
     }
 }

@@ -19,7 +19,9 @@ use crate::ramf::{self, Kind as MessageKind};
 use crate::session::Sealed;
 use crate::spool::queue::{QueueEntry as Entry, WHY, Waiting};
 use crate::spool::sent::{Line, SentEvent};
-use crate::spool::{Error, Name, Queue, QueueId, QueueKind, SENT, Spool, TMP, carried, exchanges};
+use crate::spool::{
+    Error, Name, Queue, QueueId, QueueKind, SENT, Spool, TMP, carried, exchanges, hosts,
+};
 use crate::upkeep::purge_item::{ParcelId, PurgeFinding, PurgeItem, PurgeKind, PurgeReason};
 use crate::upkeep::purge_node::SpentKey;
 use crate::upkeep::remover::{PurgeOptions, Remover};
@@ -30,6 +32,9 @@ const GROUP: usize = 4096;
 /// How long notes on messages are kept: the maximum lifetime of a message (180 days, RS-001), and a
 /// month.
 const SENT_KEPT_FOR: SignedDuration = SignedDuration::from_hours(210 * 24);
+
+/// How long what is known of servers is kept once no program used it.
+const HOST_KEPT_FOR: SignedDuration = SignedDuration::from_hours(60 * 24);
 
 /// Maximum length of the first line of a record of cargo, in octets; it has the date.
 const DATE_LEN: u64 = 64;
@@ -100,6 +105,7 @@ impl Purger<'_> {
         let days = (FileRole::Spool, EntryKind::File);
         remover.days(&root.join(SENT), days, PurgeKind::Sent, SENT_KEPT_FOR)?;
         self.carried(&mut remover)?;
+        self.hosts(&mut remover)?;
         self.leftovers(&mut remover)?;
         if !self.options.is_dry {
             self.spool.renew_ledger();
@@ -447,6 +453,39 @@ impl Purger<'_> {
         }
         // Also without any: an interrupted run may have removed some.
         remover.remove(&media, FileRole::Spool, gone)
+    }
+
+    /// Removes what is known of servers that no program has used for long.
+    fn hosts<E>(&self, remover: &mut Remover<'_, E>) -> Result<(), E>
+    where
+        E: From<Error> + From<node::Error>,
+    {
+        let dir = self.spool.root().join(hosts::FOLDER);
+        let listing = remover.readable(&dir, tree::entries(&dir, FileRole::Spool))?;
+        let listing = listing.unwrap_or_default();
+        for path in listing.skipped {
+            remover.unexpected(path, &"not a regular file")?;
+        }
+        let mut old = Vec::new();
+        for entry in listing.entries {
+            let is_named = entry.name.to_str().is_some_and(hosts::is_named);
+            if !is_named || entry.kind != EntryKind::File {
+                remover.unexpected(entry.path, &"not named for an address")?;
+                continue;
+            }
+            // What does not say its time is of no use, but may be of a newer version: it stays until its address is used.
+            let changed = hosts::changed_at(&entry.path);
+            if changed.is_some_and(|at| self.options.is_over(at, HOST_KEPT_FOR)) {
+                old.push(PurgeItem {
+                    what: PurgeKind::Host,
+                    why: PurgeReason::Old,
+                    since: changed,
+                    path: entry.path,
+                    parcel: None,
+                });
+            }
+        }
+        remover.remove(&dir, FileRole::Spool, old)
     }
 }
 
