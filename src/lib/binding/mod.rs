@@ -7,6 +7,7 @@
 //! Protocols are separate from sockets: tables, orders and deadlines take values and times, so the captures of
 //! other implementations are replayed without a network.
 
+pub mod address; // how the servers of an Internet address are found
 pub mod server; // where a server is, and how its certificate is judged
 pub mod retry; // the one table of outcomes: accepted, refused for good, later
 pub mod excerpt; // the beginning of what a server said, for reports
