@@ -10,6 +10,13 @@
 pub mod address; // how the servers of an Internet address are found
 pub mod server; // where a server is, and how its certificate is judged
 pub mod retry; // the one table of outcomes: accepted, refused for good, later
+pub mod tls; // TLS, and the rules for a server's certificate
+mod tls_certificate; // what rustls does not show of a certificate
+mod dial; // TCP to the first address that answers
+pub mod proxy; // a proxy that connects for this node
+pub mod connect; // connections, with TLS or without
+#[cfg(test)]
+mod testserver; // servers of the tests, on loopback
 pub mod excerpt; // the beginning of what a server said, for reports
 
 use std::io;

@@ -517,7 +517,7 @@ impl Spool {
         for root in roots {
             newest = newest.max(seen::raised(&root)?);
         }
-        let is_right = |time: &SystemTime| *time <= after(accepted, PURGE_LASTS).into();
+        let is_right = |time: &SystemTime| *time <= SystemTime::from(after(accepted, PURGE_LASTS));
         Ok(newest.filter(is_right))
     }
 }
