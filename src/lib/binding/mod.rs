@@ -15,6 +15,8 @@ mod tls_certificate; // what rustls does not show of a certificate
 mod dial; // TCP to the first address that answers
 pub mod proxy; // a proxy that connects for this node
 pub mod connect; // connections, with TLS or without
+pub mod http; // a client of HTTP/1.1 for one server
+pub mod redirect; // where a redirect leads
 #[cfg(test)]
 mod testserver; // servers of the tests, on loopback
 pub mod excerpt; // the beginning of what a server said, for reports
@@ -26,7 +28,12 @@ use std::time::Duration;
 use crate::kind::ErrorKind;
 use crate::{disk, message, node, spool};
 
+pub use connect::{ConnectOptions, Connection, Connector, connect};
+pub use http::{Answer, Client, Method, Request};
+pub use proxy::Proxy;
+pub use retry::{RequestKind, SendOutcome};
 pub use server::{CertificateRule, Host, Server};
+pub use tls::Authorities;
 
 /// The reason why a server was not reached, or why its answer does not count.
 #[derive(Debug, thiserror::Error)]
