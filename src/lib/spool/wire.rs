@@ -226,7 +226,11 @@ impl<'a> SpoolMessages<'a> {
     }
 
     /// Remembers which hop brought parcels that are stored.
-    fn remember(&mut self, written: &[Named], mut brought: Vec<ReplayKey>) -> Result<(), Error> {
+    fn remember(
+        &mut self,
+        written: &[WrittenFile],
+        mut brought: Vec<ReplayKey>,
+    ) -> Result<(), Error> {
         let Some(history) = &mut self.history else {
             return Ok(());
         };
@@ -300,7 +304,7 @@ enum Ready {
 }
 
 /// A parcel that gets its name with the batch.
-struct Named {
+struct WrittenFile {
     /// Its number in the batch.
     at: usize,
     path: PathBuf,
@@ -313,12 +317,12 @@ impl MessageStore for SpoolMessages<'_> {
         self.settle()?;
         self.read_history()?;
         let mut results = Vec::with_capacity(parcels.len());
-        let mut written: Vec<Named> = Vec::new();
+        let mut written: Vec<WrittenFile> = Vec::new();
         let mut brought_before = Vec::new();
         let mut files = Batch::default();
         for (at, arrived) in parcels.iter().enumerate() {
             // Several of one batch may be the same.
-            let is_again = |it: &Named| it.name.identity == arrived.name.identity;
+            let is_again = |it: &WrittenFile| it.name.identity == arrived.name.identity;
             let (known, brought) = if written.iter().any(is_again) {
                 (Known::Waits, None)
             } else {
@@ -328,7 +332,7 @@ impl MessageStore for SpoolMessages<'_> {
                 Ok(Ready::Written(staged, path)) => {
                     files.add(staged)?;
                     let name = arrived.name.clone();
-                    written.push(Named {
+                    written.push(WrittenFile {
                         at,
                         path,
                         name,
@@ -349,7 +353,7 @@ impl MessageStore for SpoolMessages<'_> {
         files.commit()?;
         // Another run took the name in between: the next offer finds a free one.
         for error in files.take_refused() {
-            let of_it = |it: &Named| it.path == error.path();
+            let of_it = |it: &WrittenFile| it.path == error.path();
             if let Some(at) = written.iter().position(of_it) {
                 results[written.swap_remove(at).at] = Err(error.into());
             }
