@@ -35,7 +35,7 @@ _relay__peers() {
 
     case "${cmd}" in
         relay__peers)
-            opts="-q -v -h -V -N --json --forget --confirm --expect-none --quiet --verbose --help --version --node --rename"
+            opts="-q -v -h -V -N --json --forget --confirm --expect-none --no-host --quiet --verbose --help --version --node --rename --host --pin"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -50,6 +50,14 @@ _relay__peers() {
                     return 0
                     ;;
                 --rename)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --host)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --pin)
                     _relay_complete none 2>/dev/null
                     return 0
                     ;;

@@ -1128,7 +1128,7 @@ _relay() {
                     return 0
                     ;;
                 --set)
-                    _relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= 2>/dev/null
+                    _relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= direct= direct-for= online-every= online-max-size= online-when= 2>/dev/null
                     return 0
                     ;;
                 --now)
@@ -1349,7 +1349,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__peers)
-            opts="-q -v -h -V -N --json --forget --confirm --expect-none --quiet --verbose --help --version --node --rename"
+            opts="-q -v -h -V -N --json --forget --confirm --expect-none --no-host --quiet --verbose --help --version --node --rename --host --pin"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1364,6 +1364,14 @@ _relay() {
                     return 0
                     ;;
                 --rename)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --host)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --pin)
                     _relay_complete none 2>/dev/null
                     return 0
                     ;;

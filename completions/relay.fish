@@ -207,7 +207,7 @@ complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key -d 'O
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l new-passphrase-file -d 'With --change-passphrase: the new passphrase is in FILE' -r -F
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l new-passphrase-fd -d 'With --change-passphrase: descriptor N gives the new passphrase' -r -f
-complete -c relay -n "__fish_relay_using_subcommand keygen" -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log=)'
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= direct= direct-for= online-every= online-max-size= online-when=)'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l passphrase -d 'Encrypt the private keys under the passphrase'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l change-passphrase -d 'Set, change or remove the passphrase of all private keys of the node'
@@ -283,10 +283,13 @@ complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s h -l help -d 
 complete -c relay -n "__fish_relay_using_subcommand pack-cargo" -s V -l version -d 'Print version'
 complete -c relay -n "__fish_relay_using_subcommand peers" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand peers" -l rename -d 'Call PEER by another name' -r -f
+complete -c relay -n "__fish_relay_using_subcommand peers" -l host -d 'Reach PEER at HOST:PORT, whatever DNS says of its address' -r -f
+complete -c relay -n "__fish_relay_using_subcommand peers" -l pin -d 'Accept no other key there than the one with this SHA-256' -r -f
 complete -c relay -n "__fish_relay_using_subcommand peers" -l json -d 'Print a line of JSON for each peer'
 complete -c relay -n "__fish_relay_using_subcommand peers" -l forget -d 'Forget PEER, its session keys included'
 complete -c relay -n "__fish_relay_using_subcommand peers" -l confirm -d 'Note that the digits of PEER were compared'
 complete -c relay -n "__fish_relay_using_subcommand peers" -l expect-none -d 'Expect no more mail with PEER: relay-check reports nothing that ends'
+complete -c relay -n "__fish_relay_using_subcommand peers" -l no-host -d 'Reach PEER where its address says'
 complete -c relay -n "__fish_relay_using_subcommand peers" -s q -l quiet -d 'Report errors only'
 complete -c relay -n "__fish_relay_using_subcommand peers" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand peers" -s h -l help -d 'Print help'

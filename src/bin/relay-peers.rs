@@ -5,18 +5,16 @@ use std::process::ExitCode;
 use clap::Parser;
 use jiff::Timestamp;
 
-use relaynet::cli::args::NodeDir;
-use relaynet::cli::peers::{self, PeerChange};
-use relaynet::cli::{self, files, successors, table, unreadable_peers};
+use relaynet::cli::args::{NodeDir, PeerChanges};
+use relaynet::cli::{self, files, peers, successors, table, unreadable_peers};
 use relaynet::describe::json;
 use relaynet::describe::lines::{self, PeerMarks};
 use relaynet::node::peers::{StoredSessionKey, UnreadablePeer, short_id};
-use relaynet::node::{self, Directory, Peer, authorizations};
+use relaynet::node::{self, Directory, Peer, PinnedHost, authorizations};
 
 /// List peers and what was authorized in either direction
 #[derive(Debug, Parser)]
 #[command(name = "relay-peers", version)]
-#[command(group = clap::ArgGroup::new("change").requires("peer").conflicts_with("json"))]
 pub(crate) struct Args {
     /// Only this peer: its name, its id, or the beginning of its id
     #[arg(value_name = "PEER")]
@@ -26,28 +24,8 @@ pub(crate) struct Args {
     /// Print a line of JSON for each peer
     #[arg(long)]
     json: bool,
-    /// Call PEER by another name
-    #[arg(long, value_name = "NEW", group = "change")]
-    rename: Option<String>,
-    /// Forget PEER, its session keys included
-    #[arg(long, group = "change")]
-    forget: bool,
-    /// Note that the digits of PEER were compared
-    #[arg(long, group = "change")]
-    confirm: bool,
-    /// Expect no more mail with PEER: relay-check reports nothing that ends
-    #[arg(long, group = "change")]
-    expect_none: bool,
-}
-
-impl Args {
-    fn change(&self) -> Option<PeerChange<'_>> {
-        let rename = self.rename.as_deref().map(PeerChange::Rename);
-        rename
-            .or(self.forget.then_some(PeerChange::Forget))
-            .or(self.confirm.then_some(PeerChange::Confirm))
-            .or(self.expect_none.then_some(PeerChange::ExpectNone))
-    }
+    #[command(flatten)]
+    changes: PeerChanges,
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -56,7 +34,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn list(args: &Args) -> anyhow::Result<()> {
     let node = args.node.open()?;
-    if let (Some(peer), Some(change)) = (&args.peer, args.change()) {
+    if let (Some(peer), Some(change)) = (&args.peer, args.changes.change()) {
         return peers::change(&node, peer, change);
     }
     let (known, mut unreadable) = match &args.peer {
@@ -102,6 +80,7 @@ struct Row {
     given_until: Option<Timestamp>,
     session_key: Option<StoredSessionKey>,
     marks: PeerMarks,
+    host: Option<PinnedHost>,
     succession: serde_json::Value,
 }
 
@@ -113,6 +92,7 @@ impl Row {
             given_until: authorizations::given_until(node, peer.id)?,
             session_key: node.session_key_of(peer.id)?,
             marks: peers::marks(node, peer.id, has_revoked)?,
+            host: node.pinned_host(peer.id)?,
             succession: successors::facts(node, peer.id)?,
             peer,
         })
@@ -121,7 +101,13 @@ impl Row {
     fn to_json(&self) -> serde_json::Value {
         let ends = (self.held_until, self.given_until);
         let key = self.session_key.as_ref();
-        lines::peer(&self.peer, ends, key, self.marks, &self.succession)
+        lines::peer(
+            (&self.peer, self.host.as_ref()),
+            ends,
+            key,
+            self.marks,
+            &self.succession,
+        )
     }
 
     fn to_columns(&self, short: bool) -> Vec<String> {

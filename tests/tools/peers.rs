@@ -127,6 +127,8 @@ fn json() {
                 "name",
                 "fingerprint",
                 "address",
+                "host",
+                "host_pin",
                 "we_may_send_until",
                 "they_may_send_until",
                 "session_key",
@@ -471,4 +473,60 @@ fn the_beginning_of_an_id_is_long_enough_to_be_safe() {
     for id in [&bob, &other] {
         assert!(ran.stderr.contains(id), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn a_host_is_named_and_forgotten_again() {
+    let env = Env::with_peers();
+    let pin = "ab".repeat(32);
+    let peers = |args: &[&str]| {
+        let ran = env.relay("peers").at_any_time().args(["-N", "alice"]);
+        ran.args(args)
+    };
+    let file = || fs::read_to_string(env.path(format!("alice/peers/{}/host", id("bob")))).ok();
+    let host = || {
+        let ran = peers(&["--json", "bob"]).ok();
+        let value: serde_json::Value = serde_json::from_str(ran.text()).unwrap();
+        (value["host"].clone(), value["host_pin"].clone())
+    };
+    assert_eq!(host(), (serde_json::Value::Null, serde_json::Value::Null));
+    peers(&["--host", "gw.example.org:8443", "bob"])
+        .ok()
+        .quiet()
+        .changes(&["+alice/peers/BOB/host"]);
+    assert_eq!(file().as_deref(), Some("gw.example.org:8443\n"));
+    peers(&["--host", "[::1]:443", "--pin", &pin, "bob"])
+        .ok()
+        .changes(&["*alice/peers/BOB/host"]);
+    assert_eq!(file().unwrap(), format!("[::1]:443\npin = {pin}\n"));
+    assert_eq!(host(), ("[::1]:443".into(), pin.clone().into()));
+    for bad in [
+        "gw.example.org",
+        "gw.example.org:0",
+        "https://a.org:1",
+        "a b:1",
+    ] {
+        peers(&["--host", bad, "bob"]).fails(64, bad).changes(&[]);
+    }
+    for bad in [
+        &["--pin", &pin, "bob"][..],
+        &["--host", "a.org:1", "--pin", "12", "bob"],
+        &["--host", "a.org:1"],
+        &["--host", "a.org:1", "--no-host", "bob"],
+    ] {
+        assert_eq!(peers(bad).run().status, 64, "{bad:?}");
+    }
+    peers(&["--host", "a.org:1", "zoe"]).fails(67, "no peer is known as zoe");
+    // A file that a person wrote is checked.
+    env.write(
+        format!("alice/peers/{}/host", id("bob")),
+        "gw.example.org\n",
+    );
+    let ran = env.relay("check").at_any_time().args(["-N", "alice"]).run();
+    assert!(ran.text().contains("not HOST:PORT\talice/peers/"), "{}", ran.text());
+    peers(&["--no-host", "bob"])
+        .ok()
+        .quiet()
+        .changes(&["-alice/peers/BOB/host"]);
+    peers(&["--no-host", "bob"]).ok().quiet().changes(&[]);
 }

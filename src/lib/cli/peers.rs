@@ -1,8 +1,9 @@
 //! What relay-peers changes of a peer.
 
+use super::errors::Usage;
 use super::report;
 use crate::describe::lines::PeerMarks;
-use crate::node::{Directory, Error, authorizations};
+use crate::node::{Directory, Error, PinnedHost, authorizations};
 use crate::pki::NodeId;
 
 /// A change of what is kept of a peer.
@@ -16,6 +17,10 @@ pub enum PeerChange<'a> {
     Confirm,
     /// No mail is expected any more.
     ExpectNone,
+    /// It is at `HOST:PORT`; its certificate has this key, if that alone counts.
+    Host(&'a str, Option<[u8; 32]>),
+    /// It is where its address says.
+    NoHost,
 }
 
 /// What is known of a peer beside its keys and dates. `has_revoked` says whether it revoked all that it
@@ -76,6 +81,26 @@ pub fn change(node: &Directory, peer: &str, change: PeerChange<'_>) -> anyhow::R
             node.expect_mail(peer.id, false)?;
             report::event("expects-none", &[("peer", &id)]);
         }
+        PeerChange::Host(authority, pin) => {
+            let host = named_host(authority, pin)?;
+            node.pin_host(peer.id, Some(&host))?;
+            report::event("host", &[("peer", &id), ("host", authority)]);
+        }
+        PeerChange::NoHost => {
+            node.pin_host(peer.id, None)?;
+            report::event("no-host", &[("peer", &id)]);
+        }
     }
     Ok(())
+}
+
+/// The host that a person named.
+fn named_host(authority: &str, pin: Option<[u8; 32]>) -> anyhow::Result<PinnedHost> {
+    // What the clients will do with it.
+    #[cfg(feature = "online")]
+    crate::binding::Server::named_by_operator(authority, pin)?;
+    let host: PinnedHost = authority
+        .parse()
+        .map_err(|problem| Usage(format!("{authority}: {problem}")))?;
+    Ok(PinnedHost { pin, ..host })
 }

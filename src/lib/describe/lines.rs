@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{VERSION, peer_session_key};
+use crate::asn1::Hex;
 use crate::deliver::{DeliveryEffect, DeliveryOutcome};
 use crate::message::{Item, ServiceMessage, file_name};
 use crate::node::peers::StoredSessionKey;
-use crate::node::{Directory, Peer};
+use crate::node::{Directory, Peer, PinnedHost};
 use crate::outbox::SubmittedTo;
 use crate::pki::NodeId;
 use crate::ramf::{InternetAddress, SignedMessage};
@@ -352,7 +353,7 @@ impl PeerMarks {
 /// seals to.
 #[must_use]
 pub fn peer(
-    peer: &Peer,
+    (peer, host): (&Peer, Option<&PinnedHost>),
     (held_until, given_until): (Option<Timestamp>, Option<Timestamp>),
     key: Option<&StoredSessionKey>,
     marks: PeerMarks,
@@ -364,6 +365,8 @@ pub fn peer(
         "name": peer.name,
         "fingerprint": peer.id.fingerprint(),
         "address": peer.address.as_ref().map(InternetAddress::as_str),
+        "host": host.map(|host| &host.authority),
+        "host_pin": host.and_then(|host| host.pin).map(|pin| Hex(&pin).to_string()),
         "we_may_send_until": held_until.map(|until| until.to_string()),
         "they_may_send_until": given_until.map(|until| until.to_string()),
         "session_key": key.map(|key| peer_session_key(&key.key, key.date, key.sealed_until)),

@@ -12,7 +12,7 @@ use crate::disk::Group;
 use crate::ramf::{InternetAddress, limits};
 
 /// Every setting except `clock`, in the order in which they are written.
-pub const KEYS: [&str; 10] = [
+pub const KEYS: [&str; 17] = [
     "type",
     "address",
     "group",
@@ -23,7 +23,17 @@ pub const KEYS: [&str; 10] = [
     "reserve",
     "resend-after",
     "log",
+    "resolver",
+    "proxy",
+    "direct",
+    "direct-for",
+    "online-every",
+    "online-max-size",
+    "online-when",
 ];
+
+/// The setting of which there may be several: resolvers, the first to be asked first.
+const RESOLVER: &str = "resolver";
 
 /// The default socket of syslog.
 const SYSLOG: &str = "/dev/log";
@@ -67,6 +77,31 @@ impl FromStr for NodeType {
     }
 }
 
+/// Whether parcels for nodes with an Internet address go there directly, and not to a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direct {
+    /// Never.
+    #[default]
+    No,
+    /// Where no gateway would take them.
+    Fallback,
+    /// Always; to the gateway only if that fails for too long.
+    Always,
+}
+
+impl FromStr for Direct {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "no" => Ok(Self::No),
+            "fallback" => Ok(Self::Fallback),
+            "always" => Ok(Self::Always),
+            _ => Err(problem("direct", "neither no, fallback nor always")),
+        }
+    }
+}
+
 /// A node's settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
@@ -95,13 +130,14 @@ impl Config {
         Ok(config)
     }
 
-    /// Sets `key` to `value`, replacing an earlier value.
+    /// Sets `key` to `value`, replacing an earlier value; of resolvers there may be several, and this is one more.
     ///
     /// # Errors
     /// [`DirectoryError::Setting`] when the key is unknown or the value not valid for it.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
         check(key, value)?;
-        self.entries.retain(|(set, _)| set != key);
+        self.entries
+            .retain(|(set, old)| set != key || (key == RESOLVER && old != value));
         self.entries.push((key.to_owned(), value.to_owned()));
         Ok(())
     }
@@ -112,7 +148,7 @@ impl Config {
         let mut text =
             String::from("# Settings of this node, one `key = value` a line: relay-node(5)\n");
         for key in KEYS.into_iter().chain([CLOCK]) {
-            if let Some(value) = self.get(key) {
+            for (_, value) in self.entries.iter().filter(|(set, _)| set == key) {
                 // Writing to a String cannot fail.
                 let _ = writeln!(text, "{key} = {value}");
             }
@@ -120,7 +156,7 @@ impl Config {
         text
     }
 
-    /// The value of `key`, if it is set.
+    /// The value of `key`, if it is set; of several the first.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.entries
@@ -210,6 +246,53 @@ impl Config {
         self.get("log").and_then(syslog_socket)
     }
 
+    /// The URLs of resolvers, the first to be asked first. What asks them parses them.
+    pub fn resolvers(&self) -> impl Iterator<Item = &str> {
+        let set = self.entries.iter().filter(|(set, _)| set == RESOLVER);
+        set.map(|(_, value)| value.as_str())
+    }
+
+    /// The proxy for all servers, as `http://HOST:PORT`, if there is one.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&str> {
+        self.get("proxy")
+    }
+
+    /// Whether parcels go to nodes with an Internet address directly; they do not by default.
+    #[must_use]
+    pub fn direct(&self) -> Direct {
+        self.get("direct")
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_default()
+    }
+
+    /// How long that is tried before a parcel goes to the gateway, if set.
+    #[must_use]
+    pub fn direct_for(&self) -> Option<SignedDuration> {
+        self.get("direct-for")
+            .and_then(|value| parse_duration(value).ok())
+    }
+
+    /// The least time between two exchanges with the gateway, if set.
+    #[must_use]
+    pub fn online_every(&self) -> Option<SignedDuration> {
+        self.get("online-every")
+            .and_then(|value| parse_duration(value).ok())
+    }
+
+    /// The octets of the largest message that goes over a network, if bounded.
+    #[must_use]
+    pub fn online_max_size(&self) -> Option<u64> {
+        self.get("online-max-size")
+            .and_then(|value| parse_size(value).ok())
+    }
+
+    /// The command that says whether the network may be used now, if there is one.
+    #[must_use]
+    pub fn online_when(&self) -> Option<&str> {
+        self.get("online-when")
+    }
+
     /// Whether programs that change this node accept `--now`; only for tests.
     #[must_use]
     pub fn allows_test_clock(&self) -> bool {
@@ -243,13 +326,28 @@ fn check(key: &str, value: &str) -> Result<(), Error> {
         "clock-drift" => duration(MAX_DRIFT),
         "session-grace" => duration(SignedDuration::from_hours(180 * 24)),
         "resend-after" => duration(SignedDuration::from_hours(365 * 24)),
-        "quota" | "reserve" => size(),
+        "quota" | "reserve" | "online-max-size" => size(),
         "log" if value == "stderr" || syslog_socket(value).is_some() => Ok(()),
         "log" => Err(problem(key, "neither stderr, syslog nor syslog:PATH")),
+        RESOLVER if is_url(value, "https://") => Ok(()),
+        RESOLVER => Err(problem(key, "not https://HOST/PATH")),
+        "proxy" if is_url(value, "http://") => Ok(()),
+        "proxy" => Err(problem(key, "not http://HOST:PORT")),
+        "direct" => value.parse::<Direct>().map(drop),
+        "direct-for" => duration(SignedDuration::from_secs(i64::from(limits::MAX_TTL))),
+        "online-every" => duration(SignedDuration::from_hours(365 * 24)),
+        "online-when" if !value.is_empty() => Ok(()),
+        "online-when" => Err(problem(key, "not a command")),
         CLOCK if matches!(value, "system" | "test") => Ok(()),
         CLOCK => Err(problem(key, "neither system nor test")),
         _ => Err(problem(key, "no such setting")),
     }
+}
+
+/// Whether a value looks like a URL of this scheme; who uses it parses it.
+fn is_url(value: &str, scheme: &str) -> bool {
+    let rest = value.strip_prefix(scheme);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|octet| octet.is_ascii_graphic()))
 }
 
 /// The socket that a value of `log` names.
@@ -388,6 +486,39 @@ mod tests {
     }
 
     #[test]
+    fn several_resolvers_keep_their_order() {
+        let text = "resolver = https://127.0.0.1/b\nproxy = http://127.0.0.1:3128\nresolver=https://[::1]/a\n";
+        let mut config = Config::parse(text).unwrap();
+        let resolvers = |config: &Config| config.resolvers().map(str::to_owned).collect::<Vec<_>>();
+        let both = ["https://127.0.0.1/b", "https://[::1]/a"];
+        assert_eq!(resolvers(&config), both);
+        config.set("resolver", both[1]).unwrap();
+        config.set("proxy", "http://127.0.0.1:8080").unwrap();
+        let again = Config::parse(&config.to_text()).unwrap();
+        assert_eq!(resolvers(&again), both);
+        assert_eq!(again.proxy(), Some("http://127.0.0.1:8080"));
+        assert_eq!(resolvers(&Config::default()), [""; 0]);
+    }
+
+    #[test]
+    fn the_network_is_used_as_the_settings_say() {
+        let config = Config::default();
+        assert_eq!((config.direct(), config.direct_for()), (Direct::No, None));
+        let text = "direct = always\ndirect-for = 2h\nonline-every = 15m\nonline-max-size = 1M\n\
+            online-when = test -e /run/online\n";
+        let config = Config::parse(text).unwrap();
+        assert_eq!(config.direct(), Direct::Always);
+        assert_eq!(config.direct_for(), Some(SignedDuration::from_hours(2)));
+        assert_eq!(config.online_every(), Some(SignedDuration::from_mins(15)));
+        assert_eq!(config.online_max_size(), Some(1 << 20));
+        assert_eq!(config.online_when(), Some("test -e /run/online"));
+        assert_eq!(
+            Config::parse(&config.to_text()).unwrap().online_when(),
+            config.online_when()
+        );
+    }
+
+    #[test]
     fn unknown_settings_and_values_name_their_line() {
         for bad in [
             "type = courier",
@@ -396,6 +527,13 @@ mod tests {
             "ttl = 181d",
             "nonsense",
             "clock = fake",
+            "resolver = http://127.0.0.1/q",
+            "resolver = https://127.0.0.1/q x",
+            "proxy = 127.0.0.1:3128",
+            "direct = yes",
+            "direct-for = 181d",
+            "online-max-size = 1MB",
+            "online-when =",
         ] {
             let (line, error) = Config::parse(&format!("# one\n{bad}\n")).unwrap_err();
             assert_eq!(line, 2, "{bad}");

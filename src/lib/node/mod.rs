@@ -22,6 +22,7 @@ pub(crate) mod ownership;
 mod peer_files;
 pub mod nearest; // the name that was meant
 pub mod peers;
+pub mod pinned_host; // where a peer is on the network, if a person said so
 pub mod aliases; // names for several peers
 pub mod lookup;
 pub mod sessions;
@@ -59,6 +60,7 @@ pub(crate) use files::read_text;
 pub use keyring::{Correspondent, Keyring};
 pub use passphrase::Passphrase;
 pub use peers::Peer;
+pub use pinned_host::PinnedHost;
 pub use rates::{RateClaim, Rates};
 pub use revocations::Revocations;
 pub use seen::{Recall, ReplayKey};

@@ -13,8 +13,8 @@ use crate::node::day::end_of_day;
 use crate::node::issued::IssuedKind;
 use crate::node::seen::{self, Floor};
 use crate::node::{
-    Directory, Error, Keyring as _, aliases, certificates, endpoints, marks, peers, predecessor,
-    rates, revocations, sessions, succession,
+    Directory, Error, Keyring as _, aliases, certificates, endpoints, marks, peers, pinned_host,
+    predecessor, rates, revocations, sessions, succession,
 };
 use crate::node::{DirectoryError, PassphraseError};
 use crate::pki::NodeId;
@@ -224,6 +224,7 @@ pub(super) fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) ->
             "session.pem",
             marks::COMPARED,
             marks::EXPECT_NONE,
+            pinned_host::FILE,
             succession::CONFIRMED,
             predecessor::NOTICE,
             IssuedKind::Given.record(),

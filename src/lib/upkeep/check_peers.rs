@@ -51,6 +51,9 @@ impl Checker<'_> {
             }
             Err(error) => return self.damaged(dir, &error),
         };
+        if let Err(error) = node.pinned_host(id) {
+            self.damaged(dir, &error);
+        }
         let path = dir.join("identity.pub");
         match read_text(&path)
             .and_then(|text| public_key_from_pem(text.unwrap_or_default().as_bytes()))

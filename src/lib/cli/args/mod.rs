@@ -8,6 +8,7 @@ mod life;
 mod node;
 mod passphrase;
 mod peer;
+mod peer_change;
 mod validity;
 
 pub use authority::AuthorizationTerms;
@@ -21,4 +22,5 @@ pub use life::{Life, message_id};
 pub use node::{CommandTime, Node, NodeDir, Wait};
 pub use passphrase::{KeyedNode, PassphraseChange};
 pub use peer::peer_key;
+pub use peer_change::PeerChanges;
 pub use validity::validity;
