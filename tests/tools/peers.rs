@@ -523,7 +523,11 @@ fn a_host_is_named_and_forgotten_again() {
         "gw.example.org\n",
     );
     let ran = env.relay("check").at_any_time().args(["-N", "alice"]).run();
-    assert!(ran.text().contains("not HOST:PORT\talice/peers/"), "{}", ran.text());
+    assert!(
+        ran.text().contains("not HOST:PORT\talice/peers/"),
+        "{}",
+        ran.text()
+    );
     peers(&["--no-host", "bob"])
         .ok()
         .quiet()

@@ -19,6 +19,7 @@ pub mod http; // a client of HTTP/1.1 for one server
 pub mod redirect; // where a redirect leads
 #[cfg(test)]
 mod testserver; // servers of the tests, on loopback
+pub mod network; // how this node reaches others
 pub mod excerpt; // the beginning of what a server said, for reports
 
 use std::io;
@@ -30,6 +31,7 @@ use crate::{disk, message, node, spool};
 
 pub use connect::{ConnectOptions, Connection, Connector, connect};
 pub use http::{Answer, Client, Method, Request};
+pub use network::Network;
 pub use proxy::Proxy;
 pub use retry::{RequestKind, SendOutcome};
 pub use server::{CertificateRule, Host, Server};

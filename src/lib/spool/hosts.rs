@@ -17,6 +17,7 @@ use crate::crypto::sha256;
 use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::tree::{self, EntryKind};
 use crate::disk::{FileRole, files};
+use crate::ramf::InternetAddress;
 
 /// The folder of the files, in the spool.
 pub(crate) const FOLDER: &str = "hosts";
@@ -216,11 +217,13 @@ impl ValidatedSrv {
     fn parse(value: &Value) -> Option<Self> {
         let record = |value: &Value| {
             let number = |key: &str| u16::try_from(value.get(key)?.as_u64()?).ok();
+            let target = value.get("target")?.as_str()?;
+            target.parse::<InternetAddress>().ok()?;
             Some(SrvRecord {
                 priority: number("priority")?,
                 weight: number("weight")?,
                 port: number("port").filter(|port| *port > 0)?,
-                target: value.get("target")?.as_str()?.to_owned(),
+                target: target.to_owned(),
             })
         };
         let records = value.get("records")?.as_array()?.iter();
@@ -441,6 +444,7 @@ mod tests {
             &good[..good.len() / 2],
             &good.replace("\"version\":1", "\"version\":2"),
             &good.replace("443", "0"),
+            &good.replace("host.example.org", "10.0.0.1"),
             &good.replace("443", "65536"),
             &good.replace("gw.example", "gx.example"),
             &good.replace("2027-05-01", "2027-99-01"),

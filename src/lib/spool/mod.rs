@@ -30,7 +30,7 @@ pub mod admission; // whether a parcel may enter, and its file
 pub mod wire; // what carriers on the wire may do with messages
 pub mod clock; // whether the time may be believed
 #[cfg(test)]
-mod testspool; // a spool, for the tests
+pub(crate) mod testspool; // a spool, for the tests
 
 use std::path::PathBuf;
 

@@ -14,7 +14,7 @@ use crate::pki::issuance::{self, CertificateRole};
 use crate::ramf::{Fields, Kind, SignedMessage};
 
 /// The spool of a new node in this directory.
-pub(super) fn spool(dir: &Path) -> Spool {
+pub(crate) fn spool(dir: &Path) -> Spool {
     let plan = NodePlan {
         config: Config::default(),
         rsa_bits: 2048,

@@ -4,6 +4,7 @@
 //! which host's certificate is accepted. That there are none counts only if that is validated, too. Addresses need no
 //! proof: the certificate of the host is judged once there is a connection.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -66,32 +67,39 @@ pub enum SrvAnswer {
 }
 
 /// Why a message is not the answer to a question.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnswerProblem {
     /// It is no DNS message, or a part of one.
-    #[error("not a well-formed answer")]
     Malformed,
     /// It answers another question, or is a question.
-    #[error("the answer to another question")]
     OtherQuestion,
     /// The resolver failed, or refused to answer; its code.
-    #[error("the resolver says {0}")]
     Failed(String),
     /// The resolver does not say that it validated the answer.
-    #[error("the answer is not validated by DNSSEC")]
     NotValidated,
     /// A record of a name that the question does not lead to.
-    #[error("a record of another name")]
     OtherName,
     /// Aliases lead in a circle, in two directions, or too far.
-    #[error("aliases that lead nowhere")]
     Aliases,
     /// More records than any service has.
-    #[error("over {MAX_RECORDS} records")]
     TooMany,
     /// A server without a port, or under a name that is no domain name.
-    #[error("a record that names no server")]
     NoServer,
+}
+
+impl fmt::Display for AnswerProblem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Malformed => "not a well-formed answer",
+            Self::OtherQuestion => "the answer to another question",
+            Self::Failed(code) => return write!(formatter, "the resolver says {code}"),
+            Self::NotValidated => "the answer is not validated by DNSSEC",
+            Self::OtherName => "a record of another name",
+            Self::Aliases => "aliases that lead nowhere",
+            Self::TooMany => return write!(formatter, "over {MAX_RECORDS} records"),
+            Self::NoServer => "a record that names no server",
+        })
+    }
 }
 
 impl From<ParseError> for AnswerProblem {

@@ -5,6 +5,8 @@ mod content;
 mod explicit;
 mod keys;
 mod life;
+#[cfg(feature = "online")]
+mod network;
 mod node;
 mod passphrase;
 mod peer;
@@ -19,6 +21,8 @@ pub use keys::{
     read_params,
 };
 pub use life::{Life, message_id};
+#[cfg(feature = "online")]
+pub use network::NetworkOptions;
 pub use node::{CommandTime, Node, NodeDir, Wait};
 pub use passphrase::{KeyedNode, PassphraseChange};
 pub use peer::peer_key;

@@ -1,0 +1,70 @@
+//! Options for how other nodes are reached.
+
+use std::path::PathBuf;
+
+use crate::binding::tls::Authorities;
+use crate::binding::{self, Network, address::ResolverUrl};
+use crate::node::Config;
+
+/// `--resolver` and `--ca`, for programs that use a network.
+#[derive(Debug, Default, clap::Args)]
+pub struct NetworkOptions {
+    /// Ask the resolver at URL, not those of the node's config
+    #[arg(long, value_name = "URL")]
+    resolver: Vec<String>,
+    /// Believe the authorities in FILE, not those of the system
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl NetworkOptions {
+    /// The network, by the settings of a node, if there is one, and these options.
+    ///
+    /// # Errors
+    /// When a setting or option cannot be used, or the file of authorities cannot be read.
+    pub fn network(&self, config: Option<&Config>) -> Result<Network, binding::Error> {
+        let mut network = config.map_or_else(|| Ok(Network::default()), Network::of_config)?;
+        if !self.resolver.is_empty() {
+            let urls = self.resolver.iter().map(|url| url.parse::<ResolverUrl>());
+            network.resolvers = urls.collect::<Result<_, _>>()?;
+        }
+        if let Some(path) = &self.ca {
+            network.authorities = Authorities::from_file(path)?;
+        }
+        Ok(network)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        network: NetworkOptions,
+    }
+
+    #[test]
+    fn options_replace_the_settings() {
+        let config =
+            Config::parse("resolver = https://127.0.0.1/a\nproxy = http://127.0.0.1:9\n").unwrap();
+        let network = |args: &[&str]| {
+            let args = ["program"].iter().chain(args);
+            let program = Program::try_parse_from(args).unwrap();
+            program.network.network(Some(&config))
+        };
+        let shown = |args: &[&str]| {
+            let urls = network(args).ok().unwrap().resolvers;
+            urls.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&[]), ["https://127.0.0.1/a"]);
+        let (b, c) = ("https://127.0.0.2/b", "https://[::1]/c");
+        assert_eq!(shown(&["--resolver", b, "--resolver", c]), [b, c]);
+        assert!(network(&["--resolver", b]).ok().unwrap().proxy.is_some());
+        assert!(network(&["--resolver", "127.0.0.1"]).is_err());
+        assert!(network(&["--ca", "/nowhere/ca.pem"]).is_err());
+    }
+}
