@@ -3,14 +3,26 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::{Reference, World, crossing, road};
 
 /// What the library's own folder is made of.
-const SOURCES: [&str; 3] = ["package.json", "package-lock.json", "reference.cjs"];
+const SOURCES: [&str; 4] = [
+    "package.json",
+    "package-lock.json",
+    "poweb.cjs",
+    "reference.cjs",
+];
 
-/// Installs the library below cargo's target directory, unless it is there already.
-fn installed() -> PathBuf {
+/// Installs the libraries below cargo's target directory, unless they are there already, and returns the directory.
+pub(super) fn installed() -> PathBuf {
+    // One test of this process installs, and others wait for it.
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(install).clone()
+}
+
+fn install() -> PathBuf {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/reference");
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reference-js");
     fs::create_dir_all(&dir).unwrap();
@@ -30,12 +42,12 @@ fn installed() -> PathBuf {
         assert!(output.status.success(), "npm ci: {errors}");
         fs::write(&stamp, lock).unwrap();
     }
-    dir.join("reference.cjs")
+    dir
 }
 
 #[test]
 fn the_javascript_library_and_these_programs_open_each_others() {
-    let script = installed();
+    let script = installed().join("reference.cjs");
     let mut world = World::new();
     let mut command = Command::new("node");
     command.arg(script);

@@ -13,6 +13,7 @@ use serde_json::Value;
 mod bouncycastle;
 mod crossing;
 mod javascript;
+mod poweb;
 mod road;
 
 /// A reference implementation that runs.
