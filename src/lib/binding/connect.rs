@@ -229,8 +229,12 @@ impl Connector {
             if client.wants_write() {
                 let left = left(deadline).map_err(broken)?;
                 socket.set_write_timeout(Some(left)).map_err(broken)?;
-                client.write_tls(&mut socket).map_err(broken)?;
-                continue;
+                match client.write_tls(&mut socket) {
+                    Err(cause) if cause.kind() != io::ErrorKind::Interrupted => {
+                        return Err(broken(cause));
+                    }
+                    _ => continue,
+                }
             }
             let left = left(deadline).map_err(broken)?;
             socket.set_read_timeout(Some(left)).map_err(broken)?;
@@ -321,6 +325,30 @@ impl Connection {
         }
     }
 
+    /// Reads what the server still says after writing has failed, for a time at most for each octet. Nothing can be
+    /// read or written as usual afterwards.
+    pub(super) fn read_last_words(
+        &mut self,
+        buffer: &mut [u8],
+        within: Duration,
+    ) -> io::Result<usize> {
+        self.socket().set_read_timeout(Some(within))?;
+        let stream = match &mut self.stream {
+            Channel::Plain(socket) => return socket.read(buffer),
+            Channel::Tls(stream) => stream,
+        };
+        // As usual rustls would first write what is left to be written.
+        loop {
+            match stream.conn.reader().read(buffer) {
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            stream.conn.read_tls(&mut stream.sock)?;
+            let processed = stream.conn.process_new_packets();
+            processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        }
+    }
+
     /// Whether it is open and the server has sent nothing that was not read.
     pub fn is_idle(&mut self) -> bool {
         let socket = self.socket();
@@ -376,9 +404,14 @@ impl Write for Connection {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.stream {
-            Channel::Plain(socket) => socket.flush(),
-            Channel::Tls(stream) => stream.flush(),
+        let Channel::Tls(stream) = &mut self.stream else {
+            return Ok(()); // a socket keeps nothing back
+        };
+        loop {
+            match stream.flush() {
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                flushed => return flushed,
+            }
         }
     }
 }

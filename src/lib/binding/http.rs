@@ -399,16 +399,15 @@ impl Transport for Wire {
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        if self.unsent.is_some() && !lock(&self.progress).has_begun {
-            // Setting it again at each read is harmless: the connection is not used after this answer.
-            let set = self.connection.set_timeouts(LAST_WORDS, LAST_WORDS);
-            set.map_err(|error| give_up(&self.progress, error))?;
-        }
         let input = self.buffers.input_append_buf();
-        let read = loop {
-            match self.connection.read(input) {
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                read => break read,
+        let read = if self.unsent.is_some() {
+            self.connection.read_last_words(input, LAST_WORDS)
+        } else {
+            loop {
+                match self.connection.read(input) {
+                    Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                    read => break read,
+                }
             }
         };
         let mut progress = lock(&self.progress);
@@ -440,6 +439,7 @@ impl Transport for Wire {
     }
 
     fn is_open(&mut self) -> bool {
+        // What comes unasked, as 408 does from servers that close idle connections, answers no later request.
         self.unsent.is_none() && self.connection.is_idle()
     }
 
@@ -597,6 +597,36 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_unasked_is_no_answer() {
+        for pause in [0, 50] {
+            let server = TestServer::plain(move |index, peer| {
+                let number = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{index}");
+                let unasked = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+                request(peer);
+                if pause == 0 {
+                    peer.write_all(format!("{number}{unasked}").as_bytes())
+                        .unwrap();
+                } else {
+                    peer.write_all(number.as_bytes()).unwrap();
+                    std::thread::sleep(Duration::from_millis(pause));
+                    peer.write_all(unasked.as_bytes()).unwrap();
+                }
+                stay_silent(peer);
+            });
+            let client = local(&server);
+            for number in [b"0", b"1"] {
+                let answer = client.send(&Request::new(Method::Get, "/"), LIMIT).unwrap();
+                assert_eq!(
+                    (answer.status, &answer.body[..]),
+                    (200, &number[..]),
+                    "{pause}"
+                );
+                std::thread::sleep(Duration::from_millis(3 * pause));
+            }
+        }
+    }
+
+    #[test]
     fn an_answer_that_is_cut_off_is_an_error_at_every_octet() {
         let answers = [
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nbody",
@@ -641,14 +671,21 @@ mod tests {
 
     #[test]
     fn a_refusal_is_read_although_the_body_was_not_taken() {
-        let server = TestServer::plain(|_, peer| {
+        let refuse = |_, peer: &mut dyn ClientSide| {
             let mut head = [0; 10];
             peer.read_exact(&mut head).unwrap();
             let _ = peer.write_all(b"HTTP/1.1 413 Too long\r\nContent-Length: 0\r\n\r\n");
-        });
+        };
         let body = vec![7; 8 << 20];
-        let answer = local(&server).send(&Request::post("/", "text/plain", &body), LIMIT);
-        assert_eq!(answer.unwrap().status, 413);
+        let identity = CertificateShape::of(&["127.0.0.1"]).self_signed();
+        let (plain, tls) = (
+            TestServer::plain(refuse),
+            TestServer::tls(&identity, refuse),
+        );
+        for client in [local(&plain), client(tls.named("127.0.0.1"))] {
+            let answer = client.send(&Request::post("/", "text/plain", &body), LIMIT);
+            assert_eq!(answer.unwrap().status, 413);
+        }
         // Nothing is read, nothing is answered.
         let server = TestServer::plain(|_, _| {});
         let answer = local(&server).send(&Request::post("/", "text/plain", &body), LIMIT);

@@ -196,6 +196,8 @@ impl TestServer {
         thread::spawn(move || {
             for (index, socket) in listener.incoming().enumerate() {
                 let (handle, socket) = (Arc::clone(&handle), socket.unwrap());
+                // What is written last is sent, although the server closes without having read everything.
+                socket.set_nodelay(true).unwrap();
                 thread::spawn(move || handle(index, socket));
             }
         });
