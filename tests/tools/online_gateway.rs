@@ -1,11 +1,13 @@
 //! The gateway of the tests behaves as the deployed one, and in each of its modes as it is told, seen by a plain client.
 
 use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
+use relaynet::message::countersignature::{self, Purpose};
 use relaynet::message::registration::{RegistrationAuthorization, RegistrationRequest};
 use relaynet::message::{Object, Registration};
 use relaynet::node::{Directory, registrations};
@@ -582,7 +584,7 @@ fn an_upgrade_fails_as_it_is_told_to() {
     assert!(fails(Upgrade::WrongKey).contains("Sec-WebSocket-Accept"));
     let raw = fails(Upgrade::Raw(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec()));
     assert!(!raw.is_empty());
-    let subprotocol = fails(Upgrade::With("Sec-WebSocket-Protocol", "other"));
+    let subprotocol = fails(Upgrade::With("Sec-WebSocket-Protocol", "other".to_owned()));
     assert!(subprotocol.contains("SubProtocol"), "{subprotocol}");
     world
         .gateway
@@ -672,4 +674,48 @@ fn a_cable_that_is_pulled_ends_all_connections() {
     assert_eq!(rest(&mut idle), 0);
     drop(world.collecting(&[ONCE]));
     assert_eq!(world.gateway.listener().accepted(), 3);
+}
+
+#[test]
+fn countersignatures_made_by_hand_and_by_the_library_are_alike() {
+    let world = World::new();
+    let (key, certificate) = (identity("gateway"), world.certificate("gateway"));
+    let now = NOW.parse().unwrap();
+    for (purpose, by_hand) in [
+        (Purpose::Delivery, objects::DELIVERY),
+        (Purpose::Collection, objects::COLLECTION),
+    ] {
+        let made = countersigned(&key, &certificate, by_hand, b"content");
+        let signer = countersignature::verify(&made, purpose, b"content").unwrap();
+        assert_eq!(signer.id(), certificate.id());
+        let made = countersignature::sign(purpose, b"content", &key, &certificate).unwrap();
+        let hub = identity("hub");
+        let judged = |purpose, content: &[u8], gateway: &IdentityKey| {
+            objects::countersigner(&made, purpose, content, gateway.public(), now)
+        };
+        assert_eq!(
+            judged(by_hand, b"content", &hub).unwrap().id(),
+            certificate.id()
+        );
+        assert!(judged(by_hand, b"Content", &hub).is_err());
+        assert!(judged(by_hand, b"content", &identity("mallory")).is_err());
+        let other = if by_hand == objects::DELIVERY {
+            objects::COLLECTION
+        } else {
+            objects::DELIVERY
+        };
+        assert!(judged(other, b"content", &hub).is_err());
+    }
+}
+
+#[test]
+fn it_serves_without_tls_too() {
+    let env = Env::with_gateways();
+    let gateway = Gateway::start_plain(&env, "gateway");
+    let mut tcp = TcpStream::connect(("127.0.0.1", gateway.port())).unwrap();
+    let head = request("HEAD", "/", &[("Connection", "close")], b"");
+    tcp.write_all(&head).unwrap();
+    let mut text = String::new();
+    tcp.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
 }

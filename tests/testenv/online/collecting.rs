@@ -37,7 +37,7 @@ pub(crate) enum Upgrade {
     /// As it should be.
     Usual,
     /// As it should be, with another field: a subprotocol or an extension that nobody offered, or a Date.
-    With(&'static str, &'static str),
+    With(&'static str, String),
     /// With the accept key of another request.
     WrongKey,
     /// With this answer instead.

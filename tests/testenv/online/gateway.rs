@@ -84,7 +84,7 @@ pub(crate) enum Clock {
 pub(crate) struct Gateway {
     listener: Listener,
     state: Arc<State>,
-    leaf: Leaf,
+    pin: Option<String>,
 }
 
 /// What its threads share.
@@ -118,11 +118,16 @@ struct Mail {
 impl Gateway {
     /// Serves the node `name` of the test under the name `host`.
     pub(crate) fn start(env: &Env, name: &str, authority: &Authority, host: &str) -> Self {
-        Self::start_with(env, name, &authority.leaf(&[host, "127.0.0.1"]))
+        Self::start_with(env, name, Some(&authority.leaf(&[host, "127.0.0.1"])))
+    }
+
+    /// Serves the node `name` of the test without TLS, as the gateway of one's own machine does.
+    pub(crate) fn start_plain(env: &Env, name: &str) -> Self {
+        Self::start_with(env, name, None)
     }
 
     /// Serves the node `name` of the test with this certificate.
-    pub(crate) fn start_with(env: &Env, name: &str, leaf: &Leaf) -> Self {
+    pub(crate) fn start_with(env: &Env, name: &str, leaf: Option<&Leaf>) -> Self {
         let places = [
             Place::Front,
             Place::PreRegistrations,
@@ -147,9 +152,9 @@ impl Gateway {
         });
         let serving = Arc::clone(&state);
         Self {
-            listener: Listener::start(Some(leaf.server()), move |it| serving.serve(it)),
+            listener: Listener::start(leaf.map(Leaf::server), move |it| serving.serve(it)),
             state,
-            leaf: leaf.clone(),
+            pin: leaf.map(|it| it.pin.clone()),
         }
     }
 
@@ -170,7 +175,7 @@ impl Gateway {
 
     /// SHA-256 of its TLS key, in hexadecimal: what is pinned.
     pub(crate) fn pin(&self) -> &str {
-        &self.leaf.pin
+        self.pin.as_deref().unwrap()
     }
 
     /// What happened.
