@@ -28,8 +28,8 @@ use crate::spool::hosts::{HostState, SrvRecord, ValidatedSrv};
 /// The time without an octet after which a resolver counts as silent: another one may answer.
 const RESOLVER_SILENCE: Duration = Duration::from_secs(5);
 
-/// A resolver, and its client.
-type AskedResolver = (ResolverUrl, Arc<Client>);
+/// A resolver, and its client, which has one request under way at a time.
+type AskedResolver = (ResolverUrl, Arc<Mutex<Client>>);
 
 /// How this node reaches others.
 #[derive(Clone)]
@@ -47,6 +47,8 @@ pub struct Network {
     pub allows_private: bool,
     /// The clients of resolvers that were asked: most are asked three times in a row.
     asked: Arc<Mutex<Vec<AskedResolver>>>,
+    /// Resolvers that gave no answer in this run: the others are asked first, since each costs seconds.
+    silent: Arc<Mutex<Vec<ResolverUrl>>>,
 }
 
 impl Default for Network {
@@ -59,6 +61,7 @@ impl Default for Network {
             hosts_file: PathBuf::from(hosts_file::SYSTEM),
             allows_private: true,
             asked: Arc::default(),
+            silent: Arc::default(),
         }
     }
 }
@@ -140,7 +143,7 @@ impl Network {
             return Ok(in_order(records.to_vec()));
         }
         let resolvers = Resolvers {
-            urls: &self.resolvers,
+            urls: &self.in_turn(),
             exchange,
         };
         let found = match resolvers.srv(service, address) {
@@ -203,7 +206,7 @@ impl Network {
             return Ok(known);
         }
         let resolvers = Resolvers {
-            urls: &self.resolvers,
+            urls: &self.in_turn(),
             exchange: &|url, query| self.ask(url, query, now),
         };
         resolvers.addresses(name)
@@ -254,12 +257,21 @@ impl Network {
         })
     }
 
+    /// The resolvers, those that were silent in this run last.
+    fn in_turn(&self) -> Vec<ResolverUrl> {
+        let silent = lock(&self.silent);
+        let mut urls = self.resolvers.clone();
+        urls.sort_by_key(|url| silent.contains(url));
+        urls
+    }
+
     /// Sends a DNS message to a resolver, and gives its answer (RFC 8484 §4.1).
     fn ask(&self, url: &ResolverUrl, query: &[u8], now: Timestamp) -> Result<Vec<u8>, Error> {
         let client = self.client_of(url, now)?;
         let mut request = Request::post(url.path(), MEDIA_TYPE, query);
         request.accept = Some(MEDIA_TYPE);
-        let answer = client.send(&request, MAX_ANSWER_LEN)?;
+        let answer = lock(&client).send(&request, MAX_ANSWER_LEN);
+        let answer = answer.inspect_err(|_| lock(&self.silent).push(url.clone()))?;
         if answer.status != 200 {
             return Err(answer.into_error(&url.server(), ErrorKind::Unreachable));
         }
@@ -278,7 +290,7 @@ impl Network {
     }
 
     /// The client of a resolver, which keeps its connection.
-    fn client_of(&self, url: &ResolverUrl, now: Timestamp) -> Result<Arc<Client>, Error> {
+    fn client_of(&self, url: &ResolverUrl, now: Timestamp) -> Result<Arc<Mutex<Client>>, Error> {
         let mut asked = lock(&self.asked);
         if let Some((_, client)) = asked.iter().find(|(known, _)| known == url) {
             return Ok(Arc::clone(client));
@@ -298,7 +310,7 @@ impl Network {
             ..self.options(false, now)
         };
         let connector = Connector::new(server, &addresses, &options)?;
-        let client = Arc::new(Client::new(connector, now));
+        let client = Arc::new(Mutex::new(Client::new(connector, now)));
         asked.push((url.clone(), Arc::clone(&client)));
         Ok(client)
     }
@@ -533,6 +545,43 @@ mod tests {
             assert_eq!(found[0].certificate, CertificateRule::Public);
         }
         assert_eq!(connections.load(Ordering::SeqCst), 1);
+        // Threads share it.
+        let find = || network.find(Service::CargoRelay, &address, None, at(0));
+        std::thread::scope(|scope| {
+            let found: Vec<_> = (0..4).map(|_| scope.spawn(find)).collect();
+            for one in found {
+                assert!(one.join().unwrap().is_ok());
+            }
+        });
+    }
+
+    #[test]
+    fn a_silent_resolver_is_asked_last_from_then_on() {
+        let authority = TestAuthority::new();
+        let (server, _) = resolver(&authority, "127.0.0.1", || (GOOD, fixture("good.response")));
+        // Two ports of which one closes without a word.
+        let count = Arc::new(AtomicUsize::new(0));
+        let closed = Arc::clone(&count);
+        let closing = TestServer::plain(move |_, _| {
+            closed.fetch_add(1, Ordering::SeqCst);
+        });
+        let url =
+            |server: &TestServer| format!("https://127.0.0.1:{}/dns-query", server.address.port());
+        let network = Network {
+            authorities: testserver::options(&authority).authorities,
+            ..network(&[&url(&closing), &url(&server)])
+        };
+        let address: InternetAddress = ADDRESS.parse().unwrap();
+        let mut met = Vec::new();
+        for _ in 0..3 {
+            assert!(
+                network
+                    .find(Service::CargoRelay, &address, None, at(0))
+                    .is_ok()
+            );
+            met.push(count.load(Ordering::SeqCst));
+        }
+        assert!(met[0] > 0 && met[2] == met[0], "{met:?}");
     }
 
     #[test]
