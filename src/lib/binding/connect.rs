@@ -103,7 +103,9 @@ impl Connector {
                 });
             }
         }
-        if addresses.iter().any(IpAddr::is_loopback) {
+        // One loopback address among others must not be a way around the proxy.
+        let is_local = !addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback);
+        if is_local {
             options.proxy = None;
         }
         if addresses.is_empty() && (options.proxy.is_none() || options.refuses_private) {
@@ -114,7 +116,7 @@ impl Connector {
         }
         let tls = if server.certificate != CertificateRule::Plaintext {
             Some(TlsClient::new(&server, &options.authorities, options.now)?)
-        } else if addresses.is_empty() || !addresses.iter().all(IpAddr::is_loopback) {
+        } else if !is_local {
             return Err(Error::Setting {
                 what: server.to_string(),
                 problem: "only a server on loopback may do without TLS".to_owned(),
@@ -783,6 +785,15 @@ mod tests {
                 "CONNECT gw.example.org:443 HTTP/1.1",
             ]
         );
+        // Loopback is dialled directly, unless it is only one of several addresses.
+        for (addresses, is_proxied) in [
+            (["127.0.0.1", "::1"], false),
+            (["127.0.0.1", "203.0.113.1"], true),
+        ] {
+            let addresses = addresses.map(|it| it.parse().unwrap());
+            let connector = Connector::new(server.clone(), &addresses, &options).unwrap();
+            assert_eq!(connector.options.proxy.is_some(), is_proxied);
+        }
         let strict = ConnectOptions {
             refuses_private: true,
             ..options
