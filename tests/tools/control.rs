@@ -4,10 +4,13 @@ use std::fs;
 
 use relaynet::message::certification_path::PathForm;
 use relaynet::message::{CertificationPath, Item, Pca, Rotation};
+use relaynet::node::Directory;
 use relaynet::pki::issuance::{self, CertificateRole};
 use relaynet::pki::{Certificate, NodeId};
 use relaynet::ramf::Kind;
-use relaynet::spool::Name;
+use relaynet::spool::sent::SentEvent;
+use relaynet::spool::wire::{MessageStore as _, SpoolMessages, Taken};
+use relaynet::spool::{Name, QueueId, Spool};
 
 use crate::testenv::{Call, Env, HUB, forged, id, identity, is_root};
 
@@ -484,4 +487,55 @@ fn what_is_at_home_twice_is_delivered_once() {
         assert_eq!(failed.len(), 2, "{failed:?}");
         deliver().ok().quiet();
     }
+}
+
+/// A server on the network took a parcel; its gateway acknowledges it later, in cargo.
+#[test]
+fn what_was_taken_online_is_acknowledged_later() {
+    let env = Env::with_gateways();
+    for message_id in ["first", "\"second\""] {
+        let parcel = env.parcel_with("alice", "bob", b"x", &["--id", message_id]);
+        env.relay("put").args(["-N", "gateway"]).stdin(parcel).ok();
+    }
+    route(&env).ok();
+    let spool = Spool::of(Directory::open(&env.path("gateway")).unwrap()).unwrap();
+    let mut store = SpoolMessages::of(&spool);
+    let out = QueueId::Out(node("hub"));
+    for message in store.page(out, None, 10).unwrap() {
+        let octets = store.read(&message, Vec::new()).unwrap().unwrap();
+        let item = Item::parse(octets).unwrap();
+        let taken = Taken {
+            message: &message,
+            id: &item.message().unwrap().fields().id,
+            event: SentEvent::Accepted,
+            by: "gw.example.org",
+        };
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        store.release(&[taken], now).unwrap();
+    }
+    let state = |message_id: &str| {
+        let list = env
+            .relay("list")
+            .args(["-N", "gateway", "--id", message_id]);
+        list.ok().text().split('\t').next().unwrap().to_owned()
+    };
+    // From another gateway than the one that it went to, it has no effect.
+    brought(&env, "alice", &pca("first").to_octets());
+    route(&env).ok();
+    assert_eq!(state("first"), "accepted");
+    for message_id in ["first", "\"second\"", "unknown"] {
+        brought(&env, "hub", &pca(message_id).to_octets());
+    }
+    let ran = route(&env).ok();
+    let said = ran.stderr.clone();
+    assert!(queue(&env, &control("hub")).is_empty(), "{said}");
+    for message_id in ["first", "\"second\""] {
+        assert_eq!(state(message_id), "acknowledged", "{said}");
+    }
+    // Once more it says nothing new.
+    let noted = |id| spool.noted(id).unwrap().len();
+    let before = noted("first");
+    brought(&env, "hub", &pca("first").to_octets());
+    route(&env).ok();
+    assert_eq!((noted("first"), noted("unknown")), (before, 0));
 }

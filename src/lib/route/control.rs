@@ -8,13 +8,15 @@
 //! Each message is applied, removed as useless, or set aside with the reason. One that cannot be
 //! read or is not valid yet stays, and does not keep the others from being applied.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use jiff::SignedDuration;
 
 use super::Error;
 use super::revocation::{RevocationDesk, RevocationEffect};
+use super::target::Target;
+use crate::crypto::sha256;
 use crate::disk::{self, FileRole, files};
 use crate::kind::ErrorKind;
 use crate::message::item::Received;
@@ -51,7 +53,7 @@ pub struct Applied {
 /// The effect of a control message.
 #[derive(Debug)]
 pub enum ControlEffect {
-    /// It acknowledges this parcel, which was removed from the queue.
+    /// It acknowledges this parcel, which was removed from the queue, or had left it because a server took it.
     Acknowledged(Pca),
     /// It acknowledges a parcel that does not wait any more.
     AlreadyAcknowledged,
@@ -274,27 +276,26 @@ impl ControlQueue<'_> {
                     .push(message);
             }
         }
+        let unmatched = acks.iter().filter(|(key, _)| !waiting.contains_key(*key));
+        let mut accepted = self.accepted(
+            gateway,
+            unmatched.filter_map(|(_, acks)| Some(&acks.first()?.1)),
+        )?;
         let (mut lines, mut gone, mut passed) = (Vec::new(), Vec::new(), Vec::new());
         for (identity, messages) in acks {
             let mut acked = waiting.remove(&identity);
             for (message, pca) in messages {
                 let result = match acked.take() {
                     Some(acked) => {
-                        lines.push(Line {
-                            time: self.time.told,
-                            event: SentEvent::Acknowledged,
-                            recipient: pca.recipient,
-                            sender: pca.sender,
-                            id: pca.parcel_id.clone(),
-                            to: Some(gateway.to_string()),
-                            cargo: None,
-                            medium: None,
-                            transfer: None,
-                        });
+                        lines.push(self.acknowledged(gateway, &pca));
                         passed.extend(acked.first().map(|acked| {
                             MessageKey::from(&pca).to_replay_key(&pca.parcel_id, acked.name.expiry)
                         }));
                         gone.extend(acked.into_iter().map(|acked| acked.path));
+                        ControlEffect::Acknowledged(pca)
+                    }
+                    None if accepted.remove(&identity) => {
+                        lines.push(self.acknowledged(gateway, &pca));
                         ControlEffect::Acknowledged(pca)
                     }
                     None => ControlEffect::AlreadyAcknowledged,
@@ -324,6 +325,53 @@ impl ControlQueue<'_> {
         }
         files::sync_dir(control.dir(), FileRole::Spool)?;
         Ok(applied)
+    }
+
+    /// The note that this gateway acknowledged a parcel.
+    fn acknowledged(&self, gateway: NodeId, pca: &Pca) -> Line {
+        Line {
+            time: self.time.told,
+            event: SentEvent::Acknowledged,
+            recipient: pca.recipient,
+            sender: pca.sender,
+            id: pca.parcel_id.clone(),
+            to: Some(gateway.to_string()),
+            cargo: None,
+            medium: None,
+            transfer: None,
+        }
+    }
+
+    /// Which of these parcels went to this gateway, and left its queue because a server took them, which is the last
+    /// thing that is noted of them. One pass over the notes, whatever the number of acknowledgements.
+    fn accepted<'a>(
+        &self,
+        gateway: NodeId,
+        pcas: impl Iterator<Item = &'a Pca>,
+    ) -> Result<HashSet<MessageKey>, Error> {
+        // Whether it went to this gateway, and whether a server took it.
+        let mut parcels: HashMap<MessageKey, (bool, bool)> = HashMap::new();
+        let mut ids = Vec::new();
+        for pca in pcas {
+            parcels.insert(MessageKey::from(pca), (false, false));
+            ids.push(pca.parcel_id.as_str());
+        }
+        // As relay-route notes it, and as relay-sync does.
+        let here = [Target::Out(gateway).to_string(), gateway.to_string()];
+        self.spool.each_noted_of(ids.into_iter(), &mut |line| {
+            let key = MessageKey {
+                recipient: line.recipient,
+                sender: line.sender,
+                id: sha256(line.id.as_bytes()),
+                kind: Kind::Parcel,
+            };
+            if let Some((is_meant, is_taken)) = parcels.get_mut(&key) {
+                *is_meant |= line.to.is_some_and(|to| here.contains(&to));
+                *is_taken = matches!(line.event, SentEvent::Accepted | SentEvent::Posted);
+            }
+        })?;
+        parcels.retain(|_, known| *known == (true, true));
+        Ok(parcels.into_keys().collect())
     }
 
     /// Imports a renewed certificate: with our key, signed by this gateway, and ending later than

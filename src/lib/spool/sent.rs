@@ -1,5 +1,6 @@
 //! Notes on what happened to messages: `sent/<day>`, a line of JSON for each event.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _};
 
@@ -238,6 +239,36 @@ impl Spool {
         Ok(())
     }
 
+    /// Calls `each` with the lines of messages that have one of these ids, oldest first, in constant memory.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn each_noted_of<'a>(
+        &self,
+        ids: impl Iterator<Item = &'a str>,
+        each: &mut dyn FnMut(Line),
+    ) -> Result<(), Error> {
+        let quoted: HashSet<String> = ids.map(|id| Value::from(id).to_string()).collect();
+        if quoted.is_empty() {
+            return Ok(());
+        }
+        for day in tree::entries(&self.root().join(SENT), FileRole::Spool)?.entries {
+            if day.kind != EntryKind::File {
+                continue;
+            }
+            each_line(&day, &mut |line| {
+                let text = String::from_utf8_lossy(line);
+                // The id is compared first, since few lines have one of these and parsing JSON is slower.
+                if quoted_id_of(&text).is_some_and(|id| quoted.contains(id))
+                    && let Some(line) = Line::parse(&text)
+                {
+                    each(line);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
     /// How many events of each kind there were from `first` to `last`, as in [`SentEvent::ALL`]. In
     /// constant memory; only days are read that may have such a line.
     ///
@@ -290,6 +321,18 @@ fn each_line(day: &tree::Entry, each: &mut dyn FnMut(&[u8])) -> Result<(), Error
     }
 }
 
+/// The id in a line, as JSON with its quotation marks. Its key is found nowhere else, as in [`head_of`].
+fn quoted_id_of(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("\"id\":")?;
+    let mut is_escaped = false;
+    let end = rest.bytes().skip(1).position(|octet| {
+        let is_end = octet == b'"' && !is_escaped;
+        is_escaped = octet == b'\\' && !is_escaped;
+        is_end
+    })?;
+    rest.get(..end + 2)
+}
+
 /// The time and event of a line, without the rest, which takes several times as long to parse: there
 /// may be a hundred thousand lines a day. In a string a quotation mark has a backslash before it, so
 /// these keys are found nowhere else.
@@ -331,6 +374,11 @@ mod tests {
                 };
                 let text = format!("{}\n", line.to_json());
                 assert_eq!(head_of(text.as_bytes()), Some((line.time, event)), "{text}");
+                assert_eq!(
+                    quoted_id_of(&text),
+                    Some(&*Value::from(id).to_string()),
+                    "{text}"
+                );
                 assert_eq!(SentEvent::ALL[event as usize], event);
                 assert_eq!(head_of(text.trim_end().as_bytes()), None);
             }
@@ -342,6 +390,9 @@ mod tests {
             "{\"event\":\"failed\"}\n",
         ] {
             assert_eq!(head_of(torn.as_bytes()), None, "{torn}");
+        }
+        for torn in ["", "\"id\":", "\"id\":\"", "\"id\":\"m\\\""] {
+            assert_eq!(quoted_id_of(torn), None, "{torn}");
         }
     }
 }
