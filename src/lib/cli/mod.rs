@@ -43,6 +43,7 @@ pub mod labels; // short names for a terminal
 pub mod aside; // messages that were set aside
 pub mod revoking; // what relay-revoke withdraws
 pub mod routing; // what relay-route reports
+pub mod route_run; // what it does
 pub mod rotating; // what relay-rotate reports
 pub mod unreadable_peers; // peers of which something cannot be read
 pub mod delivery; // what relay-deliver reports
