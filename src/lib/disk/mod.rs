@@ -27,6 +27,7 @@ pub mod mounts; // kinds of file systems
 pub mod scratch; // files without a name, for the length of a run
 pub mod records; // files that are appended to
 pub mod sorted; // files of sorted records, which are searched
+pub mod watch; // waiting for changes in directories
 pub mod tree; // what is in a directory
 mod remove; // files and trees
 mod options; // how a file is published
