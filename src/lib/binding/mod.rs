@@ -7,8 +7,8 @@
 //! Protocols are separate from sockets: tables, orders and deadlines take values and times, so the captures of
 //! other implementations are replayed without a network.
 
-pub mod address; // how the servers of an Internet address are found
 pub mod server; // where a server is, and how its certificate is judged
+pub mod address; // how the servers of an Internet address are found
 pub mod retry; // the one table of outcomes: accepted, refused for good, later
 pub mod tls; // TLS, and the rules for a server's certificate
 mod tls_certificate; // what rustls does not show of a certificate
@@ -16,18 +16,19 @@ mod dial; // TCP to the first address that answers
 pub mod proxy; // a proxy that connects for this node
 pub mod connect; // connections, with TLS or without
 pub mod http; // a client of HTTP/1.1 for one server
-pub mod redirect; // where a redirect leads
+pub mod redirect; // where an answer leads that is elsewhere
 #[cfg(test)]
 mod testserver; // servers of the tests, on loopback
 pub mod network; // how this node reaches others
 pub mod excerpt; // the beginning of what a server said, for reports
+pub mod poweb; // a private node and its gateway
 
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::kind::ErrorKind;
-use crate::{disk, message, node, spool};
+use crate::{disk, message, node, route, spool};
 
 pub use connect::{ConnectOptions, Connection, Connector, connect};
 pub use http::{Answer, Client, Method, Request};
@@ -151,6 +152,18 @@ pub enum Error {
         /// Its reason, escaped.
         reason: String,
     },
+    /// A parcel that has no way from here, and does not pass through here by its certificates.
+    #[error("not for this node: {0}")]
+    NotForUs(Box<route::Error>),
+    /// A parcel that passes through here, and has no way now.
+    #[error(transparent)]
+    Unrouted(Box<route::Error>),
+    /// The routes of the node are wrong, so that no way can be found.
+    #[error("no way can be found while the routes are wrong")]
+    WrongRoutes,
+    /// The routes of a parcel form a loop.
+    #[error("it was passed on too often: its routes form a loop")]
+    Loop,
     /// An object that it sent, or that it is sent, is not acceptable.
     #[error(transparent)]
     Message(#[from] message::Error),
@@ -171,6 +184,7 @@ impl Error {
     pub fn inner(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Message(error) => Some(error),
+            Self::Unrouted(error) => Some(&**error),
             Self::Node(error) => Some(error),
             Self::Spool(error) => Some(error),
             Self::Disk(error) => Some(error),
@@ -183,7 +197,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoServer(_) => ErrorKind::Usage,
-            Self::NoResolver(_) | Self::Setting { .. } => ErrorKind::Config,
+            Self::NoResolver(_) | Self::Setting { .. } | Self::WrongRoutes => ErrorKind::Config,
             // The network may be at fault: a resolver that lies, a captive portal, a clock that is wrong.
             Self::Unresolved { .. }
             | Self::NoConnection { .. }
@@ -195,6 +209,9 @@ impl Error {
             Self::NoService { .. } | Self::PrivateAddress { .. } => ErrorKind::Refused,
             Self::Answer { kind, .. } => *kind,
             Self::Protocol { .. } => ErrorKind::Protocol,
+            Self::NotForUs(_) => ErrorKind::OtherRecipient,
+            Self::Unrouted(error) => error.kind(),
+            Self::Loop => ErrorKind::Loop,
             Self::Message(error) => error.kind(),
             Self::Node(error) => error.kind(),
             Self::Spool(error) => error.kind(),

@@ -67,6 +67,21 @@ impl Server {
         })
     }
 
+    /// The server as `Host` names it (RFC 9110 §7.2): without the port that its scheme has anyway, since deployed
+    /// front ends compare it with their names.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let usual = match self.certificate {
+            CertificateRule::Plaintext => 80,
+            _ => 443,
+        };
+        if self.port == usual {
+            self.host.to_string()
+        } else {
+            self.to_string()
+        }
+    }
+
     /// The private gateway on this machine (RS-016 §Local): without TLS.
     #[must_use]
     pub fn local(port: u16) -> Self {
@@ -193,6 +208,8 @@ mod tests {
         }
         let pinned = Server::named_by_operator("10.1.2.3:1", Some([7; 32])).unwrap();
         assert_eq!(pinned.certificate, CertificateRule::Pin([7; 32]));
+        assert_eq!(parsed("gw.example.org:443").authority(), "gw.example.org");
+        assert_eq!(parsed("[::1]:8443").authority(), "[::1]:8443");
         for bad in [
             "",
             "gw.example.org",

@@ -37,7 +37,9 @@ impl Challenge {
     pub fn parse(octets: &[u8]) -> Result<Self, Error> {
         let wrong = malformed("collection challenge");
         let whole = Element::der(octets, tag::SEQUENCE).map_err(wrong)?;
-        let nonce = whole.children().take(0x80).map_err(wrong)?;
+        let mut fields = whole.children();
+        let nonce = fields.take(0x80).map_err(wrong)?;
+        fields.finish().map_err(wrong)?;
         let nonce = nonce.content();
         if nonce.is_empty() || nonce.len() > MAX_NONCE_LEN {
             return Err(wrong(crate::asn1::Error::Value("nonce")));
@@ -124,6 +126,18 @@ impl ParcelDelivery {
         fields.finish().map_err(wrong)?;
         let start = octets.len() - len;
         Ok(Self { id, octets, start })
+    }
+
+    /// The length of the parcel, in octets.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.octets.len() - self.start
+    }
+
+    /// Whether there is no parcel in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The octets of the parcel, in the memory of the frame.

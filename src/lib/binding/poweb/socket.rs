@@ -1,0 +1,365 @@
+//! The WebSocket on which a gateway sends parcels.
+
+use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
+
+use tungstenite::handshake::client::generate_key;
+use tungstenite::http::Request;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tungstenite::{HandshakeError, Message, WebSocket};
+
+use super::BASE;
+use super::collect::{Collection, CollectionStep, MAX_FRAME_LEN, ServerFrame, StreamingMode};
+use crate::binding::Error;
+use crate::binding::connect::{Connection, SILENCE};
+use crate::binding::excerpt::excerpt;
+use crate::binding::retry::{RequestKind, SendOutcome};
+use crate::kind::ErrorKind;
+use crate::message::countersignature::{self, Purpose};
+use crate::message::parcel_collection::{ParcelDelivery, Response};
+use crate::pki::{Certificate, IdentityKey};
+
+/// What is read at once, in octets. A parcel is read into its own memory.
+const READ_LEN: usize = 16 * 1024;
+
+/// How long the gateway may take to answer our close.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// What comes from the gateway.
+#[derive(Debug)]
+pub enum Collected {
+    /// A parcel, to be acknowledged or not.
+    Delivery(ParcelDelivery),
+    /// Nothing whole came in the time that was given.
+    Nothing,
+    /// The gateway has sent everything and has every acknowledgement.
+    Done,
+}
+
+/// A connection on which parcels are collected.
+pub struct CollectionSocket {
+    socket: WebSocket<OctetCounter>,
+    collection: Collection,
+    label: String,
+    /// When the last octet came.
+    heard: Instant,
+    /// How many octets had come by then.
+    octets: u64,
+}
+
+/// A connection that counts what is read, since a large parcel may take longer than any time-out.
+struct OctetCounter {
+    connection: Connection,
+    octets: u64,
+}
+
+impl Read for OctetCounter {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.connection.read(buffer)?;
+        self.octets += read as u64;
+        Ok(read)
+    }
+}
+
+impl Write for OctetCounter {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.connection.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.connection.flush()
+    }
+}
+
+impl CollectionSocket {
+    /// Opens the WebSocket, and answers the challenge of the gateway with a signature by the certificate that it issued.
+    ///
+    /// # Errors
+    /// When the gateway refuses, is silent, or breaks the protocol.
+    pub fn open(
+        mut connection: Connection,
+        mode: StreamingMode,
+        signer: (&IdentityKey, &Certificate),
+    ) -> Result<Self, Error> {
+        connection.set_timeouts(SILENCE, SILENCE)?;
+        let label = connection.server().to_string();
+        let socket = upgrade(connection, mode, &label)?;
+        let mut opened = Self {
+            socket,
+            collection: Collection::default(),
+            label,
+            heard: Instant::now(),
+            octets: 0,
+        };
+        let deadline = Instant::now() + SILENCE;
+        while !opened.collection.is_signed() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(opened.silent(SILENCE));
+            }
+            if let CollectionStep::Sign(challenge) = opened.step(left)? {
+                let (key, certificate) = signer;
+                let nonce = challenge.nonce();
+                let signature =
+                    countersignature::sign(Purpose::Collection, nonce, key, certificate)?;
+                let signatures = vec![signature];
+                opened.send(Message::binary(Response { signatures }.to_der()))?;
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Waits at most so long for the next parcel, or the end.
+    ///
+    /// # Errors
+    /// When the gateway is silent for too long, goes away, or breaks the protocol.
+    pub fn next(&mut self, wait: Duration) -> Result<Collected, Error> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.step(left)? {
+                CollectionStep::Take(delivery) => return Ok(Collected::Delivery(delivery)),
+                CollectionStep::End(code, reason) => return self.ended(code, &reason),
+                _ if left.is_zero() => return Ok(Collected::Nothing),
+                _ => {}
+            }
+        }
+    }
+
+    /// Acknowledges deliveries, whose parcels are on the disk or refused for good.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn acknowledge<'i>(&mut self, ids: impl Iterator<Item = &'i str>) -> Result<(), Error> {
+        for id in ids {
+            let written = self.socket.write(Message::text(id));
+            written.map_err(|error| self.failed(error))?;
+            self.collection.acknowledge(id);
+        }
+        self.socket.flush().map_err(|error| self.failed(error))
+    }
+
+    /// How many deliveries are not acknowledged.
+    #[must_use]
+    pub fn open_deliveries(&self) -> usize {
+        self.collection.open()
+    }
+
+    /// Ends the collection from this side.
+    pub fn close(mut self) {
+        self.close_with(CloseCode::Normal, "");
+    }
+
+    /// One frame, if one comes within `wait`.
+    fn step(&mut self, wait: Duration) -> Result<CollectionStep, Error> {
+        // A time-out of zero would be none.
+        let wait = wait.clamp(Duration::from_millis(1), SILENCE);
+        let connection = &mut self.socket.get_mut().connection;
+        connection.set_timeouts(wait, SILENCE)?;
+        let read = self.socket.read();
+        let octets = self.socket.get_ref().octets;
+        if octets > self.octets {
+            (self.octets, self.heard) = (octets, Instant::now());
+        }
+        let frame = match read {
+            Ok(Message::Binary(octets)) => ServerFrame::Binary(octets.into()),
+            Ok(Message::Text(text)) => ServerFrame::Text(text.to_string()),
+            Ok(Message::Ping(_)) => {
+                // The answer to a ping leaves with the next write.
+                self.socket.flush().map_err(|error| self.failed(error))?;
+                ServerFrame::Ping
+            }
+            Ok(Message::Close(frame)) => close_of(frame),
+            Ok(Message::Pong(_) | Message::Frame(_)) => return Ok(CollectionStep::Wait),
+            Err(tungstenite::Error::Io(cause)) if is_timeout(&cause) => {
+                let limit = self.collection.silence(SILENCE);
+                if self.heard.elapsed() > limit {
+                    return Err(self.silent(limit));
+                }
+                return Ok(CollectionStep::Wait);
+            }
+            Err(error) => {
+                let code = match &error {
+                    tungstenite::Error::Capacity(_) => Some(CloseCode::Size),
+                    tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_) => {
+                        Some(CloseCode::Protocol)
+                    }
+                    _ => None,
+                };
+                let failed = self.failed(error);
+                if let Some(code) = code {
+                    self.close_with(code, "");
+                }
+                return Err(failed);
+            }
+        };
+        match self.collection.take(frame) {
+            CollectionStep::Break(code, problem) => {
+                self.close_with(code.into(), "");
+                Err(self.protocol(problem))
+            }
+            CollectionStep::End(code, reason) if !self.collection.is_signed() => {
+                // An end before the challenge is never the end of the parcels.
+                match self.ended(code, &reason) {
+                    Ok(_) => Err(self.protocol("closed before it said who is to sign".to_owned())),
+                    Err(error) => Err(error),
+                }
+            }
+            step => Ok(step),
+        }
+    }
+
+    /// What an end by the gateway means.
+    fn ended(&mut self, code: Option<u16>, reason: &str) -> Result<Collected, Error> {
+        // Ours leaves in answer.
+        let _ = self.socket.flush();
+        let closed = |code| Error::Closed {
+            server: self.label.clone(),
+            code,
+            reason: reason.to_owned(),
+        };
+        match SendOutcome::of_close(code) {
+            SendOutcome::Accepted if self.collection.open() == 0 => Ok(Collected::Done),
+            // It does not wait for what it was not told.
+            SendOutcome::Accepted => Err(closed(1000)),
+            SendOutcome::Later(ErrorKind::Unreachable) => Err(closed(code.unwrap_or(1005))),
+            _ => Err(self.protocol(format!("closed: {} {reason}", code.unwrap_or(1005)))),
+        }
+    }
+
+    fn send(&mut self, message: Message) -> Result<(), Error> {
+        self.socket
+            .send(message)
+            .map_err(|error| self.failed(error))
+    }
+
+    /// Closes as well as that works: the connection is given up in any case.
+    fn close_with(&mut self, code: CloseCode, reason: &str) {
+        let frame = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
+        let connection = &mut self.socket.get_mut().connection;
+        if connection.set_timeouts(CLOSE_WITHIN, CLOSE_WITHIN).is_ok()
+            && self.socket.close(Some(frame)).is_ok()
+        {
+            let _ = self.socket.flush();
+        }
+    }
+
+    fn silent(&self, waited: Duration) -> Error {
+        Error::Silent {
+            server: self.label.clone(),
+            waited,
+        }
+    }
+
+    fn protocol(&self, problem: String) -> Error {
+        Error::Protocol {
+            server: self.label.clone(),
+            problem,
+        }
+    }
+
+    fn failed(&self, error: tungstenite::Error) -> Error {
+        use tungstenite::Error as E;
+        match error {
+            E::Io(cause) => self.socket.get_ref().connection.error(cause),
+            E::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake)
+            | E::ConnectionClosed
+            | E::AlreadyClosed => Error::Broken {
+                server: self.label.clone(),
+                cause: io::ErrorKind::UnexpectedEof.into(),
+            },
+            E::Capacity(error) => self.protocol(error.to_string()),
+            error => self.protocol(excerpt(error.to_string().as_bytes())),
+        }
+    }
+}
+
+fn is_timeout(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
+fn close_of(frame: Option<CloseFrame>) -> ServerFrame {
+    match frame {
+        Some(frame) => ServerFrame::Close(Some(frame.code.into()), frame.reason.to_string()),
+        None => ServerFrame::Close(None, String::new()),
+    }
+}
+
+/// Makes a WebSocket of a connection.
+fn upgrade(
+    connection: Connection,
+    mode: StreamingMode,
+    label: &str,
+) -> Result<WebSocket<OctetCounter>, Error> {
+    let protocol = |problem: String| Error::Protocol {
+        server: label.to_owned(),
+        problem,
+    };
+    let host = connection.server().authority();
+    let request = Request::builder()
+        .uri(format!("ws://{host}{BASE}/parcel-collection"))
+        .header("Host", &host)
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", generate_key())
+        .header("X-Relaynet-Streaming-Mode", mode.value())
+        .body(())
+        .map_err(|error| protocol(error.to_string()))?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_LEN)
+        .write_buffer_size(READ_LEN)
+        .max_frame_size(Some(MAX_FRAME_LEN))
+        .max_message_size(Some(MAX_FRAME_LEN));
+    let counted = OctetCounter {
+        connection,
+        octets: 0,
+    };
+    let (socket, _) = match tungstenite::client::client_with_config(request, counted, Some(config))
+    {
+        Ok(upgraded) => upgraded,
+        Err(HandshakeError::Interrupted(_)) => {
+            return Err(Error::Silent {
+                server: label.to_owned(),
+                waited: SILENCE,
+            });
+        }
+        Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => {
+            let status = response.status().as_u16();
+            let text = response.body().as_deref().map(excerpt).unwrap_or_default();
+            return Err(refusal(label, status, text));
+        }
+        Err(HandshakeError::Failure(tungstenite::Error::Io(cause))) => {
+            return Err(Error::Broken {
+                server: label.to_owned(),
+                cause,
+            });
+        }
+        Err(HandshakeError::Failure(error)) => {
+            return Err(protocol(excerpt(error.to_string().as_bytes())));
+        }
+    };
+    Ok(socket)
+}
+
+/// A gateway that answers in plain HTTP. There is no parcel to refuse: what it refuses is this node.
+fn refusal(label: &str, status: u16, text: String) -> Error {
+    let kind = match SendOutcome::of_status(RequestKind::Delivery, status) {
+        SendOutcome::Later(kind) => kind,
+        SendOutcome::Accepted | SendOutcome::RefusedForGood => ErrorKind::Protocol,
+    };
+    Error::Answer {
+        server: label.to_owned(),
+        status,
+        text,
+        kind,
+        retry_after: None,
+    }
+}
