@@ -152,6 +152,8 @@ fn broken(source: &Source, floors: &[String]) -> Vec<String> {
     }
     let is_below_cli = floor.is_some_and(|floor| floor != "cli");
     let may_change_files = floor == Some("disk");
+    // A timer limits how long a command or a connection lasts.
+    let has_timers = matches!(floor, Some("command" | "binding"));
     let mut broken = Vec::new();
     let mut say =
         |line: usize, what: &str, why: &str| broken.push(format!("{name}:{line}: {what}: {why}"));
@@ -183,8 +185,6 @@ fn broken(source: &Source, floors: &[String]) -> Vec<String> {
         if !may_change_files && lists(CHANGES_FILES, &whole) && !lists(READS_FILES, &whole) {
             say(line, &whole, "only disk changes files");
         }
-        // A timer, which limits how long a command or a connection lasts.
-        let has_timers = matches!(floor, Some("command" | "binding"));
         let is_timer = has_timers && whole == "std::time::Instant::now";
         if is_below_cli && lists(SURROUNDINGS, &whole) && !is_timer {
             say(
@@ -198,7 +198,7 @@ fn broken(source: &Source, floors: &[String]) -> Vec<String> {
         if !may_change_files && lists(METHODS_THAT_CHANGE_FILES, method) {
             say(*line, method, "only disk changes files");
         }
-        if is_below_cli && method == "elapsed" {
+        if is_below_cli && method == "elapsed" && !has_timers {
             say(*line, method, "only cli reads the clock");
         }
     }

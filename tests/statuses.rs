@@ -1064,6 +1064,9 @@ fn binding() -> Cases<binding::Error> {
         };
         cases.push(Case::new(error).note(&kind));
     }
+    cases.extend(plain([E::WrongRoutes, E::Loop]));
+    cases.extend(around(route(), |cause| E::NotForUs(Box::new(cause))));
+    cases.extend(around(route(), |cause| E::Unrouted(Box::new(cause))));
     cases.extend(around(message(), E::Message));
     cases.extend(around(node(), E::Node));
     cases.extend(around(spool(), E::Spool));

@@ -56,7 +56,14 @@ pub mod qr; // codes that phones read
 pub mod single_fact; // what relay-inspect prints alone
 pub mod overview; // what relay-status prints
 pub mod nagios; // thresholds on its numbers
-
+#[cfg(feature = "online")]
+pub mod splay; // over the time between runs
+#[cfg(feature = "online")]
+pub mod online; // what relay-online reports
+#[cfg(feature = "online")]
+//X pub mod gateways; // those that a node goes online with
+#[cfg(feature = "online")]
+//X pub mod following; // for as long as nobody stops it
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -19,7 +19,9 @@ pub(super) fn hint_for_binding(error: &Error) -> Option<String> {
         Error::Certificate { .. } => Some(
             "the network may ask for a login first, or this clock may be wrong; what waits stays".to_owned(),
         ),
-        Error::Setting { .. }
+        Error::WrongRoutes => Some("relay-check names the line: relay-routes(5)".to_owned()),
+        Error::Loop => Some("relay-route -n shows where messages go: relay-routes(5)".to_owned()),
+        Error::NotForUs(_) | Error::Unrouted(_) | Error::Setting { .. }
         | Error::NoConnection { .. }
         | Error::Proxy { .. }
         | Error::Broken { .. }

@@ -1,0 +1,227 @@
+//! An exchange with a gateway that goes on: parcels leave as soon as they are routed, and come as soon as the gateway
+//! has them.
+
+use std::time::{Duration, Instant};
+
+use super::OnlineEvent;
+use super::exchange::{self, OnlineContext};
+use super::registration::Registered;
+use crate::binding::Error;
+use crate::binding::http::Client;
+use crate::binding::poweb::collect::StreamingMode;
+use crate::binding::poweb::socket::CollectionSocket;
+use crate::disk::watch::DirWatch;
+use crate::pipeline::mutex;
+use crate::spool::QueueId;
+use crate::spool::wire::{MessageStore as _, SpoolMessages};
+
+/// The first pause after a failure; each further one is twice as long, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause after failures.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A connection that lasted so long was well, so that the pauses begin anew.
+const WELL_AFTER: Duration = Duration::from_secs(30);
+
+/// How long a thread waits before it looks whether to go on.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a follower tells.
+#[derive(Debug)]
+pub enum FollowEvent {
+    /// An event of the exchange.
+    Exchange(OnlineEvent),
+    /// The gateway can be reached: this node collects there.
+    Connected,
+    /// It cannot, or something else failed; another try follows.
+    Trouble(Error),
+}
+
+/// What a thread of a follower tells its events to. An error ends the follower.
+pub type FollowReport<'a, E> = &'a (dyn Fn(FollowEvent) -> Result<(), E> + Sync);
+
+/// Why a part of an exchange ended.
+enum PartEnd<E> {
+    /// It failed, and another try follows.
+    Failed(Error),
+    /// What was told could not be taken, which ends the follower.
+    Told(E),
+}
+
+impl<E> From<Error> for PartEnd<E> {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The pauses between tries.
+#[derive(Debug, Default)]
+pub struct Pauses {
+    failures: u32,
+}
+
+impl Pauses {
+    /// The next pause; `random` from 0 to 1 spreads the nodes that lost the same gateway.
+    pub fn next(&mut self, random: f64) -> Duration {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16));
+        self.failures = self.failures.saturating_add(1);
+        pause
+            .min(LONGEST_PAUSE)
+            .mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+    }
+
+    /// Begins anew after a success.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// Submits whatever is routed to the gateway, until `goes_on` says no.
+///
+/// # Errors
+/// Those of `report`.
+pub fn submit<E: From<Error>>(
+    context: &OnlineContext<'_>,
+    report: FollowReport<'_, E>,
+) -> Result<(), E> {
+    let place = QueueId::Out(context.registered.gateway);
+    let watched = context.spool.make(place).map_err(Error::from)?;
+    let watch = DirWatch::of(&[watched.dir()]);
+    let mut pauses = Pauses::default();
+    let (time, _) = (context.clock)()?;
+    let client = Client::new(context.connector.clone(), time.told);
+    while (context.goes_on)() {
+        let mut store = SpoolMessages::of(context.spool);
+        let has_any = store.page(place, None, 1).map(|page| !page.is_empty());
+        let sent = match has_any.map_err(Error::from) {
+            Ok(true) => {
+                let each = &mut |event| report(FollowEvent::Exchange(event)).map_err(PartEnd::Told);
+                exchange::submit(context, &mut store, &client, each)
+            }
+            Ok(false) => Ok(()),
+            Err(error) => Err(PartEnd::Failed(error)),
+        };
+        match sent {
+            Ok(()) => {
+                pauses.reset();
+                // What is left waits for another carrier, or for the next change.
+                watch.wait(LOOK_EVERY.saturating_mul(5));
+            }
+            Err(PartEnd::Told(error)) => return Err(error),
+            Err(PartEnd::Failed(error)) => {
+                let pause = retry_after(&error).unwrap_or_else(|| pauses.next(random()));
+                report(FollowEvent::Trouble(error))?;
+                sleep(context, pause);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Collects whatever the gateway has, until `goes_on` says no.
+///
+/// # Errors
+/// Those of `report`.
+pub fn collect<E: From<Error>>(
+    context: &OnlineContext<'_>,
+    report: FollowReport<'_, E>,
+) -> Result<(), E> {
+    let mut pauses = Pauses::default();
+    while (context.goes_on)() {
+        let started = Instant::now();
+        let ended = stream(context, report);
+        if !(context.goes_on)() {
+            break;
+        }
+        if started.elapsed() >= WELL_AFTER {
+            pauses.reset();
+        }
+        match ended {
+            Ok(()) => {}
+            Err(PartEnd::Told(error)) => return Err(error),
+            Err(PartEnd::Failed(error)) => report(FollowEvent::Trouble(error))?,
+        }
+        // A gateway that ends the stream without an error, as it must not, is not asked at once again.
+        sleep(context, pauses.next(random()));
+    }
+    Ok(())
+}
+
+/// Collects on one connection.
+fn stream<E: From<Error>>(
+    context: &OnlineContext<'_>,
+    report: FollowReport<'_, E>,
+) -> Result<(), PartEnd<E>> {
+    let connection = context.connector.connect()?;
+    let Registered {
+        key, certificate, ..
+    } = context.registered;
+    let mode = StreamingMode::KeepAlive;
+    let mut socket = CollectionSocket::open(connection, mode, (key, certificate))?;
+    let tell = |event| report(event).map_err(PartEnd::Told);
+    tell(FollowEvent::Connected)?;
+    let (time, _) = (context.clock)()?;
+    let client = Client::new(context.connector.clone(), time.told);
+    let mut store = SpoolMessages::of(context.spool);
+    let mut each = |event| tell(FollowEvent::Exchange(event));
+    exchange::collect(
+        context,
+        &mut store,
+        &mut socket,
+        &client,
+        (false, &mut each),
+    )?;
+    socket.close();
+    Ok(())
+}
+
+fn retry_after(error: &Error) -> Option<Duration> {
+    match error {
+        Error::Answer { retry_after, .. } => *retry_after,
+        _ => None,
+    }
+}
+
+/// Pauses, and looks from time to time whether to go on.
+fn sleep(context: &OnlineContext<'_>, pause: Duration) {
+    let until = Instant::now() + pause;
+    while (context.goes_on)() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left.min(LOOK_EVERY));
+    }
+}
+
+/// A number from 0 to 1. Without randomness, all wait for the longest time.
+fn random() -> f64 {
+    let mut octets = [0; 4];
+    match crate::crypto::random::fill(&mut octets) {
+        Ok(()) => f64::from(u32::from_le_bytes(octets)) / f64::from(u32::MAX),
+        Err(_) => 1.0,
+    }
+}
+
+/// Serialises what two threads report.
+pub fn serialised<E, R: FnMut(FollowEvent) -> Result<(), E> + Send>(
+    report: R,
+) -> impl Fn(FollowEvent) -> Result<(), E> + Sync {
+    let report = std::sync::Mutex::new(report);
+    move |event| (*mutex::lock(&report))(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_minute_and_begin_anew() {
+        let mut pauses = Pauses::default();
+        let longest: Vec<u64> = (0..9).map(|_| pauses.next(1.0).as_secs()).collect();
+        assert_eq!(longest, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        pauses.reset();
+        assert_eq!(pauses.next(0.0), Duration::from_millis(500));
+    }
+}

@@ -1,0 +1,327 @@
+//! What waits for a gateway is submitted, the most urgent first and one at a time.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::OnlineEvent;
+use super::registration::Registered;
+use crate::binding::Error;
+use crate::binding::http::Client;
+use crate::binding::poweb::deliver::{self, DeliveryAnswer};
+use crate::kind::ErrorKind;
+use crate::message::Item;
+use crate::pipeline::workers::{self, Bounds, WorkItem};
+use crate::ramf::limits;
+use crate::spool::queue::Rank;
+use crate::spool::sent::SentEvent;
+use crate::spool::wire::{MessageStore, Queued, Taken};
+use crate::spool::{QueueId, Time};
+
+/// How many names are read at once.
+const PAGE: usize = 4096;
+
+/// The effects of so many answers are stored together, or of those that came within [`STORE_WITHIN`].
+const STORE_TOGETHER: usize = 32;
+
+/// The longest time between an answer and its effects, unless the server is slower.
+const STORE_WITHIN: Duration = Duration::from_millis(100);
+
+/// How many parcels in a row may fail before the rest waits for the next run: the server is not well.
+const MAX_FAILURES: usize = 3;
+
+/// A parcel that is ready to be sent.
+struct SignedParcel {
+    queued: Queued,
+    ready: Result<Option<Signed>, Error>,
+}
+
+/// A parcel with what shows the gateway who brings it.
+struct Signed {
+    octets: Vec<u8>,
+    id: String,
+    authorization: String,
+}
+
+/// A parcel that the gateway has, and whose effects are not stored yet.
+struct AcceptedParcel {
+    queued: Queued,
+    id: String,
+    len: usize,
+}
+
+/// Submits to one gateway.
+pub struct GatewaySubmission<'a> {
+    /// How the gateway knows this node.
+    pub registered: &'a Registered,
+    /// The name of the gateway for the sender of a parcel.
+    pub label: &'a str,
+    /// The time.
+    pub time: &'a Time,
+    /// Larger parcels wait for another carrier, in octets.
+    pub max_len: Option<u64>,
+}
+
+impl GatewaySubmission<'_> {
+    /// Submits what waits now. Reports to `each`; `goes_on` is asked before each parcel.
+    ///
+    /// # Errors
+    /// When the gateway cannot be reached or takes nothing now, the spool cannot be read or changed, or `each` failed.
+    /// Parcels that it has taken before are released.
+    pub fn run<E: From<Error>>(
+        &self,
+        store: &mut dyn MessageStore,
+        client: &Client,
+        goes_on: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let place = QueueId::Out(self.registered.gateway);
+        let mut after: Option<Rank> = None;
+        loop {
+            let page = store
+                .page(place, after.as_ref(), PAGE)
+                .map_err(Error::from)?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = Some(last.rank());
+            let mut sending = AnswerEffects {
+                submission: self,
+                answered: Vec::new(),
+                since: Instant::now(),
+                failures: 0,
+            };
+            let sent = self.send_page(page, store, client, goes_on, &mut |store, event| {
+                sending.take(store, event, each)
+            });
+            // Whatever ended the page: what the gateway has is released.
+            let released = sending.release(store, each);
+            sent?;
+            released?;
+            if !goes_on() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn send_page<E: From<Error>>(
+        &self,
+        page: Vec<Queued>,
+        store: &mut dyn MessageStore,
+        client: &Client,
+        goes_on: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(&mut dyn MessageStore, ParcelFate) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut waiting = page.into_iter();
+        // Read by this thread, since the store is its own, and signed by the others.
+        let mut read = Vec::new();
+        while goes_on() {
+            let mut octets = 0;
+            for queued in waiting.by_ref() {
+                if self.is_left_out(&queued) {
+                    continue;
+                }
+                let message = store.read(&queued, Vec::new()).map_err(Error::from);
+                octets += message
+                    .as_ref()
+                    .map_or(0, |it| it.as_ref().map_or(0, Vec::len));
+                read.push((queued, message));
+                if read.len() >= STORE_TOGETHER || octets >= limits::MAX_MESSAGE_LEN {
+                    break;
+                }
+            }
+            if read.is_empty() {
+                break;
+            }
+            let mut batch = read.drain(..);
+            workers::in_order(
+                Bounds::octets(limits::MAX_MESSAGE_LEN),
+                || {
+                    let item = batch.next()?;
+                    let octets = item
+                        .1
+                        .as_ref()
+                        .map_or(0, |it| it.as_ref().map_or(0, Vec::len));
+                    Some(WorkItem { item, octets })
+                },
+                |(queued, message)| SignedParcel {
+                    queued,
+                    ready: message.and_then(|octets| octets.map(|it| self.sign(it)).transpose()),
+                },
+                |prepared| match send(prepared, client) {
+                    Some(sent) if goes_on() => each(&mut *store, sent),
+                    Some(sent @ ParcelFate::Accepted(_)) => each(&mut *store, sent),
+                    _ => Ok(()),
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whether a parcel is not offered: it has expired, which relay-purge sees to, or is too large for this road.
+    fn is_left_out(&self, queued: &Queued) -> bool {
+        let is_over = self.time.is_believed() && queued.name().has_expired(self.time.told);
+        let is_large = self.max_len.is_some_and(|max| {
+            let len = queued.len().ok().flatten();
+            len.is_some_and(|len| len > max)
+        });
+        is_over || is_large
+    }
+
+    fn sign(&self, octets: Vec<u8>) -> Result<Signed, Error> {
+        let item = Item::parse(octets)?;
+        let Item::Parcel(parcel) = item else {
+            return Err(super::not_a_parcel(item.kind()));
+        };
+        let message = parcel.into_message();
+        let id = message.fields().id.clone();
+        let Registered {
+            key, certificate, ..
+        } = self.registered;
+        let octets = message.into_octets();
+        let authorization = deliver::authorization(&octets, key, certificate)?;
+        Ok(Signed {
+            octets,
+            id,
+            authorization,
+        })
+    }
+}
+
+/// What became of a parcel.
+enum ParcelFate {
+    Accepted(AcceptedParcel),
+    Refused {
+        queued: Queued,
+        id: String,
+        error: Error,
+    },
+    Failed {
+        queued: Queued,
+        error: Error,
+    },
+}
+
+/// Sends a parcel; `None` if it has left meanwhile.
+fn send(prepared: SignedParcel, client: &Client) -> Option<ParcelFate> {
+    let SignedParcel { queued, ready } = prepared;
+    let signed = match ready {
+        Ok(signed) => signed?,
+        Err(error) => return Some(ParcelFate::Failed { queued, error }),
+    };
+    let len = signed.octets.len();
+    let id = signed.id;
+    Some(
+        match deliver::deliver(client, &signed.octets, &signed.authorization) {
+            Ok(DeliveryAnswer::Accepted(_)) => {
+                ParcelFate::Accepted(AcceptedParcel { queued, id, len })
+            }
+            Ok(DeliveryAnswer::Refused(error)) => ParcelFate::Refused { queued, id, error },
+            Err(error) => ParcelFate::Failed { queued, error },
+        },
+    )
+}
+
+/// The effects of answers, stored together.
+struct AnswerEffects<'a> {
+    submission: &'a GatewaySubmission<'a>,
+    answered: Vec<AcceptedParcel>,
+    /// When the first of them came.
+    since: Instant,
+    /// How many parcels failed in a row.
+    failures: usize,
+}
+
+impl AnswerEffects<'_> {
+    fn now(&self) -> Timestamp {
+        self.submission.time.told
+    }
+
+    fn take<E: From<Error>>(
+        &mut self,
+        store: &mut dyn MessageStore,
+        sent: ParcelFate,
+        each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match sent {
+            ParcelFate::Accepted(answered) => {
+                self.failures = 0;
+                if self.answered.is_empty() {
+                    self.since = Instant::now();
+                }
+                self.answered.push(answered);
+                if self.answered.len() >= STORE_TOGETHER || self.since.elapsed() >= STORE_WITHIN {
+                    self.release(store, each)?;
+                }
+                Ok(())
+            }
+            ParcelFate::Refused { queued, id, error } => {
+                self.failures = 0;
+                let taken = Taken {
+                    message: &queued,
+                    id: &id,
+                    event: SentEvent::Accepted,
+                    by: self.submission.label,
+                };
+                let why = error.to_string();
+                store
+                    .set_aside(&taken, &why, self.now())
+                    .map_err(Error::from)?;
+                let name = queued.name().clone();
+                each(OnlineEvent::Refused { name, id, error })
+            }
+            ParcelFate::Failed { error, .. } if ends_run(&error) => Err(error.into()),
+            ParcelFate::Failed { queued, error } => {
+                self.failures += usize::from(is_of_server(&error));
+                if self.failures >= MAX_FAILURES {
+                    return Err(error.into());
+                }
+                let what = queued.label();
+                each(OnlineEvent::Kept { what, error })
+            }
+        }
+    }
+
+    /// Performs the effects of the answers so far.
+    fn release<E: From<Error>>(
+        &mut self,
+        store: &mut dyn MessageStore,
+        each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let answered = std::mem::take(&mut self.answered);
+        let taken: Vec<Taken<'_>> = answered
+            .iter()
+            .map(|it| Taken {
+                message: &it.queued,
+                id: &it.id,
+                event: SentEvent::Accepted,
+                by: self.submission.label,
+            })
+            .collect();
+        store.release(&taken, self.now()).map_err(Error::from)?;
+        answered.into_iter().try_for_each(|it| {
+            each(OnlineEvent::Accepted {
+                name: it.queued.name().clone(),
+                id: it.id,
+                len: it.len,
+            })
+        })
+    }
+}
+
+/// Whether the next parcel would meet the same error: it is of the connection, of this node's registration, or the
+/// server asked for a pause.
+fn ends_run(error: &Error) -> bool {
+    match error {
+        Error::Answer {
+            kind, retry_after, ..
+        } => *kind != ErrorKind::Unreachable || retry_after.is_some(),
+        Error::Message(_) => false,
+        Error::Spool(error) => !error.is_of_one_file(),
+        _ => true,
+    }
+}
+
+fn is_of_server(error: &Error) -> bool {
+    matches!(error, Error::Answer { .. })
+}

@@ -1,0 +1,275 @@
+//! The gateways that a node goes online with.
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::clock::ClockArgs;
+use super::online::OnlineLog;
+use super::{files, labels, report};
+use crate::binding::address::Service;
+use crate::binding::network::Network;
+use crate::binding::online::exchange::{self, OnlineContext};
+use crate::binding::online::registration::Registered;
+use crate::binding::{Error, Server};
+use crate::describe::json;
+use crate::disk::Lock;
+use crate::node::{self, Config, Directory, certificates};
+use crate::pki::{NodeId, Window};
+use crate::spool::wire::{MessageStore as _, SpoolMessages};
+use crate::spool::{QueueId, Spool, Time};
+
+/// The priority from which a parcel does not wait for the next time.
+const URGENT: u8 = 7;
+
+/// A gateway that registered this node.
+#[derive(Debug, Clone)]
+pub struct OnlineGateway {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name here.
+    pub label: String,
+    /// What its state is kept under: its Internet address, or the host that the operator named.
+    pub address: String,
+}
+
+/// The gateways that these names mean, else all that registered this node and that can be found on a network.
+///
+/// # Errors
+/// When a name means no gateway, or one that cannot be found.
+pub fn chosen(node: &Directory, names: &[String]) -> Result<Vec<OnlineGateway>, node::Error> {
+    let registrars = certificates::issuers(node)?;
+    let mut found = Vec::new();
+    if names.is_empty() {
+        for id in registrars {
+            found.extend(of(node, id)?);
+        }
+        return Ok(found);
+    }
+    for name in names {
+        let id = node.find_gateway(name)?;
+        let label = node.label_of(id);
+        if !registrars.contains(&id) {
+            let error = node::AuthorizationError::NotRegistered(label);
+            return Err(error.into());
+        }
+        let gateway = of(node, id)?;
+        found.push(gateway.ok_or(node::PeerError::NoAddress(label))?);
+    }
+    Ok(found)
+}
+
+/// A gateway that can be found: it has an Internet address, or the operator named its host.
+fn of(node: &Directory, id: NodeId) -> Result<Option<OnlineGateway>, node::Error> {
+    let address = match node.pinned_host(id)? {
+        Some(host) => Some(host.authority),
+        None => node
+            .peer(id)?
+            .and_then(|peer| peer.address)
+            .filter(|address| !address.is_nowhere())
+            .map(|address| address.to_string()),
+    };
+    Ok(address.map(|address| OnlineGateway {
+        id,
+        label: node.label_of(id),
+        address,
+    }))
+}
+
+/// The servers of a gateway for a service, in the order in which they are to be tried.
+///
+/// # Errors
+/// When they cannot be found.
+pub fn servers(
+    network: &Network,
+    spool: &Spool,
+    gateway: &OnlineGateway,
+    service: Service,
+) -> Result<Vec<Server>, Error> {
+    if let Some(host) = spool.owner().pinned_host(gateway.id)? {
+        return Ok(vec![Server::named_by_operator(&host.authority, host.pin)?]);
+    }
+    let address = gateway
+        .address
+        .parse()
+        .map_err(|_| Error::NoServer(gateway.address.clone()))?;
+    network.find(service, &address, spool)
+}
+
+/// Prints where a run would connect to, and why.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn print_plan(
+    gateway: &OnlineGateway,
+    servers: &[Server],
+    is_pinned: bool,
+    is_json: bool,
+) -> anyhow::Result<()> {
+    for server in servers {
+        let why = if is_pinned { "host" } else { "resolver" };
+        let rule = server.certificate.word();
+        let line = if is_json {
+            json::line(&serde_json::json!({
+                "v": crate::describe::VERSION,
+                "gateway": gateway.id.to_string(),
+                "address": gateway.address,
+                "host": server.host.to_string(),
+                "port": server.port,
+                "certificate": rule,
+                "from": why,
+            }))
+        } else {
+            let port = server.port;
+            let host = report::escaped(&server.host.to_string());
+            let address = report::escaped(&gateway.address);
+            labels::shown(format!("{}\t{address}\t{host}\t{port}\t{rule}\t{why}", gateway.id))
+        };
+        files::print(&line)?;
+    }
+    Ok(())
+}
+
+/// What a run that is started again and again has in its node's config.
+#[derive(Debug)]
+pub struct OnlinePolicy<'a> {
+    config: &'a Config,
+    now: Timestamp,
+}
+
+impl<'a> OnlinePolicy<'a> {
+    /// The policy of a node at a time.
+    #[must_use]
+    pub fn of(config: &'a Config, now: Timestamp) -> Self {
+        Self { config, now }
+    }
+
+    /// Why a gateway is not asked now; `None` if it is. An urgent parcel does not wait for the next turn, but for a
+    /// server that asked to be left alone.
+    ///
+    /// # Errors
+    /// When the queue cannot be listed.
+    pub fn pause(
+        &self,
+        spool: &Spool,
+        gateway: &OnlineGateway,
+    ) -> Result<Option<Timestamp>, crate::spool::Error> {
+        let state = spool.host_state(&gateway.address, self.now);
+        if !state.is_due(self.now) {
+            return Ok(state.next_try);
+        }
+        let every = self.config.online_every().unwrap_or(SignedDuration::ZERO);
+        let next = state.last_success.map(|last| last + every);
+        match next.filter(|next| *next > self.now) {
+            Some(next) if !is_urgent(spool, gateway.id)? => Ok(Some(next)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the command of `online-when`, if there is one, says that the network may be used now.
+    #[must_use]
+    pub fn may_go(&self) -> bool {
+        let Some(command) = self.config.online_when() else {
+            return true;
+        };
+        let mut words = command.split_whitespace();
+        let Some(program) = words.next() else {
+            return true;
+        };
+        let status = Command::new(program)
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status();
+        match status {
+            Ok(status) => status.success(),
+            Err(error) => {
+                report::warn(&format!("online-when: {program}: {error}"));
+                false
+            }
+        }
+    }
+}
+
+/// Whether a parcel waits for a gateway that does not wait for the next turn.
+fn is_urgent(spool: &Spool, gateway: NodeId) -> Result<bool, crate::spool::Error> {
+    let first = SpoolMessages::of(spool).page(QueueId::Out(gateway), None, 1)?;
+    Ok(first.first().is_some_and(|it| it.name().urgency() >= URGENT))
+}
+
+/// The lock of those who exchange parcels with a gateway online; `None` if another run does.
+///
+/// # Errors
+/// When the lock file cannot be opened or locked.
+pub fn lock(spool: &Spool, gateway: NodeId) -> anyhow::Result<Option<Lock>> {
+    let path = spool.owner().lock_file(&format!("online.{gateway}"))?;
+    Ok(Lock::try_exclusive(&path)?)
+}
+
+/// Exchanges once with the first server of a gateway that can be reached.
+///
+/// # Errors
+/// When none can, and those of [`exchange::once`].
+pub fn exchange_once(
+    (network, servers): (&Network, &[Server]),
+    spool: &Spool,
+    gateway: &OnlineGateway,
+    clock: &ClockArgs,
+    log: &mut OnlineLog,
+) -> anyhow::Result<()> {
+    let registered = Registered::with(spool.owner(), gateway.id)?;
+    let is_stopped = AtomicBool::new(false);
+    let time = || time_of(spool, clock);
+    let mut failed = Error::NoServer(gateway.address.clone());
+    for server in servers {
+        let connector = match network.connector(server) {
+            Ok(connector) => connector,
+            Err(error) => {
+                failed = error;
+                continue;
+            }
+        };
+        let context = OnlineContext {
+            spool,
+            registered: &registered,
+            label: &gateway.address,
+            connector: &connector,
+            max_len: spool.owner().config().online_max_size(),
+            clock: &time,
+            goes_on: &|| !is_stopped.load(Ordering::Relaxed),
+        };
+        let mut each = |event| log.tell(&gateway.label, event);
+        match exchange::once(&context, &mut each) {
+            Ok(_) => return Ok(()),
+            Err(error) => match error.downcast::<Error>() {
+                // Of several servers, another may be up.
+                Ok(error) if is_of_connection(&error) => failed = error,
+                Ok(error) => return Err(error.into()),
+                Err(error) => return Err(error),
+            },
+        }
+    }
+    Err(failed.into())
+}
+
+/// The time now, with the verdict on it.
+///
+/// # Errors
+/// When it is not allowed, or the spool cannot be read.
+pub fn time_of(spool: &Spool, clock: &ClockArgs) -> Result<(Time, Window), Error> {
+    let config = spool.owner().config();
+    let now = clock.now(Some(config))?;
+    let window = clock.window(now, Some(config));
+    Ok((spool.time(now, &window)?, window))
+}
+
+fn is_of_connection(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Unresolved { .. }
+            | Error::NoConnection { .. }
+            | Error::Certificate { .. }
+            | Error::Proxy { .. }
+    )
+}

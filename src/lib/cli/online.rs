@@ -1,0 +1,225 @@
+//! Reports an exchange with gateways online.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::errors::Postponed;
+use super::input_ref::InputRef;
+use super::limited::Limited;
+use super::outcome::Outcome;
+use super::tally::counted;
+use super::{files, report};
+use crate::binding::Error;
+use crate::binding::online::{OnlineEvent, OnlineTally};
+use crate::describe::{self, json};
+use crate::kind::ErrorKind;
+use crate::spool::Spool;
+
+/// How many parcels that were refused or left are named in a run.
+const MAX_NAMED: usize = 20;
+
+/// How often an error that goes on is reported with `-q`.
+const REPORT_EVERY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Reports what happens with gateways, and collects the exit status.
+#[derive(Debug)]
+pub struct OnlineLog {
+    is_printed: bool,
+    named: Limited,
+    tally: OnlineTally,
+    outcome: Outcome,
+}
+
+impl OnlineLog {
+    /// Starts without events. With `json`, a line is printed for each.
+    #[must_use]
+    pub fn new(json: bool) -> Self {
+        Self {
+            is_printed: json,
+            named: Limited::new(MAX_NAMED),
+            tally: OnlineTally::default(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Reports an event with this gateway.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn tell(&mut self, gateway: &str, event: OnlineEvent) -> anyhow::Result<()> {
+        self.tally.count(&event);
+        if self.is_printed {
+            let mut line = describe::exchanged_online(&event, gateway);
+            if let Some(error) = error_of(&event) {
+                line["error"] = report::text_of_error(error).into();
+            }
+            files::print_line(&json::line(&line))?;
+        }
+        self.outcome.take();
+        match event {
+            OnlineEvent::Accepted { name, id, .. } => moved("accepted", &name, &id, gateway),
+            OnlineEvent::Collected { name, id, .. } => moved("collected", &name, &id, gateway),
+            OnlineEvent::CollectedAgain { name, id } => moved("repeated", &name, &id, gateway),
+            OnlineEvent::Refused { id, error, .. } => {
+                // Set aside with its reason: work that is done.
+                self.warn(&format!("{}: set aside", report::escaped(&id)), &error);
+            }
+            OnlineEvent::Rejected { delivery, error } => {
+                self.warn(
+                    &format!("{gateway}: delivery {delivery}: refused for good"),
+                    &error,
+                );
+            }
+            OnlineEvent::Left { delivery, error } => {
+                let place = InputRef::named(format!("{gateway}: delivery {delivery}"));
+                return self.outcome.done_in(gateway, &place, Err(error.into()));
+            }
+            OnlineEvent::Kept { what, error } => {
+                let place = InputRef::named(what);
+                return self.outcome.done_in(gateway, &place, Err(error.into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn warn(&mut self, what: &str, error: &Error) {
+        if self.named.admit() {
+            report::warn(&format!("{what}: {}", report::text_of_error(error)));
+        }
+    }
+
+    /// Notes how an exchange with the servers of an address ended, in the spool too: one that cannot be reached is
+    /// left alone for a while, and with `-q` that is reported once a day.
+    ///
+    /// # Errors
+    /// When the error is of the spool.
+    pub fn ended(
+        &mut self,
+        spool: &Spool,
+        address: &str,
+        result: anyhow::Result<()>,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let error = match result {
+            Ok(()) => return Ok(spool.note_host_success(address, now)?),
+            Err(error) => error,
+        };
+        let Some(cause) = error.downcast_ref::<Error>() else {
+            return Err(error);
+        };
+        if !is_of_network(cause) {
+            return Err(error);
+        }
+        self.outcome.take();
+        let before = spool.host_state(address, now);
+        let text = report::text_of(&error);
+        let pause = retry_after(cause);
+        spool.note_host_failure(address, &text, pause, now)?;
+        let is_old = before.last_error.as_deref() == Some(text.as_str())
+            && before
+                .failing_since
+                .zip(before.changed)
+                .is_some_and(|(since, changed)| periods(since, changed) == periods(since, now));
+        let place = InputRef::named(address.to_owned());
+        if is_old && report::is_quiet() && cause.kind() == ErrorKind::Unreachable {
+            self.outcome.count(&place, &error);
+            return Ok(());
+        }
+        self.outcome.failed(&place, "", &error);
+        Ok(())
+    }
+
+    /// Notes a gateway that is left alone until a time, since it could not be reached.
+    pub fn left_alone(&mut self, address: &str, until: Timestamp) {
+        self.outcome.take();
+        report::detail(&format!("{address}: not tried before {until}"));
+        let error = Postponed(format!("not tried before {until}")).into();
+        self.outcome
+            .count(&InputRef::named(address.to_owned()), &error);
+    }
+
+    /// Ends the run with the exit status of all events, and says what was done.
+    ///
+    /// # Errors
+    /// That of the run, else that status, unless it is 0.
+    pub fn finish(self, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+        if let Some(more) = self.named.suppressed() {
+            report::warn(&format!("and {more} more"));
+        }
+        let printed = if self.is_printed {
+            files::print_line(&json::line(&describe::online_summary(&self.tally)))
+        } else {
+            Ok(())
+        };
+        let failures = self.outcome.finish();
+        report::summary(&sentence(&self.tally));
+        ended.and(failures).and(printed)
+    }
+}
+
+/// What was done, in words.
+fn sentence(tally: &OnlineTally) -> String {
+    let mut parts = Vec::new();
+    for (count, verb) in [
+        (tally.accepted, "submitted"),
+        (tally.collected, "collected"),
+        (tally.refused, "set aside"),
+        (tally.rejected, "refused"),
+        (tally.left, "left"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{verb} {}", counted(count, "parcel", "parcels")));
+        }
+    }
+    if parts.is_empty() {
+        "nothing to exchange".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+fn moved(event: &str, name: &crate::spool::Name, id: &str, gateway: &str) {
+    let (sender, recipient) = (name.identity.sender, name.identity.recipient);
+    report::event(
+        event,
+        &[
+            ("id", id),
+            ("from", &sender.to_string()),
+            ("to", &recipient.to_string()),
+            ("gateway", gateway),
+        ],
+    );
+}
+
+fn error_of(event: &OnlineEvent) -> Option<&Error> {
+    match event {
+        OnlineEvent::Refused { error, .. }
+        | OnlineEvent::Rejected { error, .. }
+        | OnlineEvent::Left { error, .. }
+        | OnlineEvent::Kept { error, .. } => Some(error),
+        OnlineEvent::Accepted { .. }
+        | OnlineEvent::Collected { .. }
+        | OnlineEvent::CollectedAgain { .. } => None,
+    }
+}
+
+/// Whether the error is about a server or the way to it, so that the node itself is well.
+fn is_of_network(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Unreachable | ErrorKind::Refused | ErrorKind::Protocol
+    )
+}
+
+/// How long the server asks to be left alone.
+fn retry_after(error: &Error) -> Option<SignedDuration> {
+    match error {
+        Error::Answer { retry_after, .. } => {
+            retry_after.and_then(|pause| SignedDuration::try_from(pause).ok())
+        }
+        _ => None,
+    }
+}
+
+fn periods(since: Timestamp, at: Timestamp) -> i64 {
+    at.duration_since(since).as_secs() / REPORT_EVERY.as_secs()
+}

@@ -1,0 +1,51 @@
+//! What happened in an exchange with a gateway online, as JSON.
+
+use serde_json::{Value, json};
+
+use super::VERSION;
+use crate::binding::online::{OnlineEvent, OnlineTally};
+use crate::spool::Name;
+
+/// An event of an exchange with this gateway. What has an error lacks its text, which the caller adds.
+#[must_use]
+pub fn exchanged_online(event: &OnlineEvent, gateway: &str) -> Value {
+    let (word, facts) = match event {
+        OnlineEvent::Accepted { name, id, len } => ("accepted", message(name, id, Some(*len))),
+        OnlineEvent::Refused { name, id, .. } => ("refused", message(name, id, None)),
+        OnlineEvent::Collected { name, id, len } => ("collected", message(name, id, Some(*len))),
+        OnlineEvent::CollectedAgain { name, id } => ("repeated", message(name, id, None)),
+        OnlineEvent::Rejected { delivery, .. } => ("rejected", json!({"delivery": delivery})),
+        OnlineEvent::Left { delivery, .. } => ("left", json!({"delivery": delivery})),
+        OnlineEvent::Kept { what, .. } => ("kept", json!({"what": what})),
+    };
+    let mut line = json!({"v": VERSION, "event": word, "gateway": gateway});
+    for (key, value) in facts.as_object().into_iter().flatten() {
+        line[key] = value.clone();
+    }
+    line
+}
+
+/// The counts as the last line of a run.
+#[must_use]
+pub fn online_summary(tally: &OnlineTally) -> Value {
+    json!({
+        "v": VERSION,
+        "event": "summary",
+        "accepted": tally.accepted,
+        "refused": tally.refused,
+        "collected": tally.collected,
+        "repeated": tally.again,
+        "rejected": tally.rejected,
+        "left": tally.left,
+        "kept": tally.kept,
+    })
+}
+
+fn message(name: &Name, id: &str, len: Option<usize>) -> Value {
+    json!({
+        "recipient": name.identity.recipient.to_string(),
+        "sender": name.identity.sender.to_string(),
+        "id": id,
+        "size": len,
+    })
+}
