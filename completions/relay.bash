@@ -43,6 +43,9 @@ _relay() {
             relay,deliver)
                 cmd="relay__subcmd__deliver"
                 ;;
+            relay,enroll)
+                cmd="relay__subcmd__enroll"
+                ;;
             relay,export)
                 cmd="relay__subcmd__export"
                 ;;
@@ -63,6 +66,9 @@ _relay() {
                 ;;
             relay,list)
                 cmd="relay__subcmd__list"
+                ;;
+            relay,online)
+                cmd="relay__subcmd__online"
                 ;;
             relay,open)
                 cmd="relay__subcmd__open"
@@ -130,6 +136,9 @@ _relay() {
             relay__subcmd__help,deliver)
                 cmd="relay__subcmd__help__subcmd__deliver"
                 ;;
+            relay__subcmd__help,enroll)
+                cmd="relay__subcmd__help__subcmd__enroll"
+                ;;
             relay__subcmd__help,export)
                 cmd="relay__subcmd__help__subcmd__export"
                 ;;
@@ -150,6 +159,9 @@ _relay() {
                 ;;
             relay__subcmd__help,list)
                 cmd="relay__subcmd__help__subcmd__list"
+                ;;
+            relay__subcmd__help,online)
+                cmd="relay__subcmd__help__subcmd__online"
                 ;;
             relay__subcmd__help,open)
                 cmd="relay__subcmd__help__subcmd__open"
@@ -209,7 +221,7 @@ _relay() {
 
     case "${cmd}" in
         relay)
-            opts="-h -V --help --version ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo revoke rotate route seal send split status sync unpack-cargo verify help"
+            opts="-h -V --help --version ack authorize carry check deliver enroll export import inspect join keygen list online open pack-cargo peers purge put register request-cargo revoke rotate route seal send split status sync unpack-cargo verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -476,6 +488,60 @@ _relay() {
             fi
             return 0
             ;;
+        relay__subcmd__enroll)
+            opts="-n -f -q -v -h -V -N -o --local --dry-run --force --der --quiet --verbose --help --version --pin --node --passphrase-file --passphrase-fd --output --resolver --ca --now"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --pin)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --output)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                -o)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --resolver)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --ca)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --now)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete none 2>/dev/null
+            return 0
+            ;;
         relay__subcmd__export)
             opts="-f -q -v -h -V -N -o --force --der --qr --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --output --identity-key --address --session-key --session-key-id --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
@@ -535,7 +601,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help)
-            opts="ack authorize carry check deliver export import inspect join keygen list open pack-cargo peers purge put register request-cargo revoke rotate route seal send split status sync unpack-cargo verify help"
+            opts="ack authorize carry check deliver enroll export import inspect join keygen list online open pack-cargo peers purge put register request-cargo revoke rotate route seal send split status sync unpack-cargo verify help"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -605,6 +671,20 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help__subcmd__deliver)
+            opts=""
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete none 2>/dev/null
+            return 0
+            ;;
+        relay__subcmd__help__subcmd__enroll)
             opts=""
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -703,6 +783,20 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete none 2>/dev/null
+            return 0
+            ;;
+        relay__subcmd__help__subcmd__online)
             opts=""
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1170,6 +1264,56 @@ _relay() {
                     ;;
             esac
             _relay_complete queue in failed home out control acks cca 2>/dev/null
+            return 0
+            ;;
+        relay__subcmd__online)
+            opts="-n -q -v -h -V -N --dry-run --follow --json --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --splay --resolver --ca --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --splay)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --resolver)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --ca)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --now)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --clock-drift)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete peer 2>/dev/null
             return 0
             ;;
         relay__subcmd__open)

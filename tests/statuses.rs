@@ -1003,6 +1003,7 @@ fn binding() -> Cases<binding::Error> {
     let mut cases = plain([
         E::NoServer(text()),
         E::NoResolver(text()),
+        E::NoAddress(text()),
         E::Setting {
             what: text(),
             problem: text(),

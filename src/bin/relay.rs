@@ -19,13 +19,15 @@ pub(crate) struct Program {
 }
 
 macro_rules! programs {
-    ($($module:ident $name:literal $source:literal)*) => {
+    ($($(#[$if:meta])? $module:ident $name:literal $source:literal)*) => {
         $(
+            $(#[$if])?
             #[path = $source]
             mod $module;
         )*
 
         pub(crate) const PROGRAMS: &[Program] = &[$(
+            $(#[$if])?
             Program {
                 name: $name,
                 main: $module::main,
@@ -41,12 +43,16 @@ programs! {
     relay_carry "relay-carry" "relay-carry.rs"
     relay_check "relay-check" "relay-check.rs"
     relay_deliver "relay-deliver" "relay-deliver.rs"
+    #[cfg(feature = "online")]
+    relay_enroll "relay-enroll" "relay-enroll.rs"
     relay_export "relay-export" "relay-export.rs"
     relay_import "relay-import" "relay-import.rs"
     relay_inspect "relay-inspect" "relay-inspect.rs"
     relay_join "relay-join" "relay-join.rs"
     relay_keygen "relay-keygen" "relay-keygen.rs"
     relay_list "relay-list" "relay-list.rs"
+    #[cfg(feature = "online")]
+    relay_online "relay-online" "relay-online.rs"
     relay_open "relay-open" "relay-open.rs"
     relay_pack_cargo "relay-pack-cargo" "relay-pack-cargo.rs"
     relay_peers "relay-peers" "relay-peers.rs"

@@ -46,6 +46,9 @@ pub enum Error {
     /// Text that is neither a host with a port nor an Internet address.
     #[error("{0} is neither HOST:PORT nor a domain name")]
     NoServer(String),
+    /// A gateway that is to be reached has no address, and nobody said where it is.
+    #[error("{0} has no Internet address")]
+    NoAddress(String),
     /// A name is to be looked up, and the node has no resolver.
     #[error("{0} cannot be looked up: there is no resolver")]
     NoResolver(String),
@@ -193,6 +196,18 @@ impl Error {
         }
     }
 
+    /// Whether no server was reached, so that another one of the same service may be.
+    #[must_use]
+    pub fn is_of_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Unresolved { .. }
+                | Self::NoConnection { .. }
+                | Self::Certificate { .. }
+                | Self::Proxy { .. }
+        )
+    }
+
     /// The kind of the error, for callers to act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -210,6 +225,7 @@ impl Error {
             Self::NoService { .. } | Self::PrivateAddress { .. } => ErrorKind::Refused,
             Self::Answer { kind, .. } => *kind,
             Self::Protocol { .. } => ErrorKind::Protocol,
+            Self::NoAddress(_) => ErrorKind::UnknownPeer,
             Self::NotForUs(_) => ErrorKind::OtherRecipient,
             Self::Unrouted(error) => error.kind(),
             Self::Loop => ErrorKind::Loop,

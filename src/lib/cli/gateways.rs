@@ -1,7 +1,6 @@
 //! The gateways that a node goes online with.
 
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,14 +8,14 @@ use super::clock::ClockArgs;
 use super::online::OnlineLog;
 use super::{files, labels, report};
 use crate::binding::address::Service;
-use crate::binding::network::Network;
 use crate::binding::online::exchange::{self, OnlineContext};
 use crate::binding::online::registration::Registered;
-use crate::binding::{Error, Server};
+use crate::binding::{CertificateRule, Error, Network, Server};
 use crate::describe::json;
 use crate::disk::Lock;
 use crate::node::{self, Config, Directory, certificates};
 use crate::pki::{NodeId, Window};
+use crate::ramf::InternetAddress;
 use crate::spool::wire::{MessageStore as _, SpoolMessages};
 use crate::spool::{QueueId, Spool, Time};
 
@@ -38,7 +37,7 @@ pub struct OnlineGateway {
 ///
 /// # Errors
 /// When a name means no gateway, or one that cannot be found.
-pub fn chosen(node: &Directory, names: &[String]) -> Result<Vec<OnlineGateway>, node::Error> {
+pub fn chosen(node: &Directory, names: &[String]) -> Result<Vec<OnlineGateway>, Error> {
     let registrars = certificates::issuers(node)?;
     let mut found = Vec::new();
     if names.is_empty() {
@@ -52,10 +51,10 @@ pub fn chosen(node: &Directory, names: &[String]) -> Result<Vec<OnlineGateway>, 
         let label = node.label_of(id);
         if !registrars.contains(&id) {
             let error = node::AuthorizationError::NotRegistered(label);
-            return Err(error.into());
+            return Err(node::Error::from(error).into());
         }
         let gateway = of(node, id)?;
-        found.push(gateway.ok_or(node::PeerError::NoAddress(label))?);
+        found.push(gateway.ok_or(Error::NoAddress(label))?);
     }
     Ok(found)
 }
@@ -77,7 +76,7 @@ fn of(node: &Directory, id: NodeId) -> Result<Option<OnlineGateway>, node::Error
     }))
 }
 
-/// The servers of a gateway for a service, in the order in which they are to be tried.
+/// The servers of a gateway that parcels are exchanged with, in the order in which they are to be tried.
 ///
 /// # Errors
 /// When they cannot be found.
@@ -85,16 +84,13 @@ pub fn servers(
     network: &Network,
     spool: &Spool,
     gateway: &OnlineGateway,
-    service: Service,
+    now: Timestamp,
 ) -> Result<Vec<Server>, Error> {
-    if let Some(host) = spool.owner().pinned_host(gateway.id)? {
-        return Ok(vec![Server::named_by_operator(&host.authority, host.pin)?]);
-    }
-    let address = gateway
-        .address
-        .parse()
-        .map_err(|_| Error::NoServer(gateway.address.clone()))?;
-    network.find(service, &address, spool)
+    // Where the operator named a host, no address is looked up.
+    let address = gateway.address.parse();
+    let address = address.unwrap_or_else(|_| InternetAddress::nowhere());
+    let peer = (spool.owner(), gateway.id);
+    network.find_peer(Service::GatewaySync, peer, &address, Some(spool), now)
 }
 
 /// Prints where a run would connect to, and why.
@@ -109,7 +105,7 @@ pub fn print_plan(
 ) -> anyhow::Result<()> {
     for server in servers {
         let why = if is_pinned { "host" } else { "resolver" };
-        let rule = server.certificate.word();
+        let rule = certificate_word(server.certificate);
         let line = if is_json {
             json::line(&serde_json::json!({
                 "v": crate::describe::VERSION,
@@ -124,11 +120,25 @@ pub fn print_plan(
             let port = server.port;
             let host = report::escaped(&server.host.to_string());
             let address = report::escaped(&gateway.address);
-            labels::shown(format!("{}\t{address}\t{host}\t{port}\t{rule}\t{why}", gateway.id))
+            labels::shown(format!(
+                "{}\t{address}\t{host}\t{port}\t{rule}\t{why}",
+                gateway.id
+            ))
         };
         files::print(&line)?;
     }
     Ok(())
+}
+
+/// How a certificate is judged, in a word.
+#[must_use]
+pub fn certificate_word(rule: CertificateRule) -> &'static str {
+    match rule {
+        CertificateRule::Public => "public",
+        CertificateRule::Pin(_) => "pin",
+        CertificateRule::SelfSigned => "self-signed",
+        CertificateRule::Plaintext => "none",
+    }
 }
 
 /// What a run that is started again and again has in its node's config.
@@ -195,7 +205,9 @@ impl<'a> OnlinePolicy<'a> {
 /// Whether a parcel waits for a gateway that does not wait for the next turn.
 fn is_urgent(spool: &Spool, gateway: NodeId) -> Result<bool, crate::spool::Error> {
     let first = SpoolMessages::of(spool).page(QueueId::Out(gateway), None, 1)?;
-    Ok(first.first().is_some_and(|it| it.name().urgency() >= URGENT))
+    Ok(first
+        .first()
+        .is_some_and(|it| it.name().urgency() >= URGENT))
 }
 
 /// The lock of those who exchange parcels with a gateway online; `None` if another run does.
@@ -219,11 +231,11 @@ pub fn exchange_once(
     log: &mut OnlineLog,
 ) -> anyhow::Result<()> {
     let registered = Registered::with(spool.owner(), gateway.id)?;
-    let is_stopped = AtomicBool::new(false);
+    let now = clock.now(Some(spool.owner().config()))?;
     let time = || time_of(spool, clock);
     let mut failed = Error::NoServer(gateway.address.clone());
     for server in servers {
-        let connector = match network.connector(server) {
+        let connector = match network.connector(server, now) {
             Ok(connector) => connector,
             Err(error) => {
                 failed = error;
@@ -237,14 +249,14 @@ pub fn exchange_once(
             connector: &connector,
             max_len: spool.owner().config().online_max_size(),
             clock: &time,
-            goes_on: &|| !is_stopped.load(Ordering::Relaxed),
+            goes_on: &|| true,
         };
         let mut each = |event| log.tell(&gateway.label, event);
         match exchange::once(&context, &mut each) {
             Ok(_) => return Ok(()),
             Err(error) => match error.downcast::<Error>() {
                 // Of several servers, another may be up.
-                Ok(error) if is_of_connection(&error) => failed = error,
+                Ok(error) if error.is_of_connection() => failed = error,
                 Ok(error) => return Err(error.into()),
                 Err(error) => return Err(error),
             },
@@ -262,14 +274,4 @@ pub fn time_of(spool: &Spool, clock: &ClockArgs) -> Result<(Time, Window), Error
     let now = clock.now(Some(config))?;
     let window = clock.window(now, Some(config));
     Ok((spool.time(now, &window)?, window))
-}
-
-fn is_of_connection(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Unresolved { .. }
-            | Error::NoConnection { .. }
-            | Error::Certificate { .. }
-            | Error::Proxy { .. }
-    )
 }

@@ -61,9 +61,11 @@ pub mod splay; // over the time between runs
 #[cfg(feature = "online")]
 pub mod online; // what relay-online reports
 #[cfg(feature = "online")]
-//X pub mod gateways; // those that a node goes online with
+pub mod enrolling; // where relay-enroll registers a node
 #[cfg(feature = "online")]
-//X pub mod following; // for as long as nobody stops it
+pub mod gateways; // those that a node goes online with
+#[cfg(feature = "online")]
+pub mod following; // for as long as nobody stops it
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;

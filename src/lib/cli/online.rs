@@ -1,5 +1,7 @@
 //! Reports an exchange with gateways online.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::errors::Postponed;
@@ -27,6 +29,8 @@ pub struct OnlineLog {
     named: Limited,
     tally: OnlineTally,
     outcome: Outcome,
+    /// The error of each address that was reported last, and when.
+    troubles: BTreeMap<String, (Timestamp, String)>,
 }
 
 impl OnlineLog {
@@ -38,6 +42,7 @@ impl OnlineLog {
             named: Limited::new(MAX_NAMED),
             tally: OnlineTally::default(),
             outcome: Outcome::default(),
+            troubles: BTreeMap::new(),
         }
     }
 
@@ -126,6 +131,52 @@ impl OnlineLog {
         }
         self.outcome.failed(&place, "", &error);
         Ok(())
+    }
+
+    /// Reports an error of a run that goes on, once until it changes or a day has passed, and notes it in the spool.
+    ///
+    /// # Errors
+    /// The error, if it is of this node and not of a server or the way to it.
+    pub fn trouble(
+        &mut self,
+        spool: &Spool,
+        address: &str,
+        error: Error,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        if !is_of_network(&error) {
+            return Err(error.into());
+        }
+        let pause = retry_after(&error);
+        let error = anyhow::Error::from(error);
+        let text = report::text_of(&error);
+        spool.note_host_failure(address, &text, pause, now)?;
+        let told = self.troubles.get(address);
+        let is_told = told.is_some_and(|(at, told)| {
+            *told == text && now.duration_since(*at).abs() < REPORT_EVERY
+        });
+        if !is_told {
+            report::failure(None, &error);
+            self.troubles.insert(address.to_owned(), (now, text));
+        }
+        Ok(())
+    }
+
+    /// Forgets what was reported of a server that can be reached again.
+    pub fn forget_trouble(&mut self, address: &str) {
+        self.troubles.remove(address);
+    }
+
+    /// Ends a run that went on until it was stopped: what failed meanwhile was reported, and is no failure of it.
+    ///
+    /// # Errors
+    /// That of the run.
+    pub fn finish_following(self, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+        if self.is_printed {
+            files::print_line(&json::line(&describe::online_summary(&self.tally)))?;
+        }
+        report::summary(&sentence(&self.tally));
+        ended
     }
 
     /// Notes a gateway that is left alone until a time, since it could not be reached.

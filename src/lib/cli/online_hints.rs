@@ -6,6 +6,7 @@ use crate::binding::Error;
 pub(super) fn hint_for_binding(error: &Error) -> Option<String> {
     match error {
         Error::NoServer(_) => Some("as in gw.example.org, 192.0.2.1:443 or [2001:db8::1]:443".to_owned()),
+        Error::NoAddress(_) => Some("relay-peers --host HOST:PORT PEER says where it is".to_owned()),
         Error::NoResolver(_) => Some(
             "write resolver = URL into the node's config, as in https://9.9.9.9/dns-query: relay-node(5)".to_owned(),
         ),

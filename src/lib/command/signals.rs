@@ -34,6 +34,20 @@ pub fn pending() -> Option<i32> {
         .filter(|signal| *signal != 0)
 }
 
+/// A flag that SIGTERM and SIGINT set, for a run that ends in its own time. A second one ends it at once.
+///
+/// # Errors
+/// When they cannot be handled.
+pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for number in [SIGTERM, SIGINT] {
+        // In this order: the first signal finds the flag unset.
+        flag::register_conditional_default(number, Arc::clone(&stop))?;
+        flag::register(number, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
 /// The name of a signal.
 pub(super) fn name(signal: i32) -> &'static str {
     low_level::signal_name(signal).unwrap_or("a signal")

@@ -37,27 +37,28 @@ impl DirWatch {
     }
 
     /// Waits until a file gets its name in one of the directories, at most so long; returns at once for what came since
-    /// the last call. It may return early, and without a change.
-    pub fn wait(&self, most: Duration) {
+    /// the last call. It may return early. Returns whether there was a change.
+    #[must_use]
+    pub fn wait(&self, most: Duration) -> bool {
         let Some(queue) = &self.queue else {
             std::thread::sleep(most.min(LOOK_OFTEN));
-            return;
+            return true; // or perhaps not
         };
         let most = most.min(LOOK_EVERY);
-        let Ok(seconds) = i64::try_from(most.as_secs()) else {
-            return;
-        };
+        let seconds = i64::try_from(most.as_secs()).unwrap_or(i64::MAX);
         let timeout = Timespec {
             tv_sec: seconds,
             tv_nsec: most.subsec_nanos().into(),
         };
         let mut fds = [PollFd::new(queue, PollFlags::IN)];
         // A signal ends the wait, as a change does.
-        if poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0) {
+        let is_changed = poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0);
+        if is_changed {
             let mut buffer = [MaybeUninit::uninit(); 4096];
             let mut events = Reader::new(queue, &mut buffer);
             while events.next().is_ok() {}
         }
+        is_changed
     }
 }
 
@@ -73,7 +74,7 @@ mod tests {
         let watch = DirWatch::of(&[dir.path()]);
         assert!(watch.queue.is_some());
         let started = Instant::now();
-        watch.wait(Duration::from_millis(50));
+        assert!(!watch.wait(Duration::from_millis(50)));
         assert!(
             started.elapsed() >= Duration::from_millis(50),
             "nothing had changed"
@@ -82,14 +83,12 @@ mod tests {
         let written = std::thread::spawn(move || std::fs::write(path, "x").unwrap());
         let started = Instant::now();
         while !dir.path().join("file").exists() {
-            watch.wait(Duration::from_secs(4));
+            let _ = watch.wait(Duration::from_secs(4));
         }
         assert!(started.elapsed() < Duration::from_secs(4));
         written.join().unwrap();
         // What came before the call counts.
         std::fs::write(dir.path().join("second"), "x").unwrap();
-        let started = Instant::now();
-        watch.wait(Duration::from_secs(4));
-        assert!(started.elapsed() < Duration::from_secs(4));
+        assert!(watch.wait(Duration::from_secs(4)));
     }
 }

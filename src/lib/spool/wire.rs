@@ -226,15 +226,11 @@ impl<'a> SpoolMessages<'a> {
     }
 
     /// Remembers which hop brought parcels that are stored.
-<<<<<<< HEAD
     fn remember(
         &mut self,
         written: &[WrittenFile],
         mut brought: Vec<ReplayKey>,
     ) -> Result<(), Error> {
-=======
-    fn remember(&mut self, written: &[Entrant], mut brought: Vec<ReplayKey>) -> Result<(), Error> {
->>>>>>> c856a8c (binding: an exchange with a gateway, once or for as long as nobody stops it)
         let Some(history) = &mut self.history else {
             return Ok(());
         };
@@ -308,11 +304,7 @@ enum Ready {
 }
 
 /// A parcel that gets its name with the batch.
-<<<<<<< HEAD
 struct WrittenFile {
-=======
-struct Entrant {
->>>>>>> c856a8c (binding: an exchange with a gateway, once or for as long as nobody stops it)
     /// Its number in the batch.
     at: usize,
     path: PathBuf,
@@ -325,20 +317,12 @@ impl MessageStore for SpoolMessages<'_> {
         self.settle()?;
         self.read_history()?;
         let mut results = Vec::with_capacity(parcels.len());
-<<<<<<< HEAD
         let mut written: Vec<WrittenFile> = Vec::new();
-=======
-        let mut written: Vec<Entrant> = Vec::new();
->>>>>>> c856a8c (binding: an exchange with a gateway, once or for as long as nobody stops it)
         let mut brought_before = Vec::new();
         let mut files = Batch::default();
         for (at, arrived) in parcels.iter().enumerate() {
             // Several of one batch may be the same.
-<<<<<<< HEAD
             let is_again = |it: &WrittenFile| it.name.identity == arrived.name.identity;
-=======
-            let is_again = |it: &Entrant| it.name.identity == arrived.name.identity;
->>>>>>> c856a8c (binding: an exchange with a gateway, once or for as long as nobody stops it)
             let (known, brought) = if written.iter().any(is_again) {
                 (Known::Waits, None)
             } else {
@@ -348,11 +332,7 @@ impl MessageStore for SpoolMessages<'_> {
                 Ok(Ready::Written(staged, path)) => {
                     files.add(staged)?;
                     let name = arrived.name.clone();
-<<<<<<< HEAD
                     written.push(WrittenFile {
-=======
-                    written.push(Entrant {
->>>>>>> c856a8c (binding: an exchange with a gateway, once or for as long as nobody stops it)
                         at,
                         path,
                         name,
@@ -373,11 +353,7 @@ impl MessageStore for SpoolMessages<'_> {
         files.commit()?;
         // Another run took the name in between: the next offer finds a free one.
         for error in files.take_refused() {
-<<<<<<< HEAD
             let of_it = |it: &WrittenFile| it.path == error.path();
-=======
-            let of_it = |it: &Entrant| it.path == error.path();
->>>>>>> c856a8c (binding: an exchange with a gateway, once or for as long as nobody stops it)
             if let Some(at) = written.iter().position(of_it) {
                 results[written.swap_remove(at).at] = Err(error.into());
             }

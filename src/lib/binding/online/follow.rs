@@ -11,7 +11,6 @@ use crate::binding::http::Client;
 use crate::binding::poweb::collect::StreamingMode;
 use crate::binding::poweb::socket::CollectionSocket;
 use crate::disk::watch::DirWatch;
-use crate::pipeline::mutex;
 use crate::spool::QueueId;
 use crate::spool::wire::{MessageStore as _, SpoolMessages};
 
@@ -106,13 +105,13 @@ pub fn submit<E: From<Error>>(
             Ok(()) => {
                 pauses.reset();
                 // What is left waits for another carrier, or for the next change.
-                watch.wait(LOOK_EVERY.saturating_mul(5));
+                let _ = watch.wait(LOOK_EVERY);
             }
             Err(PartEnd::Told(error)) => return Err(error),
             Err(PartEnd::Failed(error)) => {
                 let pause = retry_after(&error).unwrap_or_else(|| pauses.next(random()));
                 report(FollowEvent::Trouble(error))?;
-                sleep(context, pause);
+                sleep(context.goes_on, pause);
             }
         }
     }
@@ -143,7 +142,7 @@ pub fn collect<E: From<Error>>(
             Err(PartEnd::Failed(error)) => report(FollowEvent::Trouble(error))?,
         }
         // A gateway that ends the stream without an error, as it must not, is not asked at once again.
-        sleep(context, pauses.next(random()));
+        sleep(context.goes_on, pauses.next(random()));
     }
     Ok(())
 }
@@ -184,9 +183,9 @@ fn retry_after(error: &Error) -> Option<Duration> {
 }
 
 /// Pauses, and looks from time to time whether to go on.
-fn sleep(context: &OnlineContext<'_>, pause: Duration) {
+pub fn sleep(goes_on: &dyn Fn() -> bool, pause: Duration) {
     let until = Instant::now() + pause;
-    while (context.goes_on)() {
+    while goes_on() {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return;
@@ -195,21 +194,14 @@ fn sleep(context: &OnlineContext<'_>, pause: Duration) {
     }
 }
 
-/// A number from 0 to 1. Without randomness, all wait for the longest time.
-fn random() -> f64 {
+/// A number from 0 to 1, for [`Pauses::next`]. Without randomness, all wait for the longest time.
+#[must_use]
+pub fn random() -> f64 {
     let mut octets = [0; 4];
     match crate::crypto::random::fill(&mut octets) {
         Ok(()) => f64::from(u32::from_le_bytes(octets)) / f64::from(u32::MAX),
         Err(_) => 1.0,
     }
-}
-
-/// Serialises what two threads report.
-pub fn serialised<E, R: FnMut(FollowEvent) -> Result<(), E> + Send>(
-    report: R,
-) -> impl Fn(FollowEvent) -> Result<(), E> + Sync {
-    let report = std::sync::Mutex::new(report);
-    move |event| (*mutex::lock(&report))(event)
 }
 
 #[cfg(test)]

@@ -1,0 +1,64 @@
+//! relay-enroll: registers this node with a gateway over a network.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use relaynet::asn1::pem;
+use relaynet::binding::poweb::register;
+use relaynet::cli::args::{KeyedNode, NetworkOptions};
+use relaynet::cli::clock::NowArgs;
+use relaynet::cli::enrolling::{self, EnrollTarget};
+use relaynet::cli::files::ObjectOutput;
+use relaynet::cli::{self, report};
+use relaynet::crypto::hash;
+use relaynet::node::Keyring as _;
+
+/// Register this node with a gateway over a network: registration to standard output
+#[derive(Debug, Parser)]
+#[command(name = "relay-enroll", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    target: EnrollTarget,
+    #[command(flatten)]
+    node: KeyedNode,
+    /// Print where it would connect to, and connect to no gateway
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    #[command(flatten)]
+    output: ObjectOutput,
+    #[command(flatten)]
+    network: NetworkOptions,
+    #[command(flatten)]
+    now: NowArgs,
+}
+
+pub(crate) fn main() -> ExitCode {
+    cli::run(enroll)
+}
+
+fn enroll(args: &Args) -> anyhow::Result<()> {
+    if !args.dry_run {
+        args.output.check()?;
+    }
+    let node = args.node.open()?;
+    // Nothing of the node changes, and servers are judged by this time.
+    let now = args.now.get(None)?;
+    let network = args.network.network(Some(node.config()))?;
+    let servers = args.target.servers(&network, now)?;
+    if args.dry_run {
+        return enrolling::print_plan(&servers);
+    }
+    let key = node.identity()?;
+    let (registration, octets) = enrolling::first(&servers, |server| {
+        register::register(&network.client(server, now)?, &key)
+    })?;
+    args.target.check(&registration)?;
+    args.output.write(pem::REGISTRATION, &octets)?;
+    report::note(&format!(
+        "fingerprint {}",
+        registration.gateway.id().fingerprint()
+    ));
+    report::whole(None, "registration", &hash::sha256(&octets));
+    Ok(())
+}

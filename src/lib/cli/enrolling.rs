@@ -1,0 +1,107 @@
+//! Where relay-enroll registers a node.
+
+use jiff::Timestamp;
+
+use super::errors::Usage;
+use super::gateways::certificate_word;
+use super::{files, report};
+use crate::binding::address::Service;
+use crate::binding::server::LOCAL_PORT;
+use crate::binding::{Error, Network, Server};
+use crate::message::Registration;
+use crate::node::pinned_host::parse_pin;
+use crate::ramf::InternetAddress;
+
+/// The gateway to register with.
+#[derive(Debug, clap::Args)]
+pub struct EnrollTarget {
+    /// The gateway: its Internet address, or HOST:PORT where its server is
+    #[arg(value_name = "ADDRESS", required_unless_present = "local")]
+    address: Option<String>,
+    /// Register an endpoint with the gateway on this machine [default: 127.0.0.1:13276]
+    #[arg(long, conflicts_with = "pin")]
+    local: bool,
+    /// Accept the certificate whose public key has this SHA-256, and no other
+    #[arg(long, value_name = "SHA256", value_parser = parse_pin)]
+    pin: Option<[u8; 32]>,
+}
+
+impl EnrollTarget {
+    /// The servers to ask, in this order.
+    ///
+    /// # Errors
+    /// When the address is malformed, or has no servers.
+    pub fn servers(&self, network: &Network, now: Timestamp) -> anyhow::Result<Vec<Server>> {
+        if self.local {
+            return self.local_server().map(|server| vec![server]);
+        }
+        let text = self.address.as_deref().unwrap_or_default();
+        if text.contains(':') {
+            return Ok(vec![Server::named_by_operator(text, self.pin)?]);
+        }
+        let address: InternetAddress =
+            text.parse().map_err(|_| Error::NoServer(text.to_owned()))?;
+        let mut servers = network.find(Service::GatewaySync, &address, None, now)?;
+        for server in &mut servers {
+            if let Some(pin) = self.pin {
+                server.certificate = crate::binding::CertificateRule::Pin(pin);
+            }
+        }
+        Ok(servers)
+    }
+
+    /// The gateway on this machine, which speaks plaintext: that must not leave it.
+    fn local_server(&self) -> anyhow::Result<Server> {
+        let Some(text) = &self.address else {
+            return Ok(Server::local(LOCAL_PORT));
+        };
+        let port = text
+            .strip_prefix("127.0.0.1:")
+            .and_then(|port| port.parse().ok());
+        match port {
+            Some(port) if port > 0 => Ok(Server::local(port)),
+            _ => Err(Usage(format!("--local takes 127.0.0.1:PORT, not {text}")).into()),
+        }
+    }
+
+    /// Checks a registration: that of a gateway carries the session key to which cargo is sealed.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn check(&self, registration: &Registration) -> Result<(), Error> {
+        if !self.local && registration.session_key.is_none() {
+            return Err(Error::Protocol {
+                server: self.address.clone().unwrap_or_default(),
+                problem: "the registration has no session key".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What the first server gives that can be reached.
+///
+/// # Errors
+/// That of the last one, or of one that was reached.
+pub fn first<T>(servers: &[Server], ask: impl Fn(&Server) -> Result<T, Error>) -> Result<T, Error> {
+    let mut failed = None;
+    for server in servers {
+        match ask(server) {
+            Err(error) if error.is_of_connection() => failed = Some(error),
+            asked => return asked,
+        }
+    }
+    Err(failed.unwrap_or_else(|| Error::NoServer(String::new())))
+}
+
+/// Prints where a run would connect to.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print_plan(servers: &[Server]) -> anyhow::Result<()> {
+    servers.iter().try_for_each(|server| {
+        let rule = certificate_word(server.certificate);
+        let host = report::escaped(&server.host.to_string());
+        files::print(&format!("{host}\t{}\t{rule}", server.port))
+    })
+}

@@ -1,0 +1,271 @@
+//! A run of relay-online that goes on until it is stopped.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::args::NetworkOptions;
+use super::clock::ClockArgs;
+use super::gateways::{self, OnlineGateway};
+use super::online::OnlineLog;
+use super::report;
+use super::route_run::RouteTerms;
+use super::routing::RouteReport;
+use super::status::Reported;
+use crate::binding::Error;
+use crate::binding::connect::Connector;
+use crate::binding::online::exchange::OnlineContext;
+use crate::binding::online::follow::{self, FollowEvent, FollowReport};
+use crate::binding::online::registration::Registered;
+use crate::command::{self, RunOptions};
+use crate::disk::watch::DirWatch;
+use crate::pipeline::mutex;
+use crate::spool::{self, QueueId, Spool};
+
+/// The shortest time between two runs that route.
+const ROUTE_EVERY: Duration = Duration::from_secs(1);
+
+/// When the queues are busy, they are tried again after this time.
+const ROUTE_BUSY: Duration = Duration::from_millis(250);
+
+/// What stays in `in` is looked at again after this time, since time alone may change what becomes of it.
+const ROUTE_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long a wait lasts before it is looked whether the run is to end.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// After so many failures in a row the gateway is looked up anew: it may have moved.
+const LOOK_UP_AFTER: u32 = 3;
+
+/// Exchanges with gateways until a signal ends the run.
+///
+/// # Errors
+/// When the node or its spool cannot be read or changed.
+pub fn follow(
+    spool: &Spool,
+    gateways: &[OnlineGateway],
+    options: (&NetworkOptions, &ClockArgs),
+    json: bool,
+) -> anyhow::Result<()> {
+    let ends = command::stop_flag()?;
+    let mut locks = Vec::new();
+    let mut locked = Vec::new();
+    for gateway in gateways {
+        match gateways::lock(spool, gateway.id)? {
+            Some(lock) => {
+                locks.push(lock);
+                locked.push(gateway);
+            }
+            None => report::detail(&format!("{}: another run is active", gateway.label)),
+        }
+    }
+    if locked.is_empty() {
+        return Ok(());
+    }
+    let log = Mutex::new(OnlineLog::new(json));
+    // An error of one thread ends all.
+    let failed = AtomicBool::new(false);
+    let goes_on = || !ends.load(Ordering::Relaxed) && !failed.load(Ordering::Relaxed);
+    let ended = std::thread::scope(|scope| {
+        let threads: Vec<_> = locked
+            .iter()
+            .map(|gateway| {
+                let follower = Follower {
+                    spool,
+                    gateway,
+                    options,
+                    log: &log,
+                    goes_on: &goes_on,
+                };
+                let failed = &failed;
+                scope.spawn(move || {
+                    let ended = follower.run();
+                    failed.fetch_or(ended.is_err(), Ordering::Relaxed);
+                    ended
+                })
+            })
+            .collect();
+        let routed = route_on(spool, options.1, &goes_on);
+        failed.fetch_or(routed.is_err(), Ordering::Relaxed);
+        threads.into_iter().fold(routed, |ended, thread| {
+            let followed = thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            ended.and(followed)
+        })
+    });
+    drop(locks);
+    let log = log
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    log.finish_following(ended)
+}
+
+/// Follows one gateway.
+struct Follower<'a> {
+    spool: &'a Spool,
+    gateway: &'a OnlineGateway,
+    options: (&'a NetworkOptions, &'a ClockArgs),
+    log: &'a Mutex<OnlineLog>,
+    goes_on: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Follower<'_> {
+    fn run(&self) -> anyhow::Result<()> {
+        let mut pauses = follow::Pauses::default();
+        while (self.goes_on)() {
+            match self.connectors() {
+                Ok(connectors) => {
+                    pauses.reset();
+                    for connector in &connectors {
+                        self.with(connector)?;
+                    }
+                }
+                Err(error) => {
+                    self.trouble(error)?;
+                    follow::sleep(self.goes_on, pauses.next(follow::random()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The ways to the gateway, as they are now.
+    fn connectors(&self) -> Result<Vec<Connector>, Error> {
+        let config = self.spool.owner().config();
+        let network = self.options.0.network(Some(config))?;
+        let now = self.options.1.now(Some(config))?;
+        let servers = gateways::servers(&network, self.spool, self.gateway, now)?;
+        let connectors = servers.iter().map(|server| network.connector(server, now));
+        connectors.collect()
+    }
+
+    /// Submits and collects with one server, until it fails several times in a row or the registration changes.
+    fn with(&self, connector: &Connector) -> anyhow::Result<()> {
+        let registered = Registered::with(self.spool.owner(), self.gateway.id)?;
+        let failures = AtomicU32::new(0);
+        let failed = AtomicBool::new(false);
+        let goes_on = || {
+            (self.goes_on)()
+                && failures.load(Ordering::Relaxed) < LOOK_UP_AFTER
+                && !failed.load(Ordering::Relaxed)
+        };
+        let clock = || gateways::time_of(self.spool, self.options.1);
+        let context = OnlineContext {
+            spool: self.spool,
+            registered: &registered,
+            label: &self.gateway.address,
+            connector,
+            max_len: self.spool.owner().config().online_max_size(),
+            clock: &clock,
+            goes_on: &goes_on,
+        };
+        let report = |event| {
+            match &event {
+                FollowEvent::Connected => failures.store(0, Ordering::Relaxed),
+                FollowEvent::Trouble(_) => {
+                    failures.fetch_add(1, Ordering::Relaxed);
+                }
+                FollowEvent::Exchange(_) => {}
+            }
+            self.tell(event)
+        };
+        let report: FollowReport<'_, anyhow::Error> = &report;
+        std::thread::scope(|scope| {
+            let sender = scope.spawn(|| {
+                let ended = follow::submit(&context, report);
+                failed.fetch_or(ended.is_err(), Ordering::Relaxed);
+                ended
+            });
+            let collected = follow::collect(&context, report);
+            failed.fetch_or(collected.is_err(), Ordering::Relaxed);
+            let sent = sender
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            collected.and(sent)
+        })
+    }
+
+    fn tell(&self, event: FollowEvent) -> anyhow::Result<()> {
+        match event {
+            FollowEvent::Exchange(event) => mutex::lock(self.log).tell(&self.gateway.label, event),
+            FollowEvent::Connected => {
+                let now = self.options.1.now(Some(self.spool.owner().config()))?;
+                report::event("connected", &[("gateway", &self.gateway.label)]);
+                mutex::lock(self.log).forget_trouble(&self.gateway.address);
+                Ok(self.spool.note_host_success(&self.gateway.address, now)?)
+            }
+            FollowEvent::Trouble(error) => self.trouble(error),
+        }
+    }
+
+    /// Reports an error once, and ends the run if it is of this node.
+    fn trouble(&self, error: Error) -> anyhow::Result<()> {
+        let now = self.options.1.now(Some(self.spool.owner().config()))?;
+        let mut log = mutex::lock(self.log);
+        log.trouble(self.spool, &self.gateway.address, error, now)
+    }
+}
+
+/// Routes what comes into `in`, until the run is to end.
+fn route_on(spool: &Spool, clock: &ClockArgs, goes_on: &dyn Fn() -> bool) -> anyhow::Result<()> {
+    let arrivals = spool.make(QueueId::In)?;
+    let watch = DirWatch::of(&[arrivals.dir()]);
+    let mut last: Option<(Instant, Option<SystemTime>)> = None;
+    let mut is_woken = false;
+    while goes_on() {
+        // Of another machine's changes on a network file system only the time of the directory tells.
+        let modified = modified(arrivals.dir());
+        let is_new = is_woken || last.is_none_or(|(_, seen)| seen != modified);
+        let since = last.map(|(at, _)| at.elapsed());
+        let is_soon = since.is_some_and(|since| since < ROUTE_EVERY);
+        let is_old = since.is_none_or(|since| since >= ROUTE_AGAIN);
+        if (is_new || is_old) && !is_soon {
+            let started = Instant::now();
+            is_woken = false;
+            if spool.count(QueueId::In)? > 0 && !route(spool, clock)? {
+                // Another run moves messages now.
+                let _ = watch.wait(ROUTE_BUSY);
+                is_woken = true;
+                continue;
+            }
+            // Of before, since a message may have come meanwhile.
+            last = Some((started, modified));
+            continue;
+        }
+        let rest = since.map_or(ROUTE_EVERY, |since| ROUTE_EVERY.saturating_sub(since));
+        is_woken |= watch.wait(if is_new && is_soon { rest } else { LOOK_EVERY });
+    }
+    Ok(())
+}
+
+fn modified(dir: &Path) -> Option<SystemTime> {
+    dir.metadata().and_then(|it| it.modified()).ok()
+}
+
+/// Routes once; false if another run holds the lock. What cannot be routed was reported, and ends nothing.
+fn route(spool: &Spool, clock: &ClockArgs) -> anyhow::Result<bool> {
+    let lock = match spool.lock() {
+        Ok(lock) => lock,
+        Err(spool::Error::Locked) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let owner = spool.owner();
+    let now = clock.now(Some(owner.config()))?;
+    let window = clock.window(now, Some(owner.config()));
+    let time = spool.see_time(now, &window)?;
+    let terms = RouteTerms {
+        spool,
+        window: &window,
+        time,
+        commands: RunOptions::default(),
+    };
+    match terms.run(lock, RouteReport::new(owner, &time, false)) {
+        Err(error) if !error.is::<Reported>() => {
+            report::failure(None, &error);
+            Ok(true)
+        }
+        _ => Ok(true),
+    }
+}
