@@ -48,6 +48,7 @@ mod once;
 mod online_env;
 #[cfg(feature = "online")]
 mod online_gateway;
+mod online_renew;
 mod open;
 mod outputs;
 mod pack_cargo;

@@ -35,6 +35,9 @@ const ROUTE_AGAIN: Duration = Duration::from_secs(60);
 /// How long a wait lasts before it is looked whether the run is to end.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// So often the gateway is looked up anew, and it is seen whether the registration with it is to be renewed.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(24 * 3600);
+
 /// After so many failures in a row the gateway is looked up anew: it may have moved.
 const LOOK_UP_AFTER: u32 = 3;
 
@@ -143,12 +146,18 @@ impl Follower<'_> {
 
     /// Submits and collects with one server, until it fails several times in a row or the registration changes.
     fn with(&self, connector: &Connector) -> anyhow::Result<()> {
-        let registered = Registered::with(self.spool.owner(), self.gateway.id)?;
+        let mut registered = Registered::with(self.spool.owner(), self.gateway.id)?;
+        let (gateway, clock) = (self.gateway, self.options.1);
+        if gateways::renew(connector, self.spool, gateway, &registered, clock)? {
+            registered = Registered::with(self.spool.owner(), gateway.id)?;
+        }
+        let started = Instant::now();
         let failures = AtomicU32::new(0);
         let failed = AtomicBool::new(false);
         let goes_on = || {
             (self.goes_on)()
                 && failures.load(Ordering::Relaxed) < LOOK_UP_AFTER
+                && started.elapsed() < LOOK_UP_EVERY
                 && !failed.load(Ordering::Relaxed)
         };
         let clock = || gateways::time_of(self.spool, self.options.1);

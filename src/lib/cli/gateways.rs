@@ -8,8 +8,11 @@ use super::clock::ClockArgs;
 use super::online::OnlineLog;
 use super::{files, labels, report};
 use crate::binding::address::Service;
+use crate::binding::connect::Connector;
+use crate::binding::http::Client;
 use crate::binding::online::exchange::{self, OnlineContext};
 use crate::binding::online::registration::Registered;
+use crate::binding::online::renew;
 use crate::binding::{CertificateRule, Error, Network, Server};
 use crate::describe::json;
 use crate::disk::Lock;
@@ -230,7 +233,7 @@ pub fn exchange_once(
     clock: &ClockArgs,
     log: &mut OnlineLog,
 ) -> anyhow::Result<()> {
-    let registered = Registered::with(spool.owner(), gateway.id)?;
+    let mut registered = Registered::with(spool.owner(), gateway.id)?;
     let now = clock.now(Some(spool.owner().config()))?;
     let time = || time_of(spool, clock);
     let mut failed = Error::NoServer(gateway.address.clone());
@@ -242,6 +245,9 @@ pub fn exchange_once(
                 continue;
             }
         };
+        if renew(&connector, spool, gateway, &registered, clock)? {
+            registered = Registered::with(spool.owner(), gateway.id)?;
+        }
         let context = OnlineContext {
             spool,
             registered: &registered,
@@ -263,6 +269,45 @@ pub fn exchange_once(
         }
     }
     Err(failed.into())
+}
+
+/// Renews the registration with a gateway if that is due. Returns whether it was: a failure is reported, and keeps no
+/// parcel from being exchanged.
+///
+/// # Errors
+/// When the attempt cannot be noted.
+pub fn renew(
+    connector: &Connector,
+    spool: &Spool,
+    gateway: &OnlineGateway,
+    registered: &Registered,
+    clock: &ClockArgs,
+) -> Result<bool, Error> {
+    let (time, window) = time_of(spool, clock)?;
+    let now = time.told;
+    let tried = spool.host_state(&gateway.address, now).renewal_tried;
+    // By a clock that is wrong everything ends soon.
+    if !time.is_believed() || !renew::is_due(registered, tried, now) {
+        return Ok(false);
+    }
+    spool.note_renewal(&gateway.address, now)?;
+    let client = Client::new(connector.clone(), now);
+    match renew::renew(spool.owner(), registered, &client, window, now) {
+        Ok(end) => {
+            let (label, end) = (gateway.label.as_str(), end.to_string());
+            report::event("renewed", &[("gateway", label), ("until", &end)]);
+            Ok(true)
+        }
+        Err(error) => {
+            let text = report::text_of_error(&error);
+            let end = registered.certificate.not_after();
+            let label = &gateway.label;
+            report::warn(&format!(
+                "{label}: the registration ends at {end} and was not renewed: {text}"
+            ));
+            Ok(false)
+        }
+    }
 }
 
 /// The time now, with the verdict on it.

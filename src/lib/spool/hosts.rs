@@ -87,6 +87,8 @@ pub struct HostState {
     pub last_error: Option<String>,
     /// When a server last did what it was asked for.
     pub last_success: Option<Timestamp>,
+    /// When a renewal of the registration with it was last tried.
+    pub renewal_tried: Option<Timestamp>,
     /// When the file was last written.
     pub changed: Option<Timestamp>,
 }
@@ -104,6 +106,7 @@ impl HostState {
             failing_since: None,
             last_error: None,
             last_success: None,
+            renewal_tried: None,
             changed: None,
         }
     }
@@ -164,6 +167,7 @@ impl HostState {
         let past = |at: &Timestamp| *at <= now;
         self.failing_since = self.failing_since.filter(past);
         self.last_success = self.last_success.filter(past);
+        self.renewal_tried = self.renewal_tried.filter(past);
         self.changed = self.changed.filter(past);
         self.next_try = self.next_try.filter(|at| *at <= after(now, ASKED_WITHIN));
         self
@@ -188,6 +192,7 @@ impl HostState {
             failing_since: time("failing_since"),
             last_error: error.map(one_line),
             last_success: time("last_success"),
+            renewal_tried: time("renewal_tried"),
             changed: Some(time("changed")?),
             ..Self::new(value.get("address")?.as_str()?)
         })
@@ -208,6 +213,7 @@ impl HostState {
             "next_try": time(self.next_try),
             "last_error": self.last_error,
             "last_success": time(self.last_success),
+            "renewal_tried": time(self.renewal_tried),
             "changed": time(self.changed),
         })
     }
@@ -330,6 +336,18 @@ impl Spool {
     /// When that cannot be stored.
     pub fn note_host_success(&self, address: &str, now: Timestamp) -> Result<(), Error> {
         let state = self.host_state(address, now).succeeding(now);
+        self.set_host_state(&state, now)
+    }
+
+    /// Notes that a renewal of the registration with the gateway at an address is tried.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub fn note_renewal(&self, address: &str, now: Timestamp) -> Result<(), Error> {
+        let state = HostState {
+            renewal_tried: Some(now),
+            ..self.host_state(address, now)
+        };
         self.set_host_state(&state, now)
     }
 

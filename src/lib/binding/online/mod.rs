@@ -5,6 +5,7 @@ pub mod door; // which collected parcels come in
 pub mod submit; // what waits, to the gateway
 pub mod receive; // what the gateway holds, into the spool
 pub mod registration; // the certificate that the gateway knows this node by
+pub mod renew; // that certificate, before it ends
 pub mod exchange; // both, once
 pub mod follow; // both, for as long as the caller wants
 

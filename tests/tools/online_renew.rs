@@ -1,0 +1,98 @@
+//! relay-online renews the registration with its gateway.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::online::gateway::{Clock, Place};
+use crate::online::{Answer, Authority, Gateway, Resolver};
+use crate::testenv::{Env, HUB, NOW, id};
+
+const HOST: &str = "poweb.hub.example.org";
+
+struct World {
+    env: Env,
+    resolver: Resolver,
+    gateway: Gateway,
+}
+
+impl World {
+    fn new() -> Self {
+        let env = Env::with_gateways();
+        let authority = Authority::new();
+        authority.write(&env);
+        let resolver = Resolver::start(&authority);
+        let gateway = Gateway::start(&env, "hub", &authority, HOST);
+        gateway.announce(&resolver, HUB, HOST);
+        Self {
+            env,
+            resolver,
+            gateway,
+        }
+    }
+
+    /// A run after so many days, by a clock that is believed and that the gateway has, too.
+    fn online(&self, days: i64) -> crate::testenv::Ran {
+        let now = NOW.parse::<Timestamp>().unwrap() + SignedDuration::from_hours(24 * days);
+        self.gateway.set_clock(Clock::At(now));
+        let now = now.to_string();
+        let purge = self.env.relay("purge").at(&now);
+        purge.args(["-N", "gateway", "-q", "--trust-clock"]).ok();
+        let online = self.env.relay("online").at(&now);
+        let resolver = self.resolver.url();
+        online
+            .args([
+                "-N",
+                "gateway",
+                "-v",
+                "--ca",
+                "ca.pem",
+                "--resolver",
+                &resolver,
+            ])
+            .run()
+    }
+
+    fn certificates(&self) -> usize {
+        self.env
+            .names(&format!("gateway/certs/{}", id("hub")))
+            .len()
+    }
+}
+
+#[test]
+fn a_registration_is_renewed_from_the_middle_of_its_life_on() {
+    let world = World::new();
+    world.online(80);
+    assert_eq!(world.certificates(), 1);
+    let ran = world.online(100);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("event=renewed gateway=hub until="),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(world.certificates(), 2);
+    // What is new is not renewed again.
+    let ran = world.online(101);
+    assert!(!ran.stderr.contains("renewed"), "{}", ran.stderr);
+    assert_eq!((ran.status, world.certificates()), (0, 2));
+}
+
+#[test]
+fn a_renewal_that_fails_is_reported_and_tried_once_a_day() {
+    let world = World::new();
+    world.gateway.fail_next(
+        Place::Nodes,
+        crate::online::Fault::Answer(Answer::message(403, "closed")),
+    );
+    let ran = world.online(100);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("was not renewed: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("403"), "{}", ran.stderr);
+    // Not with each run.
+    let ran = world.online(100);
+    assert!(!ran.stderr.contains("renewed"), "{}", ran.stderr);
+    assert_eq!(world.certificates(), 1);
+    let ran = world.online(101);
+    assert!(ran.stderr.contains("event=renewed"), "{}", ran.stderr);
+    assert_eq!(world.certificates(), 2);
+}
