@@ -61,6 +61,12 @@ fn online(args: &Args) -> anyhow::Result<()> {
             gateways::print_plan(gateway, &servers, is_pinned, args.json)
         });
     }
+    if found.is_empty() && !report::is_quiet() {
+        report::warn_with(
+            "no gateway that can be found on a network has registered this node",
+            "relay-enroll asks one to, and relay-peers --host says where one is",
+        );
+    }
     cli::splay::wait(owner.id(), args.splay);
     if args.follow {
         return following::follow(&spool, &found, (&args.network, &args.clock), args.json);
@@ -89,11 +95,11 @@ fn exchange(
     // Somebody who looks on wants it now.
     if report::is_quiet() {
         let policy = OnlinePolicy::of(config, now);
-        if let Some(until) = policy.pause(spool, gateway)? {
+        if let Some(until) = policy.pause(spool, gateway) {
             log.left_alone(&gateway.address, until);
             return Ok(());
         }
-        if !policy.may_go() {
+        if !policy.is_time(spool, gateway)? || !policy.may_go() {
             return Ok(());
         }
     }

@@ -158,25 +158,27 @@ impl<'a> OnlinePolicy<'a> {
         Self { config, now }
     }
 
-    /// Why a gateway is not asked now; `None` if it is. An urgent parcel does not wait for the next turn, but for a
-    /// server that asked to be left alone.
+    /// Until when a gateway is left alone, since it could not be reached or asked for that; `None` if it is not.
+    #[must_use]
+    pub fn pause(&self, spool: &Spool, gateway: &OnlineGateway) -> Option<Timestamp> {
+        let state = spool.host_state(&gateway.address, self.now);
+        state.next_try.filter(|_| !state.is_due(self.now))
+    }
+
+    /// Whether it is time for the next exchange with a gateway. An urgent parcel does not wait for that.
     ///
     /// # Errors
     /// When the queue cannot be listed.
-    pub fn pause(
+    pub fn is_time(
         &self,
         spool: &Spool,
         gateway: &OnlineGateway,
-    ) -> Result<Option<Timestamp>, crate::spool::Error> {
+    ) -> Result<bool, crate::spool::Error> {
         let state = spool.host_state(&gateway.address, self.now);
-        if !state.is_due(self.now) {
-            return Ok(state.next_try);
-        }
         let every = self.config.online_every().unwrap_or(SignedDuration::ZERO);
-        let next = state.last_success.map(|last| last + every);
-        match next.filter(|next| *next > self.now) {
-            Some(next) if !is_urgent(spool, gateway.id)? => Ok(Some(next)),
-            _ => Ok(None),
+        match state.last_success.map(|last| last + every) {
+            Some(next) if next > self.now => is_urgent(spool, gateway.id),
+            _ => Ok(true),
         }
     }
 
