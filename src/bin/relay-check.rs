@@ -70,7 +70,12 @@ fn check(args: &Args) -> anyhow::Result<()> {
     let mut nodes: Vec<_> = node.iter().map(Directory::id).collect();
     for path in endpoints::paths(&root)? {
         match checker.node(&path) {
-            Ok(endpoint) => nodes.extend(endpoint.map(|endpoint| endpoint.id())),
+            Ok(endpoint) => {
+                if let (Some(node), Some(endpoint)) = (&node, &endpoint) {
+                    checker.endpoint_of(node, endpoint);
+                }
+                nodes.extend(endpoint.map(|endpoint| endpoint.id()));
+            }
             // One broken endpoint does not keep the others from being checked.
             Err(error) => checker.damaged(&path, &error),
         }

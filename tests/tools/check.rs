@@ -1027,6 +1027,50 @@ fn local_endpoints_are_looked_at_too() {
     finds(&env, "gateway/endpoints/local", NOW, &local);
 }
 
+/// What the gateway issued when it stood alone leads nowhere for a gateway on the Internet.
+#[test]
+fn an_endpoint_from_before_its_gateway_was_registered_is_found_and_mended() {
+    let env = Env::new();
+    let local = "gateway/endpoints/local";
+    env.make_node("hub", &["--type", "gateway", "--address", "hub.example"]);
+    env.make_node("gateway", &["--type", "gateway"]);
+    let made = ["--endpoint", "local", "--set", "clock=test"];
+    env.relay("keygen").args(["-N", "gateway"]).args(made).ok();
+    env.make_node("alice", &[]);
+    let introduce = || {
+        let key = env.path("alice/identity.pub");
+        let to = ["-q", "-N", local, "--name", "alice"];
+        let given = env.relay("authorize").args(to).arg(key).ok().stdout;
+        let from = ["-q", "-N", "alice", "--name", "local"];
+        env.relay("import").args(from).stdin(given).ok();
+        let sealed = env.relay("seal").args(["-N", "alice", "-t", "local"]);
+        let parcel = sealed.stdin("x").ok().stdout;
+        let shown = env.relay("inspect").stdin(parcel).ok().text().to_owned();
+        shown.matches("attached ").count()
+    };
+    let found_here = || {
+        settle(&env, "gateway", NOW);
+        found(&env, "gateway")
+    };
+    assert_eq!(introduce(), 1);
+    assert_eq!(found_here(), Vec::<String>::new());
+    // It ends before what the gateway issued to itself.
+    env.register("hub", "gateway", &["--valid", "60d"]);
+    let [old] = &found_here()[..] else {
+        panic!("{:#?}", found_here());
+    };
+    let expected = format!("warning {local}/certs: certified before hub registered this gateway");
+    assert!(old.starts_with(&expected), "{old}");
+    // As the hint says.
+    let registered = env.relay("register").args(["-q", "-N", "gateway", "local"]);
+    let registration = registered.ok().stdout;
+    let taken = ["-q", "--replace", "-N", local];
+    env.relay("import").args(taken).stdin(registration).ok();
+    assert_eq!(found_here(), Vec::<String>::new());
+    // What it gives from then on leads to the hub, although what it gave before ends later.
+    assert_eq!(introduce(), 2);
+}
+
 // After an old backup was restored
 
 #[test]

@@ -55,6 +55,9 @@ impl HeldAuthorization {
 
 /// The authorization from `peer` that ends last, of those that are valid and not revoked.
 ///
+/// One with more certificates goes first: a gateway that was registered after it had certified the peer leads to
+/// gateways that know nothing of the authorizations of before.
+///
 /// # Errors
 /// When one, or what the peer revoked, cannot be read.
 pub fn newest_held(
@@ -64,13 +67,26 @@ pub fn newest_held(
     now: Timestamp,
 ) -> Result<HeldAuthorization, Error> {
     let (mut revoked, mut early, mut ended) = (None, None, None);
+    let mut best: Option<Vec<Certificate>> = None;
     for path in paths_in(&node.peer_dir(peer).join("held"))? {
+        let most = path.authorities.len() + 1;
+        if best.as_ref().is_some_and(|best| most <= best.len()) {
+            continue;
+        }
         match judge_held(&path, peer, revocations, now)? {
             HeldAuthorization::Revoked(until) => revoked = revoked.or(Some(until)),
             HeldAuthorization::Early(at) => early = early.or(Some(at)),
             HeldAuthorization::Expired(at) => ended = ended.max(Some(at)),
-            valid => return Ok(valid),
+            HeldAuthorization::Valid(found) => {
+                if best.as_ref().is_none_or(|best| found.len() > best.len()) {
+                    best = Some(found);
+                }
+            }
+            HeldAuthorization::None => {}
         }
+    }
+    if let Some(best) = best {
+        return Ok(HeldAuthorization::Valid(best));
     }
     let found = revoked.map(HeldAuthorization::Revoked);
     let found = found.or(early.map(HeldAuthorization::Early));

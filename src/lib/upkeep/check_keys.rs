@@ -9,10 +9,10 @@ use super::endings::{Ending, EndingKind};
 use super::finding::{Check, Level};
 use crate::disk::FileRole;
 use crate::disk::tree::{self, EntryKind};
-use crate::node::certificates::path_from_octets;
+use crate::node::certificates::{self, path_from_octets};
 use crate::node::issued::is_once;
 use crate::node::{Directory, ciphertexts, read_text, seen, sessions, unknown_senders};
-use crate::pki::NodeId;
+use crate::pki::{Certificate, NodeId};
 
 /// What makes all keys of a node alike.
 const MIXTURE: &str = "relay-keygen --change-passphrase encrypts all keys, or none";
@@ -60,6 +60,35 @@ impl Checker<'_> {
             let path = node.root().join("certs");
             self.report(Level::Warning, Check::Ending, &path, &what, Some(hint));
         }
+    }
+
+    /// Reports a local endpoint that its gateway certified before a gateway on the Internet registered that one: those on
+    /// the Internet know nothing of such a certificate, and refuse parcels for the endpoint.
+    pub fn endpoint_of(&mut self, gateway: &Directory, endpoint: &Directory) {
+        let above = certificates::newest_from_gateway(gateway, self.now);
+        let own = certificates::newest_from_gateway(endpoint, self.now);
+        let (Ok(Some((above, _))), Ok(Some((issuer, path)))) = (above, own) else {
+            return; // what cannot be read was reported
+        };
+        let has_address = gateway
+            .peer(above)
+            .is_ok_and(|peer| peer.is_some_and(|peer| peer.address.is_some()));
+        let certified = path.authorities.first();
+        let is_old = certified.is_some_and(Certificate::is_self_issued);
+        if issuer != gateway.id() || !is_old || !has_address {
+            return;
+        }
+        let (root, dir) = (gateway.root().display(), endpoint.root().display());
+        let above = gateway.label_of(above);
+        let what = format!(
+            "certified before {above} registered this gateway, so {above} refuses parcels for it"
+        );
+        let hint = format!(
+            "relay-register -N {root} {id} | relay-import --replace -N {dir}, then relay-authorize for each peer anew",
+            id = endpoint.id()
+        );
+        let path = endpoint.root().join("certs");
+        self.report(Level::Warning, Check::Ending, &path, &what, Some(hint));
     }
 
     /// The last registration with each gateway.
