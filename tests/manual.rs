@@ -86,7 +86,7 @@ fn crontabs_have_a_umask_and_do_not_contradict_each_other() {
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.to_string_lossy().contains("/cron.d-"))
         .collect();
-    assert_eq!(crontabs.len(), 4);
+    assert_eq!(crontabs.len(), 5);
     let mut times = BTreeMap::new();
     for crontab in &crontabs {
         let text = fs::read_to_string(crontab).unwrap();
