@@ -56,7 +56,7 @@ fn online(args: &Args) -> anyhow::Result<()> {
     if args.dry_run {
         let network = args.network.network(Some(owner.config()))?;
         return found.iter().try_for_each(|gateway| {
-            let servers = gateways::servers(&network, &spool, gateway, now)?;
+            let servers = gateways::servers(&network, (owner, None), gateway, now)?;
             let is_pinned = owner.pinned_host(gateway.id)?.is_some();
             gateways::print_plan(gateway, &servers, is_pinned, args.json)
         });
@@ -104,7 +104,7 @@ fn exchange(
         }
     }
     let network = args.network.network(Some(config))?;
-    let exchanged = gateways::servers(&network, spool, gateway, now)
+    let exchanged = gateways::servers(&network, (spool.owner(), Some(spool)), gateway, now)
         .map_err(anyhow::Error::from)
         .and_then(|servers| {
             let reached = (&network, &servers[..]);

@@ -45,6 +45,10 @@ mod medium;
 mod mounted;
 mod once;
 #[cfg(feature = "online")]
+mod online_collect;
+#[cfg(feature = "online")]
+mod online_submit;
+#[cfg(feature = "online")]
 mod online_env;
 #[cfg(feature = "online")]
 mod online_gateway;

@@ -1,5 +1,6 @@
 //! The only place that reads the clock.
 
+use std::sync::Once;
 use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
@@ -76,6 +77,9 @@ fn system_time() -> Timestamp {
 /// The start of 2026, when there were no such programs yet: a clock before it was never set.
 const NEVER_SET: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
+/// Whether the time of `--now` was reported.
+static NOTED: Once = Once::new();
+
 impl NowArgs {
     /// The time, for a node that is made: its first certificate, by which others know it, would have ended under any
     /// clock that is right.
@@ -106,7 +110,8 @@ impl NowArgs {
         if changes.is_some_and(|config| !config.allows_test_clock()) {
             return Err(node::Error::Directory(node::DirectoryError::TestClock));
         }
-        report::note(&format!("the time is taken to be {now}"));
+        // A run that goes on asks again and again.
+        NOTED.call_once(|| report::note(&format!("the time is taken to be {now}")));
         Ok(now)
     }
 }

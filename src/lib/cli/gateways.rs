@@ -79,21 +79,22 @@ fn of(node: &Directory, id: NodeId) -> Result<Option<OnlineGateway>, node::Error
     }))
 }
 
-/// The servers of a gateway that parcels are exchanged with, in the order in which they are to be tried.
+/// The servers of a gateway that parcels are exchanged with, in the order in which they are to be tried. What is learned
+/// of them is kept in `cache`, unless the run is to change nothing.
 ///
 /// # Errors
 /// When they cannot be found.
 pub fn servers(
     network: &Network,
-    spool: &Spool,
+    (node, cache): (&Directory, Option<&Spool>),
     gateway: &OnlineGateway,
     now: Timestamp,
 ) -> Result<Vec<Server>, Error> {
     // Where the operator named a host, no address is looked up.
     let address = gateway.address.parse();
     let address = address.unwrap_or_else(|_| InternetAddress::nowhere());
-    let peer = (spool.owner(), gateway.id);
-    network.find_peer(Service::GatewaySync, peer, &address, Some(spool), now)
+    let peer = (node, gateway.id);
+    network.find_peer(Service::GatewaySync, peer, &address, cache, now)
 }
 
 /// Prints where a run would connect to, and why.

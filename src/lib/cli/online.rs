@@ -125,11 +125,11 @@ impl OnlineLog {
                 .zip(before.changed)
                 .is_some_and(|(since, changed)| periods(since, changed) == periods(since, now));
         let place = InputRef::named(address.to_owned());
-        if is_old && report::is_quiet() && cause.kind() == ErrorKind::Unreachable {
-            self.outcome.count(&place, &error);
-            return Ok(());
+        if !(is_old && report::is_quiet() && cause.kind() == ErrorKind::Unreachable) {
+            // It names the server.
+            report::failure(None, &error);
         }
-        self.outcome.failed(&place, "", &error);
+        self.outcome.count(&place, &error);
         Ok(())
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod journal; // what happened at a server, in order
 pub(crate) mod listener; // the port, the threads and TLS
 pub(crate) mod objects; // what a gateway signs, checks and sends
 pub(crate) mod resolver; // DNS over HTTPS
+pub(crate) mod site; // nodes with all of these
 pub(crate) mod web; // endpoints' and gateways' web servers (`PoHTTP`)
 
 pub(crate) use authority::Authority;

@@ -8,7 +8,7 @@ use super::OnlineEvent;
 use super::door::Door;
 use super::receive::{CollectionEnd, Receiving};
 use super::registration::Registered;
-use super::submit::GatewaySubmission;
+use super::submit::{GatewaySubmission, SubmissionEnd};
 use crate::binding::Error;
 use crate::binding::connect::Connector;
 use crate::binding::http::{Client, Method, Request};
@@ -44,8 +44,8 @@ pub struct OnlineContext<'a> {
 ///
 /// # Errors
 /// When the gateway cannot be reached or breaks the protocol, the spool is full or cannot be changed, or `each` failed.
-/// What could not be submitted for another reason does not keep what waits there from being collected; that reason is
-/// the error then.
+/// A gateway that answers, and takes no parcels now, is asked for what it holds all the same; why it takes none is the
+/// error then.
 pub fn once<E: From<Error>>(
     context: &OnlineContext<'_>,
     each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
@@ -55,23 +55,25 @@ pub fn once<E: From<Error>>(
     let mut store = SpoolMessages::of(context.spool);
     let place = QueueId::Out(context.registered.gateway);
     let has_any = !store.page(place, None, 1).map_err(Error::from)?.is_empty();
-    // What cannot be connected to is asked once.
-    let connection = if has_any {
-        submit(context, &mut store, &client, each)?;
-        None
+    let submitted = if has_any {
+        submit(context, &mut store, &client, each)?
     } else {
-        Some(context.connector.connect()?)
+        SubmissionEnd::Done
     };
-    let connection = match connection {
-        Some(connection) => connection,
-        None => context.connector.connect()?,
-    };
+    let connection = context.connector.connect()?;
     let Registered {
         key, certificate, ..
     } = context.registered;
     let mode = StreamingMode::CloseUponCompletion;
     let mut socket = CollectionSocket::open(connection, mode, (key, certificate))?;
-    collect(context, &mut store, &mut socket, &client, (true, each))
+    let collected = collect(context, &mut store, &mut socket, &client, (true, each))?;
+    if collected != CollectionEnd::Done {
+        socket.close();
+    }
+    match submitted {
+        SubmissionEnd::Done => Ok(collected),
+        SubmissionEnd::Refused(error) => Err(error.into()),
+    }
 }
 
 /// Submits what waits now.
@@ -83,7 +85,7 @@ pub fn submit<E: From<Error>>(
     store: &mut dyn MessageStore,
     client: &Client,
     each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<SubmissionEnd, E> {
     let (time, _) = (context.clock)()?;
     let submission = GatewaySubmission {
         registered: context.registered,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::OnlineEvent;
 use super::exchange::{self, OnlineContext};
 use super::registration::Registered;
+use super::submit::SubmissionEnd;
 use crate::binding::Error;
 use crate::binding::http::Client;
 use crate::binding::poweb::collect::StreamingMode;
@@ -96,7 +97,10 @@ pub fn submit<E: From<Error>>(
         let sent = match has_any.map_err(Error::from) {
             Ok(true) => {
                 let each = &mut |event| report(FollowEvent::Exchange(event)).map_err(PartEnd::Told);
-                exchange::submit(context, &mut store, &client, each)
+                match exchange::submit(context, &mut store, &client, each) {
+                    Ok(SubmissionEnd::Refused(error)) => Err(PartEnd::Failed(error)),
+                    ended => ended.map(drop),
+                }
             }
             Ok(false) => Ok(()),
             Err(error) => Err(PartEnd::Failed(error)),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::OnlineEvent;
 use super::door::{Admittance, Door};
 use crate::binding::Error;
+use crate::binding::connect::SILENCE;
 use crate::binding::excerpt::excerpt;
 use crate::binding::poweb::socket::{Collected, CollectionSocket};
 use crate::message::parcel_collection::ParcelDelivery;
@@ -74,7 +75,6 @@ impl Receiving<'_> {
     ) -> Result<CollectionEnd, E> {
         let mut batch: Vec<ParcelDelivery> = Vec::new();
         let (mut octets, mut since) = (0, Instant::now());
-        let mut last = Instant::now();
         loop {
             let is_full = batch.len() >= STORE_TOGETHER || octets >= STORE_OCTETS;
             let is_due = !batch.is_empty() && since.elapsed() >= STORE_WITHIN;
@@ -96,7 +96,6 @@ impl Receiving<'_> {
                     if batch.is_empty() {
                         since = Instant::now();
                     }
-                    last = Instant::now();
                     octets += delivery.len();
                     batch.push(delivery);
                 }
@@ -105,9 +104,15 @@ impl Receiving<'_> {
                     octets = 0;
                 }
                 Ok(Collected::Nothing)
-                    if self.ends && socket.open_deliveries() > 0 && last.elapsed() >= QUIET_FOR =>
+                    if self.ends
+                        && socket.open_deliveries() > 0
+                        && socket.quiet_for() >= QUIET_FOR =>
                 {
                     return Ok(CollectionEnd::SomeLeft);
+                }
+                // Pings alone do not make it well: this run would hold the lock for ever.
+                Ok(Collected::Nothing) if self.ends && socket.quiet_for() >= SILENCE => {
+                    return Err(socket.only_pings().into());
                 }
                 Ok(Collected::Nothing) => {}
                 Ok(Collected::Done) => {

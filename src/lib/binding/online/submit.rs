@@ -30,6 +30,33 @@ const STORE_WITHIN: Duration = Duration::from_millis(100);
 /// How many parcels in a row may fail before the rest waits for the next run: the server is not well.
 const MAX_FAILURES: usize = 3;
 
+/// How submitting ended.
+#[derive(Debug)]
+pub enum SubmissionEnd {
+    /// Everything was offered.
+    Done,
+    /// The gateway answers, and takes nothing more now, for this reason. What it holds may be collected.
+    Refused(Error),
+}
+
+/// Why a page of parcels ended before its end.
+enum PageEnd<E> {
+    /// As [`SubmissionEnd::Refused`].
+    Refused(Error),
+    /// The run ends.
+    Failed(E),
+}
+
+impl<E: From<Error>> From<Error> for PageEnd<E> {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// What the fate of each parcel is told to.
+type TakeFate<'a, E> =
+    &'a mut dyn FnMut(&mut dyn MessageStore, ParcelFate) -> Result<(), PageEnd<E>>;
+
 /// A parcel that is ready to be sent.
 struct SignedParcel {
     queued: Queued,
@@ -66,15 +93,15 @@ impl GatewaySubmission<'_> {
     /// Submits what waits now. Reports to `each`; `goes_on` is asked before each parcel.
     ///
     /// # Errors
-    /// When the gateway cannot be reached or takes nothing now, the spool cannot be read or changed, or `each` failed.
-    /// Parcels that it has taken before are released.
+    /// When the gateway cannot be reached or does not know this node, the spool cannot be read or changed, or `each`
+    /// failed. Parcels that it has taken before are released.
     pub fn run<E: From<Error>>(
         &self,
         store: &mut dyn MessageStore,
         client: &Client,
         goes_on: &dyn Fn() -> bool,
         each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
-    ) -> Result<(), E> {
+    ) -> Result<SubmissionEnd, E> {
         let place = QueueId::Out(self.registered.gateway);
         let mut after: Option<Rank> = None;
         loop {
@@ -82,7 +109,7 @@ impl GatewaySubmission<'_> {
                 .page(place, after.as_ref(), PAGE)
                 .map_err(Error::from)?;
             let Some(last) = page.last() else {
-                return Ok(());
+                return Ok(SubmissionEnd::Done);
             };
             after = Some(last.rank());
             let mut sending = AnswerEffects {
@@ -96,10 +123,15 @@ impl GatewaySubmission<'_> {
             });
             // Whatever ended the page: what the gateway has is released.
             let released = sending.release(store, each);
-            sent?;
-            released?;
+            match sent {
+                Err(PageEnd::Failed(error)) => return Err(error),
+                Err(PageEnd::Refused(error)) => {
+                    return released.map(|()| SubmissionEnd::Refused(error));
+                }
+                Ok(()) => released?,
+            }
             if !goes_on() {
-                return Ok(());
+                return Ok(SubmissionEnd::Done);
             }
         }
     }
@@ -110,8 +142,8 @@ impl GatewaySubmission<'_> {
         store: &mut dyn MessageStore,
         client: &Client,
         goes_on: &dyn Fn() -> bool,
-        each: &mut dyn FnMut(&mut dyn MessageStore, ParcelFate) -> Result<(), E>,
-    ) -> Result<(), E> {
+        each: TakeFate<'_, E>,
+    ) -> Result<(), PageEnd<E>> {
         let mut waiting = page.into_iter();
         // Read by this thread, since the store is its own, and signed by the others.
         let mut read = Vec::new();
@@ -242,7 +274,7 @@ impl AnswerEffects<'_> {
         store: &mut dyn MessageStore,
         sent: ParcelFate,
         each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
-    ) -> Result<(), E> {
+    ) -> Result<(), PageEnd<E>> {
         match sent {
             ParcelFate::Accepted(answered) => {
                 self.failures = 0;
@@ -251,7 +283,7 @@ impl AnswerEffects<'_> {
                 }
                 self.answered.push(answered);
                 if self.answered.len() >= STORE_TOGETHER || self.since.elapsed() >= STORE_WITHIN {
-                    self.release(store, each)?;
+                    self.release(store, each).map_err(PageEnd::Failed)?;
                 }
                 Ok(())
             }
@@ -268,16 +300,17 @@ impl AnswerEffects<'_> {
                     .set_aside(&taken, &why, self.now())
                     .map_err(Error::from)?;
                 let name = queued.name().clone();
-                each(OnlineEvent::Refused { name, id, error })
+                each(OnlineEvent::Refused { name, id, error }).map_err(PageEnd::Failed)
             }
+            ParcelFate::Failed { error, .. } if is_pause(&error) => Err(PageEnd::Refused(error)),
             ParcelFate::Failed { error, .. } if ends_run(&error) => Err(error.into()),
             ParcelFate::Failed { queued, error } => {
                 self.failures += usize::from(is_of_server(&error));
                 if self.failures >= MAX_FAILURES {
-                    return Err(error.into());
+                    return Err(PageEnd::Refused(error));
                 }
                 let what = queued.label();
-                each(OnlineEvent::Kept { what, error })
+                each(OnlineEvent::Kept { what, error }).map_err(PageEnd::Failed)
             }
         }
     }
@@ -309,13 +342,22 @@ impl AnswerEffects<'_> {
     }
 }
 
-/// Whether the next parcel would meet the same error: it is of the connection, of this node's registration, or the
-/// server asked for a pause.
+/// Whether the server asked for a pause.
+fn is_pause(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Answer {
+            kind: ErrorKind::Unreachable,
+            retry_after: Some(_),
+            ..
+        }
+    )
+}
+
+/// Whether the next parcel would meet the same error: it is of the connection, or of this node's registration.
 fn ends_run(error: &Error) -> bool {
     match error {
-        Error::Answer {
-            kind, retry_after, ..
-        } => *kind != ErrorKind::Unreachable || retry_after.is_some(),
+        Error::Answer { kind, .. } => *kind != ErrorKind::Unreachable,
         Error::Message(_) => false,
         Error::Spool(error) => !error.is_of_one_file(),
         _ => true,

@@ -14,9 +14,6 @@ use crate::pki::{Certificate, IdentityKey};
 /// The media type of a parcel, which deployed gateways compare octet by octet.
 pub const PARCEL: &str = "application/vnd.awala.parcel";
 
-/// The longest explanation that is read, in octets.
-pub const MAX_EXPLANATION_LEN: usize = 64 * 1024;
-
 /// The value of `Authorization` for a parcel: the scheme of deployed gateways, and the countersignature.
 ///
 /// # Errors
@@ -56,7 +53,8 @@ pub fn deliver(
         authorization: Some(authorization),
         ..Request::post(&path, PARCEL, parcel)
     };
-    let answer = client.send(&request, MAX_EXPLANATION_LEN)?;
+    // What a gateway says of a parcel that it took is of no use, however long it is, or if it is cut.
+    let answer = client.send(&request, 0)?;
     judge(answer, RequestKind::Delivery, client)
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
+use tungstenite::error::ProtocolError;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::http::Request;
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -44,6 +45,8 @@ pub struct CollectionSocket {
     label: String,
     /// When the last octet came.
     heard: Instant,
+    /// When something came that is no ping: a part of a frame counts, since a large one may take long.
+    busy: Instant,
     /// How many octets had come by then.
     octets: u64,
 }
@@ -90,6 +93,7 @@ impl CollectionSocket {
             collection: Collection::default(),
             label,
             heard: Instant::now(),
+            busy: Instant::now(),
             octets: 0,
         };
         let deadline = Instant::now() + SILENCE;
@@ -146,6 +150,18 @@ impl CollectionSocket {
         self.collection.open()
     }
 
+    /// How long nothing but pings has come.
+    #[must_use]
+    pub fn quiet_for(&self) -> Duration {
+        self.busy.elapsed()
+    }
+
+    /// The error of a gateway that sends nothing but pings, and does not end the collection.
+    #[must_use]
+    pub fn only_pings(&self) -> Error {
+        self.silent(self.quiet_for())
+    }
+
     /// Ends the collection from this side.
     pub fn close(mut self) {
         self.close_with(CloseCode::Normal, "");
@@ -161,6 +177,9 @@ impl CollectionSocket {
         let octets = self.socket.get_ref().octets;
         if octets > self.octets {
             (self.octets, self.heard) = (octets, Instant::now());
+            if !matches!(read, Ok(Message::Ping(_) | Message::Pong(_))) {
+                self.busy = self.heard;
+            }
         }
         let frame = match read {
             Ok(Message::Binary(octets)) => ServerFrame::Binary(octets.into()),
@@ -266,15 +285,19 @@ impl CollectionSocket {
         use tungstenite::Error as E;
         match error {
             E::Io(cause) => self.socket.get_ref().connection.error(cause),
-            E::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake)
+            E::Protocol(ProtocolError::ResetWithoutClosingHandshake)
             | E::ConnectionClosed
-            | E::AlreadyClosed => Error::Broken {
-                server: self.label.clone(),
-                cause: io::ErrorKind::UnexpectedEof.into(),
-            },
+            | E::AlreadyClosed => broken(&self.label, io::ErrorKind::UnexpectedEof.into()),
             E::Capacity(error) => self.protocol(error.to_string()),
             error => self.protocol(excerpt(error.to_string().as_bytes())),
         }
+    }
+}
+
+fn broken(label: &str, cause: io::Error) -> Error {
+    Error::Broken {
+        server: label.to_owned(),
+        cause,
     }
 }
 
@@ -337,10 +360,12 @@ fn upgrade(
             return Err(refusal(label, status, text));
         }
         Err(HandshakeError::Failure(tungstenite::Error::Io(cause))) => {
-            return Err(Error::Broken {
-                server: label.to_owned(),
-                cause,
-            });
+            return Err(broken(label, cause));
+        }
+        Err(HandshakeError::Failure(tungstenite::Error::Protocol(
+            ProtocolError::HandshakeIncomplete,
+        ))) => {
+            return Err(broken(label, io::ErrorKind::UnexpectedEof.into()));
         }
         Err(HandshakeError::Failure(error)) => {
             return Err(protocol(excerpt(error.to_string().as_bytes())));
