@@ -49,7 +49,13 @@ mod online_collect;
 #[cfg(feature = "online")]
 mod online_submit;
 #[cfg(feature = "online")]
+mod online_walks;
+#[cfg(feature = "online")]
+mod online_enroll;
+#[cfg(feature = "online")]
 mod online_env;
+#[cfg(feature = "online")]
+mod online_follow;
 #[cfg(feature = "online")]
 mod online_gateway;
 mod online_renew;

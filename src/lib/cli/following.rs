@@ -16,7 +16,7 @@ use super::status::Reported;
 use crate::binding::Error;
 use crate::binding::connect::Connector;
 use crate::binding::online::exchange::OnlineContext;
-use crate::binding::online::follow::{self, FollowEvent, FollowReport};
+use crate::binding::online::follow::{self, FollowEvent, FollowReport, Pauses};
 use crate::binding::online::registration::Registered;
 use crate::command::{self, RunOptions};
 use crate::disk::watch::DirWatch;
@@ -105,6 +105,15 @@ pub fn follow(
     log.finish_following(ended)
 }
 
+/// The pauses after failures. They outlast a server: one that cannot be reached is not asked more often because it is
+/// looked up anew.
+#[derive(Default)]
+struct FollowPauses {
+    looking_up: Pauses,
+    submitting: Pauses,
+    collecting: Pauses,
+}
+
 /// Follows one gateway.
 struct Follower<'a> {
     spool: &'a Spool,
@@ -116,18 +125,19 @@ struct Follower<'a> {
 
 impl Follower<'_> {
     fn run(&self) -> anyhow::Result<()> {
-        let mut pauses = follow::Pauses::default();
+        let mut pauses = FollowPauses::default();
         while (self.goes_on)() {
             match self.connectors() {
                 Ok(connectors) => {
-                    pauses.reset();
+                    pauses.looking_up.reset();
                     for connector in &connectors {
-                        self.with(connector)?;
+                        self.with(connector, &mut pauses)?;
                     }
                 }
                 Err(error) => {
                     self.trouble(error)?;
-                    follow::sleep(self.goes_on, pauses.next(follow::random()));
+                    let pause = pauses.looking_up.next(follow::random());
+                    follow::sleep(self.goes_on, pause);
                 }
             }
         }
@@ -150,7 +160,7 @@ impl Follower<'_> {
     }
 
     /// Submits and collects with one server, until it fails several times in a row or the registration changes.
-    fn with(&self, connector: &Connector) -> anyhow::Result<()> {
+    fn with(&self, connector: &Connector, pauses: &mut FollowPauses) -> anyhow::Result<()> {
         let mut registered = Registered::with(self.spool.owner(), self.gateway.id)?;
         let (gateway, clock) = (self.gateway, self.options.1);
         if gateways::renew(connector, self.spool, gateway, &registered, clock)? {
@@ -186,13 +196,18 @@ impl Follower<'_> {
             self.tell(event)
         };
         let report: FollowReport<'_, anyhow::Error> = &report;
+        let FollowPauses {
+            submitting,
+            collecting,
+            ..
+        } = pauses;
         std::thread::scope(|scope| {
             let sender = scope.spawn(|| {
-                let ended = follow::submit(&context, report);
+                let ended = follow::submit(&context, submitting, report);
                 failed.fetch_or(ended.is_err(), Ordering::Relaxed);
                 ended
             });
-            let collected = follow::collect(&context, report);
+            let collected = follow::collect(&context, collecting, report);
             failed.fetch_or(collected.is_err(), Ordering::Relaxed);
             let sent = sender
                 .join()
@@ -207,7 +222,7 @@ impl Follower<'_> {
             FollowEvent::Connected => {
                 let now = self.options.1.now(Some(self.spool.owner().config()))?;
                 report::event("connected", &[("gateway", &self.gateway.label)]);
-                mutex::lock(self.log).forget_trouble(&self.gateway.address);
+                mutex::lock(self.log).connected(&self.gateway.address);
                 Ok(self.spool.note_host_success(&self.gateway.address, now)?)
             }
             FollowEvent::Trouble(error) => self.trouble(error),

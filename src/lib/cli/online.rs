@@ -1,6 +1,7 @@
 //! Reports an exchange with gateways online.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -22,6 +23,44 @@ const MAX_NAMED: usize = 20;
 /// How often an error that goes on is reported with `-q`.
 const REPORT_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
+/// A connection that lasted so long was well, and what is wrong after it is news.
+const WELL_AFTER: Duration = Duration::from_secs(30);
+
+/// So many errors of an address are known as reported: those of submitting and of collecting may alternate.
+const MAX_TROUBLES: usize = 8;
+
+/// The errors of an address that were reported.
+#[derive(Debug, Default)]
+struct Troubles {
+    /// When each was, and its text; the newest last.
+    told: VecDeque<(Timestamp, String)>,
+    /// When a connection began.
+    connected: Option<Instant>,
+}
+
+impl Troubles {
+    /// Whether an error is news; then it counts as reported.
+    fn is_new(&mut self, text: &str, now: Timestamp) -> bool {
+        if self
+            .connected
+            .take()
+            .is_some_and(|at| at.elapsed() >= WELL_AFTER)
+        {
+            self.told.clear();
+        }
+        self.told
+            .retain(|(at, _)| now.duration_since(*at).abs() < REPORT_EVERY);
+        if self.told.iter().any(|(_, told)| told == text) {
+            return false;
+        }
+        if self.told.len() >= MAX_TROUBLES {
+            self.told.pop_front();
+        }
+        self.told.push_back((now, text.to_owned()));
+        true
+    }
+}
+
 /// Reports what happens with gateways, and collects the exit status.
 #[derive(Debug)]
 pub struct OnlineLog {
@@ -29,8 +68,8 @@ pub struct OnlineLog {
     named: Limited,
     tally: OnlineTally,
     outcome: Outcome,
-    /// The error of each address that was reported last, and when.
-    troubles: BTreeMap<String, (Timestamp, String)>,
+    /// What was reported of each address, in a run that goes on.
+    troubles: BTreeMap<String, Troubles>,
 }
 
 impl OnlineLog {
@@ -133,7 +172,7 @@ impl OnlineLog {
         Ok(())
     }
 
-    /// Reports an error of a run that goes on, once until it changes or a day has passed, and notes it in the spool.
+    /// Reports an error of a run that goes on, once a day unless it was well meanwhile, and notes it in the spool.
     ///
     /// # Errors
     /// The error, if it is of this node and not of a server or the way to it.
@@ -151,20 +190,17 @@ impl OnlineLog {
         let error = anyhow::Error::from(error);
         let text = report::text_of(&error);
         spool.note_host_failure(address, &text, pause, now)?;
-        let told = self.troubles.get(address);
-        let is_told = told.is_some_and(|(at, told)| {
-            *told == text && now.duration_since(*at).abs() < REPORT_EVERY
-        });
-        if !is_told {
+        let troubles = self.troubles.entry(address.to_owned()).or_default();
+        if troubles.is_new(&text, now) {
             report::failure(None, &error);
-            self.troubles.insert(address.to_owned(), (now, text));
         }
         Ok(())
     }
 
-    /// Forgets what was reported of a server that can be reached again.
-    pub fn forget_trouble(&mut self, address: &str) {
-        self.troubles.remove(address);
+    /// Notes that a server can be reached. If that lasts, what was reported of it before is forgotten.
+    pub fn connected(&mut self, address: &str) {
+        let troubles = self.troubles.entry(address.to_owned()).or_default();
+        troubles.connected = Some(Instant::now());
     }
 
     /// Ends a run that went on until it was stopped: what failed meanwhile was reported, and is no failure of it.
@@ -273,4 +309,29 @@ fn retry_after(error: &Error) -> Option<SignedDuration> {
 
 fn periods(since: Timestamp, at: Timestamp) -> i64 {
     at.duration_since(since).as_secs() / REPORT_EVERY.as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_reported_once_a_day_or_after_a_connection_that_lasted() {
+        let mut troubles = Troubles::default();
+        let first: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        assert!(troubles.is_new("a", first));
+        assert!(troubles.is_new("b", first));
+        assert!(!troubles.is_new("a", first));
+        troubles.connected = Some(Instant::now());
+        assert!(!troubles.is_new("b", first));
+        troubles.connected = Instant::now().checked_sub(WELL_AFTER);
+        assert!(troubles.is_new("b", first));
+        assert!(troubles.is_new("a", first));
+        let next = first + REPORT_EVERY;
+        assert!(troubles.is_new("a", next));
+        for at in 0..100 {
+            assert!(troubles.is_new(&format!("{at}"), next));
+        }
+        assert!(troubles.told.len() <= MAX_TROUBLES);
+    }
 }

@@ -77,18 +77,19 @@ impl Pauses {
     }
 }
 
-/// Submits whatever is routed to the gateway, until `goes_on` says no.
+/// Submits whatever is routed to the gateway, until `goes_on` says no. `pauses` are those after failures, of earlier runs
+/// too.
 ///
 /// # Errors
 /// Those of `report`.
 pub fn submit<E: From<Error>>(
     context: &OnlineContext<'_>,
+    pauses: &mut Pauses,
     report: FollowReport<'_, E>,
 ) -> Result<(), E> {
     let place = QueueId::Out(context.registered.gateway);
     let watched = context.spool.make(place).map_err(Error::from)?;
     let watch = DirWatch::of(&[watched.dir()]);
-    let mut pauses = Pauses::default();
     let (time, _) = (context.clock)()?;
     let client = Client::new(context.connector.clone(), time.told);
     while (context.goes_on)() {
@@ -122,15 +123,15 @@ pub fn submit<E: From<Error>>(
     Ok(())
 }
 
-/// Collects whatever the gateway has, until `goes_on` says no.
+/// Collects whatever the gateway has, until `goes_on` says no. `pauses` are those after failures, of earlier runs too.
 ///
 /// # Errors
 /// Those of `report`.
 pub fn collect<E: From<Error>>(
     context: &OnlineContext<'_>,
+    pauses: &mut Pauses,
     report: FollowReport<'_, E>,
 ) -> Result<(), E> {
-    let mut pauses = Pauses::default();
     while (context.goes_on)() {
         let started = Instant::now();
         let ended = stream(context, report);
