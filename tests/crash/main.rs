@@ -11,6 +11,13 @@
 
 #![allow(clippy::unwrap_used)] // what fails here fails the test
 
+#[cfg(all(debug_assertions, feature = "online"))]
+#[path = "../testenv/online/mod.rs"]
+mod servers; // those that programs go online with
+#[cfg(all(debug_assertions, feature = "online"))]
+#[path = "../testenv/mod.rs"]
+mod testenv; // the nodes of the tests of the programs
+
 #[cfg(debug_assertions)] // without them, programs take no faults
 mod calls; // no change of the file system bypasses the traced steps
 #[cfg(debug_assertions)]
@@ -20,6 +27,8 @@ mod law; // the order of writes, syncs and names
 mod loops; // twenty loops at once
 #[cfg(debug_assertions)]
 mod media; // what comes from media and goes onto them
+#[cfg(all(debug_assertions, feature = "online"))]
+mod online; // parcels exchanged over a network
 #[cfg(debug_assertions)]
 mod parallel; // two runs at once
 #[cfg(debug_assertions)]

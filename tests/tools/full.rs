@@ -26,7 +26,7 @@ fn content(id: &str) -> Vec<u8> {
 }
 
 /// Leaves so much room on the disk, and no more.
-fn fill(env: &Env, room: u64) {
+pub(crate) fn fill(env: &Env, room: u64) {
     let path = env.path("small/filler");
     let mut file = File::create(&path).unwrap();
     let block = [0; 4096];

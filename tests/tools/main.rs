@@ -57,6 +57,8 @@ mod online_env;
 #[cfg(feature = "online")]
 mod online_follow;
 #[cfg(feature = "online")]
+mod online_full;
+#[cfg(feature = "online")]
 mod online_gateway;
 mod online_renew;
 mod open;

@@ -4,7 +4,7 @@
 //! Each server takes a port that is free, serves from threads of its own, and stops when it is dropped, with all of its
 //! connections. Nothing here waits for a time to pass: tests wait for an event, with a limit that only a fault reaches.
 
-#![allow(dead_code)] // each test target uses its part
+#![allow(dead_code, unused_imports)] // each test target uses its part
 
 pub(crate) mod authority; // a certification authority, and certificates of servers
 pub(crate) mod client; // a plain client, to see what a server does
