@@ -61,10 +61,15 @@ impl Authorities {
     /// The certificates in a PEM file, and no others.
     ///
     /// # Errors
-    /// When it cannot be read, or [`Error::Setting`] when it has no certificate.
+    /// [`Error::Setting`] when it cannot be read, or has no certificate.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
-        let octets = disk::files::read(path, FileRole::Keys, MAX_AUTHORITIES)?;
-        Self::from_pem(&octets, &path.display().to_string())
+        let what = path.display().to_string();
+        let octets = disk::files::read(path, FileRole::Keys, MAX_AUTHORITIES);
+        let octets = octets.map_err(|error| Error::Setting {
+            what: what.clone(),
+            problem: error.to_string(),
+        })?;
+        Self::from_pem(&octets, &what)
     }
 
     /// The certificates in PEM, and no others. `what` names them in an error.
