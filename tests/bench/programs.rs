@@ -78,6 +78,7 @@ impl Place {
     }
 
     /// Runs a line of words, which must succeed.
+    #[allow(dead_code)] // not every bench runs lines
     pub(crate) fn run(&self, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
         let status = self.command(&words).status().unwrap();
