@@ -1,5 +1,6 @@
 //! What waits for a gateway is submitted, the most urgent first and one at a time.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ use crate::spool::{QueueId, Time};
 const PAGE: usize = 4096;
 
 /// The effects of so many answers are stored together, or of those that came within [`STORE_WITHIN`].
-const STORE_TOGETHER: usize = 32;
+const STORE_TOGETHER: usize = 256;
 
 /// The longest time between an answer and its effects, unless the server is slower.
 const STORE_WITHIN: Duration = Duration::from_millis(100);
@@ -144,50 +145,35 @@ impl GatewaySubmission<'_> {
         goes_on: &dyn Fn() -> bool,
         each: TakeFate<'_, E>,
     ) -> Result<(), PageEnd<E>> {
-        let mut waiting = page.into_iter();
-        // Read by this thread, since the store is its own, and signed by the others.
-        let mut read = Vec::new();
-        while goes_on() {
-            let mut octets = 0;
-            for queued in waiting.by_ref() {
-                if self.is_left_out(&queued) {
-                    continue;
-                }
-                let message = store.read(&queued, Vec::new()).map_err(Error::from);
-                octets += message
+        // Read before they are signed by other threads, and changed after they were sent, both by this thread.
+        let store = RefCell::new(store);
+        let mut waiting = page.into_iter().filter(|it| !self.is_left_out(it));
+        workers::in_order(
+            Bounds::octets(limits::MAX_MESSAGE_LEN),
+            || {
+                let queued = waiting.next()?;
+                let message = store.borrow().read(&queued, Vec::new());
+                let octets = message
                     .as_ref()
                     .map_or(0, |it| it.as_ref().map_or(0, Vec::len));
-                read.push((queued, message));
-                if read.len() >= STORE_TOGETHER || octets >= limits::MAX_MESSAGE_LEN {
-                    break;
+                let item = (queued, message.map_err(Error::from));
+                goes_on().then_some(WorkItem { item, octets })
+            },
+            |(queued, message)| SignedParcel {
+                queued,
+                ready: message.and_then(|octets| octets.map(|it| self.sign(it)).transpose()),
+            },
+            |prepared| {
+                // What was signed ahead is not begun any more when the run is to end.
+                if !goes_on() {
+                    return Ok(());
                 }
-            }
-            if read.is_empty() {
-                break;
-            }
-            let mut batch = read.drain(..);
-            workers::in_order(
-                Bounds::octets(limits::MAX_MESSAGE_LEN),
-                || {
-                    let item = batch.next()?;
-                    let octets = item
-                        .1
-                        .as_ref()
-                        .map_or(0, |it| it.as_ref().map_or(0, Vec::len));
-                    Some(WorkItem { item, octets })
-                },
-                |(queued, message)| SignedParcel {
-                    queued,
-                    ready: message.and_then(|octets| octets.map(|it| self.sign(it)).transpose()),
-                },
-                |prepared| match send(prepared, client) {
-                    Some(sent) if goes_on() => each(&mut *store, sent),
-                    Some(sent @ ParcelFate::Accepted(_)) => each(&mut *store, sent),
-                    _ => Ok(()),
-                },
-            )?;
-        }
-        Ok(())
+                match send(prepared, client) {
+                    Some(sent) => each(&mut **store.borrow_mut(), sent),
+                    None => Ok(()),
+                }
+            },
+        )
     }
 
     /// Whether a parcel is not offered: it has expired, which relay-purge sees to, or is too large for this road.
