@@ -271,6 +271,7 @@ fn problem_of_carried(medium: &str, name: &str, octets: &[u8]) -> Option<String>
         line.parse::<jiff::Timestamp>().is_ok()
     });
     let is_line = |line: &str| match line.split_once(" = ") {
+        Some(("id", _)) => !is_last,
         Some((_, count)) => is_last && count.parse::<u64>().is_ok(),
         None => !is_last && line.parse::<Name>().is_ok(),
     };

@@ -7,7 +7,7 @@ use super::scene::{FIRST, SECOND, Scene};
 use super::sweep::{Case, sweep};
 
 /// The number of cases in this file.
-pub(crate) const CASES: usize = 7;
+pub(crate) const CASES: usize = 8;
 
 /// The faults at each step: a medium may be full, worn out, write-protected or gone.
 const FAULTS: &[&str] = &["kill", "torn", "ENOSPC", "EIO", "EDQUOT", "EROFS", "ENOENT"];
@@ -204,6 +204,38 @@ fn sync_answers() {
             scene.add("asked/field");
             sync(scene, "field", "stick");
             let control = messages(scene, &of(scene, "field/spool/control", "hub"));
+            assert_eq!(control, files(scene, &["first.pca"]));
+        },
+        ..SYNC
+    });
+}
+
+#[test]
+fn sync_withdraws() {
+    sweep(&Case {
+        name: "sync, taking cargo off",
+        args: &["-q", "-N", "field", "stick"],
+        nodes: &["withdrawn/field", "withdrawn/stick"],
+        order: &[
+            "field/spool/acks/",
+            "remove stick/relaynet/cargo/",
+            "remove field/spool/carried/",
+            "field/spool/carried/",
+            "stick/relaynet/cargo/",
+            "remove field/spool/acks/",
+        ],
+        unfinished: KEYS,
+        spare: 1,
+        left: |scene, _| {
+            let acks = messages(scene, &of(scene, "field/spool/acks", "hub"));
+            let cargo = messages(scene, &of(scene, "stick/relaynet/cargo", "hub"));
+            assert!(!acks.is_empty() || !cargo.is_empty(), "it is lost");
+        },
+        proof: |scene, _| {
+            scene.add("routed/hub");
+            sync(scene, "hub", "stick");
+            assert_eq!(messages(scene, "hub/spool/in"), [[0; 0]; 0]);
+            let control = messages(scene, &of(scene, "hub/spool/control", "field"));
             assert_eq!(control, files(scene, &["first.pca"]));
         },
         ..SYNC

@@ -51,7 +51,7 @@ pub(crate) const CONTENT: &[u8] = b"a few lines\nthat must not be lost\n";
 const LARGE_LEN: usize = 8_300_000;
 
 /// The directory of the prepared nodes.
-const DIRS: [&str; 43] = [
+const DIRS: [&str; 44] = [
     "in",
     "keys",
     "alone",
@@ -85,6 +85,7 @@ const DIRS: [&str; 43] = [
     "laden",
     "both",
     "outgoing",
+    "withdrawn",
     "unfit",
     "dropped",
     "due",
@@ -768,6 +769,25 @@ fn make_media(path: &Path, run: &dyn Fn(&str, &[&str], &str)) {
         run("relay-route", &["-N", "outgoing/field"], FIRST);
     }
     fs::remove_file(node.join("routes")).unwrap();
+
+    // Field gave an acknowledgement and a parcel, which has left by another way since.
+    copy_tree(&path.join("gateways/field"), &path.join("withdrawn/field"));
+    copy_tree(&path.join("blank/stick"), &path.join("withdrawn/stick"));
+    let args = ["-N", "withdrawn/field", "in/first.parcel"];
+    run("relay-put", &args, FIRST);
+    run("relay-route", &["-N", "withdrawn/field"], FIRST);
+    let spool = path.join("withdrawn/field/spool");
+    let out = spool.join("out").join(&hub);
+    let parcel = fs::read_dir(&out).unwrap().last().unwrap().unwrap();
+    let name = parcel.file_name().into_string().unwrap();
+    let acks = spool.join("acks").join(&hub);
+    fs::create_dir_all(&acks).unwrap();
+    let name = name.replace(".parcel", ".pca");
+    let pca = fs::read(path.join("in/first.pca")).unwrap();
+    private(&acks.join(name), &pca);
+    let args = ["-N", "withdrawn/field", "withdrawn/stick"];
+    run("relay-sync", &args, FIRST);
+    fs::remove_file(parcel.path()).unwrap();
 
     // Those that know a way for all that comes: what has none is not taken.
     for node in ["hub", "field"] {

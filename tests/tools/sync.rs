@@ -6,7 +6,7 @@ use relaynet::message::CollectionRequest;
 use relaynet::ramf::Kind;
 
 use crate::medium::bound;
-use crate::testenv::{Call, Env, Ran, id, self_issued};
+use crate::testenv::{Call, Env, Ran, id, keys_in, self_issued};
 
 fn sync<'a>(env: &'a Env, at: &str, medium: &str) -> Call<'a> {
     env.relay("sync").args(["-N", at, medium])
@@ -476,4 +476,144 @@ fn the_last_exchange_with_each_medium_is_kept() {
         far.stderr,
         env.text(&last)
     );
+}
+
+/// Removes the parcels that wait at a node for the hub as if a server had taken them.
+fn taken_online(env: &Env, at: &str) {
+    let dir = format!("{at}/spool/out/{}", id("hub"));
+    for name in env.names(&dir) {
+        fs::remove_file(env.path(&dir).join(name)).unwrap();
+    }
+}
+
+/// The medium, with cargo from mallory for the hub that holds one parcel for each of these ids.
+fn carried_for_hub(env: &Env, parcels: &[&str]) {
+    for message in parcels {
+        let parcel = env.parcel_with("bob", "alice", b"x", &["--id", message]);
+        put(env, "mallory", parcel);
+    }
+    route(env, "mallory");
+    sync(env, "mallory", "stick").ok().quiet();
+}
+
+#[test]
+fn cargo_goes_when_all_its_parcels_have_left_by_another_way() {
+    let env = Env::with_gateways();
+    medium(&env);
+    carried_for_hub(&env, &["m1", "m2"]);
+    let cargo = on_medium(&env, "cargo", "hub");
+    assert_eq!(cargo.len(), 1);
+    let out = format!("mallory/spool/out/{}", id("hub"));
+    // One of them still waits.
+    let first = env.names(&out).remove(0);
+    fs::remove_file(env.path(&out).join(first)).unwrap();
+    sync(&env, "mallory", "stick").ok().quiet();
+    assert_eq!(on_medium(&env, "cargo", "hub"), cargo);
+    taken_online(&env, "mallory");
+    // Not by a run that only takes.
+    let take = sync(&env, "mallory", "stick").arg("--take");
+    take.ok().quiet();
+    assert_eq!(on_medium(&env, "cargo", "hub"), cargo);
+    let ran = sync(&env, "mallory", "stick").arg("--json").ok();
+    let withdrawn: Vec<_> = ran
+        .json()
+        .into_iter()
+        .filter(|it| it["event"] == "withdrawn")
+        .collect();
+    let [event] = &withdrawn[..] else {
+        panic!("{withdrawn:?}");
+    };
+    let keys = [
+        "v",
+        "event",
+        "medium",
+        "file",
+        "recipient",
+        "acknowledgements",
+        "size",
+    ];
+    assert_eq!(keys_in(event), keys);
+    assert_eq!(
+        (&event["recipient"], &event["acknowledgements"]),
+        (&id("hub").into(), &0.into())
+    );
+    assert_eq!(on_medium(&env, "cargo", "hub"), [""; 0]);
+    let records = env.names("mallory/spool/carried").remove(0);
+    assert_eq!(
+        env.names(&format!("mallory/spool/carried/{records}")),
+        ["last"]
+    );
+    sync(&env, "mallory", "stick").ok().quiet();
+    assert_eq!(on_medium(&env, "cargo", "hub"), [""; 0]);
+}
+
+/// The acknowledgements of the parcels that came from the hub go back, and with the next cargo.
+#[test]
+fn acknowledgements_in_cargo_that_goes_are_not_lost() {
+    let env = Env::with_gateways();
+    medium(&env);
+    env.write("hub/routes", "* peer:mallory\n");
+    put(
+        &env,
+        "hub",
+        env.parcel_with("bob", "alice", b"y", &["--id", " an \"id\" "]),
+    );
+    route(&env, "hub");
+    env.mkdir("inbox");
+    env.write(
+        "mallory/routes",
+        format!(
+            "{} dir:{}\n* peer:hub\n",
+            id("alice"),
+            env.path("inbox").display()
+        ),
+    );
+    sync(&env, "mallory", "stick").ok().quiet();
+    sync(&env, "hub", "stick").ok().quiet();
+    assert_eq!(on_medium(&env, "cargo", "mallory").len(), 1);
+    // Cargo with the acknowledgement and a parcel.
+    put(
+        &env,
+        "mallory",
+        env.parcel_with("alice", "bob", b"x", &["--id", "m1"]),
+    );
+    route(&env, "mallory");
+    let ran = sync(&env, "mallory", "stick").arg("-v").ok();
+    said(&ran, "stored");
+    let cargo = on_medium(&env, "cargo", "hub");
+    assert_eq!(cargo.len(), 1);
+    let acks = format!("acks/{}", id("hub"));
+    assert_eq!(queue(&env, "mallory", &acks), [""; 0]);
+    taken_online(&env, "mallory");
+    let ran = sync(&env, "mallory", "stick").arg("-v").ok();
+    said(&ran, "withdrawn");
+    assert!(ran.stderr.contains("acknowledgements=1"), "{}", ran.stderr);
+    // It is in another cargo, which only acknowledges, and stays.
+    let other = on_medium(&env, "cargo", "hub");
+    assert_eq!(other.len(), 1);
+    assert_ne!(other, cargo);
+    assert_eq!(queue(&env, "mallory", &acks), [""; 0]);
+    let ran = sync(&env, "mallory", "stick").arg("-v").ok();
+    assert!(!ran.stderr.contains("withdrawn"), "{}", ran.stderr);
+    assert_eq!(on_medium(&env, "cargo", "hub"), other);
+    sync(&env, "hub", "stick").ok().quiet();
+    route(&env, "hub");
+    assert_eq!(
+        state(&env, "hub", " an \"id\" "),
+        (0, "acknowledged".to_owned())
+    );
+}
+
+/// A parcel that nobody acknowledges is only in cargo: it has left its queue because of that.
+#[test]
+fn the_last_copy_of_a_parcel_stays_on_the_medium() {
+    let env = Env::with_gateways();
+    medium(&env);
+    env.write("mallory/routes", "* peer:hub ack=no copies=1\n");
+    carried_for_hub(&env, &["m1"]);
+    assert_eq!(state(&env, "mallory", "m1"), (0, "released".to_owned()));
+    let cargo = on_medium(&env, "cargo", "hub");
+    assert_eq!(cargo.len(), 1);
+    sync(&env, "mallory", "stick").ok().quiet();
+    assert_eq!(on_medium(&env, "cargo", "hub"), cargo);
 }

@@ -8,7 +8,7 @@ use super::outcome::Outcome;
 use super::tally::{self, ExchangeTally};
 use super::{files, progress, report};
 use crate::describe::{self, json};
-use crate::medium::{self, ExchangeEvent, Medium, WaitReason, layout};
+use crate::medium::{self, ExchangeEvent, Medium, MediumFile, WaitReason, layout};
 use crate::spool::{Spool, Time};
 
 /// Opens the medium in a directory, or makes one with `init`. `None` if `if_present` and there is
@@ -390,9 +390,24 @@ fn log_change(event: ExchangeEvent, medium: &str) {
                 ("medium", &medium),
             ],
         ),
+        ExchangeEvent::Withdrawn { file, acks } => log_withdrawn(&file, acks, medium),
         // The other events are not changes of state; `Log::tell` handles them.
         _ => {}
     }
+}
+
+/// Logs that our own cargo was taken off a medium.
+fn log_withdrawn(file: &MediumFile, acks: usize, medium: (&str, &str)) {
+    report::event(
+        "withdrawn",
+        &[
+            ("file", &file.to_string()),
+            ("to", &file.recipient.to_string()),
+            ("acknowledgements", &acks.to_string()),
+            ("octets", &file.len.to_string()),
+            medium,
+        ],
+    );
 }
 
 /// The directory of a file on the medium or in the spool, or the file of an item; `None` for what is

@@ -67,6 +67,7 @@ impl ExchangeTally {
                 );
             }
             ExchangeEvent::Freed { .. }
+            | ExchangeEvent::Withdrawn { .. }
             | ExchangeEvent::Strangers { .. }
             | ExchangeEvent::Unexpected(_)
             | ExchangeEvent::MoreUnexpected { .. } => {}

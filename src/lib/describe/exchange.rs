@@ -56,6 +56,7 @@ fn word_and_facts(event: &ExchangeEvent) -> (&'static str, Value) {
             "freed",
             json!({"medium": medium, "file": file.to_string(), "size": file.len}),
         ),
+        ExchangeEvent::Withdrawn { file, acks } => ("withdrawn", withdrawn(file, *acks)),
         ExchangeEvent::Untimely(messages) => (
             "waiting",
             json!({"for": null, "messages": messages, "size": null, "why": "clock"}),
@@ -102,6 +103,15 @@ fn carried(file: &MediumFile) -> Value {
         "kind": file.kind().word(),
         "recipient": file.recipient.to_string(),
         "sender": file.sender.to_string(),
+        "size": file.len,
+    })
+}
+
+fn withdrawn(file: &MediumFile, acks: usize) -> Value {
+    json!({
+        "file": file.to_string(),
+        "recipient": file.recipient.to_string(),
+        "acknowledgements": acks,
         "size": file.len,
     })
 }

@@ -61,6 +61,13 @@ pub enum ExchangeEvent {
         /// The id of the medium that it was on.
         medium: String,
     },
+    /// Our own cargo was taken off the medium: its parcels do not wait any more.
+    Withdrawn {
+        /// The file.
+        file: MediumFile,
+        /// The number of acknowledgements in it, which wait again.
+        acks: usize,
+    },
     /// There are messages for recipients that the courier has no reason to know.
     Strangers {
         /// The number of recipients.

@@ -4,12 +4,14 @@
 //! The order of effects: cargo is written, read back and synced without its name; its messages are
 //! recorded; it gets its name; that is noted; the acknowledgements in it leave their queue. A
 //! parcel waits on until its next hop acknowledges it, unless the route says that none will. A CCA
-//! is used up when all cargo that answers it is on the medium.
+//! is used up when all cargo that answers it is on the medium. Before that, cargo is taken off whose
+//! parcels have all left by another way.
 
 mod context; // what every step works with
 mod space; // free space, and what does not fit
 mod record; // what follows from cargo that is written
 mod on_medium; // what is on the medium already
+mod withdraw; // cargo that nobody needs any more
 mod answer; // how to send to a next hop: a peer, or one that asks
 mod hop; // a next hop, and what is chosen for it
 mod pack; // cargo is filled, sealed and written
@@ -89,7 +91,7 @@ impl<'a> Exporter<'a> {
         &mut self,
         each: &mut dyn FnMut(ExchangeEvent) -> Result<(), E>,
     ) -> Result<(), E> {
-        std::mem::take(&mut self.on_medium.failed)
+        std::mem::take(&mut self.on_medium.events)
             .into_iter()
             .try_for_each(&mut *each)?;
         let mut failed = BTreeSet::new();

@@ -1,6 +1,7 @@
 //! Records of cargo written onto media: `carried/<medium>/<next hop>.<sha256 of the cargo>`. Its
 //! lines are the date, the expiry of the cargo, and then the names of the messages in it and of the
-//! CCA that it answers.
+//! CCA that it answers. After the name of an acknowledgement, `id = ` and the id of its parcel
+//! follow, so that it can be made again.
 //!
 //! A record is stored before its cargo is written. Its name ends in `.new` until all effects of the
 //! cargo are complete; the next run completes those that a killed run left. Records keep messages
@@ -12,19 +13,24 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::moves::Moves;
-use super::name::KeyDigest;
+use super::name::{KeyDigest, MessageKey};
 use super::{Error, Name, Spool};
 use crate::asn1::{Hex, hex};
 use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::tree::{self, EntryKind};
 use crate::disk::{FileRole, files};
+use crate::message::Pca;
 use crate::pki::NodeId;
+use crate::ramf::Kind;
 
 /// The folder of the records, in the spool.
 pub(crate) const FOLDER: &str = "carried";
 
 /// Maximum length of a record, in octets: more than the names of all messages in one cargo need.
 const MAX_LEN: usize = 32 * 1024 * 1024;
+
+/// What begins the line with the id of the parcel that an acknowledgement is for.
+const ID: &str = "id = ";
 
 /// Suffix of the name of a record until all effects of its cargo are complete.
 const NEW: &str = ".new";
@@ -51,6 +57,17 @@ pub struct Load {
     /// The names that its messages had when they were packed, and the name of the CCA that it
     /// answers.
     pub names: Vec<Name>,
+    /// The acknowledgements among them that can be made again, with their names.
+    pub acks: Vec<(Name, Pca)>,
+}
+
+/// A message in cargo, for its record.
+#[derive(Debug, Clone, Copy)]
+pub struct Packed<'a> {
+    /// The name that it had when it was packed.
+    pub name: &'a Name,
+    /// The id of the parcel that it acknowledges.
+    pub parcel_id: Option<&'a str>,
 }
 
 /// The records of one medium.
@@ -110,6 +127,18 @@ pub(crate) fn is_record(name: &str) -> bool {
     parse_name(name).is_some()
 }
 
+/// The acknowledgement of this name for a parcel with this id; `None` if they do not match.
+fn pca_of(name: &Name, parcel_id: &str) -> Option<Pca> {
+    let identity = &name.identity;
+    let pca = Pca {
+        sender: identity.sender,
+        recipient: identity.recipient,
+        parcel_id: parcel_id.to_owned(),
+    };
+    let is_same = identity.kind == Kind::Pca && MessageKey::from(&pca) == identity.of_parcel();
+    is_same.then_some(pca)
+}
+
 impl Carried {
     /// The records, sorted by file name. Unknown files are ignored.
     ///
@@ -145,14 +174,22 @@ impl Carried {
         let (Some(date), Some(expiry)) = (date(), date()) else {
             return Ok(None);
         };
-        // A line that is not a name is skipped: the others still keep their messages from going out
-        // twice.
-        let names = lines.filter_map(|line| line.parse::<Name>().ok());
-        Ok(Some(Load {
+        let mut load = Load {
             date,
             expiry,
-            names: names.collect(),
-        }))
+            names: Vec::new(),
+            acks: Vec::new(),
+        };
+        for line in lines {
+            // Any other line is skipped: the names still keep their messages from going out twice.
+            if let Ok(name) = line.parse::<Name>() {
+                load.names.push(name);
+            } else if let (Some(id), Some(name)) = (line.strip_prefix(ID), load.names.last()) {
+                load.acks
+                    .extend(pca_of(name, id).map(|pca| (name.clone(), pca)));
+            }
+        }
+        Ok(Some(load))
     }
 
     /// Stores the record of a cargo that is written at `now` and expires at `expiry`, with the
@@ -164,12 +201,18 @@ impl Carried {
         &self,
         (hop, cargo): (NodeId, &[u8; 32]),
         (now, expiry): (Timestamp, Timestamp),
-        names: impl Iterator<Item = &'a Name>,
+        messages: impl Iterator<Item = Packed<'a>>,
     ) -> Result<Record, Error> {
         let mut text = format!("{now}\n{expiry}\n");
-        for name in names {
-            text.push_str(&name.to_string());
+        for message in messages {
+            text.push_str(&message.name.to_string());
             text.push('\n');
+            // One that would be another line cannot be made again.
+            if let Some(id) = message.parcel_id.filter(|id| !id.contains(['\n', '\r'])) {
+                text.push_str(ID);
+                text.push_str(id);
+                text.push('\n');
+            }
         }
         let record = Record {
             hop,
@@ -209,8 +252,7 @@ impl Carried {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ramf::Kind;
-    use crate::spool::name::MessageKey;
+    use crate::message::Item;
 
     #[test]
     fn records_come_back_and_others_are_passed_over() {
@@ -233,8 +275,20 @@ mod tests {
         };
         let now: Timestamp = "2027-05-01T00:00:00Z".parse().unwrap();
         let dates = (now, name.expiry);
+        let pca = Pca {
+            sender: name.identity.sender,
+            recipient: name.identity.recipient,
+            parcel_id: " an \"id\" ".to_owned(),
+        };
+        let ack = Name::of(&Item::from(pca.clone()), name.expiry);
+        let packed = [
+            (&name, None),
+            (&ack, Some(&*pca.parcel_id)),
+            (&ack, Some("x")),
+        ];
+        let packed = packed.map(|(name, parcel_id)| Packed { name, parcel_id });
         let noted = carried
-            .note((hop, &[9; 32]), dates, [&name].into_iter())
+            .note((hop, &[9; 32]), dates, packed.into_iter())
             .unwrap();
         let noted = [noted];
         assert_eq!(carried.records().unwrap(), noted);
@@ -251,7 +305,8 @@ mod tests {
         let expected = Load {
             date: now,
             expiry: name.expiry,
-            names: vec![name],
+            names: vec![name, ack.clone(), ack.clone()],
+            acks: vec![(ack, pca)],
         };
         assert_eq!(read, Some(expected));
         std::fs::write(&record.path, "torn").unwrap();

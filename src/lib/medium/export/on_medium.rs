@@ -1,5 +1,6 @@
 //! Messages that need not go onto a medium: they are on it already, or the next hop has them.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use jiff::SignedDuration;
@@ -13,7 +14,7 @@ use crate::pki::NodeId;
 use crate::ramf::{Kind, limits};
 use crate::spool::carried::{Load, Record};
 use crate::spool::name::KeyDigest;
-use crate::spool::{Name, QueueId, QueueKind};
+use crate::spool::{self, Name, QueueId, QueueKind, Spool};
 
 /// After this time a message is exported again although it is still on the medium, unless the
 /// config says otherwise.
@@ -27,8 +28,10 @@ pub(super) struct OnMedium {
     messages: HashMap<NodeId, HashSet<KeyDigest>>,
     /// What a killed run left to do, by next hop.
     unsettled: HashMap<NodeId, Unsettled>,
-    /// What of it cannot be read.
-    pub failed: Vec<ExchangeEvent>,
+    /// What was done, and what cannot be read.
+    pub events: Vec<ExchangeEvent>,
+    /// The parcels that wait for a next hop, listed when cargo for it is met.
+    waiting: HashMap<NodeId, HashSet<KeyDigest>>,
 }
 
 /// Cargo that is on the medium, but whose consequences are not complete.
@@ -46,6 +49,24 @@ impl OnMedium {
         self.messages.get(&hop).is_some_and(has_it)
     }
 
+    /// The parcels that wait for a next hop.
+    pub(super) fn waiting_for(
+        &mut self,
+        hop: NodeId,
+        spool: &Spool,
+    ) -> Result<&HashSet<KeyDigest>, spool::Error> {
+        match self.waiting.entry(hop) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let mut keys = HashSet::new();
+                for message in spool.queue(QueueId::Out(hop)).messages()? {
+                    keys.insert(message?.name.identity.key());
+                }
+                Ok(unknown.insert(keys))
+            }
+        }
+    }
+
     /// The next hops for which a killed run left something to do.
     pub(super) fn unsettled_hops(&self) -> impl Iterator<Item = &NodeId> {
         self.unsettled.keys()
@@ -59,7 +80,7 @@ impl OnMedium {
 
 impl Context<'_> {
     /// Surveys the medium. Messages whose cargo is gone or has been there for long may be exported
-    /// again. Our own cargo that has expired is removed.
+    /// again. Our own cargo that has expired, or that nobody needs any more, is removed.
     ///
     /// # Errors
     /// When the spool or the medium cannot be read or changed.
@@ -85,7 +106,7 @@ impl Context<'_> {
         let load = match self.carried.read(&record) {
             // What it says cannot be known, so its messages may go once more.
             Err(error) if error.is_of_one_file() => {
-                on_medium.failed.push(ExchangeEvent::Failed {
+                on_medium.events.push(ExchangeEvent::Failed {
                     what: record.path.display().to_string(),
                     error: error.into(),
                 });
@@ -103,6 +124,9 @@ impl Context<'_> {
         if is_over || !record.is_settled && !self.finish(&file, &load)? {
             self.medium.remove(&file)?;
             self.carried.forget(&record)?;
+            return Ok(());
+        }
+        if record.is_settled && self.withdraw(&record, &file, &load, on_medium)? {
             return Ok(());
         }
         // A date far in the future came from a wrong clock, so the messages go again.
@@ -159,6 +183,7 @@ impl Context<'_> {
                 path,
                 name: name.clone(),
                 id: message.map(|message| message.fields().id.clone()),
+                parcel_id: None,
             });
         }
         self.note_and_release(file.recipient, &cargo.fields().id, &packed)?;
@@ -180,7 +205,7 @@ impl Context<'_> {
                 Ok(())
             });
             if let Err(error) = found {
-                on_medium.failed.push(unlisted(&queue, error));
+                on_medium.events.push(unlisted(&queue, error));
             }
         }
         Ok(())

@@ -16,6 +16,7 @@ use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::ramf::{Kind, limits};
 use crate::send::{self, Sealer};
 use crate::spool::QueueId;
+use crate::spool::carried::Packed;
 use crate::spool::queue::Waiting;
 use crate::verify;
 
@@ -23,6 +24,8 @@ use crate::verify;
 struct LoadedMessage {
     octets: Vec<u8>,
     id: Option<String>,
+    /// The id of the parcel that it acknowledges.
+    parcel_id: Option<String>,
     /// When it expires; `None` if only its file name tells.
     expiry: Option<Timestamp>,
 }
@@ -59,6 +62,7 @@ impl CargoBuilder {
             path: message.path,
             name: message.name,
             id: loaded.id,
+            parcel_id: loaded.parcel_id,
         });
     }
 }
@@ -168,9 +172,18 @@ impl<'a> Context<'a> {
             return Err(Error::Damaged);
         }
         let id = item.message().map(|message| message.fields().id.clone());
+        let parcel_id = match &item {
+            Item::Pca(pca) => Some(pca.parcel_id.clone()),
+            _ => None,
+        };
         let expiry = item.expiry();
         let octets = item.into_octets();
-        Ok(Some(LoadedMessage { octets, id, expiry }))
+        Ok(Some(LoadedMessage {
+            octets,
+            id,
+            parcel_id,
+            expiry,
+        }))
     }
 
     /// Writes cargo and reports it. Returns false if the medium is full.
@@ -211,12 +224,18 @@ impl<'a> Context<'a> {
         let octets = cargo.octets.as_slice();
         let ends = (hop.id, hop.sealer.sender());
         let (pending, sha256) = self.medium.prepare(Kind::Cargo, ends, octets)?;
-        let answered = hop.answered.iter().map(|answered| &answered.name);
-        let names = builder.messages.iter().map(|packed| &packed.name);
+        let answered = hop.answered.iter().map(|answered| Packed {
+            name: &answered.name,
+            parcel_id: None,
+        });
+        let packed = builder.messages.iter().map(|packed| Packed {
+            name: &packed.name,
+            parcel_id: packed.parcel_id.as_deref(),
+        });
         let dates = (now, fields.expiry());
         let record = self
             .carried
-            .note((hop.id, &sha256), dates, names.chain(answered))?;
+            .note((hop.id, &sha256), dates, packed.chain(answered))?;
         // After the record: a crash in between leaves a record without cargo, which the next survey
         // forgets.
         pending.place().map_err(denied)?;

@@ -17,6 +17,8 @@ pub(super) struct PackedMessage {
     pub path: PathBuf,
     pub name: Name,
     pub id: Option<String>,
+    /// The id of the parcel that it acknowledges, for the record.
+    pub parcel_id: Option<String>,
 }
 
 impl PackedMessage {
@@ -65,7 +67,7 @@ impl Context<'_> {
         let mut passed = Vec::new();
         let mut gone = Vec::new();
         for message in packed {
-            let PackedMessage { path, name, id } = message;
+            let PackedMessage { path, name, id, .. } = message;
             match (name.identity.kind, name.copies) {
                 (Kind::Parcel, None) => {}
                 // The number of copies left is in the name, so a rename is all that is needed.
