@@ -5,6 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use relaynet::node::Directory;
+use relaynet::spool::Spool;
+use relaynet::spool::exchanges::Exchange;
 
 use crate::mounted::Mounted;
 use crate::testenv::{Call, Env, NOW, copy_tree, id, is_root, keys_in};
@@ -1181,4 +1184,67 @@ fn a_lock_that_is_held_is_waited_for() {
         waiting.join().unwrap();
     });
     assert!(env.path("alice/seen/floor").exists());
+}
+
+/// Messages that wait for a gateway on the network, while no carrier works.
+#[test]
+fn messages_that_no_carrier_takes_are_found() {
+    let env = gateways();
+    let parcel = env.parcel_with("alice", "bob", b"x", &["--ttl", "10d"]);
+    env.relay("put").args(["-N", "gateway"]).stdin(parcel).ok();
+    env.relay("route").args(["-N", "gateway"]).ok();
+    let host = format!("gateway/peers/{}/host", id("hub"));
+    env.write(&host, "gw.example.org:443\n");
+    env.chmod(&host, 0o600);
+    settle(&env, "gateway", NOW);
+    let spool = Spool::of(Directory::open(&env.path("gateway")).unwrap()).unwrap();
+    let at = |time: &str| time.parse::<Timestamp>().unwrap();
+    let found = |now: &str| -> Vec<String> {
+        let ran = check(&env, "gateway").at(now).run();
+        let lines = ran.text().lines();
+        lines
+            .filter(|line| line.contains("no carrier"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let (soon, late) = ("2026-03-02T12:00:00Z", "2026-03-02T12:00:01Z");
+    // It was not tried.
+    assert_eq!(found(late), [""; 0]);
+    let address = "gw.example.org:443";
+    let failed = |error: &str, time: &str| {
+        let noted = spool.note_host_failure(address, error, None, at(time));
+        noted.unwrap();
+    };
+    failed("refused", NOW);
+    failed("no answer", soon);
+    assert_eq!(found(soon), [""; 0]);
+    let what = format!(
+        "warning\t1 message for hub waits, and no carrier has worked since {NOW}: {address}: no answer\t\
+         gateway/spool/out/{}\trelay-online tries again and says why not; relay-sync packs them onto a medium",
+        id("hub")
+    );
+    assert_eq!(found(late), [what.as_str()]);
+    // Under a doubted clock no age proves anything.
+    assert_eq!(found("2031-03-02T12:00:01Z"), [""; 0]);
+    // A medium was here.
+    let exchange = Exchange {
+        date: at(soon),
+        taken: 0,
+        given: 0,
+        waiting: 0,
+        failed: 0,
+    };
+    let medium = "00112233445566778899aabbccddeeff";
+    spool.note_exchange(medium, &exchange).unwrap();
+    assert_eq!(found(late), [""; 0]);
+    let later = "2026-03-03T12:00:01Z";
+    assert_eq!(found(later).len(), 1);
+    // The server was reached.
+    spool.note_host_success(address, at(later)).unwrap();
+    assert_eq!(found(later), [""; 0]);
+    // Nothing waits.
+    let out = format!("gateway/spool/out/{}", id("hub"));
+    assert_eq!(found("2026-03-05T12:00:01Z").len(), 1);
+    fs::remove_dir_all(env.path(out)).unwrap();
+    assert_eq!(found("2026-03-05T12:00:01Z"), [""; 0]);
 }

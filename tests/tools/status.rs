@@ -8,7 +8,10 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use relaynet::disk::Lock;
+use relaynet::node::Directory;
 use relaynet::pki::NodeId;
+use relaynet::spool::Spool;
+use relaynet::spool::hosts::HostState;
 
 use crate::testenv::{Call, Env, NOW, User, id, keys_in};
 
@@ -85,6 +88,7 @@ fn an_empty_node_has_numbers_too() {
         "clock_doubted",
         "queues",
         "media",
+        "hosts",
         "endings",
         "successors",
         "events_last_day",
@@ -731,4 +735,95 @@ fn give(path: &Path, user: u32) {
             give(&entry.unwrap().path(), user);
         }
     }
+}
+
+/// Servers on the network, in all forms.
+#[test]
+fn each_server_that_was_tried_has_a_line() {
+    let env = Env::with_gateways();
+    let spool = Spool::of(Directory::open(&env.path("gateway")).unwrap()).unwrap();
+    let at = |time: &str| time.parse::<jiff::Timestamp>().unwrap();
+    let ask = |threshold: &str| {
+        let ran = status(&env, "gateway").args(["--nagios", threshold]).run();
+        (ran.status, ran.text().to_owned())
+    };
+    assert_eq!(ask("online=1h:2h").0, 3);
+    let reached = at("2026-03-01T11:56:00Z");
+    spool.note_host_success("a.example.org", reached).unwrap();
+    for time in ["2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z"] {
+        let error = "no\nanswer | at all";
+        let (address, time) = ("b.example.org:443", at(time));
+        spool.note_host_failure(address, error, None, time).unwrap();
+    }
+    // One that was only looked up.
+    let looked_up = HostState::new("c.example.org");
+    spool.set_host_state(&looked_up, reached).unwrap();
+    let ran = status(&env, "gateway").ok().quiet().changes(&[]);
+    let lines: Vec<&str> = ran
+        .text()
+        .lines()
+        .filter(|line| line.starts_with("server"))
+        .collect();
+    let expected = [
+        "server   b.example.org:443   not reached for 2h: no\\nanswer | at all",
+        "server   a.example.org       reached 4m ago",
+    ];
+    assert_eq!(lines, expected, "{}", ran.text());
+    let facts = status(&env, "gateway").arg("--json").ok().json();
+    let hosts = facts[0]["hosts"].as_array().unwrap();
+    assert_eq!(hosts.len(), 2);
+    let keys = [
+        "address",
+        "last_success",
+        "failures",
+        "failing_since",
+        "next_try",
+        "error",
+    ];
+    assert_eq!(keys_in(&hosts[0]), keys);
+    assert_eq!(hosts[0]["last_success"], "2026-03-01T11:56:00Z");
+    assert_eq!(hosts[1]["failing_since"], "2026-03-01T10:00:00Z");
+    assert_eq!(hosts[1]["failures"], 2);
+    let ran = status(&env, "gateway").arg("--prometheus").ok();
+    let samples = samples(ran.text());
+    let of = |metric: &str, host: &str| {
+        let key = format!("relay_host_{metric}{{host=\"{host}\"}}");
+        samples.get(&key).copied()
+    };
+    let success = "last_success_timestamp_seconds";
+    assert_eq!(of(success, "a.example.org"), Some(reached.as_second()));
+    assert_eq!(of(success, "b.example.org:443"), None);
+    assert_eq!(of("failures", "a.example.org"), Some(0));
+    assert_eq!(of("failures", "b.example.org:443"), Some(2));
+    let (code, line) = ask("online=3m:1h");
+    assert_eq!(code, 1, "{line}");
+    assert!(
+        line.contains("last online 4m ago (WARNING) | online=240s;180;3600"),
+        "{line}"
+    );
+    assert_eq!(ask("online=5m:1h").0, 0);
+}
+
+/// A node that posts to endpoints meets very many servers.
+#[test]
+fn of_many_servers_those_that_fail_are_shown() {
+    let env = Env::with_gateways();
+    let spool = Spool::of(Directory::open(&env.path("gateway")).unwrap()).unwrap();
+    let at = "2026-03-01T11:56:00Z".parse().unwrap();
+    for host in 0..30 {
+        let address = format!("h{host}.example.org");
+        spool.note_host_success(&address, at).unwrap();
+    }
+    spool
+        .note_host_failure("z.example.org", "no", None, at)
+        .unwrap();
+    let ran = status(&env, "gateway").ok().quiet();
+    let lines: Vec<&str> = ran
+        .text()
+        .lines()
+        .filter(|line| line.starts_with("server"))
+        .collect();
+    assert_eq!(lines.len(), 21, "{}", ran.text());
+    assert!(lines[0].contains("z.example.org"), "{}", lines[0]);
+    assert!(lines[20].ends_with("11 others"), "{}", lines[20]);
 }

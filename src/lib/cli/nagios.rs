@@ -22,6 +22,8 @@ enum Metric {
     Failed,
     /// How long ago any medium was here, in seconds.
     Medium,
+    /// How long ago any server on the network was reached, in seconds.
+    Online,
     /// When the next authorization or registration ends, in seconds from now.
     Ends,
     /// Free space, in octets.
@@ -29,11 +31,12 @@ enum Metric {
 }
 
 impl Metric {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Oldest,
         Self::Messages,
         Self::Failed,
         Self::Medium,
+        Self::Online,
         Self::Ends,
         Self::Free,
     ];
@@ -44,6 +47,7 @@ impl Metric {
             Self::Messages => "messages",
             Self::Failed => "failed",
             Self::Medium => "medium",
+            Self::Online => "online",
             Self::Ends => "ends",
             Self::Free => "free",
         }
@@ -57,7 +61,7 @@ impl Metric {
     /// Its unit in performance data.
     fn unit(self) -> &'static str {
         match self {
-            Self::Oldest | Self::Medium | Self::Ends => "s",
+            Self::Oldest | Self::Medium | Self::Online | Self::Ends => "s",
             Self::Messages | Self::Failed => "",
             Self::Free => "B",
         }
@@ -65,7 +69,7 @@ impl Metric {
 
     fn parse(self, text: &str) -> Result<i64, &'static str> {
         match self {
-            Self::Oldest | Self::Medium | Self::Ends => {
+            Self::Oldest | Self::Medium | Self::Online | Self::Ends => {
                 parse_duration(text).map(|duration| duration.as_secs())
             }
             Self::Messages | Self::Failed => {
@@ -99,14 +103,20 @@ impl Metric {
                 format!("{} failed", status.failed()),
             ),
             // The latest of all: a stick that was lost does not come again.
-            Self::Medium => match status.media.iter().map(|(_, last)| last.date).max() {
-                Some(at) => {
-                    let age = since(at);
-                    let text = format!("last medium {} ago", words(age));
-                    (Some(age.as_secs().max(0)), text)
-                }
-                None => (None, "no exchange with a medium is known".to_owned()),
-            },
+            Self::Medium => {
+                let last = status.media.iter().map(|(_, last)| last.date).max();
+                age_of(
+                    now,
+                    last,
+                    "last medium",
+                    "no exchange with a medium is known",
+                )
+            }
+            // The latest of all: others may have servers that are gone.
+            Self::Online => {
+                let last = status.last_online();
+                age_of(now, last, "last online", "no server was reached yet")
+            }
             // They are sorted by their ends, those that are missing first.
             Self::Ends => match status.counted_endings().next() {
                 Some(ending) => {
@@ -126,6 +136,21 @@ impl Metric {
             },
         }
     }
+}
+
+/// How long ago something was, in seconds and in words; or that it is not known.
+fn age_of(
+    now: jiff::Timestamp,
+    last: Option<jiff::Timestamp>,
+    what: &str,
+    none: &str,
+) -> (Option<i64>, String) {
+    let Some(last) = last else {
+        return (None, none.to_owned());
+    };
+    let age = now.duration_since(last);
+    let text = format!("{what} {} ago", words(age));
+    (Some(age.as_secs().max(0)), text)
 }
 
 /// How serious a number is, the worst last.
@@ -346,7 +371,7 @@ mod tests {
             ),
             (
                 "age=1:2",
-                "age=1:2: no such metric; there are oldest, messages, failed, medium, ends, free",
+                "age=1:2: no such metric; there are oldest, messages, failed, medium, online, ends, free",
             ),
         ] {
             let error = Threshold::parse(bad).unwrap_err();

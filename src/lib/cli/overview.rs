@@ -6,14 +6,18 @@ use super::report;
 use super::tally::{counted, size};
 use crate::node::succession::Succession;
 use crate::spool::QueueId;
+use crate::spool::hosts::HostState;
 use crate::upkeep::endings::Ending;
 use crate::upkeep::status::{NodeStatus, QueueNumbers};
 
 /// The digits of a medium's id that are shown, as of other ids.
 const ID_DIGITS: usize = 16;
 
+/// How many servers are shown.
+const MAX_HOSTS: usize = 20;
+
 /// The numbers of a node as aligned lines: of `in`, `failed` and each queue that is not empty, of
-/// each medium, of what ends soon, of the disk, and of the clock if it is not believed.
+/// each medium and server, of what ends soon, of the disk, and of the clock if it is not believed.
 #[must_use]
 pub fn text(status: &NodeStatus) -> String {
     let now = status.now;
@@ -33,6 +37,7 @@ pub fn text(status: &NodeStatus) -> String {
             format!("took {}, gave {}", last.taken, last.given),
         ]);
     }
+    rows.extend(host_rows(&status.hosts, now));
     for ending in status.due_endings() {
         rows.push(vec![
             "keys".to_owned(),
@@ -56,6 +61,38 @@ pub fn text(status: &NodeStatus) -> String {
         vec!["clock".to_owned(), text]
     }));
     aligned(&rows)
+}
+
+/// The servers on the network, those that fail first: a node that posts to endpoints meets very many.
+fn host_rows(hosts: &[HostState], now: Timestamp) -> Vec<Vec<String>> {
+    let mut hosts: Vec<&HostState> = hosts.iter().collect();
+    hosts.sort_by_key(|host| host.failures == 0);
+    let shown = hosts.iter().take(MAX_HOSTS).map(|host| {
+        let address = report::escaped(&host.address);
+        vec!["server".to_owned(), address, reached(host, now)]
+    });
+    let mut rows: Vec<Vec<String>> = shown.collect();
+    if hosts.len() > MAX_HOSTS {
+        let others = counted(hosts.len() - MAX_HOSTS, "other", "others");
+        rows.push(vec!["server".to_owned(), others]);
+    }
+    rows
+}
+
+/// When a server was reached, or since when it is not, and why.
+fn reached(host: &HostState, now: Timestamp) -> String {
+    if host.failures == 0 {
+        let last = host.last_success.map(|at| ago(now, at));
+        return last.map_or_else(
+            || "not tried yet".to_owned(),
+            |ago| format!("reached {ago}"),
+        );
+    }
+    // The first failure has no time if the clock was ahead then.
+    let since = host.failing_since.map(|at| now.duration_since(at));
+    let since = since.map_or_else(String::new, |since| format!(" for {}", words(since)));
+    let why = host.last_error.as_deref().unwrap_or("no reason is known");
+    format!("not reached{since}: {}", report::escaped(why))
 }
 
 fn queue_row(queue: &QueueNumbers, now: Timestamp) -> Vec<String> {

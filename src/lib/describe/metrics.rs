@@ -29,6 +29,7 @@ pub fn metrics(status: &NodeStatus) -> String {
         [(labels(&[]), integer(status.failed()))],
     );
     media(&mut metrics, status);
+    hosts(&mut metrics, status);
     endings(&mut metrics, status);
     metrics.gauge(
         "relay_successors_waiting",
@@ -136,6 +137,29 @@ fn media(metrics: &mut Metrics, status: &NodeStatus) {
         "relay_medium_last_sync_timestamp_seconds",
         "When this node and the medium last exchanged messages.",
         earliest(dates),
+    );
+}
+
+fn hosts(metrics: &mut Metrics, status: &NodeStatus) {
+    let known = LabelValues::of(status.hosts.iter().map(|host| host.address.as_str()));
+    let of = |address: &str| labels(&[("host", &known.value(address))]);
+    let successes = status.hosts.iter().filter_map(|host| {
+        let at = host.last_success?.as_second();
+        Some((of(&host.address), at))
+    });
+    metrics.gauge(
+        "relay_host_last_success_timestamp_seconds",
+        "When a server on the network last did what it was asked for.",
+        earliest(successes),
+    );
+    let mut failures: BTreeMap<String, i64> = BTreeMap::new();
+    for host in &status.hosts {
+        *failures.entry(of(&host.address)).or_default() += i64::from(host.failures);
+    }
+    metrics.gauge(
+        "relay_host_failures",
+        "How often a server on the network failed since then.",
+        failures,
     );
 }
 

@@ -19,6 +19,16 @@ pub fn numbers(status: &NodeStatus) -> Value {
             "failed": last.failed,
         })
     });
+    let hosts = status.hosts.iter().map(|host| {
+        json!({
+            "address": host.address,
+            "last_success": host.last_success.map(|at| at.to_string()),
+            "failures": host.failures,
+            "failing_since": host.failing_since.map(|at| at.to_string()),
+            "next_try": host.next_try.map(|at| at.to_string()),
+            "error": host.last_error,
+        })
+    });
     let endings = status.counted_endings().map(|ending| {
         json!({
             "kind": ending.kind.word(),
@@ -43,6 +53,7 @@ pub fn numbers(status: &NodeStatus) -> Value {
         "clock_doubted": status.doubt,
         "queues": status.queues.iter().map(queue).collect::<Vec<_>>(),
         "media": media.collect::<Vec<_>>(),
+        "hosts": hosts.collect::<Vec<_>>(),
         "endings": endings.collect::<Vec<_>>(),
         "successors": successors.collect::<Vec<_>>(),
         "events_last_day": events,

@@ -117,6 +117,12 @@ impl HostState {
         self.next_try.is_none_or(|at| at <= now)
     }
 
+    /// Whether the server was ever asked for something, as far as is known.
+    #[must_use]
+    pub fn is_tried(&self) -> bool {
+        self.failures > 0 || self.last_success.is_some()
+    }
+
     /// The validated servers of a service, while their TTL lasts, or for five minutes.
     #[must_use]
     pub fn fresh(&self, service: &str, now: Timestamp) -> Option<&[SrvRecord]> {

@@ -225,6 +225,7 @@ impl Spool {
             QueueId::Out(hop) if tally.count > 0 => {
                 self.check_way(hop, queue, tally.count, checker)?;
                 self.check_packed(queue, &tally, checker)?;
+                self.check_carriers(hop, queue, &tally, checker)?;
             }
             QueueId::Failed | QueueId::Out(_) | QueueId::Acks(_) | QueueId::Cca(_) => {}
         }

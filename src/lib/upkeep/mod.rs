@@ -13,6 +13,7 @@ pub mod check_keys; // certificates and session keys
 pub mod check_peers; // what is known of peers
 mod check_successors; // nodes that take the place of others
 pub mod check_node; // a whole node
+mod check_carriers; // that something carries what waits for a gateway
 pub mod check_spool; // a spool, and whether its messages move
 pub mod status; // the numbers of a node
 pub mod purge_item; // what a purge removes, and why

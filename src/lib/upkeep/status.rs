@@ -13,6 +13,7 @@ use crate::disk::{FileRole, files};
 use crate::node::{self, Directory, DirectoryError, endpoints};
 use crate::pki::{NodeId, Window};
 use crate::spool::exchanges::Exchange;
+use crate::spool::hosts::HostState;
 use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
 use crate::spool::{Error, QueueId, QueueKind, Spool};
@@ -71,6 +72,8 @@ pub struct NodeStatus {
     pub queues: Vec<QueueNumbers>,
     /// The last exchange with each medium, by its id.
     pub media: Vec<(String, Exchange)>,
+    /// What is known of each server on the network, by its address.
+    pub hosts: Vec<HostState>,
     /// The authorizations and registrations that people renew.
     pub endings: Vec<Ending>,
     /// The peers of which a node claims to be the successor, while no person has confirmed one.
@@ -108,6 +111,7 @@ impl NodeStatus {
             doubt: time.and_then(|time| time.doubt()).map(|it| it.to_string()),
             queues: gathering.queues(),
             media: gathering.media(),
+            hosts: gathering.hosts(),
             endings: gathering.endings(root),
             successions: gathering.successions(root),
             events: gathering.read(top, events).unwrap_or_default(),
@@ -138,6 +142,12 @@ impl NodeStatus {
         let queues = self.queues.iter();
         let waiting = queues.filter(|queue| queue.place != QueueId::Failed);
         waiting.filter_map(|queue| queue.oldest).min()
+    }
+
+    /// When any server on the network last did what it was asked for.
+    #[must_use]
+    pub fn last_online(&self) -> Option<Timestamp> {
+        self.hosts.iter().filter_map(|host| host.last_success).max()
     }
 
     /// The authorizations and registrations that count: none that is renewed by use, nor one that
@@ -224,6 +234,15 @@ impl Gathering<'_> {
             media.extend(self.read(&top, last).map(|last| (medium, last)));
         }
         media
+    }
+
+    /// Those that were asked for something: the others were only looked up.
+    fn hosts(&mut self) -> Vec<HostState> {
+        let top = self.spool.root().to_owned();
+        let found = self.read(&top, self.spool.host_states(self.now));
+        let mut hosts = found.unwrap_or_default();
+        hosts.retain(HostState::is_tried);
+        hosts
     }
 
     /// Of the node and its local endpoints, as relay-check.
