@@ -25,7 +25,6 @@ use relaynet::send::{self, Draft};
 #[path = "measure.rs"]
 mod measure;
 #[path = "../testenv/online/mod.rs"]
-#[allow(unused_imports)] // a bench uses its part
 mod online;
 #[path = "programs.rs"]
 mod programs;

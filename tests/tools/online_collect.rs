@@ -10,7 +10,7 @@ use crate::online::collecting::{Session, Step, Upgrade, frame, frame_header};
 use crate::online::gateway::{Clock, Event};
 use crate::online::http::Date;
 use crate::online::site::{Site, each_at_once, node_id};
-use crate::testenv::{Env, NOW, Ran, forged, id, sha256};
+use crate::testenv::{Env, NOW, Ran, forged, id, self_issued, sha256};
 
 /// What may come.
 struct Made {
@@ -272,7 +272,7 @@ fn each_end_has_its_status() {
         // Of a message that is too long, not even the frame's head is believed.
         (
             76,
-            vec![Step::Raw(frame_header(0x82, 9_437_185)), Step::Silence],
+            vec![Step::Raw(frame_header(0x82, 9_438_209)), Step::Silence],
         ),
         (
             76,
@@ -507,4 +507,49 @@ fn silence_at_any_point_ends_the_run() {
         );
         nothing_is_lost(&site, &[]);
     });
+}
+
+#[test]
+fn the_largest_parcel_keeps_no_other_from_coming() {
+    let site = site();
+    let mut junk = b"Awala\x50\x00".to_vec();
+    junk.resize(9_437_184, 0x30);
+    site.gateway.post(node_id("gateway"), junk.clone());
+    site.gateway.post(node_id("gateway"), good().remove(0));
+    site.online("gateway").ok();
+    assert_eq!(stored(&site), digests(&good()[..1]));
+    let acknowledged = site.gateway.acknowledged();
+    assert_eq!(acknowledged, [sha256(&junk), sha256(&good()[0])]);
+}
+
+#[test]
+fn a_pause_that_is_asked_for_where_parcels_are_collected_is_made() {
+    let site = site();
+    let answer = Answer::message(503, "busy").with("Retry-After", "300");
+    site.gateway.collect_next(Session::refused(answer));
+    site.online("gateway").ends(75).says_somewhere("503: ");
+    assert_eq!(site.host("gateway")["next_try"], "2026-03-01T12:05:00Z");
+    site.online("gateway").ok().quiet();
+    assert!(site.host("gateway")["next_try"].is_null());
+}
+
+/// Whether a path is missing may depend on the clock, as for dates.
+#[test]
+fn without_authorization_nothing_comes_home() {
+    let env = Env::with_gateways();
+    env.introduce("bob", "gateway", &[]);
+    let good = env.parcel("bob", "gateway", b"hello");
+    let bad = forged(&good, "bob", |it| {
+        it.certificates = vec![self_issued("bob")];
+    });
+    let site = Site::of(env);
+    site.gateway.post(node_id("gateway"), bad.clone());
+    site.gateway.set_date(Date::Absent);
+    site.online("gateway").ends(77).stdout("");
+    assert_eq!(site.gateway.acknowledged(), [""; 0]);
+    site.gateway.set_date(Date::Shifted(SignedDuration::ZERO));
+    site.gateway.post(node_id("gateway"), good.clone());
+    site.online("gateway").ok();
+    assert_eq!(site.gateway.acknowledged(), [sha256(&bad), sha256(&good)]);
+    assert_eq!(stored(&site), [sha256(&good)]);
 }

@@ -229,3 +229,21 @@ fn it_follows_through_a_connection_that_is_cut_in_a_parcel() {
     let (status, _, said) = follower.stop();
     assert_eq!((status, lines(&said).len()), (Some(0), 1), "{said}");
 }
+
+#[test]
+fn a_gateway_that_asks_for_no_pause_is_not_asked_without_one() {
+    let site = site();
+    let answer = Answer::message(503, "busy").with("Retry-After", "0");
+    site.gateway.collect_always(Session::refused(answer));
+    let follower = Follower::start(site.online("gateway"));
+    let asked = |it: &Event| matches!(it, Event::Collecting(_));
+    site.gateway.journal().wait("it is tried again", |all| {
+        all.iter().filter(|it| asked(it)).count() >= 2
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    let (status, _, said) = follower.stop();
+    assert_eq!(status, Some(0), "{said}");
+    // Without pauses there would be hundreds.
+    let tries = site.gateway.journal().count(asked);
+    assert!(tries < 6, "{tries}");
+}

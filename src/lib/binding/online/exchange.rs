@@ -65,7 +65,7 @@ pub fn once<E: From<Error>>(
         key, certificate, ..
     } = context.registered;
     let mode = StreamingMode::CloseUponCompletion;
-    let mut socket = CollectionSocket::open(connection, mode, (key, certificate))?;
+    let mut socket = CollectionSocket::open(connection, mode, (key, certificate), time.told)?;
     let collected = collect(context, &mut store, &mut socket, &client, (true, each))?;
     if collected != CollectionEnd::Done {
         socket.close();

@@ -114,7 +114,7 @@ pub fn submit<E: From<Error>>(
             }
             Err(PartEnd::Told(error)) => return Err(error),
             Err(PartEnd::Failed(error)) => {
-                let pause = retry_after(&error).unwrap_or_else(|| pauses.next(random()));
+                let pause = pause_after(&error, pauses);
                 report(FollowEvent::Trouble(error))?;
                 sleep(context.goes_on, pause);
             }
@@ -141,13 +141,17 @@ pub fn collect<E: From<Error>>(
         if started.elapsed() >= WELL_AFTER {
             pauses.reset();
         }
-        match ended {
-            Ok(()) => {}
+        let pause = match ended {
+            // A gateway that ends the stream without an error, as it must not, is not asked at once again.
+            Ok(()) => pauses.next(random()),
             Err(PartEnd::Told(error)) => return Err(error),
-            Err(PartEnd::Failed(error)) => report(FollowEvent::Trouble(error))?,
-        }
-        // A gateway that ends the stream without an error, as it must not, is not asked at once again.
-        sleep(context.goes_on, pauses.next(random()));
+            Err(PartEnd::Failed(error)) => {
+                let pause = pause_after(&error, pauses);
+                report(FollowEvent::Trouble(error))?;
+                pause
+            }
+        };
+        sleep(context.goes_on, pause);
     }
     Ok(())
 }
@@ -162,10 +166,10 @@ fn stream<E: From<Error>>(
         key, certificate, ..
     } = context.registered;
     let mode = StreamingMode::KeepAlive;
-    let mut socket = CollectionSocket::open(connection, mode, (key, certificate))?;
+    let (time, _) = (context.clock)()?;
+    let mut socket = CollectionSocket::open(connection, mode, (key, certificate), time.told)?;
     let tell = |event| report(event).map_err(PartEnd::Told);
     tell(FollowEvent::Connected)?;
-    let (time, _) = (context.clock)()?;
     let client = Client::new(context.connector.clone(), time.told);
     let mut store = SpoolMessages::of(context.spool);
     let mut each = |event| tell(FollowEvent::Exchange(event));
@@ -180,11 +184,13 @@ fn stream<E: From<Error>>(
     Ok(())
 }
 
-fn retry_after(error: &Error) -> Option<Duration> {
-    match error {
+/// The pause after an error: at least as long as the server asks for, who may ask for none.
+fn pause_after(error: &Error, pauses: &mut Pauses) -> Duration {
+    let asked = match error {
         Error::Answer { retry_after, .. } => *retry_after,
         _ => None,
-    }
+    };
+    pauses.next(random()).max(asked.unwrap_or_default())
 }
 
 /// Pauses, and looks from time to time whether to go on.

@@ -13,9 +13,13 @@ use std::time::Duration;
 
 use super::super::excerpt::excerpt;
 use crate::message::parcel_collection::{Challenge, ParcelDelivery};
+use crate::ramf::limits;
 
-/// The longest frame, in octets: the limit of every message, which deployed clients share.
-pub const MAX_FRAME_LEN: usize = 9_437_184;
+/// The longest frame, in octets: the largest message with room for the delivery around it.
+///
+/// Deployed clients take 9 437 184, and gateways take parcels of that length: one of those, sent by anybody who may send
+/// to this node, would keep all that follow it from coming.
+pub const MAX_FRAME_LEN: usize = limits::MAX_MESSAGE_LEN + 1024;
 
 /// The time without an octet after which a gateway that sends pings, every 5 s, counts as gone.
 ///

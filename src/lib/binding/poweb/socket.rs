@@ -3,9 +3,11 @@
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tungstenite::error::ProtocolError;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::http::Request;
+use tungstenite::http::header::{self, HeaderMap, HeaderName};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{HandshakeError, Message, WebSocket};
@@ -15,7 +17,7 @@ use super::collect::{Collection, CollectionStep, MAX_FRAME_LEN, ServerFrame, Str
 use crate::binding::Error;
 use crate::binding::connect::{Connection, SILENCE};
 use crate::binding::excerpt::excerpt;
-use crate::binding::retry::{RequestKind, SendOutcome};
+use crate::binding::retry::{RequestKind, SendOutcome, http_date, retry_after};
 use crate::kind::ErrorKind;
 use crate::message::countersignature::{self, Purpose};
 use crate::message::parcel_collection::{ParcelDelivery, Response};
@@ -77,6 +79,7 @@ impl Write for OctetCounter {
 
 impl CollectionSocket {
     /// Opens the WebSocket, and answers the challenge of the gateway with a signature by the certificate that it issued.
+    /// `now` is for a gateway that says until when it wants to be left alone.
     ///
     /// # Errors
     /// When the gateway refuses, is silent, or breaks the protocol.
@@ -84,10 +87,11 @@ impl CollectionSocket {
         mut connection: Connection,
         mode: StreamingMode,
         signer: (&IdentityKey, &Certificate),
+        now: Timestamp,
     ) -> Result<Self, Error> {
         connection.set_timeouts(SILENCE, SILENCE)?;
         let label = connection.server().to_string();
-        let socket = upgrade(connection, mode, &label)?;
+        let socket = upgrade(connection, mode, &label, now)?;
         let mut opened = Self {
             socket,
             collection: Collection::default(),
@@ -320,6 +324,7 @@ fn upgrade(
     connection: Connection,
     mode: StreamingMode,
     label: &str,
+    now: Timestamp,
 ) -> Result<WebSocket<OctetCounter>, Error> {
     let protocol = |problem: String| Error::Protocol {
         server: label.to_owned(),
@@ -357,7 +362,8 @@ fn upgrade(
         Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => {
             let status = response.status().as_u16();
             let text = response.body().as_deref().map(excerpt).unwrap_or_default();
-            return Err(refusal(label, status, text));
+            let pause = pause_of(response.headers(), now);
+            return Err(refusal(label, (status, text), pause));
         }
         Err(HandshakeError::Failure(tungstenite::Error::Io(cause))) => {
             return Err(broken(label, cause));
@@ -375,7 +381,7 @@ fn upgrade(
 }
 
 /// A gateway that answers in plain HTTP. There is no parcel to refuse: what it refuses is this node.
-fn refusal(label: &str, status: u16, text: String) -> Error {
+fn refusal(label: &str, (status, text): (u16, String), retry_after: Option<Duration>) -> Error {
     let kind = match SendOutcome::of_status(RequestKind::Delivery, status) {
         SendOutcome::Later(kind) => kind,
         SendOutcome::Accepted | SendOutcome::RefusedForGood => ErrorKind::Protocol,
@@ -385,6 +391,13 @@ fn refusal(label: &str, status: u16, text: String) -> Error {
         status,
         text,
         kind,
-        retry_after: None,
+        retry_after,
     }
+}
+
+/// How long the gateway asks to be left alone.
+fn pause_of(fields: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let field = |name: HeaderName| fields.get(name)?.to_str().ok();
+    let date = field(header::DATE).and_then(http_date);
+    field(header::RETRY_AFTER).and_then(|value| retry_after(value, date, now))
 }
