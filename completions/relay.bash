@@ -79,6 +79,9 @@ _relay() {
             relay,peers)
                 cmd="relay__subcmd__peers"
                 ;;
+            relay,post)
+                cmd="relay__subcmd__post"
+                ;;
             relay,purge)
                 cmd="relay__subcmd__purge"
                 ;;
@@ -172,6 +175,9 @@ _relay() {
             relay__subcmd__help,peers)
                 cmd="relay__subcmd__help__subcmd__peers"
                 ;;
+            relay__subcmd__help,post)
+                cmd="relay__subcmd__help__subcmd__post"
+                ;;
             relay__subcmd__help,purge)
                 cmd="relay__subcmd__help__subcmd__purge"
                 ;;
@@ -221,7 +227,7 @@ _relay() {
 
     case "${cmd}" in
         relay)
-            opts="-h -V --help --version ack authorize carry check deliver enroll export import inspect join keygen list online open pack-cargo peers purge put register request-cargo revoke rotate route seal send split status sync unpack-cargo verify help"
+            opts="-h -V --help --version ack authorize carry check deliver enroll export import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send split status sync unpack-cargo verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -601,7 +607,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help)
-            opts="ack authorize carry check deliver enroll export import inspect join keygen list online open pack-cargo peers purge put register request-cargo revoke rotate route seal send split status sync unpack-cargo verify help"
+            opts="ack authorize carry check deliver enroll export import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send split status sync unpack-cargo verify help"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -839,6 +845,20 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help__subcmd__peers)
+            opts=""
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete none 2>/dev/null
+            return 0
+            ;;
+        relay__subcmd__help__subcmd__post)
             opts=""
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1524,6 +1544,52 @@ _relay() {
                     ;;
             esac
             _relay_complete peer 2>/dev/null
+            return 0
+            ;;
+        relay__subcmd__post)
+            opts="-n -q -v -h -V -N --allow-empty --dry-run --private --json --quiet --verbose --help --version --status-fd --node --splay --resolver --ca --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --status-fd)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --splay)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --resolver)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --ca)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --now)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --clock-drift)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete file 2>/dev/null
             return 0
             ;;
         relay__subcmd__purge)

@@ -882,7 +882,10 @@ fn route() -> Cases<route::Error> {
             line: 1,
             problem: text(),
         },
-        E::NoRoute(text()),
+        E::NoRoute {
+            to: text(),
+            is_direct_off: false,
+        },
         E::Back(text()),
         E::NotShown,
         E::Kind(WORD),

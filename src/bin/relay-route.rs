@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Try again with this message, which was set aside: its name, its id, or the transfer of its parts
     #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
     retry: Vec<String>,
-    /// Decide anew on what waits for PEER, after a change of routes
+    /// Decide anew on what waits for PEER or for @internet, after a change of routes
     #[arg(long, value_name = "PEER", conflicts_with = "dry_run")]
     reroute: Vec<String>,
     #[command(flatten)]

@@ -56,6 +56,8 @@ programs! {
     relay_open "relay-open" "relay-open.rs"
     relay_pack_cargo "relay-pack-cargo" "relay-pack-cargo.rs"
     relay_peers "relay-peers" "relay-peers.rs"
+    #[cfg(feature = "online")]
+    relay_post "relay-post" "relay-post.rs"
     relay_purge "relay-purge" "relay-purge.rs"
     relay_put "relay-put" "relay-put.rs"
     relay_register "relay-register" "relay-register.rs"

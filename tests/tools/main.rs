@@ -66,6 +66,7 @@ mod outputs;
 mod pack_cargo;
 mod passphrase;
 mod peers;
+mod post;
 mod purge;
 mod put;
 mod rates;

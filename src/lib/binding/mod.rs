@@ -22,6 +22,8 @@ mod testserver; // servers of the tests, on loopback
 pub mod network; // how this node reaches others
 pub mod excerpt; // the beginning of what a server said, for reports
 pub mod poweb; // a private node and its gateway
+pub mod pohttp; // a node on the Internet
+pub mod direct; // what waits for nodes on the Internet
 pub mod online; // an exchange with a gateway that can be reached
 
 use std::io;

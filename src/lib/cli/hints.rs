@@ -390,7 +390,10 @@ fn has_few_digits(text: &str) -> bool {
 fn hint_for_route(error: &route::Error) -> Option<String> {
     use route::Error as E;
     match error {
-        E::NoRoute(_) | E::Back(_) => {
+        E::NoRoute { is_direct_off: true, .. } => Some(
+            "direct = fallback in the node's config lets relay-post deliver it to its recipient's server: relay-node(5)".to_owned(),
+        ),
+        E::NoRoute { .. } | E::Back(_) => {
             Some("a line in the node's routes would say where to: relay-routes(5)".to_owned())
         }
         E::Spool(error) => hint_for_spool(error),

@@ -174,6 +174,12 @@ impl StreamArgs {
 }
 
 impl Inputs {
+    /// Whether any input is named, for programs that work on something else otherwise.
+    #[must_use]
+    pub fn are_named(&self) -> bool {
+        !self.files.is_empty()
+    }
+
     /// Whether more than one input is named.
     #[must_use]
     pub fn are_several(&self) -> bool {

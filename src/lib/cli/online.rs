@@ -241,6 +241,22 @@ impl OnlineLog {
         report::summary(&sentence(&self.tally));
         ended.and(failures).and(printed)
     }
+
+    /// Reports something that was not sent, for a run that reports events of its own.
+    ///
+    /// # Errors
+    /// As [`Outcome::done`].
+    pub fn kept(&mut self, what: &str, error: Error) -> anyhow::Result<()> {
+        self.outcome.take();
+        let place = InputRef::named(what.to_owned());
+        self.outcome.done_in("", &place, Err(error.into()))
+    }
+
+    /// The results, for such a run.
+    #[must_use]
+    pub fn into_outcome(self) -> Outcome {
+        self.outcome
+    }
 }
 
 /// What was done, in words.

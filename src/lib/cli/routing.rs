@@ -16,7 +16,7 @@ use crate::route::Target;
 use crate::route::control::{Applied, ControlEffect};
 use crate::route::revocation::RevocationEffect;
 use crate::route::run::{Fate, RouteOutcome};
-use crate::spool::{self, Name, QueueId, Spool, Time};
+use crate::spool::{self, INTERNET, Name, QueueId, Spool, Time};
 
 /// Reports the results of a run, each as it comes.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl<'a> RouteReport<'a> {
                 self.filled.insert(*node);
                 self.home += 1;
             }
-            ("move", Some(Target::Out(_))) => self.out += 1,
+            ("move", Some(Target::Out(_) | Target::Internet)) => self.out += 1,
             ("move", _) => self.handed_over += 1,
             ("apply", _) => self.applied += 1,
             ("fail", _) => self.aside += 1,
@@ -217,12 +217,14 @@ fn report_returned(name: &Name, queue: QueueId) {
 /// # Errors
 /// When no peer is known as this, or a message cannot be moved.
 fn recall(spool: &Spool, peer: &str) -> anyhow::Result<()> {
-    let hop = spool.owner().find_peer(peer)?.id;
-    let count = spool.recall(hop)?.to_string();
-    report::event(
-        "recalled",
-        &[("from", &hop.to_string()), ("messages", &count)],
-    );
+    let (queue, from) = if peer == INTERNET {
+        (QueueId::Internet, peer.to_owned())
+    } else {
+        let hop = spool.owner().find_peer(peer)?.id;
+        (QueueId::Out(hop), hop.to_string())
+    };
+    let count = spool.recall(queue)?.to_string();
+    report::event("recalled", &[("from", &from), ("messages", &count)]);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::VERSION;
+use crate::binding::direct::DirectEvent;
 use crate::binding::online::{OnlineEvent, OnlineTally};
 use crate::spool::Name;
 
@@ -39,6 +40,49 @@ pub fn online_summary(tally: &OnlineTally) -> Value {
         "left": tally.left,
         "kept": tally.kept,
     })
+}
+
+/// An event of relay-post. What has an error lacks its text, which the caller adds.
+#[must_use]
+pub fn posted(event: &DirectEvent) -> Value {
+    let (word, facts) = match event {
+        DirectEvent::Posted {
+            name,
+            id,
+            len,
+            address,
+        } => {
+            let mut facts = message(name, id, Some(*len));
+            facts["address"] = json!(address);
+            ("posted", facts)
+        }
+        DirectEvent::Refused { name, id, .. } => ("refused", message(name, id, None)),
+        DirectEvent::GivenUp { name, address } => (
+            "given-up",
+            json!({
+                "recipient": name.identity.recipient.to_string(),
+                "sender": name.identity.sender.to_string(),
+                "address": address,
+            }),
+        ),
+        DirectEvent::Kept { what, .. } => ("kept", json!({"what": what})),
+        DirectEvent::Reached { address } => ("reached", json!({"address": address})),
+        DirectEvent::Unreached {
+            address, parcels, ..
+        } => (
+            "unreached",
+            json!({"address": address, "messages": parcels}),
+        ),
+        DirectEvent::LeftAlone { address, until } => (
+            "left-alone",
+            json!({"address": address, "until": until.to_string()}),
+        ),
+    };
+    let mut line = json!({"v": VERSION, "event": word});
+    for (key, value) in facts.as_object().into_iter().flatten() {
+        line[key] = value.clone();
+    }
+    line
 }
 
 fn message(name: &Name, id: &str, len: Option<usize>) -> Value {

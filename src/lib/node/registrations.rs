@@ -1,5 +1,7 @@
 //! Registrations: certificates that a gateway issues to endpoints, and to other gateways.
 
+use std::path::Path;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::AuthorizationError;
@@ -197,8 +199,18 @@ pub fn check_request(
 /// # Errors
 /// When its directory cannot be examined.
 pub fn is_registered(node: &Directory, peer: NodeId) -> Result<bool, Error> {
-    let folder = registered_folder(node.root(), peer);
-    Ok(files::exists(&folder, FileRole::Node)?)
+    is_known(node.root(), peer)
+}
+
+/// As [`is_registered`], of the gateway whose directory is `root`.
+///
+/// # Errors
+/// As [`is_registered`].
+pub fn is_known(root: &Path, peer: NodeId) -> Result<bool, Error> {
+    Ok(files::exists(
+        &registered_folder(root, peer),
+        FileRole::Node,
+    )?)
 }
 
 /// The certificates that this gateway issued to a node; the one that ends last comes first.

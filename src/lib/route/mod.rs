@@ -35,8 +35,13 @@ pub enum Error {
         problem: String,
     },
     /// No route and no certificate of the message names a next hop.
-    #[error("no route to {0}")]
-    NoRoute(String),
+    #[error("no route to {to}")]
+    NoRoute {
+        /// The recipient.
+        to: String,
+        /// Whether its own server on the Internet would take it, and only the setting `direct` keeps it from there.
+        is_direct_off: bool,
+    },
     /// The only route leads back to where the message came from.
     #[error("the route to {0} leads back to where it came from")]
     Back(String),
@@ -85,7 +90,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Table { .. } => ErrorKind::Config,
-            Self::NoRoute(_) | Self::Back(_) => ErrorKind::NoRoute,
+            Self::NoRoute { .. } | Self::Back(_) => ErrorKind::NoRoute,
             Self::NotShown => ErrorKind::Unauthorized,
             Self::Kind(_) | Self::NoControl(_) => ErrorKind::Unsuitable,
             Self::NoDirectory(_) => ErrorKind::CannotCreate,

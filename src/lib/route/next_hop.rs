@@ -1,11 +1,13 @@
 //! Decides where one message goes next.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use super::{Error, Table, Target};
+use crate::node::config::Direct;
 use crate::node::lookup::PeerLookup;
 use crate::node::peers::short_id;
-use crate::node::{self, Directory, certificates, endpoints};
+use crate::node::{self, Directory, certificates, endpoints, registrations};
 use crate::pki::{Certificate, NodeId};
 use crate::ramf::SignedMessage;
 use crate::spool::name::HopPrefix;
@@ -41,6 +43,10 @@ pub struct Hops {
     /// The peers, of which some take cargo from this node.
     peers: PeerLookup,
     table: Table,
+    /// What goes to recipients on the Internet directly.
+    direct: Direct,
+    /// The node, to look up whom it registered.
+    root: PathBuf,
 }
 
 impl Hops {
@@ -71,6 +77,8 @@ impl Hops {
             registrars,
             peers: PeerLookup::of(node),
             table: Table::default(),
+            direct: node.config().direct(),
+            root: node.root().to_owned(),
         })
     }
 
@@ -115,6 +123,9 @@ impl Hops {
                 }),
             };
         }
+        if self.direct == Direct::Always && self.may_go_directly(message, from)? {
+            return Ok(Target::Internet.into());
+        }
         // The root of a path is not attached, but the last certificate names it as issuer.
         let attached = message.attached();
         let of_path = attached.iter().map(Certificate::id);
@@ -145,7 +156,33 @@ impl Hops {
             (Some(hop), _) => Ok(Target::Out(hop).into()),
             (None, Some(error)) => Err(error.into()),
             (None, None) if back => Err(Error::Back(short_id(recipient))),
-            (None, None) => Err(Error::NoRoute(short_id(recipient))),
+            (None, None)
+                if self.direct == Direct::Fallback && self.may_go_directly(message, from)? =>
+            {
+                Ok(Target::Internet.into())
+            }
+            (None, None) => Err(Error::NoRoute {
+                to: short_id(recipient),
+                is_direct_off: self.direct == Direct::No && self.may_go_directly(message, from)?,
+            }),
         }
+    }
+
+    /// Whether a message goes to its recipient's own server: that has an Internet address, the sender is a node here or
+    /// one that this gateway registered, and it was not tried before.
+    fn may_go_directly(
+        &self,
+        message: &SignedMessage,
+        from: Option<HopPrefix>,
+    ) -> Result<bool, node::Error> {
+        let address = &message.fields().address;
+        let has_address = address
+            .as_ref()
+            .is_some_and(|address| !address.is_nowhere());
+        if !has_address || from == Some(HopPrefix::internet()) {
+            return Ok(false);
+        }
+        let sender = message.sender();
+        Ok(self.home.contains_key(&sender) || registrations::is_known(&self.root, sender)?)
     }
 }

@@ -14,7 +14,6 @@ use crate::message::Item;
 use crate::node::seen::Memory;
 use crate::node::{RateClaim, Rates, ReplayKey};
 use crate::pipeline::workers::{self, Bounds, WorkItem};
-use crate::pki::NodeId;
 use crate::ramf::{Kind, limits};
 use crate::spool::failed::FailedMessage;
 use crate::spool::moves::{Moves, Placed};
@@ -232,7 +231,10 @@ impl Router<'_> {
     /// Reserves room for the copy of what another user left, on the quota of that user: for what
     /// cannot be copied now, there may be room later.
     fn find_room(&self, decided: &mut Decided, len: usize) {
-        let is_stored = matches!(&decided.result, Ok(Target::Home(_) | Target::Out(_)));
+        let is_stored = matches!(
+            &decided.result,
+            Ok(Target::Home(_) | Target::Out(_) | Target::Internet)
+        );
         let may_fail = match &decided.result {
             // What a command refuses is set aside.
             Ok(target) => matches!(target, Target::Command(_)),
@@ -416,7 +418,7 @@ impl Router<'_> {
     fn line(&self, decided: &Decided) -> Option<Line> {
         let identity = &decided.name.identity;
         let (event, to) = match &decided.result {
-            Ok(target @ (Target::Home(_) | Target::Out(_))) => {
+            Ok(target @ (Target::Home(_) | Target::Out(_) | Target::Internet)) => {
                 (SentEvent::Queued, target.to_string())
             }
             Ok(target @ (Target::Directory(_) | Target::Command(_))) => {
@@ -454,6 +456,7 @@ impl Router<'_> {
         let place = match &decided.result {
             Ok(Target::Home(node)) => QueueId::Home(*node),
             Ok(Target::Out(hop)) => QueueId::Out(*hop),
+            Ok(Target::Internet) => QueueId::Internet,
             Ok(Target::Directory(_) | Target::Command(_)) | Err(_) => return Ok(Placed::New),
         };
         let queue = self.spool.make(place)?;
@@ -551,7 +554,7 @@ fn handed_file(dir: &Path, decided: &Decided) -> (PathBuf, PublishOptions<'stati
 /// later what is no message now.
 fn is_settled(error: &Error) -> bool {
     match error {
-        Error::NoRoute(_)
+        Error::NoRoute { .. }
         | Error::Back(_)
         | Error::NotShown
         | Error::Kind(_)
@@ -573,16 +576,15 @@ fn is_unsigned(error: &Error) -> bool {
 }
 
 impl Spool {
-    /// Moves the messages for a next hop back to `in`, to be routed again. The caller holds the
-    /// queue lock.
+    /// Moves the messages of a queue back to `in`, to be routed again. The caller holds the queue lock.
     ///
     /// # Errors
     /// When a message cannot be moved.
-    pub fn recall(&self, hop: NodeId) -> Result<usize, spool::Error> {
+    pub fn recall(&self, from: QueueId) -> Result<usize, spool::Error> {
         let queue = self.make(QueueId::In)?;
         let mut moves = Moves::default();
         let mut count = 0;
-        for message in self.queue(QueueId::Out(hop)).messages()? {
+        for message in self.queue(from).messages()? {
             let message = message?;
             let name = Name {
                 // Set again by the route that is found now.

@@ -7,6 +7,7 @@ use crate::command::Command;
 use crate::disk::group::label_of_user;
 use crate::disk::permission::{Permission, may};
 use crate::pki::NodeId;
+use crate::spool;
 
 /// The target of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Target {
     Home(NodeId),
     /// A next hop.
     Out(NodeId),
+    /// The recipient's own server on the Internet.
+    Internet,
     /// A directory.
     Directory(PathBuf),
     /// A command.
@@ -26,7 +29,7 @@ impl Target {
     /// directories. What cannot be told is no reason.
     pub(super) fn amiss(&self, user: u32, search: &[PathBuf]) -> Option<(String, String)> {
         match self {
-            Self::Home(_) | Self::Out(_) => None,
+            Self::Home(_) | Self::Out(_) | Self::Internet => None,
             Self::Directory(dir) => directory_amiss(dir, user),
             Self::Command(command) => command_amiss(Path::new(command.program()), user, search),
         }
@@ -88,6 +91,7 @@ impl fmt::Display for Target {
         match self {
             Self::Home(node) => write!(formatter, "home:{node}"),
             Self::Out(hop) => write!(formatter, "peer:{hop}"),
+            Self::Internet => formatter.write_str(spool::INTERNET),
             Self::Directory(path) => write!(formatter, "dir:{}", path.display()),
             Self::Command(command) => write!(formatter, "exec:{command}"),
         }

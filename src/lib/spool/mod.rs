@@ -47,7 +47,7 @@ pub(crate) use ledger::FILE as LEDGER;
 pub use name::Name;
 pub use queue::Queue;
 pub(crate) use queue_id::HOME;
-pub use queue_id::{QueueId, QueueKind};
+pub use queue_id::{INTERNET, QueueId, QueueKind};
 pub use room::Room;
 pub use store::Spool;
 

@@ -47,6 +47,14 @@ impl HopPrefix {
         Self(hop)
     }
 
+    /// Stands for the Internet, of a message that could not be posted to its recipient's own server.
+    #[must_use]
+    pub fn internet() -> Self {
+        let mut hop = [0; 8];
+        hop.copy_from_slice(&hash::sha256(super::INTERNET.as_bytes())[..8]);
+        Self(hop)
+    }
+
     pub(super) fn octets(&self) -> &[u8; 8] {
         &self.0
     }

@@ -187,7 +187,8 @@ fn queues(spool: &Spool, only: Option<Payer>) -> Result<Vec<Queue>, Error> {
     };
     let mut queues = Vec::new();
     if !matches!(only, Some(Payer::Acks(_))) {
-        queues.extend([QueueId::In, QueueId::Failed].map(|place| spool.queue(place)));
+        let places = [QueueId::In, QueueId::Internet, QueueId::Failed];
+        queues.extend(places.map(|place| spool.queue(place)));
     }
     for kind in K::ALL {
         let of_kind = spool.queues_in(kind)?.into_iter();

@@ -102,7 +102,7 @@ fn each_waiting(spool: &Spool, mut each: impl FnMut(&Queue, u64, &OsStr)) -> Res
         .map(|place| spool.queue(place))
         .to_vec();
     for kind in [QueueKind::Out, QueueKind::Home] {
-        queues.extend(spool.queues_in(kind)?.into_iter().map(|(_, queue)| queue));
+        queues.extend(spool.queues_of(kind)?);
     }
     for queue in &queues {
         queue.each_name(|_, name| {

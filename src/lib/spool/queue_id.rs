@@ -7,6 +7,9 @@ use crate::pki::NodeId;
 /// The folder with a queue for each local node.
 pub(crate) const HOME: &str = "home";
 
+/// The queue in `out` of what goes to recipients on the Internet directly, instead of a node's id.
+pub const INTERNET: &str = "@internet";
+
 /// Identifies a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum QueueId {
@@ -16,6 +19,8 @@ pub enum QueueId {
     Home(NodeId),
     /// For a next hop.
     Out(NodeId),
+    /// For recipients on the Internet, whose own servers take it: in `out`, under a name that no node has.
+    Internet,
     /// Control messages that this gateway's cargo brought.
     Control(NodeId),
     /// Acknowledgements for a next hop.
@@ -49,6 +54,7 @@ impl QueueId {
     #[must_use]
     pub fn path(self) -> PathBuf {
         match self.node() {
+            None if self == Self::Internet => Path::new(self.folder()).join(INTERNET),
             Some(node) => Path::new(self.folder()).join(node.to_string()),
             None => self.folder().into(),
         }
@@ -61,18 +67,18 @@ impl QueueId {
             Self::In => "in",
             Self::Failed => "failed",
             Self::Home(_) => QueueKind::Home.folder(),
-            Self::Out(_) => QueueKind::Out.folder(),
+            Self::Out(_) | Self::Internet => QueueKind::Out.folder(),
             Self::Control(_) => QueueKind::Control.folder(),
             Self::Acks(_) => QueueKind::Acks.folder(),
             Self::Cca(_) => QueueKind::Cca.folder(),
         }
     }
 
-    /// The node that the queue is for, or of; `None` for `in` and `failed`.
+    /// The node that the queue is for, or of; `None` for `in`, `@internet` and `failed`.
     #[must_use]
     pub fn node(self) -> Option<NodeId> {
         match self {
-            Self::In | Self::Failed => None,
+            Self::In | Self::Internet | Self::Failed => None,
             Self::Home(node)
             | Self::Out(node)
             | Self::Control(node)

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use super::queue_id::HOME;
+use super::queue_id::{HOME, INTERNET};
 use super::{Error, Name, Queue, QueueId, QueueKind, folders, moves, name};
 use crate::disk::{self, FileRole, Lock, Mode, files, group};
 use crate::node::seen::Memory;
@@ -212,10 +212,21 @@ impl Spool {
     pub fn queues(&self) -> Result<Vec<Queue>, Error> {
         let mut queues = vec![self.queue(QueueId::In)];
         for kind in QueueKind::ALL {
-            queues.extend(self.queues_in(kind)?.into_iter().map(|(_, queue)| queue));
+            queues.extend(self.queues_of(kind)?);
         }
         queues.push(self.queue(QueueId::Failed));
         Ok(queues)
+    }
+
+    /// All queues in the folder of this kind, with that of the Internet.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn queues_of(&self, kind: QueueKind) -> Result<Vec<Queue>, Error> {
+        let queues = self.queues_in(kind)?.into_iter().map(|(_, queue)| queue);
+        let internet = self.queue(QueueId::Internet);
+        let has_it = kind == QueueKind::Out && files::exists(internet.dir(), FileRole::Spool)?;
+        Ok(queues.chain(has_it.then_some(internet)).collect())
     }
 
     /// The queues of this kind, each with the node that it is for.
@@ -252,8 +263,10 @@ impl Spool {
             None if text == "failed" => Ok(vec![self.queue(QueueId::Failed)]),
             None => {
                 let kind = QueueKind::of_folder(text).ok_or_else(no_queue)?;
-                let queues = self.queues_in(kind)?.into_iter();
-                Ok(queues.map(|(_, queue)| queue).collect())
+                self.queues_of(kind)
+            }
+            Some((folder, INTERNET)) if QueueKind::of_folder(folder) == Some(QueueKind::Out) => {
+                Ok(vec![self.queue(QueueId::Internet)])
             }
             Some((folder, node)) => {
                 let kind = QueueKind::of_folder(folder).ok_or_else(no_queue)?;
@@ -282,11 +295,8 @@ impl Spool {
     /// # Errors
     /// When a queue cannot be read.
     pub fn waiting(&self) -> Result<HashMap<name::KeyDigest, Option<name::HopPrefix>>, Error> {
-        let of_nodes = [QueueKind::Out, QueueKind::Home].map(|kind| self.queues_in(kind));
-        let mut queues = Vec::new();
-        for of_kind in of_nodes {
-            queues.extend(of_kind?.into_iter().map(|(_, queue)| queue));
-        }
+        let mut queues = self.queues_of(QueueKind::Out)?;
+        queues.extend(self.queues_of(QueueKind::Home)?);
         queues.extend([QueueId::In, QueueId::Failed].map(|place| self.queue(place)));
         let mut waiting = HashMap::new();
         for queue in queues {

@@ -68,6 +68,12 @@ pub trait MessageStore {
     /// When it cannot be moved.
     fn set_aside(&mut self, refused: &Taken<'_>, why: &str, now: Timestamp) -> Result<(), Error>;
 
+    /// Has a message routed anew that could not be taken to its recipient's own server, which is not tried again.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    fn route_anew(&mut self, message: &Queued) -> Result<(), Error>;
+
     /// Removes the acknowledgements of parcels for this hop: it has been told in another way.
     ///
     /// # Errors
@@ -151,6 +157,14 @@ impl Queued {
     /// When it cannot be examined.
     pub fn len(&self) -> Result<Option<u64>, Error> {
         self.waiting.len()
+    }
+
+    /// When it was stored here; `None` if it has left meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be examined.
+    pub fn stored(&self) -> Result<Option<Timestamp>, Error> {
+        self.waiting.stored()
     }
 
     /// Where it is, for reports.
@@ -414,6 +428,17 @@ impl MessageStore for SpoolMessages<'_> {
             has_room: true,
         };
         self.spool.set_aside(&failed, now, &mut moves)?;
+        moves.commit()
+    }
+
+    fn route_anew(&mut self, message: &Queued) -> Result<(), Error> {
+        let queue = self.spool.make(QueueId::In)?;
+        let name = Name {
+            from: Some(HopPrefix::internet()),
+            ..message.waiting.name.clone()
+        };
+        let mut moves = Moves::default();
+        let _ = moves.place(&message.waiting.path, &queue, &name)?;
         moves.commit()
     }
 

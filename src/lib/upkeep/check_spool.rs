@@ -20,8 +20,8 @@ use crate::spool::queue::WHY;
 use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
 use crate::spool::{
-    DELIVERING, Error, HOME, LEDGER, Name, Queue, QueueId, QueueKind, Room, SENT, Spool, TMP,
-    carried, clock, exchanges, hosts,
+    DELIVERING, Error, HOME, INTERNET, LEDGER, Name, Queue, QueueId, QueueKind, Room, SENT, Spool,
+    TMP, carried, clock, exchanges, hosts,
 };
 use crate::upkeep::check_files::Shape;
 use crate::upkeep::checker::Checker;
@@ -227,7 +227,14 @@ impl Spool {
                 self.check_packed(queue, &tally, checker)?;
                 self.check_carriers(hop, queue, &tally, checker)?;
             }
-            QueueId::Failed | QueueId::Out(_) | QueueId::Acks(_) | QueueId::Cca(_) => {}
+            QueueId::Internet if tally.count > 0 => {
+                self.check_direct(queue, &tally, checker);
+            }
+            QueueId::Failed
+            | QueueId::Out(_)
+            | QueueId::Internet
+            | QueueId::Acks(_)
+            | QueueId::Cca(_) => {}
         }
         Ok(())
     }
@@ -248,6 +255,23 @@ impl Spool {
             checker.report(level, check, failed.dir(), &what, Some(hint.to_owned()));
         }
         Ok(())
+    }
+
+    /// Checks that the servers of recipients on the Internet can be found.
+    fn check_direct(&self, queue: &Queue, tally: &QueueTally, checker: &mut Checker<'_>) {
+        let dir = queue.dir();
+        if self.owner().config().resolvers().next().is_none() {
+            let what = format!(
+                "{} for recipients on the Internet, and no resolver to find their servers",
+                messages(tally.count)
+            );
+            let hint = "write resolver = URL into config: relay-node(5)".to_owned();
+            checker.report(Level::Warning, Check::Route, dir, &what, Some(hint));
+        }
+        if let Some(late) = late(tally) {
+            let hint = "relay-post delivers them, or says why not".to_owned();
+            checker.report(Level::Warning, Check::Waiting, dir, &late, Some(hint));
+        }
     }
 
     /// Checks that cargo can be packed for a next hop.
@@ -352,9 +376,10 @@ impl Spool {
         }
         let owner = self.owner();
         let peers = owner.peers()?.0.into_iter();
-        let hops: HashMap<_, _> = peers
+        let mut hops: HashMap<_, _> = peers
             .map(|it| (HopPrefix::from(it.id), it.label()))
             .collect();
+        hops.insert(HopPrefix::internet(), INTERNET.to_owned());
         // Else it stands for the user of whose files the messages are copies.
         let hop = |hop| hops.get(&hop).map_or("another user", String::as_str);
         let listed = "relay-list shows where they are";
@@ -428,6 +453,7 @@ fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
         let is_ours = match *parts {
             [name] => is_folder(name) || others.contains(&name),
             [carried::FOLDER, _] => true,
+            [folder, INTERNET] => QueueKind::of_folder(folder) == Some(QueueKind::Out),
             [folder, id] => is_folder(folder) && is_node(id),
             _ => false,
         };

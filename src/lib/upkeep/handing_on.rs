@@ -103,7 +103,10 @@ impl<'a> Outlet<'a> {
             return Ok(waiting);
         };
         for queue in spool.queues()? {
-            if !matches!(queue.place(), QueueId::In | QueueId::Out(_)) {
+            if !matches!(
+                queue.place(),
+                QueueId::In | QueueId::Out(_) | QueueId::Internet
+            ) {
                 continue;
             }
             for message in queue.messages()? {

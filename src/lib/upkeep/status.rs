@@ -16,7 +16,7 @@ use crate::spool::exchanges::Exchange;
 use crate::spool::hosts::HostState;
 use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
-use crate::spool::{Error, QueueId, QueueKind, Spool};
+use crate::spool::{Error, INTERNET, QueueId, QueueKind, Spool};
 
 /// The time over which events are counted.
 pub const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -196,8 +196,8 @@ impl Gathering<'_> {
         let mut queues = vec![spool.queue(QueueId::In)];
         for kind in QueueKind::ALL {
             let folder = spool.root().join(kind.folder());
-            let found = self.read(&folder, spool.queues_in(kind));
-            queues.extend(found.into_iter().flatten().map(|(_, queue)| queue));
+            let found = self.read(&folder, spool.queues_of(kind));
+            queues.extend(found.into_iter().flatten());
         }
         queues.push(spool.queue(QueueId::Failed));
         let owner = spool.owner();
@@ -213,7 +213,10 @@ impl Gathering<'_> {
             let place = queue.place();
             let own_home = QueueId::Home(owner.id());
             let peer = place.node().filter(|_| place != own_home);
-            let peer = peer.map(|id| owner.label_of(id));
+            let peer = match place {
+                QueueId::Internet => Some(INTERNET.to_owned()),
+                _ => peer.map(|id| owner.label_of(id)),
+            };
             numbers.push(QueueNumbers {
                 place,
                 peer,

@@ -95,7 +95,7 @@ impl Door {
             Ok(_) => Ok(()),
             // The gateway has it for us only where its path leads through us. If it does, a route or a peer is
             // missing here, which somebody may repair.
-            Err(error @ (route::Error::NoRoute(_) | route::Error::Back(_)))
+            Err(error @ (route::Error::NoRoute { .. } | route::Error::Back(_)))
                 if !parcel
                     .attached()
                     .iter()

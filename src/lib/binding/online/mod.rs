@@ -115,7 +115,7 @@ impl OnlineTally {
 }
 
 /// A message of another kind where only parcels are exchanged.
-fn not_a_parcel(found: Kind) -> Error {
+pub(super) fn not_a_parcel(found: Kind) -> Error {
     let expected = Kind::Parcel;
     crate::message::Error::from(crate::ramf::Error::Kind { expected, found }).into()
 }
